@@ -1,0 +1,38 @@
+# What a newcomer needs: `make demo`, `make test`, `make lint`, `make bench`. Each sets up .venv by itself.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+.PHONY: help demo test lint bench clean
+help:
+	@echo "make demo    load invented histories and ask questions about them"
+	@echo "make test    every test, on SQLite and on a real PostgreSQL"
+	@echo "make lint    ruff, mypy, import-linter, generated pages up to date"
+	@echo "make bench   how long a question takes, and where the time goes"
+	@echo "make clean   remove .venv and caches"
+
+$(INSTALLED): pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or name it with make PYTHON=..." >&2; exit 1; }
+	@echo "setting up .venv (once; half a minute)"
+	@$(PYTHON) -m venv --clear .venv || { echo "python's venv module is missing: on Debian or Ubuntu, apt-get install python3-venv" >&2; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+demo: $(INSTALLED)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/demo.sh
+
+test: $(INSTALLED)
+	$(BIN)/python infra/postgres.py run -- $(BIN)/python -m pytest -n 2
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m tests.rule_table --check
+
+bench: $(INSTALLED)
+	$(BIN)/python benchmarks/questions.py
+
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,0 +1,1 @@
+"""Audits: what was recorded against the rules, and every derogation."""

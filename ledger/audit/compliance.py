@@ -1,0 +1,192 @@
+"""The compliance audit of one student: every breach, derogation and oddity in what is known (`career-ledger audit`).
+
+It judges each act with the predicates that refuse it at submission, on the state that the facts of today's knowledge give
+for its day: so it also finds what was allowed when it was decided and is not any more.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from ledger.domain import events as e
+from ledger.domain.blocks import ADMINISTRATIVE
+from ledger.domain.case import Case
+from ledger.domain.charges import gross, unallocated
+from ledger.domain.decisions import reasons_against_act
+from ledger.domain.evolve import replay
+from ledger.domain.knowledge import in_force
+from ledger.domain.reasons import Reason, reason, source_of
+from ledger.domain.refunds import refundable
+from ledger.domain.registry import obeys
+from ledger.domain.rulebook import LawBooks, RuleBook
+from ledger.domain.rules import exams
+from ledger.domain.state import Career, Person, exam_year
+from ledger.domain.study_plan import filed_in_time
+from ledger.domain.submissions import Event
+from ledger.domain.values import ZERO
+
+AFTER_THE_END = frozenset({
+    "instalment-paid", "payment-refunded", "payment-moved", "diploma-supplement-issued", "ticket-opened", "ticket-closed", "event-voided",
+})
+"""Facts that may follow a career's end."""
+
+
+def findings(events: Sequence[Event], on: date, books: LawBooks) -> Iterator[dict[str, Any]]:
+    """One JSON object a finding, in the order in which the facts hold, up to a day.
+
+    `severity`: `breach` (a rule was broken), `derogation` (an officer's override), `notice` (something to look at)."""
+    if not events:
+        return
+    found: list[dict[str, Any]] = []
+
+    def note(event: Event | None, career: str | None, severity: str, given: Reason, student: str) -> None:
+        shown: dict[str, Any] = {"student": student, "career": career, "event": event.id if event is not None else None, "rule": given.rule,
+                 "severity": severity, "message": given.message, "source": given.source}
+        if given.interpretation:
+            shown["interpretation"] = given.interpretation
+        if given.facts:
+            shown["facts"] = [f.as_json() for f in given.facts]
+        if shown not in found:
+            found.append(shown)
+
+    def judge(person: Person, event: Event) -> None:
+        career = person.careers.get(event.career or "") or Career(event.career or "")
+        overridden = {o.rule for o in event.override}
+        for given in reasons_against_act(event.type, event.data, event.effective_on, person, career.name, books):
+            if given.rule not in overridden and given.rule != "NO-RULEBOOK":
+                note(event, event.career, "breach", given, event.student)
+        for override in event.override:
+            note(event, event.career, "derogation",
+                 Reason(override.rule, f"An officer's derogation from {override.rule}.",
+                        source_of(_book(books, event, career), override.rule)), event.student)
+        for given in _facts_in_breach(person, career, event, books):
+            note(event, event.career, "breach" if given.rule not in _NOTICES else "notice", given, event.student)
+
+    person = replay(in_force(events), events[0].student, on, books, before=judge)
+    yield from found
+    yield from _at_the_end(person, books)
+
+
+_NOTICES = frozenset({"TKT-1", "ISE-3", "ISE-6"})
+
+
+def _book(books: LawBooks, event: Event, career: Career) -> RuleBook | None:
+    stated: str | None = getattr(event.data, "academic_year", None)
+    current = career.current_enrolment
+    year = stated or books.act_year(current.academic_year if current is not None else None, event.effective_on)
+    return (books.of(year) or books.for_single_courses(year)) if year is not None else None
+
+
+@obeys("END", "DS-1", "ISE-3", "ISE-6", "PDS-4", "PRN-3", "ESA-7", "RIC-5", "RIN-6", "CS-10", "LAU-9", "TKT-1")
+def _facts_in_breach(person: Person, career: Career, event: Event, books: LawBooks) -> Iterator[Reason]:
+    """What is stored as a fact and yet does not fit the rules."""
+    if event.type in e.ACTS:
+        return
+    data, book = event.data, _book(books, event, career)
+    if career.ended is not None and event.type not in AFTER_THE_END and event.career is not None:
+        yield reason(book, "END", f"{event.type} after the end of the career ({career.ended}).")
+    if isinstance(data, e.DiplomaSupplementIssued) and career.graduated is None:
+        yield reason(book, "DS-1", "A Diploma Supplement is for graduates.")
+    elif isinstance(data, e.IseeCertified) and book is not None and book.rules.ISE_2 is not None:
+        if not data.valid_for_university:
+            yield reason(book, "ISE-6", "The attestation does not hold for the right to university study.")
+        elif data.issued_on > book.rules.ISE_2.until:
+            yield reason(book, "ISE-3", f"The attestation came after {book.rules.ISE_2.until.isoformat()}: the top band applies.")
+    elif isinstance(data, e.StudyPlanApproved) and book is not None and book.rules.PDS_4 is not None:
+        if any(c.anticipated or c.supernumerary for c in data.courses) and career.plans_submitted \
+                and not filed_in_time(career, book.rules, data.academic_year):
+            yield reason(book, "PDS-4", "Anticipated or supernumerary exams in a plan filed after its term.")
+    elif isinstance(data, e.ReservationDeclined):
+        held = career.reservation
+        if book is not None and book.rules.LAU_9 is not None and (held is None or held.lifted_on is not None):
+            yield reason(book, "LAU-9", "Declined after the reservation was lifted: a withdrawal is needed.")
+    elif isinstance(data, e.PaymentRefunded):
+        yield from _refund_without_right(person, career, data, book, books)
+    elif isinstance(data, e.PaymentMoved):
+        yield from _move_without_right(person, career, data, book, books)
+    elif isinstance(data, e.ExamGraded):
+        yield from _exam_in_breach(person, career, event, data, books)
+    elif isinstance(data, e.TicketClosed) and data.number not in person.tickets:
+        yield reason(book, "TKT-1", f"Ticket {data.number} was closed and never opened.")
+
+
+@obeys("ESA-7", "PRN-3", "RIC-5")
+def _exam_in_breach(person: Person, career: Career, event: Event, data: e.ExamGraded, books: LawBooks) -> Iterator[Reason]:
+    """An exam sat without a booking, or against the rules of exams: it is to be annulled."""
+    year = exam_year(data)
+    book = books.for_late_degrees(year, data.held_on)
+    if book is None:
+        return
+    booking = next((b for b in career.bookings if b.data.course == data.course and b.data.held_on == data.held_on), None)
+    if booking is None or not booking.open:
+        yield reason(book, "PRN-3", f"{data.course} was sat on {data.held_on.isoformat()} without a booking.")
+    if data.outcome != "passed":
+        return
+    call = e.ExamBooked(course=data.course, held_on=data.held_on, academic_year=year, session=data.session,
+                        calls_start_on=data.held_on, mode=data.mode)
+    case = Case("exam-graded", call, event.effective_on, person, career, book, books)
+    yield from exams.reasons_against(case, exams.SITTING)
+    if book.rules.RIC_5 is not None and career.to_career is not None:
+        target = person.careers.get(career.to_career)
+        asked = next((r for r in target.requests if r.data.kind == "programme-change"), None) if target is not None else None
+        if asked is not None and data.held_on > asked.on:
+            yield reason(book, "RIC-5", "Sat in the left career after the change of programme was asked for.")
+
+
+def _available(career: Career, key: str) -> Decimal:
+    return max(ZERO, gross(career, key) - sum((o.amount for o in career.outflows.get(key, ())), ZERO))
+
+
+@obeys("RIN-6", "RIN-8a", "RIN-11a", "CS-10", "LAU-2", "LAU-7", "LAU-8", "AMB-29", "RIN-7")
+def _refund_without_right(person: Person, career: Career, data: e.PaymentRefunded, book: RuleBook | None,
+                          books: LawBooks) -> Iterator[Reason]:
+    """More than the right to a refund and what was paid too much."""
+    charge = career.charges.get(data.charge)
+    if charge is None:
+        if data.amount > _available(career, data.charge):
+            yield reason(book, "LAU-2", f"{data.amount:.2f} euro refunded on {data.charge}, more than was received.")
+        return
+    right = refundable(person, career, charge, books)
+    allowed = charge.credit + (right.amount if right is not None else ZERO)
+    if data.amount <= allowed:
+        return
+    rule = right.rule if right is not None else {"enrolment": "RIN-6", "single-courses": "CS-10", "instalment-1": "RIN-8a",
+                                                 "instalment-2": "RIN-11a"}.get(charge.base_kind, "AMB-29")
+    yield reason(books.of(charge.year) or book, rule, f"{data.amount:.2f} euro refunded on {charge.key}; the rules give {allowed:.2f}.")
+
+
+@obeys("LAU-2", "LAU-6", "RIN-6a", "CS-10")
+def _move_without_right(person: Person, career: Career, data: e.PaymentMoved, book: RuleBook | None, books: LawBooks) -> Iterator[Reason]:
+    """Money moves between careers only as the guides say, and never more than there is."""
+    if data.amount > _available(career, data.from_charge):
+        yield reason(book, "RIN-6a", f"{data.amount:.2f} euro moved from {data.from_charge}, more than was received.")
+        return
+    charge = career.charges.get(data.from_charge)
+    target = person.careers.get(data.to_career) if data.to_career is not None else None
+    if charge is None or target is None or target is career or data.amount <= charge.credit:
+        return
+    if charge.base_kind == "enrolment":
+        allowed = (career.ended == "reservation-lapsed" or career.ended == "renounced" or career.withdrawal is not None
+                   or bool(career.candidacies) or career.graduated is not None)
+        if not allowed:
+            yield reason(books.of(charge.year) or book, "RIN-6a", f"Nothing in the rules moves {charge.key} of a career that goes on.")
+    elif charge.base_kind == "single-courses" and refundable(person, career, charge, books) is None:
+        yield reason(books.for_single_courses(charge.year) or book, "CS-10", f"{charge.key} is not refunded or set off.")
+
+
+@obeys("AMB-3", "AMB-33")
+def _at_the_end(person: Person, books: LawBooks) -> Iterator[dict[str, Any]]:
+    """What is open on the asked day: money without a charge, bookings under an administrative block."""
+    for name, career in sorted(person.careers.items()):
+        for key, paid, amount, event in unallocated(career):
+            yield {"student": person.name, "career": name, "event": event, "rule": "AMB-33", "severity": "notice",
+                   "message": f"{amount:.2f} euro paid on {paid.isoformat()} for {key} wait for a charge.",
+                   "source": source_of(None, "AMB-33")}
+        block = next((b for b in career.blocks.values() if b.kind == ADMINISTRATIVE), None)
+        if block is not None:
+            for booking in career.bookings:
+                if booking.open and booking.data.held_on >= max(person.day, block.start):
+                    yield {"student": person.name, "career": name, "event": booking.event, "rule": "AMB-3", "severity": "notice",
+                           "message": f"{booking.data.course} on {booking.data.held_on.isoformat()} stays booked under an administrative block.",
+                           "source": source_of(books.of(block.year), "BLK-3"), "interpretation": "AMB-3"}

@@ -1,0 +1,170 @@
+"""The only place that wires: a database, the rule books and the clock become a `Ledger` that records and answers.
+
+Imports stand inside the functions that need them, because a question on the command line pays for each of them.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, datetime, timezone
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+if TYPE_CHECKING:
+    from ledger.domain.rulebook import LawBooks
+    from ledger.domain.submissions import Event
+    from ledger.store import EventStore
+
+Mode = Literal["enforce", "record"]
+Answer = dict[str, Any]
+"""The JSON of section 7 of the published language."""
+
+SQLITE = "sqlite:///"
+
+
+class NotFound(LookupError):
+    """There is no such database, student or career, or it was not known yet at the moment that was asked about."""
+
+
+class WrongAddress(ValueError):
+    """The address of the database is of no known form."""
+
+
+def default_url() -> str:
+    """A file in the user's data folder."""
+    from platformdirs import user_data_path
+
+    return f"{SQLITE}{user_data_path('career-ledger', appauthor=False) / 'ledger.db'}"
+
+
+def sqlite_path(url: str) -> Path | None:
+    """The file of a `sqlite:///PATH` address, None for a PostgreSQL server.
+
+    Raises WrongAddress for anything else; the message never repeats the address, which may hold a password.
+    """
+    if url.startswith(SQLITE) and len(url) > len(SQLITE):
+        return Path(url.removeprefix(SQLITE))
+    if url.startswith(("postgresql://", "postgres://")):
+        return None
+    raise WrongAddress("the address of the database must be sqlite:///PATH or postgresql://USER@HOST/NAME")
+
+
+def today() -> date:
+    """The day it is in Italy."""
+    from zoneinfo import ZoneInfo
+
+    return datetime.now(ZoneInfo("Europe/Rome")).date()
+
+
+def clock() -> datetime:
+    """The moment it is, in UTC."""
+    return datetime.now(timezone.utc)
+
+
+class Ledger:
+    """Everything that a caller may do: record submissions and ask the questions of section 7.
+
+    `on` is the day that a question is about; `known_at` (an aware instant) and `known_position` say what was known then,
+    None means everything. Every question raises NotFound for a student of whom nothing was known.
+    """
+
+    def __init__(self, store: "EventStore", books: "LawBooks | None" = None) -> None:
+        self._store = store
+        self._given = books
+
+    @cached_property
+    def books(self) -> "LawBooks":
+        if self._given is not None:
+            return self._given
+        from ledger.rulebooks.loader import load_books
+
+        return load_books()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._store.close()
+
+    def append_lines(self, lines: Iterable[bytes], mode: Mode = "enforce", atomic: bool = False) -> Iterator[Answer]:
+        """Record one JSON object a line and yield one outcome a line, in order, as they are stored."""
+        from ledger.handling.submit import append_lines
+
+        return append_lines(self._store, self.books, lines, mode, atomic, clock)
+
+    def status(self, student: str, on: date, known_at: datetime | None = None, known_position: int | None = None) -> Answer:
+        from ledger.projections import status
+
+        return status.answer(self._known(student, known_at, known_position), student, on, self.books)
+
+    def fees(self, student: str, on: date, known_at: datetime | None = None, known_position: int | None = None) -> Answer:
+        from ledger.projections import fees
+
+        return fees.answer(self._known(student, known_at, known_position), student, on, self.books)
+
+    def eligibility(self, student: str, on: date, career: str, course: str, held_on: date, session: str, academic_year: str,
+                    calls_start_on: date, opens_on: date | None = None, mode: str | None = None,
+                    known_at: datetime | None = None, known_position: int | None = None) -> Answer:
+        """May the exam be booked on that day, and if not, why not. Raises NotFound for an unknown career too."""
+        from ledger.projections import eligibility
+
+        events = self._known(student, known_at, known_position)
+        if not any(event.career == career for event in events):
+            raise NotFound(f"student {student} has no career {career}{_then(known_at, known_position)}")
+        return eligibility.answer(events, student, on, self.books, career=career, course=course, held_on=held_on, session=session,
+                                  academic_year=academic_year, calls_start_on=calls_start_on, opens_on=opens_on, mode=mode)
+
+    def history(self, student: str, on: date | None = None, known_at: datetime | None = None,
+                known_position: int | None = None) -> Iterator[Answer]:
+        """Each recorded event, and the change of status, fees and blocks that it caused."""
+        from ledger.projections import history
+
+        return iter(history.answer(self._known(student, known_at, known_position), student, on or today(), self.books))
+
+    def audit(self, students: Sequence[str] = (), on: date | None = None, known_at: datetime | None = None,
+              known_position: int | None = None) -> Iterator[Answer]:
+        """Every breach, derogation and oddity of the students named, or of all."""
+        from ledger.audit.compliance import findings
+
+        day = on or today()
+        if students:
+            for student in students:
+                yield from findings(self._known(student, known_at, known_position), day, self.books)
+        else:
+            from ledger.domain.knowledge import known
+
+            for student in self._store.students():
+                yield from findings(known(self._store.stream(student), known_at, known_position), day, self.books)
+
+    def _known(self, student: str, known_at: datetime | None, known_position: int | None) -> "list[Event]":
+        from ledger.domain.knowledge import known
+
+        events = known(self._store.stream(student), known_at, known_position)
+        if not events:
+            raise NotFound(f"nothing is recorded of student {student}{_then(known_at, known_position)}")
+        return events
+
+
+def _then(known_at: datetime | None, known_position: int | None) -> str:
+    if known_position is not None:
+        return f" as known at position {known_position}"
+    return f" as known at {known_at.isoformat()}" if known_at is not None else ""
+
+
+def open_ledger(url: str | None = None, create: bool = True) -> Ledger:
+    """Open the ledger at `sqlite:///PATH` or `postgresql://...`; None: the file in the user's data folder.
+
+    With `create` a missing SQLite file and its folder are made, without it NotFound is raised. Raises WrongAddress,
+    and what `open_store` raises when the database cannot be reached or used.
+    """
+    address = url or default_url()
+    path = sqlite_path(address)
+    if path is not None and not path.exists():
+        if not create:
+            raise NotFound(f"there is no ledger at {path} yet: append events first, or name another with --db")
+        path.parent.mkdir(parents=True, exist_ok=True)
+    from ledger.store import open_store
+
+    return Ledger(open_store(address))

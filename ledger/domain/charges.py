@@ -1,0 +1,403 @@
+"""What is owed: raising charges, attaching money, waivers, surcharges (section 4; rules CHG, MOR, RAT, ISE, RIN-8..12).
+
+Charges follow from events and rule book. `settle` brings a career's charges up to a day; it is called after every event
+and on every day on which time alone changes something.
+"""
+
+from datetime import date
+from decimal import Decimal
+
+from .reasons import Fact
+from .registry import obeys
+from .rulebook import Law, LawBooks, RuleBook
+from .state import INSTALMENTS, PAYABLE, Career, Charge, Enrolment, Money, Outflow, Waiver, Withdrawal, days_after, exam_year
+from .values import ONE_DAY, ZERO, cents, last_of_february
+
+OVERDUE = "overdue"
+
+
+def raise_charge(career: Career, year: str, kind: str, amount: Decimal, day: date, rule: str, facts: tuple[Fact, ...],
+                 due_on: date | None = None, interpretation: str | None = None) -> Charge:
+    """Raise a charge on a day; a second one of the same kind and year becomes `KIND#2`. An officer's decision that came
+    before the charge itself stands (AMB-23)."""
+    key, count = f"{year}:{kind}", 1
+    existing = career.charges.get(key)
+    if existing is not None and existing.decided and existing.rule == "charge-decided":
+        existing.rule, existing.due_on = rule, due_on
+        return existing
+    while key in career.charges:
+        count += 1
+        key = f"{year}:{kind}#{count}"
+    charge = Charge(key, key.partition(":")[2], year, amount, due_on, day, rule, facts, interpretation)
+    career.charges[key] = charge
+    career.unsettled = True
+    return charge
+
+
+def gross(career: Career, key: str, before_order: int | None = None) -> Decimal:
+    """Money received for a key, in euro; only what came before a point of the fold where one is given."""
+    return sum((m.amount for m in career.money.get(key, ()) if before_order is None or m.order < before_order), ZERO)
+
+
+def settle_amounts(career: Career, charge: Charge) -> None:
+    """Money against one charge: amount = paid + refunded + waived + moved + outstanding, the rest is credit.
+
+    A refund or a move takes what is too much first, then what was paid; it never reopens the debt."""
+    charge.waived = min(charge.amount, sum((w.amount for w in charge.waivers), ZERO))
+    owed = charge.amount - charge.waived
+    total, reached = ZERO, None
+    for money in career.money.get(charge.key, ()):
+        total += money.amount
+        if reached is None and total >= owed:
+            reached = money
+    settled = min(total, owed)
+    over, refunded, moved = total - settled, ZERO, ZERO
+    left = settled
+    for outflow in career.outflows.get(charge.key, ()):
+        extra = min(over, outflow.amount)
+        over -= extra
+        taken = min(left, outflow.amount - extra)
+        left -= taken
+        if outflow.moved:
+            moved += taken
+        else:
+            refunded += taken
+    charge.paid, charge.refunded, charge.moved, charge.credit = left, refunded, moved, over
+    charge.outstanding = owed - settled
+    charge.paid_on = reached.on if reached is not None and owed > ZERO and charge.outstanding == ZERO and settled > ZERO else None
+
+
+def state_of(career: Career, charge: Charge, day: date) -> str:
+    """Section 4, the first that fits: paid, moved, waived, payable, overdue, to-come."""
+    if charge.outstanding == ZERO:
+        wholly = charge.amount == ZERO or any(w.whole and w.amount > ZERO for w in charge.waivers)
+        if not wholly and charge.paid + charge.refunded > ZERO:
+            return "paid"
+        if not wholly and charge.moved > ZERO:
+            return "moved"
+        return "waived"
+    if is_payable(career, charge):
+        return "payable"
+    return OVERDUE if day > charge.due else "to-come"
+
+
+def is_payable(career: Career, charge: Charge) -> bool:
+    """May be paid but is no debt: it never blocks and is never overdue."""
+    kind = charge.base_kind
+    if kind == "enrolment":
+        return not any(e.charge == charge.key and e.perfected_on is not None for e in career.enrolments)
+    return kind in PAYABLE
+
+
+def overdue(career: Career, day: date) -> list[Charge]:
+    return [c for c in career.charges.values() if state_of(career, c, day) == OVERDUE]
+
+
+def debts(career: Career, day: date) -> list[Charge]:
+    """What is owed, overdue or still to come (RIN-5, AMB-42)."""
+    return [c for c in career.charges.values() if state_of(career, c, day) in (OVERDUE, "to-come")]
+
+
+@obeys("MOR-1", "MOR-2", "MOR-3", "MOR-4", "MOR-7", "MOR-8", "AMB-17")
+def surcharge(law: Law, due: date, paid: date) -> Decimal:
+    """The surcharge in euro for a payment made `paid - due` calendar days late; 0 in time. A term on a holiday is not moved."""
+    late = (paid - due).days
+    if late <= 0 or law.MOR_1 is None:
+        return ZERO
+    return next(t.amount for t in law.MOR_1.tiers if t.through is None or late <= t.through)
+
+
+@obeys("MOR-5a", "MOR-5b", "MOR-5c", "PRE-10", "AMB-41")
+def is_late_first_enrolment(career: Career, enrolment: Enrolment, day: date) -> bool:
+    """An open-access first enrolment filed late, paid on `day` after its term, or following a late pre-enrolment."""
+    if not enrolment.first or career.access != "open":
+        return False
+    if enrolment.late_preenrolment:
+        return True
+    return enrolment.term is not None and (enrolment.filed_on > enrolment.term or day > enrolment.term)
+
+
+def accruing(career: Career, charge: Charge, day: date, books: LawBooks) -> Decimal:
+    """The extra amount if the charge were paid on `day`, in euro."""
+    if charge.outstanding == ZERO:
+        return ZERO
+    book = books.of(charge.year)
+    if book is None:
+        return ZERO
+    if charge.is_instalment:
+        return surcharge(book.rules, charge.due, day)
+    if charge.base_kind == "enrolment":
+        enrolment = next((e for e in career.enrolments if e.charge == charge.key), None)
+        if enrolment is None or career.ended is not None:
+            return ZERO
+        if not enrolment.first:
+            return surcharge(book.rules, charge.due, day)
+        late_instance = book.rules.MOR_5
+        if late_instance is not None and is_late_first_enrolment(career, enrolment, day):
+            already = career.charge(charge.year, "late-instance")
+            return late_instance.amount if already is None else ZERO
+    return ZERO
+
+
+def settle(career: Career, day: date, books: LawBooks) -> None:
+    """Attach money, perfect enrolments, raise surcharges, until nothing changes any more."""
+    while career.unsettled:
+        career.unsettled = False
+        for charge in list(career.charges.values()):
+            _restart_plan(career, charge)
+            settle_amounts(career, charge)
+            done = charge.outstanding == ZERO and charge.amount > ZERO and charge.paid + charge.refunded + charge.moved > ZERO
+            if not done:
+                charge.completed_on = None
+            elif charge.completed_on is None:
+                charge.completed_on = day
+                _on_completion(career, charge, day, books)
+        for enrolment in career.enrolments:
+            _perfect(career, enrolment, day, books)
+
+
+def _on_completion(career: Career, charge: Charge, day: date, books: LawBooks) -> None:
+    book = books.of(charge.year)
+    paid = charge.paid_on
+    if book is None or paid is None:
+        return
+    last = _completing_money(career, charge)
+    if charge.is_instalment or charge.base_kind == "enrolment":
+        enrolment = next((e for e in career.enrolments if e.charge == charge.key), None)
+        if enrolment is not None and enrolment.first:
+            _raise_late_instance(career, charge, enrolment, paid, day, book)
+        elif not last.spared:
+            due = _due_before(career, charge, last.order)
+            amount = surcharge(book.rules, due, paid)
+            if amount > ZERO:
+                raise_charge(career, charge.year, f"late-fee/{charge.kind}", amount, day, "MOR-3" if enrolment else "MOR-2",
+                             (Fact(last.event, paid, last.amount),))
+
+
+def _completing_money(career: Career, charge: Charge) -> Money:
+    """The payment that completed a charge which is complete."""
+    total, owed = ZERO, charge.amount - charge.waived
+    for money in career.money[charge.key]:
+        total += money.amount
+        if total >= owed:
+            return money
+    raise LookupError(f"{charge.key} is not complete")
+
+
+@obeys("MOR-5", "AMB-11", "AMB-27")
+def _raise_late_instance(career: Career, charge: Charge, enrolment: Enrolment, paid: date, day: date, book: RuleBook) -> None:
+    """One late instance for a late first enrolment, on the day the 156 is complete."""
+    price = book.rules.MOR_5
+    if price is None or not is_late_first_enrolment(career, enrolment, paid):
+        return
+    rule = "MOR-5c" if enrolment.late_preenrolment else "MOR-5b" if enrolment.term and enrolment.filed_on > enrolment.term else "MOR-5a"
+    if getattr(book.rules, rule.replace("-", "_")) is None:
+        rule = "MOR-5"
+    raise_charge(career, charge.year, "late-instance", price.amount, day, rule, (Fact(enrolment.event, enrolment.filed_on),),
+                 interpretation="AMB-41")
+
+
+@obeys("RAT-2", "RAT-1")
+def _perfect(career: Career, enrolment: Enrolment, day: date, books: LawBooks) -> None:
+    """Paying the 156 perfects an enrolment or a renewal."""
+    if enrolment.perfected_on is not None or enrolment.charge is None:
+        return
+    charge = career.charges[enrolment.charge]
+    if charge.outstanding == ZERO:
+        enrolment.perfected_on = day
+        refresh_instalments(career, enrolment.academic_year, day, books)
+
+
+@obeys("RAT-3", "RAT-4", "RAT-5", "RAT-6", "RAT-8", "RAT-9", "RAT-10", "PT-4", "CHG-4", "AMB-6", "AMB-7", "AMB-8", "AMB-39")
+def instalment_amounts(law: Law, contribution: Decimal, exempt: bool, part_time: bool) -> list[tuple[str, Decimal, date, str]]:
+    """(kind, amount in euro, due date, rule) of the instalments of a yearly contribution before the part-time halving.
+
+    The threshold of 430 merges both instalments on the first date; below 10 nothing is asked for; the exempt owe nothing."""
+    if law.RAT_3 is None or law.RAT_4 is None or law.RAT_5 is None or law.RAT_6 is None:
+        return []
+    total = cents(contribution * law.RAT_9.share) if part_time and law.RAT_9 is not None else contribution
+    if exempt or total == ZERO or total < law.RAT_6.below:
+        return []
+    if total <= law.RAT_5.up_to:
+        return [("instalment-1", total, law.RAT_3.due_on, "RAT-5")]
+    rest = total - law.RAT_3.at_most
+    if law.RAT_6.remits == "any-payment" and rest < law.RAT_6.below:
+        rest = ZERO
+    found = [("instalment-1", law.RAT_3.at_most, law.RAT_3.due_on, "RAT-3")]
+    return found + ([("instalment-2", rest, law.RAT_4.due_on, "RAT-4")] if rest > ZERO else [])
+
+
+@obeys("MOR-4", "ISE-7", "AMB-10", "AMB-26", "LAU-4", "LAU-5")
+def refresh_instalments(career: Career, year: str, day: date, books: LawBooks) -> None:
+    """Bring the instalments of a year in line with the latest assessment, the regime and a living withdrawal.
+
+    They exist from the later of assessment and perfected enrolment; their due dates stay; what a later assessment no
+    longer asks for disappears, and money paid on it waits unallocated."""
+    book = books.of(year)
+    assessed = career.contributions.get(year)
+    enrolment = career.enrolment_in(year)
+    if book is None or assessed is None or enrolment is None or enrolment.perfected_on is None:
+        return
+    on, event, data = assessed
+    wanted = {kind: (amount, due, rule) for kind, amount, due, rule in
+              instalment_amounts(book.rules, data.contribution, data.exempt, career.regime_in(year) == "part-time")}
+    facts = (Fact(event, on, data.contribution),)
+    for kind in INSTALMENTS:
+        key = f"{year}:{kind}"
+        if kind not in wanted:
+            career.charges.pop(key, None)
+            continue
+        amount, due, rule = wanted[kind]
+        charge = career.charges.get(key)
+        if charge is None:
+            charge = career.charges[key] = Charge(key, kind, year, amount, due, day, rule, facts)
+        elif charge.facts != facts or not charge.decided:
+            charge.amount, charge.rule, charge.facts, charge.decided = amount, rule, facts, False
+            charge.due_on = due
+            charge.waivers = [w for w in charge.waivers if w.rule != "charge-decided"]
+    refresh_waivers(career, year, day, books)
+    career.unsettled = True
+
+
+@obeys("RIN-8", "RIN-8a", "RIN-9", "RIN-10", "RIN-11", "RIN-11a", "RIN-12", "RIN-14", "AMB-15", "AMB-25", "AMB-42")
+def withdrawal_waivers(career: Career, withdrawal: Withdrawal, law: Law, day: date) -> dict[str, tuple[str, Decimal, str | None]]:
+    """Which share of each instalment a living withdrawal waives: kind -> (rule, share, interpretation)."""
+    if law.RIN_8 is None or law.RIN_10 is None or law.RIN_11 is None or withdrawal.year is None:
+        return {}
+    passed = _has_passed_an_exam(career, withdrawal.year, law.RIN_8.exams, day)
+    filed, half = withdrawal.filed_on, law.RIN_11.share
+    if filed <= law.RIN_8.until:
+        if not passed:
+            return {"instalment-1": ("RIN-8", Decimal(1), None), "instalment-2": ("RIN-8", Decimal(1), "AMB-15")}
+        return {"instalment-2": ("RIN-11", half, "AMB-15")}
+    if filed <= law.RIN_10.until:
+        return {"instalment-2": ("RIN-11", half, None) if passed else ("RIN-10", Decimal(1), None)}
+    return {}
+
+
+def _has_passed_an_exam(career: Career, year: str, where: str, day: date) -> bool:
+    for result in career.passed(day).values():
+        held = result.data.held_on
+        if where == "session":
+            if date(int(year[:4]) + 1, 1, 1) <= held <= last_of_february(year):
+                return True
+        elif exam_year(result.data) == year:
+            return True
+    return False
+
+
+@obeys("RIN-6", "RIS-7", "RIS-4")
+def refresh_waivers(career: Career, year: str, day: date, books: LawBooks) -> None:
+    """Waivers of a living (or perfected) withdrawal, a lapsed reservation or a cancelled enrolment, on the charges of a year."""
+    withdrawal = career.withdrawal
+    book = books.of(year)
+    shares: dict[str, tuple[str, Decimal, str | None]] = {}
+    if withdrawal is not None and withdrawal.year == year and book is not None:
+        shares = withdrawal_waivers(career, withdrawal, book.rules, day)
+    for kind in INSTALMENTS:
+        charge = career.charges.get(f"{year}:{kind}")
+        if charge is None:
+            continue
+        kept = [w for w in charge.waivers if not w.rule.startswith("RIN-")]
+        if kind in shares and withdrawal is not None:
+            rule, share, interpretation = shares[kind]
+            before = gross(career, charge.key, withdrawal.order)
+            part = charge.amount - cents(charge.amount * (1 - share)) if share < 1 else charge.amount
+            amount = max(ZERO, min(part, charge.amount - before))
+            kept.append(Waiver(rule, amount, share == 1, withdrawal.filed_on, withdrawal.event, interpretation))
+        if kept != charge.waivers:
+            charge.waivers = kept
+            career.unsettled = True
+    refresh_annulment(career, day)
+
+
+def refresh_annulment(career: Career, day: date) -> None:
+    """A lapsed reservation or a cancelled enrolment waives what is unpaid; a reservation lifted after all brings it back."""
+    rule = {"reservation-lapsed": "RIS-7", "cancelled": "RIS-4"}.get(career.ended or "")
+    for charge in career.charges.values():
+        had = next((w for w in charge.waivers if w.rule in ("RIS-7", "RIS-4")), None)
+        if had is not None and had.rule != rule:
+            charge.waivers.remove(had)
+            career.unsettled = True
+            had = None
+        if rule is not None and had is None:
+            settle_amounts(career, charge)
+            if charge.outstanding > ZERO:
+                charge.waivers.append(Waiver(rule, charge.outstanding, True, career.ended_on or day, career.ended_event))
+                career.unsettled = True
+
+
+# Instalment plans (AMB-19)
+
+
+def _plan_received(career: Career, charge: Charge, before_order: int | None = None) -> Decimal:
+    plan = charge.plan
+    if plan is None:
+        return ZERO
+    return sum((gross(career, key, before_order) - gross(career, key, plan.order) for key in plan.keys), ZERO)
+
+
+@obeys("AMB-19")
+def _restart_plan(career: Career, charge: Charge) -> None:
+    """Under an agreed plan the due date is the first plan date not yet paid."""
+    if charge.plan is not None:
+        charge.plan_due = _first_unpaid(charge, _plan_received(career, charge))
+
+
+def _first_unpaid(charge: Charge, received: Decimal) -> date:
+    steps = charge.plan.steps if charge.plan is not None else [(charge.due_on or charge.raised_on, ZERO)]
+    return next((on for on, cumulative in steps if received < cumulative), steps[-1][0])
+
+
+def _due_before(career: Career, charge: Charge, order: int) -> date:
+    """The due date that a payment met: the plan date that was open before it."""
+    if charge.plan is None or charge.plan.order > order:
+        return charge.due_on or charge.raised_on
+    return _first_unpaid(charge, _plan_received(career, charge, order))
+
+
+def last_plan_date(charge: Charge) -> date | None:
+    return charge.plan.steps[-1][0] if charge.plan is not None else None
+
+
+# When time alone changes something
+
+
+def changes_after(career: Career, charge: Charge, day: date, books: LawBooks) -> list[date]:
+    """Days after `day` on which this charge's state, accruing amount or blocks change if nothing else happens."""
+    if charge.outstanding == ZERO:
+        return []
+    due = charge.due
+    found = [due + ONE_DAY]
+    book = books.of(charge.year)
+    if book is not None:
+        if charge.is_instalment or charge.base_kind == "enrolment":
+            tiers = book.rules.MOR_1.tiers if book.rules.MOR_1 is not None else ()
+            found += [days_after(due, t.through + 1) for t in tiers if t.through is not None]
+        if charge.is_instalment:
+            for block in (book.rules.BLK_1, book.rules.BLK_3):
+                if block is not None and block.days is not None:
+                    found.append(days_after(due, block.days + 1))
+            if book.rules.BLK_3 is not None and book.rules.BLK_3.deadline is not None:
+                found.append(max(book.rules.BLK_3.deadline, last_plan_date(charge) or date.min) + ONE_DAY)
+    return [d for d in found if d > day]
+
+
+def add_outflow(career: Career, key: str, on: date, amount: Decimal, event: str, moved: bool) -> None:
+    career.outflows.setdefault(key, []).append(Outflow(on, amount, event, moved))
+    career.unsettled = True
+
+
+def unallocated(career: Career) -> list[tuple[str, date, Decimal, str]]:
+    """Money whose charge is not there (yet): (key, day, what is left of it, event)."""
+    found = []
+    for key, received in career.money.items():
+        if key in career.charges:
+            continue
+        gone = sum((o.amount for o in career.outflows.get(key, ())), ZERO)
+        for money in received:
+            left = max(ZERO, money.amount - gone)
+            gone = max(ZERO, gone - money.amount)
+            if left > ZERO:
+                found.append((key, money.on, left, money.event))
+    return found

@@ -1,0 +1,153 @@
+"""A state in the words of the published language: blocks, charges and careers as JSON (sections 4 and 5)."""
+
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from .charges import accruing, state_of
+from .evolve import pass_to, next_change
+from .reasons import source_of
+from .refunds import refundable
+from .registry import obeys
+from .rulebook import LawBooks
+from .state import Block, Career, Charge, Person
+
+_DECIDED = {"late-instance": "AMB-11", "late-instance/recognition": "AMB-31", "study-plan-penalty": "AMB-23", "late-fee/enrolment": "AMB-20"}
+
+
+class NotFound(LookupError):
+    """The student or the career is not in the ledger, as far as the question sees."""
+
+
+def euro(amount: Decimal) -> str:
+    return f"{amount:.2f}"
+
+
+def day_or_none(day: date | None) -> str | None:
+    return day.isoformat() if day is not None else None
+
+
+def block_json(block: Block, books: LawBooks, until: date | None) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "kind": block.kind, "from": block.start.isoformat(), "until": day_or_none(until), "rule": block.rule, "reason": block.reason,
+        "how_to_lift": block.how_to_lift, "interpretation": block.interpretation,
+        "source": source_of(books.of(block.year), block.rule), "facts": [f.as_json() for f in block.facts],
+    }
+    if block.charge is not None:
+        found["charge"] = block.charge
+    if block.amount is not None:
+        found["amount"] = euro(block.amount)
+    return found
+
+
+@obeys("CHG-4", "CHG-5", "CHG-6", "CHG-7", "CHG-8")
+def charge_json(person: Person, career: Career, charge: Charge, books: LawBooks) -> dict[str, Any]:
+    """Section 4, with the rule, its source, the facts and every waiver. Amounts are strings in euro."""
+    day = person.day
+    state = state_of(career, charge, day)
+    book = books.of(charge.year) or books.for_single_courses(charge.year)
+    waivers = [w for w in charge.waivers if w.amount > 0]
+    rule = charge.rule
+    if rule == "charge-decided":
+        rule = _DECIDED.get(charge.base_kind, rule)
+    if state == "waived" and waivers:
+        rule = _DECIDED.get(charge.base_kind, waivers[-1].rule) if waivers[-1].rule == "charge-decided" else waivers[-1].rule
+    found: dict[str, Any] = {
+        "charge": charge.key, "career": career.name, "amount": euro(charge.amount),
+        "due_on": day_or_none(charge.plan_due or charge.due_on), "raised_on": charge.raised_on.isoformat(),
+        "paid": euro(charge.paid), "paid_on": day_or_none(charge.paid_on), "refunded": euro(charge.refunded),
+        "waived": euro(charge.waived), "moved": euro(charge.moved), "outstanding": euro(charge.outstanding), "state": state,
+        "accruing": euro(accruing(career, charge, day, books)), "rule": rule, "source": source_of(book, rule),
+        "facts": [f.as_json() for f in charge.facts],
+    }
+    if charge.interpretation:
+        found["interpretation"] = charge.interpretation
+    if waivers:
+        found["waivers"] = [{"rule": w.rule, "amount": euro(w.amount), "on": w.on.isoformat(), "event": w.event,
+                             "interpretation": w.interpretation, "source": source_of(book, w.rule)} for w in waivers]
+    if charge.plan is not None:
+        found["plan"] = {"event": charge.plan.event, "agreed_on": charge.plan.agreed_on.isoformat(), "first_due_on": day_or_none(charge.due_on)}
+    right = refundable(person, career, charge, books)
+    if right is not None:
+        found["refundable"] = {"amount": euro(right.amount), "by": day_or_none(right.by), "rule": right.rule,
+                               "source": source_of(book, right.rule)}
+    return found
+
+
+def sorted_charges(person: Person) -> Iterator[tuple[Career, Charge]]:
+    for name in sorted(person.careers):
+        career = person.careers[name]
+        for charge in sorted(career.charges.values(), key=lambda c: (c.year, c.due_on or c.raised_on, c.key)):
+            yield career, charge
+
+
+def cfu_json(career: Career, day: date) -> dict[str, int | float]:
+    """CFU recognised and passed on a day: each course once."""
+    return {"recognised": sum(d.cfu for _, _, d in career.recognitions), "passed": sum(r.data.cfu for r in career.passed(day).values())}
+
+
+Snapshot = dict[tuple[str, str, Any], Any]
+"""(career, what, key) -> value."""
+
+
+def snapshot(person: Person, books: LawBooks) -> Snapshot:
+    """What can change, flat: (career, what, key) -> value. Two of them give the changes between two states."""
+    found: Snapshot = {}
+    for name, career in person.careers.items():
+        if career.status is not None:
+            current = career.current_enrolment
+            found[name, "status", ""] = (career.status, current.academic_year if current else None, current.year if current else None)
+            found[name, "cfu", ""] = (cfu_json(career, person.day)["recognised"], cfu_json(career, person.day)["passed"])
+        for kind, rule, charge in career.blocks:
+            found[name, "block", (kind, rule, charge)] = True
+        for key, owed in career.charges.items():
+            found[name, "charge", key] = (state_of(career, owed, person.day), euro(owed.amount), euro(owed.outstanding))
+            extra = accruing(career, owed, person.day, books)
+            if extra:
+                found[name, "accruing", key] = euro(extra)
+    return found
+
+
+def changes(before: Snapshot, after: Snapshot) -> list[dict[str, Any]]:
+    """The differences as objects with a plain sentence each."""
+    found = []
+    for key in sorted(before.keys() | after.keys(), key=str):
+        old, new = before.get(key), after.get(key)
+        if old == new:
+            continue
+        career, what, name = key
+        change: dict[str, Any] = {"career": career, "what": what}
+        if what == "status":
+            change |= {"from": old[0] if old else None, "to": new[0] if new else None}
+            sentence = f"the status becomes {new[0]}" if new and (not old or old[0] != new[0]) else \
+                f"academic year {new[1]}, year {new[2]}" if new else "the career is gone"
+        elif what == "cfu":
+            change |= {"from": old[1] if old else 0, "to": new[1] if new else 0}
+            sentence = f"{new[1] if new else 0} CFU passed, {new[0] if new else 0} recognised"
+            if not old and new == (0, 0):
+                continue
+        elif what == "block":
+            change |= {"kind": name[0], "rule": name[1], "charge": name[2] or None, "begins": new is not None}
+            sentence = f"the {name[0]} block {'begins' if new else 'ends'} ({name[1]}{', ' + name[2] if name[2] else ''})"
+        elif what == "charge":
+            change |= {"charge": name, "from": old[0] if old else None, "to": new[0] if new else None}
+            sentence = f"{name} is gone" if not new else f"{name} becomes {new[0]} ({new[2]} of {new[1]} euro outstanding)"
+        else:
+            change |= {"charge": name, "from": old or "0.00", "to": new or "0.00"}
+            sentence = f"paying {name} from now on costs {new or '0.00'} euro more"
+        change["change"] = sentence
+        found.append(change)
+    return found
+
+
+def forecast(person: Person, books: LawBooks) -> Iterator[tuple[date, list[dict[str, Any]]]]:
+    """What time alone will change, day by day, if nothing else happens. It moves the given state forward: use it last."""
+    before = snapshot(person, books)
+    while (moment := next_change(person, books)) is not None:
+        pass_to(person, moment, books)
+        after = snapshot(person, books)
+        found = changes(before, after)
+        if found:
+            yield moment, found
+        before = after

@@ -1,0 +1,447 @@
+"""The facts that a ledger records: one frozen payload per type of section 3 of the published language.
+
+`PAYLOADS` names them as the published language does. A payload says what holds in the world and nothing else:
+no clock, no library of storage or transport. `ACTS` are the types marked **G** (decisions of the university or acts
+of the student, which a rule can refuse); every other type is a fact of the world and is accepted when well formed.
+"""
+
+from datetime import date
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from .values import Amount, Cfu, ChargeKey, CourseCode, Day, LongText, PositiveAmount, Pseudonym, Text, Year
+
+CourseType = Literal["bachelor", "master", "single-cycle"]
+Access = Literal["open", "restricted"]
+Regime = Literal["full-time", "part-time"]
+Standing = Literal["regular", "repeating", "beyond-course"]
+RecognitionKind = Literal["transfer", "programme-change", "second-degree", "re-enrolment", "shortening", "foreign-degree"]
+CourseYear = Annotated[int, Field(strict=True, ge=1, le=6)]
+Count = Annotated[int, Field(strict=True, ge=0, le=100)]
+Flag = Annotated[bool, Field(strict=True)]
+
+
+class Payload(BaseModel):
+    """What every event may carry. Unknown fields are refused: a misspelt field must not vanish."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+    note: LongText | None = None
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+
+def _distinct(codes: list[str], field: str) -> None:
+    if len(set(codes)) != len(codes):
+        raise PydanticCustomError("distinct", "each course may stand once in {field}", {"field": field})
+
+
+class Preenrolled(Payload):
+    programme: Text
+    academic_year: Year
+    course_type: CourseType
+    degree_class: Text | None = None
+    access: Access
+    selection: Literal[1, 2] | None = None
+    applicant: Literal["italian-title", "foreign-title", "visa"] = "italian-title"
+    pre_assessed: Flag = False
+
+
+class PreparationAssessed(Payload):
+    adequate: Flag
+
+
+class Ranked(Payload):
+    admitted: Flag
+    scroll: Flag = False
+    enrol_by: Day | None = None
+    recognition_by: Day | None = None
+
+
+class Enrolled(Payload):
+    programme: Text
+    academic_year: Year
+    course_type: CourseType
+    degree_class: Text | None = None
+    access: Access
+    year: CourseYear
+    regime: Regime
+
+
+class EnrolledWithReservation(Enrolled):
+    ground: Literal["degree-pending", "single-courses-pending"]
+    missing_exams: Count
+    missing_cfu: Cfu
+    internship_started: Flag | None = None
+    home_university: Literal["same", "other"]
+    home_career: Pseudonym | None = None
+
+
+class ReservationLifted(Payload):
+    evidence: Literal["degree-conferred", "single-courses-passed"]
+    conferred_on: Day | None = None
+
+
+class ReservationDeclined(Payload):
+    pass
+
+
+class EnrolmentCancelled(Payload):
+    reason: LongText
+
+
+class EnrolmentRenewed(Payload):
+    academic_year: Year
+    year: CourseYear
+    standing: Standing
+
+
+class DegreeCandidacyDeclared(Payload):
+    academic_year: Year
+    session: Literal["summer", "autumn", "winter", "extraordinary"]
+
+
+class Graduated(Payload):
+    academic_year: Year
+    session: Literal["summer", "autumn", "winter", "extraordinary"]
+    mark: Annotated[int, Field(strict=True, ge=66, le=110)] | None = None
+    honours: Flag | None = None
+
+    @model_validator(mode="after")
+    def _honours_need_full_marks(self) -> Self:
+        if self.honours and self.mark != 110:
+            raise PydanticCustomError("honours", "honours go with mark 110 only")
+        return self
+
+
+class RegimeChanged(Payload):
+    regime: Regime
+    academic_year: Year
+    category: Text | None = None
+    ofa_cleared: Flag | None = None
+
+
+class Suspended(Payload):
+    reason: LongText | None = None
+
+
+class Resumed(Payload):
+    reason: LongText | None = None
+
+
+class AdministrativeBlockOrdered(Payload):
+    academic_year: Year
+    reason: LongText | None = None
+
+
+class AdministrativeBlockRevoked(Payload):
+    academic_year: Year
+    reason: LongText | None = None
+
+
+class ChargeDecided(Payload):
+    charge: ChargeKey
+    amount: Amount
+    reason: LongText
+    authority: Text
+
+
+class ProgrammeChanged(Payload):
+    to_career: Pseudonym
+    academic_year: Year
+
+
+class TransferredIn(Payload):
+    from_university: Text
+    academic_year: Year
+
+
+class TransferredOut(Payload):
+    to_university: Text
+
+
+class RecognitionRequested(Payload):
+    kind: RecognitionKind
+    academic_year: Year
+
+
+class RecognisedCourse(Part):
+    code: CourseCode
+    cfu: Cfu
+    grade: Annotated[int, Field(strict=True, ge=18, le=30)] | None = None
+
+
+class CfuRecognised(Payload):
+    kind: RecognitionKind
+    academic_year: Year
+    cfu: Cfu
+    courses: tuple[RecognisedCourse, ...] = ()
+    resolution: Text
+    year: CourseYear | None = None
+
+    @model_validator(mode="after")
+    def _courses_are_distinct(self) -> Self:
+        _distinct([c.code for c in self.courses], "courses")
+        return self
+
+
+class SingleCourse(Part):
+    code: CourseCode
+    cfu: Cfu
+    lectures_end_on: Day
+    in_own_plan: Flag = False
+    complement: Flag = False
+
+
+class SingleCoursesEnrolled(Payload):
+    academic_year: Year
+    courses: Annotated[tuple[SingleCourse, ...], Field(min_length=1)]
+    purpose: Literal["admission-requirements", "teaching-classes", "failed-reservation"] | None = None
+    reduction: Literal["disability", "detention", "exchange"] | None = None
+    issued_on: Day | None = None
+    reserved_session: Flag = False
+    clearance: Flag | None = None
+
+    @model_validator(mode="after")
+    def _courses_are_distinct(self) -> Self:
+        _distinct([c.code for c in self.courses], "courses")
+        return self
+
+
+class ContributionAssessed(Payload):
+    academic_year: Year
+    contribution: Amount
+    band: Text | None = None
+    exempt: Flag = False
+
+
+class IseeCertified(Payload):
+    academic_year: Year
+    issued_on: Day
+    valid_for_university: Flag
+
+
+class InstalmentPaid(Payload):
+    charge: ChargeKey
+    amount: PositiveAmount
+    iuv: Text | None = None
+
+
+class PaymentRefunded(Payload):
+    charge: ChargeKey
+    amount: PositiveAmount
+
+
+class PaymentMoved(Payload):
+    from_charge: ChargeKey
+    to_charge: ChargeKey
+    amount: PositiveAmount
+    to_career: Pseudonym | None = None
+
+
+class PlanInstalment(Part):
+    due_on: Day
+    amount: PositiveAmount
+
+
+class InstalmentPlanAgreed(Payload):
+    charges: Annotated[tuple[ChargeKey, ...], Field(min_length=1)]
+    instalments: Annotated[tuple[PlanInstalment, ...], Field(min_length=1)]
+    motivated: Flag = False
+
+    @model_validator(mode="after")
+    def _dates_rise(self) -> Self:
+        _distinct(list(self.charges), "charges")
+        days: list[date] = [i.due_on for i in self.instalments]
+        if any(a >= b for a, b in zip(days, days[1:], strict=False)):
+            raise PydanticCustomError("plan", "write the instalments in order of due_on, each day once")
+        return self
+
+
+class StudyPlanSubmitted(Payload):
+    academic_year: Year
+
+
+class PlanCourse(Part):
+    code: CourseCode
+    cfu: Cfu
+    year: CourseYear
+    semester: Literal[0, 1, 2]
+    lectures_end_on: Day
+    prerequisites: tuple[CourseCode, ...] = ()
+    supernumerary: Flag = False
+    anticipated: Flag = False
+
+
+class StudyPlanApproved(Payload):
+    academic_year: Year
+    courses: tuple[PlanCourse, ...]
+
+    @model_validator(mode="after")
+    def _courses_are_distinct(self) -> Self:
+        _distinct([c.code for c in self.courses], "courses")
+        return self
+
+
+class ExamBooked(Payload):
+    course: CourseCode
+    held_on: Day
+    academic_year: Year
+    session: Literal["winter", "extraordinary", "summer", "autumn"]
+    calls_start_on: Day
+    opens_on: Day | None = None
+    mode: Literal["written", "oral"]
+
+
+class ExamBookingCancelled(Payload):
+    course: CourseCode
+    held_on: Day
+
+
+class ExamGraded(Payload):
+    course: CourseCode
+    held_on: Day
+    outcome: Literal["passed", "failed"]
+    grade: Annotated[int, Field(strict=True, ge=18, le=30)] | None = None
+    honours: Flag | None = None
+    cfu: Cfu
+    session: Literal["winter", "extraordinary", "summer", "autumn"]
+    mode: Literal["written", "oral"]
+    academic_year: Year | None = None
+    refuse_by: Day | None = None
+
+    @model_validator(mode="after")
+    def _grade_fits_outcome(self) -> Self:
+        if self.outcome == "failed" and (self.grade is not None or self.honours):
+            raise PydanticCustomError("grade", "a failed exam has no grade: leave out grade and honours")
+        if self.honours and self.grade != 30:
+            raise PydanticCustomError("honours", "honours go with grade 30 only")
+        return self
+
+
+class GradeRefused(Payload):
+    course: CourseCode
+    held_on: Day
+
+
+class ExamAnnulled(Payload):
+    course: CourseCode
+    held_on: Day
+    reason: LongText
+
+
+class WithdrawalRequested(Payload):
+    pass
+
+
+class Renounced(Payload):
+    pass
+
+
+class Forfeited(Payload):
+    reason: LongText | None = None
+
+
+class DiplomaSupplementIssued(Payload):
+    format: Literal["pdf", "paper"]
+    destination: Literal["italy", "eu", "other"] | None = None
+
+
+class PersonRegistered(Payload):
+    given_name: Text
+    family_name: Text
+    tax_code: Text | None = None
+    birth_date: Day | None = None
+    email: Text | None = None
+    phone: Text | None = None
+    language: Text | None = None
+
+
+class TicketOpened(Payload):
+    number: Text
+    service: Text
+    subject: LongText
+    context: Text
+    career: Pseudonym | None = None
+
+
+class TicketClosed(Payload):
+    number: Text
+    answer: LongText | None = None
+
+
+class EventVoided(Payload):
+    event: Annotated[str, Field(min_length=1, max_length=200)]
+    reason: LongText
+    authority: Text
+
+
+PAYLOADS: dict[str, type[Payload]] = {
+    "preenrolled": Preenrolled,
+    "preparation-assessed": PreparationAssessed,
+    "ranked": Ranked,
+    "enrolled": Enrolled,
+    "enrolled-with-reservation": EnrolledWithReservation,
+    "reservation-lifted": ReservationLifted,
+    "reservation-declined": ReservationDeclined,
+    "enrolment-cancelled": EnrolmentCancelled,
+    "enrolment-renewed": EnrolmentRenewed,
+    "degree-candidacy-declared": DegreeCandidacyDeclared,
+    "graduated": Graduated,
+    "regime-changed": RegimeChanged,
+    "suspended": Suspended,
+    "resumed": Resumed,
+    "administrative-block-ordered": AdministrativeBlockOrdered,
+    "administrative-block-revoked": AdministrativeBlockRevoked,
+    "charge-decided": ChargeDecided,
+    "programme-changed": ProgrammeChanged,
+    "transferred-in": TransferredIn,
+    "transferred-out": TransferredOut,
+    "recognition-requested": RecognitionRequested,
+    "cfu-recognised": CfuRecognised,
+    "single-courses-enrolled": SingleCoursesEnrolled,
+    "contribution-assessed": ContributionAssessed,
+    "isee-certified": IseeCertified,
+    "instalment-paid": InstalmentPaid,
+    "payment-refunded": PaymentRefunded,
+    "payment-moved": PaymentMoved,
+    "instalment-plan-agreed": InstalmentPlanAgreed,
+    "study-plan-submitted": StudyPlanSubmitted,
+    "study-plan-approved": StudyPlanApproved,
+    "exam-booked": ExamBooked,
+    "exam-booking-cancelled": ExamBookingCancelled,
+    "exam-graded": ExamGraded,
+    "grade-refused": GradeRefused,
+    "exam-annulled": ExamAnnulled,
+    "withdrawal-requested": WithdrawalRequested,
+    "renounced": Renounced,
+    "forfeited": Forfeited,
+    "diploma-supplement-issued": DiplomaSupplementIssued,
+    "person-registered": PersonRegistered,
+    "ticket-opened": TicketOpened,
+    "ticket-closed": TicketClosed,
+    "event-voided": EventVoided,
+}
+
+ACTS: frozenset[str] = frozenset({
+    "preenrolled", "enrolled", "enrolled-with-reservation", "reservation-lifted", "enrolment-renewed",
+    "degree-candidacy-declared", "graduated", "regime-changed", "suspended", "resumed", "programme-changed",
+    "transferred-in", "transferred-out", "recognition-requested", "cfu-recognised", "single-courses-enrolled",
+    "instalment-plan-agreed", "study-plan-submitted", "exam-booked", "grade-refused", "withdrawal-requested", "renounced",
+})
+"""The types marked G: a rule can refuse them."""
+
+ABOUT_THE_PERSON: frozenset[str] = frozenset({"person-registered", "ticket-opened", "ticket-closed"})
+"""Events without a career."""
+
+OPENS_A_CAREER: frozenset[str] = frozenset({
+    "preenrolled", "enrolled", "enrolled-with-reservation", "transferred-in", "single-courses-enrolled",
+})
+
+
+def payload_json(data: Payload) -> dict[str, Any]:
+    """The fields as they were submitted: those that were left out stay out."""
+    return data.model_dump(mode="json", exclude_unset=True, exclude_none=True)

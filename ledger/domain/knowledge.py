@@ -1,0 +1,25 @@
+"""What was known: the events that a question may see, before any date is asked (sections 1 and AMB-34)."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from .events import EventVoided
+from .submissions import Event
+
+
+def known(events: Iterable[Event], at: datetime | None = None, position: int | None = None) -> list[Event]:
+    """The events that the ledger knew at an instant or up to a position, in position order. None: everything."""
+    return [e for e in events if (at is None or e.recorded_at <= at) and (position is None or e.position <= position)]
+
+
+def voided(events: Iterable[Event]) -> set[str]:
+    """The ids of the events that a void among `events` has taken back."""
+    return {e.data.event for e in events if isinstance(e.data, EventVoided)}
+
+
+def in_force(events: Sequence[Event]) -> list[Event]:
+    """The facts that hold, in the order in which they hold: by (`effective_on`, `position`), without voided events and voids."""
+    gone = voided(events)
+    kept = [e for e in events if e.id not in gone and e.type != "event-voided"]
+    kept.sort(key=lambda e: (e.effective_on, e.position))
+    return kept

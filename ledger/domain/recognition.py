@@ -1,0 +1,59 @@
+"""Recognition of earlier studies: what a request costs, until when it is in time (RIC, CHG-9..12, MOR-5)."""
+
+from datetime import date
+from decimal import Decimal
+
+from .access import latest_preenrolment
+from .events import RecognitionRequested
+from .registry import obeys
+from .rulebook import Law
+from .state import Career
+
+
+@obeys("CHG-9", "CHG-10", "CHG-11", "CHG-12")
+def fee_of(law: Law, kind: str) -> tuple[str, Decimal] | None:
+    """(rule, euro) of the fee of a request."""
+    rule, price = {"transfer": ("CHG-9", law.CHG_9), "programme-change": ("CHG-10", law.CHG_10),
+                   "foreign-degree": ("CHG-12", law.CHG_12)}.get(kind, ("CHG-11", law.CHG_11))
+    return (rule, price.amount) if price is not None else None
+
+
+@obeys("RIC-1", "RIC-2", "RIC-11", "RIC-12", "RIC-14", "AMB-22", "AMB-31")
+def term_of(career: Career, law: Law, data: RecognitionRequested) -> date | None:
+    """The last day in time for a request; None where the sources give none or leave it to an officer (AMB-31)."""
+    kind = data.kind
+    if kind == "foreign-degree":
+        return law.RIC_12.until if law.RIC_12 is not None else None
+    if career.course_type == "master":
+        return _masters_term(career, law, kind, data.academic_year)
+    if kind in ("second-degree", "shortening") and law.RIC_11 is not None:
+        given = career.ranked.recognition_by if career.ranked is not None else None
+        return given or law.RIC_11.classes.get((career.degree_class or "").upper().replace(" ", ""), law.RIC_11.until)
+    return career.ranked.recognition_by if career.ranked is not None else None
+
+
+def _masters_term(career: Career, law: Law, kind: str, year: str) -> date | None:
+    before = latest_preenrolment(career, year)
+    if career.access == "restricted":
+        if career.ranked is not None and career.ranked.recognition_by is not None:
+            return career.ranked.recognition_by
+        if kind == "programme-change" or law.RIC_2 is None:
+            return None
+        if before is not None and before.selection == 2:
+            scroll = career.ranked is not None and career.ranked.scroll
+            return law.RIC_2.second_scroll_until if scroll else law.RIC_2.second_until
+        return law.RIC_2.until
+    if law.RIC_1 is None:
+        return None
+    if before is not None and before.late:
+        if kind == "transfer":
+            return None
+        return next((late.until for late in law.RIC_1.late if before.on <= late.preenrolled_until), law.RIC_1.until)
+    return law.RIC_1.until
+
+
+@obeys("MOR-5", "MOR-5d")
+def is_late(career: Career, law: Law, data: RecognitionRequested, day: date) -> bool:
+    """A request after its term costs the late instance where the year accepts late ones."""
+    term = term_of(career, law, data)
+    return term is not None and day > term

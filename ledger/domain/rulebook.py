@@ -1,0 +1,530 @@
+"""The shape of the law: one `RuleBook` per academic year, read from `ledger/rulebooks/*.yaml`.
+
+A rule that a year does not know is absent from its file and `None` here, so that code asks `if book.BLK_1 is None`.
+Every entry carries its source (document and heading), what it says in our own words and, where it is a reading of ours,
+the entry of the register of interpretations. Values are dates, euro, days, CFU: never a formula.
+"""
+
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from .values import Amount, Day, Text, Year
+
+_FROZEN = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, defer_build=True)
+
+class Rule(BaseModel):
+    """A rule with its source. `interpretation` names the register entry that this reading rests on."""
+
+    model_config = _FROZEN
+    document: Literal["guide-2025-26", "guide-2019-20", "ticket-guide", "project"]
+    heading: Text
+    says: Text
+    interpretation: Text | None = None
+
+class _Value(BaseModel):
+    model_config = _FROZEN
+
+Days = Annotated[int, Field(strict=True, ge=0, le=3660)]
+Share = Annotated[Decimal, Field(ge=0, le=1)]
+
+class Price(Rule):
+    amount: Amount
+
+class StampedPrice(Rule):
+    """`stamp` is the part of `amount` that is never refunded."""
+    amount: Amount
+    stamp: Amount
+
+class DuePrice(Rule):
+    amount: Amount
+    due_on: Day
+
+class AfterDays(Rule):
+    days: Days
+
+class AdministrativeBlock(Rule):
+    """Either `deadline` (unpaid after that day) or `days` (unpaid so many days after the due date)."""
+    deadline: Day | None = None
+    days: Days | None = None
+
+class FirstInstalment(Rule):
+    due_on: Day
+    at_most: Amount
+
+class SecondInstalment(Rule):
+    due_on: Day
+
+class UpTo(Rule):
+    up_to: Amount
+
+class Below(Rule):
+    below: Amount
+    remits: Literal["the-total", "any-payment"]
+
+class Over(Rule):
+    over: Amount
+
+class ShareOf(Rule):
+    share: Share
+
+class Tier(_Value):
+    """`through` is the last day after the due date to which the amount applies; None for the last tier."""
+    through: Days | None
+    amount: Amount
+
+class Tiers(Rule):
+    tiers: tuple[Tier, ...]
+
+class Term(Rule):
+    until: Day
+
+class LateIsee(Rule):
+    until: Day
+    amount: Amount
+
+class IssuedFrom(Rule):
+    issued_from: Day
+
+class AtMost(Rule):
+    at_most: Days
+
+class PreenrolmentWindow(_Value):
+    """Pre-enrolment from..until leads to enrolment between enrol_from and enrol_until; `late` always costs the late instance."""
+    first: Day
+    last: Day
+    enrol_from: Day
+    enrol_until: Day
+    late: bool = False
+
+class PreenrolmentWindows(Rule):
+    windows: tuple[PreenrolmentWindow, ...]
+
+class Period(_Value):
+    first: Day
+    last: Day
+
+class ForeignWindows(Rule):
+    windows: tuple[Period, ...]
+
+class Selection(_Value):
+    """One selection of a programme with restricted access."""
+    first: Day
+    last: Day
+    enrol_by: Day
+    scroll_enrol_by: Day
+
+class Selections(Rule):
+    selections: tuple[Selection, ...]
+
+class EnrolmentTerm(Rule):
+    until: Day
+    late_until: Day
+
+class VisaTerms(Rule):
+    open_until: Day
+    restricted_until: Day
+
+class MissingAtMost(Rule):
+    exams: Days
+    cfu: Days
+
+class SingleCoursesPending(Rule):
+    cfu: Days
+    until: Day
+
+class RefundDates(Rule):
+    """Degrees of `degree_year` refund the enrolment fee of the year after it; `by` gives the day per session."""
+    degree_year: Year
+    by: dict[Literal["autumn", "winter", "extraordinary"], Day]
+
+class Window(Rule):
+    first: Day
+    last: Day
+
+class MaxCfu(Rule):
+    cfu: Days
+
+class PerCfu(Rule):
+    per_cfu: Amount
+    stamp: Amount
+
+class WorkingDays(Rule):
+    """None: paid at all is enough (2019-20)."""
+    working_days: Days | None
+
+class Compatibility(Rule):
+    enrolled: Literal["outside-own-plan", "never", "allowed"]
+
+class Reductions(Rule):
+    shares: dict[Literal["disability", "detention"], Share]
+
+class Validity(Rule):
+    until: Day
+    reserved_until: Day
+
+class RegimeWindow(Rule):
+    first: Day
+    last: Day
+    ofa: bool
+
+class LastYears(Rule):
+    last_year: dict[Literal["bachelor", "master", "single-cycle"], int]
+
+class LateRequest(_Value):
+    """A pre-enrolment up to `preenrolled_until` moves the term of the request to `until`."""
+    preenrolled_until: Day
+    until: Day
+
+class RequestTerms(Rule):
+    until: Day
+    late: tuple[LateRequest, ...] = ()
+
+class RestrictedRequestTerms(Rule):
+    first: Day
+    until: Day
+    second_until: Day
+    second_scroll_until: Day
+
+class StartsOn(Rule):
+    first: Day
+
+class RequestWindow(Rule):
+    """`late_until`: a late request costs the late instance up to that day. `late` without it: late requests have no end.
+    `classes` gives another term to degree classes."""
+    first: Day
+    until: Day
+    late: bool
+    late_until: Day | None = None
+    classes: dict[str, Day] = Field(default_factory=dict)
+
+class AdmissionStep(_Value):
+    """Up to `through` CFU (inclusive; None: no limit) the year of admission is `year`."""
+    through: Days | None
+    year: int
+
+class Admission(Rule):
+    steps: tuple[AdmissionStep, ...]
+
+class PlanWindows(Rule):
+    first_year_master: Period
+    others: Period
+
+class Stamp(Rule):
+    days: Days
+    reminder_days: Days
+    amount: Amount
+
+class WithdrawalTerm(Rule):
+    """Filed up to `until`. `exams` says where a passed exam counts: in the January-February session or in the year."""
+    until: Day
+    exams: Literal["session", "year"]
+
+class Postage(Rule):
+    amounts: dict[Literal["italy", "eu", "other"], Amount]
+
+class SingleCourseRefund(Rule):
+    """`after_scroll`: refunded or set off where an enrolment through the scroll of a ranking followed."""
+    after_scroll: bool
+
+
+class OneApplication(Rule):
+    """One application a year per person, or only no additions to a career's application."""
+    one_per: Literal["person", "career"]
+
+
+class FreeAfterReservation(Rule):
+    """For whom single courses are free after a failed reservation."""
+    free_for: Literal["own-graduates", "everybody"]
+
+
+class Choice(BaseModel):
+    """An entry of the register of interpretations: the question, what was decided, and the other readings that the code knows."""
+
+    model_config = _FROZEN
+    question: Text
+    decided: Text
+
+class _AmbOne(Choice):
+    decision: Literal["section-8", "section-10"]
+
+class _YesNo(Choice):
+    decision: Literal["no", "yes"]
+
+class _FinalExam(Choice):
+    decision: Literal["every-overdue-charge", "instalments-only"]
+
+class _FailedReservation(Choice):
+    decision: Literal["nothing-due", "stamp-due"]
+
+class _FirstYear(Choice):
+    decision: Literal["that-year", "whole-career"]
+
+class _Act(Choice):
+    decision: Literal["without-an-act", "by-an-act"]
+
+class _AsDecided(Choice):
+    """A reading with one implementation: the register names it so that answers can cite it."""
+    decision: Literal["as-decided"] = "as-decided"
+
+class Interpretations(BaseModel):
+    """The register (sections 15 and 17 of rules.md): named, switchable per institution, shown in every answer that rests on it."""
+
+    model_config = _FROZEN
+    AMB_1: _AmbOne = Field(alias="AMB-1")
+    AMB_2: _AsDecided = Field(alias="AMB-2")
+    AMB_3: _AsDecided = Field(alias="AMB-3")
+    AMB_4: _YesNo = Field(alias="AMB-4")
+    AMB_5: _FinalExam = Field(alias="AMB-5")
+    AMB_6: _AsDecided = Field(alias="AMB-6")
+    AMB_7: _AsDecided = Field(alias="AMB-7")
+    AMB_8: _AsDecided = Field(alias="AMB-8")
+    AMB_9: _AsDecided = Field(alias="AMB-9")
+    AMB_10: _AsDecided = Field(alias="AMB-10")
+    AMB_11: _AsDecided = Field(alias="AMB-11")
+    AMB_12: _FailedReservation = Field(alias="AMB-12")
+    AMB_13: _FirstYear = Field(alias="AMB-13")
+    AMB_14: _AsDecided = Field(alias="AMB-14")
+    AMB_15: _AsDecided = Field(alias="AMB-15")
+    AMB_16: _AsDecided = Field(alias="AMB-16")
+    AMB_17: _AsDecided = Field(alias="AMB-17")
+    AMB_18: _AsDecided = Field(alias="AMB-18")
+    AMB_19: _AsDecided = Field(alias="AMB-19")
+    AMB_20: _AsDecided = Field(alias="AMB-20")
+    AMB_21: _AsDecided = Field(alias="AMB-21")
+    AMB_22: _AsDecided = Field(alias="AMB-22")
+    AMB_23: _AsDecided = Field(alias="AMB-23")
+    AMB_24: _AsDecided = Field(alias="AMB-24")
+    AMB_25: _AsDecided = Field(alias="AMB-25")
+    AMB_26: _AsDecided = Field(alias="AMB-26")
+    AMB_27: _AsDecided = Field(alias="AMB-27")
+    AMB_28: _AsDecided = Field(alias="AMB-28")
+    AMB_29: _AsDecided = Field(alias="AMB-29")
+    AMB_30: _AsDecided = Field(alias="AMB-30")
+    AMB_31: _AsDecided = Field(alias="AMB-31")
+    AMB_32: _Act = Field(alias="AMB-32")
+    AMB_33: _AsDecided = Field(alias="AMB-33")
+    AMB_34: _AsDecided = Field(alias="AMB-34")
+    AMB_35: _AsDecided = Field(alias="AMB-35")
+    AMB_36: _AsDecided = Field(alias="AMB-36")
+    AMB_37: _AsDecided = Field(alias="AMB-37")
+    AMB_38: _AsDecided = Field(alias="AMB-38")
+    AMB_39: _AsDecided = Field(alias="AMB-39")
+    AMB_40: _AsDecided = Field(alias="AMB-40")
+    AMB_41: _AsDecided = Field(alias="AMB-41")
+    AMB_42: _AsDecided = Field(alias="AMB-42")
+    AMB_43: _AsDecided = Field(alias="AMB-43")
+    AMB_44: _AsDecided = Field(alias="AMB-44")
+    AMB_45: _AsDecided = Field(alias="AMB-45")
+
+class Law(BaseModel):
+    """The rules of one academic year, by their id in rules.md (`BLK-1` is `BLK_1`). None: the year does not know the rule."""
+
+    model_config = _FROZEN
+
+    BLK_1: AfterDays | None = Field(None, alias="BLK-1")
+    BLK_2: Rule | None = Field(None, alias="BLK-2")
+    BLK_3: AdministrativeBlock | None = Field(None, alias="BLK-3")
+    BLK_4: Rule | None = Field(None, alias="BLK-4")
+    BLK_5: Rule | None = Field(None, alias="BLK-5")
+    CHG_1: Price | None = Field(None, alias="CHG-1")
+    CHG_2: StampedPrice | None = Field(None, alias="CHG-2")
+    CHG_3: DuePrice | None = Field(None, alias="CHG-3")
+    CHG_9: Price | None = Field(None, alias="CHG-9")
+    CHG_10: Price | None = Field(None, alias="CHG-10")
+    CHG_11: Price | None = Field(None, alias="CHG-11")
+    CHG_12: Price | None = Field(None, alias="CHG-12")
+    CHG_14: Rule | None = Field(None, alias="CHG-14")
+    CHG_16: Postage | None = Field(None, alias="CHG-16")
+    MOR_1: Tiers | None = Field(None, alias="MOR-1")
+    MOR_3: Rule | None = Field(None, alias="MOR-3")
+    MOR_4: Rule | None = Field(None, alias="MOR-4")
+    MOR_5: Price | None = Field(None, alias="MOR-5")
+    MOR_5a: Rule | None = Field(None, alias="MOR-5a")
+    MOR_5b: Rule | None = Field(None, alias="MOR-5b")
+    MOR_5c: Rule | None = Field(None, alias="MOR-5c")
+    MOR_5d: Rule | None = Field(None, alias="MOR-5d")
+    MOR_6: Rule | None = Field(None, alias="MOR-6")
+    RAT_2: Rule | None = Field(None, alias="RAT-2")
+    RAT_3: FirstInstalment | None = Field(None, alias="RAT-3")
+    RAT_4: SecondInstalment | None = Field(None, alias="RAT-4")
+    RAT_5: UpTo | None = Field(None, alias="RAT-5")
+    RAT_6: Below | None = Field(None, alias="RAT-6")
+    RAT_7: Over | None = Field(None, alias="RAT-7")
+    RAT_9: ShareOf | None = Field(None, alias="RAT-9")
+    RAT_10: Rule | None = Field(None, alias="RAT-10")
+    ISE_1: Term | None = Field(None, alias="ISE-1")
+    ISE_2: LateIsee | None = Field(None, alias="ISE-2")
+    ISE_3: Rule | None = Field(None, alias="ISE-3")
+    ISE_4: Rule | None = Field(None, alias="ISE-4")
+    ISE_5: IssuedFrom | None = Field(None, alias="ISE-5")
+    ISE_6: Rule | None = Field(None, alias="ISE-6")
+    PRE_1: AtMost | None = Field(None, alias="PRE-1")
+    PRE_2: PreenrolmentWindows | None = Field(None, alias="PRE-2")
+    PRE_3: Selections | None = Field(None, alias="PRE-3")
+    PRE_4: Rule | None = Field(None, alias="PRE-4")
+    PRE_5: EnrolmentTerm | None = Field(None, alias="PRE-5")
+    PRE_6: ForeignWindows | None = Field(None, alias="PRE-6")
+    PRE_7: VisaTerms | None = Field(None, alias="PRE-7")
+    PRE_8: Rule | None = Field(None, alias="PRE-8")
+    PRE_10: Rule | None = Field(None, alias="PRE-10")
+    PREP: Rule | None = Field(None, alias="PREP")
+    RIS_1: Rule | None = Field(None, alias="RIS-1")
+    RIS_2: MissingAtMost | None = Field(None, alias="RIS-2")
+    RIS_3: SingleCoursesPending | None = Field(None, alias="RIS-3")
+    RIS_4: Rule | None = Field(None, alias="RIS-4")
+    RIS_5: Rule | None = Field(None, alias="RIS-5")
+    RIS_6: Term | None = Field(None, alias="RIS-6")
+    RIS_7: Rule | None = Field(None, alias="RIS-7")
+    RIS_8: FreeAfterReservation | None = Field(None, alias="RIS-8")
+    LAU_1: Rule | None = Field(None, alias="LAU-1")
+    LAU_2: Rule | None = Field(None, alias="LAU-2")
+    LAU_3: RefundDates | None = Field(None, alias="LAU-3")
+    LAU_4: Rule | None = Field(None, alias="LAU-4")
+    LAU_6: Rule | None = Field(None, alias="LAU-6")
+    LAU_7: Rule | None = Field(None, alias="LAU-7")
+    LAU_8: Rule | None = Field(None, alias="LAU-8")
+    LAU_9: Rule | None = Field(None, alias="LAU-9")
+    CS_1: Window | None = Field(None, alias="CS-1")
+    CS_2: MaxCfu | None = Field(None, alias="CS-2")
+    CS_3: OneApplication | None = Field(None, alias="CS-3")
+    CS_4: PerCfu | None = Field(None, alias="CS-4")
+    CS_5: AfterDays | None = Field(None, alias="CS-5")
+    CS_6: WorkingDays | None = Field(None, alias="CS-6")
+    CS_7: Rule | None = Field(None, alias="CS-7")
+    CS_8: Compatibility | None = Field(None, alias="CS-8")
+    CS_9: Reductions | None = Field(None, alias="CS-9")
+    CS_10: SingleCourseRefund | None = Field(None, alias="CS-10")
+    CS_11: Validity | None = Field(None, alias="CS-11")
+    CS_12: Rule | None = Field(None, alias="CS-12")
+    PT_1: Rule | None = Field(None, alias="PT-1")
+    PT_2: RegimeWindow | None = Field(None, alias="PT-2")
+    PT_3: Rule | None = Field(None, alias="PT-3")
+    PT_4: Rule | None = Field(None, alias="PT-4")
+    PT_5: Rule | None = Field(None, alias="PT-5")
+    PT_6: Rule | None = Field(None, alias="PT-6")
+    PT_7: LastYears | None = Field(None, alias="PT-7")
+    PT_9: Rule | None = Field(None, alias="PT-9")
+    RIC_1: RequestTerms | None = Field(None, alias="RIC-1")
+    RIC_2: RestrictedRequestTerms | None = Field(None, alias="RIC-2")
+    RIC_3: Rule | None = Field(None, alias="RIC-3")
+    RIC_4: Rule | None = Field(None, alias="RIC-4")
+    RIC_5: Rule | None = Field(None, alias="RIC-5")
+    RIC_6: Rule | None = Field(None, alias="RIC-6")
+    RIC_7: Rule | None = Field(None, alias="RIC-7")
+    RIC_8: StartsOn | None = Field(None, alias="RIC-8")
+    RIC_9: Rule | None = Field(None, alias="RIC-9")
+    RIC_10: Rule | None = Field(None, alias="RIC-10")
+    RIC_11: RequestWindow | None = Field(None, alias="RIC-11")
+    RIC_12: RequestWindow | None = Field(None, alias="RIC-12")
+    RIC_14: StartsOn | None = Field(None, alias="RIC-14")
+    RIC_15: Rule | None = Field(None, alias="RIC-15")
+    ANN_1: Admission | None = Field(None, alias="ANN-1")
+    ANN_2: Admission | None = Field(None, alias="ANN-2")
+    ANN_3: Admission | None = Field(None, alias="ANN-3")
+    ANN_4: Admission | None = Field(None, alias="ANN-4")
+    PDS_1: PlanWindows | None = Field(None, alias="PDS-1")
+    PDS_2: Price | None = Field(None, alias="PDS-2")
+    PDS_4: Rule | None = Field(None, alias="PDS-4")
+    ESA_1: Rule | None = Field(None, alias="ESA-1")
+    ESA_1F: Rule | None = Field(None, alias="ESA-1F")
+    ESA_2: Rule | None = Field(None, alias="ESA-2")
+    ESA_3: Rule | None = Field(None, alias="ESA-3")
+    ESA_4: Rule | None = Field(None, alias="ESA-4")
+    ESA_5: Rule | None = Field(None, alias="ESA-5")
+    ESA_6: Rule | None = Field(None, alias="ESA-6")
+    ESA_7: Rule | None = Field(None, alias="ESA-7")
+    PRN_1: AfterDays | None = Field(None, alias="PRN-1")
+    PRN_2: AfterDays | None = Field(None, alias="PRN-2")
+    PRN_3: Rule | None = Field(None, alias="PRN-3")
+    PRN_4: Rule | None = Field(None, alias="PRN-4")
+    PRN_D: Rule | None = Field(None, alias="PRN-D")
+    VRB_1: Rule | None = Field(None, alias="VRB-1")
+    VRB_2: Rule | None = Field(None, alias="VRB-2")
+    VRB_3: Rule | None = Field(None, alias="VRB-3")
+    RIN_1: Rule | None = Field(None, alias="RIN-1")
+    RIN_2: Rule | None = Field(None, alias="RIN-2")
+    RIN_3: Stamp | None = Field(None, alias="RIN-3")
+    RIN_4: Rule | None = Field(None, alias="RIN-4")
+    RIN_5: Rule | None = Field(None, alias="RIN-5")
+    RIN_6: Rule | None = Field(None, alias="RIN-6")
+    RIN_6a: Rule | None = Field(None, alias="RIN-6a")
+    RIN_7: Rule | None = Field(None, alias="RIN-7")
+    RIN_8: WithdrawalTerm | None = Field(None, alias="RIN-8")
+    RIN_8a: Rule | None = Field(None, alias="RIN-8a")
+    RIN_9: Rule | None = Field(None, alias="RIN-9")
+    RIN_10: WithdrawalTerm | None = Field(None, alias="RIN-10")
+    RIN_11: ShareOf | None = Field(None, alias="RIN-11")
+    RIN_11a: Rule | None = Field(None, alias="RIN-11a")
+    RIN_12: Rule | None = Field(None, alias="RIN-12")
+    DS_1: Rule | None = Field(None, alias="DS-1")
+    RIN: Rule | None = Field(None, alias="RIN")
+    ENR: Rule | None = Field(None, alias="ENR")
+    END: Rule | None = Field(None, alias="END")
+    SEQ: Rule | None = Field(None, alias="SEQ")
+    TKT_1: Rule | None = Field(None, alias="TKT-1")
+
+class RuleBook(BaseModel):
+    """The law of one academic year. `covers` says whether it holds for everything or for single courses only.
+
+    Acts that name no year, or the year before, follow this book between `acts_from` and `acts_until` when the career
+    is not renewed (AMB-35); `acts_until` None: from that day on. `late_degrees_of` is the earlier year whose exams and
+    degrees follow this book from `acts_from`."""
+
+    model_config = _FROZEN
+    id: Text
+    academic_year: Year
+    covers: Literal["everything", "single-courses"]
+    acts_from: Day | None = None
+    acts_until: Day | None = None
+    late_degrees_of: Year | None = None
+    rules: Law
+    interpretations: Interpretations
+
+class LawBooks:
+    """All rule books that the ledger was started with, by academic year, and which one governs an act.
+
+    `identities` gives (id, sha256) per year. Pure data: loading them from files is done in `ledger.rulebooks`."""
+
+    def __init__(self, books: dict[str, RuleBook], identities: dict[str, tuple[str, str]]) -> None:
+        self._books = books
+        self.identities = identities
+        self._acts = sorted((b for b in books.values() if b.acts_from), key=lambda b: b.acts_from or date.min)
+
+    @property
+    def years(self) -> list[str]:
+        return sorted(self._books)
+
+    @property
+    def act_days(self) -> list[date]:
+        """The days on which the book that governs unrenewed careers changes (AMB-35)."""
+        found = [b.acts_from for b in self._acts if b.acts_from is not None]
+        return found + [b.acts_until + timedelta(days=1) for b in self._acts if b.acts_until is not None]
+
+    def of(self, year: str) -> RuleBook | None:
+        """The full rule book of an academic year, or None where the sources give no rules for it."""
+        book = self._books.get(year)
+        return book if book is not None and book.covers == "everything" else None
+
+    def for_single_courses(self, year: str) -> RuleBook | None:
+        return self._books.get(year)
+
+    def for_late_degrees(self, year: str, day: date) -> RuleBook | None:
+        """Exams, calls and degrees of a year: its own book, else the one that its last sessions fall under (AMB-35)."""
+        found = self.of(year)
+        if found is None:
+            for book in self._acts:
+                if book.late_degrees_of == year and book.acts_from is not None and day >= book.acts_from:
+                    return book
+        return found
+
+    def act_year(self, latest_enrolment: str | None, day: date) -> str | None:
+        """The academic year of an act that states none (AMB-35): the latest enrolment's, unless filed unrenewed from
+        the first day of a ruled year on."""
+        year = latest_enrolment
+        for book in self._acts:
+            if book.acts_from is not None and day >= book.acts_from and (book.acts_until is None or day <= book.acts_until) and (year is None or year < book.academic_year):
+                year = book.academic_year
+        return year

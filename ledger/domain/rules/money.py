@@ -1,0 +1,34 @@
+"""Instalment plans (RAT-7, AMB-19)."""
+
+from ..case import Case
+from ..events import InstalmentPlanAgreed
+from ..reasons import Reason
+from ..registry import obeys
+from ..values import ZERO, year_end
+
+
+@obeys("RAT-7", "CS-10", "AMB-33")
+def plan_may_be_agreed(case: Case) -> Reason | None:
+    """The second instalment above 500 euro; anything else with reasons; arrears of earlier years always. The plan names open
+    charges and adds up to what is outstanding. Single courses are never paid by instalments."""
+    data = case.of(InstalmentPlanAgreed)
+    if case.law.RAT_7 is None:
+        return case.no("RAT-7", f"The guide of {case.book.academic_year} knows no instalment plan: an officer decides.",
+                       "an officer's override of RAT-7", interpretation="AMB-33")
+    total = ZERO
+    for key in data.charges:
+        charge = case.career.charges.get(key)
+        if charge is None or charge.outstanding == ZERO:
+            return case.no("RAT-7", f"{key} is not an open charge of this career.", "name open charges")
+        if charge.base_kind in ("single-courses", "single-courses-stamp"):
+            return case.no("CS-10", f"{key} cannot be paid by instalments.")
+        total += charge.outstanding
+        arrears = case.day > year_end(charge.year)
+        large = charge.kind == "instalment-2" and charge.amount > case.law.RAT_7.over
+        if not (arrears or large or data.motivated):
+            return case.no("RAT-7", f"{key} ({charge.amount:.2f} euro) is not a second instalment above {case.law.RAT_7.over:.2f} euro.",
+                           "give documented reasons (motivated)", charge.facts)
+    planned = sum((i.amount for i in data.instalments), ZERO)
+    if planned != total:
+        return case.no("RAT-7", f"The plan adds up to {planned:.2f} euro; {total:.2f} euro are outstanding.", f"plan {total:.2f} euro")
+    return None

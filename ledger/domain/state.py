@@ -1,0 +1,404 @@
+"""The state of a person on a day: what the events up to that day amount to. `evolve` changes it, nothing else does."""
+
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from decimal import Decimal
+
+from .events import (
+    CfuRecognised,
+    ContributionAssessed,
+    DegreeCandidacyDeclared,
+    ExamBooked,
+    ExamGraded,
+    Graduated,
+    IseeCertified,
+    PlanCourse,
+    Preenrolled,
+    Ranked,
+    RecognitionRequested,
+    SingleCoursesEnrolled,
+)
+from .reasons import Fact
+from .rulebook import PreenrolmentWindow
+from .values import ZERO, year_of
+
+INSTALMENTS = ("instalment-1", "instalment-2")
+PAYABLE = frozenset({"preenrolment", "recognition", "single-courses", "single-courses-stamp", "withdrawal-stamp"})
+"""Charges that may be paid but are no debt (section 4); an `enrolment` not yet perfected is one too."""
+ENDED = frozenset({
+    "renounced", "cancelled", "transferred-out", "programme-changed", "forfeited", "graduated", "excluded", "reservation-lapsed",
+})
+
+
+@dataclass(slots=True)
+class Money:
+    """Money received for a charge key. `spared`: it comes from a failed reservation and never costs a surcharge (AMB-20)."""
+
+    on: date
+    amount: Decimal
+    event: str
+    order: int
+    spared: bool = False
+
+
+@dataclass(slots=True)
+class Outflow:
+    on: date
+    amount: Decimal
+    event: str
+    moved: bool
+
+
+@dataclass(slots=True)
+class Waiver:
+    """What is not owed any more and why. `whole`: the whole charge, not a share of it."""
+
+    rule: str
+    amount: Decimal
+    whole: bool
+    on: date
+    event: str | None
+    interpretation: str | None = None
+
+
+@dataclass(slots=True)
+class Plan:
+    """An agreed instalment plan (AMB-19): cumulative amounts by day, over the charges that it covers."""
+
+    agreed_on: date
+    event: str
+    keys: tuple[str, ...]
+    steps: list[tuple[date, Decimal]]
+    order: int
+
+
+@dataclass(slots=True)
+class Charge:
+    key: str
+    kind: str
+    year: str
+    amount: Decimal
+    due_on: date | None
+    raised_on: date
+    rule: str
+    facts: tuple[Fact, ...]
+    interpretation: str | None = None
+    term_of: date | None = None
+    waivers: list[Waiver] = field(default_factory=list)
+    plan: Plan | None = None
+    decided: bool = False
+    # derived by `charges.settle`
+    waived: Decimal = ZERO
+    paid: Decimal = ZERO
+    refunded: Decimal = ZERO
+    moved: Decimal = ZERO
+    outstanding: Decimal = ZERO
+    credit: Decimal = ZERO
+    paid_on: date | None = None
+    completed_on: date | None = None
+    plan_due: date | None = None
+
+    @property
+    def base_kind(self) -> str:
+        return self.kind.partition("#")[0]
+
+    @property
+    def is_instalment(self) -> bool:
+        return self.kind in INSTALMENTS
+
+    @property
+    def due(self) -> date:
+        """The day through which it is in time: the plan's next date, else its own, else the day it was raised."""
+        return self.plan_due or self.due_on or self.raised_on
+
+
+@dataclass(slots=True)
+class Enrolment:
+    """One enrolment of a career in one academic year: the first one, or a renewal."""
+
+    academic_year: str
+    year: int
+    filed_on: date
+    event: str
+    first: bool
+    charge: str | None
+    standing: str = "regular"
+    perfected_on: date | None = None
+    term: date | None = None
+    late_preenrolment: bool = False
+    regime: str = "full-time"
+
+
+@dataclass(slots=True)
+class Reservation:
+    ground: str
+    filed_on: date
+    event: str
+    term: date
+    home_university: str
+    home_career: str | None
+    academic_year: str
+    lifted_on: date | None = None
+    lapsed_on: date | None = None
+    declined_on: date | None = None
+
+    @property
+    def alive(self) -> bool:
+        return self.lifted_on is None and self.lapsed_on is None and self.declined_on is None
+
+
+@dataclass(slots=True)
+class Withdrawal:
+    """A filed renunciation. `last_day` is the last day on which the stamp keeps it alive (None: it never lapses)."""
+
+    filed_on: date
+    event: str
+    order: int
+    year: str | None
+    stamp: str | None
+    last_day: date | None
+    lapsed_on: date | None = None
+    perfected_on: date | None = None
+
+    @property
+    def alive(self) -> bool:
+        return self.lapsed_on is None
+
+
+@dataclass(slots=True)
+class Preenrolment:
+    data: Preenrolled
+    on: date
+    event: str
+    window: PreenrolmentWindow | None
+    selection: int | None
+    late: bool
+
+
+@dataclass(slots=True)
+class Request:
+    """A recognition requested, and its fee."""
+
+    data: RecognitionRequested
+    on: date
+    event: str
+    charge: str | None
+
+
+@dataclass(slots=True)
+class Result:
+    """A graded exam. It counts from `counts_from` unless it was refused or annulled."""
+
+    data: ExamGraded
+    on: date
+    event: str
+    counts_from: date
+    refused: bool = False
+    annulled: bool = False
+
+
+@dataclass(slots=True)
+class Booking:
+    data: ExamBooked
+    on: date
+    event: str
+    open: bool = True
+
+
+@dataclass(slots=True)
+class Block:
+    """Something a career may not do since a day. Key: (kind, rule, charge)."""
+
+    kind: str
+    rule: str
+    charge: str | None
+    start: date
+    reason: str
+    how_to_lift: str
+    amount: Decimal | None
+    interpretation: str | None
+    year: str
+    facts: tuple[Fact, ...]
+
+
+@dataclass(slots=True)
+class Career:
+    name: str
+    begun_on: date | None = None
+    programme: str | None = None
+    course_type: str | None = None
+    degree_class: str | None = None
+    access: str | None = None
+    preenrolments: list[Preenrolment] = field(default_factory=list)
+    admitted: bool | None = None
+    admitted_on: date | None = None
+    adequate: bool | None = None
+    ranked: Ranked | None = None
+    ranked_on: date | None = None
+    enrolments: list[Enrolment] = field(default_factory=list)
+    reservation: Reservation | None = None
+    ended: str | None = None
+    ended_on: date | None = None
+    ended_event: str | None = None
+    suspended_on: date | None = None
+    withdrawals: list[Withdrawal] = field(default_factory=list)
+    candidacies: list[DegreeCandidacyDeclared] = field(default_factory=list)
+    graduated: Graduated | None = None
+    regime_by_year: dict[str, str] = field(default_factory=dict)
+    regime_changes: list[tuple[date, str, str]] = field(default_factory=list)
+    transferred_in_on: date | None = None
+    to_career: str | None = None
+    requests: list[Request] = field(default_factory=list)
+    recognitions: list[tuple[date, str, CfuRecognised]] = field(default_factory=list)
+    single: SingleCoursesEnrolled | None = None
+    single_on: date | None = None
+    single_applications: list[str] = field(default_factory=list)
+    contributions: dict[str, tuple[date, str, ContributionAssessed]] = field(default_factory=dict)
+    isee: dict[str, list[tuple[date, str, IseeCertified]]] = field(default_factory=dict)
+    ordered_blocks: dict[str, tuple[date, str]] = field(default_factory=dict)
+    plans_submitted: list[tuple[date, str, str]] = field(default_factory=list)
+    plans: dict[str, dict[str, PlanCourse]] = field(default_factory=dict)
+    results: list[Result] = field(default_factory=list)
+    bookings: list[Booking] = field(default_factory=list)
+    charges: dict[str, Charge] = field(default_factory=dict)
+    money: dict[str, list[Money]] = field(default_factory=dict)
+    outflows: dict[str, list[Outflow]] = field(default_factory=dict)
+    blocks: dict[tuple[str, str, str], Block] = field(default_factory=dict)
+    unruled: set[str] = field(default_factory=set)
+    unsettled: bool = True
+
+    # What follows from the facts
+
+    @property
+    def first_enrolment(self) -> Enrolment | None:
+        return next((e for e in self.enrolments if e.first), self.enrolments[0] if self.enrolments else None)
+
+    @property
+    def latest_perfected(self) -> Enrolment | None:
+        best: Enrolment | None = None
+        for enrolment in self.enrolments:
+            if enrolment.perfected_on is not None and (best is None or enrolment.academic_year >= best.academic_year):
+                best = enrolment
+        return best
+
+    @property
+    def current_enrolment(self) -> Enrolment | None:
+        """The enrolment that the status speaks of: the latest perfected one, else the one that is pending."""
+        return self.latest_perfected or (self.enrolments[-1] if self.enrolments else None)
+
+    def enrolment_in(self, academic_year: str) -> Enrolment | None:
+        """The enrolment filed for an academic year; a perfected one goes before a pending one."""
+        found = None
+        for enrolment in self.enrolments:
+            if enrolment.academic_year == academic_year and (found is None or enrolment.perfected_on is not None):
+                found = enrolment
+        return found
+
+    def is_enrolled_in(self, academic_year: str) -> bool:
+        if self.single is not None and self.single.academic_year == academic_year:
+            return True
+        found = self.enrolment_in(academic_year)
+        return found is not None and found.perfected_on is not None
+
+    @property
+    def withdrawal(self) -> Withdrawal | None:
+        """The withdrawal that is filed and alive."""
+        return self.withdrawals[-1] if self.withdrawals and self.withdrawals[-1].alive else None
+
+    @property
+    def under_reservation(self) -> bool:
+        return self.reservation is not None and self.reservation.alive and self.ended is None
+
+    @property
+    def status(self) -> str | None:
+        """Section 5; None before the career has begun."""
+        if self.begun_on is None:
+            return None
+        if self.ended is not None:
+            return self.ended
+        if self.single is not None and not self.enrolments:
+            return "single-courses"
+        if self.latest_perfected is not None:
+            if self.withdrawal is not None:
+                return "withdrawal-pending"
+            if self.suspended_on is not None:
+                return "suspended"
+            return "enrolled-with-reservation" if self.under_reservation else "enrolled"
+        if self.withdrawal is not None:
+            return "withdrawal-pending"
+        if self.enrolments or (self.transferred_in_on is not None and not self.preenrolments):
+            return "enrolment-pending"
+        if self.admitted is not None:
+            return "admitted" if self.admitted else "not-admitted"
+        return "preenrolled"
+
+    @property
+    def regime(self) -> str | None:
+        enrolment = self.current_enrolment
+        return self.regime_in(enrolment.academic_year) if enrolment is not None else None
+
+    def regime_in(self, academic_year: str) -> str:
+        """The regime of an academic year: it goes on until it is changed (PT-9)."""
+        found = "full-time"
+        for year in sorted(self.regime_by_year):
+            if year <= academic_year:
+                found = self.regime_by_year[year]
+        return found
+
+    def passed(self, day: date) -> dict[str, Result]:
+        """Courses passed whose result counts on a day."""
+        return {r.data.course: r for r in self.results
+                if r.data.outcome == "passed" and not r.refused and not r.annulled and r.counts_from <= day}
+
+    def recognised(self) -> dict[str, str]:
+        """Recognised courses and the event that recognised each."""
+        return {course.code: event for _, event, data in self.recognitions for course in data.courses}
+
+    def open_booking(self, course: str, held_on: date) -> Booking | None:
+        return next((b for b in reversed(self.bookings)
+                     if b.open and b.data.course == course and b.data.held_on == held_on), None)
+
+    def charge(self, year: str | None, kind: str) -> Charge | None:
+        return self.charges.get(f"{year}:{kind}")
+
+
+@dataclass(slots=True)
+class Ticket:
+    number: str
+    opened_on: date
+    event: str
+    closed_on: date | None = None
+
+
+@dataclass(slots=True)
+class Person:
+    """Everything about one student on `day`, at the end of that day."""
+
+    name: str
+    day: date = date.min
+    careers: dict[str, Career] = field(default_factory=dict)
+    tickets: dict[str, Ticket] = field(default_factory=dict)
+    order: int = 0
+
+    def career(self, name: str) -> Career:
+        found = self.careers.get(name)
+        if found is None:
+            found = self.careers[name] = Career(name)
+        return found
+
+    def others(self, career: Career) -> list[Career]:
+        return [c for c in self.careers.values() if c is not career]
+
+    @property
+    def has_degree(self) -> bool:
+        """A degree of this university, as far as the ledger knows."""
+        return any(c.graduated is not None for c in self.careers.values())
+
+
+def exam_year(data: ExamGraded) -> str:
+    """The academic year of an exam: the one it states, else the one that runs on its day (AMB-36)."""
+    return data.academic_year or year_of(data.held_on)
+
+
+def days_after(day: date, count: int) -> date:
+    return day + timedelta(days=count)

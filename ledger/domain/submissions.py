@@ -1,0 +1,190 @@
+"""A submission: what somebody asks the ledger to record (section 2 of the published language).
+
+`read_submission` turns a decoded JSON object into a `Submission` or into the list of everything that is wrong with its
+form. Whether the rules allow it is not asked here.
+"""
+
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, field_validator
+
+from .events import ABOUT_THE_PERSON, PAYLOADS, Payload, payload_json
+from .values import Day, Instant, LongText, Pseudonym, Text, format_instant
+
+PLACEHOLDERS = frozenset({"9999", "99999"})
+"""The matricola that the ticket form asks for where there is none yet (TKT-2): never an identifier."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something malformed: the path of the field and what to write instead."""
+
+    path: str
+    message: str
+
+    def as_json(self) -> dict[str, str]:
+        return {"path": self.path, "message": self.message}
+
+
+class Override(BaseModel):
+    """An officer's derogation: it lifts the named rule only."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    rule: Text
+    reason: LongText
+    authority: Text
+
+
+class _Envelope(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    id: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    type: str
+    student: Pseudonym
+    career: Pseudonym | None = None
+    effective_on: Day
+    recorded_at: Instant | None = None
+    source: Text
+    actor: Text
+    override: tuple[Override, ...] = ()
+    data: dict[str, Any]
+
+    @field_validator("override", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: Any) -> Any:
+        if value is None:
+            return ()
+        return (value,) if isinstance(value, dict | Override) else value
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A well-formed request to record one fact. `recorded_at` is None where the ledger's own clock is to be used."""
+
+    id: str
+    type: str
+    student: str
+    career: str | None
+    effective_on: date
+    recorded_at: datetime | None
+    source: str
+    actor: str
+    data: Payload
+    override: tuple[Override, ...] = ()
+
+    def content(self) -> dict[str, Any]:
+        """What makes two submissions the same one: everything but `recorded_at`."""
+        found: dict[str, Any] = {"id": self.id, "type": self.type, "student": self.student}
+        if self.career is not None:
+            found["career"] = self.career
+        found["effective_on"] = self.effective_on.isoformat()
+        found["source"] = self.source
+        found["actor"] = self.actor
+        if self.override:
+            found["override"] = [o.model_dump() for o in self.override]
+        found["data"] = payload_json(self.data)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Rulebook:
+    """The identity of the rule book that was applied."""
+
+    id: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A recorded fact: the submission, its place in the log, when the ledger learned of it and under which rule book."""
+
+    id: str
+    type: str
+    student: str
+    career: str | None
+    effective_on: date
+    recorded_at: datetime
+    source: str
+    actor: str
+    data: Payload
+    position: int
+    version: int
+    override: tuple[Override, ...] = ()
+    rulebook: Rulebook | None = None
+    breaches: tuple[str, ...] = field(default=())
+
+    @property
+    def submission(self) -> Submission:
+        return Submission(self.id, self.type, self.student, self.career, self.effective_on, self.recorded_at,
+                          self.source, self.actor, self.data, self.override)
+
+    def placed(self, position: int) -> "Event":
+        return replace(self, position=position)
+
+    def as_json(self) -> dict[str, Any]:
+        """The recorded event as the published language shows it (section 2)."""
+        found = self.submission.content()
+        found["recorded_at"] = format_instant(self.recorded_at)
+        found["position"] = self.position
+        found["version"] = self.version
+        found["rulebook"] = {"id": self.rulebook.id, "sha256": self.rulebook.sha256} if self.rulebook else None
+        if self.breaches:
+            found["breaches"] = list(self.breaches)
+        return found
+
+
+def recorded(submission: Submission, recorded_at: datetime, version: int, rulebook: Rulebook | None,
+             breaches: tuple[str, ...], position: int = 0) -> Event:
+    """The event that a submission becomes."""
+    return Event(submission.id, submission.type, submission.student, submission.career, submission.effective_on,
+                 recorded_at, submission.source, submission.actor, submission.data, position, version,
+                 submission.override, rulebook, breaches)
+
+
+def _problems(error: ValidationError, prefix: str = "") -> list[Problem]:
+    found = []
+    for item in error.errors(include_url=False, include_context=False, include_input=False):
+        path = prefix + ".".join(str(p) for p in item["loc"])
+        message = {"missing": "this field is required",
+                   "extra_forbidden": "there is no such field: remove it or correct its name"}.get(item["type"], item["msg"])
+        found.append(Problem(path or prefix.rstrip(".") or "data", message))
+    return found
+
+
+def read_submission(raw: Any) -> Submission | list[Problem]:
+    """A decoded JSON value as a submission, or every problem of its form (never empty).
+
+    Dates are calendar days, money is a decimal string with two digits, unknown fields and types are refused.
+    """
+    if not isinstance(raw, dict):
+        return [Problem("", "a submission is a JSON object")]
+    problems: list[Problem] = []
+    envelope: _Envelope | None = None
+    try:
+        envelope = _Envelope.model_validate(raw)
+    except ValidationError as error:
+        problems += _problems(error)
+    name = raw.get("type")
+    data = None
+    payload = PAYLOADS.get(name) if isinstance(name, str) else None
+    if isinstance(name, str) and payload is None:
+        problems.append(Problem("type", f"unknown event type {name[:60]!r}: see section 3 of the published language"))
+    if payload is not None and isinstance(raw.get("data"), dict):
+        try:
+            data = payload.model_validate(raw["data"])
+        except ValidationError as error:
+            problems += _problems(error, "data.")
+    if name in ABOUT_THE_PERSON and raw.get("career") is not None:
+        problems.append(Problem("career", f"{name} is about the person: leave the career out"))
+    if payload is not None and name not in ABOUT_THE_PERSON and name != "event-voided" and raw.get("career") is None:
+        problems.append(Problem("career", f"{name} is about a career: name it"))
+    for path in ("student", "career"):
+        if raw.get(path) in PLACEHOLDERS:
+            problems.append(Problem(path, "9999 and 99999 stand for a matricola that is not known yet and identify nobody (TKT-2)"))
+    if name == "person-registered" and not problems:
+        problems.append(Problem("data", "encryption-not-configured: personal data is refused until it can be held encrypted per student"))
+    if problems or envelope is None or data is None:
+        return problems
+    return Submission(envelope.id, envelope.type, envelope.student, envelope.career, envelope.effective_on,
+                      envelope.recorded_at, envelope.source, envelope.actor, data, envelope.override)

@@ -1,0 +1,150 @@
+"""Values that every other module speaks in: money, CFU, academic years, dates and keys.
+
+Each type is an annotated builtin, so that a payload's attributes are plain `Decimal`, `date` and `str`,
+and so that a value which is not exact (three decimals, 30 February, NaN) is refused at the border with the fix.
+"""
+
+import math
+import re
+from datetime import date, datetime, timedelta, timezone
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer, StringConstraints
+from pydantic_core import PydanticCustomError
+
+CENT = Decimal("0.01")
+ZERO = Decimal("0.00")
+ONE_DAY = timedelta(days=1)
+
+_MONEY = re.compile(r"(0|[1-9][0-9]{0,8})\.[0-9]{2}")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_YEAR = re.compile(r"[0-9]{4}-[0-9]{2}")
+
+
+def _money(value: Any) -> Decimal:
+    if isinstance(value, Decimal):
+        return value
+    if not isinstance(value, str) or not _MONEY.fullmatch(value):
+        raise PydanticCustomError("money", "write the amount as a string in euro with two decimals, not negative, such as \"400.00\"")
+    return Decimal(value)
+
+
+def _positive(value: Decimal) -> Decimal:
+    if value <= ZERO:
+        raise PydanticCustomError("money", "the amount must be more than 0.00")
+    return value
+
+
+def _day(value: Any) -> date:
+    if type(value) is date:
+        return value
+    if isinstance(value, str) and _DATE.fullmatch(value):
+        try:
+            day = date.fromisoformat(value)
+        except ValueError:
+            raise PydanticCustomError("date", "there is no such day in the calendar: {value}", {"value": value}) from None
+        if 1900 <= day.year <= 2199:
+            return day
+        raise PydanticCustomError("date", "the year must lie between 1900 and 2199")
+    raise PydanticCustomError("date", "write the day as a string YYYY-MM-DD")
+
+
+def _instant(value: Any) -> datetime:
+    moment = value
+    if isinstance(value, str):
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            raise PydanticCustomError("instant", "write the instant as 2026-04-20T09:00:00Z") from None
+    if not isinstance(moment, datetime):
+        raise PydanticCustomError("instant", "write the instant as 2026-04-20T09:00:00Z")
+    if moment.tzinfo is None:
+        raise PydanticCustomError("instant", "add the time zone: Z for UTC")
+    if not 1900 <= moment.year <= 2199:
+        raise PydanticCustomError("instant", "the year must lie between 1900 and 2199")
+    return moment.astimezone(timezone.utc)
+
+
+def _cfu(value: Any) -> int | float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise PydanticCustomError("cfu", "write CFU as a number, such as 6")
+    if math.isnan(value) or math.isinf(value) or not 0 <= value <= 1000:
+        raise PydanticCustomError("cfu", "CFU must be a number from 0 to 1000")
+    return int(value) if value == int(value) else value
+
+
+def _academic_year(value: Any) -> str:
+    if isinstance(value, str) and _YEAR.fullmatch(value):
+        first = int(value[:4])
+        if 1900 <= first <= 2199 and f"{(first + 1) % 100:02d}" == value[5:]:
+            return value
+    raise PydanticCustomError("academic_year", "write the academic year as two consecutive years, such as 2025-26")
+
+
+def _printable(value: str) -> str:
+    if any(ord(c) < 32 and c not in "\n\t" for c in value):
+        raise PydanticCustomError("text", "remove the control characters")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise PydanticCustomError("text", "the text is not valid Unicode (a lone surrogate)") from None
+    return value
+
+
+def format_instant(moment: datetime) -> str:
+    """UTC with microseconds only where there are any, ending in Z: one spelling for one instant."""
+    return moment.astimezone(timezone.utc).isoformat().replace("+00:00", "Z")
+
+
+def _amount_text(value: Decimal) -> str:
+    return f"{value:.2f}"
+
+
+Amount = Annotated[Decimal, BeforeValidator(_money), PlainSerializer(_amount_text, return_type=str)]
+"""Euro, not negative, two decimals; a JSON string."""
+PositiveAmount = Annotated[Amount, AfterValidator(_positive)]
+Day = Annotated[date, BeforeValidator(_day)]
+"""A calendar day; a JSON string YYYY-MM-DD."""
+Instant = Annotated[datetime, BeforeValidator(_instant), PlainSerializer(format_instant, return_type=str)]
+"""A moment in UTC."""
+Cfu = Annotated[int | float, BeforeValidator(_cfu)]
+"""Crediti formativi universitari: a JSON number."""
+Year = Annotated[str, BeforeValidator(_academic_year)]
+"""An academic year, `2025-26`: from 1 October 2025 to 30 September 2026."""
+Text = Annotated[str, StringConstraints(min_length=1, max_length=300), AfterValidator(_printable)]
+LongText = Annotated[str, StringConstraints(max_length=20_000), AfterValidator(_printable)]
+Pseudonym = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+CourseCode = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^\S+$"), AfterValidator(_printable)]
+ChargeKey = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^\S+$"), AfterValidator(_printable)]
+"""`ACADEMIC-YEAR:KIND` or `ACADEMIC-YEAR:KIND#2` (section 4 of the published language)."""
+
+
+def cents(value: Decimal) -> Decimal:
+    """Rounded half up to the cent (AMB-39)."""
+    return value.quantize(CENT, ROUND_HALF_UP)
+
+
+def year_of(day: date) -> str:
+    """The academic year that runs on a day: 1 October to 30 September (AMB-36)."""
+    first = day.year if day.month >= 10 else day.year - 1
+    return f"{first}-{(first + 1) % 100:02d}"
+
+
+def year_start(year: str) -> date:
+    """1 October of the academic year."""
+    return date(int(year[:4]), 10, 1)
+
+
+def year_end(year: str) -> date:
+    """30 September, the last day of the academic year."""
+    return date(int(year[:4]) + 1, 9, 30)
+
+
+def next_year(year: str) -> str:
+    return year_of(year_end(year) + ONE_DAY)
+
+
+def last_of_february(after_year: str, extra: int = 0) -> date:
+    """The last day of February that falls `extra` years after the spring of an academic year."""
+    return date(int(after_year[:4]) + 1 + extra, 3, 1) - ONE_DAY

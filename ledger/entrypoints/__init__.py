@@ -1,0 +1,1 @@
+"""How a submission or a question arrives: the command line."""

@@ -1,0 +1,325 @@
+"""Answers for people: tables and plain sentences. Colours only on a terminal, never with NO_COLOR.
+
+Every function takes the JSON of section 7 of the published language, so that what people read is what programs get.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Iterable
+from datetime import date
+from typing import IO, Any
+
+from rich import box
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+Answer = dict[str, Any]
+
+STYLES = {
+    "paid": "green", "overdue": "bold red", "waived": "dim", "moved": "dim", "payable": "cyan", "to-come": "yellow",
+    "enrolled": "green", "graduated": "green", "enrolled-with-reservation": "yellow", "enrolment-pending": "yellow",
+    "withdrawal-pending": "yellow", "suspended": "yellow", "single-courses": "green",
+    "accepted": "green", "duplicate": "dim", "refused": "bold red", "invalid": "bold red",
+    "breach": "bold red", "error": "bold red", "warning": "yellow", "note": "dim", "info": "dim",
+}
+BLOCKS = {"exam-booking": "no exam can be booked", "final-exam": "no admission to the final exam",
+          "administrative": "no exam and no new act of the career", "reservation": "no exam until the reservation is lifted"}
+PIPE_WIDTH = 160
+"""Columns when the output is no terminal."""
+
+
+class Page:
+    """A place to print answers for people."""
+
+    def __init__(self, out: IO[str]) -> None:
+        terminal = out.isatty()
+        plain = not terminal or bool(os.environ.get("NO_COLOR"))
+        self._console = Console(file=out, force_terminal=terminal, no_color=plain, color_system=None if plain else "auto",
+                                markup=False, highlight=False, emoji=False, width=None if terminal else PIPE_WIDTH)
+
+    def status(self, answer: Answer) -> None:
+        self._title(answer)
+        if not answer["careers"]:
+            self._line("No career has begun by that day.")
+            return
+        table = self._table("Career", "Programme", "Year", "Regime", "Status", "CFU passed", "recognised")
+        for career in answer["careers"]:
+            year = " of ".join(str(part) for part in (career.get("year"), career.get("academic_year")) if part is not None)
+            cfu = career.get("cfu") or {}
+            table.add_row(career["career"], _spaced(career.get("programme"), career.get("course_type")), year, career.get("regime") or "",
+                          _styled(career["status"]), _number(cfu.get("passed")), _number(cfu.get("recognised")))
+        self._console.print(table)
+        for career in answer["careers"]:
+            for block in career.get("blocks", ()):
+                self._block(career["career"], block, answer["on"])
+            coming = career.get("upcoming", ())
+            if coming:
+                self._line(f"{career['career']}: if nothing else happens", style="bold")
+                for change in coming:
+                    self._line(f"{change['on']}  {_change(change['change'])}", indent=2)
+        self._unruled(answer)
+
+    def fees(self, answer: Answer) -> None:
+        self._title(answer)
+        charges = answer["charges"]
+        if charges:
+            table = self._table("Career", "Charge", "Amount", "Due on", "Paid", "Owed", "State", "If paid now", "Rule", right=(2, 4, 5, 7))
+            for charge in charges:
+                accruing = charge.get("accruing", "0.00")
+                table.add_row(charge.get("career") or "", charge["charge"], charge["amount"], charge.get("due_on") or charge["raised_on"],
+                              charge["paid"], charge["outstanding"], _styled(charge["state"]),
+                              f"+{accruing}" if accruing != "0.00" else "", charge.get("rule") or "")
+            self._console.print(table)
+            for charge in charges:
+                self._charge(charge)
+        else:
+            self._line("Nothing has been charged by that day.")
+        for money in answer.get("unallocated", ()):
+            named = " ".join(f"{k} {v}" for k, v in money.items() if isinstance(v, str | int)) if isinstance(money, dict) else str(money)
+            self._line(f"Waiting for its charge: {named}", style="yellow")
+        totals = Text()
+        for name, key in (("Overdue", "overdue"), ("To come", "to_come"), ("Credit", "credit")):
+            totals.append(f"{name} ")
+            totals.append(f"{answer[key]} euro", style="bold red" if key == "overdue" and answer[key] != "0.00" else "bold")
+            totals.append("   ")
+        self._console.print(totals)
+        self._unruled(answer)
+
+    def eligibility(self, answer: Answer, student: str, career: str, course: str, held_on: date, on: date) -> None:
+        about = f"{student}/{career} may {{}}book {course} of {held_on} on {on}"
+        if answer["eligible"]:
+            self._line("Yes: " + about.format(""), style="bold green")
+        else:
+            self._line("No: " + about.format("not "), style="bold red")
+        for reason in answer["reasons"]:
+            self._reason(reason)
+        self._unruled(answer)
+
+    def history(self, student: str, steps: Iterable[Answer]) -> None:
+        self._line(f"History of {student}", style="bold")
+        for step in steps:
+            event = step.get("event", step)
+            head = Text(f"#{event['position']} ", style="dim")
+            head.append(event["effective_on"], style="bold")
+            head.append(f"  {event['type']}", style="cyan")
+            head.append(_spaced("", event.get("career"), _said(event.get("data", {}))))
+            self._console.print(head)
+            if event.get("breaches"):
+                self._line(f"recorded in breach of {', '.join(event['breaches'])}", style="red", indent=4)
+            for override in event.get("override", ()):
+                self._line(f"derogation from {override['rule']} by {override['authority']}", style="yellow", indent=4)
+            for change in step.get("changes", ()):
+                self._line(_change(change), indent=4)
+
+    def audit(self, findings: Iterable[Answer]) -> int:
+        """Print each finding as it comes and say how many there were."""
+        counted: Counter[str] = Counter()
+        for finding in findings:
+            severity = str(finding["severity"])
+            counted[severity] += 1
+            head = Text(f"{severity:<9}", style=STYLES.get(severity, "bold"))
+            head.append(f"{finding['rule']:<8}", style="bold")
+            head.append("/".join(str(finding[k]) for k in ("student", "career") if finding.get(k)))
+            if finding.get("event"):
+                head.append(f"  event {finding['event']}", style="dim")
+            self._console.print(head)
+            self._line(finding["message"], indent=9)
+            self._source(finding, indent=9)
+        total = counted.total()
+        self._line(f"{_count(total, 'finding')}: " + ", ".join(f"{n} {s}" for s, n in counted.most_common()) if total else
+                   "No findings.", style="bold")
+        return total
+
+    def outcome(self, outcome: Answer) -> None:
+        """A line of a file that was not taken; one whose id cannot be read is named by its number."""
+        head = Text(f"{outcome['outcome']}  ", style=STYLES[outcome["outcome"]])
+        head.append(outcome["id"] if outcome.get("id") else f"line {outcome.get('line', '?')}", style="not bold default")
+        self._console.print(head)
+        for problem in outcome.get("problems", ()):
+            self._line(": ".join(part for part in (problem["path"], problem["message"]) if part), indent=2)
+        for reason in outcome.get("reasons", ()):
+            self._reason(reason)
+
+    def appended(self, counted: Counter[str]) -> None:
+        text = Text(f"{_count(counted.total(), 'line')}: ", style="bold")
+        for index, outcome in enumerate(("accepted", "duplicate", "refused", "invalid")):
+            text.append(", " if index else "")
+            text.append(f"{counted[outcome]} {outcome}", style=STYLES[outcome] if counted[outcome] else "dim")
+        others = [f"{n} {name}" for name, n in counted.items() if name not in ("accepted", "duplicate", "refused", "invalid")]
+        text.append("".join(f", {other}" for other in others))
+        self._console.print(text)
+
+    def rule_book(self, book: Answer) -> None:
+        self._line(f"Rule book {book['id']}: {book['academic_year']}, covers {book['covers']}", style="bold")
+        self._line(f"sha256 {book['sha256']}", style="dim")
+        for rule in book["rules"]:
+            self._rule(rule["rule"], rule)
+        self._line("\nInterpretations", style="bold")
+        for choice in book["interpretations"]:
+            self._choice(choice)
+
+    def rule_changes(self, changes: Answer) -> None:
+        old, new = changes["from"], changes["to"]
+        for year in (old, new):
+            only = changes["only_in"][year]
+            if only:
+                self._line(f"Only in {year}", style="bold")
+                for rule in only:
+                    self._line(f"{rule['rule']}: {rule['says']}", indent=2)
+        self._line(f"Changed from {old} to {new}", style="bold")
+        for change in changes["changed"]:
+            self._line(f"{change['rule']}: {change['says'][new]}", indent=2)
+            for name, values in change["values"].items():
+                self._line(f"{name}: {_value(values[old])} -> {_value(values[new])}", style="yellow", indent=4)
+            reading = change.get("interpretation")
+            if reading:
+                self._line(f"interpretation: {reading[old] or 'none'} -> {reading[new] or 'none'}", style="yellow", indent=4)
+        for choice in changes.get("decisions", ()):
+            self._line(f"{choice['id']}: decided {choice['decision'][old]} -> {choice['decision'][new]}", style="yellow", indent=2)
+
+    def citation(self, found: Answer) -> None:
+        """What a rule or an interpretation says; years that say the same stand together."""
+        years: dict[str, Answer] = {}
+        same: dict[str, list[str]] = {}
+        for year in found["years"]:
+            said = str({name: value for name, value in year.items() if name != "academic_year"})
+            years[said] = year
+            same.setdefault(said, []).append(year["academic_year"])
+        for said, year in years.items():
+            head = f"{found['id']} in {', '.join(same[said])}"
+            if "says" in year:
+                self._rule(head, year)
+            else:
+                self._choice({**year, "id": head})
+                if year["rules"]:
+                    self._line(f"Rules that rest on it: {', '.join(year['rules'])}", indent=2)
+
+    def _rule(self, head: str, rule: Answer) -> None:
+        self._line(f"{head}: {rule['says']}", style="bold")
+        for name, value in rule["values"].items():
+            self._line(f"{name}: {_value(value)}", indent=2)
+        self._line(f"Source: {rule['document']}, {rule['heading']}", style="dim", indent=2)
+        if rule["interpretation"]:
+            self._choice(rule["interpretation"], indent=2)
+
+    def _choice(self, choice: Answer, indent: int = 0) -> None:
+        decision = "" if choice["decision"] == "as-decided" else f" [{choice['decision']}]"
+        self._line(f"{choice['id']}: {choice['question']}", style="cyan", indent=indent)
+        self._line(f"Decided{decision}: {choice['decided']}", indent=indent + 2)
+
+    def _title(self, answer: Answer) -> None:
+        text = Text(f"{answer['student']} on {answer['on']}", style="bold")
+        text.append(f"  as known at position {answer['known_position']}" if answer.get("known_position") is not None else "", style="dim")
+        self._console.print(text)
+
+    def _block(self, career: str, block: Answer, on: str) -> None:
+        past = block.get("until") is not None and block["until"] <= on
+        coming = block["from"] > on
+        if past:
+            return
+        head = Text(f"{career}: {block['kind']} block", style="yellow" if coming else "bold red")
+        head.append(f" from {block['from']}" + (f" until {block['until']}" if block.get("until") else ""))
+        head.append(f": {BLOCKS.get(block['kind'], '')}" if block["kind"] in BLOCKS else "")
+        self._console.print(head)
+        self._line(f"{block['rule']}: {block['reason']}", indent=2)
+        if block.get("how_to_lift"):
+            self._lifted(str(block["how_to_lift"]), _from(block.get("clears")))
+        self._source(block)
+
+    def _reason(self, reason: Answer) -> None:
+        text = Text(f"{reason['rule']}: ", style="bold red")
+        text.append(str(reason.get("message") or reason.get("reason")), style="not bold default")
+        self._console.print(Padding(text, (0, 0, 0, 2), expand=False))
+        clears = reason.get("clears")
+        self._lifted(clears["what"] if clears else None, _from(clears), indent=4)
+        self._source(reason, indent=4)
+
+    def _charge(self, charge: Answer) -> None:
+        """Why a charge is what it is, where the table does not say it."""
+        parts = [f"{name} {charge[name]}" for name in ("refunded", "waived", "moved") if charge.get(name, "0.00") != "0.00"]
+        refundable = charge.get("refundable")
+        why = charge.get("message") or charge.get("reason")
+        if charge["state"] == "paid" and not parts and not refundable:
+            return
+        if not (parts or why or refundable):
+            return
+        text = Text(f"{charge['charge']}: ", style="bold")
+        text.append(". ".join(part.rstrip(".") for part in (", ".join(parts), str(why or "")) if part), style="not bold default")
+        self._console.print(text)
+        if refundable:
+            self._line(f"Refundable: {refundable['amount']} euro by {refundable['by']} ({refundable['rule']})", indent=2)
+        clears = charge.get("clears")
+        if clears:
+            self._lifted(clears["what"], _from(clears))
+        self._source(charge)
+
+    def _lifted(self, what: str | None, since: str, indent: int = 2) -> None:
+        text = Text("To lift it: " if what else "Nothing lifts it.", style="green" if what else "dim")
+        text.append(f"{what.rstrip('.')}{since}." if what else "", style="default")
+        self._console.print(Padding(text, (0, 0, 0, indent), expand=False))
+
+    def _source(self, told: Answer, indent: int = 2) -> None:
+        source = told.get("source")
+        if source:
+            read = f" (our reading: {told['interpretation']})" if told.get("interpretation") else ""
+            self._line(f"Source: {source['document']}, {source['heading']}{read}", style="dim", indent=indent)
+        facts = told.get("facts", ())
+        if facts:
+            named = "; ".join(f"{f['event']} of {f['on']}" + (f", {f['amount']} euro" if f.get("amount") else "") for f in facts)
+            self._line(f"Rests on: {named}", style="dim", indent=indent)
+
+    def _unruled(self, answer: Answer) -> None:
+        if answer.get("unruled_years"):
+            self._line(f"No rule book for {', '.join(answer['unruled_years'])}: nothing is derived from those years.", style="yellow")
+
+    def _table(self, *headings: str, right: tuple[int, ...] = ()) -> Table:
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+        for index, heading in enumerate(headings):
+            table.add_column(heading, justify="right" if index in right else "left", overflow="fold", no_wrap=index in right)
+        return table
+
+    def _line(self, text: str, style: str = "", indent: int = 0) -> None:
+        self._console.print(Padding(Text(text, style=style), (0, 0, 0, indent), expand=False))
+
+
+def _styled(word: str) -> Text:
+    return Text(word, style=STYLES.get(word, ""))
+
+
+def _number(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
+def _spaced(*parts: Any) -> str:
+    return "  ".join(str(part) for part in parts if part is not None)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _from(clears: Any) -> str:
+    return f", from {clears['from']}" if isinstance(clears, dict) and clears.get("from") else ""
+
+
+def _said(data: Answer) -> str:
+    """The short values of an event's data, on one line."""
+    return " ".join(str(v) for v in data.values() if isinstance(v, str | int | float) and not isinstance(v, bool))[:100]
+
+
+def _value(value: Any) -> str:
+    """A value of a rule book in words: tables and lists on one line."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_value(part)}" for name, part in value.items() if part is not None)
+    if isinstance(value, list):
+        return "; ".join(_value(part) for part in value)
+    return {None: "not stated", True: "yes", False: "no"}.get(value, str(value)) if value is None or isinstance(value, bool) else str(value)
+
+
+def _change(change: Any) -> str:
+    """A change as a sentence, or its parts side by side."""
+    if isinstance(change, dict):
+        return " ".join(f"{key} {value}" for key, value in change.items())
+    return str(change)

@@ -1,0 +1,58 @@
+"""From bytes to the JSON value of one submission, with a clear answer to whatever is wrong with a line."""
+
+import codecs
+import json
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+from ledger.domain.submissions import Problem
+
+LONGEST_LINE = 1 << 20
+"""Bytes. A submission has a few hundred; the longest texts that it may hold fit many times."""
+
+
+def read_lines(file: BinaryIO) -> Iterator[bytes]:
+    """The lines of a file of any length. Of a line above `LONGEST_LINE` only the beginning is kept, a little too long."""
+    while line := file.readline(LONGEST_LINE + 3):
+        yield line
+        while len(line) == LONGEST_LINE + 3 and not line.endswith(b"\n"):
+            line = file.readline(LONGEST_LINE + 3)
+
+
+def decode_line(line: bytes, first: bool = False) -> Any | Problem | None:
+    """The JSON value of a line, a Problem that says what is wrong with it, or None for a blank line.
+
+    Tolerates a byte order mark at the start of the `first` line, and CRLF. Refuses NaN and infinities, fields that stand
+    twice, bytes that are not UTF-8, nesting that no submission has, and lines above `LONGEST_LINE` bytes.
+    """
+    if first:
+        line = line.removeprefix(codecs.BOM_UTF8)
+    line = line.strip()
+    if not line:
+        return None
+    if len(line) > LONGEST_LINE:
+        return Problem("", f"the line is longer than {LONGEST_LINE} bytes: write one event a line")
+    try:
+        found = json.loads(line.decode(), object_pairs_hook=_distinct, parse_constant=_no_constant)
+    except UnicodeDecodeError as error:
+        return Problem("", f"the line is not UTF-8 (byte {error.start + 1}): save the file as UTF-8")
+    except json.JSONDecodeError as error:
+        return Problem("", f"the line is not one JSON object: {error.msg} at character {error.pos + 1}")
+    except RecursionError:
+        return Problem("", "the line is nested too deeply: a submission is one flat JSON object with its data")
+    except ValueError as error:
+        return Problem("", f"the line is not usable JSON: {error}")
+    return [] if found is None else found  # null is no submission, as a list is none
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the field {twice[:60]!r} stands twice in one object: keep one of them")
+    return found
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not a JSON number")

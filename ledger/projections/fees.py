@@ -1,0 +1,31 @@
+"""What does she owe: `career-ledger fees`."""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+from ledger.domain.charges import unallocated
+from ledger.domain.describe import NotFound, charge_json, euro, sorted_charges
+from ledger.domain.evolve import replay
+from ledger.domain.knowledge import in_force
+from ledger.domain.rulebook import LawBooks
+from ledger.domain.submissions import Event
+from ledger.domain.values import ZERO
+
+
+def answer(events: Sequence[Event], student: str, on: date, books: LawBooks) -> dict[str, Any]:
+    """Every charge of a student at the end of a day, with totals in euro. Raises NotFound when nothing is known of her."""
+    if not events:
+        raise NotFound(f"no student {student}")
+    person = replay(in_force(events), student, on, books)
+    rows = list(sorted_charges(person))
+    shown = [charge_json(person, career, charge, books) for career, charge in rows]
+    return {
+        "student": student, "on": on.isoformat(), "known_position": events[-1].position, "charges": shown,
+        "overdue": euro(sum((c.outstanding for (_, c), s in zip(rows, shown, strict=True) if s["state"] == "overdue"), ZERO)),
+        "to_come": euro(sum((c.outstanding for (_, c), s in zip(rows, shown, strict=True) if s["state"] == "to-come"), ZERO)),
+        "credit": euro(sum((c.credit for _, c in rows), ZERO)),
+        "unallocated": [{"career": career.name, "charge": key, "amount": euro(amount), "paid_on": paid.isoformat(), "event": event}
+                        for _, career in sorted(person.careers.items()) for key, paid, amount, event in unallocated(career)],
+        "unruled_years": sorted({y for c in person.careers.values() for y in c.unruled}),
+    }

@@ -1,0 +1,69 @@
+"""Is she enrolled, what is blocked and what will change: `career-ledger status`."""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+from ledger.domain.describe import NotFound, block_json, cfu_json, day_or_none, forecast
+from ledger.domain.evolve import replay
+from ledger.domain.knowledge import in_force
+from ledger.domain.rulebook import LawBooks
+from ledger.domain.state import Career, Person
+from ledger.domain.submissions import Event
+
+
+def answer(events: Sequence[Event], student: str, on: date, books: LawBooks) -> dict[str, Any]:
+    """The status of every career of a student at the end of a day, from the events that are known.
+
+    Raises NotFound when nothing is known of the student."""
+    if not events:
+        raise NotFound(f"no student {student}")
+    person = replay(in_force(events), student, on, books)
+    careers = [(c, _career(c, person)) for _, c in sorted(person.careers.items()) if c.status is not None]
+    held = {c.name: list(c.blocks.values()) for c, _ in careers}
+    upcoming: dict[str, list[dict[str, Any]]] = {}
+    ends: dict[tuple[str, str, str, str], date] = {}
+    for day, found in forecast(person, books):
+        for change in found:
+            name = change.pop("career")
+            upcoming.setdefault(name, []).append({"on": day.isoformat(), **change})
+            if change["what"] == "block" and not change["begins"]:
+                ends.setdefault((name, change["kind"], change["rule"], change["charge"] or ""), day)
+    for career, shown in careers:
+        shown["blocks"] = [block_json(b, books, ends.get((career.name, b.kind, b.rule, b.charge or ""))) for b in held[career.name]]
+        shown["upcoming"] = upcoming.get(career.name, [])
+    return {
+        "student": student, "on": on.isoformat(), "known_position": events[-1].position, "careers": [shown for _, shown in careers],
+        "tickets": [{"number": t.number, "state": "closed" if t.closed_on else "open", "opened_on": t.opened_on.isoformat(),
+                     "closed_on": day_or_none(t.closed_on)} for t in person.tickets.values()],
+        "unruled_years": sorted({y for c in person.careers.values() for y in c.unruled}),
+    }
+
+
+def _career(career: Career, person: Person) -> dict[str, Any]:
+    current = career.current_enrolment
+    asked = career.preenrolments[-1].data.academic_year if career.preenrolments else None
+    shown: dict[str, Any] = {
+        "career": career.name, "status": career.status, "programme": career.programme,
+        "academic_year": current.academic_year if current else career.single.academic_year if career.single else asked,
+        "year": current.year if current else None, "regime": career.regime, "course_type": career.course_type,
+        "since": day_or_none(career.ended_on if career.ended else current.perfected_on if current else career.begun_on),
+        "cfu": cfu_json(career, person.day), "unruled_years": sorted(career.unruled),
+    }
+    held = career.reservation
+    if held is not None:
+        shown["reservation"] = {
+            "ground": held.ground, "filed_on": held.filed_on.isoformat(), "term": day_or_none(held.term if held.term != date.max else None),
+            "state": "declined" if held.declined_on else "lifted" if held.lifted_on else "lapsed" if held.lapsed_on else "pending",
+            "since": day_or_none(held.declined_on or held.lifted_on or held.lapsed_on or held.filed_on),
+        }
+    withdrawal = career.withdrawal
+    if withdrawal is not None:
+        shown["withdrawal"] = {"filed_on": withdrawal.filed_on.isoformat(), "last_day": day_or_none(withdrawal.last_day),
+                               "perfected_on": day_or_none(withdrawal.perfected_on)}
+    flagged = [b for b in career.bookings if b.open and b.data.held_on >= person.day]
+    if flagged:
+        stopped = sorted({k[0] for k in career.blocks if k[0] in ("administrative", "exam-booking", "reservation")})
+        shown["bookings"] = [{"course": b.data.course, "held_on": b.data.held_on.isoformat(), "event": b.event, "flagged_by": stopped}
+                             for b in flagged]
+    return shown

@@ -1,0 +1,212 @@
+"""From rule book files to `LawBooks`: read, check, and name the place to mend.
+
+One YAML file holds the law of one academic year. The sha256 of the file's bytes is its identity, so that an event tells for ever
+which law it was decided under.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from difflib import get_close_matches
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from ledger.domain.rulebook import Admission, Interpretations, Law, LawBooks, RuleBook, Tiers
+
+Place = tuple[str | int, ...]
+"""Where something stands in a file: keys and list indexes from the top, such as ("rules", "BLK-1", "days")."""
+
+
+class RuleBookError(ValueError):
+    """A rule book cannot be used. The message has one line per problem: file, line, field and what to write."""
+
+
+def load_books(folder: Path | None = None) -> LawBooks:
+    """The rule books of this package, or those of an institution's own folder, which replace them all.
+
+    Raises `RuleBookError` when the folder has no `*.yaml` file or a file is wrong."""
+    books: dict[str, RuleBook] = {}
+    identities: dict[str, tuple[str, str]] = {}
+    source: dict[str, str] = {}
+    for name, content in _files(folder):
+        book = read_book(name, content)
+        year = book.academic_year
+        if year in books:
+            raise RuleBookError(f"{name}: academic_year: {year} is the year of {source[year]} already; keep one file a year")
+        books[year], source[year] = book, name
+        identities[year] = (book.id, hashlib.sha256(content).hexdigest())
+    return LawBooks(books, identities)
+
+
+def read_book(name: str, content: bytes) -> RuleBook:
+    """One checked rule book from the bytes of its file; `name` is what an error calls the file."""
+    data = _parse(name, content)
+    if not isinstance(data, dict):
+        raise RuleBookError(f"{name}, line 1: write a rule book: id, academic_year, covers, rules, interpretations")
+    try:
+        book = RuleBook.model_validate(data)
+    except ValidationError as error:
+        problems = [_explained(e["type"], e["loc"], e["msg"], e["input"]) for e in error.errors(include_url=False)]
+    else:
+        problems = list(_inconsistencies(data, book))
+    if problems:
+        root = _nodes(content)
+        raise RuleBookError("\n".join(f"{name}, line {_line(root, place)}: {_dotted(place)}: {message}" for place, message in problems))
+    return book
+
+
+def _files(folder: Path | None) -> Iterator[tuple[str, bytes]]:
+    if folder is None:
+        packaged = sorted((f for f in files("ledger.rulebooks").iterdir() if f.name.endswith(".yaml")), key=lambda f: f.name)
+        for file in packaged:
+            yield f"ledger/rulebooks/{file.name}", file.read_bytes()
+        return
+    found = sorted(folder.glob("*.yaml"))
+    if not found:
+        raise RuleBookError(f"{folder}: no rule book here; put one *.yaml file per academic year into the folder")
+    for path in found:
+        try:
+            yield str(path), path.read_bytes()
+        except OSError as error:
+            raise RuleBookError(f"{path}: cannot be read ({error.strerror}); mend the file or its permissions") from None
+
+
+def _parse(name: str, content: bytes) -> Any:
+    """The plain data of a file. A key that stands twice is an error: YAML would silently keep the last."""
+    import yaml
+    from yaml.constructor import ConstructorError as Wrong
+
+    class Strict(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+            found: dict[Any, Any] = super().construct_mapping(node, deep)
+            if len(found) != len(node.value):
+                seen = set()
+                for key, _ in node.value:
+                    if key.value in seen:
+                        raise Wrong(None, None, f"{key.value} stands here a second time; keep one", key.start_mark)
+                    seen.add(key.value)
+            return found
+
+    def day(loader: Any, node: Any) -> Any:
+        try:
+            return loader.construct_yaml_timestamp(node)
+        except ValueError:
+            return node.value  # 2026-02-30: the shape of the book refuses the text and names the field
+
+    Strict.add_constructor("tag:yaml.org,2002:timestamp", day)
+    try:
+        return Strict(content).get_single_data()
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else 1
+        what = "" if isinstance(error, Wrong) else "not YAML: "
+        raise RuleBookError(f"{name}, line {line}: {what}{error.problem or error.context}") from None
+    except yaml.YAMLError as error:
+        line = content[:getattr(error, "position", 0)].count(b"\n") + 1
+        raise RuleBookError(f"{name}, line {line}: the file is not UTF-8 text; save it as UTF-8") from None
+
+
+def _explained(kind: str, place: Place, message: str, value: Any) -> tuple[Place, str]:
+    """What to do about a validation error, in the words of who edits the file."""
+    last = str(place[-1]) if place else ""
+    if kind == "extra_forbidden":
+        if place[:1] in (("rules",), ("interpretations",)) and len(place) == 2:
+            known = _ids(Law if place[0] == "rules" else Interpretations)
+            return place, f"unknown id{_near(last, known)}; mend it or remove the entry"
+        return place, "unknown field; mend its name or remove it"
+    if kind == "missing":
+        return place, f"missing; add {last}"
+    if kind == "literal_error" and isinstance(value, bool):
+        return place, f"{message}; put the word in quotes"
+    if kind == "model_type" or kind == "model_attributes_type":
+        return place, "write an entry with fields here (document, heading, says, ...)"
+    return place, f"{message}; found {value!r}" if not isinstance(value, dict | list) else message
+
+
+_BOUNDS = (("first", "last"), ("enrol_from", "enrol_until"), ("first", "until"), ("until", "late_until"), ("until", "reserved_until"))
+
+
+def _inconsistencies(data: dict[Any, Any], book: RuleBook) -> Iterator[tuple[Place, str]]:
+    """What the shape alone does not tell: register entries that do not exist, periods that end before they begin, steps out of order."""
+    register = set(_ids(Interpretations))
+    for section in ("rules", "interpretations"):
+        for key in data[section]:
+            if "_" in key:
+                yield (section, key), f"write {key.replace('_', '-')}"
+    if book.acts_until is not None and (book.acts_from is None or book.acts_until < book.acts_from):
+        yield ("acts_until",), "must not lie before acts_from"
+    for field, rule in vars(book.rules).items():
+        if rule is None:
+            continue
+        place: Place = ("rules", field.replace("_", "-"))
+        if rule.interpretation is not None and rule.interpretation not in register:
+            near = _near(rule.interpretation, list(register))
+            yield (*place, "interpretation"), f"{rule.interpretation} is not in the register of interpretations{near}"
+        if isinstance(rule, Tiers | Admission):
+            name = "tiers" if isinstance(rule, Tiers) else "steps"
+            edges = [step.through for step in getattr(rule, name)]
+            if not _ascending(edges):
+                yield (*place, name), "`through` must grow from step to step and be null in the last one only"
+        yield from _periods(place, vars(rule))
+    block = book.rules.BLK_3
+    if block is not None and (block.deadline is None) == (block.days is None):
+        yield ("rules", "BLK-3"), "give either deadline or days"
+
+
+def _ascending(edges: list[int | None]) -> bool:
+    closed = [edge for edge in edges if edge is not None]
+    return bool(edges) and edges[-1] is None and len(closed) == len(edges) - 1 and closed == sorted(set(closed))
+
+
+def _periods(place: Place, values: dict[str, Any]) -> Iterator[tuple[Place, str]]:
+    """Every pair of days that bounds a period, in an entry or in its parts."""
+    for first, last in _BOUNDS:
+        begin, end = values.get(first), values.get(last)
+        if begin is not None and end is not None and end < begin:
+            yield (*place, last), f"{end.isoformat()} lies before {first} {begin.isoformat()}; mend one of the two"
+    for name, value in values.items():
+        if isinstance(value, BaseModel):
+            yield from _periods((*place, name), vars(value))
+        elif isinstance(value, tuple):
+            for index, item in enumerate(value):
+                yield from _periods((*place, name, index), vars(item))
+
+
+def _ids(model: type[Law] | type[Interpretations]) -> list[str]:
+    return [field.replace("_", "-") for field in model.model_fields]
+
+
+def _near(word: str, known: list[str]) -> str:
+    close = get_close_matches(word, known, 1)
+    return f" (did you mean {close[0]}?)" if close else ""
+
+
+def _nodes(content: bytes) -> Any:
+    """The nodes of a file with their places; only needed to tell where an error is."""
+    import yaml
+
+    return yaml.compose(content, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+
+
+def _line(root: Any, place: Place) -> int:
+    """The line of the deepest part of a place that the file has: of the key, where there is one."""
+    node, line = root, root.start_mark.line
+    for step in place:
+        if isinstance(node.value, list) and isinstance(step, int) and step < len(node.value):
+            node = node.value[step]
+            line = node.start_mark.line
+            continue
+        pairs = node.value if isinstance(node.value, list) and node.id == "mapping" else []
+        for key, value in pairs:
+            if key.value == str(step):
+                node, line = value, key.start_mark.line
+                break
+        else:
+            break
+    return int(line) + 1
+
+
+def _dotted(place: Place) -> str:
+    return ".".join(str(step) for step in place if step != "[key]") or "(the whole file)"

@@ -1,0 +1,104 @@
+"""What the rule books say, as JSON-able data for `career-ledger rules show`, `rules diff` and `rules cite`."""
+
+from difflib import get_close_matches
+from typing import Any
+
+from ledger.domain.reasons import DOCUMENTS
+from ledger.domain.rulebook import Choice, LawBooks, Rule, RuleBook
+
+
+def show(books: LawBooks, year: str) -> dict[str, Any]:
+    """The whole book of an academic year: `{"academic_year", "id", "sha256", "covers", "rules": [..], "interpretations": [..]}`.
+
+    A rule is `{"rule", "document", "heading", "says", "values", "interpretation"}`; its interpretation, where it rests on one,
+    is `{"id", "question", "decision", "decided"}`. Raises `LookupError` for a year without a rule book."""
+    book = _book(books, year)
+    identity, sha256 = books.identities[year]
+    return {"academic_year": year, "id": identity, "sha256": sha256, "covers": book.covers,
+            "rules": [_entry(book, rule_id, rule) for rule_id, rule in _rules(book).items()],
+            "interpretations": [_choice(key, choice) for key, choice in _register(book).items()]}
+
+
+def diff(books: LawBooks, old: str, new: str) -> dict[str, Any]:
+    """What changed from one academic year to another: `{"from", "to", "only_in": {year: [rule, ..]}, "changed": [..]}`.
+
+    A changed rule is `{"rule", "says": {year: text}, "values": {field: {year: value}}, "interpretation"?: {year: id}}`; a value that a
+    year does not state is null. Rules whose words alone differ are not listed. Raises `LookupError` for a year without a rule book."""
+    before, after = _book(books, old), _book(books, new)
+    here, there = _rules(before), _rules(after)
+    changed = []
+    for rule_id, rule in here.items():
+        other = there.get(rule_id)
+        if other is None:
+            continue
+        first, second = _values(rule), _values(other)
+        values = {name: {old: first.get(name), new: second.get(name)}
+                  for name in {**first, **second} if first.get(name) != second.get(name)}
+        found: dict[str, Any] = {"rule": rule_id, "says": {old: rule.says, new: other.says}, "values": values}
+        if rule.interpretation != other.interpretation:
+            found["interpretation"] = {old: rule.interpretation, new: other.interpretation}
+        if values or "interpretation" in found:
+            changed.append(found)
+    decisions = [{"id": key, "decision": {old: choice.decision, new: second_choice.decision}}
+                 for key, choice in _register(before).items()
+                 if (second_choice := _register(after)[key]).decision != choice.decision]
+    return {"from": old, "to": new,
+            "only_in": {old: [_entry(before, i, r) for i, r in here.items() if i not in there],
+                        new: [_entry(after, i, r) for i, r in there.items() if i not in here]},
+            "changed": changed, "decisions": decisions}
+
+
+def cite(books: LawBooks, name: str) -> dict[str, Any]:
+    """A rule or an entry of the register in every year that has it: `{"id", "years": [{"academic_year", ..}]}`.
+
+    An entry of the register also lists the `rules` that rest on it. Upper and lower case do not matter.
+    Raises `LookupError` for an id that no year knows."""
+    known: dict[str, str] = {}
+    for year in books.years:
+        book = _book(books, year)
+        known |= {key.casefold(): key for key in (*_rules(book), *_register(book))}
+    found = known.get(name.strip().casefold())
+    if found is None:
+        close = [known[match] for match in get_close_matches(name.strip().casefold(), list(known), 3)]
+        hint = f"did you mean {' or '.join(close)}?" if close else "rules show YEAR lists the ids"
+        raise LookupError(f"no year has a rule or an interpretation {name!r}; {hint}")
+    years = []
+    for year in books.years:
+        book = _book(books, year)
+        rules, register = _rules(book), _register(book)
+        if found in rules:
+            years.append({"academic_year": year, **_entry(book, found, rules[found])})
+        elif found in register:
+            resting = [key for key, rule in rules.items() if rule.interpretation == found]
+            years.append({"academic_year": year, **_choice(found, register[found]), "rules": resting})
+    return {"id": found, "years": years}
+
+
+def _book(books: LawBooks, year: str) -> RuleBook:
+    book = books.for_single_courses(year)
+    if book is None:
+        raise LookupError(f"no rule book for {year!r}; there are {', '.join(books.years)}")
+    return book
+
+
+def _rules(book: RuleBook) -> dict[str, Rule]:
+    return {field.replace("_", "-"): rule for field, rule in vars(book.rules).items() if rule is not None}
+
+
+def _register(book: RuleBook) -> dict[str, Any]:
+    return {field.replace("_", "-"): choice for field, choice in vars(book.interpretations).items()}
+
+
+def _values(rule: Rule) -> dict[str, Any]:
+    """What the rule states beside its words: euro as text, days as YYYY-MM-DD."""
+    return rule.model_dump(mode="json", exclude=set(Rule.model_fields), exclude_unset=True)
+
+
+def _entry(book: RuleBook, rule_id: str, rule: Rule) -> dict[str, Any]:
+    key = rule.interpretation
+    return {"rule": rule_id, "document": DOCUMENTS[rule.document], "heading": rule.heading, "says": rule.says, "values": _values(rule),
+            "interpretation": _choice(key, _register(book)[key]) if key else None}
+
+
+def _choice(key: str, choice: Choice) -> dict[str, Any]:
+    return {"id": key, **choice.model_dump(mode="json")}

@@ -1,0 +1,181 @@
+"""One append-only log of events, a stream for each student, over SQLite or PostgreSQL.
+
+A stream's versions run 1, 2, 3 ... without holes. Positions rise over the whole log in the order of commits, may have
+holes, and are never used twice.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from types import TracebackType
+from typing import Protocol, Self, TypeVar
+from uuid import UUID
+
+from eventsourcing.persistence import IntegrityError, InterfaceError, OperationalError, PersistenceError, StoredEvent
+
+from ledger.domain.submissions import Event
+
+from .errors import StoreUnavailable, StoreUnusable, VersionConflict
+from .mapper import Mapper, stream_id
+
+T = TypeVar("T")
+
+PATIENCE = 8.0
+"""Seconds for which an act is tried again while the backend does not answer: a restart of the server takes less."""
+PAUSES = (0.05, 0.2, 0.5, 1.0, 1.0, 2.0, 2.0)
+"""Seconds before each further attempt."""
+PAGE = 1000
+NO = {"", "0", "f", "false", "n", "no", "off"}
+
+Row = tuple[int, str, bytes]
+"""Position, stored name, stored bytes."""
+
+
+class Recorder(Protocol):
+    """What the two backends offer. They raise the errors of `eventsourcing.persistence`."""
+
+    def insert_events(self, stored_events: Sequence[StoredEvent]) -> Sequence[int] | None: ...
+    def stream(self, originator_id: UUID, after: int) -> list[Row]: ...
+    def log(self, after: int, limit: int) -> list[Row]: ...
+    def first_events(self, after: int, limit: int) -> list[Row]: ...
+    def last_position(self) -> int: ...
+    def close(self) -> None: ...
+
+
+class Explain(Protocol):
+    """Turns a backend's failure into StoreUnavailable or StoreUnusable, in words."""
+
+    def __call__(self, error: Exception, place: str, /) -> Exception: ...
+
+
+class EventStore:
+    """Reads and appends. Every method raises StoreUnavailable where the backend is gone and StoreUnusable where it cannot serve."""
+
+    def __init__(self, recorder: Recorder, place: str, explain: Explain, mapper: Mapper | None = None) -> None:
+        self._recorder = recorder
+        self._place = place
+        self._explain = explain
+        self._mapper = mapper or Mapper()
+
+    def stream(self, student: str, after: int = 0) -> list[Event]:
+        """The student's events of a version above `after`, in order; empty for an unknown student."""
+        return self._events(self._patiently(lambda: self._recorder.stream(stream_id(student), after)))
+
+    def log(self, after: int = 0, limit: int = PAGE) -> list[Event]:
+        """Up to `limit` events of a position above `after`, in order. Nothing appears later behind a position once read."""
+        return self._events(self._patiently(lambda: self._recorder.log(after, limit)))
+
+    def students(self) -> Iterator[str]:
+        """Every student, in the order of their first events."""
+        events = self._first_events(0)
+        while events:
+            yield from (event.student for event in events)
+            events = self._first_events(events[-1].position)
+
+    def last_position(self) -> int:
+        """The newest position; 0 for an empty log."""
+        return self._patiently(self._recorder.last_position)
+
+    def append(self, student: str, expected_version: int, events: Sequence[Event]) -> list[Event]:
+        """Adds events to one stream, all or none, and returns them with their positions.
+
+        `expected_version` is that of the last event the decision rests on (0: no stream yet). Raises VersionConflict where
+        the stream has moved on.
+        """
+        if any(event.student != student or event.version != expected_version + n for n, event in enumerate(events, 1)):
+            raise ValueError(f"the events to append must be {student}'s versions from {expected_version + 1} on")
+        return self.append_all(events)
+
+    def append_all(self, events: Sequence[Event]) -> list[Event]:
+        """Adds events of any number of students in one transaction, all or none, and returns them with their positions.
+
+        Each stream must stand at the version before its first event here, else VersionConflict. When the link breaks it is
+        not known whether the transaction was committed: the streams are then read back and compared byte for byte.
+        """
+        if not events:
+            return []
+        stored = [self._mapper.to_stored_event(event) for event in events]
+        uncertain = False
+
+        def insert() -> Sequence[int]:
+            nonlocal uncertain
+            found = self._committed(stored) if uncertain else None
+            if found is not None:
+                return found
+            try:
+                return self._recorder.insert_events(stored) or ()
+            except IntegrityError:
+                found = self._committed(stored) if uncertain else None  # the first attempt may have been committed only now
+                if found is None:
+                    raise
+                return found
+            except (InterfaceError, OperationalError):
+                uncertain = True
+                raise
+
+        positions = self._patiently(insert)
+        return [event.placed(position) for event, position in zip(events, positions, strict=True)]
+
+    def close(self) -> None:
+        self._recorder.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _committed(self, stored: Sequence[StoredEvent]) -> list[int] | None:
+        """The positions of these very events where an earlier attempt did store them, else None."""
+        streams: dict[UUID, dict[int, Row]] = {}
+        positions = []
+        for event in stored:
+            stream = UUID(str(event.originator_id))
+            if stream not in streams:
+                rows = self._recorder.stream(stream, event.originator_version - 1)
+                streams[stream] = dict(enumerate(rows, event.originator_version))
+            row = streams[stream].get(event.originator_version)
+            if row is None or (row[1], bytes(row[2])) != (event.topic, event.state):
+                return None
+            positions.append(row[0])
+        return positions
+
+    def _first_events(self, after: int) -> list[Event]:
+        return self._events(self._patiently(lambda: self._recorder.first_events(after, PAGE)))
+
+    def _events(self, rows: Sequence[Row]) -> list[Event]:
+        return [self._mapper.to_event(name, state, position) for position, name, state in rows]
+
+    def _patiently(self, act: Callable[[], T]) -> T:
+        """Tries again while the backend is away, for `PATIENCE` seconds at most."""
+        until = time.monotonic() + PATIENCE
+        pauses = iter(PAUSES)
+        while True:
+            try:
+                return act()
+            except IntegrityError as error:
+                raise VersionConflict(str(error)) from error
+            except PersistenceError as error:
+                meaning = self._explain(error, self._place)
+                pause = next(pauses, None)
+                if not isinstance(meaning, StoreUnavailable) or pause is None or time.monotonic() + pause > until:
+                    raise meaning from error
+                time.sleep(pause)
+
+
+def open_store(url: str, create: bool = True) -> EventStore:
+    """The ledger at `sqlite:///PATH` (an absolute path has four slashes) or `postgresql://USER:PASSWORD@HOST:PORT/DATABASE`.
+
+    A new ledger is made where there is none, unless `create` is False. Raises StoreUnusable and StoreUnavailable.
+    """
+    for name, value in os.environ.items():
+        if name.upper().endswith("POSTGRES_ENABLE_DB_FUNCTIONS") and value.strip().lower() not in NO:
+            raise StoreUnusable(f"{name} is set: that way of writing takes no table lock, and readers miss events. Unset it.")
+    if url.startswith("sqlite:///") and len(url) > len("sqlite:///"):
+        from . import sqlite
+        path = url.removeprefix("sqlite:///")
+        return EventStore(sqlite.prepare(path, create), path, sqlite.problem)
+    if url.startswith(("postgresql://", "postgres://")):
+        from . import postgres
+        return EventStore(postgres.prepare(url, create), postgres.place_of(url), postgres.problem)
+    raise StoreUnusable("--db must be sqlite:///PATH or postgresql://USER@HOST/DATABASE")

@@ -1,0 +1,147 @@
+"""From a recorded event to the bytes that are stored, and back.
+
+The bytes are canonical JSON in UTF-8: keys sorted by code point, no spaces, no NaN, text not escaped. They are written
+once and never rewritten; proofs are made over them. They hold the whole event except its position, which the database
+assigns. Beside them stands the stored name, such as `exam-booked.v1`: a word of this table and never the name of a
+module or class, so that code can move.
+
+A type whose meaning or fields change gets a new stored name. `UPCASTS` then says, for each old name, which name follows
+it and how the record of the old form reads in the new one. Old bytes stay as they are: upcasting happens on reading.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
+from functools import lru_cache
+from typing import Any
+from uuid import UUID, uuid5
+
+from eventsourcing.persistence import StoredEvent
+
+from ledger.domain.events import PAYLOADS
+from ledger.domain.submissions import Event, Override, Rulebook
+from ledger.domain.values import format_instant
+
+from .errors import StoreUnusable
+
+Record = dict[str, Any]
+"""A stored event as decoded JSON."""
+Upcast = tuple[str, Callable[[Record], Record]]
+"""The stored name that follows, and the function from a record of the old form to one of the new form."""
+
+STUDENTS = UUID("5b0ac2a4-6a0d-5a4f-9a3e-3d1b8f8a7c10")
+"""The namespace of stream ids. Never changes: every stream of every ledger is found through it."""
+
+STORED_NAMES: dict[str, str] = {
+    "preenrolled": "preenrolled.v1",
+    "preparation-assessed": "preparation-assessed.v1",
+    "ranked": "ranked.v1",
+    "enrolled": "enrolled.v1",
+    "enrolled-with-reservation": "enrolled-with-reservation.v1",
+    "reservation-lifted": "reservation-lifted.v1",
+    "reservation-declined": "reservation-declined.v1",
+    "enrolment-cancelled": "enrolment-cancelled.v1",
+    "enrolment-renewed": "enrolment-renewed.v1",
+    "degree-candidacy-declared": "degree-candidacy-declared.v1",
+    "graduated": "graduated.v1",
+    "regime-changed": "regime-changed.v1",
+    "suspended": "suspended.v1",
+    "resumed": "resumed.v1",
+    "administrative-block-ordered": "administrative-block-ordered.v1",
+    "administrative-block-revoked": "administrative-block-revoked.v1",
+    "charge-decided": "charge-decided.v1",
+    "programme-changed": "programme-changed.v1",
+    "transferred-in": "transferred-in.v1",
+    "transferred-out": "transferred-out.v1",
+    "recognition-requested": "recognition-requested.v1",
+    "cfu-recognised": "cfu-recognised.v1",
+    "single-courses-enrolled": "single-courses-enrolled.v1",
+    "contribution-assessed": "contribution-assessed.v1",
+    "isee-certified": "isee-certified.v1",
+    "instalment-paid": "instalment-paid.v1",
+    "payment-refunded": "payment-refunded.v1",
+    "payment-moved": "payment-moved.v1",
+    "instalment-plan-agreed": "instalment-plan-agreed.v1",
+    "study-plan-submitted": "study-plan-submitted.v1",
+    "study-plan-approved": "study-plan-approved.v1",
+    "exam-booked": "exam-booked.v1",
+    "exam-booking-cancelled": "exam-booking-cancelled.v1",
+    "exam-graded": "exam-graded.v1",
+    "grade-refused": "grade-refused.v1",
+    "exam-annulled": "exam-annulled.v1",
+    "withdrawal-requested": "withdrawal-requested.v1",
+    "renounced": "renounced.v1",
+    "forfeited": "forfeited.v1",
+    "diploma-supplement-issued": "diploma-supplement-issued.v1",
+    "ticket-opened": "ticket-opened.v1",
+    "ticket-closed": "ticket-closed.v1",
+    "event-voided": "event-voided.v1",
+}
+"""The stored name that each type is written under today. `person-registered` has none: it may not be stored in the clear."""
+
+UPCASTS: dict[str, Upcast] = {}
+"""Every stored name that was written once and is no longer: none yet. `tests/store/test_upcasting.py` shows one."""
+
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+
+
+def canonical_json(value: Any) -> bytes:
+    """The one spelling of a JSON value. Raises ValueError for NaN and infinities."""
+    return _canonical(value).encode()
+
+
+def stream_id(student: str) -> UUID:
+    return uuid5(STUDENTS, student)
+
+
+@lru_cache(maxsize=64)
+def _rulebook(name: str, sha256: str) -> Rulebook:
+    return Rulebook(name, sha256)
+
+
+def _record(event: Event) -> Record:
+    record = event.submission.content()
+    record["recorded_at"] = format_instant(event.recorded_at)
+    record["version"] = event.version
+    if event.rulebook is not None:
+        record["rulebook"] = {"id": event.rulebook.id, "sha256": event.rulebook.sha256}
+    if event.breaches:
+        record["breaches"] = list(event.breaches)
+    return record
+
+
+class Mapper:
+    """Encodes and decodes. The tables are arguments so that a test can show a form that does not exist yet."""
+
+    def __init__(self, names: Mapping[str, str] = STORED_NAMES, upcasts: Mapping[str, Upcast] = UPCASTS) -> None:
+        self._names = names
+        self._types = {stored: name for name, stored in names.items()}
+        self._upcasts = upcasts
+
+    def to_stored_event(self, event: Event) -> StoredEvent:
+        """Raises StoreUnusable for a type without a stored name."""
+        name = self._names.get(event.type)
+        if name is None:
+            raise StoreUnusable(f"{event.type} cannot be stored: it has no stored name")
+        return StoredEvent(stream_id(event.student), event.version, name, canonical_json(_record(event)))
+
+    def to_event(self, name: str, state: bytes, position: int) -> Event:
+        """Raises StoreUnusable for a stored name that is not known (a newer program wrote it) and for damaged bytes."""
+        try:
+            record: Record = json.loads(state)
+            while (kind := self._types.get(name)) is None:
+                if name not in self._upcasts:
+                    raise StoreUnusable(f"position {position} holds {name!r}, which this version does not know: "
+                                        "a newer version wrote it; update this program")
+                name, upcast = self._upcasts[name]
+                record = upcast(record)
+            book = record.get("rulebook")
+            override = record.get("override")
+            return Event(
+                record["id"], kind, record["student"], record.get("career"), date.fromisoformat(record["effective_on"]),
+                datetime.fromisoformat(record["recorded_at"]), record["source"], record["actor"],
+                PAYLOADS[kind].model_validate(record["data"]), position, record["version"],
+                tuple(Override.model_validate(item) for item in override) if override else (),
+                _rulebook(book["id"], book["sha256"]) if book else None, tuple(record.get("breaches", ())))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise StoreUnusable(f"position {position} ({name}) cannot be read, the stored bytes are damaged: {error}") from error

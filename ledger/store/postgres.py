@@ -1,0 +1,211 @@
+"""The store in PostgreSQL (14 or newer).
+
+An append is one call of `career_ledger_append`: it takes the table's EXCLUSIVE lock, checks the versions of the streams,
+notifies the listeners and inserts. The lock makes position order equal commit order, so that a reader who tails the log
+misses nothing; it does not stop readers. It conflicts with VACUUM and ANALYZE of the table: an append waits for them
+(up to `LOCK_SECONDS`). The function runs with its owner's rights, since PostgreSQL before 17 has no privilege that allows
+this lock without allowing UPDATE or DELETE: writers need EXECUTE on it and SELECT on the table, and nothing else
+(`infra/postgres/roles.sql`). A trigger refuses UPDATE, DELETE and TRUNCATE to everybody, administrators included.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from eventsourcing.persistence import StoredEvent
+from eventsourcing.postgres import ConnectionPool, PostgresApplicationRecorder, PostgresDatastore
+from psycopg.rows import dict_row, tuple_row
+
+from .errors import StoreUnavailable, StoreUnusable
+
+SCHEMA_VERSION = 1
+LOCK_SECONDS = 20
+CONNECT_SECONDS = 5
+CHUNK = 1000
+"""Events in one call of `career_ledger_append`; more go into several calls of one transaction."""
+
+Row = tuple[int, str, bytes]
+"""Position, stored name, stored bytes."""
+
+SCHEMA = f"""
+CREATE TABLE public.career_ledger (schema_version integer NOT NULL);
+INSERT INTO public.career_ledger VALUES ({SCHEMA_VERSION});
+
+CREATE TABLE public.stored_events (
+    originator_id uuid NOT NULL,
+    originator_version bigint NOT NULL,
+    topic text NOT NULL,
+    state bytea NOT NULL,
+    notification_id bigserial NOT NULL,
+    PRIMARY KEY (originator_id, originator_version))
+WITH (autovacuum_vacuum_threshold = 100000000, autovacuum_vacuum_scale_factor = 0.5,
+      autovacuum_analyze_threshold = 1000, autovacuum_analyze_scale_factor = 0.01);
+CREATE UNIQUE INDEX stored_events_notification_id_idx ON public.stored_events (notification_id);
+
+CREATE FUNCTION public.career_ledger_append(streams uuid[], versions bigint[], names text[], states bytea[])
+RETURNS SETOF bigint LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp SET lock_timeout = '{LOCK_SECONDS}s'
+AS $body$
+BEGIN
+    LOCK TABLE public.stored_events IN EXCLUSIVE MODE;
+    IF EXISTS (
+        SELECT FROM (SELECT stream, min(version) AS version FROM unnest(streams, versions) AS n (stream, version) GROUP BY stream) AS new
+        WHERE new.version <> 1 + coalesce((
+            SELECT max(e.originator_version) FROM public.stored_events AS e WHERE e.originator_id = new.stream), 0))
+    THEN
+        RAISE unique_violation USING MESSAGE = 'the stream does not stand at the version before the first event';
+    END IF;
+    NOTIFY stored_events;
+    RETURN QUERY
+        INSERT INTO public.stored_events (originator_id, originator_version, topic, state)
+        SELECT n.stream, n.version, n.name, n.state
+        FROM unnest(streams, versions, names, states) WITH ORDINALITY AS n (stream, version, name, state, nth)
+        ORDER BY n.nth
+        RETURNING notification_id;
+END;
+$body$;
+REVOKE ALL ON FUNCTION public.career_ledger_append(uuid[], bigint[], text[], bytea[]) FROM PUBLIC;
+
+CREATE FUNCTION public.career_ledger_refuse_change() RETURNS trigger LANGUAGE plpgsql AS $body$
+BEGIN
+    RAISE EXCEPTION USING ERRCODE = 'restrict_violation',
+        MESSAGE = 'a recorded event is never changed or deleted: ' || TG_OP || ' on stored_events is refused',
+        HINT = 'Submit an event-voided event that names it, then the fact as it should be.';
+END;
+$body$;
+CREATE TRIGGER stored_events_are_kept BEFORE UPDATE OR DELETE OR TRUNCATE ON public.stored_events
+    FOR EACH STATEMENT EXECUTE FUNCTION public.career_ledger_refuse_change();
+ALTER TABLE public.stored_events ENABLE ALWAYS TRIGGER stored_events_are_kept;
+"""
+
+APPEND = ("SELECT public.career_ledger_append(%s::uuid[], %s::bigint[], %s::text[], %s::bytea[])")
+
+
+class _Datastore(PostgresDatastore):
+    def __init__(self, url: str) -> None:
+        super().__init__(dbname="", host="", port="", user="", password="")
+        self.pool = ConnectionPool(
+            url, connection_class=psycopg.Connection[dict[str, Any]], kwargs={"row_factory": dict_row, "connect_timeout": CONNECT_SECONDS},
+            min_size=1, max_size=4, open=False, configure=self.after_connect_func(), timeout=CONNECT_SECONDS, num_workers=1)
+
+    def register_type_adapters(self) -> None:
+        """None: our append passes plain arrays."""
+
+
+class PostgresRecorder(PostgresApplicationRecorder):
+    """The library's recorder with our append and our reads, which bring positions along."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(_Datastore(url))
+
+    def insert_events(self, stored_events: Sequence[StoredEvent], **_: Any) -> Sequence[int]:
+        """All or none. Raises IntegrityError where a stream does not stand at the version before its first event here."""
+        chunks = [stored_events[n:n + CHUNK] for n in range(0, len(stored_events), CHUNK)]
+        positions: list[int] = []
+        with self.datastore.get_connection() as connection:
+            if len(chunks) == 1:
+                return self._insert_chunk(connection, chunks[0])
+            with connection.transaction():
+                for chunk in chunks:
+                    positions += self._insert_chunk(connection, chunk)
+        return positions
+
+    @staticmethod
+    def _insert_chunk(connection: psycopg.Connection[Any], chunk: Sequence[StoredEvent]) -> list[int]:
+        columns = tuple(map(list, zip(*((e.originator_id, e.originator_version, e.topic, e.state) for e in chunk), strict=True)))
+        with connection.cursor(row_factory=tuple_row) as cursor:
+            return [row[0] for row in cursor.execute(APPEND, columns, prepare=True).fetchall()]
+
+    def read(self, statement: str, parameters: tuple[Any, ...]) -> list[Any]:
+        with self.datastore.get_connection() as connection, connection.cursor(row_factory=tuple_row, binary=True) as cursor:
+            return cursor.execute(statement.encode(), parameters, prepare=True).fetchall()
+
+    def stream(self, originator_id: UUID, after: int) -> list[Row]:
+        """The stream's events of a version above `after`, in order."""
+        return self.read("SELECT notification_id, topic, state FROM public.stored_events WHERE originator_id = %s "
+                         "AND originator_version > %s ORDER BY originator_version", (originator_id, after))
+
+    def log(self, after: int, limit: int) -> list[Row]:
+        """Up to `limit` events of a position above `after`, in order."""
+        return self.read("SELECT notification_id, topic, state FROM public.stored_events WHERE notification_id > %s "
+                         "ORDER BY notification_id LIMIT %s", (after, limit))
+
+    def first_events(self, after: int, limit: int) -> list[Row]:
+        """The same, of each stream its first event only."""
+        return self.read("SELECT notification_id, topic, state FROM public.stored_events WHERE notification_id > %s "
+                         "AND originator_version = 1 ORDER BY notification_id LIMIT %s", (after, limit))
+
+    def last_position(self) -> int:
+        return int(self.read("SELECT coalesce(max(notification_id), 0) FROM public.stored_events", ())[0][0])
+
+    def close(self) -> None:
+        self.datastore.close()
+
+
+def problem(error: Exception, place: str) -> Exception:
+    """What a failure of PostgreSQL means for the caller."""
+    cause: BaseException = error.__cause__ or error
+    state = getattr(cause, "sqlstate", None) or ""
+    text = str(error).strip().splitlines()[0] if str(error).strip() else type(cause).__name__
+    if state.startswith("53"):  # disk full, out of memory, too many connections
+        return StoreUnusable(f"{place} has run out of a resource ({text}): free it, submit the rest again: what was accepted is stored")
+    if state == "42501":
+        return StoreUnusable(f"{place} does not allow this user to do that ({text}): see infra/postgres/roles.sql")
+    if state == "55P03":
+        return StoreUnavailable(f"{place} keeps the events table locked ({text}): try again when the other program is done")
+    if isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError):
+        return StoreUnavailable(f"{place} is not available ({text}): try again when it is back; submitting a line twice stores it once")
+    return StoreUnusable(f"{place} cannot be used: {text}")
+
+
+def place_of(url: str) -> str:
+    """The server and database, without the password."""
+    try:
+        found = psycopg.conninfo.conninfo_to_dict(url)
+    except psycopg.ProgrammingError as error:
+        raise StoreUnusable(f"--db is not a PostgreSQL URL: {str(error).strip()}") from None
+    return f"PostgreSQL at {found.get('host') or 'localhost'}:{found.get('port') or 5432}, database {found.get('dbname') or '(default)'}"
+
+
+def prepare(url: str, create: bool) -> PostgresRecorder:
+    """The recorder of an existing ledger, or of a new one where `create` allows it. Raises StoreUnusable, StoreUnavailable."""
+    place = place_of(url)
+    try:
+        with psycopg.connect(url, autocommit=True, connect_timeout=CONNECT_SECONDS) as connection:
+            if not _is_ready(connection, place):
+                if not create:
+                    raise StoreUnusable(f"there is no ledger in {place}: append something first, or correct --db")
+                _create(connection, place)
+    except psycopg.Error as error:
+        raise problem(error, place) from error
+    return PostgresRecorder(url)
+
+
+def _is_ready(connection: psycopg.Connection[Any], place: str) -> bool:
+    """False where nothing stands in the way of making the tables. Raises StoreUnusable for somebody else's and for newer ones."""
+    row = connection.execute("SELECT to_regclass('public.career_ledger'), to_regclass('public.stored_events')").fetchone()
+    ours, events = row if row is not None else (None, None)
+    if ours is None:
+        if events is not None:
+            raise StoreUnusable(f"{place} holds a table stored_events that is not a career ledger's: choose another database with --db")
+        return False
+    try:
+        found = connection.execute("SELECT max(schema_version) FROM public.career_ledger").fetchone()
+    except psycopg.errors.UndefinedColumn:
+        raise StoreUnusable(f"{place} holds a table career_ledger that is not ours: choose another database with --db") from None
+    version = found[0] if found else None
+    if version is None or events is None:
+        raise StoreUnusable(f"{place} holds half a career ledger: restore it from a backup, or choose another database with --db")
+    if version > SCHEMA_VERSION:
+        raise StoreUnusable(f"{place} was made by a newer version of this program (schema {version}, this one knows "
+                            f"{SCHEMA_VERSION}): update this program")
+    return True
+
+
+def _create(connection: psycopg.Connection[Any], place: str) -> None:
+    """Makes the tables in one transaction; of several processes that start at once, one makes them and the others see them."""
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(hashtext('career-ledger schema'))")
+        if not _is_ready(connection, place):
+            connection.execute(SCHEMA.encode())

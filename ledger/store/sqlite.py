@@ -1,0 +1,222 @@
+"""The store in one SQLite file, for one machine.
+
+Readers never wait (WAL). Writers take turns: each transaction begins with BEGIN IMMEDIATE, so that position order is
+commit order, and waits up to `LOCK_SECONDS` for its turn. `synchronous=FULL`: an event that was answered as accepted
+survives a power cut. Positions are never reused, not even after an administrator has deleted rows (AUTOINCREMENT), and
+VACUUM does not renumber them. Triggers refuse to change what is recorded.
+The file carries our application id and the schema's version in its header.
+"""
+
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from eventsourcing.persistence import IntegrityError, OperationalError, PersistenceError, StoredEvent
+from eventsourcing.sqlite import (
+    SQLiteApplicationRecorder,
+    SQLiteConnection,
+    SQLiteConnectionPool,
+    SQLiteCursor,
+    SQLiteDatastore,
+    SQLiteTransaction,
+)
+
+from .errors import StoreUnavailable, StoreUnusable
+
+APPLICATION_ID = 0x434C4447
+"""`CLDG` in the file's header: the file is a career ledger."""
+SCHEMA_VERSION = 1
+LOCK_SECONDS = 20
+
+Row = tuple[int, str, bytes]
+"""Position, stored name, stored bytes."""
+
+_REFUSAL = ("'a recorded event is never changed or deleted: submit an event-voided event that names it, "
+            "then the fact as it should be'")
+
+SCHEMA = f"""
+CREATE TABLE stored_events (
+    rowid INTEGER PRIMARY KEY AUTOINCREMENT,
+    originator_id TEXT NOT NULL,
+    originator_version INTEGER NOT NULL,
+    topic TEXT NOT NULL,
+    state BLOB NOT NULL,
+    UNIQUE (originator_id, originator_version));
+CREATE TRIGGER stored_events_no_update BEFORE UPDATE ON stored_events BEGIN SELECT RAISE(ABORT, {_REFUSAL}); END;
+CREATE TRIGGER stored_events_no_delete BEFORE DELETE ON stored_events BEGIN SELECT RAISE(ABORT, {_REFUSAL}); END;
+CREATE TRIGGER stored_events_no_replace BEFORE INSERT ON stored_events
+    WHEN EXISTS (SELECT 1 FROM stored_events WHERE rowid = NEW.rowid
+                 OR (originator_id = NEW.originator_id AND originator_version = NEW.originator_version))
+    BEGIN SELECT RAISE(ABORT, {_REFUSAL}); END;
+"""
+
+
+class _Transaction(SQLiteTransaction):
+    """A writer takes its lock at the start, so that what it reads before it writes is still true when it writes."""
+
+    def __enter__(self) -> SQLiteCursor:
+        cursor = self.connection.cursor()
+        try:
+            cursor.execute("BEGIN IMMEDIATE" if self.commit else "BEGIN")
+        except sqlite3.OperationalError as error:
+            raise OperationalError(error) from error
+        except sqlite3.DatabaseError as error:
+            raise PersistenceError(error) from error
+        return cursor
+
+
+class _Connection(SQLiteConnection):
+    @contextmanager
+    def transaction(self, *, commit: bool) -> Iterator[SQLiteCursor]:
+        with _Transaction(self, commit=commit) as cursor, cursor:
+            yield cursor
+
+
+class _Pool(SQLiteConnectionPool):
+    def _create_connection(self) -> SQLiteConnection:
+        made = super()._create_connection()
+        made._sqlite_conn.execute("PRAGMA synchronous=FULL")
+        return _Connection(made._sqlite_conn, max_age=self.max_age)
+
+
+class _Datastore(SQLiteDatastore):
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.pool = _Pool(db_name=path, lock_timeout=LOCK_SECONDS)
+
+
+class SQLiteRecorder(SQLiteApplicationRecorder):
+    """The library's recorder on our table: whole streams with their positions, and a check of versions in the write."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(_Datastore(path))
+        self.insert_events_statement = (
+            f"INSERT INTO {self.events_table_name} (originator_id, originator_version, topic, state) VALUES (?,?,?,?)")
+
+    def construct_create_table_statements(self) -> list[str]:
+        return []  # `prepare` makes the tables, once
+
+    def _insert_events(self, c: SQLiteCursor, stored_events: Sequence[StoredEvent], **_: Any) -> Sequence[int]:
+        """Raises IntegrityError where a stream does not stand at the version before its first event here."""
+        newest: dict[str, int] = {}
+        positions = []
+        for event in stored_events:
+            stream = str(event.originator_id) if isinstance(event.originator_id, str) else event.originator_id.hex
+            if stream not in newest:
+                c.execute(f"SELECT max(originator_version) FROM {self.events_table_name} WHERE originator_id = ?", (stream,))
+                newest[stream] = c.fetchone()[0] or 0
+            if event.originator_version != newest[stream] + 1:
+                raise IntegrityError(f"the stream stands at version {newest[stream]}, not {event.originator_version - 1}")
+            newest[stream] += 1
+            c.execute(self.insert_events_statement, (stream, event.originator_version, event.topic, event.state))
+            positions.append(c.lastrowid)
+        return positions
+
+    def read(self, statement: str, parameters: tuple[Any, ...]) -> list[Any]:
+        with self.datastore.transaction(commit=False) as c:
+            c.execute(statement, parameters)
+            return [tuple(row) for row in c.fetchall()]
+
+    def stream(self, originator_id: UUID, after: int) -> list[Row]:
+        """The stream's events of a version above `after`, in order."""
+        return self.read("SELECT rowid, topic, state FROM stored_events WHERE originator_id = ? AND originator_version > ? "
+                         "ORDER BY originator_version", (originator_id.hex, after))
+
+    def log(self, after: int, limit: int) -> list[Row]:
+        """Up to `limit` events of a position above `after`, in order."""
+        return self.read("SELECT rowid, topic, state FROM stored_events WHERE rowid > ? ORDER BY rowid LIMIT ?", (after, limit))
+
+    def first_events(self, after: int, limit: int) -> list[Row]:
+        """The same, of each stream its first event only."""
+        return self.read("SELECT rowid, topic, state FROM stored_events WHERE rowid > ? AND originator_version = 1 "
+                         "ORDER BY rowid LIMIT ?", (after, limit))
+
+    def last_position(self) -> int:
+        return int(self.read("SELECT coalesce(max(rowid), 0) FROM stored_events", ())[0][0])
+
+    def close(self) -> None:
+        self.datastore.close()
+
+
+def problem(error: Exception, path: str) -> Exception:
+    """What a failure of SQLite means for the caller."""
+    text = str(error)
+    if "locked" in text or "busy" in text or "pool" in text.lower():
+        return StoreUnavailable(f"{path} is held by another program ({text}): try again when it is done")
+    if "full" in text or "disk I/O" in text:
+        return StoreUnusable(f"{path} cannot grow ({text}): free space, submit the rest again; what was accepted is stored")
+    if "readonly" in text:
+        return StoreUnusable(f"{path} cannot be written ({text}): check the rights of the file and of its folder")
+    return StoreUnusable(f"{path} cannot be used: {text}")
+
+
+def prepare(path: str, create: bool) -> SQLiteRecorder:
+    """The recorder of an existing ledger, or of a new one where `create` allows it. Raises StoreUnusable, StoreUnavailable."""
+    if not create and not Path(path).exists():
+        raise StoreUnusable(f"there is no ledger at {path}: append something first, or correct --db")
+    if not Path(path).absolute().parent.is_dir():
+        raise StoreUnusable(f"{path} cannot be made: there is no folder {Path(path).absolute().parent}")
+    try:
+        connection = sqlite3.connect(path, isolation_level=None, timeout=LOCK_SECONDS)
+    except sqlite3.Error as error:
+        raise problem(error, path) from error
+    try:
+        if not _is_ready(connection, path):
+            _create(connection, path)
+    except sqlite3.DatabaseError as error:
+        raise problem(error, path) from error
+    finally:
+        connection.close()
+    return SQLiteRecorder(path)
+
+
+def _is_ready(connection: sqlite3.Connection, path: str) -> bool:
+    """False for an empty file. Raises StoreUnusable for somebody else's and for a newer one."""
+    ours = connection.execute("PRAGMA application_id").fetchone()[0]
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if ours == APPLICATION_ID:
+        if version > SCHEMA_VERSION:
+            raise StoreUnusable(f"{path} was made by a newer version of this program (schema {version}, this one knows "
+                                f"{SCHEMA_VERSION}): update this program")
+        return True
+    if ours or version or connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        raise StoreUnusable(f"{path} is a database of another program, not a career ledger: choose another file with --db")
+    return False
+
+
+def _create(connection: sqlite3.Connection, path: str) -> None:
+    """Makes the tables in one transaction; of several processes that start at once, one makes them and the others see them."""
+    until = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")  # may answer "locked" at once, whatever the timeout
+            break
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > until:
+                raise
+            time.sleep(0.02)
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        if not _is_ready(connection, path):
+            for statement in _statements(SCHEMA):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _statements(script: str) -> Iterator[str]:
+    statement = ""
+    for line in script.strip().splitlines():
+        statement += line + "\n"
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""

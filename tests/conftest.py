@@ -1,0 +1,61 @@
+"""What all tests share: a fresh ledger on each of the two stores.
+
+SQLite needs nothing. PostgreSQL is the server named in CAREER_LEDGER_TEST_POSTGRES, an administrator's URL; `make test`
+brings one up. A test that needs it fails without it: it is never skipped.
+"""
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ledger.store import EventStore, open_store
+
+VARIABLE = "CAREER_LEDGER_TEST_POSTGRES"
+
+
+@pytest.fixture(scope="session")
+def postgres_admin() -> str:
+    """An administrator's URL of the test server."""
+    url = os.environ.get(VARIABLE)
+    if not url:
+        pytest.fail(f"{VARIABLE} names no PostgreSQL server: run `make test`, which brings one up, "
+                    "or `python infra/postgres.py run -- pytest ...`", pytrace=False)
+    return url
+
+
+@pytest.fixture
+def postgres_url(postgres_admin: str) -> Iterator[str]:
+    """The URL of a new, empty database, dropped afterwards."""
+    import psycopg
+    from psycopg.conninfo import conninfo_to_dict
+
+    name = f"ledger_test_{uuid.uuid4().hex}"
+    found = conninfo_to_dict(postgres_admin)
+    with psycopg.connect(postgres_admin, autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name}".encode())
+        try:
+            yield f"postgresql://{found.get('user')}:{found.get('password', '')}@{found.get('host')}:{found.get('port', 5432)}/{name}"
+        finally:
+            admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'ledger.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest) -> str:
+    """The address of a ledger that does not exist yet, on each store in turn."""
+    url: str = request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url")
+    return url
+
+
+@pytest.fixture
+def store(store_url: str) -> Iterator[EventStore]:
+    """An empty store, on each backend in turn."""
+    with open_store(store_url) as opened:
+        yield opened

@@ -1,0 +1,162 @@
+"""The questions: JSON for programs, sentences for people, the two clocks, exit codes."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CALL = ("--career", "B", "--course", "F1", "--held-on", "2026-04-22", "--session", "summer", "--academic-year", "2025-26",
+        "--calls-start-on", "2026-04-08")
+
+
+def answer(result: Any) -> Any:
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def test_status_tells_blocks_and_what_comes_next(ledger) -> None:
+    found = answer(ledger("status", "S01", "--on", "2026-03-20", "--json"))
+    assert (found["student"], found["on"]) == ("S01", "2026-03-20")
+    (career,) = found["careers"]
+    assert (career["career"], career["status"], career["academic_year"], career["year"]) == ("B", "enrolled", "2025-26", 1)
+    assert "exam-booking" in [block["kind"] for block in career["blocks"]]
+    assert career["upcoming"]
+
+
+def test_status_for_people_says_what_is_blocked_why_and_how_to_lift_it(ledger) -> None:
+    shown = ledger("status", "S01", "--on", "2026-03-20").stdout
+    for words in ("S01 on 2026-03-20", "L-FIL", "enrolled", "exam-booking block from 2026-03-20", "BLK-1: ", "To lift it: ",
+                  "Source: Guida dello studente 2025-26", "if nothing else happens"):
+        assert words in shown
+    assert "\x1b" not in shown
+
+
+def test_fees_for_people_show_each_charge_and_the_totals(ledger) -> None:
+    shown = ledger("fees", "S01", "--on", "2026-03-20").stdout
+    for words in ("2025-26:enrolment", "156.00", "paid", "2025-26:instalment-1", "400.00", "2026-02-17", "overdue", "+40.00",
+                  "2025-26:instalment-2", "to-come", "Overdue 400.00 euro"):
+        assert words in shown
+
+
+def test_fees_are_the_same_for_programs(ledger) -> None:
+    found = answer(ledger("fees", "S01", "--on", "2026-03-20", "--json"))
+    assert (found["overdue"], found["to_come"]) == ("400.00", "500.00")
+    assert {charge["charge"]: charge["state"] for charge in found["charges"]} == {
+        "2025-26:enrolment": "paid", "2025-26:instalment-1": "overdue", "2025-26:instalment-2": "to-come"}
+
+
+def test_eligibility_is_denied_with_every_reason(ledger) -> None:
+    found = answer(ledger("eligibility", "S01", *CALL, "--on", "2026-04-10", "--json"))
+    assert found["eligible"] is False
+    assert sorted(reason["rule"] for reason in found["reasons"]) == ["BLK-1", "ESA-1"]
+    for reason in found["reasons"]:
+        assert reason["message"]
+        assert set(reason["source"]) == {"document", "heading"}
+        assert reason["clears"] is None or reason["clears"]["what"]
+
+
+def test_eligibility_for_people_begins_with_the_answer(ledger) -> None:
+    shown = ledger("eligibility", "S01", *CALL, "--on", "2026-04-10").stdout
+    assert shown.startswith("No: S01/B may not book F1 of 2026-04-22 on 2026-04-10\n")
+
+
+def test_history_tells_what_each_event_changed(ledger) -> None:
+    steps = [json.loads(row) for row in ledger("history", "S01", "--on", "2026-03-20", "--json").stdout.splitlines()]
+    assert len(steps) == 3
+    shown = ledger("history", "S01", "--on", "2026-03-20").stdout
+    for words in ("enrolled", "instalment-paid", "contribution-assessed", "2025-26:enrolment 156.00"):
+        assert words in shown
+
+
+def test_audit_finds_nothing_when_all_is_well(ledger) -> None:
+    result = ledger("audit", "--on", "2026-03-20")
+    assert (result.exit_code, result.stdout) == (0, "No findings.\n")
+
+
+def test_questions_see_only_what_was_known(ledger) -> None:
+    def statuses(*known: str) -> list[str]:
+        return [c["status"] for c in answer(ledger("status", "S01", "--on", "2026-03-20", "--json", *known))["careers"]]
+
+    assert statuses() == ["enrolled"]
+    assert statuses("--known-position", "1") == ["enrolment-pending"]
+    assert statuses("--known-at", "2025-09-20T14:00:00+02:00") == ["enrolled"]
+    before = ledger("status", "S01", "--on", "2026-03-20", "--known-at", "2025-09-20T13:59:59+02:00")
+    assert before.exit_code == 3
+    assert "S01" in before.stderr
+
+
+@pytest.mark.parametrize("arguments", [
+    ("status", "S99"), ("fees", "S99"), ("history", "S99"), ("audit", "S99"), ("eligibility", "S99", *CALL),
+    ("eligibility", "S01", "--career", "ZZ", *CALL[2:]), ("rules", "show", "1999-00"), ("rules", "cite", "BLK-99"),
+])
+def test_questions_are_not_found_when_the_thing_is_unknown(ledger, arguments: tuple[str, ...]) -> None:
+    result = ledger(*arguments)
+    assert result.exit_code == 3
+    assert not result.stdout
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_questions_create_no_ledger_when_there_is_none(run, tmp_path: Path) -> None:
+    result = run("status", "S01")
+    assert result.exit_code == 3
+    assert "no ledger at" in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("arguments", "words"), [
+    (("status", "S01", "--on", "2026-02-30"), "no such day"),
+    (("status", "S01", "--on", "20 March"), "YYYY-MM-DD"),
+    (("status", "S01", "--known-at", "2026-02-20T10:00:00"), "2026-04-20T09:00:00Z"),
+    (("status", "S01", "--known-at", "2026-02-20T10:00:00Z", "--known-position", "3"), "not both"),
+    (("status", "S01", "--known-position", "-1"), "-1"),
+    (("eligibility", "S01", "--career", "B"), "--course"),
+    (("eligibility", "S01", *CALL[:-1], "today"), "YYYY-MM-DD"),
+    (("rules", "show", "2025"), "2025-26"),
+    (("rules", "show", "2025-27"), "2025-26"),
+    (("statsu", "S01"), "statsu"),
+    (("append", "-", "--mode", "fast"), "enforce"),
+])
+def test_questions_are_wrong_usage_when_misspelt(ledger, arguments: tuple[str, ...], words: str) -> None:
+    result = ledger(*arguments)
+    assert result.exit_code == 2
+    assert words in result.stderr
+
+
+@pytest.mark.parametrize("url", ["mysql://root:secret@localhost/x", "/tmp/ledger.db", "sqlite:///"])
+def test_questions_are_wrong_usage_when_the_address_is_of_no_known_form(run, url: str) -> None:
+    result = run("--db", url, "status", "S01")
+    assert result.exit_code == 2
+    assert "sqlite:///PATH or postgresql://" in result.stderr
+    assert "secret" not in result.stderr
+
+
+def test_rules_are_shown_compared_and_cited(run) -> None:
+    shown = run("rules", "show", "2025-26").stdout
+    assert "BLK-1" in shown
+    assert "Interpretations" in shown
+    changes = run("rules", "diff", "2019-20", "2025-26").stdout
+    assert "Only in 2025-26" in changes
+    assert "due_on: 2020-02-17 -> 2026-02-17" in changes
+    cited = run("rules", "cite", "blk-1").stdout
+    assert "BLK-1 in 2025-26" in cited
+    assert "days: 30" in cited
+    assert "Source: Guida dello studente 2025-26" in cited
+    assert answer(run("rules", "cite", "BLK-1", "--json"))["id"] == "BLK-1"
+    assert answer(run("rules", "show", "2019-20", "--json"))["academic_year"] == "2019-20"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_is_printed_for_each_shell(run, shell: str) -> None:
+    result = run("completion", shell)
+    assert result.exit_code == 0
+    assert "_CAREER_LEDGER_COMPLETE" in result.stdout
+
+
+@pytest.mark.parametrize("command", ["append", "status", "fees", "eligibility", "history", "audit", "completion", "rules",
+                                     "rules show", "rules diff", "rules cite"])
+def test_help_has_an_example_for_each_command(run, command: str) -> None:
+    result = run(*command.split(), "--help")
+    assert result.exit_code == 0
+    assert "Example" in result.stdout
+    assert f"career-ledger {command}" in result.stdout

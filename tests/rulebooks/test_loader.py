@@ -1,0 +1,130 @@
+"""A wrong rule book is refused with the file, the line to mend, the field and the fix."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from ledger.rulebooks import loader
+from ledger.rulebooks.loader import RuleBookError, load_books
+
+PACKAGED = Path(loader.__file__).parent
+BOOK = (PACKAGED / "2025-26.yaml").read_text(encoding="utf-8")
+
+
+def line_of(text: str, fragment: str, nth: int = 1) -> int:
+    """The number of the n-th line that contains a fragment."""
+    return [i for i, line in enumerate(text.splitlines(), 1) if fragment in line][nth - 1]
+
+
+def changed(old: str, new: str, after: str = "") -> str:
+    """The book of 2025-26 with the first `old` behind `after` replaced."""
+    start = BOOK.index(after)
+    assert old in BOOK[start:]
+    return BOOK[:start] + BOOK[start:].replace(old, new, 1)
+
+
+def refusal(folder: Path, text: str | bytes) -> str:
+    (folder / "book.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(RuleBookError) as caught:
+        load_books(folder)
+    return str(caught.value)
+
+
+WRONG = {  # what is wrong: (text, fragment of the line to mend, what the message must say)
+    "unknown field": (changed("    days: 30\n", "    days: 30\n    dayz: 31\n", "  BLK-1:"), "dayz: 31",
+                      ["rules.BLK-1.dayz", "unknown field"]),
+    "missing field": (changed("    days: 30\n", "", "  BLK-1:"), "  BLK-1:", ["rules.BLK-1.days", "add days"]),
+    "unknown rule": (changed("  PRN-1:", "  PNR-1:"), "  PNR-1:", ["rules.PNR-1", "did you mean PRN-1?"]),
+    "rule id with underscore": (changed("  PRN-1:", "  PRN_1:"), "  PRN_1:", ["rules.PRN_1", "write PRN-1"]),
+    "unknown interpretation": (changed("interpretation: AMB-1\n", "interpretation: AMB-99\n"), "AMB-99",
+                               ["rules.BLK-1.interpretation", "AMB-99 is not in the register"]),
+    "missing interpretation": (changed("  AMB-1:\n", "  AMB-101:\n"), "  AMB-101:", ["interpretations.AMB-101", "unknown id"]),
+    "unknown decision": (changed("decision: section-8", "decision: section-9"), "decision: section-9", ["AMB-1.decision", "'section-8'"]),
+    "unquoted no": (changed('decision: "no"', "decision: no"), "decision: no", ["AMB-4.decision", "quotes"]),
+    "day that does not exist": (changed("2026-02-17", "2026-02-30", "  RAT-3:"), "due_on: 2026-02-30",
+                                ["rules.RAT-3.due_on", "no such day in the calendar"]),
+    "day in another form": (changed("2026-02-17", "17/02/2026", "  RAT-3:"), "due_on: 17/02/2026", ["rules.RAT-3.due_on", "YYYY-MM-DD"]),
+    "amount as a number": (changed('"400.00"', "400.00", "  RAT-3:"), "at_most: 400.00", ["rules.RAT-3.at_most", "two decimals"]),
+    "amount with three decimals": (changed('"400.00"', '"400.005"', "  RAT-3:"), 'at_most: "400.005"',
+                                   ["rules.RAT-3.at_most", "two decimals"]),
+    "value inside a list": (changed("enrol_until: 2025-10-15", "enrol_until: soon"), "enrol_until: soon",
+                            ["rules.PRE-2.windows.1.enrol_until"]),
+    "period that ends before it begins": (changed("last: 2025-08-29", "last: 2025-05-29", "  PRE-2:"), "last: 2025-05-29",
+                                          ["rules.PRE-2.windows.1.last", "lies before"]),
+    "tiers out of order": (changed("through: 60", "through: 20"), "    tiers:", ["rules.MOR-1.tiers", "grow"]),
+    "both deadline and days": (changed("    deadline: 2026-09-30\n", "    deadline: 2026-09-30\n    days: 30\n"), "  BLK-3:",
+                               ["rules.BLK-3", "either deadline or days"]),
+    "empty entry": (changed("  PRN-3:\n", "  PRN-3: 7\n  PRN-9:\n"), "  PRN-3: 7", ["rules.PRN-3", "write an entry"]),
+    "no heading": (changed('    heading: "12. DIPLOMA SUPPLEMENT"\n', "", "  DS-1:"), "  DS-1:", ["rules.DS-1.heading", "add heading"]),
+    "duplicate key": (changed("    days: 30\n", "    days: 30\n    days: 31\n", "  BLK-1:"), "days: 31", ["days", "second time"]),
+    "duplicate rule": (changed("  BLK-2:\n", "  BLK-1:\n"), "", ["BLK-1", "second time"]),
+    "not YAML": (changed("    days: 30\n", "    days: [30\n", "  BLK-1:"), "", []),
+    "acts end before they begin": (changed("acts_from: 2025-10-01\n", "acts_from: 2025-10-01\nacts_until: 2025-09-30\n"), "acts_until",
+                                   ["acts_until", "acts_from"]),
+    "year": (changed('academic_year: "2025-26"', 'academic_year: "2025-27"'), "academic_year", ["academic_year", "two consecutive years"]),
+    "covers": (changed("covers: everything", "covers: all"), "covers: all", ["covers", "everything"]),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_wrong_file_is_refused_with_its_line(tmp_path: Path, what: str) -> None:
+    text, fragment, words = WRONG[what]
+    message = refusal(tmp_path, text)
+    assert "book.yaml, line " in message
+    if fragment:
+        assert f"book.yaml, line {line_of(text, fragment)}: " in message
+    for word in words:
+        assert word in message
+
+
+def test_second_of_two_equal_rules_is_named(tmp_path: Path) -> None:
+    text = WRONG["duplicate rule"][0]
+    assert f"line {line_of(text, '  BLK-1:', 2)}: BLK-1 stands here a second time" in refusal(tmp_path, text)
+
+
+def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
+    text = changed('"400.00"', "400", "  RAT-3:").replace("    days: 5\n", "", 1)
+    assert len(refusal(tmp_path, text).splitlines()) == 2
+
+
+@pytest.mark.parametrize(("content", "line"), [(b"", 1), (b"just words", 1), (b"- a\n- b\n", 1), (b"id: x\ntext: \xff\n", 2)])
+def test_file_that_is_no_rule_book_is_refused(tmp_path: Path, content: bytes, line: int) -> None:
+    assert f"book.yaml, line {line}: " in refusal(tmp_path, content)
+
+
+def test_code_in_a_file_is_not_run(tmp_path: Path) -> None:
+    text = BOOK.replace("id: unibg-laureati-2025-26", "id: !!python/object/apply:os.getcwd []")
+    assert f"line {line_of(BOOK, 'id: unibg')}" in refusal(tmp_path, text)
+
+
+def test_two_files_of_one_year_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(BOOK, encoding="utf-8")
+    assert "2025-26 is the year of" in refusal(tmp_path, BOOK)
+
+
+def test_folder_without_a_rule_book_is_refused(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(RuleBookError, match="no rule book here"):
+            load_books(folder)
+
+
+def test_own_folder_replaces_the_packaged_books(tmp_path: Path) -> None:
+    (tmp_path / "ours.yaml").write_text(BOOK.replace("decision: without-an-act", "decision: by-an-act"), encoding="utf-8")
+    books = load_books(tmp_path)
+    assert books.years == ["2025-26"]
+    ours = books.of("2025-26")
+    assert ours is not None
+    assert ours.interpretations.AMB_32.decision == "by-an-act"
+
+
+def test_identity_is_the_sha256_of_the_bytes() -> None:
+    books = load_books()
+    for year in books.years:
+        content = (PACKAGED / f"{year}.yaml").read_bytes()
+        assert books.identities[year] == (f"unibg-laureati-{year}", hashlib.sha256(content).hexdigest())
+
+
+def test_identity_changes_with_one_byte(tmp_path: Path) -> None:
+    (tmp_path / "book.yaml").write_bytes(BOOK.encode() + b"\n")
+    assert load_books(tmp_path).identities["2025-26"][1] != load_books().identities["2025-26"][1]

@@ -1,0 +1,48 @@
+"""The law tests: one test for each worked history of this folder, on a new SQLite file."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from .runner import History, failures, histories
+
+FOLDER = Path(__file__).parent
+FOUND = [(f"{path.stem}: {history.name}", history) for path in sorted(FOLDER.glob("*.yaml")) for history in histories(path)]
+
+
+@pytest.mark.parametrize("history", [pytest.param(history, id=name) for name, history in FOUND])
+def test_ledger_answers_as_the_guides_demand(history: History, tmp_path: Path) -> None:
+    wrong = failures(history, f"sqlite:///{tmp_path}/ledger.db")
+    assert not wrong, "\n".join([history.name, *wrong])
+
+
+def test_every_history_has_its_own_name_and_says_which_rules_it_exercises() -> None:
+    names = [name for name, _ in FOUND]
+    assert sorted(set(names)) == sorted(names)
+    assert [name for name, history in FOUND if not history.rules] == []
+
+
+@pytest.mark.parametrize("check", [
+    {"status": {"on": "2026-01-10", "career": "B", "expect": {"statuss": "enrolled"}}},
+    {"fees": {"on": "2026-01-10", "expect": {"2025-26:enrolment": {"sate": "paid"}}}},
+    {"fees": {"on": "2026-01-10", "total": {"overdue": "0.00"}}},
+    {"audit": {"on": "2026-01-10", "expect": {"finding": ["BLK-1"]}}},
+    {"eligibility": {"on": "2026-01-10", "career": "B"}},
+    {"append": {"type": "renounced", "career": "B", "on": "2026-01-10", "expects": "refused"}},
+    {},
+])
+def test_a_misspelt_check_is_rejected_before_it_runs(check: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        History.model_validate({"name": "misspelt", "student": "s", "checks": [check]})
+
+
+def test_a_wrong_expectation_fails(tmp_path: Path) -> None:
+    enrolled = {"type": "enrolled", "career": "B", "on": "2025-09-20", "data": {
+        "programme": "L-FIL", "academic_year": "2025-26", "course_type": "bachelor", "access": "open", "year": 1, "regime": "full-time"}}
+    checks = [{"status": {"on": "2025-09-20", "career": "B", "expect": {"status": "graduated"}}},
+              {"fees": {"on": "2025-09-20", "expect": {"2025-26:enrolment": "absent"}, "totals": {"overdue": "1.00"}}},
+              {"audit": {"on": "2025-09-20", "expect": {"findings": ["BLK-1"]}}},
+              {"append": {"type": "renounced", "career": "B", "on": "2025-09-21"}}]
+    history = History.model_validate({"name": "wrong", "student": "s", "events": [enrolled], "checks": checks})
+    assert len(failures(history, f"sqlite:///{tmp_path}/ledger.db")) == 5
