@@ -1,6 +1,6 @@
 """The only place that wires: a database, the rule books and the clock become a `Ledger` that records and answers.
 
-Imports stand inside the functions that need them, because a question on the command line pays for each of them.
+Most imports stand inside the functions that need them, because a question on the command line pays for each of them.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,6 +8,8 @@ from datetime import date, datetime, timezone
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
+
+from ledger.domain.describe import NotFound
 
 if TYPE_CHECKING:
     from ledger.domain.rulebook import LawBooks
@@ -19,10 +21,6 @@ Answer = dict[str, Any]
 """The JSON of section 7 of the published language."""
 
 SQLITE = "sqlite:///"
-
-
-class NotFound(LookupError):
-    """There is no such database, student or career, or it was not known yet at the moment that was asked about."""
 
 
 class WrongAddress(ValueError):

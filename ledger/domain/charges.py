@@ -208,7 +208,7 @@ def _perfect(career: Career, enrolment: Enrolment, day: date, books: LawBooks) -
         refresh_instalments(career, enrolment.academic_year, day, books)
 
 
-@obeys("RAT-3", "RAT-4", "RAT-5", "RAT-6", "RAT-8", "RAT-9", "RAT-10", "PT-4", "CHG-4", "AMB-6", "AMB-7", "AMB-8", "AMB-39")
+@obeys("RAT-3", "RAT-4", "RAT-5", "RAT-6", "RAT-8", "RAT-9", "RAT-10", "PT-4", "CHG-4a", "CHG-4b", "AMB-6", "AMB-7", "AMB-8", "AMB-39")
 def instalment_amounts(law: Law, contribution: Decimal, exempt: bool, part_time: bool) -> list[tuple[str, Decimal, date, str]]:
     """(kind, amount in euro, due date, rule) of the instalments of a yearly contribution before the part-time halving.
 

@@ -175,4 +175,5 @@ def decide(history: Sequence[Event], submission: Submission, recorded_at: dateti
     standing = [r for r in reasons if r.rule not in lifted]
     if standing and mode == "enforce":
         return Refused(tuple(standing))
-    return Accepted(identity, tuple(dict.fromkeys(r.rule for r in reasons)))
+    # An act of a year without a rule book breaks no rule: there is none.
+    return Accepted(identity, tuple(dict.fromkeys(r.rule for r in reasons if r.rule != "NO-RULEBOOK" or r.rule in lifted)))

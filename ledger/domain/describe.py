@@ -41,7 +41,7 @@ def block_json(block: Block, books: LawBooks, until: date | None) -> dict[str, A
     return found
 
 
-@obeys("CHG-4", "CHG-5", "CHG-6", "CHG-7", "CHG-8")
+@obeys("CHG-4a", "CHG-4b", "CHG-5", "CHG-6", "CHG-7", "CHG-8")
 def charge_json(person: Person, career: Career, charge: Charge, books: LawBooks) -> dict[str, Any]:
     """Section 4, with the rule, its source, the facts and every waiver. Amounts are strings in euro."""
     day = person.day

@@ -301,7 +301,7 @@ def _ranked(person: Person, career: Career, event: Event, books: LawBooks) -> No
 
 
 @_on("enrolled")
-@obeys("CHG-2", "CHG-4", "PRE-10", "AMB-22")
+@obeys("CHG-2", "PRE-10", "AMB-22")
 def _enrolled(person: Person, career: Career, event: Event, books: LawBooks) -> None:
     data = _data(event, e.Enrolled)
     year = data.academic_year

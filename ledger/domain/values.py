@@ -83,6 +83,8 @@ def _academic_year(value: Any) -> str:
 
 
 def _printable(value: str) -> str:
+    if value.isascii() and value.isprintable():
+        return value
     if any(ord(c) < 32 and c not in "\n\t" for c in value):
         raise PydanticCustomError("text", "remove the control characters")
     try:

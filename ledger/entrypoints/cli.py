@@ -6,13 +6,13 @@ What a command needs is imported inside it, so that a question starts fast.
 """
 
 import json
-import os
 import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -80,7 +80,8 @@ class Commands(click.Group):
 def _explained(error: Exception) -> tuple[str, int]:
     """What an error of the ledger means to the caller, and the exit code. An unforeseen one names its place, never its
     message, which may hold personal data."""
-    from ledger.bootstrap import NotFound, WrongAddress
+    from ledger.bootstrap import WrongAddress
+    from ledger.domain.describe import NotFound
 
     if isinstance(error, NotFound):
         return str(error.args[0]), NOT_FOUND
@@ -187,7 +188,7 @@ def append(file: str, mode: "Mode", atomic: bool, json_: bool) -> None:
       cat events.jsonl | career-ledger append - --atomic
     """
     counted: Counter[str] = Counter()
-    with click.open_file(file, "rb") as stream, _ledger(create=True) as ledger, _progress(stream) as lines:
+    with click.open_file(file, "rb") as stream, _ledger(create=True) as ledger, _progress(file, stream) as lines:
         page = None if json_ else _page()
         for outcome in ledger.append_lines(lines, mode, atomic):
             counted[outcome["outcome"]] += 1
@@ -203,11 +204,11 @@ def append(file: str, mode: "Mode", atomic: bool, json_: bool) -> None:
 
 
 @contextmanager
-def _progress(stream: IO[bytes]) -> Iterator[Iterable[bytes]]:
+def _progress(file: str, stream: IO[bytes]) -> Iterator[Iterable[bytes]]:
     """The lines of a stream; on a terminal a long file shows on standard error how far it is."""
     from ledger.handling.lines import read_lines
 
-    size = os.fstat(stream.fileno()).st_size if stream.seekable() else 0
+    size = Path(file).stat().st_size if file != "-" else 0
     if size < LONG_FILE or not sys.stderr.isatty():
         yield read_lines(stream)
         return
@@ -344,7 +345,7 @@ def rules() -> None:
 
 def _law(ask: "Callable[[LawBooks], Answer]") -> "Answer":
     """A question to the rule books; an id or a year that they do not know is not found."""
-    from ledger.bootstrap import NotFound
+    from ledger.domain.describe import NotFound
     from ledger.rulebooks.loader import load_books
 
     books = load_books()

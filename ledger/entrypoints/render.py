@@ -22,7 +22,7 @@ STYLES = {
     "enrolled": "green", "graduated": "green", "enrolled-with-reservation": "yellow", "enrolment-pending": "yellow",
     "withdrawal-pending": "yellow", "suspended": "yellow", "single-courses": "green",
     "accepted": "green", "duplicate": "dim", "refused": "bold red", "invalid": "bold red",
-    "breach": "bold red", "error": "bold red", "warning": "yellow", "note": "dim", "info": "dim",
+    "breach": "bold red", "derogation": "yellow", "notice": "cyan",
 }
 BLOCKS = {"exam-booking": "no exam can be booked", "final-exam": "no admission to the final exam",
           "administrative": "no exam and no new act of the career", "reservation": "no exam until the reservation is lifted"}
@@ -58,7 +58,7 @@ class Page:
             if coming:
                 self._line(f"{career['career']}: if nothing else happens", style="bold")
                 for change in coming:
-                    self._line(f"{change['on']}  {_change(change['change'])}", indent=2)
+                    self._line(f"{change['on']}  {change['change']}", indent=2)
         self._unruled(answer)
 
     def fees(self, answer: Answer) -> None:
@@ -76,9 +76,9 @@ class Page:
                 self._charge(charge)
         else:
             self._line("Nothing has been charged by that day.")
-        for money in answer.get("unallocated", ()):
-            named = " ".join(f"{k} {v}" for k, v in money.items() if isinstance(v, str | int)) if isinstance(money, dict) else str(money)
-            self._line(f"Waiting for its charge: {named}", style="yellow")
+        for money in answer["unallocated"]:
+            self._line(f"{money['career']} {money['charge']}: {money['amount']} euro paid on {money['paid_on']} wait for such a charge",
+                       style="yellow")
         totals = Text()
         for name, key in (("Overdue", "overdue"), ("To come", "to_come"), ("Credit", "credit")):
             totals.append(f"{name} ")
@@ -99,19 +99,24 @@ class Page:
 
     def history(self, student: str, steps: Iterable[Answer]) -> None:
         self._line(f"History of {student}", style="bold")
-        for step in steps:
-            event = step.get("event", step)
-            head = Text(f"#{event['position']} ", style="dim")
-            head.append(event["effective_on"], style="bold")
-            head.append(f"  {event['type']}", style="cyan")
-            head.append(_spaced("", event.get("career"), _said(event.get("data", {}))))
+        for event in steps:
+            head = Text(f"#{event['position']}  ", style="dim")
+            head.append(event["effective_on"], style="not dim bold")
+            head.append(f"  {event['type']}", style="not dim cyan")
+            head.append(_spaced("", event.get("career"), _said(event["data"])), style="not dim")
+            if event["recorded_at"][:10] != event["effective_on"]:
+                head.append(f"  (learned on {event['recorded_at'][:10]})")
             self._console.print(head)
+            if event.get("voided"):
+                self._line("voided later: it counts for nothing that is known since", style="yellow", indent=4)
             if event.get("breaches"):
                 self._line(f"recorded in breach of {', '.join(event['breaches'])}", style="red", indent=4)
             for override in event.get("override", ()):
                 self._line(f"derogation from {override['rule']} by {override['authority']}", style="yellow", indent=4)
-            for change in step.get("changes", ()):
-                self._line(_change(change), indent=4)
+            for change in event["changes"]:
+                if change["what"] == "accruing" and change["to"] == "0.00":
+                    continue  # a surcharge that threatened no more goes without saying
+                self._line(f"{change['career']}: {change['change']}", indent=4)
 
     def audit(self, findings: Iterable[Answer]) -> int:
         """Print each finding as it comes and say how many there were."""
@@ -119,14 +124,14 @@ class Page:
         for finding in findings:
             severity = str(finding["severity"])
             counted[severity] += 1
-            head = Text(f"{severity:<9}", style=STYLES.get(severity, "bold"))
+            head = Text(f"{severity:<12}", style=STYLES.get(severity, "bold"))
             head.append(f"{finding['rule']:<8}", style="bold")
             head.append("/".join(str(finding[k]) for k in ("student", "career") if finding.get(k)))
             if finding.get("event"):
                 head.append(f"  event {finding['event']}", style="dim")
             self._console.print(head)
-            self._line(finding["message"], indent=9)
-            self._source(finding, indent=9)
+            self._line(finding["message"], indent=12)
+            self._source(finding, indent=12)
         total = counted.total()
         self._line(f"{_count(total, 'finding')}: " + ", ".join(f"{n} {s}" for s, n in counted.most_common()) if total else
                    "No findings.", style="bold")
@@ -237,23 +242,24 @@ class Page:
         self._source(reason, indent=4)
 
     def _charge(self, charge: Answer) -> None:
-        """Why a charge is what it is, where the table does not say it."""
-        parts = [f"{name} {charge[name]}" for name in ("refunded", "waived", "moved") if charge.get(name, "0.00") != "0.00"]
+        """What the table does not say: waivers and refunds with their rules, and what an open debt rests on."""
+        waivers = charge.get("waivers", ())
+        notes = [f"{waiver['amount']} euro waived on {waiver['on']} ({waiver['rule']})" for waiver in waivers]
+        notes += [f"{charge[name]} euro {name}" for name in ("refunded", "moved") if charge[name] != "0.00"]
         refundable = charge.get("refundable")
-        why = charge.get("message") or charge.get("reason")
-        if charge["state"] == "paid" and not parts and not refundable:
-            return
-        if not (parts or why or refundable):
-            return
-        text = Text(f"{charge['charge']}: ", style="bold")
-        text.append(". ".join(part.rstrip(".") for part in (", ".join(parts), str(why or "")) if part), style="not bold default")
-        self._console.print(text)
         if refundable:
-            self._line(f"Refundable: {refundable['amount']} euro by {refundable['by']} ({refundable['rule']})", indent=2)
-        clears = charge.get("clears")
-        if clears:
-            self._lifted(clears["what"], _from(clears))
-        self._source(charge)
+            by = f" by {refundable['by']}" if refundable.get("by") else " on request"
+            notes.append(f"{refundable['amount']} euro can be refunded{by} ({refundable['rule']})")
+        if charge.get("plan"):
+            notes.append(f"instalment plan agreed on {charge['plan']['agreed_on']}")
+        if not notes and charge["state"] != "overdue":
+            return
+        text = Text(f"{charge['career']} {charge['charge']}: ", style="bold")
+        text.append("; ".join(notes) if notes else f"{charge['outstanding']} euro overdue since {charge['due_on'] or charge['raised_on']}",
+                    style="not bold")
+        self._console.print(text)
+        for told in (*waivers, *([refundable] if refundable else []), *([] if notes else [charge])):
+            self._source(told)
 
     def _lifted(self, what: str | None, since: str, indent: int = 2) -> None:
         text = Text("To lift it: " if what else "Nothing lifts it.", style="green" if what else "dim")
@@ -275,7 +281,7 @@ class Page:
             self._line(f"No rule book for {', '.join(answer['unruled_years'])}: nothing is derived from those years.", style="yellow")
 
     def _table(self, *headings: str, right: tuple[int, ...] = ()) -> Table:
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+        table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
         for index, heading in enumerate(headings):
             table.add_column(heading, justify="right" if index in right else "left", overflow="fold", no_wrap=index in right)
         return table
@@ -304,9 +310,13 @@ def _from(clears: Any) -> str:
     return f", from {clears['from']}" if isinstance(clears, dict) and clears.get("from") else ""
 
 
+SAID = ("programme", "charge", "from_charge", "to_charge", "amount", "to_career", "kind", "contribution", "regime", "course", "held_on",
+        "outcome", "grade", "cfu", "academic_year", "year", "session", "event")
+"""What a line of history shows of an event's data. Free text and what reveals health or means stay out."""
+
+
 def _said(data: Answer) -> str:
-    """The short values of an event's data, on one line."""
-    return " ".join(str(v) for v in data.values() if isinstance(v, str | int | float) and not isinstance(v, bool))[:100]
+    return " ".join(str(data[name]) for name in SAID if name in data)
 
 
 def _value(value: Any) -> str:
@@ -316,10 +326,3 @@ def _value(value: Any) -> str:
     if isinstance(value, list):
         return "; ".join(_value(part) for part in value)
     return {None: "not stated", True: "yes", False: "no"}.get(value, str(value)) if value is None or isinstance(value, bool) else str(value)
-
-
-def _change(change: Any) -> str:
-    """A change as a sentence, or its parts side by side."""
-    if isinstance(change, dict):
-        return " ".join(f"{key} {value}" for key, value in change.items())
-    return str(change)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from multiprocessing import get_context
 from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Barrier
+from queue import Empty
 from typing import Any
 
 from ledger.store import VersionConflict, open_store
@@ -31,8 +32,14 @@ def in_processes(body: Callable[..., Any], *arguments: Sequence[Any]) -> list[An
     processes = [SPAWN.Process(target=_guarded, args=(body, results, barrier, given), daemon=True) for given in arguments]
     for process in processes:
         process.start()
+    found: list[Any] = []
     try:
-        found = [results.get(timeout=SECONDS) for _ in processes]
+        while len(found) < len(processes):
+            try:
+                found.append(results.get(timeout=1))
+            except Empty:
+                if any(process.exitcode not in (None, 0) for process in processes):
+                    raise RuntimeError("a process ended without a result: see its error above") from None
     finally:
         for process in processes:
             process.join(5)
