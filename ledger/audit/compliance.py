@@ -186,7 +186,7 @@ def _at_the_end(person: Person, books: LawBooks) -> Iterator[dict[str, Any]]:
         block = next((b for b in career.blocks.values() if b.kind == ADMINISTRATIVE), None)
         if block is not None:
             for booking in career.bookings:
-                if booking.open and booking.data.held_on >= max(person.day, block.start):
+                if booking.open and booking.on < block.start <= booking.data.held_on and person.day <= booking.data.held_on:
                     yield {"student": person.name, "career": name, "event": booking.event, "rule": "AMB-3", "severity": "notice",
                            "message": f"{booking.data.course} on {booking.data.held_on.isoformat()} stays booked under an administrative block.",
                            "source": source_of(books.of(block.year), "BLK-3"), "interpretation": "AMB-3"}

@@ -144,7 +144,7 @@ def changes(before: Snapshot, after: Snapshot) -> list[dict[str, Any]]:
 def forecast(person: Person, books: LawBooks) -> Iterator[tuple[date, list[dict[str, Any]]]]:
     """What time alone will change, day by day, if nothing else happens. It moves the given state forward: use it last."""
     before = snapshot(person, books)
-    while (moment := next_change(person, books)) is not None:
+    while (moment := next_change(person)) is not None:
         pass_to(person, moment, books)
         after = snapshot(person, books)
         found = changes(before, after)

@@ -48,6 +48,8 @@ from .submissions import Event
 from .values import ONE_DAY, ZERO
 
 NEVER = date.max
+QUIET = frozenset({"exam-booked", "exam-booking-cancelled", "study-plan-approved", "degree-candidacy-declared"})
+"""Facts after which no charge, block or term of the career can be another."""
 _P = TypeVar("_P", bound=e.Payload)
 _HANDLERS: dict[str, Callable[[Person, Career, Event, LawBooks], None]] = {}
 
@@ -98,22 +100,16 @@ def replay(facts: Iterable[Event], student: str, until: date, books: LawBooks,
 
 def advance(person: Person, day: date, books: LawBooks, at_end_of_day: Callable[[Person], None] | None = None) -> None:
     """Let time pass to the morning of `day`; `at_end_of_day` is called on the days in between on which something changes."""
-    if person.day != date.min:
-        while (moment := next_change(person, books)) is not None and moment <= day:
-            pass_to(person, moment, books)
-            if moment < day and at_end_of_day is not None:
-                at_end_of_day(person)
+    while (moment := next_change(person)) is not None and moment <= day:
+        pass_to(person, moment, books)
+        if moment < day and at_end_of_day is not None:
+            at_end_of_day(person)
     person.day = day
 
 
-def next_change(person: Person, books: LawBooks) -> date | None:
+def next_change(person: Person) -> date | None:
     """The next day on which time alone may change an answer; None where nothing is left to come."""
-    day, found = person.day, NEVER
-    for career in person.careers.values():
-        for moment in _moments(career, day, books):
-            if day < moment < found:
-                found = moment
-    return found if found != NEVER else None
+    return min((c.next_change for c in person.careers.values() if c.next_change is not None), default=None)
 
 
 def _moments(career: Career, day: date, books: LawBooks) -> Iterable[date]:
@@ -129,17 +125,18 @@ def _moments(career: Career, day: date, books: LawBooks) -> Iterable[date]:
         withdrawal = career.withdrawal
         if withdrawal is not None and withdrawal.last_day is not None and withdrawal.perfected_on is None:
             yield withdrawal.last_day + ONE_DAY
-    for result in career.results:
-        if not result.refused and not result.annulled:
-            yield result.counts_from
+    yield from [r.counts_from for r in career.results if r.counts_from > day and not r.refused and not r.annulled]
     if any(c.outstanding > ZERO for c in career.charges.values()):
         yield from books.act_days
 
 
 def pass_to(person: Person, day: date, books: LawBooks) -> None:
+    """Let time pass to a day returned by `next_change`."""
     person.day = day
     for career in person.careers.values():
-        _time_passes(person, career, books)
+        if career.next_change is not None and career.next_change <= day:
+            career.stale = True
+            _time_passes(person, career, books)
     _refresh(person, books)
 
 
@@ -197,14 +194,19 @@ def _exclusion_term(career: Career, books: LawBooks) -> date | None:
 
 
 def _refresh(person: Person, books: LawBooks) -> None:
-    """Bring what follows from the facts up to the person's day: waivers, money, surcharges, blocks."""
+    """Bring what follows from the facts up to the person's day where something changed: waivers, money, surcharges, blocks."""
+    day = person.day
     for career in person.careers.values():
+        if not (career.stale or career.unsettled):
+            continue
         withdrawal = career.withdrawal
         if withdrawal is not None and withdrawal.year is not None:
-            refresh_waivers(career, withdrawal.year, person.day, books)
-        settle(career, person.day, books)
-        _perfect_withdrawal(career, person.day)
-        refresh_blocks(career, person.day, books)
+            refresh_waivers(career, withdrawal.year, day, books)
+        settle(career, day, books)
+        _perfect_withdrawal(career, day)
+        refresh_blocks(career, day, books)
+        career.next_change = min((m for m in _moments(career, day, books) if m > day), default=None)
+        career.stale = False
 
 
 @obeys("RIN-3")
@@ -227,7 +229,19 @@ def apply(person: Person, event: Event, books: LawBooks) -> None:
     after_the_end = career.ended is not None and event.type in e.ACTS
     if not after_the_end or (event.type == "reservation-lifted" and career.ended == "reservation-lapsed"):
         _HANDLERS[event.type](person, career, event, books)
+        if event.type == "exam-graded":
+            _note_result(career, event.effective_on)
+        elif event.type not in QUIET:
+            career.stale = True
     _refresh(person, books)
+
+
+def _note_result(career: Career, day: date) -> None:
+    """A result matters to charges only while a withdrawal lives; a written one counts on a later day."""
+    career.stale = career.stale or career.withdrawal is not None
+    counts = career.results[-1].counts_from
+    if counts > day and (career.next_change is None or counts < career.next_change):
+        career.next_change = counts
 
 
 @obeys("TKT-1", "TKT-3", "TKT-4")

@@ -265,7 +265,10 @@ class Career:
     outflows: dict[str, list[Outflow]] = field(default_factory=dict)
     blocks: dict[tuple[str, str, str], Block] = field(default_factory=dict)
     unruled: set[str] = field(default_factory=set)
+    # kept by `evolve`: money to attach, answers to bring up to date, the next day on which time alone changes one
     unsettled: bool = True
+    stale: bool = True
+    next_change: date | None = None
 
     # What follows from the facts
 

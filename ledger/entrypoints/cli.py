@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
 import click
 
@@ -188,7 +188,7 @@ def append(file: str, mode: "Mode", atomic: bool, json_: bool) -> None:
       cat events.jsonl | career-ledger append - --atomic
     """
     counted: Counter[str] = Counter()
-    with click.open_file(file, "rb") as stream, _ledger(create=True) as ledger, _progress(file, stream) as lines:
+    with click.open_file(file, "rb") as stream, _ledger(create=True) as ledger, _progress(file, cast("BinaryIO", stream)) as lines:
         page = None if json_ else _page()
         for outcome in ledger.append_lines(lines, mode, atomic):
             counted[outcome["outcome"]] += 1
@@ -204,7 +204,7 @@ def append(file: str, mode: "Mode", atomic: bool, json_: bool) -> None:
 
 
 @contextmanager
-def _progress(file: str, stream: IO[bytes]) -> Iterator[Iterable[bytes]]:
+def _progress(file: str, stream: BinaryIO) -> Iterator[Iterable[bytes]]:
     """The lines of a stream; on a terminal a long file shows on standard error how far it is."""
     from ledger.handling.lines import read_lines
 

@@ -7,6 +7,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable
 from datetime import date
+from io import TextIOWrapper
 from typing import IO, Any
 
 from rich import box
@@ -34,6 +35,8 @@ class Page:
     """A place to print answers for people."""
 
     def __init__(self, out: IO[str]) -> None:
+        if isinstance(out, TextIOWrapper):
+            out.reconfigure(errors="replace")  # a terminal that cannot show a letter must not hide the answer
         terminal = out.isatty()
         plain = not terminal or bool(os.environ.get("NO_COLOR"))
         self._console = Console(file=out, force_terminal=terminal, no_color=plain, color_system=None if plain else "auto",
@@ -65,12 +68,12 @@ class Page:
         self._title(answer)
         charges = answer["charges"]
         if charges:
-            table = self._table("Career", "Charge", "Amount", "Due on", "Paid", "Owed", "State", "If paid now", "Rule", right=(2, 4, 5, 7))
+            table = self._table("Charge", "Amount", "Due on", "Paid", "Owed", "State", "If late", "Rule", right=(1, 3, 4, 6))
             for charge in charges:
-                accruing = charge.get("accruing", "0.00")
-                table.add_row(charge.get("career") or "", charge["charge"], charge["amount"], charge.get("due_on") or charge["raised_on"],
+                accruing = charge["accruing"]  # what paying on this day would cost on top
+                table.add_row(f"{charge['career']} {charge['charge']}", charge["amount"], charge["due_on"] or charge["raised_on"],
                               charge["paid"], charge["outstanding"], _styled(charge["state"]),
-                              f"+{accruing}" if accruing != "0.00" else "", charge.get("rule") or "")
+                              f"+{accruing}" if accruing != "0.00" else "", charge["rule"] or "")
             self._console.print(table)
             for charge in charges:
                 self._charge(charge)
@@ -281,7 +284,7 @@ class Page:
             self._line(f"No rule book for {', '.join(answer['unruled_years'])}: nothing is derived from those years.", style="yellow")
 
     def _table(self, *headings: str, right: tuple[int, ...] = ()) -> Table:
-        table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
+        table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 0), header_style="bold")
         for index, heading in enumerate(headings):
             table.add_column(heading, justify="right" if index in right else "left", overflow="fold", no_wrap=index in right)
         return table

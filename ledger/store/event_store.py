@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 PATIENCE = 8.0
 """Seconds for which an act is tried again while the backend does not answer: a restart of the server takes less."""
-PAUSES = (0.05, 0.2, 0.5, 1.0, 1.0, 2.0, 2.0)
+PAUSES = (0.0, 0.01, 0.05, 0.2, 0.5, 1.0, 1.0, 2.0, 2.0)
 """Seconds before each further attempt."""
 PAGE = 1000
 NO = {"", "0", "f", "false", "n", "no", "off"}

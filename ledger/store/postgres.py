@@ -8,12 +8,13 @@ this lock without allowing UPDATE or DELETE: writers need EXECUTE on it and SELE
 (`infra/postgres/roles.sql`). A trigger refuses UPDATE, DELETE and TRUNCATE to everybody, administrators included.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
 import psycopg
-from eventsourcing.persistence import StoredEvent
+from eventsourcing.persistence import InterfaceError, OperationalError, StoredEvent
 from eventsourcing.postgres import ConnectionPool, PostgresApplicationRecorder, PostgresDatastore
 from psycopg.rows import dict_row, tuple_row
 
@@ -91,6 +92,16 @@ class _Datastore(PostgresDatastore):
 
     def register_type_adapters(self) -> None:
         """None: our append passes plain arrays."""
+
+    @contextmanager
+    def get_connection(self) -> Iterator[psycopg.Connection[dict[str, Any]]]:
+        """After a broken link the other idle connections are looked at, so that a further attempt does not meet them one by one."""
+        try:
+            with super().get_connection() as connection:
+                yield connection
+        except (InterfaceError, OperationalError):
+            self.pool.check()
+            raise
 
 
 class PostgresRecorder(PostgresApplicationRecorder):
@@ -173,39 +184,40 @@ def prepare(url: str, create: bool) -> PostgresRecorder:
     place = place_of(url)
     try:
         with psycopg.connect(url, autocommit=True, connect_timeout=CONNECT_SECONDS) as connection:
-            if not _is_ready(connection, place):
+            if not _has(connection, "career_ledger"):
                 if not create:
                     raise StoreUnusable(f"there is no ledger in {place}: append something first, or correct --db")
                 _create(connection, place)
+            _check(connection, place)
     except psycopg.Error as error:
         raise problem(error, place) from error
     return PostgresRecorder(url)
 
 
-def _is_ready(connection: psycopg.Connection[Any], place: str) -> bool:
-    """False where nothing stands in the way of making the tables. Raises StoreUnusable for somebody else's and for newer ones."""
-    row = connection.execute("SELECT to_regclass('public.career_ledger'), to_regclass('public.stored_events')").fetchone()
-    ours, events = row if row is not None else (None, None)
-    if ours is None:
-        if events is not None:
-            raise StoreUnusable(f"{place} holds a table stored_events that is not a career ledger's: choose another database with --db")
-        return False
-    try:
-        found = connection.execute("SELECT max(schema_version) FROM public.career_ledger").fetchone()
-    except psycopg.errors.UndefinedColumn:
-        raise StoreUnusable(f"{place} holds a table career_ledger that is not ours: choose another database with --db") from None
-    version = found[0] if found else None
-    if version is None or events is None:
-        raise StoreUnusable(f"{place} holds half a career ledger: restore it from a backup, or choose another database with --db")
-    if version > SCHEMA_VERSION:
-        raise StoreUnusable(f"{place} was made by a newer version of this program (schema {version}, this one knows "
-                            f"{SCHEMA_VERSION}): update this program")
-    return True
+def _has(connection: psycopg.Connection[Any], table: str) -> bool:
+    found = connection.execute("SELECT to_regclass(%s) IS NOT NULL", (f"public.{table}",)).fetchone()
+    return bool(found and found[0])
 
 
 def _create(connection: psycopg.Connection[Any], place: str) -> None:
     """Makes the tables in one transaction; of several processes that start at once, one makes them and the others see them."""
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(hashtext('career-ledger schema'))")
-        if not _is_ready(connection, place):
-            connection.execute(SCHEMA.encode())
+        if _has(connection, "career_ledger"):
+            return
+        if _has(connection, "stored_events"):
+            raise StoreUnusable(f"{place} holds a table stored_events that is not a career ledger's: choose another database with --db")
+        connection.execute(SCHEMA.encode())
+
+
+def _check(connection: psycopg.Connection[Any], place: str) -> None:
+    try:
+        found = connection.execute("SELECT max(schema_version) FROM public.career_ledger").fetchone()
+    except psycopg.errors.UndefinedColumn:
+        raise StoreUnusable(f"{place} holds a table career_ledger that is not ours: choose another database with --db") from None
+    version = found[0] if found else None
+    if version is None or not _has(connection, "stored_events"):
+        raise StoreUnusable(f"{place} holds half a career ledger: restore it from a backup, or choose another database with --db")
+    if version > SCHEMA_VERSION:
+        raise StoreUnusable(f"{place} was made by a newer version of this program (schema {version}, this one knows "
+                            f"{SCHEMA_VERSION}): update this program")

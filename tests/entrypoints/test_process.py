@@ -81,7 +81,7 @@ def test_process_is_unavailable_when_no_server_answers(start) -> None:
     assert b"Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("content", [b"this is no database\n" * 100, b"x"])
+@pytest.mark.parametrize("content", [b"this is no database\n" * 100, bytes(range(256)) * 40])
 def test_process_is_unavailable_when_the_file_is_not_ours(start, tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "other.db"
     file.write_bytes(content)

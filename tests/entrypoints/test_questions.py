@@ -123,7 +123,7 @@ def test_questions_are_wrong_usage_when_misspelt(ledger, arguments: tuple[str, .
     assert words in result.stderr
 
 
-@pytest.mark.parametrize("url", ["mysql://root:secret@localhost/x", "/tmp/ledger.db", "sqlite:///"])
+@pytest.mark.parametrize("url", ["mysql://root:secret@localhost/x", "ledger.db", "sqlite:///"])
 def test_questions_are_wrong_usage_when_the_address_is_of_no_known_form(run, url: str) -> None:
     result = run("--db", url, "status", "S01")
     assert result.exit_code == 2

@@ -27,7 +27,7 @@ OPTIONAL = frozenset({"refundable", "reservation"})
 """Keys that an answer may leave out; expecting null then means that it does."""
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
     """YAML in which only true and false are booleans, so that `on` stays a word."""
 
 
@@ -251,8 +251,8 @@ class _Run:
             else:
                 for key, value in wanted.items():
                     yield from _compare(f"{where}: {charge}", key, value, charges[charge])
-        for key, value in ask.totals.items():
-            yield from _compare(where, key, value, answer)
+        for total, value in ask.totals.items():
+            yield from _compare(where, total, value, answer)
 
     def _eligibility(self, ask: EligibilityCheck) -> Iterator[str]:
         where = _where("eligibility", ask, ask.career)

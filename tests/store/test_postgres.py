@@ -75,7 +75,7 @@ def test_roles_can_append_and_read_events_and_nothing_else(postgres_url: str, le
         with pytest.raises(StoreUnusable, match=r"roles\.sql"):
             open_store(urls["stranger"])
         forbidden = ["UPDATE stored_events SET topic = 'x'", "DELETE FROM stored_events", "TRUNCATE stored_events",
-                     "LOCK TABLE stored_events IN EXCLUSIVE MODE", "DROP TABLE stored_events", "DROP TRIGGER stored_events_are_kept ON stored_events",
+                     "BEGIN; LOCK TABLE stored_events IN EXCLUSIVE MODE", "DROP TABLE stored_events", "DROP TRIGGER stored_events_are_kept ON stored_events",
                      "ALTER TABLE stored_events DISABLE TRIGGER ALL", "UPDATE career_ledger SET schema_version = 0",
                      "SELECT setval('stored_events_notification_id_seq', 1)",
                      "INSERT INTO stored_events (originator_id, originator_version, topic, state) VALUES (gen_random_uuid(), 1, 'x', '{}')"]
@@ -84,6 +84,7 @@ def test_roles_can_append_and_read_events_and_nothing_else(postgres_url: str, le
                 for statement in forbidden:
                     with pytest.raises(psycopg.errors.InsufficientPrivilege):
                         connection.execute(statement.encode())
+                    connection.rollback()
         assert ledger.log() == appended
     finally:
         for user in users.values():
@@ -101,7 +102,7 @@ def test_nothing_is_doubled_or_lost_when_connections_are_terminated_during_appen
     def terminate() -> None:
         nonlocal ended
         with psycopg.connect(postgres_url, autocommit=True) as connection:
-            while not stop.wait(0.02):
+            while not stop.wait(0.05):
                 ended += len(connection.execute(
                     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
                     "AND pid <> pg_backend_pid() AND backend_type = 'client backend'").fetchall())
@@ -121,8 +122,10 @@ def test_nothing_is_doubled_or_lost_when_connections_are_terminated_during_appen
 
 
 def test_store_says_so_when_the_server_goes_and_works_again_when_it_is_back(
-        postgres_url: str, postgres_admin: str, ledger: EventStore, monkeypatch: pytest.MonkeyPatch) -> None:
+        postgres_url: str, postgres_admin: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ledger.store.event_store.PATIENCE", 0.5)
+    monkeypatch.setattr(postgres_store, "CONNECT_SECONDS", 1)
+    ledger = open_store(postgres_url)
     ledger.append("S01", 0, events("S01", 1, 1))
     name = conninfo_to_dict(postgres_url)["dbname"]
     with psycopg.connect(postgres_admin, autocommit=True) as server:
@@ -135,6 +138,7 @@ def test_store_says_so_when_the_server_goes_and_works_again_when_it_is_back(
     monkeypatch.undo()
     ledger.append("S01", 1, events("S01", 2, 2))
     assert [event.version for event in ledger.stream("S01")] == [1, 2]
+    ledger.close()
 
 
 def test_opening_says_so_without_the_password_when_there_is_no_server() -> None:
