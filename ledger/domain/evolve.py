@@ -199,6 +199,8 @@ def _refresh(person: Person, books: LawBooks) -> None:
     for career in person.careers.values():
         if not (career.stale or career.unsettled):
             continue
+        person.touched.add(career.name)
+        person.money_touched.update(person.careers)
         withdrawal = career.withdrawal
         if withdrawal is not None and withdrawal.year is not None:
             refresh_waivers(career, withdrawal.year, day, books)
@@ -226,6 +228,7 @@ def apply(person: Person, event: Event, books: LawBooks) -> None:
         _apply_to_person(person, event)
         return
     career = person.career(event.career)
+    person.touched.add(career.name)
     after_the_end = career.ended is not None and event.type in e.ACTS
     if not after_the_end or (event.type == "reservation-lifted" and career.ended == "reservation-lapsed"):
         _HANDLERS[event.type](person, career, event, books)
@@ -749,7 +752,7 @@ def _exam_booking_cancelled(person: Person, career: Career, event: Event, books:
     data = _data(event, e.ExamBookingCancelled)
     booking = career.open_booking(data.course, data.held_on)
     if booking is not None:
-        booking.open = False
+        booking.closed_on = event.effective_on
 
 
 @_on("exam-graded")
@@ -763,7 +766,7 @@ def _exam_graded(person: Person, career: Career, event: Event, books: LawBooks) 
     career.results.append(Result(data, event.effective_on, event.id, counts))
     booking = career.open_booking(data.course, data.held_on)
     if booking is not None:
-        booking.open = False
+        booking.closed_on = event.effective_on
 
 
 def find_result(career: Career, course: str, held_on: date) -> Result | None:
@@ -778,7 +781,7 @@ def _grade_refused(person: Person, career: Career, event: Event, books: LawBooks
     data = _data(event, e.GradeRefused)
     result = find_result(career, data.course, data.held_on)
     if result is not None and result.data.mode == "written" and event.effective_on < result.counts_from:
-        result.refused = True
+        result.refused, result.until = True, event.effective_on
 
 
 @_on("exam-annulled")
@@ -787,10 +790,10 @@ def _exam_annulled(person: Person, career: Career, event: Event, books: LawBooks
     data = _data(event, e.ExamAnnulled)
     result = find_result(career, data.course, data.held_on)
     if result is not None:
-        result.annulled = True
+        result.annulled, result.until = True, event.effective_on
     booking = career.open_booking(data.course, data.held_on)
     if booking is not None:
-        booking.open = False
+        booking.closed_on = event.effective_on
 
 
 # Withdrawal and afterwards

@@ -187,7 +187,7 @@ class Request:
 
 @dataclass(slots=True)
 class Result:
-    """A graded exam. It counts from `counts_from` unless it was refused or annulled."""
+    """A graded exam. It counts from `counts_from` unless it was refused or annulled (on `until`)."""
 
     data: ExamGraded
     on: date
@@ -195,6 +195,7 @@ class Result:
     counts_from: date
     refused: bool = False
     annulled: bool = False
+    until: date | None = None
 
 
 @dataclass(slots=True)
@@ -202,7 +203,11 @@ class Booking:
     data: ExamBooked
     on: date
     event: str
-    open: bool = True
+    closed_on: date | None = None
+
+    @property
+    def open(self) -> bool:
+        return self.closed_on is None
 
 
 @dataclass(slots=True)
@@ -382,6 +387,9 @@ class Person:
     careers: dict[str, Career] = field(default_factory=dict)
     tickets: dict[str, Ticket] = field(default_factory=dict)
     order: int = 0
+    touched: set[str] = field(default_factory=set)
+    money_touched: set[str] = field(default_factory=set)
+    """Careers whose status, and whose charges and blocks, may have changed since somebody last looked (and emptied both)."""
 
     def career(self, name: str) -> Career:
         found = self.careers.get(name)

@@ -284,7 +284,7 @@ class Page:
             self._line(f"No rule book for {', '.join(answer['unruled_years'])}: nothing is derived from those years.", style="yellow")
 
     def _table(self, *headings: str, right: tuple[int, ...] = ()) -> Table:
-        table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 0), header_style="bold")
+        table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
         for index, heading in enumerate(headings):
             table.add_column(heading, justify="right" if index in right else "left", overflow="fold", no_wrap=index in right)
         return table

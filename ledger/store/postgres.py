@@ -86,6 +86,7 @@ APPEND = ("SELECT public.career_ledger_append(%s::uuid[], %s::bigint[], %s::text
 class _Datastore(PostgresDatastore):
     def __init__(self, url: str) -> None:
         super().__init__(dbname="", host="", port="", user="", password="")
+        self.link_broke = False
         self.pool = ConnectionPool(
             url, connection_class=psycopg.Connection[dict[str, Any]], kwargs={"row_factory": dict_row, "connect_timeout": CONNECT_SECONDS},
             min_size=1, max_size=4, open=False, configure=self.after_connect_func(), timeout=CONNECT_SECONDS, num_workers=1)
@@ -95,12 +96,15 @@ class _Datastore(PostgresDatastore):
 
     @contextmanager
     def get_connection(self) -> Iterator[psycopg.Connection[dict[str, Any]]]:
-        """After a broken link the other idle connections are looked at, so that a further attempt does not meet them one by one."""
+        """After a broken link the idle connections are looked at first, lest further attempts meet the broken ones one by one."""
+        if self.link_broke:
+            self.link_broke = False
+            self.pool.check()
         try:
             with super().get_connection() as connection:
                 yield connection
         except (InterfaceError, OperationalError):
-            self.pool.check()
+            self.link_broke = True
             raise
 
 
@@ -195,8 +199,9 @@ def prepare(url: str, create: bool) -> PostgresRecorder:
 
 
 def _has(connection: psycopg.Connection[Any], table: str) -> bool:
-    found = connection.execute("SELECT to_regclass(%s) IS NOT NULL", (f"public.{table}",)).fetchone()
-    return bool(found and found[0])
+    """Asks the catalogue and not `to_regclass`, whose cache may be older than what another process has just committed."""
+    found = connection.execute("SELECT FROM pg_catalog.pg_class WHERE relname = %s AND relnamespace = 'public'::regnamespace", (table,))
+    return found.fetchone() is not None
 
 
 def _create(connection: psycopg.Connection[Any], place: str) -> None:

@@ -165,7 +165,10 @@ def prepare(path: str, create: bool) -> SQLiteRecorder:
     except sqlite3.Error as error:
         raise problem(error, path) from error
     try:
-        if not _is_ready(connection, path):
+        connection.execute("BEGIN")  # one moment for all that is read: another process may be making the tables
+        ready = _is_ready(connection, path)
+        connection.execute("COMMIT")
+        if not ready:
             _create(connection, path)
     except sqlite3.DatabaseError as error:
         raise problem(error, path) from error

@@ -75,7 +75,8 @@ def test_roles_can_append_and_read_events_and_nothing_else(postgres_url: str, le
         with pytest.raises(StoreUnusable, match=r"roles\.sql"):
             open_store(urls["stranger"])
         forbidden = ["UPDATE stored_events SET topic = 'x'", "DELETE FROM stored_events", "TRUNCATE stored_events",
-                     "BEGIN; LOCK TABLE stored_events IN EXCLUSIVE MODE", "DROP TABLE stored_events", "DROP TRIGGER stored_events_are_kept ON stored_events",
+                     "BEGIN; LOCK TABLE stored_events IN EXCLUSIVE MODE", "DROP TABLE stored_events",
+                     "DROP TRIGGER stored_events_are_kept ON stored_events",
                      "ALTER TABLE stored_events DISABLE TRIGGER ALL", "UPDATE career_ledger SET schema_version = 0",
                      "SELECT setval('stored_events_notification_id_seq', 1)",
                      "INSERT INTO stored_events (originator_id, originator_version, topic, state) VALUES (gen_random_uuid(), 1, 'x', '{}')"]
@@ -102,7 +103,7 @@ def test_nothing_is_doubled_or_lost_when_connections_are_terminated_during_appen
     def terminate() -> None:
         nonlocal ended
         with psycopg.connect(postgres_url, autocommit=True) as connection:
-            while not stop.wait(0.05):
+            while not stop.wait(0.2):
                 ended += len(connection.execute(
                     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
                     "AND pid <> pg_backend_pid() AND backend_type = 'client backend'").fetchall())
@@ -111,7 +112,7 @@ def test_nothing_is_doubled_or_lost_when_connections_are_terminated_during_appen
     thread.start()
     try:
         version = 0
-        while version < 400 or ended < 10:
+        while ended < 10:
             ledger.append("S01", version, events("S01", version + 1, version + 2))
             version += 2
     finally:
@@ -168,7 +169,7 @@ def test_append_wakes_up_who_listens(admin: psycopg.Connection[Any], ledger: Eve
 
 def test_store_refuses_a_database_of_a_newer_version(postgres_url: str, admin: psycopg.Connection[Any], ledger: EventStore) -> None:
     admin.execute("UPDATE career_ledger SET schema_version = %s", (postgres_store.SCHEMA_VERSION + 1,))
-    with pytest.raises(StoreUnusable, match="newer version .*update this program"):
+    with pytest.raises(StoreUnusable, match=r"newer version .*update this program"):
         open_store(postgres_url)
 
 
@@ -177,7 +178,8 @@ def test_store_refuses_a_database_of_a_newer_version(postgres_url: str, admin: p
     ("CREATE TABLE career_ledger (a integer)", "not ours"),
     ("CREATE TABLE career_ledger (schema_version integer)", "half a career ledger"),
 ])
-def test_store_refuses_a_database_of_another_program(postgres_url: str, admin: psycopg.Connection[Any], statement: str, message: str) -> None:
+def test_store_refuses_a_database_of_another_program(
+        postgres_url: str, admin: psycopg.Connection[Any], statement: str, message: str) -> None:
     admin.execute(statement.encode())
     with pytest.raises(StoreUnusable, match=message):
         open_store(postgres_url)

@@ -71,7 +71,7 @@ def test_stream_id_never_changes() -> None:
 
 @pytest.mark.parametrize("state", [b"", b"{}", b"[]", b"{", b"\xff", b"null"])
 def test_reading_says_which_position_is_damaged(state: bytes) -> None:
-    with pytest.raises(StoreUnusable, match="position 7 .*damaged"):
+    with pytest.raises(StoreUnusable, match=r"position 7 .*damaged"):
         Mapper().to_event("exam-booked.v1", state, 7)
 
 

@@ -1,0 +1,243 @@
+"""One student's story while it is made up: chance, facts, careers, and what she owes."""
+
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from json.encoder import encode_basestring
+from random import Random
+from typing import Any, TypeVar
+
+from .shares import Shares
+from .terms import NEVER, Terms, iso
+
+T = TypeVar("T")
+ZERO = Decimal("0.00")
+
+
+@dataclass(slots=True)
+class Fact:
+    """An event to be: `day` is when it is recorded, `effective` when it holds; `number` orders what is recorded on one day."""
+
+    day: int
+    number: int
+    type: str
+    career: str | None
+    effective: int
+    data: dict[str, Any]
+    override: dict[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Programme:
+    name: str
+    degree_class: str
+    type: str
+    years: int
+    prefix: str
+
+
+PROGRAMMES = {
+    "bachelor": (Programme("Economia aziendale", "L-18", "bachelor", 3, "EA"), Programme("Lingue e culture", "L-11", "bachelor", 3, "LC"),
+                 Programme("Scienze psicologiche", "L-24", "bachelor", 3, "SP"), Programme("Ingegneria informatica", "L-8", "bachelor", 3, "II"),
+                 Programme("Scienze dell'educazione", "L-19", "bachelor", 3, "SE")),
+    "single-cycle": (Programme("Giurisprudenza", "LMG/01", "single-cycle", 5, "GI"),
+                     Programme("Scienze della formazione primaria", "LM-85bis", "single-cycle", 5, "FP")),
+    "master": (Programme("Management internazionale", "LM-77", "master", 2, "MI"), Programme("Psicologia clinica", "LM-51", "master", 2, "PC"),
+               Programme("Lingue moderne", "LM-38", "master", 2, "LM"), Programme("Ingegneria gestionale", "LM-31", "master", 2, "IG")),
+}
+SEMESTERS = (1, 1, 2, 2, 0)
+CFU = (12, 9, 12, 9, 15)
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    code: str
+    cfu: int
+    year: int
+    semester: int
+    prerequisite: str | None
+
+
+def courses_of(programme: Programme) -> tuple[Course, ...]:
+    found = _COURSES.get(programme.prefix)
+    if found is None:
+        found = _COURSES[programme.prefix] = tuple(
+            Course(f"{programme.prefix}{year}0{n + 1}", CFU[n], year, SEMESTERS[n], f"{programme.prefix}{year - 1}01" if n == 2 and year > 1 else None)
+            for year in range(1, programme.years + 1) for n in range(5))
+    return _COURSES[programme.prefix]
+
+
+_COURSES: dict[str, tuple[Course, ...]] = {}
+
+
+@dataclass(slots=True)
+class Debt:
+    """A surcharge or a penalty: raised on a day, to be paid on `pays` (None: not unless something depends on it)."""
+
+    key: str
+    amount: Decimal
+    raised: int
+    pays: int | None
+
+
+@dataclass(slots=True)
+class Path:
+    """A career on its way."""
+
+    name: str
+    programme: Programme
+    access: str = "open"
+    regime: str = "full-time"
+    year: int = 1
+    standing: str = "regular"
+    first_start: int = 0
+    enrolled_on: int = NEVER
+    label: str = ""
+    """Academic year of the latest enrolment, and the day on which that was perfected (`NEVER`: it was not)."""
+    perfected: int = NEVER
+    closed: list[tuple[int, int]] = field(default_factory=list)
+    """Days (first, last) on which no exam is booked and nothing is asked for: blocks, withdrawals, suspensions."""
+    debts: list[Debt] = field(default_factory=list)
+    clear_on: int = 0
+    """The day on which the last instalment is paid (`NEVER`: it is not)."""
+    planned: dict[str, int] = field(default_factory=dict)
+    """Course to the day from which its plan is approved."""
+    done: dict[str, int] = field(default_factory=dict)
+    """Passed or recognised course to the day from which it counts."""
+    plan_in_time: bool = False
+    changes_regime: int = 0
+    late_window: bool = False
+    ended: bool = False
+    last_day: int = 0
+    """Nothing of an exam happens after this day has come (0: no such day)."""
+
+    def is_free(self, day: int) -> bool:
+        return not any(first <= day <= last for first, last in self.closed)
+
+    @property
+    def courses(self) -> tuple[Course, ...]:
+        return courses_of(self.programme)
+
+    @property
+    def has_passed_all(self) -> bool:
+        return all(c.code in self.done for c in self.courses)
+
+
+class Story:
+    """Collects the facts of one student. Only `random()` of the generator is used, which is the same in every Python."""
+
+    __slots__ = ("facts", "index", "name", "paths", "random", "shares", "tickets")
+
+    def __init__(self, index: int, seed: int, shares: Shares) -> None:
+        self.index, self.shares = index, shares
+        self.name = f"G{index:06d}"
+        self.random = Random((seed << 48) + index).random  # noqa: S311 - an invented population, no secret
+        self.facts: list[Fact] = []
+        self.paths: list[Path] = []
+        self.tickets = 0
+
+    # Chance
+
+    def chance(self, share: float) -> bool:
+        return self.random() < share
+
+    def between(self, first: int, last: int) -> int:
+        """A whole number from first to last; first where there is none."""
+        return first + int(self.random() * (last - first + 1)) if last > first else first
+
+    def pick(self, among: tuple[T, ...] | list[T]) -> T:
+        return among[int(self.random() * len(among))]
+
+    # Facts
+
+    def add(self, kind: str, career: str | None, day: int, data: dict[str, Any], recorded: int = 0) -> Fact:
+        """A fact that holds on a day, recorded on that day unless a later one is given."""
+        fact = Fact(recorded or day, len(self.facts), kind, career, day, data)
+        self.facts.append(fact)
+        return fact
+
+    def pay(self, path: Path, key: str, amount: Decimal, day: int) -> None:
+        data = {"charge": key, "amount": f"{amount:.2f}"}
+        if self.random() < 0.5:
+            data["iuv"] = f"{self.index:09d}{len(self.facts):06d}"
+        self.add("instalment-paid", path.name, day, data)
+
+    def new_path(self, kind: str) -> Path:
+        path = Path(f"{self.name}-{len(self.paths) + 1}", self.pick(PROGRAMMES[kind]))
+        self.paths.append(path)
+        return path
+
+    # Debts
+
+    def owe(self, path: Path, key: str, amount: Decimal, raised: int) -> None:
+        """A surcharge or penalty comes up; some are paid, some waived by an officer, some left."""
+        roll = self.random()
+        if roll < self.shares.surcharges_waived:
+            self.add("charge-decided", path.name, raised + 1, {"charge": key, "amount": "0.00", "reason": "documented reasons", "authority": "student office"})
+            return
+        left = roll > 1 - self.shares.surcharges_unpaid
+        path.debts.append(Debt(key, amount, raised + 1, None if left else raised + self.between(3, 30)))
+
+    def settle(self, path: Path, day: int) -> None:
+        """Pay by this day everything that has come up: something depends on it."""
+        for debt in path.debts:
+            if debt.raised <= day:
+                self.pay(path, debt.key, debt.amount, debt.pays if debt.pays is not None and debt.pays < day else day)
+        path.debts = [d for d in path.debts if d.raised > day]
+
+    def pay_debts(self) -> None:
+        """At the end of the story: what was meant to be paid is paid."""
+        for path in self.paths:
+            for debt in path.debts:
+                if debt.pays is not None:
+                    self.pay(path, debt.key, debt.amount, debt.pays)
+            path.debts = []
+
+
+# Lines
+
+_SOURCES = {
+    "instalment-paid": ("pagopa", "system:pagopa"), "payment-refunded": ("accounting", "officer:accounting"),
+    "payment-moved": ("accounting", "officer:accounting"), "exam-booked": ("portal", "student"),
+    "exam-booking-cancelled": ("portal", "student"), "grade-refused": ("portal", "student"), "exam-graded": ("exams", "system:exam-register"),
+    "exam-annulled": ("exams", "officer:student-office"), "contribution-assessed": ("fees", "system:fees"),
+    "isee-certified": ("fees", "system:isee"), "enrolment-renewed": ("portal", "student"), "study-plan-submitted": ("portal", "student"),
+    "preenrolled": ("portal", "student"), "enrolled": ("portal", "student"), "enrolled-with-reservation": ("portal", "student"),
+    "withdrawal-requested": ("portal", "student"), "ticket-opened": ("tickets", "student"), "ticket-closed": ("tickets", "officer:help-desk"),
+}
+_OFFICE = '"source":"office","actor":"officer:student-office"'
+_FROM = {kind: f'"source":"{source}","actor":"{actor}"' for kind, (source, actor) in _SOURCES.items()}
+_CLOCK = [f"T{s // 3600:02d}:{s % 3600 // 60:02d}:{s % 60:02d}Z" for s in range(25_200, 64_000, 97)]
+"""The times of day at which a student's events are recorded, in their order."""
+
+
+def line(name: str, fact: Fact) -> bytes:
+    """A submission as one line of JSON. The values are strings of ours, numbers, flags and lists of such."""
+    career = f'"career":"{fact.career}",' if fact.career is not None else ""
+    override = f'"override":{value(fact.override)},' if fact.override is not None else ""
+    clock = _CLOCK[fact.number] if fact.number < len(_CLOCK) else _CLOCK[-1]
+    return (f'{{"id":"{name}-{fact.number}","type":"{fact.type}","student":"{name}",{career}"effective_on":"{iso(fact.effective)}",'
+            f'{_FROM.get(fact.type, _OFFICE)},"recorded_at":"{iso(fact.day)}{clock}",{override}"data":{value(fact.data)}}}\n').encode()
+
+
+def value(given: Any) -> str:
+    """Compact JSON; faster on such small objects than the encoder of the standard library."""
+    kind = type(given)
+    if kind is str:
+        return encode_basestring(given)
+    if kind is dict:
+        return "{" + ",".join([f'"{k}":{value(v)}' for k, v in given.items()]) + "}"
+    if kind is bool:
+        return "true" if given else "false"
+    if kind is int:
+        return str(given)
+    if kind is list or kind is tuple:
+        return "[" + ",".join([value(v) for v in given]) + "]"
+    raise TypeError(f"{given!r} is no value of a fact")
+
+
+def as_date(day: int) -> date:
+    return date.fromordinal(day)
+
+
+__all__ = ["ZERO", "Course", "Fact", "Path", "Programme", "Story", "Terms", "as_date", "line"]

@@ -1,0 +1,133 @@
+"""What the generator needs of each academic year, as integers: the law of ruled years from their rule books, and for the years
+without one the habits of 2025-26 moved to their dates. Days are proleptic ordinals (`date.toordinal`)."""
+
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from typing import TypeVar
+
+from ledger.domain.rulebook import Law, LawBooks, RuleBook
+from ledger.rulebooks.loader import load_books
+
+FIRST, LAST = 2017, 2026
+"""Academic years by the calendar year of their autumn."""
+ISO = [date.fromordinal(n).isoformat() for n in range(date(2016, 1, 1).toordinal(), date(2031, 1, 1).toordinal())]
+BASE = date(2016, 1, 1).toordinal()
+NEVER = date(2030, 1, 1).toordinal()
+T = TypeVar("T")
+
+
+def iso(day: int) -> str:
+    return ISO[day - BASE]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A pre-enrolment window of an open master's and the enrolment window that it leads to."""
+
+    first: int
+    last: int
+    enrol_from: int
+    enrol_until: int
+    late: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    first: int
+    last: int
+    enrol_by: int
+    scroll_enrol_by: int
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Exam calls: the name of the session, its first and last day."""
+
+    name: str
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """One academic year. `law` is None where no rule book holds: then nothing is charged and no act is judged."""
+
+    start: int
+    label: str
+    law: Law | None
+    windows: tuple[Window, ...]
+    selections: tuple[Selection, ...]
+    first_degree_until: int
+    first_degree_late_until: int
+    has_first_degree_term: bool
+    renew_due: int
+    plan: tuple[int, int, int]
+    """First and last day that suit everybody, and the last day of the longer window."""
+    isee_until: int
+    opens: int
+    closes: int
+    """Booking opens so many days before the session, and closes so many days before the exam."""
+    transfers_from: int
+    """Who arrives by transfer may enrol from this day on."""
+    lectures: tuple[int, int, int]
+    """The end of the lectures of annual, first- and second-semester courses."""
+    sessions: tuple[Session, ...]
+
+    def day(self, month: int, day: int) -> int:
+        """A day of this academic year's two calendar years: August to December of the first, January to July of the second."""
+        return date(self.start + (month < 8), month, day).toordinal()
+
+    def before(self, month: int, day: int) -> int:
+        """A day of the calendar year in which the academic year begins."""
+        return date(self.start, month, day).toordinal()
+
+    def after(self, month: int, day: int) -> int:
+        """A day of the calendar year in which the academic year ends."""
+        return date(self.start + 1, month, day).toordinal()
+
+
+def need(rule: T | None, name: str) -> T:
+    if rule is None:
+        raise LookupError(f"the rule book has no {name}, which the generator needs")
+    return rule
+
+
+@cache
+def books() -> LawBooks:
+    """The rule books that come with the ledger."""
+    return load_books()
+
+
+@cache
+def terms(start: int) -> Terms:
+    """The academic year that begins in the autumn of `start`."""
+    label = f"{start}-{(start + 1) % 100:02d}"
+    own = books().of(label)
+    model = own if own is not None else need(books().of("2025-26"), "2025-26")
+    return _terms(start, label, own, model.rules, 0 if own is not None else start - 2025)
+
+
+def _terms(start: int, label: str, own: RuleBook | None, law: Law, shift: int) -> Terms:
+    def at(day: date) -> int:
+        return day.replace(year=day.year + shift).toordinal()
+
+    def on(year: int, month: int, day: int) -> int:
+        return date(year, month, day).toordinal()
+
+    windows = tuple(Window(at(w.first), at(w.last), at(w.enrol_from), at(w.enrol_until), w.late) for w in need(law.PRE_2, "PRE-2").windows)
+    selections = tuple(Selection(at(s.first), at(s.last), at(s.enrol_by), at(s.scroll_enrol_by)) for s in law.PRE_3.selections) \
+        if law.PRE_3 is not None else ()
+    plan, first_term = need(law.PDS_1, "PDS-1"), law.PRE_5
+    lectures = (on(start + 1, 5, 29), on(start, 12, 20), on(start + 1, 5, 29))
+    sessions = (Session("winter", on(start + 1, 1, 8), on(start + 1, 2, 14)), Session("summer", on(start + 1, 6, 4), on(start + 1, 7, 18)),
+                Session("autumn", on(start + 1, 8, 27), on(start + 1, 9, 18)), Session("extraordinary", on(start + 2, 1, 10), on(start + 2, 2, 14)))
+    return Terms(
+        start, label, own.rules if own is not None else None, windows, selections,
+        at(first_term.until) if first_term is not None else on(start, 10, 31),
+        at(first_term.late_until) if first_term is not None else on(start, 10, 31), first_term is not None,
+        at(need(law.CHG_3, "CHG-3").due_on),
+        (at(max(plan.first_year_master.first, plan.others.first)), at(min(plan.first_year_master.last, plan.others.last)),
+         at(max(plan.first_year_master.last, plan.others.last))),
+        at(need(law.ISE_1, "ISE-1").until), need(law.PRN_2, "PRN-2").days, need(law.PRN_1, "PRN-1").days,
+        at(law.RIC_8.first) if law.RIC_8 is not None else on(start, 8, 25), lectures, sessions)
