@@ -165,7 +165,7 @@ def _on_completion(career: Career, charge: Charge, day: date, books: LawBooks) -
     if charge.is_instalment or charge.base_kind == "enrolment":
         enrolment = next((e for e in career.enrolments if e.charge == charge.key), None)
         if enrolment is not None and enrolment.first:
-            _raise_late_instance(career, charge, enrolment, paid, day, book)
+            _raise_late_instance(career, charge, enrolment, enrolment.filed_on if last.spared else paid, day, book)
         elif not last.spared:
             due = _due_before(career, charge, last.order)
             amount = surcharge(book.rules, due, paid)
@@ -245,7 +245,11 @@ def refresh_instalments(career: Career, year: str, day: date, books: LawBooks) -
     for kind in INSTALMENTS:
         key = f"{year}:{kind}"
         if kind not in wanted:
-            career.charges.pop(key, None)
+            gone = career.charges.get(key)
+            if gone is not None and career.money.get(key):
+                gone.amount, gone.facts, gone.waivers, gone.plan = ZERO, facts, [], None
+            elif gone is not None:
+                del career.charges[key]
             continue
         amount, due, rule = wanted[kind]
         charge = career.charges.get(key)

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from . import events as e
 from .case import Case, Predicate
-from .evolve import replay
+from .evolve import advance, apply, replay
 from .knowledge import in_force, voided
 from .reasons import Reason, no_rulebook
 from .registry import obeys
@@ -151,20 +151,55 @@ def structural_problems(history: Sequence[Event], submission: Submission, record
     return found
 
 
-def state_at(history: Sequence[Event], student: str, day: date, books: LawBooks) -> Person:
-    """The state that an act of a day meets: the facts up to that day, voided ones left out."""
-    return replay(in_force(history), student, day, books)
+class Standing:
+    """The state that a student's recorded events amount to, kept ready between decisions.
+
+    It follows the stream: `add` each recorded event. An act of a later day lets time pass on the state that is there; an
+    act of an earlier day, a late fact or a void makes it start again from the facts."""
+
+    def __init__(self, student: str, books: LawBooks) -> None:
+        self._student, self._books = student, books
+        self.events: list[Event] = []
+        self._person: Person | None = None
+
+    def add(self, event: Event) -> None:
+        self.events.append(event)
+        person = self._person
+        if person is None:
+            return
+        if event.type == "event-voided" or event.effective_on < person.day:
+            self._person = None
+            return
+        advance(person, event.effective_on, self._books)
+        apply(person, event, self._books)
+
+    def on(self, day: date) -> Person:
+        """The state at the end of a day: the facts up to that day, voided ones left out. Not to be changed by the caller."""
+        person = self._person
+        if person is not None and person.day <= day:
+            advance(person, day, self._books)
+            return person
+        facts = in_force(self.events)
+        person = replay(facts, self._student, day, self._books)
+        if not facts or facts[-1].effective_on <= day:
+            self._person = person
+        return person
 
 
-def decide(history: Sequence[Event], submission: Submission, recorded_at: datetime, books: LawBooks, mode: Mode) -> Accepted | Refused | Invalid:
-    """Judge one submission against the student's recorded events, given in order of position.
+def decide(history: Sequence[Event], submission: Submission, recorded_at: datetime, books: LawBooks, mode: Mode,
+           standing: Standing | None = None) -> Accepted | Refused | Invalid:
+    """Judge one submission against the student's recorded events, given in order of position (`standing`: their state, where
+    it is at hand).
 
     Facts are accepted when they are possible. An act is refused in mode `enforce` when a rule that is not overridden speaks
     against it; in mode `record` it is accepted and carries the rules that it breaks."""
     problems = structural_problems(history, submission, recorded_at)
     if problems:
         return Invalid(tuple(problems))
-    person = state_at(history, submission.student, submission.effective_on, books)
+    if standing is None:
+        person = replay(in_force(history), submission.student, submission.effective_on, books)
+    else:
+        person = standing.on(submission.effective_on)
     career_ = person.careers.get(submission.career or "") or Career(submission.career or "")
     _, book = governing_book(submission.type, submission.data, submission.effective_on, career_, books)
     identity = Rulebook(*books.identities[book.academic_year]) if book is not None and submission.career is not None else None
@@ -172,8 +207,8 @@ def decide(history: Sequence[Event], submission: Submission, recorded_at: dateti
         return Accepted(identity)
     reasons = reasons_against_act(submission.type, submission.data, submission.effective_on, person, submission.career or "", books)
     lifted = {o.rule for o in submission.override}
-    standing = [r for r in reasons if r.rule not in lifted]
-    if standing and mode == "enforce":
-        return Refused(tuple(standing))
+    against = [r for r in reasons if r.rule not in lifted]
+    if against and mode == "enforce":
+        return Refused(tuple(against))
     # An act of a year without a rule book breaks no rule: there is none.
     return Accepted(identity, tuple(dict.fromkeys(r.rule for r in reasons if r.rule != "NO-RULEBOOK" or r.rule in lifted)))

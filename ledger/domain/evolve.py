@@ -655,8 +655,9 @@ def _payment_moved(person: Person, career: Career, event: Event, books: LawBooks
         return
     add_outflow(career, data.from_charge, event.effective_on, amount, event.id, True)
     target = career if data.to_career is None else person.career(data.to_career)
-    failed = career.ended == "reservation-lapsed" and target is not career
-    _receive(person, target, data.to_charge, event, amount, failed)
+    candidate = bool(career.candidacies) or career.graduated is not None
+    spared = target is not career and (career.ended == "reservation-lapsed" or (candidate and ":enrolment" in data.from_charge))
+    _receive(person, target, data.to_charge, event, amount, spared)
 
 
 @_on("charge-decided")

@@ -28,7 +28,8 @@ def term_of(career: Career, law: Law, data: RecognitionRequested) -> date | None
         return _masters_term(career, law, kind, data.academic_year)
     if kind in ("second-degree", "shortening") and law.RIC_11 is not None:
         given = career.ranked.recognition_by if career.ranked is not None else None
-        return given or law.RIC_11.classes.get((career.degree_class or "").upper().replace(" ", ""), law.RIC_11.until)
+        classes = {name.upper(): term for name, term in law.RIC_11.classes.items()}
+        return given or classes.get((career.degree_class or "").upper().replace(" ", ""), law.RIC_11.until)
     return career.ranked.recognition_by if career.ranked is not None else None
 
 

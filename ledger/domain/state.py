@@ -32,7 +32,8 @@ ENDED = frozenset({
 
 @dataclass(slots=True)
 class Money:
-    """Money received for a charge key. `spared`: it comes from a failed reservation and never costs a surcharge (AMB-20)."""
+    """Money received for a charge key. `spared`: it was moved from a failed reservation (AMB-20) or from a degree candidate's
+    renewal (LAU-2), so that the day of the move makes nothing late."""
 
     on: date
     amount: Decimal

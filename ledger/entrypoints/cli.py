@@ -85,14 +85,14 @@ def _explained(error: Exception) -> tuple[str, int]:
 
     if isinstance(error, NotFound):
         return str(error.args[0]), NOT_FOUND
-    if isinstance(error, WrongAddress):
+    from ledger.rulebooks.loader import RuleBookError
+
+    if isinstance(error, WrongAddress | RuleBookError):
         return str(error), USAGE
     from ledger.store import StoreUnavailable, StoreUnusable, VersionConflict
 
-    if isinstance(error, VersionConflict):
-        return f"somebody else wrote at the same time: submit it again ({error})", CONFLICT
-    if isinstance(error, StoreUnavailable | StoreUnusable):
-        return " ".join(str(error).split()), UNAVAILABLE
+    if isinstance(error, VersionConflict | StoreUnavailable | StoreUnusable):
+        return " ".join(str(error).split()), CONFLICT if isinstance(error, VersionConflict) else UNAVAILABLE
     if isinstance(error, OSError):
         return error.strerror or type(error).__name__, UNAVAILABLE
     place = error.__traceback__

@@ -7,7 +7,7 @@ from ledger.domain.evolve import admission_rule
 from ledger.domain.recognition import fee_of
 
 from .story import ZERO, Path, Story
-from .terms import NEVER, Terms, iso, need, terms
+from .terms import NEVER, Terms, books, iso, need, terms
 
 ELSEWHERE = ("University of Milan", "University of Brescia", "University of Pavia", "University of Verona")
 
@@ -143,7 +143,7 @@ def _open_master(s: Story, p: Path, y: Terms, not_before: int, reserved: dict[st
         second = s.new_path("master")
         preenrol(s, second, y, day)
         if s.chance(0.5):
-            s.add("preparation-assessed", second.name, min(window.last + 3, window.enrol_from - 1), {"adequate": True})
+            s.add("preparation-assessed", second.name, max(day, min(window.last + 3, window.enrol_from - 1)), {"adequate": True})
     if not assessed_before:
         adequate = not s.chance(s.shares.not_admitted)
         s.add("preparation-assessed", p.name, max(day, min(window.enrol_from - 1, day + s.between(5, 25))), {"adequate": adequate})
@@ -172,7 +172,7 @@ def apply_in_vain(s: Story, y: Terms) -> None:
         day = s.between(window.first, window.last - 1)
         preenrol(s, p, y, day)
         if s.chance(0.7):
-            s.add("preparation-assessed", p.name, min(day + s.between(5, 20), window.last + 5), {"adequate": s.chance(0.4)})
+            s.add("preparation-assessed", p.name, day + s.between(5, 20), {"adequate": s.chance(0.4)})
 
 
 # Recognition
@@ -180,7 +180,7 @@ def apply_in_vain(s: Story, y: Terms) -> None:
 
 def recognition(s: Story, p: Path, y: Terms, kind: str) -> None:
     """A request, its fee, and the council's resolution, which may give a later year."""
-    if p.programme.type == "master" and p.access == "restricted":
+    if p.perfected > y.plan[1] or (p.programme.type == "master" and p.access == "restricted"):
         return
     asked, term = _request_day(s, p, y, kind)
     if asked == NEVER:
@@ -225,8 +225,7 @@ def _request_day(s: Story, p: Path, y: Terms, kind: str) -> tuple[int, int | Non
         else:
             window = None
         if window is not None:
-            classes = {name.upper(): day for name, day in window.classes.items()}
-            term = until = classes.get(p.programme.degree_class.upper(), window.until).toordinal()
+            term = until = window.classes.get(p.programme.degree_class.upper(), window.until).toordinal()
             first = max(first, window.first.toordinal())
             if window.late and p.access == "open":
                 late_until = window.late_until.toordinal() if window.late_until is not None else until + 60
@@ -245,8 +244,6 @@ def single_courses(s: Story, y: Terms, first: int, last: int, purpose: str | Non
     """An application within the window, its payment, and exams at least fifteen working days later."""
     book_law = y.law
     if book_law is None:
-        from .terms import books
-
         book = books().for_single_courses(y.label)
         book_law = book.rules if book is not None else None
     p = s.new_path("master")

@@ -8,7 +8,7 @@ from random import Random
 from typing import Any, TypeVar
 
 from .shares import Shares
-from .terms import NEVER, Terms, iso
+from .terms import NEVER, iso
 
 T = TypeVar("T")
 ZERO = Decimal("0.00")
@@ -105,11 +105,12 @@ class Path:
     done: dict[str, int] = field(default_factory=dict)
     """Passed or recognised course to the day from which it counts."""
     plan_in_time: bool = False
+    reserved: bool = False
     changes_regime: int = 0
+    late_sessions: bool = False
+    """Exams in the sessions after the year's end, which the next winter's withdrawal must not meet."""
     late_window: bool = False
     ended: bool = False
-    last_day: int = 0
-    """Nothing of an exam happens after this day has come (0: no such day)."""
 
     def is_free(self, day: int) -> bool:
         return not any(first <= day <= last for first, last in self.closed)
@@ -239,5 +240,3 @@ def value(given: Any) -> str:
 def as_date(day: int) -> date:
     return date.fromordinal(day)
 
-
-__all__ = ["ZERO", "Course", "Fact", "Path", "Programme", "Story", "Terms", "as_date", "line"]

@@ -62,8 +62,8 @@ class Terms:
     first_degree_late_until: int
     has_first_degree_term: bool
     renew_due: int
-    plan: tuple[int, int, int]
-    """First and last day that suit everybody, and the last day of the longer window."""
+    plan: tuple[int, int, int, int]
+    """Study plans: first and last day that suit everybody, last day in a master's first year, last day of all others."""
     isee_until: int
     opens: int
     closes: int
@@ -121,13 +121,13 @@ def _terms(start: int, label: str, own: RuleBook | None, law: Law, shift: int) -
     plan, first_term = need(law.PDS_1, "PDS-1"), law.PRE_5
     lectures = (on(start + 1, 5, 29), on(start, 12, 20), on(start + 1, 5, 29))
     sessions = (Session("winter", on(start + 1, 1, 8), on(start + 1, 2, 14)), Session("summer", on(start + 1, 6, 4), on(start + 1, 7, 18)),
-                Session("autumn", on(start + 1, 8, 27), on(start + 1, 9, 18)), Session("extraordinary", on(start + 2, 1, 10), on(start + 2, 2, 14)))
+                Session("autumn", on(start + 1, 8, 25), on(start + 1, 9, 6)), Session("extraordinary", on(start + 2, 1, 10), on(start + 2, 2, 14)))
     return Terms(
         start, label, own.rules if own is not None else None, windows, selections,
         at(first_term.until) if first_term is not None else on(start, 10, 31),
         at(first_term.late_until) if first_term is not None else on(start, 10, 31), first_term is not None,
         at(need(law.CHG_3, "CHG-3").due_on),
         (at(max(plan.first_year_master.first, plan.others.first)), at(min(plan.first_year_master.last, plan.others.last)),
-         at(max(plan.first_year_master.last, plan.others.last))),
+         at(plan.first_year_master.last), at(plan.others.last)),
         at(need(law.ISE_1, "ISE-1").until), need(law.PRN_2, "PRN-2").days, need(law.PRN_1, "PRN-1").days,
         at(law.RIC_8.first) if law.RIC_8 is not None else on(start, 8, 25), lectures, sessions)

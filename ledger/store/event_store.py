@@ -6,7 +6,7 @@ holes, and are never used twice.
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from types import TracebackType
 from typing import Protocol, Self, TypeVar
 from uuid import UUID
@@ -36,6 +36,9 @@ class Recorder(Protocol):
 
     def insert_events(self, stored_events: Sequence[StoredEvent]) -> Sequence[int] | None: ...
     def stream(self, originator_id: UUID, after: int) -> list[Row]: ...
+    def streams(self, originator_ids: Sequence[UUID]) -> list[Row]: ...
+    def part(self, first: UUID, last: UUID) -> list[Row]: ...
+    def touched(self, after: int, limit: int) -> list[tuple[int, UUID]]: ...
     def log(self, after: int, limit: int) -> list[Row]: ...
     def first_events(self, after: int, limit: int) -> list[Row]: ...
     def last_position(self) -> int: ...
@@ -60,6 +63,25 @@ class EventStore:
     def stream(self, student: str, after: int = 0) -> list[Event]:
         """The student's events of a version above `after`, in order; empty for an unknown student."""
         return self._events(self._patiently(lambda: self._recorder.stream(stream_id(student), after)))
+
+    def streams(self, students: Collection[str]) -> dict[str, list[Event]]:
+        """The streams of many students, read at one moment: events in order by student. An unknown student is left out."""
+        return self.streams_of([stream_id(student) for student in students])
+
+    def streams_of(self, ids: Collection[UUID]) -> dict[str, list[Event]]:
+        """The same for those who know the streams' ids (`stream_id`, `touched`)."""
+        return _by_student(self._events(self._patiently(lambda: self._recorder.streams(list(ids)))) if ids else [])
+
+    def touched(self, after: int = 0, limit: int = PAGE) -> list[tuple[int, UUID]]:
+        """Position and stream id of up to `limit` events above `after`, in order: what is new, without decoding it."""
+        return self._patiently(lambda: self._recorder.touched(after, limit))
+
+    def part(self, number: int, of: int) -> dict[str, list[Event]]:
+        """Whole streams, read at one moment: those whose id falls into part `number` (from 0) of `of` equal parts of all ids.
+
+        The parts together are the whole ledger, each student in one of them, and of about the same size."""
+        first, last = ((1 << 128) * n // of for n in (number, number + 1))
+        return _by_student(self._events(self._patiently(lambda: self._recorder.part(UUID(int=first), UUID(int=last - 1)))))
 
     def log(self, after: int = 0, limit: int = PAGE) -> list[Event]:
         """Up to `limit` events of a position above `after`, in order. Nothing appears later behind a position once read."""
@@ -161,6 +183,13 @@ class EventStore:
                 if not isinstance(meaning, StoreUnavailable) or pause is None or time.monotonic() + pause > until:
                     raise meaning from error
                 time.sleep(pause)
+
+
+def _by_student(events: Sequence[Event]) -> dict[str, list[Event]]:
+    found: dict[str, list[Event]] = {}
+    for event in events:
+        found.setdefault(event.student, []).append(event)
+    return found
 
 
 def open_store(url: str, create: bool = True) -> EventStore:

@@ -141,9 +141,24 @@ class PostgresRecorder(PostgresApplicationRecorder):
         return self.read("SELECT notification_id, topic, state FROM public.stored_events WHERE originator_id = %s "
                          "AND originator_version > %s ORDER BY originator_version", (originator_id, after))
 
+    def streams(self, originator_ids: Sequence[UUID]) -> list[Row]:
+        """The events of these streams, stream by stream and in order."""
+        return self.read("SELECT notification_id, topic, state FROM public.stored_events WHERE originator_id = ANY(%s) "
+                         "ORDER BY originator_id, originator_version", (list(originator_ids),))
+
+    def part(self, first: UUID, last: UUID) -> list[Row]:
+        """The same of all streams from one id through another."""
+        return self.read("SELECT notification_id, topic, state FROM public.stored_events WHERE originator_id BETWEEN %s AND %s "
+                         "ORDER BY originator_id, originator_version", (first, last))
+
     def log(self, after: int, limit: int) -> list[Row]:
         """Up to `limit` events of a position above `after`, in order."""
         return self.read("SELECT notification_id, topic, state FROM public.stored_events WHERE notification_id > %s "
+                         "ORDER BY notification_id LIMIT %s", (after, limit))
+
+    def touched(self, after: int, limit: int) -> list[tuple[int, UUID]]:
+        """Position and stream of each of these events."""
+        return self.read("SELECT notification_id, originator_id FROM public.stored_events WHERE notification_id > %s "
                          "ORDER BY notification_id LIMIT %s", (after, limit))
 
     def first_events(self, after: int, limit: int) -> list[Row]:

@@ -7,6 +7,7 @@ VACUUM does not renumber them. Triggers refuse to change what is recorded.
 The file carries our application id and the schema's version in its header.
 """
 
+import json
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
@@ -126,9 +127,24 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
         return self.read("SELECT rowid, topic, state FROM stored_events WHERE originator_id = ? AND originator_version > ? "
                          "ORDER BY originator_version", (originator_id.hex, after))
 
+    def streams(self, originator_ids: Sequence[UUID]) -> list[Row]:
+        """The events of these streams, stream by stream and in order."""
+        return self.read("SELECT rowid, topic, state FROM stored_events WHERE originator_id IN (SELECT value FROM json_each(?)) "
+                         "ORDER BY originator_id, originator_version", (json.dumps([one.hex for one in originator_ids]),))
+
+    def part(self, first: UUID, last: UUID) -> list[Row]:
+        """The same of all streams from one id through another."""
+        return self.read("SELECT rowid, topic, state FROM stored_events WHERE originator_id BETWEEN ? AND ? "
+                         "ORDER BY originator_id, originator_version", (first.hex, last.hex))
+
     def log(self, after: int, limit: int) -> list[Row]:
         """Up to `limit` events of a position above `after`, in order."""
         return self.read("SELECT rowid, topic, state FROM stored_events WHERE rowid > ? ORDER BY rowid LIMIT ?", (after, limit))
+
+    def touched(self, after: int, limit: int) -> list[tuple[int, UUID]]:
+        """Position and stream of each of these events."""
+        rows = self.read("SELECT rowid, originator_id FROM stored_events WHERE rowid > ? ORDER BY rowid LIMIT ?", (after, limit))
+        return [(position, UUID(stream)) for position, stream in rows]
 
     def first_events(self, after: int, limit: int) -> list[Row]:
         """The same, of each stream its first event only."""

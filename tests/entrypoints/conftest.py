@@ -53,7 +53,7 @@ def start(popen: Callable[..., "subprocess.Popen[bytes]"]) -> Start:
 
     def call(*arguments: str, given: bytes = b"", **environment: str) -> "subprocess.CompletedProcess[bytes]":
         process = popen(*arguments, environment=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        out, err = process.communicate(given, timeout=60)
+        out, err = process.communicate(given, timeout=120)
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
     return call
@@ -77,7 +77,7 @@ def terminal(popen: Callable[..., "subprocess.Popen[bytes]"]) -> Callable[..., s
                 break
             shown += part
         os.close(outer)
-        assert process.wait(60) == 0, shown
+        assert process.wait(120) == 0, shown
         return shown.decode().replace("\r\n", "\n")
 
     return call

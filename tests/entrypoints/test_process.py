@@ -47,7 +47,7 @@ def test_process_keeps_quiet_when_nobody_reads_on(filled, popen, lines, history)
     events = [history[2] | {"id": f"n{n}"} for n in range(200)]
     process = popen("append", "-", "--json", stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     process.stdout.close()
-    error = process.communicate(lines(*events), timeout=60)[1]
+    error = process.communicate(lines(*events), timeout=120)[1]
     assert (process.returncode, error) == (1, b"")
 
 
@@ -58,7 +58,7 @@ def test_process_is_interrupted_with_one_line(filled, popen, start, lines, histo
     assert json.loads(process.stdout.readline())["outcome"] == "accepted"
     time.sleep(0.1)
     process.send_signal(signal.SIGINT)
-    error = process.communicate(timeout=60)[1]
+    error = process.communicate(timeout=120)[1]
     assert (process.returncode, error) == (130, b"career-ledger: interrupted\n")
     again = start("append", "-", "--json", given=lines(history[2] | {"id": "n1"}))
     assert json.loads(again.stdout)["outcome"] == "duplicate"

@@ -1,7 +1,7 @@
 """Money: what is owed adds up on every day, nothing gets lost or counted twice, and each charge is in one state."""
 
 from collections import defaultdict
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -14,15 +14,19 @@ from ledger.domain.submissions import Event
 from ledger.projections import fees
 
 from .histories import BOOKS, STUDENT, Line, record, stories, told
-from .timeline import days_that_matter
+from .timeline import horizon, state_on, timeline
 
 ZERO = Decimal("0.00")
 PARTS = ("paid", "refunded", "waived", "moved", "outstanding")
 
 
-def _changes(events: list[Event]) -> list[date]:
-    """The days on which money can change hands or a state can change."""
-    return days_that_matter(events)
+def _days(events: list[Event]) -> list[date]:
+    """The days of the events, and each charge's due date and the day after it."""
+    found = {n.effective_on for n in events}
+    for interval in timeline(events, lambda person: sorted({c.due for career in person.careers.values() for c in career.charges.values()})):
+        found |= {due + timedelta(days=n) for due in interval.value for n in (0, 1)}
+    first = min(n.effective_on for n in events)
+    return sorted(day for day in found if day >= first)
 
 
 def _euro(charge: dict[str, Any], *names: str) -> Decimal:
@@ -34,7 +38,7 @@ def test_charges_add_up_on_every_day(lines: list[Line]) -> None:
     events = record(lines)
     assume(events)
     note(told(events))
-    for day in sorted({n.effective_on for n in events} | set(_changes(events)[-1:])):
+    for day in _days(events):
         for charge in fees.answer(events, STUDENT, day, BOOKS)["charges"]:
             where = f"{day}: {charge}"
             assert _euro(charge, "amount") == _euro(charge, *PARTS), where
@@ -103,12 +107,13 @@ def test_charge_is_in_exactly_one_state_and_totals_are_their_sums(lines: list[Li
     events = record(lines)
     assume(events)
     note(told(events))
-    for day in days_that_matter(events):
+    for day in _days(events):
         answer = fees.answer(events, STUDENT, day, BOOKS)
+        paid_up = {(c.name, n.charge) for c in state_on(events, day).careers.values() for n in c.enrolments if n.perfected_on is not None}
         sums = dict.fromkeys(("overdue", "to-come"), ZERO)
         for charge in answer["charges"]:
             settled = charge["state"] in ("paid", "moved", "waived")
-            perfected = charge["state"] in ("overdue", "to-come")  # an enrolment whose payment came back or grew
+            perfected = (charge["career"], charge["charge"]) in paid_up
             assert ("settled" if settled else charge["state"]) == _states(charge, perfected, day)[0], f"{day}: {charge}"
             if charge["state"] in sums:
                 sums[charge["state"]] += _euro(charge, "outstanding")
@@ -117,3 +122,51 @@ def test_charge_is_in_exactly_one_state_and_totals_are_their_sums(lines: list[Li
             if charge["state"] == "moved":
                 assert _euro(charge, "moved") > ZERO
         assert (Decimal(answer["overdue"]), Decimal(answer["to_come"])) == (sums["overdue"], sums["to-come"])
+
+
+@given(stories())
+def test_one_payment_costs_at_most_one_surcharge(lines: list[Line]) -> None:
+    """Whatever is assessed, waived or decided afterwards; nor has one enrolment two late instances (AMB-11)."""
+    events = record(lines)
+    assume(events)
+    note(told(events))
+    seen = set()
+    for charge in fees.answer(events, STUDENT, horizon(events), BOOKS)["charges"]:
+        kind = charge["charge"].partition(":")[2].partition("#")[0]
+        if kind.startswith("late-") and charge["rule"] not in ("charge-decided", "AMB-11", "AMB-31", "AMB-23", "AMB-20"):
+            key = (charge["career"], charge["charge"].partition(":")[0], kind, charge["facts"][0]["event"])
+            assert key not in seen, charge
+            seen.add(key)
+
+
+@given(stories())
+def test_annulled_career_owes_nothing(lines: list[Line]) -> None:
+    """A lapsed reservation or a cancelled enrolment waives what is unpaid (RIS-7, RIS-4)."""
+    events = record(lines)
+    assume(events)
+    note(told(events))
+    for day in _days(events):
+        person = state_on(events, day)
+        for career in person.careers.values():
+            if career.ended in ("reservation-lapsed", "cancelled"):
+                owed = [c for c in career.charges.values() if c.outstanding > ZERO and c.rule not in ("charge-decided", "CHG-16")]
+                assert not owed, f"{day} {career.name}: {[(c.key, c.outstanding) for c in owed]}"
+
+
+@given(stories())
+def test_lapsed_withdrawal_is_as_if_it_had_never_been_filed(lines: list[Line]) -> None:
+    """RIN-3: its stamp aside, every charge is again what it would have been."""
+    events = record(lines)
+    assume(events)
+    day = horizon(events)
+    careers = state_on(events, day).careers.values()
+    lapsed = {w.event for c in careers for w in c.withdrawals if w.lapsed_on is not None}
+    assume(lapsed)
+    note(told(events))
+    never = [n for n in events if n.id not in lapsed]
+
+    def shown(known: list[Event]) -> list[dict[str, Any]]:
+        charges = fees.answer(known, STUDENT, day, BOOKS)["charges"]
+        return [{k: v for k, v in c.items() if k != "waivers"} for c in charges if "withdrawal-stamp" not in c["charge"]]
+
+    assert shown(events) == shown(never)

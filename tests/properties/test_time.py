@@ -2,6 +2,7 @@
 
 from hypothesis import assume, given, note
 
+from ledger.audit.compliance import findings
 from ledger.domain.describe import changes, forecast, snapshot
 from ledger.projections import fees, status
 
@@ -37,6 +38,7 @@ def test_answers_on_a_day_need_only_the_events_up_to_it(lines: list[Line]) -> No
             whole, part = ask(events, STUDENT, day, BOOKS), ask(up_to, STUDENT, day, BOOKS)
             del whole["known_position"], part["known_position"]
             assert whole == part
+        assert list(findings(events, day, BOOKS)) == list(findings(up_to, day, BOOKS))
 
 
 @given(stories())

@@ -1,0 +1,234 @@
+"""The tables in SQLite or PostgreSQL: the statements are the same, each backend adds what only it does.
+
+There are two sets of tables: the live ones, which answer, and while a rebuild runs the new ones beside them. Every
+transaction that writes begins with the table of positions, and so does every question: this order keeps them from waiting
+for each other in a circle, and a question sees rows and position of one moment, also while the sets are swapped.
+"""
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+from uuid import UUID
+
+from ledger.domain.timelines import COLUMNS
+from ledger.store import StoreUnusable
+
+from .shape import DATES, Row, Rows, difference
+
+Parameters = Mapping[str, Any]
+NEW = "new"
+LIVE = "live"
+
+
+class RebuildNeeded(StoreUnusable):
+    """The stored rows rest on another law, or on another version of this program."""
+
+
+class Repartitioned(StoreUnusable):
+    """Another follower has begun with another number of partitions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far the rows of one partition (of `partitions`, from 1) go, and the law they were computed under (`law_of`)."""
+
+    partition: int
+    partitions: int
+    position: int
+    law: str
+
+    def owns(self, stream: UUID) -> bool:
+        """A student's partition: the id of her stream, a hash of her pseudonym that never changes, modulo their number."""
+        return stream.int % self.partitions == self.partition - 1
+
+
+class Cursor(Protocol):
+    """One transaction. Statements name tables as `{blocks}` and values as `:name`."""
+
+    def run(self, statement: str, parameters: Parameters = {}, tables: str = LIVE) -> int:
+        """How many rows were changed."""
+        ...
+
+    def ask(self, statement: str, parameters: Parameters = {}, tables: str = LIVE) -> list[Row]:
+        """Rows with days as ISO text and booleans as 0 and 1, as in `shape`."""
+        ...
+
+    def insert(self, kind: str, rows: Sequence[Row], tables: str = LIVE) -> None: ...
+
+
+class Backend(Protocol):
+    """What SQLite and PostgreSQL do each in its own way. Raises StoreUnavailable and StoreUnusable."""
+
+    def transaction(self, write: bool, tables: str = LIVE) -> AbstractContextManager[Cursor]: ...
+    def exists(self, tables: str = LIVE) -> bool: ...
+    def create(self, cursor: Cursor, tables: str) -> None: ...
+    def index(self, kind: str, columns: tuple[str, ...], tables: str) -> None: ...
+    def drop(self, tables: str) -> None: ...
+    def swap(self, cursor: Cursor) -> None: ...
+    def analyze(self, tables: str) -> None: ...
+    def among(self, column: str, name: str) -> str: ...
+    def many(self, values: Collection[str]) -> Any: ...
+    def size(self) -> int | None: ...
+    def lock(self, name: str) -> AbstractContextManager[bool]: ...
+    def wait(self, seconds: float) -> None: ...
+    def close(self) -> None: ...
+
+
+_NAMES = re.compile(r":([a-z_]+)")
+
+
+def percent(statement: str) -> str:
+    """`:name` as psycopg writes it."""
+    return _NAMES.sub(r"%(\1)s", statement.replace("%", "%%"))
+
+
+class Database:
+    """The tables of the ledger at an address, on both backends."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+
+    def __enter__(self) -> "Database":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.backend.close()
+
+    def prepare(self, law: str) -> None:
+        """Makes empty tables where there are none. Several processes may do it at once."""
+        if not self.backend.exists():
+            with self.backend.transaction(write=True) as cursor:
+                if not self.backend.exists():
+                    self.backend.create(cursor, LIVE)
+                    set_positions(cursor, 1, 0, law, LIVE)
+            for kind, columns in indexes():
+                self.backend.index(kind, columns, LIVE)
+
+    def positions(self) -> list[Position]:
+        """Where each partition stands; empty where nothing was ever stored."""
+        if not self.backend.exists():
+            return []
+        with self.backend.transaction(write=False) as cursor:
+            return positions_in(cursor)
+
+    def partition(self, number: int, of: int, law: str) -> Position:
+        """Where a partition stands. Raises RebuildNeeded where the rows rest on another law and Repartitioned where the
+        number of partitions is another one."""
+        found = self.positions()
+        if found:
+            check_law(found, law)
+        mine = next((p for p in found if (p.partition, p.partitions) == (number, of)), None)
+        if mine is None:
+            raise Repartitioned(f"the stored projections have {len(found)} partitions now, not {of}: start this follower again")
+        return mine
+
+    def repartition(self, of: int, law: str) -> None:
+        """Sets the number of partitions. Every partition begins where the slowest stood: computing rows again is harmless."""
+        with self.backend.transaction(write=True) as cursor:
+            found = positions_in(cursor)
+            check_law(found, law)
+            if len(found) != of:
+                set_positions(cursor, of, min(p.position for p in found), law, LIVE)
+
+    def replace(self, at: Position, to: int, students: Collection[str], rows: Rows, tables: str = LIVE) -> bool:
+        """Puts the rows of these students in the place of the old ones and moves the partition on from `at` to position
+        `to`, both or neither. False, and nothing is done, where the partition does not stand there any more."""
+        with self.backend.transaction(write=True, tables=tables) as cursor:
+            moved = cursor.run(
+                "UPDATE {position} SET position = :to WHERE partition_no = :partition AND partitions = :partitions AND position = :at "
+                "AND law = :law", {"to": to, "partition": at.partition, "partitions": at.partitions, "at": at.position, "law": at.law},
+                tables)
+            if moved != 1:
+                return False
+            if students:
+                among = {"students": self.backend.many(students)}
+                for kind in COLUMNS:
+                    cursor.run(f"DELETE FROM {{{kind}}} WHERE {self.backend.among('student', 'students')}", among, tables)
+                    if rows[kind]:
+                        cursor.insert(kind, rows[kind], tables)
+        return True
+
+    def rows(self, students: Collection[str]) -> tuple[list[Position], Rows]:
+        """What is stored of these students, and the positions of the same moment."""
+        with self.backend.transaction(write=False) as cursor:
+            among = {"students": self.backend.many(students)}
+            return positions_in(cursor), {
+                kind: cursor.ask(f"SELECT student, {', '.join(columns)} FROM {{{kind}}} WHERE {self.backend.among('student', 'students')}",
+                                 among)
+                for kind, columns in COLUMNS.items()}
+
+    def ask(self, statements: Sequence[tuple[str, Parameters]]) -> tuple[list[Position], list[list[Row]]]:
+        """The answers to some statements and the positions of the same moment. Raises StoreUnusable where nothing is stored."""
+        if not self.backend.exists():
+            raise StoreUnusable("nothing is stored yet: run `career-ledger project` (or `career-ledger projection rebuild`) first")
+        with self.backend.transaction(write=False) as cursor:
+            return positions_in(cursor), [cursor.ask(statement, parameters) for statement, parameters in statements]
+
+
+def indexes() -> Iterator[tuple[str, tuple[str, ...]]]:
+    from .shape import INDEXES
+
+    for kind, found in INDEXES.items():
+        for columns in found:
+            yield kind, columns
+
+
+def positions_in(cursor: Cursor, tables: str = LIVE) -> list[Position]:
+    return [Position(*row) for row in cursor.ask(
+        "SELECT partition_no, partitions, position, law FROM {position} ORDER BY partition_no", tables=tables)]
+
+
+def set_positions(cursor: Cursor, of: int, position: int, law: str, tables: str) -> None:
+    cursor.run("DELETE FROM {position}", tables=tables)
+    for number in range(1, of + 1):
+        cursor.run("INSERT INTO {position} (partition_no, partitions, position, law) VALUES (:number, :of, :position, :law)",
+                   {"number": number, "of": of, "position": position, "law": law}, tables)
+
+
+def check_law(found: Sequence[Position], law: str) -> None:
+    why = needs_rebuild(found, law)
+    if why is not None:
+        raise RebuildNeeded(why)
+
+
+def needs_rebuild(found: Sequence[Position], law: str) -> str | None:
+    """Why the stored rows must be made anew, in a sentence; None where they need not be."""
+    why = next((d for p in found if (d := difference(p.law, law))), None)
+    return f"the stored projections need a rebuild: {why}. Run `career-ledger projection rebuild`" if why else None
+
+
+def column_types(text: str, whole: str, number: str, day: str, boolean: str) -> dict[str, list[tuple[str, str]]]:
+    """The columns of each table with their types, the student first."""
+    from .shape import BOOLS, CENTS, NUMBERS, WHOLE
+
+    def kind_of(column: str) -> str:
+        return (day if column in DATES else whole if column in CENTS | WHOLE else number if column in NUMBERS
+                else boolean if column in BOOLS else text)
+
+    return {kind: [("student", f"{text} NOT NULL"), *((c, kind_of(c) + (" NOT NULL" if c == "from_on" else "")) for c in columns)]
+            for kind, columns in COLUMNS.items()}
+
+
+@contextmanager
+def all_of(*managers: AbstractContextManager[bool]) -> Iterator[bool]:
+    """True where every lock was taken."""
+    from contextlib import ExitStack
+
+    with ExitStack() as stack:
+        yield all([stack.enter_context(one) for one in managers])
+
+
+def open_database(url: str) -> Database:
+    """The stored projections of the ledger at an address that `open_store` has accepted. Makes nothing yet."""
+    if url.startswith("sqlite:///"):
+        from .sqlite import SQLiteBackend
+
+        return Database(SQLiteBackend(url.removeprefix("sqlite:///")))
+    from .postgres import PostgresBackend
+
+    return Database(PostgresBackend(url))

@@ -1,0 +1,108 @@
+"""What a stored row looks like: column types, indexes, and the way from a timeline to plain values."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from datetime import date
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+
+from ledger.domain.rulebook import LawBooks
+from ledger.domain.submissions import Event
+from ledger.domain.timelines import COLUMNS, timelines
+
+SCHEMA = 1
+"""Raise it when the tables change, or when the code computes other rows from the same events and the same law."""
+
+Row = tuple[Any, ...]
+"""The student, then the columns of the kind: text, integers (cents, 0 and 1 for a bool), ISO days, None."""
+Rows = dict[str, list[Row]]
+"""By kind, every kind present."""
+
+DATES = frozenset({"from_on", "until_on", "due_on", "raised_on", "paid_on", "refund_by", "held_on"})
+CENTS = frozenset({"amount", "paid", "refunded", "waived", "moved", "outstanding", "accruing", "refundable"})
+WHOLE = frozenset({"year", "grade"})
+NUMBERS = frozenset({"cfu_recognised", "cfu_passed", "cfu"})
+BOOLS = frozenset({"reservation"})
+
+INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
+    "status": (("student", "from_on"), ("from_on",), ("until_on",)),
+    "charges": (("student", "from_on"), ("state", "from_on", "until_on"), ("from_on",), ("until_on",)),
+    "blocks": (("student", "from_on"), ("kind", "from_on", "until_on"), ("from_on",), ("until_on",)),
+    "money": (("student", "from_on"), ("kind", "from_on")),
+    "exams": (("student", "from_on"),),
+    "bookings": (("student", "from_on"), ("held_on",)),
+}
+"""For one student on a day, for everybody on a day, and for what begins or ends in a period."""
+
+_iso = lru_cache(maxsize=1 << 16)(date.isoformat)
+
+
+@lru_cache(maxsize=1 << 16)
+def _cents(amount: Decimal) -> int:
+    return int(amount * 100)
+
+
+def _day(value: date | None) -> str | None:
+    return _iso(value) if value is not None else None
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _encoder(column: str) -> Callable[[Any], Any]:
+    if column in DATES:
+        return _day
+    if column in CENTS:
+        return lambda value: _cents(value) if value is not None else None
+    if column in BOOLS:
+        return int
+    return _same
+
+
+_ENCODERS = {kind: tuple(map(_encoder, columns)) for kind, columns in COLUMNS.items()}
+
+
+def rows_of(events: Iterable[Event], student: str, books: LawBooks) -> Rows:
+    """The rows that the tables hold for a student with these events."""
+    return {kind: [(student, *[encode(value) for encode, value in zip(_ENCODERS[kind], row, strict=True)]) for row in found]
+            for kind, found in timelines(events, student, books).items()}
+
+
+def compute(streams: dict[str, list[Event]], books: LawBooks) -> Rows:
+    """The rows of many students."""
+    found: Rows = {kind: [] for kind in COLUMNS}
+    for student, events in streams.items():
+        for kind, rows in rows_of(events, student, books).items():
+            found[kind] += rows
+    return found
+
+
+def law_of(books: LawBooks) -> str:
+    """What the rows depend on beside the events, as JSON: rule books by year, their interpretations, and `SCHEMA`."""
+    interpretations = {}
+    for year in books.years:
+        book = books.for_single_courses(year)
+        if book is not None:
+            interpretations[year] = book.interpretations.model_dump(mode="json")
+    digest = hashlib.sha256(json.dumps(interpretations, sort_keys=True).encode()).hexdigest()
+    return json.dumps({"rulebooks": {year: list(identity) for year, identity in books.identities.items()},
+                       "interpretations": digest, "schema": SCHEMA}, sort_keys=True)
+
+
+def difference(stored: str, current: str) -> str | None:
+    """In words: why rows computed under one law are not those of another; None where both are the same."""
+    if stored == current:
+        return None
+    old, new = json.loads(stored), json.loads(current)
+    parts = []
+    if old["schema"] != new["schema"]:
+        parts.append(f"they were made by another version of this program (schema {old['schema']}, this one has {new['schema']})")
+    years = sorted(y for y in old["rulebooks"].keys() | new["rulebooks"].keys() if old["rulebooks"].get(y) != new["rulebooks"].get(y))
+    if years:
+        parts.append(f"the rule book of {', '.join(years)} is another one")
+    if old["interpretations"] != new["interpretations"]:
+        parts.append("interpretations have changed")
+    return "; ".join(parts)
