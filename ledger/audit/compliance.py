@@ -188,5 +188,6 @@ def _at_the_end(person: Person, books: LawBooks) -> Iterator[dict[str, Any]]:
             for booking in career.bookings:
                 if booking.open and booking.on < block.start <= booking.data.held_on and person.day <= booking.data.held_on:
                     yield {"student": person.name, "career": name, "event": booking.event, "rule": "AMB-3", "severity": "notice",
-                           "message": f"{booking.data.course} on {booking.data.held_on.isoformat()} stays booked under an administrative block.",
+                           "message": f"{booking.data.course} on {booking.data.held_on.isoformat()} stays booked under an "
+                                      "administrative block.",
                            "source": source_of(books.of(block.year), "BLK-3"), "interpretation": "AMB-3"}

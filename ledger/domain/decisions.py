@@ -138,7 +138,8 @@ def structural_problems(history: Sequence[Event], submission: Submission, record
         elif target.id in gone:
             found.append(Problem("data.event", "this event has been voided already"))
         elif target.career != submission.career:
-            found.append(Problem("career", "name the career of the event that is voided" if target.career else "the event has no career: leave it out"))
+            found.append(Problem("career", "name the career of the event that is voided" if target.career
+                                 else "the event has no career: leave it out"))
         return found
     if submission.career is not None and submission.type not in e.OPENS_A_CAREER and submission.career not in careers:
         found.append(Problem("career", "unknown career: it begins with preenrolled, enrolled, enrolled-with-reservation, "

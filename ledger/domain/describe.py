@@ -6,14 +6,15 @@ from decimal import Decimal
 from typing import Any
 
 from .charges import accruing, state_of
-from .evolve import pass_to, next_change
+from .evolve import next_change, pass_to
 from .reasons import source_of
 from .refunds import refundable
 from .registry import obeys
 from .rulebook import LawBooks
 from .state import Block, Career, Charge, Person
 
-_DECIDED = {"late-instance": "AMB-11", "late-instance/recognition": "AMB-31", "study-plan-penalty": "AMB-23", "late-fee/enrolment": "AMB-20"}
+_DECIDED = {"late-instance": "AMB-11", "late-instance/recognition": "AMB-31", "study-plan-penalty": "AMB-23",
+            "late-fee/enrolment": "AMB-20"}
 
 
 class NotFound(LookupError):
@@ -67,7 +68,8 @@ def charge_json(person: Person, career: Career, charge: Charge, books: LawBooks)
         found["waivers"] = [{"rule": w.rule, "amount": euro(w.amount), "on": w.on.isoformat(), "event": w.event,
                              "interpretation": w.interpretation, "source": source_of(book, w.rule)} for w in waivers]
     if charge.plan is not None:
-        found["plan"] = {"event": charge.plan.event, "agreed_on": charge.plan.agreed_on.isoformat(), "first_due_on": day_or_none(charge.due_on)}
+        found["plan"] = {"event": charge.plan.event, "agreed_on": charge.plan.agreed_on.isoformat(),
+                         "first_due_on": day_or_none(charge.due_on)}
     right = refundable(person, career, charge, books)
     if right is not None:
         found["refundable"] = {"amount": euro(right.amount), "by": day_or_none(right.by), "rule": right.rule,
@@ -135,7 +137,7 @@ def changes(before: Snapshot, after: Snapshot) -> list[dict[str, Any]]:
             sentence = f"{name} is gone" if not new else f"{name} becomes {new[0]} ({new[2]} of {new[1]} euro outstanding)"
         else:
             change |= {"charge": name, "from": old or "0.00", "to": new or "0.00"}
-            sentence = f"paying {name} from now on costs {new or '0.00'} euro more"
+            sentence = f"paying {name} from now on costs {new} euro more" if new else f"{name} costs nothing more than its amount"
         change["change"] = sentence
         found.append(change)
     return found

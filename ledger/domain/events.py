@@ -6,6 +6,7 @@ of the student, which a rule can refuse); every other type is a fact of the worl
 """
 
 from datetime import date
+from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -256,7 +257,7 @@ class InstalmentPlanAgreed(Payload):
     def _dates_rise(self) -> Self:
         _distinct(list(self.charges), "charges")
         days: list[date] = [i.due_on for i in self.instalments]
-        if any(a >= b for a, b in zip(days, days[1:], strict=False)):
+        if any(a >= b for a, b in pairwise(days)):
             raise PydanticCustomError("plan", "write the instalments in order of due_on, each day once")
         return self
 

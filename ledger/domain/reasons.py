@@ -91,5 +91,6 @@ def reason(book: RuleBook | None, rule: str, message: str, clears: Clears | None
 
 def no_rulebook(books: LawBooks, year: str | None) -> Reason:
     named = f"the academic year {year}" if year else "an act without an academic year"
-    return Reason("NO-RULEBOOK", f"The sources give no rules for {named}; they cover {', '.join(y for y in books.years if books.of(y) is not None)}.", dict(_OWN),
+    covered = ", ".join(y for y in books.years if books.of(y) is not None)
+    return Reason("NO-RULEBOOK", f"The sources give no rules for {named}; they cover {covered}.", dict(_OWN),
                   Clears("import what has already happened with --mode record, or let an officer override NO-RULEBOOK"), "AMB-33")

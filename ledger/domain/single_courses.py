@@ -33,7 +33,8 @@ def price_of(person: Person, data: SingleCoursesEnrolled, book: RuleBook) -> dic
     stamp = Price(law.CS_4.stamp, "CS-4")
     if data.reduction == "exchange" and law.CS_12 is not None:
         return {"single-courses": Price(ZERO, "CS-12"), "single-courses-stamp": Price(ZERO, "CS-12")}
-    if data.purpose == "failed-reservation" and law.RIS_8 is not None and _reservation_failed(person, law.RIS_8.free_for == "own-graduates"):
+    if data.purpose == "failed-reservation" and law.RIS_8 is not None \
+            and _reservation_failed(person, law.RIS_8.free_for == "own-graduates"):
         due = book.interpretations.AMB_12.decision == "stamp-due"
         return {"single-courses": Price(ZERO, "RIS-8", "AMB-12"),
                 "single-courses-stamp": stamp if due else Price(ZERO, "RIS-8", "AMB-12")}

@@ -18,7 +18,7 @@ def at_most_two_masters_a_year(case: Case) -> Reason | None:
             if p.data.academic_year == data.academic_year and p.data.course_type == "master" and p.data.access == "open"]
     if len(made) < case.law.PRE_1.at_most:
         return None
-    return case.no("PRE-1", f"At most {case.law.PRE_1.at_most} pre-enrolments for a master's programme are possible in {data.academic_year}.",
+    return case.no("PRE-1", f"At most {case.law.PRE_1.at_most} pre-enrolments for a master's are possible in {data.academic_year}.",
                    facts=[Fact(p.event, p.on) for p in made])
 
 
@@ -190,8 +190,8 @@ def little_is_missing(case: Case) -> Reason | None:
     if limit is None:
         return None
     if data.missing_exams > limit.exams or data.missing_cfu > limit.cfu:
-        return case.no("RIS-2", f"{data.missing_exams} exams and {data.missing_cfu} CFU are missing; at most {limit.exams} and {limit.cfu} may be.",
-                       "pass enough of the missing exams first")
+        return case.no("RIS-2", f"{data.missing_exams} exams and {data.missing_cfu} CFU are missing; "
+                                f"at most {limit.exams} and {limit.cfu} may be.", "pass enough of the missing exams first")
     if data.internship_started is False:
         return case.no("RIS-2", "An internship that has not started may not be among what is missing.", "start the internship first")
     return None

@@ -153,7 +153,8 @@ def part_time_needs_a_category(case: Case) -> Reason | None:
         return case.no("PT-1", "Part-time study needs one of the listed categories.", "name the category")
     enrolment = case.career.enrolment_in(data.academic_year) or case.career.current_enrolment
     if enrolment is not None and enrolment.standing == "beyond-course":
-        return case.no("PT-1", "Part-time study is for who is within the course's length.", facts=[Fact(enrolment.event, enrolment.filed_on)])
+        return case.no("PT-1", "Part-time study is for who is within the course's length.",
+                       facts=[Fact(enrolment.event, enrolment.filed_on)])
     return None
 
 
@@ -224,7 +225,8 @@ def part_time_years_are_complete(case: Case) -> Reason | None:
         return None
     if current.year >= last_year and current.standing == "repeating":
         return None
-    return case.no("PT-7", f"Part-time: the final exam needs year {last_year} as repeating; the career is in year {current.year} ({current.standing}).",
+    return case.no("PT-7", f"Part-time: the final exam needs year {last_year} as repeating; "
+                           f"the career is in year {current.year} ({current.standing}).",
                    f"enrol in year {last_year} as repeating", [Fact(current.event, current.filed_on)])
 
 

@@ -109,7 +109,8 @@ def attendance_is_matured(case: Case) -> Reason | None:
     ends = found[1].lectures_end_on if found is not None else single.lectures_end_on if single is not None else None
     if ends is None or ends < data.held_on:
         return None
-    return case.no("ESA-1F", f"The lectures of {data.course} end on {ends.isoformat()}.", Clears("an exam after the lectures", ends + ONE_DAY))
+    return case.no("ESA-1F", f"The lectures of {data.course} end on {ends.isoformat()}.",
+                   Clears("an exam after the lectures", ends + ONE_DAY))
 
 
 @obeys("ESA-3")
@@ -203,8 +204,8 @@ def single_course_is_paid(case: Case) -> Reason | None:
                 if last is None or case.day <= last else Clears("pay, and book a call at least so many working days later")
             return reason(book, "CS-6", f"{charge.key} is not paid.", clears, charge.facts, "AMB-16" if last else None)
         if last is not None and rule.working_days is not None and charge.paid_on is not None and charge.paid_on > last:
-            return reason(book, "CS-6", f"{charge.key} was paid on {charge.paid_on.isoformat()}, less than {rule.working_days} working days "
-                          f"before the exam: the last day was {last.isoformat()}.",
+            return reason(book, "CS-6", f"{charge.key} was paid on {charge.paid_on.isoformat()}, less than {rule.working_days} working "
+                          f"days before the exam: the last day was {last.isoformat()}.",
                           Clears("an exam on or after", first_exam_day(charge.paid_on, rule.working_days)), charge.facts, "AMB-16")
     return None
 
