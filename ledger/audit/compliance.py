@@ -14,7 +14,7 @@ from ledger.domain.blocks import ADMINISTRATIVE
 from ledger.domain.case import Case
 from ledger.domain.charges import gross, unallocated
 from ledger.domain.decisions import reasons_against_act
-from ledger.domain.evolve import replay
+from ledger.domain.evolve import replay, year_of_act
 from ledger.domain.knowledge import in_force
 from ledger.domain.reasons import Reason, reason, source_of
 from ledger.domain.refunds import refundable
@@ -52,8 +52,8 @@ def findings(events: Sequence[Event], on: date, books: LawBooks) -> Iterator[dic
 
     def judge(person: Person, event: Event) -> None:
         career = person.careers.get(event.career or "") or Career(event.career or "")
-        overridden = {o.rule for o in event.override}
-        for given in reasons_against_act(event.type, event.data, event.effective_on, person, career.name, books):
+        overridden = frozenset(o.rule for o in event.override)
+        for given in reasons_against_act(event.type, event.data, event.effective_on, person, career.name, books, overridden):
             if given.rule not in overridden and given.rule != "NO-RULEBOOK":
                 note(event, event.career, "breach", given, event.student)
         for override in event.override:
@@ -73,8 +73,7 @@ _NOTICES = frozenset({"TKT-1", "ISE-3", "ISE-6"})
 
 def _book(books: LawBooks, event: Event, career: Career) -> RuleBook | None:
     stated: str | None = getattr(event.data, "academic_year", None)
-    current = career.current_enrolment
-    year = stated or books.act_year(current.academic_year if current is not None else None, event.effective_on)
+    year = stated or year_of_act(career, event.effective_on, books)
     return (books.of(year) or books.for_single_courses(year)) if year is not None else None
 
 

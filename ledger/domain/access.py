@@ -33,8 +33,10 @@ def selection_of(law: Law, data: Preenrolled, day: date) -> int | None:
     return next((n for n, s in enumerate(law.PRE_3.selections, 1) if s.first <= day <= s.last), None)
 
 
-def latest_preenrolment(career: Career, academic_year: str) -> Preenrolment | None:
-    return next((p for p in reversed(career.preenrolments) if p.data.academic_year == academic_year), None)
+def latest_preenrolment(career: Career, academic_year: str, access: str | None = None) -> Preenrolment | None:
+    """The last pre-enrolment for an academic year, of one kind of access where it is given."""
+    return next((p for p in reversed(career.preenrolments)
+                 if p.data.academic_year == academic_year and access in (None, p.data.access)), None)
 
 
 @obeys("PRE-3", "PRE-5", "MOR-6", "AMB-21", "AMB-41")

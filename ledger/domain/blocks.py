@@ -24,6 +24,8 @@ def refresh_blocks(career: Career, day: date, books: LawBooks) -> None:
 
 
 def _in_force(career: Career, day: date, books: LawBooks) -> Iterator[Block]:
+    if career.ended is not None:
+        return
     yield from _reservation(career, day)
     instalments = [c for c in career.charges.values() if c.is_instalment and c.outstanding > ZERO]
     for charge in instalments:
@@ -31,6 +33,15 @@ def _in_force(career: Career, day: date, books: LawBooks) -> Iterator[Block]:
         yield from _administrative(career, charge, day, books)
     yield from _kept_by_surcharge(career, day, books)
     yield from _final_exam(career, day, books)
+
+
+@obeys("AMB-43")
+def administrative_blocks(career: Career, day: date, books: LawBooks) -> list[Block]:
+    """What holds against the person for acts that look at all her careers: the debts of an ended career too."""
+    if career.ended is None:
+        return [b for b in career.blocks.values() if b.kind == ADMINISTRATIVE]
+    return [b for c in career.charges.values() if c.is_instalment and c.outstanding > ZERO
+            for b in (*_administrative(career, c, day, books), *_exam_booking(c, day, books)) if b.kind == ADMINISTRATIVE]
 
 
 @obeys("BLK-5", "RIS-5", "AMB-45", "BLK-8")
@@ -100,7 +111,7 @@ def _final_exam(career: Career, day: date, books: LawBooks) -> Iterator[Block]:
     latest = career.latest_perfected
     year = books.act_year(latest.academic_year if latest is not None else None, day)
     book = books.of(year) if year is not None else None
-    if book is None or book.rules.BLK_2 is None or career.graduated is not None:
+    if book is None or book.rules.BLK_2 is None:
         return
     only_instalments = book.interpretations.AMB_5.decision == "instalments-only"
     for charge in overdue(career, day):

@@ -29,6 +29,10 @@ def raise_charge(career: Career, year: str, kind: str, amount: Decimal, day: dat
         count += 1
         key = f"{year}:{kind}#{count}"
     charge = Charge(key, key.partition(":")[2], year, amount, due_on, day, rule, facts, interpretation)
+    ahead = career.waived_ahead.get(key)
+    if ahead is not None and amount > ZERO:
+        charge.decided = True
+        charge.waivers.append(Waiver("charge-decided", amount, True, ahead[0], ahead[1]))
     career.charges[key] = charge
     career.unsettled = True
     return charge
@@ -42,29 +46,36 @@ def gross(career: Career, key: str, before_order: int | None = None) -> Decimal:
 def settle_amounts(career: Career, charge: Charge) -> None:
     """Money against one charge: amount = paid + refunded + waived + moved + outstanding, the rest is credit.
 
-    A refund or a move takes what is too much first, then what was paid; it never reopens the debt."""
+    Money and what left are taken in their order. What leaves takes credit first, then what was paid; it never reopens the
+    debt, so that later money fills only what is outstanding."""
     charge.waived = min(charge.amount, sum((w.amount for w in charge.waivers), ZERO))
     owed = charge.amount - charge.waived
-    total, reached = ZERO, None
-    for money in career.money.get(charge.key, ()):
-        total += money.amount
-        if reached is None and total >= owed:
-            reached = money
-    settled = min(total, owed)
-    over, refunded, moved = total - settled, ZERO, ZERO
-    left = settled
-    for outflow in career.outflows.get(charge.key, ()):
-        extra = min(over, outflow.amount)
-        over -= extra
-        taken = min(left, outflow.amount - extra)
-        left -= taken
-        if outflow.moved:
-            moved += taken
+    paid = refunded = moved = credit = ZERO
+    reached: Money | None = None
+    steps: list[Money | Outflow] = [*career.money.get(charge.key, ())]
+    outflows = career.outflows.get(charge.key)
+    if outflows:
+        steps = sorted([*steps, *outflows], key=lambda step: step.order)
+    for step in steps:
+        if isinstance(step, Money):
+            taken = min(step.amount, owed - paid - refunded - moved)
+            paid += taken
+            credit += step.amount - taken
+            if reached is None and taken > ZERO and paid + refunded + moved == owed:
+                reached = step
         else:
-            refunded += taken
-    charge.paid, charge.refunded, charge.moved, charge.credit = left, refunded, moved, over
-    charge.outstanding = owed - settled
-    charge.paid_on = reached.on if reached is not None and owed > ZERO and charge.outstanding == ZERO and settled > ZERO else None
+            extra = min(credit, step.amount)
+            credit -= extra
+            taken = min(paid, step.amount - extra)
+            paid -= taken
+            if step.moved:
+                moved += taken
+            else:
+                refunded += taken
+    charge.paid, charge.refunded, charge.moved, charge.credit = paid, refunded, moved, credit
+    charge.outstanding = owed - paid - refunded - moved
+    charge.completed_by = reached if charge.outstanding == ZERO else None
+    charge.paid_on = charge.completed_by.on if charge.completed_by is not None else None
 
 
 def state_of(career: Career, charge: Charge, day: date) -> str:
@@ -146,6 +157,7 @@ def settle(career: Career, day: date, books: LawBooks) -> None:
         for charge in list(career.charges.values()):
             _restart_plan(career, charge)
             settle_amounts(career, charge)
+            _annul(career, charge, day)
             done = charge.outstanding == ZERO and charge.amount > ZERO and charge.paid + charge.refunded + charge.moved > ZERO
             if not done:
                 charge.completed_on = None
@@ -157,11 +169,10 @@ def settle(career: Career, day: date, books: LawBooks) -> None:
 
 
 def _on_completion(career: Career, charge: Charge, day: date, books: LawBooks) -> None:
-    book = books.of(charge.year)
-    paid = charge.paid_on
-    if book is None or paid is None:
+    book, last = books.of(charge.year), charge.completed_by
+    if book is None or last is None or any(w.whole and w.amount > ZERO for w in charge.waivers):
         return
-    last = _completing_money(career, charge)
+    paid = last.on
     if charge.is_instalment or charge.base_kind == "enrolment":
         enrolment = next((e for e in career.enrolments if e.charge == charge.key), None)
         if enrolment is not None and enrolment.first:
@@ -172,16 +183,6 @@ def _on_completion(career: Career, charge: Charge, day: date, books: LawBooks) -
             if amount > ZERO:
                 raise_charge(career, charge.year, f"late-fee/{charge.kind}", amount, day, "MOR-3" if enrolment else "MOR-2",
                              (Fact(last.event, paid, last.amount),))
-
-
-def _completing_money(career: Career, charge: Charge) -> Money:
-    """The payment that completed a charge which is complete."""
-    total, owed = ZERO, charge.amount - charge.waived
-    for money in career.money[charge.key]:
-        total += money.amount
-        if total >= owed:
-            return money
-    raise LookupError(f"{charge.key} is not complete")
 
 
 @obeys("MOR-5", "AMB-11", "AMB-27")
@@ -200,7 +201,7 @@ def _raise_late_instance(career: Career, charge: Charge, enrolment: Enrolment, p
 @obeys("RAT-2", "RAT-1")
 def _perfect(career: Career, enrolment: Enrolment, day: date, books: LawBooks) -> None:
     """Paying the 156 perfects an enrolment or a renewal."""
-    if enrolment.perfected_on is not None or enrolment.charge is None:
+    if enrolment.perfected_on is not None or enrolment.charge is None or career.ended is not None:
         return
     charge = career.charges[enrolment.charge]
     if charge.outstanding == ZERO:
@@ -225,6 +226,20 @@ def instalment_amounts(law: Law, contribution: Decimal, exempt: bool, part_time:
         rest = ZERO
     found = [("instalment-1", law.RAT_3.at_most, law.RAT_3.due_on, "RAT-3")]
     return found + ([("instalment-2", rest, law.RAT_4.due_on, "RAT-4")] if rest > ZERO else [])
+
+
+@obeys("RAT-6", "AMB-7")
+def remitted(career: Career, books: LawBooks) -> list[tuple[str, Decimal]]:
+    """(academic year, euro) of yearly contributions below the threshold, which are not asked for."""
+    found = []
+    for year, (_, _, data) in sorted(career.contributions.items()):
+        book = books.of(year)
+        if book is None or data.exempt or data.contribution == ZERO:
+            continue
+        part_time = career.regime_in(year) == "part-time"
+        if not instalment_amounts(book.rules, data.contribution, False, part_time):
+            found.append((year, cents(data.contribution * book.rules.RAT_9.share) if part_time and book.rules.RAT_9 else data.contribution))
+    return found
 
 
 @obeys("MOR-4", "ISE-7", "AMB-10", "AMB-26", "LAU-4", "LAU-5")
@@ -290,9 +305,9 @@ def _has_passed_an_exam(career: Career, year: str, where: str, day: date) -> boo
     return False
 
 
-@obeys("RIN-6", "RIS-7", "RIS-4")
+@obeys("RIN-6")
 def refresh_waivers(career: Career, year: str, day: date, books: LawBooks) -> None:
-    """Waivers of a living (or perfected) withdrawal, a lapsed reservation or a cancelled enrolment, on the charges of a year."""
+    """Waivers of a living (or perfected) withdrawal on the instalments of a year."""
     withdrawal = career.withdrawal
     book = books.of(year)
     shares: dict[str, tuple[str, Decimal, str | None]] = {}
@@ -312,23 +327,29 @@ def refresh_waivers(career: Career, year: str, day: date, books: LawBooks) -> No
         if kept != charge.waivers:
             charge.waivers = kept
             career.unsettled = True
-    refresh_annulment(career, day)
 
 
-def refresh_annulment(career: Career, day: date) -> None:
-    """A lapsed reservation or a cancelled enrolment waives what is unpaid; a reservation lifted after all brings it back."""
-    rule = {"reservation-lapsed": "RIS-7", "cancelled": "RIS-4"}.get(career.ended or "")
-    for charge in career.charges.values():
-        had = next((w for w in charge.waivers if w.rule in ("RIS-7", "RIS-4")), None)
-        if had is not None and had.rule != rule:
-            charge.waivers.remove(had)
-            career.unsettled = True
-            had = None
-        if rule is not None and had is None:
-            settle_amounts(career, charge)
-            if charge.outstanding > ZERO:
-                charge.waivers.append(Waiver(rule, charge.outstanding, True, career.ended_on or day, career.ended_event))
-                career.unsettled = True
+ANNULLED = {"reservation-lapsed": "RIS-7", "cancelled": "RIS-4"}
+"""The ends that waive whatever is unpaid, and the rule."""
+
+
+@obeys("RIS-7", "RIS-4", "AMB-45")
+def _annul(career: Career, charge: Charge, day: date) -> None:
+    """A lapsed reservation or a cancelled enrolment waives what is unpaid, also what is raised later; a reservation lifted
+    after all brings it back."""
+    rule = ANNULLED.get(career.ended or "")
+    had = next((w for w in charge.waivers if w.rule in ANNULLED.values()), None)
+    if had is not None and had.rule != rule:
+        charge.waivers.remove(had)
+        settle_amounts(career, charge)
+        had = None
+    if rule is None or charge.outstanding == ZERO:
+        return
+    if had is None:
+        had = Waiver(rule, ZERO, True, career.ended_on or day, career.ended_event)
+        charge.waivers.append(had)
+    had.amount += charge.outstanding
+    settle_amounts(career, charge)
 
 
 # Instalment plans (AMB-19)
@@ -387,8 +408,8 @@ def changes_after(career: Career, charge: Charge, day: date, books: LawBooks) ->
     return [d for d in found if d > day]
 
 
-def add_outflow(career: Career, key: str, on: date, amount: Decimal, event: str, moved: bool) -> None:
-    career.outflows.setdefault(key, []).append(Outflow(on, amount, event, moved))
+def add_outflow(career: Career, key: str, on: date, amount: Decimal, event: str, moved: bool, order: int) -> None:
+    career.outflows.setdefault(key, []).append(Outflow(on, amount, event, moved, order))
     career.unsettled = True
 
 

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from . import events as e
 from .case import Case, Predicate
-from .evolve import advance, apply, replay
+from .evolve import advance, apply, replay, year_of_act
 from .knowledge import in_force, voided
 from .reasons import Reason, no_rulebook
 from .registry import obeys
@@ -50,13 +50,14 @@ PREDICATES: dict[str, tuple[Predicate, ...]] = {
                  access.enrols_in_time, access.may_enrol_before_the_council),
     "enrolled-with-reservation": (career.career_goes_on, access.reservation_is_for_masters, access.is_not_enrolled_in_that_year_already,
                                   access.is_preenrolled, access.is_prepared, access.enrols_in_time,
-                                  access.may_enrol_before_the_council, access.little_is_missing),
+                                  access.may_enrol_before_the_council, access.little_is_missing,
+                                  access.reservation_term_is_ahead),
     "reservation-lifted": (career.career_goes_on, career.reservation_is_met_in_time),
     "enrolment-renewed": (career.career_goes_on, career.renews_a_later_year),
     "degree-candidacy-declared": (career.career_goes_on, career.no_administrative_block, career.has_been_enrolled,
                                   career.part_time_years_are_complete),
-    "graduated": (career.career_goes_on, career.has_been_enrolled, career.is_not_under_reservation, career.fees_are_paid_for_the_degree,
-                  career.part_time_years_are_complete),
+    "graduated": (career.career_goes_on, career.has_been_enrolled, career.is_enrolled_for_the_degree,
+                  career.is_not_under_reservation, career.fees_are_paid_for_the_degree, career.part_time_years_are_complete),
     "regime-changed": (career.career_goes_on, career.no_administrative_block, career.part_time_needs_a_category,
                        career.regime_really_changes, career.regime_changes_in_its_window, career.regime_changes_once),
     "suspended": (career.career_goes_on, career.no_administrative_block, career.is_enrolled_now, career.first_year_stays),
@@ -76,7 +77,8 @@ PREDICATES: dict[str, tuple[Predicate, ...]] = {
     "study-plan-submitted": (career.career_goes_on, career.no_administrative_block, exams.plan_window_has_opened),
     "exam-booked": exams.BOOKING,
     "grade-refused": (career.career_goes_on, exams.grade_can_be_refused),
-    "withdrawal-requested": (career.career_goes_on, withdrawal.has_not_withdrawn_already, withdrawal.has_no_debts_to_withdraw),
+    "withdrawal-requested": (career.career_goes_on, withdrawal.has_filed_an_enrolment, withdrawal.has_not_withdrawn_already,
+                             withdrawal.has_no_debts_to_withdraw),
     "renounced": (career.career_goes_on, withdrawal.withdrawal_is_perfected, withdrawal.everything_is_settled),
 }
 
@@ -93,19 +95,18 @@ def governing_book(type_: str, data: e.Payload, day: date, career_: Career, book
         return stated, books.for_late_degrees(data.academic_year, day)
     if stated is not None:
         return stated, books.of(stated)
-    current = career_.current_enrolment
-    enrolled_for = current.academic_year if current is not None else None
-    if enrolled_for is None and career_.preenrolments:
-        enrolled_for = career_.preenrolments[-1].data.academic_year
     if isinstance(data, e.ReservationLifted) and career_.reservation is not None:
         year: str | None = career_.reservation.academic_year
     else:
-        year = books.act_year(enrolled_for, day)
+        year = year_of_act(career_, day, books)
     return year, books.of(year) if year is not None else None
 
 
-def reasons_against_act(type_: str, data: e.Payload, day: date, person: Person, career_name: str, books: LawBooks) -> list[Reason]:
-    """Every rule that speaks against an act, given the state that it meets; empty for facts and for acts that are allowed."""
+def reasons_against_act(type_: str, data: e.Payload, day: date, person: Person, career_name: str, books: LawBooks,
+                        lifted: frozenset[str] = frozenset()) -> list[Reason]:
+    """Every rule that speaks against an act, given the state that it meets; empty for facts and for acts that are allowed.
+
+    `lifted` are the rules that an officer's override names: they stay in the list, but silence no other rule."""
     if type_ not in e.ACTS:
         return []
     career_ = person.careers.get(career_name) or Career(career_name)
@@ -114,7 +115,7 @@ def reasons_against_act(type_: str, data: e.Payload, day: date, person: Person, 
         return [no_rulebook(books, year)]
     case = Case(type_, data, day, person, career_, book, books)
     if type_ == "exam-booked":
-        return exams.reasons_against(case)
+        return exams.reasons_against(case, lifted=lifted)
     return [r for predicate in PREDICATES[type_] if (r := predicate(case)) is not None]
 
 
@@ -206,8 +207,8 @@ def decide(history: Sequence[Event], submission: Submission, recorded_at: dateti
     identity = Rulebook(*books.identities[book.academic_year]) if book is not None and submission.career is not None else None
     if submission.type not in e.ACTS:
         return Accepted(identity)
-    reasons = reasons_against_act(submission.type, submission.data, submission.effective_on, person, submission.career or "", books)
-    lifted = {o.rule for o in submission.override}
+    lifted = frozenset(o.rule for o in submission.override)
+    reasons = reasons_against_act(submission.type, submission.data, submission.effective_on, person, submission.career or "", books, lifted)
     against = [r for r in reasons if r.rule not in lifted]
     if against and mode == "enforce":
         return Refused(tuple(against))

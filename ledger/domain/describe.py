@@ -7,7 +7,7 @@ from typing import Any
 
 from .charges import accruing, state_of
 from .evolve import next_change, pass_to
-from .reasons import source_of
+from .reasons import interpretation_of, source_of
 from .refunds import refundable
 from .registry import obeys
 from .rulebook import LawBooks
@@ -62,8 +62,10 @@ def charge_json(person: Person, career: Career, charge: Charge, books: LawBooks)
         "accruing": euro(accruing(career, charge, day, books)), "rule": rule, "source": source_of(book, rule),
         "facts": [f.as_json() for f in charge.facts],
     }
-    if charge.interpretation:
-        found["interpretation"] = charge.interpretation
+    reading = next((w.interpretation for w in reversed(waivers) if w.interpretation), None) if state == "waived" else None
+    reading = reading or charge.interpretation or interpretation_of(book, rule)
+    if reading:
+        found["interpretation"] = reading
     if waivers:
         found["waivers"] = [{"rule": w.rule, "amount": euro(w.amount), "on": w.on.isoformat(), "event": w.event,
                              "interpretation": w.interpretation, "source": source_of(book, w.rule)} for w in waivers]

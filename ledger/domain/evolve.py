@@ -18,7 +18,6 @@ from .charges import (
     changes_after,
     gross,
     raise_charge,
-    refresh_annulment,
     refresh_instalments,
     refresh_waivers,
     settle,
@@ -161,7 +160,6 @@ def _time_passes(person: Person, career: Career, books: LawBooks) -> None:
 def _lapse_reservation(career: Career, held: Reservation, day: date) -> None:
     held.lapsed_on = day
     _end(career, "reservation-lapsed", day, held.event)
-    refresh_annulment(career, day)
 
 
 @obeys("RIN-3", "AMB-9")
@@ -181,9 +179,11 @@ def _lapse_withdrawal(career: Career, withdrawal: Withdrawal, day: date, books: 
 @obeys("MOR-6")
 def _exclusion_term(career: Career, books: LawBooks) -> date | None:
     """Restricted access: the last day for filing and for the 156, while it matters."""
-    if career.access != "restricted" or career.ended is not None or career.latest_perfected is not None or not career.admitted:
+    if career.access != "restricted" or career.ended is not None or career.latest_perfected is not None or career.not_excluded:
         return None
     filed = career.enrolments[-1] if career.enrolments else None
+    if filed is None and not career.admitted:
+        return None
     year = filed.academic_year if filed is not None else career.preenrolments[-1].data.academic_year if career.preenrolments else None
     book = books.of(year) if year is not None else None
     if book is None or book.rules.MOR_6 is None or year is None:
@@ -214,7 +214,7 @@ def _refresh(person: Person, books: LawBooks) -> None:
 @obeys("RIN-3")
 def _perfect_withdrawal(career: Career, day: date) -> None:
     withdrawal = career.withdrawal
-    if withdrawal is not None and withdrawal.perfected_on is None and withdrawal.stamp is not None:
+    if withdrawal is not None and withdrawal.perfected_on is None and withdrawal.stamp is not None and career.ended is None:
         stamp = career.charges[withdrawal.stamp]
         if stamp.outstanding == ZERO and (withdrawal.last_day is None or (stamp.paid_on or day) <= withdrawal.last_day):
             withdrawal.perfected_on = day
@@ -230,7 +230,10 @@ def apply(person: Person, event: Event, books: LawBooks) -> None:
     career = person.career(event.career)
     person.touched.add(career.name)
     after_the_end = career.ended is not None and event.type in e.ACTS
-    if not after_the_end or (event.type == "reservation-lifted" and career.ended == "reservation-lapsed"):
+    overridden = {o.rule for o in event.override}
+    if after_the_end and career.ended == "excluded" and {"END", "MOR-6"} <= overridden:
+        career.ended, career.ended_on, career.ended_event, career.not_excluded = None, None, None, True
+    if not after_the_end or "END" in overridden or (event.type == "reservation-lifted" and career.ended == "reservation-lapsed"):
         _HANDLERS[event.type](person, career, event, books)
         if event.type == "exam-graded":
             _note_result(career, event.effective_on)
@@ -362,7 +365,6 @@ def _lift(career: Career, day: date) -> None:
         held.lifted_on, held.lapsed_on = day, None
         if career.ended == "reservation-lapsed":
             career.ended, career.ended_on, career.ended_event = None, None, None
-            refresh_annulment(career, day)
         career.unsettled = True
 
 
@@ -380,14 +382,12 @@ def _reservation_declined(person: Person, career: Career, event: Event, books: L
     if held is not None and held.alive and career.ended is None:
         held.declined_on = event.effective_on
         _end(career, "reservation-lapsed", event.effective_on, event.id)
-        refresh_annulment(career, event.effective_on)
 
 
 @_on("enrolment-cancelled")
 @obeys("RIS-4")
 def _enrolment_cancelled(person: Person, career: Career, event: Event, books: LawBooks) -> None:
     _end(career, "cancelled", event.effective_on, event.id)
-    refresh_annulment(career, event.effective_on)
 
 
 @_on("enrolment-renewed")
@@ -469,7 +469,7 @@ def _programme_changed(person: Person, career: Career, event: Event, books: LawB
 def _transferred_in(person: Person, career: Career, event: Event, books: LawBooks) -> None:
     _begin(career, event.effective_on)
     career.transferred_in_on = event.effective_on
-    year = _data(event, e.TransferredIn).academic_year
+    career.transferred_year = year = _data(event, e.TransferredIn).academic_year
     if books.of(year) is None:
         career.unruled.add(year)
 
@@ -506,10 +506,16 @@ def _recognition_requested(person: Person, career: Career, event: Event, books: 
         rule, amount = price
         term = term_of(career, book.rules, data)
         due = term if term is not None and term >= event.effective_on else event.effective_on
-        key = raise_charge(career, data.academic_year, "recognition", amount, event.effective_on, rule, facts, due_on=due).key
+        left_open = data.kind == "transfer" and career.course_type == "master" and term is None and career.access == "open"
+        key = raise_charge(career, data.academic_year, "recognition", amount, event.effective_on, rule, facts, due_on=due,
+                           interpretation="AMB-31" if left_open else None).key
+        if left_open:
+            career.to_decide[f"{data.academic_year}:late-instance/recognition"] = (
+                "AMB-31", "The guide gives no term for a transfer after a late pre-enrolment: an officer decides on the late instance.")
     career.requests.append(Request(data, event.effective_on, event.id, key))
     if book.rules.MOR_5 is not None and is_late(career, book.rules, data, event.effective_on):
-        rule = "MOR-5d" if book.rules.MOR_5d is not None and data.kind in ("second-degree", "foreign-degree") else "MOR-5"
+        special = data.kind == "foreign-degree" or (data.kind == "second-degree" and career.course_type != "master")
+        rule = "MOR-5d" if book.rules.MOR_5d is not None and special else "MOR-5"
         raise_charge(career, data.academic_year, "late-instance/recognition", book.rules.MOR_5.amount, event.effective_on, rule, facts,
                      interpretation="AMB-11")
 
@@ -641,7 +647,7 @@ def _receive(person: Person, career: Career, key: str, event: Event, amount: Dec
 @obeys("LAU-2", "LAU-7", "CS-10")
 def _payment_refunded(person: Person, career: Career, event: Event, books: LawBooks) -> None:
     data = _data(event, e.PaymentRefunded)
-    add_outflow(career, data.charge, event.effective_on, data.amount, event.id, False)
+    add_outflow(career, data.charge, event.effective_on, data.amount, event.id, False, person.order)
 
 
 @_on("payment-moved")
@@ -653,7 +659,7 @@ def _payment_moved(person: Person, career: Career, event: Event, books: LawBooks
     amount = min(data.amount, max(ZERO, gross(career, data.from_charge) - gone))
     if amount == ZERO:
         return
-    add_outflow(career, data.from_charge, event.effective_on, amount, event.id, True)
+    add_outflow(career, data.from_charge, event.effective_on, amount, event.id, True, person.order)
     target = career if data.to_career is None else person.career(data.to_career)
     candidate = bool(career.candidacies) or career.graduated is not None
     spared = target is not career and (career.ended == "reservation-lapsed" or (candidate and ":enrolment" in data.from_charge))
@@ -663,11 +669,15 @@ def _payment_moved(person: Person, career: Career, event: Event, books: LawBooks
 @_on("charge-decided")
 @obeys("AMB-11", "AMB-20", "AMB-23", "AMB-31")
 def _charge_decided(person: Person, career: Career, event: Event, books: LawBooks) -> None:
-    """An officer gives a charge a new amount; 0.00 waives what is unpaid. A charge that the guides leave to an officer and
-    that is not there is raised."""
+    """An officer gives a charge a new amount; 0.00 waives all of it (what was paid becomes credit), also ahead of its raising. A charge
+    that the guides leave to an officer and that is not there is raised."""
     data = _data(event, e.ChargeDecided)
+    career.to_decide.pop(data.charge, None)
     charge = career.charges.get(data.charge)
     if charge is None:
+        if data.amount == ZERO:
+            career.waived_ahead[data.charge] = (event.effective_on, event.id)
+            return
         charge = _raised_by_officer(career, event, data)
         if charge is None:
             return
@@ -675,7 +685,7 @@ def _charge_decided(person: Person, career: Career, event: Event, books: LawBook
     charge.waivers = [w for w in charge.waivers if w.rule != "charge-decided"]
     settle_amounts(career, charge)
     if data.amount == ZERO:
-        charge.waivers.append(Waiver("charge-decided", charge.outstanding, True, event.effective_on, event.id))
+        charge.waivers.append(Waiver("charge-decided", charge.amount, True, event.effective_on, event.id))
     else:
         charge.amount = data.amount
     career.unsettled = True
@@ -690,7 +700,7 @@ OFFICER_KINDS = frozenset({
 def _raised_by_officer(career: Career, event: Event, data: e.ChargeDecided) -> Charge | None:
     year, _, kind = data.charge.partition(":")
     base = kind.partition("#")[0]
-    if data.amount == ZERO or len(year) != 7 or (base not in OFFICER_KINDS and not base.startswith("late-fee/")):
+    if len(year) != 7 or (base not in OFFICER_KINDS and not base.startswith("late-fee/")):
         return None
     charge = Charge(data.charge, kind, year, data.amount, None, event.effective_on, "charge-decided",
                     (Fact(event.id, event.effective_on, data.amount),))
@@ -721,13 +731,16 @@ def _instalment_plan_agreed(person: Person, career: Career, event: Event, books:
 @obeys("PDS-1", "PDS-2", "CHG-8", "AMB-23", "AMB-44", "RIS-10")
 def _study_plan_submitted(person: Person, career: Career, event: Event, books: LawBooks) -> None:
     """A late plan is accepted; in 2025-26 it costs the penalty, once a year, except for who awaits the council on a shortening."""
-    from .study_plan import penalty_is_due
+    from .study_plan import enrolled_after_the_window, penalty_is_due
     data = _data(event, e.StudyPlanSubmitted)
     year = data.academic_year
     career.plans_submitted.append((event.effective_on, event.id, year))
     book = books.of(year)
     if book is None or book.rules.PDS_2 is None:
         return
+    if enrolled_after_the_window(career, book, year, event.effective_on):
+        career.to_decide.setdefault(f"{year}:study-plan-penalty", (
+            "AMB-23", "The plan is late because the enrolment came after the window: an officer decides on the penalty."))
     if penalty_is_due(career, book, year, event.effective_on) and career.charge(year, "study-plan-penalty") is None:
         raise_charge(career, year, "study-plan-penalty", book.rules.PDS_2.amount, event.effective_on, "PDS-2",
                      (Fact(event.id, event.effective_on),))
@@ -800,12 +813,18 @@ def _exam_annulled(person: Person, career: Career, event: Event, books: LawBooks
 # Withdrawal and afterwards
 
 
+@obeys("AMB-35", "RIN-7")
+def year_of_act(career: Career, day: date, books: LawBooks) -> str | None:
+    """The academic year of an act that states none: that of the latest enrolment (else of the application for single courses or
+    of the pre-enrolment), unless it is filed unrenewed from the first day of a ruled year on."""
+    return books.act_year(career.academic_year, day)
+
+
 @_on("withdrawal-requested")
 @obeys("RIN-1", "RIN-3", "CHG-15", "AMB-9", "AMB-35", "AMB-40")
 def _withdrawal_requested(person: Person, career: Career, event: Event, books: LawBooks) -> None:
     day = event.effective_on
-    current = career.current_enrolment
-    year = books.act_year(current.academic_year if current is not None else None, day)
+    year = year_of_act(career, day, books)
     book = books.of(year) if year is not None else None
     withdrawal = Withdrawal(day, event.id, person.order, year, None, None)
     career.withdrawals.append(withdrawal)
@@ -827,8 +846,7 @@ def _renounced(person: Person, career: Career, event: Event, books: LawBooks) ->
 def _diploma_supplement_issued(person: Person, career: Career, event: Event, books: LawBooks) -> None:
     """Free, but for the post of the paper form."""
     data = _data(event, e.DiplomaSupplementIssued)
-    current = career.current_enrolment
-    year = books.act_year(current.academic_year if current is not None else None, event.effective_on)
+    year = year_of_act(career, event.effective_on, books)
     book = books.of(year) if year is not None else None
     if book is None or year is None or book.rules.CHG_16 is None or data.format != "paper" or data.destination is None:
         return

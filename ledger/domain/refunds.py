@@ -43,7 +43,7 @@ def refundable(person: Person, career: Career, charge: Charge, books: LawBooks) 
         if career.graduated is not None and law.LAU_2 is not None and law.LAU_3 is not None \
                 and career.graduated.academic_year == law.LAU_3.degree_year:
             session = career.graduated.session
-            by = law.LAU_3.by.get(session) if session != "summer" else None
+            by = law.LAU_3.by.get("autumn" if session == "summer" else session)  # "by the autumn session"
             return Refundable(rest, by, "LAU-2")
         if held is not None and held.academic_year == charge.year:
             if held.declined_on is not None and law.LAU_8 is not None:

@@ -44,10 +44,13 @@ class Money:
 
 @dataclass(slots=True)
 class Outflow:
+    """Money that left a charge key: refunded, or moved to another key."""
+
     on: date
     amount: Decimal
     event: str
     moved: bool
+    order: int
 
 
 @dataclass(slots=True)
@@ -96,6 +99,7 @@ class Charge:
     outstanding: Decimal = ZERO
     credit: Decimal = ZERO
     paid_on: date | None = None
+    completed_by: Money | None = None
     completed_on: date | None = None
     plan_due: date | None = None
 
@@ -253,6 +257,7 @@ class Career:
     regime_by_year: dict[str, str] = field(default_factory=dict)
     regime_changes: list[tuple[date, str, str]] = field(default_factory=list)
     transferred_in_on: date | None = None
+    transferred_year: str | None = None
     to_career: str | None = None
     requests: list[Request] = field(default_factory=list)
     recognitions: list[tuple[date, str, CfuRecognised]] = field(default_factory=list)
@@ -267,6 +272,9 @@ class Career:
     results: list[Result] = field(default_factory=list)
     bookings: list[Booking] = field(default_factory=list)
     charges: dict[str, Charge] = field(default_factory=dict)
+    waived_ahead: dict[str, tuple[date, str]] = field(default_factory=dict)
+    to_decide: dict[str, tuple[str, str]] = field(default_factory=dict)
+    not_excluded: bool = False
     money: dict[str, list[Money]] = field(default_factory=dict)
     outflows: dict[str, list[Outflow]] = field(default_factory=dict)
     blocks: dict[tuple[str, str, str], Block] = field(default_factory=dict)
@@ -277,6 +285,16 @@ class Career:
     next_change: date | None = None
 
     # What follows from the facts
+
+    @property
+    def academic_year(self) -> str | None:
+        """The academic year that the status speaks of: of the enrolment, the application, the pre-enrolment or the transfer."""
+        current = self.current_enrolment
+        if current is not None:
+            return current.academic_year
+        if self.single is not None:
+            return self.single.academic_year
+        return self.preenrolments[-1].data.academic_year if self.preenrolments else self.transferred_year
 
     @property
     def first_enrolment(self) -> Enrolment | None:

@@ -23,10 +23,16 @@ def penalty_is_due(career: Career, book: RuleBook, year: str, day: date) -> bool
     window = plan_window(career, book.rules, year)
     if window is None or day <= window.last:
         return False
-    enrolment = career.enrolment_in(year)
-    if enrolment is not None and enrolment.first and enrolment.filed_on > window.last:
+    return not enrolled_after_the_window(career, book, year, day) and not awaits_the_council(career)
+
+
+@obeys("AMB-23")
+def enrolled_after_the_window(career: Career, book: RuleBook, year: str, day: date) -> bool:
+    """A late plan of who enrolled for the first time (filed and paid) after the window: left to an officer."""
+    window, enrolment = plan_window(career, book.rules, year), career.enrolment_in(year)
+    if window is None or day <= window.last or enrolment is None or not enrolment.first:
         return False
-    return not awaits_the_council(career)
+    return (enrolment.perfected_on or enrolment.filed_on) > window.last
 
 
 def awaits_the_council(career: Career) -> bool:

@@ -92,10 +92,8 @@ def _status(career: Career, day: date) -> Iterator[tuple[Thing, tuple[Any, ...]]
     status = career.status
     if status is not None:
         current = career.current_enrolment
-        asked = career.preenrolments[-1].data.academic_year if career.preenrolments else None
-        year = current.academic_year if current else career.single.academic_year if career.single else asked
         cfu = cfu_json(career, day)
-        yield ("status", (career.name,)), (status, career.programme, career.course_type, year, current.year if current else None,
+        yield ("status", (career.name,)), (status, career.programme, career.course_type, career.academic_year, current.year if current else None,
                                            career.regime, career.under_reservation, cfu["recognised"], cfu["passed"])
 
 

@@ -38,8 +38,8 @@ def study_plan(s: Story, p: Path, y: Terms) -> None:
                 entry["prerequisites"] = [course.prerequisite]
             courses.append(entry)
     if filed <= last and s.chance(0.03):
-        courses.append({"code": f"SOP{s.between(1, 30):02d}", "cfu": 6, "year": p.year, "semester": 1, "lectures_end_on": iso(y.lectures[1]),
-                        "supernumerary": True})
+        courses.append({"code": f"SOP{s.between(1, 30):02d}", "cfu": 6, "year": p.year, "semester": 1,
+                        "lectures_end_on": iso(y.lectures[1]), "supernumerary": True})
     if courses:
         s.add("study-plan-approved", p.name, approved, {"academic_year": y.label, "courses": courses})
 

@@ -46,7 +46,8 @@ def _assess(s: Story, p: Path, y: Terms) -> tuple[tuple[str, int, int], int]:
         return s.pick(BANDS), handed + s.between(1, 6)
     issued = s.between(y.before(9, 5), y.day(12, 10))
     if s.chance(s.shares.invalid_isee):
-        s.add("isee-certified", p.name, max(issued, p.enrolled_on), {"academic_year": y.label, "issued_on": iso(issued), "valid_for_university": False})
+        s.add("isee-certified", p.name, max(issued, p.enrolled_on),
+              {"academic_year": y.label, "issued_on": iso(issued), "valid_for_university": False})
         issued += s.between(3, 14)
     acquired = max(issued + 1, p.enrolled_on)
     s.add("isee-certified", p.name, acquired, {"academic_year": y.label, "issued_on": iso(issued), "valid_for_university": True})

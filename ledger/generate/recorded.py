@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 from ledger.domain.events import ACTS
 
@@ -52,13 +53,14 @@ def _void(s: Story, fact: Fact, day: int) -> None:
     """The fact as it was recorded at first is wrong; it is voided and recorded again with its own day."""
     right = fact.data
     if fact.type == "instalment-paid":
-        wrong = {"amount": f"{Decimal(right['amount']) * 10:.2f}"}
+        wrong: dict[str, Any] = {"amount": f"{Decimal(right['amount']) * 10:.2f}"}
     elif right["outcome"] == "passed":
         wrong = {"grade": 18 if right["grade"] != 18 else 24}
     else:
         wrong = {"cfu": right["cfu"] + 3}
     fact.data = {k: v for k, v in right.items() if k != "honours"} | wrong
-    s.add("event-voided", fact.career, day, {"event": f"{s.name}-{fact.number}", "reason": "recorded wrongly", "authority": "student office"})
+    s.add("event-voided", fact.career, day,
+          {"event": f"{s.name}-{fact.number}", "reason": "recorded wrongly", "authority": "student office"})
     s.add(fact.type, fact.career, fact.effective, right, recorded=day)
 
 
@@ -115,7 +117,8 @@ def _book_after_the_term(s: Story) -> bool:
 
 def _refund_without_right(s: Story) -> bool:
     until = s.shares.until.toordinal()
-    found = [p for p in s.paths if p.label and not p.ended and not p.reserved and p.perfected + 20 < until and books().of(p.label) is not None]
+    found = [p for p in s.paths if p.label and not p.ended and not p.reserved and p.perfected + 20 < until
+             and books().of(p.label) is not None]
     if found:
         path = s.pick(found)
         s.add("payment-refunded", path.name, path.perfected + 20, {"charge": f"{path.label}:enrolment", "amount": "140.00"})

@@ -16,8 +16,8 @@ class Shares:
     until: date = date(2026, 9, 30)
     """The last day on which anything is recorded: what would come later is left out. Not after the importing ledger's clock."""
     first_years: tuple[tuple[str, float], ...] = (
-        ("2017-18", 0.04), ("2018-19", 0.12), ("2019-20", 0.26), ("2020-21", 0.05), ("2021-22", 0.05),
-        ("2022-23", 0.07), ("2023-24", 0.10), ("2024-25", 0.11), ("2025-26", 0.20))
+        ("2017-18", 0.04), ("2018-19", 0.12), ("2019-20", 0.27), ("2020-21", 0.05), ("2021-22", 0.05),
+        ("2022-23", 0.07), ("2023-24", 0.10), ("2024-25", 0.11), ("2025-26", 0.19))
     """Academic years of first enrolment, with weights relative to each other (2017-18 to 2025-26)."""
 
     # Of all students, relative to each other
@@ -59,7 +59,7 @@ class Shares:
     """Withdraw from their studies."""
     renunciation_lapses: float = 0.30
     """Of the withdrawals of 2025-26: the stamp is not paid within 30 days, so that they lapse."""
-    drop_outs: float = 0.05
+    drop_outs: float = 0.045
     """Leave without a word before the next year; a part of them is declared forfeited later."""
     transfers_out: float = 0.015
     """Leave for another university."""
@@ -111,9 +111,9 @@ class Shares:
     """Study plans filed after their term."""
 
     # Of exams
-    attempts: float = 0.58
+    attempts: float = 0.8
     """Of the exams that could be sat in a session: attempted."""
-    passed: float = 0.80
+    passed: float = 0.78
     """Attempts that are passed."""
     written: float = 0.65
     """Exams in writing, whose grade can be refused."""

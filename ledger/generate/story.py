@@ -38,11 +38,13 @@ class Programme:
 
 PROGRAMMES = {
     "bachelor": (Programme("Economia aziendale", "L-18", "bachelor", 3, "EA"), Programme("Lingue e culture", "L-11", "bachelor", 3, "LC"),
-                 Programme("Scienze psicologiche", "L-24", "bachelor", 3, "SP"), Programme("Ingegneria informatica", "L-8", "bachelor", 3, "II"),
+                 Programme("Scienze psicologiche", "L-24", "bachelor", 3, "SP"),
+                 Programme("Ingegneria informatica", "L-8", "bachelor", 3, "II"),
                  Programme("Scienze dell'educazione", "L-19", "bachelor", 3, "SE")),
     "single-cycle": (Programme("Giurisprudenza", "LMG/01", "single-cycle", 5, "GI"),
                      Programme("Scienze della formazione primaria", "LM-85bis", "single-cycle", 5, "FP")),
-    "master": (Programme("Management internazionale", "LM-77", "master", 2, "MI"), Programme("Psicologia clinica", "LM-51", "master", 2, "PC"),
+    "master": (Programme("Management internazionale", "LM-77", "master", 2, "MI"),
+               Programme("Psicologia clinica", "LM-51", "master", 2, "PC"),
                Programme("Lingue moderne", "LM-38", "master", 2, "LM"), Programme("Ingegneria gestionale", "LM-31", "master", 2, "IG")),
 }
 SEMESTERS = (1, 1, 2, 2, 0)
@@ -59,10 +61,11 @@ class Course:
 
 
 def courses_of(programme: Programme) -> tuple[Course, ...]:
-    found = _COURSES.get(programme.prefix)
-    if found is None:
-        found = _COURSES[programme.prefix] = tuple(
-            Course(f"{programme.prefix}{year}0{n + 1}", CFU[n], year, SEMESTERS[n], f"{programme.prefix}{year - 1}01" if n == 2 and year > 1 else None)
+    """Five courses a year; the third of a later year needs the first of the year before."""
+    if programme.prefix not in _COURSES:
+        _COURSES[programme.prefix] = tuple(
+            Course(f"{programme.prefix}{year}0{n + 1}", CFU[n], year, SEMESTERS[n],
+                   f"{programme.prefix}{year - 1}01" if n == 2 and year > 1 else None)
             for year in range(1, programme.years + 1) for n in range(5))
     return _COURSES[programme.prefix]
 
@@ -108,7 +111,7 @@ class Path:
     reserved: bool = False
     changes_regime: int = 0
     late_sessions: bool = False
-    """Exams in the sessions after the year's end, which the next winter's withdrawal must not meet."""
+    """Exams of the past year in the next winter, during which the career neither ends nor is left."""
     late_window: bool = False
     ended: bool = False
 
@@ -174,7 +177,8 @@ class Story:
         """A surcharge or penalty comes up; some are paid, some waived by an officer, some left."""
         roll = self.random()
         if roll < self.shares.surcharges_waived:
-            self.add("charge-decided", path.name, raised + 1, {"charge": key, "amount": "0.00", "reason": "documented reasons", "authority": "student office"})
+            self.add("charge-decided", path.name, raised + 1,
+                     {"charge": key, "amount": "0.00", "reason": "documented reasons", "authority": "student office"})
             return
         left = roll > 1 - self.shares.surcharges_unpaid
         path.debts.append(Debt(key, amount, raised + 1, None if left else raised + self.between(3, 30)))
@@ -200,11 +204,13 @@ class Story:
 _SOURCES = {
     "instalment-paid": ("pagopa", "system:pagopa"), "payment-refunded": ("accounting", "officer:accounting"),
     "payment-moved": ("accounting", "officer:accounting"), "exam-booked": ("portal", "student"),
-    "exam-booking-cancelled": ("portal", "student"), "grade-refused": ("portal", "student"), "exam-graded": ("exams", "system:exam-register"),
-    "exam-annulled": ("exams", "officer:student-office"), "contribution-assessed": ("fees", "system:fees"),
+    "exam-booking-cancelled": ("portal", "student"), "grade-refused": ("portal", "student"),
+    "exam-graded": ("exams", "system:exam-register"), "exam-annulled": ("exams", "officer:student-office"),
+    "contribution-assessed": ("fees", "system:fees"),
     "isee-certified": ("fees", "system:isee"), "enrolment-renewed": ("portal", "student"), "study-plan-submitted": ("portal", "student"),
     "preenrolled": ("portal", "student"), "enrolled": ("portal", "student"), "enrolled-with-reservation": ("portal", "student"),
-    "withdrawal-requested": ("portal", "student"), "ticket-opened": ("tickets", "student"), "ticket-closed": ("tickets", "officer:help-desk"),
+    "withdrawal-requested": ("portal", "student"), "ticket-opened": ("tickets", "student"),
+    "ticket-closed": ("tickets", "officer:help-desk"),
 }
 _OFFICE = '"source":"office","actor":"officer:student-office"'
 _FROM = {kind: f'"source":"{source}","actor":"{actor}"' for kind, (source, actor) in _SOURCES.items()}

@@ -121,7 +121,8 @@ def _terms(start: int, label: str, own: RuleBook | None, law: Law, shift: int) -
     plan, first_term = need(law.PDS_1, "PDS-1"), law.PRE_5
     lectures = (on(start + 1, 5, 29), on(start, 12, 20), on(start + 1, 5, 29))
     sessions = (Session("winter", on(start + 1, 1, 8), on(start + 1, 2, 14)), Session("summer", on(start + 1, 6, 4), on(start + 1, 7, 18)),
-                Session("autumn", on(start + 1, 8, 25), on(start + 1, 9, 6)), Session("extraordinary", on(start + 2, 1, 10), on(start + 2, 2, 14)))
+                Session("autumn", on(start + 1, 8, 25), on(start + 1, 9, 6)),
+                Session("extraordinary", on(start + 2, 1, 10), on(start + 2, 2, 14)))
     return Terms(
         start, label, own.rules if own is not None else None, windows, selections,
         at(first_term.until) if first_term is not None else on(start, 10, 31),

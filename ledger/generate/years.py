@@ -1,7 +1,7 @@
 """A career from year to year: renewal, contribution, plan, exams, and how it ends."""
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 from ledger.domain.charges import surcharge
 from ledger.domain.rulebook import Law
@@ -28,7 +28,7 @@ def live(s: Story, p: Path, start: int) -> None:
             _drop_out(s, p, terms(start))
             return
         changed = s.chance(s.shares.programme_changes) and p.programme.type == "bachelor" and start - p.first_start <= 2
-        if changed and p.is_free(terms(start).before(8, 25)) and p.is_free(terms(start).renew_due):
+        if changed and not p.late_sessions and p.is_free(terms(start).before(8, 25)) and p.is_free(terms(start).renew_due):
             p = _change_programme(s, p, terms(start))
         else:
             _renew(s, p, terms(start))
@@ -39,15 +39,17 @@ def live(s: Story, p: Path, start: int) -> None:
 def _year(s: Story, p: Path, y: Terms) -> None:
     """What happens in one year of a career that is enrolled for it."""
     roll, shares = s.random(), s.shares
-    if p.reserved and p.first_start == y.start:
+    if (p.reserved and p.first_start == y.start) or p.late_sessions:
         roll = 1.0
+    sessions = ("summer", "autumn") if p.late_sessions else ("winter", "summer", "autumn")
+    p.late_sessions = False
     first_master = p.programme.type == "master" and p.first_start == y.start
     if roll < shares.renunciation:
         _renounce(s, p, y)
         return
     roll -= shares.renunciation
     if roll < shares.transfers_out:
-        if not first_master:
+        if not first_master and not p.plan_in_time:
             _transfer_out(s, p, y)
             return
     elif roll < shares.transfers_out + shares.suspensions and not first_master and p.perfected < y.day(11, 1):
@@ -56,7 +58,7 @@ def _year(s: Story, p: Path, y: Terms) -> None:
     if y.law is not None:
         contribution(s, p, y, y.law)
     study_plan(s, p, y)
-    sit_exams(s, p, y, y.after(10, 1))
+    sit_exams(s, p, y, y.after(10, 1), sessions)
     if p.has_passed_all and _may_graduate(p):
         _graduate(s, p, y)
     elif _is_last_year(p) and _few_left(p) and s.chance(0.3) and not p.has_passed_all and p.clear_on != NEVER:
@@ -149,7 +151,8 @@ def _drop_out(s: Story, p: Path, y: Terms) -> None:
     """Leave without a word; sometimes a renewal is filed and never paid, sometimes the career is forfeited in the end."""
     p.ended = True
     if s.chance(0.2) and y.law is not None and p.clear_on != NEVER:
-        s.add("enrolment-renewed", p.name, s.between(y.before(8, 1), y.renew_due), {"academic_year": y.label, "year": p.year, "standing": "beyond-course" if _is_last_year(p) else "regular"})
+        s.add("enrolment-renewed", p.name, s.between(y.before(8, 1), y.renew_due),
+              {"academic_year": y.label, "year": p.year, "standing": "beyond-course" if _is_last_year(p) else "regular"})
     elif s.chance(0.3):
         s.add("forfeited", p.name, s.between(y.after(3, 1), y.after(7, 30)), {"reason": "no act for a long time"})
 
@@ -174,7 +177,7 @@ def _renounce(s: Story, p: Path, y: Terms) -> None:
     if s.chance(s.shares.renunciation_lapses):
         _lapse(s, p, y, law, filed)
         return
-    if p.late_sessions or s.chance(0.4):
+    if s.chance(0.4):
         filed = s.between(y.after(5, 20), y.after(6, 25))
         contribution(s, p, y, law, by=y.after(5, 16))
         sit_exams(s, p, y, filed)
@@ -224,7 +227,8 @@ def _graduate(s: Story, p: Path, y: Terms, after: int = 0) -> None:
     ready = max([after, p.clear_on, *p.done.values()]) + 8
     following = terms(y.start + 1)
     sessions = (("summer", y.after(7, 8), y.after(7, 24)), ("autumn", following.before(10, 12), following.before(11, 6)),
-                ("winter", following.before(12, 5), following.before(12, 19)), ("extraordinary", following.after(3, 15), following.after(4, 18)))
+                ("winter", following.before(12, 5), following.before(12, 19)),
+                ("extraordinary", following.after(3, 15), following.after(4, 18)))
     name, first, last = next((x for x in sessions if x[2] > ready), sessions[-1])
     day = max(s.between(first, last), min(ready, last))
     if ready > last:
@@ -274,7 +278,7 @@ def _diploma(s: Story, p: Path, day: int) -> None:
     if s.chance(0.6):
         s.add("diploma-supplement-issued", p.name, day, {"format": "pdf"})
         return
-    where = s.pick(("italy", "eu", "other"))
+    where: Literal["italy", "eu", "other"] = s.pick(("italy", "eu", "other"))
     s.add("diploma-supplement-issued", p.name, day, {"format": "paper", "destination": where})
     year = books().act_year(p.label, as_date(day))
     book = books().of(year) if year is not None else None
@@ -290,7 +294,8 @@ def _reserved_master(s: Story, home: Path, y: Terms, degree: int) -> Path | None
     path = s.new_path("master")
     path.reserved = True
     missing = s.between(0, 2)
-    reserved = {"ground": "degree-pending", "missing_exams": missing, "missing_cfu": missing * 6, "home_university": "same", "home_career": home.name}
+    reserved = {"ground": "degree-pending", "missing_exams": missing, "missing_cfu": missing * 6,
+                "home_university": "same", "home_career": home.name}
     if missing and s.chance(0.2):
         reserved["internship_started"] = True
     if not begin_master(s, path, y, 0, reserved):
@@ -321,7 +326,8 @@ def reserved_from_elsewhere(s: Story, p: Path, y: Terms) -> None:
     law = y.law
     singles = s.chance(0.25)
     ground = "single-courses-pending" if singles else "degree-pending"
-    reserved: dict[str, Any] = {"ground": ground, "missing_exams": s.between(0, 3), "missing_cfu": s.between(0, 4) * 6, "home_university": "other"}
+    reserved: dict[str, Any] = {"ground": ground, "missing_exams": s.between(0, 3), "missing_cfu": s.between(0, 4) * 6,
+                                "home_university": "other"}
     if not begin_master(s, p, y, 0, reserved):
         return
     if singles:
@@ -333,7 +339,8 @@ def reserved_from_elsewhere(s: Story, p: Path, y: Terms) -> None:
         return
     conferred = s.between(max(p.perfected + 2, y.day(11, 5)), term - 3)
     lifted = conferred + s.between(1, 12)
-    s.add("reservation-lifted", p.name, lifted, {"evidence": "single-courses-passed" if singles else "degree-conferred", "conferred_on": iso(conferred)})
+    s.add("reservation-lifted", p.name, lifted,
+          {"evidence": "single-courses-passed" if singles else "degree-conferred", "conferred_on": iso(conferred)})
     p.closed.append((0, lifted))
     live(s, p, y.start)
 

@@ -29,5 +29,6 @@ def answer(events: Sequence[Event], student: str, on: date, books: LawBooks, *, 
     return {
         "student": student, "career": career, "course": course, "held_on": held_on.isoformat(), "on": on.isoformat(),
         "known_position": events[-1].position, "eligible": not reasons, "reasons": [r.as_json() for r in reasons],
-        "unruled_years": sorted(asked.unruled) if asked is not None else [],
+        "unruled_years": sorted((asked.unruled if asked is not None else set())
+                                | ({academic_year} if any(r.rule == "NO-RULEBOOK" for r in reasons) else set())),
     }

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
-from ledger.domain.charges import unallocated
+from ledger.domain.charges import remitted, unallocated
 from ledger.domain.describe import NotFound, charge_json, euro, sorted_charges
 from ledger.domain.evolve import replay
 from ledger.domain.knowledge import in_force
+from ledger.domain.reasons import source_of
 from ledger.domain.rulebook import LawBooks
 from ledger.domain.submissions import Event
 from ledger.domain.values import ZERO
@@ -27,5 +28,11 @@ def answer(events: Sequence[Event], student: str, on: date, books: LawBooks) -> 
         "credit": euro(sum((c.credit for _, c in rows), ZERO)),
         "unallocated": [{"career": career.name, "charge": key, "amount": euro(amount), "paid_on": paid.isoformat(), "event": event}
                         for _, career in sorted(person.careers.items()) for key, paid, amount, event in unallocated(career)],
+        "to_decide": [{"career": career.name, "charge": key, "interpretation": interpretation, "message": message}
+                      for _, career in sorted(person.careers.items())
+                      for key, (interpretation, message) in sorted(career.to_decide.items())],
+        "remitted": [{"career": career.name, "academic_year": year, "amount": euro(amount), "rule": "RAT-6", "interpretation": "AMB-7",
+                      "source": source_of(books.of(year), "RAT-6")}
+                     for _, career in sorted(person.careers.items()) for year, amount in remitted(career, books)],
         "unruled_years": sorted({y for c in person.careers.values() for y in c.unruled}),
     }

@@ -42,10 +42,9 @@ def answer(events: Sequence[Event], student: str, on: date, books: LawBooks) -> 
 
 def _career(career: Career, person: Person) -> dict[str, Any]:
     current = career.current_enrolment
-    asked = career.preenrolments[-1].data.academic_year if career.preenrolments else None
     shown: dict[str, Any] = {
         "career": career.name, "status": career.status, "programme": career.programme,
-        "academic_year": current.academic_year if current else career.single.academic_year if career.single else asked,
+        "academic_year": career.academic_year,
         "year": current.year if current else None, "regime": career.regime, "course_type": career.course_type,
         "since": day_or_none(career.ended_on if career.ended else current.perfected_on if current else career.begun_on),
         "cfu": cfu_json(career, person.day), "unruled_years": sorted(career.unruled),

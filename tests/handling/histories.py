@@ -36,7 +36,8 @@ def booking(student: str, id: str, held_on: str = "2026-06-22", **changes: Any) 
 
 
 def payment(student: str, n: int, **changes: Any) -> dict[str, Any]:
-    return submission(student, f"{student}-p{n}", "instalment-paid", "2026-05-25", charge="2025-26:instalment-2", amount=f"{n}.00") | changes
+    paid = submission(student, f"{student}-p{n}", "instalment-paid", "2026-05-25", charge="2025-26:instalment-2", amount=f"{n}.00")
+    return paid | changes
 
 
 def lines(*submissions: dict[str, Any]) -> list[bytes]:

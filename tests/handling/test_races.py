@@ -77,11 +77,13 @@ def test_every_line_is_stored_once_or_not_at_all_when_the_process_is_killed(quic
             process.kill()
             process.join()
             given = answered.value
-            stored = store.log(start, 2000)
-            assert given <= len(stored) <= 1000
+            stored = len(store.log(start, 2000))
+            assert given <= stored <= 1000
             outcomes = [o["outcome"] for o in append_lines(store, workers.BOOKS, file, "enforce", False, clock)]
-            assert outcomes == ["duplicate"] * len(stored) + ["accepted"] * (1000 - len(stored))
+            duplicates = outcomes.count("duplicate")
+            assert stored <= duplicates <= stored + 1  # a server may still have been busy with the last event of the dead process
+            assert outcomes == ["duplicate"] * duplicates + ["accepted"] * (1000 - duplicates)
             log = store.log(start, 2000)
-            assert [(event.student, event.version) for event in log] == [(student, version) for student in students for version in range(1, 9)]
+            assert [(event.student, event.version) for event in log] == [(student, n) for student in students for n in range(1, 9)]
             assert len({event.id for event in log}) == 1000
             start = store.last_position()

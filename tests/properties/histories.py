@@ -356,8 +356,10 @@ def well_formed(raw: Json) -> Submission:
 
 
 @st.composite
-def stories(draw: Draw, on_time: bool = False, voids: bool = True, overrides: bool = True, most: int = 12) -> list[Line]:
-    """Lines in the order in which the ledger hears of them. `on_time`: each on its own day. `most`: events beside the usual ones."""
+def stories(draw: Draw, on_time: bool = False, voids: bool = True, overrides: bool = True, most: int = 12,
+            always: tuple[str, ...] = ()) -> list[Line]:
+    """Lines in the order in which the ledger hears of them. `on_time`: each on its own day. `most`: events beside the usual ones;
+    `always`: types of which there is one in any case."""
     names = tuple(f"C{n}" for n in range(1, _one(draw, 1, 1, 2, 2, 3) + 1))
     year = _one(draw, *RULED, *RULED, *YEARS)
     ways = [Way(name, _one(draw, *_KINDS), _one(draw, year, year, year, *YEARS),
@@ -367,6 +369,8 @@ def stories(draw: Draw, on_time: bool = False, voids: bool = True, overrides: bo
     for _ in range(draw(st.integers(0, most))):
         way, kind = _one(draw, *ways), _one(draw, *_STEPS)
         steps.append((way, kind, _DATA[kind](draw, way)))
+    for kind in always:
+        steps.append((ways[0], kind, _DATA[kind](draw, ways[0])))
     lines = [_line(draw, n, kind, data, way, on_time, overrides) for n, (way, kind, data) in enumerate(steps)]
     if voids and lines:
         for n in range(draw(st.integers(0, 2))):
@@ -377,6 +381,35 @@ def stories(draw: Draw, on_time: bool = False, voids: bool = True, overrides: bo
                 raw["career"] = target.submission.career
             lines.append(Line(target.heard_on + timedelta(days=_one(draw, 0, 40, 300)), well_formed(raw)))
     return sorted(lines, key=lambda line: line.heard_on)
+
+
+def story(*rows: tuple[str, str, Json]) -> list[Line]:
+    """A story told in full, of career C1 and each fact on its day: (type, effective_on, data). For what the search found once."""
+    found = [well_formed({"id": f"e{n:02d}", "type": kind, "student": STUDENT, "career": "C1", "effective_on": day, "source": "test",
+                          "actor": "test", "data": data}) for n, (kind, day, data) in enumerate(rows)]
+    return [Line(submission.effective_on, submission) for submission in found]
+
+
+def enrolled(day: str, **more: Any) -> tuple[str, str, Json]:
+    """A row of a story: a bachelor's enrolment for 2025-26."""
+    return "enrolled", day, {"programme": "Informatica", "academic_year": "2025-26", "course_type": "bachelor", "access": "open", "year": 1,
+                             "regime": "full-time", **more}
+
+
+def paid(day: str, kind: str, amount: str) -> tuple[str, str, Json]:
+    return "instalment-paid", day, {"charge": f"2025-26:{kind}", "amount": amount}
+
+
+def assessed(day: str, contribution: str, exempt: bool = False) -> tuple[str, str, Json]:
+    return "contribution-assessed", day, {"academic_year": "2025-26", "contribution": contribution, "exempt": exempt}
+
+
+def decided(day: str, kind: str, amount: str) -> tuple[str, str, Json]:
+    return "charge-decided", day, {"charge": f"2025-26:{kind}", "amount": amount, "reason": "an act", "authority": "office"}
+
+
+BEGINNING = (enrolled("2025-09-01"), paid("2025-09-02", "enrolment", "156.00"), assessed("2025-12-01", "300.00"))
+"""Enrolled and paid in time, one instalment of 300 due on 17 February 2026."""
 
 
 def heard_at(line: Line, number: int) -> datetime:

@@ -1,16 +1,21 @@
 """Answers and time: a timeline is what each day's events say, its intervals fit together, and what is announced comes true."""
 
-from hypothesis import assume, given, note
+from hypothesis import assume, example, given, note
 
 from ledger.audit.compliance import findings
 from ledger.domain.describe import changes, forecast, snapshot
 from ledger.projections import fees, status
 
-from .histories import BOOKS, ONE_DAY, STUDENT, Line, record, stories, told
+from .histories import BEGINNING, BOOKS, ONE_DAY, STUDENT, Line, assessed, enrolled, paid, record, stories, story, told
 from .timeline import blocks_of, days_that_matter, state_on, timeline, value_of
 
 
+_PLAN = ("instalment-plan-agreed", "2025-09-10", {"charges": ["2025-26:enrolment"], "motivated": True,
+                                                  "instalments": [{"due_on": "2025-11-15", "amount": "156.00"}]})
+
+
 @given(stories())
+@example(story(enrolled("2025-09-01"), _PLAN))
 def test_timeline_on_a_day_equals_the_answer_from_the_events_up_to_it(lines: list[Line]) -> None:
     events = record(lines)
     assume(events)
@@ -42,6 +47,7 @@ def test_answers_on_a_day_need_only_the_events_up_to_it(lines: list[Line]) -> No
 
 
 @given(stories())
+@example(story(*BEGINNING, paid("2026-04-10", "instalment-1", "300.00"), assessed("2026-04-10", "400.00")))
 def test_intervals_neither_overlap_nor_have_a_hole(lines: list[Line]) -> None:
     events = record(lines)
     assume(events)
@@ -73,6 +79,7 @@ def test_block_never_begins_before_its_charge_is_raised(lines: list[Line]) -> No
 
 
 @given(stories())
+@example(story(enrolled("2025-09-01"), _PLAN))
 def test_what_is_announced_comes_true_when_nothing_else_happens(lines: list[Line]) -> None:
     """On every later day that matters exactly the announced changes come, no other; each block ends on its `until`."""
     events = record(lines)

@@ -63,6 +63,7 @@ def days_that_matter(events: Sequence[Event]) -> list[date]:
             for charge in career.charges.values():
                 edges = _EDGES if charge.is_instalment or charge.base_kind == "enrolment" else _EDGES[:2]
                 found.update(due + timedelta(days=n) for due in {charge.due, charge.due_on or charge.raised_on} for n in edges)
+            found.update(n.term + ONE_DAY for n in career.enrolments if n.term is not None)
             found.update(w.last_day + ONE_DAY for w in career.withdrawals if w.last_day is not None)
             found.update(r.counts_from for r in career.results)
             if career.reservation is not None and career.reservation.term != NEVER:

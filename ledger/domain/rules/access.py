@@ -107,10 +107,11 @@ def is_not_enrolled_in_that_year_already(case: Case) -> Reason | None:
 def is_preenrolled(case: Case) -> Reason | None:
     """A master's enrolment follows a pre-enrolment of the same academic year."""
     data = case.of(Enrolled)
-    if data.course_type != "master" or latest_preenrolment(case.career, data.academic_year) is not None:
+    if data.course_type != "master" or latest_preenrolment(case.career, data.academic_year, data.access) is not None:
         return None
     rule = "PRE-2" if data.access == "open" or case.law.PRE_3 is None else "PRE-3"
-    return case.no(rule, f"There is no pre-enrolment for {data.academic_year}.", "pre-enrol within a window")
+    return case.no(rule, f"There is no pre-enrolment for {data.academic_year} ({data.access} access).",
+                   "pre-enrol within a window")
 
 
 @obeys("PREP", "PRE-9", "RIC-10")
@@ -164,7 +165,9 @@ def may_enrol_before_the_council(case: Case) -> Reason | None:
     """2019-20: who asks for recognition may enrol before the decision only from a given day on."""
     if case.law.RIC_8 is None or case.day >= case.law.RIC_8.first:
         return None
-    if not case.career.requests and case.career.transferred_in_on is None:
+    decided = {data.kind for _, _, data in case.career.recognitions}
+    asked = {r.data.kind for r in case.career.requests} | ({"transfer"} if case.career.transferred_in_on is not None else set())
+    if not asked - decided:
         return None
     return case.no("RIC-8", f"Before the council decides, enrolment opens on {case.law.RIC_8.first.isoformat()}.",
                    Clears("enrolment opens", case.law.RIC_8.first))
@@ -195,6 +198,16 @@ def little_is_missing(case: Case) -> Reason | None:
     if data.internship_started is False:
         return case.no("RIS-2", "An internship that has not started may not be among what is missing.", "start the internship first")
     return None
+
+
+@obeys("RIS-1", "RIS-3", "RIS-6")
+def reservation_term_is_ahead(case: Case) -> Reason | None:
+    """A reservation is not granted after the last day on which it could be met."""
+    data = case.of(EnrolledWithReservation)
+    rule, term = ("RIS-1", case.law.RIS_6) if data.ground == "degree-pending" else ("RIS-3", case.law.RIS_3)
+    if term is None or case.day <= term.until:
+        return None
+    return case.no(rule, f"A reservation had to be met by {term.until.isoformat()}.", interpretation="AMB-18")
 
 
 @obeys("SEQ")

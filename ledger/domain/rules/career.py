@@ -1,10 +1,11 @@
 """Renewal, reservation, suspension, regime, degree, leaving (RIS-6, RIC-4..7, PT, BLK-2, BLK-4, END, SEQ)."""
 
-from ..blocks import ADMINISTRATIVE
+from ..blocks import administrative_blocks
 from ..case import Case
 from ..charges import overdue
 from ..events import (
     EnrolmentRenewed,
+    Graduated,
     ProgrammeChanged,
     RegimeChanged,
     ReservationLifted,
@@ -37,10 +38,9 @@ def no_administrative_block(case: Case) -> Reason | None:
     """The administrative block forbids new acts that the student asks for; an act of the person looks at all her careers."""
     careers = list(case.person.careers.values()) if case.act == "single-courses-enrolled" else [case.career]
     for career in careers:
-        for block in career.blocks.values():
-            if block.kind == ADMINISTRATIVE:
-                return case.no("BLK-3", f"The career {career.name} is under administrative block: {block.reason}", block.how_to_lift,
-                               block.facts, "AMB-3")
+        for block in administrative_blocks(career, case.day, case.books):
+            return case.no("BLK-3", f"The career {career.name} is under administrative block: {block.reason}", block.how_to_lift,
+                           block.facts, "AMB-3")
     return None
 
 
@@ -101,6 +101,23 @@ def has_been_enrolled(case: Case) -> Reason | None:
     return case.no("SEQ", f"The career has never been enrolled (status {case.career.status}).")
 
 
+@obeys("LAU-4", "AMB-18", "AMB-35")
+def is_enrolled_for_the_degree(case: Case) -> Reason | None:
+    """A degree of a year needs an enrolment in it; who has not graduated by the end of the extraordinary session of the year
+    before must enrol anew."""
+    data = case.of(Graduated)
+    if case.law.LAU_4 is None:
+        return None
+    if not case.career.is_enrolled_in(data.academic_year):
+        return case.no("LAU-4", f"The career is not enrolled for {data.academic_year}.", f"enrol for {data.academic_year}")
+    term = case.law.RIS_6.until if case.law.RIS_6 is not None else None
+    if data.academic_year < case.book.academic_year and term is not None and case.day > term \
+            and not case.career.is_enrolled_in(case.book.academic_year):
+        return case.no("LAU-4", f"The extraordinary session of {data.academic_year} ended on {term.isoformat()}.",
+                       f"enrol for {case.book.academic_year}", interpretation="AMB-18")
+    return None
+
+
 @obeys("SEQ")
 def is_suspended(case: Case) -> Reason | None:
     if case.career.suspended_on is not None:
@@ -126,7 +143,8 @@ def left_career_is_past_its_first_year(case: Case) -> Reason | None:
 
 def first_year_reason(case: Case, career: Career, year: str) -> Reason | None:
     first = career.first_enrolment
-    if case.law.RIC_6 is None or first is None or not first.first or first.academic_year != year or first.year != 1:
+    if case.law.RIC_6 is None or first is None or not first.first or first.academic_year != year or first.year != 1 \
+            or first.perfected_on is None:
         return None
     return case.no("RIC-6", f"The career {career.name} was first enrolled for {year}: no change of programme before the next year.",
                    Clears("the next academic year"), [Fact(first.event, first.filed_on)])
@@ -176,7 +194,7 @@ def regime_changes_in_its_window(case: Case) -> Reason | None:
     if not window.first <= case.day <= window.last:
         return case.no("PT-2", f"Requests are open from {window.first.isoformat()} to {window.last.isoformat()}.",
                        Clears("the window opens", window.first) if case.day < window.first else None)
-    if window.ofa and data.ofa_cleared is False:
+    if window.ofa and data.ofa_cleared is False and case.career.course_type != "master":
         return case.no("PT-2", "The OFA must be cleared first.", "clear the OFA")
     return None
 
@@ -208,7 +226,10 @@ def regime_changes_once(case: Case) -> Reason | None:
         return None
     before = [n for n in case.career.enrolments if n.academic_year < data.academic_year and n.perfected_on is not None]
     last = max(before, key=lambda n: n.academic_year, default=None)
-    if last is not None and last.standing == "repeating" and case.career.regime_in(last.academic_year) == "part-time":
+    if last is not None and last.standing == "repeating" and any(
+            n is not last and n.year == last.year and n.academic_year < last.academic_year
+            and case.career.regime_in(n.academic_year) == "part-time" for n in before) \
+            and case.career.regime_in(last.academic_year) == "part-time":
         return None
     return case.no("PT-5", "A whole part-time annuality (the year and its repetition) must be complete first.",
                    "complete the year and its repetition")

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from ..blocks import ADMINISTRATIVE, EXAM_BOOKING, RESERVATION
-from ..case import Case
+from ..case import Case, Predicate
 from ..events import ExamBooked, GradeRefused, PlanCourse, SingleCourse, StudyPlanSubmitted
 from ..evolve import find_result
 from ..reasons import Clears, Fact, Reason, reason
@@ -239,10 +239,10 @@ SILENCED_BY_ESA_1 = frozenset({"ESA-1F", "ESA-3", "ESA-6"})
 
 
 @obeys("ESA-7")
-def reasons_against(case: Case, predicates: tuple[object, ...] = BOOKING) -> list[Reason]:
+def reasons_against(case: Case, predicates: tuple[Predicate, ...] = BOOKING, lifted: frozenset[str] = frozenset()) -> list[Reason]:
     """All reasons against an exam; a course that is in no plan says nothing about lectures, semester and prerequisites."""
-    found = [r for p in predicates if callable(p) and (r := p(case)) is not None]
-    if any(r.rule == "ESA-1" for r in found):
+    found = [r for p in predicates if (r := p(case)) is not None]
+    if "ESA-1" not in lifted and any(r.rule == "ESA-1" for r in found):
         found = [r for r in found if r.rule not in SILENCED_BY_ESA_1]
     return found
 

@@ -121,6 +121,9 @@ def year_follows_from_the_cfu(case: Case) -> Reason | None:
         return None
     derived = derived_admission_year(case.career, data.academic_year, case.books, data.cfu)
     rule, _ = admission_rule(case.law, case.career.course_type, case.career.degree_class)
-    if derived is None or derived == data.year:
+    if derived is None:
+        return case.no(rule, "The guide has no table of years for this programme: an officer decides.", f"an officer's override of {rule}",
+                       interpretation="AMB-33")
+    if derived == data.year:
         return None
     return case.no(rule, f"The recognised CFU give year {derived}, not year {data.year}.", f"state year {derived}, or leave the year out")

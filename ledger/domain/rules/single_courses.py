@@ -51,7 +51,7 @@ def is_compatible_with_her_careers(case: Case) -> Reason | None:
         return None
     if data.clearance is False:
         return case.no("CS-8", "The board's clearance is missing.", "the clearance of the doctoral board", interpretation="AMB-24")
-    for career in case.person.others(case.career):
+    for career in case.person.careers.values():
         if career.status not in _ENROLLED:
             continue
         if career.suspended_on is not None and rule.enrolled != "allowed":

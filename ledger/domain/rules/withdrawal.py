@@ -20,6 +20,13 @@ def has_no_debts_to_withdraw(case: Case) -> Reason | None:
     return case.no("RIN-4", f"Unpaid: {_listed(owed)}.", "pay, or agree an instalment plan", owed_facts(owed))
 
 
+@obeys("SEQ")
+def has_filed_an_enrolment(case: Case) -> Reason | None:
+    if case.career.enrolments:
+        return None
+    return case.no("SEQ", f"There is no enrolment to withdraw from (status {case.career.status}).")
+
+
 @obeys("SEQ", "RIN-3")
 def has_not_withdrawn_already(case: Case) -> Reason | None:
     alive = case.career.withdrawal

@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - statements are put together from names of our own only
 """The tables in SQLite or PostgreSQL: the statements are the same, each backend adds what only it does.
 
 There are two sets of tables: the live ones, which answer, and while a rebuild runs the new ones beside them. Every
@@ -7,17 +8,19 @@ for each other in a circle, and a question sees rows and position of one moment,
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Protocol
 from uuid import UUID
 
 from ledger.domain.timelines import COLUMNS
 from ledger.store import StoreUnusable
 
-from .shape import DATES, Row, Rows, difference
+from .shape import BOOLS, CENTS, DATES, INDEXES, NUMBERS, WHOLE, Row, Rows, difference
 
 Parameters = Mapping[str, Any]
+NOTHING: Parameters = MappingProxyType({})
 NEW = "new"
 LIVE = "live"
 
@@ -47,11 +50,11 @@ class Position:
 class Cursor(Protocol):
     """One transaction. Statements name tables as `{blocks}` and values as `:name`."""
 
-    def run(self, statement: str, parameters: Parameters = {}, tables: str = LIVE) -> int:
+    def run(self, statement: str, parameters: Parameters = NOTHING, tables: str = LIVE) -> int:
         """How many rows were changed."""
         ...
 
-    def ask(self, statement: str, parameters: Parameters = {}, tables: str = LIVE) -> list[Row]:
+    def ask(self, statement: str, parameters: Parameters = NOTHING, tables: str = LIVE) -> list[Row]:
         """Rows with days as ISO text and booleans as 0 and 1, as in `shape`."""
         ...
 
@@ -63,20 +66,37 @@ class Backend(Protocol):
 
     def transaction(self, write: bool, tables: str = LIVE) -> AbstractContextManager[Cursor]: ...
     def exists(self, tables: str = LIVE) -> bool: ...
-    def create(self, cursor: Cursor, tables: str) -> None: ...
-    def index(self, kind: str, columns: tuple[str, ...], tables: str) -> None: ...
-    def drop(self, tables: str) -> None: ...
-    def swap(self, cursor: Cursor) -> None: ...
+
+    def create(self, cursor: Cursor, tables: str) -> bool:
+        """Empty tables without indexes; False where they exist already."""
+        ...
+
+    def index(self, cursor: Cursor, kind: str, columns: tuple[str, ...], tables: str) -> None: ...
+    def drop(self, cursor: Cursor, tables: str) -> None: ...
+
+    def hold(self, cursor: Cursor) -> None:
+        """Nobody else reads or moves the live positions from here to the end of the transaction."""
+        ...
+
+    def swap(self, cursor: Cursor) -> None:
+        """Drops the live tables and puts the new ones in their place. After `hold`, in the same transaction."""
+        ...
+
     def analyze(self, tables: str) -> None: ...
     def among(self, column: str, name: str) -> str: ...
     def many(self, values: Collection[str]) -> Any: ...
+
+    def known(self, streams: Collection[UUID]) -> set[UUID]:
+        """Which of these streams exist."""
+        ...
+
     def size(self) -> int | None: ...
     def lock(self, name: str) -> AbstractContextManager[bool]: ...
     def wait(self, seconds: float) -> None: ...
     def close(self) -> None: ...
 
 
-_NAMES = re.compile(r":([a-z_]+)")
+_NAMES = re.compile(r"(?<!:):([a-z_]+)")
 
 
 def percent(statement: str) -> str:
@@ -103,11 +123,10 @@ class Database:
         """Makes empty tables where there are none. Several processes may do it at once."""
         if not self.backend.exists():
             with self.backend.transaction(write=True) as cursor:
-                if not self.backend.exists():
-                    self.backend.create(cursor, LIVE)
+                if self.backend.create(cursor, LIVE):
                     set_positions(cursor, 1, 0, law, LIVE)
-            for kind, columns in indexes():
-                self.backend.index(kind, columns, LIVE)
+                    for kind, columns in indexes():
+                        self.backend.index(cursor, kind, columns, LIVE)
 
     def positions(self) -> list[Position]:
         """Where each partition stands; empty where nothing was ever stored."""
@@ -139,18 +158,21 @@ class Database:
         """Puts the rows of these students in the place of the old ones and moves the partition on from `at` to position
         `to`, both or neither. False, and nothing is done, where the partition does not stand there any more."""
         with self.backend.transaction(write=True, tables=tables) as cursor:
-            moved = cursor.run(
-                "UPDATE {position} SET position = :to WHERE partition_no = :partition AND partitions = :partitions AND position = :at "
-                "AND law = :law", {"to": to, "partition": at.partition, "partitions": at.partitions, "at": at.position, "law": at.law},
-                tables)
-            if moved != 1:
-                return False
-            if students:
-                among = {"students": self.backend.many(students)}
-                for kind in COLUMNS:
-                    cursor.run(f"DELETE FROM {{{kind}}} WHERE {self.backend.among('student', 'students')}", among, tables)
-                    if rows[kind]:
-                        cursor.insert(kind, rows[kind], tables)
+            return self.replace_in(cursor, at, to, students, rows, tables)
+
+    def replace_in(self, cursor: Cursor, at: Position, to: int, students: Collection[str], rows: Rows, tables: str) -> bool:
+        """The same within a transaction."""
+        moved = cursor.run(
+            "UPDATE {position} SET position = :to WHERE partition_no = :partition AND partitions = :partitions AND position = :at "
+            "AND law = :law", {"to": to, "partition": at.partition, "partitions": at.partitions, "at": at.position, "law": at.law}, tables)
+        if moved != 1:
+            return False
+        if students:
+            among = {"students": self.backend.many(students)}
+            for kind in COLUMNS:
+                cursor.run(f"DELETE FROM {{{kind}}} WHERE {self.backend.among('student', 'students')}", among, tables)
+                if rows[kind]:
+                    cursor.insert(kind, rows[kind], tables)
         return True
 
     def rows(self, students: Collection[str]) -> tuple[list[Position], Rows]:
@@ -171,8 +193,6 @@ class Database:
 
 
 def indexes() -> Iterator[tuple[str, tuple[str, ...]]]:
-    from .shape import INDEXES
-
     for kind, found in INDEXES.items():
         for columns in found:
             yield kind, columns
@@ -204,23 +224,12 @@ def needs_rebuild(found: Sequence[Position], law: str) -> str | None:
 
 def column_types(text: str, whole: str, number: str, day: str, boolean: str) -> dict[str, list[tuple[str, str]]]:
     """The columns of each table with their types, the student first."""
-    from .shape import BOOLS, CENTS, NUMBERS, WHOLE
-
     def kind_of(column: str) -> str:
         return (day if column in DATES else whole if column in CENTS | WHOLE else number if column in NUMBERS
                 else boolean if column in BOOLS else text)
 
     return {kind: [("student", f"{text} NOT NULL"), *((c, kind_of(c) + (" NOT NULL" if c == "from_on" else "")) for c in columns)]
             for kind, columns in COLUMNS.items()}
-
-
-@contextmanager
-def all_of(*managers: AbstractContextManager[bool]) -> Iterator[bool]:
-    """True where every lock was taken."""
-    from contextlib import ExitStack
-
-    with ExitStack() as stack:
-        yield all([stack.enter_context(one) for one in managers])
 
 
 def open_database(url: str) -> Database:

@@ -1,0 +1,129 @@
+"""Keeps the stored rows up to date: page by page of the log, each student of a page recomputed from her whole stream.
+
+A stream may hold newer events than the page: her rows are then ahead of the position, never behind, and the page that
+brings those events computes them again. Positions are taken as the log gives them (they have holes), from the primary only.
+"""
+
+import time
+from collections.abc import Callable
+from threading import Event as Flag
+from uuid import UUID
+
+from ledger.domain.rulebook import LawBooks
+from ledger.domain.timelines import COLUMNS
+from ledger.store import EventStore, StoreUnavailable
+
+from .database import LIVE, Cursor, Database, Position, open_database
+from .shape import Rows, compute, law_of
+
+PAGE = 2_000
+"""Events of the log in one transaction."""
+BATCH = 200
+"""Students whose streams are in memory at once."""
+WAKE_SECONDS = 1.0
+"""A follower looks for news this often, also when nobody notified it."""
+
+
+class Follower:
+    """Partition `partition` of `partitions` (from 1). Usable in a thread of a process as well as alone."""
+
+    def __init__(self, store: EventStore, database: Database, books: LawBooks, partition: int = 1, partitions: int = 1,
+                 page: int = PAGE) -> None:
+        if not 1 <= partition <= partitions:
+            raise ValueError(f"there is no partition {partition} of {partitions}: write I/N with I from 1 to N")
+        self._store, self._database, self._books = store, database, books
+        self._partition, self._partitions, self._page = partition, partitions, page
+        self._law = law_of(books)
+
+    @property
+    def lock_name(self) -> str:
+        return f"follower-{self._partition}-of-{self._partitions}"
+
+    def prepare(self) -> None:
+        """Makes the tables where there are none, and as many partitions as this follower is one of."""
+        self._database.prepare(self._law)
+        if len(self._database.positions()) != self._partitions:
+            self._database.repartition(self._partitions, self._law)
+
+    def step(self) -> bool:
+        """Takes one page; False where the end of the log was reached. Raises RebuildNeeded, Repartitioned."""
+        at = self._database.partition(self._partition, self._partitions, self._law)
+        return advance(self._store, self._database, self._books, at, self._page) is not None
+
+    def catch_up(self, stop: Flag | None = None) -> None:
+        while (stop is None or not stop.is_set()) and self.step():
+            pass
+
+    def run(self, stop: Flag, say: Callable[[str], None] = lambda _: None) -> None:
+        """Follows until `stop` is set. One follower of a partition works, others stand by; a lost backend is waited for."""
+        self.prepare()
+        standing_by = False
+        while not stop.is_set():
+            try:
+                with self._database.backend.lock(self.lock_name) as leader:
+                    if not leader:
+                        if not standing_by:
+                            say(f"another process follows partition {self._partition} of {self._partitions}: standing by")
+                        standing_by = True
+                        stop.wait(WAKE_SECONDS)
+                        continue
+                    say(f"following partition {self._partition} of {self._partitions}")
+                    standing_by = False
+                    while not stop.is_set():
+                        self.catch_up(stop)
+                        if not stop.is_set():
+                            self._database.backend.wait(WAKE_SECONDS)
+            except StoreUnavailable as error:
+                say(f"{error}; trying again")
+                self._database.close()
+                stop.wait(WAKE_SECONDS)
+
+
+def advance(store: EventStore, database: Database, books: LawBooks, at: Position, page: int, tables: str = LIVE,
+            cursor: Cursor | None = None) -> int | None:
+    """Takes a partition one page on from `at`; the position reached, or None at the end of the log.
+
+    Where somebody else has moved the partition meanwhile nothing is stored: ask again where it stands. `cursor`: within
+    a transaction that is open already."""
+    touched = store.touched(at.position, page)
+    if not touched:
+        return None
+    to = touched[-1][0]
+    ids: dict[UUID, None] = {stream: None for _, stream in touched if at.owns(stream)}
+    students: list[str] = []
+    rows: Rows = {kind: [] for kind in COLUMNS}
+    todo = list(ids)
+    for start in range(0, len(todo), BATCH):
+        streams = store.streams_of(todo[start:start + BATCH])
+        students += streams
+        for kind, found in compute(streams, books).items():
+            rows[kind] += found
+    if cursor is None:
+        database.replace(at, to, students, rows, tables)
+    else:
+        database.replace_in(cursor, at, to, students, rows, tables)
+    return to
+
+
+def wait_for(url: str, store: EventStore, books: LawBooks, position: int, seconds: float = 60.0) -> None:
+    """Returns when the stored rows include every event up to a position. Where nobody follows a partition that lags, this
+    process takes it there. Raises RebuildNeeded, and StoreUnavailable when it takes longer than `seconds`."""
+    until = time.monotonic() + seconds
+    with open_database(url) as database:
+        law = law_of(books)
+        database.prepare(law)
+        while True:
+            behind = [p for p in database.positions() if p.position < position]
+            if not behind:
+                return
+            for late in behind:
+                database.partition(late.partition, late.partitions, law)
+                follower = Follower(store, database, books, late.partition, late.partitions)
+                with database.backend.lock(follower.lock_name) as leader:
+                    while leader and follower.step():
+                        pass
+            if time.monotonic() > until:
+                raise StoreUnavailable(f"the stored projections have not reached position {position} after {seconds:.0f} seconds: "
+                                       "the events are stored; see `career-ledger projection status`")
+            if any(p.position < position for p in database.positions()):
+                database.backend.wait(0.05)

@@ -1,0 +1,162 @@
+"""Makes the stored rows anew beside the live ones, and swaps them in one transaction.
+
+1. Empty tables beside the live ones, without indexes, at the position at which the log ends now. New tables of the same
+   law that an earlier, interrupted rebuild left are taken over.
+2. Part by part of the ledger, in worker processes: read whole streams, fold, and write rows and the part's mark in one
+   transaction. A part that is marked is never done again.
+3. Indexes.
+4. What was appended meanwhile, page by page, as a follower does.
+5. In one transaction: the live positions are held, the rest is caught up until the new rows are not behind the old ones,
+   the old tables go and the new ones take their names. Questions are answered from the old ones until then, and wait for
+   this transaction only. Followers find their partitions at the new position and go on.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ledger.domain.rulebook import LawBooks
+from ledger.domain.timelines import COLUMNS
+from ledger.store import EventStore, StoreUnavailable, open_store
+
+from .database import LIVE, NEW, Database, indexes, open_database, positions_in, set_positions
+from .follower import advance
+from .shape import Rows, compute, law_of
+from .sqlite import SQLiteBackend
+from .workers import Desk, Task, default_workers, parts_of, run_all
+
+CATCH_UP_PAGE = 5_000
+Progress = Callable[[int, int], None]
+"""Called with the events done and all events there are to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """What a rebuild did. `resumed`: events that an interrupted one had done already."""
+
+    events: int
+    resumed: int
+    position: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    number: int
+    of: int
+    law: str
+
+
+def rebuild(url: str, books: LawBooks, workers: int | None = None, progress: Progress | None = None) -> Rebuilt:
+    """Raises StoreUnavailable where another rebuild is running. Killed at any moment, the next call goes on where it was."""
+    begun = time.monotonic()
+    law = law_of(books)
+    count = workers or default_workers()
+    with open_store(url, create=False) as store, open_database(url) as database, database.backend.lock("rebuild") as mine:
+        if not mine:
+            raise StoreUnavailable("another rebuild of the stored projections is running: wait until it is done")
+        database.prepare(law)
+        _begin(store, database, law)
+        resumed, done = _fill(url, store, database, books, law, count, progress)
+        _index(url, database, books, law, count)
+        position = _swap(store, database, books)
+        return Rebuilt(done, resumed, position, time.monotonic() - begun)
+
+
+def _begin(store: EventStore, database: Database, law: str) -> None:
+    backend = database.backend
+    with backend.transaction(write=True, tables=NEW) as cursor:
+        if backend.exists(NEW) and any(p.law != law for p in positions_in(cursor, NEW)):
+            backend.drop(cursor, NEW)
+        end = store.last_position()  # before any stream is read: every stream then holds at least these events
+        if backend.create(cursor, NEW):
+            set_positions(cursor, 1, end, law, NEW)
+
+
+def _fill(url: str, store: EventStore, database: Database, books: LawBooks, law: str, workers: int,
+          progress: Progress | None) -> tuple[int, int]:
+    """Events that were done before, and in all."""
+    with database.backend.transaction(write=False, tables=NEW) as cursor:
+        marks = {row[0]: (row[1], row[2]) for row in cursor.ask("SELECT part, parts, events FROM {done} WHERE part >= 0", tables=NEW)}
+    total = store.last_position()  # a little more than the events: positions have holes
+    parts = next((parts for parts, _ in marks.values()), parts_of(total, workers))
+    resumed = done = sum(events for _, events in marks.values())
+    if progress is not None:
+        progress(done, total)
+    todo = [number for number in range(parts) if number not in marks]
+    alone = isinstance(database.backend, SQLiteBackend)  # one writer at a time: workers hand their rows over
+    tasks = [Task(_compute_part if alone else _store_part, _Part(number, parts, law)) for number in todo]
+    for part, events, rows in run_all(tasks, url, books, min(workers, len(todo) or 1)):
+        if rows is not None:
+            _write(database, _Part(part, parts, law), events, rows)
+        done += events
+        if progress is not None:
+            progress(done, max(total, done))
+    return resumed, done
+
+
+def _compute_part(desk: Desk, part: _Part) -> tuple[int, int, Rows | None]:
+    streams = desk.store.part(part.number, part.of)
+    return part.number, sum(map(len, streams.values())), compute(streams, desk.books)
+
+
+def _store_part(desk: Desk, part: _Part) -> tuple[int, int, Rows | None]:
+    _, events, rows = _compute_part(desk, part)
+    if rows is not None:
+        _write(desk.database, part, events, rows)
+    return part.number, events, None
+
+
+def _write(database: Database, part: _Part, events: int, rows: Rows) -> None:
+    """The mark comes first: a worker that an interrupted rebuild left behind makes this one wait, and only one stores."""
+    with database.backend.transaction(write=True, tables=NEW) as cursor:
+        if any(p.law != part.law for p in positions_in(cursor, NEW)):
+            raise StoreUnavailable("another rebuild has begun meanwhile: run the command again")
+        marked = cursor.run("INSERT INTO {done} (part, parts, events) VALUES (:part, :parts, :events) ON CONFLICT DO NOTHING",
+                            {"part": part.number, "parts": part.of, "events": events}, NEW)
+        if marked == 1:
+            for kind, found in rows.items():
+                if found:
+                    cursor.insert(kind, found, NEW)
+
+
+def _index(url: str, database: Database, books: LawBooks, law: str, workers: int) -> None:
+    """One table is indexed in one transaction with a mark (negative numbers), so that an interrupted rebuild goes on here too."""
+    if isinstance(database.backend, SQLiteBackend):
+        workers = 1
+    kinds = sorted(COLUMNS, key=lambda kind: kind not in ("charges", "blocks"))  # the largest first
+    for _ in run_all([Task(_index_kind, (kind, law)) for kind in kinds], url, books, min(workers, len(kinds))):
+        pass
+
+
+def _index_kind(desk: Desk, what: tuple[str, str]) -> None:
+    wanted, _ = what
+    backend = desk.database.backend
+    with backend.transaction(write=True, tables=NEW) as cursor:
+        number = -1 - list(COLUMNS).index(wanted)
+        if cursor.run("INSERT INTO {done} (part, parts, events) VALUES (:part, 0, 0) ON CONFLICT DO NOTHING", {"part": number}, NEW) == 1:
+            for kind, columns in indexes():
+                if kind == wanted:
+                    backend.index(cursor, kind, columns, NEW)
+            cursor.run(f"ANALYZE {{{wanted}}}", tables=NEW)
+
+
+def _swap(store: EventStore, database: Database, books: LawBooks) -> int:
+    """The position of the new rows."""
+    backend = database.backend
+    while True:
+        with backend.transaction(write=False, tables=NEW) as cursor:
+            at = positions_in(cursor, NEW)[0]
+        if len(store.touched(at.position, CATCH_UP_PAGE)) < CATCH_UP_PAGE // 10:
+            break
+        advance(store, database, books, at, CATCH_UP_PAGE, NEW)
+    with backend.transaction(write=True) as cursor:
+        backend.hold(cursor)
+        live = positions_in(cursor, LIVE)
+        at = positions_in(cursor, NEW)[0]
+        while at.position < min((p.position for p in live), default=0):
+            advance(store, database, books, at, CATCH_UP_PAGE, NEW, cursor)
+            at = positions_in(cursor, NEW)[0]
+        set_positions(cursor, len(live) or 1, at.position, at.law, NEW)
+        backend.swap(cursor)
+        return at.position

@@ -1,0 +1,199 @@
+# ruff: noqa: S608 - statements are put together from names of our own only
+"""Questions about everybody, for any day, answered from the stored rows alone.
+
+An answer says what is known now about that day (`known_position`), also about what begins or ends later: `until` is the day
+on which it ends if nothing else happens. Money is text in euro, days are ISO text. Every answer has `rebuild_needed`: null,
+or why its rows are those of another law.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
+
+from .database import Database, Parameters, Position, needs_rebuild
+from .shape import BOOLS, CENTS, Row
+from .verify import shown
+
+Answer = dict[str, Any]
+"""`report`, `on` (or `from` and `to`), `known_position`, `last_position`, `rebuild_needed`, `rows`."""
+BLOCKS = ("exam-booking", "final-exam", "administrative", "reservation")
+GROUPS = ("programme", "status", "year", "academic_year", "course_type", "regime", "reservation")
+_ON = "{0}.from_on <= :on AND ({0}.until_on IS NULL OR {0}.until_on > :on)"
+_STATUS = ("student", "career", "status", "programme", "course_type", "academic_year", "year", "regime", "reservation",
+           "cfu_recognised", "cfu_passed")
+
+
+def _covers(alias: str) -> str:
+    return _ON.format(alias)
+
+
+def _same(one: str, other: str, columns: Sequence[str]) -> str:
+    """Two rows are of the same thing. A block without a charge has none on both sides."""
+    return " AND ".join(f"coalesce({one}.{c}, '') = coalesce({other}.{c}, '')" if c == "charge" and "kind" in columns
+                        else f"{one}.{c} = {other}.{c}" for c in columns)
+
+
+def _run(table: str, row: str, columns: Sequence[str], condition: str = "") -> str:
+    """Two columns, `since` and `until`: the whole run of successive intervals of a thing that the row is part of."""
+    def also(alias: str) -> str:
+        return f" AND {alias}.{condition}" if condition else ""
+
+    return f"""
+        (SELECT max(s.from_on) FROM {{{table}}} s WHERE {_same("s", row, columns)}{also("s")} AND s.from_on <= {row}.from_on
+         AND NOT EXISTS (SELECT 1 FROM {{{table}}} p WHERE {_same("p", "s", columns)}{also("p")} AND p.until_on = s.from_on)) AS since,
+        (SELECT e.until_on FROM {{{table}}} e WHERE {_same("e", row, columns)}{also("e")} AND e.from_on >= {row}.from_on
+         AND NOT EXISTS (SELECT 1 FROM {{{table}}} n WHERE {_same("n", "e", columns)}{also("n")} AND n.from_on = e.until_on)
+         ORDER BY e.from_on LIMIT 1) AS until"""
+
+
+BLOCK = ("student", "career", "kind", "rule", "charge")
+CHARGE = ("student", "career", "charge")
+CAREER = ("student", "career")
+
+
+class Reports:
+    """The questions. `law`: what the program that asks would compute under (`law_of`)."""
+
+    def __init__(self, database: Database, law: str) -> None:
+        self._database = database
+        self._law = law
+
+    def blocked(self, on: date, kind: str | None = None) -> Answer:
+        """Who is blocked, by what, since when, and until when if nothing else happens. `kind`: one of `BLOCKS` only."""
+        columns = ("student", "career", "kind", "rule", "charge", "amount", "since", "until")
+        chosen = "AND b.kind = :kind " if kind is not None else ""
+        statement = (f"SELECT b.student, b.career, b.kind, b.rule, b.charge, b.amount, {_run('blocks', 'b', BLOCK)} FROM {{blocks}} b "
+                     f"WHERE {_covers('b')} {chosen}ORDER BY b.student, b.career, b.kind, b.rule, b.charge")
+        return self._answer("blocked", {"on": on}, columns, statement, {"kind": kind} if kind is not None else {})
+
+    def arrears(self, on: date) -> Answer:
+        """Who owes what is overdue; `accruing`: what paying on that day costs on top. `total`: euro."""
+        columns = ("student", "career", "charge", "amount", "outstanding", "due_on", "accruing", "rule")
+        statement = (f"SELECT c.student, c.career, c.charge, c.amount, c.outstanding, coalesce(c.due_on, c.raised_on), c.accruing, c.rule "
+                     f"FROM {{charges}} c WHERE c.state = 'overdue' AND {_covers('c')} ORDER BY c.student, c.career, c.charge")
+        return self._answer("arrears", {"on": on}, columns, statement, {}, total="outstanding")
+
+    def reservations(self, on: date) -> Answer:
+        """Who is enrolled with a reservation that is alive."""
+        columns = ("student", "career", "status", "programme", "academic_year", "since", "until")
+        statement = (f"SELECT r.student, r.career, r.status, r.programme, r.academic_year, {_run('status', 'r', CAREER, 'reservation')} "
+                     f"FROM {{status}} r WHERE r.reservation AND {_covers('r')} ORDER BY r.student, r.career")
+        return self._answer("reservations", {"on": on}, columns, statement, {})
+
+    def refunds(self, on: date) -> Answer:
+        """Who may get money back, by when (null: on request) and by which rule. `total`: euro."""
+        columns = ("student", "career", "charge", "refundable", "refund_by", "refund_rule")
+        statement = (f"SELECT c.student, c.career, c.charge, c.refundable, c.refund_by, c.refund_rule FROM {{charges}} c "
+                     f"WHERE c.refundable > 0 AND {_covers('c')} ORDER BY c.student, c.career, c.charge")
+        return self._answer("refunds", {"on": on}, columns, statement, {}, total="refundable")
+
+    def unallocated(self, on: date) -> Answer:
+        """Money received for a charge that is not there (yet). `total`: euro."""
+        columns = ("student", "career", "charge", "amount", "since")
+        statement = (f"SELECT m.student, m.career, m.charge, m.amount, m.from_on FROM {{money}} m WHERE m.kind = 'unallocated' "
+                     f"AND {_covers('m')} ORDER BY m.student, m.career, m.charge")
+        return self._answer("unallocated", {"on": on}, columns, statement, {}, total="amount")
+
+    def counts(self, on: date, by: Sequence[str] = ("programme", "status", "year")) -> Answer:
+        """Careers and students by some of `GROUPS`. Raises ValueError for another name."""
+        unknown = [name for name in by if name not in GROUPS]
+        if unknown or not by:
+            raise ValueError(f"{', '.join(unknown) or 'nothing'} cannot be counted by: choose from {', '.join(GROUPS)}")
+        names = ", ".join(f"s.{name}" for name in by)
+        statement = (f"SELECT {names}, count(*), count(DISTINCT s.student) FROM {{status}} s WHERE {_covers('s')} "
+                     f"GROUP BY {names} ORDER BY {', '.join(f'{n} IS NULL, {n}' for n in names.split(', '))}")
+        return self._answer("counts", {"on": on}, (*by, "careers", "students"), statement, {})
+
+    def find(self, on: date, career: str | None = None, student: str | None = None, programme: str | None = None,
+             status: str | None = None) -> Answer:
+        """Careers as they stand on the day, with these values where given."""
+        wanted = {"career": career, "student": student, "programme": programme, "status": status}
+        given = {name: value for name, value in wanted.items() if value is not None}
+        statement = (f"SELECT {', '.join(f's.{c}' for c in _STATUS)} FROM {{status}} s WHERE {_covers('s')} "
+                     f"{''.join(f'AND s.{name} = :{name} ' for name in given)}ORDER BY s.student, s.career")
+        return self._answer("find", {"on": on}, _STATUS, statement, given)
+
+    def upcoming(self, first: date, last: date) -> Answer:
+        """What changes from `first` to `last`, both included, if nothing else happens (what did change, in the past)."""
+        period: Parameters = {"first": first.isoformat(), "last": last.isoformat()}
+        within = "BETWEEN :first AND :last"
+        earlier = _same("p", "x", CAREER) + " AND p.until_on = x.from_on"
+        earlier_charge = _same("p", "x", CHARGE) + " AND p.until_on = x.from_on"
+        positions, end, found = self._ask([
+            (f"SELECT x.from_on, x.student, x.career, p.status, x.status, p.cfu_passed, x.cfu_passed FROM {{status}} x "
+             f"LEFT JOIN {{status}} p ON {earlier} WHERE x.from_on {within}", period),
+            (f"SELECT x.from_on, x.student, x.career, x.charge, p.state, x.state, p.accruing, x.accruing, x.outstanding FROM {{charges}} x "
+             f"LEFT JOIN {{charges}} p ON {earlier_charge} WHERE x.from_on {within}", period),
+            (f"SELECT x.until_on, x.student, x.career, x.charge, x.state FROM {{charges}} x WHERE x.until_on {within} AND NOT EXISTS ("
+             f"SELECT 1 FROM {{charges}} n WHERE {_same('n', 'x', CHARGE)} AND n.from_on = x.until_on)", period),
+            (f"SELECT x.from_on, x.student, x.career, x.kind, x.rule, x.charge, x.amount FROM {{blocks}} x WHERE x.from_on {within} "
+             f"AND NOT EXISTS (SELECT 1 FROM {{blocks}} p WHERE {_same('p', 'x', BLOCK)} AND p.until_on = x.from_on)", period),
+            (f"SELECT x.until_on, x.student, x.career, x.kind, x.rule, x.charge, x.amount FROM {{blocks}} x WHERE x.until_on {within} "
+             f"AND NOT EXISTS (SELECT 1 FROM {{blocks}} n WHERE {_same('n', 'x', BLOCK)} AND n.from_on = x.until_on)", period),
+        ])
+        rows: list[Answer] = []
+        for on, student, career, before, after, passed, passes in found[0]:
+            if before != after:
+                rows.append(_change(on, student, career, "status", None, before, after, f"the status becomes {after}"))
+            if passed is not None and passed != passes:
+                rows.append(_change(on, student, career, "cfu", None, passed, passes, f"the CFU passed become {passes}"))
+        for on, student, career, charge, before, after, extra, accrues, outstanding in found[1]:
+            if before != after:
+                text = f"{charge} becomes {after} ({shown('outstanding', outstanding)} euro outstanding)"
+                rows.append(_change(on, student, career, "charge", charge, before, after, text))
+            if (extra or 0) != accrues:
+                old, new = shown("accruing", extra or 0), shown("accruing", accrues)
+                text = f"paying {charge} from now on costs {new} euro more"
+                rows.append(_change(on, student, career, "accruing", charge, old, new, text))
+        rows += [_change(on, student, career, "charge", charge, before, None, f"{charge} is gone")
+                 for on, student, career, charge, before in found[2]]
+        for begins, blocks in ((True, found[3]), (False, found[4])):
+            for on, student, career, kind, rule, charge, amount in blocks:
+                text = f"the {kind} block {'begins' if begins else 'ends'} ({rule}{f', {charge}' if charge else ''})"
+                owed = shown("amount", amount) if begins else None
+                rows.append(_change(on, student, career, f"{kind} block", charge, None if begins else rule, rule if begins else None,
+                                    text + (f": {owed} euro" if owed else "")))
+        rows.sort(key=lambda row: (row["on"], row["student"], row["career"], row["what"], row["charge"] or "", row["change"]))
+        return self._envelope("upcoming", {"from": first, "to": last}, positions, end) | {"rows": rows}
+
+    def _answer(self, name: str, asked: Mapping[str, date], columns: Sequence[str], statement: str, parameters: Parameters,
+                total: str | None = None) -> Answer:
+        given = {key: value.isoformat() for key, value in asked.items()} | dict(parameters)
+        positions, end, [rows] = self._ask([(statement, given)])
+        found = self._envelope(name, asked, positions, end)
+        if total is not None:
+            found["total"] = shown(total, sum(row[columns.index(total)] for row in rows))
+        money = [column in CENTS or column in BOOLS for column in columns]
+        found["rows"] = [{column: shown(column, value) if convert else value
+                          for column, value, convert in zip(columns, row, money, strict=True)} for row in rows]
+        return found
+
+    def _ask(self, statements: Sequence[tuple[str, Parameters]]) -> tuple[list[Position], int, list[list[Row]]]:
+        positions, answers = self._database.ask([("SELECT coalesce(max({event_position}), 0) FROM {events}", {}), *statements])
+        return positions, int(answers[0][0][0]), answers[1:]
+
+    def _envelope(self, name: str, asked: Mapping[str, date], positions: list[Position], end: int) -> Answer:
+        return {"report": name, **{key: value.isoformat() for key, value in asked.items()},
+                "known_position": min(p.position for p in positions), "last_position": end,
+                "rebuild_needed": needs_rebuild(positions, self._law)}
+
+
+def _change(on: str, student: str, career: str, what: str, charge: str | None, before: Any, after: Any, text: str) -> Answer:
+    return {"on": on, "student": student, "career": career, "what": what, "charge": charge, "from": before, "to": after, "change": text}
+
+
+def status_of(database: Database, law: str) -> Answer:
+    """How far the stored rows go, what they rest on, how many there are and how much room they take (bytes, or null)."""
+    import json
+
+    from ledger.domain.timelines import COLUMNS
+
+    positions, answers = database.ask([
+        ("SELECT coalesce(max({event_position}), 0) FROM {events}", {}),
+        ("SELECT count(*) FROM {events} WHERE {event_position} > (SELECT min(position) FROM {position})", {}),
+        *((f"SELECT count(*) FROM {{{kind}}}", {}) for kind in COLUMNS)])
+    return {"known_position": min(p.position for p in positions), "last_position": answers[0][0][0], "events_behind": answers[1][0][0],
+            "partitions": [{"partition": p.partition, "position": p.position} for p in positions],
+            "rulebooks": json.loads(positions[0].law)["rulebooks"], "schema": json.loads(positions[0].law)["schema"],
+            "interpretations": json.loads(positions[0].law)["interpretations"], "rebuild_needed": needs_rebuild(positions, law),
+            "rows": {kind: rows[0][0] for kind, rows in zip(COLUMNS, answers[2:], strict=True)}, "bytes": database.backend.size()}

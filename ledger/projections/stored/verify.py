@@ -1,0 +1,147 @@
+# ruff: noqa: S608 - statements are put together from names of our own only
+"""Compares: the stored rows with what is computed (`verify`), and what two laws make of the same events (`diff`)."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from ledger.domain.rulebook import LawBooks
+from ledger.domain.submissions import Event
+from ledger.domain.timelines import COLUMNS, KEYS
+from ledger.store import open_store
+from ledger.store.mapper import stream_id
+
+from .database import Position, check_law, open_database
+from .rebuild import Progress
+from .shape import BOOLS, CENTS, Row, Rows, law_of, rows_of
+from .workers import Desk, Task, default_workers, parts_of, run_all
+
+Difference = dict[str, Any]
+"""`student`, `what` (the kind of row), the columns of its key, and the intervals that stand on one side only."""
+PAGE = 5_000
+
+
+def verify(url: str, books: LawBooks, workers: int | None = None, progress: Progress | None = None) -> Iterator[Difference]:
+    """Every difference between stored and computed rows: `stored` and `computed` intervals. Nothing where all is well.
+
+    Events may be appended meanwhile: rows are right when they are those of a position between the one they claim and now.
+    Raises RebuildNeeded where the rows rest on another law."""
+    with open_database(url) as database:
+        check_law(database.positions(), law_of(books))
+        if not database.positions():
+            raise LookupError("nothing is stored yet: run `career-ledger project` first")
+    yield from _all_parts(_verify_part, url, books, workers, progress)
+    yield from _without_events(url)
+
+
+def diff(url: str, books: LawBooks, other: LawBooks, workers: int | None = None, progress: Progress | None = None) -> Iterator[Difference]:
+    """What would be answered otherwise under `other` rule books: `before` and `after` intervals, student by student."""
+    yield from _all_parts(_diff_part, url, books, workers, progress, other)
+
+
+def _all_parts(call: Any, url: str, books: LawBooks, workers: int | None, progress: Progress | None,
+               other: LawBooks | None = None) -> Iterator[Difference]:
+    count = workers or default_workers()
+    with open_store(url, create=False) as store:
+        total = store.last_position()  # a little more than the events: positions have holes
+    parts = parts_of(total, count)
+    done = 0
+    tasks: list[Task[tuple[int, list[Difference]]]] = [Task(call, (number, parts)) for number in range(parts)]
+    for events, found in run_all(tasks, url, books, min(count, parts) if total > PAGE else 1, other):
+        yield from found
+        done += events
+        if progress is not None:
+            progress(done, max(done, total))
+
+
+def _verify_part(desk: Desk, part: tuple[int, int]) -> tuple[int, list[Difference]]:
+    streams = desk.store.part(*part)
+    positions, rows = desk.database.rows(streams.keys())
+    check_law(positions, law_of(desk.books))
+    stored = _by_student(rows, streams.keys())
+    found: list[Difference] = []
+    for student, events in streams.items():
+        computed = rows_of(events, student, desk.books)
+        if not _same(stored[student], computed) and not _was_true(desk, student, stored[student], positions):
+            found += _differences(student, stored[student], computed, "stored", "computed")
+    return sum(map(len, streams.values())), found
+
+
+def _was_true(desk: Desk, student: str, stored: Rows, positions: list[Position]) -> bool:
+    """Whether the rows are those of the events up to some position between the partition's and now."""
+    at = next(p.position for p in positions if p.owns(stream_id(student)))
+    events: list[Event] = desk.store.stream(student)
+    known = sum(event.position <= at for event in events)
+    return any(_same(stored, rows_of(events[:length], student, desk.books)) for length in range(known, len(events) + 1))
+
+
+def _diff_part(desk: Desk, part: tuple[int, int]) -> tuple[int, list[Difference]]:
+    if desk.other is None:
+        raise RuntimeError("there is nothing to compare with")
+    streams = desk.store.part(*part)
+    found: list[Difference] = []
+    for student, events in streams.items():
+        before, after = rows_of(events, student, desk.books), rows_of(events, student, desk.other)
+        if not _same(before, after):
+            found += _differences(student, before, after, "before", "after")
+    return sum(map(len, streams.values())), found
+
+
+def _same(one: Rows, other: Rows) -> bool:
+    return all(one[kind] == other[kind] or Counter(one[kind]) == Counter(other[kind]) for kind in COLUMNS)
+
+
+def _by_student(rows: Rows, students: Iterable[str]) -> dict[str, Rows]:
+    found: dict[str, Rows] = {student: {kind: [] for kind in COLUMNS} for student in students}
+    for kind, some in rows.items():
+        for row in some:
+            found[row[0]][kind].append(row)
+    return found
+
+
+def _differences(student: str, left: Rows, right: Rows, left_name: str, right_name: str) -> Iterator[Difference]:
+    for kind, columns in COLUMNS.items():
+        only_left = Counter(left[kind]) - Counter(right[kind])
+        only_right = Counter(right[kind]) - Counter(left[kind])
+        length = 1 + KEYS[kind]
+        keys = sorted({row[1:length] for row in (*only_left, *only_right)}, key=repr)
+        for key in keys:
+            yield {"student": student, "what": kind, **dict(zip(columns, key, strict=False)),
+                   left_name: [_interval(kind, row) for row in _of_key(only_left, key, length)],
+                   right_name: [_interval(kind, row) for row in _of_key(only_right, key, length)]}
+
+
+def _of_key(rows: "Counter[Row]", key: Row, length: int) -> list[Row]:
+    return sorted((row for row in rows.elements() if row[1:length] == key), key=lambda row: repr(row[length:]))
+
+
+def _interval(kind: str, row: Row) -> dict[str, Any]:
+    return {name: shown(name, value) for name, value in zip(COLUMNS[kind][KEYS[kind]:], row[1 + KEYS[kind]:], strict=True)}
+
+
+def shown(column: str, value: Any) -> Any:
+    """A stored value as the published language shows it: money as text in euro, flags as true and false."""
+    if value is None:
+        return None
+    if column in CENTS:
+        return f"{value // 100}.{value % 100:02d}"
+    return bool(value) if column in BOOLS else value
+
+
+def _without_events(url: str) -> Iterator[Difference]:
+    """Rows of students of whom the log knows nothing."""
+    with open_database(url) as database:
+        for kind in COLUMNS:
+            after = ""
+            while True:
+                statement = f"SELECT DISTINCT student FROM {{{kind}}} WHERE student > :after ORDER BY student LIMIT {PAGE}"
+                _, [rows] = database.ask([(statement, {"after": after})])
+                students = {stream_id(student): student for (student,) in rows}
+                strangers = [students[stream] for stream in students.keys() - database.backend.known(students.keys())]
+                for student in sorted(strangers):
+                    empty: Rows = {name: [] for name in COLUMNS}
+                    _, stored = database.rows([student])
+                    yield from (d for d in _differences(student, stored, empty, "stored", "computed") if d["what"] == kind)
+                if len(rows) < PAGE:
+                    break
+                after = rows[-1][0]

@@ -1,0 +1,96 @@
+"""Work on parts of the ledger (`EventStore.part`) in several processes, with few parts in memory at a time."""
+
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing import get_context
+from typing import Any, Generic, TypeVar
+
+from ledger.domain.rulebook import LawBooks
+from ledger.store import EventStore, StoreUnavailable, open_store
+
+from .database import Database, open_database
+
+R = TypeVar("R")
+
+PART_EVENTS = 5_000
+"""About as many events a part: some 20 MB decoded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What a worker works with. `other`: the law that is compared with, for a diff."""
+
+    store: EventStore
+    database: Database
+    books: LawBooks
+    other: LawBooks | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Task(Generic[R]):
+    """A function of this package's modules, and its argument."""
+
+    call: Callable[[Desk, Any], R]
+    argument: Any
+
+
+_desk: Desk | None = None
+
+
+def parts_of(store_events: int, workers: int) -> int:
+    return max(workers, -(-store_events // PART_EVENTS))
+
+
+def default_workers() -> int:
+    return os.cpu_count() or 1
+
+
+def _start(url: str, books: LawBooks, other: LawBooks | None, parent: int) -> None:
+    global _desk
+    _desk = Desk(open_store(url, create=False), open_database(url), books, other)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    """A worker whose parent was killed must not go on alone."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
+
+
+def _run(task: Task[R]) -> R:
+    if _desk is None:
+        raise RuntimeError("the worker was not started")
+    return task.call(_desk, task.argument)
+
+
+def run_all(tasks: Iterable[Task[R]], url: str, books: LawBooks, workers: int, other: LawBooks | None = None) -> Iterator[R]:
+    """The results in the order of the tasks. With one worker everything is done in this process.
+
+    Raises StoreUnavailable where a worker was killed."""
+    if workers <= 1:
+        with open_store(url, create=False) as store, open_database(url) as database:
+            desk = Desk(store, database, books, other)
+            for task in tasks:
+                yield task.call(desk, task.argument)
+        return
+    waiting: deque[Future[R]] = deque()
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), _start, (url, books, other, os.getpid()))
+    try:
+        for task in tasks:
+            waiting.append(pool.submit(_run, task))
+            if len(waiting) >= 2 * workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    except BrokenProcessPool:
+        raise StoreUnavailable("a worker process was ended from outside (out of memory?): run the command again, "
+                               "with fewer --workers if it happens again") from None
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

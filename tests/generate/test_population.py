@@ -1,0 +1,142 @@
+"""The invented population: well formed, lawful but for a stated share, complete in its types, and the same for the same seed."""
+
+import io
+import json
+from collections import Counter
+from collections.abc import Sequence
+from datetime import date
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ledger.audit.compliance import findings
+from ledger.domain.decisions import Accepted, Refused, decide
+from ledger.domain.events import PAYLOADS
+from ledger.domain.rulebook import LawBooks
+from ledger.domain.submissions import Event, Submission, read_submission, recorded
+from ledger.generate import Shares, generate, write
+from ledger.generate.population import one_student
+from ledger.rulebooks.loader import load_books
+
+STUDENTS = 300
+AUDIT_ON = date(2026, 9, 30)
+
+
+@cache
+def books() -> LawBooks:
+    return load_books()
+
+
+def submission(line: bytes) -> Submission:
+    read = read_submission(json.loads(line))
+    assert isinstance(read, Submission), (line, read)
+    assert read.recorded_at is not None
+    return read
+
+
+def enforced(lines: Sequence[bytes]) -> list[Event]:
+    """The history that mode `enforce` makes of one student's lines; acts of years without a rule book are recorded."""
+    history: list[Event] = []
+    for version, line in enumerate(lines, 1):
+        asked = submission(line)
+        assert asked.recorded_at is not None
+        outcome = decide(history, asked, asked.recorded_at, books(), "enforce")
+        if isinstance(outcome, Refused) and {r.rule for r in outcome.reasons} == {"NO-RULEBOOK"}:
+            outcome = decide(history, asked, asked.recorded_at, books(), "record")
+        assert isinstance(outcome, Accepted), (line, outcome)
+        history.append(recorded(asked, asked.recorded_at, version, outcome.rulebook, outcome.breaches, version))
+    return history
+
+
+def trusted(lines: Sequence[bytes]) -> list[Event]:
+    return [recorded(s, s.recorded_at, n, None, (), n) for n, s in enumerate(map(submission, lines), 1) if s.recorded_at is not None]
+
+
+def breaches(history: list[Event]) -> list[dict[str, Any]]:
+    return [f for f in findings(history, AUDIT_ON, books()) if f["severity"] == "breach"]
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_population_obeys_every_rule_when_the_share_of_breaches_is_nought(seed: int) -> None:
+    shares = Shares(breaches=0.0)
+    for index in range(STUDENTS // 2):
+        history = enforced(one_student(index, seed, shares))
+        assert breaches(history) == []
+
+
+def test_audit_finds_the_stated_share_of_breaches() -> None:
+    found = {share: sum(bool(breaches(trusted(one_student(n, 5, Shares(breaches=share))))) for n in range(STUDENTS)) / STUDENTS
+             for share in (Shares().breaches, 0.5)}
+    assert found[Shares().breaches] == pytest.approx(Shares().breaches, abs=0.03)
+    assert found[0.5] == pytest.approx(0.5, abs=0.09)
+
+
+def test_record_mode_accepts_all_when_rules_are_broken() -> None:
+    for index in range(60):
+        history: list[Event] = []
+        for version, line in enumerate(one_student(index, 9, Shares(breaches=1.0)), 1):
+            asked = submission(line)
+            assert asked.recorded_at is not None
+            outcome = decide(history, asked, asked.recorded_at, books(), "record")
+            assert isinstance(outcome, Accepted), (line, outcome)
+            history.append(recorded(asked, asked.recorded_at, version, outcome.rulebook, outcome.breaches, version))
+
+
+def test_population_has_every_type_and_every_kind_of_year() -> None:
+    types: Counter[str] = Counter()
+    years: Counter[str] = Counter()
+    late, lines = 0, 0
+    for line in generate(2500, 4):
+        shown = json.loads(line)
+        types[shown["type"]] += 1
+        years[shown["data"].get("academic_year", "")] += 1
+        late += shown["recorded_at"][:10] > shown["effective_on"]
+        lines += 1
+    assert set(types) == set(PAYLOADS) - {"person-registered"}
+    assert {"2017-18", "2019-20", "2022-23", "2024-25", "2025-26"} <= set(years)
+    assert late > lines / 200
+    assert lines / 2500 == pytest.approx(40, abs=3)
+
+
+def test_lines_are_the_same_for_the_same_seed_and_a_range_is_a_slice() -> None:
+    whole = list(generate(40, 7))
+    assert whole == list(generate(40, 7))
+    assert whole != list(generate(40, 8))
+    by_student = [line for line in whole if b"G000012" <= json.loads(line)["student"].encode() < b"G000020"]
+    assert list(generate(8, 7, first=12)) == by_student
+
+
+def test_recorded_at_rises_within_a_student_and_ends_with_the_last_day() -> None:
+    shares = Shares(until=date(2026, 3, 31))
+    for index in range(200):
+        told = [json.loads(line) for line in one_student(index, 3, shares)]
+        moments = [t["recorded_at"] for t in told]
+        assert moments == sorted(moments)
+        assert all(m[:10] <= "2026-03-31" for m in moments)
+        assert len({t["id"] for t in told}) == len(told)
+
+
+def test_write_makes_the_same_bytes_and_reports_progress(tmp_path: Path) -> None:
+    steps: list[tuple[int, int]] = []
+    count = write(tmp_path / "events.jsonl", 250, 6, None, lambda students, events: steps.append((students, events)))
+    content = (tmp_path / "events.jsonl").read_bytes()
+    assert content == b"".join(generate(250, 6))
+    assert count == content.count(b"\n")
+    assert steps[-1] == (250, count)
+    assert [p.name for p in tmp_path.iterdir()] == ["events.jsonl"]
+    out = io.BytesIO()
+    write(out, 250, 6)
+    assert out.getvalue() == content
+
+
+@pytest.mark.parametrize(("field", "given"), [("breaches", 1.5), ("late_payments", -0.1), ("first_years", (("1999-00", 1.0),))])
+def test_shares_name_the_field_that_lies_outside(field: str, given: object) -> None:
+    with pytest.raises(ValueError, match=field):
+        Shares(**{field: given})  # type: ignore[arg-type]
+
+
+def test_generate_refuses_negative_numbers() -> None:
+    with pytest.raises(ValueError, match="numbers from 0"):
+        list(generate(-1, 1))
