@@ -93,8 +93,8 @@ def _status(career: Career, day: date) -> Iterator[tuple[Thing, tuple[Any, ...]]
     if status is not None:
         current = career.current_enrolment
         cfu = cfu_json(career, day)
-        yield ("status", (career.name,)), (status, career.programme, career.course_type, career.academic_year, current.year if current else None,
-                                           career.regime, career.under_reservation, cfu["recognised"], cfu["passed"])
+        yield ("status", (career.name,)), (status, career.programme, career.course_type, career.academic_year,
+                                           current.year if current else None, career.regime, career.under_reservation, cfu["recognised"], cfu["passed"])
 
 
 def _money(person: Person, career: Career, books: LawBooks) -> Iterator[tuple[Thing, tuple[Any, ...]]]:

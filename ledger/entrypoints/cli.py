@@ -1,7 +1,7 @@
 """The command line: `career-ledger [--db URL] COMMAND ... [--json]` (section 7 of the published language).
 
 Exit codes: 0 all done; 1 a line was refused or invalid, or the audit found something; 2 wrong usage; 3 not found;
-4 version conflict; 6 the database is unavailable or cannot be used; 70 a fault of this program; 130 interrupted.
+4 version conflict; 5 verification failed; 6 the database is unavailable or cannot be used; 70 a fault of this program; 130 interrupted.
 What a command needs is imported inside it, so that a question starts fast.
 """
 
@@ -59,8 +59,22 @@ def academic_year(text: str) -> str:
     return text
 
 
+UNIVERSITY = ("find", "project", "projection", "report")
+"""The commands of `cli_university`, which is imported when one of them is named or all are listed."""
+
+
 class Commands(click.Group):
     """The group of all commands: it turns every error into one line and an exit code."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *UNIVERSITY})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in UNIVERSITY:
+            from ledger.entrypoints.cli_university import COMMANDS
+
+            return COMMANDS[cmd_name]
+        return super().get_command(ctx, cmd_name)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -133,7 +147,7 @@ def cli(ctx: click.Context, db: str | None) -> None:
       career-ledger rules cite BLK-1
 
     Exit codes: 0 done; 1 a line was refused or invalid, or the audit found something; 2 wrong usage; 3 not found;
-    4 version conflict; 6 the database is unavailable.
+    4 version conflict; 5 verification failed; 6 the database is unavailable.
     """
     ctx.obj = db
 
@@ -174,8 +188,9 @@ def _asked(on: date | None, known_at: datetime | None, known_position: int | Non
 @click.option("--mode", type=click.Choice(["enforce", "record"]), default="enforce", show_default=True,
               help="enforce: the rules can refuse; record: import what has already happened, the audit reports breaches.")
 @click.option("--atomic", is_flag=True, help="All lines or none: one that is refused or invalid keeps the others out.")
+@click.option("--wait", is_flag=True, help="Return when the stored projections include the events.")
 @as_json
-def append(file: str, mode: "Mode", atomic: bool, json_: bool) -> None:
+def append(file: str, mode: "Mode", atomic: bool, wait: bool, json_: bool) -> None:
     """Record the events of FILE, one JSON object a line; - reads standard input.
 
     Files of any length are read line by line. A line that was stored before is a duplicate and changes nothing, so an
@@ -188,10 +203,12 @@ def append(file: str, mode: "Mode", atomic: bool, json_: bool) -> None:
       cat events.jsonl | career-ledger append - --atomic
     """
     counted: Counter[str] = Counter()
+    newest = 0
     with click.open_file(file, "rb") as stream, _ledger(create=True) as ledger, _progress(file, cast("BinaryIO", stream)) as lines:
         page = None if json_ else _page()
         for outcome in ledger.append_lines(lines, mode, atomic):
             counted[outcome["outcome"]] += 1
+            newest = max(newest, outcome.get("position") or 0)
             if page is None:
                 _print_json(outcome)
                 sys.stdout.flush()
@@ -199,6 +216,10 @@ def append(file: str, mode: "Mode", atomic: bool, json_: bool) -> None:
                 page.outcome(outcome)
         if page is not None:
             page.appended(counted)
+    if wait and newest:
+        from ledger.entrypoints.cli_university import wait_for_position
+
+        wait_for_position(newest)
     if counted["refused"] or counted["invalid"]:
         raise click.exceptions.Exit(FOUND)
 

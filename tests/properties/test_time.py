@@ -1,5 +1,7 @@
 """Answers and time: a timeline is what each day's events say, its intervals fit together, and what is announced comes true."""
 
+from itertools import pairwise
+
 from hypothesis import assume, example, given, note
 
 from ledger.audit.compliance import findings
@@ -8,7 +10,6 @@ from ledger.projections import fees, status
 
 from .histories import BEGINNING, BOOKS, ONE_DAY, STUDENT, Line, assessed, enrolled, paid, record, stories, story, told
 from .timeline import blocks_of, days_that_matter, state_on, timeline, value_of
-
 
 _PLAN = ("instalment-plan-agreed", "2025-09-10", {"charges": ["2025-26:enrolment"], "motivated": True,
                                                   "instalments": [{"due_on": "2025-11-15", "amount": "156.00"}]})
@@ -54,7 +55,7 @@ def test_intervals_neither_overlap_nor_have_a_hole(lines: list[Line]) -> None:
     note(told(events))
     for value in (value_of, blocks_of):
         intervals = timeline(events, value)
-        assert all(i.until is not None and i.first < i.until == j.first for i, j in zip(intervals, intervals[1:], strict=False))
+        assert all(i.until is not None and i.first < i.until == j.first for i, j in pairwise(intervals))
         assert intervals[-1].until is None
     ends_on = {}
     for interval in timeline(events, blocks_of):

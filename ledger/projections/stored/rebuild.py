@@ -26,6 +26,8 @@ from .sqlite import SQLiteBackend
 from .workers import Desk, Task, default_workers, parts_of, run_all
 
 CATCH_UP_PAGE = 5_000
+SMALL = 50_000
+"""Up to so many events one process indexes faster than several start."""
 Progress = Callable[[int, int], None]
 """Called with the events done and all events there are to do."""
 
@@ -58,7 +60,7 @@ def rebuild(url: str, books: LawBooks, workers: int | None = None, progress: Pro
         database.prepare(law)
         _begin(store, database, law)
         resumed, done = _fill(url, store, database, books, law, count, progress)
-        _index(url, database, books, law, count)
+        _index(url, database, books, law, count if done > SMALL else 1)
         position = _swap(store, database, books)
         return Rebuilt(done, resumed, position, time.monotonic() - begun)
 
@@ -79,7 +81,7 @@ def _fill(url: str, store: EventStore, database: Database, books: LawBooks, law:
     with database.backend.transaction(write=False, tables=NEW) as cursor:
         marks = {row[0]: (row[1], row[2]) for row in cursor.ask("SELECT part, parts, events FROM {done} WHERE part >= 0", tables=NEW)}
     total = store.last_position()  # a little more than the events: positions have holes
-    parts = next((parts for parts, _ in marks.values()), parts_of(total, workers))
+    parts = next((parts for parts, _ in marks.values()), parts_of(total))
     resumed = done = sum(events for _, events in marks.values())
     if progress is not None:
         progress(done, total)

@@ -44,10 +44,10 @@ def _all_parts(call: Any, url: str, books: LawBooks, workers: int | None, progre
     count = workers or default_workers()
     with open_store(url, create=False) as store:
         total = store.last_position()  # a little more than the events: positions have holes
-    parts = parts_of(total, count)
+    parts = parts_of(total)
     done = 0
     tasks: list[Task[tuple[int, list[Difference]]]] = [Task(call, (number, parts)) for number in range(parts)]
-    for events, found in run_all(tasks, url, books, min(count, parts) if total > PAGE else 1, other):
+    for events, found in run_all(tasks, url, books, min(count, parts), other):
         yield from found
         done += events
         if progress is not None:

@@ -43,8 +43,9 @@ class Task(Generic[R]):
 _desk: Desk | None = None
 
 
-def parts_of(store_events: int, workers: int) -> int:
-    return max(workers, -(-store_events // PART_EVENTS))
+def parts_of(events: int) -> int:
+    """Into how many parts a ledger of so many events is divided."""
+    return max(1, -(-events // PART_EVENTS))
 
 
 def default_workers() -> int:

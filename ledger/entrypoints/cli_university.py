@@ -1,0 +1,481 @@
+"""The commands about everybody: `project`, `projection`, `report`, `find`. They read and keep the stored projections.
+
+`ledger.entrypoints.cli` imports this module when one of them is named. Exit code 5: `projection verify` found a difference.
+"""
+
+import csv
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from ledger.entrypoints.cli import PROGRAM, day
+from ledger.entrypoints.cli import _print_json as print_json
+
+if TYPE_CHECKING:
+    from ledger.domain.rulebook import LawBooks
+    from ledger.projections.stored.rebuild import Progress
+    from ledger.projections.stored.reports import Answer, Reports
+
+DIFFERENT = 5
+BLOCKS = ("exam-booking", "final-exam", "administrative", "reservation")
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+workers_option = click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Worker processes. Default: one a processor.")
+on_option = click.option("--on", type=day, metavar="DATE", help="The day that is asked about. Default: today in Italy.")
+json_option = click.option("--json", "json_", is_flag=True, help="Print JSON for programs instead of text for people.")
+
+
+def _address() -> str:
+    """The ledger that is asked; it must exist."""
+    from ledger.bootstrap import default_url, sqlite_path
+    from ledger.domain.describe import NotFound
+
+    address = click.get_current_context().find_root().obj or default_url()
+    path = sqlite_path(address)
+    if path is not None and not path.exists():
+        raise NotFound(f"there is no ledger at {path} yet: append events first, or name another with --db")
+    return str(address)
+
+
+def _books(folder: Path | None = None) -> "LawBooks":
+    from ledger.rulebooks.loader import load_books
+
+    return load_books(folder)
+
+
+def _say(text: str) -> None:
+    click.echo(f"{PROGRAM}: {text}", err=True)
+
+
+def wait_for_position(position: int) -> None:
+    """For `append --wait`: returns when the stored projections include the log up to a position."""
+    from ledger.projections.stored import wait_for
+    from ledger.store import open_store
+
+    address = _address()
+    with open_store(address, create=False) as store:
+        wait_for(address, store, _books(), position)
+
+
+def partition(text: str) -> tuple[int, int]:
+    """2/4: the second of four."""
+    number, slash, of = text.partition("/")
+    if not slash or not number.isdigit() or not of.isdigit() or not 1 <= int(number) <= int(of) <= 1024:
+        raise click.BadParameter(f"{text!r} is no partition: write I/N with I from 1 to N, such as 2/4")
+    return int(number), int(of)
+
+
+@click.command(short_help="Keep the stored projections up to date.")
+@click.option("--follow", is_flag=True, help="Go on with whatever is appended, until SIGTERM. Without it: up to the end of the log.")
+@click.option("--partition", "part", type=partition, default="1/1", show_default=True, metavar="I/N",
+              help="Take only the students of partition I of N; run one follower for each.")
+def project(follow: bool, part: tuple[int, int]) -> None:
+    """Bring the stored projections up to date; makes them where there are none.
+
+    Several followers of one partition may run: one works, the others take over when it ends. A long history that was
+    imported at once is projected much faster by `projection rebuild`.
+
+    \b
+    Examples:
+      career-ledger project
+      career-ledger project --follow
+      career-ledger project --follow --partition 2/4
+    """
+    from ledger.projections.stored import Follower, open_database
+    from ledger.store import open_store
+
+    address = _address()
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    with open_store(address, create=False) as store, open_database(address) as database:
+        follower = Follower(store, database, _books(), *part)
+        if follow:
+            follower.run(stop, _say)
+            return
+        follower.prepare()
+        with database.backend.lock(follower.lock_name) as leader:
+            if leader:
+                follower.catch_up(stop)
+            else:
+                _say(f"another process follows partition {part[0]} of {part[1]} and keeps it up to date")
+
+
+@click.group(short_help="The stored projections: status, rebuild, verify, diff.")
+def projection() -> None:
+    """The stored projections: how far they go, making them anew, and comparing them with what is computed.
+
+    \b
+    Examples:
+      career-ledger projection status
+      career-ledger projection rebuild --workers 4
+      career-ledger projection verify
+      career-ledger projection diff --rulebooks our-rules
+    """
+
+
+@projection.command("status")
+@json_option
+def projection_status(json_: bool) -> None:
+    """How far the stored projections go, on which rule books they rest, how many rows they have and their size.
+
+    \b
+    Example:
+      career-ledger projection status
+    """
+    from ledger.projections.stored import law_of, open_database
+    from ledger.projections.stored.reports import status_of
+
+    with open_database(_address()) as database:
+        answer = status_of(database, law_of(_books()))
+    if json_:
+        print_json(answer)
+        return
+    _page().projection_status(answer)
+
+
+@contextmanager
+def _progress(label: str) -> "Iterator[Progress]":
+    """Events done, rate and time left on standard error: a bar on a terminal, else a line every ten seconds."""
+    begun = time.monotonic()
+    first = shown = -1
+    last_line = begun
+
+    def rate(done: int) -> float:
+        return (done - max(first, 0)) / max(time.monotonic() - begun, 0.001)
+
+    if not sys.stderr.isatty():
+
+        def line(done: int, total: int) -> None:
+            nonlocal first, last_line
+            first = done if first < 0 else first
+            if time.monotonic() - last_line >= 10:
+                last_line = time.monotonic()
+                left = (total - done) / max(rate(done), 1)
+                _say(f"{label}: {done} of {total} events, {rate(done):.0f} a second, {left:.0f} seconds left")
+
+        yield line
+        return
+    def told(_: int | None) -> str:
+        return f"{rate(max(shown, 0)):.0f} events/s"
+
+    with click.progressbar(range(1), length=1, label=label, file=sys.stderr, show_eta=True, show_percent=True, item_show_func=told) as bar:
+
+        def update(done: int, total: int) -> None:
+            nonlocal first, shown
+            first = done if first < 0 else first
+            bar.length = max(total, 1)
+            bar.update(done - max(shown, 0))
+            shown = done
+
+        yield update
+
+
+@projection.command("rebuild")
+@workers_option
+@json_option
+def projection_rebuild(workers: int | None, json_: bool) -> None:
+    """Make the stored projections anew beside the old ones, then put them in their place at once.
+
+    Questions are answered from the old ones meanwhile, and events may be appended. Interrupted, the same command goes on
+    where it was.
+
+    \b
+    Example:
+      career-ledger projection rebuild
+    """
+    from ledger.projections.stored.rebuild import rebuild
+
+    address = _address()
+    with _progress("rebuilding") as progress:
+        done = rebuild(address, _books(), workers, progress)
+    if json_:
+        print_json({"events": done.events, "resumed": done.resumed, "known_position": done.position, "seconds": round(done.seconds, 3)})
+        return
+    resumed = f", {done.resumed} of them done before" if done.resumed else ""
+    click.echo(f"Rebuilt from {done.events} events{resumed} in {done.seconds:.1f} seconds. Known position: {done.position}.")
+
+
+@projection.command("verify")
+@workers_option
+@json_option
+def projection_verify(workers: int | None, json_: bool) -> None:
+    """Compute every student and compare with the stored rows. Names each difference; exit code 5 when there is any.
+
+    \b
+    Example:
+      career-ledger projection verify
+    """
+    from ledger.projections.stored.verify import verify
+
+    address = _address()
+    with _progress("verifying") as progress:
+        count = _differences(verify(address, _books(), workers, progress), json_, "stored", "computed")
+    if count:
+        _say(f"{count} difference{'' if count == 1 else 's'}: run `career-ledger projection rebuild`, and please report it")
+        raise click.exceptions.Exit(DIFFERENT)
+    if not json_:
+        click.echo("Every stored row is as computed.")
+
+
+@projection.command("diff")
+@click.option("--rulebooks", "folder", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="FOLDER",
+              help="The rule books to compare with, one *.yaml file an academic year.")
+@workers_option
+@json_option
+def projection_diff(folder: Path, workers: int | None, json_: bool) -> None:
+    """Which answers other rule books or interpretations would change, for whom and how, before they are adopted.
+
+    Nothing is stored and nothing changes.
+
+    \b
+    Example:
+      career-ledger projection diff --rulebooks our-rules
+    """
+    from ledger.projections.stored.verify import diff
+
+    address, books, other = _address(), _books(), _books(folder)
+    with _progress("comparing") as progress:
+        count = _differences(diff(address, books, other, workers, progress), json_, "before", "after")
+    if not json_:
+        click.echo(f"{count} thing{'' if count == 1 else 's'} would be answered otherwise." if count else "No answer would change.")
+
+
+def _differences(found: "Iterator[Answer]", json_: bool, left: str, right: str) -> int:
+    count = 0
+    for one in found:
+        count += 1
+        if json_:
+            print_json(one)
+            continue
+        key = " ".join(str(value) for name, value in one.items() if name not in (left, right) and value is not None)
+        click.echo(key)
+        for name in (left, right):
+            for row in one[name]:
+                said = ", ".join(f"{k} {v}" for k, v in row.items() if k not in ("from_on", "until_on") and v not in (None, "0.00"))
+                click.echo(f"  {name:>8}  {row['from_on']} to {row['until_on'] or 'open'}: {said}".rstrip(": "))
+    return count
+
+
+def as_report(function: _F) -> _F:
+    """`--json` and `--csv`."""
+    return json_option(click.option("--csv", "csv_", is_flag=True, help="Print comma-separated values with a heading.")(function))
+
+
+@click.group(short_help="Questions about everybody, for any day.")
+def report() -> None:
+    """Questions about everybody, for any day, answered from the stored projections.
+
+    \b
+    Examples:
+      career-ledger report blocked --on 2026-03-20 --kind exam-booking
+      career-ledger report upcoming --from 2026-03-01 --to 2026-03-31
+      career-ledger report counts --by programme,status --csv
+    """
+
+
+def _report(ask: "Callable[[Reports, date], Answer]", on: date | None, json_: bool, csv_: bool) -> None:
+    from ledger.bootstrap import today
+    from ledger.projections.stored import law_of, open_database
+    from ledger.projections.stored.reports import Reports
+
+    if json_ and csv_:
+        raise click.UsageError("give --json or --csv, not both")
+    with open_database(_address()) as database:
+        answer = ask(Reports(database, law_of(_books())), on or today())
+    if json_:
+        print_json(answer)
+    elif csv_:
+        rows = answer["rows"]
+        out = csv.writer(sys.stdout, lineterminator="\n")
+        if rows:
+            out.writerow(rows[0])
+        out.writerows(row.values() for row in rows)
+        _say(f"as known at position {answer['known_position']} of {answer['last_position']}")
+        if answer["rebuild_needed"]:
+            _say(answer["rebuild_needed"])
+    else:
+        _page().report(answer)
+
+
+@report.command("blocked")
+@click.option("--kind", type=click.Choice(BLOCKS), help="Only blocks of this kind.")
+@on_option
+@as_report
+def report_blocked(kind: str | None, on: date | None, json_: bool, csv_: bool) -> None:
+    """Who is blocked, by what, since when, and until when if nothing else happens.
+
+    \b
+    Example:
+      career-ledger report blocked --on 2026-03-20 --kind exam-booking
+    """
+    _report(lambda reports, asked: reports.blocked(asked, kind), on, json_, csv_)
+
+
+@report.command("arrears")
+@on_option
+@as_report
+def report_arrears(on: date | None, json_: bool, csv_: bool) -> None:
+    """Who owes what is overdue, and what paying on that day costs on top.
+
+    \b
+    Example:
+      career-ledger report arrears --csv
+    """
+    _report(lambda reports, asked: reports.arrears(asked), on, json_, csv_)
+
+
+@report.command("upcoming")
+@click.option("--from", "first", type=day, required=True, metavar="DATE", help="The first day.")
+@click.option("--to", "last", type=day, required=True, metavar="DATE", help="The last day.")
+@as_report
+def report_upcoming(first: date, last: date, json_: bool, csv_: bool) -> None:
+    """What will change in a period if nothing else happens: blocks, charges, surcharges, statuses, results.
+
+    \b
+    Example:
+      career-ledger report upcoming --from 2026-03-01 --to 2026-03-31
+    """
+    if last < first:
+        raise click.UsageError("--to must not lie before --from")
+    _report(lambda reports, _: reports.upcoming(first, last), first, json_, csv_)
+
+
+@report.command("reservations")
+@on_option
+@as_report
+def report_reservations(on: date | None, json_: bool, csv_: bool) -> None:
+    """Who is enrolled with reservation, since when, and when that ends.
+
+    \b
+    Example:
+      career-ledger report reservations --on 2026-03-20
+    """
+    _report(lambda reports, asked: reports.reservations(asked), on, json_, csv_)
+
+
+@report.command("refunds")
+@on_option
+@as_report
+def report_refunds(on: date | None, json_: bool, csv_: bool) -> None:
+    """Who is owed a refund, by when and by which rule.
+
+    \b
+    Example:
+      career-ledger report refunds
+    """
+    _report(lambda reports, asked: reports.refunds(asked), on, json_, csv_)
+
+
+@report.command("unallocated")
+@on_option
+@as_report
+def report_unallocated(on: date | None, json_: bool, csv_: bool) -> None:
+    """Money that was paid for a charge that is not there (yet).
+
+    \b
+    Example:
+      career-ledger report unallocated
+    """
+    _report(lambda reports, asked: reports.unallocated(asked), on, json_, csv_)
+
+
+@report.command("counts")
+@click.option("--by", default="programme,status,year", show_default=True, metavar="NAMES",
+              help="What to count by: programme, status, year, academic_year, course_type, regime, reservation.")
+@on_option
+@as_report
+def report_counts(by: str, on: date | None, json_: bool, csv_: bool) -> None:
+    """How many careers and students there are.
+
+    \b
+    Example:
+      career-ledger report counts --by programme,status,year --on 2026-03-20
+    """
+    from ledger.projections.stored.reports import GROUPS
+
+    names = [name.strip() for name in by.split(",")]
+    if unknown := [name for name in names if name not in GROUPS]:
+        raise click.UsageError(f"--by: {', '.join(unknown) or 'nothing'} is not known: choose from {', '.join(GROUPS)}")
+    _report(lambda reports, asked: reports.counts(asked, names), on, json_, csv_)
+
+
+@click.command(short_help="Find careers by student, programme or status.")
+@click.option("--career", help="The career's name.")
+@click.option("--student", help="The student's pseudonym.")
+@click.option("--programme", help="The programme, as it is recorded.")
+@click.option("--status", help="The status on that day, such as enrolled.")
+@on_option
+@as_report
+def find(career: str | None, student: str | None, programme: str | None, status: str | None, on: date | None, json_: bool,
+         csv_: bool) -> None:
+    """Careers as they stand on a day.
+
+    \b
+    Examples:
+      career-ledger find --student S01
+      career-ledger find --programme L-FIL --status suspended --on 2026-03-20
+    """
+    _report(lambda reports, asked: reports.find(asked, career, student, programme, status), on, json_, csv_)
+
+
+def _page() -> Any:
+    from ledger.entrypoints.render import Page
+
+    class ReportPage(Page):
+        """Reports as tables."""
+
+        def report(self, answer: "Answer") -> None:
+            when = f"on {answer['on']}" if "on" in answer else f"from {answer['from']} to {answer['to']}"
+            self._line(f"{answer['report'].capitalize()} {when}", style="bold")
+            rows = answer["rows"]
+            if rows:
+                names = list(rows[0])
+                right = tuple(n for n, name in enumerate(names) if name in RIGHT)
+                table = self._table(*(name.replace("_", " ").capitalize() for name in names), right=right)
+                for row in rows:
+                    table.add_row(*(_shown(value) for value in row.values()))
+                self._console.print(table)
+            total = f", {answer['total']} euro" if "total" in answer else ""
+            self._line(f"{len(rows)} row{'' if len(rows) == 1 else 's'}{total}. As known at position {answer['known_position']} "
+                       f"of {answer['last_position']}.")
+            self._warn(answer)
+
+        def projection_status(self, answer: "Answer") -> None:
+            self._line(f"Known position {answer['known_position']} of {answer['last_position']}: {answer['events_behind']} events behind",
+                       style="bold")
+            if len(answer["partitions"]) > 1:
+                for one in answer["partitions"]:
+                    self._line(f"partition {one['partition']} of {len(answer['partitions'])}: position {one['position']}", indent=2)
+            for year, (name, digest) in sorted(answer["rulebooks"].items()):
+                self._line(f"{year}: {name}, sha256 {digest[:12]}", indent=2)
+            table = self._table("Table", "Rows", right=(1,))
+            for kind, count in answer["rows"].items():
+                table.add_row(kind, f"{count:,}")
+            self._console.print(table)
+            if answer["bytes"] is not None:
+                self._line(f"Size: {answer['bytes'] / 1e6:,.1f} MB with indexes")
+            self._warn(answer)
+
+        def _warn(self, answer: "Answer") -> None:
+            if answer["rebuild_needed"]:
+                self._line(f"Note: {answer['rebuild_needed']}.", style="bold yellow")
+
+    return ReportPage(sys.stdout)
+
+
+RIGHT = frozenset({"amount", "outstanding", "accruing", "refundable", "careers", "students", "year", "cfu_passed", "cfu_recognised"})
+
+
+def _shown(value: Any) -> str:
+    return "" if value is None else "yes" if value is True else "no" if value is False else str(value)
+
+
+COMMANDS: dict[str, click.Command] = {"find": find, "project": project, "projection": projection, "report": report}

@@ -1,0 +1,45 @@
+"""What other processes do in these tests. They come from a server that has imported everything, so that each starts at once."""
+
+import os
+import signal
+from collections.abc import Sequence
+from multiprocessing import get_context
+from multiprocessing.synchronize import Event as Flag
+
+from ledger.domain.submissions import Event
+from ledger.projections.stored import Follower, open_database, workers
+from ledger.projections.stored.rebuild import rebuild
+from ledger.store import open_store
+
+from .populations import BOOKS
+
+SERVER = get_context("forkserver")
+SERVER.set_forkserver_preload(["tests.projections.workers"])
+
+
+def follow(url: str, started: Flag, page: int, partition: int = 1, partitions: int = 1) -> None:
+    """Follows for ever, in small pages."""
+    with open_store(url) as store, open_database(url) as database:
+        follower = Follower(store, database, BOOKS, partition, partitions, page)
+        follower.prepare()
+        started.set()
+        follower.run(SERVER.Event())
+
+
+def write(url: str, started: Flag, events: Sequence[Event], size: int) -> None:
+    """Appends the events, `size` in a transaction."""
+    with open_store(url) as store:
+        started.wait(60)
+        for start in range(0, len(events), size):
+            store.append_all(events[start:start + size])
+
+
+def rebuild_and_die(url: str, part_events: int, after: int) -> None:
+    """Begins a rebuild in small parts and kills itself as soon as so many events are done."""
+    workers.PART_EVENTS = part_events
+
+    def die(done: int, _total: int) -> None:
+        if done >= after:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    rebuild(url, BOOKS, 1, die)
