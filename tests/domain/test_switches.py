@@ -1,0 +1,126 @@
+"""Each switch of the register of interpretations does what its other reading says (rules.md sections 15 and 17)."""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ledger.domain.decisions import Accepted, Invalid, Refused, decide
+from ledger.domain.rulebook import LawBooks
+from ledger.domain.submissions import Event, Submission, read_submission, recorded
+from ledger.projections import fees, status
+from ledger.rulebooks.loader import load_books
+
+BACHELOR = {"programme": "L-FIL", "academic_year": "2025-26", "course_type": "bachelor", "access": "open", "year": 1, "regime": "full-time"}
+MASTER = BACHELOR | {"programme": "LM-FIL", "course_type": "master"}
+
+
+def switched(folder: Path, register: str, decision: str) -> LawBooks:
+    """The packaged rule books with one decision of the register changed in each of them."""
+    for source in files("ledger.rulebooks").iterdir():
+        if source.name.endswith(".yaml"):
+            lines = source.read_text().splitlines(keepends=True)
+            at = next(n for n, line in enumerate(lines) if line.strip() == f"{register}:")
+            chosen = next(n for n in range(at, len(lines)) if "decision:" in lines[n])
+            lines[chosen] = lines[chosen].split("decision:")[0] + f"decision: {decision!r}\n".replace("'", '"')
+            (folder / source.name).write_text("".join(lines))
+    return load_books(folder)
+
+
+def submission(number: int, type: str, on: str, career: str, data: dict[str, Any]) -> Submission:
+    found = read_submission({"id": f"e{number}", "type": type, "student": "S", "career": career, "effective_on": on, "source": "test",
+                             "actor": "test", "data": data})
+    assert isinstance(found, Submission), found
+    return found
+
+
+def history(books: LawBooks, *steps: tuple[str, str, str, dict[str, Any]]) -> list[Event]:
+    """Recorded events, each at noon of its day, in mode record."""
+    events: list[Event] = []
+    for number, (type, on, career, data) in enumerate(steps, 1):
+        asked = submission(number, type, on, career, data)
+        moment = datetime.combine(asked.effective_on, time(12), UTC)
+        decision = decide(events, asked, moment, books, "record")
+        assert isinstance(decision, Accepted), decision
+        events.append(recorded(asked, moment, number, decision.rulebook, decision.breaches, number))
+    return events
+
+
+def judged(books: LawBooks, events: Sequence[Event], type: str, on: str, career: str, data: dict[str, Any]) -> Accepted | Refused | Invalid:
+    asked = submission(99, type, on, career, data)
+    return decide(events, asked, datetime.combine(asked.effective_on, time(13), UTC), books, "enforce")
+
+
+def blocks(books: LawBooks, events: Sequence[Event], on: str) -> set[str]:
+    answer = status.answer(events, "S", date.fromisoformat(on), books)
+    return {block["kind"] for career in answer["careers"] for block in career["blocks"]}
+
+
+ENROLLED = (("enrolled", "2025-09-20", "B", BACHELOR),
+            ("instalment-paid", "2025-09-20", "B", {"charge": "2025-26:enrolment", "amount": "156.00"}))
+UNPAID = (*ENROLLED, ("contribution-assessed", "2026-01-10", "B", {"academic_year": "2025-26", "contribution": "300.00"}))
+PAID_LATE = (*UNPAID, ("instalment-paid", "2026-04-01", "B", {"charge": "2025-26:instalment-1", "amount": "300.00"}))
+
+
+@pytest.mark.parametrize(("decision", "expected"), [("section-8", {"exam-booking", "final-exam"}), ("section-10", {"administrative", "final-exam"})])
+def test_amb_1_says_which_block_begins_after_30_days(tmp_path: Path, decision: str, expected: set[str]) -> None:
+    books = switched(tmp_path, "AMB-1", decision)
+    events = history(books, *UNPAID)
+    assert blocks(books, events, "2026-03-19") == {"final-exam"}
+    assert blocks(books, events, "2026-03-20") == expected
+
+
+@pytest.mark.parametrize(("decision", "expected"), [("no", {"final-exam"}), ("yes", {"exam-booking", "final-exam"})])
+def test_amb_4_says_whether_an_unpaid_surcharge_keeps_the_booking_block(tmp_path: Path, decision: str, expected: set[str]) -> None:
+    books = switched(tmp_path, "AMB-4", decision)
+    assert blocks(books, history(books, *PAID_LATE), "2026-04-02") == expected
+
+
+@pytest.mark.parametrize(("decision", "expected"), [("every-overdue-charge", {"final-exam"}), ("instalments-only", set())])
+def test_amb_5_says_which_charges_bar_the_final_exam(tmp_path: Path, decision: str, expected: set[str]) -> None:
+    books = switched(tmp_path, "AMB-5", decision)
+    events = history(books, *PAID_LATE)
+    assert blocks(books, events, "2026-04-02") == expected
+    degree = judged(books, events, "graduated", "2026-07-10", "B", {"academic_year": "2025-26", "session": "summer"})
+    assert isinstance(degree, Refused if expected else Accepted)
+
+
+@pytest.mark.parametrize(("decision", "stamp"), [("nothing-due", "0.00"), ("stamp-due", "16.00")])
+def test_amb_12_says_whether_the_stamp_is_due_after_a_failed_reservation(tmp_path: Path, decision: str, stamp: str) -> None:
+    books = switched(tmp_path, "AMB-12", decision)
+    events = history(
+        books, *ENROLLED,
+        ("preenrolled", "2025-09-21", "M", {"programme": "LM-FIL", "academic_year": "2025-26", "course_type": "master", "access": "open"}),
+        ("enrolled-with-reservation", "2025-11-05", "M", MASTER | {"ground": "degree-pending", "missing_exams": 1, "missing_cfu": 6,
+                                                                   "home_university": "same", "home_career": "B"}),
+        ("graduated", "2026-07-01", "B", {"academic_year": "2025-26", "session": "summer"}),
+        ("single-courses-enrolled", "2026-07-10", "SC", {"academic_year": "2025-26", "purpose": "failed-reservation",
+                                                         "courses": [{"code": "X", "cfu": 6, "lectures_end_on": "2026-05-20"}]}))
+    charges = {c["charge"]: c for c in fees.answer(events, "S", date(2026, 7, 10), books)["charges"] if c["career"] == "SC"}
+    assert charges["2025-26:single-courses"]["amount"] == "0.00"
+    assert charges["2025-26:single-courses-stamp"]["amount"] == stamp
+
+
+@pytest.mark.parametrize(("decision", "allowed"), [("that-year", True), ("whole-career", False)])
+def test_amb_13_says_how_long_a_first_year_may_not_leave(tmp_path: Path, decision: str, allowed: bool) -> None:
+    books = switched(tmp_path, "AMB-13", decision)
+    events = history(books, ("enrolled", "2025-10-10", "M", MASTER),
+                     ("instalment-paid", "2025-10-10", "M", {"charge": "2025-26:enrolment", "amount": "156.00"}))
+    leaving = {"to_university": "Elsewhere"}
+    assert isinstance(judged(books, events, "transferred-out", "2026-09-30", "M", leaving), Refused)
+    assert isinstance(judged(books, events, "transferred-out", "2026-10-01", "M", leaving), Accepted) is allowed
+
+
+@pytest.mark.parametrize(("decision", "before_the_act"), [("without-an-act", True), ("by-an-act", False)])
+def test_amb_32_says_whether_the_administrative_block_needs_an_act(tmp_path: Path, decision: str, before_the_act: bool) -> None:
+    books = switched(tmp_path, "AMB-32", decision)
+    events = history(books, *UNPAID)
+    assert ("administrative" in blocks(books, events, "2026-10-05")) is before_the_act
+    ordered = history(books, *UNPAID, ("administrative-block-ordered", "2026-10-06", "B", {"academic_year": "2025-26"}))
+    assert "administrative" in blocks(books, ordered, "2026-10-06")
+    revoked = history(books, *UNPAID, ("administrative-block-ordered", "2026-10-06", "B", {"academic_year": "2025-26"}),
+                      ("administrative-block-revoked", "2026-10-08", "B", {"academic_year": "2025-26"}))
+    assert ("administrative" in blocks(books, revoked, "2026-10-08")) is before_the_act
