@@ -165,4 +165,4 @@ def open_ledger(url: str | None = None, create: bool = True) -> Ledger:
         path.parent.mkdir(parents=True, exist_ok=True)
     from ledger.store import open_store
 
-    return Ledger(open_store(address))
+    return Ledger(open_store(address, create))

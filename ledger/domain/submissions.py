@@ -165,10 +165,10 @@ def read_submission(raw: Any) -> Submission | list[Problem]:
         envelope = _Envelope.model_validate(raw)
     except ValidationError as error:
         problems += _problems(error)
-    name = raw.get("type")
+    name = raw["type"] if isinstance(raw.get("type"), str) else None
     data = None
-    payload = PAYLOADS.get(name) if isinstance(name, str) else None
-    if isinstance(name, str) and payload is None:
+    payload = PAYLOADS.get(name) if name is not None else None
+    if name is not None and payload is None:
         problems.append(Problem("type", f"unknown event type {name[:60]!r}: see section 3 of the published language"))
     if payload is not None and isinstance(raw.get("data"), dict):
         try:
@@ -180,7 +180,7 @@ def read_submission(raw: Any) -> Submission | list[Problem]:
     if payload is not None and name not in ABOUT_THE_PERSON and name != "event-voided" and raw.get("career") is None:
         problems.append(Problem("career", f"{name} is about a career: name it"))
     for path in ("student", "career"):
-        if raw.get(path) in PLACEHOLDERS:
+        if isinstance(raw.get(path), str) and raw[path] in PLACEHOLDERS:
             problems.append(Problem(path, "9999 and 99999 stand for a matricola that is not known yet and identify nobody (TKT-2)"))
     if name == "person-registered" and not problems:
         problems.append(Problem("data", "encryption-not-configured: personal data is refused until it can be held encrypted per student"))

@@ -14,11 +14,11 @@ or `problems`. Every function here raises VersionConflict, StoreUnavailable and 
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from ledger.domain.decisions import Accepted, Refused, decide
+from ledger.domain.decisions import Accepted, Refused, Standing, decide
 from ledger.domain.rulebook import LawBooks
 from ledger.domain.submissions import Event, Problem, Submission, read_submission, recorded
 from ledger.domain.values import format_instant
@@ -39,16 +39,20 @@ EVENTS_KEPT = 10_000
 """How many events of the students met last stay in memory between lines (about 20 MB)."""
 
 
-@dataclass
 class _Stream:
-    """What is known of one student: the events in order, and by submission id."""
+    """What is known of one student: the events in order, by submission id, and the state that they amount to."""
 
-    events: list[Event] = field(default_factory=list)
-    by_id: dict[str, Event] = field(default_factory=dict)
+    def __init__(self, student: str, books: LawBooks) -> None:
+        self.by_id: dict[str, Event] = {}
+        self.standing = Standing(student, books)
+
+    @property
+    def events(self) -> list[Event]:
+        return self.standing.events
 
     def add(self, events: Iterable[Event]) -> None:
         for event in events:
-            self.events.append(event)
+            self.standing.add(event)
             self.by_id[event.id] = event
 
     @property
@@ -127,7 +131,7 @@ class _Desk:
                     verdicts.append(form)
                     continue
                 if form.student not in streams:
-                    streams[form.student] = _Stream()
+                    streams[form.student] = _Stream(form.student, self._books)
                     streams[form.student].add(self._store.stream(form.student))
                 verdict = self._judge(streams[form.student], form)
                 if isinstance(verdict, Event):
@@ -162,7 +166,7 @@ class _Desk:
         else:
             recorded_at = submission.recorded_at
         # 5. Decide.
-        decision = decide(stream.events, submission, recorded_at, self._books, self._mode)
+        decision = decide(stream.events, submission, recorded_at, self._books, self._mode, stream.standing)
         if isinstance(decision, Accepted):
             return recorded(submission, recorded_at, stream.version + 1, decision.rulebook, decision.breaches)
         if isinstance(decision, Refused):
@@ -174,7 +178,7 @@ class _Desk:
         if student in self._streams:
             self._streams.move_to_end(student)
             return self._streams[student], True
-        stream = self._streams[student] = _Stream()
+        stream = self._streams[student] = _Stream(student, self._books)
         self._has_news(student, stream)
         while self._kept > EVENTS_KEPT and len(self._streams) > 1:
             self._forget(next(iter(self._streams)))

@@ -243,8 +243,8 @@ def test_waiting_returns_when_the_events_are_included(store_url, store, database
 
 def test_the_command_follows_until_sigterm(store_url, store, database) -> None:
     append(store, *a_debtor("S01"))
-    process = subprocess.Popen([sys.executable, "-c", "from ledger.entrypoints.cli import main; main()", "--db", store_url, "project", "--follow"],
-                               env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}, stderr=subprocess.PIPE)
+    command = [sys.executable, "-c", "from ledger.entrypoints.cli import main; main()", "--db", store_url, "project", "--follow"]
+    process = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}, stderr=subprocess.PIPE)
     assert process.stderr is not None
     assert b"following partition 1 of 1" in process.stderr.readline()
     _reach(database, store.last_position())

@@ -248,7 +248,8 @@ _DATA: dict[str, Callable[[Draw, Way], Json]] = {
     "enrolment-cancelled": lambda d, w: {"reason": "found out"},
     "enrolment-renewed": lambda d, w: {"academic_year": _one(d, w.later, w.later, *YEARS), "year": _one(d, 2, 2, 3), "standing": "regular"},
     "degree-candidacy-declared": lambda d, w: {"academic_year": _year(d, w), "session": "winter"},
-    "graduated": lambda d, w: {"academic_year": _year(d, w), "session": _one(d, "winter", "summer", "autumn", "extraordinary"), "mark": 100},
+    "graduated": lambda d, w: {"academic_year": _year(d, w), "mark": 100,
+                            "session": _one(d, "winter", "summer", "autumn", "extraordinary")},
     "regime-changed": lambda d, w: {"regime": _one(d, "part-time", "full-time"), "academic_year": _year(d, w), "category": "work",
                                     "ofa_cleared": True},
     "suspended": lambda d, w: {},
@@ -266,7 +267,8 @@ _DATA: dict[str, Callable[[Draw, Way], Json]] = {
                                     **({"year": _one(d, 1, 2)} if d(st.integers(0, 5)) == 5 else {})},
     "single-courses-enrolled": _single,
     "contribution-assessed": lambda d, w: {
-        "academic_year": _year(d, w), "contribution": _one(d, w.contribution, w.contribution, "0.00", "9.99", "405.00", "430.01", "1200.00"),
+        "contribution": _one(d, w.contribution, w.contribution, "0.00", "9.99", "405.00", "430.01", "1200.00"),
+        "academic_year": _year(d, w),
         "exempt": _one(d, False, False, False, True)},
     "isee-certified": lambda d, w: {"academic_year": _year(d, w), "issued_on": _day(d, "isee-certified", w).isoformat(),
                                     "valid_for_university": _one(d, True, True, False)},
@@ -290,8 +292,8 @@ _DATA: dict[str, Callable[[Draw, Way], Json]] = {
 }
 _RECOGNITIONS = ("transfer", "programme-change", "second-degree", "re-enrolment", "shortening", "foreign-degree")
 _OFTEN = ("instalment-paid",) * 12 + ("contribution-assessed",) * 4 + (
-    "payment-moved", "payment-refunded", "withdrawal-requested", "enrolment-renewed", "instalment-plan-agreed", "charge-decided", "renounced",
-    "graduated") * 2
+    "payment-moved", "payment-refunded", "withdrawal-requested", "enrolment-renewed", "instalment-plan-agreed", "charge-decided",
+    "renounced", "graduated") * 2
 _STEPS = (*_OFTEN, *_DATA)
 _KINDS = ("master", "bachelor", "master", "bachelor", "single-cycle", "single-courses")
 

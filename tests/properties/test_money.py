@@ -125,8 +125,10 @@ def test_charge_is_in_exactly_one_state_and_totals_are_their_sums(lines: list[Li
 
 
 @given(stories())
-@example(story(*BEGINNING, paid("2026-03-01", "instalment-1", "300.00"), assessed("2026-03-05", "400.00"), assessed("2026-03-10", "300.00")))
-@example(story(*BEGINNING, paid("2026-03-01", "instalment-1", "300.00"), assessed("2026-03-05", "0.00"), assessed("2026-03-10", "300.00")))
+@example(story(*BEGINNING, paid("2026-03-01", "instalment-1", "300.00"), assessed("2026-03-05", "400.00"),
+               assessed("2026-03-10", "300.00")))
+@example(story(*BEGINNING, paid("2026-03-01", "instalment-1", "300.00"), assessed("2026-03-05", "0.00"),
+               assessed("2026-03-10", "300.00")))
 @example(story(enrolled("2025-10-20"), paid("2025-10-20", "enrolment", "156.00"), decided("2025-11-01", "enrolment", "160.00"),
                decided("2025-11-02", "enrolment", "156.00")))
 def test_one_payment_costs_at_most_one_surcharge(lines: list[Line]) -> None:

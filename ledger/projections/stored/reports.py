@@ -11,8 +11,7 @@ from datetime import date
 from typing import Any
 
 from .database import Database, Parameters, Position, needs_rebuild
-from .shape import BOOLS, CENTS, Row
-from .verify import shown
+from .shape import BOOLS, CENTS, Row, shown
 
 Answer = dict[str, Any]
 """`report`, `on` (or `from` and `to`), `known_position`, `last_position`, `rebuild_needed`, `rows`."""

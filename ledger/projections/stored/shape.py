@@ -80,6 +80,15 @@ def compute(streams: dict[str, list[Event]], books: LawBooks) -> Rows:
     return found
 
 
+def shown(column: str, value: Any) -> Any:
+    """A stored value as the published language shows it: money as text in euro, flags as true and false."""
+    if value is None:
+        return None
+    if column in CENTS:
+        return f"{value // 100}.{value % 100:02d}"
+    return bool(value) if column in BOOLS else value
+
+
 def law_of(books: LawBooks) -> str:
     """What the rows depend on beside the events, as JSON: rule books by year, their interpretations, and `SCHEMA`."""
     interpretations = {}

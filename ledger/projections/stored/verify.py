@@ -13,7 +13,7 @@ from ledger.store.mapper import stream_id
 
 from .database import Position, check_law, open_database
 from .rebuild import Progress
-from .shape import BOOLS, CENTS, Row, Rows, law_of, rows_of
+from .shape import Row, Rows, law_of, rows_of, shown
 from .workers import Desk, Task, default_workers, parts_of, run_all
 
 Difference = dict[str, Any]
@@ -117,15 +117,6 @@ def _of_key(rows: "Counter[Row]", key: Row, length: int) -> list[Row]:
 
 def _interval(kind: str, row: Row) -> dict[str, Any]:
     return {name: shown(name, value) for name, value in zip(COLUMNS[kind][KEYS[kind]:], row[1 + KEYS[kind]:], strict=True)}
-
-
-def shown(column: str, value: Any) -> Any:
-    """A stored value as the published language shows it: money as text in euro, flags as true and false."""
-    if value is None:
-        return None
-    if column in CENTS:
-        return f"{value // 100}.{value % 100:02d}"
-    return bool(value) if column in BOOLS else value
 
 
 def _without_events(url: str) -> Iterator[Difference]:

@@ -1,0 +1,154 @@
+"""A rebuild beside the live tables: equal rows, during writes, resumed, and when the law has changed."""
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from datetime import date
+
+import pytest
+
+from ledger.projections.stored import Database, Follower, law_of, open_database
+from ledger.projections.stored.rebuild import rebuild
+from ledger.projections.stored.reports import Reports, status_of
+from ledger.projections.stored.verify import diff, verify
+from ledger.store import EventStore, StoreUnavailable
+
+from .populations import BOOKS, a_debtor, append, fill, population, submission, tables
+from .workers import SERVER, follow, rebuild_and_die, write
+
+DAY = date(2026, 3, 25)
+
+
+@pytest.fixture
+def database(store_url: str, store: EventStore) -> Iterator[Database]:
+    with open_database(store_url) as opened:
+        yield opened
+
+
+def test_rebuild_gives_the_rows_that_a_follower_gives(store_url, store, database) -> None:
+    fill(store, population(40))
+    follower = Follower(store, database, BOOKS)
+    follower.prepare()
+    follower.catch_up()
+    before = tables(database)
+    seen: list[tuple[int, int]] = []
+    done = rebuild(store_url, BOOKS, 2, lambda *at: seen.append(at))
+    assert tables(database) == before
+    assert (done.events, done.resumed, done.position) == (len(population(40)), 0, store.last_position())
+    assert seen[-1][0] == seen[-1][1] == done.events
+    fill(store, population(5, first=500))
+    follower.catch_up()
+    rebuild(store_url, BOOKS, 1)
+    assert list(verify(store_url, BOOKS, 2)) == []
+
+
+def test_rebuild_goes_on_where_it_was_killed(store_url, store, database) -> None:
+    events = population(40)
+    fill(store, events)
+    Follower(store, database, BOOKS).prepare()
+    for after in (300, 700):
+        process = SERVER.Process(target=rebuild_and_die, args=(store_url, 150, after))
+        process.start()
+        process.join(60)
+        assert process.exitcode == -signal.SIGKILL
+        assert database.positions()[0].position == 0  # the live tables are as they were
+    fill(store, population(5, first=500))
+    done = rebuild(store_url, BOOKS, 1)
+    assert 700 <= done.resumed < done.events
+    assert done.position >= events[-1].position
+    Follower(store, database, BOOKS).catch_up()
+    assert list(verify(store_url, BOOKS, 1)) == []
+    assert rebuild(store_url, BOOKS, 1).resumed == 0
+
+
+def test_rebuild_killed_under_another_law_begins_anew(store_url, store, database, other_books) -> None:
+    fill(store, population(20))
+    process = SERVER.Process(target=rebuild_and_die, args=(store_url, 100, 300))
+    process.start()
+    process.join(60)
+    assert rebuild(store_url, other_books, 1).resumed == 0
+    assert list(verify(store_url, other_books, 1)) == []
+
+
+def test_only_one_rebuild_runs(store_url, store, database) -> None:
+    append(store, *a_debtor("S01"))
+    with open_database(store_url) as other, other.backend.lock("rebuild") as mine:
+        assert mine
+        with pytest.raises(StoreUnavailable, match="another rebuild"):
+            rebuild(store_url, BOOKS, 1)
+
+
+def test_rebuild_during_writes_with_followers_and_questions(store_url, store, database) -> None:
+    fill(store, population(30))
+    started = SERVER.Event()
+    followers = [SERVER.Process(target=follow, args=(store_url, started, 100, 1, 1), daemon=True)]
+    writers = [SERVER.Process(target=write, args=(store_url, started, population(5, 3, first=1000 * n), 4), daemon=True)
+               for n in range(1, 5)]
+    for process in (*followers, *writers):
+        process.start()
+    assert started.wait(60)
+    stop, positions, wrong = threading.Event(), [], []
+
+    def ask() -> None:
+        with open_database(store_url) as asked:
+            reports = Reports(asked, law_of(BOOKS))
+            while not stop.is_set():
+                try:
+                    positions.append(reports.blocked(DAY)["known_position"])
+                    time.sleep(0.005)
+                except Exception as error:
+                    wrong.append(error)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    count = 0
+    while any(process.is_alive() for process in writers) or count < 2:
+        rebuild(store_url, BOOKS, 1)
+        count += 1
+    stop.set()
+    asking.join()
+    until = time.monotonic() + 60
+    while database.positions()[0].position < store.last_position():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    for process in followers:
+        process.kill()
+        process.join()
+    assert wrong == []
+    assert positions == sorted(positions)  # never an older answer after a newer one
+    assert len(positions) > 5
+    assert [process.exitcode for process in writers] == [0] * 4
+    assert list(verify(store_url, BOOKS, 1)) == []
+
+
+def test_a_changed_interpretation_is_noticed_shown_and_adopted(store_url, store, database, other_books) -> None:
+    append(store, *a_debtor("S01"), *a_debtor("S02"))
+    append(store, submission("S02", "a4", "instalment-paid", "2026-02-17", {"charge": "2025-26:instalment-1", "amount": "400.00"}))
+    append(store, submission("S02", "a5", "instalment-paid", "2026-02-17", {"charge": "2025-26:instalment-2", "amount": "500.00"}))
+    rebuild(store_url, BOOKS, 1)
+    assert status_of(database, law_of(BOOKS))["rebuild_needed"] is None
+    changed = list(diff(store_url, BOOKS, other_books, 1))
+    assert {(d["student"], d["what"], d["kind"], d["rule"], d["charge"]) for d in changed if d["charge"] == "2025-26:instalment-1"} == {
+        ("S01", "blocks", "exam-booking", "BLK-1", "2025-26:instalment-1"),
+        ("S01", "blocks", "administrative", "BLK-3", "2025-26:instalment-1")}
+    [lost] = [d for d in changed if (d["kind"], d["charge"]) == ("exam-booking", "2025-26:instalment-1")]
+    assert (lost["before"], lost["after"]) == ([{"from_on": "2026-03-20", "until_on": None, "amount": "400.00"}], [])
+    assert {d["student"] for d in changed} == {"S01"}
+
+    law = law_of(other_books)
+    needed = "the rule book of 2025-26 is another one; interpretations have changed"
+    assert needed in status_of(database, law)["rebuild_needed"]
+    answer = Reports(database, law).blocked(DAY, "exam-booking")
+    assert needed in answer["rebuild_needed"]
+    assert [row["student"] for row in answer["rows"]] == ["S01"]  # still answered, from the old rows
+    with pytest.raises(Exception, match="need a rebuild"):
+        list(verify(store_url, other_books, 1))
+
+    rebuild(store_url, other_books, 1)
+    assert list(verify(store_url, other_books, 1)) == []
+    answer = Reports(database, law).blocked(DAY)
+    assert answer["rebuild_needed"] is None
+    assert ("S01", "administrative") in {(row["student"], row["kind"]) for row in answer["rows"]}
+    assert list(diff(store_url, other_books, other_books, 1)) == []
+    assert Follower(store, database, other_books).step() is False

@@ -1,0 +1,209 @@
+"""Every report equals a fold of every student by brute force, on many days."""
+
+import os
+import random
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from datetime import date, timedelta
+from functools import cache
+from typing import Any
+
+import psycopg
+import pytest
+
+from ledger.domain.charges import accruing, state_of, unallocated
+from ledger.domain.evolve import replay
+from ledger.domain.knowledge import in_force
+from ledger.domain.refunds import refundable
+from ledger.domain.state import Person
+from ledger.projections.stored import law_of, open_database
+from ledger.projections.stored.rebuild import rebuild
+from ledger.projections.stored.reports import Reports
+from ledger.projections.stored.shape import shown
+from ledger.store import EventStore, StoreUnusable, open_store
+
+from .populations import BOOKS, fill, population, streams
+
+STUDENTS = int(os.environ.get("CAREER_LEDGER_TEST_STUDENTS", "80"))
+DATES = int(os.environ.get("CAREER_LEDGER_TEST_DATES", "8"))
+"""2,000 students on 20 dates are the full proof."""
+ONE_DAY = timedelta(days=1)
+
+
+def _days() -> list[date]:
+    chance = random.Random(11)
+    fixed = [date(2019, 12, 20), date(2020, 3, 31), date(2025, 10, 1), date(2026, 3, 20), date(2026, 5, 2), date(2026, 11, 30)]
+    return (fixed + [date(2018, 1, 1) + timedelta(days=chance.randrange(3300)) for _ in range(DATES)])[:DATES]
+
+
+DAYS = _days()
+
+
+@cache
+def people(on: date) -> dict[str, Person]:
+    """Everybody at the end of a day, by replaying each from the beginning."""
+    return {student: replay(in_force(events), student, on, BOOKS) for student, events in streams(population(STUDENTS)).items()}
+
+
+def euro(amount: Any) -> str:
+    return f"{amount:.2f}"
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def reports(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reports]:
+    """The reports on the population, on each store in turn; one ledger for all the tests of this module."""
+    if request.param == "sqlite":
+        yield from _on(f"sqlite:///{tmp_path_factory.mktemp('reports') / 'ledger.db'}")
+        return
+    admin: str = request.getfixturevalue("postgres_admin")
+    name = f"ledger_test_{uuid.uuid4().hex}"
+    with psycopg.connect(admin, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        try:
+            yield from _on(f"{admin.rsplit('/', 1)[0]}/{name}")
+        finally:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _on(url: str) -> Iterator[Reports]:
+    with open_store(url) as store:
+        fill(store, population(STUDENTS))
+    rebuild(url, BOOKS, 1)
+    with open_database(url) as database:
+        yield Reports(database, law_of(BOOKS))
+
+
+def careers(on: date) -> Iterator[tuple[str, Any, Person]]:
+    for student, person in sorted(people(on).items()):
+        for _, career in sorted(person.careers.items()):
+            yield student, career, person
+
+
+def keys(rows: list[dict[str, Any]], *columns: str) -> Counter[tuple[Any, ...]]:
+    return Counter(tuple(row[c] for c in columns) for row in rows)
+
+
+@pytest.mark.parametrize("on", DAYS, ids=str)
+def test_blocked_is_as_folded(reports, on) -> None:
+    answer = reports.blocked(on)
+    assert (answer["on"], answer["rebuild_needed"]) == (on.isoformat(), None)
+    assert answer["known_position"] == answer["last_position"] > 0
+    expected = Counter((s, c.name, b.kind, b.rule, b.charge, euro(b.amount) if b.amount is not None else None, b.start.isoformat())
+                       for s, c, _ in careers(on) for b in c.blocks.values())
+    assert keys(answer["rows"], "student", "career", "kind", "rule", "charge", "amount", "since") == expected
+    everybody = streams(population(STUDENTS))
+    for row in answer["rows"][:30]:
+        if row["until"] is not None:
+            until = date.fromisoformat(row["until"])
+            for day, blocked in ((until - ONE_DAY, True), (until, False)):
+                person = replay(in_force(everybody[row["student"]]), row["student"], day, BOOKS)
+                found = {(b.kind, b.rule, b.charge) for b in person.careers[row["career"]].blocks.values()}
+                assert ((row["kind"], row["rule"], row["charge"]) in found) is blocked
+    for kind in ("exam-booking", "final-exam"):
+        assert reports.blocked(on, kind)["rows"] == [row for row in answer["rows"] if row["kind"] == kind]
+
+
+@pytest.mark.parametrize("on", DAYS, ids=str)
+def test_arrears_are_as_folded(reports, on) -> None:
+    expected = Counter((s, c.name, o.key, euro(o.amount), euro(o.outstanding), o.due.isoformat(), euro(accruing(c, o, on, BOOKS)))
+                       for s, c, _ in careers(on) for o in c.charges.values() if state_of(c, o, on) == "overdue")
+    answer = reports.arrears(on)
+    assert keys(answer["rows"], "student", "career", "charge", "amount", "outstanding", "due_on", "accruing") == expected
+    total = sum((o.outstanding for _, c, _ in careers(on) for o in c.charges.values() if state_of(c, o, on) == "overdue"), 0)
+    assert answer["total"] == euro(total)
+
+
+@pytest.mark.parametrize("on", DAYS, ids=str)
+def test_reservations_are_as_folded(reports, on) -> None:
+    expected = Counter((s, c.name, c.status, c.reservation.filed_on.isoformat()) for s, c, _ in careers(on)
+                       if c.under_reservation and c.status is not None)
+    assert keys(reports.reservations(on)["rows"], "student", "career", "status", "since") == expected
+
+
+@pytest.mark.parametrize("on", DAYS, ids=str)
+def test_refunds_are_as_folded(reports, on) -> None:
+    expected = Counter((s, c.name, o.key, euro(right.amount), right.by.isoformat() if right.by else None, right.rule)
+                       for s, c, p in careers(on) for o in c.charges.values() if (right := refundable(p, c, o, BOOKS)) and right.amount > 0)
+    assert keys(reports.refunds(on)["rows"], "student", "career", "charge", "refundable", "refund_by", "refund_rule") == expected
+
+
+@pytest.mark.parametrize("on", DAYS, ids=str)
+def test_unallocated_is_as_folded(reports, on) -> None:
+    waiting: dict[tuple[str, str, str], Any] = {}
+    for student, career, _ in careers(on):
+        for key, _paid, amount, _event in unallocated(career):
+            waiting[student, career.name, key] = waiting.get((student, career.name, key), 0) + amount
+    answer = reports.unallocated(on)
+    assert keys(answer["rows"], "student", "career", "charge", "amount") == Counter((*key, euro(a)) for key, a in waiting.items())
+    assert answer["total"] == euro(sum(waiting.values(), 0))
+
+
+@pytest.mark.parametrize("on", DAYS, ids=str)
+def test_counts_and_find_are_as_folded(reports, on) -> None:
+    shown = [(s, c.name, c.status, c.programme, c.course_type, c.current_enrolment.year if c.current_enrolment else None, c.regime)
+             for s, c, _ in careers(on) if c.status is not None]
+    rows = reports.find(on)["rows"]
+    assert keys(rows, "student", "career", "status", "programme", "course_type", "year", "regime") == Counter(shown)
+    counted = {tuple(row[c] for c in ("programme", "status", "year")): row["careers"] for row in reports.counts(on)["rows"]}
+    assert counted == Counter((programme, status, year) for _, _, status, programme, _, year, _ in shown)
+    by_status = {row["status"]: (row["careers"], row["students"]) for row in reports.counts(on, ["status"])["rows"]}
+    assert by_status == {status: (n, len({s for s, _, x, *_ in shown if x == status}))
+                         for status, n in Counter(x for _, _, x, *_ in shown).items()}
+    for row in rows[:5]:
+        assert row in reports.find(on, status=row["status"], programme=row["programme"])["rows"]
+        assert [r for r in rows if r["student"] == row["student"]] == reports.find(on, student=row["student"])["rows"]
+        assert reports.find(on, career=row["career"])["rows"] == [r for r in rows if r["career"] == row["career"]]
+
+
+@pytest.mark.parametrize("first", DAYS[::2], ids=str)
+def test_upcoming_is_as_folded(reports, first) -> None:
+    last = first + timedelta(days=6)
+    expected: Counter[tuple[Any, ...]] = Counter()
+    for n in range(7):
+        day = first + timedelta(days=n)
+        for student, person in people(day).items():
+            old, new = _seen(people(day - ONE_DAY)[student], day - ONE_DAY), _seen(person, day)
+            for key in old.keys() | new.keys():
+                if old.get(key) != new.get(key) and not (key[1] in ("cfu", "accruing") and key not in new) \
+                        and not (key[1] == "cfu" and key not in old) \
+                        and not (key[1] == "accruing" and key not in old and new[key] == "0.00"):
+                    expected[day.isoformat(), student, *key] += 1
+    found = keys(reports.upcoming(first, last)["rows"], "on", "student", "career", "what", "charge")
+    assert found == Counter({key[:5]: n for key, n in _merged(expected).items()})
+
+
+def _seen(person: Person, day: date) -> dict[tuple[Any, ...], Any]:
+    """What can change, by career, what and charge (and rule of a block)."""
+    found: dict[tuple[Any, ...], Any] = {}
+    for name, career in person.careers.items():
+        if career.status is not None:
+            found[name, "status", None, None] = career.status
+            found[name, "cfu", None, None] = sum(r.data.cfu for r in career.passed(day).values())
+        for charge in career.charges.values():
+            found[name, "charge", charge.key, None] = state_of(career, charge, day)
+            found[name, "accruing", charge.key, None] = euro(accruing(career, charge, day, BOOKS))
+        for block in career.blocks.values():
+            found[name, f"{block.kind} block", block.charge, block.rule] = True
+    return found
+
+
+def _merged(found: Counter[tuple[Any, ...]]) -> Counter[tuple[Any, ...]]:
+    merged: Counter[tuple[Any, ...]] = Counter()
+    for key, count in found.items():
+        merged[key[:5]] += count
+    return merged
+
+
+def test_money_is_shown_in_euro() -> None:
+    assert [shown("amount", cents) for cents in (0, 5, 40_000, 156_50)] == ["0.00", "0.05", "400.00", "156.50"]
+
+
+def test_counts_refuse_an_unknown_name(reports) -> None:
+    with pytest.raises(ValueError, match="colour cannot be counted by: choose from programme, status"):
+        reports.counts(DAYS[0], ["status", "colour"])
+
+
+def test_reports_say_what_to_do_when_nothing_is_stored(store_url: str, store: EventStore) -> None:
+    with open_database(store_url) as database, pytest.raises(StoreUnusable, match="career-ledger project"):
+        Reports(database, law_of(BOOKS)).find(DAYS[0])
