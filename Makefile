@@ -23,7 +23,7 @@ demo: $(INSTALLED)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/demo.sh
 
 test: $(INSTALLED)
-	$(BIN)/python infra/postgres.py run -- $(BIN)/python -m pytest -n 2
+	$(BIN)/python infra/postgres.py run -- $(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

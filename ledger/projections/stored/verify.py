@@ -8,7 +8,7 @@ from typing import Any
 from ledger.domain.rulebook import LawBooks
 from ledger.domain.submissions import Event
 from ledger.domain.timelines import COLUMNS, KEYS
-from ledger.store import open_store
+from ledger.store import StoreUnusable, open_store
 from ledger.store.mapper import stream_id
 
 from .database import Position, check_law, open_database
@@ -29,7 +29,7 @@ def verify(url: str, books: LawBooks, workers: int | None = None, progress: Prog
     with open_database(url) as database:
         check_law(database.positions(), law_of(books))
         if not database.positions():
-            raise LookupError("nothing is stored yet: run `career-ledger project` first")
+            raise StoreUnusable("nothing is stored yet: run `career-ledger project` first")
     yield from _all_parts(_verify_part, url, books, workers, progress)
     yield from _without_events(url)
 
