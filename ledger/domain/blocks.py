@@ -16,10 +16,15 @@ EXAM_BOOKING, FINAL_EXAM, ADMINISTRATIVE, RESERVATION = "exam-booking", "final-e
 def refresh_blocks(career: Career, day: date, books: LawBooks) -> None:
     """Open and close blocks so that `career.blocks` holds those in force at the end of the day, each with its first day."""
     now = {(b.kind, b.rule, b.charge or ""): b for b in _in_force(career, day, books)}
+    for key, before in career.blocks.items():
+        if key not in now and before.start < day:
+            career.lifted_today[key] = (day, before.start)
     for key, block in now.items():
-        before = career.blocks.get(key)
-        if before is not None:
-            block.start = before.start
+        standing = career.blocks.get(key)
+        if standing is not None:
+            block.start = standing.start
+        elif key in career.lifted_today and career.lifted_today[key][0] == day:
+            block.start = career.lifted_today[key][1]  # lifted and back within one day: it was never gone at the day's end
     career.blocks = now
 
 
@@ -27,8 +32,10 @@ def _in_force(career: Career, day: date, books: LawBooks) -> Iterator[Block]:
     if career.ended is not None:
         return
     yield from _reservation(career, day)
-    instalments = [c for c in career.charges.values() if c.is_instalment and c.outstanding > ZERO]
-    for charge in instalments:
+    owing = [c for c in career.charges.values() if c.outstanding > ZERO]
+    if not owing:
+        return
+    for charge in (c for c in owing if c.is_instalment):
         yield from _exam_booking(charge, day, books)
         yield from _administrative(career, charge, day, books)
     yield from _kept_by_surcharge(career, day, books)

@@ -180,16 +180,22 @@ def _on_completion(career: Career, charge: Charge, day: date, books: LawBooks) -
         elif not last.spared:
             due = _due_before(career, charge, last.order)
             amount = surcharge(book.rules, due, paid)
-            if amount > ZERO:
+            if amount > ZERO and not _costs_already(career, f"late-fee/{charge.kind}", last.event):
                 raise_charge(career, charge.year, f"late-fee/{charge.kind}", amount, day, "MOR-3" if enrolment else "MOR-2",
                              (Fact(last.event, paid, last.amount),))
+
+
+def _costs_already(career: Career, kind: str, event: str) -> bool:
+    """Whether a surcharge of a kind rests on an event: one payment or one filing costs it once, also when its charge is
+    completed again after a change of amount."""
+    return any(c.base_kind == kind and any(f.event == event for f in c.facts) for c in career.charges.values())
 
 
 @obeys("MOR-5", "AMB-11", "AMB-27")
 def _raise_late_instance(career: Career, charge: Charge, enrolment: Enrolment, paid: date, day: date, book: RuleBook) -> None:
     """One late instance for a late first enrolment, on the day the 156 is complete."""
     price = book.rules.MOR_5
-    if price is None or not is_late_first_enrolment(career, enrolment, paid):
+    if price is None or not is_late_first_enrolment(career, enrolment, paid) or _costs_already(career, "late-instance", enrolment.event):
         return
     rule = "MOR-5c" if enrolment.late_preenrolment else "MOR-5b" if enrolment.term and enrolment.filed_on > enrolment.term else "MOR-5a"
     if getattr(book.rules, rule.replace("-", "_")) is None:
@@ -394,6 +400,8 @@ def changes_after(career: Career, charge: Charge, day: date, books: LawBooks) ->
         return []
     due = charge.due
     found = [due + ONE_DAY]
+    if charge.base_kind == "enrolment":
+        found += [e.term + ONE_DAY for e in career.enrolments if e.charge == charge.key and e.term is not None]
     book = books.of(charge.year)
     if book is not None:
         if charge.is_instalment or charge.base_kind == "enrolment":

@@ -108,7 +108,12 @@ def advance(person: Person, day: date, books: LawBooks, at_end_of_day: Callable[
 
 def next_change(person: Person) -> date | None:
     """The next day on which time alone may change an answer; None where nothing is left to come."""
-    return min((c.next_change for c in person.careers.values() if c.next_change is not None), default=None)
+    found: date | None = None
+    for career in person.careers.values():
+        for moment in (career.next_change, career.next_result):
+            if moment is not None and (found is None or moment < found):
+                found = moment
+    return found
 
 
 def _moments(career: Career, day: date, books: LawBooks) -> Iterable[date]:
@@ -124,7 +129,6 @@ def _moments(career: Career, day: date, books: LawBooks) -> Iterable[date]:
         withdrawal = career.withdrawal
         if withdrawal is not None and withdrawal.last_day is not None and withdrawal.perfected_on is None:
             yield withdrawal.last_day + ONE_DAY
-    yield from [r.counts_from for r in career.results if r.counts_from > day and not r.refused and not r.annulled]
     if any(c.outstanding > ZERO for c in career.charges.values()):
         yield from books.act_days
 
@@ -136,6 +140,10 @@ def pass_to(person: Person, day: date, books: LawBooks) -> None:
         if career.next_change is not None and career.next_change <= day:
             career.stale = True
             _time_passes(person, career, books)
+        if career.next_result is not None and career.next_result <= day:
+            person.touched.add(career.name)
+            career.stale = career.stale or career.withdrawal is not None
+            career.next_result = min((r.counts_from for r in career.results if r.counts_from > day), default=None)
     _refresh(person, books)
 
 
@@ -200,7 +208,8 @@ def _refresh(person: Person, books: LawBooks) -> None:
         if not (career.stale or career.unsettled):
             continue
         person.touched.add(career.name)
-        person.money_touched.update(person.careers)
+        person.money_touched.add(career.name)
+        person.money_touched.update(c.name for c in person.careers.values() if c.single is not None)  # CS-10 looks at the other careers
         withdrawal = career.withdrawal
         if withdrawal is not None and withdrawal.year is not None:
             refresh_waivers(career, withdrawal.year, day, books)
@@ -228,7 +237,8 @@ def apply(person: Person, event: Event, books: LawBooks) -> None:
         _apply_to_person(person, event)
         return
     career = person.career(event.career)
-    person.touched.add(career.name)
+    if event.type not in QUIET:
+        person.touched.add(career.name)
     after_the_end = career.ended is not None and event.type in e.ACTS
     overridden = {o.rule for o in event.override}
     if after_the_end and career.ended == "excluded" and {"END", "MOR-6"} <= overridden:
@@ -246,8 +256,8 @@ def _note_result(career: Career, day: date) -> None:
     """A result matters to charges only while a withdrawal lives; a written one counts on a later day."""
     career.stale = career.stale or career.withdrawal is not None
     counts = career.results[-1].counts_from
-    if counts > day and (career.next_change is None or counts < career.next_change):
-        career.next_change = counts
+    if counts > day and (career.next_result is None or counts < career.next_result):
+        career.next_result = counts
 
 
 @obeys("TKT-1", "TKT-3", "TKT-4")

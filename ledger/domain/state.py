@@ -278,11 +278,15 @@ class Career:
     money: dict[str, list[Money]] = field(default_factory=dict)
     outflows: dict[str, list[Outflow]] = field(default_factory=dict)
     blocks: dict[tuple[str, str, str], Block] = field(default_factory=dict)
+    lifted_today: dict[tuple[str, str, str], tuple[date, date]] = field(default_factory=dict)
+    """Blocks that ended: the day, and the first day that they had."""
     unruled: set[str] = field(default_factory=set)
-    # kept by `evolve`: money to attach, answers to bring up to date, the next day on which time alone changes one
+    # kept by `evolve`: money to attach, answers to bring up to date, the next day on which time alone changes one,
+    # and the next on which a result begins to count
     unsettled: bool = True
     stale: bool = True
     next_change: date | None = None
+    next_result: date | None = None
 
     # What follows from the facts
 

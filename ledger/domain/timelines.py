@@ -4,7 +4,7 @@ One pass of the fold gives them: a value that is the same at the end of two succ
 one interval. `until` None: nothing that is known ends it. Rows are plain tuples in the order of `COLUMNS`, ready for a table.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -37,45 +37,59 @@ KEYS: dict[str, int] = {"status": 1, "charges": 2, "blocks": 4, "money": 2, "exa
 Rows = dict[str, list[tuple[Any, ...]]]
 Thing = tuple[str, tuple[Any, ...]]
 """The kind of row and its key."""
-Values = dict[Thing, tuple[Any, ...]]
+Value = tuple[Any, ...]
 
 
 class _Recorder:
-    """Collects intervals while the fold runs."""
+    """Collects intervals while the fold runs. Only careers in which something may have changed are looked at."""
 
     def __init__(self, books: LawBooks) -> None:
         self._books = books
-        self._open: dict[tuple[str, str], dict[Thing, tuple[date, tuple[Any, ...]]]] = {}
+        self._status: dict[str, tuple[date, Value]] = {}
+        self._money: dict[str, dict[Thing, Value]] = {}
+        self._since: dict[Thing, date] = {}
         self.rows: Rows = {kind: [] for kind in COLUMNS}
 
     def end_of_day(self, person: Person) -> None:
+        day = person.day
         for name in person.touched:
-            self._observe("status", person, name, dict(_status(person.careers[name], person.day)))
+            value = _status(person.careers[name], day)
+            if value is not None:
+                since, before = self._status.get(name, (day, value))
+                if before != value:
+                    self._close(("status", (name,)), since, day, before)
+                    since = day
+                self._status[name] = since, value
         for name in person.money_touched:
-            self._observe("money", person, name, dict(_money(person, person.careers[name], self._books)))
+            career = person.careers[name]
+            if career.charges or career.money or career.blocks or name in self._money:
+                self._observe(name, _money(person, career, self._books), day)
         person.touched.clear()
         person.money_touched.clear()
 
-    def _observe(self, part: str, person: Person, name: str, now: Values) -> None:
-        before = self._open.setdefault((part, name), {})
-        day = person.day
-        for thing, (since, value) in list(before.items()):
-            if now.get(thing) != value:
-                del before[thing]
-                self._close(thing, since, day, value)
-        for thing, value in now.items():
-            if thing not in before:
-                before[thing] = (day, value)
+    def _observe(self, name: str, now: dict[Thing, Value], day: date) -> None:
+        before = self._money.get(name)
+        if before == now:
+            return
+        if before is not None:
+            for thing, value in before.items():
+                if now.get(thing) != value:
+                    self._close(thing, self._since.pop(thing), day, value)
+        for thing in now:
+            self._since.setdefault(thing, day)
+        self._money[name] = now
 
-    def _close(self, thing: Thing, since: date, until: date | None, value: tuple[Any, ...]) -> None:
+    def _close(self, thing: Thing, since: date, until: date | None, value: Value) -> None:
         if since != until:
             kind, key = thing
             self.rows[kind].append((*key, since, until, *value))
 
     def finish(self, person: Person) -> Rows:
-        for things in self._open.values():
-            for thing, (since, value) in things.items():
-                self._close(thing, since, None, value)
+        for name, (since, value) in self._status.items():
+            self._close(("status", (name,)), since, None, value)
+        for things in self._money.values():
+            for thing, value in things.items():
+                self._close(thing, self._since[thing], None, value)
         for career in person.careers.values():
             for result in career.results:
                 data = result.data
@@ -88,32 +102,36 @@ class _Recorder:
         return self.rows
 
 
-def _status(career: Career, day: date) -> Iterator[tuple[Thing, tuple[Any, ...]]]:
+def _status(career: Career, day: date) -> Value | None:
+    """None before the career has begun."""
     status = career.status
-    if status is not None:
-        current = career.current_enrolment
-        cfu = cfu_json(career, day)
-        yield ("status", (career.name,)), (status, career.programme, career.course_type, career.academic_year,
-                                           current.year if current else None, career.regime, career.under_reservation, cfu["recognised"], cfu["passed"])
+    if status is None:
+        return None
+    current = career.current_enrolment
+    cfu = cfu_json(career, day)
+    return (status, career.programme, career.course_type, career.academic_year, current.year if current else None,
+            career.regime_in(current.academic_year) if current else None, career.under_reservation, cfu["recognised"], cfu["passed"])
 
 
-def _money(person: Person, career: Career, books: LawBooks) -> Iterator[tuple[Thing, tuple[Any, ...]]]:
+def _money(person: Person, career: Career, books: LawBooks) -> dict[Thing, Value]:
     name, day = career.name, person.day
+    found: dict[Thing, Value] = {}
     for charge in career.charges.values():
         right = refundable(person, career, charge, books)
-        yield ("charges", (name, charge.key)), (
+        found["charges", (name, charge.key)] = (
             state_of(career, charge, day), charge.amount, charge.plan_due or charge.due_on, charge.raised_on, charge.paid, charge.paid_on,
             charge.refunded, charge.waived, charge.moved, charge.outstanding, accruing(career, charge, day, books), charge.rule,
             right.amount if right else ZERO, right.by if right else None, right.rule if right else None)
         if charge.credit > ZERO:
-            yield ("money", (name, charge.key)), ("credit", charge.credit)
+            found["money", (name, charge.key)] = ("credit", charge.credit)
     waiting: dict[str, Decimal] = {}
     for key, _, amount, _ in unallocated(career):
         waiting[key] = waiting.get(key, ZERO) + amount
     for key, amount in waiting.items():
-        yield ("money", (name, key)), ("unallocated", amount)
+        found["money", (name, key)] = ("unallocated", amount)
     for block in career.blocks.values():
-        yield ("blocks", (name, block.kind, block.rule, block.charge)), (block.amount,)
+        found["blocks", (name, block.kind, block.rule, block.charge)] = (block.amount,)
+    return found
 
 
 def timelines(events: Iterable[Event], student: str, books: LawBooks) -> Rows:

@@ -6,7 +6,7 @@ holes, and are never used twice.
 
 import os
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Protocol, Self, TypeVar
 from uuid import UUID
@@ -35,6 +35,8 @@ class Recorder(Protocol):
     """What the two backends offer. They raise the errors of `eventsourcing.persistence`."""
 
     def insert_events(self, stored_events: Sequence[StoredEvent]) -> Sequence[int] | None: ...
+    def pack(self, stored_events: Sequence[StoredEvent]) -> bytes: ...
+    def insert_packed(self, packs: Sequence[bytes], rows: int, heads: Mapping[UUID, int]) -> int: ...
     def stream(self, originator_id: UUID, after: int) -> list[Row]: ...
     def streams(self, originator_ids: Sequence[UUID]) -> list[Row]: ...
     def part(self, first: UUID, last: UUID) -> list[Row]: ...
@@ -137,6 +139,18 @@ class EventStore:
 
         positions = self._patiently(insert)
         return [event.placed(position) for event, position in zip(events, positions, strict=True)]
+
+    def pack(self, events: Sequence[Event]) -> bytes:
+        """Events as `append_packed` takes them: encoding may be done in another process than storing."""
+        return self._recorder.pack([self._mapper.to_stored_event(event) for event in events])
+
+    def append_packed(self, packs: Sequence[bytes], rows: int, heads: Mapping[UUID, int]) -> int:
+        """Adds packed events in one transaction, all or none, and returns the position of the first; the others follow without holes.
+
+        `rows`: how many events the packs hold; `heads`: the version at which each of their streams must stand. Raises VersionConflict
+        where one does not; so it does where the link broke and the transaction turns out to have been committed: read the streams
+        again and look for the events."""
+        return self._patiently(lambda: self._recorder.insert_packed(packs, rows, heads))
 
     def close(self) -> None:
         self._recorder.close()

@@ -1,5 +1,6 @@
 """Work on parts of the ledger (`EventStore.part`) in several processes, with few parts in memory at a time."""
 
+import gc
 import os
 import threading
 import time
@@ -54,6 +55,8 @@ def default_workers() -> int:
 
 def _start(url: str, books: LawBooks, other: LawBooks | None, parent: int) -> None:
     global _desk
+    gc.freeze()
+    gc.set_threshold(200_000, 20, 20)  # folding makes many objects and hardly a cycle
     _desk = Desk(open_store(url, create=False), open_database(url), books, other)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
