@@ -30,8 +30,8 @@ def switched(folder: Path, register: str, decision: str) -> LawBooks:
     return load_books(folder)
 
 
-def submission(number: int, type: str, on: str, career: str, data: dict[str, Any]) -> Submission:
-    found = read_submission({"id": f"e{number}", "type": type, "student": "S", "career": career, "effective_on": on, "source": "test",
+def submission(number: int, kind: str, on: str, career: str, data: dict[str, Any]) -> Submission:
+    found = read_submission({"id": f"e{number}", "type": kind, "student": "S", "career": career, "effective_on": on, "source": "test",
                              "actor": "test", "data": data})
     assert isinstance(found, Submission), found
     return found
@@ -40,8 +40,8 @@ def submission(number: int, type: str, on: str, career: str, data: dict[str, Any
 def history(books: LawBooks, *steps: tuple[str, str, str, dict[str, Any]]) -> list[Event]:
     """Recorded events, each at noon of its day, in mode record."""
     events: list[Event] = []
-    for number, (type, on, career, data) in enumerate(steps, 1):
-        asked = submission(number, type, on, career, data)
+    for number, (kind, on, career, data) in enumerate(steps, 1):
+        asked = submission(number, kind, on, career, data)
         moment = datetime.combine(asked.effective_on, time(12), UTC)
         decision = decide(events, asked, moment, books, "record")
         assert isinstance(decision, Accepted), decision
@@ -49,8 +49,8 @@ def history(books: LawBooks, *steps: tuple[str, str, str, dict[str, Any]]) -> li
     return events
 
 
-def judged(books: LawBooks, events: Sequence[Event], type: str, on: str, career: str, data: dict[str, Any]) -> Accepted | Refused | Invalid:
-    asked = submission(99, type, on, career, data)
+def judged(books: LawBooks, events: Sequence[Event], kind: str, on: str, career: str, data: dict[str, Any]) -> Accepted | Refused | Invalid:
+    asked = submission(99, kind, on, career, data)
     return decide(events, asked, datetime.combine(asked.effective_on, time(13), UTC), books, "enforce")
 
 
@@ -65,7 +65,8 @@ UNPAID = (*ENROLLED, ("contribution-assessed", "2026-01-10", "B", {"academic_yea
 PAID_LATE = (*UNPAID, ("instalment-paid", "2026-04-01", "B", {"charge": "2025-26:instalment-1", "amount": "300.00"}))
 
 
-@pytest.mark.parametrize(("decision", "expected"), [("section-8", {"exam-booking", "final-exam"}), ("section-10", {"administrative", "final-exam"})])
+@pytest.mark.parametrize(("decision", "expected"), [("section-8", {"exam-booking", "final-exam"}),
+                                                    ("section-10", {"administrative", "final-exam"})])
 def test_amb_1_says_which_block_begins_after_30_days(tmp_path: Path, decision: str, expected: set[str]) -> None:
     books = switched(tmp_path, "AMB-1", decision)
     events = history(books, *UNPAID)
