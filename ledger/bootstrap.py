@@ -65,9 +65,10 @@ class Ledger:
     None means everything. Every question raises NotFound for a student of whom nothing was known.
     """
 
-    def __init__(self, store: "EventStore", books: "LawBooks | None" = None) -> None:
+    def __init__(self, store: "EventStore", books: "LawBooks | None" = None, url: str = "") -> None:
         self._store = store
         self._given = books
+        self._url = url
 
     @cached_property
     def books(self) -> "LawBooks":
@@ -91,6 +92,13 @@ class Ledger:
         from ledger.handling.submit import append_lines
 
         return append_lines(self._store, self.books, lines, mode, atomic, clock)
+
+    def import_lines(self, lines: Iterable[bytes], trusted: bool = False) -> Iterator[Answer]:
+        """The same in mode `record` for large files, in worker processes and large transactions. `trusted`: the lines are recorded
+        events as `history` answers them; no rule is asked."""
+        from ledger.handling.bulk import import_lines
+
+        return import_lines(self._store, self._url, self.books, lines, "record", clock, trusted=trusted)
 
     def status(self, student: str, on: date, known_at: datetime | None = None, known_position: int | None = None) -> Answer:
         from ledger.projections import status
@@ -165,4 +173,4 @@ def open_ledger(url: str | None = None, create: bool = True) -> Ledger:
         path.parent.mkdir(parents=True, exist_ok=True)
     from ledger.store import open_store
 
-    return Ledger(open_store(address, create))
+    return Ledger(open_store(address, create), url=address)

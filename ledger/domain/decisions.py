@@ -4,7 +4,7 @@
 predicates judge which type; the refusal, the explanation and the audit all use it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
@@ -83,10 +83,14 @@ PREDICATES: dict[str, tuple[Predicate, ...]] = {
 }
 
 
+_STATES_A_YEAR = frozenset(payload for payload in e.PAYLOADS.values() if "academic_year" in payload.model_fields)
+"""Asking a model for a field that it has not is slow."""
+
+
 @obeys("AMB-35", "NO-RULEBOOK")
 def governing_book(type_: str, data: e.Payload, day: date, career_: Career, books: LawBooks) -> tuple[str | None, RuleBook | None]:
     """(academic year, rule book) of an act: the year that it states, else the career's (AMB-35)."""
-    stated: str | None = getattr(data, "academic_year", None)
+    stated: str | None = getattr(data, "academic_year", None) if type(data) in _STATES_A_YEAR else None
     if isinstance(data, e.SingleCoursesEnrolled):
         return stated, books.for_single_courses(data.academic_year)
     if isinstance(data, e.ExamBooked):
@@ -120,15 +124,17 @@ def reasons_against_act(type_: str, data: e.Payload, day: date, person: Person, 
 
 
 @obeys("FUT", "AMB-34", "TKT-2")
-def structural_problems(history: Sequence[Event], submission: Submission, recorded_at: datetime) -> list[Problem]:
+def structural_problems(history: Sequence[Event], submission: Submission, recorded_at: datetime,
+                        standing: "Standing | None" = None) -> list[Problem]:
     """What makes a well-formed submission impossible: it names a career that is not there, or comes out of time."""
     found = []
     if submission.effective_on > recorded_at.astimezone(ROME).date():
         found.append(Problem("effective_on", "the day lies after the day of recording (Europe/Rome): record the fact when it has happened"))
     if history and recorded_at < history[-1].recorded_at:
         found.append(Problem("recorded_at", "earlier than the student's last event: leave it out or give a later instant"))
-    gone = voided(history)
-    careers = {h.career for h in history if h.type in e.OPENS_A_CAREER and h.id not in gone}
+    gone = voided(history) if standing is None else standing.voided
+    opened = _opened(history) if standing is None else standing.opened
+    careers = {career for id_, career in opened if id_ not in gone}
     data = submission.data
     if isinstance(data, e.EventVoided):
         target = next((h for h in history if h.id == data.event), None)
@@ -145,12 +151,19 @@ def structural_problems(history: Sequence[Event], submission: Submission, record
     if submission.career is not None and submission.type not in e.OPENS_A_CAREER and submission.career not in careers:
         found.append(Problem("career", "unknown career: it begins with preenrolled, enrolled, enrolled-with-reservation, "
                                        "transferred-in or single-courses-enrolled"))
-    for path, named in (("data.to_career", getattr(data, "to_career", None)), ("data.home_career", getattr(data, "home_career", None))):
+    to_career = data.to_career if isinstance(data, e.ProgrammeChanged | e.PaymentMoved) else None
+    home_career = data.home_career if isinstance(data, e.EnrolledWithReservation) else None
+    for path, named in (("data.to_career", to_career), ("data.home_career", home_career)):
         if named is not None and named == submission.career:
             found.append(Problem(path, "this is the career itself: name the other one"))
         elif named is not None and named not in careers and path == "data.to_career":
             found.append(Problem(path, "unknown career of this student"))
     return found
+
+
+def _opened(events: Iterable[Event]) -> list[tuple[str, str | None]]:
+    """(event, career) of the events that open a career, voided ones included."""
+    return [(event.id, event.career) for event in events if event.type in e.OPENS_A_CAREER]
 
 
 class Standing:
@@ -162,10 +175,14 @@ class Standing:
     def __init__(self, student: str, books: LawBooks) -> None:
         self._student, self._books = student, books
         self.events: list[Event] = []
+        self.voided: set[str] = set()
+        self.opened: list[tuple[str, str | None]] = []
         self._person: Person | None = None
 
     def add(self, event: Event) -> None:
         self.events.append(event)
+        self.voided |= voided((event,))
+        self.opened += _opened((event,))
         person = self._person
         if person is None:
             return
@@ -195,7 +212,7 @@ def decide(history: Sequence[Event], submission: Submission, recorded_at: dateti
 
     Facts are accepted when they are possible. An act is refused in mode `enforce` when a rule that is not overridden speaks
     against it; in mode `record` it is accepted and carries the rules that it breaks."""
-    problems = structural_problems(history, submission, recorded_at)
+    problems = structural_problems(history, submission, recorded_at, standing)
     if problems:
         return Invalid(tuple(problems))
     if standing is None:

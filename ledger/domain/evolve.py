@@ -237,18 +237,20 @@ def apply(person: Person, event: Event, books: LawBooks) -> None:
         _apply_to_person(person, event)
         return
     career = person.career(event.career)
-    if event.type not in QUIET:
-        person.touched.add(career.name)
     after_the_end = career.ended is not None and event.type in e.ACTS
-    overridden = {o.rule for o in event.override}
+    overridden = {o.rule for o in event.override} if event.override else set()
     if after_the_end and career.ended == "excluded" and {"END", "MOR-6"} <= overridden:
         career.ended, career.ended_on, career.ended_event, career.not_excluded = None, None, None, True
+        career.stale = True
     if not after_the_end or "END" in overridden or (event.type == "reservation-lifted" and career.ended == "reservation-lapsed"):
         _HANDLERS[event.type](person, career, event, books)
         if event.type == "exam-graded":
+            person.touched.add(career.name)
             _note_result(career, event.effective_on)
         elif event.type not in QUIET:
             career.stale = True
+        elif not career.stale:
+            return
     _refresh(person, books)
 
 

@@ -75,16 +75,7 @@ class Submission:
 
     def content(self) -> dict[str, Any]:
         """What makes two submissions the same one: everything but `recorded_at`."""
-        found: dict[str, Any] = {"id": self.id, "type": self.type, "student": self.student}
-        if self.career is not None:
-            found["career"] = self.career
-        found["effective_on"] = self.effective_on.isoformat()
-        found["source"] = self.source
-        found["actor"] = self.actor
-        if self.override:
-            found["override"] = [o.model_dump() for o in self.override]
-        found["data"] = payload_json(self.data)
-        return found
+        return _content(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +105,10 @@ class Event:
     rulebook: Rulebook | None = None
     breaches: tuple[str, ...] = field(default=())
 
+    def content(self) -> dict[str, Any]:
+        """That of its submission."""
+        return _content(self)
+
     @property
     def submission(self) -> Submission:
         return Submission(self.id, self.type, self.student, self.career, self.effective_on, self.recorded_at,
@@ -124,7 +119,7 @@ class Event:
 
     def as_json(self) -> dict[str, Any]:
         """The recorded event as the published language shows it (section 2)."""
-        found = self.submission.content()
+        found = self.content()
         found["recorded_at"] = format_instant(self.recorded_at)
         found["position"] = self.position
         found["version"] = self.version
@@ -132,6 +127,19 @@ class Event:
         if self.breaches:
             found["breaches"] = list(self.breaches)
         return found
+
+
+def _content(one: Submission | Event) -> dict[str, Any]:
+    found: dict[str, Any] = {"id": one.id, "type": one.type, "student": one.student}
+    if one.career is not None:
+        found["career"] = one.career
+    found["effective_on"] = one.effective_on.isoformat()
+    found["source"] = one.source
+    found["actor"] = one.actor
+    if one.override:
+        found["override"] = [o.model_dump() for o in one.override]
+    found["data"] = payload_json(one.data)
+    return found
 
 
 def recorded(submission: Submission, recorded_at: datetime, version: int, rulebook: Rulebook | None,

@@ -53,13 +53,18 @@ class _Recorder:
     def end_of_day(self, person: Person) -> None:
         day = person.day
         for name in person.touched:
-            value = _status(person.careers[name], day)
-            if value is not None:
-                since, before = self._status.get(name, (day, value))
-                if before != value:
-                    self._close(("status", (name,)), since, day, before)
-                    since = day
-                self._status[name] = since, value
+            career = person.careers[name]
+            if name not in person.money_touched and name in self._status:  # a result came in or began to count, nothing else
+                value = (*self._status[name][1][:-1], _passed(career, day))
+            elif career.status is None:
+                continue
+            else:
+                value = _status(career, day)
+            since, before = self._status.get(name, (day, value))
+            if before != value:
+                self._close(("status", (name,)), since, day, before)
+                since = day
+            self._status[name] = since, value
         for name in person.money_touched:
             career = person.careers[name]
             if career.charges or career.money or career.blocks or name in self._money:
@@ -102,15 +107,15 @@ class _Recorder:
         return self.rows
 
 
-def _status(career: Career, day: date) -> Value | None:
-    """None before the career has begun."""
-    status = career.status
-    if status is None:
-        return None
-    current = career.current_enrolment
-    cfu = cfu_json(career, day)
-    return (status, career.programme, career.course_type, career.academic_year, current.year if current else None,
-            career.regime_in(current.academic_year) if current else None, career.under_reservation, cfu["recognised"], cfu["passed"])
+def _status(career: Career, day: date) -> Value:
+    current, cfu = career.current_enrolment, cfu_json(career, day)
+    return (career.status, career.programme, career.course_type, career.academic_year, current.year if current else None,
+            career.regime_in(current.academic_year) if current else None, career.under_reservation,
+            cfu["recognised"], cfu["passed"])
+
+
+def _passed(career: Career, day: date) -> int | float:
+    return sum([result.data.cfu for result in career.passed(day).values()])
 
 
 def _money(person: Person, career: Career, books: LawBooks) -> dict[Thing, Value]:

@@ -26,6 +26,8 @@ PROGRAM = "career-ledger"
 FOUND, USAGE, NOT_FOUND, CONFLICT, UNAVAILABLE, FAULT, INTERRUPTED = 1, 2, 3, 4, 6, 70, 130
 LONG_FILE = 200_000
 """Bytes from which appending a file shows its progress."""
+BULK_FILE = 5_000_000
+"""Bytes from which a file in mode record is imported in bulk."""
 SESSIONS = ("winter", "extraordinary", "summer", "autumn")
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -189,8 +191,10 @@ def _asked(on: date | None, known_at: datetime | None, known_position: int | Non
               help="enforce: the rules can refuse; record: import what has already happened, the audit reports breaches.")
 @click.option("--atomic", is_flag=True, help="All lines or none: one that is refused or invalid keeps the others out.")
 @click.option("--wait", is_flag=True, help="Return when the stored projections include the events.")
+@click.option("--bulk", is_flag=True, help="Import in worker processes and large transactions: mode record, by itself from 5 MB on.")
+@click.option("--trusted", is_flag=True, help="FILE is what history --json printed: in bulk, form checked, no rule asked.")
 @as_json
-def append(file: str, mode: "Mode", atomic: bool, wait: bool, json_: bool) -> None:
+def append(file: str, mode: "Mode", atomic: bool, wait: bool, bulk: bool, trusted: bool, json_: bool) -> None:
     """Record the events of FILE, one JSON object a line; - reads standard input.
 
     Files of any length are read line by line. A line that was stored before is a duplicate and changes nothing, so an
@@ -202,11 +206,14 @@ def append(file: str, mode: "Mode", atomic: bool, wait: bool, json_: bool) -> No
       career-ledger append history.jsonl --mode record --json
       cat events.jsonl | career-ledger append - --atomic
     """
+    if (bulk or trusted) and (mode != "record" or atomic):
+        raise click.UsageError("--bulk and --trusted go with --mode record and without --atomic")
+    bulk = bulk or trusted or (mode == "record" and not atomic and file != "-" and Path(file).stat().st_size >= BULK_FILE)
     counted: Counter[str] = Counter()
     newest = 0
     with click.open_file(file, "rb") as stream, _ledger(create=True) as ledger, _progress(file, cast("BinaryIO", stream)) as lines:
         page = None if json_ else _page()
-        for outcome in ledger.append_lines(lines, mode, atomic):
+        for outcome in ledger.import_lines(lines, trusted) if bulk else ledger.append_lines(lines, mode, atomic):
             counted[outcome["outcome"]] += 1
             newest = max(newest, outcome.get("position") or 0)
             if page is None:

@@ -39,7 +39,7 @@ EVENTS_KEPT = 10_000
 """How many events of the students met last stay in memory between lines (about 20 MB)."""
 
 
-class _Stream:
+class Stream:
     """What is known of one student: the events in order, by submission id, and the state that they amount to."""
 
     def __init__(self, student: str, books: LawBooks) -> None:
@@ -61,7 +61,7 @@ class _Stream:
 
 
 @dataclass(frozen=True)
-class _Known:
+class Known:
     """The submission's id is that of this event, and so is its content."""
 
     event: Event
@@ -69,7 +69,7 @@ class _Known:
 
 def submit(store: EventStore, books: LawBooks, submission: Any, mode: Mode, clock: Clock) -> Outcome:
     """The outcome of one submission, given as decoded JSON or as a `Submission`."""
-    return _Desk(store, books, mode, clock).submit(submission)
+    return Desk(store, books, mode, clock).submit(submission)
 
 
 def append_lines(store: EventStore, books: LawBooks, lines: Iterable[bytes], mode: Mode, atomic: bool, clock: Clock) -> Iterator[Outcome]:
@@ -78,37 +78,37 @@ def append_lines(store: EventStore, books: LawBooks, lines: Iterable[bytes], mod
     Memory stays flat for any number of lines. With `atomic` all lines are stored in one transaction or none is; then the
     whole file is held in memory (about 5 kB a line), and no outcome is yielded before the last line has been decided.
     """
-    desk = _Desk(store, books, mode, clock)
+    desk = Desk(store, books, mode, clock)
     if atomic:
-        yield from desk.submit_all([(number, _read(raw)) for number, raw in _numbered(lines)])
+        yield from desk.submit_all([(number, read_form(raw)) for number, raw in _numbered(lines)])
         return
     for number, raw in _numbered(lines):
-        yield _with_line(desk.submit(raw), number)
+        yield with_line(desk.submit(raw), number)
 
 
-class _Desk:
+class Desk:
     """Takes submissions one after the other and remembers the students it met last, so that their streams are not read
     for every line. What it remembers may be old: an append fails then, and anything but an append looks first for news."""
 
     def __init__(self, store: EventStore, books: LawBooks, mode: Mode, clock: Clock) -> None:
         self._store, self._books, self._mode, self._clock = store, books, mode, clock
-        self._streams: OrderedDict[str, _Stream] = OrderedDict()
+        self._streams: OrderedDict[str, Stream] = OrderedDict()
         self._kept = 0
 
     def submit(self, raw: Any) -> Outcome:
         # 1. Read the form.
-        submission = _read(raw)
+        submission = read_form(raw)
         if not isinstance(submission, Submission):
             return submission
         for _ in range(ATTEMPTS):
             # 2. Load the stream.
             stream, remembered = self._load(submission.student)
             # 3. to 5. The id, the moment, the decision.
-            verdict = self._judge(stream, submission)
+            verdict = self.judge(stream, submission)
             if not isinstance(verdict, Event):
                 if remembered and self._has_news(submission.student, stream):
                     continue
-                return _answer(verdict)
+                return answer(verdict)
             # 6. Append.
             try:
                 stored = self._store.append(submission.student, stream.version, [verdict])
@@ -118,73 +118,73 @@ class _Desk:
             stream.add(stored)
             self._kept += 1
             # 7. Answer.
-            return _answer(stored[0])
+            return answer(stored[0])
         raise VersionConflict(f"others kept appending to student {submission.student}: submit {submission.id} again")
 
     def submit_all(self, forms: Sequence[tuple[int, Submission | Outcome]]) -> list[Outcome]:
         """The same steps for many submissions that are stored together or not at all. `forms`: line numbers and forms."""
         for _ in range(ATTEMPTS):
-            streams: dict[str, _Stream] = {}
-            verdicts: list[Event | _Known | Outcome] = []
+            streams: dict[str, Stream] = {}
+            verdicts: list[Event | Known | Outcome] = []
             for _number, form in forms:
                 if not isinstance(form, Submission):
                     verdicts.append(form)
                     continue
                 if form.student not in streams:
-                    streams[form.student] = _Stream(form.student, self._books)
+                    streams[form.student] = Stream(form.student, self._books)
                     streams[form.student].add(self._store.stream(form.student))
-                verdict = self._judge(streams[form.student], form)
+                verdict = self.judge(streams[form.student], form)
                 if isinstance(verdict, Event):
                     streams[form.student].add([verdict])
                 verdicts.append(verdict)
             if any(isinstance(verdict, dict) for verdict in verdicts):
-                return [_with_line(_kept_out(verdict), number) for (number, _form), verdict in zip(forms, verdicts, strict=True)]
+                return [with_line(_kept_out(verdict), number) for (number, _form), verdict in zip(forms, verdicts, strict=True)]
             try:
                 stored = self._store.append_all([verdict for verdict in verdicts if isinstance(verdict, Event)])
             except VersionConflict:
                 continue
             positions = {(event.student, event.id): event.position for event in stored}
-            return [_answer(verdict, positions) for verdict in verdicts]
+            return [answer(verdict, positions) for verdict in verdicts]
         raise VersionConflict("others kept appending to the same students: submit the file again")
 
-    def _judge(self, stream: _Stream, submission: Submission) -> Event | _Known | Outcome:
-        """The event to append, the one that holds this submission already, or the outcome that keeps it out."""
+    def judge(self, stream: Stream, submission: Submission, position: int = 0) -> Event | Known | Outcome:
+        """The event to append (its position as given), the one that holds this submission already, or the outcome that keeps it out."""
         # 3. The same id is stored once.
         known = stream.by_id.get(submission.id)
         if known is not None:
             if known.submission.content() == submission.content():
-                return _Known(known)
-            return _invalid(submission.id, [Problem("id", f"the event of version {known.version} has this id and other content: "
+                return Known(known)
+            return invalid(submission.id, [Problem("id", f"the event of version {known.version} has this id and other content: "
                                                           "submit it unchanged, or choose a new id")])
         # 4. The ledger's own clock never runs backwards within a stream.
         now = self._clock()
         if submission.recorded_at is None:
             recorded_at = max(now, stream.events[-1].recorded_at) if stream.events else now
         elif submission.recorded_at > now:
-            return _invalid(submission.id, [Problem("recorded_at", f"this is later than the ledger's clock ({format_instant(now)}): "
+            return invalid(submission.id, [Problem("recorded_at", f"this is later than the ledger's clock ({format_instant(now)}): "
                                                                    "give the moment at which it was recorded, or leave it out")])
         else:
             recorded_at = submission.recorded_at
         # 5. Decide.
         decision = decide(stream.events, submission, recorded_at, self._books, self._mode, stream.standing)
         if isinstance(decision, Accepted):
-            return recorded(submission, recorded_at, stream.version + 1, decision.rulebook, decision.breaches)
+            return recorded(submission, recorded_at, stream.version + 1, decision.rulebook, decision.breaches, position)
         if isinstance(decision, Refused):
             return {"id": submission.id, "outcome": "refused", "reasons": [reason.as_json() for reason in decision.reasons]}
-        return _invalid(submission.id, decision.problems)
+        return invalid(submission.id, decision.problems)
 
-    def _load(self, student: str) -> tuple[_Stream, bool]:
+    def _load(self, student: str) -> tuple[Stream, bool]:
         """The stream, and whether it comes from memory."""
         if student in self._streams:
             self._streams.move_to_end(student)
             return self._streams[student], True
-        stream = self._streams[student] = _Stream(student, self._books)
+        stream = self._streams[student] = Stream(student, self._books)
         self._has_news(student, stream)
         while self._kept > EVENTS_KEPT and len(self._streams) > 1:
             self._forget(next(iter(self._streams)))
         return stream, False
 
-    def _has_news(self, student: str, stream: _Stream) -> bool:
+    def _has_news(self, student: str, stream: Stream) -> bool:
         news = self._store.stream(student, after=stream.version)
         stream.add(news)
         self._kept += len(news)
@@ -202,20 +202,20 @@ def _numbered(lines: Iterable[bytes]) -> Iterator[tuple[int, Any]]:
             yield number, raw
 
 
-def _read(raw: Any) -> Submission | Outcome:
+def read_form(raw: Any) -> Submission | Outcome:
     """The submission, or the outcome `invalid`."""
     if isinstance(raw, Submission):
         return raw
     if isinstance(raw, Problem):
-        return _invalid(None, [raw])
+        return invalid(None, [raw])
     form = read_submission(raw)
     if isinstance(form, Submission):
         return form
     given = raw.get("id") if isinstance(raw, dict) else None
-    return _invalid(given if isinstance(given, str) and len(given) <= 200 else None, form)
+    return invalid(given if isinstance(given, str) and len(given) <= 200 else None, form)
 
 
-def _invalid(id: str | None, problems: Iterable[Problem]) -> Outcome:
+def invalid(id: str | None, problems: Iterable[Problem]) -> Outcome:
     """Problems repeat what was submitted: a lone surrogate in it could not be printed."""
     return {"id": _printable(id) if id is not None else None, "outcome": "invalid",
             "problems": [{name: _printable(text) for name, text in problem.as_json().items()} for problem in problems]}
@@ -225,11 +225,11 @@ def _printable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def _answer(verdict: Event | _Known | Outcome, positions: dict[tuple[str, str], int] | None = None) -> Outcome:
+def answer(verdict: Event | Known | Outcome, positions: dict[tuple[str, str], int] | None = None) -> Outcome:
     """`positions` of the events that have been stored since the verdict."""
     if isinstance(verdict, dict):
         return verdict
-    event, outcome = (verdict.event, "duplicate") if isinstance(verdict, _Known) else (verdict, "accepted")
+    event, outcome = (verdict.event, "duplicate") if isinstance(verdict, Known) else (verdict, "accepted")
     position = (positions or {}).get((event.student, event.id), event.position)
     found: Outcome = {"id": event.id, "outcome": outcome, "position": position, "version": event.version}
     if outcome == "accepted" and event.breaches:
@@ -237,19 +237,19 @@ def _answer(verdict: Event | _Known | Outcome, positions: dict[tuple[str, str], 
     return found
 
 
-def _kept_out(verdict: Event | _Known | Outcome) -> Outcome:
+def _kept_out(verdict: Event | Known | Outcome) -> Outcome:
     """The outcome of a line whose file is not stored because of another line."""
-    if isinstance(verdict, _Known) and verdict.event.position:
-        return _answer(verdict)
+    if isinstance(verdict, Known) and verdict.event.position:
+        return answer(verdict)
     if isinstance(verdict, dict):
         return verdict
-    event = verdict.event if isinstance(verdict, _Known) else verdict
+    event = verdict.event if isinstance(verdict, Known) else verdict
     return {"id": event.id, "outcome": "refused", "reasons": [{
         "rule": "ATOMIC", "message": "Nothing of this file was stored, because another line of it was refused or invalid.",
         "source": {"document": "Career ledger, published language", "heading": "Submitting an event"},
         "clears": {"what": "mend the other lines and submit the file again, or submit it without --atomic", "from": None}}]}
 
 
-def _with_line(outcome: Outcome, number: int) -> Outcome:
+def with_line(outcome: Outcome, number: int) -> Outcome:
     """A line whose id cannot be read is named by its number in the file."""
     return outcome | {"line": number} if outcome["id"] is None else outcome

@@ -11,12 +11,15 @@ it and how the record of the old form reads in the new one. Old bytes stay as th
 
 import json
 from collections.abc import Callable, Mapping
-from datetime import date, datetime
-from functools import lru_cache
+from datetime import datetime
+from functools import cache, lru_cache
 from typing import Any
 from uuid import UUID, uuid5
 
 from eventsourcing.persistence import StoredEvent
+from pydantic import BaseModel
+from pydantic_core import SchemaValidator
+from pydantic_core import core_schema as cs
 
 from ledger.domain.events import PAYLOADS
 from ledger.domain.submissions import Event, Override, Rulebook
@@ -90,6 +93,7 @@ def canonical_json(value: Any) -> bytes:
     return _canonical(value).encode()
 
 
+@lru_cache(maxsize=1 << 14)
 def stream_id(student: str) -> UUID:
     return uuid5(STUDENTS, student)
 
@@ -100,7 +104,7 @@ def _rulebook(name: str, sha256: str) -> Rulebook:
 
 
 def _record(event: Event) -> Record:
-    record = event.submission.content()
+    record = event.content()
     record["recorded_at"] = format_instant(event.recorded_at)
     record["version"] = event.version
     if event.rulebook is not None:
@@ -128,20 +132,60 @@ class Mapper:
     def to_event(self, name: str, state: bytes, position: int) -> Event:
         """Raises StoreUnusable for a stored name that is not known (a newer program wrote it) and for damaged bytes."""
         try:
-            record: Record = json.loads(state)
-            while (kind := self._types.get(name)) is None:
-                if name not in self._upcasts:
-                    raise StoreUnusable(f"position {position} holds {name!r}, which this version does not know: "
-                                        "a newer version wrote it; update this program")
-                name, upcast = self._upcasts[name]
-                record = upcast(record)
-            book = record.get("rulebook")
-            override = record.get("override")
-            return Event(
-                record["id"], kind, record["student"], record.get("career"), date.fromisoformat(record["effective_on"]),
-                datetime.fromisoformat(record["recorded_at"]), record["source"], record["actor"],
-                PAYLOADS[kind].model_validate(record["data"]), position, record["version"],
-                tuple(Override.model_validate(item) for item in override) if override else (),
-                _rulebook(book["id"], book["sha256"]) if book else None, tuple(record.get("breaches", ())))
+            kind = self._types.get(name)
+            if kind is None:
+                kind, state = self._upcast(name, state, position)
+            event: Event = _reader(kind)(state)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise StoreUnusable(f"position {position} ({name}) cannot be read, the stored bytes are damaged: {error}") from error
+        object.__setattr__(event, "position", position)  # the one field that is not in the bytes; nobody else has the event yet
+        return event
+
+    def _upcast(self, name: str, state: bytes, position: int) -> tuple[str, bytes]:
+        """The type of today and the record as it reads today."""
+        record: Record = json.loads(state)
+        while (kind := self._types.get(name)) is None:
+            if name not in self._upcasts:
+                raise StoreUnusable(f"position {position} holds {name!r}, which this version does not know: "
+                                    "a newer version wrote it; update this program")
+            name, upcast = self._upcasts[name]
+            record = upcast(record)
+        return kind, canonical_json(record | {"type": kind})
+
+
+@cache
+def _reader(kind: str) -> Callable[[bytes], Event]:
+    """From the canonical bytes of a type straight to the event, in pydantic's compiled core: twice as fast as through `json`
+    and the models. Types and fields are checked; texts are not asked again whether they are printable and money is exact,
+    since they were before they were stored."""
+    text, optional, place = cs.str_schema(), cs.with_default_schema, cs.dataclass_field
+    form: dict[str, cs.CoreSchema] = {
+        "id": text, "type": cs.literal_schema([kind]), "student": text, "career": optional(cs.nullable_schema(text), default=None),
+        "effective_on": cs.date_schema(),
+        "recorded_at": cs.no_info_after_validator_function(datetime.fromisoformat, text),
+        "source": text, "actor": text, "data": _without_questions(_schema(PAYLOADS[kind])),
+        "position": optional(cs.int_schema(), default=0), "version": cs.int_schema(),
+        "override": optional(cs.no_info_after_validator_function(tuple, cs.list_schema(_without_questions(_schema(Override)))), default=()),
+        "rulebook": optional(cs.no_info_after_validator_function(
+            lambda found: _rulebook(found["id"], found["sha256"]), cs.dict_schema(text, text)), default=None),
+        "breaches": optional(cs.no_info_after_validator_function(tuple, cs.list_schema(text)), default=())}
+    fields = cs.dataclass_args_schema("Event", [place(name, schema, kw_only=True) for name, schema in form.items()])
+    read: Callable[[bytes], Event] = SchemaValidator(cs.dataclass_schema(Event, fields, list(form), slots=True, frozen=True)).validate_json
+    return read
+
+
+def _schema(model: type[BaseModel]) -> Any:
+    model.model_rebuild()
+    return model.__pydantic_core_schema__
+
+
+def _without_questions(schema: Any) -> Any:
+    """A model's schema without the Python functions that judge what is submitted; native types and the model itself remain."""
+    if isinstance(schema, list):
+        return [_without_questions(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if schema.get("type") in ("function-before", "function-after", "function-wrap"):
+        return _without_questions(schema["schema"])
+    return {name: found if name in ("cls", "config", "metadata", "serialization", "ref") else _without_questions(found)
+            for name, found in schema.items()}

@@ -87,7 +87,8 @@ COPY = "COPY public.stored_events (originator_id, originator_version, topic, sta
 COPY_BEGIN, COPY_END = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"
 MAY_COPY = ("SELECT has_table_privilege('public.stored_events', 'INSERT') AND has_table_privilege('public.stored_events', 'UPDATE') "
             "AND has_sequence_privilege('public.stored_events_notification_id_seq', 'USAGE')")
-MOVED_ON = ("SELECT FROM unnest(%s::uuid[], %s::bigint[]) AS n (stream, version) WHERE n.version <> coalesce((SELECT max(originator_version) "
+MOVED_ON = ("SELECT FROM unnest(%s::uuid[], %s::bigint[]) AS n (stream, version) "
+            "WHERE n.version <> coalesce((SELECT max(originator_version) "
             "FROM public.stored_events AS e WHERE e.originator_id = n.stream), 0) LIMIT 1")
 _ROW, _STATE = struct.Struct(">hi16siqi"), struct.Struct(">i")
 
@@ -143,11 +144,12 @@ class PostgresRecorder(PostgresApplicationRecorder):
 
     def pack(self, stored_events: Sequence[StoredEvent]) -> bytes:
         """Rows of PostgreSQL's binary COPY format: stream, version, name, bytes."""
-        found = []
+        found: list[bytes] = []
         for event in stored_events:
             stream = event.originator_id if isinstance(event.originator_id, UUID) else UUID(event.originator_id)
             name = event.topic.encode()
-            found += (_ROW.pack(4, 16, stream.bytes, 8, event.originator_version, len(name)), name, _STATE.pack(len(event.state)), event.state)
+            found += (_ROW.pack(4, 16, stream.bytes, 8, event.originator_version, len(name)), name,
+                      _STATE.pack(len(event.state)), event.state)
         return b"".join(found)
 
     def insert_packed(self, packs: Sequence[bytes], rows: int, heads: Mapping[UUID, int]) -> int:
@@ -155,12 +157,15 @@ class PostgresRecorder(PostgresApplicationRecorder):
 
         The owner of the table may COPY. A user who may only call `career_ledger_append` has the same rows stored through it."""
         with self.datastore.get_connection() as connection, connection.transaction(), connection.cursor(row_factory=tuple_row) as cursor:
-            if not _one(cursor.execute(MAY_COPY)):
+            if rows and not _one(cursor.execute(MAY_COPY)):
                 return self._append_packed(connection, packs)
             cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'".encode())
-            cursor.execute("LOCK TABLE public.stored_events IN EXCLUSIVE MODE")
+            if rows:
+                cursor.execute("LOCK TABLE public.stored_events IN EXCLUSIVE MODE")
             if cursor.execute(MOVED_ON, (list(heads), list(heads.values()))).fetchone() is not None:
                 raise IntegrityError("a stream does not stand at the version before its first event")
+            if not rows:
+                return 0
             cursor.execute("NOTIFY stored_events")
             with cursor.copy(COPY.encode()) as copy:
                 copy.write(b"".join((COPY_BEGIN, *packs, COPY_END)))
@@ -168,7 +173,7 @@ class PostgresRecorder(PostgresApplicationRecorder):
             first: int = last - rows + 1
             stored = _one(cursor.execute("SELECT count(*) FROM public.stored_events WHERE notification_id >= %s", (first,)))
             if stored != rows:
-                raise OperationalError(f"positions were drawn by somebody who does not hold the lock: {stored} rows follow {first}, not {rows}")
+                raise OperationalError(f"somebody drew positions without holding the lock: {stored} rows from {first} on, not {rows}")
             return first
 
     def _append_packed(self, connection: psycopg.Connection[Any], packs: Sequence[bytes]) -> int:

@@ -132,7 +132,7 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
                     raise IntegrityError(f"the stream stands at another version than {version}")
             for pack in packs:
                 c.executemany(self.insert_events_statement, pickle.loads(pack))  # noqa: S301 - made by `pack` of this program
-            c.execute("SELECT max(rowid) FROM stored_events")
+            c.execute("SELECT coalesce(max(rowid), 0) FROM stored_events")
             return int(c.fetchone()[0]) - rows + 1
 
     def read(self, statement: str, parameters: tuple[Any, ...]) -> list[Any]:

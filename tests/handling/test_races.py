@@ -67,7 +67,7 @@ def test_every_line_is_stored_once_or_not_at_all_when_the_process_is_killed(quic
             students = [f"R{nth}-{n}" for n in range(125)]
             file = [line for student in students for line in lines(*enrolled(student), *(payment(student, n) for n in range(1, 6)))]
             assert len(file) == 1000
-            answered = FORKED.Value("i", 0)
+            answered = FORKED.RawValue("i", 0)  # without a lock: who dies while holding one would hang this process
             process = FORKED.Process(target=workers.append_and_count, args=(quick_url, file, answered))
             process.start()
             wanted = chance.randrange(0, 1000)

@@ -1,7 +1,7 @@
 """What other processes do in the tests of the write path. Each function is the body of one process."""
 
 from collections.abc import Sequence
-from multiprocessing.sharedctypes import Synchronized
+from ctypes import c_int
 from multiprocessing.synchronize import Barrier
 from typing import Any
 
@@ -25,7 +25,7 @@ def submit_at_once(barrier: Barrier, url: str, rounds: Sequence[dict[str, Any]])
     return found
 
 
-def append_and_count(url: str, file: Sequence[bytes], answered: "Synchronized[int]") -> None:
+def append_and_count(url: str, file: Sequence[bytes], answered: c_int) -> None:
     """Appends the lines and counts the outcomes that it has been given, until somebody kills it."""
     with open_store(url) as store:
         for _ in append_lines(store, BOOKS, file, "enforce", False, clock):

@@ -17,10 +17,11 @@ from .populations import a_debtor, append, submission
 
 Run = Callable[..., Result]
 ON = ("--on", "2026-03-25")
-REPORTS = [("report", "blocked", *ON), ("report", "blocked", "--kind", "final-exam", *ON), ("report", "arrears", *ON),
-           ("report", "upcoming", "--from", "2026-02-01", "--to", "2026-03-31"), ("report", "reservations", *ON), ("report", "refunds", *ON),
-           ("report", "unallocated", *ON), ("report", "counts", *ON), ("report", "counts", "--by", "status", *ON), ("find", *ON),
-           ("find", "--student", "S01", *ON), ("find", "--career", "S01-B", "--programme", "L-FIL", "--status", "enrolled", *ON)]
+REPORTS = [
+    ("report", "blocked", *ON), ("report", "blocked", "--kind", "final-exam", *ON), ("report", "arrears", *ON),
+    ("report", "upcoming", "--from", "2026-02-01", "--to", "2026-03-31"), ("report", "reservations", *ON), ("report", "refunds", *ON),
+    ("report", "unallocated", *ON), ("report", "counts", *ON), ("report", "counts", "--by", "status", *ON), ("find", *ON),
+    ("find", "--student", "S01", *ON), ("find", "--career", "S01-B", "--programme", "L-FIL", "--status", "enrolled", *ON)]
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from datetime import date
 
 import pytest
 
-from ledger.projections.stored import Database, Follower, law_of, open_database
+from ledger.projections.stored import Database, Follower, law_of, open_database, workers
 from ledger.projections.stored.rebuild import rebuild
 from ledger.projections.stored.reports import Reports, status_of
 from ledger.projections.stored.verify import diff, verify
@@ -26,7 +26,9 @@ def database(store_url: str, store: EventStore) -> Iterator[Database]:
         yield opened
 
 
-def test_rebuild_gives_the_rows_that_a_follower_gives(store_url, store, database) -> None:
+def test_rebuild_gives_the_rows_that_a_follower_gives(store_url, store, database, monkeypatch) -> None:
+    monkeypatch.setattr(workers, "WORTH_EVENTS", 100)  # so that this little is worth two processes
+    monkeypatch.setattr(workers, "PART_EVENTS", 300)
     fill(store, population(40))
     follower = Follower(store, database, BOOKS)
     follower.prepare()

@@ -18,6 +18,8 @@ from .shape import Rows, compute, law_of
 
 PAGE = 2_000
 """Events of the log in one transaction."""
+GROWTH = 5
+"""A page is up to so many times larger while the follower is behind: a student who occurs often is then computed once."""
 BATCH = 200
 """Students whose streams are in memory at once."""
 WAKE_SECONDS = 1.0
@@ -32,7 +34,7 @@ class Follower:
         if not 1 <= partition <= partitions:
             raise ValueError(f"there is no partition {partition} of {partitions}: write I/N with I from 1 to N")
         self._store, self._database, self._books = store, database, books
-        self._partition, self._partitions, self._page = partition, partitions, page
+        self._partition, self._partitions, self._page, self._size = partition, partitions, page, page
         self._law = law_of(books)
 
     @property
@@ -48,7 +50,9 @@ class Follower:
     def step(self) -> bool:
         """Takes one page; False where the end of the log was reached. Raises RebuildNeeded, Repartitioned."""
         at = self._database.partition(self._partition, self._partitions, self._law)
-        return advance(self._store, self._database, self._books, at, self._page) is not None
+        taken = advance(self._store, self._database, self._books, at, self._size)
+        self._size = min(self._size * 2, self._page * GROWTH) if taken == self._size else self._page
+        return taken > 0
 
     def catch_up(self, stop: Flag | None = None) -> None:
         while (stop is None or not stop.is_set()) and self.step():
@@ -80,14 +84,14 @@ class Follower:
 
 
 def advance(store: EventStore, database: Database, books: LawBooks, at: Position, page: int, tables: str = LIVE,
-            cursor: Cursor | None = None) -> int | None:
-    """Takes a partition one page on from `at`; the position reached, or None at the end of the log.
+            cursor: Cursor | None = None) -> int:
+    """Takes a partition one page on from `at`; the number of events of the page, 0 at the end of the log.
 
     Where somebody else has moved the partition meanwhile nothing is stored: ask again where it stands. `cursor`: within
     a transaction that is open already."""
     touched = store.touched(at.position, page)
     if not touched:
-        return None
+        return 0
     to = touched[-1][0]
     ids: dict[UUID, None] = {stream: None for _, stream in touched if at.owns(stream)}
     students: list[str] = []
@@ -102,7 +106,7 @@ def advance(store: EventStore, database: Database, books: LawBooks, at: Position
         database.replace(at, to, students, rows, tables)
     else:
         database.replace_in(cursor, at, to, students, rows, tables)
-    return to
+    return len(touched)
 
 
 def wait_for(url: str, store: EventStore, books: LawBooks, position: int, seconds: float = 60.0) -> None:

@@ -23,10 +23,10 @@ from .database import LIVE, NEW, Database, indexes, open_database, positions_in,
 from .follower import advance
 from .shape import Rows, compute, law_of
 from .sqlite import SQLiteBackend
-from .workers import Desk, Task, default_workers, parts_of, run_all
+from .workers import Desk, Task, parts_of, run_all, workers_for
 
 CATCH_UP_PAGE = 5_000
-SMALL = 50_000
+SMALL = 500_000
 """Up to so many events one process indexes faster than several start."""
 Progress = Callable[[int, int], None]
 """Called with the events done and all events there are to do."""
@@ -53,14 +53,13 @@ def rebuild(url: str, books: LawBooks, workers: int | None = None, progress: Pro
     """Raises StoreUnavailable where another rebuild is running. Killed at any moment, the next call goes on where it was."""
     begun = time.monotonic()
     law = law_of(books)
-    count = workers or default_workers()
     with open_store(url, create=False) as store, open_database(url) as database, database.backend.lock("rebuild") as mine:
         if not mine:
             raise StoreUnavailable("another rebuild of the stored projections is running: wait until it is done")
         database.prepare(law)
         _begin(store, database, law)
-        resumed, done = _fill(url, store, database, books, law, count, progress)
-        _index(url, database, books, law, count if done > SMALL else 1)
+        resumed, done = _fill(url, store, database, books, law, workers, progress)
+        _index(url, database, books, law, workers_for(done, workers) if done > SMALL else 1)
         position = _swap(store, database, books)
         return Rebuilt(done, resumed, position, time.monotonic() - begun)
 
@@ -75,7 +74,7 @@ def _begin(store: EventStore, database: Database, law: str) -> None:
             set_positions(cursor, 1, end, law, NEW)
 
 
-def _fill(url: str, store: EventStore, database: Database, books: LawBooks, law: str, workers: int,
+def _fill(url: str, store: EventStore, database: Database, books: LawBooks, law: str, workers: int | None,
           progress: Progress | None) -> tuple[int, int]:
     """Events that were done before, and in all."""
     with database.backend.transaction(write=False, tables=NEW) as cursor:
@@ -88,7 +87,7 @@ def _fill(url: str, store: EventStore, database: Database, books: LawBooks, law:
     todo = [number for number in range(parts) if number not in marks]
     alone = isinstance(database.backend, SQLiteBackend)  # one writer at a time: workers hand their rows over
     tasks = [Task(_compute_part if alone else _store_part, _Part(number, parts, law)) for number in todo]
-    for part, events, rows in run_all(tasks, url, books, min(workers, len(todo) or 1)):
+    for part, events, rows in run_all(tasks, url, books, workers_for(total - resumed, workers)):
         if rows is not None:
             _write(database, _Part(part, parts, law), events, rows)
         done += events

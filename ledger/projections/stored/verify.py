@@ -14,7 +14,7 @@ from ledger.store.mapper import stream_id
 from .database import Position, check_law, open_database
 from .rebuild import Progress
 from .shape import Row, Rows, law_of, rows_of, shown
-from .workers import Desk, Task, default_workers, parts_of, run_all
+from .workers import Desk, Task, parts_of, run_all, workers_for
 
 Difference = dict[str, Any]
 """`student`, `what` (the kind of row), the columns of its key, and the intervals that stand on one side only."""
@@ -41,13 +41,12 @@ def diff(url: str, books: LawBooks, other: LawBooks, workers: int | None = None,
 
 def _all_parts(call: Any, url: str, books: LawBooks, workers: int | None, progress: Progress | None,
                other: LawBooks | None = None) -> Iterator[Difference]:
-    count = workers or default_workers()
     with open_store(url, create=False) as store:
         total = store.last_position()  # a little more than the events: positions have holes
     parts = parts_of(total)
     done = 0
     tasks: list[Task[tuple[int, list[Difference]]]] = [Task(call, (number, parts)) for number in range(parts)]
-    for events, found in run_all(tasks, url, books, min(count, parts), other):
+    for events, found in run_all(tasks, url, books, workers_for(total, workers), other):
         yield from found
         done += events
         if progress is not None:

@@ -21,6 +21,8 @@ R = TypeVar("R")
 
 PART_EVENTS = 5_000
 """About as many events a part: some 20 MB decoded."""
+WORTH_EVENTS = 20_000
+"""A process folds so many while another one starts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +51,9 @@ def parts_of(events: int) -> int:
     return max(1, -(-events // PART_EVENTS))
 
 
-def default_workers() -> int:
-    return os.cpu_count() or 1
+def workers_for(events: int, wanted: int | None) -> int:
+    """As many processes as are wanted (None: one a processor), but only as many as have enough to do to be worth starting."""
+    return max(1, min(wanted or os.cpu_count() or 1, events // WORTH_EVENTS))
 
 
 def _start(url: str, books: LawBooks, other: LawBooks | None, parent: int) -> None:

@@ -1,0 +1,379 @@
+"""What is measured, and what it is measured beside. Every function returns plain figures; `run.py` prints them."""
+
+import json
+import multiprocessing
+import os
+import resource
+import sqlite3
+import statistics
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+
+from ledger.bootstrap import clock
+from ledger.domain.describe import snapshot
+from ledger.domain.evolve import replay
+from ledger.domain.knowledge import in_force
+from ledger.domain.submissions import Event, Submission, read_submission
+from ledger.domain.timelines import timelines
+from ledger.generate import generate
+from ledger.handling.bulk import import_lines
+from ledger.handling.submit import Desk, submit
+from ledger.projections.stored import law_of, open_database
+from ledger.projections.stored.rebuild import rebuild
+from ledger.projections.stored.reports import Reports
+from ledger.rulebooks.loader import load_books
+from ledger.store import EventStore, open_store
+from ledger.store.mapper import stream_id
+from ledger.store.postgres import COPY, COPY_BEGIN, COPY_END
+
+BOOKS = load_books()
+ROOT = Path(__file__).parents[1]
+Lines = list[bytes]
+DAY = date(2026, 3, 20)
+INSERT = "INSERT INTO public.stored_events (originator_id, originator_version, topic, state) VALUES (%s, %s, %s, %s)"
+
+
+@contextmanager
+def database(admin: str, folder: Path, kind: str) -> Iterator[str]:
+    """The address of a ledger that does not exist yet, dropped afterwards."""
+    name = f"bench_{uuid4().hex}"
+    if kind == "sqlite":
+        path = folder / f"{name}.db"
+        yield f"sqlite:///{path}"
+        for part in folder.glob(f"{name}.db*"):
+            part.unlink()
+        return
+    with psycopg.connect(admin, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+        try:
+            yield f"{admin.rsplit('/', 1)[0]}/{name}"
+        finally:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+def seconds(act: Callable[[], Any]) -> float:
+    began = time.perf_counter()
+    act()
+    return time.perf_counter() - began
+
+
+def median_of(act: Callable[[int], Any], runs: int) -> float:
+    return statistics.median(seconds(lambda n=n: act(n)) for n in range(runs))  # type: ignore[misc]
+
+
+# One event at a time
+
+
+def prepare_students(store: EventStore, url: str, count: int, events: int) -> list[Submission]:
+    """Students who stand at so many events, and what is to come: one submission each in turn."""
+    begun: Lines = []
+    rest: list[list[bytes]] = []
+    student: Lines = []
+    whose = ""
+    for line in generate(count * 12, 3):
+        name = json.loads(line)["student"]
+        if name != whose:
+            if len(student) >= events + 20 and len(rest) < count:
+                begun += student[:events]
+                rest.append(student[events:events + 20])
+            whose, student = name, []
+        student.append(line)
+    for _ in import_lines(store, url, BOOKS, begun, "record", clock, 1):
+        pass
+    found = [read_submission(json.loads(line)) for turn in zip(*rest, strict=True) for line in turn]
+    return [one for one in found if isinstance(one, Submission)]
+
+
+def stored_rows(store: EventStore) -> list[tuple[UUID, int, str, bytes]]:
+    mapper = store._mapper
+    found = []
+    for event in store.log(0, 10_000_000):
+        stored = mapper.to_stored_event(event)
+        found.append((stream_id(event.student), event.version, stored.topic, stored.state))
+    return found
+
+
+def appends(url: str, count: int) -> dict[str, float]:
+    """Median seconds of one event, the raw limit and ours taking turns: raw, warm (a cache of states), cold (without)."""
+    taken: dict[str, list[float]] = {"raw": [], "warm": [], "cold": []}
+    with open_store(url) as store:
+        todo = prepare_students(store, url, max(10, count // 10), 50)
+        warm = Desk(store, BOOKS, "record", clock)
+        for one in dict.fromkeys(s.student for s in todo):
+            warm._load(one)
+        raw = raw_inserter(url)
+        for n, one in enumerate(todo[:count]):
+            row = (uuid4(), 1, "exam-graded.v1", os.urandom(190).hex().encode())
+            taken["raw"].append(seconds(lambda row=row: raw(row)))  # type: ignore[misc]
+            if n % 2:
+                taken["warm"].append(seconds(lambda one=one: warm.submit(one)))  # type: ignore[misc]
+            else:
+                taken["cold"].append(seconds(lambda one=one: submit(store, BOOKS, one, "record", clock)))  # type: ignore[misc]
+    return {name: statistics.median(found) for name, found in taken.items()}
+
+
+def raw_inserter(url: str) -> Callable[[tuple[Any, ...]], None]:
+    if url.startswith("sqlite"):
+        connection = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("CREATE TABLE IF NOT EXISTS raw_events (rowid INTEGER PRIMARY KEY AUTOINCREMENT, originator_id TEXT NOT NULL, "
+                           "originator_version INTEGER NOT NULL, topic TEXT NOT NULL, state BLOB NOT NULL, "
+                           "UNIQUE (originator_id, originator_version))")
+
+        def insert(row: tuple[Any, ...]) -> None:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("INSERT INTO raw_events (originator_id, originator_version, topic, state) VALUES (?, ?, ?, ?)",
+                               (row[0].hex, *row[1:]))
+            connection.execute("COMMIT")
+
+        return insert
+    postgres = psycopg.connect(url)
+    postgres.execute("CREATE TABLE IF NOT EXISTS raw_events (LIKE public.stored_events INCLUDING ALL)")
+    postgres.commit()
+
+    def insert_postgres(row: tuple[Any, ...]) -> None:
+        postgres.execute(INSERT.replace("stored_events", "raw_events").encode(), row, prepare=True)
+        postgres.commit()
+
+    return insert_postgres
+
+
+def _writer(url: str, number: int, of: int, count: int, start: float) -> tuple[float, float]:
+    with open_store(url) as store:
+        mine = [one for line in generate(200, 11 + number, first=200 * number)
+                if isinstance(one := read_submission(json.loads(line)), Submission)][:count]
+        desk = Desk(store, BOOKS, "record", clock)
+        time.sleep(max(0.0, start - time.time()))
+        began = time.time()
+        for one in mine:
+            desk.submit(one)
+        return began, time.time()
+
+
+def writers(url: str, number: int, count: int) -> float:
+    """Events a second of so many processes, each with students of its own."""
+    with open_store(url):
+        pass
+    with ProcessPoolExecutor(number, multiprocessing.get_context("spawn")) as pool:
+        start = time.time() + 3
+        found = [f.result() for f in [pool.submit(_writer, url, n, number, count, start) for n in range(number)]]
+    return number * count / (max(f[1] for f in found) - min(f[0] for f in found))
+
+
+def group_commit(url: str, rows: list[tuple[UUID, int, str, bytes]], size: int) -> float:
+    """Events a second through the append function, `size` events of different students in one transaction."""
+    from eventsourcing.persistence import StoredEvent
+
+    with open_store(url) as store:
+        todo = [StoredEvent(uuid4(), 1, row[2], row[3]) for row in rows]
+        began = time.perf_counter()
+        for n in range(0, len(todo), size):
+            store._recorder.insert_events(todo[n:n + size])
+        return len(todo) / (time.perf_counter() - began)
+
+
+# In bulk
+
+
+def bulk(url: str, lines: Lines, trusted: bool = False, workers: int | None = None) -> float:
+    """Events a second, the start of the worker processes left out (it is told in `run.py`)."""
+    with open_store(url) as store:
+        marks = []
+        count = 0
+        for _ in import_lines(store, url, BOOKS, lines, "record", clock, workers, trusted):
+            if not count:
+                marks.append(time.perf_counter())
+            count += 1
+        marks.append(time.perf_counter())
+    first = min(10_000, len(lines))
+    return (count - first) / (marks[1] - marks[0]) if count > first else 0.0
+
+
+def raw_copy(url: str, rows: list[tuple[UUID, int, str, bytes]]) -> float:
+    """Rows a second of binary COPY into the same empty table with its indexes, 10,000 in a transaction; SQLite: executemany."""
+    with open_store(url):
+        pass
+    if url.startswith("sqlite"):
+        connection = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
+        connection.execute("PRAGMA synchronous=FULL")
+        texts = [(row[0].hex, *row[1:]) for row in rows]
+        began = time.perf_counter()
+        for n in range(0, len(texts), 10_000):
+            connection.execute("BEGIN IMMEDIATE")
+            connection.executemany("INSERT INTO stored_events (originator_id, originator_version, topic, state) VALUES (?,?,?,?)",
+                                   texts[n:n + 10_000])
+            connection.execute("COMMIT")
+        return len(rows) / (time.perf_counter() - began)
+    packed = [b"".join(_copied(row) for row in rows[n:n + 10_000]) for n in range(0, len(rows), 10_000)]
+    with psycopg.connect(url) as postgres:
+        began = time.perf_counter()
+        for chunk in packed:
+            with postgres.transaction(), postgres.cursor() as cursor:
+                cursor.execute("LOCK TABLE public.stored_events IN EXCLUSIVE MODE")
+                with cursor.copy(COPY.encode()) as copy:
+                    copy.write(COPY_BEGIN + chunk + COPY_END)
+        return len(rows) / (time.perf_counter() - began)
+
+
+def _copied(row: tuple[UUID, int, str, bytes]) -> bytes:
+    name = row[2].encode()
+    return struct.pack(">hi16siqi", 4, 16, row[0].bytes, 8, row[1], len(name)) + name + struct.pack(">i", len(row[3])) + row[3]
+
+
+# Reading
+
+
+def read_log(url: str) -> float:
+    with open_store(url) as store:
+        at = count = 0
+        began = time.perf_counter()
+        while page := store.log(at, 5000):
+            at, count = page[-1].position, count + len(page)
+        return count / (time.perf_counter() - began)
+
+
+def raw_log(url: str) -> float:
+    """Rows a second of COPY ... TO in binary, discarded; SQLite: a plain SELECT, fetched and discarded."""
+    statement = "SELECT {} topic, state FROM stored_events ORDER BY {}"
+    count = 0
+    if url.startswith("sqlite"):
+        connection = sqlite3.connect(url.removeprefix("sqlite:///"))
+        began = time.perf_counter()
+        for _ in connection.execute(statement.format("rowid,", "rowid")):
+            count += 1
+        return count / (time.perf_counter() - began)
+    with psycopg.connect(url) as postgres, postgres.cursor() as cursor:
+        query = f"COPY ({statement.format('notification_id,', 'notification_id')}) TO STDOUT (FORMAT binary)"
+        began = time.perf_counter()
+        with cursor.copy(query.encode()) as copy:
+            for _ in copy:
+                count += 1
+        return (count - 2) / (time.perf_counter() - began)  # without header and trailer
+
+
+def rebuilt(url: str) -> float:
+    """Events a second."""
+    return (done := rebuild(url, BOOKS)).events / done.seconds
+
+
+# Questions about one student
+
+
+def one_student(url: str, events: int, runs: int) -> dict[str, float]:
+    """Seconds: one SELECT of the student's rows; status, charges and blocks computed from her stream, without and with a cache of
+    states (checked for news); a stored answer, and one indexed SELECT of the same rows."""
+    with open_store(url) as store, open_database(url) as stored:
+        streams = store.part(0, 1)
+        student, stream = min(streams.items(), key=lambda item: abs(len(item[1]) - events))
+        desk = Desk(store, BOOKS, "record", clock)
+        known, _ = desk._load(student)
+        reports = Reports(stored, law_of(BOOKS))
+        stream_row, status_row = raw_selects(url, student)
+
+        def computed(_: int) -> None:
+            snapshot(replay(in_force(store.stream(student)), student, DAY, BOOKS), BOOKS)
+
+        def cached(_: int) -> None:
+            desk._has_news(student, known)
+            snapshot(known.standing.on(date(2030, 1, 1)), BOOKS)
+
+        found = {"events": float(len(stream))}
+        acts: dict[str, Callable[[int], Any]] = {
+            "select stream": stream_row, "computed": computed, "cached": cached, "select stored": status_row,
+            "stored": lambda _: reports.find(DAY, student=student)}
+        taken: dict[str, list[float]] = {name: [] for name in acts}
+        for n in range(runs + 3):
+            for name, act in acts.items():
+                took = seconds(lambda act=act, n=n: act(n))  # type: ignore[misc]
+                if n >= 3:
+                    taken[name].append(took)
+        return found | {name: statistics.median(values) for name, values in taken.items()}
+
+
+def raw_selects(url: str, student: str) -> tuple[Callable[[int], Any], Callable[[int], Any]]:
+    id_ = stream_id(student)
+    if url.startswith("sqlite"):
+        c = sqlite3.connect(url.removeprefix("sqlite:///"))
+        name = c.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE '%status%'").fetchone()[0]
+        return (lambda _: c.execute("SELECT rowid, topic, state FROM stored_events WHERE originator_id = ? ORDER BY originator_version",
+                                    (id_.hex,)).fetchall(),
+                lambda _: c.execute(f"SELECT * FROM {name} WHERE student = ? AND from_on <= ?",  # noqa: S608
+                                    (student, DAY.isoformat())).fetchall())
+    postgres = psycopg.connect(url, autocommit=True)
+    row = postgres.execute("SELECT oid::regclass::text FROM pg_class WHERE relkind = 'r' AND relname LIKE '%status%'").fetchone()
+    name = row[0] if row else ""
+    one, other = ("SELECT notification_id, topic, state FROM public.stored_events WHERE originator_id = %s ORDER BY originator_version",
+                  f"SELECT * FROM {name} WHERE student = %s AND from_on <= %s")  # noqa: S608
+    return (lambda _: postgres.execute(one.encode(), (id_,), prepare=True, binary=True).fetchall(),
+            lambda _: postgres.execute(other.encode(), (student, DAY), prepare=True, binary=True).fetchall())
+
+
+# Size, cost of parts, growth
+
+
+def bytes_per_event(url: str) -> dict[str, float]:
+    """Of the log with its indexes; of the canonical bytes alone."""
+    if url.startswith("sqlite"):
+        path = Path(url.removeprefix("sqlite:///"))
+        connection = sqlite3.connect(path)
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        rows, state = connection.execute("SELECT count(*), avg(length(state)) FROM stored_events").fetchone()
+        return {"table and indexes": path.stat().st_size / rows, "canonical bytes": state}
+    with psycopg.connect(url) as postgres:
+        found = postgres.execute("SELECT pg_total_relation_size('public.stored_events')::float8 / count(*), avg(length(state))::float8 "
+                                 "FROM public.stored_events").fetchone()
+    return {"table and indexes": found[0], "canonical bytes": found[1]} if found else {}
+
+
+def costs(streams: dict[str, list[Event]]) -> dict[str, float]:
+    """Microseconds of one core for each event: the fold alone, the timelines of all projections; and rows for each kind."""
+    events = sum(map(len, streams.values()))
+    last = date(2027, 1, 1)
+    began = time.process_time()
+    for student, stream in streams.items():
+        replay(in_force(stream), student, last, BOOKS)
+    folded = time.process_time()
+    rows: dict[str, int] = {}
+    for student, stream in streams.items():
+        for kind, found in timelines(stream, student, BOOKS).items():
+            rows[kind] = rows.get(kind, 0) + len(found)
+    done = time.process_time()
+    return {"fold": (folded - began) / events * 1e6, "fold and timelines of all projections": (done - folded) / events * 1e6,
+            **{f"rows of {kind} per event": count / events for kind, count in rows.items()}}
+
+
+def command(*arguments: str) -> tuple[float, float]:
+    """Seconds, and megabytes of the largest of its processes, of one career-ledger command."""
+    program = ("import resource, sys\nfrom ledger.entrypoints.cli import cli\ntry:\n    cli(sys.argv[1:], standalone_mode=False)\n"
+               "except Exception as e:\n    print(type(e).__name__, e, file=sys.stderr)\nfinally:\n"
+               "    print('rss', max(resource.getrusage(w).ru_maxrss for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)), "
+               "file=sys.stderr)\n")
+    script = ROOT / "benchmarks" / ".command.py"
+    script.write_text("if __name__ == '__main__':\n" + "".join(f"    {line}\n" for line in program.splitlines()))
+    try:
+        began = time.perf_counter()
+        done = subprocess.run([sys.executable, str(script), *arguments], capture_output=True, text=True,
+                              env=os.environ | {"PYTHONPATH": str(ROOT)})
+        took = time.perf_counter() - began
+    finally:
+        script.unlink()
+    if "rss" not in done.stderr:
+        raise SystemExit(f"{arguments} failed: {done.stderr[-500:]}")
+    return took, float(done.stderr.split()[-1]) / 1024
+
+
+def peak() -> float:
+    return max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 1024
+
+

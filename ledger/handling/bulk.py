@@ -1,0 +1,327 @@
+"""Bulk import: the write path of `submit` for large files, with the same outcomes and the same stored bytes.
+
+The file is read in batches. Each line goes to the worker process that its student's pseudonym falls to, so that all events of
+a student are decided by one worker in the order of the file, whatever the order of the file. Workers read, decide and encode;
+this process stores what they return, one transaction a batch, in the order of the lines: one writer, so that positions rise with
+the lines as they do line by line. While a batch is stored, the workers are at the next ones.
+
+A worker remembers the students it met last together with what it decided about them and is not stored yet. Each transaction
+checks, under the lock, that every stream still stands where the worker believed it to be. Where somebody else appended
+meanwhile, nothing of the batch is stored, the workers forget everything, and it is decided again; from the second time on line
+by line. A killed import leaves whole batches: sending the same file again finds those as duplicates and stores the rest.
+"""
+
+import gc
+import os
+import re
+import threading
+import time
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field, replace
+from multiprocessing import get_context
+from typing import Any, TypeVar
+from uuid import UUID
+
+from ledger.domain.rulebook import LawBooks
+from ledger.domain.submissions import Event, Submission
+from ledger.store import EventStore, StoreUnavailable, VersionConflict, open_store
+from ledger.store.mapper import stream_id
+
+from .lines import decode_line
+from .submit import Clock, Desk, Known, Mode, Outcome, Stream, answer, read_form, with_line
+from .trusted import recorded_event
+
+BATCH_LINES = 10_000
+BATCH_BYTES = 16 << 20
+AHEAD = 3
+"""Batches that are with the workers while one is stored."""
+EVENTS_KEPT = 60_000
+"""How many events of the students met last a worker keeps (about 120 MB)."""
+PENDING = 1 << 62
+"""Added to the version of an event that is not stored yet, in place of its position: it comes after all that are stored."""
+
+T = TypeVar("T")
+Part = tuple[int, list[bytes]]
+"""Neighbouring lines for one worker, and the number of the first."""
+
+_STUDENT = re.compile(rb'"student"\s*:\s*"([A-Za-z0-9._-]*)"')
+
+
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """The outcome of an event whose position is not known before it is stored. `student`: a duplicate of it."""
+
+    id: str
+    version: int
+    breaches: tuple[str, ...] = ()
+    student: str | None = None
+
+
+@dataclass(slots=True)
+class _Decided:
+    """What a worker made of its parts: for each, the packed events, how many, and the outcomes of its lines in order."""
+
+    parts: list[tuple[bytes, int, list[_Placed | Outcome]]] = field(default_factory=list)
+    heads: dict[UUID, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Batch:
+    """`routed`: the parts of each worker; `order`: the workers whose parts follow each other in the file."""
+
+    number: int
+    routed: list[list[Part]]
+    order: list[int]
+    found: "list[Future[_Decided]]" = field(default_factory=list)
+
+    def lines(self) -> list[tuple[int, bytes]]:
+        parts = sorted(part for routed in self.routed for part in routed)
+        return [(first + n, line) for first, lines in parts for n, line in enumerate(lines)]
+
+
+def import_lines(store: EventStore, url: str, books: LawBooks, lines: Iterable[bytes], mode: Mode, clock: Clock,
+                 workers: int | None = None, trusted: bool = False) -> Iterator[Outcome]:
+    """One outcome for each line that is not blank, in order, as `append_lines` yields it; what is accepted is stored by then.
+
+    `url` is the address of `store`; `clock` a function of a module. Memory stays flat: a few batches and the students met last.
+    With `trusted` the lines are recorded events as `career-ledger history --json` writes them: their form and the order of
+    each student's versions are checked, no rule is asked, and they are stored with the rule book and breaches that they state.
+    Raises StoreUnavailable where a worker was ended from outside, and what `append_lines` raises.
+    """
+    crew = _Crew(url, books, mode, clock, workers or os.cpu_count() or 1, trusted)
+    waiting: deque[_Batch] = deque()
+    try:
+        for batch in _batches(lines, crew.size):
+            crew.send(batch)
+            waiting.append(batch)
+            if len(waiting) > AHEAD:
+                yield from _finish(store, crew, waiting)
+        while waiting:
+            yield from _finish(store, crew, waiting)
+    except BrokenProcessPool:
+        raise StoreUnavailable("a worker process was ended from outside (out of memory?): send the same file again") from None
+    finally:
+        crew.close()
+
+
+def _batches(lines: Iterable[bytes], workers: int) -> Iterator[_Batch]:
+    number, size, count = 0, 0, 0
+    batch = _Batch(0, [[] for _ in range(workers)], [])
+    last, whose = -1, b""
+    for nth, line in enumerate(lines, 1):
+        match = _STUDENT.search(line)
+        student = match[1] if match is not None else _student_of(line)
+        if student != whose or last < 0:
+            whose, worker = student, zlib.crc32(student) % workers
+            if worker != last:
+                batch.routed[worker].append((nth, []))
+                batch.order.append(worker)
+                last = worker
+        batch.routed[worker][-1][1].append(line)
+        size, count = size + len(line), count + 1
+        if count >= BATCH_LINES or size >= BATCH_BYTES:
+            yield batch
+            number, size, count, last = number + 1, 0, 0, -1
+            batch = _Batch(number, [[] for _ in range(workers)], [])
+    if count:
+        yield batch
+
+
+def _student_of(line: bytes) -> bytes:
+    """Of a line that spells it in an unusual way. A line without one is invalid, whoever reads it."""
+    raw = decode_line(line, first=True)
+    student = raw.get("student") if isinstance(raw, dict) else None
+    return student.encode("utf-8", "replace") if isinstance(student, str) else b""
+
+
+def _finish(store: EventStore, crew: "_Crew", waiting: deque[_Batch]) -> Iterator[Outcome]:
+    """Stores the oldest batch and yields its outcomes."""
+    batch = waiting[0]
+    try:
+        found = _store(store, batch)
+    except VersionConflict:
+        _again(crew, waiting)
+        try:
+            found = _store(store, batch)
+        except VersionConflict:
+            found = crew.line_by_line(store, batch)
+            crew.stored = waiting.popleft().number
+            _again(crew, waiting)
+            yield from found
+            return
+    waiting.popleft()
+    crew.stored = batch.number
+    yield from found
+
+
+def _again(crew: "_Crew", waiting: Iterable[_Batch]) -> None:
+    """The workers forget what they remember and decide the waiting batches again."""
+    for batch in waiting:
+        for future in batch.found:
+            future.exception()  # wait: what was decided on a state that is no more is thrown away
+    crew.epoch += 1
+    for batch in waiting:
+        crew.send(batch)
+
+
+def _store(store: EventStore, batch: _Batch) -> list[Outcome]:
+    results = [future.result() for future in batch.found]
+    takes = [iter(result.parts) for result in results]
+    parts = [next(takes[worker]) for worker in batch.order]
+    rows = sum(part[1] for part in parts)
+    heads = {stream: version for result in results for stream, version in result.heads.items()}
+    position = store.append_packed([part[0] for part in parts if part[1]], rows, heads) if rows or heads else 0
+    found: list[Outcome] = []
+    for _, _, outcomes in parts:
+        for one in outcomes:
+            if not isinstance(one, _Placed):
+                found.append(one)
+            elif one.student is not None:
+                stored = store.stream(one.student, one.version - 1)[0]
+                found.append({"id": one.id, "outcome": "duplicate", "position": stored.position, "version": one.version})
+            else:
+                outcome: Outcome = {"id": one.id, "outcome": "accepted", "position": position, "version": one.version}
+                if one.breaches:
+                    outcome["breaches"] = list(one.breaches)
+                found.append(outcome)
+                position += 1
+    return found
+
+
+class _Crew:
+    """The workers: each a pool of one process, so that a student's lines always reach the same one."""
+
+    def __init__(self, url: str, books: LawBooks, mode: Mode, clock: Clock, size: int, trusted: bool) -> None:
+        self._books, self._mode, self._clock, self._trusted = books, mode, clock, trusted
+        self.size = size
+        self.epoch = 0
+        self.stored = -1
+        context = get_context("spawn")
+        self._pools = [ProcessPoolExecutor(1, context, _start, (url, books, mode, clock, trusted, os.getpid())) for _ in range(size)]
+
+    def send(self, batch: _Batch) -> None:
+        batch.found = [pool.submit(_decide, parts, batch.number, self.stored, self.epoch)
+                       for pool, parts in zip(self._pools, batch.routed, strict=True)]
+
+    def line_by_line(self, store: EventStore, batch: _Batch) -> list[Outcome]:
+        if self._trusted:
+            raise VersionConflict("others keep appending to the same students: send the same file again")
+        desk = Desk(store, self._books, self._mode, self._clock)
+        found = []
+        for number, line in batch.lines():
+            raw = decode_line(line, first=number == 1)
+            if raw is not None:
+                found.append(with_line(desk.submit(raw), number))
+        return found
+
+    def close(self) -> None:
+        for pool in self._pools:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+class _Worker:
+    """Decides and encodes; remembers the students it met last."""
+
+    def __init__(self, url: str, books: LawBooks, mode: Mode, clock: Clock, trusted: bool) -> None:
+        self._store = open_store(url, create=False)
+        self._books = books
+        self._desk = Desk(self._store, books, mode, clock)
+        self._streams: dict[str, Stream] = {}
+        self._met: dict[str, int] = {}
+        """The number of the last batch that each student had lines in, those met longest ago first."""
+        self._epoch = 0
+        self._judge: Callable[[Stream, Any, int], Event | Known | Outcome] = self._desk.judge
+        self._read: Callable[[Any], Any] = recorded_event if trusted else read_form
+
+    def decide(self, parts: list[Part], batch: int, stored: int, epoch: int) -> _Decided:
+        if epoch != self._epoch:
+            self._streams, self._met, self._epoch = {}, {}, epoch
+        forms = [(number, [self._form(line, number + n == 1) for n, line in enumerate(lines)]) for number, lines in parts]
+        self._prepare({form.student for _, part in forms for form in part if isinstance(form, Submission | Event)}, batch, stored)
+        decided = _Decided()
+        for number, part in forms:
+            events: list[Event] = []
+            outcomes: list[_Placed | Outcome] = []
+            for n, form in enumerate(part):
+                if form is None:
+                    continue
+                if isinstance(form, dict):
+                    outcomes.append(with_line(form, number + n))
+                else:
+                    outcomes.append(self._outcome(form, events, decided.heads))
+            decided.parts.append((self._store.pack(events) if events else b"", len(events), outcomes))
+        return decided
+
+    def _form(self, line: bytes, first: bool) -> Submission | Event | Outcome | None:
+        raw = decode_line(line, first)
+        return None if raw is None else self._read(raw)
+
+    def _outcome(self, form: Submission | Event, events: list[Event], heads: dict[UUID, int]) -> _Placed | Outcome:
+        stream = self._streams[form.student]
+        head = stream.version
+        verdict = _as_recorded(stream, form) if isinstance(form, Event) else self._judge(stream, form, PENDING + head + 1)
+        if isinstance(verdict, Event):
+            stream.add((verdict,))
+            events.append(verdict)
+            heads.setdefault(stream_id(form.student), head)
+            return _Placed(verdict.id, verdict.version, verdict.breaches)
+        if isinstance(verdict, Known):
+            event = verdict.event
+            return _Placed(event.id, event.version, (), event.student) if event.position >= PENDING else answer(verdict)
+        heads.setdefault(stream_id(form.student), head)  # what keeps it out may rest on the stream
+        return verdict
+
+    def _prepare(self, students: set[str], batch: int, stored: int) -> None:
+        """Loads those who are not remembered, all at once, and forgets others. Who has events that are not stored yet stays."""
+        for student in students:
+            self._met.pop(student, None)
+            self._met[student] = batch
+        missing = students - self._streams.keys()
+        held = self._store.streams(missing)
+        for student in missing:
+            stream = self._streams[student] = Stream(student, self._books)
+            stream.add(held.get(student, ()))
+        kept = sum(len(stream.events) for stream in self._streams.values())
+        for student, last in list(self._met.items()):
+            if kept <= EVENTS_KEPT or last > stored:
+                break
+            kept -= len(self._streams.pop(student).events)
+            del self._met[student]
+
+
+def _as_recorded(stream: Stream, event: Event) -> Event | Known | Outcome:
+    """What is trusted is stored as it is; only its place in the stream is checked."""
+    known = stream.by_id.get(event.id)
+    if known is not None and replace(known, position=0) == event:
+        return Known(known)
+    if known is not None or event.version != stream.version + 1:
+        return {"id": event.id, "outcome": "invalid", "problems": [{"path": "version", "message":
+                f"student {event.student} stands at version {stream.version}: export and send her events whole and in order"}]}
+    return replace(event, position=PENDING + event.version)
+
+
+_worker: _Worker | None = None
+
+
+def _start(url: str, books: LawBooks, mode: Mode, clock: Clock, trusted: bool, parent: int) -> None:
+    global _worker
+    gc.set_threshold(50_000, 20, 50)  # what is remembered lives long: looking through it for cycles took half of the time
+    _worker = _Worker(url, books, mode, clock, trusted)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    """A worker whose parent was killed must not go on alone."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
+
+
+def _decide(parts: list[Part], batch: int, stored: int, epoch: int) -> _Decided:
+    if _worker is None:
+        raise RuntimeError("the worker was not started")
+    return _worker.decide(parts, batch, stored, epoch)

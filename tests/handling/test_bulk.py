@@ -1,0 +1,191 @@
+"""Bulk import: the same outcomes and the same stored bytes as line by line, whatever happens on the way."""
+
+import json
+import random
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+
+from ledger.generate import Shares, generate
+from ledger.handling import bulk
+from ledger.handling.bulk import import_lines
+from ledger.handling.submit import append_lines
+from ledger.store import EventStore, open_store
+
+from .histories import enrolled, lines
+from .workers import BOOKS
+
+NOW = datetime(2100, 1, 1, tzinfo=timezone.utc)
+Rows = list[tuple[int, str, bytes]]
+
+
+def clock() -> datetime:
+    return NOW
+
+
+@pytest.fixture(autouse=True)
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk, "BATCH_LINES", 300)
+
+
+def population(students: int = 40, seed: int = 7) -> list[bytes]:
+    """All of it is accepted."""
+    return list(generate(students, seed))
+
+
+def eventful(students: int = 40, seed: int = 7) -> list[bytes]:
+    """Some of it is voided before what rests on it, and so invalid."""
+    return list(generate(students, seed, Shares(voided=0.05, late_recorded=0.1, breaches=0.2, derogations=0.1)))
+
+
+def spoilt(file: list[bytes]) -> list[bytes]:
+    """Lines twice, changed under their id, cut off, of careers that nobody knows, of the future, spelt oddly, blank."""
+    dice = random.Random(1)
+    found: list[bytes] = [b"\n"]
+    for line in file:
+        found.append(line)
+        roll = dice.random()
+        event = json.loads(line)
+        if roll < 0.02:
+            found.append(line)
+        elif roll < 0.03:
+            found.append(dice.choice(file))
+        elif roll < 0.04:
+            found.append(json.dumps(event | {"actor": "another"}).encode())
+        elif roll < 0.05:
+            found.append(line[:len(line) // 2] + b"\n")
+        elif roll < 0.06:
+            found.append(json.dumps(event | {"id": f"{event['id']}-x", "career": "nobody-knows"}).encode())
+        elif roll < 0.07:
+            found.append(json.dumps(event | {"id": f"{event['id']}-y", "recorded_at": "2150-01-01T00:00:00Z"}).encode())
+        elif roll < 0.08:
+            found.append(json.dumps({"id": f"{event['id']}-z"}).encode())
+        elif roll < 0.09:
+            found.append(json.dumps(event | {"id": f"{event['id']}-s"}).replace('"student": "G', '"student": "\\u0047').encode())
+    return found
+
+
+def by_time(file: list[bytes]) -> list[bytes]:
+    return sorted(file, key=lambda line: json.loads(line)["recorded_at"])
+
+
+def stored(store: EventStore) -> Rows:
+    return store._recorder.log(0, 1_000_000)
+
+
+def one_by_one(file: list[bytes], url: str) -> tuple[list[dict[str, Any]], Rows]:
+    with open_store(url) as store:
+        return list(append_lines(store, BOOKS, file, "record", False, clock)), stored(store)
+
+
+def without_place(rows: Rows) -> list[tuple[str, bytes]]:
+    return [row[1:] for row in rows]
+
+
+@pytest.mark.parametrize("arrange", [list, by_time])
+def test_import_has_the_outcomes_and_bytes_of_the_line_by_line_path(arrange: Any, store: EventStore, store_url: str, tmp_path: Any) -> None:
+    file = spoilt(arrange(eventful()))
+    wanted, rows = one_by_one(file, f"sqlite:///{tmp_path / 'line.db'}")
+    found = list(import_lines(store, store_url, BOOKS, file, "record", clock, 2))
+    assert {one["outcome"] for one in wanted} == {"accepted", "duplicate", "invalid"}
+    assert any("breaches" in one for one in wanted)
+    assert found == wanted
+    assert stored(store) == rows
+
+
+def test_import_is_the_same_when_students_are_forgotten_and_loaded_again(store: EventStore, store_url: str, tmp_path: Any,
+                                                                          monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk, "EVENTS_KEPT", 0)
+    file = by_time(population(20))
+    wanted, rows = one_by_one(file, f"sqlite:///{tmp_path / 'line.db'}")
+    crew = bulk._Worker(store_url, BOOKS, "record", clock, False)
+    found: list[dict[str, Any]] = []
+    for batch in bulk._batches(file, 1):
+        [parts] = batch.routed
+        decided = crew.decide(parts, batch.number, batch.number - 1, 0)
+        assert len(crew._streams) <= len({json.loads(line)["student"] for _, part in parts for line in part})
+        rows_ = sum(part[1] for part in decided.parts)
+        store.append_packed([part[0] for part in decided.parts if part[1]], rows_, decided.heads)
+        found += [one if isinstance(one, dict) else {"version": one.version} for part in decided.parts for one in part[2]]
+    assert [one["version"] for one in found] == [one["version"] for one in wanted]
+    assert without_place(stored(store)) == without_place(rows)
+
+
+def test_import_of_the_rest_stores_each_line_once_when_it_was_killed_between(store: EventStore, store_url: str) -> None:
+    file = population()
+    begun: Iterator[dict[str, Any]] = import_lines(store, store_url, BOOKS, file, "record", clock, 2)
+    first = [next(begun) for _ in range(350)]
+    begun.close()  # type: ignore[attr-defined]
+    done = store.last_position()
+    assert len(first) <= done < len(file)
+    again = list(import_lines(store, store_url, BOOKS, file, "record", clock, 2))
+    assert [one["outcome"] for one in again[:done]] == ["duplicate"] * done
+    assert [one["position"] for one in again] == list(range(1, len(file) + 1))
+
+
+def test_import_decides_again_when_somebody_appends_to_its_students(store: EventStore, store_url: str) -> None:
+    """Whatever both send is stored once; every line of both is answered."""
+    file = population()
+    other = iter(append_lines(store, BOOKS, file[::-1][:200][::-1], "record", False, clock))
+    found = []
+    for n, one in enumerate(import_lines(store, store_url, BOOKS, file, "record", clock, 2)):
+        found.append(one)
+        if n % 300 == 0:
+            for _ in range(40):
+                next(other, None)
+    assert len(found) == len(file)
+    events = store.log(0, 1_000_000)
+    assert len({event.id for event in events}) == len(events)
+    for student, stream in store.streams({event.student for event in events}).items():
+        assert [event.version for event in stream] == list(range(1, len(stream) + 1)), student
+
+
+def test_trusted_import_stores_the_bytes_of_the_export(store: EventStore, store_url: str, tmp_path: Any) -> None:
+    _, rows = one_by_one(population(), f"sqlite:///{tmp_path / 'line.db'}")
+    with open_store(f"sqlite:///{tmp_path / 'line.db'}") as origin:
+        export = [json.dumps(event.as_json() | {"seen_on": "2026-01-01", "changes": {}}).encode() for event in origin.log(0, 1_000_000)]
+    found = list(import_lines(store, store_url, BOOKS, export, "record", clock, 2, trusted=True))
+    assert {one["outcome"] for one in found} == {"accepted"}
+    assert stored(store) == rows
+    again = list(import_lines(store, store_url, BOOKS, export, "record", clock, 2, trusted=True))
+    assert again == [one | {"outcome": "duplicate"} for one in (found_without_breaches(one) for one in found)]
+
+
+def found_without_breaches(one: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in one.items() if name != "breaches"}
+
+
+@pytest.mark.parametrize("change", [{"version": 7}, {"version": None}, {"type": "unheard-of"}, {"data": {"no": "such field"}}])
+def test_trusted_import_is_invalid_when_the_form_is_wrong(change: dict[str, Any], store: EventStore, store_url: str, tmp_path: Any) -> None:
+    one_by_one(lines(*enrolled("S01")), f"sqlite:///{tmp_path / 'line.db'}")
+    with open_store(f"sqlite:///{tmp_path / 'line.db'}") as origin:
+        event = origin.stream("S01")[0].as_json()
+    [found] = import_lines(store, store_url, BOOKS, [json.dumps(event | change).encode()], "record", clock, 1, trusted=True)
+    assert found["outcome"] == "invalid"
+    assert store.last_position() == 0
+
+
+def test_import_goes_through_the_function_when_the_user_may_not_copy(postgres_url: str) -> None:
+    import psycopg
+    from psycopg.conninfo import conninfo_to_dict
+
+    with open_store(postgres_url):
+        pass
+    found = conninfo_to_dict(postgres_url)
+    role = f"writer_{random.Random().randrange(1 << 60)}"
+    with psycopg.connect(postgres_url, autocommit=True) as admin:
+        admin.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{role}'".encode())
+        try:
+            admin.execute(f"GRANT SELECT ON public.stored_events, public.career_ledger TO {role}".encode())
+            admin.execute(f"GRANT EXECUTE ON FUNCTION public.career_ledger_append(uuid[], bigint[], text[], bytea[]) TO {role}".encode())
+            url = f"postgresql://{role}:{role}@{found['host']}:{found['port']}/{found['dbname']}"
+            file = population(10)
+            with open_store(url, create=False) as store:
+                outcomes = list(import_lines(store, url, BOOKS, file, "record", clock, 1))
+                assert [one["position"] for one in outcomes] == list(range(1, len(file) + 1))
+                assert store.last_position() == len(file)
+        finally:
+            admin.execute(f"DROP OWNED BY {role}".encode())
+            admin.execute(f"DROP ROLE {role}".encode())
