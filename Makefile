@@ -4,12 +4,13 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test lint bench bench-university clean
 help:
 	@echo "make demo    load invented histories and ask questions about them"
 	@echo "make test    every test, on SQLite and on a real PostgreSQL"
 	@echo "make lint    ruff, mypy, import-linter, generated pages up to date"
-	@echo "make bench   how long a question takes, and where the time goes"
+	@echo "make bench   every figure beside the raw limit and the peers, on PostgreSQL and SQLite (about ten minutes)"
+	@echo "make bench-university   a million events end to end (long)"
 	@echo "make clean   remove .venv and caches"
 
 $(INSTALLED): pyproject.toml
@@ -32,7 +33,11 @@ lint: $(INSTALLED)
 	$(BIN)/python -m tests.rule_table --check
 
 bench: $(INSTALLED)
-	$(BIN)/python benchmarks/questions.py
+	$(BIN)/python infra/postgres.py run -- $(BIN)/python -m benchmarks.run
+	$(BIN)/python benchmarks/questions.py --students 200 --runs 10
+
+bench-university: $(INSTALLED)
+	$(BIN)/python infra/postgres.py run -- $(BIN)/python -m benchmarks.university
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -3,7 +3,6 @@
 import json
 import multiprocessing
 import os
-import resource
 import sqlite3
 import statistics
 import struct
@@ -353,27 +352,21 @@ def costs(streams: dict[str, list[Event]]) -> dict[str, float]:
             **{f"rows of {kind} per event": count / events for kind, count in rows.items()}}
 
 
+MEASURED = """import resource, sys
+from ledger.entrypoints.cli import cli
+try:
+    cli(sys.argv[1:])
+finally:
+    print("peak", max(resource.getrusage(w).ru_maxrss for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 1024, file=sys.stderr)
+"""
+
+
 def command(*arguments: str) -> tuple[float, float]:
     """Seconds, and megabytes of the largest of its processes, of one career-ledger command."""
-    program = ("import resource, sys\nfrom ledger.entrypoints.cli import cli\ntry:\n    cli(sys.argv[1:], standalone_mode=False)\n"
-               "except Exception as e:\n    print(type(e).__name__, e, file=sys.stderr)\nfinally:\n"
-               "    print('rss', max(resource.getrusage(w).ru_maxrss for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)), "
-               "file=sys.stderr)\n")
-    script = ROOT / "benchmarks" / ".command.py"
-    script.write_text("if __name__ == '__main__':\n" + "".join(f"    {line}\n" for line in program.splitlines()))
-    try:
-        began = time.perf_counter()
-        done = subprocess.run([sys.executable, str(script), *arguments], capture_output=True, text=True,
-                              env=os.environ | {"PYTHONPATH": str(ROOT)})
-        took = time.perf_counter() - began
-    finally:
-        script.unlink()
-    if "rss" not in done.stderr:
-        raise SystemExit(f"{arguments} failed: {done.stderr[-500:]}")
-    return took, float(done.stderr.split()[-1]) / 1024
-
-
-def peak() -> float:
-    return max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 1024
-
-
+    began = time.perf_counter()
+    done = subprocess.run([sys.executable, "-c", MEASURED, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                          env=os.environ | {"PYTHONPATH": str(ROOT)})
+    took = time.perf_counter() - began
+    if done.returncode not in (0, 1):
+        raise SystemExit(f"{arguments[2:]} failed: {done.stderr[-500:]}")
+    return took, float(done.stderr.split()[-1])

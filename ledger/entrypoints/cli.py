@@ -69,13 +69,17 @@ class Commands(click.Group):
     """The group of all commands: it turns every error into one line and an exit code."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted({*super().list_commands(ctx), *UNIVERSITY})
+        return sorted({*super().list_commands(ctx), *UNIVERSITY, "generate"})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in UNIVERSITY:
             from ledger.entrypoints.cli_university import COMMANDS
 
             return COMMANDS[cmd_name]
+        if cmd_name == "generate":
+            from ledger.entrypoints.cli_generate import generate
+
+            return generate
         return super().get_command(ctx, cmd_name)
 
     def invoke(self, ctx: click.Context) -> Any:
