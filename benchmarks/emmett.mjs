@@ -35,8 +35,6 @@ for (;;) {
   after = page.currentGlobalPosition;
 }
 const read = clock() - began;
-const { rows } = await pool.execute.query({ ...(await import('@event-driven-io/dumbo')).rawSql(
-  `SELECT sum(pg_total_relation_size(c.oid))::float8 AS bytes FROM pg_class c WHERE c.relkind = 'r' AND c.relname LIKE 'emt\\_messages%'`) });
 await pool.close();
 await store.close();
-console.log(JSON.stringify({ append: seconds[Math.floor(seconds.length / 2)], read: count / read, bytes: rows[0].bytes / count, events: count }));
+console.log(JSON.stringify({ append: seconds[Math.floor(seconds.length / 2)], read: count / read, events: count }));

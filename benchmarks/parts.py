@@ -185,18 +185,12 @@ def group_commit(url: str, rows: list[tuple[UUID, int, str, bytes]], size: int) 
 # In bulk
 
 
-def bulk(url: str, lines: Lines, trusted: bool = False, workers: int | None = None) -> float:
-    """Events a second, the start of the worker processes left out (it is told in `run.py`)."""
+def bulk(url: str, lines: Lines, trusted: bool = False, workers: int | None = None, start: float = 0.0) -> float:
+    """Events a second; `start`: seconds that the worker processes take to start, which are left out."""
     with open_store(url) as store:
-        marks = []
-        count = 0
-        for _ in import_lines(store, url, BOOKS, lines, "record", clock, workers, trusted):
-            if not count:
-                marks.append(time.perf_counter())
-            count += 1
-        marks.append(time.perf_counter())
-    first = min(10_000, len(lines))
-    return (count - first) / (marks[1] - marks[0]) if count > first else 0.0
+        began = time.perf_counter()
+        count = sum(1 for _ in import_lines(store, url, BOOKS, lines, "record", clock, workers, trusted))
+        return count / (time.perf_counter() - began - start)
 
 
 def raw_copy(url: str, rows: list[tuple[UUID, int, str, bytes]]) -> float:

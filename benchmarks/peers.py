@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import psycopg
+
 EMMETT = "@event-driven-io/emmett-postgresql@0.42"
 DATA = {"course": "LIN-110", "held_on": "2026-06-22", "outcome": "passed", "grade": 28, "cfu": 6, "session": "summer", "mode": "written",
         "academic_year": "2025-26", "actor": "student", "source": "portal", "effective_on": "2026-06-22",
@@ -54,13 +56,8 @@ def eventsourcing(url: str, appends: int, log: int) -> dict[str, Any]:
             app.mapper.to_domain_event(notification)
         at, count = page[-1].id, count + len(page)
     read = count / (time.perf_counter() - began)
-    import psycopg
-
-    with psycopg.connect(url) as connection:
-        row = connection.execute("SELECT sum(pg_total_relation_size(oid))::float8 FROM pg_class WHERE relkind = 'r' "
-                                 "AND relname LIKE '%\\_events'").fetchone()
     app.close()
-    return {"append": statistics.median(seconds), "read": read, "bytes": (row[0] if row else 0) / count, "events": count}
+    return {"append": statistics.median(seconds), "read": read, "bytes": _size(url, "%\\_events") / count, "events": count}
 
 
 def emmett(url: str, folder: Path, appends: int, log: int) -> dict[str, Any] | str:
@@ -68,13 +65,22 @@ def emmett(url: str, folder: Path, appends: int, log: int) -> dict[str, Any] | s
     if not shutil.which("node") or not shutil.which("npm"):
         return "node and npm are not on this machine"
     (folder / "package.json").write_text("{}")
-    installed = subprocess.run(["npm", "install", "--silent", "--no-audit", "--no-fund", EMMETT], cwd=folder, capture_output=True, text=True)
+    install = ["npm", "install", "--silent", "--no-audit", "--no-fund", EMMETT]
+    installed = subprocess.run(install, cwd=folder, capture_output=True, text=True)
     if installed.returncode != 0:
         return f"npm could not install {EMMETT}"
     shutil.copy(Path(__file__).with_name("emmett.mjs"), folder)
     done = subprocess.run(["node", "emmett.mjs", url, "20", str(appends), str(log)], cwd=folder, capture_output=True, text=True,
                           env=os.environ, timeout=300)
     if done.returncode != 0:
-        return f"emmett failed: {done.stderr.strip().splitlines()[-1] if done.stderr.strip() else 'no message'}"
+        return f"emmett failed: {next((line for line in done.stderr.splitlines() if 'Error' in line), 'no message')}"
     figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return figures
+    return figures | {"bytes": _size(url, "emt\\_messages%") / figures["events"]}
+
+
+def _size(url: str, tables: str) -> float:
+    """Bytes of the tables with their indexes."""
+    with psycopg.connect(url) as connection:
+        row = connection.execute("SELECT coalesce(sum(pg_total_relation_size(oid)), 0)::float8 FROM pg_class WHERE relkind = 'r' "
+                                 "AND relname LIKE %s", (tables,)).fetchone()
+    return float(row[0]) if row else 0.0

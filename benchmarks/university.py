@@ -52,8 +52,8 @@ def main() -> None:
         size = parts.bytes_per_event(url)
     about = machine(admin)
     print(f"bytes per event: {size}\n{json.dumps(about)}")
-    (ROOT / "benchmarks" / "university.json").write_text(json.dumps(
-        {"machine": about, "students": asked.students, "events": events, "db": asked.db, "steps": steps, "bytes per event": size}, indent=1))
+    figures = {"machine": about, "students": asked.students, "events": events, "db": asked.db, "steps": steps, "bytes per event": size}
+    (ROOT / "benchmarks" / "university.json").write_text(json.dumps(figures, indent=1))
 
 
 if __name__ == "__main__":

@@ -18,21 +18,22 @@ import threading
 import time
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from multiprocessing import get_context
-from typing import Any, TypeVar
 from uuid import UUID
 
+from eventsourcing.persistence import StoredEvent
+
 from ledger.domain.rulebook import LawBooks
-from ledger.domain.submissions import Event, Submission
+from ledger.domain.submissions import Event, Problem, Submission
 from ledger.store import EventStore, StoreUnavailable, VersionConflict, open_store
 from ledger.store.mapper import stream_id
 
 from .lines import decode_line
-from .submit import Clock, Desk, Known, Mode, Outcome, Stream, answer, read_form, with_line
+from .submit import Clock, Desk, Known, Mode, Outcome, Stream, answer, invalid, read_form, with_line
 from .trusted import recorded_event
 
 BATCH_LINES = 10_000
@@ -44,9 +45,9 @@ EVENTS_KEPT = 60_000
 PENDING = 1 << 62
 """Added to the version of an event that is not stored yet, in place of its position: it comes after all that are stored."""
 
-T = TypeVar("T")
 Part = tuple[int, list[bytes]]
 """Neighbouring lines for one worker, and the number of the first."""
+_Form = Submission | tuple[Event, StoredEvent]
 
 _STUDENT = re.compile(rb'"student"\s*:\s*"([A-Za-z0-9._-]*)"')
 
@@ -234,45 +235,46 @@ class _Worker:
         self._met: dict[str, int] = {}
         """The number of the last batch that each student had lines in, those met longest ago first."""
         self._epoch = 0
-        self._judge: Callable[[Stream, Any, int], Event | Known | Outcome] = self._desk.judge
-        self._read: Callable[[Any], Any] = recorded_event if trusted else read_form
+        self._trusted = trusted
 
     def decide(self, parts: list[Part], batch: int, stored: int, epoch: int) -> _Decided:
         if epoch != self._epoch:
             self._streams, self._met, self._epoch = {}, {}, epoch
         forms = [(number, [self._form(line, number + n == 1) for n, line in enumerate(lines)]) for number, lines in parts]
-        self._prepare({form.student for _, part in forms for form in part if isinstance(form, Submission | Event)}, batch, stored)
+        wanted = {_student(form) for _, part in forms for form in part if form is not None and not isinstance(form, dict)}
+        self._prepare(wanted, batch, stored)
         decided = _Decided()
         for number, part in forms:
-            events: list[Event] = []
+            encoded: list[StoredEvent] = []
             outcomes: list[_Placed | Outcome] = []
             for n, form in enumerate(part):
-                if form is None:
-                    continue
                 if isinstance(form, dict):
                     outcomes.append(with_line(form, number + n))
-                else:
-                    outcomes.append(self._outcome(form, events, decided.heads))
-            decided.parts.append((self._store.pack(events) if events else b"", len(events), outcomes))
+                elif form is not None:
+                    outcomes.append(self._outcome(form, encoded, decided.heads))
+            decided.parts.append((self._store.pack(encoded) if encoded else b"", len(encoded), outcomes))
         return decided
 
-    def _form(self, line: bytes, first: bool) -> Submission | Event | Outcome | None:
+    def _form(self, line: bytes, first: bool) -> _Form | Outcome | None:
+        if self._trusted:
+            return recorded_event(line, PENDING)
         raw = decode_line(line, first)
-        return None if raw is None else self._read(raw)
+        return None if raw is None else read_form(raw)
 
-    def _outcome(self, form: Submission | Event, events: list[Event], heads: dict[UUID, int]) -> _Placed | Outcome:
-        stream = self._streams[form.student]
+    def _outcome(self, form: _Form, encoded: list[StoredEvent], heads: dict[UUID, int]) -> _Placed | Outcome:
+        stream = self._streams[_student(form)]
         head = stream.version
-        verdict = _as_recorded(stream, form) if isinstance(form, Event) else self._judge(stream, form, PENDING + head + 1)
+        verdict = (self._desk.judge(stream, form, PENDING + head + 1) if isinstance(form, Submission)
+                   else _as_recorded(stream, form[0]))
         if isinstance(verdict, Event):
             stream.add((verdict,))
-            events.append(verdict)
-            heads.setdefault(stream_id(form.student), head)
+            encoded.append(self._store.encode(verdict) if isinstance(form, Submission) else form[1])
+            heads.setdefault(stream_id(verdict.student), head)
             return _Placed(verdict.id, verdict.version, verdict.breaches)
         if isinstance(verdict, Known):
             event = verdict.event
             return _Placed(event.id, event.version, (), event.student) if event.position >= PENDING else answer(verdict)
-        heads.setdefault(stream_id(form.student), head)  # what keeps it out may rest on the stream
+        heads.setdefault(stream_id(_student(form)), head)  # what keeps it out may rest on the stream
         return verdict
 
     def _prepare(self, students: set[str], batch: int, stored: int) -> None:
@@ -293,15 +295,19 @@ class _Worker:
             del self._met[student]
 
 
+def _student(form: _Form) -> str:
+    return form.student if isinstance(form, Submission) else form[0].student
+
+
 def _as_recorded(stream: Stream, event: Event) -> Event | Known | Outcome:
     """What is trusted is stored as it is; only its place in the stream is checked."""
     known = stream.by_id.get(event.id)
-    if known is not None and replace(known, position=0) == event:
+    if known is not None and known.placed(0) == event.placed(0):
         return Known(known)
     if known is not None or event.version != stream.version + 1:
-        return {"id": event.id, "outcome": "invalid", "problems": [{"path": "version", "message":
-                f"student {event.student} stands at version {stream.version}: export and send her events whole and in order"}]}
-    return replace(event, position=PENDING + event.version)
+        return invalid(event.id, [Problem("version", f"student {event.student} stands at version {stream.version}: "
+                                                     "export and send her events whole and in order")])
+    return event
 
 
 _worker: _Worker | None = None

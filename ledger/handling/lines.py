@@ -33,7 +33,7 @@ def decode_line(line: bytes, first: bool = False) -> Any | Problem | None:
     if len(line) > LONGEST_LINE:
         return Problem("", f"the line is longer than {LONGEST_LINE} bytes: write one event a line")
     try:
-        found = json.loads(line.decode(), object_pairs_hook=_distinct, parse_constant=_no_constant)
+        found = _decode(line.decode())
     except UnicodeDecodeError as error:
         return Problem("", f"the line is not UTF-8 (byte {error.start + 1}): save the file as UTF-8")
     except json.JSONDecodeError as error:
@@ -56,3 +56,6 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not a JSON number")
+
+
+_decode = json.JSONDecoder(object_pairs_hook=_distinct, parse_constant=_no_constant).decode

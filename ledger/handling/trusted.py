@@ -2,11 +2,13 @@
 
 For an export of a ledger of ours, so that whole ledgers can be moved; nobody should be able to send one to a ledger in use."""
 
-from typing import Any
+import json
+
+from eventsourcing.persistence import StoredEvent
 
 from ledger.domain.submissions import Event, Problem
 from ledger.store import StoreUnusable
-from ledger.store.mapper import STORED_NAMES, Mapper, canonical_json
+from ledger.store.mapper import STORED_NAMES, Mapper, canonical_json, stream_id
 
 from .submit import Outcome, invalid
 
@@ -16,17 +18,21 @@ SHOWN_ONLY = ("position", "changes", "seen_on", "voided")
 _mapper = Mapper()
 
 
-def recorded_event(raw: Any) -> Event | Outcome:
-    """The event of a line of the export, or the outcome `invalid`."""
-    if isinstance(raw, Problem):
-        return invalid(None, [raw])
-    if not isinstance(raw, dict) or not isinstance(raw.get("type"), str) or "version" not in raw:
-        return invalid(None, [Problem("version", "this is no recorded event: send the output of `career-ledger history --json`")])
-    name = STORED_NAMES.get(raw["type"])
-    if name is None:
-        return invalid(None, [Problem("type", "there is no such type of recorded event")])
-    record = {key: value for key, value in raw.items() if key not in SHOWN_ONLY and (key != "rulebook" or value is not None)}
+def recorded_event(line: bytes, position: int) -> tuple[Event, StoredEvent] | Outcome | None:
+    """The event of a line of the export (`position` + its version stands for its position) and what is stored of it; or the
+    outcome `invalid`; None for a blank line."""
+    if not line.strip():
+        return None
     try:
-        return _mapper.to_event(name, canonical_json(record), 0)
-    except StoreUnusable as error:
-        return invalid(None, [Problem("", f"this is no recorded event as the export writes it: {' '.join(str(error.__cause__).split())}")])
+        record = json.loads(line)
+        for name in SHOWN_ONLY:
+            record.pop(name, None)
+        if record.get("rulebook", "") is None:
+            del record["rulebook"]
+        name, version = STORED_NAMES[record["type"]], record["version"]
+        state = canonical_json(record)
+        return _mapper.to_event(name, state, position + version), StoredEvent(stream_id(record["student"]), version, name, state)
+    except (ValueError, KeyError, TypeError, AttributeError, StoreUnusable) as error:
+        cause = error.__cause__ or error
+        return invalid(None, [Problem("", "this is no recorded event as `career-ledger history --json` writes it: "
+                                          f"{' '.join(f'{type(cause).__name__} {cause}'.split())}")])

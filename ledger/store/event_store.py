@@ -140,9 +140,12 @@ class EventStore:
         positions = self._patiently(insert)
         return [event.placed(position) for event, position in zip(events, positions, strict=True)]
 
-    def pack(self, events: Sequence[Event]) -> bytes:
-        """Events as `append_packed` takes them: encoding may be done in another process than storing."""
-        return self._recorder.pack([self._mapper.to_stored_event(event) for event in events])
+    def encode(self, event: Event) -> StoredEvent:
+        return self._mapper.to_stored_event(event)
+
+    def pack(self, stored: Sequence[StoredEvent]) -> bytes:
+        """Encoded events as `append_packed` takes them: encoding may be done in another process than storing."""
+        return self._recorder.pack(stored)
 
     def append_packed(self, packs: Sequence[bytes], rows: int, heads: Mapping[UUID, int]) -> int:
         """Adds packed events in one transaction, all or none, and returns the position of the first; the others follow without holes.

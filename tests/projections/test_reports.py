@@ -156,6 +156,18 @@ def test_counts_and_find_are_as_folded(reports, on) -> None:
         assert reports.find(on, career=row["career"])["rows"] == [r for r in rows if r["career"] == row["career"]]
 
 
+@pytest.mark.parametrize("on", DAYS[:4], ids=str)
+def test_rows_of_one_student_are_those_of_the_reports(reports, on) -> None:
+    blocked = reports.blocked(on)
+    for student in sorted(people(on))[:40]:
+        answer = reports.of_student("blocks", student, on)
+        assert (answer["known_position"], answer["rebuild_needed"]) == (blocked["known_position"], None)
+        assert keys(answer["rows"], "career", "kind", "rule", "charge", "amount") == keys(
+            [row for row in blocked["rows"] if row["student"] == student], "career", "kind", "rule", "charge", "amount")
+        assert keys(reports.of_student("charges", student, on)["rows"], "career", "charge", "state") == Counter(
+            (c.name, o.key, state_of(c, o, on)) for c in people(on)[student].careers.values() for o in c.charges.values())
+
+
 @pytest.mark.parametrize("first", DAYS[::2], ids=str)
 def test_upcoming_is_as_folded(reports, first) -> None:
     last = first + timedelta(days=6)

@@ -65,6 +65,11 @@ class Backend(Protocol):
     """What SQLite and PostgreSQL do each in its own way. Raises StoreUnavailable and StoreUnusable."""
 
     def transaction(self, write: bool, tables: str = LIVE) -> AbstractContextManager[Cursor]: ...
+
+    def single(self, statement: str, parameters: Parameters) -> list[Row]:
+        """One prepared statement on its own: one moment too, and one round trip."""
+        ...
+
     def exists(self, tables: str = LIVE) -> bool: ...
 
     def create(self, cursor: Cursor, tables: str) -> bool:

@@ -57,6 +57,11 @@ def _field(value: Any) -> str:
     return r"\N" if value is None else value.translate(_ESCAPES) if isinstance(value, str) else str(value)
 
 
+@lru_cache(maxsize=256)
+def _live(statement: str) -> bytes:
+    return percent(statement.format_map(_named(LIVE))).encode()
+
+
 class PostgresCursor:
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self._connection = connection
@@ -87,7 +92,8 @@ class PostgresBackend:
         self._listener: psycopg.Connection[Any] | None = None
 
     def _connect(self) -> psycopg.Connection[Any]:
-        made = psycopg.connect(self._url, autocommit=True, connect_timeout=CONNECT_SECONDS, prepare_threshold=None)
+        made = psycopg.connect(self._url, autocommit=True, connect_timeout=CONNECT_SECONDS)
+        made.prepare_threshold = 1 << 30  # a statement is prepared only where `single` asks for it
         made.adapters.register_loader("date", _AsText)
         made.adapters.register_loader("bool", _AsFlag)
         for name in ("float8", "numeric"):
@@ -110,6 +116,13 @@ class PostgresBackend:
                     connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
                     connection.execute(f"LOCK TABLE {SCHEMAS[tables]}.position IN ACCESS SHARE MODE".encode())
                 yield PostgresCursor(connection)
+        except psycopg.Error as error:
+            raise problem(error, self._place) from error
+
+    def single(self, statement: str, parameters: Parameters) -> list[Row]:
+        """The tables are locked before its snapshot is taken, so that it needs no transaction around it."""
+        try:
+            return self._connection().execute(_live(statement), parameters, prepare=True).fetchall()
         except psycopg.Error as error:
             raise problem(error, self._place) from error
 

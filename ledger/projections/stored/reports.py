@@ -6,12 +6,16 @@ on which it ends if nothing else happens. Money is text in euro, days are ISO te
 or why its rows are those of another law.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import date
+from functools import cache
 from typing import Any
 
+from ledger.domain.timelines import COLUMNS
+
 from .database import Database, Parameters, Position, needs_rebuild
-from .shape import BOOLS, CENTS, Row, shown
+from .shape import BOOLS, CENTS, DATES, Row, shown
 
 Answer = dict[str, Any]
 """`report`, `on` (or `from` and `to`), `known_position`, `last_position`, `rebuild_needed`, `rows`."""
@@ -112,6 +116,16 @@ class Reports:
                      f"{''.join(f'AND s.{name} = :{name} ' for name in given)}ORDER BY s.student, s.career")
         return self._answer("find", {"on": on}, _STATUS, statement, given)
 
+    def of_student(self, kind: str, student: str, on: date) -> Answer:
+        """The stored rows of one student on a day, of one kind (a table): one indexed SELECT, also for the position.
+
+        Raises KeyError for an unknown kind, StoreUnusable where nothing is stored."""
+        statement, columns, money = _of_student(kind)
+        rows = self._database.backend.single(statement, {"student": student, "on": on.isoformat()})
+        at = Position(1, 1, rows[0][0], rows[0][1])
+        return {"student": student, "on": on.isoformat(), "known_position": at.position, "rebuild_needed": needs_rebuild([at], self._law),
+                "rows": [_shown(row[3:], columns, money) for row in rows if row[2] is not None]}
+
     def upcoming(self, first: date, last: date) -> Answer:
         """What changes from `first` to `last`, both included, if nothing else happens (what did change, in the past)."""
         period: Parameters = {"first": first.isoformat(), "last": last.isoformat()}
@@ -177,16 +191,30 @@ class Reports:
                 "rebuild_needed": needs_rebuild(positions, self._law)}
 
 
+@cache
+def _of_student(kind: str) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    """The statement, its columns, and those of them that are shown otherwise than they are stored."""
+    columns = COLUMNS[kind]
+    shown_columns = ", ".join(f"CAST(r.{c} AS text)" if c in DATES else f"r.{c}" for c in columns)  # the driver's fastest way
+    statement = (f"SELECT p.position, p.law, r.student, {shown_columns} "
+                 f"FROM (SELECT min(position) AS position, min(law) AS law FROM {{position}}) p "
+                 f"LEFT JOIN {{{kind}}} r ON r.student = :student AND {_covers('r')}")
+    return statement, columns, tuple(c for c in columns if c in CENTS or c in BOOLS)
+
+
+def _shown(row: Row, columns: tuple[str, ...], money: tuple[str, ...]) -> Answer:
+    found = dict(zip(columns, row, strict=True))
+    for column in money:
+        found[column] = shown(column, found[column])
+    return found
+
+
 def _change(on: str, student: str, career: str, what: str, charge: str | None, before: Any, after: Any, text: str) -> Answer:
     return {"on": on, "student": student, "career": career, "what": what, "charge": charge, "from": before, "to": after, "change": text}
 
 
 def status_of(database: Database, law: str) -> Answer:
     """How far the stored rows go, what they rest on, how many there are and how much room they take (bytes, or null)."""
-    import json
-
-    from ledger.domain.timelines import COLUMNS
-
     positions, answers = database.ask([
         ("SELECT coalesce(max({event_position}), 0) FROM {events}", {}),
         ("SELECT count(*) FROM {events} WHERE {event_position} > (SELECT min(position) FROM {position})", {}),

@@ -72,6 +72,12 @@ class SQLiteBackend:
         except sqlite3.Error as error:
             raise problem(error, self._path) from error
 
+    def single(self, statement: str, parameters: Parameters) -> list[Row]:
+        try:
+            return SQLiteCursor(self._connection()).ask(statement, parameters)
+        except sqlite3.Error as error:
+            raise problem(error, self._path) from error
+
     def exists(self, tables: str = LIVE) -> bool:
         try:
             found = self._connection().execute("SELECT count(*) FROM sqlite_master WHERE name = ?", (f"{PREFIX[tables]}position",))
