@@ -3,6 +3,7 @@
 Most imports stand inside the functions that need them, because a question on the command line pays for each of them.
 """
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, timezone
 from functools import cached_property
@@ -46,6 +47,20 @@ def sqlite_path(url: str) -> Path | None:
     raise WrongAddress("the address of the database must be sqlite:///PATH or postgresql://USER@HOST/NAME")
 
 
+RULEBOOKS = "CAREER_LEDGER_RULEBOOKS"
+"""The environment variable that names an institution's own folder of rule books."""
+
+
+def law() -> "LawBooks":
+    """The rule books in force: those of the folder that `CAREER_LEDGER_RULEBOOKS` names, else the packaged ones.
+
+    Raises RuleBookError with the file, the line and what to mend."""
+    from ledger.rulebooks.loader import load_books
+
+    folder = os.environ.get(RULEBOOKS)
+    return load_books(Path(folder) if folder else None)
+
+
 def today() -> date:
     """The day it is in Italy."""
     from zoneinfo import ZoneInfo
@@ -72,11 +87,7 @@ class Ledger:
 
     @cached_property
     def books(self) -> "LawBooks":
-        if self._given is not None:
-            return self._given
-        from ledger.rulebooks.loader import load_books
-
-        return load_books()
+        return self._given if self._given is not None else law()
 
     def __enter__(self) -> Self:
         return self

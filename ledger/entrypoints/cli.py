@@ -6,6 +6,7 @@ What a command needs is imported inside it, so that a question starts fast.
 """
 
 import json
+import os
 import re
 import sys
 from collections import Counter
@@ -141,8 +142,10 @@ def as_known(function: _F) -> _F:
 @click.version_option(package_name=PROGRAM, prog_name=PROGRAM)
 @click.option("--db", metavar="URL", envvar="CAREER_LEDGER_DB",
               help="sqlite:///PATH or postgresql://USER@HOST/NAME. Default: $CAREER_LEDGER_DB, else a file in the user's data folder.")
+@click.option("--rulebooks", metavar="FOLDER", envvar="CAREER_LEDGER_RULEBOOKS", type=click.Path(exists=True, file_okay=False),
+              help="An institution's own rule books and interpretations. Default: $CAREER_LEDGER_RULEBOOKS, else the packaged ones.")
 @click.pass_context
-def cli(ctx: click.Context, db: str | None) -> None:
+def cli(ctx: click.Context, db: str | None, rulebooks: str | None) -> None:
     """The ledger of university careers: records what happened and explains, for any day, what follows from it.
 
     \b
@@ -156,6 +159,8 @@ def cli(ctx: click.Context, db: str | None) -> None:
     4 version conflict; 5 verification failed; 6 the database is unavailable.
     """
     ctx.obj = db
+    if rulebooks is not None:
+        os.environ["CAREER_LEDGER_RULEBOOKS"] = rulebooks
 
 
 @contextmanager
@@ -377,10 +382,10 @@ def rules() -> None:
 
 def _law(ask: "Callable[[LawBooks], Answer]") -> "Answer":
     """A question to the rule books; an id or a year that they do not know is not found."""
+    from ledger.bootstrap import law
     from ledger.domain.describe import NotFound
-    from ledger.rulebooks.loader import load_books
 
-    books = load_books()
+    books = law()
     try:
         return ask(books)
     except LookupError as error:

@@ -46,9 +46,10 @@ def _address() -> str:
 
 
 def _books(folder: Path | None = None) -> "LawBooks":
+    from ledger.bootstrap import law
     from ledger.rulebooks.loader import load_books
 
-    return load_books(folder)
+    return load_books(folder) if folder is not None else law()
 
 
 def _say(text: str) -> None:
