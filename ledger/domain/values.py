@@ -8,7 +8,8 @@ import math
 import re
 from datetime import date, datetime, timedelta, timezone
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Annotated, Any
+from functools import lru_cache
+from typing import Annotated, Any, LiteralString
 
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, StringConstraints
 from pydantic_core import PydanticCustomError
@@ -25,8 +26,18 @@ _YEAR = re.compile(r"[0-9]{4}-[0-9]{2}")
 def _money(value: Any) -> Decimal:
     if isinstance(value, Decimal):
         return value
-    if not isinstance(value, str) or not _MONEY.fullmatch(value):
-        raise PydanticCustomError("money", "write the amount as a string in euro with two decimals, not negative, such as \"400.00\"")
+    if not isinstance(value, str):
+        raise PydanticCustomError("money", _MONEY_FIX)
+    return _read_money(value)
+
+
+_MONEY_FIX: LiteralString = "write the amount as a string in euro with two decimals, not negative, such as \"400.00\""
+
+
+@lru_cache(maxsize=4096)
+def _read_money(value: str) -> Decimal:
+    if not _MONEY.fullmatch(value):
+        raise PydanticCustomError("money", _MONEY_FIX)
     return Decimal(value)
 
 
@@ -39,15 +50,22 @@ def _positive(value: Decimal) -> Decimal:
 def _day(value: Any) -> date:
     if type(value) is date:
         return value
-    if isinstance(value, str) and _DATE.fullmatch(value):
-        try:
-            day = date.fromisoformat(value)
-        except ValueError:
-            raise PydanticCustomError("date", "there is no such day in the calendar: {value}", {"value": value}) from None
-        if 1900 <= day.year <= 2199:
-            return day
-        raise PydanticCustomError("date", "the year must lie between 1900 and 2199")
+    if isinstance(value, str):
+        return _read_day(value)
     raise PydanticCustomError("date", "write the day as a string YYYY-MM-DD")
+
+
+@lru_cache(maxsize=8192)
+def _read_day(value: str) -> date:
+    if not _DATE.fullmatch(value):
+        raise PydanticCustomError("date", "write the day as a string YYYY-MM-DD")
+    try:
+        day = date.fromisoformat(value)
+    except ValueError:
+        raise PydanticCustomError("date", "there is no such day in the calendar: {value}", {"value": value}) from None
+    if not 1900 <= day.year <= 2199:
+        raise PydanticCustomError("date", "the year must lie between 1900 and 2199")
+    return day
 
 
 def _instant(value: Any) -> datetime:
@@ -75,11 +93,15 @@ def _cfu(value: Any) -> int | float:
 
 
 def _academic_year(value: Any) -> str:
-    if isinstance(value, str) and _YEAR.fullmatch(value):
-        first = int(value[:4])
-        if 1900 <= first <= 2199 and f"{(first + 1) % 100:02d}" == value[5:]:
-            return value
+    if isinstance(value, str) and _is_academic_year(value):
+        return value
     raise PydanticCustomError("academic_year", "write the academic year as two consecutive years, such as 2025-26")
+
+
+@lru_cache(maxsize=256)
+def _is_academic_year(value: str) -> bool:
+    first = int(value[:4]) if _YEAR.fullmatch(value) else 0
+    return 1900 <= first <= 2199 and f"{(first + 1) % 100:02d}" == value[5:]
 
 
 def _printable(value: str) -> str:

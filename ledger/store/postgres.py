@@ -81,7 +81,7 @@ CREATE TRIGGER stored_events_are_kept BEFORE UPDATE OR DELETE OR TRUNCATE ON pub
 ALTER TABLE public.stored_events ENABLE ALWAYS TRIGGER stored_events_are_kept;
 """
 
-APPEND = ("SELECT public.career_ledger_append(%s::uuid[], %s::bigint[], %s::text[], %s::bytea[])")
+APPEND = ("SELECT public.career_ledger_append(%b::uuid[], %b::bigint[], %b::text[], %b::bytea[])")
 
 COPY = "COPY public.stored_events (originator_id, originator_version, topic, state) FROM STDIN (FORMAT binary)"
 COPY_BEGIN, COPY_END = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"

@@ -2,12 +2,17 @@
 
 import json
 import random
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ledger.entrypoints.cli import BULK_FILE
 from ledger.generate import Shares, generate
 from ledger.handling import bulk
 from ledger.handling.bulk import import_lines
@@ -189,3 +194,27 @@ def test_import_goes_through_the_function_when_the_user_may_not_copy(postgres_ur
         finally:
             admin.execute(f"DROP OWNED BY {role}".encode())
             admin.execute(f"DROP ROLE {role}".encode())
+
+
+def test_import_by_command_is_completed_by_the_same_command_when_it_was_killed(store_url: str, tmp_path: Path) -> None:
+    """The file is large enough to be imported in bulk by itself."""
+    file = tmp_path / "history.jsonl"
+    file.write_bytes(b"".join(population(450)))
+    assert file.stat().st_size > BULK_FILE
+    count = len(file.read_bytes().splitlines())
+    command = [sys.executable, "-c", "from ledger.entrypoints.cli import main; main()", "--db", store_url, "append", str(file),
+               "--mode", "record", "--json"]
+    with open_store(store_url) as store:
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as running:
+            until = time.monotonic() + 120
+            while store.last_position() == 0 and time.monotonic() < until:
+                time.sleep(0.02)
+            running.kill()
+        done = store.last_position()
+        assert 0 < done < count
+        again = subprocess.run(command, capture_output=True, text=True, check=True)
+        found = [json.loads(line) for line in again.stdout.splitlines()]
+        assert len(found) == count == store.last_position()
+        assert {one["outcome"] for one in found[:done]} == {"duplicate"}
+        assert {one["outcome"] for one in found[done + 30_000:]} <= {"accepted"}
+        assert len({one["position"] for one in found}) == count
