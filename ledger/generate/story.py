@@ -130,13 +130,14 @@ class Path:
 class Story:
     """Collects the facts of one student. Only `random()` of the generator is used, which is the same in every Python."""
 
-    __slots__ = ("facts", "index", "name", "paths", "random", "shares", "tickets")
+    __slots__ = ("added", "facts", "index", "name", "paths", "random", "shares", "tickets")
 
     def __init__(self, index: int, seed: int, shares: Shares) -> None:
         self.index, self.shares = index, shares
         self.name = f"G{index:06d}"
         self.random = Random((seed << 48) + index).random  # noqa: S311 - an invented population, no secret
         self.facts: list[Fact] = []
+        self.added = 0
         self.paths: list[Path] = []
         self.tickets = 0
 
@@ -156,7 +157,8 @@ class Story:
 
     def add(self, kind: str, career: str | None, day: int, data: dict[str, Any], recorded: int = 0) -> Fact:
         """A fact that holds on a day, recorded on that day unless a later one is given."""
-        fact = Fact(recorded or day, len(self.facts), kind, career, day, data)
+        fact = Fact(recorded or day, self.added, kind, career, day, data)  # not the list's length: a breach may take a fact away
+        self.added += 1
         self.facts.append(fact)
         return fact
 

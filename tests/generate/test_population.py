@@ -140,3 +140,8 @@ def test_shares_name_the_field_that_lies_outside(field: str, given: object) -> N
 def test_generate_refuses_negative_numbers() -> None:
     with pytest.raises(ValueError, match="numbers from 0"):
         list(generate(-1, 1))
+
+
+def test_ids_are_distinct_also_where_a_breach_took_an_event_away() -> None:
+    seen = [(event["student"], event["id"]) for event in map(json.loads, generate(3000, 11, Shares(breaches=1.0, voided=0.2)))]
+    assert len(set(seen)) == len(seen)
