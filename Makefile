@@ -18,6 +18,7 @@ $(INSTALLED): pyproject.toml
 	@echo "setting up .venv (once; half a minute)"
 	@$(PYTHON) -m venv --clear .venv || { echo "python's venv module is missing: on Debian or Ubuntu, apt-get install python3-venv" >&2; exit 1; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(BIN)/python -m compileall -q ledger consumers
 	@touch $@
 
 demo: $(INSTALLED)

@@ -31,14 +31,14 @@ class Problem:
 class Override(BaseModel):
     """An officer's derogation: it lifts the named rule only."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
     rule: Text
     reason: LongText
     authority: Text
 
 
 class _Envelope(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
     id: Annotated[str, StringConstraints(min_length=1, max_length=200)]
     type: str
     student: Pseudonym
