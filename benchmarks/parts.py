@@ -69,7 +69,7 @@ def seconds(act: Callable[[], Any]) -> float:
 
 
 def median_of(act: Callable[[int], Any], runs: int) -> float:
-    return statistics.median(seconds(lambda n=n: act(n)) for n in range(runs))  # type: ignore[misc]
+    return statistics.median(seconds(lambda n=n: act(n)) for n in range(runs))
 
 
 # One event at a time
@@ -119,11 +119,11 @@ def appends(url: str, count: int) -> dict[str, float]:
         for start in range(0, count, BLOCK):
             for _ in range(BLOCK):
                 row = (uuid4(), 1, "exam-graded.v1", os.urandom(190).hex().encode())
-                taken["raw"].append(seconds(lambda row=row: raw(row)))  # type: ignore[misc]
+                taken["raw"].append(seconds(lambda row=row: raw(row)))
             for one in turns[0][start:start + BLOCK]:
-                taken["warm"].append(seconds(lambda one=one: warm.submit(one)))  # type: ignore[misc]
+                taken["warm"].append(seconds(lambda one=one: warm.submit(one)))
             for one in turns[1][start:start + BLOCK]:
-                taken["cold"].append(seconds(lambda one=one: submit(store, BOOKS, one, "record", clock)))  # type: ignore[misc]
+                taken["cold"].append(seconds(lambda one=one: submit(store, BOOKS, one, "record", clock)))
     return {name: statistics.median(found) for name, found in taken.items()}
 
 
@@ -293,7 +293,7 @@ def one_student(url: str, events: int, runs: int) -> dict[str, float]:
         taken: dict[str, list[float]] = {name: [] for name in acts}
         for n in range(runs + 3):
             for name, act in acts.items():
-                took = seconds(lambda act=act, n=n: act(n))  # type: ignore[misc]
+                took = seconds(lambda act=act, n=n: act(n))
                 if n >= 3:
                     taken[name].append(took)
         return found | {name: statistics.median(values) for name, values in taken.items()}

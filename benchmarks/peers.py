@@ -23,7 +23,7 @@ def eventsourcing(url: str, appends: int, log: int) -> dict[str, Any]:
     from eventsourcing.application import Application
     from eventsourcing.domain import Aggregate, event
 
-    class Student(Aggregate):  # type: ignore[misc]
+    class Student(Aggregate):
         def __init__(self) -> None:
             self.graded: list[str] = []
 

@@ -44,11 +44,11 @@ class Invalid:
 
 
 PREDICATES: dict[str, tuple[Predicate, ...]] = {
-    "preenrolled": (career.career_goes_on, access.does_not_enrol_yet, access.at_most_two_masters_a_year,
+    "preenrolled": (career.career_goes_on, access.is_not_enrolled_yet, access.at_most_two_masters_a_year,
                     access.preenrolment_window_is_open, access.selection_is_open, access.applies_again_only_if_not_admitted),
-    "enrolled": (career.career_goes_on, access.is_not_enrolled_in_that_year_already, access.is_preenrolled, access.is_prepared,
+    "enrolled": (career.career_goes_on, access.is_not_enrolled_yet, access.is_preenrolled, access.is_prepared,
                  access.enrols_in_time, access.may_enrol_before_the_council),
-    "enrolled-with-reservation": (career.career_goes_on, access.reservation_is_for_masters, access.is_not_enrolled_in_that_year_already,
+    "enrolled-with-reservation": (career.career_goes_on, access.reservation_is_for_masters, access.is_not_enrolled_yet,
                                   access.is_preenrolled, access.is_prepared, access.enrols_in_time,
                                   access.may_enrol_before_the_council, access.little_is_missing,
                                   access.reservation_term_is_ahead),

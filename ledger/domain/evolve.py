@@ -315,15 +315,14 @@ def _preparation_assessed(person: Person, career: Career, event: Event, books: L
     data = _data(event, e.PreparationAssessed)
     career.adequate = data.adequate
     if career.access != "restricted":
-        career.admitted, career.admitted_on = data.adequate, event.effective_on
+        career.admitted = data.adequate
 
 
 @_on("ranked")
 @obeys("PRE-3")
 def _ranked(person: Person, career: Career, event: Event, books: LawBooks) -> None:
     data = _data(event, e.Ranked)
-    career.ranked, career.ranked_on = data, event.effective_on
-    career.admitted, career.admitted_on = data.admitted, event.effective_on
+    career.ranked, career.admitted = data, data.admitted
     for enrolment in career.enrolments:
         book = books.of(enrolment.academic_year)
         if enrolment.first and enrolment.perfected_on is None and book is not None and enrolment.charge is not None:
@@ -341,7 +340,7 @@ def _enrolled(person: Person, career: Career, event: Event, books: LawBooks) -> 
     career.programme, career.course_type, career.access = data.programme, data.course_type, data.access
     career.degree_class = data.degree_class or career.degree_class
     career.regime_by_year[year] = data.regime
-    first = Enrolment(year, data.year, event.effective_on, event.id, True, None, regime=data.regime)
+    first = Enrolment(year, data.year, event.effective_on, event.id, True, None)
     career.enrolments.append(first)
     book = books.of(year)
     if book is None or book.rules.CHG_2 is None:
@@ -407,7 +406,7 @@ def _enrolment_cancelled(person: Person, career: Career, event: Event, books: La
 def _enrolment_renewed(person: Person, career: Career, event: Event, books: LawBooks) -> None:
     data = _data(event, e.EnrolmentRenewed)
     year = data.academic_year
-    renewal = Enrolment(year, data.year, event.effective_on, event.id, False, None, data.standing, regime=career.regime_in(year))
+    renewal = Enrolment(year, data.year, event.effective_on, event.id, False, None, data.standing)
     career.enrolments.append(renewal)
     book = books.of(year)
     if book is None or book.rules.CHG_3 is None:

@@ -25,9 +25,6 @@ from .values import ZERO, year_of
 INSTALMENTS = ("instalment-1", "instalment-2")
 PAYABLE = frozenset({"preenrolment", "recognition", "single-courses", "single-courses-stamp", "withdrawal-stamp"})
 """Charges that may be paid but are no debt (section 4); an `enrolment` not yet perfected is one too."""
-ENDED = frozenset({
-    "renounced", "cancelled", "transferred-out", "programme-changed", "forfeited", "graduated", "excluded", "reservation-lapsed",
-})
 
 
 @dataclass(slots=True)
@@ -87,7 +84,6 @@ class Charge:
     rule: str
     facts: tuple[Fact, ...]
     interpretation: str | None = None
-    term_of: date | None = None
     waivers: list[Waiver] = field(default_factory=list)
     plan: Plan | None = None
     decided: bool = False
@@ -131,7 +127,6 @@ class Enrolment:
     perfected_on: date | None = None
     term: date | None = None
     late_preenrolment: bool = False
-    regime: str = "full-time"
 
 
 @dataclass(slots=True)
@@ -241,10 +236,8 @@ class Career:
     access: str | None = None
     preenrolments: list[Preenrolment] = field(default_factory=list)
     admitted: bool | None = None
-    admitted_on: date | None = None
     adequate: bool | None = None
     ranked: Ranked | None = None
-    ranked_on: date | None = None
     enrolments: list[Enrolment] = field(default_factory=list)
     reservation: Reservation | None = None
     ended: str | None = None

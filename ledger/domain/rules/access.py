@@ -88,14 +88,7 @@ def applies_again_only_if_not_admitted(case: Case) -> Reason | None:
 
 
 @obeys("SEQ")
-def does_not_enrol_yet(case: Case) -> Reason | None:
-    if not case.career.enrolments:
-        return None
-    return case.no("SEQ", "This career is enrolled already.", facts=[Fact(n.event, n.filed_on) for n in case.career.enrolments])
-
-
-@obeys("SEQ", "PRE-4")
-def is_not_enrolled_in_that_year_already(case: Case) -> Reason | None:
+def is_not_enrolled_yet(case: Case) -> Reason | None:
     if not case.career.enrolments:
         return None
     return case.no("SEQ", "This career is enrolled already: a further year is a renewal.",
