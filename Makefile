@@ -7,7 +7,7 @@ INSTALLED := .venv/.installed
 .PHONY: help demo test lint bench bench-university clean
 help:
 	@echo "make demo    load invented histories and ask questions about them"
-	@echo "make test    every test, on SQLite and on a real PostgreSQL"
+	@echo "make test    every test, on SQLite, a real PostgreSQL and a real Kafka"
 	@echo "make lint    ruff, mypy, import-linter, generated pages up to date"
 	@echo "make bench   every figure beside the raw limit and the peers, on PostgreSQL and SQLite (about ten minutes)"
 	@echo "make bench-university   a million events end to end (long)"
@@ -25,13 +25,14 @@ demo: $(INSTALLED)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/demo.sh
 
 test: $(INSTALLED)
-	$(BIN)/python infra/postgres.py run -- $(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python infra/postgres.py run -- $(BIN)/python infra/kafka run -- $(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.rule_table --check
+	$(BIN)/python -m ledger.wire.schemas --check
 
 bench: $(INSTALLED)
 	$(BIN)/python infra/postgres.py run -- $(BIN)/python -m benchmarks.run

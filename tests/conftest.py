@@ -1,7 +1,8 @@
-"""What all tests share: a fresh ledger on each of the two stores.
+"""What all tests share: a fresh ledger on each of the two stores, and a Kafka.
 
-SQLite needs nothing. PostgreSQL is the server named in CAREER_LEDGER_TEST_POSTGRES, an administrator's URL; `make test`
-brings one up. A test that needs it fails without it: it is never skipped.
+SQLite needs nothing. PostgreSQL is the server named in CAREER_LEDGER_TEST_POSTGRES, an administrator's URL, and Kafka the
+brokers named in CAREER_LEDGER_TEST_KAFKA (host:port,...); `make test` brings both up. A test that needs one fails without it:
+it is never skipped.
 """
 
 import os
@@ -14,6 +15,7 @@ import pytest
 from ledger.store import EventStore, open_store
 
 VARIABLE = "CAREER_LEDGER_TEST_POSTGRES"
+KAFKA = "CAREER_LEDGER_TEST_KAFKA"
 
 
 @pytest.fixture(scope="session")
@@ -40,6 +42,22 @@ def postgres_url(postgres_admin: str) -> Iterator[str]:
             yield f"postgresql://{found.get('user')}:{found.get('password', '')}@{found.get('host')}:{found.get('port', 5432)}/{name}"
         finally:
             admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+@pytest.fixture(scope="session")
+def kafka_bootstrap() -> str:
+    """host:port[,host:port...] of the test brokers. All tests share them: name topics and groups with `topic_prefix`."""
+    brokers = os.environ.get(KAFKA)
+    if not brokers:
+        pytest.fail(f"{KAFKA} names no Kafka broker: run `make test`, which brings one up, "
+                    "or `python infra/kafka run -- pytest ...`", pytrace=False)
+    return brokers
+
+
+@pytest.fixture
+def topic_prefix() -> str:
+    """What the names of a test's topics and groups begin with, such as "t3f9c01ab.": no other test has it."""
+    return f"t{uuid.uuid4().hex[:8]}."
 
 
 @pytest.fixture

@@ -1,0 +1,114 @@
+"""Java and the jars of Apache Kafka: found, or brought from Debian's packages and from Maven Central.
+
+The jars are what `pom.xml` names, copied once by Maven (with the settings of this machine's user) into
+$XDG_CACHE_HOME/career-ledger, or ~/.cache/career-ledger; a folder there is complete or absent.
+"""
+
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree
+
+POM = Path(__file__).with_name("pom.xml")
+JAVA = 17
+"""The oldest Java that runs Kafka 4."""
+ELSE = "or name brokers in CAREER_LEDGER_TEST_KAFKA"
+
+
+class NoBroker(Exception):
+    """No broker could be brought up, or one does not do what was asked; the text says why and what would help."""
+
+
+def say(text: str) -> None:
+    print(f"kafka: {text}", file=sys.stderr, flush=True)
+
+
+def version() -> str:
+    """The version of Kafka that `pom.xml` pins, such as 4.4.0."""
+    found = ElementTree.parse(POM).findtext(".//{*}kafka.version")  # noqa: S314 - our own file
+    if not found:
+        raise NoBroker(f"{POM} names no kafka.version")
+    return found
+
+
+def from_debian(*packages: str) -> None:
+    """Installs Debian's packages where apt-get may, that is as root; elsewhere does nothing."""
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        return
+    say(f"installing Debian's {' and '.join(packages)}")
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    for arguments in (["update", "-q"], ["install", "-q", "-y", "--no-install-recommends", *packages]):
+        if subprocess.run(["apt-get", *arguments], env=environment, stdout=sys.stderr, stdin=subprocess.DEVNULL).returncode != 0:
+            say(f"apt-get {arguments[0]} failed")
+
+
+def _javas() -> Iterator[str]:
+    if home := os.environ.get("JAVA_HOME"):
+        yield f"{home}/bin/java"
+    if found := shutil.which("java"):
+        yield found
+    yield from map(str, sorted(Path("/usr/lib/jvm").glob("*/bin/java")))
+
+
+def _installed_java() -> str | None:
+    for path in _javas():
+        try:
+            told = subprocess.run([path, "-version"], capture_output=True, text=True, stdin=subprocess.DEVNULL).stderr
+        except OSError:
+            continue
+        found = re.search(r'version "(\d+)', told)
+        if found and int(found[1]) >= JAVA:
+            return path
+    return None
+
+
+def java() -> str:
+    """The path of a Java that is new enough."""
+    found = _installed_java()
+    for package in (f"openjdk-{JAVA}-jre-headless", "default-jre-headless"):  # each Debian release has one or both
+        if found is None:
+            from_debian(package)
+            found = _installed_java()
+    if found is None:
+        raise NoBroker(f"Java {JAVA} or newer is needed: install it (Debian: openjdk-{JAVA}-jre-headless), {ELSE}")
+    return found
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "career-ledger"
+
+
+def jars() -> Path:
+    """The folder with Kafka's jars; the first call on a machine brings them, which takes about a minute."""
+    cache = _cache()
+    folder = cache / f"kafka-{version()}-{hashlib.sha256(POM.read_bytes()).hexdigest()[:8]}"
+    if folder.is_dir():
+        return folder
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # Maven's own repository does not bear two at once
+        if not folder.is_dir():
+            _copy_jars(cache, folder)
+    return folder
+
+
+def _copy_jars(cache: Path, folder: Path) -> None:
+    if not shutil.which("mvn"):
+        from_debian("maven")
+    maven = shutil.which("mvn")
+    if maven is None:
+        raise NoBroker(f"Maven is needed once, to bring Kafka: install it (Debian: maven), {ELSE}")
+    say(f"bringing Apache Kafka {version()} with Maven (once)")
+    with tempfile.TemporaryDirectory(dir=cache, prefix="new-") as new:
+        command = [maven, "--quiet", "--batch-mode", "--strict-checksums", "--file", str(POM), "dependency:copy-dependencies",
+                   "-DincludeScope=runtime", f"-DoutputDirectory={new}/lib"]
+        if subprocess.run(command, stdout=sys.stderr, stdin=subprocess.DEVNULL).returncode != 0:
+            raise NoBroker(f"Maven could not bring Apache Kafka {version()}: see above, {ELSE}")
+        Path(new, "lib").rename(folder)
