@@ -1,0 +1,118 @@
+"""How this project's programs connect to Apache Kafka: one set of measured settings (see docs/decisions) for all of them."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from .topics import FOR_EVER, LATEST, TOPICS, Topic
+
+BROKERS = "CAREER_LEDGER_KAFKA"
+"""The environment variable with the brokers, `host:port,host:port`."""
+CLIENT = "CAREER_LEDGER_KAFKA_CONFIG"
+"""Names a JSON file with kafka-python settings for the connection (security_protocol, sasl_mechanism, ssl_cafile, ...)."""
+PREFIX = "CAREER_LEDGER_TOPIC_PREFIX"
+"""Put before every topic's name, so that several ledgers share a cluster."""
+ORIGIN = "CAREER_LEDGER_ORIGIN"
+"""Names this ledger in the header `ce_source` (a URI). Default: urn:career-ledger."""
+PARTITIONS = 6
+"""Of a topic that is made, unless another number is asked for. It cannot change afterwards: the order of a student hangs on it."""
+
+PRODUCER: Mapping[str, Any] = {
+    "enable_idempotence": True, "acks": "all", "delivery_timeout_ms": 2_147_483_647, "request_timeout_ms": 10_000, "linger_ms": 60_000,
+    "batch_size": 1 << 20, "compression_type": "lz4", "allow_auto_create_topics": False, "max_request_size": 8 << 20,
+}
+"""A finite delivery timeout wedges an idempotent producer; callers flush after each chunk and look at every future."""
+CONSUMER: Mapping[str, Any] = {"enable_auto_commit": False, "auto_offset_reset": "earliest", "allow_auto_create_topics": False}
+
+
+class KafkaUnusable(RuntimeError):
+    """The settings or the topics are not as they must be; the text says what to mend."""
+
+
+def connection(brokers: str) -> dict[str, Any]:
+    """Settings that every client shares. Raises KafkaUnusable for a settings file that cannot be used."""
+    found: dict[str, Any] = {"bootstrap_servers": [b.strip() for b in brokers.split(",") if b.strip()], "reconnect_backoff_max_ms": 2_000}
+    if not found["bootstrap_servers"]:
+        raise KafkaUnusable(f"name the brokers as host:port with --kafka or {BROKERS}")
+    path = os.environ.get(CLIENT)
+    if path:
+        try:
+            extra = json.loads(Path(path).read_text())
+        except (OSError, ValueError) as error:
+            raise KafkaUnusable(f"{CLIENT} names a file that is no readable JSON: {error}") from None
+        if not isinstance(extra, dict):
+            raise KafkaUnusable(f"{CLIENT} must name a file with one JSON object of kafka-python settings")
+        found |= extra
+    return found
+
+
+def prefix() -> str:
+    return os.environ.get(PREFIX, "")
+
+
+def origin() -> str:
+    return os.environ.get(ORIGIN) or "urn:career-ledger"
+
+
+class Made(NamedTuple):
+    """A topic as the cluster holds it. `id` changes where it is deleted and made anew."""
+
+    name: str
+    id: str
+    partitions: int
+
+
+def create_topics(brokers: str, partitions: int = PARTITIONS, replicas: int | None = None) -> dict[str, Made]:
+    """Makes the topics that are missing and checks those that exist; by name without prefix. `replicas` None: 3, or as many as
+    there are brokers. Several processes may do it at once.
+
+    Raises KafkaUnusable for a topic that would lose messages, and KafkaError where the brokers do not answer."""
+    from kafka import KafkaAdminClient
+    from kafka.admin import ConfigResource, ConfigResourceType
+    from kafka.errors import InvalidReplicationFactorError, TopicAlreadyExistsError, TopicAuthorizationFailedError
+
+    names = {prefix() + topic.name: topic for topic in TOPICS}
+    admin = KafkaAdminClient(**{"bootstrap_timeout_ms": 10_000, **connection(brokers)})
+    try:
+        copies = replicas or min(3, len(admin.describe_cluster()["brokers"]))
+        existing = set(admin.list_topics())
+        for name, topic in names.items():
+            if name in existing:
+                continue
+            how = {"num_partitions": 1 if topic.one_partition else partitions, "replication_factor": copies,
+                   "configs": topic.settings(copies)}
+            try:
+                admin.create_topics({name: how})
+            except TopicAlreadyExistsError:
+                continue
+            except InvalidReplicationFactorError:
+                raise KafkaUnusable(f"{copies} replicas need as many brokers: start more of them or give a smaller --replicas") from None
+            except TopicAuthorizationFailedError:
+                raise KafkaUnusable(f"this user may not make the topic {name}: allow it, or make it as docs/subscribing.md says") from None
+        admin.wait_for_topics(list(names))
+        found = {one["name"]: one for one in admin.describe_topics(list(names))}
+        held = admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in names], config_filter="all")["topic"]
+    finally:
+        admin.close()
+    for name, topic in names.items():
+        settings = {key: about["value"] for key, about in held[name].items()}
+        _check(name, topic, settings, len(found[name]["partitions"]), len(found[name]["partitions"][0]["replica_nodes"]))
+    return {topic.name: Made(name, str(found[name]["topic_id"]), len(found[name]["partitions"])) for name, topic in names.items()}
+
+
+def _check(name: str, topic: Topic, held: Mapping[str, str], partitions: int, copies: int) -> None:
+    """Raises KafkaUnusable where an existing topic keeps less than its readers need; stricter settings are fine."""
+    wanted = topic.settings(copies)
+    wrong = [key for key in topic.kept if topic.kept in (FOR_EVER, LATEST) and held[key] != wanted[key]]
+    least, most = int(wanted["min.insync.replicas"]), max(1, copies - 1)
+    if not least <= int(held["min.insync.replicas"]) <= most:
+        wrong.append("min.insync.replicas")
+    if int(held["max.message.bytes"]) < topic.longest:
+        wrong.append("max.message.bytes")
+    if wrong:
+        said = ", ".join(f"{key} is {held[key]} and must be {wanted[key]}" for key in wrong)
+        raise KafkaUnusable(f"the topic {name} is not kept as its readers need: {said}. Mend it with kafka-configs --alter")
+    if topic.one_partition and partitions != 1:
+        raise KafkaUnusable(f"the topic {name} has {partitions} partitions and must have 1: delete it, it is made anew")

@@ -1,0 +1,91 @@
+"""The smaller messages: the relay's heartbeat, the outcome of a submission, and what a consumer could not use."""
+
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from .message import Header, Message, cloud_headers, encode
+from .models import Counter, FactRef, Moment, SourceRef, Wire
+from .topics import DEAD_LETTER, HEARTBEAT, OUTCOMES
+
+Count = Annotated[int, Field(ge=0)]
+
+
+class Heartbeat(Wire):
+    """Sent every few seconds, once for each topic that the relay fills (`topic`, also the key).
+
+    Everything recorded up to `complete_at` (UTC instant) had been acknowledged when it was sent: where the reader has consumed each
+    partition up to `offsets` (partition -> offset of the next message), its knowledge is as old as `complete_at`. `position` is the
+    log's position that the topic reflects, `at` the relay's clock."""
+
+    topic: str
+    at: Moment
+    complete_at: Moment
+    position: Count
+    offsets: dict[Annotated[int, Field(ge=0, strict=False)], Count]
+
+    def message(self, origin: str) -> Message:
+        value = encode(self.model_dump())
+        return Message(HEARTBEAT, self.topic.encode(), value, cloud_headers(
+            f"{self.topic}@{self.at}", origin, "career.heartbeat.v1", self.at, self.topic, "urn:career-ledger:heartbeat:v1"))
+
+
+class ClearsRef(Wire):
+    """What would remove a reason, and from when (null: no day is known)."""
+
+    what: str
+    from_: date | None = Field(default=None, alias="from")
+
+
+class ReasonRef(Wire):
+    """A rule that says no, as in section 6; `clears` null where nothing removes it."""
+
+    rule: str
+    message: str
+    source: SourceRef
+    clears: ClearsRef | None = None
+    interpretation: str | None = None
+    facts: tuple[FactRef, ...] = ()
+
+
+class ProblemRef(Wire):
+    """Something malformed: the path of the field and what to write instead."""
+
+    path: str
+    message: str
+
+
+class Outcome(Wire):
+    """Section 2's outcome of a submission, on `career.outcomes.v1`; key and header `submission_id` correlate it. `id` is null where
+    none could be read; `position` and `version` stand with `accepted` and `duplicate`, `breaches` with what was recorded in breach."""
+
+    id: str | None
+    outcome: Literal["accepted", "duplicate", "refused", "invalid"]
+    position: Counter | None = None
+    version: Counter | None = None
+    breaches: tuple[str, ...] = ()
+    reasons: tuple[ReasonRef, ...] = ()
+    problems: tuple[ProblemRef, ...] = ()
+
+
+def outcome_message(student: bytes, outcome: dict[str, Any], at: str, origin: str, traceparent: bytes | None = None) -> Message:
+    """The message of an outcome; `student` is the key of the submission, `at` the instant of the answer. The header `submission_id`
+    is absent where no id could be read."""
+    id_, key = outcome["id"], student.decode("utf-8", "replace")
+    headers: list[Header] = cloud_headers(
+        f"{key}/{id_ or at}/{outcome['outcome']}", origin, "career.outcome.v1", at, key, "urn:career-ledger:outcome:v1")
+    if id_ is not None:
+        headers.insert(0, ("submission_id", id_.encode()))
+    if traceparent is not None:
+        headers.append(("traceparent", traceparent))
+    return Message(OUTCOMES, student, encode(outcome), headers)
+
+
+def dead_letter(consumer: str, error: str, topic: str, partition: int, offset: int, key: bytes | None, value: bytes | None,
+                headers: list[Header]) -> Message:
+    """A message that could not be used, as it came, with the error and the place. `error` names no content of the message."""
+    about: list[Header] = [
+        ("dead_letter_consumer", consumer.encode()), ("dead_letter_error", error.encode()), ("dead_letter_topic", topic.encode()),
+        ("dead_letter_partition", b"%d" % partition), ("dead_letter_offset", b"%d" % offset)]
+    return Message(DEAD_LETTER, key or b"", value, [*(h for h in headers if not h[0].startswith("dead_letter_")), *about])

@@ -1,0 +1,126 @@
+"""Reading a message of the ledger: what a subscriber gets, checked, or a clear word why it cannot be used."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from hashlib import sha256
+from typing import Any
+
+from pydantic import ValidationError
+
+from .events import VERSIONS
+from .message import Header
+from .models import OverrideRef, value_model
+
+_STUDENT = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_NUMBER = re.compile(r"[1-9][0-9]{0,14}")
+_TYPE = re.compile(r"career\.([a-z][a-z-]*)\.v([1-9][0-9]{0,3})")
+
+
+class Unreadable(ValueError):
+    """The message is not what its topic promises. The text names the field and none of the content."""
+
+
+class UnknownType(Unreadable):
+    """An event type, or a version of one, that this release does not know: update this program."""
+
+
+@dataclass(slots=True)
+class WireEvent:
+    """A recorded event as it leaves the ledger. `data` is the type's wire model (attributes as in `FIELDS`); `value` the bytes of
+    the message, `sha256` (hex) that of the stored bytes, `payload_sha256` that of `value`."""
+
+    id: str
+    type: str
+    student: str
+    career: str | None
+    effective_on: date
+    recorded_at: str
+    source: str
+    actor: str
+    position: int
+    version: int
+    sha256: str
+    payload_sha256: str
+    data: Any
+    override: tuple[OverrideRef, ...]
+    breaches: tuple[str, ...]
+    value: bytes
+
+
+def identify(key: bytes | None, headers: Sequence[Header]) -> tuple[str, int]:
+    """(student, version) of an event's message, from key and headers alone. Raises Unreadable."""
+    return _identify(key, dict(headers))
+
+
+def read_event(key: bytes | None, value: bytes | None, headers: Sequence[Header]) -> WireEvent:
+    """Raises UnknownType and Unreadable (also where the value does not match `payload_sha256`)."""
+    found = dict(headers)
+    student, version = _identify(key, found)
+    if value is None:
+        raise Unreadable("value: there is none; events are never erased by a tombstone")
+    said = _text(found, "payload_sha256")
+    if sha256(value).hexdigest() != said:
+        raise Unreadable("payload_sha256: the value was altered on its way")
+    if rb"\u0000" in value:
+        raise Unreadable("value: a NUL character, which no database keeps as text")
+    name, read = _reader(_text(found, "ce_type"))
+    try:
+        event = read(value)
+    except ValidationError as error:
+        raise Unreadable(describe(error)) from None
+    if event.student != student:
+        raise Unreadable("student: differs from the key")
+    if event.version != version:
+        raise Unreadable("version: differs from its header")
+    if name != _text(found, "event_type"):
+        raise Unreadable("event_type: differs from ce_type")
+    if str(event.position) != _text(found, "position"):
+        raise Unreadable("position: differs from its header")
+    if event.id != _text(found, "event_id"):
+        raise Unreadable("id: differs from the header event_id")
+    held = event.__dict__
+    return WireEvent(held["id"], name, student, held.get("career"), held["effective_on"], held["recorded_at"], held["source"],
+                     held["actor"], held["position"], version, _text(found, "sha256"), said, held["data"], held["override"],
+                     held["breaches"], value)
+
+
+def describe(error: ValidationError) -> str:
+    """The first thing wrong and how many more, as field and rule: no content, not even the name of a field that is not ours."""
+    first, *others = error.errors(include_url=False, include_context=False, include_input=False)
+    where = ".".join(str(one) for one in first["loc"]) or "value"
+    return f"{where}: {first['msg'][:1].lower()}{first['msg'][1:]}" + (f" (and {len(others)} more)" if others else "")
+
+
+def _text(headers: dict[str, bytes], name: str) -> str:
+    try:
+        return headers[name].decode()
+    except KeyError:
+        raise Unreadable(f"{name}: this header is missing") from None
+    except UnicodeDecodeError:
+        raise Unreadable(f"{name}: this header is not UTF-8") from None
+
+
+def _identify(key: bytes | None, headers: dict[str, bytes]) -> tuple[str, int]:
+    if key is None or not _STUDENT.fullmatch(key):
+        raise Unreadable("key: this is no student's pseudonym")
+    version = _text(headers, "version")
+    if not _NUMBER.fullmatch(version):
+        raise Unreadable("version: this header is no number from 1")
+    return key.decode(), int(version)
+
+
+@cache
+def _reader(ce_type: str) -> tuple[str, Callable[[bytes], Any]]:
+    """The event type that a `ce_type` names and what reads its values."""
+    named = _TYPE.fullmatch(ce_type)
+    if named is None:
+        raise Unreadable("ce_type: not of the form career.TYPE.vN")
+    type_, version = named[1], int(named[2])
+    if type_ not in VERSIONS:
+        raise UnknownType("ce_type: an event type that this release does not know; update this program")
+    if version > VERSIONS[type_]:
+        raise UnknownType(f"ce_type: version {version} of {type_}, this release knows {VERSIONS[type_]}; update this program")
+    return type_, value_model(type_).__pydantic_validator__.validate_json

@@ -1,0 +1,45 @@
+"""The topics of section 8 of the published language and how each is kept."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+EVENTS = "career.events.v1"
+STATE = "career.state.v1"
+HEARTBEAT = "career.heartbeat.v1"
+SUBMISSIONS = "career.submissions.v1"
+OUTCOMES = "career.outcomes.v1"
+DEAD_LETTER = "career.dead-letter.v1"
+
+_MIB = 1 << 20
+FOR_EVER: Mapping[str, str] = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
+LATEST: Mapping[str, str] = {"cleanup.policy": "compact"}
+
+
+def _days(days: int) -> dict[str, str]:
+    return {"cleanup.policy": "delete", "retention.ms": str(days * 86_400_000)}
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """`key`: what a message is keyed by, so what is kept in order. `longest`: bytes of the longest message that is taken."""
+
+    name: str
+    key: str
+    kept: Mapping[str, str] = field(hash=False)
+    longest: int = _MIB
+    one_partition: bool = False
+
+    def settings(self, replicas: int) -> dict[str, str]:
+        """With three copies two must be in sync before anything is acknowledged."""
+        return dict(self.kept) | {"min.insync.replicas": str(2 if replicas >= 3 else 1), "max.message.bytes": str(self.longest)}
+
+
+TOPICS: tuple[Topic, ...] = (
+    Topic(EVENTS, "student", FOR_EVER, 4 * _MIB),
+    Topic(STATE, "student/career", LATEST, 8 * _MIB),
+    Topic(HEARTBEAT, "the topic it speaks of", _days(1), one_partition=True),
+    Topic(SUBMISSIONS, "student", _days(30), 2 * _MIB),
+    Topic(OUTCOMES, "student", _days(30), 4 * _MIB),
+    Topic(DEAD_LETTER, "the key of the letter", _days(90), 8 * _MIB),
+)
+"""Dead letters are as they came, so they may hold what a submitter wrote: not for ever."""
