@@ -16,6 +16,8 @@ EXAM_BOOKING, FINAL_EXAM, ADMINISTRATIVE, RESERVATION = "exam-booking", "final-e
 def refresh_blocks(career: Career, day: date, books: LawBooks) -> None:
     """Open and close blocks so that `career.blocks` holds those in force at the end of the day, each with its first day."""
     now = {(b.kind, b.rule, b.charge or ""): b for b in _in_force(career, day, books)}
+    if not now and not career.blocks:
+        return
     for key, before in career.blocks.items():
         if key not in now and before.start < day:
             career.lifted_today[key] = (day, before.start)
@@ -31,15 +33,20 @@ def refresh_blocks(career: Career, day: date, books: LawBooks) -> None:
 def _in_force(career: Career, day: date, books: LawBooks) -> Iterator[Block]:
     if career.ended is not None:
         return
-    yield from _reservation(career, day)
-    owing = [c for c in career.charges.values() if c.outstanding > ZERO]
+    if career.reservation is not None:
+        yield from _reservation(career, day)
+    owing = [c for c in career.charges.values() if c.outstanding]
     if not owing:
         return
-    for charge in (c for c in owing if c.is_instalment):
-        yield from _exam_booking(charge, day, books)
-        yield from _administrative(career, charge, day, books)
+    late = False
+    for charge in owing:
+        if charge.is_instalment:
+            yield from _exam_booking(charge, day, books)
+            yield from _administrative(career, charge, day, books)
+        late = late or day > charge.due
     yield from _kept_by_surcharge(career, day, books)
-    yield from _final_exam(career, day, books)
+    if late:
+        yield from _final_exam(career, day, books)
 
 
 @obeys("AMB-43")
@@ -102,7 +109,7 @@ def _administrative(career: Career, charge: Charge, day: date, books: LawBooks) 
 def _kept_by_surcharge(career: Career, day: date, books: LawBooks) -> Iterator[Block]:
     """Only where the institution decides so: an unpaid surcharge of a blocked instalment keeps the booking block alive."""
     for charge in career.charges.values():
-        if not charge.kind.startswith("late-fee/instalment-") or charge.outstanding == ZERO:
+        if not charge.outstanding or not charge.kind.startswith("late-fee/instalment-"):
             continue
         book = books.of(charge.year)
         if book is None or book.interpretations.AMB_4.decision == "no" or book.rules.BLK_1 is None or book.rules.MOR_1 is None:

@@ -4,6 +4,7 @@ Charges follow from events and rule book. `settle` brings a career's charges up 
 and on every day on which time alone changes something.
 """
 
+from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 
@@ -48,11 +49,11 @@ def settle_amounts(career: Career, charge: Charge) -> None:
 
     Money and what left are taken in their order. What leaves takes credit first, then what was paid; it never reopens the
     debt, so that later money fills only what is outstanding."""
-    charge.waived = min(charge.amount, sum((w.amount for w in charge.waivers), ZERO))
-    owed = charge.amount - charge.waived
+    charge.waived = min(charge.amount, sum((w.amount for w in charge.waivers), ZERO)) if charge.waivers else ZERO
+    owed = charge.amount - charge.waived if charge.waivers else charge.amount
     paid = refunded = moved = credit = ZERO
     reached: Money | None = None
-    steps: list[Money | Outflow] = [*career.money.get(charge.key, ())]
+    steps: Sequence[Money | Outflow] = career.money.get(charge.key, ())
     outflows = career.outflows.get(charge.key)
     if outflows:
         steps = sorted([*steps, *outflows], key=lambda step: step.order)
@@ -73,15 +74,15 @@ def settle_amounts(career: Career, charge: Charge) -> None:
             else:
                 refunded += taken
     charge.paid, charge.refunded, charge.moved, charge.credit = paid, refunded, moved, credit
-    charge.outstanding = owed - paid - refunded - moved
+    charge.outstanding = owed - paid - refunded - moved if steps else owed
     charge.completed_by = reached if charge.outstanding == ZERO else None
     charge.paid_on = charge.completed_by.on if charge.completed_by is not None else None
 
 
 def state_of(career: Career, charge: Charge, day: date) -> str:
     """Section 4, the first that fits: paid, moved, waived, payable, overdue, to-come."""
-    if charge.outstanding == ZERO:
-        wholly = charge.amount == ZERO or any(w.whole and w.amount > ZERO for w in charge.waivers)
+    if not charge.outstanding:
+        wholly = not charge.amount or (bool(charge.waivers) and any(w.whole and w.amount > ZERO for w in charge.waivers))
         if not wholly and charge.paid + charge.refunded > ZERO:
             return "paid"
         if not wholly and charge.moved > ZERO:
@@ -101,7 +102,7 @@ def is_payable(career: Career, charge: Charge) -> bool:
 
 
 def overdue(career: Career, day: date) -> list[Charge]:
-    return [c for c in career.charges.values() if state_of(career, c, day) == OVERDUE]
+    return [c for c in career.charges.values() if c.outstanding and day > c.due and not is_payable(career, c)]
 
 
 def debts(career: Career, day: date) -> list[Charge]:
@@ -130,7 +131,7 @@ def is_late_first_enrolment(career: Career, enrolment: Enrolment, day: date) -> 
 
 def accruing(career: Career, charge: Charge, day: date, books: LawBooks) -> Decimal:
     """The extra amount if the charge were paid on `day`, in euro."""
-    if charge.outstanding == ZERO:
+    if not charge.outstanding:
         return ZERO
     book = books.of(charge.year)
     if book is None:
@@ -155,17 +156,20 @@ def settle(career: Career, day: date, books: LawBooks) -> None:
     while career.unsettled:
         career.unsettled = False
         for charge in list(career.charges.values()):
-            _restart_plan(career, charge)
+            if charge.plan is not None:
+                _restart_plan(career, charge)
             settle_amounts(career, charge)
-            _annul(career, charge, day)
-            done = charge.outstanding == ZERO and charge.amount > ZERO and charge.paid + charge.refunded + charge.moved > ZERO
+            if charge.waivers or career.ended is not None:
+                _annul(career, charge, day)
+            done = not charge.outstanding and charge.amount > ZERO and charge.paid + charge.refunded + charge.moved > ZERO
             if not done:
                 charge.completed_on = None
             elif charge.completed_on is None:
                 charge.completed_on = day
                 _on_completion(career, charge, day, books)
         for enrolment in career.enrolments:
-            _perfect(career, enrolment, day, books)
+            if enrolment.perfected_on is None:
+                _perfect(career, enrolment, day, books)
 
 
 def _on_completion(career: Career, charge: Charge, day: date, books: LawBooks) -> None:
@@ -394,14 +398,33 @@ def last_plan_date(charge: Charge) -> date | None:
 # When time alone changes something
 
 
-def changes_after(career: Career, charge: Charge, day: date, books: LawBooks) -> list[date]:
-    """Days after `day` on which this charge's state, accruing amount or blocks change if nothing else happens."""
-    if charge.outstanding == ZERO:
-        return []
-    due = charge.due
-    found = [due + ONE_DAY]
+def next_change_of(career: Career, charge: Charge, day: date, books: LawBooks) -> date | None:
+    """The first day after `day` on which this charge's state, accruing amount or blocks change if nothing else happens."""
+    if not charge.outstanding:
+        return None
+    due, plan_end = charge.due, last_plan_date(charge)
+    key = charge.year, charge.kind, due, plan_end
+    days = books.clocks.get(key)
+    if days is None:
+        if len(books.clocks) >= CLOCKS_KEPT:
+            books.clocks.clear()
+        days = books.clocks[key] = _clock(charge, due, plan_end, books)
+    found = next((one for one in days if one > day), None)
     if charge.base_kind == "enrolment":
-        found += [e.term + ONE_DAY for e in career.enrolments if e.charge == charge.key and e.term is not None]
+        for enrolment in career.enrolments:
+            if enrolment.charge == charge.key and enrolment.term is not None:
+                ends = enrolment.term + ONE_DAY
+                if ends > day and (found is None or ends < found):
+                    found = ends
+    return found
+
+
+CLOCKS_KEPT = 1 << 14
+
+
+def _clock(charge: Charge, due: date, plan_end: date | None, books: LawBooks) -> tuple[date, ...]:
+    """The days on which time changes a charge of this year, kind and due date, in order."""
+    found = [due + ONE_DAY]
     book = books.of(charge.year)
     if book is not None:
         if charge.is_instalment or charge.base_kind == "enrolment":
@@ -412,8 +435,8 @@ def changes_after(career: Career, charge: Charge, day: date, books: LawBooks) ->
                 if block is not None and block.days is not None:
                     found.append(days_after(due, block.days + 1))
             if book.rules.BLK_3 is not None and book.rules.BLK_3.deadline is not None:
-                found.append(max(book.rules.BLK_3.deadline, last_plan_date(charge) or date.min) + ONE_DAY)
-    return [d for d in found if d > day]
+                found.append(max(book.rules.BLK_3.deadline, plan_end or date.min) + ONE_DAY)
+    return tuple(sorted(found))
 
 
 def add_outflow(career: Career, key: str, on: date, amount: Decimal, event: str, moved: bool, order: int) -> None:

@@ -87,6 +87,9 @@ _STATES_A_YEAR = frozenset(payload for payload in e.PAYLOADS.values() if "academ
 """Asking a model for a field that it has not is slow."""
 
 
+_OF_A_DEGREE = (e.Graduated, e.DegreeCandidacyDeclared)
+
+
 @obeys("AMB-35", "NO-RULEBOOK")
 def governing_book(type_: str, data: e.Payload, day: date, career_: Career, books: LawBooks) -> tuple[str | None, RuleBook | None]:
     """(academic year, rule book) of an act: the year that it states, else the career's (AMB-35)."""
@@ -95,7 +98,7 @@ def governing_book(type_: str, data: e.Payload, day: date, career_: Career, book
         return stated, books.for_single_courses(data.academic_year)
     if isinstance(data, e.ExamBooked):
         return stated, books.for_late_degrees(data.academic_year, data.held_on)
-    if isinstance(data, e.Graduated | e.DegreeCandidacyDeclared):
+    if isinstance(data, _OF_A_DEGREE):
         return stated, books.for_late_degrees(data.academic_year, day)
     if stated is not None:
         return stated, books.of(stated)
@@ -115,6 +118,11 @@ def reasons_against_act(type_: str, data: e.Payload, day: date, person: Person, 
         return []
     career_ = person.careers.get(career_name) or Career(career_name)
     year, book = governing_book(type_, data, day, career_, books)
+    return _reasons(type_, data, day, person, career_, year, book, books, lifted)
+
+
+def _reasons(type_: str, data: e.Payload, day: date, person: Person, career_: Career, year: str | None, book: RuleBook | None,
+             books: LawBooks, lifted: frozenset[str]) -> list[Reason]:
     if book is None:
         return [no_rulebook(books, year)]
     case = Case(type_, data, day, person, career_, book, books)
@@ -123,19 +131,22 @@ def reasons_against_act(type_: str, data: e.Payload, day: date, person: Person, 
     return [r for predicate in PREDICATES[type_] if (r := predicate(case)) is not None]
 
 
+_NAMES_ANOTHER = (e.ProgrammeChanged, e.PaymentMoved, e.EnrolledWithReservation)
+
+
 @obeys("FUT", "AMB-34", "TKT-2")
 def structural_problems(history: Sequence[Event], submission: Submission, recorded_at: datetime,
                         standing: "Standing | None" = None) -> list[Problem]:
     """What makes a well-formed submission impossible: it names a career that is not there, or comes out of time."""
     found = []
-    if submission.effective_on > recorded_at.astimezone(ROME).date():
+    day, data = submission.effective_on, submission.data
+    if day > recorded_at.date() and day > recorded_at.astimezone(ROME).date():  # recorded_at is in UTC, and Rome is ahead of it
         found.append(Problem("effective_on", "the day lies after the day of recording (Europe/Rome): record the fact when it has happened"))
     if history and recorded_at < history[-1].recorded_at:
         found.append(Problem("recorded_at", "earlier than the student's last event: leave it out or give a later instant"))
     gone = voided(history) if standing is None else standing.voided
     opened = _opened(history) if standing is None else standing.opened
     careers = {career for id_, career in opened if id_ not in gone}
-    data = submission.data
     if isinstance(data, e.EventVoided):
         target = next((h for h in history if h.id == data.event), None)
         if target is None:
@@ -151,7 +162,9 @@ def structural_problems(history: Sequence[Event], submission: Submission, record
     if submission.career is not None and submission.type not in e.OPENS_A_CAREER and submission.career not in careers:
         found.append(Problem("career", "unknown career: it begins with preenrolled, enrolled, enrolled-with-reservation, "
                                        "transferred-in or single-courses-enrolled"))
-    to_career = data.to_career if isinstance(data, e.ProgrammeChanged | e.PaymentMoved) else None
+    if not isinstance(data, _NAMES_ANOTHER):
+        return found
+    to_career = None if isinstance(data, e.EnrolledWithReservation) else data.to_career
     home_career = data.home_career if isinstance(data, e.EnrolledWithReservation) else None
     for path, named in (("data.to_career", to_career), ("data.home_career", home_career)):
         if named is not None and named == submission.career:
@@ -181,8 +194,10 @@ class Standing:
 
     def add(self, event: Event) -> None:
         self.events.append(event)
-        self.voided |= voided((event,))
-        self.opened += _opened((event,))
+        if isinstance(event.data, e.EventVoided):
+            self.voided.add(event.data.event)
+        elif event.type in e.OPENS_A_CAREER:
+            self.opened.append((event.id, event.career))
         person = self._person
         if person is None:
             return
@@ -205,6 +220,9 @@ class Standing:
         return person
 
 
+_NOTHING: frozenset[str] = frozenset()
+
+
 def decide(history: Sequence[Event], submission: Submission, recorded_at: datetime, books: LawBooks, mode: Mode,
            standing: Standing | None = None) -> Accepted | Refused | Invalid:
     """Judge one submission against the student's recorded events, given in order of position (`standing`: their state, where
@@ -220,14 +238,17 @@ def decide(history: Sequence[Event], submission: Submission, recorded_at: dateti
     else:
         person = standing.on(submission.effective_on)
     career_ = person.careers.get(submission.career or "") or Career(submission.career or "")
-    _, book = governing_book(submission.type, submission.data, submission.effective_on, career_, books)
+    year, book = governing_book(submission.type, submission.data, submission.effective_on, career_, books)
     identity = Rulebook(*books.identities[book.academic_year]) if book is not None and submission.career is not None else None
     if submission.type not in e.ACTS:
         return Accepted(identity)
-    lifted = frozenset(o.rule for o in submission.override)
-    reasons = reasons_against_act(submission.type, submission.data, submission.effective_on, person, submission.career or "", books, lifted)
+    lifted = frozenset(o.rule for o in submission.override) if submission.override else _NOTHING
+    if book is None and mode == "record" and not lifted:
+        return Accepted(identity)  # an act of a year without a rule book breaks no rule: there is none
+    reasons = _reasons(submission.type, submission.data, submission.effective_on, person, career_, year, book, books, lifted)
+    if not reasons:
+        return Accepted(identity)
     against = [r for r in reasons if r.rule not in lifted]
     if against and mode == "enforce":
         return Refused(tuple(against))
-    # An act of a year without a rule book breaks no rule: there is none.
     return Accepted(identity, tuple(dict.fromkeys(r.rule for r in reasons if r.rule != "NO-RULEBOOK" or r.rule in lifted)))

@@ -88,7 +88,7 @@ def sorted_charges(person: Person) -> Iterator[tuple[Career, Charge]]:
 
 def cfu_json(career: Career, day: date) -> dict[str, int | float]:
     """CFU recognised and passed on a day: each course once."""
-    return {"recognised": sum(d.cfu for _, _, d in career.recognitions), "passed": sum(r.data.cfu for r in career.passed(day).values())}
+    return {"recognised": sum(d.cfu for _, _, d in career.recognitions), "passed": career.cfu_passed(day)}
 
 
 Snapshot = dict[tuple[str, str, Any], Any]
@@ -102,7 +102,7 @@ def snapshot(person: Person, books: LawBooks) -> Snapshot:
         if career.status is not None:
             current = career.current_enrolment
             found[name, "status", ""] = (career.status, current.academic_year if current else None, current.year if current else None)
-            found[name, "cfu", ""] = (cfu_json(career, person.day)["recognised"], cfu_json(career, person.day)["passed"])
+            found[name, "cfu", ""] = tuple(cfu_json(career, person.day).values())
         for kind, rule, charge in career.blocks:
             found[name, "block", (kind, rule, charge)] = True
         for key, owed in career.charges.items():

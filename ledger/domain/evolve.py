@@ -15,8 +15,8 @@ from .access import enrolment_term, latest_preenrolment, selection_of, window_of
 from .blocks import refresh_blocks
 from .charges import (
     add_outflow,
-    changes_after,
     gross,
+    next_change_of,
     raise_charge,
     refresh_instalments,
     refresh_waivers,
@@ -26,6 +26,7 @@ from .charges import (
 from .reasons import Fact
 from .registry import obeys
 from .rulebook import Admission, Law, LawBooks
+from .single_courses import price_of
 from .state import (
     Booking,
     Career,
@@ -43,6 +44,7 @@ from .state import (
     Withdrawal,
     days_after,
 )
+from .study_plan import enrolled_after_the_window, penalty_is_due
 from .submissions import Event
 from .values import ONE_DAY, ZERO
 
@@ -116,21 +118,30 @@ def next_change(person: Person) -> date | None:
     return found
 
 
-def _moments(career: Career, day: date, books: LawBooks) -> Iterable[date]:
+def _next_moment(career: Career, day: date, books: LawBooks) -> date | None:
+    """The next day on which time alone may change something of this career."""
+    found: list[date] = []
+    owing = False
     for charge in career.charges.values():
-        if charge.outstanding > ZERO:
-            yield from changes_after(career, charge, day, books)
+        if charge.outstanding:
+            owing = True
+            moment = next_change_of(career, charge, day, books)
+            if moment is not None:
+                found.append(moment)
     if career.ended is None:
-        if career.under_reservation and career.reservation is not None and career.reservation.term != NEVER:
-            yield max(career.reservation.term, day) + ONE_DAY
+        held = career.reservation
+        if held is not None and held.alive and held.term != NEVER:
+            found.append(max(held.term, day) + ONE_DAY)
         term = _exclusion_term(career, books)
         if term is not None:
-            yield max(term, day) + ONE_DAY
+            found.append(max(term, day) + ONE_DAY)
         withdrawal = career.withdrawal
-        if withdrawal is not None and withdrawal.last_day is not None and withdrawal.perfected_on is None:
-            yield withdrawal.last_day + ONE_DAY
-    if any(c.outstanding > ZERO for c in career.charges.values()):
-        yield from books.act_days
+        if withdrawal is not None and withdrawal.last_day is not None and withdrawal.perfected_on is None \
+                and withdrawal.last_day >= day:
+            found.append(withdrawal.last_day + ONE_DAY)
+    if owing:
+        found += [one for one in books.act_days if one > day][:1]
+    return min(found) if found else None
 
 
 def pass_to(person: Person, day: date, books: LawBooks) -> None:
@@ -209,14 +220,15 @@ def _refresh(person: Person, books: LawBooks) -> None:
             continue
         person.touched.add(career.name)
         person.money_touched.add(career.name)
-        person.money_touched.update(c.name for c in person.careers.values() if c.single is not None)  # CS-10 looks at the other careers
+        if len(person.careers) > 1:
+            person.money_touched.update([c.name for c in person.careers.values() if c.single is not None])  # CS-10 looks at the others
         withdrawal = career.withdrawal
         if withdrawal is not None and withdrawal.year is not None:
             refresh_waivers(career, withdrawal.year, day, books)
         settle(career, day, books)
         _perfect_withdrawal(career, day)
         refresh_blocks(career, day, books)
-        career.next_change = min((m for m in _moments(career, day, books) if m > day), default=None)
+        career.next_change = _next_moment(career, day, books)
         career.stale = False
 
 
@@ -249,9 +261,8 @@ def apply(person: Person, event: Event, books: LawBooks) -> None:
             _note_result(career, event.effective_on)
         elif event.type not in QUIET:
             career.stale = True
-        elif not career.stale:
-            return
-    _refresh(person, books)
+    if career.stale or career.unsettled:
+        _refresh(person, books)
 
 
 def _note_result(career: Career, day: date) -> None:
@@ -584,7 +595,6 @@ def admission_rule(law: Law, course_type: str | None, degree_class: str | None) 
 @_on("single-courses-enrolled")
 @obeys("CHG-13", "CHG-14", "CS-4", "CS-5", "CS-9", "CS-12", "RIS-8", "AMB-12")
 def _single_courses_enrolled(person: Person, career: Career, event: Event, books: LawBooks) -> None:
-    from .single_courses import price_of
     data = _data(event, e.SingleCoursesEnrolled)
     _begin(career, event.effective_on)
     career.single = data if career.single is None else career.single.model_copy(
@@ -742,7 +752,6 @@ def _instalment_plan_agreed(person: Person, career: Career, event: Event, books:
 @obeys("PDS-1", "PDS-2", "CHG-8", "AMB-23", "AMB-44", "RIS-10")
 def _study_plan_submitted(person: Person, career: Career, event: Event, books: LawBooks) -> None:
     """A late plan is accepted; in 2025-26 it costs the penalty, once a year, except for who awaits the council on a shortening."""
-    from .study_plan import enrolled_after_the_window, penalty_is_due
     data = _data(event, e.StudyPlanSubmitted)
     year = data.academic_year
     career.plans_submitted.append((event.effective_on, event.id, year))

@@ -2,9 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from operator import attrgetter
 
 from .events import EventVoided
 from .submissions import Event
+
+_IN_ORDER = attrgetter("effective_on", "position")
 
 
 def known(events: Iterable[Event], at: datetime | None = None, position: int | None = None) -> list[Event]:
@@ -14,12 +17,12 @@ def known(events: Iterable[Event], at: datetime | None = None, position: int | N
 
 def voided(events: Iterable[Event]) -> set[str]:
     """The ids of the events that a void among `events` has taken back."""
-    return {e.data.event for e in events if isinstance(e.data, EventVoided)}
+    return {e.data.event for e in events if e.type == "event-voided" and isinstance(e.data, EventVoided)}
 
 
 def in_force(events: Sequence[Event]) -> list[Event]:
     """The facts that hold, in the order in which they hold: by (`effective_on`, `position`), without voided events and voids."""
     gone = voided(events)
-    kept = [e for e in events if e.id not in gone and e.type != "event-voided"]
-    kept.sort(key=lambda e: (e.effective_on, e.position))
+    kept = [e for e in events if e.id not in gone and e.type != "event-voided"] if gone else list(events)
+    kept.sort(key=_IN_ORDER)
     return kept

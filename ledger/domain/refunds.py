@@ -23,7 +23,7 @@ class Refundable:
 def refundable(person: Person, career: Career, charge: Charge, books: LawBooks) -> Refundable | None:
     """The right to a refund of what is paid on a charge: a graduate's renewal of the next year and a failed reservation from
     elsewhere, always without the stamp; a declined reservation (regional tax only); single courses followed by a scroll."""
-    if charge.paid == ZERO:
+    if not charge.paid:
         return None
     if charge.base_kind == "single-courses":
         book = books.for_single_courses(charge.year)

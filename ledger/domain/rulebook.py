@@ -7,6 +7,8 @@ the entry of the register of interpretations. Values are dates, euro, days, CFU:
 
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import cached_property
+from hashlib import sha256
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -492,21 +494,28 @@ class LawBooks:
         self._books = books
         self.identities = identities
         self._acts = sorted((b for b in books.values() if b.acts_from), key=lambda b: b.acts_from or date.min)
+        self.clocks: dict[tuple[str, str, date, date | None], tuple[date, ...]] = {}
+        """Kept by `charges`: the days on which time changes a charge, by its year, kind, due date and last plan date."""
+        self._full = {year: book for year, book in books.items() if book.covers == "everything"}
 
     @property
     def years(self) -> list[str]:
         return sorted(self._books)
 
-    @property
+    @cached_property
+    def identity(self) -> str:
+        """One sha256 (hex) over all of them: two programs with the same one hold the same law."""
+        return sha256("\n".join(f"{year} {self.identities[year][1]}" for year in self.years).encode()).hexdigest()
+
+    @cached_property
     def act_days(self) -> list[date]:
-        """The days on which the book that governs unrenewed careers changes (AMB-35)."""
+        """The days on which the book that governs unrenewed careers changes (AMB-35), in order."""
         found = [b.acts_from for b in self._acts if b.acts_from is not None]
-        return found + [b.acts_until + timedelta(days=1) for b in self._acts if b.acts_until is not None]
+        return sorted(found + [b.acts_until + timedelta(days=1) for b in self._acts if b.acts_until is not None])
 
     def of(self, year: str) -> RuleBook | None:
         """The full rule book of an academic year, or None where the sources give no rules for it."""
-        book = self._books.get(year)
-        return book if book is not None and book.covers == "everything" else None
+        return self._full.get(year)
 
     def for_single_courses(self, year: str) -> RuleBook | None:
         return self._books.get(year)

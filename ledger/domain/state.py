@@ -98,14 +98,12 @@ class Charge:
     completed_by: Money | None = None
     completed_on: date | None = None
     plan_due: date | None = None
+    base_kind: str = field(init=False)
+    is_instalment: bool = field(init=False)
 
-    @property
-    def base_kind(self) -> str:
-        return self.kind.partition("#")[0]
-
-    @property
-    def is_instalment(self) -> bool:
-        return self.kind in INSTALMENTS
+    def __post_init__(self) -> None:
+        self.base_kind = self.kind.partition("#")[0]
+        self.is_instalment = self.kind in INSTALMENTS
 
     @property
     def due(self) -> date:
@@ -363,24 +361,35 @@ class Career:
 
     def regime_in(self, academic_year: str) -> str:
         """The regime of an academic year: it goes on until it is changed (PT-9)."""
-        found = "full-time"
-        for year in sorted(self.regime_by_year):
-            if year <= academic_year:
-                found = self.regime_by_year[year]
-        return found
+        exact = self.regime_by_year.get(academic_year)
+        if exact is not None:
+            return exact
+        latest = max((year for year in self.regime_by_year if year < academic_year), default=None)
+        return self.regime_by_year[latest] if latest is not None else "full-time"
 
     def passed(self, day: date) -> dict[str, Result]:
         """Courses passed whose result counts on a day."""
-        return {r.data.course: r for r in self.results
-                if r.data.outcome == "passed" and not r.refused and not r.annulled and r.counts_from <= day}
+        return {r.data.course: r for r in self.results if r.until is None and r.counts_from <= day and r.data.outcome == "passed"}
+
+    def cfu_passed(self, day: date) -> int | float:
+        """Each course once."""
+        found = {}
+        for result in self.results:
+            if result.until is None and result.counts_from <= day:
+                data = result.data
+                if data.outcome == "passed":
+                    found[data.course] = data.cfu
+        return sum(found.values())
 
     def recognised(self) -> dict[str, str]:
         """Recognised courses and the event that recognised each."""
         return {course.code: event for _, event, data in self.recognitions for course in data.courses}
 
     def open_booking(self, course: str, held_on: date) -> Booking | None:
-        return next((b for b in reversed(self.bookings)
-                     if b.open and b.data.course == course and b.data.held_on == held_on), None)
+        for booking in reversed(self.bookings):
+            if booking.closed_on is None and booking.data.course == course and booking.data.held_on == held_on:
+                return booking
+        return None
 
     def charge(self, year: str | None, kind: str) -> Charge | None:
         return self.charges.get(f"{year}:{kind}")

@@ -10,7 +10,6 @@ from decimal import Decimal
 from typing import Any
 
 from .charges import accruing, state_of, unallocated
-from .describe import cfu_json
 from .evolve import next_change, pass_to, replay
 from .knowledge import in_force
 from .refunds import refundable
@@ -51,11 +50,13 @@ class _Recorder:
         self.rows: Rows = {kind: [] for kind in COLUMNS}
 
     def end_of_day(self, person: Person) -> None:
+        if not person.touched and not person.money_touched:
+            return
         day = person.day
         for name in person.touched:
             career = person.careers[name]
             if name not in person.money_touched and name in self._status:  # a result came in or began to count, nothing else
-                value = (*self._status[name][1][:-1], _passed(career, day))
+                value = (*self._status[name][1][:-1], career.cfu_passed(day))
             elif career.status is None:
                 continue
             else:
@@ -108,29 +109,30 @@ class _Recorder:
 
 
 def _status(career: Career, day: date) -> Value:
-    current, cfu = career.current_enrolment, cfu_json(career, day)
-    return (career.status, career.programme, career.course_type, career.academic_year, current.year if current else None,
-            career.regime_in(current.academic_year) if current else None, career.under_reservation,
-            cfu["recognised"], cfu["passed"])
-
-
-def _passed(career: Career, day: date) -> int | float:
-    return sum([result.data.cfu for result in career.passed(day).values()])
+    current = career.current_enrolment
+    if current is None:
+        year, standing, regime = career.academic_year, None, None
+    else:
+        year, standing, regime = current.academic_year, current.year, career.regime_in(current.academic_year)
+    recognised = sum([data.cfu for _, _, data in career.recognitions]) if career.recognitions else 0
+    return (career.status, career.programme, career.course_type, year, standing, regime, career.under_reservation, recognised,
+            career.cfu_passed(day))
 
 
 def _money(person: Person, career: Career, books: LawBooks) -> dict[Thing, Value]:
     name, day = career.name, person.day
     found: dict[Thing, Value] = {}
     for charge in career.charges.values():
-        right = refundable(person, career, charge, books)
+        right = refundable(person, career, charge, books) if charge.paid else None
         found["charges", (name, charge.key)] = (
             state_of(career, charge, day), charge.amount, charge.plan_due or charge.due_on, charge.raised_on, charge.paid, charge.paid_on,
-            charge.refunded, charge.waived, charge.moved, charge.outstanding, accruing(career, charge, day, books), charge.rule,
+            charge.refunded, charge.waived, charge.moved, charge.outstanding,
+            accruing(career, charge, day, books) if charge.outstanding else ZERO, charge.rule,
             right.amount if right else ZERO, right.by if right else None, right.rule if right else None)
-        if charge.credit > ZERO:
+        if charge.credit:
             found["money", (name, charge.key)] = ("credit", charge.credit)
     waiting: dict[str, Decimal] = {}
-    for key, _, amount, _ in unallocated(career):
+    for key, _, amount, _ in unallocated(career) if career.money.keys() - career.charges.keys() else ():
         waiting[key] = waiting.get(key, ZERO) + amount
     for key, amount in waiting.items():
         found["money", (name, key)] = ("unallocated", amount)

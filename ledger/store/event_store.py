@@ -4,11 +4,13 @@ A stream's versions run 1, 2, 3 ... without holes. Positions rise over the whole
 holes, and are never used twice.
 """
 
+import gc
 import os
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from hashlib import sha256
 from types import TracebackType
-from typing import Protocol, Self, TypeVar
+from typing import NamedTuple, Protocol, Self, TypeVar
 from uuid import UUID
 
 from eventsourcing.persistence import IntegrityError, InterfaceError, OperationalError, PersistenceError, StoredEvent
@@ -16,7 +18,7 @@ from eventsourcing.persistence import IntegrityError, InterfaceError, Operationa
 from ledger.domain.submissions import Event
 
 from .errors import StoreUnavailable, StoreUnusable, VersionConflict
-from .mapper import Mapper, stream_id
+from .mapper import Mapper, Record, stream_id
 
 T = TypeVar("T")
 
@@ -31,12 +33,25 @@ Row = tuple[int, str, bytes]
 """Position, stored name, stored bytes."""
 
 
+class Refusal(NamedTuple):
+    """A submission that was kept out of the log: the digest of its content, and the outcome (JSON) that it was answered with."""
+
+    student: str
+    id: str
+    content: bytes
+    outcome: bytes
+
+
 class Recorder(Protocol):
     """What the two backends offer. They raise the errors of `eventsourcing.persistence`."""
 
     def insert_events(self, stored_events: Sequence[StoredEvent]) -> Sequence[int] | None: ...
     def pack(self, stored_events: Sequence[StoredEvent]) -> bytes: ...
     def insert_packed(self, packs: Sequence[bytes], rows: int, heads: Mapping[UUID, int]) -> int: ...
+    def insert_with_refusals(self, stored_events: Sequence[StoredEvent], refusals: Sequence[Refusal],
+                             unmoved: Mapping[UUID, int], absent: Sequence[tuple[str, str]]) -> Sequence[int]: ...
+    def prepare_refusals(self) -> None: ...
+    def refusals(self, submissions: Sequence[tuple[str, str]]) -> list[Refusal]: ...
     def stream(self, originator_id: UUID, after: int) -> list[Row]: ...
     def streams(self, originator_ids: Sequence[UUID]) -> list[Row]: ...
     def part(self, first: UUID, last: UUID) -> list[Row]: ...
@@ -89,6 +104,13 @@ class EventStore:
         """Up to `limit` events of a position above `after`, in order. Nothing appears later behind a position once read."""
         return self._events(self._patiently(lambda: self._recorder.log(after, limit)))
 
+    def records(self, after: int = 0, limit: int = PAGE) -> list[tuple[int, Record, str]]:
+        """The same as `log` undecoded: position, the event as JSON (as it reads today, position included), and the sha256 (hex) of
+        its stored bytes."""
+        read = self._mapper.to_record
+        return [(position, read(name, state, position), sha256(state).hexdigest())
+                for position, name, state in self._patiently(lambda: self._recorder.log(after, limit))]
+
     def students(self) -> Iterator[str]:
         """Every student, in the order of their first events."""
         events = self._first_events(0)
@@ -140,6 +162,27 @@ class EventStore:
         positions = self._patiently(insert)
         return [event.placed(position) for event, position in zip(events, positions, strict=True)]
 
+    def append_with_refusals(self, events: Sequence[Event], refusals: Sequence[Refusal], unmoved: Mapping[str, int]) -> list[Event]:
+        """Adds events as `append_all` does and remembers refusals in the same transaction; returns the events with their positions.
+
+        `unmoved`: further students, and the version at which their streams must stand because a refusal rests on it. Raises
+        VersionConflict where a stream stands elsewhere, and where one of these submissions (events and refusals) has been
+        refused by now. So it does where the link broke and the transaction turns out to have been committed: look again."""
+        stored = [self._mapper.to_stored_event(event) for event in events]
+        heads = {stream_id(student): version for student, version in unmoved.items()}
+        absent = [(event.student, event.id) for event in events]
+        positions = self._patiently(lambda: self._recorder.insert_with_refusals(stored, refusals, heads, absent))
+        return [event.placed(position) for event, position in zip(events, positions, strict=True)]
+
+    def prepare_refusals(self) -> None:
+        """Makes the table of refused submissions where there is none; only the owner of the database may."""
+        self._patiently(self._recorder.prepare_refusals)
+
+    def refusals(self, submissions: Collection[tuple[str, str]]) -> dict[tuple[str, str], Refusal]:
+        """Which of these submissions, named by student and id, `append_with_refusals` has remembered."""
+        found = self._patiently(lambda: self._recorder.refusals(list(submissions))) if submissions else []
+        return {(one.student, one.id): one for one in found}
+
     def encode(self, event: Event) -> StoredEvent:
         return self._mapper.to_stored_event(event)
 
@@ -183,7 +226,15 @@ class EventStore:
         return self._events(self._patiently(lambda: self._recorder.first_events(after, PAGE)))
 
     def _events(self, rows: Sequence[Row]) -> list[Event]:
-        return [self._mapper.to_event(name, state, position) for position, name, state in rows]
+        """Decoding makes no cycles: the garbage collector, which would go through all of them again and again, waits until it is done."""
+        collecting = gc.isenabled()
+        gc.disable()
+        try:
+            read = self._mapper.to_event
+            return [read(name, state, position) for position, name, state in rows]
+        finally:
+            if collecting:
+                gc.enable()
 
     def _patiently(self, act: Callable[[], T]) -> T:
         """Tries again while the backend is away, for `PATIENCE` seconds at most."""

@@ -11,21 +11,20 @@ it and how the record of the old form reads in the new one. Old bytes stay as th
 
 import json
 from collections.abc import Callable, Mapping
-from datetime import datetime
-from functools import cache, lru_cache
+from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 from uuid import UUID, uuid5
 
+import msgspec
 from eventsourcing.persistence import StoredEvent
 from pydantic import BaseModel
-from pydantic_core import SchemaValidator
-from pydantic_core import core_schema as cs
 
-from ledger.domain.events import PAYLOADS
-from ledger.domain.submissions import Event, Override, Rulebook
+from ledger.domain.submissions import Event
 from ledger.domain.values import format_instant
 
 from .errors import StoreUnusable
+from .reading import reader
 
 Record = dict[str, Any]
 """A stored event as decoded JSON."""
@@ -98,20 +97,36 @@ def stream_id(student: str) -> UUID:
     return uuid5(STUDENTS, student)
 
 
-@lru_cache(maxsize=64)
-def _rulebook(name: str, sha256: str) -> Rulebook:
-    return Rulebook(name, sha256)
+def _fields(one: BaseModel) -> Record:
+    """The fields as they were submitted, those that were left out left out, in types that the encoder spells as JSON should have them."""
+    given = one.__pydantic_fields_set__
+    return {name: _SPELT[type(value)](value) if type(value) in _SPELT else value
+            for name, value in one.__dict__.items() if value is not None and name in given}
 
 
-def _record(event: Event) -> Record:
-    record = event.content()
-    record["recorded_at"] = format_instant(event.recorded_at)
-    record["version"] = event.version
+def _fraction(value: float) -> msgspec.Raw:
+    """As the standard library spells it: 1e-05."""
+    return msgspec.Raw(canonical_json(value))
+
+
+_SPELT: dict[type, Callable[[Any], Any]] = {Decimal: "{:.2f}".format, float: _fraction}
+_encode = msgspec.json.Encoder(order="sorted", enc_hook=_fields).encode
+
+
+def _state(event: Event) -> bytes:
+    """`canonical_json` of the event as it is stored, by a compiled encoder in a quarter of the time."""
+    record = {"id": event.id, "type": event.type, "student": event.student, "effective_on": event.effective_on,
+              "recorded_at": format_instant(event.recorded_at), "source": event.source, "actor": event.actor,
+              "data": _fields(event.data), "version": event.version}
+    if event.career is not None:
+        record["career"] = event.career
+    if event.override:
+        record["override"] = event.override
     if event.rulebook is not None:
-        record["rulebook"] = {"id": event.rulebook.id, "sha256": event.rulebook.sha256}
+        record["rulebook"] = event.rulebook
     if event.breaches:
-        record["breaches"] = list(event.breaches)
-    return record
+        record["breaches"] = event.breaches
+    return _encode(record)
 
 
 class Mapper:
@@ -127,7 +142,7 @@ class Mapper:
         name = self._names.get(event.type)
         if name is None:
             raise StoreUnusable(f"{event.type} cannot be stored: it has no stored name")
-        return StoredEvent(stream_id(event.student), event.version, name, canonical_json(_record(event)))
+        return StoredEvent(stream_id(event.student), event.version, name, _state(event))
 
     def to_event(self, name: str, state: bytes, position: int) -> Event:
         """Raises StoreUnusable for a stored name that is not known (a newer program wrote it) and for damaged bytes."""
@@ -135,11 +150,20 @@ class Mapper:
             kind = self._types.get(name)
             if kind is None:
                 kind, state = self._upcast(name, state, position)
-            event: Event = _reader(kind)(state)
+            return reader(kind)(state, position)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise StoreUnusable(f"position {position} ({name}) cannot be read, the stored bytes are damaged: {error}") from error
-        object.__setattr__(event, "position", position)  # the one field that is not in the bytes; nobody else has the event yet
-        return event
+
+    def to_record(self, name: str, state: bytes, position: int) -> Record:
+        """The stored event as decoded JSON with its position, as it reads today. Raises StoreUnusable like `to_event`."""
+        try:
+            if name not in self._types:
+                _, state = self._upcast(name, state, position)
+            record: Record = msgspec.json.decode(state, type=Record)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise StoreUnusable(f"position {position} ({name}) cannot be read, the stored bytes are damaged: {error}") from error
+        record["position"] = position
+        return record
 
     def _upcast(self, name: str, state: bytes, position: int) -> tuple[str, bytes]:
         """The type of today and the record as it reads today."""
@@ -151,41 +175,3 @@ class Mapper:
             name, upcast = self._upcasts[name]
             record = upcast(record)
         return kind, canonical_json(record | {"type": kind})
-
-
-@cache
-def _reader(kind: str) -> Callable[[bytes], Event]:
-    """From the canonical bytes of a type straight to the event, in pydantic's compiled core: twice as fast as through `json`
-    and the models. Types and fields are checked; texts are not asked again whether they are printable and money is exact,
-    since they were before they were stored."""
-    text, optional, place = cs.str_schema(), cs.with_default_schema, cs.dataclass_field
-    form: dict[str, cs.CoreSchema] = {
-        "id": text, "type": cs.literal_schema([kind]), "student": text, "career": optional(cs.nullable_schema(text), default=None),
-        "effective_on": cs.date_schema(),
-        "recorded_at": cs.no_info_after_validator_function(datetime.fromisoformat, text),
-        "source": text, "actor": text, "data": _without_questions(_schema(PAYLOADS[kind])),
-        "position": optional(cs.int_schema(), default=0), "version": cs.int_schema(),
-        "override": optional(cs.no_info_after_validator_function(tuple, cs.list_schema(_without_questions(_schema(Override)))), default=()),
-        "rulebook": optional(cs.no_info_after_validator_function(
-            lambda found: _rulebook(found["id"], found["sha256"]), cs.dict_schema(text, text)), default=None),
-        "breaches": optional(cs.no_info_after_validator_function(tuple, cs.list_schema(text)), default=())}
-    fields = cs.dataclass_args_schema("Event", [place(name, schema, kw_only=True) for name, schema in form.items()])
-    read: Callable[[bytes], Event] = SchemaValidator(cs.dataclass_schema(Event, fields, list(form), slots=True, frozen=True)).validate_json
-    return read
-
-
-def _schema(model: type[BaseModel]) -> Any:
-    model.model_rebuild()
-    return model.__pydantic_core_schema__
-
-
-def _without_questions(schema: Any) -> Any:
-    """A model's schema without the Python functions that judge what is submitted; native types and the model itself remain."""
-    if isinstance(schema, list):
-        return [_without_questions(one) for one in schema]
-    if not isinstance(schema, dict):
-        return schema
-    if schema.get("type") in ("function-before", "function-after", "function-wrap"):
-        return _without_questions(schema["schema"])
-    return {name: found if name in ("cls", "config", "metadata", "serialization", "ref") else _without_questions(found)
-            for name, found in schema.items()}

@@ -20,6 +20,7 @@ from eventsourcing.postgres import ConnectionPool, PostgresApplicationRecorder, 
 from psycopg.rows import dict_row, tuple_row
 
 from .errors import StoreUnavailable, StoreUnusable
+from .event_store import Refusal
 
 SCHEMA_VERSION = 1
 LOCK_SECONDS = 20
@@ -82,6 +83,8 @@ ALTER TABLE public.stored_events ENABLE ALWAYS TRIGGER stored_events_are_kept;
 """
 
 APPEND = ("SELECT public.career_ledger_append(%b::uuid[], %b::bigint[], %b::text[], %b::bytea[])")
+APPEND_ONE = "SELECT public.career_ledger_append(ARRAY[%b::uuid], ARRAY[%b::bigint], ARRAY[%b::text], ARRAY[%b::bytea])"
+"""The same for one event: writing four arrays costs the driver more than all else."""
 
 COPY = "COPY public.stored_events (originator_id, originator_version, topic, state) FROM STDIN (FORMAT binary)"
 COPY_BEGIN, COPY_END = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"
@@ -90,6 +93,22 @@ MAY_COPY = ("SELECT has_table_privilege('public.stored_events', 'INSERT') AND ha
 MOVED_ON = ("SELECT FROM unnest(%s::uuid[], %s::bigint[]) AS n (stream, version) "
             "WHERE n.version <> coalesce((SELECT max(originator_version) "
             "FROM public.stored_events AS e WHERE e.originator_id = n.stream), 0) LIMIT 1")
+LOCK = "SELECT public.career_ledger_append('{}', '{}', '{}', '{}')"
+REFUSALS = """
+CREATE TABLE IF NOT EXISTS public.refused_submissions (
+    student text NOT NULL, id bytea NOT NULL, content bytea NOT NULL, outcome bytea NOT NULL, PRIMARY KEY (student, id));
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'career_ledger_writer') THEN
+        GRANT SELECT, INSERT ON public.refused_submissions TO career_ledger_writer;
+    END IF;
+END $$"""
+"""Submissions from outside that were refused or invalid (`infra/postgres/roles.sql` grants the same). Ids are kept as UTF-8
+bytes: an id may hold a NUL, which text cannot."""
+REMEMBER = ("INSERT INTO public.refused_submissions (student, id, content, outcome) "
+            "SELECT * FROM unnest(%b::text[], %b::bytea[], %b::bytea[], %b::bytea[]) ON CONFLICT DO NOTHING")
+REMEMBERED = ("SELECT r.student, r.id, r.content, r.outcome FROM unnest(%b::text[], %b::bytea[]) AS n (student, id) "
+              "JOIN public.refused_submissions AS r ON r.student = n.student AND r.id = n.id")
 _ROW, _STATE = struct.Struct(">hi16siqi"), struct.Struct(">i")
 
 
@@ -138,9 +157,11 @@ class PostgresRecorder(PostgresApplicationRecorder):
 
     @staticmethod
     def _insert_chunk(connection: psycopg.Connection[Any], chunk: Sequence[StoredEvent]) -> list[int]:
-        columns = tuple(map(list, zip(*((e.originator_id, e.originator_version, e.topic, e.state) for e in chunk), strict=True)))
+        rows = [(e.originator_id, e.originator_version, e.topic, e.state) for e in chunk]
         with connection.cursor(row_factory=tuple_row) as cursor:
-            return [row[0] for row in cursor.execute(APPEND, columns, prepare=True).fetchall()]
+            found = (cursor.execute(APPEND_ONE, rows[0], prepare=True) if len(rows) == 1 else
+                     cursor.execute(APPEND, tuple(map(list, zip(*rows, strict=True))), prepare=True))
+            return [row[0] for row in found.fetchall()]
 
     def pack(self, stored_events: Sequence[StoredEvent]) -> bytes:
         """Rows of PostgreSQL's binary COPY format: stream, version, name, bytes."""
@@ -184,6 +205,38 @@ class PostgresRecorder(PostgresApplicationRecorder):
             first = first or positions[0]
         return first
 
+    def insert_with_refusals(self, stored_events: Sequence[StoredEvent], refusals: Sequence[Refusal],
+                             unmoved: Mapping[UUID, int], absent: Sequence[tuple[str, str]]) -> Sequence[int]:
+        """One transaction, all or none; the first call of `career_ledger_append` takes the lock for all that is checked."""
+        positions: list[int] = []
+        with self.datastore.get_connection() as connection, connection.transaction(), connection.cursor(row_factory=tuple_row) as cursor:
+            if not stored_events:
+                cursor.execute(LOCK)
+            for n in range(0, len(stored_events), CHUNK):
+                positions += self._insert_chunk(connection, stored_events[n:n + CHUNK])
+            if unmoved and cursor.execute(MOVED_ON, (list(unmoved), list(unmoved.values()))).fetchone() is not None:
+                raise IntegrityError("a stream does not stand at the version that a refusal rests on")
+            if absent and cursor.execute(REMEMBERED, _named(absent), prepare=True).fetchone() is not None:
+                raise IntegrityError("a submission has been refused meanwhile")
+            if refusals:
+                cursor.execute(REMEMBER, (*_named([one[:2] for one in refusals]), [one.content for one in refusals],
+                                          [one.outcome for one in refusals]), prepare=True)
+                if cursor.rowcount != len(refusals):
+                    raise IntegrityError("a submission has been refused meanwhile")
+        return positions
+
+    def prepare_refusals(self) -> None:
+        """Does nothing where the table stands: a writer may not make it."""
+        with self.datastore.get_connection() as connection:
+            if not _has(connection, "refused_submissions"):
+                with connection.transaction():
+                    connection.execute(LOCK)  # of several processes that start at once, one makes it
+                    connection.execute(REFUSALS.encode())
+
+    def refusals(self, submissions: Sequence[tuple[str, str]]) -> list[Refusal]:
+        return [Refusal(student, id_.decode(), content, outcome) for student, id_, content, outcome in self.read(
+            REMEMBERED, _named(submissions))]
+
     def read(self, statement: str, parameters: tuple[Any, ...]) -> list[Any]:
         with self.datastore.get_connection() as connection, connection.cursor(row_factory=tuple_row, binary=True) as cursor:
             return cursor.execute(statement.encode(), parameters, prepare=True).fetchall()
@@ -194,14 +247,14 @@ class PostgresRecorder(PostgresApplicationRecorder):
                          "AND originator_version > %s ORDER BY originator_version", (originator_id, after))
 
     def streams(self, originator_ids: Sequence[UUID]) -> list[Row]:
-        """The events of these streams, stream by stream and in order."""
+        """The events of these streams in order: that of the log, in which versions rise too and rows lie, so that nothing is sorted."""
         return self.read("SELECT notification_id, topic, state FROM public.stored_events WHERE originator_id = ANY(%s) "
-                         "ORDER BY originator_id, originator_version", (list(originator_ids),))
+                         "ORDER BY notification_id", (list(originator_ids),))
 
     def part(self, first: UUID, last: UUID) -> list[Row]:
         """The same of all streams from one id through another."""
         return self.read("SELECT notification_id, topic, state FROM public.stored_events WHERE originator_id BETWEEN %s AND %s "
-                         "ORDER BY originator_id, originator_version", (first, last))
+                         "ORDER BY notification_id", (first, last))
 
     def log(self, after: int, limit: int) -> list[Row]:
         """Up to `limit` events of a position above `after`, in order."""
@@ -223,6 +276,10 @@ class PostgresRecorder(PostgresApplicationRecorder):
 
     def close(self) -> None:
         self.datastore.close()
+
+
+def _named(submissions: Sequence[tuple[str, str]]) -> tuple[list[str], list[bytes]]:
+    return [student for student, _ in submissions], [id_.encode() for _, id_ in submissions]
 
 
 def _one(cursor: psycopg.Cursor[Any]) -> Any:
@@ -298,6 +355,7 @@ def _create(connection: psycopg.Connection[Any], place: str) -> None:
         if _has(connection, "stored_events"):
             raise StoreUnusable(f"{place} holds a table stored_events that is not a career ledger's: choose another database with --db")
         connection.execute(SCHEMA.encode())
+        connection.execute(REFUSALS.encode())
 
 
 def _check(connection: psycopg.Connection[Any], place: str) -> None:

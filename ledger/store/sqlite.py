@@ -28,6 +28,7 @@ from eventsourcing.sqlite import (
 )
 
 from .errors import StoreUnavailable, StoreUnusable
+from .event_store import Refusal
 
 APPLICATION_ID = 0x434C4447
 """`CLDG` in the file's header: the file is a career ledger."""
@@ -55,6 +56,13 @@ CREATE TRIGGER stored_events_no_replace BEFORE INSERT ON stored_events
                  OR (originator_id = NEW.originator_id AND originator_version = NEW.originator_version))
     BEGIN SELECT RAISE(ABORT, {_REFUSAL}); END;
 """
+
+REFUSALS = """
+CREATE TABLE IF NOT EXISTS refused_submissions (
+    student TEXT NOT NULL, id BLOB NOT NULL, content BLOB NOT NULL, outcome BLOB NOT NULL, PRIMARY KEY (student, id)) WITHOUT ROWID;
+"""
+"""Submissions from outside that were refused or invalid. Ids are kept as UTF-8 bytes: an id may hold a NUL."""
+REMEMBERED = "SELECT student, id, content, outcome FROM refused_submissions WHERE student = ? AND id = ?"
 
 
 class _Transaction(SQLiteTransaction):
@@ -134,6 +142,35 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
                 c.executemany(self.insert_events_statement, pickle.loads(pack))  # noqa: S301 - made by `pack` of this program
             c.execute("SELECT coalesce(max(rowid), 0) FROM stored_events")
             return int(c.fetchone()[0]) - rows + 1
+
+    def insert_with_refusals(self, stored_events: Sequence[StoredEvent], refusals: Sequence[Refusal],
+                             unmoved: Mapping[UUID, int], absent: Sequence[tuple[str, str]]) -> Sequence[int]:
+        """One transaction, all or none."""
+        with self.datastore.transaction(commit=True) as c:
+            for stream, version in unmoved.items():
+                c.execute("SELECT max(originator_version) FROM stored_events WHERE originator_id = ?", (stream.hex,))
+                if (c.fetchone()[0] or 0) != version:
+                    raise IntegrityError("a stream does not stand at the version that a refusal rests on")
+            for student, id_ in (*absent, *(one[:2] for one in refusals)):
+                c.execute(REMEMBERED, (student, id_.encode()))
+                if c.fetchone() is not None:
+                    raise IntegrityError("a submission has been refused meanwhile")
+            positions = self._insert_events(c, stored_events)
+            c.executemany("INSERT INTO refused_submissions (student, id, content, outcome) VALUES (?,?,?,?)",
+                          [(student, id_.encode(), content, outcome) for student, id_, content, outcome in refusals])
+        return positions
+
+    def prepare_refusals(self) -> None:
+        with self.datastore.transaction(commit=True) as c:
+            c.execute(REFUSALS)
+
+    def refusals(self, submissions: Sequence[tuple[str, str]]) -> list[Refusal]:
+        with self.datastore.transaction(commit=False) as c:
+            found = []
+            for student, id_ in submissions:
+                c.execute(REMEMBERED, (student, id_.encode()))
+                found += [Refusal(row[0], row[1].decode(), row[2], row[3]) for row in c.fetchall()]
+        return found
 
     def read(self, statement: str, parameters: tuple[Any, ...]) -> list[Any]:
         with self.datastore.transaction(commit=False) as c:
@@ -239,7 +276,7 @@ def _create(connection: sqlite3.Connection, path: str) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         if not _is_ready(connection, path):
-            for statement in _statements(SCHEMA):
+            for statement in _statements(SCHEMA + REFUSALS):
                 connection.execute(statement)
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")

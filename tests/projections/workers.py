@@ -3,10 +3,13 @@
 import os
 import signal
 from collections.abc import Sequence
+from datetime import datetime, timezone
+from itertools import takewhile
 from multiprocessing import get_context
 from multiprocessing.synchronize import Event as Flag
 
 from ledger.domain.submissions import Event
+from ledger.handling.submit import append_lines
 from ledger.projections.stored import Follower, open_database, workers
 from ledger.projections.stored.rebuild import rebuild
 from ledger.store import open_store
@@ -32,6 +35,20 @@ def write(url: str, started: Flag, events: Sequence[Event], size: int) -> None:
         started.wait(60)
         for start in range(0, len(events), size):
             store.append_all(events[start:start + size])
+
+
+def submit_until(url: str, started: Flag, enough: Flag, lines: Sequence[bytes]) -> None:
+    """Submits the lines one after the other until it is told that it is enough; at least so many as fit in until then."""
+    with open_store(url) as store:
+        for outcome in append_lines(store, BOOKS, takewhile(lambda _: not enough.is_set(), lines), "enforce", False, clock):
+            if outcome["outcome"] != "accepted":
+                raise RuntimeError(str(outcome))
+            started.set()
+
+
+def clock() -> datetime:
+    """After everything that is submitted."""
+    return datetime(2100, 1, 1, tzinfo=timezone.utc)
 
 
 def rebuild_and_die(url: str, part_events: int, after: int) -> None:

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -107,7 +106,7 @@ def test_submitting_twice_stores_once(lines: list[Line]) -> None:
             if one["outcome"] == "accepted":
                 assert other["outcome"] == "duplicate"
                 assert (other["position"], other["version"]) == (one["position"], one["version"])
-        assert [replace(n, position=0) for n in stored] == [replace(n, position=0) for n in record(lines)]
+        assert [n.placed(0) for n in stored] == [n.placed(0) for n in record(lines)]
 
 
 @settings(max_examples=15)

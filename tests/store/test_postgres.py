@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from ledger.store import EventStore, StoreUnavailable, StoreUnusable, VersionConflict, open_store
+from ledger.store import EventStore, Refusal, StoreUnavailable, StoreUnusable, VersionConflict, open_store
 from ledger.store import postgres as postgres_store
 
 from .examples import an_event, events
@@ -68,6 +68,14 @@ def test_roles_can_append_and_read_events_and_nothing_else(postgres_url: str, le
             assert writer.stream("S01") == writer.log() == appended
             with pytest.raises(VersionConflict):
                 writer.append("S01", 2, [an_event("S01", 3)])
+            writer.prepare_refusals()
+            refusal = Refusal("S01", "r", b"content", b"{}")
+            assert writer.append_with_refusals([], [refusal], {"S01": 3}) == []
+            assert writer.refusals([("S01", "r")]) == {("S01", "r"): refusal}
+            admin.execute("ALTER TABLE refused_submissions RENAME TO elsewhere")
+            with pytest.raises(StoreUnusable, match=r"roles\.sql"):
+                writer.prepare_refusals()
+            admin.execute("ALTER TABLE elsewhere RENAME TO refused_submissions")
         with open_store(urls["career_ledger_reader"]) as reader:
             assert reader.stream("S01") == appended
             with pytest.raises(StoreUnusable, match=r"roles\.sql"):
@@ -76,6 +84,7 @@ def test_roles_can_append_and_read_events_and_nothing_else(postgres_url: str, le
             open_store(urls["stranger"])
         forbidden = ["UPDATE stored_events SET topic = 'x'", "DELETE FROM stored_events", "TRUNCATE stored_events",
                      "BEGIN; LOCK TABLE stored_events IN EXCLUSIVE MODE", "DROP TABLE stored_events",
+                     "DELETE FROM refused_submissions", "UPDATE refused_submissions SET outcome = ''", "DROP TABLE refused_submissions",
                      "DROP TRIGGER stored_events_are_kept ON stored_events",
                      "ALTER TABLE stored_events DISABLE TRIGGER ALL", "UPDATE career_ledger SET schema_version = 0",
                      "SELECT setval('stored_events_notification_id_seq', 1)",

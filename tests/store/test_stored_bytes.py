@@ -79,3 +79,27 @@ def test_reading_says_that_a_newer_version_wrote_it_when_the_name_is_unknown() -
     stored = Mapper().to_stored_event(an_event())
     with pytest.raises(StoreUnusable, match=r"exam-booked\.v9.*newer version"):
         Mapper().to_event("exam-booked.v9", stored.state, 3)
+
+
+def _plan() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(next(g["stored"] for g in GOLDEN if g["stored_name"] == "study-plan-approved.v1"))
+    return found
+
+
+@pytest.mark.parametrize("damage", [
+    lambda r: r | {"unheard-of": 1}, lambda r: r | {"version": "1"}, lambda r: r | {"recorded_at": "2026-04-20T09:00:00"},
+    lambda r: r | {"type": "exam-booked"}, lambda r: r | {"data": r["data"] | {"unheard-of": 1}}, lambda r: r | {"data": {"courses": []}},
+    lambda r: r | {"data": r["data"] | {"courses": [r["data"]["courses"][0] | {"unheard-of": 1}]}},
+    lambda r: r | {"data": r["data"] | {"courses": [r["data"]["courses"][0] | {"cfu": "6"}]}},
+    lambda r: r | {"effective_on": "2026-02-30"}, lambda r: r | {"student": None}])
+def test_reading_refuses_what_was_never_written(damage: Any) -> None:
+    Mapper().to_event("study-plan-approved.v1", canonical_json(_plan()), 7)
+    with pytest.raises(StoreUnusable, match=r"position 7 .*damaged"):
+        Mapper().to_event("study-plan-approved.v1", canonical_json(damage(_plan())), 7)
+
+
+def test_what_was_left_out_stays_out_when_it_is_read() -> None:
+    for golden in GOLDEN:
+        read_back = Mapper().to_event(golden["stored_name"], golden["stored"].encode(), 17)
+        assert read_back.data.model_fields_set == set(json.loads(golden["stored"])["data"])
+        assert Mapper().to_stored_event(read_back).state == golden["stored"].encode()

@@ -9,7 +9,7 @@ from ..evolve import find_result
 from ..reasons import Clears, Fact, Reason, reason
 from ..registry import obeys
 from ..single_courses import first_exam_day, last_payment_day
-from ..state import Career
+from ..state import Block, Career
 from ..study_plan import plan_window
 from ..values import ONE_DAY, ZERO
 
@@ -35,9 +35,13 @@ def is_free_of_reservation(case: Case) -> Reason | None:
     return case.no("ESA-5", "Enrolled with reservation: no exam can be sat before it is lifted.", Clears(block.how_to_lift), block.facts)
 
 
+def _blocks(case: Case, kind: str) -> list[Block]:
+    return sorted((b for b in case.career.blocks.values() if b.kind == kind), key=lambda b: (b.charge or "", b.rule))
+
+
 @obeys("BLK-1", "AMB-1", "AMB-2", "AMB-4")
 def instalments_are_paid(case: Case) -> Reason | None:
-    found = [b for b in case.career.blocks.values() if b.kind == EXAM_BOOKING]
+    found = _blocks(case, EXAM_BOOKING)
     if not found:
         return None
     book = case.books.of(found[0].year) or case.book
@@ -47,7 +51,7 @@ def instalments_are_paid(case: Case) -> Reason | None:
 
 @obeys("BLK-3", "AMB-3", "AMB-32")
 def career_is_not_blocked(case: Case) -> Reason | None:
-    found = [b for b in case.career.blocks.values() if b.kind == ADMINISTRATIVE]
+    found = _blocks(case, ADMINISTRATIVE)
     if not found:
         return None
     book = case.books.of(found[0].year) or case.book

@@ -20,7 +20,7 @@ from ledger.domain.timelines import COLUMNS
 from ledger.store.postgres import CONNECT_SECONDS, place_of, problem
 
 from .database import LIVE, NEW, NOTHING, Cursor, Parameters, column_types, percent
-from .shape import Row
+from .shape import Row, Spelled
 
 SCHEMAS = {LIVE: "projections", NEW: "projections_new"}
 TYPES = column_types("text", "bigint", "double precision", "date", "boolean")
@@ -51,10 +51,12 @@ def _named(tables: str) -> dict[str, str]:
 _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
 
-@lru_cache(maxsize=1 << 16)
 def _field(value: Any) -> str:
-    """A value in COPY's text format."""
     return r"\N" if value is None else value.translate(_ESCAPES) if isinstance(value, str) else str(value)
+
+
+_FIELDS = Spelled(_field)
+"""A value in COPY's text format."""
 
 
 @lru_cache(maxsize=256)
@@ -74,8 +76,9 @@ class PostgresCursor:
 
     def insert(self, kind: str, rows: Sequence[Row], tables: str = LIVE) -> None:
         with self._connection.cursor() as cursor, cursor.copy(f"COPY {_named(tables)[kind]} FROM STDIN".encode()) as copy:
+            field = _FIELDS.__getitem__
             for start in range(0, len(rows), 500):
-                copy.write("".join(["\t".join(map(_field, row)) + "\n" for row in rows[start:start + 500]]))
+                copy.write("".join(["\t".join(map(field, row)) + "\n" for row in rows[start:start + 500]]))
 
     def _execute(self, statement: str, parameters: Parameters, tables: str) -> psycopg.Cursor[Any]:
         text = statement.format_map(_named(tables))

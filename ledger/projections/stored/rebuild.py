@@ -13,6 +13,7 @@
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from ledger.domain.rulebook import LawBooks
@@ -26,8 +27,8 @@ from .sqlite import SQLiteBackend
 from .workers import Desk, Task, parts_of, run_all, workers_for
 
 CATCH_UP_PAGE = 5_000
-SMALL = 500_000
-"""Up to so many events one process indexes faster than several start."""
+INDEXERS = 2
+"""Tables that are indexed at a time: the work is the server's."""
 Progress = Callable[[int, int], None]
 """Called with the events done and all events there are to do."""
 
@@ -59,7 +60,7 @@ def rebuild(url: str, books: LawBooks, workers: int | None = None, progress: Pro
         database.prepare(law)
         _begin(store, database, law)
         resumed, done = _fill(url, store, database, books, law, workers, progress)
-        _index(url, database, books, law, workers_for(done, workers) if done > SMALL else 1)
+        _index(url, database)
         position = _swap(store, database, books)
         return Rebuilt(done, resumed, position, time.monotonic() - begun)
 
@@ -121,18 +122,25 @@ def _write(database: Database, part: _Part, events: int, rows: Rows) -> None:
                     cursor.insert(kind, found, NEW)
 
 
-def _index(url: str, database: Database, books: LawBooks, law: str, workers: int) -> None:
+def _index(url: str, database: Database) -> None:
     """One table is indexed in one transaction with a mark (negative numbers), so that an interrupted rebuild goes on here too."""
+    kinds = sorted(COLUMNS, key=lambda kind: kind not in ("charges", "status"))  # those with most to do first
     if isinstance(database.backend, SQLiteBackend):
-        workers = 1
-    kinds = sorted(COLUMNS, key=lambda kind: kind not in ("charges", "blocks"))  # the largest first
-    for _ in run_all([Task(_index_kind, (kind, law)) for kind in kinds], url, books, min(workers, len(kinds))):
-        pass
+        for kind in kinds:
+            _index_kind(database, kind)
+        return
+
+    def index(kind: str) -> None:
+        with open_database(url) as own:
+            _index_kind(own, kind)
+
+    with ThreadPoolExecutor(INDEXERS) as pool:
+        for _ in pool.map(index, kinds):
+            pass
 
 
-def _index_kind(desk: Desk, what: tuple[str, str]) -> None:
-    wanted, _ = what
-    backend = desk.database.backend
+def _index_kind(database: Database, wanted: str) -> None:
+    backend = database.backend
     with backend.transaction(write=True, tables=NEW) as cursor:
         number = -1 - list(COLUMNS).index(wanted)
         if cursor.run("INSERT INTO {done} (part, parts, events) VALUES (:part, 0, 0) ON CONFLICT DO NOTHING", {"part": number}, NEW) == 1:

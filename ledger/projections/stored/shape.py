@@ -3,9 +3,6 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterable
-from datetime import date
-from decimal import Decimal
-from functools import lru_cache
 from typing import Any
 
 from ledger.domain.rulebook import LawBooks
@@ -36,39 +33,37 @@ INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
 }
 """For one student on a day, for everybody on a day, and for what begins or ends in a period."""
 
-_iso = lru_cache(maxsize=1 << 16)(date.isoformat)
+class Spelled(dict[Any, Any]):
+    """Values as they are stored, remembered: the same days and amounts come again and again."""
+
+    def __init__(self, spell: Callable[[Any], Any]) -> None:
+        self._spell = spell
+
+    def __missing__(self, value: Any) -> Any:
+        if len(self) >= 1 << 16:
+            self.clear()
+        found = self[value] = self._spell(value)
+        return found
 
 
-@lru_cache(maxsize=1 << 16)
-def _cents(amount: Decimal) -> int:
-    return int(amount * 100)
-
-
-def _day(value: date | None) -> str | None:
-    return _iso(value) if value is not None else None
-
-
-def _same(value: Any) -> Any:
-    return value
-
-
-def _encoder(column: str) -> Callable[[Any], Any]:
-    if column in DATES:
-        return _day
-    if column in CENTS:
-        return lambda value: _cents(value) if value is not None else None
-    if column in BOOLS:
-        return int
-    return _same
-
-
-_ENCODERS = {kind: tuple(map(_encoder, columns)) for kind, columns in COLUMNS.items()}
+_SPELLED = ((DATES, Spelled(lambda day: day.isoformat() if day is not None else None)),
+            (CENTS, Spelled(lambda amount: int(amount * 100) if amount is not None else None)), (BOOLS, Spelled(int)))
+_PLACES = {kind: [(number, spelled) for number, column in enumerate(columns, 1) for names, spelled in _SPELLED if column in names]
+           for kind, columns in COLUMNS.items()}
 
 
 def rows_of(events: Iterable[Event], student: str, books: LawBooks) -> Rows:
     """The rows that the tables hold for a student with these events."""
-    return {kind: [(student, *[encode(value) for encode, value in zip(_ENCODERS[kind], row, strict=True)]) for row in found]
-            for kind, found in timelines(events, student, books).items()}
+    found: Rows = {}
+    for kind, rows in timelines(events, student, books).items():
+        places = _PLACES[kind]
+        spelled = found[kind] = []
+        for row in rows:
+            fields = [student, *row]
+            for number, spell in places:
+                fields[number] = spell[fields[number]]
+            spelled.append(tuple(fields))
+    return found
 
 
 def compute(streams: dict[str, list[Event]], books: LawBooks) -> Rows:

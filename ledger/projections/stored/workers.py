@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from typing import Any, Generic, TypeVar
@@ -23,6 +24,8 @@ PART_EVENTS = 5_000
 """About as many events a part: some 20 MB decoded."""
 WORTH_EVENTS = 20_000
 """A process folds so many while another one starts."""
+SELDOM = (200_000, 20, 20)
+"""Thresholds of the garbage collector."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ def workers_for(events: int, wanted: int | None) -> int:
 def _start(url: str, books: LawBooks, other: LawBooks | None, parent: int) -> None:
     global _desk
     gc.freeze()
-    gc.set_threshold(200_000, 20, 20)  # folding makes many objects and hardly a cycle
+    gc.set_threshold(*SELDOM)
     _desk = Desk(open_store(url, create=False), open_database(url), books, other)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
@@ -78,26 +81,51 @@ def _run(task: Task[R]) -> R:
 
 
 def run_all(tasks: Iterable[Task[R]], url: str, books: LawBooks, workers: int, other: LawBooks | None = None) -> Iterator[R]:
-    """The results in the order of the tasks. With one worker everything is done in this process.
+    """The results in the order of the tasks. This process is one of the workers: it begins while the others start.
 
     Raises StoreUnavailable where a worker was killed."""
-    if workers <= 1:
-        with open_store(url, create=False) as store, open_database(url) as database:
-            desk = Desk(store, database, books, other)
+    with open_store(url, create=False) as store, open_database(url) as database, _seldom_collected():
+        desk = Desk(store, database, books, other)
+        if workers <= 1:
             for task in tasks:
                 yield task.call(desk, task.argument)
-        return
-    waiting: deque[Future[R]] = deque()
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), _start, (url, books, other, os.getpid()))
-    try:
-        for task in tasks:
-            waiting.append(pool.submit(_run, task))
-            if len(waiting) >= 2 * workers:
+            return
+        helpers = workers - 1
+        waiting: deque[Future[R]] = deque()
+        handed: deque[Future[R]] = deque()
+        pool = ProcessPoolExecutor(helpers, get_context("spawn"), _start, (url, books, other, os.getpid()))
+        try:
+            for task in tasks:
+                while handed and handed[0].done():
+                    handed.popleft()
+                if len(handed) < 2 * helpers:
+                    handed.append(pool.submit(_run, task))
+                    waiting.append(handed[-1])
+                else:
+                    waiting.append(_done_here(desk, task))
+                while waiting and (waiting[0].done() or len(waiting) > 4 * workers):
+                    yield waiting.popleft().result()
+            while waiting:
                 yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    except BrokenProcessPool:
-        raise StoreUnavailable("a worker process was ended from outside (out of memory?): run the command again, "
-                               "with fewer --workers if it happens again") from None
+        except BrokenProcessPool:
+            raise StoreUnavailable("a worker process was ended from outside (out of memory?): run the command again, "
+                                   "with fewer --workers if it happens again") from None
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _done_here(desk: Desk, task: Task[R]) -> Future[R]:
+    found: Future[R] = Future()
+    found.set_result(task.call(desk, task.argument))
+    return found
+
+
+@contextmanager
+def _seldom_collected() -> Iterator[None]:
+    """Folding makes many objects and hardly a cycle: the garbage collector looks for them less often meanwhile."""
+    before = gc.get_threshold()
+    gc.set_threshold(*SELDOM)
+    try:
+        yield
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        gc.set_threshold(*before)
