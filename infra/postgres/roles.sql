@@ -5,7 +5,9 @@
 --
 -- career_ledger_writer  reads events and appends them. It cannot update, delete or truncate them, and it inserts only
 --                       through career_ledger_append, which takes the table lock that keeps readers from missing events.
--- career_ledger_reader  reads events.
+--                       It remembers the submissions from Kafka that were refused (`career-ledger intake`).
+-- career_ledger_relay   reads events and keeps how far the topics go (`career-ledger publish`). It cannot append.
+-- career_ledger_reader  reads events, and how far the topics go.
 --
 -- Neither can log in: grant them to your users, e.g.  GRANT career_ledger_writer TO registrar;
 -- The owner of the tables is for installing and upgrading only. It too is stopped by a trigger from changing events.
@@ -20,6 +22,9 @@ BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'career_ledger_reader') THEN
         CREATE ROLE career_ledger_reader NOLOGIN;
     END IF;
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'career_ledger_relay') THEN
+        CREATE ROLE career_ledger_relay NOLOGIN;
+    END IF;
 END $$;
 
 REVOKE ALL ON public.stored_events, public.career_ledger FROM PUBLIC, career_ledger_writer, career_ledger_reader;
@@ -29,3 +34,23 @@ REVOKE ALL ON FUNCTION public.career_ledger_append(uuid[], bigint[], text[], byt
 GRANT USAGE ON SCHEMA public TO career_ledger_writer, career_ledger_reader;
 GRANT SELECT ON public.stored_events, public.career_ledger TO career_ledger_writer, career_ledger_reader;
 GRANT EXECUTE ON FUNCTION public.career_ledger_append(uuid[], bigint[], text[], bytea[]) TO career_ledger_writer;
+
+-- A ledger that is older than this table gets it when its owner first runs `career-ledger intake`, with the same grant.
+DO $$
+BEGIN
+    IF to_regclass('public.refused_submissions') IS NOT NULL THEN
+        REVOKE ALL ON public.refused_submissions FROM PUBLIC, career_ledger_writer, career_ledger_reader;
+        GRANT SELECT, INSERT ON public.refused_submissions TO career_ledger_writer;
+    END IF;
+END $$;
+
+-- The same table as in ledger/relay/positions.py, which makes it where the owner runs `career-ledger publish`.
+CREATE TABLE IF NOT EXISTS public.relay_positions (
+    topic text PRIMARY KEY, topic_id text NOT NULL, partitions integer NOT NULL, law text NOT NULL, position bigint NOT NULL,
+    complete_at text, at text NOT NULL, rate double precision NOT NULL, error text, error_at text);
+REVOKE ALL ON public.relay_positions FROM PUBLIC, career_ledger_writer, career_ledger_reader, career_ledger_relay;
+REVOKE ALL ON public.stored_events, public.career_ledger FROM career_ledger_relay;
+GRANT USAGE ON SCHEMA public TO career_ledger_relay;
+GRANT SELECT ON public.stored_events, public.career_ledger TO career_ledger_relay;
+GRANT SELECT, INSERT, UPDATE, DELETE ON public.relay_positions TO career_ledger_relay;
+GRANT SELECT ON public.relay_positions TO career_ledger_reader;

@@ -1,0 +1,208 @@
+"""The commands that speak to Apache Kafka: `publish`, `digests`, `intake`.
+
+`ledger.entrypoints.cli` imports this module when one of them is named. Exit code 6 also where the brokers are unavailable or the
+topics cannot be used.
+"""
+
+import gc
+import logging
+import os
+import signal
+import sys
+import threading
+from typing import NoReturn
+
+import click
+
+from ledger.entrypoints.cli import _print_json as print_json
+from ledger.entrypoints.cli_university import _address as address
+from ledger.entrypoints.cli_university import _say as say
+from ledger.wire.kafka import BROKERS, PARTITIONS, KafkaUnusable
+
+PAUSE_SECONDS = 1.0
+"""Between a lost database and the next attempt."""
+
+kafka_option = click.option("--kafka", "brokers", envvar=BROKERS, metavar="HOST:PORT[,...]", help=f"The brokers. Default: ${BROKERS}.")
+
+
+def explained(error: Exception) -> str | None:
+    """What an error that has to do with Kafka means to the caller; None for any other."""
+    from kafka.errors import KafkaError
+
+    from ledger.relay import Restart
+    from ledger.relay.lane import Undelivered
+
+    if isinstance(error, KafkaUnusable | Undelivered | Restart):
+        return " ".join(str(error).split())
+    if isinstance(error, KafkaError):
+        return f"Kafka cannot be used ({type(error).__name__}): check --kafka and the brokers, then try again"
+    return None
+
+
+def needed(brokers: str | None) -> str:
+    if not brokers:
+        raise click.UsageError(f"name the brokers as host:port with --kafka or {BROKERS}")
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # what matters is said in our own words
+    return brokers
+
+
+@click.command(short_help="Publish every event and every current answer to Kafka.")
+@kafka_option
+@click.option("--partitions", type=click.IntRange(min=1, max=10_000), default=PARTITIONS, show_default=True, metavar="N",
+              help="Partitions of topics that are made. Choose enough: they cannot change later.")
+@click.option("--replicas", type=click.IntRange(min=1, max=100), metavar="N",
+              help="Copies of topics that are made. Default: 3, or as many as there are brokers.")
+@click.option("--once", is_flag=True, help="Stop when everything recorded is published.")
+@click.option("--from", "position", type=click.IntRange(min=0), metavar="POSITION",
+              help="Publish again every event above POSITION and the states of their students, then stop.")
+@click.option("--replay", "student", metavar="STUDENT", help="Publish again all events and states of one student, then stop.")
+@click.option("--status", "status_", is_flag=True, help="Say how far each topic goes, and stop.")
+@click.option("--json", "json_", is_flag=True, help="With --status: print JSON for programs instead of text for people.")
+def publish(brokers: str | None, partitions: int, replicas: int | None, once: bool, position: int | None, student: str | None,
+            status_: bool, json_: bool) -> None:
+    """Publish the log to career.events.v1, the careers' states to career.state.v1 and heartbeats, until SIGTERM.
+
+    Makes the topics that are missing. Several may run: one publishes, the others take over when it ends. After a crash or a
+    failure the same command goes on where the brokers last acknowledged; the last messages may then be in a topic twice.
+
+    --from and --replay may run beside it: what they send stands behind newer messages, and subscribers drop what they have.
+
+    \b
+    Examples:
+      career-ledger publish --kafka localhost:9092
+      career-ledger publish --once
+      career-ledger publish --from 120000
+      career-ledger publish --replay S01
+      career-ledger publish --status
+    """
+    if (position is not None) + (student is not None) + status_ + once > 1:
+        raise click.UsageError("give one of --once, --from, --replay and --status")
+    if status_:
+        _status(json_)
+    elif position is not None or student is not None:
+        _again(needed(brokers), position, student)
+    else:
+        _publish(needed(brokers), partitions, replicas, once)
+
+
+def _publish(brokers: str, partitions: int, replicas: int | None, once: bool) -> None:
+    from ledger.bootstrap import law
+    from ledger.relay import Relay, Restart
+    from ledger.store import StoreUnavailable, open_store
+
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    gc.freeze()
+    gc.set_threshold(200_000, 20, 20)  # a message makes many objects and no cycle
+    while True:
+        try:
+            url = address()
+            open_store(url, create=False).close()
+            Relay(url, law(), brokers, partitions, replicas, say).run(stop, once)
+            break
+        except Restart as error:
+            if once:
+                raise
+            if stop.is_set():
+                break
+            _begin_again(str(error))
+        except StoreUnavailable as error:
+            if once:
+                raise
+            if stop.is_set():
+                break
+            say(f"{error}; trying again")
+            stop.wait(PAUSE_SECONDS)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)  # a lane whose last messages Kafka does not acknowledge would be waited for
+
+
+def _begin_again(why: str) -> NoReturn:
+    """This program anew in the place of this process: what a lane still has in memory must not be sent any more, since another
+    relay may hold the lock by now."""
+    say(f"{why}; beginning again")
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606
+
+
+def _again(brokers: str, position: int | None, student: str | None) -> None:
+    from ledger.bootstrap import law
+    from ledger.domain.describe import NotFound
+    from ledger.relay import publish_from, replay
+
+    url = address()
+    if student is not None:
+        events, states = replay(url, law(), brokers, student)
+        if not events:
+            raise NotFound(f"nothing is recorded of student {student}")
+    else:
+        events, states = publish_from(url, law(), brokers, position or 0)
+    click.echo(f"Published again: {events} event{'' if events == 1 else 's'}, {states} state{'' if states == 1 else 's'}.")
+
+
+def _status(json_: bool) -> None:
+    from ledger.domain.describe import NotFound
+    from ledger.relay import status
+    from ledger.store import open_store
+
+    url = address()
+    open_store(url, create=False).close()
+    answer = status(url)
+    if not answer["topics"]:
+        raise NotFound("nothing was published yet: run `career-ledger publish`")
+    if json_:
+        print_json(answer)
+        return
+    for one in answer["topics"]:
+        behind = (f"{one['events_behind']} event{'' if one['events_behind'] == 1 else 's'} behind"
+                  + (f", everything up to {one['complete_at']}" if one["complete_at"] else "")) if one["events_behind"] else "up to date"
+        click.echo(f"{one['topic']}: position {one['position']} of {answer['last_position']}, {behind}; "
+                   f"{one['rate']:.0f} events a second, seen {one['at']}")
+        if one["error"]:
+            click.echo(f"  last error ({one['error_at']}): {one['error']}")
+
+
+@click.command(short_help="The hashes of every event, for comparison with an archive.")
+@click.option("--after", "position", type=click.IntRange(min=0), default=0, metavar="POSITION", help="Only events above it.")
+def digests(position: int) -> None:
+    """Print one JSON line an event: position, student, version, type, sha256 of the stored bytes and payload_sha256 of its message.
+
+    \b
+    Example:
+      career-ledger digests --after 120000 > digests.jsonl
+    """
+    from ledger.relay import digests as digests_of
+    from ledger.store import open_store
+
+    with open_store(address(), create=False) as store:
+        for one in digests_of(store, position):
+            print_json(one)
+
+
+@click.command(short_help="Record what other systems submit through Kafka.")
+@kafka_option
+def intake(brokers: str | None) -> None:
+    """Answer the submissions of career.submissions.v1 as `append` does in mode enforce, until SIGTERM.
+
+    Each gets its outcome on career.outcomes.v1; what is no submission at all goes to career.dead-letter.v1. Several may run:
+    they share the partitions. A submission that comes again is stored once and answered alike, also when it was refused.
+
+    \b
+    Example:
+      career-ledger intake --kafka localhost:9092
+    """
+    from ledger.bootstrap import clock, default_url, law, sqlite_path
+    from ledger.intake.run import run
+
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    url = click.get_current_context().find_root().obj or default_url()
+    path = sqlite_path(url)
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    given = run(url, law(), clock, needed(brokers), stop, say)
+    say("; ".join(f"{count} {kind}" for kind, count in sorted(given.items()) if count) or "no submission came")
+
+
+COMMANDS: dict[str, click.Command] = {"digests": digests, "intake": intake, "publish": publish}

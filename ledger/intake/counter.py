@@ -1,0 +1,274 @@
+"""From messages of `career.submissions.v1` to their outcomes: the counter at which other systems hand in submissions.
+
+A batch is decided in its order and stored in one transaction, the accepted as events and the others in the table of refused
+submissions, before any outcome is said. The transaction checks, under the log's lock, that every decision rests on the
+streams as they stand and that nobody else has answered one of these submissions: of two intakes that hold the same message
+(a partition changed hands) one answers first, and the other finds that answer. Where a check fails, nothing is stored, and
+the batch is decided again one by one.
+
+What stands in the stream is a duplicate. What was kept out is answered as it was the first time, whatever has changed
+since; the outcome `invalid` too, so that a mended submission needs a new id.
+
+An outcome goes to whoever can be named by (student, id). A message without a usable id, student or key, or whose key is not
+its student, is a dead letter: an outcome under either name could contradict that of the real submission. So is one on which
+this program fails: it would fail again at every start, and nobody else would be answered any more.
+"""
+
+import hashlib
+import json
+import re
+import traceback
+from collections import Counter as Tally
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ledger.domain.rulebook import LawBooks
+from ledger.domain.submissions import Event, Problem, Submission
+from ledger.domain.values import format_instant
+from ledger.handling.lines import decode_line
+from ledger.handling.submit import ATTEMPTS, Clock, Desk, Known, Outcome, Stream, answer, invalid, read_form
+from ledger.store import EventStore, Refusal, VersionConflict
+from ledger.wire.letters import dead_letter, outcome_message
+from ledger.wire.message import Message
+from ledger.wire.topics import SUBMISSIONS
+
+NAME = "career-ledger.intake"
+EVENTS_KEPT = 20_000
+"""How many events of the students met last stay in memory (about 40 MB)."""
+LONGEST_ID = 200
+PROBLEMS = 100
+"""How many problems of a submission are listed, and in how many characters each at most: an outcome must fit its topic."""
+LONGEST_TEXT = 1_000
+LONGEST_LETTER = 6 << 20
+"""Bytes of a message that is repeated in the dead letters; of a longer one only the place is named."""
+LONGEST_TRACE = 512
+PENDING = 1 << 62
+"""Added to the version of an event that is not stored yet, in place of its position: it comes after all that are stored."""
+
+_STUDENT = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+class Received(NamedTuple):
+    """A message of the submissions' topic and its place."""
+
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """A submission that can be answered: `form` is what it asks for, or the outcome `invalid` of its form."""
+
+    student: str
+    id: str
+    raw: dict[str, Any]
+    form: Submission | Outcome
+
+    def digest(self) -> bytes:
+        """Of what makes two submissions the same one: everything but `recorded_at`."""
+        return _digest(self.form.content()) if isinstance(self.form, Submission) else self._as_sent()
+
+    def is_content_of(self, kept: Refusal) -> bool:
+        """Also where a newer program can read what an older one could not."""
+        return kept.content in (self.digest(), self._as_sent())
+
+    def _as_sent(self) -> bytes:
+        return _digest({name: value for name, value in self.raw.items() if name != "recorded_at"})
+
+
+def _digest(content: dict[str, Any]) -> bytes:
+    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).digest()
+
+
+class Counter:
+    """Answers batches in mode `enforce`. `origin` is the CloudEvents source of this ledger.
+
+    Raises VersionConflict where others keep appending to a student, StoreUnavailable and StoreUnusable: nothing of what was
+    not answered may be taken as handled then. Handing it in again is safe."""
+
+    def __init__(self, store: EventStore, books: LawBooks, clock: Clock, origin: str) -> None:
+        self._store, self._books, self._clock, self._origin = store, books, clock, origin
+        self._desk = Desk(store, books, "enforce", clock)
+        self._streams: OrderedDict[str, Stream] = OrderedDict()
+        self.given: Tally[str] = Tally()
+        """How many outcomes of each kind were given; `dead-letter` where there was none."""
+        store.prepare_refusals()
+
+    def answers(self, batch: Sequence[Received]) -> list[Message]:
+        """For each message, in order, its outcome or the dead letter that it becomes. What they say is stored by now."""
+        read = [_read(one) for one in batch]
+        found = iter(self._decided([form for form in read if isinstance(form, _Form)]))
+        told = [form if isinstance(form, str) else next(found) for form in read]
+        self.given.update("dead-letter" if isinstance(outcome, str) else outcome["outcome"] for outcome in told)
+        at = format_instant(self._clock())
+        return [_dead(one, outcome) if isinstance(outcome, str) else
+                outcome_message(one.key or b"", outcome, at, self._origin, _trace(one.headers))
+                for one, outcome in zip(batch, told, strict=True)]
+
+    def _decided(self, forms: Sequence[_Form]) -> list[Outcome | str]:
+        """The outcome of each, or why there is none."""
+        faults: dict[int, str] = {}
+        while True:
+            sound = [form for form in forms if id(form) not in faults]
+            try:
+                found = iter(self._together(sound))
+            except VersionConflict:
+                found = iter([self._alone(form) for form in sound])
+            except _Fault as fault:
+                faults[id(fault.form)] = fault.reason
+                continue
+            return [faults.get(id(form)) or next(found) for form in forms]
+
+    def _alone(self, form: _Form) -> Outcome:
+        for _ in range(ATTEMPTS):
+            try:
+                return self._together([form])[0]
+            except VersionConflict:
+                continue
+        raise VersionConflict(f"others kept appending to student {form.student}: start the intake again")
+
+    def _together(self, forms: Sequence[_Form]) -> list[Outcome]:
+        """One transaction for all; VersionConflict where what is remembered of their students is not how they stand."""
+        students = {form.student for form in forms}
+        try:
+            self._load(students)
+            kept = self._store.refusals({(form.student, form.id) for form in forms})
+            events: list[Event] = []
+            fresh: list[Refusal] = []
+            heads = {student: self._streams[student].version for student in students}
+            verdicts: list[Event | Known | Outcome] = []
+            for form in forms:
+                try:
+                    verdict = self._verdict(form, kept)
+                    if isinstance(verdict, Event):
+                        self._streams[form.student].add((verdict,))
+                except Exception as error:
+                    raise _Fault(form, error) from error
+                verdicts.append(verdict)
+                if isinstance(verdict, Event):
+                    events.append(verdict)
+                elif isinstance(verdict, _New):
+                    fresh.append(Refusal(form.student, form.id, form.digest(), json.dumps(verdict).encode()))
+                    kept[form.student, form.id] = fresh[-1]
+            positions: dict[tuple[str, str], int] = {}
+            if events or fresh:
+                appended = {event.student for event in events}
+                unmoved = {one.student: heads[one.student] for one in fresh if one.student not in appended}
+                for event in self._store.append_with_refusals(events, fresh, unmoved):
+                    positions[event.student, event.id] = event.position
+                    self._streams[event.student].by_id[event.id] = event
+        except BaseException:
+            for student in students:
+                self._streams.pop(student, None)
+            raise
+        self._forget()
+        return [answer(verdict, positions) for verdict in verdicts]
+
+    def _verdict(self, form: _Form, kept: dict[tuple[str, str], Refusal]) -> "Event | Known | Outcome":
+        stream = self._streams[form.student]
+        if form.id in stream.by_id:
+            return self._desk.judge(stream, form.form) if isinstance(form.form, Submission) else form.form
+        before = kept.get((form.student, form.id))
+        if before is not None:
+            outcome: Outcome = json.loads(before.outcome)
+            return outcome if form.is_content_of(before) else invalid(form.id, [Problem(
+                "id", f"a submission with this id and other content was {outcome['outcome']}: submit it unchanged, or choose a new id")])
+        if not isinstance(form.form, Submission):
+            return _New(form.form)
+        verdict = self._desk.judge(stream, form.form, PENDING + stream.version + 1)
+        return _New(verdict) if isinstance(verdict, dict) else verdict
+
+    def _load(self, students: set[str]) -> None:
+        missing = students - self._streams.keys()
+        held = self._store.streams(missing)
+        for student in students:
+            if student in missing:
+                stream = self._streams[student] = Stream(student, self._books)
+                stream.add(held.get(student, ()))
+            self._streams.move_to_end(student)
+
+    def _forget(self) -> None:
+        """Those who were met longest ago."""
+        kept = sum(len(stream.events) for stream in self._streams.values())
+        while kept > EVENTS_KEPT:
+            _, stream = self._streams.popitem(last=False)
+            kept -= len(stream.events)
+
+
+class _New(Outcome):
+    """An outcome that keeps out a submission which nobody has answered yet."""
+
+
+class _Fault(Exception):
+    """Deciding fails on this submission. The reason names the place in the program and nothing of the content."""
+
+    def __init__(self, form: _Form, error: Exception) -> None:
+        super().__init__(form.id)
+        self.form, self.reason = form, _fault(error)
+
+
+def _fault(error: Exception) -> str:
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"a fault of the ledger, please report it: {type(error).__name__} in {Path(place.filename).name}, line {place.lineno}"
+
+
+def _read(one: Received) -> _Form | str:
+    """The submission, or why there is none whose outcome could be told."""
+    raw = decode_line(one.value or b"", first=True)
+    if raw is None:
+        return "the message has no value: write one submission, a JSON object, in each"
+    if isinstance(raw, Problem):
+        return raw.message.replace("the line", "the value").replace("one event a line", "one submission a message")
+    if not isinstance(raw, dict):
+        return "the value is not a JSON object: a submission is one"
+    id_, student = raw.get("id"), raw.get("student")
+    if not isinstance(id_, str) or not 1 <= len(id_) <= LONGEST_ID or not _is_text(id_):
+        return f"id: give the submission an id, text of 1 to {LONGEST_ID} characters"
+    if not isinstance(student, str) or not _STUDENT.fullmatch(student):
+        return "student: name the student by a pseudonym of 1 to 64 letters, digits, dots, hyphens and underscores"
+    if one.key is None:
+        return "the message has no key: its key must be the student's pseudonym, else her submissions are not kept in order"
+    if one.key != student.encode():
+        return "the key of the message is not its student: the key must be the pseudonym in `student`"
+    try:
+        form = read_form(raw)
+    except Exception as error:
+        return _fault(error)
+    return _Form(student, id_, raw, form if isinstance(form, Submission) else _short(form))
+
+
+def _is_text(text: str) -> bool:
+    """JSON may hold half of a surrogate pair, which no message can."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _short(outcome: Outcome) -> Outcome:
+    problems = [{name: text[:LONGEST_TEXT] for name, text in one.items()} for one in outcome["problems"][:PROBLEMS]]
+    more = len(outcome["problems"]) - PROBLEMS
+    if more > 0:
+        problems.append(Problem("", f"{more} further problems are not listed").as_json())
+    return outcome | {"problems": problems}
+
+
+def _trace(headers: Sequence[tuple[str, bytes | None]]) -> bytes | None:
+    found = next((value for name, value in headers if name == "traceparent"), None)
+    return found if found is not None and len(found) <= LONGEST_TRACE else None
+
+
+def _dead(one: Received, reason: str) -> Message:
+    size = len(one.key or b"") + len(one.value or b"") + sum(len(name) + len(value or b"") for name, value in one.headers)
+    if size > LONGEST_LETTER:
+        reason, one = f"{reason}. Its {size} bytes are not repeated here: read them at their place", one._replace(
+            key=None, value=None, headers=())
+    headers = [(name, value or b"") for name, value in one.headers]  # others may send null, which kafka-python does not
+    return dead_letter(NAME, reason, SUBMISSIONS, one.partition, one.offset, one.key, one.value, headers)

@@ -1,0 +1,160 @@
+"""The intake's way to Kafka and back: poll, answer, send the outcomes, see each acknowledged, and only then move the offset.
+
+A batch is finished before the next poll, and partitions change hands within a poll only: nothing is ever half done when one
+is taken away. What was answered and not committed (a crash, a rebalance) comes again and is answered alike by whoever gets it.
+"""
+
+import threading
+from collections import Counter as Tally
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from typing import Any
+
+from kafka import ConsumerRebalanceListener, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import (
+    CommitFailedError,
+    IllegalGenerationError,
+    KafkaError,
+    KafkaTimeoutError,
+    RebalanceInProgressError,
+    RetriableError,
+    UnknownMemberIdError,
+)
+from kafka.structs import OffsetAndMetadata
+
+from ledger.domain.rulebook import LawBooks
+from ledger.handling.submit import Clock
+from ledger.store import StoreUnavailable, open_store
+from ledger.wire.kafka import CONSUMER, PRODUCER, KafkaUnusable, connection, create_topics, origin, prefix
+from ledger.wire.members import Cooperative
+from ledger.wire.message import Message
+from ledger.wire.topics import SUBMISSIONS
+
+from .counter import NAME, Counter, Received
+
+BATCH = 1_000
+"""How many submissions are stored in one transaction at most."""
+POLL_MS = 1_000
+PAUSE_SECONDS = 1.0
+"""Before the next attempt where the database or the brokers do not answer."""
+COMMIT_MS = 10_000
+ACKNOWLEDGED_SECONDS = 1.0
+"""How long the acknowledgement of outcomes is awaited before SIGTERM is looked for."""
+LEAVE_SECONDS = 10.0
+"""How long it is awaited after SIGTERM, and how long leaving may take."""
+RECONNECT: Mapping[str, Any] = {"reconnect_backoff_max_ms": 2_000}
+"""A broker that comes back is found in seconds; the library's half a minute is meant for thousands of clients."""
+SETTINGS: Mapping[str, Any] = {**RECONNECT, "partition_assignment_strategy": (Cooperative,), "session_timeout_ms": 10_000}
+
+Say = Callable[[str], None]
+REJOIN = (RebalanceInProgressError, CommitFailedError, IllegalGenerationError, UnknownMemberIdError, RetriableError)
+"""The group is changing, or its coordinator is: the next poll joins again, and the offsets are committed after it or come again."""
+
+
+def run(url: str, books: LawBooks, clock: Clock, brokers: str, stop: threading.Event, say: Say,
+        settings: Mapping[str, Any] | None = None) -> Tally[str]:
+    """Answers submissions for the ledger at `url` until `stop` is set; returns how many of each kind (`Counter.given`).
+
+    While the database or the brokers do not answer it says so and tries again, from the committed offsets. `settings`: further
+    ones of the consumer. Raises KafkaUnusable, KafkaError, StoreUnusable and VersionConflict, where trying again does not help at
+    once: the messages since the last committed offset come again at the next start."""
+    given: Tally[str] = Tally()
+    while not stop.is_set():
+        try:
+            with open_store(url) as store:
+                desk = Counter(store, books, clock, origin())
+                try:
+                    _serve(desk, brokers, stop, say, settings or {})
+                finally:
+                    given += desk.given
+        except (RetriableError, StoreUnavailable) as error:
+            text = str(error) if isinstance(error, StoreUnavailable) else f"Kafka does not answer ({type(error).__name__})"
+            say(f"{text}; trying again")
+            stop.wait(PAUSE_SECONDS)
+    return given
+
+
+def _serve(desk: Counter, brokers: str, stop: threading.Event, say: Say, settings: Mapping[str, Any]) -> None:
+    create_topics(brokers)
+    topics, shared = prefix(), connection(brokers)
+    consumer = KafkaConsumer(**{**CONSUMER, **SETTINGS, **shared, "group_id": topics + NAME, "max_poll_records": BATCH, **settings})
+    producer = None
+    try:
+        producer = KafkaProducer(**{**PRODUCER, **RECONNECT, **shared})
+        _Turns(desk, consumer, producer, topics, stop, say).run()
+    finally:
+        with suppress(KafkaError):
+            consumer.close(autocommit=False, timeout_ms=int(LEAVE_SECONDS * 1000))
+        if producer is not None:
+            with suppress(KafkaError):
+                producer.close(timeout=0)
+
+
+class _Turns(ConsumerRebalanceListener):  # type: ignore[misc]
+    def __init__(self, desk: Counter, consumer: KafkaConsumer, producer: KafkaProducer, topics: str, stop: threading.Event,
+                 say: Say) -> None:
+        self._desk, self._consumer, self._producer = desk, consumer, producer
+        self._topics, self._stop, self._say = topics, stop, say
+        self._answered: dict[TopicPartition, int] = {}
+        """The offset after the last message of each partition whose outcome is acknowledged, where it is not committed yet."""
+        self._new: set[TopicPartition] = set()
+
+    def run(self) -> None:
+        self._consumer.subscribe(topics=[self._topics + SUBMISSIONS], listener=self)
+        while not self._stop.is_set():
+            polled = self._consumer.poll(timeout_ms=POLL_MS)
+            self._look_for_lost()
+            batch = [record for records in polled.values() for record in records]
+            if batch:
+                self._deliver(self._desk.answers([Received(r.partition, r.offset, r.key, r.value, r.headers) for r in batch]))
+                for record in batch:
+                    self._answered[TopicPartition(record.topic, record.partition)] = record.offset + 1
+            self._commit()
+
+    def _deliver(self, messages: Iterable[Message]) -> None:
+        """Returns when all are acknowledged; else raises, so that the offset stays where it is."""
+        futures = [self._producer.send(self._topics + topic, key=key, value=value, headers=list(headers))
+                   for topic, key, value, headers in messages]
+        waited = 0.0
+        while True:
+            try:
+                self._producer.flush(timeout=ACKNOWLEDGED_SECONDS)
+                break
+            except KafkaTimeoutError:
+                waited += ACKNOWLEDGED_SECONDS if self._stop.is_set() else 0.0
+                if waited >= LEAVE_SECONDS:
+                    raise KafkaUnusable("stopped while the brokers acknowledged no outcome: the submissions are answered again "
+                                        "at the next start") from None
+        for future in futures:
+            future.get(timeout=0)
+
+    def _commit(self) -> None:
+        if self._answered:
+            with suppress(*REJOIN):
+                self._consumer.commit({tp: OffsetAndMetadata(offset, "", -1) for tp, offset in self._answered.items()}, COMMIT_MS)
+                self._answered.clear()
+
+    def _look_for_lost(self) -> None:
+        """Submissions that the topic has deleted before they were read: nobody can answer them any more, but it must be known."""
+        for tp in tuple(self._new):
+            try:
+                stood, oldest = self._consumer.committed(tp, timeout_ms=COMMIT_MS), self._consumer.beginning_offsets([tp])[tp]
+            except RetriableError:
+                return
+            self._new.discard(tp)
+            if stood is not None and stood < oldest:
+                self._say(f"{oldest - stood} submissions of partition {tp.partition} (offsets {stood} to {oldest - 1}) were deleted by the "
+                          "topic's retention before they were read: their senders must submit them again")
+
+    def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        self._new |= set(assigned)
+
+    def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        """What was not committed comes again to its new owner, whose offset must not be moved back."""
+        for tp in revoked:
+            self._answered.pop(tp, None)
+            self._new.discard(tp)
+
+    def on_partitions_lost(self, lost: Iterable[TopicPartition]) -> None:
+        self.on_partitions_revoked(lost)
+

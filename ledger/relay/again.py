@@ -1,0 +1,100 @@
+"""Publishing once more what a subscriber has lost, and what an archive compares itself with.
+
+These run beside an active relay, with a producer of their own, and move no position. What they send stands behind newer messages:
+readers of events drop what they have by (student, version). Of a career's state the newest message counts, so after each batch
+it is looked whether one of its students has moved on meanwhile, and she is sent once more: the last message is never an older
+answer than one before it.
+"""
+
+from collections.abc import Collection, Iterator
+from typing import Any
+from uuid import UUID
+
+from kafka import KafkaProducer
+
+from ledger.domain.rulebook import LawBooks
+from ledger.store import EventStore, open_store
+from ledger.store.mapper import stream_id
+from ledger.wire import events
+from ledger.wire.kafka import create_topics, origin
+from ledger.wire.message import header
+from ledger.wire.topics import EVENTS, STATE
+
+from .lane import check_lengths, deliver, producer_for
+from .prepare import BATCH, EventSource, Preparer, ready, states_of
+
+PAGE = 10_000
+
+
+def publish_from(url: str, books: LawBooks, brokers: str, position: int) -> tuple[int, int]:
+    """Every event above `position` that is recorded by now, and the states of their students. How many events and states were
+    sent. Raises StoreUnavailable, Undelivered, KafkaUnusable, KafkaError."""
+    topics = create_topics(brokers)
+    producer = producer_for(brokers)
+    sent = 0
+    with open_store(url, create=False) as store:
+        last = store.last_position()
+        if position < last:
+            made = topics[EVENTS]
+            preparer = Preparer(url, EventSource, {"after": position, "partitions": made.partitions, "origin": origin()})
+            at = position
+            while at < last:
+                chunk = preparer.next(1.0)
+                if chunk is not None:
+                    check_lengths(EVENTS, chunk.messages)
+                    deliver(producer, made.name, chunk.messages)
+                    sent, at = sent + chunk.events, chunk.position
+            preparer.close()
+        made = topics[STATE]
+        return sent, _send_states(store, books, producer, made.name, made.partitions, _students_above(store, position, last))
+
+
+def replay(url: str, books: LawBooks, brokers: str, student: str) -> tuple[int, int]:
+    """All events and states of one student; (0, 0) for an unknown one. Raises as `publish_from` does."""
+    topics = create_topics(brokers)
+    with open_store(url, create=False) as store:
+        found = [store.records(event.position - 1, 1)[0] for event in store.stream(student)]
+        if not found:
+            return 0, 0
+        producer = producer_for(brokers)
+        made = topics[EVENTS]
+        messages = [ready(events.message(record, sha256, origin()), made.partitions) for _, record, sha256 in found]
+        check_lengths(EVENTS, messages)
+        deliver(producer, made.name, messages)
+        made = topics[STATE]
+        return len(found), _send_states(store, books, producer, made.name, made.partitions, {stream_id(student)})
+
+
+def digests(store: EventStore, after: int) -> Iterator[dict[str, Any]]:
+    """Of each event above a position what an archive of the topic is compared with: the hashes of the stored bytes and of the
+    message's value, in hex."""
+    while found := store.records(after, PAGE):
+        for position, record, sha256 in found:
+            message = events.message(record, sha256, origin())
+            yield {"position": position, "student": record["student"], "version": record["version"], "type": record["type"],
+                   "sha256": sha256, "payload_sha256": header(message.headers, "payload_sha256")}
+        after = found[-1][0]
+
+
+def _students_above(store: EventStore, after: int, last: int) -> list[UUID]:
+    streams: dict[UUID, None] = {}
+    while after < last and (touched := store.touched(after, PAGE)):
+        streams |= dict.fromkeys(stream for _, stream in touched)
+        after = touched[-1][0]
+    return list(streams)
+
+
+def _send_states(store: EventStore, books: LawBooks, producer: KafkaProducer, topic: str, partitions: int,
+                 students: Collection[UUID]) -> int:
+    sent = 0
+    todo = list(students)
+    while todo:
+        batch, todo = todo[:BATCH], todo[BATCH:]
+        read_at = store.last_position()
+        messages = [ready(message, partitions) for _, _, message in states_of(store, books, batch, origin())]
+        check_lengths(STATE, messages)
+        deliver(producer, topic, messages)
+        sent += len(messages)
+        moved = set(_students_above(store, read_at, store.last_position()))
+        todo += [stream for stream in batch if stream in moved]
+    return sent

@@ -1,0 +1,156 @@
+"""How far each topic goes: one row a topic in the ledger's own database, on both stores.
+
+A row belongs to a topic as it was made: where the cluster's id of the topic is another one (it was deleted and made anew, or this
+is another cluster) nothing of it is published yet, and its position is 0 again.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from typing import Any, Self
+
+from ledger.projections.stored import open_database
+from ledger.store import StoreUnavailable
+from ledger.wire.kafka import KafkaUnusable, Made, prefix
+from ledger.wire.topics import EVENTS, STATE
+
+ROLES = {"career_ledger_reader": "SELECT", "career_ledger_relay": "SELECT, INSERT, UPDATE, DELETE"}
+SCHEMA = """CREATE TABLE IF NOT EXISTS relay_positions (
+    topic text PRIMARY KEY, topic_id text NOT NULL, partitions integer NOT NULL, law text NOT NULL, position bigint NOT NULL,
+    complete_at text, at text NOT NULL, rate double precision NOT NULL, error text, error_at text)"""
+"""infra/postgres/roles.sql makes the same table for a relay that is not the owner of the database."""
+COLUMNS = "topic, topic_id, partitions, law, position, complete_at, at, rate, error, error_at"
+
+
+class Displaced(StoreUnavailable):
+    """Somebody else has moved the position: another relay works."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """`topic` with its prefix. `position`: everything up to it was acknowledged. `law`: what the messages were computed under, ''
+    where they rest on none. `complete_at`: the instant up to which everything committed was acknowledged when the end of the log
+    was last seen. `at`: when this was written, `rate`: events a second then. `error`: the last failure, in words."""
+
+    topic: str
+    topic_id: str
+    partitions: int
+    law: str
+    position: int
+    complete_at: str | None
+    at: str
+    rate: float
+    error: str | None
+    error_at: str | None
+
+    def known(self, complete_at: str | None) -> "Standing":
+        return replace(self, complete_at=complete_at)
+
+
+class Positions:
+    """The table in the ledger at an address that `open_store` has accepted. For one thread. Raises StoreUnavailable, StoreUnusable."""
+
+    def __init__(self, url: str) -> None:
+        self._sqlite = url.startswith("sqlite:")
+        self._backend = open_database(url).backend
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._backend.close()
+
+    def prepare(self) -> None:
+        """Makes the table where there is none."""
+        if self._exists():
+            return
+        with self._backend.transaction(write=True) as cursor:
+            if not self._sqlite:
+                cursor.run("SELECT pg_advisory_xact_lock(hashtext('career-ledger relay'), hashtext('schema'))")
+            cursor.run(SCHEMA)
+            if not self._sqlite:
+                for (role,) in cursor.ask("SELECT rolname::text FROM pg_catalog.pg_roles WHERE rolname = ANY(:roles)",
+                                          {"roles": list(ROLES)}):
+                    cursor.run(f"GRANT {ROLES[role]} ON relay_positions TO {role}")
+
+    def all(self) -> list[Standing]:
+        """Every topic; empty where nothing was ever published."""
+        return [Standing(*row) for row in self._ask(f"SELECT {COLUMNS} FROM relay_positions ORDER BY topic", {})] if self._exists() else []  # noqa: S608
+
+    def last_position(self) -> int:
+        return int(self._ask("SELECT coalesce(max({event_position}), 0) FROM {events}", {})[0][0])
+
+    def events_above(self, position: int) -> int:
+        return int(self._ask("SELECT count(*) FROM {events} WHERE {event_position} > :position", {"position": position})[0][0])
+
+    def begin(self, made: Made, law: str, at: str) -> Standing:
+        """Where a topic stands, from now on computed under `law`. Raises KafkaUnusable where its partitions have become more."""
+        with self._backend.transaction(write=True) as cursor:
+            found = cursor.ask(f"SELECT {COLUMNS} FROM relay_positions WHERE topic = :topic", {"topic": made.name})  # noqa: S608
+            before = Standing(*found[0]) if found else None
+            if before is not None and before.topic_id == made.id:
+                if before.partitions != made.partitions:
+                    raise KafkaUnusable(
+                        f"the topic {made.name} had {before.partitions} partitions and has {made.partitions}: the order of a student is "
+                        "lost. Delete it, or publish under another CAREER_LEDGER_TOPIC_PREFIX: everything is then published anew")
+                if before.law == law:
+                    return before
+            else:
+                before = None
+            cursor.run("DELETE FROM relay_positions WHERE topic = :topic", {"topic": made.name})
+            cursor.run("INSERT INTO relay_positions (topic, topic_id, partitions, law, position, complete_at, at, rate, error, error_at) "
+                       "VALUES (:topic, :id, :partitions, :law, 0, NULL, :at, 0, :error, :error_at)",
+                       {"topic": made.name, "id": made.id, "partitions": made.partitions, "law": law, "at": at,
+                        "error": before.error if before else None, "error_at": before.error_at if before else None})
+        return Standing(made.name, made.id, made.partitions, law, 0, None, at, 0.0, None, None)
+
+    def move(self, at: Standing, to: int, complete_at: str | None, now: str, rate: float) -> Standing:
+        """Moves a topic on from where it stands. Raises Displaced where it does not stand there any more."""
+        with self._backend.transaction(write=True) as cursor:
+            if not self._sqlite:
+                cursor.run("SET LOCAL synchronous_commit = on")  # after a crash of the server no more than one chunk is sent again
+            moved = cursor.run(
+                "UPDATE relay_positions SET position = :to, complete_at = :complete_at, at = :now, rate = :rate "
+                "WHERE topic = :topic AND topic_id = :id AND law = :law AND position = :at",
+                {"to": to, "complete_at": complete_at, "now": now, "rate": rate, "topic": at.topic, "id": at.topic_id, "law": at.law,
+                 "at": at.position})
+        if moved != 1:
+            raise Displaced(f"another relay has moved the position of {at.topic}")
+        return replace(at, position=to, complete_at=complete_at, at=now, rate=rate)
+
+    def failed(self, topics: list[str], error: str, now: str) -> None:
+        """Keeps a failure for `publish --status`."""
+        with self._backend.transaction(write=True) as cursor:
+            for topic in topics:
+                cursor.run("UPDATE relay_positions SET error = :error, error_at = :now WHERE topic = :topic",
+                           {"error": error, "now": now, "topic": topic})
+
+    def _exists(self) -> bool:
+        statement = ("SELECT count(*) FROM sqlite_master WHERE name = 'relay_positions'" if self._sqlite else
+                     "SELECT count(*) FROM pg_catalog.pg_class WHERE relname = 'relay_positions' "
+                     "AND relnamespace = 'public'::regnamespace")
+        return bool(self._ask(statement, {})[0][0])
+
+    def _ask(self, statement: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        return self._backend.single(statement, parameters)
+
+
+def status(url: str) -> dict[str, Any]:
+    """How far each topic goes, for `publish --status`. `seconds_behind`: the age of the last instant up to which a topic was known
+    to be complete, 0 where it is up to date and null where it never was; `rate`: events a second when the relay last said so."""
+    names = [prefix() + name for name in (EVENTS, STATE)]
+    with Positions(url) as positions:
+        last = positions.last_position()
+        found = [one for one in positions.all() if one.topic in names]
+        behind = [positions.events_above(one.position) for one in found]
+    moment = datetime.now(timezone.utc)
+
+    def age(one: Standing, events: int) -> float | None:
+        if not events:
+            return 0.0
+        return round((moment - datetime.fromisoformat(one.complete_at)).total_seconds(), 3) if one.complete_at else None
+
+    return {"last_position": last, "topics": [
+        {"topic": one.topic, "position": one.position, "events_behind": events, "seconds_behind": age(one, events),
+         "complete_at": one.complete_at, "rate": one.rate, "at": one.at, "error": one.error, "error_at": one.error_at}
+        for one, events in zip(found, behind, strict=True)]}

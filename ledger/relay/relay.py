@@ -1,0 +1,157 @@
+"""`career-ledger publish`: two lanes under one lock."""
+
+import time
+from collections.abc import Callable
+from threading import Event as Flag
+
+from kafka.errors import KafkaError
+
+from ledger.domain.rulebook import LawBooks
+from ledger.projections.stored import open_database
+from ledger.projections.stored.database import Database
+from ledger.store import StoreUnavailable
+from ledger.wire.kafka import Made, create_topics, origin, prefix
+from ledger.wire.state import VERSION
+from ledger.wire.topics import EVENTS, HEARTBEAT, STATE, TOPICS
+
+from .lane import Lane
+from .positions import Positions, Standing
+from .prepare import EVENTS_CHUNK, STATES_CHUNK, WAKE_SECONDS, EventSource, Preparer, StateSource, now
+
+PAUSE_SECONDS = 1.0
+STOP_SECONDS = 10.0
+"""How long a chunk that is on its way is waited for at the end; it is sent again next time otherwise."""
+HEAD_START_SECONDS = 60.0
+"""While much is behind the events go first, for so long at most: states that are computed later are computed once."""
+SLOW_SECONDS = 30.0
+"""After so long without an acknowledgement something is said."""
+
+
+class Restart(Exception):
+    """The database went away, and the lock with it: whatever is on its way must be dropped with this process, and a new one begins
+    at the stored position."""
+
+
+class Relay:
+    """`say` gets a line for people whenever something changes. `chunks`: how many events of the log the events lane and the state
+    lane take before they store their position."""
+
+    def __init__(self, url: str, books: LawBooks, brokers: str, partitions: int, replicas: int | None,
+                 say: Callable[[str], None] = lambda _: None, chunks: tuple[int, int] = (EVENTS_CHUNK, STATES_CHUNK)) -> None:
+        self._url, self._books, self._brokers, self._say = url, books, brokers, say
+        self._partitions, self._replicas, self._chunks = partitions, replicas, chunks
+
+    def run(self, stop: Flag, once: bool = False) -> None:
+        """Publishes until `stop` is set; `once`: until everything recorded is published, by this process or by the active one.
+
+        Raises Restart where the database went away and StoreUnavailable where it was from the beginning, Undelivered where Kafka
+        refuses a message, KafkaUnusable for topics that cannot be used, KafkaError (only with `once`) where no broker answers. The
+        lanes may still run then, except after StoreUnavailable: end the process."""
+        topics = self._topics(stop, once)
+        if topics is None:
+            return
+        standing_by = False
+        with open_database(self._url) as database, Positions(self._url) as positions:
+            positions.prepare()
+            while not stop.is_set():
+                with database.backend.lock(f"relay{prefix()}") as leader:
+                    if leader:
+                        try:
+                            self._publish(database, positions, topics, stop, once)
+                        except StoreUnavailable as error:
+                            raise Restart(str(error)) from error
+                        return
+                if once and self._is_published(positions, topics):
+                    return
+                if not standing_by:
+                    self._say("another process publishes: standing by")
+                standing_by = True
+                stop.wait(PAUSE_SECONDS)
+
+    def _topics(self, stop: Flag, once: bool) -> dict[str, Made] | None:
+        """The topics, as soon as a broker answers; None when stopped before."""
+        told = False
+        while not stop.is_set():
+            try:
+                return create_topics(self._brokers, self._partitions, self._replicas)
+            except KafkaError as error:
+                if once:
+                    raise
+                if not told:
+                    self._say(f"no broker answers at {self._brokers} ({type(error).__name__}): trying again")
+                told = True
+                stop.wait(PAUSE_SECONDS)
+        return None
+
+    def _publish(self, database: Database, positions: Positions, topics: dict[str, Made], stop: Flag, once: bool) -> None:
+        lanes = [self._lane(positions, topics, name) for name in (EVENTS, STATE)]
+        lanes[0].begin.set()
+        for lane in lanes:
+            lane.start()
+        try:
+            self._watch_over(lanes, database, positions, stop, once)
+        except BaseException:
+            for lane in lanes:
+                lane.abandon()
+            raise
+
+    def _watch_over(self, lanes: list[Lane], database: Database, positions: Positions, stop: Flag, once: bool) -> None:
+        """Wakes the lanes until they are to stop, and stops them. Raises what ended one of them, or the loss of the lock."""
+        slow, events, states, head_start = False, *lanes, time.monotonic() + HEAD_START_SECONDS
+        while not stop.is_set() and not (once and all(lane.caught_up.is_set() for lane in lanes)):
+            database.backend.wait(WAKE_SECONDS)
+            for lane in lanes:
+                self._check(lane, positions)
+                lane.wake()
+            if events.caught_up.is_set() or time.monotonic() > head_start:
+                states.begin.set()
+            slow = self._watch(lanes, positions, slow)
+        for lane in lanes:
+            lane.stop.set()
+        until = time.monotonic() + STOP_SECONDS
+        for lane in lanes:
+            lane.join(max(0.0, until - time.monotonic()))
+            self._check(lane, positions)
+            if lane.is_alive():
+                self._say(f"{lane.standing.topic}: the last messages were not acknowledged; they are sent again at the next start")
+
+    def _lane(self, positions: Positions, topics: dict[str, Made], name: str) -> Lane:
+        made, topic = topics[name], next(t for t in TOPICS if t.name == name)
+        standing = positions.begin(made, f"{VERSION}:{self._books.identity}" if name == STATE else "", now())
+        self._say(f"publishing {made.name} from position {standing.position}")
+
+        def prepare(at: Standing) -> Preparer:
+            common = {"after": at.position, "partitions": at.partitions, "origin": origin()}
+            if name == EVENTS:
+                return Preparer(self._url, EventSource, common | {"chunk": self._chunks[0]})
+            return Preparer(self._url, StateSource, common | {"chunk": self._chunks[1], "books": self._books})
+
+        return Lane(self._url, self._brokers, topic, standing, topics[HEARTBEAT].name, prepare)
+
+    def _check(self, lane: Lane, positions: Positions) -> None:
+        """Raises what ended a lane, after it was kept for `publish --status`."""
+        if lane.failure is None:
+            return
+        text = str(lane.failure) or type(lane.failure).__name__
+        positions.failed([lane.standing.topic], text, now())
+        if isinstance(lane.failure, StoreUnavailable):
+            raise Restart(text) from lane.failure
+        raise lane.failure
+
+    def _watch(self, lanes: list[Lane], positions: Positions, told: bool) -> bool:
+        """Says once when Kafka acknowledges nothing for long, and when it does again."""
+        slow = [lane.standing.topic for lane in lanes
+                if lane.waiting_since is not None and time.monotonic() - lane.waiting_since > SLOW_SECONDS]
+        if slow and not told:
+            text = f"Kafka has acknowledged nothing for {SLOW_SECONDS:.0f} seconds: are the brokers up?"
+            positions.failed(slow, text, now())
+            self._say(text)
+        elif told and not slow:
+            self._say("Kafka acknowledges again")
+        return bool(slow)
+
+    @staticmethod
+    def _is_published(positions: Positions, topics: dict[str, Made]) -> bool:
+        last, mine = positions.last_position(), {topics[EVENTS].name, topics[STATE].name}
+        found = [one for one in positions.all() if one.topic in mine]
+        return len(found) == len(mine) and all(one.position >= last for one in found)

@@ -1,0 +1,189 @@
+"""Topics of a test's own, relays as processes, and what the topics must hold: exactly the log, and the newest states."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Event as Flag
+from typing import Any, NamedTuple
+
+import pytest
+from kafka import KafkaConsumer, TopicPartition
+
+from ledger.relay import Relay, status
+from ledger.relay.prepare import EVENTS_CHUNK, STATES_CHUNK
+from ledger.store import EventStore
+from ledger.wire import events, state
+from ledger.wire.kafka import PREFIX, origin
+from ledger.wire.letters import Heartbeat
+from ledger.wire.topics import EVENTS, HEARTBEAT, STATE
+from tests.projections.populations import BOOKS
+
+SECONDS = 120.0
+ROUNDS = int(os.environ.get("CAREER_LEDGER_TEST_ROUNDS", "6"))
+"""How often a process is killed; 100 for the full proof."""
+CLI = ["-c", "from ledger.entrypoints.cli import main; main()"]
+
+
+class Found(NamedTuple):
+    partition: int
+    offset: int
+    key: str
+    value: bytes | None
+    headers: dict[str, str]
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.value or b"null")
+
+
+class Topics:
+    """What stands in the topics of a prefix."""
+
+    def __init__(self, brokers: str, prefix: str) -> None:
+        self.brokers, self.prefix = brokers, prefix
+
+    def read(self, topic: str) -> list[Found]:
+        """Everything that is in it, each partition in order."""
+        consumer = KafkaConsumer(bootstrap_servers=self.brokers, max_partition_fetch_bytes=8 << 20, enable_auto_commit=False)
+        try:
+            parts = [TopicPartition(self.prefix + topic, n) for n in sorted(consumer.partitions_for_topic(self.prefix + topic) or ())]
+            if not parts:
+                return []
+            consumer.assign(parts)
+            ends = consumer.end_offsets(parts)
+            consumer.seek_to_beginning(*parts)
+            found: list[Found] = []
+            while any(consumer.position(part) < end for part, end in ends.items()):
+                for records in consumer.poll(timeout_ms=200).values():
+                    found += [Found(r.partition, r.offset, r.key.decode(), r.value, {k: v.decode() for k, v in r.headers})
+                              for r in records if r.offset < ends[TopicPartition(r.topic, r.partition)]]
+            return found
+        finally:
+            consumer.close(autocommit=False)
+
+    def count(self, topic: str) -> int:
+        consumer = KafkaConsumer(bootstrap_servers=self.brokers)
+        try:
+            parts = [TopicPartition(self.prefix + topic, n) for n in consumer.partitions_for_topic(self.prefix + topic) or ()]
+            return sum(consumer.end_offsets(parts).values())
+        finally:
+            consumer.close(autocommit=False)
+
+    def heartbeats(self, of: str) -> list[Heartbeat]:
+        return [Heartbeat.model_validate_json(one.value) for one in self.read(HEARTBEAT) if one.key == of]
+
+
+@pytest.fixture
+def topics(kafka_bootstrap: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch) -> Topics:
+    monkeypatch.setenv(PREFIX, topic_prefix)
+    return Topics(kafka_bootstrap, topic_prefix)
+
+
+def log(store: EventStore) -> list[tuple[int, dict[str, Any], str]]:
+    found: list[tuple[int, dict[str, Any], str]] = []
+    while page := store.records(found[-1][0] if found else 0, 5000):
+        found += page
+    return found
+
+
+def assert_topic_is_the_log(store: EventStore, topics: Topics, again: int = 0) -> None:
+    """Per student every version, in order and without a hole where it first stands; at most `again` messages are repetitions, and
+    those are the same bytes. Each message is what the stored event gives, hashes and headers included."""
+    recorded = log(store)
+    expected = {(r["student"], r["version"]): events.message(r, sha256, origin()) for _, r, sha256 in recorded}
+    found = topics.read(EVENTS)
+    seen: dict[str, int] = defaultdict(int)
+    home: dict[str, int] = {}
+    for one in found:
+        version = int(one.headers["version"])
+        message = expected[one.key, version]
+        assert (one.value, one.headers) == (message.value, {name: value.decode() for name, value in message.headers})
+        assert version <= seen[one.key] + 1, f"{one.key} jumps from {seen[one.key]} to {version} at offset {one.offset}"
+        seen[one.key] = max(seen[one.key], version)
+        assert home.setdefault(one.key, one.partition) == one.partition
+    assert sum(seen.values()) == len(recorded), "the topic does not hold the whole log"
+    assert len(found) - len(recorded) <= again
+
+
+def assert_states_are_newest(store: EventStore, topics: Topics) -> None:
+    """The latest message of every key is what the student's whole stream gives, and there is no other key."""
+    latest = {one.key: one.value for one in topics.read(STATE)}
+    expected = {}
+    for student in store.students():
+        for one in state.states(store.stream(student), student, BOOKS):
+            message = state.message(one, origin())
+            expected[message.key.decode()] = message.value
+    assert latest.keys() == expected.keys()
+    assert [key for key in expected if latest[key] != expected[key]] == []
+
+
+def wait_for(what: Callable[[], bool], seconds: float = SECONDS, pause: float = 0.1) -> None:
+    until = time.monotonic() + seconds
+    while not what():
+        if time.monotonic() > until:
+            pytest.fail(f"waited {seconds:.0f} seconds in vain")
+        time.sleep(pause)
+
+
+def published(url: str) -> bool:
+    """Everything that is recorded is acknowledged, says the table."""
+    found = status(url)
+    return len(found["topics"]) == 2 and all(one["position"] == found["last_position"] for one in found["topics"])
+
+
+Process = subprocess.Popen[str]
+
+
+def start(url: str, topics: Topics, *options: str, chunks: tuple[int, int] | None = None) -> Process:
+    """`career-ledger publish`, with its own chunks or with others."""
+    program = CLI if chunks is None else ["-m", "tests.relay.worker", *map(str, chunks)]
+    return subprocess.Popen([sys.executable, *program, "--db", url, "publish", "--kafka", topics.brokers, "--partitions", "4", *options],
+                            env=os.environ | {PREFIX: topics.prefix}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def publish_once(url: str, topics: Topics, chunks: tuple[int, int] = (EVENTS_CHUNK, STATES_CHUNK)) -> None:
+    """`publish --once` in this process."""
+    Relay(url, BOOKS, topics.brokers, 4, None, chunks=chunks).run(Flag(), once=True)
+
+
+def done(url: str, topics: Topics, *options: str, chunks: tuple[int, int] | None = None) -> tuple[int, str, str]:
+    """The same, waited for: exit code, standard output and error."""
+    process = start(url, topics, *options, chunks=chunks)
+    try:
+        said, error = process.communicate(timeout=SECONDS)
+    finally:
+        process.kill()
+    return process.returncode, said, error
+
+
+def command(url: str, *words: str) -> tuple[int, str, str]:
+    found = subprocess.run([sys.executable, *CLI, "--db", url, *words], capture_output=True, text=True, timeout=SECONDS, check=False)
+    return found.returncode, found.stdout, found.stderr
+
+
+def stopped(process: Process) -> tuple[int, str]:
+    """Ends it with SIGTERM: exit code and standard error."""
+    process.send_signal(signal.SIGTERM)
+    error = process.communicate(timeout=SECONDS)[1]
+    return process.returncode, error
+
+
+@contextmanager
+def relay(url: str, topics: Topics, *options: str, chunks: tuple[int, int] | None = None) -> Iterator[Process]:
+    """A relay that is ended at the end and must end well."""
+    process = start(url, topics, *options, chunks=chunks)
+    try:
+        yield process
+        code, error = stopped(process)
+        assert code == 0, error
+    finally:
+        process.kill()
+        process.communicate()
+
+
