@@ -1,0 +1,111 @@
+"""`python -m consumers.archive run | status | seal | verify`.
+
+Exit codes: 0 done; 2 wrong usage; 5 the archive is not what it must be, or the topic no longer holds what was not read; 6 the database
+or the folder is unavailable.
+"""
+
+import json
+from datetime import date, datetime, timezone
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import click
+
+from consumers import command
+from consumers.database import DatabaseAway
+from consumers.order import Order
+
+from .package import Damaged
+from .service import ONE_DAY, Archive, seal_through
+from .verify import sentence, verify
+
+FAILED = 5
+
+folder_option = click.option("--folder", required=True, envvar="CAREER_LEDGER_ARCHIVE", metavar="DIR", show_envvar=True,
+                             type=click.Path(file_okay=False, path_type=Path), help="Where the sealed packages are.")
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is no day: write it as YYYY-MM-DD") from None
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+def archive() -> None:
+    """Sealed daily packages of every event, each chained to the day before."""
+
+
+@archive.command()
+@command.run_options
+@folder_option
+def run(url: str, brokers: str, metrics_port: int | None, from_oldest: bool, folder: Path) -> None:
+    """Follows the ledger and seals each day (UTC) once it is over, until it is stopped. One process to a folder."""
+    try:
+        command.run(Archive(folder), url, brokers, metrics_port, from_oldest)
+    except Damaged as error:
+        _fail(str(error), FAILED)
+    except OSError as error:
+        _fail(f"{folder}: {error.strerror}", command.AWAY)
+
+
+archive.add_command(command.status_command(Archive.name))
+
+
+@archive.command()
+@command.db
+@folder_option
+@click.option("--through", type=_day, metavar="DATE", help="The last day (UTC) to seal. Default: yesterday.")
+def seal(url: str, folder: Path, through: date | None) -> None:
+    """Seals what was read so far, also while no heartbeat comes. What arrives later goes into the next package."""
+    today = datetime.now(timezone.utc).date()
+    if through is not None and through > today:
+        raise click.BadParameter(f"{through} has not begun yet", param_hint="--through")
+    with command.database_at(url) as database:
+        try:
+            service = Archive(folder)
+            database.create((*service.tables, *Order(service).tables))
+            last = seal_through(database, folder, through or today - ONE_DAY)
+        except Damaged as error:
+            _fail(str(error), FAILED)
+        except DatabaseAway as error:
+            _fail(str(error), command.AWAY)
+        except OSError as error:
+            _fail(f"{folder}: {error.strerror}", command.AWAY)
+    click.echo(f"sealed through {last}" if last else "nothing to seal yet")
+
+
+@archive.command("verify")
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--ledger", type=click.File("rb"), metavar="FILE", help="What `career-ledger digests` printed; - for standard input.")
+@click.option("--after", type=click.IntRange(min=0), default=0, metavar="POSITION", help="As given to `career-ledger digests`.")
+@click.option("--head", metavar="SHA256", help="The head that an earlier verification printed, or that was noted elsewhere.")
+@click.option("--json", "json_", is_flag=True, help="Print JSON for programs instead of text for people.")
+def verify_command(folder: Path, ledger: BinaryIO | None, after: int, head: str | None, json_: bool) -> None:
+    """Checks chain, hashes, counts, and that no student's versions have a hole; with --ledger every event against the ledger."""
+    try:
+        verdict = verify(folder, head, ledger, after)
+    except Damaged as error:
+        raise click.UsageError(str(error)) from None
+    except OSError as error:
+        _fail(f"{folder}: {error.strerror}", command.AWAY)
+    if json_:
+        click.echo(json.dumps(verdict.as_json(), ensure_ascii=False))
+    else:
+        click.echo(f"{verdict.packages} packages from {verdict.first_day} to {verdict.last_day}, {verdict.entries} entries up to position "
+                   f"{verdict.last_position}, {verdict.repeated} repeated; head {verdict.head}")
+        if ledger is not None:
+            click.echo(f"{verdict.compared} events of the ledger compared, {verdict.not_sealed} above the last position not sealed yet")
+        for finding in verdict.findings:
+            click.echo(sentence(finding))
+    raise SystemExit(FAILED if verdict.findings else 0)
+
+
+def _fail(text: str, code: int) -> Any:
+    click.echo(text, err=True)
+    raise SystemExit(code)
+
+
+if __name__ == "__main__":
+    archive(prog_name="python -m consumers.archive")

@@ -1,0 +1,181 @@
+"""What the archive does with what arrives: every event is kept in a table as it came, until its day is over and it is sealed.
+
+A day (UTC) is over when the relay's heartbeat of a later day has come and everything that the heartbeat speaks of is read. Then every
+entry received up to that day goes into its package: what is late goes into the next open one. First the table says which entries
+belong to the package, then the files are written, then the entries leave the table: wherever a crash falls, the next start goes on
+from there and makes the same files.
+"""
+
+import fcntl
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime, timedelta, timezone
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from consumers.database import Database, Transaction
+from consumers.service import Record, Service
+from ledger.wire.letters import Heartbeat
+from ledger.wire.message import header
+from ledger.wire.reading import Unreadable, describe, identify
+from ledger.wire.topics import EVENTS, HEARTBEAT
+
+from .package import MANIFEST, Damaged, Entry, digest, read_manifest, seal, sealed_days
+
+ONE_DAY = timedelta(days=1)
+PAGE = 2000
+TABLES = (
+    "CREATE TABLE IF NOT EXISTS archive_entries (package TEXT, day TEXT NOT NULL, position BIGINT NOT NULL, student TEXT NOT NULL, "
+    "version BIGINT NOT NULL, type TEXT NOT NULL, sha256 TEXT NOT NULL, payload_sha256 TEXT NOT NULL, part BIGINT NOT NULL, "
+    "place BIGINT NOT NULL, stamp BIGINT NOT NULL, value BYTEA NOT NULL)",
+    "CREATE INDEX IF NOT EXISTS archive_entries_order ON archive_entries (package, day, position, student, version)",
+    "CREATE TABLE IF NOT EXISTS archive_packages (day TEXT PRIMARY KEY, manifest TEXT, entries BIGINT)",
+)
+"""`package` NULL: not sealed yet. `manifest` NULL: its entries are fixed, its files may be missing."""
+
+
+class Archive(Service):
+    name = "archive"
+    topics = (EVENTS, HEARTBEAT)
+    tables = TABLES
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._heard: Heartbeat | None = None
+        self._sealed: date | None = None
+
+    def read(self, record: Record) -> Any:
+        """An event of any type, known or not, whose headers name it and whose value is the one that was sent. Raises Unreadable."""
+        if record.topic == HEARTBEAT:
+            try:
+                return Heartbeat.model_validate_json(record.value or b"")
+            except ValidationError as error:
+                raise Unreadable(describe(error)) from None
+        student, version = identify(record.key, record.headers)
+        if record.value is None:
+            raise Unreadable("value: there is none")
+        named = {name: header(record.headers, name) for name in ("position", "event_type", "sha256", "payload_sha256")}
+        missing = next((name for name, text in named.items() if not text), None)
+        if missing is not None:
+            raise Unreadable(f"{missing}: this header is missing")
+        position = named["position"] or ""
+        if not (position.isascii() and position.isdigit() and len(position) < 19):
+            raise Unreadable("position: this header is no number")
+        if sha256(record.value).hexdigest() != named["payload_sha256"]:
+            raise Unreadable("payload_sha256: the value was altered on its way")
+        return Entry(int(position), student, version, named["event_type"] or "", named["sha256"] or "", named["payload_sha256"] or "",
+                     record.partition, record.offset, record.timestamp, record.value)
+
+    def events(self, tx: Transaction, found: Sequence[tuple[Record, Entry]]) -> None:
+        today = datetime.now(timezone.utc).date()
+        tx.many("INSERT INTO archive_entries (day, position, student, version, type, sha256, payload_sha256, part, place, stamp, value) "
+                "VALUES (:day, :position, :student, :version, :type, :sha256, :payload_sha256, :partition, :offset, :timestamp, :value)",
+                [{"day": day_of(entry.timestamp, today), **entry._asdict()} for _, entry in found])
+
+    def messages(self, tx: Transaction, topic: str, found: Sequence[tuple[Record, Heartbeat]]) -> None:
+        for _, heartbeat in found:
+            if heartbeat.topic == EVENTS:
+                self._heard = heartbeat
+
+    def idle(self, database: Database) -> None:
+        """Seals the days that are over."""
+        if self._heard is None:
+            return
+        through = date.fromisoformat(self._heard.at[:10]) - ONE_DAY
+        if (self._sealed is None or self._sealed < through) and _has_read(database, self._heard):
+            self._sealed = seal_through(database, self._folder, through) or self._sealed
+
+
+def day_of(timestamp: int, today: date) -> str:
+    """The UTC day of a Kafka timestamp (ms); a clock that runs ahead does not keep an entry back."""
+    day = datetime.fromtimestamp(min(max(timestamp, 0), 253_402_300_799_000) / 1000, timezone.utc).date()
+    return min(day, today).isoformat()
+
+
+def _has_read(database: Database, heartbeat: Heartbeat) -> bool:
+    at: dict[int, int] = dict(database.ask("SELECT part, next_offset FROM archive_positions WHERE topic = :topic", {"topic": EVENTS}))
+    return all(at.get(partition, 0) >= offset for partition, offset in heartbeat.offsets.items())
+
+
+def seal_through(database: Database, folder: Path, through: date) -> date | None:
+    """Seals every day up to and including `through` that is not sealed yet, also those without an event, so that the chain has no
+    hole; the last sealed day, None where there is nothing to seal yet. Raises Damaged where folder and database disagree."""
+    with _alone(folder):
+        last, head = _agree(database, folder)
+        while (day := _freeze(database, last, through)) is not None:
+            head, entries = seal(folder, day, head, _frozen(database, day))
+            with database.transaction() as tx:
+                tx.run("UPDATE archive_packages SET manifest = :manifest, entries = :entries WHERE day = :day",
+                       {"day": day.isoformat(), "manifest": head, "entries": entries})
+                tx.run("DELETE FROM archive_entries WHERE package = :day", {"day": day.isoformat()})
+            last = day
+        return last
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One process seals at a time."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _agree(database: Database, folder: Path) -> tuple[date | None, str | None]:
+    """The last sealed day and its manifest's hash. A folder that is ahead (the database was lost, or is an older copy) is followed."""
+    rows = database.ask("SELECT day, manifest FROM archive_packages ORDER BY day")
+    frozen = {row[0] for row in rows if row[1] is None}
+    sealed = [(date.fromisoformat(row[0]), str(row[1])) for row in rows if row[1] is not None]
+    last, head = sealed[-1] if sealed else (None, None)
+    if last is not None:
+        path = folder / f"{last}{MANIFEST}"
+        if not path.exists() or digest(path.read_bytes()) != head:
+            raise Damaged(f"{path.name}: missing or altered since it was sealed: `verify` the folder and restore it from a copy")
+    for day in sealed_days(folder):
+        if (last is not None and day <= last) or day.isoformat() in frozen:
+            continue
+        raw = (folder / f"{day}{MANIFEST}").read_bytes()
+        found = read_manifest(raw)
+        if found["previous"] != head:
+            raise Damaged(f"{day}{MANIFEST}: does not follow the last package that the database knows: `verify` the folder")
+        last, head = day, digest(raw)
+        with database.transaction() as tx:
+            tx.run("INSERT INTO archive_packages (day, manifest, entries) VALUES (:day, :manifest, :entries) ON CONFLICT (day) DO NOTHING",
+                   {"day": day.isoformat(), "manifest": head, "entries": found["content"]["entries"]})
+    return last, head
+
+
+def _freeze(database: Database, last: date | None, through: date) -> date | None:
+    """The next day to seal, its entries fixed; None where there is none up to `through`."""
+    with database.transaction() as tx:
+        begun = tx.ask("SELECT day FROM archive_packages WHERE manifest IS NULL")
+        if begun:
+            return date.fromisoformat(begun[0][0])
+        if last is not None:
+            day = last + ONE_DAY
+        else:
+            [[first]] = tx.ask("SELECT MIN(day) FROM archive_entries WHERE package IS NULL")
+            if first is None:
+                return None
+            day = date.fromisoformat(first)
+        if day > through:
+            return None
+        at = {"day": day.isoformat()}
+        tx.run("INSERT INTO archive_packages (day) VALUES (:day)", at)
+        tx.run("UPDATE archive_entries SET package = :day WHERE package IS NULL AND day <= :day", at)
+        return day
+
+
+def _frozen(database: Database, day: date) -> Iterator[Entry]:
+    """A package's entries in order, a page at a time."""
+    at: dict[str, Any] = {"package": day.isoformat(), "day": "", "position": 0, "student": "", "version": 0, "limit": PAGE}
+    while rows := database.ask(
+            "SELECT day, position, student, version, type, sha256, payload_sha256, part, place, stamp, value FROM archive_entries "
+            "WHERE package = :package AND (day, position, student, version) > (:day, :position, :student, :version) "
+            "ORDER BY day, position, student, version LIMIT :limit", at):
+        for _, position, student, version, type_, stored, sent, part, place, stamp, value in rows:
+            yield Entry(position, student, version, type_, stored, sent, part, place, stamp, bytes(value))
+        at |= dict(zip(("day", "position", "student", "version"), rows[-1], strict=False))

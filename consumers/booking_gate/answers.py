@@ -1,0 +1,178 @@
+"""The gate's answers: the ledger's own predicates over the stored state, or a refusal that says why there is no answer."""
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from consumers.database import Database, Row
+from ledger.domain.decisions import reasons_against_act
+from ledger.domain.events import ExamBooked
+from ledger.domain.rulebook import LawBooks
+from ledger.domain.state import Person
+from ledger.domain.values import Day, Pseudonym
+from ledger.wire.reading import describe
+from ledger.wire.state import CareerState, person_on
+from ledger.wire.topics import STATE
+
+ROME = ZoneInfo("Europe/Rome")
+REMEMBERED = 2000
+"""Careers that are kept ready in memory, each on one day."""
+
+
+class Refusal(Exception):
+    """There is no answer. `reason` is for programs, `detail` for people."""
+
+    def __init__(self, status: int, reason: str, detail: str, **more: Any) -> None:
+        super().__init__(detail)
+        self.status, self.reason, self.detail, self.more = status, reason, detail, more
+
+    def as_json(self) -> dict[str, Any]:
+        """RFC 9457."""
+        return {"type": f"urn:career-ledger:booking-gate:{self.reason}", "title": self.reason.replace("-", " "), "status": self.status,
+                "reason": self.reason, "detail": self.detail, **self.more}
+
+
+class _Who(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    student: Pseudonym
+    career: Pseudonym
+    on: Day | None = None
+
+
+_CALL = frozenset(ExamBooked.model_fields) - {"note"}
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """May this career book this call on this day."""
+
+    student: str
+    career: str
+    call: ExamBooked
+    on: date
+
+
+def question(asked: Any, today: date) -> Question:
+    """From decoded JSON: student, career and the call as in `exam-booked`; `on` today and `mode` written unless given.
+
+    Raises Refusal (422) with every field that is wrong."""
+    if not isinstance(asked, dict):
+        raise Refusal(422, "bad-question", "send one JSON object", problems=[{"path": "", "message": "send one JSON object"}])
+    problems: list[dict[str, str]] = []
+    who = call = None
+    try:
+        who = _Who.model_validate({name: value for name, value in asked.items() if name not in _CALL})
+    except ValidationError as error:
+        problems += _problems(error)
+    try:
+        call = ExamBooked.model_validate({"mode": "written"} | {name: value for name, value in asked.items() if name in _CALL})
+    except ValidationError as error:
+        problems += _problems(error)
+    if who is None or call is None:
+        fields = ", ".join(dict.fromkeys(problem["path"] for problem in problems))
+        raise Refusal(422, "bad-question", f"mend these fields: {fields}", problems=problems)
+    return Question(who.student, who.career, call, who.on or today)
+
+
+def _problems(error: ValidationError) -> list[dict[str, str]]:
+    return [{"path": ".".join(map(str, e["loc"])), "message": e["msg"].removeprefix("Value error, ")}
+            for e in error.errors(include_url=False, include_input=False, include_context=False)]
+
+
+@dataclass(slots=True)
+class Gate:
+    """Answers from the tables that `BookingGate` fills. `max_age`: seconds beyond which what is known is too old to answer from.
+
+    Not for several threads at once."""
+
+    database: Database
+    books: LawBooks
+    max_age: float
+    _ready: OrderedDict[tuple[str, str], tuple[int, date, Person]] = field(default_factory=OrderedDict)
+
+    def answer(self, asked: Any, now: datetime) -> dict[str, Any]:
+        """The JSON of `career-ledger eligibility`, and `knowledge`. Raises Refusal, DatabaseAway."""
+        one = question(asked, now.astimezone(ROME).date())
+        person = None
+        while person is None:
+            knowledge, career = self._look_up(one.student, one.career)
+            age = self.must_be_fresh(knowledge, now)
+            if career is None:
+                raise Refusal(404, "unknown-career", "nothing is known of this student's career")
+            position, place, law, unusable = career
+            self._must_be_usable(law, unusable)
+            person = self._person(one, place)
+        reasons = reasons_against_act("exam-booked", one.call, one.on, person, one.career, self.books)
+        unruled = set(person.careers[one.career].unruled)
+        if any(r.rule == "NO-RULEBOOK" for r in reasons):
+            unruled.add(one.call.academic_year)
+        return {
+            "student": one.student, "career": one.career, "course": one.call.course, "held_on": one.call.held_on.isoformat(),
+            "on": one.on.isoformat(), "known_position": position, "eligible": not reasons, "reasons": [r.as_json() for r in reasons],
+            "unruled_years": sorted(unruled), "knowledge": {"complete_at": knowledge[0], "age_seconds": age, "position": knowledge[1]}}
+
+    def _must_be_usable(self, law: str | None, unusable: str | None) -> None:
+        if unusable is not None:
+            raise _unusable(unusable)
+        if law != self.books.identity:
+            raise Refusal(503, "other-law", "this state was computed under other rule books than the gate's: give both the same",
+                          state_law=law, gate_law=self.books.identity)
+
+    def must_be_fresh(self, knowledge: Row | None, now: datetime) -> float:
+        """How old what is known is, in seconds. Raises Refusal where that is too old."""
+        if knowledge is None or knowledge[0] is None:
+            raise Refusal(503, "knowledge-too-old", "the gate has not yet read everything up to a heartbeat of the relay", age_seconds=None,
+                          max_age_seconds=self.max_age)
+        age = round(max((now - datetime.fromisoformat(knowledge[0])).total_seconds(), 0.0), 3)
+        if age > self.max_age:
+            raise Refusal(503, "knowledge-too-old", f"what the gate knows is {age:.0f} seconds old, {self.max_age:g} are allowed",
+                          age_seconds=age, max_age_seconds=self.max_age, complete_at=knowledge[0])
+        return age
+
+    def knowledge(self) -> Row | None:
+        rows = self.database.ask("SELECT complete_at, position FROM booking_gate_knowledge WHERE topic = :topic", {"topic": STATE})
+        return rows[0] if rows else None
+
+    def _look_up(self, student: str, career: str) -> tuple[Row, Row | None]:
+        """(complete_at, position) of the knowledge and (position, place, law, unusable) of the career, of one moment."""
+        [row] = self.database.ask(
+            "SELECT k.complete_at, k.position, c.position, c.place, c.law, c.unusable FROM (SELECT 1 AS one) AS here "
+            "LEFT JOIN booking_gate_knowledge AS k ON k.topic = :topic LEFT JOIN booking_gate_careers AS c ON c.student = :student "
+            "AND c.career = :career AND (c.value IS NOT NULL OR c.unusable IS NOT NULL)",
+            {"topic": STATE, "student": student, "career": career})
+        return row[:2], row[2:] if row[2] is not None else None
+
+    def _person(self, one: Question, place: int) -> Person | None:
+        """What the predicates read: kept ready, or made from the state that came at an offset. None where a newer one has come since."""
+        key = one.student, one.career
+        ready = self._ready.get(key)
+        if ready is not None and ready[:2] == (place, one.on):
+            self._ready.move_to_end(key)
+            return ready[2]
+        found = self.database.ask(
+            "SELECT value FROM booking_gate_careers WHERE student = :student AND career = :career AND place = :place AND value IS NOT NULL",
+            {"student": one.student, "career": one.career, "place": place})
+        if not found:
+            return None
+        try:
+            state = CareerState.model_validate_json(bytes(found[0][0]))
+        except ValidationError as error:
+            raise _unusable(describe(error)) from None
+        person = person_on(state, one.on)
+        self._ready[key] = place, one.on, person
+        if len(self._ready) > REMEMBERED:
+            self._ready.popitem(last=False)
+        return person
+
+
+def _unusable(cause: str) -> Refusal:
+    return Refusal(503, "career-unusable", "the newest state of this career could not be read: look into the dead letters, then "
+                   "`career-ledger publish --replay STUDENT`", cause=cause)
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,163 @@
+"""What the gate keeps: each career's newest state, and how old the knowledge of all of them is."""
+
+import json
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from consumers.database import Database, Transaction
+from consumers.service import Record, Service
+from ledger.wire.letters import Heartbeat
+from ledger.wire.message import header
+from ledger.wire.reading import UnknownType, Unreadable, describe
+from ledger.wire.state import TYPE
+from ledger.wire.topics import HEARTBEAT, STATE
+
+from .form import head
+
+NAME = "booking_gate"
+MANY = 100
+"""Heartbeats that wait for what they speak of, above which some are dropped."""
+TABLES = (
+    # `value` is null where the state cannot be used (`unusable` says why) or the person's data were erased
+    "CREATE TABLE IF NOT EXISTS booking_gate_careers (student TEXT NOT NULL, career TEXT NOT NULL, part BIGINT NOT NULL, "
+    "place BIGINT NOT NULL, position BIGINT NOT NULL, law TEXT, value BYTEA, unusable TEXT, PRIMARY KEY (student, career))",
+    # heartbeats that speak of messages which have not been read yet
+    "CREATE TABLE IF NOT EXISTS booking_gate_heartbeats (complete_at TEXT PRIMARY KEY, position BIGINT NOT NULL, offsets TEXT NOT NULL)",
+    # the newest heartbeat whose messages have all been read: one row
+    "CREATE TABLE IF NOT EXISTS booking_gate_knowledge (topic TEXT PRIMARY KEY, complete_at TEXT NOT NULL, position BIGINT NOT NULL)",
+)
+
+
+class BookingGate(Service):
+    name = NAME
+    topics = (STATE, HEARTBEAT)
+    tables = TABLES
+
+    def __init__(self) -> None:
+        self.started = threading.Event()
+        """The tables exist and the loop is at work."""
+
+    def read(self, record: Record) -> Any:
+        """Of a state only its law (None for a tombstone)."""
+        if record.topic == HEARTBEAT:
+            return read_heartbeat(record)
+        return read_law(record)
+
+    def messages(self, tx: Transaction, topic: str, found: Sequence[tuple[Record, Any]]) -> None:
+        if topic == HEARTBEAT:
+            _expect(tx, [beat for _, beat in found if beat.topic == STATE])
+            return
+        newest: dict[tuple[str, str], dict[str, Any]] = {}  # one row a statement: what came last stays, unless it is older
+        for record, law in found:
+            row = _row(record, law, None)
+            before = newest.get((row["student"], row["career"]))
+            if before is None or row["position"] >= before["position"] or law is None:
+                newest[row["student"], row["career"]] = row
+        tx.many(_KEEP, list(newest.values()))
+
+    def unusable(self, tx: Transaction, record: Record, error: Unreadable) -> None:
+        """Nothing is answered about a career whose newest state cannot be read, until a good one comes that is not older."""
+        if record.topic != STATE:
+            return
+        with suppress(Unreadable):  # where the key cannot be read either, nobody knows whose it is
+            tx.run(_KEEP, _row(record, None, "unknown-type" if isinstance(error, UnknownType) else "unreadable"))
+
+    def idle(self, database: Database) -> None:
+        """Takes the newest heartbeat of which everything has been read as the age of what is known."""
+        self.started.set()
+        waiting = database.ask("SELECT complete_at, position, offsets FROM booking_gate_heartbeats ORDER BY complete_at DESC")
+        if not waiting:
+            return
+        read = {int(part): offset for part, offset in database.ask(
+            "SELECT part, next_offset FROM booking_gate_positions WHERE topic = :topic", {"topic": STATE})}
+        for complete_at, position, offsets in waiting:
+            if all(read.get(int(part), 0) >= offset for part, offset in json.loads(offsets).items()):
+                with database.transaction() as tx:
+                    tx.run("INSERT INTO booking_gate_knowledge (topic, complete_at, position) VALUES (:topic, :complete_at, :position) "
+                           "ON CONFLICT (topic) DO UPDATE SET complete_at = excluded.complete_at, position = excluded.position "
+                           "WHERE excluded.complete_at > booking_gate_knowledge.complete_at",
+                           {"topic": STATE, "complete_at": complete_at, "position": position})
+                    tx.run("DELETE FROM booking_gate_heartbeats WHERE complete_at <= :complete_at", {"complete_at": complete_at})
+                return
+        if len(waiting) > MANY:  # far behind: every second one will do, the newest and the oldest among them
+            with database.transaction() as tx:
+                tx.run("DELETE FROM booking_gate_heartbeats WHERE complete_at IN :spare", {"spare": [at for at, _, _ in waiting[1:-1:2]]})
+
+    def skipped(self, tx: Transaction, topic: str, part: int) -> None:
+        """States are gone that were never read: what is held of these careers may be old, so it is given up."""
+        if topic == STATE:
+            tx.run("DELETE FROM booking_gate_careers WHERE part = :part", {"part": part})
+            tx.run("DELETE FROM booking_gate_heartbeats")
+            tx.run("DELETE FROM booking_gate_knowledge")
+
+
+_KEEP = (
+    "INSERT INTO booking_gate_careers (student, career, part, place, position, law, value, unusable) "
+    "VALUES (:student, :career, :part, :place, :position, :law, :value, :unusable) ON CONFLICT (student, career) DO UPDATE SET "
+    "part = excluded.part, place = excluded.place, law = excluded.law, value = excluded.value, unusable = excluded.unusable, "
+    "position = CASE WHEN excluded.position > booking_gate_careers.position THEN excluded.position ELSE booking_gate_careers.position END "
+    "WHERE excluded.position >= booking_gate_careers.position OR (excluded.value IS NULL AND excluded.position = 0)")
+"""An older state changes nothing. A message without value (unreadable, or a tombstone) that does not say its position counts as new."""
+
+
+def _row(record: Record, law: str | None, unusable: str | None) -> dict[str, Any]:
+    """Without a law there is no value. Raises Unreadable."""
+    student, career = career_of(record)
+    return {"student": student, "career": career, "part": record.partition, "place": record.offset, "position": _stated_position(record),
+            "law": law, "value": record.value if law is not None else None, "unusable": unusable}
+
+
+def _expect(tx: Transaction, beats: Sequence[Heartbeat]) -> None:
+    tx.many("INSERT INTO booking_gate_heartbeats (complete_at, position, offsets) VALUES (:complete_at, :position, :offsets) "
+            "ON CONFLICT (complete_at) DO UPDATE SET position = excluded.position, offsets = excluded.offsets", [
+                {"complete_at": utc(beat.complete_at), "position": beat.position, "offsets": json.dumps(beat.offsets)} for beat in beats])
+
+
+def utc(moment: str) -> str:
+    """The same instant in a form that sorts by time."""
+    return datetime.fromisoformat(moment).isoformat(timespec="microseconds")
+
+
+def career_of(record: Record) -> tuple[str, str]:
+    """(student, career) from the key. Raises Unreadable."""
+    try:
+        student, career = (record.key or b"").decode("ascii").split("/")
+    except ValueError:
+        raise Unreadable("key: not of the form student/career") from None
+    return student, career
+
+
+def read_law(record: Record) -> str | None:
+    """The rule books under which a state was computed, of a state that can be used; None for a tombstone. Raises Unreadable."""
+    key = career_of(record)
+    if record.value is None:
+        return None
+    type_ = header(record.headers, "ce_type")
+    if type_ != TYPE:
+        known = type_ is not None and type_.startswith("career.state.v")
+        raise (UnknownType if known else Unreadable)(f"ce_type: not {TYPE}" + ("; update this program" if known else ""))
+    student, career, position, law = head(record.value)
+    if (student, career) != key:
+        raise Unreadable("student, career: differ from the key")
+    if _stated_position(record) != position:  # else an older state could take the place of a newer one
+        raise Unreadable("position: differs from its header")
+    return law
+
+
+def read_heartbeat(record: Record) -> Heartbeat:
+    """Raises Unreadable."""
+    try:
+        return Heartbeat.model_validate_json(record.value or b"")
+    except ValidationError as error:
+        raise Unreadable(describe(error)) from None
+
+
+def _stated_position(record: Record) -> int:
+    """The position in the header; 0 where there is none."""
+    text = header(record.headers, "position") or ""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0

@@ -1,0 +1,110 @@
+# ruff: noqa: S608 - statements are put together from names of our own only
+"""The command line of every service: `python -m consumers.NAME run --db URL --kafka HOST:PORT` and `... status --db URL`.
+
+Exit codes: 0 stopped as asked; 2 wrong usage; 5 the topic no longer holds what was not read; 70 a fault of this program.
+Where the database or Kafka is away, it waits.
+"""
+
+import gc
+import json
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from ledger.wire.kafka import BROKERS, KafkaUnusable
+
+from .database import Database, DatabaseAway, DatabaseUnusable
+from .loop import Forgotten, Loop
+from .service import Service
+
+GONE, AWAY = 5, 6
+DATABASE = "CAREER_LEDGER_CONSUMER_DB"
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+db = click.option("--db", "url", required=True, envvar=DATABASE, metavar="URL", show_envvar=True,
+                  help="The service's own database: sqlite:///PATH or postgresql://USER@HOST/DATABASE.")
+
+
+def run_options(command: _F) -> _F:
+    """--db, --kafka, --metrics-port, --from-oldest: what `run` of every service takes."""
+    for option in reversed((
+            db,
+            click.option("--kafka", "brokers", required=True, envvar=BROKERS, metavar="HOST:PORT,...", show_envvar=True,
+                         help="The brokers."),
+            click.option("--metrics-port", type=click.IntRange(0, 65535),
+                         help="Serves /metrics for Prometheus and /health (0: a free port)."),
+            click.option("--from-oldest", is_flag=True,
+                         help="Go on from the oldest message that a topic still holds, where what was not read is gone."))):
+        command = option(command)
+    return command
+
+
+def run(service: Service, url: str, brokers: str, metrics_port: int | None, from_oldest: bool) -> None:
+    """Runs until SIGTERM or SIGINT."""
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("kafka").setLevel(logging.ERROR)
+    spare_the_collector()
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with database_at(url) as database:
+        try:
+            loop = Loop(service, database, brokers, stop, from_oldest)
+        except KafkaUnusable as error:
+            raise click.UsageError(str(error)) from None
+        if metrics_port is not None:
+            try:
+                loop.log.info("metrics on port %d", loop.metrics.serve(metrics_port))
+            except OSError as error:
+                raise click.UsageError(f"--metrics-port {metrics_port}: {error.strerror}") from None
+        loop.log.info("started")
+        try:
+            loop.run()
+        except Forgotten as error:
+            loop.log.error("%s", error)
+            raise SystemExit(GONE) from None
+        loop.log.info("stopped")
+
+
+def spare_the_collector() -> None:
+    """A batch makes many objects that all live until it ends: with Python's defaults a third of the time goes into looking through
+    them, and through everything that was imported, again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+
+
+def database_at(url: str) -> Database:
+    """Raises click.UsageError."""
+    try:
+        return Database(url)
+    except DatabaseUnusable as error:
+        raise click.UsageError(str(error)) from None
+
+
+def status_command(name: str) -> click.Command:
+    """`status`: how far the service has come and which students are parked, as JSON."""
+
+    @click.command("status")
+    @db
+    def status(url: str) -> None:
+        """Shows the position in every topic and the students that are parked, as JSON."""
+        with database_at(url) as database:
+            try:
+                positions = database.ask(f"SELECT topic, part, next_offset, log_position FROM {name}_positions ORDER BY topic, part")
+                parked = database.ask(f"SELECT student, version, reason, detail, part, place, since FROM {name}_parked ORDER BY student")
+            except DatabaseAway as error:
+                click.echo(str(error), err=True)
+                raise SystemExit(AWAY) from None
+        click.echo(json.dumps({
+            "positions": [dict(zip(("topic", "partition", "next_offset", "log_position"), row, strict=True)) for row in positions],
+            "parked": [dict(zip(("student", "waits_for_version", "reason", "detail", "partition", "offset", "since"), row, strict=True))
+                       for row in parked]}, indent=1))
+
+    return status

@@ -1,0 +1,134 @@
+"""`python -m consumers.notifications run | status | directory import | outbox list | outbox retry`.
+
+Exit codes: 0 done; 1 the file has a line that cannot be used (nothing was imported); 2 wrong usage; 5 and 6 as of every service.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from email.utils import parseaddr
+from typing import TextIO
+
+import click
+
+from consumers import command
+from consumers.database import DatabaseAway, Transaction
+
+from . import directory as addresses
+from . import outbox as box
+from .agenda import LEAD_DAYS
+from .post import Post, Server
+from .service import TABLES, Notifications
+
+PROBLEM = 1
+USER, PASSWORD = "CAREER_LEDGER_SMTP_USER", "CAREER_LEDGER_SMTP_PASSWORD"
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+def notifications() -> None:
+    """E-mails about tickets, blocks, instalments and renunciations, each sent once."""
+
+
+def _address(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    if not addresses.is_address(parseaddr(value)[1]):
+        raise click.BadParameter("write an address such as no-reply@example.org or Office <no-reply@example.org>")
+    return value
+
+
+def _host(context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, int]:
+    host, _, port = value.rpartition(":")
+    if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+        raise click.BadParameter("write HOST:PORT, such as mail.example.org:587")
+    return host, int(port)
+
+
+@notifications.command()
+@command.run_options
+@click.option("--smtp", required=True, envvar="CAREER_LEDGER_SMTP", metavar="HOST:PORT", show_envvar=True, callback=_host,
+              help=f"The mail server. {USER} and {PASSWORD} in the environment are its login, if it asks for one.")
+@click.option("--starttls", is_flag=True, help="Encrypts the connection and checks the server's certificate.")
+@click.option("--sender", required=True, envvar="CAREER_LEDGER_MAIL_SENDER", metavar="ADDRESS", show_envvar=True, callback=_address,
+              help="Whom the e-mails come from.")
+@click.option("--lead-days", type=click.IntRange(1, 60), default=LEAD_DAYS, show_default=True,
+              help="So many days before it begins a block is told.")
+@click.option("--start-day", type=click.DateTime(["%Y-%m-%d"]), metavar="DATE",
+              help="Nothing from before this day is told. Counts at the first start; default: the day of the first start.")
+def run(url: str, brokers: str, metrics_port: int | None, from_oldest: bool, smtp: tuple[str, int], starttls: bool, sender: str,
+        lead_days: int, start_day: datetime | None) -> None:
+    """Follows the ledger and sends e-mails until it is stopped."""
+    user = os.environ.get(USER) or None
+    if user and not starttls:
+        raise click.UsageError(f"{USER} is set: a password is sent over an encrypted connection only, add --starttls")
+    post = Post(Server(*smtp, starttls, user, os.environ.get(PASSWORD)))
+    service = Notifications(post, sender, lead_days, start_day.date() if start_day is not None else None)
+    command.run(service, url, brokers, metrics_port, from_oldest)
+
+
+notifications.add_command(command.status_command(Notifications.name))
+
+
+@notifications.group()
+def directory() -> None:
+    """Whom notices go to."""
+
+
+@directory.command("import")
+@command.db
+@click.argument("file", type=click.File(encoding="utf-8-sig"))
+def import_file(url: str, file: TextIO) -> None:
+    """Takes addresses from a CSV file: student,email,language (it, en, or nothing for both).
+
+    All of it or nothing. Students that are not in the file keep their address; an empty email removes one.
+    """
+    try:
+        with _opened(url) as tx:
+            done = addresses.take(tx, addresses.read(file))
+    except (addresses.Invalid, UnicodeDecodeError) as error:
+        click.echo(f"{error}" if isinstance(error, addresses.Invalid) else "the file is not UTF-8", err=True)
+        raise SystemExit(PROBLEM) from None
+    click.echo(json.dumps(done._asdict()))
+
+
+@notifications.group()
+def outbox() -> None:
+    """What was told and what waits."""
+
+
+@outbox.command("list")
+@command.db
+@click.option("--state", type=click.Choice([box.WAITING, box.SENT, box.REFUSED, box.DROPPED]),
+              help="Default: what is not sent: waiting and refused.")
+def list_notices(url: str, state: str | None) -> None:
+    """Lists notices as JSON lines, without addresses; `why` says what they wait for."""
+    with _opened(url) as tx:
+        for one in box.listed(tx, state):
+            click.echo(json.dumps(one, ensure_ascii=False))
+
+
+@outbox.command()
+@command.db
+@click.argument("students", nargs=-1)
+def retry(url: str, students: tuple[str, ...]) -> None:
+    """Tries addresses and texts again that were refused for good, of these students or of all."""
+    with _opened(url) as tx:
+        found = addresses.allow(tx, students or None)
+    click.echo(json.dumps({"students": len(found)}))
+
+
+@contextmanager
+def _opened(url: str) -> Iterator[Transaction]:
+    """One transaction on the service's tables, made where they are not there yet; an absent database is one line and exit code 6."""
+    with command.database_at(url) as database:
+        try:
+            database.create(TABLES)
+            with database.transaction() as tx:
+                yield tx
+        except DatabaseAway as error:
+            click.echo(str(error), err=True)
+            raise SystemExit(command.AWAY) from None
+
+
+if __name__ == "__main__":
+    notifications()

@@ -1,0 +1,201 @@
+# ruff: noqa: S608 - statements are put together from names of our own only
+"""Each student's events once and in order: duplicates are dropped, a gap or an unreadable event parks the student.
+
+A parked student waits for one version. Later ones are kept aside, raw, until it comes, be it behind newer ones, or, where it is
+here but could not be read, until a newer release of this program is started. Other students go on.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from ledger.wire.message import Header
+from ledger.wire.reading import UnknownType, Unreadable, identify
+from ledger.wire.topics import EVENTS
+
+from .database import Row, Transaction
+from .service import Record, Service
+
+Why = Literal["gap", "unreadable", "unknown-type"]
+REASONS: tuple[Why, ...] = ("gap", "unreadable", "unknown-type")
+NOT_COME = "the version before it has not come"
+
+
+def why(error: Unreadable) -> Why:
+    return "unknown-type" if isinstance(error, UnknownType) else "unreadable"
+
+
+@dataclass(slots=True)
+class Alarm:
+    """A student was parked (`student` None: nobody knows whose the message is). Names the place, never content."""
+
+    student: str | None
+    waits_for: int | None
+    why: Why
+    text: str
+    record: Record
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What is to be done with a batch: `found` for the service, `letters` (with the error) for the dead-letter topic."""
+
+    found: list[tuple[Record, Any]] = field(default_factory=list)
+    letters: list[tuple[Record, Unreadable]] = field(default_factory=list)
+    alarms: list[Alarm] = field(default_factory=list)
+    mended: list[str] = field(default_factory=list)
+    duplicates: int = 0
+
+
+@dataclass(slots=True)
+class _Student:
+    """`version` is the last one that was handed over. `before`, `parked` and `kept` (once it was looked at) are what the database
+    has, `alarm` and `aside` what comes to it."""
+
+    version: int
+    before: int
+    parked: tuple[int, str] | None = None
+    kept: dict[int, Record] | None = None
+    alarm: Alarm | None = None
+    aside: dict[int, Record] = field(default_factory=dict)
+
+
+class Order:
+    """Uses the tables NAME_versions, NAME_parked and NAME_aside."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._name = name = service.name
+        self.tables = (
+            f"CREATE TABLE IF NOT EXISTS {name}_versions (student TEXT PRIMARY KEY, version BIGINT NOT NULL)",
+            f"CREATE TABLE IF NOT EXISTS {name}_parked (student TEXT PRIMARY KEY, version BIGINT NOT NULL, reason TEXT NOT NULL, "
+            "detail TEXT NOT NULL, part BIGINT NOT NULL, place BIGINT NOT NULL, since TEXT NOT NULL)",
+            f"CREATE TABLE IF NOT EXISTS {name}_aside (student TEXT NOT NULL, version BIGINT NOT NULL, part BIGINT NOT NULL, "
+            "place BIGINT NOT NULL, stamp BIGINT NOT NULL, headers TEXT NOT NULL, value BYTEA, PRIMARY KEY (student, version))",
+        )
+
+    def take(self, tx: Transaction, records: Iterable[Record]) -> Outcome:
+        """Sorts a batch of `career.events.v1`, in its order, and stores what is parked and how far each student has come."""
+        outcome = Outcome()
+        named: list[tuple[str, int, Record]] = []
+        for record in records:
+            try:
+                named.append((*identify(record.key, record.headers), record))
+            except Unreadable as error:
+                outcome.letters.append((record, error))
+                outcome.alarms.append(Alarm(None, None, why(error), str(error), record))
+        students = self._load(tx, sorted({student for student, _, _ in named}))
+        for student, version, record in named:
+            found = students[student]
+            if version <= found.version:
+                outcome.duplicates += 1
+            elif version > found.version + 1:
+                self._aside(found, student, version, record, "gap", NOT_COME)
+            elif self._hand_over(found, student, record, outcome, letter=True) and (found.parked or found.aside):
+                self._drain(tx, found, student, outcome)
+        self._save(tx, students, outcome)
+        return outcome
+
+    def retry(self, tx: Transaction, part: int, after: str, limit: int) -> tuple[Outcome, str | None]:
+        """Tries parked students of a partition again, at most `limit`, from the one after `after`. Also the last one; None: done."""
+        outcome = Outcome()
+        names = [row[0] for row in tx.ask(
+            f"SELECT student FROM {self._name}_parked WHERE part = :part AND reason <> 'gap' AND student > :after "
+            "ORDER BY student LIMIT :limit", {"part": part, "after": after, "limit": limit})]
+        students = self._load(tx, names)
+        for student, found in students.items():
+            self._drain(tx, found, student, outcome)
+        self._save(tx, students, outcome)
+        return outcome, names[-1] if names else None
+
+    def _load(self, tx: Transaction, names: list[str]) -> dict[str, _Student]:
+        if not names:
+            return {}
+        among = {"students": names}
+        found = {name: _Student(0, 0) for name in names}
+        for student, version in tx.ask(f"SELECT student, version FROM {self._name}_versions WHERE student IN :students", among):
+            found[student].version = found[student].before = version
+        for student, version, reason in tx.ask(
+                f"SELECT student, version, reason FROM {self._name}_parked WHERE student IN :students", among):
+            found[student].parked = version, reason
+        return found
+
+    def _hand_over(self, found: _Student, student: str, record: Record, outcome: Outcome, letter: bool) -> bool:
+        """The version that comes next: handed over, or kept aside because it cannot be read."""
+        try:
+            outcome.found.append((record, self._service.read(record)))
+        except Unreadable as error:
+            if letter:
+                outcome.letters.append((record, error))
+            self._aside(found, student, found.version + 1, record, why(error), str(error))
+            return False
+        found.version += 1
+        found.alarm = None
+        return True
+
+    def _aside(self, found: _Student, student: str, version: int, record: Record, reason: Why, text: str) -> None:
+        found.aside[version] = record
+        waits_for, known = (found.alarm.waits_for, found.alarm.why) if found.alarm else found.parked or (None, None)
+        if waits_for != found.version + 1 or (known != reason and reason != "gap"):
+            found.alarm = Alarm(student, found.version + 1, reason, text, record)
+
+    def _drain(self, tx: Transaction, found: _Student, student: str, outcome: Outcome) -> None:
+        """Hands over what waited for the version that has just come, or, at a start, what could not be read."""
+        if found.kept is None:
+            found.kept = {} if found.parked is None else {row[0]: _record(student, row) for row in tx.ask(
+                f"SELECT version, part, place, stamp, headers, value FROM {self._name}_aside WHERE student = :student "
+                "AND version > :version", {"student": student, "version": found.version})}
+        while (record := found.aside.get(found.version + 1) or found.kept.get(found.version + 1)) is not None:
+            tried = found.parked is not None and found.parked[0] == found.version + 1
+            if not self._hand_over(found, student, record, outcome, letter=not tried):
+                return
+        later = [version for version in (*found.aside, *found.kept) if version > found.version]
+        if later:
+            first = min(later)
+            self._aside(found, student, first, found.aside.get(first) or found.kept[first], "gap", NOT_COME)
+
+    def _save(self, tx: Transaction, students: dict[str, _Student], outcome: Outcome) -> None:
+        name = self._name
+        outcome.alarms += [found.alarm for found in students.values() if found.alarm is not None]
+        outcome.mended += [s for s, f in students.items() if f.parked is not None and f.version != f.before and f.alarm is None]
+        moved = [{"student": s, "version": f.version} for s, f in students.items() if f.version != f.before]
+        if moved:
+            tx.many(f"INSERT INTO {name}_versions (student, version) VALUES (:student, :version) "
+                    "ON CONFLICT (student) DO UPDATE SET version = excluded.version", moved)
+        aside = [_row(student, version, record) for student, found in students.items()
+                 for version, record in found.aside.items() if version > found.version]
+        if aside:
+            tx.many(f"INSERT INTO {name}_aside (student, version, part, place, stamp, headers, value) "
+                    "VALUES (:student, :version, :part, :place, :stamp, :headers, :value) ON CONFLICT (student, version) DO UPDATE SET "
+                    "part = excluded.part, place = excluded.place, stamp = excluded.stamp, headers = excluded.headers, "
+                    "value = excluded.value", aside)
+        free = [{"student": s, "version": f.version} for s, f in students.items() if f.parked is not None and f.version != f.before]
+        if free:
+            tx.many(f"DELETE FROM {name}_aside WHERE student = :student AND version <= :version", free)
+            tx.many(f"DELETE FROM {name}_parked WHERE student = :student", free)
+        parked = [
+            {"student": student, "version": found.version + 1, "reason": alarm.why, "detail": alarm.text, "part": alarm.record.partition,
+             "place": alarm.record.offset, "since": datetime.now(UTC).isoformat(timespec="seconds")}
+            for student, found in students.items() if (alarm := found.alarm) is not None]
+        if parked:
+            tx.many(f"INSERT INTO {name}_parked (student, version, reason, detail, part, place, since) "
+                    "VALUES (:student, :version, :reason, :detail, :part, :place, :since) ON CONFLICT (student) DO UPDATE SET "
+                    "version = excluded.version, reason = excluded.reason, detail = excluded.detail, part = excluded.part, "
+                    "place = excluded.place", parked)
+
+
+def _row(student: str, version: int, record: Record) -> dict[str, Any]:
+    return {"student": student, "version": version, "part": record.partition, "place": record.offset, "stamp": record.timestamp,
+            "headers": json.dumps([(name, value.decode("latin-1")) for name, value in record.headers]), "value": record.value}
+
+
+def _record(student: str, row: Row) -> Record:
+    _, part, place, stamp, headers, value = row
+    return Record(EVENTS, part, place, stamp, student.encode(), bytes(value) if value is not None else None, list(_headers(headers)))
+
+
+def _headers(text: str) -> Iterator[Header]:
+    for name, value in json.loads(text):
+        yield name, value.encode("latin-1")

@@ -1,0 +1,54 @@
+"""What a service is to the loop: the topics it lives on, its tables, and what it does with what arrives."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from ledger.wire.message import Header
+from ledger.wire.reading import Unreadable, read_event
+from ledger.wire.topics import EVENTS
+
+from .database import Database, Transaction
+
+
+class Record(NamedTuple):
+    """A message as it came. `topic` is the name in `ledger.wire.topics`, without a prefix; `timestamp` Kafka's, in milliseconds."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[Header]
+
+
+class Service:
+    """One service; each overrides what it needs.
+
+    `name` names its consumer group (`career-ledger.NAME`) and begins the names of its tables. `topics` are names of
+    `ledger.wire.topics`, `tables` the statements that create its tables (`CREATE ... IF NOT EXISTS`, valid on both databases).
+    """
+
+    name: str
+    topics: tuple[str, ...]
+    tables: tuple[str, ...] = ()
+
+    def read(self, record: Record) -> Any:
+        """What a message says, handed to `events` or `messages` beside it. Raises Unreadable (UnknownType): the message goes to the
+        dead letters; an event parks its student besides, any other message goes to `unusable`."""
+        return read_event(record.key, record.value, record.headers) if record.topic == EVENTS else record
+
+    def events(self, tx: Transaction, found: Sequence[tuple[Record, Any]]) -> None:
+        """Of `career.events.v1`: each (student, version) once, in order per student and without gaps."""
+
+    def messages(self, tx: Transaction, topic: str, found: Sequence[tuple[Record, Any]]) -> None:
+        """Of any other topic, in the order of each partition. At least once: what was handed over may come again as a new message."""
+
+    def unusable(self, tx: Transaction, record: Record, error: Unreadable) -> None:
+        """A message of another topic than the events could not be read. Its order with `messages` is kept."""
+
+    def skipped(self, tx: Transaction, topic: str, part: int) -> None:
+        """With --from-oldest: messages of a topic that is kept for ever or compacted are gone and were never read."""
+
+    def idle(self, database: Database) -> None:
+        """Between batches and at least once a second: work that time alone brings. Several members may do it at once."""

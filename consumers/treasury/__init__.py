@@ -1,0 +1,1 @@
+"""Treasury: one debt position per charge with a pagoPA-like life, payment notices fed back to the ledger, daily reconciliation."""

@@ -1,0 +1,131 @@
+"""The life of a debt position over time, from the timeline of its charge.
+
+A pure function of the state message: periods [from, until) without holes from the day on which the position is published, so
+that its status on any day, past or to come, is a look-up. Amounts are euro.
+
+published   may be paid, and its date has not passed (or it has none)
+expired     its date has passed unpaid; it may still be paid, with what accrues
+paid        nothing is owed any more, and money was received
+refund-due  nothing is owed any more, and the university holds money to give back: a right to a refund, or credit
+cancelled   nothing is owed any more without money that stays here (waived, moved), or the charge is gone
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Literal
+
+from ledger.domain.values import ONE_DAY, ZERO
+from ledger.wire.state import ChargeSpan
+
+Status = Literal["published", "expired", "paid", "refund-due", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """Holds from the end of day `from_on` up to, not including, `until_on` (None: open). `outstanding` + `accruing` is to be paid on
+    a day of it; `refund` with `refund_by` (None: on request) and `refund_rule` may be given back, `credit` is beyond what was owed."""
+
+    from_on: date
+    until_on: date | None
+    status: Status
+    amount: Decimal = ZERO
+    paid: Decimal = ZERO
+    outstanding: Decimal = ZERO
+    accruing: Decimal = ZERO
+    credit: Decimal = ZERO
+    refund: Decimal = ZERO
+    due_on: date | None = None
+    paid_on: date | None = None
+    refund_by: date | None = None
+    refund_rule: str | None = None
+    surcharge: str | None = None
+    """The charge that the ledger raises for `accruing` once the payment is complete: money for it is submitted to that key."""
+
+    @property
+    def to_pay(self) -> Decimal:
+        return self.outstanding + self.accruing
+
+    @property
+    def valid_until(self) -> date | None:
+        """The last day on which `to_pay` is the amount, if nothing else happens."""
+        return self.until_on - ONE_DAY if self.until_on is not None else None
+
+    def holds_on(self, day: date) -> bool:
+        return self.from_on <= day and (self.until_on is None or day < self.until_on)
+
+    def same_as(self, other: "Period") -> bool:
+        return all(getattr(self, f.name) == getattr(other, f.name) for f in fields(self) if f.name not in ("from_on", "until_on"))
+
+
+def lives(charges: Iterable[ChargeSpan], known: Iterable[tuple[str, date]] = ()) -> dict[str, list[Period]]:
+    """charge -> periods in order, of all charges of a career. `known` are (charge, day of publication) of positions published
+    before: one whose charge is gone altogether (it was voided) is cancelled from its publication on."""
+    spans: dict[str, list[ChargeSpan]] = {}
+    for span in charges:
+        spans.setdefault(span.charge, []).append(span)
+    raised = {charge: min(span.from_ for span in of) for charge, of in spans.items()}
+    found = {charge: _life(sorted(of, key=lambda s: s.from_), raised) for charge, of in spans.items()}
+    for charge, published_on in known:
+        if charge not in found:
+            found[charge] = [Period(published_on, None, "cancelled")]
+    return found
+
+
+def _life(spans: list[ChargeSpan], raised: Mapping[str, date]) -> list[Period]:
+    periods: list[Period] = []
+    for span in spans:
+        if periods and (end := periods[-1].until_on) is not None and end < span.from_:
+            _join(periods, Period(end, span.from_, "cancelled"))
+        for period in _periods(span, raised):
+            _join(periods, period)
+    if (end := periods[-1].until_on) is not None:
+        _join(periods, Period(end, None, "cancelled"))
+    return periods
+
+
+def _join(periods: list[Period], one: Period) -> None:
+    if periods and periods[-1].until_on == one.from_on and periods[-1].same_as(one):
+        periods[-1] = replace(periods[-1], until_on=one.until_on)
+    else:
+        periods.append(one)
+
+
+def _periods(span: ChargeSpan, raised: Mapping[str, date]) -> Iterable[Period]:
+    """A span, split where its due date passes within it: the ledger never calls `payable` charges overdue, their notices expire all
+    the same."""
+    right = span.refundable
+    one = Period(
+        span.from_, span.until, _settled(span), span.amount, span.paid, span.outstanding, span.accruing, span.credit,
+        right.amount if right is not None else ZERO, span.due_on, span.paid_on, right.by if right is not None else None,
+        right.rule if right is not None else None, surcharge_key(span, raised) if span.accruing > ZERO else None)
+    if span.outstanding == ZERO:
+        yield one
+        return
+    late_from = span.due_on + timedelta(days=1) if span.due_on is not None else None
+    if span.state == "overdue" or (late_from is not None and late_from <= span.from_):
+        yield replace(one, status="expired")
+    elif late_from is None or (span.until is not None and span.until <= late_from):
+        yield replace(one, status="published")
+    else:
+        yield replace(one, status="published", until_on=late_from)
+        yield replace(one, status="expired", from_on=late_from)
+
+
+def _settled(span: ChargeSpan) -> Status:
+    if span.credit > ZERO or span.refundable is not None:
+        return "refund-due"
+    return "paid" if span.state == "paid" else "cancelled"
+
+
+def surcharge_key(span: ChargeSpan, raised: Mapping[str, date]) -> str:
+    """The key that the ledger gives to the surcharge of a late payment: the next that was free then (section 4). `raised`: the first
+    day of each of the career's charges."""
+    year, _, kind = span.charge.partition(":")
+    base = f"{year}:late-instance" if span.rule == "CHG-2" else f"{year}:late-fee/{kind}"
+    key, count = base, 1
+    while key in raised and raised[key] <= span.from_:
+        count += 1
+        key = f"{base}#{count}"
+    return key

@@ -1,0 +1,52 @@
+"""The smallest service: a row for every event, and a sum per student that shows every event handled twice."""
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from consumers.command import run, run_options, status_command
+from consumers.database import Database, Transaction
+from consumers.service import Record, Service
+from ledger.wire.topics import EVENTS
+
+
+class Counter(Service):
+    name = "counter"
+    topics = (EVENTS,)
+    tables = ("CREATE TABLE IF NOT EXISTS counter_seen (student TEXT NOT NULL, version BIGINT NOT NULL, position BIGINT NOT NULL, "
+              "sha256 TEXT NOT NULL, PRIMARY KEY (student, version))",
+              "CREATE TABLE IF NOT EXISTS counter_totals (student TEXT PRIMARY KEY, events BIGINT NOT NULL, last BIGINT NOT NULL, "
+              "in_order BIGINT NOT NULL)")
+
+    def __init__(self) -> None:
+        self.idled = threading.Event()
+
+    def events(self, tx: Transaction, found: Sequence[tuple[Record, Any]]) -> None:
+        rows = [{"student": e.student, "version": e.version, "position": e.position, "sha256": e.sha256} for _, e in found]
+        tx.many("INSERT INTO counter_seen (student, version, position, sha256) VALUES (:student, :version, :position, :sha256)", rows)
+        tx.many("INSERT INTO counter_totals (student, events, last, in_order) VALUES (:student, 1, :version, 1) "
+                "ON CONFLICT (student) DO UPDATE SET events = counter_totals.events + 1, last = excluded.last, in_order = "
+                "counter_totals.in_order + CASE WHEN excluded.last = counter_totals.last + 1 THEN 1 ELSE 0 END", rows)
+
+    def idle(self, database: Database) -> None:
+        self.idled.set()
+
+
+@click.group()
+def main() -> None:
+    """A consumer for tests."""
+
+
+@main.command("run")
+@run_options
+def start(url: str, brokers: str, metrics_port: int | None, from_oldest: bool) -> None:
+    """Counts every event."""
+    run(Counter(), url, brokers, metrics_port, from_oldest)
+
+
+main.add_command(status_command("counter"))
+
+if __name__ == "__main__":
+    main()
