@@ -74,7 +74,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with parts.database(admin, folder, "postgresql") as url:
-            parts.bulk(url, list(parts.generate(1000, 1)))
+            parts.bulk(url, list(parts.generate(1000, 1)), [])
             with open_store(url) as store:
                 rows = parts.stored_rows(store)
             many = [(uuid4(), *row[1:]) if row[1] == 1 else row for row in rows]

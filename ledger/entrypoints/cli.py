@@ -65,18 +65,25 @@ def academic_year(text: str) -> str:
 UNIVERSITY = ("find", "project", "projection", "report")
 """The commands of `cli_university`, which is imported when one of them is named or all are listed."""
 
+KAFKA = ("digests", "intake", "publish")
+"""The same of `cli_kafka`."""
+
 
 class Commands(click.Group):
     """The group of all commands: it turns every error into one line and an exit code."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted({*super().list_commands(ctx), *UNIVERSITY, "generate"})
+        return sorted({*super().list_commands(ctx), *UNIVERSITY, *KAFKA, "generate"})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in UNIVERSITY:
             from ledger.entrypoints.cli_university import COMMANDS
 
             return COMMANDS[cmd_name]
+        if cmd_name in KAFKA:
+            from ledger.entrypoints import cli_kafka
+
+            return cli_kafka.COMMANDS[cmd_name]
         if cmd_name == "generate":
             from ledger.entrypoints.cli_generate import generate
 
@@ -114,6 +121,11 @@ def _explained(error: Exception) -> tuple[str, int]:
 
     if isinstance(error, VersionConflict | StoreUnavailable | StoreUnusable):
         return " ".join(str(error).split()), CONFLICT if isinstance(error, VersionConflict) else UNAVAILABLE
+    if "ledger.wire.kafka" in sys.modules:
+        from ledger.entrypoints.cli_kafka import explained
+
+        if (said := explained(error)) is not None:
+            return said, UNAVAILABLE
     if isinstance(error, OSError):
         return error.strerror or type(error).__name__, UNAVAILABLE
     place = error.__traceback__
@@ -227,7 +239,8 @@ def append(file: str, mode: "Mode", atomic: bool, wait: bool, bulk: bool, truste
             newest = max(newest, outcome.get("position") or 0)
             if page is None:
                 _print_json(outcome)
-                sys.stdout.flush()
+                if not bulk:  # there, thousands come at once
+                    sys.stdout.flush()
             elif outcome["outcome"] in ("refused", "invalid"):
                 page.outcome(outcome)
         if page is not None:

@@ -36,30 +36,23 @@ from .lines import decode_line
 from .submit import Clock, Desk, Known, Mode, Outcome, Stream, answer, invalid, read_form, with_line
 from .trusted import recorded_event
 
-BATCH_LINES = 10_000
+BATCH_LINES = 4_000
 BATCH_BYTES = 16 << 20
-AHEAD = 3
+AHEAD = 2
 """Batches that are with the workers while one is stored."""
-EVENTS_KEPT = 60_000
-"""How many events of the students met last a worker keeps (about 120 MB)."""
+EVENTS_KEPT = 6_000
+"""How many events of the students met last a worker keeps beside those of the waiting batches (about 15 MB)."""
 PENDING = 1 << 62
 """Added to the version of an event that is not stored yet, in place of its position: it comes after all that are stored."""
 
 Part = tuple[int, list[bytes]]
 """Neighbouring lines for one worker, and the number of the first."""
 _Form = Submission | tuple[Event, StoredEvent]
+_Placed = tuple[str, int, tuple[str, ...], str | None]
+"""The outcome of an event whose position is not known before it is stored: id, version, breaches, and the student if it is a
+duplicate of one of hers. A plain tuple: ten thousand of them go from process to process."""
 
 _STUDENT = re.compile(rb'"student"\s*:\s*"([A-Za-z0-9._-]*)"')
-
-
-@dataclass(frozen=True, slots=True)
-class _Placed:
-    """The outcome of an event whose position is not known before it is stored. `student`: a duplicate of it."""
-
-    id: str
-    version: int
-    breaches: tuple[str, ...] = ()
-    student: str | None = None
 
 
 @dataclass(slots=True)
@@ -93,25 +86,17 @@ def import_lines(store: EventStore, url: str, books: LawBooks, lines: Iterable[b
     each student's versions are checked, no rule is asked, and they are stored with the rule book and breaches that they state.
     Raises StoreUnavailable where a worker was ended from outside, and what `append_lines` raises.
     """
-    crew = _Crew(url, books, mode, clock, workers or os.cpu_count() or 1, trusted)
-    waiting: deque[_Batch] = deque()
+    crew = Crew(url, books, mode, clock, workers or os.cpu_count() or 1, trusted)
     try:
-        for batch in _batches(lines, crew.size):
-            crew.send(batch)
-            waiting.append(batch)
-            if len(waiting) > AHEAD:
-                yield from _finish(store, crew, waiting)
-        while waiting:
-            yield from _finish(store, crew, waiting)
-    except BrokenProcessPool:
-        raise StoreUnavailable("a worker process was ended from outside (out of memory?): send the same file again") from None
+        yield from crew.import_lines(store, lines)
     finally:
         crew.close()
 
 
-def _batches(lines: Iterable[bytes], workers: int) -> Iterator[_Batch]:
-    number, size, count = 0, 0, 0
-    batch = _Batch(0, [[] for _ in range(workers)], [])
+def _batches(lines: Iterable[bytes], workers: int, number: int) -> Iterator[_Batch]:
+    """`number`: that of the first batch."""
+    size = count = 0
+    batch = _Batch(number, [[] for _ in range(workers)], [])
     last, whose = -1, b""
     for nth, line in enumerate(lines, 1):
         match = _STUDENT.search(line)
@@ -139,7 +124,7 @@ def _student_of(line: bytes) -> bytes:
     return student.encode("utf-8", "replace") if isinstance(student, str) else b""
 
 
-def _finish(store: EventStore, crew: "_Crew", waiting: deque[_Batch]) -> Iterator[Outcome]:
+def _finish(store: EventStore, crew: "Crew", waiting: deque[_Batch]) -> Iterator[Outcome]:
     """Stores the oldest batch and yields its outcomes."""
     batch = waiting[0]
     try:
@@ -159,7 +144,7 @@ def _finish(store: EventStore, crew: "_Crew", waiting: deque[_Batch]) -> Iterato
     yield from found
 
 
-def _again(crew: "_Crew", waiting: Iterable[_Batch]) -> None:
+def _again(crew: "Crew", waiting: Iterable[_Batch]) -> None:
     """The workers forget what they remember and decide the waiting batches again."""
     for batch in waiting:
         for future in batch.found:
@@ -179,22 +164,24 @@ def _store(store: EventStore, batch: _Batch) -> list[Outcome]:
     found: list[Outcome] = []
     for _, _, outcomes in parts:
         for one in outcomes:
-            if not isinstance(one, _Placed):
+            if isinstance(one, dict):
                 found.append(one)
-            elif one.student is not None:
-                stored = store.stream(one.student, one.version - 1)[0]
-                found.append({"id": one.id, "outcome": "duplicate", "position": stored.position, "version": one.version})
-            else:
-                outcome: Outcome = {"id": one.id, "outcome": "accepted", "position": position, "version": one.version}
-                if one.breaches:
-                    outcome["breaches"] = list(one.breaches)
-                found.append(outcome)
-                position += 1
+                continue
+            id_, version, breaches, student = one
+            if student is not None:
+                stored = store.stream(student, version - 1)[0]
+                found.append({"id": id_, "outcome": "duplicate", "position": stored.position, "version": version})
+                continue
+            outcome: Outcome = {"id": id_, "outcome": "accepted", "position": position, "version": version}
+            if breaches:
+                outcome["breaches"] = list(breaches)
+            found.append(outcome)
+            position += 1
     return found
 
 
-class _Crew:
-    """The workers: each a pool of one process, so that a student's lines always reach the same one."""
+class Crew:
+    """The workers: each a pool of one process, so that a student's lines always reach the same one. To be closed."""
 
     def __init__(self, url: str, books: LawBooks, mode: Mode, clock: Clock, size: int, trusted: bool) -> None:
         self._books, self._mode, self._clock, self._trusted = books, mode, clock, trusted
@@ -203,6 +190,20 @@ class _Crew:
         self.stored = -1
         context = get_context("spawn")
         self._pools = [ProcessPoolExecutor(1, context, _start, (url, books, mode, clock, trusted, os.getpid())) for _ in range(size)]
+
+    def import_lines(self, store: EventStore, lines: Iterable[bytes]) -> Iterator[Outcome]:
+        """See the function of this name."""
+        waiting: deque[_Batch] = deque()
+        try:
+            for batch in _batches(lines, self.size, self.stored + 1):
+                self.send(batch)
+                waiting.append(batch)
+                if len(waiting) > AHEAD:
+                    yield from _finish(store, self, waiting)
+            while waiting:
+                yield from _finish(store, self, waiting)
+        except BrokenProcessPool:
+            raise StoreUnavailable("a worker process was ended from outside (out of memory?): send the same file again") from None
 
     def send(self, batch: _Batch) -> None:
         batch.found = [pool.submit(_decide, parts, batch.number, self.stored, self.epoch)
@@ -244,6 +245,7 @@ class _Worker:
         wanted = {_student(form) for _, part in forms for form in part if form is not None and not isinstance(form, dict)}
         self._prepare(wanted, batch, stored)
         decided = _Decided()
+        heads: dict[str, int] = {}
         for number, part in forms:
             encoded: list[StoredEvent] = []
             outcomes: list[_Placed | Outcome] = []
@@ -251,8 +253,9 @@ class _Worker:
                 if isinstance(form, dict):
                     outcomes.append(with_line(form, number + n))
                 elif form is not None:
-                    outcomes.append(self._outcome(form, encoded, decided.heads))
+                    outcomes.append(self._outcome(form, encoded, heads))
             decided.parts.append((self._store.pack(encoded) if encoded else b"", len(encoded), outcomes))
+        decided.heads = {stream_id(student): head for student, head in heads.items()}
         return decided
 
     def _form(self, line: bytes, first: bool) -> _Form | Outcome | None:
@@ -261,20 +264,19 @@ class _Worker:
         raw = decode_line(line, first)
         return None if raw is None else read_form(raw)
 
-    def _outcome(self, form: _Form, encoded: list[StoredEvent], heads: dict[UUID, int]) -> _Placed | Outcome:
+    def _outcome(self, form: _Form, encoded: list[StoredEvent], heads: dict[str, int]) -> _Placed | Outcome:
         stream = self._streams[_student(form)]
         head = stream.version
-        verdict = (self._desk.judge(stream, form, PENDING + head + 1) if isinstance(form, Submission)
-                   else _as_recorded(stream, form[0]))
+        verdict = self._desk.judge(stream, form, PENDING + head + 1) if isinstance(form, Submission) else _as_recorded(stream, form[0])
         if isinstance(verdict, Event):
             stream.add((verdict,))
             encoded.append(self._store.encode(verdict) if isinstance(form, Submission) else form[1])
-            heads.setdefault(stream_id(verdict.student), head)
-            return _Placed(verdict.id, verdict.version, verdict.breaches)
+            heads.setdefault(verdict.student, head)
+            return verdict.id, verdict.version, verdict.breaches, None
         if isinstance(verdict, Known):
             event = verdict.event
-            return _Placed(event.id, event.version, (), event.student) if event.position >= PENDING else answer(verdict)
-        heads.setdefault(stream_id(_student(form)), head)  # what keeps it out may rest on the stream
+            return (event.id, event.version, (), event.student) if event.position >= PENDING else answer(verdict)
+        heads.setdefault(_student(form), head)  # what keeps it out may rest on the stream
         return verdict
 
     def _prepare(self, students: set[str], batch: int, stored: int) -> None:

@@ -5,6 +5,8 @@ import json
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
+from jiter import from_json
+
 from ledger.domain.submissions import Problem
 
 LONGEST_LINE = 1 << 20
@@ -33,7 +35,16 @@ def decode_line(line: bytes, first: bool = False) -> Any | Problem | None:
     if len(line) > LONGEST_LINE:
         return Problem("", f"the line is longer than {LONGEST_LINE} bytes: write one event a line")
     try:
-        found = _decode(line.decode())
+        found = from_json(line, catch_duplicate_keys=True, allow_inf_nan=False)
+    except ValueError:
+        found = _decode_slowly(line)
+    return [] if found is None else found  # null is no submission, as a list is none
+
+
+def _decode_slowly(line: bytes) -> Any | Problem:
+    """The standard library reads what is left (a lone surrogate) and says in its words what is wrong."""
+    try:
+        return _decode(line.decode())
     except UnicodeDecodeError as error:
         return Problem("", f"the line is not UTF-8 (byte {error.start + 1}): save the file as UTF-8")
     except json.JSONDecodeError as error:
@@ -42,7 +53,6 @@ def decode_line(line: bytes, first: bool = False) -> Any | Problem | None:
         return Problem("", "the line is nested too deeply: a submission is one flat JSON object with its data")
     except ValueError as error:
         return Problem("", f"the line is not usable JSON: {error}")
-    return [] if found is None else found  # null is no submission, as a list is none
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

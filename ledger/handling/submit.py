@@ -45,19 +45,14 @@ class Stream:
     def __init__(self, student: str, books: LawBooks) -> None:
         self.by_id: dict[str, Event] = {}
         self.standing = Standing(student, books)
-
-    @property
-    def events(self) -> list[Event]:
-        return self.standing.events
+        self.events = self.standing.events
+        self.version = 0
 
     def add(self, events: Iterable[Event]) -> None:
         for event in events:
             self.standing.add(event)
             self.by_id[event.id] = event
-
-    @property
-    def version(self) -> int:
-        return self.events[-1].version if self.events else 0
+            self.version = event.version
 
 
 @dataclass(frozen=True)

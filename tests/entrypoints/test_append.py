@@ -116,3 +116,35 @@ def test_append_is_wrong_usage_when_there_is_no_such_file(run, tmp_path: Path) -
 def test_append_of_nothing_says_so(run) -> None:
     result = run("append", "-", given=b"")
     assert (result.exit_code, result.stdout) == (0, "0 lines: 0 accepted, 0 duplicate, 0 refused, 0 invalid\n")
+
+
+def test_append_trusted_moves_a_ledger_as_it_is(ledger, line, lines, start, tmp_path: Path) -> None:
+    """Breaches, rule books and moments of recording come along; what no rule would allow is stored again."""
+    assert ledger("append", "-", "--mode", "record", given=lines(line("b1", "exam-booked", "2026-03-25", BOOKING))).exit_code == 0
+    export = start("history", "S01", "--json").stdout
+    file = tmp_path / "export.jsonl"
+    file.write_bytes(export)
+    other = f"sqlite:///{tmp_path / 'other.db'}"
+    moved = start("append", str(file), "--trusted", "--mode", "record", "--json", CAREER_LEDGER_DB=other)
+    assert (moved.returncode, moved.stderr) == (0, b"")
+    assert [row["outcome"] for row in outcomes(moved.stdout.decode())] == ["accepted"] * 4
+    assert "BLK-1" in outcomes(moved.stdout.decode())[3]["breaches"]
+    assert start("history", "S01", "--json", CAREER_LEDGER_DB=other).stdout == export
+    again = start("append", str(file), "--trusted", "--mode", "record", CAREER_LEDGER_DB=other)
+    assert again.stdout.decode() == "4 lines: 0 accepted, 4 duplicate, 0 refused, 0 invalid\n"
+
+
+def test_append_trusted_says_what_is_no_recorded_event(run, history, lines, tmp_path: Path) -> None:
+    file = tmp_path / "submissions.jsonl"
+    file.write_bytes(lines(history[0]))
+    result = run("append", str(file), "--trusted", "--mode", "record", "--json")
+    assert result.exit_code == 1
+    [found] = outcomes(result.stdout)
+    assert found["line"] == 1
+    assert "this is no recorded event as `career-ledger history --json` writes it" in found["problems"][0]["message"]
+
+
+def test_append_trusted_needs_mode_record(run, history, lines) -> None:
+    result = run("append", "-", "--trusted", given=lines(*history))
+    assert result.exit_code == 2
+    assert "--bulk and --trusted go with --mode record and without --atomic" in result.stderr

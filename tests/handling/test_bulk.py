@@ -19,7 +19,7 @@ from ledger.handling.bulk import import_lines
 from ledger.handling.submit import append_lines
 from ledger.store import EventStore, open_store
 
-from .histories import enrolled, lines
+from .histories import booking, enrolled, lines
 from .workers import BOOKS
 
 NOW = datetime(2100, 1, 1, tzinfo=timezone.utc)
@@ -107,13 +107,13 @@ def test_import_is_the_same_when_students_are_forgotten_and_loaded_again(store: 
     wanted, rows = one_by_one(file, f"sqlite:///{tmp_path / 'line.db'}")
     crew = bulk._Worker(store_url, BOOKS, "record", clock, False)
     found: list[dict[str, Any]] = []
-    for batch in bulk._batches(file, 1):
+    for batch in bulk._batches(file, 1, 0):
         [parts] = batch.routed
         decided = crew.decide(parts, batch.number, batch.number - 1, 0)
         assert len(crew._streams) <= len({json.loads(line)["student"] for _, part in parts for line in part})
         rows_ = sum(part[1] for part in decided.parts)
         store.append_packed([part[0] for part in decided.parts if part[1]], rows_, decided.heads)
-        found += [one if isinstance(one, dict) else {"version": one.version} for part in decided.parts for one in part[2]]
+        found += [one if isinstance(one, dict) else {"version": one[1]} for part in decided.parts for one in part[2]]
     assert [one["version"] for one in found] == [one["version"] for one in wanted]
     assert without_place(stored(store)) == without_place(rows)
 
@@ -169,7 +169,24 @@ def test_trusted_import_is_invalid_when_the_form_is_wrong(change: dict[str, Any]
         event = origin.stream("S01")[0].as_json()
     [found] = import_lines(store, store_url, BOOKS, [json.dumps(event | change).encode()], "record", clock, 1, trusted=True)
     assert found["outcome"] == "invalid"
+    said = "stands at version 0" if change == {"version": 7} else "this is no recorded event"
+    assert said in found["problems"][0]["message"]
     assert store.last_position() == 0
+
+
+def test_trusted_import_stores_a_fraction_as_it_was_stored(store: EventStore, store_url: str, tmp_path: Any) -> None:
+    """Two encoders spell 0.00001 in two ways; a ledger has one."""
+    graded = [booking("S01", f"g{cfu}") | {"type": "exam-graded", "data": {
+        "course": f"F{cfu}", "held_on": "2026-05-20", "outcome": "passed", "grade": 18, "cfu": cfu, "session": "summer", "mode": "oral"}}
+        for cfu in (7.5, 0.00001, 6.0)]
+    _, rows = one_by_one(lines(*enrolled("S01"), *graded), f"sqlite:///{tmp_path / 'line.db'}")
+    for (_, _, state), spelt in zip(rows[3:], (b'"cfu":7.5', b'"cfu":1e-05', b'"cfu":6,'), strict=True):
+        assert spelt in state
+    with open_store(f"sqlite:///{tmp_path / 'line.db'}") as origin:
+        export = [json.dumps(event.as_json()).encode() for event in origin.stream("S01")]
+    found = list(import_lines(store, store_url, BOOKS, export, "record", clock, 1, trusted=True))
+    assert [one["outcome"] for one in found] == ["accepted"] * 6
+    assert stored(store) == rows
 
 
 def test_import_goes_through_the_function_when_the_user_may_not_copy(postgres_url: str) -> None:
