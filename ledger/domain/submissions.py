@@ -11,8 +11,8 @@ from functools import cache
 from typing import Annotated, Any
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, StringConstraints, TypeAdapter, ValidationError, field_validator
-from pydantic_core import SchemaValidator
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, TypeAdapter, ValidationError, field_validator
+from pydantic_core import PydanticCustomError, SchemaValidator
 from pydantic_core import core_schema as cs
 
 from .events import ABOUT_THE_PERSON, PAYLOADS, Payload, payload_json
@@ -42,7 +42,13 @@ class Override(BaseModel):
     authority: Text
 
 
-_Id = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+def _without_nul(value: str) -> str:
+    if "\0" in value:
+        raise PydanticCustomError("id", "remove the NUL character: no database of a subscriber keeps it as text")
+    return value
+
+
+_Id = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_without_nul)]
 
 
 class _Envelope(BaseModel):

@@ -474,3 +474,7 @@ def completion(shell: str) -> None:
 
 def main() -> None:
     cli(prog_name=PROGRAM)
+
+
+if __name__ == "__main__":
+    main()
