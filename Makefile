@@ -4,12 +4,13 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: help demo test lint bench bench-university clean
+.PHONY: help demo test lint bench bench-kafka bench-university clean
 help:
 	@echo "make demo    load invented histories and ask questions about them"
 	@echo "make test    every test, on SQLite, a real PostgreSQL and a real Kafka"
 	@echo "make lint    ruff, mypy, import-linter, generated pages up to date"
 	@echo "make bench   every figure beside the raw limit and the peers, on PostgreSQL and SQLite (about ten minutes)"
+	@echo "make bench-kafka        relay and consumers beside the raw clients of the same library (about ten minutes)"
 	@echo "make bench-university   a million events end to end (long)"
 	@echo "make clean   remove .venv and caches"
 
@@ -37,6 +38,10 @@ lint: $(INSTALLED)
 bench: $(INSTALLED)
 	$(BIN)/python infra/postgres.py run -- $(BIN)/python -m benchmarks.run
 	$(BIN)/python benchmarks/questions.py --students 200 --runs 10
+
+bench-kafka: $(INSTALLED)
+	$(BIN)/python infra/postgres.py run -- $(BIN)/python infra/kafka run -- $(BIN)/python -m benchmarks.kafka_relay --events 1000000
+	$(BIN)/python infra/postgres.py run -- $(BIN)/python infra/kafka run -- $(BIN)/python -m benchmarks.consumers
 
 bench-university: $(INSTALLED)
 	$(BIN)/python infra/postgres.py run -- $(BIN)/python -m benchmarks.university

@@ -3,14 +3,16 @@
     python infra/postgres.py run -- python infra/kafka run -- python -m benchmarks.consumers --events 100000 --runs 3
 
 `rows`: a service with one row an event (what the shared loop costs: reading and checking each message, once and in order).
-`booking_gate`: the gate's own work, a row a career's state. Each measurement is a process of its own on a new database; the
-rate counts from the first batch to the last commit, CPU is the process's own in that time, memory what it holds at a tenth of the way
-and at the end.
+`booking_gate`: the gate's own work, a row a career's state; and how long its answers take. Each measurement is a process of its own
+on a new database; the rate counts from the first batch to the last commit, CPU is the process's own in that time, memory what it
+holds at a tenth of the way and at the end.
 """
 
 import argparse
 import json
+import multiprocessing
 import os
+import random
 import statistics
 import subprocess
 import sys
@@ -173,6 +175,56 @@ def _of_others(m: Message, again: int, state: bool = False) -> Message:
     return Message(m.topic, other + m.key[len(student):] if state else other, value, headers)
 
 
+def questions(url: str, students: int, asked: int) -> None:
+    """Milliseconds of an answer, for a client that keeps its connection open: the first time that a career is asked about (its state is
+    read and made ready), and again. `gate`: what the gate itself took; the rest is HTTP, in Python on both sides."""
+    from tests.consumers.gate import NOW, Fed, Portal, a_call
+    from tests.consumers.support import state_messages
+    from tests.projections.populations import BOOKS, population, streams
+
+    with Database(url) as own:
+        fed = Fed(own)
+        careers: list[tuple[str, str]] = []
+        for student, stream in streams(e.placed(n) for n, e in enumerate(population(students), 1)).items():
+            fed.take(state_messages(stream, student, BOOKS))
+            careers += [(student, career) for career in sorted({e.career for e in stream if e.career is not None})]
+        fed.know(NOW)
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(target=_serve, args=(url, there), daemon=True)
+    process.start()
+    portal = Portal(here.recv())
+    portal.ask({})  # what is built at the first question of all
+    pick = random.Random(1)
+    for name, order in (("first", careers), ("again", [pick.choice(careers) for _ in range(asked)])):
+        whole, gate = [], []
+        for student, career in order:
+            begun = time.perf_counter()
+            status, _ = portal.ask({"student": student, "career": career} | a_call())
+            whole.append((time.perf_counter() - begun) * 1000)
+            gate.append(float(portal.headers["Server-Timing"].partition("dur=")[2]))
+            if status != 200:
+                raise SystemExit(f"no answer: {status}")
+        print(f"{url.partition(':')[0]:11}question {name}: " + ", ".join(
+            f"{what} p50 {statistics.median(found):.2f} p99 {sorted(found)[int(len(found) * .99)]:.2f} ms"
+            for what, found in (("over HTTP", whole), ("gate", gate))) + f" ({len(order)} questions)", flush=True)
+    process.terminate()
+
+
+def _serve(url: str, tell: Any) -> None:
+    from consumers.booking_gate.__main__ import bound_to
+    from consumers.booking_gate.answers import Gate
+    from consumers.booking_gate.http import Server, application
+    from ledger.rulebooks.loader import load_books
+
+    spare_the_collector()
+    bound, started = bound_to("127.0.0.1:0"), threading.Event()
+    started.set()
+    with Database(url) as database, Server(application(Gate(database, load_books(), 1e9), started), bound):
+        tell.send(bound.getsockname()[1])
+        threading.Event().wait()
+
+
 def new_database(kind: str, folder: str) -> str:
     if kind == "sqlite":
         return f"sqlite:///{folder}/{uuid.uuid4().hex}.db"
@@ -207,6 +259,7 @@ def main() -> None:
     print(f"{sent['rows']} events, {sent['booking_gate']} states")
     with tempfile.TemporaryDirectory() as folder:
         for kind in given.databases:
+            questions(new_database(kind, folder), given.students, 20 * given.students)
             for name, messages in sent.items():
                 ran = _alternating(kind, name, folder, given, messages)
                 rate = {what: statistics.median(one["per_second"] for one in found) for what, found in ran.items()}

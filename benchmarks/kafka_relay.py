@@ -29,7 +29,7 @@ from uuid import uuid4
 
 from benchmarks import parts
 from benchmarks.run import ROOT, machine
-from ledger.relay import Relay, status
+from ledger.relay import Relay
 from ledger.relay.lane import producer_for
 from ledger.relay.positions import Positions
 from ledger.relay.prepare import EVENTS_CHUNK
@@ -131,34 +131,35 @@ def memory(pid: int) -> dict[int, int]:
     return found
 
 
-def publish(url: str, brokers: str, total: int) -> dict[str, Any]:
+def publish(url: str, brokers: str) -> dict[str, Any]:
     """The whole command: seconds from its start until each topic is complete, and memory on the way (MB)."""
     fresh(brokers)
     process = subprocess.Popen([sys.executable, "-c", "from ledger.entrypoints.cli import main; main()", "--db", url, "publish", "--kafka",
                                 brokers, "--partitions", str(PARTITIONS), "--once"], stderr=subprocess.DEVNULL)
-    began, quarters, complete, first = time.perf_counter(), [], {}, (0.0, 0)
-    while process.poll() is None:
-        time.sleep(0.1)
-        try:
-            peak = max(memory(process.pid).values(), default=0)
-        except OSError:
-            continue
-        topics = status(url)["topics"]
-        if not first[1] and topics and topics[0]["position"]:
-            first = time.perf_counter(), total - topics[0]["events_behind"]
-        for one in topics:
-            name = EVENTS if one["topic"].endswith(EVENTS) else STATE
-            if one["events_behind"] == 0 and one["position"]:
-                complete.setdefault(name, time.perf_counter() - began)
-        ahead = min((total - one["events_behind"] for one in topics), default=0)
-        if len(topics) == 2 and len(quarters) < 4 * ahead // total:
-            quarters.append(peak // 1024)
+    began, quarters, complete, first = time.perf_counter(), list[int](), dict[str, float](), (0.0, 0)
+    with Positions(url) as positions:
+        last = positions.last_position()  # of a log without holes
+        while process.poll() is None:
+            time.sleep(0.25)
+            try:
+                peak = max(memory(process.pid).values(), default=0)
+            except OSError:
+                continue
+            topics = {EVENTS if one.topic.endswith(EVENTS) else STATE: one.position for one in positions.all()
+                      if one.topic.startswith(os.environ[PREFIX])}
+            if not first[1] and topics.get(EVENTS):
+                first = time.perf_counter(), topics[EVENTS]
+            for name, position in topics.items():
+                if position == last:
+                    complete.setdefault(name, time.perf_counter() - began)
+            if len(topics) == 2 and len(quarters) < 2 * sum(topics.values()) // last:
+                quarters.append(peak // 1024)
     if process.returncode != 0:
         raise SystemExit(f"bench: publish ended with {process.returncode}")
     for name in (EVENTS, STATE):
         complete.setdefault(name, time.perf_counter() - began)
     lasted = began + complete[EVENTS] - first[0]
-    return {"seconds": complete, "MB": quarters, "events/s from its first chunk": (total - first[1]) / lasted if lasted > 0 else None}
+    return {"seconds": complete, "MB": quarters, "events/s from its first chunk": (last - first[1]) / lasted if lasted > 0 else None}
 
 
 def confluent(brokers: str, path: Path) -> float:
@@ -213,7 +214,7 @@ def main() -> None:
         print(f"{'raw kafka-python producer':40} {1 / raw_clock:10,.0f}/s   {raw_cpu * 1e6:6.1f} us of processor an event")
         print(f"{'relay, events lane':40} {1 / lane_clock:10,.0f}/s   {lane_cpu * 1e6:6.1f} us   ratio {ratio:.2f}, bar {BAR}: "
               f"{'met' if ratio >= BAR else 'MISSED'}; by processor time {raw_cpu / lane_cpu:.2f}", flush=True)
-        whole = publish(url, brokers, total)
+        whole = publish(url, brokers)
         for topic, took in whole["seconds"].items():
             print(f"{'publish, until ' + topic + ' is complete':50} {total / took:10,.0f} events/s ({took:.1f} s with start)")
         print(f"{'publish, the events from the first chunk on':50} {whole['events/s from its first chunk'] or 0:10,.0f} events/s")

@@ -11,18 +11,19 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from kafka import ConsumerRebalanceListener, KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
-from kafka.errors import KafkaError, LogTruncationError, OffsetOutOfRangeError
+from kafka.errors import IllegalStateError, KafkaError, LogTruncationError, OffsetOutOfRangeError
 from kafka.structs import OffsetAndMetadata
 
 from ledger.wire.kafka import CONSUMER, PRODUCER, connection, prefix
 from ledger.wire.letters import dead_letter
+from ledger.wire.members import Cooperative
 from ledger.wire.message import Message, header
 from ledger.wire.reading import Unreadable
-from ledger.wire.topics import EVENTS, TOPICS
+from ledger.wire.topics import DEAD_LETTER, EVENTS, TOPICS
 
 from .database import Database, DatabaseAway, Transaction
 from .metrics import Metrics
@@ -40,11 +41,14 @@ RETRIED_STUDENTS = 100
 ACKNOWLEDGE_SECONDS = 60.0
 LATE_SECONDS = 10
 SETTINGS = {
-    "partition_assignment_strategy": (CooperativeStickyAssignor,), "auto_offset_reset": "none", "fetch_max_bytes": 16 << 20,
-    "max_partition_fetch_bytes": 4 << 20, "metadata_max_age_ms": 30_000, "session_timeout_ms": 10_000, "reconnect_backoff_max_ms": 2_000,
+    "partition_assignment_strategy": (Cooperative,), "auto_offset_reset": "none", "fetch_max_bytes": 16 << 20,
+    "max_partition_fetch_bytes": 4 << 20, "metadata_max_age_ms": 30_000, "session_timeout_ms": 10_000, "bootstrap_timeout_ms": 5_000,
 }
 _KEPT = {topic.name: "retention.ms" not in topic.kept or topic.kept["retention.ms"] == "-1" for topic in TOPICS}
 """Whether a topic is kept for ever or compacted: then nothing that was not read may be gone."""
+
+_TAKEN = (ValueError, KeyError, IllegalStateError)
+"""What the client raises for a partition that was taken away a moment ago."""
 
 Offsets = dict[TopicPartition, int]
 
@@ -98,7 +102,8 @@ class Loop:
                 self._next.clear()
                 self._letters.close()
                 if consumer is not None:
-                    consumer.close(autocommit=False, timeout_ms=5000)
+                    with suppress(KafkaError):
+                        consumer.close(autocommit=False, timeout_ms=5000)
 
     def _away(self, error: Exception) -> None:
         """Waits a little; says so once."""
@@ -112,7 +117,8 @@ class Loop:
     def _subscribe(self, consumer: KafkaConsumer) -> None:
         names = [self._prefix + name for name in self._service.topics]
         missing: set[str] = set()
-        while not self._stop.is_set() and (found := set(names) - consumer.topics()):
+        needed = {*names, self._prefix + DEAD_LETTER}
+        while not self._stop.is_set() and (found := needed - consumer.topics()):
             if found != missing:
                 self.log.warning("waiting for topics that do not exist yet: %s (`career-ledger publish` creates them)",
                                  ", ".join(sorted(found)))
@@ -190,10 +196,12 @@ class Loop:
                     if _KEPT[self._name(tp)]:
                         self._service.skipped(tx, self._name(tp), tp.partition)
         for tp, offset in starts.items():
-            if tp in consumer.assignment():
+            with suppress(*_TAKEN):
                 consumer.seek(tp, offset)
                 self._next[tp] = offset
-                self._retry(tp)
+        for tp in self._next.keys() & starts.keys():
+            self._retry(tp)
+            with suppress(*_TAKEN):
                 consumer.resume(tp)
         return True
 
@@ -235,8 +243,7 @@ class Loop:
 
     def _apply(self, consumer: KafkaConsumer, polled: dict[TopicPartition, Sequence[Any]]) -> None:
         begun = time.perf_counter()
-        batch = {tp: [Record(self._name(tp), r.partition, r.offset, r.timestamp, r.key, r.value, r.headers) for r in polled[tp]]
-                 for tp in sorted(polled)}
+        batch = {tp: _records(self._name(tp), polled[tp]) for tp in sorted(polled)}
         after = {tp: records[-1].offset + 1 for tp, records in batch.items()}
         reached = {tp: max(self._log_positions[tp], _log_position(records[-1])) for tp, records in batch.items()}
         with self._database.transaction() as tx:
@@ -306,7 +313,9 @@ class Loop:
     def _pass_holes(self, consumer: KafkaConsumer) -> None:
         """Where compaction has taken the last messages, the reader moves on without getting any."""
         for tp, at in self._next.items():
-            to = consumer.position(tp, timeout_ms=0) if tp in consumer.assignment() and tp not in self._fresh else None
+            to = None
+            with suppress(*_TAKEN):
+                to = consumer.position(tp, timeout_ms=0) if tp not in self._fresh else None
             if to is not None and to > at:
                 with self._database.transaction() as tx:
                     self._move(tx, tp, at, to, self._log_positions[tp])
@@ -315,7 +324,9 @@ class Loop:
     def _report(self, consumer: KafkaConsumer) -> None:
         lags, oldest = {}, None
         for tp, at in self._next.items():
-            end = consumer.highwater(tp) if tp in consumer.assignment() else None
+            end = None
+            with suppress(*_TAKEN):
+                end = consumer.highwater(tp)
             lags[self._name(tp), tp.partition] = waiting = max((end or at) - at, 0)
             if waiting and tp in self._stamps:
                 oldest = min(oldest or self._stamps[tp], self._stamps[tp])
@@ -373,6 +384,11 @@ class _Letters:
         if self._producer is not None:
             self._producer.close(timeout=0)
             self._producer = None
+
+
+def _records(topic: str, polled: Iterable[Any]) -> list[Record]:
+    return [Record(topic, r.partition, r.offset, r.timestamp, r.key, r.value,
+                   [(name, value or b"") for name, value in r.headers]) for r in polled]
 
 
 def _log_position(record: Record) -> int:

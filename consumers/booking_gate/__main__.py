@@ -37,10 +37,12 @@ def start(url: str, brokers: str, metrics_port: int | None, from_oldest: bool, l
 
 
 def bound_to(listen: str) -> socket.socket:
-    """Raises click.UsageError."""
+    """Answers on it leave at once: with Nagle's algorithm, which asyncio leaves on here, each takes 40 ms. Raises click.UsageError."""
     host, _, port = listen.rpartition(":")
     try:
-        return socket.create_server((host.strip("[]"), int(port)), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+        bound = socket.create_server((host.strip("[]"), int(port)), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+        bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return bound
     except (OSError, ValueError, OverflowError) as error:
         raise click.UsageError(f"--listen {listen}: {error}; write HOST:PORT of an address of this machine") from None
 

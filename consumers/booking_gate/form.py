@@ -1,4 +1,4 @@
-"""The form of a state, checked in a third of the time that building the model takes.
+"""The form of a state, checked in a sixth of the time that building the model takes: fields, types and numbers, not the spelling of texts.
 
 Made from `CareerState` itself, so that it is said once. What it lets through is read by the model when a question is asked; a state
 that the model then refuses is not answered from either.
@@ -16,8 +16,6 @@ from pydantic.fields import FieldInfo
 from ledger.wire.reading import Unreadable
 from ledger.wire.state import CareerState
 
-_EURO = r"^[0-9]+\.[0-9]{2}$"
-
 
 def _struct(model: type[BaseModel]) -> Any:
     fields: list[Any] = [(name, _type(field.annotation, field.metadata), *(() if field.is_required() else (field.default,)))
@@ -29,7 +27,7 @@ def _struct(model: type[BaseModel]) -> Any:
 def _type(annotation: Any, meta: Iterable[Any] = ()) -> Any:
     limits = dict(_limits(meta))
     if annotation is Decimal:
-        return Annotated[str, msgspec.Meta(pattern=_EURO)]
+        return str
     if limits:
         return Annotated[annotation, msgspec.Meta(**limits)]
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
@@ -49,7 +47,7 @@ def _limits(meta: Iterable[Any]) -> Iterator[tuple[str, Any]]:
     for one in meta:
         if isinstance(one, FieldInfo):
             yield from _limits(one.metadata)
-        for name in ("pattern", "ge", "le"):
+        for name in ("ge", "le"):
             if (limit := getattr(one, name, None)) is not None:
                 yield name, limit
 
@@ -63,6 +61,8 @@ def head(value: bytes) -> tuple[str, str, int, str]:
         found = _decode(value)
     except msgspec.ValidationError as error:
         said, _, path = str(error).partition(" - at `$")
+        if said.startswith("Invalid enum value"):
+            said = "not one of the values that it may have"  # msgspec would quote it
         raise Unreadable(f"{path.strip('`.') or 'value'}: {said}") from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise Unreadable("value: this is no JSON") from None

@@ -37,14 +37,17 @@ def publish_from(url: str, books: LawBooks, brokers: str, position: int) -> tupl
         if position < last:
             made = topics[EVENTS]
             preparer = Preparer(url, EventSource, {"after": position, "partitions": made.partitions, "origin": origin()})
+            preparer.wake()
             at = position
-            while at < last:
-                chunk = preparer.next(1.0)
-                if chunk is not None:
-                    check_lengths(EVENTS, chunk.messages)
-                    deliver(producer, made.name, chunk.messages)
-                    sent, at = sent + chunk.events, chunk.position
-            preparer.close()
+            try:
+                while at < last:
+                    chunk = preparer.next(1.0)
+                    if chunk is not None:
+                        check_lengths(EVENTS, chunk.messages)
+                        deliver(producer, made.name, chunk.messages)
+                        sent, at = sent + chunk.events, chunk.position
+            finally:
+                preparer.close()
         made = topics[STATE]
         return sent, _send_states(store, books, producer, made.name, made.partitions, _students_above(store, position, last))
 

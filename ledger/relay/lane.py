@@ -62,8 +62,9 @@ def check_lengths(name: str, messages: Sequence[Ready]) -> None:
 
 
 class Lane(threading.Thread):
-    """Waits for `begin` and runs until `stop` is set, or until `failure` says why not. `caught_up`: everything that was recorded when the lane began, or
-    when the end of the log was last seen, is acknowledged. `sent`: events since the beginning."""
+    """Waits for `begin` and runs until `stop` is set, or until `failure` says why not. `caught_up`: the end of the log was reached
+    once, and everything up to there is acknowledged. `sent`: events since the beginning. `waiting_since`: an acknowledgement is
+    waited for since this moment of the monotonic clock."""
 
     def __init__(self, url: str, brokers: str, topic: Topic, standing: Standing, heartbeat: str,
                  prepare: Callable[[Standing], Preparer]) -> None:

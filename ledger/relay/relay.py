@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from threading import Event as Flag
 
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, RetriableError
 
 from ledger.domain.rulebook import LawBooks
 from ledger.projections.stored import open_database
@@ -16,9 +16,11 @@ from ledger.wire.topics import EVENTS, HEARTBEAT, STATE, TOPICS
 
 from .lane import Lane
 from .positions import Positions, Standing
-from .prepare import EVENTS_CHUNK, STATES_CHUNK, WAKE_SECONDS, EventSource, Preparer, StateSource, now
+from .prepare import EVENTS_CHUNK, STATES_CHUNK, EventSource, Preparer, StateSource, now
 
 PAUSE_SECONDS = 1.0
+WATCH_SECONDS = 0.25
+"""The lanes are looked at, and look at the log, this often, and whenever the database says that something was appended."""
 STOP_SECONDS = 10.0
 """How long a chunk that is on its way is waited for at the end; it is sent again next time otherwise."""
 HEAD_START_SECONDS = 60.0
@@ -28,8 +30,8 @@ SLOW_SECONDS = 30.0
 
 
 class Restart(Exception):
-    """The database went away, and the lock with it: whatever is on its way must be dropped with this process, and a new one begins
-    at the stored position."""
+    """The database went away, and the lock with it, or the brokers before anything was sent: whatever is on its way must be dropped
+    with this process, and a new one begins at the stored position."""
 
 
 class Relay:
@@ -44,9 +46,10 @@ class Relay:
     def run(self, stop: Flag, once: bool = False) -> None:
         """Publishes until `stop` is set; `once`: until everything recorded is published, by this process or by the active one.
 
-        Raises Restart where the database went away and StoreUnavailable where it was from the beginning, Undelivered where Kafka
-        refuses a message, KafkaUnusable for topics that cannot be used, KafkaError (only with `once`) where no broker answers. The
-        lanes may still run then, except after StoreUnavailable: end the process."""
+        Raises Restart where the database or the brokers went away and StoreUnavailable where the database was away from the
+        beginning, Undelivered where Kafka refuses a message, KafkaUnusable for topics that cannot be used, KafkaError where Kafka
+        cannot be used or (only with `once`) no broker answers. The lanes may still run then, except after StoreUnavailable: end
+        the process."""
         topics = self._topics(stop, once)
         if topics is None:
             return
@@ -75,7 +78,7 @@ class Relay:
             try:
                 return create_topics(self._brokers, self._partitions, self._replicas)
             except KafkaError as error:
-                if once:
+                if once or not isinstance(error, RetriableError):
                     raise
                 if not told:
                     self._say(f"no broker answers at {self._brokers} ({type(error).__name__}): trying again")
@@ -99,7 +102,7 @@ class Relay:
         """Wakes the lanes until they are to stop, and stops them. Raises what ended one of them, or the loss of the lock."""
         slow, events, states, head_start = False, *lanes, time.monotonic() + HEAD_START_SECONDS
         while not stop.is_set() and not (once and all(lane.caught_up.is_set() for lane in lanes)):
-            database.backend.wait(WAKE_SECONDS)
+            database.backend.wait(WATCH_SECONDS)
             for lane in lanes:
                 self._check(lane, positions)
                 lane.wake()
@@ -134,7 +137,7 @@ class Relay:
             return
         text = str(lane.failure) or type(lane.failure).__name__
         positions.failed([lane.standing.topic], text, now())
-        if isinstance(lane.failure, StoreUnavailable):
+        if isinstance(lane.failure, StoreUnavailable | RetriableError):
             raise Restart(text) from lane.failure
         raise lane.failure
 

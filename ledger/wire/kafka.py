@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +19,9 @@ ORIGIN = "CAREER_LEDGER_ORIGIN"
 """Names this ledger in the header `ce_source` (a URI). Default: urn:career-ledger."""
 PARTITIONS = 6
 """Of a topic that is made, unless another number is asked for. It cannot change afterwards: the order of a student hangs on it."""
+
+SPREAD_SECONDS = 30.0
+"""How long the brokers may take to tell each other of a new topic."""
 
 PRODUCER: Mapping[str, Any] = {
     "enable_idempotence": True, "acks": "all", "delivery_timeout_ms": 2_147_483_647, "request_timeout_ms": 10_000, "linger_ms": 60_000,
@@ -93,6 +97,10 @@ def create_topics(brokers: str, partitions: int = PARTITIONS, replicas: int | No
                 raise KafkaUnusable(f"this user may not make the topic {name}: allow it, or make it as docs/subscribing.md says") from None
         admin.wait_for_topics(list(names))
         found = {one["name"]: one for one in admin.describe_topics(list(names))}
+        until = time.monotonic() + SPREAD_SECONDS
+        while not all(name in found and found[name]["partitions"] for name in names) and time.monotonic() < until:
+            time.sleep(0.1)  # a broker may know of a new topic and not yet of its partitions
+            found = {one["name"]: one for one in admin.describe_topics(list(names))}
         held = admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in names], config_filter="all")["topic"]
     finally:
         admin.close()

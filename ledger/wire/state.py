@@ -8,9 +8,9 @@ back into what the domain's predicates of section 6 read, so that a subscriber g
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, cast
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from ledger.domain.charges import accruing, state_of, unallocated
 from ledger.domain.events import (
@@ -20,7 +20,6 @@ from ledger.domain.events import (
     ExamGraded,
     PlanCourse,
     Regime,
-    SingleCourse,
     SingleCoursesEnrolled,
     StudyPlanApproved,
 )
@@ -395,16 +394,10 @@ def _exams(career: Career) -> dict[str, list[Json]]:
 # From a message back to what the predicates read
 
 
-_M = TypeVar("_M", bound=BaseModel)
-
-
-def _bare(model: type[_M], **fields: Any) -> _M:
-    """A payload of the domain with the fields that the message holds: the predicates read no other."""
-    return model.model_construct(None, **fields)
-
-
 def career_on(state: CareerState, day: date) -> Career:
-    """The career at the end of a day, with everything that the predicates of section 6 look at (and only that)."""
+    """The career at the end of a day, with everything that the predicates of section 6 look at (and only that).
+
+    Where they read a payload, the span takes its place: it has the fields by the same names."""
     career = Career(state.career)
     status = next((span for span in state.status if span.holds_on(day)), None)
     if status is not None:
@@ -425,19 +418,16 @@ def career_on(state: CareerState, day: date) -> Career:
             owed.charge, kind, year, owed.amount, owed.due_on, owed.raised_on, owed.rule or "", tuple(f.fact() for f in owed.facts),
             outstanding=owed.outstanding, paid=owed.paid, paid_on=owed.paid_on)
     for plan in (p for p in state.plans if p.holds_on(day)):
-        career.plans[plan.academic_year] = {c.code: _bare(PlanCourse, **dict(c)) for c in plan.courses}
+        career.plans[plan.academic_year] = {c.code: cast(PlanCourse, c) for c in plan.courses}
     applied = next((s for s in state.single_courses if s.holds_on(day)), None)
     if applied is not None:
-        career.single = _bare(SingleCoursesEnrolled,
-            academic_year=applied.academic_year, reserved_session=applied.reserved_session,
-            courses=tuple(_bare(SingleCourse, **dict(c)) for c in applied.courses))
+        career.single = cast(SingleCoursesEnrolled, applied)
     for r in (r for r in state.results if r.holds_on(day)):
-        data = _bare(ExamGraded, course=r.course, held_on=r.held_on, outcome=r.outcome, cfu=r.cfu)
-        career.results.append(Result(data, r.recorded_on, r.event, r.from_))
+        career.results.append(Result(cast(ExamGraded, r), r.recorded_on, r.event, r.from_))
     for given in (g for g in state.recognitions if g.holds_on(day)):
-        career.recognitions.append((given.from_, given.event, _bare(CfuRecognised, cfu=given.cfu, courses=given.courses)))
+        career.recognitions.append((given.from_, given.event, cast(CfuRecognised, given)))
     for b in (b for b in state.bookings if b.holds_on(day)):
-        career.bookings.append(Booking(_bare(ExamBooked, course=b.course, held_on=b.held_on), b.from_, b.event))
+        career.bookings.append(Booking(cast(ExamBooked, b), b.from_, b.event))
     return career
 
 

@@ -1,6 +1,9 @@
 """The gate on the real broker: what it holds is what the topic says, whatever happens, and it answers only when it is sure."""
 
 import itertools
+import os
+import subprocess
+import sys
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -10,12 +13,15 @@ from kafka import TopicPartition
 
 from consumers.booking_gate.service import BookingGate
 from consumers.database import Database
+from ledger.bootstrap import open_ledger
 from ledger.domain.events import ExamBooked
 from ledger.domain.submissions import Event
 from ledger.projections import eligibility
+from ledger.store import open_store
+from ledger.wire.kafka import BROKERS, PREFIX
 from ledger.wire.message import Message, header
 from ledger.wire.topics import DEAD_LETTER, STATE
-from tests.projections.populations import BOOKS, population, streams
+from tests.projections.populations import BOOKS, fill, population, streams
 
 from .gate import a_call, heartbeat, portal
 from .support import ROUNDS, Topics, arrived, changed, eventually, in_thread, killed, runs_into, state_messages
@@ -172,3 +178,28 @@ def test_an_address_that_cannot_be_used_is_named(own_url: str, listen: str) -> N
     assert (found.exit_code, f"--listen {listen}" in found.output) == (2, True)
 
 
+
+
+def test_answers_are_the_ledgers_from_the_relay_to_the_portal(topics: Topics, own: Database, tmp_path: Path) -> None:
+    ledger_url = f"sqlite:///{tmp_path}/the-ledger.db"
+    with open_store(ledger_url) as store:
+        fill(store, population(25, 21))
+    service = BookingGate()
+    with in_thread(service, own.url, topics.bootstrap), portal(service, own.url, max_age=600) as asked:
+        done = subprocess.run(
+            [sys.executable, "-c", "from ledger.entrypoints.cli import main; main()", "--db", ledger_url, "publish", "--once"],
+            capture_output=True, text=True, timeout=120, check=False, env=os.environ | {PREFIX: topics.prefix, BROKERS: topics.bootstrap})
+        assert done.returncode == 0, done.stderr
+        question = a_call()
+        eventually(lambda: asked.ask({"student": "nobody", "career": "none"} | question)[0] == 404, "the gate is sure")
+        ledger = open_ledger(ledger_url)
+        compared = 0
+        for student, stream in streams(population(25, 21)).items():
+            for career in sorted({e.career for e in stream if e.career is not None}):
+                status, answer = asked.ask({"student": student, "career": career} | question)
+                expected = ledger.eligibility(student, date(2026, 5, 28), career, "A", date(2026, 6, 22), "summer", "2025-26",
+                                              date(2026, 6, 8))
+                assert (status, without_knowledge(answer)) == (200, expected)
+                compared += 1
+        ledger.close()
+        assert compared >= 25

@@ -3,6 +3,8 @@
 import json
 import random
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from kafka.errors import MessageSizeTooLargeError
 from ledger.store import open_store
 from ledger.wire.kafka import CLIENT
 from ledger.wire.topics import DEAD_LETTER, OUTCOMES
-from tests.handling.histories import booking, enrolled, payment
+from tests.handling.histories import booking, enrolled, lines, payment
 
 from .conftest import Topics, answered, finish, intake, start, wait_for
 
@@ -32,6 +34,16 @@ def test_every_kind_of_outcome_reaches_its_sender(store_url: str, topics: Topics
     assert sorted(one.headers["dead_letter_error"].decode().split(":")[0].split(" is ")[0] for one in letters) == [
         "the key of the message", "the message has no key", "the message has no value", "the value"]
     assert topics.committed() == 11
+
+
+def test_example_submits_and_prints_the_outcomes(sqlite_url: str, topics: Topics, tmp_path: Path) -> None:
+    """examples/submitter.py, as docs/subscribing.md shows it."""
+    (tmp_path / "submissions.jsonl").write_bytes(b"".join(lines(*enrolled("S1"), booking("S1", "b1"), booking("S1", "b2"))))
+    with intake(sqlite_url, topics):
+        done = subprocess.run([sys.executable, "examples/submitter.py", topics.brokers, str(tmp_path / "submissions.jsonl")],
+                              capture_output=True, text=True, timeout=120, check=True)
+    printed = [line.partition(" ")[::2] for line in done.stdout.splitlines()]
+    assert [(student, json.loads(said)["outcome"]) for student, said in printed] == [("S1", "accepted")] * 4 + [("S1", "refused")]
 
 
 def test_trace_and_cloud_headers_come_through(sqlite_url: str, topics: Topics) -> None:
