@@ -16,7 +16,8 @@ from ledger.handling.lines import _decode_slowly, decode_line
 from ledger.store.mapper import Mapper
 
 ANYTHING: list[Any] = [
-    None, True, False, 0, 1, 5, 6.0, 7.5, 1e-5, -1, 1001, 10**30, float("nan"), "", "x", "x y", "x\0y", "\x01", "\x7f", "é", "\ud800", "a\nb",
+    None, True, False, 0, 1, 5, 6.0, 7.5, 1e-5, -1, 1001, 10**30, float("nan"), "",
+    "x", "x y", "x\0y", "\x01", "\x7f", "é", "\ud800", "a\nb",
     "a\tb", "x" * 301, "2025-26", "2025-27", "2026-02-30", "2025-09-20", "2025-09-20T00:00:00", "400.00", "0.00", "1.005", "9999", "S 1",
     "2026-04-20T09:00:00Z", "2026-04-20T09:00:00", [], {}, [1]]
 INSTANTS = [datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc), datetime(2026, 1, 2, 3, 4, 5, 120, tzinfo=timezone(timedelta(hours=2)))]
