@@ -26,7 +26,7 @@ demo: $(INSTALLED)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/demo.sh
 
 test: $(INSTALLED)
-	$(BIN)/python infra/postgres.py run -- $(BIN)/python infra/kafka run -- $(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python infra/postgres.py run -- $(BIN)/python infra/kafka run -- $(BIN)/python -m pytest -n 4 --dist worksteal --durations 25
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

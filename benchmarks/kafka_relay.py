@@ -136,13 +136,13 @@ def publish(url: str, brokers: str) -> dict[str, Any]:
     fresh(brokers)
     process = subprocess.Popen([sys.executable, "-c", "from ledger.entrypoints.cli import main; main()", "--db", url, "publish", "--kafka",
                                 brokers, "--partitions", str(PARTITIONS), "--once"], stderr=subprocess.DEVNULL)
-    began, quarters, complete, first = time.perf_counter(), list[int](), dict[str, float](), (0.0, 0)
+    peak, began, quarters, complete, first = 0, time.perf_counter(), list[int](), dict[str, float](), (0.0, 0)
     with Positions(url) as positions:
         last = positions.last_position()  # of a log without holes
         while process.poll() is None:
             time.sleep(0.25)
             try:
-                peak = max(memory(process.pid).values(), default=0)
+                peak = max(memory(process.pid).values(), default=0) or peak
             except OSError:
                 continue
             topics = {EVENTS if one.topic.endswith(EVENTS) else STATE: one.position for one in positions.all()

@@ -77,7 +77,7 @@ def spare_the_collector() -> None:
     them, and through everything that was imported, again and again."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
+    gc.set_threshold(50_000, 10, 10)
 
 
 def database_at(url: str) -> Database:

@@ -54,7 +54,7 @@ def needed(brokers: str | None) -> str:
               help="Copies of topics that are made. Default: 3, or as many as there are brokers.")
 @click.option("--once", is_flag=True, help="Stop when everything recorded is published.")
 @click.option("--from", "position", type=click.IntRange(min=0), metavar="POSITION",
-              help="Publish again every event above POSITION and the states of their students, then stop.")
+              help="Publish again every event from POSITION on and the states of their students, then stop.")
 @click.option("--replay", "student", metavar="STUDENT", help="Publish again all events and states of one student, then stop.")
 @click.option("--status", "status_", is_flag=True, help="Say how far each topic goes, and stop.")
 @click.option("--json", "json_", is_flag=True, help="With --status: print JSON for programs instead of text for people.")

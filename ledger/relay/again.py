@@ -27,18 +27,19 @@ PAGE = 10_000
 
 
 def publish_from(url: str, books: LawBooks, brokers: str, position: int) -> tuple[int, int]:
-    """Every event above `position` that is recorded by now, and the states of their students. How many events and states were
+    """Every event from `position` on that is recorded by now, and the states of their students. How many events and states were
     sent. Raises StoreUnavailable, Undelivered, KafkaUnusable, KafkaError."""
+    after = max(0, position - 1)
     topics = create_topics(brokers)
     producer = producer_for(brokers)
     sent = 0
     with open_store(url, create=False) as store:
         last = store.last_position()
-        if position < last:
+        if after < last:
             made = topics[EVENTS]
-            preparer = Preparer(url, EventSource, {"after": position, "partitions": made.partitions, "origin": origin()})
+            preparer = Preparer(url, EventSource, {"after": after, "partitions": made.partitions, "origin": origin()})
             preparer.wake()
-            at = position
+            at = after
             try:
                 while at < last:
                     chunk = preparer.next(1.0)
@@ -49,7 +50,7 @@ def publish_from(url: str, books: LawBooks, brokers: str, position: int) -> tupl
             finally:
                 preparer.close()
         made = topics[STATE]
-        return sent, _send_states(store, books, producer, made.name, made.partitions, _students_above(store, position, last))
+        return sent, _send_states(store, books, producer, made.name, made.partitions, _students_above(store, after, last))
 
 
 def replay(url: str, books: LawBooks, brokers: str, student: str) -> tuple[int, int]:

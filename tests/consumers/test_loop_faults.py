@@ -18,7 +18,7 @@ COUNTER = "tests.consumers.counter"
 
 
 def test_killed_at_random_points_it_loses_and_doubles_nothing(topics: Topics, own: Database, tmp_path: Path) -> None:
-    rounds = ROUNDS or 4
+    rounds = ROUNDS or 3
     with topics.traffic(an_endless_log(students=40)) as traffic:
         killed(rounds, topics, COUNTER, "counter", own, tmp_path / "log", lambda: _handled(own))
     with in_thread(Counter(), own.url, topics.bootstrap):
@@ -35,7 +35,7 @@ def _handled(own: Database) -> int:
 
 
 def test_three_members_that_come_and_go_share_the_work_without_a_loss_or_a_double(topics: Topics, own: Database, tmp_path: Path) -> None:
-    rounds = ROUNDS or 4
+    rounds = ROUNDS or 3
     number = itertools.count()
 
     def member() -> Member:
