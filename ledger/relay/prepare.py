@@ -125,9 +125,11 @@ class Preparer:
     def __init__(self, url: str, make: Callable[..., Source], arguments: Mapping[str, Any]) -> None:
         context = get_context("spawn")
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_prepare, args=(theirs, url, make, dict(arguments)), daemon=True)
+        self._process = context.Process(target=_prepare, args=(theirs,), daemon=True)
         self._process.start()
         theirs.close()
+        with suppress(OSError):  # `next` says why
+            self._pipe.send((url, make, dict(arguments)))  # as start arguments they would be waited for after a child's early death
 
     def next(self, seconds: float) -> Chunk | None:
         """The next chunk, None where there is none within that time. Raises what stopped the process: StoreUnavailable, StoreUnusable."""
@@ -164,12 +166,13 @@ FAILURES: Mapping[str, type[Exception]] = {
     "unavailable": StoreUnavailable, "unusable": StoreUnusable, "fault": PreparationFailed}
 
 
-def _prepare(pipe: Connection, url: str, make: Callable[..., Source], arguments: Mapping[str, Any]) -> None:
+def _prepare(pipe: Connection) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # sent to the whole group: the lane finishes its chunk and closes the pipe
     gc.freeze()
     gc.set_threshold(200_000, 20, 20)  # decoding and folding make many objects and hardly a cycle
     try:
+        url, make, arguments = pipe.recv()
         try:
             with open_store(url, create=False) as store:
                 source = make(store, **arguments)

@@ -100,7 +100,8 @@ class Relay:
 
     def _watch_over(self, lanes: list[Lane], database: Database, positions: Positions, stop: Flag, once: bool) -> None:
         """Wakes the lanes until they are to stop, and stops them. Raises what ended one of them, or the loss of the lock."""
-        slow, events, states, head_start = False, *lanes, time.monotonic() + HEAD_START_SECONDS
+        slow: set[str] = set()
+        events, states, head_start = *lanes, time.monotonic() + HEAD_START_SECONDS
         while not stop.is_set() and not (once and all(lane.caught_up.is_set() for lane in lanes)):
             database.backend.wait(WATCH_SECONDS)
             for lane in lanes:
@@ -141,17 +142,17 @@ class Relay:
             raise Restart(text) from lane.failure
         raise lane.failure
 
-    def _watch(self, lanes: list[Lane], positions: Positions, told: bool) -> bool:
-        """Says once when Kafka acknowledges nothing for long, and when it does again."""
-        slow = [lane.standing.topic for lane in lanes
-                if lane.waiting_since is not None and time.monotonic() - lane.waiting_since > SLOW_SECONDS]
-        if slow and not told:
+    def _watch(self, lanes: list[Lane], positions: Positions, told: set[str]) -> set[str]:
+        """Says once of each topic when Kafka acknowledges nothing for long, and when it does again. The topics that still wait."""
+        slow = {lane.standing.topic for lane in lanes
+                if (since := lane.waiting_since) is not None and time.monotonic() - since > SLOW_SECONDS}
+        for topic in sorted(slow - told):
             text = f"Kafka has acknowledged nothing for {SLOW_SECONDS:.0f} seconds: are the brokers up?"
-            positions.failed(slow, text, now())
-            self._say(text)
-        elif told and not slow:
-            self._say("Kafka acknowledges again")
-        return bool(slow)
+            positions.failed([topic], text, now())
+            self._say(f"{topic}: {text}")
+        for topic in sorted(told - slow):
+            self._say(f"{topic}: Kafka acknowledges again")
+        return slow
 
     @staticmethod
     def _is_published(positions: Positions, topics: dict[str, Made]) -> bool:
