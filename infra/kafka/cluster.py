@@ -228,7 +228,7 @@ class Cluster:
         ports = _free_ports(2 * count)
         self.ports = dict(zip(self.numbers, ports, strict=False))
         controllers = dict(zip(self.numbers, ports[count:], strict=True))
-        name = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        name = base64.urlsafe_b64encode(b"\0" + uuid.uuid4().bytes[1:]).decode().rstrip("=")  # a leading dash would be an option
         for number in self.numbers:
             home = self.folder / str(number)
             shutil.rmtree(home, ignore_errors=True)
