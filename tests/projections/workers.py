@@ -3,16 +3,18 @@
 import os
 import signal
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timezone
 from itertools import takewhile
 from multiprocessing import get_context
 from multiprocessing.synchronize import Event as Flag
+from typing import Any
 
 from ledger.domain.submissions import Event
 from ledger.handling.submit import append_lines
 from ledger.projections.stored import Follower, open_database, workers
 from ledger.projections.stored.rebuild import rebuild
-from ledger.store import open_store
+from ledger.store import VersionConflict, open_store
 
 from .populations import BOOKS
 
@@ -38,11 +40,15 @@ def write(url: str, started: Flag, events: Sequence[Event], size: int) -> None:
 
 
 def submit_until(url: str, started: Flag, enough: Flag, lines: Sequence[bytes]) -> None:
-    """Submits the lines one after the other until it is told that it is enough; at least so many as fit in until then."""
+    """Submits the lines one after the other until it is told that it is enough; again, where others kept appending to the student."""
     with open_store(url) as store:
-        for outcome in append_lines(store, BOOKS, takewhile(lambda _: not enough.is_set(), lines), "enforce", False, clock):
-            if outcome["outcome"] != "accepted":
-                raise RuntimeError(str(outcome))
+        for line in takewhile(lambda _: not enough.is_set(), lines):
+            outcomes: list[dict[str, Any]] = []
+            while not outcomes:
+                with suppress(VersionConflict):
+                    outcomes = list(append_lines(store, BOOKS, [line], "enforce", False, clock))
+            if outcomes[0]["outcome"] != "accepted":
+                raise RuntimeError(str(outcomes[0]))
             started.set()
 
 
