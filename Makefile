@@ -41,7 +41,7 @@ bench: $(INSTALLED)
 
 bench-kafka: $(INSTALLED)
 	$(BIN)/python infra/postgres.py run -- $(BIN)/python infra/kafka run -- $(BIN)/python -m benchmarks.kafka_relay --events 1000000
-	$(BIN)/python infra/postgres.py run -- $(BIN)/python infra/kafka run -- $(BIN)/python -m benchmarks.consumers
+	$(BIN)/python infra/postgres.py run -- $(BIN)/python infra/kafka run -- $(BIN)/python -m benchmarks.consumers --events 1000000 --runs 1
 
 bench-university: $(INSTALLED)
 	$(BIN)/python infra/postgres.py run -- $(BIN)/python -m benchmarks.university

@@ -180,7 +180,8 @@ class Loop:
             if self._from_oldest or not _KEPT[name]:
                 self.log.warning("%s: goes on from %d", text, oldest[tp])
             else:
-                gone[text] = position + 1 if offset <= newest[tp] else 1  # shorter than what was read: another topic by the same name
+                # shorter than what was read: another topic by the same name; and states are not in the order of the log
+                gone[text] = position + 1 if name == EVENTS and offset <= newest[tp] else 1
         if gone:
             raise Forgotten("\n".join([
                 *gone, "What lies between is gone from the topic. Start this consumer with --from-oldest, and have the ledger send it "

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from ledger.wire.message import Header
-from ledger.wire.reading import Unreadable, read_event
+from ledger.wire.message import Header, header
+from ledger.wire.reading import UnknownType, Unreadable, read_event
 from ledger.wire.topics import EVENTS
 
 from .database import Database, Transaction
@@ -52,3 +52,11 @@ class Service:
 
     def idle(self, database: Database) -> None:
         """Between batches and at least once a second: work that time alone brings. Several members may do it at once."""
+
+
+def check_type(record: Record, wanted: str) -> None:
+    """Whether the header of a message names this type and version. Raises Unreadable (UnknownType for another version)."""
+    found = header(record.headers, "ce_type")
+    if found != wanted:
+        known = found is not None and found.rpartition(".")[0] == wanted.rpartition(".")[0]
+        raise (UnknownType if known else Unreadable)(f"ce_type: not {wanted}" + ("; update this program" if known else ""))

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from consumers.database import Database, Transaction
-from consumers.service import Record, Service
+from consumers.service import Record, Service, check_type
 from ledger.wire.letters import Heartbeat
 from ledger.wire.message import header
 from ledger.wire.reading import UnknownType, Unreadable, describe
@@ -137,10 +137,7 @@ def read_law(record: Record) -> str | None:
     key = career_of(record)
     if record.value is None:
         return None
-    type_ = header(record.headers, "ce_type")
-    if type_ != TYPE:
-        known = type_ is not None and type_.startswith("career.state.v")
-        raise (UnknownType if known else Unreadable)(f"ce_type: not {TYPE}" + ("; update this program" if known else ""))
+    check_type(record, TYPE)
     student, career, position, law = head(record.value)
     if (student, career) != key:
         raise Unreadable("student, career: differ from the key")

@@ -10,9 +10,10 @@ from prometheus_client import Gauge
 from pydantic import ValidationError
 
 from consumers.database import Database, Transaction
-from consumers.service import Record, Service
+from consumers.service import Record, Service, check_type
 from ledger.wire.letters import Heartbeat
 from ledger.wire.reading import Unreadable, WireEvent, describe
+from ledger.wire.state import TYPE
 from ledger.wire.topics import EVENTS, HEARTBEAT, STATE
 
 from . import careers, directory, outbox, pulse
@@ -169,6 +170,7 @@ def read_state(record: Record) -> Known | None:
     key = career_of(record)
     if record.value is None:
         return None
+    check_type(record, TYPE)
     if rb"\u0000" in record.value:
         raise Unreadable("value: a NUL character, which no database keeps as text")
     try:

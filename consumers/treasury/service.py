@@ -13,13 +13,13 @@ from kafka.errors import KafkaError
 from pydantic import ValidationError
 
 from consumers.database import Database, Transaction
-from consumers.service import Record, Service
+from consumers.service import Record, Service, check_type
 from ledger.wire.kafka import PRODUCER, connection, prefix
 from ledger.wire.letters import Outcome
 from ledger.wire.message import JSON, Header, encode
 from ledger.wire.models import Wire
 from ledger.wire.reading import Unreadable, WireEvent, describe
-from ledger.wire.state import ChargeSpan, UnallocatedSpan
+from ledger.wire.state import TYPE, ChargeSpan, UnallocatedSpan
 from ledger.wire.topics import EVENTS, OUTCOMES, STATE, SUBMISSIONS
 
 from . import notices, reference
@@ -173,6 +173,7 @@ def read_money(record: Record) -> Money | None:
     key = career_of(record.key)
     if record.value is None:
         return None
+    check_type(record, TYPE)
     try:
         state = Money.model_validate_json(record.value)
     except ValidationError as error:

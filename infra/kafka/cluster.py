@@ -192,7 +192,7 @@ class Cluster:
         """Brings the brokers up, or leaves nothing behind."""
         try:
             self.folder = Path(tempfile.mkdtemp(prefix="career-ledger-kafka-"))
-            self._command = [java(), *JVM, sharing, "-cp", f"{lib}/*"]
+            self._command = [java(), *JVM, f"-Djava.io.tmpdir={self.folder}", sharing, "-cp", f"{lib}/*"]
             for _ in range(ATTEMPTS):
                 self._format()
                 self.start(*self.numbers)

@@ -1,21 +1,17 @@
 """The service as a process whose clock stands as many seconds away from the real one as its environment says."""
 
 import os
-import signal
-import threading
 from datetime import datetime, timedelta, timezone
 
 import click
 
-from consumers.command import run_options
-from consumers.database import Database
-from consumers.loop import Loop
+from consumers import command
 from consumers.notifications.post import Post, Server
 from consumers.notifications.service import Notifications
 
 from .notifications_bench import SENDER
 
-SHIFT, PORT = "CAREER_LEDGER_TEST_SHIFT", "CAREER_LEDGER_TEST_SMTP_PORT"
+SHIFT, PORT, LEASE = "CAREER_LEDGER_TEST_SHIFT", "CAREER_LEDGER_TEST_SMTP_PORT", "CAREER_LEDGER_TEST_LEASE"
 LEASE_SECONDS = 1.0
 
 
@@ -25,16 +21,13 @@ def main() -> None:
 
 
 @main.command()
-@run_options
+@command.run_options
 def run(url: str, brokers: str, metrics_port: int | None, from_oldest: bool) -> None:
     """As `python -m consumers.notifications run`, but for the clock and a short lease."""
     shift = timedelta(seconds=float(os.environ[SHIFT]))
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
     service = Notifications(Post(Server("127.0.0.1", int(os.environ[PORT]))), SENDER, clock=lambda: datetime.now(timezone.utc) + shift,
-                            lease_seconds=LEASE_SECONDS)
-    with Database(url) as database:
-        Loop(service, database, brokers, stop, from_oldest).run()
+                            lease_seconds=float(os.environ.get(LEASE, LEASE_SECONDS)))
+    command.run(service, url, brokers, metrics_port, from_oldest)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.admin import KafkaAdminClient, MemberToRemove, NewTopic
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, MemberToRemove, NewTopic
 from kafka.errors import KafkaError
 
 from consumers.database import Database
@@ -34,6 +34,8 @@ ORIGIN = "/test"
 ROUNDS = int(os.environ.get("CAREER_LEDGER_TEST_ROUNDS", "0"))
 """How often a process is killed; 0: as many as a CI run has time for."""
 PATIENCE_SECONDS = 60.0
+SEND_SECONDS = 300.0
+"""More than any test keeps its brokers away."""
 
 
 class Traffic(NamedTuple):
@@ -46,18 +48,18 @@ class Traffic(NamedTuple):
 class Topics:
     """All topics under a prefix of the test's own."""
 
-    def __init__(self, bootstrap: str, prefix: str, partitions: int = 3) -> None:
+    def __init__(self, bootstrap: str, prefix: str, partitions: int = 3, replicas: int = 1) -> None:
         self.bootstrap, self.prefix, self.partitions = bootstrap, prefix, partitions
         self._admin = KafkaAdminClient(bootstrap_servers=bootstrap)
         self._admin.create_topics([
-            NewTopic(prefix + topic.name, 1 if topic.one_partition else partitions, 1, topic_configs=topic.settings(1))
+            NewTopic(prefix + topic.name, 1 if topic.one_partition else partitions, replicas, topic_configs=topic.settings(replicas))
             for topic in TOPICS])
         self._producer = KafkaProducer(bootstrap_servers=bootstrap, **PRODUCER)
 
     def send(self, messages: Iterable[Message]) -> dict[TopicPartition, int]:
         """Acknowledged when it returns. The offset after the last of them, per partition."""
         sent = [self._producer.send(self.prefix + m.topic, key=m.key, value=m.value, headers=list(m.headers)) for m in messages]
-        self._producer.flush(timeout=60)
+        self._producer.flush(timeout=SEND_SECONDS)
         ends: dict[TopicPartition, int] = {}
         for future in sent:
             found = future.get(timeout=0)
@@ -78,12 +80,28 @@ class Topics:
                     found += records
             return found
 
+    def ends(self, topic: str) -> dict[TopicPartition, int]:
+        """The offset after the newest message of each partition."""
+        with KafkaConsumer(bootstrap_servers=self.bootstrap) as consumer:
+            found: dict[TopicPartition, int] = consumer.end_offsets(
+                [TopicPartition(self.prefix + topic, n) for n in consumer.partitions_for_topic(self.prefix + topic)])
+            return found
+
     def forget(self, topic: str, before: int) -> None:
         """Takes away everything before an offset, in every partition, as retention does."""
-        with KafkaConsumer(bootstrap_servers=self.bootstrap) as consumer:
-            parts = [TopicPartition(self.prefix + topic, n) for n in consumer.partitions_for_topic(self.prefix + topic)]
-            ends = consumer.end_offsets(parts)
-        self._admin.delete_records({tp: min(before, end) for tp, end in ends.items()})
+        self._admin.delete_records({tp: min(before, end) for tp, end in self.ends(topic).items()})
+
+    def lose(self, offsets: dict[TopicPartition, int]) -> None:
+        """Takes away everything before these offsets, also of a compacted topic, which is asked to keep its messages by time meanwhile."""
+        names = {tp.topic for tp in offsets}
+        self._policy(names, "delete")
+        self._admin.delete_records(offsets)
+        self._policy(names, None)
+
+    def _policy(self, names: set[str], policy: str | None) -> None:
+        how = {name: topic.settings(1) | ({"retention.ms": "-1", "cleanup.policy": policy} if policy else {})
+               for topic in TOPICS if (name := self.prefix + topic.name) in names}
+        self._admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, configs) for name, configs in how.items()])
 
     def forget_group(self, name: str) -> None:
         self._admin.delete_groups([f"{self.prefix}career-ledger.{name}"])
@@ -114,7 +132,8 @@ class Topics:
             yield done
         finally:
             enough.set()
-            thread.join(PATIENCE_SECONDS)
+            thread.join(SEND_SECONDS)
+            assert not thread.is_alive()
 
     def close(self) -> None:
         self._producer.close(timeout=5)
