@@ -21,9 +21,7 @@ import itertools
 import json
 import logging
 import marshal
-import multiprocessing
 import os
-import random
 import re
 import statistics
 import subprocess
@@ -43,6 +41,7 @@ from uuid import uuid4
 from kafka import KafkaConsumer, TopicPartition
 
 from benchmarks import parts
+from benchmarks.gate import questions
 from benchmarks.run import ROOT, machine
 from consumers.archive.service import Archive, seal_through
 from consumers.booking_gate.service import BookingGate
@@ -189,7 +188,7 @@ def raw(what: Service, database: Database, brokers: str, noted: Any, clock: Cloc
         database.create(Loop(what, database, brokers, clock.ended)._tables)
         topics = [os.environ[PREFIX] + topic for topic in what.topics]
         consumer.assign([TopicPartition(topic, part) for topic in topics for part in consumer.partitions_for_topic(topic)])
-        before, written = _next(noted)
+        before, written = marshal.load(noted)  # noqa: S302 - written by `Rehearsal`
         while not clock.ended.is_set():
             messages = sum(map(len, (polled := consumer.poll(timeout_ms=500)).values()))
             if not polled:
@@ -199,17 +198,9 @@ def raw(what: Service, database: Database, brokers: str, noted: Any, clock: Cloc
                 with database.transaction() as tx:
                     for statement, rows in written:
                         (tx.many if isinstance(rows, list) else tx.run)(statement, rows)
-                before, written = clock.without(lambda: _next(noted))
+                before, written = clock.without(lambda: marshal.load(noted))  # noqa: S302
             clock.add(messages)
     return clock.figures()
-
-
-def _next(noted: Any) -> tuple[int, list[tuple[str, Any]]]:
-    """At the end there is nothing to write."""
-    try:
-        return marshal.load(noted)  # type: ignore[no-any-return]  # noqa: S302 - written by `Rehearsal`
-    except EOFError:
-        return 0, []
 
 
 def measured(given: argparse.Namespace) -> dict[str, Any]:
@@ -223,6 +214,7 @@ def measured(given: argparse.Namespace) -> dict[str, Any]:
         if given.measure == "rehearsal":
             with closing(Rehearsal(given.db, rows, clock)) as rehearsal:
                 with_loop(what, rehearsal, given.kafka, clock)
+                marshal.dump((clock.done, []), rows)
                 return dict(rehearsal.rows)
         with Database(given.db) as database:
             if given.measure == "raw":
@@ -270,56 +262,6 @@ def _of_others(m: Message, again: int, state: bool = False) -> Message:
     return Message(m.topic, other + m.key[len(student):] if state else other, value, headers)
 
 
-def questions(url: str, students: int, asked: int) -> None:
-    """Milliseconds of an answer, for a client that keeps its connection open: the first time that a career is asked about (its state is
-    read and made ready), and again. `gate`: what the gate itself took; the rest is HTTP, in Python on both sides."""
-    from tests.consumers.gate import NOW, Fed, Portal, a_call
-    from tests.consumers.support import state_messages
-    from tests.projections.populations import BOOKS, population, streams
-
-    with Database(url) as own:
-        fed = Fed(own)
-        careers: list[tuple[str, str]] = []
-        for student, stream in streams(e.placed(n) for n, e in enumerate(population(students), 1)).items():
-            fed.take(state_messages(stream, student, BOOKS))
-            careers += [(student, career) for career in sorted({e.career for e in stream if e.career is not None})]
-        fed.know(NOW)
-    context = multiprocessing.get_context("spawn")
-    here, there = context.Pipe()
-    process = context.Process(target=_serve, args=(url, there), daemon=True)
-    process.start()
-    portal = Portal(here.recv())
-    portal.ask({})  # what is built at the first question of all
-    pick = random.Random(1)
-    for name, order in (("first", careers), ("again", [pick.choice(careers) for _ in range(asked)])):
-        whole, gate = [], []
-        for student, career in order:
-            begun = time.perf_counter()
-            status, _ = portal.ask({"student": student, "career": career} | a_call())
-            whole.append((time.perf_counter() - begun) * 1000)
-            gate.append(float(portal.headers["Server-Timing"].partition("dur=")[2]))
-            if status != 200:
-                raise SystemExit(f"no answer: {status}")
-        print(f"{url.partition(':')[0]:11}question {name}: " + ", ".join(
-            f"{what} p50 {statistics.median(found):.2f} p99 {sorted(found)[int(len(found) * .99)]:.2f} ms"
-            for what, found in (("over HTTP", whole), ("gate", gate))) + f" ({len(order)} questions)", flush=True)
-    process.terminate()
-
-
-def _serve(url: str, tell: Any) -> None:
-    from consumers.booking_gate.__main__ import bound_to
-    from consumers.booking_gate.answers import Gate
-    from consumers.booking_gate.http import Server, application
-    from ledger.rulebooks.loader import load_books
-
-    spare_the_collector()
-    bound, started = bound_to("127.0.0.1:0"), threading.Event()
-    started.set()
-    with Database(url) as database, Server(application(Gate(database, load_books(), 1e9), started), bound):
-        tell.send(bound.getsockname()[1])
-        threading.Event().wait()
-
-
 def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     asked.add_argument("--events", type=int, default=100_000)
@@ -351,8 +293,9 @@ def main() -> None:
             with parts.database(admin, Path(name), kind) as url:
                 questions(url, STUDENTS, 20 * STUDENTS)
             figures[kind] = {one: bench.compare(kind, one) for one in NAMES}
-    print(f"in all {(time.perf_counter() - begun) / 60:.0f} minutes")
-    (ROOT / "benchmarks" / "consumers.json").write_text(json.dumps(figures, indent=1) + "\n")
+            figures["minutes"] = round((time.perf_counter() - begun) / 60, 1)
+            (ROOT / "benchmarks" / "consumers.json").write_text(json.dumps(figures, indent=1) + "\n")
+    print(f"in all {figures['minutes']:.0f} minutes")
 
 
 class Bench:

@@ -78,6 +78,7 @@ class Sender:
             facts = self._facts(tx, one, now)
             entry = directory.find(tx, notice.student)
             if facts is None:
+                outbox.release(tx, one)  # so that it need not wait for the lease where it becomes true again
                 outbox.drop(tx, [notice], UNTRUE)
                 NOT_TOLD.labels(UNTRUE).inc()
                 return

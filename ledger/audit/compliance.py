@@ -14,7 +14,7 @@ from ledger.domain.blocks import ADMINISTRATIVE
 from ledger.domain.case import Case
 from ledger.domain.charges import gross, unallocated
 from ledger.domain.decisions import reasons_against_act
-from ledger.domain.evolve import replay, year_of_act
+from ledger.domain.evolve import advance, apply, year_of_act
 from ledger.domain.knowledge import in_force
 from ledger.domain.reasons import Reason, reason, source_of
 from ledger.domain.refunds import refundable
@@ -60,12 +60,38 @@ def findings(events: Sequence[Event], on: date, books: LawBooks) -> Iterator[dic
             note(event, event.career, "derogation",
                  Reason(override.rule, f"An officer's derogation from {override.rule}.",
                         source_of(_book(books, event, career), override.rule)), event.student)
-        for given in _facts_in_breach(person, career, event, books):
+        for given in (*_facts_in_breach(person, career, event, books), *of_exams.get(event.id, ())):
             note(event, event.career, "breach" if given.rule not in _NOTICES else "notice", given, event.student)
 
-    person = replay(in_force(events), events[0].student, on, books, before=judge)
+    of_exams: dict[str, list[Reason]] = {}
+    person = Person(events[0].student)
+    for event, is_sitting in _walk(person, [fact for fact in in_force(events) if fact.effective_on <= on], on, books):
+        if is_sitting:
+            of_exams[event.id] = list(_exam_in_breach(person, event, books))
+        else:
+            judge(person, event)
     yield from found
     yield from _at_the_end(person, books)
+
+
+def _walk(person: Person, facts: Sequence[Event], on: date, books: LawBooks) -> Iterator[tuple[Event, bool]]:
+    """Each fact when the person stands as it met her; a grade first (True) when she stands as on the day of the exam."""
+    sat = [(fact.data.held_on, fact) for fact in facts if isinstance(fact.data, e.ExamGraded) and fact.data.held_on < fact.effective_on]
+    sat.sort(key=lambda one: one[0])
+    for fact in facts:
+        while sat and sat[0][0] < fact.effective_on:
+            held_on, graded = sat.pop(0)
+            if held_on > person.day:
+                advance(person, held_on, books)
+            yield graded, True
+        if fact.effective_on > person.day:
+            advance(person, fact.effective_on, books)
+        if isinstance(fact.data, e.ExamGraded) and fact.data.held_on >= fact.effective_on:
+            yield fact, True
+        yield fact, False
+        apply(person, fact, books)
+    if on > person.day:
+        advance(person, on, books)
 
 
 _NOTICES = frozenset({"TKT-1", "ISE-3", "ISE-6"})
@@ -77,7 +103,7 @@ def _book(books: LawBooks, event: Event, career: Career) -> RuleBook | None:
     return (books.of(year) or books.for_single_courses(year)) if year is not None else None
 
 
-@obeys("END", "DS-1", "ISE-3", "ISE-6", "PDS-4", "PRN-3", "ESA-7", "RIC-5", "RIN-6", "CS-10", "LAU-9", "TKT-1")
+@obeys("END", "DS-1", "ISE-3", "ISE-6", "PDS-4", "RIN-6", "CS-10", "LAU-9", "TKT-1")
 def _facts_in_breach(person: Person, career: Career, event: Event, books: LawBooks) -> Iterator[Reason]:
     """What is stored as a fact and yet does not fit the rules."""
     if event.type in e.ACTS:
@@ -105,32 +131,44 @@ def _facts_in_breach(person: Person, career: Career, event: Event, books: LawBoo
     elif isinstance(data, e.PaymentMoved):
         yield from _move_without_right(person, career, data, book, books)
     elif isinstance(data, e.ExamGraded):
-        yield from _exam_in_breach(person, career, event, data, books)
+        yield from _sat_after_the_change(person, career, data, books)
     elif isinstance(data, e.TicketClosed) and data.number not in person.tickets:
         yield reason(book, "TKT-1", f"Ticket {data.number} was closed and never opened.")
 
 
-@obeys("ESA-7", "PRN-3", "RIC-5")
-def _exam_in_breach(person: Person, career: Career, event: Event, data: e.ExamGraded, books: LawBooks) -> Iterator[Reason]:
-    """An exam sat without a booking, or against the rules of exams: it is to be annulled."""
-    year = exam_year(data)
+@obeys("ESA-7", "PRN-3", "AMB-36")
+def _exam_in_breach(person: Person, event: Event, books: LawBooks) -> Iterator[Reason]:
+    """An exam sat without a booking, or against the rules of exams: it is to be annulled. `person`: as she stood when she sat it.
+
+    Its academic year is the one that it states, else its booking's."""
+    data = event.data
+    if not isinstance(data, e.ExamGraded):
+        return
+    career = person.careers.get(event.career or "") or Career(event.career or "")
+    booking = career.open_booking(data.course, data.held_on)
+    year = data.academic_year or (booking.data.academic_year if booking is not None else exam_year(data))
     book = books.for_late_degrees(year, data.held_on)
     if book is None:
         return
-    booking = next((b for b in career.bookings if b.data.course == data.course and b.data.held_on == data.held_on), None)
-    if booking is None or not booking.open:
+    if booking is None:
         yield reason(book, "PRN-3", f"{data.course} was sat on {data.held_on.isoformat()} without a booking.")
     if data.outcome != "passed":
         return
     call = e.ExamBooked(course=data.course, held_on=data.held_on, academic_year=year, session=data.session,
                         calls_start_on=data.held_on, mode=data.mode)
-    case = Case("exam-graded", call, event.effective_on, person, career, book, books)
+    case = Case("exam-graded", call, data.held_on, person, career, book, books)
     yield from exams.reasons_against(case, exams.SITTING)
-    if book.rules.RIC_5 is not None and career.to_career is not None:
-        target = person.careers.get(career.to_career)
-        asked = next((r for r in target.requests if r.data.kind == "programme-change"), None) if target is not None else None
-        if asked is not None and data.held_on > asked.on:
-            yield reason(book, "RIC-5", "Sat in the left career after the change of programme was asked for.")
+
+
+@obeys("RIC-5")
+def _sat_after_the_change(person: Person, career: Career, data: e.ExamGraded, books: LawBooks) -> Iterator[Reason]:
+    book = books.for_late_degrees(exam_year(data), data.held_on)
+    if book is None or book.rules.RIC_5 is None or career.to_career is None or data.outcome != "passed":
+        return
+    target = person.careers.get(career.to_career)
+    asked = next((r for r in target.requests if r.data.kind == "programme-change"), None) if target is not None else None
+    if asked is not None and data.held_on > asked.on:
+        yield reason(book, "RIC-5", "Sat in the left career after the change of programme was asked for.")
 
 
 def _available(career: Career, key: str) -> Decimal:
@@ -167,7 +205,7 @@ def _move_without_right(person: Person, career: Career, data: e.PaymentMoved, bo
         return
     if charge.base_kind == "enrolment":
         allowed = (career.ended == "reservation-lapsed" or career.ended == "renounced" or career.withdrawal is not None
-                   or bool(career.candidacies) or career.graduated is not None)
+                   or bool(career.candidacies) or career.graduated is not None or career.ended == "programme-changed")
         if not allowed:
             yield reason(books.of(charge.year) or book, "RIN-6a", f"Nothing in the rules moves {charge.key} of a career that goes on.")
     elif charge.base_kind == "single-courses" and refundable(person, career, charge, books) is None:

@@ -119,12 +119,13 @@ def _kept_by_surcharge(career: Career, day: date, books: LawBooks) -> Iterator[B
                         f"pay {charge.outstanding:.2f} euro for {charge.key}", charge.outstanding, "AMB-4", charge.year, charge.facts)
 
 
-@obeys("BLK-2", "AMB-5", "AMB-43")
+@obeys("BLK-2", "AMB-5", "AMB-33", "AMB-43")
 def _final_exam(career: Career, day: date, books: LawBooks) -> Iterator[Block]:
-    """Any overdue charge of the career, from the day after its due date, under the book that a degree on that day follows."""
+    """Any overdue charge of the career, from the day after its due date, under the book that a degree on that day follows; a year
+    without one does not lift it."""
     latest = career.latest_perfected
     year = books.act_year(latest.academic_year if latest is not None else None, day)
-    book = books.of(year) if year is not None else None
+    book = books.latest_to(year) if year is not None else None
     if book is None or book.rules.BLK_2 is None:
         return
     only_instalments = book.interpretations.AMB_5.decision == "instalments-only"

@@ -160,7 +160,7 @@ def settle(career: Career, day: date, books: LawBooks) -> None:
                 _restart_plan(career, charge)
             settle_amounts(career, charge)
             if charge.waivers or career.ended is not None:
-                _annul(career, charge, day)
+                _annul(career, charge, day, books)
             done = not charge.outstanding and charge.amount > ZERO and charge.paid + charge.refunded + charge.moved > ZERO
             if not done:
                 charge.completed_on = None
@@ -341,14 +341,26 @@ def refresh_waivers(career: Career, year: str, day: date, books: LawBooks) -> No
 
 ANNULLED = {"reservation-lapsed": "RIS-7", "cancelled": "RIS-4"}
 """The ends that waive whatever is unpaid, and the rule."""
+_FALLS_AWAY = frozenset({*ANNULLED.values(), "LAU-1"})
+_OF_A_RENEWAL = frozenset({"enrolment", *INSTALMENTS, "isee-penalty"} | {f"late-fee/{kind}" for kind in ("enrolment", *INSTALMENTS)})
 
 
-@obeys("RIS-7", "RIS-4", "AMB-45")
-def _annul(career: Career, charge: Charge, day: date) -> None:
-    """A lapsed reservation or a cancelled enrolment waives what is unpaid, also what is raised later; a reservation lifted
-    after all brings it back."""
-    rule = ANNULLED.get(career.ended or "")
-    had = next((w for w in charge.waivers if w.rule in ANNULLED.values()), None)
+def _annulled_by(career: Career, charge: Charge, books: LawBooks) -> str | None:
+    """The rule by which what is unpaid of a charge falls away at the career's end. A graduate of the year before needed no renewal:
+    the 156, the instalments and the surcharges are for who did not graduate (LAU-1, LAU-4)."""
+    if career.ended != "graduated" or career.graduated is None or charge.base_kind not in _OF_A_RENEWAL:
+        return ANNULLED.get(career.ended or "")
+    book = books.of(charge.year)
+    renewed = book.rules.LAU_3 if book is not None else None
+    return "LAU-1" if renewed is not None and renewed.degree_year == career.graduated.academic_year else None
+
+
+@obeys("RIS-7", "RIS-4", "LAU-1", "AMB-45")
+def _annul(career: Career, charge: Charge, day: date, books: LawBooks) -> None:
+    """A lapsed reservation, a cancelled enrolment or a degree that made a renewal needless waives what is unpaid, also what is raised
+    later; a reservation lifted after all brings it back."""
+    rule = _annulled_by(career, charge, books)
+    had = next((w for w in charge.waivers if w.rule in _FALLS_AWAY), None)
     if had is not None and had.rule != rule:
         charge.waivers.remove(had)
         settle_amounts(career, charge)

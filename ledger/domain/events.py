@@ -37,9 +37,14 @@ class Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
+def _wrong(field: str, message: str) -> PydanticCustomError:
+    """What a check of several fields finds; `field` is the one to mend."""
+    return PydanticCustomError("fields", message, {"field": field})
+
+
 def _distinct(codes: list[str], field: str) -> None:
     if len(set(codes)) != len(codes):
-        raise PydanticCustomError("distinct", "each course may stand once in {field}", {"field": field})
+        raise _wrong(field, "each may stand once")
 
 
 class Preenrolled(Payload):
@@ -116,7 +121,7 @@ class Graduated(Payload):
     @model_validator(mode="after")
     def _honours_need_full_marks(self) -> Self:
         if self.honours and self.mark != 110:
-            raise PydanticCustomError("honours", "honours go with mark 110 only")
+            raise _wrong("honours", "honours go with mark 110 only")
         return self
 
 
@@ -260,7 +265,7 @@ class InstalmentPlanAgreed(Payload):
         _distinct(list(self.charges), "charges")
         days: list[date] = [i.due_on for i in self.instalments]
         if any(a >= b for a, b in pairwise(days)):
-            raise PydanticCustomError("plan", "write the instalments in order of due_on, each day once")
+            raise _wrong("instalments", "write the instalments in order of due_on, each day once")
         return self
 
 
@@ -319,9 +324,9 @@ class ExamGraded(Payload):
     @model_validator(mode="after")
     def _grade_fits_outcome(self) -> Self:
         if self.outcome == "failed" and (self.grade is not None or self.honours):
-            raise PydanticCustomError("grade", "a failed exam has no grade: leave out grade and honours")
+            raise _wrong("grade" if self.grade is not None else "honours", "a failed exam has no grade: leave out grade and honours")
         if self.honours and self.grade != 30:
-            raise PydanticCustomError("honours", "honours go with grade 30 only")
+            raise _wrong("honours", "honours go with grade 30 only")
         return self
 
 

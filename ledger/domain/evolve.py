@@ -72,12 +72,10 @@ def _data(event: Event, kind: type[_P]) -> _P:
 
 
 def replay(facts: Iterable[Event], student: str, until: date, books: LawBooks,
-           before: Callable[[Person, Event], None] | None = None,
            at_end_of_day: Callable[[Person], None] | None = None) -> Person:
     """The state of a student at the end of `until`: the facts up to that day in the order in which they hold.
 
-    `before` is called ahead of each fact with the state it meets; `at_end_of_day` on each day on which something may have
-    changed. Facts after `until` are left out."""
+    `at_end_of_day` is called on each day on which something may have changed. Facts after `until` are left out."""
     person = Person(student)
     for fact in facts:
         if fact.effective_on > until:
@@ -86,8 +84,6 @@ def replay(facts: Iterable[Event], student: str, until: date, books: LawBooks,
             if at_end_of_day is not None and person.day != date.min:
                 at_end_of_day(person)
             advance(person, fact.effective_on, books, at_end_of_day)
-        if before is not None:
-            before(person, fact)
         apply(person, fact, books)
     if person.day != date.min and person.day < until:
         if at_end_of_day is not None:
@@ -334,6 +330,8 @@ def _preparation_assessed(person: Person, career: Career, event: Event, books: L
 def _ranked(person: Person, career: Career, event: Event, books: LawBooks) -> None:
     data = _data(event, e.Ranked)
     career.ranked, career.admitted = data, data.admitted
+    if career.academic_year is not None:
+        _spare_isee_penalty(career, career.academic_year, event, books)
     for enrolment in career.enrolments:
         book = books.of(enrolment.academic_year)
         if enrolment.first and enrolment.perfected_on is None and book is not None and enrolment.charge is not None:
@@ -353,6 +351,7 @@ def _enrolled(person: Person, career: Career, event: Event, books: LawBooks) -> 
     career.regime_by_year[year] = data.regime
     first = Enrolment(year, data.year, event.effective_on, event.id, True, None)
     career.enrolments.append(first)
+    _spare_isee_penalty(career, year, event, books)
     book = books.of(year)
     if book is None or book.rules.CHG_2 is None:
         career.unruled.add(year)
@@ -377,7 +376,7 @@ def _enrolled_with_reservation(person: Person, career: Career, event: Event, boo
     career.reservation = Reservation(data.ground, event.effective_on, event.id, rule.until if rule is not None else NEVER,
                                      data.home_university, data.home_career, data.academic_year)
     home = person.careers.get(data.home_career or "")
-    if home is not None and home.graduated is not None and home is not career:
+    if data.ground == "degree-pending" and home is not None and home.graduated is not None and home is not career:
         _lift(career, event.effective_on)
 
 
@@ -597,10 +596,10 @@ def admission_rule(law: Law, course_type: str | None, degree_class: str | None) 
 def _single_courses_enrolled(person: Person, career: Career, event: Event, books: LawBooks) -> None:
     data = _data(event, e.SingleCoursesEnrolled)
     _begin(career, event.effective_on)
-    career.single = data if career.single is None else career.single.model_copy(
-        update={"courses": career.single.courses + data.courses, "reserved_session": data.reserved_session})
-    career.single_on = career.single_on or event.effective_on
-    career.single_applications.append(data.academic_year)
+    year = data.academic_year
+    held = career.singles.get(year)
+    career.singles[year] = data if held is None else data.model_copy(update={"courses": held.courses + data.courses})
+    career.single = career.singles[max(career.singles)]
     book = books.for_single_courses(data.academic_year)
     if book is None or book.rules.CS_4 is None or book.rules.CS_5 is None:
         career.unruled.add(data.academic_year)
@@ -642,13 +641,29 @@ def _isee_certified(person: Person, career: Career, event: Event, books: LawBook
     if law.ISE_5 is not None:
         in_time += [d for y, ds in career.isee.items() if y < year for _, _, d in ds
                     if d.valid_for_university and law.ISE_5.issued_from <= d.issued_on <= book.rules.ISE_1.until]
-    enrolment = career.first_enrolment
-    scrolled = (law.ISE_4 is not None and career.access == "restricted" and career.ranked is not None and career.ranked.scroll
-                and enrolment is not None and enrolment.academic_year == year and enrolment.filed_on > book.rules.ISE_1.until)
-    if in_time or scrolled or career.charge(year, "isee-penalty") is not None:
+    if in_time or career.charge(year, "isee-penalty") is not None or _enrols_late_by_scroll(career, year, event.effective_on, law):
         return
     raise_charge(career, year, "isee-penalty", book.rules.ISE_2.amount, event.effective_on, "ISE-2",
                  (Fact(event.id, event.effective_on),), interpretation="AMB-10")
+
+
+def _enrols_late_by_scroll(career: Career, year: str, day: date, law: Law) -> bool:
+    """Whether she enrolled through the ranking's scroll after the term for the attestation, or has the place and can only do so now."""
+    if law.ISE_4 is None or law.ISE_1 is None or career.access != "restricted" or career.ranked is None or not career.ranked.scroll:
+        return False
+    first = career.first_enrolment
+    return day > law.ISE_1.until if first is None else first.academic_year == year and first.filed_on > law.ISE_1.until
+
+
+@obeys("ISE-4")
+def _spare_isee_penalty(career: Career, year: str, event: Event, books: LawBooks) -> None:
+    """The same where the attestation came before the place or the enrolment."""
+    book, penalty = books.of(year), career.charge(year, "isee-penalty")
+    if book is None or penalty is None or any(w.rule == "ISE-4" for w in penalty.waivers):
+        return
+    if _enrols_late_by_scroll(career, year, event.effective_on, book.rules):
+        penalty.waivers.append(Waiver("ISE-4", penalty.amount, True, event.effective_on, event.id))
+        career.unsettled = True
 
 
 @_on("instalment-paid")
@@ -784,8 +799,7 @@ def _exam_booked(person: Person, career: Career, event: Event, books: LawBooks) 
 def _exam_booking_cancelled(person: Person, career: Career, event: Event, books: LawBooks) -> None:
     """Accepted also after the term."""
     data = _data(event, e.ExamBookingCancelled)
-    booking = career.open_booking(data.course, data.held_on)
-    if booking is not None:
+    while (booking := career.open_booking(data.course, data.held_on)) is not None:  # a call that was booked twice elsewhere, too
         booking.closed_on = event.effective_on
 
 
@@ -798,8 +812,7 @@ def _exam_graded(person: Person, career: Career, event: Event, books: LawBooks) 
     if data.mode == "written" and data.refuse_by is not None:
         counts = max(counts, data.refuse_by + ONE_DAY)
     career.results.append(Result(data, event.effective_on, event.id, counts))
-    booking = career.open_booking(data.course, data.held_on)
-    if booking is not None:
+    while (booking := career.open_booking(data.course, data.held_on)) is not None:  # a call that was booked twice elsewhere, too
         booking.closed_on = event.effective_on
 
 
@@ -825,8 +838,7 @@ def _exam_annulled(person: Person, career: Career, event: Event, books: LawBooks
     result = find_result(career, data.course, data.held_on)
     if result is not None:
         result.annulled, result.until = True, event.effective_on
-    booking = career.open_booking(data.course, data.held_on)
-    if booking is not None:
+    while (booking := career.open_booking(data.course, data.held_on)) is not None:  # a call that was booked twice elsewhere, too
         booking.closed_on = event.effective_on
 
 

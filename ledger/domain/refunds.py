@@ -28,7 +28,7 @@ def refundable(person: Person, career: Career, charge: Charge, books: LawBooks) 
     if charge.base_kind == "single-courses":
         book = books.for_single_courses(charge.year)
         rule = book.rules.CS_10 if book is not None else None
-        if rule is not None and rule.after_scroll and _enrolled_through_scroll(person, career, charge.year):
+        if rule is not None and rule.after_scroll and _enrolled_through_scroll(person, career, charge):
             return Refundable(charge.paid, None, "CS-10")
         return None
     full = books.of(charge.year)
@@ -57,9 +57,9 @@ def refundable(person: Person, career: Career, charge: Charge, books: LawBooks) 
     return None
 
 
-def _enrolled_through_scroll(person: Person, single: Career, year: str) -> bool:
+def _enrolled_through_scroll(person: Person, single: Career, charge: Charge) -> bool:
     return any(
         c.access == "restricted" and c.ranked is not None and c.ranked.scroll
-        and any(n.academic_year == year and n.perfected_on is not None and single.single_on is not None and n.filed_on >= single.single_on
+        and any(n.academic_year == charge.year and n.perfected_on is not None and n.filed_on >= charge.raised_on
                 for n in c.enrolments)
         for c in person.others(single))

@@ -517,6 +517,10 @@ class LawBooks:
         """The full rule book of an academic year, or None where the sources give no rules for it."""
         return self._full.get(year)
 
+    def latest_to(self, year: str) -> RuleBook | None:
+        """The full rule book of an academic year, or of the newest ruled year before it."""
+        return self._full.get(max((y for y in self._full if y <= year), default=""))
+
     def for_single_courses(self, year: str) -> RuleBook | None:
         return self._books.get(year)
 

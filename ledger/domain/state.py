@@ -252,9 +252,10 @@ class Career:
     to_career: str | None = None
     requests: list[Request] = field(default_factory=list)
     recognitions: list[tuple[date, str, CfuRecognised]] = field(default_factory=list)
+    singles: dict[str, SingleCoursesEnrolled] = field(default_factory=dict)
+    """Applications for single courses by academic year: each holds for its own year only (CS-11)."""
     single: SingleCoursesEnrolled | None = None
-    single_on: date | None = None
-    single_applications: list[str] = field(default_factory=list)
+    """That of the latest year."""
     contributions: dict[str, tuple[date, str, ContributionAssessed]] = field(default_factory=dict)
     isee: dict[str, list[tuple[date, str, IseeCertified]]] = field(default_factory=dict)
     ordered_blocks: dict[str, tuple[date, str]] = field(default_factory=dict)
@@ -317,7 +318,7 @@ class Career:
         return found
 
     def is_enrolled_in(self, academic_year: str) -> bool:
-        if self.single is not None and self.single.academic_year == academic_year:
+        if academic_year in self.singles:
             return True
         found = self.enrolment_in(academic_year)
         return found is not None and found.perfected_on is not None

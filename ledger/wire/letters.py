@@ -15,9 +15,9 @@ Count = Annotated[int, Field(ge=0)]
 class Heartbeat(Wire):
     """Sent every few seconds, once for each topic that the relay fills (`topic`, also the key).
 
-    Everything committed to the ledger up to `complete_at` (UTC instant) had been acknowledged when it was sent: where the reader has consumed each
-    partition up to `offsets` (partition -> offset of the next message), its knowledge is as old as `complete_at`. `position` is the
-    log's position that the topic reflects, `at` the relay's clock."""
+    Everything committed to the ledger up to `complete_at` (UTC instant) had been acknowledged when it was sent: where the reader
+    has consumed each partition up to `offsets` (partition -> offset of the next message), its knowledge is as old as `complete_at`.
+    `position` is the log's position that the topic reflects, `at` the relay's clock."""
 
     topic: str
     at: Moment

@@ -175,6 +175,8 @@ class SingleCourseRef(Wire):
 
 
 class SingleCoursesSpan(Span):
+    """An application for single courses; one of another year stands beside it."""
+
     academic_year: AcademicYear
     reserved_session: bool = False
     courses: tuple[SingleCourseRef, ...]
@@ -304,10 +306,10 @@ class _Spans:
             waiting[key] = waiting.get(key, ZERO) + amount
         for key, amount in waiting.items():
             yield ("unallocated", key, "", ""), {"charge": key, "amount": amount}
-        if career.single is not None:
-            yield ("single_courses", "", "", ""), {
-                "academic_year": career.single.academic_year, "reserved_session": career.single.reserved_session,
-                "courses": [{"code": c.code, "cfu": c.cfu, "lectures_end_on": c.lectures_end_on} for c in career.single.courses]}
+        for year, applied in career.singles.items():
+            yield ("single_courses", year, "", ""), {
+                "academic_year": year, "reserved_session": applied.reserved_session,
+                "courses": [{"code": c.code, "cfu": c.cfu, "lectures_end_on": c.lectures_end_on} for c in applied.courses]}
 
     def finish(self, name: str) -> dict[str, list[Json]]:
         found: dict[str, list[Json]] = {kind: [] for kind in ("status", "blocks", "charges", "unallocated", "single_courses")}
@@ -419,9 +421,9 @@ def career_on(state: CareerState, day: date) -> Career:
             outstanding=owed.outstanding, paid=owed.paid, paid_on=owed.paid_on)
     for plan in (p for p in state.plans if p.holds_on(day)):
         career.plans[plan.academic_year] = {c.code: cast(PlanCourse, c) for c in plan.courses}
-    applied = next((s for s in state.single_courses if s.holds_on(day)), None)
-    if applied is not None:
-        career.single = cast(SingleCoursesEnrolled, applied)
+    career.singles = {s.academic_year: cast(SingleCoursesEnrolled, s) for s in state.single_courses if s.holds_on(day)}
+    if career.singles:
+        career.single = career.singles[max(career.singles)]
     for r in (r for r in state.results if r.holds_on(day)):
         career.results.append(Result(cast(ExamGraded, r), r.recorded_on, r.event, r.from_))
     for given in (g for g in state.recognitions if g.holds_on(day)):

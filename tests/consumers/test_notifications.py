@@ -549,9 +549,9 @@ def test_of_an_unreadable_state_nothing_is_told_until_a_newer_one_comes(bench: B
     (b"S1/B", b'{"student": "\\u0000"}', "value: a NUL character"),
 ])
 def test_states_that_cannot_be_used_are_named(bench: Bench, key: bytes, value: bytes | None, said: str) -> None:
-    value = value if value is not None else History().enrolled().state()[0].value
+    [good] = History().enrolled().state()
     with pytest.raises(Unreadable, match=said):
-        bench.service.read(Record(STATE, 0, 0, 0, key, value, []))
+        bench.service.read(Record(STATE, 0, 0, 0, key, good.value if value is None else value, good.headers))
 
 
 def test_a_number_with_a_line_break_stays_on_the_subjects_line(bench: Bench) -> None:

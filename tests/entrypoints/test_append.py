@@ -99,6 +99,26 @@ def test_append_names_the_field_when_a_value_is_wrong(ledger, line, lines, field
     assert any(problem["path"].startswith(field) for problem in found["problems"])
 
 
+_GRADE = {"course": "A", "held_on": "2026-02-03", "outcome": "passed", "cfu": 6, "session": "winter", "mode": "oral"}
+_COURSE = {"code": "A", "cfu": 6, "year": 1, "semester": 1, "lectures_end_on": "2026-01-01"}
+_PLAN = {"charges": ["2025-26:instalment-2"],
+         "instalments": [{"due_on": "2026-06-02", "amount": "1.00"}, {"due_on": "2026-06-01", "amount": "1.00"}]}
+
+
+@pytest.mark.parametrize(("type_", "data", "path"), [
+    ("exam-graded", _GRADE | {"outcome": "failed", "grade": 20}, "data.grade"),
+    ("exam-graded", _GRADE | {"outcome": "failed", "honours": True}, "data.honours"),
+    ("exam-graded", _GRADE | {"grade": 28, "honours": True}, "data.honours"),
+    ("graduated", {"academic_year": "2025-26", "session": "summer", "mark": 100, "honours": True}, "data.honours"),
+    ("study-plan-approved", {"academic_year": "2025-26", "courses": [_COURSE, _COURSE]}, "data.courses"),
+    ("instalment-plan-agreed", _PLAN, "data.instalments"),
+    ("instalment-plan-agreed", _PLAN | {"charges": ["2025-26:instalment-2"] * 2}, "data.charges"),
+])
+def test_append_names_the_field_when_several_do_not_fit_together(ledger, line, lines, type_: str, data: dict[str, Any], path: str) -> None:
+    (found,) = outcomes(ledger("append", "-", "--json", given=lines(line("b1", type_, "2026-03-25", data))).stdout)
+    assert (found["outcome"], [problem["path"] for problem in found["problems"]]) == ("invalid", [path])
+
+
 def test_append_records_a_breach_when_what_happened_is_imported(ledger, line, lines) -> None:
     booked = line("b1", "exam-booked", "2026-03-25", BOOKING)
     assert ledger("append", "-", "--mode", "record", given=lines(booked)).exit_code == 0

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from ..blocks import ADMINISTRATIVE, EXAM_BOOKING, RESERVATION
 from ..case import Case, Predicate
-from ..events import ExamBooked, GradeRefused, PlanCourse, SingleCourse, StudyPlanSubmitted
+from ..events import ExamBooked, GradeRefused, PlanCourse, SingleCourse, SingleCoursesEnrolled, StudyPlanSubmitted
 from ..evolve import find_result
 from ..reasons import Clears, Fact, Reason, reason
 from ..registry import obeys
@@ -23,8 +23,15 @@ def planned_course(career: Career, code: str, academic_year: str) -> tuple[str, 
     return None
 
 
-def single_course(career: Career, code: str) -> SingleCourse | None:
-    return next((c for c in career.single.courses if c.code == code), None) if career.single is not None else None
+@obeys("CS-11")
+def application_of(career: Career, academic_year: str) -> SingleCoursesEnrolled | None:
+    """The application for single courses that a call of the year rests on; in a year without one, the latest."""
+    return career.singles.get(academic_year, career.single)
+
+
+def single_course(career: Career, code: str, academic_year: str) -> SingleCourse | None:
+    applied = application_of(career, academic_year)
+    return next((c for c in applied.courses if c.code == code), None) if applied is not None else None
 
 
 @obeys("ESA-5", "RIS-5", "RIS-9", "BLK-5")
@@ -89,7 +96,7 @@ def course_is_in_the_plan(case: Case) -> Reason | None:
     """In an approved plan of the call's or an earlier year, of a year that the career has reached, unless anticipated."""
     data, career = case.of(ExamBooked), case.career
     if career.single is not None and not career.enrolments:
-        if single_course(career, data.course) is not None:
+        if single_course(career, data.course, data.academic_year) is not None:
             return None
         return case.no("ESA-1", f"{data.course} is not among the single courses applied for.")
     found = planned_course(career, data.course, data.academic_year)
@@ -109,7 +116,7 @@ def attendance_is_matured(case: Case) -> Reason | None:
     """The lectures have ended before the exam's day."""
     data = case.of(ExamBooked)
     found = planned_course(case.career, data.course, data.academic_year)
-    single = single_course(case.career, data.course)
+    single = single_course(case.career, data.course, data.academic_year)
     ends = found[1].lectures_end_on if found is not None else single.lectures_end_on if single is not None else None
     if ends is None or ends < data.held_on:
         return None
@@ -193,14 +200,15 @@ def call_is_not_booked_already(case: Case) -> Reason | None:
 def single_course_is_paid(case: Case) -> Reason | None:
     """Paid, and so many working days ahead of the exam; in 2019-20 paid at all."""
     data, career = case.of(ExamBooked), case.career
-    if career.single is None or career.enrolments:
+    applied = application_of(career, data.academic_year)
+    if applied is None or career.enrolments:
         return None
-    book = case.books.for_single_courses(career.single.academic_year)
+    book = case.books.for_single_courses(applied.academic_year)
     rule = book.rules.CS_6 if book is not None else None
     if book is None or rule is None:
         return None
     for charge in career.charges.values():
-        if charge.base_kind != "single-courses":
+        if charge.base_kind != "single-courses" or charge.year != applied.academic_year:
             continue
         last = last_payment_day(data.held_on, rule.working_days) if rule.working_days is not None else None
         if charge.outstanding > ZERO:
@@ -217,15 +225,16 @@ def single_course_is_paid(case: Case) -> Reason | None:
 @obeys("CS-11", "AMB-18")
 def single_course_is_still_valid(case: Case) -> Reason | None:
     data, career = case.of(ExamBooked), case.career
-    if career.single is None or career.enrolments:
+    applied = application_of(career, data.academic_year)
+    if applied is None or career.enrolments:
         return None
-    book = case.books.for_single_courses(career.single.academic_year)
+    book = case.books.for_single_courses(applied.academic_year)
     if book is None or book.rules.CS_11 is None:
         return None
-    last = book.rules.CS_11.reserved_until if career.single.reserved_session else book.rules.CS_11.until
+    last = book.rules.CS_11.reserved_until if applied.reserved_session else book.rules.CS_11.until
     if data.held_on <= last:
         return None
-    return reason(book, "CS-11", f"The single courses of {career.single.academic_year} could be sat until {last.isoformat()}.")
+    return reason(book, "CS-11", f"The single courses of {applied.academic_year} could be sat until {last.isoformat()}.")
 
 
 BOOKING = (
@@ -236,7 +245,7 @@ BOOKING = (
 """Every reason against booking a call, in the order of section 6."""
 
 SITTING = (is_free_of_reservation, course_is_in_the_plan, attendance_is_matured, semester_fits_the_session, exam_is_not_passed,
-           prerequisites_are_met)
+           prerequisites_are_met, single_course_is_paid, single_course_is_still_valid)
 """What an exam that was sat must satisfy, else it is to be annulled (ESA-7)."""
 
 SILENCED_BY_ESA_1 = frozenset({"ESA-1F", "ESA-3", "ESA-6"})

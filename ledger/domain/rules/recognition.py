@@ -15,13 +15,16 @@ _THROUGH_THE_OFFICE = frozenset({"programme-change", "second-degree", "re-enrolm
 
 @obeys("PRE-8")
 def is_preenrolled_before_asking(case: Case) -> Reason | None:
-    """A master's: who asks for recognition pre-enrols first."""
+    """A master's: who asks for recognition pre-enrols first and, where access is open, has been admitted (guide 2025-26, l.96-97)."""
     data = case.of(RecognitionRequested)
     career = case.career
     first = career.first_enrolment
     if career.course_type != "master" or case.law.PRE_8 is None or data.kind == "foreign-degree":
         return None
-    if latest_preenrolment(career, data.academic_year) is not None or (first is not None and first.academic_year < data.academic_year):
+    before = latest_preenrolment(career, data.academic_year)
+    if first is None and career.access == "open" and before is not None and not before.data.pre_assessed and not career.adequate:
+        return case.no("PRE-8", "She has not been admitted.", "an adequate assessment of the preparation")
+    if before is not None or (first is not None and first.academic_year < data.academic_year):
         return None
     return case.no("PRE-8", f"There is no pre-enrolment for {data.academic_year}.", "pre-enrol within a window")
 

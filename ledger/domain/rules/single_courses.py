@@ -36,7 +36,7 @@ def applies_once(case: Case) -> Reason | None:
         return None
     careers = list(case.person.careers.values()) if case.law.CS_3.one_per == "person" else [case.career]
     for career in careers:
-        if data.academic_year in career.single_applications and career.single_on is not None:
+        if data.academic_year in career.singles:
             return case.no("CS-3", f"There is an application for {data.academic_year} already ({career.name}); nothing can be added to it.")
     return None
 
