@@ -388,8 +388,8 @@ class _Letters:
 
 
 def _records(topic: str, polled: Iterable[Any]) -> list[Record]:
-    return [Record(topic, r.partition, r.offset, r.timestamp, r.key, r.value,
-                   [(name, value or b"") for name, value in r.headers]) for r in polled]
+    return [Record(topic, r.partition, r.offset, r.timestamp, r.key, r.value, r.headers if None not in [value for _, value in r.headers]
+                   else [(name, value or b"") for name, value in r.headers]) for r in polled]
 
 
 def _log_position(record: Record) -> int:

@@ -125,12 +125,14 @@ class Order:
     def _hand_over(self, found: _Student, student: str, record: Record, outcome: Outcome, letter: bool) -> bool:
         """The version that comes next: handed over, or kept aside because it cannot be read."""
         try:
-            outcome.found.append((record, self._service.read(record)))
+            said = self._service.read(record)
         except Unreadable as error:
             if letter:
                 outcome.letters.append((record, error))
             self._aside(found, student, found.version + 1, record, why(error), str(error))
             return False
+        if said is not None:
+            outcome.found.append((record, said))
         found.version += 1
         found.alarm = None
         return True

@@ -27,16 +27,19 @@ class Service:
 
     `name` names its consumer group (`career-ledger.NAME`) and begins the names of its tables. `topics` are names of
     `ledger.wire.topics`, `tables` the statements that create its tables (`CREATE ... IF NOT EXISTS`, valid on both databases).
+    `needed`: the types of event that it uses (None: all); of others only key, hash, type and version are checked.
     """
 
     name: str
     topics: tuple[str, ...]
     tables: tuple[str, ...] = ()
+    needed: frozenset[str] | None = None
 
     def read(self, record: Record) -> Any:
         """What a message says, handed to `events` or `messages` beside it. Raises Unreadable (UnknownType): the message goes to the
-        dead letters; an event parks its student besides, any other message goes to `unusable`."""
-        return read_event(record.key, record.value, record.headers) if record.topic == EVENTS else record
+        dead letters; an event parks its student besides, any other message goes to `unusable`. None: an event of no use
+        here, counted and not handed over."""
+        return read_event(record.key, record.value, record.headers, self.needed) if record.topic == EVENTS else record
 
     def events(self, tx: Transaction, found: Sequence[tuple[Record, Any]]) -> None:
         """Of `career.events.v1`: each (student, version) once, in order per student and without gaps."""

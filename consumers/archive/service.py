@@ -8,8 +8,10 @@ from there and makes the same files.
 
 import fcntl
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta, timezone
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -19,13 +21,16 @@ from pydantic import ValidationError
 from consumers.database import Database, Transaction
 from consumers.service import Record, Service
 from ledger.wire.letters import Heartbeat
-from ledger.wire.message import header
 from ledger.wire.reading import Unreadable, describe, identify
 from ledger.wire.topics import EVENTS, HEARTBEAT
 
 from .package import MANIFEST, Damaged, Entry, digest, read_manifest, seal, sealed_days
 
 ONE_DAY = timedelta(days=1)
+DAY_MS = 86_400_000
+EPOCH = date(1970, 1, 1)
+NAMED = ("position", "event_type", "sha256", "payload_sha256")
+"""The headers without which a message is no witness."""
 PAGE = 2000
 TABLES = (
     "CREATE TABLE IF NOT EXISTS archive_entries (package TEXT, day TEXT NOT NULL, position BIGINT NOT NULL, student TEXT NOT NULL, "
@@ -46,6 +51,8 @@ class Archive(Service):
         self._folder = folder
         self._heard: Heartbeat | None = None
         self._sealed: date | None = None
+        self._sealer = ThreadPoolExecutor(1, "seal")
+        self._sealing: Future[date | None] | None = None
 
     def read(self, record: Record) -> Any:
         """An event of any type, known or not, whose headers name it and whose value is the one that was sent. Raises Unreadable."""
@@ -57,23 +64,24 @@ class Archive(Service):
         student, version = identify(record.key, record.headers)
         if record.value is None:
             raise Unreadable("value: there is none")
-        named = {name: header(record.headers, name) for name in ("position", "event_type", "sha256", "payload_sha256")}
-        missing = next((name for name, text in named.items() if not text), None)
-        if missing is not None:
-            raise Unreadable(f"{missing}: this header is missing")
-        position = named["position"] or ""
+        headers = dict(record.headers)
+        try:
+            position, type_, stored, sent = (headers.get(name, b"").decode() for name in NAMED)
+        except UnicodeDecodeError:
+            raise Unreadable("a header is not UTF-8") from None
+        if not (type_ and stored and sent):
+            raise Unreadable(f"{next(name for name in NAMED if not headers.get(name))}: this header is missing")
         if not (position.isascii() and position.isdigit() and len(position) < 19):
             raise Unreadable("position: this header is no number")
-        if sha256(record.value).hexdigest() != named["payload_sha256"]:
+        if sha256(record.value).hexdigest() != sent:
             raise Unreadable("payload_sha256: the value was altered on its way")
-        return Entry(int(position), student, version, named["event_type"] or "", named["sha256"] or "", named["payload_sha256"] or "",
-                     record.partition, record.offset, record.timestamp, record.value)
+        return Entry(int(position), student, version, type_, stored, sent, record.partition, record.offset, record.timestamp, record.value)
 
     def events(self, tx: Transaction, found: Sequence[tuple[Record, Entry]]) -> None:
         today = datetime.now(timezone.utc).date()
         tx.many("INSERT INTO archive_entries (day, position, student, version, type, sha256, payload_sha256, part, place, stamp, value) "
                 "VALUES (:day, :position, :student, :version, :type, :sha256, :payload_sha256, :partition, :offset, :timestamp, :value)",
-                [{"day": day_of(entry.timestamp, today), **entry._asdict()} for _, entry in found])
+                [dict(zip(Entry._fields, entry, strict=True), day=day_of(entry.timestamp, today)) for _, entry in found])
 
     def messages(self, tx: Transaction, topic: str, found: Sequence[tuple[Record, Heartbeat]]) -> None:
         for _, heartbeat in found:
@@ -81,18 +89,25 @@ class Archive(Service):
                 self._heard = heartbeat
 
     def idle(self, database: Database) -> None:
-        """Seals the days that are over."""
-        if self._heard is None:
+        """Has the days that are over sealed, in a thread: a large day takes minutes, and what arrives meanwhile must not wait."""
+        if self._sealing is not None and self._sealing.done():
+            done, self._sealing = self._sealing, None
+            self._sealed = done.result() or self._sealed
+        if self._heard is None or self._sealing is not None:
             return
         through = date.fromisoformat(self._heard.at[:10]) - ONE_DAY
         if (self._sealed is None or self._sealed < through) and _has_read(database, self._heard):
-            self._sealed = seal_through(database, self._folder, through) or self._sealed
+            self._sealing = self._sealer.submit(seal_through, database, self._folder, through)
 
 
 def day_of(timestamp: int, today: date) -> str:
     """The UTC day of a Kafka timestamp (ms); a clock that runs ahead does not keep an entry back."""
-    day = datetime.fromtimestamp(min(max(timestamp, 0), 253_402_300_799_000) / 1000, timezone.utc).date()
-    return min(day, today).isoformat()
+    return _day(timestamp // DAY_MS, today)
+
+
+@lru_cache(maxsize=64)
+def _day(days: int, today: date) -> str:
+    return (EPOCH + timedelta(days=min(max(days, 0), (today - EPOCH).days))).isoformat()
 
 
 def _has_read(database: Database, heartbeat: Heartbeat) -> bool:

@@ -49,6 +49,7 @@ class Notifications(Service):
     name = "notifications"
     topics = (EVENTS, STATE, HEARTBEAT)
     tables = TABLES
+    needed = frozenset({*TICKETS, "instalment-plan-agreed", "event-voided"})
 
     def __init__(self, post: Post, sender: str, lead_days: int = LEAD_DAYS, start_on: date | None = None,
                  clock: Callable[[], datetime] = present, lease_seconds: float = LEASE_SECONDS) -> None:

@@ -69,6 +69,7 @@ class Treasury(Service):
     name = "treasury"
     topics = (STATE, EVENTS, OUTCOMES)
     tables = TABLES
+    needed = frozenset({"instalment-paid", "event-voided"})
 
     def __init__(self, brokers: str, segregation: str = reference.SEGREGATION) -> None:
         self._brokers = brokers

@@ -1,12 +1,12 @@
 """Reading a message of the ledger: what a subscriber gets, checked, or a clear word why it cannot be used."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from hashlib import sha256
-from typing import Any
+from typing import Any, overload
 
 from pydantic import ValidationError
 
@@ -55,8 +55,13 @@ def identify(key: bytes | None, headers: Sequence[Header]) -> tuple[str, int]:
     return _identify(key, dict(headers))
 
 
-def read_event(key: bytes | None, value: bytes | None, headers: Sequence[Header]) -> WireEvent:
-    """Raises UnknownType and Unreadable (also where the value does not match `payload_sha256`)."""
+@overload
+def read_event(key: bytes | None, value: bytes | None, headers: Sequence[Header]) -> WireEvent: ...
+@overload
+def read_event(key: bytes | None, value: bytes | None, headers: Sequence[Header], needed: Container[str] | None) -> WireEvent | None: ...
+def read_event(key: bytes | None, value: bytes | None, headers: Sequence[Header], needed: Container[str] | None = None) -> WireEvent | None:
+    """Raises UnknownType and Unreadable (also where the value does not match `payload_sha256`). Where `needed` names types, the value of
+    an event of any other known type is not read: None, once key, hash, type and version are right."""
     found = dict(headers)
     student, version = _identify(key, found)
     if value is None:
@@ -67,6 +72,8 @@ def read_event(key: bytes | None, value: bytes | None, headers: Sequence[Header]
     if rb"\u0000" in value:
         raise Unreadable("value: a NUL character, which no database keeps as text")
     name, read = _reader(_text(found, "ce_type"))
+    if needed is not None and name not in needed:
+        return None
     try:
         event = read(value)
     except ValidationError as error:

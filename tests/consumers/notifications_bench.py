@@ -172,7 +172,7 @@ class Bench:
         read = [(record, self.service.read(record)) for record in found]
         with self.database.transaction() as tx:
             if found and found[0].topic.startswith("career.events"):
-                self.service.events(tx, read)
+                self.service.events(tx, [one for one in read if one[1] is not None])
             elif found:
                 self.service.messages(tx, found[0].topic, read)
 

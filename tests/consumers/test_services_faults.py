@@ -259,7 +259,7 @@ def _events(service: Service, own: Database, records: Sequence[Record], good: di
             found.append(good[student, version])
     with own.transaction() as tx:
         if found:
-            service.events(tx, found)
+            service.events(tx, [one for one in found if one[1] is not None])
         _reached(tx, service, records)
 
 

@@ -38,7 +38,7 @@ class Books:
             found = [Record(topic, 0, n, 0, m.key, m.value, list(m.headers)) for n, m in enumerate(messages)]
             read = [(record, self.service.read(record)) for record in found]
             if topic == EVENTS:
-                self.service.events(tx, read)
+                self.service.events(tx, [one for one in read if one[1] is not None])
             else:
                 self.service.messages(tx, topic, read)
 
