@@ -119,8 +119,8 @@ def metadata(port: int) -> tuple[set[int], list[Partition]]:
     return brokers, partitions
 
 
-def _end_with_parent() -> None:
-    """In the broker's process: end it also when its parent is killed with SIGKILL (Linux). SIGKILL ends a frozen one too."""
+def end_with_parent() -> None:
+    """In the process that begins: end it also when its parent is killed with SIGKILL (Linux). SIGKILL ends a frozen one too."""
     if _prctl is not None:
         _prctl(1, signal.SIGKILL)
 
@@ -292,7 +292,7 @@ class Cluster:
             with (home / "log").open("ab") as log:
                 self._processes[number] = subprocess.Popen(
                     [*self._command, *arguments], cwd=home, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-                    start_new_session=True, preexec_fn=_end_with_parent)
+                    start_new_session=True, preexec_fn=end_with_parent)
 
         self._starter.submit(started).result()
 

@@ -48,6 +48,9 @@ from .study_plan import enrolled_after_the_window, penalty_is_due
 from .submissions import Event
 from .values import ONE_DAY, ZERO
 
+EDITION = 2
+"""Raise it when the same events and the same rule books give other answers than before: stored projections are then made anew and
+every state is published again."""
 NEVER = date.max
 QUIET = frozenset({"exam-booked", "exam-booking-cancelled", "study-plan-approved", "degree-candidacy-declared"})
 """Facts after which no charge, block or term of the career can be another."""

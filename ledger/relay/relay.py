@@ -6,6 +6,7 @@ from threading import Event as Flag
 
 from kafka.errors import KafkaError, RetriableError
 
+from ledger.domain.evolve import EDITION
 from ledger.domain.rulebook import LawBooks
 from ledger.projections.stored import open_database
 from ledger.projections.stored.database import Database
@@ -121,7 +122,7 @@ class Relay:
 
     def _lane(self, positions: Positions, topics: dict[str, Made], name: str) -> Lane:
         made, topic = topics[name], next(t for t in TOPICS if t.name == name)
-        standing = positions.begin(made, f"{VERSION}:{self._books.identity}" if name == STATE else "", now())
+        standing = positions.begin(made, f"{VERSION}.{EDITION}:{self._books.identity}" if name == STATE else "", now())
         self._say(f"publishing {made.name} from position {standing.position}")
 
         def prepare(at: Standing) -> Preparer:

@@ -52,6 +52,19 @@ SET search_path = pg_catalog, pg_temp SET lock_timeout = '{LOCK_SECONDS}s'
 AS $body$
 BEGIN
     LOCK TABLE public.stored_events IN EXCLUSIVE MODE;
+    IF cardinality(streams) = 1 THEN  -- most calls are of one event: the same, without grouping and sorting
+        IF versions[1] <> 1 + coalesce((
+            SELECT max(e.originator_version) FROM public.stored_events AS e WHERE e.originator_id = streams[1]), 0)
+        THEN
+            RAISE unique_violation USING MESSAGE = 'the stream does not stand at the version before the event';
+        END IF;
+        NOTIFY stored_events;
+        RETURN QUERY
+            INSERT INTO public.stored_events (originator_id, originator_version, topic, state)
+            VALUES (streams[1], versions[1], names[1], states[1])
+            RETURNING notification_id;
+        RETURN;
+    END IF;
     IF EXISTS (
         SELECT FROM (SELECT stream, min(version) AS version FROM unnest(streams, versions) AS n (stream, version) GROUP BY stream) AS new
         WHERE new.version <> 1 + coalesce((

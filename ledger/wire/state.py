@@ -23,7 +23,7 @@ from ledger.domain.events import (
     SingleCoursesEnrolled,
     StudyPlanApproved,
 )
-from ledger.domain.evolve import next_change, pass_to, replay
+from ledger.domain.evolve import EDITION, next_change, pass_to, replay
 from ledger.domain.knowledge import in_force
 from ledger.domain.reasons import Fact, source_of
 from ledger.domain.refunds import refundable
@@ -264,7 +264,7 @@ def states(events: Sequence[Event], student: str, books: LawBooks) -> Iterator[J
 def message(state: Json, origin: str) -> Message:
     """The message of a career's state. `origin`: the CloudEvents source of this ledger."""
     key = f"{state['student']}/{state['career']}"
-    position, law = str(state["position"]), state["law"][:8]
+    position, law = str(state["position"]), f"{state['law'][:8]}.{EDITION}"
     return Message(STATE, key.encode(), encode(state), [
         ("position", position.encode()), ("version", b"%d" % state["version"]),
         *cloud_headers(f"{key}@{position}/{law}", origin, TYPE, state["recorded_at"], key, f"urn:career-ledger:state:v{VERSION}")])

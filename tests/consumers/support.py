@@ -22,6 +22,7 @@ from kafka.errors import KafkaError
 from consumers.database import Database
 from consumers.loop import Forgotten, Loop
 from consumers.service import Service
+from infra.kafka.cluster import end_with_parent
 from ledger.domain.submissions import Event
 from ledger.wire.events import message
 from ledger.wire.kafka import BROKERS, PREFIX, PRODUCER
@@ -236,7 +237,7 @@ class Member:
         with log.open("ab") as out:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", module, "run", "--db", url, *options], stdout=out, stderr=out,
-                env=os.environ | {BROKERS: bootstrap, PREFIX: prefix})
+                env=os.environ | {BROKERS: bootstrap, PREFIX: prefix}, preexec_fn=end_with_parent)
 
     def kill(self) -> None:
         self.process.kill()

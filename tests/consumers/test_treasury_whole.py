@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from consumers.database import Database
+from infra.kafka.cluster import end_with_parent
 from ledger.wire.kafka import BROKERS, PREFIX
 
 from .support import Topics, eventually
@@ -26,7 +27,7 @@ PATIENCE = 120.0
 @contextmanager
 def process(environment: dict[str, str], log: Path, *arguments: str) -> Iterator[None]:
     with log.open("ab") as out:
-        started = subprocess.Popen([sys.executable, *arguments], stdout=out, stderr=out, env=environment)
+        started = subprocess.Popen([sys.executable, *arguments], stdout=out, stderr=out, env=environment, preexec_fn=end_with_parent)
     try:
         yield
         assert started.poll() is None, log.read_text()

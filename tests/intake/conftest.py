@@ -12,6 +12,7 @@ import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient
 
+from infra.kafka.cluster import end_with_parent
 from ledger.wire.kafka import PREFIX, PRODUCER, create_topics
 from ledger.wire.topics import DEAD_LETTER, OUTCOMES, SUBMISSIONS
 
@@ -112,7 +113,8 @@ def start(url: str, topics: Topics, *settings: str) -> Process:
     """`career-ledger intake`, or the same with further settings of its consumer (NAME=JSON). The prefix is in the environment."""
     command = ["-m", "tests.intake.worker", url, topics.brokers, *settings] if settings else [
         "-c", "from ledger.entrypoints.cli import main; main()", "--db", url, "intake", "--kafka", topics.brokers]
-    return subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                            preexec_fn=end_with_parent)
 
 
 def finish(process: Process) -> tuple[int, str]:

@@ -8,7 +8,7 @@ from datetime import date
 
 import pytest
 
-from ledger.projections.stored import Database, Follower, law_of, open_database, workers
+from ledger.projections.stored import Database, Follower, law_of, open_database, shape, workers
 from ledger.projections.stored.rebuild import rebuild
 from ledger.projections.stored.reports import Reports, status_of
 from ledger.projections.stored.verify import diff, verify
@@ -124,7 +124,7 @@ def test_rebuild_during_writes_with_followers_and_questions(store_url, store, da
     assert list(verify(store_url, BOOKS, 1)) == []
 
 
-def test_a_changed_interpretation_is_noticed_shown_and_adopted(store_url, store, database, other_books) -> None:
+def test_a_changed_interpretation_is_noticed_shown_and_adopted(store_url, store, database, other_books, monkeypatch) -> None:
     append(store, *a_debtor("S01"), *a_debtor("S02"))
     append(store, submission("S02", "a4", "instalment-paid", "2026-02-17", {"charge": "2025-26:instalment-1", "amount": "400.00"}))
     append(store, submission("S02", "a5", "instalment-paid", "2026-02-17", {"charge": "2025-26:instalment-2", "amount": "500.00"}))
@@ -137,6 +137,10 @@ def test_a_changed_interpretation_is_noticed_shown_and_adopted(store_url, store,
     [lost] = [d for d in changed if (d["kind"], d["charge"]) == ("exam-booking", "2025-26:instalment-1")]
     assert (lost["before"], lost["after"]) == ([{"from_on": "2026-03-20", "until_on": None, "amount": "400.00"}], [])
     assert {d["student"] for d in changed} == {"S01"}
+
+    with monkeypatch.context() as newer:  # a program that gives other answers from the same events and law
+        newer.setattr(shape, "EDITION", shape.EDITION + 1)
+        assert "another version of this program" in status_of(database, law_of(BOOKS))["rebuild_needed"]
 
     law = law_of(other_books)
     needed = "the rule book of 2025-26 is another one; interpretations have changed"

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import pytest
 from kafka import KafkaConsumer, TopicPartition
 
+from infra.kafka.cluster import end_with_parent
 from ledger.relay import Relay, status
 from ledger.relay.prepare import EVENTS_CHUNK, STATES_CHUNK
 from ledger.store import EventStore
@@ -144,7 +145,8 @@ def start(url: str, topics: Topics, *options: str, chunks: tuple[int, int] | Non
     """`career-ledger publish`, with its own chunks or with others."""
     program = CLI if chunks is None else ["-m", "tests.relay.worker", *map(str, chunks)]
     return subprocess.Popen([sys.executable, *program, "--db", url, "publish", "--kafka", topics.brokers, "--partitions", "4", *options],
-                            env=os.environ | {PREFIX: topics.prefix}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                            env=os.environ | {PREFIX: topics.prefix}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                            preexec_fn=end_with_parent)
 
 
 def publish_once(url: str, topics: Topics, chunks: tuple[int, int] = (EVENTS_CHUNK, STATES_CHUNK)) -> None:

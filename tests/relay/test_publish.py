@@ -12,6 +12,8 @@ import psycopg
 import pytest
 from kafka.admin import KafkaAdminClient
 
+from ledger.domain.evolve import EDITION
+from ledger.relay import relay as relay_module
 from ledger.relay import status
 from ledger.store import open_store
 from ledger.store.mapper import STORED_NAMES, UPCASTS, Mapper
@@ -82,6 +84,17 @@ def test_state_is_sent_anew_for_everybody_when_the_law_has_changed(store_url, st
     opened.close()
     publish_once(store_url, topics)
     assert (topics.count(EVENTS), topics.count(STATE)) == (3, 2)
+
+
+def test_state_is_sent_anew_under_another_id_when_the_program_answers_otherwise(sqlite_url, topics, monkeypatch) -> None:
+    with open_store(sqlite_url) as store:
+        append(store, *a_debtor("S01"))
+    publish_once(sqlite_url, topics)
+    monkeypatch.setattr(relay_module, "EDITION", EDITION + 1)
+    publish_once(sqlite_url, topics)
+    publish_once(sqlite_url, topics)
+    assert (topics.count(EVENTS), topics.count(STATE)) == (3, 2)
+    assert {one.headers["ce_id"].rsplit(".", 1)[1] for one in topics.read(STATE)} == {str(EDITION)}
 
 
 def test_big_state_is_published_whole(store_url, store, topics) -> None:

@@ -10,6 +10,7 @@ from cloudevents.core.bindings.kafka import KafkaMessage, from_binary_event
 from jsonschema import Draft202012Validator, FormatChecker
 
 from ledger.domain.events import PAYLOADS
+from ledger.domain.evolve import EDITION
 from ledger.rulebooks.loader import load_books
 from ledger.wire.events import VERSIONS
 from ledger.wire.letters import Heartbeat, Outcome
@@ -61,10 +62,14 @@ def test_message_is_written_as_ever(name: str) -> None:
 
 @pytest.mark.parametrize("name", STATES)
 def test_state_is_written_as_ever_but_for_the_law(name: str) -> None:
-    """Its content follows from the rule books, which may change; its form and its headers do not."""
+    """Its content follows from the rule books, which may change; its form and its headers do not. Its id tells editions apart."""
     golden, today = _golden(name), written()[name]
     value = json.loads(_value(golden))
-    assert state_message(value, ORIGIN) == golden
+    again = state_message(value, ORIGIN)
+    ids = [dict(m.headers).pop("ce_id") for m in (golden, again)]
+    assert ids[1] == ids[0] + f".{EDITION}".encode()
+    assert (again.key, again.value, [h for h in again.headers if h[1] != ids[1]]) == (
+        golden.key, golden.value, [h for h in golden.headers if h[1] != ids[0]])
     assert _shape(json.loads(_value(today))) == _shape(value)
 
 
