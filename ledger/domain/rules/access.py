@@ -110,9 +110,13 @@ def is_preenrolled(case: Case) -> Reason | None:
 @obeys("PREP", "PRE-9", "RIC-10")
 def is_prepared(case: Case) -> Reason | None:
     """A master's: adequate preparation (open access) or a place in the ranking (restricted), unless assessed before; who
-    forfeited the same restricted programme needs no test within the next academic year."""
+    forfeited the same restricted programme needs no test within the next academic year. Others: only a ranking that did not
+    admit speaks against it."""
     data = case.of(Enrolled)
+    ranked = case.career.ranked
     if data.course_type != "master":
+        if data.access == "restricted" and ranked is not None and not ranked.admitted:
+            return case.no("PREP", "The ranking did not admit her.", "a place in the ranking")
         return None
     before = latest_preenrolment(case.career, data.academic_year)
     if before is not None and before.data.pre_assessed:
@@ -121,7 +125,7 @@ def is_prepared(case: Case) -> Reason | None:
         if case.career.adequate:
             return None
         return case.no("PREP", "The preparation has not been found adequate.", "an adequate assessment of the preparation")
-    if case.career.ranked is not None and case.career.ranked.admitted:
+    if ranked is not None and ranked.admitted:
         return None
     if case.law.RIC_10 is not None:
         for other in case.person.others(case.career):
