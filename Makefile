@@ -10,7 +10,7 @@ help:
 	@echo "make test    every test, on SQLite, a real PostgreSQL and a real Kafka"
 	@echo "make lint    ruff, mypy, import-linter, generated pages up to date"
 	@echo "make bench   every figure beside the raw limit and the peers, on PostgreSQL and SQLite (about ten minutes)"
-	@echo "make bench-kafka        relay and consumers beside the raw clients of the same library, a million events (long)"
+	@echo "make bench-kafka        relay and consumers beside the raw clients of the same library, a million events (about 45 minutes)"
 	@echo "make bench-university   a million events end to end (long)"
 	@echo "make clean   remove .venv and caches"
 
