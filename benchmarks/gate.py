@@ -2,7 +2,6 @@
 
 import multiprocessing
 import random
-import statistics
 import threading
 import time
 from typing import Any
@@ -11,9 +10,9 @@ from consumers.command import spare_the_collector
 from consumers.database import Database
 
 
-def questions(url: str, students: int, asked: int) -> None:
-    """Milliseconds of an answer, for a client that keeps its connection open: the first time that a career is asked about (its state is
-    read and made ready), and again. `gate`: what the gate itself took; the rest is HTTP, in Python on both sides."""
+def questions(url: str, students: int, asked: int) -> dict[str, float]:
+    """Prints and returns milliseconds of an answer, for a client that keeps its connection open: the first time that a career is asked
+    about (its state is read and made ready), and again. `gate`: what the gate itself took; the rest is HTTP, in Python on both sides."""
     from tests.consumers.gate import NOW, Fed, Portal, a_call
     from tests.consumers.support import state_messages
     from tests.projections.populations import BOOKS, population, streams
@@ -32,6 +31,7 @@ def questions(url: str, students: int, asked: int) -> None:
     portal = Portal(here.recv())
     portal.ask({})  # what is built at the first question of all
     pick = random.Random(1)
+    figures: dict[str, float] = {}
     for name, order in (("first", careers), ("again", [pick.choice(careers) for _ in range(asked)])):
         whole, gate = [], []
         for student, career in order:
@@ -41,10 +41,13 @@ def questions(url: str, students: int, asked: int) -> None:
             gate.append(float(portal.headers["Server-Timing"].partition("dur=")[2]))
             if status != 200:
                 raise SystemExit(f"no answer: {status}")
-        print(f"{url.partition(':')[0]:11}question {name}: " + ", ".join(
-            f"{what} p50 {statistics.median(found):.2f} p99 {sorted(found)[int(len(found) * .99)]:.2f} ms"
-            for what, found in (("over HTTP", whole), ("gate", gate))) + f" ({len(order)} questions)", flush=True)
+        found = {f"{what} p{percent}": sorted(of)[len(of) * percent // 100]
+                 for what, of in (("over HTTP", whole), ("gate", gate)) for percent in (50, 99)}
+        print(f"{url.partition(':')[0]:11}question {name}: " + ", ".join(f"{what} {one:.2f} ms" for what, one in found.items())
+              + f" ({len(order)} questions)", flush=True)
+        figures |= {f"{name}, {what}": one for what, one in found.items()}
     process.terminate()
+    return figures
 
 
 def _serve(url: str, tell: Any) -> None:

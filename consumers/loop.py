@@ -11,7 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Any
 
 from kafka import ConsumerRebalanceListener, KafkaConsumer, KafkaProducer, TopicPartition
@@ -89,21 +89,23 @@ class Loop:
 
     def run(self) -> None:
         """Returns when stopped. Raises Forgotten, and whatever the service raises: a fault must not be passed over."""
-        while not self._stop.is_set():
-            consumer = None
-            try:
-                self._database.create(self._tables)
-                consumer = KafkaConsumer(**{**self._connection, **CONSUMER, **SETTINGS, "max_poll_records": BATCH, "group_id": self._group})
-                self._subscribe(consumer)
-                self._turns(consumer)
-            except (DatabaseAway, KafkaError) as error:
-                self._away(error)
-            finally:
-                self._next.clear()
-                self._letters.close()
-                if consumer is not None:
-                    with suppress(KafkaError):
-                        consumer.close(autocommit=False, timeout_ms=5000)
+        with closing(self._service):
+            while not self._stop.is_set():
+                consumer = None
+                try:
+                    self._database.create(self._tables)
+                    consumer = KafkaConsumer(**{
+                        **self._connection, **CONSUMER, **SETTINGS, "max_poll_records": BATCH, "group_id": self._group})
+                    self._subscribe(consumer)
+                    self._turns(consumer)
+                except (DatabaseAway, KafkaError) as error:
+                    self._away(error)
+                finally:
+                    self._next.clear()
+                    self._letters.close()
+                    if consumer is not None:
+                        with suppress(KafkaError):
+                            consumer.close(autocommit=False, timeout_ms=5000)
 
     def _away(self, error: Exception) -> None:
         """Waits a little; says so once."""

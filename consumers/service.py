@@ -3,8 +3,11 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from pydantic import ValidationError
+
+from ledger.wire.letters import Heartbeat
 from ledger.wire.message import Header, header
-from ledger.wire.reading import UnknownType, Unreadable, read_event
+from ledger.wire.reading import UnknownType, Unreadable, describe, read_event
 from ledger.wire.topics import EVENTS
 
 from .database import Database, Transaction
@@ -56,6 +59,9 @@ class Service:
     def idle(self, database: Database) -> None:
         """Between batches and at least once a second: work that time alone brings. Several members may do it at once."""
 
+    def close(self) -> None:
+        """At the end, while its database is still open: waits for work of its own that runs beside the loop."""
+
 
 def check_type(record: Record, wanted: str) -> None:
     """Whether the header of a message names this type and version. Raises Unreadable (UnknownType for another version)."""
@@ -63,3 +69,11 @@ def check_type(record: Record, wanted: str) -> None:
     if found != wanted:
         known = found is not None and found.rpartition(".")[0] == wanted.rpartition(".")[0]
         raise (UnknownType if known else Unreadable)(f"ce_type: not {wanted}" + ("; update this program" if known else ""))
+
+
+def read_heartbeat(record: Record) -> Heartbeat:
+    """Raises Unreadable."""
+    try:
+        return Heartbeat.model_validate_json(record.value or b"")
+    except ValidationError as error:
+        raise Unreadable(describe(error)) from None

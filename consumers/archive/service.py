@@ -16,12 +16,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from consumers.database import Database, Transaction
-from consumers.service import Record, Service
+from consumers.service import Record, Service, read_heartbeat
 from ledger.wire.letters import Heartbeat
-from ledger.wire.reading import Unreadable, describe, identify
+from ledger.wire.reading import Unreadable, identify
 from ledger.wire.topics import EVENTS, HEARTBEAT
 
 from .package import MANIFEST, Damaged, Entry, digest, read_manifest, seal, sealed_days
@@ -57,10 +55,7 @@ class Archive(Service):
     def read(self, record: Record) -> Any:
         """An event of any type, known or not, whose headers name it and whose value is the one that was sent. Raises Unreadable."""
         if record.topic == HEARTBEAT:
-            try:
-                return Heartbeat.model_validate_json(record.value or b"")
-            except ValidationError as error:
-                raise Unreadable(describe(error)) from None
+            return read_heartbeat(record)
         student, version = identify(record.key, record.headers)
         if record.value is None:
             raise Unreadable("value: there is none")
@@ -81,7 +76,7 @@ class Archive(Service):
         today = datetime.now(timezone.utc).date()
         tx.many("INSERT INTO archive_entries (day, position, student, version, type, sha256, payload_sha256, part, place, stamp, value) "
                 "VALUES (:day, :position, :student, :version, :type, :sha256, :payload_sha256, :partition, :offset, :timestamp, :value)",
-                [dict(zip(Entry._fields, entry, strict=True), day=day_of(entry.timestamp, today)) for _, entry in found])
+                [{**entry._asdict(), "day": day_of(entry.timestamp, today)} for _, entry in found])
 
     def messages(self, tx: Transaction, topic: str, found: Sequence[tuple[Record, Heartbeat]]) -> None:
         for _, heartbeat in found:
@@ -98,6 +93,11 @@ class Archive(Service):
         through = date.fromisoformat(self._heard.at[:10]) - ONE_DAY
         if (self._sealed is None or self._sealed < through) and _has_read(database, self._heard):
             self._sealing = self._sealer.submit(seal_through, database, self._folder, through)
+
+
+    def close(self) -> None:
+        """Waits for the day that is being sealed, and those after it that are over."""
+        self._sealer.shutdown(cancel_futures=True)
 
 
 def day_of(timestamp: int, today: date) -> str:

@@ -7,13 +7,11 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-from pydantic import ValidationError
-
 from consumers.database import Database, Transaction
-from consumers.service import Record, Service, check_type
+from consumers.service import Record, Service, check_type, read_heartbeat
 from ledger.wire.letters import Heartbeat
 from ledger.wire.message import header
-from ledger.wire.reading import UnknownType, Unreadable, describe
+from ledger.wire.reading import UnknownType, Unreadable
 from ledger.wire.state import TYPE
 from ledger.wire.topics import HEARTBEAT, STATE
 
@@ -144,14 +142,6 @@ def read_law(record: Record) -> str | None:
     if _stated_position(record) != position:  # else an older state could take the place of a newer one
         raise Unreadable("position: differs from its header")
     return law
-
-
-def read_heartbeat(record: Record) -> Heartbeat:
-    """Raises Unreadable."""
-    try:
-        return Heartbeat.model_validate_json(record.value or b"")
-    except ValidationError as error:
-        raise Unreadable(describe(error)) from None
 
 
 def _stated_position(record: Record) -> int:

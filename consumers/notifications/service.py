@@ -10,8 +10,7 @@ from prometheus_client import Gauge
 from pydantic import ValidationError
 
 from consumers.database import Database, Transaction
-from consumers.service import Record, Service, check_type
-from ledger.wire.letters import Heartbeat
+from consumers.service import Record, Service, check_type, read_heartbeat
 from ledger.wire.reading import Unreadable, WireEvent, describe
 from ledger.wire.state import TYPE
 from ledger.wire.topics import EVENTS, HEARTBEAT, STATE
@@ -181,11 +180,3 @@ def read_state(record: Record) -> Known | None:
     if (known.student, known.career) != key:
         raise Unreadable("student, career: differ from the key")
     return known
-
-
-def read_heartbeat(record: Record) -> Heartbeat:
-    """Raises Unreadable."""
-    try:
-        return Heartbeat.model_validate_json(record.value or b"")
-    except ValidationError as error:
-        raise Unreadable(describe(error)) from None

@@ -333,6 +333,20 @@ class Cluster:
             self._process(number).send_signal(signal.SIGCONT)
             self._frozen.discard(number)
 
+    def fail_one_by_one(self, dead_seconds: float, frozen_seconds: float) -> None:
+        """Of three: one is killed, one frozen, one restarted, each back and in sync before the next."""
+        self.kill(1)
+        time.sleep(dead_seconds)
+        self.start(1)
+        self.wait_ready()
+        self.freeze(2)
+        time.sleep(frozen_seconds)
+        self.thaw(2)
+        self.wait_ready()
+        self.stop(3)
+        self.start(3)
+        self.wait_ready()
+
     def running(self) -> set[int]:
         """The brokers that have been started, have not ended and are not frozen."""
         return {number for number, process in self._processes.items() if process.poll() is None and number not in self._frozen}

@@ -21,7 +21,7 @@ from ledger.domain.refunds import refundable
 from ledger.domain.registry import obeys
 from ledger.domain.rulebook import LawBooks, RuleBook
 from ledger.domain.rules import exams
-from ledger.domain.state import Career, Person, exam_year
+from ledger.domain.state import Career, Person
 from ledger.domain.study_plan import filed_in_time
 from ledger.domain.submissions import Event
 from ledger.domain.values import ZERO
@@ -136,21 +136,18 @@ def _facts_in_breach(person: Person, career: Career, event: Event, books: LawBoo
         yield reason(book, "TKT-1", f"Ticket {data.number} was closed and never opened.")
 
 
-@obeys("ESA-7", "PRN-3", "AMB-36")
+@obeys("ESA-7", "PRN-3")
 def _exam_in_breach(person: Person, event: Event, books: LawBooks) -> Iterator[Reason]:
-    """An exam sat without a booking, or against the rules of exams: it is to be annulled. `person`: as she stood when she sat it.
-
-    Its academic year is the one that it states, else its booking's."""
+    """An exam sat without a booking, or against the rules of exams: it is to be annulled. `person`: as she stood when she sat it."""
     data = event.data
     if not isinstance(data, e.ExamGraded):
         return
     career = person.careers.get(event.career or "") or Career(event.career or "")
-    booking = career.open_booking(data.course, data.held_on)
-    year = data.academic_year or (booking.data.academic_year if booking is not None else exam_year(data))
+    year = career.exam_year(data)
     book = books.for_late_degrees(year, data.held_on)
     if book is None:
         return
-    if booking is None:
+    if career.open_booking(data.course, data.held_on) is None:
         yield reason(book, "PRN-3", f"{data.course} was sat on {data.held_on.isoformat()} without a booking.")
     if data.outcome != "passed":
         return
@@ -162,7 +159,7 @@ def _exam_in_breach(person: Person, event: Event, books: LawBooks) -> Iterator[R
 
 @obeys("RIC-5")
 def _sat_after_the_change(person: Person, career: Career, data: e.ExamGraded, books: LawBooks) -> Iterator[Reason]:
-    book = books.for_late_degrees(exam_year(data), data.held_on)
+    book = books.for_late_degrees(career.exam_year(data), data.held_on)
     if book is None or book.rules.RIC_5 is None or career.to_career is None or data.outcome != "passed":
         return
     target = person.careers.get(career.to_career)

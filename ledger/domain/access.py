@@ -39,6 +39,15 @@ def latest_preenrolment(career: Career, academic_year: str, access: str | None =
                  if p.data.academic_year == academic_year and access in (None, p.data.access)), None)
 
 
+@obeys("PREP")
+def is_admitted(career: Career, academic_year: str, access: str | None) -> bool:
+    """To a master's: an adequate preparation (open access) or a place in the ranking (restricted), unless assessed before."""
+    before = latest_preenrolment(career, academic_year)
+    if before is not None and before.data.pre_assessed:
+        return True
+    return bool(career.adequate) if access == "open" else career.ranked is not None and career.ranked.admitted
+
+
 @obeys("PRE-3", "PRE-5", "MOR-6", "AMB-21", "AMB-41")
 def enrolment_term(career: Career, law: Law, academic_year: str, course_type: str | None, access: str | None) -> date | None:
     """The last day to file and pay a first enrolment; None where the sources (or the ranking) give none."""

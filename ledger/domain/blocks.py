@@ -123,13 +123,16 @@ def _kept_by_surcharge(career: Career, day: date, books: LawBooks) -> Iterator[B
 def _final_exam(career: Career, day: date, books: LawBooks) -> Iterator[Block]:
     """Any overdue charge of the career, from the day after its due date, under the book that a degree on that day follows; a year
     without one does not lift it."""
+    found = overdue(career, day)
+    if not found:
+        return
     latest = career.latest_perfected
     year = books.act_year(latest.academic_year if latest is not None else None, day)
     book = books.latest_to(year) if year is not None else None
     if book is None or book.rules.BLK_2 is None:
         return
     only_instalments = book.interpretations.AMB_5.decision == "instalments-only"
-    for charge in overdue(career, day):
+    for charge in found:
         if only_instalments and not charge.is_instalment:
             continue
         yield Block(FINAL_EXAM, "BLK-2", charge.key, day, f"{charge.key} was due on {charge.due.isoformat()} and is unpaid.",

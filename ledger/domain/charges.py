@@ -11,7 +11,7 @@ from decimal import Decimal
 from .reasons import Fact
 from .registry import obeys
 from .rulebook import Law, LawBooks, RuleBook
-from .state import INSTALMENTS, PAYABLE, Career, Charge, Enrolment, Money, Outflow, Waiver, Withdrawal, days_after, exam_year
+from .state import INSTALMENTS, PAYABLE, Career, Charge, Enrolment, Money, Outflow, Waiver, Withdrawal, days_after
 from .values import ONE_DAY, ZERO, cents, last_of_february
 
 OVERDUE = "overdue"
@@ -310,7 +310,7 @@ def _has_passed_an_exam(career: Career, year: str, where: str, day: date) -> boo
         if where == "session":
             if date(int(year[:4]) + 1, 1, 1) <= held <= last_of_february(year):
                 return True
-        elif exam_year(result.data) == year:
+        elif career.exam_year(result.data) == year:
             return True
     return False
 

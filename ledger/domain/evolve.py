@@ -220,7 +220,7 @@ def _refresh(person: Person, books: LawBooks) -> None:
         person.touched.add(career.name)
         person.money_touched.add(career.name)
         if len(person.careers) > 1:
-            person.money_touched.update([c.name for c in person.careers.values() if c.single is not None])  # CS-10 looks at the others
+            person.money_touched.update([c.name for c in person.careers.values() if c.singles])  # CS-10 looks at the others
         withdrawal = career.withdrawal
         if withdrawal is not None and withdrawal.year is not None:
             refresh_waivers(career, withdrawal.year, day, books)
@@ -602,7 +602,6 @@ def _single_courses_enrolled(person: Person, career: Career, event: Event, books
     year = data.academic_year
     held = career.singles.get(year)
     career.singles[year] = data if held is None else data.model_copy(update={"courses": held.courses + data.courses})
-    career.single = career.singles[max(career.singles)]
     book = books.for_single_courses(data.academic_year)
     if book is None or book.rules.CS_4 is None or book.rules.CS_5 is None:
         career.unruled.add(data.academic_year)
@@ -802,8 +801,7 @@ def _exam_booked(person: Person, career: Career, event: Event, books: LawBooks) 
 def _exam_booking_cancelled(person: Person, career: Career, event: Event, books: LawBooks) -> None:
     """Accepted also after the term."""
     data = _data(event, e.ExamBookingCancelled)
-    while (booking := career.open_booking(data.course, data.held_on)) is not None:  # a call that was booked twice elsewhere, too
-        booking.closed_on = event.effective_on
+    career.close_bookings(data.course, data.held_on, event.effective_on)
 
 
 @_on("exam-graded")
@@ -815,8 +813,7 @@ def _exam_graded(person: Person, career: Career, event: Event, books: LawBooks) 
     if data.mode == "written" and data.refuse_by is not None:
         counts = max(counts, data.refuse_by + ONE_DAY)
     career.results.append(Result(data, event.effective_on, event.id, counts))
-    while (booking := career.open_booking(data.course, data.held_on)) is not None:  # a call that was booked twice elsewhere, too
-        booking.closed_on = event.effective_on
+    career.close_bookings(data.course, data.held_on, event.effective_on)
 
 
 def find_result(career: Career, course: str, held_on: date) -> Result | None:
@@ -841,8 +838,7 @@ def _exam_annulled(person: Person, career: Career, event: Event, books: LawBooks
     result = find_result(career, data.course, data.held_on)
     if result is not None:
         result.annulled, result.until = True, event.effective_on
-    while (booking := career.open_booking(data.course, data.held_on)) is not None:  # a call that was booked twice elsewhere, too
-        booking.closed_on = event.effective_on
+    career.close_bookings(data.course, data.held_on, event.effective_on)
 
 
 # Withdrawal and afterwards

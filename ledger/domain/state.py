@@ -19,6 +19,7 @@ from .events import (
     SingleCoursesEnrolled,
 )
 from .reasons import Fact
+from .registry import obeys
 from .rulebook import PreenrolmentWindow
 from .values import ZERO, year_of
 
@@ -254,8 +255,6 @@ class Career:
     recognitions: list[tuple[date, str, CfuRecognised]] = field(default_factory=list)
     singles: dict[str, SingleCoursesEnrolled] = field(default_factory=dict)
     """Applications for single courses by academic year: each holds for its own year only (CS-11)."""
-    single: SingleCoursesEnrolled | None = None
-    """That of the latest year."""
     contributions: dict[str, tuple[date, str, ContributionAssessed]] = field(default_factory=dict)
     isee: dict[str, list[tuple[date, str, IseeCertified]]] = field(default_factory=dict)
     ordered_blocks: dict[str, tuple[date, str]] = field(default_factory=dict)
@@ -288,8 +287,8 @@ class Career:
         current = self.current_enrolment
         if current is not None:
             return current.academic_year
-        if self.single is not None:
-            return self.single.academic_year
+        if self.singles:
+            return max(self.singles)
         return self.preenrolments[-1].data.academic_year if self.preenrolments else self.transferred_year
 
     @property
@@ -339,7 +338,7 @@ class Career:
             return None
         if self.ended is not None:
             return self.ended
-        if self.single is not None and not self.enrolments:
+        if self.singles and not self.enrolments:
             return "single-courses"
         if self.latest_perfected is not None:
             if self.withdrawal is not None:
@@ -392,6 +391,17 @@ class Career:
                 return booking
         return None
 
+    def close_bookings(self, course: str, held_on: date, day: date) -> None:
+        """Of a call; elsewhere it may have been booked twice."""
+        while (booking := self.open_booking(course, held_on)) is not None:
+            booking.closed_on = day
+
+    @obeys("AMB-36")
+    def exam_year(self, data: ExamGraded) -> str:
+        """The academic year of an exam: the one that it, or its booking, states, else the one that runs on its day."""
+        booked = (b.data for b in reversed(self.bookings) if b.data.course == data.course and b.data.held_on == data.held_on)
+        return data.academic_year or next((b.academic_year for b in booked), year_of(data.held_on))
+
     def charge(self, year: str | None, kind: str) -> Charge | None:
         return self.charges.get(f"{year}:{kind}")
 
@@ -430,11 +440,6 @@ class Person:
     def has_degree(self) -> bool:
         """A degree of this university, as far as the ledger knows."""
         return any(c.graduated is not None for c in self.careers.values())
-
-
-def exam_year(data: ExamGraded) -> str:
-    """The academic year of an exam: the one it states, else the one that runs on its day (AMB-36)."""
-    return data.academic_year or year_of(data.held_on)
 
 
 def days_after(day: date, count: int) -> date:

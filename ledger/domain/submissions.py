@@ -168,7 +168,8 @@ def recorded(submission: Submission, recorded_at: datetime, version: int, rulebo
 def _problems(error: ValidationError, prefix: str = "") -> list[Problem]:
     found = []
     for item in error.errors(include_url=False, include_input=False):
-        path = prefix + ".".join(str(p) for p in item["loc"] or (item.get("ctx", {}).get("field", ""),))
+        named = (item["ctx"]["field"],) if item["type"] == "fields" else ()
+        path = prefix + ".".join(str(p) for p in (*item["loc"], *named))
         message = {"missing": "this field is required",
                    "extra_forbidden": "there is no such field: remove it or correct its name"}.get(item["type"], item["msg"])
         found.append(Problem(path or prefix.rstrip(".") or "data", message))

@@ -422,8 +422,6 @@ def career_on(state: CareerState, day: date) -> Career:
     for plan in (p for p in state.plans if p.holds_on(day)):
         career.plans[plan.academic_year] = {c.code: cast(PlanCourse, c) for c in plan.courses}
     career.singles = {s.academic_year: cast(SingleCoursesEnrolled, s) for s in state.single_courses if s.holds_on(day)}
-    if career.singles:
-        career.single = career.singles[max(career.singles)]
     for r in (r for r in state.results if r.holds_on(day)):
         career.results.append(Result(cast(ExamGraded, r), r.recorded_on, r.event, r.from_))
     for given in (g for g in state.recognitions if g.holds_on(day)):

@@ -1,4 +1,4 @@
-"""Fixtures for consumers: topics on the real broker and an empty database of each kind."""
+"""Fixtures for consumers: topics on the real broker, an empty database of each kind, a mail server."""
 
 from collections.abc import Iterator
 
@@ -7,6 +7,7 @@ import pytest
 from consumers.database import Database
 from ledger.wire.kafka import PREFIX
 
+from .notifications_bench import Mailbox
 from .support import Topics
 
 
@@ -32,3 +33,12 @@ def own(own_url: str) -> Iterator[Database]:
     """The same, opened."""
     with Database(own_url) as opened:
         yield opened
+
+
+@pytest.fixture
+def mailbox() -> Iterator[Mailbox]:
+    opened = Mailbox().start()
+    try:
+        yield opened
+    finally:
+        opened.stop()

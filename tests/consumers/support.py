@@ -261,7 +261,7 @@ def killed(rounds: int, topics: Topics, module: str, name: str, database: Databa
     for _ in range(rounds):
         member = Member(module, database.url, topics.bootstrap, topics.prefix, log, *options)
         if pick.random() < 0.8:
-            eventually(lambda stood=stood: done() > stood, f"at work: {member.said()[-2000:]}")  # type: ignore[misc]
+            eventually(lambda stood=stood: done() > stood, f"at work: {member.said()[-2000:]}")
         time.sleep(pick.uniform(0, 0.5))
         assert member.process.poll() is None, member.said()
         member.kill()

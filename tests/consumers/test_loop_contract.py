@@ -139,7 +139,7 @@ def test_an_unknown_type_or_version_waits_for_a_newer_release(
     assert seen(own) == {one for one in fold(log) if one[0] != "S0001" or one[1] < 3}
 
     class Newer(Counter):
-        def read(self, record):  # type: ignore[no-untyped-def]
+        def read(self, record):
             known = [(k, v) for k, v in record.headers if k != "ce_type"]
             return reading.read_event(record.key, record.value, [*known, ("ce_type", b"career.instalment-paid.v1")])
 

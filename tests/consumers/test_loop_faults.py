@@ -46,7 +46,7 @@ def test_three_members_that_come_and_go_share_the_work_without_a_loss_or_a_doubl
         for round_ in range(rounds):
             time.sleep(2)
             leaves = members.pop(0)
-            eventually(lambda leaves=leaves: "started" in leaves.said(), "started")  # type: ignore[misc]
+            eventually(lambda leaves=leaves: "started" in leaves.said(), "started")
             if round_ % 3 == 2:
                 leaves.kill()
             else:
@@ -73,7 +73,7 @@ def test_waits_while_its_database_is_away(topics: Topics, postgres_url: str) -> 
         with topics.traffic(an_endless_log(students=30)) as traffic, psycopg.connect(f"{base}/postgres", autocommit=True) as admin:
             for away in (0.0, 0.0, 3.0):
                 before = _handled(own)
-                eventually(lambda before=before: _handled(own) > before, "at work")  # type: ignore[misc]
+                eventually(lambda before=before: _handled(own) > before, "at work")
                 admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS {away == 0}".encode())
                 admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
                 time.sleep(0.3 + away)
@@ -82,7 +82,7 @@ def test_waits_while_its_database_is_away(topics: Topics, postgres_url: str) -> 
         assert_exactly(own, traffic.sent)
 
 
-def test_goes_on_when_the_broker_comes_back(sqlite_url: str, topic_prefix: str, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_goes_on_when_the_broker_comes_back(sqlite_url: str, topic_prefix: str, monkeypatch) -> None:
     monkeypatch.setenv(PREFIX, topic_prefix)
     versions: dict[str, int] = {}
     log = a_log(students=30, events=1000, versions=versions)
@@ -103,7 +103,7 @@ def test_goes_on_when_the_broker_comes_back(sqlite_url: str, topic_prefix: str, 
 
 
 def test_waits_for_topics_that_do_not_exist_yet(
-        sqlite_url: str, kafka_bootstrap: str, topic_prefix: str, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+        sqlite_url: str, kafka_bootstrap: str, topic_prefix: str, monkeypatch) -> None:
     monkeypatch.setenv(PREFIX, topic_prefix)
     with Database(sqlite_url) as own, in_thread(Counter(), sqlite_url, kafka_bootstrap):
         time.sleep(2)

@@ -4,7 +4,6 @@ import json
 import logging
 import ssl
 import subprocess
-from collections.abc import Iterator
 from datetime import date
 from email.message import EmailMessage
 from pathlib import Path
@@ -29,15 +28,6 @@ from .support import eventually
 
 ANNA, BRUNO = "anna.verdi@students.example", "bruno.neri@students.example"
 FIRST = f"{YEAR}:instalment-1"
-
-
-@pytest.fixture
-def mailbox() -> Iterator[Mailbox]:
-    opened = Mailbox().start()
-    try:
-        yield opened
-    finally:
-        opened.stop()
 
 
 @pytest.fixture
@@ -213,7 +203,7 @@ def test_two_members_send_each_notice_once(own: Database, mailbox: Mailbox) -> N
     opened = [Database(own.url) for _ in range(2)]
     for database in opened:
         service = bench.restart()
-        members.append(Running(lambda service=service, database=database: service.idle(database)))  # type: ignore[misc]
+        members.append(Running(lambda service=service, database=database: service.idle(database)))
     eventually(lambda: bench.outbox() == [], "everything is sent")
     for member in members:
         member.stop()

@@ -25,15 +25,6 @@ STUDENTS = 60
 NOW = "2026-02-10T10:00"
 
 
-@pytest.fixture
-def mailbox() -> Iterator[Mailbox]:
-    opened = Mailbox().start()
-    try:
-        yield opened
-    finally:
-        opened.stop()
-
-
 class Office:
     """A member under a shifted clock, what it is told, and what it has to tell."""
 
@@ -169,7 +160,7 @@ def test_kill_9_at_random_points_sends_every_notice_under_one_message_id(office:
     """A second copy may only come where the kill fell between the server's word and the mark, one a kill at most, and bears the same
     Message-ID."""
     rounds = ROUNDS or 4
-    office.mailbox.answer = lambda mail: time.sleep(0.01)  # type: ignore[func-returns-value]
+    office.mailbox.answer = lambda mail: time.sleep(0.01)
     office.enter(100 * rounds)
     with office.topics.traffic(an_endless_log(office), each=7, pause=0.5) as traffic:
         killed(rounds, office.topics, MEMBER, "notifications", office.database, office.log, lambda: len(office.mailbox.mails))

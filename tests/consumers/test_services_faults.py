@@ -353,7 +353,7 @@ class Office:
 
     def reads_all(self, *names: str) -> None:
         for name in names or CASES:
-            slowly(lambda name=name: [] if self.has_read_all(name) else [f"{name} has not read everything"])  # type: ignore[misc]
+            slowly(lambda name=name: [] if self.has_read_all(name) else [f"{name} has not read everything"])
 
     def pays(self) -> None:
         """Every payment that a bank has reported is submitted and answered."""
@@ -365,7 +365,7 @@ class Office:
     def equals(self, days: Sequence[tuple[str, Sequence[Record]]], *names: str) -> None:
         for name in names or CASES:
             expected = folded(name, self.scratch, days)
-            slowly(lambda name=name, expected=expected: [  # type: ignore[misc]
+            slowly(lambda name=name, expected=expected: [
                 f"{name}: {one}" for one in differences(tables(name, self.own[name], self.stage), expected)])
 
     def parked(self, name: str) -> dict[str, tuple[int, str]]:
@@ -402,15 +402,6 @@ def slowly(problems: Callable[[], list[str]], seconds: float = LONG) -> None:
 
 
 @pytest.fixture
-def mailbox() -> Iterator[Mailbox]:
-    opened = Mailbox().start()
-    try:
-        yield opened
-    finally:
-        opened.stop()
-
-
-@pytest.fixture
 def office(topics: Topics, own_url: str, mailbox: Mailbox, tmp_path: Path) -> Iterator[Office]:
     with ExitStack() as stack:
         yield Office(topics, own_url, tmp_path, mailbox, stack)
@@ -439,7 +430,7 @@ def test_three_members_of_every_service_come_and_go(office: Office) -> None:
             time.sleep(2)
             for name, mine in members.items():
                 leaves = mine.pop(0)
-                eventually(lambda leaves=leaves: "started" in leaves.said(), f"{name} has started: {leaves.said()[-2000:]}", LONG)  # type: ignore[misc]
+                eventually(lambda leaves=leaves: "started" in leaves.said(), f"{name} has started: {leaves.said()[-2000:]}", LONG)
                 assert leaves.process.poll() is None, leaves.said()
                 if round_ % 3 == 2:
                     leaves.kill()
@@ -455,7 +446,7 @@ def test_three_members_of_every_service_come_and_go(office: Office) -> None:
     assert as_sent(records, traffic.sent)
     office.equals([(NOW, records)])
     for name, mine in members.items():
-        eventually(lambda mine=mine: all("started" in one.said() for one in mine), f"all of {name} have started", LONG)  # type: ignore[misc]
+        eventually(lambda mine=mine: all("started" in one.said() for one in mine), f"all of {name} have started", LONG)
         assert [one.stop() for one in mine] == [0, 0, 0], "\n".join(one.said() for one in mine)
     office.mended()
     office.equals([(NOW, records)])
@@ -473,20 +464,10 @@ def test_brokers_are_killed_frozen_restarted_and_all_down(
         members = {name: office.member(name) for name in CASES}
         with topics.traffic(messages, each=400 if FULL else 20, pause=0.1) as traffic:
             for name, own in office.own.items():
-                slowly(lambda name=name, own=own: [] if any(end for (end,) in own.ask(  # type: ignore[misc]
+                slowly(lambda name=name, own=own: [] if any(end for (end,) in own.ask(
                     f"SELECT next_offset FROM {name}_positions")) else [f"{name} is not at work: {members[name].said()[-2000:]}"])
-            cluster.kill(1)
-            time.sleep(6.0 if FULL else 2.0)
-            cluster.start(1)
-            cluster.wait_ready()
-            cluster.freeze(2)
-            time.sleep(FROZEN_SECONDS)
-            cluster.thaw(2)
-            cluster.wait_ready()
+            cluster.fail_one_by_one(6.0 if FULL else 2.0, FROZEN_SECONDS)
             office.answer()
-            cluster.stop(3)
-            cluster.start(3)
-            cluster.wait_ready()
             cluster.kill(*cluster.numbers)
             time.sleep(DARK_SECONDS)
             cluster.start(*cluster.numbers)

@@ -267,7 +267,7 @@ def test_submission_is_well_formed_for_the_intake() -> None:
     iuv = reference.iuv("S1", "B", "x")
     found = read_submission(submission(f"pagopa:{'R' * 120}:surcharge", "S1", "B", FEE, Decimal("20"), date(2026, 2, 18), iuv))
     assert isinstance(found, Submission)
-    assert (found.effective_on, found.source, found.data.iuv) == (date(2026, 2, 18), "pagopa", iuv)  # type: ignore[attr-defined]
+    assert (found.effective_on, found.source, found.data.iuv) == (date(2026, 2, 18), "pagopa", iuv)
 
 
 # Outcomes

@@ -134,7 +134,7 @@ def test_write_makes_the_same_bytes_and_reports_progress(tmp_path: Path) -> None
 @pytest.mark.parametrize(("field", "given"), [("breaches", 1.5), ("late_payments", -0.1), ("first_years", (("1999-00", 1.0),))])
 def test_shares_name_the_field_that_lies_outside(field: str, given: object) -> None:
     with pytest.raises(ValueError, match=field):
-        Shares(**{field: given})  # type: ignore[arg-type]
+        Shares(**{field: given})
 
 
 def test_generate_refuses_negative_numbers() -> None:

@@ -122,7 +122,7 @@ def test_import_of_the_rest_stores_each_line_once_when_it_was_killed_between(sto
     file = population()
     begun: Iterator[dict[str, Any]] = import_lines(store, store_url, BOOKS, file, "record", clock, 2)
     first = [next(begun) for _ in range(350)]
-    begun.close()  # type: ignore[attr-defined]
+    begun.close()
     done = store.last_position()
     assert len(first) <= done < len(file)
     again = list(import_lines(store, store_url, BOOKS, file, "record", clock, 2))

@@ -31,7 +31,7 @@ def books() -> LawBooks:
 def append(store: EventStore, books: LawBooks) -> Append:
     def run(*given: dict[str, Any] | bytes, mode: str = "enforce", atomic: bool = False) -> list[dict[str, Any]]:
         file = [one if isinstance(one, bytes) else json.dumps(one).encode() for one in given]
-        return list(append_lines(store, books, file, mode, atomic, clock))  # type: ignore[arg-type]
+        return list(append_lines(store, books, file, mode, atomic, clock))
     return run
 
 

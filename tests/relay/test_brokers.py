@@ -56,17 +56,7 @@ def test_topics_are_the_log_when_brokers_are_killed_frozen_and_restarted_one_by_
     with open_store(postgres_url) as store, relay(postgres_url, topics, chunks=CHUNKS) as process:
         with written(postgres_url, events, 120.0 if FULL else 15.0, 10):
             wait_for(lambda: topics.count(EVENTS) > 0)
-            cluster.kill(1)
-            time.sleep(6.0 if FULL else 2.0)
-            cluster.start(1)
-            cluster.wait_ready()
-            cluster.freeze(2)
-            time.sleep(FROZEN_SECONDS)
-            cluster.thaw(2)
-            cluster.wait_ready()
-            cluster.stop(3)
-            cluster.start(3)
-            cluster.wait_ready()
+            cluster.fail_one_by_one(6.0 if FULL else 2.0, FROZEN_SECONDS)
         wait_for(lambda: published(postgres_url), LONG)
         assert process.poll() is None
         assert_topic_is_the_log(store, topics)

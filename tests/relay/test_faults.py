@@ -66,7 +66,7 @@ def test_topics_are_the_log_when_the_relay_is_killed_at_random_points(store_url,
         with written(store_url, events[n * share:(n + 1) * share], 0.5):
             process = start(store_url, topics, chunks=(CHUNK, 15))
             if n % 3:
-                wait_for(lambda before=before: topics.count(EVENTS) > before, pause=0.02)  # type: ignore[misc]
+                wait_for(lambda before=before: topics.count(EVENTS) > before, pause=0.02)
             time.sleep(chance.uniform(0.0, 2.0 if n % 3 == 0 else 0.4))
             process.kill()
             process.communicate()

@@ -11,5 +11,5 @@ from ledger.entrypoints.cli import cli
 
 if __name__ == "__main__":
     chunks = int(sys.argv[1]), int(sys.argv[2])
-    ledger.relay.Relay = partial(ledger.relay.Relay, chunks=chunks)  # type: ignore[assignment,misc]
+    ledger.relay.Relay = partial(ledger.relay.Relay, chunks=chunks)
     cli(args=sys.argv[3:], prog_name="career-ledger")

@@ -27,7 +27,7 @@ OPTIONAL = frozenset({"refundable", "reservation"})
 """Keys that an answer may leave out; expecting null then means that it does."""
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
     """YAML in which only true and false are booleans, so that `on` stays a word."""
 
 

@@ -65,7 +65,7 @@ def test_trigger_refuses_to_change_what_is_recorded(ledger: EventStore, path: Pa
 
 
 def test_file_survives_a_power_cut_and_readers_do_not_wait(ledger: EventStore) -> None:
-    with ledger._recorder.datastore.get_connection(commit=True) as connection:  # type: ignore[attr-defined]
+    with ledger._recorder.datastore.get_connection(commit=True) as connection:
         settings = {name: connection._sqlite_conn.execute(f"PRAGMA {name}").fetchone()[0] for name in ("synchronous", "journal_mode")}
     assert settings == {"synchronous": 2, "journal_mode": "wal"}
 
@@ -104,7 +104,7 @@ def test_store_says_so_when_the_folder_is_missing_or_the_path_is_a_folder(tmp_pa
 
 def test_nothing_is_half_written_when_the_database_is_full(ledger: EventStore) -> None:
     ledger.append("S01", 0, events("S01", 1, 20))
-    with ledger._recorder.datastore.get_connection(commit=True) as connection:  # type: ignore[attr-defined]
+    with ledger._recorder.datastore.get_connection(commit=True) as connection:
         pages = connection._sqlite_conn.execute("PRAGMA page_count").fetchone()[0]
         connection._sqlite_conn.execute(f"PRAGMA max_page_count = {pages + 2}")
     with pytest.raises(StoreUnusable, match=r"cannot grow .*free space"):

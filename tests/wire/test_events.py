@@ -43,7 +43,7 @@ def _part(type: str, field: str) -> type[BaseModel]:
     hint = get_type_hints(PAYLOADS[type])[field]
     model = get_args(hint)[0]
     assert issubclass(model, BaseModel)
-    return model  # type: ignore[no-any-return]
+    return model
 
 
 def _sent(type: str) -> dict[str, Any]:

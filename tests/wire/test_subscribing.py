@@ -126,7 +126,7 @@ def test_page_leads_to_a_subscriber_that_equals_the_log_however_often_it_is_kill
     assert len(payments) > 50
     for enough in (1, len(versions) // 2):
         with place.subscriber():
-            _wait(lambda enough=enough: len(place.versions()) >= enough)  # type: ignore[misc]
+            _wait(lambda enough=enough: len(place.versions()) >= enough)
     with place.subscriber():
         _wait(lambda: place.versions() == versions)
         assert place.payments() == payments

@@ -1,6 +1,6 @@
 """Pre-enrolment and enrolment (PRE, PREP, RIS-1..3, RIC-8)."""
 
-from ..access import enrolment_term, latest_preenrolment, selection_of, window_of
+from ..access import enrolment_term, is_admitted, latest_preenrolment, selection_of, window_of
 from ..case import Case
 from ..events import Enrolled, EnrolledWithReservation, Preenrolled
 from ..reasons import Clears, Fact, Reason
@@ -113,20 +113,15 @@ def is_prepared(case: Case) -> Reason | None:
     forfeited the same restricted programme needs no test within the next academic year. Others: only a ranking that did not
     admit speaks against it."""
     data = case.of(Enrolled)
-    ranked = case.career.ranked
     if data.course_type != "master":
+        ranked = case.career.ranked
         if data.access == "restricted" and ranked is not None and not ranked.admitted:
             return case.no("PREP", "The ranking did not admit her.", "a place in the ranking")
         return None
-    before = latest_preenrolment(case.career, data.academic_year)
-    if before is not None and before.data.pre_assessed:
+    if is_admitted(case.career, data.academic_year, data.access):
         return None
     if data.access == "open":
-        if case.career.adequate:
-            return None
         return case.no("PREP", "The preparation has not been found adequate.", "an adequate assessment of the preparation")
-    if ranked is not None and ranked.admitted:
-        return None
     if case.law.RIC_10 is not None:
         for other in case.person.others(case.career):
             if (other.ended == "forfeited" and other.programme == data.programme and other.ended_on is not None

@@ -26,7 +26,7 @@ def planned_course(career: Career, code: str, academic_year: str) -> tuple[str, 
 @obeys("CS-11")
 def application_of(career: Career, academic_year: str) -> SingleCoursesEnrolled | None:
     """The application for single courses that a call of the year rests on; in a year without one, the latest."""
-    return career.singles.get(academic_year, career.single)
+    return career.singles.get(academic_year) or (career.singles[max(career.singles)] if career.singles else None)
 
 
 def single_course(career: Career, code: str, academic_year: str) -> SingleCourse | None:
@@ -95,7 +95,7 @@ def has_not_filed_a_withdrawal(case: Case) -> Reason | None:
 def course_is_in_the_plan(case: Case) -> Reason | None:
     """In an approved plan of the call's or an earlier year, of a year that the career has reached, unless anticipated."""
     data, career = case.of(ExamBooked), case.career
-    if career.single is not None and not career.enrolments:
+    if career.singles and not career.enrolments:
         if single_course(career, data.course, data.academic_year) is not None:
             return None
         return case.no("ESA-1", f"{data.course} is not among the single courses applied for.")

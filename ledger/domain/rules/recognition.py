@@ -1,6 +1,6 @@
 """Recognition of earlier studies and transfers in (RIC, ANN, PRE-8)."""
 
-from ..access import latest_preenrolment
+from ..access import is_admitted, latest_preenrolment
 from ..case import Case
 from ..events import CfuRecognised, RecognitionRequested
 from ..evolve import admission_rule, derived_admission_year
@@ -22,7 +22,7 @@ def is_preenrolled_before_asking(case: Case) -> Reason | None:
     if career.course_type != "master" or case.law.PRE_8 is None or data.kind == "foreign-degree":
         return None
     before = latest_preenrolment(career, data.academic_year)
-    if first is None and career.access == "open" and before is not None and not before.data.pre_assessed and not career.adequate:
+    if first is None and career.access == "open" and before is not None and not is_admitted(career, data.academic_year, "open"):
         return case.no("PRE-8", "She has not been admitted.", "an adequate assessment of the preparation")
     if before is not None or (first is not None and first.academic_year < data.academic_year):
         return None
