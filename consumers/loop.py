@@ -18,7 +18,7 @@ from kafka import ConsumerRebalanceListener, KafkaConsumer, KafkaProducer, Topic
 from kafka.errors import IllegalStateError, KafkaError, LogTruncationError, OffsetOutOfRangeError
 from kafka.structs import OffsetAndMetadata
 
-from ledger.wire.kafka import CONSUMER, PRODUCER, connection, prefix
+from ledger.wire.kafka import CONSUMER, connection, prefix, producer_settings
 from ledger.wire.letters import dead_letter
 from ledger.wire.members import Cooperative
 from ledger.wire.message import Message, header
@@ -292,8 +292,8 @@ class Loop:
         """Alarms, after they have become true. No content, and no student but by pseudonym."""
         for alarm in outcome.alarms:
             place = alarm.record
-            self.log.error("parked: student %s waits for version %s (%s: %s), %s partition %d offset %d", alarm.student or "unknown",
-                           alarm.waits_for or "unknown", alarm.why, alarm.text, place.topic, place.partition, place.offset)
+            self.log.error("parked: student %s waits for version %s (%s: %s), %s partition %d offset %d", alarm.student,
+                           alarm.waits_for, alarm.why, alarm.text, place.topic, place.partition, place.offset)
         for record, error in outcome.letters:
             self.log.error("dead letter: %s partition %d offset %d (%s: %s)", record.topic, record.partition, record.offset, why(error),
                            error)
@@ -377,7 +377,7 @@ class _Letters:
     def send(self, letters: Sequence[Message]) -> None:
         """Raises KafkaError where one may be missing: then all are sent again, with the batch."""
         if self._producer is None:
-            self._producer = KafkaProducer(**{**self._settings, **PRODUCER})
+            self._producer = KafkaProducer(**{**self._settings, **producer_settings()})
         sent = [self._producer.send(self._prefix + one.topic, key=one.key, value=one.value, headers=list(one.headers)) for one in letters]
         self._producer.flush(timeout=ACKNOWLEDGE_SECONDS)
         for future in sent:

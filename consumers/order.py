@@ -29,10 +29,10 @@ def why(error: Unreadable) -> Why:
 
 @dataclass(slots=True)
 class Alarm:
-    """A student was parked (`student` None: nobody knows whose the message is). Names the place, never content."""
+    """A student was parked. Names the place, never content."""
 
-    student: str | None
-    waits_for: int | None
+    student: str
+    waits_for: int
     why: Why
     text: str
     record: Record
@@ -84,8 +84,7 @@ class Order:
             try:
                 named.append((*identify(record.key, record.headers), record))
             except Unreadable as error:
-                outcome.letters.append((record, error))
-                outcome.alarms.append(Alarm(None, None, why(error), str(error), record))
+                outcome.letters.append((record, error))  # nobody knows whose it is: nobody is parked
         students = self._load(tx, sorted({student for student, _, _ in named}))
         for student, version, record in named:
             found = students[student]

@@ -1,4 +1,4 @@
-"""Submits each line of FILE and prints its outcome: `python submitter.py HOST:PORT FILE`. Needs kafka-python[crc32c,lz4] only."""
+"""Submits each line of FILE and prints its outcome: `python submitter.py HOST:PORT FILE`. Needs kafka-python[crc32c] only."""
 import json
 import os
 import sys

@@ -1,4 +1,4 @@
-"""Keeps who paid what: `python subscriber.py HOST:PORT FILE.db`. Needs kafka-python[crc32c,lz4] and nothing else."""
+"""Keeps who paid what: `python subscriber.py HOST:PORT FILE.db`. Needs kafka-python[crc32c] and nothing else."""
 import json
 import logging
 import os

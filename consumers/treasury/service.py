@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from consumers.database import Database, Transaction
 from consumers.service import Record, Service, check_type
-from ledger.wire.kafka import PRODUCER, connection, prefix
+from ledger.wire.kafka import connection, prefix, producer_settings
 from ledger.wire.letters import Outcome
 from ledger.wire.message import JSON, Header, encode
 from ledger.wire.models import Wire
@@ -139,7 +139,7 @@ class Treasury(Service):
     def _send(self, rows: Iterable[Sequence[Any]]) -> bool:
         try:
             if self._producer is None:
-                self._producer = KafkaProducer(**connection(self._brokers), **PRODUCER)
+                self._producer = KafkaProducer(**connection(self._brokers), **producer_settings())
             sent = [self._producer.send(prefix() + SUBMISSIONS, key=student.encode(), headers=_HEADERS, value=encode(
                 notices.submission(name, student, career, charge, euro(amount), date.fromisoformat(paid_on), iuv)))
                 for name, student, career, charge, amount, paid_on, iuv in rows]

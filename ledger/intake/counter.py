@@ -44,7 +44,8 @@ PROBLEMS = 100
 LONGEST_TEXT = 1_000
 LONGEST_LETTER = 6 << 20
 """Bytes of a message that is repeated in the dead letters; of a longer one only the place is named."""
-LONGEST_TRACE = 512
+_TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-[ -~]{1,450})?")
+"""W3C Trace Context: versions to come may append to it; ids of zeros are none."""
 PENDING = 1 << 62
 """Added to the version of an event that is not stored yet, in place of its position: it comes after all that are stored."""
 
@@ -223,10 +224,16 @@ def _read(one: Received) -> _Form | str:
     raw = decode_line(one.value or b"", first=True)
     if raw is None:
         return "the message has no value: write one submission, a JSON object, in each"
-    if isinstance(raw, Problem):
-        return raw.message.replace("the line", "the value").replace("one event a line", "one submission a message")
     if not isinstance(raw, dict):
+        said = _content_type(one.headers)
+        if said and said != "application/json":
+            return "the header content-type does not say application/json: the value must be one submission, a JSON object in UTF-8"
+        if isinstance(raw, Problem):
+            return raw.message.replace("the line", "the value").replace("one event a line", "one submission a message")
         return "the value is not a JSON object: a submission is one"
+    if "specversion" in raw or _content_type(one.headers) == "application/cloudevents+json":
+        return ("the value is a CloudEvents envelope (structured mode): send what stands in its `data`, the submission itself, as the value "
+                "(binary mode), with content-type application/json")
     id_, student = raw.get("id"), raw.get("student")
     if not isinstance(id_, str) or not 1 <= len(id_) <= LONGEST_ID or not _is_text(id_):
         return f"id: give the submission an id, text of 1 to {LONGEST_ID} characters"
@@ -260,9 +267,19 @@ def _short(outcome: Outcome) -> Outcome:
     return outcome | {"problems": problems}
 
 
+def _header(headers: Sequence[tuple[str, bytes | None]], wanted: str) -> bytes:
+    return next((value for name, value in headers if name.lower() == wanted), None) or b""
+
+
+def _content_type(headers: Sequence[tuple[str, bytes | None]]) -> str:
+    """Without parameters, in lower case; empty where none is given."""
+    return _header(headers, "content-type").partition(b";")[0].strip().lower().decode("ascii", "replace")
+
+
 def _trace(headers: Sequence[tuple[str, bytes | None]]) -> bytes | None:
-    found = next((value for name, value in headers if name == "traceparent"), None)
-    return found if found is not None and len(found) <= LONGEST_TRACE else None
+    """The submission's `traceparent` where it is one; anything else is not handed on."""
+    found = _header(headers, "traceparent")
+    return found if _TRACEPARENT.fullmatch(found) else None
 
 
 def _dead(one: Received, reason: str) -> Message:

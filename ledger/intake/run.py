@@ -25,7 +25,7 @@ from kafka.structs import OffsetAndMetadata
 from ledger.domain.rulebook import LawBooks
 from ledger.handling.submit import Clock
 from ledger.store import StoreUnavailable, open_store
-from ledger.wire.kafka import CONSUMER, PRODUCER, KafkaUnusable, connection, create_topics, origin, prefix
+from ledger.wire.kafka import CONSUMER, KafkaUnusable, connection, create_topics, origin, prefix, producer_settings
 from ledger.wire.members import Cooperative
 from ledger.wire.message import Message
 from ledger.wire.topics import SUBMISSIONS
@@ -80,7 +80,7 @@ def _serve(desk: Counter, brokers: str, stop: threading.Event, say: Say, setting
     consumer = KafkaConsumer(**{**CONSUMER, **SETTINGS, **shared, "group_id": topics + NAME, "max_poll_records": BATCH, **settings})
     producer = None
     try:
-        producer = KafkaProducer(**{**PRODUCER, **RECONNECT, **shared})
+        producer = KafkaProducer(**{**producer_settings(), **RECONNECT, **shared})
         _Turns(desk, consumer, producer, topics, stop, say).run()
     finally:
         with suppress(KafkaError):

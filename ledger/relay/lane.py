@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
-from ledger.wire.kafka import CONSUMER, PRODUCER, KafkaUnusable, connection, origin
+from ledger.wire.kafka import CONSUMER, KafkaUnusable, connection, origin, producer_settings
 from ledger.wire.letters import Heartbeat
 from ledger.wire.message import Message
 from ledger.wire.topics import TOPICS, Topic
@@ -24,7 +24,7 @@ class Undelivered(RuntimeError):
 
 def producer_for(brokers: str) -> KafkaProducer:
     """With the settings of all programs of this project. Raises KafkaError where no broker answers."""
-    return KafkaProducer(**connection(brokers), **PRODUCER)
+    return KafkaProducer(**connection(brokers), **producer_settings())
 
 
 def deliver(producer: KafkaProducer, topic: str, messages: Iterable[Ready]) -> dict[int, int]:
@@ -56,7 +56,7 @@ def check_lengths(name: str, messages: Sequence[Ready]) -> None:
     longest = LONGEST[name]
     for _, key, value, _ in messages:
         if value is not None and len(value) + 4096 > longest:
-            raise KafkaUnusable(f"the message {key.decode()} for {name} has {len(value)} bytes and the topic takes {longest}: void "
+            raise KafkaUnusable(f"the message {(key or b"").decode()} for {name} has {len(value)} bytes and the topic takes {longest}: void "
                                 "what makes it so long (a study plan?), or raise `longest` in ledger/wire/topics.py and the topic's "
                                 "max.message.bytes")
 

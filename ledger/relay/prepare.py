@@ -35,7 +35,7 @@ REMEMBERED = 200_000
 """Students of whom it is known, while the state lane is behind, that their state is newer than the position."""
 WAKE_SECONDS = 1.0
 """At the end of the log it is looked for news this often, also when nobody wakes the process."""
-Ready = tuple[int, bytes, bytes | None, list[Header]]
+Ready = tuple[int, bytes | None, bytes | None, list[Header]]
 """Partition, key, value, headers."""
 
 
@@ -64,7 +64,7 @@ def partition_of(key: bytes, partitions: int) -> int:
 
 
 def ready(message: Message, partitions: int) -> Ready:
-    return partition_of(message.key, partitions), message.key, message.value, list(message.headers)
+    return partition_of(message.key or b"", partitions), message.key, message.value, list(message.headers)
 
 
 class EventSource:

@@ -15,6 +15,10 @@ CLIENT = "CAREER_LEDGER_KAFKA_CONFIG"
 """Names a JSON file with kafka-python settings for the connection (security_protocol, sasl_mechanism, ssl_cafile, ...)."""
 PREFIX = "CAREER_LEDGER_TOPIC_PREFIX"
 """Put before every topic's name, so that several ledgers share a cluster."""
+COMPRESSION = "CAREER_LEDGER_KAFKA_COMPRESSION"
+"""How what we send is compressed, one of `CODECS`. Readers need not be told: each batch names its codec."""
+CODECS = ("gzip", "lz4", "none")
+"""Every client reads the first and the last as it comes; kafkajs and others need a plug-in for lz4."""
 ORIGIN = "CAREER_LEDGER_ORIGIN"
 """Names this ledger in the header `ce_source` (a URI). Default: urn:career-ledger."""
 PARTITIONS = 6
@@ -25,9 +29,10 @@ SPREAD_SECONDS = 30.0
 
 PRODUCER: Mapping[str, Any] = {
     "enable_idempotence": True, "acks": "all", "delivery_timeout_ms": 2_147_483_647, "request_timeout_ms": 10_000, "linger_ms": 60_000,
-    "batch_size": 1 << 20, "compression_type": "lz4", "allow_auto_create_topics": False, "max_request_size": 8 << 20,
+    "batch_size": 1 << 20, "compression_type": CODECS[0], "allow_auto_create_topics": False, "max_request_size": 8 << 20,
 }
-"""A finite delivery timeout wedges an idempotent producer; callers flush after each chunk and look at every future."""
+"""A finite delivery timeout wedges an idempotent producer; callers flush after each chunk and look at every future.
+`producer_settings` adds what the installation chooses."""
 CONSUMER: Mapping[str, Any] = {"enable_auto_commit": False, "auto_offset_reset": "earliest", "allow_auto_create_topics": False}
 
 
@@ -50,6 +55,14 @@ def connection(brokers: str) -> dict[str, Any]:
             raise KafkaUnusable(f"{CLIENT} must name a file with one JSON object of kafka-python settings")
         found |= extra
     return found
+
+
+def producer_settings() -> dict[str, Any]:
+    """`PRODUCER` with the compression that the environment asks for. Raises KafkaUnusable for one that is not known."""
+    codec = os.environ.get(COMPRESSION) or CODECS[0]
+    if codec not in CODECS:
+        raise KafkaUnusable(f"{COMPRESSION} must be one of {', '.join(CODECS)}")
+    return {**PRODUCER, "compression_type": None if codec == "none" else codec}
 
 
 def prefix() -> str:

@@ -88,4 +88,4 @@ def dead_letter(consumer: str, error: str, topic: str, partition: int, offset: i
     about: list[Header] = [
         ("dead_letter_consumer", consumer.encode()), ("dead_letter_error", error.encode()), ("dead_letter_topic", topic.encode()),
         ("dead_letter_partition", b"%d" % partition), ("dead_letter_offset", b"%d" % offset)]
-    return Message(DEAD_LETTER, key or b"", value, [*(h for h in headers if not h[0].startswith("dead_letter_")), *about])
+    return Message(DEAD_LETTER, key, value, [*(h for h in headers if not h[0].startswith("dead_letter_")), *about])

@@ -10,10 +10,10 @@ JSON = b"application/json"
 
 
 class Message(NamedTuple):
-    """`value` None is a tombstone."""
+    """`value` None is a tombstone. `key` None: only of a dead letter that came without one."""
 
     topic: str
-    key: bytes
+    key: bytes | None
     value: bytes | None
     headers: Sequence[Header]
 

@@ -119,11 +119,18 @@ def test_poison_goes_to_the_dead_letters_and_parks_its_student(topics: Topics, o
     assert_exactly(own, log)
 
 
-def test_a_message_that_names_no_event_is_a_dead_letter_and_holds_nobody_up(topics: Topics, own: Database) -> None:
+def test_a_message_that_names_no_event_is_a_dead_letter_and_holds_nobody_up(
+        topics: Topics, own: Database, caplog: pytest.LogCaptureFixture) -> None:
     log = a_log(students=2, events=10)
-    strays = [changed(log[3], version=None), changed(log[4], version="first"), log[5]._replace(key=b"two words"), log[5]._replace(key=b"")]
+    strays = [changed(log[3], version=None), changed(log[4], version="first"), log[5]._replace(key=b"two words"), log[5]._replace(key=b""),
+              log[5]._replace(key=None)]
     handle(topics, own, [*log[:5], *strays, *log[5:]])
-    assert (parked(own), len(topics.read(DEAD_LETTER))) == ([], 4)
+    letters = topics.read(DEAD_LETTER)
+    assert parked(own) == []
+    assert sorted(one.key for one in letters if one.key is not None) == sorted(m.key for m in strays if m.key is not None)
+    assert len(letters) == len(strays)  # the one without a key has none here either
+    assert caplog.text.count("dead letter:") == len(strays)
+    assert "parked" not in caplog.text
     assert_exactly(own, log)
 
 

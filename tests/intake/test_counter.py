@@ -234,6 +234,36 @@ def test_header_without_value_does_not_stop_anybody(counter: Counter) -> None:
 def test_message_without_key_is_a_dead_letter(counter: Counter) -> None:
     (letter,) = counter.answers([one._replace(key=None) for one in received(enrolled("S1")[0])])
     assert "no key" in (header(letter.headers, "dead_letter_error") or "")
+    assert letter.key is None  # as it came: an empty key would be another one
+
+
+@pytest.mark.parametrize(("value", "content_type", "wanted"), [
+    (b'{"specversion": "1.0", "id": "1", "source": "x", "type": "y", "data": {}}', b"application/cloudevents+json; charset=utf-8", "envelope"),
+    (b'{"specversion": "1.0", "id": "1", "student": "S1", "data": {}}', b"", "envelope"),
+    (b"<submission/>", b"application/xml", "content-type does not say application/json"),
+    (b"\x00\x01", b"avro/binary", "content-type does not say application/json"),
+    (b"[]", b"text/plain", "content-type does not say application/json"),
+    (b"[]", b"Application/JSON;charset=utf-8", "not a JSON object"),
+])
+def test_submission_in_another_form_is_told_what_is_wanted(counter: Counter, value: bytes, content_type: bytes, wanted: str) -> None:
+    headers = [("Content-Type", content_type)] if content_type else []
+    (letter,) = counter.answers([Received(0, 0, b"S1", value, headers)])
+    assert wanted in (header(letter.headers, "dead_letter_error") or "")
+
+
+def test_submission_is_taken_whatever_its_content_type_says(counter: Counter) -> None:
+    (message,) = counter.answers([one._replace(headers=[("content-type", b"text/plain")]) for one in received(enrolled("S1")[0])])
+    assert [one["outcome"] for one in outcomes([message])] == ["accepted"]
+
+
+@pytest.mark.parametrize(("trace", "handed_on"), [
+    (TRACE[1], True), (b"01" + TRACE[1][2:] + b"-more", True), (b"ff" + TRACE[1][2:], False), (TRACE[1].upper(), False),
+    (b"00-" + b"0" * 32 + b"-00f067aa0ba902b7-01", False), (b"00-4bf92f3577b34da6a3ce929d0e0e4736-" + b"0" * 16 + b"-01", False),
+    (b"S1 has been reduced", False), (b"", False), (TRACE[1] + b"\n", False),
+])
+def test_trace_is_handed_on_when_it_is_one(counter: Counter, trace: bytes, handed_on: bool) -> None:
+    (message,) = counter.answers([one._replace(headers=[("traceparent", trace)]) for one in received(enrolled("S1")[0])])
+    assert header(message.headers, "traceparent") == (trace.decode() if handed_on else None)
 
 
 def test_dead_letter_leaves_out_what_no_topic_could_hold(counter: Counter) -> None:
