@@ -73,7 +73,7 @@ class Loop:
         self.metrics = Metrics(service.name)
         self.log = logging.getLogger(f"consumers.{service.name}")
         self._order = Order(service)
-        self._letters = _Letters(self._connection, self._prefix)
+        self._letters = _Letters({**self._connection, **producer_settings()}, self._prefix)
         self._positions = f"{service.name}_positions"
         self._tables = (
             f"CREATE TABLE IF NOT EXISTS {self._positions} (topic TEXT NOT NULL, part BIGINT NOT NULL, next_offset BIGINT NOT NULL, "
@@ -377,7 +377,7 @@ class _Letters:
     def send(self, letters: Sequence[Message]) -> None:
         """Raises KafkaError where one may be missing: then all are sent again, with the batch."""
         if self._producer is None:
-            self._producer = KafkaProducer(**{**self._settings, **producer_settings()})
+            self._producer = KafkaProducer(**self._settings)
         sent = [self._producer.send(self._prefix + one.topic, key=one.key, value=one.value, headers=list(one.headers)) for one in letters]
         self._producer.flush(timeout=ACKNOWLEDGE_SECONDS)
         for future in sent:

@@ -57,56 +57,58 @@ def _javas() -> Iterator[str]:
     yield from map(str, sorted(Path("/usr/lib/jvm").glob("*/bin/java")))
 
 
-def _installed_java() -> str | None:
+def _installed_java(compiler: bool) -> str | None:
     for path in _javas():
         try:
             told = subprocess.run([path, "-version"], capture_output=True, text=True, stdin=subprocess.DEVNULL).stderr
         except OSError:
             continue
         found = re.search(r'version "(\d+)', told)
-        if found and int(found[1]) >= JAVA:
+        if found and int(found[1]) >= JAVA and (not compiler or Path(path).resolve().with_name("javac").exists()):
             return path
     return None
 
 
-def java() -> str:
-    """The path of a Java that is new enough."""
-    found = _installed_java()
-    for package in (f"openjdk-{JAVA}-jre-headless", "default-jre-headless"):  # each Debian release has one or both
+def java(compiler: bool = False) -> str:
+    """The path of a Java that is new enough; with `compiler` of one that runs source files."""
+    kind = "jdk" if compiler else "jre"
+    found = _installed_java(compiler)
+    for package in (f"openjdk-{JAVA}-{kind}-headless", f"default-{kind}-headless"):  # each Debian release has one or both
         if found is None:
             from_debian(package)
-            found = _installed_java()
+            found = _installed_java(compiler)
     if found is None:
-        raise NoBroker(f"Java {JAVA} or newer is needed: install it (Debian: openjdk-{JAVA}-jre-headless), {ELSE}")
+        raise NoBroker(f"Java {JAVA} or newer is needed: install it (Debian: openjdk-{JAVA}-{kind}-headless), {ELSE}")
     return found
 
 
-def _cache() -> Path:
+def cache() -> Path:
+    """What is brought once for this user lies here."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "career-ledger"
 
 
 def jars() -> Path:
     """The folder with Kafka's jars; the first call on a machine brings them, which takes about a minute."""
-    cache = _cache()
-    folder = cache / f"kafka-{version()}-{hashlib.sha256(POM.read_bytes()).hexdigest()[:8]}"
+    held = cache()
+    folder = held / f"kafka-{version()}-{hashlib.sha256(POM.read_bytes()).hexdigest()[:8]}"
     if folder.is_dir():
         return folder
-    cache.mkdir(parents=True, exist_ok=True)
-    with (cache / "lock").open("w") as lock:
+    held.mkdir(parents=True, exist_ok=True)
+    with (held / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # Maven's own repository does not bear two at once
         if not folder.is_dir():
-            _copy_jars(cache, folder)
+            _copy_jars(held, folder)
     return folder
 
 
-def _copy_jars(cache: Path, folder: Path) -> None:
+def _copy_jars(held: Path, folder: Path) -> None:
     if not shutil.which("mvn"):
         from_debian("maven")
     maven = shutil.which("mvn")
     if maven is None:
         raise NoBroker(f"Maven is needed once, to bring Kafka: install it (Debian: maven), {ELSE}")
     say(f"bringing Apache Kafka {version()} with Maven (once)")
-    with tempfile.TemporaryDirectory(dir=cache, prefix="new-") as new:
+    with tempfile.TemporaryDirectory(dir=held, prefix="new-") as new:
         command = [maven, "--quiet", "--batch-mode", "--strict-checksums", "--file", str(POM), "dependency:copy-dependencies",
                    "-DincludeScope=runtime", f"-DoutputDirectory={new}/lib"]
         if subprocess.run(command, stdout=sys.stderr, stdin=subprocess.DEVNULL).returncode != 0:

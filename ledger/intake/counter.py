@@ -227,13 +227,13 @@ def _read(one: Received) -> _Form | str:
     if not isinstance(raw, dict):
         said = _content_type(one.headers)
         if said and said != "application/json":
-            return "the header content-type does not say application/json: the value must be one submission, a JSON object in UTF-8"
+            return "the header content-type does not say application/json: the value must be a submission, one JSON object in UTF-8"
         if isinstance(raw, Problem):
             return raw.message.replace("the line", "the value").replace("one event a line", "one submission a message")
         return "the value is not a JSON object: a submission is one"
     if "specversion" in raw or _content_type(one.headers) == "application/cloudevents+json":
-        return ("the value is a CloudEvents envelope (structured mode): send what stands in its `data`, the submission itself, as the value "
-                "(binary mode), with content-type application/json")
+        return ("the value is a CloudEvents envelope (structured mode): send what stands in its `data`, the submission itself, as the "
+                "value (binary mode), with content-type application/json")
     id_, student = raw.get("id"), raw.get("student")
     if not isinstance(id_, str) or not 1 <= len(id_) <= LONGEST_ID or not _is_text(id_):
         return f"id: give the submission an id, text of 1 to {LONGEST_ID} characters"

@@ -56,8 +56,8 @@ def check_lengths(name: str, messages: Sequence[Ready]) -> None:
     longest = LONGEST[name]
     for _, key, value, _ in messages:
         if value is not None and len(value) + 4096 > longest:
-            raise KafkaUnusable(f"the message {(key or b"").decode()} for {name} has {len(value)} bytes and the topic takes {longest}: void "
-                                "what makes it so long (a study plan?), or raise `longest` in ledger/wire/topics.py and the topic's "
+            raise KafkaUnusable(f"the message {(key or b'').decode()} for {name} has {len(value)} bytes and the topic takes {longest}: "
+                                "void what makes it so long (a study plan?), or raise `longest` in ledger/wire/topics.py and the topic's "
                                 "max.message.bytes")
 
 

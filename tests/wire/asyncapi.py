@@ -12,6 +12,7 @@ import yaml
 from ledger.wire.events import VERSIONS
 from ledger.wire.kafka import PARTITIONS
 from ledger.wire.message import Message
+from ledger.wire.schemas import SUBMISSION, schemas
 from ledger.wire.topics import DEAD_LETTER, EVENTS, HEARTBEAT, OUTCOMES, STATE, SUBMISSIONS, TOPICS, Topic
 
 from .messages import GOLDEN, load
@@ -52,6 +53,16 @@ HEADERS: dict[str, tuple[dict[str, str], dict[str, str]]] = {
                     "dead_letter_offset": "Where it lay"}, {}),
 }
 """Of each kind the headers that always stand and those that may."""
+SERVERS: Json = {
+    "cluster": {"host": "broker-1.example.edu:9093", "protocol": "kafka-secure",
+                "description": "A cluster with TLS: docs/kafka-cluster.md says what to set up.",
+                "security": [{"$ref": f"#/components/securitySchemes/{name}"} for name in ("scram", "mutualTls")]},
+    "local": {"host": "127.0.0.1:9092", "protocol": "kafka", "description": "infra/compose.yaml, for trying things out."},
+}
+SECURITY: Json = {
+    "scram": {"type": "scramSha512", "description": "A user and a password for each program."},
+    "mutualTls": {"type": "X509", "description": "A certificate for each program."},
+}
 CONSTANT = {"ce_specversion": "1.0", "content-type": "application/json"}
 KEYS = {EVENTS: "student", STATE: "student/career", HEARTBEAT: "the topic that it speaks of", SUBMISSIONS: "student", OUTCOMES: "student",
         DEAD_LETTER: "the key of the message that could not be used"}
@@ -67,12 +78,14 @@ def document() -> Json:
             "description": "The topics of section 8 of the published language. How to subscribe: docs/subscribing.md. Optional fields may "
                            "be added; a meaning never changes under the same name. An installation may put a prefix before every address."},
         "defaultContentType": "application/json",
+        "servers": SERVERS,
         "channels": {CHANNELS[topic.name][0]: _channel(topic, [name for name, (where, _) in messages.items() if where == topic.name])
                      for topic in TOPICS},
         "operations": {name: _operation(topic, name) for topic, (name, _, _) in CHANNELS.items()},
         "components": {
             "messages": {name: about for name, (_, about) in messages.items()},
-            "schemas": {f"{name}Headers": _headers(always, may) for name, (always, may) in HEADERS.items()},
+            "schemas": _bundled() | {_headers_of(name): _titled(_headers(*HEADERS[name]), _headers_of(name)) for name in HEADERS},
+            "securitySchemes": SECURITY,
             "correlationIds": {"submissionId": {"description": "The submission's `id`", "location": "$message.header#/submission_id"}},
         },
     }
@@ -116,11 +129,64 @@ def _messages() -> dict[str, tuple[str, Json]]:
 
 def _message(name: str, kind: str, topic: str, golden: list[str]) -> Json:
     return {
-        "name": name, "contentType": "application/json", "headers": {"$ref": f"#/components/schemas/{kind}Headers"},
-        "payload": {"$ref": f"./schemas/{name}.json"},
+        "name": name, "title": name.partition(".")[0].replace("-", " ").capitalize(), "contentType": "application/json",
+        "headers": {"$ref": f"#/components/schemas/{_headers_of(kind)}"},
+        "payload": {"$ref": f"#/components/schemas/{_class(name)}"},
         "bindings": {"kafka": {"key": {"type": "string", "description": KEYS[topic]}, "bindingVersion": "0.5.0"}},
         "examples": [_example(one, load(GOLDEN / f"{one}.json")) for one in golden],
     }
+
+
+def _headers_of(kind: str) -> str:
+    return f"{kind[0].upper()}{kind[1:]}Headers"
+
+
+def _class(name: str) -> str:
+    """The name of a schema as a generator's class: of `exam-booked.v1` ExamBookedEvent, later versions with their number."""
+    title, _, version = name.partition(".v")
+    words = "".join(word.capitalize() for word in title.split("-"))
+    return {"State": "CareerState"}.get(words, words + "Event" * (title in VERSIONS)) + f"V{version}" * (version != "1")
+
+
+def _bundled() -> Json:
+    """Every schema of docs/schemas and what it refers to, side by side and with a name of its own, so that nothing leads outside."""
+    found: Json = {}
+    for name, schema in schemas().items():
+        own = {inner: inner if inner[0].isupper() else _class(inner + ".v1").removesuffix("Event") + "Submission"
+               for inner in schema.get("$defs", {})}
+        for inner, part in schema.get("$defs", {}).items():
+            one = _titled(_led(part, own), own[inner])
+            if found.setdefault(own[inner], one) != one:
+                raise ValueError(f"two schemas are named {own[inner]}")
+        about = _titled(_led({key: part for key, part in schema.items() if key not in ("$schema", "$defs")}, own), _class(name))
+        if name == SUBMISSION:
+            about |= {"discriminator": "type", "required": ["type"], "properties": {"type": {"type": "string"}}}
+        found[_class(name)] = about
+    return found
+
+
+def _titled(schema: Json, name: str) -> Json:
+    """The same with a title for itself and for everything in it that a generator makes a type of."""
+    found = schema | {"title": name}
+    for key, part in schema.get("properties", {}).items():
+        if {"enum", "anyOf", "items", "properties", "additionalProperties"} & part.keys():
+            found["properties"] = found["properties"] | {key: _titled(part, name + "".join(word.capitalize() for word in key.split("_")))}
+    for key in ("items", "additionalProperties"):
+        if isinstance(schema.get(key), dict) and "$ref" not in schema[key]:
+            found[key] = _titled(schema[key], f"{name}Item")
+    if "anyOf" in schema:
+        found["anyOf"] = [one if "$ref" in one else _titled(one, name + one.get("type", "value").capitalize()) for one in schema["anyOf"]]
+    return found
+
+
+def _led(schema: Any, own: dict[str, str]) -> Any:
+    """The same with its references led to the names that its parts have here."""
+    if isinstance(schema, list):
+        return [_led(one, own) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {key: f"#/components/schemas/{own[part.removeprefix('#/$defs/')]}" if key == "$ref" else _led(part, own)
+            for key, part in schema.items()}
 
 
 def _example(name: str, sent: Message) -> Json:
