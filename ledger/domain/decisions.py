@@ -188,14 +188,15 @@ class Standing:
     def __init__(self, student: str, books: LawBooks) -> None:
         self._student, self._books = student, books
         self.events: list[Event] = []
-        self.voided: set[str] = set()
+        self.voided: dict[str, str] = {}
+        """By event, the void that took it back."""
         self.opened: list[tuple[str, str | None]] = []
         self._person: Person | None = None
 
     def add(self, event: Event) -> None:
         self.events.append(event)
         if isinstance(event.data, e.EventVoided):
-            self.voided.add(event.data.event)
+            self.voided[event.data.event] = event.id
         elif event.type in e.OPENS_A_CAREER:
             self.opened.append((event.id, event.career))
         person = self._person

@@ -15,9 +15,9 @@ def known(events: Iterable[Event], at: datetime | None = None, position: int | N
     return [e for e in events if (at is None or e.recorded_at <= at) and (position is None or e.position <= position)]
 
 
-def voided(events: Iterable[Event]) -> set[str]:
-    """The ids of the events that a void among `events` has taken back."""
-    return {e.data.event for e in events if e.type == "event-voided" and isinstance(e.data, EventVoided)}
+def voided(events: Iterable[Event]) -> dict[str, str]:
+    """The ids of the events that a void among `events` has taken back, and the id of that void."""
+    return {e.data.event: e.id for e in events if e.type == "event-voided" and isinstance(e.data, EventVoided)}
 
 
 def in_force(events: Sequence[Event]) -> list[Event]:

@@ -241,7 +241,7 @@ def append(file: str, mode: "Mode", atomic: bool, wait: bool, bulk: bool, truste
                 _print_json(outcome)
                 if not bulk:  # there, thousands come at once
                     sys.stdout.flush()
-            elif outcome["outcome"] in ("refused", "invalid"):
+            elif outcome["outcome"] in ("refused", "invalid") or "voided_by" in outcome:
                 page.outcome(outcome)
         if page is not None:
             page.appended(counted)

@@ -141,10 +141,13 @@ class Page:
         return total
 
     def outcome(self, outcome: Answer) -> None:
-        """A line of a file that was not taken; one whose id cannot be read is named by its number."""
+        """A line of a file that was not taken, or stands for nothing; one whose id cannot be read is named by its number."""
         head = Text(f"{outcome['outcome']}  ", style=STYLES[outcome["outcome"]])
         head.append(outcome["id"] if outcome.get("id") else f"line {outcome.get('line', '?')}", style="not bold default")
         self._console.print(head)
+        if "voided_by" in outcome:
+            self._line(f"voided by {outcome['voided_by']} since: it counts for nothing; if the fact holds, submit it under a new id",
+                       indent=2)
         for problem in outcome.get("problems", ()):
             self._line(": ".join(part for part in (problem["path"], problem["message"]) if part), indent=2)
         for reason in outcome.get("reasons", ()):

@@ -33,7 +33,7 @@ from ledger.store import EventStore, StoreUnavailable, VersionConflict, open_sto
 from ledger.store.mapper import stream_id
 
 from .lines import decode_line
-from .submit import Clock, Desk, Known, Mode, Outcome, Stream, answer, invalid, read_form, with_line
+from .submit import Clock, Desk, Known, Mode, Outcome, Stream, answer, duplicate, invalid, read_form, with_line
 from .trusted import recorded_event
 
 BATCH_LINES = 4_000
@@ -48,9 +48,9 @@ PENDING = 1 << 62
 Part = tuple[int, list[bytes]]
 """Neighbouring lines for one worker, and the number of the first."""
 _Form = Submission | tuple[Event, StoredEvent]
-_Placed = tuple[str, int, tuple[str, ...], str | None]
+_Placed = tuple[str, int, tuple[str, ...], str | None, str | None]
 """The outcome of an event whose position is not known before it is stored: id, version, breaches, and the student if it is a
-duplicate of one of hers. A plain tuple: ten thousand of them go from process to process."""
+duplicate of one of hers, and what voided that one. A plain tuple: ten thousand of them go from process to process."""
 
 _STUDENT = re.compile(rb'"student"\s*:\s*"([A-Za-z0-9._-]*)"')
 
@@ -167,10 +167,10 @@ def _store(store: EventStore, batch: _Batch) -> list[Outcome]:
             if isinstance(one, dict):
                 found.append(one)
                 continue
-            id_, version, breaches, student = one
+            id_, version, breaches, student, voided_by = one
             if student is not None:
                 stored = store.stream(student, version - 1)[0]
-                found.append({"id": id_, "outcome": "duplicate", "position": stored.position, "version": version})
+                found.append(duplicate(id_, stored.position, version, voided_by))
                 continue
             outcome: Outcome = {"id": id_, "outcome": "accepted", "position": position, "version": version}
             if breaches:
@@ -272,10 +272,10 @@ class _Worker:
             stream.add((verdict,))
             encoded.append(self._store.encode(verdict) if isinstance(form, Submission) else form[1])
             heads.setdefault(verdict.student, head)
-            return verdict.id, verdict.version, verdict.breaches, None
+            return verdict.id, verdict.version, verdict.breaches, None, None
         if isinstance(verdict, Known):
             event = verdict.event
-            return (event.id, event.version, (), event.student) if event.position >= PENDING else answer(verdict)
+            return (event.id, event.version, (), event.student, verdict.voided_by) if event.position >= PENDING else answer(verdict)
         heads.setdefault(_student(form), head)  # what keeps it out may rest on the stream
         return verdict
 
@@ -305,7 +305,7 @@ def _as_recorded(stream: Stream, event: Event) -> Event | Known | Outcome:
     """What is trusted is stored as it is; only its place in the stream is checked."""
     known = stream.by_id.get(event.id)
     if known is not None and known.placed(0) == event.placed(0):
-        return Known(known)
+        return Known(known, stream.standing.voided.get(known.id))
     if known is not None or event.version != stream.version + 1:
         return invalid(event.id, [Problem("version", f"student {event.student} stands at version {stream.version}: "
                                                      "export and send her events whole and in order")])

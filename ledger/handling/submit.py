@@ -57,9 +57,10 @@ class Stream:
 
 @dataclass(frozen=True)
 class Known:
-    """The submission's id is that of this event, and so is its content."""
+    """The submission's id is that of this event, and so is its content. `voided_by`: the void that took the event back."""
 
     event: Event
+    voided_by: str | None = None
 
 
 def submit(store: EventStore, books: LawBooks, submission: Any, mode: Mode, clock: Clock) -> Outcome:
@@ -148,7 +149,7 @@ class Desk:
         known = stream.by_id.get(submission.id)
         if known is not None:
             if known.submission.content() == submission.content():
-                return Known(known)
+                return Known(known, stream.standing.voided.get(known.id))
             return invalid(submission.id, [Problem("id", f"the event of version {known.version} has this id and other content: "
                                                           "submit it unchanged, or choose a new id")])
         # 4. The ledger's own clock never runs backwards within a stream.
@@ -224,12 +225,20 @@ def answer(verdict: Event | Known | Outcome, positions: dict[tuple[str, str], in
     """`positions` of the events that have been stored since the verdict."""
     if isinstance(verdict, dict):
         return verdict
-    event, outcome = (verdict.event, "duplicate") if isinstance(verdict, Known) else (verdict, "accepted")
+    event = verdict.event if isinstance(verdict, Known) else verdict
     position = (positions or {}).get((event.student, event.id), event.position)
-    found: Outcome = {"id": event.id, "outcome": outcome, "position": position, "version": event.version}
-    if outcome == "accepted" and event.breaches:
+    if isinstance(verdict, Known):
+        return duplicate(event.id, position, event.version, verdict.voided_by)
+    found: Outcome = {"id": event.id, "outcome": "accepted", "position": position, "version": event.version}
+    if event.breaches:
         found["breaches"] = list(event.breaches)
     return found
+
+
+def duplicate(id: str, position: int, version: int, voided_by: str | None) -> Outcome:
+    """The same submission is stored already; where a void took it back since, `voided_by` says so: the fact needs a new id."""
+    found: Outcome = {"id": id, "outcome": "duplicate", "position": position, "version": version}
+    return found | {"voided_by": voided_by} if voided_by is not None else found
 
 
 def _kept_out(verdict: Event | Known | Outcome) -> Outcome:

@@ -138,6 +138,9 @@ class Counter:
         """One transaction for all; VersionConflict where what is remembered of their students is not how they stand."""
         students = {form.student for form in forms}
         try:
+            for form in forms:
+                if form.student in self._streams and form.id in self._streams[form.student].by_id:
+                    del self._streams[form.student]  # a duplicate says whether its event was voided: look again
             self._load(students)
             kept = self._store.refusals({(form.student, form.id) for form in forms})
             events: list[Event] = []

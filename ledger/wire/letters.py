@@ -58,12 +58,15 @@ class ProblemRef(Wire):
 
 class Outcome(Wire):
     """Section 2's outcome of a submission, on `career.outcomes.v1`; key and header `submission_id` correlate it. `id` is null where
-    none could be read; `position` and `version` stand with `accepted` and `duplicate`, `breaches` with what was recorded in breach."""
+    none could be read; `position` and `version` stand with `accepted` and `duplicate`, `breaches` with what was recorded in breach.
+    A `duplicate` whose event has been voided since names the void in `voided_by`: it counts for nothing, and the fact needs a new
+    id."""
 
     id: str | None
     outcome: Literal["accepted", "duplicate", "refused", "invalid"]
     position: Counter | None = None
     version: Counter | None = None
+    voided_by: str | None = None
     breaches: tuple[str, ...] = ()
     reasons: tuple[ReasonRef, ...] = ()
     problems: tuple[ProblemRef, ...] = ()

@@ -31,6 +31,16 @@ def test_append_is_a_duplicate_when_sent_again(ledger, history, lines) -> None:
     assert result.stdout == "3 lines: 0 accepted, 3 duplicate, 0 refused, 0 invalid\n"
 
 
+def test_append_says_that_a_new_id_is_needed_when_the_event_of_a_duplicate_was_voided(ledger, line, lines) -> None:
+    paid = line("b3", "instalment-paid", "2026-03-26", {"charge": "2025-26:instalment-1", "amount": "400.00"})
+    void = line("v1", "event-voided", "2026-03-27", {"event": "b3", "reason": "bounced", "authority": "treasury"})
+    result = ledger("append", "-", given=lines(paid, void, paid))
+    assert result.exit_code == 0
+    assert result.stdout.splitlines() == [
+        "duplicate  b3", "  voided by v1 since: it counts for nothing; if the fact holds, submit it under a new id",
+        "3 lines: 2 accepted, 1 duplicate, 0 refused, 0 invalid"]
+
+
 def test_append_keeps_the_other_lines_when_one_is_refused_and_one_invalid(ledger, line, lines) -> None:
     paid = line("b3", "instalment-paid", "2026-03-26", {"charge": "2025-26:instalment-1", "amount": "400.00"})
     result = ledger("append", "-", "--json", given=lines(line("b1", "exam-booked", "2026-03-25", BOOKING),

@@ -40,5 +40,9 @@ def payment(student: str, n: int, **changes: Any) -> dict[str, Any]:
     return paid | changes
 
 
+def void(student: str, event: str) -> dict[str, Any]:
+    return submission(student, f"void-{event}", "event-voided", "2026-05-26", event=event, reason="an error", authority="office")
+
+
 def lines(*submissions: dict[str, Any]) -> list[bytes]:
     return [json.dumps(one).encode() + b"\n" for one in submissions]

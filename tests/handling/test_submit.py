@@ -16,7 +16,7 @@ from ledger.handling.lines import LONGEST_LINE, decode_line, read_lines
 from ledger.handling.submit import append_lines, submit
 from ledger.store import EventStore, VersionConflict, open_store
 
-from .histories import LATER, booking, clock, enrolled, lines, payment
+from .histories import LATER, booking, clock, enrolled, lines, payment, void
 from .workers import BOOKS
 
 Append = Callable[..., list[dict[str, Any]]]
@@ -51,6 +51,26 @@ def test_append_is_a_duplicate_with_the_first_place_when_the_content_is_the_same
     again = append(*(payment("S01", 1) | {"recorded_at": moment} for moment in (None, "2026-05-25T10:00:00Z", "2199-01-01T00:00:00Z")))
     assert again == [first | {"outcome": "duplicate"}] * 3
     assert len(store.stream("S01")) == 4
+
+
+@pytest.mark.parametrize("atomic", [False, True])
+def test_duplicate_names_the_void_when_its_event_was_voided(append: Append, store: EventStore, store_url: str, books: LawBooks,
+                                                             atomic: bool) -> None:
+    """In one file, in a later one, and where another program voided it while the desk remembers the student."""
+    found = append(*enrolled("S01"), payment("S01", 1), payment("S01", 2), void("S01", "S01-p1"), payment("S01", 1), atomic=atomic)
+    assert [found[6].get("voided_by"), found[6]["outcome"]] == ["void-S01-p1", "duplicate"]
+    assert append(payment("S01", 1), payment("S01", 2), atomic=atomic) == [
+        found[6], {"id": "S01-p2", "outcome": "duplicate", "position": found[4]["position"], "version": 5}]
+
+    def sent() -> Iterator[bytes]:
+        yield from lines(payment("S01", 2))
+        with open_store(store_url, create=False) as other:
+            submit(other, books, void("S01", "S01-p2"), "enforce", clock)
+        yield from lines(payment("S01", 2))
+
+    before, after = append_lines(store, books, sent(), "enforce", False, clock)
+    assert after == before | {"voided_by": "void-S01-p2"}
+    assert append(payment("S01", 1) | {"id": "S01-p1-again"}, atomic=atomic)[0]["outcome"] == "accepted"
 
 
 @pytest.mark.parametrize("change", [{"actor": "somebody else"}, {"effective_on": "2026-05-24"}, {"career": "S01-C"},

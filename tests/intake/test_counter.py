@@ -16,9 +16,10 @@ from ledger.handling.submit import Stream, submit
 from ledger.intake.counter import LONGEST_LETTER, Counter, Received
 from ledger.rulebooks.loader import load_books
 from ledger.store import EventStore, VersionConflict, open_store
+from ledger.wire.letters import Outcome
 from ledger.wire.message import Header, Message, header
 from ledger.wire.topics import DEAD_LETTER, OUTCOMES
-from tests.handling.histories import LATER, booking, clock, enrolled, payment, submission
+from tests.handling.histories import LATER, booking, clock, enrolled, payment, submission, void
 from tests.store.test_contract import psycopg_error
 
 BOOKS = load_books()
@@ -134,6 +135,16 @@ def test_what_the_desk_records_later_is_a_duplicate(counter: Counter, other: Eve
     assert recorded["outcome"] == "accepted"
     (found,) = outcomes(intake(other).answers(received(booking("S1", "b2"))))
     assert found == {"id": "b2", "outcome": "duplicate", "position": recorded["position"], "version": recorded["version"]}
+
+
+def test_duplicate_names_the_void_when_somebody_voided_its_event(counter: Counter, other: EventStore) -> None:
+    """The counter remembers the student as she was before."""
+    counter.answers(received(*enrolled("S1"), payment("S1", 1)))
+    assert submit(other, BOOKS, void("S1", "S1-p1"), "enforce", clock)["outcome"] == "accepted"
+    (message,) = counter.answers(received(payment("S1", 1)))
+    (found,) = outcomes([message])
+    assert found == {"id": "S1-p1", "outcome": "duplicate", "position": 4, "version": 4, "voided_by": "void-S1-p1"}
+    assert Outcome.model_validate_json(message.value or b"").voided_by == "void-S1-p1"
 
 
 def test_decision_rests_on_what_others_appended_meanwhile(counter: Counter, other: EventStore) -> None:
