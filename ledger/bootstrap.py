@@ -142,18 +142,19 @@ class Ledger:
 
     def audit(self, students: Sequence[str] = (), on: date | None = None, known_at: datetime | None = None,
               known_position: int | None = None) -> Iterator[Answer]:
-        """Every breach, derogation and oddity of the students named, or of all."""
+        """Every breach, derogation and oddity of the students named, or of all; last, what only several of them together show."""
         from ledger.audit.compliance import findings
+        from ledger.audit.everybody import Numbers, sightings
+        from ledger.domain.knowledge import known
 
         day = on or today()
-        if students:
-            for student in students:
-                yield from findings(self._known(student, known_at, known_position), day, self.books)
-        else:
-            from ledger.domain.knowledge import known
-
-            for student in self._store.students():
-                yield from findings(known(self._store.stream(student), known_at, known_position), day, self.books)
+        with Numbers() as numbers:
+            for student in dict.fromkeys(students) or self._store.students():
+                events = self._known(student, known_at, known_position) if students else \
+                    known(self._store.stream(student), known_at, known_position)
+                numbers.add(sightings(events, day))
+                yield from findings(events, day, self.books)
+            yield from numbers.findings()
 
     def _known(self, student: str, known_at: datetime | None, known_position: int | None) -> "list[Event]":
         from ledger.domain.knowledge import known

@@ -16,7 +16,8 @@ from ledger.domain.charges import gross, unallocated
 from ledger.domain.decisions import reasons_against_act
 from ledger.domain.evolve import advance, apply, year_of_act
 from ledger.domain.knowledge import in_force
-from ledger.domain.reasons import Reason, reason, source_of
+from ledger.domain.numbers import payments_with_one_iuv, ticket_number
+from ledger.domain.reasons import Fact, Reason, reason, source_of
 from ledger.domain.refunds import refundable
 from ledger.domain.registry import obeys
 from ledger.domain.rulebook import LawBooks, RuleBook
@@ -65,11 +66,17 @@ def findings(events: Sequence[Event], on: date, books: LawBooks) -> Iterator[dic
 
     of_exams: dict[str, list[Reason]] = {}
     person = Person(events[0].student)
-    for event, is_sitting in _walk(person, [fact for fact in in_force(events) if fact.effective_on <= on], on, books):
+    facts = [fact for fact in in_force(events) if fact.effective_on <= on]
+    for event, is_sitting in _walk(person, facts, on, books):
         if is_sitting:
             of_exams[event.id] = list(_exam_in_breach(person, event, books))
         else:
             judge(person, event)
+    for iuv, paid in payments_with_one_iuv(facts):
+        for payment in paid[1:]:
+            note(payment, payment.career, "notice", reason(None, "IUV", f"IUV {iuv} stands on {len(paid)} payments.", facts=tuple(
+                Fact(p.id, p.effective_on, p.data.amount) for p in paid if p is not payment and isinstance(p.data, e.InstalmentPaid))),
+                payment.student)
     yield from found
     yield from _at_the_end(person, books)
 
@@ -103,7 +110,7 @@ def _book(books: LawBooks, event: Event, career: Career) -> RuleBook | None:
     return (books.of(year) or books.for_single_courses(year)) if year is not None else None
 
 
-@obeys("END", "DS-1", "ISE-3", "ISE-6", "PDS-4", "RIN-6", "CS-10", "LAU-9", "TKT-1")
+@obeys("END", "DS-1", "ISE-3", "ISE-6", "PDS-4", "RIN-6", "CS-10", "LAU-9")
 def _facts_in_breach(person: Person, career: Career, event: Event, books: LawBooks) -> Iterator[Reason]:
     """What is stored as a fact and yet does not fit the rules."""
     if event.type in e.ACTS:
@@ -132,8 +139,28 @@ def _facts_in_breach(person: Person, career: Career, event: Event, books: LawBoo
         yield from _move_without_right(person, career, data, book, books)
     elif isinstance(data, e.ExamGraded):
         yield from _sat_after_the_change(person, career, data, books)
-    elif isinstance(data, e.TicketClosed) and data.number not in person.tickets:
-        yield reason(book, "TKT-1", f"Ticket {data.number} was closed and never opened.")
+    elif isinstance(data, e.TicketOpened | e.TicketClosed):
+        yield from _tickets_out_of_order(person, data, book)
+
+
+@obeys("TKT-1", "TKT-4")
+def _tickets_out_of_order(person: Person, data: e.TicketOpened | e.TicketClosed, book: RuleBook | None) -> Iterator[Reason]:
+    """A ticket has a number of its own, is opened once and closed once, by an answer; nothing says that it can be opened again."""
+    number = ticket_number(data.number)
+    ticket = person.tickets.get(number)
+    facts = (Fact(ticket.event, ticket.opened_on),) if ticket is not None else ()
+    closed = f"was closed on {ticket.closed_on.isoformat()}" if ticket is not None and ticket.closed_on is not None else None
+    if isinstance(data, e.TicketOpened):
+        if ticket is not None:
+            yield reason(book, "TKT-1", f"Ticket {number} {closed} and is opened again: it stays closed." if closed else
+                         f"Ticket {number} was opened already on {ticket.opened_on.isoformat()}.", facts=facts)
+        return
+    if ticket is None:
+        yield reason(book, "TKT-1", f"Ticket {number} was closed and never opened.")
+    elif closed:
+        yield reason(book, "TKT-1", f"Ticket {number} {closed} and is closed again.", facts=facts)
+    if not (data.answer or "").strip():
+        yield reason(book, "TKT-1", f"Ticket {number} was closed without an answer.")
 
 
 @obeys("ESA-7", "PRN-3")

@@ -134,7 +134,7 @@ def _reasons(type_: str, data: e.Payload, day: date, person: Person, career_: Ca
 _NAMES_ANOTHER = (e.ProgrammeChanged, e.PaymentMoved, e.EnrolledWithReservation)
 
 
-@obeys("FUT", "AMB-34", "TKT-2")
+@obeys("FUT", "AMB-34")
 def structural_problems(history: Sequence[Event], submission: Submission, recorded_at: datetime,
                         standing: "Standing | None" = None) -> list[Problem]:
     """What makes a well-formed submission impossible: it names a career that is not there, or comes out of time."""

@@ -92,12 +92,14 @@ def cfu_json(career: Career, day: date) -> dict[str, int | float]:
 
 
 Snapshot = dict[tuple[str, str, Any], Any]
-"""(career, what, key) -> value."""
+"""(career, what, key) -> value; what is about the person has no career ("")."""
 
 
 def snapshot(person: Person, books: LawBooks) -> Snapshot:
     """What can change, flat: (career, what, key) -> value. Two of them give the changes between two states."""
     found: Snapshot = {}
+    for number, ticket in person.tickets.items():
+        found["", "ticket", number] = "closed" if ticket.closed_on is not None else "open"
     for name, career in person.careers.items():
         if career.status is not None:
             current = career.current_enrolment
@@ -121,7 +123,7 @@ def changes(before: Snapshot, after: Snapshot) -> list[dict[str, Any]]:
         if old == new:
             continue
         career, what, name = key
-        change: dict[str, Any] = {"career": career, "what": what}
+        change: dict[str, Any] = {"career": career or None, "what": what}
         if what == "status":
             change |= {"from": old[0] if old else None, "to": new[0] if new else None}
             sentence = f"the status becomes {new[0]}" if new and (not old or old[0] != new[0]) else \
@@ -131,6 +133,9 @@ def changes(before: Snapshot, after: Snapshot) -> list[dict[str, Any]]:
             sentence = f"{new[1] if new else 0} CFU passed, {new[0] if new else 0} recognised"
             if not old and new == (0, 0):
                 continue
+        elif what == "ticket":
+            change |= {"ticket": name, "from": old, "to": new}
+            sentence = f"ticket {name} is {new or 'gone'}"
         elif what == "block":
             change |= {"kind": name[0], "rule": name[1], "charge": name[2] or None, "begins": new is not None}
             sentence = f"the {name[0]} block {'begins' if new else 'ends'} ({name[1]}{', ' + name[2] if name[2] else ''})"

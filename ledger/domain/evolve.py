@@ -23,6 +23,7 @@ from .charges import (
     settle,
     settle_amounts,
 )
+from .numbers import ticket_number
 from .reasons import Fact
 from .registry import obeys
 from .rulebook import Admission, Law, LawBooks
@@ -274,12 +275,13 @@ def _note_result(career: Career, day: date) -> None:
 
 @obeys("TKT-1", "TKT-3", "TKT-4")
 def _apply_to_person(person: Person, event: Event) -> None:
-    """A ticket is open until the operator answers; a number opened twice is one ticket."""
+    """A ticket is open until the operator answers, and is never opened again; a number opened twice is one ticket."""
     data = event.data
     if isinstance(data, e.TicketOpened):
-        person.tickets.setdefault(data.number, Ticket(data.number, event.effective_on, event.id))
+        number = ticket_number(data.number)
+        person.tickets.setdefault(number, Ticket(number, event.effective_on, event.id))
     elif isinstance(data, e.TicketClosed):
-        ticket = person.tickets.get(data.number)
+        ticket = person.tickets.get(ticket_number(data.number))
         if ticket is not None and ticket.closed_on is None:
             ticket.closed_on = event.effective_on
 

@@ -18,9 +18,6 @@ from pydantic_core import core_schema as cs
 from .events import ABOUT_THE_PERSON, PAYLOADS, Payload, payload_json
 from .values import Day, Instant, LongText, Pseudonym, Text, compiled, format_instant
 
-PLACEHOLDERS = frozenset({"9999", "99999"})
-"""The matricola that the ticket form asks for where there is none yet (TKT-2): never an identifier."""
-
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -183,10 +180,9 @@ def _usual(raw: dict[str, Any]) -> Submission | None:
     if not isinstance(name, str) or name not in PAYLOADS or name == "person-registered" or "override" in raw:
         return None
     try:
-        found = _reader(name)(raw)
+        return _reader(name)(raw)
     except (ValidationError, TypeError):
         return None
-    return None if found.student in PLACEHOLDERS or found.career in PLACEHOLDERS else found
 
 
 @cache
@@ -244,9 +240,6 @@ def read_submission(raw: Any) -> Submission | list[Problem]:
         problems.append(Problem("career", f"{name} is about the person: leave the career out"))
     if payload is not None and name not in ABOUT_THE_PERSON and name != "event-voided" and raw.get("career") is None:
         problems.append(Problem("career", f"{name} is about a career: name it"))
-    for path in ("student", "career"):
-        if isinstance(raw.get(path), str) and raw[path] in PLACEHOLDERS:
-            problems.append(Problem(path, "9999 and 99999 stand for a matricola that is not known yet and identify nobody (TKT-2)"))
     if name == "person-registered" and not problems:
         problems.append(Problem("data", "encryption-not-configured: personal data is refused until it can be held encrypted per student"))
     if problems or envelope is None or data is None:

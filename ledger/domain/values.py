@@ -15,6 +15,8 @@ from pydantic import AfterValidator, BeforeValidator, PlainSerializer, StringCon
 from pydantic_core import PydanticCustomError
 from pydantic_core import core_schema as cs
 
+from .registry import obeys
+
 CENT = Decimal("0.01")
 ZERO = Decimal("0.00")
 ONE_DAY = timedelta(days=1)
@@ -128,6 +130,19 @@ def _printable(value: str) -> str:
     return value
 
 
+PLACEHOLDERS = frozenset({"9999", "99999"})
+"""The matricola that the ticket form asks for where there is none yet."""
+
+
+@obeys("TKT-2")
+def _identifies(value: str) -> str:
+    """The placeholder names nobody, also with zeros before it."""
+    if value.lstrip("0") in PLACEHOLDERS:
+        raise PydanticCustomError("placeholder", "9999 and 99999 stand for a matricola that is not known yet and identify nobody (TKT-2): "
+                                                 "give the pseudonym itself, or leave the field out where it may be")
+    return value
+
+
 def format_instant(moment: datetime) -> str:
     """UTC with microseconds only where there are any, ending in Z: one spelling for one instant."""
     return (moment if moment.tzinfo is timezone.utc else moment.astimezone(timezone.utc)).isoformat()[:-6] + "Z"
@@ -150,7 +165,9 @@ Year = Annotated[str, BeforeValidator(_academic_year)]
 """An academic year, `2025-26`: from 1 October 2025 to 30 September 2026."""
 Text = Annotated[str, StringConstraints(min_length=1, max_length=300), AfterValidator(_printable)]
 LongText = Annotated[str, StringConstraints(max_length=20_000), AfterValidator(_printable)]
-Pseudonym = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+ALPHABET = StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")
+Pseudonym = Annotated[str, ALPHABET, AfterValidator(_identifies)]
+"""Names a student or a career, wherever somebody submits one."""
 CourseCode = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=_NO_SPACE), AfterValidator(_printable)]
 ChargeKey = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=_NO_SPACE), AfterValidator(_printable)]
 """`ACADEMIC-YEAR:KIND` or `ACADEMIC-YEAR:KIND#2` (section 4 of the published language)."""

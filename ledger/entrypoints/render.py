@@ -46,6 +46,7 @@ class Page:
         self._title(answer)
         if not answer["careers"]:
             self._line("No career has begun by that day.")
+            self._tickets(answer)
             return
         table = self._table("Career", "Programme", "Year", "Regime", "Status", "CFU passed", "recognised")
         for career in answer["careers"]:
@@ -62,7 +63,13 @@ class Page:
                 self._line(f"{career['career']}: if nothing else happens", style="bold")
                 for change in coming:
                     self._line(f"{change['on']}  {change['change']}", indent=2)
+        self._tickets(answer)
         self._unruled(answer)
+
+    def _tickets(self, answer: Answer) -> None:
+        for ticket in answer.get("tickets", ()):
+            closed = f", closed on {ticket['closed_on']}" if ticket["closed_on"] else ", open"
+            self._line(f"Ticket {ticket['number']}: opened on {ticket['opened_on']}{closed}")
 
     def fees(self, answer: Answer) -> None:
         self._title(answer)
@@ -81,6 +88,10 @@ class Page:
             self._line("Nothing has been charged by that day.")
         for money in answer["unallocated"]:
             self._line(f"{money['career']} {money['charge']}: {money['amount']} euro paid on {money['paid_on']} wait for such a charge",
+                       style="yellow")
+        for iuv in answer.get("same_iuv", ()):
+            paid = "; ".join(f"{p['event']} of {p['paid_on']}, {p['amount']} euro for {p['career']} {p['charge']}" for p in iuv["payments"])
+            self._line(f"One IUV, {len(iuv['payments'])} payments: {iuv['iuv']} ({paid}). One of them may have been recorded twice.",
                        style="yellow")
         totals = Text()
         for name, key in (("Overdue", "overdue"), ("To come", "to_come"), ("Credit", "credit")):
@@ -119,7 +130,7 @@ class Page:
             for change in event["changes"]:
                 if change["what"] == "accruing" and change["to"] == "0.00":
                     continue  # a surcharge that threatened no more goes without saying
-                self._line(f"{change['career']}: {change['change']}", indent=4)
+                self._line(": ".join(part for part in (change["career"], change["change"]) if part), indent=4)
 
     def audit(self, findings: Iterable[Answer]) -> int:
         """Print each finding as it comes and say how many there were."""
@@ -316,8 +327,8 @@ def _from(clears: Any) -> str:
     return f", from {clears['from']}" if isinstance(clears, dict) and clears.get("from") else ""
 
 
-SAID = ("programme", "charge", "from_charge", "to_charge", "amount", "to_career", "kind", "contribution", "regime", "course", "held_on",
-        "outcome", "grade", "cfu", "academic_year", "year", "session", "event")
+SAID = ("number", "programme", "charge", "from_charge", "to_charge", "amount", "to_career", "kind", "contribution", "regime", "course",
+        "held_on", "outcome", "grade", "cfu", "academic_year", "year", "session", "event")
 """What a line of history shows of an event's data. Free text and what reveals health or means stay out."""
 
 

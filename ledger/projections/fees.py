@@ -6,8 +6,10 @@ from typing import Any
 
 from ledger.domain.charges import remitted, unallocated
 from ledger.domain.describe import NotFound, charge_json, euro, sorted_charges
+from ledger.domain.events import InstalmentPaid
 from ledger.domain.evolve import replay
 from ledger.domain.knowledge import in_force
+from ledger.domain.numbers import payments_with_one_iuv
 from ledger.domain.reasons import source_of
 from ledger.domain.rulebook import LawBooks
 from ledger.domain.submissions import Event
@@ -18,10 +20,11 @@ def answer(events: Sequence[Event], student: str, on: date, books: LawBooks) -> 
     """Every charge of a student at the end of a day, with totals in euro. Raises NotFound when nothing is known of her."""
     if not events:
         raise NotFound(f"no student {student}")
-    person = replay(in_force(events), student, on, books)
+    facts = in_force(events)
+    person = replay(facts, student, on, books)
     rows = list(sorted_charges(person))
     shown = [charge_json(person, career, charge, books) for career, charge in rows]
-    return {
+    found = {
         "student": student, "on": on.isoformat(), "known_position": events[-1].position, "charges": shown,
         "overdue": euro(sum((c.outstanding for (_, c), s in zip(rows, shown, strict=True) if s["state"] == "overdue"), ZERO)),
         "to_come": euro(sum((c.outstanding for (_, c), s in zip(rows, shown, strict=True) if s["state"] == "to-come"), ZERO)),
@@ -36,3 +39,9 @@ def answer(events: Sequence[Event], student: str, on: date, books: LawBooks) -> 
                      for _, career in sorted(person.careers.items()) for year, amount in remitted(career, books)],
         "unruled_years": sorted({y for c in person.careers.values() for y in c.unruled}),
     }
+    repeated = payments_with_one_iuv(fact for fact in facts if fact.effective_on <= on)
+    if repeated:
+        found["same_iuv"] = [{"iuv": iuv, "rule": "IUV", "payments": [
+            {"career": p.career, "charge": p.data.charge, "amount": euro(p.data.amount), "paid_on": p.effective_on.isoformat(),
+             "event": p.id} for p in paid if isinstance(p.data, InstalmentPaid)]} for iuv, paid in repeated]
+    return found

@@ -18,7 +18,7 @@ from pydantic_core import core_schema as cs
 
 from ledger.domain.events import ABOUT_THE_PERSON, PAYLOADS
 from ledger.domain.reasons import Fact
-from ledger.domain.values import Pseudonym, Year
+from ledger.domain.values import ALPHABET, Pseudonym, Year
 
 from .events import FIELDS, Parts
 
@@ -45,6 +45,8 @@ def _real(moment: str) -> str:
     return moment
 
 
+Name = Annotated[str, ALPHABET]
+"""A pseudonym as it is read: what was asked of its submitter is asked no more."""
 Euro = Annotated[Decimal, _Euro()]
 """A JSON string with two digits after the point, such as "400.00"."""
 Moment = Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{6})?Z$",
@@ -92,7 +94,7 @@ class Recorded(Wire):
 
     id: str
     type: str
-    student: Pseudonym
+    student: Name
     effective_on: date
     recorded_at: Moment
     source: str
@@ -112,7 +114,7 @@ def value_model(type: str) -> _Model:
     """The message's value. Raises KeyError for a type that is not in `FIELDS`."""
     fields: dict[str, Any] = {"type": (Literal[type], ...), "data": (data_model(type), ...)}
     if type not in ABOUT_THE_PERSON:
-        fields["career"] = (Pseudonym | None, None) if type == "event-voided" else (Pseudonym, ...)
+        fields["career"] = (Name | None, None) if type == "event-voided" else (Name, ...)
     found: _Model = create_model(_class_name(type), __base__=Recorded, __doc__=f"`{type}`, section 3 of the published language.", **fields)
     return found
 
@@ -152,7 +154,7 @@ def _form(annotation: Any) -> Any:
     if annotation == Year:
         return AcademicYear
     if annotation == Pseudonym:
-        return annotation
+        return Name
     if annotation == int | float:
         return Number
     if get_origin(annotation) is Annotated:

@@ -69,6 +69,37 @@ def test_history_tells_what_each_event_changed(ledger) -> None:
         assert words in shown
 
 
+def test_status_and_history_show_tickets(ledger, line, lines) -> None:
+    given = [line(f"t{n}", type_, day, data) | {"career": None} for n, (type_, day, data) in enumerate((
+        ("ticket-opened", "2026-03-21", {"number": "212617", "service": "office", "subject": "secret", "context": "portal"}),
+        ("ticket-opened", "2026-03-22", {"number": "#212618", "service": "office", "subject": "secret", "context": "portal"}),
+        ("ticket-closed", "2026-03-23", {"number": "212617", "answer": "secret"})))]
+    assert ledger("append", "-", given=lines(*given)).exit_code == 0
+    tickets = answer(ledger("status", "S01", "--json"))["tickets"]
+    assert [(t["number"], t["state"]) for t in tickets] == [("212617", "closed"), ("212618", "open")]
+    shown = ledger("status", "S01").stdout
+    assert "Ticket 212617: opened on 2026-03-21, closed on 2026-03-23\nTicket 212618: opened on 2026-03-22, open\n" in shown
+    steps = [json.loads(row) for row in ledger("history", "S01", "--json").stdout.splitlines()]
+    assert steps[-1]["changes"] == [{"career": None, "what": "ticket", "ticket": "212617", "from": "open", "to": "closed",
+                                     "change": "ticket 212617 is closed"}]
+    shown = ledger("history", "S01").stdout
+    assert "ticket-closed  212617" in shown
+    assert "    ticket 212617 is closed\n" in shown
+    assert "secret" not in shown
+
+
+def test_fees_show_an_iuv_that_stands_on_two_payments(ledger, line, lines) -> None:
+    assert "same_iuv" not in answer(ledger("fees", "S01", "--json"))
+    given = [line(id_, "instalment-paid", "2026-02-10", {"charge": "2025-26:instalment-1", "amount": "400.00", "iuv": "0100"})
+             for id_ in ("psp-1", "recon-1")]
+    assert ledger("append", "-", "--mode", "record", given=lines(*given)).exit_code == 0
+    found = answer(ledger("fees", "S01", "--on", "2026-02-10", "--json"))
+    payment = {"career": "B", "charge": "2025-26:instalment-1", "amount": "400.00", "paid_on": "2026-02-10"}
+    assert found["same_iuv"] == [{"iuv": "0100", "rule": "IUV", "payments": [payment | {"event": "psp-1"}, payment | {"event": "recon-1"}]}]
+    shown = ledger("fees", "S01").stdout
+    assert "One IUV, 2 payments: 0100 (psp-1 of 2026-02-10, 400.00 euro for B 2025-26:instalment-1; recon-1 of" in shown
+
+
 def test_audit_finds_nothing_when_all_is_well(ledger) -> None:
     result = ledger("audit", "--on", "2026-03-20")
     assert (result.exit_code, result.stdout) == (0, "No findings.\n")

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from ledger.bootstrap import open_ledger
 
 Rule = Annotated[str, Field(pattern=r"^(AMB|ANN|BLK|CHG|CS|DS|ESA|ISE|LAU|MOR|PDS|PRE|PRN|PT|RAT|RIC|RIN|RIS|TKT|VRB)-[0-9D]+[a-zF]*$"
-                                r"|^(ENR|END|RIN|PREP|FUT|SEQ|NO-RULEBOOK)$")]
+                                r"|^(ENR|END|RIN|PREP|FUT|SEQ|IUV|NO-RULEBOOK)$")]
 Mode = Literal["enforce", "record"]
 ChargeField = Literal["charge", "career", "amount", "due_on", "raised_on", "paid", "paid_on", "refunded", "waived", "moved",
                       "outstanding", "state", "accruing", "rule", "interpretation", "refundable"]

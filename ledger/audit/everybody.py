@@ -1,0 +1,55 @@
+"""What only the audit of several students can find: a number that must be one student's stands for two (a ticket, an IUV)."""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
+from types import TracebackType
+from typing import Any, Self
+
+from ledger.domain.knowledge import in_force
+from ledger.domain.numbers import IUV, TICKET, number_of
+from ledger.domain.reasons import source_of
+from ledger.domain.registry import obeys
+from ledger.domain.submissions import Event
+
+Sighting = tuple[str, str, str, str | None, str, int]
+"""What, number, student, career, event, position: plain, so that a worker can send it."""
+
+_RULES = {TICKET: "TKT-1", IUV: "IUV"}
+
+
+def sightings(events: Sequence[Event], on: date) -> Iterator[Sighting]:
+    """The numbers that one student's events give, as known and up to a day."""
+    for event in in_force(events):
+        if event.effective_on <= on and (number := number_of(event)) is not None:
+            yield (*number, event.student, event.career, event.id, event.position)
+
+
+class Numbers:
+    """All sightings. They are kept in a temporary file that nobody else can open, so that memory stays flat. To be closed."""
+
+    def __init__(self) -> None:
+        self._database = sqlite3.connect("")
+        self._database.execute("CREATE TABLE seen (what TEXT, number TEXT, student TEXT, career TEXT, event TEXT, position INTEGER)")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._database.close()
+
+    def add(self, seen: Iterable[Sighting]) -> None:
+        self._database.executemany("INSERT INTO seen VALUES (?, ?, ?, ?, ?, ?)", seen)
+
+    @obeys("TKT-1", "TKT-4", "IUV")
+    def findings(self) -> Iterator[dict[str, Any]]:
+        """One for each event whose number another student's event gives too. In the order of the numbers, then of the log."""
+        for what, number, student, career, event, first, last, students in self._database.execute(
+                "SELECT what, number, student, career, event, first, last, students FROM seen JOIN (SELECT what, number, min(student) "
+                "AS first, max(student) AS last, count(DISTINCT student) AS students FROM seen GROUP BY what, number "
+                "HAVING min(student) <> max(student)) USING (what, number) ORDER BY what, number, position"):
+            other = last if student == first else first
+            more = f" and of {students - 2} more" if students > 2 else ""
+            yield {"student": student, "career": career, "event": event, "rule": _RULES[what], "severity": "notice",
+                   "message": f"{'Ticket' if what == TICKET else 'IUV'} {number} is also one of student {other}{more}.",
+                   "source": source_of(None, _RULES[what])}
