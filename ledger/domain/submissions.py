@@ -162,7 +162,8 @@ def recorded(submission: Submission, recorded_at: datetime, version: int, rulebo
                  submission.override, rulebook, breaches)
 
 
-def _problems(error: ValidationError, prefix: str = "") -> list[Problem]:
+def problems_of(error: ValidationError, prefix: str = "") -> list[Problem]:
+    """In the words of the fields."""
     found = []
     for item in error.errors(include_url=False, include_input=False):
         named = (item["ctx"]["field"],) if item["type"] == "fields" else ()
@@ -225,7 +226,7 @@ def read_submission(raw: Any) -> Submission | list[Problem]:
     try:
         envelope = _Envelope.model_validate(raw)
     except ValidationError as error:
-        problems += _problems(error)
+        problems += problems_of(error)
     name = raw["type"] if isinstance(raw.get("type"), str) else None
     data = None
     payload = PAYLOADS.get(name) if name is not None else None
@@ -235,7 +236,7 @@ def read_submission(raw: Any) -> Submission | list[Problem]:
         try:
             data = payload.model_validate(raw["data"])
         except ValidationError as error:
-            problems += _problems(error, "data.")
+            problems += problems_of(error, "data.")
     if name in ABOUT_THE_PERSON and raw.get("career") is not None:
         problems.append(Problem("career", f"{name} is about the person: leave the career out"))
     if payload is not None and name not in ABOUT_THE_PERSON and name != "event-voided" and raw.get("career") is None:

@@ -241,7 +241,7 @@ def append(file: str, mode: "Mode", atomic: bool, wait: bool, bulk: bool, truste
                 _print_json(outcome)
                 if not bulk:  # there, thousands come at once
                     sys.stdout.flush()
-            elif outcome["outcome"] in ("refused", "invalid") or "voided_by" in outcome:
+            elif outcome["outcome"] in ("refused", "invalid", "conflict") or "voided_by" in outcome:
                 page.outcome(outcome)
         if page is not None:
             page.appended(counted)
@@ -249,6 +249,10 @@ def append(file: str, mode: "Mode", atomic: bool, wait: bool, bulk: bool, truste
         from ledger.entrypoints.cli_university import wait_for_position
 
         wait_for_position(newest)
+    if counted["conflict"]:
+        click.echo(f"{PROGRAM}: {counted['conflict']} lines met others who kept appending to the same students: send the file again",
+                   err=True)
+        raise click.exceptions.Exit(CONFLICT)
     if counted["refused"] or counted["invalid"]:
         raise click.exceptions.Exit(FOUND)
 

@@ -22,6 +22,7 @@ from ledger.wire.kafka import BROKERS, PARTITIONS, KafkaUnusable
 PAUSE_SECONDS = 1.0
 """Between a lost database and the next attempt."""
 
+position_type = click.IntRange(min=0, max=(1 << 63) - 1)
 kafka_option = click.option("--kafka", "brokers", envvar=BROKERS, metavar="HOST:PORT[,...]", help=f"The brokers. Default: ${BROKERS}.")
 
 
@@ -53,7 +54,7 @@ def needed(brokers: str | None) -> str:
 @click.option("--replicas", type=click.IntRange(min=1, max=100), metavar="N",
               help="Copies of topics that are made. Default: 3, or as many as there are brokers.")
 @click.option("--once", is_flag=True, help="Stop when everything recorded is published.")
-@click.option("--from", "position", type=click.IntRange(min=0), metavar="POSITION",
+@click.option("--from", "position", type=position_type, metavar="POSITION",
               help="Publish again every event from POSITION on and the states of their students, then stop.")
 @click.option("--replay", "student", metavar="STUDENT", help="Publish again all events and states of one student, then stop.")
 @click.option("--status", "status_", is_flag=True, help="Say how far each topic goes, and stop.")
@@ -164,7 +165,7 @@ def _status(json_: bool) -> None:
 
 
 @click.command(short_help="The hashes of every event, for comparison with an archive.")
-@click.option("--after", "position", type=click.IntRange(min=0), default=0, metavar="POSITION", help="Only events above it.")
+@click.option("--after", "position", type=position_type, default=0, metavar="POSITION", help="Only events above it.")
 def digests(position: int) -> None:
     """Print one JSON line an event: position, student, version, type, sha256 of the stored bytes and payload_sha256 of its message.
 

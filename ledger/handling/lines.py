@@ -12,6 +12,9 @@ from ledger.domain.submissions import Problem
 LONGEST_LINE = 1 << 20
 """Bytes. A submission has a few hundred; the longest texts that it may hold fit many times."""
 
+LONGEST_NUMBER = 1000
+"""Digits that are read one by one."""
+
 
 def read_lines(file: BinaryIO) -> Iterator[bytes]:
     """The lines of a file of any length. Of a line above `LONGEST_LINE` only the beginning is kept, a little too long."""
@@ -24,8 +27,9 @@ def read_lines(file: BinaryIO) -> Iterator[bytes]:
 def decode_line(line: bytes, first: bool = False) -> Any | Problem | None:
     """The JSON value of a line, a Problem that says what is wrong with it, or None for a blank line.
 
-    Tolerates a byte order mark at the start of the `first` line, and CRLF. Refuses NaN and infinities, fields that stand
-    twice, bytes that are not UTF-8, nesting that no submission has, and lines above `LONGEST_LINE` bytes.
+    Tolerates a byte order mark at the start of the `first` line, and CRLF. Refuses fields that stand twice, bytes that are not
+    UTF-8, nesting that no submission has, and lines above `LONGEST_LINE` bytes. NaN, infinities and numbers without end are
+    left to the field that they stand in: none takes them.
     """
     if first:
         line = line.removeprefix(codecs.BOM_UTF8)
@@ -42,7 +46,7 @@ def decode_line(line: bytes, first: bool = False) -> Any | Problem | None:
 
 
 def _decode_slowly(line: bytes) -> Any | Problem:
-    """The standard library reads what is left (a lone surrogate) and says in its words what is wrong."""
+    """The standard library reads what is left (a lone surrogate, NaN) and says in its words what is wrong."""
     try:
         return _decode(line.decode())
     except UnicodeDecodeError as error:
@@ -64,8 +68,9 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not a JSON number")
+def _whole(digits: str) -> int | float:
+    """A number with more digits than any field has is infinite: reading it exactly takes long, and Python refuses to."""
+    return int(digits) if len(digits) <= LONGEST_NUMBER else float(digits)
 
 
-_decode = json.JSONDecoder(object_pairs_hook=_distinct, parse_constant=_no_constant).decode
+_decode = json.JSONDecoder(object_pairs_hook=_distinct, parse_int=_whole).decode

@@ -9,15 +9,17 @@
 7. Answer.
 
 An outcome is a JSON object of section 2 of the published language: `id`, `outcome`, and `position`, `version`, `reasons`
-or `problems`. Every function here raises VersionConflict, StoreUnavailable and StoreUnusable of `ledger.store`.
+or `problems`. Where others append to the same student at the same time, whoever lost tries again with pauses, so that writers
+take turns (`in_turn`). Every function here raises VersionConflict, StoreUnavailable and StoreUnusable of `ledger.store`.
 """
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
+from ledger.backends.again import tried_again
 from ledger.domain.decisions import Accepted, Refused, Standing, decide
 from ledger.domain.rulebook import LawBooks
 from ledger.domain.submissions import Event, Problem, Submission, read_submission, recorded
@@ -33,20 +35,36 @@ Clock = Callable[[], datetime]
 """The moment it is, in UTC."""
 Outcome = dict[str, Any]
 
-ATTEMPTS = 20
-"""How often a decision is made again because somebody else appended to the same student meanwhile."""
+TURN_SECONDS = 30.0
+"""How long a decision is made again because others append to the same student meanwhile."""
+LONGEST_PAUSE = 0.25
+"""Seconds: that of many writers who are at it all the time each finds a gap."""
 EVENTS_KEPT = 10_000
 """How many events of the students met last stay in memory between lines (about 20 MB)."""
 
 
+T = TypeVar("T")
+
+
+def in_turn(act: Callable[[], T], otherwise: str) -> T:
+    """What `act` returns when it meets no VersionConflict any more; raises VersionConflict with the text `otherwise` where others
+    never stop."""
+    try:
+        return tried_again(act, lambda error: isinstance(error, VersionConflict), TURN_SECONDS, LONGEST_PAUSE)
+    except VersionConflict as error:
+        raise VersionConflict(otherwise) from error
+
+
 class Stream:
-    """What is known of one student: the events in order, by submission id, and the state that they amount to."""
+    """What is known of one student: the events in order, by submission id, and the state that they amount to. `behind`: others
+    are known to have appended since."""
 
     def __init__(self, student: str, books: LawBooks) -> None:
         self.by_id: dict[str, Event] = {}
         self.standing = Standing(student, books)
         self.events = self.standing.events
         self.version = 0
+        self.behind = False
 
     def add(self, events: Iterable[Event]) -> None:
         for event in events:
@@ -79,7 +97,7 @@ def append_lines(store: EventStore, books: LawBooks, lines: Iterable[bytes], mod
         yield from desk.submit_all([(number, read_form(raw)) for number, raw in _numbered(lines)])
         return
     for number, raw in _numbered(lines):
-        yield with_line(desk.submit(raw), number)
+        yield desk.line(number, raw)
 
 
 class Desk:
@@ -91,57 +109,66 @@ class Desk:
         self._streams: OrderedDict[str, Stream] = OrderedDict()
         self._kept = 0
 
+    def line(self, number: int, raw: Any) -> Outcome:
+        """The outcome of a line of a file. One to whose student others never stop appending is answered `conflict`, and the file
+        goes on."""
+        try:
+            return with_line(self.submit(raw), number)
+        except VersionConflict as error:
+            return {"id": raw["id"], "outcome": "conflict", "problems": [Problem("", str(error)).as_json()]}
+
     def submit(self, raw: Any) -> Outcome:
         # 1. Read the form.
         submission = read_form(raw)
         if not isinstance(submission, Submission):
             return submission
-        for _ in range(ATTEMPTS):
-            # 2. Load the stream.
-            stream, remembered = self._load(submission.student)
-            # 3. to 5. The id, the moment, the decision.
+        return in_turn(lambda: self._decide(submission),
+                       f"others kept appending to student {submission.student}: submit {submission.id} again")
+
+    def _decide(self, submission: Submission) -> Outcome:
+        """Raises VersionConflict where somebody else appended between 2 and 6."""
+        # 2. Load the stream.
+        stream, remembered = self._load(submission.student)
+        # 3. to 5. The id, the moment, the decision.
+        verdict = self.judge(stream, submission)
+        if not isinstance(verdict, Event) and remembered and self._has_news(submission.student, stream):
             verdict = self.judge(stream, submission)
-            if not isinstance(verdict, Event):
-                if remembered and self._has_news(submission.student, stream):
-                    continue
-                return answer(verdict)
-            # 6. Append.
-            try:
-                stored = self._store.append(submission.student, stream.version, [verdict])
-            except VersionConflict:
-                self._forget(submission.student)
-                continue
-            stream.add(stored)
-            self._kept += 1
-            # 7. Answer.
-            return answer(stored[0])
-        raise VersionConflict(f"others kept appending to student {submission.student}: submit {submission.id} again")
+        if not isinstance(verdict, Event):
+            return answer(verdict)
+        # 6. Append.
+        try:
+            stored = self._store.append(submission.student, stream.version, [verdict])
+        except VersionConflict:
+            stream.behind = True
+            raise
+        stream.add(stored)
+        self._kept += 1
+        # 7. Answer.
+        return answer(stored[0])
 
     def submit_all(self, forms: Sequence[tuple[int, Submission | Outcome]]) -> list[Outcome]:
         """The same steps for many submissions that are stored together or not at all. `forms`: line numbers and forms."""
-        for _ in range(ATTEMPTS):
-            streams: dict[str, Stream] = {}
-            verdicts: list[Event | Known | Outcome] = []
-            for _number, form in forms:
-                if not isinstance(form, Submission):
-                    verdicts.append(form)
-                    continue
-                if form.student not in streams:
-                    streams[form.student] = Stream(form.student, self._books)
-                    streams[form.student].add(self._store.stream(form.student))
-                verdict = self.judge(streams[form.student], form)
-                if isinstance(verdict, Event):
-                    streams[form.student].add([verdict])
-                verdicts.append(verdict)
-            if any(isinstance(verdict, dict) for verdict in verdicts):
-                return [with_line(_kept_out(verdict), number) for (number, _form), verdict in zip(forms, verdicts, strict=True)]
-            try:
-                stored = self._store.append_all([verdict for verdict in verdicts if isinstance(verdict, Event)])
-            except VersionConflict:
+        return in_turn(lambda: self._decide_all(forms), "others kept appending to the same students: submit the file again")
+
+    def _decide_all(self, forms: Sequence[tuple[int, Submission | Outcome]]) -> list[Outcome]:
+        streams: dict[str, Stream] = {}
+        verdicts: list[Event | Known | Outcome] = []
+        for _number, form in forms:
+            if not isinstance(form, Submission):
+                verdicts.append(form)
                 continue
-            positions = {(event.student, event.id): event.position for event in stored}
-            return [answer(verdict, positions) for verdict in verdicts]
-        raise VersionConflict("others kept appending to the same students: submit the file again")
+            if form.student not in streams:
+                streams[form.student] = Stream(form.student, self._books)
+                streams[form.student].add(self._store.stream(form.student))
+            verdict = self.judge(streams[form.student], form)
+            if isinstance(verdict, Event):
+                streams[form.student].add([verdict])
+            verdicts.append(verdict)
+        if any(isinstance(verdict, dict) for verdict in verdicts):
+            return [with_line(_kept_out(verdict), number) for (number, _form), verdict in zip(forms, verdicts, strict=True)]
+        stored = self._store.append_all([verdict for verdict in verdicts if isinstance(verdict, Event)])
+        positions = {(event.student, event.id): event.position for event in stored}
+        return [answer(verdict, positions) for verdict in verdicts]
 
     def judge(self, stream: Stream, submission: Submission, position: int = 0) -> Event | Known | Outcome:
         """The event to append (its position as given), the one that holds this submission already, or the outcome that keeps it out."""
@@ -170,10 +197,16 @@ class Desk:
         return invalid(submission.id, decision.problems)
 
     def _load(self, student: str) -> tuple[Stream, bool]:
-        """The stream, and whether it comes from memory."""
-        if student in self._streams:
+        """The stream, and whether it comes from memory alone."""
+        held = self._streams.get(student)
+        if held is not None and not held.behind:
             self._streams.move_to_end(student)
-            return self._streams[student], True
+            return held, True
+        if held is not None:
+            held.behind = not self._has_news(student, held)
+            if not held.behind:
+                return held, False
+            self._forget(student)
         stream = self._streams[student] = Stream(student, self._books)
         self._has_news(student, stream)
         while self._kept > EVENTS_KEPT and len(self._streams) > 1:

@@ -6,8 +6,10 @@ import codecs
 
 import msgspec
 from eventsourcing.persistence import StoredEvent
+from pydantic import ValidationError
 
-from ledger.domain.submissions import Event, Problem
+from ledger.domain.events import PAYLOADS
+from ledger.domain.submissions import Event, Problem, problems_of
 from ledger.store import StoreUnusable
 from ledger.store.mapper import STORED_NAMES, Mapper, canonical_json, stream_id
 
@@ -15,6 +17,9 @@ from .submit import Outcome, invalid
 
 SHOWN_ONLY = ("position", "changes", "seen_on", "voided")
 """What the export adds to what is stored. Positions are those of the ledger that it is sent to."""
+
+LARGEST = (1 << 31) - 1
+"""A version that every database can hold; nobody has as many events."""
 
 _mapper = Mapper()
 _decode = msgspec.json.Decoder(dict, float_hook=lambda text: msgspec.Raw(canonical_json(float(text)))).decode
@@ -33,10 +38,16 @@ def recorded_event(line: bytes, position: int) -> tuple[Event, StoredEvent] | Ou
             del record["rulebook"]
         name, version = STORED_NAMES[record["type"]], record["version"]
         state = _encode(record)
-        return _mapper.to_event(name, state, position + version), StoredEvent(stream_id(record["student"]), version, name, state)
+        event = _mapper.to_event(name, state, position + version)
+        PAYLOADS[event.type].model_validate(msgspec.json.decode(state)["data"])  # the store's reader leaves out what was asked before
+        if not (1 <= version <= LARGEST and 1900 <= event.effective_on.year <= 2199 and 1900 <= event.recorded_at.year <= 2199):
+            raise ValueError("version, effective_on and recorded_at: one of them is out of range")
+        return event, StoredEvent(stream_id(record["student"]), version, name, state)
+    except ValidationError as error:
+        return invalid(event.id, problems_of(error, "data."))
     except (ValueError, KeyError, TypeError, AttributeError, StoreUnusable, RecursionError, msgspec.MsgspecError) as error:
         if not line.strip():
             return None
         cause = error.__cause__ or error
-        return invalid(None, [Problem("", "this is no recorded event as `career-ledger history --json` writes it: "
-                                          f"{' '.join(f'{type(cause).__name__} {cause}'.split())}")])
+        why = " ".join(str(cause).split()) if isinstance(cause, ValueError) else "a field is missing or of another kind"
+        return invalid(None, [Problem("", f"this is no recorded event as `career-ledger history --json` writes it: {why}")])

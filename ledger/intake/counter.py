@@ -29,7 +29,7 @@ from ledger.domain.rulebook import LawBooks
 from ledger.domain.submissions import Event, Problem, Submission
 from ledger.domain.values import format_instant
 from ledger.handling.lines import decode_line
-from ledger.handling.submit import ATTEMPTS, Clock, Desk, Known, Outcome, Stream, answer, invalid, read_form
+from ledger.handling.submit import Clock, Desk, Known, Outcome, Stream, answer, in_turn, invalid, read_form
 from ledger.store import EventStore, Refusal, VersionConflict
 from ledger.wire.letters import dead_letter, outcome_message
 from ledger.wire.message import Message
@@ -127,12 +127,7 @@ class Counter:
             return [faults.get(id(form)) or next(found) for form in forms]
 
     def _alone(self, form: _Form) -> Outcome:
-        for _ in range(ATTEMPTS):
-            try:
-                return self._together([form])[0]
-            except VersionConflict:
-                continue
-        raise VersionConflict(f"others kept appending to student {form.student}: start the intake again")
+        return in_turn(lambda: self._together([form])[0], "others kept appending to the student of a submission")
 
     def _together(self, forms: Sequence[_Form]) -> list[Outcome]:
         """One transaction for all; VersionConflict where what is remembered of their students is not how they stand."""

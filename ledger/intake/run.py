@@ -24,7 +24,7 @@ from kafka.structs import OffsetAndMetadata
 
 from ledger.domain.rulebook import LawBooks
 from ledger.handling.submit import Clock
-from ledger.store import StoreUnavailable, open_store
+from ledger.store import StoreUnavailable, VersionConflict, open_store
 from ledger.wire.kafka import CONSUMER, KafkaUnusable, connection, create_topics, origin, prefix, producer_settings
 from ledger.wire.members import Cooperative
 from ledger.wire.message import Message
@@ -55,9 +55,9 @@ def run(url: str, books: LawBooks, clock: Clock, brokers: str, stop: threading.E
         settings: Mapping[str, Any] | None = None) -> Tally[str]:
     """Answers submissions for the ledger at `url` until `stop` is set; returns how many of each kind (`Counter.given`).
 
-    While the database or the brokers do not answer it says so and tries again, from the committed offsets. `settings`: further
-    ones of the consumer. Raises KafkaUnusable, KafkaError, StoreUnusable and VersionConflict, where trying again does not help at
-    once: the messages since the last committed offset come again at the next start."""
+    While the database or the brokers do not answer, or others never stop appending to a student, it says so and tries again, from
+    the committed offsets. `settings`: further ones of the consumer. Raises KafkaUnusable, KafkaError and StoreUnusable, where trying
+    again does not help at once: the messages since the last committed offset come again at the next start."""
     given: Tally[str] = Tally()
     while not stop.is_set():
         try:
@@ -67,8 +67,8 @@ def run(url: str, books: LawBooks, clock: Clock, brokers: str, stop: threading.E
                     _serve(desk, brokers, stop, say, settings or {})
                 finally:
                     given += desk.given
-        except (RetriableError, StoreUnavailable) as error:
-            text = str(error) if isinstance(error, StoreUnavailable) else f"Kafka does not answer ({type(error).__name__})"
+        except (RetriableError, StoreUnavailable, VersionConflict) as error:
+            text = str(error) if not isinstance(error, RetriableError) else f"Kafka does not answer ({type(error).__name__})"
             say(f"{text}; trying again")
             stop.wait(PAUSE_SECONDS)
     return given

@@ -6,7 +6,6 @@ holes, and are never used twice.
 
 import gc
 import os
-import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from hashlib import sha256
 from types import TracebackType
@@ -15,6 +14,7 @@ from uuid import UUID
 
 from eventsourcing.persistence import IntegrityError, InterfaceError, OperationalError, PersistenceError, StoredEvent
 
+from ledger.backends.again import tried_again
 from ledger.domain.submissions import Event
 
 from .errors import StoreUnavailable, StoreUnusable, VersionConflict
@@ -22,10 +22,10 @@ from .mapper import Mapper, Record, stream_id
 
 T = TypeVar("T")
 
-PATIENCE = 8.0
-"""Seconds for which an act is tried again while the backend does not answer: a restart of the server takes less."""
-PAUSES = (0.0, 0.01, 0.05, 0.2, 0.5, 1.0, 1.0, 2.0, 2.0)
-"""Seconds before each further attempt."""
+PATIENCE = 30.0
+"""Seconds for which an act is tried again while the backend does not answer: a restart of the server under load takes less.
+Opening a store is not tried again: who asks a question of a server that is down is told so at once."""
+LONGEST_PAUSE = 2.0
 PAGE = 1000
 NO = {"", "0", "f", "false", "n", "no", "off"}
 
@@ -238,19 +238,15 @@ class EventStore:
 
     def _patiently(self, act: Callable[[], T]) -> T:
         """Tries again while the backend is away, for `PATIENCE` seconds at most."""
-        until = time.monotonic() + PATIENCE
-        pauses = iter(PAUSES)
-        while True:
+        def attempt() -> T:
             try:
                 return act()
             except IntegrityError as error:
                 raise VersionConflict(str(error)) from error
             except PersistenceError as error:
-                meaning = self._explain(error, self._place)
-                pause = next(pauses, None)
-                if not isinstance(meaning, StoreUnavailable) or pause is None or time.monotonic() + pause > until:
-                    raise meaning from error
-                time.sleep(pause)
+                raise self._explain(error, self._place) from error
+
+        return tried_again(attempt, lambda error: isinstance(error, StoreUnavailable), PATIENCE, LONGEST_PAUSE)
 
 
 def _by_student(events: Sequence[Event]) -> dict[str, list[Event]]:

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from ledger.store import EventStore, VersionConflict
+
 BOOKING = {"course": "F1", "held_on": "2026-04-22", "academic_year": "2025-26", "session": "summer", "calls_start_on": "2026-04-08",
            "mode": "oral"}
 
@@ -178,3 +180,21 @@ def test_append_trusted_needs_mode_record(run, history, lines) -> None:
     result = run("append", "-", "--trusted", given=lines(*history))
     assert result.exit_code == 2
     assert "--bulk and --trusted go with --mode record and without --atomic" in result.stderr
+
+
+def test_append_ends_with_a_conflict_and_the_other_lines_stored_when_others_never_stop(
+        run, line, history, lines, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ledger.handling.submit.TURN_SECONDS", 0.05)
+    once = EventStore.append
+
+    def append(store: EventStore, student: str, *rest: Any) -> Any:
+        if student == "S02":
+            raise VersionConflict("the stream has moved on")
+        return once(store, student, *rest)
+
+    monkeypatch.setattr(EventStore, "append", append)
+    result = run("append", "-", "--json", given=lines(history[0], history[0] | {"student": "S02", "id": "z1"}, history[1], {}))
+    assert result.exit_code == 4
+    assert [json.loads(text)["outcome"] for text in result.stdout.splitlines()] == ["accepted", "conflict", "accepted", "invalid"]
+    assert "send the file again" in result.stderr
+    assert "submit z1 again" in run("append", "-", given=lines(history[0] | {"student": "S02", "id": "z1"})).stdout

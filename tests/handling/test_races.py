@@ -16,6 +16,8 @@ from . import workers
 from .histories import booking, clock, enrolled, lines, payment, submission
 
 ROUNDS = 200
+WRITERS = 5
+LINES = 30
 KILLS = 50
 
 
@@ -45,6 +47,16 @@ def test_one_booking_is_accepted_when_two_processes_book_the_same_exam(quick_url
             assert (refused["outcome"], accepted["outcome"]) == ("refused", "accepted"), pair
             assert [reason["rule"] for reason in refused["reasons"]] == ["PRN-D"]
         assert all(len(store.stream(f"S{n}")) == len(enrolled("S")) + 1 for n in range(ROUNDS))
+
+
+def test_every_line_of_every_writer_is_stored_when_all_write_to_one_student(quick_url: str) -> None:
+    with open_store(quick_url) as store:
+        assert all(o["outcome"] == "accepted" for o in append_lines(store, workers.BOOKS, lines(*enrolled("S01")), "enforce", False, clock))
+        files = [lines(*(payment("S01", n, id=f"w{writer}-{n}") for n in range(1, LINES + 1))) for writer in range(WRITERS)]
+        for found in in_processes(workers.append_file, *[(quick_url, file) for file in files]):
+            assert found == ["accepted"] * LINES
+        held = store.stream("S01")
+        assert [event.version for event in held] == list(range(1, len(enrolled("S01")) + WRITERS * LINES + 1))
 
 
 def test_submission_is_stored_once_when_two_processes_send_it(quick_url: str) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import tracemalloc
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -9,14 +10,16 @@ from typing import Any
 
 import pytest
 
+from ledger.domain.events import PAYLOADS
 from ledger.domain.rulebook import LawBooks
 from ledger.domain.submissions import Problem
 from ledger.handling import submit as write_path
 from ledger.handling.lines import LONGEST_LINE, decode_line, read_lines
-from ledger.handling.submit import append_lines, submit
+from ledger.handling.submit import append_lines, read_form, submit
+from ledger.handling.trusted import recorded_event
 from ledger.store import EventStore, VersionConflict, open_store
 
-from .histories import LATER, booking, clock, enrolled, lines, payment, void
+from .histories import LATER, booking, clock, enrolled, lines, payment, submission, void
 from .workers import BOOKS
 
 Append = Callable[..., list[dict[str, Any]]]
@@ -146,12 +149,32 @@ def test_conflict_is_raised_when_others_never_stop(store: EventStore, books: Law
     def conflict(*_: Any) -> None:
         raise VersionConflict("the stream has moved on")
 
+    monkeypatch.setattr(write_path, "TURN_SECONDS", 0.05)
     monkeypatch.setattr(store, "append", conflict)
     monkeypatch.setattr(store, "append_all", conflict)
     with pytest.raises(VersionConflict, match="submit S01-enrolled again"):
         submit(store, books, enrolled("S01")[0], "enforce", clock)
     with pytest.raises(VersionConflict, match="submit the file again"):
         list(append_lines(store, books, lines(*enrolled("S01")), "enforce", True, clock))
+
+
+def test_file_goes_on_when_others_never_stop_appending_to_one_of_its_students(
+        append: Append, store: EventStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(write_path, "TURN_SECONDS", 0.05)
+    once = store.append
+
+    def conflict(student: str, *rest: Any) -> Any:
+        if student == "S01":
+            raise VersionConflict("the stream has moved on")
+        return once(student, *rest)
+
+    monkeypatch.setattr(store, "append", conflict)
+    found = append(enrolled("S01")[0], enrolled("S02")[0], b"{", enrolled("S03")[0])
+    assert outcomes(found) == ["conflict", "accepted", "invalid", "accepted"]
+    assert found[0]["id"] == "S01-enrolled"
+    assert "submit S01-enrolled again" in found[0]["problems"][0]["message"]
+    monkeypatch.setattr(store, "append", once)
+    assert outcomes(append(*enrolled("S01"))) == ["accepted"] * 3
 
 
 def test_students_met_long_ago_are_forgotten(append: Append, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,6 +224,22 @@ def test_atomic_file_is_decided_again_when_another_program_was_faster(
 
 # what is wrong with a line
 
+@pytest.mark.parametrize("number", ["1" + "0" * 399, "-1" + "0" * 399, "1" + "0" * 4999, "1e400", "1e99999999999", "NaN", "-Infinity"])
+def test_line_is_invalid_at_its_field_when_that_holds_a_number_without_end(number: str) -> None:
+    for kind, payload in PAYLOADS.items():
+        for field in payload.model_fields:
+            given = json.dumps(submission("S01", "x", kind, "2026-05-04", **{field: "@"})).replace('"@"', number)
+            found = read_form(decode_line(given.encode()))
+            assert isinstance(found, dict)
+            assert found["id"] == "x"
+            said = [problem["message"] for problem in found["problems"] if problem["path"] == f"data.{field}"]
+            assert said, (kind, field, found)
+            assert not re.search("python|float|digits", said[0], re.IGNORECASE)
+            recorded = '"version": 1, "recorded_at": "2026-05-04T12:00:00Z", "effective_on"'
+            exported = recorded_event(given.replace('"effective_on"', recorded).encode(), 0)
+            assert isinstance(exported, dict), (kind, field)
+
+
 @pytest.mark.parametrize(("line", "id", "word"), [
     (b'{"id": "x"', None, "not one JSON object"),
     (b'{"id": "x"} {"id": "y"}', None, "not one JSON object"),
@@ -209,13 +248,14 @@ def test_atomic_file_is_decided_again_when_another_program_was_faster(
     (b'"text"', None, "a submission is a JSON object"),
     (b"\xff\xfe{\x00}\x00", None, "not UTF-8 (byte 1)"),
     (b'{"id": "caf\xe9"}', None, "not UTF-8 (byte 12)"),
-    (b'{"id": "x", "n": NaN}', None, "NaN is not a JSON number"),
-    (b'{"id": "x", "n": -Infinity}', None, "-Infinity is not a JSON number"),
+    (b'{"id": "x", "n": NaN}', "x", "there is no such field"),
+    (b'{"id": "x", "source": -Infinity}', "x", "valid string"),
+    (b'{"id": "x", "effective_on": 1' + b"0" * 5000 + b"}", "x", "write the day as a string"),
     (b'{"id": "x", "id": "x"}', None, "'id' stands twice"),
     (b'{"id": "x", "data": {"a": 1, "a": 2}}', None, "'a' stands twice"),
     (b"[" * 200_000, None, "nested too deeply"),
     (b'{"a":' * 100_000, None, "nested too deeply"),
-    (b'{"id": 1' + b"0" * 5000 + b"}", None, "not usable JSON"),
+    (b'{"id": 1' + b"0" * 5000 + b"}", None, "valid string"),
     (b'{"id": "x"}', "x", "required"),
     (b'{"id": 7}', None, "required"),
     (b'{"id": ""}', "", "required"),

@@ -25,6 +25,13 @@ def submit_at_once(barrier: Barrier, url: str, rounds: Sequence[dict[str, Any]])
     return found
 
 
+def append_file(barrier: Barrier, url: str, file: Sequence[bytes]) -> list[str]:
+    """The outcomes of a file whose writing begins when all others begin theirs."""
+    with open_store(url) as store:
+        barrier.wait(SECONDS)
+        return [outcome["outcome"] for outcome in append_lines(store, BOOKS, file, "enforce", False, clock)]
+
+
 def append_and_count(url: str, file: Sequence[bytes], answered: c_int) -> None:
     """Appends the lines and counts the outcomes that it has been given, until somebody kills it."""
     with open_store(url) as store:
