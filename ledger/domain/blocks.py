@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 from datetime import date
+from decimal import Decimal
 
-from .charges import last_plan_date, overdue
+from .charges import overdue
 from .reasons import Fact
 from .registry import obeys
 from .rulebook import LawBooks
@@ -72,12 +73,17 @@ def _reservation(career: Career, day: date) -> Iterator[Block]:
 def _exam_booking(charge: Charge, day: date, books: LawBooks) -> Iterator[Block]:
     """An instalment unpaid so many days after its due date."""
     book = books.of(charge.year)
-    if book is None or book.rules.BLK_1 is None or day <= days_after(charge.due, book.rules.BLK_1.days):
+    late = charge.unpaid_after(book.rules.BLK_1.days, day) if book is not None and book.rules.BLK_1 is not None else ZERO
+    if book is None or book.rules.BLK_1 is None or late == ZERO:
         return
     section_10 = book.interpretations.AMB_1.decision == "section-10"
     yield Block(ADMINISTRATIVE if section_10 else EXAM_BOOKING, "BLK-3" if section_10 else "BLK-1", charge.key, day,
-                f"{charge.key} was due on {charge.due.isoformat()} and is still unpaid {book.rules.BLK_1.days} days later.",
-                f"pay {charge.outstanding:.2f} euro for {charge.key}", charge.outstanding, "AMB-1", charge.year, charge.facts)
+                f"{_named(charge, late)} was due on {charge.due.isoformat()} and is still unpaid {book.rules.BLK_1.days} days later.",
+                f"pay {late:.2f} euro for {charge.key}", late, "AMB-1", charge.year, charge.basis)
+
+
+def _named(charge: Charge, amount: Decimal) -> str:
+    return charge.key if amount == charge.outstanding else f"{amount:.2f} euro of {charge.key}"
 
 
 @obeys("BLK-3", "AMB-2", "AMB-19", "AMB-32")
@@ -89,20 +95,21 @@ def _administrative(career: Career, charge: Charge, day: date, books: LawBooks) 
     if book is None or rule is None:
         return
     if rule.days is not None:
-        begins_after = days_after(charge.due, rule.days)
+        begins_after, late = days_after(charge.due, rule.days), charge.unpaid_after(rule.days, day)
     elif rule.deadline is not None:
-        begins_after = max(rule.deadline, last_plan_date(charge) or rule.deadline)
+        begins_after = max(rule.deadline, charge.plan.last_on if charge.plan is not None else charge.due)
+        late = charge.unpaid_after(0, day) if day > begins_after else ZERO
     else:
         return
-    if day <= begins_after:
+    if late == ZERO:
         return
     ordered = career.ordered_blocks.get(charge.year)
     if book.interpretations.AMB_32.decision == "by-an-act" and ordered is None:
         return
-    facts = charge.facts + ((Fact(ordered[1], ordered[0]),) if ordered is not None else ())
+    facts = charge.basis + ((Fact(ordered[1], ordered[0]),) if ordered is not None else ())
     yield Block(ADMINISTRATIVE, "BLK-3", charge.key, day,
-                f"{charge.key} is still unpaid after {begins_after.isoformat()}.",
-                f"pay {charge.outstanding:.2f} euro for {charge.key}", charge.outstanding, "AMB-32", charge.year, facts)
+                f"{_named(charge, late)} is still unpaid after {begins_after.isoformat()}.",
+                f"pay {late:.2f} euro for {charge.key}", late, "AMB-32", charge.year, facts)
 
 
 @obeys("AMB-4")
@@ -132,8 +139,8 @@ def _final_exam(career: Career, day: date, books: LawBooks) -> Iterator[Block]:
     if book is None or book.rules.BLK_2 is None:
         return
     only_instalments = book.interpretations.AMB_5.decision == "instalments-only"
-    for charge in found:
+    for charge, late in found:
         if only_instalments and not charge.is_instalment:
             continue
-        yield Block(FINAL_EXAM, "BLK-2", charge.key, day, f"{charge.key} was due on {charge.due.isoformat()} and is unpaid.",
-                    f"pay {charge.outstanding:.2f} euro for {charge.key}", charge.outstanding, "AMB-5", book.academic_year, charge.facts)
+        yield Block(FINAL_EXAM, "BLK-2", charge.key, day, f"{_named(charge, late)} was due on {charge.due.isoformat()} and is unpaid.",
+                    f"pay {late:.2f} euro for {charge.key}", late, "AMB-5", book.academic_year, charge.basis)

@@ -11,7 +11,20 @@ from decimal import Decimal
 from .reasons import Fact
 from .registry import obeys
 from .rulebook import Law, LawBooks, RuleBook
-from .state import INSTALMENTS, PAYABLE, Career, Charge, Enrolment, Money, Outflow, Waiver, Withdrawal, days_after
+from .state import (
+    INSTALMENTS,
+    PAYABLE,
+    Career,
+    Charge,
+    Enrolment,
+    Money,
+    Outflow,
+    Part,
+    Plan,
+    Waiver,
+    Withdrawal,
+    days_after,
+)
 from .values import ONE_DAY, ZERO, cents, last_of_february
 
 OVERDUE = "overdue"
@@ -52,7 +65,7 @@ def settle_amounts(career: Career, charge: Charge) -> None:
     charge.waived = min(charge.amount, sum((w.amount for w in charge.waivers), ZERO)) if charge.waivers else ZERO
     owed = charge.amount - charge.waived if charge.waivers else charge.amount
     paid = refunded = moved = credit = ZERO
-    reached: Money | None = None
+    charge.receipts = receipts = []
     steps: Sequence[Money | Outflow] = career.money.get(charge.key, ())
     outflows = career.outflows.get(charge.key)
     if outflows:
@@ -62,8 +75,8 @@ def settle_amounts(career: Career, charge: Charge) -> None:
             taken = min(step.amount, owed - paid - refunded - moved)
             paid += taken
             credit += step.amount - taken
-            if reached is None and taken > ZERO and paid + refunded + moved == owed:
-                reached = step
+            if taken > ZERO:
+                receipts.append((step, paid + refunded + moved))
         else:
             extra = min(credit, step.amount)
             credit -= extra
@@ -75,8 +88,32 @@ def settle_amounts(career: Career, charge: Charge) -> None:
                 refunded += taken
     charge.paid, charge.refunded, charge.moved, charge.credit = paid, refunded, moved, credit
     charge.outstanding = owed - paid - refunded - moved if steps else owed
-    charge.completed_by = reached if charge.outstanding == ZERO else None
+    charge.completed_by = receipts[-1][0] if receipts and not charge.outstanding else None
     charge.paid_on = charge.completed_by.on if charge.completed_by is not None else None
+    charge.parts = _parts(charge, owed) if charge.dates else []
+
+
+@obeys("AMB-19", "AMB-46")
+def _parts(charge: Charge, owed: Decimal) -> list[Part]:
+    """What falls due on each day: money fills the earliest day first, what is waived is taken from the latest."""
+    before = charge.plan.settled if charge.plan is not None else ZERO
+    received, found = max(ZERO, owed - charge.outstanding - before), []
+    for due_on, amount in fitted(charge.dates, max(ZERO, owed - before)):
+        taken = min(received, amount)
+        received -= taken
+        found.append(Part(due_on, amount, amount - taken))
+    return found
+
+
+def fitted(dates: Sequence[tuple[date, Decimal]], amount: Decimal) -> list[tuple[date, Decimal]]:
+    """Days and amounts that add up to `amount`: the latest are cut, the last one takes what is more."""
+    found, rest = [], amount
+    for number, (due_on, part) in enumerate(dates, 1):
+        taken = rest if number == len(dates) else min(part, rest)
+        rest -= taken
+        if taken > ZERO:
+            found.append((due_on, taken))
+    return found
 
 
 def state_of(career: Career, charge: Charge, day: date) -> str:
@@ -101,13 +138,21 @@ def is_payable(career: Career, charge: Charge) -> bool:
     return kind in PAYABLE
 
 
-def overdue(career: Career, day: date) -> list[Charge]:
-    return [c for c in career.charges.values() if c.outstanding and day > c.due and not is_payable(career, c)]
+def overdue(career: Career, day: date) -> list[tuple[Charge, Decimal]]:
+    """Charges of which something is overdue, and how much."""
+    return [(c, late) for c in career.charges.values() if (late := overdue_amount(career, c, day))]
 
 
-def debts(career: Career, day: date) -> list[Charge]:
-    """What is owed, overdue or still to come (RIN-5, AMB-42)."""
-    return [c for c in career.charges.values() if state_of(career, c, day) in (OVERDUE, "to-come")]
+def overdue_amount(career: Career, charge: Charge, day: date) -> Decimal:
+    """Euro of a charge whose due date has passed."""
+    if not charge.outstanding or day <= charge.due or is_payable(career, charge):
+        return ZERO
+    return charge.unpaid_after(0, day)
+
+
+def debts(career: Career, day: date) -> list[tuple[Charge, Decimal]]:
+    """Charges of which something is owed, overdue or still to come, and how much (RIN-5, AMB-42)."""
+    return [(c, c.outstanding) for c in career.charges.values() if state_of(career, c, day) in (OVERDUE, "to-come")]
 
 
 @obeys("MOR-1", "MOR-2", "MOR-3", "MOR-4", "MOR-7", "MOR-8", "AMB-17")
@@ -156,11 +201,11 @@ def settle(career: Career, day: date, books: LawBooks) -> None:
     while career.unsettled:
         career.unsettled = False
         for charge in list(career.charges.values()):
-            if charge.plan is not None:
-                _restart_plan(career, charge)
             settle_amounts(career, charge)
             if charge.waivers or career.ended is not None:
                 _annul(career, charge, day, books)
+            if charge.receipts:
+                _raise_late_fees(career, charge, day, books)
             done = not charge.outstanding and charge.amount > ZERO and charge.paid + charge.refunded + charge.moved > ZERO
             if not done:
                 charge.completed_on = None
@@ -174,19 +219,36 @@ def settle(career: Career, day: date, books: LawBooks) -> None:
 
 def _on_completion(career: Career, charge: Charge, day: date, books: LawBooks) -> None:
     book, last = books.of(charge.year), charge.completed_by
-    if book is None or last is None or any(w.whole and w.amount > ZERO for w in charge.waivers):
+    enrolment = next((e for e in career.enrolments if e.charge == charge.key), None)
+    if book is None or last is None or enrolment is None or not enrolment.first or _wholly_waived(charge):
         return
-    paid = last.on
-    if charge.is_instalment or charge.base_kind == "enrolment":
-        enrolment = next((e for e in career.enrolments if e.charge == charge.key), None)
-        if enrolment is not None and enrolment.first:
-            _raise_late_instance(career, charge, enrolment, enrolment.filed_on if last.spared else paid, day, book)
-        elif not last.spared:
-            due = _due_before(career, charge, last.order)
-            amount = surcharge(book.rules, due, paid)
-            if amount > ZERO and not _costs_already(career, f"late-fee/{charge.kind}", last.event):
-                raise_charge(career, charge.year, f"late-fee/{charge.kind}", amount, day, "MOR-3" if enrolment else "MOR-2",
-                             (Fact(last.event, paid, last.amount),))
+    _raise_late_instance(career, charge, enrolment, enrolment.filed_on if last.spared else last.on, day, book)
+
+
+def _wholly_waived(charge: Charge) -> bool:
+    return any(w.whole and w.amount > ZERO for w in charge.waivers)
+
+
+def _raise_late_fees(career: Career, charge: Charge, day: date, books: LawBooks) -> None:
+    """A surcharge for each payment that completes an instalment or a renewal late, or a part of it that has its own due date."""
+    renewal = charge.base_kind == "enrolment"
+    if not charge.is_instalment and not renewal:
+        return
+    book = books.of(charge.year)
+    if book is None or _wholly_waived(charge) or (renewal and any(e.first for e in career.enrolments if e.charge == charge.key)):
+        return
+    reached = charge.plan.settled if charge.plan is not None else ZERO
+    whole = Part(charge.due, charge.amount - charge.waived, charge.outstanding)
+    for part in charge.parts if charge.dates else (whole,):
+        reached += part.amount
+        if part.outstanding or part.amount == ZERO:
+            return
+        last = next(money for money, received in charge.receipts if received >= reached)
+        if last.spared or last.on <= part.due_on or (charge.plan is not None and last.order < charge.plan.order):
+            continue
+        amount, kind = surcharge(book.rules, part.due_on, last.on), f"late-fee/{charge.kind}"
+        if amount > ZERO and not _costs_already(career, kind, last.event):
+            raise_charge(career, charge.year, kind, amount, day, "MOR-3" if renewal else "MOR-2", (Fact(last.event, last.on, last.amount),))
 
 
 def _costs_already(career: Career, kind: str, event: str) -> bool:
@@ -377,34 +439,21 @@ def _annul(career: Career, charge: Charge, day: date, books: LawBooks) -> None:
 # Instalment plans (AMB-19)
 
 
-def _plan_received(career: Career, charge: Charge, before_order: int | None = None) -> Decimal:
-    plan = charge.plan
-    if plan is None:
-        return ZERO
-    return sum((gross(career, key, before_order) - gross(career, key, plan.order) for key in plan.keys), ZERO)
-
-
-@obeys("AMB-19")
-def _restart_plan(career: Career, charge: Charge) -> None:
-    """Under an agreed plan the due date is the first plan date not yet paid."""
-    if charge.plan is not None:
-        charge.plan_due = _first_unpaid(charge, _plan_received(career, charge))
-
-
-def _first_unpaid(charge: Charge, received: Decimal) -> date:
-    steps = charge.plan.steps if charge.plan is not None else [(charge.due_on or charge.raised_on, ZERO)]
-    return next((on for on, cumulative in steps if received < cumulative), steps[-1][0])
-
-
-def _due_before(career: Career, charge: Charge, order: int) -> date:
-    """The due date that a payment met: the plan date that was open before it."""
-    if charge.plan is None or charge.plan.order > order:
-        return charge.due_on or charge.raised_on
-    return _first_unpaid(charge, _plan_received(career, charge, order))
-
-
-def last_plan_date(charge: Charge) -> date | None:
-    return charge.plan.steps[-1][0] if charge.plan is not None else None
+@obeys("AMB-19", "RAT-7")
+def put_under_plan(charges: Sequence[Charge], instalments: Sequence[tuple[date, Decimal]], day: date, event: str, order: int) -> None:
+    """An agreed plan gives the open charges new due dates. Its instalments are taken from the charges in the order in which it names
+    them; what it does not reach falls due on its last date."""
+    last_on = instalments[-1][0]
+    left = list(instalments)
+    for charge in charges:
+        charge.plan = Plan(day, event, last_on, charge.amount - charge.waived - charge.outstanding, order)
+        charge.dates, rest = [], charge.outstanding
+        while rest > ZERO:
+            due_on, amount = left[0] if left else (last_on, rest)
+            taken = min(amount, rest)
+            rest -= taken
+            charge.dates.append((due_on, taken))
+            left[:1] = [(due_on, amount - taken)] if amount > taken else []
 
 
 # When time alone changes something
@@ -414,14 +463,18 @@ def next_change_of(career: Career, charge: Charge, day: date, books: LawBooks) -
     """The first day after `day` on which this charge's state, accruing amount or blocks change if nothing else happens."""
     if not charge.outstanding:
         return None
-    due, plan_end = charge.due, last_plan_date(charge)
-    key = charge.year, charge.kind, due, plan_end
-    days = books.clocks.get(key)
-    if days is None:
-        if len(books.clocks) >= CLOCKS_KEPT:
-            books.clocks.clear()
-        days = books.clocks[key] = _clock(charge, due, plan_end, books)
-    found = next((one for one in days if one > day), None)
+    found: date | None = None
+    plan_end = charge.plan.last_on if charge.plan is not None else None
+    for due in [p.due_on for p in charge.parts if p.outstanding] or (charge.due,):
+        key = charge.year, charge.kind, due, plan_end
+        days = books.clocks.get(key)
+        if days is None:
+            if len(books.clocks) >= CLOCKS_KEPT:
+                books.clocks.clear()
+            days = books.clocks[key] = _clock(charge, due, plan_end, books)
+        comes = next((one for one in days if one > day), None)
+        if comes is not None and (found is None or comes < found):
+            found = comes
     if charge.base_kind == "enrolment":
         for enrolment in career.enrolments:
             if enrolment.charge == charge.key and enrolment.term is not None:
@@ -447,7 +500,7 @@ def _clock(charge: Charge, due: date, plan_end: date | None, books: LawBooks) ->
                 if block is not None and block.days is not None:
                     found.append(days_after(due, block.days + 1))
             if book.rules.BLK_3 is not None and book.rules.BLK_3.deadline is not None:
-                found.append(max(book.rules.BLK_3.deadline, plan_end or date.min) + ONE_DAY)
+                found.append(max(book.rules.BLK_3.deadline, due, plan_end or date.min) + ONE_DAY)
     return tuple(sorted(found))
 
 

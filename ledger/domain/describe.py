@@ -5,7 +5,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from .charges import accruing, state_of
+from .charges import accruing, overdue_amount, state_of
 from .evolve import next_change, pass_to
 from .reasons import interpretation_of, source_of
 from .refunds import refundable
@@ -56,11 +56,11 @@ def charge_json(person: Person, career: Career, charge: Charge, books: LawBooks)
         rule = _DECIDED.get(charge.base_kind, waivers[-1].rule) if waivers[-1].rule == "charge-decided" else waivers[-1].rule
     found: dict[str, Any] = {
         "charge": charge.key, "career": career.name, "amount": euro(charge.amount),
-        "due_on": day_or_none(charge.plan_due or charge.due_on), "raised_on": charge.raised_on.isoformat(),
+        "due_on": day_or_none(charge.next_due_on), "raised_on": charge.raised_on.isoformat(),
         "paid": euro(charge.paid), "paid_on": day_or_none(charge.paid_on), "refunded": euro(charge.refunded),
         "waived": euro(charge.waived), "moved": euro(charge.moved), "outstanding": euro(charge.outstanding), "state": state,
-        "accruing": euro(accruing(career, charge, day, books)), "rule": rule, "source": source_of(book, rule),
-        "facts": [f.as_json() for f in charge.facts],
+        "overdue": euro(overdue_amount(career, charge, day)), "accruing": euro(accruing(career, charge, day, books)), "rule": rule,
+        "source": source_of(book, rule), "facts": [f.as_json() for f in charge.basis],
     }
     reading = next((w.interpretation for w in reversed(waivers) if w.interpretation), None) if state == "waived" else None
     reading = reading or charge.interpretation or interpretation_of(book, rule)
@@ -69,6 +69,9 @@ def charge_json(person: Person, career: Career, charge: Charge, books: LawBooks)
     if waivers:
         found["waivers"] = [{"rule": w.rule, "amount": euro(w.amount), "on": w.on.isoformat(), "event": w.event,
                              "interpretation": w.interpretation, "source": source_of(book, w.rule)} for w in waivers]
+    if charge.parts:
+        found["parts"] = [{"due_on": p.due_on.isoformat(), "amount": euro(p.amount), "outstanding": euro(p.outstanding)}
+                          for p in charge.parts]
     if charge.plan is not None:
         found["plan"] = {"event": charge.plan.event, "agreed_on": charge.plan.agreed_on.isoformat(),
                          "first_due_on": day_or_none(charge.due_on)}
@@ -108,7 +111,8 @@ def snapshot(person: Person, books: LawBooks) -> Snapshot:
         for kind, rule, charge in career.blocks:
             found[name, "block", (kind, rule, charge)] = True
         for key, owed in career.charges.items():
-            found[name, "charge", key] = (state_of(career, owed, person.day), euro(owed.amount), euro(owed.outstanding))
+            found[name, "charge", key] = (state_of(career, owed, person.day), euro(owed.amount), euro(owed.outstanding),
+                                          euro(overdue_amount(career, owed, person.day)))
             extra = accruing(career, owed, person.day, books)
             if extra:
                 found[name, "accruing", key] = euro(extra)
@@ -141,7 +145,8 @@ def changes(before: Snapshot, after: Snapshot) -> list[dict[str, Any]]:
             sentence = f"the {name[0]} block {'begins' if new else 'ends'} ({name[1]}{', ' + name[2] if name[2] else ''})"
         elif what == "charge":
             change |= {"charge": name, "from": old[0] if old else None, "to": new[0] if new else None}
-            sentence = f"{name} is gone" if not new else f"{name} becomes {new[0]} ({new[2]} of {new[1]} euro outstanding)"
+            sentence = f"{name} is gone" if not new else f"{name} becomes {new[0]} ({new[2]} of {new[1]} euro outstanding" \
+                f"{f', {new[3]} overdue' if new[3] not in ('0.00', new[2]) else ''})"
         else:
             change |= {"charge": name, "from": old or "0.00", "to": new or "0.00"}
             sentence = f"paying {name} from now on costs {new} euro more" if new else f"{name} costs nothing more than its amount"

@@ -17,6 +17,7 @@ from .charges import (
     add_outflow,
     gross,
     next_change_of,
+    put_under_plan,
     raise_charge,
     refresh_instalments,
     refresh_waivers,
@@ -35,7 +36,6 @@ from .state import (
     Enrolment,
     Money,
     Person,
-    Plan,
     Preenrolment,
     Request,
     Reservation,
@@ -49,7 +49,7 @@ from .study_plan import enrolled_after_the_window, penalty_is_due
 from .submissions import Event
 from .values import ONE_DAY, ZERO
 
-EDITION = 2
+EDITION = 3
 """Raise it when the same events and the same rule books give other answers than before: stored projections are then made anew and
 every state is published again."""
 NEVER = date.max
@@ -752,15 +752,8 @@ def _raised_by_officer(career: Career, event: Event, data: e.ChargeDecided) -> C
 @obeys("RAT-7", "AMB-19")
 def _instalment_plan_agreed(person: Person, career: Career, event: Event, books: LawBooks) -> None:
     data = _data(event, e.InstalmentPlanAgreed)
-    steps, total = [], ZERO
-    for instalment in data.instalments:
-        total += instalment.amount
-        steps.append((instalment.due_on, total))
-    plan = Plan(event.effective_on, event.id, data.charges, steps, person.order)
-    for key in data.charges:
-        charge = career.charges.get(key)
-        if charge is not None and charge.outstanding > ZERO:
-            charge.plan = plan
+    covered = [c for c in map(career.charges.get, data.charges) if c is not None and c.outstanding > ZERO]
+    put_under_plan(covered, [(i.due_on, i.amount) for i in data.instalments], event.effective_on, event.id, person.order)
     career.unsettled = True
 
 

@@ -63,15 +63,24 @@ class Waiver:
     interpretation: str | None = None
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Plan:
-    """An agreed instalment plan (AMB-19): cumulative amounts by day, over the charges that it covers."""
+    """An agreed instalment plan (AMB-19). `settled`: what of the charge was settled before it, and is no part of it."""
 
     agreed_on: date
     event: str
-    keys: tuple[str, ...]
-    steps: list[tuple[date, Decimal]]
+    last_on: date
+    settled: Decimal
     order: int
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What of a charge falls due on a day, and what of it is still owed."""
+
+    due_on: date
+    amount: Decimal
+    outstanding: Decimal
 
 
 @dataclass(slots=True)
@@ -86,6 +95,8 @@ class Charge:
     facts: tuple[Fact, ...]
     interpretation: str | None = None
     waivers: list[Waiver] = field(default_factory=list)
+    dates: list[tuple[date, Decimal]] = field(default_factory=list)
+    """By day, what falls due on it, where that is not all of it on `due_on`: under a plan, or after a later assessment (AMB-46)."""
     plan: Plan | None = None
     decided: bool = False
     # derived by `charges.settle`
@@ -96,9 +107,12 @@ class Charge:
     outstanding: Decimal = ZERO
     credit: Decimal = ZERO
     paid_on: date | None = None
+    receipts: list[tuple[Money, Decimal]] = field(default_factory=list)
+    """Money that was taken, each with all that had come in for the charge by then."""
     completed_by: Money | None = None
     completed_on: date | None = None
-    plan_due: date | None = None
+    parts: list[Part] = field(default_factory=list)
+    """What `dates` come to after what is waived and paid; empty where all of it is due on `due_on`."""
     base_kind: str = field(init=False)
     is_instalment: bool = field(init=False)
 
@@ -107,9 +121,26 @@ class Charge:
         self.is_instalment = self.kind in INSTALMENTS
 
     @property
+    def next_due_on(self) -> date | None:
+        """The first day on which something unpaid falls due (the last of all, once nothing is); None where the law gives no day."""
+        parts = self.parts
+        return next((p.due_on for p in parts if p.outstanding), parts[-1].due_on) if parts else self.due_on
+
+    @property
     def due(self) -> date:
-        """The day through which it is in time: the plan's next date, else its own, else the day it was raised."""
-        return self.plan_due or self.due_on or self.raised_on
+        """The day through which it is in time: `next_due_on`, else the day it was raised."""
+        return self.next_due_on or self.raised_on
+
+    def unpaid_after(self, days: int, day: date) -> Decimal:
+        """Euro still unpaid on `day` whose own due date lies more than `days` days back."""
+        if self.parts:
+            return sum((p.outstanding for p in self.parts if days_after(p.due_on, days) < day), ZERO)
+        return self.outstanding if days_after(self.due, days) < day else ZERO
+
+    @property
+    def basis(self) -> tuple[Fact, ...]:
+        """The events that the charge and its due dates rest on."""
+        return self.facts if self.plan is None else (*self.facts, Fact(self.plan.event, self.plan.agreed_on))
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from .charges import accruing, state_of, unallocated
+from .charges import accruing, overdue_amount, state_of, unallocated
 from .evolve import next_change, pass_to, replay
 from .knowledge import in_force
 from .refunds import refundable
@@ -22,7 +22,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "status": ("career", "from_on", "until_on", "status", "programme", "course_type", "academic_year", "year", "regime", "reservation",
                "cfu_recognised", "cfu_passed"),
     "charges": ("career", "charge", "from_on", "until_on", "state", "amount", "due_on", "raised_on", "paid", "paid_on", "refunded",
-                "waived", "moved", "outstanding", "accruing", "rule", "refundable", "refund_by", "refund_rule"),
+                "waived", "moved", "outstanding", "overdue", "accruing", "rule", "refundable", "refund_by", "refund_rule"),
     "blocks": ("career", "kind", "rule", "charge", "from_on", "until_on", "amount"),
     "money": ("career", "charge", "from_on", "until_on", "kind", "amount"),
     "exams": ("career", "course", "held_on", "from_on", "until_on", "outcome", "grade", "cfu"),
@@ -125,8 +125,8 @@ def _money(person: Person, career: Career, books: LawBooks) -> dict[Thing, Value
     for charge in career.charges.values():
         right = refundable(person, career, charge, books) if charge.paid else None
         found["charges", (name, charge.key)] = (
-            state_of(career, charge, day), charge.amount, charge.plan_due or charge.due_on, charge.raised_on, charge.paid, charge.paid_on,
-            charge.refunded, charge.waived, charge.moved, charge.outstanding,
+            state_of(career, charge, day), charge.amount, charge.next_due_on, charge.raised_on, charge.paid, charge.paid_on,
+            charge.refunded, charge.waived, charge.moved, charge.outstanding, overdue_amount(career, charge, day),
             accruing(career, charge, day, books) if charge.outstanding else ZERO, charge.rule,
             right.amount if right else ZERO, right.by if right else None, right.rule if right else None)
         if charge.credit:

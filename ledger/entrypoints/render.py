@@ -269,10 +269,12 @@ class Page:
             notes.append(f"{refundable['amount']} euro can be refunded{by} ({refundable['rule']})")
         if charge.get("plan"):
             notes.append(f"instalment plan agreed on {charge['plan']['agreed_on']}")
+        if len(charge.get("parts", ())) > 1:
+            notes += [f"{part['outstanding']} euro due on {part['due_on']}" for part in charge["parts"] if part["outstanding"] != "0.00"]
         if not notes and charge["state"] != "overdue":
             return
         text = Text(f"{charge['career']} {charge['charge']}: ", style="bold")
-        text.append("; ".join(notes) if notes else f"{charge['outstanding']} euro overdue since {charge['due_on'] or charge['raised_on']}",
+        text.append("; ".join(notes) if notes else f"{charge['overdue']} euro overdue since {charge['due_on'] or charge['raised_on']}",
                     style="not bold")
         self._console.print(text)
         for told in (*waivers, *([refundable] if refundable else []), *([] if notes else [charge])):

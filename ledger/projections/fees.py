@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
-from ledger.domain.charges import remitted, unallocated
+from ledger.domain.charges import overdue_amount, remitted, unallocated
 from ledger.domain.describe import NotFound, charge_json, euro, sorted_charges
 from ledger.domain.events import InstalmentPaid
 from ledger.domain.evolve import replay
@@ -24,10 +24,12 @@ def answer(events: Sequence[Event], student: str, on: date, books: LawBooks) -> 
     person = replay(facts, student, on, books)
     rows = list(sorted_charges(person))
     shown = [charge_json(person, career, charge, books) for career, charge in rows]
+    owed = [(c.outstanding, overdue_amount(career, c, on)) for (career, c), s in zip(rows, shown, strict=True)
+            if s["state"] in ("overdue", "to-come")]
     found = {
         "student": student, "on": on.isoformat(), "known_position": events[-1].position, "charges": shown,
-        "overdue": euro(sum((c.outstanding for (_, c), s in zip(rows, shown, strict=True) if s["state"] == "overdue"), ZERO)),
-        "to_come": euro(sum((c.outstanding for (_, c), s in zip(rows, shown, strict=True) if s["state"] == "to-come"), ZERO)),
+        "overdue": euro(sum((late for _, late in owed), ZERO)),
+        "to_come": euro(sum((outstanding - late for outstanding, late in owed), ZERO)),
         "credit": euro(sum((c.credit for _, c in rows), ZERO)),
         "unallocated": [{"career": career.name, "charge": key, "amount": euro(amount), "paid_on": paid.isoformat(), "event": event}
                         for _, career in sorted(person.careers.items()) for key, paid, amount, event in unallocated(career)],

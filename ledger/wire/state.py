@@ -12,7 +12,7 @@ from typing import Any, Literal, cast
 
 from pydantic import Field
 
-from ledger.domain.charges import accruing, state_of, unallocated
+from ledger.domain.charges import accruing, overdue_amount, state_of, unallocated
 from ledger.domain.events import (
     CfuRecognised,
     CourseType,
@@ -122,8 +122,25 @@ class RefundRef(Wire):
     rule: str
 
 
+class PartRef(Wire):
+    """What of a charge falls due on a day, and what of it is still owed."""
+
+    due_on: date
+    amount: Euro
+    outstanding: Euro
+
+
+class PlanRef(Wire):
+    """The agreed instalment plan that gives a charge its due dates."""
+
+    event: str
+    agreed_on: date
+
+
 class ChargeSpan(Span):
-    """Section 4, euro with two digits. `rule` is withheld for single courses, `credit` is money beyond what was owed."""
+    """Section 4, euro with two digits. `rule` is withheld for single courses, `credit` is money beyond what was owed. `overdue` is what
+    of `outstanding` is overdue; `parts`, by due date, where not all of the charge falls due on `due_on` (what was settled before an
+    agreed plan is in none)."""
 
     charge: str
     state: Literal["paid", "moved", "waived", "payable", "overdue", "to-come"]
@@ -136,10 +153,13 @@ class ChargeSpan(Span):
     waived: Euro
     moved: Euro
     outstanding: Euro
+    overdue: Euro = ZERO
     credit: Euro
     accruing: Euro
     rule: str | None = None
     refundable: RefundRef | None = None
+    plan: PlanRef | None = None
+    parts: tuple[PartRef, ...] = ()
     facts: tuple[FactRef, ...] = ()
 
 
@@ -350,12 +370,15 @@ def _charge(person: Person, career: Career, charge: Charge, books: LawBooks) -> 
     right = refundable(person, career, charge, books)
     return {
         "charge": charge.key, "state": state_of(career, charge, person.day), "amount": charge.amount,
-        "due_on": charge.plan_due or charge.due_on, "raised_on": charge.raised_on, "paid": charge.paid,
+        "due_on": charge.next_due_on, "raised_on": charge.raised_on, "paid": charge.paid,
         "paid_on": charge.paid_on, "refunded": charge.refunded, "waived": charge.waived, "moved": charge.moved,
-        "outstanding": charge.outstanding, "credit": charge.credit, "accruing": accruing(career, charge, person.day, books),
+        "outstanding": charge.outstanding, "overdue": overdue_amount(career, charge, person.day), "credit": charge.credit,
+        "accruing": accruing(career, charge, person.day, books),
         "rule": charge.rule if charge.base_kind not in ("single-courses", "single-courses-stamp") else None,
         "refundable": {"amount": right.amount, "by": right.by, "rule": right.rule} if right is not None else None,
-        "facts": _facts(charge.facts)}
+        "plan": {"event": charge.plan.event, "agreed_on": charge.plan.agreed_on} if charge.plan is not None else None,
+        "parts": [{"due_on": p.due_on, "amount": p.amount, "outstanding": p.outstanding} for p in charge.parts],
+        "facts": _facts(charge.basis)}
 
 
 def _facts(facts: tuple[Fact, ...]) -> list[Json]:

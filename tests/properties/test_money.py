@@ -23,7 +23,8 @@ PARTS = ("paid", "refunded", "waived", "moved", "outstanding")
 def _days(events: list[Event]) -> list[date]:
     """The days of the events, and each charge's due date and the day after it."""
     found = {n.effective_on for n in events}
-    for interval in timeline(events, lambda person: sorted({c.due for career in person.careers.values() for c in career.charges.values()})):
+    for interval in timeline(events, lambda person: sorted({
+            due for career in person.careers.values() for c in career.charges.values() for due in (c.due, *(p.due_on for p in c.parts))})):
         found |= {due + timedelta(days=n) for due in interval.value for n in (0, 1)}
     first = min(n.effective_on for n in events)
     return sorted(day for day in found if day >= first)
@@ -115,8 +116,17 @@ def test_charge_is_in_exactly_one_state_and_totals_are_their_sums(lines: list[Li
             settled = charge["state"] in ("paid", "moved", "waived")
             perfected = (charge["career"], charge["charge"]) in paid_up
             assert ("settled" if settled else charge["state"]) == _states(charge, perfected, day)[0], f"{day}: {charge}"
+            late = _euro(charge, "overdue")
+            assert late <= _euro(charge, "outstanding"), f"{day}: {charge}"
+            assert (late > ZERO) is (charge["state"] == "overdue"), f"{day}: {charge}"
             if charge["state"] in sums:
-                sums[charge["state"]] += _euro(charge, "outstanding")
+                sums["overdue"] += late
+                sums["to-come"] += _euro(charge, "outstanding") - late
+            if "parts" in charge:
+                open_parts = sum((_euro(part, "outstanding") for part in charge["parts"]), ZERO)
+                assert open_parts == _euro(charge, "outstanding"), f"{day}: {charge}"
+                passed = [part for part in charge["parts"] if part["due_on"] < day.isoformat()]
+                assert late == (sum((_euro(part, "outstanding") for part in passed), ZERO) if charge["state"] == "overdue" else ZERO)
             if charge["state"] == "paid":
                 assert _euro(charge, "paid", "refunded") > ZERO
             if charge["state"] == "moved":

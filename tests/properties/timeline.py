@@ -62,7 +62,8 @@ def days_that_matter(events: Sequence[Event]) -> list[date]:
         for career in person.careers.values():
             for charge in career.charges.values():
                 edges = _EDGES if charge.is_instalment or charge.base_kind == "enrolment" else _EDGES[:2]
-                found.update(due + timedelta(days=n) for due in {charge.due, charge.due_on or charge.raised_on} for n in edges)
+                found.update(due + timedelta(days=n) for n in edges
+                             for due in {charge.due, charge.due_on or charge.raised_on, *(p.due_on for p in charge.parts)})
             found.update(n.term + ONE_DAY for n in career.enrolments if n.term is not None)
             found.update(w.last_day + ONE_DAY for w in career.withdrawals if w.last_day is not None)
             found.update(r.counts_from for r in career.results)

@@ -21,7 +21,7 @@ Rule = Annotated[str, Field(pattern=r"^(AMB|ANN|BLK|CHG|CS|DS|ESA|ISE|LAU|MOR|PD
                                 r"|^(ENR|END|RIN|PREP|FUT|SEQ|IUV|NO-RULEBOOK)$")]
 Mode = Literal["enforce", "record"]
 ChargeField = Literal["charge", "career", "amount", "due_on", "raised_on", "paid", "paid_on", "refunded", "waived", "moved",
-                      "outstanding", "state", "accruing", "rule", "interpretation", "refundable"]
+                      "outstanding", "overdue", "parts", "state", "accruing", "rule", "interpretation", "refundable"]
 CareerField = Literal["status", "programme", "academic_year", "year", "regime", "course_type", "reservation", "cfu", "blocks", "upcoming"]
 OPTIONAL = frozenset({"refundable", "reservation"})
 """Keys that an answer may leave out; expecting null then means that it does."""

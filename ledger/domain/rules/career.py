@@ -1,5 +1,8 @@
 """Renewal, reservation, suspension, regime, degree, leaving (RIS-6, RIC-4..7, PT, BLK-2, BLK-4, END, SEQ)."""
 
+from collections.abc import Sequence
+from decimal import Decimal
+
 from ..blocks import administrative_blocks
 from ..case import Case
 from ..charges import overdue
@@ -15,13 +18,16 @@ from ..registry import obeys
 from ..state import Career, Charge
 from ..values import year_end
 
-
-def owed_facts(charges: list[Charge]) -> list[Fact]:
-    return [Fact(f.event, f.on, c.outstanding) for c in charges for f in c.facts[:1]]
+Owed = Sequence[tuple[Charge, Decimal]]
 
 
-def _listed(charges: list[Charge]) -> str:
-    return ", ".join(f"{c.key} ({c.outstanding:.2f} euro)" for c in charges)
+def owed_facts(owed: Owed) -> list[Fact]:
+    """The event that each charge rests on, and its plan's."""
+    return [Fact(f.event, f.on, amount) for c, amount in owed for f in (*c.facts[:1], *c.basis[len(c.facts):])]
+
+
+def _listed(owed: Owed) -> str:
+    return ", ".join(f"{c.key} ({amount:.2f} euro)" for c, amount in owed)
 
 
 @obeys("END")
@@ -258,7 +264,7 @@ def fees_are_paid_for_the_degree(case: Case) -> Reason | None:
         return None
     owed = overdue(case.career, case.day)
     if case.book.interpretations.AMB_5.decision == "instalments-only":
-        owed = [c for c in owed if c.is_instalment]
+        owed = [(c, late) for c, late in owed if c.is_instalment]
     if not owed:
         return None
     return case.no("BLK-2", f"Unpaid: {_listed(owed)}.", "pay what is overdue", owed_facts(owed), "AMB-5")

@@ -10,7 +10,7 @@ from ..values import ZERO, year_end
 @obeys("RAT-7", "CS-10", "AMB-33")
 def plan_may_be_agreed(case: Case) -> Reason | None:
     """The second instalment above 500 euro; anything else with reasons; arrears of earlier years always. The plan names open
-    charges and adds up to what is outstanding. Single courses are never paid by instalments."""
+    charges, has no date before its agreement and adds up to what is outstanding. Single courses are never paid by instalments."""
     data = case.of(InstalmentPlanAgreed)
     if case.law.RAT_7 is None:
         return case.no("RAT-7", f"The guide of {case.book.academic_year} knows no instalment plan: an officer decides.",
@@ -28,6 +28,10 @@ def plan_may_be_agreed(case: Case) -> Reason | None:
         if not (arrears or large or data.motivated):
             return case.no("RAT-7", f"{key} ({charge.amount:.2f} euro) is not a second instalment above {case.law.RAT_7.over:.2f} euro.",
                            "give documented reasons (motivated)", charge.facts)
+    past = [i.due_on for i in data.instalments if i.due_on < case.day]
+    if past:
+        return case.no("RAT-7", f"{past[0].isoformat()} lies before the agreement of {case.day.isoformat()}.",
+                       "plan dates from the agreement on")
     planned = sum((i.amount for i in data.instalments), ZERO)
     if planned != total:
         return case.no("RAT-7", f"The plan adds up to {planned:.2f} euro; {total:.2f} euro are outstanding.", f"plan {total:.2f} euro")

@@ -14,7 +14,7 @@ def has_no_debts_to_withdraw(case: Case) -> Reason | None:
         return None
     owed = overdue(case.career, case.day)
     if case.law.BLK_4 is None:
-        owed = [c for c in owed if c.year < case.book.academic_year]
+        owed = [(c, late) for c, late in owed if c.year < case.book.academic_year]
     if not owed:
         return None
     return case.no("RIN-4", f"Unpaid: {_listed(owed)}.", "pay, or agree an instalment plan", owed_facts(owed))

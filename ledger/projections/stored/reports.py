@@ -71,11 +71,12 @@ class Reports:
         return self._answer("blocked", {"on": on}, columns, statement, {"kind": kind} if kind is not None else {})
 
     def arrears(self, on: date) -> Answer:
-        """Who owes what is overdue; `accruing`: what paying on that day costs on top. `total`: euro."""
-        columns = ("student", "career", "charge", "amount", "outstanding", "due_on", "accruing", "rule")
-        statement = (f"SELECT c.student, c.career, c.charge, c.amount, c.outstanding, coalesce(c.due_on, c.raised_on), c.accruing, c.rule "
-                     f"FROM {{charges}} c WHERE c.state = 'overdue' AND {_covers('c')} ORDER BY c.student, c.career, c.charge")
-        return self._answer("arrears", {"on": on}, columns, statement, {}, total="outstanding")
+        """Who owes what is overdue; `accruing`: what paying on that day costs on top. `total`: euro overdue."""
+        columns = ("student", "career", "charge", "amount", "outstanding", "overdue", "due_on", "accruing", "rule")
+        statement = (f"SELECT c.student, c.career, c.charge, c.amount, c.outstanding, c.overdue, coalesce(c.due_on, c.raised_on), "
+                     f"c.accruing, c.rule FROM {{charges}} c WHERE c.state = 'overdue' AND {_covers('c')} "
+                     f"ORDER BY c.student, c.career, c.charge")
+        return self._answer("arrears", {"on": on}, columns, statement, {}, total="overdue")
 
     def reservations(self, on: date) -> Answer:
         """Who is enrolled with a reservation that is alive."""

@@ -10,7 +10,7 @@ from ledger.domain.rulebook import LawBooks
 from ledger.domain.submissions import Event
 from ledger.domain.timelines import COLUMNS, timelines
 
-SCHEMA = 1
+SCHEMA = 2
 """Raise it when the tables change."""
 
 Row = tuple[Any, ...]
@@ -19,7 +19,7 @@ Rows = dict[str, list[Row]]
 """By kind, every kind present."""
 
 DATES = frozenset({"from_on", "until_on", "due_on", "raised_on", "paid_on", "refund_by", "held_on"})
-CENTS = frozenset({"amount", "paid", "refunded", "waived", "moved", "outstanding", "accruing", "refundable"})
+CENTS = frozenset({"amount", "paid", "refunded", "waived", "moved", "outstanding", "overdue", "accruing", "refundable"})
 WHOLE = frozenset({"year", "grade"})
 NUMBERS = frozenset({"cfu_recognised", "cfu_passed", "cfu"})
 BOOLS = frozenset({"reservation"})
