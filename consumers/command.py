@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any, TypeVar
 
 import click
@@ -21,6 +22,7 @@ from ledger.wire.kafka import BROKERS, KafkaUnusable
 from .database import Database, DatabaseAway, DatabaseUnusable
 from .loop import Forgotten, Loop
 from .service import Service
+from .web import Door, Server, bound_to, door_options
 
 GONE, AWAY = 5, 6
 DATABASE = "CAREER_LEDGER_CONSUMER_DB"
@@ -32,20 +34,21 @@ db = click.option("--db", "url", required=True, envvar=DATABASE, metavar="URL", 
 
 
 def run_options(command: _F) -> _F:
-    """--db, --kafka, --metrics-port, --from-oldest: what `run` of every service takes."""
+    """--db, --kafka, --metrics-port, --from-oldest and the options of `web`: what `run` of every service takes."""
     for option in reversed((
             db,
             click.option("--kafka", "brokers", required=True, envvar=BROKERS, metavar="HOST:PORT,...", show_envvar=True,
                          help="The brokers."),
-            click.option("--metrics-port", type=click.IntRange(0, 65535),
-                         help="Serves /metrics for Prometheus and /health (0: a free port)."),
+            click.option("--metrics-port", "metrics", metavar="[HOST:]PORT",
+                         help="Serves /metrics for Prometheus and /health, on this machine unless HOST says otherwise (0: a free port)."),
+            door_options,
             click.option("--from-oldest", is_flag=True,
                          help="Go on from the oldest message that a topic still holds, where what was not read is gone."))):
         command = option(command)
     return command
 
 
-def run(service: Service, url: str, brokers: str, metrics_port: int | None, from_oldest: bool) -> None:
+def run(service: Service, url: str, brokers: str, metrics: str | None, door: Door, from_oldest: bool) -> None:
     """Runs until SIGTERM or SIGINT."""
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("kafka").setLevel(logging.ERROR)
@@ -58,14 +61,13 @@ def run(service: Service, url: str, brokers: str, metrics_port: int | None, from
             loop = Loop(service, database, brokers, stop, from_oldest)
         except KafkaUnusable as error:
             raise click.UsageError(str(error)) from None
-        if metrics_port is not None:
-            try:
-                loop.log.info("metrics on port %d", loop.metrics.serve(metrics_port))
-            except OSError as error:
-                raise click.UsageError(f"--metrics-port {metrics_port}: {error.strerror}") from None
+        place = bound_to(metrics, door, "--metrics-port") if metrics is not None else None
+        if place is not None:
+            loop.log.info("metrics on port %d", place.port)
         loop.log.info("started")
         try:
-            loop.run()
+            with Server(loop.metrics.routes, place) if place is not None else nullcontext():
+                loop.run()
         except Forgotten as error:
             loop.log.error("%s", error)
             raise SystemExit(GONE) from None

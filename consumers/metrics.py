@@ -1,14 +1,14 @@
 """What a consumer shows: numbers for Prometheus under `/metrics`, whether it is at work under `/health`."""
 
-import json
-import threading
 import time
-from collections.abc import Callable, Iterable
-from socketserver import ThreadingMixIn
-from typing import Any, cast
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+from collections.abc import Iterable
 
-from prometheus_client import Counter, Gauge, Histogram, make_wsgi_app
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram
+from prometheus_client.exposition import choose_encoder
+
+from ledger.wire.message import encode
+
+from .web import Answer, Request, Routes
 
 _RECORDS = Counter("career_consumer_records", "Messages taken from the topics", ["consumer", "topic"])
 _DUPLICATES = Counter("career_consumer_duplicates", "Events that had been handled before", ["consumer"])
@@ -64,30 +64,17 @@ class Metrics:
         self.turned_at = time.monotonic()
         _TURN.labels(self._consumer).set(time.time())
 
-    def serve(self, port: int) -> int:
-        """Answers on all addresses from a thread of its own; the port (0: any that is free). Raises OSError where it is taken."""
-        prometheus = make_wsgi_app()
+    @property
+    def routes(self) -> Routes:
+        return {"/metrics": ("GET", _shown), "/health": ("GET", self._health)}
 
-        def answer(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
-            if environ["PATH_INFO"] == "/metrics":
-                return cast(Iterable[bytes], prometheus(environ, start))
-            if environ["PATH_INFO"] == "/health":
-                seconds = time.monotonic() - self.turned_at
-                well = seconds < ALIVE_SECONDS
-                start("200 OK" if well else "503 Service Unavailable", [("Content-Type", "application/json")])
-                return [json.dumps({"consumer": self._consumer, "at_work": well, "last_turn_seconds": round(seconds, 1)}).encode()]
-            start("404 Not Found", [("Content-Type", "text/plain")])
-            return [b"ask for /metrics or /health\n"]
-
-        server = make_server("", port, answer, server_class=_Server, handler_class=_Silent)
-        threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
-        return server.server_port
+    def _health(self, _: Request) -> Answer:
+        seconds = time.monotonic() - self.turned_at
+        well = seconds < ALIVE_SECONDS
+        return Answer(200 if well else 503,
+                      encode({"consumer": self._consumer, "at_work": well, "last_turn_seconds": round(seconds, 1)}))
 
 
-class _Server(ThreadingMixIn, WSGIServer):
-    daemon_threads = True
-
-
-class _Silent(WSGIRequestHandler):
-    def log_message(self, format: str, *args: Any) -> None:
-        """A scrape every few seconds is no news."""
+def _shown(request: Request) -> Answer:
+    write, kind = choose_encoder(request.headers.get(b"accept", b"").decode("latin-1"))
+    return Answer(200, write(REGISTRY), kind)

@@ -14,6 +14,7 @@ import click
 from consumers import command
 from consumers.database import DatabaseAway
 from consumers.order import Order
+from consumers.web import Door
 
 from .package import Damaged
 from .service import ONE_DAY, Archive, seal_through
@@ -40,10 +41,10 @@ def archive() -> None:
 @archive.command()
 @command.run_options
 @folder_option
-def run(url: str, brokers: str, metrics_port: int | None, from_oldest: bool, folder: Path) -> None:
+def run(url: str, brokers: str, metrics: str | None, door: Door, from_oldest: bool, folder: Path) -> None:
     """Follows the ledger and seals each day (UTC) once it is over, until it is stopped. One process to a folder."""
     try:
-        command.run(Archive(folder), url, brokers, metrics_port, from_oldest)
+        command.run(Archive(folder), url, brokers, metrics, door, from_oldest)
     except Damaged as error:
         _fail(str(error), FAILED)
     except OSError as error:

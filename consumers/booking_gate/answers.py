@@ -19,6 +19,8 @@ from ledger.wire.state import CareerState, person_on
 from ledger.wire.topics import STATE
 
 ROME = ZoneInfo("Europe/Rome")
+AHEAD_SECONDS = 10.0
+"""So much may the relay's clock be ahead of the gate's. What is known of a later moment says nothing about how old it is."""
 REMEMBERED = 2000
 """Careers that are kept ready in memory, each on one day."""
 
@@ -123,11 +125,15 @@ class Gate:
                           state_law=law, gate_law=self.books.identity)
 
     def must_be_fresh(self, knowledge: Row | None, now: datetime) -> float:
-        """How old what is known is, in seconds. Raises Refusal where that is too old."""
+        """How old what is known is, in seconds. Raises Refusal where that is too old, or where nobody can say."""
         if knowledge is None or knowledge[0] is None:
             raise Refusal(503, "knowledge-too-old", "the gate has not yet read everything up to a heartbeat of the relay", age_seconds=None,
                           max_age_seconds=self.max_age)
-        age = round(max((now - datetime.fromisoformat(knowledge[0])).total_seconds(), 0.0), 3)
+        age = round((now - datetime.fromisoformat(knowledge[0])).total_seconds(), 3)
+        if age < -AHEAD_SECONDS:
+            raise Refusal(503, "clock-ahead", f"what the gate knows is dated {-age:.0f} seconds ahead of its clock: set the clocks of "
+                          "relay and gate right", age_seconds=age, complete_at=knowledge[0])
+        age = max(age, 0.0)
         if age > self.max_age:
             raise Refusal(503, "knowledge-too-old", f"what the gate knows is {age:.0f} seconds old, {self.max_age:g} are allowed",
                           age_seconds=age, max_age_seconds=self.max_age, complete_at=knowledge[0])

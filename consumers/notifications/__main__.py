@@ -15,6 +15,7 @@ import click
 
 from consumers import command
 from consumers.database import DatabaseAway, Transaction
+from consumers.web import Door
 
 from . import directory as addresses
 from . import outbox as box
@@ -55,7 +56,7 @@ def _host(context: click.Context, parameter: click.Parameter, value: str) -> tup
               help="So many days before it begins a block is told.")
 @click.option("--start-day", type=click.DateTime(["%Y-%m-%d"]), metavar="DATE",
               help="Nothing from before this day is told. Counts at the first start; default: the day of the first start.")
-def run(url: str, brokers: str, metrics_port: int | None, from_oldest: bool, smtp: tuple[str, int], starttls: bool, sender: str,
+def run(url: str, brokers: str, metrics: str | None, door: Door, from_oldest: bool, smtp: tuple[str, int], starttls: bool, sender: str,
         lead_days: int, start_day: datetime | None) -> None:
     """Follows the ledger and sends e-mails until it is stopped."""
     user = os.environ.get(USER) or None
@@ -63,7 +64,7 @@ def run(url: str, brokers: str, metrics_port: int | None, from_oldest: bool, smt
         raise click.UsageError(f"{USER} is set: a password is sent over an encrypted connection only, add --starttls")
     post = Post(Server(*smtp, starttls, user, os.environ.get(PASSWORD)))
     service = Notifications(post, sender, lead_days, start_day.date() if start_day is not None else None)
-    command.run(service, url, brokers, metrics_port, from_oldest)
+    command.run(service, url, brokers, metrics, door, from_oldest)
 
 
 notifications.add_command(command.status_command(Notifications.name))

@@ -14,6 +14,7 @@ import click
 from consumers import command
 from consumers.database import Database, DatabaseAway
 from consumers.order import Order
+from consumers.web import Door
 
 from . import reference
 from .notices import PERIOD, Notice, accept, period_on, read_notice
@@ -48,13 +49,13 @@ def treasury() -> None:
 @command.run_options
 @click.option("--segregation", default=reference.SEGREGATION, show_default=True, metavar="NN",
               help="The segregation code that PagoPA gave to this point of generation. Never change it later.")
-def run(url: str, brokers: str, metrics_port: int | None, from_oldest: bool, segregation: str) -> None:
+def run(url: str, brokers: str, metrics: str | None, door: Door, from_oldest: bool, segregation: str) -> None:
     """Follows the ledger, and sends payment notices to it, until it is stopped."""
     try:
         reference.iuv("", "", "", segregation=segregation)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--segregation") from None
-    command.run(Treasury(brokers, segregation), url, brokers, metrics_port, from_oldest)
+    command.run(Treasury(brokers, segregation), url, brokers, metrics, door, from_oldest)
 
 
 treasury.add_command(command.status_command(Treasury.name))

@@ -9,6 +9,7 @@ import click
 from consumers.command import run, run_options, status_command
 from consumers.database import Database, Transaction
 from consumers.service import Record, Service
+from consumers.web import Door
 from ledger.wire.topics import EVENTS
 
 
@@ -41,9 +42,9 @@ def main() -> None:
 
 @main.command("run")
 @run_options
-def start(url: str, brokers: str, metrics_port: int | None, from_oldest: bool) -> None:
+def start(url: str, brokers: str, metrics: str | None, door: Door, from_oldest: bool) -> None:
     """Counts every event."""
-    run(Counter(), url, brokers, metrics_port, from_oldest)
+    run(Counter(), url, brokers, metrics, door, from_oldest)
 
 
 main.add_command(status_command("counter"))

@@ -8,12 +8,12 @@ from datetime import UTC, date, datetime, timedelta
 from http.client import HTTPConnection
 from typing import Any
 
-from consumers.booking_gate.__main__ import bound_to
 from consumers.booking_gate.answers import Gate
-from consumers.booking_gate.http import Server, application
+from consumers.booking_gate.http import routes
 from consumers.booking_gate.service import TABLES, BookingGate
 from consumers.database import Database
 from consumers.service import Record
+from consumers.web import Door, Server, bound_to
 from ledger.domain.rulebook import LawBooks
 from ledger.domain.values import format_instant
 from ledger.wire.letters import Heartbeat
@@ -97,9 +97,9 @@ class Portal:
 
 @contextmanager
 def portal(service: BookingGate, url: str, books: LawBooks = BOOKS, max_age: float = 60.0) -> Iterator[Portal]:
-    bound = bound_to("127.0.0.1:0")
-    with Database(url) as database, Server(application(Gate(database, books, max_age), service.started), bound):
-        yield Portal(bound.getsockname()[1])
+    place = bound_to("127.0.0.1:0", Door(), "--listen")
+    with Database(url) as database, Server(routes(Gate(database, books, max_age), service.started), place):
+        yield Portal(place.port)
 
 
 __all__ = ["HEARTBEAT", "NOW", "Fed", "Portal", "a_call", "as_question", "heartbeat", "portal"]

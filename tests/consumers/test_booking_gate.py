@@ -147,6 +147,15 @@ def test_refuses_when_its_knowledge_is_older_than_the_limit_and_recovers(fed: Fe
     assert ask(fed)["eligible"] is True
 
 
+def test_refuses_when_what_is_known_is_dated_ahead_of_its_clock(fed: Fed) -> None:
+    fed.take([a_state()])
+    fed.know(NOW + timedelta(seconds=10))
+    assert ask(fed)["knowledge"]["age_seconds"] == 0.0
+    fed.know(NOW + timedelta(days=900))
+    found = refusal(fed)
+    assert (found.status, found.reason, found.more["age_seconds"]) == (503, "clock-ahead", -900 * 86400.0)
+
+
 def test_a_heartbeat_counts_only_when_everything_it_speaks_of_was_read(fed: Fed) -> None:
     fed.take([a_state()])
     fed.read_up_to(9)
@@ -356,7 +365,12 @@ def test_over_http(own: Database, own_url: str) -> None:
         assert asked.headers["Server-Timing"].startswith("gate;dur=")
         status, answer = asked.ask(question | {"career": "S1-X"})
         assert (status, answer["reason"], asked.headers["Content-Type"]) == (404, "unknown-career", "application/problem+json")
-        assert asked.ask(b"[")[1]["problems"] == [{"path": "", "message": "this is no JSON"}]
+        status, answer = asked.ask(b"[")
+        assert (status, answer["reason"]) == (400, "bad-json")
+        status, answer = asked.ask(b'{"a":' * 2000)
+        assert (status, answer["detail"]) == (400, "nested too deeply: write one flat object")
+        status, answer = asked.ask(json.dumps(question).replace("{", '{"course": "B", ', 1).encode())
+        assert (status, [one["path"] for one in answer["problems"]]) == (422, ["course"])
         assert asked.ask(b"[]")[0] == 422
         assert asked.ask(b"x" * 20_000)[0] == 413
         assert asked.ask(question, method="GET", path="/v1/knowledge")[1]["law"] == BOOKS.identity

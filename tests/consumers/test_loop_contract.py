@@ -13,6 +13,7 @@ from kafka.admin import KafkaAdminClient
 from prometheus_client import REGISTRY
 
 from consumers.database import Database
+from consumers.web import Door, Server, bound_to
 from ledger.wire import reading
 from ledger.wire.message import Message, header
 from ledger.wire.topics import DEAD_LETTER, EVENTS
@@ -247,8 +248,9 @@ def test_metrics_and_health_are_served(topics: Topics, own: Database) -> None:
     log = a_log(students=4, events=40)
     ends = topics.send([m for m in log if (m.key, header(m.headers, "version")) != (b"S0003", "5")])
     service = Counter()
-    with in_thread(service, own.url, topics.bootstrap) as loop:
-        port = loop.metrics.serve(0)
+    place = bound_to("0", Door(), "--metrics-port")
+    with in_thread(service, own.url, topics.bootstrap) as loop, Server(loop.metrics.routes, place):
+        port = place.port
 
         def shown() -> str:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:

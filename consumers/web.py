@@ -1,0 +1,347 @@
+"""What a service answers over HTTP (the gate's questions, metrics, health), who may ask, and how long and how much.
+
+It listens on this machine only, unless askers prove themselves with a token and the way to it is encrypted, here or by a proxy that
+the operator names. The `Host` of a question must be a name that was given, so that a web page cannot ask through a visitor's browser.
+Nothing redirects. Whatever is wrong is answered with RFC 9457's JSON.
+"""
+
+import asyncio
+import functools
+import hmac
+import ipaddress
+import os
+import re
+import socket
+import ssl
+import stat
+import threading
+from asyncio.events import TimerHandle
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import click
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from ledger.wire.message import encode
+
+TOKEN = "CAREER_LEDGER_HTTP_TOKEN"  # noqa: S105 - the variable's name
+SHORTEST_TOKEN = 32
+"""Characters."""
+LONGEST_HEAD = LONGEST_BODY = 16_384
+"""Bytes of a request's head and of its body."""
+HEAD_SECONDS, ANSWER_SECONDS = 5.0, 10.0
+"""From the connection, or a further request's first byte, until its head is complete; from there until it is answered."""
+MOST_CONNECTIONS = 600
+PROBLEM = "application/problem+json"
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+# Who may ask
+
+
+@dataclass(frozen=True)
+class Door:
+    """`token`: what askers must show (None: nothing). `tls`: answers are encrypted here; `proxied`: by a proxy in front. `hosts`: names
+    by which it is asked, beside those of this machine."""
+
+    token: bytes | None = field(default=None, repr=False)
+    tls: ssl.SSLContext | None = None
+    proxied: bool = False
+    hosts: tuple[str, ...] = ()
+
+
+class Place(NamedTuple):
+    """Where a service listens: the socket, the door before it, and the names by which it may be asked there."""
+
+    bound: socket.socket
+    door: Door
+    hosts: frozenset[str]
+
+    @property
+    def port(self) -> int:
+        return int(self.bound.getsockname()[1])
+
+
+def door_options(command: _F) -> _F:
+    """--http-token-file, --tls-certificate, --tls-key, --behind-proxy, --http-host, handed over as `door`."""
+
+    @functools.wraps(command)
+    def with_door(*args: Any, token_file: Path | None, certificate: Path | None, key: Path | None, proxied: bool,
+                  hosts: tuple[str, ...], **rest: Any) -> Any:
+        return command(*args, door=Door(_token(token_file), _tls(certificate, key), proxied, tuple(h.lower() for h in hosts)), **rest)
+
+    file = click.Path(path_type=Path, exists=True, dir_okay=False)
+    made: Any = with_door
+    for option in reversed((
+            click.option("--http-token-file", "token_file", type=file, metavar="FILE",
+                         help="Whoever asks over HTTP must send `Authorization: Bearer TOKEN`; the token is in this file (mode 0600), "
+                              f"or in {TOKEN}."),
+            click.option("--tls-certificate", "certificate", type=file, metavar="FILE", help="Answers over TLS: the chain as PEM."),
+            click.option("--tls-key", "key", type=file, metavar="FILE", help="The certificate's private key as PEM."),
+            click.option("--behind-proxy", "proxied", is_flag=True, help="A proxy in front encrypts: plain HTTP to it is meant so."),
+            click.option("--http-host", "hosts", multiple=True, metavar="NAME",
+                         help="A name by which it is asked (the Host of a request), beside those of this machine. May be repeated."))):
+        made = option(made)
+    return made  # type: ignore[no-any-return]
+
+
+def _token(file: Path | None) -> bytes | None:
+    """Raises click.UsageError, which never says what the file or the variable holds."""
+    if file is None:
+        text, place = os.environ.get(TOKEN) or None, TOKEN
+    else:
+        place = f"--http-token-file {file}"
+        if stat.S_IMODE(file.stat().st_mode) & 0o077:
+            raise click.UsageError(f"{place}: others than its owner may read it: chmod 600 {file}")
+        text = file.read_text("utf-8", "replace").strip()
+    if text is None:
+        return None
+    if len(text) < SHORTEST_TOKEN or not re.fullmatch(r"[A-Za-z0-9._~+/-]+=*", text):
+        raise click.UsageError(f"{place}: a token has at least {SHORTEST_TOKEN} characters, letters, digits and . _ ~ + / - only: "
+                               "`openssl rand -hex 32` makes one")
+    return text.encode()
+
+
+def _tls(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
+    """Raises click.UsageError."""
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        raise click.UsageError("--tls-certificate and --tls-key: give both")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(certificate, key, password="")  # never asks on a terminal
+    except (OSError, ValueError) as error:
+        raise click.UsageError(f"--tls-certificate, --tls-key: these cannot be used together ({type(error).__name__}): write PEM files, "
+                               "the key without a passphrase") from None
+    return context
+
+
+def bound_to(listen: str, door: Door, option: str) -> Place:
+    """Binds HOST:PORT, or PORT of this machine. Raises click.UsageError for an address that cannot be used, or that is open to others
+    than this machine without token and encryption."""
+    host, _, port = listen.rpartition(":")
+    host = host.strip("[]").lower() or "127.0.0.1"
+    names = {host if ":" not in host else f"[{host}]", *door.hosts}
+    if _is_this_machine(host):
+        names |= {"localhost", "127.0.0.1", "[::1]"}
+    else:
+        missing = [what for what, there in (
+            ("--http-token-file", door.token is not None), ("--tls-certificate and --tls-key, or --behind-proxy", door.tls or door.proxied),
+            ("--http-host NAME", door.hosts or host not in ("0.0.0.0", "::"))) if not there]  # noqa: S104 - compared
+        if missing:
+            raise click.UsageError(f"{option} {listen}: others than this machine could ask. Give {'; '.join(missing)}; "
+                                   "or listen on 127.0.0.1")
+    try:
+        bound = socket.create_server((host, int(port)), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+        # answers leave at once: with Nagle's algorithm, which asyncio leaves on here, each takes 40 ms
+        bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    except (OSError, ValueError, OverflowError) as error:
+        raise click.UsageError(f"{option} {listen}: {error}; write HOST:PORT of an address of this machine") from None
+    return Place(bound, door, frozenset(names))
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+# Questions and answers
+
+
+class Answer(NamedTuple):
+    status: int
+    body: bytes
+    type: str = "application/json"
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+class Request(NamedTuple):
+    headers: Mapping[bytes, bytes]
+    body: bytes
+
+
+Route = Callable[[Request], Answer]
+Routes = Mapping[str, tuple[str, Route]]
+"""path -> method and what answers it. A POST has a body of JSON."""
+
+
+def problem(status: int, reason: str, detail: str, urn: str = "urn:career-ledger:http:",
+            headers: tuple[tuple[bytes, bytes], ...] = (), **more: Any) -> Answer:
+    """`reason` is for programs, `detail` for people."""
+    return Answer(status, encode({"type": urn + reason, "title": reason.replace("-", " "), "status": status, "reason": reason,
+                                  "detail": detail, **more}), PROBLEM, headers)
+
+
+_LAST = ((b"connection", b"close"),)
+_JSON = re.compile(rb"application/json\s*(;.*)?", re.IGNORECASE)
+
+
+class Application:
+    """The ASGI application of a few routes."""
+
+    def __init__(self, routes: Routes, door: Door, hosts: frozenset[str]) -> None:
+        self._routes, self._hosts = routes, hosts
+        self._token = None if door.token is None else b"Bearer " + door.token
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        answer = await self._answer(scope, receive)
+        if answer is None:  # whoever asked has gone
+            return
+        await send({"type": "http.response.start", "status": answer.status, "headers": [
+            (b"content-type", answer.type.encode()), (b"content-length", b"%d" % len(answer.body)), (b"cache-control", b"no-store"),
+            *answer.headers]})
+        await send({"type": "http.response.body", "body": answer.body})
+
+    async def _answer(self, scope: Any, receive: Any) -> Answer | None:
+        headers = dict(scope["headers"])
+        found = self._allowed(scope, headers) or self._known(scope, headers)
+        if isinstance(found, Answer):
+            return found
+        if scope["method"] != "POST":
+            return found(Request(headers, b""))
+        length = headers.get(b"content-length", b"")
+        body = None if length.isdigit() and int(length[:20]) > LONGEST_BODY else b""
+        more = True
+        while body is not None and more:
+            part = await receive()
+            if part["type"] == "http.disconnect":
+                return None
+            body, more = body + part.get("body", b""), part.get("more_body", False)
+            if len(body) > LONGEST_BODY:
+                body = None
+        if body is None:
+            return problem(413, "too-long", f"a question has at most {LONGEST_BODY} bytes", headers=_LAST)
+        return found(Request(headers, body))
+
+    def _allowed(self, scope: Any, headers: Mapping[bytes, bytes]) -> Answer | None:
+        named = [value for name, value in scope["headers"] if name == b"host"]
+        if len(named) != 1:
+            return problem(400, "no-host", "send one Host header", headers=_LAST)
+        if re.sub(r":[0-9]*$", "", named[0].decode("latin-1").lower()) not in self._hosts:
+            return problem(421, "unknown-host", "this is asked by its own name only: whoever runs it adds names with --http-host",
+                           headers=_LAST)
+        if self._token is not None and not hmac.compare_digest(headers.get(b"authorization", b""), self._token):
+            return problem(401, "unauthorised", "send Authorization: Bearer TOKEN", headers=((b"www-authenticate", b"Bearer"), *_LAST))
+        return None
+
+    def _known(self, scope: Any, headers: Mapping[bytes, bytes]) -> Answer | Route:
+        found = self._routes.get(scope["path"])
+        if found is None:
+            known = ", ".join(f"{method} {path}" for path, (method, _) in self._routes.items())
+            return problem(404, "unknown-route", f"there is only {known}", headers=_LAST)
+        method, route = found
+        if scope["method"] != method:
+            return problem(405, "unknown-method", f"this route takes {method}", headers=((b"allow", method.encode()), *_LAST))
+        if method == "POST" and not _JSON.fullmatch(headers.get(b"content-type", b"")):
+            return problem(415, "unknown-content-type", "send Content-Type: application/json", headers=_LAST)
+        return route
+
+
+# Connections
+
+
+class _Bounded(HttpToolsProtocol):
+    """A connection that must come to the point: uvicorn alone waits for ever for the rest of a head or a body."""
+
+    _deadline: TimerHandle | None = None
+    _in_head = False
+    _head_bytes = 0
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        if len(self.connections) > MOST_CONNECTIONS:
+            self._end(problem(503, "too-many-connections", "ask again in a moment", headers=((b"retry-after", b"1"),)))
+        else:
+            self._within(HEAD_SECONDS)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._at_ease()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._deadline is None:  # a further request
+            self._within(HEAD_SECONDS)
+        super().data_received(data)
+        self._head_bytes += len(data) if self._in_head else 0
+        if self._head_bytes > LONGEST_HEAD and not self.transport.is_closing():
+            self._end(problem(431, "head-too-long", f"the head of a request has at most {LONGEST_HEAD} bytes"))
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._in_head, self._head_bytes = True, 0
+
+    def on_headers_complete(self) -> None:
+        self._in_head, self._head_bytes = False, 0
+        self._within(ANSWER_SECONDS)
+        super().on_headers_complete()
+
+    def on_response_complete(self) -> None:
+        self._at_ease()
+        if self._in_head or self.pipeline:  # another one has come meanwhile
+            self._within(HEAD_SECONDS if self._in_head else ANSWER_SECONDS)
+        super().on_response_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        self._end(problem(400, "no-http", msg))
+
+    def _within(self, seconds: float) -> None:
+        self._at_ease()
+        self._deadline = self.loop.call_later(seconds, self._late)
+
+    def _at_ease(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _late(self) -> None:
+        cycle: Any = self.cycle  # None before the first head
+        if self.transport.get_write_buffer_size() or (cycle is not None and cycle.response_started and not cycle.response_complete):
+            self.transport.abort()
+        else:
+            self._end(problem(408, "too-slow", "the request did not arrive in time"))
+
+    def _end(self, answer: Answer) -> None:
+        """Says why, and closes."""
+        lines = [(b"content-type", answer.type.encode()), (b"content-length", b"%d" % len(answer.body)), *_LAST, *answer.headers]
+        self.transport.write(b"".join((STATUS_LINE[answer.status], *(name + b": " + value + b"\r\n" for name, value in lines), b"\r\n",
+                                       answer.body)))
+        self.transport.close()
+
+
+class _Server(uvicorn.Server):
+    tls: ssl.SSLContext | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn's, but a handshake ends in time too."""
+        await self.lifespan.startup()
+        loop = asyncio.get_running_loop()
+        self.servers = [await loop.create_server(
+            lambda: _Bounded(self.config, self.server_state, {}, loop), sock=one, ssl=self.tls, backlog=self.config.backlog,
+            ssl_handshake_timeout=HEAD_SECONDS if self.tls is not None else None) for one in sockets or ()]
+        self.started = True
+
+
+class Server:
+    """Answers from a thread of its own."""
+
+    def __init__(self, routes: Routes, place: Place) -> None:
+        app: Any = Application(routes, place.door, place.hosts)
+        self._server = _Server(uvicorn.Config(app, log_level="error", access_log=False, server_header=False, proxy_headers=False,
+                                              lifespan="off", ws="none", timeout_graceful_shutdown=5))
+        self._server.tls = place.door.tls
+        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [place.bound]}, name="http", daemon=True)
+
+    def __enter__(self) -> "Server":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.should_exit = True
+        self._thread.join(10)

@@ -1,0 +1,265 @@
+"""Who may ask a service over HTTP, how long and how much, and what is said to what is wrong; on sockets of this machine."""
+
+import json
+import re
+import socket
+import ssl
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from consumers import web
+from consumers.metrics import Metrics
+from consumers.reading import BadJson, read_json
+from consumers.web import Answer, Door, Request, Server, bound_to, door_options
+
+TOKEN = b"0123456789abcdef0123456789abcdef"
+QUESTION = b'{"a": 1}'
+
+
+def _echo(request: Request) -> Answer:
+    return Answer(200, request.body)
+
+
+ROUTES: web.Routes = {"/v1/echo": ("POST", _echo), "/v1/one": ("GET", lambda _: Answer(200, b"1"))}
+
+
+@contextmanager
+def served(door: Door | None = None, routes: web.Routes = ROUTES) -> Iterator[int]:
+    place = bound_to("127.0.0.1:0", door or Door(), "--listen")
+    with Server(routes, place):
+        yield place.port
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    with served() as found:
+        yield found
+
+
+def request(path: str = "/v1/echo", method: str = "POST", body: bytes = QUESTION, host: str | None = "localhost",
+            **headers: str) -> bytes:
+    lines = [f"{method} {path} HTTP/1.1", *([f"Host: {host}"] if host is not None else [])]
+    if method == "POST":
+        headers = {"Content-Type": "application/json", "Content-Length": str(len(body))} | {
+            name.replace("_", "-"): value for name, value in headers.items()}
+    lines += [f"{name}: {value}" for name, value in headers.items() if value]
+    return "\r\n".join([*lines, "", ""]).encode() + (body if method == "POST" else b"")
+
+
+def said(port: int, sent: bytes, tls: ssl.SSLContext | None = None) -> tuple[int, dict[str, str], Any]:
+    """Status, headers and JSON of the first answer to these bytes."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as plain:
+        connection = tls.wrap_socket(plain, server_hostname="localhost") if tls is not None else plain
+        connection.sendall(sent)
+        return answer_of(connection)
+
+
+def answer_of(connection: socket.socket) -> tuple[int, dict[str, str], Any]:
+    file = connection.makefile("rb")
+    status = int(file.readline().split()[1])
+    headers = {}
+    while (line := file.readline().decode().strip()):
+        name, _, value = line.partition(": ")
+        headers[name.lower()] = value
+    return status, headers, json.loads(file.read(int(headers["content-length"])))
+
+
+@pytest.mark.parametrize(("sent", "status", "reason"), [
+    (request("/v1/nothing"), 404, "unknown-route"),
+    (request("/v1/echo/"), 404, "unknown-route"),
+    (request("//evil.example/v1/echo"), 404, "unknown-route"),
+    (request("/"), 404, "unknown-route"),
+    (request(method="GET"), 405, "unknown-method"),
+    (request(method="DELETE"), 405, "unknown-method"),
+    (request("/v1/one"), 405, "unknown-method"),
+    (request(Content_Type="text/plain"), 415, "unknown-content-type"),
+    (request(Content_Type=""), 415, "unknown-content-type"),
+    (request(host=None), 400, "no-host"),
+    (request(host="localhost\r\nHost: 127.0.0.1"), 400, "no-host"),
+    (request(host="evil.example"), 421, "unknown-host"),
+    (request("/v1/echo/", host="evil.example"), 421, "unknown-host"),
+    (request(host="localhost.evil.example:8090"), 421, "unknown-host"),
+    (request(body=b"x" * 16_385), 413, "too-long"),
+    (request(Content_Length="99999999"), 413, "too-long"),
+    (b"nonsense\r\n\r\n", 400, "no-http"),
+    (b"GET /v1/one HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 300_000, 431, "head-too-long"),
+])
+def test_whatever_is_wrong_with_a_request_is_said_as_json_and_never_redirects(port: int, sent: bytes, status: int, reason: str) -> None:
+    found, headers, answer = said(port, sent)
+    assert (found, answer["reason"], answer["status"]) == (status, reason, status)
+    assert (headers["content-type"], headers["connection"]) == ("application/problem+json", "close")
+    assert "location" not in headers
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:8090", "127.0.0.1", "127.0.0.1:1", "[::1]:8090"])
+def test_this_machines_names_are_answered(port: int, host: str) -> None:
+    assert said(port, request(host=host, Content_Type="application/json; charset=utf-8"))[::2] == (200, {"a": 1})
+
+
+def test_a_body_is_counted_while_it_comes(port: int) -> None:
+    """Chunked: no length is said before."""
+    chunks = b"".join(b"400\r\n" + b"x" * 1024 + b"\r\n" for _ in range(17))
+    assert said(port, request(body=b"", Content_Length="", Transfer_Encoding="chunked") + chunks)[0] == 413
+
+
+@pytest.mark.parametrize(("headers", "status"), [
+    ({}, 401), ({"Authorization": "Bearer " + "0" * 32}, 401), ({"Authorization": TOKEN.decode()}, 401),
+    ({"Authorization": "Basic " + TOKEN.decode()}, 401), ({"Authorization": "Bearer " + TOKEN.decode()}, 200),
+])
+def test_only_who_has_the_token_is_answered(headers: dict[str, str], status: int) -> None:
+    with served(Door(TOKEN)) as port:
+        found, about, _ = said(port, request(**headers))
+        assert found == status
+        assert (about.get("www-authenticate") == "Bearer") is (status == 401)
+        assert said(port, request("/elsewhere", **headers))[0] == (401 if status == 401 else 404)
+
+
+@pytest.mark.parametrize("begun", [b"", b"\r\n", b"POST /v1/ec", request()[:-4], request() + b"GET /v1/one HT"])
+def test_a_request_that_does_not_arrive_in_time_is_ended(monkeypatch: pytest.MonkeyPatch, begun: bytes) -> None:
+    monkeypatch.setattr(web, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(web, "ANSWER_SECONDS", 0.2)
+    with served() as port, socket.create_connection(("127.0.0.1", port), timeout=3) as connection:
+        connection.sendall(begun)
+        if begun.startswith(request()):
+            assert answer_of(connection)[0] == 200
+        status, _, answer = answer_of(connection)
+        assert (status, answer["reason"]) == (408, "too-slow")
+        assert connection.recv(1) == b""
+
+
+def test_more_connections_than_allowed_are_told_so_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web, "MOST_CONNECTIONS", 3)
+    with served() as port, ExitStack() as opened:
+        held = [opened.enter_context(socket.create_connection(("127.0.0.1", port), timeout=3)) for _ in range(3)]
+        for one in held:
+            one.sendall(request())
+            assert answer_of(one)[0] == 200
+        fourth = opened.enter_context(socket.create_connection(("127.0.0.1", port), timeout=3))
+        assert answer_of(fourth)[2]["reason"] == "too-many-connections"
+        held[0].sendall(request())
+        assert answer_of(held[0])[0] == 200
+
+
+@pytest.mark.parametrize("sent", [b"", request()[:40], request()[:-4], request()], ids=["nothing", "half a head", "half a body", "all"])
+def test_500_clients_that_hang_up_at_once_do_not_hold_up_another(port: int, sent: bytes, capfd: pytest.CaptureFixture[str]) -> None:
+    """Each used to leave a traceback in the log, 4 ms long."""
+    gone = [socket.create_connection(("127.0.0.1", port)) for _ in range(500)]
+    for one in gone:
+        one.sendall(sent)
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as other:
+        other.sendall(request())
+        answer_of(other)
+        for one in gone:
+            one.close()
+        begun = time.monotonic()
+        other.sendall(request())
+        assert answer_of(other)[0] == 200
+        assert time.monotonic() - begun < 1.0
+    assert capfd.readouterr().err == ""
+
+
+def test_metrics_and_health_are_guarded_in_the_same_way() -> None:
+    with served(Door(TOKEN), Metrics("web-test").routes) as port:
+        authorised = {"Authorization": "Bearer " + TOKEN.decode()}
+        for path in ("/metrics", "/health"):
+            assert said(port, request(path, "GET"))[0] == 401
+            assert said(port, request(path, "GET", host="evil.example", **authorised))[0] == 421
+        assert said(port, request("/health", "GET", **authorised))[2]["consumer"] == "web-test"
+
+
+# The options
+
+
+@click.command()
+@click.option("--listen", required=True)
+@door_options
+def listening(listen: str, door: Door) -> None:
+    place = bound_to(listen, door, "--listen")
+    place.bound.close()
+    click.echo(f"{sorted(place.hosts)} {door!r}")
+
+
+def _file(path: Path, text: str, mode: int) -> str:
+    path.write_text(text)
+    path.chmod(mode)
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    folder = tmp_path_factory.mktemp("tls")
+    made = str(folder / "cert.pem"), str(folder / "key.pem")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1",
+                    "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-out", made[0], "-keyout", made[1]],
+                   check=True, capture_output=True)
+    return made
+
+
+Options = Callable[[Path, tuple[str, str]], list[str]]
+
+
+@pytest.mark.parametrize(("options", "words"), [
+    (lambda t, c: [], ["--http-token-file", "--tls-certificate", "--behind-proxy", "--http-host"]),
+    (lambda t, c: ["--behind-proxy", "--http-host", "gate"], ["--http-token-file"]),
+    (lambda t, c: ["--http-token-file", _file(t / "t", TOKEN.decode(), 0o600), "--http-host", "gate"], ["--tls-certificate"]),
+    (lambda t, c: ["--http-token-file", _file(t / "t", TOKEN.decode(), 0o600), "--behind-proxy"], ["--http-host"]),
+    (lambda t, c: ["--http-token-file", _file(t / "t", TOKEN.decode(), 0o640)], ["chmod 600"]),
+    (lambda t, c: ["--http-token-file", _file(t / "t", "short-secret", 0o600)], ["at least 32"]),
+    (lambda t, c: ["--http-token-file", _file(t / "t", "with a blank " * 4, 0o600)], ["letters"]),
+    (lambda t, c: ["--tls-certificate", c[0]], ["give both"]),
+    (lambda t, c: ["--tls-certificate", c[0], "--tls-key", c[0]], ["cannot be used together"]),
+])
+def test_open_to_others_without_token_and_encryption_is_refused_with_what_is_missing(
+        options: Options, words: list[str], tmp_path: Path, certificate: tuple[str, str]) -> None:
+    given = options(tmp_path, certificate)
+    found = CliRunner().invoke(listening, ["--listen", "0.0.0.0:0", *given], env={web.TOKEN: None})
+    assert found.exit_code == 2
+    flat = re.sub(r"\s+", " ", found.output)
+    assert all(word in flat for word in words), flat
+    assert "secret" not in flat
+    assert "with a blank" not in flat
+
+
+@pytest.mark.parametrize("proxied", [True, False])
+def test_open_to_others_with_token_and_encryption_listens_and_shows_no_token(
+        proxied: bool, tmp_path: Path, certificate: tuple[str, str]) -> None:
+    encrypted = ["--behind-proxy"] if proxied else ["--tls-certificate", certificate[0], "--tls-key", certificate[1]]
+    found = CliRunner().invoke(listening, ["--listen", "0.0.0.0:0", "--http-host", "Gate.Example", *encrypted],
+                               env={web.TOKEN: TOKEN.decode()})
+    assert (found.exit_code, "gate.example" in found.output) == (0, True)
+    assert "localhost" not in found.output
+    assert TOKEN.decode() not in found.output
+
+
+def test_it_answers_over_tls_and_ends_a_handshake_that_does_not_come(
+        certificate: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web, "HEAD_SECONDS", 0.3)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    with served(Door(tls=context)) as port:
+        assert said(port, request(), ssl.create_default_context(cafile=certificate[0]))[2] == {"a": 1}
+        with socket.create_connection(("127.0.0.1", port), timeout=3) as silent:
+            assert silent.recv(1) == b""
+
+
+# JSON
+
+
+@pytest.mark.parametrize(("text", "message", "field"), [
+    (b'{"a": 1, "a": 2}', "twice", "a"), (b'{"x": {"b": 1, "\\u0062": 2}}', "twice", "b"), (b"[" * 100_000, "nested too deeply", None),
+    (b"", "no JSON", None), (b"NaN", "no JSON", None), (b"\xff", "no JSON", None), (b'"\\ud800"', "no JSON", None),
+    (b"1" * 5000, "no JSON", None), (b"{} {}", "no JSON", None),
+])
+def test_json_that_cannot_be_used_is_said_so_in_words(text: bytes, message: str, field: str | None) -> None:
+    with pytest.raises(BadJson, match=message) as found:
+        read_json(text)
+    assert found.value.field == field
+
