@@ -70,11 +70,11 @@ class Rows(Service):
     name = "rows"
     topics = (EVENTS,)
     tables = ("CREATE TABLE IF NOT EXISTS rows_events (student TEXT NOT NULL, version BIGINT NOT NULL, position BIGINT NOT NULL, "
-              "type TEXT NOT NULL, sha256 TEXT NOT NULL, PRIMARY KEY (student, version))",)
+              "type TEXT NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (student, version))",)
 
     def events(self, tx: Transaction, found: Sequence[tuple[Record, Any]]) -> None:
-        tx.many("INSERT INTO rows_events (student, version, position, type, sha256) VALUES (:student, :version, :position, :type, :sha256)",
-                [{"student": e.student, "version": e.version, "position": e.position, "type": e.type, "sha256": e.sha256}
+        tx.many("INSERT INTO rows_events (student, version, position, type, digest) VALUES (:student, :version, :position, :type, :digest)",
+                [{"student": e.student, "version": e.version, "position": e.position, "type": e.type, "digest": e.digest}
                  for _, e in found])
 
 

@@ -39,6 +39,7 @@ from ledger.wire import events
 from ledger.wire.kafka import PREFIX, PRODUCER, create_topics, origin
 from ledger.wire.topics import EVENTS, STATE
 
+os.environ.setdefault("CAREER_LEDGER_DIGEST_KEY", uuid4().hex * 2)  # PostgreSQL has no place for it
 PARTITIONS = 6
 FLUSH = 100_000
 BAR = 0.8
@@ -50,7 +51,7 @@ def prepared(store: EventStore, folder: Path) -> tuple[Path, int]:
     with path.open("wb") as out:
         while found := store.records(after, EVENTS_CHUNK):
             after = found[-1][0]
-            messages = [events.message(record, sha256, origin()) for _, record, sha256 in found]
+            messages = [events.message(record, digest, origin()) for _, record, digest in found]
             marshal.dump([(m.key, m.value, list(m.headers)) for m in messages], out)
             count += len(found)
     return path, count

@@ -16,6 +16,9 @@ from ledger.store import EventStore, open_store
 
 VARIABLE = "CAREER_LEDGER_TEST_POSTGRES"
 KAFKA = "CAREER_LEDGER_TEST_KAFKA"
+DIGEST_KEY = "0123456789abcdef" * 4
+"""Of every ledger in the tests, those of processes that they start included."""
+os.environ["CAREER_LEDGER_DIGEST_KEY"] = DIGEST_KEY
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,9 @@ from datetime import date
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-FORMAT = "career-ledger-archive.v1"
+FORMAT = "career-ledger-archive.v2"
+FORMER = "career-ledger-archive.v1"
+"""Its entries have `sha256`, a plain hash of the stored bytes, in the place of `digest`. They are read without it."""
 PACKAGE, MANIFEST = ".jsonl.gz", ".manifest.json"
 LEVEL = 6
 
@@ -30,13 +32,14 @@ class Damaged(ValueError):
 
 
 class Entry(NamedTuple):
-    """A message as it came: `value` its bytes, both hashes those of its headers (hex), and its place and time (ms) in Kafka."""
+    """A message as it came: `value` its bytes, both digests those of its headers (hex; `digest` is empty where an earlier release kept the
+    entry), and its place and time (ms) in Kafka."""
 
     position: int
     student: str
     version: int
     type: str
-    sha256: str
+    digest: str
     payload_sha256: str
     partition: int
     offset: int
@@ -58,6 +61,8 @@ def line(entry: Entry) -> bytes:
 def read_line(raw: bytes) -> Entry:
     """Raises Damaged."""
     found = _object(raw)
+    if found.pop("sha256", None) is not None:
+        found.setdefault("digest", "")
     try:
         if "value_base64" in found:
             found["value"] = b64decode(found.pop("value_base64"), validate=True)
@@ -117,7 +122,7 @@ def manifest(day: date, previous: str | None, package_sha256: str, package_bytes
 def read_manifest(raw: bytes) -> dict[str, Any]:
     """Raises Damaged."""
     found = _object(raw)
-    if found.get("format") != FORMAT:
+    if found.get("format") not in (FORMAT, FORMER):
         raise Damaged(f"format: not {FORMAT}")
     for path, kinds in (("day", str), ("previous", (str, type(None))), ("package.name", str), ("package.sha256", str),
                         ("package.bytes", int), ("content", dict), ("content.sha256", str), ("content.entries", int)):

@@ -27,7 +27,7 @@ from .package import MANIFEST, Damaged, Entry, digest, read_manifest, seal, seal
 ONE_DAY = timedelta(days=1)
 DAY_MS = 86_400_000
 EPOCH = date(1970, 1, 1)
-NAMED = ("position", "event_type", "sha256", "payload_sha256")
+NAMED = ("position", "event_type", "digest", "payload_sha256")
 """The headers without which a message is no witness."""
 PAGE = 2000
 TABLES = (
@@ -36,8 +36,13 @@ TABLES = (
     "place BIGINT NOT NULL, stamp BIGINT NOT NULL, value BYTEA NOT NULL)",
     "CREATE INDEX IF NOT EXISTS archive_entries_order ON archive_entries (package, day, position, student, version)",
     "CREATE TABLE IF NOT EXISTS archive_packages (day TEXT PRIMARY KEY, manifest TEXT, entries BIGINT)",
+    # once: what an earlier release has not sealed yet loses its plain hashes, which would give withheld values away
+    "CREATE TABLE IF NOT EXISTS archive_format (name TEXT PRIMARY KEY)",
+    "UPDATE archive_entries SET sha256 = '' WHERE package IS NULL AND NOT EXISTS (SELECT 1 FROM archive_format)",
+    "INSERT INTO archive_format (name) VALUES ('v2') ON CONFLICT (name) DO NOTHING",
 )
-"""`package` NULL: not sealed yet. `manifest` NULL: its entries are fixed, its files may be missing."""
+"""`package` NULL: not sealed yet; `sha256`: the header `digest`, empty where none was kept. `manifest` NULL: its entries are fixed, its
+files may be missing."""
 
 
 class Archive(Service):
@@ -75,7 +80,7 @@ class Archive(Service):
     def events(self, tx: Transaction, found: Sequence[tuple[Record, Entry]]) -> None:
         today = datetime.now(timezone.utc).date()
         tx.many("INSERT INTO archive_entries (day, position, student, version, type, sha256, payload_sha256, part, place, stamp, value) "
-                "VALUES (:day, :position, :student, :version, :type, :sha256, :payload_sha256, :partition, :offset, :timestamp, :value)",
+                "VALUES (:day, :position, :student, :version, :type, :digest, :payload_sha256, :partition, :offset, :timestamp, :value)",
                 [{**entry._asdict(), "day": day_of(entry.timestamp, today)} for _, entry in found])
 
     def messages(self, tx: Transaction, topic: str, found: Sequence[tuple[Record, Heartbeat]]) -> None:

@@ -12,6 +12,7 @@ version-missing    a student's versions have a hole
 repeated           an event stands in two entries that differ
 not-in-archive, not-in-ledger, differs    against the ledger's digests: an event that one of them has not, or has otherwise (`fields`)
 
+Entries that an earlier release kept have no keyed digest: of these the rest is compared.
 An event that stands twice alike (the archive's database was lost and the topic read again) is counted, and is no fault. Events of the
 ledger above the archive's last position are counted as not sealed yet. What is cut off at the end leaves no trace in the chain: note the
 head that this command prints elsewhere, or compare with the ledger.
@@ -33,7 +34,7 @@ from typing import Any
 from .package import MANIFEST, PACKAGE, Damaged, Entry, Tally, day_in, digest, file_digest, read_line, read_manifest, sealed_days
 
 LONGEST_LINE = 64 << 20
-COMPARED = ("position", "type", "sha256", "payload_sha256")
+COMPARED = ("position", "type", "digest", "payload_sha256")
 _ROWS = 10_000
 
 Finding = dict[str, Any]
@@ -68,7 +69,7 @@ def verify(folder: Path, head: str | None = None, ledger: Iterable[bytes] | None
     verdict = Verdict()
     _folder(folder, verdict)
     with closing(sqlite3.connect("")) as events:  # a temporary file, not memory
-        events.execute("CREATE TABLE archived (student, version, position, type, sha256, payload_sha256, place)")
+        events.execute("CREATE TABLE archived (student, version, position, type, digest, payload_sha256, place)")
         _chain(folder, verdict, events)
         if head is not None and head != verdict.head:
             verdict.add("head", expected=head, found=verdict.head)
@@ -150,7 +151,7 @@ def _entries(packed: Any, name: str, tally: Tally, verdict: Verdict) -> Iterator
         tally.entry(entry)
         for problem in _problems(entry):
             verdict.add("entry", file=name, line=number, student=entry.student, version=entry.version, problem=problem)
-        yield entry.student, entry.version, entry.position, entry.type, entry.sha256, entry.payload_sha256, f"{name}:{number}"
+        yield entry.student, entry.version, entry.position, entry.type, entry.digest or None, entry.payload_sha256, f"{name}:{number}"
 
 
 def _problems(entry: Entry) -> Iterator[str]:
@@ -170,7 +171,8 @@ def _problems(entry: Entry) -> Iterator[str]:
 
 def _once(events: sqlite3.Connection, verdict: Verdict) -> None:
     for student, version, times, kinds, places in events.execute(
-            "SELECT student, version, COUNT(*), COUNT(DISTINCT position || ' ' || type || ' ' || sha256 || ' ' || payload_sha256), "
+            "SELECT student, version, COUNT(*), "
+            "MAX(COUNT(DISTINCT position || ' ' || type || ' ' || payload_sha256), COUNT(DISTINCT digest)), "
             "GROUP_CONCAT(place, ', ') FROM archived GROUP BY student, version HAVING COUNT(*) > 1 ORDER BY student, version"):
         if kinds > 1:
             verdict.add("repeated", student=student, version=version, places=places)
@@ -187,7 +189,7 @@ def _holes(events: sqlite3.Connection, verdict: Verdict) -> None:
 
 
 def _compare(events: sqlite3.Connection, verdict: Verdict, ledger: Iterable[bytes], after: int) -> None:
-    events.execute("CREATE TABLE recorded (student, version, position, type, sha256, payload_sha256)")
+    events.execute("CREATE TABLE recorded (student, version, position, type, digest, payload_sha256)")
     lines = _digests(ledger)
     while some := list(islice(lines, _ROWS)):
         events.executemany("INSERT INTO recorded VALUES (?, ?, ?, ?, ?, ?)", some)
@@ -221,7 +223,7 @@ def _digests(ledger: Iterable[bytes]) -> Iterator[tuple[Any, ...]]:
         try:
             one = json.loads(raw)
             yield tuple(kind(one[name]) for name, kind in (
-                ("student", str), ("version", int), ("position", int), ("type", str), ("sha256", str), ("payload_sha256", str)))
+                ("student", str), ("version", int), ("position", int), ("type", str), ("digest", str), ("payload_sha256", str)))
         except (ValueError, KeyError, TypeError):
             raise Damaged(f"--ledger, line {number}: no line of `career-ledger digests`") from None
 

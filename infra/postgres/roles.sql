@@ -44,6 +44,15 @@ BEGIN
     END IF;
 END $$;
 
+-- Whoever sends or stores digests binds the ledger to its key once. An older ledger gets the function, with the same grant, when its owner
+-- first opens it with this release.
+DO $$
+BEGIN
+    IF to_regprocedure('public.career_ledger_adopt_key(text)') IS NOT NULL THEN
+        GRANT EXECUTE ON FUNCTION public.career_ledger_adopt_key(text) TO career_ledger_writer, career_ledger_relay;
+    END IF;
+END $$;
+
 -- The same table as in ledger/relay/positions.py, which makes it where the owner runs `career-ledger publish`.
 CREATE TABLE IF NOT EXISTS public.relay_positions (
     topic text PRIMARY KEY, topic_id text NOT NULL, partitions integer NOT NULL, law text NOT NULL, position bigint NOT NULL,

@@ -70,7 +70,7 @@ def _read_day(value: str) -> date:
     try:
         day = date.fromisoformat(value)
     except ValueError:
-        raise PydanticCustomError("date", "there is no such day in the calendar: {value}", {"value": value}) from None
+        raise PydanticCustomError("date", "there is no such day in the calendar") from None
     if not 1900 <= day.year <= 2199:
         raise PydanticCustomError("date", "the year must lie between 1900 and 2199")
     return day

@@ -167,7 +167,9 @@ def _status(json_: bool) -> None:
 @click.command(short_help="The hashes of every event, for comparison with an archive.")
 @click.option("--after", "position", type=position_type, default=0, metavar="POSITION", help="Only events above it.")
 def digests(position: int) -> None:
-    """Print one JSON line an event: position, student, version, type, sha256 of the stored bytes and payload_sha256 of its message.
+    """Print one JSON line an event: position, student, version, type, digest of the stored bytes and payload_sha256 of its message.
+
+    The digest is keyed (CAREER_LEDGER_DIGEST_KEY): it is compared with that of the message, not made anew elsewhere.
 
     \b
     Example:

@@ -50,6 +50,7 @@ PENDING = 1 << 62
 """Added to the version of an event that is not stored yet, in place of its position: it comes after all that are stored."""
 
 _STUDENT = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_PATH = re.compile(r"([a-z_]{1,40}|[0-9]{1,6})?(\.([a-z_]{1,40}|[0-9]{1,6}))*")
 
 
 class Received(NamedTuple):
@@ -71,19 +72,21 @@ class _Form:
     raw: dict[str, Any]
     form: Submission | Outcome
 
-    def digest(self) -> bytes:
-        """Of what makes two submissions the same one: everything but `recorded_at`."""
-        return _digest(self.form.content()) if isinstance(self.form, Submission) else self._as_sent()
+    def hash(self) -> bytes:
+        """Of what makes two submissions the same one: everything but `recorded_at`. It does not leave this program: its values could be
+        tried out."""
+        return _hash(self.form.content()) if isinstance(self.form, Submission) else self._as_sent()
 
-    def is_content_of(self, kept: Refusal) -> bool:
-        """Also where a newer program can read what an older one could not."""
-        return kept.content in (self.digest(), self._as_sent())
+    def is_content_of(self, kept: Refusal, store: EventStore) -> bool:
+        """Also where a newer program can read what an older one could not, and where an older one kept the plain hash."""
+        hashes = {self.hash(), self._as_sent()}
+        return kept.content in hashes | {store.content_digest(one) for one in hashes}
 
     def _as_sent(self) -> bytes:
-        return _digest({name: value for name, value in self.raw.items() if name != "recorded_at"})
+        return _hash({name: value for name, value in self.raw.items() if name != "recorded_at"})
 
 
-def _digest(content: dict[str, Any]) -> bytes:
+def _hash(content: dict[str, Any]) -> bytes:
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).digest()
 
 
@@ -99,7 +102,8 @@ class Counter:
         self._streams: OrderedDict[str, Stream] = OrderedDict()
         self.given: Tally[str] = Tally()
         """How many outcomes of each kind were given; `dead-letter` where there was none."""
-        store.prepare_refusals()
+        store.adopt_key()
+        store.prepare_refusals(_without_values)
 
     def answers(self, batch: Sequence[Received]) -> list[Message]:
         """For each message, in order, its outcome or the dead letter that it becomes. What they say is stored by now."""
@@ -153,7 +157,7 @@ class Counter:
                 if isinstance(verdict, Event):
                     events.append(verdict)
                 elif isinstance(verdict, _New):
-                    fresh.append(Refusal(form.student, form.id, form.digest(), json.dumps(verdict).encode()))
+                    fresh.append(Refusal(form.student, form.id, self._store.content_digest(form.hash()), json.dumps(verdict).encode()))
                     kept[form.student, form.id] = fresh[-1]
             positions: dict[tuple[str, str], int] = {}
             if events or fresh:
@@ -176,7 +180,7 @@ class Counter:
         before = kept.get((form.student, form.id))
         if before is not None:
             outcome: Outcome = json.loads(before.outcome)
-            return outcome if form.is_content_of(before) else invalid(form.id, [Problem(
+            return outcome if form.is_content_of(before, self._store) else invalid(form.id, [Problem(
                 "id", f"a submission with this id and other content was {outcome['outcome']}: submit it unchanged, or choose a new id")])
         if not isinstance(form.form, Submission):
             return _New(form.form)
@@ -258,7 +262,7 @@ def _is_text(text: str) -> bool:
 
 
 def _short(outcome: Outcome) -> Outcome:
-    problems = [{name: text[:LONGEST_TEXT] for name, text in one.items()} for one in outcome["problems"][:PROBLEMS]]
+    problems = [{"path": _named(one["path"]), "message": one["message"][:LONGEST_TEXT]} for one in outcome["problems"][:PROBLEMS]]
     more = len(outcome["problems"]) - PROBLEMS
     if more > 0:
         problems.append(Problem("", f"{more} further problems are not listed").as_json())
@@ -272,6 +276,18 @@ def _header(headers: Sequence[tuple[str, bytes | None]], wanted: str) -> bytes:
 def _content_type(headers: Sequence[tuple[str, bytes | None]]) -> str:
     """Without parameters, in lower case; empty where none is given."""
     return _header(headers, "content-type").partition(b";")[0].strip().lower().decode("ascii", "replace")
+
+
+def _named(path: str) -> str:
+    """The path of a problem; a field that is not ours is repeated only where it looks like a field's name and not like a value."""
+    return path if _PATH.fullmatch(path) else "?"
+
+
+def _without_values(outcome: bytes) -> bytes:
+    """What an earlier release answered: its sentences about what was malformed may quote it."""
+    found: Outcome = json.loads(outcome)
+    return json.dumps(found | {"problems": [{"path": _named(one["path"]), "message": "this was not valid: see section 2 of the published "
+                                             "language"} for one in found["problems"]]} if "problems" in found else found).encode()
 
 
 def _trace(headers: Sequence[tuple[str, bytes | None]]) -> bytes | None:

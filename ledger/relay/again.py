@@ -62,7 +62,7 @@ def replay(url: str, books: LawBooks, brokers: str, student: str) -> tuple[int, 
             return 0, 0
         producer = producer_for(brokers)
         made = topics[EVENTS]
-        messages = [ready(events.message(record, sha256, origin()), made.partitions) for _, record, sha256 in found]
+        messages = [ready(events.message(record, digest, origin()), made.partitions) for _, record, digest in found]
         check_lengths(EVENTS, messages)
         deliver(producer, made.name, messages)
         made = topics[STATE]
@@ -70,13 +70,13 @@ def replay(url: str, books: LawBooks, brokers: str, student: str) -> tuple[int, 
 
 
 def digests(store: EventStore, after: int) -> Iterator[dict[str, Any]]:
-    """Of each event above a position what an archive of the topic is compared with: the hashes of the stored bytes and of the
-    message's value, in hex."""
+    """Of each event above a position what an archive of the topic is compared with: the keyed digest of the stored bytes and the hash of
+    the message's value, in hex."""
     while found := store.records(after, PAGE):
-        for position, record, sha256 in found:
-            message = events.message(record, sha256, origin())
+        for position, record, digest in found:
+            message = events.message(record, digest, origin())
             yield {"position": position, "student": record["student"], "version": record["version"], "type": record["type"],
-                   "sha256": sha256, "payload_sha256": header(message.headers, "payload_sha256")}
+                   "digest": digest, "payload_sha256": header(message.headers, "payload_sha256")}
         after = found[-1][0]
 
 

@@ -76,7 +76,7 @@ class EventSource:
     def next(self) -> Chunk:
         began = now()
         found = self._store.records(self._at, self._chunk)
-        messages = [ready(events.message(record, sha256, self._origin), self._partitions) for _, record, sha256 in found]
+        messages = [ready(events.message(record, digest, self._origin), self._partitions) for _, record, digest in found]
         self._at = found[-1][0] if found else self._at
         return Chunk(messages, len(found), self._at, began if len(found) < self._chunk else None)
 

@@ -10,7 +10,7 @@ from ledger.domain.evolve import EDITION
 from ledger.domain.rulebook import LawBooks
 from ledger.projections.stored import open_database
 from ledger.projections.stored.database import Database
-from ledger.store import StoreUnavailable
+from ledger.store import StoreUnavailable, open_store
 from ledger.wire.kafka import Made, create_topics, origin, prefix
 from ledger.wire.state import VERSION
 from ledger.wire.topics import EVENTS, HEARTBEAT, STATE, TOPICS
@@ -57,6 +57,8 @@ class Relay:
         standing_by = False
         with open_database(self._url) as database, Positions(self._url) as positions:
             positions.prepare()
+            with open_store(self._url, create=False) as store:
+                store.adopt_key()
             while not stop.is_set():
                 with database.backend.lock(f"relay{prefix()}") as leader:
                     if leader:

@@ -1,6 +1,6 @@
 """Where events are kept: one append-only log, a stream for each student, on SQLite or PostgreSQL."""
 
 from .errors import StoreUnavailable, StoreUnusable, VersionConflict
-from .event_store import EventStore, Refusal, open_store
+from .event_store import EventStore, Identity, Refusal, open_store
 
-__all__ = ["EventStore", "Refusal", "StoreUnavailable", "StoreUnusable", "VersionConflict", "open_store"]
+__all__ = ["EventStore", "Identity", "Refusal", "StoreUnavailable", "StoreUnusable", "VersionConflict", "open_store"]

@@ -5,9 +5,11 @@ holes, and are never used twice.
 """
 
 import gc
+import hmac
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from hashlib import sha256
+from functools import cached_property
+from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Protocol, Self, TypeVar
 from uuid import UUID
@@ -17,6 +19,7 @@ from eventsourcing.persistence import IntegrityError, InterfaceError, Operationa
 from ledger.backends.again import tried_again
 from ledger.domain.submissions import Event
 
+from . import keys
 from .errors import StoreUnavailable, StoreUnusable, VersionConflict
 from .mapper import Mapper, Record, stream_id
 
@@ -27,14 +30,26 @@ PATIENCE = 30.0
 Opening a store is not tried again: who asks a question of a server that is down is told so at once."""
 LONGEST_PAUSE = 2.0
 PAGE = 1000
+CONTENT = b"\x01"
+"""Begins the digest of a submission's content."""
 NO = {"", "0", "f", "false", "n", "no", "off"}
 
 Row = tuple[int, str, bytes]
 """Position, stored name, stored bytes."""
 
 
+class Identity(NamedTuple):
+    """Which history a log tells: `origin`, given at random when the ledger was made, and `epoch`, raised where a restored backup is
+    accepted. `key_check`: that of the key under which digests were made (`keys.check_of`), None as long as none were."""
+
+    origin: str
+    epoch: int
+    key_check: str | None
+
+
 class Refusal(NamedTuple):
-    """A submission that was kept out of the log: the digest of its content, and the outcome (JSON) that it was answered with."""
+    """A submission that was kept out of the log: the digest of its content (`EventStore.content_digest`), and the outcome (JSON) that it
+    was answered with."""
 
     student: str
     id: str
@@ -50,7 +65,11 @@ class Recorder(Protocol):
     def insert_packed(self, packs: Sequence[bytes], rows: int, heads: Mapping[UUID, int]) -> int: ...
     def insert_with_refusals(self, stored_events: Sequence[StoredEvent], refusals: Sequence[Refusal],
                              unmoved: Mapping[UUID, int], absent: Sequence[tuple[str, str]]) -> Sequence[int]: ...
+    def identity(self) -> Identity | None: ...
+    def adopt_key(self, check: str) -> None: ...
+    def raise_epoch(self) -> None: ...
     def prepare_refusals(self) -> None: ...
+    def rewrite_refusals(self, rewrite: Callable[[Refusal], Refusal]) -> None: ...
     def refusals(self, submissions: Sequence[tuple[str, str]]) -> list[Refusal]: ...
     def stream(self, originator_id: UUID, after: int) -> list[Row]: ...
     def streams(self, originator_ids: Sequence[UUID]) -> list[Row]: ...
@@ -71,11 +90,44 @@ class Explain(Protocol):
 class EventStore:
     """Reads and appends. Every method raises StoreUnavailable where the backend is gone and StoreUnusable where it cannot serve."""
 
-    def __init__(self, recorder: Recorder, place: str, explain: Explain, mapper: Mapper | None = None) -> None:
+    def __init__(self, recorder: Recorder, place: str, explain: Explain, mapper: Mapper | None = None,
+                 key_file: Path | None = None) -> None:
+        """`key_file`: where the key for digests stands unless the environment says otherwise."""
         self._recorder = recorder
         self._place = place
         self._explain = explain
         self._mapper = mapper or Mapper()
+        self._key_file = key_file
+
+    def identity(self) -> Identity:
+        """Raises StoreUnusable for a ledger that its owner has not opened since identities came."""
+        found = self._patiently(self._recorder.identity)
+        if found is None:
+            raise StoreUnusable(f"{self._place} has no identity yet: let its owner append something, or ask for `publish --status`, once")
+        return found
+
+    def raise_epoch(self) -> None:
+        """Another history begins here: a restored backup was accepted. Only for the owner of the database."""
+        self._patiently(self._recorder.raise_epoch)
+
+    def adopt_key(self) -> None:
+        """Binds the ledger to its key: for whoever sends or stores digests. Raises StoreUnusable for another key than before."""
+        check = keys.check_of(self._key)
+        if self.identity().key_check is None:
+            self._patiently(lambda: self._recorder.adopt_key(check))
+        keys.load(self._key_file, self.identity().key_check)
+
+    def digest(self, stored: bytes) -> str:
+        """Of an event's stored bytes, for those who do not have them: HMAC-SHA-256 under the ledger's key, in hex."""
+        return hmac.digest(self._key, stored, "sha256").hex()
+
+    def content_digest(self, plain: bytes) -> bytes:
+        """Of a submission's content, of which `plain` is the SHA-256: longer than that, so that the two cannot be taken for each other."""
+        return CONTENT + hmac.digest(self._key, CONTENT + plain, "sha256")
+
+    @cached_property
+    def _key(self) -> bytes:
+        return keys.load(self._key_file, self.identity().key_check)
 
     def stream(self, student: str, after: int = 0) -> list[Event]:
         """The student's events of a version above `after`, in order; empty for an unknown student."""
@@ -105,10 +157,10 @@ class EventStore:
         return self._events(self._patiently(lambda: self._recorder.log(after, limit)))
 
     def records(self, after: int = 0, limit: int = PAGE) -> list[tuple[int, Record, str]]:
-        """The same as `log` undecoded: position, the event as JSON (as it reads today, position included), and the sha256 (hex) of
-        its stored bytes."""
-        read = self._mapper.to_record
-        return [(position, read(name, state, position), sha256(state).hexdigest())
+        """The same as `log` undecoded: position, the event as JSON (as it reads today, position included), and the `digest` of its stored
+        bytes."""
+        read, key, keyed = self._mapper.to_record, self._key, hmac.digest
+        return [(position, read(name, state, position), keyed(key, state, "sha256").hex())
                 for position, name, state in self._patiently(lambda: self._recorder.log(after, limit))]
 
     def students(self) -> Iterator[str]:
@@ -174,9 +226,12 @@ class EventStore:
         positions = self._patiently(lambda: self._recorder.insert_with_refusals(stored, refusals, heads, absent))
         return [event.placed(position) for event, position in zip(events, positions, strict=True)]
 
-    def prepare_refusals(self) -> None:
-        """Makes the table of refused submissions where there is none; only the owner of the database may."""
+    def prepare_refusals(self, without_values: Callable[[bytes], bytes]) -> None:
+        """Makes the table of refused submissions where there is none, and rewrites what an earlier release left in it: a plain hash of the
+        content, and an outcome that may quote it. Only the owner of the database may: for others the old rows stay."""
         self._patiently(self._recorder.prepare_refusals)
+        self._patiently(lambda: self._recorder.rewrite_refusals(lambda one: one._replace(
+            content=self.content_digest(one.content), outcome=without_values(one.outcome))))
 
     def refusals(self, submissions: Collection[tuple[str, str]]) -> dict[tuple[str, str], Refusal]:
         """Which of these submissions, named by student and id, `append_with_refusals` has remembered."""
@@ -267,7 +322,7 @@ def open_store(url: str, create: bool = True) -> EventStore:
     if url.startswith("sqlite:///") and len(url) > len("sqlite:///"):
         from . import sqlite
         path = url.removeprefix("sqlite:///")
-        return EventStore(sqlite.prepare(path, create), path, sqlite.problem)
+        return EventStore(sqlite.prepare(path, create), path, sqlite.problem, key_file=Path(f"{path}.digest-key"))
     if url.startswith(("postgresql://", "postgres://")):
         from . import postgres
         return EventStore(postgres.prepare(url, create), postgres.place_of(url), postgres.problem)

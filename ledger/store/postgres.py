@@ -9,10 +9,10 @@ this lock without allowing UPDATE or DELETE: writers need EXECUTE on it and SELE
 """
 
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import psycopg
 from eventsourcing.persistence import IntegrityError, InterfaceError, OperationalError, StoredEvent
@@ -20,7 +20,7 @@ from eventsourcing.postgres import ConnectionPool, PostgresApplicationRecorder, 
 from psycopg.rows import dict_row, tuple_row
 
 from .errors import StoreUnavailable, StoreUnusable
-from .event_store import Refusal
+from .event_store import Identity, Refusal
 
 SCHEMA_VERSION = 1
 LOCK_SECONDS = 20
@@ -118,6 +118,23 @@ BEGIN
 END $$"""
 """Submissions from outside that were refused or invalid (`infra/postgres/roles.sql` grants the same). Ids are kept as UTF-8
 bytes: an id may hold a NUL, which text cannot."""
+IDENTITY = """
+ALTER TABLE public.career_ledger ADD COLUMN IF NOT EXISTS origin text, ADD COLUMN IF NOT EXISTS epoch integer,
+    ADD COLUMN IF NOT EXISTS digest_key text;
+CREATE OR REPLACE FUNCTION public.career_ledger_adopt_key(key_check text) RETURNS void LANGUAGE sql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $body$ UPDATE public.career_ledger SET digest_key = key_check WHERE digest_key IS NULL $body$;
+REVOKE ALL ON FUNCTION public.career_ledger_adopt_key(text) FROM PUBLIC;
+DO $$
+DECLARE found text;
+BEGIN
+    FOR found IN SELECT rolname FROM pg_catalog.pg_roles WHERE rolname IN ('career_ledger_writer', 'career_ledger_relay') LOOP
+        EXECUTE format('GRANT EXECUTE ON FUNCTION public.career_ledger_adopt_key(text) TO %I', found);
+    END LOOP;
+END $$;
+"""
+"""Which history this is, and what tells its key for digests from others. Whoever sends digests may set that once, and not change it."""
+IDENTIFY = "UPDATE public.career_ledger SET origin = %s, epoch = 1 WHERE origin IS NULL"
 REMEMBER = ("INSERT INTO public.refused_submissions (student, id, content, outcome) "
             "SELECT * FROM unnest(%b::text[], %b::bytea[], %b::bytea[], %b::bytea[]) ON CONFLICT DO NOTHING")
 REMEMBERED = ("SELECT r.student, r.id, r.content, r.outcome FROM unnest(%b::text[], %b::bytea[]) AS n (student, id) "
@@ -238,6 +255,19 @@ class PostgresRecorder(PostgresApplicationRecorder):
                     raise IntegrityError("a submission has been refused meanwhile")
         return positions
 
+    def identity(self) -> Identity | None:
+        with self.datastore.get_connection() as connection:
+            return _identity(connection)
+
+    def adopt_key(self, check: str) -> None:
+        """Does nothing where another one was faster."""
+        with self.datastore.get_connection() as connection:
+            connection.execute("SELECT public.career_ledger_adopt_key(%s)", (check,))
+
+    def raise_epoch(self) -> None:
+        with self.datastore.get_connection() as connection:
+            connection.execute("UPDATE public.career_ledger SET epoch = epoch + 1")
+
     def prepare_refusals(self) -> None:
         """Does nothing where the table stands: a writer may not make it."""
         with self.datastore.get_connection() as connection:
@@ -245,6 +275,17 @@ class PostgresRecorder(PostgresApplicationRecorder):
                 with connection.transaction():
                     connection.execute(LOCK)  # of several processes that start at once, one makes it
                     connection.execute(REFUSALS.encode())
+
+    def rewrite_refusals(self, rewrite: Callable[[Refusal], Refusal]) -> None:
+        """Does nothing for a user who may not: only the owner may."""
+        with self.datastore.get_connection() as connection, connection.transaction(), connection.cursor(row_factory=tuple_row) as cursor:
+            if not _one(cursor.execute("SELECT has_table_privilege('public.refused_submissions', 'UPDATE')")):
+                return
+            found = cursor.execute("SELECT student, id, content, outcome FROM public.refused_submissions WHERE length(content) = 32")
+            for student, id_, content, outcome in found.fetchall():
+                new = rewrite(Refusal(student, id_.decode(), content, outcome))
+                cursor.execute("UPDATE public.refused_submissions SET content = %s, outcome = %s WHERE student = %s AND id = %s",
+                               (new.content, new.outcome, student, id_))
 
     def refusals(self, submissions: Sequence[tuple[str, str]]) -> list[Refusal]:
         return [Refusal(student, id_.decode(), content, outcome) for student, id_, content, outcome in self.read(
@@ -348,6 +389,10 @@ def prepare(url: str, create: bool) -> PostgresRecorder:
                     raise StoreUnusable(f"there is no ledger in {place}: append something first, or correct --db")
                 _create(connection, place)
             _check(connection, place)
+            if _identity(connection) is None and _is_owner(connection):
+                with connection.transaction():
+                    connection.execute("SELECT pg_advisory_xact_lock(hashtext('career-ledger schema'))")
+                    _identify(connection)
     except psycopg.Error as error:
         raise problem(error, place) from error
     return PostgresRecorder(url)
@@ -369,6 +414,24 @@ def _create(connection: psycopg.Connection[Any], place: str) -> None:
             raise StoreUnusable(f"{place} holds a table stored_events that is not a career ledger's: choose another database with --db")
         connection.execute(SCHEMA.encode())
         connection.execute(REFUSALS.encode())
+        _identify(connection)
+
+
+def _identify(connection: psycopg.Connection[Any]) -> None:
+    connection.execute(IDENTITY.encode())
+    connection.execute(IDENTIFY, (uuid4().hex,))
+
+
+def _identity(connection: psycopg.Connection[Any]) -> Identity | None:
+    """None where the owner has not opened the ledger since identities came."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        row: dict[str, Any] = cursor.execute("SELECT * FROM public.career_ledger").fetchone() or {}
+    return Identity(row["origin"], row["epoch"], row["digest_key"]) if row.get("origin") else None
+
+
+def _is_owner(connection: psycopg.Connection[Any]) -> bool:
+    return bool(_one(connection.execute("SELECT pg_catalog.pg_has_role(relowner, 'USAGE') FROM pg_catalog.pg_class "
+                                        "WHERE oid = 'public.career_ledger'::regclass")))
 
 
 def _check(connection: psycopg.Connection[Any], place: str) -> None:

@@ -11,11 +11,11 @@ import json
 import pickle
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from eventsourcing.persistence import IntegrityError, OperationalError, PersistenceError, StoredEvent
 from eventsourcing.sqlite import (
@@ -28,7 +28,7 @@ from eventsourcing.sqlite import (
 )
 
 from .errors import StoreUnavailable, StoreUnusable
-from .event_store import Refusal
+from .event_store import Identity, Refusal
 
 APPLICATION_ID = 0x434C4447
 """`CLDG` in the file's header: the file is a career ledger."""
@@ -62,6 +62,8 @@ CREATE TABLE IF NOT EXISTS refused_submissions (
     student TEXT NOT NULL, id BLOB NOT NULL, content BLOB NOT NULL, outcome BLOB NOT NULL, PRIMARY KEY (student, id)) WITHOUT ROWID;
 """
 """Submissions from outside that were refused or invalid. Ids are kept as UTF-8 bytes: an id may hold a NUL."""
+IDENTITY = "CREATE TABLE IF NOT EXISTS career_ledger (origin TEXT NOT NULL, epoch INTEGER NOT NULL, digest_key TEXT)"
+IDENTIFY = "INSERT INTO career_ledger SELECT ?, 1, NULL WHERE NOT EXISTS (SELECT 1 FROM career_ledger)"
 REMEMBERED = "SELECT student, id, content, outcome FROM refused_submissions WHERE student = ? AND id = ?"
 
 
@@ -160,9 +162,32 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
                           [(student, id_.encode(), content, outcome) for student, id_, content, outcome in refusals])
         return positions
 
+    def identity(self) -> Identity | None:
+        if not self.read("SELECT 1 FROM sqlite_master WHERE name = 'career_ledger'", ()):
+            return None
+        rows = self.read("SELECT origin, epoch, digest_key FROM career_ledger", ())
+        return Identity(*rows[0]) if rows else None
+
+    def adopt_key(self, check: str) -> None:
+        """Does nothing where another one was faster."""
+        with self.datastore.transaction(commit=True) as c:
+            c.execute("UPDATE career_ledger SET digest_key = ? WHERE digest_key IS NULL", (check,))
+
+    def raise_epoch(self) -> None:
+        with self.datastore.transaction(commit=True) as c:
+            c.execute("UPDATE career_ledger SET epoch = epoch + 1")
+
     def prepare_refusals(self) -> None:
         with self.datastore.transaction(commit=True) as c:
             c.execute(REFUSALS)
+
+    def rewrite_refusals(self, rewrite: Callable[[Refusal], Refusal]) -> None:
+        with self.datastore.transaction(commit=True) as c:
+            c.execute("SELECT student, id, content, outcome FROM refused_submissions WHERE length(content) = 32")
+            for row in c.fetchall():
+                new = rewrite(Refusal(row[0], row[1].decode(), row[2], row[3]))
+                c.execute("UPDATE refused_submissions SET content = ?, outcome = ? WHERE student = ? AND id = ?",
+                          (new.content, new.outcome, row[0], row[1]))
 
     def refusals(self, submissions: Sequence[tuple[str, str]]) -> list[Refusal]:
         with self.datastore.transaction(commit=False) as c:
@@ -238,9 +263,12 @@ def prepare(path: str, create: bool) -> SQLiteRecorder:
     try:
         connection.execute("BEGIN")  # one moment for all that is read: another process may be making the tables
         ready = _is_ready(connection, path)
+        known = bool(connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'career_ledger'").fetchall())
         connection.execute("COMMIT")
         if not ready:
             _create(connection, path)
+        elif not known:
+            _identify(connection)
     except sqlite3.DatabaseError as error:
         raise problem(error, path) from error
     finally:
@@ -278,6 +306,8 @@ def _create(connection: sqlite3.Connection, path: str) -> None:
         if not _is_ready(connection, path):
             for statement in _statements(SCHEMA + REFUSALS):
                 connection.execute(statement)
+            connection.execute(IDENTITY)
+            connection.execute(IDENTIFY, (uuid4().hex,))
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
@@ -285,6 +315,20 @@ def _create(connection: sqlite3.Connection, path: str) -> None:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def _identify(connection: sqlite3.Connection) -> None:
+    """A ledger that is older than identities gets one, unless it may only be read: then somebody else will."""
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(IDENTITY)
+        connection.execute(IDENTIFY, (uuid4().hex,))
+        connection.execute("COMMIT")
+    except sqlite3.OperationalError as error:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        if "readonly" not in str(error):
+            raise
 
 
 def _statements(script: str) -> Iterator[str]:

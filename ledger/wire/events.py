@@ -5,7 +5,7 @@ that is added to the domain stays inside until somebody decides on it; a test as
 """
 
 from collections.abc import Mapping
-from hashlib import sha256 as digest
+from hashlib import sha256
 from typing import Any
 
 from .message import Header, Message, cloud_headers, encode
@@ -94,15 +94,16 @@ def payload(record: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def message(record: Mapping[str, Any], sha256: str, origin: str) -> Message:
-    """The message of a recorded event. `sha256` is that of the stored bytes (hex), `origin` the CloudEvents source of this ledger."""
+def message(record: Mapping[str, Any], digest: str, origin: str) -> Message:
+    """The message of a recorded event. `digest` is the keyed one of the stored bytes (hex; a plain hash would give withheld values away to
+    whoever tries them), `origin` the CloudEvents source of this ledger."""
     value = encode(payload(record))
     type_, student, position = record["type"], record["student"], str(record["position"])
     career = record.get("career")
     headers: list[Header] = [
         ("event_id", record["id"].encode()), ("event_type", type_.encode()), ("position", position.encode()),
-        ("version", b"%d" % record["version"]), ("sha256", sha256.encode()),
-        ("payload_sha256", digest(value).hexdigest().encode()),
+        ("version", b"%d" % record["version"]), ("digest", digest.encode()),
+        ("payload_sha256", sha256(value).hexdigest().encode()),
         *cloud_headers(position, origin, f"career.{type_}.v{VERSIONS[type_]}", record["recorded_at"],
                        f"{student}/{career}" if career else student, f"urn:career-ledger:{type_}:v{VERSIONS[type_]}"),
     ]

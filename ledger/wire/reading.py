@@ -30,7 +30,7 @@ class UnknownType(Unreadable):
 @dataclass(slots=True)
 class WireEvent:
     """A recorded event as it leaves the ledger. `data` is the type's wire model (attributes as in `FIELDS`); `value` the bytes of
-    the message, `sha256` (hex) that of the stored bytes, `payload_sha256` that of `value`."""
+    the message, `payload_sha256` (hex) their hash, `digest` the ledger's keyed one of the bytes that it stored."""
 
     id: str
     type: str
@@ -42,7 +42,7 @@ class WireEvent:
     actor: str
     position: int
     version: int
-    sha256: str
+    digest: str
     payload_sha256: str
     data: Any
     override: tuple[OverrideRef, ...]
@@ -90,7 +90,7 @@ def read_event(key: bytes | None, value: bytes | None, headers: Sequence[Header]
         raise Unreadable("id: differs from the header event_id")
     held = event.__dict__
     return WireEvent(held["id"], name, student, held.get("career"), held["effective_on"], held["recorded_at"], held["source"],
-                     held["actor"], held["position"], version, _text(found, "sha256"), said, held["data"], held["override"],
+                     held["actor"], held["position"], version, _text(found, "digest"), said, held["data"], held["override"],
                      held["breaches"], value)
 
 

@@ -17,7 +17,7 @@ class Counter(Service):
     name = "counter"
     topics = (EVENTS,)
     tables = ("CREATE TABLE IF NOT EXISTS counter_seen (student TEXT NOT NULL, version BIGINT NOT NULL, position BIGINT NOT NULL, "
-              "sha256 TEXT NOT NULL, PRIMARY KEY (student, version))",
+              "digest TEXT NOT NULL, PRIMARY KEY (student, version))",
               "CREATE TABLE IF NOT EXISTS counter_totals (student TEXT PRIMARY KEY, events BIGINT NOT NULL, last BIGINT NOT NULL, "
               "in_order BIGINT NOT NULL)")
 
@@ -25,8 +25,8 @@ class Counter(Service):
         self.idled = threading.Event()
 
     def events(self, tx: Transaction, found: Sequence[tuple[Record, Any]]) -> None:
-        rows = [{"student": e.student, "version": e.version, "position": e.position, "sha256": e.sha256} for _, e in found]
-        tx.many("INSERT INTO counter_seen (student, version, position, sha256) VALUES (:student, :version, :position, :sha256)", rows)
+        rows = [{"student": e.student, "version": e.version, "position": e.position, "digest": e.digest} for _, e in found]
+        tx.many("INSERT INTO counter_seen (student, version, position, digest) VALUES (:student, :version, :position, :digest)", rows)
         tx.many("INSERT INTO counter_totals (student, events, last, in_order) VALUES (:student, 1, :version, 1) "
                 "ON CONFLICT (student) DO UPDATE SET events = counter_totals.events + 1, last = excluded.last, in_order = "
                 "counter_totals.in_order + CASE WHEN excluded.last = counter_totals.last + 1 THEN 1 ELSE 0 END", rows)

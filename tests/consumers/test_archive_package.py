@@ -37,7 +37,7 @@ def make(folder: Path, days: list[list[Entry]], first: int = 0) -> str | None:
 
 
 def digests(days: list[list[Entry]]) -> list[dict[str, Any]]:
-    return [{"position": e.position, "student": e.student, "version": e.version, "type": e.type, "sha256": e.sha256,
+    return [{"position": e.position, "student": e.student, "version": e.version, "type": e.type, "digest": e.digest,
              "payload_sha256": e.payload_sha256} for entries in days for e in entries]
 
 
@@ -80,7 +80,7 @@ def test_package_holds_the_bytes_of_the_message_and_both_hashes(folder: Path) ->
     first = log()[0][0]
     with gzip.open(folder / "2026-02-10.jsonl.gz") as packed:
         found = json.loads(packed.readline())
-    assert found == {"position": 1, "student": "S1", "version": 1, "type": "instalment-paid", "sha256": first.sha256,
+    assert found == {"position": 1, "student": "S1", "version": 1, "type": "instalment-paid", "digest": first.digest,
                      "payload_sha256": first.payload_sha256, "partition": 0, "offset": 0, "timestamp": first.timestamp,
                      "value": first.value.decode()}
 
@@ -242,7 +242,7 @@ def test_wrong_count_or_hash_in_the_last_manifest(folder: Path, field: str, valu
 @pytest.mark.parametrize("what", ["taken-out", "changed", "added", "twice", "reordered"])
 def test_changed_lines_do_not_fit_the_manifest(folder: Path, what: str) -> None:
     repack(folder, DAYS[0], {
-        "taken-out": lambda old: old[1:], "changed": lambda old: [edit(old[0], sha256="0" * 64), *old[1:]],
+        "taken-out": lambda old: old[1:], "changed": lambda old: [edit(old[0], digest="0" * 64), *old[1:]],
         "added": lambda old: [*old, line(entry("S3", 1, 7))], "twice": lambda old: [*old, old[0]],
         "reordered": lambda old: old[::-1]}[what], described=False)
     found = verify(folder).findings
@@ -295,7 +295,7 @@ def test_forged_event_is_not_in_the_ledger(folder: Path) -> None:
 
 
 def test_second_entry_of_an_event_that_differs(folder: Path) -> None:
-    [found] = forge(folder, lambda old: [*old, line(entry("S1", 1, 1, sha256="f" * 64))])
+    [found] = forge(folder, lambda old: [*old, line(entry("S1", 1, 1, digest="f" * 64))])
     assert (found["kind"], found["student"], found["version"], found["places"]) == (
         "repeated", "S1", 1, f"{FIRST}.jsonl.gz:1, {FIRST}.jsonl.gz:4")
 

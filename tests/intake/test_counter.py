@@ -13,9 +13,9 @@ from eventsourcing.persistence import OperationalError
 
 from ledger.domain.submissions import Event, Submission
 from ledger.handling.submit import Stream, submit
-from ledger.intake.counter import LONGEST_LETTER, Counter, Received
+from ledger.intake.counter import LONGEST_LETTER, Counter, Received, _read
 from ledger.rulebooks.loader import load_books
-from ledger.store import EventStore, VersionConflict, open_store
+from ledger.store import EventStore, Refusal, VersionConflict, open_store
 from ledger.wire.letters import Outcome
 from ledger.wire.message import Header, Message, header
 from ledger.wire.topics import DEAD_LETTER, OUTCOMES
@@ -348,6 +348,29 @@ def test_older_ledger_gets_the_table(store: EventStore, store_url: str) -> None:
         with psycopg.connect(store_url, autocommit=True) as admin:
             admin.execute(drop)
     assert len(outcomes(intake(store).answers(received(*enrolled("S1"), payment("S1", 1) | {"data": {}})))) == 4
+
+
+def test_what_an_older_release_kept_of_a_refusal_is_recognised_and_loses_its_plain_hash_and_its_quotes(
+        counter: Counter, store: EventStore) -> None:
+    sent = received(*enrolled("S1"), booking("S1", "b1"), booking("S1", "b2"), payment("S1", 1) | {"data": {"amount": "Rossi"}})
+    first = outcomes(counter.answers(sent))
+    old = {"id": "old", "outcome": "invalid", "problems": [{"path": "data.Rossi", "message": "there is no Rossi"}]}
+    hashes = {}
+    for number, (id_, outcome) in enumerate([(sent[4], first[4]), (sent[5], first[5] | {"problems": old["problems"]})]):
+        raw = json.loads(id_.value or b"") | {"id": f"old-{number}"}
+        hashes[f"old-{number}"] = plain = _read(id_._replace(value=json.dumps(raw).encode())).hash()  # type: ignore[union-attr]
+        store.append_with_refusals([], [Refusal("S1", f"old-{number}", plain, json.dumps(outcome | {"id": f"old-{number}"}).encode())], {})
+    again = received(*(json.loads(one.value or b"") | {"id": f"old-{number}"} for number, one in enumerate(sent[4:])))
+    refused, malformed = outcomes(counter.answers(again))  # before an owner has opened it: recognised as it stands
+    assert (refused["reasons"], malformed["problems"]) == (first[4]["reasons"], old["problems"])
+    assert outcomes(intake(store).answers(again))[0] == refused  # whose start rewrites what may be rewritten
+    kept = store.refusals({("S1", id_) for id_ in hashes})
+    assert len(kept) == 2
+    for (_, id_), one in kept.items():
+        assert len(one.content) == 33
+        assert hashes[id_] not in one.content
+        assert b"Rossi" not in one.outcome
+    assert "other content" in outcomes(intake(store).answers(received(payment("S1", 2) | {"id": "old-0"})))[0]["problems"][0]["message"]
 
 
 @pytest.mark.parametrize("link_breaks", ["before", "after"])

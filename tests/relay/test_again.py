@@ -74,11 +74,11 @@ def test_digests_are_those_of_the_bytes_stored_and_of_the_messages(store_url, st
     publish_once(store_url, topics)
     code, said, _ = command(store_url, "digests")
     found = [json.loads(line) for line in said.splitlines()]
-    stored = {position: sha256(state).hexdigest() for position, _, state in store._recorder.log(0, 100_000)}
+    stored = {position: store.digest(state) for position, _, state in store._recorder.log(0, 100_000)}
     sent = {int(one.headers["position"]): sha256(one.value or b"").hexdigest() for one in topics.read(EVENTS)}
     assert code == 0
     assert [one["position"] for one in found] == sorted(stored)
-    assert all((one["sha256"], one["payload_sha256"]) == (stored[one["position"]], sent[one["position"]]) for one in found)
+    assert all((one["digest"], one["payload_sha256"]) == (stored[one["position"]], sent[one["position"]]) for one in found)
     code, said, _ = command(store_url, "digests", "--after", str(found[-3]["position"]))
     assert [json.loads(line) for line in said.splitlines()] == found[-2:]
-    assert found[0].keys() == {"position", "student", "version", "type", "sha256", "payload_sha256"}
+    assert found[0].keys() == {"position", "student", "version", "type", "digest", "payload_sha256"}

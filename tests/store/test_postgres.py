@@ -68,13 +68,13 @@ def test_roles_can_append_and_read_events_and_nothing_else(postgres_url: str, le
             assert writer.stream("S01") == writer.log() == appended
             with pytest.raises(VersionConflict):
                 writer.append("S01", 2, [an_event("S01", 3)])
-            writer.prepare_refusals()
+            writer.prepare_refusals(bytes)
             refusal = Refusal("S01", "r", b"content", b"{}")
             assert writer.append_with_refusals([], [refusal], {"S01": 3}) == []
             assert writer.refusals([("S01", "r")]) == {("S01", "r"): refusal}
             admin.execute("ALTER TABLE refused_submissions RENAME TO elsewhere")
             with pytest.raises(StoreUnusable, match=r"roles\.sql"):
-                writer.prepare_refusals()
+                writer.prepare_refusals(bytes)
             admin.execute("ALTER TABLE elsewhere RENAME TO refused_submissions")
         with open_store(urls["career_ledger_reader"]) as reader:
             assert reader.stream("S01") == appended
@@ -87,6 +87,7 @@ def test_roles_can_append_and_read_events_and_nothing_else(postgres_url: str, le
                      "DELETE FROM refused_submissions", "UPDATE refused_submissions SET outcome = ''", "DROP TABLE refused_submissions",
                      "DROP TRIGGER stored_events_are_kept ON stored_events",
                      "ALTER TABLE stored_events DISABLE TRIGGER ALL", "UPDATE career_ledger SET schema_version = 0",
+                     "UPDATE career_ledger SET digest_key = NULL",
                      "SELECT setval('stored_events_notification_id_seq', 1)",
                      "INSERT INTO stored_events (originator_id, originator_version, topic, state) VALUES (gen_random_uuid(), 1, 'x', '{}')"]
         for role in ("career_ledger_writer", "career_ledger_reader"):

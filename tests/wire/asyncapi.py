@@ -36,7 +36,7 @@ CHANNELS: dict[str, tuple[str, str, str]] = {
 EVENT_HEADERS = {
     "event_id": "The submitter's id of the event", "event_type": "As in `type`", "position": "As in `position`",
     "version": "As in `version`",
-    "sha256": "Of the stored bytes, which only the ledger holds (hex)", "payload_sha256": "Of this message's value (hex)"}
+    "digest": "Keyed digest of the stored bytes; only the ledger has the key (hex)", "payload_sha256": "Of this message's value (hex)"}
 CLOUD_HEADERS = {
     "ce_specversion": "CloudEvents, Kafka protocol binding, binary mode", "ce_id": "Unique within `ce_source`", "ce_source": "This ledger",
     "ce_type": "Name and version of the message's form", "ce_time": "When it was recorded, or said", "ce_subject": "Whom it is about",

@@ -107,7 +107,7 @@ def test_headers_are_those_of_the_published_language(type: str) -> None:
     subject = "S01" if type in ABOUT_THE_PERSON else "S01/S01-B"
     assert (sent.topic, sent.key) == ("career.events.v1", b"S01")
     assert dict(sent.headers) == {name: text.encode() for name, text in {
-        "event_id": f"golden-{type}", "event_type": type, "position": "41", "version": "41", "sha256": "ab" * 32,
+        "event_id": f"golden-{type}", "event_type": type, "position": "41", "version": "41", "digest": "ab" * 32,
         "payload_sha256": hashlib.sha256(sent.value).hexdigest(), "content-type": "application/json",
         "ce_specversion": "1.0", "ce_id": "41", "ce_source": ORIGIN, "ce_type": f"career.{type}.v1", "ce_subject": subject,
         "ce_time": "2026-02-11T09:30:00.250000Z", "ce_dataschema": f"urn:career-ledger:{type}:v1"}.items()}

@@ -1,0 +1,88 @@
+"""The ledger's key for digests: 32 random bytes that never stand in the database, so that its dump does not hold them.
+
+Whoever has a plain hash of an event, and its other fields, tries the few values that a withheld one can have. So what leaves as a digest
+of bytes with withheld values is HMAC-SHA-256 under this key.
+
+`CAREER_LEDGER_DIGEST_KEY` holds the key (64 hexadecimal digits) or names the file with it. Where it is not set, the key of a SQLite ledger
+stands in LEDGER.digest-key beside it; for PostgreSQL it must be set. A file that is missing is made (mode 0600), but only as long as no
+digest was ever made: the database remembers `check_of` the key, which tells nothing about it, and by which all processes of a ledger find
+out whether they hold the same one.
+"""
+
+import hmac
+import os
+import re
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+from .errors import StoreUnusable
+
+VARIABLE = "CAREER_LEDGER_DIGEST_KEY"
+_KEY = re.compile(r"[0-9A-Fa-f]{64}")
+_DIGITS = re.compile(r"[0-9A-Fa-f]{8,}")
+_FORM = "64 hexadecimal digits, as `openssl rand -hex 32` prints them"
+
+
+def digest(key: bytes, content: bytes) -> bytes:
+    return hmac.digest(key, content, "sha256")
+
+
+def check_of(key: bytes) -> str:
+    """What tells this key from others. A stored event begins with a brace, so this is the digest of none."""
+    return digest(key, b"career-ledger digest key")[:16].hex()
+
+
+def load(beside: Path | None, known: str | None) -> bytes:
+    """The key. `beside`: the file that holds it where nothing else is said; `known`: the `check_of` under which digests were made before.
+
+    Raises StoreUnusable, whose text never repeats what the variable holds: it may be half a key."""
+    said = os.environ.get(VARIABLE, "").strip()
+    if said and (_KEY.fullmatch(said) or _DIGITS.fullmatch(said)):
+        key, where = _read(said, VARIABLE), VARIABLE
+    elif said or beside is not None:
+        path = Path(said) if said else beside or Path()
+        where = f"the file that {VARIABLE} names" if said else str(path)
+        key = _from(path, where, known)
+    else:
+        raise StoreUnusable(f"the ledger's key for digests is missing: set {VARIABLE} to the file that holds it (it is made where there is "
+                            "none), the same for every process of this ledger, and keep it outside the database and its dumps")
+    if known is not None and check_of(key) != known:
+        raise StoreUnusable(f"the key in {where} is not the one under which this ledger's digests were made: give this process the "
+                            "ledger's key")
+    return key
+
+
+def _from(path: Path, where: str, known: str | None) -> bytes:
+    try:
+        if not path.exists():
+            if known is not None:
+                raise StoreUnusable(f"the ledger's key for digests is missing: {where} is not there. Restore it from its own backup: the "
+                                    "digests of another key cannot be compared with those that were sent")
+            _make(path)
+        mode = path.stat().st_mode & 0o777
+        if mode & 0o077:
+            raise StoreUnusable(f"{where} holds the ledger's key for digests and is open to others (mode {mode:04o}): chmod 600 it")
+        return _read(path.read_text(encoding="ascii", errors="replace").strip(), where)
+    except OSError as error:
+        raise StoreUnusable(f"{where} cannot be used for the ledger's key for digests: {error.strerror}") from None
+
+
+def _read(text: str, where: str) -> bytes:
+    if not _KEY.fullmatch(text):
+        raise StoreUnusable(f"{where} holds no key for digests: write {_FORM}")
+    return bytes.fromhex(text)
+
+
+def _make(path: Path) -> None:
+    """Whole or not at all; of several processes that make it at once all read the same one."""
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secrets.token_hex(32) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            os.link(part, path)
+    finally:
+        part.unlink(missing_ok=True)
