@@ -314,13 +314,27 @@ def test_line_that_is_no_entry(folder: Path, bad: bytes) -> None:
 # Against the ledger
 
 
-@pytest.mark.parametrize("field", ["position", "type", "sha256", "payload_sha256"])
+@pytest.mark.parametrize("field", ["position", "type", "digest", "payload_sha256"])
 def test_every_difference_from_the_ledger_is_named(folder: Path, field: str) -> None:
     found = digests(log())
     found[2][field] = 77 if field == "position" else "x"
     [finding] = verify(folder, ledger=lines(found)).findings
     assert (finding["kind"], finding["student"], finding["version"], finding["fields"]) == ("differs", "S1", 2, [field])
     assert sentence(finding) == f"differs: student S1, version 2, place 2026-02-10.jsonl.gz:3, fields {field}"
+
+
+def test_entries_with_a_plain_hash_from_before_are_read_without_it_and_compared_by_the_rest(folder: Path) -> None:
+    def former(raw: bytes) -> bytes:
+        found = json.loads(raw)
+        return json.dumps({("sha256" if name == "digest" else name): value for name, value in found.items()}).encode() + b"\n"
+
+    before = forge(folder, lambda old: [former(one) for one in old])
+    assert before == []
+    assert read_line(former(line(entry("S1", 1, 1)))) == entry("S1", 1, 1, digest="")
+    found = digests(log())
+    assert verify(folder, ledger=lines(found)).findings == []
+    found[2]["type"] = "x"
+    assert kinds(verify(folder, ledger=lines(found))) == ["differs"]
 
 
 def test_ledger_goes_on_above_the_archive(folder: Path) -> None:
