@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from ledger.domain.describe import NotFound
+from ledger.edges.address import SQLITE, sqlite_path
+from ledger.edges.files import make_folder
 
 if TYPE_CHECKING:
     from ledger.domain.rulebook import LawBooks
@@ -21,30 +23,11 @@ Mode = Literal["enforce", "record"]
 Answer = dict[str, Any]
 """The JSON of section 7 of the published language."""
 
-SQLITE = "sqlite:///"
-
-
-class WrongAddress(ValueError):
-    """The address of the database is of no known form."""
-
-
 def default_url() -> str:
     """A file in the user's data folder."""
     from platformdirs import user_data_path
 
     return f"{SQLITE}{user_data_path('career-ledger', appauthor=False) / 'ledger.db'}"
-
-
-def sqlite_path(url: str) -> Path | None:
-    """The file of a `sqlite:///PATH` address, None for a PostgreSQL server.
-
-    Raises WrongAddress for anything else; the message never repeats the address, which may hold a password.
-    """
-    if url.startswith(SQLITE) and len(url) > len(SQLITE):
-        return Path(url.removeprefix(SQLITE))
-    if url.startswith(("postgresql://", "postgres://")):
-        return None
-    raise WrongAddress("the address of the database must be sqlite:///PATH or postgresql://USER@HOST/NAME")
 
 
 RULEBOOKS = "CAREER_LEDGER_RULEBOOKS"
@@ -182,7 +165,7 @@ def open_ledger(url: str | None = None, create: bool = True) -> Ledger:
     if path is not None and not path.exists():
         if not create:
             raise NotFound(f"there is no ledger at {path} yet: append events first, or name another with --db")
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
     from ledger.store import open_store
 
     return Ledger(open_store(address, create), url=address)

@@ -1,22 +1,26 @@
 """The command line: `career-ledger [--db URL] COMMAND ... [--json]` (section 7 of the published language).
 
 Exit codes: 0 all done; 1 a line was refused or invalid, or the audit found something; 2 wrong usage; 3 not found;
-4 version conflict; 5 verification failed; 6 the database is unavailable or cannot be used; 70 a fault of this program; 130 interrupted.
+4 version conflict; 5 verification failed; 6 the database is unavailable or cannot be used; and those of every program
+(`ledger.edges.program`): 70, 74, 130, 141.
 What a command needs is imported inside it, so that a question starts fast.
 """
 
-import json
 import os
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
 import click
+from click.core import ParameterSource
+
+from ledger.edges.program import UNAVAILABLE, USAGE, Program, Told, tell_json
 
 if TYPE_CHECKING:
     from ledger.bootstrap import Answer, Ledger, Mode
@@ -24,12 +28,15 @@ if TYPE_CHECKING:
     from ledger.entrypoints.render import Page
 
 PROGRAM = "career-ledger"
-FOUND, USAGE, NOT_FOUND, CONFLICT, UNAVAILABLE, FAULT, INTERRUPTED = 1, 2, 3, 4, 6, 70, 130
+FOUND, NOT_FOUND, CONFLICT = 1, 3, 4
 LONG_FILE = 200_000
 """Bytes from which appending a file shows its progress."""
 BULK_FILE = 5_000_000
 """Bytes from which a file in mode record is imported in bulk."""
 SESSIONS = ("winter", "extraordinary", "summer", "autumn")
+
+POSITIONS = click.IntRange(0, 2**63 - 1)
+"""Of the log: what a database can count."""
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -69,8 +76,10 @@ KAFKA = ("digests", "intake", "publish")
 """The same of `cli_kafka`."""
 
 
-class Commands(click.Group):
-    """The group of all commands: it turns every error into one line and an exit code."""
+class Commands(Program):
+    """The group of all commands."""
+
+    title = PROGRAM
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted({*super().list_commands(ctx), *UNIVERSITY, *KAFKA, "generate"})
@@ -90,49 +99,25 @@ class Commands(click.Group):
             return generate
         return super().get_command(ctx, cmd_name)
 
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            done = super().invoke(ctx)
-            sys.stdout.flush()
-            return done
-        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
-            raise  # click knows what to do with these, a closed pipe among them
-        except KeyboardInterrupt:
-            message, code = "interrupted", INTERRUPTED
-        except Exception as error:
-            message, code = _explained(error)
-        click.echo(f"{PROGRAM}: {message}", err=True)
-        raise click.exceptions.Exit(code)
+    def explained(self, error: Exception) -> tuple[Sequence[str], int] | None:
+        from ledger.domain.describe import NotFound
 
+        if isinstance(error, NotFound):
+            return [str(error.args[0])], NOT_FOUND
+        from ledger.rulebooks.loader import RuleBookError
 
-def _explained(error: Exception) -> tuple[str, int]:
-    """What an error of the ledger means to the caller, and the exit code. An unforeseen one names its place, never its
-    message, which may hold personal data."""
-    from ledger.bootstrap import WrongAddress
-    from ledger.domain.describe import NotFound
+        if isinstance(error, RuleBookError):
+            return error.lines, USAGE
+        from ledger.store import StoreUnavailable, StoreUnusable, VersionConflict
 
-    if isinstance(error, NotFound):
-        return str(error.args[0]), NOT_FOUND
-    from ledger.rulebooks.loader import RuleBookError
+        if isinstance(error, VersionConflict | StoreUnavailable | StoreUnusable):
+            return [" ".join(str(error).split())], CONFLICT if isinstance(error, VersionConflict) else UNAVAILABLE
+        if "ledger.wire.kafka" in sys.modules:
+            from ledger.entrypoints.cli_kafka import explained
 
-    if isinstance(error, WrongAddress | RuleBookError):
-        return str(error), USAGE
-    from ledger.store import StoreUnavailable, StoreUnusable, VersionConflict
-
-    if isinstance(error, VersionConflict | StoreUnavailable | StoreUnusable):
-        return " ".join(str(error).split()), CONFLICT if isinstance(error, VersionConflict) else UNAVAILABLE
-    if "ledger.wire.kafka" in sys.modules:
-        from ledger.entrypoints.cli_kafka import explained
-
-        if (said := explained(error)) is not None:
-            return said, UNAVAILABLE
-    if isinstance(error, OSError):
-        return error.strerror or type(error).__name__, UNAVAILABLE
-    place = error.__traceback__
-    while place is not None and place.tb_next is not None:
-        place = place.tb_next
-    where = f"{place.tb_frame.f_globals.get('__name__', '?')}:{place.tb_lineno}" if place is not None else "?"
-    return f"a fault of this program, please report it: {type(error).__name__} at {where}", FAULT
+            if (said := explained(error)) is not None:
+                return [said], UNAVAILABLE
+        return super().explained(error)
 
 
 def as_json(function: _F) -> _F:
@@ -142,7 +127,7 @@ def as_json(function: _F) -> _F:
 def as_known(function: _F) -> _F:
     """`--on`, `--known-at`, `--known-position`, `--json`: the two clocks of every question."""
     for option in (
-        click.option("--known-position", type=click.IntRange(min=0), metavar="N", help="As known when the log ended at position N."),
+        click.option("--known-position", type=POSITIONS, metavar="N", help="As known when the log ended at position N."),
         click.option("--known-at", type=instant, metavar="INSTANT", help="As known at that moment, 2026-04-20T09:00:00Z."),
         click.option("--on", type=day, metavar="DATE", help="The day that is asked about. Default: today in Italy."),
     ):
@@ -171,6 +156,10 @@ def cli(ctx: click.Context, db: str | None, rulebooks: str | None) -> None:
     4 version conflict; 5 verification failed; 6 the database is unavailable.
     """
     ctx.obj = db
+    if db and ctx.get_parameter_source("db") is ParameterSource.COMMANDLINE:
+        from ledger.edges.address import forget_argument
+
+        forget_argument(db)
     if rulebooks is not None:
         os.environ["CAREER_LEDGER_RULEBOOKS"] = rulebooks
 
@@ -187,12 +176,6 @@ def _page() -> "Page":
     from ledger.entrypoints.render import Page
 
     return Page(sys.stdout)
-
-
-def _print_json(value: Any) -> None:
-    """One line of JSON. Letters outside ASCII stay readable where standard output can hold them."""
-    utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-    click.echo(json.dumps(value, ensure_ascii=not utf8, separators=(", ", ": ")))
 
 
 def _asked(on: date | None, known_at: datetime | None, known_position: int | None) -> date:
@@ -233,18 +216,17 @@ def append(file: str, mode: "Mode", atomic: bool, wait: bool, bulk: bool, truste
     counted: Counter[str] = Counter()
     newest = 0
     with click.open_file(file, "rb") as stream, _ledger(create=True) as ledger, _progress(file, cast("BinaryIO", stream)) as lines:
-        page = None if json_ else _page()
+        page, told = None if json_ else _page(), Told()
         for outcome in ledger.import_lines(lines, trusted) if bulk else ledger.append_lines(lines, mode, atomic):
             counted[outcome["outcome"]] += 1
             newest = max(newest, outcome.get("position") or 0)
             if page is None:
-                _print_json(outcome)
-                if not bulk:  # there, thousands come at once
-                    sys.stdout.flush()
+                told(partial(tell_json, outcome))
             elif outcome["outcome"] in ("refused", "invalid", "conflict") or "voided_by" in outcome:
-                page.outcome(outcome)
+                told(partial(page.outcome, outcome))
         if page is not None:
-            page.appended(counted)
+            told(partial(page.appended, counted))
+    told.ended(PROGRAM, ", ".join(f"{number} {outcome}" for outcome, number in sorted(counted.items())) or "none")
     if wait and newest:
         from ledger.entrypoints.cli_university import wait_for_position
 
@@ -291,7 +273,7 @@ def status(student: str, on: date | None, known_at: datetime | None, known_posit
     asked = _asked(on, known_at, known_position)
     with _ledger() as ledger:
         answer = ledger.status(student, asked, known_at, known_position)
-    _print_json(answer) if json_ else _page().status(answer)
+    tell_json(answer) if json_ else _page().status(answer)
 
 
 @cli.command(short_help="Charges: paid, owed, overdue, waived.")
@@ -308,7 +290,7 @@ def fees(student: str, on: date | None, known_at: datetime | None, known_positio
     asked = _asked(on, known_at, known_position)
     with _ledger() as ledger:
         answer = ledger.fees(student, asked, known_at, known_position)
-    _print_json(answer) if json_ else _page().fees(answer)
+    tell_json(answer) if json_ else _page().fees(answer)
 
 
 @cli.command(short_help="May this exam be booked, and if not, why?")
@@ -336,7 +318,7 @@ def eligibility(student: str, career: str, course: str, held_on: date, session: 
     with _ledger() as ledger:
         answer = ledger.eligibility(student, asked, career, course, held_on, session, academic_year, calls_start_on, opens_on, mode,
                                     known_at, known_position)
-    _print_json(answer) if json_ else _page().eligibility(answer, student, career, course, held_on, asked)
+    tell_json(answer) if json_ else _page().eligibility(answer, student, career, course, held_on, asked)
 
 
 @cli.command(short_help="Replay a student, event by event.")
@@ -355,7 +337,7 @@ def history(student: str, on: date | None, known_at: datetime | None, known_posi
         steps = ledger.history(student, asked, known_at, known_position)
         if json_:
             for step in steps:
-                _print_json(step)
+                tell_json(step)
         else:
             _page().history(student, steps)
 
@@ -377,7 +359,7 @@ def audit(students: tuple[str, ...], on: date | None, known_at: datetime | None,
         if json_:
             count = 0
             for finding in findings:
-                _print_json(finding)
+                tell_json(finding)
                 count += 1
         else:
             count = _page().audit(findings)
@@ -422,7 +404,7 @@ def show_(year: str, json_: bool) -> None:
     from ledger.rulebooks.show import show
 
     answer = _law(lambda books: show(books, year))
-    _print_json(answer) if json_ else _page().rule_book(answer)
+    tell_json(answer) if json_ else _page().rule_book(answer)
 
 
 @rules.command("diff")
@@ -439,7 +421,7 @@ def diff_(old: str, new: str, json_: bool) -> None:
     from ledger.rulebooks.show import diff
 
     answer = _law(lambda books: diff(books, old, new))
-    _print_json(answer) if json_ else _page().rule_changes(answer)
+    tell_json(answer) if json_ else _page().rule_changes(answer)
 
 
 @rules.command("cite")
@@ -456,7 +438,7 @@ def cite_(id_: str, json_: bool) -> None:
     from ledger.rulebooks.show import cite
 
     answer = _law(lambda books: cite(books, id_))
-    _print_json(answer) if json_ else _page().citation(answer)
+    tell_json(answer) if json_ else _page().citation(answer)
 
 
 @cli.command(short_help="Print the completion script of your shell.")
@@ -473,7 +455,7 @@ def completion(shell: str) -> None:
 
     found = get_completion_class(shell)
     if found is not None:
-        click.echo(found(cli, {}, PROGRAM, "_CAREER_LEDGER_COMPLETE").source())
+        click.echo(found(cli, {}, PROGRAM, "_CAREER_LEDGER_COMPLETE").source())  # our own lines
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from ledger.edges.program import say, tell
 from ledger.entrypoints.cli import PROGRAM
 
 
@@ -59,7 +60,7 @@ def generate(students: int, seed: int, output: str, first: int, until: Any, give
         with click.progressbar(length=students, label="generate", file=sys.stderr) as bar:
             count = write(output, students, seed, shares, lambda done, _events: bar.update(done - bar.pos), first)
     if output != "-":
-        click.echo(f"{PROGRAM}: {count} events of {students} students in {output}", err=True)
+        say(f"{PROGRAM}: {count} events of {students} students in {output}")
 
 
 def _list_shares(ctx: click.Context) -> None:
@@ -69,5 +70,5 @@ def _list_shares(ctx: click.Context) -> None:
     for field in fields(Shares):
         value = getattr(shares, field.name)
         if isinstance(value, float | date):
-            click.echo(f"{field.name} = {value}")
+            tell(f"{field.name} = {value}")
     ctx.exit()

@@ -14,7 +14,9 @@ from typing import NoReturn
 
 import click
 
-from ledger.entrypoints.cli import _print_json as print_json
+from ledger.edges.files import make_folder
+from ledger.edges.program import tell, tell_json
+from ledger.entrypoints.cli import POSITIONS
 from ledger.entrypoints.cli_university import _address as address
 from ledger.entrypoints.cli_university import _say as say
 from ledger.wire.kafka import BROKERS, PARTITIONS, KafkaUnusable
@@ -22,7 +24,6 @@ from ledger.wire.kafka import BROKERS, PARTITIONS, KafkaUnusable
 PAUSE_SECONDS = 1.0
 """Between a lost database and the next attempt."""
 
-position_type = click.IntRange(min=0, max=(1 << 63) - 1)
 kafka_option = click.option("--kafka", "brokers", envvar=BROKERS, metavar="HOST:PORT[,...]", help=f"The brokers. Default: ${BROKERS}.")
 
 
@@ -54,7 +55,7 @@ def needed(brokers: str | None) -> str:
 @click.option("--replicas", type=click.IntRange(min=1, max=100), metavar="N",
               help="Copies of topics that are made. Default: 3, or as many as there are brokers.")
 @click.option("--once", is_flag=True, help="Stop when everything recorded is published.")
-@click.option("--from", "position", type=position_type, metavar="POSITION",
+@click.option("--from", "position", type=POSITIONS, metavar="POSITION",
               help="Publish again every event from POSITION on and the states of their students, then stop.")
 @click.option("--replay", "student", metavar="STUDENT", help="Publish again all events and states of one student, then stop.")
 @click.option("--status", "status_", is_flag=True, help="Say how far each topic goes, and stop.")
@@ -139,7 +140,7 @@ def _again(brokers: str, position: int | None, student: str | None) -> None:
             raise NotFound(f"nothing is recorded of student {student}")
     else:
         events, states = publish_from(url, law(), brokers, position or 0)
-    click.echo(f"Published again: {events} event{'' if events == 1 else 's'}, {states} state{'' if states == 1 else 's'}.")
+    tell(f"Published again: {events} event{'' if events == 1 else 's'}, {states} state{'' if states == 1 else 's'}.")
 
 
 def _status(json_: bool) -> None:
@@ -153,19 +154,19 @@ def _status(json_: bool) -> None:
     if not answer["topics"]:
         raise NotFound("nothing was published yet: run `career-ledger publish`")
     if json_:
-        print_json(answer)
+        tell_json(answer)
         return
     for one in answer["topics"]:
         behind = (f"{one['events_behind']} event{'' if one['events_behind'] == 1 else 's'} behind"
                   + (f", everything up to {one['complete_at']}" if one["complete_at"] else "")) if one["events_behind"] else "up to date"
-        click.echo(f"{one['topic']}: position {one['position']} of {answer['last_position']}, {behind}; "
+        tell(f"{one['topic']}: position {one['position']} of {answer['last_position']}, {behind}; "
                    f"{one['rate']:.0f} events a second, seen {one['at']}")
         if one["error"]:
-            click.echo(f"  last error ({one['error_at']}): {one['error']}")
+            tell(f"  last error ({one['error_at']}): {one['error']}")
 
 
 @click.command(short_help="The hashes of every event, for comparison with an archive.")
-@click.option("--after", "position", type=position_type, default=0, metavar="POSITION", help="Only events above it.")
+@click.option("--after", "position", type=POSITIONS, default=0, metavar="POSITION", help="Only events above it.")
 def digests(position: int) -> None:
     """Print one JSON line an event: position, student, version, type, digest of the stored bytes and payload_sha256 of its message.
 
@@ -180,7 +181,7 @@ def digests(position: int) -> None:
 
     with open_store(address(), create=False) as store:
         for one in digests_of(store, position):
-            print_json(one)
+            tell_json(one)
 
 
 @click.command(short_help="Record what other systems submit through Kafka.")
@@ -195,7 +196,8 @@ def intake(brokers: str | None) -> None:
     Example:
       career-ledger intake --kafka localhost:9092
     """
-    from ledger.bootstrap import clock, default_url, law, sqlite_path
+    from ledger.bootstrap import clock, default_url, law
+    from ledger.edges.address import sqlite_path
     from ledger.intake.run import run
 
     stop = threading.Event()
@@ -203,7 +205,7 @@ def intake(brokers: str | None) -> None:
     url = click.get_current_context().find_root().obj or default_url()
     path = sqlite_path(url)
     if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
     given = run(url, law(), clock, needed(brokers), stop, say)
     say("; ".join(f"{count} {kind}" for kind, count in sorted(given.items()) if count) or "no submission came")
 

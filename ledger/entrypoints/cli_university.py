@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from ledger.edges.program import say, tell, tell_json
+from ledger.edges.text import csv_cell
 from ledger.entrypoints.cli import PROGRAM, day
-from ledger.entrypoints.cli import _print_json as print_json
 
 if TYPE_CHECKING:
     from ledger.domain.rulebook import LawBooks
@@ -35,8 +36,9 @@ json_option = click.option("--json", "json_", is_flag=True, help="Print JSON for
 
 def _address() -> str:
     """The ledger that is asked; it must exist."""
-    from ledger.bootstrap import default_url, sqlite_path
+    from ledger.bootstrap import default_url
     from ledger.domain.describe import NotFound
+    from ledger.edges.address import sqlite_path
 
     address = click.get_current_context().find_root().obj or default_url()
     path = sqlite_path(address)
@@ -53,7 +55,7 @@ def _books(folder: Path | None = None) -> "LawBooks":
 
 
 def _say(text: str) -> None:
-    click.echo(f"{PROGRAM}: {text}", err=True)
+    say(f"{PROGRAM}: {text}")
 
 
 def wait_for_position(position: int) -> None:
@@ -137,7 +139,7 @@ def projection_status(json_: bool) -> None:
     with open_database(_address()) as database:
         answer = status_of(database, law_of(_books()))
     if json_:
-        print_json(answer)
+        tell_json(answer)
         return
     _page().projection_status(answer)
 
@@ -198,10 +200,10 @@ def projection_rebuild(workers: int | None, json_: bool) -> None:
     with _progress("rebuilding") as progress:
         done = rebuild(address, _books(), workers, progress)
     if json_:
-        print_json({"events": done.events, "resumed": done.resumed, "known_position": done.position, "seconds": round(done.seconds, 3)})
+        tell_json({"events": done.events, "resumed": done.resumed, "known_position": done.position, "seconds": round(done.seconds, 3)})
         return
     resumed = f", {done.resumed} of them done before" if done.resumed else ""
-    click.echo(f"Rebuilt from {done.events} events{resumed} in {done.seconds:.1f} seconds. Known position: {done.position}.")
+    tell(f"Rebuilt from {done.events} events{resumed} in {done.seconds:.1f} seconds. Known position: {done.position}.")
 
 
 @projection.command("verify")
@@ -223,7 +225,7 @@ def projection_verify(workers: int | None, json_: bool) -> None:
         _say(f"{count} difference{'' if count == 1 else 's'}: run `career-ledger projection rebuild`, and please report it")
         raise click.exceptions.Exit(DIFFERENT)
     if not json_:
-        click.echo("Every stored row is as computed.")
+        tell("Every stored row is as computed.")
 
 
 @projection.command("diff")
@@ -246,7 +248,7 @@ def projection_diff(folder: Path, workers: int | None, json_: bool) -> None:
     with _progress("comparing") as progress:
         count = _differences(diff(address, books, other, workers, progress), json_, "before", "after")
     if not json_:
-        click.echo(f"{count} thing{'' if count == 1 else 's'} would be answered otherwise." if count else "No answer would change.")
+        tell(f"{count} thing{'' if count == 1 else 's'} would be answered otherwise." if count else "No answer would change.")
 
 
 def _differences(found: "Iterator[Answer]", json_: bool, left: str, right: str) -> int:
@@ -254,20 +256,21 @@ def _differences(found: "Iterator[Answer]", json_: bool, left: str, right: str) 
     for one in found:
         count += 1
         if json_:
-            print_json(one)
+            tell_json(one)
             continue
         key = " ".join(str(value) for name, value in one.items() if name not in (left, right) and value is not None)
-        click.echo(key)
+        tell(key)
         for name in (left, right):
             for row in one[name]:
                 said = ", ".join(f"{k} {v}" for k, v in row.items() if k not in ("from_on", "until_on") and v not in (None, "0.00"))
-                click.echo(f"  {name:>8}  {row['from_on']} to {row['until_on'] or 'open'}: {said}".rstrip(": "))
+                tell(f"  {name:>8}  {row['from_on']} to {row['until_on'] or 'open'}: {said}".rstrip(": "))
     return count
 
 
 def as_report(function: _F) -> _F:
     """`--json` and `--csv`."""
-    return json_option(click.option("--csv", "csv_", is_flag=True, help="Print comma-separated values with a heading.")(function))
+    return json_option(click.option("--csv", "csv_", is_flag=True, help="Print comma-separated values with a heading; a text that a "
+                                     "spreadsheet would take for a formula has an apostrophe before it.")(function))
 
 
 @click.group(short_help="Questions about everybody, for any day.")
@@ -292,13 +295,13 @@ def _report(ask: "Callable[[Reports, date], Answer]", on: date | None, json_: bo
     with open_database(_address()) as database:
         answer = ask(Reports(database, law_of(_books())), on or today())
     if json_:
-        print_json(answer)
+        tell_json(answer)
     elif csv_:
         rows = answer["rows"]
         out = csv.writer(sys.stdout, lineterminator="\n")
         if rows:
             out.writerow(rows[0])
-        out.writerows(row.values() for row in rows)
+        out.writerows(map(csv_cell, row.values()) for row in rows)
         _say(f"as known at position {answer['known_position']} of {answer['last_position']}")
         if answer["rebuild_needed"]:
             _say(answer["rebuild_needed"])

@@ -8,13 +8,15 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import date
 from io import TextIOWrapper
-from typing import IO, Any
+from typing import IO, Any, Self
 
 from rich import box
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
-from rich.text import Text
+from rich.text import Text as RichText
+
+from ledger.edges.text import visible
 
 Answer = dict[str, Any]
 
@@ -31,6 +33,23 @@ PIPE_WIDTH = 160
 """Columns when the output is no terminal."""
 
 
+class Text(RichText):
+    """Words for a page, whoever wrote them, on one line: what would act on a terminal is shown instead."""
+
+    def __init__(self, text: str = "", style: str = "") -> None:
+        super().__init__(visible(text), style)
+
+    def append(self, text: Any, style: Any = None) -> Self:
+        super().append(visible(text) if isinstance(text, str) else text, style)
+        return self
+
+
+class _Console(Console):
+    def render_str(self, text: str, **how: Any) -> RichText:
+        """What stands in tables and headings."""
+        return super().render_str(visible(text), **how)
+
+
 class Page:
     """A place to print answers for people."""
 
@@ -39,7 +58,7 @@ class Page:
             out.reconfigure(errors="replace")  # a terminal that cannot show a letter must not hide the answer
         terminal = out.isatty()
         plain = not terminal or bool(os.environ.get("NO_COLOR"))
-        self._console = Console(file=out, force_terminal=terminal, no_color=plain, color_system=None if plain else "auto",
+        self._console = _Console(file=out, force_terminal=terminal, no_color=plain, color_system=None if plain else "auto",
                                 markup=False, highlight=False, emoji=False, width=None if terminal else PIPE_WIDTH)
 
     def status(self, answer: Answer) -> None:
@@ -178,7 +197,8 @@ class Page:
         self._line(f"sha256 {book['sha256']}", style="dim")
         for rule in book["rules"]:
             self._rule(rule["rule"], rule)
-        self._line("\nInterpretations", style="bold")
+        self._console.print()
+        self._line("Interpretations", style="bold")
         for choice in book["interpretations"]:
             self._choice(choice)
 

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
+from ledger.edges.files import open_file, replace
+
 from .population import one_student
 from .shares import Shares
 
@@ -25,9 +27,9 @@ def write(target: Path | str | BinaryIO, students: int, seed: int, shares: Share
         path = Path(target)
         part = path.with_name(path.name + ".part")
         try:
-            with part.open("wb", buffering=1 << 20) as out:
+            with open_file(part, 1 << 20) as out:
                 count = _lines(out, students, seed, shares or Shares(), progress, first)
-            part.replace(path)
+            replace(part, path)
         finally:
             part.unlink(missing_ok=True)
         return count

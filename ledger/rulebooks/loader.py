@@ -5,7 +5,7 @@ which law it was decided under.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
@@ -14,13 +14,25 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from ledger.domain.rulebook import Admission, Interpretations, Law, LawBooks, RuleBook, Tiers
+from ledger.edges.text import visible
 
 Place = tuple[str | int, ...]
 """Where something stands in a file: keys and list indexes from the top, such as ("rules", "BLK-1", "days")."""
 
 
+LONGEST_BOOK = 1 << 19
+"""Bytes of a file. The packaged ones have a tenth of it; a larger one takes seconds to read before it can be refused."""
+LISTED = 20
+"""Problems that are named; the rest are counted."""
+LONGEST_PROBLEM = 240
+
+
 class RuleBookError(ValueError):
-    """A rule book cannot be used. The message has one line per problem: file, line, field and what to write."""
+    """A rule book cannot be used. `lines` has one for each problem: file, line, field and what to write."""
+
+    def __init__(self, *lines: str) -> None:
+        self.lines = [visible(line) for line in lines]
+        super().__init__("\n".join(self.lines))
 
 
 def load_books(folder: Path | None = None) -> LawBooks:
@@ -42,19 +54,31 @@ def load_books(folder: Path | None = None) -> LawBooks:
 
 def read_book(name: str, content: bytes) -> RuleBook:
     """One checked rule book from the bytes of its file; `name` is what an error calls the file."""
+    if len(content) > LONGEST_BOOK:
+        raise RuleBookError(f"{name}, line 1: longer than {LONGEST_BOOK >> 10} KiB; put the rules of one year into a file")
     data = _parse(name, content)
     if not isinstance(data, dict):
         raise RuleBookError(f"{name}, line 1: write a rule book: id, academic_year, covers, rules, interpretations")
     try:
         book = RuleBook.model_validate(data)
     except ValidationError as error:
-        problems = [_explained(e["type"], e["loc"], e["msg"], e["input"]) for e in error.errors(include_url=False)]
+        total = error.error_count()
+        found = error.errors(include_url=False, include_context=False)[:LISTED]
+        problems = [_explained(e["type"], e["loc"], e["msg"], e["input"]) for e in found]
     else:
         problems = list(_inconsistencies(data, book))
+        total = len(problems)
     if problems:
-        root = _nodes(content)
-        raise RuleBookError("\n".join(f"{name}, line {_line(root, place)}: {_dotted(place)}: {message}" for place, message in problems))
+        raise RuleBookError(*_told(name, content, problems[:LISTED], total))
     return book
+
+
+def _told(name: str, content: bytes, problems: Sequence[tuple[Place, str]], total: int) -> Iterator[str]:
+    root = _nodes(content)
+    for place, message in problems:
+        yield f"{name}, line {_line(root, place)}: {_dotted(place)}: {message}"
+    if total > len(problems):
+        yield f"{name}: and {total - len(problems)} problems more"
 
 
 def _files(folder: Path | None) -> Iterator[tuple[str, bytes]]:
@@ -68,41 +92,26 @@ def _files(folder: Path | None) -> Iterator[tuple[str, bytes]]:
         raise RuleBookError(f"{folder}: no rule book here; put one *.yaml file per academic year into the folder")
     for path in found:
         try:
-            yield str(path), path.read_bytes()
+            with path.open("rb") as opened:
+                content = opened.read(LONGEST_BOOK + 1)
+            yield str(path), content
         except OSError as error:
             raise RuleBookError(f"{path}: cannot be read ({error.strerror}); mend the file or its permissions") from None
 
 
 def _parse(name: str, content: bytes) -> Any:
-    """The plain data of a file. A key that stands twice is an error: YAML would silently keep the last."""
     import yaml
-    from yaml.constructor import ConstructorError as Wrong
+    from yaml.constructor import ConstructorError
 
-    class Strict(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-            found: dict[Any, Any] = super().construct_mapping(node, deep)
-            if len(found) != len(node.value):
-                seen = set()
-                for key, _ in node.value:
-                    if key.value in seen:
-                        raise Wrong(None, None, f"{key.value} stands here a second time; keep one", key.start_mark)
-                    seen.add(key.value)
-            return found
+    from .plain import Plain, shown
 
-    def day(loader: Any, node: Any) -> Any:
-        try:
-            return loader.construct_yaml_timestamp(node)
-        except ValueError:
-            return node.value  # 2026-02-30: the shape of the book refuses the text and names the field
-
-    Strict.add_constructor("tag:yaml.org,2002:timestamp", day)
     try:
-        return Strict(content).get_single_data()
+        return Plain(content).get_single_data()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
-        what = "" if isinstance(error, Wrong) else "not YAML: "
-        raise RuleBookError(f"{name}, line {line}: {what}{error.problem or error.context}") from None
+        what = "" if isinstance(error, ConstructorError) else "not YAML: "
+        raise RuleBookError(f"{name}, line {line}: {what}{shown(error.problem or error.context or '', LONGEST_PROBLEM)}") from None
     except yaml.YAMLError as error:
         line = content[:getattr(error, "position", 0)].count(b"\n") + 1
         raise RuleBookError(f"{name}, line {line}: the file is not UTF-8 text; save it as UTF-8") from None
@@ -110,11 +119,13 @@ def _parse(name: str, content: bytes) -> Any:
 
 def _explained(kind: str, place: Place, message: str, value: Any) -> tuple[Place, str]:
     """What to do about a validation error, in the words of who edits the file."""
+    from .plain import LONGEST_SHOWN, shown
+
     last = str(place[-1]) if place else ""
     if kind == "extra_forbidden":
         if place[:1] in (("rules",), ("interpretations",)) and len(place) == 2:
             known = _ids(Law if place[0] == "rules" else Interpretations)
-            return place, f"unknown id{_near(last, known)}; mend it or remove the entry"
+            return place, f"unknown id{_near(last[:LONGEST_SHOWN], known)}; mend it or remove the entry"
         return place, "unknown field; mend its name or remove it"
     if kind == "missing":
         return place, f"missing; add {last}"
@@ -122,7 +133,7 @@ def _explained(kind: str, place: Place, message: str, value: Any) -> tuple[Place
         return place, f"{message}; put the word in quotes"
     if kind == "model_type" or kind == "model_attributes_type":
         return place, "write an entry with fields here (document, heading, says, ...)"
-    return place, f"{message}; found {value!r}" if not isinstance(value, dict | list) else message
+    return place, message if isinstance(value, dict | list | set | tuple) else f"{message}; found {shown(repr(value))}"
 
 
 _BOUNDS = (("first", "last"), ("enrol_from", "enrol_until"), ("first", "until"), ("until", "late_until"), ("until", "reserved_until"))
@@ -194,7 +205,7 @@ def _line(root: Any, place: Place) -> int:
     """The line of the deepest part of a place that the file has: of the key, where there is one."""
     node, line = root, root.start_mark.line
     for step in place:
-        if isinstance(node.value, list) and isinstance(step, int) and step < len(node.value):
+        if node.id == "sequence" and isinstance(step, int) and step < len(node.value):
             node = node.value[step]
             line = node.start_mark.line
             continue
@@ -209,4 +220,6 @@ def _line(root: Any, place: Place) -> int:
 
 
 def _dotted(place: Place) -> str:
-    return ".".join(str(step) for step in place if step != "[key]") or "(the whole file)"
+    from .plain import shown
+
+    return ".".join(shown(str(step)) for step in place if step != "[key]") or "(the whole file)"

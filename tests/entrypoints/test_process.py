@@ -43,14 +43,6 @@ def test_process_shows_progress_only_for_a_long_file_on_a_terminal(start, termin
     assert start("append", str(long)).stderr == b""
 
 
-def test_process_keeps_quiet_when_nobody_reads_on(filled, popen, lines, history) -> None:
-    events = [history[2] | {"id": f"n{n}"} for n in range(200)]
-    process = popen("append", "-", "--json", stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    process.stdout.close()
-    error = process.communicate(lines(*events), timeout=120)[1]
-    assert (process.returncode, error) == (1, b"")
-
-
 def test_process_is_interrupted_with_one_line(filled, popen, start, lines, history) -> None:
     process = popen("append", "-", "--json", stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     process.stdin.write(lines(history[2] | {"id": "n1"}))
