@@ -1,22 +1,25 @@
 # ruff: noqa: S608 - statements are put together from names of our own only
 """The command line of every service: `python -m consumers.NAME run --db URL --kafka HOST:PORT` and `... status --db URL`.
 
-Exit codes: 0 stopped as asked; 2 wrong usage; 5 the topic no longer holds what was not read; 70 a fault of this program.
-Where the database or Kafka is away, it waits.
+Exit codes: 0 stopped as asked; 2 wrong usage; 5 the topic no longer holds what was not read; 6 the database is away; and those of every
+program (`ledger.edges.program`). Where the database or Kafka is away, `run` waits.
 """
 
 import gc
-import json
 import logging
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
+from ledger.edges.address import forget_argument
+from ledger.edges.program import UNAVAILABLE, USAGE, Program, tell_json
+from ledger.edges.text import OneLine
 from ledger.wire.kafka import BROKERS, KafkaUnusable
 
 from .database import Database, DatabaseAway, DatabaseUnusable
@@ -24,12 +27,30 @@ from .loop import Forgotten, Loop
 from .service import Service
 from .web import Door, Server, bound_to, door_options
 
-GONE, AWAY = 5, 6
+GONE, AWAY = 5, UNAVAILABLE
 DATABASE = "CAREER_LEDGER_CONSUMER_DB"
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
-db = click.option("--db", "url", required=True, envvar=DATABASE, metavar="URL", show_envvar=True,
+
+class Consumer(Program):
+    """The group of a service's commands."""
+
+    def explained(self, error: Exception) -> tuple[Sequence[str], int] | None:
+        if isinstance(error, DatabaseAway):
+            return [str(error)], AWAY
+        if isinstance(error, DatabaseUnusable | KafkaUnusable):
+            return [f"Error: {error}"], USAGE
+        return super().explained(error)
+
+
+def _given(context: click.Context, _: click.Parameter, url: str) -> str:
+    if context.get_parameter_source("url") is ParameterSource.COMMANDLINE:
+        forget_argument(url)
+    return url
+
+
+db = click.option("--db", "url", required=True, envvar=DATABASE, metavar="URL", show_envvar=True, callback=_given,
                   help="The service's own database: sqlite:///PATH or postgresql://USER@HOST/DATABASE.")
 
 
@@ -50,7 +71,9 @@ def run_options(command: _F) -> _F:
 
 def run(service: Service, url: str, brokers: str, metrics: str | None, door: Door, from_oldest: bool) -> None:
     """Runs until SIGTERM or SIGINT."""
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(OneLine("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("kafka").setLevel(logging.ERROR)
     spare_the_collector()
     stop = threading.Event()
@@ -98,15 +121,11 @@ def status_command(name: str) -> click.Command:
     def status(url: str) -> None:
         """Shows the position in every topic and the students that are parked, as JSON."""
         with database_at(url) as database:
-            try:
-                positions = database.ask(f"SELECT topic, part, next_offset, log_position FROM {name}_positions ORDER BY topic, part")
-                parked = database.ask(f"SELECT student, version, reason, detail, part, place, since FROM {name}_parked ORDER BY student")
-            except DatabaseAway as error:
-                click.echo(str(error), err=True)
-                raise SystemExit(AWAY) from None
-        click.echo(json.dumps({
+            positions = database.ask(f"SELECT topic, part, next_offset, log_position FROM {name}_positions ORDER BY topic, part")
+            parked = database.ask(f"SELECT student, version, reason, detail, part, place, since FROM {name}_parked ORDER BY student")
+        tell_json({
             "positions": [dict(zip(("topic", "partition", "next_offset", "log_position"), row, strict=True)) for row in positions],
             "parked": [dict(zip(("student", "waits_for_version", "reason", "detail", "partition", "offset", "since"), row, strict=True))
-                       for row in parked]}, indent=1))
+                       for row in parked]}, indent=1)
 
     return status

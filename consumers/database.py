@@ -11,11 +11,15 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import lru_cache
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import psycopg
+
+from ledger.edges.address import WrongAddress, sqlite_path
+from ledger.edges.files import make_file
 
 Parameters = Mapping[str, Any]
 Row = tuple[Any, ...]
@@ -59,7 +63,11 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = url
         self._lock = threading.RLock()
-        self._backend: Backend = _SQLite(_path(url)) if url.startswith("sqlite:") else _Postgres(url)
+        try:
+            path = sqlite_path(url)
+        except WrongAddress as error:
+            raise DatabaseUnusable(f"--db: {error}") from None
+        self._backend: Backend = _SQLite(str(path)) if path is not None else _Postgres(url)
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -86,13 +94,6 @@ class Database:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _path(url: str) -> str:
-    path = url.removeprefix("sqlite:///")
-    if path == url or not path or path == ":memory:":
-        raise DatabaseUnusable("--db: write sqlite:///PATH or postgresql://USER@HOST/DATABASE")
-    return path
 
 
 _IN = re.compile(r"\bIN\s+:([a-z_][a-z0-9_]*)")
@@ -139,7 +140,11 @@ class _SQLite:
 
     def _connection(self) -> sqlite3.Connection:
         if self._opened is None:
+            make_file(Path(self._path))
             opened = sqlite3.connect(self._path, isolation_level=None, timeout=LOCK_SECONDS, check_same_thread=False)
+            if opened.execute("PRAGMA application_id").fetchone()[0] == LEDGER:
+                opened.close()
+                raise DatabaseUnusable(f"--db: {self._path} is a ledger: give the service a database of its own")
             opened.execute("PRAGMA journal_mode=WAL")
             opened.execute("PRAGMA synchronous=FULL")
             self._opened = opened
@@ -157,13 +162,13 @@ class _SQLite:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
-        except sqlite3.OperationalError as error:
+        except sqlite3.DatabaseError as error:
             raise _sqlite_problem(error, self._path) from error
 
     def single(self, statement: str, parameters: Parameters) -> list[Row]:
         try:
             return _SQLiteTransaction(self._connection()).ask(statement, parameters)
-        except sqlite3.OperationalError as error:
+        except sqlite3.DatabaseError as error:
             raise _sqlite_problem(error, self._path) from error
 
     def create(self, tables: Sequence[str]) -> None:
@@ -180,11 +185,23 @@ class _SQLite:
 _FOR_A_WHILE = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN})
 
 
-def _sqlite_problem(error: sqlite3.OperationalError, path: str) -> Exception:
+LEDGER = 0x434C4447
+"""The application id in a ledger's SQLite file."""
+
+
+def _sqlite_problem(error: sqlite3.DatabaseError, path: str) -> Exception:
     """Busy, full or unreachable passes; a wrong statement does not."""
-    if getattr(error, "sqlite_errorcode", 0) & 0xFF in _FOR_A_WHILE:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in _FOR_A_WHILE:
         return DatabaseAway(f"{path}: {error}")
+    if code == sqlite3.SQLITE_NOTADB:
+        return DatabaseUnusable(f"--db: {path} is no database: choose another file")
+    if "no such table" in str(error):
+        return DatabaseUnusable(f"--db: {path} {_NOTHING_HERE}")
     return error
+
+
+_NOTHING_HERE = "holds nothing of this service yet: start it with `run` first, or name its database"
 
 
 class _PostgresTransaction:
@@ -204,8 +221,6 @@ class _PostgresTransaction:
 
 class _Postgres:
     def __init__(self, url: str) -> None:
-        if urlsplit(url).scheme not in ("postgresql", "postgres"):
-            raise DatabaseUnusable("--db: write sqlite:///PATH or postgresql://USER@HOST/DATABASE")
         self._url = url
         self._opened: psycopg.Connection[Any] | None = None
 
@@ -227,12 +242,18 @@ class _Postgres:
     def single(self, statement: str, parameters: Parameters) -> list[Row]:
         try:
             return _PostgresTransaction(self._connection()).ask(statement, parameters)
+        except psycopg.errors.UndefinedTable:
+            raise DatabaseUnusable(f"--db: {self._place} {_NOTHING_HERE}") from None
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             raise self._problem(error) from error
 
     def _problem(self, error: Exception) -> Exception:
         said = str(error).strip().splitlines() or [type(error).__name__]
-        return DatabaseAway(f"PostgreSQL at {urlsplit(self._url).hostname or 'the local socket'}: {said[0]}")
+        return DatabaseAway(f"{self._place}: {said[0]}")
+
+    @property
+    def _place(self) -> str:
+        return f"PostgreSQL at {urlsplit(self._url).hostname or 'the local socket'}"
 
     def create(self, tables: Sequence[str]) -> None:
         """One at a time: processes that create the same table at once fail otherwise."""

@@ -141,7 +141,8 @@ def bound_to(listen: str, door: Door, option: str) -> Place:
         # answers leave at once: with Nagle's algorithm, which asyncio leaves on here, each takes 40 ms
         bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except (OSError, ValueError, OverflowError) as error:
-        raise click.UsageError(f"{option} {listen}: {error}; write HOST:PORT of an address of this machine") from None
+        why = error.strerror or type(error).__name__ if isinstance(error, OSError) else "the port is no number from 0 to 65535"
+        raise click.UsageError(f"{option} {listen}: {why}; write HOST:PORT of an address of this machine") from None
     return Place(bound, door, frozenset(names))
 
 
@@ -333,8 +334,8 @@ class Server:
 
     def __init__(self, routes: Routes, place: Place) -> None:
         app: Any = Application(routes, place.door, place.hosts)
-        self._server = _Server(uvicorn.Config(app, log_level="error", access_log=False, server_header=False, proxy_headers=False,
-                                              lifespan="off", ws="none", timeout_graceful_shutdown=5))
+        self._server = _Server(uvicorn.Config(app, log_level="error", log_config=None, access_log=False, server_header=False,
+                                              proxy_headers=False, lifespan="off", ws="none", timeout_graceful_shutdown=5))
         self._server.tls = place.door.tls
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [place.bound]}, name="http", daemon=True)
 

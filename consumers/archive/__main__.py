@@ -4,7 +4,6 @@ Exit codes: 0 done; 2 wrong usage; 5 the archive is not what it must be, or the 
 or the folder is unavailable.
 """
 
-import json
 from datetime import date, datetime, timezone
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -12,9 +11,9 @@ from typing import Any, BinaryIO
 import click
 
 from consumers import command
-from consumers.database import DatabaseAway
 from consumers.order import Order
 from consumers.web import Door
+from ledger.edges.program import say, tell, tell_json
 
 from .package import Damaged
 from .service import ONE_DAY, Archive, seal_through
@@ -33,7 +32,7 @@ def _day(text: str) -> date:
         raise click.BadParameter(f"{text!r} is no day: write it as YYYY-MM-DD") from None
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(cls=command.Consumer, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 def archive() -> None:
     """Sealed daily packages of every event, each chained to the day before."""
 
@@ -70,11 +69,9 @@ def seal(url: str, folder: Path, through: date | None) -> None:
             last = seal_through(database, folder, through or today - ONE_DAY)
         except Damaged as error:
             _fail(str(error), FAILED)
-        except DatabaseAway as error:
-            _fail(str(error), command.AWAY)
         except OSError as error:
             _fail(f"{folder}: {error.strerror}", command.AWAY)
-    click.echo(f"sealed through {last}" if last else "nothing to seal yet")
+    tell(f"sealed through {last}" if last else "nothing to seal yet")
 
 
 @archive.command("verify")
@@ -92,19 +89,19 @@ def verify_command(folder: Path, ledger: BinaryIO | None, after: int, head: str 
     except OSError as error:
         _fail(f"{folder}: {error.strerror}", command.AWAY)
     if json_:
-        click.echo(json.dumps(verdict.as_json(), ensure_ascii=False))
+        tell_json(verdict.as_json())
     else:
-        click.echo(f"{verdict.packages} packages from {verdict.first_day} to {verdict.last_day}, {verdict.entries} entries up to position "
-                   f"{verdict.last_position}, {verdict.repeated} repeated; head {verdict.head}")
+        tell(f"{verdict.packages} packages from {verdict.first_day} to {verdict.last_day}, {verdict.entries} entries up to position "
+             f"{verdict.last_position}, {verdict.repeated} repeated; head {verdict.head}")
         if ledger is not None:
-            click.echo(f"{verdict.compared} events of the ledger compared, {verdict.not_sealed} above the last position not sealed yet")
+            tell(f"{verdict.compared} events of the ledger compared, {verdict.not_sealed} above the last position not sealed yet")
         for finding in verdict.findings:
-            click.echo(sentence(finding))
+            tell(sentence(finding))
     raise SystemExit(FAILED if verdict.findings else 0)
 
 
 def _fail(text: str, code: int) -> Any:
-    click.echo(text, err=True)
+    say(text)
     raise SystemExit(code)
 
 

@@ -20,6 +20,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
+from ledger.edges.files import open_file
+
 FORMAT = "career-ledger-archive.v2"
 FORMER = "career-ledger-archive.v1"
 """Its entries have `sha256`, a plain hash of the stored bytes, in the place of `digest`. They are read without it."""
@@ -202,7 +204,7 @@ def _beside(path: Path) -> Iterator[tuple[BinaryIO, Any]]:
         finally:
             os.close(folder)
 
-    with part.open("wb") as raw:
+    with open_file(part) as raw:
         try:
             yield raw, commit
         finally:

@@ -18,6 +18,7 @@ from typing import Any
 
 from consumers.database import Database, Transaction
 from consumers.service import Record, Service, read_heartbeat
+from ledger.edges.files import make_folder, open_file
 from ledger.wire.letters import Heartbeat
 from ledger.wire.reading import Unreadable, identify
 from ledger.wire.topics import EVENTS, HEARTBEAT
@@ -138,8 +139,8 @@ def seal_through(database: Database, folder: Path, through: date) -> date | None
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """One process seals at a time."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("wb") as lock:
+    make_folder(folder)
+    with open_file(folder / ".lock") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

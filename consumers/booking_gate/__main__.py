@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from consumers.command import database_at, run, run_options, status_command
+from consumers.command import Consumer, database_at, run, run_options, status_command
 from consumers.web import Door, Server, bound_to
 from ledger.rulebooks.loader import RuleBookError, load_books
 
@@ -13,7 +13,7 @@ from .http import routes
 from .service import NAME, BookingGate
 
 
-@click.group()
+@click.group(cls=Consumer)
 def main() -> None:
     """May this career book this exam on this day?"""
 
@@ -42,4 +42,4 @@ def start(url: str, brokers: str, metrics: str | None, door: Door, from_oldest: 
 main.add_command(status_command(NAME))
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="python -m consumers.booking_gate")

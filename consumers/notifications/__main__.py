@@ -3,7 +3,6 @@
 Exit codes: 0 done; 1 the file has a line that cannot be used (nothing was imported); 2 wrong usage; 5 and 6 as of every service.
 """
 
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,8 +13,9 @@ from typing import TextIO
 import click
 
 from consumers import command
-from consumers.database import DatabaseAway, Transaction
+from consumers.database import Transaction
 from consumers.web import Door
+from ledger.edges.program import say, tell_json
 
 from . import directory as addresses
 from . import outbox as box
@@ -27,7 +27,7 @@ PROBLEM = 1
 USER, PASSWORD = "CAREER_LEDGER_SMTP_USER", "CAREER_LEDGER_SMTP_PASSWORD"
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(cls=command.Consumer, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 def notifications() -> None:
     """E-mails about tickets, blocks, instalments and renunciations, each sent once."""
 
@@ -87,9 +87,9 @@ def import_file(url: str, file: TextIO) -> None:
         with _opened(url) as tx:
             done = addresses.take(tx, addresses.read(file))
     except (addresses.Invalid, UnicodeDecodeError) as error:
-        click.echo(f"{error}" if isinstance(error, addresses.Invalid) else "the file is not UTF-8", err=True)
+        say(f"{error}" if isinstance(error, addresses.Invalid) else "the file is not UTF-8")
         raise SystemExit(PROBLEM) from None
-    click.echo(json.dumps(done._asdict()))
+    tell_json(done._asdict())
 
 
 @notifications.group()
@@ -105,7 +105,7 @@ def list_notices(url: str, state: str | None) -> None:
     """Lists notices as JSON lines, without addresses; `why` says what they wait for."""
     with _opened(url) as tx:
         for one in box.listed(tx, state):
-            click.echo(json.dumps(one, ensure_ascii=False))
+            tell_json(one)
 
 
 @outbox.command()
@@ -115,21 +115,17 @@ def retry(url: str, students: tuple[str, ...]) -> None:
     """Tries addresses and texts again that were refused for good, of these students or of all."""
     with _opened(url) as tx:
         found = addresses.allow(tx, students or None)
-    click.echo(json.dumps({"students": len(found)}))
+    tell_json({"students": len(found)})
 
 
 @contextmanager
 def _opened(url: str) -> Iterator[Transaction]:
-    """One transaction on the service's tables, made where they are not there yet; an absent database is one line and exit code 6."""
+    """One transaction on the service's tables, made where they are not there yet. Raises DatabaseAway."""
     with command.database_at(url) as database:
-        try:
-            database.create(TABLES)
-            with database.transaction() as tx:
-                yield tx
-        except DatabaseAway as error:
-            click.echo(str(error), err=True)
-            raise SystemExit(command.AWAY) from None
+        database.create(TABLES)
+        with database.transaction() as tx:
+            yield tx
 
 
 if __name__ == "__main__":
-    notifications()
+    notifications(prog_name="python -m consumers.notifications")

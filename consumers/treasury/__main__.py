@@ -3,18 +3,21 @@
 Exit codes: 0 done; 1 a notice was invalid, or differences exist; 2 wrong usage; 3 not found; 5 and 6 as of every service.
 """
 
-import json
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import date, datetime, timezone
+from functools import partial
 from typing import Any, BinaryIO
 from zoneinfo import ZoneInfo
 
 import click
 
 from consumers import command
-from consumers.database import Database, DatabaseAway
+from consumers.database import Database
 from consumers.order import Order
 from consumers.web import Door
+from ledger.edges.program import Told, say, tell, tell_json
 
 from . import reference
 from .notices import PERIOD, Notice, accept, period_on, read_notice
@@ -40,7 +43,7 @@ def _day(text: str) -> date:
 on_option = click.option("--on", type=_day, metavar="DATE", help="The day that is asked about. Default: today in Italy.")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(cls=command.Consumer, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 def treasury() -> None:
     """Debt positions, payment notices and the daily reconciliation."""
 
@@ -69,26 +72,28 @@ def notices(url: str, file: BinaryIO) -> None:
 
     Prints the outcome of each line. A line that is reported again is a duplicate; `run` sends them to the ledger.
     """
-    bad = False
-    with _Opened(url) as database:
+    counted: Counter[str] = Counter()
+    told = Told()
+    with _opened(url) as database:
         while line := file.readline(LONGEST_NOTICE + 1):
             if line.strip():
                 outcome = _take(database, line)
-                bad |= outcome["outcome"] == "invalid"
-                click.echo(json.dumps(outcome, ensure_ascii=False))
+                counted[outcome["outcome"]] += 1
+                told(partial(tell_json, outcome))
             if len(line) > LONGEST_NOTICE:  # the rest is of the same notice
                 while line and not line.endswith(b"\n"):
                     line = file.readline(LONGEST_NOTICE)
-    raise SystemExit(PROBLEM if bad else 0)
+    told.ended("treasury", ", ".join(f"{number} {outcome}" for outcome, number in sorted(counted.items())) or "none")
+    raise SystemExit(PROBLEM if counted["invalid"] else 0)
 
 
 @treasury.command()
 @command.db
 def resend(url: str) -> None:
     """Has `run` send every submission again that has no outcome yet, such as after the loss of a topic. The ledger stores each once."""
-    with _Opened(url) as database, database.transaction() as tx:
+    with _opened(url) as database, database.transaction() as tx:
         marked = tx.run("UPDATE treasury_submissions SET sent = 0 WHERE outcome IS NULL AND sent = 1")
-    click.echo(f"{marked} are sent again")
+    tell(f"{marked} are sent again")
 
 
 def _take(database: Database, line: bytes) -> dict[str, Any]:
@@ -106,20 +111,19 @@ def _take(database: Database, line: bytes) -> dict[str, Any]:
 def debts(url: str, student: str, on: date | None) -> None:
     """Shows a student's debt positions on a day, as JSON lines."""
     day = on or _today()
-    with _Opened(url) as database, database.transaction() as tx:
+    with _opened(url) as database, database.transaction() as tx:
         rows = tx.ask("SELECT iuv, career, charge FROM treasury_debts WHERE student = :student ORDER BY career, charge",
                       {"student": student})
         if not rows:
-            click.echo(f"no debt position of a student {student!r} is known", err=True)
+            say(f"no debt position of a student {student} is known")
             raise SystemExit(NOT_FOUND)
         for iuv, career, charge in rows:
             period = period_on(tx, iuv, day)
             if period is not None:
-                click.echo(json.dumps({
+                tell_json({
                     "iuv": iuv, "notice_number": reference.notice_number(iuv), "reason": reference.reason_for_payment(charge),
                     "student": student, "career": career, "charge": charge, "on": day.isoformat(),
-                    **{name: _shown(getattr(period, name)) for name in ("status", "to_pay", "valid_until", *PERIOD[3:13])}},
-                    ensure_ascii=False))
+                    **{name: _shown(getattr(period, name)) for name in ("status", "to_pay", "valid_until", *PERIOD[3:13])}})
 
 
 def _shown(value: Any) -> Any:
@@ -134,12 +138,13 @@ def _shown(value: Any) -> Any:
 @click.option("--json", "json_", is_flag=True, help="Print JSON for programs instead of text for people.")
 def reconcile_command(url: str, on: date | None, since: date, json_: bool) -> None:
     """Lists every difference between the money reported and the ledger as of the end of a day; exit code 1 where there is one."""
-    with _Opened(url) as database, database.transaction() as tx:
+    with _opened(url) as database, database.transaction() as tx:
         report = reconcile(tx, on or _today(), since)
     if json_:
-        click.echo(json.dumps(report.as_json(), ensure_ascii=False))
+        tell_json(report.as_json())
     else:
-        click.echo("\n".join(_lines(report)))
+        for line in _lines(report):
+            tell(line)
     raise SystemExit(PROBLEM if report.differences else 0)
 
 
@@ -149,24 +154,12 @@ def _lines(report: Report) -> Iterable[str]:
     yield from map(sentence, report.differences)
 
 
-class _Opened:
-    """The treasury's tables, made where they are not there yet; an absent database is one line and exit code 6."""
-
-    def __init__(self, url: str) -> None:
-        self._database = command.database_at(url)
-
-    def __enter__(self) -> Database:
-        try:
-            self._database.create((*Treasury.tables, *Order(Treasury("")).tables))
-        except DatabaseAway as error:
-            self.__exit__(DatabaseAway, error, None)
-        return self._database
-
-    def __exit__(self, kind: Any, error: BaseException | None, place: Any) -> None:
-        self._database.close()
-        if isinstance(error, DatabaseAway):
-            click.echo(str(error), err=True)
-            raise SystemExit(command.AWAY) from None
+@contextmanager
+def _opened(url: str) -> Iterator[Database]:
+    """The treasury's tables, made where they are not there yet. Raises DatabaseAway."""
+    with command.database_at(url) as database:
+        database.create((*Treasury.tables, *Order(Treasury("")).tables))
+        yield database
 
 
 if __name__ == "__main__":

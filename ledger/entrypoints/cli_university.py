@@ -302,6 +302,7 @@ def _report(ask: "Callable[[Reports, date], Answer]", on: date | None, json_: bo
         if rows:
             out.writerow(rows[0])
         out.writerows(map(csv_cell, row.values()) for row in rows)
+        sys.stdout.flush()
         _say(f"as known at position {answer['known_position']} of {answer['last_position']}")
         if answer["rebuild_needed"]:
             _say(answer["rebuild_needed"])

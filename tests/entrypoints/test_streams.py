@@ -2,13 +2,16 @@
 
 import json
 import os
+import sqlite3
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from consumers.archive.__main__ import archive
 from consumers.booking_gate.__main__ import main as booking_gate
@@ -22,32 +25,54 @@ EXAM = ("--career", "B", "--course", "F", "--held-on", "2026-06-22", "--session"
 QUESTIONS = [
     ["--help"], ["--version"], ["status", "S01"], ["status", "S01", "--json"], ["fees", "S01"], ["fees", "S01", "--json"],
     ["eligibility", "S01", *EXAM], ["eligibility", "S01", *EXAM, "--json"], ["history", "S01"], ["history", "S01", "--json"],
-    ["audit"], ["audit", "--json"], ["rules", "show", "2025-26"], ["rules", "diff", "2019-20", "2025-26", "--json"], ["rules", "cite", "BLK-1"],
-    ["completion", "bash"], ["find"], ["find", "--csv"], ["find", "--json"], ["report", "blocked"], ["report", "arrears", "--csv"],
-    ["report", "upcoming", "--from", "2026-01-01", "--to", "2026-12-31"], ["report", "reservations", "--json"], ["report", "refunds"],
-    ["report", "unallocated"], ["report", "counts", "--csv"], ["projection", "status"], ["projection", "status", "--json"],
+    ["audit"], ["rules", "show", "2025-26"], ["rules", "diff", "2019-20", "2025-26", "--json"],
+    ["rules", "cite", "BLK-1"], ["completion", "bash"], ["find"], ["find", "--csv"], ["find", "--json"], ["report", "blocked"],
+    ["report", "arrears"], ["report", "upcoming", "--from", "2026-01-01", "--to", "2026-12-31"], ["report", "reservations", "--json"],
+    ["report", "refunds"], ["report", "unallocated"], ["report", "counts", "--csv"], ["projection", "status"],
+    ["projection", "status", "--json"],
     ["projection", "verify", "--workers", "1"], ["projection", "rebuild", "--workers", "1"], ["digests"],
     ["generate", "--students", "1", "--seed", "1"], ["generate", "--list-shares"], ["publish", "--help"], ["project", "--help"],
 ]
 SERVICES: list[tuple[click.Group, list[str]]] = [
     (treasury, ["--help"]), (treasury, ["status"]), (treasury, ["reconcile"]), (treasury, ["reconcile", "--json"]), (treasury, ["resend"]),
     (archive, ["--help"]), (archive, ["status"]), (archive, ["seal", "--folder", "archive"]), (archive, ["verify", "archive"]),
-    (notifications, ["--help"]), (notifications, ["status"]), (notifications, ["outbox", "retry"]), (notifications, ["directory", "--help"]),
+    (notifications, ["--help"]), (notifications, ["status"]), (notifications, ["outbox", "retry"]),
+    (notifications, ["directory", "--help"]),
     (booking_gate, ["--help"]), (booking_gate, ["status"]),
 ]
 COMMANDS = [(cli, one) for one in QUESTIONS] + SERVICES
 GONE, FULL = "gone", "full"
 
 
-@pytest.fixture
-def place(tmp_path: Path, ledger: Any, monkeypatch: pytest.MonkeyPatch) -> str:
+ENROLLED = {"id": "a1", "type": "enrolled", "student": "S01", "career": "B", "effective_on": "2025-09-20", "source": "t", "actor": "t",
+            "data": {"programme": "L-FIL", "academic_year": "2025-26", "course_type": "bachelor", "access": "open", "year": 1,
+                     "regime": "full-time"}}
+ASSESSED = ENROLLED | {"id": "a2", "type": "contribution-assessed", "effective_on": "2026-01-10",
+                       "data": {"academic_year": "2025-26", "contribution": "900.00"}}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a ledger whose projections are stored, and an empty archive."""
-    assert ledger("project").exit_code == 0
-    (tmp_path / "archive").mkdir()
-    monkeypatch.chdir(tmp_path)
+    found = tmp_path_factory.mktemp("streams")
+    (found / "archive").mkdir()
+    given = b"".join(json.dumps(one).encode() + b"\n" for one in (ENROLLED, ASSESSED))
+    for arguments in (["append", "-"], ["project"]):
+        done = CliRunner().invoke(cli, ["--db", f"sqlite:///{found / 'ledger.db'}", *arguments], input=given)
+        assert done.exit_code == 0, done.output
+    with closing(sqlite3.connect(found / "consumer.db")) as tables:
+        for name in ("archive", "booking_gate", "notifications", "treasury"):
+            tables.execute(f"CREATE TABLE {name}_positions (topic, part, next_offset, log_position)")
+            tables.execute(f"CREATE TABLE {name}_parked (student, version, part, place, reason, detail, since, tried)")
+    return found
+
+
+@pytest.fixture
+def place(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(folder)
     monkeypatch.setenv("CAREER_LEDGER_CONSUMER_DB", "sqlite:///consumer.db")
     monkeypatch.setenv("CAREER_LEDGER_DB", "sqlite:///ledger.db")
-    return str(tmp_path)
+    return folder
 
 
 @pytest.fixture
@@ -88,16 +113,18 @@ def test_question_ends_quietly_when_nobody_reads_and_says_so_when_the_disk_is_fu
 
 @pytest.mark.parametrize("how", [GONE, FULL])
 @pytest.mark.parametrize("form", [[], ["--json"], ["--json", "--mode", "record", "--bulk"], ["--json", "--atomic"]], ids=" ".join)
-def test_append_finishes_the_file_when_its_output_is_lost(place, on, run, history, lines, how: str, form: list[str]) -> None:
-    events = [history[2] | {"id": f"n{n}", "student": f"X{n}", "type": "ticket-opened", "career": None, "data": {
-        "number": str(n), "service": "careers", "context": "none"}} for n in range(20)]
-    file = Path(place) / "more.jsonl"
-    file.write_bytes(lines(*events))
-    code, said = on(how, cli, ["append", *form, str(file)])
-    assert json.loads(run("status", "X19", "--json").stdout)["student"] == "X19"
+def test_append_finishes_the_file_when_its_output_is_lost(place, on, lines, how: str, form: list[str]) -> None:
+    name = "".join(form).replace("--", ".") + how
+    (place / "more.jsonl").write_bytes(lines(*(ENROLLED | {"id": f"n{n}", "student": f"{n}{name}"} for n in range(20))))
+    code, said = on(how, cli, ["append", *form, "more.jsonl"])
+    assert _is_known(f"19{name}")
     assert "after 0 outcomes; every line was handled: 20 accepted" in said
     assert ("standard output was closed" in said) == (how == GONE)
     assert code == (0 if how == GONE else program.NOT_WRITTEN)
+
+
+def _is_known(student: str) -> bool:
+    return CliRunner().invoke(cli, ["status", student]).exit_code == 0
 
 
 CLOSED = """
@@ -109,21 +136,17 @@ os.execv(sys.executable, [sys.executable, "-c", "from ledger.entrypoints.cli imp
 
 
 @pytest.mark.parametrize("closed", [[1], [2], [0, 1, 2]], ids=str)
-def test_process_does_its_work_when_standard_streams_are_closed(place, start, history, lines, closed: list[int]) -> None:
+def test_process_does_its_work_when_standard_streams_are_closed(place, lines, closed: list[int]) -> None:
     """A process of its own: the interpreter itself finds the streams closed."""
-    import subprocess
-
-    file = Path(place) / "more.jsonl"
-    file.write_bytes(lines(history[0] | {"id": "n1", "student": "X1"}))
+    file, student = place / "more.jsonl", f"X{len(closed)}{closed[-1]}"
+    file.write_bytes(lines(ENROLLED | {"id": "n1", "student": student}))
     done = subprocess.run([sys.executable, "-c", CLOSED.format(closed=closed), "append", str(file)], cwd=place, capture_output=True,
                           timeout=60, env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])})
     assert (done.returncode, done.stderr) == (0, b"")
-    assert json.loads(start("status", "X1", "--json").stdout)["student"] == "X1"
+    assert _is_known(student)
 
 
 def test_process_asks_for_lines_when_standard_input_is_closed(place) -> None:
-    import subprocess
-
     done = subprocess.run([sys.executable, "-c", CLOSED.format(closed=[0]), "append", "-"], cwd=place, capture_output=True, timeout=60,
                           env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])})
     assert done.returncode == 2
