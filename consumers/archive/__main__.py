@@ -91,8 +91,9 @@ def verify_command(folder: Path, ledger: BinaryIO | None, after: int, head: str 
     if json_:
         tell_json(verdict.as_json())
     else:
-        tell(f"{verdict.packages} packages from {verdict.first_day} to {verdict.last_day}, {verdict.entries} entries up to position "
-             f"{verdict.last_position}, {verdict.repeated} repeated; head {verdict.head}")
+        if verdict.packages:
+            tell(f"{verdict.packages} packages from {verdict.first_day} to {verdict.last_day}, {verdict.entries} entries up to position "
+                 f"{verdict.last_position}, {verdict.repeated} repeated; head {verdict.head}")
         if ledger is not None:
             tell(f"{verdict.compared} events of the ledger compared, {verdict.not_sealed} above the last position not sealed yet")
         for finding in verdict.findings:

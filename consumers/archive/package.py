@@ -82,7 +82,7 @@ def read_line(raw: bytes) -> Entry:
 def _object(raw: bytes) -> dict[str, Any]:
     try:
         found = json.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise Damaged("this is no JSON") from None
     if not isinstance(found, dict):
         raise Damaged("this is no JSON object")

@@ -2,6 +2,8 @@
 
 What is wrong is named, each time with the file or the event:
 
+empty              there is no package in the folder: nothing was verified
+not-compared       `--ledger` holds no event: nothing was compared
 unexpected-file, missing-package, missing-manifest, unreadable-manifest, unreadable-package    the folder is not what sealing leaves
 day-missing        the days do not follow one another
 chain              `previous` is not the hash of the manifest before it
@@ -84,6 +86,8 @@ def verify(folder: Path, head: str | None = None, ledger: Iterable[bytes] | None
 
 def _folder(folder: Path, verdict: Verdict) -> None:
     names = {path.name for path in folder.iterdir()}
+    if not any(day_in(name) for name in names):
+        verdict.add("empty", folder=str(folder), problem="no package is here: name the folder that `run` and `seal` fill")
     for name in sorted(names):
         if name != ".lock" and day_in(name) is None:
             verdict.add("unexpected-file", file=name)
@@ -159,7 +163,7 @@ def _problems(entry: Entry) -> Iterator[str]:
         yield "payload_sha256 is not the hash of the value"
     try:
         value = json.loads(entry.value)
-    except ValueError:
+    except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
         yield "the value is no JSON object"
@@ -194,6 +198,8 @@ def _compare(events: sqlite3.Connection, verdict: Verdict, ledger: Iterable[byte
     while some := list(islice(lines, _ROWS)):
         events.executemany("INSERT INTO recorded VALUES (?, ?, ?, ?, ?, ?)", some)
         verdict.compared += len(some)
+    if not verdict.compared:
+        verdict.add("not-compared", problem="--ledger holds no event: give it what `career-ledger digests` prints of this ledger")
     events.execute("CREATE INDEX by_version ON recorded (student, version)")
     about = {"after": after, "last": verdict.last_position}
     [[verdict.not_sealed]] = events.execute(
@@ -224,7 +230,7 @@ def _digests(ledger: Iterable[bytes]) -> Iterator[tuple[Any, ...]]:
             one = json.loads(raw)
             yield tuple(kind(one[name]) for name, kind in (
                 ("student", str), ("version", int), ("position", int), ("type", str), ("digest", str), ("payload_sha256", str)))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise Damaged(f"--ledger, line {number}: no line of `career-ledger digests`") from None
 
 

@@ -3,6 +3,7 @@
 A notice has until the end of the next day (UTC) to become a payment in the ledger: one reported on the day itself, or later, is
 counted as in flight. Kinds of difference:
 
+nothing-known      neither a career nor a notice nor a payment was ever seen: nothing was compared
 unknown-reference  a notice whose reference is of no position
 not-sent           a submission that Kafka has not acknowledged
 no-outcome         a submission that the ledger has not answered
@@ -58,6 +59,9 @@ def reconcile(tx: Transaction, on: date, since: date = date.min) -> Report:
         else:
             in_flight += 1
     differences += [*_not_seen(tx, days), *_unallocated(tx, days), *_held(tx, days), *_parked(tx)]
+    known = (tx.ask(f"SELECT 1 FROM treasury_{table} LIMIT 1") for table in ("careers", "notices", "payments"))  # noqa: S608
+    if not differences and not any(known):
+        differences.append({"kind": "nothing-known", "why": "this database has seen nothing of the ledger: name the one that `run` fills"})
     [[reported]] = tx.ask("SELECT COUNT(*) FROM treasury_notices WHERE paid_on <= :on AND paid_on >= :since", days)
     [[recorded, position]] = tx.ask("SELECT COUNT(*), COALESCE(MAX(position), 0) FROM treasury_payments WHERE voided = 0 "
                                     "AND paid_on <= :on AND paid_on >= :since", days)

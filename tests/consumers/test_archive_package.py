@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from consumers.archive.__main__ import archive
 from consumers.archive.package import Damaged, Entry, line, manifest, read_line, seal
 from consumers.archive.verify import Verdict, sentence, verify
 
@@ -305,7 +307,7 @@ def test_second_entry_of_an_event_alike_is_counted(folder: Path) -> None:
     assert verify(folder).repeated == 1
 
 
-@pytest.mark.parametrize("bad", [b"{}\n", b"not json\n", b"[]\n"])
+@pytest.mark.parametrize("bad", [b"{}\n", b"not json\n", b"[]\n", b"[" * 100_000 + b"\n"])
 def test_line_that_is_no_entry(folder: Path, bad: bytes) -> None:
     repack(folder, DAYS[0], lambda old: [*old, bad], described=False)
     assert ("entry", 4) in [(f["kind"], f.get("line")) for f in verify(folder).findings]
@@ -335,6 +337,18 @@ def test_entries_with_a_plain_hash_from_before_are_read_without_it_and_compared_
     assert verify(folder, ledger=lines(found)).findings == []
     found[2]["type"] = "x"
     assert kinds(verify(folder, ledger=lines(found))) == ["differs"]
+
+
+def test_folder_without_a_package_is_a_finding(tmp_path: Path) -> None:
+    assert kinds(verify(tmp_path)) == ["empty"]
+    found = CliRunner().invoke(archive, ["verify", str(tmp_path)])
+    assert (found.exit_code, "no package is here" in found.output, "0 packages" in found.output) == (5, True, False)
+    assert CliRunner().invoke(archive, ["verify", str(tmp_path / "nowhere")]).exit_code == 2
+
+
+def test_comparison_with_nothing_is_a_finding(folder: Path) -> None:
+    found = CliRunner().invoke(archive, ["verify", str(folder), "--ledger", "-"], input="")
+    assert (found.exit_code, "not-compared" in found.output) == (5, True)
 
 
 def test_ledger_goes_on_above_the_archive(folder: Path) -> None:

@@ -37,6 +37,12 @@ def notified(books: Books, now: datetime = EARLY) -> None:
     books.notify(FIRST, "400.00", "2026-02-10", "R1", now)
 
 
+def test_reconciliation_of_a_treasury_that_has_seen_nothing_is_a_difference(books: Books) -> None:
+    assert kinds(books) == ["nothing-known"]
+    books.follow(enrolled()[:1], events=False)
+    assert kinds(books) == []
+
+
 def test_nothing_differs_once_the_payment_is_in_the_ledger(books: Books) -> None:
     notified(books)
     books.outcome("S1", id="pagopa:R1", outcome="accepted", position=4, version=4)
