@@ -236,7 +236,7 @@ def _move_without_right(person: Person, career: Career, data: e.PaymentMoved, bo
         yield reason(books.for_single_courses(charge.year) or book, "CS-10", f"{charge.key} is not refunded or set off.")
 
 
-@obeys("AMB-3", "AMB-33")
+@obeys("AMB-3", "AMB-33", "AMB-47")
 def _at_the_end(person: Person, books: LawBooks) -> Iterator[dict[str, Any]]:
     """What is open on the asked day: money without a charge, bookings under an administrative block."""
     for name, career in sorted(person.careers.items()):
@@ -244,6 +244,11 @@ def _at_the_end(person: Person, books: LawBooks) -> Iterator[dict[str, Any]]:
             yield {"student": person.name, "career": name, "event": event, "rule": "AMB-33", "severity": "notice",
                    "message": f"{amount:.2f} euro paid on {paid.isoformat()} for {key} wait for a charge.",
                    "source": source_of(None, "AMB-33")}
+        for key, decision, assessment in career.overtaken:
+            yield {"student": person.name, "career": name, "event": decision.event, "rule": "AMB-47", "severity": "notice",
+                   "message": f"The decision of {decision.on.isoformat()} on {key} ({decision.amount:.2f} euro) was overtaken by the later "
+                              f"assessment {assessment.event} of {assessment.on.isoformat()}.",
+                   "source": source_of(None, "AMB-47"), "interpretation": "AMB-47", "facts": [assessment.as_json()]}
         block = next((b for b in career.blocks.values() if b.kind == ADMINISTRATIVE), None)
         if block is not None:
             for booking in career.bookings:

@@ -6,6 +6,7 @@ is tightened later must not break an old history. An act recorded after a career
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import TypeVar
@@ -30,9 +31,11 @@ from .registry import obeys
 from .rulebook import Admission, Law, LawBooks
 from .single_courses import price_of
 from .state import (
+    INSTALMENTS,
     Booking,
     Career,
     Charge,
+    Decision,
     Enrolment,
     Money,
     Person,
@@ -621,7 +624,12 @@ def _single_courses_enrolled(person: Person, career: Career, event: Event, books
 @obeys("RAT-8", "AMB-8", "AMB-10")
 def _contribution_assessed(person: Person, career: Career, event: Event, books: LawBooks) -> None:
     data = _data(event, e.ContributionAssessed)
-    career.contributions[data.academic_year] = (event.effective_on, event.id, data)
+    career.contributions.setdefault(data.academic_year, []).append((event.effective_on, event.id, data))
+    for kind in INSTALMENTS:  # an officer's word that came before any assessment is not the last one
+        career.waived_ahead.pop(f"{data.academic_year}:{kind}", None)
+        charge = career.charge(data.academic_year, kind)
+        if charge is not None and charge.decision is not None and charge.decision.over is None:
+            charge.decision = replace(charge.decision, over=charge.amount)
     refresh_instalments(career, data.academic_year, event.effective_on, books)
 
 
@@ -707,7 +715,7 @@ def _payment_moved(person: Person, career: Career, event: Event, books: LawBooks
 
 
 @_on("charge-decided")
-@obeys("AMB-11", "AMB-20", "AMB-23", "AMB-31")
+@obeys("AMB-11", "AMB-20", "AMB-23", "AMB-31", "AMB-47")
 def _charge_decided(person: Person, career: Career, event: Event, books: LawBooks) -> None:
     """An officer gives a charge a new amount; 0.00 waives all of it (what was paid becomes credit), also ahead of its raising. A charge
     that the guides leave to an officer and that is not there is raised."""
@@ -721,7 +729,7 @@ def _charge_decided(person: Person, career: Career, event: Event, books: LawBook
         charge = _raised_by_officer(career, event, data)
         if charge is None:
             return
-    charge.decided = True
+    charge.decision = Decision(data.amount, charge.assessed, event.effective_on, event.id)
     charge.waivers = [w for w in charge.waivers if w.rule != "charge-decided"]
     settle_amounts(career, charge)
     if data.amount == ZERO:

@@ -267,6 +267,14 @@ class _FirstYear(Choice):
 class _Act(Choice):
     decision: Literal["without-an-act", "by-an-act"]
 
+class _LaterAssessment(Choice):
+    """`days`: after the last instalment's date, how long after the assessment what it adds is due."""
+    decision: Literal["as-guide", "first-due-dates"]
+    days: Days
+
+class _DecidedCharge(Choice):
+    decision: Literal["survives", "replaced"]
+
 class _AsDecided(Choice):
     """A reading with one implementation: the register names it so that answers can cite it."""
     decision: Literal["as-decided"] = "as-decided"
@@ -320,6 +328,8 @@ class Interpretations(BaseModel):
     AMB_43: _AsDecided = Field(alias="AMB-43")
     AMB_44: _AsDecided = Field(alias="AMB-44")
     AMB_45: _AsDecided = Field(alias="AMB-45")
+    AMB_46: _LaterAssessment = Field(alias="AMB-46")
+    AMB_47: _DecidedCharge = Field(alias="AMB-47")
 
 class Law(BaseModel):
     """The rules of one academic year, by their id in rules.md (`BLK-1` is `BLK_1`). None: the year does not know the rule."""

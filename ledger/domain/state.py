@@ -75,6 +75,17 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
+class Decision:
+    """An officer's new amount of a charge (0.00: nothing of it is owed). `over`: what the assessments asked when it was taken (AMB-47);
+    None before the charge was assessed."""
+
+    amount: Decimal
+    over: Decimal | None
+    on: date
+    event: str
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
     """What of a charge falls due on a day, and what of it is still owed."""
 
@@ -98,7 +109,9 @@ class Charge:
     dates: list[tuple[date, Decimal]] = field(default_factory=list)
     """By day, what falls due on it, where that is not all of it on `due_on`: under a plan, or after a later assessment (AMB-46)."""
     plan: Plan | None = None
-    decided: bool = False
+    assessed: Decimal | None = None
+    """An instalment: what the assessments ask, whatever an officer decided; once the first is settled, the advance that stands."""
+    decision: Decision | None = None
     # derived by `charges.settle`
     waived: Decimal = ZERO
     paid: Decimal = ZERO
@@ -286,7 +299,13 @@ class Career:
     recognitions: list[tuple[date, str, CfuRecognised]] = field(default_factory=list)
     singles: dict[str, SingleCoursesEnrolled] = field(default_factory=dict)
     """Applications for single courses by academic year: each holds for its own year only (CS-11)."""
-    contributions: dict[str, tuple[date, str, ContributionAssessed]] = field(default_factory=dict)
+    contributions: dict[str, list[tuple[date, str, ContributionAssessed]]] = field(default_factory=dict)
+    """The assessments of each academic year, in the order in which they hold."""
+    assessed: dict[str, Decimal] = field(default_factory=dict)
+    remitted: dict[str, Decimal] = field(default_factory=dict)
+    """By academic year: the contribution owed, and the rest of it that is too small to be asked."""
+    overtaken: list[tuple[str, Decision, Fact]] = field(default_factory=list)
+    """Officers' decisions on a charge (its key) that a later assessment replaced (AMB-47)."""
     isee: dict[str, list[tuple[date, str, IseeCertified]]] = field(default_factory=dict)
     ordered_blocks: dict[str, tuple[date, str]] = field(default_factory=dict)
     plans_submitted: list[tuple[date, str, str]] = field(default_factory=list)

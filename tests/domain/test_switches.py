@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ledger.audit.compliance import findings
 from ledger.domain.decisions import Accepted, Invalid, Refused, decide
 from ledger.domain.rulebook import LawBooks
 from ledger.domain.submissions import Event, Submission, read_submission, recorded
@@ -125,3 +126,59 @@ def test_amb_32_says_whether_the_administrative_block_needs_an_act(tmp_path: Pat
     revoked = history(books, *UNPAID, ("administrative-block-ordered", "2026-10-06", "B", {"academic_year": "2025-26"}),
                       ("administrative-block-revoked", "2026-10-08", "B", {"academic_year": "2025-26"}))
     assert ("administrative" in blocks(books, revoked, "2026-10-08")) is before_the_act
+
+
+def assessed(on: str, contribution: str) -> tuple[str, str, str, dict[str, Any]]:
+    return "contribution-assessed", on, "B", {"academic_year": "2025-26", "contribution": contribution}
+
+
+def paid(on: str, kind: str, amount: str) -> tuple[str, str, str, dict[str, Any]]:
+    return "instalment-paid", on, "B", {"charge": f"2025-26:{kind}", "amount": amount}
+
+
+def waived(on: str, kind: str, amount: str = "0.00") -> tuple[str, str, str, dict[str, Any]]:
+    return "charge-decided", on, "B", {"charge": f"2025-26:{kind}", "amount": amount, "reason": "an act", "authority": "senate"}
+
+
+def owed(books: LawBooks, events: Sequence[Event], on: str) -> dict[str, tuple[str, str, str]]:
+    """charge -> outstanding, overdue, due date."""
+    return {c["charge"].partition(":")[2]: (c["outstanding"], c["overdue"], c["due_on"])
+            for c in fees.answer(events, "S", date.fromisoformat(on), books)["charges"] if "instalment" in c["charge"]}
+
+
+@pytest.mark.parametrize(("decision", "second", "expected"), [
+    ("as-guide", ("100.00", "0.00", "2026-07-31"), set()),
+    ("first-due-dates", ("100.00", "100.00", "2026-05-15"), {"exam-booking", "final-exam"})])
+def test_amb_46_says_when_what_a_later_assessment_adds_is_due(
+        tmp_path: Path, decision: str, second: tuple[str, str, str], expected: set[str]) -> None:
+    """Under both readings the advance stands at what was paid."""
+    books = switched(tmp_path, "AMB-46", decision)
+    events = history(books, *ENROLLED, assessed("2026-01-10", "900.00"), paid("2026-02-17", "instalment-1", "400.00"),
+                     paid("2026-05-15", "instalment-2", "500.00"), assessed("2026-07-01", "1000.00"))
+    assert owed(books, events, "2026-07-01") == {"instalment-1": ("0.00", "0.00", "2026-02-17"), "instalment-2": second}
+    assert blocks(books, events, "2026-07-01") == expected
+
+
+@pytest.mark.parametrize(("decision", "first", "listed"), [("survives", ("0.00", "0.00", "2026-02-17"), False),
+                                                           ("replaced", ("400.00", "0.00", "2026-05-15"), True)])
+def test_amb_47_says_whether_an_officers_decision_survives_an_equal_assessment(
+        tmp_path: Path, decision: str, first: tuple[str, str, str], listed: bool) -> None:
+    books = switched(tmp_path, "AMB-47", decision)
+    events = history(books, *ENROLLED, assessed("2026-01-10", "900.00"), waived("2026-02-01", "instalment-1"),
+                     assessed("2026-03-25", "900.00"))
+    assert owed(books, events, "2026-03-26") == {"instalment-1": first, "instalment-2": ("500.00", "0.00", "2026-05-15")}
+    assert blocks(books, events, "2026-03-26") == set()
+    found = [f for f in findings(events, date(2026, 3, 26), books) if f["rule"] == "AMB-47"]
+    assert [(f["event"], f["facts"][0]["event"]) for f in found] == ([("e4", "e5")] if listed else [])
+
+
+@pytest.mark.parametrize("decision", ["survives", "replaced"])
+def test_amb_47_gives_way_to_a_higher_assessment_and_the_audit_says_so(tmp_path: Path, decision: str) -> None:
+    books = switched(tmp_path, "AMB-47", decision)
+    events = history(books, *ENROLLED, assessed("2026-01-10", "900.00"), waived("2026-02-01", "instalment-2", "200.00"),
+                     paid("2026-02-10", "instalment-1", "400.00"), assessed("2026-05-20", "1000.00"))
+    # 200 stood, and its date has passed; what replaces the officer's amount is due thirty days from the assessment
+    assert owed(books, events, "2026-05-20")["instalment-2"] == ("600.00", "200.00", "2026-05-15")
+    [found] = [f for f in findings(events, date(2026, 5, 20), books) if f["rule"] == "AMB-47"]
+    assert (found["event"], found["severity"]) == ("e4", "notice")
+    assert "200.00" in found["message"]

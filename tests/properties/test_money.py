@@ -167,7 +167,7 @@ def test_annulled_career_owes_nothing(lines: list[Line]) -> None:
         for career in person.careers.values():
             if career.ended in ("reservation-lapsed", "cancelled"):
                 owed = [c for c in career.charges.values() if c.outstanding > ZERO and (c.is_instalment or c.base_kind == "enrolment")
-                        and not c.decided]
+                        and c.decision is None]
                 assert not owed, f"{day} {career.name}: {[(c.key, c.outstanding) for c in owed]}"
 
 
