@@ -22,7 +22,7 @@ from ledger.edges.program import UNAVAILABLE, USAGE, Program, tell_json
 from ledger.edges.text import OneLine
 from ledger.wire.kafka import BROKERS, KafkaUnusable
 
-from .database import Database, DatabaseAway, DatabaseUnusable
+from .database import Database, DatabaseAway, DatabaseRefused, DatabaseUnusable
 from .loop import Forgotten, Loop
 from .service import Service
 from .web import Door, Server, bound_to, door_options
@@ -37,7 +37,7 @@ class Consumer(Program):
     """The group of a service's commands."""
 
     def explained(self, error: Exception) -> tuple[Sequence[str], int] | None:
-        if isinstance(error, DatabaseAway):
+        if isinstance(error, DatabaseAway | DatabaseRefused):
             return [str(error)], AWAY
         if isinstance(error, DatabaseUnusable | KafkaUnusable):
             return [f"Error: {error}"], USAGE

@@ -18,6 +18,8 @@ from urllib.parse import urlsplit
 
 import psycopg
 
+from ledger.backends.postgres import Link, refused
+from ledger.backends.sqlite import SameFile
 from ledger.edges.address import WrongAddress, sqlite_path
 from ledger.edges.files import make_file
 
@@ -25,7 +27,6 @@ Parameters = Mapping[str, Any]
 Row = tuple[Any, ...]
 NOTHING: Parameters = MappingProxyType({})
 LOCK_SECONDS = 30.0
-CONNECT_SECONDS = 5
 
 
 class DatabaseAway(RuntimeError):
@@ -33,7 +34,11 @@ class DatabaseAway(RuntimeError):
 
 
 class DatabaseUnusable(RuntimeError):
-    """No such database can be used; the text says what to mend."""
+    """No such database can be used; the text says what to mend. Trying again does not help."""
+
+
+class DatabaseRefused(DatabaseUnusable):
+    """The address may be right, and still: nobody is let in, or the file was replaced while it was open."""
 
 
 class Transaction(Protocol):
@@ -136,19 +141,28 @@ class _SQLite:
 
     def __init__(self, path: str) -> None:
         self._path = path
+        self._same = SameFile(path)
         self._opened: sqlite3.Connection | None = None
 
     def _connection(self) -> sqlite3.Connection:
         if self._opened is None:
             make_file(Path(self._path))
-            opened = sqlite3.connect(self._path, isolation_level=None, timeout=LOCK_SECONDS, check_same_thread=False)
+            opened = self._same.opening(
+                lambda address: sqlite3.connect(address, isolation_level=None, timeout=LOCK_SECONDS, check_same_thread=False, uri=True))
             if opened.execute("PRAGMA application_id").fetchone()[0] == LEDGER:
                 opened.close()
                 raise DatabaseUnusable(f"--db: {self._path} is a ledger: give the service a database of its own")
             opened.execute("PRAGMA journal_mode=WAL")
             opened.execute("PRAGMA synchronous=FULL")
             self._opened = opened
+        self._check(writing=False)
         return self._opened
+
+    def _check(self, writing: bool) -> None:
+        trouble = self._same.trouble(writing)
+        if trouble is not None:
+            raise DatabaseRefused(f"the database's file was replaced while it was open: {trouble} ({self._path}). "
+                                  "Put the right file back, then start this program again")
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -156,12 +170,14 @@ class _SQLite:
             connection = self._connection()
             connection.execute("BEGIN IMMEDIATE")
             try:
+                self._check(writing=True)
                 yield _SQLiteTransaction(connection)
                 connection.execute("COMMIT")
             except BaseException:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
+            self._check(writing=True)
         except sqlite3.DatabaseError as error:
             raise _sqlite_problem(error, self._path) from error
 
@@ -226,7 +242,7 @@ class _Postgres:
 
     def _connection(self) -> psycopg.Connection[Any]:
         if self._opened is None or self._opened.closed:
-            self._opened = psycopg.connect(self._url, autocommit=True, connect_timeout=CONNECT_SECONDS)
+            self._opened = Link.connect(self._url, autocommit=True)
             self._opened.execute("SET client_min_messages = warning")
         return self._opened
 
@@ -248,6 +264,8 @@ class _Postgres:
             raise self._problem(error) from error
 
     def _problem(self, error: Exception) -> Exception:
+        if (why := refused(error)) is not None:
+            return DatabaseRefused(f"{self._place} lets nobody in like this ({why}): correct user, password, database or certificate")
         said = str(error).strip().splitlines() or [type(error).__name__]
         return DatabaseAway(f"{self._place}: {said[0]}")
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from prometheus_client import Histogram
 
-from consumers.database import DatabaseAway
+from consumers.database import DatabaseAway, DatabaseUnusable
 from consumers.reading import BadJson, read_json
 from consumers.web import PROBLEM, Answer, Request, Routes
 from ledger.wire.message import encode
@@ -26,7 +26,7 @@ def routes(gate: Gate, started: threading.Event) -> Routes:
             if not started.is_set():
                 raise Refusal(503, "starting", "the gate is not connected yet: ask again in a moment")
             answer, outcome = Answer(200, work()), "answered"
-        except DatabaseAway:
+        except (DatabaseAway, DatabaseUnusable):
             answer = _problem(Refusal(503, "database-away", "the gate's database does not answer: ask again in a moment"))
             outcome = "database-away"
         except Refusal as refusal:

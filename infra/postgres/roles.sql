@@ -63,3 +63,12 @@ GRANT USAGE ON SCHEMA public TO career_ledger_relay;
 GRANT SELECT ON public.stored_events, public.career_ledger TO career_ledger_relay;
 GRANT SELECT, INSERT, UPDATE, DELETE ON public.relay_positions TO career_ledger_relay;
 GRANT SELECT ON public.relay_positions TO career_ledger_reader;
+
+-- The stored projections, where they were made before these roles.
+DO $$
+BEGIN
+    IF to_regnamespace('projections') IS NOT NULL THEN
+        GRANT USAGE ON SCHEMA projections TO career_ledger_reader, career_ledger_writer;
+        GRANT SELECT ON ALL TABLES IN SCHEMA projections TO career_ledger_reader, career_ledger_writer;
+    END IF;
+END $$;

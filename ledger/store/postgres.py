@@ -18,13 +18,15 @@ import psycopg
 from eventsourcing.persistence import IntegrityError, InterfaceError, OperationalError, StoredEvent
 from eventsourcing.postgres import ConnectionPool, PostgresApplicationRecorder, PostgresDatastore
 from psycopg.rows import dict_row, tuple_row
+from psycopg_pool import PoolTimeout
+
+from ledger.backends.postgres import CONNECT_SECONDS, Link, refused
 
 from .errors import StoreUnavailable, StoreUnusable
 from .event_store import Identity, Refusal
 
 SCHEMA_VERSION = 1
 LOCK_SECONDS = 20
-CONNECT_SECONDS = 5
 CHUNK = 1000
 """Events in one call of `career_ledger_append`; more go into several calls of one transaction."""
 
@@ -146,8 +148,9 @@ class _Datastore(PostgresDatastore):
     def __init__(self, url: str) -> None:
         super().__init__(dbname="", host="", port="", user="", password="")
         self.link_broke = False
+        self._url = url
         self.pool = ConnectionPool(
-            url, connection_class=psycopg.Connection[dict[str, Any]], kwargs={"row_factory": dict_row, "connect_timeout": CONNECT_SECONDS},
+            url, connection_class=Link, kwargs={"row_factory": dict_row},
             min_size=1, max_size=4, open=False, configure=self.after_connect_func(), timeout=CONNECT_SECONDS, num_workers=1)
 
     def register_type_adapters(self) -> None:
@@ -162,9 +165,18 @@ class _Datastore(PostgresDatastore):
         try:
             with super().get_connection() as connection:
                 yield connection
-        except (InterfaceError, OperationalError):
+        except (InterfaceError, OperationalError) as error:
             self.link_broke = True
+            if isinstance(error.__cause__, PoolTimeout):
+                self._say_why()
             raise
+
+    def _say_why(self) -> None:
+        """The pool does not tell why no connection comes about. Raises OperationalError with the reason, if there still is one."""
+        try:
+            Link.connect(self._url).close()
+        except psycopg.OperationalError as error:
+            raise OperationalError(str(error)) from error
 
 
 class PostgresRecorder(PostgresApplicationRecorder):
@@ -363,6 +375,8 @@ def problem(error: Exception, place: str) -> Exception:
         return StoreUnusable(f"{place} has run out of a resource ({text}): free it, submit the rest again: what was accepted is stored")
     if state == "42501":
         return StoreUnusable(f"{place} does not allow this user to do that ({text}): see infra/postgres/roles.sql")
+    if (why := refused(cause)) is not None:
+        return StoreUnusable(f"{place} lets nobody in like this ({why}): correct user, password, database or certificate in --db")
     if state == "55P03":
         return StoreUnavailable(f"{place} keeps the events table locked ({text}): try again when the other program is done")
     if isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError):
@@ -383,7 +397,7 @@ def prepare(url: str, create: bool) -> PostgresRecorder:
     """The recorder of an existing ledger, or of a new one where `create` allows it. Raises StoreUnusable, StoreUnavailable."""
     place = place_of(url)
     try:
-        with psycopg.connect(url, autocommit=True, connect_timeout=CONNECT_SECONDS) as connection:
+        with Link.connect(url, autocommit=True) as connection:
             if not _has(connection, "career_ledger"):
                 if not create:
                     raise StoreUnusable(f"there is no ledger in {place}: append something first, or correct --db")

@@ -27,6 +27,8 @@ from eventsourcing.sqlite import (
     SQLiteTransaction,
 )
 
+from ledger.backends.sqlite import SameFile, address_of
+
 from .errors import StoreUnavailable, StoreUnusable
 from .event_store import Identity, Refusal
 
@@ -82,17 +84,34 @@ class _Transaction(SQLiteTransaction):
 
 
 class _Connection(SQLiteConnection):
+    """Each transaction looks whether the file at the path is the one that it reads and writes."""
+
+    def __init__(self, connection: sqlite3.Connection, max_age: float | None, path: str, same: SameFile) -> None:
+        super().__init__(connection, max_age)
+        self._path, self._same = path, same
+
     @contextmanager
     def transaction(self, *, commit: bool) -> Iterator[SQLiteCursor]:
+        check_same(self._same, self._path, writing=False)
         with _Transaction(self, commit=commit) as cursor, cursor:
+            if commit:
+                check_same(self._same, self._path, commit)
             yield cursor
+        check_same(self._same, self._path, commit)
 
 
 class _Pool(SQLiteConnectionPool):
     def _create_connection(self) -> SQLiteConnection:
-        made = super()._create_connection()
-        made._sqlite_conn.execute("PRAGMA synchronous=FULL")
-        return _Connection(made._sqlite_conn, max_age=self.max_age)
+        same = SameFile(self.db_name)
+        try:
+            made = same.opening(lambda address: sqlite3.connect(address, LOCK_SECONDS, 0, None, False, uri=True))
+            made.execute("PRAGMA journal_mode=WAL")  # as it is, unless somebody has changed it
+            made.execute("PRAGMA synchronous=FULL")
+        except FileNotFoundError:
+            raise replaced(self.db_name, "it was deleted") from None
+        except sqlite3.Error as error:
+            raise PersistenceError(error) from error
+        return _Connection(made, self.max_age, self.db_name, same)
 
 
 class _Datastore(SQLiteDatastore):
@@ -238,6 +257,18 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
         self.datastore.close()
 
 
+def check_same(same: SameFile, path: str, writing: bool) -> None:
+    """Raises StoreUnusable where the file at the path is not the one that was opened: nothing that it answers may be believed."""
+    trouble = same.trouble(writing)
+    if trouble is not None:
+        raise replaced(path, trouble)
+
+
+def replaced(path: str, trouble: str) -> StoreUnusable:
+    return StoreUnusable(f"the ledger's file was replaced while it was open: {trouble} ({path}). What was not answered is not stored. "
+                         "Put the right file back, then start this program again")
+
+
 def problem(error: Exception, path: str) -> Exception:
     """What a failure of SQLite means for the caller."""
     text = str(error)
@@ -257,7 +288,7 @@ def prepare(path: str, create: bool) -> SQLiteRecorder:
     if not Path(path).absolute().parent.is_dir():
         raise StoreUnusable(f"{path} cannot be made: there is no folder {Path(path).absolute().parent}")
     try:
-        connection = sqlite3.connect(path, isolation_level=None, timeout=LOCK_SECONDS)
+        connection = sqlite3.connect(address_of(path, "rwc" if create else "rw"), isolation_level=None, timeout=LOCK_SECONDS, uri=True)
     except sqlite3.Error as error:
         raise problem(error, path) from error
     try:

@@ -16,8 +16,9 @@ import psycopg
 from psycopg.abc import Buffer
 from psycopg.adapt import Loader
 
+from ledger.backends.postgres import Link
 from ledger.domain.timelines import COLUMNS
-from ledger.store.postgres import CONNECT_SECONDS, place_of, problem
+from ledger.store.postgres import place_of, problem
 
 from .database import LIVE, NEW, NOTHING, Cursor, Parameters, column_types, percent
 from .shape import Row, Spelled
@@ -95,7 +96,7 @@ class PostgresBackend:
         self._listener: psycopg.Connection[Any] | None = None
 
     def _connect(self) -> psycopg.Connection[Any]:
-        made = psycopg.connect(self._url, autocommit=True, connect_timeout=CONNECT_SECONDS)
+        made: psycopg.Connection[Any] = Link.connect(self._url, autocommit=True)
         made.prepare_threshold = 1 << 30  # a statement is prepared only where `single` asks for it
         made.adapters.register_loader("date", _AsText)
         made.adapters.register_loader("bool", _AsFlag)

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from ledger.backends.sqlite import SameFile
 from ledger.domain.timelines import COLUMNS
-from ledger.store.sqlite import LOCK_SECONDS, problem
+from ledger.store.sqlite import LOCK_SECONDS, check_same, problem
 
 from .database import LIVE, NEW, NOTHING, Cursor, Parameters, column_types
 from .shape import Row
@@ -49,12 +50,15 @@ class SQLiteCursor:
 class SQLiteBackend:
     def __init__(self, path: str) -> None:
         self._path = path
+        self._same = SameFile(path)
         self._opened: sqlite3.Connection | None = None
 
     def _connection(self) -> sqlite3.Connection:
         if self._opened is None:
-            self._opened = sqlite3.connect(self._path, isolation_level=None, timeout=LOCK_SECONDS, check_same_thread=False)
+            self._opened = self._same.opening(
+                lambda address: sqlite3.connect(address, isolation_level=None, timeout=LOCK_SECONDS, check_same_thread=False, uri=True))
             self._opened.execute("PRAGMA synchronous=NORMAL")
+        check_same(self._same, self._path, writing=False)
         return self._opened
 
     @contextmanager
@@ -63,18 +67,23 @@ class SQLiteBackend:
             connection = self._connection()
             connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
             try:
+                if write:
+                    check_same(self._same, self._path, write)
                 yield SQLiteCursor(connection)
                 connection.execute("COMMIT")
             except BaseException:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
+            check_same(self._same, self._path, write)
         except sqlite3.Error as error:
             raise problem(error, self._path) from error
 
     def single(self, statement: str, parameters: Parameters) -> list[Row]:
         try:
-            return SQLiteCursor(self._connection()).ask(statement, parameters)
+            found = SQLiteCursor(self._connection()).ask(statement, parameters)
+            check_same(self._same, self._path, writing=False)
+            return found
         except sqlite3.Error as error:
             raise problem(error, self._path) from error
 

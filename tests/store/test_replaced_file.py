@@ -1,0 +1,143 @@
+"""An SQLite file that is deleted, replaced or cut under whoever has it open."""
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from consumers.database import Database, DatabaseUnusable
+from ledger.projections.stored import Follower, open_database
+from ledger.relay import Positions
+from ledger.rulebooks.loader import load_books
+from ledger.store import EventStore, StoreUnusable, open_store
+
+from .examples import events
+
+Harm = Callable[[Path], None]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "ledger.db"
+
+
+@pytest.fixture
+def ledger(path: Path) -> Iterator[EventStore]:
+    with open_store(f"sqlite:///{path}") as opened:
+        opened.append("S01", 0, events("S01", 1, 20))
+        merge(path)
+        yield opened
+
+
+def merge(path: Path) -> None:
+    """What is in the write-ahead log goes into the file."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def cut(to: Callable[[int], int]) -> Harm:
+    return lambda path: os.truncate(path, to(path.stat().st_size))
+
+
+def put_another(path: Path) -> None:
+    with open_store(f"sqlite:///{path}.other") as other:
+        other.append("S02", 0, events("S02", 1, 1))
+    Path(f"{path}.other").replace(path)
+
+
+def put_a_copy(path: Path) -> None:
+    shutil.copy(path, f"{path}.copy")
+    Path(f"{path}.copy").replace(path)
+
+
+HARMS: dict[str, tuple[Harm, str]] = {
+    "deleted": (Path.unlink, "deleted"), "another ledger": (put_another, "another file"), "a copy of itself": (put_a_copy, "another file"),
+    "emptied": (cut(lambda size: 0), "cut"), "cut": (cut(lambda size: size // 2), "cut"),
+}
+BESIDE: dict[str, tuple[Harm, str]] = {
+    ending: (lambda path, ending=ending: Path(f"{path}{ending}").unlink(), ending) for ending in ("-wal", "-shm")}  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("harm", [*HARMS, *BESIDE])
+def test_append_is_refused_when_its_file_is_harmed(ledger: EventStore, path: Path, harm: str) -> None:
+    act, said = (HARMS | BESIDE)[harm]
+    act(path)
+    for _ in range(2):
+        with pytest.raises(StoreUnusable, match=f"was replaced while it was open.*{said}"):
+            ledger.append("S01", 20, events("S01", 21, 21))
+
+
+@pytest.mark.parametrize("harm", HARMS)
+def test_question_is_refused_when_its_file_is_harmed(ledger: EventStore, path: Path, harm: str) -> None:
+    HARMS[harm][0](path)
+    with pytest.raises(StoreUnusable, match="was replaced while it was open"):
+        ledger.touched(0)
+
+
+def test_nothing_is_acknowledged_when_the_file_is_replaced_between_the_write_and_the_commit(
+        ledger: EventStore, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder = ledger._recorder
+    insert = recorder._insert_events  # type: ignore[attr-defined]
+
+    def late(*given: object) -> object:
+        found = insert(*given)
+        put_a_copy(path)
+        return found
+
+    monkeypatch.setattr(recorder, "_insert_events", late)
+    with pytest.raises(StoreUnusable, match="another file stands in its place"):
+        ledger.append("S01", 20, events("S01", 21, 21))
+
+
+def test_append_goes_on_when_the_file_became_smaller_by_vacuum(ledger: EventStore, path: Path) -> None:
+    before = path.stat().st_size
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("DROP TRIGGER stored_events_no_delete")
+        other.execute("DELETE FROM stored_events WHERE originator_version > 1")
+        other.commit()
+        other.execute("VACUUM")
+    merge(path)
+    assert path.stat().st_size < before
+    assert ledger.append("S01", 1, events("S01", 2, 2))[0].position == 21
+
+
+def test_ledger_behind_a_link_is_written_and_a_link_that_leads_elsewhere_is_noticed(ledger: EventStore, path: Path, tmp_path: Path) -> None:
+    link, other = tmp_path / "link.db", tmp_path / "other.db"
+    link.symlink_to(path)
+    open_store(f"sqlite:///{other}").close()
+    with open_store(f"sqlite:///{link}") as linked:
+        linked.append("S01", 20, events("S01", 21, 21))
+        link.unlink()
+        link.symlink_to(other)
+        with pytest.raises(StoreUnusable, match="another file"):
+            linked.append("S01", 21, events("S01", 22, 22))
+
+
+@pytest.mark.parametrize("harm", HARMS)
+def test_follower_relay_and_consumer_are_refused_when_the_file_is_harmed(ledger: EventStore, path: Path, harm: str) -> None:
+    url, own = f"sqlite:///{path}", path.with_name("own.db")
+    with open_database(url) as database, Positions(url) as positions, Database(f"sqlite:///{own}") as consumer:
+        follower = Follower(ledger, database, load_books())
+        follower.prepare()
+        positions.prepare()
+        consumer.create(["CREATE TABLE IF NOT EXISTS mine (a INTEGER)"])
+        merge(path)
+        merge(own)
+        positions.all()
+        consumer.ask("SELECT a FROM mine")
+        follower.step()
+        merge(path)
+        database.positions()
+        for one in (path, own):
+            HARMS[harm][0](one)
+        with pytest.raises(StoreUnusable, match="was replaced while it was open"):
+            follower.step()
+        with pytest.raises(StoreUnusable, match="was replaced while it was open"):
+            positions.all()
+        for act in (lambda: consumer.ask("SELECT a FROM mine"), lambda: consumer.create(["SELECT 1"])):
+            with pytest.raises(DatabaseUnusable, match="was replaced while it was open"):
+                act()
