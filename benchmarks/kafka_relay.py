@@ -36,7 +36,7 @@ from ledger.relay.prepare import EVENTS_CHUNK
 from ledger.rulebooks.loader import load_books
 from ledger.store import EventStore, open_store
 from ledger.wire import events
-from ledger.wire.kafka import PREFIX, PRODUCER, create_topics, origin
+from ledger.wire.kafka import PREFIX, PRODUCER, create_topics, history_of
 from ledger.wire.topics import EVENTS, STATE
 
 os.environ.setdefault("CAREER_LEDGER_DIGEST_KEY", uuid4().hex * 2)  # PostgreSQL has no place for it
@@ -48,10 +48,11 @@ BAR = 0.8
 def prepared(store: EventStore, folder: Path) -> tuple[Path, int]:
     """A file of all messages, chunk by chunk, and their number."""
     path, count, after = folder / "messages", 0, 0
+    history = history_of(*store.identity()[:2])
     with path.open("wb") as out:
         while found := store.records(after, EVENTS_CHUNK):
             after = found[-1][0]
-            messages = [events.message(record, digest, origin()) for _, record, digest in found]
+            messages = [events.message(record, digest, history) for _, record, digest in found]
             marshal.dump([(m.key, m.value, list(m.headers)) for m in messages], out)
             count += len(found)
     return path, count

@@ -32,7 +32,7 @@ from ledger.handling.lines import decode_line
 from ledger.handling.submit import Clock, Desk, Known, Outcome, Stream, answer, in_turn, invalid, read_form
 from ledger.store import EventStore, Refusal, VersionConflict
 from ledger.wire.letters import dead_letter, outcome_message
-from ledger.wire.message import Message
+from ledger.wire.message import History, Message
 from ledger.wire.topics import SUBMISSIONS
 
 NAME = "career-ledger.intake"
@@ -91,13 +91,13 @@ def _hash(content: dict[str, Any]) -> bytes:
 
 
 class Counter:
-    """Answers batches in mode `enforce`. `origin` is the CloudEvents source of this ledger.
+    """Answers batches in mode `enforce`. `history` is that of the ledger.
 
     Raises VersionConflict where others keep appending to a student, StoreUnavailable and StoreUnusable: nothing of what was
     not answered may be taken as handled then. Handing it in again is safe."""
 
-    def __init__(self, store: EventStore, books: LawBooks, clock: Clock, origin: str) -> None:
-        self._store, self._books, self._clock, self._origin = store, books, clock, origin
+    def __init__(self, store: EventStore, books: LawBooks, clock: Clock, history: History) -> None:
+        self._store, self._books, self._clock, self._history = store, books, clock, history
         self._desk = Desk(store, books, "enforce", clock)
         self._streams: OrderedDict[str, Stream] = OrderedDict()
         self.given: Tally[str] = Tally()
@@ -113,7 +113,7 @@ class Counter:
         self.given.update("dead-letter" if isinstance(outcome, str) else outcome["outcome"] for outcome in told)
         at = format_instant(self._clock())
         return [_dead(one, outcome) if isinstance(outcome, str) else
-                outcome_message(one.key or b"", outcome, at, self._origin, _trace(one.headers))
+                outcome_message(one.key or b"", outcome, at, self._history, _trace(one.headers))
                 for one, outcome in zip(batch, told, strict=True)]
 
     def _decided(self, forms: Sequence[_Form]) -> list[Outcome | str]:

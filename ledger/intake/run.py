@@ -25,7 +25,7 @@ from kafka.structs import OffsetAndMetadata
 from ledger.domain.rulebook import LawBooks
 from ledger.handling.submit import Clock
 from ledger.store import StoreUnavailable, VersionConflict, open_store
-from ledger.wire.kafka import CONSUMER, KafkaUnusable, connection, create_topics, origin, prefix, producer_settings
+from ledger.wire.kafka import CONSUMER, KafkaUnusable, connection, create_topics, history_of, prefix, producer_settings
 from ledger.wire.members import Cooperative
 from ledger.wire.message import Message
 from ledger.wire.topics import SUBMISSIONS
@@ -62,7 +62,8 @@ def run(url: str, books: LawBooks, clock: Clock, brokers: str, stop: threading.E
     while not stop.is_set():
         try:
             with open_store(url) as store:
-                desk = Counter(store, books, clock, origin())
+                identity = store.identity()
+                desk = Counter(store, books, clock, history_of(identity.origin, identity.epoch))
                 try:
                     _serve(desk, brokers, stop, say, settings or {})
                 finally:

@@ -6,7 +6,7 @@ it is looked whether one of its students has moved on meanwhile, and she is sent
 answer than one before it.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -16,12 +16,13 @@ from ledger.domain.rulebook import LawBooks
 from ledger.store import EventStore, open_store
 from ledger.store.mapper import stream_id
 from ledger.wire import events
-from ledger.wire.kafka import create_topics, origin
-from ledger.wire.message import header
+from ledger.wire.kafka import Made, create_topics, history_of
+from ledger.wire.message import History, header
 from ledger.wire.topics import EVENTS, STATE
 
 from .lane import check_lengths, deliver, producer_for
 from .prepare import BATCH, EventSource, Preparer, ready, states_of
+from .tails import check_history
 
 PAGE = 10_000
 
@@ -34,10 +35,11 @@ def publish_from(url: str, books: LawBooks, brokers: str, position: int) -> tupl
     producer = producer_for(brokers)
     sent = 0
     with open_store(url, create=False) as store:
+        history = _checked(store, brokers, topics)
         last = store.last_position()
         if after < last:
             made = topics[EVENTS]
-            preparer = Preparer(url, EventSource, {"after": after, "partitions": made.partitions, "origin": origin()})
+            preparer = Preparer(url, EventSource, {"after": after, "partitions": made.partitions, "history": history})
             preparer.wake()
             at = after
             try:
@@ -50,7 +52,7 @@ def publish_from(url: str, books: LawBooks, brokers: str, position: int) -> tupl
             finally:
                 preparer.close()
         made = topics[STATE]
-        return sent, _send_states(store, books, producer, made.name, made.partitions, _students_above(store, after, last))
+        return sent, _send_states(store, books, history, producer, made.name, made.partitions, _students_above(store, after, last))
 
 
 def replay(url: str, books: LawBooks, brokers: str, student: str) -> tuple[int, int]:
@@ -60,24 +62,39 @@ def replay(url: str, books: LawBooks, brokers: str, student: str) -> tuple[int, 
         found = [store.records(event.position - 1, 1)[0] for event in store.stream(student)]
         if not found:
             return 0, 0
+        history = _checked(store, brokers, topics)
         producer = producer_for(brokers)
         made = topics[EVENTS]
-        messages = [ready(events.message(record, digest, origin()), made.partitions) for _, record, digest in found]
+        messages = [ready(events.message(record, digest, history), made.partitions) for _, record, digest in found]
         check_lengths(EVENTS, messages)
         deliver(producer, made.name, messages)
         made = topics[STATE]
-        return len(found), _send_states(store, books, producer, made.name, made.partitions, {stream_id(student)})
+        return len(found), _send_states(store, books, history, producer, made.name, made.partitions, {stream_id(student)})
 
 
 def digests(store: EventStore, after: int) -> Iterator[dict[str, Any]]:
     """Of each event above a position what an archive of the topic is compared with: the keyed digest of the stored bytes and the hash of
     the message's value, in hex."""
+    history = _history(store)
     while found := store.records(after, PAGE):
         for position, record, digest in found:
-            message = events.message(record, digest, origin())
+            message = events.message(record, digest, history)
             yield {"position": position, "student": record["student"], "version": record["version"], "type": record["type"],
                    "digest": digest, "payload_sha256": header(message.headers, "payload_sha256")}
         after = found[-1][0]
+
+
+def _history(store: EventStore) -> History:
+    identity = store.identity()
+    return history_of(identity.origin, identity.epoch)
+
+
+def _checked(store: EventStore, brokers: str, topics: Mapping[str, Made]) -> History:
+    """That of the ledger, once the topics were found to tell it. Raises KafkaUnusable where they tell another one."""
+    store.adopt_key()
+    history = _history(store)
+    check_history(store, history, brokers, topics)
+    return history
 
 
 def _students_above(store: EventStore, after: int, last: int) -> list[UUID]:
@@ -88,14 +105,14 @@ def _students_above(store: EventStore, after: int, last: int) -> list[UUID]:
     return list(streams)
 
 
-def _send_states(store: EventStore, books: LawBooks, producer: KafkaProducer, topic: str, partitions: int,
+def _send_states(store: EventStore, books: LawBooks, history: History, producer: KafkaProducer, topic: str, partitions: int,
                  students: Collection[UUID]) -> int:
     sent = 0
     todo = list(students)
     while todo:
         batch, todo = todo[:BATCH], todo[BATCH:]
         read_at = store.last_position()
-        messages = [ready(message, partitions) for _, _, message in states_of(store, books, batch, origin())]
+        messages = [ready(message, partitions) for _, _, message in states_of(store, books, batch, history)]
         check_lengths(STATE, messages)
         deliver(producer, topic, messages)
         sent += len(messages)

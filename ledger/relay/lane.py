@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
-from ledger.wire.kafka import CONSUMER, KafkaUnusable, connection, origin, producer_settings
+from ledger.wire.kafka import CONSUMER, KafkaUnusable, connection, producer_settings
 from ledger.wire.letters import Heartbeat
-from ledger.wire.message import Message
+from ledger.wire.message import History, Message
 from ledger.wire.topics import TOPICS, Topic
 
 from .positions import Positions, Standing
@@ -66,7 +66,7 @@ class Lane(threading.Thread):
     once, and everything up to there is acknowledged. `sent`: events since the beginning. `waiting_since`: an acknowledgement is
     waited for since this moment of the monotonic clock."""
 
-    def __init__(self, url: str, brokers: str, topic: Topic, standing: Standing, heartbeat: str,
+    def __init__(self, url: str, brokers: str, topic: Topic, standing: Standing, heartbeat: str, history: History,
                  prepare: Callable[[Standing], Preparer]) -> None:
         super().__init__(name=f"lane-{topic.name}", daemon=True)
         self.topic, self.standing, self.begin, self.stop = topic, standing, threading.Event(), threading.Event()
@@ -74,7 +74,7 @@ class Lane(threading.Thread):
         self.caught_up = threading.Event()
         self.waiting_since: float | None = None
         self.sent = 0
-        self._url, self._brokers, self._heartbeat, self._prepare = url, brokers, heartbeat, prepare
+        self._url, self._brokers, self._heartbeat, self._history, self._prepare = url, brokers, heartbeat, history, prepare
         self._idle = False
         self._offsets: dict[int, int] = {}
         self._sent_at_beat = 0
@@ -138,7 +138,7 @@ class Lane(threading.Thread):
         if self.standing.complete_at is not None:
             beat = Heartbeat(topic=self.topic.name, at=now(), complete_at=self.standing.complete_at, position=self.standing.position,
                              offsets=self._offsets)
-            message: Message = beat.message(origin())
+            message: Message = beat.message(self._history)
             self._acknowledged(producer, self._heartbeat, [(0, message.key, message.value, list(message.headers))])
         self.standing = positions.move(self.standing, self.standing.position, self.standing.complete_at, now(), round(rate, 1))
 

@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from typing import Any, Self
 
 from ledger.projections.stored import open_database
-from ledger.store import StoreUnavailable
+from ledger.store import StoreUnavailable, StoreUnusable
 from ledger.wire.kafka import KafkaUnusable, Made, prefix
 from ledger.wire.topics import EVENTS, STATE
 
@@ -20,6 +20,12 @@ SCHEMA = """CREATE TABLE IF NOT EXISTS relay_positions (
     complete_at text, at text NOT NULL, rate double precision NOT NULL, error text, error_at text)"""
 """infra/postgres/roles.sql makes the same table for a relay that is not the owner of the database."""
 COLUMNS = "topic, topic_id, partitions, law, position, complete_at, at, rate, error, error_at"
+
+
+def older(one: "Standing", last: int) -> str:
+    return (f"{one.topic} is published up to position {one.position}, and the ledger ends at {last}: its events were restored from an "
+            "older copy than its positions. Put the newer copy back; where it is lost, delete the topics and let the services make their "
+            "tables anew")
 
 
 class Displaced(StoreUnavailable):
@@ -143,6 +149,9 @@ def status(url: str) -> dict[str, Any]:
         last = positions.last_position()
         found = [one for one in positions.all() if one.topic in names]
         behind = [positions.events_above(one.position) for one in found]
+    for one in found:
+        if one.position > last:
+            raise StoreUnusable(older(one, last))
     moment = datetime.now(timezone.utc)
 
     def age(one: Standing, events: int) -> float | None:

@@ -23,7 +23,7 @@ from ledger.domain.values import format_instant
 from ledger.store import EventStore, StoreUnavailable, StoreUnusable, open_store
 from ledger.store.mapper import stream_id
 from ledger.wire import events, state
-from ledger.wire.message import Header, Message
+from ledger.wire.message import Header, History, Message
 
 EVENTS_CHUNK = 10_000
 """Events that are sent before the position is stored: some 9 MB."""
@@ -70,13 +70,13 @@ def ready(message: Message, partitions: int) -> Ready:
 class EventSource:
     """The log above `after`, event by event."""
 
-    def __init__(self, store: EventStore, after: int, partitions: int, origin: str, chunk: int = EVENTS_CHUNK) -> None:
-        self._store, self._at, self._partitions, self._origin, self._chunk = store, after, partitions, origin, chunk
+    def __init__(self, store: EventStore, after: int, partitions: int, history: History, chunk: int = EVENTS_CHUNK) -> None:
+        self._store, self._at, self._partitions, self._history, self._chunk = store, after, partitions, history, chunk
 
     def next(self) -> Chunk:
         began = now()
         found = self._store.records(self._at, self._chunk)
-        messages = [ready(events.message(record, digest, self._origin), self._partitions) for _, record, digest in found]
+        messages = [ready(events.message(record, digest, self._history), self._partitions) for _, record, digest in found]
         self._at = found[-1][0] if found else self._at
         return Chunk(messages, len(found), self._at, began if len(found) < self._chunk else None)
 
@@ -87,8 +87,9 @@ class StateSource:
     A stream may hold newer events than the chunk: the state is then ahead of the position, never behind, and it is not computed
     again for those: a long log costs one computation a student."""
 
-    def __init__(self, store: EventStore, books: LawBooks, after: int, partitions: int, origin: str, chunk: int = STATES_CHUNK) -> None:
-        self._store, self._books, self._partitions, self._origin = store, books, partitions, origin
+    def __init__(self, store: EventStore, books: LawBooks, after: int, partitions: int, history: History,
+                 chunk: int = STATES_CHUNK) -> None:
+        self._store, self._books, self._partitions, self._history = store, books, partitions, history
         self._at, self._chunk = after, chunk
         self._ahead: dict[UUID, int] = {}
 
@@ -97,7 +98,7 @@ class StateSource:
         touched = self._store.touched(self._at, self._chunk)
         todo = list(dict.fromkeys(stream for position, stream in touched if self._ahead.get(stream, 0) < position))
         messages: list[Ready] = []
-        for stream, position, message in states_of(self._store, self._books, todo, self._origin):
+        for stream, position, message in states_of(self._store, self._books, todo, self._history):
             messages.append(ready(message, self._partitions))
             self._ahead[stream] = position
         self._at = touched[-1][0] if touched else self._at
@@ -109,13 +110,13 @@ class StateSource:
         return Chunk(messages, len(touched), self._at, began if at_end else None)
 
 
-def states_of(store: EventStore, books: LawBooks, streams: Collection[UUID], origin: str) -> Iterator[tuple[UUID, int, Message]]:
+def states_of(store: EventStore, books: LawBooks, streams: Collection[UUID], history: History) -> Iterator[tuple[UUID, int, Message]]:
     """Stream, newest position and message of each career of these students."""
     todo = list(streams)
     for start in range(0, len(todo), BATCH):
         for student, found in store.streams_of(todo[start:start + BATCH]).items():
             for one in state.states(found, student, books):
-                yield stream_id(student), found[-1].position, state.message(one, origin)
+                yield stream_id(student), found[-1].position, state.message(one, history)
 
 
 class Preparer:

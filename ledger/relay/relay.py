@@ -11,13 +11,15 @@ from ledger.domain.rulebook import LawBooks
 from ledger.projections.stored import open_database
 from ledger.projections.stored.database import Database
 from ledger.store import StoreUnavailable, open_store
-from ledger.wire.kafka import Made, create_topics, origin, prefix
+from ledger.wire.kafka import KafkaUnusable, Made, create_topics, history_of, prefix
+from ledger.wire.message import History
 from ledger.wire.state import VERSION
 from ledger.wire.topics import EVENTS, HEARTBEAT, STATE, TOPICS
 
 from .lane import Lane
-from .positions import Positions, Standing
+from .positions import Positions, Standing, older
 from .prepare import EVENTS_CHUNK, STATES_CHUNK, EventSource, Preparer, StateSource, now
+from .tails import check_history
 
 PAUSE_SECONDS = 1.0
 WATCH_SECONDS = 0.25
@@ -59,11 +61,13 @@ class Relay:
             positions.prepare()
             with open_store(self._url, create=False) as store:
                 store.adopt_key()
+                identity = store.identity()
+            history = history_of(identity.origin, identity.epoch)
             while not stop.is_set():
                 with database.backend.lock(f"relay{prefix()}") as leader:
                     if leader:
                         try:
-                            self._publish(database, positions, topics, stop, once)
+                            self._publish(database, positions, topics, history, stop, once)
                         except StoreUnavailable as error:
                             raise Restart(str(error)) from error
                         return
@@ -89,8 +93,14 @@ class Relay:
                 stop.wait(PAUSE_SECONDS)
         return None
 
-    def _publish(self, database: Database, positions: Positions, topics: dict[str, Made], stop: Flag, once: bool) -> None:
-        lanes = [self._lane(positions, topics, name) for name in (EVENTS, STATE)]
+    def _publish(self, database: Database, positions: Positions, topics: dict[str, Made], history: History, stop: Flag,
+                 once: bool) -> None:
+        with open_store(self._url, create=False) as store:
+            check_history(store, history, self._brokers, topics)
+        lanes = [self._lane(positions, topics, history, name) for name in (EVENTS, STATE)]
+        for lane in lanes:
+            if lane.standing.position > positions.last_position():
+                raise KafkaUnusable(older(lane.standing, positions.last_position()))
         lanes[0].begin.set()
         for lane in lanes:
             lane.start()
@@ -122,18 +132,18 @@ class Relay:
             if lane.is_alive():
                 self._say(f"{lane.standing.topic}: the last messages were not acknowledged; they are sent again at the next start")
 
-    def _lane(self, positions: Positions, topics: dict[str, Made], name: str) -> Lane:
+    def _lane(self, positions: Positions, topics: dict[str, Made], history: History, name: str) -> Lane:
         made, topic = topics[name], next(t for t in TOPICS if t.name == name)
         standing = positions.begin(made, f"{VERSION}.{EDITION}:{self._books.identity}" if name == STATE else "", now())
         self._say(f"publishing {made.name} from position {standing.position}")
 
         def prepare(at: Standing) -> Preparer:
-            common = {"after": at.position, "partitions": at.partitions, "origin": origin()}
+            common = {"after": at.position, "partitions": at.partitions, "history": history}
             if name == EVENTS:
                 return Preparer(self._url, EventSource, common | {"chunk": self._chunks[0]})
             return Preparer(self._url, StateSource, common | {"chunk": self._chunks[1], "books": self._books})
 
-        return Lane(self._url, self._brokers, topic, standing, topics[HEARTBEAT].name, prepare)
+        return Lane(self._url, self._brokers, topic, standing, topics[HEARTBEAT].name, history, prepare)
 
     def _check(self, lane: Lane, positions: Positions) -> None:
         """Raises what ended a lane, after it was kept for `publish --status`."""

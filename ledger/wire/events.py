@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
-from .message import Header, Message, cloud_headers, encode
+from .message import Header, History, Message, cloud_headers, encode
 from .topics import EVENTS
 
 ENVELOPE = ("id", "type", "student", "career", "effective_on", "recorded_at", "source", "actor", "rulebook", "breaches", "version",
@@ -94,9 +94,9 @@ def payload(record: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def message(record: Mapping[str, Any], digest: str, origin: str) -> Message:
+def message(record: Mapping[str, Any], digest: str, history: History) -> Message:
     """The message of a recorded event. `digest` is the keyed one of the stored bytes (hex; a plain hash would give withheld values away to
-    whoever tries them), `origin` the CloudEvents source of this ledger."""
+    whoever tries them), `history` that of the ledger."""
     value = encode(payload(record))
     type_, student, position = record["type"], record["student"], str(record["position"])
     career = record.get("career")
@@ -104,7 +104,7 @@ def message(record: Mapping[str, Any], digest: str, origin: str) -> Message:
         ("event_id", record["id"].encode()), ("event_type", type_.encode()), ("position", position.encode()),
         ("version", b"%d" % record["version"]), ("digest", digest.encode()),
         ("payload_sha256", sha256(value).hexdigest().encode()),
-        *cloud_headers(position, origin, f"career.{type_}.v{VERSIONS[type_]}", record["recorded_at"],
+        *cloud_headers(position, history, f"career.{type_}.v{VERSIONS[type_]}", record["recorded_at"],
                        f"{student}/{career}" if career else student, f"urn:career-ledger:{type_}:v{VERSIONS[type_]}"),
     ]
     return Message(EVENTS, student.encode(), value, headers)

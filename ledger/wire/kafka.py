@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .message import History
 from .topics import FOR_EVER, LATEST, TOPICS, Topic
 
 BROKERS = "CAREER_LEDGER_KAFKA"
@@ -20,7 +21,7 @@ COMPRESSION = "CAREER_LEDGER_KAFKA_COMPRESSION"
 CODECS = ("gzip", "lz4", "none")
 """Every client reads the first and the last as it comes; kafkajs and others need a plug-in for lz4."""
 ORIGIN = "CAREER_LEDGER_ORIGIN"
-"""Names this ledger in the header `ce_source` (a URI). Default: urn:career-ledger."""
+"""The name of this ledger (a URI, default urn:career-ledger): with its identity and epoch it makes the header `ce_source`."""
 PARTITIONS = 6
 """Of a topic that is made, unless another number is asked for. It cannot change afterwards: the order of a student hangs on it."""
 
@@ -69,8 +70,9 @@ def prefix() -> str:
     return os.environ.get(PREFIX, "")
 
 
-def origin() -> str:
-    return os.environ.get(ORIGIN) or "urn:career-ledger"
+def history_of(origin: str, epoch: int) -> History:
+    """That of a ledger by its identity, under the name that the installation gave it."""
+    return History(origin, epoch, os.environ.get(ORIGIN) or "urn:career-ledger")
 
 
 class Made(NamedTuple):

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from .message import Header, Message, cloud_headers, encode
+from .message import Header, History, Message, cloud_headers, encode
 from .models import Counter, FactRef, Moment, SourceRef, Wire
 from .topics import DEAD_LETTER, HEARTBEAT, OUTCOMES
 
@@ -25,10 +25,10 @@ class Heartbeat(Wire):
     position: Count
     offsets: dict[Annotated[int, Field(ge=0, strict=False)], Count]
 
-    def message(self, origin: str) -> Message:
+    def message(self, history: History) -> Message:
         value = encode(self.model_dump())
         return Message(HEARTBEAT, self.topic.encode(), value, cloud_headers(
-            f"{self.topic}@{self.at}", origin, "career.heartbeat.v1", self.at, self.topic, "urn:career-ledger:heartbeat:v1"))
+            f"{self.topic}@{self.at}", history, "career.heartbeat.v1", self.at, self.topic, "urn:career-ledger:heartbeat:v1"))
 
 
 class ClearsRef(Wire):
@@ -72,12 +72,12 @@ class Outcome(Wire):
     problems: tuple[ProblemRef, ...] = ()
 
 
-def outcome_message(student: bytes, outcome: dict[str, Any], at: str, origin: str, traceparent: bytes | None = None) -> Message:
+def outcome_message(student: bytes, outcome: dict[str, Any], at: str, history: History, traceparent: bytes | None = None) -> Message:
     """The message of an outcome; `student` is the key of the submission, `at` the instant of the answer. The header `submission_id`
     is absent where no id could be read."""
     id_, key = outcome["id"], student.decode("utf-8", "replace")
     headers: list[Header] = cloud_headers(
-        f"{key}/{id_ or at}/{outcome['outcome']}", origin, "career.outcome.v1", at, key, "urn:career-ledger:outcome:v1")
+        f"{key}/{id_ or at}/{outcome['outcome']}", history, "career.outcome.v1", at, key, "urn:career-ledger:outcome:v1")
     if id_ is not None:
         headers.insert(0, ("submission_id", id_.encode()))
     if traceparent is not None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from hashlib import sha256
-from typing import Any, overload
+from typing import Any, NamedTuple, overload
 
 from pydantic import ValidationError
 
@@ -42,6 +42,8 @@ class WireEvent:
     actor: str
     position: int
     version: int
+    origin: str
+    epoch: int
     digest: str
     payload_sha256: str
     data: Any
@@ -50,9 +52,28 @@ class WireEvent:
     value: bytes
 
 
+class Provenance(NamedTuple):
+    """Which history an event's message is of, and the ledger's keyed digest of the event."""
+
+    origin: str
+    epoch: int
+    digest: str
+
+
 def identify(key: bytes | None, headers: Sequence[Header]) -> tuple[str, int]:
     """(student, version) of an event's message, from key and headers alone. Raises Unreadable."""
     return _identify(key, dict(headers))
+
+
+def provenance(headers: Sequence[Header]) -> Provenance:
+    """Raises Unreadable."""
+    found = dict(headers)
+    return Provenance(*_history(found), _text(found, "digest"))
+
+
+def history(headers: Sequence[Header]) -> tuple[str, int]:
+    """(origin, epoch) of a message of any topic that the ledger fills. Raises Unreadable."""
+    return _history(dict(headers))
 
 
 @overload
@@ -89,9 +110,10 @@ def read_event(key: bytes | None, value: bytes | None, headers: Sequence[Header]
     if event.id != _text(found, "event_id"):
         raise Unreadable("id: differs from the header event_id")
     held = event.__dict__
+    origin, epoch = _history(found)
     return WireEvent(held["id"], name, student, held.get("career"), held["effective_on"], held["recorded_at"], held["source"],
-                     held["actor"], held["position"], version, _text(found, "digest"), said, held["data"], held["override"],
-                     held["breaches"], value)
+                     held["actor"], held["position"], version, origin, epoch, _text(found, "digest"), said, held["data"],
+                     held["override"], held["breaches"], value)
 
 
 def describe(error: ValidationError) -> str:
@@ -117,6 +139,13 @@ def _identify(key: bytes | None, headers: dict[str, bytes]) -> tuple[str, int]:
     if not _NUMBER.fullmatch(version):
         raise Unreadable("version: this header is no number from 1")
     return key.decode(), int(version)
+
+
+def _history(headers: dict[str, bytes]) -> tuple[str, int]:
+    epoch = _text(headers, "epoch")
+    if not _NUMBER.fullmatch(epoch):
+        raise Unreadable("epoch: this header is no number from 1")
+    return _text(headers, "origin"), int(epoch)
 
 
 @cache

@@ -32,7 +32,7 @@ from ledger.domain.state import Block, Booking, Career, Charge, Enrolment, Perso
 from ledger.domain.submissions import Event
 from ledger.domain.values import ZERO, Pseudonym, format_instant
 
-from .message import Message, cloud_headers, encode
+from .message import History, Message, cloud_headers, encode
 from .models import AcademicYear, Counter, Euro, FactRef, Moment, Number, SourceRef, Wire
 from .topics import STATE
 
@@ -281,13 +281,13 @@ def states(events: Sequence[Event], student: str, books: LawBooks) -> Iterator[J
         yield head | {"career": name, **found, "plans": _plans(facts, name), **_exams(career)}
 
 
-def message(state: Json, origin: str) -> Message:
-    """The message of a career's state. `origin`: the CloudEvents source of this ledger."""
+def message(state: Json, history: History) -> Message:
+    """The message of a career's state. `history`: that of the ledger."""
     key = f"{state['student']}/{state['career']}"
     position, law = str(state["position"]), f"{state['law'][:8]}.{EDITION}"
     return Message(STATE, key.encode(), encode(state), [
         ("position", position.encode()), ("version", b"%d" % state["version"]),
-        *cloud_headers(f"{key}@{position}/{law}", origin, TYPE, state["recorded_at"], key, f"urn:career-ledger:state:v{VERSION}")])
+        *cloud_headers(f"{key}@{position}/{law}", history, TYPE, state["recorded_at"], key, f"urn:career-ledger:state:v{VERSION}")])
 
 
 class _Spans:

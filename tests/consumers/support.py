@@ -26,12 +26,12 @@ from infra.kafka.cluster import end_with_parent
 from ledger.domain.submissions import Event
 from ledger.wire.events import message
 from ledger.wire.kafka import BROKERS, PREFIX, PRODUCER
-from ledger.wire.message import Message
+from ledger.wire.message import History, Message
 from ledger.wire.state import message as state_message
 from ledger.wire.state import states
 from ledger.wire.topics import TOPICS
 
-ORIGIN = "/test"
+ORIGIN = History("test", 1, "/test")
 ROUNDS = int(os.environ.get("CAREER_LEDGER_TEST_ROUNDS", "0"))
 """How often a process is killed; 0: as many as a CI run has time for."""
 PATIENCE_SECONDS = 60.0

@@ -17,12 +17,13 @@ from ledger.intake.counter import LONGEST_LETTER, Counter, Received, _read
 from ledger.rulebooks.loader import load_books
 from ledger.store import EventStore, Refusal, VersionConflict, open_store
 from ledger.wire.letters import Outcome
-from ledger.wire.message import Header, Message, header
+from ledger.wire.message import Header, History, Message, header
 from ledger.wire.topics import DEAD_LETTER, OUTCOMES
 from tests.handling.histories import LATER, booking, clock, enrolled, payment, submission, void
 from tests.store.test_contract import psycopg_error
 
 BOOKS = load_books()
+HISTORY = History("test", 7, "urn:u")
 TRACE = ("traceparent", b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
 
 
@@ -36,7 +37,7 @@ def outcomes(messages: Sequence[Message]) -> list[dict[str, Any]]:
 
 
 def intake(store: EventStore, now: datetime = LATER) -> Counter:
-    return Counter(store, BOOKS, lambda: now, "urn:test")
+    return Counter(store, BOOKS, lambda: now, HISTORY)
 
 
 @pytest.fixture
@@ -69,7 +70,7 @@ def test_outcome_names_its_submission_and_carries_the_trace(counter: Counter) ->
     assert message.key == b"S1"
     assert header(message.headers, "submission_id") == "S1-enrolled"
     assert header(message.headers, "ce_type") == "career.outcome.v1"
-    assert header(message.headers, "ce_source") == "urn:test"
+    assert [header(message.headers, name) for name in ("origin", "epoch", "ce_source")] == ["test", "7", "urn:u:test:7"]
     assert TRACE in message.headers
     assert header(message.headers, "other") is None
 

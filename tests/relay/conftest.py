@@ -20,8 +20,9 @@ from ledger.relay import Relay, status
 from ledger.relay.prepare import EVENTS_CHUNK, STATES_CHUNK
 from ledger.store import EventStore
 from ledger.wire import events, state
-from ledger.wire.kafka import PREFIX, origin
+from ledger.wire.kafka import PREFIX, history_of
 from ledger.wire.letters import Heartbeat
+from ledger.wire.message import History
 from ledger.wire.topics import EVENTS, HEARTBEAT, STATE
 from tests.projections.populations import BOOKS
 
@@ -93,11 +94,16 @@ def log(store: EventStore) -> list[tuple[int, dict[str, Any], str]]:
     return found
 
 
+def of(store: EventStore) -> History:
+    identity = store.identity()
+    return history_of(identity.origin, identity.epoch)
+
+
 def assert_topic_is_the_log(store: EventStore, topics: Topics, again: int = 0) -> None:
     """Per student every version, in order and without a hole where it first stands; at most `again` messages are repetitions, and
     those are the same bytes. Each message is what the stored event gives, hashes and headers included."""
     recorded = log(store)
-    expected = {(r["student"], r["version"]): events.message(r, sha256, origin()) for _, r, sha256 in recorded}
+    expected = {(r["student"], r["version"]): events.message(r, digest, of(store)) for _, r, digest in recorded}
     found = topics.read(EVENTS)
     seen: dict[str, int] = defaultdict(int)
     home: dict[str, int] = {}
@@ -118,7 +124,7 @@ def assert_states_are_newest(store: EventStore, topics: Topics) -> None:
     expected = {}
     for student in store.students():
         for one in state.states(store.stream(student), student, BOOKS):
-            message = state.message(one, origin())
+            message = state.message(one, of(store))
             expected[message.key.decode()] = message.value
     assert latest.keys() == expected.keys()
     assert [key for key in expected if latest[key] != expected[key]] == []

@@ -22,7 +22,7 @@ from ledger.store import EventStore, open_store
 from ledger.store.mapper import STORED_NAMES, canonical_json
 from ledger.wire.events import FIELDS
 from ledger.wire.letters import dead_letter
-from ledger.wire.message import encode
+from ledger.wire.message import History, encode
 from ledger.wire.topics import EVENTS, HEARTBEAT, OUTCOMES, STATE
 from tests.projections.populations import BOOKS
 from tests.wire.examples import DATA, MOMENT, SECRET, event
@@ -110,7 +110,7 @@ def test_no_withheld_value_can_be_tried_out_on_any_digest_that_leaves(sqlite_url
 
 
 def test_refused_submission_keeps_no_withheld_value_and_no_hash_to_try_it_on(store: EventStore) -> None:
-    counter, submitted = Counter(store, BOOKS, lambda: MOMENT, "urn:test"), []
+    counter, submitted = Counter(store, BOOKS, lambda: MOMENT, History("test", 1)), []
     for kind in PAYLOADS:
         right = event(kind).submission.content()
         wrong = right | {"id": f"wrong-{kind}", "data": right["data"] | {

@@ -38,7 +38,9 @@ EVENT_HEADERS = {
     "version": "As in `version`",
     "digest": "Keyed digest of the stored bytes; only the ledger has the key (hex)", "payload_sha256": "Of this message's value (hex)"}
 CLOUD_HEADERS = {
-    "ce_specversion": "CloudEvents, Kafka protocol binding, binary mode", "ce_id": "Unique within `ce_source`", "ce_source": "This ledger",
+    "origin": "The ledger's identity, given when it was made", "epoch": "From 1, raised where a restored backup was accepted",
+    "ce_specversion": "CloudEvents, Kafka protocol binding, binary mode", "ce_id": "Unique within `ce_source`",
+    "ce_source": "The ledger: its name, origin and epoch",
     "ce_type": "Name and version of the message's form", "ce_time": "When it was recorded, or said", "ce_subject": "Whom it is about",
     "ce_dataschema": "The `$id` of the value's JSON Schema", "content-type": "The form of the value"}
 HEADERS: dict[str, tuple[dict[str, str], dict[str, str]]] = {

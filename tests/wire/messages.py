@@ -12,7 +12,7 @@ from ledger.domain.events import PAYLOADS
 from ledger.rulebooks.loader import load_books
 from ledger.wire.events import VERSIONS, message
 from ledger.wire.letters import Heartbeat, dead_letter, outcome_message
-from ledger.wire.message import JSON, Message
+from ledger.wire.message import JSON, History, Message
 from ledger.wire.state import message as state_message
 from ledger.wire.state import states
 from ledger.wire.topics import EVENTS, SUBMISSIONS
@@ -20,7 +20,7 @@ from ledger.wire.topics import EVENTS, SUBMISSIONS
 from .examples import history, record
 
 GOLDEN = Path(__file__).parent / "golden"
-ORIGIN = "urn:career-ledger"
+ORIGIN = History("0f" * 16, 1)
 AT, LATER = "2026-02-11T09:30:02Z", "2026-02-11T09:30:02.500000Z"
 REFUSED: dict[str, Any] = {"id": "exams-118", "outcome": "refused", "reasons": [{
     "rule": "PRN-1", "message": "Booking closed on 2026-06-17, five days before the exam.",

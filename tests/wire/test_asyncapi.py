@@ -128,4 +128,4 @@ def test_examples_are_the_golden_messages() -> None:
         assert golden.value is not None
         if name != "dead-letter.v1":
             assert example["payload"] == json.loads(golden.value)
-            assert example["headers"]["ce_source"] == ORIGIN
+            assert example["headers"]["ce_source"] == ORIGIN.source

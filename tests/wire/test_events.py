@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from ledger.domain.events import ABOUT_THE_PERSON, PAYLOADS
 from ledger.wire.events import ENVELOPE, FIELDS, OVERRIDE, VERSIONS, message, payload
-from ledger.wire.message import encode
+from ledger.wire.message import History, encode
 
 from .examples import DATA, PERSONAL, SECRET, record
 
@@ -35,7 +35,7 @@ WITHHELD: dict[str, set[str]] = {
 """Decided once, field by field. A field that the domain gains belongs either here or in `FIELDS`: whoever adds it decides."""
 
 TYPES = sorted(PAYLOADS)
-ORIGIN = "urn:career-ledger:test"
+ORIGIN = History("test", 1, "https://ledger.example/")
 
 
 def _part(type: str, field: str) -> type[BaseModel]:
@@ -109,7 +109,8 @@ def test_headers_are_those_of_the_published_language(type: str) -> None:
     assert dict(sent.headers) == {name: text.encode() for name, text in {
         "event_id": f"golden-{type}", "event_type": type, "position": "41", "version": "41", "digest": "ab" * 32,
         "payload_sha256": hashlib.sha256(sent.value).hexdigest(), "content-type": "application/json",
-        "ce_specversion": "1.0", "ce_id": "41", "ce_source": ORIGIN, "ce_type": f"career.{type}.v1", "ce_subject": subject,
+        "ce_specversion": "1.0", "ce_id": "41", "ce_source": "https://ledger.example/:test:1",
+        "origin": "test", "epoch": "1", "ce_type": f"career.{type}.v1", "ce_subject": subject,
         "ce_time": "2026-02-11T09:30:00.250000Z", "ce_dataschema": f"urn:career-ledger:{type}:v1"}.items()}
     assert len(sent.headers) == len(dict(sent.headers))
 

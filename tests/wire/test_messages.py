@@ -135,7 +135,7 @@ def test_golden_message_fits_the_schema_that_its_header_names(name: str) -> None
 def test_cloudevents_sdk_reads_our_messages(name: str) -> None:
     sent = _golden(name)
     found = from_binary_event(KafkaMessage(dict(sent.headers), sent.key, _value(sent)))
-    assert (found.get_specversion(), found.get_source(), found.get_datacontenttype()) == ("1.0", ORIGIN, "application/json")
+    assert (found.get_specversion(), found.get_source(), found.get_datacontenttype()) == ("1.0", ORIGIN.source, "application/json")
     assert found.get_data() == json.loads(_value(sent))
     assert found.get_type().startswith("career.")
     assert found.get_type().endswith(".v1")

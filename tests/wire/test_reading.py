@@ -11,12 +11,12 @@ import pytest
 
 from ledger.domain.events import PAYLOADS
 from ledger.wire.events import FIELDS, message
-from ledger.wire.message import Header, Message
+from ledger.wire.message import Header, History, Message
 from ledger.wire.reading import UnknownType, Unreadable, identify, read_event
 
 from .examples import DATA, event, record
 
-ORIGIN = "urn:career-ledger:test"
+ORIGIN = History("test", 1)
 SHA = "ab" * 32
 
 

@@ -14,6 +14,7 @@ from ledger.domain.events import ABOUT_THE_PERSON, PAYLOADS
 from ledger.domain.submissions import Submission, _Envelope, read_submission
 from ledger.wire import schemas
 from ledger.wire.events import VERSIONS, message
+from ledger.wire.message import History
 from ledger.wire.schemas import FOLDER, Schema, breaks, problems
 
 from .examples import DATA, SECRET, record
@@ -43,7 +44,7 @@ def test_schema_is_valid_and_named_as_the_headers_name_it(name: str) -> None:
 
 @pytest.mark.parametrize("type", sorted(PAYLOADS))
 def test_schema_takes_the_message_and_names_every_field_of_it(type: str) -> None:
-    sent = message(record(type), "ab" * 32, "urn:test")
+    sent = message(record(type), "ab" * 32, History("test", 1))
     assert sent.value is not None
     value, check = json.loads(sent.value), _validator(f"{type}.v1")
     check.validate(value)
@@ -62,7 +63,7 @@ def test_schema_takes_the_message_and_names_every_field_of_it(type: str) -> None
 ])
 def test_schema_refuses_what_the_reader_refuses(type: str, field: str, value: object) -> None:
     raw = record(type)
-    sent = message(raw | {"data": raw["data"] | {field: value}}, "ab" * 32, "urn:test")
+    sent = message(raw | {"data": raw["data"] | {field: value}}, "ab" * 32, History("test", 1))
     assert sent.value is not None
     assert [list(error.absolute_path) for error in _validator(f"{type}.v1").iter_errors(json.loads(sent.value))] == [["data", field]]
 

@@ -13,7 +13,7 @@ from ledger.domain.events import PAYLOADS, ExamBooked, StudyPlanApproved
 from ledger.domain.submissions import Event, Override, Submission, recorded
 from ledger.projections import eligibility, status
 from ledger.projections.fees import answer as fees
-from ledger.wire.message import encode
+from ledger.wire.message import History, encode
 from ledger.wire.state import CareerState, Span, message, person_on, states
 from tests.projections.populations import BOOKS, population, streams, submission
 
@@ -141,7 +141,7 @@ def test_nothing_withheld_is_anywhere_in_a_state() -> None:
     assert set(found) == {"A", "D", "E"}
     assert [c["amount"] for c in found["D"]["charges"] if c["charge"] == "2025-26:single-courses"] == [Decimal("90.00")], "6 CFU, reduced"
     assert [b["kind"] for b in found["A"]["blocks"]].count("administrative") >= 1
-    everything = "\n".join(repr(message(state, "urn:test")) for state in found.values())
+    everything = "\n".join(repr(message(state, History("test", 1))) for state in found.values())
     assert SECRET in repr(events)
     assert SECRET not in everything
     assert not re.search("disab|detent|exchange|CS-9|CS-12|category|band", everything)

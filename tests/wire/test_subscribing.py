@@ -17,7 +17,7 @@ from kafka import KafkaProducer
 
 from ledger.store import open_store
 from ledger.wire.kafka import PREFIX, PRODUCER, connection, create_topics
-from ledger.wire.message import Message
+from ledger.wire.message import History, Message
 from ledger.wire.topics import EVENTS, TOPICS
 
 from .examples import record
@@ -140,7 +140,7 @@ def test_page_leads_to_a_subscriber_that_equals_the_log_however_often_it_is_kill
 
 def _payment(version: int) -> Message:
     raw = record("instalment-paid", version)
-    return message(raw | {"data": raw["data"] | {"amount": f"{version}.00"}}, "ab" * 32, "urn:test")
+    return message(raw | {"data": raw["data"] | {"amount": f"{version}.00"}}, "ab" * 32, History("test", 1))
 
 
 def test_example_takes_each_version_once_and_in_order_whatever_comes(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,103 @@
+"""Do the topics tell this ledger's history? Looked at before anything is sent.
+
+A topic that holds events of another ledger, of another epoch, or events that this log does not have (it is an older copy of itself)
+would give its readers two histories in one, in which versions and positions stand twice with other content. The newest messages of every
+partition are compared: whose they are, and that the log holds the same event at the position of the newest.
+"""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from kafka import KafkaConsumer, TopicPartition
+from pydantic import ValidationError
+
+from ledger.store import EventStore
+from ledger.wire.kafka import CONSUMER, PREFIX, KafkaUnusable, Made, connection
+from ledger.wire.letters import Heartbeat
+from ledger.wire.message import History
+from ledger.wire.topics import EVENTS, HEARTBEAT, STATE
+
+LOOKED_AT = 100
+"""Messages at the end of each partition: `publish --replay` may have put old ones behind the newest."""
+SECONDS = 30.0
+
+
+def check_history(store: EventStore, history: History, brokers: str, topics: Mapping[str, Made]) -> None:
+    """Raises KafkaUnusable with what is wrong and how to go on, and KafkaError where the brokers do not answer."""
+    consumer = KafkaConsumer(**connection(brokers), **CONSUMER)
+    try:
+        newest = {name: _newest(consumer, topics[name]) for name in (EVENTS, STATE, HEARTBEAT)}
+    finally:
+        consumer.close(autocommit=False)
+    names = ", ".join(topics[name].name for name in (EVENTS, STATE, HEARTBEAT))
+    anew = (f"stop the services, delete {names} (or choose another {PREFIX}), publish again, and let the services make their tables "
+            "anew")
+    for name in (EVENTS, STATE):
+        for found in newest[name]:
+            _is_of(found, history, topics[name].name, anew)
+    last = store.last_position()
+    said = [_said(found) for found in newest[HEARTBEAT] if _whose(found) == (history.origin, str(history.epoch))]
+    reached = max([*said, *(_position(found) for name in (EVENTS, STATE) for found in newest[name])], default=0)
+    if reached > last:
+        raise KafkaUnusable(
+            f"the topics hold events up to position {reached}, and the ledger ends at {last}: an older copy of the database (a backup?) "
+            f"stands in the place of the one that published. Nothing was sent. Put the newer one back. If it is lost: {anew}")
+    for found in newest[EVENTS]:
+        records = store.records(_position(found) - 1, 1)
+        if not records or (records[0][0], records[0][2]) != (_position(found), _text(found, "digest")):
+            raise KafkaUnusable(
+                f"at position {_position(found)} the topic {topics[EVENTS].name} holds another event than the ledger, which was restored "
+                f"from a backup and written on, or altered. Nothing was sent. Put the database back that published. If it is lost: {anew}")
+
+
+def _newest(consumer: KafkaConsumer, made: Made) -> list[Any]:
+    """Of each partition the last message, and the one with the highest position among the last ones."""
+    parts = [TopicPartition(made.name, number) for number in range(made.partitions)]
+    consumer.assign(parts)
+    oldest, ends = consumer.beginning_offsets(parts), consumer.end_offsets(parts)
+    for part in parts:
+        consumer.seek(part, max(oldest[part], ends[part] - LOOKED_AT))
+    found: dict[TopicPartition, list[Any]] = {part: [] for part in parts}
+    until = time.monotonic() + SECONDS
+    while any(consumer.position(part) < ends[part] for part in parts) and time.monotonic() < until:
+        for part, records in consumer.poll(timeout_ms=500).items():
+            found[part] += [record for record in records if record.offset < ends[part]]
+    return [one for records in found.values() if records for one in (max(records, key=_reached), records[-1])]
+
+
+def _is_of(found: Any, history: History, topic: str, anew: str) -> None:
+    origin, epoch = _whose(found)
+    if not origin:
+        raise KafkaUnusable(f"{topic} was filled by a release before this one, whose header `sha256` gives withheld values away: {anew}")
+    if origin != history.origin:
+        raise KafkaUnusable(f"{topic} holds what another ledger published ({origin}, this one is {history.origin}). Nothing was sent. "
+                            f"Give each ledger a {PREFIX} of its own; where the other one is not needed any more: {anew}")
+    if epoch != str(history.epoch):
+        raise KafkaUnusable(f"{topic} holds epoch {epoch} of this ledger, which is in epoch {history.epoch}: a backup was restored between "
+                            f"the two, and what one holds the other need not. Nothing was sent. To go on: {anew}")
+
+
+def _whose(found: Any) -> tuple[str, str]:
+    return _text(found, "origin"), _text(found, "epoch")
+
+
+def _reached(found: Any) -> int:
+    return _position(found) or _said(found)
+
+
+def _said(found: Any) -> int:
+    """The position in a heartbeat, 0 where it cannot be read."""
+    try:
+        return Heartbeat.model_validate_json(found.value or b"").position
+    except ValidationError:
+        return 0
+
+
+def _text(found: Any, name: str) -> str:
+    return next((value or b"" for key, value in found.headers if key == name), b"").decode("ascii", "replace")
+
+
+def _position(found: Any) -> int:
+    text = _text(found, "position")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
