@@ -137,7 +137,7 @@ class Ledger:
                     known(self._store.stream(student), known_at, known_position)
                 numbers.add(sightings(events, day))
                 yield from findings(events, day, self.books)
-            yield from numbers.findings()
+            yield from numbers.findings(self.books)
 
     def _known(self, student: str, known_at: datetime | None, known_position: int | None) -> "list[Event]":
         from ledger.domain.knowledge import known

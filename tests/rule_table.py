@@ -48,7 +48,7 @@ def _tests() -> dict[str, list[str]]:
 
 def _says() -> dict[str, str]:
     books = load_books()
-    found: dict[str, str] = {}
+    found = {name: entry.says for name, entry in books.own.rules.items()}
     for year in books.years:
         book = books.for_single_courses(year)
         if book is None:

@@ -20,7 +20,7 @@ from ledger.domain.numbers import payments_with_one_iuv, ticket_number
 from ledger.domain.reasons import Fact, Reason, reason, source_of
 from ledger.domain.refunds import refundable
 from ledger.domain.registry import obeys
-from ledger.domain.rulebook import LawBooks, RuleBook
+from ledger.domain.rulebook import LawBooks, OwnBook, RuleBook
 from ledger.domain.rules import exams
 from ledger.domain.state import Career, Person
 from ledger.domain.study_plan import filed_in_time
@@ -60,7 +60,7 @@ def findings(events: Sequence[Event], on: date, books: LawBooks) -> Iterator[dic
         for override in event.override:
             note(event, event.career, "derogation",
                  Reason(override.rule, f"An officer's derogation from {override.rule}.",
-                        source_of(_book(books, event, career), override.rule)), event.student)
+                        source_of(_book_with(override.rule, _book(books, event, career), books), override.rule)), event.student)
         for given in (*_facts_in_breach(person, career, event, books), *of_exams.get(event.id, ())):
             note(event, event.career, "breach" if given.rule not in _NOTICES else "notice", given, event.student)
 
@@ -74,7 +74,7 @@ def findings(events: Sequence[Event], on: date, books: LawBooks) -> Iterator[dic
             judge(person, event)
     for iuv, paid in payments_with_one_iuv(facts):
         for payment in paid[1:]:
-            note(payment, payment.career, "notice", reason(None, "IUV", f"IUV {iuv} stands on {len(paid)} payments.", facts=tuple(
+            note(payment, payment.career, "notice", reason(books.own, "IUV", f"IUV {iuv} stands on {len(paid)} payments.", facts=tuple(
                 Fact(p.id, p.effective_on, p.data.amount) for p in paid if p is not payment and isinstance(p.data, e.InstalmentPaid))),
                 payment.student)
     yield from found
@@ -101,7 +101,12 @@ def _walk(person: Person, facts: Sequence[Event], on: date, books: LawBooks) -> 
         advance(person, on, books)
 
 
-_NOTICES = frozenset({"TKT-1", "ISE-3", "ISE-6"})
+_NOTICES = frozenset({"TKT-1", "ISE-1", "ISE-3", "ISE-6"})
+
+
+def _book_with(rule: str, book: RuleBook | None, books: LawBooks) -> RuleBook | OwnBook | None:
+    """The act's book, where it has the rule of a derogation, else the newest that has it."""
+    return book if book is not None and book.entry(rule) is not None else books.book_with(rule)
 
 
 def _book(books: LawBooks, event: Event, career: Career) -> RuleBook | None:
@@ -117,12 +122,13 @@ def _facts_in_breach(person: Person, career: Career, event: Event, books: LawBoo
         return
     data, book = event.data, _book(books, event, career)
     if career.ended is not None and event.type not in AFTER_THE_END and event.career is not None:
-        yield reason(book, "END", f"{event.type} after the end of the career ({career.ended}).")
-    if isinstance(data, e.DiplomaSupplementIssued) and career.graduated is None:
+        yield reason(books.own, "END", f"{event.type} after the end of the career ({career.ended}).")
+    if isinstance(data, e.DiplomaSupplementIssued) and career.graduated is None and book is not None:
         yield reason(book, "DS-1", "A Diploma Supplement is for graduates.")
     elif isinstance(data, e.IseeCertified) and book is not None and book.rules.ISE_2 is not None:
         if not data.valid_for_university:
-            yield reason(book, "ISE-6", "The attestation does not hold for the right to university study.")
+            rule = "ISE-6" if book.rules.ISE_6 is not None else "ISE-1"
+            yield reason(book, rule, "The attestation does not hold for the right to university study.")
         elif data.issued_on > book.rules.ISE_2.until:
             yield reason(book, "ISE-3", f"The attestation came after {book.rules.ISE_2.until.isoformat()}: the top band applies.")
     elif isinstance(data, e.StudyPlanApproved) and book is not None and book.rules.PDS_4 is not None:
@@ -134,17 +140,17 @@ def _facts_in_breach(person: Person, career: Career, event: Event, books: LawBoo
         if book is not None and book.rules.LAU_9 is not None and (held is None or held.lifted_on is not None):
             yield reason(book, "LAU-9", "Declined after the reservation was lifted: a withdrawal is needed.")
     elif isinstance(data, e.PaymentRefunded):
-        yield from _refund_without_right(person, career, data, book, books)
+        yield from _refund_without_right(person, career, data, books)
     elif isinstance(data, e.PaymentMoved):
-        yield from _move_without_right(person, career, data, book, books)
+        yield from _move_without_right(person, career, data, books)
     elif isinstance(data, e.ExamGraded):
         yield from _sat_after_the_change(person, career, data, books)
     elif isinstance(data, e.TicketOpened | e.TicketClosed):
-        yield from _tickets_out_of_order(person, data, book)
+        yield from _tickets_out_of_order(person, data, books.own)
 
 
 @obeys("TKT-1", "TKT-4")
-def _tickets_out_of_order(person: Person, data: e.TicketOpened | e.TicketClosed, book: RuleBook | None) -> Iterator[Reason]:
+def _tickets_out_of_order(person: Person, data: e.TicketOpened | e.TicketClosed, book: OwnBook) -> Iterator[Reason]:
     """A ticket has a number of its own, is opened once and closed once, by an answer; nothing says that it can be opened again."""
     number = ticket_number(data.number)
     ticket = person.tickets.get(number)
@@ -200,40 +206,47 @@ def _available(career: Career, key: str) -> Decimal:
 
 
 @obeys("RIN-6", "RIN-8a", "RIN-11a", "CS-10", "LAU-2", "LAU-7", "LAU-8", "AMB-29", "RIN-7")
-def _refund_without_right(person: Person, career: Career, data: e.PaymentRefunded, book: RuleBook | None,
-                          books: LawBooks) -> Iterator[Reason]:
+def _refund_without_right(person: Person, career: Career, data: e.PaymentRefunded, books: LawBooks) -> Iterator[Reason]:
     """More than the right to a refund and what was paid too much."""
     charge = career.charges.get(data.charge)
     if charge is None:
         if data.amount > _available(career, data.charge):
-            yield reason(book, "LAU-2", f"{data.amount:.2f} euro refunded on {data.charge}, more than was received.")
+            yield reason(books.own, "MONEY", f"{data.amount:.2f} euro refunded on {data.charge}, more than was received.")
         return
     right = refundable(person, career, charge, books)
     allowed = charge.credit + (right.amount if right is not None else ZERO)
     if data.amount <= allowed:
         return
-    rule = right.rule if right is not None else {"enrolment": "RIN-6", "single-courses": "CS-10", "instalment-1": "RIN-8a",
-                                                 "instalment-2": "RIN-11a"}.get(charge.base_kind, "AMB-29")
-    yield reason(books.of(charge.year) or book, rule, f"{data.amount:.2f} euro refunded on {charge.key}; the rules give {allowed:.2f}.")
+    book = books.book_of(charge.year)
+    rule = right.rule if right is not None else _NO_REFUND.get(charge.base_kind, "AMB-29")
+    if book.entry(rule) is None:
+        rule = "AMB-29"
+    yield reason(book, rule, f"{data.amount:.2f} euro refunded on {charge.key}; the rules give {allowed:.2f}.")
 
 
-@obeys("LAU-2", "LAU-6", "RIN-6a", "CS-10")
-def _move_without_right(person: Person, career: Career, data: e.PaymentMoved, book: RuleBook | None, books: LawBooks) -> Iterator[Reason]:
+_NO_REFUND = {"enrolment": "RIN-6", "single-courses": "CS-10", "instalment-1": "RIN-8a", "instalment-2": "RIN-11a"}
+"""The rule that gives no refund of a charge; of the others AMB-29 says so."""
+
+
+@obeys("LAU-2", "LAU-6", "RIN-6a", "CS-10", "MONEY")
+def _move_without_right(person: Person, career: Career, data: e.PaymentMoved, books: LawBooks) -> Iterator[Reason]:
     """Money moves between careers only as the guides say, and never more than there is."""
     if data.amount > _available(career, data.from_charge):
-        yield reason(book, "RIN-6a", f"{data.amount:.2f} euro moved from {data.from_charge}, more than was received.")
+        yield reason(books.own, "MONEY", f"{data.amount:.2f} euro moved from {data.from_charge}, more than was received.")
         return
     charge = career.charges.get(data.from_charge)
     target = person.careers.get(data.to_career) if data.to_career is not None else None
     if charge is None or target is None or target is career or data.amount <= charge.credit:
         return
+    book = books.book_of(charge.year)
     if charge.base_kind == "enrolment":
         allowed = (career.ended == "reservation-lapsed" or career.ended == "renounced" or career.withdrawal is not None
                    or bool(career.candidacies) or career.graduated is not None or career.ended == "programme-changed")
         if not allowed:
-            yield reason(books.of(charge.year) or book, "RIN-6a", f"Nothing in the rules moves {charge.key} of a career that goes on.")
+            rule = "RIN-6a" if book.entry("RIN-6a") is not None else "RIN-6"
+            yield reason(book, rule, f"Nothing in the rules moves {charge.key} of a career that goes on.")
     elif charge.base_kind == "single-courses" and refundable(person, career, charge, books) is None:
-        yield reason(books.for_single_courses(charge.year) or book, "CS-10", f"{charge.key} is not refunded or set off.")
+        yield reason(book, "CS-10", f"{charge.key} is not refunded or set off.")
 
 
 @obeys("AMB-3", "AMB-33", "AMB-47")
@@ -243,12 +256,12 @@ def _at_the_end(person: Person, books: LawBooks) -> Iterator[dict[str, Any]]:
         for key, paid, amount, event in unallocated(career):
             yield {"student": person.name, "career": name, "event": event, "rule": "AMB-33", "severity": "notice",
                    "message": f"{amount:.2f} euro paid on {paid.isoformat()} for {key} wait for a charge.",
-                   "source": source_of(None, "AMB-33")}
+                   "source": source_of(books.own, "AMB-33")}
         for key, decision, assessment in career.overtaken:
             yield {"student": person.name, "career": name, "event": decision.event, "rule": "AMB-47", "severity": "notice",
                    "message": f"The decision of {decision.on.isoformat()} on {key} ({decision.amount:.2f} euro) was overtaken by the later "
                               f"assessment {assessment.event} of {assessment.on.isoformat()}.",
-                   "source": source_of(None, "AMB-47"), "interpretation": "AMB-47", "facts": [assessment.as_json()]}
+                   "source": source_of(books.own, "AMB-47"), "interpretation": "AMB-47", "facts": [assessment.as_json()]}
         block = next((b for b in career.blocks.values() if b.kind == ADMINISTRATIVE), None)
         if block is not None:
             for booking in career.bookings:
@@ -256,4 +269,4 @@ def _at_the_end(person: Person, books: LawBooks) -> Iterator[dict[str, Any]]:
                     yield {"student": person.name, "career": name, "event": booking.event, "rule": "AMB-3", "severity": "notice",
                            "message": f"{booking.data.course} on {booking.data.held_on.isoformat()} stays booked under an "
                                       "administrative block.",
-                           "source": source_of(books.of(block.year), "BLK-3"), "interpretation": "AMB-3"}
+                           "source": source_of(books.own, "AMB-3"), "interpretation": "AMB-3"}

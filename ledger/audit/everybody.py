@@ -10,6 +10,7 @@ from ledger.domain.knowledge import in_force
 from ledger.domain.numbers import IUV, TICKET, number_of
 from ledger.domain.reasons import source_of
 from ledger.domain.registry import obeys
+from ledger.domain.rulebook import LawBooks
 from ledger.domain.submissions import Event
 
 Sighting = tuple[str, str, str, str | None, str, int]
@@ -42,7 +43,7 @@ class Numbers:
         self._database.executemany("INSERT INTO seen VALUES (?, ?, ?, ?, ?, ?)", seen)
 
     @obeys("TKT-1", "TKT-4", "IUV")
-    def findings(self) -> Iterator[dict[str, Any]]:
+    def findings(self, books: LawBooks) -> Iterator[dict[str, Any]]:
         """One for each event whose number another student's event gives too. In the order of the numbers, then of the log."""
         for what, number, student, career, event, first, last, students in self._database.execute(
                 "SELECT what, number, student, career, event, first, last, students FROM seen JOIN (SELECT what, number, min(student) "
@@ -52,4 +53,4 @@ class Numbers:
             more = f" and of {students - 2} more" if students > 2 else ""
             yield {"student": student, "career": career, "event": event, "rule": _RULES[what], "severity": "notice",
                    "message": f"{'Ticket' if what == TICKET else 'IUV'} {number} is also one of student {other}{more}.",
-                   "source": source_of(None, _RULES[what])}
+                   "source": source_of(books.own, _RULES[what])}

@@ -280,7 +280,7 @@ def _raise_late_instance(career: Career, charge: Charge, enrolment: Enrolment, p
     if price is None or not is_late_first_enrolment(career, enrolment, paid) or _costs_already(career, "late-instance", enrolment.event):
         return
     rule = "MOR-5c" if enrolment.late_preenrolment else "MOR-5b" if enrolment.term and enrolment.filed_on > enrolment.term else "MOR-5a"
-    if getattr(book.rules, rule.replace("-", "_")) is None:
+    if book.entry(rule) is None:
         rule = "MOR-5"
     raise_charge(career, charge.year, "late-instance", price.amount, day, rule, (Fact(enrolment.event, enrolment.filed_on),),
                  interpretation="AMB-41")

@@ -174,6 +174,12 @@ def structural_problems(history: Sequence[Event], submission: Submission, record
     return found
 
 
+def _unknown_overrides(submission: Submission, books: LawBooks) -> list[Problem]:
+    """A derogation from a rule that no book has lifts nothing: it is misspelt."""
+    return [Problem(f"override.{n}.rule", f"there is no rule {override.rule[:60]}: write its id as `career-ledger rules cite` knows it")
+            for n, override in enumerate(submission.override) if not books.knows(override.rule)]
+
+
 def _opened(events: Iterable[Event]) -> list[tuple[str, str | None]]:
     """(event, career) of the events that open a career, voided ones included."""
     return [(event.id, event.career) for event in events if event.type in e.OPENS_A_CAREER]
@@ -231,7 +237,7 @@ def decide(history: Sequence[Event], submission: Submission, recorded_at: dateti
 
     Facts are accepted when they are possible. An act is refused in mode `enforce` when a rule that is not overridden speaks
     against it; in mode `record` it is accepted and carries the rules that it breaks."""
-    problems = structural_problems(history, submission, recorded_at, standing)
+    problems = structural_problems(history, submission, recorded_at, standing) + _unknown_overrides(submission, books)
     if problems:
         return Invalid(tuple(problems))
     if standing is None:

@@ -47,7 +47,7 @@ def charge_json(person: Person, career: Career, charge: Charge, books: LawBooks)
     """Section 4, with the rule, its source, the facts and every waiver. Amounts are strings in euro."""
     day = person.day
     state = state_of(career, charge, day)
-    book = books.of(charge.year) or books.for_single_courses(charge.year)
+    book = books.book_of(charge.year)
     waivers = [w for w in charge.waivers if w.amount > 0]
     rule = charge.rule
     if rule == "charge-decided":

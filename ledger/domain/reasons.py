@@ -5,14 +5,20 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from .rulebook import Law, LawBooks, Rule, RuleBook
+from .rulebook import LawBooks, OwnBook, RuleBook, is_register_entry
 
 DOCUMENTS = {
     "guide-2025-26": "Guida dello studente 2025-26",
     "guide-2019-20": "Guida dello studente 2019-20",
     "ticket-guide": "Guida al ticket",
     "project": "Career ledger, rules.md",
+    "published-language": "Career ledger, published language",
 }
+UNKNOWN = {"document": DOCUMENTS["project"], "heading": "No rule book has this rule"}
+"""The source of an id without an entry: a book lacks one, or an old override names a rule that there never was."""
+_REGISTER = {"document": DOCUMENTS["project"], "heading": "Register of interpretations"}
+
+Book = RuleBook | OwnBook | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,28 +68,20 @@ class Reason:
         return found
 
 
-def entry(law: Law | None, rule: str) -> Rule | None:
-    """The rule book's entry for a rule id such as `MOR-5a`."""
-    return getattr(law, rule.replace("-", "_"), None) if law is not None else None
+def source_of(book: Book, rule: str) -> dict[str, str]:
+    """Document and heading of a rule by its entry in a book, which knows the ledger's own rules too."""
+    if is_register_entry(rule):
+        return dict(_REGISTER)
+    found = book.entry(rule) if book is not None else None
+    return dict(UNKNOWN) if found is None else {"document": DOCUMENTS[found.document], "heading": found.heading}
 
 
-_OWN = {"document": DOCUMENTS["project"], "heading": "Ids used in answers that have no row above"}
-
-
-def source_of(book: RuleBook | None, rule: str) -> dict[str, str]:
-    """Document and heading of a rule in a rule book; this project's own list where the book has no entry."""
-    found = entry(book.rules, rule) if book is not None else None
-    if found is None:
-        return dict(_OWN)
-    return {"document": DOCUMENTS[found.document], "heading": found.heading}
-
-
-def interpretation_of(book: RuleBook | None, rule: str) -> str | None:
-    found = entry(book.rules, rule) if book is not None else None
+def interpretation_of(book: Book, rule: str) -> str | None:
+    found = book.entry(rule) if book is not None else None
     return found.interpretation if found is not None else None
 
 
-def reason(book: RuleBook | None, rule: str, message: str, clears: Clears | None = None,
+def reason(book: Book, rule: str, message: str, clears: Clears | None = None,
            facts: tuple[Fact, ...] = (), interpretation: str | None = None) -> Reason:
     """A reason with the source and the interpretation that the rule book gives for the rule."""
     return Reason(rule, message, source_of(book, rule), clears, interpretation or interpretation_of(book, rule), facts)
@@ -92,5 +90,5 @@ def reason(book: RuleBook | None, rule: str, message: str, clears: Clears | None
 def no_rulebook(books: LawBooks, year: str | None) -> Reason:
     named = f"the academic year {year}" if year else "an act without an academic year"
     covered = ", ".join(y for y in books.years if books.of(y) is not None)
-    return Reason("NO-RULEBOOK", f"The sources give no rules for {named}; they cover {covered}.", dict(_OWN),
-                  Clears("import what has already happened with --mode record, or let an officer override NO-RULEBOOK"), "AMB-33")
+    return reason(books.own, "NO-RULEBOOK", f"The sources give no rules for {named}; they cover {covered}.",
+                  Clears("import what has already happened with --mode record, or let an officer override NO-RULEBOOK"))

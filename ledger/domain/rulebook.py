@@ -11,7 +11,7 @@ from functools import cached_property
 from hashlib import sha256
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from .values import Amount, Day, Text, Year
 
@@ -21,7 +21,7 @@ class Rule(BaseModel):
     """A rule with its source. `interpretation` names the register entry that this reading rests on."""
 
     model_config = _FROZEN
-    document: Literal["guide-2025-26", "guide-2019-20", "ticket-guide", "project"]
+    document: Literal["guide-2025-26", "guide-2019-20", "ticket-guide", "project", "published-language"]
     heading: Text
     says: Text
     interpretation: Text | None = None
@@ -331,6 +331,9 @@ class Interpretations(BaseModel):
     AMB_46: _LaterAssessment = Field(alias="AMB-46")
     AMB_47: _DecidedCharge = Field(alias="AMB-47")
 
+def is_register_entry(rule: str) -> bool:
+    return rule.replace("-", "_") in Interpretations.model_fields
+
 class Law(BaseModel):
     """The rules of one academic year, by their id in rules.md (`BLK-1` is `BLK_1`). None: the year does not know the rule."""
 
@@ -351,6 +354,7 @@ class Law(BaseModel):
     CHG_14: Rule | None = Field(None, alias="CHG-14")
     CHG_16: Postage | None = Field(None, alias="CHG-16")
     MOR_1: Tiers | None = Field(None, alias="MOR-1")
+    MOR_2: Rule | None = Field(None, alias="MOR-2")
     MOR_3: Rule | None = Field(None, alias="MOR-3")
     MOR_4: Rule | None = Field(None, alias="MOR-4")
     MOR_5: Price | None = Field(None, alias="MOR-5")
@@ -452,7 +456,6 @@ class Law(BaseModel):
     PRN_2: AfterDays | None = Field(None, alias="PRN-2")
     PRN_3: Rule | None = Field(None, alias="PRN-3")
     PRN_4: Rule | None = Field(None, alias="PRN-4")
-    PRN_D: Rule | None = Field(None, alias="PRN-D")
     VRB_1: Rule | None = Field(None, alias="VRB-1")
     VRB_2: Rule | None = Field(None, alias="VRB-2")
     VRB_3: Rule | None = Field(None, alias="VRB-3")
@@ -474,9 +477,16 @@ class Law(BaseModel):
     DS_1: Rule | None = Field(None, alias="DS-1")
     RIN: Rule | None = Field(None, alias="RIN")
     ENR: Rule | None = Field(None, alias="ENR")
-    END: Rule | None = Field(None, alias="END")
-    SEQ: Rule | None = Field(None, alias="SEQ")
-    TKT_1: Rule | None = Field(None, alias="TKT-1")
+
+class OwnBook(BaseModel):
+    """Rules of no academic year: what the ledger itself asks for, and what holds where a year's book has no entry."""
+
+    model_config = _FROZEN
+    id: Text
+    rules: dict[str, Rule]
+
+    def entry(self, rule: str) -> Rule | None:
+        return self.rules.get(rule)
 
 class RuleBook(BaseModel):
     """The law of one academic year. `covers` says whether it holds for everything or for single courses only.
@@ -494,15 +504,29 @@ class RuleBook(BaseModel):
     late_degrees_of: Year | None = None
     rules: Law
     interpretations: Interpretations
+    _own: OwnBook | None = PrivateAttr(default=None)
+
+    def stands_on(self, own: OwnBook) -> None:
+        """Answer for the ledger's own rules too."""
+        self._own = own
+
+    def entry(self, rule: str) -> Rule | None:
+        """What a rule id such as `MOR-5a` says: here, else among the ledger's own rules."""
+        found: Rule | None = vars(self.rules).get(rule.replace("-", "_"))
+        return found if found is not None or self._own is None else self._own.entry(rule)
 
 class LawBooks:
     """All rule books that the ledger was started with, by academic year, and which one governs an act.
 
-    `identities` gives (id, sha256) per year. Pure data: loading them from files is done in `ledger.rulebooks`."""
+    `identities` gives (id, sha256) per year, `own` the ledger's own rules. Pure data: loading them from files is done in
+    `ledger.rulebooks`."""
 
-    def __init__(self, books: dict[str, RuleBook], identities: dict[str, tuple[str, str]]) -> None:
+    def __init__(self, books: dict[str, RuleBook], identities: dict[str, tuple[str, str]], own: OwnBook) -> None:
         self._books = books
         self.identities = identities
+        self.own = own
+        for book in books.values():
+            book.stands_on(own)
         self._acts = sorted((b for b in books.values() if b.acts_from), key=lambda b: b.acts_from or date.min)
         self.clocks: dict[tuple[str, str, date, date | None], tuple[date, ...]] = {}
         """Kept by `charges`: the days on which time changes a charge, by its year, kind, due date and last plan date."""
@@ -533,6 +557,19 @@ class LawBooks:
 
     def for_single_courses(self, year: str) -> RuleBook | None:
         return self._books.get(year)
+
+    def book_of(self, year: str) -> RuleBook | OwnBook:
+        """The book that an answer about a year cites: its own, if only of single courses, else the ledger's own rules."""
+        return self._books.get(year, self.own)
+
+    def book_with(self, rule: str) -> RuleBook | OwnBook | None:
+        """The newest book that has a rule; None for an id that nobody knows."""
+        books: list[RuleBook | OwnBook] = [*(self._books[year] for year in reversed(self.years)), self.own]
+        return next((book for book in books if book.entry(rule) is not None), None)
+
+    def knows(self, rule: str) -> bool:
+        """Whether an id can be cited: a rule of any year, one of the ledger's own, or an entry of the register."""
+        return is_register_entry(rule) or self.book_with(rule) is not None
 
     def for_late_degrees(self, year: str, day: date) -> RuleBook | None:
         """Exams, calls and degrees of a year: its own book, else the one that its last sessions fall under (AMB-35)."""

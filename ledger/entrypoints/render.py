@@ -215,9 +215,13 @@ class Page:
             self._line(f"{change['rule']}: {change['says'][new]}", indent=2)
             for name, values in change["values"].items():
                 self._line(f"{name}: {_value(values[old])} -> {_value(values[new])}", style="yellow", indent=4)
+            if not change["values"] and change["says"][old] != change["says"][new]:
+                self._line(f"in {old}: {change['says'][old]}", style="yellow", indent=4)
             reading = change.get("interpretation")
             if reading:
                 self._line(f"interpretation: {reading[old] or 'none'} -> {reading[new] or 'none'}", style="yellow", indent=4)
+        if changes.get("moved"):
+            self._line(f"Only the heading differs: {', '.join(rule['rule'] for rule in changes['moved'])}", style="dim")
         for choice in changes.get("decisions", ()):
             self._line(f"{choice['id']}: decided {choice['decision'][old]} -> {choice['decision'][new]}", style="yellow", indent=2)
 
@@ -237,6 +241,8 @@ class Page:
                 self._choice({**year, "id": head})
                 if year["rules"]:
                     self._line(f"Rules that rest on it: {', '.join(year['rules'])}", indent=2)
+        if "own" in found:
+            self._rule(f"{found['id']}, a rule of the ledger's own" + (", where the year's book has none" if years else ""), found["own"])
 
     def _rule(self, head: str, rule: Answer) -> None:
         self._line(f"{head}: {rule['says']}", style="bold")

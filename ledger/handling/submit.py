@@ -21,6 +21,7 @@ from typing import Any, Literal, TypeVar
 
 from ledger.backends.again import tried_again
 from ledger.domain.decisions import Accepted, Refused, Standing, decide
+from ledger.domain.reasons import Clears, reason
 from ledger.domain.rulebook import LawBooks
 from ledger.domain.submissions import Event, Problem, Submission, read_submission, recorded
 from ledger.domain.values import format_instant
@@ -165,7 +166,7 @@ class Desk:
                 streams[form.student].add([verdict])
             verdicts.append(verdict)
         if any(isinstance(verdict, dict) for verdict in verdicts):
-            return [with_line(_kept_out(verdict), number) for (number, _form), verdict in zip(forms, verdicts, strict=True)]
+            return [with_line(_kept_out(verdict, self._books), number) for (number, _form), verdict in zip(forms, verdicts, strict=True)]
         stored = self._store.append_all([verdict for verdict in verdicts if isinstance(verdict, Event)])
         positions = {(event.student, event.id): event.position for event in stored}
         return [answer(verdict, positions) for verdict in verdicts]
@@ -274,17 +275,16 @@ def duplicate(id: str, position: int, version: int, voided_by: str | None) -> Ou
     return found | {"voided_by": voided_by} if voided_by is not None else found
 
 
-def _kept_out(verdict: Event | Known | Outcome) -> Outcome:
+def _kept_out(verdict: Event | Known | Outcome, books: LawBooks) -> Outcome:
     """The outcome of a line whose file is not stored because of another line."""
     if isinstance(verdict, Known) and verdict.event.position:
         return answer(verdict)
     if isinstance(verdict, dict):
         return verdict
     event = verdict.event if isinstance(verdict, Known) else verdict
-    return {"id": event.id, "outcome": "refused", "reasons": [{
-        "rule": "ATOMIC", "message": "Nothing of this file was stored, because another line of it was refused or invalid.",
-        "source": {"document": "Career ledger, published language", "heading": "Submitting an event"},
-        "clears": {"what": "mend the other lines and submit the file again, or submit it without --atomic", "from": None}}]}
+    why = reason(books.own, "ATOMIC", "Nothing of this file was stored, because another line of it was refused or invalid.",
+                 Clears("mend the other lines and submit the file again, or submit it without --atomic"))
+    return {"id": event.id, "outcome": "refused", "reasons": [why.as_json()]}
 
 
 def with_line(outcome: Outcome, number: int) -> Outcome:

@@ -43,7 +43,7 @@ def answer(events: Sequence[Event], student: str, on: date, books: LawBooks) -> 
     }
     repeated = payments_with_one_iuv(fact for fact in facts if fact.effective_on <= on)
     if repeated:
-        found["same_iuv"] = [{"iuv": iuv, "rule": "IUV", "payments": [
+        found["same_iuv"] = [{"iuv": iuv, "rule": "IUV", "source": source_of(books.own, "IUV"), "payments": [
             {"career": p.career, "charge": p.data.charge, "amount": euro(p.data.amount), "paid_on": p.effective_on.isoformat(),
              "event": p.id} for p in paid if isinstance(p.data, InstalmentPaid)]} for iuv, paid in repeated]
     return found

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from ledger.domain.rulebook import Admission, Interpretations, Law, LawBooks, RuleBook, Tiers
+from ledger.domain.rulebook import Admission, Interpretations, Law, LawBooks, OwnBook, RuleBook, Tiers
 from ledger.edges.text import visible
 
 Place = tuple[str | int, ...]
@@ -49,7 +49,13 @@ def load_books(folder: Path | None = None) -> LawBooks:
             raise RuleBookError(f"{name}: academic_year: {year} is the year of {source[year]} already; keep one file a year")
         books[year], source[year] = book, name
         identities[year] = (book.id, hashlib.sha256(content).hexdigest())
-    return LawBooks(books, identities)
+    return LawBooks(books, identities, own_rules())
+
+
+def own_rules() -> OwnBook:
+    """The ledger's own rules: part of the program, whatever folder an institution names."""
+    file = files("ledger.rulebooks") / "own" / "rules.yaml"
+    return OwnBook.model_validate(_parse("ledger/rulebooks/own/rules.yaml", file.read_bytes()))
 
 
 def read_book(name: str, content: bytes) -> RuleBook:

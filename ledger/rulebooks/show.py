@@ -23,10 +23,12 @@ def diff(books: LawBooks, old: str, new: str) -> dict[str, Any]:
     """What changed from one academic year to another: `{"from", "to", "only_in": {year: [rule, ..]}, "changed": [..]}`.
 
     A changed rule is `{"rule", "says": {year: text}, "values": {field: {year: value}}, "interpretation"?: {year: id}}`; a value that a
-    year does not state is null. Rules whose words alone differ are not listed. Raises `LookupError` for a year without a rule book."""
+    year does not state is null. Rules whose words alone differ are listed too (`values` is empty); `heading`? says where each year's
+    guide has them, where that differs, and `moved` which rules differ in nothing else. Raises `LookupError` for a year without a rule
+    book."""
     before, after = _book(books, old), _book(books, new)
     here, there = _rules(before), _rules(after)
-    changed = []
+    changed, moved = [], []
     for rule_id, rule in here.items():
         other = there.get(rule_id)
         if other is None:
@@ -37,23 +39,28 @@ def diff(books: LawBooks, old: str, new: str) -> dict[str, Any]:
         found: dict[str, Any] = {"rule": rule_id, "says": {old: rule.says, new: other.says}, "values": values}
         if rule.interpretation != other.interpretation:
             found["interpretation"] = {old: rule.interpretation, new: other.interpretation}
-        if values or "interpretation" in found:
+        if rule.heading != other.heading:
+            found["heading"] = {old: rule.heading, new: other.heading}
+        if values or "interpretation" in found or rule.says != other.says:
             changed.append(found)
+        elif "heading" in found:
+            moved.append({"rule": rule_id, "heading": found["heading"]})
     decisions = [{"id": key, "decision": {old: choice.decision, new: second_choice.decision}}
                  for key, choice in _register(before).items()
                  if (second_choice := _register(after)[key]).decision != choice.decision]
     return {"from": old, "to": new,
             "only_in": {old: [_entry(before, i, r) for i, r in here.items() if i not in there],
                         new: [_entry(after, i, r) for i, r in there.items() if i not in here]},
-            "changed": changed, "decisions": decisions}
+            "changed": changed, "moved": moved, "decisions": decisions}
 
 
 def cite(books: LawBooks, name: str) -> dict[str, Any]:
-    """A rule or an entry of the register in every year that has it: `{"id", "years": [{"academic_year", ..}]}`.
+    """A rule or an entry of the register in every year that has it: `{"id", "years": [{"academic_year", ..}], "own"?}`.
 
-    An entry of the register also lists the `rules` that rest on it. Upper and lower case do not matter.
+    An entry of the register also lists the `rules` that rest on it. `own` is the entry among the ledger's own rules, which holds in
+    every year, or where the year's book has none. Upper and lower case do not matter.
     Raises `LookupError` for an id that no year knows."""
-    known: dict[str, str] = {}
+    known = {key.casefold(): key for key in books.own.rules}
     for year in books.years:
         book = _book(books, year)
         known |= {key.casefold(): key for key in (*_rules(book), *_register(book))}
@@ -62,7 +69,8 @@ def cite(books: LawBooks, name: str) -> dict[str, Any]:
         close = [known[match] for match in get_close_matches(name.strip().casefold(), list(known), 3)]
         hint = f"did you mean {' or '.join(close)}?" if close else "rules show YEAR lists the ids"
         raise LookupError(f"no year has a rule or an interpretation {name!r}; {hint}")
-    years = []
+    years: list[dict[str, Any]] = []
+    answer: dict[str, Any] = {"id": found, "years": years}
     for year in books.years:
         book = _book(books, year)
         rules, register = _rules(book), _register(book)
@@ -71,7 +79,9 @@ def cite(books: LawBooks, name: str) -> dict[str, Any]:
         elif found in register:
             resting = [key for key, rule in rules.items() if rule.interpretation == found]
             years.append({"academic_year": year, **_choice(found, register[found]), "rules": resting})
-    return {"id": found, "years": years}
+    if (own := books.own.entry(found)) is not None:
+        answer["own"] = _entry(_book(books, books.years[-1]), found, own)
+    return answer
 
 
 def _book(books: LawBooks, year: str) -> RuleBook:

@@ -296,7 +296,7 @@ def test_a_state_of_nobody_is_unreadable_and_touches_nobody(fed: Fed) -> None:
 
 
 def test_refuses_when_the_state_was_computed_under_other_rule_books(own: Database) -> None:
-    other = LawBooks(BOOKS._books, BOOKS.identities | {"2025-26": ("other", "0" * 64)})
+    other = LawBooks(BOOKS._books, BOOKS.identities | {"2025-26": ("other", "0" * 64)}, BOOKS.own)
     fed = Fed(own, other)
     fed.know()
     fed.take([a_state()])

@@ -169,11 +169,17 @@ def test_rules_are_shown_compared_and_cited(run) -> None:
     changes = run("rules", "diff", "2019-20", "2025-26").stdout
     assert "Only in 2025-26" in changes
     assert "due_on: 2020-02-17 -> 2026-02-17" in changes
+    assert "  RIC-4: Who changes programme still renews for 2025-26 by 3 October 2025, or pays the surcharge of a late renewal.\n" \
+           "    in 2019-20: Who changes programme still renews for 2019-20 by 7 October 2019.\n" in changes
+    assert "Only the heading differs: CHG-1, " in changes
     cited = run("rules", "cite", "blk-1").stdout
     assert "BLK-1 in 2025-26" in cited
     assert "days: 30" in cited
     assert "Source: Guida dello studente 2025-26" in cited
     assert answer(run("rules", "cite", "BLK-1", "--json"))["id"] == "BLK-1"
+    own = run("rules", "cite", "atomic")
+    assert (own.exit_code, own.stdout.partition(":")[0]) == (0, "ATOMIC, a rule of the ledger's own")
+    assert "Source: Career ledger, published language, Submitting an event" in own.stdout
     assert answer(run("rules", "show", "2019-20", "--json"))["academic_year"] == "2019-20"
 
 

@@ -43,9 +43,20 @@ def test_diff_lists_what_one_year_knows_and_what_changed(books: LawBooks) -> Non
     assert not {"MOR-1", "ANN-1", "RAT-5"} & set(changed)
 
 
+def test_diff_lists_rules_whose_words_alone_differ_and_apart_those_that_only_stand_elsewhere(books: LawBooks) -> None:
+    found = diff(books, "2019-20", "2025-26")
+    words = {r["rule"]: r for r in found["changed"] if not r["values"] and "interpretation" not in r}
+    assert {"RIC-4", "RIN-6", "DS-1", "PREP"} <= set(words)
+    assert all(len(set(r["says"].values())) == 2 for r in words.values())
+    assert words["DS-1"]["heading"] == {"2019-20": "DIPLOMA SUPPLEMENT", "2025-26": "12. DIPLOMA SUPPLEMENT"}
+    moved = {r["rule"] for r in found["moved"]}
+    assert {"MOR-1", "ANN-1", "RAT-5"} <= moved
+    assert not moved & {r["rule"] for r in found["changed"]}
+
+
 def test_diff_of_a_year_with_itself_is_empty(books: LawBooks) -> None:
     found = diff(books, "2025-26", "2025-26")
-    assert found["changed"] == found["decisions"] == found["only_in"]["2025-26"] == []
+    assert found["changed"] == found["moved"] == found["decisions"] == found["only_in"]["2025-26"] == []
 
 
 def test_cite_gives_a_rule_in_every_year_that_has_it(books: LawBooks) -> None:
@@ -57,6 +68,16 @@ def test_cite_of_an_interpretation_lists_the_rules_that_rest_on_it(books: LawBoo
     found = cite(books, "AMB-16")
     assert found["id"] == "AMB-16"
     assert {y["academic_year"]: y["rules"] for y in found["years"]} == {"2019-20": [], "2024-25": ["CS-6"], "2025-26": ["CS-6"]}
+
+
+def test_cite_gives_the_ledgers_own_rules(books: LawBooks) -> None:
+    found = cite(books, "no-rulebook")
+    assert (found["id"], found["years"]) == ("NO-RULEBOOK", [])
+    assert found["own"]["document"] == "Career ledger, published language"
+    assert found["own"]["interpretation"]["id"] == "AMB-33"
+    plan = cite(books, "RAT-7")
+    assert [y["academic_year"] for y in plan["years"]] == ["2025-26"]
+    assert "an officer decides" in plan["own"]["says"]
 
 
 def test_unknown_year_and_id_say_what_exists(books: LawBooks) -> None:

@@ -17,8 +17,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ledger.bootstrap import open_ledger
 
+from .citations import wrong_citations
+
 Rule = Annotated[str, Field(pattern=r"^(AMB|ANN|BLK|CHG|CS|DS|ESA|ISE|LAU|MOR|PDS|PRE|PRN|PT|RAT|RIC|RIN|RIS|TKT|VRB)-[0-9D]+[a-zF]*$"
-                                r"|^(ENR|END|RIN|PREP|FUT|SEQ|IUV|NO-RULEBOOK)$")]
+                                r"|^(ENR|END|RIN|PREP|FUT|SEQ|IUV|MONEY|ATOMIC|NO-RULEBOOK)$")]
 Mode = Literal["enforce", "record"]
 ChargeField = Literal["charge", "career", "amount", "due_on", "raised_on", "paid", "paid_on", "refunded", "waived", "moved",
                       "outstanding", "overdue", "parts", "state", "accruing", "rule", "interpretation", "refundable"]
@@ -176,6 +178,9 @@ def failures(history: History, url: str) -> list[str]:
 class _Run:
     def __init__(self, ledger: Any, history: History) -> None:
         self.ledger, self.history, self.count = ledger, history, 0
+        self.told: list[Any] = []
+        self.students: dict[str, date] = {}
+        """Who has events, and the last day of which the history asks."""
 
     def failures(self) -> Iterator[str]:
         yield from self._append(list(self.history.events), self.history.mode, self.history.student)
@@ -184,6 +189,17 @@ class _Run:
                 yield from self._check(check)
             except Exception as error:  # an answer that cannot be had or read is a failed check, not a failed run
                 yield f"{check.model_dump(exclude_none=True, mode='json')}: {type(error).__name__}: {error}"[:600]
+        yield from self._citations()
+
+    def _citations(self) -> Iterator[str]:
+        """Every id in every outcome and answer; where a history asks for no charges or no audit, in those of its last day too."""
+        asked = {kind for check in self.history.checks for kind in check.model_fields_set}
+        for student, last in self.students.items():
+            if "fees" not in asked:
+                self.told.append(self.ledger.fees(student, last))
+            if "audit" not in asked:
+                self.told += self.ledger.audit([student], last)
+        yield from dict.fromkeys(wrong_citations(self.told, self.ledger.books))
 
     def _check(self, check: Check) -> Iterator[str]:
         if check.append is not None:
@@ -205,6 +221,12 @@ class _Run:
             self.count += 1
             sent.append(json.dumps(line.submission(student, self.count)).encode())
         rows = list(self.ledger.append_lines(sent, mode=mode))
+        self.told += rows
+        asked = [date.max.replace(year=1), *(ask.on for check in self.history.checks for ask in (
+            check.status, check.fees, check.eligibility, check.audit) if ask is not None)]
+        for line, row in zip(lines, rows, strict=False):
+            if row["outcome"] == "accepted" and isinstance(line.on, date):
+                self.students[line.student or student] = max(line.on, *asked)
         if len(rows) != len(sent):
             yield f"append: {len(rows)} outcomes for {len(sent)} lines"
             return
@@ -224,6 +246,7 @@ class _Run:
     def _status(self, ask: StatusCheck) -> Iterator[str]:
         where = _where("status", ask, ask.career)
         answer = self.ledger.status(ask.student or self.history.student, ask.on, **self._known(ask))
+        self.told.append(answer)
         career = next((c for c in answer["careers"] if c["career"] == ask.career), None)
         if career is None:
             yield f"{where}: no such career in the answer"
@@ -241,6 +264,7 @@ class _Run:
     def _fees(self, ask: FeesCheck) -> Iterator[str]:
         where = _where("fees", ask, ask.career)
         answer = self.ledger.fees(ask.student or self.history.student, ask.on, **self._known(ask))
+        self.told.append(answer)
         charges = {c["charge"]: c for c in answer["charges"] if ask.career in (None, c["career"])}
         for charge, wanted in ask.expect.items():
             if wanted == "absent":
@@ -260,6 +284,7 @@ class _Run:
         answer = self.ledger.eligibility(ask.student or self.history.student, ask.on, career=ask.career, course=ask.course,
                                          held_on=ask.held_on, session=ask.session, academic_year=ask.academic_year,
                                          calls_start_on=ask.calls_start_on, **optional, **self._known(ask))
+        self.told.append(answer)
         if answer["eligible"] is not ask.expect.eligible:
             yield f"{where}: eligible {answer['eligible']}, expected {ask.expect.eligible}; {_rules(answer['reasons'])}"
         if ask.expect.reasons is not None and _rules(answer["reasons"]) != sorted(ask.expect.reasons):
@@ -268,6 +293,7 @@ class _Run:
     def _audit(self, ask: AuditCheck) -> Iterator[str]:
         where = _where("audit", ask, ask.career)
         rows = list(self.ledger.audit(students=(ask.student,) if ask.student else (), on=ask.on))
+        self.told += rows
         found = sorted({row["rule"] for row in rows if ask.career in (None, row.get("career"))})
         if ask.expect.exactly is not None and found != sorted(ask.expect.exactly):
             yield f"{where}: findings {found}, expected exactly {sorted(ask.expect.exactly)}"

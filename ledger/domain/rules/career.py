@@ -13,7 +13,7 @@ from ..events import (
     RegimeChanged,
     ReservationLifted,
 )
-from ..reasons import Clears, Fact, Reason
+from ..reasons import Clears, Fact, Reason, reason
 from ..registry import obeys
 from ..state import Career, Charge
 from ..values import year_end
@@ -45,8 +45,8 @@ def no_administrative_block(case: Case) -> Reason | None:
     careers = list(case.person.careers.values()) if case.act == "single-courses-enrolled" else [case.career]
     for career in careers:
         for block in administrative_blocks(career, case.day, case.books):
-            return case.no("BLK-3", f"The career {career.name} is under administrative block: {block.reason}", block.how_to_lift,
-                           block.facts, "AMB-3")
+            return reason(case.books.of(block.year), block.rule, f"The career {career.name} is under administrative block: {block.reason}",
+                          Clears(block.how_to_lift), block.facts, "AMB-3")
     return None
 
 

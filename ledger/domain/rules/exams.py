@@ -52,7 +52,7 @@ def instalments_are_paid(case: Case) -> Reason | None:
     if not found:
         return None
     book = case.books.of(found[0].year) or case.book
-    return reason(book, "BLK-1", " ".join(b.reason for b in found), Clears("; ".join(b.how_to_lift for b in found)),
+    return reason(book, found[0].rule, " ".join(b.reason for b in found), Clears("; ".join(b.how_to_lift for b in found)),
                   tuple(f for b in found for f in b.facts), found[0].interpretation)
 
 
@@ -62,7 +62,7 @@ def career_is_not_blocked(case: Case) -> Reason | None:
     if not found:
         return None
     book = case.books.of(found[0].year) or case.book
-    return reason(book, "BLK-3", "Administrative block: " + " ".join(b.reason for b in found),
+    return reason(book, found[0].rule, "Administrative block: " + " ".join(b.reason for b in found),
                   Clears("; ".join(b.how_to_lift for b in found)), tuple(f for b in found for f in b.facts), "AMB-3")
 
 

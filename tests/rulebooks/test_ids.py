@@ -1,0 +1,143 @@
+"""Every rule id that the code can put into an answer can be cited, in each year in which it can: in that year's book or among the
+ledger's own rules. The ids are collected from the code; the worked histories check what comes out (`tests.rules.citations`)."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+import ledger
+from ledger.domain.reasons import UNKNOWN, source_of
+from ledger.domain.rulebook import Interpretations, is_register_entry
+from ledger.rulebooks.loader import load_books
+from ledger.rulebooks.show import cite
+from tests.rules.citations import wrong_citations
+
+BOOKS = load_books()
+FULL = [year for year in BOOKS.years if BOOKS.of(year) is not None]
+FOLDERS = ("domain", "audit", "handling", "intake", "projections", "wire", "relay")
+_ID = re.compile(r"[A-Z]{2,4}-[0-9D][0-9A-Za-z]*|[A-Z]{2,}(-[A-Z]+)*|charge-decided")
+"""What an id looks like; it is one where its first part is that of one that code obeys or a book has."""
+
+
+class Use(NamedTuple):
+    """An id in the code: the function (or name) at the top of the module around it, and the rules that this one asks its book for."""
+
+    rule: str
+    module: str
+    within: str
+    guards: frozenset[str]
+
+    def __str__(self) -> str:
+        return f"{self.module}.{self.within}: {self.rule}"
+
+
+ROOT = Path(ledger.__path__[0])
+MODULES = {path.relative_to(ROOT).with_suffix("").as_posix().replace("/", "."): ast.parse(path.read_text())
+           for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))}
+MARKED = {child.value for tree in MODULES.values() for node in ast.walk(tree) if isinstance(node, ast.Call)
+          and isinstance(node.func, ast.Name) and node.func.id == "obeys" for child in node.args if isinstance(child, ast.Constant)}
+FAMILIES = {str(rule).partition("-")[0] for rule in {*MARKED, *BOOKS.own.rules}}
+
+
+def _uses() -> Iterator[Use]:
+    for module, tree in MODULES.items():
+        for top in tree.body:
+            yield from _in(top, module)
+
+
+def _in(top: ast.stmt, module: str) -> Iterator[Use]:
+    """`obeys` marks and aliases of the book's fields name rules too, but put none into an answer."""
+    apart = {id(child) for node in ast.walk(top) if _is_mark(node) for child in ast.walk(node)}
+    guards = frozenset(node.attr for node in ast.walk(top) if isinstance(node, ast.Attribute))
+    name = getattr(top, "name", None) or next((ast.unparse(t) for t in getattr(top, "targets", [])), "")
+    for node in ast.walk(top):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in apart and _is_id(node.value):
+            yield Use(node.value, module, name, guards)
+
+
+def _is_mark(node: ast.AST) -> bool:
+    return (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "obeys") \
+        or (isinstance(node, ast.keyword) and node.arg == "alias")
+
+
+def _is_id(text: str) -> bool:
+    return _ID.fullmatch(text) is not None and text.partition("-")[0] in FAMILIES
+
+
+USES = sorted({(use.rule, use.module, use.within): use for use in _uses()}.values())
+ELSEWHERE = {
+    "audit.compliance._NOTICES: ISE-6": "says how severe a finding is",
+    "audit.compliance._NO_REFUND: RIN-11a": "_refund_without_right asks the book",
+    "domain.charges._FALLS_AWAY: LAU-1": "says which waivers a career's end may take back",
+    "domain.charges._annulled_by: LAU-1": "asks for LAU-3, which names the year of the degrees",
+    "domain.evolve._lapse_withdrawal: RIN-3": "a stamp with a term is raised only where the book has RIN-3",
+    "domain.evolve._spare_isee_penalty: ISE-4": "_enrols_late_by_scroll asks the book",
+    "domain.evolve.apply: MOR-6": "compared with what an override names",
+    "domain.rules.access.applies_again_only_if_not_admitted: PRE-4": "to be mended: it refuses in 2019-20 too",
+}
+"""Ids that a year lacks, and what keeps them out of its answers all the same."""
+
+
+def test_ids_are_collected_from_all_of_the_code() -> None:
+    found = {use.rule for use in USES}
+    assert {"SEQ", "END", "NO-RULEBOOK", "ATOMIC", "IUV", "MONEY", "ENR", "PREP", "RIN", "MOR-2", "MOR-5a", "ESA-1F", "PRN-D", "TKT-1",
+            "charge-decided", "AMB-33"} <= found
+    assert len(found) > 120
+
+
+@pytest.mark.parametrize("use", USES, ids=str)
+def test_id_in_the_code_can_be_cited_with_its_source(use: Use) -> None:
+    found = cite(BOOKS, use.rule)
+    assert found["id"] == use.rule
+    assert found["years"] or found["own"]
+    for year in found["years"]:
+        if "says" in year:
+            assert source_of(BOOKS.book_of(year["academic_year"]), use.rule) == {"document": year["document"], "heading": year["heading"]}
+
+
+@pytest.mark.parametrize("use", [use for use in USES if not is_register_entry(use.rule)], ids=str)
+def test_id_is_in_the_book_of_each_year_whose_answers_can_carry_it(use: Use) -> None:
+    """Of a year whose book has no entry the code asks first whether it has one."""
+    lacking = [year for year in FULL if BOOKS.book_of(year).entry(use.rule) is None]
+    assert not lacking or use.rule.replace("-", "_") in use.guards or "entry" in use.guards or str(use) in ELSEWHERE, lacking
+
+
+def test_exceptions_are_still_in_the_code() -> None:
+    assert set(ELSEWHERE) <= {str(use) for use in USES}
+
+
+LATE_FEE = {"charge": "2019-20:late-fee/instalment-1", "state": "to-come", "rule": "MOR-2"}
+
+
+@pytest.mark.parametrize(("answer", "wrong"), [
+    ({"rule": "MOR-99", "source": source_of(BOOKS.of("2025-26"), "MOR-2")}, "MOR-99 cannot be cited"),
+    ({"findings": [{"rule": "MOR-2", "source": UNKNOWN}]}, "MOR-2 of some year shows the source"),
+    (LATE_FEE | {"source": source_of(BOOKS.of("2025-26"), "MOR-2")}, "MOR-2 of 2019-20 shows the source"),
+    (LATE_FEE | {"source": source_of(BOOKS.of("2019-20"), "MOR-2"), "waivers": [{"rule": "MOR-3", "source": dict(UNKNOWN)}]},
+     "MOR-3 of 2019-20 shows the source"),
+    ({"rule": "SEQ", "source": source_of(BOOKS.own, "SEQ"), "interpretation": "AMB-999"}, "AMB-999 is in no register"),
+    ({"breaches": ["ESA-1", "ESA1"]}, "ESA1 cannot be cited"),
+])
+def test_wrong_citation_is_found(answer: dict[str, Any], wrong: str) -> None:
+    """The check that all histories make."""
+    [found] = wrong_citations(answer, BOOKS)
+    assert found.startswith(wrong)
+
+
+def test_right_citation_is_not_found() -> None:
+    right = LATE_FEE | {"source": source_of(BOOKS.of("2019-20"), "MOR-2"), "interpretation": "AMB-2"}
+    assert list(wrong_citations({"charges": [right], "finding": {"rule": "AMB-33", "source": source_of(BOOKS.own, "AMB-33")}}, BOOKS)) == []
+
+
+def test_own_rules_say_what_holds_and_rest_on_the_register() -> None:
+    for rule, entry in BOOKS.own.rules.items():
+        assert entry.says.strip().endswith("."), rule
+        assert entry.interpretation is None or is_register_entry(entry.interpretation), rule
+
+
+def test_every_reading_in_the_code_is_in_the_register() -> None:
+    assert {use.rule for use in USES if use.rule.startswith("AMB-")} <= {name.replace("_", "-") for name in Interpretations.model_fields}
