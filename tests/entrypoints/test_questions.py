@@ -95,7 +95,9 @@ def test_fees_show_an_iuv_that_stands_on_two_payments(ledger, line, lines) -> No
     assert ledger("append", "-", "--mode", "record", given=lines(*given)).exit_code == 0
     found = answer(ledger("fees", "S01", "--on", "2026-02-10", "--json"))
     payment = {"career": "B", "charge": "2025-26:instalment-1", "amount": "400.00", "paid_on": "2026-02-10"}
-    assert found["same_iuv"] == [{"iuv": "0100", "rule": "IUV", "payments": [payment | {"event": "psp-1"}, payment | {"event": "recon-1"}]}]
+    assert found["same_iuv"] == [{
+        "iuv": "0100", "rule": "IUV", "source": {"document": "Career ledger, published language", "heading": "Submitting an event"},
+        "payments": [payment | {"event": "psp-1"}, payment | {"event": "recon-1"}]}]
     shown = ledger("fees", "S01").stdout
     assert "One IUV, 2 payments: 0100 (psp-1 of 2026-02-10, 400.00 euro for B 2025-26:instalment-1; recon-1 of" in shown
 
