@@ -1,4 +1,4 @@
-"""`python -m consumers.treasury run | status | notices | resend | debts | reconcile`.
+"""`python -m consumers.treasury run | status | notices | resend | debts | export | reconcile`.
 
 Exit codes: 0 done; 1 a notice was invalid, or differences exist; 2 wrong usage; 3 not found; 5 and 6 as of every service.
 """
@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime, timezone
 from functools import partial
+from pathlib import Path
 from typing import Any, BinaryIO
 from zoneinfo import ZoneInfo
 
@@ -20,14 +21,12 @@ from consumers.web import Door
 from ledger.edges.program import Told, say, tell, tell_json
 
 from . import reference
-from .notices import PERIOD, Notice, accept, period_on, read_notice
+from .gpd import WrongFile, payable_on, payment_position, read_creditor
+from .notices import LONGEST_NOTICE, PERIOD, Malformed, accept, period_on, read_notice
 from .reconcile import Report, reconcile, sentence
 from .service import Treasury
 
 PROBLEM, NOT_FOUND = 1, 3
-LONGEST_NOTICE = 10_000
-"""Bytes of a line."""
-
 
 def _today() -> date:
     return datetime.now(ZoneInfo("Europe/Rome")).date()
@@ -73,16 +72,16 @@ def notices(url: str, file: BinaryIO) -> None:
     Prints the outcome of each line. A line that is reported again is a duplicate; `run` sends them to the ledger.
     """
     counted: Counter[str] = Counter()
-    told = Told()
+    told, number = Told(), 0
     with _opened(url) as database:
         while line := file.readline(LONGEST_NOTICE + 1):
+            number += 1
             if line.strip():
-                outcome = _take(database, line)
+                outcome = {"line": number, **_take(database, line)}
                 counted[outcome["outcome"]] += 1
                 told(partial(tell_json, outcome))
-            if len(line) > LONGEST_NOTICE:  # the rest is of the same notice
-                while line and not line.endswith(b"\n"):
-                    line = file.readline(LONGEST_NOTICE)
+            while len(line) > LONGEST_NOTICE and not line.endswith(b"\n"):  # the rest is of the same notice
+                line = file.readline(LONGEST_NOTICE + 1)
     told.ended("treasury", ", ".join(f"{number} {outcome}" for outcome, number in sorted(counted.items())) or "none")
     raise SystemExit(PROBLEM if counted["invalid"] else 0)
 
@@ -97,9 +96,10 @@ def resend(url: str) -> None:
 
 
 def _take(database: Database, line: bytes) -> dict[str, Any]:
-    found = read_notice(line) if len(line) <= LONGEST_NOTICE else [{"path": "", "message": f"longer than {LONGEST_NOTICE} bytes"}]
-    if not isinstance(found, Notice):
-        return {"receipt": None, "outcome": "invalid", "problems": found}
+    try:
+        found = read_notice(line)
+    except Malformed as error:
+        return {"receipt": error.receipt, "outcome": "invalid", "problems": error.problems}
     with database.transaction() as tx:
         return accept(tx, found, datetime.now(timezone.utc), _today())
 
@@ -117,13 +117,33 @@ def debts(url: str, student: str, on: date | None) -> None:
         if not rows:
             say(f"no debt position of a student {student} is known")
             raise SystemExit(NOT_FOUND)
-        for iuv, career, charge in rows:
+        for iuv, career, position in rows:
             period = period_on(tx, iuv, day)
             if period is not None:
                 tell_json({
-                    "iuv": iuv, "notice_number": reference.notice_number(iuv), "reason": reference.reason_for_payment(charge),
-                    "student": student, "career": career, "charge": charge, "on": day.isoformat(),
+                    "iuv": iuv, "notice_number": reference.notice_number(iuv), "reason": reference.reason_for_payment(position),
+                    "student": student, "career": career, "charge": reference.charge_of(position), "on": day.isoformat(),
                     **{name: _shown(getattr(period, name)) for name in ("status", "to_pay", "valid_until", *PERIOD[3:13])}})
+
+
+@treasury.command()
+@command.db
+@click.option("--creditor", "file", required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE",
+              help="Creditor, accounts, taxonomy codes and dates (TOML, as in examples/creditor.toml).")
+@on_option
+def export(url: str, file: Path, on: date | None) -> None:
+    """Prints every debt position that may be paid on a day as pagoPA's GPD takes it, one JSON object a line.
+
+    The debtor stands in it by pseudonym: whoever sends it to pagoPA puts tax code and name in.
+    """
+    try:
+        creditor = read_creditor(file)
+    except WrongFile as error:
+        raise click.BadParameter(str(error), param_hint="--creditor") from None
+    day = on or _today()
+    with _opened(url) as database, database.transaction() as tx:
+        for position in payable_on(tx, day):
+            tell_json(payment_position(position, creditor, day))
 
 
 def _shown(value: Any) -> Any:

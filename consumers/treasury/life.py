@@ -8,9 +8,12 @@ expired     its date has passed unpaid; it may still be paid, with what accrues
 paid        nothing is owed any more, and money was received
 refund-due  nothing is owed any more, and the university holds money to give back: a right to a refund, or credit
 cancelled   nothing is owed any more without money that stays here (waived, moved), or the charge is gone
+
+A charge that falls due in parts has a position for each day (`reference.position_of`). Under an instalment plan the charge's own
+position ends with the plan; where only a later assessment added something (AMB-46), it goes on as that of the first part.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -18,6 +21,8 @@ from typing import Literal
 
 from ledger.domain.values import ONE_DAY, ZERO
 from ledger.wire.state import ChargeSpan
+
+from .reference import position_of
 
 Status = Literal["published", "expired", "paid", "refund-due", "cancelled"]
 
@@ -60,17 +65,46 @@ class Period:
 
 
 def lives(charges: Iterable[ChargeSpan], known: Iterable[tuple[str, date]] = ()) -> dict[str, list[Period]]:
-    """charge -> periods in order, of all charges of a career. `known` are (charge, day of publication) of positions published
-    before: one whose charge is gone altogether (it was voided) is cancelled from its publication on."""
+    """position -> periods in order, of all charges of a career. `known` are (position, day of publication) of positions published
+    before: one that is gone altogether (its charge or plan was voided) is cancelled from its publication on."""
     spans: dict[str, list[ChargeSpan]] = {}
+    raised: dict[str, date] = {}
     for span in charges:
-        spans.setdefault(span.charge, []).append(span)
-    raised = {charge: min(span.from_ for span in of) for charge, of in spans.items()}
-    found = {charge: _life(sorted(of, key=lambda s: s.from_), raised) for charge, of in spans.items()}
-    for charge, published_on in known:
-        if charge not in found:
-            found[charge] = [Period(published_on, None, "cancelled")]
+        raised[span.charge] = min(span.from_, raised.get(span.charge, date.max))
+        for position, part in _positions(span):
+            spans.setdefault(position, []).append(part)
+    found = {position: _life(sorted(of, key=lambda s: s.from_), raised) for position, of in spans.items()}
+    for position, published_on in known:
+        if position not in found:
+            found[position] = [Period(published_on, None, "cancelled")]
     return found
+
+
+def _positions(span: ChargeSpan) -> Iterator[tuple[str, ChargeSpan]]:
+    """What of a charge is asked for on each day, each as if it were a charge."""
+    if not span.parts:
+        yield span.charge, span
+        return
+    days = sorted({part.due_on for part in span.parts})
+    owing = next((part.due_on for part in span.parts if part.outstanding), None)
+    asked = ZERO
+    for number, day in enumerate(days, 1):
+        amount = sum((part.amount for part in span.parts if part.due_on == day), ZERO)
+        outstanding = sum((part.outstanding for part in span.parts if part.due_on == day), ZERO)
+        asked += amount
+        last = number == len(days)
+        first = number == 1 and span.plan is None
+        yield span.charge if first else position_of(span.charge, day), span.model_copy(update={
+            "due_on": day, "amount": amount, "paid": amount - outstanding, "outstanding": outstanding,
+            "accruing": span.accruing if day == owing else ZERO, "credit": span.credit if last else ZERO,
+            "refundable": span.refundable if last else None,
+            "state": "to-come" if outstanding else "paid" if span.outstanding else span.state})
+    if span.plan is not None:
+        before = span.amount - span.waived - asked
+        yield span.charge, span.model_copy(update={
+            "amount": before, "paid": before, "outstanding": ZERO, "accruing": ZERO, "credit": ZERO, "refundable": None, "due_on": None,
+            "paid_on": None,
+            "state": "paid" if before > ZERO else "moved"})
 
 
 def _life(spans: list[ChargeSpan], raised: Mapping[str, date]) -> list[Period]:

@@ -19,6 +19,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
 from consumers.database import Database, Transaction
+from consumers.reading import BadJson, read_json
 from ledger.domain.values import ZERO, Day, PositiveAmount, format_instant
 
 from . import reference
@@ -38,24 +39,26 @@ TABLES = (
 )
 """Amounts in cents, days and instants as ISO text. `submitted` 0: the reference is not known yet; `sent` 1: Kafka acknowledged it."""
 
+LONGEST_NOTICE = 10_000
+"""Bytes of a line."""
+LONGEST_RECEIPT = 120
 _RECEIPT = re.compile(r"[A-Za-z0-9._:/-]+")
 
 
 class Notice(BaseModel):
-    """`receipt` is the payment service provider's number of the payment, unique for this creditor."""
+    """`receipt` is the payment service provider's number of the payment, unique for this creditor; `iuv` may be given as the notice
+    number that holds it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     iuv: str
     amount: PositiveAmount
     paid_on: Day
-    receipt: Annotated[str, StringConstraints(min_length=1, max_length=120)]
+    receipt: Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_RECEIPT)]
 
     @field_validator("iuv")
     @classmethod
     def _checked(cls, value: str) -> str:
-        if (problem := reference.problem_of(value)) is not None:
-            raise ValueError(problem)
-        return value
+        return reference.read(value)
 
     @field_validator("receipt")
     @classmethod
@@ -76,6 +79,8 @@ class Part(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Debt:
+    """A debt position: `charge` is what it is of, wholly or in part."""
+
     iuv: str
     student: str
     career: str
@@ -90,18 +95,36 @@ def euro(amount: int) -> Decimal:
     return Decimal(amount) / 100 + ZERO
 
 
-def read_notice(line: bytes | str) -> Notice | list[dict[str, str]]:
-    """A notice of one JSON object, or everything that is wrong with it (path and message)."""
+class Malformed(ValueError):
+    """No notice. `problems`: path and message of each; `receipt`: the payment's number, where one can be read."""
+
+    def __init__(self, problems: list[dict[str, str]], receipt: str | None = None) -> None:
+        super().__init__(problems)
+        self.problems, self.receipt = problems, receipt
+
+
+def read_notice(line: bytes) -> Notice:
+    """A notice of one JSON object. Raises Malformed with everything that is wrong."""
+    if len(line) > LONGEST_NOTICE:
+        raise Malformed([{"path": "", "message": f"longer than {LONGEST_NOTICE} bytes"}])
     try:
-        value = json.loads(line)
-    except ValueError:
-        return [{"path": "", "message": "this is no JSON: write one object a line"}]
+        value = read_json(line)
+    except BadJson as error:
+        twice = json.loads(line) if error.field is not None else None
+        raise Malformed([{"path": error.field or "", "message": str(error)}], _receipt_of(twice)) from None
     if not isinstance(value, dict):
-        return [{"path": "", "message": 'write an object with "iuv", "amount", "paid_on" and "receipt"'}]
+        raise Malformed([{"path": "", "message": 'write an object with "iuv", "amount", "paid_on" and "receipt"'}])
     try:
         return Notice.model_validate(value)
     except ValidationError as error:
-        return [{"path": ".".join(str(p) for p in e["loc"]), "message": e["msg"].removeprefix("Value error, ")} for e in error.errors()]
+        raise Malformed(
+            [{"path": ".".join(str(p) for p in e["loc"]), "message": e["msg"].removeprefix("Value error, ")} for e in error.errors()],
+            _receipt_of(value)) from None
+
+
+def _receipt_of(value: Any) -> str | None:
+    receipt = value.get("receipt") if isinstance(value, dict) else None
+    return receipt[:LONGEST_RECEIPT] if isinstance(receipt, str) else None
 
 
 def parts(notice: Notice, charge: str, period: Period | None, pending: Mapping[str, Decimal]) -> list[Part]:
@@ -153,7 +176,8 @@ def submit(tx: Transaction, notice: Notice) -> bool:
         return False
     if tx.run("UPDATE treasury_notices SET submitted = 1 WHERE receipt = :receipt AND submitted = 0", {"receipt": notice.receipt}) == 0:
         return True  # another process was faster
-    debt = Debt(*found[0])
+    iuv, student, career, position = found[0]
+    debt = Debt(iuv, student, career, reference.charge_of(position))
     period = period_on(tx, debt.iuv, notice.paid_on)
     for part in parts(notice, debt.charge, period, _pending(tx, debt)):
         tx.run("INSERT INTO treasury_submissions (id, receipt, student, career, charge, amount, paid_on, iuv, sent) "

@@ -45,7 +45,7 @@ TABLES = (
 )
 """Amounts in cents, days as ISO text. A debt's row is never removed, so that its reference is never given again."""
 
-LIFE = b"1"
+LIFE = b"2"
 """Raise it with a change of `lives`: a career whose money is as it was is not computed again otherwise."""
 SEND_AT_ONCE = 1000
 SEND_SECONDS = 10.0

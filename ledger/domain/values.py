@@ -172,6 +172,12 @@ ChargeKey = Annotated[str, StringConstraints(min_length=1, max_length=100, patte
 """`ACADEMIC-YEAR:KIND` or `ACADEMIC-YEAR:KIND#2` (section 4 of the published language)."""
 
 
+def iuv_check(before: str) -> str:
+    """The two check digits of a pagoPA reference: of what stands before them in the notice number, auxiliary digit included (PagoPA
+    S.p.A., "Specifiche attuative dei codici identificativi di versamento, riversamento e rendicontazione")."""
+    return f"{int(before) % 93:02d}"
+
+
 def cents(value: Decimal) -> Decimal:
     """Rounded half up to the cent (AMB-39)."""
     return value.quantize(CENT, ROUND_HALF_UP)

@@ -7,6 +7,8 @@ from json.encoder import encode_basestring
 from random import Random
 from typing import Any, TypeVar
 
+from ledger.domain.values import iuv_check
+
 from .shares import Shares
 from .terms import NEVER, iso
 
@@ -165,7 +167,8 @@ class Story:
     def pay(self, path: Path, key: str, amount: Decimal, day: int) -> None:
         data = {"charge": key, "amount": f"{amount:.2f}"}
         if self.random() < 0.5:
-            data["iuv"] = f"{self.index:09d}{len(self.facts):06d}"
+            body = f"00{self.index:09d}{self.added:04d}"  # segregation code 00, of the scheme with auxiliary digit 3
+            data["iuv"] = body + iuv_check("3" + body)
         self.add("instalment-paid", path.name, day, data)
 
     def new_path(self, kind: str) -> Path:

@@ -211,10 +211,13 @@ def caught_up(own: Database, topics: Topics) -> bool:
 
 
 def test_commands_say_what_is_wrong(own_url: str, tmp_path: Path) -> None:
-    bad = command(own_url, "notices", "-", text='{"iuv": "1"}\n\n' + "x" * 20_000 + "\n{}\n")
+    bad = command(own_url, "notices", "-", text="\n".join([
+        '{"iuv": "1", "receipt": "R7"}', "", "x" * 20_000, "{}", '{"iuv": "1", "iuv": "2", "receipt": "R9"}', "[" * 9000]))
     assert bad.returncode == 1
     lines = [json.loads(line) for line in bad.stdout.splitlines()]
-    assert [line["outcome"] for line in lines] == ["invalid"] * 3
+    assert [(line["line"], line["receipt"], line["outcome"]) for line in lines] == [
+        (1, "R7", "invalid"), (3, None, "invalid"), (4, None, "invalid"), (5, "R9", "invalid"), (6, None, "invalid")]
+    assert lines[3]["problems"] == [{"path": "iuv", "message": "this field stands twice: keep one of them"}]
     assert "longer than" in lines[1]["problems"][0]["message"]
     unknown = command(own_url, "debts", "S404")
     assert (unknown.returncode, unknown.stdout) == (3, "")
@@ -222,8 +225,9 @@ def test_commands_say_what_is_wrong(own_url: str, tmp_path: Path) -> None:
     assert command(own_url, "debts", "S1", "--on", "tomorrow").returncode == 2
     assert command("mysql://x", "reconcile").returncode == 2
     assert command("postgresql://nobody@127.0.0.1:1/x", "reconcile").returncode == 6
-    clean = command(own_url, "reconcile", "--on", "2026-02-20")
-    assert (clean.returncode, clean.stdout) == (0, "2026-02-20: 0 notices, 0 payments in the ledger, 0 in flight, 0 differences\n")
+    nothing = command(own_url, "reconcile", "--on", "2026-02-20")
+    assert (nothing.returncode, nothing.stdout.splitlines()[0]) == (
+        1, "2026-02-20: 0 notices, 0 payments in the ledger, 0 in flight, 1 differences")
 
 
 def test_run_refuses_a_wrong_segregation_code(own_url: str) -> None:

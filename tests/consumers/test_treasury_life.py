@@ -1,6 +1,7 @@
 """The life of a debt position: pure, from the timeline of its charge."""
 
 import itertools
+import json
 import random
 from datetime import date, timedelta
 from decimal import Decimal
@@ -11,9 +12,10 @@ from consumers.treasury import reference
 from consumers.treasury.life import lives
 from ledger.domain.submissions import Event
 from ledger.projections.fees import answer as fees
+from ledger.wire.state import PartRef
 from tests.projections.populations import BOOKS, population, streams
 
-from .treasury_ledger import RENEWALS, YEAR, assessed, enrolled, fact, life_of, on, paid, states_of
+from .treasury_ledger import RENEWALS, YEAR, as_events, assessed, enrolled, fact, life_of, on, paid, states_of
 
 FIRST = "instalment-1"
 
@@ -138,12 +140,48 @@ def test_credit_is_refund_due() -> None:
     assert (found.status, found.credit, found.to_pay) == ("refund-due", Decimal("30.00"), Decimal("0.00"))
 
 
-def test_agreed_plan_moves_the_date() -> None:
-    history = [*enrolled(), fact("i", "instalment-plan-agreed", "2026-02-01", {
-        "charges": [f"{YEAR}:{FIRST}"], "motivated": True,
-        "instalments": [{"due_on": "2026-03-31", "amount": "200.00"}, {"due_on": "2026-04-30", "amount": "200.00"}]})]
-    assert [on(life_of(history, FIRST), d).status for d in ("2026-02-18", "2026-03-31", "2026-04-01")] == [
-        "published", "published", "expired"]
+PLAN = fact("i", "instalment-plan-agreed", "2026-02-01", {
+    "charges": [f"{YEAR}:{FIRST}"], "motivated": True,
+    "instalments": [{"due_on": "2026-03-31", "amount": "150.00"}, {"due_on": "2026-04-30", "amount": "250.00"}]})
+PARTS = (f"{FIRST}@2026-03-31", f"{FIRST}@2026-04-30")
+
+
+def test_each_part_of_an_agreed_plan_is_a_position_of_its_own() -> None:
+    history = [*enrolled(), PLAN, paid("p", "2026-04-10", FIRST, "150.00")]
+    whole, one, two = (life_of(history, kind) for kind in (FIRST, *PARTS))
+    assert [(p.from_on, p.status, p.to_pay) for p in whole] == [
+        (date(2026, 1, 10), "published", Decimal("400.00")), (date(2026, 2, 1), "cancelled", Decimal("0.00"))]
+    assert [(p.from_on, p.status, p.to_pay, p.surcharge) for p in one] == [
+        (date(2026, 2, 1), "published", Decimal("150.00"), None),
+        (date(2026, 4, 1), "expired", Decimal("170.00"), f"{YEAR}:late-fee/{FIRST}"), (date(2026, 4, 10), "paid", Decimal("0.00"), None)]
+    assert [(p.from_on, p.status, p.to_pay) for p in two][:2] == [
+        (date(2026, 2, 1), "published", Decimal("250.00")), (date(2026, 5, 1), "expired", Decimal("270.00"))]
+
+
+def test_what_was_paid_before_a_plan_stays_with_the_first_position() -> None:
+    history = [*enrolled(), paid("p", "2026-01-20", FIRST, "100.00"), PLAN | {"data": PLAN["data"] | {
+        "instalments": [{"due_on": "2026-03-31", "amount": "300.00"}]}}]
+    assert [(p.status, p.paid) for p in life_of(history, FIRST)][-1] == ("paid", Decimal("100.00"))
+    assert life_of(history, PARTS[0])[0].to_pay == Decimal("300.00")
+
+
+def test_plan_that_is_voided_cancels_its_positions_and_brings_the_first_back() -> None:
+    known = [(f"{YEAR}:{part}", date(2026, 2, 1)) for part in PARTS]
+    history = [*enrolled(), PLAN, fact("v", "event-voided", "2026-02-03", {"event": "i", "reason": "error", "authority": "office"})]
+    found = lives(states_of(as_events(history))["B"].charges, known)
+    assert {found[part][-1].status for part, _ in known} == {"cancelled"}
+    assert on(found[f"{YEAR}:{FIRST}"], "2026-02-03").status == "published"
+
+
+def test_what_a_later_assessment_adds_is_a_position_beside_the_first() -> None:
+    """AMB-46: what is added is due later; the reference of the first part stays good."""
+    [span, *_] = [c for c in states_of(as_events(enrolled()))["B"].charges if c.charge.endswith(FIRST)]
+    later = span.model_copy(update={"until": None, "outstanding": Decimal("100.00"), "paid": Decimal("300.00"), "parts": tuple(
+        PartRef.model_validate_json(json.dumps({"due_on": day, "amount": amount, "outstanding": owed}))
+        for day, amount, owed in (("2026-02-17", "300.00", "0.00"), ("2026-05-15", "100.00", "100.00")))})
+    found = lives([later])
+    assert {position.removeprefix(f"{YEAR}:"): (life[0].status, life[0].to_pay) for position, life in found.items()} == {
+        FIRST: ("paid", Decimal("0.00")), f"{FIRST}@2026-05-15": ("published", Decimal("100.00"))}
 
 
 def test_instalment_that_a_later_assessment_drops_is_cancelled() -> None:
@@ -185,18 +223,24 @@ def test_life_equals_the_ledgers_answer_on_any_day(seed: int) -> None:
             found = lives(state.charges)
             for day in _days(events, found, pick):
                 owed = {c["charge"]: c for c in fees(events, student, day, BOOKS)["charges"] if c["career"] == career}
-                for charge, life in found.items():
-                    period = on(life, day.isoformat())
+                asked: dict[str, list[Decimal]] = {}
+                for position, life in found.items():
+                    period, charge = on(life, day.isoformat()), reference.charge_of(position)
                     if charge not in owed:
                         assert period is None or period.status == "cancelled"
                         continue
-                    assert period is not None
-                    assert period.outstanding == Decimal(owed[charge]["outstanding"])
-                    assert period.accruing == Decimal(owed[charge]["accruing"])
-                    if period.credit == 0:
+                    sums = asked.setdefault(charge, [Decimal(0), Decimal(0)])
+                    if period is None:
+                        assert position != charge
+                        continue
+                    sums[0], sums[1] = sums[0] + period.outstanding, sums[1] + period.accruing
+                    if "parts" in owed[charge] or position != charge:
+                        met["part"] = 1
+                    elif period.credit == 0:
                         assert period.status == _expected(owed[charge], day), (student, career, charge, day)
                     met[period.status] = met.get(period.status, 0) + 1
-    assert set(met) >= {"published", "expired", "paid", "cancelled"}
+                assert asked == {charge: [Decimal(owed[charge][name]) for name in ("outstanding", "accruing")] for charge in asked}
+    assert set(met) >= {"published", "expired", "paid", "cancelled", "part"}
 
 
 def _days(events: list[Event], found: dict[str, list], pick: random.Random) -> list[date]:
@@ -213,13 +257,13 @@ def test_reference_has_17_digits_and_the_check_digits_of_the_scheme() -> None:
     assert len(found) == 17
     assert found.isdigit()
     assert int(f"3{found[:15]}") % 93 == int(found[15:])
-    assert reference.problem_of(found) is None
+    assert reference.read(found) == found
     assert reference.notice_number(found) == f"3{found}"
 
 
 def test_check_digits_of_a_number_computed_by_hand() -> None:
     """3 00 0000000000001 = 3,000,000,000,000,001; 10^15 mod 93 = 1, so that 3 + 1 = 4 stays."""
-    assert reference.check_digits("000000000000001") == "04"
+    assert reference.read("00000000000000104") == "00000000000000104"
 
 
 def test_reference_is_the_same_wherever_it_is_computed_and_differs_by_charge_career_and_attempt() -> None:
@@ -240,16 +284,28 @@ def test_mistyped_digit_is_found() -> None:
     for place in range(17):
         for digit in "0123456789":
             if digit != good[place]:
-                assert reference.problem_of(good[:place] + digit + good[place + 1:]) is not None
+                with pytest.raises(ValueError, match="mistyped"):
+                    reference.read(good[:place] + digit + good[place + 1:])
 
 
-@pytest.mark.parametrize("text", ["", "1" * 16, "1" * 18, "1234567890123456x", "١" * 17])
+@pytest.mark.parametrize("text", ["", "1" * 16, "1" * 19, "1234567890123456x", "١" * 17])
 def test_reference_of_another_form_is_found(text: str) -> None:
-    assert "17 digits" in (reference.problem_of(text) or "")
+    with pytest.raises(ValueError, match="17 digits"):
+        reference.read(text)
+
+
+def test_notice_number_is_read_as_the_reference_in_it() -> None:
+    good = reference.iuv("S1", "B", "x")
+    assert reference.read("3" + good) == good
+    for digit in "0124":
+        with pytest.raises(ValueError, match=f"begins with {digit}"):
+            reference.read(digit + good)
 
 
 def test_reason_for_payment_says_what_and_when_and_nothing_of_the_person() -> None:
     assert reference.reason_for_payment("2025-26:instalment-1") == "Contributo onnicomprensivo, prima rata 2025-26"
+    assert reference.reason_for_payment("2025-26:instalment-2@2026-06-30") == (
+        "Contributo onnicomprensivo, seconda rata 2025-26, rata del 30/06/2026")
     assert reference.reason_for_payment("2025-26:recognition#2") == "Contributo per riconoscimento 2025-26"
     assert {reference.reason_for_payment(f"2025-26:{kind}") for kind in ("late-fee/instalment-1", "isee-penalty", "late-instance")} == {
         "Importo aggiuntivo 2025-26"}

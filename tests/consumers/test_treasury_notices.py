@@ -10,7 +10,7 @@ import pytest
 from consumers.database import Database
 from consumers.service import Record
 from consumers.treasury import reference
-from consumers.treasury.notices import Notice, read_notice, submission, submit, submit_waiting
+from consumers.treasury.notices import Malformed, Notice, read_notice, submission, submit, submit_waiting
 from consumers.treasury.service import assign
 from ledger.domain.submissions import Submission, read_submission
 from ledger.wire.message import Message
@@ -40,7 +40,7 @@ def test_one_position_per_charge_with_a_reference_of_its_own(books: Books) -> No
     assert [row[1:] for row in rows] == [("B", f"{YEAR}:enrolment", "2025-09-20"), ("B", f"{YEAR}:instalment-1", "2026-01-10"),
                                          ("B", f"{YEAR}:instalment-2", "2026-01-10")]
     assert len({row[0] for row in rows}) == 3
-    assert all(reference.problem_of(row[0]) is None for row in rows)
+    assert all(reference.read(row[0]) == row[0] for row in rows)
 
 
 def test_same_charge_has_the_same_reference_in_a_treasury_begun_anew(books: Books, tmp_path: Any) -> None:
@@ -138,18 +138,28 @@ def test_state_that_cannot_be_used_is_named_and_mended_by_a_newer_one(books: Boo
 ])
 def test_malformed_notice_names_the_field_and_the_fix(change: dict[str, Any], path: str, message: str) -> None:
     good = {"iuv": reference.iuv("S1", "B", "x"), "amount": "400.00", "paid_on": "2026-02-10", "receipt": "R1"}
-    assert isinstance(read_notice(json.dumps(good)), Notice)
-    found = read_notice(json.dumps(good | change))
-    assert isinstance(found, list)
-    assert [p["path"] for p in found] == [path]
-    assert message in found[0]["message"]
+    assert isinstance(read_notice(json.dumps(good).encode()), Notice)
+    with pytest.raises(Malformed) as found:
+        read_notice(json.dumps(good | change).encode())
+    assert [p["path"] for p in found.value.problems] == [path]
+    assert message in found.value.problems[0]["message"]
+    receipt = (good | change)["receipt"]
+    assert found.value.receipt == (receipt[:120] if receipt is not None else None)
 
 
-@pytest.mark.parametrize("line", ["", "{", "[]", "1", '"x"', "\xff"])
-def test_line_that_is_no_object_is_no_notice(line: str) -> None:
-    found = read_notice(line)
-    assert isinstance(found, list)
-    assert found[0]["message"]
+@pytest.mark.parametrize("line", [b"", b"{", b"[]", b"1", b'"x"', b"\xff", b"[" * 9000])
+def test_line_that_is_no_object_is_no_notice(line: bytes) -> None:
+    with pytest.raises(Malformed) as found:
+        read_notice(line)
+    assert found.value.problems[0]["message"]
+
+
+def test_notice_number_is_read_as_the_reference_in_it(books: Books) -> None:
+    books.follow(enrolled())
+    notice = {"iuv": f"3{books.iuv(FIRST)}", "amount": "400.00", "paid_on": "2026-02-10", "receipt": "R1"}
+    assert books.take(notice)["outcome"] == "stored"
+    assert books.take(notice | {"iuv": books.iuv(FIRST)})["outcome"] == "duplicate"
+    assert books.outbox() == [("pagopa:R1", f"{YEAR}:{FIRST}", 40000)]
 
 
 # Notices: what they become

@@ -2,7 +2,6 @@
 
 import json
 import os
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,7 +9,7 @@ from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 
-from consumers.database import Database
+from consumers.database import Database, DatabaseUnusable
 from infra.kafka.cluster import end_with_parent
 from ledger.wire.kafka import BROKERS, PREFIX
 
@@ -50,7 +49,7 @@ def test_debt_is_paid_by_a_notice_and_the_archive_equals_the_ledger(topics: Topi
         try:
             return dict(own.ask("SELECT d.charge, l.status FROM treasury_debts d JOIN treasury_life l ON l.iuv = d.iuv "
                                 "WHERE l.from_on <= '2026-02-20' AND (l.until_on IS NULL OR l.until_on > '2026-02-20')"))
-        except sqlite3.OperationalError:
+        except DatabaseUnusable:
             return {}  # it has made no tables yet
 
     recorded = run(*LEDGER, "append", "--mode", "record", "-", "--json",

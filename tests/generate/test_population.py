@@ -145,3 +145,12 @@ def test_generate_refuses_negative_numbers() -> None:
 def test_ids_are_distinct_also_where_a_breach_took_an_event_away() -> None:
     seen = [(event["student"], event["id"]) for event in map(json.loads, generate(3000, 11, Shares(breaches=1.0, voided=0.2)))]
     assert len(set(seen)) == len(seen)
+
+
+def test_payment_references_are_valid_and_distinct() -> None:
+    """Of pagoPA's scheme with auxiliary digit 3: 17 digits, the last two of them the others modulo 93."""
+    told = [json.loads(line) for line in generate(STUDENTS, 11)]
+    voided = {one["data"]["event"] for one in told if one["type"] == "event-voided"}
+    found = [iuv for one in told if one["id"] not in voided and (iuv := one["data"].get("iuv"))]
+    assert len(found) == len(set(found)) > STUDENTS
+    assert all(len(iuv) == 17 and int(f"3{iuv[:15]}") % 93 == int(iuv[15:]) for iuv in found)
