@@ -76,10 +76,10 @@ def test_surcharge_has_no_date_of_its_own_and_expires_after_the_day_it_is_raised
 
 
 def test_second_surcharge_of_a_kind_gets_the_next_key() -> None:
-    history = [*enrolled(contribution="300.00"), paid("p", "2026-03-20", FIRST, "300.00"), assessed("a", "2026-04-01", "350.00")]
-    found = on(life_of(history, FIRST), "2026-04-02")
+    history = [*enrolled(), PLAN, paid("p", "2026-04-10", FIRST, "150.00")]
+    found = on(life_of(history, PARTS[1]), "2026-05-01")
     assert found is not None
-    assert (found.outstanding, found.surcharge) == (Decimal("50.00"), f"{YEAR}:late-fee/instalment-1#2")
+    assert (found.outstanding, found.surcharge) == (Decimal("250.00"), f"{YEAR}:late-fee/instalment-1#2")
 
 
 def test_late_first_enrolment_accrues_the_late_instance() -> None:
