@@ -92,7 +92,8 @@ def run(service: Service, url: str, brokers: str, metrics: str | None, door: Doo
             with Server(loop.metrics.routes, place) if place is not None else nullcontext():
                 loop.run()
         except Forgotten as error:
-            loop.log.error("%s", error)
+            for line in str(error).splitlines():
+                loop.log.error("%s", line)
             raise SystemExit(GONE) from None
         loop.log.info("stopped")
 

@@ -14,7 +14,6 @@ from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
 import psycopg
 
@@ -237,7 +236,11 @@ class _PostgresTransaction:
 
 class _Postgres:
     def __init__(self, url: str) -> None:
-        self._url = url
+        try:
+            host = psycopg.conninfo.conninfo_to_dict(url).get("host")
+        except psycopg.ProgrammingError:  # its words repeat parts of the address
+            raise DatabaseUnusable("--db: the address holds a parameter that PostgreSQL does not know, or one with a wrong value") from None
+        self._url, self._place = url, f"PostgreSQL at {host or 'the local socket'}"
         self._opened: psycopg.Connection[Any] | None = None
 
     def _connection(self) -> psycopg.Connection[Any]:
@@ -268,10 +271,6 @@ class _Postgres:
             return DatabaseRefused(f"{self._place} lets nobody in like this ({why}): correct user, password, database or certificate")
         said = str(error).strip().splitlines() or [type(error).__name__]
         return DatabaseAway(f"{self._place}: {said[0]}")
-
-    @property
-    def _place(self) -> str:
-        return f"PostgreSQL at {urlsplit(self._url).hostname or 'the local socket'}"
 
     def create(self, tables: Sequence[str]) -> None:
         """One at a time: processes that create the same table at once fail otherwise."""

@@ -4,6 +4,7 @@ Exit codes: 0 done; 1 the file has a line that cannot be used (nothing was impor
 """
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -39,10 +40,10 @@ def _address(context: click.Context, parameter: click.Parameter, value: str) -> 
 
 
 def _host(context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, int]:
-    host, _, port = value.rpartition(":")
-    if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
-        raise click.BadParameter("write HOST:PORT, such as mail.example.org:587")
-    return host, int(port)
+    found = re.fullmatch(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})", value)
+    if found is None or not 0 < int(found[2]) < 65536:
+        raise click.BadParameter(f"write HOST:PORT, such as mail.example.org:587; {USER} and {PASSWORD} are the login")
+    return found[1].strip("[]"), int(found[2])
 
 
 @notifications.command()

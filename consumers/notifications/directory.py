@@ -19,12 +19,20 @@ COLUMNS = ["student", "email", "language"]
 CHUNK = 1000
 LONGEST_ADDRESS = 254
 _STUDENT = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_EMAIL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
 
 
 def is_address(text: str) -> bool:
-    """An address that every mail server can be given."""
-    return len(text) <= LONGEST_ADDRESS and _EMAIL.fullmatch(text) is not None
+    """An address that every mail server can be given: ASCII, and no word that a command would take for an option. Asks no name server."""
+    from email_validator import EmailNotValidError, validate_email
+
+    if not text.isascii() or not text.isprintable() or text.startswith("-") or len(text) > LONGEST_ADDRESS:
+        return False
+    try:
+        found = validate_email(text, allow_smtputf8=False, check_deliverability=False, globally_deliverable=False,
+                               strict=True)
+    except EmailNotValidError:
+        return False
+    return found.ascii_email is not None
 
 
 class Invalid(ValueError):

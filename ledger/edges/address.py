@@ -40,7 +40,7 @@ def sqlite_path(url: str) -> Path | None:
 
 
 def _file(path: str) -> Path:
-    if not path:
+    if not path or "://" in path:
         raise WrongAddress(f"the address of the database must be {FORMS}")
     if ":memory:" in path or "mode=memory" in path:
         raise WrongAddress("a database in memory would be gone when the command ends: name a file, sqlite:///PATH")

@@ -4,6 +4,7 @@
 """
 
 import csv
+import re
 import signal
 import sys
 import threading
@@ -22,6 +23,7 @@ from ledger.entrypoints.cli import PROGRAM, day
 
 if TYPE_CHECKING:
     from ledger.domain.rulebook import LawBooks
+    from ledger.projections.stored import Database
     from ledger.projections.stored.rebuild import Progress
     from ledger.projections.stored.reports import Answer, Reports
 
@@ -29,7 +31,7 @@ DIFFERENT = 5
 BLOCKS = ("exam-booking", "final-exam", "administrative", "reservation")
 _F = TypeVar("_F", bound=Callable[..., Any])
 
-workers_option = click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Worker processes. Default: one a processor.")
+workers_option = click.option("--workers", type=click.IntRange(1, 1024), metavar="N", help="Worker processes. Default: one a processor.")
 on_option = click.option("--on", type=day, metavar="DATE", help="The day that is asked about. Default: today in Italy.")
 json_option = click.option("--json", "json_", is_flag=True, help="Print JSON for programs instead of text for people.")
 
@@ -45,6 +47,19 @@ def _address() -> str:
     if path is not None and not path.exists():
         raise NotFound(f"there is no ledger at {path} yet: append events first, or name another with --db")
     return str(address)
+
+
+@contextmanager
+def _projections() -> "Iterator[Database]":
+    """What is stored. Where nothing is, it may be no ledger at all: then opening it says so."""
+    from ledger.projections.stored import open_database
+    from ledger.store import open_store
+
+    address = _address()
+    with open_database(address) as database:
+        if not database.backend.exists():
+            open_store(address, create=False).close()
+        yield database
 
 
 def _books(folder: Path | None = None) -> "LawBooks":
@@ -70,10 +85,10 @@ def wait_for_position(position: int) -> None:
 
 def partition(text: str) -> tuple[int, int]:
     """2/4: the second of four."""
-    number, slash, of = text.partition("/")
-    if not slash or not number.isdigit() or not of.isdigit() or not 1 <= int(number) <= int(of) <= 1024:
+    found = re.fullmatch(r"([0-9]{1,4})/([0-9]{1,4})", text)
+    if found is None or not 1 <= int(found[1]) <= int(found[2]) <= 1024:
         raise click.BadParameter(f"{text!r} is no partition: write I/N with I from 1 to N, such as 2/4")
-    return int(number), int(of)
+    return int(found[1]), int(found[2])
 
 
 @click.command(short_help="Keep the stored projections up to date.")
@@ -133,10 +148,10 @@ def projection_status(json_: bool) -> None:
     Example:
       career-ledger projection status
     """
-    from ledger.projections.stored import law_of, open_database
+    from ledger.projections.stored import law_of
     from ledger.projections.stored.reports import status_of
 
-    with open_database(_address()) as database:
+    with _projections() as database:
         answer = status_of(database, law_of(_books()))
     if json_:
         tell_json(answer)
@@ -218,7 +233,8 @@ def projection_verify(workers: int | None, json_: bool) -> None:
     """
     from ledger.projections.stored.verify import verify
 
-    address = _address()
+    with _projections():
+        address = _address()
     with _progress("verifying") as progress:
         count = _differences(verify(address, _books(), workers, progress), json_, "stored", "computed")
     if count:
@@ -287,12 +303,12 @@ def report() -> None:
 
 def _report(ask: "Callable[[Reports, date], Answer]", on: date | None, json_: bool, csv_: bool) -> None:
     from ledger.bootstrap import today
-    from ledger.projections.stored import law_of, open_database
+    from ledger.projections.stored import law_of
     from ledger.projections.stored.reports import Reports
 
     if json_ and csv_:
         raise click.UsageError("give --json or --csv, not both")
-    with open_database(_address()) as database:
+    with _projections() as database:
         answer = ask(Reports(database, law_of(_books())), on or today())
     if json_:
         tell_json(answer)

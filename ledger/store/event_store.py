@@ -18,6 +18,7 @@ from eventsourcing.persistence import IntegrityError, InterfaceError, Operationa
 
 from ledger.backends.again import tried_again
 from ledger.domain.submissions import Event
+from ledger.edges.address import WrongAddress, sqlite_path
 
 from . import keys
 from .errors import StoreUnavailable, StoreUnusable, VersionConflict
@@ -319,11 +320,13 @@ def open_store(url: str, create: bool = True) -> EventStore:
     for name, value in os.environ.items():
         if name.upper().endswith("POSTGRES_ENABLE_DB_FUNCTIONS") and value.strip().lower() not in NO:
             raise StoreUnusable(f"{name} is set: that way of writing takes no table lock, and readers miss events. Unset it.")
-    if url.startswith("sqlite:///") and len(url) > len("sqlite:///"):
+    try:
+        file = sqlite_path(url)
+    except WrongAddress as error:
+        raise StoreUnusable(f"--db: {error}") from None
+    if file is not None:
         from . import sqlite
-        path = url.removeprefix("sqlite:///")
+        path = str(file)
         return EventStore(sqlite.prepare(path, create), path, sqlite.problem, key_file=Path(f"{path}.digest-key"))
-    if url.startswith(("postgresql://", "postgres://")):
-        from . import postgres
-        return EventStore(postgres.prepare(url, create), postgres.place_of(url), postgres.problem)
-    raise StoreUnusable("--db must be sqlite:///PATH or postgresql://USER@HOST/DATABASE")
+    from . import postgres
+    return EventStore(postgres.prepare(url, create), postgres.place_of(url), postgres.problem)

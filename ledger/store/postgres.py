@@ -388,8 +388,8 @@ def place_of(url: str) -> str:
     """The server and database, without the password."""
     try:
         found = psycopg.conninfo.conninfo_to_dict(url)
-    except psycopg.ProgrammingError as error:
-        raise StoreUnusable(f"--db is not a PostgreSQL URL: {str(error).strip()}") from None
+    except psycopg.ProgrammingError:  # its words repeat parts of the address, and may hold some of the password
+        raise StoreUnusable("--db: the address holds a parameter that PostgreSQL does not know, or one with a wrong value") from None
     return f"PostgreSQL at {found.get('host') or 'localhost'}:{found.get('port') or 5432}, database {found.get('dbname') or '(default)'}"
 
 

@@ -28,6 +28,7 @@ from eventsourcing.sqlite import (
 )
 
 from ledger.backends.sqlite import SameFile, address_of
+from ledger.edges.files import make_file
 
 from .errors import StoreUnavailable, StoreUnusable
 from .event_store import Identity, Refusal
@@ -288,6 +289,8 @@ def prepare(path: str, create: bool) -> SQLiteRecorder:
     if not Path(path).absolute().parent.is_dir():
         raise StoreUnusable(f"{path} cannot be made: there is no folder {Path(path).absolute().parent}")
     try:
+        if create:
+            make_file(Path(path))
         connection = sqlite3.connect(address_of(path, "rwc" if create else "rw"), isolation_level=None, timeout=LOCK_SECONDS, uri=True)
     except sqlite3.Error as error:
         raise problem(error, path) from error

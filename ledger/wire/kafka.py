@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -46,15 +47,32 @@ def connection(brokers: str) -> dict[str, Any]:
     found: dict[str, Any] = {"bootstrap_servers": [b.strip() for b in brokers.split(",") if b.strip()], "reconnect_backoff_max_ms": 2_000}
     if not found["bootstrap_servers"]:
         raise KafkaUnusable(f"name the brokers as host:port with --kafka or {BROKERS}")
-    path = os.environ.get(CLIENT)
-    if path:
-        try:
-            extra = json.loads(Path(path).read_text())
-        except (OSError, ValueError) as error:
-            raise KafkaUnusable(f"{CLIENT} names a file that is no readable JSON: {error}") from None
-        if not isinstance(extra, dict):
-            raise KafkaUnusable(f"{CLIENT} must name a file with one JSON object of kafka-python settings")
-        found |= extra
+    if not all(_BROKER.fullmatch(one) for one in found["bootstrap_servers"]):
+        raise KafkaUnusable(f"name the brokers as host:port,host:port; user and password go into the file that {CLIENT} names")
+    return found | _settings(os.environ.get(CLIENT))
+
+
+_BROKER = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
+
+
+def _settings(path: str | None) -> dict[str, Any]:
+    """Those of the settings file, which may hold a password: what is wrong with it is said without repeating any of it."""
+    if not path:
+        return {}
+    from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
+
+    try:
+        found = json.loads(Path(path).read_text())
+    except OSError as error:
+        raise KafkaUnusable(f"{CLIENT}: {path} cannot be read ({error.strerror})") from None
+    except (ValueError, RecursionError) as error:
+        place = f", line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
+        raise KafkaUnusable(f"{CLIENT}: {path}{place}: this is no JSON") from None
+    if not isinstance(found, dict):
+        raise KafkaUnusable(f"{CLIENT} must name a file with one JSON object of kafka-python settings")
+    known = KafkaConsumer.DEFAULT_CONFIG.keys() & KafkaProducer.DEFAULT_CONFIG.keys() & KafkaAdminClient.DEFAULT_CONFIG.keys()
+    if unknown := sorted(found.keys() - known):
+        raise KafkaUnusable(f"{CLIENT}: {path}: {unknown[0][:60]} is no setting that every client of kafka-python knows")
     return found
 
 

@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from msgspec.structs import replace
 
 from consumers.database import Database, DatabaseAway
+from consumers.notifications import directory
 from consumers.notifications import sender as sender_module
 from consumers.notifications.__main__ import USER, notifications
 from consumers.notifications.post import Away, Post, Server
@@ -624,3 +625,13 @@ def test_careers_kept_hold_no_history(bench: Bench) -> None:
     [(state, due)] = bench.database.ask("SELECT state, next_day FROM notifications_careers")
     assert '"blocks":[],"charges":[]' in state
     assert due is None
+
+
+@pytest.mark.parametrize(("text", "taken"), [
+    ("anna.rossi+unibg@example.org", True), ("a@b.it", True), ("a@xn--bcher-kva.example.org", True), ("a..b@c.it", False),
+    ("-a@c.it", False),
+    (".a@c.it", False), ("a.@c.it", False), ("a@c..it", False), ("a@-c.it", False), ("a@c-.it", False), ("a@c.it.", False), ("a@c", True),
+    ("a@b@c.it", False), ("a b@c.it", False), ('"a b"@c.it', False), ("a@[127.0.0.1]", False), ("a@c.it\r\nBcc: b@c.it", False),
+    ("\u00e8@c.it", False), (f"{'a' * 65}@c.it", False), (f"a@{'c.' * 130}it", False), ("@c.it", False), ("a@", False), ("", False)])
+def test_address_is_taken_only_when_every_mail_server_can_be_given_it(text: str, taken: bool) -> None:
+    assert directory.is_address(text) is taken

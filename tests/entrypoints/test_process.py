@@ -2,11 +2,19 @@
 
 import json
 import signal
+import sqlite3
 import subprocess
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+
+from consumers.booking_gate.__main__ import main as booking_gate
+from consumers.notifications.__main__ import notifications
+from consumers.treasury.__main__ import treasury
+from ledger.entrypoints.cli import cli
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 BLOCKED = ("status", "S01", "--on", "2026-03-20")
@@ -97,3 +105,53 @@ def test_process_takes_the_demo_histories(start) -> None:
     assert imported.returncode == 0, imported.stdout
     current = start("append", str(EXAMPLES / "current.jsonl"))
     assert current.returncode == 0, current.stdout
+
+
+FOREIGN = ["status S01", "fees S01", "history S01", "audit", "append -", "find", "report blocked", "report counts --csv", "project",
+           "projection status", "projection rebuild", "projection verify", "digests", "publish --status"]
+
+
+@pytest.mark.parametrize("command", FOREIGN)
+def test_command_says_that_the_file_is_not_ours_when_it_is_another_programs(command: str, tmp_path: Path) -> None:
+    file, text = tmp_path / "other.db", tmp_path / "text.db"
+    with closing(sqlite3.connect(file)) as other:
+        other.execute("CREATE TABLE stored_events (a)")
+    text.write_bytes(b"this is no database\n" * 100)
+    for place, said in ((file, "is a database of another program, not a career ledger: choose another file with --db"),
+                        (text, "file is not a database")):
+        before = place.read_bytes()
+        result = CliRunner().invoke(cli, ["--db", f"sqlite:///{place}", *command.split()], input="")
+        assert (result.exit_code, said in result.stderr) == (6, True), result.output
+        assert place.read_bytes() == before
+
+
+DIGITS = "9" * 5000
+
+
+@pytest.mark.parametrize("arguments", [
+    ["status", "S01", "--known-position", DIGITS], ["digests", "--after", DIGITS], ["publish", "--from", DIGITS],
+    ["status", "S01", "--on", DIGITS],
+    ["status", "S01", "--known-at", DIGITS], ["project", "--partition", f"1/{DIGITS}"], ["projection", "rebuild", "--workers", DIGITS],
+    ["generate", "--students", DIGITS, "--seed", "1"], ["generate", "--students", "1", "--seed", "1", "--share", f"breaches={DIGITS}"],
+    ["rules", "show", DIGITS], ["status", DIGITS], ["publish", "--once", "--kafka", f"h:{DIGITS}"],
+    ["--db", f"postgresql://h:{DIGITS}/x", "find"],
+    ], ids=lambda one: " ".join(one)[:40])
+def test_command_answers_a_number_of_5000_digits_without_naming_python(run, ledger, arguments) -> None:
+    result = run(*arguments)
+    assert result.exit_code in (2, 3, 6)
+    assert "ython" not in result.output + repr(result.exception)
+    assert "set_int_max_str_digits" not in result.output
+    assert len(result.output) < 5000
+
+
+@pytest.mark.parametrize(("group", "arguments"), [
+    (treasury, ["run", "--kafka", f"h:{DIGITS}"]),
+    (notifications, ["run", "--kafka", "h:1", "--sender", "a@b.it", "--smtp", f"h:{DIGITS}"]),
+    (booking_gate, ["run", "--kafka", "h:1", "--listen", f"127.0.0.1:{DIGITS}"]),
+    (treasury, ["run", "--kafka", "h:1", "--metrics-port", DIGITS]),
+    ], ids=lambda one: " ".join(one)[:40] if isinstance(one, list) else one.name)
+def test_service_answers_a_number_of_5000_digits_without_naming_python(tmp_path: Path, group, arguments) -> None:
+    result = CliRunner().invoke(group, [*arguments, "--db", f"sqlite:///{tmp_path}/c.db"])
+    assert result.exit_code == 2, result.output
+    assert "ython" not in result.output + repr(result.exception)
+    assert "set_int_max_str_digits" not in result.output

@@ -1,12 +1,14 @@
 """A wrong rule book is refused with the file, the line to mend, the field and the fix."""
 
 import hashlib
+import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from ledger.rulebooks import loader
-from ledger.rulebooks.loader import RuleBookError, load_books
+from ledger.rulebooks.loader import LISTED, RuleBookError, load_books, read_book
 
 PACKAGED = Path(loader.__file__).parent
 BOOK = (PACKAGED / "2025-26.yaml").read_text(encoding="utf-8")
@@ -128,3 +130,50 @@ def test_identity_is_the_sha256_of_the_bytes() -> None:
 def test_identity_changes_with_one_byte(tmp_path: Path) -> None:
     (tmp_path / "book.yaml").write_bytes(BOOK.encode() + b"\n")
     assert load_books(tmp_path).identities["2025-26"][1] != load_books().identities["2025-26"][1]
+
+
+NO_DATA = {
+    "word as number": ('x: !!int "q"', "q is no int"), "digits": (f"x: {'9' * 10_000}", "is no int"),
+    "large": (f"x: {'9' * 4_000}", "too large"),
+    "word as float": ("x: !!float q", "q is no float"), "word as day": ("x: !!timestamp q", "q is no timestamp"),
+    "word as yes": ("x: !!bool q", "q is no bool"), "python": ("x: !!python/object/apply:os.system [ls]", "could not determine"),
+    "own tag": ("x: !q q", "could not determine"), "word as entry": ("x: !!map q", "write fields here"),
+    "bytes": ('x: !!binary "é"', "base64"),
+    "alias": ("x: &a [1]\ny: *a", "aliases (*name)"), "itself": ("x: &a [*a]", "aliases (*name)"), "merge": ("x: {<<: {a: 1}}", "`<<`"),
+    "bomb": ("a: &a [q]\n" + "\n".join(f"{b}: &{b} [*{a}, *{a}, *{a}, *{a}]" for a, b in pairwise("abcdefghijklmnop")), "aliases"),
+    "merge bomb": ("x: {<<: [&a {<<: [&b {q: q}, *b, *b, *b]}, *a, *a, *a]}", "`<<`"),
+    "deep": (f"x: {'[' * 9_000}", "maximum nesting depth"),
+    "list as name": ("? [a]\n: 1", "the name of a field is a word"), "number as name": ("1: a\n01: b", "the name of a field is a word"),
+}
+
+
+@pytest.mark.parametrize("content", NO_DATA, ids=str)
+def test_book_is_refused_with_its_line_when_its_yaml_is_no_plain_data(content: str) -> None:
+    text, said = NO_DATA[content]
+    with pytest.raises(RuleBookError) as error:
+        read_book("f.yaml", f"# a comment\nid: q\n{text}\n".encode())
+    assert re.match(r"f\.yaml, line [3-9]+: ", str(error.value))
+    assert said in str(error.value)
+    assert len(str(error.value)) < 400
+
+
+@pytest.mark.parametrize("value", ["0001-01-01", "9999-12-31", "2026-02-30", "0001-01-01T00:00:00+23:59", "!!set {a, b}",
+                                   ".nan", '"\\e[8m\\n"',
+                                   "!!binary aGVsbG8=", f"'{'q' * 5_000}'", "[[[[1]]]]"])
+def test_book_is_refused_at_the_field_when_a_value_is_impossible(value: str) -> None:
+    wrong = re.sub(r"(due_on|until): 20\S+", lambda found: f"{found[1]}: {value}", BOOK, count=1)
+    assert wrong != BOOK
+    with pytest.raises(RuleBookError) as error:
+        read_book("f.yaml", wrong.encode())
+    assert re.match(r"f\.yaml, line [0-9]+: rules\.[A-Z]", str(error.value))
+    assert all(line.isprintable() and len(line) < 300 for line in error.value.lines)
+
+
+@pytest.mark.parametrize("number", [200_000, 20_000])
+def test_book_is_refused_at_once_when_it_has_unknown_fields_without_end(number: int) -> None:
+    content = "".join(f"k{n}: 1\n" for n in range(number)).encode()
+    with pytest.raises(RuleBookError) as error:
+        read_book("f.yaml", content)
+    assert len(error.value.lines) <= LISTED + 1
+    assert error.value.lines[0].startswith("f.yaml, line 1: ")
+    assert "longer than" in error.value.lines[0] or re.fullmatch(r"f\.yaml: and 199[0-9]{2} problems more", error.value.lines[-1])

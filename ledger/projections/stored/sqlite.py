@@ -18,6 +18,7 @@ from uuid import UUID
 
 from ledger.backends.sqlite import SameFile
 from ledger.domain.timelines import COLUMNS
+from ledger.edges.files import open_file
 from ledger.store.sqlite import LOCK_SECONDS, check_same, problem
 
 from .database import LIVE, NEW, NOTHING, Cursor, Parameters, column_types
@@ -151,7 +152,7 @@ class SQLiteBackend:
     @contextmanager
     def lock(self, name: str) -> Iterator[bool]:
         """A lock on a file beside the ledger, which the system releases when the process ends."""
-        with Path(f"{self._path}.{name}.lock").open("w") as file:
+        with open_file(Path(f"{self._path}.{name}.lock")) as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
