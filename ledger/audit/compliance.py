@@ -4,6 +4,7 @@ It judges each act with the predicates that refuse it at submission, on the stat
 for its day: so it also finds what was allowed when it was decided and is not any more.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from datetime import date
 from decimal import Decimal
@@ -18,6 +19,7 @@ from ledger.domain.evolve import advance, apply, year_of_act
 from ledger.domain.knowledge import in_force
 from ledger.domain.numbers import payments_with_one_iuv, ticket_number
 from ledger.domain.reasons import Fact, Reason, reason, source_of
+from ledger.domain.recognition import left_career
 from ledger.domain.refunds import refundable
 from ledger.domain.registry import obeys
 from ledger.domain.rulebook import LawBooks, OwnBook, RuleBook
@@ -61,6 +63,8 @@ def findings(events: Sequence[Event], on: date, books: LawBooks) -> Iterator[dic
             note(event, event.career, "derogation",
                  Reason(override.rule, f"An officer's derogation from {override.rule}.",
                         source_of(_book_with(override.rule, _book(books, event, career), books), override.rule)), event.student)
+        for sat, given in _sat_on_the_day(person, career, event, facts, books):
+            note(sat, sat.career, "breach", given, event.student)
         for given in (*_facts_in_breach(person, career, event, books), *of_exams.get(event.id, ())):
             note(event, event.career, "breach" if given.rule not in _NOTICES else "notice", given, event.student)
 
@@ -72,13 +76,17 @@ def findings(events: Sequence[Event], on: date, books: LawBooks) -> Iterator[dic
             of_exams[event.id] = list(_exam_in_breach(person, event, books))
         else:
             judge(person, event)
-    for iuv, paid in payments_with_one_iuv(facts):
-        for payment in paid[1:]:
-            note(payment, payment.career, "notice", reason(books.own, "IUV", f"IUV {iuv} stands on {len(paid)} payments.", facts=tuple(
-                Fact(p.id, p.effective_on, p.data.amount) for p in paid if p is not payment and isinstance(p.data, e.InstalmentPaid))),
-                payment.student)
+    for payment, given in _paid_with_one_iuv(facts, books):
+        note(payment, payment.career, "notice", given, payment.student)
     yield from found
     yield from _at_the_end(person, books)
+
+
+def _paid_with_one_iuv(facts: Sequence[Event], books: LawBooks) -> Iterator[tuple[Event, Reason]]:
+    for iuv, paid in payments_with_one_iuv(facts):
+        for payment in paid[1:]:
+            yield payment, reason(books.own, "IUV", f"IUV {iuv} stands on {len(paid)} payments.", facts=tuple(
+                Fact(p.id, p.effective_on, p.data.amount) for p in paid if p is not payment and isinstance(p.data, e.InstalmentPaid)))
 
 
 def _walk(person: Person, facts: Sequence[Event], on: date, books: LawBooks) -> Iterator[tuple[Event, bool]]:
@@ -121,7 +129,8 @@ def _facts_in_breach(person: Person, career: Career, event: Event, books: LawBoo
     if event.type in e.ACTS:
         return
     data, book = event.data, _book(books, event, career)
-    if career.ended is not None and event.type not in AFTER_THE_END and event.career is not None:
+    decided = isinstance(data, e.ChargeDecided) and data.charge.endswith(":late-instance/transfer-out")  # it can only follow the end
+    if career.ended is not None and event.type not in AFTER_THE_END and event.career is not None and not decided:
         yield reason(books.own, "END", f"{event.type} after the end of the career ({career.ended}).")
     if isinstance(data, e.DiplomaSupplementIssued) and career.graduated is None and book is not None:
         yield reason(book, "DS-1", "A Diploma Supplement is for graduates.")
@@ -143,8 +152,6 @@ def _facts_in_breach(person: Person, career: Career, event: Event, books: LawBoo
         yield from _refund_without_right(person, career, data, books)
     elif isinstance(data, e.PaymentMoved):
         yield from _move_without_right(person, career, data, books)
-    elif isinstance(data, e.ExamGraded):
-        yield from _sat_after_the_change(person, career, data, books)
     elif isinstance(data, e.TicketOpened | e.TicketClosed):
         yield from _tickets_out_of_order(person, data, books.own)
 
@@ -180,25 +187,31 @@ def _exam_in_breach(person: Person, event: Event, books: LawBooks) -> Iterator[R
     book = books.for_late_degrees(year, data.held_on)
     if book is None:
         return
-    if career.open_booking(data.course, data.held_on) is None:
-        yield reason(book, "PRN-3", f"{data.course} was sat on {data.held_on.isoformat()} without a booking.")
-    if data.outcome != "passed":
-        return
     call = e.ExamBooked(course=data.course, held_on=data.held_on, academic_year=year, session=data.session,
                         calls_start_on=data.held_on, mode=data.mode)
     case = Case("exam-graded", call, data.held_on, person, career, book, books)
-    yield from exams.reasons_against(case, exams.SITTING)
+    if (left := exams.no_change_of_programme_is_asked_for(case)) is not None:
+        yield left
+    if career.open_booking(data.course, data.held_on) is None:
+        yield reason(book, "PRN-3", f"{data.course} was sat on {data.held_on.isoformat()} without a booking.")
+    if data.outcome == "passed":
+        yield from exams.reasons_against(case, exams.SITTING)
 
 
 @obeys("RIC-5")
-def _sat_after_the_change(person: Person, career: Career, data: e.ExamGraded, books: LawBooks) -> Iterator[Reason]:
-    book = books.for_late_degrees(career.exam_year(data), data.held_on)
-    if book is None or book.rules.RIC_5 is None or career.to_career is None or data.outcome != "passed":
+def _sat_on_the_day(person: Person, career: Career, asked: Event, facts: Sequence[Event],
+                    books: LawBooks) -> Iterator[tuple[Event, Reason]]:
+    """Exams of the career that is left that were recorded before the request of the same day; later ones are judged when they are sat."""
+    if not isinstance(asked.data, e.RecognitionRequested):
         return
-    target = person.careers.get(career.to_career)
-    asked = next((r for r in target.requests if r.data.kind == "programme-change"), None) if target is not None else None
-    if asked is not None and data.held_on > asked.on:
-        yield reason(book, "RIC-5", "Sat in the left career after the change of programme was asked for.")
+    book, left = books.of(asked.data.academic_year), left_career(person, career, asked.data)
+    if book is None or book.rules.RIC_5 is None or left is None:
+        return
+    for fact in facts:
+        if fact.career == left and fact.effective_on == asked.effective_on and fact.position < asked.position \
+                and isinstance(fact.data, e.ExamGraded) and fact.data.held_on == asked.effective_on:
+            yield fact, reason(book, "RIC-5", f"{fact.data.course} was sat on the day on which the change of programme to {career.name} "
+                                              "was asked for.")
 
 
 def _available(career: Career, key: str) -> Decimal:
@@ -249,11 +262,25 @@ def _move_without_right(person: Person, career: Career, data: e.PaymentMoved, bo
         yield reason(book, "CS-10", f"{charge.key} is not refunded or set off.")
 
 
+_A_KEY = re.compile(r"(\d{4}-\d\d):(.+)")
+
+
+@obeys("NO-RULEBOOK")
+def _is_unruled(key: str, books: LawBooks) -> bool:
+    """Whether a charge is of an academic year for which the sources give no such charge: money on it is kept, and no finding."""
+    found = _A_KEY.fullmatch(key)
+    if found is None or books.of(found[1]) is not None:
+        return False
+    return not found[2].startswith("single-courses") or books.for_single_courses(found[1]) is None
+
+
 @obeys("AMB-3", "AMB-33", "AMB-47")
 def _at_the_end(person: Person, books: LawBooks) -> Iterator[dict[str, Any]]:
     """What is open on the asked day: money without a charge, bookings under an administrative block."""
     for name, career in sorted(person.careers.items()):
         for key, paid, amount, event in unallocated(career):
+            if _is_unruled(key, books):
+                continue
             yield {"student": person.name, "career": name, "event": event, "rule": "AMB-33", "severity": "notice",
                    "message": f"{amount:.2f} euro paid on {paid.isoformat()} for {key} wait for a charge.",
                    "source": source_of(books.own, "AMB-33")}

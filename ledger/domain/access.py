@@ -5,7 +5,7 @@ from datetime import date
 from .events import Preenrolled
 from .registry import obeys
 from .rulebook import Law, PreenrolmentWindow
-from .state import Career, Preenrolment
+from .state import Career, Person, Preenrolment
 
 
 @obeys("PRE-2", "PRE-6", "AMB-17")
@@ -31,6 +31,12 @@ def selection_of(law: Law, data: Preenrolled, day: date) -> int | None:
     if data.selection is not None:
         return data.selection
     return next((n for n, s in enumerate(law.PRE_3.selections, 1) if s.first <= day <= s.last), None)
+
+
+def preenrolments_of(person: Person, academic_year: str) -> list[Preenrolment]:
+    """Every application of a person for a master's in an academic year, over all careers."""
+    return [p for c in person.careers.values() for p in c.preenrolments
+            if p.data.academic_year == academic_year and p.data.course_type == "master"]
 
 
 def latest_preenrolment(career: Career, academic_year: str, access: str | None = None) -> Preenrolment | None:

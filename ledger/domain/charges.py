@@ -180,7 +180,7 @@ def surcharge(law: Law, due: date, paid: date) -> Decimal:
     return next(t.amount for t in law.MOR_1.tiers if t.through is None or late <= t.through)
 
 
-@obeys("MOR-5a", "MOR-5b", "MOR-5c", "PRE-10", "AMB-41")
+@obeys("MOR-5a", "MOR-5b", "MOR-5c", "PRE-10", "AMB-41", "AMB-50")
 def is_late_first_enrolment(career: Career, enrolment: Enrolment, day: date) -> bool:
     """An open-access first enrolment filed late, paid on `day` after its term, or following a late pre-enrolment."""
     if not enrolment.first or career.access != "open":
@@ -507,13 +507,13 @@ def withdrawal_waivers(career: Career, withdrawal: Withdrawal, law: Law, day: da
     """Which share of each instalment a living withdrawal waives: kind -> (rule, share, interpretation)."""
     if law.RIN_8 is None or law.RIN_10 is None or law.RIN_11 is None or withdrawal.year is None:
         return {}
-    passed = _has_passed_an_exam(career, withdrawal.year, law.RIN_8.exams, day)
     filed, half = withdrawal.filed_on, law.RIN_11.share
     if filed <= law.RIN_8.until:
-        if not passed:
+        if not _has_passed_an_exam(career, withdrawal.year, law.RIN_8.exams, day):
             return {"instalment-1": ("RIN-8", Decimal(1), None), "instalment-2": ("RIN-8", Decimal(1), "AMB-15")}
         return {"instalment-2": ("RIN-11", half, "AMB-15")}
     if filed <= law.RIN_10.until:
+        passed = _has_passed_an_exam(career, withdrawal.year, law.RIN_10.exams, day)
         return {"instalment-2": ("RIN-11", half, None) if passed else ("RIN-10", Decimal(1), None)}
     return {}
 

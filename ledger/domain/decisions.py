@@ -45,21 +45,24 @@ class Invalid:
 
 PREDICATES: dict[str, tuple[Predicate, ...]] = {
     "preenrolled": (career.career_goes_on, access.is_not_enrolled_yet, access.at_most_two_masters_a_year,
-                    access.preenrolment_window_is_open, access.selection_is_open, access.applies_again_only_if_not_admitted),
+                    access.preenrolment_window_is_open, access.selection_is_open, access.visa_applicant_is_in_time,
+                    access.applies_again_only_if_not_admitted),
     "enrolled": (career.career_goes_on, access.is_not_enrolled_yet, access.is_preenrolled, access.is_prepared,
-                 access.enrols_in_time, access.may_enrol_before_the_council),
+                 access.enrols_in_time, access.may_enrol_before_the_council, career.part_time_has_a_listed_category),
     "enrolled-with-reservation": (career.career_goes_on, access.reservation_is_for_masters, access.is_not_enrolled_yet,
                                   access.is_preenrolled, access.is_prepared, access.enrols_in_time,
                                   access.may_enrol_before_the_council, access.little_is_missing,
-                                  access.reservation_term_is_ahead),
+                                  access.waits_for_single_courses_of_their_year, access.reservation_term_is_ahead,
+                                  career.part_time_has_a_listed_category),
     "reservation-lifted": (career.career_goes_on, career.reservation_is_met_in_time),
     "enrolment-renewed": (career.career_goes_on, career.renews_a_later_year),
     "degree-candidacy-declared": (career.career_goes_on, career.no_administrative_block, career.has_been_enrolled,
                                   career.part_time_years_are_complete),
     "graduated": (career.career_goes_on, career.has_been_enrolled, career.is_enrolled_for_the_degree,
                   career.is_not_under_reservation, career.fees_are_paid_for_the_degree, career.part_time_years_are_complete),
-    "regime-changed": (career.career_goes_on, career.no_administrative_block, career.part_time_needs_a_category,
-                       career.regime_really_changes, career.regime_changes_in_its_window, career.regime_changes_once),
+    "regime-changed": (career.career_goes_on, career.no_administrative_block, career.part_time_has_a_listed_category,
+                       career.part_time_is_within_the_course, career.regime_really_changes,
+                       career.regime_changes_in_its_window, career.regime_changes_once),
     "suspended": (career.career_goes_on, career.no_administrative_block, career.is_enrolled_now, career.first_year_stays),
     "resumed": (career.career_goes_on, career.is_suspended, career.has_no_debts_to_resume),
     "programme-changed": (career.career_goes_on, career.no_administrative_block, career.left_career_is_past_its_first_year,
@@ -67,8 +70,9 @@ PREDICATES: dict[str, tuple[Predicate, ...]] = {
     "transferred-in": (career.career_goes_on, access.does_not_arrive_twice),
     "transferred-out": (career.career_goes_on, career.no_administrative_block, career.has_been_enrolled, career.first_year_stays),
     "recognition-requested": (career.career_goes_on, career.no_administrative_block, recognition.is_preenrolled_before_asking,
-                              recognition.has_accepted_the_place, recognition.is_not_too_early, recognition.is_not_too_late,
-                              recognition.asks_after_the_first_year),
+                              recognition.has_accepted_the_place, recognition.is_ranked_before_asking,
+                              recognition.is_not_too_early, recognition.is_not_too_late,
+                              recognition.asks_after_the_first_year, recognition.names_the_career_it_leaves),
     "cfu-recognised": (career.career_goes_on, recognition.recognition_fee_is_paid, recognition.year_follows_from_the_cfu),
     "single-courses-enrolled": (career.career_goes_on, career.no_administrative_block, single_courses.application_window_is_open,
                                 single_courses.cfu_are_within_the_limit, single_courses.applies_once,
@@ -131,7 +135,7 @@ def _reasons(type_: str, data: e.Payload, day: date, person: Person, career_: Ca
     return [r for predicate in PREDICATES[type_] if (r := predicate(case)) is not None]
 
 
-_NAMES_ANOTHER = (e.ProgrammeChanged, e.PaymentMoved, e.EnrolledWithReservation)
+_NAMES_ANOTHER = (e.ProgrammeChanged, e.PaymentMoved, e.EnrolledWithReservation, e.RecognitionRequested)
 
 
 @obeys("FUT", "AMB-34")
@@ -164,12 +168,11 @@ def structural_problems(history: Sequence[Event], submission: Submission, record
                                        "transferred-in or single-courses-enrolled"))
     if not isinstance(data, _NAMES_ANOTHER):
         return found
-    to_career = None if isinstance(data, e.EnrolledWithReservation) else data.to_career
-    home_career = data.home_career if isinstance(data, e.EnrolledWithReservation) else None
-    for path, named in (("data.to_career", to_career), ("data.home_career", home_career)):
+    for field in ("to_career", "from_career", "home_career"):
+        named, path = getattr(data, field, None), f"data.{field}"
         if named is not None and named == submission.career:
             found.append(Problem(path, "this is the career itself: name the other one"))
-        elif named is not None and named not in careers and path == "data.to_career":
+        elif named is not None and named not in careers and field != "home_career":
             found.append(Problem(path, "unknown career of this student"))
     return found
 

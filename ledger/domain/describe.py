@@ -13,8 +13,8 @@ from .registry import obeys
 from .rulebook import LawBooks
 from .state import Block, Career, Charge, Person
 
-_DECIDED = {"late-instance": "AMB-11", "late-instance/recognition": "AMB-31", "study-plan-penalty": "AMB-23",
-            "late-fee/enrolment": "AMB-20"}
+_DECIDED = {"late-instance": "AMB-11", "late-instance/recognition": "AMB-31", "late-instance/transfer-out": "AMB-49",
+            "study-plan-penalty": "AMB-23", "late-fee/enrolment": "AMB-20"}
 
 
 class NotFound(LookupError):

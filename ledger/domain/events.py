@@ -14,13 +14,12 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from .values import Amount, Cfu, ChargeKey, CourseCode, Day, LongText, PositiveAmount, Pseudonym, Text, Year
+from .values import Amount, Cfu, ChargeKey, CourseCode, Day, LongText, PositiveAmount, Pseudonym, RecognitionKind, Text, Year
 
 CourseType = Literal["bachelor", "master", "single-cycle"]
 Access = Literal["open", "restricted"]
 Regime = Literal["full-time", "part-time"]
 Standing = Literal["regular", "repeating", "beyond-course"]
-RecognitionKind = Literal["transfer", "programme-change", "second-degree", "re-enrolment", "shortening", "foreign-degree"]
 CourseYear = Annotated[int, Field(strict=True, ge=1, le=6)]
 Count = Annotated[int, Field(strict=True, ge=0, le=100)]
 Flag = Annotated[bool, Field(strict=True)]
@@ -77,6 +76,7 @@ class Enrolled(Payload):
     access: Access
     year: CourseYear
     regime: Regime
+    category: Text | None = None
 
 
 class EnrolledWithReservation(Enrolled):
@@ -130,6 +130,7 @@ class RegimeChanged(Payload):
     academic_year: Year
     category: Text | None = None
     ofa_cleared: Flag | None = None
+    early_end: Flag = False
 
 
 class Suspended(Payload):
@@ -174,6 +175,13 @@ class TransferredOut(Payload):
 class RecognitionRequested(Payload):
     kind: RecognitionKind
     academic_year: Year
+    from_career: Pseudonym | None = None
+
+    @model_validator(mode="after")
+    def _only_a_change_leaves_a_career(self) -> Self:
+        if self.from_career is not None and self.kind != "programme-change":
+            raise _wrong("from_career", "only a programme-change leaves a career: leave out from_career")
+        return self
 
 
 class RecognisedCourse(Part):

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import TypeVar
 
 from . import events as e
-from .access import enrolment_term, latest_preenrolment, selection_of, window_of
+from .access import enrolment_term, latest_preenrolment, preenrolments_of, selection_of, window_of
 from .blocks import refresh_blocks
 from .charges import (
     add_outflow,
@@ -27,9 +27,10 @@ from .charges import (
 )
 from .numbers import ticket_number
 from .reasons import Fact
+from .recognition import change_asked, fee_of, is_late, left_career, term_of
 from .registry import obeys
 from .rulebook import Admission, Law, LawBooks
-from .single_courses import price_of
+from .single_courses import awaited_degrees, price_of
 from .state import (
     INSTALMENTS,
     Booking,
@@ -233,6 +234,19 @@ def _refresh(person: Person, books: LawBooks) -> None:
         refresh_blocks(career, day, books)
         career.next_change = _next_moment(career, day, books)
         career.stale = False
+    if person.across:
+        _refresh_across(person, books)
+
+
+@obeys("RIC-5", "RIS-8", "AMB-48")
+def _refresh_across(person: Person, books: LawBooks) -> None:
+    """What the facts of one career mean for the exams of another."""
+    for career in person.careers.values():
+        asked, awaited = change_asked(person, career, books), awaited_degrees(person, career, books)
+        if (asked, awaited) != (career.change_asked, career.awaited_degree):
+            career.change_asked, career.awaited_degree = asked, awaited
+            person.touched.add(career.name)
+            person.money_touched.add(career.name)
 
 
 @obeys("RIN-3")
@@ -306,6 +320,7 @@ def _begin(career: Career, day: date) -> None:
 @_on("preenrolled")
 @obeys("PRE-1", "CHG-1", "AMB-37")
 def _preenrolled(person: Person, career: Career, event: Event, books: LawBooks) -> None:
+    """The fee is for each course, not for each application to it."""
     data = _data(event, e.Preenrolled)
     _begin(career, event.effective_on)
     if not career.enrolments:
@@ -318,9 +333,10 @@ def _preenrolled(person: Person, career: Career, event: Event, books: LawBooks) 
         career.preenrolments.append(Preenrolment(data, event.effective_on, event.id, None, data.selection, False))
         return
     window = window_of(book.rules, data, event.effective_on)
+    same_course = any(p.data.programme == data.programme for p in preenrolments_of(person, data.academic_year))
     career.preenrolments.append(Preenrolment(data, event.effective_on, event.id, window,
                                              selection_of(book.rules, data, event.effective_on), window is not None and window.late))
-    if data.course_type == "master" and book.rules.CHG_1 is not None:
+    if data.course_type == "master" and book.rules.CHG_1 is not None and not same_course:
         raise_charge(career, data.academic_year, "preenrolment", book.rules.CHG_1.amount, event.effective_on, "CHG-1",
                      (Fact(event.id, event.effective_on),), due_on=event.effective_on)
 
@@ -349,7 +365,7 @@ def _ranked(person: Person, career: Career, event: Event, books: LawBooks) -> No
 
 
 @_on("enrolled")
-@obeys("CHG-2", "PRE-10", "AMB-22")
+@obeys("CHG-2", "PRE-10", "AMB-22", "AMB-50")
 def _enrolled(person: Person, career: Career, event: Event, books: LawBooks) -> None:
     data = _data(event, e.Enrolled)
     year = data.academic_year
@@ -368,8 +384,10 @@ def _enrolled(person: Person, career: Career, event: Event, books: LawBooks) -> 
         before = latest_preenrolment(career, year)
         first.late_preenrolment = before is not None and before.late
         first.term = enrolment_term(career, book.rules, year, data.course_type, data.access)
+        without_exclusion = data.access == "restricted" and book.rules.MOR_6 is None  # late: neither excluded nor 95 euro, a reading
         charge = raise_charge(career, year, "enrolment", book.rules.CHG_2.amount, event.effective_on, "CHG-2",
-                              (Fact(event.id, event.effective_on),), due_on=first.term)
+                              (Fact(event.id, event.effective_on),), due_on=first.term,
+                              interpretation="AMB-50" if without_exclusion else None)
         first.charge = charge.key
     _derive_year(career, year, books)
 
@@ -504,7 +522,21 @@ def _transferred_in(person: Person, career: Career, event: Event, books: LawBook
 
 
 @_on("transferred-out")
+@obeys("MOR-5", "AMB-49")
 def _transferred_out(person: Person, career: Career, event: Event, books: LawBooks) -> None:
+    """The guides give no term for it: an officer decides on the 95 euro, unless the institution's book has one."""
+    day = event.effective_on
+    year = year_of_act(career, day, books)
+    book = books.of(year) if year is not None else None
+    price = book.rules.MOR_5 if book is not None else None
+    if year is not None and price is not None and career.ended is None:
+        kind = "late-instance/transfer-out"
+        if price.transfer_out_until is None:
+            if f"{year}:{kind}" not in career.charges:
+                career.to_decide[f"{year}:{kind}"] = (
+                    "AMB-49", "The guides give no term for a transfer to another university: an officer decides on the late instance.")
+        elif day > price.transfer_out_until:
+            raise_charge(career, year, kind, price.amount, day, "MOR-5", (Fact(event.id, day),), interpretation="AMB-49")
     _end(career, "transferred-out", event.effective_on, event.id)
 
 
@@ -520,13 +552,14 @@ def _forfeited(person: Person, career: Career, event: Event, books: LawBooks) ->
 @_on("recognition-requested")
 @obeys("CHG-9", "CHG-10", "CHG-11", "CHG-12", "MOR-5", "MOR-5d", "AMB-11")
 def _recognition_requested(person: Person, career: Career, event: Event, books: LawBooks) -> None:
-    """Raises the fee, and one late instance where the request is late."""
-    from .recognition import fee_of, is_late, term_of
+    """Raises the fee, and one late instance where the request is late. A change of programme ends the exams of the career it leaves."""
     data = _data(event, e.RecognitionRequested)
+    left = left_career(person, career, data)
+    person.across = person.across or left is not None
     book = books.of(data.academic_year)
     if book is None:
         career.unruled.add(data.academic_year)
-        career.requests.append(Request(data, event.effective_on, event.id, None))
+        career.requests.append(Request(data, event.effective_on, event.id, None, left))
         return
     facts = (Fact(event.id, event.effective_on),)
     price = fee_of(book.rules, data.kind)
@@ -541,7 +574,7 @@ def _recognition_requested(person: Person, career: Career, event: Event, books: 
         if left_open:
             career.to_decide[f"{data.academic_year}:late-instance/recognition"] = (
                 "AMB-31", "The guide gives no term for a transfer after a late pre-enrolment: an officer decides on the late instance.")
-    career.requests.append(Request(data, event.effective_on, event.id, key))
+    career.requests.append(Request(data, event.effective_on, event.id, key, left))
     if book.rules.MOR_5 is not None and is_late(career, book.rules, data, event.effective_on):
         special = data.kind == "foreign-degree" or (data.kind == "second-degree" and career.course_type != "master")
         rule = "MOR-5d" if book.rules.MOR_5d is not None and special else "MOR-5"
@@ -606,7 +639,9 @@ def _single_courses_enrolled(person: Person, career: Career, event: Event, books
     _begin(career, event.effective_on)
     year = data.academic_year
     held = career.singles.get(year)
-    career.singles[year] = data if held is None else data.model_copy(update={"courses": held.courses + data.courses})
+    career.singles[year] = data if held is None else data.model_copy(
+        update={"courses": held.courses + data.courses, "purpose": held.purpose or data.purpose})
+    person.across = person.across or data.purpose == "failed-reservation"
     book = books.for_single_courses(data.academic_year)
     if book is None or book.rules.CS_4 is None or book.rules.CS_5 is None:
         career.unruled.add(data.academic_year)
@@ -740,7 +775,8 @@ def _charge_decided(person: Person, career: Career, event: Event, books: LawBook
 
 
 OFFICER_KINDS = frozenset({
-    "preenrolment", "enrolment", "instalment-1", "instalment-2", "late-instance", "late-instance/recognition", "isee-penalty",
+    "preenrolment", "enrolment", "instalment-1", "instalment-2", "late-instance", "late-instance/recognition",
+    "late-instance/transfer-out", "isee-penalty",
     "study-plan-penalty", "recognition", "single-courses", "single-courses-stamp", "withdrawal-stamp", "diploma-supplement-post",
 })
 

@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
-from .values import Amount, Day, Text, Year
+from .values import Amount, Day, RecognitionKind, Text, Year
 
 _FROZEN = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, defer_build=True)
 
@@ -34,6 +34,10 @@ Share = Annotated[Decimal, Field(ge=0, le=1)]
 
 class Price(Rule):
     amount: Amount
+
+class LateInstance(Price):
+    """`transfer_out_until`: the last day to leave for another university, where an institution sets one (AMB-49)."""
+    transfer_out_until: Day | None = None
 
 class StampedPrice(Rule):
     """`stamp` is the part of `amount` that is never refunded."""
@@ -126,16 +130,29 @@ class EnrolmentTerm(Rule):
     late_until: Day
 
 class VisaTerms(Rule):
+    """The last day to apply for a master's of open or restricted access; `first_degrees_until`: for any other programme, and for the
+    recognition of a foreign degree (None: the year gives none)."""
     open_until: Day
     restricted_until: Day
+    first_degrees_until: Day | None = None
+
+class Categories(Rule):
+    """The categories of people who may study part-time, each with other spellings that name it. None: any may be named."""
+    categories: dict[Text, tuple[Text, ...]] | None = None
+
+    def names(self, category: str) -> bool:
+        wanted = category.strip().casefold()
+        return self.categories is None or any(wanted == one.casefold() for name, also in self.categories.items() for one in (name, *also))
 
 class MissingAtMost(Rule):
     exams: Days
     cfu: Days
 
 class SingleCoursesPending(Rule):
+    """`courses_of`: the academic year whose single courses are meant (None: any)."""
     cfu: Days
     until: Day
+    courses_of: Year | None = None
 
 class RefundDates(Rule):
     """Degrees of `degree_year` refund the enrolment fee of the year after it; `by` gives the day per session."""
@@ -193,6 +210,11 @@ class RestrictedRequestTerms(Rule):
 class StartsOn(Rule):
     first: Day
 
+class BeforeTheCouncil(Rule):
+    """Who asked for a recognition of one of these kinds enrols before the council's decision from `first` on."""
+    first: Day
+    kinds: tuple[RecognitionKind, ...]
+
 class RequestWindow(Rule):
     """`late_until`: a late request costs the late instance up to that day. `late` without it: late requests have no end.
     `classes` gives another term to degree classes."""
@@ -232,14 +254,20 @@ class SingleCourseRefund(Rule):
     after_scroll: bool
 
 
+class Exchange(Rule):
+    """`free`: exchange students under agreements pay nothing."""
+    free: bool = True
+
+
 class OneApplication(Rule):
     """One application a year per person, or only no additions to a career's application."""
     one_per: Literal["person", "career"]
 
 
 class FreeAfterReservation(Rule):
-    """For whom single courses are free after a failed reservation."""
-    free_for: Literal["own-graduates", "everybody"]
+    """For whom single courses of the same year are free after a failed reservation: graduates of this university, or whoever failed
+    one. Their exams wait for the first degree in both cases."""
+    free_for: Literal["own-graduates", "every-failed-reservation"]
 
 
 class Choice(BaseModel):
@@ -330,6 +358,10 @@ class Interpretations(BaseModel):
     AMB_45: _AsDecided = Field(alias="AMB-45")
     AMB_46: _LaterAssessment = Field(alias="AMB-46")
     AMB_47: _DecidedCharge = Field(alias="AMB-47")
+    AMB_48: _AsDecided = Field(alias="AMB-48")
+    AMB_49: _AsDecided = Field(alias="AMB-49")
+    AMB_50: _AsDecided = Field(alias="AMB-50")
+    AMB_51: _AsDecided = Field(alias="AMB-51")
 
 def is_register_entry(rule: str) -> bool:
     return rule.replace("-", "_") in Interpretations.model_fields
@@ -357,7 +389,7 @@ class Law(BaseModel):
     MOR_2: Rule | None = Field(None, alias="MOR-2")
     MOR_3: Rule | None = Field(None, alias="MOR-3")
     MOR_4: Rule | None = Field(None, alias="MOR-4")
-    MOR_5: Price | None = Field(None, alias="MOR-5")
+    MOR_5: LateInstance | None = Field(None, alias="MOR-5")
     MOR_5a: Rule | None = Field(None, alias="MOR-5a")
     MOR_5b: Rule | None = Field(None, alias="MOR-5b")
     MOR_5c: Rule | None = Field(None, alias="MOR-5c")
@@ -414,8 +446,8 @@ class Law(BaseModel):
     CS_9: Reductions | None = Field(None, alias="CS-9")
     CS_10: SingleCourseRefund | None = Field(None, alias="CS-10")
     CS_11: Validity | None = Field(None, alias="CS-11")
-    CS_12: Rule | None = Field(None, alias="CS-12")
-    PT_1: Rule | None = Field(None, alias="PT-1")
+    CS_12: Exchange | None = Field(None, alias="CS-12")
+    PT_1: Categories | None = Field(None, alias="PT-1")
     PT_2: RegimeWindow | None = Field(None, alias="PT-2")
     PT_3: Rule | None = Field(None, alias="PT-3")
     PT_4: Rule | None = Field(None, alias="PT-4")
@@ -430,7 +462,7 @@ class Law(BaseModel):
     RIC_5: Rule | None = Field(None, alias="RIC-5")
     RIC_6: Rule | None = Field(None, alias="RIC-6")
     RIC_7: Rule | None = Field(None, alias="RIC-7")
-    RIC_8: StartsOn | None = Field(None, alias="RIC-8")
+    RIC_8: BeforeTheCouncil | None = Field(None, alias="RIC-8")
     RIC_9: Rule | None = Field(None, alias="RIC-9")
     RIC_10: Rule | None = Field(None, alias="RIC-10")
     RIC_11: RequestWindow | None = Field(None, alias="RIC-11")

@@ -6,9 +6,10 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 from .events import SingleCoursesEnrolled
+from .reasons import Fact
 from .registry import obeys
-from .rulebook import RuleBook
-from .state import Person
+from .rulebook import Law, LawBooks, RuleBook
+from .state import Career, Person, Reservation
 from .values import ONE_DAY, ZERO, cents
 
 KINDS = ("single-courses", "single-courses-stamp")
@@ -31,10 +32,9 @@ def price_of(person: Person, data: SingleCoursesEnrolled, book: RuleBook) -> dic
     if law.CS_4 is None:
         return {}
     stamp = Price(law.CS_4.stamp, "CS-4")
-    if data.reduction == "exchange" and law.CS_12 is not None:
+    if data.reduction == "exchange" and law.CS_12 is not None and law.CS_12.free:
         return {"single-courses": Price(ZERO, "CS-12"), "single-courses-stamp": Price(ZERO, "CS-12")}
-    if data.purpose == "failed-reservation" and law.RIS_8 is not None \
-            and _reservation_failed(person, law.RIS_8.free_for == "own-graduates"):
+    if data.purpose == "failed-reservation" and is_free_after_reservation(person, data.academic_year, law):
         due = book.interpretations.AMB_12.decision == "stamp-due"
         return {"single-courses": Price(ZERO, "RIS-8", "AMB-12"),
                 "single-courses-stamp": stamp if due else Price(ZERO, "RIS-8", "AMB-12")}
@@ -48,12 +48,46 @@ def price_of(person: Person, data: SingleCoursesEnrolled, book: RuleBook) -> dic
     return {"single-courses": Price(cents(amount), rule), "single-courses-stamp": stamp}
 
 
-def _reservation_failed(person: Person, only_graduates: bool) -> bool:
-    """A reservation of hers lapsed; where the year says so, only for who studied at this university and has graduated."""
-    failed = [c for c in person.careers.values() if c.ended == "reservation-lapsed" and c.reservation is not None]
-    if not only_graduates:
-        return bool(failed)
-    return person.has_degree and any(c.reservation is not None and c.reservation.home_university == "same" for c in failed)
+@obeys("RIS-8", "AMB-48")
+def failed_reservation(person: Person, year: str, law: Law) -> Reservation | None:
+    """Her reservation for an enrolment of the year that lapsed; who declined hers has not failed it. Where the year speaks of this
+    university's graduates: one that waited for a degree of this university."""
+    if law.RIS_8 is None:
+        return None
+    own = law.RIS_8.free_for == "own-graduates"
+    for career in person.careers.values():
+        held = career.reservation
+        if held is not None and held.lapsed_on is not None and held.declined_on is None and held.academic_year == year \
+                and not (own and (held.home_university != "same" or held.ground != "degree-pending")):
+            return held
+    return None
+
+
+def first_degree_conferred(person: Person, held: Reservation) -> bool:
+    """Whether the degree is there that the reservation waited for, as far as the ledger knows."""
+    home = person.careers.get(held.home_career or "")
+    if home is not None:
+        return home.graduated is not None
+    return any(c.graduated is not None and c.course_type != "master" for c in person.careers.values())
+
+
+@obeys("RIS-8", "AMB-12", "AMB-48")
+def is_free_after_reservation(person: Person, year: str, law: Law) -> bool:
+    held = failed_reservation(person, year, law)
+    return held is not None and law.RIS_8 is not None and (
+        law.RIS_8.free_for == "every-failed-reservation" or first_degree_conferred(person, held))
+
+
+@obeys("RIS-8", "AMB-48")
+def awaited_degrees(person: Person, career: Career, books: LawBooks) -> dict[str, Fact]:
+    """By year of application, the failed reservation after which the exams of its courses wait for the first degree."""
+    found = {}
+    for year, applied in career.singles.items():
+        book = books.for_single_courses(year) if applied.purpose == "failed-reservation" else None
+        held = failed_reservation(person, year, book.rules) if book is not None else None
+        if held is not None and held.ground == "degree-pending" and not first_degree_conferred(person, held):
+            found[year] = Fact(held.event, held.filed_on)
+    return found
 
 
 @obeys("CS-6", "AMB-16")

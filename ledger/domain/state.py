@@ -220,12 +220,23 @@ class Preenrolment:
 
 @dataclass(slots=True)
 class Request:
-    """A recognition requested, and its fee."""
+    """A recognition requested, its fee, and the career that a change of programme leaves."""
 
     data: RecognitionRequested
     on: date
     event: str
     charge: str | None
+    left: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeAsked:
+    """A change of programme that was asked for from a career (RIC-5)."""
+
+    on: date
+    event: str
+    academic_year: str
+    to_career: str
 
 
 @dataclass(slots=True)
@@ -306,6 +317,10 @@ class Career:
     """By academic year: the contribution owed, and the rest of it that is too small to be asked."""
     overtaken: list[tuple[str, Decision, Fact]] = field(default_factory=list)
     """Officers' decisions on a charge (its key) that a later assessment replaced (AMB-47)."""
+    awaited_degree: dict[str, Fact] = field(default_factory=dict)
+    """By year of application, the failed reservation after which its exams wait for the first degree (RIS-8)."""
+    change_asked: ChangeAsked | None = None
+    """Both kept by `evolve`: they rest on facts of the person's other careers."""
     isee: dict[str, list[tuple[date, str, IseeCertified]]] = field(default_factory=dict)
     ordered_blocks: dict[str, tuple[date, str]] = field(default_factory=dict)
     plans_submitted: list[tuple[date, str, str]] = field(default_factory=list)
@@ -473,6 +488,8 @@ class Person:
     careers: dict[str, Career] = field(default_factory=dict)
     tickets: dict[str, Ticket] = field(default_factory=dict)
     order: int = 0
+    across: bool = False
+    """Whether a fact of one career bears on the exams of another."""
     touched: set[str] = field(default_factory=set)
     money_touched: set[str] = field(default_factory=set)
     """Careers whose status, and whose charges and blocks, may have changed since somebody last looked (and emptied both)."""

@@ -8,7 +8,7 @@ import re
 from datetime import date, datetime, timedelta, timezone
 from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
-from typing import Annotated, Any, LiteralString
+from typing import Annotated, Any, Literal, LiteralString
 
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, StringConstraints
 from pydantic_core import PydanticCustomError
@@ -167,6 +167,7 @@ LongText = Annotated[str, StringConstraints(max_length=20_000), AfterValidator(_
 ALPHABET = StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")
 Pseudonym = Annotated[str, ALPHABET, AfterValidator(_identifies)]
 """Names a student or a career, wherever somebody submits one."""
+RecognitionKind = Literal["transfer", "programme-change", "second-degree", "re-enrolment", "shortening", "foreign-degree"]
 CourseCode = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=_NO_SPACE), AfterValidator(_printable)]
 ChargeKey = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=_NO_SPACE), AfterValidator(_printable)]
 """`ACADEMIC-YEAR:KIND` or `ACADEMIC-YEAR:KIND#2` (section 4 of the published language)."""

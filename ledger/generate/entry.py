@@ -6,7 +6,7 @@ from typing import Any
 from ledger.domain.evolve import admission_rule
 from ledger.domain.recognition import fee_of
 
-from .story import ZERO, Path, Story
+from .story import PART_TIME, ZERO, Path, Story
 from .terms import NEVER, Terms, books, iso, need, terms
 
 ELSEWHERE = ("University of Milan", "University of Brescia", "University of Pavia", "University of Verona")
@@ -35,13 +35,17 @@ def enrol(s: Story, p: Path, y: Terms, day: int, reserved: dict[str, Any] | None
     p.regime = "part-time" if reserved is None and s.chance(s.shares.part_time) else "full-time"
     data: dict[str, Any] = {"programme": p.programme.name, "academic_year": y.label, "course_type": p.programme.type,
                             "degree_class": p.programme.degree_class, "access": p.access, "year": 1, "regime": p.regime}
+    if p.regime == "part-time":
+        data["category"] = s.pick(PART_TIME)
     s.add("enrolled" if reserved is None else "enrolled-with-reservation", p.name, day, data | (reserved or {}))
 
 
 def preenrol(s: Story, p: Path, y: Terms, day: int, **more: Any) -> None:
+    """The fee is for each course: a second application to it costs nothing."""
+    again = more.get("selection") == 2 and any(f.type == "preenrolled" and f.career == p.name for f in s.facts)
     s.add("preenrolled", p.name, day, {"programme": p.programme.name, "academic_year": y.label, "course_type": p.programme.type,
                                        "degree_class": p.programme.degree_class, "access": p.access, **more})
-    if p.programme.type == "master" and y.law is not None and y.law.CHG_1 is not None and not s.chance(0.03):
+    if p.programme.type == "master" and y.law is not None and y.law.CHG_1 is not None and not again and not s.chance(0.03):
         s.pay(p, f"{y.label}:preenrolment", y.law.CHG_1.amount, day + s.between(0, 2))
 
 
@@ -267,7 +271,7 @@ def single_courses(s: Story, y: Terms, first: int, last: int, purpose: str | Non
         data["reduction"] = "disability"
         share = law.CS_9.shares.get("disability") if law.CS_9 is not None else None
         amount -= amount * share if share is not None else ZERO
-    elif s.chance(0.04) and law.CS_12 is not None:
+    elif s.chance(0.04) and law.CS_12 is not None and law.CS_12.free:
         data["reduction"], free = "exchange", True
     if s.chance(0.05):
         data["clearance"] = True
@@ -282,7 +286,8 @@ def single_courses(s: Story, y: Terms, first: int, last: int, purpose: str | Non
         s.pay(p, f"{y.label}:single-courses", amount, paid)
         s.pay(p, f"{y.label}:single-courses-stamp", stamp, paid)
     p.label = y.label
-    _sit_single_courses(s, p, y, courses, paid + 31, until)
+    if not (free and purpose == "failed-reservation"):  # their exams wait for a degree that another university confers
+        _sit_single_courses(s, p, y, courses, paid + 31, until)
 
 
 def _sit_single_courses(s: Story, p: Path, y: Terms, courses: dict[str, tuple[int, int]], first: int, until: int) -> None:

@@ -38,6 +38,8 @@ class Programme:
     prefix: str
 
 
+PART_TIME = ("work", "care", "sport")
+
 PROGRAMMES = {
     "bachelor": (Programme("Economia aziendale", "L-18", "bachelor", 3, "EA"), Programme("Lingue e culture", "L-11", "bachelor", 3, "LC"),
                  Programme("Scienze psicologiche", "L-24", "bachelor", 3, "SP"),
@@ -172,7 +174,10 @@ class Story:
         self.add("instalment-paid", path.name, day, data)
 
     def new_path(self, kind: str) -> Path:
-        path = Path(f"{self.name}-{len(self.paths) + 1}", self.pick(PROGRAMMES[kind]))
+        """A new career, on a programme that she has not had yet where there is one."""
+        had = {path.programme for path in self.paths}
+        programmes = [one for one in PROGRAMMES[kind] if one not in had] or list(PROGRAMMES[kind])
+        path = Path(f"{self.name}-{len(self.paths) + 1}", self.pick(programmes))
         self.paths.append(path)
         return path
 

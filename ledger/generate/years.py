@@ -9,7 +9,7 @@ from ledger.domain.rulebook import Law
 from .entry import ELSEWHERE, begin_master, enrol, first_payment, recognition, single_courses
 from .exams import sit_exams, study_plan
 from .money import contribution
-from .story import Path, Story, as_date
+from .story import PART_TIME, Path, Story, as_date
 from .terms import LAST, NEVER, Terms, books, iso, need, terms
 
 LAST_YEAR = LAST - 1
@@ -129,7 +129,7 @@ def _change_regime(s: Story, p: Path, y: Terms, filed: int, before: str) -> None
     if p.regime == "full-time" and p.standing == "regular" and not p.changes_regime and s.chance(s.shares.to_part_time):
         p.regime, p.changes_regime = "part-time", p.changes_regime + 1
         s.add("regime-changed", p.name, day, {"regime": "part-time", "academic_year": y.label,
-                                              "category": s.pick(("worker", "carer", "athlete")), "ofa_cleared": True})
+                                              "category": s.pick(PART_TIME), "ofa_cleared": True})
     elif p.regime == "part-time" and before == "repeating" and p.changes_regime < 2 and s.chance(0.5):
         p.regime, p.changes_regime = "full-time", 2
         s.add("regime-changed", p.name, day, {"regime": "full-time", "academic_year": y.label})
@@ -362,4 +362,4 @@ def _fail_elsewhere(s: Story, p: Path, y: Terms, term: int) -> None:
         s.add("payment-refunded", p.name, term + s.between(10, 50), {"charge": key, "amount": amount})
     if s.chance(0.5):
         rule = need(law.RIS_8, "RIS-8")
-        single_courses(s, y, term + 2, y.after(7, 10), "failed-reservation", free=rule.free_for == "everybody")
+        single_courses(s, y, term + 2, y.after(7, 10), "failed-reservation", free=rule.free_for == "every-failed-reservation")

@@ -188,7 +188,8 @@ def _periods(place: Place, values: dict[str, Any]) -> Iterator[tuple[Place, str]
             yield from _periods((*place, name), vars(value))
         elif isinstance(value, tuple):
             for index, item in enumerate(value):
-                yield from _periods((*place, name, index), vars(item))
+                if isinstance(item, BaseModel):
+                    yield from _periods((*place, name, index), vars(item))
 
 
 def _ids(model: type[Law] | type[Interpretations]) -> list[str]:

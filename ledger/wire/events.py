@@ -45,7 +45,7 @@ FIELDS: dict[str, Leaves] = {
     "programme-changed": (("to_career", "academic_year"), {}),
     "transferred-in": (("from_university", "academic_year"), {}),
     "transferred-out": (("to_university",), {}),
-    "recognition-requested": (("kind", "academic_year"), {}),
+    "recognition-requested": (("kind", "academic_year", "from_career"), {}),
     "cfu-recognised": (("kind", "academic_year", "cfu", "resolution", "year"), {"courses": (*COURSE, "grade")}),
     "single-courses-enrolled": (("academic_year", "purpose", "issued_on", "reserved_session", "clearance"),
                                 {"courses": (*COURSE, "lectures_end_on", "in_own_plan", "complement")}),

@@ -28,7 +28,7 @@ from ledger.domain.knowledge import in_force
 from ledger.domain.reasons import Fact, source_of
 from ledger.domain.refunds import refundable
 from ledger.domain.rulebook import LawBooks
-from ledger.domain.state import Block, Booking, Career, Charge, Enrolment, Person, Result, Withdrawal
+from ledger.domain.state import Block, Booking, Career, ChangeAsked, Charge, Enrolment, Person, Result, Withdrawal
 from ledger.domain.submissions import Event
 from ledger.domain.values import ZERO, Pseudonym, format_instant
 
@@ -83,6 +83,15 @@ class ReservationRef(Wire):
     term: date | None = None
 
 
+class ChangeAskedRef(Wire):
+    """A change of programme that was asked for from this career: from `on` on none of its exams is booked or sat."""
+
+    event: str
+    on: date
+    academic_year: AcademicYear
+    to_career: Pseudonym
+
+
 class StatusSpan(Span):
     """Section 5. `year` and `regime` are those of the enrolment in force; `ended` says how the career ended."""
 
@@ -97,6 +106,7 @@ class StatusSpan(Span):
     enrolments: tuple[EnrolmentRef, ...] = ()
     withdrawal: WithdrawalRef | None = None
     reservation: ReservationRef | None = None
+    change_asked: ChangeAskedRef | None = None
     unruled_years: tuple[AcademicYear, ...] = ()
 
 
@@ -195,11 +205,13 @@ class SingleCourseRef(Wire):
 
 
 class SingleCoursesSpan(Span):
-    """An application for single courses; one of another year stands beside it."""
+    """An application for single courses; one of another year stands beside it. `awaited_degree`: the failed reservation after which
+    their exams wait for the first degree."""
 
     academic_year: AcademicYear
     reserved_session: bool = False
     courses: tuple[SingleCourseRef, ...]
+    awaited_degree: FactRef | None = None
 
 
 class ResultSpan(Span):
@@ -329,7 +341,8 @@ class _Spans:
         for year, applied in career.singles.items():
             yield ("single_courses", year, "", ""), {
                 "academic_year": year, "reserved_session": applied.reserved_session,
-                "courses": [{"code": c.code, "cfu": c.cfu, "lectures_end_on": c.lectures_end_on} for c in applied.courses]}
+                "courses": [{"code": c.code, "cfu": c.cfu, "lectures_end_on": c.lectures_end_on} for c in applied.courses],
+                **({"awaited_degree": _facts((career.awaited_degree[year],))[0]} if year in career.awaited_degree else {})}
 
     def finish(self, name: str) -> dict[str, list[Json]]:
         found: dict[str, list[Json]] = {kind: [] for kind in ("status", "blocks", "charges", "unallocated", "single_courses")}
@@ -343,7 +356,7 @@ class _Spans:
 
 
 def _status(career: Career) -> Json:
-    current, held, withdrawal = career.current_enrolment, career.reservation, career.withdrawal
+    current, held, withdrawal, asked = career.current_enrolment, career.reservation, career.withdrawal, career.change_asked
     return {
         "status": career.status, "programme": career.programme, "course_type": career.course_type, "academic_year": career.academic_year,
         "year": current.year if current else None, "regime": career.regime, "ended": career.ended,
@@ -355,6 +368,8 @@ def _status(career: Career) -> Json:
         "reservation": {"event": held.event, "filed_on": held.filed_on,
                         "term": held.term if held.term != date.max else None}
         if held is not None and career.under_reservation else None,
+        **({"change_asked": {"event": asked.event, "on": asked.on, "academic_year": asked.academic_year, "to_career": asked.to_career}}
+           if asked is not None else {}),
         "unruled_years": sorted(career.unruled),
     }
 
@@ -433,6 +448,9 @@ def career_on(state: CareerState, day: date) -> Career:
         if status.withdrawal is not None:
             w = status.withdrawal
             career.withdrawals = [Withdrawal(w.filed_on, w.event, 0, None, None, w.last_day, perfected_on=w.perfected_on)]
+        if status.change_asked is not None:
+            asked = status.change_asked
+            career.change_asked = ChangeAsked(asked.on, asked.event, asked.academic_year, asked.to_career)
     for block in (b for b in state.blocks if b.holds_on(day)):
         career.blocks[block.kind, block.rule, block.charge or ""] = Block(
             block.kind, block.rule, block.charge, block.since, block.reason, block.how_to_lift, block.amount, block.interpretation,
@@ -445,6 +463,8 @@ def career_on(state: CareerState, day: date) -> Career:
     for plan in (p for p in state.plans if p.holds_on(day)):
         career.plans[plan.academic_year] = {c.code: cast(PlanCourse, c) for c in plan.courses}
     career.singles = {s.academic_year: cast(SingleCoursesEnrolled, s) for s in state.single_courses if s.holds_on(day)}
+    career.awaited_degree = {s.academic_year: s.awaited_degree.fact() for s in state.single_courses
+                             if s.holds_on(day) and s.awaited_degree is not None}
     for r in (r for r in state.results if r.holds_on(day)):
         career.results.append(Result(cast(ExamGraded, r), r.recorded_on, r.event, r.from_))
     for given in (g for g in state.recognitions if g.holds_on(day)):

@@ -31,6 +31,17 @@ def switched(folder: Path, register: str, decision: str) -> LawBooks:
     return load_books(folder)
 
 
+def with_next_year(folder: Path) -> LawBooks:
+    """The books of a folder, and beside them that of 2025-26 again as the law of 2026-27."""
+    text = (folder / "2025-26.yaml").read_text()
+    for old, new in (("unibg-laureati-2025-26", "invented-2026-27"), ('academic_year: "2025-26"', 'academic_year: "2026-27"'),
+                     ("acts_from: 2025-10-01", "acts_from: 2026-10-01"), ('late_degrees_of: "2024-25"', 'late_degrees_of: "2025-26"')):
+        assert old in text
+        text = text.replace(old, new, 1)
+    (folder / "2026-27.yaml").write_text(text)
+    return load_books(folder)
+
+
 def submission(number: int, kind: str, on: str, career: str, data: dict[str, Any]) -> Submission:
     found = read_submission({"id": f"e{number}", "type": kind, "student": "S", "career": career, "effective_on": on, "source": "test",
                              "actor": "test", "data": data})
@@ -114,6 +125,35 @@ def test_amb_13_says_how_long_a_first_year_may_not_leave(tmp_path: Path, decisio
     leaving = {"to_university": "Elsewhere"}
     assert isinstance(judged(books, events, "transferred-out", "2026-09-30", "M", leaving), Refused)
     assert isinstance(judged(books, events, "transferred-out", "2026-10-01", "M", leaving), Accepted) is allowed
+
+
+@pytest.mark.parametrize(("decision", "allowed"), [("that-year", True), ("whole-career", False)])
+def test_amb_13_holds_as_long_when_the_next_years_book_stands_beside(tmp_path: Path, decision: str, allowed: bool) -> None:
+    """The book of the first enrolment says how long, not the one that the act follows."""
+    switched(tmp_path, "AMB-13", decision)
+    books = with_next_year(tmp_path)
+    assert books.act_year("2025-26", date(2026, 10, 1)) == "2026-27"
+    events = history(books, ("enrolled", "2025-10-10", "M", MASTER),
+                     ("instalment-paid", "2025-10-10", "M", {"charge": "2025-26:enrolment", "amount": "156.00"}))
+    for act, data in (("transferred-out", {"to_university": "Elsewhere"}), ("suspended", {})):
+        assert isinstance(judged(books, events, act, "2026-09-30", "M", data), Refused)
+        assert isinstance(judged(books, events, act, "2026-10-01", "M", data), Accepted) is allowed
+
+
+@pytest.mark.parametrize(("where", "outstanding"), [("session", "0.00"), ("year", "300.00")])
+def test_each_withdrawal_window_reads_where_its_own_entry_lets_an_exam_count(tmp_path: Path, where: str, outstanding: str) -> None:
+    """RIN-10's `exams`, with RIN-8's as it is: an exam passed in June lies outside the January-February session."""
+    text = files("ledger.rulebooks").joinpath("2025-26.yaml").read_text()
+    head, tail = text.split("  RIN-10:", 1)
+    (tmp_path / "2025-26.yaml").write_text(head + "  RIN-10:" + tail.replace("exams: session", f"exams: {where}", 1))
+    books = load_books(tmp_path)
+    events = history(
+        books, *ENROLLED, ("contribution-assessed", "2026-01-10", "B", {"academic_year": "2025-26", "contribution": "1000.00"}),
+        ("exam-graded", "2026-03-10", "B", {"course": "A", "held_on": "2026-03-10", "outcome": "passed", "cfu": 6, "session": "winter",
+                                            "mode": "oral"}),
+        ("withdrawal-requested", "2026-04-10", "B", {}))
+    charges = {c["charge"]: c for c in fees.answer(events, "S", date(2026, 4, 10), books)["charges"]}
+    assert charges["2025-26:instalment-2"]["outstanding"] == outstanding
 
 
 @pytest.mark.parametrize(("decision", "before_the_act"), [("without-an-act", True), ("by-an-act", False)])

@@ -52,14 +52,18 @@ VALUES: list[tuple[str, Any, Any]] = [
     ("PRE-1.at_most", 2, 2),  # 60, 112
     ("PRE-5.until", "2025-10-03", None),  # 793
     ("PRE-5.late_until", "2025-11-28", None),  # 799
-    ("PRE-7.open_until", "2025-09-30", None),  # 187
-    ("PRE-7.restricted_until", "2025-01-15", None),  # 237
+    ("PRE-6.windows", [{"first": "2025-04-01", "last": "2025-09-30"}, {"first": "2025-10-01", "last": "2025-10-31"},
+                       {"first": "2025-11-03", "last": "2025-11-28"}],
+     [{"first": "2019-04-01", "last": "2019-05-31"}, {"first": "2019-07-01", "last": "2019-09-06"}]),  # 177, 92-102
+    ("PRE-7.open_until", "2025-09-30", "2019-07-24"),  # 187, 652
+    ("PRE-7.restricted_until", "2025-01-15", "2019-07-24"),  # 237, 652
+    ("PRE-7.first_degrees_until", None, "2019-07-24"),  # 652
     ("RIS-2.exams", 3, 3),  # 82, 135
     ("RIS-2.cfu", 24, 24),
     ("RIS-3.cfu", 24, 24),  # 86, 136
     ("RIS-3.until", "2026-02-28", "2020-02-29"),
     ("RIS-6.until", "2026-04-30", "2020-04-30"),  # 89, 140
-    ("RIS-8.free_for", "own-graduates", "everybody"),  # 93, 150
+    ("RIS-8.free_for", "own-graduates", "every-failed-reservation"),  # 93, 150
     ("LAU-3.by", {"autumn": "2026-02-28", "winter": "2026-05-31", "extraordinary": "2026-07-31"}, None),  # 875-877
     ("CS-1.first", "2025-08-01", "2019-08-01"),  # 317, 224
     ("CS-1.last", "2026-07-15", "2020-07-17"),
@@ -72,6 +76,8 @@ VALUES: list[tuple[str, Any, Any]] = [
     ("CS-6.working_days", 15, None),  # 331, 239: paid at all is enough
     ("CS-8.enrolled", "outside-own-plan", "allowed"),  # 351, 245
     ("CS-9.shares", {"disability": "0.40", "detention": "0.40"}, None),  # 355-357
+    ("CS-12.free", True, False),  # 332-334; 221 asks for the programme's title and is silent on exchange
+    ("RIS-3.courses_of", "2024-25", "2018-19"),  # 84, 136
     ("CS-11.until", "2027-02-28", "2021-02-28"),  # 361, 255
     ("CS-11.reserved_until", "2027-04-30", "2021-04-30"),
     ("PT-2.first", "2025-08-01", "2019-08-01"),  # 409, 307
@@ -84,6 +90,7 @@ VALUES: list[tuple[str, Any, Any]] = [
     ("RIC-2.second_until", "2025-10-20", None),  # 503
     ("RIC-2.second_scroll_until", "2025-11-14", None),
     ("RIC-8.first", None, "2019-09-16"),  # 347
+    ("RIC-8.kinds", None, ["transfer", "second-degree", "re-enrolment", "shortening"]),  # 347, 421, 461, 501, 592
     ("RIC-11.first", "2025-08-06", "2019-08-01"),  # 901, 576
     ("RIC-11.until", "2025-10-03", "2019-09-06"),
     ("RIC-11.late", True, True),
@@ -170,7 +177,8 @@ def test_single_courses_of_2024_25(books: LawBooks) -> None:
     assert law.CS_9.shares == {"disability": Decimal("0.40")}  # line 298: nothing for detention
     assert law.CS_11 is not None
     assert (law.CS_11.until, law.CS_11.reserved_until) == (date(2026, 2, 28), date(2026, 4, 30))  # line 301
-    assert law.CS_12 is None  # chapter 3 frees no exchange students
+    assert law.CS_12 is not None
+    assert not law.CS_12.free  # chapter 3 frees no exchange students
 
 
 def test_years_that_govern_acts_and_late_degrees(books: LawBooks) -> None:
@@ -190,7 +198,7 @@ def test_every_rule_cites_its_source_and_a_known_interpretation(books: LawBooks,
     own = {"2019-20": "Guida dello studente 2019-20"}.get(year, "Guida dello studente 2025-26")
     book = show(books, year)
     register = {choice["id"] for choice in book["interpretations"]}
-    assert register == {f"AMB-{n}" for n in range(1, 48)}
+    assert register == {f"AMB-{n}" for n in range(1, 52)}
     for rule in book["rules"]:
         assert rule["heading"].strip(), rule["rule"]
         assert rule["says"].strip().endswith("."), rule["rule"]

@@ -15,6 +15,7 @@ from ledger.wire.message import Message
 from ledger.wire.schemas import SUBMISSION, schemas
 from ledger.wire.topics import DEAD_LETTER, EVENTS, HEARTBEAT, OUTCOMES, STATE, SUBMISSIONS, TOPICS, Topic
 
+from .examples import FIRST
 from .messages import GOLDEN, load
 
 PAGE = Path(__file__).parents[2] / "docs" / "asyncapi.yaml"
@@ -112,7 +113,8 @@ def _operation(topic: str, name: str) -> Json:
 
 def _messages() -> dict[str, tuple[str, Json]]:
     """By name: topic and message object."""
-    found = {f"{name}.v{version}": (EVENTS, _message(f"{name}.v{version}", "event", EVENTS, [f"{name}.v{version}"]))
+    found = {f"{name}.v{version}": (EVENTS, _message(
+        f"{name}.v{version}", "event", EVENTS, [f"{name}.v{version}", *([f"{name}-2.v{version}"] if name in FIRST else [])]))
              for name, version in VERSIONS.items()}
     found["state.v1"] = (STATE, _message("state.v1", "state", STATE, ["state.v1", "state-single-courses.v1"]))
     found["heartbeat.v1"] = (HEARTBEAT, _message("heartbeat.v1", "heartbeat", HEARTBEAT, ["heartbeat.v1"]))

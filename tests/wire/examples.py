@@ -12,7 +12,7 @@ SECRET = "WITHHELD-"
 """Begins every text that must not leave."""
 MOMENT = datetime(2026, 2, 11, 9, 30, 0, 250_000, tzinfo=timezone.utc)
 _ADMITTED: dict[str, Any] = {"programme": "L-31 Informatica", "academic_year": "2025-26", "course_type": "bachelor", "degree_class": "L-31"}
-_ENROLLED = _ADMITTED | {"access": "restricted", "year": 1, "regime": "full-time"}
+_ENROLLED = _ADMITTED | {"access": "restricted", "year": 1, "regime": "full-time", "category": SECRET + "category"}
 _CALL: dict[str, Any] = {"course": "MAT-01", "held_on": "2026-06-22"}
 
 DATA: dict[str, dict[str, Any]] = {
@@ -29,7 +29,8 @@ DATA: dict[str, dict[str, Any]] = {
     "enrolment-renewed": {"academic_year": "2025-26", "year": 2, "standing": "regular"},
     "degree-candidacy-declared": {"academic_year": "2025-26", "session": "summer"},
     "graduated": {"academic_year": "2025-26", "session": "autumn", "mark": 110, "honours": True},
-    "regime-changed": {"regime": "part-time", "academic_year": "2025-26", "category": SECRET + "category", "ofa_cleared": True},
+    "regime-changed": {"regime": "part-time", "academic_year": "2025-26", "category": SECRET + "category", "ofa_cleared": True,
+                       "early_end": True},
     "suspended": {"reason": SECRET + "reason"},
     "resumed": {"reason": SECRET + "reason"},
     "administrative-block-ordered": {"academic_year": "2025-26", "reason": SECRET + "reason"},
@@ -38,7 +39,7 @@ DATA: dict[str, dict[str, Any]] = {
     "programme-changed": {"to_career": "S01-C", "academic_year": "2025-26"},
     "transferred-in": {"from_university": "Università di Città Alta", "academic_year": "2025-26"},
     "transferred-out": {"to_university": "Università di Valle"},
-    "recognition-requested": {"kind": "second-degree", "academic_year": "2025-26"},
+    "recognition-requested": {"kind": "programme-change", "academic_year": "2025-26", "from_career": "S01-A"},
     "cfu-recognised": {"kind": "transfer", "academic_year": "2025-26", "cfu": 54, "resolution": "Council 2026/3", "year": 2,
                        "courses": [{"code": "MAT-01", "cfu": 9, "grade": 28}, {"code": "INF-02", "cfu": 7.5}]},
     "single-courses-enrolled": {
@@ -77,22 +78,29 @@ DATA: dict[str, dict[str, Any]] = {
     "event-voided": {"event": "a-former-id", "reason": SECRET + "reason", "authority": "Registrar"},
 }
 
+FIRST: dict[str, dict[str, Any]] = {
+    "recognition-requested": {"kind": "second-degree", "academic_year": "2025-26"},
+}
+"""What the golden message of a type was made of where its full example has gained a field since: `golden/NAME-2.vN.json` has that."""
+
 PERSONAL = ("1987-01-31",)
 """Withheld values that cannot say so themselves."""
 
 
-def event(type: str, position: int = 1) -> Event:
-    """The full example, recorded: with note, override, rule book and breaches, which no single real event has together."""
-    data = PAYLOADS[type].model_validate(DATA[type] | {"note": SECRET + "note"})
+def event(type: str, position: int = 1, first: bool = False) -> Event:
+    """The full example, recorded: with note, override, rule book and breaches, which no single real event has together. `first`: as
+    its golden message was made."""
+    given = FIRST.get(type, DATA[type]) if first else DATA[type]
+    data = PAYLOADS[type].model_validate(given | {"note": SECRET + "note"})
     career = None if type in ABOUT_THE_PERSON else "S01-B"
     override = (Override(rule="ESA-1", reason=SECRET + "override", authority="Registrar"),)
     found = Submission(f"golden-{type}", type, "S01", career, MOMENT.date(), None, "segreteria", "officer:7", data, override)
     return recorded(found, MOMENT, position, Rulebook("2025-26", "0f" * 32), ("ESA-1",), position)
 
 
-def record(type: str, position: int = 1) -> dict[str, Any]:
+def record(type: str, position: int = 1, first: bool = False) -> dict[str, Any]:
     """The same as the store holds it, decoded, and its position."""
-    one = event(type, position)
+    one = event(type, position, first)
     found: dict[str, Any] = json.loads(canonical_json(one.as_json()))
     return found
 

@@ -17,7 +17,7 @@ from ledger.wire.state import message as state_message
 from ledger.wire.state import states
 from ledger.wire.topics import EVENTS, SUBMISSIONS
 
-from .examples import history, record
+from .examples import FIRST, history, record
 
 GOLDEN = Path(__file__).parent / "golden"
 ORIGIN = History("0f" * 16, 1)
@@ -36,7 +36,9 @@ OTHER: dict[str, dict[str, Any]] = {
 
 def written() -> dict[str, Message]:
     """What today's code sends, by the name of the golden message."""
-    found = {f"{name}.v{VERSIONS[name]}": message(record(name, n), "ab" * 32, ORIGIN) for n, name in enumerate(PAYLOADS, 1)}
+    found = {f"{name}.v{VERSIONS[name]}": message(record(name, n, first=True), "ab" * 32, ORIGIN)
+             for n, name in enumerate(PAYLOADS, 1)}
+    found |= {f"{name}-2.v{VERSIONS[name]}": message(record(name, n), "ab" * 32, ORIGIN) for n, name in enumerate(FIRST, 101)}
     degree, single = states(history(), "S01", load_books())
     found |= {"state.v1": state_message(degree, ORIGIN), "state-single-courses.v1": state_message(single, ORIGIN)}
     found["heartbeat.v1"] = Heartbeat(topic=EVENTS, at=LATER, complete_at=AT, position=41, offsets={0: 17, 1: 0, 11: 24}).message(ORIGIN)

@@ -16,8 +16,10 @@ from .examples import DATA, PERSONAL, SECRET, record
 
 EVERYWHERE = {"note"}
 WITHHELD: dict[str, set[str]] = {
+    "enrolled": {"category"},
+    "enrolled-with-reservation": {"category"},
     "enrolment-cancelled": {"reason"},
-    "regime-changed": {"category"},
+    "regime-changed": {"category", "early_end"},
     "suspended": {"reason"},
     "resumed": {"reason"},
     "administrative-block-ordered": {"reason"},

@@ -1,25 +1,29 @@
 """Pre-enrolment and enrolment (PRE, PREP, RIS-1..3, RIC-8)."""
 
-from ..access import enrolment_term, is_admitted, latest_preenrolment, selection_of, window_of
+from ..access import enrolment_term, is_admitted, latest_preenrolment, preenrolments_of, selection_of, window_of
 from ..case import Case
 from ..events import Enrolled, EnrolledWithReservation, Preenrolled
 from ..reasons import Clears, Fact, Reason
 from ..registry import obeys
+from ..state import Preenrolment
 from ..values import next_year, year_of
 
 
 @obeys("PRE-1", "AMB-37")
 def at_most_two_masters_a_year(case: Case) -> Reason | None:
-    """A person's open-access pre-enrolments for a master's in one academic year, over all careers."""
+    """The master's courses of open access that a person pre-enrols in for one academic year, over all careers; the same course in two
+    windows is one."""
     data = case.of(Preenrolled)
     if case.law.PRE_1 is None or data.course_type != "master" or data.access != "open":
         return None
-    made = [p for c in case.person.careers.values() for p in c.preenrolments
-            if p.data.academic_year == data.academic_year and p.data.course_type == "master" and p.data.access == "open"]
-    if len(made) < case.law.PRE_1.at_most:
+    made: dict[str, Preenrolment] = {}
+    for before in preenrolments_of(case.person, data.academic_year):
+        if before.data.access == "open":
+            made.setdefault(before.data.programme, before)
+    if data.programme in made or len(made) < case.law.PRE_1.at_most:
         return None
-    return case.no("PRE-1", f"At most {case.law.PRE_1.at_most} pre-enrolments for a master's are possible in {data.academic_year}.",
-                   facts=[Fact(p.event, p.on) for p in made])
+    return case.no("PRE-1", f"At most {case.law.PRE_1.at_most} master's courses may be pre-enrolled in for {data.academic_year}; "
+                            f"she has {', '.join(made)}.", facts=[Fact(p.event, p.on) for p in made.values()])
 
 
 @obeys("PRE-2", "PRE-6", "PRE-7", "AMB-33")
@@ -46,6 +50,16 @@ def preenrolment_window_is_open(case: Case) -> Reason | None:
         return None
     coming = min((w.first for w in case.law.PRE_2.windows if w.first > case.day), default=None) if case.law.PRE_2 else None
     return case.no("PRE-2", "No pre-enrolment window is open on this day.", Clears("the next window opens", coming) if coming else None)
+
+
+@obeys("PRE-7")
+def visa_applicant_is_in_time(case: Case) -> Reason | None:
+    """First degrees: who needs a visa applied by the year's day, where it gives one."""
+    data = case.of(Preenrolled)
+    term = case.law.PRE_7.first_degrees_until if case.law.PRE_7 is not None else None
+    if data.course_type == "master" or data.applicant != "visa" or term is None or case.day <= term:
+        return None
+    return case.no("PRE-7", f"Applicants who need a visa had to apply by {term.isoformat()}.")
 
 
 def _needs_an_officer(case: Case, rule: str, whom: str) -> Reason:
@@ -80,6 +94,8 @@ def selection_is_open(case: Case) -> Reason | None:
 def applies_again_only_if_not_admitted(case: Case) -> Reason | None:
     """Restricted access: who was not admitted in the first selection may apply to the second."""
     data = case.of(Preenrolled)
+    if case.law.PRE_4 is None:
+        return None
     before = [p for p in case.career.preenrolments if p.data.academic_year == data.academic_year and p.data.access == "restricted"]
     if not before or data.access != "restricted" or (case.career.ranked is not None and not case.career.ranked.admitted):
         return None
@@ -154,12 +170,12 @@ def enrols_in_time(case: Case) -> Reason | None:
 
 @obeys("RIC-8")
 def may_enrol_before_the_council(case: Case) -> Reason | None:
-    """2019-20: who asks for recognition may enrol before the decision only from a given day on."""
+    """2019-20: who asks for recognition (not for a programme change) may enrol before the decision only from a given day on."""
     if case.law.RIC_8 is None or case.day >= case.law.RIC_8.first:
         return None
     decided = {data.kind for _, _, data in case.career.recognitions}
     asked = {r.data.kind for r in case.career.requests} | ({"transfer"} if case.career.transferred_in_on is not None else set())
-    if not asked - decided:
+    if not (asked - decided) & set(case.law.RIC_8.kinds):
         return None
     return case.no("RIC-8", f"Before the council decides, enrolment opens on {case.law.RIC_8.first.isoformat()}.",
                    Clears("enrolment opens", case.law.RIC_8.first))
@@ -190,6 +206,18 @@ def little_is_missing(case: Case) -> Reason | None:
     if data.internship_started is False:
         return case.no("RIS-2", "An internship that has not started may not be among what is missing.", "start the internship first")
     return None
+
+
+@obeys("RIS-3")
+def waits_for_single_courses_of_their_year(case: Case) -> Reason | None:
+    """Graduates on single courses of the year that the guide names: here, or elsewhere, which `home_university` states."""
+    data, rule = case.of(EnrolledWithReservation), case.law.RIS_3
+    if data.ground != "single-courses-pending" or rule is None or rule.courses_of is None or data.home_university == "other":
+        return None
+    if any(rule.courses_of in career.singles for career in case.person.careers.values()):
+        return None
+    return case.no("RIS-3", f"There are no single courses of {rule.courses_of} to wait for.",
+                   f"record her single courses of {rule.courses_of}, or home_university other where they are another university's")
 
 
 @obeys("RIS-1", "RIS-3", "RIS-6")

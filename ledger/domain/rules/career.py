@@ -7,6 +7,7 @@ from ..blocks import administrative_blocks
 from ..case import Case
 from ..charges import overdue
 from ..events import (
+    Enrolled,
     EnrolmentRenewed,
     Graduated,
     ProgrammeChanged,
@@ -81,15 +82,22 @@ def reservation_is_met_in_time(case: Case) -> Reason | None:
 
 @obeys("RIC-7", "AMB-13", "AMB-37")
 def first_year_stays(case: Case) -> Reason | None:
-    """A master's career may not be transferred out or suspended in the academic year of its first enrolment, in the first year."""
+    """A master's career may not be transferred out or suspended in the academic year of its first enrolment, in the first year.
+
+    The book of that year says so, and for how long, whichever book the act itself follows."""
     first = case.career.first_enrolment
-    if case.law.RIC_7 is None or case.career.course_type != "master" or first is None or not first.first or first.year != 1:
+    if case.career.course_type != "master" or first is None or not first.first or first.year != 1:
         return None
-    always = case.book.interpretations.AMB_13.decision == "whole-career"
-    if first.academic_year != case.book.academic_year or (case.day > year_end(first.academic_year) and not always):
+    book = case.books.of(first.academic_year)
+    if book is None or book.rules.RIC_7 is None:
         return None
-    return case.no("RIC-7", f"Who enrolled in the first year for {first.academic_year} may not leave or suspend in that year.",
-                   Clears("the academic year ends", year_end(first.academic_year)), [Fact(first.event, first.filed_on)])
+    fact, ends = (Fact(first.event, first.filed_on),), year_end(first.academic_year)
+    if book.interpretations.AMB_13.decision == "whole-career":
+        return reason(book, "RIC-7", f"Who enrolled in the first year for {first.academic_year} may not leave or suspend.", None, fact)
+    if case.day > ends:
+        return None
+    return reason(book, "RIC-7", f"Who enrolled in the first year for {first.academic_year} may not leave or suspend in that year.",
+                  Clears("the academic year ends", ends), fact)
 
 
 @obeys("SEQ")
@@ -168,13 +176,26 @@ def left_career_is_renewed(case: Case) -> Reason | None:
 
 
 @obeys("PT-1")
-def part_time_needs_a_category(case: Case) -> Reason | None:
-    """Part-time: one of the listed categories, and a regular course of study (not beyond its length)."""
+def part_time_has_a_listed_category(case: Case) -> Reason | None:
+    """Part-time, from the first enrolment or later: one of the categories that the year's guide lists. Which one is never repeated:
+    it may tell of her health."""
+    data, rule = case.data, case.law.PT_1
+    if not isinstance(data, Enrolled | RegimeChanged) or data.regime != "part-time" or rule is None:
+        return None
+    if data.category is not None and rule.names(data.category):
+        return None
+    listed = f" ({', '.join(rule.categories)})" if rule.categories is not None else ""
+    message = "Part-time study needs one of the listed categories." if data.category is None else \
+        f"The category is none of those that the guide of {case.book.academic_year} lists."
+    return case.no("PT-1", message, f"name the category{listed}")
+
+
+@obeys("PT-1")
+def part_time_is_within_the_course(case: Case) -> Reason | None:
+    """Part-time is for a regular course of study, not beyond its length."""
     data = case.of(RegimeChanged)
     if data.regime != "part-time":
         return None
-    if data.category is None:
-        return case.no("PT-1", "Part-time study needs one of the listed categories.", "name the category")
     enrolment = case.career.enrolment_in(data.academic_year) or case.career.current_enrolment
     if enrolment is not None and enrolment.standing == "beyond-course":
         return case.no("PT-1", "Part-time study is for who is within the course's length.",
@@ -194,9 +215,10 @@ def regime_changes_in_its_window(case: Case) -> Reason | None:
     if first is not None and first.first and first.academic_year == data.academic_year and first.filed_on == case.day:
         return None
     if data.regime == "full-time":
-        if case.day <= window.last:
+        term = case.law.CHG_3.due_on if case.law.CHG_3 is not None else window.last
+        if case.day <= term:
             return None
-        return case.no("PT-5", f"The last day to return to full time for {data.academic_year} was {window.last.isoformat()}.")
+        return case.no("PT-5", f"The last day to return to full time for {data.academic_year} was {term.isoformat()}.")
     if not window.first <= case.day <= window.last:
         return case.no("PT-2", f"Requests are open from {window.first.isoformat()} to {window.last.isoformat()}.",
                        Clears("the window opens", window.first) if case.day < window.first else None)
@@ -215,8 +237,8 @@ def regime_really_changes(case: Case) -> Reason | None:
 
 @obeys("PT-5", "PT-6", "AMB-38")
 def regime_changes_once(case: Case) -> Reason | None:
-    """A return to full time once, after a whole part-time annuality (the year and its repetition) or when renewing beyond
-    the course; a change to part-time only where there was no change before."""
+    """A return to full time once: after a whole part-time annuality (the year and its repetition), when renewing beyond the course, or
+    where the career comes to an early end. A change to part-time only where there was no change before."""
     data = case.of(RegimeChanged)
     if case.law.PT_5 is None:
         return None
@@ -228,7 +250,7 @@ def regime_changes_once(case: Case) -> Reason | None:
     if any(regime == "full-time" for _, _, regime in changes):
         return case.no("PT-5", "The return to full time is possible once.")
     named = case.career.enrolment_in(data.academic_year)
-    if named is not None and named.standing == "beyond-course":
+    if (named is not None and named.standing == "beyond-course") or data.early_end or _ends_early(case):
         return None
     before = [n for n in case.career.enrolments if n.academic_year < data.academic_year and n.perfected_on is not None]
     last = max(before, key=lambda n: n.academic_year, default=None)
@@ -239,6 +261,14 @@ def regime_changes_once(case: Case) -> Reason | None:
         return None
     return case.no("PT-5", "A whole part-time annuality (the year and its repetition) must be complete first.",
                    "complete the year and its repetition")
+
+
+@obeys("PT-6")
+def _ends_early(case: Case) -> bool:
+    """Whether the career is about to end: a withdrawal is filed, a degree applied for, a change of programme asked for."""
+    career = case.career
+    return career.withdrawal is not None or bool(career.candidacies) or any(
+        request.left == career.name for other in case.person.others(career) for request in other.requests)
 
 
 @obeys("PT-7")

@@ -237,15 +237,40 @@ def single_course_is_still_valid(case: Case) -> Reason | None:
     return reason(book, "CS-11", f"The single courses of {applied.academic_year} could be sat until {last.isoformat()}.")
 
 
+@obeys("RIS-8", "AMB-48", "AMB-33")
+def first_degree_is_conferred(case: Case) -> Reason | None:
+    """Single courses after a failed reservation: their exams wait for the first degree. One conferred elsewhere is not known here."""
+    data, career = case.of(ExamBooked), case.career
+    applied = application_of(career, data.academic_year)
+    failed = career.awaited_degree.get(applied.academic_year) if applied is not None and not career.enrolments else None
+    if applied is None or failed is None:
+        return None
+    return reason(case.books.for_single_courses(applied.academic_year), "RIS-8",
+                  "Single courses after a failed reservation: their exams can be sat once the first degree has been conferred.",
+                  Clears("the first degree, or an officer's override of RIS-8 where another university conferred it"), (failed,), "AMB-48")
+
+
+@obeys("RIC-5")
+def no_change_of_programme_is_asked_for(case: Case) -> Reason | None:
+    """2025-26: from the day on which a change of programme is asked for no exam of the career that is left."""
+    asked = case.career.change_asked
+    if asked is None or case.career.ended is not None:
+        return None
+    return reason(case.books.of(asked.academic_year), "RIC-5",
+                  f"A change of programme to {asked.to_career} was asked for on {asked.on.isoformat()}: no further exam of this career.",
+                  None, (Fact(asked.event, asked.on),))
+
+
 BOOKING = (
     is_free_of_reservation, instalments_are_paid, career_is_not_blocked, is_enrolled_for_the_call, has_not_filed_a_withdrawal,
     course_is_in_the_plan, attendance_is_matured, semester_fits_the_session, exam_is_not_passed, prerequisites_are_met,
     booking_has_not_closed, booking_has_opened, call_is_not_booked_already, single_course_is_paid, single_course_is_still_valid,
+    first_degree_is_conferred, no_change_of_programme_is_asked_for,
 )
 """Every reason against booking a call, in the order of section 6."""
 
 SITTING = (is_free_of_reservation, course_is_in_the_plan, attendance_is_matured, semester_fits_the_session, exam_is_not_passed,
-           prerequisites_are_met, single_course_is_paid, single_course_is_still_valid)
+           prerequisites_are_met, single_course_is_paid, single_course_is_still_valid, first_degree_is_conferred)
 """What an exam that was sat must satisfy, else it is to be annulled (ESA-7)."""
 
 SILENCED_BY_ESA_1 = frozenset({"ESA-1F", "ESA-3", "ESA-6"})

@@ -5,7 +5,7 @@ from ..case import Case
 from ..events import CfuRecognised, RecognitionRequested
 from ..evolve import admission_rule, derived_admission_year
 from ..reasons import Clears, Fact, Reason
-from ..recognition import term_of
+from ..recognition import is_of_class, may_be_left, term_of, visa_term
 from ..registry import obeys
 from ..values import ZERO
 from .career import first_year_reason
@@ -43,12 +43,28 @@ def has_accepted_the_place(case: Case) -> Reason | None:
     return None
 
 
-@obeys("RIC-14", "RIC-2", "RIC-11", "RIC-12")
+@obeys("RIC-11")
+def is_ranked_before_asking(case: Case) -> Reason | None:
+    """A first degree of restricted access (2019-20: psychology, primary education): recognition is asked for with a place in the
+    ranking, or once enrolled."""
+    data, career, rule = case.of(RecognitionRequested), case.career, case.law.RIC_11
+    if career.course_type == "master" or rule is None or data.kind == "foreign-degree":
+        return None
+    restricted = career.access == "restricted" or is_of_class(career, rule.classes)
+    placed = career.ranked.admitted if career.ranked is not None else bool(career.enrolments)
+    if not restricted or placed:
+        return None
+    return case.no("RIC-11", "There is no place in the ranking.", "a place in the ranking")
+
+
+@obeys("RIC-14", "RIC-2", "RIC-11", "RIC-12", "PRE-7")
 def is_not_too_early(case: Case) -> Reason | None:
     """Requests before the first day go through the office."""
     data = case.of(RecognitionRequested)
     law, career = case.law, case.career
     if data.kind == "foreign-degree":
+        if visa_term(career, law, data.academic_year) is not None:
+            return None
         rule, first = "RIC-12", law.RIC_12.first if law.RIC_12 is not None else None
     elif career.course_type == "master" and career.access == "restricted" and data.kind != "programme-change":
         rule, first = "RIC-2", law.RIC_2.first if law.RIC_2 is not None else None
@@ -63,7 +79,7 @@ def is_not_too_early(case: Case) -> Reason | None:
     return case.no(rule, f"Requests open on {first.isoformat()}; before that day the office takes them.", Clears("requests open", first))
 
 
-@obeys("RIC-11", "RIC-12", "MOR-5d")
+@obeys("RIC-11", "RIC-12", "PRE-7", "MOR-5d")
 def is_not_too_late(case: Case) -> Reason | None:
     """Second degrees and foreign titles have a last day, also for late requests; elsewhere a late request costs the late instance."""
     data = case.of(RecognitionRequested)
@@ -77,6 +93,8 @@ def is_not_too_late(case: Case) -> Reason | None:
     term = term_of(career, law, data)
     if window is None or term is None or case.day <= term:
         return None
+    if data.kind == "foreign-degree" and visa_term(career, law, data.academic_year) is not None:
+        return case.no("PRE-7", f"Applicants who need a visa had to apply by {term.isoformat()}.")
     restricted = career.access == "restricted" and rule == "RIC-11" and window.late_until is not None
     if not window.late or restricted:
         return case.no(rule, f"The last day for this request was {term.isoformat()}.")
@@ -85,13 +103,27 @@ def is_not_too_late(case: Case) -> Reason | None:
     return None
 
 
+@obeys("RIC-5")
+def names_the_career_it_leaves(case: Case) -> Reason | None:
+    """Where a request ends the exams of the career that is left, it must be clear which one that is."""
+    data = case.of(RecognitionRequested)
+    if case.law.RIC_5 is None or data.kind != "programme-change" or data.from_career is not None:
+        return None
+    possible = may_be_left(case.person, case.career)
+    if len(possible) < 2:
+        return None
+    return case.no("RIC-5", f"The change may leave {' or '.join(sorted(c.name for c in possible))}.", "name the one in from_career")
+
+
 @obeys("RIC-6")
 def asks_after_the_first_year(case: Case) -> Reason | None:
-    """A change of programme looks at the person's other careers: none first enrolled in the same academic year."""
+    """A change of programme looks at the career that is left, else at the person's other ones: none first enrolled in the same year."""
     data = case.of(RecognitionRequested)
     if data.kind != "programme-change":
         return None
     for other in case.person.others(case.career):
+        if data.from_career not in (None, other.name):
+            continue
         if other.ended is None or other.ended == "programme-changed":
             found = first_year_reason(case, other, data.academic_year)
             if found is not None:
