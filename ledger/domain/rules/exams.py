@@ -243,9 +243,10 @@ def first_degree_is_conferred(case: Case) -> Reason | None:
     data, career = case.of(ExamBooked), case.career
     applied = application_of(career, data.academic_year)
     failed = career.awaited_degree.get(applied.academic_year) if applied is not None and not career.enrolments else None
-    if applied is None or failed is None:
+    book = case.books.for_single_courses(applied.academic_year) if applied is not None else None
+    if failed is None or book is None or book.rules.RIS_8 is None:
         return None
-    return reason(case.books.for_single_courses(applied.academic_year), "RIS-8",
+    return reason(book, "RIS-8",
                   "Single courses after a failed reservation: their exams can be sat once the first degree has been conferred.",
                   Clears("the first degree, or an officer's override of RIS-8 where another university conferred it"), (failed,), "AMB-48")
 
@@ -254,9 +255,10 @@ def first_degree_is_conferred(case: Case) -> Reason | None:
 def no_change_of_programme_is_asked_for(case: Case) -> Reason | None:
     """2025-26: from the day on which a change of programme is asked for no exam of the career that is left."""
     asked = case.career.change_asked
-    if asked is None or case.career.ended is not None:
+    book = case.books.of(asked.academic_year) if asked is not None else None
+    if asked is None or book is None or book.rules.RIC_5 is None or case.career.ended is not None:
         return None
-    return reason(case.books.of(asked.academic_year), "RIC-5",
+    return reason(book, "RIC-5",
                   f"A change of programme to {asked.to_career} was asked for on {asked.on.isoformat()}: no further exam of this career.",
                   None, (Fact(asked.event, asked.on),))
 
