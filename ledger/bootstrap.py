@@ -126,7 +126,7 @@ class Ledger:
     def audit(self, students: Sequence[str] = (), on: date | None = None, known_at: datetime | None = None,
               known_position: int | None = None) -> Iterator[Answer]:
         """Every breach, derogation and oddity of the students named, or of all; last, what only several of them together show."""
-        from ledger.audit.compliance import findings
+        from ledger.audit.compliance import ahead_of_the_clock, findings
         from ledger.audit.everybody import Numbers, sightings
         from ledger.domain.knowledge import known
 
@@ -137,15 +137,24 @@ class Ledger:
                     known(self._store.stream(student), known_at, known_position)
                 numbers.add(sightings(events, day))
                 yield from findings(events, day, self.books)
+                yield from ahead_of_the_clock(events, clock(), self.books)
             yield from numbers.findings(self.books)
 
     def _known(self, student: str, known_at: datetime | None, known_position: int | None) -> "list[Event]":
         from ledger.domain.knowledge import known
 
-        events = known(self._store.stream(student), known_at, known_position)
+        recorded = self._store.stream(student)
+        events = known(recorded, known_at, known_position)
         if not events:
-            raise NotFound(f"nothing is recorded of student {student}{_then(known_at, known_position)}")
+            raise NotFound(f"nothing is recorded of student {student}{_then(known_at, known_position)}"
+                           + (_untrusted(recorded) if known_at is not None else ""))
         return events
+
+
+def _untrusted(recorded: "Sequence[Event]") -> str:
+    """What to ask instead where the moments of events cannot be trusted."""
+    ahead = next((event for event in recorded if event.recorded_at > clock()), None)
+    return f": her events were recorded by a clock that ran ahead; ask with --known-position {ahead.position}" if ahead is not None else ""
 
 
 def _then(known_at: datetime | None, known_position: int | None) -> str:

@@ -7,7 +7,7 @@ it is never skipped.
 
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from ledger.store import EventStore, open_store
 
 VARIABLE = "CAREER_LEDGER_TEST_POSTGRES"
 KAFKA = "CAREER_LEDGER_TEST_KAFKA"
+ROLES = Path(__file__).parents[1] / "infra" / "postgres" / "roles.sql"
 DIGEST_KEY = "0123456789abcdef" * 4
 """Of every ledger in the tests, those of processes that they start included."""
 os.environ["CAREER_LEDGER_DIGEST_KEY"] = DIGEST_KEY
@@ -45,6 +46,32 @@ def postgres_url(postgres_admin: str) -> Iterator[str]:
             yield f"postgresql://{found.get('user')}:{found.get('password', '')}@{found.get('host')}:{found.get('port', 5432)}/{name}"
         finally:
             admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+@pytest.fixture
+def as_role(postgres_url: str) -> Iterator[Callable[[str | None], str]]:
+    """From a role of infra/postgres/roles.sql (None: none) to the URL, at the ledger of `postgres_url`, of a user who has it. The ledger
+    must have been made."""
+    import psycopg
+    from psycopg.conninfo import conninfo_to_dict
+
+    found = conninfo_to_dict(postgres_url)
+    users: list[str] = []
+    with psycopg.connect(postgres_url, autocommit=True) as owner:
+
+        def made(role: str | None) -> str:
+            if not users:
+                owner.execute(ROLES.read_bytes())
+            users.append(f"user_{uuid.uuid4().hex}")
+            owner.execute(f"CREATE ROLE {users[-1]} LOGIN PASSWORD 'secret' {f'IN ROLE {role}' if role else ''}".encode())
+            return f"postgresql://{users[-1]}:secret@{found.get('host')}:{found.get('port', 5432)}/{found.get('dbname')}"
+
+        try:
+            yield made
+        finally:
+            for user in users:
+                owner.execute(f"DROP OWNED BY {user} CASCADE".encode())
+                owner.execute(f"DROP ROLE {user}".encode())
 
 
 @pytest.fixture(scope="session")

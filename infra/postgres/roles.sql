@@ -1,55 +1,48 @@
--- Roles of a career ledger in PostgreSQL. Run once as the owner of the database, after the ledger has made its tables
+-- Roles of a career ledger in PostgreSQL. Run as the owner of the database, once and after an update, when the ledger has made its tables
 -- (`career-ledger --db postgresql://OWNER@HOST/DATABASE append FILE` makes them, or any other first command that writes):
 --
 --     psql "postgresql://OWNER@HOST/DATABASE" -f infra/postgres/roles.sql
 --
--- career_ledger_writer  reads events and appends them. It cannot update, delete or truncate them, and it inserts only
---                       through career_ledger_append, which takes the table lock that keeps readers from missing events.
---                       It remembers the submissions from Kafka that were refused (`career-ledger intake`).
--- career_ledger_relay   reads events and keeps how far the topics go (`career-ledger publish`). It cannot append.
--- career_ledger_reader  reads events, and how far the topics go.
+-- One role a process; none can do what another is for:
+-- career_ledger_reader     questions, `report`, `find`, `audit`: reads events, stored projections, and how far the topics go.
+-- career_ledger_intake     `intake`: reads events, appends them, and remembers the submissions that were refused, both through functions
+--                          that take the table lock, which keeps readers from missing events, and check what they are given. It cannot
+--                          update, delete, truncate, or insert past them, nor record at moments that lie in the past.
+-- career_ledger_writer     `append`: the same, and what a projector does, for `append --wait` where nobody follows.
+-- career_ledger_importer   `append --mode record` of history: a writer who may record at moments that lie in the past.
+-- career_ledger_projector  `project`, `projection rebuild`: reads events, makes and keeps the stored projections. It cannot append.
+-- career_ledger_relay      `publish`: reads events and keeps how far the topics go. It cannot append.
 --
--- Neither can log in: grant them to your users, e.g.  GRANT career_ledger_writer TO registrar;
+-- None can log in: grant them to your users, e.g.  GRANT career_ledger_writer TO registrar;
 -- The owner of the tables is for installing and upgrading only. It too is stopped by a trigger from changing events.
 -- LOCK TABLE ... IN EXCLUSIVE MODE would need UPDATE, DELETE or TRUNCATE (MAINTAIN from version 17): this is why the
 -- function runs with its owner's rights instead of the writer having any of them.
 
 DO $$
+DECLARE
+    name text;
 BEGIN
-    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'career_ledger_writer') THEN
-        CREATE ROLE career_ledger_writer NOLOGIN;
+    FOREACH name IN ARRAY ARRAY['reader', 'intake', 'projector', 'writer', 'importer', 'relay'] LOOP
+        name := 'career_ledger_' || name;
+        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) THEN
+            BEGIN
+                EXECUTE format('CREATE ROLE %I NOLOGIN', name);
+            EXCEPTION WHEN duplicate_object OR unique_violation THEN
+                NULL;  -- somebody else was faster: roles belong to all databases of a server
+            END;
+        END IF;
+    END LOOP;
+    IF NOT pg_has_role('career_ledger_writer', 'career_ledger_intake', 'MEMBER') THEN
+        GRANT career_ledger_intake TO career_ledger_writer;
     END IF;
-    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'career_ledger_reader') THEN
-        CREATE ROLE career_ledger_reader NOLOGIN;
+    IF NOT pg_has_role('career_ledger_writer', 'career_ledger_projector', 'MEMBER') THEN
+        GRANT career_ledger_projector TO career_ledger_writer;
     END IF;
-    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'career_ledger_relay') THEN
-        CREATE ROLE career_ledger_relay NOLOGIN;
+    IF NOT pg_has_role('career_ledger_importer', 'career_ledger_writer', 'MEMBER') THEN
+        GRANT career_ledger_writer TO career_ledger_importer;
     END IF;
-END $$;
-
-REVOKE ALL ON public.stored_events, public.career_ledger FROM PUBLIC, career_ledger_writer, career_ledger_reader;
-REVOKE ALL ON SEQUENCE public.stored_events_notification_id_seq FROM PUBLIC, career_ledger_writer, career_ledger_reader;
-REVOKE ALL ON FUNCTION public.career_ledger_append(uuid[], bigint[], text[], bytea[]) FROM PUBLIC, career_ledger_reader;
-
-GRANT USAGE ON SCHEMA public TO career_ledger_writer, career_ledger_reader;
-GRANT SELECT ON public.stored_events, public.career_ledger TO career_ledger_writer, career_ledger_reader;
-GRANT EXECUTE ON FUNCTION public.career_ledger_append(uuid[], bigint[], text[], bytea[]) TO career_ledger_writer;
-
--- A ledger that is older than this table gets it when its owner first runs `career-ledger intake`, with the same grant.
-DO $$
-BEGIN
-    IF to_regclass('public.refused_submissions') IS NOT NULL THEN
-        REVOKE ALL ON public.refused_submissions FROM PUBLIC, career_ledger_writer, career_ledger_reader;
-        GRANT SELECT, INSERT ON public.refused_submissions TO career_ledger_writer;
-    END IF;
-END $$;
-
--- Whoever sends or stores digests binds the ledger to its key once. An older ledger gets the function, with the same grant, when its owner
--- first opens it with this release.
-DO $$
-BEGIN
-    IF to_regprocedure('public.career_ledger_adopt_key(text)') IS NOT NULL THEN
-        GRANT EXECUTE ON FUNCTION public.career_ledger_adopt_key(text) TO career_ledger_writer, career_ledger_relay;
+    IF NOT pg_has_role(current_user, 'career_ledger_projector', 'MEMBER') THEN  -- the owner goes on making projections too
+        EXECUTE format('GRANT career_ledger_projector TO %I', current_user);
     END IF;
 END $$;
 
@@ -57,18 +50,39 @@ END $$;
 CREATE TABLE IF NOT EXISTS public.relay_positions (
     topic text PRIMARY KEY, topic_id text NOT NULL, partitions integer NOT NULL, law text NOT NULL, position bigint NOT NULL,
     complete_at text, at text NOT NULL, rate double precision NOT NULL, error text, error_at text);
-REVOKE ALL ON public.relay_positions FROM PUBLIC, career_ledger_writer, career_ledger_reader, career_ledger_relay;
-REVOKE ALL ON public.stored_events, public.career_ledger FROM career_ledger_relay;
-GRANT USAGE ON SCHEMA public TO career_ledger_relay;
-GRANT SELECT ON public.stored_events, public.career_ledger TO career_ledger_relay;
+
+REVOKE ALL ON public.stored_events, public.career_ledger, public.refused_submissions, public.relay_positions
+    FROM PUBLIC, career_ledger_reader, career_ledger_intake, career_ledger_writer, career_ledger_importer, career_ledger_projector,
+         career_ledger_relay;
+REVOKE ALL ON SEQUENCE public.stored_events_notification_id_seq
+    FROM PUBLIC, career_ledger_reader, career_ledger_intake, career_ledger_writer, career_ledger_importer, career_ledger_projector,
+         career_ledger_relay;
+
+GRANT USAGE ON SCHEMA public TO career_ledger_reader, career_ledger_intake, career_ledger_projector, career_ledger_relay;
+GRANT SELECT ON public.stored_events, public.career_ledger
+    TO career_ledger_reader, career_ledger_intake, career_ledger_projector, career_ledger_relay;
+
+GRANT SELECT ON public.refused_submissions TO career_ledger_intake;
+GRANT EXECUTE ON FUNCTION public.career_ledger_append(uuid[], bigint[], text[], bytea[]),
+    public.career_ledger_refuse(text[], bytea[], bytea[], bytea[]) TO career_ledger_intake;
+
+-- Whoever sends or stores digests binds the ledger to its key once.
+GRANT EXECUTE ON FUNCTION public.career_ledger_adopt_key(text) TO career_ledger_intake, career_ledger_relay;
+
 GRANT SELECT, INSERT, UPDATE, DELETE ON public.relay_positions TO career_ledger_relay;
 GRANT SELECT ON public.relay_positions TO career_ledger_reader;
 
--- The stored projections, where they were made before these roles.
+-- The schemas `projections` and, during a rebuild, `projections_new` belong to the projector, whoever makes them.
 DO $$
+DECLARE
+    found record;
 BEGIN
-    IF to_regnamespace('projections') IS NOT NULL THEN
-        GRANT USAGE ON SCHEMA projections TO career_ledger_reader, career_ledger_writer;
-        GRANT SELECT ON ALL TABLES IN SCHEMA projections TO career_ledger_reader, career_ledger_writer;
-    END IF;
+    EXECUTE format('GRANT CREATE ON DATABASE %I TO career_ledger_projector', current_database());
+    FOR found IN SELECT oid, nspname AS name FROM pg_namespace WHERE nspname IN ('projections', 'projections_new') LOOP
+        EXECUTE format('ALTER SCHEMA %I OWNER TO career_ledger_projector', found.name);
+        EXECUTE (SELECT coalesce(string_agg(format('ALTER TABLE %s OWNER TO career_ledger_projector;', oid::regclass), ''), '')
+                 FROM pg_class WHERE relnamespace = found.oid AND relkind = 'r');
+        EXECUTE format('GRANT USAGE ON SCHEMA %I TO career_ledger_reader', found.name);
+        EXECUTE format('GRANT SELECT ON ALL TABLES IN SCHEMA %I TO career_ledger_reader', found.name);
+    END LOOP;
 END $$;

@@ -6,7 +6,7 @@ for its day: so it also finds what was allowed when it was decided and is not an
 
 import re
 from collections.abc import Iterator, Sequence
-from datetime import date
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -27,12 +27,14 @@ from ledger.domain.rules import exams
 from ledger.domain.state import Career, Person
 from ledger.domain.study_plan import filed_in_time
 from ledger.domain.submissions import Event
-from ledger.domain.values import ZERO
+from ledger.domain.values import ZERO, format_instant
 
 AFTER_THE_END = frozenset({
     "instalment-paid", "payment-refunded", "payment-moved", "diploma-supplement-issued", "ticket-opened", "ticket-closed", "event-voided",
 })
 """Facts that may follow a career's end."""
+TOLERANCE = timedelta(minutes=1)
+"""Two clocks that are right differ by less."""
 
 
 def findings(events: Sequence[Event], on: date, books: LawBooks) -> Iterator[dict[str, Any]]:
@@ -87,6 +89,17 @@ def _paid_with_one_iuv(facts: Sequence[Event], books: LawBooks) -> Iterator[tupl
         for payment in paid[1:]:
             yield payment, reason(books.own, "IUV", f"IUV {iuv} stands on {len(paid)} payments.", facts=tuple(
                 Fact(p.id, p.effective_on, p.data.amount) for p in paid if p is not payment and isinstance(p.data, e.InstalmentPaid)))
+
+
+def ahead_of_the_clock(events: Sequence[Event], now: datetime, books: LawBooks) -> Iterator[dict[str, Any]]:
+    """Events that were recorded later than it is: the clock of the machine that recorded them ran ahead. What follows them in their
+    stream has the same moment, since it is never earlier than that of the student's last event. Keeps silent about `TOLERANCE`."""
+    for event in events:
+        if event.recorded_at > now + TOLERANCE:
+            yield {"student": event.student, "career": event.career, "event": event.id, "rule": "FUT", "severity": "notice",
+                   "message": f"Recorded at {format_instant(event.recorded_at)}, ahead of the clock: whoever asks --known-at any moment "
+                              f"before does not see it. Ask with --known-position {event.position} or more.",
+                   "source": source_of(books.own, "FUT")}
 
 
 def _walk(person: Person, facts: Sequence[Event], on: date, books: LawBooks) -> Iterator[tuple[Event, bool]]:

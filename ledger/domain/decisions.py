@@ -138,14 +138,22 @@ def _reasons(type_: str, data: e.Payload, day: date, person: Person, career_: Ca
 _NAMES_ANOTHER = (e.ProgrammeChanged, e.PaymentMoved, e.EnrolledWithReservation, e.RecognitionRequested)
 
 
+AHEAD = Problem("effective_on", "the day lies after the day of recording (Europe/Rome): record the fact when it has happened")
+
+
+def lies_ahead(day: date, moment: datetime) -> bool:
+    """Of a moment in UTC; Rome is ahead of it."""
+    return day > moment.date() and day > moment.astimezone(ROME).date()
+
+
 @obeys("FUT", "AMB-34")
 def structural_problems(history: Sequence[Event], submission: Submission, recorded_at: datetime,
                         standing: "Standing | None" = None) -> list[Problem]:
     """What makes a well-formed submission impossible: it names a career that is not there, or comes out of time."""
     found = []
     day, data = submission.effective_on, submission.data
-    if day > recorded_at.date() and day > recorded_at.astimezone(ROME).date():  # recorded_at is in UTC, and Rome is ahead of it
-        found.append(Problem("effective_on", "the day lies after the day of recording (Europe/Rome): record the fact when it has happened"))
+    if lies_ahead(day, recorded_at):
+        found.append(AHEAD)
     if history and recorded_at < history[-1].recorded_at:
         found.append(Problem("recorded_at", "earlier than the student's last event: leave it out or give a later instant"))
     gone = voided(history) if standing is None else standing.voided

@@ -16,11 +16,11 @@ take turns (`in_turn`). Every function here raises VersionConflict, StoreUnavail
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal, TypeVar
 
 from ledger.backends.again import tried_again
-from ledger.domain.decisions import Accepted, Refused, Standing, decide
+from ledger.domain.decisions import AHEAD, Accepted, Refused, Standing, decide, lies_ahead
 from ledger.domain.reasons import Clears, reason
 from ledger.domain.rulebook import LawBooks
 from ledger.domain.submissions import Event, Problem, Submission, read_submission, recorded
@@ -40,6 +40,8 @@ TURN_SECONDS = 30.0
 """How long a decision is made again because others append to the same student meanwhile."""
 LONGEST_PAUSE = 0.25
 """Seconds: that of many writers who are at it all the time each finds a gap."""
+STALE = timedelta(minutes=5)
+"""What is longer ago is history. The database itself allows a little more (`ledger.store.guards`)."""
 EVENTS_KEPT = 10_000
 """How many events of the students met last stay in memory between lines (about 20 MB)."""
 
@@ -184,9 +186,14 @@ class Desk:
         now = self._clock()
         if submission.recorded_at is None:
             recorded_at = max(now, stream.events[-1].recorded_at) if stream.events else now
+            if recorded_at > now and lies_ahead(submission.effective_on, now):  # a clock that ran ahead once does not let facts run ahead
+                return invalid(submission.id, [AHEAD])
         elif submission.recorded_at > now:
             return invalid(submission.id, [Problem("recorded_at", f"this is later than the ledger's clock ({format_instant(now)}): "
                                                                    "give the moment at which it was recorded, or leave it out")])
+        elif submission.recorded_at < now - STALE and not self._store.may_import:
+            return invalid(submission.id, [Problem("recorded_at", "only who imports history (the role career_ledger_importer) may give a "
+                                                                   "moment that lies in the past: leave it out")])
         else:
             recorded_at = submission.recorded_at
         # 5. Decide.

@@ -61,6 +61,7 @@ class Refusal(NamedTuple):
 class Recorder(Protocol):
     """What the two backends offer. They raise the errors of `eventsourcing.persistence`."""
 
+    may_import: bool
     def insert_events(self, stored_events: Sequence[StoredEvent]) -> Sequence[int] | None: ...
     def pack(self, stored_events: Sequence[StoredEvent]) -> bytes: ...
     def insert_packed(self, packs: Sequence[bytes], rows: int, heads: Mapping[UUID, int]) -> int: ...
@@ -129,6 +130,11 @@ class EventStore:
     @cached_property
     def _key(self) -> bytes:
         return keys.load(self._key_file, self.identity().key_check)
+
+    @property
+    def may_import(self) -> bool:
+        """Whether this user may record at moments that lie in the past (`guards.PAST_SECONDS`)."""
+        return self._recorder.may_import
 
     def stream(self, student: str, after: int = 0) -> list[Event]:
         """The student's events of a version above `after`, in order; empty for an unknown student."""

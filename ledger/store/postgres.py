@@ -1,16 +1,18 @@
 """The store in PostgreSQL (14 or newer).
 
 An append is one call of `career_ledger_append`: it takes the table's EXCLUSIVE lock, checks the versions of the streams,
-notifies the listeners and inserts. The lock makes position order equal commit order, so that a reader who tails the log
-misses nothing; it does not stop readers. It conflicts with VACUUM and ANALYZE of the table: an append waits for them
-(up to `LOCK_SECONDS`). The function runs with its owner's rights, since PostgreSQL before 17 has no privilege that allows
-this lock without allowing UPDATE or DELETE: writers need EXECUTE on it and SELECT on the table, and nothing else
-(`infra/postgres/roles.sql`). A trigger refuses UPDATE, DELETE and TRUNCATE to everybody, administrators included.
+notifies the listeners, inserts, and has what it inserted checked (`guards.py`). The lock makes position order equal commit
+order, so that a reader who tails the log misses nothing; it does not stop readers. It conflicts with VACUUM and ANALYZE of
+the table: an append waits for them (up to `LOCK_SECONDS`). The function runs with its owner's rights, since PostgreSQL before
+17 has no privilege that allows this lock without allowing UPDATE or DELETE: writers need EXECUTE on it and SELECT on the
+table, and nothing else (`infra/postgres/roles.sql`). A trigger refuses UPDATE, DELETE and TRUNCATE to everybody,
+administrators included.
 """
 
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from hashlib import sha256
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -24,6 +26,7 @@ from ledger.backends.postgres import CONNECT_SECONDS, Link, refused
 
 from .errors import StoreUnavailable, StoreUnusable
 from .event_store import Identity, Refusal
+from .guards import POSTGRES
 
 SCHEMA_VERSION = 1
 LOCK_SECONDS = 20
@@ -48,12 +51,28 @@ WITH (autovacuum_vacuum_threshold = 100000000, autovacuum_vacuum_scale_factor = 
       autovacuum_analyze_threshold = 1000, autovacuum_analyze_scale_factor = 0.01);
 CREATE UNIQUE INDEX stored_events_notification_id_idx ON public.stored_events (notification_id);
 
-CREATE FUNCTION public.career_ledger_append(streams uuid[], versions bigint[], names text[], states bytea[])
+CREATE FUNCTION public.career_ledger_refuse_change() RETURNS trigger LANGUAGE plpgsql AS $body$
+BEGIN
+    RAISE EXCEPTION USING ERRCODE = 'restrict_violation',
+        MESSAGE = 'a recorded event is never changed or deleted: ' || TG_OP || ' on stored_events is refused',
+        HINT = 'Submit an event-voided event that names it, then the fact as it should be.';
+END;
+$body$;
+CREATE TRIGGER stored_events_are_kept BEFORE UPDATE OR DELETE OR TRUNCATE ON public.stored_events
+    FOR EACH STATEMENT EXECUTE FUNCTION public.career_ledger_refuse_change();
+ALTER TABLE public.stored_events ENABLE ALWAYS TRIGGER stored_events_are_kept;
+"""
+
+GUARDS = POSTGRES + f"""
+CREATE OR REPLACE FUNCTION public.career_ledger_append(streams uuid[], versions bigint[], names text[], states bytea[])
 RETURNS SETOF bigint LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET lock_timeout = '{LOCK_SECONDS}s'
 AS $body$
+DECLARE
+    before bigint;
 BEGIN
     LOCK TABLE public.stored_events IN EXCLUSIVE MODE;
+    SELECT CASE WHEN is_called THEN last_value ELSE 0 END INTO before FROM public.stored_events_notification_id_seq;
     IF cardinality(streams) = 1 THEN  -- most calls are of one event: the same, without grouping and sorting
         IF versions[1] <> 1 + coalesce((
             SELECT max(e.originator_version) FROM public.stored_events AS e WHERE e.originator_id = streams[1]), 0)
@@ -65,6 +84,7 @@ BEGIN
             INSERT INTO public.stored_events (originator_id, originator_version, topic, state)
             VALUES (streams[1], versions[1], names[1], states[1])
             RETURNING notification_id;
+        PERFORM public.career_ledger_check(before + 1, before + cardinality(streams));
         RETURN;
     END IF;
     IF EXISTS (
@@ -81,21 +101,28 @@ BEGIN
         FROM unnest(streams, versions, names, states) WITH ORDINALITY AS n (stream, version, name, state, nth)
         ORDER BY n.nth
         RETURNING notification_id;
+    PERFORM public.career_ledger_check(before + 1, before + cardinality(streams));
 END;
 $body$;
-REVOKE ALL ON FUNCTION public.career_ledger_append(uuid[], bigint[], text[], bytea[]) FROM PUBLIC;
-
-CREATE FUNCTION public.career_ledger_refuse_change() RETURNS trigger LANGUAGE plpgsql AS $body$
+REVOKE ALL ON FUNCTION public.career_ledger_append(uuid[], bigint[], text[], bytea[]),
+    public.career_ledger_refuse(text[], bytea[], bytea[], bytea[]), public.career_ledger_check(bigint, bigint),
+    public.career_ledger_stream(text) FROM PUBLIC;
+DO $$
+DECLARE
+    role text;
 BEGIN
-    RAISE EXCEPTION USING ERRCODE = 'restrict_violation',
-        MESSAGE = 'a recorded event is never changed or deleted: ' || TG_OP || ' on stored_events is refused',
-        HINT = 'Submit an event-voided event that names it, then the fact as it should be.';
-END;
-$body$;
-CREATE TRIGGER stored_events_are_kept BEFORE UPDATE OR DELETE OR TRUNCATE ON public.stored_events
-    FOR EACH STATEMENT EXECUTE FUNCTION public.career_ledger_refuse_change();
-ALTER TABLE public.stored_events ENABLE ALWAYS TRIGGER stored_events_are_kept;
+    FOR role IN SELECT rolname FROM pg_catalog.pg_roles WHERE rolname IN ('career_ledger_writer', 'career_ledger_intake') LOOP
+        EXECUTE format('REVOKE INSERT ON public.refused_submissions FROM %I', role);
+        EXECUTE format('GRANT SELECT ON public.refused_submissions TO %I', role);
+        EXECUTE format('GRANT EXECUTE ON FUNCTION public.career_ledger_append(uuid[], bigint[], text[], bytea[]), '
+                       'public.career_ledger_refuse(text[], bytea[], bytea[], bytea[]) TO %I', role);
+    END LOOP;
+END $$;
 """
+"""Made anew where they are not those of this program (`_guard`)."""
+GUARDS_MARK = sha256(GUARDS.encode()).hexdigest()
+CHECK = "public.career_ledger_check(bigint, bigint)"
+"""Its comment is the mark."""
 
 APPEND = ("SELECT public.career_ledger_append(%b::uuid[], %b::bigint[], %b::text[], %b::bytea[])")
 APPEND_ONE = "SELECT public.career_ledger_append(ARRAY[%b::uuid], ARRAY[%b::bigint], ARRAY[%b::text], ARRAY[%b::bytea])"
@@ -111,13 +138,7 @@ MOVED_ON = ("SELECT FROM unnest(%s::uuid[], %s::bigint[]) AS n (stream, version)
 LOCK = "SELECT public.career_ledger_append('{}', '{}', '{}', '{}')"
 REFUSALS = """
 CREATE TABLE IF NOT EXISTS public.refused_submissions (
-    student text NOT NULL, id bytea NOT NULL, content bytea NOT NULL, outcome bytea NOT NULL, PRIMARY KEY (student, id));
-DO $$
-BEGIN
-    IF EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'career_ledger_writer') THEN
-        GRANT SELECT, INSERT ON public.refused_submissions TO career_ledger_writer;
-    END IF;
-END $$"""
+    student text NOT NULL, id bytea NOT NULL, content bytea NOT NULL, outcome bytea NOT NULL, PRIMARY KEY (student, id));"""
 """Submissions from outside that were refused or invalid (`infra/postgres/roles.sql` grants the same). Ids are kept as UTF-8
 bytes: an id may hold a NUL, which text cannot."""
 IDENTITY = """
@@ -125,20 +146,23 @@ ALTER TABLE public.career_ledger ADD COLUMN IF NOT EXISTS origin text, ADD COLUM
     ADD COLUMN IF NOT EXISTS digest_key text;
 CREATE OR REPLACE FUNCTION public.career_ledger_adopt_key(key_check text) RETURNS void LANGUAGE sql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
-AS $body$ UPDATE public.career_ledger SET digest_key = key_check WHERE digest_key IS NULL $body$;
+AS $body$ UPDATE public.career_ledger SET digest_key = key_check WHERE digest_key IS NULL AND key_check ~ '^[0-9a-f]{32}$' $body$;
 REVOKE ALL ON FUNCTION public.career_ledger_adopt_key(text) FROM PUBLIC;
 DO $$
 DECLARE found text;
 BEGIN
-    FOR found IN SELECT rolname FROM pg_catalog.pg_roles WHERE rolname IN ('career_ledger_writer', 'career_ledger_relay') LOOP
+    FOR found IN SELECT rolname FROM pg_catalog.pg_roles
+        WHERE rolname IN ('career_ledger_writer', 'career_ledger_intake', 'career_ledger_relay') LOOP
         EXECUTE format('GRANT EXECUTE ON FUNCTION public.career_ledger_adopt_key(text) TO %I', found);
     END LOOP;
 END $$;
 """
 """Which history this is, and what tells its key for digests from others. Whoever sends digests may set that once, and not change it."""
 IDENTIFY = "UPDATE public.career_ledger SET origin = %s, epoch = 1 WHERE origin IS NULL"
+REFUSE = "SELECT public.career_ledger_refuse(%b::text[], %b::bytea[], %b::bytea[], %b::bytea[])"
 REMEMBER = ("INSERT INTO public.refused_submissions (student, id, content, outcome) "
             "SELECT * FROM unnest(%b::text[], %b::bytea[], %b::bytea[], %b::bytea[]) ON CONFLICT DO NOTHING")
+"""What a ledger without `career_ledger_refuse` is asked, whose owner has not appended with this version yet."""
 REMEMBERED = ("SELECT r.student, r.id, r.content, r.outcome FROM unnest(%b::text[], %b::bytea[]) AS n (student, id) "
               "JOIN public.refused_submissions AS r ON r.student = n.student AND r.id = n.id")
 _ROW, _STATE = struct.Struct(">hi16siqi"), struct.Struct(">i")
@@ -182,8 +206,10 @@ class _Datastore(PostgresDatastore):
 class PostgresRecorder(PostgresApplicationRecorder):
     """The library's recorder with our append and our reads, which bring positions along."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, guarded: bool, may_import: bool) -> None:
         super().__init__(_Datastore(url))
+        self._guarded = guarded
+        self.may_import = may_import
 
     def insert_events(self, stored_events: Sequence[StoredEvent], **_: Any) -> Sequence[int]:
         """All or none. Raises IntegrityError where a stream does not stand at the version before its first event here."""
@@ -237,6 +263,8 @@ class PostgresRecorder(PostgresApplicationRecorder):
             stored = _one(cursor.execute("SELECT count(*) FROM public.stored_events WHERE notification_id >= %s", (first,)))
             if stored != rows:
                 raise OperationalError(f"somebody drew positions without holding the lock: {stored} rows from {first} on, not {rows}")
+            if self._guarded:
+                cursor.execute("SELECT public.career_ledger_check(%s, %s)", (first, last))
             return first
 
     def _append_packed(self, connection: psycopg.Connection[Any], packs: Sequence[bytes]) -> int:
@@ -261,9 +289,9 @@ class PostgresRecorder(PostgresApplicationRecorder):
             if absent and cursor.execute(REMEMBERED, _named(absent), prepare=True).fetchone() is not None:
                 raise IntegrityError("a submission has been refused meanwhile")
             if refusals:
-                cursor.execute(REMEMBER, (*_named([one[:2] for one in refusals]), [one.content for one in refusals],
-                                          [one.outcome for one in refusals]), prepare=True)
-                if cursor.rowcount != len(refusals):
+                told = (*_named([one[:2] for one in refusals]), [one.content for one in refusals], [one.outcome for one in refusals])
+                cursor.execute(REFUSE if self._guarded else REMEMBER, told, prepare=True)
+                if (_one(cursor) if self._guarded else cursor.rowcount) != len(refusals):
                     raise IntegrityError("a submission has been refused meanwhile")
         return positions
 
@@ -286,7 +314,7 @@ class PostgresRecorder(PostgresApplicationRecorder):
             if not _has(connection, "refused_submissions"):
                 with connection.transaction():
                     connection.execute(LOCK)  # of several processes that start at once, one makes it
-                    connection.execute(REFUSALS.encode())
+                    _put_guards(connection)
 
     def rewrite_refusals(self, rewrite: Callable[[Refusal], Refusal]) -> None:
         """Does nothing for a user who may not: only the owner may."""
@@ -373,6 +401,8 @@ def problem(error: Exception, place: str) -> Exception:
     text = str(error).strip().splitlines()[0] if str(error).strip() else type(cause).__name__
     if state.startswith("53"):  # disk full, out of memory, too many connections
         return StoreUnusable(f"{place} has run out of a resource ({text}): free it, submit the rest again: what was accepted is stored")
+    if state.startswith("22"):
+        return StoreUnusable(f"{place} refuses what was to be stored: {text}")
     if state == "42501":
         return StoreUnusable(f"{place} does not allow this user to do that ({text}): see infra/postgres/roles.sql")
     if (why := refused(cause)) is not None:
@@ -407,9 +437,11 @@ def prepare(url: str, create: bool) -> PostgresRecorder:
                 with connection.transaction():
                     connection.execute("SELECT pg_advisory_xact_lock(hashtext('career-ledger schema'))")
                     _identify(connection)
+            guarded = _guard(connection, mend=create)
+            may_import = not guarded or bool(_one(connection.execute("SELECT public.career_ledger_may_import()")))
     except psycopg.Error as error:
         raise problem(error, place) from error
-    return PostgresRecorder(url)
+    return PostgresRecorder(url, guarded, may_import)
 
 
 def _has(connection: psycopg.Connection[Any], table: str) -> bool:
@@ -427,7 +459,7 @@ def _create(connection: psycopg.Connection[Any], place: str) -> None:
         if _has(connection, "stored_events"):
             raise StoreUnusable(f"{place} holds a table stored_events that is not a career ledger's: choose another database with --db")
         connection.execute(SCHEMA.encode())
-        connection.execute(REFUSALS.encode())
+        _put_guards(connection)
         _identify(connection)
 
 
@@ -446,6 +478,25 @@ def _identity(connection: psycopg.Connection[Any]) -> Identity | None:
 def _is_owner(connection: psycopg.Connection[Any]) -> bool:
     return bool(_one(connection.execute("SELECT pg_catalog.pg_has_role(relowner, 'USAGE') FROM pg_catalog.pg_class "
                                         "WHERE oid = 'public.career_ledger'::regclass")))
+
+
+def _guard(connection: psycopg.Connection[Any], mend: bool) -> bool:
+    """Whether the database checks what it is given. With `mend`, the owner's connection makes the functions those of this program."""
+    asked = ("SELECT to_regprocedure(%s) IS NOT NULL, obj_description(to_regprocedure(%s), 'pg_proc'), pg_has_role(relowner, 'MEMBER') "
+             "FROM pg_catalog.pg_class WHERE oid = 'public.stored_events'::regclass")
+    there, found, owns = connection.execute(asked, (CHECK, CHECK)).fetchone() or (False, None, False)
+    if found == GUARDS_MARK or not owns or not mend:
+        return bool(there)
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(hashtext('career-ledger schema'))")
+        _put_guards(connection)
+    return True
+
+
+def _put_guards(connection: psycopg.Connection[Any]) -> None:
+    connection.execute(REFUSALS.encode())
+    connection.execute(GUARDS.encode())
+    connection.execute(f"COMMENT ON FUNCTION {CHECK} IS '{GUARDS_MARK}'".encode())
 
 
 def _check(connection: psycopg.Connection[Any], place: str) -> None:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -32,11 +33,14 @@ from ledger.edges.files import make_file
 
 from .errors import StoreUnavailable, StoreUnusable
 from .event_store import Identity, Refusal
+from .guards import KEPT_OUT, SQLITE
 
 APPLICATION_ID = 0x434C4447
 """`CLDG` in the file's header: the file is a career ledger."""
 SCHEMA_VERSION = 1
 LOCK_SECONDS = 20
+JUMP_SECONDS = 400 * 86_400
+"""A ledger in use is written at least once a year."""
 
 Row = tuple[int, str, bytes]
 """Position, stored name, stored bytes."""
@@ -83,6 +87,15 @@ class _Transaction(SQLiteTransaction):
             raise PersistenceError(error) from error
         return cursor
 
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """What a guard refuses is no conflict of two writers: trying again does not help."""
+        try:
+            super().__exit__(kind, error, trace)
+        except IntegrityError as refused:
+            if KEPT_OUT in str(refused):
+                raise PersistenceError(str(refused)) from refused
+            raise
+
 
 class _Connection(SQLiteConnection):
     """Each transaction looks whether the file at the path is the one that it reads and writes."""
@@ -124,16 +137,29 @@ class _Datastore(SQLiteDatastore):
 class SQLiteRecorder(SQLiteApplicationRecorder):
     """The library's recorder on our table: whole streams with their positions, and a check of versions in the write."""
 
+    may_import = True
+
     def __init__(self, path: str) -> None:
         super().__init__(_Datastore(path))
+        self._path = Path(path)
         self.insert_events_statement = (
             f"INSERT INTO {self.events_table_name} (originator_id, originator_version, topic, state) VALUES (?,?,?,?)")
 
     def construct_create_table_statements(self) -> list[str]:
         return []  # `prepare` makes the tables, once
 
+    def _distrust_a_jump(self) -> None:
+        """The file's own times are the only witness of this machine's clock. Raises StoreUnusable where it has left them far behind."""
+        written = max(file.stat().st_mtime for file in (self._path, self._path.with_name(self._path.name + "-wal")) if file.exists())
+        if time.time() - written > JUMP_SECONDS:
+            today, then = (time.strftime("%Y-%m-%d", time.gmtime(moment)) for moment in (time.time(), written))
+            raise StoreUnusable(f"the clock of this machine says {today}, and {self._path} was last written on {then}: set the clock, "
+                                "since a moment that lies ahead would stay with its student for ever. If it is right, "
+                                f"`touch {self._path}` and append again")
+
     def _insert_events(self, c: SQLiteCursor, stored_events: Sequence[StoredEvent], **_: Any) -> Sequence[int]:
         """Raises IntegrityError where a stream does not stand at the version before its first event here."""
+        self._distrust_a_jump()
         newest: dict[str, int] = {}
         positions = []
         for event in stored_events:
@@ -156,6 +182,7 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
     def insert_packed(self, packs: Sequence[bytes], rows: int, heads: Mapping[UUID, int]) -> int:
         """One transaction: check of the streams, rows. Returns the first position; SQLite has one writer at a time."""
         with self.datastore.transaction(commit=True) as c:
+            self._distrust_a_jump()
             for stream, version in heads.items():
                 c.execute("SELECT max(originator_version) FROM stored_events WHERE originator_id = ?", (stream.hex,))
                 if (c.fetchone()[0] or 0) != version:
@@ -279,6 +306,8 @@ def problem(error: Exception, path: str) -> Exception:
         return StoreUnusable(f"{path} cannot grow ({text}): free space, submit the rest again; what was accepted is stored")
     if "readonly" in text:
         return StoreUnusable(f"{path} cannot be written ({text}): check the rights of the file and of its folder")
+    if KEPT_OUT in text:
+        return StoreUnusable(f"{path} refuses what was to be stored: {text}")
     return StoreUnusable(f"{path} cannot be used: {text}")
 
 
@@ -303,6 +332,8 @@ def prepare(path: str, create: bool) -> SQLiteRecorder:
             _create(connection, path)
         elif not known:
             _identify(connection)
+        if create:
+            _guard(connection)
     except sqlite3.DatabaseError as error:
         raise problem(error, path) from error
     finally:
@@ -349,6 +380,19 @@ def _create(connection: sqlite3.Connection, path: str) -> None:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def _guard(connection: sqlite3.Connection) -> None:
+    """Makes the triggers that check what is inserted those of this program."""
+    found = dict(connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall())
+    if all(found.get(name) == statement for name, statement in SQLITE.items()):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute(REFUSALS)
+    for name, statement in SQLITE.items():
+        connection.execute(f"DROP TRIGGER IF EXISTS {name}")
+        connection.execute(statement)
+    connection.execute("COMMIT")
 
 
 def _identify(connection: sqlite3.Connection) -> None:

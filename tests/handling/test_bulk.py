@@ -5,7 +5,7 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from ledger.store import EventStore, open_store
 from .histories import booking, enrolled, lines, payment, void
 from .workers import BOOKS
 
-NOW = datetime(2100, 1, 1, tzinfo=timezone.utc)
+NOW = datetime(2026, 11, 2, tzinfo=timezone.utc)
 Rows = list[tuple[int, str, bytes]]
 
 
@@ -203,28 +203,26 @@ def test_trusted_import_stores_a_fraction_as_it_was_stored(store: EventStore, st
     assert stored(store) == rows
 
 
-def test_import_goes_through_the_function_when_the_user_may_not_copy(postgres_url: str) -> None:
-    import psycopg
-    from psycopg.conninfo import conninfo_to_dict
+def test_import_goes_through_the_function_when_the_user_may_not_copy(postgres_url: str, as_role: Callable[[str | None], str]) -> None:
+    open_store(postgres_url).close()
+    url = as_role("career_ledger_importer")
+    file = population(10)
+    with open_store(url, create=False) as store:
+        outcomes = list(import_lines(store, url, BOOKS, file, "record", clock, 1))
+        assert [one["position"] for one in outcomes] == list(range(1, len(file) + 1))
+        assert store.last_position() == len(file)
 
-    with open_store(postgres_url):
-        pass
-    found = conninfo_to_dict(postgres_url)
-    role = f"writer_{random.Random().randrange(1 << 60)}"
-    with psycopg.connect(postgres_url, autocommit=True) as admin:
-        admin.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{role}'".encode())
-        try:
-            admin.execute(f"GRANT SELECT ON public.stored_events, public.career_ledger TO {role}".encode())
-            admin.execute(f"GRANT EXECUTE ON FUNCTION public.career_ledger_append(uuid[], bigint[], text[], bytea[]) TO {role}".encode())
-            url = f"postgresql://{role}:{role}@{found['host']}:{found['port']}/{found['dbname']}"
-            file = population(10)
-            with open_store(url, create=False) as store:
-                outcomes = list(import_lines(store, url, BOOKS, file, "record", clock, 1))
-                assert [one["position"] for one in outcomes] == list(range(1, len(file) + 1))
-                assert store.last_position() == len(file)
-        finally:
-            admin.execute(f"DROP OWNED BY {role}".encode())
-            admin.execute(f"DROP ROLE {role}".encode())
+
+def test_history_is_invalid_line_by_line_when_the_user_is_no_importer(postgres_url: str, as_role: Callable[[str | None], str]) -> None:
+    open_store(postgres_url).close()
+    url = as_role("career_ledger_writer")
+    with open_store(url, create=False) as store:
+        for found in (import_lines(store, url, BOOKS, population(1), "record", clock, 1),
+                      append_lines(store, BOOKS, population(1), "enforce", False, clock)):
+            outcomes = list(found)
+            assert {(one["outcome"], one["problems"][0]["path"]) for one in outcomes} == {("invalid", "recorded_at")}
+            assert "career_ledger_importer" in outcomes[0]["problems"][0]["message"]
+        assert store.last_position() == 0
 
 
 def test_import_by_command_is_completed_by_the_same_command_when_it_was_killed(store_url: str, tmp_path: Path) -> None:

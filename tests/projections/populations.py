@@ -48,8 +48,9 @@ def submission(student: str, id: str, type: str, on: str, data: dict[str, Any], 
 def append(store: EventStore, *submissions: Submission) -> int:
     """Records them as they are; the position of the last."""
     for one in submissions:
-        version = len(store.stream(one.student))
-        [stored] = store.append(one.student, version, [recorded(one, one.recorded_at, version + 1, None, ())])
+        stream = store.stream(one.student)
+        moment = max(one.recorded_at, *(event.recorded_at for event in stream[-1:])) if stream else one.recorded_at
+        [stored] = store.append(one.student, len(stream), [recorded(one, moment, len(stream) + 1, None, ())])
     return stored.position
 
 

@@ -54,7 +54,7 @@ def submit_until(url: str, started: Flag, enough: Flag, lines: Sequence[bytes]) 
 
 def clock() -> datetime:
     """After everything that is submitted."""
-    return datetime(2100, 1, 1, tzinfo=timezone.utc)
+    return datetime(2026, 11, 2, tzinfo=timezone.utc)
 
 
 def rebuild_and_die(url: str, part_events: int, after: int) -> None:

@@ -21,8 +21,8 @@ def read(raw: dict[str, Any]) -> Submission:
     return found
 
 
-def an_event(student: str = "S01", version: int = 1, **changes: Any) -> Event:
-    return recorded(read(a_submission(student, version, **changes)), NOON, version, BOOK, ())
+def an_event(student: str = "S01", version: int = 1, at: datetime = NOON, **changes: Any) -> Event:
+    return recorded(read(a_submission(student, version, **changes)), at, version, BOOK, ())
 
 
 def events(student: str, first: int, last: int) -> list[Event]:

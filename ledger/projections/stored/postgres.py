@@ -26,6 +26,10 @@ from .shape import Row, Spelled
 SCHEMAS = {LIVE: "projections", NEW: "projections_new"}
 TYPES = column_types("text", "bigint", "double precision", "date", "boolean")
 READERS = ("career_ledger_reader", "career_ledger_writer")
+PROJECTOR = "career_ledger_projector"
+OWNED_BY_ROLE = ("SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = 'career_ledger_projector' AND pg_has_role(oid, 'MEMBER') "
+                 "AND has_database_privilege(oid, current_database(), 'CREATE')")
+"""Where infra/postgres/roles.sql was run, what a projector makes belongs to the role, so that the next one may replace it."""
 
 
 class _AsText(Loader):
@@ -145,6 +149,8 @@ class PostgresBackend:
         if self.exists(tables):
             return False
         schema = SCHEMAS[tables]
+        if cursor.ask(OWNED_BY_ROLE):
+            cursor.run(f"SET LOCAL ROLE {PROJECTOR}")
         cursor.run(f"CREATE SCHEMA {schema}")
         for kind, columns in TYPES.items():
             cursor.run(f"CREATE TABLE {{{kind}}} ({', '.join(' '.join(column) for column in columns)})", tables=tables)
