@@ -15,6 +15,8 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
+from ledger.edges.text import visible
+
 from .agenda import Facts, Notice
 
 LANGUAGES = ("it", "en")
@@ -31,8 +33,8 @@ def _template(name: str) -> Template:
 
 
 def plain(text: str) -> str:
-    """A text from a topic on one line, without control characters, and no longer than a line should be."""
-    return _BLANK.sub(" ", text).strip()[:LONGEST_WORDS]
+    """A text from a topic on one line, without control characters or overrides, and no longer than a line should be."""
+    return visible(_BLANK.sub(" ", text).strip()[:LONGEST_WORDS])
 
 
 def _plain(fact: Any) -> Any:

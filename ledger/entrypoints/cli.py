@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 import click
 from click.core import ParameterSource
 
-from ledger.edges.program import UNAVAILABLE, USAGE, Program, Told, tell_json
+from ledger.edges.program import UNAVAILABLE, USAGE, Program, Told, say, tell_json
 
 if TYPE_CHECKING:
     from ledger.bootstrap import Answer, Ledger, Mode
@@ -35,6 +35,8 @@ BULK_FILE = 5_000_000
 """Bytes from which a file in mode record is imported in bulk."""
 SESSIONS = ("winter", "extraordinary", "summer", "autumn")
 
+FIRST_YEAR, LAST_YEAR = 1900, 2199
+"""Of the days and years that events and questions may name."""
 POSITIONS = click.IntRange(0, 2**63 - 1)
 """Of the log: what a database can count."""
 
@@ -46,9 +48,12 @@ def day(text: str) -> date:
     if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
         raise click.BadParameter(f"{text!r} is no day: write it as YYYY-MM-DD")
     try:
-        return date.fromisoformat(text)
+        found = date.fromisoformat(text)
     except ValueError:
         raise click.BadParameter(f"there is no such day in the calendar: {text}") from None
+    if not FIRST_YEAR <= found.year <= LAST_YEAR:
+        raise click.BadParameter(f"the year must lie between {FIRST_YEAR} and {LAST_YEAR}")
+    return found
 
 
 def instant(text: str) -> datetime:
@@ -66,6 +71,15 @@ def academic_year(text: str) -> str:
     """2025-26."""
     if not re.fullmatch(r"[0-9]{4}-[0-9]{2}", text) or (int(text[:4]) + 1) % 100 != int(text[5:]):
         raise click.BadParameter(f"{text!r} is no academic year: write it as 2025-26")
+    if not FIRST_YEAR <= int(text[:4]) <= LAST_YEAR:
+        raise click.BadParameter(f"the year must lie between {FIRST_YEAR} and {LAST_YEAR}")
+    return text
+
+
+def course_code(text: str) -> str:
+    """As events have it."""
+    if not text.isprintable() or not re.fullmatch(r"\S{1,64}", text):
+        raise click.BadParameter(f"{text!r} is no course: write its code, up to 64 characters without spaces")
     return text
 
 
@@ -232,8 +246,7 @@ def append(file: str, mode: "Mode", atomic: bool, wait: bool, bulk: bool, truste
 
         wait_for_position(newest)
     if counted["conflict"]:
-        click.echo(f"{PROGRAM}: {counted['conflict']} lines met others who kept appending to the same students: send the file again",
-                   err=True)
+        say(f"{PROGRAM}: {counted['conflict']} lines met others who kept appending to the same students: send the file again")
         raise click.exceptions.Exit(CONFLICT)
     if counted["refused"] or counted["invalid"]:
         raise click.exceptions.Exit(FOUND)
@@ -296,7 +309,7 @@ def fees(student: str, on: date | None, known_at: datetime | None, known_positio
 @cli.command(short_help="May this exam be booked, and if not, why?")
 @click.argument("student")
 @click.option("--career", required=True, help="The career in which the exam is sat.")
-@click.option("--course", required=True, help="The course's code.")
+@click.option("--course", type=course_code, required=True, metavar="CODE", help="The course's code.")
 @click.option("--held-on", type=day, required=True, metavar="DATE", help="The day of the exam.")
 @click.option("--session", type=click.Choice(SESSIONS), required=True, help="The session of the call.")
 @click.option("--academic-year", type=academic_year, required=True, metavar="YEAR", help="The academic year of the call, 2025-26.")

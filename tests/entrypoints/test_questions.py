@@ -199,3 +199,14 @@ def test_help_has_an_example_for_each_command(run, command: str) -> None:
     assert result.exit_code == 0
     assert "Example" in result.stdout
     assert f"career-ledger {command}" in result.stdout
+
+
+@pytest.mark.parametrize("wrong", [
+    ["--held-on", "0001-01-01"], ["--calls-start-on", "9999-12-31"], ["--opens-on", "1899-12-31"], ["--on", "9999-12-31"],
+    ["--academic-year", "9999-00"], ["--course", "A B"], ["--course", "x" * 65], ["--course", "a\x1bb"], ["--course", ""]], ids=ascii)
+def test_eligibility_is_wrong_usage_when_a_value_is_none_that_an_event_can_have(ledger, wrong: list[str]) -> None:
+    asked = {"--career": "B", "--course": "F", "--held-on": "2026-06-22", "--session": "summer", "--academic-year": "2025-26",
+             "--calls-start-on": "2026-06-08"} | {wrong[0]: wrong[1]}
+    result = ledger("eligibility", "S01", *(part for pair in asked.items() for part in pair))
+    assert result.exit_code == 2
+    assert wrong[0] in result.stderr
