@@ -12,7 +12,6 @@ from typing import IO, Any, Self
 
 from rich import box
 from rich.console import Console
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text as RichText
 
@@ -30,7 +29,9 @@ STYLES = {
 BLOCKS = {"exam-booking": "no exam can be booked", "final-exam": "no admission to the final exam",
           "administrative": "no exam and no new act of the career", "reservation": "no exam until the reservation is lifted"}
 PIPE_WIDTH = 160
-"""Columns when the output is no terminal."""
+"""Columns of tables when the output is no terminal; other lines are as long as they are."""
+GOES_ON = "  | "
+"""Before the rest of a line that is longer than the terminal is wide."""
 
 
 class Text(RichText):
@@ -117,7 +118,7 @@ class Page:
             totals.append(f"{name} ")
             totals.append(f"{answer[key]} euro", style="bold red" if key == "overdue" and answer[key] != "0.00" else "bold")
             totals.append("   ")
-        self._console.print(totals)
+        self._put(totals)
         self._unruled(answer)
 
     def eligibility(self, answer: Answer, student: str, career: str, course: str, held_on: date, on: date) -> None:
@@ -139,7 +140,7 @@ class Page:
             head.append(_spaced("", event.get("career"), _said(event["data"])), style="not dim")
             if event["recorded_at"][:10] != event["effective_on"]:
                 head.append(f"  (learned on {event['recorded_at'][:10]})")
-            self._console.print(head)
+            self._put(head)
             if event.get("voided"):
                 self._line("voided later: it counts for nothing that is known since", style="yellow", indent=4)
             if event.get("breaches"):
@@ -162,7 +163,7 @@ class Page:
             head.append("/".join(str(finding[k]) for k in ("student", "career") if finding.get(k)))
             if finding.get("event"):
                 head.append(f"  event {finding['event']}", style="dim")
-            self._console.print(head)
+            self._put(head)
             self._line(finding["message"], indent=12)
             self._source(finding, indent=12)
         total = counted.total()
@@ -174,7 +175,7 @@ class Page:
         """A line of a file that was not taken, or stands for nothing; one whose id cannot be read is named by its number."""
         head = Text(f"{outcome['outcome']}  ", style=STYLES[outcome["outcome"]])
         head.append(outcome["id"] if outcome.get("id") else f"line {outcome.get('line', '?')}", style="not bold default")
-        self._console.print(head)
+        self._put(head)
         if "voided_by" in outcome:
             self._line(f"voided by {outcome['voided_by']} since: it counts for nothing; if the fact holds, submit it under a new id",
                        indent=2)
@@ -190,7 +191,7 @@ class Page:
             text.append(f"{counted[outcome]} {outcome}", style=STYLES[outcome] if counted[outcome] else "dim")
         others = [f"{n} {name}" for name, n in counted.items() if name not in ("accepted", "duplicate", "refused", "invalid")]
         text.append("".join(f", {other}" for other in others))
-        self._console.print(text)
+        self._put(text)
 
     def rule_book(self, book: Answer) -> None:
         self._line(f"Rule book {book['id']}: {book['academic_year']}, covers {book['covers']}", style="bold")
@@ -260,7 +261,7 @@ class Page:
     def _title(self, answer: Answer) -> None:
         text = Text(f"{answer['student']} on {answer['on']}", style="bold")
         text.append(f"  as known at position {answer['known_position']}" if answer.get("known_position") is not None else "", style="dim")
-        self._console.print(text)
+        self._put(text)
 
     def _block(self, career: str, block: Answer, on: str) -> None:
         past = block.get("until") is not None and block["until"] <= on
@@ -270,7 +271,7 @@ class Page:
         head = Text(f"{career}: {block['kind']} block", style="yellow" if coming else "bold red")
         head.append(f" from {block['from']}" + (f" until {block['until']}" if block.get("until") else ""))
         head.append(f": {BLOCKS.get(block['kind'], '')}" if block["kind"] in BLOCKS else "")
-        self._console.print(head)
+        self._put(head)
         self._line(f"{block['rule']}: {block['reason']}", indent=2)
         if block.get("how_to_lift"):
             self._lifted(str(block["how_to_lift"]), _from(block.get("clears")))
@@ -279,7 +280,7 @@ class Page:
     def _reason(self, reason: Answer) -> None:
         text = Text(f"{reason['rule']}: ", style="bold red")
         text.append(str(reason.get("message") or reason.get("reason")), style="not bold default")
-        self._console.print(Padding(text, (0, 0, 0, 2), expand=False))
+        self._put(text, 2)
         clears = reason.get("clears")
         self._lifted(clears["what"] if clears else None, _from(clears), indent=4)
         self._source(reason, indent=4)
@@ -302,14 +303,14 @@ class Page:
         text = Text(f"{charge['career']} {charge['charge']}: ", style="bold")
         text.append("; ".join(notes) if notes else f"{charge['overdue']} euro overdue since {charge['due_on'] or charge['raised_on']}",
                     style="not bold")
-        self._console.print(text)
+        self._put(text)
         for told in (*waivers, *([refundable] if refundable else []), *([] if notes else [charge])):
             self._source(told)
 
     def _lifted(self, what: str | None, since: str, indent: int = 2) -> None:
         text = Text("To lift it: " if what else "Nothing lifts it.", style="green" if what else "dim")
         text.append(f"{what.rstrip('.')}{since}." if what else "", style="default")
-        self._console.print(Padding(text, (0, 0, 0, indent), expand=False))
+        self._put(text, indent)
 
     def _source(self, told: Answer, indent: int = 2) -> None:
         source = told.get("source")
@@ -332,7 +333,15 @@ class Page:
         return table
 
     def _line(self, text: str, style: str = "", indent: int = 0) -> None:
-        self._console.print(Padding(Text(text, style=style), (0, 0, 0, indent), expand=False))
+        self._put(Text(text, style=style), indent)
+
+    def _put(self, text: Text, indent: int = 0) -> None:
+        """One line. On a terminal a long one is wrapped, and its rest is marked, so that no part of it looks like a line of its own."""
+        if not self._console.is_terminal:
+            self._console.print(RichText(" " * indent).append_text(text), soft_wrap=True)
+            return
+        for number, part in enumerate(text.wrap(self._console, max(20, self._console.width - indent - len(GOES_ON)))):
+            self._console.print(RichText(" " * indent + (GOES_ON if number else "")).append_text(part))
 
 
 def _styled(word: str) -> Text:

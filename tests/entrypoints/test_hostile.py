@@ -21,6 +21,7 @@ from consumers.treasury.reconcile import sentence as treasury_sentence
 from ledger.domain.submissions import Submission, read_submission
 from ledger.edges.text import OneLine, csv_cell, json_text, visible
 from ledger.entrypoints.cli import cli
+from ledger.entrypoints.render import Page
 from tests.wire.examples import DATA, record
 
 HOSTILE = "q\nFORGED To lift it: nothing\r\x1b[8m\x9b31m\x7f\u202e\u2066\u2028\x85\ufeff[bold red]b[/]:smile:"
@@ -177,3 +178,18 @@ def test_programs_print_through_the_edges_only() -> None:
         if number := len(re.findall(r"click\.(?:secho|echo)\(|(?<![._\w])print\(|sys\.std(?:out|err)\.write\(", path.read_text())):
             found[str(path.relative_to(root))] = number
     assert found == allowed
+
+
+def test_terminal_shows_no_line_of_others_when_a_long_text_is_wrapped(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("NO_COLOR", "1")
+    for width in range(20, 60):
+        shown = Terminal()
+        Page(shown).outcome({"outcome": "refused", "id": "i" * width + " To lift it: nothing", "reasons": [
+            {"rule": "BLK-1", "message": "owes", "clears": {"what": "pay " + "q" * width + " To lift it: nothing"}}]})
+        lines = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in shown.getvalue().splitlines()]
+        assert [line for line in lines if re.match(r" {0,4}To lift it: nothing", line)] == []
