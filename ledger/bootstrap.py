@@ -125,20 +125,40 @@ class Ledger:
 
     def audit(self, students: Sequence[str] = (), on: date | None = None, known_at: datetime | None = None,
               known_position: int | None = None) -> Iterator[Answer]:
-        """Every breach, derogation and oddity of the students named, or of all; last, what only several of them together show."""
+        """Every breach, derogation and oddity of the students named, or of all; last, what only several of them together show.
+        Raises SomeSetAside at the end where students cannot be read."""
         from ledger.audit.compliance import ahead_of_the_clock, findings
         from ledger.audit.everybody import Numbers, sightings
         from ledger.domain.knowledge import known
+        from ledger.projections.stored.shape import fault
+        from ledger.store import SetAside, SomeSetAside, StreamSetAside
+        from ledger.store.mapper import stream_id
 
         day = on or today()
+        aside: dict[str, SetAside] = {}
+
+        def note(one: SetAside) -> None:
+            aside[one.stream.hex] = one
+
         with Numbers() as numbers:
-            for student in dict.fromkeys(students) or self._store.students():
-                events = self._known(student, known_at, known_position) if students else \
-                    known(self._store.stream(student), known_at, known_position)
-                numbers.add(sightings(events, day))
-                yield from findings(events, day, self.books)
-                yield from ahead_of_the_clock(events, clock(), self.books)
+            for student in dict.fromkeys(students) or self._store.students(note):
+                try:
+                    events = self._known(student, known_at, known_position) if students else \
+                        known(self._store.stream(student), known_at, known_position)
+                except StreamSetAside as error:
+                    note(error.one)
+                    continue
+                try:
+                    seen, found = list(sightings(events, day)), [
+                        *findings(events, day, self.books), *ahead_of_the_clock(events, clock(), self.books)]
+                except Exception as error:  # the others are looked through all the same
+                    note(SetAside(stream_id(student), student, events[-1].position, fault(error)))
+                    continue
+                numbers.add(seen)
+                yield from found
             yield from numbers.findings(self.books)
+        if aside:
+            raise SomeSetAside(list(aside.values()))
 
     def _known(self, student: str, known_at: datetime | None, known_position: int | None) -> "list[Event]":
         from ledger.domain.knowledge import known

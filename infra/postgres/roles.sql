@@ -50,8 +50,10 @@ END $$;
 CREATE TABLE IF NOT EXISTS public.relay_positions (
     topic text PRIMARY KEY, topic_id text NOT NULL, partitions integer NOT NULL, law text NOT NULL, position bigint NOT NULL,
     complete_at text, at text NOT NULL, rate double precision NOT NULL, error text, error_at text);
+CREATE TABLE IF NOT EXISTS public.relay_aside (
+    topic text NOT NULL, stream text NOT NULL, student text, position bigint NOT NULL, why text NOT NULL, PRIMARY KEY (topic, stream));
 
-REVOKE ALL ON public.stored_events, public.career_ledger, public.refused_submissions, public.relay_positions
+REVOKE ALL ON public.stored_events, public.career_ledger, public.refused_submissions, public.relay_positions, public.relay_aside
     FROM PUBLIC, career_ledger_reader, career_ledger_intake, career_ledger_writer, career_ledger_importer, career_ledger_projector,
          career_ledger_relay;
 REVOKE ALL ON SEQUENCE public.stored_events_notification_id_seq
@@ -69,8 +71,8 @@ GRANT EXECUTE ON FUNCTION public.career_ledger_append(uuid[], bigint[], text[], 
 -- Whoever sends or stores digests binds the ledger to its key once.
 GRANT EXECUTE ON FUNCTION public.career_ledger_adopt_key(text) TO career_ledger_intake, career_ledger_relay;
 
-GRANT SELECT, INSERT, UPDATE, DELETE ON public.relay_positions TO career_ledger_relay;
-GRANT SELECT ON public.relay_positions TO career_ledger_reader;
+GRANT SELECT, INSERT, UPDATE, DELETE ON public.relay_positions, public.relay_aside TO career_ledger_relay;
+GRANT SELECT ON public.relay_positions, public.relay_aside TO career_ledger_reader;
 
 -- The schemas `projections` and, during a rebuild, `projections_new` belong to the projector, whoever makes them.
 DO $$

@@ -236,7 +236,7 @@ def append(file: str, mode: "Mode", atomic: bool, wait: bool, bulk: bool, truste
             newest = max(newest, outcome.get("position") or 0)
             if page is None:
                 told(partial(tell_json, outcome))
-            elif outcome["outcome"] in ("refused", "invalid", "conflict") or "voided_by" in outcome:
+            elif outcome["outcome"] in ("refused", "invalid", "conflict", "set-aside") or "voided_by" in outcome:
                 told(partial(page.outcome, outcome))
         if page is not None:
             told(partial(page.appended, counted))
@@ -245,6 +245,10 @@ def append(file: str, mode: "Mode", atomic: bool, wait: bool, bulk: bool, truste
         from ledger.entrypoints.cli_university import wait_for_position
 
         wait_for_position(newest)
+    if counted["set-aside"]:
+        click.echo(f"{PROGRAM}: {counted['set-aside']} lines are about students who cannot be read: send them again when a person has "
+                   "mended that", err=True)
+        raise click.exceptions.Exit(UNAVAILABLE)
     if counted["conflict"]:
         say(f"{PROGRAM}: {counted['conflict']} lines met others who kept appending to the same students: send the file again")
         raise click.exceptions.Exit(CONFLICT)

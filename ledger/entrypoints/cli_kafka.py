@@ -161,6 +161,8 @@ def _status(json_: bool) -> None:
                   + (f", everything up to {one['complete_at']}" if one["complete_at"] else "")) if one["events_behind"] else "up to date"
         tell(f"{one['topic']}: position {one['position']} of {answer['last_position']}, {behind}; "
                    f"{one['rate']:.0f} events a second, seen {one['at']}")
+        for who in one["set_aside"]:
+            tell(f"  set aside: student {who['student']}, {who['why']}")
         if one["error"]:
             tell(f"  last error ({one['error_at']}): {one['error']}")
 

@@ -108,7 +108,7 @@ def project(follow: bool, part: tuple[int, int]) -> None:
       career-ledger project --follow --partition 2/4
     """
     from ledger.projections.stored import Follower, open_database
-    from ledger.store import open_store
+    from ledger.store import SomeSetAside, open_store
 
     address = _address()
     stop = threading.Event()
@@ -122,6 +122,8 @@ def project(follow: bool, part: tuple[int, int]) -> None:
         with database.backend.lock(follower.lock_name) as leader:
             if leader:
                 follower.catch_up(stop)
+                if aside := [one for one in database.aside() if one.stream.int % part[1] == part[0] - 1]:
+                    raise SomeSetAside(aside)
             else:
                 _say(f"another process follows partition {part[0]} of {part[1]} and keeps it up to date")
 
@@ -142,7 +144,7 @@ def projection() -> None:
 @projection.command("status")
 @json_option
 def projection_status(json_: bool) -> None:
-    """How far the stored projections go, on which rule books they rest, how many rows they have and their size.
+    """How far the stored projections go, on which rule books they rest, how many rows they have, their size, and who is set aside.
 
     \b
     Example:
@@ -210,15 +212,18 @@ def projection_rebuild(workers: int | None, json_: bool) -> None:
       career-ledger projection rebuild
     """
     from ledger.projections.stored.rebuild import rebuild
+    from ledger.store import SomeSetAside
 
     address = _address()
     with _progress("rebuilding") as progress:
         done = rebuild(address, _books(), workers, progress)
     if json_:
         tell_json({"events": done.events, "resumed": done.resumed, "known_position": done.position, "seconds": round(done.seconds, 3)})
-        return
-    resumed = f", {done.resumed} of them done before" if done.resumed else ""
-    tell(f"Rebuilt from {done.events} events{resumed} in {done.seconds:.1f} seconds. Known position: {done.position}.")
+    else:
+        resumed = f", {done.resumed} of them done before" if done.resumed else ""
+        tell(f"Rebuilt from {done.events} events{resumed} in {done.seconds:.1f} seconds. Known position: {done.position}.")
+    if done.aside:
+        raise SomeSetAside(done.aside)
 
 
 @projection.command("verify")
@@ -322,6 +327,8 @@ def _report(ask: "Callable[[Reports, date], Answer]", on: date | None, json_: bo
         _say(f"as known at position {answer['known_position']} of {answer['last_position']}")
         if answer["rebuild_needed"]:
             _say(answer["rebuild_needed"])
+        if answer.get("set_aside"):
+            _say(f"{answer['set_aside']} set aside and left out, see `career-ledger projection status`")
     else:
         _page().report(answer)
 
@@ -484,10 +491,14 @@ def _page() -> Any:
             if answer["bytes"] is not None:
                 self._line(f"Size: {answer['bytes'] / 1e6:,.1f} MB with indexes")
             self._warn(answer)
+            for one in answer["set_aside"]:
+                self._line(f"Set aside: student {one['student']}, {one['why']}", style="bold red")
 
         def _warn(self, answer: "Answer") -> None:
             if answer["rebuild_needed"]:
                 self._line(f"Note: {answer['rebuild_needed']}.", style="bold yellow")
+            if isinstance(left_out := answer.get("set_aside"), int):
+                self._line(f"Note: {left_out} set aside and left out, see `career-ledger projection status`.", style="bold yellow")
 
     return ReportPage(sys.stdout)
 

@@ -23,7 +23,7 @@ STYLES = {
     "paid": "green", "overdue": "bold red", "waived": "dim", "moved": "dim", "payable": "cyan", "to-come": "yellow",
     "enrolled": "green", "graduated": "green", "enrolled-with-reservation": "yellow", "enrolment-pending": "yellow",
     "withdrawal-pending": "yellow", "suspended": "yellow", "single-courses": "green",
-    "accepted": "green", "duplicate": "dim", "refused": "bold red", "invalid": "bold red", "conflict": "yellow",
+    "accepted": "green", "duplicate": "dim", "refused": "bold red", "invalid": "bold red", "conflict": "yellow", "set-aside": "bold red",
     "breach": "bold red", "derogation": "yellow", "notice": "cyan",
 }
 BLOCKS = {"exam-booking": "no exam can be booked", "final-exam": "no admission to the final exam",

@@ -29,11 +29,11 @@ from eventsourcing.persistence import StoredEvent
 
 from ledger.domain.rulebook import LawBooks
 from ledger.domain.submissions import Event, Problem, Submission
-from ledger.store import EventStore, StoreUnavailable, VersionConflict, open_store
+from ledger.store import EventStore, SetAside, StoreUnavailable, VersionConflict, open_store
 from ledger.store.mapper import stream_id
 
 from .lines import decode_line
-from .submit import Clock, Desk, Known, Mode, Outcome, Stream, answer, duplicate, in_turn, invalid, read_form, with_line
+from .submit import Clock, Desk, Known, Mode, Outcome, Stream, answer, duplicate, in_turn, invalid, read_form, set_aside, with_line
 from .trusted import recorded_event
 
 BATCH_LINES = 4_000
@@ -239,6 +239,8 @@ class _Worker:
         self._streams: dict[str, Stream] = {}
         self._met: dict[str, int] = {}
         """The number of the last batch that each student had lines in, those met longest ago first."""
+        self._aside: dict[str | None, SetAside] = {}
+        """Those of the batch who cannot be read."""
         self._epoch = 0
         self._trusted = trusted
 
@@ -269,6 +271,9 @@ class _Worker:
         return None if raw is None else read_form(raw)
 
     def _outcome(self, form: _Form, encoded: list[StoredEvent], heads: dict[str, int]) -> _Placed | Outcome:
+        aside = self._aside.get(_student(form))
+        if aside is not None:
+            return set_aside(form.id if isinstance(form, Submission) else form[0].id, aside)
         stream = self._streams[_student(form)]
         head = stream.version
         verdict = self._desk.judge(stream, form, PENDING + head + 1) if isinstance(form, Submission) else _as_recorded(stream, form[0])
@@ -289,15 +294,17 @@ class _Worker:
             self._met.pop(student, None)
             self._met[student] = batch
         missing = students - self._streams.keys()
-        held = self._store.streams(missing)
-        for student in missing:
+        aside: list[SetAside] = []
+        held = self._store.streams(missing, aside.append)
+        self._aside = {one.student: one for one in aside}
+        for student in missing - self._aside.keys():
             stream = self._streams[student] = Stream(student, self._books)
             stream.add(held.get(student, ()))
         kept = sum(len(stream.events) for stream in self._streams.values())
         for student, last in list(self._met.items()):
             if kept <= EVENTS_KEPT or last > stored:
                 break
-            kept -= len(self._streams.pop(student).events)
+            kept -= len(self._streams.pop(student).events) if student in self._streams else 0
             del self._met[student]
 
 

@@ -25,7 +25,7 @@ from ledger.domain.reasons import Clears, reason
 from ledger.domain.rulebook import LawBooks
 from ledger.domain.submissions import Event, Problem, Submission, read_submission, recorded
 from ledger.domain.values import format_instant
-from ledger.store import EventStore, VersionConflict
+from ledger.store import EventStore, SetAside, StreamSetAside, VersionConflict
 
 from .lines import LONGEST_LINE, decode_line, read_lines
 
@@ -113,12 +113,14 @@ class Desk:
         self._kept = 0
 
     def line(self, number: int, raw: Any) -> Outcome:
-        """The outcome of a line of a file. One to whose student others never stop appending is answered `conflict`, and the file
-        goes on."""
+        """The outcome of a line of a file. One to whose student others never stop appending is answered `conflict`, one whose student
+        cannot be read `set-aside`, and the file goes on."""
         try:
             return with_line(self.submit(raw), number)
         except VersionConflict as error:
             return {"id": raw["id"], "outcome": "conflict", "problems": [Problem("", str(error)).as_json()]}
+        except StreamSetAside as error:
+            return set_aside(raw["id"], error.one)
 
     def submit(self, raw: Any) -> Outcome:
         # 1. Read the form.
@@ -216,7 +218,11 @@ class Desk:
                 return held, False
             self._forget(student)
         stream = self._streams[student] = Stream(student, self._books)
-        self._has_news(student, stream)
+        try:
+            self._has_news(student, stream)
+        except BaseException:
+            del self._streams[student]
+            raise
         while self._kept > EVENTS_KEPT and len(self._streams) > 1:
             self._forget(next(iter(self._streams)))
         return stream, False
@@ -250,6 +256,11 @@ def read_form(raw: Any) -> Submission | Outcome:
         return form
     given = raw.get("id") if isinstance(raw, dict) else None
     return invalid(given if isinstance(given, str) and len(given) <= 200 else None, form)
+
+
+def set_aside(id: str, one: SetAside) -> Outcome:
+    """The outcome of a submission about a student who cannot be read."""
+    return {"id": id, "outcome": "set-aside", "problems": [Problem("student", str(StreamSetAside(one))).as_json()]}
 
 
 def invalid(id: str | None, problems: Iterable[Problem]) -> Outcome:

@@ -30,7 +30,7 @@ from ledger.domain.submissions import Event, Problem, Submission
 from ledger.domain.values import format_instant
 from ledger.handling.lines import decode_line
 from ledger.handling.submit import Clock, Desk, Known, Outcome, Stream, answer, in_turn, invalid, read_form
-from ledger.store import EventStore, Refusal, VersionConflict
+from ledger.store import EventStore, Refusal, SetAside, StreamSetAside, VersionConflict
 from ledger.wire.letters import dead_letter, outcome_message
 from ledger.wire.message import History, Message
 from ledger.wire.topics import SUBMISSIONS
@@ -140,14 +140,16 @@ class Counter:
             for form in forms:
                 if form.student in self._streams and form.id in self._streams[form.student].by_id:
                     del self._streams[form.student]  # a duplicate says whether its event was voided: look again
-            self._load(students)
+            aside = self._load(students)
             kept = self._store.refusals({(form.student, form.id) for form in forms})
             events: list[Event] = []
             fresh: list[Refusal] = []
-            heads = {student: self._streams[student].version for student in students}
+            heads = {student: self._streams[student].version for student in students if student not in aside}
             verdicts: list[Event | Known | Outcome] = []
             for form in forms:
                 try:
+                    if form.student in aside:
+                        raise StreamSetAside(aside[form.student])
                     verdict = self._verdict(form, kept)
                     if isinstance(verdict, Event):
                         self._streams[form.student].add((verdict,))
@@ -187,14 +189,18 @@ class Counter:
         verdict = self._desk.judge(stream, form.form, PENDING + stream.version + 1)
         return _New(verdict) if isinstance(verdict, dict) else verdict
 
-    def _load(self, students: set[str]) -> None:
+    def _load(self, students: set[str]) -> dict[str | None, SetAside]:
+        """Those of them who cannot be read."""
         missing = students - self._streams.keys()
-        held = self._store.streams(missing)
-        for student in students:
+        aside: list[SetAside] = []
+        held = self._store.streams(missing, aside.append)
+        nobody = {one.student: one for one in aside}
+        for student in students - nobody.keys():
             if student in missing:
                 stream = self._streams[student] = Stream(student, self._books)
                 stream.add(held.get(student, ()))
             self._streams.move_to_end(student)
+        return nobody
 
     def _forget(self) -> None:
         """Those who were met longest ago."""
@@ -217,6 +223,8 @@ class _Fault(Exception):
 
 
 def _fault(error: Exception) -> str:
+    if isinstance(error, StreamSetAside):
+        return f"student: nothing can be recorded of her until a person mends it: {error.one.why}. Submit it again then"
     place = traceback.extract_tb(error.__traceback__)[-1]
     return f"a fault of the ledger, please report it: {type(error).__name__} in {Path(place.filename).name}, line {place.lineno}"
 

@@ -13,7 +13,7 @@ from uuid import UUID
 from kafka import KafkaProducer
 
 from ledger.domain.rulebook import LawBooks
-from ledger.store import EventStore, open_store
+from ledger.store import EventStore, SetAside, SomeSetAside, open_store
 from ledger.store.mapper import stream_id
 from ledger.wire import events
 from ledger.wire.kafka import Made, create_topics, history_of
@@ -65,7 +65,8 @@ def replay(url: str, books: LawBooks, brokers: str, student: str) -> tuple[int, 
         history = _checked(store, brokers, topics)
         producer = producer_for(brokers)
         made = topics[EVENTS]
-        messages = [ready(events.message(record, digest, history), made.partitions) for _, record, digest in found]
+        messages = [ready(events.message(record, digest, history), made.partitions) for _, record, digest in found
+                    if not isinstance(record, SetAside)]
         check_lengths(EVENTS, messages)
         deliver(producer, made.name, messages)
         made = topics[STATE]
@@ -76,12 +77,18 @@ def digests(store: EventStore, after: int) -> Iterator[dict[str, Any]]:
     """Of each event above a position what an archive of the topic is compared with: the keyed digest of the stored bytes and the hash of
     the message's value, in hex."""
     history = _history(store)
+    aside: list[SetAside] = []
     while found := store.records(after, PAGE):
         for position, record, digest in found:
+            if isinstance(record, SetAside):
+                aside.append(record)
+                continue
             message = events.message(record, digest, history)
             yield {"position": position, "student": record["student"], "version": record["version"], "type": record["type"],
                    "digest": digest, "payload_sha256": header(message.headers, "payload_sha256")}
         after = found[-1][0]
+    if aside:
+        raise SomeSetAside(aside)
 
 
 def _history(store: EventStore) -> History:
@@ -108,14 +115,17 @@ def _students_above(store: EventStore, after: int, last: int) -> list[UUID]:
 def _send_states(store: EventStore, books: LawBooks, history: History, producer: KafkaProducer, topic: str, partitions: int,
                  students: Collection[UUID]) -> int:
     sent = 0
+    aside: list[SetAside] = []
     todo = list(students)
     while todo:
         batch, todo = todo[:BATCH], todo[BATCH:]
         read_at = store.last_position()
-        messages = [ready(message, partitions) for _, _, message in states_of(store, books, batch, history)]
+        messages = [ready(message, partitions) for _, _, message in states_of(store, books, batch, history, aside.append)]
         check_lengths(STATE, messages)
         deliver(producer, topic, messages)
         sent += len(messages)
         moved = set(_students_above(store, read_at, store.last_position()))
         todo += [stream for stream in batch if stream in moved]
+    if aside:
+        raise SomeSetAside(aside)
     return sent

@@ -3,9 +3,11 @@
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from uuid import UUID
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
+from ledger.store import SetAside
 from ledger.wire.kafka import CONSUMER, KafkaUnusable, connection, producer_settings
 from ledger.wire.letters import Heartbeat
 from ledger.wire.message import History, Message
@@ -67,13 +69,14 @@ class Lane(threading.Thread):
     waited for since this moment of the monotonic clock."""
 
     def __init__(self, url: str, brokers: str, topic: Topic, standing: Standing, heartbeat: str, history: History,
-                 prepare: Callable[[Standing], Preparer]) -> None:
+                 prepare: Callable[[Standing], Preparer], say: Callable[[str], None] = lambda _: None) -> None:
         super().__init__(name=f"lane-{topic.name}", daemon=True)
         self.topic, self.standing, self.begin, self.stop = topic, standing, threading.Event(), threading.Event()
         self.failure: BaseException | None = None
         self.caught_up = threading.Event()
         self.waiting_since: float | None = None
         self.sent = 0
+        self.say = say
         self._url, self._brokers, self._heartbeat, self._history, self._prepare = url, brokers, heartbeat, history, prepare
         self._idle = False
         self._offsets: dict[int, int] = {}
@@ -120,6 +123,13 @@ class Lane(threading.Thread):
         if chunk.messages:
             check_lengths(self.topic.name, chunk.messages)
             self._acknowledged(producer, self.standing.topic, chunk.messages)
+        if chunk.aside:
+            ones = [SetAside(UUID(stream), student, position, why) for stream, student, position, why in chunk.aside]
+            positions.set_aside(self.standing.topic, ones)
+            for one in ones:
+                self.say(f"{self.standing.topic}: set aside, everybody else goes on: {one.why}; see `career-ledger publish --status`")
+        if chunk.taken_up:
+            positions.taken_up(self.standing.topic, [UUID(stream) for stream in chunk.taken_up])
         complete_at = chunk.complete_at or self.standing.complete_at
         if chunk.events:
             self.sent += chunk.events

@@ -4,13 +4,14 @@ A row belongs to a topic as it was made: where the cluster's id of the topic is 
 is another cluster) nothing of it is published yet, and its position is 0 again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any, Self
+from uuid import UUID
 
 from ledger.projections.stored import open_database
-from ledger.store import StoreUnavailable, StoreUnusable
+from ledger.store import SetAside, StoreUnavailable, StoreUnusable
 from ledger.wire.kafka import KafkaUnusable, Made, prefix
 from ledger.wire.topics import EVENTS, STATE
 
@@ -19,6 +20,9 @@ SCHEMA = """CREATE TABLE IF NOT EXISTS relay_positions (
     topic text PRIMARY KEY, topic_id text NOT NULL, partitions integer NOT NULL, law text NOT NULL, position bigint NOT NULL,
     complete_at text, at text NOT NULL, rate double precision NOT NULL, error text, error_at text)"""
 """infra/postgres/roles.sql makes the same table for a relay that is not the owner of the database."""
+ASIDE = """CREATE TABLE IF NOT EXISTS relay_aside (
+    topic text NOT NULL, stream text NOT NULL, student text, position bigint NOT NULL, why text NOT NULL, PRIMARY KEY (topic, stream))"""
+"""Students of whom a topic holds nothing from a position on, because an event of theirs could not be read."""
 COLUMNS = "topic, topic_id, partitions, law, position, complete_at, at, rate, error, error_at"
 
 
@@ -68,16 +72,17 @@ class Positions:
 
     def prepare(self) -> None:
         """Makes the table where there is none."""
-        if self._exists():
+        if self._exists("relay_aside"):
             return
         with self._backend.transaction(write=True) as cursor:
             if not self._sqlite:
                 cursor.run("SELECT pg_advisory_xact_lock(hashtext('career-ledger relay'), hashtext('schema'))")
             cursor.run(SCHEMA)
+            cursor.run(ASIDE)
             if not self._sqlite:
                 for (role,) in cursor.ask("SELECT rolname::text FROM pg_catalog.pg_roles WHERE rolname = ANY(:roles)",
                                           {"roles": list(ROLES)}):
-                    cursor.run(f"GRANT {ROLES[role]} ON relay_positions TO {role}")
+                    cursor.run(f"GRANT {ROLES[role]} ON relay_positions, relay_aside TO {role}")
 
     def all(self) -> list[Standing]:
         """Every topic; empty where nothing was ever published."""
@@ -131,11 +136,30 @@ class Positions:
                 cursor.run("UPDATE relay_positions SET error = :error, error_at = :now WHERE topic = :topic",
                            {"error": error, "now": now, "topic": topic})
 
-    def _exists(self) -> bool:
-        statement = ("SELECT count(*) FROM sqlite_master WHERE name = 'relay_positions'" if self._sqlite else
-                     "SELECT count(*) FROM pg_catalog.pg_class WHERE relname = 'relay_positions' "
-                     "AND relnamespace = 'public'::regnamespace")
-        return bool(self._ask(statement, {})[0][0])
+    def aside(self, topic: str) -> list[SetAside]:
+        """Who is set aside in a topic."""
+        if not self._exists("relay_aside"):
+            return []
+        return [SetAside(UUID(stream), *rest) for stream, *rest in self._ask(
+            "SELECT stream, student, position, why FROM relay_aside WHERE topic = :topic ORDER BY position", {"topic": topic})]
+
+    def set_aside(self, topic: str, ones: Sequence[SetAside]) -> None:
+        """From the first event on that could not be read."""
+        with self._backend.transaction(write=True) as cursor:
+            for one in ones:
+                cursor.run("INSERT INTO relay_aside (topic, stream, student, position, why) VALUES (:topic, :stream, :student, :position, "
+                           ":why) ON CONFLICT DO NOTHING", {"topic": topic, **one._asdict(), "stream": one.stream.hex})
+
+    def taken_up(self, topic: str, streams: Sequence[UUID]) -> None:
+        """The topic holds them whole again."""
+        with self._backend.transaction(write=True) as cursor:
+            for stream in streams:
+                cursor.run("DELETE FROM relay_aside WHERE topic = :topic AND stream = :stream", {"topic": topic, "stream": stream.hex})
+
+    def _exists(self, table: str = "relay_positions") -> bool:
+        statement = ("SELECT count(*) FROM sqlite_master WHERE name = :table" if self._sqlite else
+                     "SELECT count(*) FROM pg_catalog.pg_class WHERE relname = :table AND relnamespace = 'public'::regnamespace")
+        return bool(self._ask(statement, {"table": table})[0][0])
 
     def _ask(self, statement: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         return self._backend.single(statement, parameters)
@@ -149,6 +173,7 @@ def status(url: str) -> dict[str, Any]:
         last = positions.last_position()
         found = [one for one in positions.all() if one.topic in names]
         behind = [positions.events_above(one.position) for one in found]
+        aside = {one.topic: positions.aside(one.topic) for one in found}
     for one in found:
         if one.position > last:
             raise StoreUnusable(older(one, last))
@@ -161,5 +186,6 @@ def status(url: str) -> dict[str, Any]:
 
     return {"last_position": last, "topics": [
         {"topic": one.topic, "position": one.position, "events_behind": events, "seconds_behind": age(one, events),
-         "complete_at": one.complete_at, "rate": one.rate, "at": one.at, "error": one.error, "error_at": one.error_at}
+         "complete_at": one.complete_at, "rate": one.rate, "at": one.at, "error": one.error, "error_at": one.error_at,
+         "set_aside": [{"student": who.student or str(who.stream), "position": who.position, "why": who.why} for who in aside[one.topic]]}
         for one, events in zip(found, behind, strict=True)]}

@@ -7,7 +7,7 @@ ended: its pipe breaks.
 import gc
 import marshal
 import signal
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timezone
 from functools import lru_cache
@@ -20,7 +20,8 @@ from kafka.partitioner.default import murmur2
 
 from ledger.domain.rulebook import LawBooks
 from ledger.domain.values import format_instant
-from ledger.store import EventStore, StoreUnavailable, StoreUnusable, open_store
+from ledger.projections.stored.shape import fault
+from ledger.store import EventStore, SetAside, StoreUnavailable, StoreUnusable, open_store
 from ledger.store.mapper import stream_id
 from ledger.wire import events, state
 from ledger.wire.message import Header, History, Message
@@ -35,18 +36,22 @@ REMEMBERED = 200_000
 """Students of whom it is known, while the state lane is behind, that their state is newer than the position."""
 WAKE_SECONDS = 1.0
 """At the end of the log it is looked for news this often, also when nobody wakes the process."""
+NOBODY: Mapping[str, int] = {}
 Ready = tuple[int, bytes | None, bytes | None, list[Header]]
 """Partition, key, value, headers."""
 
 
 class Chunk(NamedTuple):
     """`events` of the log up to `position` are in the topic once all `messages` are acknowledged. `complete_at`: the instant before
-    the read, where that found the end of the log."""
+    the read, where that found the end of the log. `aside`: who could not be read in it (`SetAside`, the stream in hex), `taken_up`: the
+    streams, in hex, that were set aside and are whole again."""
 
     messages: list[Ready]
     events: int
     position: int
     complete_at: str | None
+    aside: Sequence[tuple[str, str | None, int, str]] = ()
+    taken_up: Sequence[str] = ()
 
 
 class Source(Protocol):
@@ -68,17 +73,43 @@ def ready(message: Message, partitions: int) -> Ready:
 
 
 class EventSource:
-    """The log above `after`, event by event."""
+    """The log above `after`, event by event. A student of whom an event cannot be read is set aside: nothing of hers is sent from there
+    on. `aside`: who already is, and the position; whoever can be read by now is taken up first."""
 
-    def __init__(self, store: EventStore, after: int, partitions: int, history: History, chunk: int = EVENTS_CHUNK) -> None:
+    def __init__(self, store: EventStore, after: int, partitions: int, history: History, chunk: int = EVENTS_CHUNK,
+                 aside: Mapping[str, int] = NOBODY) -> None:
         self._store, self._at, self._partitions, self._history, self._chunk = store, after, partitions, history, chunk
+        self._aside = {UUID(stream): position for stream, position in aside.items()}
+        self._waiting = dict(self._aside)
 
     def next(self) -> Chunk:
         began = now()
+        messages, taken_up = self._taken_up()
         found = self._store.records(self._at, self._chunk)
-        messages = [ready(events.message(record, digest, self._history), self._partitions) for _, record, digest in found]
+        aside = []
+        for _, record, digest in found:
+            if isinstance(record, SetAside):
+                self._aside.setdefault(record.stream, record.position)
+                aside.append((record.stream.hex, *record[1:]))
+            elif not self._aside or stream_id(record["student"]) not in self._aside:
+                messages.append(ready(events.message(record, digest, self._history), self._partitions))
         self._at = found[-1][0] if found else self._at
-        return Chunk(messages, len(found), self._at, began if len(found) < self._chunk else None)
+        return Chunk(messages, len(found), self._at, began if len(found) < self._chunk else None, aside, taken_up)
+
+    def _taken_up(self) -> tuple[list[Ready], list[str]]:
+        messages: list[Ready] = []
+        taken_up = []
+        waiting, self._waiting = self._waiting, {}
+        for stream, first in waiting.items():
+            for held in self._store.streams_of([stream], lambda _: None).values():
+                for event in held:
+                    if first <= event.position <= self._at:
+                        _, record, digest = self._store.records(event.position - 1, 1)[0]
+                        if not isinstance(record, SetAside):
+                            messages.append(ready(events.message(record, digest, self._history), self._partitions))
+                del self._aside[stream]
+                taken_up.append(stream.hex)
+        return messages, taken_up
 
 
 class StateSource:
@@ -87,18 +118,21 @@ class StateSource:
     A stream may hold newer events than the chunk: the state is then ahead of the position, never behind, and it is not computed
     again for those: a long log costs one computation a student."""
 
-    def __init__(self, store: EventStore, books: LawBooks, after: int, partitions: int, history: History,
-                 chunk: int = STATES_CHUNK) -> None:
+    def __init__(self, store: EventStore, books: LawBooks, after: int, partitions: int, history: History, chunk: int = STATES_CHUNK,
+                 aside: Mapping[str, int] = NOBODY) -> None:
         self._store, self._books, self._partitions, self._history = store, books, partitions, history
         self._at, self._chunk = after, chunk
         self._ahead: dict[UUID, int] = {}
+        self._waiting = [UUID(stream) for stream in aside]
 
     def next(self) -> Chunk:
         began = now()
         touched = self._store.touched(self._at, self._chunk)
-        todo = list(dict.fromkeys(stream for position, stream in touched if self._ahead.get(stream, 0) < position))
+        waiting, self._waiting = self._waiting, []
+        todo = list(dict.fromkeys([*waiting, *(stream for position, stream in touched if self._ahead.get(stream, 0) < position)]))
         messages: list[Ready] = []
-        for stream, position, message in states_of(self._store, self._books, todo, self._history):
+        aside: list[SetAside] = []
+        for stream, position, message in states_of(self._store, self._books, todo, self._history, aside.append):
             messages.append(ready(message, self._partitions))
             self._ahead[stream] = position
         self._at = touched[-1][0] if touched else self._at
@@ -107,16 +141,24 @@ class StateSource:
             self._ahead = {stream: position for stream, position in self._ahead.items() if position > self._at}
         if len(self._ahead) > REMEMBERED:
             self._ahead.clear()
-        return Chunk(messages, len(touched), self._at, began if at_end else None)
+        nobody = {one.stream for one in aside}
+        return Chunk(messages, len(touched), self._at, began if at_end else None, [(one.stream.hex, *one[1:]) for one in aside],
+                     [stream.hex for stream in waiting if stream not in nobody])
 
 
-def states_of(store: EventStore, books: LawBooks, streams: Collection[UUID], history: History) -> Iterator[tuple[UUID, int, Message]]:
-    """Stream, newest position and message of each career of these students."""
+def states_of(store: EventStore, books: LawBooks, streams: Collection[UUID], history: History,
+              aside: Callable[[SetAside], None]) -> Iterator[tuple[UUID, int, Message]]:
+    """Stream, newest position and message of each career of these students, but of those who must be set aside."""
     todo = list(streams)
     for start in range(0, len(todo), BATCH):
-        for student, found in store.streams_of(todo[start:start + BATCH]).items():
-            for one in state.states(found, student, books):
-                yield stream_id(student), found[-1].position, state.message(one, history)
+        for student, found in store.streams_of(todo[start:start + BATCH], aside).items():
+            try:
+                messages = [state.message(one, history) for one in state.states(found, student, books)]
+            except Exception as error:  # the others go on
+                aside(SetAside(stream_id(student), student, found[-1].position, fault(error)))
+                continue
+            for message in messages:
+                yield stream_id(student), found[-1].position, message
 
 
 class Preparer:

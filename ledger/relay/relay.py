@@ -137,13 +137,15 @@ class Relay:
         standing = positions.begin(made, f"{VERSION}.{EDITION}:{self._books.identity}" if name == STATE else "", now())
         self._say(f"publishing {made.name} from position {standing.position}")
 
+        aside = {one.stream.hex: one.position for one in positions.aside(made.name)}
+
         def prepare(at: Standing) -> Preparer:
-            common = {"after": at.position, "partitions": at.partitions, "history": history}
+            common = {"after": at.position, "partitions": at.partitions, "history": history, "aside": aside}
             if name == EVENTS:
                 return Preparer(self._url, EventSource, common | {"chunk": self._chunks[0]})
             return Preparer(self._url, StateSource, common | {"chunk": self._chunks[1], "books": self._books})
 
-        return Lane(self._url, self._brokers, topic, standing, topics[HEARTBEAT].name, history, prepare)
+        return Lane(self._url, self._brokers, topic, standing, topics[HEARTBEAT].name, history, prepare, self._say)
 
     def _check(self, lane: Lane, positions: Positions) -> None:
         """Raises what ended a lane, after it was kept for `publish --status`."""

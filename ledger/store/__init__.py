@@ -1,6 +1,7 @@
 """Where events are kept: one append-only log, a stream for each student, on SQLite or PostgreSQL."""
 
-from .errors import StoreUnavailable, StoreUnusable, VersionConflict
+from .errors import SetAside, SomeSetAside, StoreUnavailable, StoreUnusable, StreamSetAside, VersionConflict
 from .event_store import EventStore, Identity, Refusal, open_store
 
-__all__ = ["EventStore", "Identity", "Refusal", "StoreUnavailable", "StoreUnusable", "VersionConflict", "open_store"]
+__all__ = ["EventStore", "Identity", "Refusal", "SetAside", "SomeSetAside", "StoreUnavailable",
+           "StoreUnusable", "StreamSetAside", "VersionConflict", "open_store"]

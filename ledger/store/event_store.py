@@ -7,7 +7,8 @@ holes, and are never used twice.
 import gc
 import hmac
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -21,7 +22,7 @@ from ledger.domain.submissions import Event
 from ledger.edges.address import WrongAddress, sqlite_path
 
 from . import keys
-from .errors import StoreUnavailable, StoreUnusable, VersionConflict
+from .errors import SetAside, StoreUnavailable, StoreUnusable, StreamSetAside, Unreadable, VersionConflict
 from .mapper import Mapper, Record, stream_id
 
 T = TypeVar("T")
@@ -35,8 +36,14 @@ CONTENT = b"\x01"
 """Begins the digest of a submission's content."""
 NO = {"", "0", "f", "false", "n", "no", "off"}
 
+WHOLE_LOG = 100_000
+"""Positions at a time where the whole log is gone through."""
+_STUDENT = re.compile(rb'"student"\s*:\s*"([A-Za-z0-9._-]{1,64})"')
+
 Row = tuple[int, str, bytes]
 """Position, stored name, stored bytes."""
+Aside = Callable[[SetAside], None]
+"""Takes a student who cannot be read, so that the others can."""
 
 
 class Identity(NamedTuple):
@@ -137,45 +144,74 @@ class EventStore:
         return self._recorder.may_import
 
     def stream(self, student: str, after: int = 0) -> list[Event]:
-        """The student's events of a version above `after`, in order; empty for an unknown student."""
-        return self._events(self._patiently(lambda: self._recorder.stream(stream_id(student), after)))
+        """The student's events of a version above `after`, in order; empty for an unknown student. Raises StreamSetAside."""
+        stream = stream_id(student)
+        rows = self._patiently(lambda: self._recorder.stream(stream, after))
+        try:
+            return _in_order(self._events(rows), student, after)
+        except Unreadable as error:
+            raise StreamSetAside(SetAside(stream, student, error.position, str(error))) from error
 
-    def streams(self, students: Collection[str]) -> dict[str, list[Event]]:
-        """The streams of many students, read at one moment: events in order by student. An unknown student is left out."""
-        return self.streams_of([stream_id(student) for student in students])
+    def streams(self, students: Collection[str], aside: Aside | None = None) -> dict[str, list[Event]]:
+        """The streams of many students, read at one moment: events in order by student. An unknown student is left out.
 
-    def streams_of(self, ids: Collection[UUID]) -> dict[str, list[Event]]:
+        So is one whose stream cannot be read where `aside` takes it; else StreamSetAside is raised."""
+        return self.streams_of([stream_id(student) for student in students], aside)
+
+    def streams_of(self, ids: Collection[UUID], aside: Aside | None = None) -> dict[str, list[Event]]:
         """The same for those who know the streams' ids (`stream_id`, `touched`)."""
-        return _by_student(self._events(self._patiently(lambda: self._recorder.streams(list(ids)))) if ids else [])
+        rows = self._patiently(lambda: self._recorder.streams(list(ids))) if ids else []
+        found = self._whole(rows, set(ids).__contains__)
+        return found if found is not None else self._one_by_one(ids, aside)
 
     def touched(self, after: int = 0, limit: int = PAGE) -> list[tuple[int, UUID]]:
         """Position and stream id of up to `limit` events above `after`, in order: what is new, without decoding it."""
         return self._patiently(lambda: self._recorder.touched(after, limit))
 
-    def part(self, number: int, of: int) -> dict[str, list[Event]]:
+    def part(self, number: int, of: int, aside: Aside | None = None) -> dict[str, list[Event]]:
         """Whole streams, read at one moment: those whose id falls into part `number` (from 0) of `of` equal parts of all ids.
 
-        The parts together are the whole ledger, each student in one of them, and of about the same size."""
-        first, last = ((1 << 128) * n // of for n in (number, number + 1))
-        return _by_student(self._events(self._patiently(lambda: self._recorder.part(UUID(int=first), UUID(int=last - 1)))))
+        The parts together are the whole ledger, each student in one of them, and of about the same size. `aside` as in `streams`."""
+        first, last = (UUID(int=(1 << 128) * n // of - less) for n, less in ((number, 0), (number + 1, 1)))
+        found = self._whole(self._patiently(lambda: self._recorder.part(first, last)), lambda stream: first <= stream <= last)
+        if found is not None:
+            return found
+        ids: dict[UUID, None] = {}
+        at = 0
+        while touched := self.touched(at, WHOLE_LOG):
+            ids |= dict.fromkeys(stream for _, stream in touched if first <= stream <= last)
+            at = touched[-1][0]
+        return self._one_by_one(ids, aside)
 
     def log(self, after: int = 0, limit: int = PAGE) -> list[Event]:
         """Up to `limit` events of a position above `after`, in order. Nothing appears later behind a position once read."""
         return self._events(self._patiently(lambda: self._recorder.log(after, limit)))
 
-    def records(self, after: int = 0, limit: int = PAGE) -> list[tuple[int, Record, str]]:
+    def records(self, after: int = 0, limit: int = PAGE) -> list[tuple[int, Record | SetAside, str]]:
         """The same as `log` undecoded: position, the event as JSON (as it reads today, position included), and the `digest` of its stored
-        bytes."""
-        read, key, keyed = self._mapper.to_record, self._key, hmac.digest
-        return [(position, read(name, state, position), keyed(key, state, "sha256").hex())
+        bytes. An event that cannot be read is told by the stream to set aside."""
+        key, keyed = self._key, hmac.digest
+        return [(position, self._record(name, state, position), keyed(key, state, "sha256").hex())
                 for position, name, state in self._patiently(lambda: self._recorder.log(after, limit))]
 
-    def students(self) -> Iterator[str]:
-        """Every student, in the order of their first events."""
-        events = self._first_events(0)
-        while events:
-            yield from (event.student for event in events)
-            events = self._first_events(events[-1].position)
+    def _record(self, name: str, state: bytes, position: int) -> Record | SetAside:
+        try:
+            return self._mapper.to_record(name, state, position)
+        except Unreadable as error:
+            stream = self.touched(position - 1, 1)[0][1]
+            rows = self._patiently(lambda: self._recorder.stream(stream, 0))
+            return SetAside(stream, _whose(stream, [state for _, _, state in rows]), position, str(error))
+
+    def students(self, aside: Aside | None = None) -> Iterator[str]:
+        """Every student, in the order of their first events. `aside` as in `streams`, for those whose first event cannot be read."""
+        at = 0
+        while rows := self._patiently(lambda: self._recorder.first_events(at, PAGE)):  # noqa: B023 - called at once
+            for position, name, state in rows:
+                try:
+                    yield self._mapper.to_event(name, state, position).student
+                except Unreadable:
+                    self._one_by_one([self.touched(position - 1, 1)[0][1]], aside)
+            at = rows[-1][0]
 
     def last_position(self) -> int:
         """The newest position; 0 for an empty log."""
@@ -284,8 +320,31 @@ class EventStore:
             positions.append(row[0])
         return positions
 
-    def _first_events(self, after: int) -> list[Event]:
-        return self._events(self._patiently(lambda: self._recorder.first_events(after, PAGE)))
+    def _whole(self, rows: Sequence[Row], asked: Callable[[UUID], bool]) -> dict[str, list[Event]] | None:
+        """The events by student; None where one of them cannot be read or stands in a stream that is not hers."""
+        try:
+            found = _by_student(self._events(rows))
+            return found if all(_in_order(events, student) and asked(stream_id(student)) for student, events in found.items()) else None
+        except Unreadable:
+            return None
+
+    def _one_by_one(self, ids: Iterable[UUID], aside: Aside | None) -> dict[str, list[Event]]:
+        """What can be read of these streams. Seldom needed, and slow."""
+        found: dict[str, list[Event]] = {}
+        for stream in ids:
+            rows = self._patiently(lambda: self._recorder.stream(stream, 0))  # noqa: B023 - called at once
+            student = _whose(stream, [state for _, _, state in rows])
+            try:
+                events = _in_order(self._events(rows), student)
+            except Unreadable as error:
+                one = SetAside(stream, student, error.position, str(error))
+                if aside is None:
+                    raise StreamSetAside(one) from error
+                aside(one)
+                continue
+            if student is not None and events:
+                found[student] = events
+        return found
 
     def _events(self, rows: Sequence[Row]) -> list[Event]:
         """Decoding makes no cycles: the garbage collector, which would go through all of them again and again, waits until it is done."""
@@ -309,6 +368,20 @@ class EventStore:
                 raise self._explain(error, self._place) from error
 
         return tried_again(attempt, lambda error: isinstance(error, StoreUnavailable), PATIENCE, LONGEST_PAUSE)
+
+
+def _in_order(events: list[Event], student: str | None, after: int = 0) -> list[Event]:
+    """Raises Unreadable where they are not the student's versions from `after` + 1 on."""
+    for version, event in enumerate(events, after + 1):
+        if event.version != version or event.student != student:
+            raise Unreadable(event.position, f"cannot be believed: it is not version {version} of the student in whose stream it stands")
+    return events
+
+
+def _whose(stream: UUID, states: Iterable[bytes]) -> str | None:
+    """The student as the bytes name her, also where they cannot be read."""
+    names = (match[1].decode() for state in states for match in _STUDENT.finditer(state))
+    return next((name for name in names if stream_id(name) == stream), None)
 
 
 def _by_student(events: Sequence[Event]) -> dict[str, list[Event]]:

@@ -23,8 +23,8 @@ from pydantic import BaseModel
 from ledger.domain.submissions import Event
 from ledger.domain.values import format_instant
 
-from .errors import StoreUnusable
-from .reading import reader
+from .errors import StoreUnusable, Unreadable
+from .reading import checker, reader
 
 Record = dict[str, Any]
 """A stored event as decoded JSON."""
@@ -145,23 +145,25 @@ class Mapper:
         return StoredEvent(stream_id(event.student), event.version, name, _state(event))
 
     def to_event(self, name: str, state: bytes, position: int) -> Event:
-        """Raises StoreUnusable for a stored name that is not known (a newer program wrote it) and for damaged bytes."""
+        """Raises Unreadable for a stored name that is not known (a newer program wrote it) and for damaged bytes."""
         try:
             kind = self._types.get(name)
             if kind is None:
                 kind, state = self._upcast(name, state, position)
             return reader(kind)(state, position)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise StoreUnusable(f"position {position} ({name}) cannot be read, the stored bytes are damaged: {error}") from error
+            raise Unreadable(position, f"({name}) cannot be read, the stored bytes are damaged: {error}") from error
 
     def to_record(self, name: str, state: bytes, position: int) -> Record:
-        """The stored event as decoded JSON with its position, as it reads today. Raises StoreUnusable like `to_event`."""
+        """The stored event as decoded JSON with its position, as it reads today. Raises Unreadable like `to_event`."""
         try:
-            if name not in self._types:
-                _, state = self._upcast(name, state, position)
+            kind = self._types.get(name)
+            if kind is None:
+                kind, state = self._upcast(name, state, position)
+            checker(kind)(state)
             record: Record = msgspec.json.decode(state, type=Record)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise StoreUnusable(f"position {position} ({name}) cannot be read, the stored bytes are damaged: {error}") from error
+            raise Unreadable(position, f"({name}) cannot be read, the stored bytes are damaged: {error}") from error
         record["position"] = position
         return record
 
@@ -170,8 +172,8 @@ class Mapper:
         record: Record = json.loads(state)
         while (kind := self._types.get(name)) is None:
             if name not in self._upcasts:
-                raise StoreUnusable(f"position {position} holds {name!r}, which this version does not know: "
-                                    "a newer version wrote it; update this program")
+                raise Unreadable(position, f"holds {name!r}, which this version does not know: "
+                                           "a newer version wrote it; update this program")
             name, upcast = self._upcasts[name]
             record = upcast(record)
         return kind, canonical_json(record | {"type": kind})

@@ -29,9 +29,8 @@ class _Rulebook(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 
 @cache
-def reader(kind: str) -> Reader:
-    """How the events of a type are read."""
-    payload, override = _maker(PAYLOADS[kind]), _maker(Override)
+def checker(kind: str) -> Callable[[bytes], Any]:
+    """Reads the bytes of a type into its form. Raises ValueError for bytes that are not an event of this type."""
     overrides: Any = tuple.__class_getitem__((_form(Override), ...))
     form = msgspec.defstruct("Form", [
         ("id", str), ("student", str), ("effective_on", date), ("recorded_at", Annotated[datetime, msgspec.Meta(tz=True)]),
@@ -39,7 +38,13 @@ def reader(kind: str) -> Reader:
         ("data", _form(PAYLOADS[kind])), ("version", int), ("type", Literal[kind]), ("career", str | None, None),
         ("override", overrides, ()), ("rulebook", _Rulebook | None, None), ("breaches", tuple[str, ...], ())],
         forbid_unknown_fields=True, kw_only=True, gc=False)
-    decode = msgspec.json.Decoder(form).decode
+    return msgspec.json.Decoder(form).decode
+
+
+@cache
+def reader(kind: str) -> Reader:
+    """How the events of a type are read."""
+    payload, override, decode = _maker(PAYLOADS[kind]), _maker(Override), checker(kind)
 
     def read(state: bytes, position: int) -> Event:
         one: Any = decode(state)

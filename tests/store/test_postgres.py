@@ -144,7 +144,7 @@ def test_opening_says_so_without_the_password_when_there_is_no_server() -> None:
     with pytest.raises(StoreUnavailable, match="not available") as caught:
         open_store("postgresql://somebody:secret@127.0.0.1:1/nothing")
     assert "secret" not in str(caught.value)
-    with pytest.raises(StoreUnusable, match="not a PostgreSQL URL"):
+    with pytest.raises(StoreUnusable, match="must be postgresql:"):
         open_store("postgresql://[::1/nothing")
 
 

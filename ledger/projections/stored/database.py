@@ -6,6 +6,7 @@ transaction that writes begins with the table of positions, and so does every qu
 for each other in a circle, and a question sees rows and position of one moment, also while the sets are swapped.
 """
 
+import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -15,9 +16,10 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from ledger.domain.timelines import COLUMNS
-from ledger.store import StoreUnusable
+from ledger.store import SetAside, StoreUnusable
+from ledger.store.mapper import stream_id
 
-from .shape import BOOLS, CENTS, DATES, INDEXES, NUMBERS, WHOLE, Row, Rows, difference
+from .shape import BOOLS, CENTS, DATES, INDEXES, NUMBERS, WHOLE, Row, Rows, difference, schema
 
 Parameters = Mapping[str, Any]
 NOTHING: Parameters = MappingProxyType({})
@@ -159,26 +161,47 @@ class Database:
             if len(found) != of:
                 set_positions(cursor, of, min(p.position for p in found), law, LIVE)
 
-    def replace(self, at: Position, to: int, students: Collection[str], rows: Rows, tables: str = LIVE) -> bool:
+    def replace(self, at: Position, to: int, students: Collection[str], rows: Rows, aside: Sequence[SetAside] = (),
+                tables: str = LIVE) -> bool:
         """Puts the rows of these students in the place of the old ones and moves the partition on from `at` to position
-        `to`, both or neither. False, and nothing is done, where the partition does not stand there any more."""
-        with self.backend.transaction(write=True, tables=tables) as cursor:
-            return self.replace_in(cursor, at, to, students, rows, tables)
+        `to`, both or neither. False, and nothing is done, where the partition does not stand there any more.
 
-    def replace_in(self, cursor: Cursor, at: Position, to: int, students: Collection[str], rows: Rows, tables: str) -> bool:
+        Who is set aside (`aside`) keeps no rows, which could be wrong by now, and is remembered until she is among `students`."""
+        with self.backend.transaction(write=True, tables=tables) as cursor:
+            return self.replace_in(cursor, at, to, students, rows, aside, tables)
+
+    def replace_in(self, cursor: Cursor, at: Position, to: int, students: Collection[str], rows: Rows, aside: Sequence[SetAside],
+                   tables: str) -> bool:
         """The same within a transaction."""
         moved = cursor.run(
             "UPDATE {position} SET position = :to WHERE partition_no = :partition AND partitions = :partitions AND position = :at "
             "AND law = :law", {"to": to, "partition": at.partition, "partitions": at.partitions, "at": at.position, "law": at.law}, tables)
         if moved != 1:
             return False
-        if students:
-            among = {"students": self.backend.many(students)}
+        nobody = [one.student for one in aside if one.student is not None]
+        self._remember(cursor, [*map(stream_id, students), *(one.stream for one in aside)], aside, tables)
+        if students or nobody:
+            among = {"students": self.backend.many([*students, *nobody])}
             for kind in COLUMNS:
                 cursor.run(f"DELETE FROM {{{kind}}} WHERE {self.backend.among('student', 'students')}", among, tables)
                 if rows[kind]:
                     cursor.insert(kind, rows[kind], tables)
         return True
+
+    def _remember(self, cursor: Cursor, streams: Sequence[UUID], aside: Sequence[SetAside], tables: str) -> None:
+        if aside or cursor.ask("SELECT count(*) FROM {aside}", tables=tables)[0][0]:
+            cursor.run(f"DELETE FROM {{aside}} WHERE {self.backend.among('stream', 'streams')}",
+                       {"streams": self.backend.many([one.hex for one in streams])}, tables)
+        add_aside(cursor, aside, tables)
+
+    def aside(self, found: Sequence[Position] | None = None) -> list[SetAside]:
+        """Who is set aside. Empty where the tables are those of an older program. `found`: the positions, where they are known."""
+        found = self.positions() if found is None else found
+        if not found or json.loads(found[0].law)["schema"] != schema():
+            return []
+        with self.backend.transaction(write=False) as cursor:
+            return [SetAside(UUID(stream), *rest) for stream, *rest in cursor.ask(
+                "SELECT stream, student, position, why FROM {aside} ORDER BY position")]
 
     def rows(self, students: Collection[str]) -> tuple[list[Position], Rows]:
         """What is stored of these students, and the positions of the same moment."""
@@ -201,6 +224,12 @@ def indexes() -> Iterator[tuple[str, tuple[str, ...]]]:
     for kind, found in INDEXES.items():
         for columns in found:
             yield kind, columns
+
+
+def add_aside(cursor: Cursor, ones: Sequence[SetAside], tables: str) -> None:
+    for one in ones:
+        cursor.run("INSERT INTO {aside} (stream, student, position, why) VALUES (:stream, :student, :position, :why)",
+                   {"stream": one.stream.hex, "student": one.student, "position": one.position, "why": one.why}, tables)
 
 
 def positions_in(cursor: Cursor, tables: str = LIVE) -> list[Position]:

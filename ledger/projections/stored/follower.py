@@ -5,13 +5,13 @@ brings those events computes them again. Positions are taken as the log gives th
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from threading import Event as Flag
 from uuid import UUID
 
 from ledger.domain.rulebook import LawBooks
 from ledger.domain.timelines import COLUMNS
-from ledger.store import EventStore, StoreUnavailable
+from ledger.store import EventStore, SetAside, StoreUnavailable
 
 from .database import LIVE, Cursor, Database, Position, open_database
 from .shape import Rows, compute, law_of
@@ -36,6 +36,8 @@ class Follower:
         self._store, self._database, self._books = store, database, books
         self._partition, self._partitions, self._page, self._size = partition, partitions, page, page
         self._law = law_of(books)
+        self.alarm: Callable[[SetAside], None] = lambda _: None
+        """Told of every student who is set aside."""
 
     @property
     def lock_name(self) -> str:
@@ -50,17 +52,26 @@ class Follower:
     def step(self) -> bool:
         """Takes one page; False where the end of the log was reached. Raises RebuildNeeded, Repartitioned."""
         at = self._database.partition(self._partition, self._partitions, self._law)
-        taken = advance(self._store, self._database, self._books, at, self._size)
+        taken = advance(self._store, self._database, self._books, at, self._size, alarm=self.alarm)
         self._size = min(self._size * 2, self._page * GROWTH) if taken == self._size else self._page
         return taken > 0
 
     def catch_up(self, stop: Flag | None = None) -> None:
+        """To the end of the log. Whoever was set aside and can be read now is taken up first."""
+        at = self._database.partition(self._partition, self._partitions, self._law)
+        waiting = [one.stream for one in self._database.aside() if at.owns(one.stream)]
+        if waiting:
+            self._database.replace(at, at.position, *_computed(self._store, self._books, waiting, self.alarm))
+        self._go_on(stop)
+
+    def _go_on(self, stop: Flag | None) -> None:
         while (stop is None or not stop.is_set()) and self.step():
             pass
 
     def run(self, stop: Flag, say: Callable[[str], None] = lambda _: None) -> None:
         """Follows until `stop` is set. One follower of a partition works, others stand by; a lost backend is waited for."""
         self.prepare()
+        self.alarm = lambda one: say(f"set aside: {one.why}; everybody else goes on, see `career-ledger projection status`")
         standing_by = False
         while not stop.is_set():
             try:
@@ -73,8 +84,9 @@ class Follower:
                         continue
                     say(f"following partition {self._partition} of {self._partitions}")
                     standing_by = False
+                    self.catch_up(stop)
                     while not stop.is_set():
-                        self.catch_up(stop)
+                        self._go_on(stop)
                         if not stop.is_set():
                             self._database.backend.wait(WAKE_SECONDS)
             except StoreUnavailable as error:
@@ -84,7 +96,7 @@ class Follower:
 
 
 def advance(store: EventStore, database: Database, books: LawBooks, at: Position, page: int, tables: str = LIVE,
-            cursor: Cursor | None = None) -> int:
+            cursor: Cursor | None = None, alarm: Callable[[SetAside], None] = lambda _: None) -> int:
     """Takes a partition one page on from `at`; the number of events of the page, 0 at the end of the log.
 
     Where somebody else has moved the partition meanwhile nothing is stored: ask again where it stands. `cursor`: within
@@ -94,19 +106,28 @@ def advance(store: EventStore, database: Database, books: LawBooks, at: Position
         return 0
     to = touched[-1][0]
     ids: dict[UUID, None] = {stream: None for _, stream in touched if at.owns(stream)}
+    found = _computed(store, books, list(ids), alarm)
+    if cursor is None:
+        database.replace(at, to, *found, tables)
+    else:
+        database.replace_in(cursor, at, to, *found, tables)
+    return len(touched)
+
+
+def _computed(store: EventStore, books: LawBooks, todo: Sequence[UUID], alarm: Callable[[SetAside], None],
+              ) -> tuple[list[str], Rows, list[SetAside]]:
+    """The students of these streams, their rows, and who is set aside."""
     students: list[str] = []
     rows: Rows = {kind: [] for kind in COLUMNS}
-    todo = list(ids)
+    aside: list[SetAside] = []
     for start in range(0, len(todo), BATCH):
-        streams = store.streams_of(todo[start:start + BATCH])
-        students += streams
-        for kind, found in compute(streams, books).items():
+        streams = store.streams_of(todo[start:start + BATCH], aside.append)
+        for kind, found in compute(streams, books, aside.append).items():
             rows[kind] += found
-    if cursor is None:
-        database.replace(at, to, students, rows, tables)
-    else:
-        database.replace_in(cursor, at, to, students, rows, tables)
-    return len(touched)
+        students += streams
+    for one in aside:
+        alarm(one)
+    return [student for student in students if student not in {one.student for one in aside}], rows, aside
 
 
 def wait_for(url: str, store: EventStore, books: LawBooks, position: int, seconds: float = 60.0) -> None:

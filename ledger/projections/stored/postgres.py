@@ -49,7 +49,7 @@ class _AsNumber(Loader):
 
 
 def _named(tables: str) -> dict[str, str]:
-    names = {name: f"{SCHEMAS[tables]}.{name}" for name in (*COLUMNS, "position", "done")}
+    names = {name: f"{SCHEMAS[tables]}.{name}" for name in (*COLUMNS, "position", "aside", "done")}
     return names | {"events": "public.stored_events", "event_position": "notification_id"}
 
 
@@ -156,6 +156,8 @@ class PostgresBackend:
             cursor.run(f"CREATE TABLE {{{kind}}} ({', '.join(' '.join(column) for column in columns)})", tables=tables)
         cursor.run("CREATE TABLE {position} (partition_no integer NOT NULL, partitions integer NOT NULL, position bigint NOT NULL, "
                    "law text NOT NULL)", tables=tables)
+        cursor.run("CREATE TABLE {aside} (stream text PRIMARY KEY, student text, position bigint NOT NULL, why text NOT NULL)",
+                   tables=tables)
         if tables == NEW:
             cursor.run("CREATE TABLE {done} (part integer PRIMARY KEY, parts integer NOT NULL, events bigint NOT NULL)", tables=tables)
         for (role,) in cursor.ask("SELECT rolname::text FROM pg_catalog.pg_roles WHERE rolname = ANY(:roles)", {"roles": list(READERS)}):

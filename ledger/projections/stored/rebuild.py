@@ -12,15 +12,15 @@
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from ledger.domain.rulebook import LawBooks
 from ledger.domain.timelines import COLUMNS
-from ledger.store import EventStore, StoreUnavailable, open_store
+from ledger.store import EventStore, SetAside, StoreUnavailable, open_store
 
-from .database import LIVE, NEW, Database, indexes, open_database, positions_in, set_positions
+from .database import LIVE, NEW, Database, add_aside, indexes, open_database, positions_in, set_positions
 from .follower import advance
 from .shape import Rows, compute, law_of
 from .sqlite import SQLiteBackend
@@ -35,12 +35,13 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """What a rebuild did. `resumed`: events that an interrupted one had done already."""
+    """What a rebuild did. `resumed`: events that an interrupted one had done already. `aside`: who could not be read."""
 
     events: int
     resumed: int
     position: int
     seconds: float
+    aside: tuple[SetAside, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ def rebuild(url: str, books: LawBooks, workers: int | None = None, progress: Pro
         resumed, done = _fill(url, store, database, books, law, workers, progress)
         _index(url, database)
         position = _swap(store, database, books)
-        return Rebuilt(done, resumed, position, time.monotonic() - begun)
+        return Rebuilt(done, resumed, position, time.monotonic() - begun, tuple(database.aside()))
 
 
 def _begin(store: EventStore, database: Database, law: str) -> None:
@@ -88,28 +89,33 @@ def _fill(url: str, store: EventStore, database: Database, books: LawBooks, law:
     todo = [number for number in range(parts) if number not in marks]
     alone = isinstance(database.backend, SQLiteBackend)  # one writer at a time: workers hand their rows over
     tasks = [Task(_compute_part if alone else _store_part, _Part(number, parts, law)) for number in todo]
-    for part, events, rows in run_all(tasks, url, books, workers_for(total - resumed, workers)):
+    for part, events, rows, aside in run_all(tasks, url, books, workers_for(total - resumed, workers)):
         if rows is not None:
-            _write(database, _Part(part, parts, law), events, rows)
+            _write(database, _Part(part, parts, law), events, rows, aside)
         done += events
         if progress is not None:
             progress(done, max(total, done))
     return resumed, done
 
 
-def _compute_part(desk: Desk, part: _Part) -> tuple[int, int, Rows | None]:
-    streams = desk.store.part(part.number, part.of)
-    return part.number, sum(map(len, streams.values())), compute(streams, desk.books)
+_Found = tuple[int, int, Rows | None, list[SetAside]]
+"""A part's number, how many events it has, its rows unless they are stored, and who is set aside."""
 
 
-def _store_part(desk: Desk, part: _Part) -> tuple[int, int, Rows | None]:
-    _, events, rows = _compute_part(desk, part)
+def _compute_part(desk: Desk, part: _Part) -> _Found:
+    aside: list[SetAside] = []
+    streams = desk.store.part(part.number, part.of, aside.append)
+    return part.number, sum(map(len, streams.values())), compute(streams, desk.books, aside.append), aside
+
+
+def _store_part(desk: Desk, part: _Part) -> _Found:
+    _, events, rows, aside = _compute_part(desk, part)
     if rows is not None:
-        _write(desk.database, part, events, rows)
-    return part.number, events, None
+        _write(desk.database, part, events, rows, aside)
+    return part.number, events, None, aside
 
 
-def _write(database: Database, part: _Part, events: int, rows: Rows) -> None:
+def _write(database: Database, part: _Part, events: int, rows: Rows, aside: Sequence[SetAside]) -> None:
     """The mark comes first: a worker that an interrupted rebuild left behind makes this one wait, and only one stores."""
     with database.backend.transaction(write=True, tables=NEW) as cursor:
         if any(p.law != part.law for p in positions_in(cursor, NEW)):
@@ -120,6 +126,7 @@ def _write(database: Database, part: _Part, events: int, rows: Rows) -> None:
             for kind, found in rows.items():
                 if found:
                     cursor.insert(kind, found, NEW)
+            add_aside(cursor, aside, NEW)
 
 
 def _index(url: str, database: Database) -> None:

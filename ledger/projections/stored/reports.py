@@ -13,13 +13,13 @@ from functools import cache
 from typing import Any
 
 from ledger.domain.timelines import COLUMNS
-from ledger.store import StoreUnusable
+from ledger.store import StoreUnusable, StreamSetAside
 
 from .database import Database, Parameters, Position, needs_rebuild
 from .shape import BOOLS, CENTS, DATES, Row, shown
 
 Answer = dict[str, Any]
-"""`report`, `on` (or `from` and `to`), `known_position`, `last_position`, `rebuild_needed`, `rows`."""
+"""`report`, `on` (or `from` and `to`), `known_position`, `last_position`, `rebuild_needed`, `rows`; `set_aside` where students are."""
 BLOCKS = ("exam-booking", "final-exam", "administrative", "reservation")
 GROUPS = ("programme", "status", "year", "academic_year", "course_type", "regime", "reservation")
 _ON = "{0}.from_on <= :on AND ({0}.until_on IS NULL OR {0}.until_on > :on)"
@@ -120,17 +120,22 @@ class Reports:
         except StoreUnusable:
             self._ask([])  # says so where nothing is stored
             raise
+        if student is not None and rows[0][3] is None:
+            self._must_be_known(student)
         position, same, end = rows[0][:3]
         return {"report": "find", "on": asked["on"], "known_position": position, "last_position": end,
                 "rebuild_needed": None if same else needs_rebuild(self._database.positions(), self._law),
+                **({} if student is not None else self._aside()),
                 "rows": [_shown(row[3:], _STATUS, _FLAGS) for row in rows if row[3] is not None]}
 
     def of_student(self, kind: str, student: str, on: date) -> Answer:
         """The stored rows of one student on a day, of one kind (a table): one indexed SELECT, also for the position.
 
-        Raises KeyError for an unknown kind, StoreUnusable where nothing is stored."""
+        Raises KeyError for an unknown kind, StoreUnusable where nothing is stored or the student is set aside."""
         statement, columns, money = _of_student(kind)
         rows = self._database.backend.single(statement, {"student": student, "on": on.isoformat()})
+        if rows[0][2] is None:
+            self._must_be_known(student)
         at = Position(1, 1, rows[0][0], rows[0][1])
         return {"student": student, "on": on.isoformat(), "known_position": at.position, "rebuild_needed": needs_rebuild([at], self._law),
                 "rows": [_shown(row[3:], columns, money) for row in rows if row[2] is not None]}
@@ -197,7 +202,18 @@ class Reports:
     def _envelope(self, name: str, asked: Mapping[str, date], positions: list[Position], end: int) -> Answer:
         return {"report": name, **{key: value.isoformat() for key, value in asked.items()},
                 "known_position": min(p.position for p in positions), "last_position": end,
-                "rebuild_needed": needs_rebuild(positions, self._law)}
+                "rebuild_needed": needs_rebuild(positions, self._law), **self._aside(positions)}
+
+    def _must_be_known(self, student: str) -> None:
+        """Who has no rows may be set aside. Raises StreamSetAside."""
+        one = next((one for one in self._database.aside() if one.student == student), None)
+        if one is not None:
+            raise StreamSetAside(one)
+
+    def _aside(self, positions: Sequence[Position] | None = None) -> Answer:
+        """`set_aside`, only where anybody is: how many students the answer leaves out."""
+        aside = self._database.aside(positions)
+        return {"set_aside": len(aside)} if aside else {}
 
 
 _FLAGS = ("reservation",)
@@ -242,7 +258,9 @@ def status_of(database: Database, law: str) -> Answer:
         ("SELECT coalesce(max({event_position}), 0) FROM {events}", {}),
         ("SELECT count(*) FROM {events} WHERE {event_position} > (SELECT min(position) FROM {position})", {}),
         *((f"SELECT count(*) FROM {{{kind}}}", {}) for kind in COLUMNS)])
+    aside = [{"student": one.student or str(one.stream), "position": one.position, "why": one.why} for one in database.aside(positions)]
     return {"known_position": min(p.position for p in positions), "last_position": answers[0][0][0], "events_behind": answers[1][0][0],
+            "set_aside": aside,
             "partitions": [{"partition": p.partition, "position": p.position} for p in positions],
             "rulebooks": json.loads(positions[0].law)["rulebooks"], "schema": json.loads(positions[0].law)["schema"],
             "interpretations": json.loads(positions[0].law)["interpretations"], "rebuild_needed": needs_rebuild(positions, law),

@@ -2,13 +2,17 @@
 
 import hashlib
 import json
+import traceback
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 from ledger.domain.evolve import EDITION
 from ledger.domain.rulebook import LawBooks
 from ledger.domain.submissions import Event
 from ledger.domain.timelines import COLUMNS, timelines
+from ledger.store import SetAside
+from ledger.store.mapper import stream_id
 
 SCHEMA = 2
 """Raise it when the tables change."""
@@ -67,13 +71,25 @@ def rows_of(events: Iterable[Event], student: str, books: LawBooks) -> Rows:
     return found
 
 
-def compute(streams: dict[str, list[Event]], books: LawBooks) -> Rows:
-    """The rows of many students."""
+def compute(streams: dict[str, list[Event]], books: LawBooks, aside: Callable[[SetAside], None]) -> Rows:
+    """The rows of many students. One of whom nothing can be computed is set aside."""
     found: Rows = {kind: [] for kind in COLUMNS}
     for student, events in streams.items():
-        for kind, rows in rows_of(events, student, books).items():
-            found[kind] += rows
+        try:
+            rows = rows_of(events, student, books)
+        except Exception as error:
+            aside(SetAside(stream_id(student), student, events[-1].position, fault(error)))
+            continue
+        for kind, some in rows.items():
+            found[kind] += some
     return found
+
+
+def fault(error: Exception) -> str:
+    """Names the place in the program and nothing of the content."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return (f"her answers cannot be computed, a fault of this program, please report it: {type(error).__name__} in "
+            f"{Path(place.filename).name}, line {place.lineno}")
 
 
 def shown(column: str, value: Any) -> Any:
@@ -85,6 +101,11 @@ def shown(column: str, value: Any) -> Any:
     return bool(value) if column in BOOLS else value
 
 
+def schema() -> str:
+    """Of the tables, and of the answers in them."""
+    return f"{SCHEMA}.{EDITION}"
+
+
 def law_of(books: LawBooks) -> str:
     """What the rows depend on beside the events, as JSON: rule books, interpretations, and the program (`SCHEMA`, `EDITION`)."""
     interpretations = {}
@@ -94,7 +115,7 @@ def law_of(books: LawBooks) -> str:
             interpretations[year] = book.interpretations.model_dump(mode="json")
     digest = hashlib.sha256(json.dumps(interpretations, sort_keys=True).encode()).hexdigest()
     return json.dumps({"rulebooks": {year: list(identity) for year, identity in books.identities.items()},
-                       "interpretations": digest, "schema": f"{SCHEMA}.{EDITION}"}, sort_keys=True)
+                       "interpretations": digest, "schema": schema()}, sort_keys=True)
 
 
 def difference(stored: str, current: str) -> str | None:

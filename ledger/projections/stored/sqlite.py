@@ -30,7 +30,8 @@ TYPES = column_types("TEXT", "INTEGER", "NUMERIC", "TEXT", "INTEGER")
 
 
 def _named(tables: str) -> dict[str, str]:
-    return {name: PREFIX[tables] + name for name in (*COLUMNS, "position", "done")} | {"events": "stored_events", "event_position": "rowid"}
+    names = {name: PREFIX[tables] + name for name in (*COLUMNS, "position", "aside", "done")}
+    return names | {"events": "stored_events", "event_position": "rowid"}
 
 
 class SQLiteCursor:
@@ -102,6 +103,8 @@ class SQLiteBackend:
             cursor.run(f"CREATE TABLE {{{kind}}} ({', '.join(' '.join(column) for column in columns)})", tables=tables)
         cursor.run("CREATE TABLE {position} (partition_no INTEGER NOT NULL, partitions INTEGER NOT NULL, position INTEGER NOT NULL, "
                    "law TEXT NOT NULL)", tables=tables)
+        cursor.run("CREATE TABLE {aside} (stream TEXT PRIMARY KEY, student TEXT, position INTEGER NOT NULL, why TEXT NOT NULL)",
+                   tables=tables)
         if tables == NEW:
             cursor.run("CREATE TABLE {done} (part INTEGER PRIMARY KEY, parts INTEGER NOT NULL, events INTEGER NOT NULL)", tables=tables)
         return True
@@ -112,7 +115,7 @@ class SQLiteBackend:
         cursor.run(f"CREATE INDEX {name} ON {{{kind}}} ({', '.join(columns)})", tables=tables)
 
     def drop(self, cursor: Cursor, tables: str) -> None:
-        for name in (*COLUMNS, "position", "done"):
+        for name in (*COLUMNS, "position", "aside", "done"):
             cursor.run(f"DROP TABLE IF EXISTS {{{name}}}", tables=tables)
 
     def hold(self, cursor: Cursor) -> None:
@@ -121,7 +124,7 @@ class SQLiteBackend:
     def swap(self, cursor: Cursor) -> None:
         self.drop(cursor, LIVE)
         cursor.run("DROP TABLE {done}", tables=NEW)
-        for name in (*COLUMNS, "position"):
+        for name in (*COLUMNS, "position", "aside"):
             cursor.run(f"ALTER TABLE {{{name}}} RENAME TO {PREFIX[LIVE]}{name}", tables=NEW)
 
     def analyze(self, tables: str) -> None:

@@ -8,16 +8,18 @@ from typing import Any
 from ledger.domain.rulebook import LawBooks
 from ledger.domain.submissions import Event
 from ledger.domain.timelines import COLUMNS, KEYS
-from ledger.store import StoreUnusable, open_store
+from ledger.store import SetAside, SomeSetAside, StoreUnusable, open_store
 from ledger.store.mapper import stream_id
 
 from .database import Position, check_law, open_database
 from .rebuild import Progress
-from .shape import Row, Rows, law_of, rows_of, shown
+from .shape import Row, Rows, fault, law_of, rows_of, shown
 from .workers import Desk, Task, parts_of, run_all, workers_for
 
 Difference = dict[str, Any]
 """`student`, `what` (the kind of row), the columns of its key, and the intervals that stand on one side only."""
+_Found = tuple[int, list[Difference], list[SetAside]]
+"""Of a part: how many events, what differs, and who cannot be read."""
 PAGE = 5_000
 
 
@@ -25,7 +27,7 @@ def verify(url: str, books: LawBooks, workers: int | None = None, progress: Prog
     """Every difference between stored and computed rows: `stored` and `computed` intervals. Nothing where all is well.
 
     Events may be appended meanwhile: rows are right when they are those of a position between the one they claim and now.
-    Raises RebuildNeeded where the rows rest on another law."""
+    Raises RebuildNeeded where the rows rest on another law, and at the end SomeSetAside where students cannot be read."""
     with open_database(url) as database:
         check_law(database.positions(), law_of(books))
         if not database.positions():
@@ -45,25 +47,34 @@ def _all_parts(call: Any, url: str, books: LawBooks, workers: int | None, progre
         total = store.last_position()  # a little more than the events: positions have holes
     parts = parts_of(total)
     done = 0
-    tasks: list[Task[tuple[int, list[Difference]]]] = [Task(call, (number, parts)) for number in range(parts)]
-    for events, found in run_all(tasks, url, books, workers_for(total, workers), other):
+    aside: list[SetAside] = []
+    tasks: list[Task[_Found]] = [Task(call, (number, parts)) for number in range(parts)]
+    for events, found, unread in run_all(tasks, url, books, workers_for(total, workers), other):
         yield from found
+        aside += unread
         done += events
         if progress is not None:
             progress(done, max(done, total))
+    if aside:
+        raise SomeSetAside(aside)
 
 
-def _verify_part(desk: Desk, part: tuple[int, int]) -> tuple[int, list[Difference]]:
-    streams = desk.store.part(*part)
+def _verify_part(desk: Desk, part: tuple[int, int]) -> _Found:
+    aside: list[SetAside] = []
+    streams = desk.store.part(*part, aside.append)
     positions, rows = desk.database.rows(streams.keys())
     check_law(positions, law_of(desk.books))
     stored = _by_student(rows, streams.keys())
     found: list[Difference] = []
     for student, events in streams.items():
-        computed = rows_of(events, student, desk.books)
+        try:
+            computed = rows_of(events, student, desk.books)
+        except Exception as error:
+            aside.append(SetAside(stream_id(student), student, events[-1].position, fault(error)))
+            continue
         if not _same(stored[student], computed) and not _was_true(desk, student, stored[student], positions):
             found += _differences(student, stored[student], computed, "stored", "computed")
-    return sum(map(len, streams.values())), found
+    return sum(map(len, streams.values())), found, aside
 
 
 def _was_true(desk: Desk, student: str, stored: Rows, positions: list[Position]) -> bool:
@@ -74,16 +85,17 @@ def _was_true(desk: Desk, student: str, stored: Rows, positions: list[Position])
     return any(_same(stored, rows_of(events[:length], student, desk.books)) for length in range(known, len(events) + 1))
 
 
-def _diff_part(desk: Desk, part: tuple[int, int]) -> tuple[int, list[Difference]]:
+def _diff_part(desk: Desk, part: tuple[int, int]) -> _Found:
     if desk.other is None:
         raise RuntimeError("there is nothing to compare with")
-    streams = desk.store.part(*part)
+    aside: list[SetAside] = []
+    streams = desk.store.part(*part, aside.append)
     found: list[Difference] = []
     for student, events in streams.items():
         before, after = rows_of(events, student, desk.books), rows_of(events, student, desk.other)
         if not _same(before, after):
             found += _differences(student, before, after, "before", "after")
-    return sum(map(len, streams.values())), found
+    return sum(map(len, streams.values())), found, aside
 
 
 def _same(one: Rows, other: Rows) -> bool:
