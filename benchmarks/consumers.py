@@ -48,6 +48,7 @@ from consumers.booking_gate.service import BookingGate
 from consumers.command import spare_the_collector
 from consumers.database import NOTHING, Database, Parameters, Transaction
 from consumers.loop import BATCH, SETTINGS, Loop
+from consumers.notifications.letter import Sender
 from consumers.notifications.post import Post, Server
 from consumers.notifications.service import Notifications
 from consumers.service import Record, Service
@@ -83,7 +84,7 @@ NAMES = ("rows", "booking_gate", "treasury", "notifications", "archive")
 
 def service(name: str, brokers: str, folder: Path) -> Service:
     if name == "notifications":
-        return Notifications(Post(Server("127.0.0.1", 9)), "office@example.org", clock=lambda: NOON)
+        return Notifications(Post(Server("127.0.0.1", 9)), Sender("office@example.org"), clock=lambda: NOON)
     if name == "archive":
         return Archive(folder)
     return Treasury(brokers) if name == "treasury" else BookingGate() if name == "booking_gate" else Rows()

@@ -51,14 +51,14 @@ def questions(url: str, students: int, asked: int) -> dict[str, float]:
 
 
 def _serve(url: str, tell: Any) -> None:
-    from consumers.booking_gate.__main__ import bound_to
     from consumers.booking_gate.answers import Gate
-    from consumers.booking_gate.http import Server, application
+    from consumers.booking_gate.http import routes
+    from consumers.web import Door, Server, bound_to
     from ledger.rulebooks.loader import load_books
 
     spare_the_collector()
-    bound, started = bound_to("127.0.0.1:0"), threading.Event()
+    place, started = bound_to("127.0.0.1:0", Door(), "--listen"), threading.Event()
     started.set()
-    with Database(url) as database, Server(application(Gate(database, load_books(), 1e9), started), bound):
-        tell.send(bound.getsockname()[1])
+    with Database(url) as database, Server(routes(Gate(database, load_books(), 1e9), started), place):
+        tell.send(place.port)
         threading.Event().wait()

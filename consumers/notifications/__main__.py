@@ -1,6 +1,6 @@
-"""`python -m consumers.notifications run | status | directory import | outbox list | outbox retry`.
+"""`python -m consumers.notifications run | status | directory import | payments import | outbox list | outbox retry`.
 
-Exit codes: 0 done; 1 the file has a line that cannot be used (nothing was imported); 2 wrong usage; 5 and 6 as of every service.
+Exit codes: 0 done; 1 the file, or a line of it, cannot be used; 2 wrong usage; 5 and 6 as of every service.
 """
 
 import os
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from email.utils import parseaddr
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
 import click
 
@@ -20,7 +20,9 @@ from ledger.edges.program import say, tell_json
 
 from . import directory as addresses
 from . import outbox as box
+from . import payments
 from .agenda import LEAD_DAYS
+from .letter import Sender
 from .post import Post, Server
 from .service import TABLES, Notifications
 
@@ -33,8 +35,8 @@ def notifications() -> None:
     """E-mails about tickets, blocks, instalments and renunciations, each sent once."""
 
 
-def _address(context: click.Context, parameter: click.Parameter, value: str) -> str:
-    if not addresses.is_address(parseaddr(value)[1]):
+def _address(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not addresses.is_address(parseaddr(value)[1]):
         raise click.BadParameter("write an address such as no-reply@example.org or Office <no-reply@example.org>")
     return value
 
@@ -53,18 +55,20 @@ def _host(context: click.Context, parameter: click.Parameter, value: str) -> tup
 @click.option("--starttls", is_flag=True, help="Encrypts the connection and checks the server's certificate.")
 @click.option("--sender", required=True, envvar="CAREER_LEDGER_MAIL_SENDER", metavar="ADDRESS", show_envvar=True, callback=_address,
               help="Whom the e-mails come from.")
+@click.option("--reply-to", envvar="CAREER_LEDGER_MAIL_REPLY_TO", metavar="ADDRESS", show_envvar=True, callback=_address,
+              help="Who reads what is answered. Without it the e-mails ask not to be answered.")
 @click.option("--lead-days", type=click.IntRange(1, 60), default=LEAD_DAYS, show_default=True,
               help="So many days before it begins a block is told.")
 @click.option("--start-day", type=click.DateTime(["%Y-%m-%d"]), metavar="DATE",
               help="Nothing from before this day is told. Counts at the first start; default: the day of the first start.")
 def run(url: str, brokers: str, metrics: str | None, door: Door, from_oldest: bool, smtp: tuple[str, int], starttls: bool, sender: str,
-        lead_days: int, start_day: datetime | None) -> None:
+        reply_to: str | None, lead_days: int, start_day: datetime | None) -> None:
     """Follows the ledger and sends e-mails until it is stopped."""
     user = os.environ.get(USER) or None
     if user and not starttls:
         raise click.UsageError(f"{USER} is set: a password is sent over an encrypted connection only, add --starttls")
     post = Post(Server(*smtp, starttls, user, os.environ.get(PASSWORD)))
-    service = Notifications(post, sender, lead_days, start_day.date() if start_day is not None else None)
+    service = Notifications(post, Sender(sender, reply_to), lead_days, start_day.date() if start_day is not None else None)
     command.run(service, url, brokers, metrics, door, from_oldest)
 
 
@@ -82,15 +86,46 @@ def directory() -> None:
 def import_file(url: str, file: TextIO) -> None:
     """Takes addresses from a CSV file: student,email,language (it, en, or nothing for both).
 
-    All of it or nothing. Students that are not in the file keep their address; an empty email removes one.
+    A line that cannot be used is said and left out. Students that are not in the file keep their address; an empty email removes one.
     """
+    wrong: list[addresses.Invalid] = []
+
+    def usable() -> Iterator[addresses.Entry]:
+        for one in addresses.read(file):
+            if isinstance(one, addresses.Invalid):
+                wrong.append(one)
+            else:
+                yield one
+
     try:
         with _opened(url) as tx:
-            done = addresses.take(tx, addresses.read(file))
+            done = addresses.take(tx, usable())
     except (addresses.Invalid, UnicodeDecodeError) as error:
         say(f"{error}" if isinstance(error, addresses.Invalid) else "the file is not UTF-8")
         raise SystemExit(PROBLEM) from None
-    tell_json(done._asdict())
+    for one in wrong:
+        say(str(one))
+    tell_json(done._asdict() | {"wrong": len(wrong)})
+    raise SystemExit(PROBLEM if wrong else 0)
+
+
+@notifications.group("payments")
+def payments_group() -> None:
+    """By which notice numbers charges can be paid."""
+
+
+@payments_group.command("import")
+@command.db
+@click.argument("file", type=click.File("rb"))
+def import_payments(url: str, file: BinaryIO) -> None:
+    """Takes what `python -m consumers.treasury export` printed (- for standard input) in place of what was known. All of it or nothing."""
+    try:
+        with _opened(url) as tx:
+            count = payments.take(tx, payments.read(file))
+    except payments.Invalid as error:
+        say(str(error))
+        raise SystemExit(PROBLEM) from None
+    tell_json({"positions": count})
 
 
 @notifications.group()

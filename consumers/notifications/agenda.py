@@ -6,15 +6,15 @@ renunciation through their last day. Whoever was away meanwhile tells it late, w
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from ledger.domain.values import Pseudonym
+from ledger.domain.values import ZERO, Pseudonym
 from ledger.wire.models import Counter, Euro, Moment, Wire
-from ledger.wire.state import Span, WithdrawalRef
+from ledger.wire.state import PartRef, PlanRef, Span, WithdrawalRef
 
 TICKET_OPENED, TICKET_CLOSED, BLOCK_BEGINS, BLOCK_LIFTED, INSTALMENT_DUE, WITHDRAWAL_LAPSES = KINDS = (
     "ticket-opened", "ticket-closed", "block-begins", "block-lifted", "instalment-due", "withdrawal-lapses")
@@ -67,6 +67,9 @@ class ChargeDays(Span):
     state: str
     due_on: date | None = None
     outstanding: Euro
+    accruing: Euro
+    plan: PlanRef | None = None
+    parts: tuple[PartRef, ...] = ()
 
 
 class Known(Wire):
@@ -97,16 +100,18 @@ class Known(Wire):
                              and _kind(c.charge).startswith(("instalment-", "withdrawal-stamp")))})
 
 
-class Plan(NamedTuple):
-    """An agreed instalment plan: the charges that it covers, and what is to be paid on which day."""
+class Due(NamedTuple):
+    """What falls due on a day: a charge, or the part of one. `plan`: the event of the plan that says so."""
 
-    charges: tuple[str, ...]
-    steps: Mapping[date, Decimal]
+    charge: str
+    day: date
+    amount: Decimal
+    plan: str | None
 
 
-def coming(known: Known, plans: Sequence[Plan], today: date, lead_days: int) -> dict[Notice, Facts]:
-    """What lies ahead and is to be told on this day. `plans` from the oldest to the newest."""
-    return dict([*_blocks(known, today, lead_days), *_instalments(known, plans, today), *_withdrawal(known, today)])
+def coming(known: Known, today: date, lead_days: int) -> dict[Notice, Facts]:
+    """What lies ahead and is to be told on this day."""
+    return dict([*_blocks(known, today, lead_days), *_instalments(known, today), *_withdrawal(known, today)])
 
 
 def _blocks(known: Known, today: date, lead_days: int) -> Iterator[tuple[Notice, Facts]]:
@@ -117,25 +122,41 @@ def _blocks(known: Known, today: date, lead_days: int) -> Iterator[tuple[Notice,
                 causes = [b for b in known.blocks if b.kind == kind and b.holds_on(start)]
                 yield Notice(known.student, known.career, BLOCK_BEGINS, kind, start), {
                     "programme": _programme(known, today), "block": kind, "day": start, "last_day": start - ONE_DAY,
-                    "causes": [{"charge": b.charge, "amount": b.amount, "how_to_lift": b.how_to_lift} for b in causes]}
+                    "causes": [{"charge": b.charge, "amount": b.amount, "extra": _accruing(known, b.charge, start - ONE_DAY),
+                                "how_to_lift": b.how_to_lift} for b in causes]}
 
 
-def _instalments(known: Known, plans: Sequence[Plan], today: date) -> Iterator[tuple[Notice, Facts]]:
-    """Owed today and, if nothing else happens, still on the day when it is due. Charges of one plan that are due together are one
-    notice: what is to be paid on that day is what the plan says."""
-    due = [c for c in known.charges if c.holds_on(today) and c.state == "to-come" and c.outstanding and c.due_on is not None
-           and today <= c.due_on <= today + timedelta(days=DUE_DAYS) and _kind(c.charge).startswith("instalment-")]
-    for charge in due:
-        day = charge.due_on or today
-        if not any(c.charge == charge.charge and c.holds_on(day) and c.outstanding and c.due_on == day for c in known.charges):
+def _accruing(known: Known, charge: str | None, day: date) -> Decimal:
+    """What is owed beside a charge for the delay, if it is paid on that day."""
+    return next((c.accruing for c in known.charges if c.charge == charge and c.holds_on(day)), ZERO)
+
+
+def _instalments(known: Known, today: date) -> Iterator[tuple[Notice, Facts]]:
+    """Owed today and, if nothing else happens, still on the day when it is due. What a plan makes due on a day is one notice, for that
+    part alone, whatever charges it is of."""
+    together: dict[str, list[Due]] = {}
+    for one in sorted(_due(known, today), key=lambda d: (d.day, d.charge)):
+        if one in _due(known, one.day) and one.day <= today + timedelta(days=DUE_DAYS):
+            together.setdefault(f"{one.plan} {one.day}" if one.plan is not None else f"{one.charge} {one.day}", []).append(one)
+    for dues in together.values():
+        first = dues[0]
+        yield Notice(known.student, known.career, INSTALMENT_DUE, "+".join(d.charge for d in dues), first.day), {
+            "programme": _programme(known, today), "day": first.day, "plan": first.plan is not None,
+            "charges": [{"charge": d.charge, "amount": d.amount, "day": d.day} for d in dues]}
+
+
+def _due(known: Known, today: date) -> set[Due]:
+    """What is owed of instalments on a day and falls due on it or later."""
+    found: set[Due] = set()
+    for c in known.charges:
+        if not c.holds_on(today) or not c.outstanding or not _kind(c.charge).startswith("instalment-"):
             continue
-        plan = next((p for p in reversed(plans) if charge.charge in p.charges), None)
-        step = plan.steps.get(day) if plan is not None else None
-        together = [c for c in due if c.due_on == day and plan is not None and c.charge in plan.charges] if step is not None else [charge]
-        thing = "+".join(plan.charges) if plan is not None and step is not None else charge.charge
-        yield Notice(known.student, known.career, INSTALMENT_DUE, thing, day), {
-            "programme": _programme(known, today), "day": day, "step": step,
-            "charges": [{"charge": c.charge, "amount": c.outstanding} for c in together]}
+        plan = c.plan.event if c.plan is not None else None
+        if c.parts:
+            found |= {Due(c.charge, part.due_on, part.outstanding, plan) for part in c.parts if part.outstanding}
+        elif c.state == "to-come" and c.due_on is not None:
+            found.add(Due(c.charge, c.due_on, c.outstanding, plan))
+    return {due for due in found if today <= due.day}
 
 
 def _withdrawal(known: Known, today: date) -> Iterator[tuple[Notice, Facts]]:
@@ -147,7 +168,7 @@ def _withdrawal(known: Known, today: date) -> Iterator[tuple[Notice, Facts]]:
         stamp = next((c for c in known.charges if _kind(c.charge) == "withdrawal-stamp" and c.holds_on(today) and c.outstanding), None)
         yield Notice(known.student, known.career, WITHDRAWAL_LAPSES, filed.filed_on.isoformat(), filed.last_day), {
             "programme": _programme(known, today), "filed_on": filed.filed_on, "day": filed.last_day,
-            "amount": stamp.outstanding if stamp is not None else None}
+            "stamps": [{"charge": stamp.charge, "amount": stamp.outstanding}] if stamp is not None else []}
 
 
 Standing = dict[str, date]
@@ -203,7 +224,8 @@ def next_look(known: Known, today: date, lead_days: int) -> date | None:
     for kind in {b.kind for b in known.blocks}:
         for start, until in periods(known.blocks, kind):
             days |= {start - timedelta(days=lead_days), start} | ({until} if until is not None else set())
-    last_days = {c.due_on for c in known.charges} | {s.withdrawal.last_day for s in known.status if s.withdrawal is not None}
+    last_days = {c.due_on for c in known.charges} | {p.due_on for c in known.charges for p in c.parts}
+    last_days |= {s.withdrawal.last_day for s in known.status if s.withdrawal is not None}
     for last in last_days:
         if last is not None:
             days |= {last - timedelta(days=DUE_DAYS), last + ONE_DAY}

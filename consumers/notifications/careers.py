@@ -4,21 +4,18 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
-from decimal import Decimal
 from typing import Any, NamedTuple
 
 from consumers.database import Row, Transaction
-from ledger.wire.reading import WireEvent
 
 from . import outbox
-from .agenda import BLOCK_LIFTED, FRESH_DAYS, Facts, Known, Notice, Plan, Standing, coming, lifted, next_look, still_lifted
+from .agenda import BLOCK_LIFTED, FRESH_DAYS, Facts, Known, Notice, Standing, coming, lifted, next_look, still_lifted
 
 TABLES = (
     "CREATE TABLE IF NOT EXISTS notifications_careers (student TEXT NOT NULL, career TEXT NOT NULL, position BIGINT NOT NULL, "
     "state TEXT NOT NULL, standing TEXT NOT NULL, looked_on TEXT NOT NULL, next_day TEXT, PRIMARY KEY (student, career))",
     "CREATE INDEX IF NOT EXISTS notifications_careers_next ON notifications_careers (next_day)",
-    "CREATE TABLE IF NOT EXISTS notifications_plans (student TEXT NOT NULL, event TEXT NOT NULL, career TEXT NOT NULL, "
-    "position BIGINT NOT NULL, charges TEXT NOT NULL, steps TEXT NOT NULL, PRIMARY KEY (student, event))",
+    "DROP TABLE IF EXISTS notifications_plans",  # of a former release; states say what falls due when
 )
 """`state`: as JSON, "" where it could not be read; `standing`: kinds of block that stood on `looked_on`, with their first days."""
 
@@ -50,10 +47,10 @@ class Look(NamedTuple):
     untrue: list[Notice]
 
 
-def look(known: Known, seen: Seen, plans: Sequence[Plan], waiting: Iterable[Notice], rules: Rules) -> Look:
+def look(known: Known, seen: Seen, waiting: Iterable[Notice], rules: Rules) -> Look:
     """What a state gives to tell on a day. Of what is past, only what ended since the start and was known of lately."""
     today, start, lead_days = rules
-    ahead = coming(known, plans, today, lead_days)
+    ahead = coming(known, today, lead_days)
     standing, gone = lifted(known, seen.standing, seen.looked_on, today, lead_days)
     oldest = today - timedelta(days=FRESH_DAYS)
     found = list(ahead) + [
@@ -102,7 +99,6 @@ def look_again(tx: Transaction, rules: Rules, limit: int) -> int:
 
 def _looks(tx: Transaction, states: Sequence[Known], rows: Mapping[Key, Row], rules: Rules) -> list[Look]:
     students = sorted({known.student for known in states})
-    plans = plans_of(tx, students)
     waiting: dict[Key, list[Notice]] = {}
     for one in outbox.of_careers(tx, students):
         waiting.setdefault((one.notice.student, one.notice.career), []).append(one.notice)
@@ -111,7 +107,7 @@ def _looks(tx: Transaction, states: Sequence[Known], rows: Mapping[Key, Row], ru
         key = known.student, known.career
         row = rows.get(key)
         seen = Seen(_days(row[4]), date.fromisoformat(row[5])) if row is not None else Seen({}, rules.today)
-        found.append(look(known, seen, plans.get(key, ()), waiting.get(key, ()), rules))
+        found.append(look(known, seen, waiting.get(key, ()), rules))
     return found
 
 
@@ -133,8 +129,7 @@ def facts(tx: Transaction, notice: Notice, rules: Rules) -> Facts | None:
     if not rows:
         return None
     known = Known.model_validate_json(rows[0][0])
-    plans = plans_of(tx, [notice.student]).get((notice.student, notice.career), ())
-    return _facts(notice, known, coming(known, plans, rules.today, rules.lead_days), rules)
+    return _facts(notice, known, coming(known, rules.today, rules.lead_days), rules)
 
 
 def look_soon(tx: Transaction, today: date) -> None:
@@ -148,33 +143,5 @@ def unusable(tx: Transaction, key: Key) -> None:
            {"student": key[0], "career": key[1]})
 
 
-def keep_plans(tx: Transaction, events: Iterable[WireEvent], today: date) -> None:
-    """The agreed plans that are not voided; a career whose plans change is looked at again."""
-    for event in events:
-        if event.type == "instalment-plan-agreed":
-            tx.run("INSERT INTO notifications_plans (student, event, career, position, charges, steps) "
-                   "VALUES (:student, :event, :career, :position, :charges, :steps) ON CONFLICT (student, event) DO NOTHING",
-                   {"student": event.student, "event": event.id, "career": event.career, "position": event.position,
-                    "charges": json.dumps(list(event.data.charges)),
-                    "steps": json.dumps([(step.due_on.isoformat(), str(step.amount)) for step in event.data.instalments])})
-            tx.run("UPDATE notifications_careers SET next_day = :today WHERE student = :student AND career = :career AND state <> ''",
-                   {"today": today.isoformat(), "student": event.student, "career": event.career})
-        elif event.type == "event-voided":
-            tx.run("DELETE FROM notifications_plans WHERE student = :student AND event = :event",
-                   {"student": event.student, "event": event.data.event})
-
-
-def plans_of(tx: Transaction, students: Sequence[str]) -> dict[Key, list[Plan]]:
-    """Of each career, from the oldest to the newest."""
-    found: dict[Key, list[Plan]] = {}
-    for student, career, charges, steps in tx.ask(
-            "SELECT student, career, charges, steps FROM notifications_plans WHERE student IN :students ORDER BY position",
-            {"students": list(students)}):
-        dated = {date.fromisoformat(day): Decimal(amount) for day, amount in json.loads(steps)}
-        found.setdefault((student, career), []).append(Plan(tuple(json.loads(charges)), dated))
-    return found
-
-
 def forget(tx: Transaction, student: str) -> None:
-    for table in ("careers", "plans"):
-        tx.run(f"DELETE FROM notifications_{table} WHERE student = :student", {"student": student})
+    tx.run("DELETE FROM notifications_careers WHERE student = :student", {"student": student})

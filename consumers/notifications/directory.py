@@ -36,7 +36,7 @@ def is_address(text: str) -> bool:
 
 
 class Invalid(ValueError):
-    """A line of the file cannot be used. Names line, field and what to write, never an address."""
+    """The file cannot be used, or (`read`) a line of it. Names line, field and what to write, never an address."""
 
 
 class Entry(NamedTuple):
@@ -52,32 +52,34 @@ class Imported(NamedTuple):
     removed: int
 
 
-def read(lines: Iterable[str]) -> Iterator[Entry]:
-    """Raises Invalid."""
+def read(lines: Iterable[str]) -> Iterator[Entry | Invalid]:
+    """What each line says, or what is wrong with it: it fails alone. Raises Invalid where the file is no CSV of this form."""
     reader = csv.reader(lines, strict=True)
     seen: dict[str, int] = {}
     try:
         if next(reader, None) != COLUMNS:
             raise Invalid(f"line 1: write the names of the columns: {','.join(COLUMNS)}")
         for row in reader:
-            line = reader.line_num
-            if not row:
-                continue
-            if len(row) != len(COLUMNS):
-                raise Invalid(f"line {line}: {len(row)} fields; write {','.join(COLUMNS)}")
-            entry = Entry(*(field.strip() for field in row))
-            if not _STUDENT.fullmatch(entry.student):
-                raise Invalid(f"line {line}, student: write the student's pseudonym (letters, digits, . _ -, at most 64)")
-            if entry.email and not is_address(entry.email):
-                raise Invalid(f"line {line}, email: write an address such as name@example.org (ASCII only), or nothing to remove it")
-            if entry.language not in ("it", "en", ""):
-                raise Invalid(f"line {line}, language: write it, en, or nothing for Italian with English below")
-            if entry.student in seen:
-                raise Invalid(f"line {line}, student: the same as in line {seen[entry.student]}")
-            seen[entry.student] = line
-            yield entry
+            if row:
+                yield _entry(row, reader.line_num, seen)
     except csv.Error as error:
         raise Invalid(f"line {reader.line_num}: no CSV: {error}") from None
+
+
+def _entry(row: Sequence[str], line: int, seen: dict[str, int]) -> Entry | Invalid:
+    if len(row) != len(COLUMNS):
+        return Invalid(f"line {line}: {len(row)} fields; write {','.join(COLUMNS)}")
+    entry = Entry(*(field.strip() for field in row))
+    if not _STUDENT.fullmatch(entry.student):
+        return Invalid(f"line {line}, student: write the student's pseudonym (letters, digits, . _ -, at most 64)")
+    if entry.email and not is_address(entry.email):
+        return Invalid(f"line {line}, email: write an address such as name@example.org (ASCII only), or nothing to remove it")
+    if entry.language not in ("it", "en", ""):
+        return Invalid(f"line {line}, language: write it, en, or nothing for Italian with English below")
+    if entry.student in seen:
+        return Invalid(f"line {line}, student: the same as in line {seen[entry.student]}")
+    seen[entry.student] = line
+    return entry
 
 
 def take(tx: Transaction, entries: Iterable[Entry]) -> Imported:

@@ -1,23 +1,26 @@
-"""Writes a notice: the templates hold every word, in Italian and English. Line 1 of what a template gives is the
-subject; a paragraph is one line, however long.
+"""Writes a letter: the templates hold every word, in Italian and English; a paragraph is one line, however long.
 
-In `words.txt` of each language stand the names of charges and blocks, and how days and amounts are written.
+A kind's template gives the subject in line 1 and below it what there is to say; `letter.txt` puts greeting and end around that of one
+notice or of several. `words.txt` holds the names of charges and blocks, and how days and amounts are written. The HTML says the same
+words: it is made from the text (`#` a heading, `-` an entry of a list), every one of them escaped.
 """
 
+import hashlib
 import re
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
 from functools import cache
 from textwrap import fill
-from typing import Any
+from typing import Any, NamedTuple
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template, select_autoescape
 
 from ledger.edges.text import visible
 
-from .agenda import Facts, Notice
+from .agenda import ITALY, Facts, Notice
 
 LANGUAGES = ("it", "en")
 LONGEST_WORDS = 200
@@ -25,10 +28,17 @@ WIDTH = 76
 _BLANK = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
 
 
+class Sender(NamedTuple):
+    """Whom letters come from, and who reads what is answered (None: nobody)."""
+
+    address: str
+    reply_to: str | None = None
+
+
 @cache
 def _template(name: str) -> Template:
     found = Environment(loader=PackageLoader(__package__), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-                        autoescape=False)  # noqa: S701 - plain text
+                        autoescape=select_autoescape(("html",)))
     return found.get_template(name)
 
 
@@ -45,29 +55,67 @@ def _plain(fact: Any) -> Any:
     return {name: _plain(one) for name, one in fact.items()} if isinstance(fact, dict) else fact
 
 
-def text(kind: str, facts: Facts, language: str) -> tuple[str, str]:
-    """Subject and body. `language` it or en; "" is Italian with English below."""
-    if language == "":
-        (subject, body), (other, below) = (text(kind, facts, one) for one in LANGUAGES)
-        return f"{subject} / {other}", f"[English text below]\n\n{body}\n{'-' * 60}\n\n{below}"
-    subject, _, body = _template(f"{language}/{kind}.txt").render(_plain(facts)).partition("\n")
-    lines = (fill(line, WIDTH, subsequent_indent="  " if line.startswith("- ") else "", break_long_words=False, break_on_hyphens=False)
-             for line in body.splitlines())
-    return subject.strip(), re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip() + "\n"
+Told = Sequence[tuple[Notice, Facts]]
+"""What one letter says."""
 
 
-def message_id(notice: Notice, sender: str) -> str:
-    """The same for the same notice: a mail system that gets it twice can tell."""
-    return f"<{notice.id}@{parseaddr(sender)[1].rpartition('@')[2]}>"
+def _words(told: Told, language: str, reply_to: str | None) -> tuple[str, str]:
+    """Subject and text."""
+    parts = []
+    for notice, facts in told:
+        subject, _, body = _template(f"{language}/{notice.kind}.txt").render(_plain(facts)).partition("\n")
+        parts.append({"subject": subject.strip(), "body": body.strip()})
+    for part in parts if len(parts) > 1 else ():
+        part["body"] = part["body"][:1].upper() + part["body"][1:]
+    subject, _, body = _template(f"{language}/letter.txt").render(parts=parts, reply_to=reply_to).partition("\n")
+    return subject.strip(), re.sub(r"\n{3,}", "\n\n", body).strip() + "\n"
 
 
-def write(notice: Notice, facts: Facts, language: str, sender: str, address: str, now: datetime) -> EmailMessage:
-    subject, body = text(notice.kind, facts, language)
+def text(told: Told, language: str, reply_to: str | None = None) -> tuple[str, str, str]:
+    """Subject, text and HTML. `language` it or en; "" is Italian with English below."""
+    written = [(one, *_words(told, one, reply_to)) for one in ((language,) if language else LANGUAGES)]
+    subject = " / ".join(subject for _, subject, _ in written)
+    body = f"\n{'-' * 60}\n\n".join(_folded(words) for _, _, words in written)
+    html = _template("letter.html").render(
+        subject=subject, both=not language, parts=[{"language": one, "blocks": list(_blocks(words))} for one, _, words in written])
+    return subject, body if language else f"[English text below]\n\n{body}", html
+
+
+def _folded(words: str) -> str:
+    return "\n".join(fill(line, WIDTH, subsequent_indent="  " if line.startswith("- ") else "", break_long_words=False,
+                          break_on_hyphens=False) for line in words.splitlines()) + "\n"
+
+
+def _blocks(words: str) -> Iterator[tuple[str, list[str]]]:
+    """Headings, paragraphs and lists, each with its lines."""
+    for block in words.strip().split("\n\n"):
+        lines = block.split("\n")
+        if lines[0].startswith("# "):
+            yield "heading", [lines.pop(0)[2:]]
+        if rest := [line for line in lines if not line.startswith("- ")]:
+            yield "paragraph", rest
+        if entries := [line[2:] for line in lines if line.startswith("- ")]:
+            yield "list", entries
+
+
+def message_id(notices: Sequence[Notice], sender: str) -> str:
+    """The same for the same notices: a mail system that gets them twice can tell."""
+    ids = sorted(notice.id for notice in notices)
+    name = ids[0] if len(ids) == 1 else hashlib.sha256("\n".join(ids).encode()).hexdigest()[:40]
+    return f"<{name}@{parseaddr(sender)[1].rpartition('@')[2]}>"
+
+
+def write(told: Told, language: str, sender: Sender, address: str, now: datetime) -> EmailMessage:
+    subject, body, html = text(told, language, sender.reply_to)
     letter = EmailMessage(policy=SMTP)
     letter.set_content(body, cte="quoted-printable")
-    letter["From"], letter["To"], letter["Subject"] = sender, address, subject
-    letter["Date"] = format_datetime(now)
-    letter["Message-ID"] = message_id(notice, sender)
+    letter.add_alternative(html, subtype="html", cte="quoted-printable")
+    letter["From"], letter["To"], letter["Subject"] = sender.address, address, subject
+    if sender.reply_to is not None:
+        letter["Reply-To"] = sender.reply_to
+    letter["Date"] = format_datetime(now.astimezone(ITALY))
+    letter["Message-ID"] = message_id([notice for notice, _ in told], sender.address)
+    letter["X-Notices"] = " ".join(notice.id for notice, _ in told)
     letter["Auto-Submitted"] = "auto-generated"
     letter["Content-Language"] = language or ", ".join(LANGUAGES)
     return letter

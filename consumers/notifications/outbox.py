@@ -29,16 +29,17 @@ which may hold an address; `next_attempt`: Unix seconds."""
 WAITING, SENT, REFUSED, DROPPED = "waiting", "sent", "refused", "dropped"
 FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 60.0, 3600.0
 
-_COLUMNS = "o.id, o.student, o.career, o.kind, o.thing, o.day, o.details, o.attempts, o.next_attempt"
+_COLUMNS = "o.id, o.student, o.career, o.kind, o.thing, o.day, o.details, o.attempts, o.next_attempt, o.position, o.made_on"
 
 
 class Waiting(NamedTuple):
-    """A notice that waits. `details` is empty but for tickets."""
+    """A notice that waits. `details` is empty but for tickets; `act`: what it came of, a position of the log and the day of the look."""
 
     notice: Notice
     details: dict[str, str]
     attempts: int
     next_attempt: float
+    act: tuple[int, str]
 
 
 class New(NamedTuple):
@@ -79,16 +80,23 @@ def of_careers(tx: Transaction, students: Sequence[str]) -> list[Waiting]:
         {"students": students})]
 
 
-def ready(tx: Transaction, now: float, kinds: Sequence[str], limit: int) -> list[Waiting]:
-    """What can be tried now, in the order in which it came up."""
-    return [_waiting(row) for row in tx.ask(
+def ready(tx: Transaction, now: float, kinds: Sequence[str], limit: int) -> list[list[Waiting]]:
+    """What can be tried now, in the order in which it came up; what one act brings to a student's careers is together."""
+    found: dict[tuple[str, bool, tuple[int, str]], list[Waiting]] = {}
+    rows = tx.ask(
         f"SELECT {_COLUMNS} FROM notifications_outbox o JOIN notifications_directory d ON d.student = o.student "
         "WHERE o.state = 'waiting' AND o.next_attempt <= :now AND o.kind IN :kinds AND d.refused IS NULL "
-        "ORDER BY o.next_attempt, o.position, o.kind DESC LIMIT :limit", {"now": now, "kinds": list(kinds), "limit": limit})]
+        "ORDER BY o.next_attempt, o.position, o.made_on, o.student, o.kind DESC, o.thing LIMIT :limit",
+        {"now": now, "kinds": list(kinds), "limit": limit})
+    for one in map(_waiting, rows):
+        found.setdefault((one.notice.student, one.notice.career == "", one.act), []).append(one)
+    acts = list(found.values())
+    return acts[:-1] if len(rows) == limit and len(acts) > 1 else acts  # the last may go on beyond the limit
 
 
 def _waiting(row: Sequence[Any]) -> Waiting:
-    return Waiting(Notice(row[1], row[2], row[3], row[4], date.fromisoformat(row[5])), json.loads(row[6]), row[7], row[8])
+    notice = Notice(row[1], row[2], row[3], row[4], date.fromisoformat(row[5]))
+    return Waiting(notice, json.loads(row[6]), row[7], row[8], (row[9], row[10]))
 
 
 def is_closed(tx: Transaction, opened: Notice, closed: str) -> bool:

@@ -1,4 +1,4 @@
-"""Sends what waits in the outbox: once, while it is true, one notice after the other."""
+"""Sends what waits in the outbox: once, while it is true; what came of one act is one letter."""
 
 import logging
 import time
@@ -9,10 +9,9 @@ from prometheus_client import Counter
 
 from consumers.database import Database, Transaction
 
-from . import careers, directory, outbox
+from . import careers, directory, letter, outbox, payments
 from .agenda import ITALY, KINDS, LEAD_DAYS, TICKET_CLOSED, TICKET_OPENED, TICKETS, Facts
 from .careers import Rules
-from .letter import write
 from .post import Away, Later, Post, Refused
 
 log = logging.getLogger("consumers.notifications")
@@ -27,13 +26,14 @@ LONGEST_PAUSE_SECONDS = 60.0
 TOLD = Counter("career_notifications_told", "Notices accepted by the mail server", ["kind"])
 NOT_TOLD = Counter("career_notifications_not_told", "Attempts that failed, and notices dropped", ["reason"])
 UNTRUE = "no longer true"
+NO_ADDRESS = 553
+"""SMTP's code for an address that is none."""
 
 
 class Sender:
-    def __init__(self, post: Post, address: str, clock: Callable[[], datetime], lead_days: int = LEAD_DAYS,
+    def __init__(self, post: Post, sender: letter.Sender, clock: Callable[[], datetime], lead_days: int = LEAD_DAYS,
                  lease_seconds: float = LEASE_SECONDS) -> None:
-        """`address`: whom the letters come from."""
-        self._post, self._address, self._clock, self._lead_days, self._lease_seconds = post, address, clock, lead_days, lease_seconds
+        self._post, self._sender, self._clock, self._lead_days, self._lease_seconds = post, sender, clock, lead_days, lease_seconds
         self._accepted: dict[str, str] = {}
         self._pause_seconds = self._paused_until = 0.0
 
@@ -59,65 +59,82 @@ class Sender:
         finally:
             self._post.close()
 
-    def _round(self, database: Database, waiting: Sequence[outbox.Waiting], end: float) -> None:
-        for one in waiting:
-            self._tell(database, one)
+    def _round(self, database: Database, waiting: Sequence[Sequence[outbox.Waiting]], end: float) -> None:
+        for act in waiting:
+            self._tell(database, act)
             if time.monotonic() > end:
                 return
 
-    def _tell(self, database: Database, one: outbox.Waiting) -> None:
-        """Claimed by this member, still true, handed over, marked. Only a crash between the server's word and the mark lets a notice
+    def _tell(self, database: Database, act: Sequence[outbox.Waiting]) -> None:
+        """Claimed by this member, still true, handed over, marked. Only a crash between the server's word and the mark lets notices
         go out a second time, with the same Message-ID. Raises Away."""
-        notice, now = one.notice, self._clock()
+        now = self._clock()
         with database.transaction() as tx:
-            if notice.id in self._accepted:  # the database was away when it should have been marked
-                outbox.sent(tx, notice, self._accepted[notice.id])
-                return
-            if not outbox.claim(tx, one, now.timestamp() + self._lease_seconds):
-                return
-            facts = self._facts(tx, one, now)
-            entry = directory.find(tx, notice.student)
-            if facts is None:
-                outbox.release(tx, one)  # so that it need not wait for the lease where it becomes true again
-                outbox.drop(tx, [notice], UNTRUE)
-                NOT_TOLD.labels(UNTRUE).inc()
-                return
-            if entry is None:
-                outbox.release(tx, one)
+            told = [(one, facts) for one in act if (facts := self._claimed(tx, one, now)) is not None]
+            entry = directory.find(tx, act[0].notice.student) if told else None
+            if entry is None or not directory.is_address(entry.email):
+                for one, _ in told:
+                    outbox.release(tx, one)
+                if entry is not None:  # no server could be given it
+                    self._not_taken(tx, [], entry, Refused(NO_ADDRESS, True), now)
                 return
         try:
-            self._post.send(write(notice, facts, entry.language, self._address, entry.email, now))
+            self._post.send(letter.write([(one.notice, facts) for one, facts in told], entry.language, self._sender, entry.email, now))
         except (Refused, Later) as error:
             with database.transaction() as tx:
-                self._not_taken(tx, one, entry, error, now)
-            NOT_TOLD.labels(str(error.code)).inc()
-            log.warning("notice %s of student %s was not taken: code %d", notice.id, notice.student, error.code)
+                self._not_taken(tx, [one for one, _ in told], entry, error, now)
         except Away:
             with database.transaction() as tx:
-                outbox.later(tx, one, "server away", now.timestamp())
+                for one, _ in told:
+                    outbox.later(tx, one, "server away", now.timestamp())
             raise
         else:
-            self._accepted[notice.id] = now.isoformat(timespec="seconds")
+            at = now.isoformat(timespec="seconds")
+            self._accepted |= {one.notice.id: at for one, _ in told}
             with database.transaction() as tx:
-                outbox.sent(tx, notice, self._accepted[notice.id])
-            del self._accepted[notice.id]
-            TOLD.labels(notice.kind).inc()
+                for one, _ in told:
+                    outbox.sent(tx, one.notice, at)
+            for one, _ in told:
+                del self._accepted[one.notice.id]
+                TOLD.labels(one.notice.kind).inc()
 
-    def _not_taken(self, tx: Transaction, one: outbox.Waiting, entry: directory.Entry, error: Refused | Later, now: datetime) -> None:
-        if isinstance(error, Later):
-            outbox.later(tx, one, str(error.code), now.timestamp())
-        elif error.address:
+    def _claimed(self, tx: Transaction, one: outbox.Waiting, now: datetime) -> Facts | None:
+        """What the letter says; None where there is nothing for this member to say."""
+        notice = one.notice
+        if notice.id in self._accepted:  # the database was away when it should have been marked
+            outbox.sent(tx, notice, self._accepted[notice.id])
+            return None
+        if not outbox.claim(tx, one, now.timestamp() + self._lease_seconds):
+            return None
+        facts = self._facts(tx, one, now)
+        if facts is None:
+            outbox.release(tx, one)  # so that it need not wait for the lease where it becomes true again
+            outbox.drop(tx, [notice], UNTRUE)
+            NOT_TOLD.labels(UNTRUE).inc()
+        return facts
+
+    def _not_taken(self, tx: Transaction, act: Sequence[outbox.Waiting], entry: directory.Entry, error: Refused | Later,
+                   now: datetime) -> None:
+        NOT_TOLD.labels(str(error.code)).inc()
+        log.warning("a letter to student %s was not taken: code %d (notices %s)", entry.student, error.code,
+                    " ".join(one.notice.id for one in act) or "wait")
+        if isinstance(error, Refused) and error.address:
             directory.refuse(tx, entry, error.code)
-            outbox.release(tx, one)
-        else:
-            outbox.refused(tx, one.notice, error.code)
+        for one in act:
+            if isinstance(error, Later):
+                outbox.later(tx, one, str(error.code), now.timestamp())
+            elif error.address:
+                outbox.release(tx, one)
+            else:
+                outbox.refused(tx, one.notice, error.code)
 
     def _facts(self, tx: Transaction, one: outbox.Waiting, now: datetime) -> Facts | None:
         """What the letter says; None where it is no longer true. That a ticket was opened is no news on a later day when it has
         been closed."""
         notice, today = one.notice, now.astimezone(ITALY).date()
         if notice.kind not in TICKETS:
-            return careers.facts(tx, notice, Rules(today, today, self._lead_days))
+            facts = careers.facts(tx, notice, Rules(today, today, self._lead_days))
+            return payments.with_numbers(tx, notice, facts) if facts is not None else None
         if notice.kind == TICKET_OPENED and notice.day < today and outbox.is_closed(tx, notice, TICKET_CLOSED):
             return None
         return {"number": notice.thing, "day": notice.day, **one.details}

@@ -15,9 +15,10 @@ from ledger.wire.reading import Unreadable, WireEvent, describe
 from ledger.wire.state import TYPE
 from ledger.wire.topics import EVENTS, HEARTBEAT, STATE
 
-from . import careers, directory, outbox, pulse
+from . import careers, directory, outbox, payments, pulse
 from .agenda import FRESH_DAYS, ITALY, LEAD_DAYS, TICKET_OPENED, TICKETS, Known, Notice
 from .careers import Rules
+from .letter import Sender as From
 from .letter import plain
 from .post import Post
 from .sender import LEASE_SECONDS, NOT_TOLD, UNTRUE, Sender
@@ -26,7 +27,7 @@ log = logging.getLogger("consumers.notifications")
 
 TABLES = (
     "CREATE TABLE IF NOT EXISTS notifications_settings (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
-    *careers.TABLES, *pulse.TABLES, *directory.TABLES, *outbox.TABLES,
+    *careers.TABLES, *pulse.TABLES, *directory.TABLES, *outbox.TABLES, *payments.TABLES,
 )
 """`settings`: the start day and the lead days, as `start` and `lead_days`."""
 
@@ -48,9 +49,9 @@ class Notifications(Service):
     name = "notifications"
     topics = (EVENTS, STATE, HEARTBEAT)
     tables = TABLES
-    needed = frozenset({*TICKETS, "instalment-plan-agreed", "event-voided"})
+    needed = frozenset({*TICKETS, "event-voided"})
 
-    def __init__(self, post: Post, sender: str, lead_days: int = LEAD_DAYS, start_on: date | None = None,
+    def __init__(self, post: Post, sender: From, lead_days: int = LEAD_DAYS, start_on: date | None = None,
                  clock: Callable[[], datetime] = present, lease_seconds: float = LEASE_SECONDS) -> None:
         """`sender`: whom letters come from; `start_on` counts at the first start only."""
         self._sender = Sender(post, sender, clock, lead_days, lease_seconds)
@@ -79,13 +80,12 @@ class Notifications(Service):
         return super().read(record)
 
     def events(self, tx: Transaction, found: Sequence[tuple[Record, WireEvent]]) -> None:
-        """Tickets, and the instalment plans that say what is due when."""
+        """Tickets."""
         rules = self._rules(tx)
         since = max(rules.start, rules.today - timedelta(days=FRESH_DAYS))
         told = [event for _, event in found]
         outbox.add(tx, [_ticket(event) for event in told if event.type in TICKETS and event.effective_on >= since], rules.today)
         outbox.void(tx, [(event.student, event.data.event) for event in told if event.type == "event-voided"])
-        careers.keep_plans(tx, told, rules.today)
 
     def messages(self, tx: Transaction, topic: str, found: Sequence[tuple[Record, Any]]) -> None:
         if topic == HEARTBEAT:
@@ -155,6 +155,7 @@ def forget(tx: Transaction, student: str) -> None:
     careers.forget(tx, student)
     directory.forget(tx, student)
     outbox.forget(tx, student)
+    payments.forget(tx, student)
 
 
 def career_of(record: Record) -> careers.Key:

@@ -18,6 +18,7 @@ from aiosmtpd.smtp import AuthResult
 from consumers.database import Database
 from consumers.notifications import directory, outbox
 from consumers.notifications.agenda import ITALY
+from consumers.notifications.letter import Sender
 from consumers.notifications.post import Post, Server
 from consumers.notifications.service import TABLES, Notifications
 from consumers.service import Record
@@ -32,7 +33,7 @@ from tests.projections.populations import BOOKS
 
 from .support import ORIGIN
 
-SENDER = "Segreteria studenti <no-reply@office.example>"
+SENDER = Sender("Segreteria studenti <no-reply@office.example>")
 YEAR = "2025-26"
 POSITIONS = ("CREATE TABLE IF NOT EXISTS notifications_positions (topic TEXT NOT NULL, part BIGINT NOT NULL, next_offset BIGINT NOT NULL, "
              "log_position BIGINT NOT NULL, PRIMARY KEY (topic, part))")
@@ -88,8 +89,10 @@ class Mailbox:
         return [mail["Subject"] for mail in self.mails if address in (None, mail["To"])]
 
 
-def text_of(mail: EmailMessage) -> str:
-    return str(mail.get_content())
+def text_of(mail: EmailMessage, kind: str = "plain") -> str:
+    part = mail.get_body((kind,))
+    assert isinstance(part, EmailMessage)
+    return str(part.get_content())
 
 
 class History:

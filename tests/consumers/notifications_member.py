@@ -8,6 +8,7 @@ import click
 from consumers import command
 from consumers.notifications.post import Post, Server
 from consumers.notifications.service import Notifications
+from consumers.web import Door
 
 from .notifications_bench import SENDER
 
@@ -22,12 +23,12 @@ def main() -> None:
 
 @main.command()
 @command.run_options
-def run(url: str, brokers: str, metrics_port: int | None, from_oldest: bool) -> None:
+def run(url: str, brokers: str, metrics: str | None, door: Door, from_oldest: bool) -> None:
     """As `python -m consumers.notifications run`, but for the clock and a short lease."""
     shift = timedelta(seconds=float(os.environ[SHIFT]))
     service = Notifications(Post(Server("127.0.0.1", int(os.environ[PORT]))), SENDER, clock=lambda: datetime.now(timezone.utc) + shift,
                             lease_seconds=float(os.environ.get(LEASE, LEASE_SECONDS)))
-    command.run(service, url, brokers, metrics_port, from_oldest)
+    command.run(service, url, brokers, metrics, door, from_oldest)
 
 
 if __name__ == "__main__":

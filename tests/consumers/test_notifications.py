@@ -1,7 +1,9 @@
 """What the service tells and what it does not, with a real SMTP server, on both databases. The loop is in test_notifications_whole."""
 
+import html
 import json
 import logging
+import re
 import ssl
 import subprocess
 from datetime import date
@@ -17,6 +19,7 @@ from consumers.database import Database, DatabaseAway
 from consumers.notifications import directory
 from consumers.notifications import sender as sender_module
 from consumers.notifications.__main__ import USER, notifications
+from consumers.notifications.letter import Sender
 from consumers.notifications.post import Away, Post, Server
 from consumers.notifications.service import Notifications
 from consumers.service import Record
@@ -99,34 +102,34 @@ def test_each_kind_is_told_in_the_students_language(bench: Bench, kind: str) -> 
     assert en_text in plain_text(english)
     assert plain_text(both).index(it_text) < plain_text(both).index(en_text)
     assert [mail["Content-Language"] for mail in bench.mailbox.mails] == ["it", "en", "it, en"]
-    assert all(mail["From"] == SENDER and mail["Auto-Submitted"] == "auto-generated" for mail in bench.mailbox.mails)
+    assert all(mail["From"] == SENDER.address and mail["Auto-Submitted"] == "auto-generated" for mail in bench.mailbox.mails)
     assert all(max(map(len, text_of(mail).splitlines())) <= 76 for mail in bench.mailbox.mails)
     bench.restart()
     assert bench.idle() == []
 
 
 @pytest.mark.parametrize(("student", "subject", "said"), [
-    ("S1", "Tolto il blocco alla prenotazione degli appelli d'esame",
-     "dal 25 marzo 2026 sulla tua carriera (corso L-FIL) non è più in vigore il blocco alla prenotazione degli appelli d'esame. Non ti "
+    ("S1", "2 novità sulla tua carriera: tolto il blocco alla prenotazione degli appelli d'esame",
+     "Dal 25 marzo 2026 sulla tua carriera (corso L-FIL) non è più in vigore il blocco alla prenotazione degli appelli d'esame. Non ti "
      "impedisce più di prenotare gli appelli d'esame. Oggi sulla tua carriera non risultano altri blocchi."),
-    ("S2", "Lifted: exam booking block",
-     "from 25 March 2026 the exam booking block is no longer in force for your career (programme L-FIL). It no longer prevents you from "
+    ("S2", "2 notices about your career: lifted: exam booking block",
+     "From 25 March 2026 the exam booking block is no longer in force for your career (programme L-FIL). It no longer prevents you from "
      "booking exams. Today there is no other block on your career."),
 ])
 def test_a_lifted_block_is_told(bench: Bench, student: str, subject: str, said: str) -> None:
     bench.take(History(student).enrolled().state())
     bench.idle("2026-03-25T09:00")
     bench.take(History(student).enrolled().paid("2026-03-25", "instalment-1", "400.00").state())
-    assert [s for s in bench.idle() if "20" not in s] == [subject]
-    assert said in plain_text(next(mail for mail in bench.mailbox.mails if mail["Subject"] == subject))
+    assert bench.idle() == [subject]
+    assert said in plain_text(bench.mailbox.mails[-1])
 
 
 def test_a_block_that_time_ends_is_told(bench: Bench) -> None:
     """Nobody does anything on the day itself: that the block would end was known."""
     bench.take([_changed(History().enrolled().state()[0], "blocks", "until", None, "2026-04-10")])
     bench.idle("2026-04-09T23:50")
-    assert sorted(bench.idle("2026-04-10T00:10")) == [
-        "Tolto il blocco alla prenotazione degli appelli d'esame", "Tolto il blocco dell'ammissione alla prova finale"]
+    assert bench.idle("2026-04-10T00:10") == ["2 novità sulla tua carriera: tolto il blocco alla prenotazione degli appelli d'esame"]
+    assert "# 2. Tolto il blocco dell'ammissione alla prova finale Dal 10 aprile 2026" in plain_text(bench.mailbox.mails[-1])
 
 
 def _changed(state: Message, part: str, field: str, before: Any, after: Any) -> Message:
@@ -143,10 +146,10 @@ def test_a_plan_tells_its_own_amount(bench: Bench) -> None:
         "charges": [FIRST, f"{YEAR}:instalment-2"], "motivated": True,
         "instalments": [{"due_on": "2026-03-01", "amount": "300.00"}, {"due_on": "2026-06-01", "amount": "600.00"}]})
     bench.take(history.state())
-    bench.take(history.told())
     assert bench.idle("2026-02-22T10:00") == ["Rata del piano in scadenza il 1º marzo 2026: 300,00 euro"]
-    bench.take(history.void("e4", "2026-02-23").told(since=4))
-    bench.take(history.state())
+    assert "900" not in plain_text(bench.mailbox.mails[0])
+    assert "400" not in plain_text(bench.mailbox.mails[0])
+    bench.take(history.void("e4", "2026-02-23").state())
     assert bench.idle("2026-02-23T10:00") == []
 
 
@@ -181,7 +184,7 @@ def test_a_payment_voided_and_recorded_again_tells_nothing_twice(bench: Bench) -
     bench.clock.to("2026-03-22T13:00")
     bench.take(paid.state())
     first = bench.idle()
-    assert "Tolto il blocco alla prenotazione degli appelli d'esame" in first
+    assert first == ["2 novità sulla tua carriera: tolto il blocco alla prenotazione degli appelli d'esame"]
     bench.take(paid.void("e4", "2026-03-22").state())
     bench.take(paid.paid("2026-03-22", "instalment-1", "400.00").state())
     assert bench.idle() == []
@@ -317,8 +320,8 @@ def test_a_dropped_notice_that_becomes_true_again_is_told(bench: Bench) -> None:
 
 def test_whoever_was_away_tells_what_is_still_of_use(bench: Bench) -> None:
     bench.take(History().enrolled().state())
-    assert bench.idle("2026-02-16T10:00") == [
-        "Blocco dell'ammissione alla prova finale dal 18 febbraio 2026", "Rata in scadenza il 17 febbraio 2026: 400,00 euro"][::-1]
+    assert bench.idle("2026-02-16T10:00") == ["2 novità sulla tua carriera: rata in scadenza il 17 febbraio 2026: 400,00 euro"]
+    assert bench.outbox("sent") == [("block-begins", None), ("instalment-due", None)]
     assert bench.idle("2026-03-25T10:00") == []
     assert bench.idle("2026-05-20T10:00") == []
 
@@ -517,7 +520,7 @@ def test_a_tombstone_takes_address_and_notices_away(bench: Bench) -> None:
     [state] = history.state()
     bench.take([state._replace(value=None)])
     assert bench.idle() == []
-    for table in ("outbox", "careers", "directory", "plans"):
+    for table in ("outbox", "careers", "directory", "payments"):
         assert bench.database.ask(f"SELECT * FROM notifications_{table} WHERE student = 'S9'") == []
 
 
@@ -566,7 +569,7 @@ def test_other_lead_days_look_at_every_career_again(bench: Bench) -> None:
 # The commands
 
 
-def test_the_directory_takes_a_file_whole_or_not_at_all(own_url: str, tmp_path: Path) -> None:
+def test_a_line_of_the_directory_fails_alone_and_a_file_of_another_form_as_a_whole(own_url: str, tmp_path: Path) -> None:
     file = tmp_path / "addresses.csv"
 
     def imported(text: str) -> tuple[int, str]:
@@ -575,23 +578,156 @@ def test_the_directory_takes_a_file_whole_or_not_at_all(own_url: str, tmp_path: 
         return ran.exit_code, ran.output
 
     head = "student,email,language\n"
-    assert imported(f"{head}S1,{ANNA},it\nS2,{BRUNO},\n") == (0, '{"new": 2, "changed": 0, "unchanged": 0, "removed": 0}\n')
-    assert imported(f"{head}S1,{ANNA},en\nS2,,\nS7,,\n") == (0, '{"new": 0, "changed": 1, "unchanged": 1, "removed": 1}\n')
+    assert imported(f"{head}S1,{ANNA},it\nS2,{BRUNO},\n") == (
+        0, '{"new": 2, "changed": 0, "unchanged": 0, "removed": 0, "wrong": 0}\n')
+    assert imported(f"{head}S1,{ANNA},en\nS2,,\nS7,,\n")[0] == 0
     for text, said in (
-            (f"S1,{ANNA},it\n", "line 1: write the names of the columns: student,email,language"),
-            (f"{head}S3,{ANNA}\n", "line 2: 2 fields; write student,email,language"),
-            (f"{head}S3,{ANNA},it\nS 4,{ANNA},it\n", "line 3, student: write the student's pseudonym"),
-            (f"{head}S3,secret name,it\n", "line 2, email: write an address such as name@example.org"),
-            (f"{head}S3,anna@exämple.org,it\n", "line 2, email: write an address such as name@example.org"),
-            (f"{head}S3,{ANNA},fr\n", "line 2, language: write it, en, or nothing"),
-            (f"{head}S3,{ANNA},it\nS3,{BRUNO},it\n", "line 3, student: the same as in line 2")):
-        code, output = imported(text)
+            (f"S3,{ANNA}", "line 2: 2 fields; write student,email,language"),
+            (f"S 4,{ANNA},it", "line 2, student: write the student's pseudonym"),
+            ("S3,secret name,it", "line 2, email: write an address such as name@example.org"),
+            ("S3,anna@exämple.org,it", "line 2, email: write an address such as name@example.org"),
+            ("S3,ännä@example.org,it", "line 2, email: write an address such as name@example.org"),
+            (f"S3,{ANNA},fr", "line 2, language: write it, en, or nothing"),
+            (f"S5,{ANNA},it\nS5,{BRUNO},it", "line 3, student: the same as in line 2")):
+        code, output = imported(f"{head}{text}\nS6,{BRUNO},en\n")
         assert code == 1
         assert said in output
+        assert '"wrong": 1' in output
         assert "secret" not in output
         assert "@" not in output.replace("name@example.org", "")
+    assert imported(f"S9,{ANNA},it\n") == (1, "line 1: write the names of the columns: student,email,language\n")
     with Database(own_url) as database:
-        assert database.ask("SELECT student, email, language FROM notifications_directory") == [("S1", ANNA, "en")]
+        assert sorted(database.ask("SELECT student, email, language FROM notifications_directory")) == [
+            ("S1", ANNA, "en"), ("S5", ANNA, "it"), ("S6", BRUNO, "en")]
+
+
+def test_an_address_that_no_server_takes_stops_nobody_else(bench: Bench) -> None:
+    """However it came into the table."""
+    with bench.database.transaction() as tx:
+        tx.run("UPDATE notifications_directory SET email = 'ännä@example.org' WHERE student = 'S1'")
+    bench.clock.to("2026-01-05T10:00")
+    bench.take(History().opened("7", "2026-01-05").told() + History("S2").opened("9", "2026-01-05").told())
+    assert bench.idle() == ["Ticket no. 9 opened"]
+    assert bench.outbox() == [("ticket-opened", "address refused: 553")]
+    bench.directory(("S1", ANNA, "it"))
+    assert bench.idle() == ["Ticket n. 7 aperto"]
+
+
+# The form of a letter
+
+
+def test_a_letter_is_text_and_html_of_the_same_words(bench: Bench) -> None:
+    bench.directory(("S1", ANNA, ""))
+    bench.take(History().enrolled().state())
+    bench.idle("2026-02-10T10:00")
+    [mail] = bench.mailbox.mails
+    assert [part.get_content_type() for part in mail.walk()] == ["multipart/alternative", "text/plain", "text/html"]
+    shown = re.sub(r"<[^>]+>", " ", html.unescape(text_of(mail, "html").partition("<body")[2].partition(">")[2]))
+    assert " ".join(shown.replace("[ English", "[English").replace("below ]", "below]").split()) == plain_text(mail).replace(
+        "- prima", "prima").replace("- first", "first").replace(f"{'-' * 60} ", "")
+
+
+def test_what_somebody_wrote_is_text_in_the_html(bench: Bench) -> None:
+    history = History().opened("7", "2026-01-05")
+    event = history.events[0]
+    history.events[0] = replace(event, data=event.data.model_copy(update={"context": '# <a href="https://evil.example">win</a>'}))
+    bench.clock.to("2026-01-05T12:00")
+    bench.take(history.told())
+    bench.idle()
+    found = text_of(bench.mailbox.mails[0], "html")
+    assert "&lt;a href=&#34;https://evil.example&#34;&gt;" in found
+    assert "<a href" not in found
+    assert "<h2" not in found
+
+
+def test_a_letter_is_dated_in_rome_and_says_who_reads_the_answer(bench: Bench) -> None:
+    bench.clock.to("2026-07-05T23:30")
+    bench.take(History().opened("7", "2026-07-05").told())
+    bench.idle()
+    office = Sender(SENDER.address, "Segreteria <office@office.example>")
+    bench.service = Notifications(Post(Server("127.0.0.1", bench.mailbox.port)), office, clock=bench.clock)
+    bench.take(History().opened("8", "2026-07-05").told())
+    bench.idle()
+    silent, answered = bench.mailbox.mails
+    assert silent["Date"].endswith("Jul 2026 23:30:00 +0200")
+    assert (silent["Reply-To"], answered["Reply-To"]) == (None, office.reply_to)
+    assert "non rispondere a questo indirizzo" in plain_text(silent)
+    assert "la tua risposta arriva alla Segreteria studenti" in plain_text(answered)
+
+
+def test_what_comes_of_one_act_is_one_letter_to_a_student(bench: Bench) -> None:
+    """A payment lifts two blocks at once; what is due tomorrow is another matter."""
+    bench.take(History().enrolled().state())
+    bench.idle("2026-10-02T10:00")
+    sent = len(bench.mailbox.mails)
+    paid = History().enrolled().paid("2026-10-03", "instalment-1", "400.00").paid("2026-10-03", "instalment-2", "500.00")
+    for kind in ("instalment-1", "instalment-2"):
+        paid.paid("2026-10-03", f"late-fee/{kind}", "80.00")
+    bench.take(paid.state())
+    told = bench.idle("2026-10-03T18:00")
+    assert told == ["3 novità sulla tua carriera: tolto il blocco amministrativo della carriera"]
+    assert {kind for kind, _ in bench.outbox("sent")[-3:]} == {"block-lifted"}
+    mail = bench.mailbox.mails[sent]
+    text = plain_text(mail)
+    assert text.count("Buongiorno") == text.count("Segreteria studenti Università") == 1
+    assert "# 2. Tolto il blocco" in text
+    assert text_of(mail, "html").count("<h2") == 3
+    assert len(mail["X-Notices"].split()) == 3
+    assert bench.idle("2026-10-03T19:00") == []
+
+
+# Notice numbers
+
+
+NUMBER = "302000000000000017"
+
+
+def _numbers(bench: Bench, own_url: str, *positions: tuple[str, int], student: str = "S1") -> Any:
+    """As the treasury exports them: charge or part, and cents."""
+    lines = [json.dumps({"fullName": student, "iupd": "x", "paymentOption": [{"nav": f"{int(NUMBER) + n}", "amount": cents, "transfer": [],
+             "paymentOptionMetadata": [{"key": "career", "value": "B"}, {"key": "charge", "value": charge}]}]})
+             for n, (charge, cents) in enumerate(positions)]
+    return CliRunner().invoke(notifications, ["payments", "import", "-", "--db", own_url], input="\n".join(lines))
+
+
+@pytest.mark.parametrize(("positions", "said"), [
+    ([(FIRST, 40000)], f"400,00 euro (avviso pagoPA n. {NUMBER})."),
+    ([(FIRST, 25000)], "400,00 euro."),
+    ([(f"{YEAR}:instalment-2", 40000)], "400,00 euro."),
+    ([], "400,00 euro."),
+])
+def test_a_notice_number_is_told_where_the_treasury_asks_for_the_same(
+        bench: Bench, own_url: str, positions: list[tuple[str, int]], said: str) -> None:
+    assert _numbers(bench, own_url, *positions).output == f'{{"positions": {len(positions)}}}\n'
+    bench.take(History().enrolled().state())
+    bench.idle("2026-02-10T10:00")
+    assert f"prima rata del contributo onnicomprensivo, a.a. 2025-26: {said}" in plain_text(bench.mailbox.mails[0])
+
+
+def test_a_late_payments_number_is_told_with_what_is_asked_for_then(bench: Bench, own_url: str) -> None:
+    _numbers(bench, own_url, (FIRST, 42000))
+    bench.take(History().enrolled().state())
+    bench.idle("2026-03-13T10:00")
+    assert f"400,00 euro (avviso pagoPA n. {NUMBER}: 420,00 euro con l'importo aggiuntivo per il ritardo)." in plain_text(
+        bench.mailbox.mails[0])
+
+
+def test_a_part_of_a_plan_is_told_with_its_own_number(bench: Bench, own_url: str) -> None:
+    _numbers(bench, own_url, (f"{FIRST}@2026-03-01", 20000), (f"{FIRST}@2026-04-01", 20000))
+    bench.take(History().enrolled().add("instalment-plan-agreed", "2026-02-01", {"charges": [FIRST], "motivated": True, "instalments": [
+        {"due_on": "2026-03-01", "amount": "200.00"}, {"due_on": "2026-04-01", "amount": "200.00"}]}).state())
+    bench.idle("2026-02-22T10:00")
+    assert f"200,00 euro (avviso pagoPA n. {NUMBER})." in plain_text(bench.mailbox.mails[0])
+    bench.idle("2026-03-25T10:00")
+    assert any(f"200,00 euro (avviso pagoPA n. {int(NUMBER) + 1})" in plain_text(mail) for mail in bench.mailbox.mails[1:])
+
+
+def test_a_line_that_is_no_position_is_named_and_nothing_is_taken(bench: Bench, own_url: str) -> None:
+    _numbers(bench, own_url, (FIRST, 40000))
+    for line in ("{", "{}", '{"fullName": "S1", "paymentOption": []}', "[" * 5000):
+        ran = CliRunner().invoke(notifications, ["payments", "import", "-", "--db", own_url], input=line)
+        assert (ran.exit_code, "line 1: no line of" in ran.output) == (1, True)
+    assert bench.database.ask("SELECT number FROM notifications_payments") == [(NUMBER,)]
 
 
 def test_the_outbox_lists_what_waits_without_addresses(bench: Bench, own_url: str) -> None:
@@ -611,6 +747,7 @@ def test_the_outbox_lists_what_waits_without_addresses(bench: Bench, own_url: st
     (["--smtp", "mail.example.org", "--sender", ANNA], "write HOST:PORT"),
     (["--smtp", "mail.example.org:25", "--sender", "nobody"], "write an address"),
     (["--smtp", "mail.example.org:25", "--sender", ANNA], "add --starttls"),
+    (["--smtp", "mail.example.org:25", "--sender", ANNA, "--reply-to", "nobody"], "write an address"),
     (["--smtp", "mail.example.org:25", "--sender", ANNA, "--start-day", "yesterday"], "--start-day"),
 ])
 def test_wrong_options_are_named(options: list[str], said: str) -> None:
