@@ -16,6 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from consumers.archive.verify import sentence as archive_sentence
+from consumers.notifications.agenda import Notice
 from consumers.notifications.letter import plain, text
 from consumers.treasury.reconcile import sentence as treasury_sentence
 from ledger.domain.submissions import Submission, read_submission
@@ -157,9 +158,9 @@ def test_text_of_others_stays_on_its_line_in_sentences_letters_and_logs() -> Non
     _innocent(visible(treasury_sentence({"kind": "refused", "student": "S", "why": HOSTILE})))
     _innocent(visible(archive_sentence({"kind": "chain", "file": HOSTILE})))
     _innocent(plain(HOSTILE))
-    subject, body = text("ticket-opened", {"number": HOSTILE, "day": date(2026, 1, 1), "service": HOSTILE,
-                                           "context": HOSTILE}, "")
-    _innocent(subject + body)
+    notice = Notice("S", "", "ticket-opened", HOSTILE, date(2026, 1, 1))
+    subject, body, html = text([(notice, {"number": HOSTILE, "day": notice.day, "service": HOSTILE, "context": HOSTILE})], "")
+    _innocent(subject + body + html)
     assert "\n" not in subject
     try:
         raise ValueError(HOSTILE)
