@@ -455,7 +455,7 @@ def _ask(career: Career, book: RuleBook, kind: str, day: date, asking: _Asking) 
             wanted = held
         if wanted > standing:
             reading = "AMB-46"
-    if wanted == ZERO and charge.decision is None and not career.money.get(key):
+    if wanted == ZERO and charge.decision is None and (key not in career.charges or not career.money.get(key)):
         career.charges.pop(key, None)
         return
     career.charges[key] = charge

@@ -13,7 +13,7 @@ from ledger.domain.state import PAYABLE
 from ledger.domain.submissions import Event
 from ledger.projections import fees
 
-from .histories import BEGINNING, BOOKS, STUDENT, Line, assessed, decided, enrolled, paid, record, stories, story, told
+from .histories import BEGINNING, BOOKS, STUDENT, Line, assessed, decided, enrolled, paid, record, stories, story, told, well_formed
 from .timeline import horizon, state_on, timeline
 
 ZERO = Decimal("0.00")
@@ -188,3 +188,50 @@ def test_lapsed_withdrawal_is_as_if_it_had_never_been_filed(lines: list[Line]) -
         return [{k: v for k, v in c.items() if k != "waivers"} for c in charges if "withdrawal-stamp" not in c["charge"]]
 
     assert shown(events) == shown(never)
+
+
+def _overdue(events: list[Event], career: str | None, year: str, day: date) -> Decimal:
+    charges = fees.answer(events, STUDENT, day, BOOKS)["charges"]
+    return sum((_euro(c, "overdue") for c in charges if c["career"] == career and c["charge"].startswith(f"{year}:instalment-")), ZERO)
+
+
+@given(stories(always=("contribution-assessed", "contribution-assessed")))
+@example(story(*BEGINNING, assessed("2026-03-05", "400.00"), assessed("2026-06-10", "1200.00")))
+@example(story(*BEGINNING, decided("2026-02-01", "instalment-1", "0.00"), assessed("2026-03-05", "500.00")))
+def test_later_assessment_makes_nothing_overdue_on_its_day(lines: list[Line]) -> None:
+    """AMB-46: without it no less was overdue."""
+    events = record(lines)
+    assume(events)
+    note(told(events))
+    seen = set()
+    for event in in_force(events):
+        if not isinstance(event.data, e.ContributionAssessed):
+            continue
+        year, day = event.data.academic_year, event.effective_on
+        if (event.career, year) in seen:
+            others = [n for n in events if n.id != event.id and not (isinstance(n.data, e.EventVoided) and n.data.event == event.id)]
+            assert _overdue(events, event.career, year, day) <= _overdue(others, event.career, year, day), event.id
+        seen.add((event.career, year))
+
+
+@given(stories(always=("contribution-assessed",)))
+@example(story(*BEGINNING, paid("2026-02-05", "instalment-2", "10.00")))
+@example(story(*BEGINNING, decided("2026-02-01", "instalment-1", "100.00"), paid("2026-02-05", "instalment-1", "100.00")))
+@example(story(*BEGINNING, decided("2026-02-01", "instalment-1", "100.00"), assessed("2026-03-05", "1500.00"),
+               decided("2026-03-06", "instalment-2", "0.00")))
+def test_assessment_that_repeats_the_last_changes_nothing(lines: list[Line]) -> None:
+    events = record(lines)
+    last = next((n for n in reversed(in_force(events)) if isinstance(n.data, e.ContributionAssessed)), None)
+    assume(last is not None)
+    assert last is not None
+    note(told(events))
+    day = max(max(line.heard_on for line in lines), max(n.effective_on for n in events))
+    again = Line(day, well_formed({
+        "id": "again", "type": last.type, "student": STUDENT, "career": last.career, "effective_on": day.isoformat(), "source": "test",
+        "actor": "test", "data": last.data.model_dump(mode="json", exclude_unset=True)}))
+
+    def shown(known: list[Event]) -> list[dict[str, Any]]:
+        charges = fees.answer(known, STUDENT, day, BOOKS)["charges"]
+        return [{k: v for k, v in c.items() if k not in ("facts", "interpretation")} for c in charges]
+
+    assert shown(record([*lines, again])) == shown(events)
