@@ -145,8 +145,8 @@ def _facts_in_breach(person: Person, career: Career, event: Event, books: LawBoo
     decided = isinstance(data, e.ChargeDecided) and data.charge.endswith(":late-instance/transfer-out")  # it can only follow the end
     if career.ended is not None and event.type not in AFTER_THE_END and event.career is not None and not decided:
         yield reason(books.own, "END", f"{event.type} after the end of the career ({career.ended}).")
-    if isinstance(data, e.DiplomaSupplementIssued) and career.graduated is None and book is not None:
-        yield reason(book, "DS-1", "A Diploma Supplement is for graduates.")
+    if isinstance(data, e.DiplomaSupplementIssued) and career.graduated is None:
+        yield reason(book or books.own, "DS-1", "A Diploma Supplement is for graduates.")
     elif isinstance(data, e.IseeCertified) and book is not None and book.rules.ISE_2 is not None:
         if not data.valid_for_university:
             rule = "ISE-6" if book.rules.ISE_6 is not None else "ISE-1"
