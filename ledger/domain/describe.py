@@ -33,7 +33,7 @@ def block_json(block: Block, books: LawBooks, until: date | None) -> dict[str, A
     found: dict[str, Any] = {
         "kind": block.kind, "from": block.start.isoformat(), "until": day_or_none(until), "rule": block.rule, "reason": block.reason,
         "how_to_lift": block.how_to_lift, "interpretation": block.interpretation,
-        "source": source_of(books.of(block.year), block.rule), "facts": [f.as_json() for f in block.facts],
+        "source": source_of(books.book_of(block.year), block.rule), "facts": [f.as_json() for f in block.facts],
     }
     if block.charge is not None:
         found["charge"] = block.charge

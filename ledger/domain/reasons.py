@@ -18,7 +18,7 @@ UNKNOWN = {"document": DOCUMENTS["project"], "heading": "No rule book has this r
 """The source of an id without an entry: a book lacks one, or an old override names a rule that there never was."""
 _REGISTER = {"document": DOCUMENTS["project"], "heading": "Register of interpretations"}
 
-Book = RuleBook | OwnBook | None
+Book = RuleBook | OwnBook
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +72,12 @@ def source_of(book: Book, rule: str) -> dict[str, str]:
     """Document and heading of a rule by its entry in a book, which knows the ledger's own rules too."""
     if is_register_entry(rule):
         return dict(_REGISTER)
-    found = book.entry(rule) if book is not None else None
+    found = book.entry(rule)
     return dict(UNKNOWN) if found is None else {"document": DOCUMENTS[found.document], "heading": found.heading}
 
 
 def interpretation_of(book: Book, rule: str) -> str | None:
-    found = book.entry(rule) if book is not None else None
+    found = book.entry(rule)
     return found.interpretation if found is not None else None
 
 

@@ -37,7 +37,7 @@ def answer(events: Sequence[Event], student: str, on: date, books: LawBooks) -> 
                       for _, career in sorted(person.careers.items())
                       for key, (interpretation, message) in sorted(career.to_decide.items())],
         "remitted": [{"career": career.name, "academic_year": year, "amount": euro(amount), "rule": "RAT-6", "interpretation": "AMB-7",
-                      "source": source_of(books.of(year), "RAT-6")}
+                      "source": source_of(books.book_of(year), "RAT-6")}
                      for _, career in sorted(person.careers.items()) for year, amount in remitted(career, books)],
         "unruled_years": sorted({y for c in person.careers.values() for y in c.unruled}),
     }

@@ -377,7 +377,7 @@ def _status(career: Career) -> Json:
 def _block(block: Block, books: LawBooks) -> Json:
     return {"kind": block.kind, "since": block.start, "rule": block.rule, "charge": block.charge,
             "amount": block.amount, "reason": block.reason, "how_to_lift": block.how_to_lift,
-            "interpretation": block.interpretation, "academic_year": block.year, "source": source_of(books.of(block.year), block.rule),
+            "interpretation": block.interpretation, "academic_year": block.year, "source": source_of(books.book_of(block.year), block.rule),
             "facts": _facts(block.facts)}
 
 

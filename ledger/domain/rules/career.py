@@ -46,8 +46,9 @@ def no_administrative_block(case: Case) -> Reason | None:
     careers = list(case.person.careers.values()) if case.act == "single-courses-enrolled" else [case.career]
     for career in careers:
         for block in administrative_blocks(career, case.day, case.books):
-            return reason(case.books.of(block.year), block.rule, f"The career {career.name} is under administrative block: {block.reason}",
-                          Clears(block.how_to_lift), block.facts, "AMB-3")
+            return reason(case.books.book_of(block.year), block.rule,
+                          f"The career {career.name} is under administrative block: {block.reason}", Clears(block.how_to_lift),
+                          block.facts, "AMB-3")
     return None
 
 
