@@ -5,11 +5,13 @@ import json
 import re
 import tracemalloc
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 
+from ledger.bootstrap import Ledger
+from ledger.domain.describe import NotFound
 from ledger.domain.events import PAYLOADS
 from ledger.domain.rulebook import LawBooks
 from ledger.domain.submissions import Problem
@@ -17,11 +19,13 @@ from ledger.handling import submit as write_path
 from ledger.handling.lines import LONGEST_LINE, decode_line, read_lines
 from ledger.handling.submit import append_lines, read_form, submit
 from ledger.handling.trusted import recorded_event
-from ledger.store import EventStore, VersionConflict, open_store
+from ledger.store import EventStore, StoreUnusable, VersionConflict, open_store
+from tests.store.test_guards import unguarded
 
 from .histories import LATER, booking, clock, enrolled, lines, payment, submission, void
 from .workers import BOOKS
 
+IN_2090 = datetime(2090, 1, 1, tzinfo=timezone.utc)
 Append = Callable[..., list[dict[str, Any]]]
 
 
@@ -99,6 +103,32 @@ def test_recorded_at_stays_when_the_clock_runs_behind_the_last_event(append: App
     found = submit(store, books, payment("S01", 2), "enforce", lambda: LATER - timedelta(seconds=5))
     assert found["outcome"] == "accepted"
     assert store.stream("S01")[-1].recorded_at == LATER
+
+
+def test_append_by_a_clock_that_ran_ahead_is_refused_by_the_database(store: EventStore, books: LawBooks) -> None:
+    """One machine in 2090 must not give every later event of the student its moment."""
+    with pytest.raises(StoreUnusable, match="after the clock of the database: set the clock"):
+        submit(store, books, enrolled("S01")[0] | {"recorded_at": None}, "enforce", lambda: IN_2090)
+    assert store.stream("S01") == []
+
+
+def test_student_of_a_clock_that_ran_ahead_goes_on_and_is_audited(store: EventStore, store_url: str, books: LawBooks) -> None:
+    """What an older release let in: the moment stays, facts do not run ahead with it, and questions offer the position instead."""
+    unguarded(store_url)
+    asked, *_ = enrolled("S01")
+    submit(store, books, asked | {"recorded_at": None}, "record", lambda: IN_2090)
+    found = submit(store, books, payment("S01", 1), "record", clock)
+    assert (found["outcome"], store.stream("S01")[-1].recorded_at) == ("accepted", IN_2090)
+    early = submit(store, books, payment("S01", 2, effective_on="2026-11-03"), "record", clock)
+    assert (early["outcome"], early["problems"][0]["path"]) == ("invalid", "effective_on")
+    ledger = Ledger(store, books)
+    told = [one for one in ledger.audit() if one["rule"] == "FUT"]
+    assert [one["event"] for one in told] == ["S01-enrolled", "S01-p1"]
+    assert "2090" in told[0]["message"]
+    assert f"--known-position {store.stream('S01')[0].position}" in told[0]["message"]
+    with pytest.raises(NotFound, match=r"clock that ran ahead; ask with --known-position \d+"):
+        ledger.status("S01", LATER.date(), known_at=LATER)
+    assert ledger.status("S01", LATER.date(), known_position=store.last_position())["careers"]
 
 
 @pytest.mark.parametrize(("moment", "word"), [("2026-11-02T12:00:01Z", "clock"), ("2025-11-30T11:59:59Z", "earlier")])

@@ -156,3 +156,15 @@ def test_writing_to_a_read_only_file_is_said(path: Path) -> None:
     path.chmod(stat.S_IRUSR)
     error = sqlite3.OperationalError("attempt to write a readonly database")
     assert "check the rights" in str(sqlite_store.problem(error, os.fspath(path)))
+
+
+def test_append_is_refused_when_the_clock_has_left_the_file_far_behind(ledger: EventStore, path: Path) -> None:
+    ledger.append("S01", 0, events("S01", 1, 1))
+    for file in path.parent.iterdir():
+        os.utime(file, (1, 1))
+    for act in (lambda: ledger.append("S01", 1, events("S01", 2, 2)),
+                lambda: ledger.append_packed([ledger.pack([ledger.encode(an_event("S01", 2))])], 1, {})):
+        with pytest.raises(StoreUnusable, match=r"last written on 1970-01-01: set the clock.*touch"):
+            act()
+    path.touch()
+    assert len(ledger.append("S01", 1, events("S01", 2, 2))) == 1
