@@ -100,7 +100,7 @@ def break_a_rule(s: Story) -> None:
     for n in range(len(_BREACHES)):
         if _BREACHES[(start + n) % len(_BREACHES)](s):
             return
-    _diploma_without_degree(s)
+    _close_twice(s)
 
 
 def _sit_without_booking(s: Story) -> bool:
@@ -159,16 +159,12 @@ _BREACHES: tuple[Callable[[Story], bool], ...] = (
     _sit_without_booking, _book_after_the_term, _refund_without_right, _recognise_unpaid, _plan_too_early, _miss_too_much)
 
 
-def _diploma_without_degree(s: Story) -> None:
-    """What every story has room for: a supplement for who did not graduate, or a forfeiture after the end."""
+def _close_twice(s: Story) -> None:
+    """What every story has room for, also one of years without a rule book: a career that has ended is closed once more."""
     until = s.shares.until.toordinal()
     known = [f for f in s.facts if f.career is not None and f.day <= until]
     if not known:
         return
     last = max(known, key=_order)
-    day = min(until, last.day + 1)
-    if any(f.type == "graduated" and f.career == last.career for f in known):
-        s.add("forfeited", last.career, day, {"reason": "closed by mistake"})
-    else:
-        s.add("diploma-supplement-issued", last.career, day, {"format": "pdf"})
-
+    for _ in range(2):
+        s.add("forfeited", last.career, min(until, last.day + 1), {"reason": "closed by mistake"})

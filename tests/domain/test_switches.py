@@ -140,6 +140,43 @@ def test_amb_13_holds_as_long_when_the_next_years_book_stands_beside(tmp_path: P
         assert isinstance(judged(books, events, act, "2026-10-01", "M", data), Accepted) is allowed
 
 
+@pytest.mark.parametrize(("day", "amount"), [("2026-10-10", None), ("2026-10-11", "95.00")])
+def test_a_late_transfer_out_costs_95_euro_where_the_book_sets_the_term(tmp_path: Path, day: str, amount: str | None) -> None:
+    text = files("ledger.rulebooks").joinpath("2025-26.yaml").read_text()
+    head, tail = text.split("  MOR-5:", 1)
+    (tmp_path / "2025-26.yaml").write_text(
+        head + "  MOR-5:" + tail.replace('amount: "95.00"', 'amount: "95.00"\n    transfer_out_until: 2026-10-10', 1))
+    found = fees.answer(history(load_books(tmp_path), *ENROLLED, ("transferred-out", day, "B", {"to_university": "Elsewhere"})), "S",
+                        date.fromisoformat(day), load_books(tmp_path))
+    charges = {c["charge"]: (c["amount"], c.get("interpretation")) for c in found["charges"]}
+    assert charges.get("2025-26:late-instance/transfer-out") == ((amount, "AMB-49") if amount else None)
+    assert found["to_decide"] == []
+
+
+def test_a_transfer_out_is_left_to_an_officer_where_no_book_sets_a_term() -> None:
+    books = load_books()
+    events = history(books, *ENROLLED, ("transferred-out", "2026-10-11", "B", {"to_university": "Elsewhere"}), (
+        "charge-decided", "2026-10-12", "B", {"charge": "2025-26:late-instance/transfer-out", "amount": "0.00", "reason": "in time",
+                                              "authority": "office"}))
+    [left] = fees.answer(events, "S", date(2026, 10, 11), books)["to_decide"]
+    assert (left["charge"], left["interpretation"]) == ("2025-26:late-instance/transfer-out", "AMB-49")
+    assert fees.answer(events, "S", date(2026, 10, 12), books)["to_decide"] == []
+
+
+@pytest.mark.parametrize("categories", ["null", "{band: [musician]}"])
+def test_an_institutions_book_has_part_time_categories_of_its_own(tmp_path: Path, categories: str) -> None:
+    text = files("ledger.rulebooks").joinpath("2025-26.yaml").read_text()
+    head, tail = text.split("    categories:\n", 1)
+    rest = tail[tail.index("  PT-2:"):]
+    (tmp_path / "2025-26.yaml").write_text(f"{head}    categories: {categories}\n{rest}")
+    books = load_books(tmp_path)
+    part_time = BACHELOR | {"regime": "part-time"}
+    assert isinstance(judged(books, [], "enrolled", "2025-09-20", "B", part_time | {"category": "Musician"}), Accepted)
+    assert isinstance(judged(books, [], "enrolled", "2025-09-20", "B", part_time | {"category": "work"}),
+                      Accepted if categories == "null" else Refused)
+    assert isinstance(judged(books, [], "enrolled", "2025-09-20", "B", part_time), Refused)
+
+
 @pytest.mark.parametrize(("where", "outstanding"), [("session", "0.00"), ("year", "300.00")])
 def test_each_withdrawal_window_reads_where_its_own_entry_lets_an_exam_count(tmp_path: Path, where: str, outstanding: str) -> None:
     """RIN-10's `exams`, with RIN-8's as it is: an exam passed in June lies outside the January-February session."""
