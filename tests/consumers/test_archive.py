@@ -62,7 +62,7 @@ def digests(log: Iterable[Message]) -> list[bytes]:
     """What `career-ledger digests` prints of them."""
     return [json.dumps({"position": int(header(m.headers, "position") or ""), "student": m.key.decode(),
                         "version": int(header(m.headers, "version") or ""), "type": header(m.headers, "event_type"),
-                        "sha256": header(m.headers, "sha256"), "payload_sha256": header(m.headers, "payload_sha256")}).encode() + b"\n"
+                        "digest": header(m.headers, "digest"), "payload_sha256": header(m.headers, "payload_sha256")}).encode() + b"\n"
             for m in log]
 
 
