@@ -85,7 +85,8 @@ class Database:
             return self._backend.single(statement, parameters)
 
     def create(self, tables: Sequence[str]) -> None:
-        """Runs `CREATE ... IF NOT EXISTS` statements; several processes may do it at once. Raises DatabaseAway."""
+        """Runs statements that may be repeated: `CREATE ... IF NOT EXISTS`, `ALTER TABLE ... ADD COLUMN IF NOT EXISTS`. Several processes
+        may do it at once. Raises DatabaseAway."""
         with self._lock:
             self._backend.create(tables)
 
@@ -101,6 +102,7 @@ class Database:
 
 
 _IN = re.compile(r"\bIN\s+:([a-z_][a-z0-9_]*)")
+_ADDED = re.compile(r"(ALTER TABLE (\w+) ADD COLUMN) IF NOT EXISTS (\w+)")
 _NAMES = re.compile(r"(?<![:\w]):([a-z_][a-z0-9_]*)")
 
 
@@ -189,7 +191,11 @@ class _SQLite:
     def create(self, tables: Sequence[str]) -> None:
         with self.transaction() as tx:
             for statement in tables:
-                tx.run(statement)
+                added = _ADDED.match(statement)  # SQLite does not know IF NOT EXISTS here
+                if added is None:
+                    tx.run(statement)
+                elif not tx.ask("SELECT 1 FROM pragma_table_info(:name) WHERE name = :column", {"name": added[2], "column": added[3]}):
+                    tx.run(f"{added[1]} {added[3]} {statement[added.end():]}")
 
     def close(self) -> None:
         if self._opened is not None:

@@ -19,16 +19,16 @@ from kafka.errors import IllegalStateError, KafkaError, LogTruncationError, Offs
 from kafka.structs import OffsetAndMetadata
 
 from ledger.wire.kafka import CONSUMER, connection, prefix, producer_settings
-from ledger.wire.letters import dead_letter
+from ledger.wire.letters import Heartbeat, dead_letter
 from ledger.wire.members import Cooperative
 from ledger.wire.message import Message, header
-from ledger.wire.reading import Unreadable
-from ledger.wire.topics import DEAD_LETTER, EVENTS, TOPICS
+from ledger.wire.reading import Unreadable, provenance
+from ledger.wire.topics import DEAD_LETTER, EVENTS, HEARTBEAT, OUTCOMES, STATE, TOPICS
 
 from .database import Database, DatabaseAway, Transaction
 from .metrics import Metrics
-from .order import REASONS, Order, Outcome, why
-from .service import Record, Service
+from .order import ANEW, REASONS, Order, OtherHistory, Outcome, why
+from .service import Ahead, Record, Service
 
 BATCH = 2000
 """Messages in a transaction, at most."""
@@ -47,6 +47,8 @@ SETTINGS = {
 _KEPT = {topic.name: "retention.ms" not in topic.kept or topic.kept["retention.ms"] == "-1" for topic in TOPICS}
 """Whether a topic is kept for ever or compacted: then nothing that was not read may be gone."""
 
+TOLD = frozenset({STATE, HEARTBEAT, OUTCOMES})
+"""What the ledger fills beside the events: every message says whose it is."""
 _TAKEN = (ValueError, KeyError, IllegalStateError)
 """What the client raises for a partition that was taken away a moment ago."""
 
@@ -86,6 +88,7 @@ class Loop:
         self._committed: Offsets = {}
         self._idled = self._reported = 0.0
         self._trouble: str | None = None
+        self._told: set[str] = set()
 
     def run(self) -> None:
         """Returns when stopped. Raises Forgotten, and whatever the service raises: a fault must not be passed over."""
@@ -252,6 +255,7 @@ class Loop:
         with self._database.transaction() as tx:
             for tp in batch:
                 self._move(tx, tp, self._next[tp], after[tp], reached[tp])
+            self._order.begin(tx)
             outcome = self._order.take(tx, [r for tp, records in batch.items() if self._name(tp) == EVENTS for r in records])
             for tp, records in batch.items():
                 if self._name(tp) != EVENTS:
@@ -270,8 +274,16 @@ class Loop:
         found: list[tuple[Record, Any]] = []
         for record in records:
             try:
-                found.append((record, self._service.read(record)))
+                if topic in TOLD:
+                    self._order.check(tx, provenance(record.headers, event=False))
+                said = self._service.read(record)
+                if topic == HEARTBEAT:
+                    self._agrees(said)
+                found.append((record, said))
             except Unreadable as error:
+                if topic == HEARTBEAT and isinstance(error, OtherHistory | Ahead):
+                    outcome.passed_over = record, error  # another comes every few seconds
+                    continue
                 outcome.letters.append((record, error))
                 if found:
                     self._service.messages(tx, topic, found)
@@ -279,6 +291,13 @@ class Loop:
                 self._service.unusable(tx, record, error)
         if found:
             self._service.messages(tx, topic, found)
+
+    def _agrees(self, heartbeat: Heartbeat) -> None:
+        """Raises OtherHistory where we have read less of a partition than it speaks of, and yet events above its position."""
+        for tp, at in self._next.items():
+            if heartbeat.topic == EVENTS == self._name(tp) and at <= heartbeat.offsets.get(tp.partition, 0) and (
+                    self._log_positions[tp] > heartbeat.position):
+                raise OtherHistory(f"position: the ledger is behind what it had sent before (a backup was restored?); {ANEW}")
 
     def _effects(self, tx: Transaction, outcome: Outcome) -> None:
         """The service's own, and the dead letters, which are acknowledged before the transaction ends."""
@@ -297,6 +316,11 @@ class Loop:
         for record, error in outcome.letters:
             self.log.error("dead letter: %s partition %d offset %d (%s: %s)", record.topic, record.partition, record.offset, why(error),
                            error)
+        if outcome.passed_over is not None and str(outcome.passed_over[1]) not in self._told:
+            record, error = outcome.passed_over
+            self._told.add(str(error))
+            self.log.error("heartbeats are passed over from %s partition %d offset %d on (%s: %s)", record.topic, record.partition,
+                           record.offset, why(error), error)
         for student in outcome.mended:
             self.log.warning("mended: student %s is no longer parked", student)
 

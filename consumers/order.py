@@ -3,28 +3,39 @@
 
 A parked student waits for one version. Later ones are kept aside, raw, until it comes, be it behind newer ones, or, where it is
 here but could not be read, until a newer release of this program is started. Other students go on.
+
+All messages of a service tell one history: that of the first message it took (NAME_history). One of another ledger or epoch, and a
+version that was handed over with another digest, park the student for good: which of the two is true is not for this program to say.
 """
 
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 from ledger.wire.message import Header
-from ledger.wire.reading import UnknownType, Unreadable, identify
+from ledger.wire.reading import Provenance, UnknownType, Unreadable, identify, provenance
 from ledger.wire.topics import EVENTS
 
 from .database import Row, Transaction
-from .service import Record, Service
+from .service import Ahead, Record, Service, latest
 
-Why = Literal["gap", "unreadable", "unknown-type"]
-REASONS: tuple[Why, ...] = ("gap", "unreadable", "unknown-type")
+Why = Literal["gap", "unreadable", "unknown-type", "other-history"]
+REASONS: tuple[Why, ...] = ("gap", "unreadable", "unknown-type", "other-history")
 NOT_COME = "the version before it has not come"
+MARK = 8
+"""Bytes of each event's digest that are kept, so that what comes again is known by more than its version."""
+ANEW = "two histories in one topic: mend the topic, then let this service make its tables anew"
+
+
+class OtherHistory(Unreadable):
+    """Of another ledger, another epoch, or another event than the one that was handed over under this version."""
 
 
 def why(error: Unreadable) -> Why:
-    return "unknown-type" if isinstance(error, UnknownType) else "unreadable"
+    return "other-history" if isinstance(error, OtherHistory) else "unknown-type" if isinstance(error, UnknownType) else "unreadable"
 
 
 @dataclass(slots=True)
@@ -47,29 +58,45 @@ class Outcome:
     alarms: list[Alarm] = field(default_factory=list)
     mended: list[str] = field(default_factory=list)
     duplicates: int = 0
+    passed_over: tuple[Record, Unreadable] | None = None
+    """A heartbeat on which nothing may rest."""
 
 
 @dataclass(slots=True)
 class _Student:
-    """`version` is the last one that was handed over. `before`, `parked` and `kept` (once it was looked at) are what the database
-    has, `alarm` and `aside` what comes to it."""
+    """`version` is the last one that was handed over, `marks` the beginnings of the digests of the last versions up to it. `before`,
+    `parked` and `kept` (once it was looked at) are what the database has, `alarm` and `aside` what comes to it."""
 
     version: int
     before: int
+    marks: bytes = b""
     parked: tuple[int, str] | None = None
     kept: dict[int, Record] | None = None
     alarm: Alarm | None = None
     aside: dict[int, Record] = field(default_factory=dict)
 
+    def is_divided(self) -> bool:
+        """Parked for good."""
+        return "other-history" in (self.alarm.why if self.alarm else None, self.parked[1] if self.parked else None)
+
+    def mark(self, version: int) -> bytes | None:
+        """That of a version which was handed over; None where an earlier release kept none."""
+        at = len(self.marks) - (self.version - version + 1) * MARK
+        return self.marks[at:at + MARK] if at >= 0 else None
+
 
 class Order:
-    """Uses the tables NAME_versions, NAME_parked and NAME_aside."""
+    """Uses the tables NAME_history, NAME_versions, NAME_parked and NAME_aside."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
+        self._history: tuple[str, int] | None = None
+        self._latest = ""
         self._name = name = service.name
         self.tables = (
+            f"CREATE TABLE IF NOT EXISTS {name}_history (one INTEGER PRIMARY KEY, origin TEXT NOT NULL, epoch BIGINT NOT NULL)",
             f"CREATE TABLE IF NOT EXISTS {name}_versions (student TEXT PRIMARY KEY, version BIGINT NOT NULL)",
+            f"ALTER TABLE {name}_versions ADD COLUMN IF NOT EXISTS marks BYTEA",
             f"CREATE TABLE IF NOT EXISTS {name}_parked (student TEXT PRIMARY KEY, version BIGINT NOT NULL, reason TEXT NOT NULL, "
             "detail TEXT NOT NULL, part BIGINT NOT NULL, place BIGINT NOT NULL, since TEXT NOT NULL)",
             f"CREATE TABLE IF NOT EXISTS {name}_aside (student TEXT NOT NULL, version BIGINT NOT NULL, part BIGINT NOT NULL, "
@@ -88,20 +115,73 @@ class Order:
         students = self._load(tx, sorted({student for student, _, _ in named}))
         for student, version, record in named:
             found = students[student]
+            try:
+                said = provenance(record.headers)
+                self.check(tx, said)
+                mark = _mark(said.digest)
+                self._is_the_same(tx, found, student, version, mark)
+            except OtherHistory as error:
+                self._divide(found, student, record, error, outcome)
+                continue
+            except Unreadable as error:
+                if version <= found.version:
+                    outcome.duplicates += 1
+                elif not found.is_divided():
+                    outcome.letters.append((record, error))
+                    self._aside(found, student, version, record, why(error), str(error))
+                continue
             if version <= found.version:
                 outcome.duplicates += 1
+            elif found.is_divided():
+                found.aside[version] = record
             elif version > found.version + 1:
                 self._aside(found, student, version, record, "gap", NOT_COME)
-            elif self._hand_over(found, student, record, outcome, letter=True) and (found.parked or found.aside):
+            elif self._hand_over(found, student, record, outcome, mark, letter=True) and (found.parked or found.aside):
                 self._drain(tx, found, student, outcome)
         self._save(tx, students, outcome)
         return outcome
+
+    def check(self, tx: Transaction, said: Provenance) -> None:
+        """That a message, of any topic which the ledger fills, tells the history of those before it, and nothing of a moment that has not
+        come. Raises OtherHistory, Ahead."""
+        if self._history is None:
+            tx.run(f"INSERT INTO {self._name}_history (one, origin, epoch) VALUES (1, :origin, :epoch) ON CONFLICT (one) DO NOTHING",
+                   {"origin": said.origin, "epoch": said.epoch})
+            self.begin(tx)
+        if said[:2] != self._history:
+            raise OtherHistory(f"origin: this is of another ledger, or of another epoch of it, than all before; {ANEW}")
+        if said.time[:19] > self._latest:
+            raise Ahead("ce_time: this moment has not come by this machine's clock: set the clocks right")
+
+    def begin(self, tx: Transaction) -> None:
+        """In each transaction: looks at the clock, and up the history that is known; one that failed may have been the first to say it."""
+        self._latest = latest()
+        self._history = next(iter(tx.ask(f"SELECT origin, epoch FROM {self._name}_history")), None)
+
+    def _is_the_same(self, tx: Transaction, found: _Student, student: str, version: int, mark: bytes) -> None:
+        """Raises OtherHistory where another event is known under this version."""
+        if version <= found.version:
+            before = found.mark(version)
+        else:
+            held = found.aside.get(version) or (self._kept(tx, found, student).get(version) if found.parked else None)
+            before = None
+            if held is not None:
+                with suppress(Unreadable):  # what could not be read may come as it should be
+                    before = _mark_of(held)
+        if before is not None and before != mark:
+            raise OtherHistory(f"digest: version {version} of this student was another event before; {ANEW}")
+
+    @staticmethod
+    def _divide(found: _Student, student: str, record: Record, error: OtherHistory, outcome: Outcome) -> None:
+        outcome.letters.append((record, error))
+        if not found.is_divided():
+            found.alarm = Alarm(student, found.version + 1, why(error), str(error), record)
 
     def retry(self, tx: Transaction, part: int, after: str, limit: int) -> tuple[Outcome, str | None]:
         """Tries parked students of a partition again, at most `limit`, from the one after `after`. Also the last one; None: done."""
         outcome = Outcome()
         names = [row[0] for row in tx.ask(
-            f"SELECT student FROM {self._name}_parked WHERE part = :part AND reason <> 'gap' AND student > :after "
+            f"SELECT student FROM {self._name}_parked WHERE part = :part AND reason NOT IN ('gap', 'other-history') AND student > :after "
             "ORDER BY student LIMIT :limit", {"part": part, "after": after, "limit": limit})]
         students = self._load(tx, names)
         for student, found in students.items():
@@ -114,16 +194,18 @@ class Order:
             return {}
         among = {"students": names}
         found = {name: _Student(0, 0) for name in names}
-        for student, version in tx.ask(f"SELECT student, version FROM {self._name}_versions WHERE student IN :students", among):
-            found[student].version = found[student].before = version
+        for student, version, marks in tx.ask(
+                f"SELECT student, version, marks FROM {self._name}_versions WHERE student IN :students", among):
+            found[student] = _Student(version, version, bytes(marks or b""))
         for student, version, reason in tx.ask(
                 f"SELECT student, version, reason FROM {self._name}_parked WHERE student IN :students", among):
             found[student].parked = version, reason
         return found
 
-    def _hand_over(self, found: _Student, student: str, record: Record, outcome: Outcome, letter: bool) -> bool:
+    def _hand_over(self, found: _Student, student: str, record: Record, outcome: Outcome, mark: bytes | None, letter: bool) -> bool:
         """The version that comes next: handed over, or kept aside because it cannot be read."""
         try:
+            mark = mark or _mark_of(record)
             said = self._service.read(record)
         except Unreadable as error:
             if letter:
@@ -133,6 +215,7 @@ class Order:
         if said is not None:
             outcome.found.append((record, said))
         found.version += 1
+        found.marks += mark
         found.alarm = None
         return True
 
@@ -144,27 +227,31 @@ class Order:
 
     def _drain(self, tx: Transaction, found: _Student, student: str, outcome: Outcome) -> None:
         """Hands over what waited for the version that has just come, or, at a start, what could not be read."""
+        kept = self._kept(tx, found, student)
+        while (record := found.aside.get(found.version + 1) or kept.get(found.version + 1)) is not None:
+            tried = found.parked is not None and found.parked[0] == found.version + 1
+            if not self._hand_over(found, student, record, outcome, None, letter=not tried):
+                return
+        later = [version for version in (*found.aside, *kept) if version > found.version]
+        if later:
+            first = min(later)
+            self._aside(found, student, first, found.aside.get(first) or kept[first], "gap", NOT_COME)
+
+    def _kept(self, tx: Transaction, found: _Student, student: str) -> dict[int, Record]:
         if found.kept is None:
             found.kept = {} if found.parked is None else {row[0]: _record(student, row) for row in tx.ask(
                 f"SELECT version, part, place, stamp, headers, value FROM {self._name}_aside WHERE student = :student "
                 "AND version > :version", {"student": student, "version": found.version})}
-        while (record := found.aside.get(found.version + 1) or found.kept.get(found.version + 1)) is not None:
-            tried = found.parked is not None and found.parked[0] == found.version + 1
-            if not self._hand_over(found, student, record, outcome, letter=not tried):
-                return
-        later = [version for version in (*found.aside, *found.kept) if version > found.version]
-        if later:
-            first = min(later)
-            self._aside(found, student, first, found.aside.get(first) or found.kept[first], "gap", NOT_COME)
+        return found.kept
 
     def _save(self, tx: Transaction, students: dict[str, _Student], outcome: Outcome) -> None:
         name = self._name
         outcome.alarms += [found.alarm for found in students.values() if found.alarm is not None]
         outcome.mended += [s for s, f in students.items() if f.parked is not None and f.version != f.before and f.alarm is None]
-        moved = [{"student": s, "version": f.version} for s, f in students.items() if f.version != f.before]
+        moved = [{"student": s, "version": f.version, "marks": f.marks} for s, f in students.items() if f.version != f.before]
         if moved:
-            tx.many(f"INSERT INTO {name}_versions (student, version) VALUES (:student, :version) "
-                    "ON CONFLICT (student) DO UPDATE SET version = excluded.version", moved)
+            tx.many(f"INSERT INTO {name}_versions (student, version, marks) VALUES (:student, :version, :marks) "
+                    "ON CONFLICT (student) DO UPDATE SET version = excluded.version, marks = excluded.marks", moved)
         aside = [_row(student, version, record) for student, found in students.items()
                  for version, record in found.aside.items() if version > found.version]
         if aside:
@@ -185,6 +272,22 @@ class Order:
                     "VALUES (:student, :version, :reason, :detail, :part, :place, :since) ON CONFLICT (student) DO UPDATE SET "
                     "version = excluded.version, reason = excluded.reason, detail = excluded.detail, part = excluded.part, "
                     "place = excluded.place", parked)
+
+
+def _mark_of(record: Record) -> bytes:
+    """Raises Unreadable."""
+    return _mark(provenance(record.headers).digest)
+
+
+def _mark(digest: str) -> bytes:
+    """Raises Unreadable."""
+    try:
+        found = bytes.fromhex(digest[:2 * MARK])
+    except ValueError:
+        found = b""
+    if len(found) != MARK:
+        raise Unreadable("digest: this header is no digest in hexadecimal")
+    return found
 
 
 def _row(student: str, version: int, record: Record) -> dict[str, Any]:

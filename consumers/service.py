@@ -1,16 +1,21 @@
 """What a service is to the loop: the topics it lives on, its tables, and what it does with what arrives."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
+from ledger.domain.values import format_instant
 from ledger.wire.letters import Heartbeat
 from ledger.wire.message import Header, header
 from ledger.wire.reading import UnknownType, Unreadable, describe, read_event
 from ledger.wire.topics import EVENTS
 
 from .database import Database, Transaction
+
+AHEAD_SECONDS = 60.0
+"""So much may the ledger's clocks be ahead of ours."""
 
 
 class Record(NamedTuple):
@@ -71,9 +76,27 @@ def check_type(record: Record, wanted: str) -> None:
         raise (UnknownType if known else Unreadable)(f"ce_type: not {wanted}" + ("; update this program" if known else ""))
 
 
+class Ahead(Unreadable):
+    """It tells of a moment that has not come: a clock is wrong, and nothing may rest on it."""
+
+
+def clock() -> datetime:
+    return datetime.now(UTC)
+
+
+def latest() -> str:
+    """The latest moment that a message may tell of, to the second and as messages spell it."""
+    return (clock() + timedelta(seconds=AHEAD_SECONDS)).isoformat(timespec="seconds")[:19]
+
+
 def read_heartbeat(record: Record) -> Heartbeat:
-    """Raises Unreadable."""
+    """`complete_at` never lies ahead of this machine's clock: what is known is at least as old as the reading of it. Raises Unreadable,
+    and Ahead where it lies further ahead than clocks may differ."""
     try:
-        return Heartbeat.model_validate_json(record.value or b"")
+        found = Heartbeat.model_validate_json(record.value or b"")
     except ValidationError as error:
         raise Unreadable(describe(error)) from None
+    now, complete_at = clock(), datetime.fromisoformat(found.complete_at)
+    if max(complete_at, datetime.fromisoformat(found.at)) > now + timedelta(seconds=AHEAD_SECONDS):
+        raise Ahead("complete_at: this moment has not come by this machine's clock: set the clocks right")
+    return found if complete_at <= now else found.model_copy(update={"complete_at": format_instant(now)})

@@ -1,5 +1,6 @@
 """The gate's answers: the ledger's own predicates over the stored state, or a refusal that says why there is no answer."""
 
+import json
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -105,8 +106,9 @@ class Gate:
             age = self.must_be_fresh(knowledge, now)
             if career is None:
                 raise Refusal(404, "unknown-career", "nothing is known of this student's career")
-            position, place, law, unusable = career
+            position, place, part, law, unusable = career
             self._must_be_usable(law, unusable)
+            self._must_agree(knowledge, position, place, part)
             person = self._person(one, place)
         reasons = reasons_against_act("exam-booked", one.call, one.on, person, one.career, self.books)
         unruled = set(person.careers[one.career].unruled)
@@ -123,6 +125,16 @@ class Gate:
         if law != self.books.identity:
             raise Refusal(503, "other-law", "this state was computed under other rule books than the gate's: give both the same",
                           state_law=law, gate_law=self.books.identity)
+
+    @staticmethod
+    def _must_agree(knowledge: Row, position: int, place: int, part: int) -> None:
+        """A heartbeat that speaks of the place of a state reaches its position, unless the state comes from events that the ledger has not
+        (a backup was restored) or is still to tell of: nobody can say then of what moment the state is."""
+        offsets = json.loads(knowledge[2] or "{}")
+        if position > knowledge[1] and place < offsets.get(str(part), 0):
+            raise Refusal(503, "state-ahead", f"what is known of this career is of position {position}, and the ledger stands at "
+                          f"{knowledge[1]}: ask again in a moment; if it stays, the ledger was restored from a backup",
+                          position=position, ledger_position=knowledge[1])
 
     def must_be_fresh(self, knowledge: Row | None, now: datetime) -> float:
         """How old what is known is, in seconds. Raises Refusal where that is too old, or where nobody can say."""
@@ -144,13 +156,13 @@ class Gate:
         return rows[0] if rows else None
 
     def _look_up(self, student: str, career: str) -> tuple[Row, Row | None]:
-        """(complete_at, position) of the knowledge and (position, place, law, unusable) of the career, of one moment."""
+        """(complete_at, position, offsets) of the knowledge and (position, place, part, law, unusable) of the career, of one moment."""
         [row] = self.database.ask(
-            "SELECT k.complete_at, k.position, c.position, c.place, c.law, c.unusable FROM (SELECT 1 AS one) AS here "
+            "SELECT k.complete_at, k.position, k.offsets, c.position, c.place, c.part, c.law, c.unusable FROM (SELECT 1 AS one) AS here "
             "LEFT JOIN booking_gate_knowledge AS k ON k.topic = :topic LEFT JOIN booking_gate_careers AS c ON c.student = :student "
             "AND c.career = :career AND (c.value IS NOT NULL OR c.unusable IS NOT NULL)",
             {"topic": STATE, "student": student, "career": career})
-        return row[:2], row[2:] if row[2] is not None else None
+        return row[:3], row[3:] if row[3] is not None else None
 
     def _person(self, one: Question, place: int) -> Person | None:
         """What the predicates read: kept ready, or made from the state that came at an offset. None where a newer one has come since."""

@@ -8,10 +8,11 @@ from datetime import datetime
 from typing import Any
 
 from consumers.database import Database, Transaction
+from consumers.order import OtherHistory, why
 from consumers.service import Record, Service, check_type, read_heartbeat
 from ledger.wire.letters import Heartbeat
 from ledger.wire.message import header
-from ledger.wire.reading import UnknownType, Unreadable
+from ledger.wire.reading import Unreadable
 from ledger.wire.state import TYPE
 from ledger.wire.topics import HEARTBEAT, STATE
 
@@ -28,6 +29,7 @@ TABLES = (
     "CREATE TABLE IF NOT EXISTS booking_gate_heartbeats (complete_at TEXT PRIMARY KEY, position BIGINT NOT NULL, offsets TEXT NOT NULL)",
     # the newest heartbeat whose messages have all been read: one row
     "CREATE TABLE IF NOT EXISTS booking_gate_knowledge (topic TEXT PRIMARY KEY, complete_at TEXT NOT NULL, position BIGINT NOT NULL)",
+    "ALTER TABLE booking_gate_knowledge ADD COLUMN IF NOT EXISTS offsets TEXT",
 )
 
 
@@ -63,7 +65,10 @@ class BookingGate(Service):
         if record.topic != STATE:
             return
         with suppress(Unreadable):  # where the key cannot be read either, nobody knows whose it is
-            tx.run(_KEEP, _row(record, None, "unknown-type" if isinstance(error, UnknownType) else "unreadable"))
+            row = _row(record, None, why(error))
+            if isinstance(error, OtherHistory):
+                row["position"] = 0  # that of another log: a state of ours may follow at any
+            tx.run(_KEEP, row)
 
     def idle(self, database: Database) -> None:
         """Takes the newest heartbeat of which everything has been read as the age of what is known."""
@@ -76,10 +81,11 @@ class BookingGate(Service):
         for complete_at, position, offsets in waiting:
             if all(read.get(int(part), 0) >= offset for part, offset in json.loads(offsets).items()):
                 with database.transaction() as tx:
-                    tx.run("INSERT INTO booking_gate_knowledge (topic, complete_at, position) VALUES (:topic, :complete_at, :position) "
-                           "ON CONFLICT (topic) DO UPDATE SET complete_at = excluded.complete_at, position = excluded.position "
+                    tx.run("INSERT INTO booking_gate_knowledge (topic, complete_at, position, offsets) "
+                           "VALUES (:topic, :complete_at, :position, :offsets) ON CONFLICT (topic) DO UPDATE SET "
+                           "complete_at = excluded.complete_at, position = excluded.position, offsets = excluded.offsets "
                            "WHERE excluded.complete_at > booking_gate_knowledge.complete_at",
-                           {"topic": STATE, "complete_at": complete_at, "position": position})
+                           {"topic": STATE, "complete_at": complete_at, "position": position, "offsets": offsets})
                     tx.run("DELETE FROM booking_gate_heartbeats WHERE complete_at <= :complete_at", {"complete_at": complete_at})
                 return
         if len(waiting) > MANY:  # far behind: every second one will do, the newest and the oldest among them

@@ -53,10 +53,11 @@ class WireEvent:
 
 
 class Provenance(NamedTuple):
-    """Which history an event's message is of, and the ledger's keyed digest of the event."""
+    """Which history a message is of, the moment that it speaks of (UTC, RFC 3339), and of an event the ledger's keyed digest."""
 
     origin: str
     epoch: int
+    time: str
     digest: str
 
 
@@ -65,15 +66,10 @@ def identify(key: bytes | None, headers: Sequence[Header]) -> tuple[str, int]:
     return _identify(key, dict(headers))
 
 
-def provenance(headers: Sequence[Header]) -> Provenance:
-    """Raises Unreadable."""
+def provenance(headers: Sequence[Header], event: bool = True) -> Provenance:
+    """That of a message of any topic that the ledger fills; `digest` is empty but in those of an `event`. Raises Unreadable."""
     found = dict(headers)
-    return Provenance(*_history(found), _text(found, "digest"))
-
-
-def history(headers: Sequence[Header]) -> tuple[str, int]:
-    """(origin, epoch) of a message of any topic that the ledger fills. Raises Unreadable."""
-    return _history(dict(headers))
+    return Provenance(*_history(found), _text(found, "ce_time"), _text(found, "digest") if event else "")
 
 
 @overload

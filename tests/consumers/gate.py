@@ -55,7 +55,7 @@ class Fed:
             tx.run("INSERT INTO booking_gate_positions (topic, part, next_offset, log_position) VALUES (:topic, 0, :offset, 0) "
                    "ON CONFLICT (topic, part) DO UPDATE SET next_offset = excluded.next_offset", {"topic": STATE, "offset": offset})
 
-    def know(self, complete_at: datetime = NOW, offset: int = 0, position: int = 1) -> None:
+    def know(self, complete_at: datetime = NOW, offset: int = 0, position: int = 100_000) -> None:
         self.take([heartbeat(complete_at, {0: offset}, position)])
         self.service.idle(self.own)
 
@@ -66,7 +66,7 @@ class Fed:
         return self.gate.answer(asked, now)
 
 
-def heartbeat(complete_at: datetime, offsets: Mapping[int, int], position: int = 1, topic: str = STATE) -> Message:
+def heartbeat(complete_at: datetime, offsets: Mapping[int, int], position: int = 100_000, topic: str = STATE) -> Message:
     at = format_instant(complete_at)
     return Heartbeat(topic=topic, at=format_instant(complete_at + timedelta(milliseconds=5)), complete_at=at, position=position,
                      offsets=dict(offsets)).message(ORIGIN)

@@ -3,17 +3,19 @@
 import json
 import random
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from consumers import service as service_module
 from consumers.booking_gate.answers import Refusal
 from consumers.booking_gate.form import head
 from consumers.booking_gate.service import BookingGate
 from consumers.database import Database
+from consumers.service import Ahead
 from ledger.bootstrap import open_ledger
 from ledger.domain.rulebook import LawBooks
 from ledger.domain.submissions import Event
@@ -96,6 +98,12 @@ def ask(fed: Fed, **changes: Any) -> dict[str, Any]:
     return fed.ask(student="S1", career="S1-B", **a_call(**changes))
 
 
+def refusal_at(fed: Fed, now: datetime) -> Refusal:
+    with pytest.raises(Refusal) as found:
+        fed.ask(now, student="S1", career="S1-B", **a_call())
+    return found.value
+
+
 def refusal(fed: Fed, **changes: Any) -> Refusal:
     with pytest.raises(Refusal) as found:
         ask(fed, **changes)
@@ -151,9 +159,36 @@ def test_refuses_when_what_is_known_is_dated_ahead_of_its_clock(fed: Fed) -> Non
     fed.take([a_state()])
     fed.know(NOW + timedelta(seconds=10))
     assert ask(fed)["knowledge"]["age_seconds"] == 0.0
-    fed.know(NOW + timedelta(days=900))
+    fed.own.create(["UPDATE booking_gate_knowledge SET complete_at = '2028-11-13T10:00:00.000000+00:00'"])  # as a release before took it
     found = refusal(fed)
     assert (found.status, found.reason, found.more["age_seconds"]) == (503, "clock-ahead", -900 * 86400.0)
+
+
+def test_heartbeat_that_is_ahead_of_the_clock_makes_no_knowledge_fresh(fed: Fed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service_module, "clock", lambda: NOW)
+    fed.take([a_state()])
+    fed.know(NOW - timedelta(seconds=5))
+    [error] = fed.take([heartbeat(NOW + timedelta(days=1500), {0: 0})])
+    assert isinstance(error, Ahead)
+    fed.service.idle(fed.own)
+    assert ask(fed)["knowledge"]["age_seconds"] == 5.0
+    assert refusal_at(fed, NOW + timedelta(seconds=70)).reason == "knowledge-too-old"
+    fed.know(NOW + timedelta(seconds=8))  # a little ahead: known at the earliest when it was read
+    assert fed.ask(NOW + timedelta(seconds=4), student="S1", career="S1-B", **a_call())["knowledge"]["age_seconds"] == 4.0
+
+
+def test_refuses_when_a_state_lies_above_the_position_of_a_heartbeat_that_speaks_of_its_place(fed: Fed) -> None:
+    """The ledger was restored from a backup: the topic still holds states of what it has lost."""
+    fed.take([a_state(7)])
+    place = fed.own.ask("SELECT place FROM booking_gate_careers")[0][0]
+    fed.read_up_to(place + 1)
+    fed.know(NOW, offset=place, position=5)  # the state came after it
+    assert ask(fed)["known_position"] == 9
+    fed.know(NOW + timedelta(seconds=1), offset=place + 1, position=5)
+    found = refusal(fed)
+    assert (found.status, found.reason, found.more) == (503, "state-ahead", {"position": 9, "ledger_position": 5})
+    fed.know(NOW + timedelta(seconds=2), offset=place + 1, position=9)
+    assert ask(fed)["known_position"] == 9
 
 
 def test_a_heartbeat_counts_only_when_everything_it_speaks_of_was_read(fed: Fed) -> None:
