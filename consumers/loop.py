@@ -282,7 +282,7 @@ class Loop:
                 found.append((record, said))
             except Unreadable as error:
                 if topic == HEARTBEAT and isinstance(error, OtherHistory | Ahead):
-                    outcome.passed_over = record, error  # another comes every few seconds
+                    outcome.passed_over.append((record, error))  # another comes every few seconds
                     continue
                 outcome.letters.append((record, error))
                 if found:
@@ -316,11 +316,11 @@ class Loop:
         for record, error in outcome.letters:
             self.log.error("dead letter: %s partition %d offset %d (%s: %s)", record.topic, record.partition, record.offset, why(error),
                            error)
-        if outcome.passed_over is not None and str(outcome.passed_over[1]) not in self._told:
-            record, error = outcome.passed_over
-            self._told.add(str(error))
-            self.log.error("heartbeats are passed over from %s partition %d offset %d on (%s: %s)", record.topic, record.partition,
-                           record.offset, why(error), error)
+        for record, error in outcome.passed_over:
+            if str(error) not in self._told:
+                self._told.add(str(error))
+                self.log.error("heartbeats are passed over from %s partition %d offset %d on (%s: %s)", record.topic, record.partition,
+                               record.offset, why(error), error)
         for student in outcome.mended:
             self.log.warning("mended: student %s is no longer parked", student)
 

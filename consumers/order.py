@@ -58,8 +58,8 @@ class Outcome:
     alarms: list[Alarm] = field(default_factory=list)
     mended: list[str] = field(default_factory=list)
     duplicates: int = 0
-    passed_over: tuple[Record, Unreadable] | None = None
-    """A heartbeat on which nothing may rest."""
+    passed_over: list[tuple[Record, Unreadable]] = field(default_factory=list)
+    """Heartbeats on which nothing may rest."""
 
 
 @dataclass(slots=True)
