@@ -53,7 +53,7 @@ def offsets(topics: Topics) -> dict[int, int]:
 
 def beat(topics: Topics, at: date | None = None, ahead: int = 0) -> None:
     """The relay's heartbeat of the events, sent on a day, speaking of everything that is there (and of `ahead` that is not)."""
-    moment = f"{at or TODAY}T08:00:00Z"
+    moment = f"{at or TODAY}T00:00:00Z"
     topics.send([Heartbeat(topic=EVENTS, at=moment, complete_at=moment, position=1_000_000,
                            offsets={part: end + ahead for part, end in offsets(topics).items()}).message(ORIGIN)])
 
@@ -70,7 +70,7 @@ def open_entries(own: Database) -> int:
     try:
         [[found]] = own.ask("SELECT COUNT(*) FROM archive_entries WHERE package IS NULL")
     except Exception as error:
-        if "archive_entries" not in str(error):
+        if "archive_entries" not in str(error) and "holds nothing" not in str(error):
             raise
         return -1
     return int(found)
@@ -299,7 +299,7 @@ def test_clock_that_runs_ahead_does_not_keep_an_entry_back() -> None:
     assert day_of(1_770_768_000_000, date(2026, 3, 1)) == "2026-02-11"
 
 
-@pytest.mark.parametrize("gone", ["position", "event_type", "sha256", "payload_sha256", "version"])
+@pytest.mark.parametrize("gone", ["position", "event_type", "digest", "payload_sha256", "version"])
 def test_event_without_a_header_it_is_known_by_is_no_witness(tmp_path: Path, gone: str) -> None:
     [one] = a_log(1, 1)
     bad = changed(one, **{gone: None})
