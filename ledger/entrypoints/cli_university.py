@@ -243,7 +243,9 @@ def projection_verify(workers: int | None, json_: bool) -> None:
     with _progress("verifying") as progress:
         count = _differences(verify(address, _books(), workers, progress), json_, "stored", "computed")
     if count:
-        _say(f"{count} difference{'' if count == 1 else 's'}: run `career-ledger projection rebuild`, and please report it")
+        _say(f"{count} difference{'' if count == 1 else 's'}: the rows or the log were altered, or this program errs. Compare the log with "
+             "an archive first (`career-ledger digests`); only where it is sound, run `career-ledger projection rebuild`, and please "
+             "report it")
         raise click.exceptions.Exit(DIFFERENT)
     if not json_:
         tell("Every stored row is as computed.")

@@ -6,8 +6,10 @@ transaction that writes begins with the table of positions, and so does every qu
 for each other in a circle, and a question sees rows and position of one moment, also while the sets are swapped.
 """
 
+import hashlib
 import json
 import re
+import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -19,16 +21,22 @@ from ledger.domain.timelines import COLUMNS
 from ledger.store import SetAside, StoreUnusable
 from ledger.store.mapper import stream_id
 
-from .shape import BOOLS, CENTS, DATES, INDEXES, NUMBERS, WHOLE, Row, Rows, difference, schema
+from .shape import BOOLS, CENTS, DATES, INDEXES, NUMBERS, SCHEMA, WHOLE, Row, Rows, difference, schema
 
 Parameters = Mapping[str, Any]
 NOTHING: Parameters = MappingProxyType({})
+LOOK_SECONDS = 5.0
+"""A question looks so often whether the log is still the one that the rows reflect."""
 NEW = "new"
 LIVE = "live"
 
 
 class RebuildNeeded(StoreUnusable):
     """The stored rows rest on another law, or on another version of this program."""
+
+
+class OtherLog(StoreUnusable):
+    """The log is not the one whose events the stored rows reflect: another ledger's, or an older copy."""
 
 
 class Repartitioned(StoreUnusable):
@@ -116,6 +124,7 @@ class Database:
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
+        self._looked_at = float("-inf")
 
     def __enter__(self) -> "Database":
         return self
@@ -142,12 +151,46 @@ class Database:
         with self.backend.transaction(write=False) as cursor:
             return positions_in(cursor)
 
+    def strange(self, tables: str = LIVE) -> str | None:
+        """Why the log cannot be the one whose events the stored rows reflect, in a sentence; None where nothing speaks against it.
+
+        A follower that goes on from a position of another log would pass over events for ever."""
+        if not self.backend.exists(tables):
+            return None
+        with self.backend.transaction(write=False, tables=tables) as cursor:
+            found = positions_in(cursor, tables)
+            if any(json.loads(p.law)["schema"].partition(".")[0] != str(SCHEMA) for p in found):
+                return None  # they must be made anew anyway, and know nothing of it
+            [(last,)] = cursor.ask("SELECT coalesce(max({event_position}), 0) FROM {events}")
+            history = history_in(cursor)
+            for position, origin, epoch, mark in cursor.ask("SELECT position, origin, epoch, mark FROM {position}", tables=tables):
+                if (origin, epoch) != history:
+                    return "the stored projections are those of another ledger" if origin != history[0] else (
+                        f"the stored projections are of epoch {epoch} of this ledger, which is in epoch {history[1]}")
+                if position > last:
+                    return (f"the stored projections reflect events up to position {position}, and the ledger ends at {last}: an older "
+                            "copy of its events (a backup?) was put in their place")
+                if mark != mark_of(cursor, position):
+                    return f"at position {position} stands another event than the one up to which the stored projections were made"
+        return None
+
+    def check_log(self, at_least_every: float = 0.0) -> None:
+        """Raises OtherLog. `at_least_every`: seconds for which one look is enough."""
+        if time.monotonic() - self._looked_at < at_least_every:
+            return
+        why = self.strange()
+        if why is not None:
+            raise OtherLog(f"{why}. Put the right copy of the ledger back; if this is the right one, run "
+                           "`career-ledger projection rebuild`")
+        self._looked_at = time.monotonic()
+
     def partition(self, number: int, of: int, law: str) -> Position:
-        """Where a partition stands. Raises RebuildNeeded where the rows rest on another law and Repartitioned where the
-        number of partitions is another one."""
+        """Where a partition stands. Raises RebuildNeeded where the rows rest on another law, OtherLog where they reflect another log,
+        and Repartitioned where the number of partitions is another one."""
         found = self.positions()
         if found:
             check_law(found, law)
+            self.check_log()
         mine = next((p for p in found if (p.partition, p.partitions) == (number, of)), None)
         if mine is None:
             raise Repartitioned(f"the stored projections have {len(found)} partitions now, not {of}: start this follower again")
@@ -155,6 +198,7 @@ class Database:
 
     def repartition(self, of: int, law: str) -> None:
         """Sets the number of partitions. Every partition begins where the slowest stood: computing rows again is harmless."""
+        self.check_log()
         with self.backend.transaction(write=True) as cursor:
             found = positions_in(cursor)
             check_law(found, law)
@@ -174,8 +218,10 @@ class Database:
                    tables: str) -> bool:
         """The same within a transaction."""
         moved = cursor.run(
-            "UPDATE {position} SET position = :to WHERE partition_no = :partition AND partitions = :partitions AND position = :at "
-            "AND law = :law", {"to": to, "partition": at.partition, "partitions": at.partitions, "at": at.position, "law": at.law}, tables)
+            "UPDATE {position} SET position = :to, mark = :mark WHERE partition_no = :partition AND partitions = :partitions "
+            "AND position = :at AND law = :law",
+            {"to": to, "mark": mark_of(cursor, to), "partition": at.partition, "partitions": at.partitions, "at": at.position,
+             "law": at.law}, tables)
         if moved != 1:
             return False
         nobody = [one.student for one in aside if one.student is not None]
@@ -216,6 +262,7 @@ class Database:
         """The answers to some statements and the positions of the same moment. Raises StoreUnusable where nothing is stored."""
         if not self.backend.exists():
             raise StoreUnusable("nothing is stored yet: run `career-ledger project` (or `career-ledger projection rebuild`) first")
+        self.check_log(LOOK_SECONDS)
         with self.backend.transaction(write=False) as cursor:
             return positions_in(cursor), [cursor.ask(statement, parameters) for statement, parameters in statements]
 
@@ -239,9 +286,33 @@ def positions_in(cursor: Cursor, tables: str = LIVE) -> list[Position]:
 
 def set_positions(cursor: Cursor, of: int, position: int, law: str, tables: str) -> None:
     cursor.run("DELETE FROM {position}", tables=tables)
+    origin, epoch = history_in(cursor)
+    mark = mark_of(cursor, position)
     for number in range(1, of + 1):
-        cursor.run("INSERT INTO {position} (partition_no, partitions, position, law) VALUES (:number, :of, :position, :law)",
-                   {"number": number, "of": of, "position": position, "law": law}, tables)
+        cursor.run("INSERT INTO {position} (partition_no, partitions, position, law, origin, epoch, mark) "
+                   "VALUES (:number, :of, :position, :law, :origin, :epoch, :mark)",
+                   {"number": number, "of": of, "position": position, "law": law, "origin": origin, "epoch": epoch, "mark": mark}, tables)
+
+
+def history_in(cursor: Cursor) -> tuple[str, int]:
+    """Origin and epoch of the ledger."""
+    [(origin, epoch)] = cursor.ask("SELECT origin, epoch FROM {ledger}")
+    return origin, epoch
+
+
+def mark_of(cursor: Cursor, position: int) -> str:
+    """What tells the event at a position from any other: of what is published of it only, since a report's reader may see it."""
+    found = cursor.ask("SELECT originator_id, originator_version, state FROM {events} WHERE {event_position} = :position",
+                       {"position": position})
+    if not found:
+        return ""
+    stream, version, state = found[0]
+    try:
+        record = json.loads(bytes(state))
+        said = [record["id"], record["recorded_at"]]
+    except (ValueError, KeyError, TypeError):  # unreadable: it stands there all the same
+        said = []
+    return hashlib.sha256(json.dumps([str(stream).replace("-", ""), version, *said]).encode()).hexdigest()
 
 
 def check_law(found: Sequence[Position], law: str) -> None:

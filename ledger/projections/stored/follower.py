@@ -137,6 +137,7 @@ def wait_for(url: str, store: EventStore, books: LawBooks, position: int, second
     with open_database(url) as database:
         law = law_of(books)
         database.prepare(law)
+        database.check_log()
         while True:
             behind = [p for p in database.positions() if p.position < position]
             if not behind:

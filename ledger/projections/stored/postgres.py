@@ -50,7 +50,7 @@ class _AsNumber(Loader):
 
 def _named(tables: str) -> dict[str, str]:
     names = {name: f"{SCHEMAS[tables]}.{name}" for name in (*COLUMNS, "position", "aside", "done")}
-    return names | {"events": "public.stored_events", "event_position": "notification_id"}
+    return names | {"events": "public.stored_events", "event_position": "notification_id", "ledger": "public.career_ledger"}
 
 
 _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
@@ -155,7 +155,7 @@ class PostgresBackend:
         for kind, columns in TYPES.items():
             cursor.run(f"CREATE TABLE {{{kind}}} ({', '.join(' '.join(column) for column in columns)})", tables=tables)
         cursor.run("CREATE TABLE {position} (partition_no integer NOT NULL, partitions integer NOT NULL, position bigint NOT NULL, "
-                   "law text NOT NULL)", tables=tables)
+                   "law text NOT NULL, origin text NOT NULL, epoch integer NOT NULL, mark text NOT NULL)", tables=tables)
         cursor.run("CREATE TABLE {aside} (stream text PRIMARY KEY, student text, position bigint NOT NULL, why text NOT NULL)",
                    tables=tables)
         if tables == NEW:

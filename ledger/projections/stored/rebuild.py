@@ -68,8 +68,9 @@ def rebuild(url: str, books: LawBooks, workers: int | None = None, progress: Pro
 
 def _begin(store: EventStore, database: Database, law: str) -> None:
     backend = database.backend
+    strange = database.strange(NEW)
     with backend.transaction(write=True, tables=NEW) as cursor:
-        if backend.exists(NEW) and any(p.law != law for p in positions_in(cursor, NEW)):
+        if backend.exists(NEW) and (strange or any(p.law != law for p in positions_in(cursor, NEW))):
             backend.drop(cursor, NEW)
         end = store.last_position()  # before any stream is read: every stream then holds at least these events
         if backend.create(cursor, NEW):
@@ -166,11 +167,12 @@ def _swap(store: EventStore, database: Database, books: LawBooks) -> int:
         if len(store.touched(at.position, CATCH_UP_PAGE)) < CATCH_UP_PAGE // 10:
             break
         advance(store, database, books, at, CATCH_UP_PAGE, NEW)
+    sound = database.strange() is None  # the old rows may be ahead of an older log
     with backend.transaction(write=True) as cursor:
         backend.hold(cursor)
         live = positions_in(cursor, LIVE)
         at = positions_in(cursor, NEW)[0]
-        while at.position < min((p.position for p in live), default=0):
+        while sound and at.position < min((p.position for p in live), default=0):
             advance(store, database, books, at, CATCH_UP_PAGE, NEW, cursor)
             at = positions_in(cursor, NEW)[0]
         set_positions(cursor, len(live) or 1, at.position, at.law, NEW)

@@ -15,7 +15,7 @@ from typing import Any
 from ledger.domain.timelines import COLUMNS
 from ledger.store import StoreUnusable, StreamSetAside
 
-from .database import Database, Parameters, Position, needs_rebuild
+from .database import LOOK_SECONDS, Database, Parameters, Position, needs_rebuild
 from .shape import BOOLS, CENTS, DATES, Row, shown
 
 Answer = dict[str, Any]
@@ -115,6 +115,7 @@ class Reports:
         wanted = {"career": career, "student": student, "programme": programme, "status": status}
         given = {name: value for name, value in wanted.items() if value is not None}
         asked = {"on": on.isoformat(), "law": self._law, **given}
+        self._database.check_log(LOOK_SECONDS)
         try:
             rows = self._database.backend.single(_finding(tuple(given)), asked)
         except StoreUnusable:
@@ -133,6 +134,7 @@ class Reports:
 
         Raises KeyError for an unknown kind, StoreUnusable where nothing is stored or the student is set aside."""
         statement, columns, money = _of_student(kind)
+        self._database.check_log(LOOK_SECONDS)
         rows = self._database.backend.single(statement, {"student": student, "on": on.isoformat()})
         if rows[0][2] is None:
             self._must_be_known(student)

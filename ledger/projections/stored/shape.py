@@ -14,7 +14,7 @@ from ledger.domain.timelines import COLUMNS, timelines
 from ledger.store import SetAside
 from ledger.store.mapper import stream_id
 
-SCHEMA = 2
+SCHEMA = 3
 """Raise it when the tables change."""
 
 Row = tuple[Any, ...]

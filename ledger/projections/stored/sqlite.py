@@ -31,7 +31,7 @@ TYPES = column_types("TEXT", "INTEGER", "NUMERIC", "TEXT", "INTEGER")
 
 def _named(tables: str) -> dict[str, str]:
     names = {name: PREFIX[tables] + name for name in (*COLUMNS, "position", "aside", "done")}
-    return names | {"events": "stored_events", "event_position": "rowid"}
+    return names | {"events": "stored_events", "event_position": "rowid", "ledger": "career_ledger"}
 
 
 class SQLiteCursor:
@@ -102,7 +102,7 @@ class SQLiteBackend:
         for kind, columns in TYPES.items():
             cursor.run(f"CREATE TABLE {{{kind}}} ({', '.join(' '.join(column) for column in columns)})", tables=tables)
         cursor.run("CREATE TABLE {position} (partition_no INTEGER NOT NULL, partitions INTEGER NOT NULL, position INTEGER NOT NULL, "
-                   "law TEXT NOT NULL)", tables=tables)
+                   "law TEXT NOT NULL, origin TEXT NOT NULL, epoch INTEGER NOT NULL, mark TEXT NOT NULL)", tables=tables)
         cursor.run("CREATE TABLE {aside} (stream TEXT PRIMARY KEY, student TEXT, position INTEGER NOT NULL, why TEXT NOT NULL)",
                    tables=tables)
         if tables == NEW:

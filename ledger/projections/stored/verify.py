@@ -11,7 +11,7 @@ from ledger.domain.timelines import COLUMNS, KEYS
 from ledger.store import SetAside, SomeSetAside, StoreUnusable, open_store
 from ledger.store.mapper import stream_id
 
-from .database import Position, check_law, open_database
+from .database import OtherLog, Position, check_law, open_database
 from .rebuild import Progress
 from .shape import Row, Rows, fault, law_of, rows_of, shown
 from .workers import Desk, Task, parts_of, run_all, workers_for
@@ -30,6 +30,9 @@ def verify(url: str, books: LawBooks, workers: int | None = None, progress: Prog
     Raises RebuildNeeded where the rows rest on another law, and at the end SomeSetAside where students cannot be read."""
     with open_database(url) as database:
         check_law(database.positions(), law_of(books))
+        if (why := database.strange()) is not None:
+            raise OtherLog(f"{why}. Nothing was compared, and nothing should be made anew before the log itself is compared with an "
+                           "archive: `career-ledger digests | python -m consumers.archive verify FOLDER --ledger -`")
         if not database.positions():
             raise StoreUnusable("nothing is stored yet: run `career-ledger project` first")
     yield from _all_parts(_verify_part, url, books, workers, progress)
