@@ -142,6 +142,7 @@ class Lane(threading.Thread):
 
     def _beat(self, producer: KafkaProducer, positions: Positions) -> None:
         """Says how far the topic goes. What is said was acknowledged before: a heartbeat never promises what is still on its way."""
+        positions.check_clock()
         instant = time.monotonic()
         rate = (self.sent - self._sent_at_beat) / (instant - self._last_beat)
         self._sent_at_beat, self._last_beat = self.sent, instant

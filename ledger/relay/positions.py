@@ -23,6 +23,8 @@ SCHEMA = """CREATE TABLE IF NOT EXISTS relay_positions (
 ASIDE = """CREATE TABLE IF NOT EXISTS relay_aside (
     topic text NOT NULL, stream text NOT NULL, student text, position bigint NOT NULL, why text NOT NULL, PRIMARY KEY (topic, stream))"""
 """Students of whom a topic holds nothing from a position on, because an event of theirs could not be read."""
+AHEAD_SECONDS = 60.0
+"""So much may this machine's clock be ahead of the database's."""
 COLUMNS = "topic, topic_id, partitions, law, position, complete_at, at, rate, error, error_at"
 
 
@@ -90,6 +92,17 @@ class Positions:
 
     def last_position(self) -> int:
         return int(self._ask("SELECT coalesce(max({event_position}), 0) FROM {events}", {})[0][0])
+
+    def check_clock(self) -> None:
+        """Raises KafkaUnusable where this machine's clock is ahead of the database's: heartbeats would call old knowledge fresh. SQLite
+        has no other clock."""
+        if self._sqlite:
+            return
+        [(moment,)] = self._ask("SELECT extract(epoch FROM clock_timestamp())::float8", {})
+        ahead = datetime.now(timezone.utc).timestamp() - moment
+        if ahead > AHEAD_SECONDS:
+            raise KafkaUnusable(f"the clock of this machine is {ahead:.0f} seconds ahead of the database's: set it right. What is published "
+                                "would tell of moments that have not come")
 
     def events_above(self, position: int) -> int:
         return int(self._ask("SELECT count(*) FROM {events} WHERE {event_position} > :position", {"position": position})[0][0])

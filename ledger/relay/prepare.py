@@ -9,7 +9,7 @@ import marshal
 import signal
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -19,6 +19,7 @@ from uuid import UUID
 from kafka.partitioner.default import murmur2
 
 from ledger.domain.rulebook import LawBooks
+from ledger.domain.submissions import Event
 from ledger.domain.values import format_instant
 from ledger.projections.stored.shape import fault
 from ledger.store import EventStore, SetAside, StoreUnavailable, StoreUnusable, open_store
@@ -34,6 +35,8 @@ BATCH = 200
 """Students whose streams are in memory at once."""
 REMEMBERED = 200_000
 """Students of whom it is known, while the state lane is behind, that their state is newer than the position."""
+AHEAD_SECONDS = 60.0
+"""So much may the clock of whoever appended be ahead of this machine's."""
 WAKE_SECONDS = 1.0
 """At the end of the log it is looked for news this often, also when nobody wakes the process."""
 NOBODY: Mapping[str, int] = {}
@@ -62,6 +65,16 @@ def now() -> str:
     return format_instant(datetime.now(timezone.utc))
 
 
+def latest() -> str:
+    """The latest moment that may be told of, to the second: readers refuse what has not come by their clocks."""
+    return format_instant(datetime.now(timezone.utc) + timedelta(seconds=AHEAD_SECONDS))[:19]
+
+
+def not_yet(stream: UUID, student: str, position: int) -> SetAside:
+    return SetAside(stream, student, position, f"the event at position {position} was recorded at a moment that has not come by this "
+                    "machine's clock: set the clocks right; if the event is wrong, void it")
+
+
 @lru_cache(maxsize=1 << 16)
 def partition_of(key: bytes, partitions: int) -> int:
     """As every Kafka client does it by default."""
@@ -86,8 +99,10 @@ class EventSource:
         began = now()
         messages, taken_up = self._taken_up()
         found = self._store.records(self._at, self._chunk)
-        aside = []
-        for _, record, digest in found:
+        aside, limit = [], latest()
+        for position, record, digest in found:
+            if not isinstance(record, SetAside) and record["recorded_at"][:19] > limit:
+                record = not_yet(stream_id(record["student"]), record["student"], position)
             if isinstance(record, SetAside):
                 self._aside.setdefault(record.stream, record.position)
                 aside.append((record.stream.hex, *record[1:]))
@@ -102,6 +117,8 @@ class EventSource:
         waiting, self._waiting = self._waiting, {}
         for stream, first in waiting.items():
             for held in self._store.streams_of([stream], lambda _: None).values():
+                if _is_ahead(held):
+                    continue
                 for event in held:
                     if first <= event.position <= self._at:
                         _, record, digest = self._store.records(event.position - 1, 1)[0]
@@ -146,12 +163,20 @@ class StateSource:
                      [stream.hex for stream in waiting if stream not in nobody])
 
 
+def _is_ahead(stream: Sequence[Event]) -> bool:
+    """No event of a student is recorded before an earlier one."""
+    return format_instant(stream[-1].recorded_at)[:19] > latest()
+
+
 def states_of(store: EventStore, books: LawBooks, streams: Collection[UUID], history: History,
               aside: Callable[[SetAside], None]) -> Iterator[tuple[UUID, int, Message]]:
     """Stream, newest position and message of each career of these students, but of those who must be set aside."""
     todo = list(streams)
     for start in range(0, len(todo), BATCH):
         for student, found in store.streams_of(todo[start:start + BATCH], aside).items():
+            if _is_ahead(found):
+                aside(not_yet(stream_id(student), student, found[-1].position))
+                continue
             try:
                 messages = [state.message(one, history) for one in state.states(found, student, books)]
             except Exception as error:  # the others go on

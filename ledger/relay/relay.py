@@ -18,7 +18,7 @@ from ledger.wire.topics import EVENTS, HEARTBEAT, STATE, TOPICS
 
 from .lane import Lane
 from .positions import Positions, Standing, older
-from .prepare import EVENTS_CHUNK, STATES_CHUNK, EventSource, Preparer, StateSource, now
+from .prepare import EVENTS_CHUNK, STATES_CHUNK, EventSource, Preparer, StateSource, latest, now
 from .tails import check_history
 
 PAUSE_SECONDS = 1.0
@@ -95,6 +95,7 @@ class Relay:
 
     def _publish(self, database: Database, positions: Positions, topics: dict[str, Made], history: History, stop: Flag,
                  once: bool) -> None:
+        positions.check_clock()
         with open_store(self._url, create=False) as store:
             check_history(store, history, self._brokers, topics)
         lanes = [self._lane(positions, topics, history, name) for name in (EVENTS, STATE)]
@@ -135,6 +136,10 @@ class Relay:
     def _lane(self, positions: Positions, topics: dict[str, Made], history: History, name: str) -> Lane:
         made, topic = topics[name], next(t for t in TOPICS if t.name == name)
         standing = positions.begin(made, f"{VERSION}.{EDITION}:{self._books.identity}" if name == STATE else "", now())
+        if standing.complete_at is not None and standing.complete_at[:19] > latest():
+            self._say(f"{made.name}: said to be complete up to {standing.complete_at}, which has not come by this machine's clock: no "
+                      "heartbeat speaks of it")
+            standing = standing.known(None)
         self._say(f"publishing {made.name} from position {standing.position}")
 
         aside = {one.stream.hex: one.position for one in positions.aside(made.name)}
