@@ -101,7 +101,7 @@ class Positions:
         [(moment,)] = self._ask("SELECT extract(epoch FROM clock_timestamp())::float8", {})
         ahead = datetime.now(timezone.utc).timestamp() - moment
         if ahead > AHEAD_SECONDS:
-            raise KafkaUnusable(f"the clock of this machine is {ahead:.0f} seconds ahead of the database's: set it right. What is published "
+            raise KafkaUnusable(f"the clock of this machine is {ahead:.0f} seconds ahead of the database's: set it right. Messages "
                                 "would tell of moments that have not come")
 
     def events_above(self, position: int) -> int:
