@@ -102,7 +102,9 @@ def events_lane(url: str, brokers: str, total: int) -> tuple[float, float]:
     relay = Relay(url, load_books(), brokers, PARTITIONS, None)
     with Positions(url) as positions:
         positions.prepare()
-        lane = relay._lane(positions, create_topics(brokers, PARTITIONS), EVENTS)
+        with open_store(url) as store:
+            history = history_of(*store.identity()[:2])
+        lane = relay._lane(positions, create_topics(brokers, PARTITIONS), history, EVENTS)
     lane.begin.set()
     lane.start()
     first: tuple[float, float, int] | None = None

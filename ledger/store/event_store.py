@@ -5,7 +5,6 @@ holes, and are never used twice.
 """
 
 import gc
-import hmac
 import os
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -121,22 +120,23 @@ class EventStore:
 
     def adopt_key(self) -> None:
         """Binds the ledger to its key: for whoever sends or stores digests. Raises StoreUnusable for another key than before."""
-        check = keys.check_of(self._key)
-        if self.identity().key_check is None:
+        known = self.identity().key_check
+        check = keys.check_of(keys.load(self._key_file, known))
+        if known is None:
             self._patiently(lambda: self._recorder.adopt_key(check))
-        keys.load(self._key_file, self.identity().key_check)
+            keys.load(self._key_file, self.identity().key_check)  # another process may have been faster
 
     def digest(self, stored: bytes) -> str:
         """Of an event's stored bytes, for those who do not have them: HMAC-SHA-256 under the ledger's key, in hex."""
-        return hmac.digest(self._key, stored, "sha256").hex()
+        return self._digest(stored).hex()
 
     def content_digest(self, plain: bytes) -> bytes:
         """Of a submission's content, of which `plain` is the SHA-256: longer than that, so that the two cannot be taken for each other."""
-        return CONTENT + hmac.digest(self._key, CONTENT + plain, "sha256")
+        return CONTENT + self._digest(CONTENT + plain)
 
     @cached_property
-    def _key(self) -> bytes:
-        return keys.load(self._key_file, self.identity().key_check)
+    def _digest(self) -> Callable[[bytes], bytes]:
+        return keys.digester(keys.load(self._key_file, self.identity().key_check))
 
     @property
     def may_import(self) -> bool:
@@ -190,8 +190,8 @@ class EventStore:
     def records(self, after: int = 0, limit: int = PAGE) -> list[tuple[int, Record | SetAside, str]]:
         """The same as `log` undecoded: position, the event as JSON (as it reads today, position included), and the `digest` of its stored
         bytes. An event that cannot be read is told by the stream to set aside."""
-        key, keyed = self._key, hmac.digest
-        return [(position, self._record(name, state, position), keyed(key, state, "sha256").hex())
+        digest = self._digest
+        return [(position, self._record(name, state, position), digest(state).hex())
                 for position, name, state in self._patiently(lambda: self._recorder.log(after, limit))]
 
     def _record(self, name: str, state: bytes, position: int) -> Record | SetAside:

@@ -54,7 +54,7 @@ def offsets(topics: Topics) -> dict[int, int]:
 def beat(topics: Topics, at: date | None = None, ahead: int = 0) -> None:
     """The relay's heartbeat of the events, sent on a day, speaking of everything that is there (and of `ahead` that is not)."""
     moment = f"{at or TODAY}T00:00:00Z"
-    topics.send([Heartbeat(topic=EVENTS, at=moment, complete_at=moment, position=1_000_000,
+    topics.send([Heartbeat(topic=EVENTS, at=moment, complete_at=moment, position=10**12,
                            offsets={part: end + ahead for part, end in offsets(topics).items()}).message(ORIGIN)])
 
 

@@ -1,5 +1,6 @@
 """The key for digests: where it comes from, what is refused, and that all processes of a ledger hold the same one."""
 
+import hmac
 import sqlite3
 from pathlib import Path
 
@@ -37,6 +38,13 @@ def test_key_comes_from_the_variable_or_from_the_file_that_it_names(tmp_path, mo
         monkeypatch.setenv(keys.VARIABLE, said)
         assert keys.load(tmp_path / "unused", None) == bytes.fromhex(OTHER)
     assert not (tmp_path / "unused").exists()
+
+
+@pytest.mark.parametrize("length", [0, 1, 55, 64, 387])
+def test_digest_is_hmac_sha_256(length) -> None:
+    key, content = bytes(range(32)), bytes(length)
+    digest = keys.digester(key)
+    assert digest(content) == digest(content) == hmac.digest(key, content, "sha256")
 
 
 def test_key_is_refused_where_others_may_read_it(beside) -> None:
