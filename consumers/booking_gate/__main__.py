@@ -13,7 +13,7 @@ from .http import routes
 from .service import NAME, BookingGate
 
 
-@click.group(cls=Consumer)
+@click.group(cls=Consumer, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 def main() -> None:
     """May this career book this exam on this day?"""
 

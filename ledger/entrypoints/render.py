@@ -376,7 +376,8 @@ def _said(data: Answer) -> str:
 def _value(value: Any) -> str:
     """A value of a rule book in words: tables and lists on one line."""
     if isinstance(value, dict):
-        return ", ".join(f"{name} {_value(part)}" for name, part in value.items() if part is not None)
+        return ", ".join(f"{name} {_value(part)}" if not isinstance(part, list) else f"{name} ({_value(part)})" if part else name
+                         for name, part in value.items() if part is not None)
     if isinstance(value, list):
         return "; ".join(_value(part) for part in value)
     return {None: "not stated", True: "yes", False: "no"}.get(value, str(value)) if value is None or isinstance(value, bool) else str(value)

@@ -7,6 +7,7 @@ which law it was decided under.
 import hashlib
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,7 @@ def load_books(folder: Path | None = None) -> LawBooks:
     return LawBooks(books, identities, own_rules())
 
 
+@cache
 def own_rules() -> OwnBook:
     """The ledger's own rules: part of the program, whatever folder an institution names."""
     file = files("ledger.rulebooks") / "own" / "rules.yaml"
@@ -130,6 +132,8 @@ def _explained(kind: str, place: Place, message: str, value: Any) -> tuple[Place
     last = str(place[-1]) if place else ""
     if kind == "extra_forbidden":
         if place[:1] in (("rules",), ("interpretations",)) and len(place) == 2:
+            if place[0] == "rules" and last in own_rules().rules:
+                return place, "this is one of the ledger's own rules, which no file of a year holds; remove the entry"
             known = _ids(Law if place[0] == "rules" else Interpretations)
             return place, f"unknown id{_near(last[:LONGEST_SHOWN], known)}; mend it or remove the entry"
         return place, "unknown field; mend its name or remove it"

@@ -39,6 +39,7 @@ WRONG = {  # what is wrong: (text, fragment of the line to mend, what the messag
     "missing field": (changed("    days: 30\n", "", "  BLK-1:"), "  BLK-1:", ["rules.BLK-1.days", "add days"]),
     "unknown rule": (changed("  PRN-1:", "  PNR-1:"), "  PNR-1:", ["rules.PNR-1", "did you mean PRN-1?"]),
     "rule id with underscore": (changed("  PRN-1:", "  PRN_1:"), "  PRN_1:", ["rules.PRN_1", "write PRN-1"]),
+    "rule of the ledger's own": (changed("  PRN-1:", "  SEQ:"), "  SEQ:", ["rules.SEQ", "one of the ledger's own rules", "remove the entry"]),
     "unknown interpretation": (changed("interpretation: AMB-1\n", "interpretation: AMB-99\n"), "AMB-99",
                                ["rules.BLK-1.interpretation", "AMB-99 is not in the register"]),
     "missing interpretation": (changed("  AMB-1:\n", "  AMB-101:\n"), "  AMB-101:", ["interpretations.AMB-101", "unknown id"]),
