@@ -58,7 +58,7 @@ def held(own: Database) -> dict[str, bytes | None]:
             for student, career, value in own.ask("SELECT student, career, value FROM booking_gate_careers")}
 
 
-def beat(topics: Topics, ends: dict[TopicPartition, int], age: float = 0.0, position: int = 1) -> None:
+def beat(topics: Topics, ends: dict[TopicPartition, int], age: float = 0.0, position: int = 100_000) -> None:
     """What the relay says when everything up to here is acknowledged."""
     topics.send([heartbeat(datetime.now(UTC) - timedelta(seconds=age), {tp.partition: end for tp, end in ends.items()}, position)])
 
