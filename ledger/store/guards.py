@@ -189,13 +189,18 @@ def _sqlite() -> dict[str, str]:
     def moment(row: str) -> str:
         return f"rtrim({field('recorded_at', row)}, 'Z')"  # without it, text of whole seconds stands before text of parts of one
 
+    def id_of(row: str) -> str:
+        """Of a stored event, which older programs may have stored however damaged."""
+        stored = f"CAST({row}state AS TEXT)"
+        return f"iif(json_valid({stored}), json_extract({stored}, '$.id'), NULL)"
+
     ending = (f"""(',"student":"' || {field('student')} || '","type":"' || substr(NEW.topic, 1, instr(NEW.topic, '.v') - 1) """
               """|| '","version":' || NEW.originator_version || '}')""")
     spelled = f"""CAST(',"id":' || json_quote({field('id')}) || ',' AS BLOB)"""
     latest = f"strftime('%Y-%m-%dT%H:%M:%f', 'now', '+{AHEAD_SECONDS} seconds')"
     event = (
         (NO_JSON, f"typeof(NEW.state) <> 'blob' OR substr({text}, 1, 1) <> '{{' OR NOT json_valid({text})"),
-        (NAME, f"NEW.topic NOT IN ({', '.join(map(_quoted, _NAMES))})"),
+        (NAME, f"instr({_quoted(',' + ','.join(_NAMES) + ',')}, ',' || NEW.topic || ',') = 0"),  # a list is built anew for each event
         (HOLE, "NEW.originator_version <> 1 + (SELECT coalesce(max(e.originator_version), 0) FROM stored_events AS e "
                "WHERE e.originator_id = NEW.originator_id)"),
         (STREAM, f"CASE NEW.originator_version WHEN 1 THEN coalesce({field('student')}, '') IN ('') "
@@ -206,7 +211,8 @@ def _sqlite() -> dict[str, str]:
                  f"OR coalesce({field('recorded_at')}, '') NOT GLOB '????-??-??T??:??:??*Z' OR julianday({moment('NEW')}) IS NULL"),
         (AHEAD, f"{moment('NEW')} > {latest} AND {moment('NEW')} > coalesce({last(moment('e'))}, '')"),
         (BEFORE, f"{moment('NEW')} < {last(moment('e'))}"),
-        (TWICE, f"EXISTS (SELECT 1 FROM stored_events AS e WHERE e.originator_id = NEW.originator_id AND instr(e.state, {spelled}) > 0)"))
+        (TWICE, f"EXISTS (SELECT 1 FROM stored_events AS e WHERE e.originator_id = NEW.originator_id "
+                f"AND {id_of('e.')} = {field('id')})"))  # by the index
     outcome = "CAST(NEW.outcome AS TEXT)"
     refusal = (
         (REFUSAL, f"NEW.student GLOB '*[^A-Za-z0-9._-]*' OR length(NEW.student) NOT BETWEEN 1 AND 64 "
@@ -217,9 +223,10 @@ def _sqlite() -> dict[str, str]:
         steps = "\n".join(f"    SELECT RAISE(ABORT, {_quoted(message)}) WHERE {wrong};" for message, wrong in checks)
         return f"CREATE TRIGGER {name} BEFORE INSERT ON {table} BEGIN\n{steps}\nEND"
 
-    return {"stored_events_guard": trigger("stored_events_guard", "stored_events", event),
+    return {"stored_events_ids": f"CREATE INDEX stored_events_ids ON stored_events (originator_id, {id_of('')})",
+            "stored_events_guard": trigger("stored_events_guard", "stored_events", event),
             "refused_submissions_guard": trigger("refused_submissions_guard", "refused_submissions", refusal)}
 
 
 SQLITE = _sqlite()
-"""The triggers by their names, as SQLite keeps their text."""
+"""The triggers, and the index that one of them looks into, by their names, as SQLite keeps their text."""

@@ -383,14 +383,14 @@ def _create(connection: sqlite3.Connection, path: str) -> None:
 
 
 def _guard(connection: sqlite3.Connection) -> None:
-    """Makes the triggers that check what is inserted those of this program."""
-    found = dict(connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall())
+    """Makes the triggers that check what is inserted, and their index, those of this program."""
+    found = dict(connection.execute("SELECT name, sql FROM sqlite_master WHERE type IN ('index', 'trigger')").fetchall())
     if all(found.get(name) == statement for name, statement in SQLITE.items()):
         return
     connection.execute("BEGIN IMMEDIATE")
     connection.execute(REFUSALS)
     for name, statement in SQLITE.items():
-        connection.execute(f"DROP TRIGGER IF EXISTS {name}")
+        connection.execute(f"DROP {statement.split()[1]} IF EXISTS {name}")
         connection.execute(statement)
     connection.execute("COMMIT")
 

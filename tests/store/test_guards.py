@@ -237,8 +237,8 @@ def unguarded(url: str) -> None:
     """As an older release left it."""
     if url.startswith("sqlite"):
         with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
-            for name in sqlite_store.SQLITE:
-                connection.execute(f"DROP TRIGGER {name}")
+            for name, statement in sqlite_store.SQLITE.items():
+                connection.execute(f"DROP {statement.split()[1]} {name}")
         return
     with psycopg.connect(url, autocommit=True) as owner:
         source = owner.execute("SELECT pg_get_functiondef('career_ledger_append'::regproc)").fetchone()
