@@ -71,10 +71,10 @@ KINDS = {
     "block-begins": (
         "2026-03-13T10:00", History().enrolled(), "Blocco alla prenotazione degli appelli d'esame dal 20 marzo 2026",
         "Exam booking block from 20 March 2026",
-        "dal 20 marzo 2026 sulla tua carriera (corso L-FIL) scatterà il blocco alla prenotazione degli appelli d'esame. Da quel giorno non "
+        "dal 20 marzo 2026 entrerà in vigore il blocco alla prenotazione degli appelli d'esame (corso L-FIL). Da quel giorno non "
         "potrai prenotare gli appelli d'esame. Per evitarlo, paga entro il 19 marzo 2026: "
         "- prima rata del contributo onnicomprensivo, a.a. 2025-26: 400,00 euro.",
-        "from 20 March 2026 the exam booking block will be in force for your career (programme L-FIL). From that day you will not be able "
+        "the exam booking block (programme L-FIL) will be in force from 20 March 2026. From that day you will not be able "
         "to book exams. To prevent it, pay by 19 March 2026: "
         "- first instalment of the contribution, academic year 2025-26: 400.00 euro."),
     "withdrawal-lapses": (
@@ -110,10 +110,10 @@ def test_each_kind_is_told_in_the_students_language(bench: Bench, kind: str) -> 
 
 @pytest.mark.parametrize(("student", "subject", "said"), [
     ("S1", "2 novità sulla tua carriera: tolto il blocco alla prenotazione degli appelli d'esame",
-     "Dal 25 marzo 2026 sulla tua carriera (corso L-FIL) non è più in vigore il blocco alla prenotazione degli appelli d'esame. Non ti "
+     "Dal 25 marzo 2026 non è più in vigore il blocco alla prenotazione degli appelli d'esame (corso L-FIL). Non ti "
      "impedisce più di prenotare gli appelli d'esame. Oggi sulla tua carriera non risultano altri blocchi."),
     ("S2", "2 notices about your career: lifted: exam booking block",
-     "From 25 March 2026 the exam booking block is no longer in force for your career (programme L-FIL). It no longer prevents you from "
+     "From 25 March 2026 the exam booking block (programme L-FIL) is no longer in force. It no longer prevents you from "
      "booking exams. Today there is no other block on your career."),
 ])
 def test_a_lifted_block_is_told(bench: Bench, student: str, subject: str, said: str) -> None:

@@ -1,6 +1,7 @@
 """Damages the log as nobody may: the row is written directly, and what guards it is taken away first."""
 
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
@@ -11,37 +12,29 @@ from ledger.store.mapper import stream_id
 
 def add_row(url: str, student: str, version: int, name: str, state: bytes) -> None:
     """An event of this name and these bytes at the end of the log."""
-    if url.startswith("sqlite"):
-        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
-            kept = _without_guards(connection)
-            connection.execute("INSERT INTO stored_events (originator_id, originator_version, topic, state) VALUES (?,?,?,?)",
-                               (stream_id(student).hex, version, name, state))
-            for statement in kept:
-                connection.execute(statement)
-            connection.commit()
-        return
-    with psycopg.connect(url) as admin:
-        admin.execute("ALTER TABLE stored_events DISABLE TRIGGER USER")
-        admin.execute("INSERT INTO stored_events (originator_id, originator_version, topic, state) VALUES (%s, %s, %s, %s)",
-                      (stream_id(student), version, name, state))
-        admin.execute("ALTER TABLE stored_events ENABLE TRIGGER USER")
+    _past_guards(url, "INSERT INTO stored_events (originator_id, originator_version, topic, state) VALUES (?, ?, ?, ?)",
+                 student, lambda stream: (stream, version, name, state))
 
 
 def mend(url: str, student: str, version: int, name: str, state: bytes) -> None:
     """Puts the right row in the place of the damaged one: to this program the same as a newer one that can read it."""
+    _past_guards(url, "UPDATE stored_events SET topic = ?, state = ? WHERE originator_id = ? AND originator_version = ?",
+                 student, lambda stream: (name, state, stream, version))
+
+
+def _past_guards(url: str, statement: str, student: str, values: Callable[[Any], tuple[Any, ...]]) -> None:
+    """`values` is given the id of the student's stream as the database writes it."""
     if url.startswith("sqlite"):
         with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
             kept = _without_guards(connection)
-            connection.execute("UPDATE stored_events SET topic = ?, state = ? WHERE originator_id = ? AND originator_version = ?",
-                               (name, state, stream_id(student).hex, version))
-            for statement in kept:
-                connection.execute(statement)
+            connection.execute(statement, values(stream_id(student).hex))
+            for guard in kept:
+                connection.execute(guard)
             connection.commit()
         return
     with psycopg.connect(url) as admin:
         admin.execute("ALTER TABLE stored_events DISABLE TRIGGER USER")
-        admin.execute("UPDATE stored_events SET topic = %s, state = %s WHERE originator_id = %s AND originator_version = %s",
-                      (name, state, stream_id(student), version))
+        admin.execute(statement.replace("?", "%s").encode(), values(stream_id(student)))
         admin.execute("ALTER TABLE stored_events ENABLE TRIGGER USER")
 
 
