@@ -59,7 +59,6 @@ class BlockDays(Span):
     kind: str
     charge: str | None = None
     amount: Euro | None = None
-    how_to_lift: str
 
 
 class ChargeDays(Span):
@@ -122,8 +121,8 @@ def _blocks(known: Known, today: date, lead_days: int) -> Iterator[tuple[Notice,
                 causes = [b for b in known.blocks if b.kind == kind and b.holds_on(start)]
                 yield Notice(known.student, known.career, BLOCK_BEGINS, kind, start), {
                     "programme": _programme(known, today), "block": kind, "day": start, "last_day": start - ONE_DAY,
-                    "causes": [{"charge": b.charge, "amount": b.amount, "extra": _accruing(known, b.charge, start - ONE_DAY),
-                                "how_to_lift": b.how_to_lift} for b in causes]}
+                    "causes": [{"charge": b.charge, "amount": b.amount, "extra": _accruing(known, b.charge, start - ONE_DAY)}
+                               for b in causes]}
 
 
 def _accruing(known: Known, charge: str | None, day: date) -> Decimal:

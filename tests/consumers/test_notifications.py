@@ -66,7 +66,7 @@ KINDS = {
         "Instalment due on 17 February 2026: 400.00 euro",
         "il 17 febbraio 2026 scade un pagamento della tua carriera (corso L-FIL): "
         "- prima rata del contributo onnicomprensivo, a.a. 2025-26: 400,00 euro.",
-        "a payment for your career (programme L-FIL) is due on 17 February 2026: "
+        "A payment for your career (programme L-FIL) is due on 17 February 2026: "
         "- first instalment of the contribution, academic year 2025-26: 400.00 euro."),
     "block-begins": (
         "2026-03-13T10:00", History().enrolled(), "Blocco alla prenotazione degli appelli d'esame dal 20 marzo 2026",
@@ -74,15 +74,15 @@ KINDS = {
         "dal 20 marzo 2026 entrerà in vigore il blocco alla prenotazione degli appelli d'esame (corso L-FIL). Da quel giorno non "
         "potrai prenotare gli appelli d'esame. Per evitarlo, paga entro il 19 marzo 2026: "
         "- prima rata del contributo onnicomprensivo, a.a. 2025-26: 400,00 euro.",
-        "the exam booking block (programme L-FIL) will be in force from 20 March 2026. From that day you will not be able "
-        "to book exams. To prevent it, pay by 19 March 2026: "
+        "If nothing changes, the exam booking block (programme L-FIL) will be in force from 20 March 2026. From that day you will not be "
+        "able to book exams. To prevent it, pay by 19 March 2026: "
         "- first instalment of the contribution, academic year 2025-26: 400.00 euro."),
     "withdrawal-lapses": (
         "2026-03-04T10:00", History().enrolled().add("withdrawal-requested", "2026-02-09", {}),
         "Rinuncia agli studi: paga la marca da bollo entro l'11 marzo 2026", "Withdrawal from studies: pay the stamp duty by 11 March 2026",
         "il 9 febbraio 2026 hai presentato la domanda di rinuncia agli studi (corso L-FIL), ma la marca da bollo di 16,00 euro non risulta "
         "ancora pagata. Se vuoi rinunciare, pagala entro l'11 marzo 2026",
-        "on 9 February 2026 you filed your withdrawal from studies (programme L-FIL), but the stamp duty of 16.00 euro has not been paid "
+        "On 9 February 2026 you filed your withdrawal from studies (programme L-FIL), but the stamp duty of 16.00 euro has not been paid "
         "yet. If you want to withdraw, pay it by 11 March 2026"),
 }
 

@@ -61,8 +61,7 @@ def test_a_block_tells_everything_that_must_be_paid() -> None:
     [(notice, facts)] = coming(known(History().enrolled()), date(2026, 9, 24), 7).items()
     assert notice == Notice("S1", "B", BLOCK_BEGINS, "administrative", date(2026, 10, 1))
     assert (facts["programme"], facts["last_day"]) == ("L-FIL", date(2026, 9, 30))
-    assert [(c["charge"], c["amount"], c["how_to_lift"]) for c in facts["causes"]] == [
-        (FIRST, Decimal("400.00"), f"pay 400.00 euro for {FIRST}"), (SECOND, Decimal("500.00"), f"pay 500.00 euro for {SECOND}")]
+    assert [(c["charge"], c["amount"]) for c in facts["causes"]] == [(FIRST, Decimal("400.00")), (SECOND, Decimal("500.00"))]
 
 
 def test_the_lead_days_are_the_operators() -> None:
