@@ -90,6 +90,7 @@ def test_refuses_when_the_relay_is_silent_and_answers_again_when_it_is_back(topi
     ends = topics.send([a_state()])
     service = BookingGate()
     with in_thread(service, own.url, topics.bootstrap), portal(service, own.url, max_age=2.5) as asked:
+        eventually(lambda: asked.ask(question)[1].get("reason") == "knowledge-too-old", "it is at work and has heard nothing")
         beat(topics, ends)
         eventually(lambda: asked.ask(question)[0] == 200, "it answers")
         eventually(lambda: asked.ask(question)[1].get("reason") == "knowledge-too-old", "it refuses")
@@ -156,7 +157,7 @@ def test_lost_states_stop_the_gate_and_leave_no_old_answer_behind(
     beat(topics, ends)
     service = BookingGate()
     with in_thread(service, own.url, topics.bootstrap):
-        eventually(lambda: service.started.is_set() and own.ask("SELECT position FROM booking_gate_knowledge") == [(1,)], "handled")
+        eventually(lambda: service.started.is_set() and own.ask("SELECT position FROM booking_gate_knowledge") == [(100_000,)], "handled")
     own.create([f"UPDATE booking_gate_positions SET next_offset = 100 WHERE topic = '{STATE}'"])  # as if the topic were another one
     topics.send([a_state(20), a_state(30)])
     assert "career-ledger publish --from 1" in str(runs_into(BookingGate(), own.url, topics.bootstrap))
