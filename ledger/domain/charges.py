@@ -411,7 +411,7 @@ def _advance(career: Career, first: Charge, ceiling: Decimal, fact: Fact, book: 
     if first.assessed is None or paid + refunded + moved < owed:
         return None
     if decided is not None:
-        replaced = book.interpretations.AMB_47.decision == "replaced" and first.facts != (fact,)
+        replaced = book.interpretations.AMB_47.decision == "replaced" and first.facts[-1] != fact
         return None if replaced or ceiling > (decided.over or ZERO) else first.assessed
     return min(first.assessed, paid + refunded + moved + credit) or None
 
@@ -435,13 +435,13 @@ def _ask(career: Career, book: RuleBook, kind: str, day: date, asking: _Asking) 
     """Ask so much for an instalment. What was asked before keeps its dates, the latest of them give way to a lower amount; what is
     more falls due on its own day. An instalment of nothing disappears, unless there is money or a decision on it."""
     year, wanted, reading = book.academic_year, asking.amount, "AMB-46" if asking.settled else None
-    key, facts = f"{year}:{kind}", (asking.fact,)
-    charge = career.charges.get(key) or Charge(key, kind, year, ZERO, asking.more_due_on, day, asking.rule, facts)
+    key = f"{year}:{kind}"
+    charge = career.charges.get(key) or Charge(key, kind, year, ZERO, asking.more_due_on, day, asking.rule, (asking.fact,))
     standing = charge.amount
     if charge.assessed is None:
         charge.due_on = asking.more_due_on
     decision = charge.decision
-    if decision is not None and _survives(decision, asking, charge.facts == facts, book):
+    if decision is not None and _survives(decision, asking, charge.facts[-1] == asking.fact, book):
         charge.decision = replace(decision, over=wanted if decision.over is None else decision.over)
         wanted, reading = _under_a_decision(charge, wanted), "AMB-47"
     elif decision is not None:
@@ -461,7 +461,9 @@ def _ask(career: Career, book: RuleBook, kind: str, day: date, asking: _Asking) 
     career.charges[key] = charge
     if wanted != standing or charge.decision is not None:
         charge.interpretation = reading
-    charge.assessed, charge.facts, charge.rule = asking.amount, facts, asking.rule or charge.rule
+    if charge.facts[-1] != asking.fact:  # what was asked before and keeps its dates rests on its own assessment
+        charge.facts = (*charge.facts, asking.fact) if asking.later and wanted > standing > ZERO else (asking.fact,)
+    charge.assessed, charge.rule = asking.amount, asking.rule or charge.rule
     _reschedule(charge, standing, wanted, asking.more_due_on)
     if not standing:
         _waive_ahead(career, charge)

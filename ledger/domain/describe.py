@@ -145,14 +145,22 @@ def changes(before: Snapshot, after: Snapshot) -> list[dict[str, Any]]:
             sentence = f"the {name[0]} block {'begins' if new else 'ends'} ({name[1]}{', ' + name[2] if name[2] else ''})"
         elif what == "charge":
             change |= {"charge": name, "from": old[0] if old else None, "to": new[0] if new else None}
-            sentence = f"{name} is gone" if not new else f"{name} becomes {new[0]} ({new[2]} of {new[1]} euro outstanding" \
-                f"{f', {new[3]} overdue' if new[3] not in ('0.00', new[2]) else ''})"
+            sentence = _of_charge(name, old, new) if new else f"{name} is gone"
         else:
             change |= {"charge": name, "from": old or "0.00", "to": new or "0.00"}
             sentence = f"paying {name} from now on costs {new} euro more" if new else f"{name} costs nothing more than its amount"
         change["change"] = sentence
         found.append(change)
     return found
+
+
+def _of_charge(name: Any, old: Any, new: Any) -> str:
+    """A charge that keeps its state stays in it, and says how much of it is overdue where that has changed."""
+    state, amount, outstanding, late = new
+    stays = bool(old) and old[0] == state
+    part = late != "0.00" and (late != outstanding or (stays and late != old[3]))
+    return f"{name} {'stays' if stays else 'becomes'} {state} ({outstanding} of {amount} euro outstanding" \
+        f"{f', {late} overdue' if part else ''})"
 
 
 def forecast(person: Person, books: LawBooks) -> Iterator[tuple[date, list[dict[str, Any]]]]:

@@ -212,13 +212,16 @@ def single_course_is_paid(case: Case) -> Reason | None:
             continue
         last = last_payment_day(data.held_on, rule.working_days) if rule.working_days is not None else None
         if charge.outstanding > ZERO:
-            clears = Clears(f"pay {charge.outstanding:.2f} euro for {charge.key}" + (f" by {last.isoformat()}" if last else "")) \
-                if last is None or case.day <= last else Clears("pay, and book a call at least so many working days later")
-            return reason(book, "CS-6", f"{charge.key} is not paid.", clears, charge.facts, "AMB-16" if last else None)
+            what, first = f"pay {charge.outstanding:.2f} euro for {charge.key}", None
+            if last is not None and rule.working_days is not None:
+                in_time = case.day <= last
+                what += f" by {last.isoformat()}" if in_time else f", and book an exam {rule.working_days} working days later or more"
+                first = None if in_time else first_exam_day(case.day, rule.working_days)
+            return reason(book, "CS-6", f"{charge.key} is not paid.", Clears(what, first), charge.facts, "AMB-16" if last else None)
         if last is not None and rule.working_days is not None and charge.paid_on is not None and charge.paid_on > last:
             return reason(book, "CS-6", f"{charge.key} was paid on {charge.paid_on.isoformat()}, less than {rule.working_days} working "
                           f"days before the exam: the last day was {last.isoformat()}.",
-                          Clears("an exam on or after", first_exam_day(charge.paid_on, rule.working_days)), charge.facts, "AMB-16")
+                          Clears("an exam on a later day", first_exam_day(charge.paid_on, rule.working_days)), charge.facts, "AMB-16")
     return None
 
 
