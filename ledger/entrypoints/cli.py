@@ -247,8 +247,7 @@ def append(file: str, mode: "Mode", atomic: bool, wait: bool, bulk: bool, truste
 
         wait_for_position(newest)
     if counted["set-aside"]:
-        click.echo(f"{PROGRAM}: {counted['set-aside']} lines are about students who cannot be read: send them again when a person has "
-                   "mended that", err=True)
+        say(f"{PROGRAM}: {counted['set-aside']} lines are about students who cannot be read: send them again when a person has mended that")
         raise click.exceptions.Exit(UNAVAILABLE)
     if counted["conflict"]:
         say(f"{PROGRAM}: {counted['conflict']} lines met others who kept appending to the same students: send the file again")
