@@ -76,6 +76,7 @@ def replay(url: str, books: LawBooks, brokers: str, student: str) -> tuple[int, 
 def digests(store: EventStore, after: int) -> Iterator[dict[str, Any]]:
     """Of each event above a position what an archive of the topic is compared with: the keyed digest of the stored bytes and the hash of
     the message's value, in hex."""
+    store.adopt_key()  # what is printed is kept and compared: never under a key that nobody else has
     history = _history(store)
     aside: list[SetAside] = []
     while found := store.records(after, PAGE):

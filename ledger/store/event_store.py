@@ -119,11 +119,15 @@ class EventStore:
         self._patiently(self._recorder.raise_epoch)
 
     def adopt_key(self) -> None:
-        """Binds the ledger to its key: for whoever sends or stores digests. Raises StoreUnusable for another key than before."""
+        """Binds the ledger to its key: for whoever sends, stores or prints digests. Raises StoreUnusable for another key than before."""
         known = self.identity().key_check
         check = keys.check_of(keys.load(self._key_file, known))
         if known is None:
-            self._patiently(lambda: self._recorder.adopt_key(check))
+            try:
+                self._patiently(lambda: self._recorder.adopt_key(check))
+            except StoreUnusable as error:
+                raise StoreUnusable(f"the ledger is bound to no key for digests yet, and this user cannot bind it ({error}): first "
+                                    "run `publish`, or `digests` as its owner, with the key that all processes will have") from error
             keys.load(self._key_file, self.identity().key_check)  # another process may have been faster
 
     def digest(self, stored: bytes) -> str:

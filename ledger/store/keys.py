@@ -71,6 +71,8 @@ def _from(path: Path, where: str, known: str | None) -> bytes:
                 raise StoreUnusable(f"the ledger's key for digests is missing: {where} is not there. Restore it from its own backup: the "
                                     "digests of another key cannot be compared with those that were sent")
             _make(path)
+        if not path.is_file():
+            raise StoreUnusable(f"{where} is no file: name one that holds the ledger's key for digests")
         mode = path.stat().st_mode & 0o777
         if mode & 0o077:
             raise StoreUnusable(f"{where} holds the ledger's key for digests and is open to others (mode {mode:04o}): chmod 600 it")

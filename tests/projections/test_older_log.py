@@ -8,9 +8,10 @@ import psycopg
 import pytest
 
 from ledger.projections.stored import Database, Follower, law_of, open_database, wait_for
-from ledger.projections.stored.database import OtherLog
+from ledger.projections.stored.database import OtherLog, RebuildNeeded
 from ledger.projections.stored.rebuild import rebuild
 from ledger.projections.stored.reports import Reports, status_of
+from ledger.projections.stored.shape import SCHEMA
 from ledger.projections.stored.verify import verify
 from ledger.store import EventStore, open_store
 from tests.projections.populations import BOOKS, a_debtor, append
@@ -122,3 +123,19 @@ def test_commands_end_with_6_and_say_the_way_out(sqlite_url) -> None:
     for words in (("project",), ("report", "blocked"), ("projection", "status"), ("projection", "verify")):
         code, _, error = command(sqlite_url, *words)
         assert (code, "position 6, and the ledger ends at 3" in error) == (6, True), (words, error)
+
+
+def test_questions_name_the_rebuild_when_the_tables_are_those_of_another_version(store_url, store, database) -> None:
+    append(store, *a_debtor("S01"))
+    project(store, database)
+    with database.backend.transaction(write=True) as cursor:  # as the release before left them
+        cursor.run("ALTER TABLE {charges} DROP COLUMN overdue")
+        law = law_of(BOOKS).replace(f'"schema": "{SCHEMA}.', f'"schema": "{SCHEMA - 1}.')
+        cursor.run("UPDATE {position} SET law = :law", {"law": law})
+    for name, act in acts(store_url, store).items():
+        if name != "append --wait":  # asks for no row
+            with pytest.raises(RebuildNeeded, match=r"(?i)run `career-ledger projection rebuild`"):
+                pytest.fail(f"{name} answered {act()}")
+    rebuild(store_url, BOOKS, 1)
+    for act in acts(store_url, store).values():
+        act()

@@ -1,12 +1,14 @@
 """The key for digests: where it comes from, what is refused, and that all processes of a ledger hold the same one."""
 
 import hmac
+import os
 import sqlite3
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from ledger.relay import digests
 from ledger.store import StoreUnusable, keys, open_store
 from tests.conftest import DIGEST_KEY
 
@@ -74,6 +76,20 @@ def test_missing_key_is_not_made_anew_when_digests_were_made(sqlite_url, beside)
     with open_store(sqlite_url) as store, pytest.raises(StoreUnusable, match="is not there"):
         store.records()
     assert not beside.exists()
+
+
+def test_printed_digests_bind_the_ledger_to_their_key_when_nobody_sent_any(store_url, store, monkeypatch) -> None:
+    list(digests(store, 0))
+    monkeypatch.setenv(keys.VARIABLE, OTHER)
+    with open_store(store_url) as other, pytest.raises(StoreUnusable, match="is not the one"):
+        list(digests(other, 0))
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe"])
+def test_key_is_refused_when_no_file_holds_it(beside, kind) -> None:
+    beside.mkdir(0o700) if kind == "folder" else os.mkfifo(beside, 0o600)
+    with pytest.raises(StoreUnusable, match="is no file"):
+        keys.load(beside, None)
 
 
 def test_another_key_than_the_ledgers_is_refused_by_every_process(store_url, store, monkeypatch) -> None:

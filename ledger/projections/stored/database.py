@@ -159,7 +159,7 @@ class Database:
             return None
         with self.backend.transaction(write=False, tables=tables) as cursor:
             found = positions_in(cursor, tables)
-            if any(json.loads(p.law)["schema"].partition(".")[0] != str(SCHEMA) for p in found):
+            if _shaped_otherwise(found) is not None:
                 return None  # they must be made anew anyway, and know nothing of it
             [(last,)] = cursor.ask("SELECT coalesce(max({event_position}), 0) FROM {events}")
             history = history_in(cursor)
@@ -259,12 +259,18 @@ class Database:
                 for kind, columns in COLUMNS.items()}
 
     def ask(self, statements: Sequence[tuple[str, Parameters]]) -> tuple[list[Position], list[list[Row]]]:
-        """The answers to some statements and the positions of the same moment. Raises StoreUnusable where nothing is stored."""
+        """The answers to some statements and the positions of the same moment. Raises StoreUnusable where nothing is stored, and
+        RebuildNeeded where the tables are not those that the statements ask."""
         if not self.backend.exists():
             raise StoreUnusable("nothing is stored yet: run `career-ledger project` (or `career-ledger projection rebuild`) first")
         self.check_log(LOOK_SECONDS)
         with self.backend.transaction(write=False) as cursor:
-            return positions_in(cursor), [cursor.ask(statement, parameters) for statement, parameters in statements]
+            found = positions_in(cursor)
+            other = _shaped_otherwise(found)
+            if other is not None:
+                raise RebuildNeeded(f"the stored projections have the tables of another version of this program (schema {other}, this one "
+                                    f"has {schema()}): run `career-ledger projection rebuild`")
+            return found, [cursor.ask(statement, parameters) for statement, parameters in statements]
 
 
 def indexes() -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -313,6 +319,12 @@ def mark_of(cursor: Cursor, position: int) -> str:
     except (ValueError, KeyError, TypeError):  # unreadable: it stands there all the same
         said = []
     return hashlib.sha256(json.dumps([str(stream).replace("-", ""), version, *said]).encode()).hexdigest()
+
+
+def _shaped_otherwise(found: Sequence[Position]) -> str | None:
+    """The schema under which the tables were made, where their columns need not be those of this program."""
+    schemas = (str(json.loads(p.law)["schema"]) for p in found)
+    return next((other for other in schemas if other.partition(".")[0] != str(SCHEMA)), None)
 
 
 def check_law(found: Sequence[Position], law: str) -> None:
