@@ -175,9 +175,14 @@ class Database:
         return None
 
     def check_log(self, at_least_every: float = 0.0) -> None:
-        """Raises OtherLog. `at_least_every`: seconds for which one look is enough."""
+        """Raises OtherLog, and RebuildNeeded where the tables are another version's. `at_least_every`: seconds for which one look is
+        enough."""
         if time.monotonic() - self._looked_at < at_least_every:
             return
+        other = _shaped_otherwise(self.positions())
+        if other is not None:
+            raise RebuildNeeded(f"the stored projections need a rebuild: their tables are those of another version of this program (schema "
+                                f"{other}, this one has {schema()}). Run `career-ledger projection rebuild`")
         why = self.strange()
         if why is not None:
             raise OtherLog(f"{why}. Put the right copy of the ledger back; if this is the right one, run "
@@ -259,18 +264,12 @@ class Database:
                 for kind, columns in COLUMNS.items()}
 
     def ask(self, statements: Sequence[tuple[str, Parameters]]) -> tuple[list[Position], list[list[Row]]]:
-        """The answers to some statements and the positions of the same moment. Raises StoreUnusable where nothing is stored, and
-        RebuildNeeded where the tables are not those that the statements ask."""
+        """The answers to some statements and the positions of the same moment. Raises StoreUnusable where nothing is stored."""
         if not self.backend.exists():
             raise StoreUnusable("nothing is stored yet: run `career-ledger project` (or `career-ledger projection rebuild`) first")
         self.check_log(LOOK_SECONDS)
         with self.backend.transaction(write=False) as cursor:
-            found = positions_in(cursor)
-            other = _shaped_otherwise(found)
-            if other is not None:
-                raise RebuildNeeded(f"the stored projections have the tables of another version of this program (schema {other}, this one "
-                                    f"has {schema()}): run `career-ledger projection rebuild`")
-            return found, [cursor.ask(statement, parameters) for statement, parameters in statements]
+            return positions_in(cursor), [cursor.ask(statement, parameters) for statement, parameters in statements]
 
 
 def indexes() -> Iterator[tuple[str, tuple[str, ...]]]:
