@@ -87,6 +87,11 @@ def test_voided_event_leaves_no_trace_in_any_answer(lines: list[Line]) -> None:
         assert answers(events, day) == answers(never, day)
 
 
+def past(lines: list[Line]) -> list[Line]:
+    """What a database takes whose clock is right: it keeps out what is recorded ahead of it."""
+    return [line for line in lines if line.heard_on < date(2026, 11, 1)]
+
+
 def _raw(line: Line, number: int) -> dict[str, Any]:
     return {**line.submission.content(), "recorded_at": format_instant(heard_at(line, number))}
 
@@ -94,9 +99,10 @@ def _raw(line: Line, number: int) -> dict[str, Any]:
 @settings(max_examples=15)
 @given(stories())
 def test_submitting_twice_stores_once(lines: list[Line]) -> None:
+    lines = past(lines)
+    assume(lines)
     with TemporaryDirectory() as folder, open_store(f"sqlite:///{Path(folder) / 'ledger.db'}") as store:
-        moment = heard_at(lines[-1], len(lines)) if lines else None
-        assume(moment is not None)
+        moment = heard_at(lines[-1], len(lines))
         rows = [_raw(line, number) for number, line in enumerate(lines)]
         first = [submit(store, BOOKS, row, "record", lambda: moment) for row in rows]
         stored = store.stream(STUDENT)
