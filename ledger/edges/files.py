@@ -2,6 +2,7 @@
 
 import os
 import stat
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -21,9 +22,21 @@ def make_folder(path: Path) -> None:
 
 
 def make_file(path: Path) -> None:
-    """An empty file where there is none, for a library that would make it by the umask. What hinders it, the library will say."""
+    """An empty file where there is none, for a library that would make it by the umask. What hinders it, the library will say.
+
+    What exists is not even opened, nor what another thread has just made: a process that closes any descriptor of a file loses its
+    locks on it, and SQLite in another process then takes the write-ahead log away from under this one."""
+    real = Path(os.path.realpath(path))
+    if real.exists():
+        return
     with suppress(OSError):
-        os.close(_open(os.path.realpath(path), os.O_RDWR))
+        made, name = tempfile.mkstemp(dir=real.parent, prefix=f"{real.name}.")  # for its owner alone, says its contract
+        os.close(made)
+        part = Path(name)
+        try:
+            real.hardlink_to(part)
+        finally:
+            part.unlink()
 
 
 def open_file(path: Path, buffering: int = -1) -> BinaryIO:

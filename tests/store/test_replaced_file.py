@@ -3,6 +3,8 @@
 import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -141,3 +143,29 @@ def test_follower_relay_and_consumer_are_refused_when_the_file_is_harmed(ledger:
         for act in (lambda: consumer.ask("SELECT a FROM mine"), lambda: consumer.create(["SELECT 1"])):
             with pytest.raises(DatabaseUnusable, match="was replaced while it was open"):
                 act()
+
+
+LEAVES = """import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1])
+connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+connection.close()"""
+
+
+@pytest.mark.parametrize("kind", ["ledger", "consumer"])
+def test_another_process_that_leaves_takes_no_log_away_from_one_that_opened_the_file_twice(
+        ledger: EventStore, path: Path, tmp_path: Path, kind: str) -> None:
+    """A process that closes any descriptor of a file loses its locks on it: the one that leaves would believe itself the last."""
+    table = ["CREATE TABLE IF NOT EXISTS mine (a INTEGER)"]
+    own = tmp_path / "own.db"
+    with Database(f"sqlite:///{own}") as first, Database(f"sqlite:///{own}") as second:
+        if kind == "consumer":
+            first.create(table)
+            second.create(table)
+        else:
+            open_store(f"sqlite:///{path}").close()
+        subprocess.run([sys.executable, "-c", LEAVES, str(own if kind == "consumer" else path)], check=True)
+        if kind == "consumer":
+            first.create(table)
+            second.create(table)
+        else:
+            ledger.append("S01", 20, events("S01", 21, 21))
