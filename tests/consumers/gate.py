@@ -17,7 +17,7 @@ from consumers.web import Door, Server, bound_to
 from ledger.domain.rulebook import LawBooks
 from ledger.domain.values import format_instant
 from ledger.wire.letters import Heartbeat
-from ledger.wire.message import Message
+from ledger.wire.message import History, Message
 from ledger.wire.reading import Unreadable
 from ledger.wire.topics import HEARTBEAT, STATE
 from tests.projections.populations import BOOKS
@@ -66,10 +66,11 @@ class Fed:
         return self.gate.answer(asked, now)
 
 
-def heartbeat(complete_at: datetime, offsets: Mapping[int, int], position: int = 100_000, topic: str = STATE) -> Message:
+def heartbeat(complete_at: datetime, offsets: Mapping[int, int], position: int = 100_000, topic: str = STATE,
+              history: History = ORIGIN) -> Message:
     at = format_instant(complete_at)
     return Heartbeat(topic=topic, at=format_instant(complete_at + timedelta(milliseconds=5)), complete_at=at, position=position,
-                     offsets=dict(offsets)).message(ORIGIN)
+                     offsets=dict(offsets)).message(history)
 
 
 def a_call(**changes: Any) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, MemberToRemove, NewTopic
-from kafka.errors import KafkaError
+from kafka.errors import BrokerResponseError, KafkaError
 
 from consumers.database import Database
 from consumers.loop import Forgotten, Loop
@@ -96,7 +96,17 @@ class Topics:
         """Takes away everything before these offsets, also of a compacted topic, which is asked to keep its messages by time meanwhile."""
         names = {tp.topic for tp in offsets}
         self._policy(names, "delete")
-        self._admin.delete_records(offsets)
+
+        def is_lost() -> bool:
+            try:
+                self._admin.delete_records(offsets)
+            except BrokerResponseError as error:  # the partitions' leaders have not heard of it yet
+                if "PolicyViolation" not in f"{type(error).__name__} {error}":
+                    raise
+                return False
+            return True
+
+        eventually(is_lost, "the messages are deleted")
         self._policy(names, None)
 
     def _policy(self, names: set[str], policy: str | None) -> None:

@@ -35,8 +35,9 @@ FIRST = f"{YEAR}:instalment-1"
 
 
 @pytest.fixture
-def bench(own: Database, mailbox: Mailbox) -> Bench:
-    """Started on 1 January 2026; S1 reads Italian, S2 English."""
+def bench(own: Database, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    """Started on 1 January 2026; S1 reads Italian, S2 English. A round takes as long as this machine needs."""
+    monkeypatch.setattr(sender_module, "ROUND_SECONDS", 600.0)
     made = Bench(own, mailbox, "2026-01-01T08:00")
     made.idle()
     made.directory(("S1", ANNA, "it"), ("S2", BRUNO, "en"))
@@ -106,6 +107,15 @@ def test_each_kind_is_told_in_the_students_language(bench: Bench, kind: str) -> 
     assert all(max(map(len, text_of(mail).splitlines())) <= 76 for mail in bench.mailbox.mails)
     bench.restart()
     assert bench.idle() == []
+
+
+def test_round_that_takes_long_leaves_the_rest_to_the_next(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two rounds the loop reads what has come."""
+    monkeypatch.setattr(sender_module, "ROUND_SECONDS", 0.0)
+    bench.clock.to("2026-04-08T10:00")
+    for student in ("S1", "S2"):
+        bench.take(History(student).opened("212617", "2026-04-08").told())
+    assert [bench.idle(), bench.idle(), bench.idle()] == [["Ticket n. 212617 aperto"], ["Ticket no. 212617 opened"], []]
 
 
 @pytest.mark.parametrize(("student", "subject", "said"), [

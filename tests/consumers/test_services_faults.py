@@ -40,8 +40,9 @@ from infra.kafka.cluster import Cluster
 from ledger.domain.submissions import Event
 from ledger.store import open_store
 from ledger.wire.events import message as event_message
-from ledger.wire.kafka import BROKERS, PREFIX
+from ledger.wire.kafka import BROKERS, PREFIX, history_of
 from ledger.wire.letters import outcome_message
+from ledger.wire.message import History as Told
 from ledger.wire.message import Message, header
 from ledger.wire.reading import Unreadable, identify
 from ledger.wire.topics import DEAD_LETTER, EVENTS, HEARTBEAT, OUTCOMES, STATE, SUBMISSIONS
@@ -342,11 +343,11 @@ class Office:
                 self._accepted.add(name)
         self.topics.send(outcomes)
 
-    def beat(self, at: datetime | None = None) -> None:
+    def beat(self, at: datetime | None = None, history: Told = ORIGIN) -> None:
         """All that was sent so far had been recorded by then (now)."""
         for topic in (STATE, EVENTS):
             ends = {tp.partition: end for tp, end in self.topics.ends(topic).items()}
-            self.topics.send([heartbeat(at or datetime.now(timezone.utc), ends, 10**12, topic)])
+            self.topics.send([heartbeat(at or datetime.now(timezone.utc), ends, 10**12, topic, history)])
 
     def has_read_all(self, name: str) -> bool:
         topics = CASES[name].make(self.stage).topics
@@ -617,6 +618,7 @@ def test_the_oldest_is_gone_until_it_is_published_again(office: Office, lost: st
 
     with open_store(ledger_url) as store:
         fill(store, events[:len(events) // 2])
+        identity = store.identity()
         publish("--once")
         with office.at_work():
             office.reads_all()
@@ -638,7 +640,7 @@ def test_the_oldest_is_gone_until_it_is_published_again(office: Office, lost: st
         with office.at_work(*stops, from_oldest=True), office.at_work(*sorted(CASES.keys() - stops)):
             publish("--from", str(min(positions)))
             office.reads_all()
-            office.beat()
+            office.beat(history=history_of(identity.origin, identity.epoch))
             seen = {r[:3] for r in first}
             office.equals([(NOW, first), (NOW, [r for r in log(topics) if r[:3] not in seen])])
         office.mended()

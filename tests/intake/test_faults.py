@@ -67,7 +67,7 @@ def check(url: str, topics: Topics, students: Sequence[str]) -> dict[str, int]:
                 answers = given.pop((student, event.id))
                 assert {(one["position"], one["version"]) for one in answers} == {(event.position, event.version)}
                 assert {one["outcome"] for one in answers} <= {"accepted", "duplicate"}
-                assert all(one["outcome"] == "duplicate" for one in answers[1:])
+                assert sum(one["outcome"] == "accepted" for one in answers) <= 1, answers  # a frozen member says so late
                 for one in answers:
                     counted[one["outcome"]] += 1
             for id_ in (one["id"] for one in life(student) if expected(one["id"]) != "accepted"):

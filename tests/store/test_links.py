@@ -105,7 +105,7 @@ def test_warm_store_says_what_is_wrong_at_once_when_its_password_has_changed(
             with open_store(f"postgresql://{user}:secret@{found['host']}:{found['port']}/{found['dbname']}") as store:
                 assert store.stream("S01") == []
                 admin.execute(f"ALTER ROLE {user} PASSWORD 'other'".encode())
-                admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s", (user,))
+                admin.execute("SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE usename = %s", (user,))
                 with pytest.raises(StoreUnusable, match="password authentication failed") as caught:
                     store.stream("S01")
                 assert "secret" not in str(caught.value)
