@@ -1,4 +1,7 @@
-"""The law tests: one test for each worked history of this folder, on a new SQLite file."""
+"""The law tests: one test for each worked history of this folder, on a new SQLite file. A file is a chapter of the law.
+
+A test's id holds its chapter and its rules, so that `pytest -k /BLK-1/` runs what exercises BLK-1, and `-k blocks/` the chapter.
+"""
 
 from pathlib import Path
 
@@ -8,7 +11,8 @@ from pydantic import ValidationError
 from .runner import History, failures, histories
 
 FOLDER = Path(__file__).parent
-FOUND = [(f"{path.stem}: {history.name}", history) for path in sorted(FOLDER.glob("*.yaml")) for history in histories(path)]
+FOUND = [("/".join([path.stem, *history.rules, f" {history.name}"]), history)
+         for path in sorted(FOLDER.glob("*.yaml")) for history in histories(path)]
 
 
 @pytest.mark.parametrize("history", [pytest.param(history, id=name) for name, history in FOUND])
