@@ -20,8 +20,7 @@ from uuid import UUID, uuid4
 import psycopg
 
 from ledger.bootstrap import clock
-from ledger.domain.describe import snapshot
-from ledger.domain.evolve import replay
+from ledger.domain.fold import replay
 from ledger.domain.knowledge import in_force
 from ledger.domain.submissions import Event, Submission, read_submission
 from ledger.domain.timelines import timelines
@@ -31,6 +30,7 @@ from ledger.handling.submit import Desk, submit
 from ledger.projections.stored import law_of, open_database
 from ledger.projections.stored.rebuild import rebuild
 from ledger.projections.stored.reports import Reports
+from ledger.projections.student.words import snapshot
 from ledger.rulebooks.loader import load_books
 from ledger.store import EventStore, open_store
 from ledger.store.mapper import stream_id

@@ -39,7 +39,7 @@ def lap(name):
     global last
     now = time.perf_counter(); seconds[name] = now - last; last = now
 import ledger.entrypoints.cli; lap("import the command line")
-from ledger import bootstrap; from ledger.projections import status; lap("import domain and answers")
+from ledger import bootstrap; from ledger.projections.student import status; lap("import domain and answers")
 from ledger.rulebooks.loader import load_books; books = load_books(); lap("load the rule books")
 from ledger.store import open_store; lap("import the store")
 ledger = bootstrap.Ledger(open_store(sys.argv[1]), books); lap("open the store")

@@ -10,12 +10,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from ledger.domain.describe import NotFound
+from ledger.domain.knowledge import NotFound
 from ledger.edges.address import SQLITE, sqlite_path
 from ledger.edges.files import make_folder
 
 if TYPE_CHECKING:
-    from ledger.domain.rulebook import LawBooks
+    from ledger.domain.books import LawBooks
     from ledger.domain.submissions import Event
     from ledger.store import EventStore
 
@@ -95,12 +95,12 @@ class Ledger:
         return import_lines(self._store, self._url, self.books, lines, "record", clock, trusted=trusted)
 
     def status(self, student: str, on: date, known_at: datetime | None = None, known_position: int | None = None) -> Answer:
-        from ledger.projections import status
+        from ledger.projections.student import status
 
         return status.answer(self._known(student, known_at, known_position), student, on, self.books)
 
     def fees(self, student: str, on: date, known_at: datetime | None = None, known_position: int | None = None) -> Answer:
-        from ledger.projections import fees
+        from ledger.projections.student import fees
 
         return fees.answer(self._known(student, known_at, known_position), student, on, self.books)
 
@@ -108,7 +108,7 @@ class Ledger:
                     calls_start_on: date, opens_on: date | None = None, mode: str | None = None,
                     known_at: datetime | None = None, known_position: int | None = None) -> Answer:
         """May the exam be booked on that day, and if not, why not. Raises NotFound for an unknown career too."""
-        from ledger.projections import eligibility
+        from ledger.projections.student import eligibility
 
         events = self._known(student, known_at, known_position)
         if not any(event.career == career for event in events):
@@ -119,7 +119,7 @@ class Ledger:
     def history(self, student: str, on: date | None = None, known_at: datetime | None = None,
                 known_position: int | None = None) -> Iterator[Answer]:
         """Each recorded event, and the change of status, fees and blocks that it caused."""
-        from ledger.projections import history
+        from ledger.projections.student import history
 
         return iter(history.answer(self._known(student, known_at, known_position), student, on or today(), self.books))
 

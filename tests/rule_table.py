@@ -1,4 +1,5 @@
-"""The table rule -> code -> tests, as docs/rules.md. `--check` fails on an empty cell and on a page that is not up to date."""
+"""The table rule -> code -> tests, as docs/rules.md. `--check` fails on an empty cell and on a page that is not up to date; `--files`
+counts in how many files each rule has its code."""
 
 import argparse
 import importlib
@@ -85,11 +86,37 @@ def table() -> tuple[str, list[str]]:
     return HEAD + "\n".join(rows) + "\n", wrong
 
 
+def _module(code: str) -> str:
+    """Of a function, or of a method of a class."""
+    found = code.rpartition(".")[0]
+    return found if found in sys.modules else found.rpartition(".")[0]
+
+
+def files() -> dict[str, list[str]]:
+    """By rule the modules that hold code marked with it."""
+    _import_all()
+    return {rule: sorted({_module(code) for code in codes})
+            for rule, codes in CODE.items()}
+
+
+def _print_files() -> None:
+    found = files()
+    for rule, modules in sorted(found.items(), key=lambda one: (-len(one[1]), one[0])):
+        if len(modules) > 1:
+            print(f"{rule}: {', '.join(m.removeprefix('ledger.') for m in modules)}")
+    counts = [len(modules) for modules in found.values()]
+    print(f"{len(counts)} rules with code: {counts.count(1)} in one file, {counts.count(2)} in two, {sum(n > 2 for n in counts)} in more")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--check", action="store_true")
+    parser.add_argument("--files", action="store_true")
     args = parser.parse_args()
+    if args.files:
+        _print_files()
+        return 0
     page, wrong = table()
     if args.write:
         PAGE.write_text(page)

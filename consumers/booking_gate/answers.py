@@ -10,13 +10,14 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from consumers.database import Database, Row
+from ledger.domain.books import LawBooks
 from ledger.domain.decisions import reasons_against_act
 from ledger.domain.events import ExamBooked
-from ledger.domain.rulebook import LawBooks
 from ledger.domain.state import Person
 from ledger.domain.values import Day, Pseudonym
+from ledger.wire.career import person_on
 from ledger.wire.reading import describe
-from ledger.wire.state import CareerState, person_on
+from ledger.wire.state import CareerState
 from ledger.wire.topics import STATE
 
 ROME = ZoneInfo("Europe/Rome")

@@ -7,32 +7,27 @@ for its day: so it also finds what was allowed when it was decided and is not an
 import re
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 from ledger.domain import events as e
-from ledger.domain.blocks import ADMINISTRATIVE
+from ledger.domain.account import unallocated
+from ledger.domain.books import LawBooks
 from ledger.domain.case import Case
-from ledger.domain.charges import gross, unallocated
 from ledger.domain.decisions import reasons_against_act
-from ledger.domain.evolve import advance, apply, year_of_act
+from ledger.domain.fold import advance, apply
 from ledger.domain.knowledge import in_force
-from ledger.domain.numbers import payments_with_one_iuv, ticket_number
+from ledger.domain.law.catalogue import MISFITS, SITTING
+from ledger.domain.law.chapter import year_of_act
+from ledger.domain.law.exams import reasons_against
+from ledger.domain.law.recognition import left_career, no_change_of_programme_is_asked_for
+from ledger.domain.numbers import payments_with_one_iuv
 from ledger.domain.reasons import Fact, Reason, reason, source_of
-from ledger.domain.recognition import left_career
-from ledger.domain.refunds import refundable
 from ledger.domain.registry import obeys
-from ledger.domain.rulebook import LawBooks, OwnBook, RuleBook
-from ledger.domain.rules import exams
-from ledger.domain.state import Career, Person
-from ledger.domain.study_plan import filed_in_time
+from ledger.domain.rulebook import OwnBook, RuleBook
+from ledger.domain.state import ADMINISTRATIVE, Career, Person
 from ledger.domain.submissions import Event
-from ledger.domain.values import ZERO, format_instant
+from ledger.domain.values import format_instant
 
-AFTER_THE_END = frozenset({
-    "instalment-paid", "payment-refunded", "payment-moved", "diploma-supplement-issued", "ticket-opened", "ticket-closed", "event-voided",
-})
-"""Facts that may follow a career's end."""
 TOLERANCE = timedelta(minutes=1)
 """Two clocks that are right differ by less."""
 
@@ -136,57 +131,13 @@ def _book(books: LawBooks, event: Event, career: Career) -> RuleBook | None:
     return (books.of(year) or books.for_single_courses(year)) if year is not None else None
 
 
-@obeys("END", "DS-1", "ISE-3", "ISE-6", "PDS-4", "RIN-6", "CS-10", "LAU-9")
 def _facts_in_breach(person: Person, career: Career, event: Event, books: LawBooks) -> Iterator[Reason]:
     """What is stored as a fact and yet does not fit the rules."""
     if event.type in e.ACTS:
         return
-    data, book = event.data, _book(books, event, career)
-    decided = isinstance(data, e.ChargeDecided) and data.charge.endswith(":late-instance/transfer-out")  # it can only follow the end
-    if career.ended is not None and event.type not in AFTER_THE_END and event.career is not None and not decided:
-        yield reason(books.own, "END", f"{event.type} after the end of the career ({career.ended}).")
-    if isinstance(data, e.DiplomaSupplementIssued) and career.graduated is None:
-        yield reason(book or books.own, "DS-1", "A Diploma Supplement is for graduates.")
-    elif isinstance(data, e.IseeCertified) and book is not None and book.rules.ISE_2 is not None:
-        if not data.valid_for_university:
-            rule = "ISE-6" if book.rules.ISE_6 is not None else "ISE-1"
-            yield reason(book, rule, "The attestation does not hold for the right to university study.")
-        elif data.issued_on > book.rules.ISE_2.until:
-            yield reason(book, "ISE-3", f"The attestation came after {book.rules.ISE_2.until.isoformat()}: the top band applies.")
-    elif isinstance(data, e.StudyPlanApproved) and book is not None and book.rules.PDS_4 is not None:
-        if any(c.anticipated or c.supernumerary for c in data.courses) and career.plans_submitted \
-                and not filed_in_time(career, book.rules, data.academic_year):
-            yield reason(book, "PDS-4", "Anticipated or supernumerary exams in a plan filed after its term.")
-    elif isinstance(data, e.ReservationDeclined):
-        held = career.reservation
-        if book is not None and book.rules.LAU_9 is not None and (held is None or held.lifted_on is not None):
-            yield reason(book, "LAU-9", "Declined after the reservation was lifted: a withdrawal is needed.")
-    elif isinstance(data, e.PaymentRefunded):
-        yield from _refund_without_right(person, career, data, books)
-    elif isinstance(data, e.PaymentMoved):
-        yield from _move_without_right(person, career, data, books)
-    elif isinstance(data, e.TicketOpened | e.TicketClosed):
-        yield from _tickets_out_of_order(person, data, books.own)
-
-
-@obeys("TKT-1", "TKT-4")
-def _tickets_out_of_order(person: Person, data: e.TicketOpened | e.TicketClosed, book: OwnBook) -> Iterator[Reason]:
-    """A ticket has a number of its own, is opened once and closed once, by an answer; nothing says that it can be opened again."""
-    number = ticket_number(data.number)
-    ticket = person.tickets.get(number)
-    facts = (Fact(ticket.event, ticket.opened_on),) if ticket is not None else ()
-    closed = f"was closed on {ticket.closed_on.isoformat()}" if ticket is not None and ticket.closed_on is not None else None
-    if isinstance(data, e.TicketOpened):
-        if ticket is not None:
-            yield reason(book, "TKT-1", f"Ticket {number} {closed} and is opened again: it stays closed." if closed else
-                         f"Ticket {number} was opened already on {ticket.opened_on.isoformat()}.", facts=facts)
-        return
-    if ticket is None:
-        yield reason(book, "TKT-1", f"Ticket {number} was closed and never opened.")
-    elif closed:
-        yield reason(book, "TKT-1", f"Ticket {number} {closed} and is closed again.", facts=facts)
-    if not (data.answer or "").strip():
-        yield reason(book, "TKT-1", f"Ticket {number} was closed without an answer.")
+    book = _book(books, event, career)
+    for misfits in (*MISFITS.get("", ()), *MISFITS.get(event.type, ())):
+        yield from misfits(person, career, event, book, books)
 
 
 @obeys("ESA-7", "PRN-3")
@@ -203,12 +154,12 @@ def _exam_in_breach(person: Person, event: Event, books: LawBooks) -> Iterator[R
     call = e.ExamBooked(course=data.course, held_on=data.held_on, academic_year=year, session=data.session,
                         calls_start_on=data.held_on, mode=data.mode)
     case = Case("exam-graded", call, data.held_on, person, career, book, books)
-    if (left := exams.no_change_of_programme_is_asked_for(case)) is not None:
+    if (left := no_change_of_programme_is_asked_for(case)) is not None:
         yield left
     if career.open_booking(data.course, data.held_on) is None:
         yield reason(book, "PRN-3", f"{data.course} was sat on {data.held_on.isoformat()} without a booking.")
     if data.outcome == "passed":
-        yield from exams.reasons_against(case, exams.SITTING)
+        yield from reasons_against(case, SITTING)
 
 
 @obeys("RIC-5")
@@ -225,54 +176,6 @@ def _sat_on_the_day(person: Person, career: Career, asked: Event, facts: Sequenc
                 and isinstance(fact.data, e.ExamGraded) and fact.data.held_on == asked.effective_on:
             yield fact, reason(book, "RIC-5", f"{fact.data.course} was sat on the day on which the change of programme to {career.name} "
                                               "was asked for.")
-
-
-def _available(career: Career, key: str) -> Decimal:
-    return max(ZERO, gross(career, key) - sum((o.amount for o in career.outflows.get(key, ())), ZERO))
-
-
-@obeys("RIN-6", "RIN-8a", "RIN-11a", "CS-10", "LAU-2", "LAU-7", "LAU-8", "AMB-29", "RIN-7")
-def _refund_without_right(person: Person, career: Career, data: e.PaymentRefunded, books: LawBooks) -> Iterator[Reason]:
-    """More than the right to a refund and what was paid too much."""
-    charge = career.charges.get(data.charge)
-    if charge is None:
-        if data.amount > _available(career, data.charge):
-            yield reason(books.own, "MONEY", f"{data.amount:.2f} euro refunded on {data.charge}, more than was received.")
-        return
-    right = refundable(person, career, charge, books)
-    allowed = charge.credit + (right.amount if right is not None else ZERO)
-    if data.amount <= allowed:
-        return
-    book = books.book_of(charge.year)
-    rule = right.rule if right is not None else _NO_REFUND.get(charge.base_kind, "AMB-29")
-    if book.entry(rule) is None:
-        rule = "AMB-29"
-    yield reason(book, rule, f"{data.amount:.2f} euro refunded on {charge.key}; the rules give {allowed:.2f}.")
-
-
-_NO_REFUND = {"enrolment": "RIN-6", "single-courses": "CS-10", "instalment-1": "RIN-8a", "instalment-2": "RIN-11a"}
-"""The rule that gives no refund of a charge; of the others AMB-29 says so."""
-
-
-@obeys("LAU-2", "LAU-6", "RIN-6a", "CS-10", "MONEY")
-def _move_without_right(person: Person, career: Career, data: e.PaymentMoved, books: LawBooks) -> Iterator[Reason]:
-    """Money moves between careers only as the guides say, and never more than there is."""
-    if data.amount > _available(career, data.from_charge):
-        yield reason(books.own, "MONEY", f"{data.amount:.2f} euro moved from {data.from_charge}, more than was received.")
-        return
-    charge = career.charges.get(data.from_charge)
-    target = person.careers.get(data.to_career) if data.to_career is not None else None
-    if charge is None or target is None or target is career or data.amount <= charge.credit:
-        return
-    book = books.book_of(charge.year)
-    if charge.base_kind == "enrolment":
-        allowed = (career.ended == "reservation-lapsed" or career.ended == "renounced" or career.withdrawal is not None
-                   or bool(career.candidacies) or career.graduated is not None or career.ended == "programme-changed")
-        if not allowed:
-            rule = "RIN-6a" if book.entry("RIN-6a") is not None else "RIN-6"
-            yield reason(book, rule, f"Nothing in the rules moves {charge.key} of a career that goes on.")
-    elif charge.base_kind == "single-courses" and refundable(person, career, charge, books) is None:
-        yield reason(book, "CS-10", f"{charge.key} is not refunded or set off.")
 
 
 _A_KEY = re.compile(r"(\d{4}-\d\d):(.+)")

@@ -6,11 +6,11 @@ from datetime import date
 from types import TracebackType
 from typing import Any, Self
 
+from ledger.domain.books import LawBooks
 from ledger.domain.knowledge import in_force
 from ledger.domain.numbers import IUV, TICKET, number_of
 from ledger.domain.reasons import source_of
 from ledger.domain.registry import obeys
-from ledger.domain.rulebook import LawBooks
 from ledger.domain.submissions import Event
 
 Sighting = tuple[str, str, str, str | None, str, int]

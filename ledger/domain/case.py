@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TypeVar
 
+from .books import LawBooks
 from .events import Payload
 from .reasons import Clears, Fact, Reason, reason
-from .rulebook import Law, LawBooks, RuleBook
+from .rulebook import Law, RuleBook
 from .state import Career, Person
 
 _P = TypeVar("_P", bound=Payload)

@@ -1,25 +1,26 @@
 """Whether a submission is recorded: the structure that is always enforced, and the rules that can refuse an act.
 
-`decide` is pure: time and ids arrive with the submission. `reasons_against_act` is the one place that says which
-predicates judge which type; the refusal, the explanation and the audit all use it.
+`decide` is pure: time and ids arrive with the submission. `reasons_against_act` asks the predicates that `law.catalogue` names for a
+type; the refusal, the explanation and the audit all use it.
 """
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
 from zoneinfo import ZoneInfo
 
 from . import events as e
-from .case import Case, Predicate
-from .evolve import advance, apply, replay, year_of_act
-from .knowledge import in_force, voided
+from .books import LawBooks
+from .case import Case
+from .law.catalogue import PREDICATES
+from .law.chapter import year_of_act
+from .law.exams import reasons_against
 from .reasons import Reason, no_rulebook
 from .registry import obeys
-from .rulebook import LawBooks, RuleBook
-from .rules import access, career, exams, money, recognition, single_courses, withdrawal
+from .rulebook import RuleBook
+from .standing import Standing
 from .state import Career, Person
-from .submissions import Event, Problem, Rulebook, Submission
+from .submissions import Problem, Rulebook, Submission
 
 Mode = Literal["enforce", "record"]
 ROME = ZoneInfo("Europe/Rome")
@@ -41,50 +42,6 @@ class Refused:
 @dataclass(frozen=True, slots=True)
 class Invalid:
     problems: tuple[Problem, ...]
-
-
-PREDICATES: dict[str, tuple[Predicate, ...]] = {
-    "preenrolled": (career.career_goes_on, access.is_not_enrolled_yet, access.at_most_two_masters_a_year,
-                    access.preenrolment_window_is_open, access.selection_is_open, access.visa_applicant_is_in_time,
-                    access.applies_again_only_if_not_admitted),
-    "enrolled": (career.career_goes_on, access.is_not_enrolled_yet, access.is_preenrolled, access.is_prepared,
-                 access.enrols_in_time, access.may_enrol_before_the_council, career.part_time_has_a_listed_category),
-    "enrolled-with-reservation": (career.career_goes_on, access.reservation_is_for_masters, access.is_not_enrolled_yet,
-                                  access.is_preenrolled, access.is_prepared, access.enrols_in_time,
-                                  access.may_enrol_before_the_council, access.little_is_missing,
-                                  access.waits_for_single_courses_of_their_year, access.reservation_term_is_ahead,
-                                  career.part_time_has_a_listed_category),
-    "reservation-lifted": (career.career_goes_on, career.reservation_is_met_in_time),
-    "enrolment-renewed": (career.career_goes_on, career.renews_a_later_year),
-    "degree-candidacy-declared": (career.career_goes_on, career.no_administrative_block, career.has_been_enrolled,
-                                  career.part_time_years_are_complete),
-    "graduated": (career.career_goes_on, career.has_been_enrolled, career.is_enrolled_for_the_degree,
-                  career.is_not_under_reservation, career.fees_are_paid_for_the_degree, career.part_time_years_are_complete),
-    "regime-changed": (career.career_goes_on, career.no_administrative_block, career.part_time_has_a_listed_category,
-                       career.part_time_is_within_the_course, career.regime_really_changes,
-                       career.regime_changes_in_its_window, career.regime_changes_once),
-    "suspended": (career.career_goes_on, career.no_administrative_block, career.is_enrolled_now, career.first_year_stays),
-    "resumed": (career.career_goes_on, career.is_suspended, career.has_no_debts_to_resume),
-    "programme-changed": (career.career_goes_on, career.no_administrative_block, career.left_career_is_past_its_first_year,
-                          career.left_career_is_renewed),
-    "transferred-in": (career.career_goes_on, access.does_not_arrive_twice),
-    "transferred-out": (career.career_goes_on, career.no_administrative_block, career.has_been_enrolled, career.first_year_stays),
-    "recognition-requested": (career.career_goes_on, career.no_administrative_block, recognition.is_preenrolled_before_asking,
-                              recognition.has_accepted_the_place, recognition.is_ranked_before_asking,
-                              recognition.is_not_too_early, recognition.is_not_too_late,
-                              recognition.asks_after_the_first_year, recognition.names_the_career_it_leaves),
-    "cfu-recognised": (career.career_goes_on, recognition.recognition_fee_is_paid, recognition.year_follows_from_the_cfu),
-    "single-courses-enrolled": (career.career_goes_on, career.no_administrative_block, single_courses.application_window_is_open,
-                                single_courses.cfu_are_within_the_limit, single_courses.applies_once,
-                                single_courses.is_compatible_with_her_careers),
-    "instalment-plan-agreed": (career.career_goes_on, money.plan_may_be_agreed),
-    "study-plan-submitted": (career.career_goes_on, career.no_administrative_block, exams.plan_window_has_opened),
-    "exam-booked": exams.BOOKING,
-    "grade-refused": (career.career_goes_on, exams.grade_can_be_refused),
-    "withdrawal-requested": (career.career_goes_on, withdrawal.has_filed_an_enrolment, withdrawal.has_not_withdrawn_already,
-                             withdrawal.has_no_debts_to_withdraw),
-    "renounced": (career.career_goes_on, withdrawal.withdrawal_is_perfected, withdrawal.everything_is_settled),
-}
 
 
 _STATES_A_YEAR = frozenset(payload for payload in e.PAYLOADS.values() if "academic_year" in payload.model_fields)
@@ -131,7 +88,7 @@ def _reasons(type_: str, data: e.Payload, day: date, person: Person, career_: Ca
         return [no_rulebook(books, year)]
     case = Case(type_, data, day, person, career_, book, books)
     if type_ == "exam-booked":
-        return exams.reasons_against(case, lifted=lifted)
+        return reasons_against(case, PREDICATES[type_], lifted)
     return [r for predicate in PREDICATES[type_] if (r := predicate(case)) is not None]
 
 
@@ -147,18 +104,16 @@ def lies_ahead(day: date, moment: datetime) -> bool:
 
 
 @obeys("FUT", "AMB-34")
-def structural_problems(history: Sequence[Event], submission: Submission, recorded_at: datetime,
-                        standing: "Standing | None" = None) -> list[Problem]:
+def _structural_problems(standing: Standing, submission: Submission, recorded_at: datetime) -> list[Problem]:
     """What makes a well-formed submission impossible: it names a career that is not there, or comes out of time."""
     found = []
-    day, data = submission.effective_on, submission.data
+    history, day, data = standing.events, submission.effective_on, submission.data
     if lies_ahead(day, recorded_at):
         found.append(AHEAD)
     if history and recorded_at < history[-1].recorded_at:
         found.append(Problem("recorded_at", "earlier than the student's last event: leave it out or give a later instant"))
-    gone = voided(history) if standing is None else standing.voided
-    opened = _opened(history) if standing is None else standing.opened
-    careers = {career for id_, career in opened if id_ not in gone}
+    gone = standing.voided
+    careers = {career for id_, career in standing.opened if id_ not in gone}
     if isinstance(data, e.EventVoided):
         target = next((h for h in history if h.id == data.event), None)
         if target is None:
@@ -191,70 +146,18 @@ def _unknown_overrides(submission: Submission, books: LawBooks) -> list[Problem]
             for n, override in enumerate(submission.override) if not books.knows(override.rule)]
 
 
-def _opened(events: Iterable[Event]) -> list[tuple[str, str | None]]:
-    """(event, career) of the events that open a career, voided ones included."""
-    return [(event.id, event.career) for event in events if event.type in e.OPENS_A_CAREER]
-
-
-class Standing:
-    """The state that a student's recorded events amount to, kept ready between decisions.
-
-    It follows the stream: `add` each recorded event. An act of a later day lets time pass on the state that is there; an
-    act of an earlier day, a late fact or a void makes it start again from the facts."""
-
-    def __init__(self, student: str, books: LawBooks) -> None:
-        self._student, self._books = student, books
-        self.events: list[Event] = []
-        self.voided: dict[str, str] = {}
-        """By event, the void that took it back."""
-        self.opened: list[tuple[str, str | None]] = []
-        self._person: Person | None = None
-
-    def add(self, event: Event) -> None:
-        self.events.append(event)
-        if isinstance(event.data, e.EventVoided):
-            self.voided[event.data.event] = event.id
-        elif event.type in e.OPENS_A_CAREER:
-            self.opened.append((event.id, event.career))
-        person = self._person
-        if person is None:
-            return
-        if event.type == "event-voided" or event.effective_on < person.day:
-            self._person = None
-            return
-        advance(person, event.effective_on, self._books)
-        apply(person, event, self._books)
-
-    def on(self, day: date) -> Person:
-        """The state at the end of a day: the facts up to that day, voided ones left out. Not to be changed by the caller."""
-        person = self._person
-        if person is not None and person.day <= day:
-            advance(person, day, self._books)
-            return person
-        facts = in_force(self.events)
-        person = replay(facts, self._student, day, self._books)
-        if not facts or facts[-1].effective_on <= day:
-            self._person = person
-        return person
-
-
 _NOTHING: frozenset[str] = frozenset()
 
 
-def decide(history: Sequence[Event], submission: Submission, recorded_at: datetime, books: LawBooks, mode: Mode,
-           standing: Standing | None = None) -> Accepted | Refused | Invalid:
-    """Judge one submission against the student's recorded events, given in order of position (`standing`: their state, where
-    it is at hand).
+def decide(standing: Standing, submission: Submission, recorded_at: datetime, books: LawBooks, mode: Mode) -> Accepted | Refused | Invalid:
+    """Judge one submission against where the student stands.
 
     Facts are accepted when they are possible. An act is refused in mode `enforce` when a rule that is not overridden speaks
     against it; in mode `record` it is accepted and carries the rules that it breaks."""
-    problems = structural_problems(history, submission, recorded_at, standing) + _unknown_overrides(submission, books)
+    problems = _structural_problems(standing, submission, recorded_at) + _unknown_overrides(submission, books)
     if problems:
         return Invalid(tuple(problems))
-    if standing is None:
-        person = replay(in_force(history), submission.student, submission.effective_on, books)
-    else:
-        person = standing.on(submission.effective_on)
+    person = standing.on(submission.effective_on)
     career_ = person.careers.get(submission.career or "") or Career(submission.career or "")
     year, book = governing_book(submission.type, submission.data, submission.effective_on, career_, books)
     identity = Rulebook(*books.identities[book.academic_year]) if book is not None and submission.career is not None else None

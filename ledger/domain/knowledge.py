@@ -10,6 +10,10 @@ from .submissions import Event
 _IN_ORDER = attrgetter("effective_on", "position")
 
 
+class NotFound(LookupError):
+    """The student or the career is not in the ledger, as far as the question sees."""
+
+
 def known(events: Iterable[Event], at: datetime | None = None, position: int | None = None) -> list[Event]:
     """The events that the ledger knew at an instant or up to a position, in position order. None: everything."""
     return [e for e in events if (at is None or e.recorded_at <= at) and (position is None or e.position <= position)]

@@ -5,7 +5,8 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from .rulebook import LawBooks, OwnBook, RuleBook, is_register_entry
+from .books import LawBooks
+from .rulebook import OwnBook, RuleBook, is_register_entry
 
 DOCUMENTS = {
     "guide-2025-26": "Guida dello studente 2025-26",

@@ -1,5 +1,7 @@
-"""The state of a person on a day: what the events up to that day amount to. `evolve` changes it, nothing else does."""
+"""The state of a person on a day: what the events up to that day amount to. The fold and the
+chapters of the law change it, nothing else does."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
@@ -112,7 +114,7 @@ class Charge:
     assessed: Decimal | None = None
     """An instalment: what the assessments ask, whatever an officer decided; once the first is settled, the advance that stands."""
     decision: Decision | None = None
-    # derived by `charges.settle`
+    # derived by `account.settle_amounts`
     waived: Decimal = ZERO
     paid: Decimal = ZERO
     refunded: Decimal = ZERO
@@ -144,11 +146,11 @@ class Charge:
         """The day through which it is in time: `next_due_on`, else the day it was raised."""
         return self.next_due_on or self.raised_on
 
-    def unpaid_after(self, days: int, day: date) -> Decimal:
-        """Euro still unpaid on `day` whose own due date lies more than `days` days back."""
+    def unpaid_after(self, last_day: Callable[[date], date], day: date) -> Decimal:
+        """Euro still unpaid on `day` of which the last day that is in time has passed (`last_day`: by its own due date)."""
         if self.parts:
-            return sum((p.outstanding for p in self.parts if days_after(p.due_on, days) < day), ZERO)
-        return self.outstanding if days_after(self.due, days) < day else ZERO
+            return sum((p.outstanding for p in self.parts if last_day(p.due_on) < day), ZERO)
+        return self.outstanding if last_day(self.due) < day else ZERO
 
     @property
     def basis(self) -> tuple[Fact, ...]:
@@ -264,6 +266,10 @@ class Booking:
         return self.closed_on is None
 
 
+EXAM_BOOKING, FINAL_EXAM, ADMINISTRATIVE, RESERVATION = "exam-booking", "final-exam", "administrative", "reservation"
+"""The kinds of blocks."""
+
+
 @dataclass(slots=True)
 class Block:
     """Something a career may not do since a day. Key: (kind, rule, charge)."""
@@ -320,7 +326,7 @@ class Career:
     awaited_degree: dict[str, Fact] = field(default_factory=dict)
     """By year of application, the failed reservation after which its exams wait for the first degree (RIS-8)."""
     change_asked: ChangeAsked | None = None
-    """Both kept by `evolve`: they rest on facts of the person's other careers."""
+    """Both kept by `law.consequences`: they rest on facts of the person's other careers."""
     isee: dict[str, list[tuple[date, str, IseeCertified]]] = field(default_factory=dict)
     ordered_blocks: dict[str, tuple[date, str]] = field(default_factory=dict)
     plans_submitted: list[tuple[date, str, str]] = field(default_factory=list)
@@ -337,7 +343,7 @@ class Career:
     lifted_today: dict[tuple[str, str, str], tuple[date, date]] = field(default_factory=dict)
     """Blocks that ended: the day, and the first day that they had."""
     unruled: set[str] = field(default_factory=set)
-    # kept by `evolve`: money to attach, answers to bring up to date, the next day on which time alone changes one,
+    # kept by the fold: money to attach, answers to bring up to date, the next day on which time alone changes one,
     # and the next on which a result begins to count
     unsettled: bool = True
     stale: bool = True
@@ -492,7 +498,7 @@ class Person:
     """Whether a fact of one career bears on the exams of another."""
     touched: set[str] = field(default_factory=set)
     money_touched: set[str] = field(default_factory=set)
-    """Careers whose status, and whose charges and blocks, may have changed since somebody last looked (and emptied both)."""
+    """Careers whose status, and whose charges and blocks, may have changed since the fold last told its observers."""
 
     def career(self, name: str) -> Career:
         found = self.careers.get(name)

@@ -4,16 +4,18 @@ One pass of the fold gives them: a value that is the same at the end of two succ
 one interval. `until` None: nothing that is known ends it. Rows are plain tuples in the order of `COLUMNS`, ready for a table.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from .charges import accruing, overdue_amount, state_of, unallocated
-from .evolve import next_change, pass_to, replay
+from .account import overdue_amount, state_of, unallocated
+from .books import LawBooks
+from .fold import replay, run_out
+from .intervals import Intervals, Thing
 from .knowledge import in_force
-from .refunds import refundable
-from .rulebook import LawBooks
+from .law.lateness import accruing
+from .law.refunds import refundable
 from .state import Career, Person
 from .submissions import Event
 from .values import ZERO
@@ -34,68 +36,42 @@ KEYS: dict[str, int] = {"status": 1, "charges": 2, "blocks": 4, "money": 2, "exa
 """How many leading columns name the thing whose value the interval gives."""
 
 Rows = dict[str, list[tuple[Any, ...]]]
-Thing = tuple[str, tuple[Any, ...]]
-"""The kind of row and its key."""
 Value = tuple[Any, ...]
 
 
 class _Recorder:
-    """Collects intervals while the fold runs. Only careers in which something may have changed are looked at."""
+    """Makes the rows of intervals while the fold runs. Only careers in which something may have changed are looked at."""
 
     def __init__(self, books: LawBooks) -> None:
         self._books = books
-        self._status: dict[str, tuple[date, Value]] = {}
-        self._money: dict[str, dict[Thing, Value]] = {}
-        self._since: dict[Thing, date] = {}
+        self._status: Intervals[Value] = Intervals(self._row)
+        self._money: Intervals[Value] = Intervals(self._row)
         self.rows: Rows = {kind: [] for kind in COLUMNS}
 
-    def end_of_day(self, person: Person) -> None:
-        if not person.touched and not person.money_touched:
-            return
+    def observe(self, person: Person, touched: Collection[str], money_touched: Collection[str]) -> None:
         day = person.day
-        for name in person.touched:
+        for name in touched:
             career = person.careers[name]
-            if name not in person.money_touched and name in self._status:  # a result came in or began to count, nothing else
-                value = (*self._status[name][1][:-1], career.cfu_passed(day))
+            thing = ("status", name)
+            if name not in money_touched and name in self._status:  # a result came in or began to count, nothing else
+                value = (*self._status.held(name)[thing][:-1], career.cfu_passed(day))
             elif career.status is None:
                 continue
             else:
                 value = _status(career, day)
-            since, before = self._status.get(name, (day, value))
-            if before != value:
-                self._close(("status", (name,)), since, day, before)
-                since = day
-            self._status[name] = since, value
-        for name in person.money_touched:
+            self._status.observe(name, {thing: value}, day)
+        for name in money_touched:
             career = person.careers[name]
             if career.charges or career.money or career.blocks or name in self._money:
-                self._observe(name, _money(person, career, self._books), day)
-        person.touched.clear()
-        person.money_touched.clear()
+                self._money.observe(name, _money(person, career, self._books), day)
 
-    def _observe(self, name: str, now: dict[Thing, Value], day: date) -> None:
-        before = self._money.get(name)
-        if before == now:
-            return
-        if before is not None:
-            for thing, value in before.items():
-                if now.get(thing) != value:
-                    self._close(thing, self._since.pop(thing), day, value)
-        for thing in now:
-            self._since.setdefault(thing, day)
-        self._money[name] = now
-
-    def _close(self, thing: Thing, since: date, until: date | None, value: Value) -> None:
-        if since != until:
-            kind, key = thing
-            self.rows[kind].append((*key, since, until, *value))
+    def _row(self, thing: Thing, since: date, until: date | None, value: Value) -> None:
+        kind, *key = thing
+        self.rows[str(kind)].append((*key, since, until, *value))
 
     def finish(self, person: Person) -> Rows:
-        for name, (since, value) in self._status.items():
-            self._close(("status", (name,)), since, None, value)
-        for things in self._money.values():
-            for thing, value in things.items():
-                self._close(thing, self._since[thing], None, value)
+        self._status.finish()
+        self._money.finish()
         for career in person.careers.values():
             for result in career.results:
                 data = result.data
@@ -124,20 +100,20 @@ def _money(person: Person, career: Career, books: LawBooks) -> dict[Thing, Value
     found: dict[Thing, Value] = {}
     for charge in career.charges.values():
         right = refundable(person, career, charge, books) if charge.paid else None
-        found["charges", (name, charge.key)] = (
+        found["charges", name, charge.key] = (
             state_of(career, charge, day), charge.amount, charge.next_due_on, charge.raised_on, charge.paid, charge.paid_on,
             charge.refunded, charge.waived, charge.moved, charge.outstanding, overdue_amount(career, charge, day),
             accruing(career, charge, day, books) if charge.outstanding else ZERO, charge.rule,
             right.amount if right else ZERO, right.by if right else None, right.rule if right else None)
         if charge.credit:
-            found["money", (name, charge.key)] = ("credit", charge.credit)
+            found["money", name, charge.key] = ("credit", charge.credit)
     waiting: dict[str, Decimal] = {}
     for key, _, amount, _ in unallocated(career) if career.money.keys() - career.charges.keys() else ():
         waiting[key] = waiting.get(key, ZERO) + amount
     for key, amount in waiting.items():
-        found["money", (name, key)] = ("unallocated", amount)
+        found["money", name, key] = ("unallocated", amount)
     for block in career.blocks.values():
-        found["blocks", (name, block.kind, block.rule, block.charge)] = (block.amount,)
+        found["blocks", name, block.kind, block.rule, block.charge] = (block.amount,)
     return found
 
 
@@ -147,9 +123,6 @@ def timelines(events: Iterable[Event], student: str, books: LawBooks) -> Rows:
     recorder = _Recorder(books)
     if not facts:
         return recorder.rows
-    person = replay(facts, student, facts[-1].effective_on, books, at_end_of_day=recorder.end_of_day)
-    recorder.end_of_day(person)
-    while (moment := next_change(person)) is not None:
-        pass_to(person, moment, books)
-        recorder.end_of_day(person)
+    person = replay(facts, student, facts[-1].effective_on, books, recorder.observe)
+    run_out(person, books, recorder.observe)
     return recorder.finish(person)

@@ -24,7 +24,7 @@ from ledger.edges.program import UNAVAILABLE, USAGE, Program, Told, say, tell_js
 
 if TYPE_CHECKING:
     from ledger.bootstrap import Answer, Ledger, Mode
-    from ledger.domain.rulebook import LawBooks
+    from ledger.domain.books import LawBooks
     from ledger.entrypoints.render import Page
 
 PROGRAM = "career-ledger"
@@ -114,7 +114,7 @@ class Commands(Program):
         return super().get_command(ctx, cmd_name)
 
     def explained(self, error: Exception) -> tuple[Sequence[str], int] | None:
-        from ledger.domain.describe import NotFound
+        from ledger.domain.knowledge import NotFound
 
         if isinstance(error, NotFound):
             return [str(error.args[0])], NOT_FOUND
@@ -399,7 +399,7 @@ def rules() -> None:
 def _law(ask: "Callable[[LawBooks], Answer]") -> "Answer":
     """A question to the rule books; an id or a year that they do not know is not found."""
     from ledger.bootstrap import law
-    from ledger.domain.describe import NotFound
+    from ledger.domain.knowledge import NotFound
 
     books = law()
     try:

@@ -130,7 +130,7 @@ def _begin_again(why: str) -> NoReturn:
 
 def _again(brokers: str, position: int | None, student: str | None) -> None:
     from ledger.bootstrap import law
-    from ledger.domain.describe import NotFound
+    from ledger.domain.knowledge import NotFound
     from ledger.relay import publish_from, replay
 
     url = address()
@@ -144,7 +144,7 @@ def _again(brokers: str, position: int | None, student: str | None) -> None:
 
 
 def _status(json_: bool) -> None:
-    from ledger.domain.describe import NotFound
+    from ledger.domain.knowledge import NotFound
     from ledger.relay import status
     from ledger.store import open_store
 

@@ -22,7 +22,7 @@ from ledger.edges.text import csv_cell
 from ledger.entrypoints.cli import PROGRAM, day
 
 if TYPE_CHECKING:
-    from ledger.domain.rulebook import LawBooks
+    from ledger.domain.books import LawBooks
     from ledger.projections.stored import Database
     from ledger.projections.stored.rebuild import Progress
     from ledger.projections.stored.reports import Answer, Reports
@@ -39,7 +39,7 @@ json_option = click.option("--json", "json_", is_flag=True, help="Print JSON for
 def _address() -> str:
     """The ledger that is asked; it must exist."""
     from ledger.bootstrap import default_url
-    from ledger.domain.describe import NotFound
+    from ledger.domain.knowledge import NotFound
     from ledger.edges.address import sqlite_path
 
     address = click.get_current_context().find_root().obj or default_url()

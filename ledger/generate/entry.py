@@ -3,8 +3,7 @@
 from decimal import Decimal
 from typing import Any
 
-from ledger.domain.evolve import admission_rule
-from ledger.domain.recognition import fee_of
+from ledger.domain.law.recognition import admission_rule, fee_of
 
 from .story import PART_TIME, ZERO, Path, Story
 from .terms import NEVER, Terms, books, iso, need, terms

@@ -2,7 +2,8 @@
 
 from decimal import Decimal
 
-from ledger.domain.charges import instalment_amounts, surcharge
+from ledger.domain.law.contribution import instalment_amounts
+from ledger.domain.law.lateness import surcharge
 from ledger.domain.rulebook import Law
 
 from .story import ZERO, Path, Story, as_date

@@ -6,7 +6,8 @@ from datetime import date
 from functools import cache
 from typing import TypeVar
 
-from ledger.domain.rulebook import Law, LawBooks, RuleBook
+from ledger.domain.books import LawBooks
+from ledger.domain.rulebook import Law, RuleBook
 from ledger.rulebooks.loader import load_books
 
 FIRST, LAST = 2017, 2026

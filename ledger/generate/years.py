@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Any, Literal
 
-from ledger.domain.charges import surcharge
+from ledger.domain.law.lateness import surcharge
 from ledger.domain.rulebook import Law
 
 from .entry import ELSEWHERE, begin_master, enrol, first_payment, recognition, single_courses

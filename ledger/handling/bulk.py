@@ -27,7 +27,7 @@ from uuid import UUID
 
 from eventsourcing.persistence import StoredEvent
 
-from ledger.domain.rulebook import LawBooks
+from ledger.domain.books import LawBooks
 from ledger.domain.submissions import Event, Problem, Submission
 from ledger.store import EventStore, SetAside, StoreUnavailable, VersionConflict, open_store
 from ledger.store.mapper import stream_id

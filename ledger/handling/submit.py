@@ -20,9 +20,10 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, TypeVar
 
 from ledger.backends.again import tried_again
-from ledger.domain.decisions import AHEAD, Accepted, Refused, Standing, decide, lies_ahead
+from ledger.domain.books import LawBooks
+from ledger.domain.decisions import AHEAD, Accepted, Refused, decide, lies_ahead
 from ledger.domain.reasons import Clears, reason
-from ledger.domain.rulebook import LawBooks
+from ledger.domain.standing import Standing
 from ledger.domain.submissions import Event, Problem, Submission, read_submission, recorded
 from ledger.domain.values import format_instant
 from ledger.store import EventStore, SetAside, StreamSetAside, VersionConflict
@@ -199,7 +200,7 @@ class Desk:
         else:
             recorded_at = submission.recorded_at
         # 5. Decide.
-        decision = decide(stream.events, submission, recorded_at, self._books, self._mode, stream.standing)
+        decision = decide(stream.standing, submission, recorded_at, self._books, self._mode)
         if isinstance(decision, Accepted):
             return recorded(submission, recorded_at, stream.version + 1, decision.rulebook, decision.breaches, position)
         if isinstance(decision, Refused):

@@ -22,7 +22,7 @@ from kafka.errors import (
 )
 from kafka.structs import OffsetAndMetadata
 
-from ledger.domain.rulebook import LawBooks
+from ledger.domain.books import LawBooks
 from ledger.handling.submit import Clock
 from ledger.store import StoreUnavailable, VersionConflict, open_store
 from ledger.wire.kafka import CONSUMER, KafkaUnusable, connection, create_topics, history_of, prefix, producer_settings

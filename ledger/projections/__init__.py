@@ -1,1 +1,1 @@
-"""Answers: one module a question. Each computes it from the events that the question sees; none keeps state."""
+"""Answers: about one student, computed when they are asked for, and about everybody, from stored tables."""

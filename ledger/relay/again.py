@@ -12,7 +12,7 @@ from uuid import UUID
 
 from kafka import KafkaProducer
 
-from ledger.domain.rulebook import LawBooks
+from ledger.domain.books import LawBooks
 from ledger.store import EventStore, SetAside, SomeSetAside, open_store
 from ledger.store.mapper import stream_id
 from ledger.wire import events

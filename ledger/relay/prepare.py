@@ -18,7 +18,7 @@ from uuid import UUID
 
 from kafka.partitioner.default import murmur2
 
-from ledger.domain.rulebook import LawBooks
+from ledger.domain.books import LawBooks
 from ledger.domain.submissions import Event
 from ledger.domain.values import format_instant
 from ledger.projections.stored.shape import fault
@@ -26,6 +26,8 @@ from ledger.store import EventStore, SetAside, StoreUnavailable, StoreUnusable, 
 from ledger.store.mapper import stream_id
 from ledger.wire import events, state
 from ledger.wire.message import Header, History, Message
+
+from .states import states
 
 EVENTS_CHUNK = 10_000
 """Events that are sent before the position is stored: some 9 MB."""
@@ -178,7 +180,7 @@ def states_of(store: EventStore, books: LawBooks, streams: Collection[UUID], his
                 aside(not_yet(stream_id(student), student, found[-1].position))
                 continue
             try:
-                messages = [state.message(one, history) for one in state.states(found, student, books)]
+                messages = [state.message(one, history) for one in states(found, student, books)]
             except Exception as error:  # the others go on
                 aside(SetAside(stream_id(student), student, found[-1].position, fault(error)))
                 continue

@@ -6,8 +6,8 @@ from threading import Event as Flag
 
 from kafka.errors import KafkaError, RetriableError
 
-from ledger.domain.evolve import EDITION
-from ledger.domain.rulebook import LawBooks
+from ledger.domain.books import LawBooks
+from ledger.domain.edition import EDITION
 from ledger.projections.stored import open_database
 from ledger.projections.stored.database import Database
 from ledger.store import StoreUnavailable, open_store

@@ -14,7 +14,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from ledger.domain.rulebook import Admission, Interpretations, Law, LawBooks, OwnBook, RuleBook, Tiers
+from ledger.domain.books import LawBooks
+from ledger.domain.rulebook import Admission, Interpretations, Law, OwnBook, RuleBook, Tiers
 from ledger.edges.text import visible
 
 Place = tuple[str | int, ...]

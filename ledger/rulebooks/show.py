@@ -3,8 +3,9 @@
 from difflib import get_close_matches
 from typing import Any
 
+from ledger.domain.books import LawBooks
 from ledger.domain.reasons import DOCUMENTS
-from ledger.domain.rulebook import Choice, LawBooks, Rule, RuleBook
+from ledger.domain.rulebook import Choice, Rule, RuleBook
 
 
 def show(books: LawBooks, year: str) -> dict[str, Any]:

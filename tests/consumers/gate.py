@@ -14,7 +14,7 @@ from consumers.booking_gate.service import TABLES, BookingGate
 from consumers.database import Database
 from consumers.service import Record
 from consumers.web import Door, Server, bound_to
-from ledger.domain.rulebook import LawBooks
+from ledger.domain.books import LawBooks
 from ledger.domain.values import format_instant
 from ledger.wire.letters import Heartbeat
 from ledger.wire.message import History, Message

@@ -23,11 +23,11 @@ from consumers.notifications.post import Post, Server
 from consumers.notifications.service import TABLES, Notifications
 from consumers.service import Record
 from ledger.domain.submissions import Event, Submission, read_submission, recorded
+from ledger.relay.states import states
 from ledger.wire.events import message as event_message
 from ledger.wire.letters import Heartbeat
 from ledger.wire.message import Message
 from ledger.wire.state import message as state_message
-from ledger.wire.state import states
 from ledger.wire.topics import STATE
 from tests.projections.populations import BOOKS
 

@@ -24,11 +24,11 @@ from consumers.loop import Forgotten, Loop
 from consumers.service import Service
 from infra.kafka.cluster import end_with_parent
 from ledger.domain.submissions import Event
+from ledger.relay.states import states
 from ledger.wire.events import message
 from ledger.wire.kafka import BROKERS, PREFIX, PRODUCER
 from ledger.wire.message import History, Message
 from ledger.wire.state import message as state_message
-from ledger.wire.state import states
 from ledger.wire.topics import TOPICS
 
 ORIGIN = History("test", 1, "/test")

@@ -17,9 +17,9 @@ from consumers.booking_gate.service import BookingGate
 from consumers.database import Database
 from consumers.service import Ahead
 from ledger.bootstrap import open_ledger
-from ledger.domain.rulebook import LawBooks
+from ledger.domain.books import LawBooks
 from ledger.domain.submissions import Event
-from ledger.projections import eligibility
+from ledger.projections.student import eligibility
 from ledger.wire.message import Message, encode
 from ledger.wire.reading import UnknownType, Unreadable
 from ledger.wire.state import CareerState

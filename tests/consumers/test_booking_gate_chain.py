@@ -16,7 +16,7 @@ from consumers.database import Database
 from ledger.bootstrap import open_ledger
 from ledger.domain.events import ExamBooked
 from ledger.domain.submissions import Event
-from ledger.projections import eligibility
+from ledger.projections.student import eligibility
 from ledger.store import open_store
 from ledger.wire.kafka import BROKERS, PREFIX
 from ledger.wire.message import Message, header

@@ -10,11 +10,12 @@ from kafka import TopicPartition
 from consumers.treasury.life import Period, lives
 from ledger.domain.submissions import Event, Submission, read_submission, recorded
 from ledger.handling.submit import append_lines, submit
+from ledger.relay.states import states
 from ledger.store import EventStore
 from ledger.wire.events import message as event_message
 from ledger.wire.letters import outcome_message
 from ledger.wire.message import Message, encode
-from ledger.wire.state import CareerState, states
+from ledger.wire.state import CareerState
 from ledger.wire.state import message as state_message
 from ledger.wire.topics import SUBMISSIONS
 from tests.projections.populations import BOOKS

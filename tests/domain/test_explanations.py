@@ -3,7 +3,7 @@
 from datetime import date
 
 from ledger.domain.decisions import Refused
-from ledger.projections import status
+from ledger.projections.student import status
 from ledger.rulebooks.loader import load_books
 
 from .test_switches import ENROLLED, history, judged

@@ -4,10 +4,11 @@ from datetime import date
 from typing import Any
 
 from ledger.domain.decisions import Refused
-from ledger.projections import status
+from ledger.projections.student import status
+from ledger.relay.states import states
 from ledger.rulebooks.loader import load_books
 from ledger.wire.message import encode
-from ledger.wire.state import CareerState, states
+from ledger.wire.state import CareerState
 
 from .test_switches import ENROLLED, history, judged
 

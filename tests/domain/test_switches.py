@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from ledger.audit.compliance import findings
+from ledger.domain.books import LawBooks
 from ledger.domain.decisions import Accepted, Invalid, Refused, decide
-from ledger.domain.rulebook import LawBooks
+from ledger.domain.standing import Standing
 from ledger.domain.submissions import Event, Submission, read_submission, recorded
-from ledger.projections import fees, status
+from ledger.projections.student import fees, status
 from ledger.rulebooks.loader import load_books
 
 BACHELOR = {"programme": "L-FIL", "academic_year": "2025-26", "course_type": "bachelor", "access": "open", "year": 1, "regime": "full-time"}
@@ -55,7 +56,7 @@ def history(books: LawBooks, *steps: tuple[str, str, str, dict[str, Any]]) -> li
     for number, (kind, on, career, data) in enumerate(steps, 1):
         asked = submission(number, kind, on, career, data)
         moment = datetime.combine(asked.effective_on, time(12), UTC)
-        decision = decide(events, asked, moment, books, "record")
+        decision = decide(Standing(asked.student, books, events), asked, moment, books, "record")
         assert isinstance(decision, Accepted), decision
         events.append(recorded(asked, moment, number, decision.rulebook, decision.breaches, number))
     return events
@@ -63,7 +64,7 @@ def history(books: LawBooks, *steps: tuple[str, str, str, dict[str, Any]]) -> li
 
 def judged(books: LawBooks, events: Sequence[Event], kind: str, on: str, career: str, data: dict[str, Any]) -> Accepted | Refused | Invalid:
     asked = submission(99, kind, on, career, data)
-    return decide(events, asked, datetime.combine(asked.effective_on, time(13), UTC), books, "enforce")
+    return decide(Standing(asked.student, books, events), asked, datetime.combine(asked.effective_on, time(13), UTC), books, "enforce")
 
 
 def blocks(books: LawBooks, events: Sequence[Event], on: str) -> set[str]:

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from ledger.audit.compliance import findings
+from ledger.domain.books import LawBooks
 from ledger.domain.decisions import Accepted, Refused, decide
 from ledger.domain.events import PAYLOADS
-from ledger.domain.rulebook import LawBooks
+from ledger.domain.standing import Standing
 from ledger.domain.submissions import Event, Submission, read_submission, recorded
 from ledger.generate import Shares, generate, write
 from ledger.generate.population import one_student
@@ -42,9 +43,9 @@ def enforced(lines: Sequence[bytes]) -> list[Event]:
     for version, line in enumerate(lines, 1):
         asked = submission(line)
         assert asked.recorded_at is not None
-        outcome = decide(history, asked, asked.recorded_at, books(), "enforce")
+        outcome = decide(Standing(asked.student, books(), history), asked, asked.recorded_at, books(), "enforce")
         if isinstance(outcome, Refused) and {r.rule for r in outcome.reasons} == {"NO-RULEBOOK"}:
-            outcome = decide(history, asked, asked.recorded_at, books(), "record")
+            outcome = decide(Standing(asked.student, books(), history), asked, asked.recorded_at, books(), "record")
         assert isinstance(outcome, Accepted), (line, outcome)
         history.append(recorded(asked, asked.recorded_at, version, outcome.rulebook, outcome.breaches, version))
     return history
@@ -79,7 +80,7 @@ def test_record_mode_accepts_all_when_rules_are_broken() -> None:
         for version, line in enumerate(one_student(index, 9, Shares(breaches=1.0)), 1):
             asked = submission(line)
             assert asked.recorded_at is not None
-            outcome = decide(history, asked, asked.recorded_at, books(), "record")
+            outcome = decide(Standing(asked.student, books(), history), asked, asked.recorded_at, books(), "record")
             assert isinstance(outcome, Accepted), (line, outcome)
             history.append(recorded(asked, asked.recorded_at, version, outcome.rulebook, outcome.breaches, version))
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from ledger.bootstrap import Ledger
-from ledger.domain.describe import NotFound
+from ledger.domain.books import LawBooks
 from ledger.domain.events import PAYLOADS
-from ledger.domain.rulebook import LawBooks
+from ledger.domain.knowledge import NotFound
 from ledger.domain.submissions import Problem
 from ledger.handling import submit as write_path
 from ledger.handling.lines import LONGEST_LINE, decode_line, read_lines

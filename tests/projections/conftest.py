@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import ledger.rulebooks
-from ledger.domain.rulebook import LawBooks
+from ledger.domain.books import LawBooks
 from ledger.rulebooks.loader import load_books
 
 

@@ -12,10 +12,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from ledger.domain.charges import accruing, overdue_amount, state_of, unallocated
-from ledger.domain.evolve import replay
+from ledger.domain.account import overdue_amount, state_of, unallocated
+from ledger.domain.fold import replay
 from ledger.domain.knowledge import in_force
-from ledger.domain.refunds import refundable
+from ledger.domain.law.lateness import accruing
+from ledger.domain.law.refunds import refundable
 from ledger.domain.state import Person
 from ledger.projections.stored import law_of, open_database
 from ledger.projections.stored.rebuild import rebuild

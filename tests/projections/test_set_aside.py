@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from click.testing import CliRunner, Result
 
-from ledger.domain.rulebook import LawBooks
+from ledger.domain.books import LawBooks
 from ledger.domain.submissions import Submission, recorded
 from ledger.entrypoints.cli import cli
 from ledger.handling.bulk import import_lines

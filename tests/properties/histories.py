@@ -17,6 +17,7 @@ from pydantic import BaseModel
 
 from ledger.domain import events as e
 from ledger.domain.decisions import Accepted, Mode, decide
+from ledger.domain.standing import Standing
 from ledger.domain.submissions import Event, Submission, read_submission, recorded
 from ledger.domain.values import year_of
 from ledger.rulebooks.loader import load_books
@@ -424,7 +425,7 @@ def record(lines: Sequence[Line], mode: Mode = "record") -> list[Event]:
     events: list[Event] = []
     for number, line in enumerate(lines):
         moment = heard_at(line, number)
-        verdict = decide(events, line.submission, moment, BOOKS, mode)
+        verdict = decide(Standing(line.submission.student, BOOKS, events), line.submission, moment, BOOKS, mode)
         if isinstance(verdict, Accepted):
             at = len(events) + 1
             events.append(recorded(line.submission, moment, at, verdict.rulebook, verdict.breaches, position=at))

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from ledger.audit.compliance import findings
 from ledger.domain import events as e
 from ledger.domain.decisions import Accepted, Invalid, Refused, decide
-from ledger.domain.describe import NotFound
-from ledger.projections import eligibility, fees, history, status
+from ledger.domain.knowledge import NotFound
+from ledger.domain.standing import Standing
+from ledger.projections.student import eligibility, fees, history, status
 
 from .histories import BOOKS, ONE_DAY, STUDENT, YEARS, Line, heard_at, record, stories, told, well_formed
 
@@ -41,7 +42,7 @@ def test_every_submission_gets_a_verdict_in_both_modes(lines: list[Line]) -> Non
     note(told(events))
     for number, line in enumerate(lines):
         for known, mode in (([], "enforce"), ([], "record"), (events, "enforce")):  # `record` has asked the fourth
-            verdict = decide(known, line.submission, heard_at(line, number), BOOKS, mode)
+            verdict = decide(Standing(line.submission.student, BOOKS, known), line.submission, heard_at(line, number), BOOKS, mode)
             if isinstance(verdict, Accepted):
                 assert len(set(verdict.breaches)) == len(verdict.breaches)
             elif isinstance(verdict, Refused):
@@ -125,7 +126,7 @@ def test_values_at_the_ends_of_the_form_break_nothing(lines: list[Line]) -> None
     end = datetime(2200, 1, 2, tzinfo=timezone.utc)
     events = record([Line(end.date(), line.submission) for line in lines])
     for line in lines:
-        decide(events, line.submission, end + timedelta(hours=20), BOOKS, "enforce")
+        decide(Standing(line.submission.student, BOOKS, events), line.submission, end + timedelta(hours=20), BOOKS, "enforce")
     note(told(events))
     for day in (date(1899, 12, 31), *(n.effective_on for n in events), date(2026, 10, 1), date(2200, 12, 31)):
         try:

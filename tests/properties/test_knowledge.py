@@ -17,7 +17,7 @@ from ledger.domain.knowledge import known
 from ledger.domain.submissions import Event
 from ledger.domain.values import format_instant
 from ledger.handling.submit import submit
-from ledger.projections import fees, status
+from ledger.projections.student import fees, status
 from ledger.store import open_store
 
 from .histories import BOOKS, STUDENT, Line, heard_at, record, stories, told

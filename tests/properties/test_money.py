@@ -11,7 +11,7 @@ from ledger.domain import events as e
 from ledger.domain.knowledge import in_force
 from ledger.domain.state import PAYABLE
 from ledger.domain.submissions import Event
-from ledger.projections import fees
+from ledger.projections.student import fees
 
 from .histories import BEGINNING, BOOKS, STUDENT, Line, assessed, decided, enrolled, paid, record, stories, story, told, well_formed
 from .timeline import horizon, state_on, timeline

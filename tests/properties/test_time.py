@@ -5,8 +5,8 @@ from itertools import pairwise
 from hypothesis import assume, example, given, note
 
 from ledger.audit.compliance import findings
-from ledger.domain.describe import changes, forecast, snapshot
-from ledger.projections import fees, status
+from ledger.projections.student import fees, status
+from ledger.projections.student.words import changes, forecast, snapshot
 
 from .histories import BEGINNING, BOOKS, ONE_DAY, STUDENT, Line, assessed, enrolled, paid, record, stories, story, told
 from .timeline import blocks_of, days_that_matter, state_on, timeline, value_of

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from ledger.domain.describe import block_json, cfu_json, charge_json, sorted_charges
-from ledger.domain.evolve import NEVER, replay
+from ledger.domain.fold import replay
 from ledger.domain.knowledge import in_force
+from ledger.domain.law.chapter import NEVER
 from ledger.domain.state import Person
 from ledger.domain.submissions import Event
+from ledger.projections.student.words import block_json, cfu_json, charge_json, sorted_charges
 
 from .histories import BOOKS, ONE_DAY, STUDENT
 
@@ -58,7 +59,7 @@ def days_that_matter(events: Sequence[Event]) -> list[date]:
     """The days of the events, every due date and term that ever stood, the edges of tiers and blocks: each with its neighbours."""
     found = {n.effective_on for n in events}
 
-    def look(person: Person) -> None:
+    def look(person: Person, *_: object) -> None:
         for career in person.careers.values():
             for charge in career.charges.values():
                 edges = _EDGES if charge.is_instalment or charge.base_kind == "enrolment" else _EDGES[:2]
@@ -70,7 +71,7 @@ def days_that_matter(events: Sequence[Event]) -> list[date]:
             if career.reservation is not None and career.reservation.term != NEVER:
                 found.add(career.reservation.term + ONE_DAY)
 
-    look(replay(in_force(events), STUDENT, horizon(events), BOOKS, at_end_of_day=look))
+    look(replay(in_force(events), STUDENT, horizon(events), BOOKS, look))
     for year in BOOKS.years:
         book = BOOKS.of(year)
         if book is not None and book.rules.BLK_3 is not None and book.rules.BLK_3.deadline is not None:
@@ -85,11 +86,11 @@ def timeline(events: Sequence[Event], value: Callable[[Person], Any]) -> list[In
     """The intervals of a value, in order, made in one pass over the facts."""
     seen: list[tuple[date, Any]] = []
 
-    def look(person: Person) -> None:
+    def look(person: Person, *_: object) -> None:
         now = value(person)
         if not seen or seen[-1][1] != now:
             seen.append((person.day, now))
 
-    look(replay(in_force(events), STUDENT, horizon(events), BOOKS, at_end_of_day=look))
+    look(replay(in_force(events), STUDENT, horizon(events), BOOKS, look))
     ends: list[date | None] = [day for day, _ in seen[1:]]
     return [Interval(day, end, now) for (day, now), end in zip(seen, [*ends, None], strict=True)]

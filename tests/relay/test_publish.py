@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from kafka.admin import KafkaAdminClient
 
-from ledger.domain.evolve import EDITION
+from ledger.domain.edition import EDITION
 from ledger.relay import relay as relay_module
 from ledger.relay import status
 from ledger.store import open_store

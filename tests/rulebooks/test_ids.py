@@ -71,12 +71,13 @@ def _is_id(text: str) -> bool:
 USES = sorted({(use.rule, use.module, use.within): use for use in _uses()}.values())
 ELSEWHERE = {
     "audit.compliance._NOTICES: ISE-6": "says how severe a finding is",
-    "audit.compliance._NO_REFUND: RIN-11a": "_refund_without_right asks the book",
-    "domain.charges._FALLS_AWAY: LAU-1": "says which waivers a career's end may take back",
-    "domain.charges._annulled_by: LAU-1": "asks for LAU-3, which names the year of the degrees",
-    "domain.evolve._lapse_withdrawal: RIN-3": "a stamp with a term is raised only where the book has RIN-3",
-    "domain.evolve._spare_isee_penalty: ISE-4": "_enrols_late_by_scroll asks the book",
-    "domain.evolve.apply: MOR-6": "compared with what an override names",
+    "domain.law.career.takes_effect: MOR-6": "compared with what an override names",
+    "domain.law.degree.ANNULMENTS: LAU-1": "asks for LAU-3, which names the year of the degrees",
+    "domain.law.entry.EXCLUDES: MOR-6": "its last day asks the book",
+    "domain.law.isee.spare_isee_penalty: ISE-4": "_enrols_late_by_scroll asks the book",
+    "domain.law.refunds._NO_REFUND: RIN-11a": "refund_without_right asks the book",
+    "domain.law.withdrawal.LAPSES: RIN-3": "a last day is given only where the book has RIN-3",
+    "domain.law.withdrawal._lapse: RIN-3": "a stamp with a term is raised only where the book has RIN-3",
 }
 """Ids that a year lacks, and what keeps them out of its answers all the same."""
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from ledger.domain.books import LawBooks
 from ledger.domain.reasons import DOCUMENTS
-from ledger.domain.rulebook import LawBooks
 from ledger.rulebooks.loader import load_books
 from ledger.rulebooks.show import show
 

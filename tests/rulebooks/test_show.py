@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from ledger.domain.rulebook import LawBooks
+from ledger.domain.books import LawBooks
 from ledger.rulebooks.loader import load_books
 from ledger.rulebooks.show import cite, diff, show
 

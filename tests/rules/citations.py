@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from ledger.domain.books import LawBooks
 from ledger.domain.reasons import source_of
-from ledger.domain.rulebook import LawBooks, is_register_entry
+from ledger.domain.rulebook import is_register_entry
 
 _KEY = re.compile(r"[0-9]{4}-[0-9]{2}:")
 

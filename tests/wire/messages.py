@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from ledger.domain.events import PAYLOADS
+from ledger.relay.states import states
 from ledger.rulebooks.loader import load_books
 from ledger.wire.events import VERSIONS, message
 from ledger.wire.letters import Heartbeat, dead_letter, outcome_message
 from ledger.wire.message import JSON, History, Message
 from ledger.wire.state import message as state_message
-from ledger.wire.state import states
 from ledger.wire.topics import EVENTS, SUBMISSIONS
 
 from .examples import FIRST, history, record

@@ -9,15 +9,17 @@ import pytest
 from cloudevents.core.bindings.kafka import KafkaMessage, from_binary_event
 from jsonschema import Draft202012Validator, FormatChecker
 
+from ledger.domain.edition import EDITION
 from ledger.domain.events import PAYLOADS
-from ledger.domain.evolve import EDITION
+from ledger.relay.states import states
 from ledger.rulebooks.loader import load_books
+from ledger.wire.career import career_on
 from ledger.wire.events import VERSIONS
 from ledger.wire.letters import Heartbeat, Outcome
 from ledger.wire.message import Message, header
 from ledger.wire.reading import read_event
 from ledger.wire.schemas import schemas
-from ledger.wire.state import CareerState, career_on, states
+from ledger.wire.state import CareerState
 from ledger.wire.state import message as state_message
 
 from .examples import event, history

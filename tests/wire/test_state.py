@@ -11,10 +11,12 @@ import pytest
 from ledger.domain.decisions import reasons_against_act
 from ledger.domain.events import PAYLOADS, ExamBooked, StudyPlanApproved
 from ledger.domain.submissions import Event, Override, Submission, recorded
-from ledger.projections import eligibility, status
-from ledger.projections.fees import answer as fees
+from ledger.projections.student import eligibility, status
+from ledger.projections.student.fees import answer as fees
+from ledger.relay.states import states
+from ledger.wire.career import person_on
 from ledger.wire.message import History, encode
-from ledger.wire.state import CareerState, Span, message, person_on, states
+from ledger.wire.state import CareerState, Span, message
 from tests.projections.populations import BOOKS, population, streams, submission
 
 from .examples import DATA, MOMENT, SECRET

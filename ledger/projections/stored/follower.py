@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from threading import Event as Flag
 from uuid import UUID
 
-from ledger.domain.rulebook import LawBooks
+from ledger.domain.books import LawBooks
 from ledger.domain.timelines import COLUMNS
 from ledger.store import EventStore, SetAside, StoreUnavailable
 

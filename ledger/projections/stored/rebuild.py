@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from ledger.domain.rulebook import LawBooks
+from ledger.domain.books import LawBooks
 from ledger.domain.timelines import COLUMNS
 from ledger.store import EventStore, SetAside, StoreUnavailable, open_store
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from ledger.domain.evolve import EDITION
-from ledger.domain.rulebook import LawBooks
+from ledger.domain.books import LawBooks
+from ledger.domain.edition import EDITION
 from ledger.domain.submissions import Event
 from ledger.domain.timelines import COLUMNS, timelines
 from ledger.store import SetAside

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ledger.domain.rulebook import LawBooks
+from ledger.domain.books import LawBooks
 from ledger.domain.submissions import Event
 from ledger.domain.timelines import COLUMNS, KEYS
 from ledger.store import SetAside, SomeSetAside, StoreUnusable, open_store

@@ -1,12 +1,171 @@
-"""Pre-enrolment and enrolment (PRE, PREP, RIS-1..3, RIC-8)."""
+"""Pre-enrolment, selection, preparation and the terms to enrol (PRE, PREP, MOR-6, MOR-9 of who is late)."""
 
-from ..access import enrolment_term, is_admitted, latest_preenrolment, preenrolments_of, selection_of, window_of
+from datetime import date
+
+from ..account import raise_charge
+from ..books import LawBooks
 from ..case import Case
-from ..events import Enrolled, EnrolledWithReservation, Preenrolled
+from ..events import Enrolled, Preenrolled, PreparationAssessed, Ranked
 from ..reasons import Clears, Fact, Reason
 from ..registry import obeys
-from ..state import Preenrolment
+from ..rulebook import Law, PreenrolmentWindow
+from ..state import Career, Person, Preenrolment
+from ..submissions import Event
 from ..values import next_year, year_of
+from .chapter import Deadline, begin, data_of, end
+from .isee import spare_isee_penalty
+
+# What the book gives: windows, selections, terms
+
+
+@obeys("PRE-2", "PRE-6", "AMB-17")
+def window_of(law: Law, data: Preenrolled, day: date) -> PreenrolmentWindow | None:
+    """The window of an open-access pre-enrolment for a master's, which fixes when to enrol.
+
+    Who holds a foreign title has longer windows: her enrolment dates are those of the first window that ends on or after the day."""
+    if law.PRE_2 is None or data.course_type != "master" or data.access != "open":
+        return None
+    for window in law.PRE_2.windows:
+        if window.first <= day <= window.last:
+            return window
+    if data.applicant != "italian-title":
+        return next((w for w in law.PRE_2.windows if day <= w.last), None)
+    return None
+
+
+@obeys("PRE-3")
+def selection_of(law: Law, data: Preenrolled, day: date) -> int | None:
+    """1 or 2: the selection of a restricted master's programme that is meant or runs on the day."""
+    if data.access != "restricted" or data.course_type != "master" or law.PRE_3 is None:
+        return None
+    if data.selection is not None:
+        return data.selection
+    return next((n for n, s in enumerate(law.PRE_3.selections, 1) if s.first <= day <= s.last), None)
+
+
+def preenrolments_of(person: Person, academic_year: str) -> list[Preenrolment]:
+    """Every application of a person for a master's in an academic year, over all careers."""
+    return [p for c in person.careers.values() for p in c.preenrolments
+            if p.data.academic_year == academic_year and p.data.course_type == "master"]
+
+
+def latest_preenrolment(career: Career, academic_year: str, access: str | None = None) -> Preenrolment | None:
+    """The last pre-enrolment for an academic year, of one kind of access where it is given."""
+    return next((p for p in reversed(career.preenrolments)
+                 if p.data.academic_year == academic_year and access in (None, p.data.access)), None)
+
+
+@obeys("PREP")
+def is_admitted(career: Career, academic_year: str, access: str | None) -> bool:
+    """To a master's: an adequate preparation (open access) or a place in the ranking (restricted), unless assessed before."""
+    before = latest_preenrolment(career, academic_year)
+    if before is not None and before.data.pre_assessed:
+        return True
+    return bool(career.adequate) if access == "open" else career.ranked is not None and career.ranked.admitted
+
+
+@obeys("PRE-3", "PRE-5", "MOR-6", "AMB-21", "AMB-41")
+def enrolment_term(career: Career, law: Law, academic_year: str, course_type: str | None, access: str | None) -> date | None:
+    """The last day to file and pay a first enrolment; None where the sources (or the ranking) give none."""
+    before = latest_preenrolment(career, academic_year)
+    if access == "restricted":
+        if career.ranked is not None and career.ranked.enrol_by is not None:
+            return career.ranked.enrol_by
+        if course_type == "master" and law.PRE_3 is not None and before is not None and before.selection is not None:
+            selection = law.PRE_3.selections[before.selection - 1]
+            scroll = career.ranked is not None and career.ranked.scroll
+            return selection.scroll_enrol_by if scroll else selection.enrol_by
+        return None
+    if course_type == "master":
+        if before is not None and before.window is not None:
+            return before.window.enrol_until
+        ends = {w.enrol_until for w in law.PRE_2.windows} if law.PRE_2 is not None else set()
+        return ends.pop() if len(ends) == 1 else None
+    return law.PRE_5.until if law.PRE_5 is not None else None
+
+
+# What a fact changes
+
+
+@obeys("PRE-1", "CHG-1", "AMB-37")
+def preenrolled(person: Person, career: Career, event: Event, books: LawBooks) -> None:
+    """The fee is for each course, not for each application to it."""
+    data = data_of(event, Preenrolled)
+    begin(career, event.effective_on)
+    if not career.enrolments:
+        career.programme, career.course_type = data.programme, data.course_type
+        career.degree_class, career.access = data.degree_class, data.access
+        career.admitted, career.ranked, career.adequate = None, None, None
+    book = books.of(data.academic_year)
+    if book is None:
+        career.unruled.add(data.academic_year)
+        career.preenrolments.append(Preenrolment(data, event.effective_on, event.id, None, data.selection, False))
+        return
+    window = window_of(book.rules, data, event.effective_on)
+    same_course = any(p.data.programme == data.programme for p in preenrolments_of(person, data.academic_year))
+    career.preenrolments.append(Preenrolment(data, event.effective_on, event.id, window,
+                                             selection_of(book.rules, data, event.effective_on), window is not None and window.late))
+    if data.course_type == "master" and book.rules.CHG_1 is not None and not same_course:
+        raise_charge(career, data.academic_year, "preenrolment", book.rules.CHG_1.amount, event.effective_on, "CHG-1",
+                     (Fact(event.id, event.effective_on),), due_on=event.effective_on)
+
+
+def preparation_assessed(person: Person, career: Career, event: Event, books: LawBooks) -> None:
+    data = data_of(event, PreparationAssessed)
+    career.adequate = data.adequate
+    if career.access != "restricted":
+        career.admitted = data.adequate
+
+
+@obeys("PRE-3")
+def ranked(person: Person, career: Career, event: Event, books: LawBooks) -> None:
+    data = data_of(event, Ranked)
+    career.ranked, career.admitted = data, data.admitted
+    if career.academic_year is not None:
+        spare_isee_penalty(career, career.academic_year, event, books)
+    for enrolment in career.enrolments:
+        book = books.of(enrolment.academic_year)
+        if enrolment.first and enrolment.perfected_on is None and book is not None and enrolment.charge is not None:
+            enrolment.term = enrolment_term(career, book.rules, enrolment.academic_year, career.course_type, career.access)
+            career.charges[enrolment.charge].due_on = enrolment.term
+            career.unsettled = True
+
+
+# What time brings
+
+
+@obeys("MOR-6")
+def _exclusion_term(career: Career, books: LawBooks) -> date | None:
+    """Restricted access: the last day for filing and for the 156, while it matters."""
+    if career.access != "restricted" or career.ended is not None or career.latest_perfected is not None or career.not_excluded:
+        return None
+    filed = career.enrolments[-1] if career.enrolments else None
+    if filed is None and not career.admitted:
+        return None
+    year = filed.academic_year if filed is not None else career.preenrolments[-1].data.academic_year if career.preenrolments else None
+    book = books.of(year) if year is not None else None
+    if book is None or book.rules.MOR_6 is None or year is None:
+        return None
+    if filed is not None and filed.charge is None:
+        return None
+    return enrolment_term(career, book.rules, year, career.course_type, career.access)
+
+
+@obeys("MOR-6")
+def _exclude(career: Career, day: date, books: LawBooks) -> None:
+    end(career, "excluded", day, None)
+
+
+EXCLUDES = Deadline("MOR-6", _exclusion_term, _exclude)
+
+
+def readmit(career: Career) -> None:
+    """By an officer's derogation."""
+    career.ended, career.ended_on, career.ended_event, career.not_excluded = None, None, None, True
+    career.stale = True
+
+
+# What it forbids
 
 
 @obeys("PRE-1", "AMB-37")
@@ -103,15 +262,6 @@ def applies_again_only_if_not_admitted(case: Case) -> Reason | None:
                    "a ranking that does not admit in the first selection", [Fact(p.event, p.on) for p in before])
 
 
-@obeys("SEQ")
-def is_not_enrolled_yet(case: Case) -> Reason | None:
-    if not case.career.enrolments:
-        return None
-    return case.no("SEQ", "This career is enrolled already: a further year is a renewal.",
-                   "record enrolment-renewed for a later academic year",
-                   [Fact(n.event, n.filed_on) for n in case.career.enrolments])
-
-
 @obeys("PRE-8", "PRE-2", "PRE-3")
 def is_preenrolled(case: Case) -> Reason | None:
     """A master's enrolment follows a pre-enrolment of the same academic year."""
@@ -166,73 +316,3 @@ def enrols_in_time(case: Case) -> Reason | None:
     if case.law.PRE_5 is not None and case.day > case.law.PRE_5.late_until:
         return case.no("PRE-5", f"The last day for a late enrolment was {case.law.PRE_5.late_until.isoformat()}.")
     return None
-
-
-@obeys("RIC-8")
-def may_enrol_before_the_council(case: Case) -> Reason | None:
-    """2019-20: who asks for recognition (not for a programme change) may enrol before the decision only from a given day on."""
-    if case.law.RIC_8 is None or case.day >= case.law.RIC_8.first:
-        return None
-    decided = {data.kind for _, _, data in case.career.recognitions}
-    asked = {r.data.kind for r in case.career.requests} | ({"transfer"} if case.career.transferred_in_on is not None else set())
-    if not (asked - decided) & set(case.law.RIC_8.kinds):
-        return None
-    return case.no("RIC-8", f"Before the council decides, enrolment opens on {case.law.RIC_8.first.isoformat()}.",
-                   Clears("enrolment opens", case.law.RIC_8.first))
-
-
-@obeys("RIS-1")
-def reservation_is_for_masters(case: Case) -> Reason | None:
-    data = case.of(EnrolledWithReservation)
-    if data.course_type == "master":
-        return None
-    return case.no("RIS-1", "Only a master's enrolment can stand under reservation.", "record enrolled")
-
-
-@obeys("RIS-2", "RIS-3", "RIS-4")
-def little_is_missing(case: Case) -> Reason | None:
-    """Candidates: at most 3 exams and 24 CFU, an internship among them only if started. Graduates on single courses: 24 CFU."""
-    data = case.of(EnrolledWithReservation)
-    if data.ground == "single-courses-pending":
-        if case.law.RIS_3 is None or data.missing_cfu <= case.law.RIS_3.cfu:
-            return None
-        return case.no("RIS-3", f"{data.missing_cfu} CFU are missing; at most {case.law.RIS_3.cfu} may be.")
-    limit = case.law.RIS_2
-    if limit is None:
-        return None
-    if data.missing_exams > limit.exams or data.missing_cfu > limit.cfu:
-        return case.no("RIS-2", f"{data.missing_exams} exams and {data.missing_cfu} CFU are missing; "
-                                f"at most {limit.exams} and {limit.cfu} may be.", "pass enough of the missing exams first")
-    if data.internship_started is False:
-        return case.no("RIS-2", "An internship that has not started may not be among what is missing.", "start the internship first")
-    return None
-
-
-@obeys("RIS-3")
-def waits_for_single_courses_of_their_year(case: Case) -> Reason | None:
-    """Graduates on single courses of the year that the guide names: here, or elsewhere, which `home_university` states."""
-    data, rule = case.of(EnrolledWithReservation), case.law.RIS_3
-    if data.ground != "single-courses-pending" or rule is None or rule.courses_of is None or data.home_university == "other":
-        return None
-    if any(rule.courses_of in career.singles for career in case.person.careers.values()):
-        return None
-    return case.no("RIS-3", f"There are no single courses of {rule.courses_of} to wait for.",
-                   f"record her single courses of {rule.courses_of}, or home_university other where they are another university's")
-
-
-@obeys("RIS-1", "RIS-3", "RIS-6")
-def reservation_term_is_ahead(case: Case) -> Reason | None:
-    """A reservation is not granted after the last day on which it could be met."""
-    data = case.of(EnrolledWithReservation)
-    rule, term = ("RIS-1", case.law.RIS_6) if data.ground == "degree-pending" else ("RIS-3", case.law.RIS_3)
-    if term is None or case.day <= term.until:
-        return None
-    return case.no(rule, f"A reservation had to be met by {term.until.isoformat()}.", interpretation="AMB-18")
-
-
-@obeys("SEQ")
-def does_not_arrive_twice(case: Case) -> Reason | None:
-    """A transfer in comes once."""
-    if case.career.transferred_in_on is None:
-        return None
-    return case.no("SEQ", "This career has been transferred in already.")

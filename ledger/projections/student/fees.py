@@ -4,16 +4,17 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
-from ledger.domain.charges import overdue_amount, remitted, unallocated
-from ledger.domain.describe import NotFound, charge_json, euro, sorted_charges
+from ledger.domain.account import overdue_amount, unallocated
+from ledger.domain.books import LawBooks
 from ledger.domain.events import InstalmentPaid
-from ledger.domain.evolve import replay
-from ledger.domain.knowledge import in_force
+from ledger.domain.fold import replay
+from ledger.domain.knowledge import NotFound, in_force
+from ledger.domain.law.contribution import remitted
 from ledger.domain.numbers import payments_with_one_iuv
 from ledger.domain.reasons import source_of
-from ledger.domain.rulebook import LawBooks
 from ledger.domain.submissions import Event
 from ledger.domain.values import ZERO
+from ledger.projections.student.words import charge_json, euro, sorted_charges
 
 
 def answer(events: Sequence[Event], student: str, on: date, books: LawBooks) -> dict[str, Any]:

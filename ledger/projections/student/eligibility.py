@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
+from ledger.domain.books import LawBooks
 from ledger.domain.decisions import reasons_against_act
-from ledger.domain.describe import NotFound
 from ledger.domain.events import ExamBooked
-from ledger.domain.evolve import replay
-from ledger.domain.knowledge import in_force
-from ledger.domain.rulebook import LawBooks
+from ledger.domain.fold import replay
+from ledger.domain.knowledge import NotFound, in_force
 from ledger.domain.submissions import Event
 
 

@@ -4,11 +4,11 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Any
 
-from ledger.domain.describe import NotFound, changes, snapshot
-from ledger.domain.evolve import replay
-from ledger.domain.knowledge import in_force, voided
-from ledger.domain.rulebook import LawBooks
+from ledger.domain.books import LawBooks
+from ledger.domain.fold import replay
+from ledger.domain.knowledge import NotFound, in_force, voided
 from ledger.domain.submissions import Event
+from ledger.projections.student.words import changes, snapshot
 
 
 def answer(events: Sequence[Event], student: str, on: date, books: LawBooks) -> Iterator[dict[str, Any]]:

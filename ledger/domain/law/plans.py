@@ -1,10 +1,48 @@
 """Instalment plans (RAT-7, AMB-19)."""
 
+from collections.abc import Sequence
+from datetime import date
+from decimal import Decimal
+
+from ..books import LawBooks
 from ..case import Case
 from ..events import InstalmentPlanAgreed
 from ..reasons import Reason
 from ..registry import obeys
+from ..state import Career, Charge, Person, Plan
+from ..submissions import Event
 from ..values import ZERO, year_end
+from .chapter import data_of
+
+# What a fact changes
+
+
+@obeys("RAT-7", "AMB-19")
+def instalment_plan_agreed(person: Person, career: Career, event: Event, books: LawBooks) -> None:
+    data = data_of(event, InstalmentPlanAgreed)
+    covered = [c for c in map(career.charges.get, data.charges) if c is not None and c.outstanding > ZERO]
+    put_under_plan(covered, [(i.due_on, i.amount) for i in data.instalments], event.effective_on, event.id, person.order)
+    career.unsettled = True
+
+
+@obeys("AMB-19", "RAT-7")
+def put_under_plan(charges: Sequence[Charge], instalments: Sequence[tuple[date, Decimal]], day: date, event: str, order: int) -> None:
+    """An agreed plan gives the open charges new due dates. Its instalments are taken from the charges in the order in which it names
+    them; what it does not reach falls due on its last date."""
+    last_on = instalments[-1][0]
+    left = list(instalments)
+    for charge in charges:
+        charge.plan = Plan(day, event, last_on, charge.amount - charge.waived - charge.outstanding, order)
+        charge.dates, rest = [], charge.outstanding
+        while rest > ZERO:
+            due_on, amount = left[0] if left else (last_on, rest)
+            taken = min(amount, rest)
+            rest -= taken
+            charge.dates.append((due_on, taken))
+            left[:1] = [(due_on, amount - taken)] if amount > taken else []
+
+
+# What it forbids
 
 
 @obeys("RAT-7", "CS-10", "AMB-33")

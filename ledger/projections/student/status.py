@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
-from ledger.domain.describe import NotFound, block_json, cfu_json, day_or_none, forecast
-from ledger.domain.evolve import replay
-from ledger.domain.knowledge import in_force
-from ledger.domain.rulebook import LawBooks
+from ledger.domain.books import LawBooks
+from ledger.domain.fold import replay
+from ledger.domain.knowledge import NotFound, in_force
 from ledger.domain.state import Career, Person
 from ledger.domain.submissions import Event
+from ledger.projections.student.words import block_json, cfu_json, day_or_none, forecast
 
 
 def answer(events: Sequence[Event], student: str, on: date, books: LawBooks) -> dict[str, Any]:

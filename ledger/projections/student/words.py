@@ -5,20 +5,16 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from .charges import accruing, overdue_amount, state_of
-from .evolve import next_change, pass_to
-from .reasons import interpretation_of, source_of
-from .refunds import refundable
-from .registry import obeys
-from .rulebook import LawBooks
-from .state import Block, Career, Charge, Person
+from ledger.domain.account import overdue_amount, state_of
+from ledger.domain.books import LawBooks
+from ledger.domain.fold import next_change, pass_to
+from ledger.domain.law.lateness import accruing
+from ledger.domain.law.refunds import refundable
+from ledger.domain.reasons import interpretation_of, source_of
+from ledger.domain.state import Block, Career, Charge, Person
 
 _DECIDED = {"late-instance": "AMB-11", "late-instance/recognition": "AMB-31", "late-instance/transfer-out": "AMB-49",
             "study-plan-penalty": "AMB-23", "late-fee/enrolment": "AMB-20"}
-
-
-class NotFound(LookupError):
-    """The student or the career is not in the ledger, as far as the question sees."""
 
 
 def euro(amount: Decimal) -> str:
@@ -42,7 +38,6 @@ def block_json(block: Block, books: LawBooks, until: date | None) -> dict[str, A
     return found
 
 
-@obeys("CHG-4a", "CHG-4b", "CHG-5", "CHG-6", "CHG-7", "CHG-8")
 def charge_json(person: Person, career: Career, charge: Charge, books: LawBooks) -> dict[str, Any]:
     """Section 4, with the rule, its source, the facts and every waiver. Amounts are strings in euro."""
     day = person.day

@@ -1,0 +1,237 @@
+"""What a debt stops, from when and until when (BLK; section 5 of the published language)."""
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+from decimal import Decimal
+
+from ..account import listed, overdue, owed_facts
+from ..books import LawBooks
+from ..case import Case
+from ..events import AdministrativeBlockOrdered, AdministrativeBlockRevoked
+from ..reasons import Clears, Fact, Reason, reason
+from ..registry import obeys
+from ..rulebook import AdministrativeBlock, AfterDays, RuleBook
+from ..state import ADMINISTRATIVE, EXAM_BOOKING, FINAL_EXAM, Block, Career, Charge, Person, days_after
+from ..submissions import Event
+from ..values import ONE_DAY, ZERO
+from .chapter import data_of
+from .reservation import reservation_block
+
+# What a fact changes
+
+
+@obeys("AMB-32")
+def block_ordered(person: Person, career: Career, event: Event, books: LawBooks) -> None:
+    career.ordered_blocks[data_of(event, AdministrativeBlockOrdered).academic_year] = (event.effective_on, event.id)
+
+
+@obeys("AMB-32")
+def block_revoked(person: Person, career: Career, event: Event, books: LawBooks) -> None:
+    career.ordered_blocks.pop(data_of(event, AdministrativeBlockRevoked).academic_year, None)
+
+
+# What time and money bring
+
+
+def refresh_blocks(career: Career, day: date, books: LawBooks) -> None:
+    """Open and close blocks so that `career.blocks` holds those in force at the end of the day, each with its first day."""
+    now = {(b.kind, b.rule, b.charge or ""): b for b in _in_force(career, day, books)}
+    if not now and not career.blocks:
+        return
+    for key, before in career.blocks.items():
+        if key not in now and before.start < day:
+            career.lifted_today[key] = (day, before.start)
+    for key, block in now.items():
+        standing = career.blocks.get(key)
+        if standing is not None:
+            block.start = standing.start
+        elif key in career.lifted_today and career.lifted_today[key][0] == day:
+            block.start = career.lifted_today[key][1]  # lifted and back within one day: it was never gone at the day's end
+    career.blocks = now
+
+
+def _in_force(career: Career, day: date, books: LawBooks) -> Iterator[Block]:
+    if career.ended is not None:
+        return
+    if career.reservation is not None:
+        yield from reservation_block(career, day)
+    owing = [c for c in career.charges.values() if c.outstanding]
+    if not owing:
+        return
+    late = False
+    for charge in owing:
+        if charge.is_instalment:
+            yield from _exam_booking(charge, day, books)
+            yield from _administrative(career, charge, day, books)
+        late = late or day > charge.due
+    yield from _kept_by_surcharge(career, day, books)
+    if late:
+        yield from _final_exam(career, day, books)
+
+
+@obeys("AMB-43")
+def administrative_blocks(career: Career, day: date, books: LawBooks) -> list[Block]:
+    """What holds against the person for acts that look at all her careers: the debts of an ended career too."""
+    if career.ended is None:
+        return [b for b in career.blocks.values() if b.kind == ADMINISTRATIVE]
+    return [b for c in career.charges.values() if c.is_instalment and c.outstanding > ZERO
+            for b in (*_administrative(career, c, day, books), *_exam_booking(c, day, books)) if b.kind == ADMINISTRATIVE]
+
+
+def days_of_a_charge(charge: Charge, due: date, plan_end: date | None, book: RuleBook) -> Iterator[date]:
+    """When an instalment begins to block (BLK-1, BLK-3)."""
+    if charge.is_instalment and book.rules.BLK_1 is not None:
+        yield _bookable_through(book.rules.BLK_1, due) + ONE_DAY
+    if charge.is_instalment and book.rules.BLK_3 is not None:
+        yield _unblocked_through(book.rules.BLK_3, due, plan_end) + ONE_DAY
+
+
+def days_of_the_books(career: Career, owing: Sequence[Charge], books: LawBooks) -> Sequence[date]:
+    """When another book says what an overdue charge stops (BLK-2, AMB-35)."""
+    return books.act_days
+
+
+def _bookable_through(rule: AfterDays, due: date) -> date:
+    """BLK-1: the last day on which what fell due on a day blocks nothing."""
+    return days_after(due, rule.days)
+
+
+def _unblocked_through(rule: AdministrativeBlock, due: date, plan_end: date | None) -> date:
+    """BLK-3: the same; an agreed plan's last date counts instead of the due date against the year's deadline."""
+    return days_after(due, rule.days) if rule.days is not None else max(rule.deadline or due, plan_end or due)
+
+
+@obeys("BLK-1", "BLK-3bis", "AMB-1", "AMB-2", "BLK-8")
+def _exam_booking(charge: Charge, day: date, books: LawBooks) -> Iterator[Block]:
+    """An instalment unpaid so many days after its due date."""
+    book = books.of(charge.year)
+    rule = book.rules.BLK_1 if book is not None else None
+    if book is None or rule is None:
+        return
+    late = charge.unpaid_after(lambda due: _bookable_through(rule, due), day)
+    if late == ZERO:
+        return
+    section_10 = book.interpretations.AMB_1.decision == "section-10"
+    yield Block(ADMINISTRATIVE if section_10 else EXAM_BOOKING, "BLK-3" if section_10 else "BLK-1", charge.key, day,
+                f"{_named(charge, late)} was due on {charge.due.isoformat()} and is still unpaid {rule.days} days later.",
+                f"pay {late:.2f} euro for {charge.key}", late, "AMB-1", charge.year, charge.basis)
+
+
+def _named(charge: Charge, amount: Decimal) -> str:
+    return charge.key if amount == charge.outstanding else f"{amount:.2f} euro of {charge.key}"
+
+
+@obeys("BLK-3", "AMB-2", "AMB-19", "AMB-32")
+def _administrative(career: Career, charge: Charge, day: date, books: LawBooks) -> Iterator[Block]:
+    """2019-20: an instalment unpaid 30 days after its due date. 2025-26: unpaid after the year's deadline (a later last
+    plan date counts instead). In force without an act of the office unless the switch AMB-32 asks for one."""
+    book = books.of(charge.year)
+    rule = book.rules.BLK_3 if book is not None else None
+    if book is None or rule is None:
+        return
+    plan_end = charge.plan.last_on if charge.plan is not None else None
+    late = charge.unpaid_after(lambda due: _unblocked_through(rule, due, plan_end), day)
+    if late == ZERO:
+        return
+    ordered = career.ordered_blocks.get(charge.year)
+    if book.interpretations.AMB_32.decision == "by-an-act" and ordered is None:
+        return
+    facts = charge.basis + ((Fact(ordered[1], ordered[0]),) if ordered is not None else ())
+    yield Block(ADMINISTRATIVE, "BLK-3", charge.key, day,
+                f"{_named(charge, late)} is still unpaid after {_unblocked_through(rule, charge.due, plan_end).isoformat()}.",
+                f"pay {late:.2f} euro for {charge.key}", late, "AMB-32", charge.year, facts)
+
+
+@obeys("AMB-4")
+def _kept_by_surcharge(career: Career, day: date, books: LawBooks) -> Iterator[Block]:
+    """Only where the institution decides so: an unpaid surcharge of a blocked instalment keeps the booking block alive."""
+    for charge in career.charges.values():
+        if not charge.outstanding or not charge.kind.startswith("late-fee/instalment-"):
+            continue
+        book = books.of(charge.year)
+        if book is None or book.interpretations.AMB_4.decision == "no" or book.rules.BLK_1 is None or book.rules.MOR_1 is None:
+            continue
+        if charge.amount > book.rules.MOR_1.tiers[0].amount:
+            yield Block(EXAM_BOOKING, "BLK-1", charge.key, day, f"The surcharge {charge.key} is unpaid.",
+                        f"pay {charge.outstanding:.2f} euro for {charge.key}", charge.outstanding, "AMB-4", charge.year, charge.facts)
+
+
+@obeys("BLK-2", "AMB-5", "AMB-33", "AMB-43")
+def _final_exam(career: Career, day: date, books: LawBooks) -> Iterator[Block]:
+    """Any overdue charge of the career, from the day after its due date, under the book that a degree on that day follows; a year
+    without one does not lift it."""
+    found = overdue(career, day)
+    if not found:
+        return
+    latest = career.latest_perfected
+    year = books.act_year(latest.academic_year if latest is not None else None, day)
+    book = books.latest_to(year) if year is not None else None
+    if book is None or book.rules.BLK_2 is None:
+        return
+    only_instalments = book.interpretations.AMB_5.decision == "instalments-only"
+    for charge, late in found:
+        if only_instalments and not charge.is_instalment:
+            continue
+        yield Block(FINAL_EXAM, "BLK-2", charge.key, day, f"{_named(charge, late)} was due on {charge.due.isoformat()} and is unpaid.",
+                    f"pay {late:.2f} euro for {charge.key}", late, "AMB-5", book.academic_year, charge.basis)
+
+
+# What it forbids
+
+
+@obeys("BLK-3", "AMB-3", "AMB-43", "BLK-7")
+def no_administrative_block(case: Case) -> Reason | None:
+    """The administrative block forbids new acts that the student asks for; an act of the person looks at all her careers."""
+    careers = list(case.person.careers.values()) if case.act == "single-courses-enrolled" else [case.career]
+    for career in careers:
+        for block in administrative_blocks(career, case.day, case.books):
+            return reason(case.books.book_of(block.year), block.rule,
+                          f"The career {career.name} is under administrative block: {block.reason}", Clears(block.how_to_lift),
+                          block.facts, "AMB-3")
+    return None
+
+
+def _blocks(case: Case, kind: str) -> list[Block]:
+    return sorted((b for b in case.career.blocks.values() if b.kind == kind), key=lambda b: (b.charge or "", b.rule))
+
+
+@obeys("BLK-1", "AMB-1", "AMB-2", "AMB-4")
+def instalments_are_paid(case: Case) -> Reason | None:
+    found = _blocks(case, EXAM_BOOKING)
+    if not found:
+        return None
+    book = case.books.of(found[0].year) or case.book
+    return reason(book, found[0].rule, " ".join(b.reason for b in found), Clears("; ".join(b.how_to_lift for b in found)),
+                  tuple(f for b in found for f in b.facts), found[0].interpretation)
+
+
+@obeys("BLK-3", "AMB-3", "AMB-32")
+def career_is_not_blocked(case: Case) -> Reason | None:
+    found = _blocks(case, ADMINISTRATIVE)
+    if not found:
+        return None
+    book = case.books.of(found[0].year) or case.book
+    return reason(book, found[0].rule, "Administrative block: " + " ".join(b.reason for b in found),
+                  Clears("; ".join(b.how_to_lift for b in found)), tuple(f for b in found for f in b.facts), "AMB-3")
+
+
+@obeys("BLK-2", "AMB-5")
+def fees_are_paid_for_the_degree(case: Case) -> Reason | None:
+    """No final exam with anything overdue."""
+    if case.law.BLK_2 is None:
+        return None
+    owed = overdue(case.career, case.day)
+    if case.book.interpretations.AMB_5.decision == "instalments-only":
+        owed = [(c, late) for c, late in owed if c.is_instalment]
+    if not owed:
+        return None
+    return case.no("BLK-2", f"Unpaid: {listed(owed)}.", "pay what is overdue", owed_facts(owed), "AMB-5")
+
+
+@obeys("BLK-4")
+def has_no_debts_to_resume(case: Case) -> Reason | None:
+    """After a suspension: what is overdue must be paid or under an agreed plan."""
+    owed = overdue(case.career, case.day)
+    if case.law.BLK_4 is None or not owed:
+        return None
+    return case.no("BLK-4", f"Unpaid: {listed(owed)}.", "pay, or agree an instalment plan", owed_facts(owed))

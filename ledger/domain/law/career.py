@@ -1,0 +1,126 @@
+"""A career's interruptions and ends (END, SEQ)."""
+
+from collections.abc import Iterator
+
+from ..account import raise_charge
+from ..books import LawBooks
+from ..case import Case
+from ..events import ACTS, ChargeDecided, TransferredIn
+from ..reasons import Fact, Reason, reason
+from ..registry import obeys
+from ..rulebook import RuleBook
+from ..state import Career, Person
+from ..submissions import Event
+from .chapter import begin, data_of, end, year_of_act
+from .entry import readmit
+
+# What a fact changes
+
+
+def suspended(person: Person, career: Career, event: Event, books: LawBooks) -> None:
+    career.suspended_on = event.effective_on
+
+
+def resumed(person: Person, career: Career, event: Event, books: LawBooks) -> None:
+    career.suspended_on = None
+
+
+def transferred_in(person: Person, career: Career, event: Event, books: LawBooks) -> None:
+    begin(career, event.effective_on)
+    career.transferred_in_on = event.effective_on
+    career.transferred_year = year = data_of(event, TransferredIn).academic_year
+    if books.of(year) is None:
+        career.unruled.add(year)
+
+
+@obeys("MOR-5", "AMB-49")
+def transferred_out(person: Person, career: Career, event: Event, books: LawBooks) -> None:
+    """The guides give no term for it: an officer decides on the 95 euro, unless the institution's book has one."""
+    day = event.effective_on
+    year = year_of_act(career, day, books)
+    book = books.of(year) if year is not None else None
+    price = book.rules.MOR_5 if book is not None else None
+    if year is not None and price is not None and career.ended is None:
+        kind = "late-instance/transfer-out"
+        if price.transfer_out_until is None:
+            if f"{year}:{kind}" not in career.charges:
+                career.to_decide[f"{year}:{kind}"] = (
+                    "AMB-49", "The guides give no term for a transfer to another university: an officer decides on the late instance.")
+        elif day > price.transfer_out_until:
+            raise_charge(career, year, kind, price.amount, day, "MOR-5", (Fact(event.id, day),), interpretation="AMB-49")
+    end(career, "transferred-out", event.effective_on, event.id)
+
+
+@obeys("RIC-10")
+def forfeited(person: Person, career: Career, event: Event, books: LawBooks) -> None:
+    end(career, "forfeited", event.effective_on, event.id)
+
+
+@obeys("END", "SEQ", "MOR-6")
+def takes_effect(career: Career, fact: Event) -> bool:
+    """Whether a fact changes the career: no act does after its end, but for a reservation that was met in time and for what an officer
+    lets pass; a derogation from the exclusion too takes that back."""
+    if career.ended is None or fact.type not in ACTS:
+        return True
+    overridden = {o.rule for o in fact.override}
+    if career.ended == "excluded" and {"END", "MOR-6"} <= overridden:
+        readmit(career)
+    return "END" in overridden or (fact.type == "reservation-lifted" and career.ended == "reservation-lapsed")
+
+
+# What it forbids
+
+
+@obeys("END")
+def career_goes_on(case: Case) -> Reason | None:
+    """No act after the end; a reservation that was met in time may still be lifted (AMB-45)."""
+    if case.career.ended is None or (case.act == "reservation-lifted" and case.career.ended == "reservation-lapsed"):
+        return None
+    return case.no("END", f"The career has ended ({case.career.ended}).",
+                   facts=[Fact(case.career.ended_event, case.career.ended_on)] if case.career.ended_event and case.career.ended_on else ())
+
+
+@obeys("SEQ")
+def is_enrolled_now(case: Case) -> Reason | None:
+    """The act needs a career that is enrolled (also with reservation)."""
+    if case.career.latest_perfected is not None and case.career.suspended_on is None:
+        return None
+    return case.no("SEQ", f"The career is not enrolled (status {case.career.status}).", "pay the enrolment, or resume the career")
+
+
+@obeys("SEQ")
+def has_been_enrolled(case: Case) -> Reason | None:
+    if case.career.latest_perfected is not None:
+        return None
+    return case.no("SEQ", f"The career has never been enrolled (status {case.career.status}).")
+
+
+@obeys("SEQ")
+def is_suspended(case: Case) -> Reason | None:
+    if case.career.suspended_on is not None:
+        return None
+    return case.no("SEQ", "The career is not suspended.")
+
+
+@obeys("SEQ")
+def does_not_arrive_twice(case: Case) -> Reason | None:
+    """A transfer in comes once."""
+    if case.career.transferred_in_on is None:
+        return None
+    return case.no("SEQ", "This career has been transferred in already.")
+
+
+# What does not fit it
+
+AFTER_THE_END = frozenset({
+    "instalment-paid", "payment-refunded", "payment-moved", "diploma-supplement-issued", "ticket-opened", "ticket-closed", "event-voided",
+})
+"""Facts that may follow a career's end."""
+
+
+@obeys("END")
+def after_the_end(person: Person, career: Career, event: Event, book: RuleBook | None, books: LawBooks) -> Iterator[Reason]:
+    data = event.data
+    decided = isinstance(data, ChargeDecided) and data.charge.endswith(":late-instance/transfer-out")  # it can only follow the end
+    if career.ended is not None and event.type not in AFTER_THE_END and event.career is not None and not decided:
+        yield reason(books.own, "END", f"{event.type} after the end of the career ({career.ended}).")

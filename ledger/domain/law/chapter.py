@@ -1,0 +1,54 @@
+"""What the chapters share: the payload of a fact, the year of an act that states none, a career's beginning and end, and the forms
+of what they register with the catalogue."""
+
+from collections.abc import Callable
+from datetime import date
+from typing import NamedTuple, TypeVar
+
+from ..books import LawBooks
+from ..events import Payload
+from ..registry import obeys
+from ..state import Career, Charge
+from ..submissions import Event
+
+NEVER = date.max
+_P = TypeVar("_P", bound=Payload)
+
+
+class Deadline(NamedTuple):
+    """A last day of a career that goes on (None: there is none), and what the day after it brings."""
+
+    rule: str
+    last_day: Callable[[Career, LawBooks], date | None]
+    then: Callable[[Career, date, LawBooks], None]
+
+
+class Annulment(NamedTuple):
+    """What is unpaid of a charge falls away at a career's end: the rule, and whether it speaks of this end and this charge."""
+
+    rule: str
+    applies: Callable[[Career, Charge, LawBooks], bool]
+
+
+def data_of(event: Event, kind: type[_P]) -> _P:
+    if not isinstance(event.data, kind):
+        raise TypeError(f"{event.type} carries {type(event.data).__name__}")
+    return event.data
+
+
+@obeys("AMB-35", "RIN-7")
+def year_of_act(career: Career, day: date, books: LawBooks) -> str | None:
+    """The academic year of an act that states none: that of the latest enrolment (else of the application for single courses or
+    of the pre-enrolment), unless it is filed unrenewed from the first day of a ruled year on."""
+    return books.act_year(career.academic_year, day)
+
+
+def begin(career: Career, day: date) -> None:
+    if career.begun_on is None:
+        career.begun_on = day
+
+
+def end(career: Career, status: str, day: date, event: str | None) -> None:
+    if career.ended is None:
+        career.ended, career.ended_on, career.ended_event = status, day, event
+        career.unsettled = True

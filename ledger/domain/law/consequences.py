@@ -1,0 +1,139 @@
+"""What follows from facts and time, in order. It knows no rule: `catalogue` names what is asked.
+
+`refresh` brings a person's careers up to her day after every fact and on every day on which time alone changes something:
+waivers, money, what completed payments bring, blocks, and the next such day.
+"""
+
+from datetime import date
+
+from ..account import settle_amounts
+from ..books import LawBooks
+from ..state import Career, Charge, Person, Waiver
+from ..values import ONE_DAY, ZERO
+from .blocks import refresh_blocks
+from .catalogue import ANNULMENTS, DAYS_OF_A_CAREER, DAYS_OF_A_CHARGE, DEADLINES
+from .enrolment import perfect
+from .lateness import on_completion, raise_late_fees
+from .recognition import change_asked
+from .single_courses import awaited_degrees
+from .withdrawal import perfect_withdrawal, refresh_waivers
+
+CLOCKS_KEPT = 1 << 14
+_ANNULLING = frozenset(annulment.rule for annulment in ANNULMENTS)
+
+
+def refresh(person: Person, books: LawBooks) -> None:
+    """Bring what follows from the facts up to the person's day where something changed: waivers, money, surcharges, blocks."""
+    day = person.day
+    for career in person.careers.values():
+        if not (career.stale or career.unsettled):
+            continue
+        person.touched.add(career.name)
+        person.money_touched.add(career.name)
+        if len(person.careers) > 1:
+            person.money_touched.update([c.name for c in person.careers.values() if c.singles])  # CS-10 looks at the others
+        withdrawal = career.withdrawal
+        if withdrawal is not None and withdrawal.year is not None:
+            refresh_waivers(career, withdrawal.year, day, books)
+        _settle(career, day, books)
+        perfect_withdrawal(career, day)
+        refresh_blocks(career, day, books)
+        career.next_change = _next_moment(career, day, books)
+        career.stale = False
+    if person.across:
+        _refresh_across(person, books)
+
+
+def _refresh_across(person: Person, books: LawBooks) -> None:
+    """What the facts of one career mean for the exams of another."""
+    for career in person.careers.values():
+        asked, awaited = change_asked(person, career, books), awaited_degrees(person, career, books)
+        if (asked, awaited) != (career.change_asked, career.awaited_degree):
+            career.change_asked, career.awaited_degree = asked, awaited
+            person.touched.add(career.name)
+            person.money_touched.add(career.name)
+
+
+def _settle(career: Career, day: date, books: LawBooks) -> None:
+    """Attach money, perfect enrolments, raise surcharges, until nothing changes any more."""
+    while career.unsettled:
+        career.unsettled = False
+        for charge in list(career.charges.values()):
+            settle_amounts(career, charge)
+            if charge.waivers or career.ended is not None:
+                _annul(career, charge, day, books)
+            if charge.receipts:
+                raise_late_fees(career, charge, day, books)
+            done = not charge.outstanding and charge.amount > ZERO and charge.paid + charge.refunded + charge.moved > ZERO
+            if not done:
+                charge.completed_on = None
+            elif charge.completed_on is None:
+                charge.completed_on = day
+                on_completion(career, charge, day, books)
+        for enrolment in career.enrolments:
+            if enrolment.perfected_on is None:
+                perfect(career, enrolment, day, books)
+
+
+def _annul(career: Career, charge: Charge, day: date, books: LawBooks) -> None:
+    """Waive what is unpaid, also what is raised later, where the career's end makes it fall away; an end that is undone brings it back."""
+    rule = next((a.rule for a in ANNULMENTS if a.applies(career, charge, books)), None) if career.ended is not None else None
+    had = next((w for w in charge.waivers if w.rule in _ANNULLING), None)
+    if had is not None and had.rule != rule:
+        charge.waivers.remove(had)
+        settle_amounts(career, charge)
+        had = None
+    if rule is None or charge.outstanding == ZERO:
+        return
+    if had is None:
+        had = Waiver(rule, ZERO, True, career.ended_on or day, career.ended_event)
+        charge.waivers.append(had)
+    had.amount += charge.outstanding
+    settle_amounts(career, charge)
+
+
+# When time alone changes something
+
+
+def time_passes(career: Career, day: date, books: LawBooks) -> None:
+    """What the day brings to a career that goes on: the first deadline that is over."""
+    if career.ended is not None:
+        return
+    for deadline in DEADLINES:
+        last = deadline.last_day(career, books)
+        if last is not None and day > last:
+            deadline.then(career, day, books)
+            return
+
+
+def _next_moment(career: Career, day: date, books: LawBooks) -> date | None:
+    """The next day on which time alone may change something of this career."""
+    found: list[date] = []
+    owing = [charge for charge in career.charges.values() if charge.outstanding]
+    for charge in owing:
+        found += _days_of(charge, day, books)
+    for days in DAYS_OF_A_CAREER if owing else ():
+        found += [one for one in days(career, owing, books) if one > day][:1]
+    if career.ended is None:
+        for deadline in DEADLINES:
+            last = deadline.last_day(career, books)
+            if last is not None:
+                found.append(max(last, day) + ONE_DAY)
+    return min(found) if found else None
+
+
+def _days_of(charge: Charge, day: date, books: LawBooks) -> list[date]:
+    """Of each due date of a charge the first day after `day` on which its state, accruing amount or blocks change."""
+    found = []
+    plan_end = charge.plan.last_on if charge.plan is not None else None
+    for due in [p.due_on for p in charge.parts if p.outstanding] or (charge.due,):
+        key = charge.year, charge.kind, due, plan_end
+        days = books.clocks.get(key)
+        if days is None:
+            if len(books.clocks) >= CLOCKS_KEPT:
+                books.clocks.clear()
+            book = books.of(charge.year)
+            days = books.clocks[key] = tuple(sorted({due + ONE_DAY, *(
+                one for given in DAYS_OF_A_CHARGE if book is not None for one in given(charge, due, plan_end, book))}))
+        found += [one for one in days if one > day][:1]
+    return found

@@ -1,0 +1,242 @@
+"""The yearly contribution and its instalments (RAT-3..6, RAT-8..10), and what later assessments change (AMB-46, AMB-47)."""
+
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+from typing import NamedTuple
+
+from ..account import fitted, settle_amounts, take, waive_ahead
+from ..books import LawBooks
+from ..events import ContributionAssessed
+from ..reasons import Fact
+from ..registry import obeys
+from ..rulebook import Law, RuleBook
+from ..state import INSTALMENTS, Career, Charge, Decision, Person, days_after
+from ..submissions import Event
+from ..values import ZERO, cents
+from .chapter import data_of
+from .withdrawal import refresh_waivers
+
+# What the book gives
+
+
+@obeys("RAT-3", "RAT-4", "RAT-5", "RAT-6", "RAT-8", "RAT-9", "RAT-10", "PT-4", "CHG-4a", "CHG-4b", "AMB-6", "AMB-7", "AMB-8", "AMB-39")
+def instalment_amounts(law: Law, contribution: Decimal, exempt: bool, part_time: bool) -> list[tuple[str, Decimal, date, str]]:
+    """(kind, amount in euro, due date, rule) of the instalments of a yearly contribution before the part-time halving.
+
+    The threshold of 430 merges both instalments on the first date; below 10 nothing is asked for; the exempt owe nothing."""
+    if law.RAT_3 is None or law.RAT_4 is None or law.RAT_5 is None or law.RAT_6 is None:
+        return []
+    total = ZERO if exempt else yearly(law, contribution, part_time)
+    if total == ZERO or total < law.RAT_6.below:
+        return []
+    if total <= law.RAT_5.up_to:
+        return [("instalment-1", total, law.RAT_3.due_on, "RAT-5")]
+    rest = total - law.RAT_3.at_most
+    if law.RAT_6.remits == "any-payment" and rest < law.RAT_6.below:
+        rest = ZERO
+    found = [("instalment-1", law.RAT_3.at_most, law.RAT_3.due_on, "RAT-3")]
+    return found + ([("instalment-2", rest, law.RAT_4.due_on, "RAT-4")] if rest > ZERO else [])
+
+
+def yearly(law: Law, contribution: Decimal, part_time: bool) -> Decimal:
+    """The contribution of a year in euro, after the part-time halving."""
+    return cents(contribution * law.RAT_9.share) if part_time and law.RAT_9 is not None else contribution
+
+
+@obeys("RAT-6", "AMB-7")
+def remitted(career: Career, books: LawBooks) -> list[tuple[str, Decimal]]:
+    """(academic year, euro) of what is not asked for: yearly contributions below the threshold, and rests of others."""
+    found = []
+    for year, assessments in sorted(career.contributions.items()):
+        book, data = books.of(year), assessments[-1][2]
+        if book is None or data.exempt or data.contribution == ZERO:
+            continue
+        part_time = career.regime_in(year) == "part-time"
+        if not instalment_amounts(book.rules, data.contribution, False, part_time):
+            found.append((year, yearly(book.rules, data.contribution, part_time)))
+        elif career.remitted.get(year):
+            found.append((year, career.remitted[year]))
+    return found
+
+
+# What a fact changes
+
+
+@obeys("RAT-8", "AMB-8", "AMB-10")
+def contribution_assessed(person: Person, career: Career, event: Event, books: LawBooks) -> None:
+    data = data_of(event, ContributionAssessed)
+    career.contributions.setdefault(data.academic_year, []).append((event.effective_on, event.id, data))
+    for kind in INSTALMENTS:  # an officer's word that came before any assessment is not the last one
+        career.waived_ahead.pop(f"{data.academic_year}:{kind}", None)
+        charge = career.charge(data.academic_year, kind)
+        if charge is not None and charge.decision is not None and charge.decision.over is None:
+            charge.decision = replace(charge.decision, over=charge.amount)
+    refresh_instalments(career, data.academic_year, event.effective_on, books)
+
+
+@obeys("ISE-7", "AMB-10", "AMB-26", "LAU-5")
+def refresh_instalments(career: Career, year: str, day: date, books: LawBooks) -> None:
+    """Bring the instalments of a year in line with the assessments, the regime and a living withdrawal.
+
+    They exist from the later of assessment and perfected enrolment, and then follow every change from its day on."""
+    book = books.of(year)
+    assessments = career.contributions.get(year)
+    enrolment = career.enrolment_in(year)
+    if book is None or not assessments or enrolment is None or enrolment.perfected_on is None:
+        return
+    if year in career.assessed:
+        _assess(career, year, day, assessments[-1], day, True, book)
+    else:
+        for number, assessment in enumerate(assessments):
+            _assess(career, year, day, assessment, assessment[0], number > 0, book)
+    refresh_waivers(career, year, day, books)
+    career.unsettled = True
+
+
+# What a year's assessments ask
+
+
+class _Asking(NamedTuple):
+    """What an assessment asks for an instalment: euro, rule, when more than before falls due, the assessment, whether the year's
+    contribution rises, whether it is a later assessment, whether it finds the first instalment settled."""
+
+    amount: Decimal
+    rule: str
+    more_due_on: date
+    fact: Fact
+    rises: bool
+    later: bool
+    settled: bool
+
+
+def _assess(career: Career, year: str, day: date, assessment: tuple[date, str, ContributionAssessed], since: date, later: bool,
+            book: RuleBook) -> None:
+    """One assessment, which holds from `since` on; what it asks first is raised on `day`."""
+    on, event, data = assessment
+    law, fact = book.rules, Fact(event, on, data.contribution)
+    if law.RAT_3 is None or law.RAT_4 is None or law.RAT_6 is None:
+        return
+    part_time = career.regime_in(year) == "part-time"
+    asked = {kind: (amount, rule) for kind, amount, _, rule in instalment_amounts(law, data.contribution, data.exempt, part_time)}
+    total = yearly(law, data.contribution, part_time) if asked else ZERO
+    for kind in INSTALMENTS:
+        charge = career.charge(year, kind)
+        if charge is not None:
+            settle_amounts(career, charge)
+    rises, first = total > career.assessed.get(year, ZERO), career.charge(year, "instalment-1")
+    ceiling = asked["instalment-1"][0] if rises else ZERO
+    advance = _advance(career, first, ceiling, fact, book) if first is not None else None
+    if first is not None and advance is not None:
+        asked = {"instalment-1": (min(advance, total), first.rule), "instalment-2": (total - min(advance, total), "RAT-4")}
+    career.assessed[year], career.remitted[year] = total, ZERO
+    for kind, due_on in zip(INSTALMENTS, (law.RAT_3.due_on, law.RAT_4.due_on), strict=True):
+        amount, rule = asked.get(kind, (ZERO, ""))
+        asking = _Asking(amount, rule, _due_of_more(book, due_on, since) if later else due_on, fact, rises, later, advance is not None)
+        _ask(career, book, kind, day, asking)
+    if first is not None and advance is not None:
+        first.assessed = advance
+
+
+@obeys("AMB-46", "RAT-4")
+def _advance(career: Career, first: Charge, ceiling: Decimal, fact: Fact, book: RuleBook) -> Decimal | None:
+    """What a settled first instalment stands at; None while it is not settled. What a withdrawal waives settles nothing, for it may
+    lapse. Under an officer's decision the advance is what had been assessed, so that the second instalment does not take the decision
+    back; but a contribution that rises, and of which the first instalment (`ceiling`) is more than the decision was about, begins
+    anew."""
+    owed, decided = first.amount - _waived_by_officer(first), first.decision
+    paid, refunded, moved, credit, _ = take(career, first.key, owed)
+    if first.assessed is None or paid + refunded + moved < owed:
+        return None
+    if decided is not None:
+        replaced = book.interpretations.AMB_47.decision == "replaced" and first.facts[-1] != fact
+        return None if replaced or ceiling > (decided.over or ZERO) else first.assessed
+    return min(first.assessed, paid + refunded + moved + credit) or None
+
+
+def _waived_by_officer(charge: Charge) -> Decimal:
+    return sum((w.amount for w in charge.waivers if w.rule == "charge-decided"), ZERO)
+
+
+@obeys("AMB-46")
+def _due_of_more(book: RuleBook, due_on: date, since: date) -> date:
+    """When something is due that an assessment adds later to an instalment: on its own date while that is still to come, then on the
+    next one's, then some days after the assessment."""
+    law, reading = book.rules, book.interpretations.AMB_46
+    if law.RAT_3 is None or law.RAT_4 is None or reading.decision == "first-due-dates" or due_on >= since:
+        return due_on
+    return min((d for d in (law.RAT_3.due_on, law.RAT_4.due_on) if d >= since), default=days_after(since, reading.days))
+
+
+@obeys("AMB-46", "AMB-47", "RAT-6")
+def _ask(career: Career, book: RuleBook, kind: str, day: date, asking: _Asking) -> None:
+    """Ask so much for an instalment. What was asked before keeps its dates, the latest of them give way to a lower amount; what is
+    more falls due on its own day. An instalment of nothing disappears, unless there is money or a decision on it."""
+    year, wanted, reading = book.academic_year, asking.amount, "AMB-46" if asking.settled else None
+    key = f"{year}:{kind}"
+    charge = career.charges.get(key) or Charge(key, kind, year, ZERO, asking.more_due_on, day, asking.rule, (asking.fact,))
+    standing = charge.amount
+    if charge.assessed is None:
+        charge.due_on = asking.more_due_on
+    decision = charge.decision
+    if decision is not None and _survives(decision, asking, charge.facts[-1] == asking.fact, book):
+        charge.decision = replace(decision, over=wanted if decision.over is None else decision.over)
+        wanted, reading = _under_a_decision(charge, wanted), "AMB-47"
+    elif decision is not None:
+        standing -= _waived_by_officer(charge)
+        career.overtaken.append((key, decision, asking.fact))
+        charge.decision, charge.waivers = None, [w for w in charge.waivers if w.rule != "charge-decided"]
+    if asking.later and charge.decision is None and wanted != standing:
+        held = sum(take(career, key, charge.amount)[:4], ZERO)
+        if book.rules.RAT_6 is not None and book.rules.RAT_6.remits == "any-payment" and ZERO < wanted - held < book.rules.RAT_6.below:
+            career.remitted[year] += wanted - held
+            wanted = held
+        if wanted > standing:
+            reading = "AMB-46"
+    if wanted == ZERO and charge.decision is None and (key not in career.charges or not career.money.get(key)):
+        career.charges.pop(key, None)
+        return
+    career.charges[key] = charge
+    if wanted != standing or charge.decision is not None:
+        charge.interpretation = reading
+    if charge.facts[-1] != asking.fact:  # what was asked before and keeps its dates rests on its own assessment
+        charge.facts = (*charge.facts, asking.fact) if asking.later and wanted > standing > ZERO else (asking.fact,)
+    charge.assessed, charge.rule = asking.amount, asking.rule or charge.rule
+    _reschedule(charge, standing, wanted, asking.more_due_on)
+    if not standing:
+        waive_ahead(career, charge)
+
+
+@obeys("AMB-47")
+def _survives(decision: Decision, asking: _Asking, same: bool, book: RuleBook) -> bool:
+    """Whether an officer's decision stands against an assessment (`same`: the one that it met)."""
+    if decision.over is None:
+        return True
+    if book.interpretations.AMB_47.decision == "replaced":
+        return same
+    return asking.amount <= decision.over or not asking.rises
+
+
+def _under_a_decision(charge: Charge, amount: Decimal) -> Decimal:
+    """What an officer's decision leaves of an assessed amount: her own amount, never more than assessed where she had lowered it."""
+    decision, waivers = charge.decision, [w for w in charge.waivers if w.rule == "charge-decided"]
+    if decision is None:
+        return amount
+    for waiver in waivers:
+        waiver.amount = amount
+    if waivers:
+        return amount
+    return min(decision.amount, amount) if decision.over is not None and decision.amount <= decision.over else decision.amount
+
+
+def _reschedule(charge: Charge, standing: Decimal, wanted: Decimal, more_due_on: date) -> None:
+    """Give a charge of which `standing` was asked a new amount: dates of what was asked before stay, more falls due on a day."""
+    before = charge.plan.settled if charge.plan is not None else ZERO
+    dates = dict(fitted(charge.dates or [(charge.due_on or charge.raised_on, standing)], max(ZERO, min(standing, wanted) - before)))
+    if wanted > standing:
+        dates[more_due_on] = dates.get(more_due_on, ZERO) + wanted - standing
+    charge.amount, charge.dates = wanted, sorted(dates.items())
+    if wanted == ZERO:
+        charge.plan = None
+    if charge.plan is None and len(dates) <= 1:
+        charge.due_on, charge.dates = next(iter(dates), charge.due_on), []

@@ -1,0 +1,69 @@
+"""The degree: candidates, graduates, what a degree makes needless (LAU)."""
+
+from ..books import LawBooks
+from ..case import Case
+from ..events import DegreeCandidacyDeclared, Graduated
+from ..reasons import Reason
+from ..registry import obeys
+from ..state import INSTALMENTS, Career, Charge, Person
+from ..submissions import Event
+from .chapter import Annulment, data_of, end
+from .reservation import lift
+
+# What a fact changes
+
+
+@obeys("LAU-1")
+def degree_candidacy_declared(person: Person, career: Career, event: Event, books: LawBooks) -> None:
+    """Nothing is raised: a candidate owes no 156 for the next year unless she renews."""
+    career.candidacies.append(data_of(event, DegreeCandidacyDeclared))
+
+
+@obeys("RIS-6", "LAU-9")
+def graduated(person: Person, career: Career, event: Event, books: LawBooks) -> None:
+    """Ends the career, and lifts in time every reservation that waits for this degree."""
+    career.graduated = data_of(event, Graduated)
+    end(career, "graduated", event.effective_on, event.id)
+    for other in person.others(career):
+        held = other.reservation
+        if (held is not None and held.alive and other.ended is None and held.home_career == career.name
+                and held.ground == "degree-pending" and event.effective_on <= held.term):
+            lift(other, event.effective_on)
+
+
+# What a degree makes needless
+
+_OF_A_RENEWAL = frozenset({"enrolment", *INSTALMENTS, "isee-penalty"} | {f"late-fee/{kind}" for kind in ("enrolment", *INSTALMENTS)})
+
+
+@obeys("LAU-1", "LAU-4", "AMB-45")
+def _needs_no_renewal(career: Career, charge: Charge, books: LawBooks) -> bool:
+    """A graduate of the year before needed no renewal: the 156, the instalments and the surcharges are for who did not graduate."""
+    if career.ended != "graduated" or career.graduated is None or charge.base_kind not in _OF_A_RENEWAL:
+        return False
+    book = books.of(charge.year)
+    renewed = book.rules.LAU_3 if book is not None else None
+    return renewed is not None and renewed.degree_year == career.graduated.academic_year
+
+
+ANNULMENTS = (Annulment("LAU-1", _needs_no_renewal),)
+
+
+# What it forbids
+
+
+@obeys("LAU-4", "AMB-18", "AMB-35")
+def is_enrolled_for_the_degree(case: Case) -> Reason | None:
+    """A degree of a year needs an enrolment in it; who has not graduated by the end of the extraordinary session of the year
+    before must enrol anew."""
+    data = case.of(Graduated)
+    if case.law.LAU_4 is None:
+        return None
+    if not case.career.is_enrolled_in(data.academic_year):
+        return case.no("LAU-4", f"The career is not enrolled for {data.academic_year}.", f"enrol for {data.academic_year}")
+    term = case.law.RIS_6.until if case.law.RIS_6 is not None else None
+    if data.academic_year < case.book.academic_year and term is not None and case.day > term \
+            and not case.career.is_enrolled_in(case.book.academic_year):
+        return case.no("LAU-4", f"The extraordinary session of {data.academic_year} ended on {term.isoformat()}.",
+                       f"enrol for {case.book.academic_year}", interpretation="AMB-18")
+    return None

@@ -1,0 +1,100 @@
+"""Enrolment and renewal: the 156 euro that perfect them (CHG-2, CHG-3, RAT-2)."""
+
+from datetime import date
+
+from ..account import raise_charge
+from ..books import LawBooks
+from ..case import Case
+from ..events import Enrolled, EnrolmentRenewed
+from ..reasons import Fact, Reason
+from ..registry import obeys
+from ..state import Career, Enrolment, Person
+from ..submissions import Event
+from ..values import ZERO
+from .chapter import begin, data_of
+from .contribution import refresh_instalments
+from .entry import enrolment_term, latest_preenrolment
+from .isee import spare_isee_penalty
+from .recognition import derive_year
+
+# What a fact changes
+
+
+@obeys("CHG-2", "PRE-10", "AMB-22", "AMB-50")
+def enrolled(person: Person, career: Career, event: Event, books: LawBooks) -> None:
+    data = data_of(event, Enrolled)
+    year = data.academic_year
+    begin(career, event.effective_on)
+    career.programme, career.course_type, career.access = data.programme, data.course_type, data.access
+    career.degree_class = data.degree_class or career.degree_class
+    career.regime_by_year[year] = data.regime
+    first = Enrolment(year, data.year, event.effective_on, event.id, True, None)
+    career.enrolments.append(first)
+    spare_isee_penalty(career, year, event, books)
+    book = books.of(year)
+    if book is None or book.rules.CHG_2 is None:
+        career.unruled.add(year)
+        first.perfected_on = event.effective_on
+    else:
+        before = latest_preenrolment(career, year)
+        first.late_preenrolment = before is not None and before.late
+        first.term = enrolment_term(career, book.rules, year, data.course_type, data.access)
+        without_exclusion = data.access == "restricted" and book.rules.MOR_6 is None  # late: neither excluded nor 95 euro, a reading
+        charge = raise_charge(career, year, "enrolment", book.rules.CHG_2.amount, event.effective_on, "CHG-2",
+                              (Fact(event.id, event.effective_on),), due_on=first.term,
+                              interpretation="AMB-50" if without_exclusion else None)
+        first.charge = charge.key
+    derive_year(career, year, books)
+
+
+@obeys("CHG-3", "PT-9", "RIN-7")
+def enrolment_renewed(person: Person, career: Career, event: Event, books: LawBooks) -> None:
+    data = data_of(event, EnrolmentRenewed)
+    year = data.academic_year
+    renewal = Enrolment(year, data.year, event.effective_on, event.id, False, None, data.standing)
+    career.enrolments.append(renewal)
+    book = books.of(year)
+    if book is None or book.rules.CHG_3 is None:
+        career.unruled.add(year)
+        renewal.perfected_on = event.effective_on
+        return
+    renewal.term = book.rules.CHG_3.due_on
+    renewal.charge = raise_charge(career, year, "enrolment", book.rules.CHG_3.amount, event.effective_on, "CHG-3",
+                                  (Fact(event.id, event.effective_on),), due_on=renewal.term).key
+
+
+# What money brings
+
+
+@obeys("RAT-2", "RAT-1")
+def perfect(career: Career, enrolment: Enrolment, day: date, books: LawBooks) -> None:
+    """Paying the 156 perfects an enrolment or a renewal."""
+    if enrolment.perfected_on is not None or enrolment.charge is None or career.ended is not None:
+        return
+    charge = career.charges[enrolment.charge]
+    if charge.outstanding == ZERO:
+        enrolment.perfected_on = day
+        refresh_instalments(career, enrolment.academic_year, day, books)
+
+
+# What it forbids
+
+
+@obeys("SEQ")
+def is_not_enrolled_yet(case: Case) -> Reason | None:
+    if not case.career.enrolments:
+        return None
+    return case.no("SEQ", "This career is enrolled already: a further year is a renewal.",
+                   "record enrolment-renewed for a later academic year",
+                   [Fact(n.event, n.filed_on) for n in case.career.enrolments])
+
+
+@obeys("SEQ", "CHG-3")
+def renews_a_later_year(case: Case) -> Reason | None:
+    """A renewal follows an enrolment, for a later academic year than any before."""
+    data = case.of(EnrolmentRenewed)
+    if case.career.enrolments and all(n.academic_year < data.academic_year for n in case.career.enrolments):
+        return None
+    if not case.career.enrolments:
+        return case.no("SEQ", "There is no enrolment to renew.", "enrol first")
+    return case.no("SEQ", f"The career is enrolled for {max(n.academic_year for n in case.career.enrolments)} already.")

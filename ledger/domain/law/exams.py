@@ -1,0 +1,232 @@
+"""Exams: may a call be booked, does a result count, may a grade be refused (ESA, PRN, VRB, ENR; section 6)."""
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+
+from ..books import LawBooks
+from ..case import Case, Predicate
+from ..events import ExamAnnulled, ExamBooked, ExamBookingCancelled, ExamGraded, GradeRefused, PlanCourse
+from ..reasons import Clears, Fact, Reason
+from ..registry import obeys
+from ..state import Booking, Career, Person, Result
+from ..submissions import Event
+from ..values import ONE_DAY
+from .chapter import data_of
+from .single_courses import single_course
+
+# What a fact changes
+
+
+def exam_booked(person: Person, career: Career, event: Event, books: LawBooks) -> None:
+    career.bookings.append(Booking(data_of(event, ExamBooked), event.effective_on, event.id))
+
+
+@obeys("PRN-4")
+def exam_booking_cancelled(person: Person, career: Career, event: Event, books: LawBooks) -> None:
+    """Accepted also after the term."""
+    data = data_of(event, ExamBookingCancelled)
+    career.close_bookings(data.course, data.held_on, event.effective_on)
+
+
+@obeys("VRB-1", "VRB-2", "VRB-3", "PRN-5", "AMB-25", "AMB-36")
+def exam_graded(person: Person, career: Career, event: Event, books: LawBooks) -> None:
+    """A written result counts from the day after `refuse_by`; oral (also written then oral), or without that day, at once."""
+    data = data_of(event, ExamGraded)
+    counts = event.effective_on
+    if data.mode == "written" and data.refuse_by is not None:
+        counts = max(counts, data.refuse_by + ONE_DAY)
+    career.results.append(Result(data, event.effective_on, event.id, counts))
+    career.close_bookings(data.course, data.held_on, event.effective_on)
+    person.touched.add(career.name)
+    _note_result(career, event.effective_on)
+
+
+def _note_result(career: Career, day: date) -> None:
+    """A result matters to charges only while a withdrawal lives; a written one counts on a later day."""
+    career.stale = career.stale or career.withdrawal is not None
+    counts = career.results[-1].counts_from
+    if counts > day and (career.next_result is None or counts < career.next_result):
+        career.next_result = counts
+
+
+def find_result(career: Career, course: str, held_on: date) -> Result | None:
+    return next((r for r in reversed(career.results) if r.data.course == course and r.data.held_on == held_on
+                 and not r.refused and not r.annulled), None)
+
+
+@obeys("VRB-1", "VRB-2")
+def grade_refused(person: Person, career: Career, event: Event, books: LawBooks) -> None:
+    """Takes a written result back while it does not count yet; later, or for an oral exam, it changes nothing."""
+    data = data_of(event, GradeRefused)
+    result = find_result(career, data.course, data.held_on)
+    if result is not None and result.data.mode == "written" and event.effective_on < result.counts_from:
+        result.refused, result.until = True, event.effective_on
+
+
+@obeys("ESA-7")
+def exam_annulled(person: Person, career: Career, event: Event, books: LawBooks) -> None:
+    data = data_of(event, ExamAnnulled)
+    result = find_result(career, data.course, data.held_on)
+    if result is not None:
+        result.annulled, result.until = True, event.effective_on
+    career.close_bookings(data.course, data.held_on, event.effective_on)
+
+
+# What it forbids
+
+
+@obeys("ESA-1", "AMB-44")
+def planned_course(career: Career, code: str, academic_year: str) -> tuple[str, PlanCourse] | None:
+    """(plan year, course) of a course in the latest approved plan that is not after the call's year."""
+    for year in sorted(career.plans, reverse=True):
+        if year <= academic_year and code in career.plans[year]:
+            return year, career.plans[year][code]
+    return None
+
+
+@obeys("ENR", "END", "RIN-7")
+def is_enrolled_for_the_call(case: Case) -> Reason | None:
+    """Enrolled (also with reservation) for the call's academic year, in a career that has neither ended nor is suspended."""
+    data, career = case.of(ExamBooked), case.career
+    if career.ended is not None:
+        return case.no("ENR", f"The career has ended ({career.ended}).")
+    if career.suspended_on is not None:
+        return case.no("ENR", "The career is suspended.", "resume the career")
+    if career.is_enrolled_in(data.academic_year):
+        return None
+    pending = career.enrolment_in(data.academic_year)
+    how = f"pay {pending.charge}" if pending is not None and pending.charge else f"enrol for {data.academic_year}"
+    return case.no("ENR", f"Not enrolled for {data.academic_year}.", how)
+
+
+@obeys("ESA-1", "PDS-4", "AMB-44")
+def course_is_in_the_plan(case: Case) -> Reason | None:
+    """In an approved plan of the call's or an earlier year, of a year that the career has reached, unless anticipated."""
+    data, career = case.of(ExamBooked), case.career
+    if career.singles and not career.enrolments:
+        if single_course(career, data.course, data.academic_year) is not None:
+            return None
+        return case.no("ESA-1", f"{data.course} is not among the single courses applied for.")
+    found = planned_course(career, data.course, data.academic_year)
+    if found is None:
+        return case.no("ESA-1", f"{data.course} is in no approved study plan up to {data.academic_year}.",
+                       "an approved study plan that contains it")
+    current = career.current_enrolment
+    year = current.year if current is not None else 0
+    if found[1].year <= year or found[1].anticipated:
+        return None
+    return case.no("ESA-1", f"{data.course} belongs to year {found[1].year}; the career is in year {year}.",
+                   f"reach year {found[1].year}, or have the course anticipated in the plan")
+
+
+@obeys("ESA-1F", "ESA-1", "ESA-2", "CS-7")
+def attendance_is_matured(case: Case) -> Reason | None:
+    """The lectures have ended before the exam's day."""
+    data = case.of(ExamBooked)
+    found = planned_course(case.career, data.course, data.academic_year)
+    single = single_course(case.career, data.course, data.academic_year)
+    ends = found[1].lectures_end_on if found is not None else single.lectures_end_on if single is not None else None
+    if ends is None or ends < data.held_on:
+        return None
+    return case.no("ESA-1F", f"The lectures of {data.course} end on {ends.isoformat()}.",
+                   Clears("an exam after the lectures", ends + ONE_DAY))
+
+
+@obeys("ESA-3")
+def semester_fits_the_session(case: Case) -> Reason | None:
+    """A second-semester course of the call's year's plan is not sat in the winter session."""
+    data = case.of(ExamBooked)
+    found = planned_course(case.career, data.course, data.academic_year)
+    if found is None or data.session != "winter" or found[0] != data.academic_year or found[1].semester != 2:
+        return None
+    return case.no("ESA-3", f"{data.course} is taught in the second semester: not in the winter session.",
+                   Clears("the first call after the lectures", found[1].lectures_end_on + ONE_DAY))
+
+
+@obeys("ESA-4", "PRN-5")
+def exam_is_not_passed(case: Case) -> Reason | None:
+    """A failed exam does not bar the next call; a passed or recognised one does."""
+    data = case.of(ExamBooked)
+    result = case.career.passed(case.day).get(data.course)
+    if result is not None:
+        return case.no("ESA-4", f"{data.course} was passed on {result.data.held_on.isoformat()}.", facts=[Fact(result.event, result.on)])
+    recognised = case.career.recognised().get(data.course)
+    if recognised is None:
+        return None
+    on = next(day for day, event, _ in case.career.recognitions if event == recognised)
+    return case.no("ESA-4", f"{data.course} has been recognised.", facts=[Fact(recognised, on)])
+
+
+@obeys("ESA-6")
+def prerequisites_are_met(case: Case) -> Reason | None:
+    """Every prerequisite in the plan is passed or recognised."""
+    data, career = case.of(ExamBooked), case.career
+    found = planned_course(career, data.course, data.academic_year)
+    if found is None or not found[1].prerequisites:
+        return None
+    passed, recognised = career.passed(case.day), career.recognised()
+    missing = [code for code in found[1].prerequisites if code not in passed and code not in recognised]
+    if not missing:
+        return None
+    return case.no("ESA-6", f"{data.course} needs {', '.join(missing)} first.", f"pass {', '.join(missing)}")
+
+
+@obeys("PRN-1")
+def booking_has_not_closed(case: Case) -> Reason | None:
+    data = case.of(ExamBooked)
+    if case.law.PRN_1 is None:
+        return None
+    last = data.held_on - timedelta(days=case.law.PRN_1.days)
+    if case.day <= last:
+        return None
+    return case.no("PRN-1", f"Booking closed on {last.isoformat()}.", "book the next call")
+
+
+@obeys("PRN-2", "AMB-14")
+def booking_has_opened(case: Case) -> Reason | None:
+    """The call's own opening day, else so many days before the calls start."""
+    data = case.of(ExamBooked)
+    if case.law.PRN_2 is None:
+        return None
+    opens = data.opens_on or data.calls_start_on - timedelta(days=case.law.PRN_2.days)
+    if case.day >= opens:
+        return None
+    return case.no("PRN-2", f"Booking opens on {opens.isoformat()}.", Clears("booking opens", opens))
+
+
+@obeys("PRN-D")
+def call_is_not_booked_already(case: Case) -> Reason | None:
+    data = case.of(ExamBooked)
+    booking = case.career.open_booking(data.course, data.held_on)
+    if booking is None:
+        return None
+    return case.no("PRN-D", f"{data.course} on {data.held_on.isoformat()} is booked already.", "cancel the booking first",
+                   [Fact(booking.event, booking.on)])
+
+
+SILENCED_BY_ESA_1 = frozenset({"ESA-1F", "ESA-3", "ESA-6"})
+
+
+@obeys("ESA-7")
+def reasons_against(case: Case, predicates: Sequence[Predicate], lifted: frozenset[str] = frozenset()) -> list[Reason]:
+    """All reasons against an exam; a course that is in no plan says nothing about lectures, semester and prerequisites."""
+    found = [r for p in predicates if (r := p(case)) is not None]
+    if "ESA-1" not in lifted and any(r.rule == "ESA-1" for r in found):
+        found = [r for r in found if r.rule not in SILENCED_BY_ESA_1]
+    return found
+
+
+@obeys("VRB-1", "VRB-2", "VRB-3")
+def grade_can_be_refused(case: Case) -> Reason | None:
+    """A written grade up to the teacher's day; an oral one never."""
+    data = case.of(GradeRefused)
+    result = find_result(case.career, data.course, data.held_on)
+    if result is None or result.data.outcome != "passed":
+        return case.no("VRB-1", f"There is no grade to refuse for {data.course} on {data.held_on.isoformat()}.")
+    fact = [Fact(result.event, result.on)]
+    if result.data.mode == "oral":
+        return case.no("VRB-2", "The result of an oral exam can only be viewed.", facts=fact)
+    if result.data.refuse_by is None or case.day > result.data.refuse_by:
+        until = f" The last day was {result.data.refuse_by.isoformat()}." if result.data.refuse_by else ""
+        return case.no("VRB-1", f"The grade counts as accepted.{until}", facts=fact)
+    return None

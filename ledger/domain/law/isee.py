@@ -1,0 +1,75 @@
+"""The ISEEU attestation and its penalty (ISE)."""
+
+from collections.abc import Iterator
+from datetime import date
+
+from ..account import raise_charge
+from ..books import LawBooks
+from ..events import IseeCertified
+from ..reasons import Fact, Reason, reason
+from ..registry import obeys
+from ..rulebook import Law, RuleBook
+from ..state import Career, Person, Waiver
+from ..submissions import Event
+from .chapter import data_of
+
+# What a fact changes
+
+
+@obeys("ISE-1", "ISE-2", "ISE-3", "ISE-4", "ISE-5", "ISE-6", "CHG-7", "AMB-10")
+def isee_certified(person: Person, career: Career, event: Event, books: LawBooks) -> None:
+    """An attestation issued after 31 December and up to 30 September costs the penalty, once a year; one that is not valid
+    for the university changes nothing; none is due from who enrolled after 31 December through the ranking's scroll, nor
+    from who holds one issued in the year's calendar year."""
+    data = data_of(event, IseeCertified)
+    year = data.academic_year
+    earlier = [d for _, _, d in career.isee.get(year, ())]
+    career.isee.setdefault(year, []).append((event.effective_on, event.id, data))
+    book = books.of(year)
+    if book is None or book.rules.ISE_1 is None or book.rules.ISE_2 is None:
+        return
+    law = book.rules
+    if not data.valid_for_university or not book.rules.ISE_1.until < data.issued_on <= book.rules.ISE_2.until:
+        return
+    in_time = [d for d in earlier if d.valid_for_university and d.issued_on <= book.rules.ISE_1.until]
+    if law.ISE_5 is not None:
+        in_time += [d for y, ds in career.isee.items() if y < year for _, _, d in ds
+                    if d.valid_for_university and law.ISE_5.issued_from <= d.issued_on <= book.rules.ISE_1.until]
+    if in_time or career.charge(year, "isee-penalty") is not None or _enrols_late_by_scroll(career, year, event.effective_on, law):
+        return
+    raise_charge(career, year, "isee-penalty", book.rules.ISE_2.amount, event.effective_on, "ISE-2",
+                 (Fact(event.id, event.effective_on),), interpretation="AMB-10")
+
+
+def _enrols_late_by_scroll(career: Career, year: str, day: date, law: Law) -> bool:
+    """Whether she enrolled through the ranking's scroll after the term for the attestation, or has the place and can only do so now."""
+    if law.ISE_4 is None or law.ISE_1 is None or career.access != "restricted" or career.ranked is None or not career.ranked.scroll:
+        return False
+    first = career.first_enrolment
+    return day > law.ISE_1.until if first is None else first.academic_year == year and first.filed_on > law.ISE_1.until
+
+
+@obeys("ISE-4")
+def spare_isee_penalty(career: Career, year: str, event: Event, books: LawBooks) -> None:
+    """The same where the attestation came before the place or the enrolment."""
+    book, penalty = books.of(year), career.charge(year, "isee-penalty")
+    if book is None or penalty is None or any(w.rule == "ISE-4" for w in penalty.waivers):
+        return
+    if _enrols_late_by_scroll(career, year, event.effective_on, book.rules):
+        penalty.waivers.append(Waiver("ISE-4", penalty.amount, True, event.effective_on, event.id))
+        career.unsettled = True
+
+
+# What does not fit it
+
+
+@obeys("ISE-1", "ISE-3", "ISE-6")
+def attestation_of_no_use(person: Person, career: Career, event: Event, book: RuleBook | None, books: LawBooks) -> Iterator[Reason]:
+    data = data_of(event, IseeCertified)
+    if book is None or book.rules.ISE_2 is None:
+        return
+    if not data.valid_for_university:
+        rule = "ISE-6" if book.rules.ISE_6 is not None else "ISE-1"
+        yield reason(book, rule, "The attestation does not hold for the right to university study.")
+    elif data.issued_on > book.rules.ISE_2.until:
+        yield reason(book, "ISE-3", f"The attestation came after {book.rules.ISE_2.until.isoformat()}: the top band applies.")

@@ -1,0 +1,126 @@
+"""What a late payment or a late first enrolment costs (MOR)."""
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+from decimal import Decimal
+
+from ..account import raise_charge, wholly_waived
+from ..books import LawBooks
+from ..reasons import Fact
+from ..registry import obeys
+from ..rulebook import Law, RuleBook, Tiers
+from ..state import Career, Charge, Enrolment, Part, days_after
+from ..values import ONE_DAY, ZERO
+
+# What the book gives
+
+
+@obeys("MOR-1", "MOR-2", "MOR-3", "MOR-4", "MOR-7", "MOR-8", "AMB-17")
+def surcharge(law: Law, due: date, paid: date) -> Decimal:
+    """The surcharge in euro for a payment made `paid - due` calendar days late; 0 in time. A term on a holiday is not moved."""
+    if paid <= due or law.MOR_1 is None:
+        return ZERO
+    return next(amount for last, amount in _steps(law.MOR_1, due) if last is None or paid <= last)
+
+
+def _steps(rule: Tiers, due: date) -> Iterator[tuple[date | None, Decimal]]:
+    """Up to which day (None: for ever) a payment that was due on a day costs how much more."""
+    for tier in rule.tiers:
+        yield days_after(due, tier.through) if tier.through is not None else None, tier.amount
+
+
+def days_of_a_charge(charge: Charge, due: date, plan_end: date | None, book: RuleBook) -> Iterator[date]:
+    """When the surcharge grows (MOR-2, MOR-3)."""
+    if book.rules.MOR_1 is not None and (charge.is_instalment or charge.base_kind == "enrolment"):
+        yield from (last + ONE_DAY for last, _ in _steps(book.rules.MOR_1, due) if last is not None)
+
+
+@obeys("MOR-5a", "MOR-5b", "MOR-5c", "PRE-10", "AMB-41", "AMB-50")
+def is_late_first_enrolment(career: Career, enrolment: Enrolment, day: date) -> bool:
+    """An open-access first enrolment filed late, paid on `day` after its term, or following a late pre-enrolment."""
+    if not enrolment.first or career.access != "open":
+        return False
+    if enrolment.late_preenrolment:
+        return True
+    return enrolment.term is not None and (enrolment.filed_on > enrolment.term or day > enrolment.term)
+
+
+def accruing(career: Career, charge: Charge, day: date, books: LawBooks) -> Decimal:
+    """The extra amount if the charge were paid on `day`, in euro."""
+    if not charge.outstanding:
+        return ZERO
+    book = books.of(charge.year)
+    if book is None:
+        return ZERO
+    if charge.is_instalment:
+        return surcharge(book.rules, charge.due, day)
+    if charge.base_kind == "enrolment":
+        enrolment = next((e for e in career.enrolments if e.charge == charge.key), None)
+        if enrolment is None or career.ended is not None:
+            return ZERO
+        if not enrolment.first:
+            return surcharge(book.rules, charge.due, day)
+        late_instance = book.rules.MOR_5
+        if late_instance is not None and is_late_first_enrolment(career, enrolment, day):
+            already = career.charge(charge.year, "late-instance")
+            return late_instance.amount if already is None else ZERO
+    return ZERO
+
+
+def days_of_an_enrolment(career: Career, owing: Sequence[Charge], books: LawBooks) -> Iterator[date]:
+    """When a first enrolment that is not paid becomes late."""
+    waiting = {charge.key for charge in owing if charge.base_kind == "enrolment"}
+    return (n.term + ONE_DAY for n in career.enrolments if n.term is not None and n.charge in waiting)
+
+
+# What money brings
+
+
+def on_completion(career: Career, charge: Charge, day: date, books: LawBooks) -> None:
+    book, last = books.of(charge.year), charge.completed_by
+    enrolment = next((e for e in career.enrolments if e.charge == charge.key), None)
+    if book is None or last is None or enrolment is None or not enrolment.first or wholly_waived(charge):
+        return
+    _raise_late_instance(career, charge, enrolment, enrolment.filed_on if last.spared else last.on, day, book)
+
+
+@obeys("CHG-5", "CHG-6")
+def raise_late_fees(career: Career, charge: Charge, day: date, books: LawBooks) -> None:
+    """A surcharge for each payment that completes an instalment or a renewal late, or a part of it that has its own due date."""
+    renewal = charge.base_kind == "enrolment"
+    if not charge.is_instalment and not renewal:
+        return
+    book = books.of(charge.year)
+    if book is None or wholly_waived(charge) or (renewal and any(e.first for e in career.enrolments if e.charge == charge.key)):
+        return
+    reached = charge.plan.settled if charge.plan is not None else ZERO
+    whole = Part(charge.due, charge.amount - charge.waived, charge.outstanding)
+    for part in charge.parts if charge.dates else (whole,):
+        reached += part.amount
+        if part.outstanding or part.amount == ZERO:
+            return
+        last = next(money for money, received in charge.receipts if received >= reached)
+        if last.spared or last.on <= part.due_on or (charge.plan is not None and last.order < charge.plan.order):
+            continue
+        amount, kind = surcharge(book.rules, part.due_on, last.on), f"late-fee/{charge.kind}"
+        if amount > ZERO and not _costs_already(career, kind, last.event):
+            raise_charge(career, charge.year, kind, amount, day, "MOR-3" if renewal else "MOR-2", (Fact(last.event, last.on, last.amount),))
+
+
+def _costs_already(career: Career, kind: str, event: str) -> bool:
+    """Whether a surcharge of a kind rests on an event: one payment or one filing costs it once, also when its charge is
+    completed again after a change of amount."""
+    return any(c.base_kind == kind and any(f.event == event for f in c.facts) for c in career.charges.values())
+
+
+@obeys("MOR-5", "AMB-11", "AMB-27")
+def _raise_late_instance(career: Career, charge: Charge, enrolment: Enrolment, paid: date, day: date, book: RuleBook) -> None:
+    """One late instance for a late first enrolment, on the day the 156 is complete."""
+    price = book.rules.MOR_5
+    if price is None or not is_late_first_enrolment(career, enrolment, paid) or _costs_already(career, "late-instance", enrolment.event):
+        return
+    rule = "MOR-5c" if enrolment.late_preenrolment else "MOR-5b" if enrolment.term and enrolment.filed_on > enrolment.term else "MOR-5a"
+    if book.entry(rule) is None:
+        rule = "MOR-5"
+    raise_charge(career, charge.year, "late-instance", price.amount, day, rule, (Fact(enrolment.event, enrolment.filed_on),),
+                 interpretation="AMB-41")

@@ -1,0 +1,89 @@
+"""Money that comes, goes and moves, and an officer's word on a charge (AMB-2, AMB-11, AMB-20, AMB-47)."""
+
+from decimal import Decimal
+
+from ..account import add_outflow, gross, settle_amounts
+from ..books import LawBooks
+from ..events import ChargeDecided, InstalmentPaid, PaymentMoved, PaymentRefunded
+from ..reasons import Fact
+from ..registry import obeys
+from ..state import Career, Charge, Decision, Money, Person, Waiver
+from ..submissions import Event
+from ..values import ZERO
+from .chapter import data_of
+
+# What a fact changes
+
+
+@obeys("MOR-9", "AMB-2")
+def instalment_paid(person: Person, career: Career, event: Event, books: LawBooks) -> None:
+    """Money attaches to its charge with the date of the operation; before the charge is raised it waits."""
+    data = data_of(event, InstalmentPaid)
+    _receive(person, career, data.charge, event, data.amount, False)
+
+
+def _receive(person: Person, career: Career, key: str, event: Event, amount: Decimal, spared: bool) -> None:
+    career.money.setdefault(key, []).append(Money(event.effective_on, amount, event.id, person.order, spared))
+    career.unsettled = True
+
+
+def payment_refunded(person: Person, career: Career, event: Event, books: LawBooks) -> None:
+    data = data_of(event, PaymentRefunded)
+    add_outflow(career, data.charge, event.effective_on, data.amount, event.id, False, person.order)
+
+
+@obeys("AMB-20")
+def payment_moved(person: Person, career: Career, event: Event, books: LawBooks) -> None:
+    """Money goes to another charge, of another career where one is named, with the day of the move; never more than there is."""
+    data = data_of(event, PaymentMoved)
+    gone = sum((o.amount for o in career.outflows.get(data.from_charge, ())), ZERO)
+    amount = min(data.amount, max(ZERO, gross(career, data.from_charge) - gone))
+    if amount == ZERO:
+        return
+    add_outflow(career, data.from_charge, event.effective_on, amount, event.id, True, person.order)
+    target = career if data.to_career is None else person.career(data.to_career)
+    candidate = bool(career.candidacies) or career.graduated is not None
+    spared = target is not career and (career.ended == "reservation-lapsed" or (candidate and ":enrolment" in data.from_charge))
+    _receive(person, target, data.to_charge, event, amount, spared)
+
+
+@obeys("AMB-11", "AMB-20", "AMB-23", "AMB-31", "AMB-47")
+def charge_decided(person: Person, career: Career, event: Event, books: LawBooks) -> None:
+    """An officer gives a charge a new amount; 0.00 waives all of it (what was paid becomes credit), also ahead of its raising. A charge
+    that the guides leave to an officer and that is not there is raised."""
+    data = data_of(event, ChargeDecided)
+    career.to_decide.pop(data.charge, None)
+    charge = career.charges.get(data.charge)
+    if charge is None:
+        if data.amount == ZERO:
+            career.waived_ahead[data.charge] = (event.effective_on, event.id)
+            return
+        charge = _raised_by_officer(career, event, data)
+        if charge is None:
+            return
+    charge.decision = Decision(data.amount, charge.assessed, event.effective_on, event.id)
+    charge.waivers = [w for w in charge.waivers if w.rule != "charge-decided"]
+    settle_amounts(career, charge)
+    if data.amount == ZERO:
+        charge.waivers.append(Waiver("charge-decided", charge.amount, True, event.effective_on, event.id))
+    else:
+        charge.amount = data.amount
+    career.unsettled = True
+
+
+OFFICER_KINDS = frozenset({
+    "preenrolment", "enrolment", "instalment-1", "instalment-2", "late-instance", "late-instance/recognition",
+    "late-instance/transfer-out", "isee-penalty",
+    "study-plan-penalty", "recognition", "single-courses", "single-courses-stamp", "withdrawal-stamp", "diploma-supplement-post",
+})
+
+
+def _raised_by_officer(career: Career, event: Event, data: ChargeDecided) -> Charge | None:
+    year, _, kind = data.charge.partition(":")
+    base = kind.partition("#")[0]
+    if len(year) != 7 or (base not in OFFICER_KINDS and not base.startswith("late-fee/")):
+        return None
+    charge = Charge(data.charge, kind, year, data.amount, None, event.effective_on, "charge-decided",
+                    (Fact(event.id, event.effective_on, data.amount),))
+    career.charges[data.charge] = charge
+    return charge

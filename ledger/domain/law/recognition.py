@@ -1,0 +1,432 @@
+"""Recognition of earlier studies, change of programme, the year of admission (RIC, ANN, PRE-8)."""
+
+from collections.abc import Iterable
+from datetime import date
+from decimal import Decimal
+
+from ..account import raise_charge
+from ..books import LawBooks
+from ..case import Case
+from ..events import CfuRecognised, ProgrammeChanged, RecognitionRequested
+from ..reasons import Clears, Fact, Reason, reason
+from ..registry import obeys
+from ..rulebook import Admission, Law
+from ..state import Career, ChangeAsked, Person, Request
+from ..submissions import Event
+from ..values import ZERO, year_end
+from .chapter import data_of, end
+from .entry import is_admitted, latest_preenrolment
+
+# What the book gives: fees, terms, tables
+
+
+@obeys("CHG-9", "CHG-10", "CHG-11", "CHG-12")
+def fee_of(law: Law, kind: str) -> tuple[str, Decimal] | None:
+    """(rule, euro) of the fee of a request."""
+    rule, price = {"transfer": ("CHG-9", law.CHG_9), "programme-change": ("CHG-10", law.CHG_10),
+                   "foreign-degree": ("CHG-12", law.CHG_12)}.get(kind, ("CHG-11", law.CHG_11))
+    return (rule, price.amount) if price is not None else None
+
+
+def is_of_class(career: Career, classes: Iterable[str]) -> bool:
+    return (career.degree_class or "").upper().replace(" ", "") in {name.upper() for name in classes}
+
+
+@obeys("RIC-1", "RIC-2", "RIC-11", "RIC-12", "RIC-14", "AMB-22", "AMB-31")
+def term_of(career: Career, law: Law, data: RecognitionRequested) -> date | None:
+    """The last day in time for a request; None where the sources give none or leave it to an officer (AMB-31)."""
+    kind = data.kind
+    if kind == "foreign-degree":
+        return visa_term(career, law, data.academic_year) or (law.RIC_12.until if law.RIC_12 is not None else None)
+    if career.course_type == "master":
+        return _masters_term(career, law, kind, data.academic_year)
+    if kind in ("second-degree", "shortening") and law.RIC_11 is not None:
+        given = career.ranked.recognition_by if career.ranked is not None else None
+        return given or next((term for name, term in law.RIC_11.classes.items() if is_of_class(career, (name,))), law.RIC_11.until)
+    return career.ranked.recognition_by if career.ranked is not None else None
+
+
+@obeys("PRE-7")
+def visa_term(career: Career, law: Law, year: str) -> date | None:
+    """The last day for the foreign degree of who applied as one who needs a visa: the day of that application, not the window of who
+    lives here. None where the year gives none."""
+    before = latest_preenrolment(career, year)
+    if before is None or before.data.applicant != "visa" or law.PRE_7 is None:
+        return None
+    return law.PRE_7.first_degrees_until
+
+
+def _masters_term(career: Career, law: Law, kind: str, year: str) -> date | None:
+    before = latest_preenrolment(career, year)
+    if career.access == "restricted":
+        if career.ranked is not None and career.ranked.recognition_by is not None:
+            return career.ranked.recognition_by
+        if kind == "programme-change" or law.RIC_2 is None:
+            return None
+        if before is not None and before.selection == 2:
+            scroll = career.ranked is not None and career.ranked.scroll
+            return law.RIC_2.second_scroll_until if scroll else law.RIC_2.second_until
+        return law.RIC_2.until
+    if law.RIC_1 is None:
+        return None
+    if before is not None and before.late:
+        if kind == "transfer":
+            return None
+        return next((late.until for late in law.RIC_1.late if before.on <= late.preenrolled_until), law.RIC_1.until)
+    return law.RIC_1.until
+
+
+@obeys("MOR-5", "MOR-5d")
+def is_late(career: Career, law: Law, data: RecognitionRequested, day: date) -> bool:
+    """A request after its term costs the late instance where the year accepts late ones."""
+    term = term_of(career, law, data)
+    return term is not None and day > term
+
+
+def admission_rule(law: Law, course_type: str | None, degree_class: str | None) -> tuple[str, Admission | None]:
+    """The rule id and table that fit a programme."""
+    wanted = (degree_class or "").replace(" ", "").upper()
+    if course_type == "master":
+        return "ANN-1", law.ANN_1
+    if course_type == "bachelor":
+        return "ANN-2", law.ANN_2
+    if wanted.startswith("LM-85BIS"):
+        return "ANN-3", law.ANN_3
+    if wanted.startswith("LMG"):
+        return "ANN-4", law.ANN_4
+    return "ANN-4", None
+
+
+# What a fact changes
+
+
+@obeys("RIC-5")
+def may_be_left(person: Person, career: Career) -> list[Career]:
+    """Whose place a change of programme to this career can take: her other living careers of the same course type, once enrolled."""
+    return [c for c in person.others(career)
+            if c.ended is None and c.course_type == career.course_type and c.latest_perfected is not None]
+
+
+@obeys("RIC-5")
+def left_career(person: Person, career: Career, data: RecognitionRequested) -> str | None:
+    """The career that a change of programme to this one leaves: the one that the request names, else the only one that it can."""
+    if data.kind != "programme-change":
+        return None
+    if data.from_career is not None:
+        return data.from_career
+    found = may_be_left(person, career)
+    return found[0].name if len(found) == 1 else None
+
+
+@obeys("CHG-9", "CHG-10", "CHG-11", "CHG-12", "MOR-5", "MOR-5d", "AMB-11")
+def recognition_requested(person: Person, career: Career, event: Event, books: LawBooks) -> None:
+    """Raises the fee, and one late instance where the request is late. A change of programme ends the exams of the career it leaves."""
+    data = data_of(event, RecognitionRequested)
+    left = left_career(person, career, data)
+    person.across = person.across or left is not None
+    book = books.of(data.academic_year)
+    if book is None:
+        career.unruled.add(data.academic_year)
+        career.requests.append(Request(data, event.effective_on, event.id, None, left))
+        return
+    facts = (Fact(event.id, event.effective_on),)
+    price = fee_of(book.rules, data.kind)
+    key = None
+    if price is not None:
+        rule, amount = price
+        term = term_of(career, book.rules, data)
+        due = term if term is not None and term >= event.effective_on else event.effective_on
+        left_open = data.kind == "transfer" and career.course_type == "master" and term is None and career.access == "open"
+        key = raise_charge(career, data.academic_year, "recognition", amount, event.effective_on, rule, facts, due_on=due,
+                           interpretation="AMB-31" if left_open else None).key
+        if left_open:
+            career.to_decide[f"{data.academic_year}:late-instance/recognition"] = (
+                "AMB-31", "The guide gives no term for a transfer after a late pre-enrolment: an officer decides on the late instance.")
+    career.requests.append(Request(data, event.effective_on, event.id, key, left))
+    if book.rules.MOR_5 is not None and is_late(career, book.rules, data, event.effective_on):
+        special = data.kind == "foreign-degree" or (data.kind == "second-degree" and career.course_type != "master")
+        rule = "MOR-5d" if book.rules.MOR_5d is not None and special else "MOR-5"
+        raise_charge(career, data.academic_year, "late-instance/recognition", book.rules.MOR_5.amount, event.effective_on, rule, facts,
+                     interpretation="AMB-11")
+
+
+@obeys("ANN-1", "ANN-2", "ANN-3", "ANN-4", "AMB-44")
+def cfu_recognised(person: Person, career: Career, event: Event, books: LawBooks) -> None:
+    data = data_of(event, CfuRecognised)
+    career.recognitions.append((event.effective_on, event.id, data))
+    if books.of(data.academic_year) is None:
+        career.unruled.add(data.academic_year)
+    derive_year(career, data.academic_year, books)
+
+
+def derive_year(career: Career, academic_year: str, books: LawBooks) -> None:
+    year = admission_year(career, academic_year, books)
+    enrolment = next((n for n in career.enrolments if n.academic_year == academic_year and n.first), None)
+    if year is not None and enrolment is not None:
+        enrolment.year = year
+
+
+def admission_year(career: Career, academic_year: str, books: LawBooks) -> int | None:
+    """The year of admission that the recognised CFU give (the last resolution's, where it states one); None without recognition."""
+    last = next((data for _, _, data in reversed(career.recognitions) if data.academic_year == academic_year), None)
+    if last is None:
+        return None
+    return last.year if last.year is not None else derived_admission_year(career, academic_year, books)
+
+
+@obeys("ANN-1", "ANN-2", "ANN-3", "ANN-4", "AMB-33", "AMB-44")
+def derived_admission_year(career: Career, academic_year: str, books: LawBooks, extra: int | float = 0) -> int | None:
+    """The year of admission by the sum of recognised CFU (plus `extra`); None where the sources give no table for the programme."""
+    book = books.of(academic_year)
+    table = admission_rule(book.rules, career.course_type, career.degree_class)[1] if book is not None else None
+    if table is None:
+        return None
+    total = sum(d.cfu for _, _, d in career.recognitions) + extra
+    return next(s.year for s in table.steps if s.through is None or total < s.through + 1)
+
+
+@obeys("RIC-5")
+def programme_changed(person: Person, career: Career, event: Event, books: LawBooks) -> None:
+    career.to_career = data_of(event, ProgrammeChanged).to_career
+    end(career, "programme-changed", event.effective_on, event.id)
+
+
+# What follows for the career that is left
+
+
+@obeys("RIC-5")
+def change_asked(person: Person, career: Career, books: LawBooks) -> ChangeAsked | None:
+    """The first change of programme from this career that is still under way, in a year that ends the exams with it. One whose
+    destination has come to an end is off."""
+    found = [ChangeAsked(r.on, r.event, r.data.academic_year, other.name) for other in person.others(career) if other.ended is None
+             for r in other.requests if r.left == career.name
+             and (book := books.of(r.data.academic_year)) is not None and book.rules.RIC_5 is not None]
+    return min(found, key=lambda asked: asked.on, default=None)
+
+
+# What it forbids
+
+_THROUGH_THE_OFFICE = frozenset({"programme-change", "second-degree", "re-enrolment", "shortening"})
+
+
+@obeys("PRE-8")
+def is_preenrolled_before_asking(case: Case) -> Reason | None:
+    """A master's: who asks for recognition pre-enrols first and, where access is open, has been admitted (guide 2025-26, l.96-97)."""
+    data = case.of(RecognitionRequested)
+    career = case.career
+    first = career.first_enrolment
+    if career.course_type != "master" or case.law.PRE_8 is None or data.kind == "foreign-degree":
+        return None
+    before = latest_preenrolment(career, data.academic_year)
+    if first is None and career.access == "open" and before is not None and not is_admitted(career, data.academic_year, "open"):
+        return case.no("PRE-8", "She has not been admitted.", "an adequate assessment of the preparation")
+    if before is not None or (first is not None and first.academic_year < data.academic_year):
+        return None
+    return case.no("PRE-8", f"There is no pre-enrolment for {data.academic_year}.", "pre-enrol within a window")
+
+
+@obeys("RIC-9", "RIC-2")
+def has_accepted_the_place(case: Case) -> Reason | None:
+    """A restricted master's: the place is accepted by enrolling, then recognition is asked for."""
+    data = case.of(RecognitionRequested)
+    career = case.career
+    if career.course_type != "master" or career.access != "restricted" or career.enrolments:
+        return None
+    if data.kind == "transfer" and case.law.RIC_9 is not None:
+        return case.no("RIC-9", "The place must be accepted by enrolling first.", "enrol within the ranking's term")
+    if data.kind in ("second-degree", "re-enrolment", "shortening") and case.law.RIC_2 is not None:
+        return case.no("RIC-2", "The place must be accepted by enrolling first.", "enrol within the ranking's term")
+    return None
+
+
+@obeys("RIC-11")
+def is_ranked_before_asking(case: Case) -> Reason | None:
+    """A first degree of restricted access (2019-20: psychology, primary education): recognition is asked for with a place in the
+    ranking, or once enrolled."""
+    data, career, rule = case.of(RecognitionRequested), case.career, case.law.RIC_11
+    if career.course_type == "master" or rule is None or data.kind == "foreign-degree":
+        return None
+    restricted = career.access == "restricted" or is_of_class(career, rule.classes)
+    placed = career.ranked.admitted if career.ranked is not None else bool(career.enrolments)
+    if not restricted or placed:
+        return None
+    return case.no("RIC-11", "There is no place in the ranking.", "a place in the ranking")
+
+
+@obeys("RIC-14", "RIC-2", "RIC-11", "RIC-12", "PRE-7")
+def is_not_too_early(case: Case) -> Reason | None:
+    """Requests before the first day go through the office."""
+    data = case.of(RecognitionRequested)
+    law, career = case.law, case.career
+    if data.kind == "foreign-degree":
+        if visa_term(career, law, data.academic_year) is not None:
+            return None
+        rule, first = "RIC-12", law.RIC_12.first if law.RIC_12 is not None else None
+    elif career.course_type == "master" and career.access == "restricted" and data.kind != "programme-change":
+        rule, first = "RIC-2", law.RIC_2.first if law.RIC_2 is not None else None
+    elif career.course_type == "master" and data.kind in _THROUGH_THE_OFFICE:
+        rule, first = "RIC-14", law.RIC_14.first if law.RIC_14 is not None else None
+    elif career.course_type != "master" and data.kind in ("second-degree", "shortening"):
+        rule, first = "RIC-11", law.RIC_11.first if law.RIC_11 is not None else None
+    else:
+        return None
+    if first is None or case.day >= first:
+        return None
+    return case.no(rule, f"Requests open on {first.isoformat()}; before that day the office takes them.", Clears("requests open", first))
+
+
+@obeys("RIC-11", "RIC-12", "PRE-7", "MOR-5d")
+def is_not_too_late(case: Case) -> Reason | None:
+    """Second degrees and foreign titles have a last day, also for late requests; elsewhere a late request costs the late instance."""
+    data = case.of(RecognitionRequested)
+    law, career = case.law, case.career
+    if data.kind == "foreign-degree":
+        rule, window = "RIC-12", law.RIC_12
+    elif career.course_type != "master" and data.kind in ("second-degree", "shortening"):
+        rule, window = "RIC-11", law.RIC_11
+    else:
+        return None
+    term = term_of(career, law, data)
+    if window is None or term is None or case.day <= term:
+        return None
+    if data.kind == "foreign-degree" and visa_term(career, law, data.academic_year) is not None:
+        return case.no("PRE-7", f"Applicants who need a visa had to apply by {term.isoformat()}.")
+    restricted = career.access == "restricted" and rule == "RIC-11" and window.late_until is not None
+    if not window.late or restricted:
+        return case.no(rule, f"The last day for this request was {term.isoformat()}.")
+    if window.late_until is not None and case.day > window.late_until:
+        return case.no(rule, f"The last day for a late request was {window.late_until.isoformat()}.")
+    return None
+
+
+@obeys("RIC-5")
+def names_the_career_it_leaves(case: Case) -> Reason | None:
+    """Where a request ends the exams of the career that is left, it must be clear which one that is."""
+    data = case.of(RecognitionRequested)
+    if case.law.RIC_5 is None or data.kind != "programme-change" or data.from_career is not None:
+        return None
+    possible = may_be_left(case.person, case.career)
+    if len(possible) < 2:
+        return None
+    return case.no("RIC-5", f"The change may leave {' or '.join(sorted(c.name for c in possible))}.", "name the one in from_career")
+
+
+@obeys("RIC-6")
+def asks_after_the_first_year(case: Case) -> Reason | None:
+    """A change of programme looks at the career that is left, else at the person's other ones: none first enrolled in the same year."""
+    data = case.of(RecognitionRequested)
+    if data.kind != "programme-change":
+        return None
+    for other in case.person.others(case.career):
+        if data.from_career not in (None, other.name):
+            continue
+        if other.ended is None or other.ended == "programme-changed":
+            found = first_year_reason(case, other, data.academic_year)
+            if found is not None:
+                return found
+    return None
+
+
+@obeys("RIC-6", "AMB-37")
+def left_career_is_past_its_first_year(case: Case) -> Reason | None:
+    """Who enrolled in the first year may not change programme until the next academic year."""
+    data = case.of(ProgrammeChanged)
+    return first_year_reason(case, case.career, data.academic_year)
+
+
+def first_year_reason(case: Case, career: Career, year: str) -> Reason | None:
+    first = career.first_enrolment
+    if case.law.RIC_6 is None or first is None or not first.first or first.academic_year != year or first.year != 1 \
+            or first.perfected_on is None:
+        return None
+    return case.no("RIC-6", f"The career {career.name} was first enrolled for {year}: no change of programme before the next year.",
+                   Clears("the next academic year"), [Fact(first.event, first.filed_on)])
+
+
+@obeys("RIC-4")
+def left_career_is_renewed(case: Case) -> Reason | None:
+    """The renewal of the career that is left stays due: after its last day it must have been paid."""
+    data = case.of(ProgrammeChanged)
+    due = case.law.CHG_3.due_on if case.law.CHG_3 is not None else None
+    if case.law.RIC_4 is None or due is None or case.day <= due or case.career.is_enrolled_in(data.academic_year):
+        return None
+    return case.no("RIC-4", f"The enrolment for {data.academic_year} in the career that is left has not been paid.",
+                   f"renew and pay {data.academic_year}:enrolment")
+
+
+@obeys("RIC-7", "AMB-13", "AMB-37")
+def first_year_stays(case: Case) -> Reason | None:
+    """A master's career may not be transferred out or suspended in the academic year of its first enrolment, in the first year.
+
+    The book of that year says so, and for how long, whichever book the act itself follows."""
+    first = case.career.first_enrolment
+    if case.career.course_type != "master" or first is None or not first.first or first.year != 1:
+        return None
+    book = case.books.of(first.academic_year)
+    if book is None or book.rules.RIC_7 is None:
+        return None
+    fact, ends = (Fact(first.event, first.filed_on),), year_end(first.academic_year)
+    if book.interpretations.AMB_13.decision == "whole-career":
+        return reason(book, "RIC-7", f"Who enrolled in the first year for {first.academic_year} may not leave or suspend.", None, fact)
+    if case.day > ends:
+        return None
+    return reason(book, "RIC-7", f"Who enrolled in the first year for {first.academic_year} may not leave or suspend in that year.",
+                  Clears("the academic year ends", ends), fact)
+
+
+@obeys("RIC-8")
+def may_enrol_before_the_council(case: Case) -> Reason | None:
+    """2019-20: who asks for recognition (not for a programme change) may enrol before the decision only from a given day on."""
+    if case.law.RIC_8 is None or case.day >= case.law.RIC_8.first:
+        return None
+    decided = {data.kind for _, _, data in case.career.recognitions}
+    asked = {r.data.kind for r in case.career.requests} | ({"transfer"} if case.career.transferred_in_on is not None else set())
+    if not (asked - decided) & set(case.law.RIC_8.kinds):
+        return None
+    return case.no("RIC-8", f"Before the council decides, enrolment opens on {case.law.RIC_8.first.isoformat()}.",
+                   Clears("enrolment opens", case.law.RIC_8.first))
+
+
+@obeys("RIC-3")
+def recognition_fee_is_paid(case: Case) -> Reason | None:
+    """Only requests whose fee has been received go to the council."""
+    data = case.of(CfuRecognised)
+    asked = [r for r in case.career.requests if r.data.kind == data.kind and r.data.academic_year == data.academic_year]
+    if case.law.RIC_3 is None:
+        return None
+    if not asked:
+        return case.no("RIC-3", f"No recognition ({data.kind}) has been requested for {data.academic_year}.", "request it and pay its fee")
+    last = asked[-1]
+    charge = case.career.charges.get(last.charge or "")
+    if charge is None or charge.outstanding == ZERO:
+        return None
+    return case.no("RIC-3", f"The fee {charge.key} is not paid.", f"pay {charge.outstanding:.2f} euro for {charge.key}",
+                   [Fact(last.event, last.on, charge.outstanding)])
+
+
+@obeys("ANN-1", "ANN-2", "ANN-3", "ANN-4")
+def year_follows_from_the_cfu(case: Case) -> Reason | None:
+    """A year of admission that the resolution states must be the one that the recognised CFU give."""
+    data = case.of(CfuRecognised)
+    if data.year is None:
+        return None
+    derived = derived_admission_year(case.career, data.academic_year, case.books, data.cfu)
+    rule, _ = admission_rule(case.law, case.career.course_type, case.career.degree_class)
+    if derived is None:
+        return case.no(rule, "The guide has no table of years for this programme: an officer decides.", f"an officer's override of {rule}",
+                       interpretation="AMB-33")
+    if derived == data.year:
+        return None
+    return case.no(rule, f"The recognised CFU give year {derived}, not year {data.year}.", f"state year {derived}, or leave the year out")
+
+
+@obeys("RIC-5")
+def no_change_of_programme_is_asked_for(case: Case) -> Reason | None:
+    """2025-26: from the day on which a change of programme is asked for no exam of the career that is left."""
+    asked = case.career.change_asked
+    book = case.books.of(asked.academic_year) if asked is not None else None
+    if asked is None or book is None or book.rules.RIC_5 is None or case.career.ended is not None:
+        return None
+    return reason(book, "RIC-5",
+                  f"A change of programme to {asked.to_career} was asked for on {asked.on.isoformat()}: no further exam of this career.",
+                  None, (Fact(asked.event, asked.on),))

@@ -1,0 +1,125 @@
+"""What may be refunded, by when and why (LAU-2, LAU-3, LAU-7, LAU-8, CS-10)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+
+from ..account import gross
+from ..books import LawBooks
+from ..events import PaymentMoved, PaymentRefunded
+from ..reasons import Reason, reason
+from ..registry import obeys
+from ..rulebook import RuleBook
+from ..state import Career, Charge, Person
+from ..submissions import Event
+from ..values import ZERO
+from .chapter import data_of
+
+
+@dataclass(frozen=True, slots=True)
+class Refundable:
+    """Euro, the day by which it is paid out (None: on request) and the rule."""
+
+    amount: Decimal
+    by: date | None
+    rule: str
+
+
+@obeys("LAU-2", "LAU-3", "LAU-7", "LAU-8", "LAU-9", "RIN-6", "RIN-8a", "CS-10", "AMB-29", "MOR-7")
+def refundable(person: Person, career: Career, charge: Charge, books: LawBooks) -> Refundable | None:
+    """The right to a refund of what is paid on a charge: a graduate's renewal of the next year and a failed reservation from
+    elsewhere, always without the stamp; a declined reservation (regional tax only); single courses followed by a scroll."""
+    if not charge.paid:
+        return None
+    if charge.base_kind == "single-courses":
+        book = books.for_single_courses(charge.year)
+        rule = book.rules.CS_10 if book is not None else None
+        if rule is not None and rule.after_scroll and _enrolled_through_scroll(person, career, charge):
+            return Refundable(charge.paid, None, "CS-10")
+        return None
+    full = books.of(charge.year)
+    if full is None or full.rules.CHG_2 is None:
+        return None
+    law, stamp = full.rules, full.rules.CHG_2.stamp
+    held = career.reservation
+    if charge.base_kind == "enrolment":
+        rest = charge.paid - stamp
+        if rest <= ZERO:
+            return None
+        if career.graduated is not None and law.LAU_2 is not None and law.LAU_3 is not None \
+                and career.graduated.academic_year == law.LAU_3.degree_year:
+            session = career.graduated.session
+            by = law.LAU_3.by.get("autumn" if session == "summer" else session)  # "by the autumn session"
+            return Refundable(rest, by, "LAU-2")
+        if held is not None and held.academic_year == charge.year:
+            if held.declined_on is not None and law.LAU_8 is not None:
+                return Refundable(rest, None, "LAU-8")
+            if held.lapsed_on is not None and held.home_university == "other" and law.LAU_7 is not None:
+                return Refundable(rest, None, "LAU-7")
+        return None
+    if charge.is_instalment and held is not None and held.lapsed_on is not None and held.home_university == "other" \
+            and law.LAU_7 is not None:
+        return Refundable(charge.paid, None, "LAU-7")
+    return None
+
+
+def _enrolled_through_scroll(person: Person, single: Career, charge: Charge) -> bool:
+    return any(
+        c.access == "restricted" and c.ranked is not None and c.ranked.scroll
+        and any(n.academic_year == charge.year and n.perfected_on is not None and n.filed_on >= charge.raised_on
+                for n in c.enrolments)
+        for c in person.others(single))
+
+
+# What does not fit it
+
+
+def _available(career: Career, key: str) -> Decimal:
+    return max(ZERO, gross(career, key) - sum((o.amount for o in career.outflows.get(key, ())), ZERO))
+
+
+_NO_REFUND = {"enrolment": "RIN-6", "single-courses": "CS-10", "instalment-1": "RIN-8a", "instalment-2": "RIN-11a"}
+"""The rule that gives no refund of a charge; of the others AMB-29 says so."""
+
+
+@obeys("RIN-6", "RIN-8a", "RIN-11a", "CS-10", "LAU-2", "LAU-7", "LAU-8", "AMB-29", "RIN-7")
+def refund_without_right(person: Person, career: Career, event: Event, book: RuleBook | None, books: LawBooks) -> Iterator[Reason]:
+    """More than the right to a refund and what was paid too much."""
+    data = data_of(event, PaymentRefunded)
+    charge = career.charges.get(data.charge)
+    if charge is None:
+        if data.amount > _available(career, data.charge):
+            yield reason(books.own, "MONEY", f"{data.amount:.2f} euro refunded on {data.charge}, more than was received.")
+        return
+    right = refundable(person, career, charge, books)
+    allowed = charge.credit + (right.amount if right is not None else ZERO)
+    if data.amount <= allowed:
+        return
+    law = books.book_of(charge.year)
+    rule = right.rule if right is not None else _NO_REFUND.get(charge.base_kind, "AMB-29")
+    if law.entry(rule) is None:
+        rule = "AMB-29"
+    yield reason(law, rule, f"{data.amount:.2f} euro refunded on {charge.key}; the rules give {allowed:.2f}.")
+
+
+@obeys("LAU-2", "LAU-6", "RIN-6a", "CS-10", "MONEY")
+def move_without_right(person: Person, career: Career, event: Event, book: RuleBook | None, books: LawBooks) -> Iterator[Reason]:
+    """Money moves between careers only as the guides say, and never more than there is."""
+    data = data_of(event, PaymentMoved)
+    if data.amount > _available(career, data.from_charge):
+        yield reason(books.own, "MONEY", f"{data.amount:.2f} euro moved from {data.from_charge}, more than was received.")
+        return
+    charge = career.charges.get(data.from_charge)
+    target = person.careers.get(data.to_career) if data.to_career is not None else None
+    if charge is None or target is None or target is career or data.amount <= charge.credit:
+        return
+    law = books.book_of(charge.year)
+    if charge.base_kind == "enrolment":
+        allowed = (career.ended == "reservation-lapsed" or career.ended == "renounced" or career.withdrawal is not None
+                   or bool(career.candidacies) or career.graduated is not None or career.ended == "programme-changed")
+        if not allowed:
+            rule = "RIN-6a" if law.entry("RIN-6a") is not None else "RIN-6"
+            yield reason(law, rule, f"Nothing in the rules moves {charge.key} of a career that goes on.")
+    elif charge.base_kind == "single-courses" and refundable(person, career, charge, books) is None:
+        yield reason(law, "CS-10", f"{charge.key} is not refunded or set off.")

@@ -1,0 +1,136 @@
+"""Part-time study (PT)."""
+
+from ..books import LawBooks
+from ..case import Case
+from ..events import Enrolled, RegimeChanged
+from ..reasons import Clears, Fact, Reason
+from ..registry import obeys
+from ..state import Career, Person
+from ..submissions import Event
+from .chapter import data_of
+from .contribution import refresh_instalments
+
+# What a fact changes
+
+
+@obeys("PT-3", "RAT-9")
+def regime_changed(person: Person, career: Career, event: Event, books: LawBooks) -> None:
+    data = data_of(event, RegimeChanged)
+    career.regime_changes.append((event.effective_on, data.academic_year, data.regime))
+    career.regime_by_year[data.academic_year] = data.regime
+    refresh_instalments(career, data.academic_year, event.effective_on, books)
+
+
+# What it forbids
+
+
+@obeys("PT-1")
+def part_time_has_a_listed_category(case: Case) -> Reason | None:
+    """Part-time, from the first enrolment or later: one of the categories that the year's guide lists. Which one is never repeated:
+    it may tell of her health."""
+    data, rule = case.data, case.law.PT_1
+    if not isinstance(data, Enrolled | RegimeChanged) or data.regime != "part-time" or rule is None:
+        return None
+    if data.category is not None and rule.names(data.category):
+        return None
+    listed = f" ({', '.join(rule.categories)})" if rule.categories is not None else ""
+    message = "Part-time study needs one of the listed categories." if data.category is None else \
+        f"The category is none of those that the guide of {case.book.academic_year} lists."
+    return case.no("PT-1", message, f"name the category{listed}")
+
+
+@obeys("PT-1")
+def part_time_is_within_the_course(case: Case) -> Reason | None:
+    """Part-time is for a regular course of study, not beyond its length."""
+    data = case.of(RegimeChanged)
+    if data.regime != "part-time":
+        return None
+    enrolment = case.career.enrolment_in(data.academic_year) or case.career.current_enrolment
+    if enrolment is not None and enrolment.standing == "beyond-course":
+        return case.no("PT-1", "Part-time study is for who is within the course's length.",
+                       facts=[Fact(enrolment.event, enrolment.filed_on)])
+    return None
+
+
+@obeys("PT-2", "PT-3", "PT-5", "PT-9", "AMB-38", "AMB-33")
+def regime_changes_in_its_window(case: Case) -> Reason | None:
+    """Within the year's window; to part-time in a first degree only with the OFA cleared. In the first year the regime is
+    chosen with the enrolment."""
+    data = case.of(RegimeChanged)
+    window = case.law.PT_2
+    if window is None:
+        return None
+    first = case.career.first_enrolment
+    if first is not None and first.first and first.academic_year == data.academic_year and first.filed_on == case.day:
+        return None
+    if data.regime == "full-time":
+        term = case.law.CHG_3.due_on if case.law.CHG_3 is not None else window.last
+        if case.day <= term:
+            return None
+        return case.no("PT-5", f"The last day to return to full time for {data.academic_year} was {term.isoformat()}.")
+    if not window.first <= case.day <= window.last:
+        return case.no("PT-2", f"Requests are open from {window.first.isoformat()} to {window.last.isoformat()}.",
+                       Clears("the window opens", window.first) if case.day < window.first else None)
+    if window.ofa and data.ofa_cleared is False and case.career.course_type != "master":
+        return case.no("PT-2", "The OFA must be cleared first.", "clear the OFA")
+    return None
+
+
+@obeys("PT-3")
+def regime_really_changes(case: Case) -> Reason | None:
+    data = case.of(RegimeChanged)
+    if case.career.regime_in(data.academic_year) != data.regime:
+        return None
+    return case.no("PT-3", f"The career is {data.regime} in {data.academic_year} already.")
+
+
+@obeys("PT-5", "PT-6", "AMB-38")
+def regime_changes_once(case: Case) -> Reason | None:
+    """A return to full time once: after a whole part-time annuality (the year and its repetition), when renewing beyond the course, or
+    where the career comes to an early end. A change to part-time only where there was no change before."""
+    data = case.of(RegimeChanged)
+    if case.law.PT_5 is None:
+        return None
+    changes = case.career.regime_changes
+    if data.regime == "part-time":
+        if changes:
+            return case.no("PT-5", "The regime can be changed once.", facts=())
+        return None
+    if any(regime == "full-time" for _, _, regime in changes):
+        return case.no("PT-5", "The return to full time is possible once.")
+    named = case.career.enrolment_in(data.academic_year)
+    if (named is not None and named.standing == "beyond-course") or data.early_end or _ends_early(case):
+        return None
+    before = [n for n in case.career.enrolments if n.academic_year < data.academic_year and n.perfected_on is not None]
+    last = max(before, key=lambda n: n.academic_year, default=None)
+    if last is not None and last.standing == "repeating" and any(
+            n is not last and n.year == last.year and n.academic_year < last.academic_year
+            and case.career.regime_in(n.academic_year) == "part-time" for n in before) \
+            and case.career.regime_in(last.academic_year) == "part-time":
+        return None
+    return case.no("PT-5", "A whole part-time annuality (the year and its repetition) must be complete first.",
+                   "complete the year and its repetition")
+
+
+@obeys("PT-6")
+def _ends_early(case: Case) -> bool:
+    """Whether the career is about to end: a withdrawal is filed, a degree applied for, a change of programme asked for."""
+    career = case.career
+    return career.withdrawal is not None or bool(career.candidacies) or any(
+        request.left == career.name for other in case.person.others(career) for request in other.requests)
+
+
+@obeys("PT-7")
+def part_time_years_are_complete(case: Case) -> Reason | None:
+    """Part-time students apply for the final exam in the repetition of the last year."""
+    if case.law.PT_7 is None or case.career.regime != "part-time":
+        return None
+    last_year = case.law.PT_7.last_year.get(case.career.course_type or "")  # type: ignore[call-overload]
+    current = case.career.current_enrolment
+    if last_year is None or current is None or current.standing == "beyond-course":
+        return None
+    if current.year >= last_year and current.standing == "repeating":
+        return None
+    return case.no("PT-7", f"Part-time: the final exam needs year {last_year} as repeating; "
+                           f"the career is in year {current.year} ({current.standing}).",
+                   f"enrol in year {last_year} as repeating", [Fact(current.event, current.filed_on)])

@@ -1,0 +1,196 @@
+"""Enrolment with reservation (RIS-1..7, RIS-9, BLK-5)."""
+
+from collections.abc import Iterator
+from datetime import date
+
+from ..books import LawBooks
+from ..case import Case
+from ..events import EnrolledWithReservation, ReservationLifted
+from ..reasons import Clears, Fact, Reason, reason
+from ..registry import obeys
+from ..rulebook import RuleBook
+from ..state import RESERVATION, Block, Career, Charge, Person, Reservation
+from ..submissions import Event
+from .chapter import NEVER, Annulment, Deadline, data_of, end
+from .enrolment import enrolled
+
+# What a fact changes
+
+
+@obeys("RIS-1", "RIS-6", "RIS-3", "AMB-18", "AMB-45")
+def enrolled_with_reservation(person: Person, career: Career, event: Event, books: LawBooks) -> None:
+    data = data_of(event, EnrolledWithReservation)
+    enrolled(person, career, event, books)
+    book = books.of(data.academic_year)
+    rule = None if book is None else book.rules.RIS_6 if data.ground == "degree-pending" else book.rules.RIS_3
+    career.reservation = Reservation(data.ground, event.effective_on, event.id, rule.until if rule is not None else NEVER,
+                                     data.home_university, data.home_career, data.academic_year)
+    home = person.careers.get(data.home_career or "")
+    if data.ground == "degree-pending" and home is not None and home.graduated is not None and home is not career:
+        lift(career, event.effective_on)
+
+
+def lift(career: Career, day: date) -> None:
+    held = career.reservation
+    if held is not None and held.lifted_on is None and held.declined_on is None:
+        held.lifted_on, held.lapsed_on = day, None
+        if career.ended == "reservation-lapsed":
+            career.ended, career.ended_on, career.ended_event = None, None, None
+        career.unsettled = True
+
+
+@obeys("RIS-6", "AMB-45")
+def reservation_lifted(person: Person, career: Career, event: Event, books: LawBooks) -> None:
+    lift(career, event.effective_on)
+
+
+@obeys("LAU-8", "LAU-9")
+def reservation_declined(person: Person, career: Career, event: Event, books: LawBooks) -> None:
+    """A notice given before the degree ends the reserved enrolment; afterwards it has no effect (LAU-9)."""
+    held = career.reservation
+    if held is not None and held.alive and career.ended is None:
+        held.declined_on = event.effective_on
+        end(career, "reservation-lapsed", event.effective_on, event.id)
+
+
+@obeys("RIS-4")
+def enrolment_cancelled(person: Person, career: Career, event: Event, books: LawBooks) -> None:
+    end(career, "cancelled", event.effective_on, event.id)
+
+
+# What time brings
+
+
+def _last_day(career: Career, books: LawBooks) -> date | None:
+    held = career.reservation
+    return held.term if held is not None and held.alive and held.term != NEVER else None
+
+
+@obeys("RIS-7", "RIS-6", "AMB-18")
+def _lapse(career: Career, day: date, books: LawBooks) -> None:
+    held = career.reservation
+    if held is not None:
+        held.lapsed_on = day
+        end(career, "reservation-lapsed", day, held.event)
+
+
+LAPSES = Deadline("RIS-7", _last_day, _lapse)
+
+
+@obeys("RIS-7", "AMB-45")
+def _has_lapsed(career: Career, charge: Charge, books: LawBooks) -> bool:
+    return career.ended == "reservation-lapsed"
+
+
+@obeys("RIS-4", "AMB-45")
+def _is_cancelled(career: Career, charge: Charge, books: LawBooks) -> bool:
+    return career.ended == "cancelled"
+
+
+ANNULMENTS = (Annulment("RIS-7", _has_lapsed), Annulment("RIS-4", _is_cancelled))
+"""What is unpaid of a reservation that lapsed and of a cancelled enrolment falls away; a reservation lifted after all brings it back."""
+
+
+@obeys("BLK-5", "RIS-5", "AMB-45", "BLK-8")
+def reservation_block(career: Career, day: date) -> Iterator[Block]:
+    """From filing until the reservation is lifted, lapses or is declined."""
+    held = career.reservation
+    if held is not None and career.under_reservation:
+        yield Block(RESERVATION, "BLK-5", None, day, "Enrolled with reservation: no exam before it is lifted.",
+                    f"the degree (or the missing exams) by {held.term.isoformat()} lifts the reservation", None, "AMB-45",
+                    held.academic_year, (Fact(held.event, held.filed_on),))
+
+
+# What it forbids
+
+
+@obeys("RIS-1")
+def reservation_is_for_masters(case: Case) -> Reason | None:
+    data = case.of(EnrolledWithReservation)
+    if data.course_type == "master":
+        return None
+    return case.no("RIS-1", "Only a master's enrolment can stand under reservation.", "record enrolled")
+
+
+@obeys("RIS-2", "RIS-3", "RIS-4")
+def little_is_missing(case: Case) -> Reason | None:
+    """Candidates: at most 3 exams and 24 CFU, an internship among them only if started. Graduates on single courses: 24 CFU."""
+    data = case.of(EnrolledWithReservation)
+    if data.ground == "single-courses-pending":
+        if case.law.RIS_3 is None or data.missing_cfu <= case.law.RIS_3.cfu:
+            return None
+        return case.no("RIS-3", f"{data.missing_cfu} CFU are missing; at most {case.law.RIS_3.cfu} may be.")
+    limit = case.law.RIS_2
+    if limit is None:
+        return None
+    if data.missing_exams > limit.exams or data.missing_cfu > limit.cfu:
+        return case.no("RIS-2", f"{data.missing_exams} exams and {data.missing_cfu} CFU are missing; "
+                                f"at most {limit.exams} and {limit.cfu} may be.", "pass enough of the missing exams first")
+    if data.internship_started is False:
+        return case.no("RIS-2", "An internship that has not started may not be among what is missing.", "start the internship first")
+    return None
+
+
+@obeys("RIS-3")
+def waits_for_single_courses_of_their_year(case: Case) -> Reason | None:
+    """Graduates on single courses of the year that the guide names: here, or elsewhere, which `home_university` states."""
+    data, rule = case.of(EnrolledWithReservation), case.law.RIS_3
+    if data.ground != "single-courses-pending" or rule is None or rule.courses_of is None or data.home_university == "other":
+        return None
+    if any(rule.courses_of in career.singles for career in case.person.careers.values()):
+        return None
+    return case.no("RIS-3", f"There are no single courses of {rule.courses_of} to wait for.",
+                   f"record her single courses of {rule.courses_of}, or home_university other where they are another university's")
+
+
+@obeys("RIS-1", "RIS-3", "RIS-6")
+def reservation_term_is_ahead(case: Case) -> Reason | None:
+    """A reservation is not granted after the last day on which it could be met."""
+    data = case.of(EnrolledWithReservation)
+    rule, term = ("RIS-1", case.law.RIS_6) if data.ground == "degree-pending" else ("RIS-3", case.law.RIS_3)
+    if term is None or case.day <= term.until:
+        return None
+    return case.no(rule, f"A reservation had to be met by {term.until.isoformat()}.", interpretation="AMB-18")
+
+
+@obeys("RIS-6", "AMB-45", "LAU-8")
+def reservation_is_met_in_time(case: Case) -> Reason | None:
+    """The evidence fits the ground of the reservation and the degree (or the exams) came by its term."""
+    data = case.of(ReservationLifted)
+    held = case.career.reservation
+    if held is None or held.lifted_on is not None or held.declined_on is not None:
+        return case.no("RIS-6", "There is no reservation to lift.")
+    fact = [Fact(held.event, held.filed_on)]
+    if (data.evidence == "degree-conferred") != (held.ground == "degree-pending"):
+        return case.no("RIS-6", f"{data.evidence} does not meet a reservation for {held.ground}.", facts=fact)
+    met = data.conferred_on or case.day
+    if met > case.day:
+        return case.no("RIS-6", f"The degree of {met.isoformat()} has not been conferred yet.", Clears("the day comes", met), fact)
+    if met > held.term:
+        return case.no("RIS-6", f"The reservation had to be met by {held.term.isoformat()}.", facts=fact, interpretation="AMB-18")
+    return None
+
+
+@obeys("RIS-5", "SEQ")
+def is_not_under_reservation(case: Case) -> Reason | None:
+    if not case.career.under_reservation:
+        return None
+    return case.no("RIS-5", "The enrolment stands under reservation.", "lift the reservation")
+
+
+@obeys("ESA-5", "RIS-5", "RIS-9", "BLK-5")
+def is_free_of_reservation(case: Case) -> Reason | None:
+    block = next((b for b in case.career.blocks.values() if b.kind == RESERVATION), None)
+    if block is None:
+        return None
+    return case.no("ESA-5", "Enrolled with reservation: no exam can be sat before it is lifted.", Clears(block.how_to_lift), block.facts)
+
+
+# What does not fit it
+
+
+@obeys("LAU-9")
+def declined_too_late(person: Person, career: Career, event: Event, book: RuleBook | None, books: LawBooks) -> Iterator[Reason]:
+    held = career.reservation
+    if book is not None and book.rules.LAU_9 is not None and (held is None or held.lifted_on is not None):
+        yield reason(book, "LAU-9", "Declined after the reservation was lifted: a withdrawal is needed.")

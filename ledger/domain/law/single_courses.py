@@ -1,0 +1,290 @@
+"""Single courses: who may apply, what they cost, until when they may be paid and sat (CS, RIS-8)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+
+from ..account import raise_charge
+from ..books import LawBooks
+from ..case import Case
+from ..events import ExamBooked, SingleCourse, SingleCoursesEnrolled
+from ..reasons import Clears, Fact, Reason, reason
+from ..registry import obeys
+from ..rulebook import Law, RuleBook
+from ..state import Career, Person, Reservation, days_after
+from ..submissions import Event
+from ..values import ONE_DAY, ZERO, cents
+from .chapter import begin, data_of
+
+# What the book gives
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """Euro, the rule that gives it, and the register entry where it is a reading of ours."""
+
+    amount: Decimal
+    rule: str
+    interpretation: str | None = None
+
+
+@obeys("CHG-13", "CHG-14", "CS-4", "CS-9", "CS-12", "RIS-8", "AMB-12", "AMB-33")
+def price_of(person: Person, data: SingleCoursesEnrolled, book: RuleBook) -> dict[str, Price]:
+    """The charges of an application: 25 a CFU (less the reduction) and the stamp; nothing for exchange students and for
+    who could not keep a reservation; complements are free for graduates of this university, but for the stamp."""
+    law = book.rules
+    if law.CS_4 is None:
+        return {}
+    stamp = Price(law.CS_4.stamp, "CS-4")
+    if data.reduction == "exchange" and law.CS_12 is not None and law.CS_12.free:
+        return {"single-courses": Price(ZERO, "CS-12"), "single-courses-stamp": Price(ZERO, "CS-12")}
+    if data.purpose == "failed-reservation" and is_free_after_reservation(person, data.academic_year, law):
+        due = book.interpretations.AMB_12.decision == "stamp-due"
+        return {"single-courses": Price(ZERO, "RIS-8", "AMB-12"),
+                "single-courses-stamp": stamp if due else Price(ZERO, "RIS-8", "AMB-12")}
+    free_complements = law.CHG_14 is not None and person.has_degree
+    cfu = sum(Decimal(str(c.cfu)) for c in data.courses if not (c.complement and free_complements))
+    rule = "CHG-14" if cfu == 0 else "CS-4"
+    amount = law.CS_4.per_cfu * cfu
+    share = law.CS_9.shares.get(data.reduction) if law.CS_9 is not None and data.reduction in ("disability", "detention") else None
+    if share is not None:
+        amount, rule = amount * (1 - share), "CS-9"
+    return {"single-courses": Price(cents(amount), rule), "single-courses-stamp": stamp}
+
+
+@obeys("RIS-8", "AMB-48")
+def failed_reservation(person: Person, year: str, law: Law) -> Reservation | None:
+    """Her reservation for an enrolment of the year that lapsed; who declined hers has not failed it. Where the year speaks of this
+    university's graduates: one that waited for a degree of this university."""
+    if law.RIS_8 is None:
+        return None
+    own = law.RIS_8.free_for == "own-graduates"
+    for career in person.careers.values():
+        held = career.reservation
+        if held is not None and held.lapsed_on is not None and held.declined_on is None and held.academic_year == year \
+                and not (own and (held.home_university != "same" or held.ground != "degree-pending")):
+            return held
+    return None
+
+
+def first_degree_conferred(person: Person, held: Reservation) -> bool:
+    """Whether the degree is there that the reservation waited for, as far as the ledger knows."""
+    home = person.careers.get(held.home_career or "")
+    if home is not None:
+        return home.graduated is not None
+    return any(c.graduated is not None and c.course_type != "master" for c in person.careers.values())
+
+
+@obeys("RIS-8", "AMB-12", "AMB-48")
+def is_free_after_reservation(person: Person, year: str, law: Law) -> bool:
+    held = failed_reservation(person, year, law)
+    return held is not None and law.RIS_8 is not None and (
+        law.RIS_8.free_for == "every-failed-reservation" or first_degree_conferred(person, held))
+
+
+@obeys("CS-6", "AMB-16")
+def last_payment_day(held_on: date, working_days: int) -> date:
+    """The last day on which a payment is so many working days ahead of an exam, the exam's day not counted.
+
+    Working days: Monday to Friday, without Italy's public holidays."""
+    is_holiday = _public_holidays()
+    day, left = held_on, working_days
+    while left:
+        day -= ONE_DAY
+        if day.weekday() < 5 and not is_holiday(day):
+            left -= 1
+    return day
+
+
+@obeys("CS-6", "AMB-16")
+def first_exam_day(paid_on: date, working_days: int) -> date:
+    """The first exam day for which a payment made on a day is in time."""
+    day = paid_on
+    while last_payment_day(day, working_days) < paid_on:
+        day += timedelta(days=1)
+    return day
+
+
+_holidays: list[Callable[[date], bool]] = []
+
+
+def _public_holidays() -> Callable[[date], bool]:
+    if not _holidays:
+        from holidays import country_holidays  # imported on first use: only single courses need a calendar
+
+        _holidays.append(country_holidays("IT").__contains__)
+    return _holidays[0]
+
+
+# What a fact changes
+
+
+@obeys("CHG-13", "CHG-14", "CS-4", "CS-5", "CS-9", "CS-12", "RIS-8", "AMB-12")
+def single_courses_enrolled(person: Person, career: Career, event: Event, books: LawBooks) -> None:
+    data = data_of(event, SingleCoursesEnrolled)
+    begin(career, event.effective_on)
+    year = data.academic_year
+    held = career.singles.get(year)
+    career.singles[year] = data if held is None else data.model_copy(
+        update={"courses": held.courses + data.courses, "purpose": held.purpose or data.purpose})
+    person.across = person.across or data.purpose == "failed-reservation"
+    book = books.for_single_courses(data.academic_year)
+    if book is None or book.rules.CS_4 is None or book.rules.CS_5 is None:
+        career.unruled.add(data.academic_year)
+        return
+    due = days_after(data.issued_on or event.effective_on, book.rules.CS_5.days)
+    for kind, price in price_of(person, data, book).items():
+        raise_charge(career, data.academic_year, kind, price.amount, event.effective_on, price.rule,
+                     (Fact(event.id, event.effective_on),), due_on=due, interpretation=price.interpretation)
+
+
+# What follows from the person's other careers
+
+
+@obeys("RIS-8", "AMB-48")
+def awaited_degrees(person: Person, career: Career, books: LawBooks) -> dict[str, Fact]:
+    """By year of application, the failed reservation after which the exams of its courses wait for the first degree."""
+    found = {}
+    for year, applied in career.singles.items():
+        book = books.for_single_courses(year) if applied.purpose == "failed-reservation" else None
+        held = failed_reservation(person, year, book.rules) if book is not None else None
+        if held is not None and held.ground == "degree-pending" and not first_degree_conferred(person, held):
+            found[year] = Fact(held.event, held.filed_on)
+    return found
+
+
+# What it forbids
+
+
+@obeys("CS-1")
+def application_window_is_open(case: Case) -> Reason | None:
+    window = case.law.CS_1
+    if window is None or window.first <= case.day <= window.last:
+        return None
+    return case.no("CS-1", f"Applications are open from {window.first.isoformat()} to {window.last.isoformat()}.",
+                   Clears("the window opens", window.first) if case.day < window.first else None)
+
+
+@obeys("CS-2")
+def cfu_are_within_the_limit(case: Case) -> Reason | None:
+    """At most 36 CFU, unless for the requirements of a master's or of teaching classes."""
+    data = case.of(SingleCoursesEnrolled)
+    total = sum(c.cfu for c in data.courses)
+    if case.law.CS_2 is None or total <= case.law.CS_2.cfu or data.purpose in ("admission-requirements", "teaching-classes"):
+        return None
+    return case.no("CS-2", f"{total} CFU; at most {case.law.CS_2.cfu} are possible.", f"choose courses of at most {case.law.CS_2.cfu} CFU")
+
+
+@obeys("CS-3")
+def applies_once(case: Case) -> Reason | None:
+    """One application in an academic year, and no additions to it; in 2019-20 only additions are excluded."""
+    data = case.of(SingleCoursesEnrolled)
+    if case.law.CS_3 is None:
+        return None
+    careers = list(case.person.careers.values()) if case.law.CS_3.one_per == "person" else [case.career]
+    for career in careers:
+        if data.academic_year in career.singles:
+            return case.no("CS-3", f"There is an application for {data.academic_year} already ({career.name}); nothing can be added to it.")
+    return None
+
+
+_ENROLLED = frozenset({"enrolled", "enrolled-with-reservation", "withdrawal-pending", "suspended"})
+
+
+@obeys("CS-8", "AMB-24", "AMB-43")
+def is_compatible_with_her_careers(case: Case) -> Reason | None:
+    """Not while suspended; beside a degree programme only where the year allows it, and for courses outside her own plan.
+    Doctoral students need a clearance: where it is asked for it must be given."""
+    data = case.of(SingleCoursesEnrolled)
+    rule = case.law.CS_8
+    if rule is None:
+        return None
+    if data.clearance is False:
+        return case.no("CS-8", "The board's clearance is missing.", "the clearance of the doctoral board", interpretation="AMB-24")
+    for career in case.person.careers.values():
+        if career.status not in _ENROLLED:
+            continue
+        if career.suspended_on is not None and rule.enrolled != "allowed":
+            return case.no("CS-8", f"The career {career.name} is suspended.", f"resume {career.name}",
+                           [Fact(career.name, career.suspended_on)])
+        if rule.enrolled == "never":
+            return case.no("CS-8", f"She is enrolled in {career.name}: no single courses in {data.academic_year}.")
+        if rule.enrolled == "outside-own-plan":
+            own = sorted(c.code for c in data.courses if c.in_own_plan or _is_planned(career, c.code))
+            if own:
+                return case.no("CS-8", f"In her own study plan: {', '.join(own)}.", "choose courses outside the own plan")
+    return None
+
+
+def _is_planned(career: Career, code: str) -> bool:
+    return any(code in plan for plan in career.plans.values())
+
+
+@obeys("CS-11")
+def application_of(career: Career, academic_year: str) -> SingleCoursesEnrolled | None:
+    """The application for single courses that a call of the year rests on; in a year without one, the latest."""
+    return career.singles.get(academic_year) or (career.singles[max(career.singles)] if career.singles else None)
+
+
+def single_course(career: Career, code: str, academic_year: str) -> SingleCourse | None:
+    applied = application_of(career, academic_year)
+    return next((c for c in applied.courses if c.code == code), None) if applied is not None else None
+
+
+@obeys("CS-6", "BLK-6", "AMB-16")
+def single_course_is_paid(case: Case) -> Reason | None:
+    """Paid, and so many working days ahead of the exam; in 2019-20 paid at all."""
+    data, career = case.of(ExamBooked), case.career
+    applied = application_of(career, data.academic_year)
+    if applied is None or career.enrolments:
+        return None
+    book = case.books.for_single_courses(applied.academic_year)
+    rule = book.rules.CS_6 if book is not None else None
+    if book is None or rule is None:
+        return None
+    for charge in career.charges.values():
+        if charge.base_kind != "single-courses" or charge.year != applied.academic_year:
+            continue
+        last = last_payment_day(data.held_on, rule.working_days) if rule.working_days is not None else None
+        if charge.outstanding > ZERO:
+            what, first = f"pay {charge.outstanding:.2f} euro for {charge.key}", None
+            if last is not None and rule.working_days is not None:
+                in_time = case.day <= last
+                what += f" by {last.isoformat()}" if in_time else f", and book an exam {rule.working_days} working days later or more"
+                first = None if in_time else first_exam_day(case.day, rule.working_days)
+            return reason(book, "CS-6", f"{charge.key} is not paid.", Clears(what, first), charge.facts, "AMB-16" if last else None)
+        if last is not None and rule.working_days is not None and charge.paid_on is not None and charge.paid_on > last:
+            return reason(book, "CS-6", f"{charge.key} was paid on {charge.paid_on.isoformat()}, less than {rule.working_days} working "
+                          f"days before the exam: the last day was {last.isoformat()}.",
+                          Clears("an exam on a later day", first_exam_day(charge.paid_on, rule.working_days)), charge.facts, "AMB-16")
+    return None
+
+
+@obeys("CS-11", "AMB-18")
+def single_course_is_still_valid(case: Case) -> Reason | None:
+    data, career = case.of(ExamBooked), case.career
+    applied = application_of(career, data.academic_year)
+    if applied is None or career.enrolments:
+        return None
+    book = case.books.for_single_courses(applied.academic_year)
+    if book is None or book.rules.CS_11 is None:
+        return None
+    last = book.rules.CS_11.reserved_until if applied.reserved_session else book.rules.CS_11.until
+    if data.held_on <= last:
+        return None
+    return reason(book, "CS-11", f"The single courses of {applied.academic_year} could be sat until {last.isoformat()}.")
+
+
+@obeys("RIS-8", "AMB-48", "AMB-33")
+def first_degree_is_conferred(case: Case) -> Reason | None:
+    """Single courses after a failed reservation: their exams wait for the first degree. One conferred elsewhere is not known here."""
+    data, career = case.of(ExamBooked), case.career
+    applied = application_of(career, data.academic_year)
+    failed = career.awaited_degree.get(applied.academic_year) if applied is not None and not career.enrolments else None
+    book = case.books.for_single_courses(applied.academic_year) if applied is not None else None
+    if failed is None or book is None or book.rules.RIS_8 is None:
+        return None
+    return reason(book, "RIS-8",
+                  "Single courses after a failed reservation: their exams can be sat once the first degree has been conferred.",
+                  Clears("the first degree, or an officer's override of RIS-8 where another university conferred it"), (failed,), "AMB-48")

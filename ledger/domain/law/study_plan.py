@@ -1,0 +1,109 @@
+"""The study plan: its window and its penalty (PDS)."""
+
+from collections.abc import Iterator
+from datetime import date
+
+from ..account import raise_charge
+from ..books import LawBooks
+from ..case import Case
+from ..events import StudyPlanApproved, StudyPlanSubmitted
+from ..reasons import Clears, Fact, Reason, reason
+from ..registry import obeys
+from ..rulebook import Law, Period, RuleBook
+from ..state import Career, Person
+from ..submissions import Event
+from .chapter import data_of
+
+# What the book gives
+
+
+@obeys("PDS-1", "RIS-10")
+def plan_window(career: Career, law: Law, year: str) -> Period | None:
+    """The window for the plan of a year: first year of a master's (also with reservation), or everybody else."""
+    if law.PDS_1 is None:
+        return None
+    enrolment = career.enrolment_in(year) or career.current_enrolment
+    first_year_master = career.course_type == "master" and (enrolment is None or enrolment.year == 1)
+    return law.PDS_1.first_year_master if first_year_master else law.PDS_1.others
+
+
+@obeys("PDS-2", "AMB-23")
+def penalty_is_due(career: Career, book: RuleBook, year: str, day: date) -> bool:
+    """A plan after the window, unless a shortening awaits the council, or the enrolment itself came after the window."""
+    window = plan_window(career, book.rules, year)
+    if window is None or day <= window.last:
+        return False
+    return not enrolled_after_the_window(career, book, year, day) and not awaits_the_council(career)
+
+
+@obeys("AMB-23")
+def enrolled_after_the_window(career: Career, book: RuleBook, year: str, day: date) -> bool:
+    """A late plan of who enrolled for the first time (filed and paid) after the window: left to an officer."""
+    window, enrolment = plan_window(career, book.rules, year), career.enrolment_in(year)
+    if window is None or day <= window.last or enrolment is None or not enrolment.first:
+        return False
+    return (enrolment.perfected_on or enrolment.filed_on) > window.last
+
+
+def awaits_the_council(career: Career) -> bool:
+    """A shortening (for a first degree: also a second degree) requested and not yet decided."""
+    kinds = ("shortening",) if career.course_type == "master" else ("shortening", "second-degree", "foreign-degree")
+    return any(r.data.kind in kinds and not any(d.kind == r.data.kind and on >= r.on for on, _, d in career.recognitions)
+               for r in career.requests)
+
+
+@obeys("PDS-4")
+def filed_in_time(career: Career, law: Law, year: str) -> bool:
+    """Whether a plan for the year was filed within its window."""
+    window = plan_window(career, law, year)
+    return window is None or any(on <= window.last for on, _, filed_for in career.plans_submitted if filed_for == year)
+
+
+# What a fact changes
+
+
+@obeys("PDS-1", "PDS-2", "CHG-8", "AMB-23", "AMB-44", "RIS-10")
+def study_plan_submitted(person: Person, career: Career, event: Event, books: LawBooks) -> None:
+    """A late plan is accepted; in 2025-26 it costs the penalty, once a year, except for who awaits the council on a shortening."""
+    data = data_of(event, StudyPlanSubmitted)
+    year = data.academic_year
+    career.plans_submitted.append((event.effective_on, event.id, year))
+    book = books.of(year)
+    if book is None or book.rules.PDS_2 is None:
+        return
+    if enrolled_after_the_window(career, book, year, event.effective_on):
+        career.to_decide.setdefault(f"{year}:study-plan-penalty", (
+            "AMB-23", "The plan is late because the enrolment came after the window: an officer decides on the penalty."))
+    if penalty_is_due(career, book, year, event.effective_on) and career.charge(year, "study-plan-penalty") is None:
+        raise_charge(career, year, "study-plan-penalty", book.rules.PDS_2.amount, event.effective_on, "PDS-2",
+                     (Fact(event.id, event.effective_on),))
+
+
+@obeys("ESA-1", "PDS-4")
+def study_plan_approved(person: Person, career: Career, event: Event, books: LawBooks) -> None:
+    """It replaces an earlier plan of the same year."""
+    data = data_of(event, StudyPlanApproved)
+    career.plans[data.academic_year] = {c.code: c for c in data.courses}
+
+
+# What it forbids
+
+
+@obeys("PDS-1", "AMB-44")
+def plan_window_has_opened(case: Case) -> Reason | None:
+    """Not before the window; a late study plan is accepted."""
+    window = plan_window(case.career, case.law, case.of(StudyPlanSubmitted).academic_year)
+    if window is None or case.day >= window.first:
+        return None
+    return case.no("PDS-1", f"The window for the study plan opens on {window.first.isoformat()}.", Clears("the window opens", window.first))
+
+
+# What does not fit it
+
+
+@obeys("PDS-4")
+def extra_exams_after_the_term(person: Person, career: Career, event: Event, book: RuleBook | None, books: LawBooks) -> Iterator[Reason]:
+    data = data_of(event, StudyPlanApproved)
+    if book is not None and book.rules.PDS_4 is not None and any(c.anticipated or c.supernumerary for c in data.courses) \
+            and career.plans_submitted and not filed_in_time(career, book.rules, data.academic_year):
+        yield reason(book, "PDS-4", "Anticipated or supernumerary exams in a plan filed after its term.")

@@ -1,0 +1,230 @@
+"""Leaving for good: renunciation, and what a withdrawal waives (RIN, CHG-15, DS-1)."""
+
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+
+from ..account import debts, gross, listed, overdue, owed_facts, raise_charge, settle_amounts
+from ..books import LawBooks
+from ..case import Case
+from ..events import DiplomaSupplementIssued
+from ..reasons import Clears, Fact, Reason, reason
+from ..registry import obeys
+from ..rulebook import Law, RuleBook
+from ..state import INSTALMENTS, Career, Person, Waiver, Withdrawal, days_after
+from ..submissions import Event
+from ..values import ONE_DAY, ZERO, cents, last_of_february
+from .chapter import Deadline, data_of, end, year_of_act
+
+# What a fact changes
+
+
+@obeys("RIN-1", "RIN-3", "CHG-15", "AMB-9", "AMB-35", "AMB-40")
+def withdrawal_requested(person: Person, career: Career, event: Event, books: LawBooks) -> None:
+    day = event.effective_on
+    year = year_of_act(career, day, books)
+    book = books.of(year) if year is not None else None
+    withdrawal = Withdrawal(day, event.id, person.order, year, None, None)
+    career.withdrawals.append(withdrawal)
+    if book is not None and year is not None and book.rules.RIN_3 is not None:
+        withdrawal.last_day = days_after(day, book.rules.RIN_3.days)
+        withdrawal.stamp = raise_charge(career, year, "withdrawal-stamp", book.rules.RIN_3.amount, day, "RIN-3",
+                                        (Fact(event.id, day),), due_on=withdrawal.last_day, interpretation="AMB-9").key
+    elif year is not None and book is None:
+        career.unruled.add(year)
+
+
+def renounced(person: Person, career: Career, event: Event, books: LawBooks) -> None:
+    end(career, "renounced", event.effective_on, event.id)
+
+
+@obeys("CHG-16", "DS-1")
+def diploma_supplement_issued(person: Person, career: Career, event: Event, books: LawBooks) -> None:
+    """Free, but for the post of the paper form."""
+    data = data_of(event, DiplomaSupplementIssued)
+    year = year_of_act(career, event.effective_on, books)
+    book = books.of(year) if year is not None else None
+    if book is None or year is None or book.rules.CHG_16 is None or data.format != "paper" or data.destination is None:
+        return
+    raise_charge(career, year, "diploma-supplement-post", book.rules.CHG_16.amounts[data.destination], event.effective_on, "CHG-16",
+                 (Fact(event.id, event.effective_on),))
+
+
+# What time brings
+
+
+def _last_day(career: Career, books: LawBooks) -> date | None:
+    withdrawal = career.withdrawal
+    return withdrawal.last_day if withdrawal is not None and withdrawal.perfected_on is None else None
+
+
+@obeys("RIN-3", "AMB-9")
+def _lapse(career: Career, day: date, books: LawBooks) -> None:
+    """Without the stamp in time it is as if it had never been filed: what it waived is owed again with its first due dates."""
+    withdrawal = career.withdrawal
+    if withdrawal is None:
+        return
+    withdrawal.lapsed_on = day
+    stamp = career.charges.get(withdrawal.stamp or "")
+    if stamp is not None:
+        settle_amounts(career, stamp)
+        stamp.waivers.append(Waiver("RIN-3", stamp.outstanding, True, day, withdrawal.event, "AMB-9"))
+    for charge in career.charges.values():
+        if charge is not stamp and any(w.event == withdrawal.event for w in charge.waivers):
+            charge.waivers = [w for w in charge.waivers if w.event != withdrawal.event]
+    career.unsettled = True
+
+
+LAPSES = Deadline("RIN-3", _last_day, _lapse)
+
+
+# What money brings
+
+
+@obeys("RIN-3")
+def perfect_withdrawal(career: Career, day: date) -> None:
+    withdrawal = career.withdrawal
+    if withdrawal is not None and withdrawal.perfected_on is None and withdrawal.stamp is not None and career.ended is None:
+        stamp = career.charges[withdrawal.stamp]
+        if stamp.outstanding == ZERO and (withdrawal.last_day is None or (stamp.paid_on or day) <= withdrawal.last_day):
+            withdrawal.perfected_on = day
+
+
+# What it waives
+
+
+@obeys("RIN-8", "RIN-8a", "RIN-9", "RIN-10", "RIN-11", "RIN-11a", "RIN-12", "RIN-14", "AMB-15", "AMB-25", "AMB-42")
+def withdrawal_waivers(career: Career, withdrawal: Withdrawal, law: Law, day: date) -> dict[str, tuple[str, Decimal, str | None]]:
+    """Which share of each instalment a living withdrawal waives: kind -> (rule, share, interpretation)."""
+    if law.RIN_8 is None or law.RIN_10 is None or law.RIN_11 is None or withdrawal.year is None:
+        return {}
+    filed, half = withdrawal.filed_on, law.RIN_11.share
+    if filed <= law.RIN_8.until:
+        if not _has_passed_an_exam(career, withdrawal.year, law.RIN_8.exams, day):
+            return {"instalment-1": ("RIN-8", Decimal(1), None), "instalment-2": ("RIN-8", Decimal(1), "AMB-15")}
+        return {"instalment-2": ("RIN-11", half, "AMB-15")}
+    if filed <= law.RIN_10.until:
+        passed = _has_passed_an_exam(career, withdrawal.year, law.RIN_10.exams, day)
+        return {"instalment-2": ("RIN-11", half, None) if passed else ("RIN-10", Decimal(1), None)}
+    return {}
+
+
+def _has_passed_an_exam(career: Career, year: str, where: str, day: date) -> bool:
+    for result in career.passed(day).values():
+        held = result.data.held_on
+        if where == "session":
+            if date(int(year[:4]) + 1, 1, 1) <= held <= last_of_february(year):
+                return True
+        elif career.exam_year(result.data) == year:
+            return True
+    return False
+
+
+@obeys("RIN-6")
+def refresh_waivers(career: Career, year: str, day: date, books: LawBooks) -> None:
+    """Waivers of a living (or perfected) withdrawal on the instalments of a year."""
+    withdrawal = career.withdrawal
+    book = books.of(year)
+    shares: dict[str, tuple[str, Decimal, str | None]] = {}
+    if withdrawal is not None and withdrawal.year == year and book is not None:
+        shares = withdrawal_waivers(career, withdrawal, book.rules, day)
+    for kind in INSTALMENTS:
+        charge = career.charges.get(f"{year}:{kind}")
+        if charge is None:
+            continue
+        kept = [w for w in charge.waivers if not w.rule.startswith("RIN-")]
+        if kind in shares and withdrawal is not None:
+            rule, share, interpretation = shares[kind]
+            before = gross(career, charge.key, withdrawal.order)
+            part = charge.amount - cents(charge.amount * (1 - share)) if share < 1 else charge.amount
+            amount = max(ZERO, min(part, charge.amount - before))
+            rest = charge.amount - max(before, ZERO) - amount
+            if book is not None and book.rules.RAT_6 is not None and book.rules.RAT_6.remits == "any-payment" \
+                    and ZERO < rest < book.rules.RAT_6.below:
+                amount += rest
+            kept.append(Waiver(rule, amount, share == 1, withdrawal.filed_on, withdrawal.event, interpretation))
+        if kept != charge.waivers:
+            charge.waivers = kept
+            career.unsettled = True
+
+
+# What it forbids
+
+
+@obeys("SEQ")
+def has_filed_an_enrolment(case: Case) -> Reason | None:
+    if case.career.enrolments:
+        return None
+    return case.no("SEQ", f"There is no enrolment to withdraw from (status {case.career.status}).")
+
+
+@obeys("SEQ", "RIN-3")
+def has_not_withdrawn_already(case: Case) -> Reason | None:
+    alive = case.career.withdrawal
+    if alive is None:
+        return None
+    return case.no("SEQ", f"A withdrawal filed on {alive.filed_on.isoformat()} is alive.", facts=[Fact(alive.event, alive.filed_on)])
+
+
+@obeys("RIN-4", "RIN-7", "BLK-4")
+def has_no_debts_to_withdraw(case: Case) -> Reason | None:
+    """2025-26: nothing overdue, or an agreed plan that is kept. 2019-20: nothing overdue of the years before."""
+    if case.law.RIN_4 is None:
+        return None
+    owed = overdue(case.career, case.day)
+    if case.law.BLK_4 is None:
+        owed = [(c, late) for c, late in owed if c.year < case.book.academic_year]
+    if not owed:
+        return None
+    return case.no("RIN-4", f"Unpaid: {listed(owed)}.", "pay, or agree an instalment plan", owed_facts(owed))
+
+
+@obeys("RIN-3", "RIN-1", "AMB-9", "AMB-40")
+def withdrawal_is_perfected(case: Case) -> Reason | None:
+    """A filed and living withdrawal whose stamp was paid in time; in 2019-20 the stamped paper itself is enough."""
+    alive = case.career.withdrawal
+    if case.law.RIN_3 is None:
+        if alive is not None:
+            return None
+        return case.no("RIN-1", "No withdrawal has been filed.", "file the withdrawal")
+    if alive is None:
+        lapsed = case.career.withdrawals[-1] if case.career.withdrawals else None
+        message = "No withdrawal has been filed." if lapsed is None or lapsed.last_day is None else \
+            f"The withdrawal of {lapsed.filed_on.isoformat()} lapsed: the stamp was not paid by {lapsed.last_day.isoformat()}."
+        return case.no("RIN-3", message, "file a withdrawal and pay its stamp",
+                       [Fact(lapsed.event, lapsed.filed_on)] if lapsed is not None else (), "AMB-9")
+    if alive.perfected_on is None and alive.stamp is not None:
+        return case.no("RIN-3", f"The stamp of the withdrawal is not paid; it lapses after {alive.last_day}.",
+                       Clears(f"pay {case.career.charges[alive.stamp].outstanding:.2f} euro for {alive.stamp}"),
+                       [Fact(alive.event, alive.filed_on)], "AMB-9")
+    return None
+
+
+@obeys("RIN-5", "AMB-42")
+def everything_is_settled(case: Case) -> Reason | None:
+    """The career is closed after all dues are settled, those still to come included, also under a plan."""
+    if case.law.RIN_5 is None:
+        return None
+    owed = debts(case.career, case.day)
+    if not owed:
+        return None
+    return case.no("RIN-5", f"Still owed: {listed(owed)}.", "pay all of it", owed_facts(owed), "AMB-42")
+
+
+@obeys("RIN", "RIN-3")
+def has_not_filed_a_withdrawal(case: Case) -> Reason | None:
+    alive = case.career.withdrawal
+    if alive is None or case.career.ended is not None:
+        return None
+    clears = Clears("the withdrawal lapses unless its stamp is paid", alive.last_day + ONE_DAY) \
+        if alive.last_day is not None and alive.perfected_on is None else None
+    return case.no("RIN", f"A withdrawal filed on {alive.filed_on.isoformat()} is alive.", clears, [Fact(alive.event, alive.filed_on)])
+
+
+# What does not fit it
+
+
+@obeys("DS-1")
+def supplement_without_degree(person: Person, career: Career, event: Event, book: RuleBook | None, books: LawBooks) -> Iterator[Reason]:
+    if career.graduated is None:
+        yield reason(book or books.own, "DS-1", "A Diploma Supplement is for graduates.")

@@ -1,0 +1,157 @@
+"""The states that the relay sends: of each career of a student, computed from her events in the form of `ledger.wire.state`."""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import date
+from decimal import Decimal
+
+from ledger.domain.account import overdue_amount, state_of, unallocated
+from ledger.domain.books import LawBooks
+from ledger.domain.events import StudyPlanApproved
+from ledger.domain.fold import replay, run_out
+from ledger.domain.intervals import Intervals, Thing
+from ledger.domain.knowledge import in_force
+from ledger.domain.law.lateness import accruing
+from ledger.domain.law.refunds import refundable
+from ledger.domain.reasons import Fact, source_of
+from ledger.domain.state import Block, Career, Charge, Person
+from ledger.domain.submissions import Event
+from ledger.domain.values import ZERO, format_instant
+from ledger.wire.state import Json
+
+
+def states(events: Sequence[Event], student: str, books: LawBooks) -> Iterator[Json]:
+    """The state of each career that the student's events name, ready for `message`: days and euro are still dates and decimals.
+    A career whose events were all voided has empty lists."""
+    newest = events[-1]
+    head = {"student": student, "position": newest.position, "version": newest.version, "recorded_at": format_instant(newest.recorded_at),
+            "law": books.identity}
+    facts = in_force(list(events))
+    seen = _Spans(books)
+    person = Person(student)
+    if facts:
+        person = replay(facts, student, facts[-1].effective_on, books, seen.observe)
+        run_out(person, books, seen.observe)
+    spans = seen.finish()
+    for name in sorted({e.career for e in events if e.career is not None} | set(person.careers)):
+        career = person.careers.get(name) or Career(name)
+        found = {kind: spans.get(name, {}).get(kind, []) for kind in ("status", "blocks", "charges", "unallocated", "single_courses")}
+        yield head | {"career": name, **found, "plans": _plans(facts, name), **_exams(career)}
+
+
+class _Spans:
+    """Makes the spans while the fold runs: of each career the things that hold, at the end of every day on which one may change."""
+
+    def __init__(self, books: LawBooks) -> None:
+        self._books = books
+        self._spans: Intervals[Json] = Intervals(self._span)
+        self._found: dict[str, dict[str, list[Json]]] = {}
+
+    def observe(self, person: Person, touched: Collection[str], money_touched: Collection[str]) -> None:
+        for name in {*money_touched, *(n for n in touched if n not in self._spans)}:  # of the others a result came in, which has its days
+            self._spans.observe(name, dict(self._things(person, person.careers[name])), person.day)
+
+    def _span(self, thing: Thing, since: date, until: date | None, value: Json) -> None:
+        career, kind, *_ = map(str, thing)
+        self._found.setdefault(career, {}).setdefault(kind, []).append({"from": since, "until": until} | value)
+
+    def _things(self, person: Person, career: Career) -> Iterator[tuple[Thing, Json]]:
+        name = career.name
+        yield (name, "status"), _status(career)
+        for block in career.blocks.values():
+            yield (name, "blocks", block.kind, block.rule, block.charge), _block(block, self._books)
+        for charge in career.charges.values():
+            yield (name, "charges", charge.key), _charge(person, career, charge, self._books)
+        waiting: dict[str, Decimal] = {}
+        for key, _, amount, _ in unallocated(career):
+            waiting[key] = waiting.get(key, ZERO) + amount
+        for key, amount in waiting.items():
+            yield (name, "unallocated", key), {"charge": key, "amount": amount}
+        for year, applied in career.singles.items():
+            yield (name, "single_courses", year), {
+                "academic_year": year, "reserved_session": applied.reserved_session,
+                "courses": [{"code": c.code, "cfu": c.cfu, "lectures_end_on": c.lectures_end_on} for c in applied.courses],
+                **({"awaited_degree": _facts((career.awaited_degree[year],))[0]} if year in career.awaited_degree else {})}
+
+    def finish(self) -> dict[str, dict[str, list[Json]]]:
+        """By career and kind, its spans in order."""
+        self._spans.finish()
+        for kinds in self._found.values():
+            for spans in kinds.values():
+                spans.sort(key=lambda span: (span["from"], span.get("charge") or ""))
+        return self._found
+
+
+def _status(career: Career) -> Json:
+    current, held, withdrawal, asked = career.current_enrolment, career.reservation, career.withdrawal, career.change_asked
+    return {
+        "status": career.status, "programme": career.programme, "course_type": career.course_type, "academic_year": career.academic_year,
+        "year": current.year if current else None, "regime": career.regime, "ended": career.ended,
+        "suspended_on": career.suspended_on,
+        "enrolments": [{"academic_year": e.academic_year, "year": e.year, "filed_on": e.filed_on, "event": e.event,
+                        "charge": e.charge, "perfected_on": e.perfected_on} for e in career.enrolments],
+        "withdrawal": {"event": withdrawal.event, "filed_on": withdrawal.filed_on, "last_day": withdrawal.last_day,
+                       "perfected_on": withdrawal.perfected_on} if withdrawal is not None else None,
+        "reservation": {"event": held.event, "filed_on": held.filed_on,
+                        "term": held.term if held.term != date.max else None}
+        if held is not None and career.under_reservation else None,
+        **({"change_asked": {"event": asked.event, "on": asked.on, "academic_year": asked.academic_year, "to_career": asked.to_career}}
+           if asked is not None else {}),
+        "unruled_years": sorted(career.unruled),
+    }
+
+
+def _block(block: Block, books: LawBooks) -> Json:
+    return {"kind": block.kind, "since": block.start, "rule": block.rule, "charge": block.charge,
+            "amount": block.amount, "reason": block.reason, "how_to_lift": block.how_to_lift,
+            "interpretation": block.interpretation, "academic_year": block.year, "source": source_of(books.book_of(block.year), block.rule),
+            "facts": _facts(block.facts)}
+
+
+def _charge(person: Person, career: Career, charge: Charge, books: LawBooks) -> Json:
+    right = refundable(person, career, charge, books)
+    return {
+        "charge": charge.key, "state": state_of(career, charge, person.day), "amount": charge.amount,
+        "due_on": charge.next_due_on, "raised_on": charge.raised_on, "paid": charge.paid,
+        "paid_on": charge.paid_on, "refunded": charge.refunded, "waived": charge.waived, "moved": charge.moved,
+        "outstanding": charge.outstanding, "overdue": overdue_amount(career, charge, person.day), "credit": charge.credit,
+        "accruing": accruing(career, charge, person.day, books),
+        "rule": charge.rule if charge.base_kind not in ("single-courses", "single-courses-stamp") else None,
+        "refundable": {"amount": right.amount, "by": right.by, "rule": right.rule} if right is not None else None,
+        "plan": {"event": charge.plan.event, "agreed_on": charge.plan.agreed_on} if charge.plan is not None else None,
+        "parts": [{"due_on": p.due_on, "amount": p.amount, "outstanding": p.outstanding} for p in charge.parts],
+        "facts": _facts(charge.basis)}
+
+
+def _facts(facts: tuple[Fact, ...]) -> list[Json]:
+    return [{"event": f.event, "on": f.on, "amount": f.amount} for f in facts]
+
+
+def _plans(facts: Iterable[Event], career: str) -> list[Json]:
+    """Each approved plan until the next one of the same year."""
+    found: list[Json] = []
+    standing: dict[str, Json] = {}
+    for fact in facts:
+        if fact.career != career or not isinstance(fact.data, StudyPlanApproved):
+            continue
+        day, year = fact.effective_on, fact.data.academic_year
+        if year in standing:
+            standing[year]["until"] = day
+        standing[year] = {"from": day, "until": None, "academic_year": year, "courses": [
+            {"code": c.code, "cfu": c.cfu, "year": c.year, "semester": c.semester, "lectures_end_on": c.lectures_end_on,
+             "prerequisites": list(c.prerequisites), "supernumerary": c.supernumerary, "anticipated": c.anticipated}
+            for c in fact.data.courses]}
+        found.append(standing[year])
+    return [span for span in found if span["from"] != span["until"]]
+
+
+def _exams(career: Career) -> dict[str, list[Json]]:
+    """What the final state holds with its days: results, recognitions, bookings."""
+    return {
+        "results": [{"from": r.counts_from, "until": r.until, "course": r.data.course, "held_on": r.data.held_on,
+                     "outcome": r.data.outcome, "cfu": r.data.cfu, "event": r.event, "recorded_on": r.on}
+                    for r in career.results if r.until is None or r.until > r.counts_from],
+        "recognitions": [{"from": on, "until": None, "event": event, "cfu": data.cfu,
+                          "courses": [{"code": c.code, "cfu": c.cfu} for c in data.courses]} for on, event, data in career.recognitions],
+        "bookings": [{"from": b.on, "until": b.closed_on, "course": b.data.course, "held_on": b.data.held_on,
+                      "event": b.event} for b in career.bookings if b.closed_on is None or b.closed_on > b.on],
+    }

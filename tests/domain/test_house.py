@@ -1,0 +1,60 @@
+"""How the code is laid out: no circle of imports, each rule where one looks for it, a catalogue that leaves nothing out."""
+
+import ast
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+from ledger.domain.events import ACTS, PAYLOADS
+from ledger.domain.law import catalogue
+from tests.rule_table import files
+
+ROOT = Path(__file__).resolve().parents[2]
+MODULES = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+           for path in (ROOT / "ledger").rglob("*.py")}
+
+
+def imported(name: str, path: Path) -> Iterator[str]:
+    """The modules of the ledger that a module imports anywhere, also only when a function runs."""
+    package = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name in MODULES)
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join([*package[:len(package) - node.level + 1], *filter(None, [node.module])] if node.level else [node.module or ""])
+            for alias in node.names:
+                yield found if (found := f"{base}.{alias.name}") in MODULES else base
+
+
+def test_imports_of_the_ledger_go_in_no_circle() -> None:
+    graph = {name: {one for one in imported(name, path) if one in MODULES and one != name} for name, path in MODULES.items()}
+    assert "ledger.domain.fold" in graph["ledger.domain.timelines"]
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" <- ".join(error.args[1]))
+
+
+def test_most_rules_have_their_code_in_one_file() -> None:
+    counts = [len(modules) for modules in files().values()]
+    assert counts.count(1) >= 120
+    assert sum(n > 2 for n in counts) <= 12
+
+
+@pytest.mark.parametrize(("rule", "chapter"), [("BLK-1", "blocks"), ("RIS-7", "reservation"), ("RIN-3", "withdrawal"), ("LAU-1", "degree")])
+def test_rule_is_checked_in_one_chapter_when_a_registrar_looks_for_it(rule: str, chapter: str) -> None:
+    assert files()[rule] == [f"ledger.domain.law.{chapter}"]
+
+
+def test_catalogue_names_a_missing_handler_when_a_type_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalogue, "HANDLERS", {name: one for name, one in catalogue.HANDLERS.items() if name != "ranked"})
+    monkeypatch.setattr(catalogue, "PREDICATES", {name: one for name, one in catalogue.PREDICATES.items() if name != "resumed"})
+    assert catalogue.gaps() == ["ranked", "resumed"]
+
+
+def test_catalogue_knows_every_type_and_act() -> None:
+    assert catalogue.gaps() == []
+    assert catalogue.PREDICATES.keys() == ACTS
+    assert catalogue.HANDLERS.keys() < PAYLOADS.keys()
