@@ -26,7 +26,7 @@ demo: $(INSTALLED)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/demo.sh
 
 test: $(INSTALLED)
-	$(BIN)/python infra/postgres.py run -- $(BIN)/python infra/kafka run -- $(BIN)/python -m pytest -n 4 --dist worksteal --durations 25
+	$(BIN)/python infra/postgres run -- $(BIN)/python infra/kafka run -- $(BIN)/python -m pytest -n 4 --dist worksteal --durations 25
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -36,15 +36,15 @@ lint: $(INSTALLED)
 	$(BIN)/python -m ledger.wire.schemas --check
 
 bench: $(INSTALLED)
-	$(BIN)/python infra/postgres.py run -- $(BIN)/python -m benchmarks.run
+	$(BIN)/python infra/postgres run -- $(BIN)/python -m benchmarks.run
 	$(BIN)/python benchmarks/questions.py --students 200 --runs 10
 
 bench-kafka: $(INSTALLED)
-	$(BIN)/python infra/postgres.py run -- $(BIN)/python infra/kafka run -- $(BIN)/python -m benchmarks.kafka_relay --events 1000000
-	$(BIN)/python infra/postgres.py run -- $(BIN)/python infra/kafka run -- $(BIN)/python -m benchmarks.consumers --events 1000000 --runs 1
+	$(BIN)/python infra/postgres run -- $(BIN)/python infra/kafka run -- $(BIN)/python -m benchmarks.kafka_relay --events 1000000
+	$(BIN)/python infra/postgres run -- $(BIN)/python infra/kafka run -- $(BIN)/python -m benchmarks.consumers --events 1000000 --runs 1
 
 bench-university: $(INSTALLED)
-	$(BIN)/python infra/postgres.py run -- $(BIN)/python -m benchmarks.university
+	$(BIN)/python infra/postgres run -- $(BIN)/python -m benchmarks.university
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,6 +1,6 @@
 """The services with their database effects beside a raw kafka-python consumer that only writes the same rows, in the same run.
 
-    python infra/postgres.py run -- python infra/kafka run -- python -m benchmarks.consumers [--events 100000] [--runs 3]
+    python infra/postgres run -- python infra/kafka run -- python -m benchmarks.consumers [--events 100000] [--runs 3]
 
 `rows` is a service with one row an event: what the shared loop costs. The others are the real ones, each with its own tables, from
 nothing through the whole log and the states and heartbeats that it subscribes to: an invented population's, many times, as live
@@ -45,13 +45,13 @@ from benchmarks.gate import questions
 from benchmarks.run import ROOT, machine
 from consumers.archive.service import Archive, seal_through
 from consumers.booking_gate.service import BookingGate
-from consumers.command import spare_the_collector
 from consumers.database import NOTHING, Database, Parameters, Transaction
-from consumers.loop import BATCH, SETTINGS, Loop
+from consumers.kit.command import spare_the_collector
+from consumers.kit.loop import BATCH, SETTINGS, Loop
+from consumers.kit.service import Record, Service
 from consumers.notifications.letter import Sender
 from consumers.notifications.post import Post, Server
 from consumers.notifications.service import Notifications
-from consumers.service import Record, Service
 from consumers.treasury.service import Treasury
 from ledger.domain.values import format_instant
 from ledger.wire.kafka import PREFIX, connection

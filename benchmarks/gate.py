@@ -6,8 +6,8 @@ import threading
 import time
 from typing import Any
 
-from consumers.command import spare_the_collector
 from consumers.database import Database
+from consumers.kit.command import spare_the_collector
 
 
 def questions(url: str, students: int, asked: int) -> dict[str, float]:
@@ -53,7 +53,7 @@ def questions(url: str, students: int, asked: int) -> dict[str, float]:
 def _serve(url: str, tell: Any) -> None:
     from consumers.booking_gate.answers import Gate
     from consumers.booking_gate.http import routes
-    from consumers.web import Door, Server, bound_to
+    from consumers.kit.web import Door, Server, bound_to
     from ledger.rulebooks.loader import load_books
 
     spare_the_collector()

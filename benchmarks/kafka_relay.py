@@ -1,6 +1,6 @@
 """How fast the relay fills an empty topic, beside the raw producer of the same library with the same settings and the same messages.
 
-    python infra/postgres.py run -- python infra/kafka run -- python -m benchmarks.kafka_relay [--events 100000] [--runs 3] [--db sqlite]
+    python infra/postgres run -- python infra/kafka run -- python -m benchmarks.kafka_relay [--events 100000] [--runs 3] [--db sqlite]
 
 Brokers and PostgreSQL are those of CAREER_LEDGER_TEST_KAFKA and CAREER_LEDGER_TEST_POSTGRES. Raw: the prepared messages, from
 memory, one `send` each and a flush at the end of every 100,000; reading them into memory is not counted. Relay: reads the log,

@@ -1,8 +1,8 @@
 """How fast the ledger is, each figure beside the raw limit and the peers measured in the same run on the same database.
 
-    python infra/postgres.py run -- python -m benchmarks.run [--students 1000] [--runs 3] [--skip-emmett]
+    python infra/postgres run -- python -m benchmarks.run [--students 1000] [--runs 3] [--skip-emmett]
 
-PostgreSQL is the server named in CAREER_LEDGER_TEST_POSTGRES (fsync on; `infra/postgres.py` brings one up). Prints one table and
+PostgreSQL is the server named in CAREER_LEDGER_TEST_POSTGRES (fsync on; `infra/postgres` brings one up). Prints one table and
 writes all figures to benchmarks/results.json. Medians over the runs, ours and the limit taking turns. Asserts no time: machines
 differ; the last column says whether the bar of the ratio is met.
 """
@@ -203,7 +203,7 @@ def main() -> None:
     asked = parser.parse_args()
     admin = os.environ.get("CAREER_LEDGER_TEST_POSTGRES")
     if not admin:
-        raise SystemExit("bench: no PostgreSQL: run `make bench`, or `python infra/postgres.py run -- python -m benchmarks.run`")
+        raise SystemExit("bench: no PostgreSQL: run `make bench`, or `python infra/postgres run -- python -m benchmarks.run`")
     with tempfile.TemporaryDirectory(prefix="career-ledger-bench-") as name:
         folder = Path(name)
         bench = Bench(admin, folder, asked.students, asked.runs)

@@ -1,6 +1,6 @@
 """The figures of docs/scale.md: what the table lock allows with group commit, and what PostgreSQL's own partitions cost.
 
-    python infra/postgres.py run -- python -m benchmarks.scale [--events 200000]
+    python infra/postgres run -- python -m benchmarks.scale [--events 200000]
 
 The partitioned table is a model of stored_events in hash partitions of the stream's id; the ledger itself does not make it.
 """
@@ -70,7 +70,7 @@ def main() -> None:
     asked = parser.parse_args()
     admin = os.environ.get("CAREER_LEDGER_TEST_POSTGRES")
     if not admin:
-        raise SystemExit("bench: run `python infra/postgres.py run -- python -m benchmarks.scale`")
+        raise SystemExit("bench: run `python infra/postgres run -- python -m benchmarks.scale`")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with parts.database(admin, folder, "postgresql") as url:

@@ -1,6 +1,6 @@
 """A whole university end to end: generate, import while questions are asked, rebuild, verify, audit, every report.
 
-    python infra/postgres.py run -- python -m benchmarks.university [--students 25000] [--db sqlite]
+    python infra/postgres run -- python -m benchmarks.university [--students 25000] [--db sqlite]
 
 Prints seconds and megabytes of the largest process of each step, as the command line does them; writes benchmarks/university.json.
 """

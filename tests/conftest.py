@@ -28,7 +28,7 @@ def postgres_admin() -> str:
     url = os.environ.get(VARIABLE)
     if not url:
         pytest.fail(f"{VARIABLE} names no PostgreSQL server: run `make test`, which brings one up, "
-                    "or `python infra/postgres.py run -- pytest ...`", pytrace=False)
+                    "or `python infra/postgres run -- pytest ...`", pytrace=False)
     return url
 
 

@@ -10,9 +10,9 @@ from typing import Any, BinaryIO
 
 import click
 
-from consumers import command
-from consumers.order import Order
-from consumers.web import Door
+from consumers.kit import command
+from consumers.kit.order import Order
+from consumers.kit.web import Door
 from ledger.edges.program import say, tell, tell_json
 
 from .package import Damaged

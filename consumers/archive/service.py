@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from consumers.database import Database, Transaction
-from consumers.service import Record, Service, read_heartbeat
+from consumers.kit.service import Record, Service, read_heartbeat
 from ledger.edges.files import make_folder, open_file
 from ledger.wire.letters import Heartbeat
 from ledger.wire.reading import Unreadable, identify

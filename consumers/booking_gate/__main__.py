@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from consumers.command import Consumer, database_at, run, run_options, status_command
-from consumers.web import Door, Server, bound_to
+from consumers.kit.command import Consumer, database_at, run, run_options, status_command
+from consumers.kit.web import Door, Server, bound_to
 from ledger.rulebooks.loader import RuleBookError, load_books
 
 from .answers import Gate

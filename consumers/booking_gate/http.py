@@ -7,8 +7,8 @@ from collections.abc import Callable
 from prometheus_client import Histogram
 
 from consumers.database import DatabaseAway, DatabaseUnusable
-from consumers.reading import BadJson, read_json
-from consumers.web import PROBLEM, Answer, Request, Routes
+from consumers.kit.reading import BadJson, read_json
+from consumers.kit.web import PROBLEM, Answer, Request, Routes
 from ledger.wire.message import encode
 
 from .answers import Gate, Refusal, utc_now

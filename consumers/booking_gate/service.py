@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from consumers.database import Database, Transaction
-from consumers.order import OtherHistory, why
-from consumers.service import Record, Service, check_type, read_heartbeat
+from consumers.kit.order import OtherHistory, why
+from consumers.kit.service import Record, Service, check_type, read_heartbeat
 from ledger.wire.letters import Heartbeat
 from ledger.wire.message import header
 from ledger.wire.reading import Unreadable

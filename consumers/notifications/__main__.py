@@ -13,9 +13,9 @@ from typing import BinaryIO, TextIO
 
 import click
 
-from consumers import command
 from consumers.database import Transaction
-from consumers.web import Door
+from consumers.kit import command
+from consumers.kit.web import Door
 from ledger.edges.program import say, tell_json
 
 from . import directory as addresses

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field, StringConstraints, ValidationError
 
 from consumers.database import Transaction
-from consumers.reading import BadJson, read_json
+from consumers.kit.reading import BadJson, read_json
 from ledger.domain.values import Pseudonym
 from ledger.wire.reading import describe
 

@@ -10,7 +10,7 @@ from prometheus_client import Gauge
 from pydantic import ValidationError
 
 from consumers.database import Database, Transaction
-from consumers.service import Record, Service, check_type, read_heartbeat
+from consumers.kit.service import Record, Service, check_type, read_heartbeat
 from ledger.wire.reading import Unreadable, WireEvent, describe
 from ledger.wire.state import TYPE
 from ledger.wire.topics import EVENTS, HEARTBEAT, STATE

@@ -14,10 +14,10 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from consumers import command
 from consumers.database import Database
-from consumers.order import Order
-from consumers.web import Door
+from consumers.kit import command
+from consumers.kit.order import Order
+from consumers.kit.web import Door
 from ledger.edges.program import Told, say, tell, tell_json
 
 from . import reference

@@ -19,7 +19,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
 from consumers.database import Database, Transaction
-from consumers.reading import BadJson, read_json
+from consumers.kit.reading import BadJson, read_json
 from ledger.domain.values import ZERO, Day, PositiveAmount, format_instant
 
 from . import reference

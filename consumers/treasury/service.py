@@ -13,7 +13,7 @@ from kafka.errors import KafkaError
 from pydantic import ValidationError
 
 from consumers.database import Database, Transaction
-from consumers.service import Record, Service, check_type
+from consumers.kit.service import Record, Service, check_type
 from ledger.wire.kafka import connection, prefix, producer_settings
 from ledger.wire.letters import Outcome
 from ledger.wire.message import JSON, Header, encode

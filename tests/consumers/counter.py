@@ -6,10 +6,10 @@ from typing import Any
 
 import click
 
-from consumers.command import run, run_options, status_command
 from consumers.database import Database, Transaction
-from consumers.service import Record, Service
-from consumers.web import Door
+from consumers.kit.command import run, run_options, status_command
+from consumers.kit.service import Record, Service
+from consumers.kit.web import Door
 from ledger.wire.topics import EVENTS
 
 

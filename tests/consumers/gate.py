@@ -12,8 +12,8 @@ from consumers.booking_gate.answers import Gate
 from consumers.booking_gate.http import routes
 from consumers.booking_gate.service import TABLES, BookingGate
 from consumers.database import Database
-from consumers.service import Record
-from consumers.web import Door, Server, bound_to
+from consumers.kit.service import Record
+from consumers.kit.web import Door, Server, bound_to
 from ledger.domain.books import LawBooks
 from ledger.domain.values import format_instant
 from ledger.wire.letters import Heartbeat

@@ -16,12 +16,12 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 
 from consumers.database import Database
+from consumers.kit.service import Record
 from consumers.notifications import directory, outbox
 from consumers.notifications.agenda import ITALY
 from consumers.notifications.letter import Sender
 from consumers.notifications.post import Post, Server
 from consumers.notifications.service import TABLES, Notifications
-from consumers.service import Record
 from ledger.domain.submissions import Event, Submission, read_submission, recorded
 from ledger.relay.states import states
 from ledger.wire.events import message as event_message

@@ -5,10 +5,10 @@ from datetime import datetime, timedelta, timezone
 
 import click
 
-from consumers import command
+from consumers.kit import command
+from consumers.kit.web import Door
 from consumers.notifications.post import Post, Server
 from consumers.notifications.service import Notifications
-from consumers.web import Door
 
 from .notifications_bench import SENDER
 

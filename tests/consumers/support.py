@@ -20,8 +20,8 @@ from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, Me
 from kafka.errors import BrokerResponseError, KafkaError
 
 from consumers.database import Database
-from consumers.loop import Forgotten, Loop
-from consumers.service import Service
+from consumers.kit.loop import Forgotten, Loop
+from consumers.kit.service import Service
 from infra.kafka.cluster import end_with_parent
 from ledger.domain.submissions import Event
 from ledger.relay.states import states

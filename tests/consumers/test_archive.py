@@ -19,7 +19,7 @@ from consumers.archive.package import Damaged, sealed_days
 from consumers.archive.service import TABLES, Archive, day_of, seal_through
 from consumers.archive.verify import verify
 from consumers.database import Database
-from consumers.service import Record
+from consumers.kit.service import Record
 from ledger.wire.kafka import PRODUCER
 from ledger.wire.letters import Heartbeat
 from ledger.wire.message import Message, header

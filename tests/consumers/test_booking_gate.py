@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from consumers import service as service_module
 from consumers.booking_gate.answers import Refusal
 from consumers.booking_gate.form import head
 from consumers.booking_gate.service import BookingGate
 from consumers.database import Database
-from consumers.service import Ahead
+from consumers.kit import service as service_module
+from consumers.kit.service import Ahead
 from ledger.bootstrap import open_ledger
 from ledger.domain.books import LawBooks
 from ledger.domain.submissions import Event
@@ -227,7 +227,7 @@ def test_an_older_state_does_not_take_the_place_of_a_newer_one(fed: Fed) -> None
         assert ask(fed)["known_position"] == 52
     own = fed.own
     with own.transaction() as tx:
-        from consumers.service import Record
+        from consumers.kit.service import Record
 
         found = [(record, fed.service.read(record)) for record in (
             Record(m.topic, 0, n, 0, m.key, m.value, m.headers) for n, m in enumerate([a_state(60), a_state(70), a_state(65)]))]

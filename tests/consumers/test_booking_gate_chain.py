@@ -152,7 +152,7 @@ def test_three_gates_on_one_database_answer_each_for_all_careers(topics: Topics,
 
 def test_lost_states_stop_the_gate_and_leave_no_old_answer_behind(
         topics: Topics, own: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("consumers.loop.LATE_SECONDS", 1)
+    monkeypatch.setattr("consumers.kit.loop.LATE_SECONDS", 1)
     ends = topics.send([a_state()])
     beat(topics, ends)
     service = BookingGate()

@@ -13,7 +13,7 @@ from kafka.admin import KafkaAdminClient
 from prometheus_client import REGISTRY
 
 from consumers.database import Database
-from consumers.web import Door, Server, bound_to
+from consumers.kit.web import Door, Server, bound_to
 from ledger.wire import reading
 from ledger.wire.message import Message, header
 from ledger.wire.topics import DEAD_LETTER, EVENTS
@@ -224,7 +224,7 @@ def test_the_command_exits_with_5_when_the_oldest_is_gone(topics: Topics, own: D
 
 
 def test_stops_when_a_topic_is_shorter_than_what_was_read(topics: Topics, own: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("consumers.loop.LATE_SECONDS", 1)
+    monkeypatch.setattr("consumers.kit.loop.LATE_SECONDS", 1)
     handle(topics, own, a_log(students=5, events=50))
     own.create(["UPDATE counter_positions SET next_offset = next_offset + 100"])
     assert "this consumer stands at offset" in str(runs_into(Counter(), own.url, topics.bootstrap))

@@ -16,13 +16,13 @@ from click.testing import CliRunner
 from msgspec.structs import replace
 
 from consumers.database import Database, DatabaseAway
+from consumers.kit.service import Record
 from consumers.notifications import directory
 from consumers.notifications import sender as sender_module
 from consumers.notifications.__main__ import USER, notifications
 from consumers.notifications.letter import Sender
 from consumers.notifications.post import Away, Post, Server
 from consumers.notifications.service import Notifications
-from consumers.service import Record
 from ledger.wire.message import Message
 from ledger.wire.reading import Unreadable
 from ledger.wire.topics import STATE

@@ -9,7 +9,7 @@ import pytest
 
 from consumers.booking_gate.service import BookingGate
 from consumers.database import Database
-from consumers.service import clock
+from consumers.kit.service import clock
 from ledger.domain.values import format_instant
 from ledger.store import open_store
 from ledger.wire import events, state

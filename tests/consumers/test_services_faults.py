@@ -28,12 +28,12 @@ from consumers.archive.service import Archive
 from consumers.archive.verify import verify
 from consumers.booking_gate.service import BookingGate
 from consumers.database import Database
+from consumers.kit.order import Order, _mark_of
+from consumers.kit.service import Record, Service
 from consumers.notifications import directory, outbox
 from consumers.notifications.agenda import ITALY, KINDS
 from consumers.notifications.post import Post, Server
 from consumers.notifications.service import Notifications
-from consumers.order import Order, _mark_of
-from consumers.service import Record, Service
 from consumers.treasury import reference
 from consumers.treasury.service import Treasury
 from infra.kafka.cluster import Cluster

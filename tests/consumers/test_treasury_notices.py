@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from consumers.database import Database
-from consumers.service import Record
+from consumers.kit.service import Record
 from consumers.treasury import reference
 from consumers.treasury.notices import Malformed, Notice, read_notice, submission, submit, submit_waiting
 from consumers.treasury.service import assign

@@ -15,10 +15,10 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from consumers import web
-from consumers.metrics import Metrics
-from consumers.reading import BadJson, read_json
-from consumers.web import Answer, Door, Request, Server, bound_to, door_options
+from consumers.kit import web
+from consumers.kit.metrics import Metrics
+from consumers.kit.reading import BadJson, read_json
+from consumers.kit.web import Answer, Door, Request, Server, bound_to, door_options
 
 TOKEN = b"0123456789abcdef0123456789abcdef"
 QUESTION = b'{"a": 1}'

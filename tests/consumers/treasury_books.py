@@ -6,8 +6,8 @@ from datetime import date, datetime, timezone
 from typing import Any
 
 from consumers.database import Database, Transaction
-from consumers.order import Order
-from consumers.service import Record
+from consumers.kit.order import Order
+from consumers.kit.service import Record
 from consumers.treasury import notices
 from consumers.treasury.notices import Notice
 from consumers.treasury.reconcile import Report, reconcile

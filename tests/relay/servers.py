@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psycopg
 
-from infra.postgres import end_with_parent, ready, server, stop, unprivileged
+from infra.postgres.__main__ import end_with_parent, ready, server, stop, unprivileged
 
 SECONDS = 60.0
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from consumers.archive.package import seal
 from consumers.archive.service import Archive
-from consumers.service import Record
+from consumers.kit.service import Record
 from ledger.domain.events import PAYLOADS
 from ledger.domain.submissions import Event
 from ledger.intake.counter import Counter, Received

@@ -17,12 +17,12 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
+from consumers.database import Database, DatabaseAway, DatabaseRefused, DatabaseUnusable
 from ledger.edges.address import forget_argument
 from ledger.edges.program import UNAVAILABLE, USAGE, Program, tell_json
 from ledger.edges.text import OneLine
 from ledger.wire.kafka import BROKERS, KafkaUnusable
 
-from .database import Database, DatabaseAway, DatabaseRefused, DatabaseUnusable
 from .loop import Forgotten, Loop
 from .service import Service
 from .web import Door, Server, bound_to, door_options

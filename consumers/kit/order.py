@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from consumers.database import Row, Transaction
 from ledger.wire.message import Header
 from ledger.wire.reading import Provenance, UnknownType, Unreadable, identify, provenance
 from ledger.wire.topics import EVENTS
 
-from .database import Row, Transaction
 from .service import Ahead, Record, Service, latest
 
 Why = Literal["gap", "unreadable", "unknown-type", "other-history"]

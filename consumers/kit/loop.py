@@ -18,6 +18,7 @@ from kafka import ConsumerRebalanceListener, KafkaConsumer, KafkaProducer, Topic
 from kafka.errors import IllegalStateError, KafkaError, LogTruncationError, OffsetOutOfRangeError
 from kafka.structs import OffsetAndMetadata
 
+from consumers.database import Database, DatabaseAway, Transaction
 from ledger.wire.kafka import CONSUMER, connection, prefix, producer_settings
 from ledger.wire.letters import Heartbeat, dead_letter
 from ledger.wire.members import Cooperative
@@ -25,7 +26,6 @@ from ledger.wire.message import Message, header
 from ledger.wire.reading import Unreadable, provenance
 from ledger.wire.topics import DEAD_LETTER, EVENTS, HEARTBEAT, OUTCOMES, STATE, TOPICS
 
-from .database import Database, DatabaseAway, Transaction
 from .metrics import Metrics
 from .order import ANEW, REASONS, Order, OtherHistory, Outcome, why
 from .service import Ahead, Record, Service

@@ -6,13 +6,12 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
+from consumers.database import Database, Transaction
 from ledger.domain.values import format_instant
 from ledger.wire.letters import Heartbeat
 from ledger.wire.message import Header, header
 from ledger.wire.reading import UnknownType, Unreadable, describe, read_event
 from ledger.wire.topics import EVENTS
-
-from .database import Database, Transaction
 
 AHEAD_SECONDS = 60.0
 """So much may the ledger's clocks be ahead of ours."""

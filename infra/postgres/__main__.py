@@ -1,6 +1,6 @@
 """A private PostgreSQL for the length of one command.
 
-    python infra/postgres.py run -- pytest tests
+    python infra/postgres run -- pytest tests
 
 The server named in CAREER_LEDGER_TEST_POSTGRES is used as it is. Otherwise one is brought up from, in this order:
 binaries on PATH, /usr/lib/postgresql/*/bin, Debian packages (where apt-get may install them, that is as root),
