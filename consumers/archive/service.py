@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from consumers.database import Database, Transaction
-from consumers.kit.service import Record, Service, read_heartbeat
+from consumers.kit.heartbeats import is_reached, read_heartbeat, read_so_far
+from consumers.kit.service import Record, Service
 from ledger.edges.files import make_folder, open_file
 from ledger.wire.letters import Heartbeat
 from ledger.wire.reading import Unreadable, identify
@@ -97,9 +98,8 @@ class Archive(Service):
         if self._heard is None or self._sealing is not None:
             return
         through = date.fromisoformat(self._heard.at[:10]) - ONE_DAY
-        if (self._sealed is None or self._sealed < through) and _has_read(database, self._heard):
+        if (self._sealed is None or self._sealed < through) and is_reached(self._heard.offsets, read_so_far(database, self.name, EVENTS)):
             self._sealing = self._sealer.submit(seal_through, database, self._folder, through)
-
 
     def close(self) -> None:
         """Waits for the day that is being sealed, and those after it that are over."""
@@ -114,11 +114,6 @@ def day_of(timestamp: int, today: date) -> str:
 @lru_cache(maxsize=64)
 def _day(days: int, today: date) -> str:
     return (EPOCH + timedelta(days=min(max(days, 0), (today - EPOCH).days))).isoformat()
-
-
-def _has_read(database: Database, heartbeat: Heartbeat) -> bool:
-    at: dict[int, int] = dict(database.ask("SELECT part, next_offset FROM archive_positions WHERE topic = :topic", {"topic": EVENTS}))
-    return all(at.get(partition, 0) >= offset for partition, offset in heartbeat.offsets.items())
 
 
 def seal_through(database: Database, folder: Path, through: date) -> date | None:

@@ -8,8 +8,10 @@ from datetime import datetime
 from typing import Any
 
 from consumers.database import Database, Transaction
+from consumers.kit.heartbeats import is_reached, read_heartbeat, read_so_far
 from consumers.kit.order import OtherHistory, why
-from consumers.kit.service import Record, Service, check_type, read_heartbeat
+from consumers.kit.service import Record, Service, check_type
+from consumers.kit.states import CareerKey, career_of, check_key
 from ledger.wire.letters import Heartbeat
 from ledger.wire.message import header
 from ledger.wire.reading import Unreadable
@@ -52,7 +54,7 @@ class BookingGate(Service):
         if topic == HEARTBEAT:
             _expect(tx, [beat for _, beat in found if beat.topic == STATE])
             return
-        newest: dict[tuple[str, str], dict[str, Any]] = {}  # one row a statement: what came last stays, unless it is older
+        newest: dict[CareerKey, dict[str, Any]] = {}  # one row a statement: what came last stays, unless it is older
         for record, law in found:
             row = _row(record, law, None)
             before = newest.get((row["student"], row["career"]))
@@ -76,10 +78,9 @@ class BookingGate(Service):
         waiting = database.ask("SELECT complete_at, position, offsets FROM booking_gate_heartbeats ORDER BY complete_at DESC")
         if not waiting:
             return
-        read = {int(part): offset for part, offset in database.ask(
-            "SELECT part, next_offset FROM booking_gate_positions WHERE topic = :topic", {"topic": STATE})}
+        read = read_so_far(database, NAME, STATE)
         for complete_at, position, offsets in waiting:
-            if all(read.get(int(part), 0) >= offset for part, offset in json.loads(offsets).items()):
+            if is_reached(json.loads(offsets), read):
                 with database.transaction() as tx:
                     tx.run("INSERT INTO booking_gate_knowledge (topic, complete_at, position, offsets) "
                            "VALUES (:topic, :complete_at, :position, :offsets) ON CONFLICT (topic) DO UPDATE SET "
@@ -127,15 +128,6 @@ def utc(moment: str) -> str:
     return datetime.fromisoformat(moment).isoformat(timespec="microseconds")
 
 
-def career_of(record: Record) -> tuple[str, str]:
-    """(student, career) from the key. Raises Unreadable."""
-    try:
-        student, career = (record.key or b"").decode("ascii").split("/")
-    except ValueError:
-        raise Unreadable("key: not of the form student/career") from None
-    return student, career
-
-
 def read_law(record: Record) -> str | None:
     """The rule books under which a state was computed, of a state that can be used; None for a tombstone. Raises Unreadable."""
     key = career_of(record)
@@ -143,8 +135,7 @@ def read_law(record: Record) -> str | None:
         return None
     check_type(record, TYPE)
     student, career, position, law = head(record.value)
-    if (student, career) != key:
-        raise Unreadable("student, career: differ from the key")
+    check_key(key, student, career)
     if _stated_position(record) != position:  # else an older state could take the place of a newer one
         raise Unreadable("position: differs from its header")
     return law

@@ -27,7 +27,7 @@ from ledger.wire.reading import Unreadable, provenance
 from ledger.wire.topics import DEAD_LETTER, EVENTS, HEARTBEAT, OUTCOMES, STATE, TOPICS
 
 from .metrics import Metrics
-from .order import ANEW, REASONS, Order, OtherHistory, Outcome, why
+from .order import ANEW, REASONS, Order, OtherHistory, Todo, why
 from .service import Ahead, Record, Service
 
 BATCH = 2000
@@ -240,9 +240,9 @@ class Loop:
         while student is not None and not self._stop.is_set():
             with self._database.transaction() as tx:
                 self._move(tx, tp, self._next[tp], self._next[tp], self._log_positions[tp])
-                outcome, student = self._order.retry(tx, tp.partition, student, RETRIED_STUDENTS)
-                self._effects(tx, outcome)
-            self._say(outcome)
+                todo, student = self._order.retry(tx, tp.partition, student, RETRIED_STUDENTS)
+                self._effects(tx, todo)
+            self._say(todo)
         self._retried.add(tp)
 
     # A batch
@@ -256,21 +256,21 @@ class Loop:
             for tp in batch:
                 self._move(tx, tp, self._next[tp], after[tp], reached[tp])
             self._order.begin(tx)
-            outcome = self._order.take(tx, [r for tp, records in batch.items() if self._name(tp) == EVENTS for r in records])
+            todo = self._order.take(tx, [r for tp, records in batch.items() if self._name(tp) == EVENTS for r in records])
             for tp, records in batch.items():
                 if self._name(tp) != EVENTS:
-                    self._messages(tx, self._name(tp), records, outcome)
-            self._effects(tx, outcome)
+                    self._messages(tx, self._name(tp), records, todo)
+            self._effects(tx, todo)
         self._next |= after
         self._log_positions |= reached
         self._stamps |= {tp: records[-1].timestamp for tp, records in batch.items()}
         counted: Counter[str] = Counter()
         for tp, records in batch.items():
             counted[self._name(tp)] += len(records)
-        self.metrics.batch(counted.items(), outcome.duplicates, (why(error) for _, error in outcome.letters), time.perf_counter() - begun)
-        self._say(outcome)
+        self.metrics.batch(counted.items(), todo.duplicates, (why(error) for _, error in todo.letters), time.perf_counter() - begun)
+        self._say(todo)
 
-    def _messages(self, tx: Transaction, topic: str, records: Sequence[Record], outcome: Outcome) -> None:
+    def _messages(self, tx: Transaction, topic: str, records: Sequence[Record], todo: Todo) -> None:
         found: list[tuple[Record, Any]] = []
         for record in records:
             try:
@@ -282,9 +282,9 @@ class Loop:
                 found.append((record, said))
             except Unreadable as error:
                 if topic == HEARTBEAT and isinstance(error, OtherHistory | Ahead):
-                    outcome.passed_over.append((record, error))  # another comes every few seconds
+                    todo.passed_over.append((record, error))  # another comes every few seconds
                     continue
-                outcome.letters.append((record, error))
+                todo.letters.append((record, error))
                 if found:
                     self._service.messages(tx, topic, found)
                     found = []
@@ -299,29 +299,29 @@ class Loop:
                     self._log_positions[tp] > heartbeat.position):
                 raise OtherHistory(f"position: the ledger is behind what it had sent before (a backup was restored?); {ANEW}")
 
-    def _effects(self, tx: Transaction, outcome: Outcome) -> None:
+    def _effects(self, tx: Transaction, todo: Todo) -> None:
         """The service's own, and the dead letters, which are acknowledged before the transaction ends."""
-        if outcome.found:
-            self._service.events(tx, outcome.found)
-        if outcome.letters:
+        if todo.found:
+            self._service.events(tx, todo.found)
+        if todo.letters:
             self._letters.send([dead_letter(self._service.name, str(error), self._prefix + r.topic, r.partition, r.offset, r.key, r.value,
-                                            list(r.headers)) for r, error in outcome.letters])
+                                            list(r.headers)) for r, error in todo.letters])
 
-    def _say(self, outcome: Outcome) -> None:
+    def _say(self, todo: Todo) -> None:
         """Alarms, after they have become true. No content, and no student but by pseudonym."""
-        for alarm in outcome.alarms:
+        for alarm in todo.alarms:
             place = alarm.record
             self.log.error("parked: student %s waits for version %s (%s: %s), %s partition %d offset %d", alarm.student,
                            alarm.waits_for, alarm.why, alarm.text, place.topic, place.partition, place.offset)
-        for record, error in outcome.letters:
+        for record, error in todo.letters:
             self.log.error("dead letter: %s partition %d offset %d (%s: %s)", record.topic, record.partition, record.offset, why(error),
                            error)
-        for record, error in outcome.passed_over:
+        for record, error in todo.passed_over:
             if str(error) not in self._told:
                 self._told.add(str(error))
                 self.log.error("heartbeats are passed over from %s partition %d offset %d on (%s: %s)", record.topic, record.partition,
                                record.offset, why(error), error)
-        for student in outcome.mended:
+        for student in todo.mended:
             self.log.warning("mended: student %s is no longer parked", student)
 
     # Between batches

@@ -50,7 +50,7 @@ class Alarm:
 
 
 @dataclass(slots=True)
-class Outcome:
+class Todo:
     """What is to be done with a batch: `found` for the service, `letters` (with the error) for the dead-letter topic."""
 
     found: list[tuple[Record, Any]] = field(default_factory=list)
@@ -103,15 +103,15 @@ class Order:
             "place BIGINT NOT NULL, stamp BIGINT NOT NULL, headers TEXT NOT NULL, value BYTEA, PRIMARY KEY (student, version))",
         )
 
-    def take(self, tx: Transaction, records: Iterable[Record]) -> Outcome:
+    def take(self, tx: Transaction, records: Iterable[Record]) -> Todo:
         """Sorts a batch of `career.events.v1`, in its order, and stores what is parked and how far each student has come."""
-        outcome = Outcome()
+        todo = Todo()
         named: list[tuple[str, int, Record]] = []
         for record in records:
             try:
                 named.append((*identify(record.key, record.headers), record))
             except Unreadable as error:
-                outcome.letters.append((record, error))  # nobody knows whose it is: nobody is parked
+                todo.letters.append((record, error))  # nobody knows whose it is: nobody is parked
         students = self._load(tx, sorted({student for student, _, _ in named}))
         for student, version, record in named:
             found = students[student]
@@ -121,25 +121,25 @@ class Order:
                 mark = _mark(said.digest)
                 self._is_the_same(tx, found, student, version, mark)
             except OtherHistory as error:
-                self._divide(found, student, record, error, outcome)
+                self._divide(found, student, record, error, todo)
                 continue
             except Unreadable as error:
                 if version <= found.version:
-                    outcome.duplicates += 1
+                    todo.duplicates += 1
                 elif not found.is_divided():
-                    outcome.letters.append((record, error))
+                    todo.letters.append((record, error))
                     self._aside(found, student, version, record, why(error), str(error))
                 continue
             if version <= found.version:
-                outcome.duplicates += 1
+                todo.duplicates += 1
             elif found.is_divided():
                 found.aside[version] = record
             elif version > found.version + 1:
                 self._aside(found, student, version, record, "gap", NOT_COME)
-            elif self._hand_over(found, student, record, outcome, mark, letter=True) and (found.parked or found.aside):
-                self._drain(tx, found, student, outcome)
-        self._save(tx, students, outcome)
-        return outcome
+            elif self._hand_over(found, student, record, todo, mark, letter=True) and (found.parked or found.aside):
+                self._drain(tx, found, student, todo)
+        self._save(tx, students, todo)
+        return todo
 
     def check(self, tx: Transaction, said: Provenance) -> None:
         """That a message, of any topic which the ledger fills, tells the history of those before it, and nothing of a moment that has not
@@ -172,22 +172,22 @@ class Order:
             raise OtherHistory(f"digest: version {version} of this student was another event before; {ANEW}")
 
     @staticmethod
-    def _divide(found: _Student, student: str, record: Record, error: OtherHistory, outcome: Outcome) -> None:
-        outcome.letters.append((record, error))
+    def _divide(found: _Student, student: str, record: Record, error: OtherHistory, todo: Todo) -> None:
+        todo.letters.append((record, error))
         if not found.is_divided():
             found.alarm = Alarm(student, found.version + 1, why(error), str(error), record)
 
-    def retry(self, tx: Transaction, part: int, after: str, limit: int) -> tuple[Outcome, str | None]:
+    def retry(self, tx: Transaction, part: int, after: str, limit: int) -> tuple[Todo, str | None]:
         """Tries parked students of a partition again, at most `limit`, from the one after `after`. Also the last one; None: done."""
-        outcome = Outcome()
+        todo = Todo()
         names = [row[0] for row in tx.ask(
             f"SELECT student FROM {self._name}_parked WHERE part = :part AND reason NOT IN ('gap', 'other-history') AND student > :after "
             "ORDER BY student LIMIT :limit", {"part": part, "after": after, "limit": limit})]
         students = self._load(tx, names)
         for student, found in students.items():
-            self._drain(tx, found, student, outcome)
-        self._save(tx, students, outcome)
-        return outcome, names[-1] if names else None
+            self._drain(tx, found, student, todo)
+        self._save(tx, students, todo)
+        return todo, names[-1] if names else None
 
     def _load(self, tx: Transaction, names: list[str]) -> dict[str, _Student]:
         if not names:
@@ -202,18 +202,18 @@ class Order:
             found[student].parked = version, reason
         return found
 
-    def _hand_over(self, found: _Student, student: str, record: Record, outcome: Outcome, mark: bytes | None, letter: bool) -> bool:
+    def _hand_over(self, found: _Student, student: str, record: Record, todo: Todo, mark: bytes | None, letter: bool) -> bool:
         """The version that comes next: handed over, or kept aside because it cannot be read."""
         try:
             mark = mark or _mark_of(record)
             said = self._service.read(record)
         except Unreadable as error:
             if letter:
-                outcome.letters.append((record, error))
+                todo.letters.append((record, error))
             self._aside(found, student, found.version + 1, record, why(error), str(error))
             return False
         if said is not None:
-            outcome.found.append((record, said))
+            todo.found.append((record, said))
         found.version += 1
         found.marks += mark
         found.alarm = None
@@ -225,12 +225,12 @@ class Order:
         if waits_for != found.version + 1 or (known != reason and reason != "gap"):
             found.alarm = Alarm(student, found.version + 1, reason, text, record)
 
-    def _drain(self, tx: Transaction, found: _Student, student: str, outcome: Outcome) -> None:
+    def _drain(self, tx: Transaction, found: _Student, student: str, todo: Todo) -> None:
         """Hands over what waited for the version that has just come, or, at a start, what could not be read."""
         kept = self._kept(tx, found, student)
         while (record := found.aside.get(found.version + 1) or kept.get(found.version + 1)) is not None:
             tried = found.parked is not None and found.parked[0] == found.version + 1
-            if not self._hand_over(found, student, record, outcome, None, letter=not tried):
+            if not self._hand_over(found, student, record, todo, None, letter=not tried):
                 return
         later = [version for version in (*found.aside, *kept) if version > found.version]
         if later:
@@ -244,10 +244,10 @@ class Order:
                 "AND version > :version", {"student": student, "version": found.version})}
         return found.kept
 
-    def _save(self, tx: Transaction, students: dict[str, _Student], outcome: Outcome) -> None:
+    def _save(self, tx: Transaction, students: dict[str, _Student], todo: Todo) -> None:
         name = self._name
-        outcome.alarms += [found.alarm for found in students.values() if found.alarm is not None]
-        outcome.mended += [s for s, f in students.items() if f.parked is not None and f.version != f.before and f.alarm is None]
+        todo.alarms += [found.alarm for found in students.values() if found.alarm is not None]
+        todo.mended += [s for s, f in students.items() if f.parked is not None and f.version != f.before and f.alarm is None]
         moved = [{"student": s, "version": f.version, "marks": f.marks} for s, f in students.items() if f.version != f.before]
         if moved:
             tx.many(f"INSERT INTO {name}_versions (student, version, marks) VALUES (:student, :version, :marks) "

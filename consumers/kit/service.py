@@ -4,13 +4,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from pydantic import ValidationError
-
 from consumers.database import Database, Transaction
-from ledger.domain.values import format_instant
-from ledger.wire.letters import Heartbeat
 from ledger.wire.message import Header, header
-from ledger.wire.reading import UnknownType, Unreadable, describe, read_event
+from ledger.wire.reading import UnknownType, Unreadable, read_event
 from ledger.wire.topics import EVENTS
 
 AHEAD_SECONDS = 60.0
@@ -86,16 +82,3 @@ def clock() -> datetime:
 def latest() -> str:
     """The latest moment that a message may tell of, to the second and as messages spell it."""
     return (clock() + timedelta(seconds=AHEAD_SECONDS)).isoformat(timespec="seconds")[:19]
-
-
-def read_heartbeat(record: Record) -> Heartbeat:
-    """`complete_at` never lies ahead of this machine's clock: what is known is at least as old as the reading of it. Raises Unreadable,
-    and Ahead where it lies further ahead than clocks may differ."""
-    try:
-        found = Heartbeat.model_validate_json(record.value or b"")
-    except ValidationError as error:
-        raise Unreadable(describe(error)) from None
-    now, complete_at = clock(), datetime.fromisoformat(found.complete_at)
-    if max(complete_at, datetime.fromisoformat(found.at)) > now + timedelta(seconds=AHEAD_SECONDS):
-        raise Ahead("complete_at: this moment has not come by this machine's clock: set the clocks right")
-    return found if complete_at <= now else found.model_copy(update={"complete_at": format_instant(now)})

@@ -12,8 +12,9 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from ledger.domain.values import ZERO, Pseudonym
-from ledger.wire.models import Counter, Euro, Moment, Wire
+from consumers.kit.states import State
+from ledger.domain.values import ZERO
+from ledger.wire.models import Euro, Moment
 from ledger.wire.state import PartRef, PlanRef, Span, WithdrawalRef
 
 TICKET_OPENED, TICKET_CLOSED, BLOCK_BEGINS, BLOCK_LIFTED, INSTALMENT_DUE, WITHDRAWAL_LAPSES = KINDS = (
@@ -71,12 +72,9 @@ class ChargeDays(Span):
     parts: tuple[PartRef, ...] = ()
 
 
-class Known(Wire):
+class Known(State):
     """What this service reads of `career.state.v1`."""
 
-    student: Pseudonym
-    career: Pseudonym
-    position: Counter
     recorded_at: Moment
     status: tuple[StatusDays, ...]
     blocks: tuple[BlockDays, ...]
@@ -170,16 +168,16 @@ def _withdrawal(known: Known, today: date) -> Iterator[tuple[Notice, Facts]]:
             "stamps": [{"charge": stamp.charge, "amount": stamp.outstanding}] if stamp is not None else []}
 
 
-Standing = dict[str, date]
+BlocksHeld = dict[str, date]
 """Kinds of block that stood when the career was last looked at, with the first day of each."""
 
 
-def lifted(known: Known, before: Standing, looked_on: date, today: date, lead_days: int) -> tuple[Standing, list[tuple[str, date]]]:
+def lifted(known: Known, before: BlocksHeld, looked_on: date, today: date, lead_days: int) -> tuple[BlocksHeld, list[tuple[str, date]]]:
     """The kinds of block that stand now, and those that no longer do since `looked_on`, with the first day without.
 
     A kind that will be back within the lead days still stands: paying an instalment late lifts a block for the one day until its
     surcharge is overdue. One that stood, and of which a revised state says that it never did, is lifted on the day of that news."""
-    now: Standing = {}
+    now: BlocksHeld = {}
     gone: list[tuple[str, date]] = []
     for kind in sorted({b.kind for b in known.blocks} | before.keys()):
         found = periods(known.blocks, kind)

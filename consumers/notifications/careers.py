@@ -7,9 +7,10 @@ from datetime import date, timedelta
 from typing import Any, NamedTuple
 
 from consumers.database import Row, Transaction
+from consumers.kit.states import CareerKey
 
 from . import outbox
-from .agenda import BLOCK_LIFTED, FRESH_DAYS, Facts, Known, Notice, Standing, coming, lifted, next_look, still_lifted
+from .agenda import BLOCK_LIFTED, FRESH_DAYS, BlocksHeld, Facts, Known, Notice, coming, lifted, next_look, still_lifted
 
 TABLES = (
     "CREATE TABLE IF NOT EXISTS notifications_careers (student TEXT NOT NULL, career TEXT NOT NULL, position BIGINT NOT NULL, "
@@ -19,8 +20,6 @@ TABLES = (
 )
 """`state`: as JSON, "" where it could not be read; `standing`: kinds of block that stood on `looked_on`, with their first days."""
 
-Key = tuple[str, str]
-"""Student and career."""
 _SET = "position = :position, state = :state, standing = :standing, looked_on = :looked_on, next_day = :next_day"
 
 
@@ -35,7 +34,7 @@ class Rules(NamedTuple):
 class Seen(NamedTuple):
     """What was there when a career was last looked at."""
 
-    standing: Standing
+    standing: BlocksHeld
     looked_on: date
 
 
@@ -97,9 +96,9 @@ def look_again(tx: Transaction, rules: Rules, limit: int) -> int:
     return _tell(tx, ours, rules.today)
 
 
-def _looks(tx: Transaction, states: Sequence[Known], rows: Mapping[Key, Row], rules: Rules) -> list[Look]:
+def _looks(tx: Transaction, states: Sequence[Known], rows: Mapping[CareerKey, Row], rules: Rules) -> list[Look]:
     students = sorted({known.student for known in states})
-    waiting: dict[Key, list[Notice]] = {}
+    waiting: dict[CareerKey, list[Notice]] = {}
     for one in outbox.of_careers(tx, students):
         waiting.setdefault((one.notice.student, one.notice.career), []).append(one.notice)
     found = []
@@ -118,7 +117,7 @@ def _tell(tx: Transaction, looks: Sequence[Look], today: date) -> int:
     return len(untrue)
 
 
-def _days(text: str) -> Standing:
+def _days(text: str) -> BlocksHeld:
     return {kind: date.fromisoformat(day) for kind, day in json.loads(text).items()}
 
 
@@ -137,7 +136,7 @@ def look_soon(tx: Transaction, today: date) -> None:
     tx.run("UPDATE notifications_careers SET next_day = :today WHERE state <> ''", {"today": today.isoformat()})
 
 
-def unusable(tx: Transaction, key: Key) -> None:
+def unusable(tx: Transaction, key: CareerKey) -> None:
     """Nothing is known of this career until a newer state comes."""
     tx.run("UPDATE notifications_careers SET state = '', next_day = NULL WHERE student = :student AND career = :career",
            {"student": key[0], "career": key[1]})

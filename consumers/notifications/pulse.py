@@ -1,10 +1,11 @@
 """How old what is known of careers is: the relay's heartbeats against the positions of this service."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from consumers.database import Transaction
+from consumers.kit.heartbeats import is_reached, read_so_far
 from ledger.wire.letters import Heartbeat
 from ledger.wire.topics import STATE
 
@@ -28,7 +29,8 @@ def age_seconds(tx: Transaction, now: datetime) -> float | None:
     held: dict[str, tuple[str, str]] = {name: (at, offsets) for name, at, offsets in tx.ask(
         "SELECT name, complete_at, offsets FROM notifications_pulse")}
     if held.get("newest") != held.get("reached"):
-        name = next((name for name in ("newest", "awaited") if name in held and _is_reached(tx, json.loads(held[name][1]))), None)
+        read = read_so_far(tx, "notifications", STATE)
+        name = next((name for name in ("newest", "awaited") if name in held and is_reached(json.loads(held[name][1]), read)), None)
         if name is not None:
             _put(tx, "reached", *held[name])
             _put(tx, "awaited", *held["newest"])
@@ -36,11 +38,6 @@ def age_seconds(tx: Transaction, now: datetime) -> float | None:
     if "reached" not in held:
         return None
     return (now - datetime.fromisoformat(held["reached"][0])).total_seconds()
-
-
-def _is_reached(tx: Transaction, offsets: Mapping[str, int]) -> bool:
-    at = {row[0]: row[1] for row in tx.ask("SELECT part, next_offset FROM notifications_positions WHERE topic = :topic", {"topic": STATE})}
-    return all(at.get(int(part), 0) >= offset for part, offset in offsets.items())
 
 
 def _put(tx: Transaction, name: str, complete_at: str, offsets: str) -> None:

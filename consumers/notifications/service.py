@@ -7,12 +7,12 @@ from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
 from prometheus_client import Gauge
-from pydantic import ValidationError
 
 from consumers.database import Database, Transaction
-from consumers.kit.service import Record, Service, check_type, read_heartbeat
-from ledger.wire.reading import Unreadable, WireEvent, describe
-from ledger.wire.state import TYPE
+from consumers.kit.heartbeats import read_heartbeat
+from consumers.kit.service import Record, Service
+from consumers.kit.states import CareerKey, career_of, read_state
+from ledger.wire.reading import Unreadable, WireEvent
 from ledger.wire.topics import EVENTS, HEARTBEAT, STATE
 
 from . import careers, directory, outbox, payments, pulse
@@ -74,7 +74,7 @@ class Notifications(Service):
 
     def read(self, record: Record) -> Any:
         if record.topic == STATE:
-            return read_state(record)
+            return read_state(record, Known)
         if record.topic == HEARTBEAT:
             return read_heartbeat(record)
         return super().read(record)
@@ -91,7 +91,7 @@ class Notifications(Service):
         if topic == HEARTBEAT:
             pulse.beat(tx, [heartbeat for _, heartbeat in found])
             return
-        newest: dict[careers.Key, Known] = {}
+        newest: dict[CareerKey, Known] = {}
         erased: set[str] = set()
         for record, known in found:
             key = career_of(record)
@@ -156,28 +156,3 @@ def forget(tx: Transaction, student: str) -> None:
     directory.forget(tx, student)
     outbox.forget(tx, student)
     payments.forget(tx, student)
-
-
-def career_of(record: Record) -> careers.Key:
-    """Student and career of a state message's key. Raises Unreadable."""
-    student, slash, career = (record.key or b"").decode("utf-8", "replace").partition("/")
-    if not student or not slash or not career or "\0" in f"{student}{career}":
-        raise Unreadable("key: this is no student/career")
-    return student, career
-
-
-def read_state(record: Record) -> Known | None:
-    """None for a tombstone. Raises Unreadable."""
-    key = career_of(record)
-    if record.value is None:
-        return None
-    check_type(record, TYPE)
-    if rb"\u0000" in record.value:
-        raise Unreadable("value: a NUL character, which no database keeps as text")
-    try:
-        known = Known.model_validate_json(record.value)
-    except ValidationError as error:
-        raise Unreadable(describe(error)) from None
-    if (known.student, known.career) != key:
-        raise Unreadable("student, career: differ from the key")
-    return known

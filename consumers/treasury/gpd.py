@@ -21,7 +21,7 @@ from consumers.database import Transaction
 from ledger.domain.values import ZERO, PositiveAmount
 
 from . import reference
-from .life import Period
+from .life import Stretch
 from .notices import PERIOD, cents, read_period
 
 PUBLISHED = ("published", "expired")
@@ -96,7 +96,7 @@ class Position(NamedTuple):
     student: str
     career: str
     position: str
-    period: Period
+    period: Stretch
 
 
 def payable_on(tx: Transaction, day: date, after: str = "", limit: int = 1000) -> Iterator[Position]:
@@ -129,7 +129,7 @@ def payment_position(found: Position, creditor: Creditor, day: date) -> dict[str
             "paymentOptionMetadata": [{"key": "career", "value": found.career}, {"key": "charge", "value": found.position}]}]}
 
 
-def _date_of(period: Period, creditor: Creditor, day: date) -> date:
+def _date_of(period: Stretch, creditor: Creditor, day: date) -> date:
     if period.status == "published" and period.due_on is not None:
         return period.due_on
     return period.valid_until or day + timedelta(days=creditor.open_days)

@@ -28,7 +28,7 @@ Status = Literal["published", "expired", "paid", "refund-due", "cancelled"]
 
 
 @dataclass(frozen=True, slots=True)
-class Period:
+class Stretch:
     """Holds from the end of day `from_on` up to, not including, `until_on` (None: open). `outstanding` + `accruing` is to be paid on
     a day of it; `refund` with `refund_by` (None: on request) and `refund_rule` may be given back, `credit` is beyond what was owed."""
 
@@ -60,11 +60,11 @@ class Period:
     def holds_on(self, day: date) -> bool:
         return self.from_on <= day and (self.until_on is None or day < self.until_on)
 
-    def same_as(self, other: "Period") -> bool:
+    def same_as(self, other: "Stretch") -> bool:
         return all(getattr(self, f.name) == getattr(other, f.name) for f in fields(self) if f.name not in ("from_on", "until_on"))
 
 
-def lives(charges: Iterable[ChargeSpan], known: Iterable[tuple[str, date]] = ()) -> dict[str, list[Period]]:
+def lives(charges: Iterable[ChargeSpan], known: Iterable[tuple[str, date]] = ()) -> dict[str, list[Stretch]]:
     """position -> periods in order, of all charges of a career. `known` are (position, day of publication) of positions published
     before: one that is gone altogether (its charge or plan was voided) is cancelled from its publication on."""
     spans: dict[str, list[ChargeSpan]] = {}
@@ -76,7 +76,7 @@ def lives(charges: Iterable[ChargeSpan], known: Iterable[tuple[str, date]] = ())
     found = {position: _life(sorted(of, key=lambda s: s.from_), raised) for position, of in spans.items()}
     for position, published_on in known:
         if position not in found:
-            found[position] = [Period(published_on, None, "cancelled")]
+            found[position] = [Stretch(published_on, None, "cancelled")]
     return found
 
 
@@ -107,30 +107,30 @@ def _positions(span: ChargeSpan) -> Iterator[tuple[str, ChargeSpan]]:
             "state": "paid" if before > ZERO else "moved"})
 
 
-def _life(spans: list[ChargeSpan], raised: Mapping[str, date]) -> list[Period]:
-    periods: list[Period] = []
+def _life(spans: list[ChargeSpan], raised: Mapping[str, date]) -> list[Stretch]:
+    periods: list[Stretch] = []
     for span in spans:
         if periods and (end := periods[-1].until_on) is not None and end < span.from_:
-            _join(periods, Period(end, span.from_, "cancelled"))
+            _join(periods, Stretch(end, span.from_, "cancelled"))
         for period in _periods(span, raised):
             _join(periods, period)
     if (end := periods[-1].until_on) is not None:
-        _join(periods, Period(end, None, "cancelled"))
+        _join(periods, Stretch(end, None, "cancelled"))
     return periods
 
 
-def _join(periods: list[Period], one: Period) -> None:
+def _join(periods: list[Stretch], one: Stretch) -> None:
     if periods and periods[-1].until_on == one.from_on and periods[-1].same_as(one):
         periods[-1] = replace(periods[-1], until_on=one.until_on)
     else:
         periods.append(one)
 
 
-def _periods(span: ChargeSpan, raised: Mapping[str, date]) -> Iterable[Period]:
+def _periods(span: ChargeSpan, raised: Mapping[str, date]) -> Iterable[Stretch]:
     """A span, split where its due date passes within it: the ledger never calls `payable` charges overdue, their notices expire all
     the same."""
     right = span.refundable
-    one = Period(
+    one = Stretch(
         span.from_, span.until, _settled(span), span.amount, span.paid, span.outstanding, span.accruing, span.credit,
         right.amount if right is not None else ZERO, span.due_on, span.paid_on, right.by if right is not None else None,
         right.rule if right is not None else None, surcharge_key(span, raised) if span.accruing > ZERO else None)

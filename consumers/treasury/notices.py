@@ -23,7 +23,7 @@ from consumers.kit.reading import BadJson, read_json
 from ledger.domain.values import ZERO, Day, PositiveAmount, format_instant
 
 from . import reference
-from .life import Period
+from .life import Stretch
 
 SOURCE = "pagopa"
 ACTOR = "system:treasury"
@@ -45,7 +45,7 @@ LONGEST_RECEIPT = 120
 _RECEIPT = re.compile(r"[A-Za-z0-9._:/-]+")
 
 
-class Notice(BaseModel):
+class PaymentNotice(BaseModel):
     """`receipt` is the payment service provider's number of the payment, unique for this creditor; `iuv` may be given as the notice
     number that holds it."""
 
@@ -103,7 +103,7 @@ class Malformed(ValueError):
         self.problems, self.receipt = problems, receipt
 
 
-def read_notice(line: bytes) -> Notice:
+def read_notice(line: bytes) -> PaymentNotice:
     """A notice of one JSON object. Raises Malformed with everything that is wrong."""
     if len(line) > LONGEST_NOTICE:
         raise Malformed([{"path": "", "message": f"longer than {LONGEST_NOTICE} bytes"}])
@@ -115,7 +115,7 @@ def read_notice(line: bytes) -> Notice:
     if not isinstance(value, dict):
         raise Malformed([{"path": "", "message": 'write an object with "iuv", "amount", "paid_on" and "receipt"'}])
     try:
-        return Notice.model_validate(value)
+        return PaymentNotice.model_validate(value)
     except ValidationError as error:
         raise Malformed(
             [{"path": ".".join(str(p) for p in e["loc"]), "message": e["msg"].removeprefix("Value error, ")} for e in error.errors()],
@@ -127,7 +127,7 @@ def _receipt_of(value: Any) -> str | None:
     return receipt[:LONGEST_RECEIPT] if isinstance(receipt, str) else None
 
 
-def parts(notice: Notice, charge: str, period: Period | None, pending: Mapping[str, Decimal]) -> list[Part]:
+def parts(notice: PaymentNotice, charge: str, period: Stretch | None, pending: Mapping[str, Decimal]) -> list[Part]:
     """The submissions of a notice for a debt. `period` is the debt's on the day of payment, None where it was not published yet;
     `pending` charge -> money that is on its way to the ledger and not in `period`."""
     first, beyond = notice.amount, ZERO
@@ -148,7 +148,7 @@ def submission(id: str, student: str, career: str, charge: str, amount: Decimal,
             "source": SOURCE, "actor": ACTOR, "data": {"charge": charge, "amount": f"{amount:.2f}", "iuv": iuv}}
 
 
-def accept(tx: Transaction, notice: Notice, now: datetime, today: date) -> dict[str, Any]:
+def accept(tx: Transaction, notice: PaymentNotice, now: datetime, today: date) -> dict[str, Any]:
     """Stores a notice once and puts its submissions into the outbox. Outcomes: `stored`; `waiting` (stored, of no position known
     yet); `duplicate`; `invalid` with `problems`."""
     if notice.paid_on > today:
@@ -165,11 +165,11 @@ def accept(tx: Transaction, notice: Notice, now: datetime, today: date) -> dict[
     return {"receipt": notice.receipt, "outcome": "stored" if submit(tx, notice) else "waiting"}
 
 
-def _invalid(notice: Notice, path: str, message: str) -> dict[str, Any]:
+def _invalid(notice: PaymentNotice, path: str, message: str) -> dict[str, Any]:
     return {"receipt": notice.receipt, "outcome": "invalid", "problems": [{"path": path, "message": message}]}
 
 
-def submit(tx: Transaction, notice: Notice) -> bool:
+def submit(tx: Transaction, notice: PaymentNotice) -> bool:
     """Puts a notice's submissions into the outbox, once; False where its reference is of no position (yet)."""
     found = tx.ask("SELECT iuv, student, career, charge FROM treasury_debts WHERE iuv = :iuv", {"iuv": notice.iuv})
     if not found:
@@ -194,7 +194,7 @@ def submit_waiting(database: Database) -> None:
     if rows:
         with database.transaction() as tx:
             for receipt, iuv, amount, paid_on in rows:
-                submit(tx, Notice(receipt=receipt, iuv=iuv, amount=euro(amount), paid_on=date.fromisoformat(paid_on)))
+                submit(tx, PaymentNotice(receipt=receipt, iuv=iuv, amount=euro(amount), paid_on=date.fromisoformat(paid_on)))
 
 
 def _pending(tx: Transaction, debt: Debt) -> dict[str, Decimal]:
@@ -213,7 +213,7 @@ _CENTS = frozenset({"amount", "paid", "outstanding", "accruing", "credit", "refu
 _DAYS = frozenset({"from_on", "until_on", "due_on", "paid_on", "refund_by"})
 
 
-def period_row(iuv: str, period: Period) -> dict[str, Any]:
+def period_row(iuv: str, period: Stretch) -> dict[str, Any]:
     found: dict[str, Any] = {"iuv": iuv}
     for name in PERIOD:
         value = getattr(period, name)
@@ -223,15 +223,15 @@ def period_row(iuv: str, period: Period) -> dict[str, Any]:
     return found
 
 
-def read_period(row: Iterable[Any]) -> Period:
+def read_period(row: Iterable[Any]) -> Stretch:
     """Of a row with the columns of PERIOD."""
     found: dict[str, Any] = {
         name: value if value is None else euro(value) if name in _CENTS else date.fromisoformat(value) if name in _DAYS else value
         for name, value in zip(PERIOD, row, strict=True)}
-    return Period(**found)
+    return Stretch(**found)
 
 
-def period_on(tx: Transaction, iuv: str, day: date) -> Period | None:
+def period_on(tx: Transaction, iuv: str, day: date) -> Stretch | None:
     rows = tx.ask(f"SELECT {', '.join(PERIOD)} FROM treasury_life WHERE iuv = :iuv AND from_on <= :on "  # noqa: S608 - names of our own
                   "AND (until_on IS NULL OR :on < until_on)", {"iuv": iuv, "on": day.isoformat()})
     return read_period(rows[0]) if rows else None

@@ -13,17 +13,17 @@ from kafka.errors import KafkaError
 from pydantic import ValidationError
 
 from consumers.database import Database, Transaction
-from consumers.kit.service import Record, Service, check_type
+from consumers.kit.service import Record, Service
+from consumers.kit.states import CareerKey, State, career_of, read_state
 from ledger.wire.kafka import connection, prefix, producer_settings
 from ledger.wire.letters import Outcome
 from ledger.wire.message import JSON, Header, encode
-from ledger.wire.models import Wire
 from ledger.wire.reading import Unreadable, WireEvent, describe
-from ledger.wire.state import TYPE, ChargeSpan, UnallocatedSpan
+from ledger.wire.state import ChargeSpan, UnallocatedSpan
 from ledger.wire.topics import EVENTS, OUTCOMES, STATE, SUBMISSIONS
 
 from . import notices, reference
-from .life import Period, lives
+from .life import Stretch, lives
 from .notices import PERIOD, SOURCE, cents, euro
 
 log = logging.getLogger("consumers.treasury")
@@ -51,18 +51,11 @@ SEND_AT_ONCE = 1000
 SEND_SECONDS = 10.0
 
 
-class Money(Wire):
+class CareerMoney(State):
     """What the treasury reads of a career's state."""
 
-    student: str
-    career: str
-    position: int
     charges: tuple[ChargeSpan, ...]
     unallocated: tuple[UnallocatedSpan, ...]
-
-
-Career = tuple[str, str]
-"""Student and career."""
 
 
 class Treasury(Service):
@@ -78,7 +71,7 @@ class Treasury(Service):
 
     def read(self, record: Record) -> Any:
         if record.topic == STATE:
-            return read_money(record)
+            return read_state(record, CareerMoney)
         if record.topic == OUTCOMES:
             return read_outcome(record)
         return super().read(record)
@@ -103,9 +96,9 @@ class Treasury(Service):
         if topic == OUTCOMES:
             _outcomes(tx, [(record.key, outcome) for record, outcome in found])
             return
-        newest: dict[Career, Money | None] = {}
+        newest: dict[CareerKey, CareerMoney | None] = {}
         for record, state in found:
-            key = career_of(record.key)
+            key = career_of(record)
             before = newest.get(key)
             if state is None or before is None or state.position >= before.position:
                 newest[key] = state
@@ -119,7 +112,7 @@ class Treasury(Service):
         if record.topic != STATE:
             return
         try:
-            student, career = career_of(record.key)
+            student, career = career_of(record)
         except Unreadable:
             return
         tx.run("INSERT INTO treasury_careers (student, career, position, digest, unusable) VALUES (:student, :career, 0, '', 1) "
@@ -161,29 +154,6 @@ class Treasury(Service):
 _HEADERS: list[Header] = [("content-type", JSON)]
 
 
-def career_of(key: bytes | None) -> Career:
-    """Student and career of a state message's key. Raises Unreadable."""
-    student, slash, career = (key or b"").decode("utf-8", "replace").partition("/")
-    if not student or not slash or not career:
-        raise Unreadable("key: this is no student/career")
-    return student, career
-
-
-def read_money(record: Record) -> Money | None:
-    """None for a tombstone. Raises Unreadable."""
-    key = career_of(record.key)
-    if record.value is None:
-        return None
-    check_type(record, TYPE)
-    try:
-        state = Money.model_validate_json(record.value)
-    except ValidationError as error:
-        raise Unreadable(describe(error)) from None
-    if (state.student, state.career) != key:
-        raise Unreadable("student, career: differ from the key")
-    return state
-
-
 def read_outcome(record: Record) -> Outcome:
     """Raises Unreadable."""
     try:
@@ -216,15 +186,15 @@ def forget(tx: Transaction, student: str, career: str) -> None:
     tx.run("DELETE FROM treasury_careers WHERE student = :student AND career = :career", key)
 
 
-def store(tx: Transaction, states: Sequence[Money], segregation: str = reference.SEGREGATION) -> None:
+def store(tx: Transaction, states: Sequence[CareerMoney], segregation: str = reference.SEGREGATION) -> None:
     """Replaces the positions of these careers by what the states say; an older state than the stored one is left aside."""
     if not states:
         return
     among = {"students": sorted({s.student for s in states})}
-    before: dict[Career, tuple[int, str]] = {
+    before: dict[CareerKey, tuple[int, str]] = {
         (row[0], row[1]): (row[2], row[3])
         for row in tx.ask("SELECT student, career, position, digest FROM treasury_careers WHERE student IN :students", among)}
-    debts: dict[Career, dict[str, tuple[str, date]]] = {}
+    debts: dict[CareerKey, dict[str, tuple[str, date]]] = {}
     for iuv, student, career, charge, published_on in tx.ask(
             "SELECT iuv, student, career, charge, published_on FROM treasury_debts WHERE student IN :students", among):
         debts.setdefault((student, career), {})[charge] = iuv, date.fromisoformat(published_on)
@@ -249,8 +219,8 @@ def store(tx: Transaction, states: Sequence[Money], segregation: str = reference
             "position = excluded.position, digest = excluded.digest, unusable = 0", careers)
 
 
-def _replace(tx: Transaction, changed: Sequence[tuple[Money, dict[str, list[Period]]]],
-             debts: dict[Career, dict[str, tuple[str, date]]]) -> None:
+def _replace(tx: Transaction, changed: Sequence[tuple[CareerMoney, dict[str, list[Stretch]]]],
+             debts: dict[CareerKey, dict[str, tuple[str, date]]]) -> None:
     rows, unallocated = [], []
     for state, life in changed:
         known = debts[state.student, state.career]

@@ -10,7 +10,7 @@ import pytest
 from consumers.database import Database
 from consumers.kit.service import Record
 from consumers.treasury import reference
-from consumers.treasury.notices import Malformed, Notice, read_notice, submission, submit, submit_waiting
+from consumers.treasury.notices import Malformed, PaymentNotice, read_notice, submission, submit, submit_waiting
 from consumers.treasury.service import assign
 from ledger.domain.submissions import Submission, read_submission
 from ledger.wire.message import Message
@@ -138,7 +138,7 @@ def test_state_that_cannot_be_used_is_named_and_mended_by_a_newer_one(books: Boo
 ])
 def test_malformed_notice_names_the_field_and_the_fix(change: dict[str, Any], path: str, message: str) -> None:
     good = {"iuv": reference.iuv("S1", "B", "x"), "amount": "400.00", "paid_on": "2026-02-10", "receipt": "R1"}
-    assert isinstance(read_notice(json.dumps(good).encode()), Notice)
+    assert isinstance(read_notice(json.dumps(good).encode()), PaymentNotice)
     with pytest.raises(Malformed) as found:
         read_notice(json.dumps(good | change).encode())
     assert [p["path"] for p in found.value.problems] == [path]
@@ -263,7 +263,7 @@ def test_notice_is_submitted_once_whoever_does_it(books: Books) -> None:
     books.follow(enrolled())
     books.notify(FIRST, "400.00", "2026-02-10", "R1")
     with books.transaction() as tx:
-        assert submit(tx, Notice(iuv=books.iuv(FIRST), amount=Decimal("400.00"), paid_on=date(2026, 2, 10), receipt="R1"))
+        assert submit(tx, PaymentNotice(iuv=books.iuv(FIRST), amount=Decimal("400.00"), paid_on=date(2026, 2, 10), receipt="R1"))
     assert len(books.outbox()) == 1
 
 

@@ -9,7 +9,7 @@ from consumers.database import Database, Transaction
 from consumers.kit.order import Order
 from consumers.kit.service import Record
 from consumers.treasury import notices
-from consumers.treasury.notices import Notice
+from consumers.treasury.notices import PaymentNotice
 from consumers.treasury.reconcile import Report, reconcile
 from consumers.treasury.service import Treasury
 from ledger.domain.submissions import Event
@@ -65,7 +65,7 @@ class Books:
 
     def take(self, notice: dict[str, Any], now: datetime = NOW) -> dict[str, Any]:
         with self.transaction() as tx:
-            return notices.accept(tx, Notice.model_validate(notice), now, TODAY)
+            return notices.accept(tx, PaymentNotice.model_validate(notice), now, TODAY)
 
     def outbox(self) -> list[tuple[Any, ...]]:
         return self.database.ask("SELECT id, charge, amount FROM treasury_submissions ORDER BY id")

@@ -7,7 +7,7 @@ from typing import Any
 
 from kafka import TopicPartition
 
-from consumers.treasury.life import Period, lives
+from consumers.treasury.life import Stretch, lives
 from ledger.domain.submissions import Event, Submission, read_submission, recorded
 from ledger.handling.submit import append_lines, submit
 from ledger.relay.states import states
@@ -75,11 +75,11 @@ def states_of(events: Sequence[Event]) -> dict[str, CareerState]:
     return {s["career"]: CareerState.model_validate_json(encode(s)) for s in states(events, events[0].student, BOOKS)}
 
 
-def life_of(submissions: Iterable[dict[str, Any]], kind: str, career: str = "B") -> list[Period]:
+def life_of(submissions: Iterable[dict[str, Any]], kind: str, career: str = "B") -> list[Stretch]:
     return lives(states_of(as_events(submissions))[career].charges)[f"{YEAR}:{kind}"]
 
 
-def on(life: Sequence[Period], day: str) -> Period | None:
+def on(life: Sequence[Stretch], day: str) -> Stretch | None:
     found = [period for period in life if period.holds_on(date.fromisoformat(day))]
     assert len(found) <= 1
     return found[0] if found else None

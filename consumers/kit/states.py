@@ -1,0 +1,59 @@
+"""The messages of `career.state.v1`: whose they are, and what they say to a service."""
+
+import re
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from ledger.domain.values import Pseudonym
+from ledger.wire.models import Counter, Wire
+from ledger.wire.reading import Unreadable, describe
+from ledger.wire.state import TYPE
+
+from .service import Record, check_type
+
+CareerKey = tuple[str, str]
+"""Student and career."""
+
+_KEY = re.compile(rb"([A-Za-z0-9._-]{1,64})/([A-Za-z0-9._-]{1,64})")
+
+
+class State(Wire):
+    """What every service reads of a state; each has a model with what it needs besides."""
+
+    student: Pseudonym
+    career: Pseudonym
+    position: Counter
+
+
+S = TypeVar("S", bound=State)
+
+
+def career_of(record: Record) -> CareerKey:
+    """From the key of a message. Raises Unreadable."""
+    found = _KEY.fullmatch(record.key or b"")
+    if found is None:
+        raise Unreadable("key: this is no student/career")
+    return found[1].decode(), found[2].decode()
+
+
+def read_state(record: Record, model: type[S]) -> S | None:
+    """None for a tombstone. Raises Unreadable."""
+    key = career_of(record)
+    if record.value is None:
+        return None
+    check_type(record, TYPE)
+    if rb"\u0000" in record.value:
+        raise Unreadable("value: a NUL character, which no database keeps as text")
+    try:
+        state = model.model_validate_json(record.value)
+    except ValidationError as error:
+        raise Unreadable(describe(error)) from None
+    check_key(key, state.student, state.career)
+    return state
+
+
+def check_key(key: CareerKey, student: str, career: str) -> None:
+    """That a state is of the career which its key names. Raises Unreadable."""
+    if key != (student, career):
+        raise Unreadable("student, career: differ from the key")
