@@ -3,11 +3,13 @@
 Most imports stand inside the functions that need them, because a question on the command line pays for each of them.
 """
 
-import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime, timezone
 from functools import cached_property
 from pathlib import Path
+from threading import Event as Flag
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from ledger.domain.knowledge import NotFound
@@ -16,12 +18,19 @@ from ledger.edges.files import make_folder
 
 if TYPE_CHECKING:
     from ledger.domain.books import LawBooks
+    from ledger.domain.events import ExamBooked
     from ledger.domain.submissions import Event
+    from ledger.projections.stored import Database
+    from ledger.projections.stored.rebuild import Progress, Rebuilt
+    from ledger.projections.stored.reports import Reports
     from ledger.store import EventStore
 
 Mode = Literal["enforce", "record"]
 Answer = dict[str, Any]
 """The JSON of section 7 of the published language."""
+Say = Callable[[str], None]
+"""Takes a line for people."""
+
 
 def default_url() -> str:
     """A file in the user's data folder."""
@@ -30,18 +39,13 @@ def default_url() -> str:
     return f"{SQLITE}{user_data_path('career-ledger', appauthor=False) / 'ledger.db'}"
 
 
-RULEBOOKS = "CAREER_LEDGER_RULEBOOKS"
-"""The environment variable that names an institution's own folder of rule books."""
-
-
-def law() -> "LawBooks":
-    """The rule books in force: those of the folder that `CAREER_LEDGER_RULEBOOKS` names, else the packaged ones.
+def law(rulebooks: Path | None = None) -> "LawBooks":
+    """The rule books in force: those of an institution's own folder, else the packaged ones.
 
     Raises RuleBookError with the file, the line and what to mend."""
     from ledger.rulebooks.loader import load_books
 
-    folder = os.environ.get(RULEBOOKS)
-    return load_books(Path(folder) if folder else None)
+    return load_books(rulebooks)
 
 
 def today() -> date:
@@ -57,20 +61,38 @@ def clock() -> datetime:
 
 
 class Ledger:
-    """Everything that a caller may do: record submissions and ask the questions of section 7.
+    """Everything that a caller may do: record submissions, ask the questions of section 7 about one student and about everybody, keep
+    the stored projections, publish, and take submissions in. Each opens what it needs; `open_ledger` makes one.
 
     `on` is the day that a question is about; `known_at` (an aware instant) and `known_position` say what was known then,
     None means everything. Every question raises NotFound for a student of whom nothing was known.
     """
 
-    def __init__(self, store: "EventStore", books: "LawBooks | None" = None, url: str = "") -> None:
-        self._store = store
-        self._given = books
-        self._url = url
+    def __init__(self, url: str, create: bool, rulebooks: Path | None) -> None:
+        self._url, self._create, self._rulebooks = url, create, rulebooks
 
     @cached_property
     def books(self) -> "LawBooks":
-        return self._given if self._given is not None else law()
+        return law(self._rulebooks)
+
+    @cached_property
+    def _store(self) -> "EventStore":
+        return self._open()
+
+    def _open(self) -> "EventStore":
+        from ledger.store import open_store
+
+        return open_store(self._url, self._create)
+
+    @contextmanager
+    def _projections(self) -> "Iterator[Database]":
+        """What is stored. Where nothing is, it may be no ledger at all: then opening it says so."""
+        from ledger.projections.stored import open_database
+
+        with open_database(self._url) as database:
+            if not database.backend.exists():
+                self._open().close()
+            yield database
 
     def __enter__(self) -> Self:
         return self
@@ -79,7 +101,10 @@ class Ledger:
         self.close()
 
     def close(self) -> None:
-        self._store.close()
+        if "_store" in self.__dict__:
+            self._store.close()
+
+    # Recording
 
     def append_lines(self, lines: Iterable[bytes], mode: Mode = "enforce", atomic: bool = False) -> Iterator[Answer]:
         """Record one JSON object a line and yield one outcome a line, in order, as they are stored."""
@@ -94,6 +119,14 @@ class Ledger:
 
         return import_lines(self._store, self._url, self.books, lines, "record", clock, trusted=trusted)
 
+    def intake(self, brokers: str, stop: Flag, say: Say) -> Counter[str]:
+        """Answers what is submitted through Kafka until `stop` is set; how many of each kind. Raises as `ledger.intake.run.run` does."""
+        from ledger.intake.run import run
+
+        return run(self._open, self.books, clock, brokers, stop, say)
+
+    # Questions about one student, and the audit
+
     def status(self, student: str, on: date, known_at: datetime | None = None, known_position: int | None = None) -> Answer:
         from ledger.projections.student import status
 
@@ -104,17 +137,15 @@ class Ledger:
 
         return fees.answer(self._known(student, known_at, known_position), student, on, self.books)
 
-    def eligibility(self, student: str, on: date, career: str, course: str, held_on: date, session: str, academic_year: str,
-                    calls_start_on: date, opens_on: date | None = None, mode: str | None = None,
-                    known_at: datetime | None = None, known_position: int | None = None) -> Answer:
+    def eligibility(self, student: str, on: date, career: str, call: "ExamBooked", known_at: datetime | None = None,
+                    known_position: int | None = None) -> Answer:
         """May the exam be booked on that day, and if not, why not. Raises NotFound for an unknown career too."""
         from ledger.projections.student import eligibility
 
         events = self._known(student, known_at, known_position)
         if not any(event.career == career for event in events):
             raise NotFound(f"student {student} has no career {career}{_then(known_at, known_position)}")
-        return eligibility.answer(events, student, on, self.books, career=career, course=course, held_on=held_on, session=session,
-                                  academic_year=academic_year, calls_start_on=calls_start_on, opens_on=opens_on, mode=mode)
+        return eligibility.answer(events, student, on, self.books, career, call)
 
     def history(self, student: str, on: date | None = None, known_at: datetime | None = None,
                 known_position: int | None = None) -> Iterator[Answer]:
@@ -170,6 +201,115 @@ class Ledger:
                            + (_untrusted(recorded) if known_at is not None else ""))
         return events
 
+    # Questions about everybody
+
+    @contextmanager
+    def reports(self) -> "Iterator[Reports]":
+        from ledger.projections.stored import law_of
+        from ledger.projections.stored.reports import Reports
+
+        with self._projections() as database:
+            yield Reports(database, law_of(self.books))
+
+    def projection_status(self) -> Answer:
+        from ledger.projections.stored import law_of
+        from ledger.projections.stored.reports import status_of
+
+        with self._projections() as database:
+            return status_of(database, law_of(self.books))
+
+    def verify(self, workers: int | None = None, progress: "Progress | None" = None) -> Iterator[Answer]:
+        """Every difference between stored and computed rows. Raises as `ledger.projections.stored.verify.verify` does."""
+        from ledger.projections.stored.verify import verify
+
+        with self._projections():
+            pass
+        return verify(self._url, self.books, workers, progress)
+
+    def diff(self, rulebooks: Path, workers: int | None = None, progress: "Progress | None" = None) -> Iterator[Answer]:
+        """What other rule books would answer otherwise."""
+        from ledger.projections.stored.verify import diff
+
+        return diff(self._url, self.books, law(rulebooks), workers, progress)
+
+    # Keeping the stored projections
+
+    def rebuild(self, workers: int | None = None, progress: "Progress | None" = None) -> "Rebuilt":
+        from ledger.projections.stored.rebuild import rebuild
+
+        return rebuild(self._url, self.books, workers, progress)
+
+    def follow(self, stop: Flag, say: Say, part: tuple[int, int] = (1, 1)) -> None:
+        """Keeps a partition (number, of how many) up to date until `stop` is set."""
+        from ledger.projections.stored import Follower, open_database
+
+        store = self._store
+        with open_database(self._url) as database:
+            Follower(store, database, self.books, *part).run(stop, say)
+
+    def project(self, stop: Flag, part: tuple[int, int] = (1, 1)) -> bool:
+        """Takes a partition to the end of the log; False where another process does. Raises SomeSetAside."""
+        from ledger.projections.stored import Follower, open_database
+        from ledger.store import SomeSetAside
+
+        store = self._store
+        with open_database(self._url) as database:
+            follower = Follower(store, database, self.books, *part)
+            follower.prepare()
+            with database.backend.lock(follower.lock_name) as leader:
+                if leader:
+                    follower.catch_up(stop)
+                    if aside := [one for one in database.aside() if one.stream.int % part[1] == part[0] - 1]:
+                        raise SomeSetAside(aside)
+                return leader
+
+    def wait_for(self, position: int) -> None:
+        """Returns when the stored projections include the log up to a position."""
+        from ledger.projections.stored import wait_for
+
+        wait_for(self._url, self._store, self.books, position)
+
+    # Publishing
+
+    def publish(self, brokers: str, stop: Flag, say: Say, once: bool, partitions: int, replicas: int | None) -> None:
+        """Publishes until `stop` is set; `once`: until everything recorded is published. `partitions` and `replicas`: of topics that are
+        made. Raises as `ledger.relay.Relay.run` does; then the process must end, and what it has not sent yet with it."""
+        from ledger.relay import Relay
+
+        self._open().close()
+        Relay(self._url, self.books, brokers, partitions, replicas, say).run(stop, once)
+
+    def publish_from(self, brokers: str, position: int) -> tuple[int, int]:
+        """Again, every event from a position on and the states of their students; how many events and states."""
+        from ledger.relay import publish_from
+
+        return publish_from(self._url, self.books, brokers, position)
+
+    def replay(self, brokers: str, student: str) -> tuple[int, int]:
+        """Again, all events and states of one student; how many. Raises NotFound."""
+        from ledger.relay import replay
+
+        events, states = replay(self._url, self.books, brokers, student)
+        if not events:
+            raise NotFound(f"nothing is recorded of student {student}")
+        return events, states
+
+    def published(self) -> Answer:
+        """How far each topic goes. Raises NotFound where nothing was published yet."""
+        from ledger.relay import status
+
+        self._open().close()
+        answer = status(self._url)
+        if not answer["topics"]:
+            raise NotFound("nothing was published yet: run `career-ledger publish`")
+        return answer
+
+    def digests(self, after: int = 0) -> Iterator[Answer]:
+        """The digests of each event above a position, to be compared with an archive."""
+        from ledger.relay import digests
+
+        return digests(self._store, after)
+
 
 def _untrusted(recorded: "Sequence[Event]") -> str:
     """What to ask instead where the moments of events cannot be trusted."""
@@ -183,11 +323,12 @@ def _then(known_at: datetime | None, known_position: int | None) -> str:
     return f" as known at {known_at.isoformat()}" if known_at is not None else ""
 
 
-def open_ledger(url: str | None = None, create: bool = True) -> Ledger:
-    """Open the ledger at `sqlite:///PATH` or `postgresql://...`; None: the file in the user's data folder.
+def open_ledger(url: str | None = None, create: bool = True, rulebooks: Path | None = None) -> Ledger:
+    """The ledger at `sqlite:///PATH` or `postgresql://...` (None: the file in the user's data folder) under an institution's own rule
+    books (None: the packaged ones).
 
-    With `create` a missing SQLite file and its folder are made, without it NotFound is raised. Raises WrongAddress,
-    and what `open_store` raises when the database cannot be reached or used.
+    With `create` a missing SQLite file and its folder are made, without it NotFound is raised. Raises WrongAddress; its methods raise
+    what `open_store` raises when the database cannot be reached or used.
     """
     address = url or default_url()
     path = sqlite_path(address)
@@ -195,6 +336,4 @@ def open_ledger(url: str | None = None, create: bool = True) -> Ledger:
         if not create:
             raise NotFound(f"there is no ledger at {path} yet: append events first, or name another with --db")
         make_folder(path.parent)
-    from ledger.store import open_store
-
-    return Ledger(open_store(address, create), url=address)
+    return Ledger(address, create, rulebooks)

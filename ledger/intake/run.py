@@ -24,7 +24,7 @@ from kafka.structs import OffsetAndMetadata
 
 from ledger.domain.books import LawBooks
 from ledger.handling.submit import Clock
-from ledger.store import StoreUnavailable, VersionConflict, open_store
+from ledger.store import EventStore, StoreUnavailable, VersionConflict
 from ledger.wire.kafka import CONSUMER, KafkaUnusable, connection, create_topics, history_of, prefix, producer_settings
 from ledger.wire.members import Cooperative
 from ledger.wire.message import Message
@@ -51,9 +51,9 @@ REJOIN = (RebalanceInProgressError, CommitFailedError, IllegalGenerationError, U
 """The group is changing, or its coordinator is: the next poll joins again, and the offsets are committed after it or come again."""
 
 
-def run(url: str, books: LawBooks, clock: Clock, brokers: str, stop: threading.Event, say: Say,
+def run(opened: Callable[[], EventStore], books: LawBooks, clock: Clock, brokers: str, stop: threading.Event, say: Say,
         settings: Mapping[str, Any] | None = None) -> Tally[str]:
-    """Answers submissions for the ledger at `url` until `stop` is set; returns how many of each kind (`Counter.given`).
+    """Answers submissions for the ledger that `opened` gives until `stop` is set; returns how many of each kind (`Counter.given`).
 
     While the database or the brokers do not answer, or others never stop appending to a student, it says so and tries again, from
     the committed offsets. `settings`: further ones of the consumer. Raises KafkaUnusable, KafkaError and StoreUnusable, where trying
@@ -61,7 +61,7 @@ def run(url: str, books: LawBooks, clock: Clock, brokers: str, stop: threading.E
     given: Tally[str] = Tally()
     while not stop.is_set():
         try:
-            with open_store(url) as store:
+            with opened() as store:
                 identity = store.identity()
                 desk = Counter(store, books, clock, history_of(identity.origin, identity.epoch))
                 try:

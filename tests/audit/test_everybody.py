@@ -5,7 +5,7 @@ from datetime import date
 from typing import Any
 
 from ledger.audit.everybody import Numbers, Sighting, sightings
-from ledger.bootstrap import Ledger
+from ledger.bootstrap import open_ledger
 from ledger.handling.submit import append_lines
 from ledger.store import EventStore
 from tests.handling.histories import clock, enrolled, lines, payment
@@ -22,12 +22,12 @@ def paid(student: str, n: int, iuv: str) -> dict[str, Any]:
     return one | {"data": one["data"] | {"iuv": iuv}}
 
 
-def test_audit_names_the_other_student_when_a_number_is_of_two(store: EventStore) -> None:
+def test_audit_names_the_other_student_when_a_number_is_of_two(store: EventStore, store_url: str) -> None:
     given = [one for student in ("S1", "S2", "S3", "S4") for one in enrolled(student)]
     given += [ticket("S1", "7"), ticket("S3", "7"), ticket("S2", "8"), paid("S1", 1, "0100"), paid("S2", 2, "0100"), paid("S4", 3, "0100"),
               paid("S3", 4, "0101")]
     assert {one["outcome"] for one in append_lines(store, BOOKS, lines(*given), "enforce", False, clock)} == {"accepted"}
-    ledger, day = Ledger(store, BOOKS), date(2026, 6, 1)
+    ledger, day = open_ledger(store_url), date(2026, 6, 1)
     found = [one for one in ledger.audit(on=day) if one["rule"] in ("TKT-1", "IUV")]
     assert [(one["rule"], one["student"], one["career"], one["event"], one["message"]) for one in found] == [
         ("IUV", "S1", "S1-B", "S1-p1", "IUV 0100 is also one of student S4 and of 1 more."),

@@ -18,6 +18,7 @@ from consumers.kit import service as service_module
 from consumers.kit.service import Ahead
 from ledger.bootstrap import open_ledger
 from ledger.domain.books import LawBooks
+from ledger.domain.events import ExamBooked
 from ledger.domain.submissions import Event
 from ledger.projections.student import eligibility
 from ledger.wire.message import Message, encode
@@ -49,12 +50,11 @@ class _Witness:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._ledger, name)
 
-    def eligibility(self, student: str, on: date, known_at: Any = None, **call: Any) -> dict[str, Any]:
-        expected: dict[str, Any] = self._ledger.eligibility(student, on, known_at=known_at, **call)
+    def eligibility(self, student: str, on: date, career: str, call: ExamBooked, known_at: Any = None) -> dict[str, Any]:
+        expected: dict[str, Any] = self._ledger.eligibility(student, on, career, call, known_at)
         self._fed.forget()
         self._fed.take(state_messages(self._ledger._known(student, known_at, None), student, self._ledger.books))
-        found = self._fed.ask(student=student, on=on.isoformat(), **{
-            name: value.isoformat() if isinstance(value, date) else value for name, value in call.items()})
+        found = self._fed.ask(student=student, on=on.isoformat(), career=career, **call.model_dump(mode="json", exclude_none=True))
         assert without_knowledge(found) == expected
         self.asked += 1
         return expected

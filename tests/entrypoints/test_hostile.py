@@ -22,7 +22,7 @@ from consumers.treasury.reconcile import sentence as treasury_sentence
 from ledger.domain.submissions import Submission, read_submission
 from ledger.edges.text import OneLine, csv_cell, json_text, visible
 from ledger.entrypoints.cli import cli
-from ledger.entrypoints.render import Page
+from ledger.entrypoints.text import Page
 from tests.wire.examples import DATA, record
 
 HOSTILE = "q\nFORGED To lift it: nothing\r\x1b[8m\x9b31m\x7f\u202e\u2066\u2028\x85\ufeff[bold red]b[/]:smile:"
@@ -172,7 +172,7 @@ def test_text_of_others_stays_on_its_line_in_sentences_letters_and_logs() -> Non
 
 def test_programs_print_through_the_edges_only() -> None:
     """`click.echo` and `print` know nothing of escape codes, of a full disk and of a reader who has gone."""
-    allowed = {"ledger/edges/program.py": 3, "ledger/entrypoints/cli.py": 1}
+    allowed = {"ledger/edges/program.py": 3, "ledger/entrypoints/cli/group.py": 1}
     root = Path(__file__).parents[2]
     found = {}
     for path in (*root.glob("ledger/**/*.py"), *root.glob("consumers/**/*.py")):

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from ledger.entrypoints.cli import BULK_FILE
+from ledger.entrypoints.cli.record import BULK_FILE
 from ledger.generate import Shares, generate
 from ledger.handling import bulk
 from ledger.handling.bulk import import_lines

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ledger.bootstrap import Ledger
+from ledger.bootstrap import open_ledger
 from ledger.domain.books import LawBooks
 from ledger.domain.events import PAYLOADS
 from ledger.domain.knowledge import NotFound
@@ -121,7 +121,7 @@ def test_student_of_a_clock_that_ran_ahead_goes_on_and_is_audited(store: EventSt
     assert (found["outcome"], store.stream("S01")[-1].recorded_at) == ("accepted", IN_2090)
     early = submit(store, books, payment("S01", 2, effective_on="2026-11-03"), "record", clock)
     assert (early["outcome"], early["problems"][0]["path"]) == ("invalid", "effective_on")
-    ledger = Ledger(store, books)
+    ledger = open_ledger(store_url)
     told = [one for one in ledger.audit() if one["rule"] == "FUT"]
     assert [one["event"] for one in told] == ["S01-enrolled", "S01-p1"]
     assert "2090" in told[0]["message"]

@@ -8,13 +8,15 @@ import threading
 
 from ledger.bootstrap import clock, law
 from ledger.intake.run import run
+from ledger.store import open_store
 
 
 def main(url: str, brokers: str, *settings: str) -> None:
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    run(url, law(), clock, brokers, stop, print, {name: json.loads(value) for name, _, value in (one.partition("=") for one in settings)})
+    run(lambda: open_store(url), law(), clock, brokers, stop, print,
+        {name: json.loads(value) for name, _, value in (one.partition("=") for one in settings)})
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ledger.bootstrap import open_ledger
+from ledger.domain.events import ExamBooked
 
 from .citations import wrong_citations
 
@@ -280,10 +281,9 @@ class _Run:
 
     def _eligibility(self, ask: EligibilityCheck) -> Iterator[str]:
         where = _where("eligibility", ask, ask.career)
-        optional = {key: value for key in ("opens_on", "mode") if (value := getattr(ask, key)) is not None}
-        answer = self.ledger.eligibility(ask.student or self.history.student, ask.on, career=ask.career, course=ask.course,
-                                         held_on=ask.held_on, session=ask.session, academic_year=ask.academic_year,
-                                         calls_start_on=ask.calls_start_on, **optional, **self._known(ask))
+        call = ExamBooked.model_validate({"mode": "written"} | {
+            name: value for name in ExamBooked.model_fields if (value := getattr(ask, name, None)) is not None})
+        answer = self.ledger.eligibility(ask.student or self.history.student, ask.on, ask.career, call, **self._known(ask))
         self.told.append(answer)
         if answer["eligible"] is not ask.expect.eligible:
             yield f"{where}: eligible {answer['eligible']}, expected {ask.expect.eligible}; {_rules(answer['reasons'])}"

@@ -6,7 +6,6 @@ Every function takes the JSON of section 7 of the published language, so that wh
 import os
 from collections import Counter
 from collections.abc import Iterable
-from datetime import date
 from io import TextIOWrapper
 from typing import IO, Any, Self
 
@@ -28,6 +27,8 @@ STYLES = {
 }
 BLOCKS = {"exam-booking": "no exam can be booked", "final-exam": "no admission to the final exam",
           "administrative": "no exam and no new act of the career", "reservation": "no exam until the reservation is lifted"}
+RIGHT = frozenset({"amount", "outstanding", "accruing", "refundable", "careers", "students", "year", "cfu_passed", "cfu_recognised"})
+"""Columns of reports that hold numbers."""
 PIPE_WIDTH = 160
 """Columns of tables when the output is no terminal; other lines are as long as they are."""
 GOES_ON = "  | "
@@ -121,8 +122,8 @@ class Page:
         self._put(totals)
         self._unruled(answer)
 
-    def eligibility(self, answer: Answer, student: str, career: str, course: str, held_on: date, on: date) -> None:
-        about = f"{student}/{career} may {{}}book {course} of {held_on} on {on}"
+    def eligibility(self, answer: Answer) -> None:
+        about = "{student}/{career} may {{}}book {course} of {held_on} on {on}".format_map(answer)
         if answer["eligible"]:
             self._line("Yes: " + about.format(""), style="bold green")
         else:
@@ -245,6 +246,46 @@ class Page:
         if "own" in found:
             self._rule(f"{found['id']}, a rule of the ledger's own" + (", where the year's book has none" if years else ""), found["own"])
 
+    def report(self, answer: "Answer") -> None:
+        when = f"on {answer['on']}" if "on" in answer else f"from {answer['from']} to {answer['to']}"
+        self._line(f"{answer['report'].capitalize()} {when}", style="bold")
+        rows = answer["rows"]
+        if rows:
+            names = list(rows[0])
+            right = tuple(n for n, name in enumerate(names) if name in RIGHT)
+            table = self._table(*(name.replace("_", " ").capitalize() for name in names), right=right)
+            for row in rows:
+                table.add_row(*(_shown(value) for value in row.values()))
+            self._console.print(table)
+        total = f", {answer['total']} euro" if "total" in answer else ""
+        self._line(f"{len(rows)} row{'' if len(rows) == 1 else 's'}{total}. As known at position {answer['known_position']} "
+                   f"of {answer['last_position']}.")
+        self._warn(answer)
+
+    def projection_status(self, answer: "Answer") -> None:
+        self._line(f"Known position {answer['known_position']} of {answer['last_position']}: {answer['events_behind']} events behind",
+                   style="bold")
+        if len(answer["partitions"]) > 1:
+            for one in answer["partitions"]:
+                self._line(f"partition {one['partition']} of {len(answer['partitions'])}: position {one['position']}", indent=2)
+        for year, (name, digest) in sorted(answer["rulebooks"].items()):
+            self._line(f"{year}: {name}, sha256 {digest[:12]}", indent=2)
+        table = self._table("Table", "Rows", right=(1,))
+        for kind, count in answer["rows"].items():
+            table.add_row(kind, f"{count:,}")
+        self._console.print(table)
+        if answer["bytes"] is not None:
+            self._line(f"Size: {answer['bytes'] / 1e6:,.1f} MB with indexes")
+        self._warn(answer)
+        for one in answer["set_aside"]:
+            self._line(f"Set aside: student {one['student']}, {one['why']}", style="bold red")
+
+    def _warn(self, answer: "Answer") -> None:
+        if answer["rebuild_needed"]:
+            self._line(f"Note: {answer['rebuild_needed']}.", style="bold yellow")
+        if isinstance(left_out := answer.get("set_aside"), int):
+            self._line(f"Note: {left_out} set aside and left out, see `career-ledger projection status`.", style="bold yellow")
+
     def _rule(self, head: str, rule: Answer) -> None:
         self._line(f"{head}: {rule['says']}", style="bold")
         for name, value in rule["values"].items():
@@ -342,6 +383,10 @@ class Page:
             return
         for number, part in enumerate(text.wrap(self._console, max(20, self._console.width - indent - len(GOES_ON)))):
             self._console.print(RichText(" " * indent + (GOES_ON if number else "")).append_text(part))
+
+
+def _shown(value: Any) -> str:
+    return "" if value is None else "yes" if value is True else "no" if value is False else str(value)
 
 
 def _styled(word: str) -> Text:

@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
-from ledger.edges.program import say, tell
-from ledger.entrypoints.cli import PROGRAM
+from ledger.edges.program import tell
+
+from .options import say
 
 
 def _share(text: str) -> tuple[str, str]:
@@ -60,7 +61,7 @@ def generate(students: int, seed: int, output: str, first: int, until: Any, give
         with click.progressbar(length=students, label="generate", file=sys.stderr) as bar:
             count = write(output, students, seed, shares, lambda done, _events: bar.update(done - bar.pos), first)
     if output != "-":
-        say(f"{PROGRAM}: {count} events of {students} students in {output}")
+        say(f"{count} events of {students} students in {output}")
 
 
 def _list_shares(ctx: click.Context) -> None:

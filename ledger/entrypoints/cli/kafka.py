@@ -1,7 +1,6 @@
 """The commands that speak to Apache Kafka: `publish`, `digests`, `intake`.
 
-`ledger.entrypoints.cli` imports this module when one of them is named. Exit code 6 also where the brokers are unavailable or the
-topics cannot be used.
+Exit code 6 also where the brokers are unavailable or the topics cannot be used.
 """
 
 import gc
@@ -14,12 +13,10 @@ from typing import NoReturn
 
 import click
 
-from ledger.edges.files import make_folder
 from ledger.edges.program import tell, tell_json
-from ledger.entrypoints.cli import POSITIONS
-from ledger.entrypoints.cli_university import _address as address
-from ledger.entrypoints.cli_university import _say as say
 from ledger.wire.kafka import BROKERS, PARTITIONS, KafkaUnusable
+
+from .options import POSITIONS, opened, say
 
 PAUSE_SECONDS = 1.0
 """Between a lost database and the next attempt."""
@@ -88,9 +85,8 @@ def publish(brokers: str | None, partitions: int, replicas: int | None, once: bo
 
 
 def _publish(brokers: str, partitions: int, replicas: int | None, once: bool) -> None:
-    from ledger.bootstrap import law
-    from ledger.relay import Relay, Restart
-    from ledger.store import StoreUnavailable, open_store
+    from ledger.relay import Restart
+    from ledger.store import StoreUnavailable
 
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -99,9 +95,8 @@ def _publish(brokers: str, partitions: int, replicas: int | None, once: bool) ->
     gc.set_threshold(200_000, 20, 20)  # a message makes many objects and no cycle
     while True:
         try:
-            url = address()
-            open_store(url, create=False).close()
-            Relay(url, law(), brokers, partitions, replicas, say).run(stop, once)
+            with opened() as ledger:
+                ledger.publish(brokers, stop, say, once, partitions, replicas)
             break
         except Restart as error:
             if once:
@@ -129,30 +124,14 @@ def _begin_again(why: str) -> NoReturn:
 
 
 def _again(brokers: str, position: int | None, student: str | None) -> None:
-    from ledger.bootstrap import law
-    from ledger.domain.knowledge import NotFound
-    from ledger.relay import publish_from, replay
-
-    url = address()
-    if student is not None:
-        events, states = replay(url, law(), brokers, student)
-        if not events:
-            raise NotFound(f"nothing is recorded of student {student}")
-    else:
-        events, states = publish_from(url, law(), brokers, position or 0)
+    with opened() as ledger:
+        events, states = ledger.publish_from(brokers, position or 0) if student is None else ledger.replay(brokers, student)
     tell(f"Published again: {events} event{'' if events == 1 else 's'}, {states} state{'' if states == 1 else 's'}.")
 
 
 def _status(json_: bool) -> None:
-    from ledger.domain.knowledge import NotFound
-    from ledger.relay import status
-    from ledger.store import open_store
-
-    url = address()
-    open_store(url, create=False).close()
-    answer = status(url)
-    if not answer["topics"]:
-        raise NotFound("nothing was published yet: run `career-ledger publish`")
+    with opened() as ledger:
+        answer = ledger.published()
     if json_:
         tell_json(answer)
         return
@@ -178,11 +157,8 @@ def digests(position: int) -> None:
     Example:
       career-ledger digests --after 120000 > digests.jsonl
     """
-    from ledger.relay import digests as digests_of
-    from ledger.store import open_store
-
-    with open_store(address(), create=False) as store:
-        for one in digests_of(store, position):
+    with opened() as ledger:
+        for one in ledger.digests(position):
             tell_json(one)
 
 
@@ -198,18 +174,8 @@ def intake(brokers: str | None) -> None:
     Example:
       career-ledger intake --kafka localhost:9092
     """
-    from ledger.bootstrap import clock, default_url, law
-    from ledger.edges.address import sqlite_path
-    from ledger.intake.run import run
-
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    url = click.get_current_context().find_root().obj or default_url()
-    path = sqlite_path(url)
-    if path is not None:
-        make_folder(path.parent)
-    given = run(url, law(), clock, needed(brokers), stop, say)
+    with opened(create=True) as ledger:
+        given = ledger.intake(needed(brokers), stop, say)
     say("; ".join(f"{count} {kind}" for kind, count in sorted(given.items()) if count) or "no submission came")
-
-
-COMMANDS: dict[str, click.Command] = {"digests": digests, "intake": intake, "publish": publish}

@@ -1,7 +1,4 @@
-"""The commands about everybody: `project`, `projection`, `report`, `find`. They read and keep the stored projections.
-
-`ledger.entrypoints.cli` imports this module when one of them is named. Exit code 5: `projection verify` found a difference.
-"""
+"""The commands about everybody: `project`, `projection`, `report`, `find`. They read and keep the stored projections."""
 
 import csv
 import re
@@ -17,71 +14,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ledger.edges.program import say, tell, tell_json
+from ledger.edges.program import tell, tell_json
 from ledger.edges.text import csv_cell
-from ledger.entrypoints.cli import PROGRAM, day
+
+from .options import DIFFERENT, day, json_option, on_option, opened, page, say, workers_option
 
 if TYPE_CHECKING:
-    from ledger.domain.books import LawBooks
-    from ledger.projections.stored import Database
     from ledger.projections.stored.rebuild import Progress
     from ledger.projections.stored.reports import Answer, Reports
 
-DIFFERENT = 5
 BLOCKS = ("exam-booking", "final-exam", "administrative", "reservation")
 _F = TypeVar("_F", bound=Callable[..., Any])
-
-workers_option = click.option("--workers", type=click.IntRange(1, 1024), metavar="N", help="Worker processes. Default: one a processor.")
-on_option = click.option("--on", type=day, metavar="DATE", help="The day that is asked about. Default: today in Italy.")
-json_option = click.option("--json", "json_", is_flag=True, help="Print JSON for programs instead of text for people.")
-
-
-def _address() -> str:
-    """The ledger that is asked; it must exist."""
-    from ledger.bootstrap import default_url
-    from ledger.domain.knowledge import NotFound
-    from ledger.edges.address import sqlite_path
-
-    address = click.get_current_context().find_root().obj or default_url()
-    path = sqlite_path(address)
-    if path is not None and not path.exists():
-        raise NotFound(f"there is no ledger at {path} yet: append events first, or name another with --db")
-    return str(address)
-
-
-@contextmanager
-def _projections() -> "Iterator[Database]":
-    """What is stored. Where nothing is, it may be no ledger at all: then opening it says so."""
-    from ledger.projections.stored import open_database
-    from ledger.store import open_store
-
-    address = _address()
-    with open_database(address) as database:
-        if not database.backend.exists():
-            open_store(address, create=False).close()
-        yield database
-
-
-def _books(folder: Path | None = None) -> "LawBooks":
-    from ledger.bootstrap import law
-    from ledger.rulebooks.loader import load_books
-
-    return load_books(folder) if folder is not None else law()
-
-
-def _say(text: str) -> None:
-    say(f"{PROGRAM}: {text}")
-
-
-def wait_for_position(position: int) -> None:
-    """For `append --wait`: returns when the stored projections include the log up to a position."""
-    from ledger.projections.stored import wait_for
-    from ledger.store import open_store
-
-    address = _address()
-    with open_store(address, create=False) as store:
-        wait_for(address, store, _books(), position)
-
 
 def partition(text: str) -> tuple[int, int]:
     """2/4: the second of four."""
@@ -107,25 +50,13 @@ def project(follow: bool, part: tuple[int, int]) -> None:
       career-ledger project --follow
       career-ledger project --follow --partition 2/4
     """
-    from ledger.projections.stored import Follower, open_database
-    from ledger.store import SomeSetAside, open_store
-
-    address = _address()
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    with open_store(address, create=False) as store, open_database(address) as database:
-        follower = Follower(store, database, _books(), *part)
+    with opened() as ledger:
         if follow:
-            follower.run(stop, _say)
-            return
-        follower.prepare()
-        with database.backend.lock(follower.lock_name) as leader:
-            if leader:
-                follower.catch_up(stop)
-                if aside := [one for one in database.aside() if one.stream.int % part[1] == part[0] - 1]:
-                    raise SomeSetAside(aside)
-            else:
-                _say(f"another process follows partition {part[0]} of {part[1]} and keeps it up to date")
+            ledger.follow(stop, say, part)
+        elif not ledger.project(stop, part):
+            say(f"another process follows partition {part[0]} of {part[1]} and keeps it up to date")
 
 
 @click.group(short_help="The stored projections: status, rebuild, verify, diff.")
@@ -150,15 +81,12 @@ def projection_status(json_: bool) -> None:
     Example:
       career-ledger projection status
     """
-    from ledger.projections.stored import law_of
-    from ledger.projections.stored.reports import status_of
-
-    with _projections() as database:
-        answer = status_of(database, law_of(_books()))
+    with opened() as ledger:
+        answer = ledger.projection_status()
     if json_:
         tell_json(answer)
         return
-    _page().projection_status(answer)
+    page().projection_status(answer)
 
 
 @contextmanager
@@ -179,7 +107,7 @@ def _progress(label: str) -> "Iterator[Progress]":
             if time.monotonic() - last_line >= 10:
                 last_line = time.monotonic()
                 left = (total - done) / max(rate(done), 1)
-                _say(f"{label}: {done} of {total} events, {rate(done):.0f} a second, {left:.0f} seconds left")
+                say(f"{label}: {done} of {total} events, {rate(done):.0f} a second, {left:.0f} seconds left")
 
         yield line
         return
@@ -211,12 +139,10 @@ def projection_rebuild(workers: int | None, json_: bool) -> None:
     Example:
       career-ledger projection rebuild
     """
-    from ledger.projections.stored.rebuild import rebuild
     from ledger.store import SomeSetAside
 
-    address = _address()
-    with _progress("rebuilding") as progress:
-        done = rebuild(address, _books(), workers, progress)
+    with opened() as ledger, _progress("rebuilding") as progress:
+        done = ledger.rebuild(workers, progress)
     if json_:
         tell_json({"events": done.events, "resumed": done.resumed, "known_position": done.position, "seconds": round(done.seconds, 3)})
     else:
@@ -236,14 +162,10 @@ def projection_verify(workers: int | None, json_: bool) -> None:
     Example:
       career-ledger projection verify
     """
-    from ledger.projections.stored.verify import verify
-
-    with _projections():
-        address = _address()
-    with _progress("verifying") as progress:
-        count = _differences(verify(address, _books(), workers, progress), json_, "stored", "computed")
+    with opened() as ledger, _progress("verifying") as progress:
+        count = _differences(ledger.verify(workers, progress), json_, "stored", "computed")
     if count:
-        _say(f"{count} difference{'' if count == 1 else 's'}: the rows or the log were altered, or this program errs. Compare the log with "
+        say(f"{count} difference{'' if count == 1 else 's'}: the rows or the log were altered, or this program errs. Compare the log with "
              "an archive first (`career-ledger digests`); only where it is sound, run `career-ledger projection rebuild`, and please "
              "report it")
         raise click.exceptions.Exit(DIFFERENT)
@@ -265,11 +187,8 @@ def projection_diff(folder: Path, workers: int | None, json_: bool) -> None:
     Example:
       career-ledger projection diff --rulebooks our-rules
     """
-    from ledger.projections.stored.verify import diff
-
-    address, books, other = _address(), _books(), _books(folder)
-    with _progress("comparing") as progress:
-        count = _differences(diff(address, books, other, workers, progress), json_, "before", "after")
+    with opened() as ledger, _progress("comparing") as progress:
+        count = _differences(ledger.diff(folder, workers, progress), json_, "before", "after")
     if not json_:
         tell(f"{count} thing{'' if count == 1 else 's'} would be answered otherwise." if count else "No answer would change.")
 
@@ -310,13 +229,11 @@ def report() -> None:
 
 def _report(ask: "Callable[[Reports, date], Answer]", on: date | None, json_: bool, csv_: bool) -> None:
     from ledger.bootstrap import today
-    from ledger.projections.stored import law_of
-    from ledger.projections.stored.reports import Reports
 
     if json_ and csv_:
         raise click.UsageError("give --json or --csv, not both")
-    with _projections() as database:
-        answer = ask(Reports(database, law_of(_books())), on or today())
+    with opened() as ledger, ledger.reports() as reports:
+        answer = ask(reports, on or today())
     if json_:
         tell_json(answer)
     elif csv_:
@@ -326,13 +243,13 @@ def _report(ask: "Callable[[Reports, date], Answer]", on: date | None, json_: bo
             out.writerow(rows[0])
         out.writerows(map(csv_cell, row.values()) for row in rows)
         sys.stdout.flush()
-        _say(f"as known at position {answer['known_position']} of {answer['last_position']}")
+        say(f"as known at position {answer['known_position']} of {answer['last_position']}")
         if answer["rebuild_needed"]:
-            _say(answer["rebuild_needed"])
+            say(answer["rebuild_needed"])
         if answer.get("set_aside"):
-            _say(f"{answer['set_aside']} set aside and left out, see `career-ledger projection status`")
+            say(f"{answer['set_aside']} set aside and left out, see `career-ledger projection status`")
     else:
-        _page().report(answer)
+        page().report(answer)
 
 
 @report.command("blocked")
@@ -454,62 +371,3 @@ def find(career: str | None, student: str | None, programme: str | None, status:
       career-ledger find --programme L-FIL --status suspended --on 2026-03-20
     """
     _report(lambda reports, asked: reports.find(asked, career, student, programme, status), on, json_, csv_)
-
-
-def _page() -> Any:
-    from ledger.entrypoints.render import Page
-
-    class ReportPage(Page):
-        """Reports as tables."""
-
-        def report(self, answer: "Answer") -> None:
-            when = f"on {answer['on']}" if "on" in answer else f"from {answer['from']} to {answer['to']}"
-            self._line(f"{answer['report'].capitalize()} {when}", style="bold")
-            rows = answer["rows"]
-            if rows:
-                names = list(rows[0])
-                right = tuple(n for n, name in enumerate(names) if name in RIGHT)
-                table = self._table(*(name.replace("_", " ").capitalize() for name in names), right=right)
-                for row in rows:
-                    table.add_row(*(_shown(value) for value in row.values()))
-                self._console.print(table)
-            total = f", {answer['total']} euro" if "total" in answer else ""
-            self._line(f"{len(rows)} row{'' if len(rows) == 1 else 's'}{total}. As known at position {answer['known_position']} "
-                       f"of {answer['last_position']}.")
-            self._warn(answer)
-
-        def projection_status(self, answer: "Answer") -> None:
-            self._line(f"Known position {answer['known_position']} of {answer['last_position']}: {answer['events_behind']} events behind",
-                       style="bold")
-            if len(answer["partitions"]) > 1:
-                for one in answer["partitions"]:
-                    self._line(f"partition {one['partition']} of {len(answer['partitions'])}: position {one['position']}", indent=2)
-            for year, (name, digest) in sorted(answer["rulebooks"].items()):
-                self._line(f"{year}: {name}, sha256 {digest[:12]}", indent=2)
-            table = self._table("Table", "Rows", right=(1,))
-            for kind, count in answer["rows"].items():
-                table.add_row(kind, f"{count:,}")
-            self._console.print(table)
-            if answer["bytes"] is not None:
-                self._line(f"Size: {answer['bytes'] / 1e6:,.1f} MB with indexes")
-            self._warn(answer)
-            for one in answer["set_aside"]:
-                self._line(f"Set aside: student {one['student']}, {one['why']}", style="bold red")
-
-        def _warn(self, answer: "Answer") -> None:
-            if answer["rebuild_needed"]:
-                self._line(f"Note: {answer['rebuild_needed']}.", style="bold yellow")
-            if isinstance(left_out := answer.get("set_aside"), int):
-                self._line(f"Note: {left_out} set aside and left out, see `career-ledger projection status`.", style="bold yellow")
-
-    return ReportPage(sys.stdout)
-
-
-RIGHT = frozenset({"amount", "outstanding", "accruing", "refundable", "careers", "students", "year", "cfu_passed", "cfu_recognised"})
-
-
-def _shown(value: Any) -> str:
-    return "" if value is None else "yes" if value is True else "no" if value is False else str(value)
-
-
-COMMANDS: dict[str, click.Command] = {"find": find, "project": project, "projection": projection, "report": report}

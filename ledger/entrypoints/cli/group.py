@@ -1,0 +1,114 @@
+"""The command line: `career-ledger [--db URL] COMMAND ... [--json]` (section 7 of the published language).
+
+Exit codes: 0 all done; 1 a line was refused or invalid, or the audit found something; 2 wrong usage; 3 not found;
+4 others kept writing to the same students; 5 verification failed; 6 the database is unavailable or cannot be used, or students were set
+aside; and those of every program (`ledger.edges.program`): 70, 74, 130, 141.
+What a command needs is imported inside it, so that a question starts fast.
+"""
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+
+import click
+from click.core import ParameterSource
+
+from ledger.edges.program import UNAVAILABLE, USAGE, Program
+
+from .options import CONFLICT, NOT_FOUND, PROGRAM, Settings
+
+PLACES = {
+    "append": "record",
+    "audit": "student", "eligibility": "student", "fees": "student", "history": "student", "status": "student",
+    "rules": "law",
+    "find": "everybody", "project": "everybody", "projection": "everybody", "report": "everybody",
+    "digests": "kafka", "intake": "kafka", "publish": "kafka",
+    "generate": "generate",
+}
+"""The module of each command, which is imported when one of them is named or all are listed."""
+
+
+class Commands(Program):
+    """The group of all commands."""
+
+    title = PROGRAM
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *PLACES})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in PLACES:
+            return super().get_command(ctx, cmd_name)
+        found: click.Command = getattr(import_module(f".{PLACES[cmd_name]}", __package__), cmd_name)
+        return found
+
+    def explained(self, error: Exception) -> tuple[Sequence[str], int] | None:
+        from ledger.domain.knowledge import NotFound
+
+        if isinstance(error, NotFound):
+            return [str(error.args[0])], NOT_FOUND
+        from ledger.rulebooks.loader import RuleBookError
+
+        if isinstance(error, RuleBookError):
+            return error.lines, USAGE
+        from ledger.store import StoreUnavailable, StoreUnusable, VersionConflict
+
+        if isinstance(error, VersionConflict | StoreUnavailable | StoreUnusable):
+            return [" ".join(str(error).split())], CONFLICT if isinstance(error, VersionConflict) else UNAVAILABLE
+        if "ledger.wire.kafka" in sys.modules:
+            from .kafka import explained
+
+            if (said := explained(error)) is not None:
+                return [said], UNAVAILABLE
+        return super().explained(error)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name=PROGRAM, prog_name=PROGRAM)
+@click.option("--db", metavar="URL", envvar="CAREER_LEDGER_DB",
+              help="sqlite:///PATH or postgresql://USER@HOST/NAME. Default: $CAREER_LEDGER_DB, else a file in the user's data folder.")
+@click.option("--rulebooks", metavar="FOLDER", envvar="CAREER_LEDGER_RULEBOOKS",
+              type=click.Path(exists=True, file_okay=False, path_type=Path),
+              help="An institution's own rule books and interpretations. Default: $CAREER_LEDGER_RULEBOOKS, else the packaged ones.")
+@click.pass_context
+def cli(ctx: click.Context, db: str | None, rulebooks: Path | None) -> None:
+    """The ledger of university careers: records what happened and explains, for any day, what follows from it.
+
+    \b
+    Examples:
+      career-ledger append events.jsonl
+      career-ledger status S01 --on 2026-03-20
+      career-ledger fees S01
+      career-ledger rules cite BLK-1
+
+    Exit codes: 0 done; 1 a line was refused or invalid, or the audit found something; 2 wrong usage; 3 not found;
+    4 others kept writing to the same students; 5 verification failed; 6 the database is unavailable, or students were set
+    aside; 70 a fault of this program; 74 the output cannot be written; 130 interrupted; 141 nobody reads the output.
+    """
+    ctx.obj = Settings(db, rulebooks)
+    if db and ctx.get_parameter_source("db") is ParameterSource.COMMANDLINE:
+        from ledger.edges.address import forget_argument
+
+        forget_argument(db)
+
+
+@cli.command(short_help="Print the completion script of your shell.")
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the script that completes commands and options in SHELL.
+
+    \b
+    Examples:
+      career-ledger completion bash > ~/.local/share/bash-completion/completions/career-ledger
+      career-ledger completion fish > ~/.config/fish/completions/career-ledger.fish
+    """
+    from click.shell_completion import get_completion_class
+
+    found = get_completion_class(shell)
+    if found is not None:
+        click.echo(found(cli, {}, PROGRAM, "_CAREER_LEDGER_COMPLETE").source())  # our own lines
+
+
+def main() -> None:
+    cli(prog_name=PROGRAM)

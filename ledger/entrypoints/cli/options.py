@@ -1,0 +1,135 @@
+"""What commands share: exit codes, how values are read, options, and the ledger that is asked."""
+
+import functools
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import click
+
+from ledger.edges import program
+
+if TYPE_CHECKING:
+    from ledger.bootstrap import Ledger
+    from ledger.entrypoints.text import Page
+
+PROGRAM = "career-ledger"
+FOUND, NOT_FOUND, CONFLICT, DIFFERENT = 1, 3, 4, 5
+SESSIONS = ("winter", "extraordinary", "summer", "autumn")
+
+FIRST_YEAR, LAST_YEAR = 1900, 2199
+"""Of the days and years that events and questions may name."""
+POSITIONS = click.IntRange(0, 2**63 - 1)
+"""Of the log: what a database can count."""
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+class Settings(NamedTuple):
+    """What stands before the command. None: the file in the user's data folder; the packaged rule books."""
+
+    db: str | None
+    rulebooks: Path | None
+
+
+class Asked(NamedTuple):
+    """The day that is asked about, and as known when: None, None means now."""
+
+    on: date
+    known_at: datetime | None
+    known_position: int | None
+
+
+def day(text: str) -> date:
+    """A calendar day from YYYY-MM-DD."""
+    if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
+        raise click.BadParameter(f"{text!r} is no day: write it as YYYY-MM-DD")
+    try:
+        found = date.fromisoformat(text)
+    except ValueError:
+        raise click.BadParameter(f"there is no such day in the calendar: {text}") from None
+    if not FIRST_YEAR <= found.year <= LAST_YEAR:
+        raise click.BadParameter(f"the year must lie between {FIRST_YEAR} and {LAST_YEAR}")
+    return found
+
+
+def instant(text: str) -> datetime:
+    """A moment with its offset from UTC."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise click.BadParameter(f"{text!r} is no instant: write it as 2026-04-20T09:00:00Z")
+    return moment
+
+
+def academic_year(text: str) -> str:
+    """2025-26."""
+    if not re.fullmatch(r"[0-9]{4}-[0-9]{2}", text) or (int(text[:4]) + 1) % 100 != int(text[5:]):
+        raise click.BadParameter(f"{text!r} is no academic year: write it as 2025-26")
+    if not FIRST_YEAR <= int(text[:4]) <= LAST_YEAR:
+        raise click.BadParameter(f"the year must lie between {FIRST_YEAR} and {LAST_YEAR}")
+    return text
+
+
+def course_code(text: str) -> str:
+    """As events have it."""
+    if not text.isprintable() or not re.fullmatch(r"\S{1,64}", text):
+        raise click.BadParameter(f"{text!r} is no course: write its code, up to 64 characters without spaces")
+    return text
+
+
+workers_option = click.option("--workers", type=click.IntRange(1, 1024), metavar="N", help="Worker processes. Default: one a processor.")
+on_option = click.option("--on", type=day, metavar="DATE", help="The day that is asked about. Default: today in Italy.")
+json_option = click.option("--json", "json_", is_flag=True, help="Print JSON for programs instead of text for people.")
+
+
+def as_known(function: _F) -> _F:
+    """`--on`, `--known-at`, `--known-position`, handed over as `asked`, and `--json`: the two clocks of every question."""
+
+    @functools.wraps(function)
+    def with_asked(*args: Any, on: date | None, known_at: datetime | None, known_position: int | None, **rest: Any) -> Any:
+        from ledger.bootstrap import today
+
+        if known_at is not None and known_position is not None:
+            raise click.UsageError("give --known-at or --known-position, not both")
+        return function(*args, asked=Asked(on or today(), known_at, known_position), **rest)
+
+    made: Any = with_asked
+    for option in (
+        click.option("--known-position", type=POSITIONS, metavar="N", help="As known when the log ended at position N."),
+        click.option("--known-at", type=instant, metavar="INSTANT", help="As known at that moment, 2026-04-20T09:00:00Z."),
+        on_option, json_option,
+    ):
+        made = option(made)
+    return made  # type: ignore[no-any-return]
+
+
+def settings() -> Settings:
+    found: Settings = click.get_current_context().find_root().obj
+    return found
+
+
+@contextmanager
+def opened(create: bool = False) -> "Iterator[Ledger]":
+    """The ledger that is asked; it must exist unless `create` is True."""
+    from ledger.bootstrap import open_ledger
+
+    db, rulebooks = settings()
+    with open_ledger(db, create, rulebooks) as ledger:
+        yield ledger
+
+
+def page() -> "Page":
+    from ledger.entrypoints.text import Page
+
+    return Page(sys.stdout)
+
+
+def say(text: str) -> None:
+    program.say(f"{PROGRAM}: {text}")

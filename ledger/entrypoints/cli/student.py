@@ -1,0 +1,138 @@
+"""The questions about one student, and the audit: `status`, `fees`, `eligibility`, `history`, `audit`."""
+
+import functools
+from collections.abc import Callable
+from datetime import date
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from ledger.edges.program import tell_json
+
+from .options import FOUND, SESSIONS, Asked, academic_year, as_known, course_code, day, opened, page
+
+if TYPE_CHECKING:
+    from ledger.domain.events import ExamBooked
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+@click.command(short_help="Careers: status, blocks, what comes next.")
+@click.argument("student")
+@as_known
+def status(student: str, asked: Asked, json_: bool) -> None:
+    """Each career of STUDENT: its status, year, credits, blocks, and what will change if nothing else happens.
+
+    \b
+    Examples:
+      career-ledger status S01
+      career-ledger status S01 --on 2026-03-20
+      career-ledger status S01 --on 2026-03-20 --known-at 2026-03-21T12:00:00Z
+    """
+    with opened() as ledger:
+        answer = ledger.status(student, *asked)
+    tell_json(answer) if json_ else page().status(answer)
+
+
+@click.command(short_help="Charges: paid, owed, overdue, waived.")
+@click.argument("student")
+@as_known
+def fees(student: str, asked: Asked, json_: bool) -> None:
+    """Every charge of STUDENT: what is paid, owed, overdue or waived, and why.
+
+    \b
+    Examples:
+      career-ledger fees S01
+      career-ledger fees S01 --on 2026-02-18 --json
+    """
+    with opened() as ledger:
+        answer = ledger.fees(student, *asked)
+    tell_json(answer) if json_ else page().fees(answer)
+
+
+def as_call(function: _F) -> _F:
+    """The options that name a call of an exam, handed over as `call`."""
+
+    @functools.wraps(function)
+    def with_call(*args: Any, course: str, held_on: date, session: str, academic_year: str, calls_start_on: date, opens_on: date | None,
+                  mode: str | None, **rest: Any) -> Any:
+        from ledger.domain.events import ExamBooked
+
+        return function(*args, call=ExamBooked.model_validate({
+            "course": course, "held_on": held_on, "academic_year": academic_year, "session": session, "calls_start_on": calls_start_on,
+            "opens_on": opens_on, "mode": mode or "written"}), **rest)
+
+    made: Any = with_call
+    for option in reversed((
+            click.option("--course", type=course_code, required=True, metavar="CODE", help="The course's code."),
+            click.option("--held-on", type=day, required=True, metavar="DATE", help="The day of the exam."),
+            click.option("--session", type=click.Choice(SESSIONS), required=True, help="The session of the call."),
+            click.option("--academic-year", type=academic_year, required=True, metavar="YEAR",
+                         help="The academic year of the call, 2025-26."),
+            click.option("--calls-start-on", type=day, required=True, metavar="DATE", help="The day on which the session's calls start."),
+            click.option("--opens-on", type=day, metavar="DATE", help="The day on which booking opens. Default: as the year's rules say."),
+            click.option("--mode", type=click.Choice(["written", "oral"]), help="How the exam is held."))):
+        made = option(made)
+    return made  # type: ignore[no-any-return]
+
+
+@click.command(short_help="May this exam be booked, and if not, why?")
+@click.argument("student")
+@click.option("--career", required=True, help="The career in which the exam is sat.")
+@as_call
+@as_known
+def eligibility(student: str, career: str, call: "ExamBooked", asked: Asked, json_: bool) -> None:
+    """May STUDENT book this exam on the day asked about? If not: every reason, its source, and what would lift it.
+
+    \b
+    Example:
+      career-ledger eligibility S01 --career B --course F1 --held-on 2026-06-22 --session summer \\
+          --academic-year 2025-26 --calls-start-on 2026-06-08 --on 2026-05-25
+    """
+    with opened() as ledger:
+        answer = ledger.eligibility(student, asked.on, career, call, asked.known_at, asked.known_position)
+    tell_json(answer) if json_ else page().eligibility(answer)
+
+
+@click.command(short_help="Replay a student, event by event.")
+@click.argument("student")
+@as_known
+def history(student: str, asked: Asked, json_: bool) -> None:
+    """Replay STUDENT: each event in order, and what it changed in status, fees and blocks.
+
+    \b
+    Examples:
+      career-ledger history S01
+      career-ledger history S01 --known-position 120 --json
+    """
+    with opened() as ledger:
+        steps = ledger.history(student, *asked)
+        if json_:
+            for step in steps:
+                tell_json(step)
+        else:
+            page().history(student, steps)
+
+
+@click.command(short_help="Breaches of the rules, and derogations.")
+@click.argument("students", nargs=-1, metavar="[STUDENT]...")
+@as_known
+def audit(students: tuple[str, ...], asked: Asked, json_: bool) -> None:
+    """What breaks a rule, and every derogation: for the STUDENTs named, or for all. Exit code 1 when there is any finding.
+
+    \b
+    Examples:
+      career-ledger audit
+      career-ledger audit S01 S02 --on 2026-09-30 --json
+    """
+    with opened() as ledger:
+        findings = ledger.audit(students, *asked)
+        if json_:
+            count = 0
+            for finding in findings:
+                tell_json(finding)
+                count += 1
+        else:
+            count = page().audit(findings)
+    if count:
+        raise click.exceptions.Exit(FOUND)
