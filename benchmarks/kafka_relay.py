@@ -23,6 +23,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -202,7 +203,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="career-ledger-bench-") as name, parts.database(admin, Path(name), asked.db) as url:
         lines = list(parts.generate(asked.events // 38 + 1, 1))
         with open_store(url) as store:
-            for outcome in parts.import_lines(store, url, load_books(), lines, "record", parts.clock):
+            for outcome in parts.import_lines(store, partial(open_store, url, create=False), load_books(), lines, "record", parts.clock):
                 if outcome["outcome"] != "accepted":
                     raise SystemExit(f"bench: {outcome}")
             del lines

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -89,7 +90,7 @@ def prepare_students(store: EventStore, url: str, count: int, events: int) -> li
                 rest.append(student[events:events + 20])
             whose, student = name, []
         student.append(line)
-    for _ in import_lines(store, url, BOOKS, begun, "record", clock, 1):
+    for _ in import_lines(store, partial(open_store, url, create=False), BOOKS, begun, "record", clock, 1):
         pass
     found = [read_submission(json.loads(line)) for turn in zip(*rest, strict=True) for line in turn]
     return [one for one in found if isinstance(one, Submission)]
@@ -111,7 +112,8 @@ def appends(url: str, count: int) -> dict[str, float]:
         todo = prepare_students(store, url, max(10, count // 8), 50)
         warm = Desk(store, BOOKS, "record", clock)
         for one in dict.fromkeys(s.student for s in todo):
-            known, _ = warm._load(one)
+            warm.streams.load([one])
+            known = warm.streams[one]
             known.standing.on(max(event.effective_on for event in known.events))
         raw = raw_inserter(url)
         first = set(list(dict.fromkeys(s.student for s in todo))[::2])
@@ -200,7 +202,7 @@ def bulk(url: str, lines: Lines, ready: Lines, trusted: bool = False, workers: i
     and to import `ready`, events of other students."""
     with open_store(url) as store:
         began = time.perf_counter()
-        crew = Crew(url, BOOKS, "record", clock, workers or os.cpu_count() or 1, trusted)
+        crew = Crew(partial(open_store, url, create=False), BOOKS, "record", clock, workers or os.cpu_count() or 1, trusted)
         try:
             for _ in crew.import_lines(store, ready):
                 pass
@@ -289,7 +291,8 @@ def one_student(url: str, events: int, runs: int) -> dict[str, float]:
         streams = store.part(0, 1)
         student, stream = min(streams.items(), key=lambda item: abs(len(item[1]) - events))
         desk = Desk(store, BOOKS, "record", clock)
-        known, _ = desk._load(student)
+        desk.streams.load([student])
+        known = desk.streams[student]
         reports = Reports(stored, law_of(BOOKS))
         stream_row, status_row = raw_selects(url, student)
 
@@ -297,7 +300,7 @@ def one_student(url: str, events: int, runs: int) -> dict[str, float]:
             snapshot(replay(in_force(store.stream(student)), student, DAY, BOOKS), BOOKS)
 
         def cached(_: int) -> None:
-            desk._has_news(student, known)
+            desk.streams.has_news(student)
             snapshot(known.standing.on(date(2030, 1, 1)), BOOKS)
 
         found = {"events": float(len(stream))}

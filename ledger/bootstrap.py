@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, timezone
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from threading import Event as Flag
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -116,8 +116,10 @@ class Ledger:
         """The same in mode `record` for large files, in worker processes and large transactions. `trusted`: the lines are recorded
         events as `history` answers them; no rule is asked."""
         from ledger.handling.bulk import import_lines
+        from ledger.store import open_store
 
-        return import_lines(self._store, self._url, self.books, lines, "record", clock, trusted=trusted)
+        store = self._store
+        return import_lines(store, partial(open_store, self._url, create=False), self.books, lines, "record", clock, trusted=trusted)
 
     def intake(self, brokers: str, stop: Flag, say: Say) -> Counter[str]:
         """Answers what is submitted through Kafka until `stop` is set; how many of each kind. Raises as `ledger.intake.run.run` does."""

@@ -14,26 +14,25 @@ by line. A killed import leaves whole batches: sending the same file again finds
 import gc
 import os
 import re
-import threading
-import time
 import zlib
 from collections import deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
-from multiprocessing import get_context
 from uuid import UUID
 
 from eventsourcing.persistence import StoredEvent
 
+from ledger import processes
 from ledger.domain.books import LawBooks
 from ledger.domain.submissions import Event, Problem, Submission
-from ledger.store import EventStore, SetAside, StoreUnavailable, VersionConflict, open_store
+from ledger.store import EventStore, StoreUnavailable, StreamSetAside, VersionConflict
 from ledger.store.mapper import stream_id
 
 from .lines import decode_line
-from .submit import Clock, Desk, Known, Mode, Outcome, Stream, answer, duplicate, in_turn, invalid, read_form, set_aside, with_line
+from .streams import PENDING, Known, Stream
+from .submit import Clock, Desk, Mode, Outcome, answer, duplicate, in_turn, invalid, read_form, set_aside, with_line
 from .trusted import recorded_event
 
 BATCH_LINES = 4_000
@@ -42,15 +41,14 @@ AHEAD = 2
 """Batches that are with the workers while one is stored."""
 EVENTS_KEPT = 6_000
 """How many events of the students met last a worker keeps beside those of the waiting batches (about 15 MB)."""
-PENDING = 1 << 62
-"""Added to the version of an event that is not stored yet, in place of its position: it comes after all that are stored."""
-
 Part = tuple[int, list[bytes]]
 """Neighbouring lines for one worker, and the number of the first."""
 _Form = Submission | tuple[Event, StoredEvent]
 _Placed = tuple[str, int, tuple[str, ...], str | None, str | None]
 """The outcome of an event whose position is not known before it is stored: id, version, breaches, and the student if it is a
 duplicate of one of hers, and what voided that one. A plain tuple: ten thousand of them go from process to process."""
+
+Opened = Callable[[], EventStore]
 
 _STUDENT = re.compile(rb'"student"\s*:\s*"([A-Za-z0-9._-]*)"')
 
@@ -77,16 +75,17 @@ class _Batch:
         return [(first + n, line) for first, lines in parts for n, line in enumerate(lines)]
 
 
-def import_lines(store: EventStore, url: str, books: LawBooks, lines: Iterable[bytes], mode: Mode, clock: Clock,
+def import_lines(store: EventStore, opened: Opened, books: LawBooks, lines: Iterable[bytes], mode: Mode, clock: Clock,
                  workers: int | None = None, trusted: bool = False) -> Iterator[Outcome]:
     """One outcome for each line that is not blank, in order, as `append_lines` yields it; what is accepted is stored by then.
 
-    `url` is the address of `store`; `clock` a function of a module. Memory stays flat: a few batches and the students met last.
-    With `trusted` the lines are recorded events as `career-ledger history --json` writes them: their form and the order of
-    each student's versions are checked, no rule is asked, and they are stored with the rule book and breaches that they state.
-    Raises StoreUnavailable where a worker was ended from outside, and what `append_lines` raises.
+    `opened` opens `store` once more, in another process, and `clock` is a function of a module. Memory stays flat: a few
+    batches and the students met last. With `trusted` the lines are recorded events as `career-ledger history --json` writes
+    them: their form and the order of each student's versions are checked, no rule is asked, and they are stored with the rule
+    book and breaches that they state. Raises StoreUnavailable where a worker was ended from outside, and what `append_lines`
+    raises.
     """
-    crew = Crew(url, books, mode, clock, workers or os.cpu_count() or 1, trusted)
+    crew = Crew(opened, books, mode, clock, workers or os.cpu_count() or 1, trusted)
     try:
         yield from crew.import_lines(store, lines)
     finally:
@@ -189,13 +188,13 @@ def _store(store: EventStore, batch: _Batch) -> list[Outcome]:
 class Crew:
     """The workers: each a pool of one process, so that a student's lines always reach the same one. To be closed."""
 
-    def __init__(self, url: str, books: LawBooks, mode: Mode, clock: Clock, size: int, trusted: bool) -> None:
+    def __init__(self, opened: Opened, books: LawBooks, mode: Mode, clock: Clock, size: int, trusted: bool) -> None:
         self._books, self._mode, self._clock, self.trusted = books, mode, clock, trusted
         self.size = size
         self.epoch = 0
         self.stored = -1
-        context = get_context("spawn")
-        self._pools = [ProcessPoolExecutor(1, context, _start, (url, books, mode, clock, trusted, os.getpid())) for _ in range(size)]
+        arguments = opened, processes.Long(books), mode, clock, trusted
+        self._pools = [processes.pool(1, _start, *arguments) for _ in range(size)]
 
     def import_lines(self, store: EventStore, lines: Iterable[bytes]) -> Iterator[Outcome]:
         """See the function of this name."""
@@ -232,24 +231,21 @@ class Crew:
 class _Worker:
     """Decides and encodes; remembers the students it met last."""
 
-    def __init__(self, url: str, books: LawBooks, mode: Mode, clock: Clock, trusted: bool) -> None:
-        self._store = open_store(url, create=False)
-        self._books = books
-        self._desk = Desk(self._store, books, mode, clock)
-        self._streams: dict[str, Stream] = {}
-        self._met: dict[str, int] = {}
-        """The number of the last batch that each student had lines in, those met longest ago first."""
-        self._aside: dict[str | None, SetAside] = {}
-        """Those of the batch who cannot be read."""
+    def __init__(self, opened: Opened, books: LawBooks, mode: Mode, clock: Clock, trusted: bool) -> None:
+        self._store = opened()
+        self._desk = Desk(self._store, books, mode, clock, EVENTS_KEPT)
+        self._streams = self._desk.streams
         self._epoch = 0
         self._trusted = trusted
 
     def decide(self, parts: list[Part], batch: int, stored: int, epoch: int) -> _Decided:
         if epoch != self._epoch:
-            self._streams, self._met, self._epoch = {}, {}, epoch
+            self._streams.clear()
+            self._epoch = epoch
         forms = [(number, [self._form(line, number + n == 1) for n, line in enumerate(lines)]) for number, lines in parts]
         wanted = {_student(form) for _, part in forms for form in part if form is not None and not isinstance(form, dict)}
-        self._prepare(wanted, batch, stored)
+        self._streams.load(wanted, batch)
+        self._streams.trim(stored)
         decided = _Decided()
         heads: dict[str, int] = {}
         for number, part in forms:
@@ -271,14 +267,14 @@ class _Worker:
         return None if raw is None else read_form(raw)
 
     def _outcome(self, form: _Form, encoded: list[StoredEvent], heads: dict[str, int]) -> _Placed | Outcome:
-        aside = self._aside.get(_student(form))
-        if aside is not None:
-            return set_aside(form.id if isinstance(form, Submission) else form[0].id, aside)
-        stream = self._streams[_student(form)]
+        try:
+            stream = self._streams[_student(form)]
+        except StreamSetAside as error:
+            return set_aside(form.id if isinstance(form, Submission) else form[0].id, error.one)
         head = stream.version
-        verdict = self._desk.judge(stream, form, PENDING + head + 1) if isinstance(form, Submission) else _as_recorded(stream, form[0])
+        verdict = self._desk.judge(stream, form) if isinstance(form, Submission) else _as_recorded(stream, form[0])
         if isinstance(verdict, Event):
-            stream.add((verdict,))
+            self._streams.add(verdict.student, [verdict])
             encoded.append(self._store.encode(verdict) if isinstance(form, Submission) else form[1])
             heads.setdefault(verdict.student, head)
             return verdict.id, verdict.version, verdict.breaches, None, None
@@ -287,25 +283,6 @@ class _Worker:
             return (event.id, event.version, (), event.student, verdict.voided_by) if event.position >= PENDING else answer(verdict)
         heads.setdefault(_student(form), head)  # what keeps it out may rest on the stream
         return verdict
-
-    def _prepare(self, students: set[str], batch: int, stored: int) -> None:
-        """Loads those who are not remembered, all at once, and forgets others. Who has events that are not stored yet stays."""
-        for student in students:
-            self._met.pop(student, None)
-            self._met[student] = batch
-        missing = students - self._streams.keys()
-        aside: list[SetAside] = []
-        held = self._store.streams(missing, aside.append)
-        self._aside = {one.student: one for one in aside}
-        for student in missing - self._aside.keys():
-            stream = self._streams[student] = Stream(student, self._books)
-            stream.add(held.get(student, ()))
-        kept = sum(len(stream.events) for stream in self._streams.values())
-        for student, last in list(self._met.items()):
-            if kept <= EVENTS_KEPT or last > stored:
-                break
-            kept -= len(self._streams.pop(student).events) if student in self._streams else 0
-            del self._met[student]
 
 
 def _student(form: _Form) -> str:
@@ -326,18 +303,10 @@ def _as_recorded(stream: Stream, event: Event) -> Event | Known | Outcome:
 _worker: _Worker | None = None
 
 
-def _start(url: str, books: LawBooks, mode: Mode, clock: Clock, trusted: bool, parent: int) -> None:
+def _start(opened: Opened, books: LawBooks, mode: Mode, clock: Clock, trusted: bool) -> None:
     global _worker
     gc.set_threshold(50_000, 20, 50)  # what is remembered lives long: looking through it for cycles took half of the time
-    _worker = _Worker(url, books, mode, clock, trusted)
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-
-
-def _end_with(parent: int) -> None:
-    """A worker whose parent was killed must not go on alone."""
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    os._exit(1)
+    _worker = _Worker(opened, books, mode, clock, trusted)
 
 
 def _decide(parts: list[Part], batch: int, stored: int, epoch: int) -> _Decided:

@@ -13,22 +13,20 @@ or `problems`. Where others append to the same student at the same time, whoever
 take turns (`in_turn`). Every function here raises VersionConflict, StoreUnavailable and StoreUnusable of `ledger.store`.
 """
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 from ledger.backends.again import tried_again
 from ledger.domain.books import LawBooks
 from ledger.domain.decisions import AHEAD, Accepted, Refused, decide, lies_ahead
 from ledger.domain.reasons import Clears, reason
-from ledger.domain.standing import Standing
 from ledger.domain.submissions import Event, Problem, Submission, read_submission, recorded
 from ledger.domain.values import format_instant
 from ledger.store import EventStore, SetAside, StreamSetAside, VersionConflict
 
 from .lines import LONGEST_LINE, decode_line, read_lines
+from .streams import PENDING, Known, Stream, Streams
 
 __all__ = ["LONGEST_LINE", "append_lines", "read_lines", "submit"]
 
@@ -47,6 +45,18 @@ EVENTS_KEPT = 10_000
 """How many events of the students met last stay in memory between lines (about 20 MB)."""
 
 
+Verdict = Event | Known | Outcome
+"""The event to append, the one that holds the submission already, or the outcome that keeps it out."""
+
+
+class Asks(Protocol):
+    """What is submitted about a student."""
+
+    @property
+    def student(self) -> str: ...
+
+
+A = TypeVar("A", bound=Asks)
 T = TypeVar("T")
 
 
@@ -57,32 +67,6 @@ def in_turn(act: Callable[[], T], otherwise: str) -> T:
         return tried_again(act, lambda error: isinstance(error, VersionConflict), TURN_SECONDS, LONGEST_PAUSE)
     except VersionConflict as error:
         raise VersionConflict(otherwise) from error
-
-
-class Stream:
-    """What is known of one student: the events in order, by submission id, and the state that they amount to. `behind`: others
-    are known to have appended since."""
-
-    def __init__(self, student: str, books: LawBooks) -> None:
-        self.by_id: dict[str, Event] = {}
-        self.standing = Standing(student, books)
-        self.events = self.standing.events
-        self.version = 0
-        self.behind = False
-
-    def add(self, events: Iterable[Event]) -> None:
-        for event in events:
-            self.standing.add(event)
-            self.by_id[event.id] = event
-            self.version = event.version
-
-
-@dataclass(frozen=True)
-class Known:
-    """The submission's id is that of this event, and so is its content. `voided_by`: the void that took the event back."""
-
-    event: Event
-    voided_by: str | None = None
 
 
 def submit(store: EventStore, books: LawBooks, submission: Any, mode: Mode, clock: Clock) -> Outcome:
@@ -105,13 +89,11 @@ def append_lines(store: EventStore, books: LawBooks, lines: Iterable[bytes], mod
 
 
 class Desk:
-    """Takes submissions one after the other and remembers the students it met last, so that their streams are not read
-    for every line. What it remembers may be old: an append fails then, and anything but an append looks first for news."""
+    """Takes submissions one after the other, or many that are stored together, and remembers the students it met last."""
 
-    def __init__(self, store: EventStore, books: LawBooks, mode: Mode, clock: Clock) -> None:
+    def __init__(self, store: EventStore, books: LawBooks, mode: Mode, clock: Clock, keep: int | None = None) -> None:
         self._store, self._books, self._mode, self._clock = store, books, mode, clock
-        self._streams: OrderedDict[str, Stream] = OrderedDict()
-        self._kept = 0
+        self.streams = Streams(store, books, EVENTS_KEPT if keep is None else keep)
 
     def line(self, number: int, raw: Any) -> Outcome:
         """The outcome of a line of a file. One to whose student others never stop appending is answered `conflict`, one whose student
@@ -124,60 +106,74 @@ class Desk:
             return set_aside(raw["id"], error.one)
 
     def submit(self, raw: Any) -> Outcome:
-        # 1. Read the form.
-        submission = read_form(raw)
-        if not isinstance(submission, Submission):
-            return submission
-        return in_turn(lambda: self._decide(submission),
-                       f"others kept appending to student {submission.student}: submit {submission.id} again")
+        form = read_form(raw)
+        if not isinstance(form, Submission):
+            return form
+        remembered = form.student in self.streams
 
-    def _decide(self, submission: Submission) -> Outcome:
-        """Raises VersionConflict where somebody else appended between 2 and 6."""
-        # 2. Load the stream.
-        stream, remembered = self._load(submission.student)
-        # 3. to 5. The id, the moment, the decision.
-        verdict = self.judge(stream, submission)
-        if not isinstance(verdict, Event) and remembered and self._has_news(submission.student, stream):
-            verdict = self.judge(stream, submission)
-        if not isinstance(verdict, Event):
-            return answer(verdict)
-        # 6. Append.
-        try:
-            stored = self._store.append(submission.student, stream.version, [verdict])
-        except VersionConflict:
-            stream.behind = True
-            raise
-        stream.add(stored)
-        self._kept += 1
-        # 7. Answer.
-        return answer(stored[0])
+        def outcome() -> Outcome:
+            return in_turn(lambda: self.together([form], self.take, self._append)[0],
+                           f"others kept appending to student {form.student}: submit {form.id} again")
+
+        found = outcome()
+        if found["outcome"] != "accepted" and remembered and self.streams.has_news(form.student):
+            return outcome()
+        return found
 
     def submit_all(self, forms: Sequence[tuple[int, Submission | Outcome]]) -> list[Outcome]:
-        """The same steps for many submissions that are stored together or not at all. `forms`: line numbers and forms."""
-        return in_turn(lambda: self._decide_all(forms), "others kept appending to the same students: submit the file again")
+        """The same for many submissions that are stored together or not at all. `forms`: line numbers and forms."""
+        sound = [form for _, form in forms if isinstance(form, Submission)]
 
-    def _decide_all(self, forms: Sequence[tuple[int, Submission | Outcome]]) -> list[Outcome]:
-        streams: dict[str, Stream] = {}
-        verdicts: list[Event | Known | Outcome] = []
-        for _number, form in forms:
-            if not isinstance(form, Submission):
-                verdicts.append(form)
-                continue
-            if form.student not in streams:
-                streams[form.student] = Stream(form.student, self._books)
-                streams[form.student].add(self._store.stream(form.student))
-            verdict = self.judge(streams[form.student], form)
-            if isinstance(verdict, Event):
-                streams[form.student].add([verdict])
-            verdicts.append(verdict)
-        if any(isinstance(verdict, dict) for verdict in verdicts):
-            return [with_line(_kept_out(verdict, self._books), number) for (number, _form), verdict in zip(forms, verdicts, strict=True)]
-        stored = self._store.append_all([verdict for verdict in verdicts if isinstance(verdict, Event)])
-        positions = {(event.student, event.id): event.position for event in stored}
+        def append(verdicts: Sequence[Verdict]) -> Sequence[Event]:
+            if len(sound) < len(forms) or any(isinstance(verdict, dict) for verdict in verdicts):
+                raise _KeptOut(verdicts)
+            return self._append(verdicts)
+
+        try:
+            return in_turn(lambda: self.together(sound, self.take, append),
+                           "others kept appending to the same students: submit the file again")
+        except _KeptOut as kept_out:
+            verdicts = iter(kept_out.verdicts)
+            return [with_line(_kept_out(next(verdicts) if isinstance(form, Submission) else form, self._books), number)
+                    for number, form in forms]
+
+    def together(self, asked: Sequence[A], take: Callable[[A], Verdict],
+                 append: Callable[[Sequence[Verdict]], Iterable[Event]]) -> list[Outcome]:
+        """Steps 2 to 7 for what is stored together or not at all; every way into the ledger but the bulk import's goes here.
+
+        `take` decides one (`Desk.take`, or more), `append` stores what they came to and returns the events stored. Raises
+        VersionConflict where somebody else appended meanwhile, and whatever the two raise: then all of these students are
+        forgotten, because what is remembered of them may be why."""
+        students = dict.fromkeys(one.student for one in asked)
+        try:
+            # 2. Load the streams.
+            self.streams.load(students)
+            # 3. to 5. The id, the moment, the decision: each rests on those before it.
+            verdicts = [take(one) for one in asked]
+            # 6. Append.
+            positions: dict[tuple[str, str], int] = {}
+            for event in append(verdicts):
+                positions[event.student, event.id] = event.position
+                self.streams[event.student].by_id[event.id] = event
+        except BaseException:
+            self.streams.forget(students)
+            raise
+        self.streams.trim()
+        # 7. Answer.
         return [answer(verdict, positions) for verdict in verdicts]
 
-    def judge(self, stream: Stream, submission: Submission, position: int = 0) -> Event | Known | Outcome:
-        """The event to append (its position as given), the one that holds this submission already, or the outcome that keeps it out."""
+    def take(self, submission: Submission) -> Verdict:
+        """Steps 3 to 5; what is to be appended counts as appended from now on. Raises StreamSetAside."""
+        verdict = self.judge(self.streams[submission.student], submission)
+        if isinstance(verdict, Event):
+            self.streams.add(submission.student, [verdict])
+        return verdict
+
+    def _append(self, verdicts: Sequence[Verdict]) -> Sequence[Event]:
+        return self._store.append_all([verdict for verdict in verdicts if isinstance(verdict, Event)])
+
+    def judge(self, stream: Stream, submission: Submission) -> Verdict:
+        """The event to append, the one that holds this submission already, or the outcome that keeps it out."""
         # 3. The same id is stored once.
         known = stream.by_id.get(submission.id)
         if known is not None:
@@ -202,40 +198,19 @@ class Desk:
         # 5. Decide.
         decision = decide(stream.standing, submission, recorded_at, self._books, self._mode)
         if isinstance(decision, Accepted):
-            return recorded(submission, recorded_at, stream.version + 1, decision.rulebook, decision.breaches, position)
+            version = stream.version + 1
+            return recorded(submission, recorded_at, version, decision.rulebook, decision.breaches, PENDING + version)
         if isinstance(decision, Refused):
             return {"id": submission.id, "outcome": "refused", "reasons": [reason.as_json() for reason in decision.reasons]}
         return invalid(submission.id, decision.problems)
 
-    def _load(self, student: str) -> tuple[Stream, bool]:
-        """The stream, and whether it comes from memory alone."""
-        held = self._streams.get(student)
-        if held is not None and not held.behind:
-            self._streams.move_to_end(student)
-            return held, True
-        if held is not None:
-            held.behind = not self._has_news(student, held)
-            if not held.behind:
-                return held, False
-            self._forget(student)
-        stream = self._streams[student] = Stream(student, self._books)
-        try:
-            self._has_news(student, stream)
-        except BaseException:
-            del self._streams[student]
-            raise
-        while self._kept > EVENTS_KEPT and len(self._streams) > 1:
-            self._forget(next(iter(self._streams)))
-        return stream, False
 
-    def _has_news(self, student: str, stream: Stream) -> bool:
-        news = self._store.stream(student, after=stream.version)
-        stream.add(news)
-        self._kept += len(news)
-        return bool(news)
+class _KeptOut(Exception):
+    """One of the submissions that are stored together is refused or invalid."""
 
-    def _forget(self, student: str) -> None:
-        self._kept -= len(self._streams.pop(student).events)
+    def __init__(self, verdicts: Sequence[Verdict]) -> None:
+        super().__init__()
+        self.verdicts = verdicts
 
 
 def _numbered(lines: Iterable[bytes]) -> Iterator[tuple[int, Any]]:
@@ -274,7 +249,7 @@ def _printable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def answer(verdict: Event | Known | Outcome, positions: dict[tuple[str, str], int] | None = None) -> Outcome:
+def answer(verdict: Verdict, positions: dict[tuple[str, str], int] | None = None) -> Outcome:
     """`positions` of the events that have been stored since the verdict."""
     if isinstance(verdict, dict):
         return verdict
@@ -294,9 +269,9 @@ def duplicate(id: str, position: int, version: int, voided_by: str | None) -> Ou
     return found | {"voided_by": voided_by} if voided_by is not None else found
 
 
-def _kept_out(verdict: Event | Known | Outcome, books: LawBooks) -> Outcome:
+def _kept_out(verdict: Verdict, books: LawBooks) -> Outcome:
     """The outcome of a line whose file is not stored because of another line."""
-    if isinstance(verdict, Known) and verdict.event.position:
+    if isinstance(verdict, Known) and verdict.event.position < PENDING:
         return answer(verdict)
     if isinstance(verdict, dict):
         return verdict

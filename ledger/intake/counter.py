@@ -19,7 +19,6 @@ import json
 import re
 import traceback
 from collections import Counter as Tally
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,8 +28,8 @@ from ledger.domain.books import LawBooks
 from ledger.domain.submissions import Event, Problem, Submission
 from ledger.domain.values import format_instant
 from ledger.handling.lines import decode_line
-from ledger.handling.submit import Clock, Desk, Known, Outcome, Stream, answer, in_turn, invalid, read_form
-from ledger.store import EventStore, Refusal, SetAside, StreamSetAside, VersionConflict
+from ledger.handling.submit import Clock, Desk, Outcome, Verdict, in_turn, invalid, read_form
+from ledger.store import EventStore, Refusal, StreamSetAside, VersionConflict
 from ledger.wire.letters import dead_letter, outcome_message
 from ledger.wire.message import History, Message
 from ledger.wire.topics import SUBMISSIONS
@@ -46,8 +45,6 @@ LONGEST_LETTER = 6 << 20
 """Bytes of a message that is repeated in the dead letters; of a longer one only the place is named."""
 _TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-[ -~]{1,450})?")
 """W3C Trace Context: versions to come may append to it; ids of zeros are none."""
-PENDING = 1 << 62
-"""Added to the version of an event that is not stored yet, in place of its position: it comes after all that are stored."""
 
 _STUDENT = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _PATH = re.compile(r"([a-z_]{1,40}|[0-9]{1,6})?(\.([a-z_]{1,40}|[0-9]{1,6}))*")
@@ -97,9 +94,9 @@ class Counter:
     not answered may be taken as handled then. Handing it in again is safe."""
 
     def __init__(self, store: EventStore, books: LawBooks, clock: Clock, history: History) -> None:
-        self._store, self._books, self._clock, self._history = store, books, clock, history
-        self._desk = Desk(store, books, "enforce", clock)
-        self._streams: OrderedDict[str, Stream] = OrderedDict()
+        self._store, self._clock, self._history = store, clock, history
+        self._desk = Desk(store, books, "enforce", clock, EVENTS_KEPT)
+        self._streams = self._desk.streams
         self.given: Tally[str] = Tally()
         """How many outcomes of each kind were given; `dead-letter` where there was none."""
         store.adopt_key()
@@ -135,50 +132,33 @@ class Counter:
 
     def _together(self, forms: Sequence[_Form]) -> list[Outcome]:
         """One transaction for all; VersionConflict where what is remembered of their students is not how they stand."""
-        students = {form.student for form in forms}
-        try:
-            for form in forms:
-                if form.student in self._streams and form.id in self._streams[form.student].by_id:
-                    del self._streams[form.student]  # a duplicate says whether its event was voided: look again
-            aside = self._load(students)
-            kept = self._store.refusals({(form.student, form.id) for form in forms})
-            events: list[Event] = []
-            fresh: list[Refusal] = []
-            heads = {student: self._streams[student].version for student in students if student not in aside}
-            verdicts: list[Event | Known | Outcome] = []
-            for form in forms:
-                try:
-                    if form.student in aside:
-                        raise StreamSetAside(aside[form.student])
-                    verdict = self._verdict(form, kept)
-                    if isinstance(verdict, Event):
-                        self._streams[form.student].add((verdict,))
-                except Exception as error:
-                    raise _Fault(form, error) from error
-                verdicts.append(verdict)
-                if isinstance(verdict, Event):
-                    events.append(verdict)
-                elif isinstance(verdict, _New):
-                    fresh.append(Refusal(form.student, form.id, self._store.content_digest(form.hash()), json.dumps(verdict).encode()))
-                    kept[form.student, form.id] = fresh[-1]
-            positions: dict[tuple[str, str], int] = {}
-            if events or fresh:
-                appended = {event.student for event in events}
-                unmoved = {one.student: heads[one.student] for one in fresh if one.student not in appended}
-                for event in self._store.append_with_refusals(events, fresh, unmoved):
-                    positions[event.student, event.id] = event.position
-                    self._streams[event.student].by_id[event.id] = event
-        except BaseException:
-            for student in students:
-                self._streams.pop(student, None)
-            raise
-        self._forget()
-        return [answer(verdict, positions) for verdict in verdicts]
+        # a duplicate says whether its event was voided: look again
+        self._streams.forget([one.student for one in forms if one.student in self._streams and one.id in self._streams[one.student].by_id])
+        kept = self._store.refusals({(form.student, form.id) for form in forms})
+        fresh: list[Refusal] = []
 
-    def _verdict(self, form: _Form, kept: dict[tuple[str, str], Refusal]) -> "Event | Known | Outcome":
+        def take(form: _Form) -> Verdict:
+            try:
+                verdict = self._verdict(form, kept)
+            except Exception as error:
+                raise _Fault(form, error) from error
+            if isinstance(verdict, _New):
+                fresh.append(Refusal(form.student, form.id, self._store.content_digest(form.hash()), json.dumps(verdict).encode()))
+                kept[form.student, form.id] = fresh[-1]
+            return verdict
+
+        def append(verdicts: Sequence[Verdict]) -> Sequence[Event]:
+            events = [verdict for verdict in verdicts if isinstance(verdict, Event)]
+            appended = {event.student for event in events}
+            unmoved = {one.student: self._streams[one.student].version for one in fresh if one.student not in appended}
+            return self._store.append_with_refusals(events, fresh, unmoved) if events or fresh else ()
+
+        return self._desk.together(forms, take, append)
+
+    def _verdict(self, form: _Form, kept: dict[tuple[str, str], Refusal]) -> Verdict:
         stream = self._streams[form.student]
         if form.id in stream.by_id:
-            return self._desk.judge(stream, form.form) if isinstance(form.form, Submission) else form.form
+            return self._desk.take(form.form) if isinstance(form.form, Submission) else form.form
         before = kept.get((form.student, form.id))
         if before is not None:
             outcome: Outcome = json.loads(before.outcome)
@@ -186,28 +166,8 @@ class Counter:
                 "id", f"a submission with this id and other content was {outcome['outcome']}: submit it unchanged, or choose a new id")])
         if not isinstance(form.form, Submission):
             return _New(form.form)
-        verdict = self._desk.judge(stream, form.form, PENDING + stream.version + 1)
+        verdict = self._desk.take(form.form)
         return _New(verdict) if isinstance(verdict, dict) else verdict
-
-    def _load(self, students: set[str]) -> dict[str | None, SetAside]:
-        """Those of them who cannot be read."""
-        missing = students - self._streams.keys()
-        aside: list[SetAside] = []
-        held = self._store.streams(missing, aside.append)
-        nobody = {one.student: one for one in aside}
-        for student in students - nobody.keys():
-            if student in missing:
-                stream = self._streams[student] = Stream(student, self._books)
-                stream.add(held.get(student, ()))
-            self._streams.move_to_end(student)
-        return nobody
-
-    def _forget(self) -> None:
-        """Those who were met longest ago."""
-        kept = sum(len(stream.events) for stream in self._streams.values())
-        while kept > EVENTS_KEPT:
-            _, stream = self._streams.popitem(last=False)
-            kept -= len(stream.events)
 
 
 class _New(Outcome):

@@ -5,8 +5,9 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,10 @@ Rows = list[tuple[int, str, bytes]]
 
 def clock() -> datetime:
     return NOW
+
+
+def imported(store: EventStore, url: str, file: Iterable[bytes], workers: int, trusted: bool = False) -> Iterator[dict[str, Any]]:
+    return import_lines(store, partial(open_store, url, create=False), BOOKS, file, "record", clock, workers, trusted)
 
 
 @pytest.fixture(autouse=True)
@@ -93,7 +98,7 @@ def without_place(rows: Rows) -> list[tuple[str, bytes]]:
 def test_import_has_the_outcomes_and_bytes_of_the_line_by_line_path(arrange: Any, store: EventStore, store_url: str, tmp_path: Any) -> None:
     file = spoilt(arrange(eventful()))
     wanted, rows = one_by_one(file, f"sqlite:///{tmp_path / 'line.db'}")
-    found = list(import_lines(store, store_url, BOOKS, file, "record", clock, 2))
+    found = list(imported(store, store_url, file, 2))
     assert {one["outcome"] for one in wanted} == {"accepted", "duplicate", "invalid"}
     assert any("breaches" in one for one in wanted)
     assert found == wanted
@@ -105,7 +110,7 @@ def test_import_is_the_same_when_students_are_forgotten_and_loaded_again(store: 
     monkeypatch.setattr(bulk, "EVENTS_KEPT", 0)
     file = by_time(population(20))
     wanted, rows = one_by_one(file, f"sqlite:///{tmp_path / 'line.db'}")
-    crew = bulk._Worker(store_url, BOOKS, "record", clock, False)
+    crew = bulk._Worker(partial(open_store, store_url, create=False), BOOKS, "record", clock, False)
     found: list[dict[str, Any]] = []
     for batch in bulk._batches(file, 1, 0):
         [parts] = batch.routed
@@ -120,12 +125,12 @@ def test_import_is_the_same_when_students_are_forgotten_and_loaded_again(store: 
 
 def test_import_of_the_rest_stores_each_line_once_when_it_was_killed_between(store: EventStore, store_url: str) -> None:
     file = population()
-    begun: Iterator[dict[str, Any]] = import_lines(store, store_url, BOOKS, file, "record", clock, 2)
+    begun: Iterator[dict[str, Any]] = imported(store, store_url, file, 2)
     first = [next(begun) for _ in range(350)]
     begun.close()
     done = store.last_position()
     assert len(first) <= done < len(file)
-    again = list(import_lines(store, store_url, BOOKS, file, "record", clock, 2))
+    again = list(imported(store, store_url, file, 2))
     assert [one["outcome"] for one in again[:done]] == ["duplicate"] * done
     assert [one["position"] for one in again] == list(range(1, len(file) + 1))
 
@@ -135,7 +140,7 @@ def test_import_decides_again_when_somebody_appends_to_its_students(store: Event
     file = population()
     other = iter(append_lines(store, BOOKS, file[::-1][:200][::-1], "record", False, clock))
     found = []
-    for n, one in enumerate(import_lines(store, store_url, BOOKS, file, "record", clock, 2)):
+    for n, one in enumerate(imported(store, store_url, file, 2)):
         found.append(one)
         if n % 300 == 0:
             for _ in range(40):
@@ -157,20 +162,20 @@ def test_import_names_the_void_when_the_event_of_a_duplicate_was_voided(store: E
             list(append_lines(origin, BOOKS, file, "record", False, clock))
             file = [json.dumps(event.as_json()).encode() for event in origin.log()]
     again = [*file, file[3], *[b"\n"] * 300, file[3]]
-    found = list(import_lines(store, store_url, BOOKS, again, "record", clock, 2, trusted=trusted))
+    found = list(imported(store, store_url, again, 2, trusted=trusted))
     wanted = {"id": "S01-p1", "outcome": "duplicate", "position": 4, "version": 4, "voided_by": "void-S01-p1"}
     assert found[5:] == [wanted, wanted]
-    assert list(import_lines(store, store_url, BOOKS, file, "record", clock, 2, trusted=trusted))[3] == wanted
+    assert list(imported(store, store_url, file, 2, trusted=trusted))[3] == wanted
 
 
 def test_trusted_import_stores_the_bytes_of_the_export(store: EventStore, store_url: str, tmp_path: Any) -> None:
     _, rows = one_by_one(population(), f"sqlite:///{tmp_path / 'line.db'}")
     with open_store(f"sqlite:///{tmp_path / 'line.db'}") as origin:
         export = [json.dumps(event.as_json() | {"seen_on": "2026-01-01", "changes": {}}).encode() for event in origin.log(0, 1_000_000)]
-    found = list(import_lines(store, store_url, BOOKS, export, "record", clock, 2, trusted=True))
+    found = list(imported(store, store_url, export, 2, trusted=True))
     assert {one["outcome"] for one in found} == {"accepted"}
     assert stored(store) == rows
-    again = list(import_lines(store, store_url, BOOKS, export, "record", clock, 2, trusted=True))
+    again = list(imported(store, store_url, export, 2, trusted=True))
     gone = {event["data"]["event"]: event["id"] for event in map(json.loads, export) if event["type"] == "event-voided"}
     assert again == [{"id": one["id"], "outcome": "duplicate", "position": one["position"], "version": one["version"]}
                      | ({"voided_by": gone[one["id"]]} if one["id"] in gone else {}) for one in found]
@@ -181,7 +186,7 @@ def test_trusted_import_is_invalid_when_the_form_is_wrong(change: dict[str, Any]
     one_by_one(lines(*enrolled("S01")), f"sqlite:///{tmp_path / 'line.db'}")
     with open_store(f"sqlite:///{tmp_path / 'line.db'}") as origin:
         event = origin.stream("S01")[0].as_json()
-    [found] = import_lines(store, store_url, BOOKS, [json.dumps(event | change).encode()], "record", clock, 1, trusted=True)
+    [found] = imported(store, store_url, [json.dumps(event | change).encode()], 1, trusted=True)
     assert found["outcome"] == "invalid"
     said = "stands at version 0" if change == {"version": 7} else "this is no recorded event"
     assert said in found["problems"][0]["message"]
@@ -198,7 +203,7 @@ def test_trusted_import_stores_a_fraction_as_it_was_stored(store: EventStore, st
         assert spelt in state
     with open_store(f"sqlite:///{tmp_path / 'line.db'}") as origin:
         export = [json.dumps(event.as_json()).encode() for event in origin.stream("S01")]
-    found = list(import_lines(store, store_url, BOOKS, export, "record", clock, 1, trusted=True))
+    found = list(imported(store, store_url, export, 1, trusted=True))
     assert [one["outcome"] for one in found] == ["accepted"] * 6
     assert stored(store) == rows
 
@@ -208,7 +213,7 @@ def test_import_goes_through_the_function_when_the_user_may_not_copy(postgres_ur
     url = as_role("career_ledger_importer")
     file = population(10)
     with open_store(url, create=False) as store:
-        outcomes = list(import_lines(store, url, BOOKS, file, "record", clock, 1))
+        outcomes = list(imported(store, url, file, 1))
         assert [one["position"] for one in outcomes] == list(range(1, len(file) + 1))
         assert store.last_position() == len(file)
 
@@ -217,7 +222,7 @@ def test_history_is_invalid_line_by_line_when_the_user_is_no_importer(postgres_u
     open_store(postgres_url).close()
     url = as_role("career_ledger_writer")
     with open_store(url, create=False) as store:
-        for found in (import_lines(store, url, BOOKS, population(1), "record", clock, 1),
+        for found in (imported(store, url, population(1), 1),
                       append_lines(store, BOOKS, population(1), "enforce", False, clock)):
             outcomes = list(found)
             assert {(one["outcome"], one["problems"][0]["path"]) for one in outcomes} == {("invalid", "recorded_at")}

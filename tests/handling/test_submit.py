@@ -4,7 +4,7 @@ import io
 import json
 import re
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -180,7 +180,6 @@ def test_conflict_is_raised_when_others_never_stop(store: EventStore, books: Law
         raise VersionConflict("the stream has moved on")
 
     monkeypatch.setattr(write_path, "TURN_SECONDS", 0.05)
-    monkeypatch.setattr(store, "append", conflict)
     monkeypatch.setattr(store, "append_all", conflict)
     with pytest.raises(VersionConflict, match="submit S01-enrolled again"):
         submit(store, books, enrolled("S01")[0], "enforce", clock)
@@ -191,19 +190,19 @@ def test_conflict_is_raised_when_others_never_stop(store: EventStore, books: Law
 def test_file_goes_on_when_others_never_stop_appending_to_one_of_its_students(
         append: Append, store: EventStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(write_path, "TURN_SECONDS", 0.05)
-    once = store.append
+    once = store.append_all
 
-    def conflict(student: str, *rest: Any) -> Any:
-        if student == "S01":
+    def conflict(events: Sequence[Any]) -> Any:
+        if any(event.student == "S01" for event in events):
             raise VersionConflict("the stream has moved on")
-        return once(student, *rest)
+        return once(events)
 
-    monkeypatch.setattr(store, "append", conflict)
+    monkeypatch.setattr(store, "append_all", conflict)
     found = append(enrolled("S01")[0], enrolled("S02")[0], b"{", enrolled("S03")[0])
     assert outcomes(found) == ["conflict", "accepted", "invalid", "accepted"]
     assert found[0]["id"] == "S01-enrolled"
     assert "submit S01-enrolled again" in found[0]["problems"][0]["message"]
-    monkeypatch.setattr(store, "append", once)
+    monkeypatch.setattr(store, "append_all", once)
     assert outcomes(append(*enrolled("S01"))) == ["accepted"] * 3
 
 

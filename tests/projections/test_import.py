@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import time
+from functools import partial
 
 import pytest
 
@@ -11,7 +12,7 @@ from ledger.generate import generate
 from ledger.handling import bulk
 from ledger.projections.stored import open_database
 from ledger.projections.stored.verify import verify
-from ledger.store import EventStore
+from ledger.store import EventStore, open_store
 
 from .populations import BOOKS
 from .workers import SERVER, clock, follow, submit_until
@@ -34,7 +35,7 @@ def test_import_while_another_writes_to_its_students_and_a_follower_follows(stor
     for process, flag in ((follower, following), (other, started)):
         process.start()
         assert flag.wait(60)
-    crew = bulk.Crew(store_url, BOOKS, "record", clock, 2, False)
+    crew = bulk.Crew(partial(open_store, store_url, create=False), BOOKS, "record", clock, 2, False)
     try:
         outcomes = list(crew.import_lines(store, [json.dumps(event).encode() for event in events]))
     finally:

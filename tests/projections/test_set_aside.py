@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +19,7 @@ from ledger.projections.stored import Follower, open_database
 from ledger.projections.stored import shape as stored_shape
 from ledger.relay import Positions, digests
 from ledger.relay.prepare import EventSource, StateSource
-from ledger.store import EventStore, SetAside, SomeSetAside
+from ledger.store import EventStore, SetAside, SomeSetAside, open_store
 from ledger.store.mapper import Mapper, stream_id
 from ledger.wire.kafka import history_of
 from tests.handling.workers import clock
@@ -139,7 +140,7 @@ def test_student_whose_answers_cannot_be_computed_is_set_aside_too(
 def test_line_about_her_is_set_aside_and_the_file_goes_on(run: Run, ledger: EventStore, store_url: str) -> None:
     file = [json.dumps(payment(student, "new").content()).encode() for student in ("S01", "S02", "S03")]
     for found in (append_lines(ledger, BOOKS, file, "record", False, clock),
-                  import_lines(ledger, store_url, BOOKS, file, "record", clock, 1)):
+                  import_lines(ledger, partial(open_store, store_url, create=False), BOOKS, file, "record", clock, 1)):
         outcomes = list(found)
         assert [one["outcome"] for one in outcomes] in (["accepted", "set-aside", "accepted"], ["duplicate", "set-aside", "duplicate"])
         assert "student S02 is set aside" in outcomes[1]["problems"][0]["message"]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 import click
 
@@ -107,7 +107,7 @@ def as_known(function: _F) -> _F:
         on_option, json_option,
     ):
         made = option(made)
-    return made  # type: ignore[no-any-return]
+    return cast("_F", made)
 
 
 def settings() -> Settings:

@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Callable
 from datetime import date
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -73,7 +73,7 @@ def as_call(function: _F) -> _F:
             click.option("--opens-on", type=day, metavar="DATE", help="The day on which booking opens. Default: as the year's rules say."),
             click.option("--mode", type=click.Choice(["written", "oral"]), help="How the exam is held."))):
         made = option(made)
-    return made  # type: ignore[no-any-return]
+    return cast("_F", made)
 
 
 @click.command(short_help="May this exam be booked, and if not, why?")

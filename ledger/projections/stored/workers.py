@@ -2,17 +2,15 @@
 
 import gc
 import os
-import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context
 from typing import Any, Generic, TypeVar
 
+from ledger import processes
 from ledger.domain.books import LawBooks
 from ledger.store import EventStore, StoreUnavailable, open_store
 
@@ -59,19 +57,11 @@ def workers_for(events: int, wanted: int | None) -> int:
     return max(1, min(wanted or os.cpu_count() or 1, events // WORTH_EVENTS))
 
 
-def _start(url: str, books: LawBooks, other: LawBooks | None, parent: int) -> None:
+def _start(url: str, books: LawBooks, other: LawBooks | None) -> None:
     global _desk
     gc.freeze()
     gc.set_threshold(*SELDOM)
     _desk = Desk(open_store(url, create=False), open_database(url), books, other)
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-
-
-def _end_with(parent: int) -> None:
-    """A worker whose parent was killed must not go on alone."""
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    os._exit(1)
 
 
 def _run(task: Task[R]) -> R:
@@ -93,7 +83,7 @@ def run_all(tasks: Iterable[Task[R]], url: str, books: LawBooks, workers: int, o
         helpers = workers - 1
         waiting: deque[Future[R]] = deque()
         handed: deque[Future[R]] = deque()
-        pool = ProcessPoolExecutor(helpers, get_context("spawn"), _start, (url, books, other, os.getpid()))
+        pool = processes.pool(helpers, _start, url, processes.Long(books), processes.Long(other))
         try:
             for task in tasks:
                 while handed and handed[0].done():

@@ -1,0 +1,73 @@
+"""Worker processes: their arguments may be long, an early death is noticed, and none outlives its parent."""
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from multiprocessing import resource_tracker, spawn
+
+import pytest
+
+from ledger import processes
+
+LONGER_THAN_A_PIPE = 1 << 20
+_given = b""
+
+
+def take(given: bytes) -> None:
+    global _given
+    _given = given
+
+
+def size_given() -> int:
+    return len(_given)
+
+
+def test_workers_get_what_is_longer_than_a_pipe_when_they_start() -> None:
+    with processes.pool(2, take, processes.Long(b"x" * LONGER_THAN_A_PIPE)) as pool:
+        assert [pool.submit(size_given).result(60) for _ in range(2)] == [LONGER_THAN_A_PIPE] * 2
+
+
+def test_pool_is_broken_when_a_worker_dies_before_it_reads_its_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
+    resource_tracker.ensure_running()
+    monkeypatch.setattr(spawn, "_python_exe", os.fsencode(shutil.which("false") or ""))
+    found: list[type[BaseException]] = []
+
+    def attempt() -> None:
+        with processes.pool(1, take, processes.Long(b"x" * LONGER_THAN_A_PIPE)) as pool:
+            try:
+                pool.submit(size_given).result(30)
+            except BrokenProcessPool as error:
+                found.append(type(error))
+
+    thread = threading.Thread(target=attempt, daemon=True)
+    thread.start()
+    thread.join(30)
+    assert found == [BrokenProcessPool]
+
+
+PARENT = """
+import os, sys
+from ledger import processes
+if __name__ == "__main__":
+    pool = processes.pool(1, print)
+    print(pool.submit(os.getpid).result(), flush=True)
+    os.kill(os.getpid(), 9)
+"""
+
+
+def test_worker_ends_when_its_parent_is_killed(tmp_path) -> None:
+    script = tmp_path / "parent.py"
+    script.write_text(PARENT)
+    done = subprocess.run([sys.executable, str(script)], stdout=subprocess.PIPE, timeout=60, env=os.environ | {"PYTHONPATH": os.getcwd()})
+    worker = int(done.stdout.split()[-1])
+    until = time.monotonic() + 10
+    with suppress(ProcessLookupError):
+        while time.monotonic() < until:
+            os.kill(worker, 0)
+            time.sleep(0.02)
+        pytest.fail("it goes on alone")
