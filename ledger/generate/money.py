@@ -1,6 +1,7 @@
 """The contribution of a ruled year: ISEE, assessment, instalments in time, late, in parts, under a plan, or never."""
 
 from decimal import Decimal
+from typing import NamedTuple
 
 from ledger.domain.law.contribution import instalment_amounts
 from ledger.domain.law.lateness import surcharge
@@ -28,7 +29,7 @@ def contribution(s: Story, p: Path, y: Terms, law: Law, by: int | None = None, n
     if not paid:
         return
     for kind, amount, due_on, _ in instalment_amounts(law, total, exempt, p.regime == "part-time"):
-        _pay_instalment(s, p, y, law, kind, amount, due_on.toordinal(), max(assessed + 3, not_before), by)
+        _pay_instalment(s, p, y, law, _Instalment(kind, amount, due_on.toordinal()), max(assessed + 3, not_before), by)
 
 
 def _assess(s: Story, p: Path, y: Terms) -> tuple[tuple[str, int, int], int]:
@@ -55,7 +56,16 @@ def _assess(s: Story, p: Path, y: Terms) -> tuple[tuple[str, int, int], int]:
     return s.pick(BANDS), max(day, acquired + 1)
 
 
-def _pay_instalment(s: Story, p: Path, y: Terms, law: Law, kind: str, amount: Decimal, due: int, first: int, by: int | None) -> None:
+class _Instalment(NamedTuple):
+    """Of a year's contribution; `due` is the day."""
+
+    kind: str
+    amount: Decimal
+    due: int
+
+
+def _pay_instalment(s: Story, p: Path, y: Terms, law: Law, one: _Instalment, first: int, by: int | None) -> None:
+    kind, amount, due = one
     key, shares = f"{y.label}:{kind}", s.shares
     roll = s.random()
     if by is None and first <= due:

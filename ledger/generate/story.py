@@ -3,9 +3,10 @@
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
-from json.encoder import encode_basestring
 from random import Random
 from typing import Any, TypeVar
+
+import msgspec
 
 from ledger.domain.values import iuv_check
 
@@ -222,37 +223,27 @@ _SOURCES = {
     "withdrawal-requested": ("portal", "student"), "ticket-opened": ("tickets", "student"),
     "ticket-closed": ("tickets", "officer:help-desk"),
 }
-_OFFICE = '"source":"office","actor":"officer:student-office"'
-_FROM = {kind: f'"source":"{source}","actor":"{actor}"' for kind, (source, actor) in _SOURCES.items()}
+_OFFICE = ("office", "officer:student-office")
 _CLOCK = [f"T{s // 3600:02d}:{s % 3600 // 60:02d}:{s % 60:02d}Z" for s in range(25_200, 64_000, 97)]
 """The times of day at which a student's events are recorded, in their order."""
 
 
 def line(name: str, fact: Fact) -> bytes:
     """A submission as one line of JSON. The values are strings of ours, numbers, flags and lists of such."""
-    career = f'"career":"{fact.career}",' if fact.career is not None else ""
-    override = f'"override":{value(fact.override)},' if fact.override is not None else ""
+    source, actor = _SOURCES.get(fact.type, _OFFICE)
     clock = _CLOCK[fact.number] if fact.number < len(_CLOCK) else _CLOCK[-1]
-    return (f'{{"id":"{name}-{fact.number}","type":"{fact.type}","student":"{name}",{career}"effective_on":"{iso(fact.effective)}",'
-            f'{_FROM.get(fact.type, _OFFICE)},"recorded_at":"{iso(fact.day)}{clock}",{override}"data":{value(fact.data)}}}\n').encode()
+    found: dict[str, Any] = {"id": f"{name}-{fact.number}", "type": fact.type, "student": name}
+    if fact.career is not None:
+        found["career"] = fact.career
+    found |= {"effective_on": iso(fact.effective), "source": source, "actor": actor, "recorded_at": iso(fact.day) + clock}
+    if fact.override is not None:
+        found["override"] = fact.override
+    found["data"] = fact.data
+    return _encode(found) + b"\n"
 
 
-def value(given: Any) -> str:
-    """Compact JSON; faster on such small objects than the encoder of the standard library."""
-    kind = type(given)
-    if kind is str:
-        return encode_basestring(given)
-    if kind is dict:
-        return "{" + ",".join([f'"{k}":{value(v)}' for k, v in given.items()]) + "}"
-    if kind is bool:
-        return "true" if given else "false"
-    if kind is int:
-        return str(given)
-    if kind is list or kind is tuple:
-        return "[" + ",".join([value(v) for v in given]) + "]"
-    raise TypeError(f"{given!r} is no value of a fact")
+_encode = msgspec.json.Encoder().encode
 
 
 def as_date(day: int) -> date:
     return date.fromordinal(day)
-

@@ -7,6 +7,7 @@ import sys
 import threading
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import resource_tracker, spawn
+from pathlib import Path
 
 import pytest
 
@@ -62,6 +63,7 @@ def test_worker_ends_when_its_parent_is_killed(tmp_path) -> None:
     """It has inherited the output, which is at its end when nobody holds it any more."""
     script = tmp_path / "parent.py"
     script.write_text(PARENT)
-    done = subprocess.run([sys.executable, str(script)], stdout=subprocess.PIPE, timeout=20, env=os.environ | {"PYTHONPATH": os.getcwd()})
+    done = subprocess.run([sys.executable, str(script)], stdout=subprocess.PIPE, timeout=20,
+                          env=os.environ | {"PYTHONPATH": str(Path.cwd())})
     assert done.returncode == -9
     assert done.stdout.strip().isdigit()
