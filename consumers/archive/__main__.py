@@ -12,7 +12,6 @@ import click
 
 from consumers.kit import command
 from consumers.kit.order import Order
-from consumers.kit.web import Door
 from ledger.edges.program import say, tell, tell_json
 
 from .package import Damaged
@@ -40,10 +39,10 @@ def archive() -> None:
 @archive.command()
 @command.run_options
 @folder_option
-def run(url: str, brokers: str, metrics: str | None, door: Door, from_oldest: bool, folder: Path) -> None:
+def run(running: command.Running, folder: Path) -> None:
     """Follows the ledger and seals each day (UTC) once it is over, until it is stopped. One process to a folder."""
     try:
-        command.run(Archive(folder), url, brokers, metrics, door, from_oldest)
+        command.run(Archive(folder), running)
     except Damaged as error:
         _fail(str(error), FAILED)
     except OSError as error:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from consumers.kit.command import Consumer, database_at, run, run_options, status_command
-from consumers.kit.web import Door, Server, bound_to
+from consumers.kit.command import Consumer, Running, database_at, run, run_options, status_command
+from consumers.kit.web import Server, bound_to
 from ledger.rulebooks.loader import RuleBookError, load_books
 
 from .answers import Gate
@@ -26,17 +26,16 @@ def main() -> None:
               help="Refuse to answer when what is known is older.")
 @click.option("--rulebooks", type=click.Path(path_type=Path, exists=True, file_okay=False), metavar="FOLDER",
               envvar="CAREER_LEDGER_RULEBOOKS", show_envvar=True, help="The institution's own rule books: the ledger's.")
-def start(url: str, brokers: str, metrics: str | None, door: Door, from_oldest: bool, listen: str, max_age: float,
-          rulebooks: Path | None) -> None:
+def start(running: Running, listen: str, max_age: float, rulebooks: Path | None) -> None:
     """Keeps every career's state and answers POST /v1/booking."""
     try:
         books = load_books(rulebooks)
     except RuleBookError as error:
         raise click.UsageError(str(error)) from None
     service = BookingGate()
-    place = bound_to(listen, door, "--listen")
-    with database_at(url) as database, Server(routes(Gate(database, books, max_age), service.started), place):
-        run(service, url, brokers, metrics, door, from_oldest)
+    place = bound_to(listen, running.door, "--listen")
+    with database_at(running.url) as database, Server(routes(Gate(database, books, max_age), service.started), place):
+        run(service, running)
 
 
 main.add_command(status_command(NAME))

@@ -5,6 +5,7 @@ Exit codes: 0 stopped as asked; 2 wrong usage; 5 the topic no longer holds what 
 program (`ledger.edges.program`). Where the database or Kafka is away, `run` waits.
 """
 
+import functools
 import gc
 import logging
 import signal
@@ -12,7 +13,8 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
 
 import click
 from click.core import ParameterSource
@@ -54,8 +56,26 @@ db = click.option("--db", "url", required=True, envvar=DATABASE, metavar="URL", 
                   help="The service's own database: sqlite:///PATH or postgresql://USER@HOST/DATABASE.")
 
 
+@dataclass(frozen=True)
+class Running:
+    """What `run` of every service is told: the address of its database, the brokers, where it shows metrics, who may ask over HTTP, and
+    whether it may go on where messages are gone that it has not read."""
+
+    url: str
+    brokers: str
+    metrics: str | None
+    door: Door
+    from_oldest: bool
+
+
 def run_options(command: _F) -> _F:
-    """--db, --kafka, --metrics-port, --from-oldest and the options of `web`: what `run` of every service takes."""
+    """--db, --kafka, --metrics-port, --from-oldest and the options of `web`: what `run` of every service takes, handed over as `running`."""
+
+    @functools.wraps(command)
+    def with_running(*args: Any, url: str, brokers: str, metrics: str | None, door: Door, from_oldest: bool, **rest: Any) -> Any:
+        return command(*args, running=Running(url, brokers, metrics, door, from_oldest), **rest)
+
+    made: Any = with_running
     for option in reversed((
             db,
             click.option("--kafka", "brokers", required=True, envvar=BROKERS, metavar="HOST:PORT,...", show_envvar=True,
@@ -65,11 +85,11 @@ def run_options(command: _F) -> _F:
             door_options,
             click.option("--from-oldest", is_flag=True,
                          help="Go on from the oldest message that a topic still holds, where what was not read is gone."))):
-        command = option(command)
-    return command
+        made = option(made)
+    return cast("_F", made)
 
 
-def run(service: Service, url: str, brokers: str, metrics: str | None, door: Door, from_oldest: bool) -> None:
+def run(service: Service, running: Running) -> None:
     """Runs until SIGTERM or SIGINT."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(OneLine("%(asctime)s %(levelname)s %(name)s: %(message)s"))
@@ -79,12 +99,12 @@ def run(service: Service, url: str, brokers: str, metrics: str | None, door: Doo
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    with database_at(url) as database:
+    with database_at(running.url) as database:
         try:
-            loop = Loop(service, database, brokers, stop, from_oldest)
+            loop = Loop(service, database, running.brokers, stop, running.from_oldest)
         except KafkaUnusable as error:
             raise click.UsageError(str(error)) from None
-        place = bound_to(metrics, door, "--metrics-port") if metrics is not None else None
+        place = bound_to(running.metrics, running.door, "--metrics-port") if running.metrics is not None else None
         if place is not None:
             loop.log.info("metrics on port %d", place.port)
         loop.log.info("started")

@@ -15,7 +15,6 @@ import click
 
 from consumers.database import Transaction
 from consumers.kit import command
-from consumers.kit.web import Door
 from ledger.edges.program import say, tell_json
 
 from . import directory as addresses
@@ -61,15 +60,15 @@ def _host(context: click.Context, parameter: click.Parameter, value: str) -> tup
               help="So many days before it begins a block is told.")
 @click.option("--start-day", type=click.DateTime(["%Y-%m-%d"]), metavar="DATE",
               help="Nothing from before this day is told. Counts at the first start; default: the day of the first start.")
-def run(url: str, brokers: str, metrics: str | None, door: Door, from_oldest: bool, smtp: tuple[str, int], starttls: bool, sender: str,
-        reply_to: str | None, lead_days: int, start_day: datetime | None) -> None:
+def run(running: command.Running, smtp: tuple[str, int], starttls: bool, sender: str, reply_to: str | None,
+        lead_days: int, start_day: datetime | None) -> None:
     """Follows the ledger and sends e-mails until it is stopped."""
     user = os.environ.get(USER) or None
     if user and not starttls:
         raise click.UsageError(f"{USER} is set: a password is sent over an encrypted connection only, add --starttls")
     post = Post(Server(*smtp, starttls, user, os.environ.get(PASSWORD)))
     service = Notifications(post, Sender(sender, reply_to), lead_days, start_day.date() if start_day is not None else None)
-    command.run(service, url, brokers, metrics, door, from_oldest)
+    command.run(service, running)
 
 
 notifications.add_command(command.status_command(Notifications.name))

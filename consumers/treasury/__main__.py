@@ -17,7 +17,6 @@ import click
 from consumers.database import Database
 from consumers.kit import command
 from consumers.kit.order import Order
-from consumers.kit.web import Door
 from ledger.edges.program import Told, say, tell, tell_json
 
 from . import reference
@@ -51,13 +50,13 @@ def treasury() -> None:
 @command.run_options
 @click.option("--segregation", default=reference.SEGREGATION, show_default=True, metavar="NN",
               help="The segregation code that PagoPA gave to this point of generation. Never change it later.")
-def run(url: str, brokers: str, metrics: str | None, door: Door, from_oldest: bool, segregation: str) -> None:
+def run(running: command.Running, segregation: str) -> None:
     """Follows the ledger, and sends payment notices to it, until it is stopped."""
     try:
         reference.iuv("", "", "", segregation=segregation)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--segregation") from None
-    command.run(Treasury(brokers, segregation), url, brokers, metrics, door, from_oldest)
+    command.run(Treasury(running.brokers, segregation), running)
 
 
 treasury.add_command(command.status_command(Treasury.name))

@@ -7,9 +7,8 @@ from typing import Any
 import click
 
 from consumers.database import Database, Transaction
-from consumers.kit.command import run, run_options, status_command
+from consumers.kit.command import Running, run, run_options, status_command
 from consumers.kit.service import Record, Service
-from consumers.kit.web import Door
 from ledger.wire.topics import EVENTS
 
 
@@ -42,9 +41,9 @@ def main() -> None:
 
 @main.command("run")
 @run_options
-def start(url: str, brokers: str, metrics: str | None, door: Door, from_oldest: bool) -> None:
+def start(running: Running) -> None:
     """Counts every event."""
-    run(Counter(), url, brokers, metrics, door, from_oldest)
+    run(Counter(), running)
 
 
 main.add_command(status_command("counter"))

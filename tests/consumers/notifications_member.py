@@ -6,7 +6,6 @@ from datetime import datetime, timedelta, timezone
 import click
 
 from consumers.kit import command
-from consumers.kit.web import Door
 from consumers.notifications.post import Post, Server
 from consumers.notifications.service import Notifications
 
@@ -23,12 +22,12 @@ def main() -> None:
 
 @main.command()
 @command.run_options
-def run(url: str, brokers: str, metrics: str | None, door: Door, from_oldest: bool) -> None:
+def run(running: command.Running) -> None:
     """As `python -m consumers.notifications run`, but for the clock and a short lease."""
     shift = timedelta(seconds=float(os.environ[SHIFT]))
     service = Notifications(Post(Server("127.0.0.1", int(os.environ[PORT]))), SENDER, clock=lambda: datetime.now(timezone.utc) + shift,
                             lease_seconds=float(os.environ.get(LEASE, LEASE_SECONDS)))
-    command.run(service, url, brokers, metrics, door, from_oldest)
+    command.run(service, running)
 
 
 if __name__ == "__main__":
