@@ -69,7 +69,7 @@ class Running:
 
 
 def run_options(command: _F) -> _F:
-    """--db, --kafka, --metrics-port, --from-oldest and the options of `web`: what `run` of every service takes, handed over as `running`."""
+    """--db, --kafka, --metrics-port, --from-oldest and the options of `web`: what `run` of every service takes, as `running`."""
 
     @functools.wraps(command)
     def with_running(*args: Any, url: str, brokers: str, metrics: str | None, door: Door, from_oldest: bool, **rest: Any) -> Any:
