@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from ledger.audit.compliance import findings
 from ledger.domain import events as e
 from ledger.domain.decisions import Accepted, Invalid, Refused, decide
+from ledger.domain.events import ExamBooked
 from ledger.domain.knowledge import NotFound
 from ledger.domain.standing import Standing
 from ledger.projections.student import eligibility, fees, history, status
@@ -68,8 +69,8 @@ def test_every_question_is_answered_on_any_history(lines: list[Line], course: st
         list(findings(events, day, BOOKS))
         for career in {n.career for n in events if n.career is not None}:
             held = day + timedelta(days=ahead)
-            answer = eligibility.answer(events, STUDENT, day, BOOKS, career=career, course=course, held_on=held, session="summer",
-                                        academic_year=year, calls_start_on=held)
+            call = ExamBooked(course=course, held_on=held, session="summer", academic_year=year, calls_start_on=held, mode="written")
+            answer = eligibility.answer(events, STUDENT, day, BOOKS, career, call)
             assert answer["eligible"] is (not answer["reasons"])
 
 
