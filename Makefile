@@ -1,13 +1,19 @@
-# What a newcomer needs: `make demo`, `make test`, `make lint`, `make bench`. Each sets up .venv by itself.
+# What a newcomer needs: `make demo`, `make check`, `make test`, `make bench`. Each sets up .venv by itself.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+SERVERS := $(BIN)/python infra/postgres run -- $(BIN)/python infra/kafka run --
+PYTEST := $(BIN)/python -m pytest --dist loadgroup
+# the programs that tests start would compile every module each time
+unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test lint bench bench-kafka bench-university clean
+.PHONY: help demo check test faults lint bench bench-kafka bench-university clean
 help:
 	@echo "make demo    load invented histories and ask questions about them"
-	@echo "make test    every test, on SQLite, a real PostgreSQL and a real Kafka"
+	@echo "make check   before each commit: lint, and the tests that need no server (90 seconds)"
+	@echo "make test    every test, on SQLite, a real PostgreSQL and a real Kafka (8 minutes)"
+	@echo "make faults  the tests that kill, cut off and overload, at full size (10 minutes)"
 	@echo "make lint    ruff, mypy, import-linter, generated pages up to date"
 	@echo "make bench   every figure beside the raw limit and the peers, on PostgreSQL and SQLite (about ten minutes)"
 	@echo "make bench-kafka        relay and consumers beside the raw clients of the same library, a million events (about 45 minutes)"
@@ -26,7 +32,13 @@ demo: $(INSTALLED)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/demo.sh
 
 test: $(INSTALLED)
-	$(BIN)/python infra/postgres run -- $(BIN)/python infra/kafka run -- $(BIN)/python -m pytest -n 4 --dist worksteal --durations 25
+	$(SERVERS) $(PYTEST) -n 4 -m "not long" --durations 25
+
+faults: $(INSTALLED)
+	CAREER_LEDGER_TEST_SIZE=faults $(SERVERS) $(PYTEST) -n 4 -m "faults or long" --durations 25
+
+check: lint
+	$(PYTEST) -q -n auto -m "not server and not long"
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -2,17 +2,22 @@
 
 SQLite needs nothing. PostgreSQL is the server named in CAREER_LEDGER_TEST_POSTGRES, an administrator's URL, and Kafka the
 brokers named in CAREER_LEDGER_TEST_KAFKA (host:port,...); `make test` brings both up. A test that needs one fails without it:
-it is never skipped.
+it is never skipped. `-m "not server"` leaves those tests out: they are known by the fixtures that they ask for.
 """
 
 import os
 import uuid
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
+from infra.kafka.cluster import Cluster
+from ledger.rulebooks import loader
 from ledger.store import EventStore, open_store
+
+from .sizes import sized
 
 VARIABLE = "CAREER_LEDGER_TEST_POSTGRES"
 KAFKA = "CAREER_LEDGER_TEST_KAFKA"
@@ -20,6 +25,22 @@ ROLES = Path(__file__).parents[1] / "infra" / "postgres" / "roles.sql"
 DIGEST_KEY = "0123456789abcdef" * 4
 """Of every ledger in the tests, those of processes that they start included."""
 os.environ["CAREER_LEDGER_DIGEST_KEY"] = DIGEST_KEY
+loader.read_book = cache(loader.read_book)
+"""Reading the three books takes 60 ms and most tests open a ledger. They are values: the same bytes give the same book."""
+SERVERS = frozenset({"postgres_admin", "kafka_bootstrap", "brokers"})
+"""The fixtures that stand for a server: who asks for one, also by way of others, is marked `server`."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks, and puts first what needs a server: who waits for a server leaves the processor to others, and no long test comes last."""
+    for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+        if SERVERS.intersection(fixtures) or "postgresql" in parameters:
+            item.add_marker("server")
+        if "brokers" in fixtures:  # one worker has them all, and starts one cluster
+            item.add_marker(pytest.mark.xdist_group("brokers"))
+    items.sort(key=lambda item: item.get_closest_marker("server") is None)
 
 
 @pytest.fixture(scope="session")
@@ -82,6 +103,24 @@ def kafka_bootstrap() -> str:
         pytest.fail(f"{KAFKA} names no Kafka broker: run `make test`, which brings one up, "
                     "or `python infra/kafka run -- pytest ...`", pytrace=False)
     return brokers
+
+
+@pytest.fixture(scope="session")
+def brokers() -> Iterator[Cluster]:
+    with Cluster(sized(1, 3)) as made:
+        yield made
+
+
+@pytest.fixture
+def cluster(brokers: Cluster) -> Iterator[Cluster]:
+    """Brokers that a test may kill, freeze and restart: one, or three at full size. The next test finds them at work."""
+    try:
+        yield brokers
+    finally:
+        if gone := set(brokers.numbers) - brokers.running():
+            brokers.kill(*gone)
+            brokers.start(*gone)
+            brokers.wait_ready()
 
 
 @pytest.fixture

@@ -334,17 +334,18 @@ class Cluster:
             self._frozen.discard(number)
 
     def fail_one_by_one(self, dead_seconds: float, frozen_seconds: float) -> None:
-        """Of three: one is killed, one frozen, one restarted, each back and in sync before the next."""
-        self.kill(1)
+        """Of three: one is killed, one frozen, one restarted, each back and in sync before the next. A single one suffers all that."""
+        first, second, third = self.numbers * (3 // len(self.numbers))
+        self.kill(first)
         time.sleep(dead_seconds)
-        self.start(1)
+        self.start(first)
         self.wait_ready()
-        self.freeze(2)
+        self.freeze(second)
         time.sleep(frozen_seconds)
-        self.thaw(2)
+        self.thaw(second)
         self.wait_ready()
-        self.stop(3)
-        self.start(3)
+        self.stop(third)
+        self.start(third)
         self.wait_ready()
 
     def running(self) -> set[int]:

@@ -30,10 +30,11 @@ from ledger.wire.kafka import BROKERS, PREFIX, PRODUCER
 from ledger.wire.message import History, Message
 from ledger.wire.state import message as state_message
 from ledger.wire.topics import TOPICS
+from tests.sizes import sized
 
 ORIGIN = History("test", 1, "/test")
-ROUNDS = int(os.environ.get("CAREER_LEDGER_TEST_ROUNDS", "0"))
-"""How often a process is killed; 0: as many as a CI run has time for."""
+ROUNDS = sized(2, 4, 50)
+"""How often a process is killed, or members come and go."""
 PATIENCE_SECONDS = 60.0
 SEND_SECONDS = 300.0
 """More than any test keeps its brokers away."""

@@ -183,17 +183,17 @@ def test_lost_database_begins_anew_behind_the_folder(topics: Topics, own: Databa
     assert (verdict.findings, verdict.entries, verdict.repeated) == ([], 100, 50)
 
 
+@pytest.mark.faults
 def test_kill_at_random_points_loses_and_doubles_nothing(topics: Topics, own: Database, own_url: str, tmp_path: Path) -> None:
     """Events of several days come in, days are over, and the archive is killed (SIGKILL) again and again: before it reads, while it seals,
     wherever it falls. In the end the packages equal the log, and no sealed file was ever changed."""
     pick = random.Random(11)
-    rounds = ROUNDS or 3
     folder = tmp_path / "archive"
     out = tmp_path / "archive.log"
-    days = [TODAY - timedelta(days=n) for n in range(rounds + 1, 0, -1)]
-    log = a_log(students=40, events=rounds * 300)
+    days = [TODAY - timedelta(days=n) for n in range(ROUNDS + 1, 0, -1)]
+    log = a_log(students=40, events=ROUNDS * 300)
     seen: dict[str, bytes] = {}
-    for turn in range(rounds):
+    for turn in range(ROUNDS):
         send_on(topics, days[turn], log[turn * 300:(turn + 1) * 300])
         beat(topics, days[turn + 1])
         member = Member(MODULE, own_url, topics.bootstrap, topics.prefix, out, "--folder", str(folder))

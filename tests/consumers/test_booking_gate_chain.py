@@ -114,8 +114,8 @@ def test_a_poisoned_state_is_a_dead_letter_and_silences_one_career_until_it_is_s
         eventually(lambda: asked.ask(question)[0] == 200, "it answers again")
 
 
+@pytest.mark.faults
 def test_killed_at_random_points_the_gate_holds_what_the_topic_says(topics: Topics, own: Database, tmp_path: Path) -> None:
-    rounds = ROUNDS or 3
     [one] = state_messages(a_student(), "S1", BOOKS)
     log = (changed(one, (one.value or b"").replace(b'"position":3', b'"position":%d' % n).replace(b'"S1', b'"S%d' % (n % 97)),
                    position=str(n))._replace(key=f"S{n % 97}/S{n % 97}-B".encode()) for n in itertools.count(3))
@@ -127,7 +127,7 @@ def test_killed_at_random_points_the_gate_holds_what_the_topic_says(topics: Topi
             return 0
 
     with topics.traffic(log) as traffic:
-        killed(rounds, topics, "consumers.booking_gate", "booking_gate", own, tmp_path / "log", done, "--listen", "127.0.0.1:0")
+        killed(ROUNDS, topics, "consumers.booking_gate", "booking_gate", own, tmp_path / "log", done, "--listen", "127.0.0.1:0")
     with in_thread(BookingGate(), own.url, topics.bootstrap):
         eventually(lambda: arrived(own, "booking_gate", traffic.ends, topics.prefix), "all handled")
     assert held(own) == newest(traffic.sent)

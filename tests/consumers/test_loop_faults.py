@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import psycopg
+import pytest
 
 from consumers.database import Database
 from infra.kafka.cluster import Cluster
@@ -17,10 +18,10 @@ from .test_loop_contract import assert_exactly
 COUNTER = "tests.consumers.counter"
 
 
+@pytest.mark.faults
 def test_killed_at_random_points_it_loses_and_doubles_nothing(topics: Topics, own: Database, tmp_path: Path) -> None:
-    rounds = ROUNDS or 3
     with topics.traffic(an_endless_log(students=40)) as traffic:
-        killed(rounds, topics, COUNTER, "counter", own, tmp_path / "log", lambda: _handled(own))
+        killed(ROUNDS, topics, COUNTER, "counter", own, tmp_path / "log", lambda: _handled(own))
     with in_thread(Counter(), own.url, topics.bootstrap):
         eventually(lambda: arrived(own, "counter", traffic.ends, topics.prefix), "all handled")
     assert_exactly(own, traffic.sent)
@@ -34,8 +35,8 @@ def _handled(own: Database) -> int:
     return int(found)
 
 
+@pytest.mark.faults
 def test_three_members_that_come_and_go_share_the_work_without_a_loss_or_a_double(topics: Topics, own: Database, tmp_path: Path) -> None:
-    rounds = ROUNDS or 3
     number = itertools.count()
 
     def member() -> Member:
@@ -43,11 +44,11 @@ def test_three_members_that_come_and_go_share_the_work_without_a_loss_or_a_doubl
 
     with topics.traffic(an_endless_log(students=60)) as traffic:
         members = [member() for _ in range(3)]
-        for round_ in range(rounds):
+        for round_ in range(ROUNDS):
             time.sleep(2)
             leaves = members.pop(0)
             eventually(lambda leaves=leaves: "started" in leaves.said(), "started")
-            if round_ % 3 == 2:
+            if round_ % 2:
                 leaves.kill()
             else:
                 assert leaves.stop() == 0, leaves.said()
@@ -82,24 +83,24 @@ def test_waits_while_its_database_is_away(topics: Topics, postgres_url: str) -> 
         assert_exactly(own, traffic.sent)
 
 
-def test_goes_on_when_the_broker_comes_back(sqlite_url: str, topic_prefix: str, monkeypatch) -> None:
+@pytest.mark.faults
+def test_goes_on_when_the_brokers_come_back(cluster: Cluster, sqlite_url: str, topic_prefix: str, monkeypatch) -> None:
     monkeypatch.setenv(PREFIX, topic_prefix)
     versions: dict[str, int] = {}
     log = a_log(students=30, events=1000, versions=versions)
     later = a_log(students=30, events=1000, first=1001, versions=versions)
-    with Cluster(brokers=1) as cluster:
-        topics = Topics(cluster.bootstrap, topic_prefix)
-        ends = topics.send(log)
-        with Database(sqlite_url) as own, in_thread(Counter(), sqlite_url, cluster.bootstrap):
-            eventually(lambda: arrived(own, "counter", ends, topic_prefix) if _handled(own) > 0 else False, "handled before")
-            cluster.kill(1)
-            time.sleep(2)
-            cluster.start(1)
-            cluster.wait_ready()
-            ends = topics.send(later)
-            eventually(lambda: arrived(own, "counter", ends, topic_prefix), "handled afterwards")
-            assert_exactly(own, [*log, *later])
-        topics.close()
+    topics = Topics(cluster.bootstrap, topic_prefix)
+    ends = topics.send(log)
+    with Database(sqlite_url) as own, in_thread(Counter(), sqlite_url, cluster.bootstrap):
+        eventually(lambda: arrived(own, "counter", ends, topic_prefix) if _handled(own) > 0 else False, "handled before")
+        cluster.kill(*cluster.numbers)
+        time.sleep(2)
+        cluster.start(*cluster.numbers)
+        cluster.wait_ready()
+        ends = topics.send(later)
+        eventually(lambda: arrived(own, "counter", ends, topic_prefix), "handled afterwards")
+        assert_exactly(own, [*log, *later])
+    topics.close()
 
 
 def test_waits_for_topics_that_do_not_exist_yet(

@@ -156,14 +156,14 @@ def an_endless_log(office: Office) -> Iterator[Message]:
         before = mine
 
 
+@pytest.mark.faults
 def test_kill_9_at_random_points_sends_every_notice_under_one_message_id(office: Office) -> None:
     """A second copy may only come where the kill fell between the server's word and the mark, one a kill at most, and bears the same
     Message-ID."""
-    rounds = ROUNDS or 4
     office.mailbox.answer = lambda mail: time.sleep(0.01)
-    office.enter(100 * rounds)
+    office.enter(100 * ROUNDS)
     with office.topics.traffic(an_endless_log(office), each=7, pause=0.5) as traffic:
-        killed(rounds, office.topics, MEMBER, "notifications", office.database, office.log, lambda: len(office.mailbox.mails))
+        killed(ROUNDS, office.topics, MEMBER, "notifications", office.database, office.log, lambda: len(office.mailbox.mails))
     notices = len({(m.topic, m.key, m.value) for m in traffic.sent if m.topic != HEARTBEAT})
     office.beat()
     member = office.member()
@@ -174,8 +174,8 @@ def test_kill_9_at_random_points_sends_every_notice_under_one_message_id(office:
     finally:
         member.kill()
     copies = sum(office.told().values()) - notices
-    print(f"{rounds} kills, {notices} notices, {copies} second copies")
+    print(f"{ROUNDS} kills, {notices} notices, {copies} second copies")
     assert len(office.told()) == notices
-    assert copies <= rounds
+    assert copies <= ROUNDS
     told = {(mail["To"], mail["Subject"], mail["Message-ID"]) for mail in office.mailbox.mails}
     assert len({(to, subject) for to, subject, _ in told}) == len(told) == notices

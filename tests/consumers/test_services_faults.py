@@ -2,7 +2,7 @@
 
 The fold hands every message of the topics once to a service on an empty database, in this process, without the loop. All four live on
 the same messages: an invented population, and students of known histories whom notices and mails are about.
-CAREER_LEDGER_TEST_ROUNDS=50 for the full proof: 50 rounds of members, 50,000 messages while brokers fail."""
+On both databases at full size (tests/sizes.py), else on PostgreSQL; the proof has 50 rounds of members and 50,000 messages."""
 
 import base64
 import gzip
@@ -47,6 +47,7 @@ from ledger.wire.message import Message, header
 from ledger.wire.reading import Unreadable, identify
 from ledger.wire.topics import DEAD_LETTER, EVENTS, HEARTBEAT, OUTCOMES, STATE, SUBMISSIONS
 from tests.projections.populations import BOOKS, fill, population, streams
+from tests.sizes import sized
 
 from .gate import heartbeat
 from .notifications_bench import POSITIONS, SENDER, YEAR, Clock, History, Mailbox, beat_at
@@ -55,15 +56,19 @@ from .support import ORIGIN, ROUNDS, Member, Topics, arrived, as_message, change
 from .test_archive import TODAY, beat, digests, send_on
 from .treasury_books import Books
 
-FULL = ROUNDS >= 50
+pytestmark = pytest.mark.faults
 NOW, NEXT_DAY = "2026-02-10T10:00", "2026-02-11T10:00"
 INVENTED, GENERATED = 4, 4
 """Students in a block of the news."""
 PAYERS = 10
 """Students whose bank reports a payment before the treasury knows what it is for."""
-ADDRESSES = 5000 if FULL else 500
-LONG = 900.0 if FULL else 120.0
-FROZEN_SECONDS, DARK_SECONDS, MESSAGES = (20.0, 60.0, 50_000) if FULL else (4.0, 3.0, 3_000)
+ADDRESSES = sized(100, 500, 5000)
+LONG = sized(120.0, 120.0, 900.0)
+DEAD_SECONDS, FROZEN_SECONDS, DARK_SECONDS, MESSAGES = sized((1.0, 2.0, 2.0, 800), (2.0, 4.0, 3.0, 3_000), (6.0, 20.0, 60.0, 50_000))
+BLOCKS = sized(2, 3, 20)
+"""Of the news, on an old topic."""
+STUDENTS = sized(8, 12, 40)
+"""Of the real relay."""
 
 Tables = dict[str, list[tuple[Any, ...]]]
 
@@ -407,16 +412,16 @@ def slowly(problems: Callable[[], list[str]], seconds: float = LONG) -> None:
         time.sleep(0.3)
 
 
+@pytest.fixture(params=sized(["postgresql"], ["sqlite", "postgresql"]))
+def own_url(request: pytest.FixtureRequest) -> str:
+    url: str = request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url")
+    return url
+
+
 @pytest.fixture
 def office(topics: Topics, own_url: str, mailbox: Mailbox, tmp_path: Path) -> Iterator[Office]:
     with ExitStack() as stack:
         yield Office(topics, own_url, tmp_path, mailbox, stack)
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    with Cluster(3) as made:
-        yield made
 
 
 def as_sent(records: Iterable[Record], sent: Iterable[Message]) -> bool:
@@ -429,16 +434,16 @@ def as_sent(records: Iterable[Record], sent: Iterable[Message]) -> bool:
 
 
 def test_three_members_of_every_service_come_and_go(office: Office) -> None:
-    rounds, kills = ROUNDS or 3, 0
-    with office.topics.traffic(news(itertools.count()), each=20, pause=0.5 if FULL else 0.2) as traffic:
+    kills = 0
+    with office.topics.traffic(news(itertools.count()), each=20, pause=sized(0.2, 0.2, 0.5)) as traffic:
         members = {name: [office.member(name) for _ in range(3)] for name in CASES}
-        for round_ in range(rounds):
+        for round_ in range(ROUNDS):
             time.sleep(2)
             for name, mine in members.items():
                 leaves = mine.pop(0)
                 eventually(lambda leaves=leaves: "started" in leaves.said(), f"{name} has started: {leaves.said()[-2000:]}", LONG)
                 assert leaves.process.poll() is None, leaves.said()
-                if round_ % 3 == 2:
+                if round_ % 2:
                     leaves.kill()
                     kills += 1
                 else:
@@ -457,22 +462,22 @@ def test_three_members_of_every_service_come_and_go(office: Office) -> None:
     office.mended()
     office.equals([(NOW, records)])
     copies = office.mails(copies=kills)
-    print(f"{rounds} rounds, {kills} kills, {len(records)} messages, {len(office.stage.mailbox.mails)} mails, {copies} second copies")
+    print(f"{ROUNDS} rounds, {kills} kills, {len(records)} messages, {len(office.stage.mailbox.mails)} mails, {copies} second copies")
 
 
 def test_brokers_are_killed_frozen_restarted_and_all_down(
         cluster: Cluster, postgres_url: str, topic_prefix: str, mailbox: Mailbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(PREFIX, topic_prefix)
-    topics = Topics(cluster.bootstrap, topic_prefix, replicas=3)
+    topics = Topics(cluster.bootstrap, topic_prefix, replicas=len(cluster.numbers))
     with ExitStack() as stack:
         office = Office(topics, postgres_url, tmp_path, mailbox, stack)
         messages = itertools.islice(news(itertools.count()), MESSAGES)
         members = {name: office.member(name) for name in CASES}
-        with topics.traffic(messages, each=400 if FULL else 20, pause=0.1) as traffic:
+        with topics.traffic(messages, each=sized(20, 20, 400), pause=0.1) as traffic:
             for name, own in office.own.items():
                 slowly(lambda name=name, own=own: [] if any(end for (end,) in own.ask(
                     f"SELECT next_offset FROM {name}_positions")) else [f"{name} is not at work: {members[name].said()[-2000:]}"])
-            cluster.fail_one_by_one(6.0 if FULL else 2.0, FROZEN_SECONDS)
+            cluster.fail_one_by_one(DEAD_SECONDS, FROZEN_SECONDS)
             office.answer()
             cluster.kill(*cluster.numbers)
             time.sleep(DARK_SECONDS)
@@ -498,7 +503,7 @@ def test_brokers_are_killed_frozen_restarted_and_all_down(
 
 def test_from_nothing_on_an_old_topic_then_away_for_a_day_and_without_group_offsets(office: Office) -> None:
     """The archive's days are Kafka's, the notices' those of their own clock; a day later both have moved on."""
-    topics, blocks = office.topics, 20 if FULL else 3
+    topics, blocks = office.topics, BLOCKS
     yesterday = TODAY - timedelta(days=1)
     old = [m for m in news(range(blocks)) if m.topic != HEARTBEAT]
     send_on(topics, yesterday, old)
@@ -608,7 +613,7 @@ def test_two_megabytes_poison_unknown_types_and_newer_versions(office: Office) -
 def test_the_oldest_is_gone_until_it_is_published_again(office: Office, lost: str) -> None:
     """With the real relay. Of a topic that somebody cut off at its beginning, whoever had not read that far stops, and says what to do."""
     topics, ledger_url = office.topics, f"sqlite:///{office.scratch / 'the-ledger.db'}"
-    events = population(40 if FULL else 12, 7)
+    events = population(STUDENTS, 7)
     environment = os.environ | {PREFIX: topics.prefix, BROKERS: topics.bootstrap}
 
     def publish(*arguments: str) -> None:

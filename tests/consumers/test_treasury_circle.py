@@ -136,18 +136,18 @@ def test_treasury_begun_anew_has_the_same_positions(ledger: Ledger, topics: Topi
         assert payments_of(other) == payments_of(own) != []
 
 
+@pytest.mark.faults
 def test_kill_at_random_points_loses_and_doubles_nothing(
         ledger: Ledger, topics: Topics, own: Database, own_url: str, tmp_path: Path) -> None:
     """Notices come in, the ledger answers, and the treasury is killed (SIGKILL) again and again; in the end every notice is one payment
     in the ledger, and the tables are those of a treasury that was never killed."""
     pick = random.Random(7)
-    rounds = ROUNDS or 2
     students = [f"S{n}" for n in range(12)]
     ends = ledger.record(*(one for student in students for one in enrolled(student)))
     receipts = steps = 0
     log = tmp_path / "treasury.log"
     with Database(own_url) as books:
-        for _ in range(rounds):
+        for _ in range(ROUNDS):
             member = Member(MODULE, own_url, topics.bootstrap, topics.prefix, log)
             end = time.monotonic() + pick.uniform(0.5, 12)
             while time.monotonic() < end:
@@ -159,7 +159,7 @@ def test_kill_at_random_points_loses_and_doubles_nothing(
             member.kill()
     member = Member(MODULE, own_url, topics.bootstrap, topics.prefix, log)
     try:
-        while receipts < rounds:  # it was killed before it had a position
+        while receipts < ROUNDS:  # it was killed before it had a position
             receipts += notify(own, pick, receipts)
             time.sleep(0.1)
 

@@ -30,7 +30,7 @@ def test_readme_commands_work(tmp_path: Path, postgres_url: str) -> None:
 
 
 def test_documents_link_to_what_exists() -> None:
-    for document in (ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")):
+    for document in (ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")):
         for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
             assert (document.parent / target).exists(), f"{document.name}: {target}"
 
@@ -40,4 +40,4 @@ def test_every_environment_variable_is_listed_and_no_other() -> None:
         ".py", ".yaml", ".sh", ".js", ".java") and "node_modules" not in f.parts]
     read = {name for f in files for name in re.findall(r"(?<![A-Z_])CAREER_LEDGER_[A-Z_]*[A-Z]", f.read_text())}
     listed = set(re.findall(r"CAREER_LEDGER_[A-Z_]*[A-Z]", (ROOT / "docs" / "settings.md").read_text()))
-    assert read - {"CAREER_LEDGER_COMPLETE"} == listed - {"CAREER_LEDGER_TEST_ROUNDS"}
+    assert read - {"CAREER_LEDGER_COMPLETE"} == listed - {"CAREER_LEDGER_TEST_SIZE"}

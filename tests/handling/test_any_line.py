@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from ledger.handling.submit import append_lines
 from ledger.store import EventStore, open_store
+from tests.sizes import sized
 
 from .histories import booking, clock, enrolled, lines
 from .workers import BOOKS
@@ -42,7 +43,8 @@ def ledger(tmp_path_factory: pytest.TempPathFactory) -> EventStore:
     return open_store(f"sqlite:///{folder / 'ledger.db'}")
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@pytest.mark.faults
+@settings(max_examples=sized(100, 400), deadline=None, suppress_health_check=list(HealthCheck))
 @given(line=almost_submissions() | JSON.map(lambda value: json.dumps(value).encode()) | st.binary(max_size=40))
 def test_any_line_has_an_outcome(ledger: EventStore, line: bytes) -> None:
     before = ledger.last_position()

@@ -10,15 +10,16 @@ import pytest
 
 from ledger.handling.submit import append_lines
 from ledger.store import open_store
+from tests.sizes import sized
 from tests.store.workers import FORKED, in_processes
 
 from . import workers
 from .histories import booking, clock, enrolled, lines, payment, submission
 
-ROUNDS = 200
+ROUNDS = sized(50, 200)
 WRITERS = 5
 LINES = 30
-KILLS = 50
+KILLS = sized(8, 50)
 
 
 @pytest.fixture
@@ -36,6 +37,7 @@ def quick_url(store_url: str) -> Iterator[str]:
         yield f"sqlite:///{folder}/ledger.db"
 
 
+@pytest.mark.faults
 def test_one_booking_is_accepted_when_two_processes_book_the_same_exam(quick_url: str) -> None:
     with open_store(quick_url) as store:
         history = [line for n in range(ROUNDS) for line in lines(*enrolled(f"S{n}"))]
@@ -59,6 +61,7 @@ def test_every_line_of_every_writer_is_stored_when_all_write_to_one_student(quic
         assert [event.version for event in held] == list(range(1, len(enrolled("S01")) + WRITERS * LINES + 1))
 
 
+@pytest.mark.faults
 def test_submission_is_stored_once_when_two_processes_send_it(quick_url: str) -> None:
     with open_store(quick_url) as store:
         sent = [submission("S01", f"t{n}", "ticket-closed", "2026-05-25", number=f"T{n}") for n in range(ROUNDS)]
@@ -70,8 +73,9 @@ def test_submission_is_stored_once_when_two_processes_send_it(quick_url: str) ->
         assert [event.id for event in store.stream("S01")] == [f"t{n}" for n in range(ROUNDS)]
 
 
+@pytest.mark.faults
 def test_every_line_is_stored_once_or_not_at_all_when_the_process_is_killed(quick_url: str) -> None:
-    """50 rounds: an append of 1,000 events is killed at a random point, and the same file is sent again."""
+    """An append of 1,000 events is killed at a random point, and the same file is sent again."""
     chance = random.Random(20260504)
     with open_store(quick_url) as store:
         start = 0

@@ -18,6 +18,7 @@ from kafka.admin import NewTopic
 from infra.kafka import cluster as cluster_module
 from infra.kafka.cluster import HOST, Cluster, metadata
 from infra.kafka.install import version
+from tests.sizes import sized
 
 ROOT = Path(__file__).parents[2]
 VARIABLE = "CAREER_LEDGER_TEST_KAFKA"
@@ -134,6 +135,8 @@ def test_old_segments_go_when_their_time_is_over(kafka_bootstrap: str, topic_pre
         consumer.close()
 
 
+@pytest.mark.server
+@pytest.mark.long
 def test_three_brokers_lose_nothing_when_one_is_killed_frozen_or_stopped(topic_prefix: str) -> None:
     topic = f"{topic_prefix}events"
     with Cluster(brokers=3) as cluster:
@@ -176,6 +179,7 @@ def test_three_brokers_lose_nothing_when_one_is_killed_frozen_or_stopped(topic_p
     assert not any(answers(port) for port in ports.values())
 
 
+@pytest.mark.server
 def test_cluster_takes_other_ports_when_one_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server((HOST, 0)) as other:
         taken: int = other.getsockname()[1]
@@ -209,7 +213,9 @@ def port_of(process: subprocess.Popen[str]) -> int:
     return int(process.stdout.readline().strip().rpartition(":")[2])
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", sized([signal.SIGTERM], [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]))
+@pytest.mark.server
+@pytest.mark.faults
 def test_run_leaves_nothing_when_it_is_told_to_end(tmp_path: Path, number: signal.Signals) -> None:
     with started(tmp_path, *TELL_AND_WAIT) as process:
         port = port_of(process)
@@ -221,6 +227,7 @@ def test_run_leaves_nothing_when_it_is_told_to_end(tmp_path: Path, number: signa
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.server
 def test_run_leaves_nothing_when_it_is_ended_while_starting(tmp_path: Path) -> None:
     with started(tmp_path, "run", "--", "true") as process:
         while not list(tmp_path.glob("career-ledger-kafka-*/1/server.properties")):
@@ -231,6 +238,7 @@ def test_run_leaves_nothing_when_it_is_ended_while_starting(tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.server
 def test_broker_ends_when_run_is_killed(tmp_path: Path) -> None:
     with started(tmp_path, *TELL_AND_WAIT) as process:
         port = port_of(process)
@@ -248,6 +256,7 @@ def finished(tmp_path: Path, *command: str, **environment: str) -> tuple[int, st
         return process.returncode, out, err
 
 
+@pytest.mark.server
 def test_run_ends_as_its_command_does(tmp_path: Path) -> None:
     code, out, err = finished(tmp_path, "run", "--", "sh", "-c", f"echo ${VARIABLE}; exit 7")
     assert (code, err) == (7, "")

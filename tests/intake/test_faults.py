@@ -1,8 +1,5 @@
-"""Kills, redelivery, members that come and go: whatever happens, each submission has its effect once and one answer.
+"""Kills, redelivery, members that come and go: whatever happens, each submission has its effect once and one answer."""
 
-CAREER_LEDGER_TEST_ROUNDS sets how many kills there are (default 4)."""
-
-import os
 import random
 import signal
 import time
@@ -18,10 +15,11 @@ from ledger.store import open_store
 from ledger.wire.kafka import PREFIX
 from ledger.wire.topics import DEAD_LETTER, OUTCOMES
 from tests.handling.histories import booking, enrolled, payment
+from tests.sizes import sized
 
 from .conftest import Topics, answered, finish, intake, start, wait_for
 
-ROUNDS = int(os.environ.get("CAREER_LEDGER_TEST_ROUNDS", "4"))
+ROUNDS = sized(2, 4, 100)
 STATIC = 'group_instance_id="one"'
 """Who is killed and started again takes the place of the dead at once, instead of after a time."""
 QUICK = ("session_timeout_ms=2000", "heartbeat_interval_ms=500")
@@ -96,6 +94,7 @@ def test_nothing_is_doubled_when_all_messages_come_again(store_url: str, topics:
     assert check(store_url, topics, students) == once | {"duplicate": 480, "refused": 80, "invalid": 80}
 
 
+@pytest.mark.faults
 def test_nothing_is_lost_or_doubled_when_the_intake_is_killed(store_url: str, topics: Topics) -> None:
     """kill -9 at random points of its start, its batches (of at most 37) and its end; the next begins where the offset stands."""
     chance = random.Random(20260506)
@@ -174,26 +173,27 @@ def test_intake_goes_on_when_the_database_is_back(postgres_url: str, topics: Top
     check(postgres_url, topics, students)
 
 
-def test_intake_goes_on_when_the_brokers_are_back(sqlite_url: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All of them (a private cluster's one) die while outcomes flow. Nobody starts the intake again."""
+@pytest.mark.faults
+def test_intake_goes_on_when_the_brokers_are_back(
+        cluster: Cluster, sqlite_url: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of them (a private cluster's) die while outcomes flow. Nobody starts the intake again."""
     monkeypatch.setenv(PREFIX, topic_prefix)
     students = [f"O{n}" for n in range(60)]
-    with Cluster(1) as cluster:
-        topics = Topics(cluster.bootstrap, topic_prefix)
-        process = start(sqlite_url, topics, "max_poll_records=20")
-        try:
-            topics.submit(*woven(students, random.Random(20260508)))
-            wait_for(lambda: topics.count() > 0)
-            cluster.kill(1)
-            time.sleep(3)
-            cluster.start(1)
-            cluster.wait_ready()
-            wait_for(lambda: topics.count() >= 600)
-            wait_for(lambda: topics.committed() == 600)
-            code, said = finish(process)
-            assert code == 0, said
-        finally:
-            process.kill()
-            process.communicate()
-        check(sqlite_url, topics, students)
-        topics.close()
+    topics = Topics(cluster.bootstrap, topic_prefix)
+    process = start(sqlite_url, topics, "max_poll_records=20")
+    try:
+        topics.submit(*woven(students, random.Random(20260508)))
+        wait_for(lambda: topics.count() > 0)
+        cluster.kill(*cluster.numbers)
+        time.sleep(3)
+        cluster.start(*cluster.numbers)
+        cluster.wait_ready()
+        wait_for(lambda: topics.count() >= 600)
+        wait_for(lambda: topics.committed() == 600)
+        code, said = finish(process)
+        assert code == 0, said
+    finally:
+        process.kill()
+        process.communicate()
+    check(sqlite_url, topics, students)
+    topics.close()

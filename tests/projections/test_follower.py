@@ -18,12 +18,14 @@ from ledger.projections.stored.database import Repartitioned, mark_of
 from ledger.projections.stored.reports import Reports, status_of
 from ledger.projections.stored.verify import verify
 from ledger.store import EventStore
+from tests.sizes import sized
 
 from .populations import BOOKS, a_debtor, append, fill, population, submission, tables
 from .workers import SERVER, follow, write
 
-MANY = int(os.environ.get("CAREER_LEDGER_TEST_EVENTS", "3000"))
-"""Events that six writers append while a follower runs; 100,000 for the full proof."""
+MANY = sized(900, 3000, 100_000)
+"""Events that six writers append while a follower runs."""
+KILLS = sized(12, 50)
 
 
 @pytest.fixture
@@ -163,11 +165,12 @@ def test_another_law_stops_the_follower(store, database, other_books) -> None:
         Follower(store, database, other_books).step()
 
 
-def test_kill_mid_batch_fifty_times_loses_nothing(store_url, store, database) -> None:
-    events = population(50)
-    rounds, chance, cut_short = 50, random.Random(5), 0
-    edges = [len(events) * n // rounds for n in range(rounds + 1)]
-    for number in range(rounds):
+@pytest.mark.faults
+def test_kill_mid_batch_again_and_again_loses_nothing(store_url, store, database) -> None:
+    events = population(KILLS)
+    chance, cut_short = random.Random(5), 0
+    edges = [len(events) * n // KILLS for n in range(KILLS + 1)]
+    for number in range(KILLS):
         store.append_all(events[edges[number]:edges[number + 1]])
         started = SERVER.Event()
         process = SERVER.Process(target=follow, args=(store_url, started, 5), daemon=True)
@@ -177,13 +180,14 @@ def test_kill_mid_batch_fifty_times_loses_nothing(store_url, store, database) ->
         os.kill(process.pid, signal.SIGKILL)
         process.join()
         cut_short += min(p.position for p in database.positions()) < store.last_position()
-    assert cut_short >= 10  # most were killed in the middle of their work
+    assert cut_short >= KILLS // 5  # killed in the middle of their work
     assert list(verify(store_url, BOOKS, 1)) == []
     project(store, database)
     assert list(verify(store_url, BOOKS, 1)) == []
     assert status_of(database, law_of(BOOKS))["events_behind"] == 0
 
 
+@pytest.mark.faults
 def test_six_writers_and_a_follower_miss_nothing(store_url, store, database) -> None:
     started = SERVER.Event()
     events = [population(max(1, MANY // 6 // 38), 3, first=1000 * n) for n in range(6)]

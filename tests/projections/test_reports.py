@@ -1,6 +1,5 @@
 """Every report equals a fold of every student by brute force, on many days."""
 
-import os
 import random
 import uuid
 from collections import Counter
@@ -23,12 +22,11 @@ from ledger.projections.stored.rebuild import rebuild
 from ledger.projections.stored.reports import Reports
 from ledger.projections.stored.shape import shown
 from ledger.store import EventStore, StoreUnusable, open_store
+from tests.sizes import sized
 
 from .populations import BOOKS, fill, population, streams
 
-STUDENTS = int(os.environ.get("CAREER_LEDGER_TEST_STUDENTS", "80"))
-DATES = int(os.environ.get("CAREER_LEDGER_TEST_DATES", "8"))
-"""2,000 students on 20 dates are the full proof."""
+STUDENTS, DATES = sized((80, 8), (80, 8), (2000, 20))
 ONE_DAY = timedelta(days=1)
 
 

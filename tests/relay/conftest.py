@@ -25,10 +25,11 @@ from ledger.wire.letters import Heartbeat
 from ledger.wire.message import History
 from ledger.wire.topics import EVENTS, HEARTBEAT, STATE
 from tests.projections.populations import BOOKS
+from tests.sizes import sized
 
 SECONDS = 120.0
-ROUNDS = int(os.environ.get("CAREER_LEDGER_TEST_ROUNDS", "6"))
-"""How often a process is killed; 100 for the full proof."""
+ROUNDS = sized(2, 6, 100)
+"""How often a process is killed."""
 CLI = ["-c", "from ledger.entrypoints.cli import main; main()"]
 
 

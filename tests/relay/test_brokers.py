@@ -1,9 +1,8 @@
-"""Three real brokers, of which one is killed, frozen, restarted, and then all at once: the topics are the log all the same.
+"""Real brokers, of which one is killed, frozen, restarted, and then all at once: the topics are the log all the same.
 
-CAREER_LEDGER_TEST_ROUNDS=100 for the full proof: 50,000 events, 20 seconds frozen, a minute without any broker."""
+One broker, three at full size (tests/sizes.py); the proof has 50,000 events, 20 seconds frozen, a minute without any broker."""
 
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -14,9 +13,9 @@ from ledger.store import open_store
 from ledger.wire.kafka import PREFIX
 from ledger.wire.topics import EVENTS
 from tests.projections.populations import fill, population
+from tests.sizes import sized
 
 from .conftest import (
-    ROUNDS,
     Topics,
     assert_states_are_newest,
     assert_topic_is_the_log,
@@ -29,16 +28,12 @@ from .conftest import (
 )
 from .test_faults import written
 
-FULL = ROUNDS >= 100
-STUDENTS, FROZEN_SECONDS, DARK_SECONDS = (1_300, 20.0, 60.0) if FULL else (40, 6.0, 4.0)
-CHUNKS = (500, 100) if FULL else (20, 10)
+pytestmark = pytest.mark.faults
+STUDENTS = sized(10, 40, 1_300)
+DEAD_SECONDS, FROZEN_SECONDS, DARK_SECONDS = sized((1.0, 2.0, 2.0), (2.0, 6.0, 4.0), (6.0, 20.0, 60.0))
+WRITTEN_SECONDS = sized(5.0, 15.0, 120.0)
+CHUNKS = sized((20, 10), (20, 10), (500, 100))
 LONG = 900.0
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    with Cluster(3) as made:
-        yield made
 
 
 @pytest.fixture
@@ -54,9 +49,9 @@ def events() -> tuple[Event, ...]:
 
 def test_topics_are_the_log_when_brokers_are_killed_frozen_and_restarted_one_by_one(cluster, topics, postgres_url, events) -> None:
     with open_store(postgres_url) as store, relay(postgres_url, topics, chunks=CHUNKS) as process:
-        with written(postgres_url, events, 120.0 if FULL else 15.0, 10):
+        with written(postgres_url, events, WRITTEN_SECONDS, 10):
             wait_for(lambda: topics.count(EVENTS) > 0)
-            cluster.fail_one_by_one(6.0 if FULL else 2.0, FROZEN_SECONDS)
+            cluster.fail_one_by_one(DEAD_SECONDS, FROZEN_SECONDS)
         wait_for(lambda: published(postgres_url), LONG)
         assert process.poll() is None
         assert_topic_is_the_log(store, topics)
@@ -65,7 +60,7 @@ def test_topics_are_the_log_when_brokers_are_killed_frozen_and_restarted_one_by_
 
 def test_topics_are_the_log_when_all_brokers_are_down_for_a_while(cluster, topics, sqlite_url, events) -> None:
     with open_store(sqlite_url) as store, relay(sqlite_url, topics, chunks=CHUNKS) as process:
-        with written(sqlite_url, events, 20.0 if FULL else 3.0, 10):
+        with written(sqlite_url, events, sized(3.0, 3.0, 20.0), 10):
             wait_for(lambda: topics.count(EVENTS) > 0)
             cluster.kill(*cluster.numbers)
             before = status(sqlite_url)["topics"]
@@ -74,7 +69,7 @@ def test_topics_are_the_log_when_all_brokers_are_down_for_a_while(cluster, topic
             cluster.start(*cluster.numbers)
             cluster.wait_ready()
         assert [one["position"] for one in after] == [one["position"] for one in before]
-        assert any("acknowledged nothing" in (one["error"] or "") for one in after) == FULL
+        assert any("acknowledged nothing" in (one["error"] or "") for one in after) == (DARK_SECONDS > 30)
         wait_for(lambda: published(sqlite_url), LONG)
         assert process.poll() is None
         assert_topic_is_the_log(store, topics)

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from ledger.domain import law
+
 from .runner import History, failures, histories
 
 FOLDER = Path(__file__).parent
@@ -25,6 +27,10 @@ def test_every_history_has_its_own_name_and_says_which_rules_it_exercises() -> N
     names = [name for name, _ in FOUND]
     assert sorted(set(names)) == sorted(names)
     assert [name for name, history in FOUND if not history.rules] == []
+
+
+def test_every_file_of_histories_is_a_chapter_of_the_law() -> None:
+    assert {path.stem for path in FOLDER.glob("*.yaml")} <= {path.stem for path in Path(law.__path__[0]).glob("*.py")}
 
 
 @pytest.mark.parametrize("check", [

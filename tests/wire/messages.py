@@ -14,12 +14,14 @@ from ledger.rulebooks.loader import load_books
 from ledger.wire.events import VERSIONS, message
 from ledger.wire.letters import Heartbeat, dead_letter, outcome_message
 from ledger.wire.message import JSON, History, Message
+from ledger.wire.schemas import schemas
 from ledger.wire.state import message as state_message
 from ledger.wire.topics import EVENTS, SUBMISSIONS
 
 from .examples import FIRST, history, record
 
 GOLDEN = Path(__file__).parent / "golden"
+SCHEMAS = schemas()
 ORIGIN = History("0f" * 16, 1)
 AT, LATER = "2026-02-11T09:30:02Z", "2026-02-11T09:30:02.500000Z"
 REFUSED: dict[str, Any] = {"id": "exams-118", "outcome": "refused", "reasons": [{

@@ -18,17 +18,15 @@ from ledger.wire.events import VERSIONS
 from ledger.wire.letters import Heartbeat, Outcome
 from ledger.wire.message import Message, header
 from ledger.wire.reading import read_event
-from ledger.wire.schemas import schemas
 from ledger.wire.state import CareerState
 from ledger.wire.state import message as state_message
 
 from .examples import event, history
-from .messages import GOLDEN, ORIGIN, OTHER, load, written
+from .messages import GOLDEN, ORIGIN, OTHER, SCHEMAS, load, written
 
 NAMES = sorted(path.stem for path in GOLDEN.glob("*.json"))
 EVENTS = [name for name in NAMES if name.rpartition(".")[0] in PAYLOADS]
 STATES = [name for name in NAMES if name.startswith("state")]
-SCHEMAS = schemas()
 
 
 def _golden(name: str) -> Message:

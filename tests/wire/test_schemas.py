@@ -18,8 +18,8 @@ from ledger.wire.message import History
 from ledger.wire.schemas import FOLDER, Schema, breaks, problems
 
 from .examples import DATA, SECRET, record
+from .messages import SCHEMAS
 
-SCHEMAS = schemas.schemas()
 SUBMITTED = sorted(set(PAYLOADS) - {"person-registered"})
 
 
