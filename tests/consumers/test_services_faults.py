@@ -465,6 +465,7 @@ def test_three_members_of_every_service_come_and_go(office: Office) -> None:
     print(f"{ROUNDS} rounds, {kills} kills, {len(records)} messages, {len(office.stage.mailbox.mails)} mails, {copies} second copies")
 
 
+@pytest.mark.long
 def test_brokers_are_killed_frozen_restarted_and_all_down(
         cluster: Cluster, postgres_url: str, topic_prefix: str, mailbox: Mailbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(PREFIX, topic_prefix)

@@ -47,6 +47,7 @@ def events() -> tuple[Event, ...]:
     return population(STUDENTS)
 
 
+@pytest.mark.long
 def test_topics_are_the_log_when_brokers_are_killed_frozen_and_restarted_one_by_one(cluster, topics, postgres_url, events) -> None:
     with open_store(postgres_url) as store, relay(postgres_url, topics, chunks=CHUNKS) as process:
         with written(postgres_url, events, WRITTEN_SECONDS, 10):
