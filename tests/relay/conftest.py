@@ -18,6 +18,7 @@ from kafka import KafkaConsumer, TopicPartition
 from infra.kafka.cluster import end_with_parent
 from ledger.relay import Relay, status
 from ledger.relay.prepare import EVENTS_CHUNK, STATES_CHUNK
+from ledger.relay.states import states
 from ledger.store import EventStore
 from ledger.wire import events, state
 from ledger.wire.kafka import PREFIX, history_of
@@ -124,7 +125,7 @@ def assert_states_are_newest(store: EventStore, topics: Topics) -> None:
     latest = {one.key: one.value for one in topics.read(STATE)}
     expected = {}
     for student in store.students():
-        for one in state.states(store.stream(student), student, BOOKS):
+        for one in states(store.stream(student), student, BOOKS):
             message = state.message(one, of(store))
             expected[message.key.decode()] = message.value
     assert latest.keys() == expected.keys()
