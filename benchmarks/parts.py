@@ -28,9 +28,9 @@ from ledger.domain.timelines import timelines
 from ledger.generate import generate
 from ledger.handling.bulk import Crew, import_lines
 from ledger.handling.submit import Desk, submit
-from ledger.projections.stored import law_of, open_database
-from ledger.projections.stored.rebuild import rebuild
-from ledger.projections.stored.reports import Reports
+from ledger.projections.everybody import law_of, open_database
+from ledger.projections.everybody.rebuild import rebuild
+from ledger.projections.everybody.reports import Reports
 from ledger.projections.student.words import snapshot
 from ledger.rulebooks.loader import load_books
 from ledger.store import EventStore, open_store

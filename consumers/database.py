@@ -17,8 +17,8 @@ from typing import Any, Protocol
 
 import psycopg
 
-from ledger.backends.postgres import Link, refused
-from ledger.backends.sqlite import SameFile
+from ledger.sql.postgres import Link, refused
+from ledger.sql.sqlite import SameFile
 from ledger.edges.address import WrongAddress, sqlite_path
 from ledger.edges.files import make_file
 

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from ledger.domain.books import LawBooks
     from ledger.domain.events import ExamBooked
     from ledger.domain.submissions import Event
-    from ledger.projections.stored import Database
-    from ledger.projections.stored.rebuild import Progress, Rebuilt
-    from ledger.projections.stored.reports import Reports
+    from ledger.projections.everybody import Database
+    from ledger.projections.everybody.rebuild import Progress, Rebuilt
+    from ledger.projections.everybody.reports import Reports
     from ledger.store import EventStore
 
 Mode = Literal["enforce", "record"]
@@ -87,7 +87,7 @@ class Ledger:
     @contextmanager
     def _projections(self) -> "Iterator[Database]":
         """What is stored. Where nothing is, it may be no ledger at all: then opening it says so."""
-        from ledger.projections.stored import open_database
+        from ledger.projections.everybody import open_database
 
         with open_database(self._url) as database:
             if not database.backend.exists():
@@ -163,7 +163,7 @@ class Ledger:
         from ledger.audit.compliance import ahead_of_the_clock, findings
         from ledger.audit.everybody import Numbers, sightings
         from ledger.domain.knowledge import known
-        from ledger.projections.stored.shape import fault
+        from ledger.projections.everybody.shape import fault
         from ledger.store import SetAside, SomeSetAside, StreamSetAside
         from ledger.store.mapper import stream_id
 
@@ -207,22 +207,22 @@ class Ledger:
 
     @contextmanager
     def reports(self) -> "Iterator[Reports]":
-        from ledger.projections.stored import law_of
-        from ledger.projections.stored.reports import Reports
+        from ledger.projections.everybody import law_of
+        from ledger.projections.everybody.reports import Reports
 
         with self._projections() as database:
             yield Reports(database, law_of(self.books))
 
     def projection_status(self) -> Answer:
-        from ledger.projections.stored import law_of
-        from ledger.projections.stored.reports import status_of
+        from ledger.projections.everybody import law_of
+        from ledger.projections.everybody.reports import status_of
 
         with self._projections() as database:
             return status_of(database, law_of(self.books))
 
     def verify(self, workers: int | None = None, progress: "Progress | None" = None) -> Iterator[Answer]:
-        """Every difference between stored and computed rows. Raises as `ledger.projections.stored.verify.verify` does."""
-        from ledger.projections.stored.verify import verify
+        """Every difference between stored and computed rows. Raises as `ledger.projections.everybody.verify.verify` does."""
+        from ledger.projections.everybody.verify import verify
 
         with self._projections():
             pass
@@ -230,20 +230,20 @@ class Ledger:
 
     def diff(self, rulebooks: Path, workers: int | None = None, progress: "Progress | None" = None) -> Iterator[Answer]:
         """What other rule books would answer otherwise."""
-        from ledger.projections.stored.verify import diff
+        from ledger.projections.everybody.verify import diff
 
         return diff(self._url, self.books, law(rulebooks), workers, progress)
 
     # Keeping the stored projections
 
     def rebuild(self, workers: int | None = None, progress: "Progress | None" = None) -> "Rebuilt":
-        from ledger.projections.stored.rebuild import rebuild
+        from ledger.projections.everybody.rebuild import rebuild
 
         return rebuild(self._url, self.books, workers, progress)
 
     def follow(self, stop: Flag, say: Say, part: tuple[int, int] = (1, 1)) -> None:
         """Keeps a partition (number, of how many) up to date until `stop` is set."""
-        from ledger.projections.stored import Follower, open_database
+        from ledger.projections.everybody import Follower, open_database
 
         store = self._store
         with open_database(self._url) as database:
@@ -251,7 +251,7 @@ class Ledger:
 
     def project(self, stop: Flag, part: tuple[int, int] = (1, 1)) -> bool:
         """Takes a partition to the end of the log; False where another process does. Raises SomeSetAside."""
-        from ledger.projections.stored import Follower, open_database
+        from ledger.projections.everybody import Follower, open_database
         from ledger.store import SomeSetAside
 
         store = self._store
@@ -267,7 +267,7 @@ class Ledger:
 
     def wait_for(self, position: int) -> None:
         """Returns when the stored projections include the log up to a position."""
-        from ledger.projections.stored import wait_for
+        from ledger.projections.everybody import wait_for
 
         wait_for(self._url, self._store, self.books, position)
 

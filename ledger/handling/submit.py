@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol, TypeVar
 
-from ledger.backends.again import tried_again
+from ledger.sql.again import tried_again
 from ledger.domain.books import LawBooks
 from ledger.domain.decisions import AHEAD, Accepted, Refused, decide, lies_ahead
 from ledger.domain.reasons import Clears, reason

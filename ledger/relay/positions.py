@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from typing import Any, Self
 from uuid import UUID
 
-from ledger.projections.stored import open_database
+from ledger.projections.everybody import open_database
 from ledger.store import SetAside, StoreUnavailable, StoreUnusable
 from ledger.wire.kafka import KafkaUnusable, Made, prefix
 from ledger.wire.topics import EVENTS, STATE

@@ -21,7 +21,7 @@ from kafka.partitioner.default import murmur2
 from ledger.domain.books import LawBooks
 from ledger.domain.submissions import Event
 from ledger.domain.values import format_instant
-from ledger.projections.stored.shape import fault
+from ledger.projections.everybody.shape import fault
 from ledger.store import EventStore, SetAside, StoreUnavailable, StoreUnusable, open_store
 from ledger.store.mapper import stream_id
 from ledger.wire import events, state

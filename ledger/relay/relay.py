@@ -8,8 +8,8 @@ from kafka.errors import KafkaError, RetriableError
 
 from ledger.domain.books import LawBooks
 from ledger.domain.edition import EDITION
-from ledger.projections.stored import open_database
-from ledger.projections.stored.database import Database
+from ledger.projections.everybody import open_database
+from ledger.projections.everybody.database import Database
 from ledger.store import StoreUnavailable, open_store
 from ledger.wire.kafka import KafkaUnusable, Made, create_topics, history_of, prefix
 from ledger.wire.message import History

@@ -16,7 +16,7 @@ from uuid import UUID
 
 from eventsourcing.persistence import IntegrityError, InterfaceError, OperationalError, PersistenceError, StoredEvent
 
-from ledger.backends.again import tried_again
+from ledger.sql.again import tried_again
 from ledger.domain.submissions import Event
 from ledger.edges.address import WrongAddress, sqlite_path
 

@@ -22,7 +22,7 @@ from eventsourcing.postgres import ConnectionPool, PostgresApplicationRecorder, 
 from psycopg.rows import dict_row, tuple_row
 from psycopg_pool import PoolTimeout
 
-from ledger.backends.postgres import CONNECT_SECONDS, Link, refused
+from ledger.sql.postgres import CONNECT_SECONDS, Link, refused
 
 from .errors import StoreUnavailable, StoreUnusable
 from .event_store import Identity, Refusal

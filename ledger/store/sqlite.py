@@ -28,7 +28,7 @@ from eventsourcing.sqlite import (
     SQLiteTransaction,
 )
 
-from ledger.backends.sqlite import SameFile, address_of
+from ledger.sql.sqlite import SameFile, address_of
 from ledger.edges.files import make_file
 
 from .errors import StoreUnavailable, StoreUnusable

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from ledger.bootstrap import clock
 from ledger.entrypoints.cli import cli
 from ledger.intake.counter import Counter
-from ledger.projections.stored import Follower, open_database
+from ledger.projections.everybody import Follower, open_database
 from ledger.rulebooks.loader import load_books
 from ledger.store import open_store
 from ledger.wire.message import History

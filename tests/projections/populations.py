@@ -8,8 +8,8 @@ from typing import Any
 from ledger.domain.submissions import Event, Submission, read_submission, recorded
 from ledger.domain.timelines import COLUMNS
 from ledger.generate import generate
-from ledger.projections.stored import Database
-from ledger.projections.stored.shape import Row
+from ledger.projections.everybody import Database
+from ledger.projections.everybody.shape import Row
 from ledger.rulebooks.loader import load_books
 from ledger.store import EventStore
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from ledger.projections.stored import Database, Follower, RebuildNeeded, law_of, open_database, wait_for
-from ledger.projections.stored.database import Repartitioned, mark_of
-from ledger.projections.stored.reports import Reports, status_of
-from ledger.projections.stored.verify import verify
+from ledger.projections.everybody import Database, Follower, RebuildNeeded, law_of, open_database, wait_for
+from ledger.projections.everybody.database import Repartitioned, mark_of
+from ledger.projections.everybody.reports import Reports, status_of
+from ledger.projections.everybody.verify import verify
 from ledger.store import EventStore
 from tests.sizes import sized
 

@@ -10,8 +10,8 @@ import pytest
 
 from ledger.generate import generate
 from ledger.handling import bulk
-from ledger.projections.stored import open_database
-from ledger.projections.stored.verify import verify
+from ledger.projections.everybody import open_database
+from ledger.projections.everybody.verify import verify
 from ledger.store import EventStore, open_store
 
 from .populations import BOOKS

@@ -7,12 +7,12 @@ from datetime import date
 import psycopg
 import pytest
 
-from ledger.projections.stored import Database, Follower, law_of, open_database, wait_for
-from ledger.projections.stored.database import OtherLog, RebuildNeeded
-from ledger.projections.stored.rebuild import rebuild
-from ledger.projections.stored.reports import Reports, status_of
-from ledger.projections.stored.shape import SCHEMA
-from ledger.projections.stored.verify import verify
+from ledger.projections.everybody import Database, Follower, law_of, open_database, wait_for
+from ledger.projections.everybody.database import OtherLog, RebuildNeeded
+from ledger.projections.everybody.rebuild import rebuild
+from ledger.projections.everybody.reports import Reports, status_of
+from ledger.projections.everybody.shape import SCHEMA
+from ledger.projections.everybody.verify import verify
 from ledger.store import EventStore, open_store
 from tests.projections.populations import BOOKS, a_debtor, append
 from tests.relay.conftest import command

@@ -8,10 +8,10 @@ from datetime import date
 
 import pytest
 
-from ledger.projections.stored import Database, Follower, law_of, open_database, shape, workers
-from ledger.projections.stored.rebuild import rebuild
-from ledger.projections.stored.reports import Reports, status_of
-from ledger.projections.stored.verify import diff, verify
+from ledger.projections.everybody import Database, Follower, law_of, open_database, shape, workers
+from ledger.projections.everybody.rebuild import rebuild
+from ledger.projections.everybody.reports import Reports, status_of
+from ledger.projections.everybody.verify import diff, verify
 from ledger.store import EventStore, StoreUnavailable
 
 from .populations import BOOKS, a_debtor, append, fill, population, submission, tables

@@ -17,10 +17,10 @@ from ledger.domain.knowledge import in_force
 from ledger.domain.law.lateness import accruing
 from ledger.domain.law.refunds import refundable
 from ledger.domain.state import Person
-from ledger.projections.stored import law_of, open_database
-from ledger.projections.stored.rebuild import rebuild
-from ledger.projections.stored.reports import Reports
-from ledger.projections.stored.shape import shown
+from ledger.projections.everybody import law_of, open_database
+from ledger.projections.everybody.rebuild import rebuild
+from ledger.projections.everybody.reports import Reports
+from ledger.projections.everybody.shape import shown
 from ledger.store import EventStore, StoreUnusable, open_store
 from tests.sizes import sized
 

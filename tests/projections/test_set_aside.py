@@ -15,8 +15,8 @@ from ledger.entrypoints.cli import cli
 from ledger.handling.bulk import import_lines
 from ledger.handling.submit import append_lines
 from ledger.intake.counter import Counter, Received
-from ledger.projections.stored import Follower, open_database
-from ledger.projections.stored import shape as stored_shape
+from ledger.projections.everybody import Follower, open_database
+from ledger.projections.everybody import shape as stored_shape
 from ledger.relay import Positions, digests
 from ledger.relay.prepare import EventSource, StateSource
 from ledger.store import EventStore, SetAside, SomeSetAside, open_store

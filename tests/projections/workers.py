@@ -12,8 +12,8 @@ from typing import Any
 
 from ledger.domain.submissions import Event
 from ledger.handling.submit import append_lines
-from ledger.projections.stored import Follower, open_database, workers
-from ledger.projections.stored.rebuild import rebuild
+from ledger.projections.everybody import Follower, open_database, workers
+from ledger.projections.everybody.rebuild import rebuild
 from ledger.store import VersionConflict, open_store
 
 from .populations import BOOKS

@@ -9,8 +9,8 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from consumers.database import Database, DatabaseAway, DatabaseUnusable
-from ledger.backends.postgres import Link
-from ledger.projections.stored import open_database
+from ledger.sql.postgres import Link
+from ledger.projections.everybody import open_database
 from ledger.store import EventStore, StoreUnavailable, StoreUnusable, open_store
 from ledger.store import postgres as postgres_store
 
@@ -20,7 +20,7 @@ from .proxy import Proxy
 
 @pytest.fixture
 def proxy(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
-    monkeypatch.setattr("ledger.backends.postgres.SILENT_SECONDS", 0.3)
+    monkeypatch.setattr("ledger.sql.postgres.SILENT_SECONDS", 0.3)
     monkeypatch.setattr(postgres_store, "CONNECT_SECONDS", 1)
     found = conninfo_to_dict(postgres_url)
     with Proxy(str(found["host"]), int(str(found["port"]))) as opened:
@@ -63,7 +63,7 @@ def test_store_says_so_within_its_deadline_when_the_whole_link_is_silent(
 
 def test_statement_may_take_long_when_the_server_is_at_work(url: str, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
     """A busy machine may take a second to let the one who asks in."""
-    monkeypatch.setattr("ledger.backends.postgres.SILENT_SECONDS", 1.5)
+    monkeypatch.setattr("ledger.sql.postgres.SILENT_SECONDS", 1.5)
     with Link.connect(url, autocommit=True) as link:
         assert link.execute("SELECT 1 FROM pg_sleep(3.5)").fetchone() == (1,)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from consumers.database import Database, DatabaseUnusable
-from ledger.projections.stored import Follower, open_database
+from ledger.projections.everybody import Follower, open_database
 from ledger.relay import Positions
 from ledger.rulebooks.loader import load_books
 from ledger.store import EventStore, StoreUnusable, open_store

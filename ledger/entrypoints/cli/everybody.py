@@ -20,8 +20,8 @@ from ledger.edges.text import csv_cell
 from .options import DIFFERENT, day, json_option, on_option, opened, page, say, workers_option
 
 if TYPE_CHECKING:
-    from ledger.projections.stored.rebuild import Progress
-    from ledger.projections.stored.reports import Answer, Reports
+    from ledger.projections.everybody.rebuild import Progress
+    from ledger.projections.everybody.reports import Answer, Reports
 
 BLOCKS = ("exam-booking", "final-exam", "administrative", "reservation")
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -346,7 +346,7 @@ def report_counts(by: str, on: date | None, json_: bool, csv_: bool) -> None:
     Example:
       career-ledger report counts --by programme,status,year --on 2026-03-20
     """
-    from ledger.projections.stored.reports import GROUPS
+    from ledger.projections.everybody.reports import GROUPS
 
     names = [name.strip() for name in by.split(",")]
     if unknown := [name for name in names if name not in GROUPS]:

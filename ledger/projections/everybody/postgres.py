@@ -16,7 +16,7 @@ import psycopg
 from psycopg.abc import Buffer
 from psycopg.adapt import Loader
 
-from ledger.backends.postgres import Link
+from ledger.sql.postgres import Link
 from ledger.domain.timelines import COLUMNS
 from ledger.store.postgres import place_of, problem
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from ledger.backends.sqlite import SameFile
+from ledger.sql.sqlite import SameFile
 from ledger.domain.timelines import COLUMNS
 from ledger.edges.files import open_file
 from ledger.store.sqlite import LOCK_SECONDS, check_same, problem
