@@ -49,11 +49,13 @@ from consumers.database import NOTHING, Database, Parameters, Transaction
 from consumers.kit.command import spare_the_collector
 from consumers.kit.loop import BATCH, SETTINGS, Loop
 from consumers.kit.service import Record, Service
+from consumers.kit.tables import migrations
 from consumers.notifications.letter import Sender
 from consumers.notifications.post import Post, Server
 from consumers.notifications.service import Notifications
 from consumers.treasury.service import Treasury
 from ledger.domain.values import format_instant
+from ledger.sql.migrations import statements
 from ledger.wire.kafka import PREFIX, connection
 from ledger.wire.letters import Heartbeat
 from ledger.wire.message import Message
@@ -70,8 +72,9 @@ NOON = datetime(2026, 2, 12, 12, tzinfo=timezone.utc)
 class Rows(Service):
     name = "rows"
     topics = (EVENTS,)
-    tables = ("CREATE TABLE IF NOT EXISTS rows_events (student TEXT NOT NULL, version BIGINT NOT NULL, position BIGINT NOT NULL, "
-              "type TEXT NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (student, version))",)
+    steps = (statements(
+        "events", "CREATE TABLE rows_events (student TEXT NOT NULL, version BIGINT NOT NULL, position BIGINT NOT NULL, "
+        "type TEXT NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (student, version))"),)
 
     def events(self, tx: Transaction, found: Sequence[tuple[Record, Any]]) -> None:
         tx.many("INSERT INTO rows_events (student, version, position, type, digest) VALUES (:student, :version, :position, :type, :digest)",
@@ -192,7 +195,7 @@ def raw(what: Service, database: Database, brokers: str, noted: Iterator[tuple[i
     """Polls, and runs the transactions that the service had run by then."""
     settings = connection(brokers) | SETTINGS | {"auto_offset_reset": "earliest", "max_poll_records": BATCH, "enable_auto_commit": False}
     with KafkaConsumer(**settings) as consumer:
-        database.create(Loop(what, database, brokers, clock.ended)._tables)
+        database.migrate(migrations(what))
         topics = [os.environ[PREFIX] + topic for topic in what.topics]
         consumer.assign([TopicPartition(topic, part) for topic in topics for part in consumer.partitions_for_topic(topic)])
         before, written = next(noted)

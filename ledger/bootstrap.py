@@ -271,6 +271,21 @@ class Ledger:
 
         wait_for(self._url, self._store, self.books, position)
 
+    def upgrade(self) -> dict[str, list[int]]:
+        """Brings a ledger of an older version up to date, also while others use it: for each kind of table the numbers of the
+        steps that it lacked. Stored projections are made anew beside the old ones where their tables, or the answers in
+        them, are another version's.
+
+        Raises StoreUnusable (a newer version's; not the owner's) and StoreUnavailable."""
+        from ledger.projections.everybody.upgrade import upgrade_projections
+        from ledger.relay import Positions
+        from ledger.store import upgrade_store
+
+        done = {"ledger": upgrade_store(self._url)}
+        with Positions(self._url) as positions:
+            done["relay"] = positions.upgrade()
+        return done | {"projections": upgrade_projections(self._url, lambda: self.books)}
+
     # Publishing
 
     def publish(self, brokers: str, stop: Flag, say: Say, once: bool, partitions: int, replicas: int | None) -> None:

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 import click
 
 from consumers.kit import command
-from consumers.kit.order import Order
+from consumers.kit.tables import migrations
 from ledger.edges.program import say, tell, tell_json
 
 from .package import Damaged
@@ -49,7 +49,7 @@ def run(running: command.Running, folder: Path) -> None:
         _fail(f"{folder}: {error.strerror}", command.AWAY)
 
 
-archive.add_command(command.status_command(Archive.name))
+archive.add_command(command.status_command(Archive))
 
 
 @archive.command()
@@ -63,8 +63,7 @@ def seal(url: str, folder: Path, through: date | None) -> None:
         raise click.BadParameter(f"{through} has not begun yet", param_hint="--through")
     with command.database_at(url) as database:
         try:
-            service = Archive(folder)
-            database.create((*service.tables, *Order(service).tables))
+            database.migrate(migrations(Archive))
             last = seal_through(database, folder, through or today - ONE_DAY)
         except Damaged as error:
             _fail(str(error), FAILED)

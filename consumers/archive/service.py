@@ -20,6 +20,7 @@ from consumers.database import Database, Transaction
 from consumers.kit.heartbeats import is_reached, read_heartbeat, read_so_far
 from consumers.kit.service import Record, Service
 from ledger.edges.files import make_folder, open_file
+from ledger.sql.migrations import statements
 from ledger.wire.letters import Heartbeat
 from ledger.wire.reading import Unreadable, identify
 from ledger.wire.topics import EVENTS, HEARTBEAT
@@ -32,17 +33,25 @@ EPOCH = date(1970, 1, 1)
 NAMED = ("position", "event_type", "digest", "payload_sha256")
 """The headers without which a message is no witness."""
 PAGE = 2000
-TABLES = (
+
+
+def digests_in_place_of_hashes(tx: Transaction) -> None:
+    """What an earlier release has not sealed yet loses its plain hashes, which would give withheld values away. A
+    release before the numbers has noted in `archive_format` that it did so."""
+    if tx.has("archive_format"):
+        tx.run("DROP TABLE archive_format")
+    else:
+        tx.run("UPDATE archive_entries SET sha256 = '' WHERE package IS NULL")
+
+
+STEPS = (statements(
+    "entries",
     "CREATE TABLE IF NOT EXISTS archive_entries (package TEXT, day TEXT NOT NULL, position BIGINT NOT NULL, student TEXT NOT NULL, "
     "version BIGINT NOT NULL, type TEXT NOT NULL, sha256 TEXT NOT NULL, payload_sha256 TEXT NOT NULL, part BIGINT NOT NULL, "
     "place BIGINT NOT NULL, stamp BIGINT NOT NULL, value BYTEA NOT NULL)",
     "CREATE INDEX IF NOT EXISTS archive_entries_order ON archive_entries (package, day, position, student, version)",
-    "CREATE TABLE IF NOT EXISTS archive_packages (day TEXT PRIMARY KEY, manifest TEXT, entries BIGINT)",
-    # once: what an earlier release has not sealed yet loses its plain hashes, which would give withheld values away
-    "CREATE TABLE IF NOT EXISTS archive_format (name TEXT PRIMARY KEY)",
-    "UPDATE archive_entries SET sha256 = '' WHERE package IS NULL AND NOT EXISTS (SELECT 1 FROM archive_format)",
-    "INSERT INTO archive_format (name) VALUES ('v2') ON CONFLICT (name) DO NOTHING",
-)
+    "CREATE TABLE IF NOT EXISTS archive_packages (day TEXT PRIMARY KEY, manifest TEXT, entries BIGINT)"),
+    digests_in_place_of_hashes)
 """`package` NULL: not sealed yet; `sha256`: the header `digest`, empty where none was kept. `manifest` NULL: its entries are fixed, its
 files may be missing."""
 
@@ -50,7 +59,7 @@ files may be missing."""
 class Archive(Service):
     name = "archive"
     topics = (EVENTS, HEARTBEAT)
-    tables = TABLES
+    steps = STEPS
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

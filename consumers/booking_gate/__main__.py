@@ -10,7 +10,7 @@ from ledger.rulebooks.loader import RuleBookError, load_books
 
 from .answers import Gate
 from .http import routes
-from .service import NAME, BookingGate
+from .service import BookingGate
 
 
 @click.group(cls=Consumer, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -38,7 +38,7 @@ def start(running: Running, listen: str, max_age: float, rulebooks: Path | None)
         run(service, running)
 
 
-main.add_command(status_command(NAME))
+main.add_command(status_command(BookingGate))
 
 if __name__ == "__main__":
     main(prog_name="python -m consumers.booking_gate")

@@ -12,6 +12,7 @@ from consumers.kit.heartbeats import is_reached, read_heartbeat, read_so_far
 from consumers.kit.order import OtherHistory, why
 from consumers.kit.service import Record, Service, check_type
 from consumers.kit.states import CareerKey, career_of, check_key
+from ledger.sql.migrations import add_column, statements
 from ledger.wire.letters import Heartbeat
 from ledger.wire.message import header
 from ledger.wire.reading import Unreadable
@@ -23,22 +24,29 @@ from .form import head
 NAME = "booking_gate"
 MANY = 100
 """Heartbeats that wait for what they speak of, above which some are dropped."""
-TABLES = (
+
+
+def offsets_of_the_newest(tx: Transaction) -> None:
+    """What the newest heartbeat speaks of."""
+    add_column(tx, "booking_gate_knowledge", "offsets", "TEXT")
+
+
+STEPS = (statements(
+    "careers",
     # `value` is null where the state cannot be used (`unusable` says why) or the person's data were erased
     "CREATE TABLE IF NOT EXISTS booking_gate_careers (student TEXT NOT NULL, career TEXT NOT NULL, part BIGINT NOT NULL, "
     "place BIGINT NOT NULL, position BIGINT NOT NULL, law TEXT, value BYTEA, unusable TEXT, PRIMARY KEY (student, career))",
     # heartbeats that speak of messages which have not been read yet
     "CREATE TABLE IF NOT EXISTS booking_gate_heartbeats (complete_at TEXT PRIMARY KEY, position BIGINT NOT NULL, offsets TEXT NOT NULL)",
     # the newest heartbeat whose messages have all been read: one row
-    "CREATE TABLE IF NOT EXISTS booking_gate_knowledge (topic TEXT PRIMARY KEY, complete_at TEXT NOT NULL, position BIGINT NOT NULL)",
-    "ALTER TABLE booking_gate_knowledge ADD COLUMN IF NOT EXISTS offsets TEXT",
-)
+    "CREATE TABLE IF NOT EXISTS booking_gate_knowledge (topic TEXT PRIMARY KEY, complete_at TEXT NOT NULL, position BIGINT NOT NULL)"),
+    offsets_of_the_newest)
 
 
 class BookingGate(Service):
     name = NAME
     topics = (STATE, HEARTBEAT)
-    tables = TABLES
+    steps = STEPS
 
     def __init__(self) -> None:
         self.started = threading.Event()

@@ -27,6 +27,7 @@ from ledger.wire.kafka import BROKERS, KafkaUnusable
 
 from .loop import Forgotten, Loop
 from .service import Service
+from .tables import migrations
 from .web import Door, Server, bound_to, door_options
 
 GONE, AWAY = 5, UNAVAILABLE
@@ -134,14 +135,16 @@ def database_at(url: str) -> Database:
         raise click.UsageError(str(error)) from None
 
 
-def status_command(name: str) -> click.Command:
+def status_command(service: type[Service]) -> click.Command:
     """`status`: how far the service has come and which students are parked, as JSON."""
+    name = service.name
 
     @click.command("status")
     @db
     def status(url: str) -> None:
         """Shows the position in every topic and the students that are parked, as JSON."""
         with database_at(url) as database:
+            database.check(migrations(service))
             positions = database.ask(f"SELECT topic, part, next_offset, log_position FROM {name}_positions ORDER BY topic, part")
             parked = database.ask(f"SELECT student, version, reason, detail, part, place, since FROM {name}_parked ORDER BY student")
         tell_json({

@@ -29,6 +29,7 @@ from ledger.wire.topics import DEAD_LETTER, EVENTS, HEARTBEAT, OUTCOMES, STATE, 
 from .metrics import Metrics
 from .order import ANEW, REASONS, Order, OtherHistory, Todo, why
 from .service import Ahead, Record, Service
+from .tables import migrations
 
 BATCH = 2000
 """Messages in a transaction, at most."""
@@ -77,9 +78,6 @@ class Loop:
         self._order = Order(service)
         self._letters = _Letters({**self._connection, **producer_settings()}, self._prefix)
         self._positions = f"{service.name}_positions"
-        self._tables = (
-            f"CREATE TABLE IF NOT EXISTS {self._positions} (topic TEXT NOT NULL, part BIGINT NOT NULL, next_offset BIGINT NOT NULL, "
-            "log_position BIGINT NOT NULL, PRIMARY KEY (topic, part))", *self._order.tables, *service.tables)
         self._fresh: set[TopicPartition] = set()
         self._next: Offsets = {}
         self._log_positions: Offsets = {}
@@ -96,7 +94,7 @@ class Loop:
             while not self._stop.is_set():
                 consumer = None
                 try:
-                    self._database.create(self._tables)
+                    self._database.migrate(migrations(self._service))
                     consumer = KafkaConsumer(**{
                         **self._connection, **CONSUMER, **SETTINGS, "max_poll_records": BATCH, "group_id": self._group})
                     self._subscribe(consumer)

@@ -86,22 +86,13 @@ class _Student:
 
 
 class Order:
-    """Uses the tables NAME_history, NAME_versions, NAME_parked and NAME_aside."""
+    """Uses the tables NAME_history, NAME_versions, NAME_parked and NAME_aside (`tables`)."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
         self._history: tuple[str, int] | None = None
         self._latest = ""
-        self._name = name = service.name
-        self.tables = (
-            f"CREATE TABLE IF NOT EXISTS {name}_history (one INTEGER PRIMARY KEY, origin TEXT NOT NULL, epoch BIGINT NOT NULL)",
-            f"CREATE TABLE IF NOT EXISTS {name}_versions (student TEXT PRIMARY KEY, version BIGINT NOT NULL)",
-            f"ALTER TABLE {name}_versions ADD COLUMN IF NOT EXISTS marks BYTEA",
-            f"CREATE TABLE IF NOT EXISTS {name}_parked (student TEXT PRIMARY KEY, version BIGINT NOT NULL, reason TEXT NOT NULL, "
-            "detail TEXT NOT NULL, part BIGINT NOT NULL, place BIGINT NOT NULL, since TEXT NOT NULL)",
-            f"CREATE TABLE IF NOT EXISTS {name}_aside (student TEXT NOT NULL, version BIGINT NOT NULL, part BIGINT NOT NULL, "
-            "place BIGINT NOT NULL, stamp BIGINT NOT NULL, headers TEXT NOT NULL, value BYTEA, PRIMARY KEY (student, version))",
-        )
+        self._name = service.name
 
     def take(self, tx: Transaction, records: Iterable[Record]) -> Todo:
         """Sorts a batch of `career.events.v1`, in its order, and stores what is parked and how far each student has come."""

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from consumers.database import Database, Transaction
+from ledger.sql.migrations import Step
 from ledger.wire.message import Header, header
 from ledger.wire.reading import UnknownType, Unreadable, read_event
 from ledger.wire.topics import EVENTS
@@ -29,13 +30,13 @@ class Service:
     """One service; each overrides what it needs.
 
     `name` names its consumer group (`career-ledger.NAME`) and begins the names of its tables. `topics` are names of
-    `ledger.wire.topics`, `tables` the statements that create its tables (`CREATE ... IF NOT EXISTS`, valid on both databases).
+    `ledger.wire.topics`, `steps` those that make its tables (`ledger.sql.migrations`): a change of them is a further step.
     `needed`: the types of event that it uses (None: all); of others only key, hash, type and version are checked.
     """
 
     name: str
     topics: tuple[str, ...]
-    tables: tuple[str, ...] = ()
+    steps: tuple[Step, ...] = ()
     needed: frozenset[str] | None = None
 
     def read(self, record: Record) -> Any:

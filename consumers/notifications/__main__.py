@@ -15,6 +15,7 @@ import click
 
 from consumers.database import Transaction
 from consumers.kit import command
+from consumers.kit.tables import migrations
 from ledger.edges.program import say, tell_json
 
 from . import directory as addresses
@@ -23,7 +24,7 @@ from . import payments
 from .agenda import LEAD_DAYS
 from .letter import Sender
 from .post import Post, Server
-from .service import TABLES, Notifications
+from .service import Notifications
 
 PROBLEM = 1
 USER, PASSWORD = "CAREER_LEDGER_SMTP_USER", "CAREER_LEDGER_SMTP_PASSWORD"
@@ -71,7 +72,7 @@ def run(running: command.Running, smtp: tuple[str, int], starttls: bool, sender:
     command.run(service, running)
 
 
-notifications.add_command(command.status_command(Notifications.name))
+notifications.add_command(command.status_command(Notifications))
 
 
 @notifications.group()
@@ -157,7 +158,7 @@ def retry(url: str, students: tuple[str, ...]) -> None:
 def _opened(url: str) -> Iterator[Transaction]:
     """One transaction on the service's tables, made where they are not there yet. Raises DatabaseAway."""
     with command.database_at(url) as database:
-        database.create(TABLES)
+        database.migrate(migrations(Notifications))
         with database.transaction() as tx:
             yield tx
 

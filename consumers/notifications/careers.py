@@ -16,7 +16,6 @@ TABLES = (
     "CREATE TABLE IF NOT EXISTS notifications_careers (student TEXT NOT NULL, career TEXT NOT NULL, position BIGINT NOT NULL, "
     "state TEXT NOT NULL, standing TEXT NOT NULL, looked_on TEXT NOT NULL, next_day TEXT, PRIMARY KEY (student, career))",
     "CREATE INDEX IF NOT EXISTS notifications_careers_next ON notifications_careers (next_day)",
-    "DROP TABLE IF EXISTS notifications_plans",  # of a former release; states say what falls due when
 )
 """`state`: as JSON, "" where it could not be read; `standing`: kinds of block that stood on `looked_on`, with their first days."""
 

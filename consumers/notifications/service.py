@@ -12,6 +12,7 @@ from consumers.database import Database, Transaction
 from consumers.kit.heartbeats import read_heartbeat
 from consumers.kit.service import Record, Service
 from consumers.kit.states import CareerKey, career_of, read_state
+from ledger.sql.migrations import statements
 from ledger.wire.reading import Unreadable, WireEvent
 from ledger.wire.topics import EVENTS, HEARTBEAT, STATE
 
@@ -25,9 +26,10 @@ from .sender import LEASE_SECONDS, NOT_TOLD, UNTRUE, Sender
 
 log = logging.getLogger("consumers.notifications")
 
-TABLES = (
-    "CREATE TABLE IF NOT EXISTS notifications_settings (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
-    *careers.TABLES, *pulse.TABLES, *directory.TABLES, *outbox.TABLES, *payments.TABLES,
+STEPS = (
+    statements("notices", "CREATE TABLE IF NOT EXISTS notifications_settings (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
+               *careers.TABLES, *pulse.TABLES, *directory.TABLES, *outbox.TABLES),
+    statements("payments", "DROP TABLE IF EXISTS notifications_plans", *payments.TABLES),  # states say what falls due when
 )
 """`settings`: the start day and the lead days, as `start` and `lead_days`."""
 
@@ -48,7 +50,7 @@ def present() -> datetime:
 class Notifications(Service):
     name = "notifications"
     topics = (EVENTS, STATE, HEARTBEAT)
-    tables = TABLES
+    steps = STEPS
     needed = frozenset({*TICKETS, "event-voided"})
 
     def __init__(self, post: Post, sender: From, lead_days: int = LEAD_DAYS, start_on: date | None = None,

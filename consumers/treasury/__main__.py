@@ -16,7 +16,7 @@ import click
 
 from consumers.database import Database
 from consumers.kit import command
-from consumers.kit.order import Order
+from consumers.kit.tables import migrations
 from ledger.edges.program import Told, say, tell, tell_json
 
 from . import reference
@@ -59,7 +59,7 @@ def run(running: command.Running, segregation: str) -> None:
     command.run(Treasury(running.brokers, segregation), running)
 
 
-treasury.add_command(command.status_command(Treasury.name))
+treasury.add_command(command.status_command(Treasury))
 
 
 @treasury.command()
@@ -177,7 +177,7 @@ def _lines(report: Report) -> Iterable[str]:
 def _opened(url: str) -> Iterator[Database]:
     """The treasury's tables, made where they are not there yet. Raises DatabaseAway."""
     with command.database_at(url) as database:
-        database.create((*Treasury.tables, *Order(Treasury("")).tables))
+        database.migrate(migrations(Treasury))
         yield database
 
 

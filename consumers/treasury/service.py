@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from consumers.database import Database, Transaction
 from consumers.kit.service import Record, Service
 from consumers.kit.states import CareerKey, State, career_of, read_state
+from ledger.sql.migrations import statements
 from ledger.wire.kafka import connection, prefix, producer_settings
 from ledger.wire.letters import Outcome
 from ledger.wire.message import JSON, Header, encode
@@ -28,7 +29,8 @@ from .notices import PERIOD, SOURCE, cents, euro
 
 log = logging.getLogger("consumers.treasury")
 
-TABLES = (
+STEPS = (statements(
+    "debts",
     "CREATE TABLE IF NOT EXISTS treasury_careers (student TEXT NOT NULL, career TEXT NOT NULL, position BIGINT NOT NULL, "
     "digest TEXT NOT NULL, unusable INTEGER NOT NULL, PRIMARY KEY (student, career))",
     "CREATE TABLE IF NOT EXISTS treasury_debts (iuv TEXT PRIMARY KEY, student TEXT NOT NULL, career TEXT NOT NULL, charge TEXT NOT NULL, "
@@ -41,8 +43,7 @@ TABLES = (
     "CREATE TABLE IF NOT EXISTS treasury_payments (student TEXT NOT NULL, id TEXT NOT NULL, position BIGINT NOT NULL, "
     "career TEXT NOT NULL, charge TEXT NOT NULL, amount BIGINT NOT NULL, paid_on TEXT NOT NULL, iuv TEXT, source TEXT NOT NULL, "
     "voided INTEGER NOT NULL, PRIMARY KEY (student, id))",
-    *notices.TABLES,
-)
+    *notices.TABLES),)
 """Amounts in cents, days as ISO text. A debt's row is never removed, so that its reference is never given again."""
 
 LIFE = b"2"
@@ -61,7 +62,7 @@ class CareerMoney(State):
 class Treasury(Service):
     name = "treasury"
     topics = (STATE, EVENTS, OUTCOMES)
-    tables = TABLES
+    steps = STEPS
     needed = frozenset({"instalment-paid", "event-voided"})
 
     def __init__(self, brokers: str, segregation: str = reference.SEGREGATION) -> None:

@@ -1,7 +1,10 @@
--- Roles of a career ledger in PostgreSQL. Run as the owner of the database, once and after an update, when the ledger has made its tables
--- (`career-ledger --db postgresql://OWNER@HOST/DATABASE append FILE` makes them, or any other first command that writes):
+-- Roles of a career ledger in PostgreSQL. Run as the owner of the database, once and after an update, beside the command that makes its
+-- tables or brings them up to date, in either order:
 --
 --     psql "postgresql://OWNER@HOST/DATABASE" -f infra/postgres/roles.sql
+--     career-ledger --db "postgresql://OWNER@HOST/DATABASE" upgrade
+--
+-- What each role may do with the ledger's tables is said in ledger/store/rights.py; the migrations make a function of it.
 --
 -- One role a process; none can do what another is for:
 -- career_ledger_reader     questions, `report`, `find`, `audit`: reads events, stored projections, and how far the topics go.
@@ -46,33 +49,15 @@ BEGIN
     END IF;
 END $$;
 
--- The same table as in ledger/relay/positions.py, which makes it where the owner runs `career-ledger publish`.
-CREATE TABLE IF NOT EXISTS public.relay_positions (
-    topic text PRIMARY KEY, topic_id text NOT NULL, partitions integer NOT NULL, law text NOT NULL, position bigint NOT NULL,
-    complete_at text, at text NOT NULL, rate double precision NOT NULL, error text, error_at text);
-CREATE TABLE IF NOT EXISTS public.relay_aside (
-    topic text NOT NULL, stream text NOT NULL, student text, position bigint NOT NULL, why text NOT NULL, PRIMARY KEY (topic, stream));
+GRANT USAGE ON SCHEMA public TO career_ledger_reader, career_ledger_intake, career_ledger_projector, career_ledger_writer,
+    career_ledger_relay;
 
-REVOKE ALL ON public.stored_events, public.career_ledger, public.refused_submissions, public.relay_positions, public.relay_aside
-    FROM PUBLIC, career_ledger_reader, career_ledger_intake, career_ledger_writer, career_ledger_importer, career_ledger_projector,
-         career_ledger_relay;
-REVOKE ALL ON SEQUENCE public.stored_events_notification_id_seq
-    FROM PUBLIC, career_ledger_reader, career_ledger_intake, career_ledger_writer, career_ledger_importer, career_ledger_projector,
-         career_ledger_relay;
-
-GRANT USAGE ON SCHEMA public TO career_ledger_reader, career_ledger_intake, career_ledger_projector, career_ledger_relay;
-GRANT SELECT ON public.stored_events, public.career_ledger
-    TO career_ledger_reader, career_ledger_intake, career_ledger_projector, career_ledger_relay;
-
-GRANT SELECT ON public.refused_submissions TO career_ledger_intake;
-GRANT EXECUTE ON FUNCTION public.career_ledger_append(uuid[], bigint[], text[], bytea[]),
-    public.career_ledger_refuse(text[], bytea[], bytea[], bytea[]) TO career_ledger_intake;
-
--- Whoever sends or stores digests binds the ledger to its key once.
-GRANT EXECUTE ON FUNCTION public.career_ledger_adopt_key(text) TO career_ledger_intake, career_ledger_relay;
-
-GRANT SELECT, INSERT, UPDATE, DELETE ON public.relay_positions, public.relay_aside TO career_ledger_relay;
-GRANT SELECT ON public.relay_positions, public.relay_aside TO career_ledger_reader;
+DO $$
+BEGIN
+    IF to_regprocedure('public.career_ledger_grant()') IS NOT NULL THEN
+        PERFORM public.career_ledger_grant();
+    END IF;
+END $$;
 
 -- The schemas `projections` and, during a rebuild, `projections_new` belong to the projector, whoever makes them.
 DO $$

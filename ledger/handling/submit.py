@@ -17,12 +17,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol, TypeVar
 
-from ledger.sql.again import tried_again
 from ledger.domain.books import LawBooks
 from ledger.domain.decisions import AHEAD, Accepted, Refused, decide, lies_ahead
 from ledger.domain.reasons import Clears, reason
 from ledger.domain.submissions import Event, Problem, Submission, read_submission, recorded
 from ledger.domain.values import format_instant
+from ledger.sql.again import tried_again
 from ledger.store import EventStore, SetAside, StreamSetAside, VersionConflict
 
 from .lines import LONGEST_LINE, decode_line, read_lines

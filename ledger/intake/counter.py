@@ -100,7 +100,7 @@ class Counter:
         self.given: Tally[str] = Tally()
         """How many outcomes of each kind were given; `dead-letter` where there was none."""
         store.adopt_key()
-        store.prepare_refusals(_without_values)
+        store.rewrite_refusals(_without_values)
 
     def answers(self, batch: Sequence[Received]) -> list[Message]:
         """For each message, in order, its outcome or the dead letter that it becomes. What they say is stored by now."""

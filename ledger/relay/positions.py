@@ -10,19 +10,24 @@ from datetime import datetime, timezone
 from typing import Any, Self
 from uuid import UUID
 
-from ledger.projections.everybody import open_database
-from ledger.store import SetAside, StoreUnavailable, StoreUnusable
+from ledger.edges.address import sqlite_path
+from ledger.sql.base import Backend
+from ledger.sql.migrations import Migrations, statements
+from ledger.sql.postgres import Postgres
+from ledger.sql.sqlite import SQLite
+from ledger.store import SetAside, StoreUnavailable, StoreUnusable, versions
 from ledger.wire.kafka import KafkaUnusable, Made, prefix
 from ledger.wire.topics import EVENTS, STATE
 
-ROLES = {"career_ledger_reader": "SELECT", "career_ledger_relay": "SELECT, INSERT, UPDATE, DELETE"}
-SCHEMA = """CREATE TABLE IF NOT EXISTS relay_positions (
-    topic text PRIMARY KEY, topic_id text NOT NULL, partitions integer NOT NULL, law text NOT NULL, position bigint NOT NULL,
-    complete_at text, at text NOT NULL, rate double precision NOT NULL, error text, error_at text)"""
-"""infra/postgres/roles.sql makes the same table for a relay that is not the owner of the database."""
-ASIDE = """CREATE TABLE IF NOT EXISTS relay_aside (
-    topic text NOT NULL, stream text NOT NULL, student text, position bigint NOT NULL, why text NOT NULL, PRIMARY KEY (topic, stream))"""
-"""Students of whom a topic holds nothing from a position on, because an event of theirs could not be read."""
+MIGRATIONS = Migrations("relay", "career_ledger_migrations", "relay_positions", (
+    statements("positions", """CREATE TABLE IF NOT EXISTS relay_positions (
+        topic text PRIMARY KEY, topic_id text NOT NULL, partitions integer NOT NULL, law text NOT NULL, position bigint NOT NULL,
+        complete_at text, at text NOT NULL, rate double precision NOT NULL, error text, error_at text)"""),
+    statements("aside", """CREATE TABLE IF NOT EXISTS relay_aside (
+        topic text NOT NULL, stream text NOT NULL, student text, position bigint NOT NULL, why text NOT NULL,
+        PRIMARY KEY (topic, stream))""")))
+"""`relay_aside`: students of whom a topic holds nothing from a position on, because an event of theirs could not be read. A relay that does
+not own the database finds them made by `career-ledger upgrade`."""
 AHEAD_SECONDS = 60.0
 """So much may this machine's clock be ahead of the database's."""
 COLUMNS = "topic, topic_id, partitions, law, position, complete_at, at, rate, error, error_at"
@@ -59,12 +64,26 @@ class Standing:
         return replace(self, complete_at=complete_at)
 
 
+def _in_sqlite(path: str) -> Backend:
+    from ledger.store.sqlite import problem
+
+    return SQLite(path, problem, lambda link: link.execute("PRAGMA synchronous=NORMAL"),
+                  {"": {"events": "stored_events", "event_position": "rowid"}})
+
+
+def _in_postgres(url: str) -> Backend:
+    from ledger.store.postgres import problem
+
+    return Postgres(url, problem, lambda _: None, {"": {"events": "public.stored_events", "event_position": "notification_id"}})
+
+
 class Positions:
     """The table in the ledger at an address that `open_store` has accepted. For one thread. Raises StoreUnavailable, StoreUnusable."""
 
     def __init__(self, url: str) -> None:
-        self._sqlite = url.startswith("sqlite:")
-        self._backend = open_database(url).backend
+        path = sqlite_path(url)
+        self._sqlite = path is not None
+        self._backend: Backend = _in_sqlite(str(path)) if path is not None else _in_postgres(url)
 
     def __enter__(self) -> Self:
         return self
@@ -73,22 +92,19 @@ class Positions:
         self._backend.close()
 
     def prepare(self) -> None:
-        """Makes the table where there is none."""
-        if self._exists("relay_aside"):
-            return
-        with self._backend.transaction(write=True) as cursor:
-            if not self._sqlite:
-                cursor.run("SELECT pg_advisory_xact_lock(hashtext('career-ledger relay'), hashtext('schema'))")
-            cursor.run(SCHEMA)
-            cursor.run(ASIDE)
-            if not self._sqlite:
-                for (role,) in cursor.ask("SELECT rolname::text FROM pg_catalog.pg_roles WHERE rolname = ANY(:roles)",
-                                          {"roles": list(ROLES)}):
-                    cursor.run(f"GRANT {ROLES[role]} ON relay_positions, relay_aside TO {role}")
+        """Makes the tables where there are none. Raises StoreUnusable for those of another version, in words."""
+        if not versions.check(MIGRATIONS, self._backend):
+            versions.bring(MIGRATIONS, self._backend)
+
+    def upgrade(self) -> list[int]:
+        """Makes the tables, or brings them up to date; the numbers of the steps that were taken."""
+        return versions.bring(MIGRATIONS, self._backend)
 
     def all(self) -> list[Standing]:
-        """Every topic; empty where nothing was ever published."""
-        return [Standing(*row) for row in self._ask(f"SELECT {COLUMNS} FROM relay_positions ORDER BY topic", {})] if self._exists() else []  # noqa: S608
+        """Every topic; empty where nothing was ever published. Raises StoreUnusable for tables of another version."""
+        if not versions.check(MIGRATIONS, self._backend):
+            return []
+        return [Standing(*row) for row in self._ask(f"SELECT {COLUMNS} FROM relay_positions ORDER BY topic", {})]  # noqa: S608
 
     def last_position(self) -> int:
         return int(self._ask("SELECT coalesce(max({event_position}), 0) FROM {events}", {})[0][0])
@@ -109,7 +125,7 @@ class Positions:
 
     def begin(self, made: Made, law: str, at: str) -> Standing:
         """Where a topic stands, from now on computed under `law`. Raises KafkaUnusable where its partitions have become more."""
-        with self._backend.transaction(write=True) as cursor:
+        with self._backend.transaction() as cursor:
             found = cursor.ask(f"SELECT {COLUMNS} FROM relay_positions WHERE topic = :topic", {"topic": made.name})  # noqa: S608
             before = Standing(*found[0]) if found else None
             if before is not None and before.topic_id == made.id:
@@ -130,9 +146,7 @@ class Positions:
 
     def move(self, at: Standing, to: int, complete_at: str | None, now: str, rate: float) -> Standing:
         """Moves a topic on from where it stands. Raises Displaced where it does not stand there any more."""
-        with self._backend.transaction(write=True) as cursor:
-            if not self._sqlite:
-                cursor.run("SET LOCAL synchronous_commit = on")  # after a crash of the server no more than one chunk is sent again
+        with self._backend.transaction() as cursor:
             moved = cursor.run(
                 "UPDATE relay_positions SET position = :to, complete_at = :complete_at, at = :now, rate = :rate "
                 "WHERE topic = :topic AND topic_id = :id AND law = :law AND position = :at",
@@ -144,35 +158,28 @@ class Positions:
 
     def failed(self, topics: list[str], error: str, now: str) -> None:
         """Keeps a failure for `publish --status`."""
-        with self._backend.transaction(write=True) as cursor:
+        with self._backend.transaction() as cursor:
             for topic in topics:
                 cursor.run("UPDATE relay_positions SET error = :error, error_at = :now WHERE topic = :topic",
                            {"error": error, "now": now, "topic": topic})
 
     def aside(self, topic: str) -> list[SetAside]:
         """Who is set aside in a topic."""
-        if not self._exists("relay_aside"):
-            return []
         return [SetAside(UUID(stream), *rest) for stream, *rest in self._ask(
             "SELECT stream, student, position, why FROM relay_aside WHERE topic = :topic ORDER BY position", {"topic": topic})]
 
     def set_aside(self, topic: str, ones: Sequence[SetAside]) -> None:
         """From the first event on that could not be read."""
-        with self._backend.transaction(write=True) as cursor:
+        with self._backend.transaction() as cursor:
             for one in ones:
                 cursor.run("INSERT INTO relay_aside (topic, stream, student, position, why) VALUES (:topic, :stream, :student, :position, "
                            ":why) ON CONFLICT DO NOTHING", {"topic": topic, **one._asdict(), "stream": one.stream.hex})
 
     def taken_up(self, topic: str, streams: Sequence[UUID]) -> None:
         """The topic holds them whole again."""
-        with self._backend.transaction(write=True) as cursor:
+        with self._backend.transaction() as cursor:
             for stream in streams:
                 cursor.run("DELETE FROM relay_aside WHERE topic = :topic AND stream = :stream", {"topic": topic, "stream": stream.hex})
-
-    def _exists(self, table: str = "relay_positions") -> bool:
-        statement = ("SELECT count(*) FROM sqlite_master WHERE name = :table" if self._sqlite else
-                     "SELECT count(*) FROM pg_catalog.pg_class WHERE relname = :table AND relnamespace = 'public'::regnamespace")
-        return bool(self._ask(statement, {"table": table})[0][0])
 
     def _ask(self, statement: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         return self._backend.single(statement, parameters)

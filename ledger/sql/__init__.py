@@ -1,1 +1,3 @@
-"""What everything that keeps data in SQLite or PostgreSQL needs: the store, the stored projections, the relay and the consumers."""
+"""The one way to SQLite and PostgreSQL: links, files, pauses between attempts, transactions and numbered migrations.
+
+For the store, the stored projections, the relay's positions and the consumers' own tables. It knows no table of theirs."""

@@ -1,12 +1,31 @@
-"""A connection to PostgreSQL that ends when its link goes silent, and what it means when none comes about."""
+"""PostgreSQL: a connection that ends when its link goes silent, what it means when none comes about, transactions."""
 
 import re
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Self, TypeVar
 
 import psycopg
+from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
+
+from ledger.edges.address import WrongAddress
+
+from .base import (
+    NO_NAMES,
+    NOTHING,
+    Dialect,
+    Explain,
+    Names,
+    NotTheirOwner,
+    Parameters,
+    Row,
+    Spelled,
+    Spelling,
+    Transaction,
+    spelling,
+)
 
 Answer = TypeVar("Answer")
 Gen = Generator[Any, Any, Answer]
@@ -88,3 +107,130 @@ def refused(error: BaseException) -> str | None:
     said = str(error).strip().splitlines() or [""]
     text = said[0].removeprefix("connection failed: ")
     return text if "connection" in said[0] and _REFUSED.search(text.rpartition(" failed: ")[2]) else None
+
+
+def place_of(url: str) -> str:
+    """The server and database, without the password. Raises WrongAddress."""
+    try:
+        found = conninfo_to_dict(url)
+    except psycopg.ProgrammingError:  # its words repeat parts of the address, and may hold some of the password
+        raise WrongAddress("the address holds a parameter that PostgreSQL does not know, or one with a wrong value") from None
+    return f"PostgreSQL at {found.get('host') or 'localhost'}:{found.get('port') or 5432}, database {found.get('dbname') or '(default)'}"
+
+
+_ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
+
+
+def _field(value: Any) -> str:
+    return r"\N" if value is None else value.translate(_ESCAPES) if isinstance(value, str) else str(value)
+
+
+_FIELDS = Spelled(_field)
+"""A value in COPY's text format."""
+TABLE = ("SELECT pg_catalog.pg_get_userbyid(c.relowner), pg_catalog.pg_has_role(c.relowner, 'USAGE') FROM pg_catalog.pg_class AS c "
+         "JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace WHERE c.relname = %s AND c.relkind = 'r' "
+         "AND CASE %s WHEN '' THEN pg_catalog.pg_table_is_visible(c.oid) ELSE n.nspname = %s END")
+"""Its owner, and whether this user may act for it. Asks the catalogue and not `to_regclass`, whose cache may be older than what another
+process has just committed."""
+
+
+class PostgresTransaction:
+    dialect: Dialect = "postgresql"
+
+    def __init__(self, connection: psycopg.Connection[Any], spelled: Spelling) -> None:
+        self._connection, self._spelled = connection, spelled
+
+    def run(self, statement: str, parameters: Parameters = NOTHING, tables: str = "") -> int:
+        return self._connection.execute(self._spelled(statement, tables).encode(), parameters).rowcount
+
+    def many(self, statement: str, parameters: Sequence[Parameters]) -> None:
+        with self._connection.cursor() as cursor:
+            cursor.executemany(self._spelled(statement, "").encode(), parameters)
+
+    def ask(self, statement: str, parameters: Parameters = NOTHING, tables: str = "") -> list[Row]:
+        return self._connection.execute(self._spelled(statement, tables).encode(), parameters).fetchall()
+
+    def insert(self, table: str, rows: Sequence[Row], tables: str = "") -> None:
+        into = self._spelled(f"COPY {{{table}}} FROM STDIN", tables).encode()
+        with self._connection.cursor() as cursor, cursor.copy(into) as copy:
+            field = _FIELDS.__getitem__
+            for start in range(0, len(rows), 500):
+                copy.write("".join(["\t".join(map(field, row)) + "\n" for row in rows[start:start + 500]]))
+
+    def script(self, statements: str) -> None:
+        self._connection.execute(statements.encode())
+
+    def has(self, table: str) -> bool:
+        return self._found(table) is not None
+
+    def alone(self, name: str) -> None:
+        self._connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (name,))
+
+    def act_for_owner(self, table: str) -> None:
+        found = self._found(table)
+        if found is not None:
+            if not found[1]:
+                raise NotTheirOwner(str(found[0]))
+            self._connection.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(str(found[0]))))
+
+    def _found(self, table: str) -> tuple[Any, ...] | None:
+        schema, _, name = table.rpartition(".")
+        return self._connection.execute(TABLE, (name, schema, schema)).fetchone()
+
+
+class Postgres:
+    """`opened`: what is said to each new connection first."""
+
+    dialect: Dialect = "postgresql"
+
+    def __init__(self, url: str, explain: Explain, opened: Callable[[psycopg.Connection[Any]], object], names: Names = NO_NAMES) -> None:
+        """Raises WrongAddress."""
+        self._url, self.place = url, place_of(url)
+        self._explain, self._told = explain, opened
+        self._spelled = spelling(self.dialect, names)
+        self._opened: psycopg.Connection[Any] | None = None
+
+    def connect(self) -> psycopg.Connection[Any]:
+        made = Link.connect(self._url, autocommit=True)
+        made.execute("SET client_min_messages = warning")
+        self._told(made)
+        return made
+
+    def connection(self) -> psycopg.Connection[Any]:
+        if self._opened is None or self._opened.closed:
+            self._opened = self.connect()
+        return self._opened
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Says in the words of who uses this database what fails."""
+        try:
+            yield
+        except psycopg.Error as error:
+            said = self._explain(error, self.place)
+            if said is error:
+                raise
+            raise said from error
+
+    @contextmanager
+    def transaction(self, write: bool = True) -> Iterator[Transaction]:
+        with self.explained():
+            connection = self.connection()
+            with connection.transaction():
+                if not write:
+                    connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+                yield PostgresTransaction(connection, self._spelled)
+
+    def has(self, table: str) -> bool:
+        """Outside of a transaction."""
+        return PostgresTransaction(self.connection(), self._spelled).has(table)
+
+    def single(self, statement: str, parameters: Parameters = NOTHING) -> list[Row]:
+        """The tables are locked before its snapshot is taken, so that it needs no transaction around it."""
+        with self.explained():
+            return self.connection().execute(self._spelled(statement, "").encode(), parameters, prepare=True).fetchall()
+
+    def close(self) -> None:
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None

@@ -1,4 +1,4 @@
-"""Opening an SQLite file, also one that may only be read, and noticing that it is not the one any more that was opened.
+"""SQLite: opening a file, also one that may only be read, noticing that it is not the one any more that was opened, transactions.
 
 A deleted or replaced file lives on for who has it open: SQLite goes on writing into nothing, and whoever opens the path sees
 another file. Looking at the path costs microseconds. (Opening it would not do: closing the second descriptor drops SQLite's locks.)
@@ -6,9 +6,28 @@ another file. Looking at the path costs microseconds. (Opening it would not do: 
 
 import os
 import sqlite3
-from collections.abc import Callable
-from contextlib import closing
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
+
+from ledger.edges.files import make_file
+
+from .base import (
+    LOCK_SECONDS,
+    NO_NAMES,
+    NOTHING,
+    Dialect,
+    Explain,
+    Names,
+    Parameters,
+    Replaced,
+    Row,
+    Spelling,
+    Transaction,
+    lists_as_json,
+    spelling,
+)
 
 File = tuple[int, int]
 """Device and number."""
@@ -102,3 +121,143 @@ def _length(path: str) -> int:
         return os.stat(path).st_size  # noqa: PTH116 - as above
     except FileNotFoundError:
         return 0
+
+
+def connect(address: str, timeout: float = LOCK_SECONDS) -> sqlite3.Connection:
+    """Transactions begin and end where it is said, and threads may take turns."""
+    return sqlite3.connect(address, timeout, isolation_level=None, check_same_thread=False, uri=True)
+
+
+def statements_of(script: str) -> Iterator[str]:
+    """One after the other."""
+    statement = ""
+    for line in script.strip().splitlines():
+        statement += line + "\n"
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+    if statement.strip():
+        yield statement
+
+
+def keep_a_log(connection: sqlite3.Connection) -> None:
+    """Write-ahead: readers never wait. The file remembers it. Of several processes that say so at once, SQLite answers some "locked"
+    whatever their timeout."""
+    until = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > until:
+                raise
+            time.sleep(0.02)
+
+
+class SQLiteTransaction:
+    dialect: Dialect = "sqlite"
+
+    def __init__(self, connection: sqlite3.Connection, spelled: Spelling) -> None:
+        self._connection, self._spelled = connection, spelled
+
+    def run(self, statement: str, parameters: Parameters = NOTHING, tables: str = "") -> int:
+        return self._connection.execute(self._spelled(statement, tables), lists_as_json(parameters)).rowcount
+
+    def many(self, statement: str, parameters: Sequence[Parameters]) -> None:
+        self._connection.executemany(self._spelled(statement, ""), parameters)
+
+    def ask(self, statement: str, parameters: Parameters = NOTHING, tables: str = "") -> list[Row]:
+        return self._connection.execute(self._spelled(statement, tables), lists_as_json(parameters)).fetchall()
+
+    def insert(self, table: str, rows: Sequence[Row], tables: str = "") -> None:
+        if rows:
+            marks = ", ".join("?" * len(rows[0]))
+            self._connection.executemany(self._spelled(f"INSERT INTO {{{table}}} VALUES ({marks})", tables), rows)  # noqa: S608
+
+    def script(self, statements: str) -> None:
+        for statement in statements_of(statements):
+            self._connection.execute(statement)
+
+    def has(self, table: str) -> bool:
+        return bool(self.ask("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = :table", {"table": table}))
+
+    def alone(self, name: str) -> None:
+        """It is."""
+
+    def act_for_owner(self, table: str) -> None:
+        """A file has no users."""
+
+
+class SQLite:
+    """Readers never wait; one transaction writes at a time, across processes too. `make`: the file, where there is none. `opened`: what is
+    said to each new connection first."""
+
+    dialect: Dialect = "sqlite"
+
+    def __init__(self, path: str, explain: Explain, opened: Callable[[sqlite3.Connection], object], names: Names = NO_NAMES,
+                 make: bool = False) -> None:
+        self.place = self._path = path
+        self._explain, self._told, self._make = explain, opened, make
+        self._same = SameFile(path)
+        self._spelled = spelling(self.dialect, names)
+        self._opened: sqlite3.Connection | None = None
+
+    def connection(self) -> sqlite3.Connection:
+        if self._opened is None:
+            if self._make:
+                make_file(Path(self._path))
+            try:
+                made = self._same.opening(connect)
+            except FileNotFoundError:
+                raise Replaced("it was deleted") from None
+            try:
+                self._told(made)
+            except BaseException:
+                made.close()
+                raise
+            self._opened = made
+        self._check(writing=False)
+        return self._opened
+
+    def _check(self, writing: bool) -> None:
+        trouble = self._same.trouble(writing)
+        if trouble is not None:
+            raise Replaced(trouble)
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Says in the words of who uses this database what fails."""
+        try:
+            yield
+        except (sqlite3.Error, Replaced) as error:
+            said = self._explain(error, self._path)
+            if said is error:
+                raise
+            raise said from error
+
+    @contextmanager
+    def transaction(self, write: bool = True) -> Iterator[Transaction]:
+        with self.explained():
+            connection = self.connection()
+            connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+            try:
+                if write:
+                    self._check(write)
+                yield SQLiteTransaction(connection, self._spelled)
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+            self._check(write)
+
+    def single(self, statement: str, parameters: Parameters = NOTHING) -> list[Row]:
+        with self.explained():
+            found = SQLiteTransaction(self.connection(), self._spelled).ask(statement, parameters)
+            self._check(writing=False)
+            return found
+
+    def close(self) -> None:
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None

@@ -1,7 +1,9 @@
 """Where events are kept: one append-only log, a stream for each student, on SQLite or PostgreSQL."""
 
 from .errors import SetAside, SomeSetAside, StoreUnavailable, StoreUnusable, StreamSetAside, VersionConflict
-from .event_store import EventStore, Identity, Refusal, open_store
+from .event_store import EventStore
+from .open import open_store, upgrade_store
+from .recorder import Identity, Refusal
 
 __all__ = ["EventStore", "Identity", "Refusal", "SetAside", "SomeSetAside", "StoreUnavailable",
-           "StoreUnusable", "StreamSetAside", "VersionConflict", "open_store"]
+           "StoreUnusable", "StreamSetAside", "VersionConflict", "open_store", "upgrade_store"]

@@ -5,24 +5,23 @@ holes, and are never used twice.
 """
 
 import gc
-import os
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Protocol, Self, TypeVar
+from typing import Self, TypeVar
 from uuid import UUID
 
 from eventsourcing.persistence import IntegrityError, InterfaceError, OperationalError, PersistenceError, StoredEvent
 
-from ledger.sql.again import tried_again
 from ledger.domain.submissions import Event
-from ledger.edges.address import WrongAddress, sqlite_path
+from ledger.sql.again import tried_again
 
 from . import keys
 from .errors import SetAside, StoreUnavailable, StoreUnusable, StreamSetAside, Unreadable, VersionConflict
 from .mapper import Mapper, Record, stream_id
+from .recorder import Explain, Identity, Recorder, Refusal, Row
 
 T = TypeVar("T")
 
@@ -33,66 +32,13 @@ LONGEST_PAUSE = 2.0
 PAGE = 1000
 CONTENT = b"\x01"
 """Begins the digest of a submission's content."""
-NO = {"", "0", "f", "false", "n", "no", "off"}
 
 WHOLE_LOG = 100_000
 """Positions at a time where the whole log is gone through."""
 _STUDENT = re.compile(rb'"student"\s*:\s*"([A-Za-z0-9._-]{1,64})"')
 
-Row = tuple[int, str, bytes]
-"""Position, stored name, stored bytes."""
 Aside = Callable[[SetAside], None]
 """Takes a student who cannot be read, so that the others can."""
-
-
-class Identity(NamedTuple):
-    """Which history a log tells: `origin`, given at random when the ledger was made, and `epoch`, raised where a restored backup is
-    accepted. `key_check`: that of the key under which digests were made (`keys.check_of`), None as long as none were."""
-
-    origin: str
-    epoch: int
-    key_check: str | None
-
-
-class Refusal(NamedTuple):
-    """A submission that was kept out of the log: the digest of its content (`EventStore.content_digest`), and the outcome (JSON) that it
-    was answered with."""
-
-    student: str
-    id: str
-    content: bytes
-    outcome: bytes
-
-
-class Recorder(Protocol):
-    """What the two backends offer. They raise the errors of `eventsourcing.persistence`."""
-
-    may_import: bool
-    def insert_events(self, stored_events: Sequence[StoredEvent]) -> Sequence[int] | None: ...
-    def pack(self, stored_events: Sequence[StoredEvent]) -> bytes: ...
-    def insert_packed(self, packs: Sequence[bytes], rows: int, heads: Mapping[UUID, int]) -> int: ...
-    def insert_with_refusals(self, stored_events: Sequence[StoredEvent], refusals: Sequence[Refusal],
-                             unmoved: Mapping[UUID, int], absent: Sequence[tuple[str, str]]) -> Sequence[int]: ...
-    def identity(self) -> Identity | None: ...
-    def adopt_key(self, check: str) -> None: ...
-    def raise_epoch(self) -> None: ...
-    def prepare_refusals(self) -> None: ...
-    def rewrite_refusals(self, rewrite: Callable[[Refusal], Refusal]) -> None: ...
-    def refusals(self, submissions: Sequence[tuple[str, str]]) -> list[Refusal]: ...
-    def stream(self, originator_id: UUID, after: int) -> list[Row]: ...
-    def streams(self, originator_ids: Sequence[UUID]) -> list[Row]: ...
-    def part(self, first: UUID, last: UUID) -> list[Row]: ...
-    def touched(self, after: int, limit: int) -> list[tuple[int, UUID]]: ...
-    def log(self, after: int, limit: int) -> list[Row]: ...
-    def first_events(self, after: int, limit: int) -> list[Row]: ...
-    def last_position(self) -> int: ...
-    def close(self) -> None: ...
-
-
-class Explain(Protocol):
-    """Turns a backend's failure into StoreUnavailable or StoreUnusable, in words."""
-
-    def __call__(self, error: Exception, place: str, /) -> Exception: ...
 
 
 class EventStore:
@@ -108,11 +54,7 @@ class EventStore:
         self._key_file = key_file
 
     def identity(self) -> Identity:
-        """Raises StoreUnusable for a ledger that its owner has not opened since identities came."""
-        found = self._patiently(self._recorder.identity)
-        if found is None:
-            raise StoreUnusable(f"{self._place} has no identity yet: let its owner append something, or ask for `publish --status`, once")
-        return found
+        return self._patiently(self._recorder.identity)
 
     def raise_epoch(self) -> None:
         """Another history begins here: a restored backup was accepted. Only for the owner of the database."""
@@ -273,10 +215,9 @@ class EventStore:
         positions = self._patiently(lambda: self._recorder.insert_with_refusals(stored, refusals, heads, absent))
         return [event.placed(position) for event, position in zip(events, positions, strict=True)]
 
-    def prepare_refusals(self, without_values: Callable[[bytes], bytes]) -> None:
-        """Makes the table of refused submissions where there is none, and rewrites what an earlier release left in it: a plain hash of the
-        content, and an outcome that may quote it. Only the owner of the database may: for others the old rows stay."""
-        self._patiently(self._recorder.prepare_refusals)
+    def rewrite_refusals(self, without_values: Callable[[bytes], bytes]) -> None:
+        """Rewrites what an earlier release remembered of refused submissions: a plain hash of the content, and an outcome that may quote
+        it. Only the owner of the database may: for others the old rows stay. (No migration: it takes the ledger's key.)"""
         self._patiently(lambda: self._recorder.rewrite_refusals(lambda one: one._replace(
             content=self.content_digest(one.content), outcome=without_values(one.outcome))))
 
@@ -393,23 +334,3 @@ def _by_student(events: Sequence[Event]) -> dict[str, list[Event]]:
     for event in events:
         found.setdefault(event.student, []).append(event)
     return found
-
-
-def open_store(url: str, create: bool = True) -> EventStore:
-    """The ledger at `sqlite:///PATH` (an absolute path has four slashes) or `postgresql://USER:PASSWORD@HOST:PORT/DATABASE`.
-
-    A new ledger is made where there is none, unless `create` is False. Raises StoreUnusable and StoreUnavailable.
-    """
-    for name, value in os.environ.items():
-        if name.upper().endswith("POSTGRES_ENABLE_DB_FUNCTIONS") and value.strip().lower() not in NO:
-            raise StoreUnusable(f"{name} is set: that way of writing takes no table lock, and readers miss events. Unset it.")
-    try:
-        file = sqlite_path(url)
-    except WrongAddress as error:
-        raise StoreUnusable(f"--db: {error}") from None
-    if file is not None:
-        from . import sqlite
-        path = str(file)
-        return EventStore(sqlite.prepare(path, create), path, sqlite.problem, key_file=Path(f"{path}.digest-key"))
-    from . import postgres
-    return EventStore(postgres.prepare(url, create), postgres.place_of(url), postgres.problem)

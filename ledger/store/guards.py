@@ -18,6 +18,8 @@ keep mistakes out and not malice.
 
 from collections.abc import Sequence
 
+from ledger.sql.base import LOCK_SECONDS
+
 from .mapper import STORED_NAMES, STUDENTS
 
 AHEAD_SECONDS = 60
@@ -31,7 +33,7 @@ DIGEST_BYTES = 33
 _NAMES = sorted(STORED_NAMES.values())
 KEPT_OUT = "is not stored: "
 NO_JSON = f"an event {KEPT_OUT}its bytes are no JSON object with an instant"
-NAME = f"an event {KEPT_OUT}its stored name is none that this version of the database knows (the owner's next append brings it up to date)"
+NAME = f"an event {KEPT_OUT}its stored name is none that this version of the database knows (`career-ledger upgrade` brings it up to date)"
 DISAGREES = f"an event {KEPT_OUT}its bytes do not end with the student, type and version of its row, as canonical JSON does"
 FIELDS = f"an event {KEPT_OUT}its id, data or recorded_at are missing or not in canonical form"
 HOLE = f"an event {KEPT_OUT}its version is not the next one of its stream"
@@ -173,6 +175,50 @@ BEGIN
     GET DIAGNOSTICS added = ROW_COUNT;
     RETURN added;
 END $body$;
+
+CREATE OR REPLACE FUNCTION public.career_ledger_append(streams uuid[], versions bigint[], names text[], states bytea[])
+RETURNS SETOF bigint LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp SET lock_timeout = '{LOCK_SECONDS}s'
+AS $body$
+DECLARE
+    before bigint;
+BEGIN
+    LOCK TABLE public.stored_events IN EXCLUSIVE MODE;
+    SELECT CASE WHEN is_called THEN last_value ELSE 0 END INTO before FROM public.stored_events_notification_id_seq;
+    IF cardinality(streams) = 1 THEN  -- most calls are of one event: the same, without grouping and sorting
+        IF versions[1] <> 1 + coalesce((
+            SELECT max(e.originator_version) FROM public.stored_events AS e WHERE e.originator_id = streams[1]), 0)
+        THEN
+            RAISE unique_violation USING MESSAGE = 'the stream does not stand at the version before the event';
+        END IF;
+        NOTIFY stored_events;
+        RETURN QUERY
+            INSERT INTO public.stored_events (originator_id, originator_version, topic, state)
+            VALUES (streams[1], versions[1], names[1], states[1])
+            RETURNING notification_id;
+        PERFORM public.career_ledger_check(before + 1, before + cardinality(streams));
+        RETURN;
+    END IF;
+    IF EXISTS (
+        SELECT FROM (SELECT stream, min(version) AS version FROM unnest(streams, versions) AS n (stream, version) GROUP BY stream) AS new
+        WHERE new.version <> 1 + coalesce((
+            SELECT max(e.originator_version) FROM public.stored_events AS e WHERE e.originator_id = new.stream), 0))
+    THEN
+        RAISE unique_violation USING MESSAGE = 'the stream does not stand at the version before the first event';
+    END IF;
+    NOTIFY stored_events;
+    RETURN QUERY
+        INSERT INTO public.stored_events (originator_id, originator_version, topic, state)
+        SELECT n.stream, n.version, n.name, n.state
+        FROM unnest(streams, versions, names, states) WITH ORDINALITY AS n (stream, version, name, state, nth)
+        ORDER BY n.nth
+        RETURNING notification_id;
+    PERFORM public.career_ledger_check(before + 1, before + cardinality(streams));
+END;
+$body$;
+REVOKE ALL ON FUNCTION public.career_ledger_append(uuid[], bigint[], text[], bytea[]),
+    public.career_ledger_refuse(text[], bytea[], bytea[], bytea[]), public.career_ledger_check(bigint, bigint),
+    public.career_ledger_stream(text) FROM PUBLIC;
 """
 
 

@@ -4,7 +4,6 @@ Readers never wait (WAL). Writers take turns: each transaction begins with BEGIN
 commit order, and waits up to `LOCK_SECONDS` for its turn. `synchronous=FULL`: an event that was answered as accepted
 survives a power cut. Positions are never reused, not even after an administrator has deleted rows (AUTOINCREMENT), and
 VACUUM does not renumber them. Triggers refuse to change what is recorded.
-The file carries our application id and the schema's version in its header.
 """
 
 import json
@@ -12,11 +11,11 @@ import pickle
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from eventsourcing.persistence import IntegrityError, OperationalError, PersistenceError, StoredEvent
 from eventsourcing.sqlite import (
@@ -28,49 +27,19 @@ from eventsourcing.sqlite import (
     SQLiteTransaction,
 )
 
-from ledger.sql.sqlite import SameFile, address_of
-from ledger.edges.files import make_file
+from ledger.sql.base import LOCK_SECONDS, Replaced
+from ledger.sql.sqlite import SameFile, SQLite, keep_a_log
 
+from . import versions
 from .errors import StoreUnavailable, StoreUnusable
-from .event_store import Identity, Refusal
-from .guards import KEPT_OUT, SQLITE
+from .guards import KEPT_OUT
+from .migrations import APPLICATION_ID, SQLITE
+from .recorder import Identity, Refusal, Row
 
-APPLICATION_ID = 0x434C4447
-"""`CLDG` in the file's header: the file is a career ledger."""
-SCHEMA_VERSION = 1
-LOCK_SECONDS = 20
 JUMP_SECONDS = 400 * 86_400
 """A ledger in use is written at least once a year."""
-
-Row = tuple[int, str, bytes]
-"""Position, stored name, stored bytes."""
-
-_REFUSAL = ("'a recorded event is never changed or deleted: submit an event-voided event that names it, "
-            "then the fact as it should be'")
-
-SCHEMA = f"""
-CREATE TABLE stored_events (
-    rowid INTEGER PRIMARY KEY AUTOINCREMENT,
-    originator_id TEXT NOT NULL,
-    originator_version INTEGER NOT NULL,
-    topic TEXT NOT NULL,
-    state BLOB NOT NULL,
-    UNIQUE (originator_id, originator_version));
-CREATE TRIGGER stored_events_no_update BEFORE UPDATE ON stored_events BEGIN SELECT RAISE(ABORT, {_REFUSAL}); END;
-CREATE TRIGGER stored_events_no_delete BEFORE DELETE ON stored_events BEGIN SELECT RAISE(ABORT, {_REFUSAL}); END;
-CREATE TRIGGER stored_events_no_replace BEFORE INSERT ON stored_events
-    WHEN EXISTS (SELECT 1 FROM stored_events WHERE rowid = NEW.rowid
-                 OR (originator_id = NEW.originator_id AND originator_version = NEW.originator_version))
-    BEGIN SELECT RAISE(ABORT, {_REFUSAL}); END;
-"""
-
-REFUSALS = """
-CREATE TABLE IF NOT EXISTS refused_submissions (
-    student TEXT NOT NULL, id BLOB NOT NULL, content BLOB NOT NULL, outcome BLOB NOT NULL, PRIMARY KEY (student, id)) WITHOUT ROWID;
-"""
-"""Submissions from outside that were refused or invalid. Ids are kept as UTF-8 bytes: an id may hold a NUL."""
-IDENTITY = "CREATE TABLE IF NOT EXISTS career_ledger (origin TEXT NOT NULL, epoch INTEGER NOT NULL, digest_key TEXT)"
-IDENTIFY = "INSERT INTO career_ledger SELECT ?, 1, NULL WHERE NOT EXISTS (SELECT 1 FROM career_ledger)"
+INSERT = "INSERT INTO stored_events (originator_id, originator_version, topic, state) VALUES (?,?,?,?)"
+NEWEST = "SELECT max(originator_version) FROM stored_events WHERE originator_id = ?"
 REMEMBERED = "SELECT student, id, content, outcome FROM refused_submissions WHERE student = ? AND id = ?"
 
 
@@ -106,12 +75,18 @@ class _Connection(SQLiteConnection):
 
     @contextmanager
     def transaction(self, *, commit: bool) -> Iterator[SQLiteCursor]:
-        check_same(self._same, self._path, writing=False)
+        self._check(writing=False)
         with _Transaction(self, commit=commit) as cursor, cursor:
             if commit:
-                check_same(self._same, self._path, commit)
+                self._check(commit)
             yield cursor
-        check_same(self._same, self._path, commit)
+        self._check(commit)
+
+    def _check(self, writing: bool) -> None:
+        """Raises StoreUnusable where the file is another one: nothing that it answers may be believed."""
+        trouble = self._same.trouble(writing)
+        if trouble is not None:
+            raise problem(Replaced(trouble), self._path)
 
 
 class _Pool(SQLiteConnectionPool):
@@ -122,7 +97,7 @@ class _Pool(SQLiteConnectionPool):
             made.execute("PRAGMA journal_mode=WAL")  # as it is, unless somebody has changed it
             made.execute("PRAGMA synchronous=FULL")
         except FileNotFoundError:
-            raise replaced(self.db_name, "it was deleted") from None
+            raise problem(Replaced("it was deleted"), self.db_name) from None
         except sqlite3.Error as error:
             raise PersistenceError(error) from error
         return _Connection(made, self.max_age, self.db_name, same)
@@ -142,11 +117,9 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
     def __init__(self, path: str) -> None:
         super().__init__(_Datastore(path))
         self._path = Path(path)
-        self.insert_events_statement = (
-            f"INSERT INTO {self.events_table_name} (originator_id, originator_version, topic, state) VALUES (?,?,?,?)")
 
     def construct_create_table_statements(self) -> list[str]:
-        return []  # `prepare` makes the tables, once
+        return []  # the migrations make the tables
 
     def _distrust_a_jump(self) -> None:
         """The file's own times are the only witness of this machine's clock. Raises StoreUnusable where it has left them far behind."""
@@ -157,20 +130,24 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
                                 "since a moment that lies ahead would stay with its student for ever. If it is right, "
                                 f"`touch {self._path}` and append again")
 
-    def _insert_events(self, c: SQLiteCursor, stored_events: Sequence[StoredEvent], **_: Any) -> Sequence[int]:
-        """Raises IntegrityError where a stream does not stand at the version before its first event here."""
+    def insert_events(self, stored_events: Sequence[StoredEvent], **_: Any) -> Sequence[int]:
+        """All or none. Raises IntegrityError where a stream does not stand at the version before its first event here."""
+        with self.datastore.transaction(commit=True) as c:
+            return self._insert(c, stored_events)
+
+    def _insert(self, c: SQLiteCursor, stored_events: Sequence[StoredEvent]) -> Sequence[int]:
         self._distrust_a_jump()
         newest: dict[str, int] = {}
         positions = []
         for event in stored_events:
             stream = str(event.originator_id) if isinstance(event.originator_id, str) else event.originator_id.hex
             if stream not in newest:
-                c.execute(f"SELECT max(originator_version) FROM {self.events_table_name} WHERE originator_id = ?", (stream,))
+                c.execute(NEWEST, (stream,))
                 newest[stream] = c.fetchone()[0] or 0
             if event.originator_version != newest[stream] + 1:
                 raise IntegrityError(f"the stream stands at version {newest[stream]}, not {event.originator_version - 1}")
             newest[stream] += 1
-            c.execute(self.insert_events_statement, (stream, event.originator_version, event.topic, event.state))
+            c.execute(INSERT, (stream, event.originator_version, event.topic, event.state))
             positions.append(c.lastrowid)
         return positions
 
@@ -184,11 +161,11 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
         with self.datastore.transaction(commit=True) as c:
             self._distrust_a_jump()
             for stream, version in heads.items():
-                c.execute("SELECT max(originator_version) FROM stored_events WHERE originator_id = ?", (stream.hex,))
+                c.execute(NEWEST, (stream.hex,))
                 if (c.fetchone()[0] or 0) != version:
                     raise IntegrityError(f"the stream stands at another version than {version}")
             for pack in packs:
-                c.executemany(self.insert_events_statement, pickle.loads(pack))  # noqa: S301 - made by `pack` of this program
+                c.executemany(INSERT, pickle.loads(pack))  # noqa: S301 - made by `pack` of this program
             c.execute("SELECT coalesce(max(rowid), 0) FROM stored_events")
             return int(c.fetchone()[0]) - rows + 1
 
@@ -197,23 +174,20 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
         """One transaction, all or none."""
         with self.datastore.transaction(commit=True) as c:
             for stream, version in unmoved.items():
-                c.execute("SELECT max(originator_version) FROM stored_events WHERE originator_id = ?", (stream.hex,))
+                c.execute(NEWEST, (stream.hex,))
                 if (c.fetchone()[0] or 0) != version:
                     raise IntegrityError("a stream does not stand at the version that a refusal rests on")
             for student, id_ in (*absent, *(one[:2] for one in refusals)):
                 c.execute(REMEMBERED, (student, id_.encode()))
                 if c.fetchone() is not None:
                     raise IntegrityError("a submission has been refused meanwhile")
-            positions = self._insert_events(c, stored_events)
+            positions = self._insert(c, stored_events)
             c.executemany("INSERT INTO refused_submissions (student, id, content, outcome) VALUES (?,?,?,?)",
                           [(student, id_.encode(), content, outcome) for student, id_, content, outcome in refusals])
         return positions
 
-    def identity(self) -> Identity | None:
-        if not self.read("SELECT 1 FROM sqlite_master WHERE name = 'career_ledger'", ()):
-            return None
-        rows = self.read("SELECT origin, epoch, digest_key FROM career_ledger", ())
-        return Identity(*rows[0]) if rows else None
+    def identity(self) -> Identity:
+        return Identity(*self.read("SELECT origin, epoch, digest_key FROM career_ledger", ())[0])
 
     def adopt_key(self, check: str) -> None:
         """Does nothing where another one was faster."""
@@ -223,10 +197,6 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
     def raise_epoch(self) -> None:
         with self.datastore.transaction(commit=True) as c:
             c.execute("UPDATE career_ledger SET epoch = epoch + 1")
-
-    def prepare_refusals(self) -> None:
-        with self.datastore.transaction(commit=True) as c:
-            c.execute(REFUSALS)
 
     def rewrite_refusals(self, rewrite: Callable[[Refusal], Refusal]) -> None:
         with self.datastore.transaction(commit=True) as c:
@@ -285,21 +255,12 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
         self.datastore.close()
 
 
-def check_same(same: SameFile, path: str, writing: bool) -> None:
-    """Raises StoreUnusable where the file at the path is not the one that was opened: nothing that it answers may be believed."""
-    trouble = same.trouble(writing)
-    if trouble is not None:
-        raise replaced(path, trouble)
-
-
-def replaced(path: str, trouble: str) -> StoreUnusable:
-    return StoreUnusable(f"the ledger's file was replaced while it was open: {trouble} ({path}). What was not answered is not stored. "
-                         "Put the right file back, then start this program again")
-
-
 def problem(error: Exception, path: str) -> Exception:
     """What a failure of SQLite means for the caller."""
     text = str(error)
+    if isinstance(error, Replaced):
+        return StoreUnusable(f"the ledger's file was replaced while it was open: {text} ({path}). What was not answered is not stored. "
+                             "Put the right file back, then start this program again")
     if "locked" in text or "busy" in text or "pool" in text.lower():
         return StoreUnavailable(f"{path} is held by another program ({text}): try again when it is done")
     if "full" in text or "disk I/O" in text:
@@ -313,106 +274,35 @@ def problem(error: Exception, path: str) -> Exception:
 
 def prepare(path: str, create: bool) -> SQLiteRecorder:
     """The recorder of an existing ledger, or of a new one where `create` allows it. Raises StoreUnusable, StoreUnavailable."""
+    with closing(opened(path, create)) as backend:
+        if not _is_ready(backend) or not versions.check(SQLITE, backend):
+            with backend.explained():
+                keep_a_log(backend.connection())
+            versions.bring(SQLITE, backend)
+    return SQLiteRecorder(path)
+
+
+def upgrade(path: str) -> list[int]:
+    """Brings an existing ledger up to date; the numbers of the steps that were taken."""
+    with closing(opened(path, create=False)) as backend:
+        _is_ready(backend)
+        return versions.bring(SQLITE, backend)
+
+
+def opened(path: str, create: bool) -> SQLite:
     if not create and not Path(path).exists():
         raise StoreUnusable(f"there is no ledger at {path}: append something first, or correct --db")
     if not Path(path).absolute().parent.is_dir():
         raise StoreUnusable(f"{path} cannot be made: there is no folder {Path(path).absolute().parent}")
-    try:
-        if create:
-            make_file(Path(path))
-        connection = sqlite3.connect(address_of(path, "rwc" if create else "rw"), isolation_level=None, timeout=LOCK_SECONDS, uri=True)
-    except sqlite3.Error as error:
-        raise problem(error, path) from error
-    try:
-        connection.execute("BEGIN")  # one moment for all that is read: another process may be making the tables
-        ready = _is_ready(connection, path)
-        known = bool(connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'career_ledger'").fetchall())
-        connection.execute("COMMIT")
-        if not ready:
-            _create(connection, path)
-        elif not known:
-            _identify(connection)
-        if create:
-            _guard(connection)
-    except sqlite3.DatabaseError as error:
-        raise problem(error, path) from error
-    finally:
-        connection.close()
-    return SQLiteRecorder(path)
+    return SQLite(path, problem, lambda _: None, make=create)
 
 
-def _is_ready(connection: sqlite3.Connection, path: str) -> bool:
-    """False for an empty file. Raises StoreUnusable for somebody else's and for a newer one."""
-    ours = connection.execute("PRAGMA application_id").fetchone()[0]
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if ours == APPLICATION_ID:
-        if version > SCHEMA_VERSION:
-            raise StoreUnusable(f"{path} was made by a newer version of this program (schema {version}, this one knows "
-                                f"{SCHEMA_VERSION}): update this program")
-        return True
-    if ours or version or connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-        raise StoreUnusable(f"{path} is a database of another program, not a career ledger: choose another file with --db")
+def _is_ready(backend: SQLite) -> bool:
+    """False for an empty file. Raises StoreUnusable for a database of another program."""
+    with backend.transaction(write=False) as tx:  # one moment for all that is read: another process may be making the tables
+        [(ours,)], [(version,)] = tx.ask("PRAGMA application_id"), tx.ask("PRAGMA user_version")
+        if ours == APPLICATION_ID:
+            return True
+        if ours or version or tx.ask("SELECT count(*) FROM sqlite_master")[0][0]:
+            raise StoreUnusable(f"{backend.place} is a database of another program, not a career ledger: choose another file with --db")
     return False
-
-
-def _create(connection: sqlite3.Connection, path: str) -> None:
-    """Makes the tables in one transaction; of several processes that start at once, one makes them and the others see them."""
-    until = time.monotonic() + LOCK_SECONDS
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")  # may answer "locked" at once, whatever the timeout
-            break
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > until:
-                raise
-            time.sleep(0.02)
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        if not _is_ready(connection, path):
-            for statement in _statements(SCHEMA + REFUSALS):
-                connection.execute(statement)
-            connection.execute(IDENTITY)
-            connection.execute(IDENTIFY, (uuid4().hex,))
-            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-
-
-def _guard(connection: sqlite3.Connection) -> None:
-    """Makes the triggers that check what is inserted, and their index, those of this program."""
-    found = dict(connection.execute("SELECT name, sql FROM sqlite_master WHERE type IN ('index', 'trigger')").fetchall())
-    if all(found.get(name) == statement for name, statement in SQLITE.items()):
-        return
-    connection.execute("BEGIN IMMEDIATE")
-    connection.execute(REFUSALS)
-    for name, statement in SQLITE.items():
-        connection.execute(f"DROP {statement.split()[1]} IF EXISTS {name}")
-        connection.execute(statement)
-    connection.execute("COMMIT")
-
-
-def _identify(connection: sqlite3.Connection) -> None:
-    """A ledger that is older than identities gets one, unless it may only be read: then somebody else will."""
-    try:
-        connection.execute("BEGIN IMMEDIATE")
-        connection.execute(IDENTITY)
-        connection.execute(IDENTIFY, (uuid4().hex,))
-        connection.execute("COMMIT")
-    except sqlite3.OperationalError as error:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        if "readonly" not in str(error):
-            raise
-
-
-def _statements(script: str) -> Iterator[str]:
-    statement = ""
-    for line in script.strip().splitlines():
-        statement += line + "\n"
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""

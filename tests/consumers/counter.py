@@ -9,16 +9,18 @@ import click
 from consumers.database import Database, Transaction
 from consumers.kit.command import Running, run, run_options, status_command
 from consumers.kit.service import Record, Service
+from ledger.sql.migrations import statements
 from ledger.wire.topics import EVENTS
 
 
 class Counter(Service):
     name = "counter"
     topics = (EVENTS,)
-    tables = ("CREATE TABLE IF NOT EXISTS counter_seen (student TEXT NOT NULL, version BIGINT NOT NULL, position BIGINT NOT NULL, "
-              "digest TEXT NOT NULL, PRIMARY KEY (student, version))",
-              "CREATE TABLE IF NOT EXISTS counter_totals (student TEXT PRIMARY KEY, events BIGINT NOT NULL, last BIGINT NOT NULL, "
-              "in_order BIGINT NOT NULL)")
+    steps = (statements(
+        "counts",
+        "CREATE TABLE counter_seen (student TEXT NOT NULL, version BIGINT NOT NULL, position BIGINT NOT NULL, digest TEXT NOT NULL, "
+        "PRIMARY KEY (student, version))",
+        "CREATE TABLE counter_totals (student TEXT PRIMARY KEY, events BIGINT NOT NULL, last BIGINT NOT NULL, in_order BIGINT NOT NULL)"),)
 
     def __init__(self) -> None:
         self.idled = threading.Event()
@@ -46,7 +48,7 @@ def start(running: Running) -> None:
     run(Counter(), running)
 
 
-main.add_command(status_command("counter"))
+main.add_command(status_command(Counter))
 
 if __name__ == "__main__":
     main()

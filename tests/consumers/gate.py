@@ -10,9 +10,10 @@ from typing import Any
 
 from consumers.booking_gate.answers import Gate
 from consumers.booking_gate.http import routes
-from consumers.booking_gate.service import TABLES, BookingGate
+from consumers.booking_gate.service import BookingGate
 from consumers.database import Database
 from consumers.kit.service import Record
+from consumers.kit.tables import migrations
 from consumers.kit.web import Door, Server, bound_to
 from ledger.domain.books import LawBooks
 from ledger.domain.values import format_instant
@@ -25,8 +26,6 @@ from tests.projections.populations import BOOKS
 from .support import ORIGIN
 
 NOW = datetime(2026, 5, 28, 10, 0, tzinfo=UTC)
-POSITIONS = ("CREATE TABLE IF NOT EXISTS booking_gate_positions (topic TEXT NOT NULL, part BIGINT NOT NULL, next_offset BIGINT NOT NULL, "
-             "log_position BIGINT NOT NULL, PRIMARY KEY (topic, part))")
 
 
 class Fed:
@@ -34,7 +33,7 @@ class Fed:
 
     def __init__(self, own: Database, books: LawBooks = BOOKS, max_age: float = 60.0) -> None:
         self.own, self.service, self._offset = own, BookingGate(), itertools.count()
-        own.create([*TABLES, POSITIONS])
+        own.migrate(migrations(BookingGate))
         self.gate = Gate(own, books, max_age)
 
     def take(self, messages: Iterable[Message]) -> list[Unreadable]:
@@ -60,7 +59,8 @@ class Fed:
         self.service.idle(self.own)
 
     def forget(self) -> None:
-        self.own.create(["DELETE FROM booking_gate_careers"])
+        with self.own.transaction() as tx:
+            tx.run("DELETE FROM booking_gate_careers")
 
     def ask(self, now: datetime = NOW, **asked: Any) -> dict[str, Any]:
         return self.gate.answer(asked, now)

@@ -17,11 +17,12 @@ from aiosmtpd.smtp import AuthResult
 
 from consumers.database import Database
 from consumers.kit.service import Record
+from consumers.kit.tables import migrations
 from consumers.notifications import directory, outbox
 from consumers.notifications.agenda import ITALY
 from consumers.notifications.letter import Sender
 from consumers.notifications.post import Post, Server
-from consumers.notifications.service import TABLES, Notifications
+from consumers.notifications.service import Notifications
 from ledger.domain.submissions import Event, Submission, read_submission, recorded
 from ledger.relay.states import states
 from ledger.wire.events import message as event_message
@@ -35,8 +36,6 @@ from .support import ORIGIN
 
 SENDER = Sender("Segreteria studenti <no-reply@office.example>")
 YEAR = "2025-26"
-POSITIONS = ("CREATE TABLE IF NOT EXISTS notifications_positions (topic TEXT NOT NULL, part BIGINT NOT NULL, next_offset BIGINT NOT NULL, "
-             "log_position BIGINT NOT NULL, PRIMARY KEY (topic, part))")
 
 
 class Mailbox:
@@ -157,7 +156,7 @@ class Bench:
 
     def __init__(self, database: Database, mailbox: Mailbox, now: str) -> None:
         self.database, self.mailbox, self.clock = database, mailbox, Clock(now)
-        database.create((POSITIONS, *TABLES))
+        database.migrate(migrations(Notifications))
         self.restart()
 
     def restart(self, **settings: Any) -> Notifications:

@@ -16,10 +16,11 @@ import pytest
 from kafka import KafkaProducer
 
 from consumers.archive.package import Damaged, sealed_days
-from consumers.archive.service import TABLES, Archive, day_of, seal_through
+from consumers.archive.service import Archive, day_of, seal_through
 from consumers.archive.verify import verify
 from consumers.database import Database
 from consumers.kit.service import Record
+from consumers.kit.tables import migrations
 from ledger.wire.kafka import PRODUCER
 from ledger.wire.letters import Heartbeat
 from ledger.wire.message import Message, header
@@ -232,7 +233,7 @@ def _sealed(folder: Path) -> int:
 
 def filled(own: Database, folder: Path, log: list[Message], day: date) -> Archive:
     service = Archive(folder)
-    own.create((*TABLES, "CREATE TABLE IF NOT EXISTS archive_positions (topic TEXT, part BIGINT, next_offset BIGINT)"))
+    own.migrate(migrations(Archive))
     stamp = int(datetime(day.year, day.month, day.day, 12, tzinfo=timezone.utc).timestamp() * 1000)
     with own.transaction() as tx:
         records = [Record(EVENTS, 0, n, stamp, m.key, m.value, list(m.headers)) for n, m in enumerate(log)]

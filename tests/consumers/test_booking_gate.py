@@ -159,7 +159,8 @@ def test_refuses_when_what_is_known_is_dated_ahead_of_its_clock(fed: Fed) -> Non
     fed.take([a_state()])
     fed.know(NOW + timedelta(seconds=10))
     assert ask(fed)["knowledge"]["age_seconds"] == 0.0
-    fed.own.create(["UPDATE booking_gate_knowledge SET complete_at = '2028-11-13T10:00:00.000000+00:00'"])  # as a release before took it
+    with fed.own.transaction() as tx:  # as a release before took it
+        tx.run("UPDATE booking_gate_knowledge SET complete_at = '2028-11-13T10:00:00.000000+00:00'")
     found = refusal(fed)
     assert (found.status, found.reason, found.more["age_seconds"]) == (503, "clock-ahead", -900 * 86400.0)
 

@@ -157,7 +157,8 @@ def test_lost_states_stop_the_gate_and_leave_no_old_answer_behind(
     service = BookingGate()
     with in_thread(service, own.url, topics.bootstrap):
         eventually(lambda: service.started.is_set() and own.ask("SELECT position FROM booking_gate_knowledge") == [(100_000,)], "handled")
-    own.create([f"UPDATE booking_gate_positions SET next_offset = 100 WHERE topic = '{STATE}'"])  # as if the topic were another one
+    with own.transaction() as tx:
+        tx.run(f"UPDATE booking_gate_positions SET next_offset = 100 WHERE topic = '{STATE}'")  # as if the topic were another one
     topics.send([a_state(20), a_state(30)])
     assert "career-ledger publish --from 1" in str(runs_into(BookingGate(), own.url, topics.bootstrap))
     service = BookingGate()

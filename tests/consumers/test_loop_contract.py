@@ -173,8 +173,9 @@ def test_a_consumer_started_from_nothing_against_an_old_topic_catches_up_without
     topics.forget_group("counter")  # the group's offsets are for tools only
     handle(topics, own, log[1500:])
     assert_exactly(own, log)
-    for table in ("seen", "totals", "positions", "versions"):
-        own.create([f"DELETE FROM counter_{table}"])
+    with own.transaction() as tx:
+        for table in ("seen", "totals", "positions", "versions"):
+            tx.run(f"DELETE FROM counter_{table}")
     handle(topics, own, [])
     service = Counter()
     with in_thread(service, own.url, topics.bootstrap):
@@ -226,7 +227,8 @@ def test_the_command_exits_with_5_when_the_oldest_is_gone(topics: Topics, own: D
 def test_stops_when_a_topic_is_shorter_than_what_was_read(topics: Topics, own: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("consumers.kit.loop.LATE_SECONDS", 1)
     handle(topics, own, a_log(students=5, events=50))
-    own.create(["UPDATE counter_positions SET next_offset = next_offset + 100"])
+    with own.transaction() as tx:
+        tx.run("UPDATE counter_positions SET next_offset = next_offset + 100")
     assert "this consumer stands at offset" in str(runs_into(Counter(), own.url, topics.bootstrap))
 
 

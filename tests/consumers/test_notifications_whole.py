@@ -11,12 +11,13 @@ import pytest
 from kafka import TopicPartition
 
 from consumers.database import Database
+from consumers.kit.tables import migrations
 from consumers.notifications import directory, outbox
-from consumers.notifications.service import TABLES
+from consumers.notifications.service import Notifications
 from ledger.wire.message import Message
 from ledger.wire.topics import DEAD_LETTER, HEARTBEAT
 
-from .notifications_bench import POSITIONS, Clock, History, Mailbox, beat_at
+from .notifications_bench import Clock, History, Mailbox, beat_at
 from .notifications_member import PORT, SHIFT
 from .support import ROUNDS, Member, Topics, arrived, eventually, killed
 
@@ -33,7 +34,7 @@ class Office:
         self.shift = Clock(NOW)() - datetime.now(timezone.utc)
         monkeypatch.setenv(SHIFT, str(self.shift.total_seconds()))
         monkeypatch.setenv(PORT, str(mailbox.port))
-        database.create((POSITIONS, *TABLES))
+        database.migrate(migrations(Notifications))
         self.enter(STUDENTS)
         with database.transaction() as tx:
             tx.run("INSERT INTO notifications_settings (name, value) VALUES ('start', '2026-02-01')")

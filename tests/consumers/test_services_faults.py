@@ -28,8 +28,9 @@ from consumers.archive.service import Archive
 from consumers.archive.verify import verify
 from consumers.booking_gate.service import BookingGate
 from consumers.database import Database
-from consumers.kit.order import Order, _mark_of
+from consumers.kit.order import _mark_of
 from consumers.kit.service import Record, Service
+from consumers.kit.tables import migrations
 from consumers.notifications import directory, outbox
 from consumers.notifications.agenda import ITALY, KINDS
 from consumers.notifications.post import Post, Server
@@ -50,7 +51,7 @@ from tests.projections.populations import BOOKS, fill, population, streams
 from tests.sizes import sized
 
 from .gate import heartbeat
-from .notifications_bench import POSITIONS, SENDER, YEAR, Clock, History, Mailbox, beat_at
+from .notifications_bench import SENDER, YEAR, Clock, History, Mailbox, beat_at
 from .notifications_member import LEASE, PORT, SHIFT
 from .support import ORIGIN, ROUNDS, Member, Topics, arrived, as_message, changed, eventually, in_thread, state_messages
 from .test_archive import TODAY, beat, digests, send_on
@@ -139,7 +140,7 @@ def sealed(folder: Path) -> Iterator[Entry]:
 def prepare(name: str, own: Database) -> None:
     """What an operator and a bank do before the first start. Makes the tables, so that they can be looked at at any time."""
     service = CASES[name].make(Stage("nowhere:1", Path(), Mailbox(), Clock(NOW)))
-    own.create((POSITIONS.replace("notifications", name), *Order(service).tables, *service.tables))
+    own.migrate(migrations(service))
     if name == "treasury":
         desk = Books(own)
         for n in range(PAYERS):

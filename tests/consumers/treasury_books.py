@@ -6,8 +6,8 @@ from datetime import date, datetime, timezone
 from typing import Any
 
 from consumers.database import Database, Transaction
-from consumers.kit.order import Order
 from consumers.kit.service import Record
+from consumers.kit.tables import migrations
 from consumers.treasury import notices
 from consumers.treasury.notices import PaymentNotice
 from consumers.treasury.reconcile import Report, reconcile
@@ -31,7 +31,7 @@ class Books:
 
     def __init__(self, database: Database) -> None:
         self.database, self.service = database, Treasury("nowhere:1")
-        database.create((*self.service.tables, *Order(self.service).tables))
+        database.migrate(migrations(self.service))
 
     def hand_over(self, topic: str, *messages: Message) -> None:
         with self.database.transaction() as tx:

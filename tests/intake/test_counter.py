@@ -340,17 +340,6 @@ def test_submission_on_which_the_ledger_fails_is_a_dead_letter_and_the_others_go
     assert [one["outcome"] for one in outcomes(counter.answers(sent[3:5]))] == ["refused", "duplicate"]  # mended: it is decided then
 
 
-def test_older_ledger_gets_the_table(store: EventStore, store_url: str) -> None:
-    drop = "DROP TABLE refused_submissions"
-    if store_url.startswith("sqlite"):
-        with closing(sqlite3.connect(store_url.removeprefix("sqlite:///"))) as older:
-            older.execute(drop)
-    else:
-        with psycopg.connect(store_url, autocommit=True) as admin:
-            admin.execute(drop)
-    assert len(outcomes(intake(store).answers(received(*enrolled("S1"), payment("S1", 1) | {"data": {}})))) == 4
-
-
 def remember(url: str, one: Refusal) -> None:
     """As an older release did."""
     row = (one.student, one.id.encode(), one.content, one.outcome)

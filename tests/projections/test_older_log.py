@@ -11,7 +11,6 @@ from ledger.projections.everybody import Database, Follower, law_of, open_databa
 from ledger.projections.everybody.database import OtherLog, RebuildNeeded
 from ledger.projections.everybody.rebuild import rebuild
 from ledger.projections.everybody.reports import Reports, status_of
-from ledger.projections.everybody.shape import SCHEMA
 from ledger.projections.everybody.verify import verify
 from ledger.store import EventStore, open_store
 from tests.projections.populations import BOOKS, a_debtor, append
@@ -125,15 +124,14 @@ def test_commands_end_with_6_and_say_the_way_out(sqlite_url) -> None:
         assert (code, "position 6, and the ledger ends at 3" in error) == (6, True), (words, error)
 
 
-def test_questions_name_the_rebuild_when_the_tables_are_those_of_another_version(store_url, store, database) -> None:
+def test_questions_name_the_upgrade_when_the_tables_are_those_of_an_older_version(store_url, store, database) -> None:
     append(store, *a_debtor("S01"))
     project(store, database)
-    with database.backend.transaction(write=True) as cursor:  # as the release before left them
+    with database.backend.transaction() as cursor:  # as the release before left them
         cursor.run("ALTER TABLE {charges} DROP COLUMN overdue")
-        law = law_of(BOOKS).replace(f'"schema": "{SCHEMA}.', f'"schema": "{SCHEMA - 1}.')
-        cursor.run("UPDATE {position} SET law = :law", {"law": law})
+        cursor.run("DROP TABLE {migrations}")
     for name, act in acts(store_url, store).items():
-        with pytest.raises(RebuildNeeded, match="Run `career-ledger projection rebuild`"):
+        with pytest.raises(RebuildNeeded, match="Run `career-ledger upgrade`"):
             pytest.fail(f"{name} answered {act()}")
     rebuild(store_url, BOOKS, 1)
     for act in acts(store_url, store).values():

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from kafka import KafkaProducer
 
-from ledger.relay import publish_from, replay, status
+from ledger.relay import Positions, publish_from, replay, status
 from ledger.store import StoreUnusable, open_store
 from ledger.wire.kafka import PRODUCER, KafkaUnusable, create_topics
 from ledger.wire.topics import EVENTS, HEARTBEAT, STATE
@@ -114,10 +114,9 @@ def test_topic_that_a_release_before_filled_is_refused_because_its_hashes_give_v
 def test_positions_above_the_log_are_refused_though_the_topics_are_empty(sqlite_url, topics) -> None:
     fill(sqlite_url, "S01")
     made = create_topics(topics.brokers, 4)
+    with Positions(sqlite_url) as positions:
+        positions.prepare()
     with open_store(sqlite_url) as store, store._recorder.datastore.transaction(commit=True) as cursor:  # type: ignore[attr-defined]
-        from ledger.relay.positions import SCHEMA
-
-        cursor.execute(SCHEMA)
         cursor.execute("INSERT INTO relay_positions VALUES (?, ?, 4, '', 175, NULL, '2026-01-01T00:00:00Z', 0, NULL, NULL)",
                        (made[EVENTS].name, made[EVENTS].id))
     with pytest.raises(KafkaUnusable, match="published up to position 175, and the ledger ends at 3"):

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from kafka.admin import KafkaAdminClient
 
+from ledger.bootstrap import open_ledger
 from ledger.domain.edition import EDITION
 from ledger.relay import relay as relay_module
 from ledger.relay import status
@@ -243,6 +244,7 @@ def test_relay_needs_no_more_rights_than_its_role_has(postgres_url, topics) -> N
         name = f"relay_{topics.prefix.strip('.')}"
         with psycopg.connect(postgres_url, autocommit=True) as owner:
             owner.execute(Path("infra/postgres/roles.sql").read_bytes())
+            open_ledger(postgres_url).upgrade()
             owner.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'p' IN ROLE career_ledger_relay".encode())
             try:
                 mine = f"postgresql://{name}:p@{parts.hostname}:{parts.port}{parts.path}"

@@ -14,9 +14,8 @@ import pytest
 from eventsourcing.persistence import StoredEvent
 
 from ledger.domain.submissions import Event
-from ledger.store import EventStore, StoreUnusable, open_store
+from ledger.store import EventStore, StoreUnusable, guards, open_store
 from ledger.store import postgres as postgres_store
-from ledger.store import sqlite as sqlite_store
 from ledger.store.guards import AHEAD_SECONDS, PAST_SECONDS
 from ledger.store.mapper import Mapper, canonical_json, stream_id
 
@@ -205,39 +204,18 @@ def test_stream_of_a_clock_that_ran_ahead_goes_on_at_its_last_moment(store: Even
     ahead = datetime(2090, 1, 1, tzinfo=timezone.utc)
     unguarded(store_url)
     store.append("S01", 0, [an_event("S01", 1, ahead)])
-    open_store(store_url).close()
+    guarded(store_url)
     store.append("S01", 1, [an_event("S01", 2, ahead)])
     for moment, words in ((ahead + timedelta(seconds=1), "after the clock"), (now(), "before that")):
         with pytest.raises(StoreUnusable, match=words):
             store.append("S01", 2, [an_event("S01", 3, moment)])
 
 
-def test_older_ledger_is_guarded_when_its_owner_opens_it_to_append(store_url: str) -> None:
-    open_store(store_url).close()
-    unguarded(store_url)
-    bad = [altered(row(student, 1), topic="unheard-of.v1") for student in ("S01", "S02")]
-    with open_store(store_url, create=False) as reader:
-        reader.append_packed([reader.pack(bad[:1])], 1, {})
-    with open_store(store_url) as owner, pytest.raises(StoreUnusable, match="stored name"):
-        owner.append_packed([owner.pack(bad[1:])], 1, {})
-
-
-def test_older_ledger_goes_on_when_its_user_is_not_the_owner(postgres_url: str, as_role: Callable[[str | None], str]) -> None:
-    open_store(postgres_url).close()
-    url = as_role("career_ledger_writer")
-    unguarded(postgres_url)
-    with psycopg.connect(postgres_url, autocommit=True) as owner:
-        owner.execute("GRANT INSERT ON refused_submissions TO career_ledger_writer")
-    with open_store(url) as store:
-        store.append("S01", 0, [an_event("S01", 1, datetime(1999, 5, 4, tzinfo=timezone.utc))])
-        assert store.may_import
-
-
 def unguarded(url: str) -> None:
     """As an older release left it."""
     if url.startswith("sqlite"):
         with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
-            for name, statement in sqlite_store.SQLITE.items():
+            for name, statement in guards.SQLITE.items():
                 connection.execute(f"DROP {statement.split()[1]} {name}")
         return
     with psycopg.connect(url, autocommit=True) as owner:
@@ -247,3 +225,14 @@ def unguarded(url: str) -> None:
         assert calls in source[0]
         owner.execute(source[0].replace(calls, "").encode())
         owner.execute("DROP FUNCTION career_ledger_check, career_ledger_refuse")
+
+
+def guarded(url: str) -> None:
+    """As it was before `unguarded`."""
+    if url.startswith("sqlite"):
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
+            for statement in guards.SQLITE.values():
+                connection.execute(statement)
+        return
+    with psycopg.connect(url, autocommit=True) as owner:
+        owner.execute(guards.POSTGRES.encode())

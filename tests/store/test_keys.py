@@ -2,10 +2,8 @@
 
 import hmac
 import os
-import sqlite3
 from pathlib import Path
 
-import psycopg
 import pytest
 
 from ledger.relay import digests
@@ -116,20 +114,8 @@ def test_postgresql_has_no_place_for_a_key_so_it_must_be_named(postgres_url, mon
     assert (tmp_path / "key").stat().st_mode & 0o777 == 0o600
 
 
-def test_ledger_has_an_identity_of_its_own_and_an_older_one_gets_it_when_its_owner_opens_it(store_url, store) -> None:
+def test_ledger_has_an_identity_of_its_own(store) -> None:
     first = store.identity()
     assert (len(first.origin), first.epoch) == (32, 1)
     store.raise_epoch()
     assert store.identity() == first._replace(epoch=2)
-    if store_url.startswith("sqlite"):
-        with sqlite3.connect(store_url.removeprefix("sqlite:///")) as connection:
-            connection.execute("DROP TABLE career_ledger")
-    else:
-        with psycopg.connect(store_url) as link:
-            link.execute("ALTER TABLE career_ledger DROP COLUMN origin, DROP COLUMN epoch, DROP COLUMN digest_key")
-            link.execute("DROP FUNCTION career_ledger_adopt_key")
-    with pytest.raises(StoreUnusable, match="no identity yet"):
-        store.identity()
-    with open_store(store_url, create=False) as upgraded, open_store(store_url, create=False) as again:
-        assert upgraded.identity() == again.identity()
-        assert upgraded.identity().origin != first.origin

@@ -9,8 +9,8 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from consumers.database import Database, DatabaseAway, DatabaseUnusable
-from ledger.sql.postgres import Link
 from ledger.projections.everybody import open_database
+from ledger.sql.postgres import Link
 from ledger.store import EventStore, StoreUnavailable, StoreUnusable, open_store
 from ledger.store import postgres as postgres_store
 

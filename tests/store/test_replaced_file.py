@@ -15,11 +15,13 @@ from consumers.database import Database, DatabaseUnusable
 from ledger.projections.everybody import Follower, open_database
 from ledger.relay import Positions
 from ledger.rulebooks.loader import load_books
+from ledger.sql.migrations import Migrations, statements
 from ledger.store import EventStore, StoreUnusable, open_store
 
 from .examples import events
 
 Harm = Callable[[Path], None]
+MINE = [Migrations("mine", "mine_migrations", "mine", [statements("first", "CREATE TABLE mine (a INTEGER)")])]
 
 
 @pytest.fixture
@@ -83,14 +85,14 @@ def test_question_is_refused_when_its_file_is_harmed(ledger: EventStore, path: P
 def test_nothing_is_acknowledged_when_the_file_is_replaced_between_the_write_and_the_commit(
         ledger: EventStore, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recorder = ledger._recorder
-    insert = recorder._insert_events  # type: ignore[attr-defined]
+    insert = recorder._insert  # type: ignore[attr-defined]
 
     def late(*given: object) -> object:
         found = insert(*given)
         put_a_copy(path)
         return found
 
-    monkeypatch.setattr(recorder, "_insert_events", late)
+    monkeypatch.setattr(recorder, "_insert", late)
     with pytest.raises(StoreUnusable, match="another file stands in its place"):
         ledger.append("S01", 20, events("S01", 21, 21))
 
@@ -126,7 +128,7 @@ def test_follower_relay_and_consumer_are_refused_when_the_file_is_harmed(ledger:
         follower = Follower(ledger, database, load_books())
         follower.prepare()
         positions.prepare()
-        consumer.create(["CREATE TABLE IF NOT EXISTS mine (a INTEGER)"])
+        consumer.migrate(MINE)
         merge(path)
         merge(own)
         positions.all()
@@ -140,7 +142,7 @@ def test_follower_relay_and_consumer_are_refused_when_the_file_is_harmed(ledger:
             follower.step()
         with pytest.raises(StoreUnusable, match="was replaced while it was open"):
             positions.all()
-        for act in (lambda: consumer.ask("SELECT a FROM mine"), lambda: consumer.create(["SELECT 1"])):
+        for act in (lambda: consumer.ask("SELECT a FROM mine"), lambda: consumer.migrate(MINE)):
             with pytest.raises(DatabaseUnusable, match="was replaced while it was open"):
                 act()
 
@@ -155,17 +157,16 @@ connection.close()"""
 def test_another_process_that_leaves_takes_no_log_away_from_one_that_opened_the_file_twice(
         ledger: EventStore, path: Path, tmp_path: Path, kind: str) -> None:
     """A process that closes any descriptor of a file loses its locks on it: the one that leaves would believe itself the last."""
-    table = ["CREATE TABLE IF NOT EXISTS mine (a INTEGER)"]
     own = tmp_path / "own.db"
     with Database(f"sqlite:///{own}") as first, Database(f"sqlite:///{own}") as second:
         if kind == "consumer":
-            first.create(table)
-            second.create(table)
+            first.migrate(MINE)
+            second.migrate(MINE)
         else:
             open_store(f"sqlite:///{path}").close()
         subprocess.run([sys.executable, "-c", LEAVES, str(own if kind == "consumer" else path)], check=True)
         if kind == "consumer":
-            first.create(table)
-            second.create(table)
+            first.migrate(MINE)
+            second.migrate(MINE)
         else:
             ledger.append("S01", 20, events("S01", 21, 21))

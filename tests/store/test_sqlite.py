@@ -72,7 +72,7 @@ def test_file_survives_a_power_cut_and_readers_do_not_wait(ledger: EventStore) -
 
 def test_store_refuses_a_file_of_a_newer_version(path: Path) -> None:
     open_store(f"sqlite:///{path}").close()
-    execute(path, f"PRAGMA user_version = {sqlite_store.SCHEMA_VERSION + 1}")
+    execute(path, "INSERT INTO career_ledger_migrations VALUES ('ledger', 99, 'later', '2030-01-01')")
     with pytest.raises(StoreUnusable, match=r"newer version .*update this program"):
         open_store(f"sqlite:///{path}")
 

@@ -24,7 +24,7 @@ PLACES = {
     "rules": "law",
     "find": "everybody", "project": "everybody", "projection": "everybody", "report": "everybody",
     "digests": "kafka", "intake": "kafka", "publish": "kafka",
-    "generate": "generate",
+    "generate": "generate", "upgrade": "upgrade",
 }
 """The module of each command, which is imported when one of them is named or all are listed."""
 

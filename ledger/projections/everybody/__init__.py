@@ -12,8 +12,9 @@ same and is kept by compare-and-set: a transaction begins by moving its partitio
 `reports` answers questions. Only rows are read for an answer, never the events.
 """
 
-from .database import Database, Position, RebuildNeeded, open_database
+from .database import Database, Position, RebuildNeeded
 from .follower import Follower, wait_for
+from .open import open_database
 from .shape import law_of
 
 __all__ = ["Database", "Follower", "Position", "RebuildNeeded", "law_of", "open_database", "wait_for"]

@@ -1,34 +1,32 @@
 # ruff: noqa: S608 - statements are put together from names of our own only
-"""The tables in SQLite or PostgreSQL: the statements are the same, each backend adds what only it does.
+"""The stored rows and how far they go, the same on SQLite and PostgreSQL; `tables` has what each does in its own way.
 
-There are two sets of tables: the live ones, which answer, and while a rebuild runs the new ones beside them. Every
-transaction that writes begins with the table of positions, and so does every question: this order keeps them from waiting
-for each other in a circle, and a question sees rows and position of one moment, also while the sets are swapped.
+Every transaction that writes begins with the table of positions, and so does every question: this order keeps them from waiting
+for each other in a circle, and a question sees rows and position of one moment, also while the sets of tables are swapped.
 """
 
 import hashlib
 import json
-import re
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Any, Protocol
 from uuid import UUID
 
 from ledger.domain.timelines import COLUMNS
-from ledger.store import SetAside, StoreUnusable
+from ledger.sql.base import Parameters, Row, Transaction
+from ledger.sql.migrations import Newer, Older
+from ledger.store import SetAside, StoreUnusable, versions
 from ledger.store.mapper import stream_id
 
-from .shape import BOOLS, CENTS, DATES, INDEXES, NUMBERS, SCHEMA, WHOLE, Row, Rows, difference, schema
+from .shape import Rows, difference
+from .tables import LIVE, Backend, create, indexes, migrations
 
-Parameters = Mapping[str, Any]
-NOTHING: Parameters = MappingProxyType({})
 LOOK_SECONDS = 5.0
 """A question looks so often whether the log is still the one that the rows reflect."""
-NEW = "new"
-LIVE = "live"
+
+
+OLDER = ("the stored projections need a rebuild: their tables were made by an older version of this program. "
+         "Run `career-ledger upgrade`")
 
 
 class RebuildNeeded(StoreUnusable):
@@ -57,68 +55,6 @@ class Position:
         return stream.int % self.partitions == self.partition - 1
 
 
-class Cursor(Protocol):
-    """One transaction. Statements name tables as `{blocks}` and values as `:name`."""
-
-    def run(self, statement: str, parameters: Parameters = NOTHING, tables: str = LIVE) -> int:
-        """How many rows were changed."""
-        ...
-
-    def ask(self, statement: str, parameters: Parameters = NOTHING, tables: str = LIVE) -> list[Row]:
-        """Rows with days as ISO text and booleans as 0 and 1, as in `shape`."""
-        ...
-
-    def insert(self, kind: str, rows: Sequence[Row], tables: str = LIVE) -> None: ...
-
-
-class Backend(Protocol):
-    """What SQLite and PostgreSQL do each in its own way. Raises StoreUnavailable and StoreUnusable."""
-
-    def transaction(self, write: bool, tables: str = LIVE) -> AbstractContextManager[Cursor]: ...
-
-    def single(self, statement: str, parameters: Parameters) -> list[Row]:
-        """One prepared statement on its own: one moment too, and one round trip."""
-        ...
-
-    def exists(self, tables: str = LIVE) -> bool: ...
-
-    def create(self, cursor: Cursor, tables: str) -> bool:
-        """Empty tables without indexes; False where they exist already."""
-        ...
-
-    def index(self, cursor: Cursor, kind: str, columns: tuple[str, ...], tables: str) -> None: ...
-    def drop(self, cursor: Cursor, tables: str) -> None: ...
-
-    def hold(self, cursor: Cursor) -> None:
-        """Nobody else reads or moves the live positions from here to the end of the transaction."""
-        ...
-
-    def swap(self, cursor: Cursor) -> None:
-        """Drops the live tables and puts the new ones in their place. After `hold`, in the same transaction."""
-        ...
-
-    def analyze(self, tables: str) -> None: ...
-    def among(self, column: str, name: str) -> str: ...
-    def many(self, values: Collection[str]) -> Any: ...
-
-    def known(self, streams: Collection[UUID]) -> set[UUID]:
-        """Which of these streams exist."""
-        ...
-
-    def size(self) -> int | None: ...
-    def lock(self, name: str) -> AbstractContextManager[bool]: ...
-    def wait(self, seconds: float) -> None: ...
-    def close(self) -> None: ...
-
-
-_NAMES = re.compile(r"(?<!:):([a-z_]+)")
-
-
-def percent(statement: str) -> str:
-    """`:name` as psycopg writes it."""
-    return _NAMES.sub(r"%(\1)s", statement.replace("%", "%%"))
-
-
 class Database:
     """The tables of the ledger at an address, on both backends."""
 
@@ -138,8 +74,8 @@ class Database:
     def prepare(self, law: str) -> None:
         """Makes empty tables where there are none. Several processes may do it at once."""
         if not self.backend.exists():
-            with self.backend.transaction(write=True) as cursor:
-                if self.backend.create(cursor, LIVE):
+            with self.backend.transaction() as cursor:
+                if create(self.backend, cursor, LIVE):
                     set_positions(cursor, 1, 0, law, LIVE)
                     for kind, columns in indexes():
                         self.backend.index(cursor, kind, columns, LIVE)
@@ -148,7 +84,7 @@ class Database:
         """Where each partition stands; empty where nothing was ever stored."""
         if not self.backend.exists():
             return []
-        with self.backend.transaction(write=False) as cursor:
+        with self.backend.reading() as cursor:
             return positions_in(cursor)
 
     def strange(self, tables: str = LIVE) -> str | None:
@@ -157,33 +93,43 @@ class Database:
         A follower that goes on from a position of another log would pass over events for ever."""
         if not self.backend.exists(tables):
             return None
-        with self.backend.transaction(write=False, tables=tables) as cursor:
-            found = positions_in(cursor, tables)
-            if _shaped_otherwise(found) is not None:
-                return None  # they must be made anew anyway, and know nothing of it
-            [(last,)] = cursor.ask("SELECT coalesce(max({event_position}), 0) FROM {events}")
-            history = history_in(cursor)
-            for position, origin, epoch, mark in cursor.ask("SELECT position, origin, epoch, mark FROM {position}", tables=tables):
-                if (origin, epoch) != history:
-                    return "the stored projections are those of another ledger" if origin != history[0] else (
-                        f"the stored projections are of epoch {epoch} of this ledger, which is in epoch {history[1]}")
-                if position > last:
-                    return (f"the stored projections reflect events up to position {position}, and the ledger ends at {last}: an older "
-                            "copy of its events (a backup?) was put in their place")
-                if mark != mark_of(cursor, position):
-                    return f"at position {position} stands another event than the one up to which the stored projections were made"
-        return None
+        with self.backend.reading(tables) as cursor:
+            return strange_in(cursor, tables) if self._is_of_today(cursor, tables) else None  # else they must be made anew anyway
+
+    def is_older(self) -> bool:
+        """Whether there are tables that an older program has made. Raises StoreUnusable where a newer one has."""
+        if not self.backend.exists():
+            return False
+        with self.backend.reading() as cursor:
+            return not self._is_of_today(cursor, LIVE)
+
+    def check_tables(self) -> None:
+        """Raises RebuildNeeded for tables of an older program, StoreUnusable for those of a newer one."""
+        if self.is_older():
+            raise RebuildNeeded(OLDER)
+
+    def _is_of_today(self, cursor: Transaction, tables: str) -> bool:
+        kind = migrations(self.backend, tables)
+        try:
+            kind.check(kind.applied(cursor))
+        except Older:
+            return False
+        except Newer as error:
+            raise StoreUnusable(f"the set of stored projections {error}") from None
+        return True
 
     def check_log(self, at_least_every: float = 0.0) -> None:
-        """Raises OtherLog, and RebuildNeeded where the tables are another version's. `at_least_every`: seconds for which one look is
-        enough."""
+        """Raises OtherLog, and what `check_tables` does. `at_least_every`: seconds for which one look is enough."""
         if time.monotonic() - self._looked_at < at_least_every:
             return
-        other = _shaped_otherwise(self.positions())
-        if other is not None:
-            raise RebuildNeeded(f"the stored projections need a rebuild: their tables are those of another version of this program (schema "
-                                f"{other}, this one has {schema()}). Run `career-ledger projection rebuild`")
-        why = self.strange()
+        if self._looked_at == float("-inf"):
+            versions.check(self.backend.log, self.backend)
+        if not self.backend.exists():
+            return
+        with self.backend.reading() as cursor:
+            if not self._is_of_today(cursor, LIVE):
+                raise RebuildNeeded(OLDER)
+            why = strange_in(cursor, LIVE)
         if why is not None:
             raise OtherLog(f"{why}. Put the right copy of the ledger back; if this is the right one, run "
                            "`career-ledger projection rebuild`")
@@ -194,8 +140,8 @@ class Database:
         and Repartitioned where the number of partitions is another one."""
         found = self.positions()
         if found:
-            check_law(found, law)
             self.check_log()
+            check_law(found, law)
         mine = next((p for p in found if (p.partition, p.partitions) == (number, of)), None)
         if mine is None:
             raise Repartitioned(f"the stored projections have {len(found)} partitions now, not {of}: start this follower again")
@@ -204,7 +150,7 @@ class Database:
     def repartition(self, of: int, law: str) -> None:
         """Sets the number of partitions. Every partition begins where the slowest stood: computing rows again is harmless."""
         self.check_log()
-        with self.backend.transaction(write=True) as cursor:
+        with self.backend.transaction() as cursor:
             found = positions_in(cursor)
             check_law(found, law)
             if len(found) != of:
@@ -216,10 +162,10 @@ class Database:
         `to`, both or neither. False, and nothing is done, where the partition does not stand there any more.
 
         Who is set aside (`aside`) keeps no rows, which could be wrong by now, and is remembered until she is among `students`."""
-        with self.backend.transaction(write=True, tables=tables) as cursor:
+        with self.backend.transaction() as cursor:
             return self.replace_in(cursor, at, to, students, rows, aside, tables)
 
-    def replace_in(self, cursor: Cursor, at: Position, to: int, students: Collection[str], rows: Rows, aside: Sequence[SetAside],
+    def replace_in(self, cursor: Transaction, at: Position, to: int, students: Collection[str], rows: Rows, aside: Sequence[SetAside],
                    tables: str) -> bool:
         """The same within a transaction."""
         moved = cursor.run(
@@ -232,34 +178,34 @@ class Database:
         nobody = [one.student for one in aside if one.student is not None]
         self._remember(cursor, [*map(stream_id, students), *(one.stream for one in aside)], aside, tables)
         if students or nobody:
-            among = {"students": self.backend.many([*students, *nobody])}
+            among = {"students": [*students, *nobody]}
             for kind in COLUMNS:
-                cursor.run(f"DELETE FROM {{{kind}}} WHERE {self.backend.among('student', 'students')}", among, tables)
+                cursor.run(f"DELETE FROM {{{kind}}} WHERE student IN :students", among, tables)
                 if rows[kind]:
                     cursor.insert(kind, rows[kind], tables)
         return True
 
-    def _remember(self, cursor: Cursor, streams: Sequence[UUID], aside: Sequence[SetAside], tables: str) -> None:
+    def _remember(self, cursor: Transaction, streams: Sequence[UUID], aside: Sequence[SetAside], tables: str) -> None:
         if aside or cursor.ask("SELECT count(*) FROM {aside}", tables=tables)[0][0]:
-            cursor.run(f"DELETE FROM {{aside}} WHERE {self.backend.among('stream', 'streams')}",
-                       {"streams": self.backend.many([one.hex for one in streams])}, tables)
+            cursor.run("DELETE FROM {aside} WHERE stream IN :streams",
+                       {"streams": [one.hex for one in streams]}, tables)
         add_aside(cursor, aside, tables)
 
     def aside(self, found: Sequence[Position] | None = None) -> list[SetAside]:
         """Who is set aside. Empty where the tables are those of an older program. `found`: the positions, where they are known."""
         found = self.positions() if found is None else found
-        if not found or json.loads(found[0].law)["schema"] != schema():
+        if not found:
             return []
-        with self.backend.transaction(write=False) as cursor:
-            return [SetAside(UUID(stream), *rest) for stream, *rest in cursor.ask(
+        with self.backend.reading() as cursor:
+            return [] if not self._is_of_today(cursor, LIVE) else [SetAside(UUID(stream), *rest) for stream, *rest in cursor.ask(
                 "SELECT stream, student, position, why FROM {aside} ORDER BY position")]
 
     def rows(self, students: Collection[str]) -> tuple[list[Position], Rows]:
         """What is stored of these students, and the positions of the same moment."""
-        with self.backend.transaction(write=False) as cursor:
-            among = {"students": self.backend.many(students)}
+        with self.backend.reading() as cursor:
+            among = {"students": list(students)}
             return positions_in(cursor), {
-                kind: cursor.ask(f"SELECT student, {', '.join(columns)} FROM {{{kind}}} WHERE {self.backend.among('student', 'students')}",
+                kind: cursor.ask(f"SELECT student, {', '.join(columns)} FROM {{{kind}}} WHERE student IN :students",
                                  among)
                 for kind, columns in COLUMNS.items()}
 
@@ -268,28 +214,38 @@ class Database:
         if not self.backend.exists():
             raise StoreUnusable("nothing is stored yet: run `career-ledger project` (or `career-ledger projection rebuild`) first")
         self.check_log(LOOK_SECONDS)
-        with self.backend.transaction(write=False) as cursor:
+        with self.backend.reading() as cursor:
             return positions_in(cursor), [cursor.ask(statement, parameters) for statement, parameters in statements]
 
 
-def indexes() -> Iterator[tuple[str, tuple[str, ...]]]:
-    for kind, found in INDEXES.items():
-        for columns in found:
-            yield kind, columns
-
-
-def add_aside(cursor: Cursor, ones: Sequence[SetAside], tables: str) -> None:
+def add_aside(cursor: Transaction, ones: Sequence[SetAside], tables: str) -> None:
     for one in ones:
         cursor.run("INSERT INTO {aside} (stream, student, position, why) VALUES (:stream, :student, :position, :why)",
                    {"stream": one.stream.hex, "student": one.student, "position": one.position, "why": one.why}, tables)
 
 
-def positions_in(cursor: Cursor, tables: str = LIVE) -> list[Position]:
+def strange_in(cursor: Transaction, tables: str) -> str | None:
+    """`Database.strange` of tables of today."""
+    [(last,)] = cursor.ask("SELECT coalesce(max({event_position}), 0) FROM {events}")
+    history = history_in(cursor)
+    for position, origin, epoch, mark in cursor.ask("SELECT position, origin, epoch, mark FROM {position}", tables=tables):
+        if (origin, epoch) != history:
+            return "the stored projections are those of another ledger" if origin != history[0] else (
+                f"the stored projections are of epoch {epoch} of this ledger, which is in epoch {history[1]}")
+        if position > last:
+            return (f"the stored projections reflect events up to position {position}, and the ledger ends at {last}: an older "
+                    "copy of its events (a backup?) was put in their place")
+        if mark != mark_of(cursor, position):
+            return f"at position {position} stands another event than the one up to which the stored projections were made"
+    return None
+
+
+def positions_in(cursor: Transaction, tables: str = LIVE) -> list[Position]:
     return [Position(*row) for row in cursor.ask(
         "SELECT partition_no, partitions, position, law FROM {position} ORDER BY partition_no", tables=tables)]
 
 
-def set_positions(cursor: Cursor, of: int, position: int, law: str, tables: str) -> None:
+def set_positions(cursor: Transaction, of: int, position: int, law: str, tables: str) -> None:
     cursor.run("DELETE FROM {position}", tables=tables)
     origin, epoch = history_in(cursor)
     mark = mark_of(cursor, position)
@@ -299,13 +255,13 @@ def set_positions(cursor: Cursor, of: int, position: int, law: str, tables: str)
                    {"number": number, "of": of, "position": position, "law": law, "origin": origin, "epoch": epoch, "mark": mark}, tables)
 
 
-def history_in(cursor: Cursor) -> tuple[str, int]:
+def history_in(cursor: Transaction) -> tuple[str, int]:
     """Origin and epoch of the ledger."""
     [(origin, epoch)] = cursor.ask("SELECT origin, epoch FROM {ledger}")
     return origin, epoch
 
 
-def mark_of(cursor: Cursor, position: int) -> str:
+def mark_of(cursor: Transaction, position: int) -> str:
     """What tells the event at a position from any other: of what is published of it only, since a report's reader may see it."""
     found = cursor.ask("SELECT originator_id, originator_version, state FROM {events} WHERE {event_position} = :position",
                        {"position": position})
@@ -320,12 +276,6 @@ def mark_of(cursor: Cursor, position: int) -> str:
     return hashlib.sha256(json.dumps([str(stream).replace("-", ""), version, *said]).encode()).hexdigest()
 
 
-def _shaped_otherwise(found: Sequence[Position]) -> str | None:
-    """The schema under which the tables were made, where their columns need not be those of this program."""
-    schemas = (str(json.loads(p.law)["schema"]) for p in found)
-    return next((other for other in schemas if other.partition(".")[0] != str(SCHEMA)), None)
-
-
 def check_law(found: Sequence[Position], law: str) -> None:
     why = needs_rebuild(found, law)
     if why is not None:
@@ -336,24 +286,3 @@ def needs_rebuild(found: Sequence[Position], law: str) -> str | None:
     """Why the stored rows must be made anew, in a sentence; None where they need not be."""
     why = next((d for p in found if (d := difference(p.law, law))), None)
     return f"the stored projections need a rebuild: {why}. Run `career-ledger projection rebuild`" if why else None
-
-
-def column_types(text: str, whole: str, number: str, day: str, boolean: str) -> dict[str, list[tuple[str, str]]]:
-    """The columns of each table with their types, the student first."""
-    def kind_of(column: str) -> str:
-        return (day if column in DATES else whole if column in CENTS | WHOLE else number if column in NUMBERS
-                else boolean if column in BOOLS else text)
-
-    return {kind: [("student", f"{text} NOT NULL"), *((c, kind_of(c) + (" NOT NULL" if c == "from_on" else "")) for c in columns)]
-            for kind, columns in COLUMNS.items()}
-
-
-def open_database(url: str) -> Database:
-    """The stored projections of the ledger at an address that `open_store` has accepted. Makes nothing yet."""
-    if url.startswith("sqlite:///"):
-        from .sqlite import SQLiteBackend
-
-        return Database(SQLiteBackend(url.removeprefix("sqlite:///")))
-    from .postgres import PostgresBackend
-
-    return Database(PostgresBackend(url))

@@ -11,10 +11,13 @@ from uuid import UUID
 
 from ledger.domain.books import LawBooks
 from ledger.domain.timelines import COLUMNS
+from ledger.sql.base import Transaction
 from ledger.store import EventStore, SetAside, StoreUnavailable
 
-from .database import LIVE, Cursor, Database, Position, open_database
+from .database import Database, Position
+from .open import open_database
 from .shape import Rows, compute, law_of
+from .tables import LIVE
 
 PAGE = 2_000
 """Events of the log in one transaction."""
@@ -96,7 +99,7 @@ class Follower:
 
 
 def advance(store: EventStore, database: Database, books: LawBooks, at: Position, page: int, tables: str = LIVE,
-            cursor: Cursor | None = None, alarm: Callable[[SetAside], None] = lambda _: None) -> int:
+            cursor: Transaction | None = None, alarm: Callable[[SetAside], None] = lambda _: None) -> int:
     """Takes a partition one page on from `at`; the number of events of the page, 0 at the end of the log.
 
     Where somebody else has moved the partition meanwhile nothing is stored: ask again where it stands. `cursor`: within

@@ -20,10 +20,11 @@ from ledger.domain.books import LawBooks
 from ledger.domain.timelines import COLUMNS
 from ledger.store import EventStore, SetAside, StoreUnavailable, open_store
 
-from .database import LIVE, NEW, Database, add_aside, indexes, open_database, positions_in, set_positions
+from .database import Database, add_aside, positions_in, set_positions
 from .follower import advance
+from .open import open_database
 from .shape import Rows, compute, law_of
-from .sqlite import SQLiteBackend
+from .tables import LIVE, NEW, create, indexes
 from .workers import Desk, Task, parts_of, run_all, workers_for
 
 CATCH_UP_PAGE = 5_000
@@ -31,6 +32,10 @@ INDEXERS = 2
 """Tables that are indexed at a time: the work is the server's."""
 Progress = Callable[[int, int], None]
 """Called with the events done and all events there are to do."""
+
+
+class Busy(StoreUnavailable):
+    """Another rebuild is running."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +57,13 @@ class _Part:
 
 
 def rebuild(url: str, books: LawBooks, workers: int | None = None, progress: Progress | None = None) -> Rebuilt:
-    """Raises StoreUnavailable where another rebuild is running. Killed at any moment, the next call goes on where it was."""
+    """Raises Busy where another rebuild is running. Killed at any moment, the next call goes on where it was."""
     begun = time.monotonic()
     law = law_of(books)
     with open_store(url, create=False) as store, open_database(url) as database, database.backend.lock("rebuild") as mine:
         if not mine:
-            raise StoreUnavailable("another rebuild of the stored projections is running: wait until it is done")
+            raise Busy("another rebuild of the stored projections is running: wait until it is done")
+        database.is_older()  # tables of a newer program are left alone
         database.prepare(law)
         _begin(store, database, law)
         resumed, done = _fill(url, store, database, books, law, workers, progress)
@@ -69,18 +75,18 @@ def rebuild(url: str, books: LawBooks, workers: int | None = None, progress: Pro
 def _begin(store: EventStore, database: Database, law: str) -> None:
     backend = database.backend
     strange = database.strange(NEW)
-    with backend.transaction(write=True, tables=NEW) as cursor:
+    with backend.transaction() as cursor:
         if backend.exists(NEW) and (strange or any(p.law != law for p in positions_in(cursor, NEW))):
             backend.drop(cursor, NEW)
         end = store.last_position()  # before any stream is read: every stream then holds at least these events
-        if backend.create(cursor, NEW):
+        if create(backend, cursor, NEW):
             set_positions(cursor, 1, end, law, NEW)
 
 
 def _fill(url: str, store: EventStore, database: Database, books: LawBooks, law: str, workers: int | None,
           progress: Progress | None) -> tuple[int, int]:
     """Events that were done before, and in all."""
-    with database.backend.transaction(write=False, tables=NEW) as cursor:
+    with database.backend.reading(NEW) as cursor:
         marks = {row[0]: (row[1], row[2]) for row in cursor.ask("SELECT part, parts, events FROM {done} WHERE part >= 0", tables=NEW)}
     total = store.last_position()  # a little more than the events: positions have holes
     parts = next((parts for parts, _ in marks.values()), parts_of(total))
@@ -88,7 +94,7 @@ def _fill(url: str, store: EventStore, database: Database, books: LawBooks, law:
     if progress is not None:
         progress(done, total)
     todo = [number for number in range(parts) if number not in marks]
-    alone = isinstance(database.backend, SQLiteBackend)  # one writer at a time: workers hand their rows over
+    alone = database.backend.one_writer  # workers hand their rows over
     tasks = [Task(_compute_part if alone else _store_part, _Part(number, parts, law)) for number in todo]
     for part, events, rows, aside in run_all(tasks, url, books, workers_for(total - resumed, workers)):
         if rows is not None:
@@ -118,7 +124,7 @@ def _store_part(desk: Desk, part: _Part) -> _Found:
 
 def _write(database: Database, part: _Part, events: int, rows: Rows, aside: Sequence[SetAside]) -> None:
     """The mark comes first: a worker that an interrupted rebuild left behind makes this one wait, and only one stores."""
-    with database.backend.transaction(write=True, tables=NEW) as cursor:
+    with database.backend.transaction() as cursor:
         if any(p.law != part.law for p in positions_in(cursor, NEW)):
             raise StoreUnavailable("another rebuild has begun meanwhile: run the command again")
         marked = cursor.run("INSERT INTO {done} (part, parts, events) VALUES (:part, :parts, :events) ON CONFLICT DO NOTHING",
@@ -133,7 +139,7 @@ def _write(database: Database, part: _Part, events: int, rows: Rows, aside: Sequ
 def _index(url: str, database: Database) -> None:
     """One table is indexed in one transaction with a mark (negative numbers), so that an interrupted rebuild goes on here too."""
     kinds = sorted(COLUMNS, key=lambda kind: kind not in ("charges", "status"))  # those with most to do first
-    if isinstance(database.backend, SQLiteBackend):
+    if database.backend.one_writer:
         for kind in kinds:
             _index_kind(database, kind)
         return
@@ -149,7 +155,7 @@ def _index(url: str, database: Database) -> None:
 
 def _index_kind(database: Database, wanted: str) -> None:
     backend = database.backend
-    with backend.transaction(write=True, tables=NEW) as cursor:
+    with backend.transaction() as cursor:
         number = -1 - list(COLUMNS).index(wanted)
         if cursor.run("INSERT INTO {done} (part, parts, events) VALUES (:part, 0, 0) ON CONFLICT DO NOTHING", {"part": number}, NEW) == 1:
             for kind, columns in indexes():
@@ -162,13 +168,13 @@ def _swap(store: EventStore, database: Database, books: LawBooks) -> int:
     """The position of the new rows."""
     backend = database.backend
     while True:
-        with backend.transaction(write=False, tables=NEW) as cursor:
+        with backend.reading(NEW) as cursor:
             at = positions_in(cursor, NEW)[0]
         if len(store.touched(at.position, CATCH_UP_PAGE)) < CATCH_UP_PAGE // 10:
             break
         advance(store, database, books, at, CATCH_UP_PAGE, NEW)
     sound = database.strange() is None  # the old rows may be ahead of an older log
-    with backend.transaction(write=True) as cursor:
+    with backend.transaction() as cursor:
         backend.hold(cursor)
         live = positions_in(cursor, LIVE)
         at = positions_in(cursor, NEW)[0]

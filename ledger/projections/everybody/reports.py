@@ -13,10 +13,11 @@ from functools import cache
 from typing import Any
 
 from ledger.domain.timelines import COLUMNS
+from ledger.sql.base import Parameters, Row
 from ledger.store import StoreUnusable, StreamSetAside
 
-from .database import LOOK_SECONDS, Database, Parameters, Position, needs_rebuild
-from .shape import BOOLS, CENTS, DATES, Row, shown
+from .database import LOOK_SECONDS, Database, Position, needs_rebuild
+from .shape import BOOLS, CENTS, DATES, shown
 
 Answer = dict[str, Any]
 """`report`, `on` (or `from` and `to`), `known_position`, `last_position`, `rebuild_needed`, `rows`; `set_aside` where students are."""

@@ -11,16 +11,16 @@ from ledger.domain.books import LawBooks
 from ledger.domain.edition import EDITION
 from ledger.domain.submissions import Event
 from ledger.domain.timelines import COLUMNS, timelines
+from ledger.sql.base import Row, Spelled
 from ledger.store import SetAside
 from ledger.store.mapper import stream_id
 
-SCHEMA = 3
-"""Raise it when the tables change."""
+STEPS = 1
+"""How many migrations the tables have (`tables.migrations`): what is stored rests on their number."""
 
-Row = tuple[Any, ...]
-"""The student, then the columns of the kind: text, integers (cents, 0 and 1 for a bool), ISO days, None."""
 Rows = dict[str, list[Row]]
-"""By kind, every kind present."""
+"""By kind, every kind present. A row: the student, then the columns of the kind: text, integers (cents, 0 and 1 for a bool), ISO days,
+None."""
 
 DATES = frozenset({"from_on", "until_on", "due_on", "raised_on", "paid_on", "refund_by", "held_on"})
 CENTS = frozenset({"amount", "paid", "refunded", "waived", "moved", "outstanding", "overdue", "accruing", "refundable"})
@@ -37,19 +37,6 @@ INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
     "bookings": (("student", "from_on"), ("held_on",)),
 }
 """For one student on a day, for everybody on a day, and for what begins or ends in a period."""
-
-class Spelled(dict[Any, Any]):
-    """Values as they are stored, remembered: the same days and amounts come again and again."""
-
-    def __init__(self, spell: Callable[[Any], Any]) -> None:
-        self._spell = spell
-
-    def __missing__(self, value: Any) -> Any:
-        if len(self) >= 1 << 16:
-            self.clear()
-        found = self[value] = self._spell(value)
-        return found
-
 
 _SPELLED = ((DATES, Spelled(lambda day: day.isoformat() if day is not None else None)),
             (CENTS, Spelled(lambda amount: int(amount * 100) if amount is not None else None)), (BOOLS, Spelled(int)))
@@ -103,11 +90,11 @@ def shown(column: str, value: Any) -> Any:
 
 def schema() -> str:
     """Of the tables, and of the answers in them."""
-    return f"{SCHEMA}.{EDITION}"
+    return f"{STEPS}.{EDITION}"
 
 
 def law_of(books: LawBooks) -> str:
-    """What the rows depend on beside the events, as JSON: rule books, interpretations, and the program (`SCHEMA`, `EDITION`)."""
+    """What the rows depend on beside the events, as JSON: rule books, interpretations, and the program (`STEPS`, `EDITION`)."""
     interpretations = {}
     for year in books.years:
         book = books.for_single_courses(year)

@@ -1,4 +1,4 @@
-# ruff: noqa: S608 - statements are put together from names of our own only
+
 """The tables in the ledger's SQLite file, named `projection_...`.
 
 Readers never wait. A writer holds the file's one write lock, so rows are computed before its transaction begins.
@@ -6,156 +6,91 @@ Readers never wait. A writer holds the file's one write lock, so rows are comput
 """
 
 import fcntl
-import json
 import sqlite3
 import time
 import uuid
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
-from ledger.sql.sqlite import SameFile
-from ledger.domain.timelines import COLUMNS
 from ledger.edges.files import open_file
-from ledger.store.sqlite import LOCK_SECONDS, check_same, problem
+from ledger.sql.base import Transaction
+from ledger.sql.sqlite import SQLite
+from ledger.store import migrations
+from ledger.store.sqlite import problem
 
-from .database import LIVE, NEW, NOTHING, Cursor, Parameters, column_types
-from .shape import Row
+from .tables import KEPT, LIVE, NEW
 
 PREFIX = {LIVE: "projection_", NEW: "projection_new_"}
 POLL_SECONDS = 0.1
-TYPES = column_types("TEXT", "INTEGER", "NUMERIC", "TEXT", "INTEGER")
+NAMES: Mapping[str, Mapping[str, str]] = {
+    tables: {name: prefix + name for name in (*KEPT, "done")}
+    | {"events": "stored_events", "event_position": "rowid", "ledger": "career_ledger"} for tables, prefix in PREFIX.items()}
 
 
-def _named(tables: str) -> dict[str, str]:
-    names = {name: PREFIX[tables] + name for name in (*COLUMNS, "position", "aside", "done")}
-    return names | {"events": "stored_events", "event_position": "rowid", "ledger": "career_ledger"}
+def _opened(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA synchronous=NORMAL")
 
 
-class SQLiteCursor:
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
+class SQLiteTables(SQLite):
+    log = migrations.SQLITE
+    one_writer = True
 
-    def run(self, statement: str, parameters: Parameters = NOTHING, tables: str = LIVE) -> int:
-        return self._connection.execute(statement.format_map(_named(tables)), dict(parameters)).rowcount
-
-    def ask(self, statement: str, parameters: Parameters = NOTHING, tables: str = LIVE) -> list[Row]:
-        return self._connection.execute(statement.format_map(_named(tables)), dict(parameters)).fetchall()
-
-    def insert(self, kind: str, rows: Sequence[Row], tables: str = LIVE) -> None:
-        marks = ", ".join("?" * len(TYPES[kind]))
-        self._connection.executemany(f"INSERT INTO {PREFIX[tables]}{kind} VALUES ({marks})", rows)
-
-
-class SQLiteBackend:
     def __init__(self, path: str) -> None:
-        self._path = path
-        self._same = SameFile(path)
-        self._opened: sqlite3.Connection | None = None
+        super().__init__(path, problem, _opened, NAMES)
 
-    def _connection(self) -> sqlite3.Connection:
-        if self._opened is None:
-            self._opened = self._same.opening(
-                lambda address: sqlite3.connect(address, isolation_level=None, timeout=LOCK_SECONDS, check_same_thread=False, uri=True))
-            self._opened.execute("PRAGMA synchronous=NORMAL")
-        check_same(self._same, self._path, writing=False)
-        return self._opened
+    def reading(self, tables: str = LIVE) -> AbstractContextManager[Transaction]:
+        return self.transaction(write=False)
 
-    @contextmanager
-    def transaction(self, write: bool, tables: str = LIVE) -> Iterator[Cursor]:
-        try:
-            connection = self._connection()
-            connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
-            try:
-                if write:
-                    check_same(self._same, self._path, write)
-                yield SQLiteCursor(connection)
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
-            check_same(self._same, self._path, write)
-        except sqlite3.Error as error:
-            raise problem(error, self._path) from error
-
-    def single(self, statement: str, parameters: Parameters) -> list[Row]:
-        try:
-            found = SQLiteCursor(self._connection()).ask(statement, parameters)
-            check_same(self._same, self._path, writing=False)
-            return found
-        except sqlite3.Error as error:
-            raise problem(error, self._path) from error
+    def names(self, tables: str) -> Mapping[str, str]:
+        return NAMES[tables]
 
     def exists(self, tables: str = LIVE) -> bool:
-        try:
-            found = self._connection().execute("SELECT count(*) FROM sqlite_master WHERE name = ?", (f"{PREFIX[tables]}position",))
-            return bool(found.fetchone()[0])
-        except sqlite3.Error as error:
-            raise problem(error, self._path) from error
+        return bool(self.single("SELECT count(*) FROM sqlite_master WHERE name = :name", {"name": NAMES[tables]["position"]})[0][0])
 
-    def create(self, cursor: Cursor, tables: str) -> bool:
-        if self.exists(tables):
-            return False
-        for kind, columns in TYPES.items():
-            cursor.run(f"CREATE TABLE {{{kind}}} ({', '.join(' '.join(column) for column in columns)})", tables=tables)
-        cursor.run("CREATE TABLE {position} (partition_no INTEGER NOT NULL, partitions INTEGER NOT NULL, position INTEGER NOT NULL, "
-                   "law TEXT NOT NULL, origin TEXT NOT NULL, epoch INTEGER NOT NULL, mark TEXT NOT NULL)", tables=tables)
-        cursor.run("CREATE TABLE {aside} (stream TEXT PRIMARY KEY, student TEXT, position INTEGER NOT NULL, why TEXT NOT NULL)",
-                   tables=tables)
-        if tables == NEW:
-            cursor.run("CREATE TABLE {done} (part INTEGER PRIMARY KEY, parts INTEGER NOT NULL, events INTEGER NOT NULL)", tables=tables)
-        return True
+    def begin(self, tx: Transaction, tables: str) -> None:
+        """Nothing to do."""
 
-    def index(self, cursor: Cursor, kind: str, columns: tuple[str, ...], tables: str) -> None:
+    def made(self, tx: Transaction, tables: str) -> None:
+        """Whoever may read the file may read them."""
+
+    def index(self, tx: Transaction, kind: str, columns: tuple[str, ...], tables: str) -> None:
         """Its name ends at random: the index of new tables keeps it when they take the live ones' place."""
         name = f"projection_{kind}_{'_'.join(columns)}_{uuid.uuid4().hex[:8]}"
-        cursor.run(f"CREATE INDEX {name} ON {{{kind}}} ({', '.join(columns)})", tables=tables)
+        tx.run(f"CREATE INDEX {name} ON {{{kind}}} ({', '.join(columns)})", tables=tables)
 
-    def drop(self, cursor: Cursor, tables: str) -> None:
-        for name in (*COLUMNS, "position", "aside", "done"):
-            cursor.run(f"DROP TABLE IF EXISTS {{{name}}}", tables=tables)
+    def drop(self, tx: Transaction, tables: str) -> None:
+        for name in (*KEPT, "done"):
+            tx.run(f"DROP TABLE IF EXISTS {{{name}}}", tables=tables)
 
-    def hold(self, cursor: Cursor) -> None:
+    def hold(self, tx: Transaction) -> None:
         """A transaction that writes holds everything."""
 
-    def swap(self, cursor: Cursor) -> None:
-        self.drop(cursor, LIVE)
-        cursor.run("DROP TABLE {done}", tables=NEW)
-        for name in (*COLUMNS, "position", "aside"):
-            cursor.run(f"ALTER TABLE {{{name}}} RENAME TO {PREFIX[LIVE]}{name}", tables=NEW)
-
-    def analyze(self, tables: str) -> None:
-        with self.transaction(write=True) as cursor:
-            for kind in COLUMNS:
-                cursor.run(f"ANALYZE {{{kind}}}", tables=tables)
-
-    def among(self, column: str, name: str) -> str:
-        return f"{column} IN (SELECT value FROM json_each(:{name}))"
-
-    def many(self, values: Collection[str]) -> Any:
-        return json.dumps(list(values))
+    def swap(self, tx: Transaction) -> None:
+        self.drop(tx, LIVE)
+        tx.run("DROP TABLE {done}", tables=NEW)
+        for name in KEPT:
+            tx.run(f"ALTER TABLE {{{name}}} RENAME TO {PREFIX[LIVE]}{name}", tables=NEW)
 
     def known(self, streams: Collection[UUID]) -> set[UUID]:
-        with self.transaction(write=False) as cursor:
-            return {UUID(found) for (found,) in cursor.ask(
-                "SELECT originator_id FROM {events} WHERE originator_id IN (SELECT value FROM json_each(:ids)) AND originator_version = 1",
-                {"ids": json.dumps([one.hex for one in streams])})}
+        found = self.single("SELECT originator_id FROM {events} WHERE originator_id IN :ids AND originator_version = 1",
+                            {"ids": [one.hex for one in streams]})
+        return {UUID(stream) for (stream,) in found}
 
     def size(self) -> int | None:
         """Bytes; None where this SQLite was built without the table that tells them."""
-        try:
-            found = self._connection().execute("SELECT sum(pgsize) FROM dbstat WHERE name GLOB 'projection_*' AND aggregate = TRUE")
-            return int(found.fetchone()[0] or 0)
-        except sqlite3.OperationalError:
-            return None
+        with self.explained():
+            try:
+                found = self.connection().execute("SELECT sum(pgsize) FROM dbstat WHERE name GLOB 'projection_*' AND aggregate = TRUE")
+                return int(found.fetchone()[0] or 0)
+            except sqlite3.OperationalError:
+                return None
 
     @contextmanager
     def lock(self, name: str) -> Iterator[bool]:
         """A lock on a file beside the ledger, which the system releases when the process ends."""
-        with open_file(Path(f"{self._path}.{name}.lock")) as file:
+        with open_file(Path(f"{self.place}.{name}.lock")) as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -165,8 +100,3 @@ class SQLiteBackend:
 
     def wait(self, seconds: float) -> None:
         time.sleep(min(seconds, POLL_SECONDS))
-
-    def close(self) -> None:
-        if self._opened is not None:
-            self._opened.close()
-            self._opened = None

@@ -8,12 +8,14 @@ from typing import Any
 from ledger.domain.books import LawBooks
 from ledger.domain.submissions import Event
 from ledger.domain.timelines import COLUMNS, KEYS
+from ledger.sql.base import Row
 from ledger.store import SetAside, SomeSetAside, StoreUnusable, open_store
 from ledger.store.mapper import stream_id
 
-from .database import OtherLog, Position, check_law, open_database
+from .database import OtherLog, Position, check_law
+from .open import open_database
 from .rebuild import Progress
-from .shape import Row, Rows, fault, law_of, rows_of, shown
+from .shape import Rows, fault, law_of, rows_of, shown
 from .workers import Desk, Task, parts_of, run_all, workers_for
 
 Difference = dict[str, Any]
@@ -29,6 +31,7 @@ def verify(url: str, books: LawBooks, workers: int | None = None, progress: Prog
     Events may be appended meanwhile: rows are right when they are those of a position between the one they claim and now.
     Raises RebuildNeeded where the rows rest on another law, and at the end SomeSetAside where students cannot be read."""
     with open_database(url) as database:
+        database.check_tables()
         check_law(database.positions(), law_of(books))
         if (why := database.strange()) is not None:
             raise OtherLog(f"{why}. Nothing was compared, and nothing should be made anew before the log itself is compared with an "

@@ -14,7 +14,8 @@ from ledger import processes
 from ledger.domain.books import LawBooks
 from ledger.store import EventStore, StoreUnavailable, open_store
 
-from .database import Database, open_database
+from .database import Database
+from .open import open_database
 
 R = TypeVar("R")
 

@@ -1,0 +1,49 @@
+"""Who may do what with the tables of a ledger in PostgreSQL, in one place: a function that the migrations make, and that is called when
+tables were made, by `career-ledger upgrade`, and by infra/postgres/roles.sql, which makes the roles and says what each is for.
+
+The stored projections have a schema of their own, which belongs to whoever makes them."""
+
+POSTGRES = """
+CREATE OR REPLACE FUNCTION public.career_ledger_grant() RETURNS void LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp SET client_min_messages = error AS $body$
+DECLARE
+    roles text[] := ARRAY(SELECT rolname::text FROM pg_roles WHERE rolname IN ('career_ledger_reader', 'career_ledger_intake',
+        'career_ledger_projector', 'career_ledger_writer', 'career_ledger_importer', 'career_ledger_relay'));
+    kept text[] := ARRAY(SELECT oid::regclass::text FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relname IN (
+        'stored_events', 'stored_events_notification_id_seq', 'career_ledger', 'career_ledger_migrations', 'refused_submissions',
+        'relay_positions', 'relay_aside'));
+    one record;
+BEGIN
+    FOR one IN SELECT who, thing FROM unnest(kept) AS thing, unnest(array_append(roles, 'public')) AS who LOOP
+        EXECUTE format('REVOKE ALL ON %s FROM ' || CASE one.who WHEN 'public' THEN 'PUBLIC' ELSE '%I' END, one.thing, one.who);
+    END LOOP;
+    FOR one IN
+        SELECT role, may, thing FROM (VALUES
+            ('SELECT', 'public.stored_events', '{reader, intake, writer, projector, relay}'),
+            ('SELECT', 'public.career_ledger', '{reader, intake, writer, projector, relay}'),
+            ('SELECT', 'public.career_ledger_migrations', '{reader, intake, writer, projector, relay}'),
+            ('SELECT', 'public.refused_submissions', '{intake, writer}'),
+            ('SELECT', 'public.relay_positions', '{reader}'),
+            ('SELECT', 'public.relay_aside', '{reader}'),
+            ('SELECT, INSERT, UPDATE, DELETE', 'public.relay_positions', '{relay}'),
+            ('SELECT, INSERT, UPDATE, DELETE', 'public.relay_aside', '{relay}')) AS given (may, thing, who),
+            LATERAL unnest(who::text[]) AS short, LATERAL (SELECT 'career_ledger_' || short AS role) AS named
+        WHERE role = ANY (roles) AND to_regclass(thing) IS NOT NULL
+    LOOP
+        EXECUTE format('GRANT %s ON %s TO %I', one.may, one.thing, one.role);
+    END LOOP;
+    FOR one IN
+        SELECT role, call FROM (VALUES
+            ('public.career_ledger_append(uuid[], bigint[], text[], bytea[])', '{intake, writer}'),
+            ('public.career_ledger_refuse(text[], bytea[], bytea[], bytea[])', '{intake, writer}'),
+            -- whoever sends or stores digests binds the ledger to its key once
+            ('public.career_ledger_adopt_key(text)', '{intake, writer, relay}')) AS given (call, who),
+            LATERAL unnest(who::text[]) AS short, LATERAL (SELECT 'career_ledger_' || short AS role) AS named
+        WHERE role = ANY (roles)
+    LOOP
+        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', one.call, one.role);
+    END LOOP;
+END $body$;
+REVOKE ALL ON FUNCTION public.career_ledger_grant() FROM PUBLIC;
+"""
+GRANT = "SELECT public.career_ledger_grant()"
