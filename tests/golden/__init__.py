@@ -1,0 +1,1 @@
+"""Databases as a version of this program left them, and that later ones can take them over."""
