@@ -53,12 +53,13 @@ class Relay:
         beginning, Undelivered where Kafka refuses a message, KafkaUnusable for topics that cannot be used, KafkaError where Kafka
         cannot be used or (only with `once`) no broker answers. The lanes may still run then, except after StoreUnavailable: end
         the process."""
+        with Positions(self._url) as positions:
+            positions.prepare()
         topics = self._topics(stop, once)
         if topics is None:
             return
         standing_by = False
         with open_database(self._url) as database, Positions(self._url) as positions:
-            positions.prepare()
             with open_store(self._url, create=False) as store:
                 store.adopt_key()
                 identity = store.identity()
