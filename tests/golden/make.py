@@ -31,13 +31,7 @@ LINES = 40
 STUDENTS = ("S-DEMO-01", "S-DEMO-07")
 DAY = "2026-03-20"
 KEY = "0123456789abcdef" * 4
-COMMAND = """import sys
-try:
-    from ledger.entrypoints.cli import main
-except ImportError:
-    from ledger.entrypoints.cli.group import main
-sys.argv[0] = "career-ledger"
-main()"""
+COMMAND = "from ledger.entrypoints.cli import main; main()"
 RELAY = """import sys
 from ledger.relay import Positions
 from ledger.wire.kafka import Made
@@ -55,9 +49,9 @@ from consumers.treasury.service import Treasury
 with Database(sys.argv[1]) as own:
     for service in (Archive, BookingGate, Notifications, Treasury):
         try:
-            from consumers.tables import migrations
+            from consumers.kit.tables import migrations
         except ImportError:
-            from consumers.loop import Loop
+            from consumers.loop import Loop  # before it had migrations
             class Named:
                 name, topics, tables = service.name, service.topics, service.tables
             own.create(Loop(Named, own, "nowhere:1", threading.Event())._tables)

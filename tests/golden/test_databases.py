@@ -19,12 +19,12 @@ from click.testing import CliRunner, Result
 from consumers.archive.service import Archive
 from consumers.booking_gate.service import BookingGate
 from consumers.database import Database, DatabaseUnusable
+from consumers.kit.service import Service
+from consumers.kit.tables import migrations as of_service
 from consumers.notifications.service import Notifications
-from consumers.service import Service
-from consumers.tables import migrations as of_service
 from consumers.treasury.__main__ import treasury
 from consumers.treasury.service import Treasury
-from ledger.bootstrap import upgrade
+from ledger.bootstrap import open_ledger
 from ledger.entrypoints.cli import cli
 from ledger.projections.everybody import open_database
 from ledger.relay import Positions
@@ -40,6 +40,11 @@ ASKED: list[tuple[str, ...]] = [
     ("publish", "--kafka", "127.0.0.1:1", "--status"), ("publish", "--kafka", "127.0.0.1:1", "--once"),
     ("intake", "--kafka", "127.0.0.1:1")]
 FORKED = multiprocessing.get_context("fork")
+
+
+def upgrade(url: str) -> dict[str, list[int]]:
+    with open_ledger(url, create=False) as ledger:
+        return ledger.upgrade()
 
 
 def ask(url: str, *words: str) -> Result:
