@@ -16,7 +16,7 @@ from ledger.domain.case import Case
 from ledger.domain.decisions import reasons_against_act
 from ledger.domain.fold import advance, apply
 from ledger.domain.knowledge import in_force
-from ledger.domain.law.catalogue import MISFITS, SITTING
+from ledger.domain.law.catalogue import MISFITS, MISFITS_OF_ALL, SITTING
 from ledger.domain.law.chapter import year_of_act
 from ledger.domain.law.exams import reasons_against
 from ledger.domain.law.recognition import left_career, no_change_of_programme_is_asked_for
@@ -136,8 +136,8 @@ def _facts_in_breach(person: Person, career: Career, event: Event, books: LawBoo
     if event.type in e.ACTS:
         return
     book = _book(books, event, career)
-    for misfits in (*MISFITS.get("", ()), *MISFITS.get(event.type, ())):
-        yield from misfits(person, career, event, book, books)
+    for misfit in (*MISFITS_OF_ALL, *MISFITS.get(event.type, ())):
+        yield from misfit(person, career, event, book, books)
 
 
 @obeys("ESA-7", "PRN-3")
@@ -156,9 +156,9 @@ def _exam_in_breach(person: Person, event: Event, books: LawBooks) -> Iterator[R
     case = Case("exam-graded", call, data.held_on, person, career, book, books)
     if (left := no_change_of_programme_is_asked_for(case)) is not None:
         yield left
-    if career.open_booking(data.course, data.held_on) is None:
+    if book.has("PRN-3") and career.open_booking(data.course, data.held_on) is None:
         yield reason(book, "PRN-3", f"{data.course} was sat on {data.held_on.isoformat()} without a booking.")
-    if data.outcome == "passed":
+    if data.outcome == "passed" and book.has("ESA-7"):
         yield from reasons_against(case, SITTING)
 
 

@@ -89,7 +89,7 @@ def _reasons(type_: str, data: e.Payload, day: date, person: Person, career_: Ca
     case = Case(type_, data, day, person, career_, book, books)
     if type_ == "exam-booked":
         return reasons_against(case, PREDICATES[type_], lifted)
-    return [r for predicate in PREDICATES[type_] if (r := predicate(case)) is not None]
+    return [r for one in PREDICATES[type_] if one.asked_under(book) and (r := one.predicate(case)) is not None]
 
 
 _NAMES_ANOTHER = (e.ProgrammeChanged, e.PaymentMoved, e.EnrolledWithReservation, e.RecognitionRequested)

@@ -8,16 +8,9 @@ from typing import Any
 from .books import LawBooks
 from .rulebook import OwnBook, RuleBook, is_register_entry
 
-DOCUMENTS = {
-    "guide-2025-26": "Guida dello studente 2025-26",
-    "guide-2019-20": "Guida dello studente 2019-20",
-    "ticket-guide": "Guida al ticket",
-    "project": "Career ledger, rules.md",
-    "published-language": "Career ledger, published language",
-}
-UNKNOWN = {"document": DOCUMENTS["project"], "heading": "No rule book has this rule"}
+UNKNOWN = {"document": "Career ledger, rules.md", "heading": "No rule book has this rule"}
 """The source of an id without an entry: a book lacks one, or an old override names a rule that there never was."""
-_REGISTER = {"document": DOCUMENTS["project"], "heading": "Register of interpretations"}
+_REGISTER = "Register of interpretations"
 
 Book = RuleBook | OwnBook
 
@@ -72,9 +65,9 @@ class Reason:
 def source_of(book: Book, rule: str) -> dict[str, str]:
     """Document and heading of a rule by its entry in a book, which knows the ledger's own rules too."""
     if is_register_entry(rule):
-        return dict(_REGISTER)
+        return {"document": book.title("project"), "heading": _REGISTER}
     found = book.entry(rule)
-    return dict(UNKNOWN) if found is None else {"document": DOCUMENTS[found.document], "heading": found.heading}
+    return dict(UNKNOWN) if found is None else {"document": book.title(found.document), "heading": found.heading}
 
 
 def interpretation_of(book: Book, rule: str) -> str | None:

@@ -15,10 +15,11 @@ from .values import Amount, Day, RecognitionKind, Text, Year
 _FROZEN = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, defer_build=True)
 
 class Rule(BaseModel):
-    """A rule with its source. `interpretation` names the register entry that this reading rests on."""
+    """A rule with its source: a document of the book's list and a heading. `interpretation` names the register entry that this reading
+    rests on."""
 
     model_config = _FROZEN
-    document: Literal["guide-2025-26", "guide-2019-20", "ticket-guide", "project", "published-language"]
+    document: Text
     heading: Text
     says: Text
     interpretation: Text | None = None
@@ -235,7 +236,6 @@ class PlanWindows(Rule):
 
 class Stamp(Rule):
     days: Days
-    reminder_days: Days
     amount: Amount
 
 class WithdrawalTerm(Rule):
@@ -512,17 +512,25 @@ class OwnBook(BaseModel):
 
     model_config = _FROZEN
     id: Text
+    documents: dict[Text, Text]
     rules: dict[str, Rule]
 
     def entry(self, rule: str) -> Rule | None:
         return self.rules.get(rule)
+
+    def has(self, rule: str) -> bool:
+        return rule in self.rules
+
+    def title(self, document: str) -> str:
+        return self.documents[document]
 
 class RuleBook(BaseModel):
     """The law of one academic year. `covers` says whether it holds for everything or for single courses only.
 
     Acts that name no year, or the year before, follow this book between `acts_from` and `acts_until` when the career
     is not renewed (AMB-35); `acts_until` None: from that day on. `late_degrees_of` is the earlier year whose exams and
-    degrees follow this book from `acts_from`."""
+    degrees follow this book from `acts_from`. `documents` are the titles of what its entries cite; the ledger's own documents can be
+    cited too."""
 
     model_config = _FROZEN
     id: Text
@@ -531,13 +539,25 @@ class RuleBook(BaseModel):
     acts_from: Day | None = None
     acts_until: Day | None = None
     late_degrees_of: Year | None = None
+    documents: dict[Text, Text]
     rules: Law
     interpretations: Interpretations
     _own: OwnBook | None = PrivateAttr(default=None)
+    _ids: frozenset[str] = PrivateAttr(default=frozenset())
 
     def stands_on(self, own: OwnBook) -> None:
         """Answer for the ledger's own rules too."""
         self._own = own
+        here = (field.replace("_", "-") for field, rule in vars(self.rules).items() if rule is not None)
+        self._ids = frozenset({*here, *own.rules})
+
+    def has(self, rule: str) -> bool:
+        """Whether the year has a rule, or the ledger itself: a rule that is in neither does nothing."""
+        return rule in self._ids
+
+    def title(self, document: str) -> str:
+        """Of a document that an entry cites."""
+        return self.documents[document] if document in self.documents or self._own is None else self._own.title(document)
 
     def entry(self, rule: str) -> Rule | None:
         """What a rule id such as `MOR-5a` says: here, else among the ledger's own rules."""

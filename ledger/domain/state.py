@@ -304,6 +304,7 @@ class Career:
     ended_on: date | None = None
     ended_event: str | None = None
     suspended_on: date | None = None
+    suspended_event: str | None = None
     withdrawals: list[Withdrawal] = field(default_factory=list)
     candidacies: list[DegreeCandidacyDeclared] = field(default_factory=list)
     graduated: Graduated | None = None

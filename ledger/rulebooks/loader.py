@@ -152,7 +152,7 @@ _BOUNDS = (("first", "last"), ("enrol_from", "enrol_until"), ("first", "until"),
 
 def _inconsistencies(data: dict[Any, Any], book: RuleBook) -> Iterator[tuple[Place, str]]:
     """What the shape alone does not tell: register entries that do not exist, periods that end before they begin, steps out of order."""
-    register = set(_ids(Interpretations))
+    register, documents = set(_ids(Interpretations)), [*book.documents, *own_rules().documents]
     for section in ("rules", "interpretations"):
         for key in data[section]:
             if "_" in key:
@@ -163,6 +163,9 @@ def _inconsistencies(data: dict[Any, Any], book: RuleBook) -> Iterator[tuple[Pla
         if rule is None:
             continue
         place: Place = ("rules", field.replace("_", "-"))
+        if rule.document not in documents:
+            near = _near(rule.document, documents)
+            yield (*place, "document"), f"{rule.document} is not among the documents of this book{near}; add it to them with its title"
         if rule.interpretation is not None and rule.interpretation not in register:
             near = _near(rule.interpretation, list(register))
             yield (*place, "interpretation"), f"{rule.interpretation} is not in the register of interpretations{near}"

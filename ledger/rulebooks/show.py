@@ -4,7 +4,6 @@ from difflib import get_close_matches
 from typing import Any
 
 from ledger.domain.books import LawBooks
-from ledger.domain.reasons import DOCUMENTS
 from ledger.domain.rulebook import Choice, Rule, RuleBook
 
 
@@ -107,7 +106,7 @@ def _values(rule: Rule) -> dict[str, Any]:
 
 def _entry(book: RuleBook, rule_id: str, rule: Rule) -> dict[str, Any]:
     key = rule.interpretation
-    return {"rule": rule_id, "document": DOCUMENTS[rule.document], "heading": rule.heading, "says": rule.says, "values": _values(rule),
+    return {"rule": rule_id, "document": book.title(rule.document), "heading": rule.heading, "says": rule.says, "values": _values(rule),
             "interpretation": _choice(key, _register(book)[key]) if key else None}
 
 

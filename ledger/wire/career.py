@@ -5,7 +5,7 @@ from datetime import date
 from typing import cast
 
 from ledger.domain.events import CfuRecognised, ExamBooked, ExamGraded, PlanCourse, SingleCoursesEnrolled
-from ledger.domain.state import Block, Booking, Career, ChangeAsked, Charge, Enrolment, Person, Result, Withdrawal
+from ledger.domain.state import Block, Booking, Career, ChangeAsked, Charge, Enrolment, Person, Reservation, Result, Withdrawal
 
 from .state import CareerState
 
@@ -24,6 +24,9 @@ def career_on(state: CareerState, day: date) -> Career:
         if status.withdrawal is not None:
             w = status.withdrawal
             career.withdrawals = [Withdrawal(w.filed_on, w.event, 0, None, None, w.last_day, perfected_on=w.perfected_on)]
+        if status.reservation is not None:
+            held = status.reservation
+            career.reservation = Reservation("", held.filed_on, held.event, held.term or date.max, "", None, "")
         if status.change_asked is not None:
             asked = status.change_asked
             career.change_asked = ChangeAsked(asked.on, asked.event, asked.academic_year, asked.to_career)

@@ -61,6 +61,8 @@ WRONG = {  # what is wrong: (text, fragment of the line to mend, what the messag
                                ["rules.BLK-3", "either deadline or days"]),
     "empty entry": (changed("  PRN-3:\n", "  PRN-3: 7\n  PRN-9:\n"), "  PRN-3: 7", ["rules.PRN-3", "write an entry"]),
     "no heading": (changed('    heading: "12. DIPLOMA SUPPLEMENT"\n', "", "  DS-1:"), "  DS-1:", ["rules.DS-1.heading", "add heading"]),
+    "document that is not listed": (changed("    document: guide-2025-26\n", "    document: guide-2025-62\n", "  BLK-1:"),
+                                    "document: guide-2025-62", ["rules.BLK-1.document", "did you mean guide-2025-26", "add it"]),
     "duplicate key": (changed("    days: 30\n", "    days: 30\n    days: 31\n", "  BLK-1:"), "days: 31", ["days", "second time"]),
     "duplicate rule": (changed("  BLK-2:\n", "  BLK-1:\n"), "", ["BLK-1", "second time"]),
     "not YAML": (changed("    days: 30\n", "    days: [30\n", "  BLK-1:"), "", []),

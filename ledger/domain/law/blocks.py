@@ -54,7 +54,7 @@ def _in_force(career: Career, day: date, books: LawBooks) -> Iterator[Block]:
     if career.ended is not None:
         return
     if career.reservation is not None:
-        yield from reservation_block(career, day)
+        yield from reservation_block(career, day, books)
     owing = [c for c in career.charges.values() if c.outstanding]
     if not owing:
         return

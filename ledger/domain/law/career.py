@@ -18,11 +18,11 @@ from .entry import readmit
 
 
 def suspended(person: Person, career: Career, event: Event, books: LawBooks) -> None:
-    career.suspended_on = event.effective_on
+    career.suspended_on, career.suspended_event = event.effective_on, event.id
 
 
 def resumed(person: Person, career: Career, event: Event, books: LawBooks) -> None:
-    career.suspended_on = None
+    career.suspended_on, career.suspended_event = None, None
 
 
 def transferred_in(person: Person, career: Career, event: Event, books: LawBooks) -> None:

@@ -4,10 +4,8 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 
 from ..books import LawBooks
-from ..case import Predicate
 from ..events import ABOUT_THE_PERSON as OF_THE_PERSON
 from ..events import ACTS, PAYLOADS
-from ..reasons import Reason
 from ..rulebook import RuleBook
 from ..state import Career, Charge, Person
 from ..submissions import Event
@@ -32,6 +30,7 @@ from . import (
     tickets,
     withdrawal,
 )
+from .chapter import Forbids, Misfit, elsewhere, here
 
 # Facts
 
@@ -112,74 +111,201 @@ ANNULMENTS = (*reservation.ANNULMENTS, *degree.ANNULMENTS)
 
 # Acts
 
-PREDICATES: dict[str, tuple[Predicate, ...]] = {
-    "preenrolled": (career.career_goes_on, enrolment.is_not_enrolled_yet, entry.at_most_two_masters_a_year,
-        entry.preenrolment_window_is_open, entry.selection_is_open, entry.visa_applicant_is_in_time,
-        entry.applies_again_only_if_not_admitted),
-    "enrolled": (career.career_goes_on, enrolment.is_not_enrolled_yet, entry.is_preenrolled, entry.is_prepared,
-        entry.enrols_in_time, recognition.may_enrol_before_the_council, regime.part_time_has_a_listed_category),
-    "enrolled-with-reservation": (career.career_goes_on, reservation.reservation_is_for_masters,
-        enrolment.is_not_enrolled_yet, entry.is_preenrolled, entry.is_prepared, entry.enrols_in_time,
-        recognition.may_enrol_before_the_council, reservation.little_is_missing,
-        reservation.waits_for_single_courses_of_their_year, reservation.reservation_term_is_ahead,
-        regime.part_time_has_a_listed_category),
-    "reservation-lifted": (career.career_goes_on, reservation.reservation_is_met_in_time),
-    "enrolment-renewed": (career.career_goes_on, enrolment.renews_a_later_year),
-    "degree-candidacy-declared": (career.career_goes_on, blocks.no_administrative_block, career.has_been_enrolled,
-        regime.part_time_years_are_complete),
-    "graduated": (career.career_goes_on, career.has_been_enrolled, degree.is_enrolled_for_the_degree,
-        reservation.is_not_under_reservation, blocks.fees_are_paid_for_the_degree,
-        regime.part_time_years_are_complete),
-    "regime-changed": (career.career_goes_on, blocks.no_administrative_block, regime.part_time_has_a_listed_category,
-        regime.part_time_is_within_the_course, regime.regime_really_changes, regime.regime_changes_in_its_window,
-        regime.regime_changes_once),
-    "suspended": (career.career_goes_on, blocks.no_administrative_block, career.is_enrolled_now,
-        recognition.first_year_stays),
-    "resumed": (career.career_goes_on, career.is_suspended, blocks.has_no_debts_to_resume),
-    "programme-changed": (career.career_goes_on, blocks.no_administrative_block,
-        recognition.left_career_is_past_its_first_year, recognition.left_career_is_renewed),
-    "transferred-in": (career.career_goes_on, career.does_not_arrive_twice),
-    "transferred-out": (career.career_goes_on, blocks.no_administrative_block, career.has_been_enrolled,
-        recognition.first_year_stays),
-    "recognition-requested": (career.career_goes_on, blocks.no_administrative_block,
-        recognition.is_preenrolled_before_asking, recognition.has_accepted_the_place,
-        recognition.is_ranked_before_asking, recognition.is_not_too_early, recognition.is_not_too_late,
-        recognition.asks_after_the_first_year, recognition.names_the_career_it_leaves),
-    "cfu-recognised": (career.career_goes_on, recognition.recognition_fee_is_paid,
-        recognition.year_follows_from_the_cfu),
-    "single-courses-enrolled": (career.career_goes_on, blocks.no_administrative_block,
-        single_courses.application_window_is_open, single_courses.cfu_are_within_the_limit,
-        single_courses.applies_once, single_courses.is_compatible_with_her_careers),
-    "instalment-plan-agreed": (career.career_goes_on, plans.plan_may_be_agreed),
-    "study-plan-submitted": (career.career_goes_on, blocks.no_administrative_block,
-        study_plan.plan_window_has_opened),
-    "exam-booked": (reservation.is_free_of_reservation, blocks.instalments_are_paid, blocks.career_is_not_blocked,
-        exams.is_enrolled_for_the_call, withdrawal.has_not_filed_a_withdrawal, exams.course_is_in_the_plan,
-        exams.attendance_is_matured, exams.semester_fits_the_session, exams.exam_is_not_passed,
-        exams.prerequisites_are_met, exams.booking_has_not_closed, exams.booking_has_opened,
-        exams.call_is_not_booked_already, single_courses.single_course_is_paid,
-        single_courses.single_course_is_still_valid, single_courses.first_degree_is_conferred,
-        recognition.no_change_of_programme_is_asked_for),
-    "grade-refused": (career.career_goes_on, exams.grade_can_be_refused),
-    "withdrawal-requested": (career.career_goes_on, withdrawal.has_filed_an_enrolment,
-        withdrawal.has_not_withdrawn_already, withdrawal.has_no_debts_to_withdraw),
-    "renounced": (career.career_goes_on, withdrawal.withdrawal_is_perfected, withdrawal.everything_is_settled),
+PREDICATES: dict[str, tuple[Forbids, ...]] = {
+    "preenrolled": (
+        here(career.career_goes_on, "END"),
+        here(enrolment.is_not_enrolled_yet, "SEQ"),
+        here(entry.at_most_two_masters_a_year, "PRE-1"),
+        here(entry.preenrolment_window_is_open, "PRE-2"),
+        here(entry.window_for_foreign_titles_is_open, "PRE-6"),
+        here(entry.visa_applicant_is_in_time, "PRE-7"),
+        here(entry.selection_is_open, "PRE-3"),
+        here(entry.applies_again_only_if_not_admitted, "PRE-4"),
+    ),
+    "enrolled": (
+        here(career.career_goes_on, "END"),
+        here(enrolment.is_not_enrolled_yet, "SEQ"),
+        here(entry.has_applied_in_a_window, "PRE-2"),
+        here(entry.has_applied_in_a_selection, "PRE-3"),
+        here(entry.is_prepared, "PREP"),
+        here(entry.is_not_excluded, "MOR-6"),
+        here(entry.enrolment_has_opened, "PRE-2"),
+        here(entry.enrolment_is_still_possible, "PRE-5"),
+        here(recognition.may_enrol_before_the_council, "RIC-8"),
+        here(regime.part_time_has_a_listed_category, "PT-1"),
+    ),
+    "enrolled-with-reservation": (
+        here(career.career_goes_on, "END"),
+        here(reservation.reservation_is_for_masters, "RIS-1"),
+        here(enrolment.is_not_enrolled_yet, "SEQ"),
+        here(entry.has_applied_in_a_window, "PRE-2"),
+        here(entry.has_applied_in_a_selection, "PRE-3"),
+        here(entry.is_prepared, "PREP"),
+        here(entry.is_not_excluded, "MOR-6"),
+        here(entry.enrolment_has_opened, "PRE-2"),
+        here(entry.enrolment_is_still_possible, "PRE-5"),
+        here(recognition.may_enrol_before_the_council, "RIC-8"),
+        here(reservation.little_is_missing, "RIS-2"),
+        here(reservation.few_single_courses_are_missing, "RIS-3"),
+        here(reservation.waits_for_single_courses_of_their_year, "RIS-3"),
+        here(reservation.degree_can_still_come, "RIS-1"),
+        here(reservation.single_courses_can_still_be_passed, "RIS-3"),
+        here(regime.part_time_has_a_listed_category, "PT-1"),
+    ),
+    "reservation-lifted": (
+        here(career.career_goes_on, "END"),
+        here(reservation.reservation_is_met_in_time, "RIS-6"),
+    ),
+    "enrolment-renewed": (
+        here(career.career_goes_on, "END"),
+        here(enrolment.renews_a_later_year, "SEQ"),
+    ),
+    "degree-candidacy-declared": (
+        here(career.career_goes_on, "END"),
+        elsewhere(blocks.no_administrative_block, "BLK-3"),
+        here(career.has_been_enrolled, "SEQ"),
+        here(regime.part_time_years_are_complete, "PT-7"),
+    ),
+    "graduated": (
+        here(career.career_goes_on, "END"),
+        here(career.has_been_enrolled, "SEQ"),
+        here(degree.is_enrolled_for_the_degree, "LAU-4"),
+        here(reservation.is_not_under_reservation, "RIS-5"),
+        here(blocks.fees_are_paid_for_the_degree, "BLK-2"),
+        here(regime.part_time_years_are_complete, "PT-7"),
+    ),
+    "regime-changed": (
+        here(career.career_goes_on, "END"),
+        elsewhere(blocks.no_administrative_block, "BLK-3"),
+        here(regime.part_time_has_a_listed_category, "PT-1"),
+        here(regime.part_time_is_within_the_course, "PT-1"),
+        here(regime.regime_really_changes, "PT-3"),
+        here(regime.part_time_is_asked_in_its_window, "PT-2"),
+        here(regime.full_time_is_asked_in_time, "PT-5"),
+        here(regime.regime_changes_once, "PT-5"),
+    ),
+    "suspended": (
+        here(career.career_goes_on, "END"),
+        elsewhere(blocks.no_administrative_block, "BLK-3"),
+        here(career.is_enrolled_now, "SEQ"),
+        elsewhere(recognition.first_year_stays, "RIC-7"),
+    ),
+    "resumed": (
+        here(career.career_goes_on, "END"),
+        here(career.is_suspended, "SEQ"),
+        here(blocks.has_no_debts_to_resume, "BLK-4"),
+    ),
+    "programme-changed": (
+        here(career.career_goes_on, "END"),
+        elsewhere(blocks.no_administrative_block, "BLK-3"),
+        here(recognition.left_career_is_past_its_first_year, "RIC-6"),
+        here(recognition.left_career_is_renewed, "RIC-4"),
+    ),
+    "transferred-in": (
+        here(career.career_goes_on, "END"),
+        here(career.does_not_arrive_twice, "SEQ"),
+    ),
+    "transferred-out": (
+        here(career.career_goes_on, "END"),
+        elsewhere(blocks.no_administrative_block, "BLK-3"),
+        here(career.has_been_enrolled, "SEQ"),
+        elsewhere(recognition.first_year_stays, "RIC-7"),
+    ),
+    "recognition-requested": (
+        here(career.career_goes_on, "END"),
+        elsewhere(blocks.no_administrative_block, "BLK-3"),
+        here(recognition.is_preenrolled_before_asking, "PRE-8"),
+        here(recognition.has_accepted_the_place_before_a_transfer, "RIC-9"),
+        here(recognition.has_accepted_the_place, "RIC-2"),
+        here(recognition.is_ranked_before_asking, "RIC-11"),
+        here(recognition.foreign_degrees_are_taken, "RIC-12"),
+        here(recognition.requests_for_restricted_masters_are_taken, "RIC-2"),
+        here(recognition.requests_for_masters_are_taken, "RIC-14"),
+        here(recognition.requests_for_first_degrees_are_taken, "RIC-11"),
+        here(recognition.visa_applicant_asks_in_time, "PRE-7"),
+        here(recognition.foreign_degree_is_in_time, "RIC-12"),
+        here(recognition.second_degree_is_in_time, "RIC-11"),
+        here(recognition.asks_after_the_first_year, "RIC-6"),
+        here(recognition.names_the_career_it_leaves, "RIC-5"),
+    ),
+    "cfu-recognised": (
+        here(career.career_goes_on, "END"),
+        here(recognition.recognition_fee_is_paid, "RIC-3"),
+        here(recognition.year_follows_from_the_cfu, "ANN-1", "ANN-2", "ANN-3", "ANN-4"),
+    ),
+    "single-courses-enrolled": (
+        here(career.career_goes_on, "END"),
+        elsewhere(blocks.no_administrative_block, "BLK-3"),
+        here(single_courses.application_window_is_open, "CS-1"),
+        here(single_courses.cfu_are_within_the_limit, "CS-2"),
+        here(single_courses.applies_once, "CS-3"),
+        here(single_courses.is_compatible_with_her_careers, "CS-8"),
+    ),
+    "instalment-plan-agreed": (
+        here(career.career_goes_on, "END"),
+        here(plans.plan_may_be_agreed, "RAT-7", "CS-10"),
+    ),
+    "study-plan-submitted": (
+        here(career.career_goes_on, "END"),
+        elsewhere(blocks.no_administrative_block, "BLK-3"),
+        here(study_plan.plan_window_has_opened, "PDS-1"),
+    ),
+    "exam-booked": (
+        here(reservation.is_free_of_reservation, "ESA-5"),
+        elsewhere(blocks.instalments_are_paid, "BLK-1"),
+        elsewhere(blocks.career_is_not_blocked, "BLK-3"),
+        here(exams.is_enrolled_for_the_call, "ENR"),
+        here(withdrawal.has_not_filed_a_withdrawal, "RIN"),
+        here(exams.course_is_in_the_plan, "ESA-1"),
+        here(exams.attendance_is_matured, "ESA-1F"),
+        here(exams.semester_fits_the_session, "ESA-3"),
+        here(exams.exam_is_not_passed, "ESA-4"),
+        here(exams.prerequisites_are_met, "ESA-6"),
+        here(exams.booking_has_not_closed, "PRN-1"),
+        here(exams.booking_has_opened, "PRN-2"),
+        here(exams.call_is_not_booked_already, "PRN-D"),
+        elsewhere(single_courses.single_course_is_paid, "CS-6"),
+        elsewhere(single_courses.single_course_is_still_valid, "CS-11"),
+        elsewhere(single_courses.first_degree_is_conferred, "RIS-8"),
+        elsewhere(recognition.no_change_of_programme_is_asked_for, "RIC-5"),
+    ),
+    "grade-refused": (
+        here(career.career_goes_on, "END"),
+        here(exams.written_grade_can_be_refused, "VRB-1"),
+        here(exams.grade_is_not_oral, "VRB-2"),
+    ),
+    "withdrawal-requested": (
+        here(career.career_goes_on, "END"),
+        here(withdrawal.has_filed_an_enrolment, "SEQ"),
+        here(withdrawal.has_not_withdrawn_already, "SEQ"),
+        here(withdrawal.has_no_debts_to_withdraw, "RIN-4"),
+    ),
+    "renounced": (
+        here(career.career_goes_on, "END"),
+        here(withdrawal.withdrawal_is_filed, "RIN-1"),
+        here(withdrawal.withdrawal_is_perfected, "RIN-3"),
+        here(withdrawal.everything_is_settled, "RIN-5"),
+    ),
 }
-"""What must hold for an act."""
+"""What must hold for an act, and the rule that says so: it is asked only where the book of the act's year has the rule (`here`), or by
+the predicate itself where the book of another year says so, that of a debt, a first enrolment or an application (`elsewhere`)."""
 
-SITTING: tuple[Predicate, ...] = (
-    reservation.is_free_of_reservation, exams.course_is_in_the_plan, exams.attendance_is_matured, exams.semester_fits_the_session,
-    exams.exam_is_not_passed, exams.prerequisites_are_met, single_courses.single_course_is_paid,
-    single_courses.single_course_is_still_valid, single_courses.first_degree_is_conferred)
+SITTING: tuple[Forbids, ...] = (
+    here(reservation.is_free_of_reservation, "ESA-5"),
+    here(exams.course_is_in_the_plan, "ESA-1"),
+    here(exams.attendance_is_matured, "ESA-1F"),
+    here(exams.semester_fits_the_session, "ESA-3"),
+    here(exams.exam_is_not_passed, "ESA-4"),
+    here(exams.prerequisites_are_met, "ESA-6"),
+    elsewhere(single_courses.single_course_is_paid, "CS-6"),
+    elsewhere(single_courses.single_course_is_still_valid, "CS-11"),
+    elsewhere(single_courses.first_degree_is_conferred, "RIS-8"),
+)
 """What an exam that was sat must satisfy, else it is to be annulled (ESA-7)."""
 
-
-Misfits = Callable[[Person, Career, Event, RuleBook | None, LawBooks], Iterable[Reason]]
-
-MISFITS: dict[str, tuple[Misfits, ...]] = {
-    "": (career.after_the_end,),
+MISFITS: dict[str, tuple[Misfit, ...]] = {
     "diploma-supplement-issued": (withdrawal.supplement_without_degree,),
-    "isee-certified": (isee.attestation_of_no_use,),
+    "isee-certified": (isee.attestation_of_no_use, isee.attestation_too_late),
     "study-plan-approved": (study_plan.extra_exams_after_the_term,),
     "reservation-declined": (reservation.declined_too_late,),
     "payment-refunded": (refunds.refund_without_right,),
@@ -187,7 +313,9 @@ MISFITS: dict[str, tuple[Misfits, ...]] = {
     "ticket-opened": (tickets.out_of_order,),
     "ticket-closed": (tickets.out_of_order,),
 }
-"""What does not fit the rules although it is stored as a fact, by type (under "" of every type): the audit reports it."""
+"""What does not fit the rules although it is stored as a fact, by its type: the audit reports it."""
+
+MISFITS_OF_ALL: tuple[Misfit, ...] = (career.after_the_end,)
 
 
 def gaps() -> list[str]:

@@ -1,14 +1,17 @@
 """What the chapters share: the payload of a fact, the year of an act that states none, a career's beginning and end, and the forms
 of what they register with the catalogue."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date
 from typing import NamedTuple, TypeVar
 
 from ..books import LawBooks
+from ..case import Predicate
 from ..events import Payload
+from ..reasons import Reason
 from ..registry import obeys
-from ..state import Career, Charge
+from ..rulebook import RuleBook
+from ..state import Career, Charge, Person
 from ..submissions import Event
 
 NEVER = date.max
@@ -21,6 +24,29 @@ class Deadline(NamedTuple):
     rule: str
     last_day: Callable[[Career, LawBooks], date | None]
     then: Callable[[Career, date, LawBooks], None]
+
+
+class Forbids(NamedTuple):
+    """A predicate and the rules that it speaks for. `governed`: by the book of the act's year; else the predicate looks it up."""
+
+    predicate: Predicate
+    rules: tuple[str, ...]
+    governed: bool
+
+    def asked_under(self, book: RuleBook) -> bool:
+        return not self.governed or any(book.has(rule) for rule in self.rules)
+
+
+def here(predicate: Predicate, *rules: str) -> Forbids:
+    return Forbids(predicate, rules, True)
+
+
+def elsewhere(predicate: Predicate, *rules: str) -> Forbids:
+    return Forbids(predicate, rules, False)
+
+
+Misfit = Callable[[Person, Career, Event, RuleBook | None, LawBooks], Iterable[Reason]]
+"""What does not fit the rules about a stored fact, given the book of its year, where there is one."""
 
 
 class Annulment(NamedTuple):

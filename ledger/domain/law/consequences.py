@@ -77,7 +77,9 @@ def _settle(career: Career, day: date, books: LawBooks) -> None:
 
 def _annul(career: Career, charge: Charge, day: date, books: LawBooks) -> None:
     """Waive what is unpaid, also what is raised later, where the career's end makes it fall away; an end that is undone brings it back."""
-    rule = next((a.rule for a in ANNULMENTS if a.applies(career, charge, books)), None) if career.ended is not None else None
+    law = books.book_of(charge.year)
+    rule = next((a.rule for a in ANNULMENTS if law.has(a.rule) and a.applies(career, charge, books)), None) \
+        if career.ended is not None else None
     had = next((w for w in charge.waivers if w.rule in _ANNULLING), None)
     if had is not None and had.rule != rule:
         charge.waivers.remove(had)

@@ -25,18 +25,18 @@ def instalment_amounts(law: Law, contribution: Decimal, exempt: bool, part_time:
     """(kind, amount in euro, due date, rule) of the instalments of a yearly contribution before the part-time halving.
 
     The threshold of 430 merges both instalments on the first date; below 10 nothing is asked for; the exempt owe nothing."""
-    if law.RAT_3 is None or law.RAT_4 is None or law.RAT_5 is None or law.RAT_6 is None:
-        return []
+    first, second, merges, least = law.RAT_3, law.RAT_4, law.RAT_5, law.RAT_6
     total = ZERO if exempt else yearly(law, contribution, part_time)
-    if total == ZERO or total < law.RAT_6.below:
+    if total == ZERO or (least is not None and total < least.below):
         return []
-    if total <= law.RAT_5.up_to:
-        return [("instalment-1", total, law.RAT_3.due_on, "RAT-5")]
-    rest = total - law.RAT_3.at_most
-    if law.RAT_6.remits == "any-payment" and rest < law.RAT_6.below:
+    if first is not None and merges is not None and total <= merges.up_to:
+        return [("instalment-1", total, first.due_on, "RAT-5")]
+    advance = min(total, first.at_most) if first is not None else ZERO
+    rest = total - advance
+    if least is not None and least.remits == "any-payment" and rest < least.below:
         rest = ZERO
-    found = [("instalment-1", law.RAT_3.at_most, law.RAT_3.due_on, "RAT-3")]
-    return found + ([("instalment-2", rest, law.RAT_4.due_on, "RAT-4")] if rest > ZERO else [])
+    found = [("instalment-1", advance, first.due_on, "RAT-3")] if first is not None else []
+    return found + ([("instalment-2", rest, second.due_on, "RAT-4")] if second is not None and rest > ZERO else [])
 
 
 def yearly(law: Law, contribution: Decimal, part_time: bool) -> Decimal:
@@ -115,8 +115,7 @@ def _assess(career: Career, year: str, day: date, assessment: tuple[date, str, C
     """One assessment, which holds from `since` on; what it asks first is raised on `day`."""
     on, event, data = assessment
     law, fact = book.rules, Fact(event, on, data.contribution)
-    if law.RAT_3 is None or law.RAT_4 is None or law.RAT_6 is None:
-        return
+    due = {kind: rule.due_on for kind, rule in zip(INSTALMENTS, (law.RAT_3, law.RAT_4), strict=True) if rule is not None}
     part_time = career.regime_in(year) == "part-time"
     asked = {kind: (amount, rule) for kind, amount, _, rule in instalment_amounts(law, data.contribution, data.exempt, part_time)}
     total = yearly(law, data.contribution, part_time) if asked else ZERO
@@ -125,12 +124,12 @@ def _assess(career: Career, year: str, day: date, assessment: tuple[date, str, C
         if charge is not None:
             settle_amounts(career, charge)
     rises, first = total > career.assessed.get(year, ZERO), career.charge(year, "instalment-1")
-    ceiling = asked["instalment-1"][0] if rises else ZERO
+    ceiling = asked["instalment-1"][0] if rises and "instalment-1" in asked else ZERO
     advance = _advance(career, first, ceiling, fact, book) if first is not None else None
     if first is not None and advance is not None:
         asked = {"instalment-1": (min(advance, total), first.rule), "instalment-2": (total - min(advance, total), "RAT-4")}
     career.assessed[year], career.remitted[year] = total, ZERO
-    for kind, due_on in zip(INSTALMENTS, (law.RAT_3.due_on, law.RAT_4.due_on), strict=True):
+    for kind, due_on in due.items():
         amount, rule = asked.get(kind, (ZERO, ""))
         asking = _Asking(amount, rule, _due_of_more(book, due_on, since) if later else due_on, fact, rises, later, advance is not None)
         _ask(career, book, kind, day, asking)

@@ -33,7 +33,8 @@ def enrolled(person: Person, career: Career, event: Event, books: LawBooks) -> N
     spare_isee_penalty(career, year, event, books)
     book = books.of(year)
     if book is None or book.rules.CHG_2 is None:
-        career.unruled.add(year)
+        if book is None:
+            career.unruled.add(year)
         first.perfected_on = event.effective_on
     else:
         before = latest_preenrolment(career, year)
@@ -54,8 +55,11 @@ def enrolment_renewed(person: Person, career: Career, event: Event, books: LawBo
     renewal = Enrolment(year, data.year, event.effective_on, event.id, False, None, data.standing)
     career.enrolments.append(renewal)
     book = books.of(year)
+    if book is not None and not book.has("PT-9"):
+        career.regime_by_year.setdefault(year, "full-time")
     if book is None or book.rules.CHG_3 is None:
-        career.unruled.add(year)
+        if book is None:
+            career.unruled.add(year)
         renewal.perfected_on = event.effective_on
         return
     renewal.term = book.rules.CHG_3.due_on
@@ -71,8 +75,8 @@ def perfect(career: Career, enrolment: Enrolment, day: date, books: LawBooks) ->
     """Paying the 156 perfects an enrolment or a renewal."""
     if enrolment.perfected_on is not None or enrolment.charge is None or career.ended is not None:
         return
-    charge = career.charges[enrolment.charge]
-    if charge.outstanding == ZERO:
+    book, charge = books.of(enrolment.academic_year), career.charges[enrolment.charge]
+    if charge.outstanding == ZERO or (book is not None and not book.has("RAT-2")):
         enrolment.perfected_on = day
         refresh_instalments(career, enrolment.academic_year, day, books)
 

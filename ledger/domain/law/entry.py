@@ -185,40 +185,47 @@ def at_most_two_masters_a_year(case: Case) -> Reason | None:
                             f"she has {', '.join(made)}.", facts=[Fact(p.event, p.on) for p in made.values()])
 
 
-@obeys("PRE-2", "PRE-6", "PRE-7", "AMB-33")
-def preenrolment_window_is_open(case: Case) -> Reason | None:
-    """The window that fits the applicant, for a master's with open access."""
-    data = case.of(Preenrolled)
-    if data.course_type != "master" or data.access != "open":
-        return None
-    if data.applicant == "visa":
-        if case.law.PRE_7 is None:
-            return _needs_an_officer(case, "PRE-7", "applicants who need a visa")
-        if case.day <= case.law.PRE_7.open_until:
-            return None
-        return case.no("PRE-7", f"Applicants who need a visa had to pre-enrol by {case.law.PRE_7.open_until.isoformat()}.")
-    if data.applicant == "foreign-title":
-        if case.law.PRE_6 is None:
-            return _needs_an_officer(case, "PRE-6", "applicants with a foreign title")
-        if any(w.first <= case.day <= w.last for w in case.law.PRE_6.windows):
-            return None
-        coming = min((w.first for w in case.law.PRE_6.windows if w.first > case.day), default=None)
-        return case.no("PRE-6", "No pre-enrolment window for a foreign title is open on this day.",
-                       Clears("the next window opens", coming) if coming else None)
-    if window_of(case.law, data, case.day) is not None:
-        return None
-    coming = min((w.first for w in case.law.PRE_2.windows if w.first > case.day), default=None) if case.law.PRE_2 else None
-    return case.no("PRE-2", "No pre-enrolment window is open on this day.", Clears("the next window opens", coming) if coming else None)
-
-
-@obeys("PRE-7")
+@obeys("PRE-7", "AMB-33")
 def visa_applicant_is_in_time(case: Case) -> Reason | None:
-    """First degrees: who needs a visa applied by the year's day, where it gives one."""
-    data = case.of(Preenrolled)
-    term = case.law.PRE_7.first_degrees_until if case.law.PRE_7 is not None else None
-    if data.course_type == "master" or data.applicant != "visa" or term is None or case.day <= term:
+    """Who needs a visa applies by days of her own; for other programmes than a master's where the year gives one."""
+    data, terms = case.of(Preenrolled), case.law.PRE_7
+    if data.applicant != "visa":
         return None
-    return case.no("PRE-7", f"Applicants who need a visa had to apply by {term.isoformat()}.")
+    if data.course_type != "master":
+        term = terms.first_degrees_until if terms is not None else None
+    elif terms is None:
+        return _needs_an_officer(case, "PRE-7", "applicants who need a visa")
+    else:
+        term = terms.open_until if data.access == "open" else terms.restricted_until
+    if term is None or case.day <= term:
+        return None
+    what = "pre-enrol" if data.course_type == "master" and data.access == "open" else "apply"
+    return case.no("PRE-7", f"Applicants who need a visa had to {what} by {term.isoformat()}.")
+
+
+@obeys("PRE-6", "AMB-33")
+def window_for_foreign_titles_is_open(case: Case) -> Reason | None:
+    data, rule = case.of(Preenrolled), case.law.PRE_6
+    if data.applicant != "foreign-title" or data.course_type != "master" or data.access != "open":
+        return None
+    if rule is None:
+        return _needs_an_officer(case, "PRE-6", "applicants with a foreign title")
+    if any(w.first <= case.day <= w.last for w in rule.windows):
+        return None
+    coming = min((w.first for w in rule.windows if w.first > case.day), default=None)
+    return case.no("PRE-6", "No pre-enrolment window for a foreign title is open on this day.",
+                   Clears("the next window opens", coming) if coming else None)
+
+
+@obeys("PRE-2")
+def preenrolment_window_is_open(case: Case) -> Reason | None:
+    """For a master's with open access."""
+    data, rule = case.of(Preenrolled), case.law.PRE_2
+    if data.course_type != "master" or data.access != "open" or data.applicant in ("visa", "foreign-title") \
+            or window_of(case.law, data, case.day) is not None:
+        return None
+    coming = min((w.first for w in rule.windows if w.first > case.day), default=None) if rule is not None else None
+    return case.no("PRE-2", "No pre-enrolment window is open on this day.", Clears("the next window opens", coming) if coming else None)
 
 
 def _needs_an_officer(case: Case, rule: str, whom: str) -> Reason:
@@ -226,24 +233,18 @@ def _needs_an_officer(case: Case, rule: str, whom: str) -> Reason:
                    f"an officer's override of {rule}", interpretation="AMB-33")
 
 
-@obeys("PRE-3", "PRE-7", "AMB-33")
+@obeys("PRE-3", "AMB-33")
 def selection_is_open(case: Case) -> Reason | None:
-    """The period of the selection, for a master's with restricted access; who needs a visa applied by its own day."""
-    data = case.of(Preenrolled)
-    if data.course_type != "master" or data.access != "restricted":
+    """The period of the selection, for a master's with restricted access."""
+    data, rule = case.of(Preenrolled), case.law.PRE_3
+    if data.course_type != "master" or data.access != "restricted" or data.applicant == "visa":
         return None
-    if data.applicant == "visa":
-        if case.law.PRE_7 is None:
-            return _needs_an_officer(case, "PRE-7", "applicants who need a visa")
-        if case.day <= case.law.PRE_7.restricted_until:
-            return None
-        return case.no("PRE-7", f"Applicants who need a visa had to apply by {case.law.PRE_7.restricted_until.isoformat()}.")
-    if case.law.PRE_3 is None:
+    if rule is None:
         return _needs_an_officer(case, "PRE-3", "master's programmes with restricted access")
     number = selection_of(case.law, data, case.day)
-    if number is not None and case.law.PRE_3.selections[number - 1].first <= case.day <= case.law.PRE_3.selections[number - 1].last:
+    if number is not None and rule.selections[number - 1].first <= case.day <= rule.selections[number - 1].last:
         return None
-    coming = min((s.first for n, s in enumerate(case.law.PRE_3.selections, 1)
+    coming = min((s.first for n, s in enumerate(rule.selections, 1)
                   if s.first > case.day and data.selection in (None, n)), default=None)
     return case.no("PRE-3", "The selection for this programme is not open on this day.",
                    Clears("the next selection opens", coming) if coming else None)
@@ -253,8 +254,6 @@ def selection_is_open(case: Case) -> Reason | None:
 def applies_again_only_if_not_admitted(case: Case) -> Reason | None:
     """Restricted access: who was not admitted in the first selection may apply to the second."""
     data = case.of(Preenrolled)
-    if case.law.PRE_4 is None:
-        return None
     before = [p for p in case.career.preenrolments if p.data.academic_year == data.academic_year and p.data.access == "restricted"]
     if not before or data.access != "restricted" or (case.career.ranked is not None and not case.career.ranked.admitted):
         return None
@@ -262,15 +261,24 @@ def applies_again_only_if_not_admitted(case: Case) -> Reason | None:
                    "a ranking that does not admit in the first selection", [Fact(p.event, p.on) for p in before])
 
 
-@obeys("PRE-8", "PRE-2", "PRE-3")
-def is_preenrolled(case: Case) -> Reason | None:
+@obeys("PRE-2", "PRE-8")
+def has_applied_in_a_window(case: Case) -> Reason | None:
     """A master's enrolment follows a pre-enrolment of the same academic year."""
     data = case.of(Enrolled)
+    return _not_preenrolled(case, data, "PRE-2") if data.access == "open" or case.law.PRE_3 is None else None
+
+
+@obeys("PRE-3")
+def has_applied_in_a_selection(case: Case) -> Reason | None:
+    """The same for restricted access, where the year has selections."""
+    data = case.of(Enrolled)
+    return _not_preenrolled(case, data, "PRE-3") if data.access == "restricted" and case.law.PRE_3 is not None else None
+
+
+def _not_preenrolled(case: Case, data: Enrolled, rule: str) -> Reason | None:
     if data.course_type != "master" or latest_preenrolment(case.career, data.academic_year, data.access) is not None:
         return None
-    rule = "PRE-2" if data.access == "open" or case.law.PRE_3 is None else "PRE-3"
-    return case.no(rule, f"There is no pre-enrolment for {data.academic_year} ({data.access} access).",
-                   "pre-enrol within a window")
+    return case.no(rule, f"There is no pre-enrolment for {data.academic_year} ({data.access} access).", "pre-enrol within a window")
 
 
 @obeys("PREP", "PRE-9", "RIC-10")
@@ -296,23 +304,37 @@ def is_prepared(case: Case) -> Reason | None:
     return case.no("PREP", "There is no place in the ranking.", "a place in the ranking")
 
 
-@obeys("PRE-2", "PRE-3", "PRE-5", "MOR-6", "AMB-41", "AMB-21")
-def enrols_in_time(case: Case) -> Reason | None:
-    """Not before the window; restricted access and first degrees not after their last day. Late open access is accepted."""
+@obeys("MOR-6", "AMB-41", "AMB-21")
+def is_not_excluded(case: Case) -> Reason | None:
+    """Restricted access: not after the last day to enrol."""
     data = case.of(Enrolled)
-    before = latest_preenrolment(case.career, data.academic_year)
-    if data.access == "restricted":
-        term = enrolment_term(case.career, case.law, data.academic_year, data.course_type, data.access)
-        if term is None or case.day <= term or case.law.MOR_6 is None:
-            return None
-        return case.no("MOR-6", f"Restricted access: the last day to enrol was {term.isoformat()}.")
-    if data.course_type == "master":
-        window = before.window if before is not None else None
-        if window is None and case.law.PRE_2 is not None and len({(w.enrol_from, w.enrol_until) for w in case.law.PRE_2.windows}) == 1:
-            window = case.law.PRE_2.windows[0]
-        if window is not None and case.day < window.enrol_from:
-            return case.no("PRE-2", f"Enrolment opens on {window.enrol_from.isoformat()}.", Clears("enrolment opens", window.enrol_from))
+    if data.access != "restricted":
         return None
-    if case.law.PRE_5 is not None and case.day > case.law.PRE_5.late_until:
-        return case.no("PRE-5", f"The last day for a late enrolment was {case.law.PRE_5.late_until.isoformat()}.")
-    return None
+    term = enrolment_term(case.career, case.law, data.academic_year, data.course_type, data.access)
+    if term is None or case.day <= term:
+        return None
+    return case.no("MOR-6", f"Restricted access: the last day to enrol was {term.isoformat()}.")
+
+
+@obeys("PRE-2")
+def enrolment_has_opened(case: Case) -> Reason | None:
+    """A master's of open access: not before the window. A late enrolment is accepted."""
+    data, rule = case.of(Enrolled), case.law.PRE_2
+    if data.access == "restricted" or data.course_type != "master":
+        return None
+    before = latest_preenrolment(case.career, data.academic_year)
+    window = before.window if before is not None else None
+    if window is None and rule is not None and len({(w.enrol_from, w.enrol_until) for w in rule.windows}) == 1:
+        window = rule.windows[0]
+    if window is None or case.day >= window.enrol_from:
+        return None
+    return case.no("PRE-2", f"Enrolment opens on {window.enrol_from.isoformat()}.", Clears("enrolment opens", window.enrol_from))
+
+
+@obeys("PRE-5")
+def enrolment_is_still_possible(case: Case) -> Reason | None:
+    """First degrees of open access: not after the last day for a late enrolment."""
+    data, rule = case.of(Enrolled), case.law.PRE_5
+    if rule is None or data.access == "restricted" or data.course_type == "master" or case.day <= rule.late_until:
+        return None
+    return case.no("PRE-5", f"The last day for a late enrolment was {rule.late_until.isoformat()}.")

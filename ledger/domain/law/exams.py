@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 
 from ..books import LawBooks
-from ..case import Case, Predicate
+from ..case import Case
 from ..events import ExamAnnulled, ExamBooked, ExamBookingCancelled, ExamGraded, GradeRefused, PlanCourse
 from ..reasons import Clears, Fact, Reason
 from ..registry import obeys
 from ..state import Booking, Career, Person, Result
 from ..submissions import Event
 from ..values import ONE_DAY
-from .chapter import data_of
-from .single_courses import single_course
+from .chapter import Forbids, data_of
+from .single_courses import application_of, single_course
 
 # What a fact changes
 
@@ -113,23 +113,33 @@ def course_is_in_the_plan(case: Case) -> Reason | None:
                        "an approved study plan that contains it")
     current = career.current_enrolment
     year = current.year if current is not None else 0
-    if found[1].year <= year or found[1].anticipated:
+    if found[1].year <= year or (found[1].anticipated and case.book.has("PDS-4")):
         return None
     return case.no("ESA-1", f"{data.course} belongs to year {found[1].year}; the career is in year {year}.",
                    f"reach year {found[1].year}, or have the course anticipated in the plan")
 
 
-@obeys("ESA-1F", "ESA-1", "ESA-2", "CS-7")
+@obeys("ESA-1F", "ESA-2")
 def attendance_is_matured(case: Case) -> Reason | None:
     """The lectures have ended before the exam's day."""
     data = case.of(ExamBooked)
     found = planned_course(case.career, data.course, data.academic_year)
-    single = single_course(case.career, data.course, data.academic_year)
+    single = single_course(case.career, data.course, data.academic_year) if found is None else None
+    if single is not None and not _matures(case, data.academic_year):
+        return None
     ends = found[1].lectures_end_on if found is not None else single.lectures_end_on if single is not None else None
     if ends is None or ends < data.held_on:
         return None
     return case.no("ESA-1F", f"The lectures of {data.course} end on {ends.isoformat()}.",
                    Clears("an exam after the lectures", ends + ONE_DAY))
+
+
+@obeys("CS-7")
+def _matures(case: Case, academic_year: str) -> bool:
+    """Whether single courses too are sat after their lectures, by the book of their application."""
+    applied = application_of(case.career, academic_year)
+    book = case.books.for_single_courses(applied.academic_year) if applied is not None else None
+    return book is not None and book.has("CS-7")
 
 
 @obeys("ESA-3")
@@ -208,25 +218,32 @@ SILENCED_BY_ESA_1 = frozenset({"ESA-1F", "ESA-3", "ESA-6"})
 
 
 @obeys("ESA-7")
-def reasons_against(case: Case, predicates: Sequence[Predicate], lifted: frozenset[str] = frozenset()) -> list[Reason]:
+def reasons_against(case: Case, asked: Sequence[Forbids], lifted: frozenset[str] = frozenset()) -> list[Reason]:
     """All reasons against an exam; a course that is in no plan says nothing about lectures, semester and prerequisites."""
-    found = [r for p in predicates if (r := p(case)) is not None]
+    found = [r for one in asked if one.asked_under(case.book) and (r := one.predicate(case)) is not None]
     if "ESA-1" not in lifted and any(r.rule == "ESA-1" for r in found):
         found = [r for r in found if r.rule not in SILENCED_BY_ESA_1]
     return found
 
 
-@obeys("VRB-1", "VRB-2", "VRB-3")
-def grade_can_be_refused(case: Case) -> Reason | None:
-    """A written grade up to the teacher's day; an oral one never."""
+@obeys("VRB-1")
+def written_grade_can_be_refused(case: Case) -> Reason | None:
+    """Up to the teacher's day."""
     data = case.of(GradeRefused)
     result = find_result(case.career, data.course, data.held_on)
     if result is None or result.data.outcome != "passed":
         return case.no("VRB-1", f"There is no grade to refuse for {data.course} on {data.held_on.isoformat()}.")
-    fact = [Fact(result.event, result.on)]
-    if result.data.mode == "oral":
-        return case.no("VRB-2", "The result of an oral exam can only be viewed.", facts=fact)
-    if result.data.refuse_by is None or case.day > result.data.refuse_by:
-        until = f" The last day was {result.data.refuse_by.isoformat()}." if result.data.refuse_by else ""
-        return case.no("VRB-1", f"The grade counts as accepted.{until}", facts=fact)
-    return None
+    last = result.data.refuse_by
+    if result.data.mode == "oral" or (last is not None and case.day <= last):
+        return None
+    until = f" The last day was {last.isoformat()}." if last else ""
+    return case.no("VRB-1", f"The grade counts as accepted.{until}", facts=[Fact(result.event, result.on)])
+
+
+@obeys("VRB-2", "VRB-3")
+def grade_is_not_oral(case: Case) -> Reason | None:
+    data = case.of(GradeRefused)
+    result = find_result(case.career, data.course, data.held_on)
+    if result is None or result.data.outcome != "passed" or result.data.mode != "oral":
+        return None
+    return case.no("VRB-2", "The result of an oral exam can only be viewed.", facts=[Fact(result.event, result.on)])

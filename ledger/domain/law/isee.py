@@ -63,13 +63,15 @@ def spare_isee_penalty(career: Career, year: str, event: Event, books: LawBooks)
 # What does not fit it
 
 
-@obeys("ISE-1", "ISE-3", "ISE-6")
+@obeys("ISE-1", "ISE-6")
 def attestation_of_no_use(person: Person, career: Career, event: Event, book: RuleBook | None, books: LawBooks) -> Iterator[Reason]:
-    data = data_of(event, IseeCertified)
-    if book is None or book.rules.ISE_2 is None:
-        return
-    if not data.valid_for_university:
-        rule = "ISE-6" if book.rules.ISE_6 is not None else "ISE-1"
+    rule = next((one for one in ("ISE-6", "ISE-1") if book is not None and book.has(one)), None)
+    if book is not None and rule is not None and not data_of(event, IseeCertified).valid_for_university:
         yield reason(book, rule, "The attestation does not hold for the right to university study.")
-    elif data.issued_on > book.rules.ISE_2.until:
-        yield reason(book, "ISE-3", f"The attestation came after {book.rules.ISE_2.until.isoformat()}: the top band applies.")
+
+
+@obeys("ISE-3")
+def attestation_too_late(person: Person, career: Career, event: Event, book: RuleBook | None, books: LawBooks) -> Iterator[Reason]:
+    data, late = data_of(event, IseeCertified), book.rules.ISE_2 if book is not None else None
+    if book is not None and late is not None and book.has("ISE-3") and data.valid_for_university and data.issued_on > late.until:
+        yield reason(book, "ISE-3", f"The attestation came after {late.until.isoformat()}: the top band applies.")

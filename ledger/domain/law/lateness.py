@@ -36,13 +36,18 @@ def days_of_a_charge(charge: Charge, due: date, plan_end: date | None, book: Rul
 
 
 @obeys("MOR-5a", "MOR-5b", "MOR-5c", "PRE-10", "AMB-41", "AMB-50")
-def is_late_first_enrolment(career: Career, enrolment: Enrolment, day: date) -> bool:
-    """An open-access first enrolment filed late, paid on `day` after its term, or following a late pre-enrolment."""
+def late_by(career: Career, enrolment: Enrolment, paid: date, book: RuleBook) -> str | None:
+    """The rule by which an open-access first enrolment is late: it follows a late pre-enrolment, was filed after its term, or is paid
+    after it."""
     if not enrolment.first or career.access != "open":
-        return False
-    if enrolment.late_preenrolment:
-        return True
-    return enrolment.term is not None and (enrolment.filed_on > enrolment.term or day > enrolment.term)
+        return None
+    if enrolment.late_preenrolment and book.has("MOR-5c"):
+        return "MOR-5c"
+    if enrolment.term is None or (enrolment.filed_on <= enrolment.term and paid <= enrolment.term):
+        return None
+    if enrolment.filed_on > enrolment.term:
+        return "MOR-5b" if book.has("MOR-5b") else "MOR-5"
+    return "MOR-5a" if book.has("MOR-5a") else "MOR-5" if book.has("PRE-10") else None
 
 
 def accruing(career: Career, charge: Charge, day: date, books: LawBooks) -> Decimal:
@@ -53,15 +58,15 @@ def accruing(career: Career, charge: Charge, day: date, books: LawBooks) -> Deci
     if book is None:
         return ZERO
     if charge.is_instalment:
-        return surcharge(book.rules, charge.due, day)
+        return surcharge(book.rules, charge.due, day) if book.has("MOR-2") else ZERO
     if charge.base_kind == "enrolment":
         enrolment = next((e for e in career.enrolments if e.charge == charge.key), None)
         if enrolment is None or career.ended is not None:
             return ZERO
         if not enrolment.first:
-            return surcharge(book.rules, charge.due, day)
+            return surcharge(book.rules, charge.due, day) if book.has("MOR-3") else ZERO
         late_instance = book.rules.MOR_5
-        if late_instance is not None and is_late_first_enrolment(career, enrolment, day):
+        if late_instance is not None and late_by(career, enrolment, day, book) is not None:
             already = career.charge(charge.year, "late-instance")
             return late_instance.amount if already is None else ZERO
     return ZERO
@@ -93,6 +98,9 @@ def raise_late_fees(career: Career, charge: Charge, day: date, books: LawBooks) 
     book = books.of(charge.year)
     if book is None or wholly_waived(charge) or (renewal and any(e.first for e in career.enrolments if e.charge == charge.key)):
         return
+    rule = "MOR-3" if renewal else "MOR-2"
+    if not book.has(rule):
+        return
     reached = charge.plan.settled if charge.plan is not None else ZERO
     whole = Part(charge.due, charge.amount - charge.waived, charge.outstanding)
     for part in charge.parts if charge.dates else (whole,):
@@ -104,7 +112,7 @@ def raise_late_fees(career: Career, charge: Charge, day: date, books: LawBooks) 
             continue
         amount, kind = surcharge(book.rules, part.due_on, last.on), f"late-fee/{charge.kind}"
         if amount > ZERO and not _costs_already(career, kind, last.event):
-            raise_charge(career, charge.year, kind, amount, day, "MOR-3" if renewal else "MOR-2", (Fact(last.event, last.on, last.amount),))
+            raise_charge(career, charge.year, kind, amount, day, rule, (Fact(last.event, last.on, last.amount),))
 
 
 def _costs_already(career: Career, kind: str, event: str) -> bool:
@@ -117,10 +125,8 @@ def _costs_already(career: Career, kind: str, event: str) -> bool:
 def _raise_late_instance(career: Career, charge: Charge, enrolment: Enrolment, paid: date, day: date, book: RuleBook) -> None:
     """One late instance for a late first enrolment, on the day the 156 is complete."""
     price = book.rules.MOR_5
-    if price is None or not is_late_first_enrolment(career, enrolment, paid) or _costs_already(career, "late-instance", enrolment.event):
+    rule = late_by(career, enrolment, paid, book)
+    if price is None or rule is None or _costs_already(career, "late-instance", enrolment.event):
         return
-    rule = "MOR-5c" if enrolment.late_preenrolment else "MOR-5b" if enrolment.term and enrolment.filed_on > enrolment.term else "MOR-5a"
-    if book.entry(rule) is None:
-        rule = "MOR-5"
     raise_charge(career, charge.year, "late-instance", price.amount, day, rule, (Fact(enrolment.event, enrolment.filed_on),),
                  interpretation="AMB-41")

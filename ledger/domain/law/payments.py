@@ -32,7 +32,7 @@ def payment_refunded(person: Person, career: Career, event: Event, books: LawBoo
     add_outflow(career, data.charge, event.effective_on, data.amount, event.id, False, person.order)
 
 
-@obeys("AMB-20")
+@obeys("LAU-2", "AMB-20")
 def payment_moved(person: Person, career: Career, event: Event, books: LawBooks) -> None:
     """Money goes to another charge, of another career where one is named, with the day of the move; never more than there is."""
     data = data_of(event, PaymentMoved)
@@ -42,8 +42,9 @@ def payment_moved(person: Person, career: Career, event: Event, books: LawBooks)
         return
     add_outflow(career, data.from_charge, event.effective_on, amount, event.id, True, person.order)
     target = career if data.to_career is None else person.career(data.to_career)
-    candidate = bool(career.candidacies) or career.graduated is not None
-    spared = target is not career and (career.ended == "reservation-lapsed" or (candidate and ":enrolment" in data.from_charge))
+    year, _, kind = data.from_charge.partition(":")
+    candidate = (bool(career.candidacies) or career.graduated is not None) and books.book_of(year).has("LAU-2")
+    spared = target is not career and (career.ended == "reservation-lapsed" or (candidate and kind.startswith("enrolment")))
     _receive(person, target, data.to_charge, event, amount, spared)
 
 

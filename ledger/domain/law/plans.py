@@ -58,7 +58,7 @@ def plan_may_be_agreed(case: Case) -> Reason | None:
         charge = case.career.charges.get(key)
         if charge is None or charge.outstanding == ZERO:
             return case.no("RAT-7", f"{key} is not an open charge of this career.", "name open charges")
-        if charge.base_kind in ("single-courses", "single-courses-stamp"):
+        if charge.base_kind in ("single-courses", "single-courses-stamp") and case.book.has("CS-10"):
             return case.no("CS-10", f"{key} cannot be paid by instalments.")
         total += charge.outstanding
         arrears = case.day > year_end(charge.year)

@@ -10,7 +10,7 @@ from ..case import Case
 from ..events import CfuRecognised, ProgrammeChanged, RecognitionRequested
 from ..reasons import Clears, Fact, Reason, reason
 from ..registry import obeys
-from ..rulebook import Admission, Law
+from ..rulebook import Admission, Law, RequestWindow
 from ..state import Career, ChangeAsked, Person, Request
 from ..submissions import Event
 from ..values import ZERO, year_end
@@ -225,18 +225,23 @@ def is_preenrolled_before_asking(case: Case) -> Reason | None:
     return case.no("PRE-8", f"There is no pre-enrolment for {data.academic_year}.", "pre-enrol within a window")
 
 
-@obeys("RIC-9", "RIC-2")
-def has_accepted_the_place(case: Case) -> Reason | None:
+@obeys("RIC-9")
+def has_accepted_the_place_before_a_transfer(case: Case) -> Reason | None:
     """A restricted master's: the place is accepted by enrolling, then recognition is asked for."""
-    data = case.of(RecognitionRequested)
+    return _place_not_accepted(case, "RIC-9", ("transfer",))
+
+
+@obeys("RIC-2")
+def has_accepted_the_place(case: Case) -> Reason | None:
+    return _place_not_accepted(case, "RIC-2", ("second-degree", "re-enrolment", "shortening"))
+
+
+def _place_not_accepted(case: Case, rule: str, kinds: tuple[str, ...]) -> Reason | None:
     career = case.career
-    if career.course_type != "master" or career.access != "restricted" or career.enrolments:
+    if case.of(RecognitionRequested).kind not in kinds or career.course_type != "master" or career.access != "restricted" \
+            or career.enrolments:
         return None
-    if data.kind == "transfer" and case.law.RIC_9 is not None:
-        return case.no("RIC-9", "The place must be accepted by enrolling first.", "enrol within the ranking's term")
-    if data.kind in ("second-degree", "re-enrolment", "shortening") and case.law.RIC_2 is not None:
-        return case.no("RIC-2", "The place must be accepted by enrolling first.", "enrol within the ranking's term")
-    return None
+    return case.no(rule, "The place must be accepted by enrolling first.", "enrol within the ranking's term")
 
 
 @obeys("RIC-11")
@@ -253,46 +258,80 @@ def is_ranked_before_asking(case: Case) -> Reason | None:
     return case.no("RIC-11", "There is no place in the ranking.", "a place in the ranking")
 
 
-@obeys("RIC-14", "RIC-2", "RIC-11", "RIC-12", "PRE-7")
-def is_not_too_early(case: Case) -> Reason | None:
+def _too_early(case: Case, rule: str, first: date | None) -> Reason | None:
     """Requests before the first day go through the office."""
-    data = case.of(RecognitionRequested)
-    law, career = case.law, case.career
-    if data.kind == "foreign-degree":
-        if visa_term(career, law, data.academic_year) is not None:
-            return None
-        rule, first = "RIC-12", law.RIC_12.first if law.RIC_12 is not None else None
-    elif career.course_type == "master" and career.access == "restricted" and data.kind != "programme-change":
-        rule, first = "RIC-2", law.RIC_2.first if law.RIC_2 is not None else None
-    elif career.course_type == "master" and data.kind in _THROUGH_THE_OFFICE:
-        rule, first = "RIC-14", law.RIC_14.first if law.RIC_14 is not None else None
-    elif career.course_type != "master" and data.kind in ("second-degree", "shortening"):
-        rule, first = "RIC-11", law.RIC_11.first if law.RIC_11 is not None else None
-    else:
-        return None
     if first is None or case.day >= first:
         return None
     return case.no(rule, f"Requests open on {first.isoformat()}; before that day the office takes them.", Clears("requests open", first))
 
 
-@obeys("RIC-11", "RIC-12", "PRE-7", "MOR-5d")
-def is_not_too_late(case: Case) -> Reason | None:
-    """Second degrees and foreign titles have a last day, also for late requests; elsewhere a late request costs the late instance."""
+@obeys("RIC-12", "PRE-7")
+def foreign_degrees_are_taken(case: Case) -> Reason | None:
+    data, rule = case.of(RecognitionRequested), case.law.RIC_12
+    if rule is None or data.kind != "foreign-degree" or visa_term(case.career, case.law, data.academic_year) is not None:
+        return None
+    return _too_early(case, "RIC-12", rule.first)
+
+
+@obeys("RIC-2")
+def requests_for_restricted_masters_are_taken(case: Case) -> Reason | None:
+    data, rule, career = case.of(RecognitionRequested), case.law.RIC_2, case.career
+    if rule is None or career.course_type != "master" or career.access != "restricted" \
+            or data.kind in ("foreign-degree", "programme-change"):
+        return None
+    return _too_early(case, "RIC-2", rule.first)
+
+
+@obeys("RIC-14")
+def requests_for_masters_are_taken(case: Case) -> Reason | None:
+    data, rule, career = case.of(RecognitionRequested), case.law.RIC_14, case.career
+    if rule is None or career.course_type != "master" or data.kind not in _THROUGH_THE_OFFICE \
+            or (career.access == "restricted" and data.kind != "programme-change"):
+        return None
+    return _too_early(case, "RIC-14", rule.first)
+
+
+@obeys("RIC-11")
+def requests_for_first_degrees_are_taken(case: Case) -> Reason | None:
+    data, rule = case.of(RecognitionRequested), case.law.RIC_11
+    if rule is None or case.career.course_type == "master" or data.kind not in ("second-degree", "shortening"):
+        return None
+    return _too_early(case, "RIC-11", rule.first)
+
+
+@obeys("PRE-7")
+def visa_applicant_asks_in_time(case: Case) -> Reason | None:
+    """For the recognition of a foreign degree, by the day of her application and not later."""
     data = case.of(RecognitionRequested)
-    law, career = case.law, case.career
-    if data.kind == "foreign-degree":
-        rule, window = "RIC-12", law.RIC_12
-    elif career.course_type != "master" and data.kind in ("second-degree", "shortening"):
-        rule, window = "RIC-11", law.RIC_11
-    else:
+    term = visa_term(case.career, case.law, data.academic_year) if data.kind == "foreign-degree" else None
+    if term is None or case.day <= term:
         return None
-    term = term_of(career, law, data)
-    if window is None or term is None or case.day <= term:
+    return case.no("PRE-7", f"Applicants who need a visa had to apply by {term.isoformat()}.")
+
+
+@obeys("RIC-12", "MOR-5d")
+def foreign_degree_is_in_time(case: Case) -> Reason | None:
+    """Foreign titles and second degrees have a last day, also for late requests; elsewhere a late request costs the late instance."""
+    data, rule = case.of(RecognitionRequested), case.law.RIC_12
+    if rule is None or data.kind != "foreign-degree" or visa_term(case.career, case.law, data.academic_year) is not None:
         return None
-    if data.kind == "foreign-degree" and visa_term(career, law, data.academic_year) is not None:
-        return case.no("PRE-7", f"Applicants who need a visa had to apply by {term.isoformat()}.")
-    restricted = career.access == "restricted" and rule == "RIC-11" and window.late_until is not None
-    if not window.late or restricted:
+    return _too_late(case, "RIC-12", rule, rule.late)
+
+
+@obeys("RIC-11", "MOR-5d")
+def second_degree_is_in_time(case: Case) -> Reason | None:
+    """The same; restricted programmes take no late request where open ones take it up to a day."""
+    data, rule = case.of(RecognitionRequested), case.law.RIC_11
+    if rule is None or case.career.course_type == "master" or data.kind not in ("second-degree", "shortening"):
+        return None
+    return _too_late(case, "RIC-11", rule, rule.late and not (case.career.access == "restricted" and rule.late_until is not None))
+
+
+def _too_late(case: Case, rule: str, window: RequestWindow, late: bool) -> Reason | None:
+    term = term_of(case.career, case.law, case.of(RecognitionRequested))
+    if term is None or case.day <= term:
+        return None
+    if not late:
         return case.no(rule, f"The last day for this request was {term.isoformat()}.")
     if window.late_until is not None and case.day > window.late_until:
         return case.no(rule, f"The last day for a late request was {window.late_until.isoformat()}.")
@@ -412,6 +451,8 @@ def year_follows_from_the_cfu(case: Case) -> Reason | None:
         return None
     derived = derived_admission_year(case.career, data.academic_year, case.books, data.cfu)
     rule, _ = admission_rule(case.law, case.career.course_type, case.career.degree_class)
+    if not case.book.has(rule):
+        return None
     if derived is None:
         return case.no(rule, "The guide has no table of years for this programme: an officer decides.", f"an officer's override of {rule}",
                        interpretation="AMB-33")

@@ -98,7 +98,7 @@ def refund_without_right(person: Person, career: Career, event: Event, book: Rul
         return
     law = books.book_of(charge.year)
     rule = right.rule if right is not None else _NO_REFUND.get(charge.base_kind, "AMB-29")
-    if law.entry(rule) is None:
+    if not law.has(rule):
         rule = "AMB-29"
     yield reason(law, rule, f"{data.amount:.2f} euro refunded on {charge.key}; the rules give {allowed:.2f}.")
 
@@ -116,10 +116,12 @@ def move_without_right(person: Person, career: Career, event: Event, book: RuleB
         return
     law = books.book_of(charge.year)
     if charge.base_kind == "enrolment":
-        allowed = (career.ended == "reservation-lapsed" or career.ended == "renounced" or career.withdrawal is not None
-                   or bool(career.candidacies) or career.graduated is not None or career.ended == "programme-changed")
+        allowed = ((career.ended == "reservation-lapsed" and law.has("LAU-6"))
+                   or ((career.ended == "renounced" or career.withdrawal is not None) and law.has("RIN-6a"))
+                   or ((bool(career.candidacies) or career.graduated is not None) and law.has("LAU-2"))
+                   or career.ended == "programme-changed")
         if not allowed:
-            rule = "RIN-6a" if law.entry("RIN-6a") is not None else "RIN-6"
+            rule = next((one for one in ("RIN-6a", "RIN-6") if law.has(one)), "AMB-29")
             yield reason(law, rule, f"Nothing in the rules moves {charge.key} of a career that goes on.")
-    elif charge.base_kind == "single-courses" and refundable(person, career, charge, books) is None:
+    elif charge.base_kind == "single-courses" and law.has("CS-10") and refundable(person, career, charge, books) is None:
         yield reason(law, "CS-10", f"{charge.key} is not refunded or set off.")

@@ -52,28 +52,33 @@ def part_time_is_within_the_course(case: Case) -> Reason | None:
     return None
 
 
-@obeys("PT-2", "PT-3", "PT-5", "PT-9", "AMB-38", "AMB-33")
-def regime_changes_in_its_window(case: Case) -> Reason | None:
-    """Within the year's window; to part-time in a first degree only with the OFA cleared. In the first year the regime is
-    chosen with the enrolment."""
-    data = case.of(RegimeChanged)
-    window = case.law.PT_2
-    if window is None:
+@obeys("PT-2", "AMB-33")
+def part_time_is_asked_in_its_window(case: Case) -> Reason | None:
+    """To part-time in a first degree only with the OFA cleared. In the first year the regime is chosen with the enrolment."""
+    data, window = case.of(RegimeChanged), case.law.PT_2
+    if window is None or data.regime != "part-time" or _chosen_at_enrolment(case, data):
         return None
-    first = case.career.first_enrolment
-    if first is not None and first.first and first.academic_year == data.academic_year and first.filed_on == case.day:
-        return None
-    if data.regime == "full-time":
-        term = case.law.CHG_3.due_on if case.law.CHG_3 is not None else window.last
-        if case.day <= term:
-            return None
-        return case.no("PT-5", f"The last day to return to full time for {data.academic_year} was {term.isoformat()}.")
     if not window.first <= case.day <= window.last:
         return case.no("PT-2", f"Requests are open from {window.first.isoformat()} to {window.last.isoformat()}.",
                        Clears("the window opens", window.first) if case.day < window.first else None)
     if window.ofa and data.ofa_cleared is False and case.career.course_type != "master":
         return case.no("PT-2", "The OFA must be cleared first.", "clear the OFA")
     return None
+
+
+@obeys("PT-5", "AMB-38")
+def full_time_is_asked_in_time(case: Case) -> Reason | None:
+    """Within the term of the renewal."""
+    data, renewal, window = case.of(RegimeChanged), case.law.CHG_3, case.law.PT_2
+    term = renewal.due_on if renewal is not None else window.last if window is not None else None
+    if term is None or data.regime != "full-time" or _chosen_at_enrolment(case, data) or case.day <= term:
+        return None
+    return case.no("PT-5", f"The last day to return to full time for {data.academic_year} was {term.isoformat()}.")
+
+
+def _chosen_at_enrolment(case: Case, data: RegimeChanged) -> bool:
+    first = case.career.first_enrolment
+    return first is not None and first.first and first.academic_year == data.academic_year and first.filed_on == case.day
 
 
 @obeys("PT-3")
@@ -89,8 +94,6 @@ def regime_changes_once(case: Case) -> Reason | None:
     """A return to full time once: after a whole part-time annuality (the year and its repetition), when renewing beyond the course, or
     where the career comes to an early end. A change to part-time only where there was no change before."""
     data = case.of(RegimeChanged)
-    if case.law.PT_5 is None:
-        return None
     changes = case.career.regime_changes
     if data.regime == "part-time":
         if changes:
@@ -99,7 +102,7 @@ def regime_changes_once(case: Case) -> Reason | None:
     if any(regime == "full-time" for _, _, regime in changes):
         return case.no("PT-5", "The return to full time is possible once.")
     named = case.career.enrolment_in(data.academic_year)
-    if (named is not None and named.standing == "beyond-course") or data.early_end or _ends_early(case):
+    if case.book.has("PT-6") and ((named is not None and named.standing == "beyond-course") or data.early_end or _ends_early(case)):
         return None
     before = [n for n in case.career.enrolments if n.academic_year < data.academic_year and n.perfected_on is not None]
     last = max(before, key=lambda n: n.academic_year, default=None)

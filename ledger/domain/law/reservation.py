@@ -8,7 +8,7 @@ from ..case import Case
 from ..events import EnrolledWithReservation, ReservationLifted
 from ..reasons import Clears, Fact, Reason, reason
 from ..registry import obeys
-from ..rulebook import RuleBook
+from ..rulebook import RuleBook, SingleCoursesPending, Term
 from ..state import RESERVATION, Block, Career, Charge, Person, Reservation
 from ..submissions import Event
 from .chapter import NEVER, Annulment, Deadline, data_of, end
@@ -63,7 +63,10 @@ def enrolment_cancelled(person: Person, career: Career, event: Event, books: Law
 
 def _last_day(career: Career, books: LawBooks) -> date | None:
     held = career.reservation
-    return held.term if held is not None and held.alive and held.term != NEVER else None
+    if held is None or not held.alive or held.term == NEVER:
+        return None
+    book = books.of(held.academic_year)
+    return held.term if book is not None and book.has("RIS-7") else None
 
 
 @obeys("RIS-7", "RIS-6", "AMB-18")
@@ -91,13 +94,18 @@ ANNULMENTS = (Annulment("RIS-7", _has_lapsed), Annulment("RIS-4", _is_cancelled)
 """What is unpaid of a reservation that lapsed and of a cancelled enrolment falls away; a reservation lifted after all brings it back."""
 
 
-@obeys("BLK-5", "RIS-5", "AMB-45", "BLK-8")
-def reservation_block(career: Career, day: date) -> Iterator[Block]:
+def _how_to_lift(held: Reservation) -> str:
+    return f"the degree (or the missing exams) by {held.term.isoformat()} lifts the reservation"
+
+
+@obeys("BLK-5", "AMB-45", "BLK-8")
+def reservation_block(career: Career, day: date, books: LawBooks) -> Iterator[Block]:
     """From filing until the reservation is lifted, lapses or is declined."""
     held = career.reservation
-    if held is not None and career.under_reservation:
+    book = books.of(held.academic_year) if held is not None and career.under_reservation else None
+    if held is not None and book is not None and book.has("BLK-5"):
         yield Block(RESERVATION, "BLK-5", None, day, "Enrolled with reservation: no exam before it is lifted.",
-                    f"the degree (or the missing exams) by {held.term.isoformat()} lifts the reservation", None, "AMB-45",
+                    _how_to_lift(held), None, "AMB-45",
                     held.academic_year, (Fact(held.event, held.filed_on),))
 
 
@@ -112,16 +120,11 @@ def reservation_is_for_masters(case: Case) -> Reason | None:
     return case.no("RIS-1", "Only a master's enrolment can stand under reservation.", "record enrolled")
 
 
-@obeys("RIS-2", "RIS-3", "RIS-4")
+@obeys("RIS-2")
 def little_is_missing(case: Case) -> Reason | None:
-    """Candidates: at most 3 exams and 24 CFU, an internship among them only if started. Graduates on single courses: 24 CFU."""
-    data = case.of(EnrolledWithReservation)
-    if data.ground == "single-courses-pending":
-        if case.law.RIS_3 is None or data.missing_cfu <= case.law.RIS_3.cfu:
-            return None
-        return case.no("RIS-3", f"{data.missing_cfu} CFU are missing; at most {case.law.RIS_3.cfu} may be.")
-    limit = case.law.RIS_2
-    if limit is None:
+    """Candidates: at most 3 exams and 24 CFU, an internship among them only if started."""
+    data, limit = case.of(EnrolledWithReservation), case.law.RIS_2
+    if limit is None or data.ground == "single-courses-pending":
         return None
     if data.missing_exams > limit.exams or data.missing_cfu > limit.cfu:
         return case.no("RIS-2", f"{data.missing_exams} exams and {data.missing_cfu} CFU are missing; "
@@ -129,6 +132,14 @@ def little_is_missing(case: Case) -> Reason | None:
     if data.internship_started is False:
         return case.no("RIS-2", "An internship that has not started may not be among what is missing.", "start the internship first")
     return None
+
+
+@obeys("RIS-3")
+def few_single_courses_are_missing(case: Case) -> Reason | None:
+    data, limit = case.of(EnrolledWithReservation), case.law.RIS_3
+    if limit is None or data.ground != "single-courses-pending" or data.missing_cfu <= limit.cfu:
+        return None
+    return case.no("RIS-3", f"{data.missing_cfu} CFU are missing; at most {limit.cfu} may be.")
 
 
 @obeys("RIS-3")
@@ -143,11 +154,20 @@ def waits_for_single_courses_of_their_year(case: Case) -> Reason | None:
                    f"record her single courses of {rule.courses_of}, or home_university other where they are another university's")
 
 
-@obeys("RIS-1", "RIS-3", "RIS-6")
-def reservation_term_is_ahead(case: Case) -> Reason | None:
+@obeys("RIS-1", "RIS-6")
+def degree_can_still_come(case: Case) -> Reason | None:
     """A reservation is not granted after the last day on which it could be met."""
-    data = case.of(EnrolledWithReservation)
-    rule, term = ("RIS-1", case.law.RIS_6) if data.ground == "degree-pending" else ("RIS-3", case.law.RIS_3)
+    ground = case.of(EnrolledWithReservation).ground
+    return _too_late(case, "RIS-1", case.law.RIS_6) if ground == "degree-pending" else None
+
+
+@obeys("RIS-3")
+def single_courses_can_still_be_passed(case: Case) -> Reason | None:
+    ground = case.of(EnrolledWithReservation).ground
+    return _too_late(case, "RIS-3", case.law.RIS_3) if ground == "single-courses-pending" else None
+
+
+def _too_late(case: Case, rule: str, term: Term | SingleCoursesPending | None) -> Reason | None:
     if term is None or case.day <= term.until:
         return None
     return case.no(rule, f"A reservation had to be met by {term.until.isoformat()}.", interpretation="AMB-18")
@@ -178,12 +198,13 @@ def is_not_under_reservation(case: Case) -> Reason | None:
     return case.no("RIS-5", "The enrolment stands under reservation.", "lift the reservation")
 
 
-@obeys("ESA-5", "RIS-5", "RIS-9", "BLK-5")
+@obeys("ESA-5", "RIS-9")
 def is_free_of_reservation(case: Case) -> Reason | None:
-    block = next((b for b in case.career.blocks.values() if b.kind == RESERVATION), None)
-    if block is None:
+    held = case.career.reservation
+    if held is None or not case.career.under_reservation:
         return None
-    return case.no("ESA-5", "Enrolled with reservation: no exam can be sat before it is lifted.", Clears(block.how_to_lift), block.facts)
+    return case.no("ESA-5", "Enrolled with reservation: no exam can be sat before it is lifted.", Clears(_how_to_lift(held)),
+                   [Fact(held.event, held.filed_on)])
 
 
 # What does not fit it

@@ -130,10 +130,10 @@ def single_courses_enrolled(person: Person, career: Career, event: Event, books:
         update={"courses": held.courses + data.courses, "purpose": held.purpose or data.purpose})
     person.across = person.across or data.purpose == "failed-reservation"
     book = books.for_single_courses(data.academic_year)
-    if book is None or book.rules.CS_4 is None or book.rules.CS_5 is None:
+    if book is None:
         career.unruled.add(data.academic_year)
         return
-    due = days_after(data.issued_on or event.effective_on, book.rules.CS_5.days)
+    due = days_after(data.issued_on or event.effective_on, book.rules.CS_5.days) if book.rules.CS_5 is not None else None
     for kind, price in price_of(person, data, book).items():
         raise_charge(career, data.academic_year, kind, price.amount, event.effective_on, price.rule,
                      (Fact(event.id, event.effective_on),), due_on=due, interpretation=price.interpretation)
@@ -207,7 +207,7 @@ def is_compatible_with_her_careers(case: Case) -> Reason | None:
             continue
         if career.suspended_on is not None and rule.enrolled != "allowed":
             return case.no("CS-8", f"The career {career.name} is suspended.", f"resume {career.name}",
-                           [Fact(career.name, career.suspended_on)])
+                           [Fact(career.suspended_event, career.suspended_on)] if career.suspended_event is not None else ())
         if rule.enrolled == "never":
             return case.no("CS-8", f"She is enrolled in {career.name}: no single courses in {data.academic_year}.")
         if rule.enrolled == "outside-own-plan":

@@ -96,16 +96,17 @@ def perfect_withdrawal(career: Career, day: date) -> None:
 @obeys("RIN-8", "RIN-8a", "RIN-9", "RIN-10", "RIN-11", "RIN-11a", "RIN-12", "RIN-14", "AMB-15", "AMB-25", "AMB-42")
 def withdrawal_waivers(career: Career, withdrawal: Withdrawal, law: Law, day: date) -> dict[str, tuple[str, Decimal, str | None]]:
     """Which share of each instalment a living withdrawal waives: kind -> (rule, share, interpretation)."""
-    if law.RIN_8 is None or law.RIN_10 is None or law.RIN_11 is None or withdrawal.year is None:
+    filed, year, early, later, half = withdrawal.filed_on, withdrawal.year, law.RIN_8, law.RIN_10, law.RIN_11
+    if year is None:
         return {}
-    filed, half = withdrawal.filed_on, law.RIN_11.share
-    if filed <= law.RIN_8.until:
-        if not _has_passed_an_exam(career, withdrawal.year, law.RIN_8.exams, day):
+    if early is not None and filed <= early.until:
+        if not _has_passed_an_exam(career, year, early.exams, day):
             return {"instalment-1": ("RIN-8", Decimal(1), None), "instalment-2": ("RIN-8", Decimal(1), "AMB-15")}
-        return {"instalment-2": ("RIN-11", half, "AMB-15")}
-    if filed <= law.RIN_10.until:
-        passed = _has_passed_an_exam(career, withdrawal.year, law.RIN_10.exams, day)
-        return {"instalment-2": ("RIN-11", half, None) if passed else ("RIN-10", Decimal(1), None)}
+        return {"instalment-2": ("RIN-11", half.share, "AMB-15")} if half is not None else {}
+    if later is not None and filed <= later.until:
+        if not _has_passed_an_exam(career, year, later.exams, day):
+            return {"instalment-2": ("RIN-10", Decimal(1), None)}
+        return {"instalment-2": ("RIN-11", half.share, None)} if half is not None else {}
     return {}
 
 
@@ -120,7 +121,6 @@ def _has_passed_an_exam(career: Career, year: str, where: str, day: date) -> boo
     return False
 
 
-@obeys("RIN-6")
 def refresh_waivers(career: Career, year: str, day: date, books: LawBooks) -> None:
     """Waivers of a living (or perfected) withdrawal on the instalments of a year."""
     withdrawal = career.withdrawal
@@ -179,14 +179,18 @@ def has_no_debts_to_withdraw(case: Case) -> Reason | None:
     return case.no("RIN-4", f"Unpaid: {listed(owed)}.", "pay, or agree an instalment plan", owed_facts(owed))
 
 
-@obeys("RIN-3", "RIN-1", "AMB-9", "AMB-40")
+@obeys("RIN-1", "AMB-40")
+def withdrawal_is_filed(case: Case) -> Reason | None:
+    """In 2019-20 the stamped paper itself is enough."""
+    if case.law.RIN_3 is not None or case.career.withdrawal is not None:
+        return None
+    return case.no("RIN-1", "No withdrawal has been filed.", "file the withdrawal")
+
+
+@obeys("RIN-3", "AMB-9")
 def withdrawal_is_perfected(case: Case) -> Reason | None:
-    """A filed and living withdrawal whose stamp was paid in time; in 2019-20 the stamped paper itself is enough."""
+    """A filed and living withdrawal whose stamp was paid in time."""
     alive = case.career.withdrawal
-    if case.law.RIN_3 is None:
-        if alive is not None:
-            return None
-        return case.no("RIN-1", "No withdrawal has been filed.", "file the withdrawal")
     if alive is None:
         lapsed = case.career.withdrawals[-1] if case.career.withdrawals else None
         message = "No withdrawal has been filed." if lapsed is None or lapsed.last_day is None else \

@@ -1,0 +1,62 @@
+"""A ledger in memory under any books: what the worked histories ask of `ledger.bootstrap.Ledger`, without a database."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, datetime
+from typing import Any
+
+from ledger.audit.compliance import findings
+from ledger.domain.books import LawBooks
+from ledger.domain.decisions import Accepted, Mode, Refused, decide
+from ledger.domain.knowledge import NotFound, known
+from ledger.domain.standing import Standing
+from ledger.domain.submissions import Event, Submission, read_submission, recorded
+from ledger.projections.student import eligibility, fees, status
+
+
+class MemoryLedger:
+    """`streams`: the events of each student, positions counted over all."""
+
+    def __init__(self, books: LawBooks) -> None:
+        self.books = books
+        self.streams: dict[str, list[Event]] = {}
+
+    def append_lines(self, lines: Iterable[bytes], mode: Mode) -> Iterator[dict[str, Any]]:
+        for line in lines:
+            raw = json.loads(line)
+            asked = read_submission(raw)
+            yield {"id": raw["id"], **(self._append(asked, mode) if isinstance(asked, Submission) else
+                                       {"outcome": "invalid", "problems": [p.as_json() for p in asked]})}
+
+    def _append(self, asked: Submission, mode: Mode) -> dict[str, Any]:
+        stream = self.streams.setdefault(asked.student, [])
+        if any(event.id == asked.id for event in stream):
+            return {"outcome": "duplicate"}
+        moment = asked.recorded_at or stream[-1].recorded_at
+        verdict = decide(Standing(asked.student, self.books, stream), asked, moment, self.books, mode)
+        if isinstance(verdict, Refused):
+            return {"outcome": "refused", "reasons": [r.as_json() for r in verdict.reasons]}
+        if not isinstance(verdict, Accepted):
+            return {"outcome": "invalid", "problems": [p.as_json() for p in verdict.problems]}
+        position = sum(map(len, self.streams.values())) + 1
+        stream.append(recorded(asked, moment, len(stream) + 1, verdict.rulebook, verdict.breaches, position))
+        return {"outcome": "accepted", "breaches": list(verdict.breaches)}
+
+    def status(self, student: str, on: date, known_at: datetime | None = None) -> dict[str, Any]:
+        return status.answer(self._known(student, known_at), student, on, self.books)
+
+    def fees(self, student: str, on: date, known_at: datetime | None = None) -> dict[str, Any]:
+        return fees.answer(self._known(student, known_at), student, on, self.books)
+
+    def eligibility(self, student: str, on: date, known_at: datetime | None = None, **call: Any) -> dict[str, Any]:
+        return eligibility.answer(self._known(student, known_at), student, on, self.books, **call)
+
+    def audit(self, students: Sequence[str] = (), on: date = date.max) -> Iterator[dict[str, Any]]:
+        for student in students or list(self.streams):
+            yield from findings(self.streams.get(student, []), on, self.books)
+
+    def _known(self, student: str, known_at: datetime | None) -> list[Event]:
+        events = known(self.streams.get(student, []), known_at)
+        if not events:
+            raise NotFound(student)
+        return events
