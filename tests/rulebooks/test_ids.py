@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 
 import ledger
+from ledger.domain.law.catalogue import PREDICATES
 from ledger.domain.reasons import UNKNOWN, source_of
 from ledger.domain.rulebook import Interpretations, is_register_entry
 from ledger.rulebooks.loader import load_books
@@ -50,7 +51,7 @@ def _uses() -> Iterator[Use]:
 
 
 def _in(top: ast.stmt, module: str) -> Iterator[Use]:
-    """`obeys` marks and aliases of the book's fields name rules too, but put none into an answer."""
+    """`obeys` marks, the catalogue and aliases of the book's fields name rules too, but put none into an answer."""
     apart = {id(child) for node in ast.walk(top) if _is_mark(node) for child in ast.walk(node)}
     guards = frozenset(node.attr for node in ast.walk(top) if isinstance(node, ast.Attribute))
     name = getattr(top, "name", None) or next((ast.unparse(t) for t in getattr(top, "targets", [])), "")
@@ -60,7 +61,7 @@ def _in(top: ast.stmt, module: str) -> Iterator[Use]:
 
 
 def _is_mark(node: ast.AST) -> bool:
-    return (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "obeys") \
+    return (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("obeys", "here", "elsewhere")) \
         or (isinstance(node, ast.keyword) and node.arg == "alias")
 
 
@@ -69,6 +70,10 @@ def _is_id(text: str) -> bool:
 
 
 USES = sorted({(use.rule, use.module, use.within): use for use in _uses()}.values())
+CATALOGUE = {f"{one.predicate.__module__.removeprefix('ledger.')}.{one.predicate.__name__}": one.rules
+             for asked in PREDICATES.values() for one in asked if one.governed}
+"""By predicate the rules without which it is not asked."""
+
 ELSEWHERE = {
     "audit.compliance._NOTICES: ISE-6": "says how severe a finding is",
     "domain.law.career.takes_effect: MOR-6": "compared with what an override names",
@@ -103,7 +108,8 @@ def test_id_in_the_code_can_be_cited_with_its_source(use: Use) -> None:
 def test_id_is_in_the_book_of_each_year_whose_answers_can_carry_it(use: Use) -> None:
     """Of a year whose book has no entry the code asks first whether it has one."""
     lacking = [year for year in FULL if BOOKS.book_of(year).entry(use.rule) is None]
-    assert not lacking or use.rule.replace("-", "_") in use.guards or "entry" in use.guards or str(use) in ELSEWHERE, lacking
+    asks = use.rule.replace("-", "_") in use.guards or {"entry", "has"} & use.guards
+    assert not lacking or asks or use.rule in CATALOGUE.get(f"{use.module}.{use.within}", ()) or str(use) in ELSEWHERE, lacking
 
 
 def test_exceptions_are_still_in_the_code() -> None:
