@@ -9,13 +9,12 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from .account import overdue_amount, state_of, unallocated
+from .account import unallocated
 from .books import LawBooks
+from .charges import told
 from .fold import replay, run_out
 from .intervals import Intervals, Thing
 from .knowledge import in_force
-from .law.lateness import accruing
-from .law.refunds import refundable
 from .state import Career, Person
 from .submissions import Event
 from .values import ZERO
@@ -96,15 +95,11 @@ def _status(career: Career, day: date) -> Value:
 
 
 def _money(person: Person, career: Career, books: LawBooks) -> dict[Thing, Value]:
-    name, day = career.name, person.day
+    name = career.name
     found: dict[Thing, Value] = {}
     for charge in career.charges.values():
-        right = refundable(person, career, charge, books) if charge.paid else None
-        found["charges", name, charge.key] = (
-            state_of(career, charge, day), charge.amount, charge.next_due_on, charge.raised_on, charge.paid, charge.paid_on,
-            charge.refunded, charge.waived, charge.moved, charge.outstanding, overdue_amount(career, charge, day),
-            accruing(career, charge, day, books) if charge.outstanding else ZERO, charge.rule,
-            right.amount if right else ZERO, right.by if right else None, right.rule if right else None)
+        *values, right = told(person, career, charge, books)
+        found["charges", name, charge.key] = (*values, *(right or (ZERO, None, None)))
         if charge.credit:
             found["money", name, charge.key] = ("credit", charge.credit)
     waiting: dict[str, Decimal] = {}

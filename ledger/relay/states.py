@@ -4,14 +4,13 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date
 from decimal import Decimal
 
-from ledger.domain.account import overdue_amount, state_of, unallocated
+from ledger.domain.account import unallocated
 from ledger.domain.books import LawBooks
+from ledger.domain.charges import told
 from ledger.domain.events import StudyPlanApproved
 from ledger.domain.fold import replay, run_out
 from ledger.domain.intervals import Intervals, Thing
 from ledger.domain.knowledge import in_force
-from ledger.domain.law.lateness import accruing
-from ledger.domain.law.refunds import refundable
 from ledger.domain.reasons import Fact, source_of
 from ledger.domain.state import Block, Career, Charge, Person
 from ledger.domain.submissions import Event
@@ -108,13 +107,12 @@ def _block(block: Block, books: LawBooks) -> Json:
 
 
 def _charge(person: Person, career: Career, charge: Charge, books: LawBooks) -> Json:
-    right = refundable(person, career, charge, books)
+    now = told(person, career, charge, books)
+    right = now.refundable
     return {
-        "charge": charge.key, "state": state_of(career, charge, person.day), "amount": charge.amount,
-        "due_on": charge.next_due_on, "raised_on": charge.raised_on, "paid": charge.paid,
-        "paid_on": charge.paid_on, "refunded": charge.refunded, "waived": charge.waived, "moved": charge.moved,
-        "outstanding": charge.outstanding, "overdue": overdue_amount(career, charge, person.day), "credit": charge.credit,
-        "accruing": accruing(career, charge, person.day, books),
+        "charge": charge.key, "state": now.state, "amount": now.amount, "due_on": now.due_on, "raised_on": now.raised_on, "paid": now.paid,
+        "paid_on": now.paid_on, "refunded": now.refunded, "waived": now.waived, "moved": now.moved,
+        "outstanding": now.outstanding, "overdue": now.overdue, "credit": charge.credit, "accruing": now.accruing,
         "rule": charge.rule if charge.base_kind not in ("single-courses", "single-courses-stamp") else None,
         "refundable": {"amount": right.amount, "by": right.by, "rule": right.rule} if right is not None else None,
         "plan": {"event": charge.plan.event, "agreed_on": charge.plan.agreed_on} if charge.plan is not None else None,

@@ -1,9 +1,9 @@
 """What may be refunded, by when and why (LAU-2, LAU-3, LAU-7, LAU-8, CS-10)."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from typing import NamedTuple
 
 from ..account import gross
 from ..books import LawBooks
@@ -17,8 +17,7 @@ from ..values import ZERO
 from .chapter import data_of
 
 
-@dataclass(frozen=True, slots=True)
-class Refundable:
+class Refundable(NamedTuple):
     """Euro, the day by which it is paid out (None: on request) and the rule."""
 
     amount: Decimal

@@ -7,9 +7,9 @@ from typing import Any
 
 from ledger.domain.account import overdue_amount, state_of
 from ledger.domain.books import LawBooks
+from ledger.domain.charges import told
 from ledger.domain.fold import next_change, pass_to
 from ledger.domain.law.lateness import accruing
-from ledger.domain.law.refunds import refundable
 from ledger.domain.reasons import interpretation_of, source_of
 from ledger.domain.state import Block, Career, Charge, Person
 
@@ -40,8 +40,8 @@ def block_json(block: Block, books: LawBooks, until: date | None) -> dict[str, A
 
 def charge_json(person: Person, career: Career, charge: Charge, books: LawBooks) -> dict[str, Any]:
     """Section 4, with the rule, its source, the facts and every waiver. Amounts are strings in euro."""
-    day = person.day
-    state = state_of(career, charge, day)
+    now = told(person, career, charge, books)
+    state, right = now.state, now.refundable
     book = books.book_of(charge.year)
     waivers = [w for w in charge.waivers if w.amount > 0]
     rule = charge.rule
@@ -50,11 +50,11 @@ def charge_json(person: Person, career: Career, charge: Charge, books: LawBooks)
     if state == "waived" and waivers:
         rule = _DECIDED.get(charge.base_kind, waivers[-1].rule) if waivers[-1].rule == "charge-decided" else waivers[-1].rule
     found: dict[str, Any] = {
-        "charge": charge.key, "career": career.name, "amount": euro(charge.amount),
-        "due_on": day_or_none(charge.next_due_on), "raised_on": charge.raised_on.isoformat(),
-        "paid": euro(charge.paid), "paid_on": day_or_none(charge.paid_on), "refunded": euro(charge.refunded),
-        "waived": euro(charge.waived), "moved": euro(charge.moved), "outstanding": euro(charge.outstanding), "state": state,
-        "overdue": euro(overdue_amount(career, charge, day)), "accruing": euro(accruing(career, charge, day, books)), "rule": rule,
+        "charge": charge.key, "career": career.name, "amount": euro(now.amount),
+        "due_on": day_or_none(now.due_on), "raised_on": now.raised_on.isoformat(),
+        "paid": euro(now.paid), "paid_on": day_or_none(now.paid_on), "refunded": euro(now.refunded),
+        "waived": euro(now.waived), "moved": euro(now.moved), "outstanding": euro(now.outstanding), "state": state,
+        "overdue": euro(now.overdue), "accruing": euro(now.accruing), "rule": rule,
         "source": source_of(book, rule), "facts": [f.as_json() for f in charge.basis],
     }
     reading = next((w.interpretation for w in reversed(waivers) if w.interpretation), None) if state == "waived" else None
@@ -70,7 +70,6 @@ def charge_json(person: Person, career: Career, charge: Charge, books: LawBooks)
     if charge.plan is not None:
         found["plan"] = {"event": charge.plan.event, "agreed_on": charge.plan.agreed_on.isoformat(),
                          "first_due_on": day_or_none(charge.due_on)}
-    right = refundable(person, career, charge, books)
     if right is not None:
         found["refundable"] = {"amount": euro(right.amount), "by": day_or_none(right.by), "rule": right.rule,
                                "source": source_of(book, right.rule)}

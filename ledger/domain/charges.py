@@ -1,0 +1,37 @@
+"""A charge as every answer tells it at the end of a day (section 4): the tables, the messages and the words show these values."""
+
+from datetime import date
+from decimal import Decimal
+from typing import NamedTuple
+
+from .account import overdue_amount, state_of
+from .books import LawBooks
+from .law.lateness import accruing
+from .law.refunds import Refundable, refundable
+from .state import Career, Charge, Person
+
+
+class Told(NamedTuple):
+    """Amounts in euro. `due_on`: the first day on which something unpaid falls due; `accruing`: what paying on this day costs more."""
+
+    state: str
+    amount: Decimal
+    due_on: date | None
+    raised_on: date
+    paid: Decimal
+    paid_on: date | None
+    refunded: Decimal
+    waived: Decimal
+    moved: Decimal
+    outstanding: Decimal
+    overdue: Decimal
+    accruing: Decimal
+    rule: str
+    refundable: Refundable | None
+
+
+def told(person: Person, career: Career, charge: Charge, books: LawBooks) -> Told:
+    day = person.day
+    return Told(state_of(career, charge, day), charge.amount, charge.next_due_on, charge.raised_on, charge.paid, charge.paid_on,
+                charge.refunded, charge.waived, charge.moved, charge.outstanding, overdue_amount(career, charge, day),
+                accruing(career, charge, day, books), charge.rule, refundable(person, career, charge, books))
