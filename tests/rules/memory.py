@@ -8,6 +8,7 @@ from typing import Any
 from ledger.audit.compliance import findings
 from ledger.domain.books import LawBooks
 from ledger.domain.decisions import Accepted, Mode, Refused, decide
+from ledger.domain.events import ExamBooked
 from ledger.domain.knowledge import NotFound, known
 from ledger.domain.standing import Standing
 from ledger.domain.submissions import Event, Submission, read_submission, recorded
@@ -48,8 +49,8 @@ class MemoryLedger:
     def fees(self, student: str, on: date, known_at: datetime | None = None) -> dict[str, Any]:
         return fees.answer(self._known(student, known_at), student, on, self.books)
 
-    def eligibility(self, student: str, on: date, known_at: datetime | None = None, **call: Any) -> dict[str, Any]:
-        return eligibility.answer(self._known(student, known_at), student, on, self.books, **call)
+    def eligibility(self, student: str, on: date, career: str, call: ExamBooked, known_at: datetime | None = None) -> dict[str, Any]:
+        return eligibility.answer(self._known(student, known_at), student, on, self.books, career, call)
 
     def audit(self, students: Sequence[str] = (), on: date = date.max) -> Iterator[dict[str, Any]]:
         for student in students or list(self.streams):
