@@ -108,12 +108,8 @@ def reduced(status: Mapping[str, Any], fees: Mapping[str, Any]) -> dict[str, Any
 
 
 def dump(url: str) -> str:
-    """What psql would restore, without what only a certain server, or a certain user, knows."""
-    from infra.postgres import installed
-
-    found = installed()
-    program = str(found / "pg_dump") if found is not None else "pg_dump"
-    text = subprocess.run([program, "--inserts", "--no-owner", "--no-privileges", url], capture_output=True, text=True, check=True).stdout
+    """What psql would restore (by the `pg_dump` on PATH), without what only a certain server or user knows."""
+    text = subprocess.run(["pg_dump", "--inserts", "--no-owner", "--no-privileges", url], capture_output=True, text=True, check=True).stdout
     text = re.sub(r"(?m)^(\\|--|SET |SELECT pg_catalog.set_config).*\n", "", text)
     return "SET check_function_bodies = false;\n" + re.sub(r"\n{2,}", "\n", text).lstrip()
 
@@ -133,7 +129,6 @@ def main() -> None:
     parser.add_argument("--postgres", default=os.environ.get("CAREER_LEDGER_TEST_POSTGRES"), metavar="URL")
     given = parser.parse_args()
     checkout = given.ledger.resolve()
-    sys.path.insert(0, str(HERE.parents[1]))
     made = HERE / "databases" / given.name
     made.mkdir(parents=True)
     with tempfile.TemporaryDirectory() as name:

@@ -33,6 +33,7 @@ from tests.golden.make import DAY, STUDENTS, reduced, without_changes
 
 FOLDERS = sorted((Path(__file__).parent / "databases").iterdir())
 OLDER = [folder for folder in FOLDERS if folder.name == "before-numbers"]
+"""What was released last before the tables had numbers; `before-numbers-guarded` is the last commit before."""
 SERVICES: list[type[Service]] = [Archive, BookingGate, Notifications, Treasury]
 ASKED: list[tuple[str, ...]] = [
     ("status", "S-DEMO-01"), ("fees", "S-DEMO-01"), ("history", "S-DEMO-01"), ("audit",), ("digests",), ("find",), ("project",),
@@ -181,7 +182,7 @@ def killed_after(step: str, url: str) -> None:
     upgrade(url)
 
 
-@pytest.mark.parametrize("step", [step.__name__ for step in migrations.STEPS])
+@pytest.mark.parametrize("step", ["identity", "numbers"])  # in the middle, and before what is recorded is committed
 def test_upgrade_that_was_killed_has_done_nothing_and_the_next_one_does_all(older: str, step: str) -> None:
     before = schema_of(older)
     process = FORKED.Process(target=killed_after, args=(step, older))
