@@ -19,6 +19,7 @@ from ledger.wire.career import person_on
 from ledger.wire.reading import describe
 from ledger.wire.state import CareerState
 from ledger.wire.topics import STATE
+from ledger.words import told
 
 ROME = ZoneInfo("Europe/Rome")
 AHEAD_SECONDS = 10.0
@@ -117,7 +118,7 @@ class Gate:
             unruled.add(one.call.academic_year)
         return {
             "student": one.student, "career": one.career, "course": one.call.course, "held_on": one.call.held_on.isoformat(),
-            "on": one.on.isoformat(), "known_position": position, "eligible": not reasons, "reasons": [r.as_json() for r in reasons],
+            "on": one.on.isoformat(), "known_position": position, "eligible": not reasons, "reasons": told([r.as_json() for r in reasons]),
             "unruled_years": sorted(unruled), "knowledge": {"complete_at": knowledge[0], "age_seconds": age, "position": knowledge[1]}}
 
     def _must_be_usable(self, law: str | None, unusable: str | None) -> None:

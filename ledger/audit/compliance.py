@@ -21,6 +21,7 @@ from ledger.domain.law.chapter import year_of_act
 from ledger.domain.law.exams import reasons_against
 from ledger.domain.law.recognition import left_career, no_change_of_programme_is_asked_for
 from ledger.domain.numbers import payments_with_one_iuv
+from ledger.domain.phrases import says
 from ledger.domain.reasons import Fact, Reason, reason, source_of
 from ledger.domain.registry import obeys
 from ledger.domain.rulebook import OwnBook, RuleBook
@@ -58,7 +59,7 @@ def findings(events: Sequence[Event], on: date, books: LawBooks) -> Iterator[dic
                 note(event, event.career, "breach", given, event.student)
         for override in event.override:
             note(event, event.career, "derogation",
-                 Reason(override.rule, f"An officer's derogation from {override.rule}.",
+                 Reason(override.rule, says("derogation", rule=override.rule),
                         source_of(_book_with(override.rule, _book(books, event, career), books), override.rule)), event.student)
         for sat, given in _sat_on_the_day(person, career, event, facts, books):
             note(sat, sat.career, "breach", given, event.student)
@@ -82,7 +83,7 @@ def findings(events: Sequence[Event], on: date, books: LawBooks) -> Iterator[dic
 def _paid_with_one_iuv(facts: Sequence[Event], books: LawBooks) -> Iterator[tuple[Event, Reason]]:
     for iuv, paid in payments_with_one_iuv(facts):
         for payment in paid[1:]:
-            yield payment, reason(books.own, "IUV", f"IUV {iuv} stands on {len(paid)} payments.", facts=tuple(
+            yield payment, reason(books.own, "IUV", says("IUV", iuv=iuv, count=len(paid)), facts=tuple(
                 Fact(p.id, p.effective_on, p.data.amount) for p in paid if p is not payment and isinstance(p.data, e.InstalmentPaid)))
 
 
@@ -92,8 +93,7 @@ def ahead_of_the_clock(events: Sequence[Event], now: datetime, books: LawBooks) 
     for event in events:
         if event.recorded_at > now + TOLERANCE:
             yield {"student": event.student, "career": event.career, "event": event.id, "rule": "FUT", "severity": "notice",
-                   "message": f"Recorded at {format_instant(event.recorded_at)}, ahead of the clock: whoever asks --known-at any moment "
-                              f"before does not see it. Ask with --known-position {event.position} or more.",
+                   "message": says("FUT", recorded_at=format_instant(event.recorded_at), position=event.position),
                    "source": source_of(books.own, "FUT")}
 
 
@@ -157,7 +157,7 @@ def _exam_in_breach(person: Person, event: Event, books: LawBooks) -> Iterator[R
     if (left := no_change_of_programme_is_asked_for(case)) is not None:
         yield left
     if book.has("PRN-3") and career.open_booking(data.course, data.held_on) is None:
-        yield reason(book, "PRN-3", f"{data.course} was sat on {data.held_on.isoformat()} without a booking.")
+        yield reason(book, "PRN-3", says("PRN-3", course=data.course, held_on=data.held_on))
     if data.outcome == "passed" and book.has("ESA-7"):
         yield from reasons_against(case, SITTING)
 
@@ -174,8 +174,7 @@ def _sat_on_the_day(person: Person, career: Career, asked: Event, facts: Sequenc
     for fact in facts:
         if fact.career == left and fact.effective_on == asked.effective_on and fact.position < asked.position \
                 and isinstance(fact.data, e.ExamGraded) and fact.data.held_on == asked.effective_on:
-            yield fact, reason(book, "RIC-5", f"{fact.data.course} was sat on the day on which the change of programme to {career.name} "
-                                              "was asked for.")
+            yield fact, reason(book, "RIC-5", says("RIC-5/same-day", course=fact.data.course, career=career.name))
 
 
 _A_KEY = re.compile(r"(\d{4}-\d\d):(.+)")
@@ -198,18 +197,17 @@ def _at_the_end(person: Person, books: LawBooks) -> Iterator[dict[str, Any]]:
             if _is_unruled(key, books):
                 continue
             yield {"student": person.name, "career": name, "event": event, "rule": "AMB-33", "severity": "notice",
-                   "message": f"{amount:.2f} euro paid on {paid.isoformat()} for {key} wait for a charge.",
+                   "message": says("AMB-33/unallocated", amount=amount, paid_on=paid, charge=key),
                    "source": source_of(books.own, "AMB-33")}
         for key, decision, assessment in career.overtaken:
             yield {"student": person.name, "career": name, "event": decision.event, "rule": "AMB-47", "severity": "notice",
-                   "message": f"The decision of {decision.on.isoformat()} on {key} ({decision.amount:.2f} euro) was overtaken by the later "
-                              f"assessment {assessment.event} of {assessment.on.isoformat()}.",
+                   "message": says("AMB-47", decided_on=decision.on, charge=key, amount=decision.amount, event=assessment.event,
+                                   assessed_on=assessment.on),
                    "source": source_of(books.own, "AMB-47"), "interpretation": "AMB-47", "facts": [assessment.as_json()]}
         block = next((b for b in career.blocks.values() if b.kind == ADMINISTRATIVE), None)
         if block is not None:
             for booking in career.bookings:
                 if booking.open and booking.on < block.start <= booking.data.held_on and person.day <= booking.data.held_on:
                     yield {"student": person.name, "career": name, "event": booking.event, "rule": "AMB-3", "severity": "notice",
-                           "message": f"{booking.data.course} on {booking.data.held_on.isoformat()} stays booked under an "
-                                      "administrative block.",
+                           "message": says("AMB-3", course=booking.data.course, held_on=booking.data.held_on),
                            "source": source_of(books.own, "AMB-3"), "interpretation": "AMB-3"}

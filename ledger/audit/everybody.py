@@ -9,6 +9,7 @@ from typing import Any, Self
 from ledger.domain.books import LawBooks
 from ledger.domain.knowledge import in_force
 from ledger.domain.numbers import IUV, TICKET, number_of
+from ledger.domain.phrases import Phrase, says
 from ledger.domain.reasons import source_of
 from ledger.domain.registry import obeys
 from ledger.domain.submissions import Event
@@ -50,7 +51,14 @@ class Numbers:
                 "AS first, max(student) AS last, count(DISTINCT student) AS students FROM seen GROUP BY what, number "
                 "HAVING min(student) <> max(student)) USING (what, number) ORDER BY what, number, position"):
             other = last if student == first else first
-            more = f" and of {students - 2} more" if students > 2 else ""
             yield {"student": student, "career": career, "event": event, "rule": _RULES[what], "severity": "notice",
-                   "message": f"{'Ticket' if what == TICKET else 'IUV'} {number} is also one of student {other}{more}.",
+                   "message": _shared(what, number, other, students - 2),
                    "source": source_of(books.own, _RULES[what])}
+
+
+def _shared(what: str, number: str, other: str, more: int) -> Phrase:
+    """A number that another student gives too, and so many more students."""
+    if what == TICKET:
+        return says("TKT-1/more-students", number=number, student=other, more=more) if more else \
+            says("TKT-1/two-students", number=number, student=other)
+    return says("IUV/more-students", iuv=number, student=other, more=more) if more else says("IUV/two-students", iuv=number, student=other)

@@ -187,5 +187,5 @@ def owed_facts(owed: Owed) -> list[Fact]:
     return [Fact(f.event, f.on, amount) for c, amount in owed for f in (*c.facts[:1], *c.basis[len(c.facts):])]
 
 
-def listed(owed: Owed) -> str:
-    return ", ".join(f"{c.key} ({amount:.2f} euro)" for c, amount in owed)
+def listed(owed: Owed) -> tuple[tuple[str, Decimal], ...]:
+    return tuple((c.key, amount) for c, amount in owed)

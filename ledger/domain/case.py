@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from .books import LawBooks
 from .events import Payload
+from .phrases import Phrase
 from .reasons import Clears, Fact, Reason, reason
 from .rulebook import Law, RuleBook
 from .state import Career, Person
@@ -35,10 +36,10 @@ class Case:
             raise TypeError(f"{self.act} carries {type(self.data).__name__}")
         return self.data
 
-    def no(self, rule: str, message: str, clears: Clears | str | None = None, facts: Iterable[Fact] = (),
-           interpretation: str | None = None) -> Reason:
-        """The reason against the act under this case's rule book."""
-        return reason(self.book, rule, message, Clears(clears) if isinstance(clears, str) else clears, tuple(facts), interpretation)
+    def no(self, id: str, clears: Clears | None = None, facts: Iterable[Fact] = (), interpretation: str | None = None,
+           rule: str | None = None, **values: Any) -> Reason:
+        """The reason against the act under this case's rule book: a message and its values. `rule` where the message is not its own."""
+        return reason(self.book, rule or id.partition("/")[0], Phrase(id, values), clears, tuple(facts), interpretation)
 
 
 Predicate = Callable[[Case], Reason | None]

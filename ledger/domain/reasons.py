@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from .books import LawBooks
+from .phrases import Phrase, Remedy, says
 from .rulebook import OwnBook, RuleBook, is_register_entry
 
 UNKNOWN = {"document": "Career ledger, rules.md", "heading": "No rule book has this rule"}
@@ -32,13 +33,12 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Clears:
-    """What would remove a reason and from which day (None: from the day it is done)."""
+    """Something would remove a reason, which its message says: from which day (None: from the day it is done)."""
 
-    what: str
     on: date | None = None
 
-    def as_json(self) -> dict[str, Any]:
-        return {"what": self.what, "from": self.on.isoformat() if self.on else None}
+
+DONE = Clears()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Reason:
     """A rule that is not satisfied. `clears` is None where nothing removes it."""
 
     rule: str
-    message: str
+    message: Phrase
     source: dict[str, str]
     clears: Clears | None = None
     interpretation: str | None = None
@@ -54,7 +54,8 @@ class Reason:
 
     def as_json(self) -> dict[str, Any]:
         found: dict[str, Any] = {"rule": self.rule, "message": self.message, "source": self.source,
-                                 "clears": self.clears.as_json() if self.clears else None}
+                                 "clears": {"what": Remedy(self.message), "from": self.clears.on.isoformat() if self.clears.on else None}
+                                 if self.clears else None}
         if self.interpretation:
             found["interpretation"] = self.interpretation
         if self.facts:
@@ -75,14 +76,13 @@ def interpretation_of(book: Book, rule: str) -> str | None:
     return found.interpretation if found is not None else None
 
 
-def reason(book: Book, rule: str, message: str, clears: Clears | None = None,
+def reason(book: Book, rule: str, message: Phrase, clears: Clears | None = None,
            facts: tuple[Fact, ...] = (), interpretation: str | None = None) -> Reason:
     """A reason with the source and the interpretation that the rule book gives for the rule."""
     return Reason(rule, message, source_of(book, rule), clears, interpretation or interpretation_of(book, rule), facts)
 
 
 def no_rulebook(books: LawBooks, year: str | None) -> Reason:
-    named = f"the academic year {year}" if year else "an act without an academic year"
-    covered = ", ".join(y for y in books.years if books.of(y) is not None)
-    return reason(books.own, "NO-RULEBOOK", f"The sources give no rules for {named}; they cover {covered}.",
-                  Clears("import what has already happened with --mode record, or let an officer override NO-RULEBOOK"))
+    covered = tuple(y for y in books.years if books.of(y) is not None)
+    return reason(books.own, "NO-RULEBOOK", says("NO-RULEBOOK", academic_year=year, years=covered) if year else
+                  says("NO-RULEBOOK/no-year", years=covered), DONE)

@@ -20,6 +20,7 @@ from .events import (
     RecognitionRequested,
     SingleCoursesEnrolled,
 )
+from .phrases import Phrase
 from .reasons import Fact
 from .registry import obeys
 from .rulebook import PreenrolmentWindow
@@ -278,8 +279,7 @@ class Block:
     rule: str
     charge: str | None
     start: date
-    reason: str
-    how_to_lift: str
+    reason: Phrase
     amount: Decimal | None
     interpretation: str | None
     year: str
@@ -336,7 +336,7 @@ class Career:
     bookings: list[Booking] = field(default_factory=list)
     charges: dict[str, Charge] = field(default_factory=dict)
     waived_ahead: dict[str, tuple[date, str]] = field(default_factory=dict)
-    to_decide: dict[str, tuple[str, str]] = field(default_factory=dict)
+    to_decide: dict[str, Phrase] = field(default_factory=dict)
     not_excluded: bool = False
     money: dict[str, list[Money]] = field(default_factory=dict)
     outflows: dict[str, list[Outflow]] = field(default_factory=dict)

@@ -19,7 +19,8 @@ from typing import Any, Literal, Protocol, TypeVar
 
 from ledger.domain.books import LawBooks
 from ledger.domain.decisions import AHEAD, Accepted, Refused, decide, lies_ahead
-from ledger.domain.reasons import Clears, reason
+from ledger.domain.phrases import says
+from ledger.domain.reasons import DONE, reason
 from ledger.domain.submissions import Event, Problem, Submission, read_submission, recorded
 from ledger.domain.values import format_instant
 from ledger.sql.again import tried_again
@@ -276,8 +277,7 @@ def _kept_out(verdict: Verdict, books: LawBooks) -> Outcome:
     if isinstance(verdict, dict):
         return verdict
     event = verdict.event if isinstance(verdict, Known) else verdict
-    why = reason(books.own, "ATOMIC", "Nothing of this file was stored, because another line of it was refused or invalid.",
-                 Clears("mend the other lines and submit the file again, or submit it without --atomic"))
+    why = reason(books.own, "ATOMIC", says("ATOMIC"), DONE)
     return {"id": event.id, "outcome": "refused", "reasons": [why.as_json()]}
 
 

@@ -33,6 +33,7 @@ from ledger.store import EventStore, Refusal, StreamSetAside, VersionConflict
 from ledger.wire.letters import dead_letter, outcome_message
 from ledger.wire.message import History, Message
 from ledger.wire.topics import SUBMISSIONS
+from ledger.words import told
 
 NAME = "career-ledger.intake"
 EVENTS_KEPT = 20_000
@@ -106,12 +107,12 @@ class Counter:
         """For each message, in order, its outcome or the dead letter that it becomes. What they say is stored by now."""
         read = [_read(one) for one in batch]
         found = iter(self._decided([form for form in read if isinstance(form, _Form)]))
-        told = [form if isinstance(form, str) else next(found) for form in read]
-        self.given.update("dead-letter" if isinstance(outcome, str) else outcome["outcome"] for outcome in told)
+        given = [form if isinstance(form, str) else next(found) for form in read]
+        self.given.update("dead-letter" if isinstance(outcome, str) else outcome["outcome"] for outcome in given)
         at = format_instant(self._clock())
         return [_dead(one, outcome) if isinstance(outcome, str) else
                 outcome_message(one.key or b"", outcome, at, self._history, _trace(one.headers))
-                for one, outcome in zip(batch, told, strict=True)]
+                for one, outcome in zip(batch, given, strict=True)]
 
     def _decided(self, forms: Sequence[_Form]) -> list[Outcome | str]:
         """The outcome of each, or why there is none."""
@@ -167,7 +168,7 @@ class Counter:
         if not isinstance(form.form, Submission):
             return _New(form.form)
         verdict = self._desk.take(form.form)
-        return _New(verdict) if isinstance(verdict, dict) else verdict
+        return _New(told(verdict)) if isinstance(verdict, dict) else verdict
 
 
 class _New(Outcome):

@@ -16,6 +16,7 @@ from ledger.domain.state import Block, Career, Charge, Person
 from ledger.domain.submissions import Event
 from ledger.domain.values import ZERO, format_instant
 from ledger.wire.state import Json
+from ledger.words import remedy, sentence
 
 
 def states(events: Sequence[Event], student: str, books: LawBooks) -> Iterator[Json]:
@@ -51,6 +52,9 @@ class _Spans:
 
     def _span(self, thing: Thing, since: date, until: date | None, value: Json) -> None:
         career, kind, *_ = map(str, thing)
+        if kind == "blocks":
+            phrase = value["reason"]
+            value = value | {"reason": sentence(phrase), "how_to_lift": remedy(phrase), **phrase.as_json()}
         self._found.setdefault(career, {}).setdefault(kind, []).append({"from": since, "until": until} | value)
 
     def _things(self, person: Person, career: Career) -> Iterator[tuple[Thing, Json]]:
@@ -101,7 +105,7 @@ def _status(career: Career) -> Json:
 
 def _block(block: Block, books: LawBooks) -> Json:
     return {"kind": block.kind, "since": block.start, "rule": block.rule, "charge": block.charge,
-            "amount": block.amount, "reason": block.reason, "how_to_lift": block.how_to_lift,
+            "amount": block.amount, "reason": block.reason, "how_to_lift": "",
             "interpretation": block.interpretation, "academic_year": block.year, "source": source_of(books.book_of(block.year), block.rule),
             "facts": _facts(block.facts)}
 

@@ -32,7 +32,7 @@ def career_on(state: CareerState, day: date) -> Career:
             career.change_asked = ChangeAsked(asked.on, asked.event, asked.academic_year, asked.to_career)
     for block in (b for b in state.blocks if b.holds_on(day)):
         career.blocks[block.kind, block.rule, block.charge or ""] = Block(
-            block.kind, block.rule, block.charge, block.since, block.reason, block.how_to_lift, block.amount, block.interpretation,
+            block.kind, block.rule, block.charge, block.since, block.phrase(), block.amount, block.interpretation,
             block.academic_year, tuple(f.fact() for f in block.facts))
     for owed in (c for c in state.charges if c.holds_on(day)):
         year, _, kind = owed.charge.partition(":")

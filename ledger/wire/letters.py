@@ -39,10 +39,12 @@ class ClearsRef(Wire):
 
 
 class ReasonRef(Wire):
-    """A rule that says no, as in section 6; `clears` null where nothing removes it."""
+    """A rule that says no, as in section 6; `clears` null where nothing removes it. `message_id` and `params`: the same without words."""
 
     rule: str
     message: str
+    message_id: str | None = None
+    params: dict[str, Any] | None = None
     source: SourceRef
     clears: ClearsRef | None = None
     interpretation: str | None = None

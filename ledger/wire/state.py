@@ -12,6 +12,7 @@ from pydantic import Field
 
 from ledger.domain.edition import EDITION
 from ledger.domain.events import CourseType, Regime
+from ledger.domain.phrases import Phrase, verbatim
 from ledger.domain.values import ZERO, Pseudonym
 
 from .message import History, Message, cloud_headers, encode
@@ -93,7 +94,8 @@ class StatusSpan(Span):
 
 
 class BlockSpan(Span):
-    """Section 5. `since` is the block's first day: `from` is later where its amount changed meanwhile."""
+    """Section 5. `since` is the block's first day: `from` is later where its amount changed meanwhile. `message_id` and `params` say the
+    same as `reason` and `how_to_lift`, in no language; an older message has none."""
 
     kind: Literal["exam-booking", "final-exam", "administrative", "reservation"]
     since: date
@@ -102,10 +104,15 @@ class BlockSpan(Span):
     amount: Euro | None = None
     reason: str
     how_to_lift: str
+    message_id: str | None = None
+    params: dict[str, Any] | None = None
     interpretation: str | None = None
     academic_year: AcademicYear
     source: SourceRef
     facts: tuple[FactRef, ...] = ()
+
+    def phrase(self) -> Phrase:
+        return Phrase(self.message_id, self.params or {}) if self.message_id is not None else verbatim(self.reason, self.how_to_lift)
 
 
 class RefundRef(Wire):

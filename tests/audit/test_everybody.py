@@ -8,6 +8,7 @@ from ledger.audit.everybody import Numbers, Sighting, sightings
 from ledger.bootstrap import open_ledger
 from ledger.handling.submit import append_lines
 from ledger.store import EventStore
+from ledger.words import sentence
 from tests.handling.histories import clock, enrolled, lines, payment
 from tests.handling.workers import BOOKS
 
@@ -29,7 +30,7 @@ def test_audit_names_the_other_student_when_a_number_is_of_two(store: EventStore
     assert {one["outcome"] for one in append_lines(store, BOOKS, lines(*given), "enforce", False, clock)} == {"accepted"}
     ledger, day = open_ledger(store_url), date(2026, 6, 1)
     found = [one for one in ledger.audit(on=day) if one["rule"] in ("TKT-1", "IUV")]
-    assert [(one["rule"], one["student"], one["career"], one["event"], one["message"]) for one in found] == [
+    assert [(one["rule"], one["student"], one["career"], one["event"], sentence(one["message"])) for one in found] == [
         ("IUV", "S1", "S1-B", "S1-p1", "IUV 0100 is also one of student S4 and of 1 more."),
         ("IUV", "S2", "S2-B", "S2-p2", "IUV 0100 is also one of student S1 and of 1 more."),
         ("IUV", "S4", "S4-B", "S4-p3", "IUV 0100 is also one of student S1 and of 1 more."),

@@ -5,6 +5,7 @@ from datetime import date
 from ledger.domain.decisions import Refused
 from ledger.projections.student import status
 from ledger.rulebooks.loader import load_books
+from ledger.words import remedy, sentence
 
 from .test_switches import ENROLLED, history, judged
 
@@ -27,8 +28,8 @@ def test_debt_rests_on_the_assessment_that_made_it_when_a_later_one_adds_to_it()
 
 def test_change_says_that_a_debt_stays_overdue_when_more_of_it_falls_due() -> None:
     [career] = status.answer(REASSESSED, "S", date(2026, 6, 15), BOOKS)["careers"]
-    told = [u["change"] for u in career["upcoming"] if u["on"] == "2026-07-02"]
-    assert told == [f"{SECOND} stays overdue (1100.00 of 1100.00 euro outstanding, 1100.00 overdue)"]
+    changes = [sentence(u["change"]) for u in career["upcoming"] if u["on"] == "2026-07-02"]
+    assert changes == [f"{SECOND} stays overdue (1100.00 of 1100.00 euro outstanding, 1100.00 overdue)"]
 
 
 def test_reason_names_amount_and_first_exam_when_a_single_course_can_no_longer_be_paid_in_time() -> None:
@@ -40,5 +41,5 @@ def test_reason_names_amount_and_first_exam_when_a_single_course_can_no_longer_b
     assert isinstance(refused, Refused)
     [reason] = [r for r in refused.reasons if r.rule == "CS-6"]
     assert reason.clears is not None
-    assert (reason.clears.what, reason.clears.on) == (
+    assert (remedy(reason.message), reason.clears.on) == (
         "pay 225.00 euro for 2025-26:single-courses, and book an exam 15 working days later or more", date(2026, 7, 4))

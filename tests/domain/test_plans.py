@@ -9,6 +9,7 @@ from ledger.relay.states import states
 from ledger.rulebooks.loader import load_books
 from ledger.wire.message import encode
 from ledger.wire.state import CareerState
+from ledger.words import remedy, sentence, told
 
 from .test_switches import ENROLLED, history, judged
 
@@ -32,7 +33,7 @@ def _blocks(on: str) -> dict[str, dict[str, Any]]:
 
 def test_block_names_the_part_that_has_passed_and_cites_the_plan_when_a_plan_date_is_missed() -> None:
     for block in _blocks("2026-06-20").values():
-        assert (block["amount"], block["how_to_lift"]) == ("100.00", f"pay 100.00 euro for {SECOND}")
+        assert (block["amount"], told(block)["how_to_lift"]) == ("100.00", f"pay 100.00 euro for {SECOND}")
         assert {"event": "e5", "on": "2026-05-10"} in block["facts"]
 
 
@@ -51,8 +52,9 @@ def test_refusals_name_the_part_and_the_plan_when_a_plan_date_is_missed() -> Non
         refused = judged(BOOKS, EVENTS, kind, "2026-07-01", "B", data)
         assert isinstance(refused, Refused)
         [reason] = [r for r in refused.reasons if r.rule == rule]
-        assert "100.00" in reason.message + (reason.clears.what if reason.clears else ""), reason
-        assert "1100.00" not in reason.message, reason
+        said = sentence(reason.message)
+        assert "100.00" in said + (remedy(reason.message) if reason.clears else ""), reason
+        assert "1100.00" not in said, reason
         assert any(fact.event == "e5" for fact in reason.facts), reason
 
 

@@ -15,6 +15,7 @@ from ledger.domain.standing import Standing
 from ledger.domain.submissions import Event, Submission, read_submission, recorded
 from ledger.projections.student import fees, status
 from ledger.rulebooks.loader import load_books
+from ledger.words import sentence
 
 BACHELOR = {"programme": "L-FIL", "academic_year": "2025-26", "course_type": "bachelor", "access": "open", "year": 1, "regime": "full-time"}
 MASTER = BACHELOR | {"programme": "LM-FIL", "course_type": "master"}
@@ -259,4 +260,4 @@ def test_amb_47_gives_way_to_a_higher_assessment_and_the_audit_says_so(tmp_path:
     assert owed(books, events, "2026-05-20")["instalment-2"] == ("600.00", "200.00", "2026-05-15")
     [found] = [f for f in findings(events, date(2026, 5, 20), books) if f["rule"] == "AMB-47"]
     assert (found["event"], found["severity"]) == ("e4", "notice")
-    assert "200.00" in found["message"]
+    assert "200.00" in sentence(found["message"])

@@ -81,7 +81,8 @@ def test_status_and_history_show_tickets(ledger, line, lines) -> None:
     assert "Ticket 212617: opened on 2026-03-21, closed on 2026-03-23\nTicket 212618: opened on 2026-03-22, open\n" in shown
     steps = [json.loads(row) for row in ledger("history", "S01", "--json").stdout.splitlines()]
     assert steps[-1]["changes"] == [{"career": None, "what": "ticket", "ticket": "212617", "from": "open", "to": "closed",
-                                     "change": "ticket 212617 is closed"}]
+                                     "change": "ticket 212617 is closed", "message_id": "change/ticket",
+                                     "params": {"number": "212617", "ticket_state": "closed"}}]
     shown = ledger("history", "S01").stdout
     assert "ticket-closed  212617" in shown
     assert "    ticket 212617 is closed\n" in shown

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ledger.bootstrap import open_ledger
 from ledger.domain.events import ExamBooked
+from ledger.words import told
 
 from .citations import wrong_citations
 
@@ -197,9 +198,9 @@ class _Run:
         asked = {kind for check in self.history.checks for kind in check.model_fields_set}
         for student, last in self.students.items():
             if "fees" not in asked:
-                self.told.append(self.ledger.fees(student, last))
+                self.told.append(told(self.ledger.fees(student, last)))
             if "audit" not in asked:
-                self.told += self.ledger.audit([student], last)
+                self.told += map(told, self.ledger.audit([student], last))
         yield from dict.fromkeys(wrong_citations(self.told, self.ledger.books))
 
     def _check(self, check: Check) -> Iterator[str]:
@@ -221,7 +222,7 @@ class _Run:
         for line in lines:
             self.count += 1
             sent.append(json.dumps(line.submission(student, self.count)).encode())
-        rows = list(self.ledger.append_lines(sent, mode=mode))
+        rows = [told(row) for row in self.ledger.append_lines(sent, mode=mode)]
         self.told += rows
         asked = [date.max.replace(year=1), *(ask.on for check in self.history.checks for ask in (
             check.status, check.fees, check.eligibility, check.audit) if ask is not None)]
@@ -246,7 +247,7 @@ class _Run:
 
     def _status(self, ask: StatusCheck) -> Iterator[str]:
         where = _where("status", ask, ask.career)
-        answer = self.ledger.status(ask.student or self.history.student, ask.on, **self._known(ask))
+        answer = told(self.ledger.status(ask.student or self.history.student, ask.on, **self._known(ask)))
         self.told.append(answer)
         career = next((c for c in answer["careers"] if c["career"] == ask.career), None)
         if career is None:
@@ -264,7 +265,7 @@ class _Run:
 
     def _fees(self, ask: FeesCheck) -> Iterator[str]:
         where = _where("fees", ask, ask.career)
-        answer = self.ledger.fees(ask.student or self.history.student, ask.on, **self._known(ask))
+        answer = told(self.ledger.fees(ask.student or self.history.student, ask.on, **self._known(ask)))
         self.told.append(answer)
         charges = {c["charge"]: c for c in answer["charges"] if ask.career in (None, c["career"])}
         for charge, wanted in ask.expect.items():
@@ -283,7 +284,7 @@ class _Run:
         where = _where("eligibility", ask, ask.career)
         call = ExamBooked.model_validate({"mode": "written"} | {
             name: value for name in ExamBooked.model_fields if (value := getattr(ask, name, None)) is not None})
-        answer = self.ledger.eligibility(ask.student or self.history.student, ask.on, ask.career, call, **self._known(ask))
+        answer = told(self.ledger.eligibility(ask.student or self.history.student, ask.on, ask.career, call, **self._known(ask)))
         self.told.append(answer)
         if answer["eligible"] is not ask.expect.eligible:
             yield f"{where}: eligible {answer['eligible']}, expected {ask.expect.eligible}; {_rules(answer['reasons'])}"
@@ -292,7 +293,7 @@ class _Run:
 
     def _audit(self, ask: AuditCheck) -> Iterator[str]:
         where = _where("audit", ask, ask.career)
-        rows = list(self.ledger.audit(students=(ask.student,) if ask.student else (), on=ask.on))
+        rows = [told(row) for row in self.ledger.audit(students=(ask.student,) if ask.student else (), on=ask.on)]
         self.told += rows
         found = sorted({row["rule"] for row in rows if ask.career in (None, row.get("career"))})
         if ask.expect.exactly is not None and found != sorted(ask.expect.exactly):

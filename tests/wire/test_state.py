@@ -17,6 +17,7 @@ from ledger.relay.states import states
 from ledger.wire.career import person_on
 from ledger.wire.message import History, encode
 from ledger.wire.state import CareerState, Span, message
+from ledger.words import sentence, told
 from tests.projections.populations import BOOKS, population, streams, submission
 
 from .examples import DATA, MOMENT, SECRET
@@ -68,7 +69,7 @@ def test_gate_answers_equal_the_ledgers_for_a_generated_population(seed: int) ->
             for career, state in found.items():
                 expected = eligibility.answer(events, student, day, BOOKS, career, call)
                 reasons = reasons_against_act("exam-booked", call, day, person_on(state, day), career, BOOKS)
-                assert [r.as_json() for r in reasons] == expected["reasons"], (student, career, day, call)
+                assert told([r.as_json() for r in reasons]) == told(expected["reasons"]), (student, career, day, call)
                 asked, refused = asked + 1, refused + bool(reasons)
     assert asked > 500
     assert 0 < refused < asked
@@ -87,7 +88,7 @@ def test_timelines_equal_status_and_fees_on_any_day(seed: int) -> None:
                 expected = shown.get(career)
                 assert (span.status if span else None) == (expected["status"] if expected else None), (student, career, day)
                 blocks = sorted((b.kind, b.rule, b.charge, b.since.isoformat(), b.reason) for b in state.blocks if b.holds_on(day))
-                assert blocks == sorted((b["kind"], b["rule"], b.get("charge"), b["from"], b["reason"])
+                assert blocks == sorted((b["kind"], b["rule"], b.get("charge"), b["from"], sentence(b["reason"]))
                                         for b in (expected["blocks"] if expected else []))
                 charges = {c.charge: c for c in state.charges if c.holds_on(day)}
                 assert set(charges) == {key for name, key in owed if name == career}, (student, career, day)

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import date
-from decimal import Decimal
 
 from ..account import listed, overdue, owed_facts
 from ..books import LawBooks
 from ..case import Case
 from ..events import AdministrativeBlockOrdered, AdministrativeBlockRevoked
-from ..reasons import Clears, Fact, Reason, reason
+from ..phrases import says
+from ..reasons import DONE, Fact, Reason, reason
 from ..registry import obeys
 from ..rulebook import AdministrativeBlock, AfterDays, RuleBook
 from ..state import ADMINISTRATIVE, EXAM_BOOKING, FINAL_EXAM, Block, Career, Charge, Person, days_after
@@ -113,12 +113,8 @@ def _exam_booking(charge: Charge, day: date, books: LawBooks) -> Iterator[Block]
         return
     section_10 = book.interpretations.AMB_1.decision == "section-10"
     yield Block(ADMINISTRATIVE if section_10 else EXAM_BOOKING, "BLK-3" if section_10 else "BLK-1", charge.key, day,
-                f"{_named(charge, late)} was due on {charge.due.isoformat()} and is still unpaid {rule.days} days later.",
-                f"pay {late:.2f} euro for {charge.key}", late, "AMB-1", charge.year, charge.basis)
-
-
-def _named(charge: Charge, amount: Decimal) -> str:
-    return charge.key if amount == charge.outstanding else f"{amount:.2f} euro of {charge.key}"
+                says("BLK-1" if late == charge.outstanding else "BLK-1/part", charge=charge.key, amount=late, due_on=charge.due,
+                     days=rule.days), late, "AMB-1", charge.year, charge.basis)
 
 
 @obeys("BLK-3", "AMB-2", "AMB-19", "AMB-32")
@@ -138,8 +134,8 @@ def _administrative(career: Career, charge: Charge, day: date, books: LawBooks) 
         return
     facts = charge.basis + ((Fact(ordered[1], ordered[0]),) if ordered is not None else ())
     yield Block(ADMINISTRATIVE, "BLK-3", charge.key, day,
-                f"{_named(charge, late)} is still unpaid after {_unblocked_through(rule, charge.due, plan_end).isoformat()}.",
-                f"pay {late:.2f} euro for {charge.key}", late, "AMB-32", charge.year, facts)
+                says("BLK-3" if late == charge.outstanding else "BLK-3/part", charge=charge.key, amount=late,
+                     last_day=_unblocked_through(rule, charge.due, plan_end)), late, "AMB-32", charge.year, facts)
 
 
 @obeys("AMB-4")
@@ -152,8 +148,8 @@ def _kept_by_surcharge(career: Career, day: date, books: LawBooks) -> Iterator[B
         if book is None or book.interpretations.AMB_4.decision == "no" or book.rules.BLK_1 is None or book.rules.MOR_1 is None:
             continue
         if charge.amount > book.rules.MOR_1.tiers[0].amount:
-            yield Block(EXAM_BOOKING, "BLK-1", charge.key, day, f"The surcharge {charge.key} is unpaid.",
-                        f"pay {charge.outstanding:.2f} euro for {charge.key}", charge.outstanding, "AMB-4", charge.year, charge.facts)
+            yield Block(EXAM_BOOKING, "BLK-1", charge.key, day, says("BLK-1/surcharge", charge=charge.key,
+                        amount=charge.outstanding), charge.outstanding, "AMB-4", charge.year, charge.facts)
 
 
 @obeys("BLK-2", "AMB-5", "AMB-33", "AMB-43")
@@ -172,8 +168,9 @@ def _final_exam(career: Career, day: date, books: LawBooks) -> Iterator[Block]:
     for charge, late in found:
         if only_instalments and not charge.is_instalment:
             continue
-        yield Block(FINAL_EXAM, "BLK-2", charge.key, day, f"{_named(charge, late)} was due on {charge.due.isoformat()} and is unpaid.",
-                    f"pay {late:.2f} euro for {charge.key}", late, "AMB-5", book.academic_year, charge.basis)
+        yield Block(FINAL_EXAM, "BLK-2", charge.key, day,
+                    says("BLK-2" if late == charge.outstanding else "BLK-2/part", charge=charge.key, amount=late, due_on=charge.due),
+                    late, "AMB-5", book.academic_year, charge.basis)
 
 
 # What it forbids
@@ -186,8 +183,7 @@ def no_administrative_block(case: Case) -> Reason | None:
     for career in careers:
         for block in administrative_blocks(career, case.day, case.books):
             return reason(case.books.book_of(block.year), block.rule,
-                          f"The career {career.name} is under administrative block: {block.reason}", Clears(block.how_to_lift),
-                          block.facts, "AMB-3")
+                          says("BLK-3/act", career=career.name, phrases=(block.reason,)), DONE, block.facts, "AMB-3")
     return None
 
 
@@ -201,8 +197,8 @@ def instalments_are_paid(case: Case) -> Reason | None:
     if not found:
         return None
     book = case.books.of(found[0].year) or case.book
-    return reason(book, found[0].rule, " ".join(b.reason for b in found), Clears("; ".join(b.how_to_lift for b in found)),
-                  tuple(f for b in found for f in b.facts), found[0].interpretation)
+    return reason(book, found[0].rule, says("BLK-1/several", phrases=tuple(b.reason for b in found)) if found[1:] else found[0].reason,
+                  DONE, tuple(f for b in found for f in b.facts), found[0].interpretation)
 
 
 @obeys("BLK-3", "AMB-3", "AMB-32")
@@ -211,8 +207,8 @@ def career_is_not_blocked(case: Case) -> Reason | None:
     if not found:
         return None
     book = case.books.of(found[0].year) or case.book
-    return reason(book, found[0].rule, "Administrative block: " + " ".join(b.reason for b in found),
-                  Clears("; ".join(b.how_to_lift for b in found)), tuple(f for b in found for f in b.facts), "AMB-3")
+    return reason(book, found[0].rule, says("BLK-3/exam", phrases=tuple(b.reason for b in found)), DONE,
+                  tuple(f for b in found for f in b.facts), "AMB-3")
 
 
 @obeys("BLK-2", "AMB-5")
@@ -225,7 +221,7 @@ def fees_are_paid_for_the_degree(case: Case) -> Reason | None:
         owed = [(c, late) for c, late in owed if c.is_instalment]
     if not owed:
         return None
-    return case.no("BLK-2", f"Unpaid: {listed(owed)}.", "pay what is overdue", owed_facts(owed), "AMB-5")
+    return case.no("BLK-2/degree", DONE, owed_facts(owed), "AMB-5", owed=listed(owed))
 
 
 @obeys("BLK-4")
@@ -234,4 +230,4 @@ def has_no_debts_to_resume(case: Case) -> Reason | None:
     owed = overdue(case.career, case.day)
     if case.law.BLK_4 is None or not owed:
         return None
-    return case.no("BLK-4", f"Unpaid: {listed(owed)}.", "pay, or agree an instalment plan", owed_facts(owed))
+    return case.no("BLK-4", DONE, owed_facts(owed), owed=listed(owed))

@@ -6,7 +6,8 @@ from ..account import raise_charge
 from ..books import LawBooks
 from ..case import Case
 from ..events import ACTS, ChargeDecided, TransferredIn
-from ..reasons import Fact, Reason, reason
+from ..phrases import says
+from ..reasons import DONE, Fact, Reason, reason
 from ..registry import obeys
 from ..rulebook import RuleBook
 from ..state import Career, Person
@@ -44,8 +45,7 @@ def transferred_out(person: Person, career: Career, event: Event, books: LawBook
         kind = "late-instance/transfer-out"
         if price.transfer_out_until is None:
             if f"{year}:{kind}" not in career.charges:
-                career.to_decide[f"{year}:{kind}"] = (
-                    "AMB-49", "The guides give no term for a transfer to another university: an officer decides on the late instance.")
+                career.to_decide[f"{year}:{kind}"] = says("AMB-49")
         elif day > price.transfer_out_until:
             raise_charge(career, year, kind, price.amount, day, "MOR-5", (Fact(event.id, day),), interpretation="AMB-49")
     end(career, "transferred-out", event.effective_on, event.id)
@@ -76,7 +76,7 @@ def career_goes_on(case: Case) -> Reason | None:
     """No act after the end; a reservation that was met in time may still be lifted (AMB-45)."""
     if case.career.ended is None or (case.act == "reservation-lifted" and case.career.ended == "reservation-lapsed"):
         return None
-    return case.no("END", f"The career has ended ({case.career.ended}).",
+    return case.no("END", status=case.career.ended,
                    facts=[Fact(case.career.ended_event, case.career.ended_on)] if case.career.ended_event and case.career.ended_on else ())
 
 
@@ -85,21 +85,21 @@ def is_enrolled_now(case: Case) -> Reason | None:
     """The act needs a career that is enrolled (also with reservation)."""
     if case.career.latest_perfected is not None and case.career.suspended_on is None:
         return None
-    return case.no("SEQ", f"The career is not enrolled (status {case.career.status}).", "pay the enrolment, or resume the career")
+    return case.no("SEQ/not-enrolled", DONE, status=case.career.status)
 
 
 @obeys("SEQ")
 def has_been_enrolled(case: Case) -> Reason | None:
     if case.career.latest_perfected is not None:
         return None
-    return case.no("SEQ", f"The career has never been enrolled (status {case.career.status}).")
+    return case.no("SEQ/never-enrolled", status=case.career.status)
 
 
 @obeys("SEQ")
 def is_suspended(case: Case) -> Reason | None:
     if case.career.suspended_on is not None:
         return None
-    return case.no("SEQ", "The career is not suspended.")
+    return case.no("SEQ/not-suspended")
 
 
 @obeys("SEQ")
@@ -107,7 +107,7 @@ def does_not_arrive_twice(case: Case) -> Reason | None:
     """A transfer in comes once."""
     if case.career.transferred_in_on is None:
         return None
-    return case.no("SEQ", "This career has been transferred in already.")
+    return case.no("SEQ/transferred-in")
 
 
 # What does not fit it
@@ -123,4 +123,4 @@ def after_the_end(person: Person, career: Career, event: Event, book: RuleBook |
     data = event.data
     decided = isinstance(data, ChargeDecided) and data.charge.endswith(":late-instance/transfer-out")  # it can only follow the end
     if career.ended is not None and event.type not in AFTER_THE_END and event.career is not None and not decided:
-        yield reason(books.own, "END", f"{event.type} after the end of the career ({career.ended}).")
+        yield reason(books.own, "END", says("END/after", event_type=event.type, status=career.ended))

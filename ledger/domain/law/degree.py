@@ -3,7 +3,7 @@
 from ..books import LawBooks
 from ..case import Case
 from ..events import DegreeCandidacyDeclared, Graduated
-from ..reasons import Reason
+from ..reasons import DONE, Reason
 from ..registry import obeys
 from ..state import INSTALMENTS, Career, Charge, Person
 from ..submissions import Event
@@ -60,10 +60,10 @@ def is_enrolled_for_the_degree(case: Case) -> Reason | None:
     if case.law.LAU_4 is None:
         return None
     if not case.career.is_enrolled_in(data.academic_year):
-        return case.no("LAU-4", f"The career is not enrolled for {data.academic_year}.", f"enrol for {data.academic_year}")
+        return case.no("LAU-4", DONE, academic_year=data.academic_year)
     term = case.law.RIS_6.until if case.law.RIS_6 is not None else None
     if data.academic_year < case.book.academic_year and term is not None and case.day > term \
             and not case.career.is_enrolled_in(case.book.academic_year):
-        return case.no("LAU-4", f"The extraordinary session of {data.academic_year} ended on {term.isoformat()}.",
-                       f"enrol for {case.book.academic_year}", interpretation="AMB-18")
+        return case.no("LAU-4/session-over", DONE, interpretation="AMB-18", academic_year=data.academic_year, last_day=term,
+                       next_year=case.book.academic_year)
     return None

@@ -6,7 +6,7 @@ from ..account import raise_charge
 from ..books import LawBooks
 from ..case import Case
 from ..events import Enrolled, EnrolmentRenewed
-from ..reasons import Fact, Reason
+from ..reasons import DONE, Fact, Reason
 from ..registry import obeys
 from ..state import Career, Enrolment, Person
 from ..submissions import Event
@@ -88,8 +88,7 @@ def perfect(career: Career, enrolment: Enrolment, day: date, books: LawBooks) ->
 def is_not_enrolled_yet(case: Case) -> Reason | None:
     if not case.career.enrolments:
         return None
-    return case.no("SEQ", "This career is enrolled already: a further year is a renewal.",
-                   "record enrolment-renewed for a later academic year",
+    return case.no("SEQ/enrolled", DONE,
                    [Fact(n.event, n.filed_on) for n in case.career.enrolments])
 
 
@@ -100,5 +99,5 @@ def renews_a_later_year(case: Case) -> Reason | None:
     if case.career.enrolments and all(n.academic_year < data.academic_year for n in case.career.enrolments):
         return None
     if not case.career.enrolments:
-        return case.no("SEQ", "There is no enrolment to renew.", "enrol first")
-    return case.no("SEQ", f"The career is enrolled for {max(n.academic_year for n in case.career.enrolments)} already.")
+        return case.no("SEQ/nothing-to-renew", DONE)
+    return case.no("SEQ/year-enrolled", academic_year=max(n.academic_year for n in case.career.enrolments))

@@ -6,7 +6,7 @@ from ..account import raise_charge
 from ..books import LawBooks
 from ..case import Case
 from ..events import Enrolled, Preenrolled, PreparationAssessed, Ranked
-from ..reasons import Clears, Fact, Reason
+from ..reasons import DONE, Clears, Fact, Reason
 from ..registry import obeys
 from ..rulebook import Law, PreenrolmentWindow
 from ..state import Career, Person, Preenrolment
@@ -181,8 +181,8 @@ def at_most_two_masters_a_year(case: Case) -> Reason | None:
             made.setdefault(before.data.programme, before)
     if data.programme in made or len(made) < case.law.PRE_1.at_most:
         return None
-    return case.no("PRE-1", f"At most {case.law.PRE_1.at_most} master's courses may be pre-enrolled in for {data.academic_year}; "
-                            f"she has {', '.join(made)}.", facts=[Fact(p.event, p.on) for p in made.values()])
+    return case.no("PRE-1", facts=[Fact(p.event, p.on) for p in made.values()], at_most=case.law.PRE_1.at_most,
+                   academic_year=data.academic_year, programmes=tuple(made))
 
 
 @obeys("PRE-7", "AMB-33")
@@ -194,13 +194,12 @@ def visa_applicant_is_in_time(case: Case) -> Reason | None:
     if data.course_type != "master":
         term = terms.first_degrees_until if terms is not None else None
     elif terms is None:
-        return _needs_an_officer(case, "PRE-7", "applicants who need a visa")
+        return case.no("PRE-7/no-procedure", DONE, interpretation="AMB-33", academic_year=case.book.academic_year)
     else:
         term = terms.open_until if data.access == "open" else terms.restricted_until
     if term is None or case.day <= term:
         return None
-    what = "pre-enrol" if data.course_type == "master" and data.access == "open" else "apply"
-    return case.no("PRE-7", f"Applicants who need a visa had to {what} by {term.isoformat()}.")
+    return case.no("PRE-7/preenrol" if data.course_type == "master" and data.access == "open" else "PRE-7", last_day=term)
 
 
 @obeys("PRE-6", "AMB-33")
@@ -209,12 +208,11 @@ def window_for_foreign_titles_is_open(case: Case) -> Reason | None:
     if data.applicant != "foreign-title" or data.course_type != "master" or data.access != "open":
         return None
     if rule is None:
-        return _needs_an_officer(case, "PRE-6", "applicants with a foreign title")
+        return case.no("PRE-6/no-procedure", DONE, interpretation="AMB-33", academic_year=case.book.academic_year)
     if any(w.first <= case.day <= w.last for w in rule.windows):
         return None
     coming = min((w.first for w in rule.windows if w.first > case.day), default=None)
-    return case.no("PRE-6", "No pre-enrolment window for a foreign title is open on this day.",
-                   Clears("the next window opens", coming) if coming else None)
+    return case.no("PRE-6", Clears(coming) if coming else None)
 
 
 @obeys("PRE-2")
@@ -225,12 +223,7 @@ def preenrolment_window_is_open(case: Case) -> Reason | None:
             or window_of(case.law, data, case.day) is not None:
         return None
     coming = min((w.first for w in rule.windows if w.first > case.day), default=None) if rule is not None else None
-    return case.no("PRE-2", "No pre-enrolment window is open on this day.", Clears("the next window opens", coming) if coming else None)
-
-
-def _needs_an_officer(case: Case, rule: str, whom: str) -> Reason:
-    return case.no(rule, f"The guide of {case.book.academic_year} has no procedure here for {whom}: an officer decides.",
-                   f"an officer's override of {rule}", interpretation="AMB-33")
+    return case.no("PRE-2", Clears(coming) if coming else None)
 
 
 @obeys("PRE-3", "AMB-33")
@@ -240,14 +233,13 @@ def selection_is_open(case: Case) -> Reason | None:
     if data.course_type != "master" or data.access != "restricted" or data.applicant == "visa":
         return None
     if rule is None:
-        return _needs_an_officer(case, "PRE-3", "master's programmes with restricted access")
+        return case.no("PRE-3/no-procedure", DONE, interpretation="AMB-33", academic_year=case.book.academic_year)
     number = selection_of(case.law, data, case.day)
     if number is not None and rule.selections[number - 1].first <= case.day <= rule.selections[number - 1].last:
         return None
     coming = min((s.first for n, s in enumerate(rule.selections, 1)
                   if s.first > case.day and data.selection in (None, n)), default=None)
-    return case.no("PRE-3", "The selection for this programme is not open on this day.",
-                   Clears("the next selection opens", coming) if coming else None)
+    return case.no("PRE-3", Clears(coming) if coming else None)
 
 
 @obeys("PRE-4")
@@ -257,8 +249,7 @@ def applies_again_only_if_not_admitted(case: Case) -> Reason | None:
     before = [p for p in case.career.preenrolments if p.data.academic_year == data.academic_year and p.data.access == "restricted"]
     if not before or data.access != "restricted" or (case.career.ranked is not None and not case.career.ranked.admitted):
         return None
-    return case.no("PRE-4", "A second application needs the refusal of the first one.",
-                   "a ranking that does not admit in the first selection", [Fact(p.event, p.on) for p in before])
+    return case.no("PRE-4", DONE, [Fact(p.event, p.on) for p in before])
 
 
 @obeys("PRE-2", "PRE-8")
@@ -278,7 +269,7 @@ def has_applied_in_a_selection(case: Case) -> Reason | None:
 def _not_preenrolled(case: Case, data: Enrolled, rule: str) -> Reason | None:
     if data.course_type != "master" or latest_preenrolment(case.career, data.academic_year, data.access) is not None:
         return None
-    return case.no(rule, f"There is no pre-enrolment for {data.academic_year} ({data.access} access).", "pre-enrol within a window")
+    return case.no("PRE-8/access", DONE, rule=rule, academic_year=data.academic_year, access=data.access)
 
 
 @obeys("PREP", "PRE-9", "RIC-10")
@@ -290,18 +281,18 @@ def is_prepared(case: Case) -> Reason | None:
     if data.course_type != "master":
         ranked = case.career.ranked
         if data.access == "restricted" and ranked is not None and not ranked.admitted:
-            return case.no("PREP", "The ranking did not admit her.", "a place in the ranking")
+            return case.no("PREP/not-admitted", DONE)
         return None
     if is_admitted(case.career, data.academic_year, data.access):
         return None
     if data.access == "open":
-        return case.no("PREP", "The preparation has not been found adequate.", "an adequate assessment of the preparation")
+        return case.no("PREP", DONE)
     if case.law.RIC_10 is not None:
         for other in case.person.others(case.career):
             if (other.ended == "forfeited" and other.programme == data.programme and other.ended_on is not None
                     and data.academic_year <= next_year(year_of(other.ended_on))):
                 return None
-    return case.no("PREP", "There is no place in the ranking.", "a place in the ranking")
+    return case.no("PREP/no-place", DONE)
 
 
 @obeys("MOR-6", "AMB-41", "AMB-21")
@@ -313,7 +304,7 @@ def is_not_excluded(case: Case) -> Reason | None:
     term = enrolment_term(case.career, case.law, data.academic_year, data.course_type, data.access)
     if term is None or case.day <= term:
         return None
-    return case.no("MOR-6", f"Restricted access: the last day to enrol was {term.isoformat()}.")
+    return case.no("MOR-6", last_day=term)
 
 
 @obeys("PRE-2")
@@ -328,7 +319,7 @@ def enrolment_has_opened(case: Case) -> Reason | None:
         window = rule.windows[0]
     if window is None or case.day >= window.enrol_from:
         return None
-    return case.no("PRE-2", f"Enrolment opens on {window.enrol_from.isoformat()}.", Clears("enrolment opens", window.enrol_from))
+    return case.no("PRE-2/enrolment-opens", Clears(window.enrol_from), first_day=window.enrol_from)
 
 
 @obeys("PRE-5")
@@ -337,4 +328,4 @@ def enrolment_is_still_possible(case: Case) -> Reason | None:
     data, rule = case.of(Enrolled), case.law.PRE_5
     if rule is None or data.access == "restricted" or data.course_type == "master" or case.day <= rule.late_until:
         return None
-    return case.no("PRE-5", f"The last day for a late enrolment was {rule.late_until.isoformat()}.")
+    return case.no("PRE-5", last_day=rule.late_until)

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from ..books import LawBooks
 from ..case import Case
 from ..events import ExamAnnulled, ExamBooked, ExamBookingCancelled, ExamGraded, GradeRefused, PlanCourse
-from ..reasons import Clears, Fact, Reason
+from ..reasons import DONE, Clears, Fact, Reason
 from ..registry import obeys
 from ..state import Booking, Career, Person, Result
 from ..submissions import Event
@@ -89,14 +89,15 @@ def is_enrolled_for_the_call(case: Case) -> Reason | None:
     """Enrolled (also with reservation) for the call's academic year, in a career that has neither ended nor is suspended."""
     data, career = case.of(ExamBooked), case.career
     if career.ended is not None:
-        return case.no("ENR", f"The career has ended ({career.ended}).")
+        return case.no("ENR/ended", status=career.ended)
     if career.suspended_on is not None:
-        return case.no("ENR", "The career is suspended.", "resume the career")
+        return case.no("ENR/suspended", DONE)
     if career.is_enrolled_in(data.academic_year):
         return None
     pending = career.enrolment_in(data.academic_year)
-    how = f"pay {pending.charge}" if pending is not None and pending.charge else f"enrol for {data.academic_year}"
-    return case.no("ENR", f"Not enrolled for {data.academic_year}.", how)
+    if pending is not None and pending.charge:
+        return case.no("ENR/unpaid", DONE, academic_year=data.academic_year, charge=pending.charge)
+    return case.no("ENR", DONE, academic_year=data.academic_year)
 
 
 @obeys("ESA-1", "PDS-4", "AMB-44")
@@ -106,17 +107,15 @@ def course_is_in_the_plan(case: Case) -> Reason | None:
     if career.singles and not career.enrolments:
         if single_course(career, data.course, data.academic_year) is not None:
             return None
-        return case.no("ESA-1", f"{data.course} is not among the single courses applied for.")
+        return case.no("ESA-1/single-course", course=data.course)
     found = planned_course(career, data.course, data.academic_year)
     if found is None:
-        return case.no("ESA-1", f"{data.course} is in no approved study plan up to {data.academic_year}.",
-                       "an approved study plan that contains it")
+        return case.no("ESA-1", DONE, course=data.course, academic_year=data.academic_year)
     current = career.current_enrolment
     year = current.year if current is not None else 0
     if found[1].year <= year or (found[1].anticipated and case.book.has("PDS-4")):
         return None
-    return case.no("ESA-1", f"{data.course} belongs to year {found[1].year}; the career is in year {year}.",
-                   f"reach year {found[1].year}, or have the course anticipated in the plan")
+    return case.no("ESA-1/later-year", DONE, course=data.course, course_year=found[1].year, year=year)
 
 
 @obeys("ESA-1F", "ESA-2")
@@ -130,8 +129,7 @@ def attendance_is_matured(case: Case) -> Reason | None:
     ends = found[1].lectures_end_on if found is not None else single.lectures_end_on if single is not None else None
     if ends is None or ends < data.held_on:
         return None
-    return case.no("ESA-1F", f"The lectures of {data.course} end on {ends.isoformat()}.",
-                   Clears("an exam after the lectures", ends + ONE_DAY))
+    return case.no("ESA-1F", Clears(ends + ONE_DAY), course=data.course, last_day=ends)
 
 
 @obeys("CS-7")
@@ -149,8 +147,7 @@ def semester_fits_the_session(case: Case) -> Reason | None:
     found = planned_course(case.career, data.course, data.academic_year)
     if found is None or data.session != "winter" or found[0] != data.academic_year or found[1].semester != 2:
         return None
-    return case.no("ESA-3", f"{data.course} is taught in the second semester: not in the winter session.",
-                   Clears("the first call after the lectures", found[1].lectures_end_on + ONE_DAY))
+    return case.no("ESA-3", Clears(found[1].lectures_end_on + ONE_DAY), course=data.course)
 
 
 @obeys("ESA-4", "PRN-5")
@@ -159,12 +156,12 @@ def exam_is_not_passed(case: Case) -> Reason | None:
     data = case.of(ExamBooked)
     result = case.career.passed(case.day).get(data.course)
     if result is not None:
-        return case.no("ESA-4", f"{data.course} was passed on {result.data.held_on.isoformat()}.", facts=[Fact(result.event, result.on)])
+        return case.no("ESA-4", facts=[Fact(result.event, result.on)], course=data.course, held_on=result.data.held_on)
     recognised = case.career.recognised().get(data.course)
     if recognised is None:
         return None
     on = next(day for day, event, _ in case.career.recognitions if event == recognised)
-    return case.no("ESA-4", f"{data.course} has been recognised.", facts=[Fact(recognised, on)])
+    return case.no("ESA-4/recognised", facts=[Fact(recognised, on)], course=data.course)
 
 
 @obeys("ESA-6")
@@ -178,7 +175,7 @@ def prerequisites_are_met(case: Case) -> Reason | None:
     missing = [code for code in found[1].prerequisites if code not in passed and code not in recognised]
     if not missing:
         return None
-    return case.no("ESA-6", f"{data.course} needs {', '.join(missing)} first.", f"pass {', '.join(missing)}")
+    return case.no("ESA-6", DONE, course=data.course, courses=tuple(missing))
 
 
 @obeys("PRN-1")
@@ -189,7 +186,7 @@ def booking_has_not_closed(case: Case) -> Reason | None:
     last = data.held_on - timedelta(days=case.law.PRN_1.days)
     if case.day <= last:
         return None
-    return case.no("PRN-1", f"Booking closed on {last.isoformat()}.", "book the next call")
+    return case.no("PRN-1", DONE, last_day=last)
 
 
 @obeys("PRN-2", "AMB-14")
@@ -201,7 +198,7 @@ def booking_has_opened(case: Case) -> Reason | None:
     opens = data.opens_on or data.calls_start_on - timedelta(days=case.law.PRN_2.days)
     if case.day >= opens:
         return None
-    return case.no("PRN-2", f"Booking opens on {opens.isoformat()}.", Clears("booking opens", opens))
+    return case.no("PRN-2", Clears(opens), first_day=opens)
 
 
 @obeys("PRN-D")
@@ -210,8 +207,7 @@ def call_is_not_booked_already(case: Case) -> Reason | None:
     booking = case.career.open_booking(data.course, data.held_on)
     if booking is None:
         return None
-    return case.no("PRN-D", f"{data.course} on {data.held_on.isoformat()} is booked already.", "cancel the booking first",
-                   [Fact(booking.event, booking.on)])
+    return case.no("PRN-D", DONE, [Fact(booking.event, booking.on)], course=data.course, held_on=data.held_on)
 
 
 SILENCED_BY_ESA_1 = frozenset({"ESA-1F", "ESA-3", "ESA-6"})
@@ -232,12 +228,12 @@ def written_grade_can_be_refused(case: Case) -> Reason | None:
     data = case.of(GradeRefused)
     result = find_result(case.career, data.course, data.held_on)
     if result is None or result.data.outcome != "passed":
-        return case.no("VRB-1", f"There is no grade to refuse for {data.course} on {data.held_on.isoformat()}.")
+        return case.no("VRB-1/no-grade", course=data.course, held_on=data.held_on)
     last = result.data.refuse_by
     if result.data.mode == "oral" or (last is not None and case.day <= last):
         return None
-    until = f" The last day was {last.isoformat()}." if last else ""
-    return case.no("VRB-1", f"The grade counts as accepted.{until}", facts=[Fact(result.event, result.on)])
+    facts = [Fact(result.event, result.on)]
+    return case.no("VRB-1/too-late", facts=facts, last_day=last) if last is not None else case.no("VRB-1", facts=facts)
 
 
 @obeys("VRB-2", "VRB-3")
@@ -246,4 +242,4 @@ def grade_is_not_oral(case: Case) -> Reason | None:
     result = find_result(case.career, data.course, data.held_on)
     if result is None or result.data.outcome != "passed" or result.data.mode != "oral":
         return None
-    return case.no("VRB-2", "The result of an oral exam can only be viewed.", facts=[Fact(result.event, result.on)])
+    return case.no("VRB-2", facts=[Fact(result.event, result.on)])

@@ -6,6 +6,7 @@ from datetime import date
 from ..account import raise_charge
 from ..books import LawBooks
 from ..events import IseeCertified
+from ..phrases import says
 from ..reasons import Fact, Reason, reason
 from ..registry import obeys
 from ..rulebook import Law, RuleBook
@@ -67,11 +68,11 @@ def spare_isee_penalty(career: Career, year: str, event: Event, books: LawBooks)
 def attestation_of_no_use(person: Person, career: Career, event: Event, book: RuleBook | None, books: LawBooks) -> Iterator[Reason]:
     rule = next((one for one in ("ISE-6", "ISE-1") if book is not None and book.has(one)), None)
     if book is not None and rule is not None and not data_of(event, IseeCertified).valid_for_university:
-        yield reason(book, rule, "The attestation does not hold for the right to university study.")
+        yield reason(book, rule, says("ISE-1"))
 
 
 @obeys("ISE-3")
 def attestation_too_late(person: Person, career: Career, event: Event, book: RuleBook | None, books: LawBooks) -> Iterator[Reason]:
     data, late = data_of(event, IseeCertified), book.rules.ISE_2 if book is not None else None
     if book is not None and late is not None and book.has("ISE-3") and data.valid_for_university and data.issued_on > late.until:
-        yield reason(book, "ISE-3", f"The attestation came after {late.until.isoformat()}: the top band applies.")
+        yield reason(book, "ISE-3", says("ISE-3", last_day=late.until))

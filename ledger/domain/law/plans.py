@@ -7,7 +7,7 @@ from decimal import Decimal
 from ..books import LawBooks
 from ..case import Case
 from ..events import InstalmentPlanAgreed
-from ..reasons import Reason
+from ..reasons import DONE, Reason
 from ..registry import obeys
 from ..state import Career, Charge, Person, Plan
 from ..submissions import Event
@@ -51,26 +51,23 @@ def plan_may_be_agreed(case: Case) -> Reason | None:
     charges, has no date before its agreement and adds up to what is outstanding. Single courses are never paid by instalments."""
     data = case.of(InstalmentPlanAgreed)
     if case.law.RAT_7 is None:
-        return case.no("RAT-7", f"The guide of {case.book.academic_year} knows no instalment plan: an officer decides.",
-                       "an officer's override of RAT-7", interpretation="AMB-33")
+        return case.no("RAT-7/no-plan", DONE, interpretation="AMB-33", academic_year=case.book.academic_year)
     total = ZERO
     for key in data.charges:
         charge = case.career.charges.get(key)
         if charge is None or charge.outstanding == ZERO:
-            return case.no("RAT-7", f"{key} is not an open charge of this career.", "name open charges")
+            return case.no("RAT-7/not-open", DONE, charge=key)
         if charge.base_kind in ("single-courses", "single-courses-stamp") and case.book.has("CS-10"):
-            return case.no("CS-10", f"{key} cannot be paid by instalments.")
+            return case.no("CS-10", charge=key)
         total += charge.outstanding
         arrears = case.day > year_end(charge.year)
         large = charge.kind == "instalment-2" and charge.amount > case.law.RAT_7.over
         if not (arrears or large or data.motivated):
-            return case.no("RAT-7", f"{key} ({charge.amount:.2f} euro) is not a second instalment above {case.law.RAT_7.over:.2f} euro.",
-                           "give documented reasons (motivated)", charge.facts)
+            return case.no("RAT-7", DONE, charge.facts, charge=key, amount=charge.amount, over=case.law.RAT_7.over)
     past = [i.due_on for i in data.instalments if i.due_on < case.day]
     if past:
-        return case.no("RAT-7", f"{past[0].isoformat()} lies before the agreement of {case.day.isoformat()}.",
-                       "plan dates from the agreement on")
+        return case.no("RAT-7/past", DONE, due_on=past[0], agreed_on=case.day)
     planned = sum((i.amount for i in data.instalments), ZERO)
     if planned != total:
-        return case.no("RAT-7", f"The plan adds up to {planned:.2f} euro; {total:.2f} euro are outstanding.", f"plan {total:.2f} euro")
+        return case.no("RAT-7/total", DONE, planned=planned, outstanding=total)
     return None

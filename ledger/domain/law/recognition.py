@@ -8,7 +8,8 @@ from ..account import raise_charge
 from ..books import LawBooks
 from ..case import Case
 from ..events import CfuRecognised, ProgrammeChanged, RecognitionRequested
-from ..reasons import Clears, Fact, Reason, reason
+from ..phrases import says
+from ..reasons import DONE, Clears, Fact, Reason, reason
 from ..registry import obeys
 from ..rulebook import Admission, Law, RequestWindow
 from ..state import Career, ChangeAsked, Person, Request
@@ -140,8 +141,7 @@ def recognition_requested(person: Person, career: Career, event: Event, books: L
         key = raise_charge(career, data.academic_year, "recognition", amount, event.effective_on, rule, facts, due_on=due,
                            interpretation="AMB-31" if left_open else None).key
         if left_open:
-            career.to_decide[f"{data.academic_year}:late-instance/recognition"] = (
-                "AMB-31", "The guide gives no term for a transfer after a late pre-enrolment: an officer decides on the late instance.")
+            career.to_decide[f"{data.academic_year}:late-instance/recognition"] = says("AMB-31")
     career.requests.append(Request(data, event.effective_on, event.id, key, left))
     if book.rules.MOR_5 is not None and is_late(career, book.rules, data, event.effective_on):
         special = data.kind == "foreign-degree" or (data.kind == "second-degree" and career.course_type != "master")
@@ -219,10 +219,10 @@ def is_preenrolled_before_asking(case: Case) -> Reason | None:
         return None
     before = latest_preenrolment(career, data.academic_year)
     if first is None and career.access == "open" and before is not None and not is_admitted(career, data.academic_year, "open"):
-        return case.no("PRE-8", "She has not been admitted.", "an adequate assessment of the preparation")
+        return case.no("PRE-8/not-admitted", DONE)
     if before is not None or (first is not None and first.academic_year < data.academic_year):
         return None
-    return case.no("PRE-8", f"There is no pre-enrolment for {data.academic_year}.", "pre-enrol within a window")
+    return case.no("PRE-8", DONE, academic_year=data.academic_year)
 
 
 @obeys("RIC-9")
@@ -241,7 +241,7 @@ def _place_not_accepted(case: Case, rule: str, kinds: tuple[str, ...]) -> Reason
     if case.of(RecognitionRequested).kind not in kinds or career.course_type != "master" or career.access != "restricted" \
             or career.enrolments:
         return None
-    return case.no(rule, "The place must be accepted by enrolling first.", "enrol within the ranking's term")
+    return case.no("RIC-9", DONE, rule=rule)
 
 
 @obeys("RIC-11")
@@ -255,14 +255,14 @@ def is_ranked_before_asking(case: Case) -> Reason | None:
     placed = career.ranked.admitted if career.ranked is not None else bool(career.enrolments)
     if not restricted or placed:
         return None
-    return case.no("RIC-11", "There is no place in the ranking.", "a place in the ranking")
+    return case.no("PREP/no-place", DONE, rule="RIC-11")
 
 
 def _too_early(case: Case, rule: str, first: date | None) -> Reason | None:
     """Requests before the first day go through the office."""
     if first is None or case.day >= first:
         return None
-    return case.no(rule, f"Requests open on {first.isoformat()}; before that day the office takes them.", Clears("requests open", first))
+    return case.no("RIC-14", Clears(first), rule=rule, first_day=first)
 
 
 @obeys("RIC-12", "PRE-7")
@@ -306,7 +306,7 @@ def visa_applicant_asks_in_time(case: Case) -> Reason | None:
     term = visa_term(case.career, case.law, data.academic_year) if data.kind == "foreign-degree" else None
     if term is None or case.day <= term:
         return None
-    return case.no("PRE-7", f"Applicants who need a visa had to apply by {term.isoformat()}.")
+    return case.no("PRE-7", last_day=term)
 
 
 @obeys("RIC-12", "MOR-5d")
@@ -332,9 +332,9 @@ def _too_late(case: Case, rule: str, window: RequestWindow, late: bool) -> Reaso
     if term is None or case.day <= term:
         return None
     if not late:
-        return case.no(rule, f"The last day for this request was {term.isoformat()}.")
+        return case.no("RIC-11", rule=rule, last_day=term)
     if window.late_until is not None and case.day > window.late_until:
-        return case.no(rule, f"The last day for a late request was {window.late_until.isoformat()}.")
+        return case.no("RIC-11/late", rule=rule, last_day=window.late_until)
     return None
 
 
@@ -347,7 +347,7 @@ def names_the_career_it_leaves(case: Case) -> Reason | None:
     possible = may_be_left(case.person, case.career)
     if len(possible) < 2:
         return None
-    return case.no("RIC-5", f"The change may leave {' or '.join(sorted(c.name for c in possible))}.", "name the one in from_career")
+    return case.no("RIC-5/which", DONE, careers=tuple(sorted(c.name for c in possible)))
 
 
 @obeys("RIC-6")
@@ -378,8 +378,7 @@ def first_year_reason(case: Case, career: Career, year: str) -> Reason | None:
     if case.law.RIC_6 is None or first is None or not first.first or first.academic_year != year or first.year != 1 \
             or first.perfected_on is None:
         return None
-    return case.no("RIC-6", f"The career {career.name} was first enrolled for {year}: no change of programme before the next year.",
-                   Clears("the next academic year"), [Fact(first.event, first.filed_on)])
+    return case.no("RIC-6", DONE, [Fact(first.event, first.filed_on)], career=career.name, academic_year=year)
 
 
 @obeys("RIC-4")
@@ -389,8 +388,7 @@ def left_career_is_renewed(case: Case) -> Reason | None:
     due = case.law.CHG_3.due_on if case.law.CHG_3 is not None else None
     if case.law.RIC_4 is None or due is None or case.day <= due or case.career.is_enrolled_in(data.academic_year):
         return None
-    return case.no("RIC-4", f"The enrolment for {data.academic_year} in the career that is left has not been paid.",
-                   f"renew and pay {data.academic_year}:enrolment")
+    return case.no("RIC-4", DONE, academic_year=data.academic_year, charge=f"{data.academic_year}:enrolment")
 
 
 @obeys("RIC-7", "AMB-13", "AMB-37")
@@ -406,11 +404,10 @@ def first_year_stays(case: Case) -> Reason | None:
         return None
     fact, ends = (Fact(first.event, first.filed_on),), year_end(first.academic_year)
     if book.interpretations.AMB_13.decision == "whole-career":
-        return reason(book, "RIC-7", f"Who enrolled in the first year for {first.academic_year} may not leave or suspend.", None, fact)
+        return reason(book, "RIC-7", says("RIC-7/whole-career", academic_year=first.academic_year), None, fact)
     if case.day > ends:
         return None
-    return reason(book, "RIC-7", f"Who enrolled in the first year for {first.academic_year} may not leave or suspend in that year.",
-                  Clears("the academic year ends", ends), fact)
+    return reason(book, "RIC-7", says("RIC-7", academic_year=first.academic_year), Clears(ends), fact)
 
 
 @obeys("RIC-8")
@@ -422,8 +419,7 @@ def may_enrol_before_the_council(case: Case) -> Reason | None:
     asked = {r.data.kind for r in case.career.requests} | ({"transfer"} if case.career.transferred_in_on is not None else set())
     if not (asked - decided) & set(case.law.RIC_8.kinds):
         return None
-    return case.no("RIC-8", f"Before the council decides, enrolment opens on {case.law.RIC_8.first.isoformat()}.",
-                   Clears("enrolment opens", case.law.RIC_8.first))
+    return case.no("RIC-8", Clears(case.law.RIC_8.first), first_day=case.law.RIC_8.first)
 
 
 @obeys("RIC-3")
@@ -434,13 +430,12 @@ def recognition_fee_is_paid(case: Case) -> Reason | None:
     if case.law.RIC_3 is None:
         return None
     if not asked:
-        return case.no("RIC-3", f"No recognition ({data.kind}) has been requested for {data.academic_year}.", "request it and pay its fee")
+        return case.no("RIC-3/not-requested", DONE, recognition=data.kind, academic_year=data.academic_year)
     last = asked[-1]
     charge = case.career.charges.get(last.charge or "")
     if charge is None or charge.outstanding == ZERO:
         return None
-    return case.no("RIC-3", f"The fee {charge.key} is not paid.", f"pay {charge.outstanding:.2f} euro for {charge.key}",
-                   [Fact(last.event, last.on, charge.outstanding)])
+    return case.no("RIC-3", DONE, [Fact(last.event, last.on, charge.outstanding)], charge=charge.key, amount=charge.outstanding)
 
 
 @obeys("ANN-1", "ANN-2", "ANN-3", "ANN-4")
@@ -454,11 +449,10 @@ def year_follows_from_the_cfu(case: Case) -> Reason | None:
     if not case.book.has(rule):
         return None
     if derived is None:
-        return case.no(rule, "The guide has no table of years for this programme: an officer decides.", f"an officer's override of {rule}",
-                       interpretation="AMB-33")
+        return case.no("ANN-1/no-table", DONE, interpretation="AMB-33", rule=rule, rule_id=rule)
     if derived == data.year:
         return None
-    return case.no(rule, f"The recognised CFU give year {derived}, not year {data.year}.", f"state year {derived}, or leave the year out")
+    return case.no("ANN-1", DONE, rule=rule, derived=derived, year=data.year)
 
 
 @obeys("RIC-5")
@@ -469,5 +463,4 @@ def no_change_of_programme_is_asked_for(case: Case) -> Reason | None:
     if asked is None or book is None or book.rules.RIC_5 is None or case.career.ended is not None:
         return None
     return reason(book, "RIC-5",
-                  f"A change of programme to {asked.to_career} was asked for on {asked.on.isoformat()}: no further exam of this career.",
-                  None, (Fact(asked.event, asked.on),))
+                  says("RIC-5", career=asked.to_career, asked_on=asked.on), None, (Fact(asked.event, asked.on),))

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from ..account import gross
 from ..books import LawBooks
 from ..events import PaymentMoved, PaymentRefunded
+from ..phrases import says
 from ..reasons import Reason, reason
 from ..registry import obeys
 from ..rulebook import RuleBook
@@ -89,7 +90,7 @@ def refund_without_right(person: Person, career: Career, event: Event, book: Rul
     charge = career.charges.get(data.charge)
     if charge is None:
         if data.amount > _available(career, data.charge):
-            yield reason(books.own, "MONEY", f"{data.amount:.2f} euro refunded on {data.charge}, more than was received.")
+            yield reason(books.own, "MONEY", says("MONEY/refunded", amount=data.amount, charge=data.charge))
         return
     right = refundable(person, career, charge, books)
     allowed = charge.credit + (right.amount if right is not None else ZERO)
@@ -99,7 +100,7 @@ def refund_without_right(person: Person, career: Career, event: Event, book: Rul
     rule = right.rule if right is not None else _NO_REFUND.get(charge.base_kind, "AMB-29")
     if not law.has(rule):
         rule = "AMB-29"
-    yield reason(law, rule, f"{data.amount:.2f} euro refunded on {charge.key}; the rules give {allowed:.2f}.")
+    yield reason(law, rule, says("AMB-29", amount=data.amount, charge=charge.key, allowed=allowed))
 
 
 @obeys("LAU-2", "LAU-6", "RIN-6a", "CS-10", "MONEY")
@@ -107,7 +108,7 @@ def move_without_right(person: Person, career: Career, event: Event, book: RuleB
     """Money moves between careers only as the guides say, and never more than there is."""
     data = data_of(event, PaymentMoved)
     if data.amount > _available(career, data.from_charge):
-        yield reason(books.own, "MONEY", f"{data.amount:.2f} euro moved from {data.from_charge}, more than was received.")
+        yield reason(books.own, "MONEY", says("MONEY/moved", amount=data.amount, charge=data.from_charge))
         return
     charge = career.charges.get(data.from_charge)
     target = person.careers.get(data.to_career) if data.to_career is not None else None
@@ -121,6 +122,6 @@ def move_without_right(person: Person, career: Career, event: Event, book: RuleB
                    or career.ended == "programme-changed")
         if not allowed:
             rule = next((one for one in ("RIN-6a", "RIN-6") if law.has(one)), "AMB-29")
-            yield reason(law, rule, f"Nothing in the rules moves {charge.key} of a career that goes on.")
+            yield reason(law, rule, says("RIN-6a", charge=charge.key))
     elif charge.base_kind == "single-courses" and law.has("CS-10") and refundable(person, career, charge, books) is None:
-        yield reason(law, "CS-10", f"{charge.key} is not refunded or set off.")
+        yield reason(law, "CS-10", says("CS-10/set-off", charge=charge.key))

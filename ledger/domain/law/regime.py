@@ -3,7 +3,7 @@
 from ..books import LawBooks
 from ..case import Case
 from ..events import Enrolled, RegimeChanged
-from ..reasons import Clears, Fact, Reason
+from ..reasons import DONE, Clears, Fact, Reason
 from ..registry import obeys
 from ..state import Career, Person
 from ..submissions import Event
@@ -33,10 +33,10 @@ def part_time_has_a_listed_category(case: Case) -> Reason | None:
         return None
     if data.category is not None and rule.names(data.category):
         return None
-    listed = f" ({', '.join(rule.categories)})" if rule.categories is not None else ""
-    message = "Part-time study needs one of the listed categories." if data.category is None else \
-        f"The category is none of those that the guide of {case.book.academic_year} lists."
-    return case.no("PT-1", message, f"name the category{listed}")
+    categories = rule.categories or ()
+    if data.category is None:
+        return case.no("PT-1", DONE, categories=categories)
+    return case.no("PT-1/unlisted", DONE, academic_year=case.book.academic_year, categories=categories)
 
 
 @obeys("PT-1")
@@ -47,8 +47,7 @@ def part_time_is_within_the_course(case: Case) -> Reason | None:
         return None
     enrolment = case.career.enrolment_in(data.academic_year) or case.career.current_enrolment
     if enrolment is not None and enrolment.standing == "beyond-course":
-        return case.no("PT-1", "Part-time study is for who is within the course's length.",
-                       facts=[Fact(enrolment.event, enrolment.filed_on)])
+        return case.no("PT-1/beyond-course", facts=[Fact(enrolment.event, enrolment.filed_on)])
     return None
 
 
@@ -59,10 +58,9 @@ def part_time_is_asked_in_its_window(case: Case) -> Reason | None:
     if window is None or data.regime != "part-time" or _chosen_at_enrolment(case, data):
         return None
     if not window.first <= case.day <= window.last:
-        return case.no("PT-2", f"Requests are open from {window.first.isoformat()} to {window.last.isoformat()}.",
-                       Clears("the window opens", window.first) if case.day < window.first else None)
+        return case.no("PT-2", Clears(window.first) if case.day < window.first else None, first_day=window.first, last_day=window.last)
     if window.ofa and data.ofa_cleared is False and case.career.course_type != "master":
-        return case.no("PT-2", "The OFA must be cleared first.", "clear the OFA")
+        return case.no("PT-2/ofa", DONE)
     return None
 
 
@@ -73,7 +71,7 @@ def full_time_is_asked_in_time(case: Case) -> Reason | None:
     term = renewal.due_on if renewal is not None else window.last if window is not None else None
     if term is None or data.regime != "full-time" or _chosen_at_enrolment(case, data) or case.day <= term:
         return None
-    return case.no("PT-5", f"The last day to return to full time for {data.academic_year} was {term.isoformat()}.")
+    return case.no("PT-5/too-late", academic_year=data.academic_year, last_day=term)
 
 
 def _chosen_at_enrolment(case: Case, data: RegimeChanged) -> bool:
@@ -86,7 +84,7 @@ def regime_really_changes(case: Case) -> Reason | None:
     data = case.of(RegimeChanged)
     if case.career.regime_in(data.academic_year) != data.regime:
         return None
-    return case.no("PT-3", f"The career is {data.regime} in {data.academic_year} already.")
+    return case.no("PT-3", regime=data.regime, academic_year=data.academic_year)
 
 
 @obeys("PT-5", "PT-6", "AMB-38")
@@ -97,10 +95,10 @@ def regime_changes_once(case: Case) -> Reason | None:
     changes = case.career.regime_changes
     if data.regime == "part-time":
         if changes:
-            return case.no("PT-5", "The regime can be changed once.", facts=())
+            return case.no("PT-5/changed")
         return None
     if any(regime == "full-time" for _, _, regime in changes):
-        return case.no("PT-5", "The return to full time is possible once.")
+        return case.no("PT-5/returned")
     named = case.career.enrolment_in(data.academic_year)
     if case.book.has("PT-6") and ((named is not None and named.standing == "beyond-course") or data.early_end or _ends_early(case)):
         return None
@@ -111,8 +109,7 @@ def regime_changes_once(case: Case) -> Reason | None:
             and case.career.regime_in(n.academic_year) == "part-time" for n in before) \
             and case.career.regime_in(last.academic_year) == "part-time":
         return None
-    return case.no("PT-5", "A whole part-time annuality (the year and its repetition) must be complete first.",
-                   "complete the year and its repetition")
+    return case.no("PT-5", DONE)
 
 
 @obeys("PT-6")
@@ -134,6 +131,5 @@ def part_time_years_are_complete(case: Case) -> Reason | None:
         return None
     if current.year >= last_year and current.standing == "repeating":
         return None
-    return case.no("PT-7", f"Part-time: the final exam needs year {last_year} as repeating; "
-                           f"the career is in year {current.year} ({current.standing}).",
-                   f"enrol in year {last_year} as repeating", [Fact(current.event, current.filed_on)])
+    return case.no("PT-7", DONE, [Fact(current.event, current.filed_on)], last_year=last_year, year=current.year,
+                   standing=current.standing)

@@ -6,7 +6,8 @@ from datetime import date
 from ..books import LawBooks
 from ..case import Case
 from ..events import EnrolledWithReservation, ReservationLifted
-from ..reasons import Clears, Fact, Reason, reason
+from ..phrases import says
+from ..reasons import DONE, Clears, Fact, Reason, reason
 from ..registry import obeys
 from ..rulebook import RuleBook, SingleCoursesPending, Term
 from ..state import RESERVATION, Block, Career, Charge, Person, Reservation
@@ -94,19 +95,14 @@ ANNULMENTS = (Annulment("RIS-7", _has_lapsed), Annulment("RIS-4", _is_cancelled)
 """What is unpaid of a reservation that lapsed and of a cancelled enrolment falls away; a reservation lifted after all brings it back."""
 
 
-def _how_to_lift(held: Reservation) -> str:
-    return f"the degree (or the missing exams) by {held.term.isoformat()} lifts the reservation"
-
-
 @obeys("BLK-5", "AMB-45", "BLK-8")
 def reservation_block(career: Career, day: date, books: LawBooks) -> Iterator[Block]:
     """From filing until the reservation is lifted, lapses or is declined."""
     held = career.reservation
     book = books.of(held.academic_year) if held is not None and career.under_reservation else None
     if held is not None and book is not None and book.has("BLK-5"):
-        yield Block(RESERVATION, "BLK-5", None, day, "Enrolled with reservation: no exam before it is lifted.",
-                    _how_to_lift(held), None, "AMB-45",
-                    held.academic_year, (Fact(held.event, held.filed_on),))
+        yield Block(RESERVATION, "BLK-5", None, day, says("BLK-5", last_day=held.term), None, "AMB-45", held.academic_year,
+                    (Fact(held.event, held.filed_on),))
 
 
 # What it forbids
@@ -117,7 +113,7 @@ def reservation_is_for_masters(case: Case) -> Reason | None:
     data = case.of(EnrolledWithReservation)
     if data.course_type == "master":
         return None
-    return case.no("RIS-1", "Only a master's enrolment can stand under reservation.", "record enrolled")
+    return case.no("RIS-1", DONE)
 
 
 @obeys("RIS-2")
@@ -127,10 +123,10 @@ def little_is_missing(case: Case) -> Reason | None:
     if limit is None or data.ground == "single-courses-pending":
         return None
     if data.missing_exams > limit.exams or data.missing_cfu > limit.cfu:
-        return case.no("RIS-2", f"{data.missing_exams} exams and {data.missing_cfu} CFU are missing; "
-                                f"at most {limit.exams} and {limit.cfu} may be.", "pass enough of the missing exams first")
+        return case.no("RIS-2", DONE, missing_exams=data.missing_exams, missing_cfu=data.missing_cfu, most_exams=limit.exams,
+                       most_cfu=limit.cfu)
     if data.internship_started is False:
-        return case.no("RIS-2", "An internship that has not started may not be among what is missing.", "start the internship first")
+        return case.no("RIS-2/internship", DONE)
     return None
 
 
@@ -139,7 +135,7 @@ def few_single_courses_are_missing(case: Case) -> Reason | None:
     data, limit = case.of(EnrolledWithReservation), case.law.RIS_3
     if limit is None or data.ground != "single-courses-pending" or data.missing_cfu <= limit.cfu:
         return None
-    return case.no("RIS-3", f"{data.missing_cfu} CFU are missing; at most {limit.cfu} may be.")
+    return case.no("RIS-3", missing_cfu=data.missing_cfu, most_cfu=limit.cfu)
 
 
 @obeys("RIS-3")
@@ -150,8 +146,7 @@ def waits_for_single_courses_of_their_year(case: Case) -> Reason | None:
         return None
     if any(rule.courses_of in career.singles for career in case.person.careers.values()):
         return None
-    return case.no("RIS-3", f"There are no single courses of {rule.courses_of} to wait for.",
-                   f"record her single courses of {rule.courses_of}, or home_university other where they are another university's")
+    return case.no("RIS-3/no-courses", DONE, academic_year=rule.courses_of)
 
 
 @obeys("RIS-1", "RIS-6")
@@ -170,7 +165,7 @@ def single_courses_can_still_be_passed(case: Case) -> Reason | None:
 def _too_late(case: Case, rule: str, term: Term | SingleCoursesPending | None) -> Reason | None:
     if term is None or case.day <= term.until:
         return None
-    return case.no(rule, f"A reservation had to be met by {term.until.isoformat()}.", interpretation="AMB-18")
+    return case.no("RIS-1/too-late", interpretation="AMB-18", rule=rule, last_day=term.until)
 
 
 @obeys("RIS-6", "AMB-45", "LAU-8")
@@ -179,15 +174,15 @@ def reservation_is_met_in_time(case: Case) -> Reason | None:
     data = case.of(ReservationLifted)
     held = case.career.reservation
     if held is None or held.lifted_on is not None or held.declined_on is not None:
-        return case.no("RIS-6", "There is no reservation to lift.")
+        return case.no("RIS-6/none")
     fact = [Fact(held.event, held.filed_on)]
     if (data.evidence == "degree-conferred") != (held.ground == "degree-pending"):
-        return case.no("RIS-6", f"{data.evidence} does not meet a reservation for {held.ground}.", facts=fact)
+        return case.no("RIS-6/evidence", facts=fact, evidence=data.evidence, ground=held.ground)
     met = data.conferred_on or case.day
     if met > case.day:
-        return case.no("RIS-6", f"The degree of {met.isoformat()} has not been conferred yet.", Clears("the day comes", met), fact)
+        return case.no("RIS-6/ahead", Clears(met), fact, conferred_on=met)
     if met > held.term:
-        return case.no("RIS-6", f"The reservation had to be met by {held.term.isoformat()}.", facts=fact, interpretation="AMB-18")
+        return case.no("RIS-6", facts=fact, interpretation="AMB-18", last_day=held.term)
     return None
 
 
@@ -195,7 +190,7 @@ def reservation_is_met_in_time(case: Case) -> Reason | None:
 def is_not_under_reservation(case: Case) -> Reason | None:
     if not case.career.under_reservation:
         return None
-    return case.no("RIS-5", "The enrolment stands under reservation.", "lift the reservation")
+    return case.no("RIS-5", DONE)
 
 
 @obeys("ESA-5", "RIS-9")
@@ -203,8 +198,7 @@ def is_free_of_reservation(case: Case) -> Reason | None:
     held = case.career.reservation
     if held is None or not case.career.under_reservation:
         return None
-    return case.no("ESA-5", "Enrolled with reservation: no exam can be sat before it is lifted.", Clears(_how_to_lift(held)),
-                   [Fact(held.event, held.filed_on)])
+    return case.no("ESA-5", DONE, [Fact(held.event, held.filed_on)], last_day=held.term)
 
 
 # What does not fit it
@@ -214,4 +208,4 @@ def is_free_of_reservation(case: Case) -> Reason | None:
 def declined_too_late(person: Person, career: Career, event: Event, book: RuleBook | None, books: LawBooks) -> Iterator[Reason]:
     held = career.reservation
     if book is not None and book.rules.LAU_9 is not None and (held is None or held.lifted_on is not None):
-        yield reason(book, "LAU-9", "Declined after the reservation was lifted: a withdrawal is needed.")
+        yield reason(book, "LAU-9", says("LAU-9"))

@@ -9,7 +9,8 @@ from ..account import raise_charge
 from ..books import LawBooks
 from ..case import Case
 from ..events import ExamBooked, SingleCourse, SingleCoursesEnrolled
-from ..reasons import Clears, Fact, Reason, reason
+from ..phrases import says
+from ..reasons import DONE, Clears, Fact, Reason, reason
 from ..registry import obeys
 from ..rulebook import Law, RuleBook
 from ..state import Career, Person, Reservation, days_after
@@ -162,8 +163,7 @@ def application_window_is_open(case: Case) -> Reason | None:
     window = case.law.CS_1
     if window is None or window.first <= case.day <= window.last:
         return None
-    return case.no("CS-1", f"Applications are open from {window.first.isoformat()} to {window.last.isoformat()}.",
-                   Clears("the window opens", window.first) if case.day < window.first else None)
+    return case.no("CS-1", Clears(window.first) if case.day < window.first else None, first_day=window.first, last_day=window.last)
 
 
 @obeys("CS-2")
@@ -173,7 +173,7 @@ def cfu_are_within_the_limit(case: Case) -> Reason | None:
     total = sum(c.cfu for c in data.courses)
     if case.law.CS_2 is None or total <= case.law.CS_2.cfu or data.purpose in ("admission-requirements", "teaching-classes"):
         return None
-    return case.no("CS-2", f"{total} CFU; at most {case.law.CS_2.cfu} are possible.", f"choose courses of at most {case.law.CS_2.cfu} CFU")
+    return case.no("CS-2", DONE, cfu=total, most_cfu=case.law.CS_2.cfu)
 
 
 @obeys("CS-3")
@@ -185,7 +185,7 @@ def applies_once(case: Case) -> Reason | None:
     careers = list(case.person.careers.values()) if case.law.CS_3.one_per == "person" else [case.career]
     for career in careers:
         if data.academic_year in career.singles:
-            return case.no("CS-3", f"There is an application for {data.academic_year} already ({career.name}); nothing can be added to it.")
+            return case.no("CS-3", academic_year=data.academic_year, career=career.name)
     return None
 
 
@@ -201,19 +201,19 @@ def is_compatible_with_her_careers(case: Case) -> Reason | None:
     if rule is None:
         return None
     if data.clearance is False:
-        return case.no("CS-8", "The board's clearance is missing.", "the clearance of the doctoral board", interpretation="AMB-24")
+        return case.no("CS-8/clearance", DONE, interpretation="AMB-24")
     for career in case.person.careers.values():
         if career.status not in _ENROLLED:
             continue
         if career.suspended_on is not None and rule.enrolled != "allowed":
-            return case.no("CS-8", f"The career {career.name} is suspended.", f"resume {career.name}",
-                           [Fact(career.suspended_event, career.suspended_on)] if career.suspended_event is not None else ())
+            return case.no("CS-8/suspended", DONE, [Fact(career.suspended_event, career.suspended_on)]
+                           if career.suspended_event is not None else (), career=career.name)
         if rule.enrolled == "never":
-            return case.no("CS-8", f"She is enrolled in {career.name}: no single courses in {data.academic_year}.")
+            return case.no("CS-8/enrolled", career=career.name, academic_year=data.academic_year)
         if rule.enrolled == "outside-own-plan":
             own = sorted(c.code for c in data.courses if c.in_own_plan or _is_planned(career, c.code))
             if own:
-                return case.no("CS-8", f"In her own study plan: {', '.join(own)}.", "choose courses outside the own plan")
+                return case.no("CS-8", DONE, courses=tuple(own))
     return None
 
 
@@ -248,16 +248,16 @@ def single_course_is_paid(case: Case) -> Reason | None:
             continue
         last = last_payment_day(data.held_on, rule.working_days) if rule.working_days is not None else None
         if charge.outstanding > ZERO:
-            what, first = f"pay {charge.outstanding:.2f} euro for {charge.key}", None
-            if last is not None and rule.working_days is not None:
-                in_time = case.day <= last
-                what += f" by {last.isoformat()}" if in_time else f", and book an exam {rule.working_days} working days later or more"
-                first = None if in_time else first_exam_day(case.day, rule.working_days)
-            return reason(book, "CS-6", f"{charge.key} is not paid.", Clears(what, first), charge.facts, "AMB-16" if last else None)
+            owed = {"charge": charge.key, "amount": charge.outstanding}
+            if last is None or rule.working_days is None:
+                return reason(book, "CS-6", says("CS-6", **owed), DONE, charge.facts)
+            if case.day <= last:
+                return reason(book, "CS-6", says("CS-6/by", **owed, last_day=last), DONE, charge.facts, "AMB-16")
+            return reason(book, "CS-6", says("CS-6/later-exam", **owed, days=rule.working_days),
+                          Clears(first_exam_day(case.day, rule.working_days)), charge.facts, "AMB-16")
         if last is not None and rule.working_days is not None and charge.paid_on is not None and charge.paid_on > last:
-            return reason(book, "CS-6", f"{charge.key} was paid on {charge.paid_on.isoformat()}, less than {rule.working_days} working "
-                          f"days before the exam: the last day was {last.isoformat()}.",
-                          Clears("an exam on a later day", first_exam_day(charge.paid_on, rule.working_days)), charge.facts, "AMB-16")
+            return reason(book, "CS-6", says("CS-6/late", charge=charge.key, paid_on=charge.paid_on, days=rule.working_days, last_day=last),
+                          Clears(first_exam_day(charge.paid_on, rule.working_days)), charge.facts, "AMB-16")
     return None
 
 
@@ -273,7 +273,7 @@ def single_course_is_still_valid(case: Case) -> Reason | None:
     last = book.rules.CS_11.reserved_until if applied.reserved_session else book.rules.CS_11.until
     if data.held_on <= last:
         return None
-    return reason(book, "CS-11", f"The single courses of {applied.academic_year} could be sat until {last.isoformat()}.")
+    return reason(book, "CS-11", says("CS-11", academic_year=applied.academic_year, last_day=last))
 
 
 @obeys("RIS-8", "AMB-48", "AMB-33")
@@ -286,5 +286,4 @@ def first_degree_is_conferred(case: Case) -> Reason | None:
     if failed is None or book is None or book.rules.RIS_8 is None:
         return None
     return reason(book, "RIS-8",
-                  "Single courses after a failed reservation: their exams can be sat once the first degree has been conferred.",
-                  Clears("the first degree, or an officer's override of RIS-8 where another university conferred it"), (failed,), "AMB-48")
+                  says("RIS-8"), DONE, (failed,), "AMB-48")

@@ -7,6 +7,7 @@ from ..account import raise_charge
 from ..books import LawBooks
 from ..case import Case
 from ..events import StudyPlanApproved, StudyPlanSubmitted
+from ..phrases import says
 from ..reasons import Clears, Fact, Reason, reason
 from ..registry import obeys
 from ..rulebook import Law, Period, RuleBook
@@ -72,8 +73,7 @@ def study_plan_submitted(person: Person, career: Career, event: Event, books: La
     if book is None or book.rules.PDS_2 is None:
         return
     if enrolled_after_the_window(career, book, year, event.effective_on):
-        career.to_decide.setdefault(f"{year}:study-plan-penalty", (
-            "AMB-23", "The plan is late because the enrolment came after the window: an officer decides on the penalty."))
+        career.to_decide.setdefault(f"{year}:study-plan-penalty", says("AMB-23"))
     if penalty_is_due(career, book, year, event.effective_on) and career.charge(year, "study-plan-penalty") is None:
         raise_charge(career, year, "study-plan-penalty", book.rules.PDS_2.amount, event.effective_on, "PDS-2",
                      (Fact(event.id, event.effective_on),))
@@ -95,7 +95,7 @@ def plan_window_has_opened(case: Case) -> Reason | None:
     window = plan_window(case.career, case.law, case.of(StudyPlanSubmitted).academic_year)
     if window is None or case.day >= window.first:
         return None
-    return case.no("PDS-1", f"The window for the study plan opens on {window.first.isoformat()}.", Clears("the window opens", window.first))
+    return case.no("PDS-1", Clears(window.first), first_day=window.first)
 
 
 # What does not fit it
@@ -106,4 +106,4 @@ def extra_exams_after_the_term(person: Person, career: Career, event: Event, boo
     data = data_of(event, StudyPlanApproved)
     if book is not None and book.rules.PDS_4 is not None and any(c.anticipated or c.supernumerary for c in data.courses) \
             and career.plans_submitted and not filed_in_time(career, book.rules, data.academic_year):
-        yield reason(book, "PDS-4", "Anticipated or supernumerary exams in a plan filed after its term.")
+        yield reason(book, "PDS-4", says("PDS-4"))

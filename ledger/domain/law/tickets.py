@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from ..books import LawBooks
 from ..events import TicketClosed, TicketOpened
 from ..numbers import ticket_number
+from ..phrases import says
 from ..reasons import Fact, Reason, reason
 from ..registry import obeys
 from ..rulebook import RuleBook
@@ -41,15 +42,15 @@ def out_of_order(person: Person, career: Career, event: Event, book: RuleBook | 
     number = ticket_number(data.number)
     ticket = person.tickets.get(number)
     facts = (Fact(ticket.event, ticket.opened_on),) if ticket is not None else ()
-    closed = f"was closed on {ticket.closed_on.isoformat()}" if ticket is not None and ticket.closed_on is not None else None
+    closed_on = ticket.closed_on if ticket is not None else None
     if isinstance(data, TicketOpened):
         if ticket is not None:
-            yield reason(books.own, "TKT-1", f"Ticket {number} {closed} and is opened again: it stays closed." if closed else
-                         f"Ticket {number} was opened already on {ticket.opened_on.isoformat()}.", facts=facts)
+            yield reason(books.own, "TKT-1", says("TKT-1/opened-again", number=number, closed_on=closed_on) if closed_on is not None else
+                         says("TKT-1/opened-twice", number=number, opened_on=ticket.opened_on), facts=facts)
         return
     if ticket is None:
-        yield reason(books.own, "TKT-1", f"Ticket {number} was closed and never opened.")
-    elif closed:
-        yield reason(books.own, "TKT-1", f"Ticket {number} {closed} and is closed again.", facts=facts)
+        yield reason(books.own, "TKT-1", says("TKT-1/never-opened", number=number))
+    elif closed_on is not None:
+        yield reason(books.own, "TKT-1", says("TKT-1/closed-twice", number=number, closed_on=closed_on), facts=facts)
     if not (data.answer or "").strip():
-        yield reason(books.own, "TKT-1", f"Ticket {number} was closed without an answer.")
+        yield reason(books.own, "TKT-1", says("TKT-1/no-answer", number=number))

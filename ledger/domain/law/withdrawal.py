@@ -8,7 +8,8 @@ from ..account import debts, gross, listed, overdue, owed_facts, raise_charge, s
 from ..books import LawBooks
 from ..case import Case
 from ..events import DiplomaSupplementIssued
-from ..reasons import Clears, Fact, Reason, reason
+from ..phrases import says
+from ..reasons import DONE, Clears, Fact, Reason, reason
 from ..registry import obeys
 from ..rulebook import Law, RuleBook
 from ..state import INSTALMENTS, Career, Person, Waiver, Withdrawal, days_after
@@ -155,7 +156,7 @@ def refresh_waivers(career: Career, year: str, day: date, books: LawBooks) -> No
 def has_filed_an_enrolment(case: Case) -> Reason | None:
     if case.career.enrolments:
         return None
-    return case.no("SEQ", f"There is no enrolment to withdraw from (status {case.career.status}).")
+    return case.no("SEQ/nothing-to-withdraw", status=case.career.status)
 
 
 @obeys("SEQ", "RIN-3")
@@ -163,7 +164,7 @@ def has_not_withdrawn_already(case: Case) -> Reason | None:
     alive = case.career.withdrawal
     if alive is None:
         return None
-    return case.no("SEQ", f"A withdrawal filed on {alive.filed_on.isoformat()} is alive.", facts=[Fact(alive.event, alive.filed_on)])
+    return case.no("RIN/alive", facts=[Fact(alive.event, alive.filed_on)], rule="SEQ", filed_on=alive.filed_on)
 
 
 @obeys("RIN-4", "RIN-7", "BLK-4")
@@ -176,7 +177,7 @@ def has_no_debts_to_withdraw(case: Case) -> Reason | None:
         owed = [(c, late) for c, late in owed if c.year < case.book.academic_year]
     if not owed:
         return None
-    return case.no("RIN-4", f"Unpaid: {listed(owed)}.", "pay, or agree an instalment plan", owed_facts(owed))
+    return case.no("RIN-4", DONE, owed_facts(owed), owed=listed(owed))
 
 
 @obeys("RIN-1", "AMB-40")
@@ -184,7 +185,7 @@ def withdrawal_is_filed(case: Case) -> Reason | None:
     """In 2019-20 the stamped paper itself is enough."""
     if case.law.RIN_3 is not None or case.career.withdrawal is not None:
         return None
-    return case.no("RIN-1", "No withdrawal has been filed.", "file the withdrawal")
+    return case.no("RIN-1", DONE)
 
 
 @obeys("RIN-3", "AMB-9")
@@ -193,14 +194,13 @@ def withdrawal_is_perfected(case: Case) -> Reason | None:
     alive = case.career.withdrawal
     if alive is None:
         lapsed = case.career.withdrawals[-1] if case.career.withdrawals else None
-        message = "No withdrawal has been filed." if lapsed is None or lapsed.last_day is None else \
-            f"The withdrawal of {lapsed.filed_on.isoformat()} lapsed: the stamp was not paid by {lapsed.last_day.isoformat()}."
-        return case.no("RIN-3", message, "file a withdrawal and pay its stamp",
-                       [Fact(lapsed.event, lapsed.filed_on)] if lapsed is not None else (), "AMB-9")
+        facts = [Fact(lapsed.event, lapsed.filed_on)] if lapsed is not None else []
+        if lapsed is None or lapsed.last_day is None:
+            return case.no("RIN-3/not-filed", DONE, facts, "AMB-9")
+        return case.no("RIN-3/lapsed", DONE, facts, "AMB-9", filed_on=lapsed.filed_on, last_day=lapsed.last_day)
     if alive.perfected_on is None and alive.stamp is not None:
-        return case.no("RIN-3", f"The stamp of the withdrawal is not paid; it lapses after {alive.last_day}.",
-                       Clears(f"pay {case.career.charges[alive.stamp].outstanding:.2f} euro for {alive.stamp}"),
-                       [Fact(alive.event, alive.filed_on)], "AMB-9")
+        return case.no("RIN-3", DONE, [Fact(alive.event, alive.filed_on)], "AMB-9", last_day=alive.last_day, charge=alive.stamp,
+                       amount=case.career.charges[alive.stamp].outstanding)
     return None
 
 
@@ -212,7 +212,7 @@ def everything_is_settled(case: Case) -> Reason | None:
     owed = debts(case.career, case.day)
     if not owed:
         return None
-    return case.no("RIN-5", f"Still owed: {listed(owed)}.", "pay all of it", owed_facts(owed), "AMB-42")
+    return case.no("RIN-5", DONE, owed_facts(owed), "AMB-42", owed=listed(owed))
 
 
 @obeys("RIN", "RIN-3")
@@ -220,9 +220,8 @@ def has_not_filed_a_withdrawal(case: Case) -> Reason | None:
     alive = case.career.withdrawal
     if alive is None or case.career.ended is not None:
         return None
-    clears = Clears("the withdrawal lapses unless its stamp is paid", alive.last_day + ONE_DAY) \
-        if alive.last_day is not None and alive.perfected_on is None else None
-    return case.no("RIN", f"A withdrawal filed on {alive.filed_on.isoformat()} is alive.", clears, [Fact(alive.event, alive.filed_on)])
+    clears = Clears(alive.last_day + ONE_DAY) if alive.last_day is not None and alive.perfected_on is None else None
+    return case.no("RIN/alive", clears, [Fact(alive.event, alive.filed_on)], filed_on=alive.filed_on)
 
 
 # What does not fit it
@@ -231,4 +230,4 @@ def has_not_filed_a_withdrawal(case: Case) -> Reason | None:
 @obeys("DS-1")
 def supplement_without_degree(person: Person, career: Career, event: Event, book: RuleBook | None, books: LawBooks) -> Iterator[Reason]:
     if career.graduated is None:
-        yield reason(book or books.own, "DS-1", "A Diploma Supplement is for graduates.")
+        yield reason(book or books.own, "DS-1", says("DS-1"))

@@ -14,7 +14,7 @@ import click
 from ledger.edges import program
 
 if TYPE_CHECKING:
-    from ledger.bootstrap import Ledger
+    from ledger.bootstrap import Answer, Ledger
     from ledger.entrypoints.text import Page
 
 PROGRAM = "career-ledger"
@@ -123,6 +123,13 @@ def opened(create: bool = False) -> "Iterator[Ledger]":
     db, rulebooks = settings()
     with open_ledger(db, create, rulebooks) as ledger:
         yield ledger
+
+
+def spoken(answer: "Answer") -> "Answer":
+    """An answer in words."""
+    from ledger.words import told
+
+    return cast("Answer", told(answer))
 
 
 def page() -> "Page":

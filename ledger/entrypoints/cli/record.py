@@ -12,7 +12,7 @@ import click
 
 from ledger.edges.program import UNAVAILABLE, Told, tell_json
 
-from .options import CONFLICT, FOUND, PROGRAM, json_option, opened, page, say
+from .options import CONFLICT, FOUND, PROGRAM, json_option, opened, page, say, spoken
 
 if TYPE_CHECKING:
     from ledger.bootstrap import Mode
@@ -55,9 +55,9 @@ def append(file: str, mode: "Mode", atomic: bool, wait: bool, bulk: bool, truste
             counted[outcome["outcome"]] += 1
             newest = max(newest, outcome.get("position") or 0)
             if shown is None:
-                told(partial(tell_json, outcome))
+                told(partial(tell_json, spoken(outcome)))
             elif outcome["outcome"] in ("refused", "invalid", "conflict", "set-aside") or "voided_by" in outcome:
-                told(partial(shown.outcome, outcome))
+                told(partial(shown.outcome, spoken(outcome)))
         if shown is not None:
             told(partial(shown.appended, counted))
     told.ended(PROGRAM, ", ".join(f"{number} {outcome}" for outcome, number in sorted(counted.items())) or "none")

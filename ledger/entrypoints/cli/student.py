@@ -9,7 +9,7 @@ import click
 
 from ledger.edges.program import tell_json
 
-from .options import FOUND, SESSIONS, Asked, academic_year, as_known, course_code, day, opened, page
+from .options import FOUND, SESSIONS, Asked, academic_year, as_known, course_code, day, opened, page, spoken
 
 if TYPE_CHECKING:
     from ledger.domain.events import ExamBooked
@@ -30,7 +30,7 @@ def status(student: str, asked: Asked, json_: bool) -> None:
       career-ledger status S01 --on 2026-03-20 --known-at 2026-03-21T12:00:00Z
     """
     with opened() as ledger:
-        answer = ledger.status(student, *asked)
+        answer = spoken(ledger.status(student, *asked))
     tell_json(answer) if json_ else page().status(answer)
 
 
@@ -46,7 +46,7 @@ def fees(student: str, asked: Asked, json_: bool) -> None:
       career-ledger fees S01 --on 2026-02-18 --json
     """
     with opened() as ledger:
-        answer = ledger.fees(student, *asked)
+        answer = spoken(ledger.fees(student, *asked))
     tell_json(answer) if json_ else page().fees(answer)
 
 
@@ -90,7 +90,7 @@ def eligibility(student: str, career: str, call: "ExamBooked", asked: Asked, jso
           --academic-year 2025-26 --calls-start-on 2026-06-08 --on 2026-05-25
     """
     with opened() as ledger:
-        answer = ledger.eligibility(student, asked.on, career, call, asked.known_at, asked.known_position)
+        answer = spoken(ledger.eligibility(student, asked.on, career, call, asked.known_at, asked.known_position))
     tell_json(answer) if json_ else page().eligibility(answer)
 
 
@@ -106,7 +106,7 @@ def history(student: str, asked: Asked, json_: bool) -> None:
       career-ledger history S01 --known-position 120 --json
     """
     with opened() as ledger:
-        steps = ledger.history(student, *asked)
+        steps = map(spoken, ledger.history(student, *asked))
         if json_:
             for step in steps:
                 tell_json(step)
@@ -126,7 +126,7 @@ def audit(students: tuple[str, ...], asked: Asked, json_: bool) -> None:
       career-ledger audit S01 S02 --on 2026-09-30 --json
     """
     with opened() as ledger:
-        findings = ledger.audit(students, *asked)
+        findings = map(spoken, ledger.audit(students, *asked))
         if json_:
             count = 0
             for finding in findings:

@@ -34,9 +34,9 @@ def answer(events: Sequence[Event], student: str, on: date, books: LawBooks) -> 
         "credit": euro(sum((c.credit for _, c in rows), ZERO)),
         "unallocated": [{"career": career.name, "charge": key, "amount": euro(amount), "paid_on": paid.isoformat(), "event": event}
                         for _, career in sorted(person.careers.items()) for key, paid, amount, event in unallocated(career)],
-        "to_decide": [{"career": career.name, "charge": key, "interpretation": interpretation, "message": message}
+        "to_decide": [{"career": career.name, "charge": key, "interpretation": message.id, "message": message}
                       for _, career in sorted(person.careers.items())
-                      for key, (interpretation, message) in sorted(career.to_decide.items())],
+                      for key, message in sorted(career.to_decide.items())],
         "remitted": [{"career": career.name, "academic_year": year, "amount": euro(amount), "rule": "RAT-6", "interpretation": "AMB-7",
                       "source": source_of(books.book_of(year), "RAT-6")}
                      for _, career in sorted(person.careers.items()) for year, amount in remitted(career, books)],

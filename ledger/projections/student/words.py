@@ -10,6 +10,7 @@ from ledger.domain.books import LawBooks
 from ledger.domain.charges import told
 from ledger.domain.fold import next_change, pass_to
 from ledger.domain.law.lateness import accruing
+from ledger.domain.phrases import Phrase, Remedy, says
 from ledger.domain.reasons import interpretation_of, source_of
 from ledger.domain.state import Block, Career, Charge, Person
 
@@ -28,7 +29,7 @@ def day_or_none(day: date | None) -> str | None:
 def block_json(block: Block, books: LawBooks, until: date | None) -> dict[str, Any]:
     found: dict[str, Any] = {
         "kind": block.kind, "from": block.start.isoformat(), "until": day_or_none(until), "rule": block.rule, "reason": block.reason,
-        "how_to_lift": block.how_to_lift, "interpretation": block.interpretation,
+        "how_to_lift": Remedy(block.reason), "interpretation": block.interpretation,
         "source": source_of(books.book_of(block.year), block.rule), "facts": [f.as_json() for f in block.facts],
     }
     if block.charge is not None:
@@ -114,7 +115,7 @@ def snapshot(person: Person, books: LawBooks) -> Snapshot:
 
 
 def changes(before: Snapshot, after: Snapshot) -> list[dict[str, Any]]:
-    """The differences as objects with a plain sentence each."""
+    """The differences as objects, each with what is to be told of it."""
     found = []
     for key in sorted(before.keys() | after.keys(), key=str):
         old, new = before.get(key), after.get(key)
@@ -124,37 +125,46 @@ def changes(before: Snapshot, after: Snapshot) -> list[dict[str, Any]]:
         change: dict[str, Any] = {"career": career or None, "what": what}
         if what == "status":
             change |= {"from": old[0] if old else None, "to": new[0] if new else None}
-            sentence = f"the status becomes {new[0]}" if new and (not old or old[0] != new[0]) else \
-                f"academic year {new[1]}, year {new[2]}" if new else "the career is gone"
+            told = says("change/status", status=new[0]) if new and (not old or old[0] != new[0]) else \
+                says("change/year", academic_year=new[1], year=new[2]) if new else says("change/career-gone")
         elif what == "cfu":
             change |= {"from": old[1] if old else 0, "to": new[1] if new else 0}
-            sentence = f"{new[1] if new else 0} CFU passed, {new[0] if new else 0} recognised"
+            told = says("change/cfu", passed_cfu=new[1] if new else 0, recognised_cfu=new[0] if new else 0)
             if not old and new == (0, 0):
                 continue
         elif what == "ticket":
             change |= {"ticket": name, "from": old, "to": new}
-            sentence = f"ticket {name} is {new or 'gone'}"
+            told = says("change/ticket", number=name, ticket_state=new) if new else says("change/ticket-gone", number=name)
         elif what == "block":
             change |= {"kind": name[0], "rule": name[1], "charge": name[2] or None, "begins": new is not None}
-            sentence = f"the {name[0]} block {'begins' if new else 'ends'} ({name[1]}{', ' + name[2] if name[2] else ''})"
+            told = _of_block(name, new is not None)
         elif what == "charge":
             change |= {"charge": name, "from": old[0] if old else None, "to": new[0] if new else None}
-            sentence = _of_charge(name, old, new) if new else f"{name} is gone"
+            told = _of_charge(name, old, new) if new else says("change/charge-gone", charge=name)
         else:
             change |= {"charge": name, "from": old or "0.00", "to": new or "0.00"}
-            sentence = f"paying {name} from now on costs {new} euro more" if new else f"{name} costs nothing more than its amount"
-        change["change"] = sentence
+            told = says("change/accruing", charge=name, amount=new) if new else says("change/accrues-nothing", charge=name)
+        change["change"] = told
         found.append(change)
     return found
 
 
-def _of_charge(name: Any, old: Any, new: Any) -> str:
+def _of_block(block: Any, begins: bool) -> Phrase:
+    kind, rule, charge = block
+    if not charge:
+        return says("change/block-begins" if begins else "change/block-ends", block=kind, rule=rule)
+    return says("change/charge-blocks" if begins else "change/charge-unblocks", block=kind, rule=rule, charge=charge)
+
+
+def _of_charge(name: Any, old: Any, new: Any) -> Phrase:
     """A charge that keeps its state stays in it, and says how much of it is overdue where that has changed."""
     state, amount, outstanding, late = new
     stays = bool(old) and old[0] == state
     part = late != "0.00" and (late != outstanding or (stays and late != old[3]))
-    return f"{name} {'stays' if stays else 'becomes'} {state} ({outstanding} of {amount} euro outstanding" \
-        f"{f', {late} overdue' if part else ''})"
+    of_it = {"charge": name, "state": state, "outstanding": outstanding, "amount": amount}
+    if part:
+        return says("change/charge-stays-overdue" if stays else "change/charge-overdue", **of_it, overdue=late)
+    return says("change/charge-stays" if stays else "change/charge", **of_it)
 
 
 def forecast(person: Person, books: LawBooks) -> Iterator[tuple[date, list[dict[str, Any]]]]:

@@ -1,0 +1,53 @@
+"""What is to be told, without words: the id of a message and its values. `ledger.words` has the words, in each language."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """A message by its id: that of the rule that speaks, with a variant (`RIN-3/lapsed`) where the rule has several.
+
+    The name of a value says what it is (`ledger.words.values`): an amount in euro, a day, a charge key, phrases that are told together.
+    Values hold no more than the sentence shows."""
+
+    id: str
+    values: Mapping[str, Any]
+
+    def as_json(self) -> dict[str, Any]:
+        """As the published language has it: id and parameters."""
+        return {"message_id": self.id, "params": {name: _plain(value) for name, value in self.values.items()}}
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """What the same message says would remove the matter."""
+
+    of: Phrase
+
+
+def says(id: str, **values: Any) -> Phrase:
+    return Phrase(id, values)
+
+
+VERBATIM = "verbatim"
+
+
+def verbatim(said: str, remedy: str = "") -> Phrase:
+    """Words that an earlier release stored or sent: they are carried as they are."""
+    return Phrase(VERBATIM, {"said": said, "remedy": remedy})
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Phrase):
+        return value.as_json()
+    if isinstance(value, Decimal):
+        return f"{value:.2f}"
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return value

@@ -1,0 +1,113 @@
+"""The words are where they belong: no sentence in the rules, and for each of their messages an entry in every language."""
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from string import Formatter
+
+import pytest
+
+import ledger
+from ledger.words import LANGUAGES, Language
+from ledger.words.catalogue import entry, ids
+from ledger.words.values import WRITERS
+
+ROOT = Path(ledger.__file__).parent
+MAKERS = frozenset({"says", "no"})
+"""What makes a message in the rules: `says(id, ...)` and `case.no(id, ...)`."""
+OPTIONS = frozenset({"clears", "facts", "interpretation", "rule"})
+"""Arguments of `case.no` that are no values."""
+OTHERS: dict[str, set[str]] = {"verbatim": {"said", "remedy"}}
+
+
+def _calls() -> Iterator[tuple[Path, ast.Call, str]]:
+    for path in sorted(ROOT.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call):
+                name = node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id if isinstance(node.func, ast.Name) else ""
+                if name in MAKERS and node.args:
+                    yield path, node, name
+
+
+def _ids(given: ast.expr) -> Iterator[str]:
+    if isinstance(given, ast.IfExp):
+        yield from _ids(given.body)
+        yield from _ids(given.orelse)
+    else:
+        assert isinstance(given, ast.Constant), f"line {given.lineno}: write the id of a message as a literal"
+        assert isinstance(given.value, str)
+        yield given.value
+
+
+def _used() -> dict[str, tuple[set[str], bool]]:
+    """Of each message of the code: the names of its values (of all the places together), and whether something is said to remove it."""
+    names: dict[str, set[str]] = defaultdict(set)
+    cleared: dict[str, bool] = defaultdict(bool)
+    for _, call, made in _calls():
+        for one in _ids(call.args[0]):
+            names[one] |= set()
+            for given in call.keywords:
+                names[one] |= {given.arg} if given.arg and not (made == "no" and given.arg in OPTIONS) else set()
+                if given.arg is None:
+                    names[one] |= SPREAD[ast.unparse(given.value)]
+            if made == "no":
+                clears = [*call.args[1:2], *(k.value for k in call.keywords if k.arg == "clears")]
+                cleared[one] |= any(not (isinstance(given, ast.Constant) and given.value is None) for given in clears)
+    return {one: (given | ({"remedies"} if "phrases" in given else set()), cleared[one]) for one, given in names.items()}
+
+
+SPREAD = {"owed": {"charge", "amount"}, "of_it": {"charge", "state", "outstanding", "amount"}}
+"""Values that several messages share, by the name under which the code keeps them."""
+
+
+USED = _used() | {one: (names, True) for one, names in OTHERS.items()}
+
+
+def _fields(text: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(text) if name}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_catalogue_has_exactly_the_messages_of_the_code(language: Language) -> None:
+    assert {one for one in ids(language) if not one.startswith("names.")} == USED.keys()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_sentence_uses_no_value_that_the_code_does_not_give(language: Language) -> None:
+    for one, (given, _) in USED.items():
+        said = entry(one, language)
+        assert set(said) <= {"says", "clears"}, one
+        assert _fields(said["says"]) | _fields(said.get("clears", "")) <= given, id
+
+
+def test_value_is_told_in_every_language_when_it_is_told_in_one() -> None:
+    for one in USED:
+        for part in ("says", "clears"):
+            assert len({frozenset(_fields(entry(one, language).get(part, ""))) for language in LANGUAGES}) == 1, (one, part)
+            assert len({part in entry(one, language) for language in LANGUAGES}) == 1, (one, part)
+
+
+def test_value_of_a_message_is_told_somewhere_and_can_be_written() -> None:
+    for one, (given, _) in USED.items():
+        said = entry(one, "en")
+        assert given - {"remedies", "rule"} <= _fields(said["says"]) | _fields(said.get("clears", "")) | {"phrases"}, one
+        assert given - {"phrases", "remedies"} <= WRITERS.keys(), one
+
+
+def test_remedy_is_told_when_the_rule_says_that_there_is_one() -> None:
+    assert [one for one, (_, cleared) in USED.items() if cleared and "clears" not in entry(one, "en")] == []
+
+
+def test_no_sentence_is_left_in_the_rules() -> None:
+    """A text with a space given to what makes reasons, blocks, remedies, findings and changes."""
+    makers = {*MAKERS, "Reason", "reason", "Clears", "Block", "Phrase"}
+    found = []
+    for folder in ("domain", "audit", "projections/student"):
+        for path in ROOT.joinpath(folder).rglob("*.py"):
+            calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+            found += [f"{path.name}:{part.lineno}: {part.value}" for node in calls
+                      if getattr(node.func, "attr", getattr(node.func, "id", "")) in makers
+                      for given in [*node.args, *(k.value for k in node.keywords)] for part in ast.walk(given)
+                      if isinstance(part, ast.Constant) and isinstance(part.value, str) and " " in part.value]
+    assert found == []
