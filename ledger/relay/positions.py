@@ -13,8 +13,6 @@ from uuid import UUID
 from ledger.edges.address import sqlite_path
 from ledger.sql.base import Backend
 from ledger.sql.migrations import Migrations, statements
-from ledger.sql.postgres import Postgres
-from ledger.sql.sqlite import SQLite
 from ledger.store import SetAside, StoreUnavailable, StoreUnusable, versions
 from ledger.wire.kafka import KafkaUnusable, Made, prefix
 from ledger.wire.topics import EVENTS, STATE
@@ -65,6 +63,7 @@ class Standing:
 
 
 def _in_sqlite(path: str) -> Backend:
+    from ledger.sql.sqlite import SQLite
     from ledger.store.sqlite import problem
 
     return SQLite(path, problem, lambda link: link.execute("PRAGMA synchronous=NORMAL"),
@@ -72,6 +71,7 @@ def _in_sqlite(path: str) -> Backend:
 
 
 def _in_postgres(url: str) -> Backend:
+    from ledger.sql.postgres import Postgres
     from ledger.store.postgres import problem
 
     return Postgres(url, problem, lambda _: None, {"": {"events": "public.stored_events", "event_position": "notification_id"}})

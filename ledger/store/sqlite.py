@@ -276,9 +276,7 @@ def prepare(path: str, create: bool) -> SQLiteRecorder:
     """The recorder of an existing ledger, or of a new one where `create` allows it. Raises StoreUnusable, StoreUnavailable."""
     with closing(opened(path, create)) as backend:
         if not _is_ready(backend) or not versions.check(SQLITE, backend):
-            with backend.explained():
-                keep_a_log(backend.connection())
-            versions.bring(SQLITE, backend)
+            _bring(backend)
     return SQLiteRecorder(path)
 
 
@@ -286,7 +284,13 @@ def upgrade(path: str) -> list[int]:
     """Brings an existing ledger up to date; the numbers of the steps that were taken."""
     with closing(opened(path, create=False)) as backend:
         _is_ready(backend)
-        return versions.bring(SQLITE, backend)
+        return _bring(backend)
+
+
+def _bring(backend: SQLite) -> list[int]:
+    with backend.explained():
+        keep_a_log(backend.connection())
+    return versions.bring(SQLITE, backend)
 
 
 def opened(path: str, create: bool) -> SQLite:
