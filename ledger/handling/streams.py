@@ -69,18 +69,21 @@ class Streams:
 
     def load(self, students: Collection[str], turn: int = 0) -> None:
         """Has all of them ready; those who are not remembered are read at one moment."""
-        missing = [student for student in students if student not in self._held]
-        unread: list[SetAside] = []
-        found = self._store.streams(missing, unread.append)
-        self._aside = {one.stream: one for one in unread}
-        for student in missing:
-            if not self._aside or stream_id(student) not in self._aside:
-                self._held[student] = Stream(student, self._books)
-                self.add(student, found.get(student, ()))
+        if missing := [student for student in students if student not in self._held]:
+            self._read(missing)
         for student in students:
             if student in self._held:
                 self._held.move_to_end(student)
                 self._held[student].turn = turn
+
+    def _read(self, students: Sequence[str]) -> None:
+        unread: list[SetAside] = []
+        found = self._store.streams(students, unread.append)
+        self._aside = {one.stream: one for one in unread}
+        for student in students:
+            if not self._aside or stream_id(student) not in self._aside:
+                self._held[student] = Stream(student, self._books)
+                self.add(student, found.get(student, ()))
 
     def has_news(self, student: str) -> bool:
         """Reads what others have appended to a stream that is remembered; whether there was any."""
