@@ -10,7 +10,7 @@ from datetime import date, datetime, timezone
 from functools import cached_property, partial
 from pathlib import Path
 from threading import Event as Flag
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from ledger.domain.knowledge import NotFound
 from ledger.edges.address import SQLITE, sqlite_path
@@ -18,6 +18,7 @@ from ledger.edges.files import make_folder
 
 if TYPE_CHECKING:
     from ledger.domain.books import LawBooks
+    from ledger.domain.decisions import Mode
     from ledger.domain.events import ExamBooked
     from ledger.domain.submissions import Event
     from ledger.projections.everybody import Database
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from ledger.projections.everybody.reports import Reports
     from ledger.store import EventStore
 
-Mode = Literal["enforce", "record"]
 Answer = dict[str, Any]
 """The JSON of section 7 of the published language."""
 Say = Callable[[str], None]
@@ -106,7 +106,7 @@ class Ledger:
 
     # Recording
 
-    def append_lines(self, lines: Iterable[bytes], mode: Mode = "enforce", atomic: bool = False) -> Iterator[Answer]:
+    def append_lines(self, lines: Iterable[bytes], mode: "Mode" = "enforce", atomic: bool = False) -> Iterator[Answer]:
         """Record one JSON object a line and yield one outcome a line, in order, as they are stored."""
         from ledger.handling.submit import append_lines
 

@@ -72,7 +72,7 @@ class ChargeDays(Span):
     parts: tuple[PartRef, ...] = ()
 
 
-class Known(State):
+class KnownCareer(State):
     """What this service reads of `career.state.v1`."""
 
     recorded_at: Moment
@@ -88,7 +88,7 @@ class Known(State):
     def on(self, day: date) -> StatusDays | None:
         return next((span for span in self.status if span.holds_on(day)), None)
 
-    def without_history(self, start: date, today: date) -> "Known":
+    def without_history(self, start: date, today: date) -> "KnownCareer":
         """What later days can ask about: blocks that ended since `start`, and of the rest what has not ended."""
         return self.model_copy(update={
             "status": tuple(s for s in self.status if s.until is None or s.until > today),
@@ -106,12 +106,12 @@ class Due(NamedTuple):
     plan: str | None
 
 
-def coming(known: Known, today: date, lead_days: int) -> dict[Notice, Facts]:
+def coming(known: KnownCareer, today: date, lead_days: int) -> dict[Notice, Facts]:
     """What lies ahead and is to be told on this day."""
     return dict([*_blocks(known, today, lead_days), *_instalments(known, today), *_withdrawal(known, today)])
 
 
-def _blocks(known: Known, today: date, lead_days: int) -> Iterator[tuple[Notice, Facts]]:
+def _blocks(known: KnownCareer, today: date, lead_days: int) -> Iterator[tuple[Notice, Facts]]:
     """One notice for a kind of block, whatever number of charges is behind it."""
     for kind in sorted({b.kind for b in known.blocks}):
         for start, _ in periods(known.blocks, kind):
@@ -123,12 +123,12 @@ def _blocks(known: Known, today: date, lead_days: int) -> Iterator[tuple[Notice,
                                for b in causes]}
 
 
-def _accruing(known: Known, charge: str | None, day: date) -> Decimal:
+def _accruing(known: KnownCareer, charge: str | None, day: date) -> Decimal:
     """What is owed beside a charge for the delay, if it is paid on that day."""
     return next((c.accruing for c in known.charges if c.charge == charge and c.holds_on(day)), ZERO)
 
 
-def _instalments(known: Known, today: date) -> Iterator[tuple[Notice, Facts]]:
+def _instalments(known: KnownCareer, today: date) -> Iterator[tuple[Notice, Facts]]:
     """Owed today and, if nothing else happens, still on the day when it is due. What a plan makes due on a day is one notice, for that
     part alone, whatever charges it is of."""
     together: dict[str, list[Due]] = {}
@@ -142,7 +142,7 @@ def _instalments(known: Known, today: date) -> Iterator[tuple[Notice, Facts]]:
             "charges": [{"charge": d.charge, "amount": d.amount, "day": d.day} for d in dues]}
 
 
-def _due(known: Known, today: date) -> set[Due]:
+def _due(known: KnownCareer, today: date) -> set[Due]:
     """What is owed of instalments on a day and falls due on it or later."""
     found: set[Due] = set()
     for c in known.charges:
@@ -156,7 +156,7 @@ def _due(known: Known, today: date) -> set[Due]:
     return {due for due in found if today <= due.day}
 
 
-def _withdrawal(known: Known, today: date) -> Iterator[tuple[Notice, Facts]]:
+def _withdrawal(known: KnownCareer, today: date) -> Iterator[tuple[Notice, Facts]]:
     status = known.on(today)
     filed = status.withdrawal if status is not None else None
     if filed is None or filed.perfected_on is not None or filed.last_day is None:
@@ -172,7 +172,7 @@ BlocksHeld = dict[str, date]
 """Kinds of block that stood when the career was last looked at, with the first day of each."""
 
 
-def lifted(known: Known, before: BlocksHeld, looked_on: date, today: date, lead_days: int) -> tuple[BlocksHeld, list[tuple[str, date]]]:
+def lifted(known: KnownCareer, before: BlocksHeld, looked_on: date, today: date, lead_days: int) -> tuple[BlocksHeld, list[tuple[str, date]]]:
     """The kinds of block that stand now, and those that no longer do since `looked_on`, with the first day without.
 
     A kind that will be back within the lead days still stands: paying an instalment late lifts a block for the one day until its
@@ -200,7 +200,7 @@ def _is_back(found: Iterable[tuple[date, date | None]], today: date, lead_days: 
     return any(today < start <= today + timedelta(days=lead_days) for start, _ in found)
 
 
-def still_lifted(known: Known, kind: str, day: date, today: date, lead_days: int) -> Facts | None:
+def still_lifted(known: KnownCareer, kind: str, day: date, today: date, lead_days: int) -> Facts | None:
     """What to tell of a block that was lifted. None where it stands again, or the career does not go on: it has ended, or its end
     was asked for."""
     status = known.on(today)
@@ -213,7 +213,7 @@ def still_lifted(known: Known, kind: str, day: date, today: date, lead_days: int
             "others": sorted({b.kind for b in known.blocks if b.holds_on(today)})}
 
 
-def next_look(known: Known, today: date, lead_days: int) -> date | None:
+def next_look(known: KnownCareer, today: date, lead_days: int) -> date | None:
     """The first day after `today` on which there may be something else to tell of this state."""
     days: set[date] = set()
     for span in (*known.status, *known.charges):
@@ -246,6 +246,6 @@ def _kind(charge: str) -> str:
     return charge.partition(":")[2]
 
 
-def _programme(known: Known, today: date) -> str | None:
+def _programme(known: KnownCareer, today: date) -> str | None:
     status = known.on(today)
     return status.programme if status is not None else None

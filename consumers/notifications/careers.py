@@ -10,7 +10,7 @@ from consumers.database import Row, Transaction
 from consumers.kit.states import CareerKey
 
 from . import outbox
-from .agenda import BLOCK_LIFTED, FRESH_DAYS, BlocksHeld, Facts, Known, Notice, coming, lifted, next_look, still_lifted
+from .agenda import BLOCK_LIFTED, FRESH_DAYS, BlocksHeld, Facts, KnownCareer, Notice, coming, lifted, next_look, still_lifted
 
 TABLES = (
     "CREATE TABLE IF NOT EXISTS notifications_careers (student TEXT NOT NULL, career TEXT NOT NULL, position BIGINT NOT NULL, "
@@ -45,7 +45,7 @@ class Look(NamedTuple):
     untrue: list[Notice]
 
 
-def look(known: Known, seen: Seen, waiting: Iterable[Notice], rules: Rules) -> Look:
+def look(known: KnownCareer, seen: Seen, waiting: Iterable[Notice], rules: Rules) -> Look:
     """What a state gives to tell on a day. Of what is past, only what ended since the start and was known of lately."""
     today, start, lead_days = rules
     ahead = coming(known, today, lead_days)
@@ -63,13 +63,13 @@ def look(known: Known, seen: Seen, waiting: Iterable[Notice], rules: Rules) -> L
         found, [notice for notice in waiting if _facts(notice, known, ahead, rules) is None])
 
 
-def _facts(notice: Notice, known: Known, ahead: Mapping[Notice, Facts], rules: Rules) -> Facts | None:
+def _facts(notice: Notice, known: KnownCareer, ahead: Mapping[Notice, Facts], rules: Rules) -> Facts | None:
     if notice.kind == BLOCK_LIFTED:
         return still_lifted(known, notice.thing, notice.day, rules.today, rules.lead_days)
     return ahead.get(notice)
 
 
-def store(tx: Transaction, states: Sequence[Known], rules: Rules) -> int:
+def store(tx: Transaction, states: Sequence[KnownCareer], rules: Rules) -> int:
     """Looks at new states and keeps them; one that is older than the stored one is left aside. How many notices were dropped."""
     rows = {(row[0], row[1]): row for row in tx.ask(
         "SELECT student, career, position, state, standing, looked_on FROM notifications_careers WHERE student IN :students",
@@ -88,14 +88,14 @@ def look_again(tx: Transaction, rules: Rules, limit: int) -> int:
     rows = {(row[0], row[1]): row for row in tx.ask(
         "SELECT student, career, position, state, standing, looked_on FROM notifications_careers WHERE next_day <= :today "
         "ORDER BY next_day LIMIT :limit", {"today": rules.today.isoformat(), "limit": limit})}
-    looks = _looks(tx, [Known.model_validate_json(row[3]) for row in rows.values()], rows, rules)
+    looks = _looks(tx, [KnownCareer.model_validate_json(row[3]) for row in rows.values()], rows, rules)
     ours = [one for one in looks if tx.run(
         f"UPDATE notifications_careers SET {_SET} WHERE student = :student AND career = :career AND position = :position "
         "AND next_day <= :looked_on", one.row) == 1]
     return _tell(tx, ours, rules.today)
 
 
-def _looks(tx: Transaction, states: Sequence[Known], rows: Mapping[CareerKey, Row], rules: Rules) -> list[Look]:
+def _looks(tx: Transaction, states: Sequence[KnownCareer], rows: Mapping[CareerKey, Row], rules: Rules) -> list[Look]:
     students = sorted({known.student for known in states})
     waiting: dict[CareerKey, list[Notice]] = {}
     for one in outbox.of_careers(tx, students):
@@ -126,7 +126,7 @@ def facts(tx: Transaction, notice: Notice, rules: Rules) -> Facts | None:
                   {"student": notice.student, "career": notice.career})
     if not rows:
         return None
-    known = Known.model_validate_json(rows[0][0])
+    known = KnownCareer.model_validate_json(rows[0][0])
     return _facts(notice, known, coming(known, rules.today, rules.lead_days), rules)
 
 

@@ -17,7 +17,7 @@ from ledger.wire.reading import Unreadable, WireEvent
 from ledger.wire.topics import EVENTS, HEARTBEAT, STATE
 
 from . import careers, directory, outbox, payments, pulse
-from .agenda import FRESH_DAYS, ITALY, LEAD_DAYS, TICKET_OPENED, TICKETS, Known, Notice
+from .agenda import FRESH_DAYS, ITALY, LEAD_DAYS, TICKET_OPENED, TICKETS, KnownCareer, Notice
 from .careers import Rules
 from .letter import Sender as From
 from .letter import plain
@@ -76,7 +76,7 @@ class Notifications(Service):
 
     def read(self, record: Record) -> Any:
         if record.topic == STATE:
-            return read_state(record, Known)
+            return read_state(record, KnownCareer)
         if record.topic == HEARTBEAT:
             return read_heartbeat(record)
         return super().read(record)
@@ -93,7 +93,7 @@ class Notifications(Service):
         if topic == HEARTBEAT:
             pulse.beat(tx, [heartbeat for _, heartbeat in found])
             return
-        newest: dict[CareerKey, Known] = {}
+        newest: dict[CareerKey, KnownCareer] = {}
         erased: set[str] = set()
         for record, known in found:
             key = career_of(record)

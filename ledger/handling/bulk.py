@@ -26,13 +26,14 @@ from eventsourcing.persistence import StoredEvent
 
 from ledger import processes
 from ledger.domain.books import LawBooks
+from ledger.domain.decisions import Mode
 from ledger.domain.submissions import Event, Problem, Submission
 from ledger.store import EventStore, StoreUnavailable, StreamSetAside, VersionConflict
 from ledger.store.mapper import stream_id
 
 from .lines import decode_line
 from .streams import PENDING, Known, Stream
-from .submit import Clock, Desk, Mode, Outcome, answer, duplicate, in_turn, invalid, read_form, set_aside, with_line
+from .submit import Clock, Desk, Outcome, answer, duplicate, in_turn, invalid, read_form, set_aside, with_line
 from .trusted import recorded_event
 
 BATCH_LINES = 4_000

@@ -15,10 +15,10 @@ take turns (`in_turn`). Every function here raises VersionConflict, StoreUnavail
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from ledger.domain.books import LawBooks
-from ledger.domain.decisions import AHEAD, Accepted, Refused, decide, lies_ahead
+from ledger.domain.decisions import AHEAD, Accepted, Mode, Refused, decide, lies_ahead
 from ledger.domain.phrases import says
 from ledger.domain.reasons import DONE, reason
 from ledger.domain.submissions import Event, Problem, Submission, read_submission, recorded
@@ -31,7 +31,6 @@ from .streams import PENDING, Known, Stream, Streams
 
 __all__ = ["LONGEST_LINE", "append_lines", "read_lines", "submit"]
 
-Mode = Literal["enforce", "record"]
 Clock = Callable[[], datetime]
 """The moment it is, in UTC."""
 Outcome = dict[str, Any]

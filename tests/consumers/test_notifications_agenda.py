@@ -11,7 +11,7 @@ from consumers.notifications.agenda import (
     BLOCK_LIFTED,
     INSTALMENT_DUE,
     WITHDRAWAL_LAPSES,
-    Known,
+    KnownCareer,
     Notice,
     coming,
     next_look,
@@ -23,9 +23,9 @@ from .notifications_bench import YEAR, History
 START = date(2026, 1, 1)
 
 
-def known(history: History) -> Known:
+def known(history: History) -> KnownCareer:
     [state] = history.state()
-    return Known.model_validate_json(state.value or b"")
+    return KnownCareer.model_validate_json(state.value or b"")
 
 
 def on(history: History, day: str) -> list[tuple[str, str, str]]:
@@ -120,7 +120,7 @@ def steps(*turns: tuple[str, History]) -> list[tuple[str, str, str]]:
             one = look(state, seen, (), Rules(today, START, 7))
             found += [(n.thing, n.day.isoformat(), today.isoformat()) for n in one.found if n.kind == BLOCK_LIFTED]
             standing = {kind: date.fromisoformat(text) for kind, text in json.loads(one.row["standing"]).items()}
-            seen, state = Seen(standing, today), Known.model_validate_json(one.row["state"])
+            seen, state = Seen(standing, today), KnownCareer.model_validate_json(one.row["state"])
             due = one.row["next_day"]
             today = date.fromisoformat(due) if due else None
     return found

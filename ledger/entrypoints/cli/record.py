@@ -15,7 +15,7 @@ from ledger.edges.program import UNAVAILABLE, Told, tell_json
 from .options import CONFLICT, FOUND, PROGRAM, json_option, opened, page, say, spoken
 
 if TYPE_CHECKING:
-    from ledger.bootstrap import Mode
+    from ledger.domain.decisions import Mode
 
 LONG_FILE = 200_000
 """Bytes from which appending a file shows its progress."""
