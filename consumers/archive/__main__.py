@@ -24,13 +24,6 @@ folder_option = click.option("--folder", required=True, envvar="CAREER_LEDGER_AR
                              type=click.Path(file_okay=False, path_type=Path), help="Where the sealed packages are.")
 
 
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise click.BadParameter(f"{text!r} is no day: write it as YYYY-MM-DD") from None
-
-
 @click.group(cls=command.Consumer, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 def archive() -> None:
     """Sealed daily packages of every event, each chained to the day before."""
@@ -55,7 +48,7 @@ archive.add_command(command.status_command(Archive))
 @archive.command()
 @command.db
 @folder_option
-@click.option("--through", type=_day, metavar="DATE", help="The last day (UTC) to seal. Default: yesterday.")
+@click.option("--through", type=command.day, metavar="DATE", help="The last day (UTC) to seal. Default: yesterday.")
 def seal(url: str, folder: Path, through: date | None) -> None:
     """Seals what was read so far, also while no heartbeat comes. What arrives later goes into the next package."""
     today = datetime.now(timezone.utc).date()

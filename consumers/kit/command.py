@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, TypeVar, cast
 
 import click
@@ -45,6 +46,13 @@ class Consumer(Program):
         if isinstance(error, DatabaseUnusable | KafkaUnusable):
             return [f"Error: {error}"], USAGE
         return super().explained(error)
+
+
+def day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is no day: write it as YYYY-MM-DD") from None
 
 
 def _given(context: click.Context, _: click.Parameter, url: str) -> str:

@@ -1,7 +1,8 @@
-"""What a career's state gives to tell on a day. Pure: the day is an argument, and the same state and day give the same notices.
+"""What a career's state gives to tell on a day. Pure: the day is an argument, and the same state and day give the same
+notices.
 
-A notice is told within a window that ends with its usefulness: a block until the day before it begins, an instalment and a
-renunciation through their last day. Whoever was away meanwhile tells it late, with the right day, or not at all.
+A notice is told within a window that ends with its usefulness: a block until the day before it begins, an instalment
+and a renunciation through their last day. Whoever was away meanwhile tells it late, with the right day, or not at all.
 """
 
 import hashlib
@@ -34,8 +35,8 @@ Facts = dict[str, Any]
 
 
 class Notice(NamedTuple):
-    """The key of a notice: the same notice, whenever it is found again. `career` is "" for a ticket; `thing` the ticket's number,
-    the kind of block, the charges, or the day of filing; `day` the day that it speaks of."""
+    """The key of a notice: the same notice, whenever it is found again. `career` is "" for a ticket; `thing` the
+    ticket's number, the kind of block, the charges, or the day of filing; `day` the day that it speaks of."""
 
     student: str
     career: str
@@ -119,7 +120,8 @@ def _blocks(known: KnownCareer, today: date, lead_days: int) -> Iterator[tuple[N
                 causes = [b for b in known.blocks if b.kind == kind and b.holds_on(start)]
                 yield Notice(known.student, known.career, BLOCK_BEGINS, kind, start), {
                     "programme": _programme(known, today), "block": kind, "day": start, "last_day": start - ONE_DAY,
-                    "causes": [{"charge": b.charge, "amount": b.amount, "extra": _accruing(known, b.charge, start - ONE_DAY)}
+                    "causes": [{"charge": b.charge, "amount": b.amount,
+                                "extra": _accruing(known, b.charge, start - ONE_DAY)}
                                for b in causes]}
 
 
@@ -129,12 +131,13 @@ def _accruing(known: KnownCareer, charge: str | None, day: date) -> Decimal:
 
 
 def _instalments(known: KnownCareer, today: date) -> Iterator[tuple[Notice, Facts]]:
-    """Owed today and, if nothing else happens, still on the day when it is due. What a plan makes due on a day is one notice, for that
-    part alone, whatever charges it is of."""
+    """Owed today and, if nothing else happens, still on the day when it is due. What a plan makes due on a day is one
+    notice, for that part alone, whatever charges it is of."""
     together: dict[str, list[Due]] = {}
     for one in sorted(_due(known, today), key=lambda d: (d.day, d.charge)):
         if one in _due(known, one.day) and one.day <= today + timedelta(days=DUE_DAYS):
-            together.setdefault(f"{one.plan} {one.day}" if one.plan is not None else f"{one.charge} {one.day}", []).append(one)
+            together.setdefault(f"{one.plan} {one.day}" if one.plan is not None else f"{one.charge} {one.day}",
+                                []).append(one)
     for dues in together.values():
         first = dues[0]
         yield Notice(known.student, known.career, INSTALMENT_DUE, "+".join(d.charge for d in dues), first.day), {
@@ -162,7 +165,8 @@ def _withdrawal(known: KnownCareer, today: date) -> Iterator[tuple[Notice, Facts
     if filed is None or filed.perfected_on is not None or filed.last_day is None:
         return
     if today <= filed.last_day <= today + timedelta(days=DUE_DAYS):
-        stamp = next((c for c in known.charges if _kind(c.charge) == "withdrawal-stamp" and c.holds_on(today) and c.outstanding), None)
+        stamp = next((c for c in known.charges if _kind(c.charge) == "withdrawal-stamp" and c.holds_on(today)
+                      and c.outstanding), None)
         yield Notice(known.student, known.career, WITHDRAWAL_LAPSES, filed.filed_on.isoformat(), filed.last_day), {
             "programme": _programme(known, today), "filed_on": filed.filed_on, "day": filed.last_day,
             "stamps": [{"charge": stamp.charge, "amount": stamp.outstanding}] if stamp is not None else []}
@@ -172,11 +176,13 @@ BlocksHeld = dict[str, date]
 """Kinds of block that stood when the career was last looked at, with the first day of each."""
 
 
-def lifted(known: KnownCareer, before: BlocksHeld, looked_on: date, today: date, lead_days: int) -> tuple[BlocksHeld, list[tuple[str, date]]]:
+def lifted(known: KnownCareer, before: BlocksHeld, looked_on: date, today: date,
+           lead_days: int) -> tuple[BlocksHeld, list[tuple[str, date]]]:
     """The kinds of block that stand now, and those that no longer do since `looked_on`, with the first day without.
 
-    A kind that will be back within the lead days still stands: paying an instalment late lifts a block for the one day until its
-    surcharge is overdue. One that stood, and of which a revised state says that it never did, is lifted on the day of that news."""
+    A kind that will be back within the lead days still stands: paying an instalment late lifts a block for the one day
+    until its surcharge is overdue. One that stood, and of which a revised state says that it never did, is lifted on
+    the day of that news."""
     now: BlocksHeld = {}
     gone: list[tuple[str, date]] = []
     for kind in sorted({b.kind for b in known.blocks} | before.keys()):
@@ -201,8 +207,8 @@ def _is_back(found: Iterable[tuple[date, date | None]], today: date, lead_days: 
 
 
 def still_lifted(known: KnownCareer, kind: str, day: date, today: date, lead_days: int) -> Facts | None:
-    """What to tell of a block that was lifted. None where it stands again, or the career does not go on: it has ended, or its end
-    was asked for."""
+    """What to tell of a block that was lifted. None where it stands again, or the career does not go on: it has ended,
+    or its end was asked for."""
     status = known.on(today)
     if status is None or status.status is None or status.ended is not None or status.withdrawal is not None:
         return None
@@ -232,7 +238,8 @@ def next_look(known: KnownCareer, today: date, lead_days: int) -> date | None:
 def periods(blocks: Iterable[BlockDays], kind: str) -> list[tuple[date, date | None]]:
     """When a kind of block stands, [first day, first day without): its charges and amounts joined."""
     found: list[tuple[date, date | None]] = []
-    for start, until in sorted(((b.from_, b.until) for b in blocks if b.kind == kind and (b.until is None or b.from_ < b.until)),
+    for start, until in sorted(((b.from_, b.until) for b in blocks if b.kind
+                                == kind and (b.until is None or b.from_ < b.until)),
                                key=lambda span: (span[0], span[1] or date.max)):
         if found and (found[-1][1] is None or start <= found[-1][1]):
             before = found[-1]

@@ -27,18 +27,12 @@ from .service import Treasury
 
 PROBLEM, NOT_FOUND = 1, 3
 
+
 def _today() -> date:
     return datetime.now(ZoneInfo("Europe/Rome")).date()
 
 
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise click.BadParameter(f"{text!r} is no day: write it as YYYY-MM-DD") from None
-
-
-on_option = click.option("--on", type=_day, metavar="DATE", help="The day that is asked about. Default: today in Italy.")
+on_option = click.option("--on", type=command.day, metavar="DATE", help="The day that is asked about. Default: today in Italy.")
 
 
 @click.group(cls=command.Consumer, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -152,7 +146,7 @@ def _shown(value: Any) -> Any:
 @treasury.command("reconcile")
 @command.db
 @on_option
-@click.option("--since", type=_day, default="0001-01-01", metavar="DATE",
+@click.option("--since", type=command.day, default="0001-01-01", metavar="DATE",
               help="Leave out money paid before this day, such as the history from before the treasury began.")
 @click.option("--json", "json_", is_flag=True, help="Print JSON for programs instead of text for people.")
 def reconcile_command(url: str, on: date | None, since: date, json_: bool) -> None:

@@ -1,6 +1,7 @@
 """How the code is laid out: no circle of imports, each rule where one looks for it, a catalogue that leaves nothing out."""
 
 import ast
+import re
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -35,6 +36,17 @@ def test_imports_of_the_ledger_go_in_no_circle() -> None:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
         pytest.fail(" <- ".join(error.args[1]))
+
+
+def test_entry_points_open_nothing_themselves() -> None:
+    opens = re.compile(r"\b(?:open_store|open_database|load_books|Positions|Relay|Follower)\(")
+    assert [str(path) for path in (ROOT / "ledger" / "entrypoints").rglob("*.py") if opens.search(path.read_text())] == []
+
+
+def test_no_program_hands_settings_on_in_its_environment() -> None:
+    sets = re.compile(r"environ\[[^]]*\] *=[^=]|environ\.(?:update|setdefault|pop)\(|putenv\(")
+    assert sets.search('os.environ["X"] = y')
+    assert [str(path) for top in ("ledger", "consumers") for path in (ROOT / top).rglob("*.py") if sets.search(path.read_text())] == []
 
 
 def test_most_rules_have_their_code_in_one_file() -> None:
