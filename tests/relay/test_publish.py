@@ -232,7 +232,7 @@ def test_publish_tells_when_no_broker_answers(sqlite_url, topics, tmp_path, monk
         append(store, *a_debtor("S01"))
     (tmp_path / "kafka.json").write_text('{"bootstrap_timeout_ms": 1000}')
     monkeypatch.setenv(CLIENT, str(tmp_path / "kafka.json"))
-    code, _, error = command(sqlite_url, "publish", "--kafka", "127.0.0.1:1", "--once")
+    code, _, error = done(sqlite_url, topics, "--kafka", "127.0.0.1:1", "--once")
     assert code == 6
     assert "Kafka cannot be used" in error
 
