@@ -19,6 +19,8 @@ from ledger.store import EventStore, open_store
 
 from .sizes import sized
 
+os.environ["CAREER_LEDGER_LANG"] = "en"  # whatever the locale of who runs them
+
 VARIABLE = "CAREER_LEDGER_TEST_POSTGRES"
 KAFKA = "CAREER_LEDGER_TEST_KAFKA"
 ROLES = Path(__file__).parents[1] / "infra" / "postgres" / "roles.sql"

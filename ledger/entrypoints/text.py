@@ -14,7 +14,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text as RichText
 
+from ledger.domain.phrases import Phrase
 from ledger.edges.text import visible
+from ledger.words import DEFAULT, Language, sentence
+from ledger.words.entries import named
+from ledger.words.values import charge as charge_name
+from ledger.words.values import day, money
 
 Answer = dict[str, Any]
 
@@ -25,8 +30,6 @@ STYLES = {
     "accepted": "green", "duplicate": "dim", "refused": "bold red", "invalid": "bold red", "conflict": "yellow", "set-aside": "bold red",
     "breach": "bold red", "derogation": "yellow", "notice": "cyan",
 }
-BLOCKS = {"exam-booking": "no exam can be booked", "final-exam": "no admission to the final exam",
-          "administrative": "no exam and no new act of the career", "reservation": "no exam until the reservation is lifted"}
 RIGHT = frozenset({"amount", "outstanding", "accruing", "refundable", "careers", "students", "year", "cfu_passed", "cfu_recognised"})
 """Columns of reports that hold numbers."""
 PIPE_WIDTH = 160
@@ -53,9 +56,10 @@ class _Console(Console):
 
 
 class Page:
-    """A place to print answers for people."""
+    """A place to print answers for people, in their language. The answers themselves are in words already."""
 
-    def __init__(self, out: IO[str]) -> None:
+    def __init__(self, out: IO[str], language: Language = DEFAULT) -> None:
+        self._language = language
         if isinstance(out, TextIOWrapper):
             out.reconfigure(errors="replace")  # a terminal that cannot show a letter must not hide the answer
         terminal = out.isatty()
@@ -63,91 +67,113 @@ class Page:
         self._console = _Console(file=out, force_terminal=terminal, no_color=plain, color_system=None if plain else "auto",
                                 markup=False, highlight=False, emoji=False, width=None if terminal else PIPE_WIDTH)
 
+    def _t(self, told: str, **values: Any) -> str:
+        """A text of the catalogues."""
+        return sentence(Phrase(told, values), self._language)
+
+    def _named(self, table: str, value: str) -> str:
+        return named(table, value, self._language)
+
+    def _counted(self, table: str, value: str, number: int) -> str:
+        """A number of things: their name in the plural stands in a table of its own."""
+        return f"{number} {self._named(table if number == 1 else PLURALS[table], value)}"
+
+    def _styled(self, table: str, value: str) -> Text:
+        return Text(self._named(table, value), style=STYLES.get(value, ""))
+
     def status(self, answer: Answer) -> None:
         self._title(answer)
         if not answer["careers"]:
-            self._line("No career has begun by that day.")
+            self._line(self._t("page/none-begun"))
             self._tickets(answer)
             return
-        table = self._table("Career", "Programme", "Year", "Regime", "Status", "CFU passed", "recognised")
+        table = self._table(self._t("page/career"), self._t("page/programme"), self._t("page/year"), self._t("page/regime"),
+                            self._t("page/status"), self._t("page/cfu-passed"), self._t("page/cfu-recognised"))
         for career in answer["careers"]:
-            year = " of ".join(str(part) for part in (career.get("year"), career.get("academic_year")) if part is not None)
+            year, of = career.get("year"), career.get("academic_year")
+            years = self._t("page/year-of", year=year, academic_year=of) if year is not None and of is not None else of or ""
             cfu = career.get("cfu") or {}
-            table.add_row(career["career"], _spaced(career.get("programme"), career.get("course_type")), year, career.get("regime") or "",
-                          _styled(career["status"]), _number(cfu.get("passed")), _number(cfu.get("recognised")))
+            kind, regime = career.get("course_type"), career.get("regime")
+            table.add_row(career["career"], _spaced(career.get("programme"), self._named("course_type", kind) if kind else None), years,
+                          self._named("regime", regime) if regime else "", self._styled("status", career["status"]),
+                          _number(cfu.get("passed")), _number(cfu.get("recognised")))
         self._console.print(table)
         for career in answer["careers"]:
             for block in career.get("blocks", ()):
                 self._block(career["career"], block, answer["on"])
             coming = career.get("upcoming", ())
             if coming:
-                self._line(f"{career['career']}: if nothing else happens", style="bold")
+                self._line(self._t("page/nothing-else", career=career["career"]), style="bold")
                 for change in coming:
-                    self._line(f"{change['on']}  {change['change']}", indent=2)
+                    self._line(f"{day(change['on'], self._language)}  {change['change']}", indent=2)
         self._tickets(answer)
         self._unruled(answer)
 
     def _tickets(self, answer: Answer) -> None:
         for ticket in answer.get("tickets", ()):
-            closed = f", closed on {ticket['closed_on']}" if ticket["closed_on"] else ", open"
-            self._line(f"Ticket {ticket['number']}: opened on {ticket['opened_on']}{closed}")
+            number, opened, closed = ticket["number"], ticket["opened_on"], ticket["closed_on"]
+            self._line(self._t("page/ticket-closed", number=number, opened_on=opened, closed_on=closed) if closed else
+                       self._t("page/ticket-open", number=number, opened_on=opened))
 
     def fees(self, answer: Answer) -> None:
         self._title(answer)
         charges = answer["charges"]
         if charges:
-            table = self._table("Charge", "Amount", "Due on", "Paid", "Owed", "State", "If late", "Rule", right=(1, 3, 4, 6))
+            table = self._table(self._t("page/charge"), self._t("page/amount"), self._t("page/due-on"), self._t("page/paid"),
+                                self._t("page/owed"), self._t("page/state"), self._t("page/if-late"), self._t("page/rule"),
+                                right=(1, 3, 4, 6))
             for charge in charges:
                 accruing = charge["accruing"]  # what paying on this day would cost on top
-                table.add_row(f"{charge['career']} {charge['charge']}", charge["amount"], charge["due_on"] or charge["raised_on"],
-                              charge["paid"], charge["outstanding"], _styled(charge["state"]),
-                              f"+{accruing}" if accruing != "0.00" else "", charge["rule"] or "")
+                table.add_row(f"{charge['career']} {self._of(charge)}", self._euro(charge["amount"]),
+                              day(charge["due_on"] or charge["raised_on"], self._language), self._euro(charge["paid"]),
+                              self._euro(charge["outstanding"]), self._styled("state", charge["state"]),
+                              f"+{self._euro(accruing)}" if accruing != "0.00" else "", charge["rule"] or "")
             self._console.print(table)
             for charge in charges:
                 self._charge(charge)
         else:
-            self._line("Nothing has been charged by that day.")
-        for money in answer["unallocated"]:
-            self._line(f"{money['career']} {money['charge']}: {money['amount']} euro paid on {money['paid_on']} wait for such a charge",
+            self._line(self._t("page/none-charged"))
+        for one in answer["unallocated"]:
+            self._line(self._t("page/waiting", career=one["career"], charge=one["charge"], amount=one["amount"], paid_on=one["paid_on"]),
                        style="yellow")
         for iuv in answer.get("same_iuv", ()):
-            paid = "; ".join(f"{p['event']} of {p['paid_on']}, {p['amount']} euro for {p['career']} {p['charge']}" for p in iuv["payments"])
-            self._line(f"One IUV, {len(iuv['payments'])} payments: {iuv['iuv']} ({paid}). One of them may have been recorded twice.",
-                       style="yellow")
+            paid = "; ".join(self._t("page/iuv-payment", event=p["event"], paid_on=p["paid_on"], amount=p["amount"], career=p["career"],
+                                     charge=p["charge"]) for p in iuv["payments"])
+            self._line(self._t("page/iuv", count=len(iuv["payments"]), iuv=iuv["iuv"], text=paid), style="yellow")
         totals = Text()
-        for name, key in (("Overdue", "overdue"), ("To come", "to_come"), ("Credit", "credit")):
+        for name, key in ((self._t("page/overdue"), "overdue"), (self._t("page/to-come"), "to_come"), (self._t("page/credit"), "credit")):
             totals.append(f"{name} ")
-            totals.append(f"{answer[key]} euro", style="bold red" if key == "overdue" and answer[key] != "0.00" else "bold")
+            totals.append(self._euro(answer[key]), style="bold red" if key == "overdue" and answer[key] != "0.00" else "bold")
             totals.append("   ")
         self._put(totals)
         self._unruled(answer)
 
     def eligibility(self, answer: Answer) -> None:
-        about = "{student}/{career} may {{}}book {course} of {held_on} on {on}".format_map(answer)
+        asked = {name: answer[name] for name in ("student", "career", "course", "held_on", "on")}
         if answer["eligible"]:
-            self._line("Yes: " + about.format(""), style="bold green")
+            self._line(self._t("page/may-book", **asked), style="bold green")
         else:
-            self._line("No: " + about.format("not "), style="bold red")
+            self._line(self._t("page/may-not-book", **asked), style="bold red")
         for reason in answer["reasons"]:
             self._reason(reason)
         self._unruled(answer)
 
     def history(self, student: str, steps: Iterable[Answer]) -> None:
-        self._line(f"History of {student}", style="bold")
+        self._line(self._t("page/history", student=student), style="bold")
         for event in steps:
             head = Text(f"#{event['position']}  ", style="dim")
-            head.append(event["effective_on"], style="not dim bold")
-            head.append(f"  {event['type']}", style="not dim cyan")
-            head.append(_spaced("", event.get("career"), _said(event["data"])), style="not dim")
+            head.append(str(day(event["effective_on"], self._language)), style="not dim bold")
+            head.append(f"  {self._named('event_type', event['type'])}", style="not dim cyan")
+            head.append(_spaced("", event.get("career"), self._said(event["data"])), style="not dim")
             if event["recorded_at"][:10] != event["effective_on"]:
-                head.append(f"  (learned on {event['recorded_at'][:10]})")
+                head.append(f"  {self._t('page/learned', on=event['recorded_at'][:10])}")
             self._put(head)
             if event.get("voided"):
-                self._line("voided later: it counts for nothing that is known since", style="yellow", indent=4)
+                self._line(self._t("page/voided-later"), style="yellow", indent=4)
             if event.get("breaches"):
-                self._line(f"recorded in breach of {', '.join(event['breaches'])}", style="red", indent=4)
+                self._line(self._t("page/in-breach", text=", ".join(event["breaches"])), style="red", indent=4)
             for override in event.get("override", ()):
-                self._line(f"derogation from {override['rule']} by {override['authority']}", style="yellow", indent=4)
+                self._line(self._t("page/derogation", rule=override["rule"], text=override["authority"]), style="yellow", indent=4)
             for change in event["changes"]:
                 if change["what"] == "accruing" and change["to"] == "0.00":
                     continue  # a surcharge that threatened no more goes without saying
@@ -159,48 +185,52 @@ class Page:
         for finding in findings:
             severity = str(finding["severity"])
             counted[severity] += 1
-            head = Text(f"{severity:<12}", style=STYLES.get(severity, "bold"))
+            head = Text(f"{self._named('severity', severity):<12}", style=STYLES.get(severity, "bold"))
             head.append(f"{finding['rule']:<8}", style="bold")
             head.append("/".join(str(finding[k]) for k in ("student", "career") if finding.get(k)))
             if finding.get("event"):
-                head.append(f"  event {finding['event']}", style="dim")
+                head.append(f"  {self._t('page/event', event=finding['event'])}", style="dim")
             self._put(head)
             self._line(finding["message"], indent=12)
             self._source(finding, indent=12)
         total = counted.total()
-        self._line(f"{_count(total, 'finding')}: " + ", ".join(f"{n} {s}" for s, n in counted.most_common()) if total else
-                   "No findings.", style="bold")
+        text = ", ".join(self._counted("severity", one, n) for one, n in counted.most_common())
+        self._line(self._t("page/no-findings") if not total else self._t("page/finding", text=text) if total == 1 else
+                   self._t("page/findings", count=total, text=text), style="bold")
         return total
 
     def outcome(self, outcome: Answer) -> None:
         """A line of a file that was not taken, or stands for nothing; one whose id cannot be read is named by its number."""
-        head = Text(f"{outcome['outcome']}  ", style=STYLES[outcome["outcome"]])
-        head.append(outcome["id"] if outcome.get("id") else f"line {outcome.get('line', '?')}", style="not bold default")
+        head = Text(f"{self._named('outcome', outcome['outcome'])}  ", style=STYLES[outcome["outcome"]])
+        head.append(outcome["id"] if outcome.get("id") else self._t("page/file-line", number=outcome.get("line", "?")),
+                    style="not bold default")
         self._put(head)
         if "voided_by" in outcome:
-            self._line(f"voided by {outcome['voided_by']} since: it counts for nothing; if the fact holds, submit it under a new id",
-                       indent=2)
+            self._line(self._t("page/voided-since", event=outcome["voided_by"]), indent=2)
         for problem in outcome.get("problems", ()):
             self._line(": ".join(part for part in (problem["path"], problem["message"]) if part), indent=2)
         for reason in outcome.get("reasons", ()):
             self._reason(reason)
 
     def appended(self, counted: Counter[str]) -> None:
-        text = Text(f"{_count(counted.total(), 'line')}: ", style="bold")
+        total = counted.total()
+        text = Text(f"{self._t('page/line') if total == 1 else self._t('page/lines', count=total)} ", style="bold")
         for index, outcome in enumerate(("accepted", "duplicate", "refused", "invalid")):
             text.append(", " if index else "")
-            text.append(f"{counted[outcome]} {outcome}", style=STYLES[outcome] if counted[outcome] else "dim")
-        others = [f"{n} {name}" for name, n in counted.items() if name not in ("accepted", "duplicate", "refused", "invalid")]
+            text.append(self._counted("outcome", outcome, counted[outcome]), style=STYLES[outcome] if counted[outcome] else "dim")
+        others = [self._counted("outcome", name, n) for name, n in counted.items()
+                  if name not in ("accepted", "duplicate", "refused", "invalid")]
         text.append("".join(f", {other}" for other in others))
         self._put(text)
 
     def rule_book(self, book: Answer) -> None:
-        self._line(f"Rule book {book['id']}: {book['academic_year']}, covers {book['covers']}", style="bold")
+        self._line(self._t("page/rule-book", text=book["id"], academic_year=book["academic_year"],
+                           number=self._named("covers", book["covers"])), style="bold")
         self._line(f"sha256 {book['sha256']}", style="dim")
         for rule in book["rules"]:
             self._rule(rule["rule"], rule)
         self._console.print()
-        self._line("Interpretations", style="bold")
+        self._line(self._t("page/interpretations"), style="bold")
         for choice in book["interpretations"]:
             self._choice(choice)
 
@@ -209,23 +239,26 @@ class Page:
         for year in (old, new):
             only = changes["only_in"][year]
             if only:
-                self._line(f"Only in {year}", style="bold")
+                self._line(self._t("page/only-in", academic_year=year), style="bold")
                 for rule in only:
                     self._line(f"{rule['rule']}: {rule['says']}", indent=2)
-        self._line(f"Changed from {old} to {new}", style="bold")
+        self._line(self._t("page/changed", academic_year=old, next_year=new), style="bold")
         for change in changes["changed"]:
             self._line(f"{change['rule']}: {change['says'][new]}", indent=2)
             for name, values in change["values"].items():
                 self._line(f"{name}: {_value(values[old])} -> {_value(values[new])}", style="yellow", indent=4)
             if not change["values"] and change["says"][old] != change["says"][new]:
-                self._line(f"in {old}: {change['says'][old]}", style="yellow", indent=4)
+                self._line(self._t("page/in-year", academic_year=old, text=change["says"][old]), style="yellow", indent=4)
             reading = change.get("interpretation")
             if reading:
-                self._line(f"interpretation: {reading[old] or 'none'} -> {reading[new] or 'none'}", style="yellow", indent=4)
+                none = self._t("page/none")
+                self._line(self._t("page/interpretation", text=f"{reading[old] or none} -> {reading[new] or none}"), style="yellow",
+                           indent=4)
         if changes.get("moved"):
-            self._line(f"Only the heading differs: {', '.join(rule['rule'] for rule in changes['moved'])}", style="dim")
+            self._line(self._t("page/heading-differs", text=", ".join(rule["rule"] for rule in changes["moved"])), style="dim")
         for choice in changes.get("decisions", ()):
-            self._line(f"{choice['id']}: decided {choice['decision'][old]} -> {choice['decision'][new]}", style="yellow", indent=2)
+            self._line(self._t("page/decided-change", rule=choice["id"], text=f"{choice['decision'][old]} -> {choice['decision'][new]}"),
+                       style="yellow", indent=2)
 
     def citation(self, found: Answer) -> None:
         """What a rule or an interpretation says; years that say the same stand together."""
@@ -236,15 +269,15 @@ class Page:
             years[said] = year
             same.setdefault(said, []).append(year["academic_year"])
         for said, year in years.items():
-            head = f"{found['id']} in {', '.join(same[said])}"
+            head = self._t("page/in-years", rule=found["id"], years=same[said])
             if "says" in year:
                 self._rule(head, year)
             else:
                 self._choice({**year, "id": head})
                 if year["rules"]:
-                    self._line(f"Rules that rest on it: {', '.join(year['rules'])}", indent=2)
+                    self._line(self._t("page/resting", text=", ".join(year["rules"])), indent=2)
         if "own" in found:
-            self._rule(f"{found['id']}, a rule of the ledger's own" + (", where the year's book has none" if years else ""), found["own"])
+            self._rule(self._t("page/own-else", rule=found["id"]) if years else self._t("page/own", rule=found["id"]), found["own"])
 
     def report(self, answer: "Answer") -> None:
         when = f"on {answer['on']}" if "on" in answer else f"from {answer['from']} to {answer['to']}"
@@ -290,32 +323,31 @@ class Page:
         self._line(f"{head}: {rule['says']}", style="bold")
         for name, value in rule["values"].items():
             self._line(f"{name}: {_value(value)}", indent=2)
-        self._line(f"Source: {rule['document']}, {rule['heading']}", style="dim", indent=2)
+        self._line(self._t("page/source", text=f"{rule['document']}, {rule['heading']}"), style="dim", indent=2)
         if rule["interpretation"]:
             self._choice(rule["interpretation"], indent=2)
 
     def _choice(self, choice: Answer, indent: int = 0) -> None:
-        decision = "" if choice["decision"] == "as-decided" else f" [{choice['decision']}]"
         self._line(f"{choice['id']}: {choice['question']}", style="cyan", indent=indent)
-        self._line(f"Decided{decision}: {choice['decided']}", indent=indent + 2)
+        self._line(self._t("page/decided", text=choice["decided"]) if choice["decision"] == "as-decided" else
+                   self._t("page/decided-as", number=choice["decision"], text=choice["decided"]), indent=indent + 2)
 
     def _title(self, answer: Answer) -> None:
-        text = Text(f"{answer['student']} on {answer['on']}", style="bold")
-        text.append(f"  as known at position {answer['known_position']}" if answer.get("known_position") is not None else "", style="dim")
-        self._put(text)
+        position = answer.get("known_position")
+        self._line(self._t("page/title", student=answer["student"], on=answer["on"]) if position is None else
+                   self._t("page/title-known", student=answer["student"], on=answer["on"], position=position), style="bold")
 
     def _block(self, career: str, block: Answer, on: str) -> None:
         past = block.get("until") is not None and block["until"] <= on
         coming = block["from"] > on
         if past:
             return
-        head = Text(f"{career}: {block['kind']} block", style="yellow" if coming else "bold red")
-        head.append(f" from {block['from']}" + (f" until {block['until']}" if block.get("until") else ""))
-        head.append(f": {BLOCKS.get(block['kind'], '')}" if block["kind"] in BLOCKS else "")
-        self._put(head)
+        stands = {"career": career, "block": block["kind"], "on": block["from"], "text": self._named("stops", block["kind"])}
+        self._line(self._t("page/block-until", **stands, last_day=block["until"]) if block.get("until") else
+                   self._t("page/block", **stands), style="yellow" if coming else "bold red")
         self._line(f"{block['rule']}: {block['reason']}", indent=2)
         if block.get("how_to_lift"):
-            self._lifted(str(block["how_to_lift"]), _from(block.get("clears")))
+            self._lifted(str(block["how_to_lift"]), self._from(block.get("clears")))
         self._source(block)
 
     def _reason(self, reason: Answer) -> None:
@@ -323,49 +355,77 @@ class Page:
         text.append(str(reason.get("message") or reason.get("reason")), style="not bold default")
         self._put(text, 2)
         clears = reason.get("clears")
-        self._lifted(clears["what"] if clears else None, _from(clears), indent=4)
+        self._lifted(clears["what"] if clears else None, self._from(clears), indent=4)
         self._source(reason, indent=4)
 
     def _charge(self, charge: Answer) -> None:
         """What the table does not say: waivers and refunds with their rules, and what an open debt rests on."""
         waivers = charge.get("waivers", ())
-        notes = [f"{waiver['amount']} euro waived on {waiver['on']} ({waiver['rule']})" for waiver in waivers]
-        notes += [f"{charge[name]} euro {name}" for name in ("refunded", "moved") if charge[name] != "0.00"]
+        notes = [self._t("page/waived", amount=one["amount"], waived_on=one["on"], rule=one["rule"]) for one in waivers]
+        if charge["refunded"] != "0.00":
+            notes.append(self._t("page/refunded", amount=charge["refunded"]))
+        if charge["moved"] != "0.00":
+            notes.append(self._t("page/moved", amount=charge["moved"]))
         refundable = charge.get("refundable")
         if refundable:
-            by = f" by {refundable['by']}" if refundable.get("by") else " on request"
-            notes.append(f"{refundable['amount']} euro can be refunded{by} ({refundable['rule']})")
+            given = {"amount": refundable["amount"], "rule": refundable["rule"]}
+            notes.append(self._t("page/refundable-by", **given, last_day=refundable["by"]) if refundable.get("by") else
+                         self._t("page/refundable", **given))
         if charge.get("plan"):
-            notes.append(f"instalment plan agreed on {charge['plan']['agreed_on']}")
+            notes.append(self._t("page/plan", agreed_on=charge["plan"]["agreed_on"]))
         if len(charge.get("parts", ())) > 1:
-            notes += [f"{part['outstanding']} euro due on {part['due_on']}" for part in charge["parts"] if part["outstanding"] != "0.00"]
+            notes += [self._t("page/part", amount=part["outstanding"], due_on=part["due_on"]) for part in charge["parts"]
+                      if part["outstanding"] != "0.00"]
         if not notes and charge["state"] != "overdue":
             return
-        text = Text(f"{charge['career']} {charge['charge']}: ", style="bold")
-        text.append("; ".join(notes) if notes else f"{charge['overdue']} euro overdue since {charge['due_on'] or charge['raised_on']}",
-                    style="not bold")
+        text = Text(f"{charge['career']} {self._of(charge)}: ", style="bold")
+        since = charge["due_on"] or charge["raised_on"]
+        text.append("; ".join(notes) if notes else self._t("page/overdue-since", amount=charge["overdue"], due_on=since), style="not bold")
         self._put(text)
         for told in (*waivers, *([refundable] if refundable else []), *([] if notes else [charge])):
             self._source(told)
 
     def _lifted(self, what: str | None, since: str, indent: int = 2) -> None:
-        text = Text("To lift it: " if what else "Nothing lifts it.", style="green" if what else "dim")
+        text = Text(f"{self._t('page/to-lift')} " if what else self._t("page/nothing-lifts"), style="green" if what else "dim")
         text.append(f"{what.rstrip('.')}{since}." if what else "", style="default")
         self._put(text, indent)
 
     def _source(self, told: Answer, indent: int = 2) -> None:
         source = told.get("source")
         if source:
-            read = f" (our reading: {told['interpretation']})" if told.get("interpretation") else ""
-            self._line(f"Source: {source['document']}, {source['heading']}{read}", style="dim", indent=indent)
+            read = f" {self._t('page/reading', rule=told['interpretation'])}" if told.get("interpretation") else ""
+            self._line(self._t("page/source", text=f"{source['document']}, {source['heading']}{read}"), style="dim", indent=indent)
         facts = told.get("facts", ())
         if facts:
-            named = "; ".join(f"{f['event']} of {f['on']}" + (f", {f['amount']} euro" if f.get("amount") else "") for f in facts)
-            self._line(f"Rests on: {named}", style="dim", indent=indent)
+            rests = "; ".join(self._t("page/fact", event=f["event"], on=f["on"])
+                              + (f", {self._euro(f['amount'])}" if f.get("amount") else "") for f in facts)
+            self._line(self._t("page/rests-on", text=rests), style="dim", indent=indent)
 
     def _unruled(self, answer: Answer) -> None:
         if answer.get("unruled_years"):
-            self._line(f"No rule book for {', '.join(answer['unruled_years'])}: nothing is derived from those years.", style="yellow")
+            self._line(self._t("page/no-book", years=answer["unruled_years"]), style="yellow")
+
+    def _from(self, clears: Any) -> str:
+        return self._t("page/from-day", on=clears["from"]) if isinstance(clears, dict) and clears.get("from") else ""
+
+    def _euro(self, amount: str) -> str:
+        return money(amount, self._language)
+
+    def _of(self, charge: Answer) -> str:
+        return charge_name(charge["charge"], self._language)
+
+    def _said(self, data: Answer) -> str:
+        return " ".join(self._field(name, data[name]) for name in SAID if name in data)
+
+    def _field(self, name: str, value: Any) -> str:
+        """A value of an event's data."""
+        if name in CHARGES:
+            return charge_name(value, self._language)
+        if name in AMOUNTS:
+            return self._euro(value)
+        if name == "held_on":
+            return str(day(value, self._language))
+        return self._named(FIELDS[name], str(value)) if name in FIELDS else str(value)
 
     def _table(self, *headings: str, right: tuple[int, ...] = ()) -> Table:
         table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
@@ -389,10 +449,6 @@ def _shown(value: Any) -> str:
     return "" if value is None else "yes" if value is True else "no" if value is False else str(value)
 
 
-def _styled(word: str) -> Text:
-    return Text(word, style=STYLES.get(word, ""))
-
-
 def _number(value: Any) -> str:
     return "" if value is None else str(value)
 
@@ -401,21 +457,16 @@ def _spaced(*parts: Any) -> str:
     return "  ".join(str(part) for part in parts if part is not None)
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _from(clears: Any) -> str:
-    return f", from {clears['from']}" if isinstance(clears, dict) and clears.get("from") else ""
-
-
 SAID = ("number", "programme", "charge", "from_charge", "to_charge", "amount", "to_career", "kind", "contribution", "regime", "course",
         "held_on", "outcome", "grade", "cfu", "academic_year", "year", "session", "event")
 """What a line of history shows of an event's data. Free text and what reveals health or means stay out."""
 
 
-def _said(data: Answer) -> str:
-    return " ".join(str(data[name]) for name in SAID if name in data)
+CHARGES = frozenset({"charge", "from_charge", "to_charge"})
+AMOUNTS = frozenset({"amount", "contribution"})
+FIELDS = {"regime": "regime", "session": "session", "outcome": "result", "kind": "recognition"}
+"""The table of names of a field's values."""
+PLURALS = {"outcome": "outcomes", "severity": "severities"}
 
 
 def _value(value: Any) -> str:

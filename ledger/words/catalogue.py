@@ -1,42 +1,14 @@
-"""Phrases become sentences: `en.toml` and `it.toml` hold them by id, each with its remedy.
+"""Phrases become sentences."""
 
-An entry is read when it is first asked for: reading a whole catalogue would cost a question more than its answer."""
-
-import re
-import tomllib
-from collections.abc import Mapping
-from functools import cache
-from importlib.resources import files
-from typing import Any, Literal, cast
+from typing import Any
 
 from ledger.domain.phrases import VERBATIM, Phrase, Remedy
 
+from .entries import DEFAULT, Language, entry
 from .values import written
 
-Language = Literal["en", "it"]
-LANGUAGES: tuple[Language, ...] = ("en", "it")
-DEFAULT: Language = "en"
-
-_SECTION = re.compile(r'^\["?([^"\]\n]+)"?\]$', re.MULTILINE)
-
-
-@cache
-def _sections(language: Language) -> dict[str, str]:
-    """The text of each entry of a catalogue, by its id."""
-    text = (files(__package__) / f"{language}.toml").read_text(encoding="utf-8")
-    heads = list(_SECTION.finditer(text))
-    ends = [head.start() for head in heads[1:]] + [len(text)]
-    return {head[1]: text[head.end():end] for head, end in zip(heads, ends, strict=True)}
-
-
-def ids(language: Language) -> frozenset[str]:
-    return frozenset(_sections(language))
-
-
-@cache
-def entry(id: str, language: Language) -> Mapping[str, str]:
-    """What stands under an id. Raises KeyError where there is no such entry."""
-    return cast("Mapping[str, str]", tomllib.loads(_sections(language)[id]))
+WITHIN_A_LINE = ("change/", "page/")
+"""Of these a charge's name does not begin the line."""
 
 
 def sentence(phrase: Phrase, language: Language = DEFAULT) -> str:
@@ -54,7 +26,10 @@ def _filled(phrase: Phrase, part: str, language: Language) -> str:
         several = [_phrase(one) for one in phrase.values["phrases"]]
         values["phrases"] = " ".join(sentence(one, language) for one in several)
         values["remedies"] = "; ".join(remedy(one, language) for one in several)
-    return entry(phrase.id, language)[part].format_map(values)
+    text = entry(phrase.id, language)[part]
+    if text.startswith("{charge}") and not phrase.id.startswith(WITHIN_A_LINE):
+        values["charge"] = values["charge"][:1].upper() + values["charge"][1:]
+    return text.format_map(values)
 
 
 def _phrase(given: Any) -> Phrase:

@@ -5,20 +5,24 @@ Days and amounts follow CLDR, which the tests compare with Babel; Babel itself i
 from collections.abc import Callable, Iterable
 from datetime import date
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
-Writer = Callable[[Any, str], str]
+from .entries import Language, named
 
-MONTHS = {
+Writer = Callable[[Any, Language], str]
+
+MONTHS: dict[Language, tuple[str, ...]] = {
     "en": ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"),
     "it": ("gennaio", "febbraio", "marzo", "aprile", "maggio", "giugno", "luglio", "agosto", "settembre", "ottobre", "novembre",
            "dicembre"),
 }
-_OR = {"en": " or ", "it": " o "}
+_OR: dict[Language, str] = {"en": " or ", "it": " o "}
+_LATE_FEE = "late-fee/"
 
 
 class Day(str):
-    """A day in Italian; `{day:il}` puts the article before it, elided where the number begins with a vowel."""
+    """A day; `{day:il}` puts an Italian article before it, elided where the number begins with a vowel."""
 
     __slots__ = ()
 
@@ -30,60 +34,74 @@ class Day(str):
         return f"{article} {self}"
 
 
-def money(value: Decimal | str, language: str) -> str:
+def money(value: Decimal | str, language: Language) -> str:
     """Euro: 1.400,00 € or €1,400.00."""
-    return f"{Decimal(value):.2f}"
+    text = f"{Decimal(value):,.2f}"
+    return f"€{text}" if language == "en" else f"{text.translate(_ITALIAN)} €"
 
 
-def day(value: date | str, language: str) -> str:
-    """17 febbraio 2026 or 17 February 2026."""
-    return str(value)
+_ITALIAN = str.maketrans(",.", ".,")
 
 
-def charge(key: str, language: str) -> str:
+def day(value: date | str, language: Language) -> str:
+    """17 febbraio 2026 or 17 February 2026; the first of a month is 1º in Italian."""
+    one = value if isinstance(value, date) else date.fromisoformat(value)
+    return Day(f"{'1º' if one.day == 1 and language == 'it' else one.day} {MONTHS[language][one.month - 1]} {one.year}")
+
+
+def charge(key: str, language: Language) -> str:
     """A charge by its key: prima rata 2025-26."""
-    return key
+    year, _, kind = key.partition(":")
+    kind, _, number = kind.partition("#")
+    name = f"{named('charge', 'late-fee', language)} ({named('charge', kind.removeprefix(_LATE_FEE), language)})" \
+        if kind.startswith(_LATE_FEE) else named("charge", kind, language)
+    return f"{name} {year}" + (f" ({number})" if number else "")
 
 
-def name(value: Any, language: str) -> str:
+def _number(value: int | float, language: Language) -> str:
+    return str(value).replace(".", ",") if language == "it" else str(value)
+
+
+def _name(table: str, value: str, language: Language) -> str:
+    return named(table, value, language)
+
+
+def _text(value: Any, language: Language) -> str:
     return str(value)
 
 
-def _text(value: Any, language: str) -> str:
-    return str(value)
-
-
-def _listed(values: Iterable[str], language: str) -> str:
+def _listed(values: Iterable[str], language: Language) -> str:
     return ", ".join(values)
 
 
-def _either(values: Iterable[str], language: str) -> str:
+def _either(values: Iterable[str], language: Language) -> str:
     return _OR[language].join(values)
 
 
-def _aside(values: Iterable[str], language: str) -> str:
+def _aside(values: Iterable[str], language: Language) -> str:
     found = ", ".join(values)
     return f" ({found})" if found else ""
 
 
-def _owed(values: Iterable[tuple[str, Decimal | str]], language: str) -> str:
-    return ", ".join(f"{charge(key, language)} ({money(amount, language)} euro)" for key, amount in values)
+def _owed(values: Iterable[tuple[str, Decimal | str]], language: Language) -> str:
+    return ", ".join(f"{charge(key, language)} ({money(amount, language)})" for key, amount in values)
 
 
 WRITERS: dict[str, Writer] = {
     **dict.fromkeys(("amount", "over", "planned", "outstanding", "allowed", "overdue"), money),
     **dict.fromkeys(("due_on", "last_day", "first_day", "held_on", "filed_on", "agreed_on", "asked_on", "closed_on", "opened_on", "paid_on",
-                     "decided_on", "assessed_on", "conferred_on"), day),
+                     "decided_on", "assessed_on", "conferred_on", "on", "waived_on"), day),
     "charge": charge, "owed": _owed,
     **dict.fromkeys(("programmes", "courses", "years"), _listed), "careers": _either, "categories": _aside,
-    **dict.fromkeys(("status", "state", "block", "ticket_state", "access", "regime", "standing", "recognition", "evidence", "ground",
-                     "event_type"), name),
+    **{table: partial(_name, table) for table in ("status", "state", "block", "ticket_state", "access", "regime", "standing", "recognition",
+                                                  "evidence", "ground", "event_type")},
+    **dict.fromkeys(("days", "count", "more", "at_most", "year", "last_year", "course_year", "derived", "cfu", "most_cfu", "missing_cfu",
+                     "passed_cfu", "recognised_cfu", "missing_exams", "most_exams"), _number),
     **dict.fromkeys(("career", "course", "academic_year", "next_year", "rule", "rule_id", "number", "iuv", "student", "event", "position",
-                     "recorded_at", "days", "count", "more", "at_most", "year", "last_year", "course_year", "derived", "cfu", "most_cfu",
-                     "missing_cfu", "passed_cfu", "recognised_cfu", "missing_exams", "most_exams", "said", "remedy"), _text),
+                     "recorded_at", "said", "remedy", "text"), _text),
 }
 
 
-def written(called: str, value: Any, language: str) -> str:
+def written(called: str, value: Any, language: Language) -> str:
     """The value of a phrase that is called so, in words."""
     return WRITERS[called](value, language)

@@ -10,7 +10,6 @@ from ledger.words import remedy, sentence
 from .test_switches import ENROLLED, history, judged
 
 BOOKS = load_books()
-SECOND = "2025-26:instalment-2"
 REASSESSED = history(
     BOOKS, *ENROLLED,
     ("contribution-assessed", "2026-01-10", "B", {"academic_year": "2025-26", "contribution": "1000.00"}),
@@ -29,7 +28,7 @@ def test_debt_rests_on_the_assessment_that_made_it_when_a_later_one_adds_to_it()
 def test_change_says_that_a_debt_stays_overdue_when_more_of_it_falls_due() -> None:
     [career] = status.answer(REASSESSED, "S", date(2026, 6, 15), BOOKS)["careers"]
     changes = [sentence(u["change"]) for u in career["upcoming"] if u["on"] == "2026-07-02"]
-    assert changes == [f"{SECOND} stays overdue (1100.00 of 1100.00 euro outstanding, 1100.00 overdue)"]
+    assert changes == ["second instalment 2025-26 stays overdue (€1,100.00 of €1,100.00 outstanding, €1,100.00 overdue)"]
 
 
 def test_reason_names_amount_and_first_exam_when_a_single_course_can_no_longer_be_paid_in_time() -> None:
@@ -42,4 +41,4 @@ def test_reason_names_amount_and_first_exam_when_a_single_course_can_no_longer_b
     [reason] = [r for r in refused.reasons if r.rule == "CS-6"]
     assert reason.clears is not None
     assert (remedy(reason.message), reason.clears.on) == (
-        "pay 225.00 euro for 2025-26:single-courses, and book an exam 15 working days later or more", date(2026, 7, 4))
+        "pay €225.00 for single courses fee 2025-26, and book an exam 15 working days later or more", date(2026, 7, 4))

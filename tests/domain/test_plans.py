@@ -33,7 +33,7 @@ def _blocks(on: str) -> dict[str, dict[str, Any]]:
 
 def test_block_names_the_part_that_has_passed_and_cites_the_plan_when_a_plan_date_is_missed() -> None:
     for block in _blocks("2026-06-20").values():
-        assert (block["amount"], told(block)["how_to_lift"]) == ("100.00", f"pay 100.00 euro for {SECOND}")
+        assert (block["amount"], told(block)["how_to_lift"]) == ("100.00", "pay €100.00 for second instalment 2025-26")
         assert {"event": "e5", "on": "2026-05-10"} in block["facts"]
 
 
@@ -54,7 +54,7 @@ def test_refusals_name_the_part_and_the_plan_when_a_plan_date_is_missed() -> Non
         [reason] = [r for r in refused.reasons if r.rule == rule]
         said = sentence(reason.message)
         assert "100.00" in said + (remedy(reason.message) if reason.clears else ""), reason
-        assert "1100.00" not in said, reason
+        assert "1,100.00" not in said, reason
         assert any(fact.event == "e5" for fact in reason.facts), reason
 
 

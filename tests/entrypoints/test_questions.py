@@ -26,7 +26,7 @@ def test_status_tells_blocks_and_what_comes_next(ledger) -> None:
 
 def test_status_for_people_says_what_is_blocked_why_and_how_to_lift_it(ledger) -> None:
     shown = ledger("status", "S01", "--on", "2026-03-20").stdout
-    for words in ("S01 on 2026-03-20", "L-FIL", "enrolled", "exam-booking block from 2026-03-20", "BLK-1: ", "To lift it: ",
+    for words in ("S01 on 20 March 2026", "L-FIL", "enrolled", "exam-booking block from 20 March 2026", "BLK-1: ", "To lift it: ",
                   "Source: Guida dello studente 2025-26", "if nothing else happens"):
         assert words in shown
     assert "\x1b" not in shown
@@ -34,9 +34,30 @@ def test_status_for_people_says_what_is_blocked_why_and_how_to_lift_it(ledger) -
 
 def test_fees_for_people_show_each_charge_and_the_totals(ledger) -> None:
     shown = ledger("fees", "S01", "--on", "2026-03-20").stdout
-    for words in ("2025-26:enrolment", "156.00", "paid", "2025-26:instalment-1", "400.00", "2026-02-17", "overdue", "+40.00",
-                  "2025-26:instalment-2", "to-come", "Overdue 400.00 euro"):
+    for words in ("regional tax and stamp duty 2025-26", "€156.00", "paid", "first instalment 2025-26", "€400.00", "17 February 2026",
+                  "overdue", "+€40.00", "second instalment 2025-26", "to come", "Overdue €400.00"):
         assert words in shown
+
+
+def test_answers_are_in_italian_when_it_is_asked_for(ledger) -> None:
+    shown = ledger("--lang", "it", "status", "S01", "--on", "2026-03-20").stdout
+    for words in ("S01: situazione al 20 marzo 2026", "iscrizione attiva", "blocco alla prenotazione degli appelli dal 20 marzo 2026",
+                  "il pagamento scadeva il 17 febbraio 2026", "Per rimuoverlo: pagare 400,00 € (prima rata 2025-26)."):
+        assert words in shown
+    [career] = answer(ledger("--lang", "it", "status", "S01", "--on", "2026-03-20", "--json"))["careers"]
+    block = next(one for one in career["blocks"] if one["kind"] == "exam-booking")
+    assert (block["message_id"], block["params"]) == (
+        "BLK-1", {"charge": "2025-26:instalment-1", "amount": "400.00", "due_on": "2026-02-17", "days": 30})
+    assert block["how_to_lift"] == "pagare 400,00 € (prima rata 2025-26)"
+
+
+@pytest.mark.parametrize(("locale", "json_", "words"), [
+    ("it_IT.UTF-8", False, "iscrizione attiva"), ("de_DE.UTF-8", False, "To lift it: "), ("it_IT.UTF-8", True, "pay €400.00")])
+def test_locale_gives_the_language_of_a_page_and_not_of_json_when_none_is_asked_for(ledger, monkeypatch, locale: str, json_: bool,
+                                                                                   words: str) -> None:
+    monkeypatch.delenv("CAREER_LEDGER_LANG")
+    monkeypatch.setenv("LC_ALL", locale)
+    assert words in ledger("status", "S01", "--on", "2026-03-20", *(["--json"] if json_ else [])).stdout
 
 
 def test_fees_are_the_same_for_programs(ledger) -> None:
@@ -58,14 +79,14 @@ def test_eligibility_is_denied_with_every_reason(ledger) -> None:
 
 def test_eligibility_for_people_begins_with_the_answer(ledger) -> None:
     shown = ledger("eligibility", "S01", *CALL, "--on", "2026-04-10").stdout
-    assert shown.startswith("No: S01/B may not book F1 of 2026-04-22 on 2026-04-10\n")
+    assert shown.startswith("No: S01/B may not book F1 of 22 April 2026 on 10 April 2026\n")
 
 
 def test_history_tells_what_each_event_changed(ledger) -> None:
     steps = [json.loads(row) for row in ledger("history", "S01", "--on", "2026-03-20", "--json").stdout.splitlines()]
     assert len(steps) == 3
     shown = ledger("history", "S01", "--on", "2026-03-20").stdout
-    for words in ("enrolled", "instalment-paid", "contribution-assessed", "2025-26:enrolment 156.00"):
+    for words in ("enrolled", "instalment-paid", "contribution-assessed", "regional tax and stamp duty 2025-26 €156.00"):
         assert words in shown
 
 
@@ -78,7 +99,7 @@ def test_status_and_history_show_tickets(ledger, line, lines) -> None:
     tickets = answer(ledger("status", "S01", "--json"))["tickets"]
     assert [(t["number"], t["state"]) for t in tickets] == [("212617", "closed"), ("212618", "open")]
     shown = ledger("status", "S01").stdout
-    assert "Ticket 212617: opened on 2026-03-21, closed on 2026-03-23\nTicket 212618: opened on 2026-03-22, open\n" in shown
+    assert "Ticket 212617: opened on 21 March 2026, closed on 23 March 2026\nTicket 212618: opened on 22 March 2026, open\n" in shown
     steps = [json.loads(row) for row in ledger("history", "S01", "--json").stdout.splitlines()]
     assert steps[-1]["changes"] == [{"career": None, "what": "ticket", "ticket": "212617", "from": "open", "to": "closed",
                                      "change": "ticket 212617 is closed", "message_id": "change/ticket",
@@ -100,7 +121,7 @@ def test_fees_show_an_iuv_that_stands_on_two_payments(ledger, line, lines) -> No
         "iuv": "0100", "rule": "IUV", "source": {"document": "Career ledger, published language", "heading": "Submitting an event"},
         "payments": [payment | {"event": "psp-1"}, payment | {"event": "recon-1"}]}]
     shown = ledger("fees", "S01").stdout
-    assert "One IUV, 2 payments: 0100 (psp-1 of 2026-02-10, 400.00 euro for B 2025-26:instalment-1; recon-1 of" in shown
+    assert "One IUV, 2 payments: 0100 (psp-1 of 10 February 2026, €400.00 for B first instalment 2025-26; recon-1 of" in shown
 
 
 def test_audit_finds_nothing_when_all_is_well(ledger) -> None:

@@ -3,19 +3,27 @@
 import ast
 from collections import defaultdict
 from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from string import Formatter
+from typing import get_args
 
 import pytest
+from babel.dates import format_date
+from babel.numbers import format_currency
 
 import ledger
-from ledger.words import LANGUAGES, Language
-from ledger.words.catalogue import entry, ids
-from ledger.words.values import WRITERS
+from ledger.domain.events import PAYLOADS
+from ledger.domain.phrases import says
+from ledger.wire.state import BlockSpan, Status
+from ledger.words import LANGUAGES, Language, sentence
+from ledger.words.entries import NAMES, entry, ids
+from ledger.words.values import WRITERS, day, money
 
 ROOT = Path(ledger.__file__).parent
-MAKERS = frozenset({"says", "no"})
-"""What makes a message in the rules: `says(id, ...)` and `case.no(id, ...)`."""
+MAKERS = frozenset({"says", "no", "_t"})
+"""What makes a message in the rules, `says(id, ...)` and `case.no(id, ...)`, and a text of a page."""
 OPTIONS = frozenset({"clears", "facts", "interpretation", "rule"})
 """Arguments of `case.no` that are no values."""
 OTHERS: dict[str, set[str]] = {"verbatim": {"said", "remedy"}}
@@ -57,7 +65,9 @@ def _used() -> dict[str, tuple[set[str], bool]]:
     return {one: (given | ({"remedies"} if "phrases" in given else set()), cleared[one]) for one, given in names.items()}
 
 
-SPREAD = {"owed": {"charge", "amount"}, "of_it": {"charge", "state", "outstanding", "amount"}}
+SPREAD = {
+    "owed": {"charge", "amount"}, "of_it": {"charge", "state", "outstanding", "amount"}, "given": {"amount", "rule"},
+    "asked": {"student", "career", "course", "held_on", "on"}, "stands": {"career", "block", "on", "text"}}
 """Values that several messages share, by the name under which the code keeps them."""
 
 
@@ -70,7 +80,7 @@ def _fields(text: str) -> set[str]:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_catalogue_has_exactly_the_messages_of_the_code(language: Language) -> None:
-    assert {one for one in ids(language) if not one.startswith("names.")} == USED.keys()
+    assert {one for one in ids(language) if not one.startswith(NAMES)} == USED.keys()
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -93,6 +103,33 @@ def test_value_of_a_message_is_told_somewhere_and_can_be_written() -> None:
         said = entry(one, "en")
         assert given - {"remedies", "rule"} <= _fields(said["says"]) | _fields(said.get("clears", "")) | {"phrases"}, one
         assert given - {"phrases", "remedies"} <= WRITERS.keys(), one
+
+
+def test_names_are_the_same_in_every_language() -> None:
+    for table in (one for one in ids("en") | ids("it") if one.startswith(NAMES)):
+        assert entry(table, "en").keys() == entry(table, "it").keys(), table
+
+
+@pytest.mark.parametrize("kind", ["status", "block", "event_type"])
+def test_every_value_of_the_published_language_has_a_name(kind: str) -> None:
+    known = {"status": get_args(Status), "block": get_args(BlockSpan.model_fields["kind"].annotation), "event_type": tuple(PAYLOADS)}
+    assert set(entry(NAMES + kind, "it")) == set(known[kind])
+
+
+def test_days_and_amounts_are_written_as_cldr_has_them() -> None:
+    for number in range(1, 13):
+        one = date(2026, number, 17)
+        assert day(one, "it") == format_date(one, "long", locale="it")
+        assert day(one, "en") == format_date(one, "long", locale="en_GB")
+    for amount in ("0.00", "95.00", "1400.00", "1234567.89"):
+        assert money(amount, "it") == format_currency(Decimal(amount), "EUR", locale="it").replace("\xa0", " ")
+        assert money(amount, "en") == format_currency(Decimal(amount), "EUR", locale="en_GB")
+
+
+@pytest.mark.parametrize(("on", "said"), [("2026-02-17", "del 17 febbraio 2026"), ("2026-05-08", "dell'8 maggio 2026"),
+                                          ("2026-05-11", "dell'11 maggio 2026"), ("2026-10-01", "del 1º ottobre 2026")])
+def test_article_is_elided_when_the_day_begins_with_a_vowel(on: str, said: str) -> None:
+    assert sentence(says("RIN-3/lapsed", filed_on=on, last_day=on), "it").startswith(f"La domanda di rinuncia {said} è decaduta")
 
 
 def test_remedy_is_told_when_the_rule_says_that_there_is_one() -> None:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
@@ -17,6 +18,9 @@ from click.core import ParameterSource
 from ledger.edges.program import UNAVAILABLE, USAGE, Program
 
 from .options import CONFLICT, NOT_FOUND, PROGRAM, Settings
+
+if TYPE_CHECKING:
+    from ledger.words import Language
 
 PLACES = {
     "append": "record",
@@ -71,8 +75,10 @@ class Commands(Program):
 @click.option("--rulebooks", metavar="FOLDER", envvar="CAREER_LEDGER_RULEBOOKS",
               type=click.Path(exists=True, file_okay=False, path_type=Path),
               help="An institution's own rule books and interpretations. Default: $CAREER_LEDGER_RULEBOOKS, else the packaged ones.")
+@click.option("--lang", type=click.Choice(["it", "en"]), envvar="CAREER_LEDGER_LANG",
+              help="The language of answers. Default: $CAREER_LEDGER_LANG, else the locale's (JSON: English).")
 @click.pass_context
-def cli(ctx: click.Context, db: str | None, rulebooks: Path | None) -> None:
+def cli(ctx: click.Context, db: str | None, rulebooks: Path | None, lang: "Language | None") -> None:
     """The ledger of university careers: records what happened and explains, for any day, what follows from it.
 
     \b
@@ -86,7 +92,7 @@ def cli(ctx: click.Context, db: str | None, rulebooks: Path | None) -> None:
     4 others kept writing to the same students; 5 verification failed; 6 the database is unavailable, or students were set
     aside; 70 a fault of this program; 74 the output cannot be written; 130 interrupted; 141 nobody reads the output.
     """
-    ctx.obj = Settings(db, rulebooks)
+    ctx.obj = Settings(db, rulebooks, lang)
     if db and ctx.get_parameter_source("db") is ParameterSource.COMMANDLINE:
         from ledger.edges.address import forget_argument
 

@@ -1,6 +1,7 @@
 """What commands share: exit codes, how values are read, options, and the ledger that is asked."""
 
 import functools
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from ledger.edges import program
 if TYPE_CHECKING:
     from ledger.bootstrap import Answer, Ledger
     from ledger.entrypoints.text import Page
+    from ledger.words import Language
 
 PROGRAM = "career-ledger"
 FOUND, NOT_FOUND, CONFLICT, DIFFERENT = 1, 3, 4, 5
@@ -30,10 +32,11 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 
 class Settings(NamedTuple):
-    """What stands before the command. None: the file in the user's data folder; the packaged rule books."""
+    """What stands before the command. None: the file in the user's data folder; the packaged rule books; the locale's language."""
 
     db: str | None
     rulebooks: Path | None
+    language: "Language | None" = None
 
 
 class Asked(NamedTuple):
@@ -120,22 +123,29 @@ def opened(create: bool = False) -> "Iterator[Ledger]":
     """The ledger that is asked; it must exist unless `create` is True."""
     from ledger.bootstrap import open_ledger
 
-    db, rulebooks = settings()
+    db, rulebooks, _ = settings()
     with open_ledger(db, create, rulebooks) as ledger:
         yield ledger
 
 
 def spoken(answer: "Answer") -> "Answer":
-    """An answer in words."""
-    from ledger.words import told
+    """An answer in words: for a page in its language, for programs in the one that they asked for, else in English."""
+    from ledger.words import DEFAULT, told
 
-    return cast("Answer", told(answer))
+    asked = click.get_current_context().params.get("json_")
+    return cast("Answer", told(answer, settings().language or (DEFAULT if asked else locale_language())))
+
+
+def locale_language() -> "Language":
+    """That of the first of the locale's variables that is set, where there are words in it, else English."""
+    given = next((value for name in ("LC_ALL", "LC_MESSAGES", "LANG") if (value := os.environ.get(name))), "")
+    return "it" if given.lower().startswith("it") else "en"
 
 
 def page() -> "Page":
     from ledger.entrypoints.text import Page
 
-    return Page(sys.stdout)
+    return Page(sys.stdout, settings().language or locale_language())
 
 
 def say(text: str) -> None:
