@@ -61,7 +61,7 @@ class Streams:
         """That of a student who was loaded. Raises StreamSetAside where it cannot be read."""
         stream = self._held.get(student)
         if stream is None:
-            raise StreamSetAside(self._aside[stream_id(student)])
+            raise StreamSetAside(self._aside[stream_id(student)]._replace(student=student))
         return stream
 
     def __len__(self) -> int:

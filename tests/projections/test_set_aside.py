@@ -149,6 +149,16 @@ def test_line_about_her_is_set_aside_and_the_file_goes_on(run: Run, ledger: Even
     assert "1 lines are about students who cannot be read" in sent.stderr
 
 
+def test_line_is_set_aside_when_not_even_the_name_in_its_students_stream_can_be_read(ledger: EventStore, store_url: str) -> None:
+    add_row(store_url, "S04", 1, *BAD)
+    line = json.dumps(payment("S04", "new").content()).encode()
+    for found in (append_lines(ledger, BOOKS, [line], "record", False, clock),
+                  import_lines(ledger, partial(open_store, store_url, create=False), BOOKS, [line], "record", clock, 1)):
+        [outcome] = found
+        assert outcome["outcome"] == "set-aside"
+        assert "student S04 is set aside" in outcome["problems"][0]["message"]
+
+
 def test_submission_about_her_is_a_dead_letter_and_the_others_are_answered(ledger: EventStore) -> None:
     counter = Counter(ledger, BOOKS, clock, HISTORY)
     batch = [Received(0, n, student.encode(), json.dumps(payment(student, "new").content()).encode(), ())
