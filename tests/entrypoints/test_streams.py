@@ -2,11 +2,9 @@
 
 import json
 import os
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 
 import click
@@ -14,9 +12,15 @@ import pytest
 from click.testing import CliRunner
 
 from consumers.archive.__main__ import archive
+from consumers.archive.service import Archive
 from consumers.booking_gate.__main__ import main as booking_gate
+from consumers.booking_gate.service import BookingGate
+from consumers.database import Database
+from consumers.kit.tables import migrations
 from consumers.notifications.__main__ import notifications
+from consumers.notifications.service import Notifications
 from consumers.treasury.__main__ import treasury
+from consumers.treasury.service import Treasury
 from ledger.edges import program
 from ledger.entrypoints.cli import cli
 
@@ -60,10 +64,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for arguments in (["append", "-"], ["project"]):
         done = CliRunner().invoke(cli, ["--db", f"sqlite:///{found / 'ledger.db'}", *arguments], input=given)
         assert done.exit_code == 0, done.output
-    with closing(sqlite3.connect(found / "consumer.db")) as tables:
-        for name in ("archive", "booking_gate", "notifications", "treasury"):
-            tables.execute(f"CREATE TABLE {name}_positions (topic, part, next_offset, log_position)")
-            tables.execute(f"CREATE TABLE {name}_parked (student, version, part, place, reason, detail, since, tried)")
+    with Database(f"sqlite:///{found / 'consumer.db'}") as tables:
+        for service in (Archive, BookingGate, Notifications, Treasury):
+            tables.migrate(migrations(service))
     return found
 
 
