@@ -9,6 +9,7 @@ from .books import LawBooks
 from .law.lateness import accruing
 from .law.refunds import Refundable, refundable
 from .state import Career, Charge, Person
+from .values import ZERO
 
 
 class Told(NamedTuple):
@@ -34,4 +35,5 @@ def told(person: Person, career: Career, charge: Charge, books: LawBooks) -> Tol
     day = person.day
     return Told(state_of(career, charge, day), charge.amount, charge.next_due_on, charge.raised_on, charge.paid, charge.paid_on,
                 charge.refunded, charge.waived, charge.moved, charge.outstanding, overdue_amount(career, charge, day),
-                accruing(career, charge, day, books), charge.rule, refundable(person, career, charge, books))
+                accruing(career, charge, day, books) if charge.outstanding else ZERO, charge.rule,
+                refundable(person, career, charge, books) if charge.paid else None)

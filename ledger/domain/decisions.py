@@ -13,7 +13,7 @@ from . import events as e
 from .books import LawBooks
 from .case import Case
 from .law.catalogue import PREDICATES
-from .law.chapter import year_of_act
+from .law.chapter import against, year_of_act
 from .law.exams import reasons_against
 from .reasons import Reason, no_rulebook
 from .registry import obeys
@@ -89,7 +89,7 @@ def _reasons(type_: str, data: e.Payload, day: date, person: Person, career_: Ca
     case = Case(type_, data, day, person, career_, book, books)
     if type_ == "exam-booked":
         return reasons_against(case, PREDICATES[type_], lifted)
-    return [r for one in PREDICATES[type_] if one.asked_under(book) and (r := one.predicate(case)) is not None]
+    return against(case, PREDICATES[type_])
 
 
 _NAMES_ANOTHER = (e.ProgrammeChanged, e.PaymentMoved, e.EnrolledWithReservation, e.RecognitionRequested)

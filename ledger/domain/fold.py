@@ -98,7 +98,7 @@ def apply(person: Person, event: Event, books: LawBooks) -> None:
             handler(person, event)
         return
     career = person.career(event.career)
-    if TAKES_EFFECT(career, event):
+    if career.ended is None or TAKES_EFFECT(career, event):
         HANDLERS[event.type](person, career, event, books)
         if event.type not in QUIET:
             career.stale = True

@@ -25,7 +25,7 @@ class Intervals(Generic[V]):
 
     def held(self, group: Hashable) -> Mapping[Thing, V]:
         """What a group was told to hold last."""
-        return self._values[group]
+        return self._values.get(group, {})
 
     def observe(self, group: Hashable, now: Mapping[Thing, V], day: date) -> None:
         """At the end of a day the things of a group hold these values, and no others."""

@@ -6,6 +6,7 @@ the entry of the register of interpretations. Values are dates, euro, days, CFU:
 """
 
 from decimal import Decimal
+from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
@@ -543,17 +544,21 @@ class RuleBook(BaseModel):
     rules: Law
     interpretations: Interpretations
     _own: OwnBook | None = PrivateAttr(default=None)
-    _ids: frozenset[str] = PrivateAttr(default=frozenset())
 
     def stands_on(self, own: OwnBook) -> None:
         """Answer for the ledger's own rules too."""
         self._own = own
-        here = (field.replace("_", "-") for field, rule in vars(self.rules).items() if rule is not None)
-        self._ids = frozenset({*here, *own.rules})
+        self.__dict__.pop("ids", None)
+
+    @cached_property
+    def ids(self) -> frozenset[str]:
+        """The rules that the year has, and the ledger's own: a rule that is in neither does nothing. Pydantic's private attributes would
+        be slow here."""
+        here = {field.replace("_", "-") for field, rule in vars(self.rules).items() if rule is not None}
+        return frozenset(here if self._own is None else here.union(self._own.rules))
 
     def has(self, rule: str) -> bool:
-        """Whether the year has a rule, or the ledger itself: a rule that is in neither does nothing."""
-        return rule in self._ids
+        return rule in self.ids
 
     def title(self, document: str) -> str:
         """Of a document that an entry cites."""

@@ -52,13 +52,15 @@ class _Recorder:
         for name in touched:
             career = person.careers[name]
             thing = ("status", name)
-            if name not in money_touched and name in self._status:  # a result came in or began to count, nothing else
-                value = (*self._status.held(name)[thing][:-1], career.cfu_passed(day))
+            before = self._status.held(name).get(thing)
+            if before is not None and name not in money_touched:  # a result came in or began to count, nothing else
+                value = (*before[:-1], career.cfu_passed(day))
             elif career.status is None:
                 continue
             else:
                 value = _status(career, day)
-            self._status.observe(name, {thing: value}, day)
+            if value != before:
+                self._status.observe(name, {thing: value}, day)
         for name in money_touched:
             career = person.careers[name]
             if career.charges or career.money or career.blocks or name in self._money:
@@ -94,12 +96,15 @@ def _status(career: Career, day: date) -> Value:
             career.cfu_passed(day))
 
 
+_NO_RIGHT = (ZERO, None, None)
+
+
 def _money(person: Person, career: Career, books: LawBooks) -> dict[Thing, Value]:
     name = career.name
     found: dict[Thing, Value] = {}
     for charge in career.charges.values():
-        *values, right = told(person, career, charge, books)
-        found["charges", name, charge.key] = (*values, *(right or (ZERO, None, None)))
+        values = told(person, career, charge, books)
+        found["charges", name, charge.key] = values[:-1] + (values.refundable or _NO_RIGHT)
         if charge.credit:
             found["money", name, charge.key] = ("credit", charge.credit)
     waiting: dict[str, Decimal] = {}

@@ -6,7 +6,7 @@ from datetime import date
 from typing import NamedTuple, TypeVar
 
 from ..books import LawBooks
-from ..case import Predicate
+from ..case import Case, Predicate
 from ..events import Payload
 from ..reasons import Reason
 from ..registry import obeys
@@ -33,8 +33,12 @@ class Forbids(NamedTuple):
     rules: tuple[str, ...]
     governed: bool
 
-    def asked_under(self, book: RuleBook) -> bool:
-        return not self.governed or any(book.has(rule) for rule in self.rules)
+
+def against(case: Case, asked: Iterable[Forbids]) -> list[Reason]:
+    """What speaks against an act, of what its year's book lets ask."""
+    ids = case.book.ids
+    return [reason for predicate, rules, governed in asked
+            if not (governed and ids.isdisjoint(rules)) and (reason := predicate(case)) is not None]
 
 
 def here(predicate: Predicate, *rules: str) -> Forbids:

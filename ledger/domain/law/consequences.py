@@ -114,11 +114,12 @@ def _next_moment(career: Career, day: date, books: LawBooks) -> date | None:
     owing = [charge for charge in career.charges.values() if charge.outstanding]
     for charge in owing:
         found += _days_of(charge, day, books)
-    for days in DAYS_OF_A_CAREER if owing else ():
-        found += [one for one in days(career, owing, books) if one > day][:1]
+    if owing:
+        for days in DAYS_OF_A_CAREER:
+            found += [one for one in days(career, owing, books) if one > day]
     if career.ended is None:
-        for deadline in DEADLINES:
-            last = deadline.last_day(career, books)
+        for _, last_day, _ in DEADLINES:
+            last = last_day(career, books)
             if last is not None:
                 found.append(max(last, day) + ONE_DAY)
     return min(found) if found else None
@@ -137,5 +138,8 @@ def _days_of(charge: Charge, day: date, books: LawBooks) -> list[date]:
             book = books.of(charge.year)
             days = books.clocks[key] = tuple(sorted({due + ONE_DAY, *(
                 one for given in DAYS_OF_A_CHARGE if book is not None for one in given(charge, due, plan_end, book))}))
-        found += [one for one in days if one > day][:1]
+        for one in days:
+            if one > day:
+                found.append(one)
+                break
     return found

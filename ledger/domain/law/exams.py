@@ -11,7 +11,7 @@ from ..registry import obeys
 from ..state import Booking, Career, Person, Result
 from ..submissions import Event
 from ..values import ONE_DAY
-from .chapter import Forbids, data_of
+from .chapter import Forbids, against, data_of
 from .single_courses import application_of, single_course
 
 # What a fact changes
@@ -216,7 +216,7 @@ SILENCED_BY_ESA_1 = frozenset({"ESA-1F", "ESA-3", "ESA-6"})
 @obeys("ESA-7")
 def reasons_against(case: Case, asked: Sequence[Forbids], lifted: frozenset[str] = frozenset()) -> list[Reason]:
     """All reasons against an exam; a course that is in no plan says nothing about lectures, semester and prerequisites."""
-    found = [r for one in asked if one.asked_under(case.book) and (r := one.predicate(case)) is not None]
+    found = against(case, asked)
     if "ESA-1" not in lifted and any(r.rule == "ESA-1" for r in found):
         found = [r for r in found if r.rule not in SILENCED_BY_ESA_1]
     return found

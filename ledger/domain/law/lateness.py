@@ -8,7 +8,7 @@ from ..account import raise_charge, wholly_waived
 from ..books import LawBooks
 from ..reasons import Fact
 from ..registry import obeys
-from ..rulebook import Law, RuleBook, Tiers
+from ..rulebook import Law, RuleBook
 from ..state import Career, Charge, Enrolment, Part, days_after
 from ..values import ONE_DAY, ZERO
 
@@ -18,21 +18,19 @@ from ..values import ONE_DAY, ZERO
 @obeys("MOR-1", "MOR-2", "MOR-3", "MOR-4", "MOR-7", "MOR-8", "AMB-17")
 def surcharge(law: Law, due: date, paid: date) -> Decimal:
     """The surcharge in euro for a payment made `paid - due` calendar days late; 0 in time. A term on a holiday is not moved."""
-    if paid <= due or law.MOR_1 is None:
+    late = (paid - due).days
+    if late <= 0 or law.MOR_1 is None:
         return ZERO
-    return next(amount for last, amount in _steps(law.MOR_1, due) if last is None or paid <= last)
-
-
-def _steps(rule: Tiers, due: date) -> Iterator[tuple[date | None, Decimal]]:
-    """Up to which day (None: for ever) a payment that was due on a day costs how much more."""
-    for tier in rule.tiers:
-        yield days_after(due, tier.through) if tier.through is not None else None, tier.amount
+    for tier in law.MOR_1.tiers:
+        if tier.through is None or late <= tier.through:
+            return tier.amount
+    return ZERO
 
 
 def days_of_a_charge(charge: Charge, due: date, plan_end: date | None, book: RuleBook) -> Iterator[date]:
     """When the surcharge grows (MOR-2, MOR-3)."""
     if book.rules.MOR_1 is not None and (charge.is_instalment or charge.base_kind == "enrolment"):
-        yield from (last + ONE_DAY for last, _ in _steps(book.rules.MOR_1, due) if last is not None)
+        yield from (days_after(due, tier.through + 1) for tier in book.rules.MOR_1.tiers if tier.through is not None)
 
 
 @obeys("MOR-5a", "MOR-5b", "MOR-5c", "PRE-10", "AMB-41", "AMB-50")
@@ -72,10 +70,10 @@ def accruing(career: Career, charge: Charge, day: date, books: LawBooks) -> Deci
     return ZERO
 
 
-def days_of_an_enrolment(career: Career, owing: Sequence[Charge], books: LawBooks) -> Iterator[date]:
+def days_of_an_enrolment(career: Career, owing: Sequence[Charge], books: LawBooks) -> list[date]:
     """When a first enrolment that is not paid becomes late."""
-    waiting = {charge.key for charge in owing if charge.base_kind == "enrolment"}
-    return (n.term + ONE_DAY for n in career.enrolments if n.term is not None and n.charge in waiting)
+    return [n.term + ONE_DAY for n in career.enrolments
+            if n.term is not None and n.charge is not None and career.charges[n.charge].outstanding]
 
 
 # What money brings
