@@ -19,7 +19,7 @@ from ledger.wire.career import person_on
 from ledger.wire.reading import describe
 from ledger.wire.state import CareerState
 from ledger.wire.topics import STATE
-from ledger.words import told
+from ledger.words import DEFAULT, Language, told
 
 ROME = ZoneInfo("Europe/Rome")
 AHEAD_SECONDS = 10.0
@@ -99,7 +99,7 @@ class Gate:
     max_age: float
     _ready: OrderedDict[tuple[str, str], tuple[int, date, Person]] = field(default_factory=OrderedDict)
 
-    def answer(self, asked: Any, now: datetime) -> dict[str, Any]:
+    def answer(self, asked: Any, now: datetime, language: Language = DEFAULT) -> dict[str, Any]:
         """The JSON of `career-ledger eligibility`, and `knowledge`. Raises Refusal, DatabaseAway."""
         one = question(asked, now.astimezone(ROME).date())
         person = None
@@ -118,7 +118,8 @@ class Gate:
             unruled.add(one.call.academic_year)
         return {
             "student": one.student, "career": one.career, "course": one.call.course, "held_on": one.call.held_on.isoformat(),
-            "on": one.on.isoformat(), "known_position": position, "eligible": not reasons, "reasons": told([r.as_json() for r in reasons]),
+            "on": one.on.isoformat(), "known_position": position, "eligible": not reasons,
+            "reasons": told([r.as_json() for r in reasons], language),
             "unruled_years": sorted(unruled), "knowledge": {"complete_at": knowledge[0], "age_seconds": age, "position": knowledge[1]}}
 
     def _must_be_usable(self, law: str | None, unusable: str | None) -> None:

@@ -10,6 +10,7 @@ from consumers.database import DatabaseAway, DatabaseUnusable
 from consumers.kit.reading import BadJson, read_json
 from consumers.kit.web import PROBLEM, Answer, Request, Routes
 from ledger.wire.message import encode
+from ledger.words import DEFAULT, LANGUAGES, Language
 
 from .answers import Gate, Refusal, utc_now
 
@@ -36,7 +37,9 @@ def routes(gate: Gate, started: threading.Event) -> Routes:
         return answer._replace(headers=(*answer.headers, (b"server-timing", b"gate;dur=%.3f" % (seconds * 1000))))
 
     def booking(request: Request) -> Answer:
-        return answered(lambda: encode(gate.answer(_decoded(request.body), utc_now())))
+        language = preferred(request.headers.get(b"accept-language", b"").decode("latin-1"))
+        found = answered(lambda: encode(gate.answer(_decoded(request.body), utc_now(), language)))
+        return found._replace(headers=(*found.headers, (b"content-language", language.encode()))) if found.status == 200 else found
 
     def knowledge(_: Request) -> Answer:
         def found() -> bytes:
@@ -48,6 +51,20 @@ def routes(gate: Gate, started: threading.Event) -> Routes:
         return answered(found)
 
     return {"/v1/booking": ("POST", booking), "/v1/knowledge": ("GET", knowledge)}
+
+
+def preferred(accepted: str) -> Language:
+    """The language of ours that an Accept-Language header (RFC 9110) wants most; where it wants none of them, English."""
+    wanted: list[tuple[float, int, Language]] = []
+    for part in accepted.split(","):
+        tag, _, weight = part.strip().lower().partition(";")
+        name, _, given = weight.strip().partition("=")
+        try:
+            quality = float(given) if name.strip() == "q" else 1.0
+        except ValueError:
+            continue
+        wanted += [(-quality, len(wanted), one) for one in LANGUAGES if tag.strip().partition("-")[0] == one and 0 < quality <= 1]
+    return min(wanted)[2] if wanted else DEFAULT
 
 
 def _decoded(body: bytes) -> object:

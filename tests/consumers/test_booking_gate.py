@@ -25,6 +25,7 @@ from ledger.wire.message import Message, encode
 from ledger.wire.reading import UnknownType, Unreadable
 from ledger.wire.state import CareerState
 from ledger.wire.topics import STATE
+from ledger.words import told
 from tests.projections.populations import BOOKS, a_debtor, population, streams, submission
 from tests.rules.runner import History, _Run
 from tests.rules.test_histories import FOUND
@@ -51,7 +52,7 @@ class _Witness:
         return getattr(self._ledger, name)
 
     def eligibility(self, student: str, on: date, career: str, call: ExamBooked, known_at: Any = None) -> dict[str, Any]:
-        expected: dict[str, Any] = self._ledger.eligibility(student, on, career, call, known_at)
+        expected: dict[str, Any] = told(self._ledger.eligibility(student, on, career, call, known_at))
         self._fed.forget()
         self._fed.take(state_messages(self._ledger._known(student, known_at, None), student, self._ledger.books))
         found = self._fed.ask(student=student, on=on.isoformat(), career=career, **call.model_dump(mode="json", exclude_none=True))
@@ -123,7 +124,7 @@ def test_gate_answers_a_generated_population_as_the_ledger_does(fed: Fed) -> Non
             for call in _calls(part, pick):
                 day = call.held_on - timedelta(days=pick.randint(0, 40))
                 for career in {e.career for e in part if e.career is not None}:
-                    expected = eligibility.answer(part, student, day, BOOKS, career, call)
+                    expected = told(eligibility.answer(part, student, day, BOOKS, career, call))
                     for _ in range(2):  # from the database, and from what is kept ready
                         assert without_knowledge(fed.ask(**as_question(student, career, day, call))) == expected
                     asked, refused = asked + 1, refused + bool(expected["reasons"])

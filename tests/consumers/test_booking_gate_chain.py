@@ -21,6 +21,7 @@ from ledger.store import open_store
 from ledger.wire.kafka import BROKERS, PREFIX
 from ledger.wire.message import Message, header
 from ledger.wire.topics import DEAD_LETTER, STATE
+from ledger.words import told
 from tests.projections.populations import BOOKS, fill, population, streams
 
 from .gate import a_call, heartbeat, portal
@@ -77,7 +78,7 @@ def test_answers_over_http_are_the_ledgers_through_the_whole_chain(topics: Topic
         for student, stream in histories(30, 3).items():
             for career in sorted({e.career for e in stream if e.career is not None}):
                 status, answer = asked.ask({"student": student, "career": career} | question)
-                expected = eligibility.answer(stream, student, date(2026, 5, 28), BOOKS, career, call)
+                expected = told(eligibility.answer(stream, student, date(2026, 5, 28), BOOKS, career, call))
                 assert (status, without_knowledge(answer)) == (200, expected)
                 assert answer["knowledge"]["age_seconds"] < 300
                 count += 1
@@ -199,7 +200,7 @@ def test_answers_are_the_ledgers_from_the_relay_to_the_portal(topics: Topics, ow
         for student, stream in streams(population(25, 21)).items():
             for career in sorted({e.career for e in stream if e.career is not None}):
                 status, answer = asked.ask({"student": student, "career": career} | question)
-                expected = ledger.eligibility(student, date(2026, 5, 28), career, call)
+                expected = told(ledger.eligibility(student, date(2026, 5, 28), career, call))
                 assert (status, without_knowledge(answer)) == (200, expected)
                 compared += 1
         ledger.close()
