@@ -11,6 +11,7 @@ from consumers.booking_gate.service import BookingGate
 from consumers.database import Database
 from consumers.kit.service import clock
 from ledger.domain.values import format_instant
+from ledger.relay.states import states as states_of
 from ledger.store import open_store
 from ledger.wire import events, state
 from ledger.wire.letters import Heartbeat
@@ -100,9 +101,9 @@ def test_gate_gives_up_a_career_of_which_another_ledger_speaks_and_passes_over_i
         topics: Topics, own: Database, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with open_store(f"sqlite:///{tmp_path / 'first.db'}") as store:
         append(store, *a_debtor("S01"))
-        states = list(state.states(store.stream("S01"), "S01", BOOKS))
+        states = list(states_of(store.stream("S01"), "S01", BOOKS))
         append(store, submission("S01", "x4", "suspended", "2026-04-01", {"reason": "x"}))
-        newer = list(state.states(store.stream("S01"), "S01", BOOKS))
+        newer = list(states_of(store.stream("S01"), "S01", BOOKS))
     now = clock()
 
     def beat(history: History, moment: str) -> Message:
