@@ -42,3 +42,12 @@ def test_reason_names_amount_and_first_exam_when_a_single_course_can_no_longer_b
     assert reason.clears is not None
     assert (remedy(reason.message), reason.clears.on) == (
         "pay €225.00 for single courses fee 2025-26, and book an exam 15 working days later or more", date(2026, 7, 4))
+
+
+def test_refusal_of_single_courses_rests_on_the_suspension_when_a_career_is_suspended() -> None:
+    suspended = history(BOOKS, *ENROLLED, ("suspended", "2026-02-10", "B", {"reason": "abroad"}))
+    asked = {"academic_year": "2025-26", "courses": [{"code": "F1", "cfu": 9, "lectures_end_on": "2025-12-20"}]}
+    refused = judged(BOOKS, suspended, "single-courses-enrolled", "2026-03-10", "S", asked)
+    assert isinstance(refused, Refused)
+    [reason] = refused.reasons
+    assert (reason.rule, [(fact.event, fact.on) for fact in reason.facts]) == ("CS-8", [(suspended[-1].id, date(2026, 2, 10))])
