@@ -50,8 +50,8 @@ from consumers.kit.command import spare_the_collector
 from consumers.kit.loop import BATCH, SETTINGS, Loop
 from consumers.kit.service import Record, Service
 from consumers.kit.tables import migrations
-from consumers.notifications.letter import Sender
-from consumers.notifications.post import Post, Server
+from consumers.notifications.letter import From
+from consumers.notifications.post import MailServer, Post
 from consumers.notifications.service import Notifications
 from consumers.treasury.service import Treasury
 from ledger.domain.values import format_instant
@@ -87,7 +87,7 @@ NAMES = ("rows", "booking_gate", "treasury", "notifications", "archive")
 
 def service(name: str, brokers: str, folder: Path) -> Service:
     if name == "notifications":
-        return Notifications(Post(Server("127.0.0.1", 9)), Sender("office@example.org"), clock=lambda: NOON)
+        return Notifications(Post(MailServer("127.0.0.1", 9)), From("office@example.org"), clock=lambda: NOON)
     if name == "archive":
         return Archive(folder)
     return Treasury(brokers) if name == "treasury" else BookingGate() if name == "booking_gate" else Rows()

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 Answer = dict[str, Any]
 """The JSON of section 7 of the published language."""
-Say = Callable[[str], None]
-"""Takes a line for people."""
 
 
 def default_url() -> str:
@@ -121,7 +119,7 @@ class Ledger:
         store = self._store
         return import_lines(store, partial(open_store, self._url, create=False), self.books, lines, "record", clock, trusted=trusted)
 
-    def intake(self, brokers: str, stop: Flag, say: Say) -> Counter[str]:
+    def intake(self, brokers: str, stop: Flag, say: Callable[[str], None]) -> Counter[str]:
         """Answers what is submitted through Kafka until `stop` is set; how many of each kind. Raises as `ledger.intake.run.run` does."""
         from ledger.intake.run import run
 
@@ -241,7 +239,7 @@ class Ledger:
 
         return rebuild(self._url, self.books, workers, progress)
 
-    def follow(self, stop: Flag, say: Say, part: tuple[int, int] = (1, 1)) -> None:
+    def follow(self, stop: Flag, say: Callable[[str], None], part: tuple[int, int] = (1, 1)) -> None:
         """Keeps a partition (number, of how many) up to date until `stop` is set."""
         from ledger.projections.everybody import Follower, open_database
 
@@ -288,7 +286,7 @@ class Ledger:
 
     # Publishing
 
-    def publish(self, brokers: str, stop: Flag, say: Say, once: bool, partitions: int, replicas: int | None) -> None:
+    def publish(self, brokers: str, stop: Flag, say: Callable[[str], None], once: bool, partitions: int, replicas: int | None) -> None:
         """Publishes until `stop` is set; `once`: until everything recorded is published. `partitions` and `replicas`: of topics that are
         made. Raises as `ledger.relay.Relay.run` does; then the process must end, and what it has not sent yet with it."""
         from ledger.relay import Relay

@@ -22,8 +22,8 @@ from . import directory as addresses
 from . import outbox as box
 from . import payments
 from .agenda import LEAD_DAYS
-from .letter import Sender
-from .post import Post, Server
+from .letter import From
+from .post import MailServer, Post
 from .service import Notifications
 
 PROBLEM = 1
@@ -67,8 +67,8 @@ def run(running: command.Running, smtp: tuple[str, int], starttls: bool, sender:
     user = os.environ.get(USER) or None
     if user and not starttls:
         raise click.UsageError(f"{USER} is set: a password is sent over an encrypted connection only, add --starttls")
-    post = Post(Server(*smtp, starttls, user, os.environ.get(PASSWORD)))
-    service = Notifications(post, Sender(sender, reply_to), lead_days, start_day.date() if start_day is not None else None)
+    post = Post(MailServer(*smtp, starttls, user, os.environ.get(PASSWORD)))
+    service = Notifications(post, From(sender, reply_to), lead_days, start_day.date() if start_day is not None else None)
     command.run(service, running)
 
 

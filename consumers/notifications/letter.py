@@ -28,7 +28,7 @@ WIDTH = 76
 _BLANK = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
 
 
-class Sender(NamedTuple):
+class From(NamedTuple):
     """Whom letters come from, and who reads what is answered (None: nobody)."""
 
     address: str
@@ -105,7 +105,7 @@ def message_id(notices: Sequence[Notice], sender: str) -> str:
     return f"<{name}@{parseaddr(sender)[1].rpartition('@')[2]}>"
 
 
-def write(told: Told, language: str, sender: Sender, address: str, now: datetime) -> EmailMessage:
+def write(told: Told, language: str, sender: From, address: str, now: datetime) -> EmailMessage:
     subject, body, html = text(told, language, sender.reply_to)
     letter = EmailMessage(policy=SMTP)
     letter.set_content(body, cte="quoted-printable")

@@ -33,7 +33,7 @@ class Refused(RuntimeError):
 
 
 @dataclass(frozen=True)
-class Server:
+class MailServer:
     host: str
     port: int
     starttls: bool = False
@@ -44,7 +44,7 @@ class Server:
 class Post:
     """One connection, opened when it is needed."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: MailServer) -> None:
         self._server = server
         self._opened: smtplib.SMTP | None = None
 

@@ -31,7 +31,7 @@ NO_ADDRESS = 553
 
 
 class Sender:
-    def __init__(self, post: Post, sender: letter.Sender, clock: Callable[[], datetime], lead_days: int = LEAD_DAYS,
+    def __init__(self, post: Post, sender: letter.From, clock: Callable[[], datetime], lead_days: int = LEAD_DAYS,
                  lease_seconds: float = LEASE_SECONDS) -> None:
         self._post, self._sender, self._clock, self._lead_days, self._lease_seconds = post, sender, clock, lead_days, lease_seconds
         self._accepted: dict[str, str] = {}

@@ -19,8 +19,7 @@ from ledger.wire.topics import EVENTS, HEARTBEAT, STATE
 from . import careers, directory, outbox, payments, pulse
 from .agenda import FRESH_DAYS, ITALY, LEAD_DAYS, TICKET_OPENED, TICKETS, KnownCareer, Notice
 from .careers import Rules
-from .letter import Sender as From
-from .letter import plain
+from .letter import From, plain
 from .post import Post
 from .sender import LEASE_SECONDS, NOT_TOLD, UNTRUE, Sender
 

@@ -20,8 +20,8 @@ from consumers.kit.service import Record
 from consumers.kit.tables import migrations
 from consumers.notifications import directory, outbox
 from consumers.notifications.agenda import ITALY
-from consumers.notifications.letter import Sender
-from consumers.notifications.post import Post, Server
+from consumers.notifications.letter import From
+from consumers.notifications.post import MailServer, Post
 from consumers.notifications.service import Notifications
 from ledger.domain.submissions import Event, Submission, read_submission, recorded
 from ledger.relay.states import states
@@ -34,7 +34,7 @@ from tests.projections.populations import BOOKS
 
 from .support import ORIGIN
 
-SENDER = Sender("Segreteria studenti <no-reply@office.example>")
+SENDER = From("Segreteria studenti <no-reply@office.example>")
 YEAR = "2025-26"
 
 
@@ -161,7 +161,7 @@ class Bench:
 
     def restart(self, **settings: Any) -> Notifications:
         """A new process on the same tables."""
-        self.service = Notifications(Post(Server("127.0.0.1", self.mailbox.port)), SENDER, clock=self.clock, **settings)
+        self.service = Notifications(Post(MailServer("127.0.0.1", self.mailbox.port)), SENDER, clock=self.clock, **settings)
         return self.service
 
     def directory(self, *entries: tuple[str, str, str]) -> directory.Imported:

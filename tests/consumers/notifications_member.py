@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 import click
 
 from consumers.kit import command
-from consumers.notifications.post import Post, Server
+from consumers.notifications.post import MailServer, Post
 from consumers.notifications.service import Notifications
 
 from .notifications_bench import SENDER
@@ -25,7 +25,7 @@ def main() -> None:
 def run(running: command.Running) -> None:
     """As `python -m consumers.notifications run`, but for the clock and a short lease."""
     shift = timedelta(seconds=float(os.environ[SHIFT]))
-    service = Notifications(Post(Server("127.0.0.1", int(os.environ[PORT]))), SENDER, clock=lambda: datetime.now(timezone.utc) + shift,
+    service = Notifications(Post(MailServer("127.0.0.1", int(os.environ[PORT]))), SENDER, clock=lambda: datetime.now(timezone.utc) + shift,
                             lease_seconds=float(os.environ.get(LEASE, LEASE_SECONDS)))
     command.run(service, running)
 

@@ -20,8 +20,8 @@ from consumers.kit.service import Record
 from consumers.notifications import directory
 from consumers.notifications import sender as sender_module
 from consumers.notifications.__main__ import USER, notifications
-from consumers.notifications.letter import Sender
-from consumers.notifications.post import Away, Post, Server
+from consumers.notifications.letter import From
+from consumers.notifications.post import Away, MailServer, Post
 from consumers.notifications.service import Notifications
 from ledger.wire.message import Message
 from ledger.wire.reading import Unreadable
@@ -488,7 +488,8 @@ def test_an_encrypted_connection_with_a_login(tmp_path: Path, monkeypatch: pytes
             bench.take(History().opened("7", "2026-01-05").told())
 
             def through(password: str) -> list[str]:
-                bench.service = Notifications(Post(Server("127.0.0.1", mailbox.port, True, "office", password)), SENDER, clock=bench.clock)
+                bench.service = Notifications(
+                    Post(MailServer("127.0.0.1", mailbox.port, True, "office", password)), SENDER, clock=bench.clock)
                 return bench.idle()
 
             assert through("secret") == []  # the certificate is nobody's whom this machine trusts
@@ -496,7 +497,7 @@ def test_an_encrypted_connection_with_a_login(tmp_path: Path, monkeypatch: pytes
             assert through("wrong") == []
             assert through("secret") == ["Ticket n. 7 aperto"]
             with pytest.raises(Away, match="code 530"):
-                Post(Server("127.0.0.1", mailbox.port)).send(bench.mailbox.mails[0])
+                Post(MailServer("127.0.0.1", mailbox.port)).send(bench.mailbox.mails[0])
     finally:
         mailbox.stop()
 
@@ -654,8 +655,8 @@ def test_a_letter_is_dated_in_rome_and_says_who_reads_the_answer(bench: Bench) -
     bench.clock.to("2026-07-05T23:30")
     bench.take(History().opened("7", "2026-07-05").told())
     bench.idle()
-    office = Sender(SENDER.address, "Segreteria <office@office.example>")
-    bench.service = Notifications(Post(Server("127.0.0.1", bench.mailbox.port)), office, clock=bench.clock)
+    office = From(SENDER.address, "Segreteria <office@office.example>")
+    bench.service = Notifications(Post(MailServer("127.0.0.1", bench.mailbox.port)), office, clock=bench.clock)
     bench.take(History().opened("8", "2026-07-05").told())
     bench.idle()
     silent, answered = bench.mailbox.mails
