@@ -12,7 +12,7 @@ PYTEST := $(BIN)/python -m pytest --dist loadgroup
 # the programs that tests start would compile every module each time
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo check test faults lint bench bench-kafka bench-university clean
+.PHONY: help demo check test faults lint release bench bench-kafka bench-university clean
 help:
 	@echo "make demo    load invented histories and ask questions about them"
 	@echo "make check   before each commit: lint, and the tests that need no server (90 seconds)"
@@ -22,6 +22,7 @@ help:
 	@echo "make bench   every figure beside the raw limit and the peers, on PostgreSQL and SQLite (about ten minutes)"
 	@echo "make bench-kafka        relay and consumers beside the raw clients of the same library, a million events (about 45 minutes)"
 	@echo "make bench-university   a million events end to end (long)"
+	@echo "make release VERSION=x.y.z   lint, released schemas, version, changelog, commit and tag; pushes nothing"
 	@echo "make clean   remove .venv and caches"
 
 $(INSTALLED): pyproject.toml
@@ -50,6 +51,18 @@ lint: $(INSTALLED)
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.rule_table --check
 	$(BIN)/python -m ledger.wire.schemas --check
+
+release: lint
+	@echo "$(VERSION)" | grep -Eqx '[0-9]+\.[0-9]+\.[0-9]+' || { echo "name the version: make release VERSION=x.y.z" >&2; exit 2; }
+	@test -z "$$(git status --porcelain)" || { echo "commit first: git status" >&2; exit 1; }
+	@! git rev-parse -q --verify "refs/tags/v$(VERSION)" >/dev/null || { echo "v$(VERSION) is there already" >&2; exit 1; }
+	$(BIN)/python -m ledger.wire.schemas --release
+	@sed -i.bak 's/^version = ".*"/version = "$(VERSION)"/' pyproject.toml
+	@sed -i.bak "s/^## Unreleased$$/&\n\n## $(VERSION) - $$(date +%F)/" CHANGELOG.md
+	@rm -f pyproject.toml.bak CHANGELOG.md.bak
+	git add -A
+	git commit -qm "Version $(VERSION)"
+	git tag "v$(VERSION)"
 
 bench: $(INSTALLED)
 	$(BIN)/python infra/postgres run -- $(BIN)/python -m benchmarks.run

@@ -1,7 +1,7 @@
 """The JSON Schemas in docs/schemas, generated from the wire models, and what may not change in them.
 
 `python -m ledger.wire.schemas --write` writes them; `--check` says which are not up to date and which differ from the last
-released ones (docs/schemas/released) in a way that breaks somebody.
+released ones (docs/schemas/released) in a way that breaks somebody; `--release` makes today's the released ones, for `make release` only.
 
 What the ledger sends is read by programs that we do not update, from topics that keep old messages: nothing that a reader counts
 on may go, and nothing that old messages lack may be required, so types, enumerations and ranges stay exactly as they are; a reader
@@ -230,6 +230,15 @@ def problems(folder: Path = FOLDER) -> list[str]:
     return found
 
 
+def release(folder: Path = FOLDER) -> list[str]:
+    """Makes today's schemas the released ones, unless there are problems, which are returned. Files of older versions stay."""
+    found = problems(folder)
+    if not found:
+        for path in sorted(folder.glob("*.json")):
+            (folder / "released" / path.name).write_bytes(path.read_bytes())
+    return found
+
+
 def _text(schema: Schema) -> str:
     return json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
 
@@ -239,11 +248,13 @@ def main() -> None:
     mode = parser.add_mutually_exclusive_group(required=True)
     mode.add_argument("--write", action="store_true", help="write docs/schemas")
     mode.add_argument("--check", action="store_true", help="exit 1 unless they are up to date and break nobody")
-    if parser.parse_args().write:
+    mode.add_argument("--release", action="store_true", help="the same, and if so make them the released ones")
+    args = parser.parse_args()
+    if args.write:
         FOLDER.mkdir(parents=True, exist_ok=True)
         for name, schema in schemas().items():
             (FOLDER / f"{name}.json").write_text(_text(schema))
-    elif found := problems():
+    elif found := release() if args.release else problems():
         breaking = any("is not up to date" not in one for one in found)
         sys.exit("\n".join(found) + (f"\n\n{HOW}" if breaking else ""))
 

@@ -15,7 +15,7 @@ from ledger.domain.submissions import Submission, _Envelope, read_submission
 from ledger.wire import schemas
 from ledger.wire.events import VERSIONS, message
 from ledger.wire.message import History
-from ledger.wire.schemas import FOLDER, Schema, breaks, problems
+from ledger.wire.schemas import FOLDER, Schema, breaks, problems, release
 
 from .examples import DATA, SECRET, record
 from .messages import SCHEMAS
@@ -243,3 +243,22 @@ def test_command_says_how_to_do_it_right_when_a_change_breaks(folder: Path, monk
     with pytest.raises(SystemExit, match=r"(?s)exam-booked\.v1: data\.room: removed\n\n.*raise its entry in VERSIONS") as stopped:
         schemas.main()
     assert "--write" in str(stopped.value.code)
+
+
+def test_release_keeps_old_versions_and_makes_todays_schemas_the_released_ones(folder: Path) -> None:
+    (folder / "exam-booked.v0.json").write_text("{}")
+    (folder / "released" / "exam-booked.v0.json").write_text("{}")
+    (folder / "released" / "outcome.v1.json").unlink()
+    assert release(folder) == []
+    assert {path.name: path.read_bytes() for path in (folder / "released").glob("*.json")} == {
+        path.name: path.read_bytes() for path in folder.glob("*.json")}
+
+
+def test_release_writes_nothing_when_a_change_breaks(folder: Path) -> None:
+    released = folder / "released" / "exam-booked.v1.json"
+    changed = json.loads(released.read_text())
+    changed["$defs"]["ExamBookedData"]["properties"]["room"] = TEXT
+    released.write_text(json.dumps(changed))
+    (folder / "released" / "outcome.v1.json").unlink()
+    assert release(folder) == ["exam-booked.v1: data.room: removed"]
+    assert not (folder / "released" / "outcome.v1.json").exists()
