@@ -33,7 +33,7 @@ from consumers.kit.service import Record, Service
 from consumers.kit.tables import migrations
 from consumers.notifications import directory, outbox
 from consumers.notifications.agenda import ITALY, KINDS
-from consumers.notifications.post import Post, Server
+from consumers.notifications.post import MailServer, Post
 from consumers.notifications.service import Notifications
 from consumers.treasury import reference
 from consumers.treasury.service import Treasury
@@ -108,7 +108,7 @@ CASES = {
         lambda stage: Treasury(stage.bootstrap), "consumers.treasury", lambda stage: (),
         _whole("treasury", "careers", "debts", "life", "unallocated", "payments", "notices", "submissions"), ("life", "payments")),
     "notifications": Case(
-        lambda stage: Notifications(Post(Server("127.0.0.1", stage.mailbox.port)), SENDER, clock=stage.clock),
+        lambda stage: Notifications(Post(MailServer("127.0.0.1", stage.mailbox.port)), SENDER, clock=stage.clock),
         "tests.consumers.notifications_member", lambda stage: (),
         # whether a notice was found and dropped again before it was told depends on which states came in one batch; when it was told and
         # how often it was tried, on the clock
