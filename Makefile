@@ -58,7 +58,7 @@ release: lint
 	@! git rev-parse -q --verify "refs/tags/v$(VERSION)" >/dev/null || { echo "v$(VERSION) is there already" >&2; exit 1; }
 	$(BIN)/python -m ledger.wire.schemas --release
 	@sed -i.bak 's/^version = ".*"/version = "$(VERSION)"/' pyproject.toml
-	@sed -i.bak "s/^## Unreleased$$/&\n\n## $(VERSION) - $$(date +%F)/" CHANGELOG.md
+	@sed -i.bak "s/ No version has been released yet\.//; s/^## Unreleased$$/&\n\n## $(VERSION) - $$(date +%F)/" CHANGELOG.md
 	@rm -f pyproject.toml.bak CHANGELOG.md.bak
 	git add -A
 	git commit -qm "Version $(VERSION)"

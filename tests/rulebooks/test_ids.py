@@ -56,8 +56,10 @@ def _in(top: ast.stmt, module: str) -> Iterator[Use]:
     guards = frozenset(node.attr for node in ast.walk(top) if isinstance(node, ast.Attribute))
     name = getattr(top, "name", None) or next((ast.unparse(t) for t in getattr(top, "targets", [])), "")
     for node in ast.walk(top):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in apart and _is_id(node.value):
-            yield Use(node.value, module, name, guards)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in apart:
+            rule = node.value.partition("/")[0]  # of a message: `RIN-3/lapsed`
+            if _is_id(rule):
+                yield Use(rule, module, name, guards)
 
 
 def _is_mark(node: ast.AST) -> bool:
@@ -76,10 +78,13 @@ CATALOGUE = {f"{one.predicate.__module__.removeprefix('ledger.')}.{one.predicate
 
 ELSEWHERE = {
     "audit.compliance._NOTICES: ISE-6": "says how severe a finding is",
+    "domain.law.blocks.instalments_are_paid: BLK-1": "the id of a message; the rule is the block's",
     "domain.law.career.takes_effect: MOR-6": "compared with what an override names",
     "domain.law.degree.ANNULMENTS: LAU-1": "asks for LAU-3, which names the year of the degrees",
     "domain.law.entry.EXCLUDES: MOR-6": "its last day asks the book",
     "domain.law.isee.spare_isee_penalty: ISE-4": "_enrols_late_by_scroll asks the book",
+    "domain.law.recognition._place_not_accepted: RIC-9": "the id of a message; the rule is the argument",
+    "domain.law.recognition._too_early: RIC-14": "the id of a message; the rule is the argument",
     "domain.law.refunds._NO_REFUND: RIN-11a": "refund_without_right asks the book",
     "domain.law.withdrawal.LAPSES: RIN-3": "a last day is given only where the book has RIN-3",
     "domain.law.withdrawal._lapse: RIN-3": "a stamp with a term is raised only where the book has RIN-3",
