@@ -185,7 +185,14 @@ def test_kill_at_random_points_loses_and_doubles_nothing(
     with Database(fresh_url) as fresh, in_thread(Treasury(topics.bootstrap), fresh_url, topics.bootstrap):
         eventually(lambda: arrived_quietly(fresh, ends, topics) and caught_up(fresh, topics), "the fold of the topics")
         assert payments_of(own) == payments_of(fresh)
-        assert lives_of(own) == lives_of(fresh)
+        assert asked_for(lives_of(own)) == asked_for(lives_of(fresh)) != []
+
+
+def asked_for(lives: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Without the positions that are gone altogether: of a batch the treasury takes a career's newest state, and what only a state before
+    it asked for was published by those alone who read that state by itself."""
+    rows = Counter(life[3] for life in lives)
+    return [life for life in lives if not (rows[life[3]] == 1 and life[5:7] == (None, "cancelled"))]
 
 
 def notify(books: Database, pick: random.Random, number: int) -> int:
