@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from ledger.handling.submit import append_lines
 from ledger.store import EventStore, open_store
+from ledger.words import told
 from tests.sizes import sized
 
 from .histories import booking, clock, enrolled, lines
@@ -51,7 +52,7 @@ def test_any_line_has_an_outcome(ledger: EventStore, line: bytes) -> None:
     found = list(append_lines(ledger, BOOKS, [line], "enforce", False, clock))
     assert len(found) == (1 if line.removeprefix(b"\xef\xbb\xbf").strip() else 0)
     for outcome in found:
-        json.dumps(outcome, ensure_ascii=False, allow_nan=False).encode()
+        json.dumps(told(outcome), ensure_ascii=False, allow_nan=False).encode()
         assert outcome["outcome"] in ("accepted", "duplicate", "refused", "invalid")
         assert (ledger.last_position() > before) == (outcome["outcome"] == "accepted")
         assert outcome["outcome"] != "invalid" or outcome["problems"]
