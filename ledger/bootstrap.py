@@ -329,7 +329,9 @@ class Ledger:
 def _untrusted(recorded: "Sequence[Event]") -> str:
     """What to ask instead where the moments of events cannot be trusted."""
     ahead = next((event for event in recorded if event.recorded_at > clock()), None)
-    return f": her events were recorded by a clock that ran ahead; ask with --known-position {ahead.position}" if ahead is not None else ""
+    if ahead is None:
+        return ""
+    return f": her events were recorded by a clock that ran ahead; ask with --known-position {ahead.position}"
 
 
 def _then(known_at: datetime | None, known_position: int | None) -> str:

@@ -155,7 +155,8 @@ def _entries(packed: Any, name: str, tally: Tally, verdict: Verdict) -> Iterator
         tally.entry(entry)
         for problem in _problems(entry):
             verdict.add("entry", file=name, line=number, student=entry.student, version=entry.version, problem=problem)
-        yield entry.student, entry.version, entry.position, entry.type, entry.digest or None, entry.payload_sha256, f"{name}:{number}"
+        yield (entry.student, entry.version, entry.position, entry.type, entry.digest or None, entry.payload_sha256,
+               f"{name}:{number}")
 
 
 def _problems(entry: Entry) -> Iterator[str]:

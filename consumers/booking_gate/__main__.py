@@ -21,7 +21,8 @@ def main() -> None:
 @main.command("run")
 @run_options
 @click.option("--listen", default="127.0.0.1:8090", show_default=True, metavar="HOST:PORT",
-              help="Where questions arrive over HTTP. Another address than this machine's needs a token and encryption.")
+              help="Where questions arrive over HTTP. Another address than this machine's needs a token and "
+                   "encryption.")
 @click.option("--max-age", type=click.FloatRange(min=1), default=60.0, show_default=True, metavar="SECONDS",
               help="Refuse to answer when what is known is older.")
 @click.option("--rulebooks", type=click.Path(path_type=Path, exists=True, file_okay=False), metavar="FOLDER",

@@ -32,6 +32,7 @@ from .tables import migrations
 from .web import Door, Server, bound_to, door_options
 
 GONE, AWAY = 5, UNAVAILABLE
+PARKED = ("student", "waits_for_version", "reason", "detail", "partition", "offset", "since")
 DATABASE = "CAREER_LEDGER_CONSUMER_DB"
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -92,8 +93,8 @@ def run_options(command: _F) -> _F:
             click.option("--metrics-port", "metrics", metavar="[HOST:]PORT",
                          help="Serves /metrics for Prometheus and /health, on this machine unless HOST says otherwise (0: a free port)."),
             door_options,
-            click.option("--from-oldest", is_flag=True,
-                         help="Go on from the oldest message that a topic still holds, where what was not read is gone."))):
+            click.option("--from-oldest", is_flag=True, help="Go on from the oldest message that a topic still holds, "
+                                                             "where what was not read is gone."))):
         made = option(made)
     return cast("_F", made)
 
@@ -157,7 +158,6 @@ def status_command(service: type[Service]) -> click.Command:
             parked = database.ask(f"SELECT student, version, reason, detail, part, place, since FROM {name}_parked ORDER BY student")
         tell_json({
             "positions": [dict(zip(("topic", "partition", "next_offset", "log_position"), row, strict=True)) for row in positions],
-            "parked": [dict(zip(("student", "waits_for_version", "reason", "detail", "partition", "offset", "since"), row, strict=True))
-                       for row in parked]}, indent=1)
+            "parked": [dict(zip(PARKED, row, strict=True)) for row in parked]}, indent=1)
 
     return status

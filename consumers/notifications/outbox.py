@@ -29,7 +29,8 @@ which may hold an address; `next_attempt`: Unix seconds."""
 WAITING, SENT, REFUSED, DROPPED = "waiting", "sent", "refused", "dropped"
 FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 60.0, 3600.0
 
-_COLUMNS = "o.id, o.student, o.career, o.kind, o.thing, o.day, o.details, o.attempts, o.next_attempt, o.position, o.made_on"
+_COLUMNS = ("o.id, o.student, o.career, o.kind, o.thing, o.day, o.details, o.attempts, o.next_attempt, o.position, "
+            "o.made_on")
 
 
 class Waiting(NamedTuple):

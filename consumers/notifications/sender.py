@@ -33,7 +33,8 @@ NO_ADDRESS = 553
 class Sender:
     def __init__(self, post: Post, sender: letter.From, clock: Callable[[], datetime], lead_days: int = LEAD_DAYS,
                  lease_seconds: float = LEASE_SECONDS) -> None:
-        self._post, self._sender, self._clock, self._lead_days, self._lease_seconds = post, sender, clock, lead_days, lease_seconds
+        self._post, self._sender, self._clock = post, sender, clock
+        self._lead_days, self._lease_seconds = lead_days, lease_seconds
         self._accepted: dict[str, str] = {}
         self._pause_seconds = self._paused_until = 0.0
 

@@ -103,7 +103,7 @@ def payable_on(tx: Transaction, day: date, after: str = "", limit: int = 1000) -
     """Everything that may be paid on a day, by reference."""
     columns = ", ".join(f"l.{name}" for name in PERIOD)
     while rows := tx.ask(
-            f"SELECT d.iuv, d.student, d.career, d.charge, {columns} FROM treasury_life l "  # noqa: S608 - names of our own
+            f"SELECT d.iuv, d.student, d.career, d.charge, {columns} FROM treasury_life l "  # noqa: S608 - ours
             "JOIN treasury_debts d ON d.iuv = l.iuv WHERE l.from_on <= :on AND (l.until_on IS NULL OR :on < l.until_on) "
             "AND l.status IN :payable AND l.iuv > :after ORDER BY l.iuv LIMIT :limit",
             {"on": day.isoformat(), "payable": list(PUBLISHED), "after": after, "limit": limit}):
@@ -126,7 +126,8 @@ def payment_position(found: Position, creditor: Creditor, day: date) -> dict[str
             "isPartialPayment": False, "dueDate": _moment(due_on, END_OF_DAY),
             "retentionDate": _moment(due_on + timedelta(days=creditor.retention_days), END_OF_DAY),
             "transfer": list(_transfers(found, creditor, reason)),
-            "paymentOptionMetadata": [{"key": "career", "value": found.career}, {"key": "charge", "value": found.position}]}]}
+            "paymentOptionMetadata": [{"key": "career", "value": found.career},
+                                      {"key": "charge", "value": found.position}]}]}
 
 
 def _date_of(period: Stretch, creditor: Creditor, day: date) -> date:

@@ -31,8 +31,8 @@ TABLES = (
     """CREATE TABLE IF NOT EXISTS treasury_notices (receipt TEXT PRIMARY KEY, iuv TEXT NOT NULL, amount BIGINT NOT NULL,
     paid_on TEXT NOT NULL, reported_at TEXT NOT NULL, submitted INTEGER NOT NULL)""",
     """CREATE TABLE IF NOT EXISTS treasury_submissions (id TEXT PRIMARY KEY, receipt TEXT NOT NULL, student TEXT NOT NULL,
-    career TEXT NOT NULL, charge TEXT NOT NULL, amount BIGINT NOT NULL, paid_on TEXT NOT NULL, iuv TEXT NOT NULL, sent INTEGER NOT NULL,
-    outcome TEXT, position BIGINT, why TEXT)""",
+    career TEXT NOT NULL, charge TEXT NOT NULL, amount BIGINT NOT NULL, paid_on TEXT NOT NULL, iuv TEXT NOT NULL,
+    sent INTEGER NOT NULL, outcome TEXT, position BIGINT, why TEXT)""",
     "CREATE INDEX IF NOT EXISTS treasury_submissions_student ON treasury_submissions (student, id)",
     "CREATE INDEX IF NOT EXISTS treasury_submissions_unsent ON treasury_submissions (id) WHERE sent = 0",
     "CREATE INDEX IF NOT EXISTS treasury_notices_waiting ON treasury_notices (iuv) WHERE submitted = 0",
@@ -232,6 +232,7 @@ def read_period(row: Iterable[Any]) -> Stretch:
 
 
 def period_on(tx: Transaction, iuv: str, day: date) -> Stretch | None:
-    rows = tx.ask(f"SELECT {', '.join(PERIOD)} FROM treasury_life WHERE iuv = :iuv AND from_on <= :on "  # noqa: S608 - names of our own
-                  "AND (until_on IS NULL OR :on < until_on)", {"iuv": iuv, "on": day.isoformat()})
+    rows = tx.ask(f"SELECT {', '.join(PERIOD)} FROM treasury_life "  # noqa: S608 - names of our own
+                  "WHERE iuv = :iuv AND from_on <= :on AND (until_on IS NULL OR :on < until_on)",
+                  {"iuv": iuv, "on": day.isoformat()})
     return read_period(rows[0]) if rows else None

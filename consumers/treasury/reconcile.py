@@ -76,7 +76,8 @@ def _unknown(tx: Transaction, days: dict[str, Any]) -> Iterator[tuple[Difference
 
 
 def _submissions(tx: Transaction, days: dict[str, Any]) -> Iterator[tuple[Difference, str]]:
-    for name, receipt, student, career, charge, amount, paid_on, iuv, sent, outcome, why, reported_at, *ledger in tx.ask(
+    for (name, receipt, student, career, charge, amount, paid_on, iuv, sent, outcome, why, reported_at,
+         *ledger) in tx.ask(
             "SELECT s.id, s.receipt, s.student, s.career, s.charge, s.amount, s.paid_on, s.iuv, s.sent, s.outcome, s.why, n.reported_at, "
             "p.voided, p.career, p.charge, p.amount, p.paid_on, p.iuv FROM treasury_submissions s "
             "JOIN treasury_notices n ON n.receipt = s.receipt LEFT JOIN treasury_payments p ON p.student = s.student AND p.id = s.id "

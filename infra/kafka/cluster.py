@@ -150,7 +150,8 @@ def _remember_classes(lib: Path, classes: Path) -> None:
     with tempfile.TemporaryDirectory(dir=lib, prefix="new-") as new:
         first = Cluster()
         try:
-            first._begin(lib, f"-XX:ArchiveClassesAtExit={new}/classes.jsa")  # noqa: SLF001 - what __enter__ does, less this call
+            archive = f"-XX:ArchiveClassesAtExit={new}/classes.jsa"
+            first._begin(lib, archive)  # noqa: SLF001 - what __enter__ does, less this call
             first.stop(*first.numbers)
         finally:
             first.close()
@@ -311,7 +312,8 @@ class Cluster:
             try:
                 self._process(number).wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:
-                raise NoBroker(f"broker {number} did not stop within {STOP_SECONDS:.0f} seconds: {self.log(number)}") from None
+                raise NoBroker(f"broker {number} did not stop within {STOP_SECONDS:.0f} seconds: "
+                               f"{self.log(number)}") from None
 
     def kill(self, *numbers: int) -> None:
         """Ends brokers at once (SIGKILL), frozen or not."""

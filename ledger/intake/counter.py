@@ -187,7 +187,8 @@ def _fault(error: Exception) -> str:
     if isinstance(error, StreamSetAside):
         return f"student: nothing can be recorded of her until a person mends it: {error.one.why}. Submit it again then"
     place = traceback.extract_tb(error.__traceback__)[-1]
-    return f"a fault of the ledger, please report it: {type(error).__name__} in {Path(place.filename).name}, line {place.lineno}"
+    where = f"{Path(place.filename).name}, line {place.lineno}"
+    return f"a fault of the ledger, please report it: {type(error).__name__} in {where}"
 
 
 def _read(one: Received) -> _Form | str:
@@ -198,7 +199,8 @@ def _read(one: Received) -> _Form | str:
     if not isinstance(raw, dict):
         said = _content_type(one.headers)
         if said and said != "application/json":
-            return "the header content-type does not say application/json: the value must be a submission, one JSON object in UTF-8"
+            return ("the header content-type does not say application/json: the value must be a submission, one JSON "
+                    "object in UTF-8")
         if isinstance(raw, Problem):
             return raw.message.replace("the line", "the value").replace("one event a line", "one submission a message")
         return "the value is not a JSON object: a submission is one"
@@ -211,7 +213,8 @@ def _read(one: Received) -> _Form | str:
     if not isinstance(student, str) or not _STUDENT.fullmatch(student):
         return "student: name the student by a pseudonym of 1 to 64 letters, digits, dots, hyphens and underscores"
     if one.key is None:
-        return "the message has no key: its key must be the student's pseudonym, else her submissions are not kept in order"
+        return ("the message has no key: its key must be the student's pseudonym, else her submissions are not kept "
+                "in order")
     if one.key != student.encode():
         return "the key of the message is not its student: the key must be the pseudonym in `student`"
     try:
@@ -255,8 +258,10 @@ def _named(path: str) -> str:
 def _without_values(outcome: bytes) -> bytes:
     """What an earlier release answered: its sentences about what was malformed may quote it."""
     found: Outcome = json.loads(outcome)
-    return json.dumps(found | {"problems": [{"path": _named(one["path"]), "message": "this was not valid: see section 2 of the published "
-                                             "language"} for one in found["problems"]]} if "problems" in found else found).encode()
+    if "problems" in found:
+        said = "this was not valid: see section 2 of the published language"
+        found = found | {"problems": [{"path": _named(one["path"]), "message": said} for one in found["problems"]]}
+    return json.dumps(found).encode()
 
 
 def _trace(headers: Sequence[tuple[str, bytes | None]]) -> bytes | None:
