@@ -1,8 +1,9 @@
 """Writes a letter: the templates hold every word, in Italian and English; a paragraph is one line, however long.
 
 A kind's template gives the subject in line 1 and below it what there is to say; `letter.txt` puts greeting and end around that of one
-notice or of several. `words.txt` holds the names of charges and blocks, and how days and amounts are written. The HTML says the same
-words: it is made from the text (`#` a heading, `-` an entry of a list), every one of them escaped.
+notice or of several. Charges, blocks, days and amounts are written as everywhere in the ledger (`ledger.words`): the filters `charge`,
+`block`, `day` and `money`; `words.txt` holds what several letters say. The HTML says the same words: it is made from the text (`#` a
+heading, `-` an entry of a list), every one of them escaped.
 """
 
 import hashlib
@@ -12,17 +13,20 @@ from datetime import datetime
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
-from functools import cache
+from functools import cache, partial
 from textwrap import fill
 from typing import Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template, select_autoescape
 
 from ledger.edges.text import visible
+from ledger.words import Language
+from ledger.words.entries import named
+from ledger.words.values import charge, day, money
 
 from .agenda import ITALY, Facts, Notice
 
-LANGUAGES = ("it", "en")
+LANGUAGES: tuple[Language, ...] = ("it", "en")
 LONGEST_WORDS = 200
 WIDTH = 76
 _BLANK = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
@@ -36,10 +40,19 @@ class From(NamedTuple):
 
 
 @cache
-def _template(name: str) -> Template:
-    found = Environment(loader=PackageLoader(__package__), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-                        autoescape=select_autoescape(("html",)))
-    return found.get_template(name)
+def _environment() -> Environment:
+    return Environment(loader=PackageLoader(__package__), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+                       autoescape=select_autoescape(("html",)))
+
+
+@cache
+def _template(language: Language, name: str) -> Template:
+    """A text in a language."""
+    spoken = _environment().overlay()
+    spoken.filters = spoken.filters | {
+        "charge": partial(charge, language=language), "money": partial(money, language=language),
+        "block": partial(named, "block", language=language), "day": lambda one, article="": format(day(one, language), article)}
+    return spoken.get_template(f"{language}/{name}.txt")
 
 
 def plain(text: str) -> str:
@@ -59,24 +72,24 @@ Told = Sequence[tuple[Notice, Facts]]
 """What one letter says."""
 
 
-def _words(told: Told, language: str, reply_to: str | None) -> tuple[str, str]:
+def _words(told: Told, language: Language, reply_to: str | None) -> tuple[str, str]:
     """Subject and text."""
     parts = []
     for notice, facts in told:
-        subject, _, body = _template(f"{language}/{notice.kind}.txt").render(_plain(facts)).partition("\n")
+        subject, _, body = _template(language, notice.kind).render(_plain(facts)).partition("\n")
         parts.append({"subject": subject.strip(), "body": body.strip()})
     for part in parts if len(parts) > 1 else ():
         part["body"] = part["body"][:1].upper() + part["body"][1:]
-    subject, _, body = _template(f"{language}/letter.txt").render(parts=parts, reply_to=reply_to).partition("\n")
+    subject, _, body = _template(language, "letter").render(parts=parts, reply_to=reply_to).partition("\n")
     return subject.strip(), re.sub(r"\n{3,}", "\n\n", body).strip() + "\n"
 
 
 def text(told: Told, language: str, reply_to: str | None = None) -> tuple[str, str, str]:
     """Subject, text and HTML. `language` it or en; "" is Italian with English below."""
-    written = [(one, *_words(told, one, reply_to)) for one in ((language,) if language else LANGUAGES)]
+    written = [(one, *_words(told, one, reply_to)) for one in LANGUAGES if language in ("", one)]
     subject = " / ".join(subject for _, subject, _ in written)
     body = f"\n{'-' * 60}\n\n".join(_folded(words) for _, _, words in written)
-    html = _template("letter.html").render(
+    html = _environment().get_template("letter.html").render(
         subject=subject, both=not language, parts=[{"language": one, "blocks": list(_blocks(words))} for one, _, words in written])
     return subject, body if language else f"[English text below]\n\n{body}", html
 

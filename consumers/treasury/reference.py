@@ -26,7 +26,7 @@ _CODE = re.compile(r"[0-9]{2}")
 
 CONTRIBUTION = "Contributo onnicomprensivo"
 LABELS = {
-    "preenrolment": "Contributo di preiscrizione", "enrolment": "Tassa regionale e bollo", "instalment-1": f"{CONTRIBUTION}, prima rata",
+    "preenrolment": "Contributo di pre-iscrizione", "enrolment": "Tassa regionale e bollo", "instalment-1": f"{CONTRIBUTION}, prima rata",
     "instalment-2": f"{CONTRIBUTION}, seconda rata", "recognition": "Contributo per riconoscimento", "single-courses": "Corsi singoli",
     "single-courses-stamp": "Bollo corsi singoli", "withdrawal-stamp": "Bollo", "diploma-supplement-post": "Spedizione documento",
 }

@@ -63,27 +63,27 @@ KINDS = {
         "il 1º maggio 2026 ha chiuso il ticket n. 212617. Questo messaggio non contiene la risposta.",
         "closed ticket no. 212617 on 1 May 2026. This message does not contain the answer."),
     "instalment-due": (
-        "2026-02-10T00:30", History().enrolled(), "Rata in scadenza il 17 febbraio 2026: 400,00 euro",
-        "Instalment due on 17 February 2026: 400.00 euro",
+        "2026-02-10T00:30", History().enrolled(), "Rata in scadenza il 17 febbraio 2026: 400,00 €",
+        "Instalment due on 17 February 2026: €400.00",
         "il 17 febbraio 2026 scade un pagamento della tua carriera (corso L-FIL): "
-        "- prima rata del contributo onnicomprensivo, a.a. 2025-26: 400,00 euro.",
+        "- prima rata 2025-26: 400,00 €.",
         "A payment for your career (programme L-FIL) is due on 17 February 2026: "
-        "- first instalment of the contribution, academic year 2025-26: 400.00 euro."),
+        "- first instalment 2025-26: €400.00."),
     "block-begins": (
         "2026-03-13T10:00", History().enrolled(), "Blocco alla prenotazione degli appelli d'esame dal 20 marzo 2026",
-        "Exam booking block from 20 March 2026",
+        "Exam-booking block from 20 March 2026",
         "dal 20 marzo 2026 entrerà in vigore il blocco alla prenotazione degli appelli d'esame (corso L-FIL). Da quel giorno non "
         "potrai prenotare gli appelli d'esame. Per evitarlo, paga entro il 19 marzo 2026: "
-        "- prima rata del contributo onnicomprensivo, a.a. 2025-26: 400,00 euro.",
-        "If nothing changes, the exam booking block (programme L-FIL) will be in force from 20 March 2026. From that day you will not be "
+        "- prima rata 2025-26: 400,00 €.",
+        "If nothing changes, the exam-booking block (programme L-FIL) will be in force from 20 March 2026. From that day you will not be "
         "able to book exams. To prevent it, pay by 19 March 2026: "
-        "- first instalment of the contribution, academic year 2025-26: 400.00 euro."),
+        "- first instalment 2025-26: €400.00."),
     "withdrawal-lapses": (
         "2026-03-04T10:00", History().enrolled().add("withdrawal-requested", "2026-02-09", {}),
         "Rinuncia agli studi: paga la marca da bollo entro l'11 marzo 2026", "Withdrawal from studies: pay the stamp duty by 11 March 2026",
-        "il 9 febbraio 2026 hai presentato la domanda di rinuncia agli studi (corso L-FIL), ma la marca da bollo di 16,00 euro non risulta "
+        "il 9 febbraio 2026 hai presentato la domanda di rinuncia agli studi (corso L-FIL), ma la marca da bollo di 16,00 € non risulta "
         "ancora pagata. Se vuoi rinunciare, pagala entro l'11 marzo 2026",
-        "On 9 February 2026 you filed your withdrawal from studies (programme L-FIL), but the stamp duty of 16.00 euro has not been paid "
+        "On 9 February 2026 you filed your withdrawal from studies (programme L-FIL), but the stamp duty of €16.00 has not been paid "
         "yet. If you want to withdraw, pay it by 11 March 2026"),
 }
 
@@ -122,8 +122,8 @@ def test_round_that_takes_long_leaves_the_rest_to_the_next(bench: Bench, monkeyp
     ("S1", "2 novità sulla tua carriera: tolto il blocco alla prenotazione degli appelli d'esame",
      "Dal 25 marzo 2026 non è più in vigore il blocco alla prenotazione degli appelli d'esame (corso L-FIL). Non ti "
      "impedisce più di prenotare gli appelli d'esame. Oggi sulla tua carriera non risultano altri blocchi."),
-    ("S2", "2 notices about your career: lifted: exam booking block",
-     "From 25 March 2026 the exam booking block (programme L-FIL) is no longer in force. It no longer prevents you from "
+    ("S2", "2 notices about your career: lifted: exam-booking block",
+     "From 25 March 2026 the exam-booking block (programme L-FIL) is no longer in force. It no longer prevents you from "
      "booking exams. Today there is no other block on your career."),
 ])
 def test_a_lifted_block_is_told(bench: Bench, student: str, subject: str, said: str) -> None:
@@ -139,7 +139,7 @@ def test_a_block_that_time_ends_is_told(bench: Bench) -> None:
     bench.take([_changed(History().enrolled().state()[0], "blocks", "until", None, "2026-04-10")])
     bench.idle("2026-04-09T23:50")
     assert bench.idle("2026-04-10T00:10") == ["2 novità sulla tua carriera: tolto il blocco alla prenotazione degli appelli d'esame"]
-    assert "# 2. Tolto il blocco dell'ammissione alla prova finale Dal 10 aprile 2026" in plain_text(bench.mailbox.mails[-1])
+    assert "# 2. Tolto il blocco all'ammissione alla prova finale Dal 10 aprile 2026" in plain_text(bench.mailbox.mails[-1])
 
 
 def _changed(state: Message, part: str, field: str, before: Any, after: Any) -> Message:
@@ -156,7 +156,7 @@ def test_a_plan_tells_its_own_amount(bench: Bench) -> None:
         "charges": [FIRST, f"{YEAR}:instalment-2"], "motivated": True,
         "instalments": [{"due_on": "2026-03-01", "amount": "300.00"}, {"due_on": "2026-06-01", "amount": "600.00"}]})
     bench.take(history.state())
-    assert bench.idle("2026-02-22T10:00") == ["Rata del piano in scadenza il 1º marzo 2026: 300,00 euro"]
+    assert bench.idle("2026-02-22T10:00") == ["Rata del piano in scadenza il 1º marzo 2026: 300,00 €"]
     assert "900" not in plain_text(bench.mailbox.mails[0])
     assert "400" not in plain_text(bench.mailbox.mails[0])
     bench.take(history.void("e4", "2026-02-23").state())
@@ -288,7 +288,7 @@ def test_a_start_from_nothing_tells_no_history(own: Database, mailbox: Mailbox) 
     bench.restart()
     bench.take(old.opened("3", "2026-04-21").told(since=8))
     assert bench.idle("2026-04-21T10:00") == ["Ticket n. 3 aperto"]
-    assert bench.idle("2026-05-08T10:00")[0] == "Rata in scadenza il 15 maggio 2026: 500,00 euro"
+    assert bench.idle("2026-05-08T10:00")[0] == "Rata in scadenza il 15 maggio 2026: 500,00 €"
 
 
 def test_the_start_day_is_kept_from_the_first_start(own: Database, mailbox: Mailbox) -> None:
@@ -325,12 +325,12 @@ def test_a_dropped_notice_that_becomes_true_again_is_told(bench: Bench) -> None:
     bench.take(paid.void("e4", "2026-02-12").state())
     bench.mailbox.start()
     bench.restart()
-    assert "Rata in scadenza il 17 febbraio 2026: 400,00 euro" in bench.idle("2026-02-12T14:00")
+    assert "Rata in scadenza il 17 febbraio 2026: 400,00 €" in bench.idle("2026-02-12T14:00")
 
 
 def test_whoever_was_away_tells_what_is_still_of_use(bench: Bench) -> None:
     bench.take(History().enrolled().state())
-    assert bench.idle("2026-02-16T10:00") == ["2 novità sulla tua carriera: rata in scadenza il 17 febbraio 2026: 400,00 euro"]
+    assert bench.idle("2026-02-16T10:00") == ["2 novità sulla tua carriera: rata in scadenza il 17 febbraio 2026: 400,00 €"]
     assert bench.outbox("sent") == [("block-begins", None), ("instalment-due", None)]
     assert bench.idle("2026-03-25T10:00") == []
     assert bench.idle("2026-05-20T10:00") == []
@@ -356,7 +356,7 @@ def test_nothing_is_said_of_careers_while_what_is_known_is_old(bench: Bench) -> 
     assert bench.idle(beat=False) == []
     with bench.database.transaction() as tx:
         tx.run("INSERT INTO notifications_positions (topic, part, next_offset, log_position) VALUES (:topic, 0, 5, 9)", {"topic": STATE})
-    assert bench.idle(beat=False) == ["Rata in scadenza il 17 febbraio 2026: 400,00 euro"]
+    assert bench.idle(beat=False) == ["Rata in scadenza il 17 febbraio 2026: 400,00 €"]
 
 
 @pytest.mark.parametrize("awaited", [9, 4])
@@ -545,7 +545,7 @@ def test_of_an_unreadable_state_nothing_is_told_until_a_newer_one_comes(bench: B
         bench.service.unusable(tx, poison, error.value)
     assert bench.idle("2026-02-10T10:00") == []
     bench.take([state])
-    assert bench.idle() == ["Rata in scadenza il 17 febbraio 2026: 400,00 euro"]
+    assert bench.idle() == ["Rata in scadenza il 17 febbraio 2026: 400,00 €"]
 
 
 @pytest.mark.parametrize(("key", "value", "said"), [
@@ -702,24 +702,24 @@ def _numbers(bench: Bench, own_url: str, *positions: tuple[str, int], student: s
 
 
 @pytest.mark.parametrize(("positions", "said"), [
-    ([(FIRST, 40000)], f"400,00 euro (avviso pagoPA n. {NUMBER})."),
-    ([(FIRST, 25000)], "400,00 euro."),
-    ([(f"{YEAR}:instalment-2", 40000)], "400,00 euro."),
-    ([], "400,00 euro."),
+    ([(FIRST, 40000)], f"400,00 € (avviso pagoPA n. {NUMBER})."),
+    ([(FIRST, 25000)], "400,00 €."),
+    ([(f"{YEAR}:instalment-2", 40000)], "400,00 €."),
+    ([], "400,00 €."),
 ])
 def test_a_notice_number_is_told_where_the_treasury_asks_for_the_same(
         bench: Bench, own_url: str, positions: list[tuple[str, int]], said: str) -> None:
     assert _numbers(bench, own_url, *positions).output == f'{{"positions": {len(positions)}}}\n'
     bench.take(History().enrolled().state())
     bench.idle("2026-02-10T10:00")
-    assert f"prima rata del contributo onnicomprensivo, a.a. 2025-26: {said}" in plain_text(bench.mailbox.mails[0])
+    assert f"prima rata 2025-26: {said}" in plain_text(bench.mailbox.mails[0])
 
 
 def test_a_late_payments_number_is_told_with_what_is_asked_for_then(bench: Bench, own_url: str) -> None:
     _numbers(bench, own_url, (FIRST, 42000))
     bench.take(History().enrolled().state())
     bench.idle("2026-03-13T10:00")
-    assert f"400,00 euro (avviso pagoPA n. {NUMBER}: 420,00 euro con l'importo aggiuntivo per il ritardo)." in plain_text(
+    assert f"400,00 € (avviso pagoPA n. {NUMBER}: 420,00 € con l'importo aggiuntivo per il ritardo)." in plain_text(
         bench.mailbox.mails[0])
 
 
@@ -728,9 +728,9 @@ def test_a_part_of_a_plan_is_told_with_its_own_number(bench: Bench, own_url: str
     bench.take(History().enrolled().add("instalment-plan-agreed", "2026-02-01", {"charges": [FIRST], "motivated": True, "instalments": [
         {"due_on": "2026-03-01", "amount": "200.00"}, {"due_on": "2026-04-01", "amount": "200.00"}]}).state())
     bench.idle("2026-02-22T10:00")
-    assert f"200,00 euro (avviso pagoPA n. {NUMBER})." in plain_text(bench.mailbox.mails[0])
+    assert f"200,00 € (avviso pagoPA n. {NUMBER})." in plain_text(bench.mailbox.mails[0])
     bench.idle("2026-03-25T10:00")
-    assert any(f"200,00 euro (avviso pagoPA n. {int(NUMBER) + 1})" in plain_text(mail) for mail in bench.mailbox.mails[1:])
+    assert any(f"200,00 € (avviso pagoPA n. {int(NUMBER) + 1})" in plain_text(mail) for mail in bench.mailbox.mails[1:])
 
 
 def test_a_line_that_is_no_position_is_named_and_nothing_is_taken(bench: Bench, own_url: str) -> None:

@@ -117,8 +117,7 @@ def test_a_poison_state_goes_to_the_dead_letters_and_stops_nobody(office: Office
     member = office.member()
     try:
         eventually(lambda: len(office.mailbox.mails) >= 1, "the other student is told")
-        assert office.mailbox.told() == ["Rata in scadenza il 17 febbraio 2026: 400,00 euro / Instalment due on 17 February 2026: 400.00 "
-                                         "euro"]
+        assert office.mailbox.told() == ["Rata in scadenza il 17 febbraio 2026: 400,00 € / Instalment due on 17 February 2026: €400.00"]
         eventually(lambda: len(office.topics.read(DEAD_LETTER)) == 1, "the letter is there")
         office.topics.send([state])
         eventually(lambda: len(office.mailbox.mails) == 2, "the newer state is told")

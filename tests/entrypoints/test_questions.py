@@ -41,7 +41,8 @@ def test_fees_for_people_show_each_charge_and_the_totals(ledger) -> None:
 
 def test_answers_are_in_italian_when_it_is_asked_for(ledger) -> None:
     shown = ledger("--lang", "it", "status", "S01", "--on", "2026-03-20").stdout
-    for words in ("S01: situazione al 20 marzo 2026", "iscrizione attiva", "blocco alla prenotazione degli appelli dal 20 marzo 2026",
+    for words in ("S01: situazione al 20 marzo 2026", "iscrizione attiva",
+                  "blocco alla prenotazione degli appelli d'esame dal 20 marzo 2026",
                   "il pagamento scadeva il 17 febbraio 2026", "Per rimuoverlo: pagare 400,00 € (prima rata 2025-26)."):
         assert words in shown
     [career] = answer(ledger("--lang", "it", "status", "S01", "--on", "2026-03-20", "--json"))["careers"]

@@ -7,7 +7,7 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from string import Formatter
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from babel.dates import format_date
@@ -19,23 +19,25 @@ from ledger.domain.phrases import says
 from ledger.wire.state import BlockSpan, Status
 from ledger.words import LANGUAGES, Language, sentence
 from ledger.words.entries import NAMES, entry, ids
-from ledger.words.values import WRITERS, day, money
+from ledger.words.values import WRITERS, day, money, written
 
 ROOT = Path(ledger.__file__).parent
 MAKERS = frozenset({"says", "no", "_t"})
 """What makes a message in the rules, `says(id, ...)` and `case.no(id, ...)`, and a text of a page."""
 OPTIONS = frozenset({"clears", "facts", "interpretation", "rule"})
 """Arguments of `case.no` that are no values."""
+SAID_IN = {"reason": 2, "Block": 4}
+"""Which argument holds the message. A reason's next one says what removes it; a block is always lifted by something."""
 OTHERS: dict[str, set[str]] = {"verbatim": {"said", "remedy"}}
 
 
-def _calls() -> Iterator[tuple[Path, ast.Call, str]]:
+def _calls(names: frozenset[str] = MAKERS) -> Iterator[tuple[ast.Call, str]]:
     for path in sorted(ROOT.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call):
-                name = node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id if isinstance(node.func, ast.Name) else ""
-                if name in MAKERS and node.args:
-                    yield path, node, name
+                name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+                if name in names and node.args:
+                    yield node, name
 
 
 def _ids(given: ast.expr) -> Iterator[str]:
@@ -52,7 +54,7 @@ def _used() -> dict[str, tuple[set[str], bool]]:
     """Of each message of the code: the names of its values (of all the places together), and whether something is said to remove it."""
     names: dict[str, set[str]] = defaultdict(set)
     cleared: dict[str, bool] = defaultdict(bool)
-    for _, call, made in _calls():
+    for call, made in _calls():
         for one in _ids(call.args[0]):
             names[one] |= set()
             for given in call.keywords:
@@ -60,9 +62,19 @@ def _used() -> dict[str, tuple[set[str], bool]]:
                 if given.arg is None:
                     names[one] |= SPREAD[ast.unparse(given.value)]
             if made == "no":
-                clears = [*call.args[1:2], *(k.value for k in call.keywords if k.arg == "clears")]
-                cleared[one] |= any(not (isinstance(given, ast.Constant) and given.value is None) for given in clears)
+                cleared[one] |= _is_cleared(call, 1)
+    for call, made in _calls(frozenset(SAID_IN)):
+        place = SAID_IN[made]
+        for said in (part for given in call.args[place:place + 1] for part in ast.walk(given) if isinstance(part, ast.Call)):
+            for one in _ids(said.args[0]) if getattr(said.func, "id", "") == "says" else ():
+                cleared[one] |= made == "Block" or _is_cleared(call, place + 1)
     return {one: (given | ({"remedies"} if "phrases" in given else set()), cleared[one]) for one, given in names.items()}
+
+
+def _is_cleared(call: ast.Call, place: int) -> bool:
+    """Something is given as what removes the matter."""
+    clears = [*call.args[place:place + 1], *(k.value for k in call.keywords if k.arg == "clears")]
+    return any(not (isinstance(given, ast.Constant) and given.value is None) for given in clears)
 
 
 SPREAD = {
@@ -88,7 +100,7 @@ def test_sentence_uses_no_value_that_the_code_does_not_give(language: Language) 
     for one, (given, _) in USED.items():
         said = entry(one, language)
         assert set(said) <= {"says", "clears"}, one
-        assert _fields(said["says"]) | _fields(said.get("clears", "")) <= given, id
+        assert _fields(said["says"]) | _fields(said.get("clears", "")) <= given, one
 
 
 def test_value_is_told_in_every_language_when_it_is_told_in_one() -> None:
@@ -116,14 +128,22 @@ def test_every_value_of_the_published_language_has_a_name(kind: str) -> None:
     assert set(entry(NAMES + kind, "it")) == set(known[kind])
 
 
-def test_days_and_amounts_are_written_as_cldr_has_them() -> None:
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_days_and_amounts_are_written_as_cldr_has_them(language: Language) -> None:
+    """A further language has its months and its way to write an amount."""
+    locale = {"en": "en_GB"}.get(language, language)
     for number in range(1, 13):
         one = date(2026, number, 17)
-        assert day(one, "it") == format_date(one, "long", locale="it")
-        assert day(one, "en") == format_date(one, "long", locale="en_GB")
+        assert day(one, language) == format_date(one, "long", locale=locale)
     for amount in ("0.00", "95.00", "1400.00", "1234567.89"):
-        assert money(amount, "it") == format_currency(Decimal(amount), "EUR", locale="it").replace("\xa0", " ")
-        assert money(amount, "en") == format_currency(Decimal(amount), "EUR", locale="en_GB")
+        assert money(amount, language) == format_currency(Decimal(amount), "EUR", locale=locale).replace("\xa0", " ")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("name", WRITERS)
+def test_value_of_each_name_is_written_in_every_language(name: str, language: Language) -> None:
+    values: dict[Any, Any] = {day: "2026-01-01", money: "1.00"}
+    assert written(name, [("2026-27:enrolment", "1.00")] if name == "owed" else values.get(WRITERS[name], "x"), language)
 
 
 @pytest.mark.parametrize(("on", "said"), [("2026-02-17", "del 17 febbraio 2026"), ("2026-05-08", "dell'8 maggio 2026"),

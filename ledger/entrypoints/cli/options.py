@@ -138,8 +138,10 @@ def spoken(answer: "Answer") -> "Answer":
 
 def locale_language() -> "Language":
     """That of the first of the locale's variables that is set, where there are words in it, else English."""
+    from ledger.words import DEFAULT, LANGUAGES
+
     given = next((value for name in ("LC_ALL", "LC_MESSAGES", "LANG") if (value := os.environ.get(name))), "")
-    return "it" if given.lower().startswith("it") else "en"
+    return next((one for one in LANGUAGES if given.lower().startswith(one)), DEFAULT)
 
 
 def page() -> "Page":
