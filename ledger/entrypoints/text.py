@@ -246,7 +246,7 @@ class Page:
         for change in changes["changed"]:
             self._line(f"{change['rule']}: {change['says'][new]}", indent=2)
             for name, values in change["values"].items():
-                self._line(f"{name}: {_value(values[old])} -> {_value(values[new])}", style="yellow", indent=4)
+                self._line(f"{name}: {self._value(values[old])} -> {self._value(values[new])}", style="yellow", indent=4)
             if not change["values"] and change["says"][old] != change["says"][new]:
                 self._line(self._t("page/in-year", academic_year=old, text=change["says"][old]), style="yellow", indent=4)
             reading = change.get("interpretation")
@@ -319,10 +319,19 @@ class Page:
         if isinstance(left_out := answer.get("set_aside"), int):
             self._line(f"Note: {left_out} set aside and left out, see `career-ledger projection status`.", style="bold yellow")
 
+    def _value(self, value: Any) -> str:
+        """A value of a rule book in words: tables and lists on one line."""
+        if isinstance(value, dict):
+            return ", ".join(f"{name} {self._value(part)}" if not isinstance(part, list) else
+                             f"{name} ({self._value(part)})" if part else name for name, part in value.items() if part is not None)
+        if isinstance(value, list):
+            return "; ".join(self._value(part) for part in value)
+        return self._named("value", str(value).lower()) if value is None or isinstance(value, bool) else str(value)
+
     def _rule(self, head: str, rule: Answer) -> None:
         self._line(f"{head}: {rule['says']}", style="bold")
         for name, value in rule["values"].items():
-            self._line(f"{name}: {_value(value)}", indent=2)
+            self._line(f"{name}: {self._value(value)}", indent=2)
         self._line(self._t("page/source", text=f"{rule['document']}, {rule['heading']}"), style="dim", indent=2)
         if rule["interpretation"]:
             self._choice(rule["interpretation"], indent=2)
@@ -467,13 +476,3 @@ AMOUNTS = frozenset({"amount", "contribution"})
 FIELDS = {"regime": "regime", "session": "session", "outcome": "result", "kind": "recognition"}
 """The table of names of a field's values."""
 PLURALS = {"outcome": "outcomes", "severity": "severities"}
-
-
-def _value(value: Any) -> str:
-    """A value of a rule book in words: tables and lists on one line."""
-    if isinstance(value, dict):
-        return ", ".join(f"{name} {_value(part)}" if not isinstance(part, list) else f"{name} ({_value(part)})" if part else name
-                         for name, part in value.items() if part is not None)
-    if isinstance(value, list):
-        return "; ".join(_value(part) for part in value)
-    return {None: "not stated", True: "yes", False: "no"}.get(value, str(value)) if value is None or isinstance(value, bool) else str(value)

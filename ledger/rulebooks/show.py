@@ -1,4 +1,5 @@
-"""What the rule books say, as JSON-able data for `career-ledger rules show`, `rules diff` and `rules cite`."""
+"""What the rule books say, as JSON-able data for `career-ledger rules show`, `rules diff` and `rules cite`; in a language's words, where
+they are given, else as the books are written."""
 
 from difflib import get_close_matches
 from typing import Any
@@ -6,8 +7,10 @@ from typing import Any
 from ledger.domain.books import LawBooks
 from ledger.domain.rulebook import Choice, Rule, RuleBook
 
+from .words import AS_WRITTEN, Words
 
-def show(books: LawBooks, year: str) -> dict[str, Any]:
+
+def show(books: LawBooks, year: str, words: Words = AS_WRITTEN) -> dict[str, Any]:
     """The whole book of an academic year: `{"academic_year", "id", "sha256", "covers", "rules": [..], "interpretations": [..]}`.
 
     A rule is `{"rule", "document", "heading", "says", "values", "interpretation"}`; its interpretation, where it rests on one,
@@ -15,11 +18,11 @@ def show(books: LawBooks, year: str) -> dict[str, Any]:
     book = _book(books, year)
     identity, sha256 = books.identities[year]
     return {"academic_year": year, "id": identity, "sha256": sha256, "covers": book.covers,
-            "rules": [_entry(book, rule_id, rule) for rule_id, rule in _rules(book).items()],
-            "interpretations": [_choice(key, choice) for key, choice in _register(book).items()]}
+            "rules": [_entry(book, rule_id, rule, words) for rule_id, rule in _rules(book).items()],
+            "interpretations": [_choice(book, key, words) for key in _register(book)]}
 
 
-def diff(books: LawBooks, old: str, new: str) -> dict[str, Any]:
+def diff(books: LawBooks, old: str, new: str, words: Words = AS_WRITTEN) -> dict[str, Any]:
     """What changed from one academic year to another: `{"from", "to", "only_in": {year: [rule, ..]}, "changed": [..]}`.
 
     A changed rule is `{"rule", "says": {year: text}, "values": {field: {year: value}}, "interpretation"?: {year: id}}`; a value that a
@@ -36,7 +39,8 @@ def diff(books: LawBooks, old: str, new: str) -> dict[str, Any]:
         first, second = _values(rule), _values(other)
         values = {name: {old: first.get(name), new: second.get(name)}
                   for name in {**first, **second} if first.get(name) != second.get(name)}
-        found: dict[str, Any] = {"rule": rule_id, "says": {old: rule.says, new: other.says}, "values": values}
+        found: dict[str, Any] = {"rule": rule_id, "values": values,
+                                 "says": {old: words.rule(rule_id, old, rule), new: words.rule(rule_id, new, other)}}
         if rule.interpretation != other.interpretation:
             found["interpretation"] = {old: rule.interpretation, new: other.interpretation}
         if rule.heading != other.heading:
@@ -49,12 +53,12 @@ def diff(books: LawBooks, old: str, new: str) -> dict[str, Any]:
                  for key, choice in _register(before).items()
                  if (second_choice := _register(after)[key]).decision != choice.decision]
     return {"from": old, "to": new,
-            "only_in": {old: [_entry(before, i, r) for i, r in here.items() if i not in there],
-                        new: [_entry(after, i, r) for i, r in there.items() if i not in here]},
+            "only_in": {old: [_entry(before, i, r, words) for i, r in here.items() if i not in there],
+                        new: [_entry(after, i, r, words) for i, r in there.items() if i not in here]},
             "changed": changed, "moved": moved, "decisions": decisions}
 
 
-def cite(books: LawBooks, name: str) -> dict[str, Any]:
+def cite(books: LawBooks, name: str, words: Words = AS_WRITTEN) -> dict[str, Any]:
     """A rule or an entry of the register in every year that has it: `{"id", "years": [{"academic_year", ..}], "own"?}`.
 
     An entry of the register also lists the `rules` that rest on it. `own` is the entry among the ledger's own rules, which holds in
@@ -75,12 +79,12 @@ def cite(books: LawBooks, name: str) -> dict[str, Any]:
         book = _book(books, year)
         rules, register = _rules(book), _register(book)
         if found in rules:
-            years.append({"academic_year": year, **_entry(book, found, rules[found])})
+            years.append({"academic_year": year, **_entry(book, found, rules[found], words)})
         elif found in register:
             resting = [key for key, rule in rules.items() if rule.interpretation == found]
-            years.append({"academic_year": year, **_choice(found, register[found]), "rules": resting})
+            years.append({"academic_year": year, **_choice(book, found, words), "rules": resting})
     if (own := books.own.entry(found)) is not None:
-        answer["own"] = _entry(_book(books, books.years[-1]), found, own)
+        answer["own"] = _entry(_book(books, books.years[-1]), found, own, words, own=True)
     return answer
 
 
@@ -104,11 +108,13 @@ def _values(rule: Rule) -> dict[str, Any]:
     return rule.model_dump(mode="json", exclude=set(Rule.model_fields), exclude_unset=True)
 
 
-def _entry(book: RuleBook, rule_id: str, rule: Rule) -> dict[str, Any]:
+def _entry(book: RuleBook, rule_id: str, rule: Rule, words: Words, own: bool = False) -> dict[str, Any]:
     key = rule.interpretation
-    return {"rule": rule_id, "document": book.title(rule.document), "heading": rule.heading, "says": rule.says, "values": _values(rule),
-            "interpretation": _choice(key, _register(book)[key]) if key else None}
+    return {"rule": rule_id, "document": book.title(rule.document), "heading": rule.heading,
+            "says": words.rule(rule_id, None if own else book.academic_year, rule), "values": _values(rule),
+            "interpretation": _choice(book, key, words) if key else None}
 
 
-def _choice(key: str, choice: Choice) -> dict[str, Any]:
-    return {"id": key, **choice.model_dump(mode="json")}
+def _choice(book: RuleBook, key: str, words: Words) -> dict[str, Any]:
+    choice: Choice = _register(book)[key]
+    return {"id": key, **choice.model_dump(mode="json"), **words.reading(key, book.academic_year)}

@@ -7,11 +7,12 @@ import click
 
 from ledger.edges.program import tell_json
 
-from .options import academic_year, json_option, page, settings
+from .options import academic_year, answered_in, json_option, page, settings
 
 if TYPE_CHECKING:
     from ledger.bootstrap import Answer
     from ledger.domain.books import LawBooks
+    from ledger.rulebooks.words import Words
 
 
 @click.group(short_help="The law: show a year, compare two, cite a rule.")
@@ -26,14 +27,16 @@ def rules() -> None:
     """
 
 
-def _law(ask: "Callable[[LawBooks], Answer]") -> "Answer":
-    """A question to the rule books; an id or a year that they do not know is not found."""
+def _law(ask: "Callable[[LawBooks, Words], Answer]") -> "Answer":
+    """A question to the rule books, told in the language of the answer; an id or a year that they do not know is not found."""
     from ledger.bootstrap import law
     from ledger.domain.knowledge import NotFound
+    from ledger.rulebooks.words import words_in
 
-    books = law(settings().rulebooks)
+    folder = settings().rulebooks
+    books, words = law(folder), words_in(answered_in(), folder)
     try:
-        return ask(books)
+        return ask(books, words)
     except LookupError as error:
         raise NotFound(str(error)) from None
 
@@ -50,7 +53,7 @@ def show_(year: str, json_: bool) -> None:
     """
     from ledger.rulebooks.show import show
 
-    answer = _law(lambda books: show(books, year))
+    answer = _law(lambda books, words: show(books, year, words))
     tell_json(answer) if json_ else page().rule_book(answer)
 
 
@@ -67,7 +70,7 @@ def diff_(old: str, new: str, json_: bool) -> None:
     """
     from ledger.rulebooks.show import diff
 
-    answer = _law(lambda books: diff(books, old, new))
+    answer = _law(lambda books, words: diff(books, old, new, words))
     tell_json(answer) if json_ else page().rule_changes(answer)
 
 
@@ -84,5 +87,5 @@ def cite_(id_: str, json_: bool) -> None:
     """
     from ledger.rulebooks.show import cite
 
-    answer = _law(lambda books: cite(books, id_))
+    answer = _law(lambda books, words: cite(books, id_, words))
     tell_json(answer) if json_ else page().citation(answer)

@@ -129,11 +129,18 @@ def opened(create: bool = False) -> "Iterator[Ledger]":
 
 
 def spoken(answer: "Answer") -> "Answer":
-    """An answer in words: for a page in its language, for programs in the one that they asked for, else in English."""
-    from ledger.words import DEFAULT, told
+    """An answer in words."""
+    from ledger.words import told
+
+    return cast("Answer", told(answer, answered_in()))
+
+
+def answered_in() -> "Language":
+    """For a page its language, for programs the one that they asked for, else English."""
+    from ledger.words import DEFAULT
 
     asked = click.get_current_context().params.get("json_")
-    return cast("Answer", told(answer, settings().language or (DEFAULT if asked else locale_language())))
+    return settings().language or (DEFAULT if asked else locale_language())
 
 
 def locale_language() -> "Language":

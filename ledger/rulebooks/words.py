@@ -1,0 +1,88 @@
+"""What the rule books say in a further language: `it.toml` beside them, by the id of the rule or of the register's entry.
+
+The words stand apart from the law, so that correcting them changes no book's sha256. What has no words in the language is told as its
+book has it, in whatever language an institution has written its own."""
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+from ledger.domain.rulebook import Interpretations, Law, Rule
+
+from .loader import LONGEST_BOOK, RuleBookError, own_rules
+
+Entries = Mapping[str, Mapping[str, str]]
+"""By id: `says`, or `question` and `decided`; what one year alone says or decides under the year, such as 2019-20."""
+
+_YEAR = re.compile(r"\d{4}-\d{2}")
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """`books`: the entries of the books of years, `own`: those of the ledger's own rules."""
+
+    books: Entries = field(default_factory=dict)
+    own: Entries = field(default_factory=dict)
+
+    def rule(self, rule_id: str, year: str | None, rule: Rule) -> str:
+        """`year` None: the ledger's own rule."""
+        found = (self.own if year is None else self.books).get(rule_id, {})
+        return found.get(year or "", found.get("says", rule.says))
+
+    def reading(self, key: str, year: str) -> dict[str, str]:
+        """The `question` and what is `decided` in that year, as far as there are words for them."""
+        found = self.books.get(key, {})
+        decided = found.get(year, found.get("decided"))
+        return ({"question": found["question"]} if "question" in found else {}) | ({"decided": decided} if decided else {})
+
+
+AS_WRITTEN = Words()
+
+
+def words_in(language: str, folder: Path | None = None) -> Words:
+    """The words of a language, of the packaged books or of an institution's own folder; none where no file gives them.
+
+    Raises `RuleBookError` when a file is wrong."""
+    package = files("ledger.rulebooks")
+    name = f"{language}.toml"
+    beside = package / name if folder is None else folder / name
+    return Words(_entries(str(beside), beside), _entries(f"own/{name}", package / "own" / name))
+
+
+def _entries(name: str, file: Traversable) -> Entries:
+    if not file.is_file():
+        return {}
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise RuleBookError(f"{name}: cannot be read ({error.strerror}); mend the file or its permissions") from None
+    if len(content) > LONGEST_BOOK:
+        raise RuleBookError(f"{name}: longer than {LONGEST_BOOK >> 10} KiB; leave only the words of the rules")
+    try:
+        found = tomllib.loads(content.decode())
+    except UnicodeDecodeError:
+        raise RuleBookError(f"{name}: the file is not UTF-8 text; save it as UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
+        raise RuleBookError(f"{name}: not TOML: {error}") from None
+    if wrong := list(_wrong(found)):
+        raise RuleBookError(*(f"{name}: {line}" for line in wrong))
+    return found
+
+
+def _wrong(found: dict[str, object]) -> Iterator[str]:
+    known = {*(one.replace("_", "-") for one in (*Law.model_fields, *Interpretations.model_fields)), *own_rules().rules}
+    for key, entry in found.items():
+        if key not in known:
+            yield f"{key}: unknown id; mend it or remove the entry"
+        elif not isinstance(entry, dict):
+            yield f"{key}: write [{key}] and below it says, question, decided or a year, each with a text"
+        else:
+            for part, text in entry.items():
+                if part not in ("says", "question", "decided") and not _YEAR.fullmatch(part):
+                    yield f"{key}.{part}: unknown field; write says, question, decided or a year such as 2025-26"
+                elif not isinstance(text, str) or not text.strip():
+                    yield f"{key}.{part}: write a text in quotes"
