@@ -45,7 +45,7 @@ from ledger.store import open_store; lap("import the store")
 store = open_store(sys.argv[1]); lap("open the store")
 events = store.stream(sys.argv[2]); lap("read and decode the stream")
 answer = status.answer(events, sys.argv[2], date(2026, 3, 20), books); lap("fold, forecast and answer")
-text = json.dumps(answer); lap("write JSON")
+from ledger.words import told; text = json.dumps(told(answer)); lap("write JSON")
 from ledger.entrypoints.text import Page; Page(open("/dev/null", "w")).status(answer); lap("a page for people, instead")
 print(json.dumps(seconds))
 """
