@@ -16,11 +16,13 @@ from ledger.sql.migrations import Migrations, NotOfToday, Older
 from ledger.sql.postgres import Postgres, refused
 from ledger.sql.sqlite import SQLite, keep_a_log
 
-__all__ = ["NOTHING", "Database", "DatabaseAway", "DatabaseRefused", "DatabaseUnusable", "Parameters", "Row", "Transaction"]
+__all__ = ["NOTHING", "Database", "DatabaseAway", "DatabaseRefused", "DatabaseUnusable", "Parameters",
+           "Row", "Transaction"]
 
 
 class DatabaseAway(RuntimeError):
-    """The database does not answer, or broke off: nothing of the transaction is known to have happened. Try again later."""
+    """The database does not answer, or broke off: nothing of the transaction is known to have happened. Try again
+    later."""
 
 
 class DatabaseUnusable(RuntimeError):
@@ -32,7 +34,8 @@ class DatabaseRefused(DatabaseUnusable):
 
 
 class Database:
-    """Threads may share one: their transactions wait for each other. Raises DatabaseUnusable for an address of no known kind."""
+    """Threads may share one: their transactions wait for each other. Raises DatabaseUnusable for an address of no known
+    kind."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -56,8 +59,8 @@ class Database:
             return self._backend.single(statement, parameters)
 
     def migrate(self, kinds: Iterable[Migrations]) -> None:
-        """Makes the tables, or brings them up to date. Several processes may do it at once. Raises DatabaseAway, and DatabaseUnusable
-        for those of a newer program."""
+        """Makes the tables, or brings them up to date. Several processes may do it at once. Raises DatabaseAway, and
+        DatabaseUnusable for those of a newer program."""
         with self._lock:
             try:
                 for kind in kinds:
@@ -65,10 +68,12 @@ class Database:
             except NotOfToday as error:
                 raise DatabaseUnusable(f"--db: {self._backend.place} {error}") from None
             except NotTheirOwner as error:
-                raise DatabaseUnusable(f"--db: {self._backend.place}: {error}: let {error.owner} start this service once") from None
+                raise DatabaseUnusable(f"--db: {self._backend.place}: {error}: let {error.owner} start this service "
+                                       "once") from None
 
     def check(self, kinds: Iterable[Migrations]) -> None:
-        """For whoever only reads. Raises DatabaseAway, and DatabaseUnusable where `migrate` would have something to do."""
+        """For whoever only reads. Raises DatabaseAway, and DatabaseUnusable where `migrate` would have something to
+        do."""
         with self._lock, self._backend.transaction(write=False) as tx:
             for kind in kinds:
                 if not kind.there(tx):
@@ -76,7 +81,8 @@ class Database:
                 try:
                     kind.check(kind.applied(tx))
                 except NotOfToday as error:
-                    mend = ": start the service with `run`, which brings it up to date" if isinstance(error, Older) else ""
+                    older = isinstance(error, Older)
+                    mend = ": start the service with `run`, which brings it up to date" if older else ""
                     raise DatabaseUnusable(f"--db: {self._backend.place} {error}{mend}") from None
 
     def close(self) -> None:
@@ -90,7 +96,8 @@ class Database:
         self.close()
 
 
-_FOR_A_WHILE = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN})
+_FOR_A_WHILE = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR,
+                          sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN})
 LEDGER = 0x434C4447
 """The application id in a ledger's SQLite file."""
 _NOTHING_HERE = "holds nothing of this service yet: start it with `run` first, or name its database"
@@ -125,6 +132,7 @@ def _postgres_problem(error: Exception, place: str) -> Exception:
     if not isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
         return error
     if (why := refused(error)) is not None:
-        return DatabaseRefused(f"{place} lets nobody in like this ({why}): correct user, password, database or certificate")
+        return DatabaseRefused(f"{place} lets nobody in like this ({why}): correct user, password, "
+                               "database or certificate")
     said = str(error).strip().splitlines() or [type(error).__name__]
     return DatabaseAway(f"{place}: {said[0]}")

@@ -42,8 +42,10 @@ def packages() -> Path:
             with tempfile.TemporaryDirectory(dir=folder.parent, prefix="new-") as new:
                 Path(new, "lib").mkdir()
                 Path(new, "lib", "package.json").write_bytes(held)
-                command = [program("npm"), "install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts", "--silent"]
-                if subprocess.run(command, cwd=Path(new, "lib"), stdout=sys.stderr, stdin=subprocess.DEVNULL).returncode != 0:
+                command = [program("npm"), "install", "--no-audit", "--no-fund", "--no-package-lock",
+                           "--ignore-scripts", "--silent"]
+                if subprocess.run(command, cwd=Path(new, "lib"), stdout=sys.stderr,
+                                  stdin=subprocess.DEVNULL).returncode != 0:
                     raise NoNode("npm could not bring the packages of examples/node: see above")
                 Path(new, "lib").rename(folder)
     return folder / "node_modules"

@@ -59,11 +59,12 @@ def clock() -> datetime:
 
 
 class Ledger:
-    """Everything that a caller may do: record submissions, ask the questions of section 7 about one student and about everybody, keep
-    the stored projections, publish, and take submissions in. Each opens what it needs; `open_ledger` makes one.
+    """Everything that a caller may do: record submissions, ask the questions of section 7 about one student and about
+    everybody, keep the stored projections, publish, and take submissions in. Each opens what it needs; `open_ledger`
+    makes one.
 
-    `on` is the day that a question is about; `known_at` (an aware instant) and `known_position` say what was known then,
-    None means everything. Every question raises NotFound for a student of whom nothing was known.
+    `on` is the day that a question is about; `known_at` (an aware instant) and `known_position` say what was known
+    then, None means everything. Every question raises NotFound for a student of whom nothing was known.
     """
 
     def __init__(self, url: str, create: bool, rulebooks: Path | None) -> None:
@@ -111,28 +112,32 @@ class Ledger:
         return append_lines(self._store, self.books, lines, mode, atomic, clock)
 
     def import_lines(self, lines: Iterable[bytes], trusted: bool = False) -> Iterator[Answer]:
-        """The same in mode `record` for large files, in worker processes and large transactions. `trusted`: the lines are recorded
-        events as `history` answers them; no rule is asked."""
+        """The same in mode `record` for large files, in worker processes and large transactions. `trusted`: the lines
+        are recorded events as `history` answers them; no rule is asked."""
         from ledger.handling.bulk import import_lines
         from ledger.store import open_store
 
         store = self._store
-        return import_lines(store, partial(open_store, self._url, create=False), self.books, lines, "record", clock, trusted=trusted)
+        return import_lines(store, partial(open_store, self._url, create=False), self.books,
+                            lines, "record", clock, trusted=trusted)
 
     def intake(self, brokers: str, stop: Flag, say: Callable[[str], None]) -> Counter[str]:
-        """Answers what is submitted through Kafka until `stop` is set; how many of each kind. Raises as `ledger.intake.run.run` does."""
+        """Answers what is submitted through Kafka until `stop` is set; how many of each kind. Raises as
+        `ledger.intake.run.run` does."""
         from ledger.intake.run import run
 
         return run(self._open, self.books, clock, brokers, stop, say)
 
     # Questions about one student, and the audit
 
-    def status(self, student: str, on: date, known_at: datetime | None = None, known_position: int | None = None) -> Answer:
+    def status(self, student: str, on: date, known_at: datetime | None = None,
+               known_position: int | None = None) -> Answer:
         from ledger.projections.student import status
 
         return status.answer(self._known(student, known_at, known_position), student, on, self.books)
 
-    def fees(self, student: str, on: date, known_at: datetime | None = None, known_position: int | None = None) -> Answer:
+    def fees(self, student: str, on: date, known_at: datetime | None = None,
+             known_position: int | None = None) -> Answer:
         from ledger.projections.student import fees
 
         return fees.answer(self._known(student, known_at, known_position), student, on, self.books)
@@ -156,8 +161,8 @@ class Ledger:
 
     def audit(self, students: Sequence[str] = (), on: date | None = None, known_at: datetime | None = None,
               known_position: int | None = None) -> Iterator[Answer]:
-        """Every breach, derogation and oddity of the students named, or of all; last, what only several of them together show.
-        Raises SomeSetAside at the end where students cannot be read."""
+        """Every breach, derogation and oddity of the students named, or of all; last, what only several of them
+        together show. Raises SomeSetAside at the end where students cannot be read."""
         from ledger.audit.compliance import ahead_of_the_clock, findings
         from ledger.audit.everybody import Numbers, sightings
         from ledger.domain.knowledge import known
@@ -219,7 +224,8 @@ class Ledger:
             return status_of(database, law_of(self.books))
 
     def verify(self, workers: int | None = None, progress: "Progress | None" = None) -> Iterator[Answer]:
-        """Every difference between stored and computed rows. Raises as `ledger.projections.everybody.verify.verify` does."""
+        """Every difference between stored and computed rows. Raises as `ledger.projections.everybody.verify.verify`
+        does."""
         from ledger.projections.everybody.verify import verify
 
         with self._projections():
@@ -270,9 +276,9 @@ class Ledger:
         wait_for(self._url, self._store, self.books, position)
 
     def upgrade(self) -> dict[str, list[int]]:
-        """Brings a ledger of an older version up to date, also while others use it: for each kind of table the numbers of the
-        steps that it lacked. Stored projections are made anew beside the old ones where their tables, or the answers in
-        them, are another version's.
+        """Brings a ledger of an older version up to date, also while others use it: for each kind of table the numbers
+        of the steps that it lacked. Stored projections are made anew beside the old ones where their tables, or the
+        answers in them, are another version's.
 
         Raises StoreUnusable (a newer version's; not the owner's) and StoreUnavailable."""
         from ledger.projections.everybody.upgrade import upgrade_projections
@@ -286,9 +292,11 @@ class Ledger:
 
     # Publishing
 
-    def publish(self, brokers: str, stop: Flag, say: Callable[[str], None], once: bool, partitions: int, replicas: int | None) -> None:
-        """Publishes until `stop` is set; `once`: until everything recorded is published. `partitions` and `replicas`: of topics that are
-        made. Raises as `ledger.relay.Relay.run` does; then the process must end, and what it has not sent yet with it."""
+    def publish(self, brokers: str, stop: Flag, say: Callable[[str], None], once: bool, partitions: int,
+                replicas: int | None) -> None:
+        """Publishes until `stop` is set; `once`: until everything recorded is published. `partitions` and `replicas`:
+        of topics that are made. Raises as `ledger.relay.Relay.run` does; then the process must end, and what it has not
+        sent yet with it."""
         from ledger.relay import Relay
 
         self._open().close()
@@ -341,11 +349,11 @@ def _then(known_at: datetime | None, known_position: int | None) -> str:
 
 
 def open_ledger(url: str | None = None, create: bool = True, rulebooks: Path | None = None) -> Ledger:
-    """The ledger at `sqlite:///PATH` or `postgresql://...` (None: the file in the user's data folder) under an institution's own rule
-    books (None: the packaged ones).
+    """The ledger at `sqlite:///PATH` or `postgresql://...` (None: the file in the user's data folder) under an
+    institution's own rule books (None: the packaged ones).
 
-    With `create` a missing SQLite file and its folder are made, without it NotFound is raised. Raises WrongAddress; its methods raise
-    what `open_store` raises when the database cannot be reached or used.
+    With `create` a missing SQLite file and its folder are made, without it NotFound is raised. Raises WrongAddress; its
+    methods raise what `open_store` raises when the database cannot be reached or used.
     """
     address = url or default_url()
     path = sqlite_path(address)

@@ -1,8 +1,8 @@
 """Worker processes: they end with their parent, and one that dies while it starts is noticed.
 
-A process that starts reads its arguments from a pipe whose other end its parent holds open too: what does not fit into the
-pipe would be waited for without end after an early death. So whatever may be long is handed over in a file without a name
-(`Long`), which goes with the last process that has it.
+A process that starts reads its arguments from a pipe whose other end its parent holds open too: what does not fit into
+the pipe would be waited for without end after an early death. So whatever may be long is handed over in a file without
+a name (`Long`), which goes with the last process that has it.
 """
 
 import os
@@ -19,7 +19,8 @@ WATCH_SECONDS = 0.5
 
 
 class Long:
-    """A value of any length among the arguments of `pool`: what starts gets the value itself. To be kept as long as one may start."""
+    """A value of any length among the arguments of `pool`: what starts gets the value itself. To be kept as long as one
+    may start."""
 
     def __init__(self, value: Any) -> None:
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - as long as this object is there

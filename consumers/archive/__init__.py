@@ -1,1 +1,2 @@
-"""Archive: sealed daily packages of every event, each chained to the day before. A witness beside the ledger's own export."""
+"""Archive: sealed daily packages of every event, each chained to the day before. A witness beside the ledger's own
+export."""

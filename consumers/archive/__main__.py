@@ -1,7 +1,7 @@
 """`python -m consumers.archive run | status | seal | verify`.
 
-Exit codes: 0 done; 2 wrong usage; 5 the archive is not what it must be, or the topic no longer holds what was not read; 6 the database
-or the folder is unavailable.
+Exit codes: 0 done; 2 wrong usage; 5 the archive is not what it must be, or the topic no longer holds what was not read;
+6 the database or the folder is unavailable.
 """
 
 from datetime import date, datetime, timezone
@@ -67,12 +67,16 @@ def seal(url: str, folder: Path, through: date | None) -> None:
 
 @archive.command("verify")
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--ledger", type=click.File("rb"), metavar="FILE", help="What `career-ledger digests` printed; - for standard input.")
-@click.option("--after", type=click.IntRange(min=0), default=0, metavar="POSITION", help="As given to `career-ledger digests`.")
-@click.option("--head", metavar="SHA256", help="The head that an earlier verification printed, or that was noted elsewhere.")
+@click.option("--ledger", type=click.File("rb"), metavar="FILE",
+              help="What `career-ledger digests` printed; - for standard input.")
+@click.option("--after", type=click.IntRange(min=0), default=0, metavar="POSITION",
+              help="As given to `career-ledger digests`.")
+@click.option("--head", metavar="SHA256",
+              help="The head that an earlier verification printed, or that was noted elsewhere.")
 @click.option("--json", "json_", is_flag=True, help="Print JSON for programs instead of text for people.")
 def verify_command(folder: Path, ledger: BinaryIO | None, after: int, head: str | None, json_: bool) -> None:
-    """Checks chain, hashes, counts, and that no student's versions have a hole; with --ledger every event against the ledger."""
+    """Checks chain, hashes, counts, and that no student's versions have a hole; with --ledger every event against the
+    ledger."""
     try:
         verdict = verify(folder, head, ledger, after)
     except Damaged as error:
@@ -83,10 +87,12 @@ def verify_command(folder: Path, ledger: BinaryIO | None, after: int, head: str 
         tell_json(verdict.as_json())
     else:
         if verdict.packages:
-            tell(f"{verdict.packages} packages from {verdict.first_day} to {verdict.last_day}, {verdict.entries} entries up to position "
-                 f"{verdict.last_position}, {verdict.repeated} repeated; head {verdict.head}")
+            tell(f"{verdict.packages} packages from {verdict.first_day} to {verdict.last_day}, "
+                 f"{verdict.entries} entries up to position {verdict.last_position}, {verdict.repeated} repeated; "
+                 f"head {verdict.head}")
         if ledger is not None:
-            tell(f"{verdict.compared} events of the ledger compared, {verdict.not_sealed} above the last position not sealed yet")
+            tell(f"{verdict.compared} events of the ledger compared, {verdict.not_sealed} above the last position not "
+                 "sealed yet")
         for finding in verdict.findings:
             tell(sentence(finding))
     raise SystemExit(FAILED if verdict.findings else 0)

@@ -1,11 +1,13 @@
 """A sealed package: a day's entries as compressed JSON lines, and the manifest that says what must be in it.
 
-DAY.jsonl.gz        one entry a line (`line`), in the order of (day received, position, student, version); the same entries always give
+DAY.jsonl.gz        one entry a line (`line`), in the order of (day received, position, student, version); the same
+entries always give
                     the same bytes
-DAY.manifest.json   hashes and counts of the package, and `previous`: the sha256 of the manifest of the day before (null: the first)
+DAY.manifest.json   hashes and counts of the package, and `previous`: the sha256 of the manifest of the day before
+(null: the first)
 
-Files come into being by writing beside, fsync, rename, fsync of the folder: a package first, then its manifest. A package without a
-manifest is not sealed.
+Files come into being by writing beside, fsync, rename, fsync of the folder: a package first, then its manifest. A
+package without a manifest is not sealed.
 """
 
 import gzip
@@ -34,8 +36,8 @@ class Damaged(ValueError):
 
 
 class Entry(NamedTuple):
-    """A message as it came: `value` its bytes, both digests those of its headers (hex; `digest` is empty where an earlier release kept the
-    entry), and its place and time (ms) in Kafka."""
+    """A message as it came: `value` its bytes, both digests those of its headers (hex; `digest` is empty where an
+    earlier release kept the entry), and its place and time (ms) in Kafka."""
 
     position: int
     student: str
@@ -110,11 +112,13 @@ class Tally:
 
     def content(self) -> dict[str, Any]:
         positions = {"first": self._positions[0], "last": self._positions[1]} if self._positions else None
-        return {"sha256": self._hash.hexdigest(), "bytes": self._bytes, "entries": self._entries, "positions": positions,
+        return {"sha256": self._hash.hexdigest(), "bytes": self._bytes, "entries": self._entries,
+                "positions": positions,
                 "types": dict(sorted(self._types.items()))}
 
 
-def manifest(day: date, previous: str | None, package_sha256: str, package_bytes: int, content: dict[str, Any]) -> bytes:
+def manifest(day: date, previous: str | None, package_sha256: str, package_bytes: int,
+             content: dict[str, Any]) -> bytes:
     return json.dumps({
         "format": FORMAT, "day": day.isoformat(), "previous": previous,
         "package": {"name": f"{day}{PACKAGE}", "sha256": package_sha256, "bytes": package_bytes}, "content": content},
@@ -162,8 +166,8 @@ def sealed_days(folder: Path) -> list[date]:
 
 
 def seal(folder: Path, day: date, previous: str | None, entries: Iterable[Entry]) -> tuple[str, int]:
-    """Writes a day's package and manifest; the manifest's sha256 and the number of entries. Where a crash left both behind they stay as
-    they are. Raises Damaged where the folder has another package of that day."""
+    """Writes a day's package and manifest; the manifest's sha256 and the number of entries. Where a crash left both
+    behind they stay as they are. Raises Damaged where the folder has another package of that day."""
     package, described = folder / f"{day}{PACKAGE}", folder / f"{day}{MANIFEST}"
     tally = Tally()
     with _beside(package) as (raw, commit):

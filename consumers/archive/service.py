@@ -1,9 +1,10 @@
-"""What the archive does with what arrives: every event is kept in a table as it came, until its day is over and it is sealed.
+"""What the archive does with what arrives: every event is kept in a table as it came, until its day is over and it is
+sealed.
 
-A day (UTC) is over when the relay's heartbeat of a later day has come and everything that the heartbeat speaks of is read. Then every
-entry received up to that day goes into its package: what is late goes into the next open one. First the table says which entries
-belong to the package, then the files are written, then the entries leave the table: wherever a crash falls, the next start goes on
-from there and makes the same files.
+A day (UTC) is over when the relay's heartbeat of a later day has come and everything that the heartbeat speaks of is
+read. Then every entry received up to that day goes into its package: what is late goes into the next open one. First
+the table says which entries belong to the package, then the files are written, then the entries leave the table:
+wherever a crash falls, the next start goes on from there and makes the same files.
 """
 
 import fcntl
@@ -46,14 +47,15 @@ def digests_in_place_of_hashes(tx: Transaction) -> None:
 
 STEPS = (statements(
     "entries",
-    "CREATE TABLE IF NOT EXISTS archive_entries (package TEXT, day TEXT NOT NULL, position BIGINT NOT NULL, student TEXT NOT NULL, "
-    "version BIGINT NOT NULL, type TEXT NOT NULL, sha256 TEXT NOT NULL, payload_sha256 TEXT NOT NULL, part BIGINT NOT NULL, "
-    "place BIGINT NOT NULL, stamp BIGINT NOT NULL, value BYTEA NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS archive_entries (package TEXT, day TEXT NOT NULL, position BIGINT NOT NULL, "
+    "student TEXT NOT NULL, version BIGINT NOT NULL, type TEXT NOT NULL, sha256 TEXT NOT NULL, "
+    "payload_sha256 TEXT NOT NULL, part BIGINT NOT NULL, place BIGINT NOT NULL, stamp BIGINT NOT NULL, "
+    "value BYTEA NOT NULL)",
     "CREATE INDEX IF NOT EXISTS archive_entries_order ON archive_entries (package, day, position, student, version)",
     "CREATE TABLE IF NOT EXISTS archive_packages (day TEXT PRIMARY KEY, manifest TEXT, entries BIGINT)"),
     digests_in_place_of_hashes)
-"""`package` NULL: not sealed yet; `sha256`: the header `digest`, empty where none was kept. `manifest` NULL: its entries are fixed, its
-files may be missing."""
+"""`package` NULL: not sealed yet; `sha256`: the header `digest`, empty where none was kept. `manifest` NULL: its
+entries are fixed, its files may be missing."""
 
 
 class Archive(Service):
@@ -69,7 +71,8 @@ class Archive(Service):
         self._sealing: Future[date | None] | None = None
 
     def read(self, record: Record) -> Any:
-        """An event of any type, known or not, whose headers name it and whose value is the one that was sent. Raises Unreadable."""
+        """An event of any type, known or not, whose headers name it and whose value is the one that was sent. Raises
+        Unreadable."""
         if record.topic == HEARTBEAT:
             return read_heartbeat(record)
         student, version = identify(record.key, record.headers)
@@ -86,12 +89,14 @@ class Archive(Service):
             raise Unreadable("position: this header is no number")
         if sha256(record.value).hexdigest() != sent:
             raise Unreadable("payload_sha256: the value was altered on its way")
-        return Entry(int(position), student, version, type_, stored, sent, record.partition, record.offset, record.timestamp, record.value)
+        return Entry(int(position), student, version, type_, stored, sent, record.partition,
+                     record.offset, record.timestamp, record.value)
 
     def events(self, tx: Transaction, found: Sequence[tuple[Record, Entry]]) -> None:
         today = datetime.now(timezone.utc).date()
-        tx.many("INSERT INTO archive_entries (day, position, student, version, type, sha256, payload_sha256, part, place, stamp, value) "
-                "VALUES (:day, :position, :student, :version, :type, :digest, :payload_sha256, :partition, :offset, :timestamp, :value)",
+        tx.many("INSERT INTO archive_entries (day, position, student, version, type, sha256, payload_sha256, part, "
+                "place, stamp, value) VALUES (:day, :position, :student, :version, :type, :digest, :payload_sha256, "
+                ":partition, :offset, :timestamp, :value)",
                 [{**entry._asdict(), "day": day_of(entry.timestamp, today)} for _, entry in found])
 
     def messages(self, tx: Transaction, topic: str, found: Sequence[tuple[Record, Heartbeat]]) -> None:
@@ -100,14 +105,17 @@ class Archive(Service):
                 self._heard = heartbeat
 
     def idle(self, database: Database) -> None:
-        """Has the days that are over sealed, in a thread: a large day takes minutes, and what arrives meanwhile must not wait."""
+        """Has the days that are over sealed, in a thread: a large day takes minutes, and what arrives meanwhile must
+        not wait."""
         if self._sealing is not None and self._sealing.done():
             done, self._sealing = self._sealing, None
             self._sealed = done.result() or self._sealed
         if self._heard is None or self._sealing is not None:
             return
         through = date.fromisoformat(self._heard.at[:10]) - ONE_DAY
-        if (self._sealed is None or self._sealed < through) and is_reached(self._heard.offsets, read_so_far(database, self.name, EVENTS)):
+        if self._sealed is not None and self._sealed >= through:
+            return
+        if is_reached(self._heard.offsets, read_so_far(database, self.name, EVENTS)):
             self._sealing = self._sealer.submit(seal_through, database, self._folder, through)
 
     def close(self) -> None:
@@ -126,8 +134,9 @@ def _day(days: int, today: date) -> str:
 
 
 def seal_through(database: Database, folder: Path, through: date) -> date | None:
-    """Seals every day up to and including `through` that is not sealed yet, also those without an event, so that the chain has no
-    hole; the last sealed day, None where there is nothing to seal yet. Raises Damaged where folder and database disagree."""
+    """Seals every day up to and including `through` that is not sealed yet, also those without an event, so that the
+    chain has no hole; the last sealed day, None where there is nothing to seal yet. Raises Damaged where folder and
+    database disagree."""
     with _alone(folder):
         last, head = _agree(database, folder)
         while (day := _freeze(database, last, through)) is not None:
@@ -150,7 +159,8 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _agree(database: Database, folder: Path) -> tuple[date | None, str | None]:
-    """The last sealed day and its manifest's hash. A folder that is ahead (the database was lost, or is an older copy) is followed."""
+    """The last sealed day and its manifest's hash. A folder that is ahead (the database was lost, or is an older copy)
+    is followed."""
     rows = database.ask("SELECT day, manifest FROM archive_packages ORDER BY day")
     frozen = {row[0] for row in rows if row[1] is None}
     sealed = [(date.fromisoformat(row[0]), str(row[1])) for row in rows if row[1] is not None]
@@ -158,17 +168,20 @@ def _agree(database: Database, folder: Path) -> tuple[date | None, str | None]:
     if last is not None:
         path = folder / f"{last}{MANIFEST}"
         if not path.exists() or digest(path.read_bytes()) != head:
-            raise Damaged(f"{path.name}: missing or altered since it was sealed: `verify` the folder and restore it from a copy")
+            raise Damaged(f"{path.name}: missing or altered since it was sealed: `verify` the folder and restore it "
+                          "from a copy")
     for day in sealed_days(folder):
         if (last is not None and day <= last) or day.isoformat() in frozen:
             continue
         raw = (folder / f"{day}{MANIFEST}").read_bytes()
         found = read_manifest(raw)
         if found["previous"] != head:
-            raise Damaged(f"{day}{MANIFEST}: does not follow the last package that the database knows: `verify` the folder")
+            raise Damaged(f"{day}{MANIFEST}: does not follow the last package that the database knows: "
+                          "`verify` the folder")
         last, head = day, digest(raw)
         with database.transaction() as tx:
-            tx.run("INSERT INTO archive_packages (day, manifest, entries) VALUES (:day, :manifest, :entries) ON CONFLICT (day) DO NOTHING",
+            tx.run("INSERT INTO archive_packages (day, manifest, entries) VALUES (:day, :manifest, "
+                   ":entries) ON CONFLICT (day) DO NOTHING",
                    {"day": day.isoformat(), "manifest": head, "entries": found["content"]["entries"]})
     return last, head
 
@@ -196,11 +209,12 @@ def _freeze(database: Database, last: date | None, through: date) -> date | None
 
 def _frozen(database: Database, day: date) -> Iterator[Entry]:
     """A package's entries in order, a page at a time."""
-    at: dict[str, Any] = {"package": day.isoformat(), "day": "", "position": 0, "student": "", "version": 0, "limit": PAGE}
+    at: dict[str, Any] = {"package": day.isoformat(), "day": "", "position": 0, "student": "",
+                          "version": 0, "limit": PAGE}
     while rows := database.ask(
-            "SELECT day, position, student, version, type, sha256, payload_sha256, part, place, stamp, value FROM archive_entries "
-            "WHERE package = :package AND (day, position, student, version) > (:day, :position, :student, :version) "
-            "ORDER BY day, position, student, version LIMIT :limit", at):
+            "SELECT day, position, student, version, type, sha256, payload_sha256, part, place, stamp, "
+            "value FROM archive_entries WHERE package = :package AND (day, position, student, version) > (:day, "
+            ":position, :student, :version) ORDER BY day, position, student, version LIMIT :limit", at):
         for _, position, student, version, type_, stored, sent, part, place, stamp, value in rows:
             yield Entry(position, student, version, type_, stored, sent, part, place, stamp, bytes(value))
         at |= dict(zip(("day", "position", "student", "version"), rows[-1], strict=False))

@@ -4,7 +4,8 @@ What is wrong is named, each time with the file or the event:
 
 empty              there is no package in the folder: nothing was verified
 not-compared       `--ledger` holds no event: nothing was compared
-unexpected-file, missing-package, missing-manifest, unreadable-manifest, unreadable-package    the folder is not what sealing leaves
+unexpected-file, missing-package, missing-manifest, unreadable-manifest, unreadable-package    the folder is not what
+sealing leaves
 day-missing        the days do not follow one another
 chain              `previous` is not the hash of the manifest before it
 head               the last manifest is not the one that was noted elsewhere (`--head`): days at the end may be missing
@@ -12,12 +13,13 @@ package, content   the package, or what is in it, is not what its manifest says 
 entry              a line is no entry, or its value does not fit its hashes or its fields
 version-missing    a student's versions have a hole
 repeated           an event stands in two entries that differ
-not-in-archive, not-in-ledger, differs    against the ledger's digests: an event that one of them has not, or has otherwise (`fields`)
+not-in-archive, not-in-ledger, differs    against the ledger's digests: an event that one of them has not, or has
+otherwise (`fields`)
 
 Entries that an earlier release kept have no keyed digest: of these the rest is compared.
-An event that stands twice alike (the archive's database was lost and the topic read again) is counted, and is no fault. Events of the
-ledger above the archive's last position are counted as not sealed yet. What is cut off at the end leaves no trace in the chain: note the
-head that this command prints elsewhere, or compare with the ledger.
+An event that stands twice alike (the archive's database was lost and the topic read again) is counted, and is no fault.
+Events of the ledger above the archive's last position are counted as not sealed yet. What is cut off at the end leaves
+no trace in the chain: note the head that this command prints elsewhere, or compare with the ledger.
 """
 
 import gzip
@@ -33,7 +35,19 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from .package import MANIFEST, PACKAGE, Damaged, Entry, Tally, day_in, digest, file_digest, read_line, read_manifest, sealed_days
+from .package import (
+    MANIFEST,
+    PACKAGE,
+    Damaged,
+    Entry,
+    Tally,
+    day_in,
+    digest,
+    file_digest,
+    read_line,
+    read_manifest,
+    sealed_days,
+)
 
 LONGEST_LINE = 64 << 20
 COMPARED = ("position", "type", "digest", "payload_sha256")
@@ -44,8 +58,8 @@ Finding = dict[str, Any]
 
 @dataclass(slots=True)
 class Verdict:
-    """`head`: the sha256 of the last manifest. `repeated`: entries that stand once more alike; `not_sealed`: events of the ledger above the
-    archive's last position."""
+    """`head`: the sha256 of the last manifest. `repeated`: entries that stand once more alike; `not_sealed`: events of
+    the ledger above the archive's last position."""
 
     findings: list[Finding] = field(default_factory=list)
     packages: int = 0
@@ -66,8 +80,8 @@ class Verdict:
 
 
 def verify(folder: Path, head: str | None = None, ledger: Iterable[bytes] | None = None, after: int = 0) -> Verdict:
-    """Reads everything. `ledger`: lines of `career-ledger digests --after AFTER`. Raises OSError where the folder cannot be read, and
-    Damaged for a line of the ledger's that is no digest."""
+    """Reads everything. `ledger`: lines of `career-ledger digests --after AFTER`. Raises OSError where the folder
+    cannot be read, and Damaged for a line of the ledger's that is no digest."""
     verdict = Verdict()
     _folder(folder, verdict)
     with closing(sqlite3.connect("")) as events:  # a temporary file, not memory
@@ -87,7 +101,8 @@ def verify(folder: Path, head: str | None = None, ledger: Iterable[bytes] | None
 def _folder(folder: Path, verdict: Verdict) -> None:
     names = {path.name for path in folder.iterdir()}
     if not any(day_in(name) for name in names):
-        verdict.add("empty", folder=str(folder), problem="no package is here: name the folder that `run` and `seal` fill")
+        verdict.add("empty", folder=str(folder),
+                    problem="no package is here: name the folder that `run` and `seal` fill")
     for name in sorted(names):
         if name != ".lock" and day_in(name) is None:
             verdict.add("unexpected-file", file=name)
@@ -101,7 +116,8 @@ def _chain(folder: Path, verdict: Verdict, events: sqlite3.Connection) -> None:
         name = f"{day}{MANIFEST}"
         raw = (folder / name).read_bytes()
         if before is not None and day != before + timedelta(days=1):
-            verdict.add("day-missing", file=name, days=[(before + timedelta(days=1)).isoformat(), (day - timedelta(days=1)).isoformat()])
+            verdict.add("day-missing", file=name, days=[(before + timedelta(days=1)).isoformat(),
+                                                        (day - timedelta(days=1)).isoformat()])
         try:
             found = read_manifest(raw)
         except Damaged as error:
@@ -178,7 +194,8 @@ def _once(events: sqlite3.Connection, verdict: Verdict) -> None:
     for student, version, times, kinds, places in events.execute(
             "SELECT student, version, COUNT(*), "
             "MAX(COUNT(DISTINCT position || ' ' || type || ' ' || payload_sha256), COUNT(DISTINCT digest)), "
-            "GROUP_CONCAT(place, ', ') FROM archived GROUP BY student, version HAVING COUNT(*) > 1 ORDER BY student, version"):
+            "GROUP_CONCAT(place, ', ') FROM archived GROUP BY student, version HAVING COUNT(*) > 1 ORDER BY student, "
+            "version"):
         if kinds > 1:
             verdict.add("repeated", student=student, version=version, places=places)
         else:
@@ -189,7 +206,8 @@ def _holes(events: sqlite3.Connection, verdict: Verdict) -> None:
     for student, before, version in events.execute(
             "SELECT student, before, version FROM (SELECT student, version, LAG(version, 1, 0) OVER "
             "(PARTITION BY student ORDER BY version) AS before "
-            "FROM (SELECT DISTINCT student, version FROM archived)) WHERE version > before + 1 ORDER BY student, version"):
+            "FROM (SELECT DISTINCT student, version FROM archived)) WHERE version > before + 1 ORDER BY student, "
+            "version"):
         verdict.add("version-missing", student=student, versions=[before + 1, version - 1])
 
 
@@ -200,7 +218,8 @@ def _compare(events: sqlite3.Connection, verdict: Verdict, ledger: Iterable[byte
         events.executemany("INSERT INTO recorded VALUES (?, ?, ?, ?, ?, ?)", some)
         verdict.compared += len(some)
     if not verdict.compared:
-        verdict.add("not-compared", problem="--ledger holds no event: give it what `career-ledger digests` prints of this ledger")
+        verdict.add("not-compared",
+                    problem="--ledger holds no event: give it what `career-ledger digests` prints of this ledger")
     events.execute("CREATE INDEX by_version ON recorded (student, version)")
     about = {"after": after, "last": verdict.last_position}
     [[verdict.not_sealed]] = events.execute(
@@ -208,11 +227,13 @@ def _compare(events: sqlite3.Connection, verdict: Verdict, ledger: Iterable[byte
         "(SELECT 1 FROM archived a WHERE a.student = l.student AND a.version = l.version)", about).fetchall()
     for position, student, version, type_ in events.execute(
             "SELECT position, student, version, type FROM recorded l WHERE position <= :last AND NOT EXISTS "
-            "(SELECT 1 FROM archived a WHERE a.student = l.student AND a.version = l.version) ORDER BY position", about):
+            "(SELECT 1 FROM archived a WHERE a.student = l.student AND a.version = l.version) ORDER BY position",
+            about):
         verdict.add("not-in-archive", position=position, student=student, version=version, type=type_)
     for position, student, version, type_, place in events.execute(
             "SELECT position, student, version, type, place FROM archived a WHERE position > :after AND NOT EXISTS "
-            "(SELECT 1 FROM recorded l WHERE a.student = l.student AND a.version = l.version) ORDER BY position", about):
+            "(SELECT 1 FROM recorded l WHERE a.student = l.student AND a.version = l.version) ORDER BY position",
+            about):
         verdict.add("not-in-ledger", position=position, student=student, version=version, type=type_, place=place)
     both = ", ".join(f"a.{name}, l.{name}" for name in COMPARED)
     unlike = " OR ".join(f"a.{name} <> l.{name}" for name in COMPARED)
@@ -220,7 +241,8 @@ def _compare(events: sqlite3.Connection, verdict: Verdict, ledger: Iterable[byte
             f"SELECT a.student, a.version, a.place, {both} FROM archived a "  # noqa: S608 - names of our own
             f"JOIN recorded l ON l.student = a.student AND l.version = a.version WHERE {unlike} ORDER BY l.position"):
         pairs = dict(zip(COMPARED, zip(values[::2], values[1::2], strict=True), strict=True))
-        verdict.add("differs", student=student, version=version, place=place, fields=[n for n, (a, b) in pairs.items() if a != b])
+        verdict.add("differs", student=student, version=version, place=place,
+                    fields=[n for n, (a, b) in pairs.items() if a != b])
 
 
 def _digests(ledger: Iterable[bytes]) -> Iterator[tuple[Any, ...]]:
@@ -230,7 +252,8 @@ def _digests(ledger: Iterable[bytes]) -> Iterator[tuple[Any, ...]]:
         try:
             one = json.loads(raw)
             yield tuple(kind(one[name]) for name, kind in (
-                ("student", str), ("version", int), ("position", int), ("type", str), ("digest", str), ("payload_sha256", str)))
+                ("student", str), ("version", int), ("position", int), ("type", str), ("digest", str),
+                ("payload_sha256", str)))
         except (ValueError, KeyError, TypeError, RecursionError):
             raise Damaged(f"--ledger, line {number}: no line of `career-ledger digests`") from None
 

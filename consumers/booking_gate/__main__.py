@@ -1,4 +1,5 @@
-"""`python -m consumers.booking_gate run`: follows the state topic and answers questions, in one process. Several may share a database."""
+"""`python -m consumers.booking_gate run`: follows the state topic and answers questions, in one process. Several may
+share a database."""
 
 from pathlib import Path
 
@@ -26,7 +27,8 @@ def main() -> None:
 @click.option("--max-age", type=click.FloatRange(min=1), default=60.0, show_default=True, metavar="SECONDS",
               help="Refuse to answer when what is known is older.")
 @click.option("--rulebooks", type=click.Path(path_type=Path, exists=True, file_okay=False), metavar="FOLDER",
-              envvar="CAREER_LEDGER_RULEBOOKS", show_envvar=True, help="The institution's own rule books: the ledger's.")
+              envvar="CAREER_LEDGER_RULEBOOKS", show_envvar=True,
+              help="The institution's own rule books: the ledger's.")
 def start(running: Running, listen: str, max_age: float, rulebooks: Path | None) -> None:
     """Keeps every career's state and answers POST /v1/booking."""
     try:

@@ -1,7 +1,8 @@
-"""The form of a state, checked in a sixth of the time that building the model takes: fields, types and numbers, not the spelling of texts.
+"""The form of a state, checked in a sixth of the time that building the model takes: fields, types and numbers, not the
+spelling of texts.
 
-Made from `CareerState` itself, so that it is said once. What it lets through is read by the model when a question is asked; a state
-that the model then refuses is not answered from either.
+Made from `CareerState` itself, so that it is said once. What it lets through is read by the model when a question is
+asked; a state that the model then refuses is not answered from either.
 """
 
 from collections.abc import Iterable, Iterator
@@ -18,7 +19,8 @@ from ledger.wire.state import CareerState
 
 
 def _struct(model: type[BaseModel]) -> Any:
-    fields: list[Any] = [(name, _type(field.annotation, field.metadata), *(() if field.is_required() else (field.default,)))
+    fields: list[Any] = [(name, _type(field.annotation, field.metadata),
+                          *(() if field.is_required() else (field.default,)))
                          for name, field in model.model_fields.items()]
     aliases = {name: field.alias for name, field in model.model_fields.items() if field.alias}
     return msgspec.defstruct(model.__name__, fields, rename=aliases or None, gc=False, kw_only=True)
@@ -56,7 +58,8 @@ _decode = msgspec.json.Decoder(_struct(CareerState)).decode
 
 
 def head(value: bytes) -> tuple[str, str, int, str]:
-    """(student, career, position, law) of a state of the right form. Raises Unreadable, which names the field and no content."""
+    """(student, career, position, law) of a state of the right form. Raises Unreadable, which names the field and no
+    content."""
     try:
         found = _decode(value)
     except msgspec.ValidationError as error:

@@ -34,12 +34,15 @@ def offsets_of_the_newest(tx: Transaction) -> None:
 STEPS = (statements(
     "careers",
     # `value` is null where the state cannot be used (`unusable` says why) or the person's data were erased
-    "CREATE TABLE IF NOT EXISTS booking_gate_careers (student TEXT NOT NULL, career TEXT NOT NULL, part BIGINT NOT NULL, "
-    "place BIGINT NOT NULL, position BIGINT NOT NULL, law TEXT, value BYTEA, unusable TEXT, PRIMARY KEY (student, career))",
+    "CREATE TABLE IF NOT EXISTS booking_gate_careers (student TEXT NOT NULL, career TEXT NOT NULL, "
+    "part BIGINT NOT NULL, place BIGINT NOT NULL, position BIGINT NOT NULL, law TEXT, value BYTEA, unusable TEXT, "
+    "PRIMARY KEY (student, career))",
     # heartbeats that speak of messages which have not been read yet
-    "CREATE TABLE IF NOT EXISTS booking_gate_heartbeats (complete_at TEXT PRIMARY KEY, position BIGINT NOT NULL, offsets TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS booking_gate_heartbeats (complete_at TEXT PRIMARY KEY, position BIGINT NOT NULL, "
+    "offsets TEXT NOT NULL)",
     # the newest heartbeat whose messages have all been read: one row
-    "CREATE TABLE IF NOT EXISTS booking_gate_knowledge (topic TEXT PRIMARY KEY, complete_at TEXT NOT NULL, position BIGINT NOT NULL)"),
+    "CREATE TABLE IF NOT EXISTS booking_gate_knowledge (topic TEXT PRIMARY KEY, complete_at TEXT NOT NULL, "
+    "position BIGINT NOT NULL)"),
     offsets_of_the_newest)
 
 
@@ -71,7 +74,8 @@ class BookingGate(Service):
         tx.many(_KEEP, list(newest.values()))
 
     def unusable(self, tx: Transaction, record: Record, error: Unreadable) -> None:
-        """Nothing is answered about a career whose newest state cannot be read, until a good one comes that is not older."""
+        """Nothing is answered about a career whose newest state cannot be read, until a good one comes that is not
+        older."""
         if record.topic != STATE:
             return
         with suppress(Unreadable):  # where the key cannot be read either, nobody knows whose it is
@@ -83,7 +87,8 @@ class BookingGate(Service):
     def idle(self, database: Database) -> None:
         """Takes the newest heartbeat of which everything has been read as the age of what is known."""
         self.started.set()
-        waiting = database.ask("SELECT complete_at, position, offsets FROM booking_gate_heartbeats ORDER BY complete_at DESC")
+        waiting = database.ask("SELECT complete_at, position, offsets FROM booking_gate_heartbeats ORDER BY "
+                               "complete_at DESC")
         if not waiting:
             return
         read = read_so_far(database, NAME, STATE)
@@ -92,14 +97,16 @@ class BookingGate(Service):
                 with database.transaction() as tx:
                     tx.run("INSERT INTO booking_gate_knowledge (topic, complete_at, position, offsets) "
                            "VALUES (:topic, :complete_at, :position, :offsets) ON CONFLICT (topic) DO UPDATE SET "
-                           "complete_at = excluded.complete_at, position = excluded.position, offsets = excluded.offsets "
-                           "WHERE excluded.complete_at > booking_gate_knowledge.complete_at",
+                           "complete_at = excluded.complete_at, position = excluded.position, "
+                           "offsets = excluded.offsets WHERE excluded.complete_at > booking_gate_knowledge.complete_at",
                            {"topic": STATE, "complete_at": complete_at, "position": position, "offsets": offsets})
-                    tx.run("DELETE FROM booking_gate_heartbeats WHERE complete_at <= :complete_at", {"complete_at": complete_at})
+                    tx.run("DELETE FROM booking_gate_heartbeats WHERE complete_at <= :complete_at",
+                           {"complete_at": complete_at})
                 return
         if len(waiting) > MANY:  # far behind: every second one will do, the newest and the oldest among them
             with database.transaction() as tx:
-                tx.run("DELETE FROM booking_gate_heartbeats WHERE complete_at IN :spare", {"spare": [at for at, _, _ in waiting[1:-1:2]]})
+                tx.run("DELETE FROM booking_gate_heartbeats WHERE complete_at IN :spare",
+                       {"spare": [at for at, _, _ in waiting[1:-1:2]]})
 
     def skipped(self, tx: Transaction, topic: str, part: int) -> None:
         """States are gone that were never read: what is held of these careers may be old, so it is given up."""
@@ -111,24 +118,29 @@ class BookingGate(Service):
 
 _KEEP = (
     "INSERT INTO booking_gate_careers (student, career, part, place, position, law, value, unusable) "
-    "VALUES (:student, :career, :part, :place, :position, :law, :value, :unusable) ON CONFLICT (student, career) DO UPDATE SET "
-    "part = excluded.part, place = excluded.place, law = excluded.law, value = excluded.value, unusable = excluded.unusable, "
-    "position = CASE WHEN excluded.position > booking_gate_careers.position THEN excluded.position ELSE booking_gate_careers.position END "
-    "WHERE excluded.position >= booking_gate_careers.position OR (excluded.value IS NULL AND excluded.position = 0)")
-"""An older state changes nothing. A message without value (unreadable, or a tombstone) that does not say its position counts as new."""
+    "VALUES (:student, :career, :part, :place, :position, :law, :value, :unusable) ON CONFLICT (student, "
+    "career) DO UPDATE SET part = excluded.part, place = excluded.place, law = excluded.law, value = excluded.value, "
+    "unusable = excluded.unusable, position = CASE WHEN excluded.position > booking_gate_careers.position THEN "
+    "excluded.position ELSE booking_gate_careers.position END WHERE excluded.position >= booking_gate_careers.position "
+    "OR (excluded.value IS NULL AND excluded.position = 0)")
+"""An older state changes nothing. A message without value (unreadable, or a tombstone) that does not say its position
+counts as new."""
 
 
 def _row(record: Record, law: str | None, unusable: str | None) -> dict[str, Any]:
     """Without a law there is no value. Raises Unreadable."""
     student, career = career_of(record)
-    return {"student": student, "career": career, "part": record.partition, "place": record.offset, "position": _stated_position(record),
+    return {"student": student, "career": career, "part": record.partition, "place": record.offset,
+            "position": _stated_position(record),
             "law": law, "value": record.value if law is not None else None, "unusable": unusable}
 
 
 def _expect(tx: Transaction, beats: Sequence[Heartbeat]) -> None:
-    tx.many("INSERT INTO booking_gate_heartbeats (complete_at, position, offsets) VALUES (:complete_at, :position, :offsets) "
-            "ON CONFLICT (complete_at) DO UPDATE SET position = excluded.position, offsets = excluded.offsets", [
-                {"complete_at": utc(beat.complete_at), "position": beat.position, "offsets": json.dumps(beat.offsets)} for beat in beats])
+    tx.many("INSERT INTO booking_gate_heartbeats (complete_at, position, offsets) VALUES (:complete_at, :position, "
+            ":offsets) ON CONFLICT (complete_at) DO UPDATE SET position = excluded.position, "
+            "offsets = excluded.offsets",
+            [{"complete_at": utc(beat.complete_at), "position": beat.position, "offsets": json.dumps(beat.offsets)}
+             for beat in beats])
 
 
 def utc(moment: str) -> str:
@@ -137,7 +149,8 @@ def utc(moment: str) -> str:
 
 
 def read_law(record: Record) -> str | None:
-    """The rule books under which a state was computed, of a state that can be used; None for a tombstone. Raises Unreadable."""
+    """The rule books under which a state was computed, of a state that can be used; None for a tombstone. Raises
+    Unreadable."""
     key = career_of(record)
     if record.value is None:
         return None

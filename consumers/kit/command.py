@@ -1,8 +1,9 @@
 # ruff: noqa: S608 - statements are put together from names of our own only
-"""The command line of every service: `python -m consumers.NAME run --db URL --kafka HOST:PORT` and `... status --db URL`.
+"""The command line of every service: `python -m consumers.NAME run --db URL --kafka HOST:PORT` and
+`... status --db URL`.
 
-Exit codes: 0 stopped as asked; 2 wrong usage; 5 the topic no longer holds what was not read; 6 the database is away; and those of every
-program (`ledger.edges.program`). Where the database or Kafka is away, `run` waits.
+Exit codes: 0 stopped as asked; 2 wrong usage; 5 the topic no longer holds what was not read; 6 the database is away;
+and those of every program (`ledger.edges.program`). Where the database or Kafka is away, `run` waits.
 """
 
 import functools
@@ -68,8 +69,8 @@ db = click.option("--db", "url", required=True, envvar=DATABASE, metavar="URL", 
 
 @dataclass(frozen=True)
 class Running:
-    """What `run` of every service is told: the address of its database, the brokers, where it shows metrics, who may ask over HTTP, and
-    whether it may go on where messages are gone that it has not read."""
+    """What `run` of every service is told: the address of its database, the brokers, where it shows metrics, who may
+    ask over HTTP, and whether it may go on where messages are gone that it has not read."""
 
     url: str
     brokers: str
@@ -79,10 +80,12 @@ class Running:
 
 
 def run_options(command: _F) -> _F:
-    """--db, --kafka, --metrics-port, --from-oldest and the options of `web`: what `run` of every service takes, as `running`."""
+    """--db, --kafka, --metrics-port, --from-oldest and the options of `web`: what `run` of every service takes, as
+    `running`."""
 
     @functools.wraps(command)
-    def with_running(*args: Any, url: str, brokers: str, metrics: str | None, door: Door, from_oldest: bool, **rest: Any) -> Any:
+    def with_running(*args: Any, url: str, brokers: str, metrics: str | None, door: Door, from_oldest: bool,
+                     **rest: Any) -> Any:
         return command(*args, running=Running(url, brokers, metrics, door, from_oldest), **rest)
 
     made: Any = with_running
@@ -91,7 +94,8 @@ def run_options(command: _F) -> _F:
             click.option("--kafka", "brokers", required=True, envvar=BROKERS, metavar="HOST:PORT,...", show_envvar=True,
                          help="The brokers."),
             click.option("--metrics-port", "metrics", metavar="[HOST:]PORT",
-                         help="Serves /metrics for Prometheus and /health, on this machine unless HOST says otherwise (0: a free port)."),
+                         help="Serves /metrics for Prometheus and /health, on this machine unless HOST says otherwise "
+                              "(0: a free port)."),
             door_options,
             click.option("--from-oldest", is_flag=True, help="Go on from the oldest message that a topic still holds, "
                                                              "where what was not read is gone."))):
@@ -129,8 +133,8 @@ def run(service: Service, running: Running) -> None:
 
 
 def spare_the_collector() -> None:
-    """A batch makes many objects that all live until it ends: with Python's defaults a third of the time goes into looking through
-    them, and through everything that was imported, again and again."""
+    """A batch makes many objects that all live until it ends: with Python's defaults a third of the time goes into
+    looking through them, and through everything that was imported, again and again."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 10, 10)
@@ -154,10 +158,13 @@ def status_command(service: type[Service]) -> click.Command:
         """Shows the position in every topic and the students that are parked, as JSON."""
         with database_at(url) as database:
             database.check(migrations(service))
-            positions = database.ask(f"SELECT topic, part, next_offset, log_position FROM {name}_positions ORDER BY topic, part")
-            parked = database.ask(f"SELECT student, version, reason, detail, part, place, since FROM {name}_parked ORDER BY student")
+            positions = database.ask(f"SELECT topic, part, next_offset, log_position FROM {name}_positions ORDER BY "
+                                     "topic, part")
+            parked = database.ask("SELECT student, version, reason, detail, part, place, "
+                                  f"since FROM {name}_parked ORDER BY student")
         tell_json({
-            "positions": [dict(zip(("topic", "partition", "next_offset", "log_position"), row, strict=True)) for row in positions],
+            "positions": [dict(zip(("topic", "partition", "next_offset", "log_position"), row, strict=True))
+                          for row in positions],
             "parked": [dict(zip(PARKED, row, strict=True)) for row in parked]}, indent=1)
 
     return status

@@ -16,8 +16,8 @@ from .service import AHEAD_SECONDS, Ahead, Record
 
 
 def read_heartbeat(record: Record) -> Heartbeat:
-    """`complete_at` never lies ahead of this machine's clock: what is known is at least as old as the reading of it. Raises Unreadable,
-    and Ahead where it lies further ahead than clocks may differ."""
+    """`complete_at` never lies ahead of this machine's clock: what is known is at least as old as the reading of it.
+    Raises Unreadable, and Ahead where it lies further ahead than clocks may differ."""
     try:
         found = Heartbeat.model_validate_json(record.value or b"")
     except ValidationError as error:
@@ -30,9 +30,11 @@ def read_heartbeat(record: Record) -> Heartbeat:
 
 def read_so_far(where: Database | Transaction, service: str, topic: str) -> dict[int, int]:
     """The offset after the last message that a service has read, by partition of a topic."""
-    return dict(where.ask(f"SELECT part, next_offset FROM {service}_positions WHERE topic = :topic", {"topic": topic}))  # noqa: S608 - ours
+    offsets = f"SELECT part, next_offset FROM {service}_positions WHERE topic = :topic"  # noqa: S608 - a name of ours
+    return dict(where.ask(offsets, {"topic": topic}))
 
 
 def is_reached(offsets: Mapping[Any, int], read: Mapping[int, int]) -> bool:
-    """Whether everything is read that a heartbeat speaks of: its `offsets`, whose partitions are text where they were kept as JSON."""
+    """Whether everything is read that a heartbeat speaks of: its `offsets`, whose partitions are text where they were
+    kept as JSON."""
     return all(read.get(int(part), 0) >= offset for part, offset in offsets.items())

@@ -1,9 +1,10 @@
 # ruff: noqa: S608 - statements are put together from names of our own only
-"""The loop that all services share: poll, take each student's events once and in order, effects and position in one transaction.
+"""The loop that all services share: poll, take each student's events once and in order, effects and position in one
+transaction.
 
-What counts is the position in the service's own database (NAME_positions). Every transaction begins by moving it on from where this
-member believes it stands; where another member was faster nothing is moved, and nothing of the batch happens. Kafka's group only
-shares the partitions out (cooperatively), its offsets are for tools that show lag.
+What counts is the position in the service's own database (NAME_positions). Every transaction begins by moving it on
+from where this member believes it stands; where another member was faster nothing is moved, and nothing of the batch
+happens. Kafka's group only shares the partitions out (cooperatively), its offsets are for tools that show lag.
 """
 
 import logging
@@ -43,7 +44,8 @@ ACKNOWLEDGE_SECONDS = 60.0
 LATE_SECONDS = 10
 SETTINGS = {
     "partition_assignment_strategy": (Cooperative,), "auto_offset_reset": "none", "fetch_max_bytes": 16 << 20,
-    "max_partition_fetch_bytes": 4 << 20, "metadata_max_age_ms": 30_000, "session_timeout_ms": 10_000, "bootstrap_timeout_ms": 5_000,
+    "max_partition_fetch_bytes": 4 << 20, "metadata_max_age_ms": 30_000, "session_timeout_ms": 10_000,
+    "bootstrap_timeout_ms": 5_000,
 }
 _KEPT = {topic.name: "retention.ms" not in topic.kept or topic.kept["retention.ms"] == "-1" for topic in TOPICS}
 """Whether a topic is kept for ever or compacted: then nothing that was not read may be gone."""
@@ -67,7 +69,8 @@ class _Moved(Exception):
 class Loop:
     """Runs a service until `stop` is set. A member of the group: several may run at once, on one database."""
 
-    def __init__(self, service: Service, database: Database, brokers: str, stop: threading.Event, from_oldest: bool = False) -> None:
+    def __init__(self, service: Service, database: Database, brokers: str, stop: threading.Event,
+                 from_oldest: bool = False) -> None:
         self._service, self._database, self._stop = service, database, stop
         self._connection = connection(brokers)
         self._from_oldest = from_oldest
@@ -154,9 +157,11 @@ class Loop:
     # Where each partition stands
 
     def _settle(self, consumer: KafkaConsumer) -> bool:
-        """Seeks every partition that is new here, or whose batch was given up, to its stored position. Raises Forgotten.
+        """Seeks every partition that is new here, or whose batch was given up, to its stored position. Raises
+        Forgotten.
 
-        The listener only pauses a new partition: it runs on the client's own thread, where nothing may wait for a database."""
+        The listener only pauses a new partition: it runs on the client's own thread, where nothing may wait for a
+        database."""
         assigned = consumer.assignment()
         for tp in self._next.keys() - assigned:
             del self._next[tp]
@@ -187,14 +192,14 @@ class Loop:
                 gone[text] = position + 1 if name == EVENTS and offset <= newest[tp] else 1
         if gone:
             raise Forgotten("\n".join([
-                *gone, "What lies between is gone from the topic. Start this consumer with --from-oldest, and have the ledger send it "
-                f"again: career-ledger publish --from {min(gone.values())}"]))
+                *gone, "What lies between is gone from the topic. Start this consumer with --from-oldest, "
+                f"and have the ledger send it again: career-ledger publish --from {min(gone.values())}"]))
         with self._database.transaction() as tx:
             for tp, offset in starts.items():
                 place = {"topic": self._name(tp), "part": tp.partition, "to": offset}
                 if tp not in stood:
-                    tx.run(f"INSERT INTO {self._positions} (topic, part, next_offset, log_position) VALUES (:topic, :part, :to, 0) "
-                           "ON CONFLICT (topic, part) DO NOTHING", place)
+                    tx.run(f"INSERT INTO {self._positions} (topic, part, next_offset, log_position) VALUES (:topic, "
+                           ":part, :to, 0) ON CONFLICT (topic, part) DO NOTHING", place)
                 elif stood[tp][0] != offset:
                     self._move(tx, tp, stood[tp][0], offset, self._log_positions[tp])
                     if _KEPT[self._name(tp)]:
@@ -209,8 +214,10 @@ class Loop:
                 consumer.resume(tp)
         return True
 
-    def _held(self, consumer: KafkaConsumer, todo: list[TopicPartition], stood: dict[TopicPartition, tuple[int, int]]) -> tuple[Any, Any]:
-        """The offset of the oldest message of each partition, and the one after the newest: a new leader may learn it late."""
+    def _held(self, consumer: KafkaConsumer, todo: list[TopicPartition],
+              stood: dict[TopicPartition, tuple[int, int]]) -> tuple[Any, Any]:
+        """The offset of the oldest message of each partition, and the one after the newest: a new leader may learn it
+        late."""
         for _ in range(LATE_SECONDS):
             oldest, newest = consumer.beginning_offsets(todo), consumer.end_offsets(todo)
             if all(stood[tp][0] <= newest[tp] for tp in stood) or self._stop.wait(1.0):
@@ -220,7 +227,8 @@ class Loop:
     def _stored(self, todo: Iterable[TopicPartition]) -> dict[TopicPartition, tuple[int, int]]:
         """Next offset and newest position in the log of each partition that was ever begun."""
         rows = self._database.ask(f"SELECT topic, part, next_offset, log_position FROM {self._positions}")
-        found = {TopicPartition(self._prefix + topic, part): (offset, position) for topic, part, offset, position in rows}
+        found = {TopicPartition(self._prefix + topic, part): (offset, position)
+                 for topic, part, offset, position in rows}
         return {tp: found[tp] for tp in todo if tp in found}
 
     def _move(self, tx: Transaction, tp: TopicPartition, at: int, to: int, position: int) -> None:
@@ -254,7 +262,8 @@ class Loop:
             for tp in batch:
                 self._move(tx, tp, self._next[tp], after[tp], reached[tp])
             self._order.begin(tx)
-            todo = self._order.take(tx, [r for tp, records in batch.items() if self._name(tp) == EVENTS for r in records])
+            todo = self._order.take(tx,
+                                    [r for tp, records in batch.items() if self._name(tp) == EVENTS for r in records])
             for tp, records in batch.items():
                 if self._name(tp) != EVENTS:
                     self._messages(tx, self._name(tp), records, todo)
@@ -265,7 +274,8 @@ class Loop:
         counted: Counter[str] = Counter()
         for tp, records in batch.items():
             counted[self._name(tp)] += len(records)
-        self.metrics.batch(counted.items(), todo.duplicates, (why(error) for _, error in todo.letters), time.perf_counter() - begun)
+        self.metrics.batch(counted.items(), todo.duplicates, (why(error) for _, error in todo.letters),
+                           time.perf_counter() - begun)
         self._say(todo)
 
     def _messages(self, tx: Transaction, topic: str, records: Sequence[Record], todo: Todo) -> None:
@@ -291,18 +301,21 @@ class Loop:
             self._service.messages(tx, topic, found)
 
     def _agrees(self, heartbeat: Heartbeat) -> None:
-        """Raises OtherHistory where we have read less of a partition than it speaks of, and yet events above its position."""
+        """Raises OtherHistory where we have read less of a partition than it speaks of, and yet events above its
+        position."""
         for tp, at in self._next.items():
             if heartbeat.topic == EVENTS == self._name(tp) and at <= heartbeat.offsets.get(tp.partition, 0) and (
                     self._log_positions[tp] > heartbeat.position):
-                raise OtherHistory(f"position: the ledger is behind what it had sent before (a backup was restored?); {ANEW}")
+                raise OtherHistory("position: the ledger is behind what it had sent before (a backup was restored?); "
+                                   f"{ANEW}")
 
     def _effects(self, tx: Transaction, todo: Todo) -> None:
         """The service's own, and the dead letters, which are acknowledged before the transaction ends."""
         if todo.found:
             self._service.events(tx, todo.found)
         if todo.letters:
-            self._letters.send([dead_letter(self._service.name, str(error), self._prefix + r.topic, r.partition, r.offset, r.key, r.value,
+            self._letters.send([dead_letter(self._service.name, str(error), self._prefix + r.topic,
+                                            r.partition, r.offset, r.key, r.value,
                                             list(r.headers)) for r, error in todo.letters])
 
     def _say(self, todo: Todo) -> None:
@@ -312,12 +325,14 @@ class Loop:
             self.log.error("parked: student %s waits for version %s (%s: %s), %s partition %d offset %d", alarm.student,
                            alarm.waits_for, alarm.why, alarm.text, place.topic, place.partition, place.offset)
         for record, error in todo.letters:
-            self.log.error("dead letter: %s partition %d offset %d (%s: %s)", record.topic, record.partition, record.offset, why(error),
+            self.log.error("dead letter: %s partition %d offset %d (%s: %s)", record.topic,
+                           record.partition, record.offset, why(error),
                            error)
         for record, error in todo.passed_over:
             if str(error) not in self._told:
                 self._told.add(str(error))
-                self.log.error("heartbeats are passed over from %s partition %d offset %d on (%s: %s)", record.topic, record.partition,
+                self.log.error("heartbeats are passed over from %s partition %d offset %d on (%s: %s)",
+                               record.topic, record.partition,
                                record.offset, why(error), error)
         for student in todo.mended:
             self.log.warning("mended: student %s is no longer parked", student)
@@ -357,7 +372,8 @@ class Loop:
                 oldest = min(oldest or self._stamps[tp], self._stamps[tp])
         self.metrics.lag(lags, max(time.time() - oldest / 1000, 0.0) if oldest is not None else 0.0)
         for reason in REASONS:
-            [(students,)] = self._database.ask(f"SELECT count(*) FROM {self._service.name}_parked WHERE reason = :reason",
+            [(students,)] = self._database.ask(f"SELECT count(*) FROM {self._service.name}_parked WHERE reason = "
+                                               ":reason",
                                                {"reason": reason})
             self.metrics.parked(reason, students)
 
@@ -374,7 +390,8 @@ class Loop:
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
-    """New partitions wait until the loop has sought them. Nothing is ever half done when one goes: batches end before the next poll."""
+    """New partitions wait until the loop has sought them. Nothing is ever half done when one goes: batches end before
+    the next poll."""
 
     def __init__(self, consumer: KafkaConsumer, fresh: set[TopicPartition]) -> None:
         self._consumer, self._fresh = consumer, fresh
@@ -400,7 +417,8 @@ class _Letters:
         """Raises KafkaError where one may be missing: then all are sent again, with the batch."""
         if self._producer is None:
             self._producer = KafkaProducer(**self._settings)
-        sent = [self._producer.send(self._prefix + one.topic, key=one.key, value=one.value, headers=list(one.headers)) for one in letters]
+        sent = [self._producer.send(self._prefix + one.topic, key=one.key, value=one.value, headers=list(one.headers))
+                for one in letters]
         self._producer.flush(timeout=ACKNOWLEDGE_SECONDS)
         for future in sent:
             future.get(timeout=0)
@@ -412,7 +430,8 @@ class _Letters:
 
 
 def _records(topic: str, polled: Iterable[Any]) -> list[Record]:
-    return [Record(topic, r.partition, r.offset, r.timestamp, r.key, r.value, r.headers if None not in [value for _, value in r.headers]
+    return [Record(topic, r.partition, r.offset, r.timestamp, r.key, r.value,
+                   r.headers if None not in [value for _, value in r.headers]
                    else [(name, value or b"") for name, value in r.headers]) for r in polled]
 
 

@@ -13,12 +13,14 @@ from .web import Answer, Request, Routes
 _RECORDS = Counter("career_consumer_records", "Messages taken from the topics", ["consumer", "topic"])
 _DUPLICATES = Counter("career_consumer_duplicates", "Events that had been handled before", ["consumer"])
 _LETTERS = Counter("career_consumer_dead_letters", "Messages sent to the dead letters", ["consumer", "reason"])
-_MOVED = Counter("career_consumer_moved", "Batches given up because another member had gone on with the partition", ["consumer"])
+_MOVED = Counter("career_consumer_moved", "Batches given up because another member had gone on with the partition",
+                 ["consumer"])
 _RETRIES = Counter("career_consumer_retries", "Times that the database or Kafka was away", ["consumer"])
 _PARKED = Gauge("career_consumer_parked_students", "Students whose events wait for one that is missing or unreadable",
                 ["consumer", "reason"])
 _LAG = Gauge("career_consumer_lag", "Messages of a partition not yet handled", ["consumer", "topic", "partition"])
-_BEHIND = Gauge("career_consumer_behind_seconds", "Age of the newest message handled where more wait; 0 where none does", ["consumer"])
+_BEHIND = Gauge("career_consumer_behind_seconds",
+                "Age of the newest message handled where more wait; 0 where none does", ["consumer"])
 _BATCH = Histogram("career_consumer_batch_seconds", "Time for a batch: effects, position, commit", ["consumer"])
 _TURN = Gauge("career_consumer_last_turn", "Unix time of the last turn of the loop that went well", ["consumer"])
 ALIVE_SECONDS = 60.0

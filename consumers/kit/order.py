@@ -1,11 +1,12 @@
 # ruff: noqa: S608 - statements are put together from names of our own only
 """Each student's events once and in order: duplicates are dropped, a gap or an unreadable event parks the student.
 
-A parked student waits for one version. Later ones are kept aside, raw, until it comes, be it behind newer ones, or, where it is
-here but could not be read, until a newer release of this program is started. Other students go on.
+A parked student waits for one version. Later ones are kept aside, raw, until it comes, be it behind newer ones, or,
+where it is here but could not be read, until a newer release of this program is started. Other students go on.
 
-All messages of a service tell one history: that of the first message it took (NAME_history). One of another ledger or epoch, and a
-version that was handed over with another digest, park the student for good: which of the two is true is not for this program to say.
+All messages of a service tell one history: that of the first message it took (NAME_history). One of another ledger or
+epoch, and a version that was handed over with another digest, park the student for good: which of the two is true is
+not for this program to say.
 """
 
 import json
@@ -35,7 +36,9 @@ class OtherHistory(Unreadable):
 
 
 def why(error: Unreadable) -> Why:
-    return "other-history" if isinstance(error, OtherHistory) else "unknown-type" if isinstance(error, UnknownType) else "unreadable"
+    if isinstance(error, OtherHistory):
+        return "other-history"
+    return "unknown-type" if isinstance(error, UnknownType) else "unreadable"
 
 
 @dataclass(slots=True)
@@ -51,7 +54,8 @@ class Alarm:
 
 @dataclass(slots=True)
 class Todo:
-    """What is to be done with a batch: `found` for the service, `letters` (with the error) for the dead-letter topic."""
+    """What is to be done with a batch: `found` for the service, `letters` (with the error) for the dead-letter
+    topic."""
 
     found: list[tuple[Record, Any]] = field(default_factory=list)
     letters: list[tuple[Record, Unreadable]] = field(default_factory=list)
@@ -64,7 +68,8 @@ class Todo:
 
 @dataclass(slots=True)
 class _Student:
-    """`version` is the last one that was handed over, `marks` the beginnings of the digests of the last versions up to it. `before`,
+    """`version` is the last one that was handed over, `marks` the beginnings of the digests of the last versions up to
+    it. `before`,
     `parked` and `kept` (once it was looked at) are what the database has, `alarm` and `aside` what comes to it."""
 
     version: int
@@ -95,7 +100,8 @@ class Order:
         self._name = service.name
 
     def take(self, tx: Transaction, records: Iterable[Record]) -> Todo:
-        """Sorts a batch of `career.events.v1`, in its order, and stores what is parked and how far each student has come."""
+        """Sorts a batch of `career.events.v1`, in its order, and stores what is parked and how far each student has
+        come."""
         todo = Todo()
         named: list[tuple[str, int, Record]] = []
         for record in records:
@@ -133,10 +139,11 @@ class Order:
         return todo
 
     def check(self, tx: Transaction, said: Provenance) -> None:
-        """That a message, of any topic which the ledger fills, tells the history of those before it, and nothing of a moment that has not
-        come. Raises OtherHistory, Ahead."""
+        """That a message, of any topic which the ledger fills, tells the history of those before it, and nothing of a
+        moment that has not come. Raises OtherHistory, Ahead."""
         if self._history is None:
-            tx.run(f"INSERT INTO {self._name}_history (one, origin, epoch) VALUES (1, :origin, :epoch) ON CONFLICT (one) DO NOTHING",
+            tx.run(f"INSERT INTO {self._name}_history (one, origin, epoch) VALUES (1, :origin, "
+                   ":epoch) ON CONFLICT (one) DO NOTHING",
                    {"origin": said.origin, "epoch": said.epoch})
             self.begin(tx)
         if said[:2] != self._history:
@@ -145,7 +152,8 @@ class Order:
             raise Ahead("ce_time: this moment has not come by this machine's clock: set the clocks right")
 
     def begin(self, tx: Transaction) -> None:
-        """In each transaction: looks at the clock, and up the history that is known; one that failed may have been the first to say it."""
+        """In each transaction: looks at the clock, and up the history that is known; one that failed may have been the
+        first to say it."""
         self._latest = latest()
         self._history = next(iter(tx.ask(f"SELECT origin, epoch FROM {self._name}_history")), None)
 
@@ -169,11 +177,13 @@ class Order:
             found.alarm = Alarm(student, found.version + 1, why(error), str(error), record)
 
     def retry(self, tx: Transaction, part: int, after: str, limit: int) -> tuple[Todo, str | None]:
-        """Tries parked students of a partition again, at most `limit`, from the one after `after`. Also the last one; None: done."""
+        """Tries parked students of a partition again, at most `limit`, from the one after `after`. Also the last one;
+        None: done."""
         todo = Todo()
         names = [row[0] for row in tx.ask(
-            f"SELECT student FROM {self._name}_parked WHERE part = :part AND reason NOT IN ('gap', 'other-history') AND student > :after "
-            "ORDER BY student LIMIT :limit", {"part": part, "after": after, "limit": limit})]
+            f"SELECT student FROM {self._name}_parked WHERE part = :part AND reason NOT IN ('gap', "
+            "'other-history') AND student > :after ORDER BY student LIMIT :limit",
+            {"part": part, "after": after, "limit": limit})]
         students = self._load(tx, names)
         for student, found in students.items():
             self._drain(tx, found, student, todo)
@@ -193,7 +203,8 @@ class Order:
             found[student].parked = version, reason
         return found
 
-    def _hand_over(self, found: _Student, student: str, record: Record, todo: Todo, mark: bytes | None, letter: bool) -> bool:
+    def _hand_over(self, found: _Student, student: str, record: Record, todo: Todo, mark: bytes | None,
+                   letter: bool) -> bool:
         """The version that comes next: handed over, or kept aside because it cannot be read."""
         try:
             mark = mark or _mark_of(record)
@@ -238,8 +249,10 @@ class Order:
     def _save(self, tx: Transaction, students: dict[str, _Student], todo: Todo) -> None:
         name = self._name
         todo.alarms += [found.alarm for found in students.values() if found.alarm is not None]
-        todo.mended += [s for s, f in students.items() if f.parked is not None and f.version != f.before and f.alarm is None]
-        moved = [{"student": s, "version": f.version, "marks": f.marks} for s, f in students.items() if f.version != f.before]
+        todo.mended += [s for s, f in students.items() if f.parked is not None and f.version != f.before
+                        and f.alarm is None]
+        moved = [{"student": s, "version": f.version, "marks": f.marks}
+                 for s, f in students.items() if f.version != f.before]
         if moved:
             tx.many(f"INSERT INTO {name}_versions (student, version, marks) VALUES (:student, :version, :marks) "
                     "ON CONFLICT (student) DO UPDATE SET version = excluded.version, marks = excluded.marks", moved)
@@ -247,22 +260,24 @@ class Order:
                  for version, record in found.aside.items() if version > found.version]
         if aside:
             tx.many(f"INSERT INTO {name}_aside (student, version, part, place, stamp, headers, value) "
-                    "VALUES (:student, :version, :part, :place, :stamp, :headers, :value) ON CONFLICT (student, version) DO UPDATE SET "
-                    "part = excluded.part, place = excluded.place, stamp = excluded.stamp, headers = excluded.headers, "
-                    "value = excluded.value", aside)
-        free = [{"student": s, "version": f.version} for s, f in students.items() if f.parked is not None and f.version != f.before]
+                    "VALUES (:student, :version, :part, :place, :stamp, :headers, :value) ON CONFLICT (student, "
+                    "version) DO UPDATE SET part = excluded.part, place = excluded.place, stamp = excluded.stamp, "
+                    "headers = excluded.headers, value = excluded.value", aside)
+        free = [{"student": s, "version": f.version} for s, f in students.items() if f.parked is not None
+                and f.version != f.before]
         if free:
             tx.many(f"DELETE FROM {name}_aside WHERE student = :student AND version <= :version", free)
             tx.many(f"DELETE FROM {name}_parked WHERE student = :student", free)
         parked = [
-            {"student": student, "version": found.version + 1, "reason": alarm.why, "detail": alarm.text, "part": alarm.record.partition,
+            {"student": student, "version": found.version + 1, "reason": alarm.why, "detail": alarm.text,
+             "part": alarm.record.partition,
              "place": alarm.record.offset, "since": datetime.now(UTC).isoformat(timespec="seconds")}
             for student, found in students.items() if (alarm := found.alarm) is not None]
         if parked:
             tx.many(f"INSERT INTO {name}_parked (student, version, reason, detail, part, place, since) "
-                    "VALUES (:student, :version, :reason, :detail, :part, :place, :since) ON CONFLICT (student) DO UPDATE SET "
-                    "version = excluded.version, reason = excluded.reason, detail = excluded.detail, part = excluded.part, "
-                    "place = excluded.place", parked)
+                    "VALUES (:student, :version, :reason, :detail, :part, :place, :since) ON CONFLICT (student) DO "
+                    "UPDATE SET version = excluded.version, reason = excluded.reason, detail = excluded.detail, "
+                    "part = excluded.part, place = excluded.place", parked)
 
 
 def _mark_of(record: Record) -> bytes:
@@ -282,13 +297,16 @@ def _mark(digest: str) -> bytes:
 
 
 def _row(student: str, version: int, record: Record) -> dict[str, Any]:
-    return {"student": student, "version": version, "part": record.partition, "place": record.offset, "stamp": record.timestamp,
-            "headers": json.dumps([(name, value.decode("latin-1")) for name, value in record.headers]), "value": record.value}
+    return {"student": student, "version": version, "part": record.partition, "place": record.offset,
+            "stamp": record.timestamp,
+            "headers": json.dumps([(name, value.decode("latin-1")) for name, value in record.headers]),
+            "value": record.value}
 
 
 def _record(student: str, row: Row) -> Record:
     _, part, place, stamp, headers, value = row
-    return Record(EVENTS, part, place, stamp, student.encode(), bytes(value) if value is not None else None, list(_headers(headers)))
+    return Record(EVENTS, part, place, stamp, student.encode(), bytes(value) if value is not None else None,
+                  list(_headers(headers)))
 
 
 def _headers(text: str) -> Iterator[Header]:

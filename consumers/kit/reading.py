@@ -9,7 +9,8 @@ _TWICE = re.compile(r'Detected duplicate key "(.*)" at line', re.DOTALL)
 
 
 class BadJson(ValueError):
-    """This is no JSON that can be used. `field`: the name that stands twice in one object, where that is what is wrong."""
+    """This is no JSON that can be used. `field`: the name that stands twice in one object, where that is what is
+    wrong."""
 
     def __init__(self, text: str, field: str | None = None) -> None:
         super().__init__(text)
@@ -17,7 +18,8 @@ class BadJson(ValueError):
 
 
 def read_json(text: bytes) -> Any:
-    """Raises BadJson: also for names that stand twice, nesting beyond reason, NaN, numbers without end and lone surrogates."""
+    """Raises BadJson: also for names that stand twice, nesting beyond reason, NaN, numbers without end and lone
+    surrogates."""
     try:
         return from_json(text, catch_duplicate_keys=True, allow_inf_nan=False)
     except ValueError as error:

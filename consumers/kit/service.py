@@ -15,7 +15,8 @@ AHEAD_SECONDS = 60.0
 
 
 class Record(NamedTuple):
-    """A message as it came. `topic` is the name in `ledger.wire.topics`, without a prefix; `timestamp` Kafka's, in milliseconds."""
+    """A message as it came. `topic` is the name in `ledger.wire.topics`, without a prefix; `timestamp` Kafka's, in
+    milliseconds."""
 
     topic: str
     partition: int
@@ -30,7 +31,8 @@ class Service:
     """One service; each overrides what it needs.
 
     `name` names its consumer group (`career-ledger.NAME`) and begins the names of its tables. `topics` are names of
-    `ledger.wire.topics`, `steps` those that make its tables (`ledger.sql.migrations`): a change of them is a further step.
+    `ledger.wire.topics`, `steps` those that make its tables (`ledger.sql.migrations`): a change of them is a further
+    step.
     `needed`: the types of event that it uses (None: all); of others only key, hash, type and version are checked.
     """
 
@@ -40,16 +42,17 @@ class Service:
     needed: frozenset[str] | None = None
 
     def read(self, record: Record) -> Any:
-        """What a message says, handed to `events` or `messages` beside it. Raises Unreadable (UnknownType): the message goes to the
-        dead letters; an event parks its student besides, any other message goes to `unusable`. None: an event of no use
-        here, counted and not handed over."""
+        """What a message says, handed to `events` or `messages` beside it. Raises Unreadable (UnknownType): the message
+        goes to the dead letters; an event parks its student besides, any other message goes to `unusable`. None: an
+        event of no use here, counted and not handed over."""
         return read_event(record.key, record.value, record.headers, self.needed) if record.topic == EVENTS else record
 
     def events(self, tx: Transaction, found: Sequence[tuple[Record, Any]]) -> None:
         """Of `career.events.v1`: each (student, version) once, in order per student and without gaps."""
 
     def messages(self, tx: Transaction, topic: str, found: Sequence[tuple[Record, Any]]) -> None:
-        """Of any other topic, in the order of each partition. At least once: what was handed over may come again as a new message."""
+        """Of any other topic, in the order of each partition. At least once: what was handed over may come again as a
+        new message."""
 
     def unusable(self, tx: Transaction, record: Record, error: Unreadable) -> None:
         """A message of another topic than the events could not be read. Its order with `messages` is kept."""
@@ -58,18 +61,21 @@ class Service:
         """With --from-oldest: messages of a topic that is kept for ever or compacted are gone and were never read."""
 
     def idle(self, database: Database) -> None:
-        """Between batches and at least once a second: work that time alone brings. Several members may do it at once."""
+        """Between batches and at least once a second: work that time alone brings. Several members may do it at
+        once."""
 
     def close(self) -> None:
         """At the end, while its database is still open: waits for work of its own that runs beside the loop."""
 
 
 def check_type(record: Record, wanted: str) -> None:
-    """Whether the header of a message names this type and version. Raises Unreadable (UnknownType for another version)."""
+    """Whether the header of a message names this type and version. Raises Unreadable (UnknownType for another
+    version)."""
     found = header(record.headers, "ce_type")
     if found != wanted:
         known = found is not None and found.rpartition(".")[0] == wanted.rpartition(".")[0]
-        raise (UnknownType if known else Unreadable)(f"ce_type: not {wanted}" + ("; update this program" if known else ""))
+        raise (UnknownType if known else Unreadable)(f"ce_type: not {wanted}"
+                                                     + ("; update this program" if known else ""))
 
 
 class Ahead(Unreadable):

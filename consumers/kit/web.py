@@ -1,8 +1,8 @@
 """What a service answers over HTTP (the gate's questions, metrics, health), who may ask, and how long and how much.
 
-It listens on this machine only, unless askers prove themselves with a token and the way to it is encrypted, here or by a proxy that
-the operator names. The `Host` of a question must be a name that was given, so that a web page cannot ask through a visitor's browser.
-Nothing redirects. Whatever is wrong is answered with RFC 9457's JSON.
+It listens on this machine only, unless askers prove themselves with a token and the way to it is encrypted, here or by
+a proxy that the operator names. The `Host` of a question must be a name that was given, so that a web page cannot ask
+through a visitor's browser. Nothing redirects. Whatever is wrong is answered with RFC 9457's JSON.
 """
 
 import asyncio
@@ -33,7 +33,8 @@ SHORTEST_TOKEN = 32
 LONGEST_HEAD = LONGEST_BODY = 16_384
 """Bytes of a request's head and of its body."""
 HEAD_SECONDS, ANSWER_SECONDS = 5.0, 10.0
-"""From the connection, or a further request's first byte, until its head is complete; from there until it is answered."""
+"""From the connection, or a further request's first byte, until its head is complete; from there until it is
+answered."""
 MOST_CONNECTIONS = 600
 PROBLEM = "application/problem+json"
 
@@ -45,8 +46,8 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class Door:
-    """`token`: what askers must show (None: nothing). `tls`: answers are encrypted here; `proxied`: by a proxy in front. `hosts`: names
-    by which it is asked, beside those of this machine."""
+    """`token`: what askers must show (None: nothing). `tls`: answers are encrypted here; `proxied`: by a proxy in
+    front. `hosts`: names by which it is asked, beside those of this machine."""
 
     token: bytes | None = field(default=None, repr=False)
     tls: ssl.SSLContext | None = None
@@ -72,19 +73,23 @@ def door_options(command: _F) -> _F:
     @functools.wraps(command)
     def with_door(*args: Any, token_file: Path | None, certificate: Path | None, key: Path | None, proxied: bool,
                   hosts: tuple[str, ...], **rest: Any) -> Any:
-        return command(*args, door=Door(_token(token_file), _tls(certificate, key), proxied, tuple(h.lower() for h in hosts)), **rest)
+        return command(*args, door=Door(_token(token_file), _tls(certificate, key), proxied,
+                                        tuple(h.lower() for h in hosts)), **rest)
 
     file = click.Path(path_type=Path, exists=True, dir_okay=False)
     made: Any = with_door
     for option in reversed((
             click.option("--http-token-file", "token_file", type=file, metavar="FILE",
-                         help="Whoever asks over HTTP must send `Authorization: Bearer TOKEN`; the token is in this file (mode 0600), "
-                              f"or in {TOKEN}."),
-            click.option("--tls-certificate", "certificate", type=file, metavar="FILE", help="Answers over TLS: the chain as PEM."),
+                         help="Whoever asks over HTTP must send `Authorization: Bearer TOKEN`; "
+                              f"the token is in this file (mode 0600), or in {TOKEN}."),
+            click.option("--tls-certificate", "certificate", type=file, metavar="FILE",
+                         help="Answers over TLS: the chain as PEM."),
             click.option("--tls-key", "key", type=file, metavar="FILE", help="The certificate's private key as PEM."),
-            click.option("--behind-proxy", "proxied", is_flag=True, help="A proxy in front encrypts: plain HTTP to it is meant so."),
+            click.option("--behind-proxy", "proxied", is_flag=True, help="A proxy in front encrypts: "
+                                                                         "plain HTTP to it is meant so."),
             click.option("--http-host", "hosts", multiple=True, metavar="NAME",
-                         help="A name by which it is asked (the Host of a request), beside those of this machine. May be repeated."))):
+                         help="A name by which it is asked (the Host of a request), beside those of this machine. "
+                              "May be repeated."))):
         made = option(made)
     return made  # type: ignore[no-any-return]
 
@@ -101,8 +106,8 @@ def _token(file: Path | None) -> bytes | None:
     if text is None:
         return None
     if len(text) < SHORTEST_TOKEN or not re.fullmatch(r"[A-Za-z0-9._~+/-]+=*", text):
-        raise click.UsageError(f"{place}: a token has at least {SHORTEST_TOKEN} characters, letters, digits and . _ ~ + / - only: "
-                               "`openssl rand -hex 32` makes one")
+        raise click.UsageError(f"{place}: a token has at least {SHORTEST_TOKEN} characters, letters, digits and . "
+                               "_ ~ + / - only: `openssl rand -hex 32` makes one")
     return text.encode()
 
 
@@ -116,14 +121,14 @@ def _tls(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
     try:
         context.load_cert_chain(certificate, key, password="")  # never asks on a terminal
     except (OSError, ValueError) as error:
-        raise click.UsageError(f"--tls-certificate, --tls-key: these cannot be used together ({type(error).__name__}): write PEM files, "
-                               "the key without a passphrase") from None
+        raise click.UsageError(f"--tls-certificate, --tls-key: these cannot be used together ({type(error).__name__}): "
+                               "write PEM files, the key without a passphrase") from None
     return context
 
 
 def bound_to(listen: str, door: Door, option: str) -> Place:
-    """Binds HOST:PORT, or PORT of this machine. Raises click.UsageError for an address that cannot be used, or that is open to others
-    than this machine without token and encryption."""
+    """Binds HOST:PORT, or PORT of this machine. Raises click.UsageError for an address that cannot be used, or that is
+    open to others than this machine without token and encryption."""
     host, _, port = listen.rpartition(":")
     host = host.strip("[]").lower() or "127.0.0.1"
     names = {host if ":" not in host else f"[{host}]", *door.hosts}
@@ -131,7 +136,8 @@ def bound_to(listen: str, door: Door, option: str) -> Place:
         names |= {"localhost", "127.0.0.1", "[::1]"}
     else:
         missing = [what for what, there in (
-            ("--http-token-file", door.token is not None), ("--tls-certificate and --tls-key, or --behind-proxy", door.tls or door.proxied),
+            ("--http-token-file", door.token is not None),
+            ("--tls-certificate and --tls-key, or --behind-proxy", door.tls or door.proxied),
             ("--http-host NAME", door.hosts or host not in ("0.0.0.0", "::"))) if not there]  # noqa: S104 - compared
         if missing:
             raise click.UsageError(f"{option} {listen}: others than this machine could ask. Give {'; '.join(missing)}; "
@@ -141,7 +147,8 @@ def bound_to(listen: str, door: Door, option: str) -> Place:
         # answers leave at once: with Nagle's algorithm, which asyncio leaves on here, each takes 40 ms
         bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except (OSError, ValueError, OverflowError) as error:
-        why = error.strerror or type(error).__name__ if isinstance(error, OSError) else "the port is no number from 0 to 65535"
+        why = error.strerror or type(error).__name__ if isinstance(error,
+                                                                   OSError) else "the port is no number from 0 to 65535"
         raise click.UsageError(f"{option} {listen}: {why}; write HOST:PORT of an address of this machine") from None
     return Place(bound, door, frozenset(names))
 
@@ -176,7 +183,8 @@ Routes = Mapping[str, tuple[str, Route]]
 def problem(status: int, reason: str, detail: str, urn: str = "urn:career-ledger:http:",
             headers: tuple[tuple[bytes, bytes], ...] = (), **more: Any) -> Answer:
     """`reason` is for programs, `detail` for people."""
-    return Answer(status, encode({"type": urn + reason, "title": reason.replace("-", " "), "status": status, "reason": reason,
+    return Answer(status,
+                  encode({"type": urn + reason, "title": reason.replace("-", " "), "status": status, "reason": reason,
                                   "detail": detail, **more}), PROBLEM, headers)
 
 
@@ -196,7 +204,8 @@ class Application:
         if answer is None:  # whoever asked has gone
             return
         await send({"type": "http.response.start", "status": answer.status, "headers": [
-            (b"content-type", answer.type.encode()), (b"content-length", b"%d" % len(answer.body)), (b"cache-control", b"no-store"),
+            (b"content-type", answer.type.encode()), (b"content-length", b"%d" % len(answer.body)),
+            (b"cache-control", b"no-store"),
             *answer.headers]})
         await send({"type": "http.response.body", "body": answer.body})
 
@@ -226,10 +235,12 @@ class Application:
         if len(named) != 1:
             return problem(400, "no-host", "send one Host header", headers=_LAST)
         if re.sub(r":[0-9]*$", "", named[0].decode("latin-1").lower()) not in self._hosts:
-            return problem(421, "unknown-host", "this is asked by its own name only: whoever runs it adds names with --http-host",
+            return problem(421, "unknown-host",
+                           "this is asked by its own name only: whoever runs it adds names with --http-host",
                            headers=_LAST)
         if self._token is not None and not hmac.compare_digest(headers.get(b"authorization", b""), self._token):
-            return problem(401, "unauthorised", "send Authorization: Bearer TOKEN", headers=((b"www-authenticate", b"Bearer"), *_LAST))
+            return problem(401, "unauthorised", "send Authorization: Bearer TOKEN",
+                           headers=((b"www-authenticate", b"Bearer"), *_LAST))
         return None
 
     def _known(self, scope: Any, headers: Mapping[bytes, bytes]) -> Answer | Route:
@@ -239,7 +250,8 @@ class Application:
             return problem(404, "unknown-route", f"there is only {known}", headers=_LAST)
         method, route = found
         if scope["method"] != method:
-            return problem(405, "unknown-method", f"this route takes {method}", headers=((b"allow", method.encode()), *_LAST))
+            return problem(405, "unknown-method", f"this route takes {method}",
+                           headers=((b"allow", method.encode()), *_LAST))
         if method == "POST" and not _JSON.fullmatch(headers.get(b"content-type", b"")):
             return problem(415, "unknown-content-type", "send Content-Type: application/json", headers=_LAST)
         return route
@@ -303,15 +315,18 @@ class _Bounded(HttpToolsProtocol):
 
     def _late(self) -> None:
         cycle: Any = self.cycle  # None before the first head
-        if self.transport.get_write_buffer_size() or (cycle is not None and cycle.response_started and not cycle.response_complete):
+        if self.transport.get_write_buffer_size() or (cycle is not None and cycle.response_started
+                                                      and not cycle.response_complete):
             self.transport.abort()
         else:
             self._end(problem(408, "too-slow", "the request did not arrive in time"))
 
     def _end(self, answer: Answer) -> None:
         """Says why, and closes."""
-        lines = [(b"content-type", answer.type.encode()), (b"content-length", b"%d" % len(answer.body)), *_LAST, *answer.headers]
-        self.transport.write(b"".join((STATUS_LINE[answer.status], *(name + b": " + value + b"\r\n" for name, value in lines), b"\r\n",
+        lines = [(b"content-type", answer.type.encode()), (b"content-length", b"%d" % len(answer.body)),
+                 *_LAST, *answer.headers]
+        self.transport.write(b"".join((STATUS_LINE[answer.status],
+                                       *(name + b": " + value + b"\r\n" for name, value in lines), b"\r\n",
                                        answer.body)))
         self.transport.close()
 
@@ -324,7 +339,8 @@ class _Server(uvicorn.Server):
         await self.lifespan.startup()
         loop = asyncio.get_running_loop()
         self.servers = [await loop.create_server(
-            lambda: _Bounded(self.config, self.server_state, {}, loop), sock=one, ssl=self.tls, backlog=self.config.backlog,
+            lambda: _Bounded(self.config, self.server_state, {}, loop), sock=one, ssl=self.tls,
+            backlog=self.config.backlog,
             ssl_handshake_timeout=HEAD_SECONDS if self.tls is not None else None) for one in sockets or ()]
         self.started = True
 
@@ -334,10 +350,13 @@ class Server:
 
     def __init__(self, routes: Routes, place: Place) -> None:
         app: Any = Application(routes, place.door, place.hosts)
-        self._server = _Server(uvicorn.Config(app, log_level="error", log_config=None, access_log=False, server_header=False,
-                                              proxy_headers=False, lifespan="off", ws="none", timeout_graceful_shutdown=5))
+        self._server = _Server(uvicorn.Config(app, log_level="error", log_config=None, access_log=False,
+                                              server_header=False,
+                                              proxy_headers=False, lifespan="off", ws="none",
+                                              timeout_graceful_shutdown=5))
         self._server.tls = place.door.tls
-        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [place.bound]}, name="http", daemon=True)
+        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [place.bound]},
+                                        name="http", daemon=True)
 
     def __enter__(self) -> "Server":
         self._thread.start()

@@ -1,1 +1,2 @@
-"""Treasury: one debt position per charge with a pagoPA-like life, payment notices fed back to the ledger, daily reconciliation."""
+"""Treasury: one debt position per charge with a pagoPA-like life, payment notices fed back to the ledger, daily
+reconciliation."""

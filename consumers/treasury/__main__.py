@@ -1,6 +1,7 @@
 """`python -m consumers.treasury run | status | notices | resend | debts | export | reconcile`.
 
-Exit codes: 0 done; 1 a notice was invalid, or differences exist; 2 wrong usage; 3 not found; 5 and 6 as of every service.
+Exit codes: 0 done; 1 a notice was invalid, or differences exist; 2 wrong usage; 3 not found; 5 and 6 as of every
+service.
 """
 
 from collections import Counter
@@ -32,7 +33,8 @@ def _today() -> date:
     return datetime.now(ZoneInfo("Europe/Rome")).date()
 
 
-on_option = click.option("--on", type=command.day, metavar="DATE", help="The day that is asked about. Default: today in Italy.")
+on_option = click.option("--on", type=command.day, metavar="DATE",
+                         help="The day that is asked about. Default: today in Italy.")
 
 
 @click.group(cls=command.Consumer, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -82,7 +84,8 @@ def notices(url: str, file: BinaryIO) -> None:
 @treasury.command()
 @command.db
 def resend(url: str) -> None:
-    """Has `run` send every submission again that has no outcome yet, such as after the loss of a topic. The ledger stores each once."""
+    """Has `run` send every submission again that has no outcome yet, such as after the loss of a topic. The ledger
+    stores each once."""
     with _opened(url) as database, database.transaction() as tx:
         marked = tx.run("UPDATE treasury_submissions SET sent = 0 WHERE outcome IS NULL AND sent = 1")
     tell(f"{marked} are sent again")
@@ -114,14 +117,18 @@ def debts(url: str, student: str, on: date | None) -> None:
             period = period_on(tx, iuv, day)
             if period is not None:
                 tell_json({
-                    "iuv": iuv, "notice_number": reference.notice_number(iuv), "reason": reference.reason_for_payment(position),
-                    "student": student, "career": career, "charge": reference.charge_of(position), "on": day.isoformat(),
-                    **{name: _shown(getattr(period, name)) for name in ("status", "to_pay", "valid_until", *PERIOD[3:13])}})
+                    "iuv": iuv, "notice_number": reference.notice_number(iuv),
+                    "reason": reference.reason_for_payment(position),
+                    "student": student, "career": career, "charge": reference.charge_of(position),
+                    "on": day.isoformat(),
+                    **{name: _shown(getattr(period, name))
+                       for name in ("status", "to_pay", "valid_until", *PERIOD[3:13])}})
 
 
 @treasury.command()
 @command.db
-@click.option("--creditor", "file", required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE",
+@click.option("--creditor", "file", required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False),
+              metavar="FILE",
               help="Creditor, accounts, taxonomy codes and dates (TOML, as in examples/creditor.toml).")
 @on_option
 def export(url: str, file: Path, on: date | None) -> None:
@@ -140,7 +147,9 @@ def export(url: str, file: Path, on: date | None) -> None:
 
 
 def _shown(value: Any) -> Any:
-    return value if value is None or isinstance(value, str) else value.isoformat() if isinstance(value, date) else f"{value:.2f}"
+    if value is None or isinstance(value, str):
+        return value
+    return value.isoformat() if isinstance(value, date) else f"{value:.2f}"
 
 
 @treasury.command("reconcile")
@@ -150,7 +159,8 @@ def _shown(value: Any) -> Any:
               help="Leave out money paid before this day, such as the history from before the treasury began.")
 @click.option("--json", "json_", is_flag=True, help="Print JSON for programs instead of text for people.")
 def reconcile_command(url: str, on: date | None, since: date, json_: bool) -> None:
-    """Lists every difference between the money reported and the ledger as of the end of a day; exit code 1 where there is one."""
+    """Lists every difference between the money reported and the ledger as of the end of a day; exit code 1 where there
+    is one."""
     with _opened(url) as database, database.transaction() as tx:
         report = reconcile(tx, on or _today(), since)
     if json_:
@@ -162,8 +172,8 @@ def reconcile_command(url: str, on: date | None, since: date, json_: bool) -> No
 
 
 def _lines(report: Report) -> Iterable[str]:
-    yield (f"{report.on}: {report.notices} notices, {report.payments} payments in the ledger, {report.in_flight} in flight, "
-           f"{len(report.differences)} differences")
+    yield (f"{report.on}: {report.notices} notices, {report.payments} payments in the ledger, "
+           f"{report.in_flight} in flight, {len(report.differences)} differences")
     yield from map(sentence, report.differences)
 
 

@@ -1,12 +1,14 @@
-"""Debt positions as pagoPA takes them: `PaymentPositionModel` of the interface of GPD (Gestione Posizioni Debitorie, v1).
+"""Debt positions as pagoPA takes them: `PaymentPositionModel` of the interface of GPD (Gestione Posizioni Debitorie,
+v1).
 
-What the ledger does not know (creditor, accounts, taxonomy codes, how 156 euro are shared out, how long a position is valid) comes from
-a file of the institution, `examples/creditor.toml`. The debtor stands in it by reference: `fiscalCode` and `fullName` hold the
-pseudonym, which whoever hands the position to pagoPA replaces by what the register of persons says; the ledger has neither.
+What the ledger does not know (creditor, accounts, taxonomy codes, how 156 euro are shared out, how long a position is
+valid) comes from a file of the institution, `examples/creditor.toml`. The debtor stands in it by reference:
+`fiscalCode` and `fullName` hold the pseudonym, which whoever hands the position to pagoPA replaces by what the register
+of persons says; the ledger has neither.
 
 Readings: what was paid or waived before is taken from a split's first accounts, what is asked for beyond their
-sum goes to the common account. A position without a date of its own, or whose date has passed, is given the last day on which its
-amount holds, and where that is open `open_days` from the day of the export: pagoPA takes no date of the past.
+sum goes to the common account. A position without a date of its own, or whose date has passed, is given the last day on
+which its amount holds, and where that is open `open_days` from the day of the export: pagoPA takes no date of the past.
 """
 
 import tomllib
@@ -104,8 +106,8 @@ def payable_on(tx: Transaction, day: date, after: str = "", limit: int = 1000) -
     columns = ", ".join(f"l.{name}" for name in PERIOD)
     while rows := tx.ask(
             f"SELECT d.iuv, d.student, d.career, d.charge, {columns} FROM treasury_life l "  # noqa: S608 - ours
-            "JOIN treasury_debts d ON d.iuv = l.iuv WHERE l.from_on <= :on AND (l.until_on IS NULL OR :on < l.until_on) "
-            "AND l.status IN :payable AND l.iuv > :after ORDER BY l.iuv LIMIT :limit",
+            "JOIN treasury_debts d ON d.iuv = l.iuv WHERE l.from_on <= :on AND (l.until_on IS NULL OR :on < "
+            "l.until_on) AND l.status IN :payable AND l.iuv > :after ORDER BY l.iuv LIMIT :limit",
             {"on": day.isoformat(), "payable": list(PUBLISHED), "after": after, "limit": limit}):
         for iuv, student, career, position, *period in rows:
             yield Position(iuv, student, career, position, read_period(period))
@@ -118,11 +120,14 @@ def payment_position(found: Position, creditor: Creditor, day: date) -> dict[str
     due_on = _date_of(period, creditor, day)
     valid_from = day + timedelta(days=creditor.validity_days)
     return {
-        "iupd": f"{creditor.fiscal_code}-{found.iuv}", "type": "F", "fiscalCode": found.student, "fullName": found.student,
+        "iupd": f"{creditor.fiscal_code}-{found.iuv}", "type": "F", "fiscalCode": found.student,
+        "fullName": found.student,
         "companyName": creditor.name, **({"officeName": creditor.office} if creditor.office is not None else {}),
-        **({"validityDate": _moment(valid_from, time())} if day < valid_from <= due_on else {}), "switchToExpired": False,
+        **({"validityDate": _moment(valid_from, time())} if day < valid_from <= due_on else {}),
+        "switchToExpired": False,
         "paymentOption": [{
-            "nav": reference.notice_number(found.iuv), "iuv": found.iuv, "amount": cents(period.to_pay), "description": reason,
+            "nav": reference.notice_number(found.iuv), "iuv": found.iuv, "amount": cents(period.to_pay),
+            "description": reason,
             "isPartialPayment": False, "dueDate": _moment(due_on, END_OF_DAY),
             "retentionDate": _moment(due_on + timedelta(days=creditor.retention_days), END_OF_DAY),
             "transfer": list(_transfers(found, creditor, reason)),

@@ -1,7 +1,7 @@
 """The life of a debt position over time, from the timeline of its charge.
 
-A pure function of the state message: periods [from, until) without holes from the day on which the position is published, so
-that its status on any day, past or to come, is a look-up. Amounts are euro.
+A pure function of the state message: periods [from, until) without holes from the day on which the position is
+published, so that its status on any day, past or to come, is a look-up. Amounts are euro.
 
 published   may be paid, and its date has not passed (or it has none)
 expired     its date has passed unpaid; it may still be paid, with what accrues
@@ -9,8 +9,9 @@ paid        nothing is owed any more, and money was received
 refund-due  nothing is owed any more, and the university holds money to give back: a right to a refund, or credit
 cancelled   nothing is owed any more without money that stays here (waived, moved), or the charge is gone
 
-A charge that falls due in parts has a position for each day (`reference.position_of`). Under an instalment plan the charge's own
-position ends with the plan; where only a later assessment added something (AMB-46), it goes on as that of the first part.
+A charge that falls due in parts has a position for each day (`reference.position_of`). Under an instalment plan the
+charge's own position ends with the plan; where only a later assessment added something (AMB-46), it goes on as that of
+the first part.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -29,8 +30,9 @@ Status = Literal["published", "expired", "paid", "refund-due", "cancelled"]
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Holds from the end of day `from_on` up to, not including, `until_on` (None: open). `outstanding` + `accruing` is to be paid on
-    a day of it; `refund` with `refund_by` (None: on request) and `refund_rule` may be given back, `credit` is beyond what was owed."""
+    """Holds from the end of day `from_on` up to, not including, `until_on` (None: open). `outstanding` + `accruing` is
+    to be paid on a day of it; `refund` with `refund_by` (None: on request) and `refund_rule` may be given back,
+    `credit` is beyond what was owed."""
 
     from_on: date
     until_on: date | None
@@ -46,7 +48,8 @@ class Stretch:
     refund_by: date | None = None
     refund_rule: str | None = None
     surcharge: str | None = None
-    """The charge that the ledger raises for `accruing` once the payment is complete: money for it is submitted to that key."""
+    """The charge that the ledger raises for `accruing` once the payment is complete: money for it is submitted to that
+    key."""
 
     @property
     def to_pay(self) -> Decimal:
@@ -61,12 +64,14 @@ class Stretch:
         return self.from_on <= day and (self.until_on is None or day < self.until_on)
 
     def same_as(self, other: "Stretch") -> bool:
-        return all(getattr(self, f.name) == getattr(other, f.name) for f in fields(self) if f.name not in ("from_on", "until_on"))
+        return all(getattr(self, f.name) == getattr(other, f.name) for f in fields(self)
+                   if f.name not in ("from_on", "until_on"))
 
 
 def lives(charges: Iterable[ChargeSpan], known: Iterable[tuple[str, date]] = ()) -> dict[str, list[Stretch]]:
-    """position -> periods in order, of all charges of a career. `known` are (position, day of publication) of positions published
-    before: one that is gone altogether (its charge or plan was voided) is cancelled from its publication on."""
+    """position -> periods in order, of all charges of a career. `known` are (position, day of publication) of positions
+    published before: one that is gone altogether (its charge or plan was voided) is cancelled from its publication
+    on."""
     spans: dict[str, list[ChargeSpan]] = {}
     raised: dict[str, date] = {}
     for span in charges:
@@ -102,7 +107,8 @@ def _positions(span: ChargeSpan) -> Iterator[tuple[str, ChargeSpan]]:
     if span.plan is not None:
         before = span.amount - span.waived - asked
         yield span.charge, span.model_copy(update={
-            "amount": before, "paid": before, "outstanding": ZERO, "accruing": ZERO, "credit": ZERO, "refundable": None, "due_on": None,
+            "amount": before, "paid": before, "outstanding": ZERO, "accruing": ZERO, "credit": ZERO,
+            "refundable": None, "due_on": None,
             "paid_on": None,
             "state": "paid" if before > ZERO else "moved"})
 
@@ -127,8 +133,8 @@ def _join(periods: list[Stretch], one: Stretch) -> None:
 
 
 def _periods(span: ChargeSpan, raised: Mapping[str, date]) -> Iterable[Stretch]:
-    """A span, split where its due date passes within it: the ledger never calls `payable` charges overdue, their notices expire all
-    the same."""
+    """A span, split where its due date passes within it: the ledger never calls `payable` charges overdue, their
+    notices expire all the same."""
     right = span.refundable
     one = Stretch(
         span.from_, span.until, _settled(span), span.amount, span.paid, span.outstanding, span.accruing, span.credit,
@@ -154,8 +160,8 @@ def _settled(span: ChargeSpan) -> Status:
 
 
 def surcharge_key(span: ChargeSpan, raised: Mapping[str, date]) -> str:
-    """The key that the ledger gives to the surcharge of a late payment: the next that was free then (section 4). `raised`: the first
-    day of each of the career's charges."""
+    """The key that the ledger gives to the surcharge of a late payment: the next that was free then (section 4).
+    `raised`: the first day of each of the career's charges."""
     year, _, kind = span.charge.partition(":")
     base = f"{year}:late-instance" if span.rule == "CHG-2" else f"{year}:late-fee/{kind}"
     key, count = base, 1

@@ -1,11 +1,11 @@
 """Payment notices: read, checked, stored once, and turned into submissions to the ledger.
 
-A notice says that money has arrived, so it is never thrown away for what it says about a debt: too much, too little, after the
-position was closed, all of it goes to the ledger, which allocates it. Only what cannot be understood is refused. A notice whose
-reference is of no position known yet is kept and submitted as soon as the position is there.
+A notice says that money has arrived, so it is never thrown away for what it says about a debt: too much, too little,
+after the position was closed, all of it goes to the ledger, which allocates it. Only what cannot be understood is
+refused. A notice whose reference is of no position known yet is kept and submitted as soon as the position is there.
 
-What is beyond the debt, up to what accrues for the delay, is submitted for the surcharge: the ledger raises that charge on the
-very day, and would otherwise hold the money as credit.
+What is beyond the debt, up to what accrues for the delay, is submitted for the surcharge: the ledger raises that charge
+on the very day, and would otherwise hold the money as credit.
 """
 
 import json
@@ -30,14 +30,15 @@ ACTOR = "system:treasury"
 TABLES = (
     """CREATE TABLE IF NOT EXISTS treasury_notices (receipt TEXT PRIMARY KEY, iuv TEXT NOT NULL, amount BIGINT NOT NULL,
     paid_on TEXT NOT NULL, reported_at TEXT NOT NULL, submitted INTEGER NOT NULL)""",
-    """CREATE TABLE IF NOT EXISTS treasury_submissions (id TEXT PRIMARY KEY, receipt TEXT NOT NULL, student TEXT NOT NULL,
-    career TEXT NOT NULL, charge TEXT NOT NULL, amount BIGINT NOT NULL, paid_on TEXT NOT NULL, iuv TEXT NOT NULL,
-    sent INTEGER NOT NULL, outcome TEXT, position BIGINT, why TEXT)""",
+    """CREATE TABLE IF NOT EXISTS treasury_submissions (id TEXT PRIMARY KEY, receipt TEXT NOT NULL,
+    student TEXT NOT NULL, career TEXT NOT NULL, charge TEXT NOT NULL, amount BIGINT NOT NULL, paid_on TEXT NOT NULL,
+    iuv TEXT NOT NULL, sent INTEGER NOT NULL, outcome TEXT, position BIGINT, why TEXT)""",
     "CREATE INDEX IF NOT EXISTS treasury_submissions_student ON treasury_submissions (student, id)",
     "CREATE INDEX IF NOT EXISTS treasury_submissions_unsent ON treasury_submissions (id) WHERE sent = 0",
     "CREATE INDEX IF NOT EXISTS treasury_notices_waiting ON treasury_notices (iuv) WHERE submitted = 0",
 )
-"""Amounts in cents, days and instants as ISO text. `submitted` 0: the reference is not known yet; `sent` 1: Kafka acknowledged it."""
+"""Amounts in cents, days and instants as ISO text. `submitted` 0: the reference is not known yet; `sent` 1: Kafka
+acknowledged it."""
 
 LONGEST_NOTICE = 10_000
 """Bytes of a line."""
@@ -46,8 +47,8 @@ _RECEIPT = re.compile(r"[A-Za-z0-9._:/-]+")
 
 
 class PaymentNotice(BaseModel):
-    """`receipt` is the payment service provider's number of the payment, unique for this creditor; `iuv` may be given as the notice
-    number that holds it."""
+    """`receipt` is the payment service provider's number of the payment, unique for this creditor; `iuv` may be given
+    as the notice number that holds it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     iuv: str
@@ -118,7 +119,8 @@ def read_notice(line: bytes) -> PaymentNotice:
         return PaymentNotice.model_validate(value)
     except ValidationError as error:
         raise Malformed(
-            [{"path": ".".join(str(p) for p in e["loc"]), "message": e["msg"].removeprefix("Value error, ")} for e in error.errors()],
+            [{"path": ".".join(str(p) for p in e["loc"]), "message": e["msg"].removeprefix("Value error, ")}
+             for e in error.errors()],
             _receipt_of(value)) from None
 
 
@@ -128,7 +130,8 @@ def _receipt_of(value: Any) -> str | None:
 
 
 def parts(notice: PaymentNotice, charge: str, period: Stretch | None, pending: Mapping[str, Decimal]) -> list[Part]:
-    """The submissions of a notice for a debt. `period` is the debt's on the day of payment, None where it was not published yet;
+    """The submissions of a notice for a debt. `period` is the debt's on the day of payment, None where it was not
+    published yet;
     `pending` charge -> money that is on its way to the ledger and not in `period`."""
     first, beyond = notice.amount, ZERO
     if period is not None and period.surcharge is not None:
@@ -142,25 +145,31 @@ def parts(notice: PaymentNotice, charge: str, period: Stretch | None, pending: M
     return found
 
 
-def submission(id: str, student: str, career: str, charge: str, amount: Decimal, paid_on: date, iuv: str) -> dict[str, Any]:
+def submission(id: str, student: str, career: str, charge: str, amount: Decimal, paid_on: date,
+               iuv: str) -> dict[str, Any]:
     """The `instalment-paid` of section 3 that goes to the intake."""
-    return {"id": id, "type": "instalment-paid", "student": student, "career": career, "effective_on": paid_on.isoformat(),
+    return {"id": id, "type": "instalment-paid", "student": student, "career": career,
+            "effective_on": paid_on.isoformat(),
             "source": SOURCE, "actor": ACTOR, "data": {"charge": charge, "amount": f"{amount:.2f}", "iuv": iuv}}
 
 
 def accept(tx: Transaction, notice: PaymentNotice, now: datetime, today: date) -> dict[str, Any]:
-    """Stores a notice once and puts its submissions into the outbox. Outcomes: `stored`; `waiting` (stored, of no position known
-    yet); `duplicate`; `invalid` with `problems`."""
+    """Stores a notice once and puts its submissions into the outbox. Outcomes: `stored`; `waiting` (stored, of no
+    position known yet); `duplicate`; `invalid` with `problems`."""
     if notice.paid_on > today:
-        return _invalid(notice, "paid_on", f"the payment is dated after today, {today}: the ledger takes no fact of the future")
+        return _invalid(notice, "paid_on",
+                        f"the payment is dated after today, {today}: the ledger takes no fact of the future")
     new = tx.run("INSERT INTO treasury_notices (receipt, iuv, amount, paid_on, reported_at, submitted) "
                  "VALUES (:receipt, :iuv, :amount, :paid_on, :now, 0) ON CONFLICT (receipt) DO NOTHING",
-                 {"receipt": notice.receipt, "iuv": notice.iuv, "amount": cents(notice.amount), "paid_on": notice.paid_on.isoformat(),
+                 {"receipt": notice.receipt, "iuv": notice.iuv, "amount": cents(notice.amount),
+                  "paid_on": notice.paid_on.isoformat(),
                   "now": format_instant(now)})
     if not new:
-        [before] = tx.ask("SELECT iuv, amount, paid_on FROM treasury_notices WHERE receipt = :receipt", {"receipt": notice.receipt})
+        [before] = tx.ask("SELECT iuv, amount, paid_on FROM treasury_notices WHERE receipt = :receipt",
+                          {"receipt": notice.receipt})
         if before != (notice.iuv, cents(notice.amount), notice.paid_on.isoformat()):
-            return _invalid(notice, "receipt", "this receipt was reported before with other content: correct it, or give it its own number")
+            return _invalid(notice, "receipt", "this receipt was reported before with other content: correct it, "
+                                               "or give it its own number")
         return {"receipt": notice.receipt, "outcome": "duplicate"}
     return {"receipt": notice.receipt, "outcome": "stored" if submit(tx, notice) else "waiting"}
 
@@ -174,7 +183,8 @@ def submit(tx: Transaction, notice: PaymentNotice) -> bool:
     found = tx.ask("SELECT iuv, student, career, charge FROM treasury_debts WHERE iuv = :iuv", {"iuv": notice.iuv})
     if not found:
         return False
-    if tx.run("UPDATE treasury_notices SET submitted = 1 WHERE receipt = :receipt AND submitted = 0", {"receipt": notice.receipt}) == 0:
+    if tx.run("UPDATE treasury_notices SET submitted = 1 WHERE receipt = :receipt AND submitted = 0",
+              {"receipt": notice.receipt}) == 0:
         return True  # another process was faster
     iuv, student, career, position = found[0]
     debt = Debt(iuv, student, career, reference.charge_of(position))
@@ -182,19 +192,21 @@ def submit(tx: Transaction, notice: PaymentNotice) -> bool:
     for part in parts(notice, debt.charge, period, _pending(tx, debt)):
         tx.run("INSERT INTO treasury_submissions (id, receipt, student, career, charge, amount, paid_on, iuv, sent) "
                "VALUES (:id, :receipt, :student, :career, :charge, :amount, :paid_on, :iuv, 0)",
-               {"id": part.id, "receipt": notice.receipt, "student": debt.student, "career": debt.career, "charge": part.charge,
+               {"id": part.id, "receipt": notice.receipt, "student": debt.student, "career": debt.career,
+                "charge": part.charge,
                 "amount": cents(part.amount), "paid_on": notice.paid_on.isoformat(), "iuv": debt.iuv})
     return True
 
 
 def submit_waiting(database: Database) -> None:
     """Submits the notices that waited for positions which are there now."""
-    rows = database.ask("SELECT n.receipt, n.iuv, n.amount, n.paid_on FROM treasury_notices n JOIN treasury_debts d ON d.iuv = n.iuv "
-                        "WHERE n.submitted = 0 ORDER BY n.receipt")
+    rows = database.ask("SELECT n.receipt, n.iuv, n.amount, n.paid_on FROM treasury_notices n JOIN treasury_debts d ON "
+                        "d.iuv = n.iuv WHERE n.submitted = 0 ORDER BY n.receipt")
     if rows:
         with database.transaction() as tx:
             for receipt, iuv, amount, paid_on in rows:
-                submit(tx, PaymentNotice(receipt=receipt, iuv=iuv, amount=euro(amount), paid_on=date.fromisoformat(paid_on)))
+                submit(tx, PaymentNotice(receipt=receipt, iuv=iuv, amount=euro(amount),
+                                         paid_on=date.fromisoformat(paid_on)))
 
 
 def _pending(tx: Transaction, debt: Debt) -> dict[str, Decimal]:
@@ -207,7 +219,8 @@ def _pending(tx: Transaction, debt: Debt) -> dict[str, Decimal]:
     return {charge: euro(int(amount)) for charge, amount in rows}
 
 
-PERIOD = ("from_on", "until_on", "status", "amount", "paid", "outstanding", "accruing", "credit", "refund", "due_on", "paid_on",
+PERIOD = ("from_on", "until_on", "status", "amount", "paid", "outstanding", "accruing", "credit",
+          "refund", "due_on", "paid_on",
           "refund_by", "refund_rule", "surcharge")
 _CENTS = frozenset({"amount", "paid", "outstanding", "accruing", "credit", "refund"})
 _DAYS = frozenset({"from_on", "until_on", "due_on", "paid_on", "refund_by"})
@@ -226,7 +239,8 @@ def period_row(iuv: str, period: Stretch) -> dict[str, Any]:
 def read_period(row: Iterable[Any]) -> Stretch:
     """Of a row with the columns of PERIOD."""
     found: dict[str, Any] = {
-        name: value if value is None else euro(value) if name in _CENTS else date.fromisoformat(value) if name in _DAYS else value
+        name: value if value is None else euro(value) if name in _CENTS else date.fromisoformat(value)
+        if name in _DAYS else value
         for name, value in zip(PERIOD, row, strict=True)}
     return Stretch(**found)
 

@@ -1,5 +1,5 @@
-"""What the treasury does with what arrives: positions from the state topic, ledger payments from the events, outcomes of its own
-submissions; between batches it sends the outbox."""
+"""What the treasury does with what arrives: positions from the state topic, ledger payments from the events, outcomes
+of its own submissions; between batches it sends the outbox."""
 
 import hashlib
 import json
@@ -31,18 +31,20 @@ log = logging.getLogger("consumers.treasury")
 
 STEPS = (statements(
     "debts",
-    "CREATE TABLE IF NOT EXISTS treasury_careers (student TEXT NOT NULL, career TEXT NOT NULL, position BIGINT NOT NULL, "
-    "digest TEXT NOT NULL, unusable INTEGER NOT NULL, PRIMARY KEY (student, career))",
-    "CREATE TABLE IF NOT EXISTS treasury_debts (iuv TEXT PRIMARY KEY, student TEXT NOT NULL, career TEXT NOT NULL, charge TEXT NOT NULL, "
-    "published_on TEXT NOT NULL, UNIQUE (student, career, charge))",
-    "CREATE TABLE IF NOT EXISTS treasury_life (iuv TEXT NOT NULL, from_on TEXT NOT NULL, until_on TEXT, status TEXT NOT NULL, "
-    "amount BIGINT NOT NULL, paid BIGINT NOT NULL, outstanding BIGINT NOT NULL, accruing BIGINT NOT NULL, credit BIGINT NOT NULL, "
-    "refund BIGINT NOT NULL, due_on TEXT, paid_on TEXT, refund_by TEXT, refund_rule TEXT, surcharge TEXT, PRIMARY KEY (iuv, from_on))",
-    "CREATE TABLE IF NOT EXISTS treasury_unallocated (student TEXT NOT NULL, career TEXT NOT NULL, charge TEXT NOT NULL, "
-    "from_on TEXT NOT NULL, until_on TEXT, amount BIGINT NOT NULL, PRIMARY KEY (student, career, charge, from_on))",
+    "CREATE TABLE IF NOT EXISTS treasury_careers (student TEXT NOT NULL, career TEXT NOT NULL, "
+    "position BIGINT NOT NULL, digest TEXT NOT NULL, unusable INTEGER NOT NULL, PRIMARY KEY (student, career))",
+    "CREATE TABLE IF NOT EXISTS treasury_debts (iuv TEXT PRIMARY KEY, student TEXT NOT NULL, career TEXT NOT NULL, "
+    "charge TEXT NOT NULL, published_on TEXT NOT NULL, UNIQUE (student, career, charge))",
+    "CREATE TABLE IF NOT EXISTS treasury_life (iuv TEXT NOT NULL, from_on TEXT NOT NULL, until_on TEXT, "
+    "status TEXT NOT NULL, amount BIGINT NOT NULL, paid BIGINT NOT NULL, outstanding BIGINT NOT NULL, "
+    "accruing BIGINT NOT NULL, credit BIGINT NOT NULL, refund BIGINT NOT NULL, due_on TEXT, paid_on TEXT, "
+    "refund_by TEXT, refund_rule TEXT, surcharge TEXT, PRIMARY KEY (iuv, from_on))",
+    "CREATE TABLE IF NOT EXISTS treasury_unallocated (student TEXT NOT NULL, career TEXT NOT NULL, "
+    "charge TEXT NOT NULL, from_on TEXT NOT NULL, until_on TEXT, amount BIGINT NOT NULL, PRIMARY KEY (student, career, "
+    "charge, from_on))",
     "CREATE TABLE IF NOT EXISTS treasury_payments (student TEXT NOT NULL, id TEXT NOT NULL, position BIGINT NOT NULL, "
-    "career TEXT NOT NULL, charge TEXT NOT NULL, amount BIGINT NOT NULL, paid_on TEXT NOT NULL, iuv TEXT, source TEXT NOT NULL, "
-    "voided INTEGER NOT NULL, PRIMARY KEY (student, id))",
+    "career TEXT NOT NULL, charge TEXT NOT NULL, amount BIGINT NOT NULL, paid_on TEXT NOT NULL, iuv TEXT, "
+    "source TEXT NOT NULL, voided INTEGER NOT NULL, PRIMARY KEY (student, id))",
     *notices.TABLES),)
 """Amounts in cents, days as ISO text. A debt's row is never removed, so that its reference is never given again."""
 
@@ -82,13 +84,15 @@ class Treasury(Service):
         paid = []
         for _, event in found:
             if event.type == "instalment-paid":
-                paid.append({"student": event.student, "id": event.id, "position": event.position, "career": event.career,
-                             "charge": event.data.charge, "amount": cents(event.data.amount), "paid_on": event.effective_on.isoformat(),
+                paid.append({"student": event.student, "id": event.id, "position": event.position,
+                             "career": event.career,
+                             "charge": event.data.charge, "amount": cents(event.data.amount),
+                             "paid_on": event.effective_on.isoformat(),
                              "iuv": event.data.iuv, "source": event.source})
         if paid:
-            tx.many("INSERT INTO treasury_payments (student, id, position, career, charge, amount, paid_on, iuv, source, voided) "
-                    "VALUES (:student, :id, :position, :career, :charge, :amount, :paid_on, :iuv, :source, 0) "
-                    "ON CONFLICT (student, id) DO NOTHING", paid)
+            tx.many("INSERT INTO treasury_payments (student, id, position, career, charge, amount, paid_on, iuv, "
+                    "source, voided) VALUES (:student, :id, :position, :career, :charge, :amount, :paid_on, :iuv, "
+                    ":source, 0) ON CONFLICT (student, id) DO NOTHING", paid)
         voids = [{"student": e.student, "id": e.data.event} for _, e in found if e.type == "event-voided"]
         if voids:
             tx.many("UPDATE treasury_payments SET voided = 1 WHERE student = :student AND id = :id", voids)
@@ -116,12 +120,13 @@ class Treasury(Service):
             student, career = career_of(record)
         except Unreadable:
             return
-        tx.run("INSERT INTO treasury_careers (student, career, position, digest, unusable) VALUES (:student, :career, 0, '', 1) "
-               "ON CONFLICT (student, career) DO UPDATE SET unusable = 1", {"student": student, "career": career})
+        tx.run("INSERT INTO treasury_careers (student, career, position, digest, unusable) VALUES (:student, :career, "
+               "0, '', 1) ON CONFLICT (student, career) DO UPDATE SET unusable = 1",
+               {"student": student, "career": career})
 
     def idle(self, database: Database) -> None:
-        """Sends what waits in the outbox and marks it once it is acknowledged. Whatever fails stays and is sent again: the ledger
-        stores a submission once."""
+        """Sends what waits in the outbox and marks it once it is acknowledged. Whatever fails stays and is sent again:
+        the ledger stores a submission once."""
         notices.submit_waiting(database)
         while rows := database.ask("SELECT id, student, career, charge, amount, paid_on, iuv FROM treasury_submissions "
                                    "WHERE sent = 0 ORDER BY id LIMIT :limit", {"limit": SEND_AT_ONCE}):
@@ -165,11 +170,13 @@ def read_outcome(record: Record) -> Outcome:
 
 def _outcomes(tx: Transaction, found: Iterable[tuple[bytes | None, Outcome]]) -> None:
     """The first good outcome of a submission stays: a redelivered one is answered `duplicate`."""
-    ours = [{"id": o.id, "student": (key or b"").decode("utf-8", "replace"), "outcome": o.outcome, "position": o.position,
+    ours = [{"id": o.id, "student": (key or b"").decode("utf-8", "replace"), "outcome": o.outcome,
+             "position": o.position,
              "why": _why(o)} for key, o in found if o.id is not None and o.id.startswith(f"{SOURCE}:")]
     if ours:
         tx.many("UPDATE treasury_submissions SET outcome = :outcome, position = :position, why = :why, sent = 1 "
-                "WHERE id = :id AND student = :student AND (outcome IS NULL OR outcome NOT IN ('accepted', 'duplicate'))", ours)
+                "WHERE id = :id AND student = :student AND (outcome IS NULL OR outcome NOT IN ('accepted', "
+                "'duplicate'))", ours)
 
 
 def _why(outcome: Outcome) -> str | None:
@@ -180,21 +187,25 @@ def _why(outcome: Outcome) -> str | None:
 
 
 def forget(tx: Transaction, student: str, career: str) -> None:
-    """A tombstone: the person's data were erased. The references stay taken; money that was reported stays in the books."""
+    """A tombstone: the person's data were erased. The references stay taken; money that was reported stays in the
+    books."""
     key = {"student": student, "career": career}
-    tx.run("DELETE FROM treasury_life WHERE iuv IN (SELECT iuv FROM treasury_debts WHERE student = :student AND career = :career)", key)
+    tx.run("DELETE FROM treasury_life WHERE iuv IN (SELECT iuv FROM treasury_debts WHERE student = :student AND career "
+           "= :career)", key)
     tx.run("DELETE FROM treasury_unallocated WHERE student = :student AND career = :career", key)
     tx.run("DELETE FROM treasury_careers WHERE student = :student AND career = :career", key)
 
 
 def store(tx: Transaction, states: Sequence[CareerMoney], segregation: str = reference.SEGREGATION) -> None:
-    """Replaces the positions of these careers by what the states say; an older state than the stored one is left aside."""
+    """Replaces the positions of these careers by what the states say; an older state than the stored one is left
+    aside."""
     if not states:
         return
     among = {"students": sorted({s.student for s in states})}
     before: dict[CareerKey, tuple[int, str]] = {
         (row[0], row[1]): (row[2], row[3])
-        for row in tx.ask("SELECT student, career, position, digest FROM treasury_careers WHERE student IN :students", among)}
+        for row in tx.ask("SELECT student, career, position, digest FROM treasury_careers WHERE student IN :students",
+                          among)}
     debts: dict[CareerKey, dict[str, tuple[str, date]]] = {}
     for iuv, student, career, charge, published_on in tx.ask(
             "SELECT iuv, student, career, charge, published_on FROM treasury_debts WHERE student IN :students", among):
@@ -210,7 +221,8 @@ def store(tx: Transaction, states: Sequence[CareerMoney], segregation: str = ref
         if now != digest:
             known = debts.setdefault(key, {})
             changed.append((state, lives(state.charges, [(charge, on) for charge, (_, on) in known.items()])))
-    new = [(state.student, state.career, charge, periods[0].from_on) for state, life in changed for charge, periods in life.items()
+    new = [(state.student, state.career, charge, periods[0].from_on) for state, life in changed
+           for charge, periods in life.items()
            if charge not in debts[state.student, state.career]]
     for iuv, (student, career, charge, on) in assign(tx, new, segregation).items():
         debts[student, career][charge] = iuv, on
@@ -226,8 +238,10 @@ def _replace(tx: Transaction, changed: Sequence[tuple[CareerMoney, dict[str, lis
     for state, life in changed:
         known = debts[state.student, state.career]
         rows += [notices.period_row(known[charge][0], period) for charge, periods in life.items() for period in periods]
-        unallocated += [{"student": state.student, "career": state.career, "charge": u.charge, "from_on": u.from_.isoformat(),
-                         "until_on": u.until.isoformat() if u.until else None, "amount": cents(u.amount)} for u in state.unallocated]
+        unallocated += [{"student": state.student, "career": state.career, "charge": u.charge,
+                         "from_on": u.from_.isoformat(),
+                         "until_on": u.until.isoformat() if u.until else None, "amount": cents(u.amount)}
+                        for u in state.unallocated]
     tx.run("DELETE FROM treasury_life WHERE iuv IN :iuvs", {"iuvs": sorted({row["iuv"] for row in rows})})
     tx.many("DELETE FROM treasury_unallocated WHERE student = :student AND career = :career",
             [{"student": state.student, "career": state.career} for state, _ in changed])
@@ -237,19 +251,24 @@ def _replace(tx: Transaction, changed: Sequence[tuple[CareerMoney, dict[str, lis
             "VALUES (:student, :career, :charge, :from_on, :until_on, :amount)", unallocated)
 
 
-def assign(tx: Transaction, charges: Iterable[tuple[str, str, str, date]], segregation: str) -> dict[str, tuple[str, str, str, date]]:
-    """Gives each new charge (student, career, charge, day of publication) a reference that no other has, and stores it."""
+def assign(tx: Transaction, charges: Iterable[tuple[str, str, str, date]],
+           segregation: str) -> dict[str, tuple[str, str, str, date]]:
+    """Gives each new charge (student, career, charge, day of publication) a reference that no other has, and stores
+    it."""
     given: dict[str, tuple[str, str, str, date]] = {}
     waiting, attempt = sorted(charges), 0
     while waiting:
         wanted = [(reference.iuv(c[0], c[1], c[2], attempt, segregation), c) for c in waiting]
-        taken = {row[0] for row in tx.ask("SELECT iuv FROM treasury_debts WHERE iuv IN :iuvs", {"iuvs": [iuv for iuv, _ in wanted]})}
+        taken = {row[0] for row in tx.ask("SELECT iuv FROM treasury_debts WHERE iuv IN :iuvs",
+                                          {"iuvs": [iuv for iuv, _ in wanted]})}
         waiting, attempt = [], attempt + 1
         for iuv, charge in wanted:
             if iuv in taken or iuv in given:
                 waiting.append(charge)
             else:
                 given[iuv] = charge
-    tx.many("INSERT INTO treasury_debts (iuv, student, career, charge, published_on) VALUES (:iuv, :student, :career, :charge, :on)",
-            [{"iuv": iuv, "student": c[0], "career": c[1], "charge": c[2], "on": c[3].isoformat()} for iuv, c in given.items()])
+    tx.many("INSERT INTO treasury_debts (iuv, student, career, charge, published_on) VALUES (:iuv, :student, :career, "
+            ":charge, :on)",
+            [{"iuv": iuv, "student": c[0], "career": c[1], "charge": c[2], "on": c[3].isoformat()}
+             for iuv, c in given.items()])
     return given

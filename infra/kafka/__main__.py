@@ -3,11 +3,11 @@
     python infra/kafka run -- pytest tests
     python infra/kafka run --brokers 3 -- COMMAND
 
-The brokers named in CAREER_LEDGER_TEST_KAFKA are used as they are. Otherwise one (or three) are started in KRaft mode on
-free loopback ports, with their files in a temporary folder. Java 17 and Maven come from Debian's packages where apt-get may
-install them, that is as root; Kafka itself comes once from Maven Central into the user's cache.
-COMMAND finds them in CAREER_LEDGER_TEST_KAFKA as host:port[,host:port...]. Afterwards, also on SIGINT, SIGTERM and SIGHUP,
-they are ended and their folder is removed.
+The brokers named in CAREER_LEDGER_TEST_KAFKA are used as they are. Otherwise one (or three) are started in KRaft mode
+on free loopback ports, with their files in a temporary folder. Java 17 and Maven come from Debian's packages where
+apt-get may install them, that is as root; Kafka itself comes once from Maven Central into the user's cache.
+COMMAND finds them in CAREER_LEDGER_TEST_KAFKA as host:port[,host:port...]. Afterwards, also on SIGINT, SIGTERM and
+SIGHUP, they are ended and their folder is removed.
 
 Exit code: that of COMMAND (128 + N when signal N ended it); 69 when no Kafka could be brought up; 64 for wrong usage.
 Needs nothing but Python's standard library.
@@ -21,7 +21,8 @@ import sys
 from pathlib import Path
 from types import FrameType
 
-sys.path[0] = str(Path(__file__).resolve().parents[2])  # run as a folder, Python would look for modules in this folder only
+# run as a folder, Python would look for modules in this folder only
+sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 from infra.kafka.cluster import Cluster  # noqa: E402
 from infra.kafka.install import NoBroker, say  # noqa: E402

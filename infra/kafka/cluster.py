@@ -8,7 +8,8 @@
 
 Brokers are numbered from 1 and are controllers too (KRaft, combined mode); they listen on loopback only and keep their
 files in one temporary folder, removed at the end. Timeouts are short, so that a broker that died is replaced in a few
-seconds; what reaches the disk is as in Kafka's defaults. Needs nothing but Python's standard library, Java and Kafka's jars.
+seconds; what reaches the disk is as in Kafka's defaults. Needs nothing but Python's standard library, Java and Kafka's
+jars.
 """
 
 import base64
@@ -120,7 +121,8 @@ def metadata(port: int) -> tuple[set[int], list[Partition]]:
 
 
 def end_with_parent() -> None:
-    """In the process that begins: end it also when its parent is killed with SIGKILL (Linux). SIGKILL ends a frozen one too."""
+    """In the process that begins: end it also when its parent is killed with SIGKILL (Linux). SIGKILL ends a frozen one
+    too."""
     if _prctl is not None:
         _prctl(1, signal.SIGKILL)
 
@@ -173,7 +175,8 @@ class Cluster:
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
         self._frozen: set[int] = set()
         self._starter = ThreadPoolExecutor(1)
-        """A process is ended when the *thread* that started it ends, so all are started by one that lives as long as we do."""
+        """A process is ended when the *thread* that started it ends, so all are started by one that lives as long as we
+        do."""
 
     @property
     def bootstrap(self) -> str:
@@ -229,14 +232,16 @@ class Cluster:
         ports = _free_ports(2 * count)
         self.ports = dict(zip(self.numbers, ports, strict=False))
         controllers = dict(zip(self.numbers, ports[count:], strict=True))
-        name = base64.urlsafe_b64encode(b"\0" + uuid.uuid4().bytes[1:]).decode().rstrip("=")  # a leading dash would be an option
+        # a leading dash would be an option
+        name = base64.urlsafe_b64encode(b"\0" + uuid.uuid4().bytes[1:]).decode().rstrip("=")
         for number in self.numbers:
             home = self.folder / str(number)
             shutil.rmtree(home, ignore_errors=True)
             home.mkdir()
             lines = "".join(f"{key}={value}\n" for key, value in self._settings(number, controllers).items())
             (home / "server.properties").write_text(lines)
-            self._spawn(number, "-XX:TieredStopAtLevel=1", "kafka.tools.StorageTool", "format", "-t", name, "-c", "server.properties")
+            self._spawn(number, "-XX:TieredStopAtLevel=1", "kafka.tools.StorageTool", "format",
+                        "-t", name, "-c", "server.properties")
         for number in self.numbers:
             if self._process(number).wait(START_SECONDS) != 0:
                 raise NoBroker(f"Kafka's files could not be prepared:\n{self.log(number)}")
@@ -292,7 +297,8 @@ class Cluster:
         def started() -> None:
             with (home / "log").open("ab") as log:
                 self._processes[number] = subprocess.Popen(
-                    [*self._command, *arguments], cwd=home, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+                    [*self._command, *arguments], cwd=home, stdin=subprocess.DEVNULL, stdout=log,
+                    stderr=subprocess.STDOUT,
                     start_new_session=True, preexec_fn=end_with_parent)
 
         self._starter.submit(started).result()
@@ -305,7 +311,8 @@ class Cluster:
             self._spawn(number, "kafka.Kafka", "server.properties")
 
     def stop(self, *numbers: int) -> None:
-        """Ends brokers in good order (SIGTERM): they hand over what they lead first, which needs a majority that runs."""
+        """Ends brokers in good order (SIGTERM): they hand over what they lead first, which needs a majority that
+        runs."""
         for number in numbers:
             self._process(number).terminate()
         for number in numbers:
@@ -336,7 +343,8 @@ class Cluster:
             self._frozen.discard(number)
 
     def fail_one_by_one(self, dead_seconds: float, frozen_seconds: float) -> None:
-        """Of three: one is killed, one frozen, one restarted, each back and in sync before the next. A single one suffers all that."""
+        """Of three: one is killed, one frozen, one restarted, each back and in sync before the next. A single one
+        suffers all that."""
         first, second, third = self.numbers * (3 // len(self.numbers))
         self.kill(first)
         time.sleep(dead_seconds)
@@ -352,7 +360,8 @@ class Cluster:
 
     def running(self) -> set[int]:
         """The brokers that have been started, have not ended and are not frozen."""
-        return {number for number, process in self._processes.items() if process.poll() is None and number not in self._frozen}
+        return {number for number, process in self._processes.items() if process.poll() is None
+                and number not in self._frozen}
 
     def pid(self, number: int) -> int:
         """The broker's process id."""
@@ -370,8 +379,8 @@ class Cluster:
             raise ValueError(f"there is no broker {number}: they are {self.numbers}") from None
 
     def wait_ready(self, seconds: float = START_SECONDS) -> None:
-        """Waits until every running broker answers and names exactly the running ones as up, and every partition that one of
-        those holds is led by one of them and in sync on all of them.
+        """Waits until every running broker answers and names exactly the running ones as up, and every partition that
+        one of those holds is led by one of them and in sync on all of them.
 
         So it also waits until a killed broker's partitions have new leaders, and until one started again has caught up.
         Raises NoBroker after `seconds`, or as soon as a broker that was to come up has ended."""
@@ -381,7 +390,8 @@ class Cluster:
         while time.monotonic() < until and expected:
             if ended := expected - self.running():
                 log = self.log(min(ended))
-                raise (_PortTaken if "Address already in use" in log else NoBroker)(f"broker {min(ended)} ended:\n{log}")
+                raise (_PortTaken if "Address already in use" in log
+                       else NoBroker)(f"broker {min(ended)} ended:\n{log}")
             found = next((text for number in sorted(expected) if (text := self._not_ready(number, expected))), None)
             if found is None:
                 return

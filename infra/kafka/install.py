@@ -45,7 +45,8 @@ def from_debian(*packages: str) -> None:
     say(f"installing Debian's {' and '.join(packages)}")
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     for arguments in (["update", "-q"], ["install", "-q", "-y", "--no-install-recommends", *packages]):
-        if subprocess.run(["apt-get", *arguments], env=environment, stdout=sys.stderr, stdin=subprocess.DEVNULL).returncode != 0:
+        if subprocess.run(["apt-get", *arguments], env=environment, stdout=sys.stderr,
+                          stdin=subprocess.DEVNULL).returncode != 0:
             say(f"apt-get {arguments[0]} failed")
 
 
@@ -73,7 +74,8 @@ def java(compiler: bool = False) -> str:
     """The path of a Java that is new enough; with `compiler` of one that runs source files."""
     kind = "jdk" if compiler else "jre"
     found = _installed_java(compiler)
-    for package in (f"openjdk-{JAVA}-{kind}-headless", f"default-{kind}-headless"):  # each Debian release has one or both
+    # each Debian release has one or both
+    for package in (f"openjdk-{JAVA}-{kind}-headless", f"default-{kind}-headless"):
         if found is None:
             from_debian(package)
             found = _installed_java(compiler)
@@ -109,7 +111,8 @@ def _copy_jars(held: Path, folder: Path) -> None:
         raise NoBroker(f"Maven is needed once, to bring Kafka: install it (Debian: maven), {ELSE}")
     say(f"bringing Apache Kafka {version()} with Maven (once)")
     with tempfile.TemporaryDirectory(dir=held, prefix="new-") as new:
-        command = [maven, "--quiet", "--batch-mode", "--strict-checksums", "--file", str(POM), "dependency:copy-dependencies",
+        command = [maven, "--quiet", "--batch-mode", "--strict-checksums", "--file", str(POM),
+                   "dependency:copy-dependencies",
                    "-DincludeScope=runtime", f"-DoutputDirectory={new}/lib"]
         if subprocess.run(command, stdout=sys.stderr, stdin=subprocess.DEVNULL).returncode != 0:
             raise NoBroker(f"Maven could not bring Apache Kafka {version()}: see above, {ELSE}")

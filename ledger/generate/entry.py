@@ -11,8 +11,10 @@ from .terms import NEVER, Terms, books, iso, need, terms
 ELSEWHERE = ("University of Milan", "University of Brescia", "University of Pavia", "University of Verona")
 
 
-def first_payment(s: Story, p: Path, y: Terms, day: int, term: int | None, may_be_late: bool, filed_late: bool = False) -> None:
-    """The 156 of a first enrolment: perfects it, and costs the late instance when it (or the filing) comes after the term."""
+def first_payment(s: Story, p: Path, y: Terms, day: int, term: int | None, may_be_late: bool,
+                  filed_late: bool = False) -> None:
+    """The 156 of a first enrolment: perfects it, and costs the late instance when it (or the filing) comes after the
+    term."""
     p.label, p.enrolled_on, p.first_start = y.label, day, y.start
     if y.law is None:
         p.perfected = day
@@ -26,7 +28,8 @@ def first_payment(s: Story, p: Path, y: Terms, day: int, term: int | None, may_b
             paid = max(day, term + s.between(1, 20))
     s.pay(p, f"{y.label}:enrolment", need(y.law.CHG_2, "CHG-2").amount, paid)
     p.perfected = paid
-    if p.access == "open" and term is not None and (p.late_window or day > term or paid > term) and y.law.MOR_5 is not None:
+    if p.access == "open" and term is not None and (p.late_window or day > term
+                                                    or paid > term) and y.law.MOR_5 is not None:
         s.owe(p, f"{y.label}:late-instance", y.law.MOR_5.amount, paid)
 
 
@@ -42,9 +45,11 @@ def enrol(s: Story, p: Path, y: Terms, day: int, reserved: dict[str, Any] | None
 def preenrol(s: Story, p: Path, y: Terms, day: int, **more: Any) -> None:
     """The fee is for each course: a second application to it costs nothing."""
     again = more.get("selection") == 2 and any(f.type == "preenrolled" and f.career == p.name for f in s.facts)
-    s.add("preenrolled", p.name, day, {"programme": p.programme.name, "academic_year": y.label, "course_type": p.programme.type,
+    s.add("preenrolled", p.name, day, {"programme": p.programme.name, "academic_year": y.label,
+                                       "course_type": p.programme.type,
                                        "degree_class": p.programme.degree_class, "access": p.access, **more})
-    if p.programme.type == "master" and y.law is not None and y.law.CHG_1 is not None and not again and not s.chance(0.03):
+    costs = p.programme.type == "master" and y.law is not None and not again
+    if costs and y.law is not None and y.law.CHG_1 is not None and not s.chance(0.03):
         s.pay(p, f"{y.label}:preenrolment", y.law.CHG_1.amount, day + s.between(0, 2))
 
 
@@ -96,7 +101,8 @@ def _restricted_first_degree(s: Story, p: Path, y: Terms) -> bool:
 
 
 def begin_master(s: Story, p: Path, y: Terms, not_before: int = 0, reserved: dict[str, Any] | None = None) -> bool:
-    """A master's career; False where it comes to nothing. `not_before`: the first degree's day, where one must come first."""
+    """A master's career; False where it comes to nothing. `not_before`: the first degree's day, where one must come
+    first."""
     if y.selections and s.chance(s.shares.restricted):
         number = s.between(1, 2)
         if y.selections[number - 1].first > not_before:
@@ -129,7 +135,8 @@ def _restricted_master(s: Story, p: Path, y: Terms, number: int, reserved: dict[
 
 
 def _open_master(s: Story, p: Path, y: Terms, not_before: int, reserved: dict[str, Any] | None) -> bool:
-    possible = [w for w in y.windows if w.last > not_before + 5 and (not w.late or s.chance(s.shares.late_enrolment * 3))]
+    possible = [w for w in y.windows if w.last > not_before + 5
+                and (not w.late or s.chance(s.shares.late_enrolment * 3))]
     if not possible:
         return False
     window = s.pick(possible)
@@ -146,10 +153,12 @@ def _open_master(s: Story, p: Path, y: Terms, not_before: int, reserved: dict[st
         second = s.new_path("master")
         preenrol(s, second, y, day)
         if s.chance(0.5):
-            s.add("preparation-assessed", second.name, max(day, min(window.last + 3, window.enrol_from - 1)), {"adequate": True})
+            s.add("preparation-assessed", second.name, max(day, min(window.last + 3, window.enrol_from - 1)),
+                  {"adequate": True})
     if not assessed_before:
         adequate = not s.chance(s.shares.not_admitted)
-        s.add("preparation-assessed", p.name, max(day, min(window.enrol_from - 1, day + s.between(5, 25))), {"adequate": adequate})
+        s.add("preparation-assessed", p.name, max(day, min(window.enrol_from - 1, day + s.between(5, 25))),
+              {"adequate": adequate})
         if not adequate:
             return False
     transfer = reserved is None and s.chance(s.shares.transfers_in)
@@ -201,7 +210,8 @@ def recognition(s: Story, p: Path, y: Terms, kind: str) -> None:
     decided = max(paid + 1, p.perfected + 1, s.between(y.day(10, 20), y.day(12, 12)))
     taken = [c for c in p.courses if c.year <= 2][:s.between(0, 6)]
     cfu = sum(c.cfu for c in taken) + s.pick((0, 3, 6))
-    data: dict[str, Any] = {"kind": kind, "academic_year": y.label, "cfu": cfu, "resolution": f"CCS {s.between(1, 40)}/{y.start}"}
+    data: dict[str, Any] = {"kind": kind, "academic_year": y.label, "cfu": cfu,
+                            "resolution": f"CCS {s.between(1, 40)}/{y.start}"}
     if taken:
         data["courses"] = [{"code": c.code, "cfu": c.cfu, "grade": s.between(18, 30)} for c in taken]
         for course in taken:
@@ -258,7 +268,8 @@ def single_courses(s: Story, y: Terms, first: int, last: int, purpose: str | Non
     courses = {code: (s.pick((6, 9, 12)), end) for code, end in zip(chosen, ends, strict=True)}
     issued = day + s.between(0, 3)
     data: dict[str, Any] = {"academic_year": y.label,
-                            "courses": [{"code": c, "cfu": cfu, "lectures_end_on": iso(end)} for c, (cfu, end) in courses.items()],
+                            "courses": [{"code": c, "cfu": cfu, "lectures_end_on": iso(end)}
+                                        for c, (cfu, end) in courses.items()],
                             "issued_on": iso(issued)}
     amount = price.per_cfu * sum(cfu for cfu, _ in courses.values())
     stamp = price.stamp
@@ -289,7 +300,8 @@ def single_courses(s: Story, y: Terms, first: int, last: int, purpose: str | Non
         _sit_single_courses(s, p, y, courses, paid + 31, until)
 
 
-def _sit_single_courses(s: Story, p: Path, y: Terms, courses: dict[str, tuple[int, int]], first: int, until: int) -> None:
+def _sit_single_courses(s: Story, p: Path, y: Terms, courses: dict[str, tuple[int, int]], first: int,
+                        until: int) -> None:
     for code, (cfu, end) in courses.items():
         for session in y.sessions:
             low, high = max(session.first, end + 1, first), min(session.last, until)
@@ -304,7 +316,8 @@ def _sit_single_courses(s: Story, p: Path, y: Terms, courses: dict[str, tuple[in
             s.add("exam-booked", p.name, booked, common | {"academic_year": y.label, "session": session.name,
                                                            "calls_start_on": iso(session.first), "mode": "oral"})
             passed = s.chance(s.shares.passed)
-            graded: dict[str, Any] = {"outcome": "passed" if passed else "failed", "cfu": cfu, "session": session.name, "mode": "oral",
+            graded: dict[str, Any] = {"outcome": "passed" if passed else "failed", "cfu": cfu,
+                                      "session": session.name, "mode": "oral",
                                       "academic_year": y.label}
             if passed:
                 graded["grade"] = s.between(18, 30)
@@ -314,7 +327,8 @@ def _sit_single_courses(s: Story, p: Path, y: Terms, courses: dict[str, tuple[in
 
 
 def single_course_student(s: Story) -> None:
-    """Somebody without a degree career who takes single courses, in one or two of the years that have rules for them."""
+    """Somebody without a degree career who takes single courses, in one or two of the years that have rules for
+    them."""
     for start in sorted({s.pick((2019, 2024, 2024, 2025, 2025)) for _ in range(s.between(1, 2))}):
         y = terms(start)
         single_courses(s, y, y.before(8, 1), y.after(7, 10) if start == 2019 else y.day(5, 31))

@@ -10,7 +10,8 @@ MARGIN = 18
 
 
 def study_plan(s: Story, p: Path, y: Terms) -> None:
-    """File the year's plan (late plans cost a penalty in 2025-26) and have it approved: the courses of the years reached."""
+    """File the year's plan (late plans cost a penalty in 2025-26) and have it approved: the courses of the years
+    reached."""
     first, last, masters_last, others_last = y.plan
     longest = max(masters_last, others_last)
     penalty = y.law.PDS_2 if y.law is not None else None
@@ -32,7 +33,8 @@ def study_plan(s: Story, p: Path, y: Terms) -> None:
     for course in p.courses:
         if course.year <= p.year and course.code not in p.planned and course.code not in p.done:
             p.planned[course.code] = approved
-            entry: dict[str, Any] = {"code": course.code, "cfu": course.cfu, "year": course.year, "semester": course.semester,
+            entry: dict[str, Any] = {"code": course.code, "cfu": course.cfu, "year": course.year,
+                                     "semester": course.semester,
                                      "lectures_end_on": iso(y.lectures[course.semester])}
             if course.prerequisite is not None:
                 entry["prerequisites"] = [course.prerequisite]
@@ -44,7 +46,8 @@ def study_plan(s: Story, p: Path, y: Terms) -> None:
         s.add("study-plan-approved", p.name, approved, {"academic_year": y.label, "courses": courses})
 
 
-def sit_exams(s: Story, p: Path, y: Terms, until: int, sessions: tuple[str, ...] = ("winter", "summer", "autumn")) -> None:
+def sit_exams(s: Story, p: Path, y: Terms, until: int,
+              sessions: tuple[str, ...] = ("winter", "summer", "autumn")) -> None:
     """Attempt what may be sat, session by session; nothing happens after `until`."""
     share = s.shares.attempts / 2 if p.regime == "part-time" else s.shares.attempts
     new = _first_day(y)
@@ -72,12 +75,15 @@ def _attempt(s: Story, p: Path, y: Terms, session: Session, course: Course, unti
     booked_from = max(booked_from, needs)
     held = s.between(max(session.first, booked_from + y.closes + 1), session.last)
     booked = s.between(booked_from, held - y.closes)
-    if held > session.last or booked > held - y.closes or held + MARGIN >= until or not p.is_free(booked) or not p.is_free(held):
+    if held > session.last or booked > held - y.closes or held + MARGIN >= until:
+        return False
+    if not p.is_free(booked) or not p.is_free(held):
         return False
     written = s.chance(s.shares.written)
     mode = "written" if written else "oral"
     call = {"course": course.code, "held_on": iso(held)}
-    booking: dict[str, Any] = call | {"academic_year": y.label, "session": session.name, "calls_start_on": iso(session.first)}
+    booking: dict[str, Any] = call | {"academic_year": y.label, "session": session.name,
+                                      "calls_start_on": iso(session.first)}
     if s.chance(0.08) and booked >= session.first - y.opens:
         booking["opens_on"] = iso(session.first - y.opens)
     booking["mode"] = mode
@@ -92,7 +98,8 @@ def _attempt(s: Story, p: Path, y: Terms, session: Session, course: Course, unti
     return True
 
 
-def _grade(s: Story, p: Path, y: Terms, session: Session, course: Course, held: int, call: dict[str, Any], written: bool) -> None:
+def _grade(s: Story, p: Path, y: Terms, session: Session, course: Course, held: int, call: dict[str, Any],
+           written: bool) -> None:
     graded = held + s.between(2, 6) if written else held
     passed = s.chance(s.shares.passed)
     data = call | {"outcome": "passed" if passed else "failed"}
@@ -100,7 +107,8 @@ def _grade(s: Story, p: Path, y: Terms, session: Session, course: Course, held: 
         data["grade"] = s.between(18, 30)
         if data["grade"] == 30 and s.chance(0.3):
             data["honours"] = True
-    data |= {"cfu": course.cfu, "session": session.name, "mode": "written" if written else "oral", "academic_year": y.label}
+    data |= {"cfu": course.cfu, "session": session.name, "mode": "written" if written else "oral",
+             "academic_year": y.label}
     counts = graded
     if written and passed:
         refuse_by = graded + s.between(4, 8)

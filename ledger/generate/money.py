@@ -18,14 +18,16 @@ BLOCK_DAYS = 30
 
 def contribution(s: Story, p: Path, y: Terms, law: Law, by: int | None = None, not_before: int = 0,
                  paid: bool = True) -> None:
-    """Assess the year's contribution and pay its instalments. `by`: the day by which all of it must be paid, where something
-    depends on it; `not_before`: no payment earlier (a withdrawal stands in between); `paid`: whether the instalments are paid at all."""
+    """Assess the year's contribution and pay its instalments. `by`: the day by which all of it must be paid, where
+    something depends on it; `not_before`: no payment earlier (a withdrawal stands in between); `paid`: whether the
+    instalments are paid at all."""
     band, assessed = _assess(s, p, y)
     low, high = band[1], band[2]
     total = Decimal(s.between(low, high)) + (Decimal(s.between(0, 99)) / 100 if high else ZERO)
     exempt = band[0] == "1"
     s.add("contribution-assessed", p.name, assessed,
-          {"academic_year": y.label, "contribution": f"{total:.2f}", "band": band[0], **({"exempt": True} if exempt else {})})
+          {"academic_year": y.label, "contribution": f"{total:.2f}", "band": band[0],
+           **({"exempt": True} if exempt else {})})
     if not paid:
         return
     for kind, amount, due_on, _ in instalment_amounts(law, total, exempt, p.regime == "part-time"):
@@ -39,10 +41,12 @@ def _assess(s: Story, p: Path, y: Terms) -> tuple[tuple[str, int, int], int]:
     if s.chance(s.shares.without_isee):
         return TOP, day
     if s.chance(s.shares.late_isee):
-        s.add("contribution-assessed", p.name, day, {"academic_year": y.label, "contribution": f"{TOP[2]}.00", "band": TOP[0]})
+        s.add("contribution-assessed", p.name, day,
+              {"academic_year": y.label, "contribution": f"{TOP[2]}.00", "band": TOP[0]})
         issued = s.between(y.isee_until + 5, y.isee_until + 25)
         handed = max(issued + s.between(0, 4), day + 1)
-        s.add("isee-certified", p.name, handed, {"academic_year": y.label, "issued_on": iso(issued), "valid_for_university": True})
+        s.add("isee-certified", p.name, handed, {"academic_year": y.label, "issued_on": iso(issued),
+                                                 "valid_for_university": True})
         if y.law is not None:
             s.owe(p, f"{y.label}:isee-penalty", need(y.law.ISE_2, "ISE-2").amount, handed)
         return s.pick(BANDS), handed + s.between(1, 6)
@@ -52,7 +56,8 @@ def _assess(s: Story, p: Path, y: Terms) -> tuple[tuple[str, int, int], int]:
               {"academic_year": y.label, "issued_on": iso(issued), "valid_for_university": False})
         issued += s.between(3, 14)
     acquired = max(issued + 1, p.enrolled_on)
-    s.add("isee-certified", p.name, acquired, {"academic_year": y.label, "issued_on": iso(issued), "valid_for_university": True})
+    s.add("isee-certified", p.name, acquired, {"academic_year": y.label, "issued_on": iso(issued),
+                                               "valid_for_university": True})
     return s.pick(BANDS), max(day, acquired + 1)
 
 
@@ -81,7 +86,8 @@ def _pay_instalment(s: Story, p: Path, y: Terms, law: Law, one: _Instalment, fir
             _complete(s, p, y, law, key, amount, due, due + s.between(1, BLOCK_DAYS))
             return
         roll -= shares.late_payments
-        if kind == "instalment-2" and law.RAT_7 is not None and roll < shares.plans_agreed and _plan(s, p, key, amount, law, due):
+        may_agree = kind == "instalment-2" and law.RAT_7 is not None
+        if may_agree and roll < shares.plans_agreed and _plan(s, p, key, amount, law, due):
             return
     day = s.between(max(first, due - 35), due) if first <= due else first + s.between(0, 6)
     if s.chance(shares.partial_payments) and amount > 50:
@@ -109,7 +115,8 @@ def _complete(s: Story, p: Path, y: Terms, law: Law, key: str, amount: Decimal, 
     if day > due + BLOCK_DAYS:
         p.closed.append((due + BLOCK_DAYS + 1, day))
         if law.BLK_3 is not None and law.BLK_3.days is not None and day > due + 40:
-            s.add("administrative-block-ordered", p.name, due + 35, {"academic_year": y.label, "reason": "unpaid instalment"})
+            s.add("administrative-block-ordered", p.name, due + 35,
+                  {"academic_year": y.label, "reason": "unpaid instalment"})
             s.add("administrative-block-revoked", p.name, day + 1, {"academic_year": y.label})
 
 
@@ -117,7 +124,8 @@ def _never(s: Story, p: Path, y: Terms, law: Law, due: int) -> None:
     p.clear_on = NEVER
     p.closed.append((due + BLOCK_DAYS + 1, NEVER))
     if law.BLK_3 is not None and law.BLK_3.days is not None:
-        s.add("administrative-block-ordered", p.name, due + 40, {"academic_year": y.label, "reason": "unpaid instalment"})
+        s.add("administrative-block-ordered", p.name, due + 40,
+              {"academic_year": y.label, "reason": "unpaid instalment"})
 
 
 def _plan(s: Story, p: Path, key: str, amount: Decimal, law: Law, due: int) -> bool:
@@ -130,7 +138,8 @@ def _plan(s: Story, p: Path, key: str, amount: Decimal, law: Law, due: int) -> b
     part = (amount / len(steps)).quantize(Decimal("0.01"))
     parts = [part] * (len(steps) - 1) + [amount - part * (len(steps) - 1)]
     s.add("instalment-plan-agreed", p.name, agreed, {
-        "charges": [key], "instalments": [{"due_on": iso(d), "amount": f"{a:.2f}"} for d, a in zip(steps, parts, strict=True)],
+        "charges": [key],
+        "instalments": [{"due_on": iso(d), "amount": f"{a:.2f}"} for d, a in zip(steps, parts, strict=True)],
         **({"motivated": True} if motivated else {})})
     for step, share in zip(steps, parts, strict=True):
         day = step - s.between(0, 9) if step > due else s.between(max(agreed, step - 9), step)

@@ -14,11 +14,13 @@ Progress = Callable[[int, int], None]
 """Called now and then with the students and the events written so far."""
 
 
-def write(target: Path | str | BinaryIO, students: int, seed: int, shares: Shares | None = None, progress: Progress | None = None,
+def write(target: Path | str | BinaryIO, students: int, seed: int, shares: Shares | None = None,
+          progress: Progress | None = None,
           first: int = 0) -> int:
     """Write the lines of the students first .. first+students-1 to a file (`-`: standard output); the number of events.
 
-    A file appears under its name only when it is complete. Raises ValueError for a negative number, OSError from the file."""
+    A file appears under its name only when it is complete. Raises ValueError for a negative number, OSError from the
+    file."""
     if target == "-":
         count = _lines(sys.stdout.buffer, students, seed, shares or Shares(), progress, first)
         sys.stdout.buffer.flush()

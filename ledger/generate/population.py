@@ -1,8 +1,9 @@
 """A realistic population of invented students as submissions, deterministic for (students, seed, shares).
 
-Each student is made up by herself from (seed, index), so any range of students can be generated alone, in parallel or after
-an interruption. Her events stand together with `recorded_at` rising, as a bulk import wants them. Acts obey the rules of their
-year except in the share `breaches`; what is recorded late or voided never comes between an act and what it rests on.
+Each student is made up by herself from (seed, index), so any range of students can be generated alone, in parallel or
+after an interruption. Her events stand together with `recorded_at` rising, as a bulk import wants them. Acts obey the
+rules of their year except in the share `breaches`; what is recorded late or voided never comes between an act and what
+it rests on.
 """
 
 from collections.abc import Iterator
@@ -97,7 +98,9 @@ def _tickets(s: Story) -> None:
     for n in range(s.between(1, 2)):
         day = first + s.between(0, 300)
         number = f"T{s.index:06d}{n}"
-        s.add("ticket-opened", None, day, {"number": number, "service": s.pick(("Student office", "International office", "IT help desk")),
-                                           "subject": s.pick(("Fees", "Certificate", "Enrolment", "Study plan")), "context": "portal"})
+        s.add("ticket-opened", None, day,
+              {"number": number, "service": s.pick(("Student office", "International office", "IT help desk")),
+                                           "subject": s.pick(("Fees", "Certificate", "Enrolment", "Study plan")),
+               "context": "portal"})
         if s.chance(0.85):
             s.add("ticket-closed", None, day + s.between(0, 12), {"number": number, "answer": "Answered by e-mail."})

@@ -28,8 +28,8 @@ def _is_ruled(fact: Fact) -> bool:
 
 
 def delay_and_void(s: Story) -> None:
-    """Record some payments and grades later than they happened, or wrongly at first, never beyond the next act: what an act
-    rests on is known and right when it is decided."""
+    """Record some payments and grades later than they happened, or wrongly at first, never beyond the next act: what an
+    act rests on is known and right when it is decided."""
     late, voided = s.shares.late_recorded, s.shares.voided
     if not late and not voided:
         return
@@ -70,8 +70,10 @@ def _void(s: Story, fact: Fact, day: int) -> None:
 def _sat(s: Story) -> list[Fact]:
     """Bookings under a rule book whose exam was sat before the last day."""
     until = s.shares.until.toordinal()
-    graded = {(f.career, f.data["course"], f.data["held_on"]) for f in s.facts if f.type == "exam-graded" and f.day <= until}
-    return [f for f in s.facts if f.type == "exam-booked" and (f.career, f.data["course"], f.data["held_on"]) in graded and _is_ruled(f)]
+    graded = {(f.career, f.data["course"], f.data["held_on"]) for f in s.facts if f.type == "exam-graded"
+              and f.day <= until}
+    return [f for f in s.facts if f.type == "exam-booked" and (f.career, f.data["course"], f.data["held_on"]) in graded
+            and _is_ruled(f)]
 
 
 def _book_late(s: Story, booking: Fact, days: int) -> bool:
@@ -88,7 +90,8 @@ def derogate(s: Story) -> None:
     if found:
         booking = s.pick(found)
         if _book_late(s, booking, 3):
-            booking.override = {"rule": "PRN-1", "reason": "the booking system was out of order", "authority": "student office"}
+            booking.override = {"rule": "PRN-1", "reason": "the booking system was out of order",
+                                "authority": "student office"}
 
 
 # Breaches
@@ -121,7 +124,8 @@ def _refund_without_right(s: Story) -> bool:
              and books().of(p.label) is not None]
     if found:
         path = s.pick(found)
-        s.add("payment-refunded", path.name, path.perfected + 20, {"charge": f"{path.label}:enrolment", "amount": "140.00"})
+        s.add("payment-refunded", path.name, path.perfected + 20,
+              {"charge": f"{path.label}:enrolment", "amount": "140.00"})
     return bool(found)
 
 
@@ -149,18 +153,21 @@ def _plan_too_early(s: Story) -> bool:
 
 def _miss_too_much(s: Story) -> bool:
     for enrolled in s.facts:
-        if enrolled.type == "enrolled-with-reservation" and enrolled.data["ground"] == "degree-pending" and _is_ruled(enrolled):
+        if (enrolled.type == "enrolled-with-reservation" and enrolled.data["ground"] == "degree-pending"
+                and _is_ruled(enrolled)):
             enrolled.data |= {"missing_exams": 5, "missing_cfu": 36}
             return True
     return False
 
 
 _BREACHES: tuple[Callable[[Story], bool], ...] = (
-    _sit_without_booking, _book_after_the_term, _refund_without_right, _recognise_unpaid, _plan_too_early, _miss_too_much)
+    _sit_without_booking, _book_after_the_term, _refund_without_right, _recognise_unpaid, _plan_too_early,
+    _miss_too_much)
 
 
 def _close_twice(s: Story) -> None:
-    """What every story has room for, also one of years without a rule book: a career that has ended is closed once more."""
+    """What every story has room for, also one of years without a rule book: a career that has ended is closed once
+    more."""
     until = s.shares.until.toordinal()
     known = [f for f in s.facts if f.career is not None and f.day <= until]
     if not known:

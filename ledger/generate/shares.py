@@ -9,12 +9,14 @@ MIX = ("bachelor", "single_cycle", "master", "single_courses", "applicants")
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """Shares from 0 to 1, each of the whole that its line names. A fixed seed gives the same students for the same shares.
+    """Shares from 0 to 1, each of the whole that its line names. A fixed seed gives the same students for the same
+    shares.
 
     Raises ValueError naming the field that lies outside."""
 
     until: date = date(2026, 9, 30)
-    """The last day on which anything is recorded: what would come later is left out. Not after the importing ledger's clock."""
+    """The last day on which anything is recorded: what would come later is left out. Not after the importing ledger's
+    clock."""
     first_years: tuple[tuple[str, float], ...] = (
         ("2017-18", 0.04), ("2018-19", 0.12), ("2019-20", 0.27), ("2020-21", 0.05), ("2021-22", 0.05),
         ("2022-23", 0.07), ("2023-24", 0.10), ("2024-25", 0.11), ("2025-26", 0.19))
@@ -145,7 +147,8 @@ class Shares:
                 raise ValueError(f"{field.name} is {value}: write a share from 0 to 1")
         for year, weight in self.first_years:
             if year not in FIRST_YEARS or weight < 0:
-                raise ValueError(f"first_years names {year!r} with {weight}: write years from 2017-18 to 2025-26 and weights from 0")
+                raise ValueError(f"first_years names {year!r} with {weight}: write years from 2017-18 to 2025-26 and "
+                                 "weights from 0")
         if not sum(weight for _, weight in self.first_years):
             raise ValueError("first_years: at least one weight must be above 0")
         if not sum(float(getattr(self, name)) for name in MIX):

@@ -19,7 +19,8 @@ ZERO = Decimal("0.00")
 
 @dataclass(slots=True)
 class Fact:
-    """An event to be: `day` is when it is recorded, `effective` when it holds; `number` orders what is recorded on one day."""
+    """An event to be: `day` is when it is recorded, `effective` when it holds; `number` orders what is recorded on one
+    day."""
 
     day: int
     number: int
@@ -42,7 +43,8 @@ class Programme:
 PART_TIME = ("work", "care", "sport")
 
 PROGRAMMES = {
-    "bachelor": (Programme("Economia aziendale", "L-18", "bachelor", 3, "EA"), Programme("Lingue e culture", "L-11", "bachelor", 3, "LC"),
+    "bachelor": (Programme("Economia aziendale", "L-18", "bachelor", 3, "EA"),
+                 Programme("Lingue e culture", "L-11", "bachelor", 3, "LC"),
                  Programme("Scienze psicologiche", "L-24", "bachelor", 3, "SP"),
                  Programme("Ingegneria informatica", "L-8", "bachelor", 3, "II"),
                  Programme("Scienze dell'educazione", "L-19", "bachelor", 3, "SE")),
@@ -50,7 +52,8 @@ PROGRAMMES = {
                      Programme("Scienze della formazione primaria", "LM-85bis", "single-cycle", 5, "FP")),
     "master": (Programme("Management internazionale", "LM-77", "master", 2, "MI"),
                Programme("Psicologia clinica", "LM-51", "master", 2, "PC"),
-               Programme("Lingue moderne", "LM-38", "master", 2, "LM"), Programme("Ingegneria gestionale", "LM-31", "master", 2, "IG")),
+               Programme("Lingue moderne", "LM-38", "master", 2, "LM"),
+               Programme("Ingegneria gestionale", "LM-31", "master", 2, "IG")),
 }
 SEMESTERS = (1, 1, 2, 2, 0)
 CFU = (12, 9, 12, 9, 15)
@@ -133,7 +136,8 @@ class Path:
 
 
 class Story:
-    """Collects the facts of one student. Only `random()` of the generator is used, which is the same in every Python."""
+    """Collects the facts of one student. Only `random()` of the generator is used, which is the same in every
+    Python."""
 
     __slots__ = ("added", "facts", "index", "name", "paths", "random", "shares", "tickets")
 
@@ -162,7 +166,8 @@ class Story:
 
     def add(self, kind: str, career: str | None, day: int, data: dict[str, Any], recorded: int = 0) -> Fact:
         """A fact that holds on a day, recorded on that day unless a later one is given."""
-        fact = Fact(recorded or day, self.added, kind, career, day, data)  # not the list's length: a breach may take a fact away
+        # not the list's length: a breach may take a fact away
+        fact = Fact(recorded or day, self.added, kind, career, day, data)
         self.added += 1
         self.facts.append(fact)
         return fact
@@ -218,8 +223,10 @@ _SOURCES = {
     "exam-booking-cancelled": ("portal", "student"), "grade-refused": ("portal", "student"),
     "exam-graded": ("exams", "system:exam-register"), "exam-annulled": ("exams", "officer:student-office"),
     "contribution-assessed": ("fees", "system:fees"),
-    "isee-certified": ("fees", "system:isee"), "enrolment-renewed": ("portal", "student"), "study-plan-submitted": ("portal", "student"),
-    "preenrolled": ("portal", "student"), "enrolled": ("portal", "student"), "enrolled-with-reservation": ("portal", "student"),
+    "isee-certified": ("fees", "system:isee"), "enrolment-renewed": ("portal", "student"),
+    "study-plan-submitted": ("portal", "student"),
+    "preenrolled": ("portal", "student"), "enrolled": ("portal", "student"),
+    "enrolled-with-reservation": ("portal", "student"),
     "withdrawal-requested": ("portal", "student"), "ticket-opened": ("tickets", "student"),
     "ticket-closed": ("tickets", "officer:help-desk"),
 }
@@ -235,7 +242,8 @@ def line(name: str, fact: Fact) -> bytes:
     found: dict[str, Any] = {"id": f"{name}-{fact.number}", "type": fact.type, "student": name}
     if fact.career is not None:
         found["career"] = fact.career
-    found |= {"effective_on": iso(fact.effective), "source": source, "actor": actor, "recorded_at": iso(fact.day) + clock}
+    found |= {"effective_on": iso(fact.effective), "source": source, "actor": actor,
+              "recorded_at": iso(fact.day) + clock}
     if fact.override is not None:
         found["override"] = fact.override
     found["data"] = fact.data

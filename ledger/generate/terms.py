@@ -1,5 +1,5 @@
-"""What the generator needs of each academic year, as integers: the law of ruled years from their rule books, and for the years
-without one the habits of 2025-26 moved to their dates. Days are proleptic ordinals (`date.toordinal`)."""
+"""What the generator needs of each academic year, as integers: the law of ruled years from their rule books, and for
+the years without one the habits of 2025-26 moved to their dates. Days are proleptic ordinals (`date.toordinal`)."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -64,7 +64,8 @@ class Terms:
     has_first_degree_term: bool
     renew_due: int
     plan: tuple[int, int, int, int]
-    """Study plans: first and last day that suit everybody, last day in a master's first year, last day of all others."""
+    """Study plans: first and last day that suit everybody, last day in a master's first year, last day of all
+    others."""
     isee_until: int
     opens: int
     closes: int
@@ -76,7 +77,8 @@ class Terms:
     sessions: tuple[Session, ...]
 
     def day(self, month: int, day: int) -> int:
-        """A day of this academic year's two calendar years: August to December of the first, January to July of the second."""
+        """A day of this academic year's two calendar years: August to December of the first, January to July of the
+        second."""
         return date(self.start + (month < 8), month, day).toordinal()
 
     def before(self, month: int, day: int) -> int:
@@ -116,12 +118,15 @@ def _terms(start: int, label: str, own: RuleBook | None, law: Law, shift: int) -
     def on(year: int, month: int, day: int) -> int:
         return date(year, month, day).toordinal()
 
-    windows = tuple(Window(at(w.first), at(w.last), at(w.enrol_from), at(w.enrol_until), w.late) for w in need(law.PRE_2, "PRE-2").windows)
-    selections = tuple(Selection(at(s.first), at(s.last), at(s.enrol_by), at(s.scroll_enrol_by)) for s in law.PRE_3.selections) \
+    windows = tuple(Window(at(w.first), at(w.last), at(w.enrol_from), at(w.enrol_until), w.late)
+                    for w in need(law.PRE_2, "PRE-2").windows)
+    selections = tuple(Selection(at(s.first), at(s.last), at(s.enrol_by), at(s.scroll_enrol_by))
+                       for s in law.PRE_3.selections) \
         if law.PRE_3 is not None else ()
     plan, first_term = need(law.PDS_1, "PDS-1"), law.PRE_5
     lectures = (on(start + 1, 5, 29), on(start, 12, 20), on(start + 1, 5, 29))
-    sessions = (Session("winter", on(start + 1, 1, 8), on(start + 1, 2, 14)), Session("summer", on(start + 1, 6, 4), on(start + 1, 7, 18)),
+    sessions = (Session("winter", on(start + 1, 1, 8), on(start + 1, 2, 14)),
+                Session("summer", on(start + 1, 6, 4), on(start + 1, 7, 18)),
                 Session("autumn", on(start + 1, 8, 25), on(start + 1, 9, 6)),
                 Session("extraordinary", on(start + 2, 1, 10), on(start + 2, 2, 14)))
     return Terms(
@@ -129,7 +134,8 @@ def _terms(start: int, label: str, own: RuleBook | None, law: Law, shift: int) -
         at(first_term.until) if first_term is not None else on(start, 10, 31),
         at(first_term.late_until) if first_term is not None else on(start, 10, 31), first_term is not None,
         at(need(law.CHG_3, "CHG-3").due_on),
-        (at(max(plan.first_year_master.first, plan.others.first)), at(min(plan.first_year_master.last, plan.others.last)),
+        (at(max(plan.first_year_master.first, plan.others.first)),
+         at(min(plan.first_year_master.last, plan.others.last)),
          at(plan.first_year_master.last), at(plan.others.last)),
         at(need(law.ISE_1, "ISE-1").until), need(law.PRN_2, "PRN-2").days, need(law.PRN_1, "PRN-1").days,
         at(law.RIC_8.first) if law.RIC_8 is not None else on(start, 8, 25), lectures, sessions)

@@ -28,7 +28,8 @@ def live(s: Story, p: Path, start: int) -> None:
             _drop_out(s, p, terms(start))
             return
         changed = s.chance(s.shares.programme_changes) and p.programme.type == "bachelor" and start - p.first_start <= 2
-        if changed and not p.late_sessions and p.is_free(terms(start).before(8, 25)) and p.is_free(terms(start).renew_due):
+        if (changed and not p.late_sessions and p.is_free(terms(start).before(8, 25))
+                and p.is_free(terms(start).renew_due)):
             p = _change_programme(s, p, terms(start))
         else:
             _renew(s, p, terms(start))
@@ -121,7 +122,8 @@ def pay_renewal(s: Story, p: Path, y: Terms, filed: int, late: bool) -> None:
 
 
 def _change_regime(s: Story, p: Path, y: Terms, filed: int, before: str) -> None:
-    """To part-time once, where the career is within its length; back after a year and its repetition, or beyond the course."""
+    """To part-time once, where the career is within its length; back after a year and its repetition, or beyond the
+    course."""
     day = filed + s.between(0, 3)
     window = y.law.PT_2 if y.law is not None else None
     if day > (window.last.toordinal() if window is not None else y.renew_due):
@@ -148,11 +150,13 @@ def _change_programme(s: Story, p: Path, y: Terms) -> Path:
 
 
 def _drop_out(s: Story, p: Path, y: Terms) -> None:
-    """Leave without a word; sometimes a renewal is filed and never paid, sometimes the career is forfeited in the end."""
+    """Leave without a word; sometimes a renewal is filed and never paid, sometimes the career is forfeited in the
+    end."""
     p.ended = True
     if s.chance(0.2) and y.law is not None and p.clear_on != NEVER:
         s.add("enrolment-renewed", p.name, s.between(y.before(8, 1), y.renew_due),
-              {"academic_year": y.label, "year": p.year, "standing": "beyond-course" if _is_last_year(p) else "regular"})
+              {"academic_year": y.label, "year": p.year,
+               "standing": "beyond-course" if _is_last_year(p) else "regular"})
     elif s.chance(0.3):
         s.add("forfeited", p.name, s.between(y.after(3, 1), y.after(7, 30)), {"reason": "no act for a long time"})
 
@@ -161,7 +165,8 @@ def _drop_out(s: Story, p: Path, y: Terms) -> None:
 
 
 def _renounce(s: Story, p: Path, y: Terms) -> None:
-    """Withdraw: in the winter before any instalment (2025-26: nothing is owed then), or in June with everything paid."""
+    """Withdraw: in the winter before any instalment (2025-26: nothing is owed then), or in June with everything
+    paid."""
     law = y.law
     p.plan_in_time = True
     study_plan(s, p, y)
@@ -226,14 +231,16 @@ def _graduate(s: Story, p: Path, y: Terms, after: int = 0) -> None:
     """The next session after the last exam; what is overdue is paid before. A bachelor may go on to a master's."""
     ready = max([after, p.clear_on, *p.done.values()]) + 8
     following = terms(y.start + 1)
-    sessions = (("summer", y.after(7, 8), y.after(7, 24)), ("autumn", following.before(10, 12), following.before(11, 6)),
+    sessions = (("summer", y.after(7, 8), y.after(7, 24)),
+                ("autumn", following.before(10, 12), following.before(11, 6)),
                 ("winter", following.before(12, 5), following.before(12, 19)),
                 ("extraordinary", following.after(3, 15), following.after(4, 18)))
     name, first, last = next((x for x in sessions if x[2] > ready), sessions[-1])
     day = max(s.between(first, last), min(ready, last))
     if ready > last:
         return
-    reserved = p.programme.type == "bachelor" and name != "summer" and s.chance(s.shares.continues) and following.start <= LAST_YEAR
+    reserved = (p.programme.type == "bachelor" and name != "summer" and s.chance(s.shares.continues)
+                and following.start <= LAST_YEAR)
     master = _reserved_master(s, p, following, day) if reserved else None
     if reserved and master is not None and s.chance(s.shares.reservation_fails) and following.law is not None:
         _fail_at_home(s, p, master, following)
@@ -241,17 +248,20 @@ def _graduate(s: Story, p: Path, y: Terms, after: int = 0) -> None:
     renewed = y.start == 2024 and name != "summer" and s.chance(s.shares.renewed_in_vain)
     if renewed:
         filed = s.between(following.before(8, 20), following.renew_due)
-        s.add("enrolment-renewed", p.name, filed, {"academic_year": following.label, "year": p.year, "standing": "beyond-course"})
+        s.add("enrolment-renewed", p.name, filed, {"academic_year": following.label, "year": p.year,
+                                                   "standing": "beyond-course"})
         p.standing = "beyond-course"
         pay_renewal(s, p, following, filed, late=False)
         p.label = following.label
     _confer(s, p, y, name, day)
     if renewed:
-        s.add("payment-refunded", p.name, day + s.between(20, 60), {"charge": f"{following.label}:enrolment", "amount": "140.00"})
+        s.add("payment-refunded", p.name, day + s.between(20, 60),
+              {"charge": f"{following.label}:enrolment", "amount": "140.00"})
     if master is not None:
         master.closed.append((0, day))
         live(s, master, following.start)
-    elif not reserved and p.programme.type == "bachelor" and name == "summer" and y.start < LAST_YEAR and s.chance(s.shares.continues):
+    elif (not reserved and p.programme.type == "bachelor" and name == "summer" and y.start < LAST_YEAR
+          and s.chance(s.shares.continues)):
         path = s.new_path("master")
         if begin_master(s, path, following, day):
             live(s, path, following.start)
@@ -305,17 +315,20 @@ def _reserved_master(s: Story, home: Path, y: Terms, degree: int) -> Path | None
 
 
 def _fail_at_home(s: Story, home: Path, master: Path, y: Terms) -> None:
-    """No degree by the term: the reservation lapses, what was paid counts for the renewal of the bachelor's (2025-26)."""
+    """No degree by the term: the reservation lapses, what was paid counts for the renewal of the bachelor's
+    (2025-26)."""
     law = need(y.law, y.label)
     lapsed = need(law.RIS_6, "RIS-6").until.toordinal() + 1
     master.ended = True
     renewed = lapsed + s.between(3, 15)
     home.standing = "beyond-course"
-    s.add("enrolment-renewed", home.name, renewed, {"academic_year": y.label, "year": home.year, "standing": "beyond-course"})
+    s.add("enrolment-renewed", home.name, renewed,
+          {"academic_year": y.label, "year": home.year, "standing": "beyond-course"})
     home.label, home.perfected = y.label, renewed + 2
     key = f"{y.label}:enrolment"
     if law.LAU_6 is not None:
-        s.add("payment-moved", master.name, renewed + 2, {"from_charge": key, "to_charge": key, "amount": "156.00", "to_career": home.name})
+        s.add("payment-moved", master.name, renewed + 2,
+              {"from_charge": key, "to_charge": key, "amount": "156.00", "to_career": home.name})
     else:
         pay_renewal(s, home, y, renewed, late=True)
     _confer(s, home, y, "summer", max(s.between(y.after(7, 8), y.after(7, 24)), home.perfected + 60))
@@ -362,4 +375,5 @@ def _fail_elsewhere(s: Story, p: Path, y: Terms, term: int) -> None:
         s.add("payment-refunded", p.name, term + s.between(10, 50), {"charge": key, "amount": amount})
     if s.chance(0.5):
         rule = need(law.RIS_8, "RIS-8")
-        single_courses(s, y, term + 2, y.after(7, 10), "failed-reservation", free=rule.free_for == "every-failed-reservation")
+        single_courses(s, y, term + 2, y.after(7, 10), "failed-reservation",
+                       free=rule.free_for == "every-failed-reservation")

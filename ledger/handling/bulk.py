@@ -1,14 +1,16 @@
 """Bulk import: the write path of `submit` for large files, with the same outcomes and the same stored bytes.
 
-The file is read in batches. Each line goes to the worker process that its student's pseudonym falls to, so that all events of
-a student are decided by one worker in the order of the file, whatever the order of the file. Workers read, decide and encode;
-this process stores what they return, one transaction a batch, in the order of the lines: one writer, so that positions rise with
-the lines as they do line by line. While a batch is stored, the workers are at the next ones.
+The file is read in batches. Each line goes to the worker process that its student's pseudonym falls to, so that all
+events of a student are decided by one worker in the order of the file, whatever the order of the file. Workers read,
+decide and encode; this process stores what they return, one transaction a batch, in the order of the lines: one writer,
+so that positions rise with the lines as they do line by line. While a batch is stored, the workers are at the next
+ones.
 
-A worker remembers the students it met last together with what it decided about them and is not stored yet. Each transaction
-checks, under the lock, that every stream still stands where the worker believed it to be. Where somebody else appended
-meanwhile, nothing of the batch is stored, the workers forget everything, and it is decided again; from the second time on line
-by line. A killed import leaves whole batches: sending the same file again finds those as duplicates and stores the rest.
+A worker remembers the students it met last together with what it decided about them and is not stored yet. Each
+transaction checks, under the lock, that every stream still stands where the worker believed it to be. Where somebody
+else appended meanwhile, nothing of the batch is stored, the workers forget everything, and it is decided again; from
+the second time on line by line. A killed import leaves whole batches: sending the same file again finds those as
+duplicates and stores the rest.
 """
 
 import gc
@@ -46,8 +48,9 @@ Part = tuple[int, list[bytes]]
 """Neighbouring lines for one worker, and the number of the first."""
 _Form = Submission | tuple[Event, StoredEvent]
 _Placed = tuple[str, int, tuple[str, ...], str | None, str | None]
-"""The outcome of an event whose position is not known before it is stored: id, version, breaches, and the student if it is a
-duplicate of one of hers, and what voided that one. A plain tuple: ten thousand of them go from process to process."""
+"""The outcome of an event whose position is not known before it is stored: id, version, breaches, and the student if it
+is a duplicate of one of hers, and what voided that one. A plain tuple: ten thousand of them go from process to
+process."""
 
 Opened = Callable[[], EventStore]
 
@@ -56,7 +59,8 @@ _STUDENT = re.compile(rb'"student"\s*:\s*"([A-Za-z0-9._-]*)"')
 
 @dataclass(slots=True)
 class _Decided:
-    """What a worker made of its parts: for each, the packed events, how many, and the outcomes of its lines in order."""
+    """What a worker made of its parts: for each, the packed events, how many, and the outcomes of its lines in
+    order."""
 
     parts: list[tuple[bytes, int, list[_Placed | Outcome]]] = field(default_factory=list)
     heads: dict[UUID, int] = field(default_factory=dict)
@@ -78,13 +82,14 @@ class _Batch:
 
 def import_lines(store: EventStore, opened: Opened, books: LawBooks, lines: Iterable[bytes], mode: Mode, clock: Clock,
                  workers: int | None = None, trusted: bool = False) -> Iterator[Outcome]:
-    """One outcome for each line that is not blank, in order, as `append_lines` yields it; what is accepted is stored by then.
+    """One outcome for each line that is not blank, in order, as `append_lines` yields it; what is accepted is stored by
+    then.
 
-    `opened` opens `store` once more, in another process, and `clock` is a function of a module. Memory stays flat: a few
-    batches and the students met last. With `trusted` the lines are recorded events as `career-ledger history --json` writes
-    them: their form and the order of each student's versions are checked, no rule is asked, and they are stored with the rule
-    book and breaches that they state. Raises StoreUnavailable where a worker was ended from outside, and what `append_lines`
-    raises.
+    `opened` opens `store` once more, in another process, and `clock` is a function of a module. Memory stays flat: a
+    few batches and the students met last. With `trusted` the lines are recorded events as
+    `career-ledger history --json` writes them: their form and the order of each student's versions are checked, no rule
+    is asked, and they are stored with the rule book and breaches that they state. Raises StoreUnavailable where a
+    worker was ended from outside, and what `append_lines` raises.
     """
     crew = Crew(opened, books, mode, clock, workers or os.cpu_count() or 1, trusted)
     try:
@@ -209,7 +214,8 @@ class Crew:
             while waiting:
                 yield from _finish(store, self, waiting)
         except BrokenProcessPool:
-            raise StoreUnavailable("a worker process was ended from outside (out of memory?): send the same file again") from None
+            raise StoreUnavailable(
+                "a worker process was ended from outside (out of memory?): send the same file again") from None
 
     def send(self, batch: _Batch) -> None:
         batch.found = [pool.submit(_decide, parts, batch.number, self.stored, self.epoch)
@@ -243,8 +249,10 @@ class _Worker:
         if epoch != self._epoch:
             self._streams.clear()
             self._epoch = epoch
-        forms = [(number, [self._form(line, number + n == 1) for n, line in enumerate(lines)]) for number, lines in parts]
-        wanted = {_student(form) for _, part in forms for form in part if form is not None and not isinstance(form, dict)}
+        forms = [(number, [self._form(line, number + n == 1) for n, line in enumerate(lines)])
+                 for number, lines in parts]
+        wanted = {_student(form) for _, part in forms for form in part if form is not None
+                  and not isinstance(form, dict)}
         self._streams.load(wanted, batch)
         self._streams.trim(stored)
         decided = _Decided()
@@ -281,7 +289,8 @@ class _Worker:
             return verdict.id, verdict.version, verdict.breaches, None, None
         if isinstance(verdict, Known):
             event = verdict.event
-            return (event.id, event.version, (), event.student, verdict.voided_by) if event.position >= PENDING else answer(verdict)
+            return (event.id, event.version, (), event.student,
+                    verdict.voided_by) if event.position >= PENDING else answer(verdict)
         heads.setdefault(_student(form), head)  # what keeps it out may rest on the stream
         return verdict
 
@@ -306,7 +315,8 @@ _worker: _Worker | None = None
 
 def _start(opened: Opened, books: LawBooks, mode: Mode, clock: Clock, trusted: bool) -> None:
     global _worker
-    gc.set_threshold(50_000, 20, 50)  # what is remembered lives long: looking through it for cycles took half of the time
+    # what is remembered lives long: looking through it for cycles took half of the time
+    gc.set_threshold(50_000, 20, 50)
     _worker = _Worker(opened, books, mode, clock, trusted)
 
 

@@ -1,7 +1,8 @@
-"""The students met last, so that their streams are not read for every submission: the only place where streams are remembered.
+"""The students met last, so that their streams are not read for every submission: the only place where streams are
+remembered.
 
-What is remembered may be old. Whoever appends does so under the versions of it, finds out, and has it forgotten; whoever
-appends nothing looks for news.
+What is remembered may be old. Whoever appends does so under the versions of it, finds out, and has it forgotten;
+whoever appends nothing looks for news.
 """
 
 from collections import OrderedDict
@@ -16,12 +17,13 @@ from ledger.store import EventStore, SetAside, StreamSetAside
 from ledger.store.mapper import stream_id
 
 PENDING = 1 << 62
-"""Added to the version of an event that is not stored yet, in place of its position: it comes after all that are stored."""
+"""Added to the version of an event that is not stored yet, in place of its position: it comes after all that are
+stored."""
 
 
 class Stream:
-    """What is known of one student: the events in order, by submission id, and the state that they amount to. `turn`: when she
-    was met last, for who counts turns."""
+    """What is known of one student: the events in order, by submission id, and the state that they amount to. `turn`:
+    when she was met last, for who counts turns."""
 
     def __init__(self, student: str, books: LawBooks) -> None:
         self.by_id: dict[str, Event] = {}
@@ -39,7 +41,8 @@ class Stream:
 
 @dataclass(frozen=True)
 class Known:
-    """The submission's id is that of this event, and so is its content. `voided_by`: the void that took the event back."""
+    """The submission's id is that of this event, and so is its content. `voided_by`: the void that took the event
+    back."""
 
     event: Event
     voided_by: str | None = None

@@ -1,6 +1,7 @@
 """A recorded event as `career-ledger history --json` writes it: its form is checked, no rule is asked.
 
-For an export of a ledger of ours, so that whole ledgers can be moved; nobody should be able to send one to a ledger in use."""
+For an export of a ledger of ours, so that whole ledgers can be moved; nobody should be able to send one to a ledger in
+use."""
 
 import codecs
 
@@ -28,8 +29,8 @@ _encode = msgspec.json.Encoder(order="sorted").encode
 
 
 def recorded_event(line: bytes, position: int) -> tuple[Event, StoredEvent] | Outcome | None:
-    """The event of a line of the export (`position` + its version stands for its position) and what is stored of it; or the
-    outcome `invalid`; None for a blank line."""
+    """The event of a line of the export (`position` + its version stands for its position) and what is stored of it; or
+    the outcome `invalid`; None for a blank line."""
     try:
         record = _decode(line.removeprefix(codecs.BOM_UTF8))
         for name in SHOWN_ONLY:
@@ -39,15 +40,19 @@ def recorded_event(line: bytes, position: int) -> tuple[Event, StoredEvent] | Ou
         name, version = STORED_NAMES[record["type"]], record["version"]
         state = _encode(record)
         event = _mapper.to_event(name, state, position + version)
-        PAYLOADS[event.type].model_validate(msgspec.json.decode(state)["data"])  # the store's reader leaves out what was asked before
-        if not (1 <= version <= LARGEST and 1900 <= event.effective_on.year <= 2199 and 1900 <= event.recorded_at.year <= 2199):
+        # the store's reader leaves out what was asked before
+        PAYLOADS[event.type].model_validate(msgspec.json.decode(state)["data"])
+        if not (1 <= version <= LARGEST and 1900 <= event.effective_on.year <= 2199
+                and 1900 <= event.recorded_at.year <= 2199):
             raise ValueError("version, effective_on and recorded_at: one of them is out of range")
         return event, StoredEvent(stream_id(record["student"]), version, name, state)
     except ValidationError as error:
         return invalid(event.id, problems_of(error, "data."))
-    except (ValueError, KeyError, TypeError, AttributeError, StoreUnusable, RecursionError, msgspec.MsgspecError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, StoreUnusable, RecursionError,
+            msgspec.MsgspecError) as error:
         if not line.strip():
             return None
         cause = error.__cause__ or error
         why = " ".join(str(cause).split()) if isinstance(cause, ValueError) else "a field is missing or of another kind"
-        return invalid(None, [Problem("", f"this is no recorded event as `career-ledger history --json` writes it: {why}")])
+        return invalid(None,
+                       [Problem("", f"this is no recorded event as `career-ledger history --json` writes it: {why}")])

@@ -1,7 +1,9 @@
-"""The intake's way to Kafka and back: poll, answer, send the outcomes, see each acknowledged, and only then move the offset.
+"""The intake's way to Kafka and back: poll, answer, send the outcomes, see each acknowledged, and only then move the
+offset.
 
-A batch is finished before the next poll, and partitions change hands within a poll only: nothing is ever half done when one
-is taken away. What was answered and not committed (a crash, a rebalance) comes again and is answered alike by whoever gets it.
+A batch is finished before the next poll, and partitions change hands within a poll only: nothing is ever half done when
+one is taken away. What was answered and not committed (a crash, a rebalance) comes again and is answered alike by
+whoever gets it.
 """
 
 import threading
@@ -44,20 +46,24 @@ LEAVE_SECONDS = 10.0
 """How long it is awaited after SIGTERM, and how long leaving may take."""
 RECONNECT: Mapping[str, Any] = {"reconnect_backoff_max_ms": 2_000}
 """A broker that comes back is found in seconds; the library's half a minute is meant for thousands of clients."""
-SETTINGS: Mapping[str, Any] = {**RECONNECT, "partition_assignment_strategy": (Cooperative,), "session_timeout_ms": 10_000}
+SETTINGS: Mapping[str, Any] = {**RECONNECT, "partition_assignment_strategy": (Cooperative,),
+                               "session_timeout_ms": 10_000}
 
 Say = Callable[[str], None]
 REJOIN = (RebalanceInProgressError, CommitFailedError, IllegalGenerationError, UnknownMemberIdError, RetriableError)
-"""The group is changing, or its coordinator is: the next poll joins again, and the offsets are committed after it or come again."""
+"""The group is changing, or its coordinator is: the next poll joins again, and the offsets are committed after it or
+come again."""
 
 
 def run(opened: Callable[[], EventStore], books: LawBooks, clock: Clock, brokers: str, stop: threading.Event, say: Say,
         settings: Mapping[str, Any] | None = None) -> Tally[str]:
-    """Answers submissions for the ledger that `opened` gives until `stop` is set; returns how many of each kind (`Counter.given`).
+    """Answers submissions for the ledger that `opened` gives until `stop` is set; returns how many of each kind
+    (`Counter.given`).
 
-    While the database or the brokers do not answer, or others never stop appending to a student, it says so and tries again, from
-    the committed offsets. `settings`: further ones of the consumer. Raises KafkaUnusable, KafkaError and StoreUnusable, where trying
-    again does not help at once: the messages since the last committed offset come again at the next start."""
+    While the database or the brokers do not answer, or others never stop appending to a student, it says so and tries
+    again, from the committed offsets. `settings`: further ones of the consumer. Raises KafkaUnusable, KafkaError and
+    StoreUnusable, where trying again does not help at once: the messages since the last committed offset come again at
+    the next start."""
     given: Tally[str] = Tally()
     while not stop.is_set():
         try:
@@ -69,7 +75,8 @@ def run(opened: Callable[[], EventStore], books: LawBooks, clock: Clock, brokers
                 finally:
                     given += desk.given
         except (RetriableError, StoreUnavailable, VersionConflict) as error:
-            text = str(error) if not isinstance(error, RetriableError) else f"Kafka does not answer ({type(error).__name__})"
+            text = str(error) if not isinstance(error,
+                                                RetriableError) else f"Kafka does not answer ({type(error).__name__})"
             say(f"{text}; trying again")
             stop.wait(PAUSE_SECONDS)
     return given
@@ -78,7 +85,8 @@ def run(opened: Callable[[], EventStore], books: LawBooks, clock: Clock, brokers
 def _serve(desk: Counter, brokers: str, stop: threading.Event, say: Say, settings: Mapping[str, Any]) -> None:
     create_topics(brokers)
     topics, shared = prefix(), connection(brokers)
-    consumer = KafkaConsumer(**{**CONSUMER, **SETTINGS, **shared, "group_id": topics + NAME, "max_poll_records": BATCH, **settings})
+    consumer = KafkaConsumer(**{**CONSUMER, **SETTINGS, **shared, "group_id": topics + NAME,
+                                "max_poll_records": BATCH, **settings})
     producer = None
     try:
         producer = KafkaProducer(**{**producer_settings(), **RECONNECT, **shared})
@@ -92,12 +100,14 @@ def _serve(desk: Counter, brokers: str, stop: threading.Event, say: Say, setting
 
 
 class _Turns(ConsumerRebalanceListener):  # type: ignore[misc]
-    def __init__(self, desk: Counter, consumer: KafkaConsumer, producer: KafkaProducer, topics: str, stop: threading.Event,
+    def __init__(self, desk: Counter, consumer: KafkaConsumer, producer: KafkaProducer, topics: str,
+                 stop: threading.Event,
                  say: Say) -> None:
         self._desk, self._consumer, self._producer = desk, consumer, producer
         self._topics, self._stop, self._say = topics, stop, say
         self._answered: dict[TopicPartition, int] = {}
-        """The offset after the last message of each partition whose outcome is acknowledged, where it is not committed yet."""
+        """The offset after the last message of each partition whose outcome is acknowledged, where it is not committed
+        yet."""
         self._new: set[TopicPartition] = set()
 
     def run(self) -> None:
@@ -107,7 +117,8 @@ class _Turns(ConsumerRebalanceListener):  # type: ignore[misc]
             self._look_for_lost()
             batch = [record for records in polled.values() for record in records]
             if batch:
-                self._deliver(self._desk.answers([Received(r.partition, r.offset, r.key, r.value, r.headers) for r in batch]))
+                self._deliver(self._desk.answers([Received(r.partition, r.offset, r.key, r.value, r.headers)
+                                                  for r in batch]))
                 for record in batch:
                     self._answered[TopicPartition(record.topic, record.partition)] = record.offset + 1
             self._commit()
@@ -124,28 +135,32 @@ class _Turns(ConsumerRebalanceListener):  # type: ignore[misc]
             except KafkaTimeoutError:
                 waited += ACKNOWLEDGED_SECONDS if self._stop.is_set() else 0.0
                 if waited >= LEAVE_SECONDS:
-                    raise KafkaUnusable("stopped while the brokers acknowledged no outcome: the submissions are answered again "
-                                        "at the next start") from None
+                    raise KafkaUnusable("stopped while the brokers acknowledged no outcome: "
+                                        "the submissions are answered again at the next start") from None
         for future in futures:
             future.get(timeout=0)
 
     def _commit(self) -> None:
         if self._answered:
             with suppress(*REJOIN):
-                self._consumer.commit({tp: OffsetAndMetadata(offset, "", -1) for tp, offset in self._answered.items()}, COMMIT_MS)
+                self._consumer.commit({tp: OffsetAndMetadata(offset, "", -1) for tp, offset in self._answered.items()},
+                                      COMMIT_MS)
                 self._answered.clear()
 
     def _look_for_lost(self) -> None:
-        """Submissions that the topic has deleted before they were read: nobody can answer them any more, but it must be known."""
+        """Submissions that the topic has deleted before they were read: nobody can answer them any more, but it must be
+        known."""
         for tp in tuple(self._new):
             try:
-                stood, oldest = self._consumer.committed(tp, timeout_ms=COMMIT_MS), self._consumer.beginning_offsets([tp])[tp]
+                stood = self._consumer.committed(tp, timeout_ms=COMMIT_MS)
+                oldest = self._consumer.beginning_offsets([tp])[tp]
             except RetriableError:
                 return
             self._new.discard(tp)
             if stood is not None and stood < oldest:
-                self._say(f"{oldest - stood} submissions of partition {tp.partition} (offsets {stood} to {oldest - 1}) were deleted by the "
-                          "topic's retention before they were read: their senders must submit them again")
+                self._say(f"{oldest - stood} submissions of partition {tp.partition} (offsets {stood} to {oldest - 1}) "
+                          "were deleted by the topic's retention before they were read: their senders must submit them "
+                          "again")
 
     def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         self._new |= set(assigned)
