@@ -19,7 +19,7 @@ from ledger.edges.text import visible
 from ledger.words import DEFAULT, Language, sentence
 from ledger.words.entries import named
 from ledger.words.values import charge as charge_name
-from ledger.words.values import day, money
+from ledger.words.values import day, figure, money
 
 Answer = dict[str, Any]
 
@@ -30,10 +30,17 @@ STYLES = {
     "accepted": "green", "duplicate": "dim", "refused": "bold red", "invalid": "bold red", "conflict": "yellow", "set-aside": "bold red",
     "breach": "bold red", "derogation": "yellow", "notice": "cyan",
 }
-RIGHT = frozenset({"amount", "outstanding", "accruing", "refundable", "careers", "students", "year", "cfu_passed", "cfu_recognised"})
+RIGHT = frozenset({"amount", "outstanding", "overdue", "accruing", "refundable", "careers", "students", "year", "cfu_passed",
+                   "cfu_recognised"})
 """Columns of reports that hold numbers."""
 PIPE_WIDTH = 160
 """Columns of tables when the output is no terminal; other lines are as long as they are."""
+REPORTED_DAYS = frozenset({"on", "since", "until", "due_on", "refund_by"})
+COLUMNS = {"status": "status", "kind": "block", "course_type": "course_type", "regime": "regime"}
+"""The table of names of a report's values, by its column."""
+IN_CHANGE = frozenset({"what", "charge", "from", "to", "message_id", "params"})
+"""Columns whose values the sentence beside them tells."""
+SIDE_WIDTH = 11
 GOES_ON = "  | "
 """Before the rest of a line that is longer than the terminal is wide."""
 
@@ -279,45 +286,98 @@ class Page:
         if "own" in found:
             self._rule(self._t("page/own-else", rule=found["id"]) if years else self._t("page/own", rule=found["id"]), found["own"])
 
-    def report(self, answer: "Answer") -> None:
-        when = f"on {answer['on']}" if "on" in answer else f"from {answer['from']} to {answer['to']}"
-        self._line(f"{answer['report'].capitalize()} {when}", style="bold")
+    def tell(self, told: Phrase) -> None:
+        self._line(sentence(told, self._language))
+
+    def report(self, answer: Answer) -> None:
+        title = self._named("report", answer["report"])
+        self._line(self._t("page/report", text=title, on=answer["on"]) if "on" in answer else
+                   self._t("page/report-period", text=title, first_day=answer["from"], last_day=answer["to"]), style="bold")
         rows = answer["rows"]
         if rows:
-            names = list(rows[0])
+            names = [name for name in rows[0] if answer["report"] != "upcoming" or name not in IN_CHANGE]
             right = tuple(n for n, name in enumerate(names) if name in RIGHT)
-            table = self._table(*(name.replace("_", " ").capitalize() for name in names), right=right)
+            table = self._table(*(self._named("column", name) for name in names), right=right)
             for row in rows:
-                table.add_row(*(_shown(value) for value in row.values()))
+                table.add_row(*(self._cell(name, row[name]) for name in names))
             self._console.print(table)
-        total = f", {answer['total']} euro" if "total" in answer else ""
-        self._line(f"{len(rows)} row{'' if len(rows) == 1 else 's'}{total}. As known at position {answer['known_position']} "
-                   f"of {answer['last_position']}.")
+        if "total" in answer:
+            self._line(self._t("page/total", amount=answer["total"]))
+        position, end = answer["known_position"], answer["last_position"]
+        self._line(self._t("page/row", position=position, last_position=end) if len(rows) == 1 else
+                   self._t("page/rows", count=len(rows), position=position, last_position=end))
         self._warn(answer)
 
-    def projection_status(self, answer: "Answer") -> None:
-        self._line(f"Known position {answer['known_position']} of {answer['last_position']}: {answer['events_behind']} events behind",
-                   style="bold")
+    def _cell(self, name: str, value: Any) -> str:
+        """A value of a report, by its column."""
+        if value is None:
+            return ""
+        if isinstance(value, bool):
+            return self._t("page/yes" if value else "page/no")
+        if name in REPORTED_DAYS:
+            return str(day(value, self._language))
+        if name in RIGHT and isinstance(value, str):
+            return self._euro(value)
+        if name == "charge":
+            return charge_name(value, self._language)
+        return self._named(COLUMNS[name], value) if name in COLUMNS else str(value)
+
+    def projection_status(self, answer: Answer) -> None:
+        position, end, behind = answer["known_position"], answer["last_position"], answer["events_behind"]
+        self._line(self._t("page/known", position=position, last_position=end, count=behind) if behind else
+                   self._t("page/known-all", position=position, last_position=end), style="bold")
         if len(answer["partitions"]) > 1:
             for one in answer["partitions"]:
-                self._line(f"partition {one['partition']} of {len(answer['partitions'])}: position {one['position']}", indent=2)
+                self._line(self._t("page/partition", number=one["partition"], count=len(answer["partitions"]), position=one["position"]),
+                           indent=2)
         for year, (name, digest) in sorted(answer["rulebooks"].items()):
             self._line(f"{year}: {name}, sha256 {digest[:12]}", indent=2)
-        table = self._table("Table", "Rows", right=(1,))
+        table = self._table(self._t("page/table"), self._t("page/table-rows"), right=(1,))
         for kind, count in answer["rows"].items():
-            table.add_row(kind, f"{count:,}")
+            table.add_row(self._named("table", kind), figure(count, self._language))
         self._console.print(table)
         if answer["bytes"] is not None:
-            self._line(f"Size: {answer['bytes'] / 1e6:,.1f} MB with indexes")
+            self._line(self._t("page/size", megabytes=answer["bytes"] / 1e6))
         self._warn(answer)
         for one in answer["set_aside"]:
-            self._line(f"Set aside: student {one['student']}, {one['why']}", style="bold red")
+            self._line(self._t("page/set-aside", student=one["student"], text=one["why"]), style="bold red")
 
-    def _warn(self, answer: "Answer") -> None:
+    def _warn(self, answer: Answer) -> None:
         if answer["rebuild_needed"]:
-            self._line(f"Note: {answer['rebuild_needed']}.", style="bold yellow")
+            self._line(self._t("page/rebuild-needed", text=answer["rebuild_needed"]), style="bold yellow")
         if isinstance(left_out := answer.get("set_aside"), int):
-            self._line(f"Note: {left_out} set aside and left out, see `career-ledger projection status`.", style="bold yellow")
+            self._line(self._t("page/left-out", count=left_out), style="bold yellow")
+
+    def difference(self, left: str, right: str, found: Answer) -> None:
+        """What two computations say otherwise: the names of the rows' columns, as programs have them."""
+        self._line(" ".join(str(value) for name, value in found.items() if name not in (left, right) and value is not None))
+        for name in (left, right):
+            side = self._named("side", name)
+            for row in found[name]:
+                said = ", ".join(f"{k} {v}" for k, v in row.items() if k not in ("from_on", "until_on") and v not in (None, "0.00"))
+                head = self._t("page/interval", since=row["from_on"], until=row["until_on"]) if row["until_on"] else \
+                    self._t("page/interval-open", since=row["from_on"])
+                line = f"{side:>{SIDE_WIDTH}}  {head}"
+                self._line(f"{line}: {said}" if said else line, indent=2)
+
+    def published(self, answer: Answer) -> None:
+        for one in answer["topics"]:
+            told = {"topic": one["topic"], "position": one["position"], "last_position": answer["last_position"], "rate": one["rate"],
+                    "recorded_at": one["at"]}
+            self._line(self._t("page/topic-behind", **told, count=one["events_behind"]) if one["events_behind"] else
+                       self._t("page/topic", **told))
+            if one["events_behind"] and one["complete_at"]:
+                self._line(self._t("page/topic-complete", recorded_at=one["complete_at"]), indent=2)
+            for who in one["set_aside"]:
+                self._line(self._t("page/set-aside", student=who["student"], text=who["why"]), indent=2)
+            if one["error"]:
+                self._line(self._t("page/topic-error", recorded_at=one["error_at"], text=one["error"]), indent=2)
+
+    def upgraded(self, done: dict[str, list[int]]) -> None:
+        for part, numbers in done.items():
+            what = self._t("page/steps", number=numbers[0], more=numbers[-1]) if len(numbers) > 1 else \
+                self._t("page/step", number=numbers[0]) if numbers else self._t("page/no-steps")
+            self._line(f"{self._named('part', part)}: {what}")
 
     def _value(self, value: Any) -> str:
         """A value of a rule book in words: tables and lists on one line."""
@@ -452,10 +512,6 @@ class Page:
             return
         for number, part in enumerate(text.wrap(self._console, max(20, self._console.width - indent - len(GOES_ON)))):
             self._console.print(RichText(" " * indent + (GOES_ON if number else "")).append_text(part))
-
-
-def _shown(value: Any) -> str:
-    return "" if value is None else "yes" if value is True else "no" if value is False else str(value)
 
 
 def _number(value: Any) -> str:

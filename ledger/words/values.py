@@ -36,8 +36,14 @@ class Day(str):
 
 def money(value: Decimal | str, language: Language) -> str:
     """Euro: 1.400,00 € or €1,400.00."""
-    text = f"{Decimal(value):,.2f}"
-    return f"€{text}" if language == "en" else f"{text.translate(_ITALIAN)} €"
+    text = figure(Decimal(value), language, 2)
+    return f"€{text}" if language == "en" else f"{text} €"
+
+
+def figure(value: Decimal | float, language: Language, digits: int = 0) -> str:
+    """A number with its thousands apart: 1.400 or 1,400."""
+    text = f"{value:,.{digits}f}"
+    return text if language == "en" else text.translate(_ITALIAN)
 
 
 _ITALIAN = str.maketrans(",.", ".,")
@@ -90,15 +96,16 @@ def _owed(values: Iterable[tuple[str, Decimal | str]], language: Language) -> st
 WRITERS: dict[str, Writer] = {
     **dict.fromkeys(("amount", "over", "planned", "outstanding", "allowed", "overdue"), money),
     **dict.fromkeys(("due_on", "last_day", "first_day", "held_on", "filed_on", "agreed_on", "asked_on", "closed_on", "opened_on", "paid_on",
-                     "decided_on", "assessed_on", "conferred_on", "on", "waived_on"), day),
+                     "decided_on", "since", "until", "assessed_on", "conferred_on", "on", "waived_on"), day),
     "charge": charge, "owed": _owed,
+    "megabytes": partial(figure, digits=1), "rate": figure,
     **dict.fromkeys(("programmes", "courses", "years"), _listed), "careers": _either, "categories": _aside,
     **{table: partial(_name, table) for table in ("status", "state", "block", "ticket_state", "access", "regime", "standing", "recognition",
                                                   "evidence", "ground", "event_type")},
     **dict.fromkeys(("days", "count", "more", "at_most", "year", "last_year", "course_year", "derived", "cfu", "most_cfu", "missing_cfu",
-                     "passed_cfu", "recognised_cfu", "missing_exams", "most_exams"), _number),
+                     "passed_cfu", "recognised_cfu", "missing_exams", "most_exams", "seconds"), _number),
     **dict.fromkeys(("career", "course", "academic_year", "next_year", "rule", "rule_id", "number", "iuv", "student", "event", "position",
-                     "recorded_at", "said", "remedy", "text"), _text),
+                     "last_position", "topic", "recorded_at", "said", "remedy", "text"), _text),
 }
 
 

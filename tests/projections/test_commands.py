@@ -11,7 +11,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from ledger.entrypoints.cli import cli
+from ledger.entrypoints.text import IN_CHANGE
 from ledger.store import open_store
+from ledger.words.entries import entry
 
 from .populations import a_debtor, append, submission
 
@@ -51,12 +53,40 @@ def test_report_says_the_same_in_each_form(run: Run, asked: tuple[str, ...]) -> 
     as_csv = run(*asked, "--csv")
     assert as_csv.exit_code == 0
     rows = list(csv.DictReader(io.StringIO(as_csv.stdout)))
-    assert rows == [{k: "" if v is None else str(v) for k, v in row.items()} for row in answer["rows"]]
+    assert rows == [{k: "" if v is None else str(v) for k, v in row.items() if k not in ("message_id", "params")} for row in answer["rows"]]
     assert "as known at position 11 of 11" in as_csv.stderr
     table = run(*asked)
     assert table.exit_code == 0
     assert f"{len(rows)} row" in table.stdout
     assert all(row["student"] in table.stdout for row in rows if "student" in row)
+
+
+@pytest.mark.parametrize("asked", REPORTS, ids=" ".join)
+def test_report_is_in_italian_when_it_is_asked_for(run: Run, asked: tuple[str, ...]) -> None:
+    english, italian = (run("--lang", language, *asked).stdout.splitlines() for language in ("en", "it"))
+    assert italian[-1].endswith("Situazione nota alla posizione 11 di 11.")
+    assert not {*english} & {*italian} - {""}
+    rows = json.loads(run(*asked, "--json").stdout)["rows"]
+    assert {name for row in rows for name in row} - IN_CHANGE <= entry("names.column", "it").keys()
+    assert not [word for line in italian for word in (" yes ", "2026-0", "400.00", "overdue", "instalment") if word in line]
+
+
+def test_upcoming_is_told_as_the_status_tells_it(run: Run) -> None:
+    asked = ("report", "upcoming", "--from", "2026-03-20", "--to", "2026-03-20")
+    assert "inizia il blocco alla prenotazione degli appelli d'esame (BLK-1, prima rata 2025-26)" in run("--lang", "it", *asked).stdout
+    first = next(row for row in json.loads(run("--lang", "it", *asked, "--json").stdout)["rows"] if row["what"] == "exam-booking block")
+    assert (first["message_id"], first["params"]) == (
+        "change/charge-blocks", {"block": "exam-booking", "rule": "BLK-1", "charge": "2025-26:instalment-1"})
+    assert first["change"] in run("--lang", "it", *asked, "--csv").stdout
+    assert "the exam-booking block begins" in run(*asked, "--csv").stdout
+
+
+@pytest.mark.parametrize(("asked", "said"), [
+    (("projection", "status"), "Posizione nota 11 di 11: tutto elaborato"),
+    (("projection", "verify"), "Ogni riga memorizzata coincide con il calcolo."),
+    (("projection", "rebuild"), "Ricostruzione da 11 eventi in "), (("upgrade",), "ledger: nulla da fare")], ids=str)
+def test_page_about_the_tables_is_in_italian_when_it_is_asked_for(run: Run, asked: tuple[str, ...], said: str) -> None:
+    assert said in run("--lang", "it", *asked).stdout
 
 
 def test_report_blocked_answers_for_the_day(run: Run) -> None:
@@ -91,7 +121,7 @@ def test_status_shows_position_lag_rule_books_rows_and_size(run: Run, tmp_path: 
     assert {"2019-20", "2025-26"} <= answer["rulebooks"].keys()
     assert answer["rows"]["charges"] > 0
     shown = run("projection", "status")
-    assert "Known position 11 of 12: 1 events behind" in shown.stdout
+    assert "Known position 11 of 12, events behind: 1" in shown.stdout
     assert "2025-26" in shown.stdout
 
 
@@ -115,7 +145,7 @@ def test_diff_shows_whose_answers_change_and_how(run: Run, other_folder: Path) -
     shown = run("projection", "diff", "--rulebooks", str(other_folder))
     assert shown.exit_code == 0
     assert f"{len(found)} things would be answered otherwise." in shown.stdout
-    assert "before  2026-03-20 to open: amount 400.00" in shown.stdout
+    assert "before  20 March 2026 to open: amount 400.00" in shown.stdout
 
 
 @pytest.mark.parametrize(("arguments", "code", "words"), [

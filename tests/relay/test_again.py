@@ -20,7 +20,7 @@ def test_publish_from_sends_the_log_from_a_position_on_again(store_url, store, t
     code, said, _ = done(store_url, topics, "--from", str(half))
     above = [record for position, record, _ in recorded if position >= half]
     assert code == 0
-    assert said.startswith(f"Published again: {len(above)} events, ")
+    assert said.startswith(f"Published again. Events: {len(above)}; states: ")
     assert_topic_is_the_log(store, topics, again=len(above))
     assert_states_are_newest(store, topics)
     assert topics.count(EVENTS) == len(recorded) + len(above)
@@ -54,7 +54,7 @@ def test_replay_sends_one_student_again(store_url, store, topics) -> None:
     publish_once(store_url, topics)
     before = (topics.count(EVENTS), topics.count(STATE))
     code, said, _ = done(store_url, topics, "--replay", "S02")
-    assert (code, said) == (0, "Published again: 3 events, 1 state.\n")
+    assert (code, said) == (0, "Published again. Events: 3; states: 1.\n")
     assert (topics.count(EVENTS), topics.count(STATE)) == (before[0] + 3, before[1] + 1)
     assert [one.headers["version"] for one in topics.read(EVENTS) if one.key == "S02"] == ["1", "2", "3", "1", "2", "3"]
     assert_topic_is_the_log(store, topics, again=3)

@@ -154,7 +154,7 @@ def test_publish_status_says_how_far_and_what_failed(store_url, store, topics) -
         assert one["seconds_behind"] > 0
     code, said, _ = command(store_url, "publish", "--status")
     assert code == 0
-    assert "position 3 of 6, 3 events behind" in said
+    assert "position 3 of 6, events behind: 3" in said
 
 
 @pytest.mark.parametrize(("topic", "setting", "value"), [

@@ -19,7 +19,7 @@ from ledger.domain.phrases import says
 from ledger.wire.state import BlockSpan, Status
 from ledger.words import LANGUAGES, Language, sentence
 from ledger.words.entries import NAMES, entry, ids
-from ledger.words.values import WRITERS, day, money, written
+from ledger.words.values import WRITERS, day, figure, money, written
 
 ROOT = Path(ledger.__file__).parent
 MAKERS = frozenset({"says", "no", "_t"})
@@ -79,6 +79,7 @@ def _is_cleared(call: ast.Call, place: int) -> bool:
 
 SPREAD = {
     "owed": {"charge", "amount"}, "of_it": {"charge", "state", "outstanding", "amount"}, "given": {"amount", "rule"},
+    "told": {"topic", "position", "last_position", "rate", "recorded_at"},
     "asked": {"student", "career", "course", "held_on", "on"}, "stands": {"career", "block", "on", "text"}}
 """Values that several messages share, by the name under which the code keeps them."""
 
@@ -142,8 +143,9 @@ def test_days_and_amounts_are_written_as_cldr_has_them(language: Language) -> No
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("name", WRITERS)
 def test_value_of_each_name_is_written_in_every_language(name: str, language: Language) -> None:
-    values: dict[Any, Any] = {day: "2026-01-01", money: "1.00"}
-    assert written(name, [("2026-27:enrolment", "1.00")] if name == "owed" else values.get(WRITERS[name], "x"), language)
+    by_writer: dict[Any, Any] = {day: "2026-01-01", money: "1.00", figure: 1}
+    values = {"owed": [("2026-27:enrolment", "1.00")], "megabytes": 1.5}
+    assert written(name, values.get(name, by_writer.get(WRITERS[name], "x")), language)
 
 
 @pytest.mark.parametrize(("on", "said"), [("2026-02-17", "del 17 febbraio 2026"), ("2026-05-08", "dell'8 maggio 2026"),

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ledger.edges.program import tell, tell_json
+from ledger.domain.phrases import says
+from ledger.edges.program import tell_json
 from ledger.edges.text import csv_cell
 
-from .options import DIFFERENT, day, json_option, on_option, opened, page, say, workers_option
+from .options import DIFFERENT, day, json_option, on_option, opened, page, say, spoken, workers_option
 
 if TYPE_CHECKING:
     from ledger.projections.everybody.rebuild import Progress
@@ -146,8 +147,9 @@ def projection_rebuild(workers: int | None, json_: bool) -> None:
     if json_:
         tell_json({"events": done.events, "resumed": done.resumed, "known_position": done.position, "seconds": round(done.seconds, 3)})
     else:
-        resumed = f", {done.resumed} of them done before" if done.resumed else ""
-        tell(f"Rebuilt from {done.events} events{resumed} in {done.seconds:.1f} seconds. Known position: {done.position}.")
+        seconds = round(done.seconds, 1)
+        page().tell(says("page/rebuilt-on", count=done.events, more=done.resumed, seconds=seconds, position=done.position) if done.resumed
+                    else says("page/rebuilt", count=done.events, seconds=seconds, position=done.position))
     if done.aside:
         raise SomeSetAside(done.aside)
 
@@ -170,7 +172,7 @@ def projection_verify(workers: int | None, json_: bool) -> None:
              "report it")
         raise click.exceptions.Exit(DIFFERENT)
     if not json_:
-        tell("Every stored row is as computed.")
+        page().tell(says("page/verified"))
 
 
 @projection.command("diff")
@@ -190,22 +192,19 @@ def projection_diff(folder: Path, workers: int | None, json_: bool) -> None:
     with opened() as ledger, _progress("comparing") as progress:
         count = _differences(ledger.diff(folder, workers, progress), json_, "before", "after")
     if not json_:
-        tell(f"{count} thing{'' if count == 1 else 's'} would be answered otherwise." if count else "No answer would change.")
+        page().tell(says("page/unchanged") if not count else says("page/otherwise-one") if count == 1 else
+                    says("page/otherwise", count=count))
 
 
 def _differences(found: "Iterator[Answer]", json_: bool, left: str, right: str) -> int:
     count = 0
+    shown = None if json_ else page()
     for one in found:
         count += 1
-        if json_:
+        if shown is None:
             tell_json(one)
-            continue
-        key = " ".join(str(value) for name, value in one.items() if name not in (left, right) and value is not None)
-        tell(key)
-        for name in (left, right):
-            for row in one[name]:
-                said = ", ".join(f"{k} {v}" for k, v in row.items() if k not in ("from_on", "until_on") and v not in (None, "0.00"))
-                tell(f"  {name:>8}  {row['from_on']} to {row['until_on'] or 'open'}: {said}".rstrip(": "))
+        else:
+            shown.difference(left, right, one)
     return count
 
 
@@ -239,9 +238,10 @@ def _report(ask: "Callable[[Reports, date], Answer]", on: date | None, json_: bo
     elif csv_:
         rows = answer["rows"]
         out = csv.writer(sys.stdout, lineterminator="\n")
+        columns = [name for name in rows[0] if name not in ("message_id", "params")] if rows else []
         if rows:
-            out.writerow(rows[0])
-        out.writerows(map(csv_cell, row.values()) for row in rows)
+            out.writerow(columns)
+        out.writerows([csv_cell(row[name]) for name in columns] for row in rows)
         sys.stdout.flush()
         say(f"as known at position {answer['known_position']} of {answer['last_position']}")
         if answer["rebuild_needed"]:
@@ -292,7 +292,7 @@ def report_upcoming(first: date, last: date, json_: bool, csv_: bool) -> None:
     """
     if last < first:
         raise click.UsageError("--to must not lie before --from")
-    _report(lambda reports, _: reports.upcoming(first, last), first, json_, csv_)
+    _report(lambda reports, _: spoken(reports.upcoming(first, last)), first, json_, csv_)
 
 
 @report.command("reservations")

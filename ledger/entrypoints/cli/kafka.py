@@ -13,10 +13,11 @@ from typing import NoReturn
 
 import click
 
-from ledger.edges.program import tell, tell_json
+from ledger.domain.phrases import says
+from ledger.edges.program import tell_json
 from ledger.wire.kafka import BROKERS, PARTITIONS, KafkaUnusable
 
-from .options import POSITIONS, opened, say
+from .options import POSITIONS, opened, page, say
 
 PAUSE_SECONDS = 1.0
 """Between a lost database and the next attempt."""
@@ -126,7 +127,7 @@ def _begin_again(why: str) -> NoReturn:
 def _again(brokers: str, position: int | None, student: str | None) -> None:
     with opened() as ledger:
         events, states = ledger.publish_from(brokers, position or 0) if student is None else ledger.replay(brokers, student)
-    tell(f"Published again: {events} event{'' if events == 1 else 's'}, {states} state{'' if states == 1 else 's'}.")
+    page().tell(says("page/again", count=events, more=states))
 
 
 def _status(json_: bool) -> None:
@@ -135,15 +136,7 @@ def _status(json_: bool) -> None:
     if json_:
         tell_json(answer)
         return
-    for one in answer["topics"]:
-        behind = (f"{one['events_behind']} event{'' if one['events_behind'] == 1 else 's'} behind"
-                  + (f", everything up to {one['complete_at']}" if one["complete_at"] else "")) if one["events_behind"] else "up to date"
-        tell(f"{one['topic']}: position {one['position']} of {answer['last_position']}, {behind}; "
-                   f"{one['rate']:.0f} events a second, seen {one['at']}")
-        for who in one["set_aside"]:
-            tell(f"  set aside: student {who['student']}, {who['why']}")
-        if one["error"]:
-            tell(f"  last error ({one['error_at']}): {one['error']}")
+    page().published(answer)
 
 
 @click.command(short_help="The hashes of every event, for comparison with an archive.")

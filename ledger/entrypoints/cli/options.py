@@ -139,7 +139,8 @@ def answered_in() -> "Language":
     """For a page its language, for programs the one that they asked for, else English."""
     from ledger.words import DEFAULT
 
-    asked = click.get_current_context().params.get("json_")
+    given = click.get_current_context().params
+    asked = given.get("json_") or given.get("csv_")
     return settings().language or (DEFAULT if asked else locale_language())
 
 

@@ -2,9 +2,9 @@
 
 import click
 
-from ledger.edges.program import tell, tell_json
+from ledger.edges.program import tell_json
 
-from .options import json_option, opened
+from .options import json_option, opened, page
 
 
 @click.command(short_help="Bring an older ledger up to date.")
@@ -24,6 +24,4 @@ def upgrade(json_: bool) -> None:
     if json_:
         tell_json(done)
         return
-    for part, numbers in done.items():
-        what = f"steps {numbers[0]} to {numbers[-1]}" if len(numbers) > 1 else f"step {numbers[0]}" if numbers else "nothing to do"
-        tell(f"{part}: {what}")
+    page().upgraded(done)

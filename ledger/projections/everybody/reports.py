@@ -12,6 +12,7 @@ from datetime import date
 from functools import cache
 from typing import Any
 
+from ledger.domain.phrases import Phrase, says
 from ledger.domain.timelines import COLUMNS
 from ledger.sql.base import Parameters, Row
 from ledger.store import StoreUnusable, StreamSetAside
@@ -144,46 +145,52 @@ class Reports:
                 "rows": [_shown(row[3:], columns, money) for row in rows if row[2] is not None]}
 
     def upcoming(self, first: date, last: date) -> Answer:
-        """What changes from `first` to `last`, both included, if nothing else happens (what did change, in the past)."""
+        """What changes from `first` to `last`, both included, if nothing else happens (what did change, in the past).
+
+        `change`: a phrase."""
         period: Parameters = {"first": first.isoformat(), "last": last.isoformat()}
         within = "BETWEEN :first AND :last"
         earlier = _same("p", "x", CAREER) + " AND p.until_on = x.from_on"
         earlier_charge = _same("p", "x", CHARGE) + " AND p.until_on = x.from_on"
         positions, end, found = self._ask([
-            (f"SELECT x.from_on, x.student, x.career, p.status, x.status, p.cfu_passed, x.cfu_passed FROM {{status}} x "
-             f"LEFT JOIN {{status}} p ON {earlier} WHERE x.from_on {within}", period),
-            (f"SELECT x.from_on, x.student, x.career, x.charge, p.state, x.state, p.accruing, x.accruing, x.outstanding FROM {{charges}} x "
-             f"LEFT JOIN {{charges}} p ON {earlier_charge} WHERE x.from_on {within}", period),
+            (f"SELECT x.from_on, x.student, x.career, p.status, x.status, p.cfu_passed, x.cfu_passed, "
+             f"x.cfu_recognised FROM {{status}} x LEFT JOIN {{status}} p ON {earlier} WHERE x.from_on {within}", period),
+            (f"SELECT x.from_on, x.student, x.career, x.charge, p.state, x.state, p.accruing, x.accruing, x.outstanding, x.amount, "
+             f"x.overdue FROM {{charges}} x LEFT JOIN {{charges}} p ON {earlier_charge} WHERE x.from_on {within}", period),
             (f"SELECT x.until_on, x.student, x.career, x.charge, x.state FROM {{charges}} x WHERE x.until_on {within} AND NOT EXISTS ("
              f"SELECT 1 FROM {{charges}} n WHERE {_same('n', 'x', CHARGE)} AND n.from_on = x.until_on)", period),
-            (f"SELECT x.from_on, x.student, x.career, x.kind, x.rule, x.charge, x.amount FROM {{blocks}} x WHERE x.from_on {within} "
+            (f"SELECT x.from_on, x.student, x.career, x.kind, x.rule, x.charge FROM {{blocks}} x WHERE x.from_on {within} "
              f"AND NOT EXISTS (SELECT 1 FROM {{blocks}} p WHERE {_same('p', 'x', BLOCK)} AND p.until_on = x.from_on)", period),
-            (f"SELECT x.until_on, x.student, x.career, x.kind, x.rule, x.charge, x.amount FROM {{blocks}} x WHERE x.until_on {within} "
+            (f"SELECT x.until_on, x.student, x.career, x.kind, x.rule, x.charge FROM {{blocks}} x WHERE x.until_on {within} "
              f"AND NOT EXISTS (SELECT 1 FROM {{blocks}} n WHERE {_same('n', 'x', BLOCK)} AND n.from_on = x.until_on)", period),
         ])
         rows: list[Answer] = []
-        for on, student, career, before, after, passed, passes in found[0]:
+        for on, student, career, before, after, passed, passes, recognised in found[0]:
             if before != after:
-                rows.append(_change(on, student, career, "status", None, before, after, f"the status becomes {after}"))
+                rows.append(_change(on, student, career, "status", None, before, after, says("change/status", status=after)))
             if passed is not None and passed != passes:
-                rows.append(_change(on, student, career, "cfu", None, passed, passes, f"the CFU passed become {passes}"))
-        for on, student, career, charge, before, after, extra, accrues, outstanding in found[1]:
+                old, new, others = (int(cfu) if cfu == int(cfu) else cfu for cfu in (passed, passes, recognised))
+                rows.append(_change(on, student, career, "cfu", None, old, new, says("change/cfu", passed_cfu=new, recognised_cfu=others)))
+        for on, student, career, charge, before, after, extra, accrues, *money in found[1]:
+            outstanding, amount, late = (shown("amount", cents) for cents in money)
             if before != after:
-                text = f"{charge} becomes {after} ({shown('outstanding', outstanding)} euro outstanding)"
-                rows.append(_change(on, student, career, "charge", charge, before, after, text))
+                rows.append(_change(on, student, career, "charge", charge, before, after, says(
+                    "change/charge-overdue", charge=charge, state=after, outstanding=outstanding, amount=amount, overdue=late)
+                    if late not in ("0.00", outstanding) else says(
+                    "change/charge", charge=charge, state=after, outstanding=outstanding, amount=amount)))
             if (extra or 0) != accrues:
                 old, new = shown("accruing", extra or 0), shown("accruing", accrues)
-                text = f"paying {charge} from now on costs {new} euro more"
-                rows.append(_change(on, student, career, "accruing", charge, old, new, text))
-        rows += [_change(on, student, career, "charge", charge, before, None, f"{charge} is gone")
+                rows.append(_change(on, student, career, "accruing", charge, old, new, says(
+                    "change/accruing", charge=charge, amount=new) if accrues else says("change/accrues-nothing", charge=charge)))
+        rows += [_change(on, student, career, "charge", charge, before, None, says("change/charge-gone", charge=charge))
                  for on, student, career, charge, before in found[2]]
         for begins, blocks in ((True, found[3]), (False, found[4])):
-            for on, student, career, kind, rule, charge, amount in blocks:
-                text = f"the {kind} block {'begins' if begins else 'ends'} ({rule}{f', {charge}' if charge else ''})"
-                owed = shown("amount", amount) if begins else None
-                rows.append(_change(on, student, career, f"{kind} block", charge, None if begins else rule, rule if begins else None,
-                                    text + (f": {owed} euro" if owed else "")))
-        rows.sort(key=lambda row: (row["on"], row["student"], row["career"], row["what"], row["charge"] or "", row["change"]))
+            for on, student, career, kind, rule, charge in blocks:
+                told = says("change/charge-blocks" if begins else "change/charge-unblocks", block=kind, rule=rule, charge=charge) \
+                    if charge else says("change/block-begins" if begins else "change/block-ends", block=kind, rule=rule)
+                rows.append(_change(on, student, career, f"{kind} block", charge, None if begins else rule, rule if begins else None, told))
+        rows.sort(key=lambda row: (row["on"], row["student"], row["career"], row["what"], row["charge"] or "", row["change"].id,
+                                   str(row["from"]), str(row["to"])))
         return self._envelope("upcoming", {"from": first, "to": last}, positions, end) | {"rows": rows}
 
     def _answer(self, name: str, asked: Mapping[str, date], columns: Sequence[str], statement: str, parameters: Parameters,
@@ -251,8 +258,9 @@ def _shown(row: Row, columns: tuple[str, ...], money: tuple[str, ...]) -> Answer
     return found
 
 
-def _change(on: str, student: str, career: str, what: str, charge: str | None, before: Any, after: Any, text: str) -> Answer:
-    return {"on": on, "student": student, "career": career, "what": what, "charge": charge, "from": before, "to": after, "change": text}
+def _change(on: str, student: str, career: str, what: str, charge: str | None, before: Any, after: Any,
+            told: Phrase) -> Answer:
+    return {"on": on, "student": student, "career": career, "what": what, "charge": charge, "from": before, "to": after, "change": told}
 
 
 def status_of(database: Database, law: str) -> Answer:
