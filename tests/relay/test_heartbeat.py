@@ -56,7 +56,7 @@ def test_heartbeat_goes_on_while_nothing_happens(sqlite_url, topics) -> None:
         with relay(sqlite_url, topics):
             wait_for(lambda: len(topics.heartbeats(EVENTS)) >= 3 and len(topics.heartbeats(STATE)) >= 3)
     found = topics.heartbeats(EVENTS)
-    assert len({beat.complete_at for beat in found}) == len(found)
+    assert len({beat.complete_at for beat in found}) >= 3
     assert {(beat.position, sum(beat.offsets.values())) for beat in found} == {(3, 3)}
 
 
