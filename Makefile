@@ -12,6 +12,10 @@ PYTEST := $(BIN)/python -m pytest --dist loadgroup
 # the programs that tests start would compile every module each time
 unexport PYTHONDONTWRITEBYTECODE
 
+# what of the faults `make faults` runs, and how large (tests/sizes.py)
+SIZE ?= faults
+ONLY ?= faults or long
+
 .PHONY: help demo check test faults lint release bench bench-kafka bench-university clean
 help:
 	@echo "make demo    load invented histories and ask questions about them"
@@ -40,7 +44,7 @@ test: $(INSTALLED)
 	$(SERVERS) $(PYTEST) -n 4 -m "not long" --durations 25
 
 faults: $(INSTALLED)
-	CAREER_LEDGER_TEST_SIZE=faults $(SERVERS) $(PYTEST) -n 4 -m "faults or long" --durations 25
+	CAREER_LEDGER_TEST_SIZE=$(SIZE) $(SERVERS) $(PYTEST) -n 4 -m "$(ONLY)" --durations 25
 
 check: lint
 	$(MEMORY) $(PYTEST) -q -n auto -m "not server and not long"

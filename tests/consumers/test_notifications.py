@@ -173,7 +173,7 @@ def test_a_day_later_and_told_again_nothing_is_repeated(bench: Bench) -> None:
     bench.take(state + state)
     bench.restart()
     assert bench.idle("2026-02-10T11:00") == []
-    assert bench.idle("2026-02-11T10:00") == ["Blocco dell'ammissione alla prova finale dal 18 febbraio 2026"]
+    assert bench.idle("2026-02-11T10:00") == ["Blocco all'ammissione alla prova finale dal 18 febbraio 2026"]
     bench.take(state)
     assert bench.idle("2026-02-12T10:00") == []
 
