@@ -170,7 +170,7 @@ class Desk:
         return verdict
 
     def _append(self, verdicts: Sequence[Verdict]) -> Sequence[Event]:
-        return self._store.append_all([verdict for verdict in verdicts if isinstance(verdict, Event)])
+        return self._store.append([verdict for verdict in verdicts if isinstance(verdict, Event)])
 
     def judge(self, stream: Stream, submission: Submission) -> Verdict:
         """The event to append, the one that holds this submission already, or the outcome that keeps it out."""

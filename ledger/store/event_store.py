@@ -163,17 +163,7 @@ class EventStore:
         """The newest position; 0 for an empty log."""
         return self._patiently(self._recorder.last_position)
 
-    def append(self, student: str, expected_version: int, events: Sequence[Event]) -> list[Event]:
-        """Adds events to one stream, all or none, and returns them with their positions.
-
-        `expected_version` is that of the last event the decision rests on (0: no stream yet). Raises VersionConflict where
-        the stream has moved on.
-        """
-        if any(event.student != student or event.version != expected_version + n for n, event in enumerate(events, 1)):
-            raise ValueError(f"the events to append must be {student}'s versions from {expected_version + 1} on")
-        return self.append_all(events)
-
-    def append_all(self, events: Sequence[Event]) -> list[Event]:
+    def append(self, events: Sequence[Event]) -> list[Event]:
         """Adds events of any number of students in one transaction, all or none, and returns them with their positions.
 
         Each stream must stand at the version before its first event here, else VersionConflict. When the link breaks it is
@@ -204,7 +194,7 @@ class EventStore:
         return [event.placed(position) for event, position in zip(events, positions, strict=True)]
 
     def append_with_refusals(self, events: Sequence[Event], refusals: Sequence[Refusal], unmoved: Mapping[str, int]) -> list[Event]:
-        """Adds events as `append_all` does and remembers refusals in the same transaction; returns the events with their positions.
+        """Adds events as `append` does and remembers refusals in the same transaction; returns the events with their positions.
 
         `unmoved`: further students, and the version at which their streams must stand because a refusal rests on it. Raises
         VersionConflict where a stream stands elsewhere, and where one of these submissions (events and refusals) has been

@@ -185,14 +185,14 @@ def test_append_trusted_needs_mode_record(run, history, lines) -> None:
 def test_append_ends_with_a_conflict_and_the_other_lines_stored_when_others_never_stop(
         run, line, history, lines, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ledger.handling.submit.TURN_SECONDS", 0.05)
-    once = EventStore.append_all
+    once = EventStore.append
 
     def append(store: EventStore, events: Any) -> Any:
         if any(event.student == "S02" for event in events):
             raise VersionConflict("the stream has moved on")
         return once(store, events)
 
-    monkeypatch.setattr(EventStore, "append_all", append)
+    monkeypatch.setattr(EventStore, "append", append)
     result = run("append", "-", "--json", given=lines(history[0], history[0] | {"student": "S02", "id": "z1"}, history[1], {}))
     assert result.exit_code == 4
     assert [json.loads(text)["outcome"] for text in result.stdout.splitlines()] == ["accepted", "conflict", "accepted", "invalid"]

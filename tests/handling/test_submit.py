@@ -182,7 +182,7 @@ def test_conflict_is_raised_when_others_never_stop(store: EventStore, books: Law
         raise VersionConflict("the stream has moved on")
 
     monkeypatch.setattr(write_path, "TURN_SECONDS", 0.05)
-    monkeypatch.setattr(store, "append_all", conflict)
+    monkeypatch.setattr(store, "append", conflict)
     with pytest.raises(VersionConflict, match="submit S01-enrolled again"):
         submit(store, books, enrolled("S01")[0], "enforce", clock)
     with pytest.raises(VersionConflict, match="submit the file again"):
@@ -192,19 +192,19 @@ def test_conflict_is_raised_when_others_never_stop(store: EventStore, books: Law
 def test_file_goes_on_when_others_never_stop_appending_to_one_of_its_students(
         append: Append, store: EventStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(write_path, "TURN_SECONDS", 0.05)
-    once = store.append_all
+    once = store.append
 
     def conflict(events: Sequence[Any]) -> Any:
         if any(event.student == "S01" for event in events):
             raise VersionConflict("the stream has moved on")
         return once(events)
 
-    monkeypatch.setattr(store, "append_all", conflict)
+    monkeypatch.setattr(store, "append", conflict)
     found = append(enrolled("S01")[0], enrolled("S02")[0], b"{", enrolled("S03")[0])
     assert outcomes(found) == ["conflict", "accepted", "invalid", "accepted"]
     assert found[0]["id"] == "S01-enrolled"
     assert "submit S01-enrolled again" in found[0]["problems"][0]["message"]
-    monkeypatch.setattr(store, "append_all", once)
+    monkeypatch.setattr(store, "append", once)
     assert outcomes(append(*enrolled("S01"))) == ["accepted"] * 3
 
 
@@ -239,15 +239,15 @@ def test_atomic_file_is_kept_out_whole_when_one_line_is_refused_or_invalid(appen
 def test_atomic_file_is_decided_again_when_another_program_was_faster(
         store: EventStore, store_url: str, books: LawBooks, monkeypatch: pytest.MonkeyPatch) -> None:
     list(append_lines(store, books, lines(*enrolled("S01")), "enforce", False, clock))
-    append_all = store.append_all
+    append = store.append
 
     def after_another(events: Any) -> Any:
         with open_store(store_url) as other:
             submit(other, books, booking("S01", "theirs"), "enforce", clock)
-        monkeypatch.setattr(store, "append_all", append_all)
-        return append_all(events)
+        monkeypatch.setattr(store, "append", append)
+        return append(events)
 
-    monkeypatch.setattr(store, "append_all", after_another)
+    monkeypatch.setattr(store, "append", after_another)
     found = list(append_lines(store, books, lines(booking("S01", "ours"), payment("S01", 1)), "enforce", True, clock))
     assert [[reason["rule"] for reason in one["reasons"]] for one in found] == [["PRN-D"], ["ATOMIC"]]
     assert [event.id for event in store.stream("S01", after=3)] == ["theirs"]

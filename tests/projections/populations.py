@@ -35,7 +35,7 @@ def population(students: int, seed: int = 1, first: int = 0) -> tuple[Event, ...
 
 def fill(store: EventStore, events: Sequence[Event], size: int = 500) -> None:
     for start in range(0, len(events), size):
-        store.append_all(events[start:start + size])
+        store.append(events[start:start + size])
 
 
 def submission(student: str, id: str, type: str, on: str, data: dict[str, Any], recorded_on: str | None = None) -> Submission:
@@ -50,7 +50,7 @@ def append(store: EventStore, *submissions: Submission) -> int:
     for one in submissions:
         stream = store.stream(one.student)
         moment = max(one.recorded_at, *(event.recorded_at for event in stream[-1:])) if stream else one.recorded_at
-        [stored] = store.append(one.student, len(stream), [recorded(one, moment, len(stream) + 1, None, ())])
+        [stored] = store.append([recorded(one, moment, len(stream) + 1, None, ())])
     return stored.position
 
 

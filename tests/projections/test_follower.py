@@ -171,7 +171,7 @@ def test_kill_mid_batch_again_and_again_loses_nothing(store_url, store, database
     chance, cut_short = random.Random(5), 0
     edges = [len(events) * n // KILLS for n in range(KILLS + 1)]
     for number in range(KILLS):
-        store.append_all(events[edges[number]:edges[number + 1]])
+        store.append(events[edges[number]:edges[number + 1]])
         started = SERVER.Event()
         process = SERVER.Process(target=follow, args=(store_url, started, 5), daemon=True)
         process.start()

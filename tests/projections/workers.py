@@ -36,7 +36,7 @@ def write(url: str, started: Flag, events: Sequence[Event], size: int) -> None:
     with open_store(url) as store:
         started.wait(60)
         for start in range(0, len(events), size):
-            store.append_all(events[start:start + size])
+            store.append(events[start:start + size])
 
 
 def submit_until(url: str, started: Flag, enough: Flag, lines: Sequence[bytes]) -> None:

@@ -73,7 +73,7 @@ def events() -> list[Event]:
 
 def test_no_withheld_value_can_be_tried_out_on_any_digest_that_leaves(sqlite_url, topics, tmp_path, caplog) -> None:
     with open_store(sqlite_url) as store:
-        store.append_all(events())
+        store.append(events())
         publish_once(sqlite_url, topics)
         stored = {position: bytes(state) for position, _, state in store._recorder.log(0, 1000)}
         printed = [encode(one) for one in digests(store, 0)]

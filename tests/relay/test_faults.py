@@ -43,7 +43,7 @@ def written(url: str, events: Sequence[Event], seconds: float, size: int = 5) ->
     def write() -> None:
         with open_store(url) as store:
             for start_ in range(0, len(events), size):
-                store.append_all(events[start_:start_ + size])
+                store.append(events[start_:start_ + size])
                 if not finish.is_set():
                     time.sleep(seconds * size / len(events))
 

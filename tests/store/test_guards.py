@@ -82,7 +82,7 @@ def in_sqlite(path: str) -> Iterator[tuple[Callable[..., None], Callable[..., No
 
 @pytest.fixture
 def writer(request: pytest.FixtureRequest, store: EventStore, store_url: str) -> Iterator[Writer]:
-    store.append("S01", 0, [an_event("S01", 1), an_event("S01", 2)])
+    store.append([an_event("S01", 1), an_event("S01", 2)])
     kind = "sqlite" if store_url.startswith("sqlite") else "postgresql"
     ways = (in_sqlite(store_url.removeprefix("sqlite:///")) if kind == "sqlite" else
             in_postgres(request.getfixturevalue("as_role")("career_ledger_writer")))
@@ -140,7 +140,7 @@ def test_database_refuses_what_is_no_event_of_its_stream(writer: Writer, attack:
 
 @pytest.mark.parametrize("attack", [name for name in ATTACKS if "JSON" not in name])
 def test_bulk_import_is_guarded_like_an_append(store: EventStore, attack: str) -> None:
-    store.append("S01", 0, [an_event("S01", 1), an_event("S01", 2)])
+    store.append([an_event("S01", 1), an_event("S01", 2)])
     made, words = ATTACKS[attack]
     rows = made()
     with pytest.raises(StoreUnusable, match=words):
@@ -187,28 +187,28 @@ def test_stream_id_is_the_same_in_the_database(postgres_url: str) -> None:
 def test_history_is_recorded_by_an_importer_and_by_the_owner(postgres_url: str, as_role: Callable[[str | None], str]) -> None:
     then = datetime(1999, 5, 4, tzinfo=timezone.utc)
     with open_store(postgres_url) as owner:
-        owner.append("S01", 0, [an_event("S01", 1, then)])
+        owner.append([an_event("S01", 1, then)])
     with open_store(as_role("career_ledger_importer")) as importer:
         assert importer.may_import
-        importer.append("S01", 1, [an_event("S01", 2, then)])
+        importer.append([an_event("S01", 2, then)])
         importer.append_packed([importer.pack([row("S02", 1, then), row("S02", 2, then)])], 2, {stream_id("S02"): 0})
     with open_store(as_role("career_ledger_writer")) as writer:
         assert not writer.may_import
         with pytest.raises(StoreUnusable, match="only career_ledger_importer may record"):
-            writer.append("S01", 2, [an_event("S01", 3, then)])
-        writer.append("S01", 2, [an_event("S01", 3)])
+            writer.append([an_event("S01", 3, then)])
+        writer.append([an_event("S01", 3)])
 
 
 def test_stream_of_a_clock_that_ran_ahead_goes_on_at_its_last_moment(store: EventStore, store_url: str) -> None:
     """What an older release let in: later events are neither before it nor further ahead."""
     ahead = datetime(2090, 1, 1, tzinfo=timezone.utc)
     unguarded(store_url)
-    store.append("S01", 0, [an_event("S01", 1, ahead)])
+    store.append([an_event("S01", 1, ahead)])
     guarded(store_url)
-    store.append("S01", 1, [an_event("S01", 2, ahead)])
+    store.append([an_event("S01", 2, ahead)])
     for moment, words in ((ahead + timedelta(seconds=1), "after the clock"), (now(), "before that")):
         with pytest.raises(StoreUnusable, match=words):
-            store.append("S01", 2, [an_event("S01", 3, moment)])
+            store.append([an_event("S01", 3, moment)])
 
 
 def unguarded(url: str) -> None:

@@ -41,10 +41,10 @@ def ledger(url: str) -> Iterator[EventStore]:
 
 
 def test_append_is_answered_when_its_commit_was_stored_and_the_answer_lost(ledger: EventStore, proxy: Proxy) -> None:
-    ledger.append("S01", 0, events("S01", 1, 1))
+    ledger.append(events("S01", 1, 1))
     proxy.hush()
     begun = time.monotonic()
-    [stored] = ledger.append("S01", 1, events("S01", 2, 2))
+    [stored] = ledger.append(events("S01", 2, 2))
     assert time.monotonic() - begun < 5
     assert [event.position for event in ledger.stream("S01")] == [1, stored.position]
 
@@ -53,11 +53,11 @@ def test_store_says_so_within_its_deadline_when_the_whole_link_is_silent(
         ledger: EventStore, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
     """5 s: psycopg gives up connecting after two seconds at the earliest."""
     monkeypatch.setattr("ledger.store.event_store.PATIENCE", 0.0)
-    ledger.append("S01", 0, events("S01", 1, 1))
+    ledger.append(events("S01", 1, 1))
     proxy.silent.set()
     begun = time.monotonic()
     with pytest.raises(StoreUnavailable, match="is not available"):
-        ledger.append("S01", 1, events("S01", 2, 5))
+        ledger.append(events("S01", 2, 5))
     assert time.monotonic() - begun < 8
 
 

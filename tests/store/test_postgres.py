@@ -30,17 +30,17 @@ def admin(postgres_url: str) -> Iterator[psycopg.Connection[Any]]:
 
 def test_positions_are_not_used_again_when_an_administrator_deleted_the_last_events(
         ledger: EventStore, admin: psycopg.Connection[Any]) -> None:
-    ledger.append("S01", 0, events("S01", 1, 3))
+    ledger.append(events("S01", 1, 3))
     admin.execute("DROP TRIGGER stored_events_are_kept ON stored_events")
     admin.execute("DELETE FROM stored_events WHERE notification_id >= 2")
-    assert ledger.append("S01", 1, [an_event("S01", 2)])[0].position == 4
+    assert ledger.append([an_event("S01", 2)])[0].position == 4
 
 
 @pytest.mark.parametrize("statement", ["UPDATE stored_events SET state = '{}'", "DELETE FROM stored_events", "TRUNCATE stored_events"])
 @pytest.mark.parametrize("role", ["origin", "replica"])
 def test_trigger_refuses_to_change_what_is_recorded(
         ledger: EventStore, admin: psycopg.Connection[Any], statement: str, role: str) -> None:
-    appended = ledger.append("S01", 0, events("S01", 1, 2))
+    appended = ledger.append(events("S01", 1, 2))
     admin.execute(f"SET session_replication_role = {role}".encode())
     with pytest.raises(psycopg.errors.RestrictViolation, match="never changed or deleted") as caught:
         admin.execute(statement.encode())
@@ -50,16 +50,16 @@ def test_trigger_refuses_to_change_what_is_recorded(
 
 def test_roles_can_append_and_read_events_and_nothing_else(
         ledger: EventStore, admin: psycopg.Connection[Any], as_role: Callable[[str | None], str]) -> None:
-    appended = ledger.append("S01", 0, events("S01", 1, 2))
+    appended = ledger.append(events("S01", 1, 2))
     urls = {role: as_role(role) for role in ("career_ledger_writer", "career_ledger_intake", "career_ledger_reader",
                                              "career_ledger_projector", "career_ledger_importer")}
     admin.execute(ROLES.read_bytes())  # running it twice does no harm
     with open_store(urls["career_ledger_writer"]) as writer:
         now = datetime.now(timezone.utc)
-        appended += writer.append("S01", 2, [an_event("S01", 3, now)])
+        appended += writer.append([an_event("S01", 3, now)])
         assert writer.stream("S01") == writer.log() == appended
         with pytest.raises(VersionConflict):
-            writer.append("S01", 2, [an_event("S01", 3, now)])
+            writer.append([an_event("S01", 3, now)])
     with open_store(urls["career_ledger_intake"]) as intake:
         intake.rewrite_refusals(bytes)
         refusal = Refusal("S01", "r", bytes(33), b'{"id": "r", "outcome": "refused", "reasons": []}')
@@ -69,7 +69,7 @@ def test_roles_can_append_and_read_events_and_nothing_else(
         with open_store(urls[role]) as reader:
             assert reader.stream("S01") == appended
             with pytest.raises(StoreUnusable, match=r"roles\.sql"):
-                reader.append("S01", 3, [an_event("S01", 4, now)])
+                reader.append([an_event("S01", 4, now)])
     with pytest.raises(StoreUnusable, match=r"roles\.sql"):
         open_store(as_role(None))
     forbidden = ["UPDATE stored_events SET topic = 'x'", "DELETE FROM stored_events", "TRUNCATE stored_events",
@@ -108,7 +108,7 @@ def test_nothing_is_doubled_or_lost_when_connections_are_terminated_during_appen
     try:
         version = 0
         while ended < 10:
-            ledger.append("S01", version, events("S01", version + 1, version + 2))
+            ledger.append(events("S01", version + 1, version + 2))
             version += 2
     finally:
         stop.set()
@@ -122,17 +122,17 @@ def test_store_says_so_when_the_server_goes_and_works_again_when_it_is_back(
     monkeypatch.setattr("ledger.store.event_store.PATIENCE", 0.5)
     monkeypatch.setattr(postgres_store, "CONNECT_SECONDS", 1)
     ledger = open_store(postgres_url)
-    ledger.append("S01", 0, events("S01", 1, 1))
+    ledger.append(events("S01", 1, 1))
     name = conninfo_to_dict(postgres_url)["dbname"]
     with psycopg.connect(postgres_admin, autocommit=True) as server:
         server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false".encode())
         server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
-        for act in (lambda: ledger.append("S01", 1, events("S01", 2, 2)), lambda: ledger.stream("S01"), lambda: open_store(postgres_url)):
+        for act in (lambda: ledger.append(events("S01", 2, 2)), lambda: ledger.stream("S01"), lambda: open_store(postgres_url)):
             with pytest.raises(StoreUnavailable, match="not available"):
                 act()
         server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true".encode())
     monkeypatch.undo()
-    ledger.append("S01", 1, events("S01", 2, 2))
+    ledger.append(events("S01", 2, 2))
     assert [event.version for event in ledger.stream("S01")] == [1, 2]
     ledger.close()
 
@@ -152,13 +152,13 @@ def test_append_gives_up_with_a_message_when_the_table_stays_locked(
     with psycopg.connect(postgres_url) as other:
         other.execute("LOCK TABLE stored_events IN SHARE MODE")
         with pytest.raises(StoreUnavailable, match="locked"):
-            ledger.append("S01", 0, events("S01", 1, 1))
-    ledger.append("S01", 0, events("S01", 1, 1))
+            ledger.append(events("S01", 1, 1))
+    ledger.append(events("S01", 1, 1))
 
 
 def test_append_wakes_up_who_listens(admin: psycopg.Connection[Any], ledger: EventStore) -> None:
     admin.execute("LISTEN stored_events")
-    ledger.append("S01", 0, events("S01", 1, 1))
+    ledger.append(events("S01", 1, 1))
     assert [note.channel for note in admin.notifies(timeout=5, stop_after=1)] == ["stored_events"]
 
 
@@ -183,4 +183,4 @@ def test_store_refuses_a_database_of_another_program(
 def test_store_lives_beside_other_tables(postgres_url: str, admin: psycopg.Connection[Any]) -> None:
     admin.execute("CREATE TABLE notes (a integer)")
     with open_store(postgres_url) as ledger:
-        ledger.append("S01", 0, events("S01", 1, 1))
+        ledger.append(events("S01", 1, 1))

@@ -32,7 +32,7 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def ledger(path: Path) -> Iterator[EventStore]:
     with open_store(f"sqlite:///{path}") as opened:
-        opened.append("S01", 0, events("S01", 1, 20))
+        opened.append(events("S01", 1, 20))
         merge(path)
         yield opened
 
@@ -49,7 +49,7 @@ def cut(to: Callable[[int], int]) -> Harm:
 
 def put_another(path: Path) -> None:
     with open_store(f"sqlite:///{path}.other") as other:
-        other.append("S02", 0, events("S02", 1, 1))
+        other.append(events("S02", 1, 1))
     Path(f"{path}.other").replace(path)
 
 
@@ -72,7 +72,7 @@ def test_append_is_refused_when_its_file_is_harmed(ledger: EventStore, path: Pat
     act(path)
     for _ in range(2):
         with pytest.raises(StoreUnusable, match=f"was replaced while it was open.*{said}"):
-            ledger.append("S01", 20, events("S01", 21, 21))
+            ledger.append(events("S01", 21, 21))
 
 
 @pytest.mark.parametrize("harm", HARMS)
@@ -94,7 +94,7 @@ def test_nothing_is_acknowledged_when_the_file_is_replaced_between_the_write_and
 
     monkeypatch.setattr(recorder, "_insert", late)
     with pytest.raises(StoreUnusable, match="another file stands in its place"):
-        ledger.append("S01", 20, events("S01", 21, 21))
+        ledger.append(events("S01", 21, 21))
 
 
 def test_append_goes_on_when_the_file_became_smaller_by_vacuum(ledger: EventStore, path: Path) -> None:
@@ -106,7 +106,7 @@ def test_append_goes_on_when_the_file_became_smaller_by_vacuum(ledger: EventStor
         other.execute("VACUUM")
     merge(path)
     assert path.stat().st_size < before
-    assert ledger.append("S01", 1, events("S01", 2, 2))[0].position == 21
+    assert ledger.append(events("S01", 2, 2))[0].position == 21
 
 
 def test_ledger_behind_a_link_is_written_and_a_link_that_leads_elsewhere_is_noticed(ledger: EventStore, path: Path, tmp_path: Path) -> None:
@@ -114,11 +114,11 @@ def test_ledger_behind_a_link_is_written_and_a_link_that_leads_elsewhere_is_noti
     link.symlink_to(path)
     open_store(f"sqlite:///{other}").close()
     with open_store(f"sqlite:///{link}") as linked:
-        linked.append("S01", 20, events("S01", 21, 21))
+        linked.append(events("S01", 21, 21))
         link.unlink()
         link.symlink_to(other)
         with pytest.raises(StoreUnusable, match="another file"):
-            linked.append("S01", 21, events("S01", 22, 22))
+            linked.append(events("S01", 22, 22))
 
 
 @pytest.mark.parametrize("harm", HARMS)
@@ -169,4 +169,4 @@ def test_another_process_that_leaves_takes_no_log_away_from_one_that_opened_the_
             first.migrate(MINE)
             second.migrate(MINE)
         else:
-            ledger.append("S01", 20, events("S01", 21, 21))
+            ledger.append(events("S01", 21, 21))

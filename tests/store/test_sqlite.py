@@ -35,15 +35,15 @@ def execute(path: Path, *statements: str) -> None:
 
 
 def test_positions_are_not_used_again_when_an_administrator_deleted_the_last_events(ledger: EventStore, path: Path) -> None:
-    ledger.append("S01", 0, events("S01", 1, 3))
+    ledger.append(events("S01", 1, 3))
     execute(path, "DROP TRIGGER stored_events_no_delete", "DELETE FROM stored_events WHERE rowid >= 2")
-    assert ledger.append("S01", 1, [an_event("S01", 2)])[0].position == 4
+    assert ledger.append([an_event("S01", 2)])[0].position == 4
     execute(path, "DELETE FROM stored_events")
-    assert ledger.append("S01", 0, [an_event("S01", 1)])[0].position == 5
+    assert ledger.append([an_event("S01", 1)])[0].position == 5
 
 
 def test_positions_stay_when_the_file_is_vacuumed(ledger: EventStore, path: Path) -> None:
-    ledger.append("S01", 0, events("S01", 1, 5))
+    ledger.append(events("S01", 1, 5))
     execute(path, "DROP TRIGGER stored_events_no_delete", "DELETE FROM stored_events WHERE rowid = 2")
     execute(path, "VACUUM")
     assert [event.position for event in ledger.log()] == [1, 3, 4, 5]
@@ -58,7 +58,7 @@ def test_positions_stay_when_the_file_is_vacuumed(ledger: EventStore, path: Path
     "REPLACE INTO stored_events (rowid, originator_id, originator_version, topic, state) VALUES (1, 'x', 1, 'x', x'7b7d')",
 ])
 def test_trigger_refuses_to_change_what_is_recorded(ledger: EventStore, path: Path, statement: str) -> None:
-    appended = ledger.append("S01", 0, events("S01", 1, 2))
+    appended = ledger.append(events("S01", 1, 2))
     with pytest.raises(sqlite3.IntegrityError, match=r"never changed or deleted: submit an event-voided event|is not stored"):
         execute(path, statement)
     assert ledger.log() == appended
@@ -103,28 +103,28 @@ def test_store_says_so_when_the_folder_is_missing_or_the_path_is_a_folder(tmp_pa
 
 
 def test_nothing_is_half_written_when_the_database_is_full(ledger: EventStore) -> None:
-    ledger.append("S01", 0, events("S01", 1, 20))
+    ledger.append(events("S01", 1, 20))
     with ledger._recorder.datastore.get_connection(commit=True) as connection:
         pages = connection._sqlite_conn.execute("PRAGMA page_count").fetchone()[0]
         connection._sqlite_conn.execute(f"PRAGMA max_page_count = {pages + 2}")
     with pytest.raises(StoreUnusable, match=r"cannot grow .*free space"):
-        ledger.append("S01", 20, events("S01", 21, 200))
+        ledger.append(events("S01", 21, 200))
     assert len(ledger.stream("S01")) == 20
-    ledger.append("S01", 20, [an_event("S01", 21)])
+    ledger.append([an_event("S01", 21)])
 
 
 def test_nothing_is_half_written_when_the_disk_takes_no_more(ledger: EventStore, path: Path) -> None:
-    ledger.append("S01", 0, events("S01", 1, 20))
+    ledger.append(events("S01", 1, 20))
     allowed = resource.getrlimit(resource.RLIMIT_FSIZE)
     wal = path.with_name(path.name + "-wal")
     resource.setrlimit(resource.RLIMIT_FSIZE, (wal.stat().st_size + 4096, allowed[1]))
     try:
         with pytest.raises(StoreUnusable, match="cannot grow"):
-            ledger.append("S01", 20, events("S01", 21, 400))
+            ledger.append(events("S01", 21, 400))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, allowed)
     assert len(ledger.stream("S01")) == 20
-    assert len(ledger.append("S01", 20, events("S01", 21, 400))) == 380
+    assert len(ledger.append(events("S01", 21, 400))) == 380
     execute(path, "PRAGMA integrity_check")
 
 
@@ -133,20 +133,20 @@ def test_writer_gives_up_with_a_message_when_another_program_holds_the_file(
     monkeypatch.setattr(sqlite_store, "LOCK_SECONDS", 0.2)
     monkeypatch.setattr("ledger.store.event_store.PATIENCE", 0.1)
     with open_store(f"sqlite:///{path}") as ledger, closing(sqlite3.connect(path, isolation_level=None)) as other:
-        ledger.append("S01", 0, events("S01", 1, 1))
+        ledger.append(events("S01", 1, 1))
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreUnavailable, match="held by another program"):
-            ledger.append("S01", 1, events("S01", 2, 2))
+            ledger.append(events("S01", 2, 2))
         assert len(ledger.stream("S01")) == 1
         other.execute("ROLLBACK")
-        ledger.append("S01", 1, events("S01", 2, 2))
+        ledger.append(events("S01", 2, 2))
 
 
 def test_relative_and_odd_paths_are_taken_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("ledger.db", "a b?c#d%20.db", "città.db"):
         with open_store(f"sqlite:///{name}") as ledger:
-            ledger.append("S01", 0, events("S01", 1, 1))
+            ledger.append(events("S01", 1, 1))
         assert (tmp_path / name).exists()
 
 
@@ -159,12 +159,12 @@ def test_writing_to_a_read_only_file_is_said(path: Path) -> None:
 
 
 def test_append_is_refused_when_the_clock_has_left_the_file_far_behind(ledger: EventStore, path: Path) -> None:
-    ledger.append("S01", 0, events("S01", 1, 1))
+    ledger.append(events("S01", 1, 1))
     for file in path.parent.iterdir():
         os.utime(file, (1, 1))
-    for act in (lambda: ledger.append("S01", 1, events("S01", 2, 2)),
+    for act in (lambda: ledger.append(events("S01", 2, 2)),
                 lambda: ledger.append_packed([ledger.pack([ledger.encode(an_event("S01", 2))])], 1, {})):
         with pytest.raises(StoreUnusable, match=r"last written on 1970-01-01: set the clock.*touch"):
             act()
     path.touch()
-    assert len(ledger.append("S01", 1, events("S01", 2, 2))) == 1
+    assert len(ledger.append(events("S01", 2, 2))) == 1

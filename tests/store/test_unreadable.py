@@ -28,9 +28,9 @@ DAMAGES: dict[str, tuple[str, bytes]] = {
 def damaged(request: pytest.FixtureRequest, store: EventStore, store_url: str) -> EventStore:
     """S01 to S03, of whom S02's second event cannot be read."""
     for student in ("S01", "S02", "S03"):
-        store.append(student, 0, events(student, 1, 1))
+        store.append(events(student, 1, 1))
     add_row(store_url, "S02", 2, *DAMAGES[request.param])
-    store.append("S01", 1, events("S01", 2, 2))
+    store.append(events("S01", 2, 2))
     return store
 
 
@@ -52,9 +52,9 @@ def test_student_is_read_again_when_her_event_can_be(damaged: EventStore, store_
 
 
 def test_students_are_listed_when_the_first_event_of_one_cannot_be_read(store: EventStore, store_url: str) -> None:
-    store.append("S01", 0, events("S01", 1, 1))
+    store.append(events("S01", 1, 1))
     add_row(store_url, "S02", 1, "instalment-paid.v1", b"{")
-    store.append("S03", 0, events("S03", 1, 1))
+    store.append(events("S03", 1, 1))
     aside: list[SetAside] = []
     assert list(store.students(aside.append)) == ["S01", "S03"]
     assert [(one.stream, one.student) for one in aside] == [(stream_id("S02"), None)]

@@ -53,7 +53,7 @@ def test_stored_bytes_stay_when_an_old_form_is_read(store: EventStore, store_url
     store._mapper = Mapper(upcasts=UPCASTS)
     [event] = store.stream("S01")
     assert event.as_json()["data"]["mode"] == "oral"
-    [new] = store.append("S01", 1, [an_event("S01", 2)])
+    [new] = store.append([an_event("S01", 2)])
     assert [e.version for e in store.stream("S01")] == [1, 2]
     [(_, name, state), _] = recorder.log(0, 10)
     assert (name, json.loads(state)) == ("exam-booked.v0", OLD)

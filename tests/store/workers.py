@@ -68,7 +68,7 @@ def append_to_one_student(barrier: Barrier, url: str, name: str, count: int) -> 
         while len(positions) < count:
             version = len(store.stream("S01"))
             try:
-                [event] = store.append("S01", version, [an_event("S01", version + 1, id=f"{name}-{len(positions)}")])
+                [event] = store.append([an_event("S01", version + 1, id=f"{name}-{len(positions)}")])
             except VersionConflict:
                 continue
             positions.append(event.position)
@@ -83,5 +83,5 @@ def append_to_own_students(barrier: Barrier, url: str, name: str, count: int) ->
         for n in range(count):
             size = 3 if n % 4 == 0 else 1
             student = f"{name}-{n}"
-            positions += [e.position for e in store.append(student, 0, [an_event(student, v) for v in range(1, size + 1)])]
+            positions += [e.position for e in store.append([an_event(student, v) for v in range(1, size + 1)])]
     return positions
