@@ -112,7 +112,10 @@ class BlockSpan(Span):
     facts: tuple[FactRef, ...] = ()
 
     def phrase(self) -> Phrase:
-        return Phrase(self.message_id, self.params or {}) if self.message_id is not None else verbatim(self.reason, self.how_to_lift)
+        """In whatever language it is asked for; a message of a release that says more than this one knows keeps its words."""
+        if self.message_id is None:
+            return verbatim(self.reason, self.how_to_lift)
+        return Phrase(self.message_id, self.params or {}, (self.reason, self.how_to_lift))
 
 
 class RefundRef(Wire):

@@ -12,12 +12,21 @@ WITHIN_A_LINE = ("change/", "page/")
 
 
 def sentence(phrase: Phrase, language: Language = DEFAULT) -> str:
-    return _filled(phrase, "says", language)
+    return _worded(phrase, "says", language)
 
 
 def remedy(phrase: Phrase, language: Language = DEFAULT) -> str:
     """What would remove it."""
-    return _filled(phrase, "clears", language)
+    return _worded(phrase, "clears", language)
+
+
+def _worded(phrase: Phrase, part: str, language: Language) -> str:
+    try:
+        return _filled(phrase, part, language)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):  # an id or a value of another release
+        if phrase.carried is None:
+            raise
+        return phrase.carried[part == "clears"]
 
 
 def _filled(phrase: Phrase, part: str, language: Language) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from consumers.booking_gate.http import preferred
-from ledger.domain.phrases import Phrase, says, verbatim
+from ledger.domain.phrases import Phrase, Remedy, says, verbatim
 from ledger.domain.timelines import timelines
 from ledger.generate.population import generate
 from ledger.handling.submit import append_lines
@@ -15,7 +15,7 @@ from ledger.rulebooks.loader import load_books
 from ledger.store import open_store
 from ledger.wire.message import encode
 from ledger.wire.state import BlockSpan
-from ledger.words import catalogue, told
+from ledger.words import catalogue, sentence, told
 
 from ..handling.histories import clock
 
@@ -69,3 +69,22 @@ def test_block_is_told_in_words_of_today_when_the_state_has_an_id_and_in_its_own
     assert told(newer.phrase(), "it") == "Importo aggiuntivo per ritardato pagamento (prima rata) 2025-26: il pagamento non risulta."
     assert older.phrase() == verbatim("Unpaid.", "pay")
     assert told({"message": older.phrase()}, "it") == {"message": "Unpaid."}
+
+
+@pytest.mark.parametrize("said", [
+    Phrase("BLK-99/later", {"charge": "2025-26:instalment-1"}), Phrase("BLK-1/surcharge", {"amount": "40.00"}),
+    Phrase("BLK-1/surcharge", {"charge": "2025-26:instalment-1", "amount": "40.00", "something_new": 1}),
+    Phrase("BLK-1/surcharge", {"charge": "2025-26:instalment-1", "amount": "a lot"}),
+    Phrase("BLK-2", {"charge": "2025-26:instalment-1", "due_on": [2026, 2, 17], "amount": "40.00"}),
+], ids=["unknown id", "missing value", "unknown value", "value of another form", "value of another type"])
+def test_block_is_told_in_its_own_words_when_another_release_says_it_otherwise(said: Phrase) -> None:
+    """Relay and gate are not brought up to date at the same moment."""
+    block: dict[str, Any] = {
+        "from": "2026-03-20", "kind": "exam-booking", "since": "2026-03-20", "rule": "BLK-1", "reason": "Unpaid.", "how_to_lift": "pay",
+        "academic_year": "2025-26", "source": {"document": "d", "heading": "h"}}
+    found = BlockSpan.model_validate_json(encode(block | said.as_json())).phrase()
+    assert told({"message": found, "clears": Remedy(found)}, "it") == {"message": "Unpaid.", "clears": "pay"} | said.as_json()
+    several = says("BLK-1/several", phrases=[found, found])
+    assert (sentence(several, "it"), told(Remedy(several), "it")) == ("Unpaid. Unpaid.", "pay; pay")
+    with pytest.raises((ArithmeticError, LookupError, TypeError, ValueError)):
+        sentence(said)
