@@ -130,7 +130,8 @@ def test_question_shows_the_hostile_text_and_json_keeps_it_exactly(sown) -> None
     assert "[bold red]b[/]:smile:" in shown
     events = [json.loads(line) for line in CliRunner().invoke(cli, [*sown, "history", "S01", "--json"]).stdout.splitlines()]
     assert HOSTILE in {event["id"][-len(HOSTILE):] for event in events}
-    assert sorted(DATA.keys() - {event["type"] for event in events}) == [  # three name a further career that she has not, one names a person
+    # Three of these name a further career that she has not, one names a person.
+    assert sorted(DATA.keys() - {event["type"] for event in events}) == [
         "payment-moved", "person-registered", "programme-changed", "recognition-requested"]
 
 
