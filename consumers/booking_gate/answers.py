@@ -13,13 +13,14 @@ from consumers.database import Database, Row
 from ledger.domain.books import LawBooks
 from ledger.domain.decisions import reasons_against_act
 from ledger.domain.events import ExamBooked
+from ledger.domain.phrases import Phrase, says
 from ledger.domain.state import Person
 from ledger.domain.values import Day, Pseudonym
 from ledger.wire.career import person_on
 from ledger.wire.reading import describe
 from ledger.wire.state import CareerState
 from ledger.wire.topics import STATE
-from ledger.words import DEFAULT, Language, told
+from ledger.words import DEFAULT, Language, sentence, told
 
 ROME = ZoneInfo("Europe/Rome")
 AHEAD_SECONDS = 10.0
@@ -29,16 +30,16 @@ REMEMBERED = 2000
 
 
 class Refusal(Exception):
-    """There is no answer. `reason` is for programs, `detail` for people."""
+    """There is no answer. `reason` is for programs, `detail` for people, in their language."""
 
-    def __init__(self, status: int, reason: str, detail: str, **more: Any) -> None:
-        super().__init__(detail)
+    def __init__(self, status: int, reason: str, detail: Phrase, **more: Any) -> None:
+        super().__init__(reason)
         self.status, self.reason, self.detail, self.more = status, reason, detail, more
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self, language: Language = DEFAULT) -> dict[str, Any]:
         """RFC 9457."""
         return {"type": f"urn:career-ledger:booking-gate:{self.reason}", "title": self.reason.replace("-", " "), "status": self.status,
-                "reason": self.reason, "detail": self.detail, **self.more}
+                "reason": self.reason, "detail": sentence(self.detail, language), **self.more}
 
 
 class _Who(BaseModel):
@@ -66,7 +67,7 @@ def question(asked: Any, today: date) -> Question:
 
     Raises Refusal (422) with every field that is wrong."""
     if not isinstance(asked, dict):
-        raise Refusal(422, "bad-question", "send one JSON object", problems=[{"path": "", "message": "send one JSON object"}])
+        raise Refusal(422, "bad-question", says("gate/one-object"), problems=[{"path": "", "message": "send one JSON object"}])
     problems: list[dict[str, str]] = []
     who = call = None
     try:
@@ -79,7 +80,7 @@ def question(asked: Any, today: date) -> Question:
         problems += _problems(error)
     if who is None or call is None:
         fields = ", ".join(dict.fromkeys(problem["path"] for problem in problems))
-        raise Refusal(422, "bad-question", f"mend these fields: {fields}", problems=problems)
+        raise Refusal(422, "bad-question", says("gate/bad-question", text=fields), problems=problems)
     return Question(who.student, who.career, call, who.on or today)
 
 
@@ -107,7 +108,7 @@ class Gate:
             knowledge, career = self._look_up(one.student, one.career)
             age = self.must_be_fresh(knowledge, now)
             if career is None:
-                raise Refusal(404, "unknown-career", "nothing is known of this student's career")
+                raise Refusal(404, "unknown-career", says("gate/unknown-career"))
             position, place, part, law, unusable = career
             self._must_be_usable(law, unusable)
             self._must_agree(knowledge, position, place, part)
@@ -126,8 +127,7 @@ class Gate:
         if unusable is not None:
             raise _unusable(unusable)
         if law != self.books.identity:
-            raise Refusal(503, "other-law", "this state was computed under other rule books than the gate's: give both the same",
-                          state_law=law, gate_law=self.books.identity)
+            raise Refusal(503, "other-law", says("gate/other-law"), state_law=law, gate_law=self.books.identity)
 
     @staticmethod
     def _must_agree(knowledge: Row, position: int, place: int, part: int) -> None:
@@ -135,22 +135,20 @@ class Gate:
         (a backup was restored) or is still to tell of: nobody can say then of what moment the state is."""
         offsets = json.loads(knowledge[2] or "{}")
         if position > knowledge[1] and place < offsets.get(str(part), 0):
-            raise Refusal(503, "state-ahead", f"what is known of this career is of position {position}, and the ledger stands at "
-                          f"{knowledge[1]}: ask again in a moment; if it stays, the ledger was restored from a backup",
+            raise Refusal(503, "state-ahead", says("gate/state-ahead", position=position, last_position=knowledge[1]),
                           position=position, ledger_position=knowledge[1])
 
     def must_be_fresh(self, knowledge: Row | None, now: datetime) -> float:
         """How old what is known is, in seconds. Raises Refusal where that is too old, or where nobody can say."""
         if knowledge is None or knowledge[0] is None:
-            raise Refusal(503, "knowledge-too-old", "the gate has not yet read everything up to a heartbeat of the relay", age_seconds=None,
-                          max_age_seconds=self.max_age)
+            raise Refusal(503, "knowledge-too-old", says("gate/nothing-read"), age_seconds=None, max_age_seconds=self.max_age)
         age = round((now - datetime.fromisoformat(knowledge[0])).total_seconds(), 3)
         if age < -AHEAD_SECONDS:
-            raise Refusal(503, "clock-ahead", f"what the gate knows is dated {-age:.0f} seconds ahead of its clock: set the clocks of "
-                          "relay and gate right", age_seconds=age, complete_at=knowledge[0])
+            raise Refusal(503, "clock-ahead", says("gate/clock-ahead", seconds=f"{-age:.0f}"), age_seconds=age,
+                          complete_at=knowledge[0])
         age = max(age, 0.0)
         if age > self.max_age:
-            raise Refusal(503, "knowledge-too-old", f"what the gate knows is {age:.0f} seconds old, {self.max_age:g} are allowed",
+            raise Refusal(503, "knowledge-too-old", says("gate/too-old", seconds=f"{age:.0f}", at_most=f"{self.max_age:g}"),
                           age_seconds=age, max_age_seconds=self.max_age, complete_at=knowledge[0])
         return age
 
@@ -191,8 +189,7 @@ class Gate:
 
 
 def _unusable(cause: str) -> Refusal:
-    return Refusal(503, "career-unusable", "the newest state of this career could not be read: look into the dead letters, then "
-                   "`career-ledger publish --replay STUDENT`", cause=cause)
+    return Refusal(503, "career-unusable", says("gate/unusable"), cause=cause)
 
 
 def utc_now() -> datetime:

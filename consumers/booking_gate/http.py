@@ -9,6 +9,7 @@ from prometheus_client import Histogram
 from consumers.database import DatabaseAway, DatabaseUnusable
 from consumers.kit.reading import BadJson, read_json
 from consumers.kit.web import PROBLEM, Answer, Request, Routes
+from ledger.domain.phrases import says, verbatim
 from ledger.wire.message import encode
 from ledger.words import DEFAULT, LANGUAGES, Language
 
@@ -21,34 +22,34 @@ _SECONDS = Histogram("booking_gate_answer_seconds", "From the question's bytes t
 def routes(gate: Gate, started: threading.Event) -> Routes:
     """Before `started` is set, every question is refused."""
 
-    def answered(work: Callable[[], bytes]) -> Answer:
+    def answered(request: Request, work: Callable[[Language], bytes]) -> Answer:
+        language = preferred(request.headers.get(b"accept-language", b"").decode("latin-1"))
         begun = time.perf_counter()
         try:
             if not started.is_set():
-                raise Refusal(503, "starting", "the gate is not connected yet: ask again in a moment")
-            answer, outcome = Answer(200, work()), "answered"
+                raise Refusal(503, "starting", says("gate/starting"))
+            answer, outcome = Answer(200, work(language)), "answered"
         except (DatabaseAway, DatabaseUnusable):
-            answer = _problem(Refusal(503, "database-away", "the gate's database does not answer: ask again in a moment"))
+            answer = _problem(Refusal(503, "database-away", says("gate/database-away")), language)
             outcome = "database-away"
         except Refusal as refusal:
-            answer, outcome = _problem(refusal), refusal.reason
+            answer, outcome = _problem(refusal, language), refusal.reason
         seconds = time.perf_counter() - begun
         _SECONDS.labels(outcome).observe(seconds)
-        return answer._replace(headers=(*answer.headers, (b"server-timing", b"gate;dur=%.3f" % (seconds * 1000))))
+        return answer._replace(headers=(*answer.headers, (b"content-language", language.encode()),
+                                        (b"server-timing", b"gate;dur=%.3f" % (seconds * 1000))))
 
     def booking(request: Request) -> Answer:
-        language = preferred(request.headers.get(b"accept-language", b"").decode("latin-1"))
-        found = answered(lambda: encode(gate.answer(_decoded(request.body), utc_now(), language)))
-        return found._replace(headers=(*found.headers, (b"content-language", language.encode()))) if found.status == 200 else found
+        return answered(request, lambda language: encode(gate.answer(_decoded(request.body), utc_now(), language)))
 
-    def knowledge(_: Request) -> Answer:
-        def found() -> bytes:
+    def knowledge(request: Request) -> Answer:
+        def found(_: Language) -> bytes:
             known, now = gate.knowledge(), utc_now()
             age = gate.must_be_fresh(known, now)
             return encode({"complete_at": known[0] if known else None, "age_seconds": age, "position": known[1] if known else None,
                            "law": gate.books.identity})
 
-        return answered(found)
+        return answered(request, found)
 
     return {"/v1/booking": ("POST", booking), "/v1/knowledge": ("GET", knowledge)}
 
@@ -72,10 +73,10 @@ def _decoded(body: bytes) -> object:
         return read_json(body)
     except BadJson as error:
         if error.field is None:
-            raise Refusal(400, "bad-json", str(error)) from None
-        raise Refusal(422, "bad-question", f"mend these fields: {error.field}",
+            raise Refusal(400, "bad-json", verbatim(str(error))) from None
+        raise Refusal(422, "bad-question", says("gate/bad-question", text=error.field),
                       problems=[{"path": error.field, "message": str(error)}]) from None
 
 
-def _problem(refusal: Refusal) -> Answer:
-    return Answer(refusal.status, encode(refusal.as_json()), PROBLEM, ((b"retry-after", b"1"),) if refusal.status == 503 else ())
+def _problem(refusal: Refusal, language: Language) -> Answer:
+    return Answer(refusal.status, encode(refusal.as_json(language)), PROBLEM, ((b"retry-after", b"1"),) if refusal.status == 503 else ())

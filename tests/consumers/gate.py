@@ -88,9 +88,10 @@ class Portal:
     def __init__(self, port: int) -> None:
         self._connection = HTTPConnection("127.0.0.1", port, timeout=30)
 
-    def ask(self, asked: Any, path: str = "/v1/booking", method: str = "POST") -> tuple[int, dict[str, Any]]:
+    def ask(self, asked: Any, path: str = "/v1/booking", method: str = "POST", language: str = "en") -> tuple[int, dict[str, Any]]:
         body = asked if isinstance(asked, bytes) else json.dumps(asked).encode()
-        self._connection.request(method, path, body if method == "POST" else None, {"Content-Type": "application/json"})
+        self._connection.request(method, path, body if method == "POST" else None,
+                                 {"Content-Type": "application/json", "Accept-Language": language})
         answer = self._connection.getresponse()
         self.headers = answer.headers
         return answer.status, json.loads(answer.read())

@@ -152,6 +152,8 @@ def test_refuses_when_its_knowledge_is_older_than_the_limit_and_recovers(fed: Fe
     found = refusal(fed)
     assert (found.status, found.reason) == (503, "knowledge-too-old")
     assert found.as_json()["age_seconds"] == 61.0
+    assert [found.as_json(language)["detail"] for language in ("en", "it")] == [
+        "what the gate knows is 61 seconds old, 60 are allowed", "i dati del servizio hanno 61 secondi, il massimo è 60"]
     fed.know(NOW - timedelta(seconds=60))
     assert ask(fed)["eligible"] is True
 
@@ -402,6 +404,8 @@ def test_over_http(own: Database, own_url: str) -> None:
         assert asked.headers["Server-Timing"].startswith("gate;dur=")
         status, answer = asked.ask(question | {"career": "S1-X"})
         assert (status, answer["reason"], asked.headers["Content-Type"]) == (404, "unknown-career", "application/problem+json")
+        status, answer = asked.ask(question | {"career": "S1-X"}, language="it")
+        assert (answer["detail"], asked.headers["Content-Language"]) == ("di questa carriera non risulta nulla", "it")
         status, answer = asked.ask(b"[")
         assert (status, answer["reason"]) == (400, "bad-json")
         status, answer = asked.ask(b'{"a":' * 2000)

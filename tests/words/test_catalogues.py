@@ -13,6 +13,7 @@ import pytest
 from babel.dates import format_date
 from babel.numbers import format_currency
 
+import consumers
 import ledger
 from ledger.domain.events import PAYLOADS
 from ledger.domain.phrases import says
@@ -32,7 +33,7 @@ OTHERS: dict[str, set[str]] = {"verbatim": {"said", "remedy"}}
 
 
 def _calls(names: frozenset[str] = MAKERS) -> Iterator[tuple[ast.Call, str]]:
-    for path in sorted(ROOT.rglob("*.py")):
+    for path in sorted([*ROOT.rglob("*.py"), *Path(consumers.__file__).parent.rglob("*.py")]):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call):
                 name = getattr(node.func, "attr", getattr(node.func, "id", ""))
