@@ -1,19 +1,23 @@
-"""The services with their database effects beside a raw kafka-python consumer that only writes the same rows, in the same run.
+"""The services with their database effects beside a raw kafka-python consumer that only writes the same rows, in the
+same run.
 
     python infra/postgres run -- python infra/kafka run -- python -m benchmarks.consumers [--events 100000] [--runs 3]
 
-`rows` is a service with one row an event: what the shared loop costs. The others are the real ones, each with its own tables, from
-nothing through the whole log and the states and heartbeats that it subscribes to: an invented population's, many times, as live
-students are mixed, and one state a career as the relay sends them after the fact. The topics are filled once.
+`rows` is a service with one row an event: what the shared loop costs. The others are the real ones, each with its own
+tables, from nothing through the whole log and the states and heartbeats that it subscribes to: an invented
+population's, many times, as live students are mixed, and one state a career as the relay sends them after the fact. The
+topics are filled once.
 
-Raw: a consumer with the same settings on the same topics, and for each transaction of the service one with the same statements and
-rows, the loop's own (positions, versions) among them. A rehearsal of the service puts them into a file; raw runs the next ones after
-each poll (reading the file is not counted), checks nothing and asks nothing.
+Raw: a consumer with the same settings on the same topics, and for each transaction of the service one with the same
+statements and rows, the loop's own (positions, versions) among them. A rehearsal of the service puts them into a file;
+raw runs the next ones after each poll (reading the file is not counted), checks nothing and asks nothing.
 
-The rate counts from the first batch to the last commit, CPU is the process's own in that time, memory the most that was resident in
-the first and in the second half. Each measurement is a process of its own on a new database; raw and service take turns; medians.
-`notifications` stands at a day when instalments are due: its outbox fills, its directory is empty, so nothing is sent. `treasury` has
-no payments to hand in. `archive` seals when the log is over: that is timed by itself. Writes benchmarks/consumers.json.
+The rate counts from the first batch to the last commit, CPU is the process's own in that time, memory the most that was
+resident in the first and in the second half. Each measurement is a process of its own on a new database; raw and
+service take turns; medians.
+`notifications` stands at a day when instalments are due: its outbox fills, its directory is empty, so nothing is sent.
+`treasury` has no payments to hand in. `archive` seals when the log is over: that is timed by itself. Writes
+benchmarks/consumers.json.
 """
 
 import argparse
@@ -77,8 +81,10 @@ class Rows(Service):
         "type TEXT NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (student, version))"),)
 
     def events(self, tx: Transaction, found: Sequence[tuple[Record, Any]]) -> None:
-        tx.many("INSERT INTO rows_events (student, version, position, type, digest) VALUES (:student, :version, :position, :type, :digest)",
-                [{"student": e.student, "version": e.version, "position": e.position, "type": e.type, "digest": e.digest}
+        tx.many("INSERT INTO rows_events (student, version, position, type, digest) VALUES (:student, :version, "
+                ":position, :type, :digest)",
+                [{"student": e.student, "version": e.version, "position": e.position, "type": e.type,
+                  "digest": e.digest}
                  for _, e in found])
 
 
@@ -158,8 +164,8 @@ _TABLE = re.compile(r"(?:INSERT INTO|UPDATE|DELETE FROM) (\w+)")
 
 
 class Rehearsal(Database):
-    """Puts into a file what each transaction writes, with the number of messages that were done before it; counts the rows by table
-    (a statement that stands alone as one)."""
+    """Puts into a file what each transaction writes, with the number of messages that were done before it; counts the
+    rows by table (a statement that stands alone as one)."""
 
     def __init__(self, url: str, file: Any, clock: Clock) -> None:
         super().__init__(url)
@@ -191,13 +197,16 @@ def with_loop(what: Service, database: Database, brokers: str, clock: Clock) -> 
     return clock.figures()
 
 
-def raw(what: Service, database: Database, brokers: str, noted: Iterator[tuple[int, Any]], clock: Clock) -> dict[str, Any]:
+def raw(what: Service, database: Database, brokers: str, noted: Iterator[tuple[int, Any]],
+        clock: Clock) -> dict[str, Any]:
     """Polls, and runs the transactions that the service had run by then."""
-    settings = connection(brokers) | SETTINGS | {"auto_offset_reset": "earliest", "max_poll_records": BATCH, "enable_auto_commit": False}
+    settings = connection(brokers) | SETTINGS | {"auto_offset_reset": "earliest", "max_poll_records": BATCH,
+                                                 "enable_auto_commit": False}
     with KafkaConsumer(**settings) as consumer:
         database.migrate(migrations(what))
         topics = [os.environ[PREFIX] + topic for topic in what.topics]
-        consumer.assign([TopicPartition(topic, part) for topic in topics for part in consumer.partitions_for_topic(topic)])
+        consumer.assign([TopicPartition(topic, part) for topic in topics
+                         for part in consumer.partitions_for_topic(topic)])
         before, written = next(noted)
         while not clock.ended.is_set():
             messages = sum(map(len, (polled := consumer.poll(timeout_ms=500)).values()))
@@ -218,7 +227,8 @@ def measured(given: argparse.Namespace) -> dict[str, Any]:
     logging.getLogger("kafka").setLevel(logging.ERROR)
     spare_the_collector()
     clock, file = Clock(given.events), given.folder / f"{given.service}.rows"
-    with tempfile.TemporaryDirectory(dir=given.folder) as name, file.open("wb" if given.measure == "rehearsal" else "ab+") as rows:
+    with tempfile.TemporaryDirectory(dir=given.folder) as name, file.open("wb" if given.measure == "rehearsal"
+                                                                          else "ab+") as rows:
         rows.seek(0)
         what = service(given.service, given.kafka, Path(name))
         if given.measure == "rehearsal":
@@ -238,8 +248,8 @@ def measured(given: argparse.Namespace) -> dict[str, Any]:
 
 
 def fill(topics: Any, events: int) -> dict[str, int]:
-    """Real messages of an invented population, in the order in which they were recorded, each as often as it takes: each time of another
-    student. How many on each topic."""
+    """Real messages of an invented population, in the order in which they were recorded, each as often as it takes:
+    each time of another student. How many on each topic."""
     from ledger.wire.events import message
     from ledger.wire.topics import HEARTBEAT
     from tests.consumers.support import ORIGIN, state_messages
@@ -256,7 +266,8 @@ def fill(topics: Any, events: int) -> dict[str, int]:
         while found := list(itertools.islice(all_of_it, CHUNK)):
             offsets |= {tp.partition: end for tp, end in topics.send(found).items()}
             now = format_instant(datetime.now(timezone.utc))
-            topics.send([Heartbeat(topic=topic, at=now, complete_at=now, position=len(log), offsets=offsets).message(ORIGIN)])
+            topics.send([Heartbeat(topic=topic, at=now, complete_at=now, position=len(log),
+                                   offsets=offsets).message(ORIGIN)])
             sent.update({topic: len(found), HEARTBEAT: 1})
     return dict(sent)
 
@@ -268,7 +279,8 @@ def _of_others(m: Message, again: int, state: bool = False) -> Message:
     student = m.key.split(b"/")[0]
     other = b"%s.%d" % (student, again)
     value = (m.value or b"").replace(b'"student":"%s"' % student, b'"student":"%s"' % other, 1)
-    headers = [(name, sha256(value).hexdigest().encode() if name == "payload_sha256" else text) for name, text in m.headers]
+    headers = [(name, sha256(value).hexdigest().encode() if name == "payload_sha256" else text)
+               for name, text in m.headers]
     return Message(m.topic, other + m.key[len(student):] if state else other, value, headers)
 
 
@@ -311,13 +323,16 @@ def main() -> None:
 class Bench:
     def __init__(self, admin: str, brokers: str, folder: Path, runs: int, sent: Mapping[str, int]) -> None:
         self._admin, self._brokers, self._folder, self._runs = admin, brokers, folder, runs
-        self._messages = {name: sum(sent.get(topic, 0) for topic in service(name, brokers, folder).topics) for name in NAMES}
+        self._messages = {name: sum(sent.get(topic, 0) for topic in service(name, brokers, folder).topics)
+                          for name in NAMES}
 
     def rehearse(self) -> dict[str, Any]:
         with ThreadPoolExecutor(2) as both:
-            found = dict(zip(NAMES, both.map(lambda name: self._measure("rehearsal", name, "sqlite"), NAMES), strict=True))
+            found = dict(zip(NAMES, both.map(lambda name: self._measure("rehearsal", name, "sqlite"), NAMES),
+                             strict=True))
         for name, rows in found.items():
-            print(f"raw writes as {name}: " + ", ".join(f"{count:,} {table}" for table, count in sorted(rows.items())), flush=True)
+            print(f"raw writes as {name}: " + ", ".join(f"{count:,} {table}" for table, count in sorted(rows.items())),
+                  flush=True)
         return found
 
     def compare(self, kind: str, name: str) -> dict[str, Any]:
@@ -327,12 +342,14 @@ class Bench:
             for how, one in ran.items():
                 one.append(self._measure(how, name, kind))
         found: dict[str, Any] = {
-            f"{how} {what}": statistics.median(one[what] for one in ran[how]) for what in ("per_second", "cpu_us") for how in ran}
+            f"{how} {what}": statistics.median(one[what] for one in ran[how]) for what in ("per_second", "cpu_us")
+            for how in ran}
         first, second = (statistics.median(one["memory"][half] for one in ran["loop"]) for half in (0, 1))
         ratio, level = found["loop per_second"] / found["raw per_second"], second <= first * FLAT
-        print(f"{kind:11}{name:14}{found['loop per_second']:>8,.0f}/s   raw {found['raw per_second']:>8,.0f}/s   {ratio:.2f} "
-              f"{'met' if ratio >= BAR else 'MISSED'}   CPU {found['loop cpu_us']:.0f} and {found['raw cpu_us']:.0f} us a message   "
-              f"memory {first:.0f} and {second:.0f} MB {'level' if level else 'GROWS'}", flush=True)
+        print(f"{kind:11}{name:14}{found['loop per_second']:>8,.0f}/s   raw {found['raw per_second']:>8,.0f}/s   "
+              f"{ratio:.2f} {'met' if ratio >= BAR else 'MISSED'}   CPU {found['loop cpu_us']:.0f} and "
+              f"{found['raw cpu_us']:.0f} us a message   memory {first:.0f} and {second:.0f} MB "
+              f"{'level' if level else 'GROWS'}", flush=True)
         if name == "archive":
             found["seal seconds"] = statistics.median(one["seal seconds"] for one in ran["loop"])
             print(f"{'':25}sealed in {found['seal seconds']:.1f} s", flush=True)
@@ -341,8 +358,10 @@ class Bench:
     def _measure(self, how: str, name: str, kind: str) -> dict[str, Any]:
         with parts.database(self._admin, self._folder, kind) as url:
             done = subprocess.run([
-                sys.executable, "-m", "benchmarks.consumers", "--measure", how, "--service", name, "--db", url, "--kafka", self._brokers,
-                "--events", str(self._messages[name]), "--folder", str(self._folder)], stdout=subprocess.PIPE, check=True)
+                sys.executable, "-m", "benchmarks.consumers", "--measure", how, "--service",
+                name, "--db", url, "--kafka", self._brokers,
+                "--events", str(self._messages[name]), "--folder", str(self._folder)], stdout=subprocess.PIPE,
+                                  check=True)
         found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
         return found
 

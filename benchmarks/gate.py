@@ -11,8 +11,9 @@ from consumers.kit.command import spare_the_collector
 
 
 def questions(url: str, students: int, asked: int) -> dict[str, float]:
-    """Prints and returns milliseconds of an answer, for a client that keeps its connection open: the first time that a career is asked
-    about (its state is read and made ready), and again. `gate`: what the gate itself took; the rest is HTTP, in Python on both sides."""
+    """Prints and returns milliseconds of an answer, for a client that keeps its connection open: the first time that a
+    career is asked about (its state is read and made ready), and again. `gate`: what the gate itself took; the rest is
+    HTTP, in Python on both sides."""
     from tests.consumers.gate import NOW, Fed, Portal, a_call
     from tests.consumers.support import state_messages
     from tests.projections.populations import BOOKS, population, streams
@@ -43,7 +44,8 @@ def questions(url: str, students: int, asked: int) -> dict[str, float]:
                 raise SystemExit(f"no answer: {status}")
         found = {f"{what} p{percent}": sorted(of)[len(of) * percent // 100]
                  for what, of in (("over HTTP", whole), ("gate", gate)) for percent in (50, 99)}
-        print(f"{url.partition(':')[0]:11}question {name}: " + ", ".join(f"{what} {one:.2f} ms" for what, one in found.items())
+        print(f"{url.partition(':')[0]:11}question {name}: " + ", ".join(f"{what} {one:.2f} ms"
+                                                                         for what, one in found.items())
               + f" ({len(order)} questions)", flush=True)
         figures |= {f"{name}, {what}": one for what, one in found.items()}
     process.terminate()

@@ -1,14 +1,16 @@
-"""How fast the relay fills an empty topic, beside the raw producer of the same library with the same settings and the same messages.
+"""How fast the relay fills an empty topic, beside the raw producer of the same library with the same settings and the
+same messages.
 
-    python infra/postgres run -- python infra/kafka run -- python -m benchmarks.kafka_relay [--events 100000] [--runs 3] [--db sqlite]
+    python infra/postgres run -- python infra/kafka run -- python -m benchmarks.kafka_relay [--events 100000] [--runs 3]
+    [--db sqlite]
 
-Brokers and PostgreSQL are those of CAREER_LEDGER_TEST_KAFKA and CAREER_LEDGER_TEST_POSTGRES. Raw: the prepared messages, from
-memory, one `send` each and a flush at the end of every 100,000; reading them into memory is not counted. Relay: reads the log,
-prepares, sends, waits for every acknowledgement, stores the position; counted from its first chunk to its last, alone (events
-lane) and as `career-ledger publish` with both lanes and heartbeats. Raw and relay take turns; medians, with the processor time of
-the sending process, which says more than the clock on a machine with other work. `confluent-kafka` (librdkafka) is shown for
-information where it is installed. Memory: the largest of `publish` and its two helpers, at each quarter of the way. Writes
-benchmarks/kafka_relay.json.
+Brokers and PostgreSQL are those of CAREER_LEDGER_TEST_KAFKA and CAREER_LEDGER_TEST_POSTGRES. Raw: the prepared
+messages, from memory, one `send` each and a flush at the end of every 100,000; reading them into memory is not counted.
+Relay: reads the log, prepares, sends, waits for every acknowledgement, stores the position; counted from its first
+chunk to its last, alone (events lane) and as `career-ledger publish` with both lanes and heartbeats. Raw and relay take
+turns; medians, with the processor time of the sending process, which says more than the clock on a machine with other
+work. `confluent-kafka` (librdkafka) is shown for information where it is installed. Memory: the largest of `publish`
+and its two helpers, at each quarter of the way. Writes benchmarks/kafka_relay.json.
 """
 
 import argparse
@@ -139,7 +141,8 @@ def memory(pid: int) -> dict[int, int]:
 def publish(url: str, brokers: str) -> dict[str, Any]:
     """The whole command: seconds from its start until each topic is complete, and memory on the way (MB)."""
     fresh(brokers)
-    process = subprocess.Popen([sys.executable, "-c", "from ledger.entrypoints.cli import main; main()", "--db", url, "publish", "--kafka",
+    process = subprocess.Popen([sys.executable, "-c", "from ledger.entrypoints.cli import main; main()",
+                                "--db", url, "publish", "--kafka",
                                 brokers, "--partitions", str(PARTITIONS), "--once"], stderr=subprocess.DEVNULL)
     peak, began, quarters, complete, first = 0, time.perf_counter(), list[int](), dict[str, float](), (0.0, 0)
     with Positions(url) as positions:
@@ -164,7 +167,8 @@ def publish(url: str, brokers: str) -> dict[str, Any]:
     for name in (EVENTS, STATE):
         complete.setdefault(name, time.perf_counter() - began)
     lasted = began + complete[EVENTS] - first[0]
-    return {"seconds": complete, "MB": quarters, "events/s from its first chunk": (last - first[1]) / lasted if lasted > 0 else None}
+    return {"seconds": complete, "MB": quarters, "events/s from its first chunk": (last - first[1]) / lasted
+            if lasted > 0 else None}
 
 
 def confluent(brokers: str, path: Path) -> float:
@@ -172,8 +176,10 @@ def confluent(brokers: str, path: Path) -> float:
     from confluent_kafka import Producer
 
     topic = fresh(brokers)
-    producer = Producer({"bootstrap.servers": brokers, "enable.idempotence": True, "compression.type": PRODUCER["compression_type"],
-                         "linger.ms": 50, "batch.size": PRODUCER["batch_size"], "queue.buffering.max.messages": 2 * FLUSH})
+    producer = Producer({"bootstrap.servers": brokers, "enable.idempotence": True,
+                         "compression.type": PRODUCER["compression_type"],
+                         "linger.ms": 50, "batch.size": PRODUCER["batch_size"],
+                         "queue.buffering.max.messages": 2 * FLUSH})
     took = 0.0
     for chunk in chunks(path):
         began = time.perf_counter()
@@ -200,32 +206,41 @@ def main() -> None:
     gc.freeze()
     gc.set_threshold(200_000, 20, 20)  # as `career-ledger publish` does; the raw producer profits alike
     figures: dict[str, Any] = {}
-    with tempfile.TemporaryDirectory(prefix="career-ledger-bench-") as name, parts.database(admin, Path(name), asked.db) as url:
+    with tempfile.TemporaryDirectory(prefix="career-ledger-bench-") as name, parts.database(admin, Path(name),
+                                                                                            asked.db) as url:
         lines = list(parts.generate(asked.events // 38 + 1, 1))
         with open_store(url) as store:
-            for outcome in parts.import_lines(store, partial(open_store, url, create=False), load_books(), lines, "record", parts.clock):
+            for outcome in parts.import_lines(store, partial(open_store, url, create=False),
+                                              load_books(), lines, "record", parts.clock):
                 if outcome["outcome"] != "accepted":
                     raise SystemExit(f"bench: {outcome}")
             del lines
             path, total = prepared(store, Path(name))
-        print(f"{total:,} events, {path.stat().st_size / total:,.0f} bytes each as messages, {PARTITIONS} partitions, {asked.db}")
+        print(f"{total:,} events, {path.stat().st_size / total:,.0f} bytes each as messages, {PARTITIONS} partitions, "
+              f"{asked.db}")
         raws, lanes = [], []
         for _ in range(asked.runs):
             took, busy = raw(brokers, path)
             raws.append((took / total, busy / total))
             lanes.append(events_lane(url, brokers, total))
-        raw_clock, raw_cpu, lane_clock, lane_cpu = (statistics.median(x) for pairs in (raws, lanes) for x in zip(*pairs, strict=True))
+        raw_clock, raw_cpu, lane_clock, lane_cpu = (statistics.median(x) for pairs in (raws, lanes)
+                                                    for x in zip(*pairs, strict=True))
         ratio = raw_clock / lane_clock
-        print(f"{'raw kafka-python producer':40} {1 / raw_clock:10,.0f}/s   {raw_cpu * 1e6:6.1f} us of processor an event")
-        print(f"{'relay, events lane':40} {1 / lane_clock:10,.0f}/s   {lane_cpu * 1e6:6.1f} us   ratio {ratio:.2f}, bar {BAR}: "
-              f"{'met' if ratio >= BAR else 'MISSED'}; by processor time {raw_cpu / lane_cpu:.2f}", flush=True)
+        print(f"{'raw kafka-python producer':40} {1 / raw_clock:10,.0f}/s   {raw_cpu * 1e6:6.1f} us of processor an "
+              "event")
+        print(f"{'relay, events lane':40} {1 / lane_clock:10,.0f}/s   {lane_cpu * 1e6:6.1f} us   ratio {ratio:.2f}, "
+              f"bar {BAR}: {'met' if ratio >= BAR else 'MISSED'}; by processor time {raw_cpu / lane_cpu:.2f}",
+              flush=True)
         whole = publish(url, brokers)
         for topic, took in whole["seconds"].items():
-            print(f"{'publish, until ' + topic + ' is complete':50} {total / took:10,.0f} events/s ({took:.1f} s with start)")
-        print(f"{'publish, the events from the first chunk on':50} {whole['events/s from its first chunk'] or 0:10,.0f} events/s")
+            print(f"{'publish, until ' + topic + ' is complete':50} {total / took:10,.0f} events/s ({took:.1f} s with "
+                  "start)")
+        print(f"{'publish, the events from the first chunk on':50} "
+              f"{whole['events/s from its first chunk'] or 0:10,.0f} events/s")
         print(f"{'publish, peak memory by quarter':40} {' '.join(f'{mb} MB' for mb in whole['MB'])}", flush=True)
         figures |= {"machine": machine(admin) if admin else {}, "events": total, "db": asked.db, "raw/s": 1 / raw_clock,
-                    "relay/s": 1 / lane_clock, "ratio": ratio, "ratio by processor": raw_cpu / lane_cpu, "publish": whole}
+                    "relay/s": 1 / lane_clock, "ratio": ratio, "ratio by processor": raw_cpu / lane_cpu,
+                    "publish": whole}
         if importlib.util.find_spec("confluent_kafka") is not None:
             took = confluent(brokers, path)
             print(f"{'confluent-kafka producer, for information':40} {total / took:10,.0f}/s")

@@ -106,7 +106,8 @@ def stored_rows(store: EventStore) -> list[tuple[UUID, int, str, bytes]]:
 
 
 def appends(url: str, count: int) -> dict[str, float]:
-    """Median seconds of one event, the raw limit and ours taking turns of `BLOCK` each: raw, warm (a cache of states), cold (without)."""
+    """Median seconds of one event, the raw limit and ours taking turns of `BLOCK` each: raw, warm (a cache of states),
+    cold (without)."""
     taken: dict[str, list[float]] = {"raw": [], "warm": [], "cold": []}
     with open_store(url) as store:
         todo = prepare_students(store, url, max(10, count // 8), 50)
@@ -133,13 +134,14 @@ def raw_inserter(url: str) -> Callable[[tuple[Any, ...]], None]:
     if url.startswith("sqlite"):
         connection = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
         connection.execute("PRAGMA synchronous=FULL")
-        connection.execute("CREATE TABLE IF NOT EXISTS raw_events (rowid INTEGER PRIMARY KEY AUTOINCREMENT, originator_id TEXT NOT NULL, "
-                           "originator_version INTEGER NOT NULL, topic TEXT NOT NULL, state BLOB NOT NULL, "
-                           "UNIQUE (originator_id, originator_version))")
+        connection.execute("CREATE TABLE IF NOT EXISTS raw_events (rowid INTEGER PRIMARY KEY AUTOINCREMENT, "
+                           "originator_id TEXT NOT NULL, originator_version INTEGER NOT NULL, topic TEXT NOT NULL, "
+                           "state BLOB NOT NULL, UNIQUE (originator_id, originator_version))")
 
         def insert(row: tuple[Any, ...]) -> None:
             connection.execute("BEGIN IMMEDIATE")
-            connection.execute("INSERT INTO raw_events (originator_id, originator_version, topic, state) VALUES (?, ?, ?, ?)",
+            connection.execute("INSERT INTO raw_events (originator_id, originator_version, topic, state) VALUES (?, ?, "
+                               "?, ?)",
                                (row[0].hex, *row[1:]))
             connection.execute("COMMIT")
 
@@ -198,11 +200,12 @@ def warm_up() -> Lines:
 
 
 def bulk(url: str, lines: Lines, ready: Lines, trusted: bool = False, workers: int | None = None) -> dict[str, float]:
-    """Events a second of an import whose worker processes stand ready, and the seconds it took to make them so: to start them
-    and to import `ready`, events of other students."""
+    """Events a second of an import whose worker processes stand ready, and the seconds it took to make them so: to
+    start them and to import `ready`, events of other students."""
     with open_store(url) as store:
         began = time.perf_counter()
-        crew = Crew(partial(open_store, url, create=False), BOOKS, "record", clock, workers or os.cpu_count() or 1, trusted)
+        crew = Crew(partial(open_store, url, create=False), BOOKS, "record", clock, workers or os.cpu_count() or 1,
+                    trusted)
         try:
             for _ in crew.import_lines(store, ready):
                 pass
@@ -214,7 +217,8 @@ def bulk(url: str, lines: Lines, ready: Lines, trusted: bool = False, workers: i
 
 
 def raw_copy(url: str, rows: list[tuple[UUID, int, str, bytes]]) -> float:
-    """Rows a second of binary COPY into the same empty table with its indexes, 10,000 in a transaction; SQLite: executemany."""
+    """Rows a second of binary COPY into the same empty table with its indexes, 10,000 in a transaction; SQLite:
+    executemany."""
     with open_store(url):
         pass
     if url.startswith("sqlite"):
@@ -225,7 +229,8 @@ def raw_copy(url: str, rows: list[tuple[UUID, int, str, bytes]]) -> float:
         began = time.perf_counter()
         for n in range(0, len(texts), 10_000):
             connection.execute("BEGIN IMMEDIATE")
-            connection.executemany("INSERT INTO stored_events (originator_id, originator_version, topic, state) VALUES (?,?,?,?)",
+            connection.executemany("INSERT INTO stored_events (originator_id, originator_version, topic, "
+                                   "state) VALUES (?,?,?,?)",
                                    texts[n:n + 10_000])
             connection.execute("COMMIT")
         return len(rows) / (time.perf_counter() - began)
@@ -242,7 +247,8 @@ def raw_copy(url: str, rows: list[tuple[UUID, int, str, bytes]]) -> float:
 
 def _copied(row: tuple[UUID, int, str, bytes]) -> bytes:
     name = row[2].encode()
-    return struct.pack(">hi16siqi", 4, 16, row[0].bytes, 8, row[1], len(name)) + name + struct.pack(">i", len(row[3])) + row[3]
+    return struct.pack(">hi16siqi", 4, 16, row[0].bytes, 8, row[1],
+                       len(name)) + name + struct.pack(">i", len(row[3])) + row[3]
 
 
 # Reading
@@ -285,8 +291,8 @@ def rebuilt(url: str) -> float:
 
 
 def one_student(url: str, events: int, runs: int) -> dict[str, float]:
-    """Seconds: one SELECT of the student's rows; status, charges and blocks computed from her stream, without and with a cache of
-    states (checked for news); a stored answer, and one indexed SELECT of the same rows."""
+    """Seconds: one SELECT of the student's rows; status, charges and blocks computed from her stream, without and with
+    a cache of states (checked for news); a stored answer, and one indexed SELECT of the same rows."""
     with open_store(url) as store, open_database(url) as stored:
         streams = store.part(0, 1)
         student, stream = min(streams.items(), key=lambda item: abs(len(item[1]) - events))
@@ -321,14 +327,16 @@ def raw_selects(url: str, student: str) -> tuple[Callable[[int], Any], Callable[
     if url.startswith("sqlite"):
         c = sqlite3.connect(url.removeprefix("sqlite:///"))
         name = c.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE '%status%'").fetchone()[0]
-        return (lambda _: c.execute("SELECT rowid, topic, state FROM stored_events WHERE originator_id = ? ORDER BY originator_version",
+        return (lambda _: c.execute("SELECT rowid, topic, state FROM stored_events WHERE originator_id = ? ORDER BY "
+                                    "originator_version",
                                     (id_.hex,)).fetchall(),
                 lambda _: c.execute(f"SELECT * FROM {name} WHERE student = ? AND from_on <= ?",  # noqa: S608
                                     (student, DAY.isoformat())).fetchall())
     postgres = psycopg.connect(url, autocommit=True)
     row = postgres.execute("SELECT oid::regclass::text FROM pg_class WHERE relkind = 'r' AND relname LIKE '%status%'").fetchone()
     name = row[0] if row else ""
-    one, other = ("SELECT notification_id, topic, state FROM public.stored_events WHERE originator_id = %s ORDER BY originator_version",
+    one, other = ("SELECT notification_id, topic, state FROM public.stored_events WHERE originator_id = %s ORDER BY "
+                  "originator_version",
                   f"SELECT * FROM {name} WHERE student = %s AND from_on <= %s")  # noqa: S608
     return (lambda _: postgres.execute(one.encode(), (id_,), prepare=True, binary=True).fetchall(),
             lambda _: postgres.execute(other.encode(), (student, DAY), prepare=True, binary=True).fetchall())
@@ -346,13 +354,14 @@ def bytes_per_event(url: str) -> dict[str, float]:
         rows, state = connection.execute("SELECT count(*), avg(length(state)) FROM stored_events").fetchone()
         return {"table and indexes": path.stat().st_size / rows, "canonical bytes": state}
     with psycopg.connect(url) as postgres:
-        found = postgres.execute("SELECT pg_total_relation_size('public.stored_events')::float8 / count(*), avg(length(state))::float8 "
-                                 "FROM public.stored_events").fetchone()
+        found = postgres.execute("SELECT pg_total_relation_size('public.stored_events')::float8 / count(*), "
+                                 "avg(length(state))::float8 FROM public.stored_events").fetchone()
     return {"table and indexes": found[0], "canonical bytes": found[1]} if found else {}
 
 
 def costs(streams: dict[str, list[Event]]) -> dict[str, float]:
-    """Microseconds of one core for each event: the fold alone, the timelines of all projections; and rows for each kind."""
+    """Microseconds of one core for each event: the fold alone, the timelines of all projections; and rows for each
+    kind."""
     events = sum(map(len, streams.values()))
     last = date(2027, 1, 1)
     began = time.process_time()
@@ -364,7 +373,8 @@ def costs(streams: dict[str, list[Event]]) -> dict[str, float]:
         for kind, found in timelines(stream, student, BOOKS).items():
             rows[kind] = rows.get(kind, 0) + len(found)
     done = time.process_time()
-    return {"fold": (folded - began) / events * 1e6, "fold and timelines of all projections": (done - folded) / events * 1e6,
+    return {"fold": (folded - began) / events * 1e6,
+            "fold and timelines of all projections": (done - folded) / events * 1e6,
             **{f"rows of {kind} per event": count / events for kind, count in rows.items()}}
 
 
@@ -381,7 +391,8 @@ finally:
 def command(*arguments: str) -> tuple[float, float]:
     """Seconds, and megabytes of the largest of its processes, of one career-ledger command."""
     began = time.perf_counter()
-    done = subprocess.run([sys.executable, "-c", MEASURED, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    done = subprocess.run([sys.executable, "-c", MEASURED, *arguments], stdout=subprocess.DEVNULL,
+                          stderr=subprocess.PIPE, text=True,
                           env=os.environ | {"PYTHONPATH": str(ROOT)})
     took = time.perf_counter() - began
     if done.returncode not in (0, 1):

@@ -1,4 +1,5 @@
-"""The peers on the same PostgreSQL: the plain `eventsourcing` library and emmett. Each gives seconds an append and events a second."""
+"""The peers on the same PostgreSQL: the plain `eventsourcing` library and emmett. Each gives seconds an append and
+events a second."""
 
 import json
 import os
@@ -13,13 +14,15 @@ from urllib.parse import urlsplit
 import psycopg
 
 EMMETT = "@event-driven-io/emmett-postgresql@0.42"
-DATA = {"course": "LIN-110", "held_on": "2026-06-22", "outcome": "passed", "grade": 28, "cfu": 6, "session": "summer", "mode": "written",
+DATA = {"course": "LIN-110", "held_on": "2026-06-22", "outcome": "passed", "grade": 28, "cfu": 6,
+        "session": "summer", "mode": "written",
         "academic_year": "2025-26", "actor": "student", "source": "portal", "effective_on": "2026-06-22",
         "recorded_at": "2026-06-22T10:00:00Z"}
 
 
 def eventsourcing(url: str, appends: int, log: int) -> dict[str, Any]:
-    """An aggregate class with the library's defaults: load 50 events, one more, save; and its notification log, decoded."""
+    """An aggregate class with the library's defaults: load 50 events, one more, save; and its notification log,
+    decoded."""
     from eventsourcing.application import Application
     from eventsourcing.domain import Aggregate, event
 
@@ -57,7 +60,8 @@ def eventsourcing(url: str, appends: int, log: int) -> dict[str, Any]:
         at, count = page[-1].id, count + len(page)
     read = count / (time.perf_counter() - began)
     app.close()
-    return {"append": statistics.median(seconds), "read": read, "bytes": _size(url, "%\\_events") / count, "events": count}
+    return {"append": statistics.median(seconds), "read": read, "bytes": _size(url, "%\\_events") / count,
+            "events": count}
 
 
 def emmett(url: str, folder: Path, appends: int, log: int) -> dict[str, Any] | str:
@@ -70,7 +74,8 @@ def emmett(url: str, folder: Path, appends: int, log: int) -> dict[str, Any] | s
     if installed.returncode != 0:
         return f"npm could not install {EMMETT}"
     shutil.copy(Path(__file__).with_name("emmett.mjs"), folder)
-    done = subprocess.run(["node", "emmett.mjs", url, "20", str(appends), str(log)], cwd=folder, capture_output=True, text=True,
+    done = subprocess.run(["node", "emmett.mjs", url, "20", str(appends), str(log)], cwd=folder,
+                          capture_output=True, text=True,
                           env=os.environ, timeout=300)
     if done.returncode != 0:
         return f"emmett failed: {next((line for line in done.stderr.splitlines() if 'Error' in line), 'no message')}"
@@ -81,6 +86,6 @@ def emmett(url: str, folder: Path, appends: int, log: int) -> dict[str, Any] | s
 def _size(url: str, tables: str) -> float:
     """Bytes of the tables with their indexes."""
     with psycopg.connect(url) as connection:
-        row = connection.execute("SELECT coalesce(sum(pg_total_relation_size(oid)), 0)::float8 FROM pg_class WHERE relkind = 'r' "
-                                 "AND relname LIKE %s", (tables,)).fetchone()
+        row = connection.execute("SELECT coalesce(sum(pg_total_relation_size(oid)), 0)::float8 FROM pg_class WHERE "
+                                 "relkind = 'r' AND relname LIKE %s", (tables,)).fetchone()
     return float(row[0]) if row else 0.0

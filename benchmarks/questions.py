@@ -2,9 +2,9 @@
 
     python benchmarks/questions.py [--students 1000] [--runs 30]
 
-Builds a SQLite ledger of so many students (the demo's histories, multiplied) in a temporary folder, then measures the median of
-the whole command `career-ledger status` over the runs, and the median of each of its phases over as many runs. Prints a table;
-writes the same figures as JSON to benchmarks/questions.json. Asserts nothing: machines differ.
+Builds a SQLite ledger of so many students (the demo's histories, multiplied) in a temporary folder, then measures the
+median of the whole command `career-ledger status` over the runs, and the median of each of its phases over as many
+runs. Prints a table; writes the same figures as JSON to benchmarks/questions.json. Asserts nothing: machines differ.
 """
 
 import argparse
@@ -27,8 +27,10 @@ QUESTIONS = {
     "status": ["status", "{student}", "--on", "2026-03-20"],
     "status --json": ["status", "{student}", "--on", "2026-03-20", "--json"],
     "fees --json": ["fees", "{student}", "--on", "2026-03-20", "--json"],
-    "eligibility --json": ["eligibility", "{student}", "--career", "B", "--course", "LIN-110", "--held-on", "2026-06-22", "--session",
-                           "summer", "--academic-year", "2025-26", "--calls-start-on", "2026-06-08", "--on", "2026-05-28", "--json"],
+    "eligibility --json": ["eligibility", "{student}", "--career", "B", "--course", "LIN-110",
+                           "--held-on", "2026-06-22", "--session",
+                           "summer", "--academic-year", "2025-26", "--calls-start-on", "2026-06-08",
+                           "--on", "2026-05-28", "--json"],
     "history --json": ["history", "{student}", "--on", "2026-06-30", "--json"],
 }
 PHASES = """
@@ -93,10 +95,12 @@ def phases(url: str, student: str, runs: int) -> dict[str, float]:
     bare = statistics.median(clock([sys.executable, "-c", "pass"], runs))
     found: dict[str, list[float]] = {}
     for _ in range(runs):
-        done = subprocess.run([sys.executable, "-c", PHASES, url, student], env=ENVIRONMENT, capture_output=True, text=True, check=True)
+        done = subprocess.run([sys.executable, "-c", PHASES, url, student], env=ENVIRONMENT,
+                              capture_output=True, text=True, check=True)
         for name, seconds in json.loads(done.stdout).items():
             found.setdefault(name, []).append(seconds)
-    return {"start and stop the interpreter": bare} | {name: statistics.median(values) for name, values in found.items()}
+    return {"start and stop the interpreter": bare} | {name: statistics.median(values)
+                                                       for name, values in found.items()}
 
 
 def main() -> None:
@@ -120,7 +124,8 @@ def main() -> None:
         for name, words in QUESTIONS.items():
             seconds = clock([*COMMAND, "--db", url, *(word.format(student=student) for word in words)], asked.runs)
             commands[name] = {"median": statistics.median(seconds), "fastest": min(seconds), "slowest": max(seconds)}
-            print(f"career-ledger {name:<20}" + "".join(f"{value * 1000:9.0f}" for value in commands[name].values()), flush=True)
+            print(f"career-ledger {name:<20}" + "".join(f"{value * 1000:9.0f}" for value in commands[name].values()),
+                  flush=True)
         parts = phases(url, student, asked.runs)
         print(f"\n{'where the time of status goes':<34}{'median':>9}   milliseconds")
         for name, value in parts.items():

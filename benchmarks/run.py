@@ -2,9 +2,9 @@
 
     python infra/postgres run -- python -m benchmarks.run [--students 1000] [--runs 3] [--skip-emmett]
 
-PostgreSQL is the server named in CAREER_LEDGER_TEST_POSTGRES (fsync on; `infra/postgres` brings one up). Prints one table and
-writes all figures to benchmarks/results.json. Medians over the runs, ours and the limit taking turns. Asserts no time: machines
-differ; the last column says whether the bar of the ratio is met.
+PostgreSQL is the server named in CAREER_LEDGER_TEST_POSTGRES (fsync on; `infra/postgres` brings one up). Prints one
+table and writes all figures to benchmarks/results.json. Medians over the runs, ours and the limit taking turns. Asserts
+no time: machines differ; the last column says whether the bar of the ratio is met.
 """
 
 import argparse
@@ -63,10 +63,12 @@ def machine(admin: str) -> dict[str, Any]:
     with psycopg.connect(admin) as connection:
         settings = {name: row[0] for name in ("server_version", "fsync", "synchronous_commit", "shared_buffers")
                     if (row := connection.execute(f"SHOW {name}".encode()).fetchone())}
-    model = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")),
+    model = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
+                  if line.startswith("model name")),
                  platform.processor()) if Path("/proc/cpuinfo").exists() else platform.processor()
     return {"cpu": model, "cores": os.cpu_count(), "system": platform.platform(), "python": platform.python_version(),
-            "sqlite": sqlite3.sqlite_version, "postgresql": settings, "load before": [round(n, 2) for n in os.getloadavg()]}
+            "sqlite": sqlite3.sqlite_version, "postgresql": settings,
+            "load before": [round(n, 2) for n in os.getloadavg()]}
 
 
 class Bench:
@@ -78,7 +80,8 @@ class Bench:
 
     def add(self, kind: str, line: Line) -> None:
         self.table.append(line)
-        self.figures.setdefault(kind, {})[line.work] = {"ours": line.ours, "limit": line.limit, "ratio": line.ratio, "bar": line.bar,
+        self.figures.setdefault(kind, {})[line.work] = {"ours": line.ours, "limit": line.limit,
+                                                        "ratio": line.ratio, "bar": line.bar,
                                                         "met": line.met, "note": line.note}
 
     def fresh(self, kind: str) -> Any:
@@ -99,12 +102,14 @@ class Bench:
                 found.append(parts.appends(url, 200))
         raw, warm, cold = (statistics.median(f[name] for f in found) for name in ("raw", "warm", "cold"))
         self.figures.setdefault(kind, {})["seconds of one event"] = {"raw": raw, "warm": warm, "cold": cold}
-        note = "; ".join(f"{name} {rate(1 / peer['append'])}" for name, peer in peers_found.items() if isinstance(peer, dict))
+        note = "; ".join(f"{name} {rate(1 / peer['append'])}" for name, peer in peers_found.items()
+                         if isinstance(peer, dict))
         self.add(kind, Line("one event, whole write path, warm states", rate(1 / warm), rate(1 / raw), raw / warm,
                             0.5 if kind == "postgresql" else None, note=note))
         self.add(kind, Line("the same without a cache of states", rate(1 / cold), rate(1 / raw), raw / cold))
         one, four = (self.median(kind, lambda url, n=n: parts.writers(url, n, 200)) for n in (1, 4))
-        self.add(kind, Line("4 writers beside 1 writer", rate(four), rate(one), four / one, 1.0 if kind == "postgresql" else None))
+        self.add(kind, Line("4 writers beside 1 writer", rate(four), rate(one), four / one,
+                            1.0 if kind == "postgresql" else None))
 
     def in_bulk(self, kind: str) -> None:
         say(f"{kind}: bulk import, {len(self.lines):,} events")
@@ -124,15 +129,18 @@ class Bench:
                                (trusted, lambda url: parts.bulk(url, *exported, trusted=True))):
                 with self.fresh(kind) as url:
                     found.append(act(url))
-        raw, import_, moved = (statistics.median(one["events a second"] for one in found) for found in (raws, ours, trusted))
+        raw, import_, moved = (statistics.median(one["events a second"] for one in found)
+                               for found in (raws, ours, trusted))
         start = statistics.median(one["start"] for one in ours)
         self.figures.setdefault(kind, {})["seconds to start the workers"] = start
         note = f"without {start:.1f} s to start the workers; beside: {'binary COPY' if bar else 'executemany'}"
-        self.add(kind, Line("bulk import, rules evaluated", rate(import_), rate(raw), import_ / raw, 0.3 if bar else None, note=note))
+        self.add(kind, Line("bulk import, rules evaluated", rate(import_), rate(raw), import_ / raw,
+                            0.3 if bar else None, note=note))
         self.add(kind, Line("import of a trusted export", rate(moved), rate(raw), moved / raw, 0.5 if bar else None))
         if bar:
             with self.fresh(kind) as url:
-                self.figures[kind]["bulk import with one worker"] = parts.bulk(url, self.lines, ready, workers=1)["events a second"]
+                self.figures[kind]["bulk import with one worker"] = parts.bulk(url, self.lines,
+                                                                               ready, workers=1)["events a second"]
             for size in (1, 10, 100, 1000):
                 with self.fresh(kind) as url:
                     self.figures[kind][f"append function, {size} events a transaction"] = parts.group_commit(
@@ -145,21 +153,27 @@ class Bench:
             parts.bulk(url, self.lines, [])
             reads = [(parts.raw_log(url), parts.read_log(url)) for _ in range(self.runs)]
             raw, ours = (statistics.median(found) for found in zip(*reads, strict=True))
-            note = "; ".join(f"{name} {rate(peer['read'])}" for name, peer in peers_found.items() if isinstance(peer, dict))
-            self.add(kind, Line("reading the log, decoded to events", rate(ours), rate(raw), ours / raw, 0.2 if bar else None, note=note))
+            note = "; ".join(f"{name} {rate(peer['read'])}" for name, peer in peers_found.items()
+                             if isinstance(peer, dict))
+            self.add(kind, Line("reading the log, decoded to events", rate(ours), rate(raw),
+                                ours / raw, 0.2 if bar else None, note=note))
             rebuilds = statistics.median(parts.rebuilt(url) for _ in range(self.runs))
-            self.add(kind, Line("rebuild of all projections, 2 cores", rate(rebuilds), rate(raw), rebuilds / raw, 0.1 if bar else None))
+            self.add(kind, Line("rebuild of all projections, 2 cores", rate(rebuilds), rate(raw),
+                                rebuilds / raw, 0.1 if bar else None))
             one = parts.one_student(url, 100, 60)
             self.figures[kind]["seconds of one student's answers"] = one
             for work, name, limit, most in (("status, fees, blocks from the stream", "computed", "select stream", 4.0),
                                             ("the same with a cache of states", "cached", "select stream", 1.5),
                                             ("a stored answer", "stored", "select stored", 1.5)):
-                self.add(kind, Line(work, ms(one[name]), ms(one[limit]), one[name] / one[limit], most if bar else None, True,
+                self.add(kind, Line(work, ms(one[name]), ms(one[limit]), one[name] / one[limit],
+                                    most if bar else None, True,
                                     f"{one['events']:.0f} events"))
             size = parts.bytes_per_event(url)
             self.figures[kind]["bytes per event"] = size
-            note = "; ".join(f"{name} {peer['bytes']:.0f}" for name, peer in peers_found.items() if isinstance(peer, dict))
-            self.add(kind, Line("bytes stored per event", f"{size['table and indexes']:.0f}", f"{size['canonical bytes']:.0f}", note=note))
+            note = "; ".join(f"{name} {peer['bytes']:.0f}" for name, peer in peers_found.items()
+                             if isinstance(peer, dict))
+            self.add(kind, Line("bytes stored per event", f"{size['table and indexes']:.0f}",
+                                f"{size['canonical bytes']:.0f}", note=note))
             if bar:
                 with open_store(url) as store:
                     self.figures["cost of each projection"] = parts.costs(store.part(0, 20))
@@ -179,16 +193,19 @@ class Bench:
             file.unlink()
         small, large = found
         self.figures.setdefault(kind, {})["growth"] = {"1": small, "10": large}
-        for name, bar in (("import", 11.0), ("rebuild", 11.0), ("computed", 1.2), ("stored", 1.2), ("import MB", 1.2), ("rebuild MB", 1.2)):
+        for name, bar in (("import", 11.0), ("rebuild", 11.0), ("computed", 1.2), ("stored", 1.2),
+                          ("import MB", 1.2), ("rebuild MB", 1.2)):
             shown = (lambda v: f"{v:.0f} MB") if name.endswith("MB") else (lambda v: f"{v:.1f} s") if bar > 2 else ms
-            self.add(kind, Line(f"10 times the students: {name}", shown(large[name]), shown(small[name]), large[name] / small[name],
+            self.add(kind, Line(f"10 times the students: {name}", shown(large[name]), shown(small[name]),
+                                large[name] / small[name],
                                 bar, True))
 
 
 def show(table: list[Line]) -> None:
     head = ("work", "ours", "beside", "ratio", "bar", "", "note")
     rows = [head, *((line.work, line.ours, line.limit, f"{line.ratio:.2f}" if line.ratio is not None else "",
-                     f"{'<=' if line.most else '>='} {line.bar:g}" if line.bar is not None else "", line.met, line.note) for line in table)]
+                     f"{'<=' if line.most else '>='} {line.bar:g}" if line.bar is not None else "", line.met, line.note)
+                    for line in table)]
     widths = [max(len(row[n]) for row in rows) for n in range(len(head))]
     for row in rows:
         print("  ".join(text.ljust(width) if n in (0, 5, 6) else text.rjust(width)
@@ -203,7 +220,8 @@ def main() -> None:
     asked = parser.parse_args()
     admin = os.environ.get("CAREER_LEDGER_TEST_POSTGRES")
     if not admin:
-        raise SystemExit("bench: no PostgreSQL: run `make bench`, or `python infra/postgres run -- python -m benchmarks.run`")
+        raise SystemExit("bench: no PostgreSQL: run `make bench`, or `python infra/postgres run -- python -m "
+                         "benchmarks.run`")
     with tempfile.TemporaryDirectory(prefix="career-ledger-bench-") as name:
         folder = Path(name)
         bench = Bench(admin, folder, asked.students, asked.runs)
@@ -213,7 +231,8 @@ def main() -> None:
         with parts.database(admin, folder, "postgresql") as url:
             found["eventsourcing"] = peers.eventsourcing(url, 200, 10_000)
         with parts.database(admin, folder, "postgresql") as url:
-            found["emmett"] = "left out by --skip-emmett" if asked.skip_emmett else peers.emmett(url, folder, 200, 10_000)
+            found["emmett"] = "left out by --skip-emmett" if asked.skip_emmett else peers.emmett(url,
+                                                                                                 folder, 200, 10_000)
         for kind, beside in (("postgresql", found), ("sqlite", {})):
             print_from = len(bench.table)
             bench.single(kind, beside)
@@ -225,13 +244,16 @@ def main() -> None:
     for peer, what in found.items():
         if isinstance(what, str):
             print(f"{peer}: not measured, {what}")
-    for title, values in (("cost of each projection (microseconds of one core; rows)", bench.figures["cost of each projection"]),
-                          ("append function", {k: v for k, v in bench.figures["postgresql"].items() if "append function" in k})):
+    for title, values in (("cost of each projection (microseconds of one core; rows)",
+                           bench.figures["cost of each projection"]),
+                          ("append function",
+                           {k: v for k, v in bench.figures["postgresql"].items() if "append function" in k})):
         print(f"\n{title}")
         for what, value in values.items():
             print(f"  {what}: {value:,.2f}")
     results = ROOT / "benchmarks" / "results.json"
-    results.write_text(json.dumps({"machine": about, "events": len(bench.lines), "students": asked.students, "runs": asked.runs,
+    results.write_text(json.dumps({"machine": about, "events": len(bench.lines), "students": asked.students,
+                                   "runs": asked.runs,
                                    "peers": found, **bench.figures}, indent=1))
     print(f"\n{json.dumps(about)}\nall figures: {results.relative_to(ROOT)}")
 

@@ -1,8 +1,10 @@
-"""The figures of docs/scale.md: what the table lock allows with group commit, and what PostgreSQL's own partitions cost.
+"""The figures of docs/scale.md: what the table lock allows with group commit, and what PostgreSQL's own partitions
+cost.
 
     python infra/postgres run -- python -m benchmarks.scale [--events 200000]
 
-The partitioned table is a model of stored_events in hash partitions of the stream's id; the ledger itself does not make it.
+The partitioned table is a model of stored_events in hash partitions of the stream's id; the ledger itself does not make
+it.
 """
 
 import argparse
@@ -46,7 +48,8 @@ def partitions(url: str, rows: list[tuple[Any, ...]], count: int) -> dict[str, f
         streams = [row[0] for row in rows[::len(rows) // 100]]
 
         def one_stream(n: int) -> None:
-            c.execute("SELECT notification_id, topic, state FROM part_events WHERE originator_id = %s ORDER BY originator_version",
+            c.execute("SELECT notification_id, topic, state FROM part_events WHERE originator_id = %s ORDER BY "
+                      "originator_version",
                       (streams[n],), prepare=True, binary=True).fetchall()
 
         def page(n: int) -> None:
@@ -56,12 +59,14 @@ def partitions(url: str, rows: list[tuple[Any, ...]], count: int) -> dict[str, f
         def insert(_: int) -> None:
             with c.transaction():
                 c.execute("LOCK TABLE part_events IN EXCLUSIVE MODE")
-                c.execute(parts.INSERT.replace("public.stored_events", "part_events").encode(), (uuid4(), 1, "a", b"b"), prepare=True)
+                c.execute(parts.INSERT.replace("public.stored_events", "part_events").encode(),
+                          (uuid4(), 1, "a", b"b"), prepare=True)
 
         def median(act: Callable[[int], None]) -> float:
             return statistics.median(parts.seconds(lambda n=n: act(n)) for n in range(60)) * 1000
 
-        return {"COPY rows/s": copied, "stream ms": median(one_stream), "log page of 1,000 ms": median(page), "append ms": median(insert)}
+        return {"COPY rows/s": copied, "stream ms": median(one_stream), "log page of 1,000 ms": median(page),
+                "append ms": median(insert)}
 
 
 def main() -> None:
@@ -83,7 +88,8 @@ def main() -> None:
                 many += [(fresh.setdefault(row[0], uuid4()), *row[1:]) for row in rows]
             for count in (1, 16, 64):
                 found = partitions(url, many[len(rows):asked.events], count)
-                print(f"{count:3} partitions: " + "; ".join(f"{what} {value:,.2f}" for what, value in found.items()), flush=True)
+                print(f"{count:3} partitions: " + "; ".join(f"{what} {value:,.2f}" for what, value in found.items()),
+                      flush=True)
         for size in (1, 10, 100, 1000):
             with parts.database(admin, folder, "postgresql") as url:
                 found_rate = parts.group_commit(url, rows[:500 * min(size, 40)], size)

@@ -1,4 +1,5 @@
-"""Submits each line of FILE and prints its outcome: `python submitter.py HOST:PORT FILE`. Needs kafka-python[crc32c] only."""
+"""Submits each line of FILE and prints its outcome: `python submitter.py HOST:PORT FILE`. Needs kafka-python[crc32c]
+only."""
 import json
 import os
 import sys
@@ -11,13 +12,15 @@ submissions, outcomes = prefix + "career.submissions.v1", prefix + "career.outco
 
 # Stand at the end of the outcomes before sending, so that none is missed. A service stores its positions instead.
 consumer = KafkaConsumer(bootstrap_servers=sys.argv[1], enable_auto_commit=False)
-consumer.assign([TopicPartition(outcomes, n) for n in consumer.partitions_for_topic(outcomes) or sys.exit(f"there is no topic {outcomes}")])
+consumer.assign([TopicPartition(outcomes, n) for n in consumer.partitions_for_topic(outcomes)
+                 or sys.exit(f"there is no topic {outcomes}")])
 consumer.seek_to_end()
 for part in consumer.assignment():
     consumer.position(part)
 
 # Never gives up and never reorders: with a finite delivery timeout kafka-python 3.0.12 can wedge after a failure.
-producer = KafkaProducer(bootstrap_servers=sys.argv[1], enable_idempotence=True, acks="all", delivery_timeout_ms=2**31 - 1)
+producer = KafkaProducer(bootstrap_servers=sys.argv[1], enable_idempotence=True, acks="all",
+                         delivery_timeout_ms=2**31 - 1)
 lines = [json.loads(line) for line in Path(sys.argv[2]).read_text().splitlines()]
 sent = [producer.send(submissions, key=one["student"].encode(), value=json.dumps(one).encode()) for one in lines]
 producer.flush()

@@ -19,7 +19,8 @@ def take(student, version, value):
     """Each version once and in order: what was seen is dropped, what comes too early waits for what is missing."""
     seen = db.execute("SELECT max(version) FROM students WHERE student = ?", (student,)).fetchone()[0] or 0
     if version > seen + 1:
-        logging.warning("gap: version %d of %s after %d: ask for `career-ledger publish --replay %s`", version, student, seen, student)
+        logging.warning("gap: version %d of %s after %d: ask for `career-ledger publish --replay %s`",
+                        version, student, seen, student)
         db.execute("INSERT OR IGNORE INTO aside VALUES (?, ?, ?)", (student, version, value))
     while version == seen + 1:
         event, seen = json.loads(value), version

@@ -1,8 +1,9 @@
 """What all tests share: a fresh ledger on each of the two stores, and a Kafka.
 
-SQLite needs nothing. PostgreSQL is the server named in CAREER_LEDGER_TEST_POSTGRES, an administrator's URL, and Kafka the
-brokers named in CAREER_LEDGER_TEST_KAFKA (host:port,...); `make test` brings both up. A test that needs one fails without it:
-it is never skipped. `-m "not server"` leaves those tests out: they are known by the fixtures that they ask for.
+SQLite needs nothing. PostgreSQL is the server named in CAREER_LEDGER_TEST_POSTGRES, an administrator's URL, and Kafka
+the brokers named in CAREER_LEDGER_TEST_KAFKA (host:port,...); `make test` brings both up. A test that needs one fails
+without it: it is never skipped. `-m "not server"` leaves those tests out: they are known by the fixtures that they ask
+for.
 """
 
 import os
@@ -28,13 +29,15 @@ DIGEST_KEY = "0123456789abcdef" * 4
 """Of every ledger in the tests, those of processes that they start included."""
 os.environ["CAREER_LEDGER_DIGEST_KEY"] = DIGEST_KEY
 loader.read_book = cache(loader.read_book)
-"""Reading the three books takes 60 ms and most tests open a ledger. They are values: the same bytes give the same book."""
+"""Reading the three books takes 60 ms and most tests open a ledger. They are values: the same bytes give the same
+book."""
 SERVERS = frozenset({"postgres_admin", "kafka_bootstrap", "brokers"})
 """The fixtures that stand for a server: who asks for one, also by way of others, is marked `server`."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks, and puts first what needs a server: who waits for a server leaves the processor to others, and no long test comes last."""
+    """Marks, and puts first what needs a server: who waits for a server leaves the processor to others, and no long
+    test comes last."""
     for item in items:
         fixtures = getattr(item, "fixturenames", ())
         parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
@@ -73,8 +76,8 @@ def postgres_url(postgres_admin: str) -> Iterator[str]:
 
 @pytest.fixture
 def as_role(postgres_url: str) -> Iterator[Callable[[str | None], str]]:
-    """From a role of infra/postgres/roles.sql (None: none) to the URL, at the ledger of `postgres_url`, of a user who has it. The ledger
-    must have been made."""
+    """From a role of infra/postgres/roles.sql (None: none) to the URL, at the ledger of `postgres_url`, of a user who
+    has it. The ledger must have been made."""
     import psycopg
     from psycopg.conninfo import conninfo_to_dict
 
@@ -99,7 +102,8 @@ def as_role(postgres_url: str) -> Iterator[Callable[[str | None], str]]:
 
 @pytest.fixture(scope="session")
 def kafka_bootstrap() -> str:
-    """host:port[,host:port...] of the test brokers. All tests share them: name topics and groups with `topic_prefix`."""
+    """host:port[,host:port...] of the test brokers. All tests share them: name topics and groups with
+    `topic_prefix`."""
     brokers = os.environ.get(KAFKA)
     if not brokers:
         pytest.fail(f"{KAFKA} names no Kafka broker: run `make test`, which brings one up, "
@@ -115,7 +119,8 @@ def brokers() -> Iterator[Cluster]:
 
 @pytest.fixture
 def cluster(brokers: Cluster) -> Iterator[Cluster]:
-    """Brokers that a test may kill, freeze and restart: one, or three at full size. The next test finds them at work."""
+    """Brokers that a test may kill, freeze and restart: one, or three at full size. The next test finds them at
+    work."""
     try:
         yield brokers
     finally:

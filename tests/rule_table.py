@@ -1,5 +1,5 @@
-"""The table rule -> code -> tests, as docs/rules.md. `--check` fails on an empty cell and on a page that is not up to date; `--files`
-counts in how many files each rule has its code."""
+"""The table rule -> code -> tests, as docs/rules.md. `--check` fails on an empty cell and on a page that is not up to
+date; `--files` counts in how many files each rule has its code."""
 
 import argparse
 import importlib
@@ -78,7 +78,8 @@ def table() -> tuple[str, list[str]]:
             wrong.append(f"{rule} has neither code nor a reason why it cannot act")
         if code and not tests.get(rule):
             wrong.append(f"{rule} has code and no test: name it in the `rules:` of a history that exercises it")
-        shown = "<br>".join(f"`{c.removeprefix('ledger.')}`" for c in dict.fromkeys(code)) or f"cannot act: {reasons.get(rule, '')}"
+        shown = "<br>".join(f"`{c.removeprefix('ledger.')}`"
+                            for c in dict.fromkeys(code)) or f"cannot act: {reasons.get(rule, '')}"
         text = " ".join(says.get(rule, "").split()).replace("|", "/")
         rows.append(f"| {rule} | {text} | {shown} | {', '.join(tests.get(rule, []))} |")
     for rule in (CODE.keys() | tests.keys()) - set(ids):
@@ -105,7 +106,8 @@ def _print_files() -> None:
         if len(modules) > 1:
             print(f"{rule}: {', '.join(m.removeprefix('ledger.') for m in modules)}")
     counts = [len(modules) for modules in found.values()]
-    print(f"{len(counts)} rules with code: {counts.count(1)} in one file, {counts.count(2)} in two, {sum(n > 2 for n in counts)} in more")
+    print(f"{len(counts)} rules with code: {counts.count(1)} in one file, {counts.count(2)} in two, "
+          f"{sum(n > 2 for n in counts)} in more")
 
 
 def main() -> int:

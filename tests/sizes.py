@@ -1,7 +1,8 @@
 """How much the slow tests do: rounds of kills, students, messages. The only place that reads the setting.
 
-`CAREER_LEDGER_TEST_SIZE` is empty in `make test`, `faults` in `make faults`, and `proof` for what takes hours. A test that depends on it
-is marked `faults`, so that `make faults` runs it again; one that cannot be small is marked `long` and runs there only.
+`CAREER_LEDGER_TEST_SIZE` is empty in `make test`, `faults` in `make faults`, and `proof` for what takes hours. A test
+that depends on it is marked `faults`, so that `make faults` runs it again; one that cannot be small is marked `long`
+and runs there only.
 """
 
 import os

@@ -1,4 +1,5 @@
-"""The gate's answers: the ledger's own predicates over the stored state, or a refusal that says why there is no answer."""
+"""The gate's answers: the ledger's own predicates over the stored state, or a refusal that says why there is no
+answer."""
 
 import json
 from collections import OrderedDict
@@ -24,7 +25,8 @@ from ledger.words import DEFAULT, Language, sentence, told
 
 ROME = ZoneInfo("Europe/Rome")
 AHEAD_SECONDS = 10.0
-"""So much may the relay's clock be ahead of the gate's. What is known of a later moment says nothing about how old it is."""
+"""So much may the relay's clock be ahead of the gate's. What is known of a later moment says nothing about how old it
+is."""
 REMEMBERED = 2000
 """Careers that are kept ready in memory, each on one day."""
 
@@ -38,7 +40,8 @@ class Refusal(Exception):
 
     def as_json(self, language: Language = DEFAULT) -> dict[str, Any]:
         """RFC 9457."""
-        return {"type": f"urn:career-ledger:booking-gate:{self.reason}", "title": self.reason.replace("-", " "), "status": self.status,
+        return {"type": f"urn:career-ledger:booking-gate:{self.reason}", "title": self.reason.replace("-", " "),
+                "status": self.status,
                 "reason": self.reason, "detail": sentence(self.detail, language), **self.more}
 
 
@@ -67,7 +70,8 @@ def question(asked: Any, today: date) -> Question:
 
     Raises Refusal (422) with every field that is wrong."""
     if not isinstance(asked, dict):
-        raise Refusal(422, "bad-question", says("gate/one-object"), problems=[{"path": "", "message": "send one JSON object"}])
+        raise Refusal(422, "bad-question", says("gate/one-object"),
+                      problems=[{"path": "", "message": "send one JSON object"}])
     problems: list[dict[str, str]] = []
     who = call = None
     try:
@@ -75,7 +79,8 @@ def question(asked: Any, today: date) -> Question:
     except ValidationError as error:
         problems += _problems(error)
     try:
-        call = ExamBooked.model_validate({"mode": "written"} | {name: value for name, value in asked.items() if name in _CALL})
+        call = ExamBooked.model_validate({"mode": "written"}
+                                         | {name: value for name, value in asked.items() if name in _CALL})
     except ValidationError as error:
         problems += _problems(error)
     if who is None or call is None:
@@ -91,7 +96,8 @@ def _problems(error: ValidationError) -> list[dict[str, str]]:
 
 @dataclass(slots=True)
 class Gate:
-    """Answers from the tables that `BookingGate` fills. `max_age`: seconds beyond which what is known is too old to answer from.
+    """Answers from the tables that `BookingGate` fills. `max_age`: seconds beyond which what is known is too old to
+    answer from.
 
     Not for several threads at once."""
 
@@ -118,10 +124,12 @@ class Gate:
         if any(r.rule == "NO-RULEBOOK" for r in reasons):
             unruled.add(one.call.academic_year)
         return {
-            "student": one.student, "career": one.career, "course": one.call.course, "held_on": one.call.held_on.isoformat(),
+            "student": one.student, "career": one.career, "course": one.call.course,
+            "held_on": one.call.held_on.isoformat(),
             "on": one.on.isoformat(), "known_position": position, "eligible": not reasons,
             "reasons": told([r.as_json() for r in reasons], language),
-            "unruled_years": sorted(unruled), "knowledge": {"complete_at": knowledge[0], "age_seconds": age, "position": knowledge[1]}}
+            "unruled_years": sorted(unruled), "knowledge": {"complete_at": knowledge[0], "age_seconds": age,
+                                                            "position": knowledge[1]}}
 
     def _must_be_usable(self, law: str | None, unusable: str | None) -> None:
         if unusable is not None:
@@ -131,8 +139,9 @@ class Gate:
 
     @staticmethod
     def _must_agree(knowledge: Row, position: int, place: int, part: int) -> None:
-        """A heartbeat that speaks of the place of a state reaches its position, unless the state comes from events that the ledger has not
-        (a backup was restored) or is still to tell of: nobody can say then of what moment the state is."""
+        """A heartbeat that speaks of the place of a state reaches its position, unless the state comes from events that
+        the ledger has not (a backup was restored) or is still to tell of: nobody can say then of what moment the state
+        is."""
         offsets = json.loads(knowledge[2] or "{}")
         if position > knowledge[1] and place < offsets.get(str(part), 0):
             raise Refusal(503, "state-ahead", says("gate/state-ahead", position=position, last_position=knowledge[1]),
@@ -141,39 +150,46 @@ class Gate:
     def must_be_fresh(self, knowledge: Row | None, now: datetime) -> float:
         """How old what is known is, in seconds. Raises Refusal where that is too old, or where nobody can say."""
         if knowledge is None or knowledge[0] is None:
-            raise Refusal(503, "knowledge-too-old", says("gate/nothing-read"), age_seconds=None, max_age_seconds=self.max_age)
+            raise Refusal(503, "knowledge-too-old", says("gate/nothing-read"), age_seconds=None,
+                          max_age_seconds=self.max_age)
         age = round((now - datetime.fromisoformat(knowledge[0])).total_seconds(), 3)
         if age < -AHEAD_SECONDS:
             raise Refusal(503, "clock-ahead", says("gate/clock-ahead", seconds=f"{-age:.0f}"), age_seconds=age,
                           complete_at=knowledge[0])
         age = max(age, 0.0)
         if age > self.max_age:
-            raise Refusal(503, "knowledge-too-old", says("gate/too-old", seconds=f"{age:.0f}", at_most=f"{self.max_age:g}"),
+            raise Refusal(503, "knowledge-too-old",
+                          says("gate/too-old", seconds=f"{age:.0f}", at_most=f"{self.max_age:g}"),
                           age_seconds=age, max_age_seconds=self.max_age, complete_at=knowledge[0])
         return age
 
     def knowledge(self) -> Row | None:
-        rows = self.database.ask("SELECT complete_at, position FROM booking_gate_knowledge WHERE topic = :topic", {"topic": STATE})
+        rows = self.database.ask("SELECT complete_at, position FROM booking_gate_knowledge WHERE topic = :topic",
+                                 {"topic": STATE})
         return rows[0] if rows else None
 
     def _look_up(self, student: str, career: str) -> tuple[Row, Row | None]:
-        """(complete_at, position, offsets) of the knowledge and (position, place, part, law, unusable) of the career, of one moment."""
+        """(complete_at, position, offsets) of the knowledge and (position, place, part, law, unusable) of the career,
+        of one moment."""
         [row] = self.database.ask(
-            "SELECT k.complete_at, k.position, k.offsets, c.position, c.place, c.part, c.law, c.unusable FROM (SELECT 1 AS one) AS here "
-            "LEFT JOIN booking_gate_knowledge AS k ON k.topic = :topic LEFT JOIN booking_gate_careers AS c ON c.student = :student "
-            "AND c.career = :career AND (c.value IS NOT NULL OR c.unusable IS NOT NULL)",
+            "SELECT k.complete_at, k.position, k.offsets, c.position, c.place, c.part, c.law, "
+            "c.unusable FROM (SELECT 1 AS one) AS here LEFT JOIN booking_gate_knowledge AS k ON k.topic = :topic LEFT "
+            "JOIN booking_gate_careers AS c ON c.student = :student AND c.career = :career AND (c.value IS NOT NULL OR "
+            "c.unusable IS NOT NULL)",
             {"topic": STATE, "student": student, "career": career})
         return row[:3], row[3:] if row[3] is not None else None
 
     def _person(self, one: Question, place: int) -> Person | None:
-        """What the predicates read: kept ready, or made from the state that came at an offset. None where a newer one has come since."""
+        """What the predicates read: kept ready, or made from the state that came at an offset. None where a newer one
+        has come since."""
         key = one.student, one.career
         ready = self._ready.get(key)
         if ready is not None and ready[:2] == (place, one.on):
             self._ready.move_to_end(key)
             return ready[2]
         found = self.database.ask(
-            "SELECT value FROM booking_gate_careers WHERE student = :student AND career = :career AND place = :place AND value IS NOT NULL",
+            "SELECT value FROM booking_gate_careers WHERE student = :student AND career = :career AND place = :place "
+            "AND value IS NOT NULL",
             {"student": one.student, "career": one.career, "place": place})
         if not found:
             return None

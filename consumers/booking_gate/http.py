@@ -1,4 +1,5 @@
-"""The gate over HTTP: POST /v1/booking with a question as JSON; GET /v1/knowledge. Nothing about a person stands in a URL or a log."""
+"""The gate over HTTP: POST /v1/booking with a question as JSON; GET /v1/knowledge. Nothing about a person stands in a
+URL or a log."""
 
 import threading
 import time
@@ -15,7 +16,8 @@ from ledger.words import DEFAULT, LANGUAGES, Language
 
 from .answers import Gate, Refusal, utc_now
 
-_SECONDS = Histogram("booking_gate_answer_seconds", "From the question's bytes to the answer's, without HTTP", ["outcome"],
+_SECONDS = Histogram("booking_gate_answer_seconds", "From the question's bytes to the answer's, without HTTP",
+                     ["outcome"],
                      buckets=(.0001, .0002, .0005, .001, .002, .005, .01, .05, .1, 1))
 
 
@@ -46,7 +48,8 @@ def routes(gate: Gate, started: threading.Event) -> Routes:
         def found(_: Language) -> bytes:
             known, now = gate.knowledge(), utc_now()
             age = gate.must_be_fresh(known, now)
-            return encode({"complete_at": known[0] if known else None, "age_seconds": age, "position": known[1] if known else None,
+            return encode({"complete_at": known[0] if known else None, "age_seconds": age,
+                           "position": known[1] if known else None,
                            "law": gate.books.identity})
 
         return answered(request, found)
@@ -55,7 +58,8 @@ def routes(gate: Gate, started: threading.Event) -> Routes:
 
 
 def preferred(accepted: str) -> Language:
-    """The language of ours that an Accept-Language header (RFC 9110) wants most; where it wants none of them, English."""
+    """The language of ours that an Accept-Language header (RFC 9110) wants most; where it wants none of them,
+    English."""
     wanted: list[tuple[float, int, Language]] = []
     for part in accepted.split(","):
         tag, _, weight = part.strip().lower().partition(";")
@@ -64,7 +68,8 @@ def preferred(accepted: str) -> Language:
             quality = float(given) if name.strip() == "q" else 1.0
         except ValueError:
             continue
-        wanted += [(-quality, len(wanted), one) for one in LANGUAGES if tag.strip().partition("-")[0] == one and 0 < quality <= 1]
+        wanted += [(-quality, len(wanted), one) for one in LANGUAGES if tag.strip().partition("-")[0] == one
+                   and 0 < quality <= 1]
     return min(wanted)[2] if wanted else DEFAULT
 
 
@@ -79,4 +84,5 @@ def _decoded(body: bytes) -> object:
 
 
 def _problem(refusal: Refusal, language: Language) -> Answer:
-    return Answer(refusal.status, encode(refusal.as_json(language)), PROBLEM, ((b"retry-after", b"1"),) if refusal.status == 503 else ())
+    return Answer(refusal.status, encode(refusal.as_json(language)), PROBLEM,
+                  ((b"retry-after", b"1"),) if refusal.status == 503 else ())

@@ -50,17 +50,21 @@ def _host(context: click.Context, parameter: click.Parameter, value: str) -> tup
 
 @notifications.command()
 @command.run_options
-@click.option("--smtp", required=True, envvar="CAREER_LEDGER_SMTP", metavar="HOST:PORT", show_envvar=True, callback=_host,
+@click.option("--smtp", required=True, envvar="CAREER_LEDGER_SMTP", metavar="HOST:PORT", show_envvar=True,
+              callback=_host,
               help=f"The mail server. {USER} and {PASSWORD} in the environment are its login, if it asks for one.")
 @click.option("--starttls", is_flag=True, help="Encrypts the connection and checks the server's certificate.")
-@click.option("--sender", required=True, envvar="CAREER_LEDGER_MAIL_SENDER", metavar="ADDRESS", show_envvar=True, callback=_address,
+@click.option("--sender", required=True, envvar="CAREER_LEDGER_MAIL_SENDER", metavar="ADDRESS",
+              show_envvar=True, callback=_address,
               help="Whom the e-mails come from.")
-@click.option("--reply-to", envvar="CAREER_LEDGER_MAIL_REPLY_TO", metavar="ADDRESS", show_envvar=True, callback=_address,
+@click.option("--reply-to", envvar="CAREER_LEDGER_MAIL_REPLY_TO", metavar="ADDRESS", show_envvar=True,
+              callback=_address,
               help="Who reads what is answered. Without it the e-mails ask not to be answered.")
 @click.option("--lead-days", type=click.IntRange(1, 60), default=LEAD_DAYS, show_default=True,
               help="So many days before it begins a block is told.")
 @click.option("--start-day", type=click.DateTime(["%Y-%m-%d"]), metavar="DATE",
-              help="Nothing from before this day is told. Counts at the first start; default: the day of the first start.")
+              help="Nothing from before this day is told. Counts at the first start; default: "
+                   "the day of the first start.")
 def run(running: command.Running, smtp: tuple[str, int], starttls: bool, sender: str, reply_to: str | None,
         lead_days: int, start_day: datetime | None) -> None:
     """Follows the ledger and sends e-mails until it is stopped."""
@@ -68,7 +72,8 @@ def run(running: command.Running, smtp: tuple[str, int], starttls: bool, sender:
     if user and not starttls:
         raise click.UsageError(f"{USER} is set: a password is sent over an encrypted connection only, add --starttls")
     post = Post(MailServer(*smtp, starttls, user, os.environ.get(PASSWORD)))
-    service = Notifications(post, From(sender, reply_to), lead_days, start_day.date() if start_day is not None else None)
+    service = Notifications(post, From(sender, reply_to), lead_days,
+                            start_day.date() if start_day is not None else None)
     command.run(service, running)
 
 
@@ -86,7 +91,8 @@ def directory() -> None:
 def import_file(url: str, file: TextIO) -> None:
     """Takes addresses from a CSV file: student,email,language (it, en, or nothing for both).
 
-    A line that cannot be used is said and left out. Students that are not in the file keep their address; an empty email removes one.
+    A line that cannot be used is said and left out. Students that are not in the file keep their address; an empty
+    email removes one.
     """
     wrong: list[addresses.Invalid] = []
 
@@ -118,7 +124,8 @@ def payments_group() -> None:
 @command.db
 @click.argument("file", type=click.File("rb"))
 def import_payments(url: str, file: BinaryIO) -> None:
-    """Takes what `python -m consumers.treasury export` printed (- for standard input) in place of what was known. All of it or nothing."""
+    """Takes what `python -m consumers.treasury export` printed (- for standard input) in place of what was known. All
+    of it or nothing."""
     try:
         with _opened(url) as tx:
             count = payments.take(tx, payments.read(file))

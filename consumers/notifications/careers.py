@@ -1,5 +1,6 @@
 # ruff: noqa: S608 - statements are put together from names of our own only
-"""What is kept of each career: what is read of its newest state, the blocks that stood, and the next day to look at it."""
+"""What is kept of each career: what is read of its newest state, the blocks that stood, and the next day to look at
+it."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,11 +14,13 @@ from . import outbox
 from .agenda import BLOCK_LIFTED, FRESH_DAYS, BlocksHeld, Facts, KnownCareer, Notice, coming, lifted, next_look, still_lifted
 
 TABLES = (
-    "CREATE TABLE IF NOT EXISTS notifications_careers (student TEXT NOT NULL, career TEXT NOT NULL, position BIGINT NOT NULL, "
-    "state TEXT NOT NULL, standing TEXT NOT NULL, looked_on TEXT NOT NULL, next_day TEXT, PRIMARY KEY (student, career))",
+    "CREATE TABLE IF NOT EXISTS notifications_careers (student TEXT NOT NULL, career TEXT NOT NULL, "
+    "position BIGINT NOT NULL, state TEXT NOT NULL, standing TEXT NOT NULL, looked_on TEXT NOT NULL, next_day TEXT, "
+    "PRIMARY KEY (student, career))",
     "CREATE INDEX IF NOT EXISTS notifications_careers_next ON notifications_careers (next_day)",
 )
-"""`state`: as JSON, "" where it could not be read; `standing`: kinds of block that stood on `looked_on`, with their first days."""
+"""`state`: as JSON, "" where it could not be read; `standing`: kinds of block that stood on `looked_on`, with their
+first days."""
 
 _SET = "position = :position, state = :state, standing = :standing, looked_on = :looked_on, next_day = :next_day"
 
@@ -53,12 +56,14 @@ def look(known: KnownCareer, seen: Seen, waiting: Iterable[Notice], rules: Rules
     oldest = today - timedelta(days=FRESH_DAYS)
     found = list(ahead) + [
         Notice(known.student, known.career, BLOCK_LIFTED, kind, day) for kind, day in gone
-        if day >= start and max(day, known.known_on) >= oldest and still_lifted(known, kind, day, today, lead_days) is not None]
+        if day >= start and max(day, known.known_on) >= oldest and still_lifted(known, kind,
+                                                                                day, today, lead_days) is not None]
     kept = known.without_history(start, today)
     following = next_look(kept, today, lead_days)
     return Look(
         {"student": known.student, "career": known.career, "position": known.position,
-         "state": kept.model_dump_json(by_alias=True, exclude_none=True), "standing": json.dumps(standing, default=date.isoformat),
+         "state": kept.model_dump_json(by_alias=True, exclude_none=True),
+         "standing": json.dumps(standing, default=date.isoformat),
          "looked_on": today.isoformat(), "next_day": following.isoformat() if following is not None else None},
         found, [notice for notice in waiting if _facts(notice, known, ahead, rules) is None])
 
@@ -70,28 +75,32 @@ def _facts(notice: Notice, known: KnownCareer, ahead: Mapping[Notice, Facts], ru
 
 
 def store(tx: Transaction, states: Sequence[KnownCareer], rules: Rules) -> int:
-    """Looks at new states and keeps them; one that is older than the stored one is left aside. How many notices were dropped."""
+    """Looks at new states and keeps them; one that is older than the stored one is left aside. How many notices were
+    dropped."""
     rows = {(row[0], row[1]): row for row in tx.ask(
-        "SELECT student, career, position, state, standing, looked_on FROM notifications_careers WHERE student IN :students",
+        "SELECT student, career, position, state, standing, looked_on FROM notifications_careers WHERE student IN "
+        ":students",
         {"students": sorted({known.student for known in states})})}
-    news = [known for known in states if (row := rows.get((known.student, known.career))) is None or row[2] <= known.position]
+    news = [known for known in states if (row := rows.get((known.student, known.career))) is None
+            or row[2] <= known.position]
     looks = _looks(tx, news, rows, rules)
-    tx.many("INSERT INTO notifications_careers (student, career, position, state, standing, looked_on, next_day) VALUES (:student, "
-            f":career, :position, :state, :standing, :looked_on, :next_day) ON CONFLICT (student, career) DO UPDATE SET {_SET}",
+    tx.many("INSERT INTO notifications_careers (student, career, position, state, standing, looked_on, "
+            "next_day) VALUES (:student, :career, :position, :state, :standing, :looked_on, "
+            f":next_day) ON CONFLICT (student, career) DO UPDATE SET {_SET}",
             [one.row for one in looks])
     return _tell(tx, looks, rules.today)
 
 
 def look_again(tx: Transaction, rules: Rules, limit: int) -> int:
-    """Looks at careers of which this day may bring something to tell. Another member may do it at the same time. How many notices
-    were dropped."""
+    """Looks at careers of which this day may bring something to tell. Another member may do it at the same time. How
+    many notices were dropped."""
     rows = {(row[0], row[1]): row for row in tx.ask(
-        "SELECT student, career, position, state, standing, looked_on FROM notifications_careers WHERE next_day <= :today "
-        "ORDER BY next_day LIMIT :limit", {"today": rules.today.isoformat(), "limit": limit})}
+        "SELECT student, career, position, state, standing, looked_on FROM notifications_careers WHERE next_day <= "
+        ":today ORDER BY next_day LIMIT :limit", {"today": rules.today.isoformat(), "limit": limit})}
     looks = _looks(tx, [KnownCareer.model_validate_json(row[3]) for row in rows.values()], rows, rules)
     ours = [one for one in looks if tx.run(
-        f"UPDATE notifications_careers SET {_SET} WHERE student = :student AND career = :career AND position = :position "
-        "AND next_day <= :looked_on", one.row) == 1]
+        f"UPDATE notifications_careers SET {_SET} WHERE student = :student AND career = :career AND position = "
+        ":position AND next_day <= :looked_on", one.row) == 1]
     return _tell(tx, ours, rules.today)
 
 
@@ -122,7 +131,8 @@ def _days(text: str) -> BlocksHeld:
 
 def facts(tx: Transaction, notice: Notice, rules: Rules) -> Facts | None:
     """What there is to say of a career's notice by what is known now; None where it is no longer true."""
-    rows = tx.ask("SELECT state FROM notifications_careers WHERE student = :student AND career = :career AND state <> ''",
+    rows = tx.ask("SELECT state FROM notifications_careers WHERE student = :student AND career = :career AND state <> "
+                  "''",
                   {"student": notice.student, "career": notice.career})
     if not rows:
         return None

@@ -11,9 +11,10 @@ from consumers.database import Transaction
 
 from . import outbox
 
-TABLES = ("CREATE TABLE IF NOT EXISTS notifications_directory (student TEXT PRIMARY KEY, email TEXT NOT NULL, language TEXT NOT NULL, "
-          "refused TEXT)",)
-"""`language`: it, en, or "" for Italian with English below; `refused`: the SMTP code with which the address was refused for good."""
+TABLES = ("CREATE TABLE IF NOT EXISTS notifications_directory (student TEXT PRIMARY KEY, email TEXT NOT NULL, "
+          "language TEXT NOT NULL, refused TEXT)",)
+"""`language`: it, en, or "" for Italian with English below; `refused`: the SMTP code with which the address was refused
+for good."""
 
 COLUMNS = ["student", "email", "language"]
 CHUNK = 1000
@@ -22,7 +23,8 @@ _STUDENT = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 def is_address(text: str) -> bool:
-    """An address that every mail server can be given: ASCII, and no word that a command would take for an option. Asks no name server."""
+    """An address that every mail server can be given: ASCII, and no word that a command would take for an option. Asks
+    no name server."""
     from email_validator import EmailNotValidError, validate_email
 
     if not text.isascii() or not text.isprintable() or text.startswith("-") or len(text) > LONGEST_ADDRESS:
@@ -53,7 +55,8 @@ class Imported(NamedTuple):
 
 
 def read(lines: Iterable[str]) -> Iterator[Entry | Invalid]:
-    """What each line says, or what is wrong with it: it fails alone. Raises Invalid where the file is no CSV of this form."""
+    """What each line says, or what is wrong with it: it fails alone. Raises Invalid where the file is no CSV of this
+    form."""
     reader = csv.reader(lines, strict=True)
     seen: dict[str, int] = {}
     try:
@@ -73,7 +76,8 @@ def _entry(row: Sequence[str], line: int, seen: dict[str, int]) -> Entry | Inval
     if not _STUDENT.fullmatch(entry.student):
         return Invalid(f"line {line}, student: write the student's pseudonym (letters, digits, . _ -, at most 64)")
     if entry.email and not is_address(entry.email):
-        return Invalid(f"line {line}, email: write an address such as name@example.org (ASCII only), or nothing to remove it")
+        return Invalid(f"line {line}, email: write an address such as name@example.org (ASCII only), "
+                       "or nothing to remove it")
     if entry.language not in ("it", "en", ""):
         return Invalid(f"line {line}, language: write it, en, or nothing for Italian with English below")
     if entry.student in seen:
@@ -99,7 +103,8 @@ def _take(tx: Transaction, entries: Sequence[Entry]) -> Imported:
     new = [e for e in entries if e.email and e.student not in before]
     changed = [e for e in entries if e.email and e.student in before and e != before[e.student]]
     if gone:
-        tx.run("DELETE FROM notifications_directory WHERE student IN :students", {"students": [e.student for e in gone]})
+        tx.run("DELETE FROM notifications_directory WHERE student IN :students",
+               {"students": [e.student for e in gone]})
     if new or changed:
         tx.many("INSERT INTO notifications_directory (student, email, language) VALUES (:student, :email, :language) "
                 "ON CONFLICT (student) DO UPDATE SET email = excluded.email, language = excluded.language, refused = "
@@ -113,7 +118,8 @@ def _take(tx: Transaction, entries: Sequence[Entry]) -> Imported:
 
 def find(tx: Transaction, student: str) -> Entry | None:
     """None where there is no address, or one that was refused."""
-    rows = tx.ask("SELECT student, email, language FROM notifications_directory WHERE student = :student AND refused IS NULL",
+    rows = tx.ask("SELECT student, email, language FROM notifications_directory WHERE student = :student AND refused "
+                  "IS NULL",
                   {"student": student})
     return Entry(*rows[0]) if rows else None
 
@@ -127,10 +133,13 @@ def refuse(tx: Transaction, entry: Entry, code: int) -> None:
 def allow(tx: Transaction, students: Sequence[str] | None) -> list[str]:
     """Forgets that addresses were refused (None: all); whose they were, and those with a refused text."""
     among, names = (" AND student IN :students", {"students": students}) if students is not None else ("", {})
-    found = {row[0] for row in tx.ask(f"SELECT student FROM notifications_directory WHERE refused IS NOT NULL{among}", names)}
-    found |= {row[0] for row in tx.ask(f"SELECT student FROM notifications_outbox WHERE state = 'refused'{among}", names)}
+    found = {row[0] for row in tx.ask(f"SELECT student FROM notifications_directory WHERE refused IS NOT NULL{among}",
+                                      names)}
+    found |= {row[0] for row in tx.ask(f"SELECT student FROM notifications_outbox WHERE state = 'refused'{among}",
+                                       names)}
     if found:
-        tx.run("UPDATE notifications_directory SET refused = NULL WHERE student IN :students", {"students": sorted(found)})
+        tx.run("UPDATE notifications_directory SET refused = NULL WHERE student IN :students",
+               {"students": sorted(found)})
         outbox.again(tx, sorted(found))
     return sorted(found)
 

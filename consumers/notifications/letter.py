@@ -1,9 +1,10 @@
 """Writes a letter: the templates hold every word, in Italian and English; a paragraph is one line, however long.
 
-A kind's template gives the subject in line 1 and below it what there is to say; `letter.txt` puts greeting and end around that of one
-notice or of several. Charges, blocks, days and amounts are written as everywhere in the ledger (`ledger.words`): the filters `charge`,
-`block`, `day` and `money`; `words.txt` holds what several letters say. The HTML says the same words: it is made from the text (`#` a
-heading, `-` an entry of a list), every one of them escaped.
+A kind's template gives the subject in line 1 and below it what there is to say; `letter.txt` puts greeting and end
+around that of one notice or of several. Charges, blocks, days and amounts are written as everywhere in the ledger
+(`ledger.words`): the filters `charge`,
+`block`, `day` and `money`; `words.txt` holds what several letters say. The HTML says the same words: it is made from
+the text (`#` a heading, `-` an entry of a list), every one of them escaped.
 """
 
 import hashlib
@@ -41,7 +42,8 @@ class From(NamedTuple):
 
 @cache
 def _environment() -> Environment:
-    return Environment(loader=PackageLoader(__package__), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+    return Environment(loader=PackageLoader(__package__), undefined=StrictUndefined, trim_blocks=True,
+                       lstrip_blocks=True,
                        autoescape=select_autoescape(("html",)))
 
 
@@ -51,7 +53,8 @@ def _template(language: Language, name: str) -> Template:
     spoken = _environment().overlay()
     spoken.filters = spoken.filters | {
         "charge": partial(charge, language=language), "money": partial(money, language=language),
-        "block": partial(named, "block", language=language), "day": lambda one, article="": format(day(one, language), article)}
+        "block": partial(named, "block", language=language), "day": lambda one,
+        article="": format(day(one, language), article)}
     return spoken.get_template(f"{language}/{name}.txt")
 
 
@@ -90,7 +93,8 @@ def text(told: Told, language: str, reply_to: str | None = None) -> tuple[str, s
     subject = " / ".join(subject for _, subject, _ in written)
     body = f"\n{'-' * 60}\n\n".join(_folded(words) for _, _, words in written)
     html = _environment().get_template("letter.html").render(
-        subject=subject, both=not language, parts=[{"language": one, "blocks": list(_blocks(words))} for one, _, words in written])
+        subject=subject, both=not language,
+        parts=[{"language": one, "blocks": list(_blocks(words))} for one, _, words in written])
     return subject, body if language else f"[English text below]\n\n{body}", html
 
 

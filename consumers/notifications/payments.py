@@ -1,8 +1,8 @@
 
 """By which notice number a charge can be paid: what the treasury exports, taken from its file and from nowhere else.
 
-A number is told only where the amount that the treasury asks for is the one that the letter names, or that with what accrues: an
-export of yesterday must not ask for what was paid today.
+A number is told only where the amount that the treasury asks for is the one that the letter names, or that with what
+accrues: an export of yesterday must not ask for what was paid today.
 """
 
 from collections.abc import Iterable, Iterator
@@ -18,8 +18,8 @@ from ledger.wire.reading import describe
 
 from .agenda import Facts, Notice
 
-TABLES = ("CREATE TABLE IF NOT EXISTS notifications_payments (number TEXT PRIMARY KEY, student TEXT NOT NULL, career TEXT NOT NULL, "
-          "charge TEXT NOT NULL, amount BIGINT NOT NULL)",
+TABLES = ("CREATE TABLE IF NOT EXISTS notifications_payments (number TEXT PRIMARY KEY, student TEXT NOT NULL, "
+          "career TEXT NOT NULL, charge TEXT NOT NULL, amount BIGINT NOT NULL)",
           "CREATE INDEX IF NOT EXISTS notifications_payments_student ON notifications_payments (student)")
 """`charge`: a charge's key, or `KEY@DATE` for the part that is due on a day; `amount` in cents."""
 
@@ -55,7 +55,8 @@ def read(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
             found = _Position.model_validate(read_json(line))
             [option] = found.paymentOption
             about = {pair.key: pair.value for pair in option.paymentOptionMetadata}
-            yield {"number": option.nav, "student": found.fullName, "career": about["career"], "charge": about["charge"],
+            yield {"number": option.nav, "student": found.fullName, "career": about["career"],
+                   "charge": about["charge"],
                    "amount": option.amount}
         except (BadJson, ValidationError, KeyError) as error:
             said = describe(error) if isinstance(error, ValidationError) else str(error)
@@ -72,10 +73,12 @@ def take(tx: Transaction, rows: Iterable[dict[str, Any]]) -> int:
 
 
 def with_numbers(tx: Transaction, notice: Notice, facts: Facts) -> Facts:
-    """The same facts; each charge in them has `number` (None: none is known) and `asked`, where more than its amount is asked for."""
+    """The same facts; each charge in them has `number` (None: none is known) and `asked`, where more than its amount is
+    asked for."""
     known: dict[str, list[tuple[str, int, str]]] = {}
     for number, charge, amount in tx.ask(
-            "SELECT number, charge, amount FROM notifications_payments WHERE student = :student AND career = :career ORDER BY charge",
+            "SELECT number, charge, amount FROM notifications_payments WHERE student = :student AND career = :career "
+            "ORDER BY charge",
             {"student": notice.student, "career": notice.career}):
         known.setdefault(charge.partition("@")[0], []).append((charge, amount, number))
     return {name: [_numbered(one, known) for one in value] if name in ("charges", "causes", "stamps") else value

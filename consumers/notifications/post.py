@@ -67,12 +67,14 @@ class Post:
         self._opened = opened
 
     def send(self, letter: EmailMessage) -> None:
-        """It has been accepted when this returns. Raises Refused, Later, Away (then it may have been accepted all the same)."""
+        """It has been accepted when this returns. Raises Refused, Later, Away (then it may have been accepted all the
+        same)."""
         self.open()
         if self._opened is None:
             raise Away("no connection")
         try:
-            self._opened.sendmail(parseaddr(letter["From"])[1], [letter["To"]], letter.as_bytes())  # send_message writes ">From"
+            # send_message writes ">From"
+            self._opened.sendmail(parseaddr(letter["From"])[1], [letter["To"]], letter.as_bytes())
         except smtplib.SMTPRecipientsRefused as error:
             (code, _), = error.recipients.values()
             self._no(code, address=True)

@@ -9,9 +9,10 @@ from consumers.kit.heartbeats import is_reached, read_so_far
 from ledger.wire.letters import Heartbeat
 from ledger.wire.topics import STATE
 
-TABLES = ("CREATE TABLE IF NOT EXISTS notifications_pulse (name TEXT PRIMARY KEY, complete_at TEXT NOT NULL, offsets TEXT NOT NULL)",)
-"""The last heartbeat whose messages have all been read (`reached`), one that is waited for while newer ones come (`awaited`), and
-the `newest`."""
+TABLES = ("CREATE TABLE IF NOT EXISTS notifications_pulse (name TEXT PRIMARY KEY, complete_at TEXT NOT NULL, "
+          "offsets TEXT NOT NULL)",)
+"""The last heartbeat whose messages have all been read (`reached`), one that is waited for while newer ones come
+(`awaited`), and the `newest`."""
 
 
 def beat(tx: Transaction, found: Sequence[Heartbeat]) -> None:
@@ -30,7 +31,8 @@ def age_seconds(tx: Transaction, now: datetime) -> float | None:
         "SELECT name, complete_at, offsets FROM notifications_pulse")}
     if held.get("newest") != held.get("reached"):
         read = read_so_far(tx, "notifications", STATE)
-        name = next((name for name in ("newest", "awaited") if name in held and is_reached(json.loads(held[name][1]), read)), None)
+        name = next((name for name in ("newest", "awaited") if name in held
+                     and is_reached(json.loads(held[name][1]), read)), None)
         if name is not None:
             _put(tx, "reached", *held[name])
             _put(tx, "awaited", *held["newest"])
@@ -41,5 +43,6 @@ def age_seconds(tx: Transaction, now: datetime) -> float | None:
 
 
 def _put(tx: Transaction, name: str, complete_at: str, offsets: str) -> None:
-    tx.run("INSERT INTO notifications_pulse (name, complete_at, offsets) VALUES (:name, :at, :offsets) ON CONFLICT (name) DO UPDATE SET "
-           "complete_at = excluded.complete_at, offsets = excluded.offsets", {"name": name, "at": complete_at, "offsets": offsets})
+    tx.run("INSERT INTO notifications_pulse (name, complete_at, offsets) VALUES (:name, :at, "
+           ":offsets) ON CONFLICT (name) DO UPDATE SET complete_at = excluded.complete_at, offsets = excluded.offsets",
+           {"name": name, "at": complete_at, "offsets": offsets})

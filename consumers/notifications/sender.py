@@ -39,8 +39,8 @@ class Sender:
         self._pause_seconds = self._paused_until = 0.0
 
     def send(self, database: Database, careers_too: bool) -> None:
-        """For a short while; of careers only if what is known of them is fresh. A server that is away is tried again after a pause,
-        which doubles. Raises DatabaseAway."""
+        """For a short while; of careers only if what is known of them is fresh. A server that is away is tried again
+        after a pause, which doubles. Raises DatabaseAway."""
         if time.monotonic() < self._paused_until:
             return
         end = time.monotonic() + ROUND_SECONDS
@@ -67,8 +67,8 @@ class Sender:
                 return
 
     def _tell(self, database: Database, act: Sequence[outbox.Waiting]) -> None:
-        """Claimed by this member, still true, handed over, marked. Only a crash between the server's word and the mark lets notices
-        go out a second time, with the same Message-ID. Raises Away."""
+        """Claimed by this member, still true, handed over, marked. Only a crash between the server's word and the mark
+        lets notices go out a second time, with the same Message-ID. Raises Away."""
         now = self._clock()
         with database.transaction() as tx:
             told = [(one, facts) for one in act if (facts := self._claimed(tx, one, now)) is not None]
@@ -80,7 +80,8 @@ class Sender:
                     self._not_taken(tx, [], entry, Refused(NO_ADDRESS, True), now)
                 return
         try:
-            self._post.send(letter.write([(one.notice, facts) for one, facts in told], entry.language, self._sender, entry.email, now))
+            self._post.send(letter.write([(one.notice, facts) for one, facts in told], entry.language,
+                                         self._sender, entry.email, now))
         except (Refused, Later) as error:
             with database.transaction() as tx:
                 self._not_taken(tx, [one for one, _ in told], entry, error, now)
@@ -130,8 +131,8 @@ class Sender:
                 outbox.refused(tx, one.notice, error.code)
 
     def _facts(self, tx: Transaction, one: outbox.Waiting, now: datetime) -> Facts | None:
-        """What the letter says; None where it is no longer true. That a ticket was opened is no news on a later day when it has
-        been closed."""
+        """What the letter says; None where it is no longer true. That a ticket was opened is no news on a later day
+        when it has been closed."""
         notice, today = one.notice, now.astimezone(ITALY).date()
         if notice.kind not in TICKETS:
             facts = careers.facts(tx, notice, Rules(today, today, self._lead_days))

@@ -26,9 +26,11 @@ from .sender import LEASE_SECONDS, NOT_TOLD, UNTRUE, Sender
 log = logging.getLogger("consumers.notifications")
 
 STEPS = (
-    statements("notices", "CREATE TABLE IF NOT EXISTS notifications_settings (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
+    statements("notices", "CREATE TABLE IF NOT EXISTS notifications_settings (name TEXT PRIMARY KEY, "
+                          "value TEXT NOT NULL)",
                *careers.TABLES, *pulse.TABLES, *directory.TABLES, *outbox.TABLES),
-    statements("payments", "DROP TABLE IF EXISTS notifications_plans", *payments.TABLES),  # states say what falls due when
+    # states say what falls due when
+    statements("payments", "DROP TABLE IF EXISTS notifications_plans", *payments.TABLES),
 )
 """`settings`: the start day and the lead days, as `start` and `lead_days`."""
 
@@ -62,13 +64,16 @@ class Notifications(Service):
         self._fresh: bool | None = None
 
     def _rules(self, tx: Transaction) -> Rules:
-        """Stores the start day at the first start; where the lead days have changed, every career is looked at again."""
+        """Stores the start day at the first start; where the lead days have changed, every career is looked at
+        again."""
         today = self._clock().astimezone(ITALY).date()
         held: dict[str, str] = {row[0]: row[1] for row in tx.ask("SELECT name, value FROM notifications_settings")}
         if held.get("lead_days") != str(self._lead_days):
-            held = {"start": held.get("start") or (self._start_on or today).isoformat(), "lead_days": str(self._lead_days)}
-            tx.many("INSERT INTO notifications_settings (name, value) VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET "
-                    "value = excluded.value", [{"name": name, "value": value} for name, value in held.items()])
+            held = {"start": held.get("start") or (self._start_on or today).isoformat(),
+                    "lead_days": str(self._lead_days)}
+            tx.many("INSERT INTO notifications_settings (name, value) VALUES (:name, :value) ON CONFLICT (name) DO "
+                    "UPDATE SET value = excluded.value",
+                    [{"name": name, "value": value} for name, value in held.items()])
             careers.look_soon(tx, today)
             log.info("nothing from before %s is told", held["start"])
         return Rules(today, date.fromisoformat(held["start"]), self._lead_days)
@@ -85,7 +90,8 @@ class Notifications(Service):
         rules = self._rules(tx)
         since = max(rules.start, rules.today - timedelta(days=FRESH_DAYS))
         told = [event for _, event in found]
-        outbox.add(tx, [_ticket(event) for event in told if event.type in TICKETS and event.effective_on >= since], rules.today)
+        outbox.add(tx, [_ticket(event) for event in told if event.type in TICKETS and event.effective_on >= since],
+                   rules.today)
         outbox.void(tx, [(event.student, event.data.event) for event in told if event.type == "event-voided"])
 
     def messages(self, tx: Transaction, topic: str, found: Sequence[tuple[Record, Any]]) -> None:
@@ -130,7 +136,8 @@ class Notifications(Service):
     def _is_fresh(self, age: float | None) -> bool:
         fresh = age is not None and age <= BEHIND_SECONDS
         if fresh != self._fresh:
-            log.info("what is known of careers is %s", "up to date" if fresh else "not up to date: their notices are held back")
+            log.info("what is known of careers is %s",
+                     "up to date" if fresh else "not up to date: their notices are held back")
         self._fresh = fresh
         return fresh
 
@@ -146,7 +153,8 @@ class Notifications(Service):
 
 
 def _ticket(event: WireEvent) -> outbox.New:
-    details = {name: plain(getattr(event.data, name)) for name in ("service", "context")} if event.type == TICKET_OPENED else {}
+    details = {name: plain(getattr(event.data, name))
+               for name in ("service", "context")} if event.type == TICKET_OPENED else {}
     notice = Notice(event.student, "", event.type, plain(event.data.number), event.effective_on)
     return outbox.New(notice, details, event.id, event.position)
 

@@ -1,11 +1,11 @@
 """The reference of a debt position, and the reason for payment that is printed with it.
 
-The reference is pagoPA's IUV of 17 digits in the scheme of auxiliary digit 3 (PagoPA S.p.A., "Specifiche attuative dei codici
-identificativi di versamento", schemes NAV.3 and IUV.3): segregation code (2), base (13), check digits (2) = the number formed by auxiliary
-digit, segregation code and base, modulo 93. The notice number (18) is the auxiliary digit before it; other schemes (0 with an
-application code and an IUV of 15 digits, 1, 2) are of other creditors' archives.
-The base is a hash of student, career and position, so that the same one has the same reference wherever it is computed; where two
-meet on one base, the table that keeps them tries again with the next `attempt`.
+The reference is pagoPA's IUV of 17 digits in the scheme of auxiliary digit 3 (PagoPA S.p.A., "Specifiche attuative dei
+codici identificativi di versamento", schemes NAV.3 and IUV.3): segregation code (2), base (13), check digits (2) = the
+number formed by auxiliary digit, segregation code and base, modulo 93. The notice number (18) is the auxiliary digit
+before it; other schemes (0 with an application code and an IUV of 15 digits, 1, 2) are of other creditors' archives.
+The base is a hash of student, career and position, so that the same one has the same reference wherever it is computed;
+where two meet on one base, the table that keeps them tries again with the next `attempt`.
 
 A position is a charge by its key, or `CHARGE@DATE`: the part of it that falls due on a day.
 """
@@ -26,9 +26,12 @@ _CODE = re.compile(r"[0-9]{2}")
 
 CONTRIBUTION = "Contributo onnicomprensivo"
 LABELS = {
-    "preenrolment": "Contributo di pre-iscrizione", "enrolment": "Tassa regionale e bollo", "instalment-1": f"{CONTRIBUTION}, prima rata",
-    "instalment-2": f"{CONTRIBUTION}, seconda rata", "recognition": "Contributo per riconoscimento", "single-courses": "Corsi singoli",
-    "single-courses-stamp": "Bollo corsi singoli", "withdrawal-stamp": "Bollo", "diploma-supplement-post": "Spedizione documento",
+    "preenrolment": "Contributo di pre-iscrizione", "enrolment": "Tassa regionale e bollo",
+    "instalment-1": f"{CONTRIBUTION}, prima rata",
+    "instalment-2": f"{CONTRIBUTION}, seconda rata", "recognition": "Contributo per riconoscimento",
+    "single-courses": "Corsi singoli",
+    "single-courses-stamp": "Bollo corsi singoli", "withdrawal-stamp": "Bollo",
+    "diploma-supplement-post": "Spedizione documento",
 }
 EXTRA = "Importo aggiuntivo"
 """What every surcharge and penalty is called: a bank need not learn why one is asked for."""
@@ -59,7 +62,8 @@ def iuv(student: str, career: str, position: str, attempt: int = 0, segregation:
 
 
 def read(text: str) -> str:
-    """The IUV, of an IUV or of the notice number that holds it. Raises ValueError, which says what is wrong and the fix."""
+    """The IUV, of an IUV or of the notice number that holds it. Raises ValueError, which says what is wrong and the
+    fix."""
     if _NOTICE.fullmatch(text):
         if text[0] != AUX_DIGIT:
             raise ValueError(f"this notice number begins with {text[0]}: those of this treasury begin with {AUX_DIGIT}")
@@ -79,4 +83,5 @@ def reason_for_payment(position: str) -> str:
     """The causale: what is paid, of which academic year and, of a part, by when; nothing about the person."""
     year, _, kind = charge_of(position).partition(":")
     due_on = due_of(position)
-    return f"{LABELS.get(kind.partition('#')[0], EXTRA)} {year}" + (f", rata del {due_on:%d/%m/%Y}" if due_on is not None else "")
+    return f"{LABELS.get(kind.partition('#')[0], EXTRA)} {year}" + (f", rata del {due_on:%d/%m/%Y}"
+                                                                    if due_on is not None else "")

@@ -1,7 +1,7 @@
 """The compliance audit of one student: every breach, derogation and oddity in what is known (`career-ledger audit`).
 
-It judges each act with the predicates that refuse it at submission, on the state that the facts of today's knowledge give
-for its day: so it also finds what was allowed when it was decided and is not any more.
+It judges each act with the predicates that refuse it at submission, on the state that the facts of today's knowledge
+give for its day: so it also finds what was allowed when it was decided and is not any more.
 """
 
 import re
@@ -42,7 +42,8 @@ def findings(events: Sequence[Event], on: date, books: LawBooks) -> Iterator[dic
     found: list[dict[str, Any]] = []
 
     def note(event: Event | None, career: str | None, severity: str, given: Reason, student: str) -> None:
-        shown: dict[str, Any] = {"student": student, "career": career, "event": event.id if event is not None else None, "rule": given.rule,
+        shown: dict[str, Any] = {"student": student, "career": career, "event": event.id if event is not None else None,
+                                 "rule": given.rule,
                  "severity": severity, "message": given.message, "source": given.source}
         if given.interpretation:
             shown["interpretation"] = given.interpretation
@@ -54,13 +55,15 @@ def findings(events: Sequence[Event], on: date, books: LawBooks) -> Iterator[dic
     def judge(person: Person, event: Event) -> None:
         career = person.careers.get(event.career or "") or Career(event.career or "")
         overridden = frozenset(o.rule for o in event.override)
-        for given in reasons_against_act(event.type, event.data, event.effective_on, person, career.name, books, overridden):
+        for given in reasons_against_act(event.type, event.data, event.effective_on, person,
+                                         career.name, books, overridden):
             if given.rule not in overridden and given.rule != "NO-RULEBOOK":
                 note(event, event.career, "breach", given, event.student)
         for override in event.override:
             note(event, event.career, "derogation",
                  Reason(override.rule, says("derogation", rule=override.rule),
-                        source_of(_book_with(override.rule, _book(books, event, career), books), override.rule)), event.student)
+                        source_of(_book_with(override.rule, _book(books, event, career), books), override.rule)),
+                 event.student)
         for sat, given in _sat_on_the_day(person, career, event, facts, books):
             note(sat, sat.career, "breach", given, event.student)
         for given in (*_facts_in_breach(person, career, event, books), *of_exams.get(event.id, ())):
@@ -84,22 +87,27 @@ def _paid_with_one_iuv(facts: Sequence[Event], books: LawBooks) -> Iterator[tupl
     for iuv, paid in payments_with_one_iuv(facts):
         for payment in paid[1:]:
             yield payment, reason(books.own, "IUV", says("IUV", iuv=iuv, count=len(paid)), facts=tuple(
-                Fact(p.id, p.effective_on, p.data.amount) for p in paid if p is not payment and isinstance(p.data, e.InstalmentPaid)))
+                Fact(p.id, p.effective_on, p.data.amount) for p in paid if p is not payment
+                and isinstance(p.data, e.InstalmentPaid)))
 
 
 def ahead_of_the_clock(events: Sequence[Event], now: datetime, books: LawBooks) -> Iterator[dict[str, Any]]:
-    """Events that were recorded later than it is: the clock of the machine that recorded them ran ahead. What follows them in their
-    stream has the same moment, since it is never earlier than that of the student's last event. Keeps silent about `TOLERANCE`."""
+    """Events that were recorded later than it is: the clock of the machine that recorded them ran ahead. What follows
+    them in their stream has the same moment, since it is never earlier than that of the student's last event. Keeps
+    silent about `TOLERANCE`."""
     for event in events:
         if event.recorded_at > now + TOLERANCE:
-            yield {"student": event.student, "career": event.career, "event": event.id, "rule": "FUT", "severity": "notice",
+            yield {"student": event.student, "career": event.career, "event": event.id, "rule": "FUT",
+                   "severity": "notice",
                    "message": says("FUT", recorded_at=format_instant(event.recorded_at), position=event.position),
                    "source": source_of(books.own, "FUT")}
 
 
 def _walk(person: Person, facts: Sequence[Event], on: date, books: LawBooks) -> Iterator[tuple[Event, bool]]:
-    """Each fact when the person stands as it met her; a grade first (True) when she stands as on the day of the exam."""
-    sat = [(fact.data.held_on, fact) for fact in facts if isinstance(fact.data, e.ExamGraded) and fact.data.held_on < fact.effective_on]
+    """Each fact when the person stands as it met her; a grade first (True) when she stands as on the day of the
+    exam."""
+    sat = [(fact.data.held_on, fact) for fact in facts if isinstance(fact.data, e.ExamGraded)
+           and fact.data.held_on < fact.effective_on]
     sat.sort(key=lambda one: one[0])
     for fact in facts:
         while sat and sat[0][0] < fact.effective_on:
@@ -142,7 +150,8 @@ def _facts_in_breach(person: Person, career: Career, event: Event, books: LawBoo
 
 @obeys("ESA-7", "PRN-3")
 def _exam_in_breach(person: Person, event: Event, books: LawBooks) -> Iterator[Reason]:
-    """An exam sat without a booking, or against the rules of exams: it is to be annulled. `person`: as she stood when she sat it."""
+    """An exam sat without a booking, or against the rules of exams: it is to be annulled. `person`: as she stood when
+    she sat it."""
     data = event.data
     if not isinstance(data, e.ExamGraded):
         return
@@ -165,7 +174,8 @@ def _exam_in_breach(person: Person, event: Event, books: LawBooks) -> Iterator[R
 @obeys("RIC-5")
 def _sat_on_the_day(person: Person, career: Career, asked: Event, facts: Sequence[Event],
                     books: LawBooks) -> Iterator[tuple[Event, Reason]]:
-    """Exams of the career that is left that were recorded before the request of the same day; later ones are judged when they are sat."""
+    """Exams of the career that is left that were recorded before the request of the same day; later ones are judged
+    when they are sat."""
     if not isinstance(asked.data, e.RecognitionRequested):
         return
     book, left = books.of(asked.data.academic_year), left_career(person, career, asked.data)
@@ -182,7 +192,8 @@ _A_KEY = re.compile(r"(\d{4}-\d\d):(.+)")
 
 @obeys("NO-RULEBOOK")
 def _is_unruled(key: str, books: LawBooks) -> bool:
-    """Whether a charge is of an academic year for which the sources give no such charge: money on it is kept, and no finding."""
+    """Whether a charge is of an academic year for which the sources give no such charge: money on it is kept, and no
+    finding."""
     found = _A_KEY.fullmatch(key)
     if found is None or books.of(found[1]) is not None:
         return False
@@ -200,14 +211,18 @@ def _at_the_end(person: Person, books: LawBooks) -> Iterator[dict[str, Any]]:
                    "message": says("AMB-33/unallocated", amount=amount, paid_on=paid, charge=key),
                    "source": source_of(books.own, "AMB-33")}
         for key, decision, assessment in career.overtaken:
-            yield {"student": person.name, "career": name, "event": decision.event, "rule": "AMB-47", "severity": "notice",
-                   "message": says("AMB-47", decided_on=decision.on, charge=key, amount=decision.amount, event=assessment.event,
+            yield {"student": person.name, "career": name, "event": decision.event, "rule": "AMB-47",
+                   "severity": "notice",
+                   "message": says("AMB-47", decided_on=decision.on, charge=key, amount=decision.amount,
+                                   event=assessment.event,
                                    assessed_on=assessment.on),
-                   "source": source_of(books.own, "AMB-47"), "interpretation": "AMB-47", "facts": [assessment.as_json()]}
+                   "source": source_of(books.own, "AMB-47"), "interpretation": "AMB-47",
+                   "facts": [assessment.as_json()]}
         block = next((b for b in career.blocks.values() if b.kind == ADMINISTRATIVE), None)
         if block is not None:
             for booking in career.bookings:
                 if booking.open and booking.on < block.start <= booking.data.held_on and person.day <= booking.data.held_on:
-                    yield {"student": person.name, "career": name, "event": booking.event, "rule": "AMB-3", "severity": "notice",
+                    yield {"student": person.name, "career": name, "event": booking.event,
+                           "rule": "AMB-3", "severity": "notice",
                            "message": says("AMB-3", course=booking.data.course, held_on=booking.data.held_on),
                            "source": source_of(books.own, "AMB-3"), "interpretation": "AMB-3"}

@@ -1,4 +1,5 @@
-"""What only the audit of several students can find: a number that must be one student's stands for two (a ticket, an IUV)."""
+"""What only the audit of several students can find: a number that must be one student's stands for two (a ticket, an
+IUV)."""
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
@@ -28,16 +29,19 @@ def sightings(events: Sequence[Event], on: date) -> Iterator[Sighting]:
 
 
 class Numbers:
-    """All sightings. They are kept in a temporary file that nobody else can open, so that memory stays flat. To be closed."""
+    """All sightings. They are kept in a temporary file that nobody else can open, so that memory stays flat. To be
+    closed."""
 
     def __init__(self) -> None:
         self._database = sqlite3.connect("")
-        self._database.execute("CREATE TABLE seen (what TEXT, number TEXT, student TEXT, career TEXT, event TEXT, position INTEGER)")
+        self._database.execute("CREATE TABLE seen (what TEXT, number TEXT, student TEXT, career TEXT, event TEXT, "
+                               "position INTEGER)")
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
         self._database.close()
 
     def add(self, seen: Iterable[Sighting]) -> None:
@@ -45,11 +49,13 @@ class Numbers:
 
     @obeys("TKT-1", "TKT-4", "IUV")
     def findings(self, books: LawBooks) -> Iterator[dict[str, Any]]:
-        """One for each event whose number another student's event gives too. In the order of the numbers, then of the log."""
+        """One for each event whose number another student's event gives too. In the order of the numbers, then of the
+        log."""
         for what, number, student, career, event, first, last, students in self._database.execute(
-                "SELECT what, number, student, career, event, first, last, students FROM seen JOIN (SELECT what, number, min(student) "
-                "AS first, max(student) AS last, count(DISTINCT student) AS students FROM seen GROUP BY what, number "
-                "HAVING min(student) <> max(student)) USING (what, number) ORDER BY what, number, position"):
+                "SELECT what, number, student, career, event, first, last, students FROM seen JOIN (SELECT what, "
+                "number, min(student) AS first, max(student) AS last, count(DISTINCT student) AS students FROM seen "
+                "GROUP BY what, number HAVING min(student) <> max(student)) USING (what, number) ORDER BY what, "
+                "number, position"):
             other = last if student == first else first
             yield {"student": student, "career": career, "event": event, "rule": _RULES[what], "severity": "notice",
                    "message": _shared(what, number, other, students - 2),
@@ -61,4 +67,5 @@ def _shared(what: str, number: str, other: str, more: int) -> Phrase:
     if what == TICKET:
         return says("TKT-1/more-students", number=number, student=other, more=more) if more else \
             says("TKT-1/two-students", number=number, student=other)
-    return says("IUV/more-students", iuv=number, student=other, more=more) if more else says("IUV/two-students", iuv=number, student=other)
+    return says("IUV/more-students", iuv=number, student=other,
+                more=more) if more else says("IUV/two-students", iuv=number, student=other)

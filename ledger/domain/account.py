@@ -52,8 +52,8 @@ def gross(career: Career, key: str, before_order: int | None = None) -> Decimal:
 def settle_amounts(career: Career, charge: Charge) -> None:
     """Money against one charge: amount = paid + refunded + waived + moved + outstanding, the rest is credit.
 
-    Money and what left are taken in their order. What leaves takes credit first, then what was paid; it never reopens the
-    debt, so that later money fills only what is outstanding."""
+    Money and what left are taken in their order. What leaves takes credit first, then what was paid; it never reopens
+    the debt, so that later money fills only what is outstanding."""
     charge.waived = min(charge.amount, sum((w.amount for w in charge.waivers), ZERO)) if charge.waivers else ZERO
     owed = charge.amount - charge.waived if charge.waivers else charge.amount
     took = take(career, charge.key, owed)
@@ -64,7 +64,8 @@ def settle_amounts(career: Career, charge: Charge) -> None:
     charge.parts = _parts(charge, owed) if charge.dates else []
 
 
-def take(career: Career, key: str, owed: Decimal) -> tuple[Decimal, Decimal, Decimal, Decimal, list[tuple[Money, Decimal]]]:
+def take(career: Career, key: str, owed: Decimal) -> tuple[Decimal, Decimal, Decimal, Decimal,
+                                                           list[tuple[Money, Decimal]]]:
     """Paid, refunded, moved, credit and receipts of a charge key of which so much is owed."""
     paid = refunded = moved = credit = ZERO
     receipts: list[tuple[Money, Decimal]] = []
@@ -143,7 +144,8 @@ def unallocated(career: Career) -> list[tuple[str, date, Decimal, str]]:
 def state_of(career: Career, charge: Charge, day: date) -> str:
     """Section 4, the first that fits: paid, moved, waived, payable, overdue, to-come."""
     if not charge.outstanding:
-        wholly = not charge.amount or (bool(charge.waivers) and any(w.whole and w.amount > ZERO for w in charge.waivers))
+        wholly = not charge.amount or (bool(charge.waivers) and any(w.whole and w.amount > ZERO
+                                                                    for w in charge.waivers))
         if not wholly and charge.paid + charge.refunded > ZERO:
             return "paid"
         if not wholly and charge.moved > ZERO:

@@ -10,7 +10,8 @@ from .rulebook import OwnBook, RuleBook, is_register_entry
 class LawBooks:
     """All rule books that the ledger was started with, by academic year, and which one governs an act.
 
-    `identities` gives (id, sha256) per year, `own` the ledger's own rules. Pure data: loading them from files is done in
+    `identities` gives (id, sha256) per year, `own` the ledger's own rules. Pure data: loading them from files is done
+    in
     `ledger.rulebooks`."""
 
     def __init__(self, books: dict[str, RuleBook], identities: dict[str, tuple[str, str]], own: OwnBook) -> None:
@@ -21,7 +22,8 @@ class LawBooks:
             book.stands_on(own)
         self._acts = sorted((b for b in books.values() if b.acts_from), key=lambda b: b.acts_from or date.min)
         self.clocks: dict[tuple[str, str, date, date | None], tuple[date, ...]] = {}
-        """Kept by `law.consequences`: the days on which time changes a charge, by its year, kind, due date and last plan date."""
+        """Kept by `law.consequences`: the days on which time changes a charge, by its year, kind, due date and last
+        plan date."""
         self._full = {year: book for year, book in books.items() if book.covers == "everything"}
 
     @property
@@ -51,7 +53,8 @@ class LawBooks:
         return self._books.get(year)
 
     def book_of(self, year: str) -> RuleBook | OwnBook:
-        """The book that an answer about a year cites: its own, if only of single courses, else the ledger's own rules."""
+        """The book that an answer about a year cites: its own, if only of single courses, else the ledger's own
+        rules."""
         return self._books.get(year, self.own)
 
     def book_with(self, rule: str) -> RuleBook | OwnBook | None:
@@ -77,7 +80,8 @@ class LawBooks:
         the first day of a ruled year on."""
         year = latest_enrolment
         for book in self._acts:
-            holds = book.acts_from is not None and day >= book.acts_from and (book.acts_until is None or day <= book.acts_until)
+            holds = book.acts_from is not None and day >= book.acts_from and (book.acts_until is None
+                                                                              or day <= book.acts_until)
             if holds and (year is None or year < book.academic_year):
                 year = book.academic_year
         return year

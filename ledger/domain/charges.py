@@ -1,4 +1,5 @@
-"""A charge as every answer tells it at the end of a day (section 4): the tables, the messages and the words show these values."""
+"""A charge as every answer tells it at the end of a day (section 4): the tables, the messages and the words show these
+values."""
 
 from datetime import date
 from decimal import Decimal
@@ -13,7 +14,8 @@ from .values import ZERO
 
 
 class Told(NamedTuple):
-    """Amounts in euro. `due_on`: the first day on which something unpaid falls due; `accruing`: what paying on this day costs more."""
+    """Amounts in euro. `due_on`: the first day on which something unpaid falls due; `accruing`: what paying on this day
+    costs more."""
 
     state: str
     amount: Decimal
@@ -33,7 +35,8 @@ class Told(NamedTuple):
 
 def told(person: Person, career: Career, charge: Charge, books: LawBooks) -> Told:
     day = person.day
-    return Told(state_of(career, charge, day), charge.amount, charge.next_due_on, charge.raised_on, charge.paid, charge.paid_on,
+    return Told(state_of(career, charge, day), charge.amount, charge.next_due_on, charge.raised_on,
+                charge.paid, charge.paid_on,
                 charge.refunded, charge.waived, charge.moved, charge.outstanding, overdue_amount(career, charge, day),
                 accruing(career, charge, day, books) if charge.outstanding else ZERO, charge.rule,
                 refundable(person, career, charge, books) if charge.paid else None)

@@ -1,7 +1,7 @@
 """Whether a submission is recorded: the structure that is always enforced, and the rules that can refuse an act.
 
-`decide` is pure: time and ids arrive with the submission. `reasons_against_act` asks the predicates that `law.catalogue` names for a
-type; the refusal, the explanation and the audit all use it.
+`decide` is pure: time and ids arrive with the submission. `reasons_against_act` asks the predicates that
+`law.catalogue` names for a type; the refusal, the explanation and the audit all use it.
 """
 
 from dataclasses import dataclass
@@ -52,7 +52,8 @@ _OF_A_DEGREE = (e.Graduated, e.DegreeCandidacyDeclared)
 
 
 @obeys("AMB-35", "NO-RULEBOOK")
-def governing_book(type_: str, data: e.Payload, day: date, career_: Career, books: LawBooks) -> tuple[str | None, RuleBook | None]:
+def governing_book(type_: str, data: e.Payload, day: date, career_: Career,
+                   books: LawBooks) -> tuple[str | None, RuleBook | None]:
     """(academic year, rule book) of an act: the year that it states, else the career's (AMB-35)."""
     stated: str | None = getattr(data, "academic_year", None) if type(data) in _STATES_A_YEAR else None
     if isinstance(data, e.SingleCoursesEnrolled):
@@ -72,7 +73,8 @@ def governing_book(type_: str, data: e.Payload, day: date, career_: Career, book
 
 def reasons_against_act(type_: str, data: e.Payload, day: date, person: Person, career_name: str, books: LawBooks,
                         lifted: frozenset[str] = frozenset()) -> list[Reason]:
-    """Every rule that speaks against an act, given the state that it meets; empty for facts and for acts that are allowed.
+    """Every rule that speaks against an act, given the state that it meets; empty for facts and for acts that are
+    allowed.
 
     `lifted` are the rules that an officer's override names: they stay in the list, but silence no other rule."""
     if type_ not in e.ACTS:
@@ -82,7 +84,8 @@ def reasons_against_act(type_: str, data: e.Payload, day: date, person: Person, 
     return _reasons(type_, data, day, person, career_, year, book, books, lifted)
 
 
-def _reasons(type_: str, data: e.Payload, day: date, person: Person, career_: Career, year: str | None, book: RuleBook | None,
+def _reasons(type_: str, data: e.Payload, day: date, person: Person, career_: Career, year: str | None,
+             book: RuleBook | None,
              books: LawBooks, lifted: frozenset[str]) -> list[Reason]:
     if book is None:
         return [no_rulebook(books, year)]
@@ -95,7 +98,8 @@ def _reasons(type_: str, data: e.Payload, day: date, person: Person, career_: Ca
 _NAMES_ANOTHER = (e.ProgrammeChanged, e.PaymentMoved, e.EnrolledWithReservation, e.RecognitionRequested)
 
 
-AHEAD = Problem("effective_on", "the day lies after the day of recording (Europe/Rome): record the fact when it has happened")
+AHEAD = Problem("effective_on",
+                "the day lies after the day of recording (Europe/Rome): record the fact when it has happened")
 
 
 def lies_ahead(day: date, moment: datetime) -> bool:
@@ -111,7 +115,8 @@ def _structural_problems(standing: Standing, submission: Submission, recorded_at
     if lies_ahead(day, recorded_at):
         found.append(AHEAD)
     if history and recorded_at < history[-1].recorded_at:
-        found.append(Problem("recorded_at", "earlier than the student's last event: leave it out or give a later instant"))
+        found.append(Problem("recorded_at", "earlier than the student's last event: "
+                                            "leave it out or give a later instant"))
     gone = standing.voided
     careers = {career for id_, career in standing.opened if id_ not in gone}
     if isinstance(data, e.EventVoided):
@@ -127,8 +132,8 @@ def _structural_problems(standing: Standing, submission: Submission, recorded_at
                                  else "the event has no career: leave it out"))
         return found
     if submission.career is not None and submission.type not in e.OPENS_A_CAREER and submission.career not in careers:
-        found.append(Problem("career", "unknown career: it begins with preenrolled, enrolled, enrolled-with-reservation, "
-                                       "transferred-in or single-courses-enrolled"))
+        found.append(Problem("career", "unknown career: it begins with preenrolled, enrolled, "
+                                       "enrolled-with-reservation, transferred-in or single-courses-enrolled"))
     if not isinstance(data, _NAMES_ANOTHER):
         return found
     for field in ("to_career", "from_career", "home_career"):
@@ -142,18 +147,20 @@ def _structural_problems(standing: Standing, submission: Submission, recorded_at
 
 def _unknown_overrides(submission: Submission, books: LawBooks) -> list[Problem]:
     """A derogation from a rule that no book has lifts nothing: it is misspelt."""
-    return [Problem(f"override.{n}.rule", f"there is no rule {override.rule[:60]}: write its id as `career-ledger rules cite` knows it")
+    return [Problem(f"override.{n}.rule", f"there is no rule {override.rule[:60]}: write its id as `career-ledger "
+                                          "rules cite` knows it")
             for n, override in enumerate(submission.override) if not books.knows(override.rule)]
 
 
 _NOTHING: frozenset[str] = frozenset()
 
 
-def decide(standing: Standing, submission: Submission, recorded_at: datetime, books: LawBooks, mode: Mode) -> Accepted | Refused | Invalid:
+def decide(standing: Standing, submission: Submission, recorded_at: datetime, books: LawBooks,
+           mode: Mode) -> Accepted | Refused | Invalid:
     """Judge one submission against where the student stands.
 
-    Facts are accepted when they are possible. An act is refused in mode `enforce` when a rule that is not overridden speaks
-    against it; in mode `record` it is accepted and carries the rules that it breaks."""
+    Facts are accepted when they are possible. An act is refused in mode `enforce` when a rule that is not overridden
+    speaks against it; in mode `record` it is accepted and carries the rules that it breaks."""
     problems = _structural_problems(standing, submission, recorded_at) + _unknown_overrides(submission, books)
     if problems:
         return Invalid(tuple(problems))
@@ -166,10 +173,12 @@ def decide(standing: Standing, submission: Submission, recorded_at: datetime, bo
     lifted = frozenset(o.rule for o in submission.override) if submission.override else _NOTHING
     if book is None and mode == "record" and not lifted:
         return Accepted(identity)  # an act of a year without a rule book breaks no rule: there is none
-    reasons = _reasons(submission.type, submission.data, submission.effective_on, person, career_, year, book, books, lifted)
+    reasons = _reasons(submission.type, submission.data, submission.effective_on, person, career_,
+                       year, book, books, lifted)
     if not reasons:
         return Accepted(identity)
     against = [r for r in reasons if r.rule not in lifted]
     if against and mode == "enforce":
         return Refused(tuple(against))
-    return Accepted(identity, tuple(dict.fromkeys(r.rule for r in reasons if r.rule != "NO-RULEBOOK" or r.rule in lifted)))
+    return Accepted(identity,
+                    tuple(dict.fromkeys(r.rule for r in reasons if r.rule != "NO-RULEBOOK" or r.rule in lifted)))

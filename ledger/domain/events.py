@@ -332,7 +332,8 @@ class ExamGraded(Payload):
     @model_validator(mode="after")
     def _grade_fits_outcome(self) -> Self:
         if self.outcome == "failed" and (self.grade is not None or self.honours):
-            raise _wrong("grade" if self.grade is not None else "honours", "a failed exam has no grade: leave out grade and honours")
+            raise _wrong("grade" if self.grade is not None else "honours",
+                         "a failed exam has no grade: leave out grade and honours")
         if self.honours and self.grade != 30:
             raise _wrong("honours", "honours go with grade 30 only")
         return self
@@ -446,7 +447,8 @@ ACTS: frozenset[str] = frozenset({
     "preenrolled", "enrolled", "enrolled-with-reservation", "reservation-lifted", "enrolment-renewed",
     "degree-candidacy-declared", "graduated", "regime-changed", "suspended", "resumed", "programme-changed",
     "transferred-in", "transferred-out", "recognition-requested", "cfu-recognised", "single-courses-enrolled",
-    "instalment-plan-agreed", "study-plan-submitted", "exam-booked", "grade-refused", "withdrawal-requested", "renounced",
+    "instalment-plan-agreed", "study-plan-submitted", "exam-booked", "grade-refused", "withdrawal-requested",
+    "renounced",
 })
 """The types marked G: a rule can refuse them."""
 

@@ -1,8 +1,9 @@
 """The fold: facts and time in their order. It knows no rule; `law.catalogue` says what each fact changes.
 
-`replay` folds the facts in the order in which they hold. A day begins with what time brings (a reservation lapses), then
-come the facts of that day; answers speak of its end. No rule refuses here: what was recorded has happened, and a law that
-is tightened later must not break an old history. An act recorded after a career's end changes nothing (the audit reports it).
+`replay` folds the facts in the order in which they hold. A day begins with what time brings (a reservation lapses),
+then come the facts of that day; answers speak of its end. No rule refuses here: what was recorded has happened, and a
+law that is tightened later must not break an old history. An act recorded after a career's end changes nothing (the
+audit reports it).
 """
 
 from collections.abc import Callable, Collection, Iterable
@@ -15,12 +16,13 @@ from .state import Person
 from .submissions import Event
 
 Observer = Callable[[Person, Collection[str], Collection[str]], None]
-"""Called at the end of each day on which something may have changed, with the careers whose status, and those whose charges and blocks,
-may be others than when it was called before."""
+"""Called at the end of each day on which something may have changed, with the careers whose status, and those whose
+charges and blocks, may be others than when it was called before."""
 
 
 def replay(facts: Iterable[Event], student: str, until: date, books: LawBooks, *observers: Observer) -> Person:
-    """The state of a student at the end of `until`: the facts up to that day in the order in which they hold; later ones are left out.
+    """The state of a student at the end of `until`: the facts up to that day in the order in which they hold; later
+    ones are left out.
 
     Each observer is told of each day before `until` on which something may have changed."""
     person = Person(student)

@@ -1,4 +1,5 @@
-"""What is to be told, without words: the id of a message and its values. `ledger.words` has the words, in each language."""
+"""What is to be told, without words: the id of a message and its values. `ledger.words` has the words, in each
+language."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,9 +12,9 @@ from typing import Any
 class Phrase:
     """A message by its id: that of the rule that speaks, with a variant (`RIN-3/lapsed`) where the rule has several.
 
-    The name of a value says what it is (`ledger.words.values`): an amount in euro, a day, a charge key, phrases that are told together.
-    Values hold no more than the sentence shows. `carried`: the sentence and the remedy that came with it from another release, for an id
-    or a value that this one has no words for."""
+    The name of a value says what it is (`ledger.words.values`): an amount in euro, a day, a charge key, phrases that
+    are told together. Values hold no more than the sentence shows. `carried`: the sentence and the remedy that came
+    with it from another release, for an id or a value that this one has no words for."""
 
     id: str
     values: Mapping[str, Any]

@@ -18,7 +18,8 @@ Book = RuleBook | OwnBook
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """Something that an answer rests on: the event, the day it holds from and, where there is one, the amount in euro."""
+    """Something that an answer rests on: the event, the day it holds from and, where there is one, the amount in
+    euro."""
 
     event: str
     on: date
@@ -54,7 +55,8 @@ class Reason:
 
     def as_json(self) -> dict[str, Any]:
         found: dict[str, Any] = {"rule": self.rule, "message": self.message, "source": self.source,
-                                 "clears": {"what": Remedy(self.message), "from": self.clears.on.isoformat() if self.clears.on else None}
+                                 "clears": {"what": Remedy(self.message),
+                                            "from": self.clears.on.isoformat() if self.clears.on else None}
                                  if self.clears else None}
         if self.interpretation:
             found["interpretation"] = self.interpretation

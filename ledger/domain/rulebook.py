@@ -16,8 +16,8 @@ from .values import Amount, Day, RecognitionKind, Text, Year
 _FROZEN = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, defer_build=True)
 
 class Rule(BaseModel):
-    """A rule with its source: a document of the book's list and a heading. `interpretation` names the register entry that this reading
-    rests on."""
+    """A rule with its source: a document of the book's list and a heading. `interpretation` names the register entry
+    that this reading rests on."""
 
     model_config = _FROZEN
     document: Text
@@ -97,7 +97,8 @@ class AtMost(Rule):
     at_most: Days
 
 class PreenrolmentWindow(_Value):
-    """Pre-enrolment from..until leads to enrolment between enrol_from and enrol_until; `late` always costs the late instance."""
+    """Pre-enrolment from..until leads to enrolment between enrol_from and enrol_until; `late` always costs the late
+    instance."""
     first: Day
     last: Day
     enrol_from: Day
@@ -129,19 +130,21 @@ class EnrolmentTerm(Rule):
     late_until: Day
 
 class VisaTerms(Rule):
-    """The last day to apply for a master's of open or restricted access; `first_degrees_until`: for any other programme, and for the
-    recognition of a foreign degree (None: the year gives none)."""
+    """The last day to apply for a master's of open or restricted access; `first_degrees_until`: for any other
+    programme, and for the recognition of a foreign degree (None: the year gives none)."""
     open_until: Day
     restricted_until: Day
     first_degrees_until: Day | None = None
 
 class Categories(Rule):
-    """The categories of people who may study part-time, each with other spellings that name it. None: any may be named."""
+    """The categories of people who may study part-time, each with other spellings that name it. None: any may be
+    named."""
     categories: dict[Text, tuple[Text, ...]] | None = None
 
     def names(self, category: str) -> bool:
         wanted = category.strip().casefold()
-        return self.categories is None or any(wanted == one.casefold() for name, also in self.categories.items() for one in (name, *also))
+        return self.categories is None or any(wanted == one.casefold() for name, also in self.categories.items()
+                                              for one in (name, *also))
 
 class MissingAtMost(Rule):
     exams: Days
@@ -215,7 +218,8 @@ class BeforeTheCouncil(Rule):
     kinds: tuple[RecognitionKind, ...]
 
 class RequestWindow(Rule):
-    """`late_until`: a late request costs the late instance up to that day. `late` without it: late requests have no end.
+    """`late_until`: a late request costs the late instance up to that day. `late` without it: late requests have no
+    end.
     `classes` gives another term to degree classes."""
     first: Day
     until: Day
@@ -263,13 +267,14 @@ class OneApplication(Rule):
 
 
 class FreeAfterReservation(Rule):
-    """For whom single courses of the same year are free after a failed reservation: graduates of this university, or whoever failed
-    one. Their exams wait for the first degree in both cases."""
+    """For whom single courses of the same year are free after a failed reservation: graduates of this university, or
+    whoever failed one. Their exams wait for the first degree in both cases."""
     free_for: Literal["own-graduates", "every-failed-reservation"]
 
 
 class Choice(BaseModel):
-    """An entry of the register of interpretations: the question, what was decided, and the other readings that the code knows."""
+    """An entry of the register of interpretations: the question, what was decided, and the other readings that the code
+    knows."""
 
     model_config = _FROZEN
     question: Text
@@ -306,7 +311,8 @@ class _AsDecided(Choice):
     decision: Literal["as-decided"] = "as-decided"
 
 class Interpretations(BaseModel):
-    """The register (sections 15 and 17 of rules.md): named, switchable per institution, shown in every answer that rests on it."""
+    """The register (sections 15 and 17 of rules.md): named, switchable per institution, shown in every answer that
+    rests on it."""
 
     model_config = _FROZEN
     AMB_1: _AmbOne = Field(alias="AMB-1")
@@ -365,7 +371,8 @@ def is_register_entry(rule: str) -> bool:
     return rule.replace("-", "_") in Interpretations.model_fields
 
 class Law(BaseModel):
-    """The rules of one academic year, by their id in rules.md (`BLK-1` is `BLK_1`). None: the year does not know the rule."""
+    """The rules of one academic year, by their id in rules.md (`BLK-1` is `BLK_1`). None: the year does not know the
+    rule."""
 
     model_config = _FROZEN
 
@@ -530,8 +537,8 @@ class RuleBook(BaseModel):
 
     Acts that name no year, or the year before, follow this book between `acts_from` and `acts_until` when the career
     is not renewed (AMB-35); `acts_until` None: from that day on. `late_degrees_of` is the earlier year whose exams and
-    degrees follow this book from `acts_from`. `documents` are the titles of what its entries cite; the ledger's own documents can be
-    cited too."""
+    degrees follow this book from `acts_from`. `documents` are the titles of what its entries cite; the ledger's own
+    documents can be cited too."""
 
     model_config = _FROZEN
     id: Text
@@ -552,8 +559,8 @@ class RuleBook(BaseModel):
 
     @cached_property
     def ids(self) -> frozenset[str]:
-        """The rules that the year has, and the ledger's own: a rule that is in neither does nothing. Pydantic's private attributes would
-        be slow here."""
+        """The rules that the year has, and the ledger's own: a rule that is in neither does nothing. Pydantic's private
+        attributes would be slow here."""
         here = {field.replace("_", "-") for field, rule in vars(self.rules).items() if rule is not None}
         return frozenset(here if self._own is None else here.union(self._own.rules))
 

@@ -14,8 +14,8 @@ from .submissions import Event
 class Standing:
     """The state that a student's recorded events amount to, kept ready between decisions.
 
-    It follows the stream: `add` each recorded event. An act of a later day lets time pass on the state that is there; an
-    act of an earlier day, a late fact or a void makes it start again from the facts."""
+    It follows the stream: `add` each recorded event. An act of a later day lets time pass on the state that is there;
+    an act of an earlier day, a late fact or a void makes it start again from the facts."""
 
     def __init__(self, student: str, books: LawBooks, events: Iterable[Event] = ()) -> None:
         """`events`: what is recorded of the student, in order of position."""
@@ -44,7 +44,8 @@ class Standing:
         apply(person, event, self._books)
 
     def on(self, day: date) -> Person:
-        """The state at the end of a day: the facts up to that day, voided ones left out. Not to be changed by the caller."""
+        """The state at the end of a day: the facts up to that day, voided ones left out. Not to be changed by the
+        caller."""
         person = self._person
         if person is not None and person.day <= day:
             advance(person, day, self._books)

@@ -33,8 +33,8 @@ PAYABLE = frozenset({"preenrolment", "recognition", "single-courses", "single-co
 
 @dataclass(slots=True)
 class Money:
-    """Money received for a charge key. `spared`: it was moved from a failed reservation (AMB-20) or from a degree candidate's
-    renewal (LAU-2), so that the day of the move makes nothing late."""
+    """Money received for a charge key. `spared`: it was moved from a failed reservation (AMB-20) or from a degree
+    candidate's renewal (LAU-2), so that the day of the move makes nothing late."""
 
     on: date
     amount: Decimal
@@ -79,8 +79,8 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """An officer's new amount of a charge (0.00: nothing of it is owed). `over`: what the assessments asked when it was taken (AMB-47);
-    None before the charge was assessed."""
+    """An officer's new amount of a charge (0.00: nothing of it is owed). `over`: what the assessments asked when it was
+    taken (AMB-47); None before the charge was assessed."""
 
     amount: Decimal
     over: Decimal | None
@@ -110,10 +110,12 @@ class Charge:
     interpretation: str | None = None
     waivers: list[Waiver] = field(default_factory=list)
     dates: list[tuple[date, Decimal]] = field(default_factory=list)
-    """By day, what falls due on it, where that is not all of it on `due_on`: under a plan, or after a later assessment (AMB-46)."""
+    """By day, what falls due on it, where that is not all of it on `due_on`: under a plan, or after a later assessment
+    (AMB-46)."""
     plan: Plan | None = None
     assessed: Decimal | None = None
-    """An instalment: what the assessments ask, whatever an officer decided; once the first is settled, the advance that stands."""
+    """An instalment: what the assessments ask, whatever an officer decided; once the first is settled, the advance that
+    stands."""
     decision: Decision | None = None
     # derived by `account.settle_amounts`
     waived: Decimal = ZERO
@@ -138,7 +140,8 @@ class Charge:
 
     @property
     def next_due_on(self) -> date | None:
-        """The first day on which something unpaid falls due (the last of all, once nothing is); None where the law gives no day."""
+        """The first day on which something unpaid falls due (the last of all, once nothing is); None where the law
+        gives no day."""
         parts = self.parts
         return next((p.due_on for p in parts if p.outstanding), parts[-1].due_on) if parts else self.due_on
 
@@ -148,7 +151,8 @@ class Charge:
         return self.next_due_on or self.raised_on
 
     def unpaid_after(self, last_day: Callable[[date], date], day: date) -> Decimal:
-        """Euro still unpaid on `day` of which the last day that is in time has passed (`last_day`: by its own due date)."""
+        """Euro still unpaid on `day` of which the last day that is in time has passed (`last_day`: by its own due
+        date)."""
         if self.parts:
             return sum((p.outstanding for p in self.parts if last_day(p.due_on) < day), ZERO)
         return self.outstanding if last_day(self.due) < day else ZERO
@@ -355,7 +359,8 @@ class Career:
 
     @property
     def academic_year(self) -> str | None:
-        """The academic year that the status speaks of: of the enrolment, the application, the pre-enrolment or the transfer."""
+        """The academic year that the status speaks of: of the enrolment, the application, the pre-enrolment or the
+        transfer."""
         current = self.current_enrolment
         if current is not None:
             return current.academic_year
@@ -441,7 +446,8 @@ class Career:
 
     def passed(self, day: date) -> dict[str, Result]:
         """Courses passed whose result counts on a day."""
-        return {r.data.course: r for r in self.results if r.until is None and r.counts_from <= day and r.data.outcome == "passed"}
+        return {r.data.course: r for r in self.results if r.until is None and r.counts_from <= day
+                and r.data.outcome == "passed"}
 
     def cfu_passed(self, day: date) -> int | float:
         """Each course once."""
@@ -471,7 +477,8 @@ class Career:
     @obeys("AMB-36")
     def exam_year(self, data: ExamGraded) -> str:
         """The academic year of an exam: the one that it, or its booking, states, else the one that runs on its day."""
-        booked = (b.data for b in reversed(self.bookings) if b.data.course == data.course and b.data.held_on == data.held_on)
+        booked = (b.data for b in reversed(self.bookings) if b.data.course == data.course
+                  and b.data.held_on == data.held_on)
         return data.academic_year or next((b.academic_year for b in booked), year_of(data.held_on))
 
     def charge(self, year: str | None, kind: str) -> Charge | None:

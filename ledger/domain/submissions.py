@@ -100,7 +100,8 @@ class Rulebook:
 class Event(msgspec.Struct, frozen=True, gc=False):
     """A recorded fact: the submission, its place in the log, when the ledger learned of it and under which rule book.
 
-    A struct: millions are made when the log is read, in a quarter of a dataclass's time. It holds nothing that could refer to it."""
+    A struct: millions are made when the log is read, in a quarter of a dataclass's time. It holds nothing that could
+    refer to it."""
 
     id: str
     type: str
@@ -169,14 +170,15 @@ def problems_of(error: ValidationError, prefix: str = "") -> list[Problem]:
         named = (item["ctx"]["field"],) if item["type"] == "fields" else ()
         path = prefix + ".".join(str(p) for p in (*item["loc"], *named))
         message = {"missing": "this field is required",
-                   "extra_forbidden": "there is no such field: remove it or correct its name"}.get(item["type"], item["msg"])
+                   "extra_forbidden": "there is no such field: remove it or correct its name"}.get(item["type"],
+                                                                                                   item["msg"])
         found.append(Problem(path or prefix.rstrip(".") or "data", message))
     return found
 
 
 def _usual(raw: dict[str, Any]) -> Submission | None:
-    """What nearly every submission is, read at once: well-formed, without an override, CFU in whole numbers. None for any
-    other, which is then read field by field to say what is wrong with it, if anything is."""
+    """What nearly every submission is, read at once: well-formed, without an override, CFU in whole numbers. None for
+    any other, which is then read field by field to say what is wrong with it, if anything is."""
     name = raw.get("type")
     if not isinstance(name, str) or name not in PAYLOADS or name == "person-registered" or "override" in raw:
         return None
@@ -191,7 +193,8 @@ def _reader(kind: str) -> Callable[[Any], Submission]:
     """A type's form in pydantic's compiled core."""
     model = PAYLOADS[kind]
     model.model_rebuild()
-    given: dict[str, Any] = {"id": _Id, "student": Pseudonym, "career": Pseudonym, "effective_on": Day, "recorded_at": Instant | None,
+    given: dict[str, Any] = {"id": _Id, "student": Pseudonym, "career": Pseudonym, "effective_on": Day,
+                             "recorded_at": Instant | None,
                              "source": Text, "actor": Text}
     form = {name: compiled(TypeAdapter(one).core_schema) for name, one in given.items()}
     if kind in ABOUT_THE_PERSON:
@@ -200,7 +203,8 @@ def _reader(kind: str) -> Callable[[Any], Submission]:
         form["career"] = _or_else(cs.nullable_schema(form["career"]), None)
     form |= {"type": cs.literal_schema([kind]), "data": compiled(model.__pydantic_core_schema__),
              "recorded_at": _or_else(form["recorded_at"], None), "override": _or_else(cs.any_schema(), ())}
-    fields = cs.dataclass_args_schema("Submission", [cs.dataclass_field(name, schema, kw_only=True) for name, schema in form.items()],
+    fields = cs.dataclass_args_schema("Submission",
+                                      [cs.dataclass_field(name, schema, kw_only=True) for name, schema in form.items()],
                                       extra_behavior="forbid")
     read: Callable[[Any], Submission] = SchemaValidator(
         cs.dataclass_schema(Submission, fields, list(form), slots=True, frozen=True)).validate_python
@@ -242,7 +246,8 @@ def read_submission(raw: Any) -> Submission | list[Problem]:
     if payload is not None and name not in ABOUT_THE_PERSON and name != "event-voided" and raw.get("career") is None:
         problems.append(Problem("career", f"{name} is about a career: name it"))
     if name == "person-registered" and not problems:
-        problems.append(Problem("data", "encryption-not-configured: personal data is refused until it can be held encrypted per student"))
+        problems.append(Problem("data", "encryption-not-configured: personal data is refused until it can be held "
+                                        "encrypted per student"))
     if problems or envelope is None or data is None:
         return problems
     return Submission(envelope.id, envelope.type, envelope.student, envelope.career, envelope.effective_on,

@@ -137,8 +137,9 @@ PLACEHOLDERS = frozenset({"9999", "99999"})
 def _identifies(value: str) -> str:
     """The placeholder names nobody, also with zeros before it."""
     if value.lstrip("0") in PLACEHOLDERS:
-        raise PydanticCustomError("placeholder", "9999 and 99999 stand for a matricola that is not known yet and identify nobody (TKT-2): "
-                                                 "give the pseudonym itself, or leave the field out where it may be")
+        raise PydanticCustomError("placeholder", "9999 and 99999 stand for a matricola that is not known yet and "
+                                                 "identify nobody (TKT-2): give the pseudonym itself, "
+                                                 "or leave the field out where it may be")
     return value
 
 
@@ -167,15 +168,19 @@ LongText = Annotated[str, StringConstraints(max_length=20_000), AfterValidator(_
 ALPHABET = StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")
 Pseudonym = Annotated[str, ALPHABET, AfterValidator(_identifies)]
 """Names a student or a career, wherever somebody submits one."""
-RecognitionKind = Literal["transfer", "programme-change", "second-degree", "re-enrolment", "shortening", "foreign-degree"]
-CourseCode = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=_NO_SPACE), AfterValidator(_printable)]
-ChargeKey = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=_NO_SPACE), AfterValidator(_printable)]
+RecognitionKind = Literal["transfer", "programme-change", "second-degree", "re-enrolment",
+                          "shortening", "foreign-degree"]
+CourseCode = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=_NO_SPACE),
+                       AfterValidator(_printable)]
+ChargeKey = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=_NO_SPACE),
+                      AfterValidator(_printable)]
 """`ACADEMIC-YEAR:KIND` or `ACADEMIC-YEAR:KIND#2` (section 4 of the published language)."""
 
 
 def iuv_check(before: str) -> str:
-    """The two check digits of a pagoPA reference: of what stands before them in the notice number, auxiliary digit included (PagoPA
-    S.p.A., "Specifiche attuative dei codici identificativi di versamento, riversamento e rendicontazione")."""
+    """The two check digits of a pagoPA reference: of what stands before them in the notice number, auxiliary digit
+    included (PagoPA S.p.A., "Specifiche attuative dei codici identificativi di versamento, riversamento e
+    rendicontazione")."""
     return f"{int(before) % 93:02d}"
 
 
@@ -205,8 +210,9 @@ def last_of_february(after_year: str, extra: int = 0) -> date:
 
 
 def compiled(schema: Any) -> Any:
-    """A payload's core schema in which no Python code of ours judges a value: compiled checks and cached readers that accept
-    nothing that the functions above refuse. What they do accept less (7.5 CFU) must be asked of the model itself."""
+    """A payload's core schema in which no Python code of ours judges a value: compiled checks and cached readers that
+    accept nothing that the functions above refuse. What they do accept less (7.5 CFU) must be asked of the model
+    itself."""
     if isinstance(schema, list):
         return [compiled(one) for one in schema]
     if not isinstance(schema, dict):
@@ -220,7 +226,8 @@ def compiled(schema: Any) -> Any:
     reader = _read_positive if question is _positive else _READERS.get(question)
     if reader is not None:
         return cs.no_info_plain_validator_function(reader)
-    return {name: found if name in ("cls", "config", "function", "metadata", "serialization", "ref") else compiled(found)
+    return {name: found if name in ("cls", "config", "function", "metadata", "serialization",
+                                    "ref") else compiled(found)
             for name, found in schema.items()}
 
 

@@ -30,8 +30,9 @@ def sqlite_path(url: str) -> Path | None:
         raise WrongAddress("the address of the database holds a % that is no escape: write %25 for it")
     found = _POSTGRES.fullmatch(url)
     if found is None or not all(_PARAMETER.fullmatch(one) for one in (found["query"] or "").split("&") if one):
-        raise WrongAddress("the address of the database must be postgresql://USER@HOST:PORT/NAME, or USER:PASSWORD in place of USER; "
-                           "write %40 for @, %2F for /, %3A for : and %3F for ? in both")
+        raise WrongAddress("the address of the database must be postgresql://USER@HOST:PORT/NAME, "
+                           "or USER:PASSWORD in place of USER; write %40 for @, %2F for /, %3A for : "
+                           "and %3F for ? in both")
     for host in found["hosts"].split(","):
         port = re.sub(r".*\]|[^:]*", "", host, count=1).removeprefix(":")
         if port and not 0 < int(port) < 65536:
@@ -63,7 +64,8 @@ def hidden(text: str) -> str:
 
 
 def forget_argument(url: str) -> None:
-    """Takes the password of an address that was given on the command line out of what `ps` shows of this process (Linux)."""
+    """Takes the password of an address that was given on the command line out of what `ps` shows of this process
+    (Linux)."""
     import ctypes
 
     secret = [one.encode() for part in (_SECRET.findall(url)) for one in (*part, unquote(part[0] or part[1])) if one]

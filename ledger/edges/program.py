@@ -1,7 +1,7 @@
 """A program on the command line: every error is one line and an exit code, and its streams may be closed, full or gone.
 
-Exit codes of all programs: 2 wrong usage; 6 what is asked of cannot be reached; 70 a fault of this program; 74 standard output cannot be
-written; 130 interrupted; 141 the reader of standard output has gone (as with SIGPIPE).
+Exit codes of all programs: 2 wrong usage; 6 what is asked of cannot be reached; 70 a fault of this program; 74 standard
+output cannot be written; 130 interrupted; 141 the reader of standard output has gone (as with SIGPIPE).
 """
 
 import errno
@@ -32,7 +32,8 @@ class OutputLost(Exception):
 
 
 class _Output(io.FileIO):
-    """Says once that nothing can be written any more, and then swallows what still comes, so that nothing fails while it ends."""
+    """Says once that nothing can be written any more, and then swallows what still comes, so that nothing fails while
+    it ends."""
 
     _lost = False
 
@@ -48,9 +49,11 @@ class _Output(io.FileIO):
         return written
 
 
-def output(descriptor: int, encoding: str = "utf-8", errors: str = "strict", line_buffering: bool = False) -> io.TextIOWrapper:
+def output(descriptor: int, encoding: str = "utf-8", errors: str = "strict",
+           line_buffering: bool = False) -> io.TextIOWrapper:
     """A standard output that raises OutputLost where it cannot be written."""
-    return io.TextIOWrapper(io.BufferedWriter(_Output(descriptor, "wb", closefd=False)), encoding, errors, "\n", line_buffering)
+    return io.TextIOWrapper(io.BufferedWriter(_Output(descriptor, "wb", closefd=False)), encoding,
+                            errors, "\n", line_buffering)
 
 
 class _NoInput(io.RawIOBase):
@@ -101,7 +104,8 @@ def tell_json(value: Any, indent: int | None = None) -> None:
 
 
 class Told:
-    """What a command that records prints of each line. Where it cannot be printed any more the recording goes on, and `ended` says so."""
+    """What a command that records prints of each line. Where it cannot be printed any more the recording goes on, and
+    `ended` says so."""
 
     def __init__(self) -> None:
         self._count = 0
@@ -116,9 +120,11 @@ class Told:
                 self._lost = lost
 
     def ended(self, program: str, outcomes: str) -> None:
-        """`outcomes`: of all lines. Raises click's Exit where standard output is at fault, and not merely who read it."""
+        """`outcomes`: of all lines. Raises click's Exit where standard output is at fault, and not merely who read
+        it."""
         if self._lost is not None:
-            say(f"{program}: {self._lost} after {self._count} outcome{'' if self._count == 1 else 's'}; every line was handled: {outcomes}")
+            say(f"{program}: {self._lost} after {self._count} outcome{'' if self._count == 1 else 's'}; "
+                f"every line was handled: {outcomes}")
             if not self._lost.closed:
                 raise click.exceptions.Exit(NOT_WRITTEN)
 
@@ -173,7 +179,8 @@ class Program(click.Group):
             _show(error)
             return USAGE
         except Exception as error:
-            lines, code = self.explained(error) or ([f"a fault of this program, please report it: {fault(error)}"], FAULT)
+            lines, code = self.explained(error) or ([f"a fault of this program, please report it: {fault(error)}"],
+                                                    FAULT)
             for line in lines:
                 self._say(line)
             return code

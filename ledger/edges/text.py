@@ -13,8 +13,8 @@ LONGEST_SAID = 2_000
 
 
 def visible(text: str) -> str:
-    """A text on one line: line breaks, control and escape codes, bidirectional overrides and what has no shape are written out
-    (`\\n`, `\\x1b`, `\\u202e`)."""
+    """A text on one line: line breaks, control and escape codes, bidirectional overrides and what has no shape are
+    written out (`\\n`, `\\x1b`, `\\u202e`)."""
     if text.isprintable():
         return text
     return "".join(one if _has_shape(one) else one.encode("unicode_escape").decode() for one in text)
@@ -39,7 +39,8 @@ class OneLine(logging.Formatter):
 
 def json_text(value: Any, ascii_only: bool = False, indent: int | None = None) -> str:
     """The exact value as JSON. Letters stay readable; what would act on a terminal is written as JSON's own escape."""
-    text = json.dumps(value, ensure_ascii=ascii_only, separators=(", ", ": ") if indent is None else None, indent=indent)
+    text = json.dumps(value, ensure_ascii=ascii_only, separators=(", ", ": ") if indent is None else None,
+                      indent=indent)
     if text.isprintable():
         return text
     return "".join(one if one == "\n" or _has_shape(one) else json.dumps(one)[1:-1] for one in text)
@@ -50,8 +51,8 @@ _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 
 def csv_cell(value: Any) -> Any:
-    """A value as a cell that no spreadsheet takes for a formula: such a text gets an apostrophe before it, as OWASP advises, also
-    where spaces stand before the sign. Numbers, negative ones too, stay numbers."""
+    """A value as a cell that no spreadsheet takes for a formula: such a text gets an apostrophe before it, as OWASP
+    advises, also where spaces stand before the sign. Numbers, negative ones too, stay numbers."""
     if not isinstance(value, str):
         return value
     return f"'{visible(value)}" if _FORMULA.match(value) and not _NUMBER.fullmatch(value) else visible(value)

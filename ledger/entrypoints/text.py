@@ -27,10 +27,12 @@ STYLES = {
     "paid": "green", "overdue": "bold red", "waived": "dim", "moved": "dim", "payable": "cyan", "to-come": "yellow",
     "enrolled": "green", "graduated": "green", "enrolled-with-reservation": "yellow", "enrolment-pending": "yellow",
     "withdrawal-pending": "yellow", "suspended": "yellow", "single-courses": "green",
-    "accepted": "green", "duplicate": "dim", "refused": "bold red", "invalid": "bold red", "conflict": "yellow", "set-aside": "bold red",
+    "accepted": "green", "duplicate": "dim", "refused": "bold red", "invalid": "bold red",
+    "conflict": "yellow", "set-aside": "bold red",
     "breach": "bold red", "derogation": "yellow", "notice": "cyan",
 }
-RIGHT = frozenset({"amount", "outstanding", "overdue", "accruing", "refundable", "careers", "students", "year", "cfu_passed",
+RIGHT = frozenset({"amount", "outstanding", "overdue", "accruing", "refundable", "careers",
+                   "students", "year", "cfu_passed",
                    "cfu_recognised"})
 """Columns of reports that hold numbers."""
 PIPE_WIDTH = 160
@@ -71,7 +73,8 @@ class Page:
             out.reconfigure(errors="replace")  # a terminal that cannot show a letter must not hide the answer
         terminal = out.isatty()
         plain = not terminal or bool(os.environ.get("NO_COLOR"))
-        self._console = _Console(file=out, force_terminal=terminal, no_color=plain, color_system=None if plain else "auto",
+        self._console = _Console(file=out, force_terminal=terminal, no_color=plain,
+                                 color_system=None if plain else "auto",
                                 markup=False, highlight=False, emoji=False, width=None if terminal else PIPE_WIDTH)
 
     def _t(self, told: str, **values: Any) -> str:
@@ -94,14 +97,17 @@ class Page:
             self._line(self._t("page/none-begun"))
             self._tickets(answer)
             return
-        table = self._table(self._t("page/career"), self._t("page/programme"), self._t("page/year"), self._t("page/regime"),
+        table = self._table(self._t("page/career"), self._t("page/programme"), self._t("page/year"),
+                            self._t("page/regime"),
                             self._t("page/status"), self._t("page/cfu-passed"), self._t("page/cfu-recognised"))
         for career in answer["careers"]:
             year, of = career.get("year"), career.get("academic_year")
-            years = self._t("page/year-of", year=year, academic_year=of) if year is not None and of is not None else of or ""
+            years = self._t("page/year-of", year=year,
+                            academic_year=of) if year is not None and of is not None else of or ""
             cfu = career.get("cfu") or {}
             kind, regime = career.get("course_type"), career.get("regime")
-            table.add_row(career["career"], _spaced(career.get("programme"), self._named("course_type", kind) if kind else None), years,
+            table.add_row(career["career"],
+                          _spaced(career.get("programme"), self._named("course_type", kind) if kind else None), years,
                           self._named("regime", regime) if regime else "", self._styled("status", career["status"]),
                           _number(cfu.get("passed")), _number(cfu.get("recognised")))
         self._console.print(table)
@@ -126,8 +132,10 @@ class Page:
         self._title(answer)
         charges = answer["charges"]
         if charges:
-            table = self._table(self._t("page/charge"), self._t("page/amount"), self._t("page/due-on"), self._t("page/paid"),
-                                self._t("page/owed"), self._t("page/state"), self._t("page/if-late"), self._t("page/rule"),
+            table = self._table(self._t("page/charge"), self._t("page/amount"), self._t("page/due-on"),
+                                self._t("page/paid"),
+                                self._t("page/owed"), self._t("page/state"), self._t("page/if-late"),
+                                self._t("page/rule"),
                                 right=(1, 3, 4, 6))
             for charge in charges:
                 accruing = charge["accruing"]  # what paying on this day would cost on top
@@ -141,16 +149,20 @@ class Page:
         else:
             self._line(self._t("page/none-charged"))
         for one in answer["unallocated"]:
-            self._line(self._t("page/waiting", career=one["career"], charge=one["charge"], amount=one["amount"], paid_on=one["paid_on"]),
+            self._line(self._t("page/waiting", career=one["career"], charge=one["charge"],
+                               amount=one["amount"], paid_on=one["paid_on"]),
                        style="yellow")
         for iuv in answer.get("same_iuv", ()):
-            paid = "; ".join(self._t("page/iuv-payment", event=p["event"], paid_on=p["paid_on"], amount=p["amount"], career=p["career"],
+            paid = "; ".join(self._t("page/iuv-payment", event=p["event"], paid_on=p["paid_on"],
+                                     amount=p["amount"], career=p["career"],
                                      charge=p["charge"]) for p in iuv["payments"])
             self._line(self._t("page/iuv", count=len(iuv["payments"]), iuv=iuv["iuv"], text=paid), style="yellow")
         totals = Text()
-        for name, key in ((self._t("page/overdue"), "overdue"), (self._t("page/to-come"), "to_come"), (self._t("page/credit"), "credit")):
+        for name, key in ((self._t("page/overdue"), "overdue"), (self._t("page/to-come"), "to_come"),
+                          (self._t("page/credit"), "credit")):
             totals.append(f"{name} ")
-            totals.append(self._euro(answer[key]), style="bold red" if key == "overdue" and answer[key] != "0.00" else "bold")
+            totals.append(self._euro(answer[key]), style="bold red" if key == "overdue"
+                          and answer[key] != "0.00" else "bold")
             totals.append("   ")
         self._put(totals)
         self._unruled(answer)
@@ -180,7 +192,8 @@ class Page:
             if event.get("breaches"):
                 self._line(self._t("page/in-breach", text=", ".join(event["breaches"])), style="red", indent=4)
             for override in event.get("override", ()):
-                self._line(self._t("page/derogation", rule=override["rule"], text=override["authority"]), style="yellow", indent=4)
+                self._line(self._t("page/derogation", rule=override["rule"], text=override["authority"]),
+                           style="yellow", indent=4)
             for change in event["changes"]:
                 if change["what"] == "accruing" and change["to"] == "0.00":
                     continue  # a surcharge that threatened no more goes without saying
@@ -207,7 +220,8 @@ class Page:
         return total
 
     def outcome(self, outcome: Answer) -> None:
-        """A line of a file that was not taken, or stands for nothing; one whose id cannot be read is named by its number."""
+        """A line of a file that was not taken, or stands for nothing; one whose id cannot be read is named by its
+        number."""
         head = Text(f"{self._named('outcome', outcome['outcome'])}  ", style=STYLES[outcome["outcome"]])
         head.append(outcome["id"] if outcome.get("id") else self._t("page/file-line", number=outcome.get("line", "?")),
                     style="not bold default")
@@ -224,7 +238,8 @@ class Page:
         text = Text(f"{self._t('page/line') if total == 1 else self._t('page/lines', count=total)} ", style="bold")
         for index, outcome in enumerate(("accepted", "duplicate", "refused", "invalid")):
             text.append(", " if index else "")
-            text.append(self._counted("outcome", outcome, counted[outcome]), style=STYLES[outcome] if counted[outcome] else "dim")
+            text.append(self._counted("outcome", outcome, counted[outcome]),
+                        style=STYLES[outcome] if counted[outcome] else "dim")
         others = [self._counted("outcome", name, n) for name, n in counted.items()
                   if name not in ("accepted", "duplicate", "refused", "invalid")]
         text.append("".join(f", {other}" for other in others))
@@ -253,18 +268,23 @@ class Page:
         for change in changes["changed"]:
             self._line(f"{change['rule']}: {change['says'][new]}", indent=2)
             for name, values in change["values"].items():
-                self._line(f"{name}: {self._value(values[old])} -> {self._value(values[new])}", style="yellow", indent=4)
+                self._line(f"{name}: {self._value(values[old])} -> {self._value(values[new])}",
+                           style="yellow", indent=4)
             if not change["values"] and change["says"][old] != change["says"][new]:
-                self._line(self._t("page/in-year", academic_year=old, text=change["says"][old]), style="yellow", indent=4)
+                self._line(self._t("page/in-year", academic_year=old, text=change["says"][old]),
+                           style="yellow", indent=4)
             reading = change.get("interpretation")
             if reading:
                 none = self._t("page/none")
-                self._line(self._t("page/interpretation", text=f"{reading[old] or none} -> {reading[new] or none}"), style="yellow",
+                self._line(self._t("page/interpretation", text=f"{reading[old] or none} -> {reading[new] or none}"),
+                           style="yellow",
                            indent=4)
         if changes.get("moved"):
-            self._line(self._t("page/heading-differs", text=", ".join(rule["rule"] for rule in changes["moved"])), style="dim")
+            self._line(self._t("page/heading-differs", text=", ".join(rule["rule"] for rule in changes["moved"])),
+                       style="dim")
         for choice in changes.get("decisions", ()):
-            self._line(self._t("page/decided-change", rule=choice["id"], text=f"{choice['decision'][old]} -> {choice['decision'][new]}"),
+            self._line(self._t("page/decided-change", rule=choice["id"],
+                               text=f"{choice['decision'][old]} -> {choice['decision'][new]}"),
                        style="yellow", indent=2)
 
     def citation(self, found: Answer) -> None:
@@ -284,7 +304,8 @@ class Page:
                 if year["rules"]:
                     self._line(self._t("page/resting", text=", ".join(year["rules"])), indent=2)
         if "own" in found:
-            self._rule(self._t("page/own-else", rule=found["id"]) if years else self._t("page/own", rule=found["id"]), found["own"])
+            self._rule(self._t("page/own-else", rule=found["id"]) if years else self._t("page/own", rule=found["id"]),
+                       found["own"])
 
     def tell(self, told: Phrase) -> None:
         self._line(sentence(told, self._language))
@@ -292,7 +313,8 @@ class Page:
     def report(self, answer: Answer) -> None:
         title = self._named("report", answer["report"])
         self._line(self._t("page/report", text=title, on=answer["on"]) if "on" in answer else
-                   self._t("page/report-period", text=title, first_day=answer["from"], last_day=answer["to"]), style="bold")
+                   self._t("page/report-period", text=title, first_day=answer["from"], last_day=answer["to"]),
+                   style="bold")
         rows = answer["rows"]
         if rows:
             names = [name for name in rows[0] if answer["report"] != "upcoming" or name not in IN_CHANGE]
@@ -328,7 +350,8 @@ class Page:
                    self._t("page/known-all", position=position, last_position=end), style="bold")
         if len(answer["partitions"]) > 1:
             for one in answer["partitions"]:
-                self._line(self._t("page/partition", number=one["partition"], count=len(answer["partitions"]), position=one["position"]),
+                self._line(self._t("page/partition", number=one["partition"], count=len(answer["partitions"]),
+                                   position=one["position"]),
                            indent=2)
         for year, (name, digest) in sorted(answer["rulebooks"].items()):
             self._line(f"{year}: {name}, sha256 {digest[:12]}", indent=2)
@@ -350,11 +373,13 @@ class Page:
 
     def difference(self, left: str, right: str, found: Answer) -> None:
         """What two computations say otherwise: the names of the rows' columns, as programs have them."""
-        self._line(" ".join(str(value) for name, value in found.items() if name not in (left, right) and value is not None))
+        self._line(" ".join(str(value) for name, value in found.items() if name not in (left, right)
+                            and value is not None))
         for name in (left, right):
             side = self._named("side", name)
             for row in found[name]:
-                said = ", ".join(f"{k} {v}" for k, v in row.items() if k not in ("from_on", "until_on") and v not in (None, "0.00"))
+                said = ", ".join(f"{k} {v}" for k, v in row.items() if k not in ("from_on", "until_on")
+                                 and v not in (None, "0.00"))
                 head = self._t("page/interval", since=row["from_on"], until=row["until_on"]) if row["until_on"] else \
                     self._t("page/interval-open", since=row["from_on"])
                 line = f"{side:>{SIDE_WIDTH}}  {head}"
@@ -362,7 +387,8 @@ class Page:
 
     def published(self, answer: Answer) -> None:
         for one in answer["topics"]:
-            told = {"topic": one["topic"], "position": one["position"], "last_position": answer["last_position"], "rate": one["rate"],
+            told = {"topic": one["topic"], "position": one["position"], "last_position": answer["last_position"],
+                    "rate": one["rate"],
                     "recorded_at": one["at"]}
             self._line(self._t("page/topic-behind", **told, count=one["events_behind"]) if one["events_behind"] else
                        self._t("page/topic", **told))
@@ -383,7 +409,8 @@ class Page:
         """A value of a rule book in words: tables and lists on one line."""
         if isinstance(value, dict):
             return ", ".join(f"{name} {self._value(part)}" if not isinstance(part, list) else
-                             f"{name} ({self._value(part)})" if part else name for name, part in value.items() if part is not None)
+                             f"{name} ({self._value(part)})" if part else name
+                             for name, part in value.items() if part is not None)
         if isinstance(value, list):
             return "; ".join(self._value(part) for part in value)
         return self._named("value", str(value).lower()) if value is None or isinstance(value, bool) else str(value)
@@ -404,14 +431,16 @@ class Page:
     def _title(self, answer: Answer) -> None:
         position = answer.get("known_position")
         self._line(self._t("page/title", student=answer["student"], on=answer["on"]) if position is None else
-                   self._t("page/title-known", student=answer["student"], on=answer["on"], position=position), style="bold")
+                   self._t("page/title-known", student=answer["student"], on=answer["on"], position=position),
+                   style="bold")
 
     def _block(self, career: str, block: Answer, on: str) -> None:
         past = block.get("until") is not None and block["until"] <= on
         coming = block["from"] > on
         if past:
             return
-        stands = {"career": career, "block": block["kind"], "on": block["from"], "text": self._named("stops", block["kind"])}
+        stands = {"career": career, "block": block["kind"], "on": block["from"],
+                  "text": self._named("stops", block["kind"])}
         self._line(self._t("page/block-until", **stands, last_day=block["until"]) if block.get("until") else
                    self._t("page/block", **stands), style="yellow" if coming else "bold red")
         self._line(f"{block['rule']}: {block['reason']}", indent=2)
@@ -443,19 +472,22 @@ class Page:
         if charge.get("plan"):
             notes.append(self._t("page/plan", agreed_on=charge["plan"]["agreed_on"]))
         if len(charge.get("parts", ())) > 1:
-            notes += [self._t("page/part", amount=part["outstanding"], due_on=part["due_on"]) for part in charge["parts"]
+            notes += [self._t("page/part", amount=part["outstanding"], due_on=part["due_on"])
+                      for part in charge["parts"]
                       if part["outstanding"] != "0.00"]
         if not notes and charge["state"] != "overdue":
             return
         text = Text(f"{charge['career']} {self._of(charge)}: ", style="bold")
         since = charge["due_on"] or charge["raised_on"]
-        text.append("; ".join(notes) if notes else self._t("page/overdue-since", amount=charge["overdue"], due_on=since), style="not bold")
+        text.append("; ".join(notes) if notes else self._t("page/overdue-since", amount=charge["overdue"],
+                                                           due_on=since), style="not bold")
         self._put(text)
         for told in (*waivers, *([refundable] if refundable else []), *([] if notes else [charge])):
             self._source(told)
 
     def _lifted(self, what: str | None, since: str, indent: int = 2) -> None:
-        text = Text(f"{self._t('page/to-lift')} " if what else self._t("page/nothing-lifts"), style="green" if what else "dim")
+        text = Text(f"{self._t('page/to-lift')} " if what else self._t("page/nothing-lifts"),
+                    style="green" if what else "dim")
         text.append(f"{what.rstrip('.')}{since}." if what else "", style="default")
         self._put(text, indent)
 
@@ -463,7 +495,8 @@ class Page:
         source = told.get("source")
         if source:
             read = f" {self._t('page/reading', rule=told['interpretation'])}" if told.get("interpretation") else ""
-            self._line(self._t("page/source", text=f"{source['document']}, {source['heading']}{read}"), style="dim", indent=indent)
+            self._line(self._t("page/source", text=f"{source['document']}, {source['heading']}{read}"),
+                       style="dim", indent=indent)
         facts = told.get("facts", ())
         if facts:
             rests = "; ".join(self._t("page/fact", event=f["event"], on=f["on"])
@@ -499,14 +532,16 @@ class Page:
     def _table(self, *headings: str, right: tuple[int, ...] = ()) -> Table:
         table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
         for index, heading in enumerate(headings):
-            table.add_column(heading, justify="right" if index in right else "left", overflow="fold", no_wrap=index in right)
+            table.add_column(heading, justify="right" if index in right else "left", overflow="fold",
+                             no_wrap=index in right)
         return table
 
     def _line(self, text: str, style: str = "", indent: int = 0) -> None:
         self._put(Text(text, style=style), indent)
 
     def _put(self, text: Text, indent: int = 0) -> None:
-        """One line. On a terminal a long one is wrapped, and its rest is marked, so that no part of it looks like a line of its own."""
+        """One line. On a terminal a long one is wrapped, and its rest is marked, so that no part of it looks like a
+        line of its own."""
         if not self._console.is_terminal:
             self._console.print(RichText(" " * indent).append_text(text), soft_wrap=True)
             return
@@ -522,7 +557,8 @@ def _spaced(*parts: Any) -> str:
     return "  ".join(str(part) for part in parts if part is not None)
 
 
-SAID = ("number", "programme", "charge", "from_charge", "to_charge", "amount", "to_career", "kind", "contribution", "regime", "course",
+SAID = ("number", "programme", "charge", "from_charge", "to_charge", "amount", "to_career",
+        "kind", "contribution", "regime", "course",
         "held_on", "outcome", "grade", "cfu", "academic_year", "year", "session", "event")
 """What a line of history shows of an event's data. Free text and what reveals health or means stay out."""
 

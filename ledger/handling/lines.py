@@ -17,7 +17,8 @@ LONGEST_NUMBER = 1000
 
 
 def read_lines(file: BinaryIO) -> Iterator[bytes]:
-    """The lines of a file of any length. Of a line above `LONGEST_LINE` only the beginning is kept, a little too long."""
+    """The lines of a file of any length. Of a line above `LONGEST_LINE` only the beginning is kept, a little too
+    long."""
     while line := file.readline(LONGEST_LINE + 3):
         yield line
         while len(line) == LONGEST_LINE + 3 and not line.endswith(b"\n"):
@@ -27,9 +28,9 @@ def read_lines(file: BinaryIO) -> Iterator[bytes]:
 def decode_line(line: bytes, first: bool = False) -> Any | Problem | None:
     """The JSON value of a line, a Problem that says what is wrong with it, or None for a blank line.
 
-    Tolerates a byte order mark at the start of the `first` line, and CRLF. Refuses fields that stand twice, bytes that are not
-    UTF-8, nesting that no submission has, and lines above `LONGEST_LINE` bytes. NaN, infinities and numbers without end are
-    left to the field that they stand in: none takes them.
+    Tolerates a byte order mark at the start of the `first` line, and CRLF. Refuses fields that stand twice, bytes that
+    are not UTF-8, nesting that no submission has, and lines above `LONGEST_LINE` bytes. NaN, infinities and numbers
+    without end are left to the field that they stand in: none takes them.
     """
     if first:
         line = line.removeprefix(codecs.BOM_UTF8)
@@ -69,7 +70,8 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _whole(digits: str) -> int | float:
-    """A number with more digits than any field has is infinite: reading it exactly takes long, and Python refuses to."""
+    """A number with more digits than any field has is infinite: reading it exactly takes long, and Python refuses
+    to."""
     return int(digits) if len(digits) <= LONGEST_NUMBER else float(digits)
 
 

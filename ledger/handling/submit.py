@@ -8,9 +8,10 @@
 6. Append, on condition that the stream has not moved on; if it has, go back to 2.
 7. Answer.
 
-An outcome is a JSON object of section 2 of the published language: `id`, `outcome`, and `position`, `version`, `reasons`
-or `problems`. Where others append to the same student at the same time, whoever lost tries again with pauses, so that writers
-take turns (`in_turn`). Every function here raises VersionConflict, StoreUnavailable and StoreUnusable of `ledger.store`.
+An outcome is a JSON object of section 2 of the published language: `id`, `outcome`, and `position`, `version`,
+`reasons` or `problems`. Where others append to the same student at the same time, whoever lost tries again with pauses,
+so that writers take turns (`in_turn`). Every function here raises VersionConflict, StoreUnavailable and StoreUnusable
+of `ledger.store`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -61,8 +62,8 @@ T = TypeVar("T")
 
 
 def in_turn(act: Callable[[], T], otherwise: str) -> T:
-    """What `act` returns when it meets no VersionConflict any more; raises VersionConflict with the text `otherwise` where others
-    never stop."""
+    """What `act` returns when it meets no VersionConflict any more; raises VersionConflict with the text `otherwise`
+    where others never stop."""
     try:
         return tried_again(act, lambda error: isinstance(error, VersionConflict), TURN_SECONDS, LONGEST_PAUSE)
     except VersionConflict as error:
@@ -74,11 +75,13 @@ def submit(store: EventStore, books: LawBooks, submission: Any, mode: Mode, cloc
     return Desk(store, books, mode, clock).submit(submission)
 
 
-def append_lines(store: EventStore, books: LawBooks, lines: Iterable[bytes], mode: Mode, atomic: bool, clock: Clock) -> Iterator[Outcome]:
+def append_lines(store: EventStore, books: LawBooks, lines: Iterable[bytes], mode: Mode, atomic: bool,
+                 clock: Clock) -> Iterator[Outcome]:
     """One outcome for each line that is not blank, in order; an accepted line is stored before its outcome is yielded.
 
-    Memory stays flat for any number of lines. With `atomic` all lines are stored in one transaction or none is; then the
-    whole file is held in memory (about 5 kB a line), and no outcome is yielded before the last line has been decided.
+    Memory stays flat for any number of lines. With `atomic` all lines are stored in one transaction or none is; then
+    the whole file is held in memory (about 5 kB a line), and no outcome is yielded before the last line has been
+    decided.
     """
     desk = Desk(store, books, mode, clock)
     if atomic:
@@ -89,15 +92,16 @@ def append_lines(store: EventStore, books: LawBooks, lines: Iterable[bytes], mod
 
 
 class Desk:
-    """Takes submissions one after the other, or many that are stored together, and remembers the students it met last."""
+    """Takes submissions one after the other, or many that are stored together, and remembers the students it met
+    last."""
 
     def __init__(self, store: EventStore, books: LawBooks, mode: Mode, clock: Clock, keep: int | None = None) -> None:
         self._store, self._books, self._mode, self._clock = store, books, mode, clock
         self.streams = Streams(store, books, EVENTS_KEPT if keep is None else keep)
 
     def line(self, number: int, raw: Any) -> Outcome:
-        """The outcome of a line of a file. One to whose student others never stop appending is answered `conflict`, one whose student
-        cannot be read `set-aside`, and the file goes on."""
+        """The outcome of a line of a file. One to whose student others never stop appending is answered `conflict`, one
+        whose student cannot be read `set-aside`, and the file goes on."""
         try:
             return with_line(self.submit(raw), number)
         except VersionConflict as error:
@@ -139,11 +143,12 @@ class Desk:
 
     def together(self, asked: Sequence[A], take: Callable[[A], Verdict],
                  append: Callable[[Sequence[Verdict]], Iterable[Event]]) -> list[Outcome]:
-        """Steps 2 to 7 for what is stored together or not at all; every way into the ledger but the bulk import's goes here.
+        """Steps 2 to 7 for what is stored together or not at all; every way into the ledger but the bulk import's goes
+        here.
 
-        `take` decides one (`Desk.take`, or more), `append` stores what they came to and returns the events stored. Raises
-        VersionConflict where somebody else appended meanwhile, and whatever the two raise: then all of these students are
-        forgotten, because what is remembered of them may be why."""
+        `take` decides one (`Desk.take`, or more), `append` stores what they came to and returns the events stored.
+        Raises VersionConflict where somebody else appended meanwhile, and whatever the two raise: then all of these
+        students are forgotten, because what is remembered of them may be why."""
         students = dict.fromkeys(one.student for one in asked)
         try:
             # 2. Load the streams.
@@ -179,20 +184,25 @@ class Desk:
         if known is not None:
             if known.submission.content() == submission.content():
                 return Known(known, stream.standing.voided.get(known.id))
-            return invalid(submission.id, [Problem("id", f"the event of version {known.version} has this id and other content: "
+            return invalid(submission.id,
+                           [Problem("id", f"the event of version {known.version} has this id and other content: "
                                                           "submit it unchanged, or choose a new id")])
         # 4. The ledger's own clock never runs backwards within a stream.
         now = self._clock()
         if submission.recorded_at is None:
             recorded_at = max(now, stream.events[-1].recorded_at) if stream.events else now
-            if recorded_at > now and lies_ahead(submission.effective_on, now):  # a clock that ran ahead once does not let facts run ahead
+            # a clock that ran ahead once does not let facts run ahead
+            if recorded_at > now and lies_ahead(submission.effective_on, now):
                 return invalid(submission.id, [AHEAD])
         elif submission.recorded_at > now:
-            return invalid(submission.id, [Problem("recorded_at", f"this is later than the ledger's clock ({format_instant(now)}): "
-                                                                   "give the moment at which it was recorded, or leave it out")])
+            return invalid(submission.id,
+                           [Problem("recorded_at", f"this is later than the ledger's clock ({format_instant(now)}): "
+                                                                   "give the moment at which it was recorded, "
+                                                                   "or leave it out")])
         elif submission.recorded_at < now - STALE and not self._store.may_import:
-            return invalid(submission.id, [Problem("recorded_at", "only who imports history (the role career_ledger_importer) may give a "
-                                                                   "moment that lies in the past: leave it out")])
+            return invalid(submission.id, [Problem("recorded_at", "only who imports history (the role "
+                                                                   "career_ledger_importer) may give a moment that "
+                                                                   "lies in the past: leave it out")])
         else:
             recorded_at = submission.recorded_at
         # 5. Decide.
@@ -201,7 +211,8 @@ class Desk:
             version = stream.version + 1
             return recorded(submission, recorded_at, version, decision.rulebook, decision.breaches, PENDING + version)
         if isinstance(decision, Refused):
-            return {"id": submission.id, "outcome": "refused", "reasons": [reason.as_json() for reason in decision.reasons]}
+            return {"id": submission.id, "outcome": "refused",
+                    "reasons": [reason.as_json() for reason in decision.reasons]}
         return invalid(submission.id, decision.problems)
 
 
@@ -264,7 +275,8 @@ def answer(verdict: Verdict, positions: dict[tuple[str, str], int] | None = None
 
 
 def duplicate(id: str, position: int, version: int, voided_by: str | None) -> Outcome:
-    """The same submission is stored already; where a void took it back since, `voided_by` says so: the fact needs a new id."""
+    """The same submission is stored already; where a void took it back since, `voided_by` says so: the fact needs a new
+    id."""
     found: Outcome = {"id": id, "outcome": "duplicate", "position": position, "version": version}
     return found | {"voided_by": voided_by} if voided_by is not None else found
 

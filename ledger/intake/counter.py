@@ -1,17 +1,17 @@
 """From messages of `career.submissions.v1` to their outcomes: the counter at which other systems hand in submissions.
 
-A batch is decided in its order and stored in one transaction, the accepted as events and the others in the table of refused
-submissions, before any outcome is said. The transaction checks, under the log's lock, that every decision rests on the
-streams as they stand and that nobody else has answered one of these submissions: of two intakes that hold the same message
-(a partition changed hands) one answers first, and the other finds that answer. Where a check fails, nothing is stored, and
-the batch is decided again one by one.
+A batch is decided in its order and stored in one transaction, the accepted as events and the others in the table of
+refused submissions, before any outcome is said. The transaction checks, under the log's lock, that every decision rests
+on the streams as they stand and that nobody else has answered one of these submissions: of two intakes that hold the
+same message (a partition changed hands) one answers first, and the other finds that answer. Where a check fails,
+nothing is stored, and the batch is decided again one by one.
 
 What stands in the stream is a duplicate. What was kept out is answered as it was the first time, whatever has changed
 since; the outcome `invalid` too, so that a mended submission needs a new id.
 
-An outcome goes to whoever can be named by (student, id). A message without a usable id, student or key, or whose key is not
-its student, is a dead letter: an outcome under either name could contradict that of the real submission. So is one on which
-this program fails: it would fail again at every start, and nobody else would be answered any more.
+An outcome goes to whoever can be named by (student, id). A message without a usable id, student or key, or whose key is
+not its student, is a dead letter: an outcome under either name could contradict that of the real submission. So is one
+on which this program fails: it would fail again at every start, and nobody else would be answered any more.
 """
 
 import hashlib
@@ -40,7 +40,8 @@ EVENTS_KEPT = 20_000
 """How many events of the students met last stay in memory (about 40 MB)."""
 LONGEST_ID = 200
 PROBLEMS = 100
-"""How many problems of a submission are listed, and in how many characters each at most: an outcome must fit its topic."""
+"""How many problems of a submission are listed, and in how many characters each at most: an outcome must fit its
+topic."""
 LONGEST_TEXT = 1_000
 LONGEST_LETTER = 6 << 20
 """Bytes of a message that is repeated in the dead letters; of a longer one only the place is named."""
@@ -71,12 +72,13 @@ class _Form:
     form: Submission | Outcome
 
     def hash(self) -> bytes:
-        """Of what makes two submissions the same one: everything but `recorded_at`. It does not leave this program: its values could be
-        tried out."""
+        """Of what makes two submissions the same one: everything but `recorded_at`. It does not leave this program: its
+        values could be tried out."""
         return _hash(self.form.content()) if isinstance(self.form, Submission) else self._as_sent()
 
     def is_content_of(self, kept: Refusal, store: EventStore) -> bool:
-        """Also where a newer program can read what an older one could not, and where an older one kept the plain hash."""
+        """Also where a newer program can read what an older one could not, and where an older one kept the plain
+        hash."""
         hashes = {self.hash(), self._as_sent()}
         return kept.content in hashes | {store.content_digest(one) for one in hashes}
 
@@ -91,8 +93,8 @@ def _hash(content: dict[str, Any]) -> bytes:
 class Counter:
     """Answers batches in mode `enforce`. `history` is that of the ledger.
 
-    Raises VersionConflict where others keep appending to a student, StoreUnavailable and StoreUnusable: nothing of what was
-    not answered may be taken as handled then. Handing it in again is safe."""
+    Raises VersionConflict where others keep appending to a student, StoreUnavailable and StoreUnusable: nothing of what
+    was not answered may be taken as handled then. Handing it in again is safe."""
 
     def __init__(self, store: EventStore, books: LawBooks, clock: Clock, history: History) -> None:
         self._store, self._clock, self._history = store, clock, history
@@ -104,7 +106,8 @@ class Counter:
         store.rewrite_refusals(_without_values)
 
     def answers(self, batch: Sequence[Received]) -> list[Message]:
-        """For each message, in order, its outcome or the dead letter that it becomes. What they say is stored by now."""
+        """For each message, in order, its outcome or the dead letter that it becomes. What they say is stored by
+        now."""
         read = [_read(one) for one in batch]
         found = iter(self._decided([form for form in read if isinstance(form, _Form)]))
         given = [form if isinstance(form, str) else next(found) for form in read]
@@ -134,7 +137,8 @@ class Counter:
     def _together(self, forms: Sequence[_Form]) -> list[Outcome]:
         """One transaction for all; VersionConflict where what is remembered of their students is not how they stand."""
         # a duplicate says whether its event was voided: look again
-        self._streams.forget([one.student for one in forms if one.student in self._streams and one.id in self._streams[one.student].by_id])
+        self._streams.forget([one.student for one in forms if one.student in self._streams
+                              and one.id in self._streams[one.student].by_id])
         kept = self._store.refusals({(form.student, form.id) for form in forms})
         fresh: list[Refusal] = []
 
@@ -144,7 +148,8 @@ class Counter:
             except Exception as error:
                 raise _Fault(form, error) from error
             if isinstance(verdict, _New):
-                fresh.append(Refusal(form.student, form.id, self._store.content_digest(form.hash()), json.dumps(verdict).encode()))
+                fresh.append(Refusal(form.student, form.id, self._store.content_digest(form.hash()),
+                                     json.dumps(verdict).encode()))
                 kept[form.student, form.id] = fresh[-1]
             return verdict
 
@@ -164,7 +169,8 @@ class Counter:
         if before is not None:
             outcome: Outcome = json.loads(before.outcome)
             return outcome if form.is_content_of(before, self._store) else invalid(form.id, [Problem(
-                "id", f"a submission with this id and other content was {outcome['outcome']}: submit it unchanged, or choose a new id")])
+                "id", f"a submission with this id and other content was {outcome['outcome']}: submit it unchanged, "
+                      "or choose a new id")])
         if not isinstance(form.form, Submission):
             return _New(form.form)
         verdict = self._desk.take(form.form)
@@ -205,8 +211,8 @@ def _read(one: Received) -> _Form | str:
             return raw.message.replace("the line", "the value").replace("one event a line", "one submission a message")
         return "the value is not a JSON object: a submission is one"
     if "specversion" in raw or _content_type(one.headers) == "application/cloudevents+json":
-        return ("the value is a CloudEvents envelope (structured mode): send what stands in its `data`, the submission itself, as the "
-                "value (binary mode), with content-type application/json")
+        return ("the value is a CloudEvents envelope (structured mode): send what stands in its `data`, "
+                "the submission itself, as the value (binary mode), with content-type application/json")
     id_, student = raw.get("id"), raw.get("student")
     if not isinstance(id_, str) or not 1 <= len(id_) <= LONGEST_ID or not _is_text(id_):
         return f"id: give the submission an id, text of 1 to {LONGEST_ID} characters"
@@ -234,7 +240,8 @@ def _is_text(text: str) -> bool:
 
 
 def _short(outcome: Outcome) -> Outcome:
-    problems = [{"path": _named(one["path"]), "message": one["message"][:LONGEST_TEXT]} for one in outcome["problems"][:PROBLEMS]]
+    problems = [{"path": _named(one["path"]), "message": one["message"][:LONGEST_TEXT]}
+                for one in outcome["problems"][:PROBLEMS]]
     more = len(outcome["problems"]) - PROBLEMS
     if more > 0:
         problems.append(Problem("", f"{more} further problems are not listed").as_json())
@@ -251,7 +258,8 @@ def _content_type(headers: Sequence[tuple[str, bytes | None]]) -> str:
 
 
 def _named(path: str) -> str:
-    """The path of a problem; a field that is not ours is repeated only where it looks like a field's name and not like a value."""
+    """The path of a problem; a field that is not ours is repeated only where it looks like a field's name and not like
+    a value."""
     return path if _PATH.fullmatch(path) else "?"
 
 
@@ -271,7 +279,8 @@ def _trace(headers: Sequence[tuple[str, bytes | None]]) -> bytes | None:
 
 
 def _dead(one: Received, reason: str) -> Message:
-    size = len(one.key or b"") + len(one.value or b"") + sum(len(name) + len(value or b"") for name, value in one.headers)
+    size = len(one.key or b"") + len(one.value or b"") + sum(len(name) + len(value or b"")
+                                                             for name, value in one.headers)
     if size > LONGEST_LETTER:
         reason, one = f"{reason}. Its {size} bytes are not repeated here: read them at their place", one._replace(
             key=None, value=None, headers=())

@@ -1,9 +1,9 @@
 """Publishing once more what a subscriber has lost, and what an archive compares itself with.
 
-These run beside an active relay, with a producer of their own, and move no position. What they send stands behind newer messages:
-readers of events drop what they have by (student, version). Of a career's state the newest message counts, so after each batch
-it is looked whether one of its students has moved on meanwhile, and she is sent once more: the last message is never an older
-answer than one before it.
+These run beside an active relay, with a producer of their own, and move no position. What they send stands behind newer
+messages: readers of events drop what they have by (student, version). Of a career's state the newest message counts, so
+after each batch it is looked whether one of its students has moved on meanwhile, and she is sent once more: the last
+message is never an older answer than one before it.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -28,8 +28,8 @@ PAGE = 10_000
 
 
 def publish_from(url: str, books: LawBooks, brokers: str, position: int) -> tuple[int, int]:
-    """Every event from `position` on that is recorded by now, and the states of their students. How many events and states were
-    sent. Raises StoreUnavailable, Undelivered, KafkaUnusable, KafkaError."""
+    """Every event from `position` on that is recorded by now, and the states of their students. How many events and
+    states were sent. Raises StoreUnavailable, Undelivered, KafkaUnusable, KafkaError."""
     after = max(0, position - 1)
     topics = create_topics(brokers)
     producer = producer_for(brokers)
@@ -52,7 +52,8 @@ def publish_from(url: str, books: LawBooks, brokers: str, position: int) -> tupl
             finally:
                 preparer.close()
         made = topics[STATE]
-        return sent, _send_states(store, books, history, producer, made.name, made.partitions, _students_above(store, after, last))
+        return sent, _send_states(store, books, history, producer, made.name, made.partitions,
+                                  _students_above(store, after, last))
 
 
 def replay(url: str, books: LawBooks, brokers: str, student: str) -> tuple[int, int]:
@@ -70,12 +71,13 @@ def replay(url: str, books: LawBooks, brokers: str, student: str) -> tuple[int, 
         check_lengths(EVENTS, messages)
         deliver(producer, made.name, messages)
         made = topics[STATE]
-        return len(found), _send_states(store, books, history, producer, made.name, made.partitions, {stream_id(student)})
+        return len(found), _send_states(store, books, history, producer, made.name, made.partitions,
+                                        {stream_id(student)})
 
 
 def digests(store: EventStore, after: int) -> Iterator[dict[str, Any]]:
-    """Of each event above a position what an archive of the topic is compared with: the keyed digest of the stored bytes and the hash of
-    the message's value, in hex."""
+    """Of each event above a position what an archive of the topic is compared with: the keyed digest of the stored
+    bytes and the hash of the message's value, in hex."""
     store.adopt_key()  # what is printed is kept and compared: never under a key that nobody else has
     history = _history(store)
     aside: list[SetAside] = []
@@ -85,7 +87,8 @@ def digests(store: EventStore, after: int) -> Iterator[dict[str, Any]]:
                 aside.append(record)
                 continue
             message = events.message(record, digest, history)
-            yield {"position": position, "student": record["student"], "version": record["version"], "type": record["type"],
+            yield {"position": position, "student": record["student"], "version": record["version"],
+                   "type": record["type"],
                    "digest": digest, "payload_sha256": header(message.headers, "payload_sha256")}
         after = found[-1][0]
     if aside:
@@ -113,7 +116,8 @@ def _students_above(store: EventStore, after: int, last: int) -> list[UUID]:
     return list(streams)
 
 
-def _send_states(store: EventStore, books: LawBooks, history: History, producer: KafkaProducer, topic: str, partitions: int,
+def _send_states(store: EventStore, books: LawBooks, history: History, producer: KafkaProducer,
+                 topic: str, partitions: int,
                  students: Collection[UUID]) -> int:
     sent = 0
     aside: list[SetAside] = []
@@ -121,7 +125,8 @@ def _send_states(store: EventStore, books: LawBooks, history: History, producer:
     while todo:
         batch, todo = todo[:BATCH], todo[BATCH:]
         read_at = store.last_position()
-        messages = [ready(message, partitions) for _, _, message in states_of(store, books, batch, history, aside.append)]
+        messages = [ready(message, partitions) for _, _, message in states_of(store, books,
+                                                                              batch, history, aside.append)]
         check_lengths(STATE, messages)
         deliver(producer, topic, messages)
         sent += len(messages)

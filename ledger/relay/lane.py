@@ -21,7 +21,8 @@ LONGEST: Mapping[str, int] = {topic.name: topic.longest for topic in TOPICS}
 
 
 class Undelivered(RuntimeError):
-    """Kafka did not take a message. Nothing further may be sent before this one: the position stays, begin again from there."""
+    """Kafka did not take a message. Nothing further may be sent before this one: the position stays, begin again from
+    there."""
 
 
 def producer_for(brokers: str) -> KafkaProducer:
@@ -30,8 +31,8 @@ def producer_for(brokers: str) -> KafkaProducer:
 
 
 def deliver(producer: KafkaProducer, topic: str, messages: Iterable[Ready]) -> dict[int, int]:
-    """Sends, waits for the acknowledgements (as long as it takes), and returns per partition the offset after the last message, -1
-    where the broker did not tell it. Raises Undelivered."""
+    """Sends, waits for the acknowledgements (as long as it takes), and returns per partition the offset after the last
+    message, -1 where the broker did not tell it. Raises Undelivered."""
     futures = [producer.send(topic, value, key, headers, partition) for partition, key, value, headers in messages]
     producer.flush()
     following: dict[int, int] = {}
@@ -58,15 +59,15 @@ def check_lengths(name: str, messages: Sequence[Ready]) -> None:
     longest = LONGEST[name]
     for _, key, value, _ in messages:
         if value is not None and len(value) + 4096 > longest:
-            raise KafkaUnusable(f"the message {(key or b'').decode()} for {name} has {len(value)} bytes and the topic takes {longest}: "
-                                "void what makes it so long (a study plan?), or raise `longest` in ledger/wire/topics.py and the topic's "
-                                "max.message.bytes")
+            raise KafkaUnusable(f"the message {(key or b'').decode()} for {name} has {len(value)} bytes and the topic "
+                                f"takes {longest}: void what makes it so long (a study plan?), "
+                                "or raise `longest` in ledger/wire/topics.py and the topic's max.message.bytes")
 
 
 class Lane(threading.Thread):
-    """Waits for `begin` and runs until `stop` is set, or until `failure` says why not. `caught_up`: the end of the log was reached
-    once, and everything up to there is acknowledged. `sent`: events since the beginning. `waiting_since`: an acknowledgement is
-    waited for since this moment of the monotonic clock."""
+    """Waits for `begin` and runs until `stop` is set, or until `failure` says why not. `caught_up`: the end of the log
+    was reached once, and everything up to there is acknowledged. `sent`: events since the beginning. `waiting_since`:
+    an acknowledgement is waited for since this moment of the monotonic clock."""
 
     def __init__(self, url: str, brokers: str, topic: Topic, standing: Standing, heartbeat: str, history: History,
                  prepare: Callable[[Standing], Preparer], say: Callable[[str], None] = lambda _: None) -> None:
@@ -127,7 +128,8 @@ class Lane(threading.Thread):
             ones = [SetAside(UUID(stream), student, position, why) for stream, student, position, why in chunk.aside]
             positions.set_aside(self.standing.topic, ones)
             for one in ones:
-                self.say(f"{self.standing.topic}: set aside, everybody else goes on: {one.why}; see `career-ledger publish --status`")
+                self.say(f"{self.standing.topic}: set aside, everybody else goes on: {one.why}; "
+                         "see `career-ledger publish --status`")
         if chunk.taken_up:
             positions.taken_up(self.standing.topic, [UUID(stream) for stream in chunk.taken_up])
         complete_at = chunk.complete_at or self.standing.complete_at
@@ -141,17 +143,20 @@ class Lane(threading.Thread):
             self.caught_up.set()
 
     def _beat(self, producer: KafkaProducer, positions: Positions) -> None:
-        """Says how far the topic goes. What is said was acknowledged before: a heartbeat never promises what is still on its way."""
+        """Says how far the topic goes. What is said was acknowledged before: a heartbeat never promises what is still
+        on its way."""
         positions.check_clock()
         instant = time.monotonic()
         rate = (self.sent - self._sent_at_beat) / (instant - self._last_beat)
         self._sent_at_beat, self._last_beat = self.sent, instant
         if self.standing.complete_at is not None:
-            beat = Heartbeat(topic=self.topic.name, at=now(), complete_at=self.standing.complete_at, position=self.standing.position,
+            beat = Heartbeat(topic=self.topic.name, at=now(), complete_at=self.standing.complete_at,
+                             position=self.standing.position,
                              offsets=self._offsets)
             message: Message = beat.message(self._history)
             self._acknowledged(producer, self._heartbeat, [(0, message.key, message.value, list(message.headers))])
-        self.standing = positions.move(self.standing, self.standing.position, self.standing.complete_at, now(), round(rate, 1))
+        self.standing = positions.move(self.standing, self.standing.position, self.standing.complete_at,
+                                       now(), round(rate, 1))
 
     def _acknowledged(self, producer: KafkaProducer, topic: str, messages: Sequence[Ready]) -> None:
         self.waiting_since = time.monotonic()

@@ -1,7 +1,7 @@
 """What a lane sends next, prepared in a process of its own while the lane sends what came before.
 
-The process is started afresh (no fork), holds one chunk ahead, and ends as soon as the one that started it is gone, however that
-ended: its pipe breaks.
+The process is started afresh (no fork), holds one chunk ahead, and ends as soon as the one that started it is gone,
+however that ended: its pipe breaks.
 """
 
 import gc
@@ -47,9 +47,9 @@ Ready = tuple[int, bytes | None, bytes | None, list[Header]]
 
 
 class Chunk(NamedTuple):
-    """`events` of the log up to `position` are in the topic once all `messages` are acknowledged. `complete_at`: the instant before
-    the read, where that found the end of the log. `aside`: who could not be read in it (`SetAside`, the stream in hex), `taken_up`: the
-    streams, in hex, that were set aside and are whole again."""
+    """`events` of the log up to `position` are in the topic once all `messages` are acknowledged. `complete_at`: the
+    instant before the read, where that found the end of the log. `aside`: who could not be read in it (`SetAside`, the
+    stream in hex), `taken_up`: the streams, in hex, that were set aside and are whole again."""
 
     messages: list[Ready]
     events: int
@@ -73,7 +73,8 @@ def latest() -> str:
 
 
 def not_yet(stream: UUID, student: str, position: int) -> SetAside:
-    return SetAside(stream, student, position, f"the event at position {position} was recorded at a moment that has not come by this "
+    return SetAside(stream, student, position,
+                    f"the event at position {position} was recorded at a moment that has not come by this "
                     "machine's clock: set the clocks right; if the event is wrong, void it")
 
 
@@ -88,8 +89,8 @@ def ready(message: Message, partitions: int) -> Ready:
 
 
 class EventSource:
-    """The log above `after`, event by event. A student of whom an event cannot be read is set aside: nothing of hers is sent from there
-    on. `aside`: who already is, and the position; whoever can be read by now is taken up first."""
+    """The log above `after`, event by event. A student of whom an event cannot be read is set aside: nothing of hers is
+    sent from there on. `aside`: who already is, and the position; whoever can be read by now is taken up first."""
 
     def __init__(self, store: EventStore, after: int, partitions: int, history: History, chunk: int = EVENTS_CHUNK,
                  aside: Mapping[str, int] = NOBODY) -> None:
@@ -134,10 +135,11 @@ class EventSource:
 class StateSource:
     """The students whom the log names above `after`, each computed from her whole stream.
 
-    A stream may hold newer events than the chunk: the state is then ahead of the position, never behind, and it is not computed
-    again for those: a long log costs one computation a student."""
+    A stream may hold newer events than the chunk: the state is then ahead of the position, never behind, and it is not
+    computed again for those: a long log costs one computation a student."""
 
-    def __init__(self, store: EventStore, books: LawBooks, after: int, partitions: int, history: History, chunk: int = STATES_CHUNK,
+    def __init__(self, store: EventStore, books: LawBooks, after: int, partitions: int, history: History,
+                 chunk: int = STATES_CHUNK,
                  aside: Mapping[str, int] = NOBODY) -> None:
         self._store, self._books, self._partitions, self._history = store, books, partitions, history
         self._at, self._chunk = after, chunk
@@ -161,7 +163,8 @@ class StateSource:
         if len(self._ahead) > REMEMBERED:
             self._ahead.clear()
         nobody = {one.stream for one in aside}
-        return Chunk(messages, len(touched), self._at, began if at_end else None, [(one.stream.hex, *one[1:]) for one in aside],
+        return Chunk(messages, len(touched), self._at, began if at_end else None,
+                     [(one.stream.hex, *one[1:]) for one in aside],
                      [stream.hex for stream in waiting if stream not in nobody])
 
 
@@ -189,8 +192,8 @@ def states_of(store: EventStore, books: LawBooks, streams: Collection[UUID], his
 
 
 class Preparer:
-    """The process, as the lane sees it; it waits for `wake` before it begins. `make`: a function of a module that makes the source
-    from a store and the arguments."""
+    """The process, as the lane sees it; it waits for `wake` before it begins. `make`: a function of a module that makes
+    the source from a store and the arguments."""
 
     def __init__(self, url: str, make: Callable[..., Source], arguments: Mapping[str, Any]) -> None:
         context = get_context("spawn")
@@ -199,16 +202,19 @@ class Preparer:
         self._process.start()
         theirs.close()
         with suppress(OSError):  # `next` says why
-            self._pipe.send((url, make, dict(arguments)))  # as start arguments they would be waited for after a child's early death
+            # as start arguments they would be waited for after a child's early death
+            self._pipe.send((url, make, dict(arguments)))
 
     def next(self, seconds: float) -> Chunk | None:
-        """The next chunk, None where there is none within that time. Raises what stopped the process: StoreUnavailable, StoreUnusable."""
+        """The next chunk, None where there is none within that time. Raises what stopped the process: StoreUnavailable,
+        StoreUnusable."""
         try:
             if not self._pipe.poll(seconds):
                 return None
             found = marshal.loads(self._pipe.recv_bytes())  # noqa: S302 - made by `_prepare` of this program
         except (EOFError, OSError):
-            raise StoreUnavailable("the process that prepares messages was ended from outside (out of memory?)") from None
+            raise StoreUnavailable(
+                "the process that prepares messages was ended from outside (out of memory?)") from None
         if found[0] == "chunk":
             return Chunk(*found[1:])
         kind, text = found
@@ -238,7 +244,8 @@ FAILURES: Mapping[str, type[Exception]] = {
 
 def _prepare(pipe: Connection) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # sent to the whole group: the lane finishes its chunk and closes the pipe
+        # sent to the whole group: the lane finishes its chunk and closes the pipe
+        signal.signal(number, signal.SIG_IGN)
     gc.freeze()
     gc.set_threshold(200_000, 20, 20)  # decoding and folding make many objects and hardly a cycle
     try:

@@ -23,7 +23,8 @@ from .tails import check_history
 
 PAUSE_SECONDS = 1.0
 WATCH_SECONDS = 0.25
-"""The lanes are looked at, and look at the log, this often, and whenever the database says that something was appended."""
+"""The lanes are looked at, and look at the log, this often, and whenever the database says that something was
+appended."""
 STOP_SECONDS = 10.0
 """How long a chunk that is on its way is waited for at the end; it is sent again next time otherwise."""
 HEAD_START_SECONDS = 60.0
@@ -33,26 +34,29 @@ SLOW_SECONDS = 30.0
 
 
 class Restart(Exception):
-    """The database went away, and the lock with it, or the brokers before anything was sent: whatever is on its way must be dropped
+    """The database went away, and the lock with it, or the brokers before anything was sent: whatever is on its way
+    must be dropped
     with this process, and a new one begins at the stored position."""
 
 
 class Relay:
-    """`say` gets a line for people whenever something changes. `chunks`: how many events of the log the events lane and the state
-    lane take before they store their position."""
+    """`say` gets a line for people whenever something changes. `chunks`: how many events of the log the events lane and
+    the state lane take before they store their position."""
 
     def __init__(self, url: str, books: LawBooks, brokers: str, partitions: int, replicas: int | None,
-                 say: Callable[[str], None] = lambda _: None, chunks: tuple[int, int] = (EVENTS_CHUNK, STATES_CHUNK)) -> None:
+                 say: Callable[[str], None] = lambda _: None,
+                 chunks: tuple[int, int] = (EVENTS_CHUNK, STATES_CHUNK)) -> None:
         self._url, self._books, self._brokers, self._say = url, books, brokers, say
         self._partitions, self._replicas, self._chunks = partitions, replicas, chunks
 
     def run(self, stop: Flag, once: bool = False) -> None:
-        """Publishes until `stop` is set; `once`: until everything recorded is published, by this process or by the active one.
+        """Publishes until `stop` is set; `once`: until everything recorded is published, by this process or by the
+        active one.
 
-        Raises Restart where the database or the brokers went away and StoreUnavailable where the database was away from the
-        beginning, Undelivered where Kafka refuses a message, KafkaUnusable for topics that cannot be used, KafkaError where Kafka
-        cannot be used or (only with `once`) no broker answers. The lanes may still run then, except after StoreUnavailable: end
-        the process."""
+        Raises Restart where the database or the brokers went away and StoreUnavailable where the database was away from
+        the beginning, Undelivered where Kafka refuses a message, KafkaUnusable for topics that cannot be used,
+        KafkaError where Kafka cannot be used or (only with `once`) no broker answers. The lanes may still run then,
+        except after StoreUnavailable: end the process."""
         with Positions(self._url) as positions:
             positions.prepare()
         topics = self._topics(stop, once)
@@ -114,7 +118,8 @@ class Relay:
             raise
 
     def _watch_over(self, lanes: list[Lane], database: Database, positions: Positions, stop: Flag, once: bool) -> None:
-        """Wakes the lanes until they are to stop, and stops them. Raises what ended one of them, or the loss of the lock."""
+        """Wakes the lanes until they are to stop, and stops them. Raises what ended one of them, or the loss of the
+        lock."""
         slow: set[str] = set()
         events, states, head_start = *lanes, time.monotonic() + HEAD_START_SECONDS
         while not stop.is_set() and not (once and all(lane.caught_up.is_set() for lane in lanes)):
@@ -132,14 +137,15 @@ class Relay:
             lane.join(max(0.0, until - time.monotonic()))
             self._check(lane, positions)
             if lane.is_alive():
-                self._say(f"{lane.standing.topic}: the last messages were not acknowledged; they are sent again at the next start")
+                self._say(f"{lane.standing.topic}: the last messages were not acknowledged; "
+                          "they are sent again at the next start")
 
     def _lane(self, positions: Positions, topics: dict[str, Made], history: History, name: str) -> Lane:
         made, topic = topics[name], next(t for t in TOPICS if t.name == name)
         standing = positions.begin(made, f"{VERSION}.{EDITION}:{self._books.identity}" if name == STATE else "", now())
         if standing.complete_at is not None and standing.complete_at[:19] > latest():
-            self._say(f"{made.name}: said to be complete up to {standing.complete_at}, which has not come by this machine's clock: no "
-                      "heartbeat speaks of it")
+            self._say(f"{made.name}: said to be complete up to {standing.complete_at}, "
+                      "which has not come by this machine's clock: no heartbeat speaks of it")
             standing = standing.known(None)
         self._say(f"publishing {made.name} from position {standing.position}")
 
@@ -164,7 +170,8 @@ class Relay:
         raise lane.failure
 
     def _watch(self, lanes: list[Lane], positions: Positions, told: set[str]) -> set[str]:
-        """Says once of each topic when Kafka acknowledges nothing for long, and when it does again. The topics that still wait."""
+        """Says once of each topic when Kafka acknowledges nothing for long, and when it does again. The topics that
+        still wait."""
         slow = {lane.standing.topic for lane in lanes
                 if (since := lane.waiting_since) is not None and time.monotonic() - since > SLOW_SECONDS}
         for topic in sorted(slow - told):

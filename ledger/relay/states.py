@@ -1,4 +1,5 @@
-"""The states that the relay sends: of each career of a student, computed from her events in the form of `ledger.wire.state`."""
+"""The states that the relay sends: of each career of a student, computed from her events in the form of
+`ledger.wire.state`."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date
@@ -20,10 +21,11 @@ from ledger.words import remedy, sentence
 
 
 def states(events: Sequence[Event], student: str, books: LawBooks) -> Iterator[Json]:
-    """The state of each career that the student's events name, ready for `message`: days and euro are still dates and decimals.
-    A career whose events were all voided has empty lists."""
+    """The state of each career that the student's events name, ready for `message`: days and euro are still dates and
+    decimals. A career whose events were all voided has empty lists."""
     newest = events[-1]
-    head = {"student": student, "position": newest.position, "version": newest.version, "recorded_at": format_instant(newest.recorded_at),
+    head = {"student": student, "position": newest.position, "version": newest.version,
+            "recorded_at": format_instant(newest.recorded_at),
             "law": books.identity}
     facts = in_force(list(events))
     seen = _Spans(books)
@@ -34,12 +36,14 @@ def states(events: Sequence[Event], student: str, books: LawBooks) -> Iterator[J
     spans = seen.finish()
     for name in sorted({e.career for e in events if e.career is not None} | set(person.careers)):
         career = person.careers.get(name) or Career(name)
-        found = {kind: spans.get(name, {}).get(kind, []) for kind in ("status", "blocks", "charges", "unallocated", "single_courses")}
+        found = {kind: spans.get(name, {}).get(kind, []) for kind in ("status", "blocks", "charges",
+                                                                      "unallocated", "single_courses")}
         yield head | {"career": name, **found, "plans": _plans(facts, name), **_exams(career)}
 
 
 class _Spans:
-    """Makes the spans while the fold runs: of each career the things that hold, at the end of every day on which one may change."""
+    """Makes the spans while the fold runs: of each career the things that hold, at the end of every day on which one
+    may change."""
 
     def __init__(self, books: LawBooks) -> None:
         self._books = books
@@ -47,7 +51,8 @@ class _Spans:
         self._found: dict[str, dict[str, list[Json]]] = {}
 
     def observe(self, person: Person, touched: Collection[str], money_touched: Collection[str]) -> None:
-        for name in {*money_touched, *(n for n in touched if n not in self._spans)}:  # of the others a result came in, which has its days
+        # of the others a result came in, which has its days
+        for name in {*money_touched, *(n for n in touched if n not in self._spans)}:
             self._spans.observe(name, dict(self._things(person, person.careers[name])), person.day)
 
     def _span(self, thing: Thing, since: date, until: date | None, value: Json) -> None:
@@ -72,8 +77,10 @@ class _Spans:
         for year, applied in career.singles.items():
             yield (name, "single_courses", year), {
                 "academic_year": year, "reserved_session": applied.reserved_session,
-                "courses": [{"code": c.code, "cfu": c.cfu, "lectures_end_on": c.lectures_end_on} for c in applied.courses],
-                **({"awaited_degree": _facts((career.awaited_degree[year],))[0]} if year in career.awaited_degree else {})}
+                "courses": [{"code": c.code, "cfu": c.cfu, "lectures_end_on": c.lectures_end_on}
+                            for c in applied.courses],
+                **({"awaited_degree": _facts((career.awaited_degree[year],))[0]} if year in career.awaited_degree
+                   else {})}
 
     def finish(self) -> dict[str, dict[str, list[Json]]]:
         """By career and kind, its spans in order."""
@@ -87,7 +94,8 @@ class _Spans:
 def _status(career: Career) -> Json:
     current, held, withdrawal, asked = career.current_enrolment, career.reservation, career.withdrawal, career.change_asked
     return {
-        "status": career.status, "programme": career.programme, "course_type": career.course_type, "academic_year": career.academic_year,
+        "status": career.status, "programme": career.programme, "course_type": career.course_type,
+        "academic_year": career.academic_year,
         "year": current.year if current else None, "regime": career.regime, "ended": career.ended,
         "suspended_on": career.suspended_on,
         "enrolments": [{"academic_year": e.academic_year, "year": e.year, "filed_on": e.filed_on, "event": e.event,
@@ -97,7 +105,8 @@ def _status(career: Career) -> Json:
         "reservation": {"event": held.event, "filed_on": held.filed_on,
                         "term": held.term if held.term != date.max else None}
         if held is not None and career.under_reservation else None,
-        **({"change_asked": {"event": asked.event, "on": asked.on, "academic_year": asked.academic_year, "to_career": asked.to_career}}
+        **({"change_asked": {"event": asked.event, "on": asked.on, "academic_year": asked.academic_year,
+                             "to_career": asked.to_career}}
            if asked is not None else {}),
         "unruled_years": sorted(career.unruled),
     }
@@ -106,7 +115,8 @@ def _status(career: Career) -> Json:
 def _block(block: Block, books: LawBooks) -> Json:
     return {"kind": block.kind, "since": block.start, "rule": block.rule, "charge": block.charge,
             "amount": block.amount, "reason": block.reason, "how_to_lift": "",
-            "interpretation": block.interpretation, "academic_year": block.year, "source": source_of(books.book_of(block.year), block.rule),
+            "interpretation": block.interpretation, "academic_year": block.year,
+            "source": source_of(books.book_of(block.year), block.rule),
             "facts": _facts(block.facts)}
 
 
@@ -114,7 +124,8 @@ def _charge(person: Person, career: Career, charge: Charge, books: LawBooks) -> 
     now = told(person, career, charge, books)
     right = now.refundable
     return {
-        "charge": charge.key, "state": now.state, "amount": now.amount, "due_on": now.due_on, "raised_on": now.raised_on, "paid": now.paid,
+        "charge": charge.key, "state": now.state, "amount": now.amount, "due_on": now.due_on,
+        "raised_on": now.raised_on, "paid": now.paid,
         "paid_on": now.paid_on, "refunded": now.refunded, "waived": now.waived, "moved": now.moved,
         "outstanding": now.outstanding, "overdue": now.overdue, "credit": charge.credit, "accruing": now.accruing,
         "rule": charge.rule if charge.base_kind not in ("single-courses", "single-courses-stamp") else None,
@@ -153,7 +164,8 @@ def _exams(career: Career) -> dict[str, list[Json]]:
                      "outcome": r.data.outcome, "cfu": r.data.cfu, "event": r.event, "recorded_on": r.on}
                     for r in career.results if r.until is None or r.until > r.counts_from],
         "recognitions": [{"from": on, "until": None, "event": event, "cfu": data.cfu,
-                          "courses": [{"code": c.code, "cfu": c.cfu} for c in data.courses]} for on, event, data in career.recognitions],
+                          "courses": [{"code": c.code, "cfu": c.cfu} for c in data.courses]}
+                         for on, event, data in career.recognitions],
         "bookings": [{"from": b.on, "until": b.closed_on, "course": b.data.course, "held_on": b.data.held_on,
                       "event": b.event} for b in career.bookings if b.closed_on is None or b.closed_on > b.on],
     }

@@ -1,8 +1,9 @@
 """Do the topics tell this ledger's history? Looked at before anything is sent.
 
-A topic that holds events of another ledger, of another epoch, or events that this log does not have (it is an older copy of itself)
-would give its readers two histories in one, in which versions and positions stand twice with other content. The newest messages of every
-partition are compared: whose they are, and that the log holds the same event at the position of the newest.
+A topic that holds events of another ledger, of another epoch, or events that this log does not have (it is an older
+copy of itself) would give its readers two histories in one, in which versions and positions stand twice with other
+content. The newest messages of every partition are compared: whose they are, and that the log holds the same event at
+the position of the newest.
 """
 
 import time
@@ -31,8 +32,8 @@ def check_history(store: EventStore, history: History, brokers: str, topics: Map
     finally:
         consumer.close(autocommit=False)
     names = ", ".join(topics[name].name for name in (EVENTS, STATE, HEARTBEAT))
-    anew = (f"stop the services, delete {names} (or choose another {PREFIX}), publish again, and let the services make their tables "
-            "anew")
+    anew = (f"stop the services, delete {names} (or choose another {PREFIX}), publish again, "
+            "and let the services make their tables anew")
     for name in (EVENTS, STATE):
         for found in newest[name]:
             _is_of(found, history, topics[name].name, anew)
@@ -41,14 +42,16 @@ def check_history(store: EventStore, history: History, brokers: str, topics: Map
     reached = max([*said, *(_position(found) for name in (EVENTS, STATE) for found in newest[name])], default=0)
     if reached > last:
         raise KafkaUnusable(
-            f"the topics hold events up to position {reached}, and the ledger ends at {last}: an older copy of the database (a backup?) "
-            f"stands in the place of the one that published. Nothing was sent. Put the newer one back. If it is lost: {anew}")
+            f"the topics hold events up to position {reached}, and the ledger ends at {last}: "
+            "an older copy of the database (a backup?) stands in the place of the one that published. "
+            f"Nothing was sent. Put the newer one back. If it is lost: {anew}")
     for found in newest[EVENTS]:
         records = store.records(_position(found) - 1, 1)
         if not records or (records[0][0], records[0][2]) != (_position(found), _text(found, "digest")):
             raise KafkaUnusable(
-                f"at position {_position(found)} the topic {topics[EVENTS].name} holds another event than the ledger, which was restored "
-                f"from a backup and written on, or altered. Nothing was sent. Put the database back that published. If it is lost: {anew}")
+                f"at position {_position(found)} the topic {topics[EVENTS].name} holds another event than the ledger, "
+                "which was restored from a backup and written on, or altered. Nothing was sent. "
+                f"Put the database back that published. If it is lost: {anew}")
 
 
 def _newest(consumer: KafkaConsumer, made: Made) -> list[Any]:
@@ -69,13 +72,16 @@ def _newest(consumer: KafkaConsumer, made: Made) -> list[Any]:
 def _is_of(found: Any, history: History, topic: str, anew: str) -> None:
     origin, epoch = _whose(found)
     if not origin:
-        raise KafkaUnusable(f"{topic} was filled by a release before this one, whose header `sha256` gives withheld values away: {anew}")
+        raise KafkaUnusable(f"{topic} was filled by a release before this one, whose header `sha256` gives withheld "
+                            f"values away: {anew}")
     if origin != history.origin:
-        raise KafkaUnusable(f"{topic} holds what another ledger published ({origin}, this one is {history.origin}). Nothing was sent. "
-                            f"Give each ledger a {PREFIX} of its own; where the other one is not needed any more: {anew}")
+        raise KafkaUnusable(f"{topic} holds what another ledger published ({origin}, this one is {history.origin}). "
+                            f"Nothing was sent. Give each ledger a {PREFIX} of its own; "
+                            f"where the other one is not needed any more: {anew}")
     if epoch != str(history.epoch):
-        raise KafkaUnusable(f"{topic} holds epoch {epoch} of this ledger, which is in epoch {history.epoch}: a backup was restored between "
-                            f"the two, and what one holds the other need not. Nothing was sent. To go on: {anew}")
+        raise KafkaUnusable(f"{topic} holds epoch {epoch} of this ledger, which is in epoch {history.epoch}: "
+                            "a backup was restored between the two, and what one holds the other need not. "
+                            f"Nothing was sent. To go on: {anew}")
 
 
 def _whose(found: Any) -> tuple[str, str]:

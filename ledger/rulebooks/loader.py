@@ -1,7 +1,7 @@
 """From rule book files to `LawBooks`: read, check, and name the place to mend.
 
-One YAML file holds the law of one academic year. The sha256 of the file's bytes is its identity, so that an event tells for ever
-which law it was decided under.
+One YAML file holds the law of one academic year. The sha256 of the file's bytes is its identity, so that an event tells
+for ever which law it was decided under.
 """
 
 import hashlib
@@ -23,7 +23,8 @@ Place = tuple[str | int, ...]
 
 
 LONGEST_BOOK = 1 << 19
-"""Bytes of a file. The packaged ones have a tenth of it; a larger one takes seconds to read before it can be refused."""
+"""Bytes of a file. The packaged ones have a tenth of it; a larger one takes seconds to read before it can be
+refused."""
 LISTED = 20
 """Problems that are named; the rest are counted."""
 LONGEST_PROBLEM = 240
@@ -48,7 +49,8 @@ def load_books(folder: Path | None = None) -> LawBooks:
         book = read_book(name, content)
         year = book.academic_year
         if year in books:
-            raise RuleBookError(f"{name}: academic_year: {year} is the year of {source[year]} already; keep one file a year")
+            raise RuleBookError(f"{name}: academic_year: {year} is the year of {source[year]} already; "
+                                "keep one file a year")
         books[year], source[year] = book, name
         identities[year] = (book.id, hashlib.sha256(content).hexdigest())
     return LawBooks(books, identities, own_rules())
@@ -64,7 +66,8 @@ def own_rules() -> OwnBook:
 def read_book(name: str, content: bytes) -> RuleBook:
     """One checked rule book from the bytes of its file; `name` is what an error calls the file."""
     if len(content) > LONGEST_BOOK:
-        raise RuleBookError(f"{name}, line 1: longer than {LONGEST_BOOK >> 10} KiB; put the rules of one year into a file")
+        raise RuleBookError(f"{name}, line 1: longer than {LONGEST_BOOK >> 10} KiB; put the rules of one year into a "
+                            "file")
     data = _parse(name, content)
     if not isinstance(data, dict):
         raise RuleBookError(f"{name}, line 1: write a rule book: id, academic_year, covers, rules, interpretations")
@@ -92,7 +95,8 @@ def _told(name: str, content: bytes, problems: Sequence[tuple[Place, str]], tota
 
 def _files(folder: Path | None) -> Iterator[tuple[str, bytes]]:
     if folder is None:
-        packaged = sorted((f for f in files("ledger.rulebooks").iterdir() if f.name.endswith(".yaml")), key=lambda f: f.name)
+        packaged = sorted((f for f in files("ledger.rulebooks").iterdir() if f.name.endswith(".yaml")),
+                          key=lambda f: f.name)
         for file in packaged:
             yield f"ledger/rulebooks/{file.name}", file.read_bytes()
         return
@@ -105,7 +109,8 @@ def _files(folder: Path | None) -> Iterator[tuple[str, bytes]]:
                 content = opened.read(LONGEST_BOOK + 1)
             yield str(path), content
         except OSError as error:
-            raise RuleBookError(f"{path}: cannot be read ({error.strerror}); mend the file or its permissions") from None
+            raise RuleBookError(
+                f"{path}: cannot be read ({error.strerror}); mend the file or its permissions") from None
 
 
 def _parse(name: str, content: bytes) -> Any:
@@ -147,11 +152,13 @@ def _explained(kind: str, place: Place, message: str, value: Any) -> tuple[Place
     return place, message if isinstance(value, dict | list | set | tuple) else f"{message}; found {shown(repr(value))}"
 
 
-_BOUNDS = (("first", "last"), ("enrol_from", "enrol_until"), ("first", "until"), ("until", "late_until"), ("until", "reserved_until"))
+_BOUNDS = (("first", "last"), ("enrol_from", "enrol_until"), ("first", "until"), ("until", "late_until"),
+           ("until", "reserved_until"))
 
 
 def _inconsistencies(data: dict[Any, Any], book: RuleBook) -> Iterator[tuple[Place, str]]:
-    """What the shape alone does not tell: register entries that do not exist, periods that end before they begin, steps out of order."""
+    """What the shape alone does not tell: register entries that do not exist, periods that end before they begin, steps
+    out of order."""
     register, documents = set(_ids(Interpretations)), [*book.documents, *own_rules().documents]
     for section in ("rules", "interpretations"):
         for key in data[section]:

@@ -1,7 +1,7 @@
 """The plain data of a YAML file: texts, numbers, days, lists and entries, and nothing that acts, grows or hides.
 
-Refused: a field that stands twice (YAML would keep the last), what is written once and used twice (aliases and `<<`, which grow without end
-when they are read), and a value that is not what its tag says.
+Refused: a field that stands twice (YAML would keep the last), what is written once and used twice (aliases and `<<`,
+which grow without end when they are read), and a value that is not what its tag says.
 """
 
 from typing import Any
@@ -48,7 +48,8 @@ class Plain(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc
         except yaml.YAMLError:
             raise
         except Exception:
-            raise Wrong(f"{_text(node)}is no {node.tag.rpartition(':')[2]}; mend the value or remove the !! before it", node) from None
+            raise Wrong(f"{_text(node)}is no {node.tag.rpartition(':')[2]}; mend the value or remove the !! before it",
+                        node) from None
         if isinstance(found, int) and abs(found) > LARGEST:
             raise Wrong(f"{_text(node)}is too large a number", node)
         return found

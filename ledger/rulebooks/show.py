@@ -1,5 +1,5 @@
-"""What the rule books say, as JSON-able data for `career-ledger rules show`, `rules diff` and `rules cite`; in a language's words, where
-they are given, else as the books are written."""
+"""What the rule books say, as JSON-able data for `career-ledger rules show`, `rules diff` and `rules cite`; in a
+language's words, where they are given, else as the books are written."""
 
 from difflib import get_close_matches
 from typing import Any
@@ -11,10 +11,11 @@ from .words import AS_WRITTEN, Words
 
 
 def show(books: LawBooks, year: str, words: Words = AS_WRITTEN) -> dict[str, Any]:
-    """The whole book of an academic year: `{"academic_year", "id", "sha256", "covers", "rules": [..], "interpretations": [..]}`.
+    """The whole book of an academic year:
+    `{"academic_year", "id", "sha256", "covers", "rules": [..], "interpretations": [..]}`.
 
-    A rule is `{"rule", "document", "heading", "says", "values", "interpretation"}`; its interpretation, where it rests on one,
-    is `{"id", "question", "decision", "decided"}`. Raises `LookupError` for a year without a rule book."""
+    A rule is `{"rule", "document", "heading", "says", "values", "interpretation"}`; its interpretation, where it rests
+    on one, is `{"id", "question", "decision", "decided"}`. Raises `LookupError` for a year without a rule book."""
     book = _book(books, year)
     identity, sha256 = books.identities[year]
     return {"academic_year": year, "id": identity, "sha256": sha256, "covers": book.covers,
@@ -25,10 +26,10 @@ def show(books: LawBooks, year: str, words: Words = AS_WRITTEN) -> dict[str, Any
 def diff(books: LawBooks, old: str, new: str, words: Words = AS_WRITTEN) -> dict[str, Any]:
     """What changed from one academic year to another: `{"from", "to", "only_in": {year: [rule, ..]}, "changed": [..]}`.
 
-    A changed rule is `{"rule", "says": {year: text}, "values": {field: {year: value}}, "interpretation"?: {year: id}}`; a value that a
-    year does not state is null. Rules whose words alone differ are listed too (`values` is empty); `heading`? says where each year's
-    guide has them, where that differs, and `moved` which rules differ in nothing else. Raises `LookupError` for a year without a rule
-    book."""
+    A changed rule is `{"rule", "says": {year: text}, "values": {field: {year: value}}, "interpretation"?: {year: id}}`;
+    a value that a year does not state is null. Rules whose words alone differ are listed too (`values` is empty);
+    `heading`? says where each year's guide has them, where that differs, and `moved` which rules differ in nothing
+    else. Raises `LookupError` for a year without a rule book."""
     before, after = _book(books, old), _book(books, new)
     here, there = _rules(before), _rules(after)
     changed, moved = [], []
@@ -61,8 +62,8 @@ def diff(books: LawBooks, old: str, new: str, words: Words = AS_WRITTEN) -> dict
 def cite(books: LawBooks, name: str, words: Words = AS_WRITTEN) -> dict[str, Any]:
     """A rule or an entry of the register in every year that has it: `{"id", "years": [{"academic_year", ..}], "own"?}`.
 
-    An entry of the register also lists the `rules` that rest on it. `own` is the entry among the ledger's own rules, which holds in
-    every year, or where the year's book has none. Upper and lower case do not matter.
+    An entry of the register also lists the `rules` that rest on it. `own` is the entry among the ledger's own rules,
+    which holds in every year, or where the year's book has none. Upper and lower case do not matter.
     Raises `LookupError` for an id that no year knows."""
     known = {key.casefold(): key for key in books.own.rules}
     for year in books.years:

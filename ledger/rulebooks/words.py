@@ -1,7 +1,8 @@
-"""What the rule books say in a further language: `it.toml` beside them, by the id of the rule or of the register's entry.
+"""What the rule books say in a further language: `it.toml` beside them, by the id of the rule or of the register's
+entry.
 
-The words stand apart from the law, so that correcting them changes no book's sha256. What has no words in the language is told as its
-book has it, in whatever language an institution has written its own."""
+The words stand apart from the law, so that correcting them changes no book's sha256. What has no words in the language
+is told as its book has it, in whatever language an institution has written its own."""
 
 import re
 import tomllib
@@ -37,7 +38,8 @@ class Words:
         """The `question` and what is `decided` in that year, as far as there are words for them."""
         found = self.books.get(key, {})
         decided = found.get(year, found.get("decided"))
-        return ({"question": found["question"]} if "question" in found else {}) | ({"decided": decided} if decided else {})
+        return ({"question": found["question"]} if "question" in found
+                else {}) | ({"decided": decided} if decided else {})
 
 
 AS_WRITTEN = Words()

@@ -1,7 +1,8 @@
 """What both databases are to whoever keeps tables in them.
 
-Statements are the same on both: values are written `:name`, `column IN :names` takes a list, and `{name}` stands for a table where the
-database was opened with names for its tables. Types that both know: TEXT, BIGINT, INTEGER, BYTEA, DOUBLE PRECISION.
+Statements are the same on both: values are written `:name`, `column IN :names` takes a list, and `{name}` stands for a
+table where the database was opened with names for its tables. Types that both know: TEXT, BIGINT, INTEGER, BYTEA,
+DOUBLE PRECISION.
 """
 
 import json
@@ -37,13 +38,15 @@ class NotTheirOwner(Exception):
 
 
 class Explain(Protocol):
-    """What a failure of the database (or `Replaced`) means for who uses it, in words; the failure itself where it has none for it."""
+    """What a failure of the database (or `Replaced`) means for who uses it, in words; the failure itself where it has
+    none for it."""
 
     def __call__(self, error: Exception, place: str, /) -> Exception: ...
 
 
 class Transaction(Protocol):
-    """Everything in it happens, or nothing. `tables`: the set that `{name}` is looked up in, where there are several."""
+    """Everything in it happens, or nothing. `tables`: the set that `{name}` is looked up in, where there are
+    several."""
 
     dialect: Dialect
 
@@ -70,7 +73,8 @@ class Transaction(Protocol):
         ...
 
     def alone(self, name: str) -> None:
-        """Waits until nobody else is in a transaction that has said the same; to be said first. One that writes in SQLite always is."""
+        """Waits until nobody else is in a transaction that has said the same; to be said first. One that writes in
+        SQLite always is."""
         ...
 
     def act_for_owner(self, table: str) -> None:
@@ -120,7 +124,8 @@ def spelling(dialect: Dialect, names: Names) -> Spelling:
 def lists_as_json(parameters: Parameters) -> Parameters:
     """For SQLite, which knows no lists."""
     if any(isinstance(value, list | tuple) for value in parameters.values()):
-        return {name: json.dumps(value) if isinstance(value, list | tuple) else value for name, value in parameters.items()}
+        return {name: json.dumps(value) if isinstance(value, list | tuple) else value
+                for name, value in parameters.items()}
     return parameters if isinstance(parameters, dict) else dict(parameters)
 
 

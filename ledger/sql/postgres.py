@@ -29,27 +29,32 @@ from .base import (
 
 Answer = TypeVar("Answer")
 Gen = Generator[Any, Any, Answer]
-"""What psycopg waits for: it yields the direction and is sent what the socket is ready for, 0 after a tenth of a second of nothing."""
+"""What psycopg waits for: it yields the direction and is sent what the socket is ready for, 0 after a tenth of a second
+of nothing."""
 
 CONNECT_SECONDS = 5
 SILENT_SECONDS = 10.0
 """After so long without a byte the server is asked, on another connection, whether it is still at work on this one."""
-NETWORK: dict[str, str] = {"keepalives": "1", "keepalives_idle": "10", "keepalives_interval": "5", "keepalives_count": "3",
+NETWORK: dict[str, str] = {"keepalives": "1", "keepalives_idle": "10", "keepalives_interval": "5",
+                           "keepalives_count": "3",
                            "tcp_user_timeout": "15000"}
-"""libpq's: a peer that is gone is noticed by the kernel within half a minute, whether something was sent or is awaited."""
+"""libpq's: a peer that is gone is noticed by the kernel within half a minute, whether something was sent or is
+awaited."""
 AT_WORK = "SELECT FROM pg_catalog.pg_stat_activity WHERE pid = %s AND state <> 'idle'"
 
 
 class Link(psycopg.Connection[Any]):
-    """Where nothing comes from the server for `SILENT_SECONDS`, it is asked whether it is at work; where it is not, or does not
-    answer either, the link is given up: OperationalError, as when it breaks. A statement may take as long as the server is at it."""
+    """Where nothing comes from the server for `SILENT_SECONDS`, it is asked whether it is at work; where it is not, or
+    does not answer either, the link is given up: OperationalError, as when it breaks. A statement may take as long as
+    the server is at it."""
 
     address = ""
     asking = False
 
     @classmethod
     def connect(cls, conninfo: str = "", **given: Any) -> Self:
-        """The address may name other settings of the network than ours. `connect_timeout` is `CONNECT_SECONDS` where it names none."""
+        """The address may name other settings of the network than ours. `connect_timeout` is `CONNECT_SECONDS` where it
+        names none."""
         named = conninfo_to_dict(conninfo)
         ours: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS, **NETWORK}
         made = super().connect(conninfo, **{name: value for name, value in ours.items() if name not in named} | given)
@@ -96,12 +101,14 @@ def _watched(gen: Gen[Answer], is_silent: Callable[[], bool]) -> Gen[Answer]:
 
 _REFUSED = re.compile(
     r'password|authentication|role "|database "[^"]*" does not exist|pg_hba|permission denied|certificate|private key'
-    r'|SSL was required|does not support SSL|no encryption|does not match host name|invalid (value|port|connection option)', re.IGNORECASE)
+    r'|SSL was required|does not support SSL|no encryption|does not match host name|invalid (value|port|connection '
+    r'option)', re.IGNORECASE)
 
 
 def refused(error: BaseException) -> str | None:
-    """Why a connection did not come about where trying again does not help (user, password, database, certificate), in the words
-    of the server or of libpq, which know no password; None for anything else, a server that starts, is full or gone."""
+    """Why a connection did not come about where trying again does not help (user, password, database, certificate), in
+    the words of the server or of libpq, which know no password; None for anything else, a server that starts, is full
+    or gone."""
     if not isinstance(error, psycopg.OperationalError) or error.sqlstate is not None:
         return None
     said = str(error).strip().splitlines() or [""]
@@ -127,11 +134,12 @@ def _field(value: Any) -> str:
 
 _FIELDS = Spelled(_field)
 """A value in COPY's text format."""
-TABLE = ("SELECT pg_catalog.pg_get_userbyid(c.relowner), pg_catalog.pg_has_role(c.relowner, 'USAGE') FROM pg_catalog.pg_class AS c "
-         "JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace WHERE c.relname = %s AND c.relkind = 'r' "
-         "AND CASE %s WHEN '' THEN pg_catalog.pg_table_is_visible(c.oid) ELSE n.nspname = %s END")
-"""Its owner, and whether this user may act for it. Asks the catalogue and not `to_regclass`, whose cache may be older than what another
-process has just committed."""
+TABLE = ("SELECT pg_catalog.pg_get_userbyid(c.relowner), pg_catalog.pg_has_role(c.relowner, "
+         "'USAGE') FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace WHERE "
+         "c.relname = %s AND c.relkind = 'r' AND CASE %s WHEN '' THEN pg_catalog.pg_table_is_visible(c.oid) ELSE "
+         "n.nspname = %s END")
+"""Its owner, and whether this user may act for it. Asks the catalogue and not `to_regclass`, whose cache may be older
+than what another process has just committed."""
 
 
 class PostgresTransaction:
@@ -183,7 +191,8 @@ class Postgres:
 
     dialect: Dialect = "postgresql"
 
-    def __init__(self, url: str, explain: Explain, opened: Callable[[psycopg.Connection[Any]], object], names: Names = NO_NAMES) -> None:
+    def __init__(self, url: str, explain: Explain, opened: Callable[[psycopg.Connection[Any]], object],
+                 names: Names = NO_NAMES) -> None:
         """Raises WrongAddress."""
         self._url, self.place = url, place_of(url)
         self._explain, self._told = explain, opened

@@ -1,7 +1,9 @@
-"""SQLite: opening a file, also one that may only be read, noticing that it is not the one any more that was opened, transactions.
+"""SQLite: opening a file, also one that may only be read, noticing that it is not the one any more that was opened,
+transactions.
 
-A deleted or replaced file lives on for who has it open: SQLite goes on writing into nothing, and whoever opens the path sees
-another file. Looking at the path costs microseconds. (Opening it would not do: closing the second descriptor drops SQLite's locks.)
+A deleted or replaced file lives on for who has it open: SQLite goes on writing into nothing, and whoever opens the path
+sees another file. Looking at the path costs microseconds. (Opening it would not do: closing the second descriptor drops
+SQLite's locks.)
 """
 
 import os
@@ -34,21 +36,23 @@ File = tuple[int, int]
 
 
 def address_of(path: str, mode: str = "rw") -> str:
-    """The URI to open a file under. A file in write-ahead mode needs a -shm file beside it: where that can neither be found nor made
-    (a folder that may only be read) and no log waits to be merged, SQLite is told that nobody changes the file (`immutable`), and
+    """The URI to open a file under. A file in write-ahead mode needs a -shm file beside it: where that can neither be
+    found nor made (a folder that may only be read) and no log waits to be merged, SQLite is told that nobody changes
+    the file (`immutable`), and
     `SameFile` sees to it that this stays true. Raises sqlite3.OperationalError where a log does wait."""
     real = Path(path).resolve()
     if not real.exists() or Path(f"{real}-shm").exists() or os.access(real.parent, os.W_OK, effective_ids=True):
         return f"{real.as_uri()}?mode={mode}"
     if _length(f"{real}-wal"):
-        raise sqlite3.OperationalError("what was written last stands in its -wal file, which cannot be read where nothing may be written: "
+        raise sqlite3.OperationalError("what was written last stands in its -wal file, "
+                                       "which cannot be read where nothing may be written: "
                                        "open it once with the right to write, or copy the folder")
     return f"{real.as_uri()}?immutable=1"
 
 
 class SameFile:
-    """For one connection. `opening` opens it; `trouble` is asked at the beginning of each transaction, and again at its end, before
-    anything is acknowledged or believed."""
+    """For one connection. `opening` opens it; `trouble` is asked at the beginning of each transaction, and again at its
+    end, before anything is acknowledged or believed."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -61,7 +65,8 @@ class SameFile:
         """Of a file that nobody changes, since when."""
 
     def opening(self, connect: Callable[[str], sqlite3.Connection], mode: str = "rw") -> sqlite3.Connection:
-        """What `connect` makes of the file's URI. Raises what it raises, and FileNotFoundError where nothing is at the path afterwards."""
+        """What `connect` makes of the file's URI. Raises what it raises, and FileNotFoundError where nothing is at the
+        path afterwards."""
         while True:
             before = _seen(self._path)
             address, self._real = address_of(self._path, mode), os.path.realpath(self._path)
@@ -75,8 +80,8 @@ class SameFile:
             made.close()
 
     def trouble(self, writing: bool) -> str | None:
-        """What has happened to the file, in words; None where it is as it was. `writing`: within BEGIN IMMEDIATE or after its end,
-        when the write-ahead log has been opened."""
+        """What has happened to the file, in words; None where it is as it was. `writing`: within BEGIN IMMEDIATE or
+        after its end, when the write-ahead log has been opened."""
         try:
             found = os.stat(self._path)  # noqa: PTH116 - at every transaction
         except FileNotFoundError:
@@ -97,7 +102,8 @@ class SameFile:
         return None
 
     def _is_whole(self, size: int) -> bool:
-        """VACUUM makes a file smaller too. An empty one is never looked at: SQLite would take its write-ahead log away."""
+        """VACUUM makes a file smaller too. An empty one is never looked at: SQLite would take its write-ahead log
+        away."""
         if size < 512:
             return False
         try:
@@ -141,8 +147,8 @@ def statements_of(script: str) -> Iterator[str]:
 
 
 def keep_a_log(connection: sqlite3.Connection) -> None:
-    """Write-ahead: readers never wait. The file remembers it. Of several processes that say so at once, SQLite answers some "locked"
-    whatever their timeout."""
+    """Write-ahead: readers never wait. The file remembers it. Of several processes that say so at once, SQLite answers
+    some "locked" whatever their timeout."""
     until = time.monotonic() + LOCK_SECONDS
     while True:
         try:
@@ -172,7 +178,8 @@ class SQLiteTransaction:
     def insert(self, table: str, rows: Sequence[Row], tables: str = "") -> None:
         if rows:
             marks = ", ".join("?" * len(rows[0]))
-            self._connection.executemany(self._spelled(f"INSERT INTO {{{table}}} VALUES ({marks})", tables), rows)  # noqa: S608
+            self._connection.executemany(self._spelled(f"INSERT INTO {{{table}}} VALUES ({marks})", tables),
+                                         rows)
 
     def script(self, statements: str) -> None:
         for statement in statements_of(statements):
@@ -189,12 +196,13 @@ class SQLiteTransaction:
 
 
 class SQLite:
-    """Readers never wait; one transaction writes at a time, across processes too. `make`: the file, where there is none. `opened`: what is
-    said to each new connection first."""
+    """Readers never wait; one transaction writes at a time, across processes too. `make`: the file, where there is
+    none. `opened`: what is said to each new connection first."""
 
     dialect: Dialect = "sqlite"
 
-    def __init__(self, path: str, explain: Explain, opened: Callable[[sqlite3.Connection], object], names: Names = NO_NAMES,
+    def __init__(self, path: str, explain: Explain, opened: Callable[[sqlite3.Connection], object],
+                 names: Names = NO_NAMES,
                  make: bool = False) -> None:
         self.place = self._path = path
         self._explain, self._told, self._make = explain, opened, make

@@ -6,7 +6,8 @@ from uuid import UUID
 
 
 class VersionConflict(Exception):
-    """Somebody else appended to the student's stream since it was read. Nothing was stored: read again and decide again."""
+    """Somebody else appended to the student's stream since it was read. Nothing was stored: read again and decide
+    again."""
 
 
 class StoreUnavailable(Exception):
@@ -28,8 +29,8 @@ class Unreadable(StoreUnusable):
 
 
 class SetAside(NamedTuple):
-    """A student of whom an event cannot be read, and why; nothing is said about her until it can. `student`: None where no event
-    says whose stream it is."""
+    """A student of whom an event cannot be read, and why; nothing is said about her until it can. `student`: None where
+    no event says whose stream it is."""
 
     stream: UUID
     student: str | None
@@ -52,5 +53,6 @@ class SomeSetAside(StoreUnusable):
 
     def __init__(self, ones: Sequence[SetAside]) -> None:
         named = "; ".join(f"{one.student or one.stream}: {one.why}" for one in ones[:self.NAMED])
-        super().__init__(f"{len(ones)} set aside, everybody else was done: {named}{'; and more' if len(ones) > self.NAMED else ''}")
+        super().__init__(f"{len(ones)} set aside, everybody else was done: "
+                         f"{named}{'; and more' if len(ones) > self.NAMED else ''}")
         self.ones = tuple(ones)

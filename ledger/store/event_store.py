@@ -26,8 +26,8 @@ from .recorder import Explain, Identity, Recorder, Refusal, Row
 T = TypeVar("T")
 
 PATIENCE = 30.0
-"""Seconds for which an act is tried again while the backend does not answer: a restart of the server under load takes less.
-Opening a store is not tried again: who asks a question of a server that is down is told so at once."""
+"""Seconds for which an act is tried again while the backend does not answer: a restart of the server under load takes
+less. Opening a store is not tried again: who asks a question of a server that is down is told so at once."""
 LONGEST_PAUSE = 2.0
 PAGE = 1000
 CONTENT = b"\x01"
@@ -42,7 +42,8 @@ Aside = Callable[[SetAside], None]
 
 
 class EventStore:
-    """Reads and appends. Every method raises StoreUnavailable where the backend is gone and StoreUnusable where it cannot serve."""
+    """Reads and appends. Every method raises StoreUnavailable where the backend is gone and StoreUnusable where it
+    cannot serve."""
 
     def __init__(self, recorder: Recorder, place: str, explain: Explain, mapper: Mapper | None = None,
                  key_file: Path | None = None) -> None:
@@ -61,15 +62,17 @@ class EventStore:
         self._patiently(self._recorder.raise_epoch)
 
     def adopt_key(self) -> None:
-        """Binds the ledger to its key: for whoever sends, stores or prints digests. Raises StoreUnusable for another key than before."""
+        """Binds the ledger to its key: for whoever sends, stores or prints digests. Raises StoreUnusable for another
+        key than before."""
         known = self.identity().key_check
         check = keys.check_of(keys.load(self._key_file, known))
         if known is None:
             try:
                 self._patiently(lambda: self._recorder.adopt_key(check))
             except StoreUnusable as error:
-                raise StoreUnusable(f"the ledger is bound to no key for digests yet, and this user cannot bind it ({error}): first "
-                                    "run `publish`, or `digests` as its owner, with the key that all processes will have") from error
+                raise StoreUnusable("the ledger is bound to no key for digests yet, "
+                                    f"and this user cannot bind it ({error}): first run `publish`, "
+                                    "or `digests` as its owner, with the key that all processes will have") from error
             keys.load(self._key_file, self.identity().key_check)  # another process may have been faster
 
     def digest(self, stored: bytes) -> str:
@@ -77,7 +80,8 @@ class EventStore:
         return self._digest(stored).hex()
 
     def content_digest(self, plain: bytes) -> bytes:
-        """Of a submission's content, of which `plain` is the SHA-256: longer than that, so that the two cannot be taken for each other."""
+        """Of a submission's content, of which `plain` is the SHA-256: longer than that, so that the two cannot be taken
+        for each other."""
         return CONTENT + self._digest(CONTENT + plain)
 
     @cached_property
@@ -90,7 +94,8 @@ class EventStore:
         return self._recorder.may_import
 
     def stream(self, student: str, after: int = 0) -> list[Event]:
-        """The student's events of a version above `after`, in order; empty for an unknown student. Raises StreamSetAside."""
+        """The student's events of a version above `after`, in order; empty for an unknown student. Raises
+        StreamSetAside."""
         stream = stream_id(student)
         rows = self._patiently(lambda: self._recorder.stream(stream, after))
         try:
@@ -115,11 +120,14 @@ class EventStore:
         return self._patiently(lambda: self._recorder.touched(after, limit))
 
     def part(self, number: int, of: int, aside: Aside | None = None) -> dict[str, list[Event]]:
-        """Whole streams, read at one moment: those whose id falls into part `number` (from 0) of `of` equal parts of all ids.
+        """Whole streams, read at one moment: those whose id falls into part `number` (from 0) of `of` equal parts of
+        all ids.
 
-        The parts together are the whole ledger, each student in one of them, and of about the same size. `aside` as in `streams`."""
+        The parts together are the whole ledger, each student in one of them, and of about the same size. `aside` as in
+        `streams`."""
         first, last = (UUID(int=(1 << 128) * n // of - less) for n, less in ((number, 0), (number + 1, 1)))
-        found = self._whole(self._patiently(lambda: self._recorder.part(first, last)), lambda stream: first <= stream <= last)
+        found = self._whole(self._patiently(lambda: self._recorder.part(first, last)),
+                            lambda stream: first <= stream <= last)
         if found is not None:
             return found
         ids: dict[UUID, None] = {}
@@ -130,12 +138,13 @@ class EventStore:
         return self._one_by_one(ids, aside)
 
     def log(self, after: int = 0, limit: int = PAGE) -> list[Event]:
-        """Up to `limit` events of a position above `after`, in order. Nothing appears later behind a position once read."""
+        """Up to `limit` events of a position above `after`, in order. Nothing appears later behind a position once
+        read."""
         return self._events(self._patiently(lambda: self._recorder.log(after, limit)))
 
     def records(self, after: int = 0, limit: int = PAGE) -> list[tuple[int, Record | SetAside, str]]:
-        """The same as `log` undecoded: position, the event as JSON (as it reads today, position included), and the `digest` of its stored
-        bytes. An event that cannot be read is told by the stream to set aside."""
+        """The same as `log` undecoded: position, the event as JSON (as it reads today, position included), and the
+        `digest` of its stored bytes. An event that cannot be read is told by the stream to set aside."""
         digest = self._digest
         return [(position, self._record(name, state, position), digest(state).hex())
                 for position, name, state in self._patiently(lambda: self._recorder.log(after, limit))]
@@ -149,7 +158,8 @@ class EventStore:
             return SetAside(stream, _whose(stream, [state for _, _, state in rows]), position, str(error))
 
     def students(self, aside: Aside | None = None) -> Iterator[str]:
-        """Every student, in the order of their first events. `aside` as in `streams`, for those whose first event cannot be read."""
+        """Every student, in the order of their first events. `aside` as in `streams`, for those whose first event
+        cannot be read."""
         at = 0
         while rows := self._patiently(lambda: self._recorder.first_events(at, PAGE)):  # noqa: B023 - called at once
             for position, name, state in rows:
@@ -166,8 +176,8 @@ class EventStore:
     def append(self, events: Sequence[Event]) -> list[Event]:
         """Adds events of any number of students in one transaction, all or none, and returns them with their positions.
 
-        Each stream must stand at the version before its first event here, else VersionConflict. When the link breaks it is
-        not known whether the transaction was committed: the streams are then read back and compared byte for byte.
+        Each stream must stand at the version before its first event here, else VersionConflict. When the link breaks it
+        is not known whether the transaction was committed: the streams are then read back and compared byte for byte.
         """
         if not events:
             return []
@@ -182,7 +192,8 @@ class EventStore:
             try:
                 return self._recorder.insert_events(stored) or ()
             except IntegrityError:
-                found = self._committed(stored) if uncertain else None  # the first attempt may have been committed only now
+                # the first attempt may have been committed only now
+                found = self._committed(stored) if uncertain else None
                 if found is None:
                     raise
                 return found
@@ -193,12 +204,15 @@ class EventStore:
         positions = self._patiently(insert)
         return [event.placed(position) for event, position in zip(events, positions, strict=True)]
 
-    def append_with_refusals(self, events: Sequence[Event], refusals: Sequence[Refusal], unmoved: Mapping[str, int]) -> list[Event]:
-        """Adds events as `append` does and remembers refusals in the same transaction; returns the events with their positions.
+    def append_with_refusals(self, events: Sequence[Event], refusals: Sequence[Refusal],
+                             unmoved: Mapping[str, int]) -> list[Event]:
+        """Adds events as `append` does and remembers refusals in the same transaction; returns the events with their
+        positions.
 
-        `unmoved`: further students, and the version at which their streams must stand because a refusal rests on it. Raises
-        VersionConflict where a stream stands elsewhere, and where one of these submissions (events and refusals) has been
-        refused by now. So it does where the link broke and the transaction turns out to have been committed: look again."""
+        `unmoved`: further students, and the version at which their streams must stand because a refusal rests on it.
+        Raises VersionConflict where a stream stands elsewhere, and where one of these submissions (events and refusals)
+        has been refused by now. So it does where the link broke and the transaction turns out to have been committed:
+        look again."""
         stored = [self._mapper.to_stored_event(event) for event in events]
         heads = {stream_id(student): version for student, version in unmoved.items()}
         absent = [(event.student, event.id) for event in events]
@@ -206,8 +220,9 @@ class EventStore:
         return [event.placed(position) for event, position in zip(events, positions, strict=True)]
 
     def rewrite_refusals(self, without_values: Callable[[bytes], bytes]) -> None:
-        """Rewrites what an earlier release remembered of refused submissions: a plain hash of the content, and an outcome that may quote
-        it. Only the owner of the database may: for others the old rows stay. (No migration: it takes the ledger's key.)"""
+        """Rewrites what an earlier release remembered of refused submissions: a plain hash of the content, and an
+        outcome that may quote it. Only the owner of the database may: for others the old rows stay. (No migration: it
+        takes the ledger's key.)"""
         self._patiently(lambda: self._recorder.rewrite_refusals(lambda one: one._replace(
             content=self.content_digest(one.content), outcome=without_values(one.outcome))))
 
@@ -224,11 +239,12 @@ class EventStore:
         return self._recorder.pack(stored)
 
     def append_packed(self, packs: Sequence[bytes], rows: int, heads: Mapping[UUID, int]) -> int:
-        """Adds packed events in one transaction, all or none, and returns the position of the first; the others follow without holes.
+        """Adds packed events in one transaction, all or none, and returns the position of the first; the others follow
+        without holes.
 
-        `rows`: how many events the packs hold; `heads`: the version at which each of their streams must stand. Raises VersionConflict
-        where one does not; so it does where the link broke and the transaction turns out to have been committed: read the streams
-        again and look for the events."""
+        `rows`: how many events the packs hold; `heads`: the version at which each of their streams must stand. Raises
+        VersionConflict where one does not; so it does where the link broke and the transaction turns out to have been
+        committed: read the streams again and look for the events."""
         return self._patiently(lambda: self._recorder.insert_packed(packs, rows, heads))
 
     def close(self) -> None:
@@ -237,7 +253,8 @@ class EventStore:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
         self.close()
 
     def _committed(self, stored: Sequence[StoredEvent]) -> list[int] | None:
@@ -259,7 +276,8 @@ class EventStore:
         """The events by student; None where one of them cannot be read or stands in a stream that is not hers."""
         try:
             found = _by_student(self._events(rows))
-            return found if all(_in_order(events, student) and asked(stream_id(student)) for student, events in found.items()) else None
+            return found if all(_in_order(events, student) and asked(stream_id(student))
+                                for student, events in found.items()) else None
         except Unreadable:
             return None
 
@@ -282,7 +300,8 @@ class EventStore:
         return found
 
     def _events(self, rows: Sequence[Row]) -> list[Event]:
-        """Decoding makes no cycles: the garbage collector, which would go through all of them again and again, waits until it is done."""
+        """Decoding makes no cycles: the garbage collector, which would go through all of them again and again, waits
+        until it is done."""
         collecting = gc.isenabled()
         gc.disable()
         try:
@@ -309,7 +328,8 @@ def _in_order(events: list[Event], student: str | None, after: int = 0) -> list[
     """Raises Unreadable where they are not the student's versions from `after` + 1 on."""
     for version, event in enumerate(events, after + 1):
         if event.version != version or event.student != student:
-            raise Unreadable(event.position, f"cannot be believed: it is not version {version} of the student in whose stream it stands")
+            raise Unreadable(event.position, f"cannot be believed: it is not version {version} of the student in whose "
+                                             "stream it stands")
     return events
 
 

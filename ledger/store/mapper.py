@@ -79,7 +79,8 @@ STORED_NAMES: dict[str, str] = {
     "ticket-closed": "ticket-closed.v1",
     "event-voided": "event-voided.v1",
 }
-"""The stored name that each type is written under today. `person-registered` has none: it may not be stored in the clear."""
+"""The stored name that each type is written under today. `person-registered` has none: it may not be stored in the
+clear."""
 
 UPCASTS: dict[str, Upcast] = {}
 """Every stored name that was written once and is no longer: none yet. `tests/store/test_upcasting.py` shows one."""
@@ -98,7 +99,8 @@ def stream_id(student: str) -> UUID:
 
 
 def _fields(one: BaseModel) -> Record:
-    """The fields as they were submitted, those that were left out left out, in types that the encoder spells as JSON should have them."""
+    """The fields as they were submitted, those that were left out left out, in types that the encoder spells as JSON
+    should have them."""
     given = one.__pydantic_fields_set__
     return {name: _SPELT[type(value)](value) if type(value) in _SPELT else value
             for name, value in one.__dict__.items() if value is not None and name in given}

@@ -1,7 +1,8 @@
 """The tables of the log, numbered: what a new ledger is made of, and what an older one lacks.
 
-Step 1 is what the release before the numbers made; it, and what later programs added without a number, is left as it is where it stands.
-Whoever changes what the databases check (`guards`) or who may do what (`rights`) adds a step that puts it in place again.
+Step 1 is what the release before the numbers made; it, and what later programs added without a number, is left as it is
+where it stands. Whoever changes what the databases check (`guards`) or who may do what (`rights`) adds a step that puts
+it in place again.
 """
 
 from uuid import uuid4
@@ -67,7 +68,8 @@ POSTGRES_REFUSALS = """
 CREATE TABLE IF NOT EXISTS public.refused_submissions (
     student text NOT NULL, id bytea NOT NULL, content bytea NOT NULL, outcome bytea NOT NULL, PRIMARY KEY (student, id));
 """
-"""Submissions from outside that were refused or invalid. Ids are kept as UTF-8 bytes: an id may hold a NUL, which text cannot."""
+"""Submissions from outside that were refused or invalid. Ids are kept as UTF-8 bytes: an id may hold a NUL, which text
+cannot."""
 SQLITE_IDENTITY = "CREATE TABLE IF NOT EXISTS career_ledger (origin TEXT NOT NULL, epoch INTEGER NOT NULL, digest_key TEXT);"
 POSTGRES_IDENTITY = """
 ALTER TABLE public.career_ledger ADD COLUMN IF NOT EXISTS origin text, ADD COLUMN IF NOT EXISTS epoch integer,
@@ -77,7 +79,8 @@ SET search_path = pg_catalog, pg_temp
 AS $body$ UPDATE public.career_ledger SET digest_key = key_check WHERE digest_key IS NULL AND key_check ~ '^[0-9a-f]{32}$' $body$;
 REVOKE ALL ON FUNCTION public.career_ledger_adopt_key(text) FROM PUBLIC;
 """
-"""Which history this is, and what tells its key for digests from others. Whoever sends digests may set that once, and not change it."""
+"""Which history this is, and what tells its key for digests from others. Whoever sends digests may set that once, and
+not change it."""
 
 
 def events(tx: Transaction) -> None:
@@ -92,10 +95,12 @@ def events(tx: Transaction) -> None:
 def identity(tx: Transaction) -> None:
     if tx.dialect == "postgresql":
         tx.script(POSTGRES_IDENTITY)
-        tx.run("UPDATE public.career_ledger SET origin = :origin, epoch = 1 WHERE origin IS NULL", {"origin": uuid4().hex})
+        tx.run("UPDATE public.career_ledger SET origin = :origin, epoch = 1 WHERE origin IS NULL",
+               {"origin": uuid4().hex})
     else:
         tx.script(SQLITE_IDENTITY)
-        tx.run("INSERT INTO career_ledger SELECT :origin, 1, NULL WHERE NOT EXISTS (SELECT 1 FROM career_ledger)", {"origin": uuid4().hex})
+        tx.run("INSERT INTO career_ledger SELECT :origin, 1, NULL WHERE NOT EXISTS (SELECT 1 FROM career_ledger)",
+               {"origin": uuid4().hex})
 
 
 def checks(tx: Transaction) -> None:

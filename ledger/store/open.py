@@ -12,14 +12,16 @@ NO = {"", "0", "f", "false", "n", "no", "off"}
 
 
 def open_store(url: str, create: bool = True) -> EventStore:
-    """The ledger at `sqlite:///PATH` (an absolute path has four slashes) or `postgresql://USER:PASSWORD@HOST:PORT/DATABASE`.
+    """The ledger at `sqlite:///PATH` (an absolute path has four slashes) or
+    `postgresql://USER:PASSWORD@HOST:PORT/DATABASE`.
 
-    A new ledger is made where there is none, unless `create` is False. One that an older or a newer program has made is not opened.
-    Raises StoreUnusable and StoreUnavailable.
+    A new ledger is made where there is none, unless `create` is False. One that an older or a newer program has made is
+    not opened. Raises StoreUnusable and StoreUnavailable.
     """
     for name, value in os.environ.items():
         if name.upper().endswith("POSTGRES_ENABLE_DB_FUNCTIONS") and value.strip().lower() not in NO:
-            raise StoreUnusable(f"{name} is set: that way of writing takes no table lock, and readers miss events. Unset it.")
+            raise StoreUnusable(f"{name} is set: that way of writing takes no table lock, and readers miss events. "
+                                "Unset it.")
     file = _file(url)
     if file is not None:
         from . import sqlite
@@ -31,8 +33,9 @@ def open_store(url: str, create: bool = True) -> EventStore:
 
 
 def upgrade_store(url: str) -> list[int]:
-    """Brings a ledger up to date: the numbers of the steps that it lacked. In PostgreSQL an empty database becomes a ledger, and roles get
-    their rights. Safe at any time, also while others read and write. Raises StoreUnusable and StoreUnavailable."""
+    """Brings a ledger up to date: the numbers of the steps that it lacked. In PostgreSQL an empty database becomes a
+    ledger, and roles get their rights. Safe at any time, also while others read and write. Raises StoreUnusable and
+    StoreUnavailable."""
     file = _file(url)
     if file is not None:
         from . import sqlite

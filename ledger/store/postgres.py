@@ -1,12 +1,12 @@
 """The store in PostgreSQL (14 or newer).
 
-An append is one call of `career_ledger_append`: it takes the table's EXCLUSIVE lock, checks the versions of the streams,
-notifies the listeners, inserts, and has what it inserted checked (`guards.py`). The lock makes position order equal commit
-order, so that a reader who tails the log misses nothing; it does not stop readers. It conflicts with VACUUM and ANALYZE of
-the table: an append waits for them (up to `LOCK_SECONDS`). The function runs with its owner's rights, since PostgreSQL before
-17 has no privilege that allows this lock without allowing UPDATE or DELETE: writers need EXECUTE on it and SELECT on the
-table, and nothing else (`rights`). A trigger refuses UPDATE, DELETE and TRUNCATE to everybody,
-administrators included.
+An append is one call of `career_ledger_append`: it takes the table's EXCLUSIVE lock, checks the versions of the
+streams, notifies the listeners, inserts, and has what it inserted checked (`guards.py`). The lock makes position order
+equal commit order, so that a reader who tails the log misses nothing; it does not stop readers. It conflicts with
+VACUUM and ANALYZE of the table: an append waits for them (up to `LOCK_SECONDS`). The function runs with its owner's
+rights, since PostgreSQL before 17 has no privilege that allows this lock without allowing UPDATE or DELETE: writers
+need EXECUTE on it and SELECT on the table, and nothing else (`rights`). A trigger refuses UPDATE, DELETE and TRUNCATE
+to everybody, administrators included.
 """
 
 import struct
@@ -39,8 +39,9 @@ APPEND_ONE = "SELECT public.career_ledger_append(ARRAY[%b::uuid], ARRAY[%b::bigi
 
 COPY = "COPY public.stored_events (originator_id, originator_version, topic, state) FROM STDIN (FORMAT binary)"
 COPY_BEGIN, COPY_END = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"
-MAY_COPY = ("SELECT has_table_privilege('public.stored_events', 'INSERT') AND has_table_privilege('public.stored_events', 'UPDATE') "
-            "AND has_sequence_privilege('public.stored_events_notification_id_seq', 'USAGE')")
+MAY_COPY = ("SELECT has_table_privilege('public.stored_events', "
+            "'INSERT') AND has_table_privilege('public.stored_events', "
+            "'UPDATE') AND has_sequence_privilege('public.stored_events_notification_id_seq', 'USAGE')")
 MOVED_ON = ("SELECT FROM unnest(%s::uuid[], %s::bigint[]) AS n (stream, version) "
             "WHERE n.version <> coalesce((SELECT max(originator_version) "
             "FROM public.stored_events AS e WHERE e.originator_id = n.stream), 0) LIMIT 1")
@@ -58,14 +59,16 @@ class _Datastore(PostgresDatastore):
         self._url = url
         self.pool = ConnectionPool(
             url, connection_class=Link, kwargs={"row_factory": dict_row},
-            min_size=1, max_size=4, open=False, configure=self.after_connect_func(), timeout=CONNECT_SECONDS, num_workers=1)
+            min_size=1, max_size=4, open=False, configure=self.after_connect_func(), timeout=CONNECT_SECONDS,
+            num_workers=1)
 
     def register_type_adapters(self) -> None:
         """None: our append passes plain arrays."""
 
     @contextmanager
     def get_connection(self) -> Iterator[psycopg.Connection[dict[str, Any]]]:
-        """After a broken link the idle connections are looked at first, lest further attempts meet the broken ones one by one."""
+        """After a broken link the idle connections are looked at first, lest further attempts meet the broken ones one
+        by one."""
         if self.link_broke:
             self.link_broke = False
             self.pool.check()
@@ -79,7 +82,8 @@ class _Datastore(PostgresDatastore):
             raise
 
     def _say_why(self) -> None:
-        """The pool does not tell why no connection comes about. Raises OperationalError with the reason, if there still is one."""
+        """The pool does not tell why no connection comes about. Raises OperationalError with the reason, if there still
+        is one."""
         try:
             Link.connect(self._url).close()
         except psycopg.OperationalError as error:
@@ -94,7 +98,8 @@ class PostgresRecorder(PostgresApplicationRecorder):
         self.may_import = may_import
 
     def insert_events(self, stored_events: Sequence[StoredEvent], **_: Any) -> Sequence[int]:
-        """All or none. Raises IntegrityError where a stream does not stand at the version before its first event here."""
+        """All or none. Raises IntegrityError where a stream does not stand at the version before its first event
+        here."""
         chunks = [stored_events[n:n + CHUNK] for n in range(0, len(stored_events), CHUNK)]
         positions: list[int] = []
         with self.datastore.get_connection() as connection:
@@ -124,9 +129,11 @@ class PostgresRecorder(PostgresApplicationRecorder):
         return b"".join(found)
 
     def insert_packed(self, packs: Sequence[bytes], rows: int, heads: Mapping[UUID, int]) -> int:
-        """One transaction: lock, check of the streams, notice, COPY. Returns the first position; nobody else draws one meanwhile.
+        """One transaction: lock, check of the streams, notice, COPY. Returns the first position; nobody else draws one
+        meanwhile.
 
-        The owner of the table may COPY. A user who may only call `career_ledger_append` has the same rows stored through it."""
+        The owner of the table may COPY. A user who may only call `career_ledger_append` has the same rows stored
+        through it."""
         with self.datastore.get_connection() as connection, connection.transaction(), connection.cursor(row_factory=tuple_row) as cursor:
             if rows and not _one(cursor.execute(MAY_COPY)):
                 return self._append_packed(connection, packs)
@@ -142,9 +149,11 @@ class PostgresRecorder(PostgresApplicationRecorder):
                 copy.write(b"".join((COPY_BEGIN, *packs, COPY_END)))
             last = _one(cursor.execute("SELECT currval('public.stored_events_notification_id_seq')"))
             first: int = last - rows + 1
-            stored = _one(cursor.execute("SELECT count(*) FROM public.stored_events WHERE notification_id >= %s", (first,)))
+            stored = _one(cursor.execute("SELECT count(*) FROM public.stored_events WHERE notification_id >= %s",
+                                         (first,)))
             if stored != rows:
-                raise OperationalError(f"somebody drew positions without holding the lock: {stored} rows from {first} on, not {rows}")
+                raise OperationalError("somebody drew positions without holding the lock: "
+                                       f"{stored} rows from {first} on, not {rows}")
             cursor.execute("SELECT public.career_ledger_check(%s, %s)", (first, last))
             return first
 
@@ -158,7 +167,8 @@ class PostgresRecorder(PostgresApplicationRecorder):
 
     def insert_with_refusals(self, stored_events: Sequence[StoredEvent], refusals: Sequence[Refusal],
                              unmoved: Mapping[UUID, int], absent: Sequence[tuple[str, str]]) -> Sequence[int]:
-        """One transaction, all or none; the first call of `career_ledger_append` takes the lock for all that is checked."""
+        """One transaction, all or none; the first call of `career_ledger_append` takes the lock for all that is
+        checked."""
         positions: list[int] = []
         with self.datastore.get_connection() as connection, connection.transaction(), connection.cursor(row_factory=tuple_row) as cursor:
             if not stored_events:
@@ -170,7 +180,8 @@ class PostgresRecorder(PostgresApplicationRecorder):
             if absent and cursor.execute(REMEMBERED, _named(absent), prepare=True).fetchone() is not None:
                 raise IntegrityError("a submission has been refused meanwhile")
             if refusals:
-                told = (*_named([one[:2] for one in refusals]), [one.content for one in refusals], [one.outcome for one in refusals])
+                told = (*_named([one[:2] for one in refusals]), [one.content for one in refusals],
+                        [one.outcome for one in refusals])
                 if _one(cursor.execute(REFUSE, told, prepare=True)) != len(refusals):
                     raise IntegrityError("a submission has been refused meanwhile")
         return positions
@@ -192,10 +203,12 @@ class PostgresRecorder(PostgresApplicationRecorder):
         with self.datastore.get_connection() as connection, connection.transaction(), connection.cursor(row_factory=tuple_row) as cursor:
             if not _one(cursor.execute("SELECT has_table_privilege('public.refused_submissions', 'UPDATE')")):
                 return
-            found = cursor.execute("SELECT student, id, content, outcome FROM public.refused_submissions WHERE length(content) = 32")
+            found = cursor.execute("SELECT student, id, content, outcome FROM public.refused_submissions WHERE "
+                                   "length(content) = 32")
             for student, id_, content, outcome in found.fetchall():
                 new = rewrite(Refusal(student, id_.decode(), content, outcome))
-                cursor.execute("UPDATE public.refused_submissions SET content = %s, outcome = %s WHERE student = %s AND id = %s",
+                cursor.execute("UPDATE public.refused_submissions SET content = %s, outcome = %s WHERE student = %s "
+                               "AND id = %s",
                                (new.content, new.outcome, student, id_))
 
     def refusals(self, submissions: Sequence[tuple[str, str]]) -> list[Refusal]:
@@ -203,7 +216,8 @@ class PostgresRecorder(PostgresApplicationRecorder):
             REMEMBERED, _named(submissions))]
 
     def read(self, statement: str, parameters: tuple[Any, ...]) -> list[Any]:
-        with self.datastore.get_connection() as connection, connection.cursor(row_factory=tuple_row, binary=True) as cursor:
+        with self.datastore.get_connection() as connection, connection.cursor(row_factory=tuple_row,
+                                                                              binary=True) as cursor:
             return cursor.execute(statement.encode(), parameters, prepare=True).fetchall()
 
     def stream(self, originator_id: UUID, after: int) -> list[Row]:
@@ -212,14 +226,15 @@ class PostgresRecorder(PostgresApplicationRecorder):
                          "AND originator_version > %s ORDER BY originator_version", (originator_id, after))
 
     def streams(self, originator_ids: Sequence[UUID]) -> list[Row]:
-        """The events of these streams in order: that of the log, in which versions rise too and rows lie, so that nothing is sorted."""
+        """The events of these streams in order: that of the log, in which versions rise too and rows lie, so that
+        nothing is sorted."""
         return self.read("SELECT notification_id, topic, state FROM public.stored_events WHERE originator_id = ANY(%s) "
                          "ORDER BY notification_id", (list(originator_ids),))
 
     def part(self, first: UUID, last: UUID) -> list[Row]:
         """The same of all streams from one id through another."""
-        return self.read("SELECT notification_id, topic, state FROM public.stored_events WHERE originator_id BETWEEN %s AND %s "
-                         "ORDER BY notification_id", (first, last))
+        return self.read("SELECT notification_id, topic, state FROM public.stored_events WHERE originator_id BETWEEN "
+                         "%s AND %s ORDER BY notification_id", (first, last))
 
     def log(self, after: int, limit: int) -> list[Row]:
         """Up to `limit` events of a position above `after`, in order."""
@@ -271,22 +286,27 @@ def problem(error: Exception, place: str) -> Exception:
     state = getattr(cause, "sqlstate", None) or ""
     text = str(error).strip().splitlines()[0] if str(error).strip() else type(cause).__name__
     if state.startswith("53"):  # disk full, out of memory, too many connections
-        return StoreUnusable(f"{place} has run out of a resource ({text}): free it, submit the rest again: what was accepted is stored")
+        return StoreUnusable(f"{place} has run out of a resource ({text}): free it, submit the rest again: "
+                             "what was accepted is stored")
     if state.startswith("22"):
         return StoreUnusable(f"{place} refuses what was to be stored: {text}")
     if state == "42501":
         return StoreUnusable(f"{place} does not allow this user to do that ({text}): see infra/postgres/roles.sql")
     if (why := refused(cause)) is not None:
-        return StoreUnusable(f"{place} lets nobody in like this ({why}): correct user, password, database or certificate in --db")
+        return StoreUnusable(f"{place} lets nobody in like this ({why}): correct user, password, "
+                             "database or certificate in --db")
     if state == "55P03":
-        return StoreUnavailable(f"{place} keeps the events table locked ({text}): try again when the other program is done")
+        return StoreUnavailable(f"{place} keeps the events table locked ({text}): try again when the other program is "
+                                "done")
     if isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError):
-        return StoreUnavailable(f"{place} is not available ({text}): try again when it is back; submitting a line twice stores it once")
+        return StoreUnavailable(f"{place} is not available ({text}): try again when it is back; "
+                                "submitting a line twice stores it once")
     return StoreUnusable(f"{place} cannot be used: {text}")
 
 
 def prepare(url: str, create: bool) -> PostgresRecorder:
-    """The recorder of an existing ledger, or of a new one where `create` allows it. Raises StoreUnusable, StoreUnavailable."""
+    """The recorder of an existing ledger, or of a new one where `create` allows it. Raises StoreUnusable,
+    StoreUnavailable."""
     with closing(opened(url)) as backend:
         if not _is_ready(backend):
             if not create:
@@ -317,15 +337,15 @@ def _is_ready(backend: Postgres) -> bool:
     with backend.transaction(write=False) as tx:
         if not tx.has("public.career_ledger"):
             if tx.has("public.stored_events"):
-                raise StoreUnusable(f"{backend.place} holds a table stored_events that is not a career ledger's: choose another database "
-                                    "with --db")
+                raise StoreUnusable(f"{backend.place} holds a table stored_events that is not a career ledger's: "
+                                    "choose another database with --db")
             return False
         try:
             [(version,)] = tx.ask("SELECT max(schema_version) FROM public.career_ledger")
         except psycopg.errors.UndefinedColumn:
-            raise StoreUnusable(f"{backend.place} holds a table career_ledger that is not ours: choose another database "
-                                "with --db") from None
+            raise StoreUnusable(f"{backend.place} holds a table career_ledger that is not ours: "
+                                "choose another database with --db") from None
         if version is None or not tx.has("public.stored_events"):
-            raise StoreUnusable(f"{backend.place} holds half a career ledger: restore it from a backup, or choose another "
-                                "database with --db")
+            raise StoreUnusable(f"{backend.place} holds half a career ledger: restore it from a backup, "
+                                "or choose another database with --db")
     return True

@@ -1,8 +1,9 @@
 """From the canonical bytes of a type straight to the event, at the speed of a compiled decoder.
 
-msgspec reads the bytes into a form made of the payload's own annotations: names, types and literals are checked, a field
-that is missing or unknown is refused. The payload is then made of the form without asking again what was asked before the
-event was stored (whether texts are printable, whether CFU fit). What was left out stays out: `model_fields_set` is as it was.
+msgspec reads the bytes into a form made of the payload's own annotations: names, types and literals are checked, a
+field that is missing or unknown is refused. The payload is then made of the form without asking again what was asked
+before the event was stored (whether texts are printable, whether CFU fit). What was left out stays out:
+`model_fields_set` is as it was.
 """
 
 from collections.abc import Callable
@@ -33,7 +34,8 @@ def checker(kind: str) -> Callable[[bytes], Any]:
     """Reads the bytes of a type into its form. Raises ValueError for bytes that are not an event of this type."""
     overrides: Any = tuple.__class_getitem__((_form(Override), ...))
     form = msgspec.defstruct("Form", [
-        ("id", str), ("student", str), ("effective_on", date), ("recorded_at", Annotated[datetime, msgspec.Meta(tz=True)]),
+        ("id", str), ("student", str), ("effective_on", date),
+        ("recorded_at", Annotated[datetime, msgspec.Meta(tz=True)]),
         ("source", str), ("actor", str),
         ("data", _form(PAYLOADS[kind])), ("version", int), ("type", Literal[kind]), ("career", str | None, None),
         ("override", overrides, ()), ("rulebook", _Rulebook | None, None), ("breaches", tuple[str, ...], ())],
@@ -50,7 +52,8 @@ def reader(kind: str) -> Reader:
         one: Any = decode(state)
         book = one.rulebook
         return Event(one.id, kind, one.student, one.career, one.effective_on, one.recorded_at, one.source, one.actor,
-                     payload(one.data), position, one.version, tuple(map(override, one.override)) if one.override else (),
+                     payload(one.data), position, one.version,
+                     tuple(map(override, one.override)) if one.override else (),
                      _rulebook(book.id, book.sha256) if book is not None else None, one.breaches)
 
     return read
@@ -88,13 +91,15 @@ def _is_model(kind: Any) -> bool:
 
 
 _put_fields, _put_given, _put_extra, _put_private = (
-    BaseModel.__dict__[name].__set__ for name in ("__dict__", "__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__"))
+    BaseModel.__dict__[name].__set__ for name in ("__dict__", "__pydantic_fields_set__", "__pydantic_extra__",
+                                                  "__pydantic_private__"))
 
 
 @cache
 def _maker(model: type[BaseModel]) -> Callable[[Any], Any]:
     """From a form to the frozen model, as `model_construct` does, in a fifth of its time."""
-    optional = [(name, field.default, 1 << n) for n, (name, field) in enumerate(model.model_fields.items()) if not field.is_required()]
+    optional = [(name, field.default, 1 << n) for n, (name, field) in enumerate(model.model_fields.items())
+                if not field.is_required()]
     parts = [(name, _part(get_args(field.annotation)[0])) for name, field in model.model_fields.items()
              if get_origin(field.annotation) is tuple and _is_model(get_args(field.annotation)[0])]
     given: dict[int, set[str]] = {}

@@ -11,8 +11,9 @@ Row = tuple[int, str, bytes]
 
 
 class Identity(NamedTuple):
-    """Which history a log tells: `origin`, given at random when the ledger was made, and `epoch`, raised where a restored backup is
-    accepted. `key_check`: that of the key under which digests were made (`keys.check_of`), None as long as none were."""
+    """Which history a log tells: `origin`, given at random when the ledger was made, and `epoch`, raised where a
+    restored backup is accepted. `key_check`: that of the key under which digests were made (`keys.check_of`), None as
+    long as none were."""
 
     origin: str
     epoch: int
@@ -20,8 +21,8 @@ class Identity(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """A submission that was kept out of the log: the digest of its content (`EventStore.content_digest`), and the outcome (JSON) that it
-    was answered with."""
+    """A submission that was kept out of the log: the digest of its content (`EventStore.content_digest`), and the
+    outcome (JSON) that it was answered with."""
 
     student: str
     id: str

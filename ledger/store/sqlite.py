@@ -56,7 +56,8 @@ class _Transaction(SQLiteTransaction):
             raise PersistenceError(error) from error
         return cursor
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
         """What a guard refuses is no conflict of two writers: trying again does not help."""
         try:
             super().__exit__(kind, error, trace)
@@ -122,16 +123,19 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
         return []  # the migrations make the tables
 
     def _distrust_a_jump(self) -> None:
-        """The file's own times are the only witness of this machine's clock. Raises StoreUnusable where it has left them far behind."""
-        written = max(file.stat().st_mtime for file in (self._path, self._path.with_name(self._path.name + "-wal")) if file.exists())
+        """The file's own times are the only witness of this machine's clock. Raises StoreUnusable where it has left
+        them far behind."""
+        written = max(file.stat().st_mtime for file in (self._path, self._path.with_name(self._path.name + "-wal"))
+                      if file.exists())
         if time.time() - written > JUMP_SECONDS:
             today, then = (time.strftime("%Y-%m-%d", time.gmtime(moment)) for moment in (time.time(), written))
-            raise StoreUnusable(f"the clock of this machine says {today}, and {self._path} was last written on {then}: set the clock, "
-                                "since a moment that lies ahead would stay with its student for ever. If it is right, "
-                                f"`touch {self._path}` and append again")
+            raise StoreUnusable(f"the clock of this machine says {today}, and {self._path} was last written on {then}: "
+                                "set the clock, since a moment that lies ahead would stay with its student for ever. "
+                                f"If it is right, `touch {self._path}` and append again")
 
     def insert_events(self, stored_events: Sequence[StoredEvent], **_: Any) -> Sequence[int]:
-        """All or none. Raises IntegrityError where a stream does not stand at the version before its first event here."""
+        """All or none. Raises IntegrityError where a stream does not stand at the version before its first event
+        here."""
         with self.datastore.transaction(commit=True) as c:
             return self._insert(c, stored_events)
 
@@ -145,7 +149,8 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
                 c.execute(NEWEST, (stream,))
                 newest[stream] = c.fetchone()[0] or 0
             if event.originator_version != newest[stream] + 1:
-                raise IntegrityError(f"the stream stands at version {newest[stream]}, not {event.originator_version - 1}")
+                raise IntegrityError(f"the stream stands at version {newest[stream]}, "
+                                     f"not {event.originator_version - 1}")
             newest[stream] += 1
             c.execute(INSERT, (stream, event.originator_version, event.topic, event.state))
             positions.append(c.lastrowid)
@@ -221,13 +226,14 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
 
     def stream(self, originator_id: UUID, after: int) -> list[Row]:
         """The stream's events of a version above `after`, in order."""
-        return self.read("SELECT rowid, topic, state FROM stored_events WHERE originator_id = ? AND originator_version > ? "
-                         "ORDER BY originator_version", (originator_id.hex, after))
+        return self.read("SELECT rowid, topic, state FROM stored_events WHERE originator_id = ? AND originator_version "
+                         "> ? ORDER BY originator_version", (originator_id.hex, after))
 
     def streams(self, originator_ids: Sequence[UUID]) -> list[Row]:
         """The events of these streams, stream by stream and in order."""
-        return self.read("SELECT rowid, topic, state FROM stored_events WHERE originator_id IN (SELECT value FROM json_each(?)) "
-                         "ORDER BY originator_id, originator_version", (json.dumps([one.hex for one in originator_ids]),))
+        return self.read("SELECT rowid, topic, state FROM stored_events WHERE originator_id IN (SELECT value FROM "
+                         "json_each(?)) ORDER BY originator_id, originator_version",
+                         (json.dumps([one.hex for one in originator_ids]),))
 
     def part(self, first: UUID, last: UUID) -> list[Row]:
         """The same of all streams from one id through another."""
@@ -236,11 +242,13 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
 
     def log(self, after: int, limit: int) -> list[Row]:
         """Up to `limit` events of a position above `after`, in order."""
-        return self.read("SELECT rowid, topic, state FROM stored_events WHERE rowid > ? ORDER BY rowid LIMIT ?", (after, limit))
+        return self.read("SELECT rowid, topic, state FROM stored_events WHERE rowid > ? ORDER BY rowid LIMIT ?",
+                         (after, limit))
 
     def touched(self, after: int, limit: int) -> list[tuple[int, UUID]]:
         """Position and stream of each of these events."""
-        rows = self.read("SELECT rowid, originator_id FROM stored_events WHERE rowid > ? ORDER BY rowid LIMIT ?", (after, limit))
+        rows = self.read("SELECT rowid, originator_id FROM stored_events WHERE rowid > ? ORDER BY rowid LIMIT ?",
+                         (after, limit))
         return [(position, UUID(stream)) for position, stream in rows]
 
     def first_events(self, after: int, limit: int) -> list[Row]:
@@ -259,12 +267,14 @@ def problem(error: Exception, path: str) -> Exception:
     """What a failure of SQLite means for the caller."""
     text = str(error)
     if isinstance(error, Replaced):
-        return StoreUnusable(f"the ledger's file was replaced while it was open: {text} ({path}). What was not answered is not stored. "
-                             "Put the right file back, then start this program again")
+        return StoreUnusable(f"the ledger's file was replaced while it was open: {text} ({path}). "
+                             "What was not answered is not stored. Put the right file back, "
+                             "then start this program again")
     if "locked" in text or "busy" in text or "pool" in text.lower():
         return StoreUnavailable(f"{path} is held by another program ({text}): try again when it is done")
     if "full" in text or "disk I/O" in text:
-        return StoreUnusable(f"{path} cannot grow ({text}): free space, submit the rest again; what was accepted is stored")
+        return StoreUnusable(f"{path} cannot grow ({text}): free space, submit the rest again; "
+                             "what was accepted is stored")
     if "readonly" in text:
         return StoreUnusable(f"{path} cannot be written ({text}): check the rights of the file and of its folder")
     if KEPT_OUT in text:
@@ -273,7 +283,8 @@ def problem(error: Exception, path: str) -> Exception:
 
 
 def prepare(path: str, create: bool) -> SQLiteRecorder:
-    """The recorder of an existing ledger, or of a new one where `create` allows it. Raises StoreUnusable, StoreUnavailable."""
+    """The recorder of an existing ledger, or of a new one where `create` allows it. Raises StoreUnusable,
+    StoreUnavailable."""
     with closing(opened(path, create)) as backend:
         if not _is_ready(backend) or not versions.check(SQLITE, backend):
             _bring(backend)
@@ -303,10 +314,12 @@ def opened(path: str, create: bool) -> SQLite:
 
 def _is_ready(backend: SQLite) -> bool:
     """False for an empty file. Raises StoreUnusable for a database of another program."""
-    with backend.transaction(write=False) as tx:  # one moment for all that is read: another process may be making the tables
+    # one moment for all that is read: another process may be making the tables
+    with backend.transaction(write=False) as tx:
         [(ours,)], [(version,)] = tx.ask("PRAGMA application_id"), tx.ask("PRAGMA user_version")
         if ours == APPLICATION_ID:
             return True
         if ours or version or tx.ask("SELECT count(*) FROM sqlite_master")[0][0]:
-            raise StoreUnusable(f"{backend.place} is a database of another program, not a career ledger: choose another file with --db")
+            raise StoreUnusable(f"{backend.place} is a database of another program, not a career ledger: "
+                                "choose another file with --db")
     return False

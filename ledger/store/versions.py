@@ -1,5 +1,5 @@
-"""Whether the tables in a ledger's database are those of this program, in words, and bringing them up to date: those of the log, and those
-that others keep beside it."""
+"""Whether the tables in a ledger's database are those of this program, in words, and bringing them up to date: those of
+the log, and those that others keep beside it."""
 
 from ledger.sql.base import Backend, NotTheirOwner
 from ledger.sql.migrations import Migrations, NotOfToday, Older
@@ -22,8 +22,8 @@ def check(kind: Migrations, backend: Backend) -> bool:
 
 
 def bring(kind: Migrations, backend: Backend) -> list[int]:
-    """Makes the tables, or brings them up to date, and gives roles their rights; the numbers of the steps that were taken. Raises
-    StoreUnusable for tables of a newer program, and for a user who may not change them."""
+    """Makes the tables, or brings them up to date, and gives roles their rights; the numbers of the steps that were
+    taken. Raises StoreUnusable for tables of a newer program, and for a user who may not change them."""
     try:
         with backend.transaction() as tx:
             done = kind.apply(tx)

@@ -1,4 +1,5 @@
-"""A career's state message, turned back into what the predicates of section 6 read, so that a subscriber gives the ledger's own answers."""
+"""A career's state message, turned back into what the predicates of section 6 read, so that a subscriber gives the
+ledger's own answers."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -19,11 +20,13 @@ def career_on(state: CareerState, day: date) -> Career:
     if status is not None:
         career.ended, career.suspended_on = status.ended, status.suspended_on
         career.unruled = set(status.unruled_years)
-        career.enrolments = [Enrolment(e.academic_year, e.year, e.filed_on, e.event, False, e.charge, perfected_on=e.perfected_on)
+        career.enrolments = [Enrolment(e.academic_year, e.year, e.filed_on, e.event, False,
+                                       e.charge, perfected_on=e.perfected_on)
                              for e in status.enrolments]
         if status.withdrawal is not None:
             w = status.withdrawal
-            career.withdrawals = [Withdrawal(w.filed_on, w.event, 0, None, None, w.last_day, perfected_on=w.perfected_on)]
+            career.withdrawals = [Withdrawal(w.filed_on, w.event, 0, None, None, w.last_day,
+                                             perfected_on=w.perfected_on)]
         if status.reservation is not None:
             held = status.reservation
             career.reservation = Reservation("", held.filed_on, held.event, held.term or date.max, "", None, "")
@@ -37,7 +40,8 @@ def career_on(state: CareerState, day: date) -> Career:
     for owed in (c for c in state.charges if c.holds_on(day)):
         year, _, kind = owed.charge.partition(":")
         career.charges[owed.charge] = Charge(
-            owed.charge, kind, year, owed.amount, owed.due_on, owed.raised_on, owed.rule or "", tuple(f.fact() for f in owed.facts),
+            owed.charge, kind, year, owed.amount, owed.due_on, owed.raised_on, owed.rule or "",
+            tuple(f.fact() for f in owed.facts),
             outstanding=owed.outstanding, paid=owed.paid, paid_on=owed.paid_on)
     for plan in (p for p in state.plans if p.holds_on(day)):
         career.plans[plan.academic_year] = {c.code: cast(PlanCourse, c) for c in plan.courses}

@@ -1,7 +1,7 @@
 """`career.events.v1`: what leaves of a recorded event.
 
-`FIELDS` is the explicit list of section 8: per type the fields of `data` that leave. What is not in it is withheld, so a field
-that is added to the domain stays inside until somebody decides on it; a test asks for that decision.
+`FIELDS` is the explicit list of section 8: per type the fields of `data` that leave. What is not in it is withheld, so
+a field that is added to the domain stays inside until somebody decides on it; a test asks for that decision.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,8 @@ from typing import Any
 from .message import Header, History, Message, cloud_headers, encode
 from .topics import EVENTS
 
-ENVELOPE = ("id", "type", "student", "career", "effective_on", "recorded_at", "source", "actor", "rulebook", "breaches", "version",
+ENVELOPE = ("id", "type", "student", "career", "effective_on", "recorded_at", "source", "actor",
+            "rulebook", "breaches", "version",
             "position")
 """The fields around `data` that leave; of `override` the rule and the authority do."""
 OVERRIDE = ("rule", "authority")
@@ -29,7 +30,8 @@ FIELDS: dict[str, Leaves] = {
     "ranked": (("admitted", "scroll", "enrol_by", "recognition_by"), {}),
     "enrolled": (_ENROLLED, {}),
     "enrolled-with-reservation": (
-        (*_ENROLLED, "ground", "missing_exams", "missing_cfu", "internship_started", "home_university", "home_career"), {}),
+        (*_ENROLLED, "ground", "missing_exams", "missing_cfu", "internship_started", "home_university", "home_career"),
+        {}),
     "reservation-lifted": (("evidence", "conferred_on"), {}),
     "reservation-declined": ((), {}),
     "enrolment-cancelled": ((), {}),
@@ -60,7 +62,8 @@ FIELDS: dict[str, Leaves] = {
         *COURSE, "year", "semester", "lectures_end_on", "prerequisites", "supernumerary", "anticipated")}),
     "exam-booked": (("course", "held_on", "academic_year", "session", "calls_start_on", "opens_on", "mode"), {}),
     "exam-booking-cancelled": (("course", "held_on"), {}),
-    "exam-graded": (("course", "held_on", "outcome", "grade", "honours", "cfu", "session", "mode", "academic_year", "refuse_by"), {}),
+    "exam-graded": (("course", "held_on", "outcome", "grade", "honours", "cfu", "session",
+                     "mode", "academic_year", "refuse_by"), {}),
     "grade-refused": (("course", "held_on"), {}),
     "exam-annulled": (("course", "held_on"), {}),
     "withdrawal-requested": ((), {}),
@@ -95,8 +98,8 @@ def payload(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def message(record: Mapping[str, Any], digest: str, history: History) -> Message:
-    """The message of a recorded event. `digest` is the keyed one of the stored bytes (hex; a plain hash would give withheld values away to
-    whoever tries them), `history` that of the ledger."""
+    """The message of a recorded event. `digest` is the keyed one of the stored bytes (hex; a plain hash would give
+    withheld values away to whoever tries them), `history` that of the ledger."""
     value = encode(payload(record))
     type_, student, position = record["type"], record["student"], str(record["position"])
     career = record.get("career")

@@ -1,4 +1,5 @@
-"""How this project's programs connect to Apache Kafka: one set of measured settings (see docs/decisions) for all of them."""
+"""How this project's programs connect to Apache Kafka: one set of measured settings (see docs/decisions) for all of
+them."""
 
 import json
 import os
@@ -14,7 +15,8 @@ from .topics import FOR_EVER, LATEST, TOPICS, Topic
 BROKERS = "CAREER_LEDGER_KAFKA"
 """The environment variable with the brokers, `host:port,host:port`."""
 CLIENT = "CAREER_LEDGER_KAFKA_CONFIG"
-"""Names a JSON file with kafka-python settings for the connection (security_protocol, sasl_mechanism, ssl_cafile, ...)."""
+"""Names a JSON file with kafka-python settings for the connection (security_protocol, sasl_mechanism, ssl_cafile,
+...)."""
 PREFIX = "CAREER_LEDGER_TOPIC_PREFIX"
 """Put before every topic's name, so that several ledgers share a cluster."""
 COMPRESSION = "CAREER_LEDGER_KAFKA_COMPRESSION"
@@ -22,20 +24,25 @@ COMPRESSION = "CAREER_LEDGER_KAFKA_COMPRESSION"
 CODECS = ("gzip", "lz4", "none")
 """Every client reads the first and the last as it comes; kafkajs and others need a plug-in for lz4."""
 ORIGIN = "CAREER_LEDGER_ORIGIN"
-"""The name of this ledger (a URI, default urn:career-ledger): with its identity and epoch it makes the header `ce_source`."""
+"""The name of this ledger (a URI, default urn:career-ledger): with its identity and epoch it makes the header
+`ce_source`."""
 PARTITIONS = 6
-"""Of a topic that is made, unless another number is asked for. It cannot change afterwards: the order of a student hangs on it."""
+"""Of a topic that is made, unless another number is asked for. It cannot change afterwards: the order of a student
+hangs on it."""
 
 SPREAD_SECONDS = 30.0
 """How long the brokers may take to tell each other of a new topic."""
 
 PRODUCER: Mapping[str, Any] = {
-    "enable_idempotence": True, "acks": "all", "delivery_timeout_ms": 2_147_483_647, "request_timeout_ms": 10_000, "linger_ms": 60_000,
-    "batch_size": 1 << 20, "compression_type": CODECS[0], "allow_auto_create_topics": False, "max_request_size": 8 << 20,
+    "enable_idempotence": True, "acks": "all", "delivery_timeout_ms": 2_147_483_647, "request_timeout_ms": 10_000,
+    "linger_ms": 60_000,
+    "batch_size": 1 << 20, "compression_type": CODECS[0], "allow_auto_create_topics": False,
+    "max_request_size": 8 << 20,
 }
 """A finite delivery timeout wedges an idempotent producer; callers flush after each chunk and look at every future.
 `producer_settings` adds what the installation chooses."""
-CONSUMER: Mapping[str, Any] = {"enable_auto_commit": False, "auto_offset_reset": "earliest", "allow_auto_create_topics": False}
+CONSUMER: Mapping[str, Any] = {"enable_auto_commit": False, "auto_offset_reset": "earliest",
+                               "allow_auto_create_topics": False}
 
 
 class KafkaUnusable(RuntimeError):
@@ -44,11 +51,13 @@ class KafkaUnusable(RuntimeError):
 
 def connection(brokers: str) -> dict[str, Any]:
     """Settings that every client shares. Raises KafkaUnusable for a settings file that cannot be used."""
-    found: dict[str, Any] = {"bootstrap_servers": [b.strip() for b in brokers.split(",") if b.strip()], "reconnect_backoff_max_ms": 2_000}
+    found: dict[str, Any] = {"bootstrap_servers": [b.strip() for b in brokers.split(",") if b.strip()],
+                             "reconnect_backoff_max_ms": 2_000}
     if not found["bootstrap_servers"]:
         raise KafkaUnusable(f"name the brokers as host:port with --kafka or {BROKERS}")
     if not all(_BROKER.fullmatch(one) for one in found["bootstrap_servers"]):
-        raise KafkaUnusable(f"name the brokers as host:port,host:port; user and password go into the file that {CLIENT} names")
+        raise KafkaUnusable("name the brokers as host:port,host:port; user and password go into the file that "
+                            f"{CLIENT} names")
     return found | _settings(os.environ.get(CLIENT))
 
 
@@ -56,7 +65,8 @@ _BROKER = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 
 
 def _settings(path: str | None) -> dict[str, Any]:
-    """Those of the settings file, which may hold a password: what is wrong with it is said without repeating any of it."""
+    """Those of the settings file, which may hold a password: what is wrong with it is said without repeating any of
+    it."""
     if not path:
         return {}
     from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
@@ -102,8 +112,8 @@ class Made(NamedTuple):
 
 
 def create_topics(brokers: str, partitions: int = PARTITIONS, replicas: int | None = None) -> dict[str, Made]:
-    """Makes the topics that are missing and checks those that exist; by name without prefix. `replicas` None: 3, or as many as
-    there are brokers. Several processes may do it at once.
+    """Makes the topics that are missing and checks those that exist; by name without prefix. `replicas` None: 3, or as
+    many as there are brokers. Several processes may do it at once.
 
     Raises KafkaUnusable for a topic that would lose messages, and KafkaError where the brokers do not answer."""
     from kafka import KafkaAdminClient
@@ -125,22 +135,27 @@ def create_topics(brokers: str, partitions: int = PARTITIONS, replicas: int | No
             except TopicAlreadyExistsError:
                 continue
             except InvalidReplicationFactorError:
-                raise KafkaUnusable(f"{copies} replicas need as many brokers: start more of them or give a smaller --replicas") from None
+                raise KafkaUnusable(f"{copies} replicas need as many brokers: start more of them or give a smaller "
+                                    "--replicas") from None
             except TopicAuthorizationFailedError:
-                raise KafkaUnusable(f"this user may not make the topic {name}: allow it, or make it as docs/subscribing.md says") from None
+                raise KafkaUnusable(f"this user may not make the topic {name}: allow it, "
+                                    "or make it as docs/subscribing.md says") from None
         admin.wait_for_topics(list(names))
         found = {one["name"]: one for one in admin.describe_topics(list(names))}
         until = time.monotonic() + SPREAD_SECONDS
         while not all(name in found and found[name]["partitions"] for name in names) and time.monotonic() < until:
             time.sleep(0.1)  # a broker may know of a new topic and not yet of its partitions
             found = {one["name"]: one for one in admin.describe_topics(list(names))}
-        held = admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in names], config_filter="all")["topic"]
+        held = admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in names],
+                                      config_filter="all")["topic"]
     finally:
         admin.close()
     for name, topic in names.items():
         settings = {key: about["value"] for key, about in held[name].items()}
-        _check(name, topic, settings, len(found[name]["partitions"]), len(found[name]["partitions"][0]["replica_nodes"]))
-    return {topic.name: Made(name, str(found[name]["topic_id"]), len(found[name]["partitions"])) for name, topic in names.items()}
+        _check(name, topic, settings, len(found[name]["partitions"]),
+               len(found[name]["partitions"][0]["replica_nodes"]))
+    return {topic.name: Made(name, str(found[name]["topic_id"]), len(found[name]["partitions"]))
+            for name, topic in names.items()}
 
 
 def _check(name: str, topic: Topic, held: Mapping[str, str], partitions: int, copies: int) -> None:
@@ -154,6 +169,7 @@ def _check(name: str, topic: Topic, held: Mapping[str, str], partitions: int, co
         wrong.append("max.message.bytes")
     if wrong:
         said = ", ".join(f"{key} is {held[key]} and must be {wanted[key]}" for key in wrong)
-        raise KafkaUnusable(f"the topic {name} is not kept as its readers need: {said}. Mend it with kafka-configs --alter")
+        raise KafkaUnusable(f"the topic {name} is not kept as its readers need: {said}. "
+                            "Mend it with kafka-configs --alter")
     if topic.one_partition and partitions != 1:
         raise KafkaUnusable(f"the topic {name} has {partitions} partitions and must have 1: delete it, it is made anew")

@@ -15,8 +15,9 @@ Count = Annotated[int, Field(ge=0)]
 class Heartbeat(Wire):
     """Sent every few seconds, once for each topic that the relay fills (`topic`, also the key).
 
-    Everything committed to the ledger up to `complete_at` (UTC instant) had been acknowledged when it was sent: where the reader
-    has consumed each partition up to `offsets` (partition -> offset of the next message), its knowledge is as old as `complete_at`.
+    Everything committed to the ledger up to `complete_at` (UTC instant) had been acknowledged when it was sent: where
+    the reader has consumed each partition up to `offsets` (partition -> offset of the next message), its knowledge is
+    as old as `complete_at`.
     `position` is the log's position that the topic reflects, `at` the relay's clock."""
 
     topic: str
@@ -28,7 +29,8 @@ class Heartbeat(Wire):
     def message(self, history: History) -> Message:
         value = encode(self.model_dump())
         return Message(HEARTBEAT, self.topic.encode(), value, cloud_headers(
-            f"{self.topic}@{self.at}", history, "career.heartbeat.v1", self.at, self.topic, "urn:career-ledger:heartbeat:v1"))
+            f"{self.topic}@{self.at}", history, "career.heartbeat.v1", self.at, self.topic,
+            "urn:career-ledger:heartbeat:v1"))
 
 
 class ClearsRef(Wire):
@@ -39,7 +41,8 @@ class ClearsRef(Wire):
 
 
 class ReasonRef(Wire):
-    """A rule that says no, as in section 6; `clears` null where nothing removes it. `message_id` and `params`: the same without words."""
+    """A rule that says no, as in section 6; `clears` null where nothing removes it. `message_id` and `params`: the same
+    without words."""
 
     rule: str
     message: str
@@ -59,10 +62,10 @@ class ProblemRef(Wire):
 
 
 class Outcome(Wire):
-    """Section 2's outcome of a submission, on `career.outcomes.v1`; key and header `submission_id` correlate it. `id` is null where
-    none could be read; `position` and `version` stand with `accepted` and `duplicate`, `breaches` with what was recorded in breach.
-    A `duplicate` whose event has been voided since names the void in `voided_by`: it counts for nothing, and the fact needs a new
-    id."""
+    """Section 2's outcome of a submission, on `career.outcomes.v1`; key and header `submission_id` correlate it. `id`
+    is null where none could be read; `position` and `version` stand with `accepted` and `duplicate`, `breaches` with
+    what was recorded in breach. A `duplicate` whose event has been voided since names the void in `voided_by`: it
+    counts for nothing, and the fact needs a new id."""
 
     id: str | None
     outcome: Literal["accepted", "duplicate", "refused", "invalid"]
@@ -74,12 +77,14 @@ class Outcome(Wire):
     problems: tuple[ProblemRef, ...] = ()
 
 
-def outcome_message(student: bytes, outcome: dict[str, Any], at: str, history: History, traceparent: bytes | None = None) -> Message:
-    """The message of an outcome; `student` is the key of the submission, `at` the instant of the answer. The header `submission_id`
-    is absent where no id could be read."""
+def outcome_message(student: bytes, outcome: dict[str, Any], at: str, history: History,
+                    traceparent: bytes | None = None) -> Message:
+    """The message of an outcome; `student` is the key of the submission, `at` the instant of the answer. The header
+    `submission_id` is absent where no id could be read."""
     id_, key = outcome["id"], student.decode("utf-8", "replace")
     headers: list[Header] = cloud_headers(
-        f"{key}/{id_ or at}/{outcome['outcome']}", history, "career.outcome.v1", at, key, "urn:career-ledger:outcome:v1")
+        f"{key}/{id_ or at}/{outcome['outcome']}", history, "career.outcome.v1", at, key,
+        "urn:career-ledger:outcome:v1")
     if id_ is not None:
         headers.insert(0, ("submission_id", id_.encode()))
     if traceparent is not None:
@@ -87,10 +92,13 @@ def outcome_message(student: bytes, outcome: dict[str, Any], at: str, history: H
     return Message(OUTCOMES, student, encode(outcome), headers)
 
 
-def dead_letter(consumer: str, error: str, topic: str, partition: int, offset: int, key: bytes | None, value: bytes | None,
+def dead_letter(consumer: str, error: str, topic: str, partition: int, offset: int, key: bytes | None,
+                value: bytes | None,
                 headers: list[Header]) -> Message:
-    """A message that could not be used, as it came, with the error and the place. `error` names no content of the message."""
+    """A message that could not be used, as it came, with the error and the place. `error` names no content of the
+    message."""
     about: list[Header] = [
-        ("dead_letter_consumer", consumer.encode()), ("dead_letter_error", error.encode()), ("dead_letter_topic", topic.encode()),
+        ("dead_letter_consumer", consumer.encode()), ("dead_letter_error", error.encode()),
+        ("dead_letter_topic", topic.encode()),
         ("dead_letter_partition", b"%d" % partition), ("dead_letter_offset", b"%d" % offset)]
     return Message(DEAD_LETTER, key, value, [*(h for h in headers if not h[0].startswith("dead_letter_")), *about])

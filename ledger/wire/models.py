@@ -1,8 +1,9 @@
 """The form of each event's message, as the types that a reader gets.
 
-Built from `FIELDS` (what leaves) and the annotations of the domain's payloads (what it is), so that neither is said twice. What a
-submitter is told to write (lengths, spelling) is left out: a reader is promised types, enumerations, ranges of numbers, and the
-form of money, days, years and pseudonyms. The JSON Schemas in docs/schemas are generated from these models.
+Built from `FIELDS` (what leaves) and the annotations of the domain's payloads (what it is), so that neither is said
+twice. What a submitter is told to write (lengths, spelling) is left out: a reader is promised types, enumerations,
+ranges of numbers, and the form of money, days, years and pseudonyms. The JSON Schemas in docs/schemas are generated
+from these models.
 """
 
 from datetime import date, datetime
@@ -24,7 +25,8 @@ from .events import FIELDS, Parts
 
 
 class Wire(BaseModel):
-    """Optional fields may be added: a reader takes no notice of those that it does not know. Nothing is converted silently."""
+    """Optional fields may be added: a reader takes no notice of those that it does not know. Nothing is converted
+    silently."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True, allow_inf_nan=False, populate_by_name=True)
 
@@ -115,7 +117,8 @@ def value_model(type: str) -> _Model:
     fields: dict[str, Any] = {"type": (Literal[type], ...), "data": (data_model(type), ...)}
     if type not in ABOUT_THE_PERSON:
         fields["career"] = (Name | None, None) if type == "event-voided" else (Name, ...)
-    found: _Model = create_model(_class_name(type), __base__=Recorded, __doc__=f"`{type}`, section 3 of the published language.", **fields)
+    found: _Model = create_model(_class_name(type), __base__=Recorded,
+                                 __doc__=f"`{type}`, section 3 of the published language.", **fields)
     return found
 
 

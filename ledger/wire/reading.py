@@ -29,8 +29,9 @@ class UnknownType(Unreadable):
 
 @dataclass(slots=True)
 class WireEvent:
-    """A recorded event as it leaves the ledger. `data` is the type's wire model (attributes as in `FIELDS`); `value` the bytes of
-    the message, `payload_sha256` (hex) their hash, `digest` the ledger's keyed one of the bytes that it stored."""
+    """A recorded event as it leaves the ledger. `data` is the type's wire model (attributes as in `FIELDS`); `value`
+    the bytes of the message, `payload_sha256` (hex) their hash, `digest` the ledger's keyed one of the bytes that it
+    stored."""
 
     id: str
     type: str
@@ -53,7 +54,8 @@ class WireEvent:
 
 
 class Provenance(NamedTuple):
-    """Which history a message is of, the moment that it speaks of (UTC, RFC 3339), and of an event the ledger's keyed digest."""
+    """Which history a message is of, the moment that it speaks of (UTC, RFC 3339), and of an event the ledger's keyed
+    digest."""
 
     origin: str
     epoch: int
@@ -67,7 +69,8 @@ def identify(key: bytes | None, headers: Sequence[Header]) -> tuple[str, int]:
 
 
 def provenance(headers: Sequence[Header], event: bool = True) -> Provenance:
-    """That of a message of any topic that the ledger fills; `digest` is empty but in those of an `event`. Raises Unreadable."""
+    """That of a message of any topic that the ledger fills; `digest` is empty but in those of an `event`. Raises
+    Unreadable."""
     found = dict(headers)
     return Provenance(*_history(found), _text(found, "ce_time"), _text(found, "digest") if event else "")
 
@@ -75,10 +78,13 @@ def provenance(headers: Sequence[Header], event: bool = True) -> Provenance:
 @overload
 def read_event(key: bytes | None, value: bytes | None, headers: Sequence[Header]) -> WireEvent: ...
 @overload
-def read_event(key: bytes | None, value: bytes | None, headers: Sequence[Header], needed: Container[str] | None) -> WireEvent | None: ...
-def read_event(key: bytes | None, value: bytes | None, headers: Sequence[Header], needed: Container[str] | None = None) -> WireEvent | None:
-    """Raises UnknownType and Unreadable (also where the value does not match `payload_sha256`). Where `needed` names types, the value of
-    an event of any other known type is not read: None, once key, hash, type and version are right."""
+def read_event(key: bytes | None, value: bytes | None, headers: Sequence[Header],
+               needed: Container[str] | None) -> WireEvent | None: ...
+def read_event(key: bytes | None, value: bytes | None, headers: Sequence[Header],
+               needed: Container[str] | None = None) -> WireEvent | None:
+    """Raises UnknownType and Unreadable (also where the value does not match `payload_sha256`). Where `needed` names
+    types, the value of an event of any other known type is not read: None, once key, hash, type and version are
+    right."""
     found = dict(headers)
     student, version = _identify(key, found)
     if value is None:
@@ -107,13 +113,16 @@ def read_event(key: bytes | None, value: bytes | None, headers: Sequence[Header]
         raise Unreadable("id: differs from the header event_id")
     held = event.__dict__
     origin, epoch = _history(found)
-    return WireEvent(held["id"], name, student, held.get("career"), held["effective_on"], held["recorded_at"], held["source"],
-                     held["actor"], held["position"], version, origin, epoch, _text(found, "digest"), said, held["data"],
+    return WireEvent(held["id"], name, student, held.get("career"), held["effective_on"], held["recorded_at"],
+                     held["source"],
+                     held["actor"], held["position"], version, origin, epoch, _text(found, "digest"),
+                     said, held["data"],
                      held["override"], held["breaches"], value)
 
 
 def describe(error: ValidationError) -> str:
-    """The first thing wrong and how many more, as field and rule: no content, not even the name of a field that is not ours."""
+    """The first thing wrong and how many more, as field and rule: no content, not even the name of a field that is not
+    ours."""
     first, *others = error.errors(include_url=False, include_context=False, include_input=False)
     where = ".".join(str(one) for one in first["loc"]) or "value"
     return f"{where}: {first['msg'][:1].lower()}{first['msg'][1:]}" + (f" (and {len(others)} more)" if others else "")
@@ -154,5 +163,6 @@ def _reader(ce_type: str) -> tuple[str, Callable[[bytes], Any]]:
     if type_ not in VERSIONS:
         raise UnknownType("ce_type: an event type that this release does not know; update this program")
     if version > VERSIONS[type_]:
-        raise UnknownType(f"ce_type: version {version} of {type_}, this release knows {VERSIONS[type_]}; update this program")
+        raise UnknownType(f"ce_type: version {version} of {type_}, this release knows {VERSIONS[type_]}; "
+                          "update this program")
     return type_, value_model(type_).__pydantic_validator__.validate_json

@@ -1,12 +1,13 @@
 """The JSON Schemas in docs/schemas, generated from the wire models, and what may not change in them.
 
-`python -m ledger.wire.schemas --write` writes them; `--check` says which are not up to date and which differ from the last
-released ones (docs/schemas/released) in a way that breaks somebody; `--release` makes today's the released ones, for `make release` only.
+`python -m ledger.wire.schemas --write` writes them; `--check` says which are not up to date and which differ from the
+last released ones (docs/schemas/released) in a way that breaks somebody; `--release` makes today's the released ones,
+for `make release` only.
 
-What the ledger sends is read by programs that we do not update, from topics that keep old messages: nothing that a reader counts
-on may go, and nothing that old messages lack may be required, so types, enumerations and ranges stay exactly as they are; a reader
-that meets a value outside an enumeration stops as surely as one that misses a field. Optional fields may be added.
-What the ledger takes (submissions) may be taken more widely than before, and never less.
+What the ledger sends is read by programs that we do not update, from topics that keep old messages: nothing that a
+reader counts on may go, and nothing that old messages lack may be required, so types, enumerations and ranges stay
+exactly as they are; a reader that meets a value outside an enumeration stops as surely as one that misses a field.
+Optional fields may be added. What the ledger takes (submissions) may be taken more widely than before, and never less.
 """
 
 import argparse
@@ -91,7 +92,8 @@ def schemas() -> dict[str, Schema]:
 
 def _document(name: str, schema: Schema) -> Schema:
     title, _, version = name.partition(".")
-    found: Schema = _one_line({"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": f"urn:career-ledger:{title}:{version}",
+    found: Schema = _one_line({"$schema": "https://json-schema.org/draft/2020-12/schema",
+                               "$id": f"urn:career-ledger:{title}:{version}",
                                **schema, "title": name})
     return found
 
@@ -107,7 +109,8 @@ def _one_line(schema: Any) -> Any:
 
 
 def _submission() -> Schema:
-    """What may be put on `career.submissions.v1`: one of the types, in section 2's form. `person-registered` is not taken yet."""
+    """What may be put on `career.submissions.v1`: one of the types, in section 2's form. `person-registered` is not
+    taken yet."""
     defs: Schema = {}
     for name, payload in PAYLOADS.items():
         if name == "person-registered":
@@ -128,7 +131,8 @@ def _submission() -> Schema:
 
 
 def breaks(released: Schema, now: Schema, taken: bool) -> list[str]:
-    """What breaks somebody who relies on the released schema: one line each, path and change. `taken`: of what the ledger takes."""
+    """What breaks somebody who relies on the released schema: one line each, path and change. `taken`: of what the
+    ledger takes."""
     return list(_Comparison(released, now, taken).of(released, now, ""))
 
 
@@ -163,7 +167,8 @@ class _Comparison:
         for name in before.keys() - after.keys():
             yield f"{prefix}{name}: removed"
         for name in sorted(needs - needed):
-            yield f"{prefix}{name}: now required, and " + ("submitters" if self._taken else "messages already sent") + " may leave it out"
+            yield f"{prefix}{name}: now required, and " + ("submitters" if self._taken
+                                                           else "messages already sent") + " may leave it out"
         for name in sorted((needed - needs) & after.keys()):
             if not self._taken:
                 yield f"{prefix}{name}: no longer required, readers count on it"
@@ -231,7 +236,8 @@ def problems(folder: Path = FOLDER) -> list[str]:
 
 
 def release(folder: Path = FOLDER) -> list[str]:
-    """Makes today's schemas the released ones, unless there are problems, which are returned. Files of older versions stay."""
+    """Makes today's schemas the released ones, unless there are problems, which are returned. Files of older versions
+    stay."""
     found = problems(folder)
     if not found:
         for path in sorted(folder.glob("*.json")):
@@ -244,7 +250,8 @@ def _text(schema: Schema) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m ledger.wire.schemas", description=(__doc__ or "").partition("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m ledger.wire.schemas",
+                                     description=(__doc__ or "").partition("\n")[0])
     mode = parser.add_mutually_exclusive_group(required=True)
     mode.add_argument("--write", action="store_true", help="write docs/schemas")
     mode.add_argument("--check", action="store_true", help="exit 1 unless they are up to date and break nobody")

@@ -1,8 +1,8 @@
 """The form of `career.state.v1`: a career's whole past and foreseeable future, as of everything that is known.
 
-Every list holds intervals [from, until) by day, `until` null where nothing that is known ends them: the answer of a day is the
-look-up of that day, and what will happen if nothing else does is in it too. `ledger.relay.states` makes them from events, `career`
-turns one back into what the domain's predicates read.
+Every list holds intervals [from, until) by day, `until` null where nothing that is known ends them: the answer of a day
+is the look-up of that day, and what will happen if nothing else does is in it too. `ledger.relay.states` makes them
+from events, `career` turns one back into what the domain's predicates read.
 """
 
 from datetime import date
@@ -23,8 +23,10 @@ VERSION = 1
 TYPE = f"career.state.v{VERSION}"
 
 
-Status = Literal["preenrolled", "admitted", "not-admitted", "excluded", "enrolment-pending", "enrolled-with-reservation", "enrolled",
-                 "suspended", "withdrawal-pending", "renounced", "cancelled", "reservation-lapsed", "transferred-out", "programme-changed",
+Status = Literal["preenrolled", "admitted", "not-admitted", "excluded", "enrolment-pending",
+                 "enrolled-with-reservation", "enrolled",
+                 "suspended", "withdrawal-pending", "renounced", "cancelled", "reservation-lapsed",
+                 "transferred-out", "programme-changed",
                  "forfeited", "graduated", "single-courses"]
 
 
@@ -94,8 +96,8 @@ class StatusSpan(Span):
 
 
 class BlockSpan(Span):
-    """Section 5. `since` is the block's first day: `from` is later where its amount changed meanwhile. `message_id` and `params` say the
-    same as `reason` and `how_to_lift`, in no language; an older message has none."""
+    """Section 5. `since` is the block's first day: `from` is later where its amount changed meanwhile. `message_id` and
+    `params` say the same as `reason` and `how_to_lift`, in no language; an older message has none."""
 
     kind: Literal["exam-booking", "final-exam", "administrative", "reservation"]
     since: date
@@ -112,7 +114,8 @@ class BlockSpan(Span):
     facts: tuple[FactRef, ...] = ()
 
     def phrase(self) -> Phrase:
-        """In whatever language it is asked for; a message of a release that says more than this one knows keeps its words."""
+        """In whatever language it is asked for; a message of a release that says more than this one knows keeps its
+        words."""
         if self.message_id is None:
             return verbatim(self.reason, self.how_to_lift)
         return Phrase(self.message_id, self.params or {}, (self.reason, self.how_to_lift))
@@ -140,9 +143,9 @@ class PlanRef(Wire):
 
 
 class ChargeSpan(Span):
-    """Section 4, euro with two digits. `rule` is withheld for single courses, `credit` is money beyond what was owed. `overdue` is what
-    of `outstanding` is overdue; `parts`, by due date, where not all of the charge falls due on `due_on` (what was settled before an
-    agreed plan is in none)."""
+    """Section 4, euro with two digits. `rule` is withheld for single courses, `credit` is money beyond what was owed.
+    `overdue` is what of `outstanding` is overdue; `parts`, by due date, where not all of the charge falls due on
+    `due_on` (what was settled before an agreed plan is in none)."""
 
     charge: str
     state: Literal["paid", "moved", "waived", "payable", "overdue", "to-come"]
@@ -197,8 +200,8 @@ class SingleCourseRef(Wire):
 
 
 class SingleCoursesSpan(Span):
-    """An application for single courses; one of another year stands beside it. `awaited_degree`: the failed reservation after which
-    their exams wait for the first degree."""
+    """An application for single courses; one of another year stands beside it. `awaited_degree`: the failed reservation
+    after which their exams wait for the first degree."""
 
     academic_year: AcademicYear
     reserved_session: bool = False
@@ -237,8 +240,9 @@ class BookingSpan(Span):
 
 
 class CareerState(Wire):
-    """The value of `career.state.v1`; key `student/career`. `position` and `version` are those of the newest event of the student
-    that it reflects; `law` names the rule books that it was computed under, `recorded_at` the newest event's instant."""
+    """The value of `career.state.v1`; key `student/career`. `position` and `version` are those of the newest event of
+    the student that it reflects; `law` names the rule books that it was computed under, `recorded_at` the newest
+    event's instant."""
 
     student: Pseudonym
     career: Pseudonym
@@ -266,4 +270,5 @@ def message(state: Json, history: History) -> Message:
     position, law = str(state["position"]), f"{state['law'][:8]}.{EDITION}"
     return Message(STATE, key.encode(), encode(state), [
         ("position", position.encode()), ("version", b"%d" % state["version"]),
-        *cloud_headers(f"{key}@{position}/{law}", history, TYPE, state["recorded_at"], key, f"urn:career-ledger:state:v{VERSION}")])
+        *cloud_headers(f"{key}@{position}/{law}", history, TYPE, state["recorded_at"], key,
+                       f"urn:career-ledger:state:v{VERSION}")])

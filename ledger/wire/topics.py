@@ -21,7 +21,8 @@ def _days(days: int) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """`key`: what a message is keyed by, so what is kept in order. `longest`: bytes of the longest message that is taken."""
+    """`key`: what a message is keyed by, so what is kept in order. `longest`: bytes of the longest message that is
+    taken."""
 
     name: str
     key: str
@@ -31,7 +32,8 @@ class Topic:
 
     def settings(self, replicas: int) -> dict[str, str]:
         """With three copies two must be in sync before anything is acknowledged."""
-        return dict(self.kept) | {"min.insync.replicas": str(2 if replicas >= 3 else 1), "max.message.bytes": str(self.longest)}
+        return dict(self.kept) | {"min.insync.replicas": str(2 if replicas >= 3 else 1),
+                                  "max.message.bytes": str(self.longest)}
 
 
 TOPICS: tuple[Topic, ...] = (

@@ -1,6 +1,8 @@
-"""How a value is written. Its name says what it is, so that it is written alike whether it comes from a rule or from JSON.
+"""How a value is written. Its name says what it is, so that it is written alike whether it comes from a rule or from
+JSON.
 
-Days and amounts follow CLDR, which the tests compare with Babel; Babel itself is not loaded, for that takes as long as a question."""
+Days and amounts follow CLDR, which the tests compare with Babel; Babel itself is not loaded, for that takes as long as
+a question."""
 
 from collections.abc import Callable, Iterable
 from datetime import date
@@ -13,8 +15,10 @@ from .entries import Language, named
 Writer = Callable[[Any, Language], str]
 
 MONTHS: dict[Language, tuple[str, ...]] = {
-    "en": ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"),
-    "it": ("gennaio", "febbraio", "marzo", "aprile", "maggio", "giugno", "luglio", "agosto", "settembre", "ottobre", "novembre",
+    "en": ("January", "February", "March", "April", "May", "June", "July", "August", "September",
+           "October", "November", "December"),
+    "it": ("gennaio", "febbraio", "marzo", "aprile", "maggio", "giugno", "luglio", "agosto",
+           "settembre", "ottobre", "novembre",
            "dicembre"),
 }
 _OR: dict[Language, str] = {"en": " or ", "it": " o "}
@@ -95,16 +99,20 @@ def _owed(values: Iterable[tuple[str, Decimal | str]], language: Language) -> st
 
 WRITERS: dict[str, Writer] = {
     **dict.fromkeys(("amount", "over", "planned", "outstanding", "allowed", "overdue"), money),
-    **dict.fromkeys(("due_on", "last_day", "first_day", "held_on", "filed_on", "agreed_on", "asked_on", "closed_on", "opened_on", "paid_on",
+    **dict.fromkeys(("due_on", "last_day", "first_day", "held_on", "filed_on", "agreed_on",
+                     "asked_on", "closed_on", "opened_on", "paid_on",
                      "decided_on", "since", "until", "assessed_on", "conferred_on", "on", "waived_on"), day),
     "charge": charge, "owed": _owed,
     "megabytes": partial(figure, digits=1), "rate": figure,
     **dict.fromkeys(("programmes", "courses", "years"), _listed), "careers": _either, "categories": _aside,
-    **{table: partial(_name, table) for table in ("status", "state", "block", "ticket_state", "access", "regime", "standing", "recognition",
+    **{table: partial(_name, table) for table in ("status", "state", "block", "ticket_state",
+                                                  "access", "regime", "standing", "recognition",
                                                   "evidence", "ground", "event_type")},
-    **dict.fromkeys(("days", "count", "more", "at_most", "year", "last_year", "course_year", "derived", "cfu", "most_cfu", "missing_cfu",
+    **dict.fromkeys(("days", "count", "more", "at_most", "year", "last_year", "course_year",
+                     "derived", "cfu", "most_cfu", "missing_cfu",
                      "passed_cfu", "recognised_cfu", "missing_exams", "most_exams", "seconds"), _number),
-    **dict.fromkeys(("career", "course", "academic_year", "next_year", "rule", "rule_id", "number", "iuv", "student", "event", "position",
+    **dict.fromkeys(("career", "course", "academic_year", "next_year", "rule", "rule_id", "number",
+                     "iuv", "student", "event", "position",
                      "last_position", "topic", "recorded_at", "said", "remedy", "text"), _text),
 }
 

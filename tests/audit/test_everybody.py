@@ -14,8 +14,10 @@ from tests.handling.workers import BOOKS
 
 
 def ticket(student: str, number: str, **changes: Any) -> dict[str, Any]:
-    return {"id": f"{student}-{number}", "type": "ticket-opened", "student": student, "effective_on": "2026-05-26", "source": "test",
-            "actor": "student", "data": {"number": number, "service": "office", "subject": "copy", "context": "portal"}} | changes
+    return {"id": f"{student}-{number}", "type": "ticket-opened", "student": student, "effective_on": "2026-05-26",
+            "source": "test",
+            "actor": "student", "data": {"number": number, "service": "office", "subject": "copy",
+                                         "context": "portal"}} | changes
 
 
 def paid(student: str, n: int, iuv: str) -> dict[str, Any]:
@@ -25,9 +27,11 @@ def paid(student: str, n: int, iuv: str) -> dict[str, Any]:
 
 def test_audit_names_the_other_student_when_a_number_is_of_two(store: EventStore, store_url: str) -> None:
     given = [one for student in ("S1", "S2", "S3", "S4") for one in enrolled(student)]
-    given += [ticket("S1", "7"), ticket("S3", "7"), ticket("S2", "8"), paid("S1", 1, "0100"), paid("S2", 2, "0100"), paid("S4", 3, "0100"),
+    given += [ticket("S1", "7"), ticket("S3", "7"), ticket("S2", "8"), paid("S1", 1, "0100"),
+              paid("S2", 2, "0100"), paid("S4", 3, "0100"),
               paid("S3", 4, "0101")]
-    assert {one["outcome"] for one in append_lines(store, BOOKS, lines(*given), "enforce", False, clock)} == {"accepted"}
+    assert {one["outcome"] for one in append_lines(store, BOOKS, lines(*given), "enforce",
+                                                   False, clock)} == {"accepted"}
     ledger, day = open_ledger(store_url), date(2026, 6, 1)
     found = [one for one in ledger.audit(on=day) if one["rule"] in ("TKT-1", "IUV")]
     assert [(one["rule"], one["student"], one["career"], one["event"], sentence(one["message"])) for one in found] == [
@@ -44,9 +48,11 @@ def test_audit_names_the_other_student_when_a_number_is_of_two(store: EventStore
 
 def test_findings_are_the_same_when_the_students_come_in_parts(store: EventStore) -> None:
     """As from workers: each with a part of all streams."""
-    given = [one for student in ("S1", "S2", "S3") for one in [*enrolled(student), paid(student, 1, "0100"), ticket(student, "7")]]
+    given = [one for student in ("S1", "S2", "S3") for one in [*enrolled(student), paid(student, 1, "0100"),
+                                                               ticket(student, "7")]]
     list(append_lines(store, BOOKS, lines(*given), "enforce", False, clock))
-    seen: list[list[Sighting]] = [[one for events in store.part(n, 3).values() for one in sightings(events, date(2026, 6, 1))]
+    seen: list[list[Sighting]] = [[one for events in store.part(n, 3).values()
+                                   for one in sightings(events, date(2026, 6, 1))]
                                   for n in range(3)]
     answers = []
     for parts in (seen, seen[::-1]):

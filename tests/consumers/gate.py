@@ -51,8 +51,9 @@ class Fed:
 
     def read_up_to(self, offset: int) -> None:
         with self.own.transaction() as tx:
-            tx.run("INSERT INTO booking_gate_positions (topic, part, next_offset, log_position) VALUES (:topic, 0, :offset, 0) "
-                   "ON CONFLICT (topic, part) DO UPDATE SET next_offset = excluded.next_offset", {"topic": STATE, "offset": offset})
+            tx.run("INSERT INTO booking_gate_positions (topic, part, next_offset, log_position) VALUES (:topic, 0, "
+                   ":offset, 0) ON CONFLICT (topic, part) DO UPDATE SET next_offset = excluded.next_offset",
+                   {"topic": STATE, "offset": offset})
 
     def know(self, complete_at: datetime = NOW, offset: int = 0, position: int = 100_000) -> None:
         self.take([heartbeat(complete_at, {0: offset}, position)])
@@ -69,17 +70,20 @@ class Fed:
 def heartbeat(complete_at: datetime, offsets: Mapping[int, int], position: int = 100_000, topic: str = STATE,
               history: History = ORIGIN) -> Message:
     at = format_instant(complete_at)
-    return Heartbeat(topic=topic, at=format_instant(complete_at + timedelta(milliseconds=5)), complete_at=at, position=position,
+    return Heartbeat(topic=topic, at=format_instant(complete_at + timedelta(milliseconds=5)),
+                     complete_at=at, position=position,
                      offsets=dict(offsets)).message(history)
 
 
 def a_call(**changes: Any) -> dict[str, Any]:
-    return {"course": "A", "held_on": "2026-06-22", "session": "summer", "academic_year": "2025-26", "calls_start_on": "2026-06-08",
+    return {"course": "A", "held_on": "2026-06-22", "session": "summer", "academic_year": "2025-26",
+            "calls_start_on": "2026-06-08",
             "on": "2026-05-28"} | changes
 
 
 def as_question(student: str, career: str, on: date, call: Any) -> dict[str, Any]:
-    return {"student": student, "career": career, "on": on.isoformat()} | call.model_dump(mode="json", exclude={"note"}, exclude_none=True)
+    return {"student": student, "career": career, "on": on.isoformat()} | call.model_dump(mode="json", exclude={"note"},
+                                                                                          exclude_none=True)
 
 
 class Portal:
@@ -88,7 +92,8 @@ class Portal:
     def __init__(self, port: int) -> None:
         self._connection = HTTPConnection("127.0.0.1", port, timeout=30)
 
-    def ask(self, asked: Any, path: str = "/v1/booking", method: str = "POST", language: str = "en") -> tuple[int, dict[str, Any]]:
+    def ask(self, asked: Any, path: str = "/v1/booking", method: str = "POST",
+            language: str = "en") -> tuple[int, dict[str, Any]]:
         body = asked if isinstance(asked, bytes) else json.dumps(asked).encode()
         self._connection.request(method, path, body if method == "POST" else None,
                                  {"Content-Type": "application/json", "Accept-Language": language})

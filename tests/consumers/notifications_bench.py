@@ -1,4 +1,5 @@
-"""A mail server that does as it is told, histories as states and events, and the service under a clock of the test's own."""
+"""A mail server that does as it is told, histories as states and events, and the service under a clock of the test's
+own."""
 
 import socket
 import ssl
@@ -39,8 +40,8 @@ YEAR = "2025-26"
 
 
 class Mailbox:
-    """A real SMTP server on a port of its own. `refuse`: address -> the reply to RCPT; `answer`: called for each mail before it is
-    accepted, its text is the reply unless None."""
+    """A real SMTP server on a port of its own. `refuse`: address -> the reply to RCPT; `answer`: called for each mail
+    before it is accepted, its text is the reply unless None."""
 
     def __init__(self, tls: ssl.SSLContext | None = None, login: tuple[bytes, bytes] | None = None) -> None:
         with socket.socket() as free:
@@ -65,7 +66,8 @@ class Mailbox:
             self._controller.stop(no_assert=True)
             self._controller = None
 
-    async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:  # noqa: N802 - aiosmtpd's name
+    async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str,
+                          options: Any) -> str:
         self.asked.append(address)
         if address in self.refuse:
             return self.refuse[address]
@@ -101,19 +103,23 @@ class History:
         self.student, self.career = student, career
         self.events: list[Event] = []
 
-    def add(self, type: str, on: str, data: dict[str, Any], known_on: str | None = None, id: str | None = None) -> "History":
+    def add(self, type: str, on: str, data: dict[str, Any], known_on: str | None = None,
+            id: str | None = None) -> "History":
         number = len(self.events) + 1
-        raw = {"id": id or f"e{number}", "type": type, "student": self.student, "effective_on": on, "data": data, "source": "test",
+        raw = {"id": id or f"e{number}", "type": type, "student": self.student, "effective_on": on,
+               "data": data, "source": "test",
                "actor": "test", **({} if type.startswith("ticket-") else {"career": self.career})}
         one = read_submission(raw)
         assert isinstance(one, Submission), one
-        noon = datetime.combine(date.fromisoformat(known_on or on), datetime.min.time(), timezone.utc) + timedelta(hours=12)
+        noon = datetime.combine(date.fromisoformat(known_on or on), datetime.min.time(),
+                                timezone.utc) + timedelta(hours=12)
         self.events.append(recorded(one, noon, number, None, (), number))
         return self
 
     def enrolled(self) -> "History":
         """400.00 euro due on 17 February 2026 and 500.00 on 15 May."""
-        self.add("enrolled", "2025-09-20", {"programme": "L-FIL", "academic_year": YEAR, "course_type": "bachelor", "access": "open",
+        self.add("enrolled", "2025-09-20", {"programme": "L-FIL", "academic_year": YEAR, "course_type": "bachelor",
+                                            "access": "open",
                                             "year": 1, "regime": "full-time"})
         self.paid("2025-09-20", "enrolment", "156.00")
         return self.add("contribution-assessed", "2026-01-10", {"academic_year": YEAR, "contribution": "900.00"})
@@ -125,7 +131,8 @@ class History:
         return self.add("event-voided", on, {"event": event, "reason": "an error", "authority": "registrar"})
 
     def opened(self, number: str, on: str) -> "History":
-        return self.add("ticket-opened", on, {"number": number, "service": "Segreteria Lettere e Filosofia", "subject": "not for anyone",
+        return self.add("ticket-opened", on, {"number": number, "service": "Segreteria Lettere e Filosofia",
+                                              "subject": "not for anyone",
                                               "context": "Iscrizione/Immatricolazione"})
 
     def closed(self, number: str, on: str) -> "History":
@@ -133,7 +140,8 @@ class History:
 
     def told(self, since: int = 0) -> list[Message]:
         """The events from the one after `since`, as messages."""
-        return [event_message(e.as_json() | {"position": e.position, "version": e.version}, sha256(e.id.encode()).hexdigest(), ORIGIN)
+        return [event_message(e.as_json() | {"position": e.position, "version": e.version},
+                              sha256(e.id.encode()).hexdigest(), ORIGIN)
                 for e in self.events[since:]]
 
     def state(self) -> list[Message]:
@@ -161,7 +169,8 @@ class Bench:
 
     def restart(self, **settings: Any) -> Notifications:
         """A new process on the same tables."""
-        self.service = Notifications(Post(MailServer("127.0.0.1", self.mailbox.port)), SENDER, clock=self.clock, **settings)
+        self.service = Notifications(Post(MailServer("127.0.0.1", self.mailbox.port)), SENDER,
+                                     clock=self.clock, **settings)
         return self.service
 
     def directory(self, *entries: tuple[str, str, str]) -> directory.Imported:
@@ -179,7 +188,8 @@ class Bench:
                 self.service.messages(tx, found[0].topic, read)
 
     def idle(self, now: str | None = None, beat: bool = True) -> list[str]:
-        """A turn between batches, at this time, with all that was recorded having been read; the subjects that came of it."""
+        """A turn between batches, at this time, with all that was recorded having been read; the subjects that came of
+        it."""
         if now is not None:
             self.clock.to(now)
         if beat:

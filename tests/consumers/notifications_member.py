@@ -25,7 +25,8 @@ def main() -> None:
 def run(running: command.Running) -> None:
     """As `python -m consumers.notifications run`, but for the clock and a short lease."""
     shift = timedelta(seconds=float(os.environ[SHIFT]))
-    service = Notifications(Post(MailServer("127.0.0.1", int(os.environ[PORT]))), SENDER, clock=lambda: datetime.now(timezone.utc) + shift,
+    service = Notifications(Post(MailServer("127.0.0.1", int(os.environ[PORT]))), SENDER,
+                            clock=lambda: datetime.now(timezone.utc) + shift,
                             lease_seconds=float(os.environ.get(LEASE, LEASE_SECONDS)))
     command.run(service, running)
 

@@ -54,13 +54,15 @@ class Topics:
         self.bootstrap, self.prefix, self.partitions = bootstrap, prefix, partitions
         self._admin = KafkaAdminClient(bootstrap_servers=bootstrap)
         self._admin.create_topics([
-            NewTopic(prefix + topic.name, 1 if topic.one_partition else partitions, replicas, topic_configs=topic.settings(replicas))
+            NewTopic(prefix + topic.name, 1 if topic.one_partition else partitions, replicas,
+                     topic_configs=topic.settings(replicas))
             for topic in TOPICS])
         self._producer = KafkaProducer(bootstrap_servers=bootstrap, **PRODUCER)
 
     def send(self, messages: Iterable[Message]) -> dict[TopicPartition, int]:
         """Acknowledged when it returns. The offset after the last of them, per partition."""
-        sent = [self._producer.send(self.prefix + m.topic, key=m.key, value=m.value, headers=list(m.headers)) for m in messages]
+        sent = [self._producer.send(self.prefix + m.topic, key=m.key, value=m.value, headers=list(m.headers))
+                for m in messages]
         self._producer.flush(timeout=SEND_SECONDS)
         ends: dict[TopicPartition, int] = {}
         for future in sent:
@@ -71,8 +73,10 @@ class Topics:
 
     def read(self, topic: str) -> list[Any]:
         """Everything on a topic."""
-        with KafkaConsumer(bootstrap_servers=self.bootstrap, auto_offset_reset="earliest", enable_auto_commit=False) as consumer:
-            parts = [TopicPartition(self.prefix + topic, n) for n in sorted(consumer.partitions_for_topic(self.prefix + topic))]
+        with KafkaConsumer(bootstrap_servers=self.bootstrap, auto_offset_reset="earliest",
+                           enable_auto_commit=False) as consumer:
+            parts = [TopicPartition(self.prefix + topic, n)
+                     for n in sorted(consumer.partitions_for_topic(self.prefix + topic))]
             consumer.assign(parts)
             ends = consumer.end_offsets(parts)
             consumer.seek_to_beginning()
@@ -94,7 +98,8 @@ class Topics:
         self._admin.delete_records({tp: min(before, end) for tp, end in self.ends(topic).items()})
 
     def lose(self, offsets: dict[TopicPartition, int]) -> None:
-        """Takes away everything before these offsets, also of a compacted topic, which is asked to keep its messages by time meanwhile."""
+        """Takes away everything before these offsets, also of a compacted topic, which is asked to keep its messages by
+        time meanwhile."""
         names = {tp.topic for tp in offsets}
         self._policy(names, "delete")
 
@@ -113,7 +118,8 @@ class Topics:
     def _policy(self, names: set[str], policy: str | None) -> None:
         how = {name: topic.settings(1) | ({"retention.ms": "-1", "cleanup.policy": policy} if policy else {})
                for topic in TOPICS if (name := self.prefix + topic.name) in names}
-        self._admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, configs) for name, configs in how.items()])
+        self._admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, configs)
+                                   for name, configs in how.items()])
 
     def forget_group(self, name: str) -> None:
         self._admin.delete_groups([f"{self.prefix}career-ledger.{name}"])
@@ -157,8 +163,10 @@ class Topics:
 def an_event(student: str, version: int, position: int) -> dict[str, Any]:
     """A recorded event as JSON: every one differs."""
     return {"id": f"{student}-{version}", "type": "instalment-paid", "student": student, "career": f"{student}-B",
-            "effective_on": "2026-02-10", "recorded_at": "2026-02-10T09:00:00Z", "source": "pagopa", "actor": "system:pagopa",
-            "version": version, "position": position, "data": {"charge": "2025-26:instalment-1", "amount": f"{position}.00"}}
+            "effective_on": "2026-02-10", "recorded_at": "2026-02-10T09:00:00Z", "source": "pagopa",
+            "actor": "system:pagopa",
+            "version": version, "position": position,
+            "data": {"charge": "2025-26:instalment-1", "amount": f"{position}.00"}}
 
 
 def as_message(record: dict[str, Any]) -> Message:
@@ -204,8 +212,10 @@ def arrived(database: Database, service: str, ends: dict[TopicPartition, int], p
 
 
 @contextmanager
-def in_thread(service: Service, url: str, bootstrap: str, from_oldest: bool = False, group: str | None = None) -> Iterator[Loop]:
-    """The loop within this process (in another consumer group than its own where one is given). An error of it is raised at the end."""
+def in_thread(service: Service, url: str, bootstrap: str, from_oldest: bool = False,
+              group: str | None = None) -> Iterator[Loop]:
+    """The loop within this process (in another consumer group than its own where one is given). An error of it is
+    raised at the end."""
     stop = threading.Event()
     failed: list[BaseException] = []
     with Database(url) as database:
@@ -265,8 +275,8 @@ class Member:
 
 def killed(rounds: int, topics: Topics, module: str, name: str, database: Database, log: Path, done: Callable[[], int],
            *options: str) -> None:
-    """Starts a consumer again and again, during traffic, and kills it (-9) at random points: while it starts, and while it is at
-    work, which `done` shows by a growing number."""
+    """Starts a consumer again and again, during traffic, and kills it (-9) at random points: while it starts, and while
+    it is at work, which `done` shows by a growing number."""
     pick = random.Random(5)
     stood = hits = 0
     for _ in range(rounds):

@@ -1,4 +1,5 @@
-"""The archive with a real broker and both databases: days are sealed when they are over, nothing is lost, doubled or made anew."""
+"""The archive with a real broker and both databases: days are sealed when they are over, nothing is lost, doubled or
+made anew."""
 
 import hashlib
 import json
@@ -39,7 +40,8 @@ def send_on(topics: Topics, day: date, messages: Iterable[Message]) -> None:
     """With Kafka timestamps of a day: its first second, which today has had."""
     first = int(datetime(day.year, day.month, day.day, tzinfo=timezone.utc).timestamp() * 1000)
     producer = KafkaProducer(bootstrap_servers=topics.bootstrap, **PRODUCER)
-    sent = [producer.send(topics.prefix + m.topic, key=m.key, value=m.value, headers=list(m.headers), timestamp_ms=first) for m in messages]
+    sent = [producer.send(topics.prefix + m.topic, key=m.key, value=m.value, headers=list(m.headers),
+                          timestamp_ms=first) for m in messages]
     producer.flush(timeout=60)
     for future in sent:
         future.get(timeout=0)
@@ -54,7 +56,8 @@ def offsets(topics: Topics) -> dict[int, int]:
 
 
 def beat(topics: Topics, at: date | None = None, ahead: int = 0) -> None:
-    """The relay's heartbeat of the events, sent on a day, speaking of everything that is there (and of `ahead` that is not)."""
+    """The relay's heartbeat of the events, sent on a day, speaking of everything that is there (and of `ahead` that is
+    not)."""
     moment = f"{at or TODAY}T00:00:00Z"
     topics.send([Heartbeat(topic=EVENTS, at=moment, complete_at=moment, position=10**12,
                            offsets={part: end + ahead for part, end in offsets(topics).items()}).message(ORIGIN)])
@@ -64,7 +67,8 @@ def digests(log: Iterable[Message]) -> list[bytes]:
     """What `career-ledger digests` prints of them."""
     return [json.dumps({"position": int(header(m.headers, "position") or ""), "student": m.key.decode(),
                         "version": int(header(m.headers, "version") or ""), "type": header(m.headers, "event_type"),
-                        "digest": header(m.headers, "digest"), "payload_sha256": header(m.headers, "payload_sha256")}).encode() + b"\n"
+                        "digest": header(m.headers, "digest"),
+                        "payload_sha256": header(m.headers, "payload_sha256")}).encode() + b"\n"
             for m in log]
 
 
@@ -84,7 +88,8 @@ def command(*arguments: str, text: bytes = b"") -> subprocess.CompletedProcess[b
     return subprocess.CompletedProcess(arguments, done.exit_code, done.stdout_bytes, done.stderr_bytes)
 
 
-def test_days_are_sealed_once_they_are_over_and_equal_the_log(topics: Topics, own: Database, own_url: str, tmp_path: Path) -> None:
+def test_days_are_sealed_once_they_are_over_and_equal_the_log(topics: Topics, own: Database,
+                                                              own_url: str, tmp_path: Path) -> None:
     folder = tmp_path / "archive"
     log = a_log(students=10, events=400)
     parts = [log[:150], [], log[150:300], log[300:]]
@@ -104,7 +109,8 @@ def test_days_are_sealed_once_they_are_over_and_equal_the_log(topics: Topics, ow
     assert (verdict.findings, verdict.entries, verdict.not_sealed, verdict.packages) == ([], 300, 100, 3)
 
 
-def test_late_event_goes_into_the_next_open_package(topics: Topics, own: Database, own_url: str, tmp_path: Path) -> None:
+def test_late_event_goes_into_the_next_open_package(topics: Topics, own: Database, own_url: str,
+                                                    tmp_path: Path) -> None:
     folder = tmp_path / "archive"
     log = a_log(students=3, events=30)
     send_on(topics, DAYS[0], log[:20])
@@ -121,7 +127,8 @@ def test_late_event_goes_into_the_next_open_package(topics: Topics, own: Databas
     assert verify(folder, ledger=digests(log)).findings == []
 
 
-def test_event_of_an_unknown_type_or_version_is_kept_as_it_came(topics: Topics, own: Database, own_url: str, tmp_path: Path) -> None:
+def test_event_of_an_unknown_type_or_version_is_kept_as_it_came(topics: Topics, own: Database,
+                                                                own_url: str, tmp_path: Path) -> None:
     log = a_log(students=1, events=3)
     value = (log[1].value or b"").replace(b"instalment-paid", b"moon-landed")
     log[1] = changed(log[1], value, event_type="moon-landed", ce_type="career.moon-landed.v7",
@@ -132,7 +139,8 @@ def test_event_of_an_unknown_type_or_version_is_kept_as_it_came(topics: Topics, 
         beat(topics)
         eventually(lambda: folder.exists() and sealed_days(folder) == DAYS, "sealed")
     assert verify(folder, ledger=digests(log)).findings == []
-    assert json.loads((folder / f"{DAYS[0]}.manifest.json").read_bytes())["content"]["types"] == {"instalment-paid": 2, "moon-landed": 1}
+    assert json.loads((folder / f"{DAYS[0]}.manifest.json").read_bytes())["content"]["types"] == {"instalment-paid": 2,
+                                                                                                  "moon-landed": 1}
 
 
 def test_missing_event_parks_the_student_and_verification_names_the_hole_until_it_comes(
@@ -170,7 +178,8 @@ def test_event_that_comes_again_is_archived_once(topics: Topics, own: Database, 
     assert (verdict.findings, verdict.entries, verdict.repeated) == ([], 50, 0)
 
 
-def test_lost_database_begins_anew_behind_the_folder(topics: Topics, own: Database, own_url: str, tmp_path: Path) -> None:
+def test_lost_database_begins_anew_behind_the_folder(topics: Topics, own: Database, own_url: str,
+                                                     tmp_path: Path) -> None:
     folder = tmp_path / "archive"
     log = a_log(students=5, events=50)
     send_on(topics, DAYS[0], log)
@@ -188,9 +197,11 @@ def test_lost_database_begins_anew_behind_the_folder(topics: Topics, own: Databa
 
 
 @pytest.mark.faults
-def test_kill_at_random_points_loses_and_doubles_nothing(topics: Topics, own: Database, own_url: str, tmp_path: Path) -> None:
-    """Events of several days come in, days are over, and the archive is killed (SIGKILL) again and again: before it reads, while it seals,
-    wherever it falls. In the end the packages equal the log, and no sealed file was ever changed."""
+def test_kill_at_random_points_loses_and_doubles_nothing(topics: Topics, own: Database, own_url: str,
+                                                         tmp_path: Path) -> None:
+    """Events of several days come in, days are over, and the archive is killed (SIGKILL) again and again: before it
+    reads, while it seals, wherever it falls. In the end the packages equal the log, and no sealed file was ever
+    changed."""
     pick = random.Random(11)
     folder = tmp_path / "archive"
     out = tmp_path / "archive.log"

@@ -19,16 +19,19 @@ DAYS = [date(2026, 2, 10) + timedelta(days=n) for n in range(3)]
 
 
 def entry(student: str, version: int, position: int, type: str = "instalment-paid", **changes: Any) -> Entry:
-    value = json.dumps({"id": f"{student}-{version}", "type": type, "student": student, "version": version, "position": position,
+    value = json.dumps({"id": f"{student}-{version}", "type": type, "student": student, "version": version,
+                        "position": position,
                         "data": {"amount": f"{position}.00", "university": "Università"}}, ensure_ascii=False).encode()
-    found = Entry(position, student, version, type, hashlib.sha256(b"stored" + value).hexdigest(), hashlib.sha256(value).hexdigest(),
+    found = Entry(position, student, version, type, hashlib.sha256(b"stored" + value).hexdigest(),
+                  hashlib.sha256(value).hexdigest(),
                   0, position - 1, 1_770_000_000_000 + position, value)
     return found._replace(**changes)
 
 
 def log() -> list[list[Entry]]:
     """Three days; the second has no event. S1 has versions 1 to 4, S2 1 and 2."""
-    return [[entry("S1", 1, 1), entry("S2", 1, 2), entry("S1", 2, 3)], [], [entry("S1", 3, 4), entry("S2", 2, 5), entry("S1", 4, 6)]]
+    return [[entry("S1", 1, 1), entry("S2", 1, 2), entry("S1", 2, 3)], [],
+            [entry("S1", 3, 4), entry("S2", 2, 5), entry("S1", 4, 6)]]
 
 
 def make(folder: Path, days: list[list[Entry]], first: int = 0) -> str | None:
@@ -65,7 +68,8 @@ def kinds(verdict: Verdict) -> list[str]:
 def test_untouched_archive_is_clean_and_equals_the_ledger(folder: Path) -> None:
     verdict = verify(folder, ledger=lines(digests(log())))
     assert verdict.findings == []
-    assert (verdict.packages, verdict.entries, verdict.first_day, verdict.last_day, verdict.last_position, verdict.compared) == (
+    assert (verdict.packages, verdict.entries, verdict.first_day, verdict.last_day, verdict.last_position,
+            verdict.compared) == (
         3, 6, "2026-02-10", "2026-02-12", 6, 6)
 
 
@@ -87,7 +91,8 @@ def test_package_holds_the_bytes_of_the_message_and_both_hashes(folder: Path) ->
                      "value": first.value.decode()}
 
 
-@pytest.mark.parametrize("value", [b'{"a":1}', b"\xff\xfe\x00", b"", '"\u2028\\u0000 \U0001f393"'.encode(), b'{ "a" : 1 }\r\n'])
+@pytest.mark.parametrize("value", [b'{"a":1}', b"\xff\xfe\x00", b"", '"\u2028\\u0000 \U0001f393"'.encode(),
+                                   b'{ "a" : 1 }\r\n'])
 def test_any_bytes_come_back_as_they_were(value: bytes) -> None:
     one = entry("S1", 1, 1, value=value)
     assert line(one).count(b"\n") == 1
@@ -155,7 +160,8 @@ def rechain(folder: Path) -> None:
     head = None
     for path in sorted(folder.glob("*.manifest.json")):
         found = json.loads(path.read_bytes())
-        path.write_bytes(manifest(date.fromisoformat(found["day"]), head, found["package"]["sha256"], found["package"]["bytes"],
+        path.write_bytes(manifest(date.fromisoformat(found["day"]), head, found["package"]["sha256"],
+                                  found["package"]["bytes"],
                                   found["content"]))
         head = hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -231,7 +237,8 @@ def test_changed_manifest_breaks_the_chain_behind_it(folder: Path, change: dict[
     assert ("chain", f"{SECOND}.manifest.json") in [(f["kind"], f.get("file")) for f in found]
 
 
-@pytest.mark.parametrize(("field", "value"), [("entries", 7), ("bytes", 1), ("sha256", "0" * 64), ("positions", {"first": 1, "last": 9}),
+@pytest.mark.parametrize(("field", "value"), [("entries", 7), ("bytes", 1), ("sha256", "0" * 64),
+                                              ("positions", {"first": 1, "last": 9}),
                                               ("types", {"instalment-paid": 2})])
 def test_wrong_count_or_hash_in_the_last_manifest(folder: Path, field: str, value: Any) -> None:
     path = folder / f"{LAST}.manifest.json"
@@ -266,12 +273,15 @@ def forge(folder: Path, change: Callable[[list[bytes]], list[bytes]]) -> list[di
 def test_forged_away_event_leaves_a_hole_in_the_versions(folder: Path) -> None:
     assert forge(folder, lambda old: old[1:]) == [{"kind": "version-missing", "student": "S1", "versions": [1, 1]}]
     found = verify(folder, ledger=lines(digests(log()))).findings
-    assert found[1] == {"kind": "not-in-archive", "position": 1, "student": "S1", "version": 1, "type": "instalment-paid"}
+    assert found[1] == {"kind": "not-in-archive", "position": 1, "student": "S1", "version": 1,
+                        "type": "instalment-paid"}
 
 
 def test_forged_value_does_not_fit_its_hash(folder: Path) -> None:
-    found = forge(folder, lambda old: [edit(old[0], value=json.loads(old[0])["value"].replace("1.00", "9.00")), *old[1:]])
-    assert [(f["kind"], f["line"], f["problem"]) for f in found] == [("entry", 1, "payload_sha256 is not the hash of the value")]
+    found = forge(folder, lambda old: [edit(old[0], value=json.loads(old[0])["value"].replace("1.00", "9.00")),
+                                       *old[1:]])
+    assert [(f["kind"], f["line"], f["problem"]) for f in found] == [("entry", 1,
+                                                                      "payload_sha256 is not the hash of the value")]
 
 
 def test_forged_value_and_hash_differ_from_the_ledger(folder: Path) -> None:
@@ -281,10 +291,12 @@ def test_forged_value_and_hash_differ_from_the_ledger(folder: Path) -> None:
 
     assert forge(folder, change) == []
     [found] = verify(folder, ledger=lines(digests(log()))).findings
-    assert found == {"kind": "differs", "student": "S1", "version": 1, "place": f"{FIRST}.jsonl.gz:1", "fields": ["payload_sha256"]}
+    assert found == {"kind": "differs", "student": "S1", "version": 1, "place": f"{FIRST}.jsonl.gz:1",
+                     "fields": ["payload_sha256"]}
 
 
-@pytest.mark.parametrize(("field", "value"), [("position", 99), ("student", "S9"), ("version", 9), ("type", "renounced")])
+@pytest.mark.parametrize(("field", "value"), [("position", 99), ("student", "S9"), ("version", 9),
+                                              ("type", "renounced")])
 def test_forged_field_is_another_one_in_the_value(folder: Path, field: str, value: Any) -> None:
     found = forge(folder, lambda old: [edit(old[0], **{field: value}), *old[1:]])
     assert found[0]["problem"] == f"{field} is another one in the value"
@@ -293,7 +305,8 @@ def test_forged_field_is_another_one_in_the_value(folder: Path, field: str, valu
 def test_forged_event_is_not_in_the_ledger(folder: Path) -> None:
     assert forge(folder, lambda old: [*old, line(entry("S3", 1, 7))]) == []
     [found] = verify(folder, ledger=lines(digests(log()))).findings
-    assert (found["kind"], found["student"], found["position"], found["place"]) == ("not-in-ledger", "S3", 7, f"{FIRST}.jsonl.gz:4")
+    assert (found["kind"], found["student"], found["position"],
+            found["place"]) == ("not-in-ledger", "S3", 7, f"{FIRST}.jsonl.gz:4")
 
 
 def test_second_entry_of_an_event_that_differs(folder: Path) -> None:
@@ -328,7 +341,8 @@ def test_every_difference_from_the_ledger_is_named(folder: Path, field: str) -> 
 def test_entries_with_a_plain_hash_from_before_are_read_without_it_and_compared_by_the_rest(folder: Path) -> None:
     def former(raw: bytes) -> bytes:
         found = json.loads(raw)
-        return json.dumps({("sha256" if name == "digest" else name): value for name, value in found.items()}).encode() + b"\n"
+        return json.dumps({("sha256" if name == "digest" else name): value
+                           for name, value in found.items()}).encode() + b"\n"
 
     before = forge(folder, lambda old: [former(one) for one in old])
     assert before == []

@@ -51,11 +51,13 @@ class _Witness:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._ledger, name)
 
-    def eligibility(self, student: str, on: date, career: str, call: ExamBooked, known_at: Any = None) -> dict[str, Any]:
+    def eligibility(self, student: str, on: date, career: str, call: ExamBooked,
+                    known_at: Any = None) -> dict[str, Any]:
         expected: dict[str, Any] = told(self._ledger.eligibility(student, on, career, call, known_at))
         self._fed.forget()
         self._fed.take(state_messages(self._ledger._known(student, known_at, None), student, self._ledger.books))
-        found = self._fed.ask(student=student, on=on.isoformat(), career=career, **call.model_dump(mode="json", exclude_none=True))
+        found = self._fed.ask(student=student, on=on.isoformat(), career=career,
+                              **call.model_dump(mode="json", exclude_none=True))
         assert without_knowledge(found) == told(expected)
         self.asked += 1
         return expected
@@ -85,7 +87,8 @@ def a_student(position: int = 1) -> list[Event]:
     """One bachelor's, enrolled and paid, with a plan that has the course A."""
     from ledger.domain.submissions import recorded
 
-    found = [*a_debtor("S1")[:2], submission("S1", "a4", "study-plan-approved", "2025-11-30", {"academic_year": "2025-26", "courses": [
+    found = [*a_debtor("S1")[:2], submission("S1", "a4", "study-plan-approved", "2025-11-30",
+                                             {"academic_year": "2025-26", "courses": [
         {"code": "A", "cfu": 6, "year": 1, "semester": 1, "lectures_end_on": "2025-12-20"}]})]
     return [recorded(one, one.recorded_at, n, None, (), position - 1 + n) for n, one in enumerate(found, 1)]
 
@@ -137,7 +140,8 @@ def test_says_how_old_its_knowledge_is(fed: Fed) -> None:
     fed.know(NOW - timedelta(seconds=20), position=3)
     answer = ask(fed)
     assert (answer["eligible"], answer["known_position"]) == (True, 3)
-    assert answer["knowledge"] == {"complete_at": "2026-05-28T09:59:40.000000+00:00", "age_seconds": 20.0, "position": 3}
+    assert answer["knowledge"] == {"complete_at": "2026-05-28T09:59:40.000000+00:00", "age_seconds": 20.0,
+                                   "position": 3}
 
 
 def test_refuses_while_it_knows_of_no_heartbeat(fed: Fed) -> None:
@@ -153,7 +157,8 @@ def test_refuses_when_its_knowledge_is_older_than_the_limit_and_recovers(fed: Fe
     assert (found.status, found.reason) == (503, "knowledge-too-old")
     assert found.as_json()["age_seconds"] == 61.0
     assert [found.as_json(language)["detail"] for language in ("en", "it")] == [
-        "what the gate knows is 61 seconds old, 60 are allowed", "i dati del servizio hanno 61 secondi, il massimo è 60"]
+        "what the gate knows is 61 seconds old, 60 are allowed",
+        "i dati del servizio hanno 61 secondi, il massimo è 60"]
     fed.know(NOW - timedelta(seconds=60))
     assert ask(fed)["eligible"] is True
 
@@ -168,7 +173,8 @@ def test_refuses_when_what_is_known_is_dated_ahead_of_its_clock(fed: Fed) -> Non
     assert (found.status, found.reason, found.more["age_seconds"]) == (503, "clock-ahead", -900 * 86400.0)
 
 
-def test_heartbeat_that_is_ahead_of_the_clock_makes_no_knowledge_fresh(fed: Fed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_heartbeat_that_is_ahead_of_the_clock_makes_no_knowledge_fresh(fed: Fed,
+                                                                       monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service_module, "clock", lambda: NOW)
     fed.take([a_state()])
     fed.know(NOW - timedelta(seconds=5))
@@ -178,7 +184,8 @@ def test_heartbeat_that_is_ahead_of_the_clock_makes_no_knowledge_fresh(fed: Fed,
     assert ask(fed)["knowledge"]["age_seconds"] == 5.0
     assert refusal_at(fed, NOW + timedelta(seconds=70)).reason == "knowledge-too-old"
     fed.know(NOW + timedelta(seconds=8))  # a little ahead: known at the earliest when it was read
-    assert fed.ask(NOW + timedelta(seconds=4), student="S1", career="S1-B", **a_call())["knowledge"]["age_seconds"] == 4.0
+    assert fed.ask(NOW + timedelta(seconds=4), student="S1", career="S1-B",
+                   **a_call())["knowledge"]["age_seconds"] == 4.0
 
 
 def test_refuses_when_a_state_lies_above_the_position_of_a_heartbeat_that_speaks_of_its_place(fed: Fed) -> None:
@@ -234,14 +241,16 @@ def test_an_older_state_does_not_take_the_place_of_a_newer_one(fed: Fed) -> None
         from consumers.kit.service import Record
 
         found = [(record, fed.service.read(record)) for record in (
-            Record(m.topic, 0, n, 0, m.key, m.value, m.headers) for n, m in enumerate([a_state(60), a_state(70), a_state(65)]))]
+            Record(m.topic, 0, n, 0, m.key, m.value, m.headers)
+            for n, m in enumerate([a_state(60), a_state(70), a_state(65)]))]
         fed.service.messages(tx, STATE, found)  # all in one batch
     assert ask(fed)["known_position"] == 72
 
 
 SPOILT = [
     pytest.param(lambda m: changed(m, b"{"), Unreadable, "unreadable", id="no JSON"),
-    pytest.param(lambda m: changed(m, m.value.replace(b'"status"', b'"state"', 1)), Unreadable, "unreadable", id="a field is missing"),
+    pytest.param(lambda m: changed(m, m.value.replace(b'"status"', b'"state"', 1)), Unreadable,
+                 "unreadable", id="a field is missing"),
     pytest.param(lambda m: changed(m, position="777"), Unreadable, "unreadable", id="another position in the header"),
     pytest.param(lambda m: changed(m, ce_type="career.state.v2"), UnknownType, "unknown-type", id="a newer version"),
     pytest.param(lambda m: m._replace(headers=[]), Unreadable, "unreadable", id="no headers"),
@@ -309,7 +318,8 @@ def test_the_quick_form_refuses_what_the_model_refuses_but_for_the_spelling_of_t
             else:
                 place[path[-1]] = instead
             value = encode(state)
-            if _is_a_state(value) or not isinstance(instead, str) or path[-1] in ("status", "state", "session", "regime", "outcome"):
+            if _is_a_state(value) or not isinstance(instead, str) or path[-1] in ("status", "state",
+                                                                                  "session", "regime", "outcome"):
                 assert _has_the_form(value) is _is_a_state(value), (path, instead)
             refused += not _is_a_state(value)
     assert refused > 300
@@ -367,9 +377,11 @@ def test_states_that_were_lost_leave_no_old_answer(fed: Fed) -> None:
 
 
 BAD = [
-    ({"held_on": "22 June"}, "held_on"), ({"held_on": None}, "held_on"), ({"session": "spring"}, "session"), ({"course": ""}, "course"),
+    ({"held_on": "22 June"}, "held_on"), ({"held_on": None}, "held_on"), ({"session": "spring"}, "session"),
+    ({"course": ""}, "course"),
     ({"academic_year": "2025-27"}, "academic_year"), ({"mode": "by phone"}, "mode"), ({"on": "2026-02-30"}, "on"),
-    ({"note": "x"}, "note"), ({"curse": "A"}, "curse"), ({"student": "two words"}, "student"), ({"career": ["S1-B"]}, "career"),
+    ({"note": "x"}, "note"), ({"curse": "A"}, "curse"), ({"student": "two words"}, "student"),
+    ({"career": ["S1-B"]}, "career"),
 ]
 
 
@@ -403,7 +415,8 @@ def test_over_http(own: Database, own_url: str) -> None:
         assert (status, without_knowledge(answer)) == (200, without_knowledge(ask(fed)))
         assert asked.headers["Server-Timing"].startswith("gate;dur=")
         status, answer = asked.ask(question | {"career": "S1-X"})
-        assert (status, answer["reason"], asked.headers["Content-Type"]) == (404, "unknown-career", "application/problem+json")
+        assert (status, answer["reason"], asked.headers["Content-Type"]) == (404, "unknown-career",
+                                                                             "application/problem+json")
         status, answer = asked.ask(question | {"career": "S1-X"}, language="it")
         assert (answer["detail"], asked.headers["Content-Language"]) == ("di questa carriera non risulta nulla", "it")
         status, answer = asked.ask(b"[")

@@ -1,4 +1,5 @@
-"""The gate on the real broker: what it holds is what the topic says, whatever happens, and it answers only when it is sure."""
+"""The gate on the real broker: what it holds is what the topic says, whatever happens, and it answers only when it is
+sure."""
 
 import itertools
 import os
@@ -61,7 +62,8 @@ def held(own: Database) -> dict[str, bytes | None]:
 
 def beat(topics: Topics, ends: dict[TopicPartition, int], age: float = 0.0, position: int = 100_000) -> None:
     """What the relay says when everything up to here is acknowledged."""
-    topics.send([heartbeat(datetime.now(UTC) - timedelta(seconds=age), {tp.partition: end for tp, end in ends.items()}, position)])
+    topics.send([heartbeat(datetime.now(UTC) - timedelta(seconds=age), {tp.partition: end for tp, end in ends.items()},
+                           position)])
 
 
 def test_answers_over_http_are_the_ledgers_through_the_whole_chain(topics: Topics, own: Database) -> None:
@@ -90,7 +92,8 @@ def test_refuses_when_the_relay_is_silent_and_answers_again_when_it_is_back(topi
     ends = topics.send([a_state()])
     service = BookingGate()
     with in_thread(service, own.url, topics.bootstrap), portal(service, own.url, max_age=2.5) as asked:
-        eventually(lambda: asked.ask(question)[1].get("reason") == "knowledge-too-old", "it is at work and has heard nothing")
+        eventually(lambda: asked.ask(question)[1].get("reason") == "knowledge-too-old",
+                   "it is at work and has heard nothing")
         beat(topics, ends)
         eventually(lambda: asked.ask(question)[0] == 200, "it answers")
         eventually(lambda: asked.ask(question)[1].get("reason") == "knowledge-too-old", "it refuses")
@@ -99,7 +102,8 @@ def test_refuses_when_the_relay_is_silent_and_answers_again_when_it_is_back(topi
         eventually(lambda: asked.ask(question)[1].get("known_position") == 52, "it answers again, with the newer state")
 
 
-def test_a_poisoned_state_is_a_dead_letter_and_silences_one_career_until_it_is_sent_again(topics: Topics, own: Database) -> None:
+def test_a_poisoned_state_is_a_dead_letter_and_silences_one_career_until_it_is_sent_again(topics: Topics,
+                                                                                          own: Database) -> None:
     question = {"student": "S1", "career": "S1-B"} | a_call()
     other = a_state_log(5)
     service = BookingGate()
@@ -116,9 +120,11 @@ def test_a_poisoned_state_is_a_dead_letter_and_silences_one_career_until_it_is_s
 
 
 @pytest.mark.faults
-def test_killed_at_random_points_the_gate_holds_what_the_topic_says(topics: Topics, own: Database, tmp_path: Path) -> None:
+def test_killed_at_random_points_the_gate_holds_what_the_topic_says(topics: Topics, own: Database,
+                                                                    tmp_path: Path) -> None:
     [one] = state_messages(a_student(), "S1", BOOKS)
-    log = (changed(one, (one.value or b"").replace(b'"position":3', b'"position":%d' % n).replace(b'"S1', b'"S%d' % (n % 97)),
+    log = (changed(one, (one.value or b"").replace(b'"position":3',
+                                                   b'"position":%d' % n).replace(b'"S1', b'"S%d' % (n % 97)),
                    position=str(n))._replace(key=f"S{n % 97}/S{n % 97}-B".encode()) for n in itertools.count(3))
 
     def done() -> int:
@@ -128,7 +134,8 @@ def test_killed_at_random_points_the_gate_holds_what_the_topic_says(topics: Topi
             return 0
 
     with topics.traffic(log) as traffic:
-        killed(ROUNDS, topics, "consumers.booking_gate", "booking_gate", own, tmp_path / "log", done, "--listen", "127.0.0.1:0")
+        killed(ROUNDS, topics, "consumers.booking_gate", "booking_gate", own, tmp_path / "log",
+               done, "--listen", "127.0.0.1:0")
     with in_thread(BookingGate(), own.url, topics.bootstrap):
         eventually(lambda: arrived(own, "booking_gate", traffic.ends, topics.prefix), "all handled")
     assert held(own) == newest(traffic.sent)
@@ -157,13 +164,16 @@ def test_lost_states_stop_the_gate_and_leave_no_old_answer_behind(
     beat(topics, ends)
     service = BookingGate()
     with in_thread(service, own.url, topics.bootstrap):
-        eventually(lambda: service.started.is_set() and own.ask("SELECT position FROM booking_gate_knowledge") == [(100_000,)], "handled")
+        eventually(lambda: service.started.is_set()
+                   and own.ask("SELECT position FROM booking_gate_knowledge") == [(100_000,)], "handled")
     with own.transaction() as tx:
-        tx.run(f"UPDATE booking_gate_positions SET next_offset = 100 WHERE topic = '{STATE}'")  # as if the topic were another one
+        # as if the topic were another one
+        tx.run(f"UPDATE booking_gate_positions SET next_offset = 100 WHERE topic = '{STATE}'")
     topics.send([a_state(20), a_state(30)])
     assert "career-ledger publish --from 1" in str(runs_into(BookingGate(), own.url, topics.bootstrap))
     service = BookingGate()
-    with in_thread(service, own.url, topics.bootstrap, from_oldest=True), portal(service, own.url, max_age=600) as asked:
+    with in_thread(service, own.url, topics.bootstrap,
+                   from_oldest=True), portal(service, own.url, max_age=600) as asked:
         question = {"student": "S1", "career": "S1-B"} | a_call()
         eventually(lambda: asked.ask(question)[1].get("reason") == "knowledge-too-old", "nothing old is answered")
         beat(topics, topics.send([a_state(40)]))
@@ -189,8 +199,10 @@ def test_answers_are_the_ledgers_from_the_relay_to_the_portal(topics: Topics, ow
     service = BookingGate()
     with in_thread(service, own.url, topics.bootstrap), portal(service, own.url, max_age=600) as asked:
         done = subprocess.run(
-            [sys.executable, "-c", "from ledger.entrypoints.cli import main; main()", "--db", ledger_url, "publish", "--once"],
-            capture_output=True, text=True, timeout=120, check=False, env=os.environ | {PREFIX: topics.prefix, BROKERS: topics.bootstrap})
+            [sys.executable, "-c", "from ledger.entrypoints.cli import main; main()", "--db",
+             ledger_url, "publish", "--once"],
+            capture_output=True, text=True, timeout=120, check=False,
+            env=os.environ | {PREFIX: topics.prefix, BROKERS: topics.bootstrap})
         assert done.returncode == 0, done.stderr
         question = a_call()
         eventually(lambda: asked.ask({"student": "nobody", "career": "none"} | question)[0] == 404, "the gate is sure")

@@ -27,7 +27,8 @@ def seen(own: Database) -> set[tuple[str, int, int]]:
 
 
 def fold(log: Iterable[Message]) -> set[tuple[str, int, int]]:
-    return {(m.key.decode(), int(header(m.headers, "version") or ""), int(header(m.headers, "position") or "")) for m in log}
+    return {(m.key.decode(), int(header(m.headers, "version") or ""), int(header(m.headers, "position") or ""))
+            for m in log}
 
 
 def assert_exactly(own: Database, log: Iterable[Message]) -> None:
@@ -35,7 +36,8 @@ def assert_exactly(own: Database, log: Iterable[Message]) -> None:
     expected = fold(log)
     assert seen(own) == expected
     students = len({student for student, _, _ in expected})
-    assert own.ask("SELECT count(*), sum(events), sum(in_order) FROM counter_totals") == [(students, len(expected), len(expected))]
+    assert own.ask("SELECT count(*), sum(events), sum(in_order) FROM counter_totals") == [(students, len(expected),
+                                                                                           len(expected))]
 
 
 def parked(own: Database) -> list[tuple[str, int, str]]:
@@ -46,7 +48,8 @@ def handle(topics: Topics, own: Database, messages: Iterable[Message], service: 
     """Sends the messages and runs a consumer until it has handled all of them."""
     ends = topics.send(messages)
     with in_thread(service or Counter(), own.url, topics.bootstrap) as loop:
-        eventually(lambda: len(loop._retried) == topics.partitions and arrived(own, "counter", ends, topics.prefix), "all handled")
+        eventually(lambda: len(loop._retried) == topics.partitions and arrived(own, "counter", ends, topics.prefix),
+                   "all handled")
 
 
 def test_every_event_is_handled_once_and_in_order(topics: Topics, own: Database) -> None:
@@ -123,12 +126,14 @@ def test_poison_goes_to_the_dead_letters_and_parks_its_student(topics: Topics, o
 def test_a_message_that_names_no_event_is_a_dead_letter_and_holds_nobody_up(
         topics: Topics, own: Database, caplog: pytest.LogCaptureFixture) -> None:
     log = a_log(students=2, events=10)
-    strays = [changed(log[3], version=None), changed(log[4], version="first"), log[5]._replace(key=b"two words"), log[5]._replace(key=b""),
+    strays = [changed(log[3], version=None), changed(log[4], version="first"), log[5]._replace(key=b"two words"),
+              log[5]._replace(key=b""),
               log[5]._replace(key=None)]
     handle(topics, own, [*log[:5], *strays, *log[5:]])
     letters = topics.read(DEAD_LETTER)
     assert parked(own) == []
-    assert sorted(one.key for one in letters if one.key is not None) == sorted(m.key for m in strays if m.key is not None)
+    assert sorted(one.key for one in letters if one.key is not None) == sorted(m.key
+                                                                               for m in strays if m.key is not None)
     assert len(letters) == len(strays)  # the one without a key has none here either
     assert caplog.text.count("dead letter:") == len(strays)
     assert "parked" not in caplog.text
@@ -139,7 +144,8 @@ def test_a_message_that_names_no_event_is_a_dead_letter_and_holds_nobody_up(
 def test_an_unknown_type_or_version_waits_for_a_newer_release(
         topics: Topics, own: Database, ce_type: str, monkeypatch: pytest.MonkeyPatch) -> None:
     log = a_log(students=2, events=20)
-    newer = [changed(m, ce_type=ce_type) if (m.key, header(m.headers, "version")) in ((b"S0001", "3"), (b"S0001", "6")) else m
+    newer = [changed(m, ce_type=ce_type) if (m.key, header(m.headers, "version")) in ((b"S0001", "3"), (b"S0001", "6"))
+             else m
              for m in log]
     handle(topics, own, newer)
     assert parked(own) == [("S0001", 3, "unknown-type")]
@@ -167,7 +173,8 @@ def test_a_message_of_two_megabytes_is_an_event_like_others(topics: Topics, own:
     assert_exactly(own, with_long)
 
 
-def test_a_consumer_started_from_nothing_against_an_old_topic_catches_up_without_group_offsets(topics: Topics, own: Database) -> None:
+def test_a_consumer_started_from_nothing_against_an_old_topic_catches_up_without_group_offsets(topics: Topics,
+                                                                                               own: Database) -> None:
     log = a_log(students=20, events=2000)
     handle(topics, own, log[:1500])
     topics.forget_group("counter")  # the group's offsets are for tools only
@@ -183,7 +190,8 @@ def test_a_consumer_started_from_nothing_against_an_old_topic_catches_up_without
     assert_exactly(own, log)
 
 
-def test_stops_with_a_clear_error_when_the_oldest_is_gone_and_is_mended_by_publishing_again(topics: Topics, own: Database) -> None:
+def test_stops_with_a_clear_error_when_the_oldest_is_gone_and_is_mended_by_publishing_again(topics: Topics,
+                                                                                            own: Database) -> None:
     versions: dict[str, int] = {}
     log = a_log(students=30, events=300, versions=versions)
     handle(topics, own, log)
@@ -201,7 +209,8 @@ def test_stops_with_a_clear_error_when_the_oldest_is_gone_and_is_mended_by_publi
 
     service = Counter()
     with in_thread(service, own.url, topics.bootstrap, from_oldest=True):
-        eventually(lambda: service.idled.is_set() and arrived(own, "counter", ends, topics.prefix), "all that is left is handled")
+        eventually(lambda: service.idled.is_set() and arrived(own, "counter", ends, topics.prefix),
+                   "all that is left is handled")
         assert parked(own) != []
         ends = topics.send(log[again - 1:])
         eventually(lambda: arrived(own, "counter", ends, topics.prefix), "all that was sent again is handled")
@@ -218,13 +227,15 @@ def test_a_consumer_from_nothing_does_not_start_in_the_middle(topics: Topics, ow
 def test_the_command_exits_with_5_when_the_oldest_is_gone(topics: Topics, own: Database) -> None:
     topics.send(a_log(students=5, events=50))
     topics.forget(EVENTS, 3)
-    done = subprocess.run([sys.executable, "-m", "tests.consumers.counter", "run", "--db", own.url, "--kafka", topics.bootstrap],
+    done = subprocess.run([sys.executable, "-m", "tests.consumers.counter", "run", "--db",
+                           own.url, "--kafka", topics.bootstrap],
                           capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 5, done.stderr
     assert "career-ledger publish --from 1" in done.stderr
 
 
-def test_stops_when_a_topic_is_shorter_than_what_was_read(topics: Topics, own: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stops_when_a_topic_is_shorter_than_what_was_read(topics: Topics, own: Database,
+                                                          monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("consumers.kit.loop.LATE_SECONDS", 1)
     handle(topics, own, a_log(students=5, events=50))
     with own.transaction() as tx:
@@ -259,7 +270,8 @@ def test_metrics_and_health_are_served(topics: Topics, own: Database) -> None:
                 return answer.read().decode()
 
         eventually(lambda: service.idled.is_set() and arrived(own, "counter", ends, topics.prefix)
-                   and 'career_consumer_parked_students{consumer="counter",reason="gap"} 1.0' in shown(), "the parked student is shown")
+                   and 'career_consumer_parked_students{consumer="counter",reason="gap"} 1.0' in shown(),
+                   "the parked student is shown")
         assert f'career_consumer_lag{{consumer="counter",partition="0",topic="{EVENTS}"}} 0.0' in shown()
         assert f'career_consumer_records_total{{consumer="counter",topic="{EVENTS}"}}' in shown()
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/health") as answer:

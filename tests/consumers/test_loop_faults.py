@@ -36,7 +36,8 @@ def _handled(own: Database) -> int:
 
 
 @pytest.mark.faults
-def test_three_members_that_come_and_go_share_the_work_without_a_loss_or_a_double(topics: Topics, own: Database, tmp_path: Path) -> None:
+def test_three_members_that_come_and_go_share_the_work_without_a_loss_or_a_double(topics: Topics, own: Database,
+                                                                                  tmp_path: Path) -> None:
     number = itertools.count()
 
     def member() -> Member:
@@ -60,7 +61,8 @@ def test_three_members_that_come_and_go_share_the_work_without_a_loss_or_a_doubl
 
 
 def test_two_members_that_both_believe_they_have_a_partition_apply_it_once(topics: Topics, own: Database) -> None:
-    with topics.traffic(an_endless_log(students=30), each=50, pause=0.005) as traffic, in_thread(Counter(), own.url, topics.bootstrap), \
+    with topics.traffic(an_endless_log(students=30), each=50,
+                        pause=0.005) as traffic, in_thread(Counter(), own.url, topics.bootstrap), \
             in_thread(Counter(), own.url, topics.bootstrap, group=f"{topics.prefix}another"):
         eventually(lambda: _handled(own) > 1000, "both at work")
     with in_thread(Counter(), own.url, topics.bootstrap):
@@ -71,7 +73,8 @@ def test_two_members_that_both_believe_they_have_a_partition_apply_it_once(topic
 def test_waits_while_its_database_is_away(topics: Topics, postgres_url: str) -> None:
     base, name = postgres_url.rsplit("/", 1)
     with Database(postgres_url) as own, in_thread(Counter(), postgres_url, topics.bootstrap):
-        with topics.traffic(an_endless_log(students=30)) as traffic, psycopg.connect(f"{base}/postgres", autocommit=True) as admin:
+        with topics.traffic(an_endless_log(students=30)) as traffic, psycopg.connect(f"{base}/postgres",
+                                                                                     autocommit=True) as admin:
             for away in (0.0, 0.0, 3.0):
                 before = _handled(own)
                 eventually(lambda before=before: _handled(own) > before, "at work")
@@ -92,7 +95,8 @@ def test_goes_on_when_the_brokers_come_back(cluster: Cluster, sqlite_url: str, t
     topics = Topics(cluster.bootstrap, topic_prefix)
     ends = topics.send(log)
     with Database(sqlite_url) as own, in_thread(Counter(), sqlite_url, cluster.bootstrap):
-        eventually(lambda: arrived(own, "counter", ends, topic_prefix) if _handled(own) > 0 else False, "handled before")
+        eventually(lambda: arrived(own, "counter", ends, topic_prefix) if _handled(own) > 0 else False,
+                   "handled before")
         cluster.kill(*cluster.numbers)
         time.sleep(2)
         cluster.start(*cluster.numbers)

@@ -61,7 +61,8 @@ def test_a_block_tells_everything_that_must_be_paid() -> None:
     [(notice, facts)] = coming(known(History().enrolled()), date(2026, 9, 24), 7).items()
     assert notice == Notice("S1", "B", BLOCK_BEGINS, "administrative", date(2026, 10, 1))
     assert (facts["programme"], facts["last_day"]) == ("L-FIL", date(2026, 9, 30))
-    assert [(c["charge"], c["amount"]) for c in facts["causes"]] == [(FIRST, Decimal("400.00")), (SECOND, Decimal("500.00"))]
+    assert [(c["charge"], c["amount"]) for c in facts["causes"]] == [(FIRST, Decimal("400.00")),
+                                                                     (SECOND, Decimal("500.00"))]
 
 
 def test_the_lead_days_are_the_operators() -> None:
@@ -73,7 +74,8 @@ def test_what_is_paid_is_not_told() -> None:
 
 
 def test_what_is_partly_paid_tells_the_rest() -> None:
-    [facts] = coming(known(History().enrolled().paid("2026-02-01", "instalment-1", "150.00")), date(2026, 2, 10), 7).values()
+    [facts] = coming(known(History().enrolled().paid("2026-02-01", "instalment-1", "150.00")),
+                     date(2026, 2, 10), 7).values()
     assert facts["charges"] == [{"charge": FIRST, "amount": Decimal("250.00"), "day": date(2026, 2, 17)}]
 
 
@@ -82,17 +84,22 @@ def test_a_plan_tells_the_part_that_is_due_and_nothing_else() -> None:
         "charges": [FIRST, SECOND], "motivated": True,
         "instalments": [{"due_on": "2026-03-01", "amount": "300.00"}, {"due_on": "2026-06-01", "amount": "600.00"}]})
     assert on(history, "2026-02-12") == []
-    assert on(history, "2026-02-23") == [(BLOCK_BEGINS, "final-exam", "2026-03-02"), (INSTALMENT_DUE, FIRST, "2026-03-01")]
+    assert on(history, "2026-02-23") == [(BLOCK_BEGINS, "final-exam", "2026-03-02"),
+                                         (INSTALMENT_DUE, FIRST, "2026-03-01")]
     [facts] = coming(known(history), date(2026, 2, 22), 7).values()
-    assert (facts["plan"], facts["charges"]) == (True, [{"charge": FIRST, "amount": Decimal("300.00"), "day": date(2026, 3, 1)}])
+    assert (facts["plan"],
+            facts["charges"]) == (True, [{"charge": FIRST, "amount": Decimal("300.00"), "day": date(2026, 3, 1)}])
     paid = history.paid("2026-02-25", "instalment-1", "300.00")
     assert on(paid, "2026-02-26") == []
-    assert on(paid, "2026-05-26") == [(BLOCK_BEGINS, "final-exam", "2026-06-02"), (INSTALMENT_DUE, f"{FIRST}+{SECOND}", "2026-06-01")]
-    facts = coming(known(paid), date(2026, 5, 26), 7)[Notice("S1", "B", INSTALMENT_DUE, f"{FIRST}+{SECOND}", date(2026, 6, 1))]
+    assert on(paid, "2026-05-26") == [(BLOCK_BEGINS, "final-exam", "2026-06-02"),
+                                      (INSTALMENT_DUE, f"{FIRST}+{SECOND}", "2026-06-01")]
+    facts = coming(known(paid), date(2026, 5, 26),
+                   7)[Notice("S1", "B", INSTALMENT_DUE, f"{FIRST}+{SECOND}", date(2026, 6, 1))]
     assert [one["amount"] for one in facts["charges"]] == [Decimal("100.00"), Decimal("500.00")]
 
 
-@pytest.mark.parametrize(("day", "told"), [("2026-03-03", False), ("2026-03-04", True), ("2026-03-11", True), ("2026-03-12", False)])
+@pytest.mark.parametrize(("day", "told"), [("2026-03-03", False), ("2026-03-04", True), ("2026-03-11", True),
+                                           ("2026-03-12", False)])
 def test_a_withdrawal_is_told_before_it_lapses(day: str, told: bool) -> None:
     history = History().enrolled().add("withdrawal-requested", "2026-02-09", {})
     found = coming(known(history), date.fromisoformat(day), 7)
@@ -103,13 +110,14 @@ def test_a_withdrawal_is_told_before_it_lapses(day: str, told: bool) -> None:
 
 
 def test_a_withdrawal_whose_stamp_is_paid_is_not_told() -> None:
-    history = History().enrolled().add("withdrawal-requested", "2026-02-09", {}).paid("2026-02-20", "withdrawal-stamp", "16.00")
+    history = History().enrolled().add("withdrawal-requested", "2026-02-09",
+                                       {}).paid("2026-02-20", "withdrawal-stamp", "16.00")
     assert on(history, "2026-03-05") == []
 
 
 def steps(*turns: tuple[str, History]) -> list[tuple[str, str, str]]:
-    """Looks at the states as they come, on their days, and on every day on which a look is due: the blocks told as lifted, with the
-    day of the look."""
+    """Looks at the states as they come, on their days, and on every day on which a look is due: the blocks told as
+    lifted, with the day of the look."""
     found: list[tuple[str, str, str]] = []
     seen, state, due = Seen({}, date.fromisoformat(turns[0][0])), None, None
     for index, (day, history) in enumerate(turns):
@@ -129,7 +137,8 @@ def steps(*turns: tuple[str, History]) -> list[tuple[str, str, str]]:
 def test_a_payment_lifts_blocks_but_not_the_one_that_its_surcharge_brings_back() -> None:
     before = History().enrolled()
     late = History().enrolled().paid("2026-03-25", "instalment-1", "400.00")
-    whole = History().enrolled().paid("2026-03-25", "instalment-1", "400.00").paid("2026-04-02", "late-fee/instalment-1", "40.00")
+    whole = History().enrolled().paid("2026-03-25", "instalment-1",
+                                      "400.00").paid("2026-04-02", "late-fee/instalment-1", "40.00")
     assert steps(("2026-03-01", before), ("2026-03-25", late), ("2026-04-02", whole), ("2026-04-03", whole)) == [
         ("exam-booking", "2026-03-25", "2026-03-25"), ("final-exam", "2026-04-02", "2026-04-02")]
 
@@ -148,7 +157,8 @@ def test_a_block_that_a_revision_takes_away_was_lifted_on_the_day_of_the_news() 
 
 def test_a_block_that_came_and_went_between_two_looks_was_lifted() -> None:
     before = History().enrolled()
-    paid = History().enrolled().paid("2026-03-21", "instalment-1", "400.00").paid("2026-03-21", "late-fee/instalment-1", "40.00")
+    paid = History().enrolled().paid("2026-03-21", "instalment-1",
+                                     "400.00").paid("2026-03-21", "late-fee/instalment-1", "40.00")
     first = look(known(before), Seen({}, date(2026, 2, 1)), (), Rules(date(2026, 2, 1), START, 7))
     assert first.row["standing"] == "{}"
     found = look(known(paid), Seen({}, date(2026, 2, 1)), (), Rules(date(2026, 3, 22), START, 7)).found

@@ -1,4 +1,5 @@
-"""Notifications with the real broker, the loop, both databases and a real SMTP server: redelivery, restarts, kill -9."""
+"""Notifications with the real broker, the loop, both databases and a real SMTP server: redelivery, restarts, kill
+-9."""
 
 import itertools
 import time
@@ -29,7 +30,8 @@ NOW = "2026-02-10T10:00"
 class Office:
     """A member under a shifted clock, what it is told, and what it has to tell."""
 
-    def __init__(self, topics: Topics, database: Database, mailbox: Mailbox, log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, topics: Topics, database: Database, mailbox: Mailbox, log: Path,
+                 monkeypatch: pytest.MonkeyPatch) -> None:
         self.topics, self.database, self.mailbox, self.log = topics, database, mailbox, log
         self.shift = Clock(NOW)() - datetime.now(timezone.utc)
         monkeypatch.setenv(SHIFT, str(self.shift.total_seconds()))
@@ -42,7 +44,8 @@ class Office:
     def enter(self, students: int) -> None:
         """Into the directory."""
         with self.database.transaction() as tx:
-            directory.take(tx, [directory.Entry(f"S{n}", f"s{n}@students.example", ("it", "en", "")[n % 3]) for n in range(students)])
+            directory.take(tx, [directory.Entry(f"S{n}", f"s{n}@students.example", ("it", "en", "")[n % 3])
+                                for n in range(students)])
 
     def member(self) -> Member:
         return Member(MEMBER, self.database.url, self.topics.bootstrap, self.topics.prefix, self.log)
@@ -68,8 +71,8 @@ def office(topics: Topics, own: Database, mailbox: Mailbox, tmp_path: Path, monk
 
 
 def news() -> tuple[list[Message], int]:
-    """Events and states of everyone, each twice, and how many notices they are: a ticket opened and closed on the day, an instalment due;
-    some have paid."""
+    """Events and states of everyone, each twice, and how many notices they are: a ticket opened and closed on the day,
+    an instalment due; some have paid."""
     found: list[Message] = []
     notices = 0
     for n in range(STUDENTS):
@@ -103,8 +106,10 @@ def test_each_notice_is_sent_once_through_redelivery_and_restart(office: Office)
     assert set(office.told().values()) == {1}
     assert len(office.told()) == notices
     assert "@students" not in member.said()
-    expected = {(f"S{n}", "", kind, str(n), "2026-02-10") for n in range(STUDENTS) for kind in ("ticket-opened", "ticket-closed")}
-    expected |= {(f"S{n}", "B", "instalment-due", "2025-26:instalment-1", "2026-02-17") for n in range(STUDENTS) if n % 5}
+    expected = {(f"S{n}", "", kind, str(n), "2026-02-10") for n in range(STUDENTS)
+                for kind in ("ticket-opened", "ticket-closed")}
+    expected |= {(f"S{n}", "B", "instalment-due", "2025-26:instalment-1", "2026-02-17")
+                 for n in range(STUDENTS) if n % 5}
     rows = office.database.ask("SELECT student, career, kind, thing, day FROM notifications_outbox")
     assert set(rows) == expected
     assert len(rows) == len(expected)
@@ -112,12 +117,14 @@ def test_each_notice_is_sent_once_through_redelivery_and_restart(office: Office)
 
 def test_a_poison_state_goes_to_the_dead_letters_and_stops_nobody(office: Office) -> None:
     [state] = History("S1").enrolled().state()
-    office.topics.send([state, state._replace(value=b'{"student": "S1", "email": "x"}'), *History("S2").enrolled().state()])
+    office.topics.send([state, state._replace(value=b'{"student": "S1", "email": "x"}'),
+                        *History("S2").enrolled().state()])
     office.beat()
     member = office.member()
     try:
         eventually(lambda: len(office.mailbox.mails) >= 1, "the other student is told")
-        assert office.mailbox.told() == ["Rata in scadenza il 17 febbraio 2026: 400,00 € / Instalment due on 17 February 2026: €400.00"]
+        assert office.mailbox.told() == ["Rata in scadenza il 17 febbraio 2026: 400,00 € / Instalment due on 17 "
+                                         "February 2026: €400.00"]
         eventually(lambda: len(office.topics.read(DEAD_LETTER)) == 1, "the letter is there")
         office.topics.send([state])
         eventually(lambda: len(office.mailbox.mails) == 2, "the newer state is told")
@@ -146,7 +153,8 @@ def test_a_mail_server_away_and_back_gets_everything_once(office: Office) -> Non
 
 
 def an_endless_log(office: Office) -> Iterator[Message]:
-    """Of one student after the other: a ticket opened and closed, an instalment due, and everything of the one before again."""
+    """Of one student after the other: a ticket opened and closed, an instalment due, and everything of the one before
+    again."""
     before: list[Message] = []
     for n in itertools.count():
         history = History(f"S{n}")
@@ -158,12 +166,13 @@ def an_endless_log(office: Office) -> Iterator[Message]:
 
 @pytest.mark.faults
 def test_kill_9_at_random_points_sends_every_notice_under_one_message_id(office: Office) -> None:
-    """A second copy may only come where the kill fell between the server's word and the mark, one a kill at most, and bears the same
-    Message-ID."""
+    """A second copy may only come where the kill fell between the server's word and the mark, one a kill at most, and
+    bears the same Message-ID."""
     office.mailbox.answer = lambda mail: time.sleep(0.01)
     office.enter(100 * ROUNDS)
     with office.topics.traffic(an_endless_log(office), each=7, pause=0.5) as traffic:
-        killed(ROUNDS, office.topics, MEMBER, "notifications", office.database, office.log, lambda: len(office.mailbox.mails))
+        killed(ROUNDS, office.topics, MEMBER, "notifications", office.database, office.log,
+               lambda: len(office.mailbox.mails))
     notices = len({(m.topic, m.key, m.value) for m in traffic.sent if m.topic != HEARTBEAT})
     office.beat()
     member = office.member()

@@ -1,4 +1,5 @@
-"""Two histories in one topic, and moments that have not come: every consumer says so and parks, whatever the broker brings."""
+"""Two histories in one topic, and moments that have not come: every consumer says so and parks, whatever the broker
+brings."""
 
 import shutil
 from collections.abc import Iterable
@@ -36,7 +37,8 @@ def seen(own: Database, student: str) -> int:
 def handle(topics: Topics, own: Database, messages: Iterable[Message]) -> None:
     ends = topics.send(messages)
     with in_thread(Counter(), own.url, topics.bootstrap) as loop:
-        eventually(lambda: len(loop._retried) == topics.partitions and arrived(own, "counter", ends, topics.prefix), "all handled")
+        eventually(lambda: len(loop._retried) == topics.partitions and arrived(own, "counter", ends, topics.prefix),
+                   "all handled")
 
 
 def told(url: str) -> list[Message]:
@@ -53,7 +55,8 @@ def test_consumer_parks_whom_a_ledger_restored_from_a_backup_tells_otherwise(
         append(store, *a_debtor("S01"), *a_debtor("S02"))
         store._recorder.read("PRAGMA wal_checkpoint(TRUNCATE)", ())  # type: ignore[attr-defined]
         shutil.copyfile(path, copy)
-        append(store, *(submission(student, "x4", "resumed", "2026-04-01", {"reason": "x"}) for student in ("S01", "S02")))
+        append(store, *(submission(student, "x4", "resumed", "2026-04-01", {"reason": "x"})
+                        for student in ("S01", "S02")))
     with open_store(f"sqlite:///{copy}") as restored:
         append(restored, *(submission("S01", f"y{n}", "suspended", f"2026-04-0{n}", {"reason": "x"}) for n in (4, 5)))
     handle(topics, own, told(f"sqlite:///{path}"))
@@ -61,7 +64,8 @@ def test_consumer_parks_whom_a_ledger_restored_from_a_backup_tells_otherwise(
     handle(topics, own, told(f"sqlite:///{copy}"))  # of the shared beginning nothing is said
     assert (seen(own, "S01"), seen(own, "S02"), parked(own)) == (4, 4, [("S01", 5, "other-history")])
     assert "student S01 waits for version 5 (other-history: digest: version 4 of this student was another event before" in caplog.text
-    assert [header(one.headers, "dead_letter_error").partition(":")[0] for one in topics.read(DEAD_LETTER)] == ["digest"]
+    assert [header(one.headers, "dead_letter_error").partition(":")[0]
+            for one in topics.read(DEAD_LETTER)] == ["digest"]
     handle(topics, own, [])  # a new start mends nothing
     assert (seen(own, "S01"), parked(own)) == (4, [("S01", 5, "other-history")])
     assert own.ask("SELECT version FROM counter_aside") == [(5,)]
@@ -80,7 +84,8 @@ def test_consumer_parks_whom_another_ledger_or_epoch_speaks_of_and_others_go_on(
     assert len(topics.read(DEAD_LETTER)) == 2
 
 
-def test_event_put_aside_is_not_replaced_by_another_and_what_lacks_a_digest_waits_for_one(topics: Topics, own: Database) -> None:
+def test_event_put_aside_is_not_replaced_by_another_and_what_lacks_a_digest_waits_for_one(topics: Topics,
+                                                                                          own: Database) -> None:
     [first, _, third] = a_log(students=1, events=3)
     another = changed(third, digest="ab" * 32)
     handle(topics, own, [changed(first, digest=None), third, another])
@@ -118,11 +123,13 @@ def test_gate_gives_up_a_career_of_which_another_ledger_speaks_and_passes_over_i
         eventually(gate.started.is_set, "it is at work")
         eventually(lambda: unusable() == [None], "the state is known")
         strange = changed(state.message(newer[0], ORIGIN), origin="another", position="999")
-        topics.send([strange, beat(OTHER, format_instant(now)), beat(ORIGIN, format_instant(now + timedelta(days=1500)))])
+        topics.send([strange, beat(OTHER, format_instant(now)),
+                     beat(ORIGIN, format_instant(now + timedelta(days=1500)))])
         eventually(lambda: unusable() == ["other-history"], "the career is given up")
         eventually(lambda: caplog.text.count("heartbeats are passed over") == 2, "both heartbeats are spoken of")
         assert own.ask("SELECT complete_at FROM booking_gate_knowledge") == []
         topics.send([state.message(newer[0], ORIGIN), beat(ORIGIN, format_instant(now))])
         eventually(lambda: unusable() == [None], "a state of ours mends it")
-        eventually(lambda: len(own.ask("SELECT complete_at FROM booking_gate_knowledge")) == 1, "a good heartbeat counts")
+        eventually(lambda: len(own.ask("SELECT complete_at FROM booking_gate_knowledge")) == 1,
+                   "a good heartbeat counts")
     assert len(topics.read(DEAD_LETTER)) == 1

@@ -1,8 +1,10 @@
-"""Whatever happens to the four services: each one's tables equal what a fold of the topics gives, and no mail is doubled.
+"""Whatever happens to the four services: each one's tables equal what a fold of the topics gives, and no mail is
+doubled.
 
-The fold hands every message of the topics once to a service on an empty database, in this process, without the loop. All four live on
-the same messages: an invented population, and students of known histories whom notices and mails are about.
-On both databases at full size (tests/sizes.py), else on PostgreSQL; the proof has 50 rounds of members and 50,000 messages."""
+The fold hands every message of the topics once to a service on an empty database, in this process, without the loop.
+All four live on the same messages: an invented population, and students of known histories whom notices and mails are
+about. On both databases at full size (tests/sizes.py), else on PostgreSQL; the proof has 50 rounds of members and
+50,000 messages."""
 
 import base64
 import gzip
@@ -65,7 +67,8 @@ PAYERS = 10
 """Students whose bank reports a payment before the treasury knows what it is for."""
 ADDRESSES = sized(500, 500, 5000)
 LONG = sized(120.0, 120.0, 900.0)
-DEAD_SECONDS, FROZEN_SECONDS, DARK_SECONDS, MESSAGES = sized((1.0, 2.0, 2.0, 1_600), (2.0, 4.0, 3.0, 3_000), (6.0, 20.0, 60.0, 50_000))
+DEAD_SECONDS, FROZEN_SECONDS, DARK_SECONDS, MESSAGES = sized((1.0, 2.0, 2.0, 1_600), (2.0, 4.0, 3.0, 3_000),
+                                                             (6.0, 20.0, 60.0, 50_000))
 BLOCKS = sized(3, 3, 20)
 """Of the news, on an old topic: as many students as pay, at least."""
 STUDENTS = sized(8, 12, 40)
@@ -87,7 +90,8 @@ class Stage(NamedTuple):
 
 
 class Case(NamedTuple):
-    """How a service is made in this process, started as its own, and which rows are compared. `sure` names tables that cannot be empty."""
+    """How a service is made in this process, started as its own, and which rows are compared. `sure` names tables that
+    cannot be empty."""
 
     make: Callable[[Stage], Service]
     module: str
@@ -106,24 +110,27 @@ CASES = {
         _whole("booking_gate", "careers", "heartbeats", "knowledge"), ("careers", "knowledge")),
     "treasury": Case(
         lambda stage: Treasury(stage.bootstrap), "consumers.treasury", lambda stage: (),
-        _whole("treasury", "careers", "debts", "life", "unallocated", "payments", "notices", "submissions"), ("life", "payments")),
+        _whole("treasury", "careers", "debts", "life", "unallocated", "payments", "notices", "submissions"),
+        ("life", "payments")),
     "notifications": Case(
         lambda stage: Notifications(Post(MailServer("127.0.0.1", stage.mailbox.port)), SENDER, clock=stage.clock),
         "tests.consumers.notifications_member", lambda stage: (),
-        # whether a notice was found and dropped again before it was told depends on which states came in one batch; when it was told and
-        # how often it was tried, on the clock
+        # whether a notice was found and dropped again before it was told depends on which states came in one batch;
+        # when it was told and how often it was tried, on the clock
         _whole("notifications", "careers", "directory", "settings", "pulse") | {"outbox": (
-            "SELECT id, student, career, kind, thing, day, event, details, position, made_on, state, why FROM notifications_outbox "
-            "WHERE NOT (state = 'dropped' AND why = 'no longer true')")}, ("careers",)),
+            "SELECT id, student, career, kind, thing, day, event, details, position, made_on, state, "
+            "why FROM notifications_outbox WHERE NOT (state = 'dropped' AND why = 'no longer true')")}, ("careers",)),
     "archive": Case(
         lambda stage: Archive(stage.folder), "consumers.archive", lambda stage: ("--folder", str(stage.folder)),
-        {"entries": "SELECT position, student, version, type, sha256, payload_sha256, part, place, stamp, value FROM archive_entries"},
+        {"entries": "SELECT position, student, version, type, sha256, payload_sha256, part, place, stamp, "
+                    "value FROM archive_entries"},
         ("entries",)),
 }
 
 
 def tables(name: str, own: Database, stage: Stage) -> Tables:
-    """What a service holds, in one order: its own tables, how far each student has come and, of the archive, also what is sealed."""
+    """What a service holds, in one order: its own tables, how far each student has come and, of the archive, also what
+    is sealed."""
     asked = {**CASES[name].rows, **_whole(name, "versions")}
     found = {table: own.ask(sql) for table, sql in asked.items()}
     if name == "archive":
@@ -138,17 +145,20 @@ def sealed(folder: Path) -> Iterator[Entry]:
 
 
 def prepare(name: str, own: Database) -> None:
-    """What an operator and a bank do before the first start. Makes the tables, so that they can be looked at at any time."""
+    """What an operator and a bank do before the first start. Makes the tables, so that they can be looked at at any
+    time."""
     service = CASES[name].make(Stage("nowhere:1", Path(), Mailbox(), Clock(NOW)))
     own.migrate(migrations(service))
     if name == "treasury":
         desk = Books(own)
         for n in range(PAYERS):
             iuv = reference.iuv(f"H{n}", "B", f"{YEAR}:instalment-1")
-            assert desk.take({"iuv": iuv, "amount": "1.00", "paid_on": "2025-01-01", "receipt": f"R{n}"})["outcome"] == "waiting"
+            assert desk.take({"iuv": iuv, "amount": "1.00", "paid_on": "2025-01-01",
+                              "receipt": f"R{n}"})["outcome"] == "waiting"
     if name == "notifications":
         with own.transaction() as tx:
-            directory.take(tx, [directory.Entry(f"H{n}", f"h{n}@students.example", ("it", "en", "")[n % 3]) for n in range(ADDRESSES)])
+            directory.take(tx, [directory.Entry(f"H{n}", f"h{n}@students.example", ("it", "en", "")[n % 3])
+                                for n in range(ADDRESSES)])
             tx.run("INSERT INTO notifications_settings (name, value) VALUES ('start', '2026-02-01')")
 
 
@@ -156,18 +166,22 @@ def prepare(name: str, own: Database) -> None:
 
 
 def told(events: Iterable[Event]) -> list[Message]:
-    return [event_message(e.as_json() | {"position": e.position, "version": e.version}, sha256(f"{e.student}/{e.id}".encode()).hexdigest(),
+    return [event_message(e.as_json() | {"position": e.position, "version": e.version},
+                          sha256(f"{e.student}/{e.id}".encode()).hexdigest(),
                           ORIGIN) for e in events]
 
 
 def invented(n: int) -> tuple[list[Message], list[Message]]:
-    """Events and states of a student of a known history: an instalment is due in a week, a ticket was opened and closed today. A state
-    for each step, whose charges only become more, so that nothing depends on which of them come in one batch."""
+    """Events and states of a student of a known history: an instalment is due in a week, a ticket was opened and closed
+    today. A state for each step, whose charges only become more, so that nothing depends on which of them come in one
+    batch."""
     history, found = History(f"H{n}"), []
-    steps = (lambda: history.add("enrolled", "2025-09-20", {"programme": "L-FIL", "academic_year": YEAR, "course_type": "bachelor",
+    steps = (lambda: history.add("enrolled", "2025-09-20",
+                                 {"programme": "L-FIL", "academic_year": YEAR, "course_type": "bachelor",
                                                             "access": "open", "year": 1, "regime": "full-time"}),
              lambda: history.paid("2025-09-20", "enrolment", "156.00"),
-             lambda: history.add("contribution-assessed", "2026-01-10", {"academic_year": YEAR, "contribution": "900.00"}))
+             lambda: history.add("contribution-assessed", "2026-01-10",
+                                 {"academic_year": YEAR, "contribution": "900.00"}))
     for step in steps:
         step()
         found += history.state()
@@ -176,7 +190,8 @@ def invented(n: int) -> tuple[list[Message], list[Message]]:
 
 
 def generated(block: int, position: int) -> tuple[list[Message], list[Message]]:
-    """Events and states of a block of the population. Behind each state an older one comes once more, which counts for nothing."""
+    """Events and states of a block of the population. Behind each state an older one comes once more, which counts for
+    nothing."""
     events = [e.placed(position + n) for n, e in enumerate(population(GENERATED, 3, first=block * GENERATED), 1)]
     found = []
     for student, stream in streams(events).items():
@@ -225,11 +240,13 @@ class _Unsent(Treasury):
 
 
 def folded(name: str, folder: Path, days: Sequence[tuple[str, Sequence[Record]]]) -> Tables:
-    """What a service holds that is handed every message once. `days`: the clock, and what came then. An event that cannot be read is as
-    if it had never come; those after it are not handed over until a good one of its version comes."""
+    """What a service holds that is handed every message once. `days`: the clock, and what came then. An event that
+    cannot be read is as if it had never come; those after it are not handed over until a good one of its version
+    comes."""
     stage = Stage("nowhere:1", folder / "none", Mailbox(), Clock(NOW))
     post: Any = _Silent()
-    service: Any = {"treasury": _Unsent("nowhere:1"), "notifications": Notifications(post, SENDER, clock=stage.clock)}.get(name)
+    service: Any = {"treasury": _Unsent("nowhere:1"),
+                    "notifications": Notifications(post, SENDER, clock=stage.clock)}.get(name)
     service = service or CASES[name].make(stage)
     path = folder / f"fold-{name}.db"
     path.unlink(missing_ok=True)
@@ -247,7 +264,8 @@ def folded(name: str, folder: Path, days: Sequence[tuple[str, Sequence[Record]]]
         with own.transaction() as tx:
             tx.many(f"INSERT INTO {name}_versions (student, version, marks) VALUES (:student, :version, :marks)",
                     [{"student": student, "version": version, "marks": b"".join(
-                        _mark_of(good[student, n][0]) for n in range(1, version + 1))} for student, version in handed.items()])
+                        _mark_of(good[student, n][0]) for n in range(1, version + 1))}
+                     for student, version in handed.items()])
         found = tables(name, own, stage)
     assert all(found[table] for table in CASES[name].sure), {table: len(rows) for table, rows in found.items()}
     return found
@@ -285,8 +303,8 @@ def _reached(tx: Any, service: Service, records: Sequence[Record]) -> None:
     ends: dict[tuple[str, int], int] = {}
     for record in records:
         ends[record.topic, record.partition] = record.offset + 1
-    tx.many(f"INSERT INTO {service.name}_positions (topic, part, next_offset, log_position) VALUES (:topic, :part, :to, 0) "
-            "ON CONFLICT (topic, part) DO UPDATE SET next_offset = excluded.next_offset",
+    tx.many(f"INSERT INTO {service.name}_positions (topic, part, next_offset, log_position) VALUES (:topic, :part, "
+            ":to, 0) ON CONFLICT (topic, part) DO UPDATE SET next_offset = excluded.next_offset",
             [{"topic": topic, "part": part, "to": to} for (topic, part), to in ends.items()])
 
 
@@ -320,7 +338,8 @@ class Office:
         self.own = {name: stack.enter_context(Database(address)) for name, address in urls.items()}
         for name, own in self.own.items():
             prepare(name, own)
-        self._environment = {SHIFT: str((Clock(NOW)() - datetime.now(timezone.utc)).total_seconds()), PORT: str(mailbox.port), LEASE: "20"}
+        self._environment = {SHIFT: str((Clock(NOW)() - datetime.now(timezone.utc)).total_seconds()),
+                             PORT: str(mailbox.port), LEASE: "20"}
         self._logs = itertools.count()
 
     def member(self, name: str, *options: str) -> Member:
@@ -333,7 +352,8 @@ class Office:
         """These services (all), in threads of this process."""
         with ExitStack() as stack:
             for name in names or CASES:
-                stack.enter_context(in_thread(CASES[name].make(self.stage), self.own[name].url, self.topics.bootstrap, from_oldest))
+                stack.enter_context(in_thread(CASES[name].make(self.stage), self.own[name].url,
+                                              self.topics.bootstrap, from_oldest))
             yield
 
     def answer(self) -> None:
@@ -344,7 +364,8 @@ class Office:
                 self._answered.add((found.partition, found.offset))
                 name = json.loads(found.value)["id"]
                 outcomes.append(outcome_message(found.key, {
-                    "id": name, "outcome": "duplicate" if name in self._accepted else "accepted", "position": 7, "version": 7},
+                    "id": name, "outcome": "duplicate" if name in self._accepted else "accepted",
+                    "position": 7, "version": 7},
                     "2026-02-10T12:00:00Z", ORIGIN))
                 self._accepted.add(name)
         self.topics.send(outcomes)
@@ -367,7 +388,8 @@ class Office:
         """Every payment that a bank has reported is submitted and answered."""
         asked = ("SELECT (SELECT count(*) FROM treasury_notices WHERE submitted = 1), "
                  "(SELECT count(*) FROM treasury_submissions WHERE sent = 1)")
-        slowly(lambda: [] if (rows := self.own["treasury"].ask(asked)) == [(PAYERS, PAYERS)] else [f"submitted and sent: {rows}"])
+        slowly(lambda: [] if (rows := self.own["treasury"].ask(asked)) == [(PAYERS, PAYERS)]
+               else [f"submitted and sent: {rows}"])
         self.answer()
 
     def equals(self, days: Sequence[tuple[str, Sequence[Record]]], *names: str) -> None:
@@ -392,7 +414,8 @@ class Office:
             told = set(mail["X-Notices"].split())
             second += bool(told & came)
             came |= told
-        assert came == {row[0] for row in self.own["notifications"].ask("SELECT id FROM notifications_outbox WHERE state = 'sent'")}
+        assert came == {row[0] for row in self.own["notifications"].ask("SELECT id FROM notifications_outbox WHERE "
+                                                                        "state = 'sent'")}
         assert came
         assert second <= copies
         return second
@@ -442,7 +465,8 @@ def test_three_members_of_every_service_come_and_go(office: Office) -> None:
             time.sleep(2)
             for name, mine in members.items():
                 leaves = mine.pop(0)
-                eventually(lambda leaves=leaves: "started" in leaves.said(), f"{name} has started: {leaves.said()[-2000:]}", LONG)
+                eventually(lambda leaves=leaves: "started" in leaves.said(),
+                           f"{name} has started: {leaves.said()[-2000:]}", LONG)
                 assert leaves.process.poll() is None, leaves.said()
                 if round_ % 2:
                     leaves.kill()
@@ -463,12 +487,14 @@ def test_three_members_of_every_service_come_and_go(office: Office) -> None:
     office.mended()
     office.equals([(NOW, records)])
     copies = office.mails(copies=kills)
-    print(f"{ROUNDS} rounds, {kills} kills, {len(records)} messages, {len(office.stage.mailbox.mails)} mails, {copies} second copies")
+    print(f"{ROUNDS} rounds, {kills} kills, {len(records)} messages, {len(office.stage.mailbox.mails)} mails, "
+          f"{copies} second copies")
 
 
 @pytest.mark.long
 def test_brokers_are_killed_frozen_restarted_and_all_down(
-        cluster: Cluster, postgres_url: str, topic_prefix: str, mailbox: Mailbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        cluster: Cluster, postgres_url: str, topic_prefix: str, mailbox: Mailbox, tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(PREFIX, topic_prefix)
     topics = Topics(cluster.bootstrap, topic_prefix, replicas=len(cluster.numbers))
     with ExitStack() as stack:
@@ -478,7 +504,8 @@ def test_brokers_are_killed_frozen_restarted_and_all_down(
         with topics.traffic(messages, each=sized(20, 20, 400), pause=0.1) as traffic:
             for name, own in office.own.items():
                 slowly(lambda name=name, own=own: [] if any(end for (end,) in own.ask(
-                    f"SELECT next_offset FROM {name}_positions")) else [f"{name} is not at work: {members[name].said()[-2000:]}"])
+                    f"SELECT next_offset FROM {name}_positions"))
+                       else [f"{name} is not at work: {members[name].said()[-2000:]}"])
             cluster.fail_one_by_one(DEAD_SECONDS, FROZEN_SECONDS)
             office.answer()
             cluster.kill(*cluster.numbers)
@@ -527,8 +554,9 @@ def test_from_nothing_on_an_old_topic_then_away_for_a_day_and_without_group_offs
     with office.at_work():
         office.reads_all()
         waiting = office.own["notifications"].ask(
-            "SELECT count(*) FROM notifications_outbox WHERE career <> '' AND made_on = '2026-02-11' AND state = 'waiting' AND id IN "
-            "(SELECT o.id FROM notifications_outbox o JOIN notifications_directory d ON d.student = o.student)")
+            "SELECT count(*) FROM notifications_outbox WHERE career <> '' AND made_on = '2026-02-11' AND state = "
+            "'waiting' AND id IN (SELECT o.id FROM notifications_outbox o JOIN notifications_directory d ON d.student "
+            "= o.student)")
         topics.send([beat_at(Clock(NEXT_DAY)())])
         seen = {(r.topic, r.partition, r.offset) for r in first}
         later = [r for r in log(topics) if r[:3] not in seen]
@@ -537,8 +565,8 @@ def test_from_nothing_on_an_old_topic_then_away_for_a_day_and_without_group_offs
     office.mended()
     office.mails()
     print(f"{len(first)} messages before, {len(later)} while away, {len(office.stage.mailbox.mails)} mails")
-    # Blocks begin in a week, for those of the day before too; an instalment may be told until it is due; that a ticket was opened is no
-    # news on the day after, when it is closed
+    # Blocks begin in a week, for those of the day before too; an instalment may be told until it is due; that a ticket
+    # was opened is no news on the day after, when it is closed
     before, late = blocks * INVENTED, 2 * blocks * INVENTED
     assert Counter(office.own["notifications"].ask(
         "SELECT kind, state FROM notifications_outbox WHERE student LIKE 'H%' AND made_on = '2026-02-11'")) == {
@@ -554,7 +582,8 @@ def _once(messages: Iterable[Message]) -> list[Message]:
 
 
 def _spoilt(events: list[Message]) -> list[Message]:
-    """H1's third event is altered; H2's second is of a type, and H3's of a version of its type, that nobody knows yet."""
+    """H1's third event is altered; H2's second is of a type, and H3's of a version of its type, that nobody knows
+    yet."""
     def spoil(m: Message) -> Message:
         at = m.key, header(m.headers, "version")
         if at == (b"H1", "3"):
@@ -576,16 +605,19 @@ def test_two_megabytes_poison_unknown_types_and_newer_versions(office: Office) -
     for n in range(PAYERS):
         mine = invented(n)
         events, states = events + mine[0], states + mine[1]
-    record = {"id": "long", "type": "instalment-paid", "student": "H0", "career": "B", "effective_on": "2026-02-10", "source": "test",
+    record = {"id": "long", "type": "instalment-paid", "student": "H0", "career": "B", "effective_on": "2026-02-10",
+              "source": "test",
               "recorded_at": "2026-02-10T12:00:00Z", "actor": "test", "version": 6, "position": 6,
               "data": {"charge": f"{YEAR}:{_long(2)}", "amount": "1.00"}}
     long = [as_message(record), as_message(record | {"id": "short", "version": 7, "position": 7, "data": {
         "charge": f"{YEAR}:instalment-2", "amount": "1.00"}})]
     assert len(long[0].value or b"") > 2_000_000
     newest = {m.key: m for m in states if m.key.startswith(b"H")}
-    long_states = [changed(newest[b"H0/B"], b'{"later": "%s", ' % _long(size).encode() + (newest[b"H0/B"].value or b"")[1:])
+    long_states = [changed(newest[b"H0/B"], b'{"later": "%s", ' % _long(size).encode()
+                           + (newest[b"H0/B"].value or b"")[1:])
                    for size in (2, 5)]
-    spoilt_states = [changed(newest[b"H4/B"], b'{"student": "H4"}'), changed(newest[b"H5/B"], ce_type="career.state.v2")]
+    spoilt_states = [changed(newest[b"H4/B"], b'{"student": "H4"}'),
+                     changed(newest[b"H5/B"], ce_type="career.state.v2")]
     topics.send([*_spoilt(events), *long, *states, *long_states, *spoilt_states])
     office.beat()
     waits = {"H1": (3, "unreadable"), "H2": (2, "unknown-type"), "H3": (2, "unknown-type")}
@@ -599,10 +631,12 @@ def test_two_megabytes_poison_unknown_types_and_newer_versions(office: Office) -
         unread = {("booking_gate", "H4/B"), ("booking_gate", "H5/B"), ("archive", "H1"), *(
             (name, key) for name in ("treasury", "notifications") for key in (*waits, "H4/B", "H5/B"))}
         assert letters == Counter(unread)
-        assert sorted(office.own["booking_gate"].ask("SELECT student, unusable FROM booking_gate_careers WHERE unusable IS NOT NULL")) == [
+        assert sorted(office.own["booking_gate"].ask("SELECT student, unusable FROM booking_gate_careers WHERE "
+                                                     "unusable IS NOT NULL")) == [
             ("H4", "unreadable"), ("H5", "unknown-type")]
 
-        topics.send([m for m in [*events, *states] if m.key[:2] in (b"H1", b"H2", b"H3", b"H4", b"H5")])  # --replay of each
+        # --replay of each
+        topics.send([m for m in [*events, *states] if m.key[:2] in (b"H1", b"H2", b"H3", b"H4", b"H5")])
         office.reads_all()
         office.beat()
         office.equals([(NOW, log(topics))])
@@ -613,13 +647,15 @@ def test_two_megabytes_poison_unknown_types_and_newer_versions(office: Office) -
 
 @pytest.mark.parametrize("lost", [EVENTS, STATE])
 def test_the_oldest_is_gone_until_it_is_published_again(office: Office, lost: str) -> None:
-    """With the real relay. Of a topic that somebody cut off at its beginning, whoever had not read that far stops, and says what to do."""
+    """With the real relay. Of a topic that somebody cut off at its beginning, whoever had not read that far stops, and
+    says what to do."""
     topics, ledger_url = office.topics, f"sqlite:///{office.scratch / 'the-ledger.db'}"
     events = population(STUDENTS, 7)
     environment = os.environ | {PREFIX: topics.prefix, BROKERS: topics.bootstrap}
 
     def publish(*arguments: str) -> None:
-        done = subprocess.run([sys.executable, "-c", "from ledger.entrypoints.cli import main; main()", "--db", ledger_url, "publish",
+        done = subprocess.run([sys.executable, "-c", "from ledger.entrypoints.cli import main; main()",
+                               "--db", ledger_url, "publish",
                                *arguments], capture_output=True, text=True, timeout=300, check=False, env=environment)
         assert done.returncode == 0, done.stderr
 
@@ -653,6 +689,7 @@ def test_the_oldest_is_gone_until_it_is_published_again(office: Office, lost: st
         office.mended()
         held = {f"{student}/{career}" for student, career in office.own["booking_gate"].ask(
             "SELECT student, career FROM booking_gate_careers WHERE value IS NOT NULL")}
-        assert held == {m.key.decode() for student, stream in streams(events).items() for m in state_messages(stream, student, BOOKS)}
+        assert held == {m.key.decode() for student, stream in streams(events).items()
+                        for m in state_messages(stream, student, BOOKS)}
         assert office.own["archive"].ask("SELECT count(*) FROM archive_entries") == [(len(events),)]
         print(f"{len(events)} events, from {sorted(positions)}, {len(log(topics))} messages left")

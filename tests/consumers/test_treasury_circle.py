@@ -1,4 +1,5 @@
-"""The whole circle with a real broker: state, debt, notice, submission, outcome, paid; what is redelivered or killed doubles nothing."""
+"""The whole circle with a real broker: state, debt, notice, submission, outcome, paid; what is redelivered or killed
+doubles nothing."""
 
 import json
 import os
@@ -53,15 +54,18 @@ def debts(url: str, student: str, on: str) -> dict[str, dict[str, Any]]:
 
 
 def lives_of(own: Database) -> list[tuple[Any, ...]]:
-    return own.ask("SELECT d.student, d.career, d.charge, d.iuv, l.from_on, l.until_on, l.status, l.paid, l.outstanding, l.accruing, "
-                   "l.credit FROM treasury_debts d JOIN treasury_life l ON l.iuv = d.iuv ORDER BY d.student, d.career, d.charge, l.from_on")
+    return own.ask("SELECT d.student, d.career, d.charge, d.iuv, l.from_on, l.until_on, l.status, l.paid, "
+                   "l.outstanding, l.accruing, l.credit FROM treasury_debts d JOIN treasury_life l ON l.iuv = d.iuv "
+                   "ORDER BY d.student, d.career, d.charge, l.from_on")
 
 
 def payments_of(own: Database) -> list[tuple[Any, ...]]:
-    return own.ask("SELECT student, id, position, charge, amount, paid_on, iuv, voided FROM treasury_payments ORDER BY position")
+    return own.ask("SELECT student, id, position, charge, amount, paid_on, iuv, voided FROM treasury_payments ORDER BY "
+                   "position")
 
 
-def test_debt_is_published_paid_by_notice_and_reconciled(ledger: Ledger, topics: Topics, own: Database, own_url: str) -> None:
+def test_debt_is_published_paid_by_notice_and_reconciled(ledger: Ledger, topics: Topics, own: Database,
+                                                         own_url: str) -> None:
     with in_thread(Treasury(topics.bootstrap), own_url, topics.bootstrap):
         ends = ledger.record(*enrolled())
         eventually(lambda: arrived_quietly(own, ends, topics), "the state arrived")
@@ -76,7 +80,8 @@ def test_debt_is_published_paid_by_notice_and_reconciled(ledger: Ledger, topics:
 
         eventually(lambda: len(ledger.submissions()) == 2, "both submissions are on the topic")
         assert [(s["id"], s["student"], s["effective_on"], s["source"], s["data"]) for s in ledger.submissions()] == [
-            ("pagopa:BANK-7/1", "S1", "2026-02-20", "pagopa", {"charge": FIRST, "amount": "400.00", "iuv": debt["iuv"]}),
+            ("pagopa:BANK-7/1", "S1", "2026-02-20", "pagopa",
+             {"charge": FIRST, "amount": "400.00", "iuv": debt["iuv"]}),
             ("pagopa:BANK-7/1:surcharge", "S1", "2026-02-20", "pagopa",
              {"charge": f"{YEAR}:late-fee/instalment-1", "amount": "20.00", "iuv": debt["iuv"]})]
         assert all(found.key == b"S1" for found in topics.read(SUBMISSIONS))
@@ -100,16 +105,18 @@ def arrived_quietly(own: Database, ends: Any, topics: Topics) -> bool:
 
 def paid_by(own: Database, submissions: int) -> bool:
     """Whether so many submissions have their outcome and their payment in the ledger."""
-    return own.ask("SELECT COUNT(*) FROM treasury_submissions s JOIN treasury_payments p ON p.student = s.student AND p.id = s.id "
-                   "WHERE s.outcome IN ('accepted', 'duplicate')") == [(submissions,)]
+    return own.ask("SELECT COUNT(*) FROM treasury_submissions s JOIN treasury_payments p ON p.student = s.student AND "
+                   "p.id = s.id WHERE s.outcome IN ('accepted', 'duplicate')") == [(submissions,)]
 
 
 def test_redelivery_doubles_nothing(ledger: Ledger, topics: Topics, own: Database, own_url: str) -> None:
-    """Submissions sent again (the mark was lost), answered again, and every message of every topic published once more."""
+    """Submissions sent again (the mark was lost), answered again, and every message of every topic published once
+    more."""
     with in_thread(Treasury(topics.bootstrap), own_url, topics.bootstrap):
         ends = ledger.record(*enrolled())
         eventually(lambda: arrived_quietly(own, ends, topics), "the state arrived")
-        notice = {"iuv": debts(own_url, "S1", "2026-02-10")[FIRST]["iuv"], "amount": "400.00", "paid_on": "2026-02-10", "receipt": "R1"}
+        notice = {"iuv": debts(own_url, "S1", "2026-02-10")[FIRST]["iuv"], "amount": "400.00",
+                  "paid_on": "2026-02-10", "receipt": "R1"}
         command(own_url, "notices", "-", text=json.dumps(notice))
         eventually(lambda: len(ledger.submissions()) == 1, "the submission is on the topic")
         ledger.answer()
@@ -127,7 +134,8 @@ def test_redelivery_doubles_nothing(ledger: Ledger, topics: Topics, own: Databas
         assert own.ask("SELECT outcome, sent FROM treasury_submissions") == [("duplicate", 1)]
 
 
-def test_treasury_begun_anew_has_the_same_positions(ledger: Ledger, topics: Topics, own: Database, own_url: str, tmp_path: Path) -> None:
+def test_treasury_begun_anew_has_the_same_positions(ledger: Ledger, topics: Topics, own: Database,
+                                                    own_url: str, tmp_path: Path) -> None:
     ends = ledger.record(*(one for n in range(8) for one in enrolled(f"S{n}", contribution=f"{n * 100 + 50}.00")))
     with in_thread(Treasury(topics.bootstrap), own_url, topics.bootstrap):
         eventually(lambda: arrived_quietly(own, ends, topics), "all handled")
@@ -142,8 +150,8 @@ def test_treasury_begun_anew_has_the_same_positions(ledger: Ledger, topics: Topi
 @pytest.mark.faults
 def test_kill_at_random_points_loses_and_doubles_nothing(
         ledger: Ledger, topics: Topics, own: Database, own_url: str, tmp_path: Path) -> None:
-    """Notices come in, the ledger answers, and the treasury is killed (SIGKILL) again and again; in the end every notice is one payment
-    in the ledger, and the tables are those of a treasury that was never killed."""
+    """Notices come in, the ledger answers, and the treasury is killed (SIGKILL) again and again; in the end every
+    notice is one payment in the ledger, and the tables are those of a treasury that was never killed."""
     pick = random.Random(7)
     students = [f"S{n}" for n in range(12)]
     ends = ledger.record(*(one for student in students for one in enrolled(student)))
@@ -157,7 +165,8 @@ def test_kill_at_random_points_loses_and_doubles_nothing(
                 receipts += notify(books, pick, receipts)
                 ledger.answer()
                 steps += 1
-                ledger.record(assessed(f"a{steps}", "2026-06-01", f"{pick.randint(500, 2000)}.00", pick.choice(students)))
+                ledger.record(assessed(f"a{steps}", "2026-06-01", f"{pick.randint(500, 2000)}.00",
+                                       pick.choice(students)))
                 time.sleep(pick.uniform(0, 0.3))
             member.kill()
     member = Member(MODULE, own_url, topics.bootstrap, topics.prefix, log)
@@ -169,7 +178,8 @@ def test_kill_at_random_points_loses_and_doubles_nothing(
         def settled() -> bool:
             ledger.answer()
             [[waiting]] = own.ask("SELECT COUNT(*) FROM treasury_submissions WHERE outcome IS NULL")
-            return waiting == 0 and own.ask("SELECT COUNT(*) FROM treasury_notices WHERE submitted = 1") == [(receipts,)]
+            return waiting == 0 and own.ask("SELECT COUNT(*) FROM treasury_notices WHERE submitted = 1") == [(receipts,
+                                                                                                              )]
 
         eventually(settled, f"every notice is answered\n{member.said()[-2000:]}", 90)
         ends = ledger.record(assessed("last", "2026-06-01", "700.00", "S0"))
@@ -189,19 +199,21 @@ def test_kill_at_random_points_loses_and_doubles_nothing(
 
 
 def asked_for(lives: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    """Without the positions that are gone altogether: of a batch the treasury takes a career's newest state, and what only a state before
-    it asked for was published by those alone who read that state by itself."""
+    """Without the positions that are gone altogether: of a batch the treasury takes a career's newest state, and what
+    only a state before it asked for was published by those alone who read that state by itself."""
     rows = Counter(life[3] for life in lives)
     return [life for life in lives if not (rows[life[3]] == 1 and life[5:7] == (None, "cancelled"))]
 
 
 def notify(books: Database, pick: random.Random, number: int) -> int:
-    """Reports a payment of some open position as a bank would, and now and then the one before again; how many were new."""
+    """Reports a payment of some open position as a bank would, and now and then the one before again; how many were
+    new."""
     desk = Books(books)
     rows = books.ask("SELECT iuv FROM treasury_debts WHERE charge LIKE '%instalment-1' ORDER BY iuv")
     if not rows:
         return 0
-    notice = {"iuv": pick.choice(rows)[0], "amount": f"{pick.randint(1, 90)}.00", "paid_on": "2026-02-20", "receipt": f"R{number}"}
+    notice = {"iuv": pick.choice(rows)[0], "amount": f"{pick.randint(1, 90)}.00", "paid_on": "2026-02-20",
+              "receipt": f"R{number}"}
     assert desk.take(notice)["outcome"] == "stored"
     if pick.random() < 0.3:
         assert desk.take(notice)["outcome"] == "duplicate"
@@ -210,7 +222,8 @@ def notify(books: Database, pick: random.Random, number: int) -> int:
 
 def caught_up(own: Database, topics: Topics) -> bool:
     """Whether everything on the topics was handled."""
-    at = {(topic, part): offset for topic, part, offset in own.ask("SELECT topic, part, next_offset FROM treasury_positions")}
+    at = {(topic, part): offset for topic, part, offset in own.ask("SELECT topic, part, "
+                                                                   "next_offset FROM treasury_positions")}
     return all(at.get((found.topic.removeprefix(topics.prefix), found.partition), 0) > found.offset
                for topic in (STATE, OUTCOMES) for found in topics.read(topic))
 
@@ -220,7 +233,8 @@ def caught_up(own: Database, topics: Topics) -> bool:
 
 def test_commands_say_what_is_wrong(own_url: str, tmp_path: Path) -> None:
     bad = command(own_url, "notices", "-", text="\n".join([
-        '{"iuv": "1", "receipt": "R7"}', "", "x" * 20_000, "{}", '{"iuv": "1", "iuv": "2", "receipt": "R9"}', "[" * 9000]))
+        '{"iuv": "1", "receipt": "R7"}', "", "x" * 20_000, "{}", '{"iuv": "1", "iuv": "2", "receipt": "R9"}',
+        "[" * 9000]))
     assert bad.returncode == 1
     lines = [json.loads(line) for line in bad.stdout.splitlines()]
     assert [(line["line"], line["receipt"], line["outcome"]) for line in lines] == [
@@ -239,7 +253,8 @@ def test_commands_say_what_is_wrong(own_url: str, tmp_path: Path) -> None:
 
 
 def test_run_refuses_a_wrong_segregation_code(own_url: str) -> None:
-    found = subprocess.run([sys.executable, "-m", MODULE, "run", "--db", own_url, "--kafka", "127.0.0.1:1", "--segregation", "x"],
+    found = subprocess.run([sys.executable, "-m", MODULE, "run", "--db", own_url, "--kafka",
+                            "127.0.0.1:1", "--segregation", "x"],
                            capture_output=True, text=True, timeout=60, check=False, env=os.environ | {PREFIX: "x."})
     assert found.returncode == 2
     assert "two digits" in found.stderr

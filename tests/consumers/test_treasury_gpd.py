@@ -31,7 +31,8 @@ def books(own: Database) -> Books:
 def exported(books: Books, day: str, creditor: Creditor = CREDITOR) -> dict[str, dict[str, Any]]:
     """charge or part -> position."""
     with books.transaction() as tx:
-        found = [payment_position(one, creditor, date.fromisoformat(day)) for one in payable_on(tx, date.fromisoformat(day), limit=2)]
+        found = [payment_position(one, creditor, date.fromisoformat(day))
+                 for one in payable_on(tx, date.fromisoformat(day), limit=2)]
     for one in found:
         SCHEMA.validate(json.loads(encode(one)))
         [option] = one["paymentOption"]
@@ -51,9 +52,11 @@ def test_position_has_every_field_and_the_debtor_by_reference(books: Books) -> N
     assert set(found) == {"instalment-1", "instalment-2"}
     iuv = books.iuv("instalment-1")
     assert found["instalment-1"] == {
-        "iupd": f"01199250158-{iuv}", "type": "F", "fiscalCode": "S1", "fullName": "S1", "companyName": "Università di Esempio",
+        "iupd": f"01199250158-{iuv}", "type": "F", "fiscalCode": "S1", "fullName": "S1",
+        "companyName": "Università di Esempio",
         "officeName": "Segreteria studenti", "switchToExpired": False, "paymentOption": [{
-            "nav": f"3{iuv}", "iuv": iuv, "amount": 40000, "description": "Contributo onnicomprensivo, prima rata 2025-26",
+            "nav": f"3{iuv}", "iuv": iuv, "amount": 40000, "description": "Contributo onnicomprensivo, "
+                                                                          "prima rata 2025-26",
             "isPartialPayment": False, "dueDate": "2026-02-17T23:59:59", "retentionDate": "2027-02-17T23:59:59",
             "transfer": [{"idTransfer": "1", "amount": 40000, "organizationFiscalCode": "01199250158",
                           "remittanceInformation": "Contributo onnicomprensivo, prima rata 2025-26", "category": "9/0000000XX/",
@@ -105,7 +108,8 @@ def test_validity_is_sent_where_it_lies_ahead_and_not_after_the_date(books: Book
 def test_nothing_is_exported_that_may_not_be_paid(books: Books) -> None:
     books.follow([*enrolled("S2"), paid("p", "2026-02-10", "instalment-1", "400.00", "S2"),
                   paid("q", "2026-02-10", "instalment-2", "500.00", "S2"),
-                  fact("c", "enrolled", "2025-09-20", {"programme": "L-FIL", "academic_year": YEAR, "course_type": "bachelor",
+                  fact("c", "enrolled", "2025-09-20",
+                       {"programme": "L-FIL", "academic_year": YEAR, "course_type": "bachelor",
                                                        "access": "open", "year": 1, "regime": "full-time"}, "S3")])
     assert [one["fullName"] for one in exported(books, "2026-02-11").values()] == ["S3"]
 
@@ -122,9 +126,11 @@ def test_export_prints_json_lines(own_url: str) -> None:
 
 
 @pytest.mark.parametrize(("old", "new", "said"), [
-    ('"01199250158"', '"0119925015"', "fiscal_code"), ("IT60X0542811101000000123456", "IT60X0542811101000000123457", "check digits"),
+    ('"01199250158"', '"0119925015"', "fiscal_code"),
+    ("IT60X0542811101000000123456", "IT60X0542811101000000123457", "check digits"),
     ('"9/0000000XX/"', '"nothing"', "account.taxonomy"), ('"140.00"', "140", "split.enrolment.0.amount"),
-    ("retention_days = 365", "", "retention_days"), ("office =", "offices =", "offices"), ("[account]", "[account", "no TOML"),
+    ("retention_days = 365", "", "retention_days"), ("office =", "offices =", "offices"),
+    ("[account]", "[account", "no TOML"),
 ])
 def test_wrong_file_is_said_with_the_field(old: str, new: str, said: str, tmp_path: Path) -> None:
     file = tmp_path / "creditor.toml"

@@ -30,7 +30,8 @@ FIRST = "instalment-1"
     ("2026-05-19", "expired", "480.00", None),
     ("2030-01-01", "expired", "480.00", None),
 ])
-def test_unpaid_instalment_expires_and_grows_by_the_tiers(day: str, status: str, to_pay: str, valid_until: str | None) -> None:
+def test_unpaid_instalment_expires_and_grows_by_the_tiers(day: str, status: str, to_pay: str,
+                                                          valid_until: str | None) -> None:
     found = on(life_of(enrolled(), FIRST), day)
     assert found is not None
     assert (found.status, found.to_pay, found.surcharge) == (
@@ -83,7 +84,8 @@ def test_second_surcharge_of_a_kind_gets_the_next_key() -> None:
 
 
 def test_late_first_enrolment_accrues_the_late_instance() -> None:
-    history = [fact("e", "enrolled", "2025-10-10", {"programme": "L-FIL", "academic_year": YEAR, "course_type": "bachelor",
+    history = [fact("e", "enrolled", "2025-10-10",
+                    {"programme": "L-FIL", "academic_year": YEAR, "course_type": "bachelor",
                                                     "access": "open", "year": 1, "regime": "full-time"})]
     found = on(life_of(history, "enrolment"), "2025-10-12")
     assert found is not None
@@ -105,19 +107,24 @@ def test_withdrawal_that_lapses_brings_the_position_back_and_cancels_its_stamp()
 
 
 def test_decided_away_by_an_officer_is_cancelled() -> None:
-    life = life_of([*enrolled(), fact("d", "charge-decided", "2026-02-03", {"charge": f"{YEAR}:{FIRST}", "amount": "0.00",
-                                                                            "reason": "-", "authority": "office"})], FIRST)
+    life = life_of([*enrolled(), fact("d", "charge-decided", "2026-02-03",
+                                      {"charge": f"{YEAR}:{FIRST}", "amount": "0.00",
+                                                                            "reason": "-", "authority": "office"})],
+                   FIRST)
     assert [p.status for p in life] == ["published", "cancelled"]
 
 
 def test_money_moved_away_cancels() -> None:
     history = [*RENEWALS, paid("p", "2025-09-15", "enrolment", "156.00"),
                fact("g", "graduated", "2025-10-27", {"academic_year": "2024-25", "session": "autumn"}),
-               fact("m", "enrolled", "2025-10-28", {"programme": "LM", "academic_year": YEAR, "course_type": "master", "access": "open",
+               fact("m", "enrolled", "2025-10-28",
+                    {"programme": "LM", "academic_year": YEAR, "course_type": "master", "access": "open",
                                                     "year": 1, "regime": "full-time"}, career="M"),
-               fact("v", "payment-moved", "2025-11-03", {"from_charge": f"{YEAR}:enrolment", "to_charge": f"{YEAR}:enrolment",
+               fact("v", "payment-moved", "2025-11-03",
+                    {"from_charge": f"{YEAR}:enrolment", "to_charge": f"{YEAR}:enrolment",
                                                          "amount": "156.00", "to_career": "M"})]
-    assert [on(life_of(history, "enrolment"), d).status for d in ("2025-09-14", "2025-09-15", "2025-10-27", "2025-11-03")] == [
+    assert [on(life_of(history, "enrolment"), d).status for d in ("2025-09-14", "2025-09-15",
+                                                                  "2025-10-27", "2025-11-03")] == [
         "published", "paid", "refund-due", "cancelled"]
     assert on(life_of(history, "enrolment", "M"), "2025-11-03").status == "paid"
 
@@ -129,7 +136,8 @@ def test_graduate_s_renewal_is_refund_due_until_it_is_given_back() -> None:
     life = life_of(history, "enrolment")
     due = on(life, "2025-11-20")
     assert due is not None
-    assert (due.status, due.refund, due.refund_by, due.refund_rule) == ("refund-due", Decimal("140.00"), date(2026, 2, 28), "LAU-2")
+    assert (due.status, due.refund, due.refund_by, due.refund_rule) == ("refund-due", Decimal("140.00"),
+                                                                        date(2026, 2, 28), "LAU-2")
     assert on(life, "2025-12-10").status == "paid"
 
 
@@ -153,7 +161,8 @@ def test_each_part_of_an_agreed_plan_is_a_position_of_its_own() -> None:
         (date(2026, 1, 10), "published", Decimal("400.00")), (date(2026, 2, 1), "cancelled", Decimal("0.00"))]
     assert [(p.from_on, p.status, p.to_pay, p.surcharge) for p in one] == [
         (date(2026, 2, 1), "published", Decimal("150.00"), None),
-        (date(2026, 4, 1), "expired", Decimal("170.00"), f"{YEAR}:late-fee/{FIRST}"), (date(2026, 4, 10), "paid", Decimal("0.00"), None)]
+        (date(2026, 4, 1), "expired", Decimal("170.00"), f"{YEAR}:late-fee/{FIRST}"),
+        (date(2026, 4, 10), "paid", Decimal("0.00"), None)]
     assert [(p.from_on, p.status, p.to_pay) for p in two][:2] == [
         (date(2026, 2, 1), "published", Decimal("250.00")), (date(2026, 5, 1), "expired", Decimal("270.00"))]
 
@@ -167,7 +176,8 @@ def test_what_was_paid_before_a_plan_stays_with_the_first_position() -> None:
 
 def test_plan_that_is_voided_cancels_its_positions_and_brings_the_first_back() -> None:
     known = [(f"{YEAR}:{part}", date(2026, 2, 1)) for part in PARTS]
-    history = [*enrolled(), PLAN, fact("v", "event-voided", "2026-02-03", {"event": "i", "reason": "error", "authority": "office"})]
+    history = [*enrolled(), PLAN,
+               fact("v", "event-voided", "2026-02-03", {"event": "i", "reason": "error", "authority": "office"})]
     found = lives(states_of(as_events(history))["B"].charges, known)
     assert {found[part][-1].status for part, _ in known} == {"cancelled"}
     assert on(found[f"{YEAR}:{FIRST}"], "2026-02-03").status == "published"
@@ -176,11 +186,13 @@ def test_plan_that_is_voided_cancels_its_positions_and_brings_the_first_back() -
 def test_what_a_later_assessment_adds_is_a_position_beside_the_first() -> None:
     """AMB-46: what is added is due later; the reference of the first part stays good."""
     [span, *_] = [c for c in states_of(as_events(enrolled()))["B"].charges if c.charge.endswith(FIRST)]
-    later = span.model_copy(update={"until": None, "outstanding": Decimal("100.00"), "paid": Decimal("300.00"), "parts": tuple(
+    later = span.model_copy(update={"until": None, "outstanding": Decimal("100.00"), "paid": Decimal("300.00"),
+                                    "parts": tuple(
         PartRef.model_validate_json(json.dumps({"due_on": day, "amount": amount, "outstanding": owed}))
         for day, amount, owed in (("2026-02-17", "300.00", "0.00"), ("2026-05-15", "100.00", "100.00")))})
     found = lives([later])
-    assert {position.removeprefix(f"{YEAR}:"): (life[0].status, life[0].to_pay) for position, life in found.items()} == {
+    assert {position.removeprefix(f"{YEAR}:"): (life[0].status, life[0].to_pay)
+            for position, life in found.items()} == {
         FIRST: ("paid", Decimal("0.00")), f"{FIRST}@2026-05-15": ("published", Decimal("100.00"))}
 
 
@@ -198,7 +210,8 @@ def test_charge_that_was_voided_altogether_is_cancelled_from_its_publication() -
 def test_payable_charge_expires_with_its_own_date_and_stays_payable() -> None:
     """Single courses: 15 days from issue, never overdue in the ledger."""
     history = [fact("c", "single-courses-enrolled", "2025-10-10", {
-        "academic_year": YEAR, "issued_on": "2025-10-10", "courses": [{"code": "C1", "cfu": 6, "lectures_end_on": "2025-12-20"}]})]
+        "academic_year": YEAR, "issued_on": "2025-10-10",
+        "courses": [{"code": "C1", "cfu": 6, "lectures_end_on": "2025-12-20"}]})]
     life = life_of(history, "single-courses")
     assert [(p.from_on, p.status, p.to_pay) for p in life] == [
         (date(2025, 10, 10), "published", Decimal("150.00")), (date(2025, 10, 26), "expired", Decimal("150.00"))]
@@ -239,7 +252,8 @@ def test_life_equals_the_ledgers_answer_on_any_day(seed: int) -> None:
                     elif period.credit == 0:
                         assert period.status == _expected(owed[charge], day), (student, career, charge, day)
                     met[period.status] = met.get(period.status, 0) + 1
-                assert asked == {charge: [Decimal(owed[charge][name]) for name in ("outstanding", "accruing")] for charge in asked}
+                assert asked == {charge: [Decimal(owed[charge][name]) for name in ("outstanding", "accruing")]
+                                 for charge in asked}
     assert set(met) >= {"published", "expired", "paid", "cancelled", "part"}
 
 
@@ -268,7 +282,8 @@ def test_check_digits_of_a_number_computed_by_hand() -> None:
 
 def test_reference_is_the_same_wherever_it_is_computed_and_differs_by_charge_career_and_attempt() -> None:
     assert reference.iuv("S1", "B", "x") == reference.iuv("S1", "B", "x")
-    assert len({reference.iuv("S1", "B", "x"), reference.iuv("S1", "B", "y"), reference.iuv("S1", "C", "x"), reference.iuv("S2", "B", "x"),
+    assert len({reference.iuv("S1", "B", "x"), reference.iuv("S1", "B", "y"), reference.iuv("S1", "C", "x"),
+                reference.iuv("S2", "B", "x"),
                 reference.iuv("S1", "B", "x", 1)}) == 5
 
 
@@ -307,5 +322,6 @@ def test_reason_for_payment_says_what_and_when_and_nothing_of_the_person() -> No
     assert reference.reason_for_payment("2025-26:instalment-2@2026-06-30") == (
         "Contributo onnicomprensivo, seconda rata 2025-26, rata del 30/06/2026")
     assert reference.reason_for_payment("2025-26:recognition#2") == "Contributo per riconoscimento 2025-26"
-    assert {reference.reason_for_payment(f"2025-26:{kind}") for kind in ("late-fee/instalment-1", "isee-penalty", "late-instance")} == {
+    assert {reference.reason_for_payment(f"2025-26:{kind}") for kind in ("late-fee/instalment-1",
+                                                                         "isee-penalty", "late-instance")} == {
         "Importo aggiuntivo 2025-26"}

@@ -37,7 +37,8 @@ def books(own: Database) -> Books:
 def test_one_position_per_charge_with_a_reference_of_its_own(books: Books) -> None:
     books.follow(enrolled())
     rows = books.database.ask("SELECT iuv, career, charge, published_on FROM treasury_debts ORDER BY charge")
-    assert [row[1:] for row in rows] == [("B", f"{YEAR}:enrolment", "2025-09-20"), ("B", f"{YEAR}:instalment-1", "2026-01-10"),
+    assert [row[1:] for row in rows] == [("B", f"{YEAR}:enrolment", "2025-09-20"),
+                                         ("B", f"{YEAR}:instalment-1", "2026-01-10"),
                                          ("B", f"{YEAR}:instalment-2", "2026-01-10")]
     assert len({row[0] for row in rows}) == 3
     assert all(reference.read(row[0]) == row[0] for row in rows)
@@ -113,7 +114,8 @@ def test_state_that_cannot_be_used_is_named_and_mended_by_a_newer_one(books: Boo
     [good] = state_messages(as_events(enrolled()), "S1", BOOKS)
     value = json.loads(good.value or b"")
     bad = {"not-json": changed(good, b"{"), "other-key": changed(good, json.dumps(value | {"career": "X"}).encode()),
-           "no-position": changed(good, json.dumps({k: v for k, v in value.items() if k != "position"}).encode())}[broken]
+           "no-position": changed(good,
+                                  json.dumps({k: v for k, v in value.items() if k != "position"}).encode())}[broken]
     record = Record(STATE, 0, 0, 0, bad.key, bad.value, list(bad.headers))
     with pytest.raises(Unreadable) as error:
         books.service.read(record)
@@ -129,8 +131,10 @@ def test_state_that_cannot_be_used_is_named_and_mended_by_a_newer_one(books: Boo
 
 
 @pytest.mark.parametrize(("change", "path", "message"), [
-    ({"iuv": "123"}, "iuv", "17 digits"), ({"iuv": "00000000000000105"}, "iuv", "check digits"), ({"amount": 400.0}, "amount", "string"),
-    ({"amount": "400"}, "amount", "two decimals"), ({"amount": "0.00"}, "amount", "more than"), ({"amount": "-1.00"}, "amount", "string"),
+    ({"iuv": "123"}, "iuv", "17 digits"), ({"iuv": "00000000000000105"}, "iuv", "check digits"),
+    ({"amount": 400.0}, "amount", "string"),
+    ({"amount": "400"}, "amount", "two decimals"), ({"amount": "0.00"}, "amount", "more than"),
+    ({"amount": "-1.00"}, "amount", "string"),
     ({"paid_on": "31/12/2025"}, "paid_on", "YYYY-MM-DD"), ({"paid_on": "2026-02-30"}, "paid_on", "calendar"),
     ({"receipt": ""}, "receipt", "at least 1"), ({"receipt": "a b"}, "receipt", "letters"),
     ({"receipt": "x" * 121}, "receipt", "at most 120"),
@@ -181,16 +185,19 @@ def test_payment_of_the_debt_is_one_submission_of_the_published_form(books: Book
     ("100.00", "2026-05-19", [(FIRST, 10000)]),
     ("400.00", "2026-01-05", [(FIRST, 40000)]),
 ])
-def test_money_beyond_the_debt_goes_to_what_accrues(books: Books, amount: str, on: str, expected: list[tuple[str, int]]) -> None:
+def test_money_beyond_the_debt_goes_to_what_accrues(books: Books, amount: str, on: str,
+                                                    expected: list[tuple[str, int]]) -> None:
     books.follow(enrolled())
     books.notify(FIRST, amount, on, "R1")
-    assert [(charge.removeprefix(f"{YEAR}:") if charge != FEE else FEE, cents) for _, charge, cents in books.outbox()] == expected
+    assert [(charge.removeprefix(f"{YEAR}:") if charge != FEE else FEE, cents)
+            for _, charge, cents in books.outbox()] == expected
 
 
 def test_submissions_of_a_late_payment_settle_debt_and_surcharge_in_the_ledger(books: Books) -> None:
     books.follow(enrolled())
     books.notify(FIRST, "420.00", "2026-02-18", "R1")
-    submitted = [paid(name, "2026-02-18", charge.removeprefix(f"{YEAR}:"), f"{cents / 100:.2f}") for name, charge, cents in books.outbox()]
+    submitted = [paid(name, "2026-02-18", charge.removeprefix(f"{YEAR}:"), f"{cents / 100:.2f}")
+                 for name, charge, cents in books.outbox()]
     books.follow([*enrolled(), *submitted])
     assert books.life(FIRST)[-1][2] == "paid"
     assert [row[2] for row in books.life("late-fee/instalment-1")] == ["paid"]
@@ -202,7 +209,8 @@ def test_second_notice_counts_what_is_on_its_way(books: Books) -> None:
     books.follow(enrolled())
     books.notify(FIRST, "200.00", "2026-02-18", "R1")
     books.notify(FIRST, "220.00", "2026-02-19", "R2")
-    assert [(c, a) for _, c, a in books.outbox()] == [(f"{YEAR}:{FIRST}", 20000), (f"{YEAR}:{FIRST}", 20000), (FEE, 2000)]
+    assert [(c, a) for _, c, a in books.outbox()] == [(f"{YEAR}:{FIRST}", 20000), (f"{YEAR}:{FIRST}", 20000),
+                                                      (FEE, 2000)]
 
 
 def test_what_the_state_shows_is_no_longer_on_its_way(books: Books) -> None:
@@ -246,7 +254,8 @@ def test_payment_of_tomorrow_is_invalid(books: Books) -> None:
 
 
 def test_notice_of_a_position_not_known_yet_waits_and_is_submitted_once_it_is(books: Books) -> None:
-    notice = {"iuv": reference.iuv("S1", "B", f"{YEAR}:{FIRST}"), "amount": "400.00", "paid_on": "2026-02-10", "receipt": "R1"}
+    notice = {"iuv": reference.iuv("S1", "B", f"{YEAR}:{FIRST}"), "amount": "400.00", "paid_on": "2026-02-10",
+              "receipt": "R1"}
     assert books.take(notice) == {"receipt": "R1", "outcome": "waiting"}
     assert books.outbox() == []
     submit_waiting(books.database)
@@ -263,7 +272,8 @@ def test_notice_is_submitted_once_whoever_does_it(books: Books) -> None:
     books.follow(enrolled())
     books.notify(FIRST, "400.00", "2026-02-10", "R1")
     with books.transaction() as tx:
-        assert submit(tx, PaymentNotice(iuv=books.iuv(FIRST), amount=Decimal("400.00"), paid_on=date(2026, 2, 10), receipt="R1"))
+        assert submit(tx, PaymentNotice(iuv=books.iuv(FIRST), amount=Decimal("400.00"), paid_on=date(2026, 2, 10),
+                                        receipt="R1"))
     assert len(books.outbox()) == 1
 
 
@@ -275,7 +285,8 @@ def test_money_for_a_closed_position_goes_to_the_ledger_all_the_same(books: Book
 
 def test_submission_is_well_formed_for_the_intake() -> None:
     iuv = reference.iuv("S1", "B", "x")
-    found = read_submission(submission(f"pagopa:{'R' * 120}:surcharge", "S1", "B", FEE, Decimal("20"), date(2026, 2, 18), iuv))
+    found = read_submission(submission(f"pagopa:{'R' * 120}:surcharge", "S1", "B", FEE, Decimal("20"),
+                                       date(2026, 2, 18), iuv))
     assert isinstance(found, Submission)
     assert (found.effective_on, found.source, found.data.iuv) == (date(2026, 2, 18), "pagopa", iuv)
 

@@ -58,10 +58,12 @@ def test_payment_in_the_ledger_without_its_outcome_is_no_difference(books: Books
 
 
 @pytest.mark.parametrize(("sent", "outcome", "kind"), [
-    (0, None, "not-sent"), (1, None, "no-outcome"), (1, {"outcome": "accepted", "position": 4, "version": 4}, "not-in-ledger"),
+    (0, None, "not-sent"), (1, None, "no-outcome"),
+    (1, {"outcome": "accepted", "position": 4, "version": 4}, "not-in-ledger"),
     (1, {"outcome": "duplicate", "position": 4, "version": 4}, "not-in-ledger"),
 ])
-def test_notice_without_a_payment_in_the_ledger(books: Books, sent: int, outcome: dict[str, Any] | None, kind: str) -> None:
+def test_notice_without_a_payment_in_the_ledger(books: Books, sent: int, outcome: dict[str, Any] | None,
+                                                kind: str) -> None:
     notified(books)
     with books.transaction() as tx:
         tx.run("UPDATE treasury_submissions SET sent = :sent", {"sent": sent})
@@ -91,7 +93,8 @@ def test_refused_notice_is_listed_at_once_with_the_reason(books: Books, outcome:
 
 
 def test_reference_of_no_position(books: Books) -> None:
-    books.take({"iuv": reference.iuv("S9", "B", "x"), "amount": "10.00", "paid_on": "2026-02-10", "receipt": "R1"}, EARLY)
+    books.take({"iuv": reference.iuv("S9", "B", "x"), "amount": "10.00", "paid_on": "2026-02-10", "receipt": "R1"},
+               EARLY)
     [found] = books.reconcile(ON).differences
     assert (found["kind"], found["receipt"], found["amount"]) == ("unknown-reference", "R1", "10.00")
 
@@ -141,7 +144,8 @@ def test_voided_payment_that_was_never_seen_is_no_difference(books: Books) -> No
 def test_unallocated_money(books: Books) -> None:
     books.follow([*enrolled(), paid("x", "2025-12-20", "recognition", "66.00")])
     [found] = books.reconcile(ON, "2026-01-01").differences
-    assert found == {"kind": "unallocated", "student": "S1", "career": "B", "charge": f"{YEAR}:recognition", "amount": "66.00",
+    assert found == {"kind": "unallocated", "student": "S1", "career": "B", "charge": f"{YEAR}:recognition",
+                     "amount": "66.00",
                      "since": "2025-12-20"}
     assert kinds(books, "2025-12-19") == []
 
@@ -149,7 +153,8 @@ def test_unallocated_money(books: Books) -> None:
 def test_credit(books: Books) -> None:
     books.follow([*enrolled(), paid("x", "2025-12-20", FIRST, "430.00")])
     [found] = books.reconcile(ON, "2026-01-01").differences
-    assert (found["kind"], found["charge"], found["amount"], found["iuv"]) == ("credit", f"{YEAR}:{FIRST}", "30.00", books.iuv(FIRST))
+    assert (found["kind"], found["charge"], found["amount"], found["iuv"]) == ("credit", f"{YEAR}:{FIRST}",
+                                                                               "30.00", books.iuv(FIRST))
 
 
 def test_refund_with_its_day_and_rule_until_it_is_made(books: Books) -> None:
@@ -176,4 +181,5 @@ def test_both_submissions_of_a_late_payment_are_followed(books: Books) -> None:
     books.notify(FIRST, "420.00", "2026-02-18", "R1", EARLY)
     books.follow([*enrolled(), paid("pagopa:R1", "2026-02-18", FIRST, "400.00", iuv=books.iuv(FIRST))])
     [found] = [d for d in books.reconcile("2026-02-20", "2026-01-01").differences if d["kind"] == "not-sent"]
-    assert (found["id"], found["amount"], found["charge"]) == ("pagopa:R1:surcharge", "20.00", f"{YEAR}:late-fee/instalment-1")
+    assert (found["id"], found["amount"], found["charge"]) == ("pagopa:R1:surcharge", "20.00",
+                                                               f"{YEAR}:late-fee/instalment-1")

@@ -1,4 +1,5 @@
-"""The whole system as processes: ledger, relay, intake, treasury and archive, from an empty ledger to a debt paid by a bank's notice."""
+"""The whole system as processes: ledger, relay, intake, treasury and archive, from an empty ledger to a debt paid by a
+bank's notice."""
 
 import json
 import os
@@ -26,7 +27,8 @@ PATIENCE = 120.0
 @contextmanager
 def process(environment: dict[str, str], log: Path, *arguments: str) -> Iterator[None]:
     with log.open("ab") as out:
-        started = subprocess.Popen([sys.executable, *arguments], stdout=out, stderr=out, env=environment, preexec_fn=end_with_parent)
+        started = subprocess.Popen([sys.executable, *arguments], stdout=out, stderr=out, env=environment,
+                                   preexec_fn=end_with_parent)
     try:
         yield
         assert started.poll() is None, log.read_text()
@@ -37,11 +39,13 @@ def process(environment: dict[str, str], log: Path, *arguments: str) -> Iterator
 
 def test_debt_is_paid_by_a_notice_and_the_archive_equals_the_ledger(topics: Topics, tmp_path: Path) -> None:
     own_url = f"sqlite:///{tmp_path / 't.db'}"
-    environment = os.environ | {BROKERS: topics.bootstrap, PREFIX: topics.prefix, "CAREER_LEDGER_DB": f"sqlite:///{tmp_path / 'l.db'}"}
+    environment = os.environ | {BROKERS: topics.bootstrap, PREFIX: topics.prefix,
+                                "CAREER_LEDGER_DB": f"sqlite:///{tmp_path / 'l.db'}"}
     folder = tmp_path / "archive"
 
     def run(*arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
-        return subprocess.run([sys.executable, *arguments], input=text, capture_output=True, text=True, timeout=120, check=False,
+        return subprocess.run([sys.executable, *arguments], input=text, capture_output=True,
+                              text=True, timeout=120, check=False,
                               env=environment)
 
     def statuses() -> dict[str, str]:
@@ -68,9 +72,10 @@ def test_debt_is_paid_by_a_notice_and_the_archive_equals_the_ledger(topics: Topi
         notice = {"iuv": debt["iuv"], "amount": "420.00", "paid_on": "2026-02-20", "receipt": "R1"}
         assert run(*TREASURY, "notices", "-", "--db", own_url, text=json.dumps(notice)).returncode == 0
         eventually(lambda: [statuses().get(charge) for charge in (FIRST, FEE)] == ["paid", "paid"], "paid", PATIENCE)
-        eventually(lambda: own.ask("SELECT COUNT(*) FROM treasury_submissions s JOIN treasury_payments p ON p.id = s.id "
-                                   "WHERE s.outcome = 'accepted'") == [(2,)], "answered", PATIENCE)
-        assert run(*TREASURY, "reconcile", "--db", own_url, "--on", "2026-02-20", "--since", "2026-01-01").returncode == 0
+        eventually(lambda: own.ask("SELECT COUNT(*) FROM treasury_submissions s JOIN treasury_payments p ON p.id = "
+                                   "s.id WHERE s.outcome = 'accepted'") == [(2,)], "answered", PATIENCE)
+        assert run(*TREASURY, "reconcile", "--db", own_url, "--on", "2026-02-20", "--since",
+                   "2026-01-01").returncode == 0
         hashes = run(*LEDGER, "digests").stdout
 
         with Database(f"sqlite:///{tmp_path / 'a.db'}") as kept:

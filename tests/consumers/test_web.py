@@ -1,4 +1,5 @@
-"""Who may ask a service over HTTP, how long and how much, and what is said to what is wrong; on sockets of this machine."""
+"""Who may ask a service over HTTP, how long and how much, and what is said to what is wrong; on sockets of this
+machine."""
 
 import json
 import re
@@ -92,7 +93,8 @@ def answer_of(connection: socket.socket) -> tuple[int, dict[str, str], Any]:
     (b"nonsense\r\n\r\n", 400, "no-http"),
     (b"GET /v1/one HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 300_000, 431, "head-too-long"),
 ])
-def test_whatever_is_wrong_with_a_request_is_said_as_json_and_never_redirects(port: int, sent: bytes, status: int, reason: str) -> None:
+def test_whatever_is_wrong_with_a_request_is_said_as_json_and_never_redirects(port: int, sent: bytes,
+                                                                              status: int, reason: str) -> None:
     found, headers, answer = said(port, sent)
     assert (found, answer["reason"], answer["status"]) == (status, reason, status)
     assert (headers["content-type"], headers["connection"]) == ("application/problem+json", "close")
@@ -148,8 +150,10 @@ def test_more_connections_than_allowed_are_told_so_and_the_others_go_on(monkeypa
         assert answer_of(held[0])[0] == 200
 
 
-@pytest.mark.parametrize("sent", [b"", request()[:40], request()[:-4], request()], ids=["nothing", "half a head", "half a body", "all"])
-def test_500_clients_that_hang_up_at_once_do_not_hold_up_another(port: int, sent: bytes, capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("sent", [b"", request()[:40], request()[:-4], request()],
+                         ids=["nothing", "half a head", "half a body", "all"])
+def test_500_clients_that_hang_up_at_once_do_not_hold_up_another(port: int, sent: bytes,
+                                                                 capfd: pytest.CaptureFixture[str]) -> None:
     """Each used to leave a traceback in the log, 4 ms long."""
     gone = [socket.create_connection(("127.0.0.1", port)) for _ in range(500)]
     for one in gone:
@@ -197,8 +201,10 @@ def _file(path: Path, text: str, mode: int) -> str:
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     folder = tmp_path_factory.mktemp("tls")
     made = str(folder / "cert.pem"), str(folder / "key.pem")
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1",
-                    "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-out", made[0], "-keyout", made[1]],
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+                    "-nodes", "-days", "1",
+                    "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-out",
+                    made[0], "-keyout", made[1]],
                    check=True, capture_output=True)
     return made
 
@@ -209,7 +215,8 @@ Options = Callable[[Path, tuple[str, str]], list[str]]
 @pytest.mark.parametrize(("options", "words"), [
     (lambda t, c: [], ["--http-token-file", "--tls-certificate", "--behind-proxy", "--http-host"]),
     (lambda t, c: ["--behind-proxy", "--http-host", "gate"], ["--http-token-file"]),
-    (lambda t, c: ["--http-token-file", _file(t / "t", TOKEN.decode(), 0o600), "--http-host", "gate"], ["--tls-certificate"]),
+    (lambda t, c: ["--http-token-file", _file(t / "t", TOKEN.decode(), 0o600), "--http-host", "gate"],
+     ["--tls-certificate"]),
     (lambda t, c: ["--http-token-file", _file(t / "t", TOKEN.decode(), 0o600), "--behind-proxy"], ["--http-host"]),
     (lambda t, c: ["--http-token-file", _file(t / "t", TOKEN.decode(), 0o640)], ["chmod 600"]),
     (lambda t, c: ["--http-token-file", _file(t / "t", "short-secret", 0o600)], ["at least 32"]),
@@ -254,7 +261,8 @@ def test_it_answers_over_tls_and_ends_a_handshake_that_does_not_come(
 
 
 @pytest.mark.parametrize(("text", "message", "field"), [
-    (b'{"a": 1, "a": 2}', "twice", "a"), (b'{"x": {"b": 1, "\\u0062": 2}}', "twice", "b"), (b"[" * 100_000, "nested too deeply", None),
+    (b'{"a": 1, "a": 2}', "twice", "a"), (b'{"x": {"b": 1, "\\u0062": 2}}', "twice", "b"),
+    (b"[" * 100_000, "nested too deeply", None),
     (b"", "no JSON", None), (b"NaN", "no JSON", None), (b"\xff", "no JSON", None), (b'"\\ud800"', "no JSON", None),
     (b"1" * 5000, "no JSON", None), (b"{} {}", "no JSON", None),
 ])

@@ -56,11 +56,13 @@ class Books:
         self.hand_over(OUTCOMES, outcome_message(student.encode(), outcome, "2026-11-02T12:00:00Z", ORIGIN))
 
     def iuv(self, kind: str, student: str = "S1", career: str = "B") -> str:
-        [[found]] = self.database.ask("SELECT iuv FROM treasury_debts WHERE student = :s AND career = :c AND charge = :k",
+        [[found]] = self.database.ask("SELECT iuv FROM treasury_debts WHERE student = :s AND career = :c AND charge = "
+                                      ":k",
                                       {"s": student, "c": career, "k": f"{YEAR}:{kind}"})
         return str(found)
 
-    def notify(self, kind: str, amount: str, on: str, receipt: str, now: datetime = NOW, student: str = "S1") -> dict[str, Any]:
+    def notify(self, kind: str, amount: str, on: str, receipt: str, now: datetime = NOW,
+               student: str = "S1") -> dict[str, Any]:
         return self.take({"iuv": self.iuv(kind, student), "amount": amount, "paid_on": on, "receipt": receipt}, now)
 
     def take(self, notice: dict[str, Any], now: datetime = NOW) -> dict[str, Any]:
@@ -71,8 +73,8 @@ class Books:
         return self.database.ask("SELECT id, charge, amount FROM treasury_submissions ORDER BY id")
 
     def life(self, kind: str) -> list[tuple[Any, ...]]:
-        return self.database.ask("SELECT from_on, until_on, status, outstanding + accruing FROM treasury_life WHERE iuv = :iuv "
-                                 "ORDER BY from_on", {"iuv": self.iuv(kind)})
+        return self.database.ask("SELECT from_on, until_on, status, outstanding + accruing FROM treasury_life WHERE "
+                                 "iuv = :iuv ORDER BY from_on", {"iuv": self.iuv(kind)})
 
     def reconcile(self, on: str, since: str = "0001-01-01") -> Report:
         with self.transaction() as tx:

@@ -1,4 +1,5 @@
-"""A ledger beside the topics: it records, says so on the topics as the relay does, and answers submissions as the intake does."""
+"""A ledger beside the topics: it records, says so on the topics as the relay does, and answers submissions as the
+intake does."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -27,21 +28,24 @@ YEAR = "2025-26"
 
 
 def fact(id: str, type: str, on: str, data: dict[str, Any], student: str = "S1", career: str = "B") -> dict[str, Any]:
-    return {"id": id, "type": type, "student": student, "career": career, "effective_on": on, "data": data, "source": "test",
+    return {"id": id, "type": type, "student": student, "career": career, "effective_on": on,
+            "data": data, "source": "test",
             "actor": "test"}
 
 
 def enrolled(student: str = "S1", career: str = "B", contribution: str = "900.00") -> list[dict[str, Any]]:
     """Enrolled and paid for; an instalment of 400.00 due on 17 February 2026 and the rest due on 15 May."""
     return [
-        fact("e1", "enrolled", "2025-09-20", {"programme": "L-FIL", "academic_year": YEAR, "course_type": "bachelor", "access": "open",
+        fact("e1", "enrolled", "2025-09-20", {"programme": "L-FIL", "academic_year": YEAR,
+                                              "course_type": "bachelor", "access": "open",
                                               "year": 1, "regime": "full-time"}, student, career),
         paid("e2", "2025-09-20", "enrolment", "156.00", student, career),
         assessed("e3", "2026-01-10", contribution, student, career),
     ]
 
 
-def paid(id: str, on: str, kind: str, amount: str, student: str = "S1", career: str = "B", **more: Any) -> dict[str, Any]:
+def paid(id: str, on: str, kind: str, amount: str, student: str = "S1", career: str = "B",
+         **more: Any) -> dict[str, Any]:
     return fact(id, "instalment-paid", on, {"charge": f"{YEAR}:{kind}", "amount": amount, **more}, student, career)
 
 
@@ -50,7 +54,8 @@ def assessed(id: str, on: str, contribution: str, student: str = "S1", career: s
 
 
 RENEWALS = [
-    fact("r1", "enrolled", "2022-09-20", {"programme": "L-FIL", "academic_year": "2022-23", "course_type": "bachelor", "access": "open",
+    fact("r1", "enrolled", "2022-09-20", {"programme": "L-FIL", "academic_year": "2022-23",
+                                          "course_type": "bachelor", "access": "open",
                                           "year": 1, "regime": "full-time"}),
     fact("r2", "enrolment-renewed", "2023-09-10", {"academic_year": "2023-24", "year": 2, "standing": "regular"}),
     fact("r3", "enrolment-renewed", "2024-09-10", {"academic_year": "2024-25", "year": 3, "standing": "regular"}),
@@ -66,7 +71,8 @@ def as_events(submissions: Iterable[dict[str, Any]]) -> list[Event]:
         one = read_submission(raw)
         assert isinstance(one, Submission), one
         on = one.effective_on
-        found.append(recorded(one, datetime(on.year, on.month, on.day, 12, tzinfo=timezone.utc), position, None, (), position))
+        found.append(recorded(one, datetime(on.year, on.month, on.day, 12, tzinfo=timezone.utc),
+                              position, None, (), position))
     return found
 
 
@@ -104,12 +110,14 @@ class Ledger:
         news = self._store.records(self._told)
         events = [event_message(record, digest, ORIGIN) for _, record, digest in news]
         touched = sorted({record["student"] for _, record, _ in news})
-        found = [state_message(state, ORIGIN) for student in touched for state in states(self._store.stream(student), student, BOOKS)]
+        found = [state_message(state, ORIGIN) for student in touched
+                 for state in states(self._store.stream(student), student, BOOKS)]
         self._told = news[-1][0] if news else self._told
         return self._topics.send([*events, *found])
 
     def answer(self, again: bool = False) -> list[dict[str, Any]]:
-        """What the intake does with what waits on the topic of submissions; `again`: with all of it, from the beginning."""
+        """What the intake does with what waits on the topic of submissions; `again`: with all of it, from the
+        beginning."""
         outcomes, messages = [], []
         for found in self._topics.read(SUBMISSIONS):
             if not again and found.offset < self._answered.get(found.partition, 0):

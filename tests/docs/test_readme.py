@@ -14,29 +14,34 @@ def test_readme_commands_work(tmp_path: Path, postgres_url: str) -> None:
     assert len(blocks) >= 5
     script = "\n".join(blocks)
     assert "make demo\nmake test\n" in script  # .ci/run runs these two
-    script = script.replace("make demo\nmake test\n", "").replace("postgresql://registrar@localhost/careers", postgres_url)
+    script = script.replace("make demo\nmake test\n", "").replace("postgresql://registrar@localhost/careers",
+                                                                  postgres_url)
     folder = tmp_path / "clone"
     program = folder / ".venv" / "bin" / "career-ledger"
     program.parent.mkdir(parents=True)
     program.write_text(f"#!/bin/sh\nexec {sys.executable} -c 'from ledger.entrypoints.cli import main; main()' \"$@\"\n")
     program.chmod(0o755)
     (folder / "examples").symlink_to(ROOT / "examples")
-    done = subprocess.run(["bash", "-euo", "pipefail", "-c", script], cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)},
+    done = subprocess.run(["bash", "-euo", "pipefail", "-c", script], cwd=folder,
+                          env=os.environ | {"PYTHONPATH": str(ROOT)},
                           capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
-    for words in ("3 lines: 3 accepted", "exam-booking block from 20 March 2026", "No: S01/B may not book FIL-101", "BLK-1 in 2025-26",
+    for words in ("3 lines: 3 accepted", "exam-booking block from 20 March 2026", "No: S01/B may not book FIL-101",
+                  "BLK-1 in 2025-26",
                   "S-DEMO-01 on 20 March 2026"):
         assert words in done.stdout
 
 
 def test_documents_link_to_what_exists() -> None:
-    for document in (ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")):
+    for document in (ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md",
+                     *(ROOT / "docs").rglob("*.md")):
         for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
             assert (document.parent / target).exists(), f"{document.name}: {target}"
 
 
 def test_every_environment_variable_is_listed_and_no_other() -> None:
-    files = [f for folder in ("ledger", "consumers", "infra", "examples") for f in (ROOT / folder).rglob("*") if f.suffix in (
+    files = [f for folder in ("ledger", "consumers", "infra", "examples")
+             for f in (ROOT / folder).rglob("*") if f.suffix in (
         ".py", ".yaml", ".sh", ".js", ".java") and "node_modules" not in f.parts]
     read = {name for f in files for name in re.findall(r"(?<![A-Z_])CAREER_LEDGER_[A-Z_]*[A-Z]", f.read_text())}
     listed = set(re.findall(r"CAREER_LEDGER_[A-Z_]*[A-Z]", (ROOT / "docs" / "settings.md").read_text()))

@@ -1,4 +1,5 @@
-"""The days on which time alone changes an answer are registered beside the rules: on every other day nothing changes."""
+"""The days on which time alone changes an answer are registered beside the rules: on every other day nothing
+changes."""
 
 from datetime import date, timedelta
 from typing import Any
@@ -19,34 +20,41 @@ BOOKS = load_books()
 ONE_DAY = timedelta(days=1)
 ASSESSED = ("contribution-assessed", "2025-11-01", "B", {"academic_year": "2025-26", "contribution": "1000.00"})
 MASTER = {"programme": "LM-MAT", "academic_year": "2025-26", "course_type": "master", "access": "open"}
-OLD = {"programme": "L-FIL", "academic_year": "2019-20", "course_type": "bachelor", "access": "open", "year": 1, "regime": "full-time"}
+OLD = {"programme": "L-FIL", "academic_year": "2019-20", "course_type": "bachelor", "access": "open",
+       "year": 1, "regime": "full-time"}
 
 HISTORIES: dict[str, tuple[Any, ...]] = {
     "nothing is paid of two instalments": (*ENROLLED, ASSESSED),
     "half of an instalment is paid, then more is assessed": (
-        *ENROLLED, ASSESSED, ("instalment-paid", "2026-03-01", "B", {"charge": "2025-26:instalment-1", "amount": "150.00"}),
+        *ENROLLED, ASSESSED,
+        ("instalment-paid", "2026-03-01", "B", {"charge": "2025-26:instalment-1", "amount": "150.00"}),
         ("contribution-assessed", "2026-06-01", "B", {"academic_year": "2025-26", "contribution": "1500.00"})),
     "a plan is agreed and not kept": (
         *ENROLLED, ASSESSED, ("instalment-plan-agreed", "2026-05-20", "B", {
             "charges": ["2025-26:instalment-2"], "motivated": True,
             "instalments": [{"due_on": "2026-06-30", "amount": "300.00"}, {"due_on": "2026-10-31", "amount": "300.00"}]})),
-    "a withdrawal is filed and its stamp not paid": (*ENROLLED, ASSESSED, ("withdrawal-requested", "2026-03-02", "B", {})),
+    "a withdrawal is filed and its stamp not paid": (*ENROLLED, ASSESSED,
+                                                     ("withdrawal-requested", "2026-03-02", "B", {})),
     "a reservation is not met": (
         ("preenrolled", "2025-04-10", "M", MASTER), ("preparation-assessed", "2025-05-20", "M", {"adequate": True}),
         ("enrolled-with-reservation", "2025-07-10", "M", MASTER | {
-            "year": 1, "regime": "full-time", "ground": "degree-pending", "home_university": "same", "missing_exams": 1, "missing_cfu": 6}),
+            "year": 1, "regime": "full-time", "ground": "degree-pending", "home_university": "same",
+            "missing_exams": 1, "missing_cfu": 6}),
         ("instalment-paid", "2025-07-11", "M", {"charge": "2025-26:enrolment", "amount": "156.00"})),
     "an enrolment is not paid": (("enrolled", "2025-09-20", "B", OLD | {"academic_year": "2025-26"}),),
     "nothing is paid in 2019-20": (
-        ("enrolled", "2019-09-20", "B", OLD), ("instalment-paid", "2019-09-21", "B", {"charge": "2019-20:enrolment", "amount": "156.00"}),
+        ("enrolled", "2019-09-20", "B", OLD),
+        ("instalment-paid", "2019-09-21", "B", {"charge": "2019-20:enrolment", "amount": "156.00"}),
         ("contribution-assessed", "2019-11-01", "B", {"academic_year": "2019-20", "contribution": "1000.00"})),
 }
 
 
 def seen(person: Person) -> Any:
     """All that an answer says of the person's day."""
-    blocks = [block_json(b, BOOKS, None) for _, career in sorted(person.careers.items()) for _, b in sorted(career.blocks.items())]
-    return snapshot(person, BOOKS), blocks, [charge_json(person, career, charge, BOOKS) for career, charge in sorted_charges(person)]
+    blocks = [block_json(b, BOOKS, None) for _, career in sorted(person.careers.items())
+              for _, b in sorted(career.blocks.items())]
+    return snapshot(person, BOOKS), blocks, [charge_json(person, career, charge, BOOKS)
+                                             for career, charge in sorted_charges(person)]
 
 
 def computed_anew(person: Person) -> Any:

@@ -1,4 +1,5 @@
-"""What a registrar reads is true on its day: what a debt rests on, what changes, what removes a reason and from which day."""
+"""What a registrar reads is true on its day: what a debt rests on, what changes, what removes a reason and from which
+day."""
 
 from datetime import date
 
@@ -20,7 +21,8 @@ REASSESSED = history(
 def test_debt_rests_on_the_assessment_that_made_it_when_a_later_one_adds_to_it() -> None:
     """The 600 euro overdue since May are not of the assessment of June (AMB-46)."""
     [career] = status.answer(REASSESSED, "S", date(2026, 6, 15), BOOKS)["careers"]
-    assert {(b["kind"], b["amount"]) for b in career["blocks"]} == {("exam-booking", "600.00"), ("final-exam", "600.00")}
+    assert {(b["kind"], b["amount"]) for b in career["blocks"]} == {("exam-booking", "600.00"),
+                                                                    ("final-exam", "600.00")}
     for block in career["blocks"]:
         assert [fact["on"] for fact in block["facts"]] == ["2026-01-10", "2026-06-01"]
 
@@ -34,7 +36,8 @@ def test_change_says_that_a_debt_stays_overdue_when_more_of_it_falls_due() -> No
 def test_reason_names_amount_and_first_exam_when_a_single_course_can_no_longer_be_paid_in_time() -> None:
     applied = history(BOOKS, ("single-courses-enrolled", "2026-05-20", "S", {
         "academic_year": "2025-26", "courses": [{"code": "F1", "cfu": 9, "lectures_end_on": "2025-12-20"}]}))
-    call = {"course": "F1", "held_on": "2026-06-22", "academic_year": "2025-26", "session": "summer", "calls_start_on": "2026-06-20",
+    call = {"course": "F1", "held_on": "2026-06-22", "academic_year": "2025-26", "session": "summer",
+            "calls_start_on": "2026-06-20",
             "mode": "oral"}
     refused = judged(BOOKS, applied, "exam-booked", "2026-06-15", "S", call)
     assert isinstance(refused, Refused)
@@ -50,4 +53,5 @@ def test_refusal_of_single_courses_rests_on_the_suspension_when_a_career_is_susp
     refused = judged(BOOKS, suspended, "single-courses-enrolled", "2026-03-10", "S", asked)
     assert isinstance(refused, Refused)
     [reason] = refused.reasons
-    assert (reason.rule, [(fact.event, fact.on) for fact in reason.facts]) == ("CS-8", [(suspended[-1].id, date(2026, 2, 10))])
+    assert (reason.rule, [(fact.event, fact.on) for fact in reason.facts]) == ("CS-8",
+                                                                               [(suspended[-1].id, date(2026, 2, 10))])

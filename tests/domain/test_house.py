@@ -1,4 +1,5 @@
-"""How the code is laid out: no circle of imports, each rule where one looks for it, a catalogue that leaves nothing out."""
+"""How the code is laid out: no circle of imports, each rule where one looks for it, a catalogue that leaves nothing
+out."""
 
 import ast
 import re
@@ -24,13 +25,15 @@ def imported(name: str, path: Path) -> Iterator[str]:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name in MODULES)
         elif isinstance(node, ast.ImportFrom):
-            base = ".".join([*package[:len(package) - node.level + 1], *filter(None, [node.module])] if node.level else [node.module or ""])
+            base = ".".join([*package[:len(package) - node.level + 1], *filter(None, [node.module])]
+                            if node.level else [node.module or ""])
             for alias in node.names:
                 yield found if (found := f"{base}.{alias.name}") in MODULES else base
 
 
 def test_imports_go_in_no_circle() -> None:
-    graph = {name: {one for one in imported(name, path) if one in MODULES and one != name} for name, path in MODULES.items()}
+    graph = {name: {one for one in imported(name, path) if one in MODULES and one != name}
+             for name, path in MODULES.items()}
     assert "ledger.domain.fold" in graph["ledger.domain.timelines"]
     try:
         TopologicalSorter(graph).prepare()
@@ -40,13 +43,15 @@ def test_imports_go_in_no_circle() -> None:
 
 def test_entry_points_open_nothing_themselves() -> None:
     opens = re.compile(r"\b(?:open_store|open_database|load_books|Positions|Relay|Follower)\(")
-    assert [str(path) for path in (ROOT / "ledger" / "entrypoints").rglob("*.py") if opens.search(path.read_text())] == []
+    assert [str(path) for path in (ROOT / "ledger" / "entrypoints").rglob("*.py")
+            if opens.search(path.read_text())] == []
 
 
 def test_no_program_hands_settings_on_in_its_environment() -> None:
     sets = re.compile(r"environ\[[^]]*\] *=[^=]|environ\.(?:update|setdefault|pop)\(|putenv\(")
     assert sets.search('os.environ["X"] = y')
-    assert [str(path) for top in ("ledger", "consumers") for path in (ROOT / top).rglob("*.py") if sets.search(path.read_text())] == []
+    assert [str(path) for top in ("ledger", "consumers") for path in (ROOT / top).rglob("*.py")
+            if sets.search(path.read_text())] == []
 
 
 def test_most_rules_have_their_code_in_one_file() -> None:
@@ -55,14 +60,17 @@ def test_most_rules_have_their_code_in_one_file() -> None:
     assert sum(n > 2 for n in counts) <= 12
 
 
-@pytest.mark.parametrize(("rule", "chapter"), [("BLK-1", "blocks"), ("RIS-7", "reservation"), ("RIN-3", "withdrawal"), ("LAU-1", "degree")])
+@pytest.mark.parametrize(("rule", "chapter"), [("BLK-1", "blocks"), ("RIS-7", "reservation"),
+                                               ("RIN-3", "withdrawal"), ("LAU-1", "degree")])
 def test_rule_is_checked_in_one_chapter_when_a_registrar_looks_for_it(rule: str, chapter: str) -> None:
     assert files()[rule] == [f"ledger.domain.law.{chapter}"]
 
 
 def test_catalogue_names_a_missing_handler_when_a_type_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(catalogue, "HANDLERS", {name: one for name, one in catalogue.HANDLERS.items() if name != "ranked"})
-    monkeypatch.setattr(catalogue, "PREDICATES", {name: one for name, one in catalogue.PREDICATES.items() if name != "resumed"})
+    monkeypatch.setattr(catalogue, "HANDLERS",
+                        {name: one for name, one in catalogue.HANDLERS.items() if name != "ranked"})
+    monkeypatch.setattr(catalogue, "PREDICATES",
+                        {name: one for name, one in catalogue.PREDICATES.items() if name != "resumed"})
     assert catalogue.gaps() == ["ranked", "resumed"]
 
 

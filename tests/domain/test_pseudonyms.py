@@ -14,7 +14,8 @@ NAMING = sorted((model.__name__, field, annotation) for model in {_Envelope, *PA
                 if field in ("student", "career") or field.endswith(("_student", "_career")))
 
 
-@pytest.mark.parametrize(("model", "field", "annotation"), NAMING, ids=[f"{model}.{field}" for model, field, _ in NAMING])
+@pytest.mark.parametrize(("model", "field", "annotation"), NAMING,
+                         ids=[f"{model}.{field}" for model, field, _ in NAMING])
 @pytest.mark.parametrize("value", ["9999", "99999", "0099999", "09999", " 99999", "99999 ", "99999\n"])
 def test_field_is_refused_when_it_holds_the_placeholder(model: str, field: str, annotation: Any, value: str) -> None:
     assert annotation in (Pseudonym, Pseudonym | None)
@@ -24,9 +25,12 @@ def test_field_is_refused_when_it_holds_the_placeholder(model: str, field: str, 
 
 
 @pytest.mark.parametrize(("change", "path"), [({"student": "99999"}, "student"), ({"career": "0009999"}, "career"),
-                                              ({"data": {"to_career": "9999", "academic_year": "2025-26"}}, "data.to_career")])
-def test_submission_is_invalid_with_the_field_and_the_fix_when_it_names_the_placeholder(change: dict[str, Any], path: str) -> None:
-    given = {"id": "1", "type": "programme-changed", "student": "S1", "career": "B", "effective_on": "2025-10-01", "source": "test",
+                                              ({"data": {"to_career": "9999", "academic_year": "2025-26"}},
+                                               "data.to_career")])
+def test_submission_is_invalid_with_the_field_and_the_fix_when_it_names_the_placeholder(change: dict[str, Any],
+                                                                                        path: str) -> None:
+    given = {"id": "1", "type": "programme-changed", "student": "S1", "career": "B", "effective_on": "2025-10-01",
+             "source": "test",
              "actor": "test", "data": {"to_career": "C", "academic_year": "2025-26"}} | change
     [problem] = read_submission(given)  # type: ignore[misc]
     assert (problem.path, "give the pseudonym itself" in problem.message) == (path, True)  # type: ignore[union-attr]

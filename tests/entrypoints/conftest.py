@@ -52,7 +52,8 @@ def start(popen: Callable[..., "subprocess.Popen[bytes]"]) -> Start:
     """The command line as a process of its own, waited for."""
 
     def call(*arguments: str, given: bytes = b"", **environment: str) -> "subprocess.CompletedProcess[bytes]":
-        process = popen(*arguments, environment=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        process = popen(*arguments, environment=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                        stderr=subprocess.PIPE)
         out, err = process.communicate(given, timeout=120)
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
@@ -65,7 +66,8 @@ def terminal(popen: Callable[..., "subprocess.Popen[bytes]"]) -> Callable[..., s
 
     def call(*arguments: str, **environment: str) -> str:
         outer, inner = pty.openpty()
-        process = popen(*arguments, environment={"COLUMNS": "120", **environment}, stdin=subprocess.DEVNULL, stdout=inner, stderr=inner)
+        process = popen(*arguments, environment={"COLUMNS": "120", **environment}, stdin=subprocess.DEVNULL,
+                        stdout=inner, stderr=inner)
         os.close(inner)
         shown = b""
         while True:
@@ -88,7 +90,8 @@ def line() -> Callable[..., dict[str, Any]]:
     """A submission about S01; the fields named replace the usual ones."""
 
     def make(id_: str, type_: str, on: str, data: dict[str, Any], **fields: Any) -> dict[str, Any]:
-        return {"id": id_, "type": type_, "student": "S01", "career": "B", "effective_on": on, "recorded_at": f"{on}T12:00:00Z",
+        return {"id": id_, "type": type_, "student": "S01", "career": "B", "effective_on": on,
+                "recorded_at": f"{on}T12:00:00Z",
                 "source": "test", "actor": "test", "data": data, **fields}
 
     return make
@@ -98,7 +101,8 @@ def line() -> Callable[..., dict[str, Any]]:
 def history(line: Callable[..., dict[str, Any]]) -> list[dict[str, Any]]:
     """A bachelor's whose first instalment, due on 17 February 2026, stays unpaid."""
     return [
-        line("a1", "enrolled", "2025-09-20", {"programme": "L-FIL", "academic_year": "2025-26", "course_type": "bachelor",
+        line("a1", "enrolled", "2025-09-20", {"programme": "L-FIL", "academic_year": "2025-26",
+                                              "course_type": "bachelor",
                                               "access": "open", "year": 1, "regime": "full-time"}),
         line("a2", "instalment-paid", "2025-09-20", {"charge": "2025-26:enrolment", "amount": "156.00"}),
         line("a3", "contribution-assessed", "2026-01-10", {"academic_year": "2025-26", "contribution": "900.00"}),

@@ -9,7 +9,8 @@ import pytest
 
 from ledger.store import EventStore, VersionConflict
 
-BOOKING = {"course": "F1", "held_on": "2026-04-22", "academic_year": "2025-26", "session": "summer", "calls_start_on": "2026-04-08",
+BOOKING = {"course": "F1", "held_on": "2026-04-22", "academic_year": "2025-26", "session": "summer",
+           "calls_start_on": "2026-04-08",
            "mode": "oral"}
 
 
@@ -98,12 +99,14 @@ def test_append_is_invalid_and_the_next_line_stored_when_a_line_is_unusable(run,
 
 
 @pytest.mark.parametrize(("field", "value"), [
-    ("effective_on", "2026-02-30"), ("effective_on", "0000-01-01"), ("effective_on", "3026-01-01"), ("recorded_at", "yesterday"),
+    ("effective_on", "2026-02-30"), ("effective_on", "0000-01-01"), ("effective_on", "3026-01-01"),
+    ("recorded_at", "yesterday"),
     ("student", "a b"), ("career", "NONE"), ("data", {"charge": "2025-26:enrolment", "amount": "1.005"}),
     ("data", {"charge": "2025-26:enrolment", "amount": "-1.00"}), ("extra", 1),
 ])
 def test_append_names_the_field_when_a_value_is_wrong(ledger, line, lines, field: str, value: Any) -> None:
-    event = line("b1", "instalment-paid", "2026-03-25", {"charge": "2025-26:enrolment", "amount": "1.00"}) | {field: value}
+    event = line("b1", "instalment-paid", "2026-03-25",
+                 {"charge": "2025-26:enrolment", "amount": "1.00"}) | {field: value}
     result = ledger("append", "-", "--json", given=lines(event))
     assert result.exit_code == 1
     (found,) = outcomes(result.stdout)
@@ -126,7 +129,8 @@ _PLAN = {"charges": ["2025-26:instalment-2"],
     ("instalment-plan-agreed", _PLAN, "data.instalments"),
     ("instalment-plan-agreed", _PLAN | {"charges": ["2025-26:instalment-2"] * 2}, "data.charges"),
 ])
-def test_append_names_the_field_when_several_do_not_fit_together(ledger, line, lines, type_: str, data: dict[str, Any], path: str) -> None:
+def test_append_names_the_field_when_several_do_not_fit_together(ledger, line, lines, type_: str,
+                                                                 data: dict[str, Any], path: str) -> None:
     (found,) = outcomes(ledger("append", "-", "--json", given=lines(line("b1", type_, "2026-03-25", data))).stdout)
     assert (found["outcome"], [problem["path"] for problem in found["problems"]]) == ("invalid", [path])
 
@@ -152,7 +156,8 @@ def test_append_of_nothing_says_so(run) -> None:
 
 def test_append_trusted_moves_a_ledger_as_it_is(ledger, line, lines, start, tmp_path: Path) -> None:
     """Breaches, rule books and moments of recording come along; what no rule would allow is stored again."""
-    assert ledger("append", "-", "--mode", "record", given=lines(line("b1", "exam-booked", "2026-03-25", BOOKING))).exit_code == 0
+    assert ledger("append", "-", "--mode", "record",
+                  given=lines(line("b1", "exam-booked", "2026-03-25", BOOKING))).exit_code == 0
     export = start("history", "S01", "--json").stdout
     file = tmp_path / "export.jsonl"
     file.write_bytes(export)
@@ -193,8 +198,10 @@ def test_append_ends_with_a_conflict_and_the_other_lines_stored_when_others_neve
         return once(store, events)
 
     monkeypatch.setattr(EventStore, "append", append)
-    result = run("append", "-", "--json", given=lines(history[0], history[0] | {"student": "S02", "id": "z1"}, history[1], {}))
+    result = run("append", "-", "--json", given=lines(history[0], history[0] | {"student": "S02", "id": "z1"},
+                                                      history[1], {}))
     assert result.exit_code == 4
-    assert [json.loads(text)["outcome"] for text in result.stdout.splitlines()] == ["accepted", "conflict", "accepted", "invalid"]
+    assert [json.loads(text)["outcome"] for text in result.stdout.splitlines()] == ["accepted",
+                                                                                    "conflict", "accepted", "invalid"]
     assert "send the file again" in result.stderr
     assert "submit z1 again" in run("append", "-", given=lines(history[0] | {"student": "S02", "id": "z1"})).stdout

@@ -49,13 +49,16 @@ def test_demo_student_can_be_asked_about_on_any_day(demo, student: str) -> None:
 
 
 def test_demo_covers_every_way_that_a_career_goes(demo, url: str) -> None:
-    days = ("2019-09-10", "2020-03-01", "2025-09-29", "2025-10-05", "2025-10-20", "2025-11-10", "2025-12-20", "2026-02-15", "2026-02-25",
+    days = ("2019-09-10", "2020-03-01", "2025-09-29", "2025-10-05", "2025-10-20", "2025-11-10",
+            "2025-12-20", "2026-02-15", "2026-02-25",
             "2026-05-10", "2026-10-31")
     with open_ledger(url) as ledger:
         seen = {career["status"] for student in STUDENTS for day in days
                 for career in ledger.status(student, date.fromisoformat(day))["careers"]}
-    assert seen >= {"preenrolled", "admitted", "not-admitted", "excluded", "enrolment-pending", "enrolled-with-reservation", "enrolled",
-                    "suspended", "withdrawal-pending", "renounced", "reservation-lapsed", "transferred-out", "programme-changed",
+    assert seen >= {"preenrolled", "admitted", "not-admitted", "excluded", "enrolment-pending",
+                    "enrolled-with-reservation", "enrolled",
+                    "suspended", "withdrawal-pending", "renounced", "reservation-lapsed", "transferred-out",
+                    "programme-changed",
                     "forfeited", "graduated", "single-courses"}
 
 
@@ -78,7 +81,8 @@ def test_demo_answer_says_so_in_words(demo, arguments: tuple[str, ...], words: s
 def test_demo_audit_lists_breaches_and_the_derogation(demo) -> None:
     shown = demo("audit", "--on", "2026-10-31")
     assert shown.exit_code == 1
-    for words in ("breach", "ESA-1", "S-DEMO-16/B  event demo-16-05", "derogation", "5 findings: 3 breach, 1 derogation, 1 notice"):
+    for words in ("breach", "ESA-1", "S-DEMO-16/B  event demo-16-05", "derogation",
+                  "5 findings: 3 breach, 1 derogation, 1 notice"):
         assert words in shown.stdout
     told = [json.loads(row) for row in demo("audit", "--on", "2026-10-31", "--json").stdout.splitlines()]
     assert {row["student"] for row in told} == {"S-DEMO-16"}
@@ -91,10 +95,13 @@ def test_demo_history_keeps_free_text_to_programs(demo) -> None:
 
 
 @pytest.mark.parametrize(("error", "code"), [
-    (VersionConflict("somebody else was faster"), 4), (StoreUnavailable("the server is gone"), 6), (StoreUnusable("the disk\nis full"), 6),
-    (OSError(errno.ENOSPC, "No space left on device"), 6), (KeyboardInterrupt(), 130), (RuntimeError("Maria Rossi"), 70),
+    (VersionConflict("somebody else was faster"), 4), (StoreUnavailable("the server is gone"), 6),
+    (StoreUnusable("the disk\nis full"), 6),
+    (OSError(errno.ENOSPC, "No space left on device"), 6), (KeyboardInterrupt(), 130),
+    (RuntimeError("Maria Rossi"), 70),
 ])
-def test_demo_question_ends_with_one_line_and_a_code_when_the_ledger_fails(demo, monkeypatch, error: BaseException, code: int) -> None:
+def test_demo_question_ends_with_one_line_and_a_code_when_the_ledger_fails(demo, monkeypatch,
+                                                                           error: BaseException, code: int) -> None:
     def fail(*_: Any) -> Any:
         raise error
 

@@ -19,7 +19,8 @@ def test_generate_writes_the_same_file_for_the_same_seed(tmp_path: Path) -> None
 
 
 def test_generate_says_which_share_is_wrong() -> None:
-    for share, says in (("nonsense=1", "nonsense"), ("breaches=2", "breaches"), ("breaches", "breaches=0.10"), ("breaches=x", "number")):
+    for share, says in (("nonsense=1", "nonsense"), ("breaches=2", "breaches"), ("breaches", "breaches=0.10"),
+                        ("breaches=x", "number")):
         done = CliRunner().invoke(cli, ["generate", "--students", "1", "--seed", "1", "--share", share])
         assert done.exit_code == 2
         assert says in done.output

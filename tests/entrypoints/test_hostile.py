@@ -1,4 +1,5 @@
-"""Texts from outside that would act on a terminal, in a spreadsheet or in a letter: what is printed shows them and nothing more."""
+"""Texts from outside that would act on a terminal, in a spreadsheet or in a letter: what is printed shows them and
+nothing more."""
 
 import csv
 import io
@@ -26,21 +27,29 @@ from ledger.entrypoints.text import Page
 from tests.wire.examples import DATA, record
 
 HOSTILE = "q\nFORGED To lift it: nothing\r\x1b[8m\x9b31m\x7f\u202e\u2066\u2028\x85\ufeff[bold red]b[/]:smile:"
-"""A line of its own, escape codes of both kinds, overrides of direction, other line ends, and the markup of the library that prints."""
-VARIANTS = (HOSTILE, HOSTILE.replace("\r", "").replace("\x1b", ""), re.sub(r"\s", "", HOSTILE.replace("\x1b", "").replace("\x85", "")),
+"""A line of its own, escape codes of both kinds, overrides of direction, other line ends, and the markup of the library
+that prints."""
+VARIANTS = (HOSTILE, HOSTILE.replace("\r", "").replace("\x1b", ""),
+            re.sub(r"\s", "", HOSTILE.replace("\x1b", "").replace("\x85", "")),
             "=1+1", "L-FIL")
 """The first that a field takes; the last stands for fields that take a word only."""
 ON = ("--on", "2026-09-29")
-EXAM = ("--held-on", "2026-06-22", "--session", "summer", "--academic-year", "2025-26", "--calls-start-on", "2026-06-08")
+EXAM = ("--held-on", "2026-06-22", "--session", "summer", "--academic-year", "2025-26", "--calls-start-on",
+        "2026-06-08")
 ASKED = [
-    ["status", "S01", *ON], ["fees", "S01", *ON], ["history", "S01"], ["audit", *ON], ["audit", "S01"], ["status", HOSTILE],
-    ["status", "--", "-S2"], ["fees", *ON, "--", "-S2"], ["status", *ON, "--", "-S2"], ["history", "--", "-S2"], ["rules", "cite", HOSTILE],
+    ["status", "S01", *ON], ["fees", "S01", *ON], ["history", "S01"], ["audit", *ON], ["audit", "S01"],
+    ["status", HOSTILE],
+    ["status", "--", "-S2"], ["fees", *ON, "--", "-S2"], ["status", *ON, "--", "-S2"], ["history", "--", "-S2"],
+    ["rules", "cite", HOSTILE],
     ["eligibility", *EXAM, "--course", HOSTILE, "--career", "B", *ON, "--", "-S2"], ["status", "S01", "--on", HOSTILE],
-    ["status", "S01", "--known-at", HOSTILE], ["eligibility", "S01", "--career", HOSTILE, "--course", "C", *EXAM], ["append", HOSTILE],
+    ["status", "S01", "--known-at", HOSTILE], ["eligibility", "S01", "--career", HOSTILE, "--course", "C", *EXAM],
+    ["append", HOSTILE],
     [HOSTILE], ["--rulebooks", HOSTILE, "status", "S01"], ["generate", "--share", HOSTILE],
-    ["find", *ON], ["find", "--csv", *ON], ["projection", "verify", "--workers", "1"], ["projection", "status"], ["digests"],
+    ["find", *ON], ["find", "--csv", *ON], ["projection", "verify", "--workers", "1"], ["projection", "status"],
+    ["digests"],
     *([*report, *form] for form in ([], ["--csv"]) for report in (
-        ["report", "blocked", *ON], ["report", "arrears", *ON], ["report", "refunds", *ON], ["report", "unallocated", *ON],
+        ["report", "blocked", *ON], ["report", "arrears", *ON], ["report", "refunds", *ON],
+        ["report", "unallocated", *ON],
         ["report", "reservations", "--on", "2025-12-01"], ["report", "counts", "--by", "programme,status", *ON],
         ["report", "upcoming", "--from", "2025-09-01", "--to", "2026-12-31"])),
 ]
@@ -48,7 +57,8 @@ ASKED = [
 
 def _sown(name: str, number: int) -> dict[str, Any]:
     """The example of a type, with a hostile text in every field that takes one."""
-    made = {key: value for key, value in record(name).items() if key not in ("position", "version", "rulebook", "breaches")}
+    made = {key: value for key, value in record(name).items() if key not in ("position", "version",
+                                                                             "rulebook", "breaches")}
     made |= {"id": f"{number}{HOSTILE}", "student": "S01", "career": None if made.get("career") is None else "B"}
     assert isinstance(read_submission(made), Submission), (name, read_submission(made))
     for place, key in _texts(made):
@@ -86,7 +96,8 @@ def _innocent(shown: str) -> None:
 def sown(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """The address of a ledger with every type of event."""
     address = ["--db", f"sqlite:///{tmp_path_factory.mktemp('hostile') / 'ledger.db'}"]
-    names = sorted(DATA.keys() - {"person-registered"}, key=lambda name: (name != "enrolled", name == "event-voided", name))
+    names = sorted(DATA.keys() - {"person-registered"},
+                   key=lambda name: (name != "enrolled", name == "event-voided", name))
     events = [_sown(name, number) for number, name in enumerate(names)]
     events[0]["effective_on"] = "2025-09-20"
     events[-1]["data"]["event"] = events[1]["id"]
@@ -95,7 +106,8 @@ def sown(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
             ("instalment-paid", "2025-09-20", {"charge": "2025-26:enrolment", "amount": "156.00"}),
             ("instalment-paid", "2025-09-20", {"charge": "=1+1|x", "amount": "5.00"}),
             ("contribution-assessed", "2026-01-10", {"academic_year": "2025-26", "contribution": "900.00"}))):
-        events.append(events[0] | {"id": f"-{2 + number}{HOSTILE}", "student": "-S2", "type": name, "effective_on": on, "override": [],
+        events.append(events[0] | {"id": f"-{2 + number}{HOSTILE}", "student": "-S2", "type": name,
+                                   "effective_on": on, "override": [],
                                    "data": data})
     given = b"".join(json.dumps(one).encode() + b"\n" for one in events)
     done = CliRunner().invoke(cli, [*address, "append", "-", "--mode", "record"], input=given)
@@ -128,7 +140,8 @@ def test_question_shows_the_hostile_text_and_json_keeps_it_exactly(sown) -> None
     assert "\\nFORGED" in blocked
     assert "\\nFORGED" in shown
     assert "[bold red]b[/]:smile:" in shown
-    events = [json.loads(line) for line in CliRunner().invoke(cli, [*sown, "history", "S01", "--json"]).stdout.splitlines()]
+    events = [json.loads(line) for line in CliRunner().invoke(cli,
+                                                              [*sown, "history", "S01", "--json"]).stdout.splitlines()]
     assert HOSTILE in {event["id"][-len(HOSTILE):] for event in events}
     # Three of these name a further career that she has not, one names a person.
     assert sorted(DATA.keys() - {event["type"] for event in events}) == [
@@ -136,16 +149,20 @@ def test_question_shows_the_hostile_text_and_json_keeps_it_exactly(sown) -> None
 
 
 def test_csv_holds_no_formula_and_numbers_stay_numbers(sown) -> None:
-    for report in (["find"], ["report", "unallocated"], ["report", "counts", "--by", "programme"], ["report", "arrears"]):
+    for report in (["find"], ["report", "unallocated"], ["report", "counts", "--by", "programme"],
+                   ["report", "arrears"]):
         rows = list(csv.reader(io.StringIO(CliRunner().invoke(cli, [*sown, *report, "--csv", *ON]).stdout)))
         for cell in (cell for row in rows for cell in row):
             assert not re.match(r"\s*[=+@\t\r\n]|\s*-(?![0-9.]+$)", cell), cell
 
 
 @pytest.mark.parametrize(("value", "cell"), [
-    ("=1+1", "'=1+1"), ("+1+1", "'+1+1"), ("-2+3", "'-2+3"), ("@SUM(1,1)", "'@SUM(1,1)"), ("\tX", "'\\tX"), ("\rX", "'\\rX"),
-    ("\n=1", "'\\n=1"), ("\uff1d1+1", "'\uff1d1+1"), ("\uff0b1", "'\uff0b1"), ("\uff0d1+1", "'\uff0d1+1"), ("\uff20A", "'\uff20A"),
-    (" =1+1", "' =1+1"), ("\u00a0=1", "'\u00a0=1"), ("-B", "'-B"), ("-12.50", "-12.50"), ("-3", "-3"), ("12.50", "12.50"), (-3, -3),
+    ("=1+1", "'=1+1"), ("+1+1", "'+1+1"), ("-2+3", "'-2+3"), ("@SUM(1,1)", "'@SUM(1,1)"), ("\tX", "'\\tX"),
+    ("\rX", "'\\rX"),
+    ("\n=1", "'\\n=1"), ("\uff1d1+1", "'\uff1d1+1"), ("\uff0b1", "'\uff0b1"), ("\uff0d1+1", "'\uff0d1+1"),
+    ("\uff20A", "'\uff20A"),
+    (" =1+1", "' =1+1"), ("\u00a0=1", "'\u00a0=1"), ("-B", "'-B"), ("-12.50", "-12.50"), ("-3", "-3"),
+    ("12.50", "12.50"), (-3, -3),
     (0.5, 0.5),
     (None, None), (True, True), ("L-FIL", "L-FIL"), ("a=b", "a=b"), ("", "")])
 def test_cell_is_neutral_unless_it_is_a_number(value: Any, cell: Any) -> None:
@@ -161,7 +178,8 @@ def test_text_of_others_stays_on_its_line_in_sentences_letters_and_logs() -> Non
     _innocent(visible(archive_sentence({"kind": "chain", "file": HOSTILE})))
     _innocent(plain(HOSTILE))
     notice = Notice("S", "", "ticket-opened", HOSTILE, date(2026, 1, 1))
-    subject, body, html = text([(notice, {"number": HOSTILE, "day": notice.day, "service": HOSTILE, "context": HOSTILE})], "")
+    subject, body, html = text([(notice, {"number": HOSTILE, "day": notice.day, "service": HOSTILE,
+                                          "context": HOSTILE})], "")
     _innocent(subject + body + html)
     assert "\n" not in subject
     try:
@@ -178,7 +196,8 @@ def test_programs_print_through_the_edges_only() -> None:
     root = Path(__file__).parents[2]
     found = {}
     for path in (*root.glob("ledger/**/*.py"), *root.glob("consumers/**/*.py")):
-        if number := len(re.findall(r"click\.(?:secho|echo)\(|(?<![._\w])print\(|sys\.std(?:out|err)\.write\(", path.read_text())):
+        if number := len(re.findall(r"click\.(?:secho|echo)\(|(?<![._\w])print\(|sys\.std(?:out|err)\.write\(",
+                                    path.read_text())):
             found[str(path.relative_to(root))] = number
     assert found == allowed
 

@@ -41,10 +41,12 @@ def test_process_shows_json_without_colours_on_a_terminal(filled, terminal) -> N
     assert json.loads(terminal(*BLOCKED, "--json"))["student"] == "S01"
 
 
-def test_process_shows_progress_only_for_a_long_file_on_a_terminal(start, terminal, history, lines, tmp_path: Path) -> None:
+def test_process_shows_progress_only_for_a_long_file_on_a_terminal(start, terminal, history,
+                                                                   lines, tmp_path: Path) -> None:
     long, short = tmp_path / "long.jsonl", tmp_path / "short.jsonl"
     short.write_bytes(lines(*history))
-    long.write_bytes(lines(*history, history[2] | {"data": history[2]["data"] | {"note": "x" * 19_000}, "id": "n0"}) + lines(
+    long.write_bytes(lines(*history, history[2] | {"data": history[2]["data"] | {"note": "x" * 19_000}, "id": "n0"})
+                     + lines(
         *(history[2] | {"data": history[2]["data"] | {"note": "x" * 19_000}, "id": f"n{n}"} for n in range(1, 15))))
     assert "appending" in terminal("append", str(long))
     assert "appending" not in terminal("append", str(short))
@@ -91,9 +93,11 @@ def test_process_is_unavailable_when_the_file_is_not_ours(start, tmp_path: Path,
     assert file.read_bytes() == content
 
 
-def test_process_names_the_place_and_no_data_when_the_program_is_at_fault(start, history, lines, tmp_path: Path) -> None:
+def test_process_names_the_place_and_no_data_when_the_program_is_at_fault(start, history, lines,
+                                                                          tmp_path: Path) -> None:
     broken = tmp_path / "sitecustomize.py"
-    broken.write_text("import ledger.bootstrap as b\ndef status(*a): raise ValueError('Maria Rossi')\nb.Ledger.status = status\n")
+    broken.write_text("import ledger.bootstrap as b\ndef status(*a): raise ValueError('Maria Rossi')\nb.Ledger.status "
+                      "= status\n")
     start("append", "-", given=lines(*history))
     done = start("status", "S01", PYTHONPATH=f"{tmp_path}:{Path(__file__).parents[2]}")
     assert done.returncode == 70
@@ -107,7 +111,8 @@ def test_process_takes_the_demo_histories(start) -> None:
     assert current.returncode == 0, current.stdout
 
 
-FOREIGN = ["status S01", "fees S01", "history S01", "audit", "append -", "find", "report blocked", "report counts --csv", "project",
+FOREIGN = ["status S01", "fees S01", "history S01", "audit", "append -", "find", "report blocked",
+           "report counts --csv", "project",
            "projection status", "projection rebuild", "projection verify", "digests", "publish --status"]
 
 
@@ -131,8 +136,10 @@ DIGITS = "9" * 5000
 @pytest.mark.parametrize("arguments", [
     ["status", "S01", "--known-position", DIGITS], ["digests", "--after", DIGITS], ["publish", "--from", DIGITS],
     ["status", "S01", "--on", DIGITS],
-    ["status", "S01", "--known-at", DIGITS], ["project", "--partition", f"1/{DIGITS}"], ["projection", "rebuild", "--workers", DIGITS],
-    ["generate", "--students", DIGITS, "--seed", "1"], ["generate", "--students", "1", "--seed", "1", "--share", f"breaches={DIGITS}"],
+    ["status", "S01", "--known-at", DIGITS], ["project", "--partition", f"1/{DIGITS}"],
+    ["projection", "rebuild", "--workers", DIGITS],
+    ["generate", "--students", DIGITS, "--seed", "1"],
+    ["generate", "--students", "1", "--seed", "1", "--share", f"breaches={DIGITS}"],
     ["rules", "show", DIGITS], ["status", DIGITS], ["publish", "--once", "--kafka", f"h:{DIGITS}"],
     ["--db", f"postgresql://h:{DIGITS}/x", "find"],
     ], ids=lambda one: " ".join(one)[:40])

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-CALL = ("--career", "B", "--course", "F1", "--held-on", "2026-04-22", "--session", "summer", "--academic-year", "2025-26",
+CALL = ("--career", "B", "--course", "F1", "--held-on", "2026-04-22", "--session", "summer",
+        "--academic-year", "2025-26",
         "--calls-start-on", "2026-04-08")
 
 
@@ -19,14 +20,16 @@ def test_status_tells_blocks_and_what_comes_next(ledger) -> None:
     found = answer(ledger("status", "S01", "--on", "2026-03-20", "--json"))
     assert (found["student"], found["on"]) == ("S01", "2026-03-20")
     (career,) = found["careers"]
-    assert (career["career"], career["status"], career["academic_year"], career["year"]) == ("B", "enrolled", "2025-26", 1)
+    assert (career["career"], career["status"], career["academic_year"],
+            career["year"]) == ("B", "enrolled", "2025-26", 1)
     assert "exam-booking" in [block["kind"] for block in career["blocks"]]
     assert career["upcoming"]
 
 
 def test_status_for_people_says_what_is_blocked_why_and_how_to_lift_it(ledger) -> None:
     shown = ledger("status", "S01", "--on", "2026-03-20").stdout
-    for words in ("S01 on 20 March 2026", "L-FIL", "enrolled", "exam-booking block from 20 March 2026", "BLK-1: ", "To lift it: ",
+    for words in ("S01 on 20 March 2026", "L-FIL", "enrolled", "exam-booking block from 20 March 2026",
+                  "BLK-1: ", "To lift it: ",
                   "Source: Guida dello studente 2025-26", "if nothing else happens"):
         assert words in shown
     assert "\x1b" not in shown
@@ -34,7 +37,8 @@ def test_status_for_people_says_what_is_blocked_why_and_how_to_lift_it(ledger) -
 
 def test_fees_for_people_show_each_charge_and_the_totals(ledger) -> None:
     shown = ledger("fees", "S01", "--on", "2026-03-20").stdout
-    for words in ("regional tax and stamp duty 2025-26", "€156.00", "paid", "first instalment 2025-26", "€400.00", "17 February 2026",
+    for words in ("regional tax and stamp duty 2025-26", "€156.00", "paid", "first instalment 2025-26",
+                  "€400.00", "17 February 2026",
                   "overdue", "+€40.00", "second instalment 2025-26", "to come", "Overdue €400.00"):
         assert words in shown
 
@@ -53,8 +57,10 @@ def test_answers_are_in_italian_when_it_is_asked_for(ledger) -> None:
 
 
 @pytest.mark.parametrize(("locale", "json_", "words"), [
-    ("it_IT.UTF-8", False, "iscrizione attiva"), ("de_DE.UTF-8", False, "To lift it: "), ("it_IT.UTF-8", True, "pay €400.00")])
-def test_locale_gives_the_language_of_a_page_and_not_of_json_when_none_is_asked_for(ledger, monkeypatch, locale: str, json_: bool,
+    ("it_IT.UTF-8", False, "iscrizione attiva"), ("de_DE.UTF-8", False, "To lift it: "),
+    ("it_IT.UTF-8", True, "pay €400.00")])
+def test_locale_gives_the_language_of_a_page_and_not_of_json_when_none_is_asked_for(ledger, monkeypatch,
+                                                                                    locale: str, json_: bool,
                                                                                    words: str) -> None:
     monkeypatch.delenv("CAREER_LEDGER_LANG")
     monkeypatch.setenv("LC_ALL", locale)
@@ -87,7 +93,8 @@ def test_history_tells_what_each_event_changed(ledger) -> None:
     steps = [json.loads(row) for row in ledger("history", "S01", "--on", "2026-03-20", "--json").stdout.splitlines()]
     assert len(steps) == 3
     shown = ledger("history", "S01", "--on", "2026-03-20").stdout
-    for words in ("enrolled", "instalment-paid", "contribution-assessed", "regional tax and stamp duty 2025-26 €156.00"):
+    for words in ("enrolled", "instalment-paid", "contribution-assessed",
+                  "regional tax and stamp duty 2025-26 €156.00"):
         assert words in shown
 
 
@@ -102,7 +109,8 @@ def test_status_and_history_show_tickets(ledger, line, lines) -> None:
     shown = ledger("status", "S01").stdout
     assert "Ticket 212617: opened on 21 March 2026, closed on 23 March 2026\nTicket 212618: opened on 22 March 2026, open\n" in shown
     steps = [json.loads(row) for row in ledger("history", "S01", "--json").stdout.splitlines()]
-    assert steps[-1]["changes"] == [{"career": None, "what": "ticket", "ticket": "212617", "from": "open", "to": "closed",
+    assert steps[-1]["changes"] == [{"career": None, "what": "ticket", "ticket": "212617",
+                                     "from": "open", "to": "closed",
                                      "change": "ticket 212617 is closed", "message_id": "change/ticket",
                                      "params": {"number": "212617", "ticket_state": "closed"}}]
     shown = ledger("history", "S01").stdout
@@ -113,13 +121,15 @@ def test_status_and_history_show_tickets(ledger, line, lines) -> None:
 
 def test_fees_show_an_iuv_that_stands_on_two_payments(ledger, line, lines) -> None:
     assert "same_iuv" not in answer(ledger("fees", "S01", "--json"))
-    given = [line(id_, "instalment-paid", "2026-02-10", {"charge": "2025-26:instalment-1", "amount": "400.00", "iuv": "0100"})
+    given = [line(id_, "instalment-paid", "2026-02-10",
+                  {"charge": "2025-26:instalment-1", "amount": "400.00", "iuv": "0100"})
              for id_ in ("psp-1", "recon-1")]
     assert ledger("append", "-", "--mode", "record", given=lines(*given)).exit_code == 0
     found = answer(ledger("fees", "S01", "--on", "2026-02-10", "--json"))
     payment = {"career": "B", "charge": "2025-26:instalment-1", "amount": "400.00", "paid_on": "2026-02-10"}
     assert found["same_iuv"] == [{
-        "iuv": "0100", "rule": "IUV", "source": {"document": "Career ledger, published language", "heading": "Submitting an event"},
+        "iuv": "0100", "rule": "IUV", "source": {"document": "Career ledger, published language",
+                                                 "heading": "Submitting an event"},
         "payments": [payment | {"event": "psp-1"}, payment | {"event": "recon-1"}]}]
     shown = ledger("fees", "S01").stdout
     assert "One IUV, 2 payments: 0100 (psp-1 of 10 February 2026, €400.00 for B first instalment 2025-26; recon-1 of" in shown
@@ -215,7 +225,8 @@ def test_completion_is_printed_for_each_shell(run, shell: str) -> None:
     assert "_CAREER_LEDGER_COMPLETE" in result.stdout
 
 
-@pytest.mark.parametrize("command", ["append", "status", "fees", "eligibility", "history", "audit", "completion", "rules",
+@pytest.mark.parametrize("command", ["append", "status", "fees", "eligibility", "history",
+                                     "audit", "completion", "rules",
                                      "rules show", "rules diff", "rules cite"])
 def test_help_has_an_example_for_each_command(run, command: str) -> None:
     result = run(*command.split(), "--help")
@@ -225,10 +236,13 @@ def test_help_has_an_example_for_each_command(run, command: str) -> None:
 
 
 @pytest.mark.parametrize("wrong", [
-    ["--held-on", "0001-01-01"], ["--calls-start-on", "9999-12-31"], ["--opens-on", "1899-12-31"], ["--on", "9999-12-31"],
-    ["--academic-year", "9999-00"], ["--course", "A B"], ["--course", "x" * 65], ["--course", "a\x1bb"], ["--course", ""]], ids=ascii)
+    ["--held-on", "0001-01-01"], ["--calls-start-on", "9999-12-31"], ["--opens-on", "1899-12-31"],
+    ["--on", "9999-12-31"],
+    ["--academic-year", "9999-00"], ["--course", "A B"], ["--course", "x" * 65], ["--course", "a\x1bb"],
+    ["--course", ""]], ids=ascii)
 def test_eligibility_is_wrong_usage_when_a_value_is_none_that_an_event_can_have(ledger, wrong: list[str]) -> None:
-    asked = {"--career": "B", "--course": "F", "--held-on": "2026-06-22", "--session": "summer", "--academic-year": "2025-26",
+    asked = {"--career": "B", "--course": "F", "--held-on": "2026-06-22", "--session": "summer",
+             "--academic-year": "2025-26",
              "--calls-start-on": "2026-06-08"} | {wrong[0]: wrong[1]}
     result = ledger("eligibility", "S01", *(part for pair in asked.items() for part in pair))
     assert result.exit_code == 2

@@ -24,7 +24,8 @@ QUESTIONS = [
     ("status", "S01", *ASKED), ("fees", "S01", *ASKED), ("history", "S01", *ASKED), ("audit", *ASKED),
     ("eligibility", "S01", "--career", "B", "--course", "F1", "--held-on", "2026-06-22", "--session", "summer",
      "--academic-year", "2025-26", "--calls-start-on", "2026-06-08", "--on", "2026-05-25"),
-    ("report", "blocked", *ASKED), ("find", "--student", "S01", *ASKED), ("projection", "status"), ("projection", "verify"), ("digests",),
+    ("report", "blocked", *ASKED), ("find", "--student", "S01", *ASKED), ("projection", "status"),
+    ("projection", "verify"), ("digests",),
 ]
 
 
@@ -142,7 +143,8 @@ def test_every_question_is_answered_when_the_role_may_only_read(
             url = f"postgresql://{user}:secret@{found['host']}:{found['port']}/{found['dbname']}"
             for question in QUESTIONS:
                 expected, answered = ask(postgres_url, *question), ask(url, *question)
-                assert (answered.exit_code, answered.stdout) == (expected.exit_code, expected.stdout), (question, answered.output)
+                assert (answered.exit_code, answered.stdout) == (expected.exit_code,
+                                                                 expected.stdout), (question, answered.output)
         finally:
             admin.execute(f"DROP OWNED BY {user}".encode())
             admin.execute(f"DROP ROLE {user}".encode())

@@ -1,5 +1,5 @@
-"""Each process of the day under its role of infra/postgres/roles.sql, on a real PostgreSQL; `publish` is in tests/relay/test_publish.py.
-Nobody is the owner."""
+"""Each process of the day under its role of infra/postgres/roles.sql, on a real PostgreSQL; `publish` is in
+tests/relay/test_publish.py. Nobody is the owner."""
 
 import json
 import threading
@@ -43,19 +43,24 @@ def file_of(tmp_path: Path, *submissions: dict[str, Any]) -> str:
     return str(path)
 
 
-def test_day_goes_by_without_the_owner(ledger: str, as_role: AsRole, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_day_goes_by_without_the_owner(ledger: str, as_role: AsRole, tmp_path: Path,
+                                       monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CAREER_LEDGER_DIGEST_KEY", "ab" * 32)
     importer, writer, projector, reader, intake = (
         as_role(f"career_ledger_{role}") for role in ("importer", "writer", "projector", "reader", "intake"))
     done(importer, "append", file_of(tmp_path, *enrolled("S01"), *enrolled("S02")), "--mode", "record")
     done(projector, "project")
-    done(writer, "append", file_of(tmp_path, payment("S01", 1)), "--wait")  # nobody follows: it takes the projections there
+    # nobody follows: it takes the projections there
+    done(writer, "append", file_of(tmp_path, payment("S01", 1)), "--wait")
     with open_store(intake, create=False) as store:
         counter = Counter(store, load_books(), clock, History("test", 1, "urn:test"))
-        counter.answers(received(payment("S02", 1), booking("S02", "b1") | {"effective_on": "2026-05-26", "career": "S02-X"}))
-        assert dict(counter.given) == {"accepted": 1, "invalid": 1} or dict(counter.given) == {"accepted": 1, "refused": 1}
+        counter.answers(received(payment("S02", 1),
+                                 booking("S02", "b1") | {"effective_on": "2026-05-26", "career": "S02-X"}))
+        assert dict(counter.given) == {"accepted": 1, "invalid": 1} or dict(counter.given) == {"accepted": 1,
+                                                                                               "refused": 1}
     done(projector, "projection", "rebuild", "--workers", "1")
-    done(as_role("career_ledger_projector"), "projection", "rebuild", "--workers", "1")  # another user replaces what the first one made
+    # another user replaces what the first one made
+    done(as_role("career_ledger_projector"), "projection", "rebuild", "--workers", "1")
     follow_to_the_end(projector)
     for role in (reader, projector, writer):
         assert json.loads(done(role, "report", "counts", "--json"))["known_position"] == 8
@@ -99,7 +104,8 @@ def test_writer_makes_the_projections_when_there_are_none(ledger: str, as_role: 
     done(projector, "projection", "rebuild", "--workers", "1")
 
 
-def test_projections_that_the_owner_made_are_the_projectors_when_the_roles_come(ledger: str, as_role: AsRole, tmp_path: Path) -> None:
+def test_projections_that_the_owner_made_are_the_projectors_when_the_roles_come(ledger: str, as_role: AsRole,
+                                                                                tmp_path: Path) -> None:
     done(ledger, "append", file_of(tmp_path, *enrolled("S01")), "--mode", "record")
     done(ledger, "projection", "rebuild", "--workers", "1")
     projector = as_role("career_ledger_projector")

@@ -24,21 +24,28 @@ from ledger.entrypoints.cli import cli
 ROOT = Path(__file__).parents[2]
 SECRET = "Geheim9"
 """Begins every part of the passwords below, so that none of them may be seen."""
-PASSWORDS = [f"{SECRET}", f"{SECRET}@{SECRET}", f"{SECRET}/{SECRET}", f"{SECRET}?{SECRET}", f"{SECRET}#{SECRET}", f"{SECRET}:{SECRET}",
-             f"{SECRET}%{SECRET}", f"{SECRET}%zz", f"{SECRET} {SECRET}", f"[{SECRET}]", f"{SECRET}\n{SECRET}", f"{SECRET}\\{SECRET}",
+PASSWORDS = [f"{SECRET}", f"{SECRET}@{SECRET}", f"{SECRET}/{SECRET}", f"{SECRET}?{SECRET}",
+             f"{SECRET}#{SECRET}", f"{SECRET}:{SECRET}",
+             f"{SECRET}%{SECRET}", f"{SECRET}%zz", f"{SECRET} {SECRET}", f"[{SECRET}]", f"{SECRET}\n{SECRET}",
+             f"{SECRET}\\{SECRET}",
              f"@{SECRET}@", f"/{SECRET}/", f"{SECRET}%00"]
 FORMS = ["postgresql://u:{}@127.0.0.1:1/x", "postgres://u:{}@127.0.0.1:1/x", "postgresql://u:{}@127.0.0.1:99999/x",
          "postgresql://u:{}@127.0.0.1:port/x", "postgresql://u:{}@/x?host=/nowhere", "postgresql://u:{}@[::1/x",
-         "postgresql://u@127.0.0.1:1/x?password={}", "postgresql://u@127.0.0.1:1/x?passwort={}", "postgresql://127.0.0.1:1/{}@x",
-         "mysql://u:{}@127.0.0.1/x", "postgresql+psycopg://u:{}@127.0.0.1/x", "postgresql:/u:{}@127.0.0.1/x", "u:{}@127.0.0.1",
+         "postgresql://u@127.0.0.1:1/x?password={}", "postgresql://u@127.0.0.1:1/x?passwort={}",
+         "postgresql://127.0.0.1:1/{}@x",
+         "mysql://u:{}@127.0.0.1/x", "postgresql+psycopg://u:{}@127.0.0.1/x", "postgresql:/u:{}@127.0.0.1/x",
+         "u:{}@127.0.0.1",
          "sqlite://u:{}@127.0.0.1/x", "sqlite:///postgresql://u:{}@127.0.0.1/x", "host=127.0.0.1 port=1 password={}"]
 ADDRESSES = [form.format(password) for form in FORMS for password in PASSWORDS] + [
     f"postgresql://u:{quote(p, safe='')}@127.0.0.1:1/x" for p in PASSWORDS] + [
-    f"postgresql://u:{password}/x" for password in PASSWORDS if "@" not in password]  # else what follows is a name like any other
-ASKED: list[list[str]] = [["status", "S01"], ["append", "-"], ["find"], ["project"], ["projection", "rebuild"], ["digests"],
+    # else what follows is a name like any other
+    f"postgresql://u:{password}/x" for password in PASSWORDS if "@" not in password]
+ASKED: list[list[str]] = [["status", "S01"], ["append", "-"], ["find"], ["project"], ["projection", "rebuild"],
+                          ["digests"],
                           ["publish", "--kafka", "127.0.0.1:1", "--once"]]
 SERVICES: list[tuple[click.Group, list[str]]] = [
-    (treasury, ["status"]), (treasury, ["reconcile"]), (archive, ["status"]), (archive, ["seal", "--folder", "archive"]),
+    (treasury, ["status"]), (treasury, ["reconcile"]), (archive, ["status"]),
+    (archive, ["seal", "--folder", "archive"]),
     (notifications, ["status"]), (notifications, ["outbox", "list"]), (booking_gate, ["status"])]
 
 
@@ -65,7 +72,8 @@ def test_ledger_never_tells_a_password_when_its_address_is_wrong(arguments) -> N
         assert result.output.startswith("career-ledger: ")
 
 
-@pytest.mark.parametrize(("group", "arguments"), SERVICES, ids=lambda one: "-".join(one) if isinstance(one, list) else one.name)
+@pytest.mark.parametrize(("group", "arguments"), SERVICES,
+                         ids=lambda one: "-".join(one) if isinstance(one, list) else one.name)
 def test_service_never_tells_a_password_when_its_address_is_wrong(group, arguments) -> None:
     for address in ADDRESSES if (group, arguments[0]) == (treasury, "status") else ADDRESSES[::19]:
         result = _told(group, [*arguments, "--db", address])
@@ -85,12 +93,14 @@ QUICK = '"bootstrap_timeout_ms": 50'
 
 
 @pytest.mark.parametrize("content", [
-    f'{{"sasl_plain_password": "{SECRET}",, }}', f'{{"sasl_plain_password": "{SECRET}"', f'"{SECRET}"', f'["{SECRET}"]', f"{SECRET}",
+    f'{{"sasl_plain_password": "{SECRET}",, }}', f'{{"sasl_plain_password": "{SECRET}"', f'"{SECRET}"',
+    f'["{SECRET}"]', f"{SECRET}",
     f'{{"sasl_plain_pasword": "{SECRET}"}}', f'{{{QUICK}, "security_protocol": "{SECRET}"}}',
     f'{{{QUICK}, "sasl_plain_password": {{"a": "{SECRET}"}}}}',
     f'{{{QUICK}, "sasl_mechanism": "{SECRET}", "security_protocol": "SASL_SSL"}}',
     f"\udcff{SECRET}", "[" * 100_000 + SECRET], ids=repr)
-def test_programs_never_tell_a_password_when_the_settings_file_is_wrong(content: str, tmp_path: Path, monkeypatch) -> None:
+def test_programs_never_tell_a_password_when_the_settings_file_is_wrong(content: str, tmp_path: Path,
+                                                                        monkeypatch) -> None:
     file = tmp_path / "kafka.json"
     file.write_bytes(content.encode("utf-8", "surrogateescape"))
     monkeypatch.setenv("CAREER_LEDGER_KAFKA_CONFIG", str(file))
@@ -100,14 +110,18 @@ def test_programs_never_tell_a_password_when_the_settings_file_is_wrong(content:
 
 
 def test_addresses_that_work_are_still_taken() -> None:
-    for address in ("postgresql://", "postgresql:///careers", "postgresql://localhost", "postgresql://u@h:5432/x", "postgres://u:p@h/x",
-                    "postgresql://u:a%40b%2Fc@h/x?sslmode=verify-full&connect_timeout=5", "postgresql://h1:1,h2:2/x?target_session_attrs=any",
-                    "postgresql://u@[::1]:5432/x", "postgresql://u@%2Fvar%2Frun/x", "postgresql:///x?host=/var/run&user=u"):
+    for address in ("postgresql://", "postgresql:///careers", "postgresql://localhost", "postgresql://u@h:5432/x",
+                    "postgres://u:p@h/x",
+                    "postgresql://u:a%40b%2Fc@h/x?sslmode=verify-full&connect_timeout=5",
+                    "postgresql://h1:1,h2:2/x?target_session_attrs=any",
+                    "postgresql://u@[::1]:5432/x", "postgresql://u@%2Fvar%2Frun/x",
+                    "postgresql:///x?host=/var/run&user=u"):
         assert sqlite_path(address) is None
     assert sqlite_path("sqlite:///a b@c:d/ledger.db") == Path("a b@c:d/ledger.db")
 
 
-@pytest.mark.parametrize("address", ["sqlite:///:memory:", "sqlite:///file::memory:?cache=shared", "sqlite:///file:x?mode=memory"])
+@pytest.mark.parametrize("address", ["sqlite:///:memory:", "sqlite:///file::memory:?cache=shared",
+                                     "sqlite:///file:x?mode=memory"])
 def test_address_is_refused_in_words_when_it_names_no_file(address: str, tmp_path: Path) -> None:
     for group, arguments in ((cli, ["--db", address, "append", "-"]), (treasury, ["status", "--db", address])):
         result = CliRunner().invoke(group, arguments, input="")
@@ -129,8 +143,10 @@ def test_process_shows_no_password_in_its_title(tmp_path: Path) -> None:
     """A process of its own, since it is about what the system shows of it."""
     code = ("import os\nfrom ledger.entrypoints.cli import main\nimport ledger.bootstrap as b\n"
             "b.open_ledger = lambda *_: (print(open('/proc/self/cmdline').read(), flush=True), os._exit(0))\nmain()")
-    done = subprocess.run([sys.executable, "-c", code, "--db", f"postgresql://u:{SECRET}%40x@127.0.0.1:1/x?sslpassword={SECRET}", "status",
-                           "S01"], capture_output=True, text=True, timeout=60, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    done = subprocess.run([sys.executable, "-c", code, "--db",
+                           f"postgresql://u:{SECRET}%40x@127.0.0.1:1/x?sslpassword={SECRET}", "status",
+                           "S01"], capture_output=True, text=True, timeout=60,
+                          env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert "postgresql://u:*" in done.stdout
     assert SECRET not in done.stdout + done.stderr
 
@@ -142,7 +158,8 @@ def umask() -> Any:
     os.umask(before)
 
 
-def test_files_and_folders_are_their_owners_alone_when_the_umask_allows_everything(umask, tmp_path: Path, lines: Callable[..., bytes],
+def test_files_and_folders_are_their_owners_alone_when_the_umask_allows_everything(umask, tmp_path: Path,
+                                                                                   lines: Callable[..., bytes],
                                                                                    history) -> None:
     db, place = f"sqlite:///{tmp_path}/new/folder/ledger.db", f"sqlite:///{tmp_path}/consumer.db"
     for group, arguments in (

@@ -24,22 +24,30 @@ from consumers.treasury.service import Treasury
 from ledger.edges import program
 from ledger.entrypoints.cli import cli
 
-EXAM = ("--career", "B", "--course", "F", "--held-on", "2026-06-22", "--session", "summer", "--academic-year", "2025-26",
+EXAM = ("--career", "B", "--course", "F", "--held-on", "2026-06-22", "--session", "summer",
+        "--academic-year", "2025-26",
         "--calls-start-on", "2026-06-08")
 QUESTIONS = [
-    ["--help"], ["--version"], ["status", "S01"], ["status", "S01", "--json"], ["fees", "S01"], ["fees", "S01", "--json"],
-    ["eligibility", "S01", *EXAM], ["eligibility", "S01", *EXAM, "--json"], ["history", "S01"], ["history", "S01", "--json"],
+    ["--help"], ["--version"], ["status", "S01"], ["status", "S01", "--json"], ["fees", "S01"],
+    ["fees", "S01", "--json"],
+    ["eligibility", "S01", *EXAM], ["eligibility", "S01", *EXAM, "--json"], ["history", "S01"],
+    ["history", "S01", "--json"],
     ["audit"], ["rules", "show", "2025-26"], ["rules", "diff", "2019-20", "2025-26", "--json"],
-    ["rules", "cite", "BLK-1"], ["completion", "bash"], ["find"], ["find", "--csv"], ["find", "--json"], ["report", "blocked"],
-    ["report", "arrears"], ["report", "upcoming", "--from", "2026-01-01", "--to", "2026-12-31"], ["report", "reservations", "--json"],
+    ["rules", "cite", "BLK-1"], ["completion", "bash"], ["find"], ["find", "--csv"], ["find", "--json"],
+    ["report", "blocked"],
+    ["report", "arrears"], ["report", "upcoming", "--from", "2026-01-01", "--to", "2026-12-31"],
+    ["report", "reservations", "--json"],
     ["report", "refunds"], ["report", "unallocated"], ["report", "counts", "--csv"], ["projection", "status"],
     ["projection", "status", "--json"],
     ["projection", "verify", "--workers", "1"], ["projection", "rebuild", "--workers", "1"], ["digests"],
-    ["generate", "--students", "1", "--seed", "1"], ["generate", "--list-shares"], ["publish", "--help"], ["project", "--help"],
+    ["generate", "--students", "1", "--seed", "1"], ["generate", "--list-shares"], ["publish", "--help"],
+    ["project", "--help"],
 ]
 SERVICES: list[tuple[click.Group, list[str]]] = [
-    (treasury, ["--help"]), (treasury, ["status"]), (treasury, ["reconcile"]), (treasury, ["reconcile", "--json"]), (treasury, ["resend"]),
-    (archive, ["--help"]), (archive, ["status"]), (archive, ["seal", "--folder", "archive"]), (archive, ["verify", "archive"]),
+    (treasury, ["--help"]), (treasury, ["status"]), (treasury, ["reconcile"]), (treasury, ["reconcile", "--json"]),
+    (treasury, ["resend"]),
+    (archive, ["--help"]), (archive, ["status"]), (archive, ["seal", "--folder", "archive"]),
+    (archive, ["verify", "archive"]),
     (notifications, ["--help"]), (notifications, ["status"]), (notifications, ["outbox", "retry"]),
     (notifications, ["directory", "--help"]),
     (booking_gate, ["--help"]), (booking_gate, ["status"]),
@@ -48,8 +56,10 @@ COMMANDS = [(cli, one) for one in QUESTIONS] + SERVICES
 GONE, FULL = "gone", "full"
 
 
-ENROLLED = {"id": "a1", "type": "enrolled", "student": "S01", "career": "B", "effective_on": "2025-09-20", "source": "t", "actor": "t",
-            "data": {"programme": "L-FIL", "academic_year": "2025-26", "course_type": "bachelor", "access": "open", "year": 1,
+ENROLLED = {"id": "a1", "type": "enrolled", "student": "S01", "career": "B", "effective_on": "2025-09-20",
+            "source": "t", "actor": "t",
+            "data": {"programme": "L-FIL", "academic_year": "2025-26", "course_type": "bachelor",
+                     "access": "open", "year": 1,
                      "regime": "full-time"}}
 ASSESSED = ENROLLED | {"id": "a2", "type": "contribution-assessed", "effective_on": "2026-01-10",
                        "data": {"academic_year": "2025-26", "contribution": "900.00"}}
@@ -105,17 +115,20 @@ def on(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> It
         os.close(descriptor)
 
 
-@pytest.mark.parametrize(("group", "arguments"), COMMANDS, ids=lambda one: "-".join(one) if isinstance(one, list) else one.name)
+@pytest.mark.parametrize(("group", "arguments"), COMMANDS,
+                         ids=lambda one: "-".join(one) if isinstance(one, list) else one.name)
 def test_question_ends_quietly_when_nobody_reads_and_says_so_when_the_disk_is_full(place, on, group, arguments) -> None:
     assert on(GONE, group, arguments) == (program.NOBODY_READS, "")
     code, said = on(FULL, group, arguments)
     assert code == program.NOT_WRITTEN
-    assert said.endswith("standard output could not be written (No space left on device): the answer is not whole, ask again\n")
+    assert said.endswith("standard output could not be written (No space left on device): the answer is not whole, "
+                         "ask again\n")
     assert "database" not in said
 
 
 @pytest.mark.parametrize("how", [GONE, FULL])
-@pytest.mark.parametrize("form", [[], ["--json"], ["--json", "--mode", "record", "--bulk"], ["--json", "--atomic"]], ids=" ".join)
+@pytest.mark.parametrize("form", [[], ["--json"], ["--json", "--mode", "record", "--bulk"], ["--json", "--atomic"]],
+                         ids=" ".join)
 def test_append_finishes_the_file_when_its_output_is_lost(place, on, lines, how: str, form: list[str]) -> None:
     name = "".join(form).replace("--", ".") + how
     (place / "more.jsonl").write_bytes(lines(*(ENROLLED | {"id": f"n{n}", "student": f"{n}{name}"} for n in range(20))))
@@ -143,14 +156,16 @@ def test_process_does_its_work_when_standard_streams_are_closed(place, lines, cl
     """A process of its own: the interpreter itself finds the streams closed."""
     file, student = place / "more.jsonl", f"X{len(closed)}{closed[-1]}"
     file.write_bytes(lines(ENROLLED | {"id": "n1", "student": student}))
-    done = subprocess.run([sys.executable, "-c", CLOSED.format(closed=closed), "append", str(file)], cwd=place, capture_output=True,
+    done = subprocess.run([sys.executable, "-c", CLOSED.format(closed=closed), "append", str(file)],
+                          cwd=place, capture_output=True,
                           timeout=60, env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])})
     assert (done.returncode, done.stderr) == (0, b"")
     assert _is_known(student)
 
 
 def test_process_asks_for_lines_when_standard_input_is_closed(place) -> None:
-    done = subprocess.run([sys.executable, "-c", CLOSED.format(closed=[0]), "append", "-"], cwd=place, capture_output=True, timeout=60,
+    done = subprocess.run([sys.executable, "-c", CLOSED.format(closed=[0]), "append", "-"],
+                          cwd=place, capture_output=True, timeout=60,
                           env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])})
     assert done.returncode == 2
     assert done.stderr.endswith(b"Error: standard input is closed: name a file, or write the lines to it\n")

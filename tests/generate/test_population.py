@@ -1,4 +1,5 @@
-"""The invented population: well formed, lawful but for a stated share, complete in its types, and the same for the same seed."""
+"""The invented population: well formed, lawful but for a stated share, complete in its types, and the same for the same
+seed."""
 
 import io
 import json
@@ -52,7 +53,8 @@ def enforced(lines: Sequence[bytes]) -> list[Event]:
 
 
 def trusted(lines: Sequence[bytes]) -> list[Event]:
-    return [recorded(s, s.recorded_at, n, None, (), n) for n, s in enumerate(map(submission, lines), 1) if s.recorded_at is not None]
+    return [recorded(s, s.recorded_at, n, None, (), n) for n, s in enumerate(map(submission, lines),
+                                                                             1) if s.recorded_at is not None]
 
 
 def breaches(history: list[Event]) -> list[dict[str, Any]]:
@@ -68,7 +70,8 @@ def test_population_obeys_every_rule_when_the_share_of_breaches_is_nought(seed: 
 
 
 def test_audit_finds_the_stated_share_of_breaches() -> None:
-    found = {share: sum(bool(breaches(trusted(one_student(n, 5, Shares(breaches=share))))) for n in range(STUDENTS)) / STUDENTS
+    found = {share: sum(bool(breaches(trusted(one_student(n, 5, Shares(breaches=share)))))
+                        for n in range(STUDENTS)) / STUDENTS
              for share in (Shares().breaches, 0.5)}
     assert found[Shares().breaches] == pytest.approx(Shares().breaches, abs=0.03)
     assert found[0.5] == pytest.approx(0.5, abs=0.09)
@@ -132,7 +135,8 @@ def test_write_makes_the_same_bytes_and_reports_progress(tmp_path: Path) -> None
     assert out.getvalue() == content
 
 
-@pytest.mark.parametrize(("field", "given"), [("breaches", 1.5), ("late_payments", -0.1), ("first_years", (("1999-00", 1.0),))])
+@pytest.mark.parametrize(("field", "given"), [("breaches", 1.5), ("late_payments", -0.1),
+                                              ("first_years", (("1999-00", 1.0),))])
 def test_shares_name_the_field_that_lies_outside(field: str, given: object) -> None:
     with pytest.raises(ValueError, match=field):
         Shares(**{field: given})
@@ -144,7 +148,8 @@ def test_generate_refuses_negative_numbers() -> None:
 
 
 def test_ids_are_distinct_also_where_a_breach_took_an_event_away() -> None:
-    seen = [(event["student"], event["id"]) for event in map(json.loads, generate(3000, 11, Shares(breaches=1.0, voided=0.2)))]
+    seen = [(event["student"], event["id"]) for event in map(json.loads,
+                                                             generate(3000, 11, Shares(breaches=1.0, voided=0.2)))]
     assert len(set(seen)) == len(seen)
 
 

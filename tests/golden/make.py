@@ -2,9 +2,10 @@
 
     python tests/golden/make.py NAME --ledger CHECKOUT --postgres ADMINISTRATOR_URL
 
-CHECKOUT is the folder of the version (`git worktree add /tmp/before COMMIT`; `.` for this one), run by this Python. It writes into
-tests/golden/databases/NAME: `ledger.sqlite.gz`, `consumers.sqlite.gz`, `ledger.sql` (of PostgreSQL) and `answers.json`. The histories are
-the invented ones of examples/. A released version's folder is never made again; whoever adds a migration adds a folder.
+CHECKOUT is the folder of the version (`git worktree add /tmp/before COMMIT`; `.` for this one), run by this Python. It
+writes into tests/golden/databases/NAME: `ledger.sqlite.gz`, `consumers.sqlite.gz`, `ledger.sql` (of PostgreSQL) and
+`answers.json`. The histories are the invented ones of examples/. A released version's folder is never made again;
+whoever adds a migration adds a folder.
 """
 
 import argparse
@@ -67,7 +68,8 @@ with Database(sys.argv[1]) as own:
 
 
 def run(checkout: Path, program: str, *arguments: str) -> str:
-    done = subprocess.run([sys.executable, "-c", program, *arguments], cwd=checkout, capture_output=True, text=True, check=False,
+    done = subprocess.run([sys.executable, "-c", program, *arguments], cwd=checkout, capture_output=True,
+                          text=True, check=False,
                           env=os.environ | {"PYTHONPATH": str(checkout), "CAREER_LEDGER_DIGEST_KEY": KEY})
     if done.returncode > 1:
         raise SystemExit(f"{arguments}: {done.stderr}")
@@ -109,7 +111,8 @@ def reduced(status: Mapping[str, Any], fees: Mapping[str, Any]) -> dict[str, Any
 
 def dump(url: str) -> str:
     """What psql would restore (by the `pg_dump` on PATH), without what only a certain server or user knows."""
-    text = subprocess.run(["pg_dump", "--inserts", "--no-owner", "--no-privileges", url], capture_output=True, text=True, check=True).stdout
+    text = subprocess.run(["pg_dump", "--inserts", "--no-owner", "--no-privileges", url], capture_output=True,
+                          text=True, check=True).stdout
     text = re.sub(r"(?m)^(\\|--|SET |SELECT pg_catalog.set_config).*\n", "", text)
     return "SET check_function_bodies = false;\n" + re.sub(r"\n{2,}", "\n", text).lstrip()
 
@@ -143,7 +146,8 @@ def main() -> None:
         with psycopg.connect(given.postgres, autocommit=True) as admin:
             admin.execute(f"CREATE DATABASE {database}".encode())
             try:
-                url = re.sub(r"/[^/?]*(\?|$)", rf"/{database}\1", given.postgres, count=0) if "?" in given.postgres else (
+                url = re.sub(r"/[^/?]*(\?|$)", rf"/{database}\1", given.postgres,
+                             count=0) if "?" in given.postgres else (
                     given.postgres.rpartition("/")[0] + f"/{database}")
                 fill(checkout, url, folder)
                 (made / "ledger.sql").write_text(dump(url))

@@ -1,4 +1,5 @@
-"""Databases that a version left behind are brought up to date and answer as they did; those of a newer one are refused in words."""
+"""Databases that a version left behind are brought up to date and answer as they did; those of a newer one are refused
+in words."""
 
 import gzip
 import json
@@ -36,8 +37,10 @@ OLDER = [folder for folder in FOLDERS if folder.name == "before-numbers"]
 """What was released last before the tables had numbers; `before-numbers-guarded` is the last commit before."""
 SERVICES: list[type[Service]] = [Archive, BookingGate, Notifications, Treasury]
 ASKED: list[tuple[str, ...]] = [
-    ("status", "S-DEMO-01"), ("fees", "S-DEMO-01"), ("history", "S-DEMO-01"), ("audit",), ("digests",), ("find",), ("project",),
-    ("report", "blocked"), ("projection", "status"), ("projection", "verify"), ("projection", "rebuild"), ("append", "-"),
+    ("status", "S-DEMO-01"), ("fees", "S-DEMO-01"), ("history", "S-DEMO-01"), ("audit",), ("digests",),
+    ("find",), ("project",),
+    ("report", "blocked"), ("projection", "status"), ("projection", "verify"), ("projection", "rebuild"),
+    ("append", "-"),
     ("publish", "--kafka", "127.0.0.1:1", "--status"), ("publish", "--kafka", "127.0.0.1:1", "--once"),
     ("intake", "--kafka", "127.0.0.1:1")]
 FORKED = multiprocessing.get_context("fork")
@@ -84,16 +87,19 @@ def execute(url: str, statement: str) -> list[Any]:
 def schema_of(url: str) -> list[Any]:
     """Everything that is made of statements."""
     if url.startswith("sqlite"):
-        found = execute(url, "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE name NOT LIKE 'projection_%' AND "
+        found = execute(url,
+                        "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE name NOT LIKE 'projection_%' AND "
                              "name NOT LIKE 'sqlite_%' AND tbl_name NOT LIKE 'projection_%' ORDER BY 1, 2")
         found += execute(url, "PRAGMA user_version") + execute(url, "PRAGMA application_id")
         return [tuple(" ".join(part.split()) if isinstance(part, str) else part for part in row) for row in found]
     return [
-        *execute(url, "SELECT table_name, column_name, data_type, is_nullable, column_default FROM information_schema.columns "
-                      "WHERE table_schema = 'public' ORDER BY 1, 2"),
+        *execute(url, "SELECT table_name, column_name, data_type, is_nullable, "
+                      "column_default FROM information_schema.columns WHERE table_schema = 'public' ORDER BY 1, 2"),
         *execute(url, "SELECT tablename, indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1, 2"),
-        *execute(url, "SELECT pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = 'public'::regnamespace ORDER BY 1"),
-        *execute(url, "SELECT tgname, tgenabled::text, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1"),
+        *execute(url, "SELECT pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = 'public'::regnamespace ORDER "
+                      "BY 1"),
+        *execute(url, "SELECT tgname, tgenabled::text, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal "
+                      "ORDER BY 1"),
         *execute(url, "SELECT schema_version FROM career_ledger")]
 
 
@@ -103,7 +109,8 @@ def answers(url: str, student: str) -> dict[str, Any]:
         assert found.exit_code == 0, found.output
         return [json.loads(line) for line in found.stdout.splitlines()]
 
-    return {"history": [without_changes(one) for one in asked("history")], **reduced(asked("status")[0], asked("fees")[0])}
+    return {"history": [without_changes(one) for one in asked("history")],
+            **reduced(asked("status")[0], asked("fees")[0])}
 
 
 def test_database_of_every_version_is_brought_up_to_date_and_answers_as_recorded(left: tuple[Path, str]) -> None:
@@ -144,7 +151,8 @@ def test_every_command_names_the_upgrade_when_an_older_version_made_the_ledger(o
     before = schema_of(older)
     for words in ASKED:
         found = ask(older, *words)
-        assert (found.exit_code, "run `career-ledger upgrade`" in found.output.replace("Run", "run")) == (6, True), (words, found.output)
+        assert (found.exit_code,
+                "run `career-ledger upgrade`" in found.output.replace("Run", "run")) == (6, True), (words, found.output)
     assert schema_of(older) == before
 
 
@@ -157,7 +165,8 @@ READ_BY = {"relay": ("publish",), "projections": ("find", "project", "report", "
 @pytest.mark.parametrize("part", NEWER)
 def test_every_command_says_so_when_a_newer_version_has_been_there(older: str, part: str) -> None:
     upgrade(older)
-    execute(older, NEWER[part].format("projection_migrations" if older.startswith("sqlite") else "projections.migrations"))
+    execute(older,
+            NEWER[part].format("projection_migrations" if older.startswith("sqlite") else "projections.migrations"))
     asked = [words for words in ASKED if part == "ledger" or words[0] in READ_BY[part]]
     for words in (*asked, ("upgrade",)):
         found = ask(older, *words)
@@ -166,7 +175,8 @@ def test_every_command_says_so_when_a_newer_version_has_been_there(older: str, p
 
 def test_program_of_the_version_before_is_told_that_it_is_too_old(older: str) -> None:
     upgrade(older)
-    [(version,)] = execute(older, "PRAGMA user_version" if older.startswith("sqlite") else "SELECT max(schema_version) FROM career_ledger")
+    [(version,)] = execute(older, "PRAGMA user_version" if older.startswith("sqlite")
+                           else "SELECT max(schema_version) FROM career_ledger")
     assert version > 1  # all that it knows
 
 
@@ -248,7 +258,8 @@ def own(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
 
 
 @pytest.mark.parametrize("service", SERVICES, ids=lambda one: one.name)
-def test_database_of_a_service_is_brought_up_to_date_when_it_starts(own: Database, service: type[Service], tmp_path: Path) -> None:
+def test_database_of_a_service_is_brought_up_to_date_when_it_starts(own: Database, service: type[Service],
+                                                                    tmp_path: Path) -> None:
     own.migrate(of_service(service))
     own.check(of_service(service))
     with Database(f"sqlite:///{tmp_path / 'new.db'}") as new:
@@ -269,7 +280,8 @@ def test_archive_of_an_older_version_forgets_the_plain_hashes_of_what_is_not_sea
 
 
 @pytest.mark.parametrize("service", SERVICES, ids=lambda one: one.name)
-def test_database_of_a_service_is_refused_in_words_when_a_newer_version_has_been_there(tmp_path: Path, service: type[Service]) -> None:
+def test_database_of_a_service_is_refused_in_words_when_a_newer_version_has_been_there(tmp_path: Path,
+                                                                                       service: type[Service]) -> None:
     with Database(f"sqlite:///{tmp_path / 'own.db'}") as own:
         own.migrate(of_service(service))
         with own.transaction() as tx:

@@ -17,8 +17,10 @@ from .histories import booking, clock, enrolled, lines
 from .workers import BOOKS
 
 TEXT = st.text(st.characters(codec=None), max_size=8)
-LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | TEXT | st.sampled_from(["S01", "2025-26", "2026-02-30", "1.005"])
-JSON = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3), max_leaves=6)
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | TEXT | st.sampled_from(["S01", "2025-26",
+                                                                                           "2026-02-30", "1.005"])
+JSON = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+                    max_leaves=6)
 FIELDS = ["id", "type", "student", "career", "effective_on", "recorded_at", "source", "actor", "override", "data"]
 
 

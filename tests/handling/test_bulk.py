@@ -31,7 +31,8 @@ def clock() -> datetime:
     return NOW
 
 
-def imported(store: EventStore, url: str, file: Iterable[bytes], workers: int, trusted: bool = False) -> Iterator[dict[str, Any]]:
+def imported(store: EventStore, url: str, file: Iterable[bytes], workers: int,
+             trusted: bool = False) -> Iterator[dict[str, Any]]:
     return import_lines(store, partial(open_store, url, create=False), BOOKS, file, "record", clock, workers, trusted)
 
 
@@ -73,7 +74,8 @@ def spoilt(file: list[bytes]) -> list[bytes]:
         elif roll < 0.08:
             found.append(json.dumps({"id": f"{event['id']}-z"}).encode())
         elif roll < 0.09:
-            found.append(json.dumps(event | {"id": f"{event['id']}-s"}).replace('"student": "G', '"student": "\\u0047').encode())
+            found.append(json.dumps(event | {"id": f"{event['id']}-s"}).replace('"student": "G',
+                                                                                '"student": "\\u0047').encode())
     return found
 
 
@@ -95,7 +97,8 @@ def without_place(rows: Rows) -> list[tuple[str, bytes]]:
 
 
 @pytest.mark.parametrize("arrange", [list, by_time])
-def test_import_has_the_outcomes_and_bytes_of_the_line_by_line_path(arrange: Any, store: EventStore, store_url: str, tmp_path: Any) -> None:
+def test_import_has_the_outcomes_and_bytes_of_the_line_by_line_path(arrange: Any, store: EventStore,
+                                                                    store_url: str, tmp_path: Any) -> None:
     file = spoilt(arrange(eventful()))
     wanted, rows = one_by_one(file, f"sqlite:///{tmp_path / 'line.db'}")
     found = list(imported(store, store_url, file, 2))
@@ -105,7 +108,8 @@ def test_import_has_the_outcomes_and_bytes_of_the_line_by_line_path(arrange: Any
     assert stored(store) == rows
 
 
-def test_import_is_the_same_when_students_are_forgotten_and_loaded_again(store: EventStore, store_url: str, tmp_path: Any,
+def test_import_is_the_same_when_students_are_forgotten_and_loaded_again(store: EventStore,
+                                                                         store_url: str, tmp_path: Any,
                                                                           monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bulk, "EVENTS_KEPT", 0)
     file = by_time(population(20))
@@ -153,7 +157,8 @@ def test_import_decides_again_when_somebody_appends_to_its_students(store: Event
 
 
 @pytest.mark.parametrize("trusted", [False, True])
-def test_import_names_the_void_when_the_event_of_a_duplicate_was_voided(store: EventStore, store_url: str, tmp_path: Any,
+def test_import_names_the_void_when_the_event_of_a_duplicate_was_voided(store: EventStore,
+                                                                        store_url: str, tmp_path: Any,
                                                                          trusted: bool) -> None:
     """In the batch that holds both, in a later batch, and in the next file."""
     file = lines(*enrolled("S01"), payment("S01", 1), void("S01", "S01-p1"))
@@ -171,7 +176,8 @@ def test_import_names_the_void_when_the_event_of_a_duplicate_was_voided(store: E
 def test_trusted_import_stores_the_bytes_of_the_export(store: EventStore, store_url: str, tmp_path: Any) -> None:
     _, rows = one_by_one(population(), f"sqlite:///{tmp_path / 'line.db'}")
     with open_store(f"sqlite:///{tmp_path / 'line.db'}") as origin:
-        export = [json.dumps(event.as_json() | {"seen_on": "2026-01-01", "changes": {}}).encode() for event in origin.log(0, 1_000_000)]
+        export = [json.dumps(event.as_json() | {"seen_on": "2026-01-01", "changes": {}}).encode()
+                  for event in origin.log(0, 1_000_000)]
     found = list(imported(store, store_url, export, 2, trusted=True))
     assert {one["outcome"] for one in found} == {"accepted"}
     assert stored(store) == rows
@@ -181,8 +187,10 @@ def test_trusted_import_stores_the_bytes_of_the_export(store: EventStore, store_
                      | ({"voided_by": gone[one["id"]]} if one["id"] in gone else {}) for one in found]
 
 
-@pytest.mark.parametrize("change", [{"version": 7}, {"version": None}, {"type": "unheard-of"}, {"data": {"no": "such field"}}])
-def test_trusted_import_is_invalid_when_the_form_is_wrong(change: dict[str, Any], store: EventStore, store_url: str, tmp_path: Any) -> None:
+@pytest.mark.parametrize("change", [{"version": 7}, {"version": None}, {"type": "unheard-of"},
+                                    {"data": {"no": "such field"}}])
+def test_trusted_import_is_invalid_when_the_form_is_wrong(change: dict[str, Any], store: EventStore,
+                                                          store_url: str, tmp_path: Any) -> None:
     one_by_one(lines(*enrolled("S01")), f"sqlite:///{tmp_path / 'line.db'}")
     with open_store(f"sqlite:///{tmp_path / 'line.db'}") as origin:
         event = origin.stream("S01")[0].as_json()
@@ -196,7 +204,8 @@ def test_trusted_import_is_invalid_when_the_form_is_wrong(change: dict[str, Any]
 def test_trusted_import_stores_a_fraction_as_it_was_stored(store: EventStore, store_url: str, tmp_path: Any) -> None:
     """Two encoders spell 0.00001 in two ways; a ledger has one."""
     graded = [booking("S01", f"g{cfu}") | {"type": "exam-graded", "data": {
-        "course": f"F{cfu}", "held_on": "2026-05-20", "outcome": "passed", "grade": 18, "cfu": cfu, "session": "summer", "mode": "oral"}}
+        "course": f"F{cfu}", "held_on": "2026-05-20", "outcome": "passed", "grade": 18, "cfu": cfu,
+        "session": "summer", "mode": "oral"}}
         for cfu in (7.5, 0.00001, 6.0)]
     _, rows = one_by_one(lines(*enrolled("S01"), *graded), f"sqlite:///{tmp_path / 'line.db'}")
     for (_, _, state), spelt in zip(rows[3:], (b'"cfu":7.5', b'"cfu":1e-05', b'"cfu":6,'), strict=True):
@@ -208,7 +217,8 @@ def test_trusted_import_stores_a_fraction_as_it_was_stored(store: EventStore, st
     assert stored(store) == rows
 
 
-def test_import_goes_through_the_function_when_the_user_may_not_copy(postgres_url: str, as_role: Callable[[str | None], str]) -> None:
+def test_import_goes_through_the_function_when_the_user_may_not_copy(postgres_url: str,
+                                                                     as_role: Callable[[str | None], str]) -> None:
     open_store(postgres_url).close()
     url = as_role("career_ledger_importer")
     file = population(10)
@@ -218,7 +228,8 @@ def test_import_goes_through_the_function_when_the_user_may_not_copy(postgres_ur
         assert store.last_position() == len(file)
 
 
-def test_history_is_invalid_line_by_line_when_the_user_is_no_importer(postgres_url: str, as_role: Callable[[str | None], str]) -> None:
+def test_history_is_invalid_line_by_line_when_the_user_is_no_importer(postgres_url: str,
+                                                                      as_role: Callable[[str | None], str]) -> None:
     open_store(postgres_url).close()
     url = as_role("career_ledger_writer")
     with open_store(url, create=False) as store:
@@ -236,7 +247,8 @@ def test_import_by_command_is_completed_by_the_same_command_when_it_was_killed(s
     file.write_bytes(b"".join(population(450)))
     assert file.stat().st_size > BULK_FILE
     count = len(file.read_bytes().splitlines())
-    command = [sys.executable, "-c", "from ledger.entrypoints.cli import main; main()", "--db", store_url, "append", str(file),
+    command = [sys.executable, "-c", "from ledger.entrypoints.cli import main; main()", "--db",
+               store_url, "append", str(file),
                "--mode", "record", "--json"]
     with open_store(store_url) as store:
         with subprocess.Popen(command, stdout=subprocess.DEVNULL) as running:

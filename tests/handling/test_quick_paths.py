@@ -18,9 +18,11 @@ from ledger.store.mapper import Mapper
 ANYTHING: list[Any] = [
     None, True, False, 0, 1, 5, 6.0, 7.5, 1e-5, -1, 1001, 10**30, float("nan"), "",
     "x", "x y", "x\0y", "\x01", "\x7f", "é", "\ud800", "a\nb",
-    "a\tb", "x" * 301, "2025-26", "2025-27", "2026-02-30", "2025-09-20", "2025-09-20T00:00:00", "400.00", "0.00", "1.005", "9999", "S 1",
+    "a\tb", "x" * 301, "2025-26", "2025-27", "2026-02-30", "2025-09-20", "2025-09-20T00:00:00",
+    "400.00", "0.00", "1.005", "9999", "S 1",
     "2026-04-20T09:00:00Z", "2026-04-20T09:00:00", [], {}, [1]]
-INSTANTS = [datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc), datetime(2026, 1, 2, 3, 4, 5, 120, tzinfo=timezone(timedelta(hours=2)))]
+INSTANTS = [datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc),
+            datetime(2026, 1, 2, 3, 4, 5, 120, tzinfo=timezone(timedelta(hours=2)))]
 
 
 def population() -> list[dict[str, Any]]:
@@ -33,7 +35,8 @@ def damaged(one: dict[str, Any], dice: random.Random) -> dict[str, Any]:
     for _ in range(dice.randint(1, 2)):
         data = one.get("data")
         places = [one, *([data] if isinstance(data, dict) else [])]
-        places += [part for place in places for many in place.values() if isinstance(many, list) for part in many if isinstance(part, dict)]
+        places += [part for place in places for many in place.values() if isinstance(many, list)
+                   for part in many if isinstance(part, dict)]
         place = dice.choice(places)
         name = dice.choice([*place, "note", "career", "recorded_at", "override", "unheard_of"])
         if dice.random() < 0.15:
@@ -59,9 +62,12 @@ def test_a_form_is_read_the_same_at_once_and_field_by_field(monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("line", [
-    b'{"a": 1, "a": 2}', b'{"a": {"b": 1, "b": 1}}', b'{"a": 1, "\\u0061": 2}', b'{"a": NaN}', b'{"a": -Infinity}', b'{"a": 01}',
-    b'{"a": "\x01"}', b'{"a": "\\ud800"}', b"\xff", b'{"a": 1} x', b'{"a": 1e3, "b": 1.5, "c": 123456789012345678901234567890}',
-    b"[" * 5000, b"[" * 300 + b"]" * 300, b'\x0b{"a": 1}\x0c', b"null", b"{}", '{"è": "\\u00e8 \\ud83d\\ude00"}'.encode(),
+    b'{"a": 1, "a": 2}', b'{"a": {"b": 1, "b": 1}}', b'{"a": 1, "\\u0061": 2}', b'{"a": NaN}',
+    b'{"a": -Infinity}', b'{"a": 01}',
+    b'{"a": "\x01"}', b'{"a": "\\ud800"}', b"\xff", b'{"a": 1} x',
+    b'{"a": 1e3, "b": 1.5, "c": 123456789012345678901234567890}',
+    b"[" * 5000, b"[" * 300 + b"]" * 300, b'\x0b{"a": 1}\x0c', b"null", b"{}",
+    '{"è": "\\u00e8 \\ud83d\\ude00"}'.encode(),
     b'{"a": 0.1, "b": 1E400, "c": 5e-324, "d": 9007199254740993.0}'])
 def test_a_line_is_decoded_as_the_standard_library_does(line: bytes) -> None:
     found, wanted = decode_line(line), _decode_slowly(line.strip())
@@ -83,13 +89,16 @@ def test_an_event_is_stored_as_the_standard_library_spells_it() -> None:
             assert isinstance(submission, Submission), submission
             event = recorded(submission, INSTANTS[n % 2], n + 1, Rulebook("guide", "a" * 64) if n % 3 else None,
                              ("BLK-1",) if n % 4 else ())
-            record = {"id": event.id, "type": event.type, "student": event.student, "effective_on": event.effective_on.isoformat(),
-                      "recorded_at": format_instant(event.recorded_at), "source": event.source, "actor": event.actor, "version": n + 1,
+            record = {"id": event.id, "type": event.type, "student": event.student,
+                      "effective_on": event.effective_on.isoformat(),
+                      "recorded_at": format_instant(event.recorded_at), "source": event.source,
+                      "actor": event.actor, "version": n + 1,
                       "data": event.data.model_dump(mode="json", exclude_unset=True, exclude_none=True)}
             record |= {"career": event.career} if event.career is not None else {}
             record |= {"override": [one.model_dump() for one in event.override]} if event.override else {}
             record |= {"rulebook": {"id": "guide", "sha256": "a" * 64}} if n % 3 else {}
             record |= {"breaches": ["BLK-1"]} if n % 4 else {}
-            wanted = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+            wanted = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False,
+                                allow_nan=False).encode()
             assert Mapper().to_stored_event(event).state == wanted
             assert event.content()["data"] == record["data"]

@@ -41,7 +41,8 @@ def quick_url(store_url: str) -> Iterator[str]:
 def test_one_booking_is_accepted_when_two_processes_book_the_same_exam(quick_url: str) -> None:
     with open_store(quick_url) as store:
         history = [line for n in range(ROUNDS) for line in lines(*enrolled(f"S{n}"))]
-        assert all(o["outcome"] == "accepted" for o in append_lines(store, workers.BOOKS, history, "enforce", False, clock))
+        assert all(o["outcome"] == "accepted" for o in append_lines(store, workers.BOOKS, history,
+                                                                    "enforce", False, clock))
         both = in_processes(workers.submit_at_once, *[
             (quick_url, [booking(f"S{n}", f"{name}-{n}") for n in range(ROUNDS)]) for name in "ab"])
         for pair in zip(*both, strict=True):
@@ -53,8 +54,10 @@ def test_one_booking_is_accepted_when_two_processes_book_the_same_exam(quick_url
 
 def test_every_line_of_every_writer_is_stored_when_all_write_to_one_student(quick_url: str) -> None:
     with open_store(quick_url) as store:
-        assert all(o["outcome"] == "accepted" for o in append_lines(store, workers.BOOKS, lines(*enrolled("S01")), "enforce", False, clock))
-        files = [lines(*(payment("S01", n, id=f"w{writer}-{n}") for n in range(1, LINES + 1))) for writer in range(WRITERS)]
+        assert all(o["outcome"] == "accepted" for o in append_lines(store, workers.BOOKS, lines(*enrolled("S01")),
+                                                                    "enforce", False, clock))
+        files = [lines(*(payment("S01", n, id=f"w{writer}-{n}") for n in range(1, LINES + 1)))
+                 for writer in range(WRITERS)]
         for found in in_processes(workers.append_file, *[(quick_url, file) for file in files]):
             assert found == ["accepted"] * LINES
         held = store.stream("S01")
@@ -81,7 +84,8 @@ def test_every_line_is_stored_once_or_not_at_all_when_the_process_is_killed(quic
         start = 0
         for nth in range(KILLS):
             students = [f"R{nth}-{n}" for n in range(125)]
-            file = [line for student in students for line in lines(*enrolled(student), *(payment(student, n) for n in range(1, 6)))]
+            file = [line for student in students for line in lines(*enrolled(student),
+                                                                   *(payment(student, n) for n in range(1, 6)))]
             assert len(file) == 1000
             answered = FORKED.RawValue("i", 0)  # without a lock: who dies while holding one would hang this process
             process = FORKED.Process(target=workers.append_and_count, args=(quick_url, file, answered))
@@ -97,9 +101,11 @@ def test_every_line_is_stored_once_or_not_at_all_when_the_process_is_killed(quic
             assert given <= stored <= 1000
             outcomes = [o["outcome"] for o in append_lines(store, workers.BOOKS, file, "enforce", False, clock)]
             duplicates = outcomes.count("duplicate")
-            assert stored <= duplicates <= stored + 1  # a server may still have been busy with the last event of the dead process
+            # a server may still have been busy with the last event of the dead process
+            assert stored <= duplicates <= stored + 1
             assert outcomes == ["duplicate"] * duplicates + ["accepted"] * (1000 - duplicates)
             log = store.log(start, 2000)
-            assert [(event.student, event.version) for event in log] == [(student, n) for student in students for n in range(1, 9)]
+            assert [(event.student, event.version) for event in log] == [(student, n) for student in students
+                                                                         for n in range(1, 9)]
             assert len({event.id for event in log}) == 1000
             start = store.last_position()

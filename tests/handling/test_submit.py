@@ -54,18 +54,22 @@ def test_append_is_accepted_with_the_place_that_the_event_has(append: Append, st
     assert [one["version"] for one in found] == [1, 2, 3]
 
 
-def test_append_is_a_duplicate_with_the_first_place_when_the_content_is_the_same(append: Append, store: EventStore) -> None:
+def test_append_is_a_duplicate_with_the_first_place_when_the_content_is_the_same(append: Append,
+                                                                                 store: EventStore) -> None:
     [first] = append(*enrolled("S01"), payment("S01", 1))[3:]
-    again = append(*(payment("S01", 1) | {"recorded_at": moment} for moment in (None, "2026-05-25T10:00:00Z", "2199-01-01T00:00:00Z")))
+    again = append(*(payment("S01", 1) | {"recorded_at": moment} for moment in (None, "2026-05-25T10:00:00Z",
+                                                                                "2199-01-01T00:00:00Z")))
     assert again == [first | {"outcome": "duplicate"}] * 3
     assert len(store.stream("S01")) == 4
 
 
 @pytest.mark.parametrize("atomic", [False, True])
-def test_duplicate_names_the_void_when_its_event_was_voided(append: Append, store: EventStore, store_url: str, books: LawBooks,
+def test_duplicate_names_the_void_when_its_event_was_voided(append: Append, store: EventStore,
+                                                            store_url: str, books: LawBooks,
                                                              atomic: bool) -> None:
     """In one file, in a later one, and where another program voided it while the desk remembers the student."""
-    found = append(*enrolled("S01"), payment("S01", 1), payment("S01", 2), void("S01", "S01-p1"), payment("S01", 1), atomic=atomic)
+    found = append(*enrolled("S01"), payment("S01", 1), payment("S01", 2), void("S01", "S01-p1"),
+                   payment("S01", 1), atomic=atomic)
     assert [found[6].get("voided_by"), found[6]["outcome"]] == ["void-S01-p1", "duplicate"]
     assert append(payment("S01", 1), payment("S01", 2), atomic=atomic) == [
         found[6], {"id": "S01-p2", "outcome": "duplicate", "position": found[4]["position"], "version": 5}]
@@ -83,7 +87,8 @@ def test_duplicate_names_the_void_when_its_event_was_voided(append: Append, stor
 
 @pytest.mark.parametrize("change", [{"actor": "somebody else"}, {"effective_on": "2026-05-24"}, {"career": "S01-C"},
                                     {"data": {"charge": "2025-26:instalment-2", "amount": "2.00"}}])
-def test_append_is_invalid_when_the_id_was_used_for_other_content(append: Append, store: EventStore, change: dict[str, Any]) -> None:
+def test_append_is_invalid_when_the_id_was_used_for_other_content(append: Append, store: EventStore,
+                                                                  change: dict[str, Any]) -> None:
     append(*enrolled("S01"), payment("S01", 1))
     [found] = append(payment("S01", 1) | change)
     assert (found["id"], found["outcome"], found["problems"][0]["path"]) == ("S01-p1", "invalid", "id")
@@ -91,7 +96,8 @@ def test_append_is_invalid_when_the_id_was_used_for_other_content(append: Append
 
 
 def test_ids_of_two_students_do_not_meet(append: Append) -> None:
-    assert outcomes(append(*enrolled("S01"), *enrolled("S02"), payment("S01", 1, id="x"), payment("S02", 1, id="x"))) == ["accepted"] * 8
+    assert outcomes(append(*enrolled("S01"), *enrolled("S02"), payment("S01", 1, id="x"),
+                           payment("S02", 1, id="x"))) == ["accepted"] * 8
 
 
 def test_recorded_at_is_the_clock_when_it_is_not_given(append: Append, store: EventStore) -> None:
@@ -99,7 +105,8 @@ def test_recorded_at_is_the_clock_when_it_is_not_given(append: Append, store: Ev
     assert [event.recorded_at for event in store.stream("S01", after=3)] == [LATER, LATER]
 
 
-def test_recorded_at_stays_when_the_clock_runs_behind_the_last_event(append: Append, store: EventStore, books: LawBooks) -> None:
+def test_recorded_at_stays_when_the_clock_runs_behind_the_last_event(append: Append, store: EventStore,
+                                                                     books: LawBooks) -> None:
     append(*enrolled("S01"), payment("S01", 1))
     found = submit(store, books, payment("S01", 2), "enforce", lambda: LATER - timedelta(seconds=5))
     assert found["outcome"] == "accepted"
@@ -113,8 +120,10 @@ def test_append_by_a_clock_that_ran_ahead_is_refused_by_the_database(store: Even
     assert store.stream("S01") == []
 
 
-def test_student_of_a_clock_that_ran_ahead_goes_on_and_is_audited(store: EventStore, store_url: str, books: LawBooks) -> None:
-    """What an older release let in: the moment stays, facts do not run ahead with it, and questions offer the position instead."""
+def test_student_of_a_clock_that_ran_ahead_goes_on_and_is_audited(store: EventStore, store_url: str,
+                                                                  books: LawBooks) -> None:
+    """What an older release let in: the moment stays, facts do not run ahead with it, and questions offer the position
+    instead."""
     unguarded(store_url)
     asked, *_ = enrolled("S01")
     submit(store, books, asked | {"recorded_at": None}, "record", lambda: IN_2090)
@@ -157,15 +166,18 @@ def test_other_lines_are_stored_when_one_is_refused_and_one_invalid(append: Appe
     assert len(store.stream("S01")) == 5
 
 
-def test_decision_rests_on_what_another_program_has_just_stored(store: EventStore, store_url: str, books: LawBooks) -> None:
-    """Both remember the student from an earlier line; then each learns of the other's event, by a conflict or by looking."""
+def test_decision_rests_on_what_another_program_has_just_stored(store: EventStore, store_url: str,
+                                                                books: LawBooks) -> None:
+    """Both remember the student from an earlier line; then each learns of the other's event, by a conflict or by
+    looking."""
     def file() -> Iterator[bytes]:
         yield from lines(*enrolled("S01"), payment("S01", 1))
         with open_store(store_url) as other:
             submit(other, books, booking("S01", "theirs"), "enforce", clock)
         yield from lines(payment("S01", 2))
         with open_store(store_url) as other:
-            cancelled = booking("S01", "cancelled") | {"type": "exam-booking-cancelled", "data": {"course": "F1", "held_on": "2026-06-22"}}
+            cancelled = booking("S01", "cancelled") | {"type": "exam-booking-cancelled",
+                                                       "data": {"course": "F1", "held_on": "2026-06-22"}}
             submit(other, books, cancelled, "enforce", clock)
         yield from lines(booking("S01", "ours"), booking("S01", "again"))
         with open_store(store_url) as other:
@@ -177,7 +189,8 @@ def test_decision_rests_on_what_another_program_has_just_stored(store: EventStor
     assert [event.version for event in store.stream("S01")] == list(range(1, len(store.stream("S01")) + 1))
 
 
-def test_conflict_is_raised_when_others_never_stop(store: EventStore, books: LawBooks, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_conflict_is_raised_when_others_never_stop(store: EventStore, books: LawBooks,
+                                                   monkeypatch: pytest.MonkeyPatch) -> None:
     def conflict(*_: Any) -> None:
         raise VersionConflict("the stream has moved on")
 
@@ -220,7 +233,8 @@ def test_students_met_long_ago_are_forgotten(append: Append, monkeypatch: pytest
 
 def test_atomic_file_is_stored_whole_with_the_places_of_its_events(append: Append, store: EventStore) -> None:
     append(*enrolled("S01"))
-    found = append(*enrolled("S01"), *enrolled("S02"), payment("S01", 1), payment("S02", 1), payment("S01", 1), atomic=True)
+    found = append(*enrolled("S01"), *enrolled("S02"), payment("S01", 1), payment("S02", 1),
+                   payment("S01", 1), atomic=True)
     assert outcomes(found) == ["duplicate"] * 3 + ["accepted"] * 5 + ["duplicate"]
     places = {event.id: (event.position, event.version) for event in store.log()}
     assert [(one["position"], one["version"]) for one in found] == [places[one["id"]] for one in found]
@@ -228,10 +242,13 @@ def test_atomic_file_is_stored_whole_with_the_places_of_its_events(append: Appen
 
 
 @pytest.mark.parametrize("bad", [b"{", json.dumps(booking("S01", "b2")).encode()])
-def test_atomic_file_is_kept_out_whole_when_one_line_is_refused_or_invalid(append: Append, store: EventStore, bad: bytes) -> None:
+def test_atomic_file_is_kept_out_whole_when_one_line_is_refused_or_invalid(append: Append,
+                                                                           store: EventStore, bad: bytes) -> None:
     append(*enrolled("S01"))
-    found = append(payment("S01", 1), enrolled("S01")[0], payment("S01", 1), booking("S01", "b1"), bad, payment("S01", 2), atomic=True)
-    assert outcomes(found) == ["refused", "duplicate", "refused", "refused", "invalid" if bad == b"{" else "refused", "refused"]
+    found = append(payment("S01", 1), enrolled("S01")[0], payment("S01", 1), booking("S01", "b1"),
+                   bad, payment("S01", 2), atomic=True)
+    assert outcomes(found) == ["refused", "duplicate", "refused", "refused", "invalid" if bad == b"{" else "refused",
+                               "refused"]
     assert [reason["rule"] for reason in found[0]["reasons"]] == ["ATOMIC"]
     assert len(store.log()) == 3
 
@@ -255,7 +272,8 @@ def test_atomic_file_is_decided_again_when_another_program_was_faster(
 
 # what is wrong with a line
 
-@pytest.mark.parametrize("number", ["1" + "0" * 399, "-1" + "0" * 399, "1" + "0" * 4999, "1e400", "1e99999999999", "NaN", "-Infinity"])
+@pytest.mark.parametrize("number", ["1" + "0" * 399, "-1" + "0" * 399, "1" + "0" * 4999, "1e400",
+                                    "1e99999999999", "NaN", "-Infinity"])
 def test_line_is_invalid_at_its_field_when_that_holds_a_number_without_end(number: str) -> None:
     for kind, payload in PAYLOADS.items():
         for field in payload.model_fields:

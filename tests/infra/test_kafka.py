@@ -1,4 +1,5 @@
-"""The brokers for tests: they come up, take what the design asks of them, survive what a test does to them, and leave nothing behind."""
+"""The brokers for tests: they come up, take what the design asks of them, survive what a test does to them, and leave
+nothing behind."""
 
 import os
 import re
@@ -23,7 +24,8 @@ from tests.sizes import sized
 ROOT = Path(__file__).parents[2]
 VARIABLE = "CAREER_LEDGER_TEST_KAFKA"
 PRODUCER = {
-    "enable_idempotence": True, "acks": "all", "delivery_timeout_ms": 2147483647, "request_timeout_ms": 10000, "linger_ms": 60000,
+    "enable_idempotence": True, "acks": "all", "delivery_timeout_ms": 2147483647, "request_timeout_ms": 10000,
+    "linger_ms": 60000,
     "batch_size": 1048576, "compression_type": "lz4", "allow_auto_create_topics": False,
 }
 """The relay's settings."""
@@ -32,7 +34,8 @@ PRODUCER = {
 def create(bootstrap: str, topic: str, partitions: int, copies: int, **settings: str) -> None:
     admin = KafkaAdminClient(bootstrap_servers=bootstrap)
     try:
-        admin.create_topics([NewTopic(topic, partitions, copies, topic_configs={k.replace("_", "."): v for k, v in settings.items()})])
+        admin.create_topics([NewTopic(topic, partitions, copies,
+                                      topic_configs={k.replace("_", "."): v for k, v in settings.items()})])
     finally:
         admin.close()
 
@@ -105,11 +108,13 @@ def test_group_gives_each_message_to_one_member_and_remembers(kafka_bootstrap: s
     try:
         for start in (0, 30):
             send(producer, topic, range(start, start + 30))
-            member = KafkaConsumer(topic, bootstrap_servers=kafka_bootstrap, group_id=f"{topic_prefix}group", enable_auto_commit=False,
+            member = KafkaConsumer(topic, bootstrap_servers=kafka_bootstrap, group_id=f"{topic_prefix}group",
+                                   enable_auto_commit=False,
                                    auto_offset_reset="earliest", session_timeout_ms=1500, heartbeat_interval_ms=500)
             try:
                 while len(seen) < start + 30:
-                    seen += [int(message.value) for messages in member.poll(timeout_ms=500).values() for message in messages]
+                    seen += [int(message.value) for messages in member.poll(timeout_ms=500).values()
+                             for message in messages]
                 member.commit()
             finally:
                 member.close()
@@ -201,11 +206,13 @@ def test_cluster_says_what_is_wrong_when_asked_for_what_it_has_not() -> None:
 def started(tmp_path: Path, *command: str, **environment: str) -> subprocess.Popen[str]:
     """`infra/kafka run` in a process of its own, with its files below `tmp_path`."""
     given = {name: value for name, value in os.environ.items() if name != VARIABLE}
-    return subprocess.Popen([sys.executable, "infra/kafka", *command], cwd=ROOT, env=given | {"TMPDIR": str(tmp_path)} | environment,
+    return subprocess.Popen([sys.executable, "infra/kafka", *command], cwd=ROOT,
+                            env=given | {"TMPDIR": str(tmp_path)} | environment,
                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-TELL_AND_WAIT = ("run", "--", sys.executable, "-c", f"import os, time; print(os.environ['{VARIABLE}'], flush=True); time.sleep(600)")
+TELL_AND_WAIT = ("run", "--", sys.executable, "-c",
+                 f"import os, time; print(os.environ['{VARIABLE}'], flush=True); time.sleep(600)")
 
 
 def port_of(process: subprocess.Popen[str]) -> int:
@@ -274,7 +281,8 @@ def test_run_says_that_a_command_is_missing(tmp_path: Path) -> None:
     assert (code, err) == (127, "kafka: there is no command 'no-such-command'\n")
 
 
-@pytest.mark.parametrize("command", [(), ("run",), ("run", "--"), ("run", "--brokers", "2", "--", "true"), ("walk", "--", "true")])
+@pytest.mark.parametrize("command", [(), ("run",), ("run", "--"), ("run", "--brokers", "2", "--", "true"),
+                                     ("walk", "--", "true")])
 def test_run_shows_its_usage_when_called_wrongly(tmp_path: Path, command: tuple[str, ...]) -> None:
     code, out, err = finished(tmp_path, *command)
     assert (code, out) == (64, "")
@@ -282,7 +290,8 @@ def test_run_shows_its_usage_when_called_wrongly(tmp_path: Path, command: tuple[
 
 
 def test_run_says_what_to_install_when_nothing_can_be_brought(tmp_path: Path) -> None:
-    code, _, err = finished(tmp_path, "run", "--", "true", PATH=str(tmp_path), JAVA_HOME=str(tmp_path), XDG_CACHE_HOME=str(tmp_path))
+    code, _, err = finished(tmp_path, "run", "--", "true", PATH=str(tmp_path), JAVA_HOME=str(tmp_path),
+                            XDG_CACHE_HOME=str(tmp_path))
     assert code == 69
     assert "install it (Debian: " in err
 

@@ -43,7 +43,8 @@ class Topics:
 
     def send(self, *messages: tuple[bytes | None, bytes | None], headers: Sequence[tuple[str, bytes]] = ()) -> None:
         """Keys and values."""
-        futures = [self._producer.send(self.prefix + SUBMISSIONS, key=key, value=value, headers=list(headers)) for key, value in messages]
+        futures = [self._producer.send(self.prefix + SUBMISSIONS, key=key, value=value, headers=list(headers))
+                   for key, value in messages]
         self._producer.flush()
         for future in futures:
             future.get(timeout=0)
@@ -53,7 +54,8 @@ class Topics:
 
     def read(self, topic: str) -> list[Answer]:
         """Everything that is in it, each partition in order."""
-        consumer = KafkaConsumer(bootstrap_servers=self.brokers, max_partition_fetch_bytes=8 << 20, enable_auto_commit=False)
+        consumer = KafkaConsumer(bootstrap_servers=self.brokers, max_partition_fetch_bytes=8 << 20,
+                                 enable_auto_commit=False)
         try:
             parts = [TopicPartition(self.prefix + topic, n) for n in range(PARTITIONS)]
             consumer.assign(parts)
@@ -68,7 +70,8 @@ class Topics:
             consumer.close()
 
     def count(self, topic: str = OUTCOMES) -> int:
-        return sum(self._reader.end_offsets([TopicPartition(self.prefix + topic, n) for n in range(PARTITIONS)]).values())
+        return sum(self._reader.end_offsets([TopicPartition(self.prefix + topic, n)
+                                             for n in range(PARTITIONS)]).values())
 
     def committed(self) -> int:
         """How many submissions the group has behind it."""
@@ -76,7 +79,8 @@ class Topics:
         return sum(one.offset for group in found.values() for one in group.values() if one.offset > 0)
 
     def forget_offsets(self) -> None:
-        self._admin.delete_group_offsets(self.group, [TopicPartition(self.prefix + SUBMISSIONS, n) for n in range(PARTITIONS)])
+        self._admin.delete_group_offsets(self.group,
+                                         [TopicPartition(self.prefix + SUBMISSIONS, n) for n in range(PARTITIONS)])
 
     def delete_before(self, offset: int) -> None:
         """Of the only partition with messages, as the topic's retention does it."""
@@ -110,7 +114,8 @@ Process = subprocess.Popen[str]
 
 
 def start(url: str, topics: Topics, *settings: str) -> Process:
-    """`career-ledger intake`, or the same with further settings of its consumer (NAME=JSON). The prefix is in the environment."""
+    """`career-ledger intake`, or the same with further settings of its consumer (NAME=JSON). The prefix is in the
+    environment."""
     command = ["-m", "tests.intake.worker", url, topics.brokers, *settings] if settings else [
         "-c", "from ledger.entrypoints.cli import main; main()", "--db", url, "intake", "--kafka", topics.brokers]
     return subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,

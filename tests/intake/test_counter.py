@@ -30,7 +30,8 @@ TRACE = ("traceparent", b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0
 
 
 def received(*submissions: dict[str, Any], headers: Sequence[Header] = ()) -> list[Received]:
-    return [Received(0, n, one["student"].encode(), json.dumps(one).encode(), headers) for n, one in enumerate(submissions)]
+    return [Received(0, n, one["student"].encode(), json.dumps(one).encode(), headers)
+            for n, one in enumerate(submissions)]
 
 
 def outcomes(messages: Sequence[Message]) -> list[dict[str, Any]]:
@@ -56,9 +57,11 @@ def other(store_url: str, counter: Counter) -> Iterator[EventStore]:
 
 def test_each_submission_is_answered_as_append_answers_it(counter: Counter, store: EventStore) -> None:
     history = enrolled("S1")
-    found = outcomes(counter.answers(received(*history, booking("S1", "b1"), booking("S1", "b2"), payment("S1", 1) | {"data": {}})))
+    found = outcomes(counter.answers(received(*history, booking("S1", "b1"), booking("S1", "b2"),
+                                              payment("S1", 1) | {"data": {}})))
     assert [one["outcome"] for one in found] == ["accepted"] * 4 + ["refused", "invalid"]
-    assert [(one["position"], one["version"]) for one in found[:4]] == [(e.position, e.version) for e in store.stream("S1")]
+    assert [(one["position"], one["version"]) for one in found[:4]] == [(e.position, e.version)
+                                                                        for e in store.stream("S1")]
     assert found[4]["reasons"][0]["rule"] == "PRN-D"
     assert {one["path"] for one in found[5]["problems"]} == {"data.charge", "data.amount"}
     for one in (*history, booking("S2", "b1")):  # another student, through the ledger's own desk
@@ -89,7 +92,8 @@ def test_redelivery_stores_nothing_and_is_answered_alike(counter: Counter, store
 
 def test_submission_that_stands_twice_in_a_batch_is_stored_once(counter: Counter, store: EventStore) -> None:
     counter.answers(received(*enrolled("S1")))
-    found = outcomes(counter.answers(received(booking("S1", "b1"), booking("S1", "b1"), booking("S1", "b2"), booking("S1", "b2"))))
+    found = outcomes(counter.answers(received(booking("S1", "b1"), booking("S1", "b1"), booking("S1", "b2"),
+                                              booking("S1", "b2"))))
     assert [one["outcome"] for one in found] == ["accepted", "duplicate", "refused", "refused"]
     assert found[0]["position"] == found[1]["position"] == store.last_position()
     assert found[2] == found[3]
@@ -112,13 +116,15 @@ def test_invalid_submission_is_remembered_too(counter: Counter, store: EventStor
     assert [one["path"] for one in invalid["problems"]] == ["recorded_at"]
     later = intake(store, LATER + timedelta(days=1))
     assert outcomes(later.answers(received(ahead))) == [invalid]
-    assert outcomes(later.answers(received(payment("S1", 1)))) == [invalid]  # `recorded_at` does not make it another submission
+    # `recorded_at` does not make it another submission
+    assert outcomes(later.answers(received(payment("S1", 1)))) == [invalid]
 
 
 @pytest.mark.parametrize("first", ["accepted", "refused", "invalid"])
 def test_same_id_with_other_content_is_invalid(counter: Counter, store: EventStore, first: str) -> None:
     counter.answers(received(*enrolled("S1"), booking("S1", "b0")))
-    one = {"accepted": payment("S1", 1), "refused": booking("S1", "b1"), "invalid": payment("S1", 1) | {"data": {}}}[first]
+    one = {"accepted": payment("S1", 1), "refused": booking("S1", "b1"),
+           "invalid": payment("S1", 1) | {"data": {}}}[first]
     other = payment("S1", 2, id=one["id"])
     found = outcomes(counter.answers(received(one, other, one)))
     assert [o["outcome"] for o in found] == [first, "invalid", "duplicate" if first == "accepted" else first]
@@ -127,7 +133,8 @@ def test_same_id_with_other_content_is_invalid(counter: Counter, store: EventSto
 
 
 def test_same_id_of_another_student_is_another_submission(counter: Counter) -> None:
-    found = outcomes(counter.answers(received(*enrolled("S1"), *enrolled("S2"), booking("S1", "b"), booking("S2", "b"))))
+    found = outcomes(counter.answers(received(*enrolled("S1"), *enrolled("S2"), booking("S1", "b"),
+                                              booking("S2", "b"))))
     assert {one["outcome"] for one in found} == {"accepted"}
 
 
@@ -137,7 +144,8 @@ def test_what_the_desk_records_later_is_a_duplicate(counter: Counter, other: Eve
     recorded = submit(other, BOOKS, booking("S1", "b2"), "record", clock)
     assert recorded["outcome"] == "accepted"
     (found,) = outcomes(intake(other).answers(received(booking("S1", "b2"))))
-    assert found == {"id": "b2", "outcome": "duplicate", "position": recorded["position"], "version": recorded["version"]}
+    assert found == {"id": "b2", "outcome": "duplicate", "position": recorded["position"],
+                     "version": recorded["version"]}
 
 
 def test_duplicate_names_the_void_when_somebody_voided_its_event(counter: Counter, other: EventStore) -> None:
@@ -165,8 +173,10 @@ def test_refusal_rests_on_what_others_appended_meanwhile(counter: Counter, other
     assert outcomes(counter.answers(received(booking("S1", "b2"))))[0]["outcome"] == "accepted"
 
 
-def test_two_intakes_with_the_same_message_answer_alike(counter: Counter, other: EventStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The slower one has read the stream; before it stores its answer, the faster one does, and the world has changed between."""
+def test_two_intakes_with_the_same_message_answer_alike(counter: Counter, other: EventStore,
+                                                        monkeypatch: pytest.MonkeyPatch) -> None:
+    """The slower one has read the stream; before it stores its answer, the faster one does, and the world has changed
+    between."""
     counter.answers(received(*enrolled("S1"), booking("S1", "b1")))
     slow, fast = intake(other), counter
     store_answers = other.append_with_refusals
@@ -218,10 +228,12 @@ def test_submission_is_given_up_when_others_never_stop_appending(counter: Counte
 
 
 @pytest.mark.parametrize(("value", "reason"), [
-    (None, "no value"), (b"  ", "no value"), (b"{", "not one JSON object"), (b"\xff", "not UTF-8"), (b"[]", "not a JSON object"),
+    (None, "no value"), (b"  ", "no value"), (b"{", "not one JSON object"), (b"\xff", "not UTF-8"),
+    (b"[]", "not a JSON object"),
     (b"null", "not a JSON object"), (b'{"id": "a", "id": "b"}', "stands twice"), (b'{"id": NaN}', "id: "),
     (b'{"x": ' + b"[" * 100_000, "nested"), (b'{"id": "' + b"x" * (2 << 20) + b'"}', "longer than"), (b"{}", "id: "),
-    (b'{"id": 1}', "id: "), (b'{"id": ""}', "id: "), (b'{"id": "' + b"x" * 201 + b'"}', "id: "), (b'{"id": "\\ud800"}', "id: "),
+    (b'{"id": 1}', "id: "), (b'{"id": ""}', "id: "), (b'{"id": "' + b"x" * 201 + b'"}', "id: "),
+    (b'{"id": "\\ud800"}', "id: "),
     (b'{"id": "a"}', "student: "), (b'{"id": "a", "student": "Ada Rossi"}', "student: "),
     (b'{"id": "a", "student": "S2"}', "the key of the message"),
 ])
@@ -252,31 +264,36 @@ def test_message_without_key_is_a_dead_letter(counter: Counter) -> None:
 
 
 @pytest.mark.parametrize(("value", "content_type", "wanted"), [
-    (b'{"specversion": "1.0", "id": "1", "source": "x", "data": {}}', b"application/cloudevents+json; charset=utf-8", "envelope"),
+    (b'{"specversion": "1.0", "id": "1", "source": "x", "data": {}}', b"application/cloudevents+json; charset=utf-8",
+     "envelope"),
     (b'{"specversion": "1.0", "id": "1", "student": "S1", "data": {}}', b"", "envelope"),
     (b"<submission/>", b"application/xml", "content-type does not say application/json"),
     (b"\x00\x01", b"avro/binary", "content-type does not say application/json"),
     (b"[]", b"text/plain", "content-type does not say application/json"),
     (b"[]", b"Application/JSON;charset=utf-8", "not a JSON object"),
 ])
-def test_submission_in_another_form_is_told_what_is_wanted(counter: Counter, value: bytes, content_type: bytes, wanted: str) -> None:
+def test_submission_in_another_form_is_told_what_is_wanted(counter: Counter, value: bytes,
+                                                           content_type: bytes, wanted: str) -> None:
     headers = [("Content-Type", content_type)] if content_type else []
     (letter,) = counter.answers([Received(0, 0, b"S1", value, headers)])
     assert wanted in (header(letter.headers, "dead_letter_error") or "")
 
 
 def test_submission_is_taken_whatever_its_content_type_says(counter: Counter) -> None:
-    (message,) = counter.answers([one._replace(headers=[("content-type", b"text/plain")]) for one in received(enrolled("S1")[0])])
+    (message,) = counter.answers([one._replace(headers=[("content-type", b"text/plain")])
+                                  for one in received(enrolled("S1")[0])])
     assert [one["outcome"] for one in outcomes([message])] == ["accepted"]
 
 
 @pytest.mark.parametrize(("trace", "handed_on"), [
     (TRACE[1], True), (b"01" + TRACE[1][2:] + b"-more", True), (b"ff" + TRACE[1][2:], False), (TRACE[1].upper(), False),
-    (b"00-" + b"0" * 32 + b"-00f067aa0ba902b7-01", False), (b"00-4bf92f3577b34da6a3ce929d0e0e4736-" + b"0" * 16 + b"-01", False),
+    (b"00-" + b"0" * 32 + b"-00f067aa0ba902b7-01", False),
+    (b"00-4bf92f3577b34da6a3ce929d0e0e4736-" + b"0" * 16 + b"-01", False),
     (b"S1 has been reduced", False), (b"", False), (TRACE[1] + b"\n", False),
 ])
 def test_trace_is_handed_on_when_it_is_one(counter: Counter, trace: bytes, handed_on: bool) -> None:
-    (message,) = counter.answers([one._replace(headers=[("traceparent", trace)]) for one in received(enrolled("S1")[0])])
+    (message,) = counter.answers([one._replace(headers=[("traceparent", trace)])
+                                  for one in received(enrolled("S1")[0])])
     assert header(message.headers, "traceparent") == (trace.decode() if handed_on else None)
 
 
@@ -289,7 +306,8 @@ def test_dead_letter_leaves_out_what_no_topic_could_hold(counter: Counter) -> No
 
 def test_outcome_of_a_submission_with_many_faults_fits_its_topic(counter: Counter) -> None:
     courses: list[dict[str, Any]] = [{} for _ in range(20_000)]
-    one = submission("S1", "a", "study-plan-approved", "2025-11-30", academic_year="2025-26", courses=courses) | {"x" * 300_000: 1}
+    one = submission("S1", "a", "study-plan-approved", "2025-11-30", academic_year="2025-26",
+                     courses=courses) | {"x" * 300_000: 1}
     (message,) = counter.answers(received(one))
     assert len(message.value or b"") < 100_000
     assert "further problems" in outcomes([message])[0]["problems"][-1]["message"]
@@ -305,7 +323,8 @@ def test_any_id_is_remembered(counter: Counter, store: EventStore, id_: str) -> 
 
 
 def test_person_is_invalid_and_nothing_of_her_is_remembered(counter: Counter, store: EventStore) -> None:
-    one = {name: value for name, value in submission("S1", "p", "person-registered", "2026-05-25", given_name="Ada", family_name="Rossi",
+    one = {name: value for name, value in submission("S1", "p", "person-registered", "2026-05-25",
+                                                     given_name="Ada", family_name="Rossi",
                                                      ).items() if name != "career"}
     first = outcomes(counter.answers(received(one)))
     assert "encryption-not-configured" in first[0]["problems"][0]["message"]
@@ -336,9 +355,11 @@ def test_submission_on_which_the_ledger_fails_is_a_dead_letter_and_the_others_go
     *before, letter, second, last = counter.answers(sent)
     assert [one["outcome"] for one in outcomes([*before, second, last])] == ["accepted"] * 5
     assert letter.topic == DEAD_LETTER
-    assert "a fault of the ledger, please report it: KeyError in test_counter.py" in (header(letter.headers, "dead_letter_error") or "")
+    assert "a fault of the ledger, please report it: KeyError in test_counter.py" in (header(letter.headers,
+                                                                                             "dead_letter_error") or "")
     monkeypatch.undo()
-    assert [one["outcome"] for one in outcomes(counter.answers(sent[3:5]))] == ["refused", "duplicate"]  # mended: it is decided then
+    # mended: it is decided then
+    assert [one["outcome"] for one in outcomes(counter.answers(sent[3:5]))] == ["refused", "duplicate"]
 
 
 def remember(url: str, one: Refusal) -> None:
@@ -355,14 +376,16 @@ def remember(url: str, one: Refusal) -> None:
 
 def test_what_an_older_release_kept_of_a_refusal_is_recognised_and_loses_its_plain_hash_and_its_quotes(
         counter: Counter, store: EventStore, store_url: str) -> None:
-    sent = received(*enrolled("S1"), booking("S1", "b1"), booking("S1", "b2"), payment("S1", 1) | {"data": {"amount": "Rossi"}})
+    sent = received(*enrolled("S1"), booking("S1", "b1"), booking("S1", "b2"),
+                    payment("S1", 1) | {"data": {"amount": "Rossi"}})
     first = outcomes(counter.answers(sent))
     old = {"id": "old", "outcome": "invalid", "problems": [{"path": "data.Rossi", "message": "there is no Rossi"}]}
     hashes = {}
     for number, (id_, outcome) in enumerate([(sent[4], first[4]), (sent[5], first[5] | {"problems": old["problems"]})]):
         raw = json.loads(id_.value or b"") | {"id": f"old-{number}"}
         hashes[f"old-{number}"] = plain = _read(id_._replace(value=json.dumps(raw).encode())).hash()  # type: ignore[union-attr]
-        remember(store_url, Refusal("S1", f"old-{number}", plain, json.dumps(outcome | {"id": f"old-{number}"}).encode()))
+        remember(store_url,
+                 Refusal("S1", f"old-{number}", plain, json.dumps(outcome | {"id": f"old-{number}"}).encode()))
     again = received(*(json.loads(one.value or b"") | {"id": f"old-{number}"} for number, one in enumerate(sent[4:])))
     refused, malformed = outcomes(counter.answers(again))  # before an owner has opened it: recognised as it stands
     assert (refused["reasons"], malformed["problems"]) == (first[4]["reasons"], old["problems"])
@@ -373,7 +396,8 @@ def test_what_an_older_release_kept_of_a_refusal_is_recognised_and_loses_its_pla
         assert len(one.content) == 33
         assert hashes[id_] not in one.content
         assert b"Rossi" not in one.outcome
-    assert "other content" in outcomes(intake(store).answers(received(payment("S1", 2) | {"id": "old-0"})))[0]["problems"][0]["message"]
+    assert "other content" in outcomes(intake(store).answers(received(payment("S1", 2)
+                                                                      | {"id": "old-0"})))[0]["problems"][0]["message"]
 
 
 @pytest.mark.parametrize("link_breaks", ["before", "after"])
@@ -398,10 +422,12 @@ def test_batch_is_stored_once_when_the_link_breaks_around_the_commit(
     assert [event.version for event in store.stream("S1")] == [1, 2, 3, 4]
 
 
-def test_students_are_forgotten_and_found_again(counter: Counter, store: EventStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_students_are_forgotten_and_found_again(counter: Counter, store: EventStore,
+                                                monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(counter._streams, "_keep", 7)
     students = [f"S{n}" for n in range(9)]
     for student in students:
         counter.answers(received(*enrolled(student)))
     assert list(counter._streams._held) == students[-2:]
-    assert {one["outcome"] for one in outcomes(counter.answers(received(*(booking(s, "b") for s in students))))} == {"accepted"}
+    assert {one["outcome"]
+            for one in outcomes(counter.answers(received(*(booking(s, "b") for s in students))))} == {"accepted"}

@@ -50,7 +50,8 @@ def woven(students: Sequence[str], chance: random.Random) -> list[dict[str, Any]
 
 
 def check(url: str, topics: Topics, students: Sequence[str]) -> dict[str, int]:
-    """Each submission has its effect once, in order; each has an answer, and all its answers agree. Counts the answers."""
+    """Each submission has its effect once, in order; each has an answer, and all its answers agree. Counts the
+    answers."""
     given: dict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)
     for one in topics.read(OUTCOMES):
         given[(one.key or b"").decode(), one.headers["submission_id"].decode()].append(one.outcome)
@@ -60,12 +61,14 @@ def check(url: str, topics: Topics, students: Sequence[str]) -> dict[str, int]:
         assert store.last_position() >= sum(len(stream) for stream in streams.values())
         for student in students:
             accepted = [one["id"] for one in life(student) if expected(one["id"]) == "accepted"]
-            assert [(event.id, event.version) for event in streams[student]] == [(id_, n) for n, id_ in enumerate(accepted, 1)]
+            assert [(event.id, event.version) for event in streams[student]] == [(id_, n)
+                                                                                 for n, id_ in enumerate(accepted, 1)]
             for event in streams[student]:
                 answers = given.pop((student, event.id))
                 assert {(one["position"], one["version"]) for one in answers} == {(event.position, event.version)}
                 assert {one["outcome"] for one in answers} <= {"accepted", "duplicate"}
-                assert sum(one["outcome"] == "accepted" for one in answers) <= 1, answers  # a frozen member says so late
+                # a frozen member says so late
+                assert sum(one["outcome"] == "accepted" for one in answers) <= 1, answers
                 for one in answers:
                     counted[one["outcome"]] += 1
             for id_ in (one["id"] for one in life(student) if expected(one["id"]) != "accepted"):
@@ -96,7 +99,8 @@ def test_nothing_is_doubled_when_all_messages_come_again(store_url: str, topics:
 
 @pytest.mark.faults
 def test_nothing_is_lost_or_doubled_when_the_intake_is_killed(store_url: str, topics: Topics) -> None:
-    """kill -9 at random points of its start, its batches (of at most 37) and its end; the next begins where the offset stands."""
+    """kill -9 at random points of its start, its batches (of at most 37) and its end; the next begins where the offset
+    stands."""
     chance = random.Random(20260506)
     students: list[str] = []
     for nth in range(ROUNDS + 1):
@@ -123,7 +127,8 @@ def test_nothing_is_lost_or_doubled_when_the_intake_is_killed(store_url: str, to
 
 
 def test_members_that_come_and_go_share_the_work(store_url: str, topics: Topics) -> None:
-    """Two intakes at once, a third that joins, one that is killed, one that is frozen until the group has given its partitions away."""
+    """Two intakes at once, a third that joins, one that is killed, one that is frozen until the group has given its
+    partitions away."""
     chance = random.Random(20260507)
     students = [f"R{n}" for n in range(200)]
     sent = woven(students, chance)
@@ -162,8 +167,8 @@ def test_intake_goes_on_when_the_database_is_back(postgres_url: str, topics: Top
             for nth in range(10):
                 topics.submit(*(one for student in students[nth * 10:nth * 10 + 10] for one in life(student)))
                 wait_for(lambda nth=nth: topics.count() > nth * 100)
-                admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
-                              "AND pid <> pg_backend_pid() AND backend_type = 'client backend'")
+                admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = "
+                              "current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'")
             wait_for(lambda: topics.committed() == 1000)
             code, said = finish(process)
             assert code == 0, said

@@ -20,16 +20,20 @@ from .conftest import Topics, answered, finish, intake, start, wait_for
 
 def test_every_kind_of_outcome_reaches_its_sender(store_url: str, topics: Topics) -> None:
     history = enrolled("S1")
-    topics.submit(*history, booking("S1", "b1"), booking("S1", "b2"), booking("S1", "b1"), payment("S1", 1) | {"data": {}})
-    topics.send((b"S1", b"{"), (b"S2", json.dumps(payment("S1", 2)).encode()), (None, json.dumps(payment("S1", 3)).encode()), (b"S1", None))
+    topics.submit(*history, booking("S1", "b1"), booking("S1", "b2"), booking("S1", "b1"),
+                  payment("S1", 1) | {"data": {}})
+    topics.send((b"S1", b"{"), (b"S2", json.dumps(payment("S1", 2)).encode()),
+                (None, json.dumps(payment("S1", 3)).encode()), (b"S1", None))
     with intake(store_url, topics):
         answered(topics, 11)
     outcomes = topics.read(OUTCOMES)
     assert {one.key for one in outcomes} == {b"S1"}
     assert [(one.headers["submission_id"].decode(), one.outcome["outcome"]) for one in outcomes] == [
-        *((one["id"], "accepted") for one in history), ("b1", "accepted"), ("b2", "refused"), ("b1", "duplicate"), ("S1-p1", "invalid")]
+        *((one["id"], "accepted") for one in history), ("b1", "accepted"), ("b2", "refused"),
+        ("b1", "duplicate"), ("S1-p1", "invalid")]
     with open_store(store_url) as store:
-        assert [(e.id, e.position) for e in store.stream("S1")] == [(o.outcome["id"], o.outcome["position"]) for o in outcomes[:4]]
+        assert [(e.id, e.position) for e in store.stream("S1")] == [(o.outcome["id"], o.outcome["position"])
+                                                                    for o in outcomes[:4]]
     letters = topics.read(DEAD_LETTER)
     assert sorted(one.headers["dead_letter_error"].decode().split(":")[0].split(" is ")[0] for one in letters) == [
         "the key of the message", "the message has no key", "the message has no value", "the value"]
@@ -38,12 +42,15 @@ def test_every_kind_of_outcome_reaches_its_sender(store_url: str, topics: Topics
 
 def test_example_submits_and_prints_the_outcomes(sqlite_url: str, topics: Topics, tmp_path: Path) -> None:
     """examples/submitter.py, as docs/subscribing.md shows it."""
-    (tmp_path / "submissions.jsonl").write_bytes(b"".join(lines(*enrolled("S1"), booking("S1", "b1"), booking("S1", "b2"))))
+    (tmp_path / "submissions.jsonl").write_bytes(b"".join(lines(*enrolled("S1"), booking("S1", "b1"),
+                                                                booking("S1", "b2"))))
     with intake(sqlite_url, topics):
-        done = subprocess.run([sys.executable, "examples/submitter.py", topics.brokers, str(tmp_path / "submissions.jsonl")],
+        done = subprocess.run([sys.executable, "examples/submitter.py", topics.brokers,
+                               str(tmp_path / "submissions.jsonl")],
                               capture_output=True, text=True, timeout=120, check=True)
     printed = [line.partition(" ")[::2] for line in done.stdout.splitlines()]
-    assert [(student, json.loads(said)["outcome"]) for student, said in printed] == [("S1", "accepted")] * 4 + [("S1", "refused")]
+    assert [(student, json.loads(said)["outcome"])
+            for student, said in printed] == [("S1", "accepted")] * 4 + [("S1", "refused")]
 
 
 def test_trace_and_cloud_headers_come_through(sqlite_url: str, topics: Topics) -> None:
@@ -57,9 +64,11 @@ def test_trace_and_cloud_headers_come_through(sqlite_url: str, topics: Topics) -
     assert letter.value == b"no JSON"
 
 
-def test_message_of_two_megabytes_is_a_dead_letter_and_a_longer_one_is_refused_by_the_broker(sqlite_url: str, topics: Topics) -> None:
+def test_message_of_two_megabytes_is_a_dead_letter_and_a_longer_one_is_refused_by_the_broker(sqlite_url: str,
+                                                                                             topics: Topics) -> None:
     chance = random.Random(20260505)
-    noise = json.dumps(payment("S1", 1, source=chance.randbytes(1_000_000).hex())).encode()  # hardly to be compressed further than half
+    # hardly to be compressed further than half
+    noise = json.dumps(payment("S1", 1, source=chance.randbytes(1_000_000).hex())).encode()
     topics.send((b"S1", noise), (b"S1", json.dumps(enrolled("S1")[0]).encode()))
     with pytest.raises(MessageSizeTooLargeError):
         topics.send((b"S1", chance.randbytes(2_200_000)))

@@ -1,4 +1,5 @@
-"""Histories for the tests of stored projections: an invented population, recorded as it is, in the order of the clock."""
+"""Histories for the tests of stored projections: an invented population, recorded as it is, in the order of the
+clock."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -38,8 +39,10 @@ def fill(store: EventStore, events: Sequence[Event], size: int = 500) -> None:
         store.append(events[start:start + size])
 
 
-def submission(student: str, id: str, type: str, on: str, data: dict[str, Any], recorded_on: str | None = None) -> Submission:
-    found = read_submission({"id": id, "type": type, "student": student, "career": f"{student}-B", "effective_on": on, "data": data,
+def submission(student: str, id: str, type: str, on: str, data: dict[str, Any],
+               recorded_on: str | None = None) -> Submission:
+    found = read_submission({"id": id, "type": type, "student": student, "career": f"{student}-B",
+                             "effective_on": on, "data": data,
                              "recorded_at": f"{recorded_on or on}T12:00:00Z", "source": "test", "actor": "test"})
     assert isinstance(found, Submission), found
     return found
@@ -57,16 +60,19 @@ def append(store: EventStore, *submissions: Submission) -> int:
 def a_debtor(student: str) -> list[Submission]:
     """A bachelor's whose first instalment of 400.00, due on 17 February 2026, stays unpaid."""
     return [
-        submission(student, "a1", "enrolled", "2025-09-20", {"programme": "L-FIL", "academic_year": "2025-26", "course_type": "bachelor",
+        submission(student, "a1", "enrolled", "2025-09-20",
+                   {"programme": "L-FIL", "academic_year": "2025-26", "course_type": "bachelor",
                                                             "access": "open", "year": 1, "regime": "full-time"}),
         submission(student, "a2", "instalment-paid", "2025-09-20", {"charge": "2025-26:enrolment", "amount": "156.00"}),
-        submission(student, "a3", "contribution-assessed", "2026-01-10", {"academic_year": "2025-26", "contribution": "900.00"}),
+        submission(student, "a3", "contribution-assessed", "2026-01-10",
+                   {"academic_year": "2025-26", "contribution": "900.00"}),
     ]
 
 
 def tables(database: Database) -> dict[str, list[Row]]:
     """Everything that is stored, in one order."""
-    _, found = database.ask([(f"SELECT student, {', '.join(columns)} FROM {{{kind}}}", {}) for kind, columns in COLUMNS.items()])
+    _, found = database.ask([(f"SELECT student, {', '.join(columns)} FROM {{{kind}}}", {})
+                             for kind, columns in COLUMNS.items()])
     return {kind: sorted(rows, key=repr) for kind, rows in zip(COLUMNS, found, strict=True)}
 
 

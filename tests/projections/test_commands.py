@@ -21,15 +21,19 @@ Run = Callable[..., Result]
 ON = ("--on", "2026-03-25")
 REPORTS = [
     ("report", "blocked", *ON), ("report", "blocked", "--kind", "final-exam", *ON), ("report", "arrears", *ON),
-    ("report", "upcoming", "--from", "2026-02-01", "--to", "2026-03-31"), ("report", "reservations", *ON), ("report", "refunds", *ON),
-    ("report", "unallocated", *ON), ("report", "counts", *ON), ("report", "counts", "--by", "status", *ON), ("find", *ON),
-    ("find", "--student", "S01", *ON), ("find", "--career", "S01-B", "--programme", "L-FIL", "--status", "enrolled", *ON)]
+    ("report", "upcoming", "--from", "2026-02-01", "--to", "2026-03-31"), ("report", "reservations", *ON),
+    ("report", "refunds", *ON),
+    ("report", "unallocated", *ON), ("report", "counts", *ON), ("report", "counts", "--by", "status", *ON),
+    ("find", *ON),
+    ("find", "--student", "S01", *ON), ("find", "--career", "S01-B", "--programme", "L-FIL",
+                                        "--status", "enrolled", *ON)]
 
 
 @pytest.fixture
 def empty(tmp_path: Path) -> Run:
     def call(*arguments: str, given: str | None = None) -> Result:
-        return CliRunner().invoke(cli, ["--db", f"sqlite:///{tmp_path / 'ledger.db'}", *arguments], input=given, prog_name="career-ledger")
+        return CliRunner().invoke(cli, ["--db", f"sqlite:///{tmp_path / 'ledger.db'}", *arguments],
+                                  input=given, prog_name="career-ledger")
 
     return call
 
@@ -38,8 +42,10 @@ def empty(tmp_path: Path) -> Run:
 def run(empty: Run, tmp_path: Path) -> Run:
     with open_store(f"sqlite:///{tmp_path / 'ledger.db'}") as store:
         append(store, *a_debtor("S01"), *a_debtor("S02"), *a_debtor("S03"))
-        append(store, submission("S03", "a4", "instalment-paid", "2026-03-22", {"charge": "2025-26:instalment-1", "amount": "400.00"}),
-               submission("S03", "a5", "instalment-paid", "2026-03-22", {"charge": "2026-27:enrolment", "amount": "156.00"}))
+        append(store, submission("S03", "a4", "instalment-paid", "2026-03-22",
+                                 {"charge": "2025-26:instalment-1", "amount": "400.00"}),
+               submission("S03", "a5", "instalment-paid", "2026-03-22",
+                          {"charge": "2026-27:enrolment", "amount": "156.00"}))
     assert empty("project").exit_code == 0
     return empty
 
@@ -53,7 +59,8 @@ def test_report_says_the_same_in_each_form(run: Run, asked: tuple[str, ...]) -> 
     as_csv = run(*asked, "--csv")
     assert as_csv.exit_code == 0
     rows = list(csv.DictReader(io.StringIO(as_csv.stdout)))
-    assert rows == [{k: "" if v is None else str(v) for k, v in row.items() if k not in ("message_id", "params")} for row in answer["rows"]]
+    assert rows == [{k: "" if v is None else str(v) for k, v in row.items() if k not in ("message_id", "params")}
+                    for row in answer["rows"]]
     assert "as known at position 11 of 11" in as_csv.stderr
     table = run(*asked)
     assert table.exit_code == 0
@@ -68,13 +75,16 @@ def test_report_is_in_italian_when_it_is_asked_for(run: Run, asked: tuple[str, .
     assert not {*english} & {*italian} - {""}
     rows = json.loads(run(*asked, "--json").stdout)["rows"]
     assert {name for row in rows for name in row} - IN_CHANGE <= entry("names.column", "it").keys()
-    assert not [word for line in italian for word in (" yes ", "2026-0", "400.00", "overdue", "instalment") if word in line]
+    assert not [word for line in italian for word in (" yes ", "2026-0", "400.00", "overdue",
+                                                      "instalment") if word in line]
 
 
 def test_upcoming_is_told_as_the_status_tells_it(run: Run) -> None:
     asked = ("report", "upcoming", "--from", "2026-03-20", "--to", "2026-03-20")
-    assert "inizia il blocco alla prenotazione degli appelli d'esame (BLK-1, prima rata 2025-26)" in run("--lang", "it", *asked).stdout
-    first = next(row for row in json.loads(run("--lang", "it", *asked, "--json").stdout)["rows"] if row["what"] == "exam-booking block")
+    assert "inizia il blocco alla prenotazione degli appelli d'esame (BLK-1, prima rata 2025-26)" in run("--lang", "it",
+                                                                                                         *asked).stdout
+    first = next(row for row in json.loads(run("--lang", "it", *asked, "--json").stdout)["rows"]
+                 if row["what"] == "exam-booking block")
     assert (first["message_id"], first["params"]) == (
         "change/charge-blocks", {"block": "exam-booking", "rule": "BLK-1", "charge": "2025-26:instalment-1"})
     assert first["change"] in run("--lang", "it", *asked, "--csv").stdout
@@ -92,8 +102,10 @@ def test_page_about_the_tables_is_in_italian_when_it_is_asked_for(run: Run, aske
 def test_report_blocked_answers_for_the_day(run: Run) -> None:
     rows = json.loads(run("report", "blocked", "--kind", "exam-booking", "--on", "2026-03-21", "--json").stdout)["rows"]
     assert [(row["student"], row["since"], row["until"], row["amount"]) for row in rows] == [
-        ("S01", "2026-03-20", None, "400.00"), ("S02", "2026-03-20", None, "400.00"), ("S03", "2026-03-20", "2026-03-22", "400.00")]
-    assert json.loads(run("report", "blocked", "--kind", "exam-booking", "--on", "2026-03-19", "--json").stdout)["rows"] == []
+        ("S01", "2026-03-20", None, "400.00"), ("S02", "2026-03-20", None, "400.00"),
+        ("S03", "2026-03-20", "2026-03-22", "400.00")]
+    assert json.loads(run("report", "blocked", "--kind", "exam-booking", "--on", "2026-03-19",
+                          "--json").stdout)["rows"] == []
     [waiting] = json.loads(run("report", "unallocated", *ON, "--json").stdout)["rows"]
     assert (waiting["student"], waiting["charge"], waiting["amount"]) == ("S03", "2026-27:enrolment", "156.00")
 
@@ -105,7 +117,8 @@ def test_report_upcoming_tells_what_comes_if_nothing_happens(run: Run) -> None:
 
 
 def test_append_with_wait_is_included_at_once(run: Run) -> None:
-    paid = {"id": "a9", "type": "instalment-paid", "student": "S01", "career": "S01-B", "effective_on": "2026-03-23", "source": "t",
+    paid = {"id": "a9", "type": "instalment-paid", "student": "S01", "career": "S01-B", "effective_on": "2026-03-23",
+            "source": "t",
             "actor": "t", "data": {"charge": "2025-26:instalment-1", "amount": "400.00"}}
     done = run("append", "-", "--wait", given=json.dumps(paid) + "\n")
     assert done.exit_code == 0, done.output
@@ -115,7 +128,8 @@ def test_append_with_wait_is_included_at_once(run: Run) -> None:
 
 def test_status_shows_position_lag_rule_books_rows_and_size(run: Run, tmp_path: Path) -> None:
     with open_store(f"sqlite:///{tmp_path / 'ledger.db'}") as store:
-        append(store, submission("S01", "a4", "instalment-paid", "2026-03-25", {"charge": "2025-26:instalment-1", "amount": "1.00"}))
+        append(store, submission("S01", "a4", "instalment-paid", "2026-03-25",
+                                 {"charge": "2025-26:instalment-1", "amount": "1.00"}))
     answer = json.loads(run("projection", "status", "--json").stdout)
     assert (answer["known_position"], answer["last_position"], answer["events_behind"]) == (11, 12, 1)
     assert {"2019-20", "2025-26"} <= answer["rulebooks"].keys()
@@ -133,14 +147,16 @@ def test_verify_fails_with_five_and_rebuild_mends_it(run: Run, tmp_path: Path) -
     done = run("projection", "verify")
     assert done.exit_code == 5
     assert "S02 charges S02-B 2025-26:instalment-1" in done.stdout
-    assert {json.loads(line)["student"] for line in run("projection", "verify", "--json").stdout.splitlines()} == {"S02"}
+    assert {json.loads(line)["student"] for line in run("projection", "verify",
+                                                        "--json").stdout.splitlines()} == {"S02"}
     rebuilt = run("projection", "rebuild", "--json")
     assert (rebuilt.exit_code, json.loads(rebuilt.stdout)["events"]) == (0, 11)
     assert run("projection", "verify").exit_code == 0
 
 
 def test_diff_shows_whose_answers_change_and_how(run: Run, other_folder: Path) -> None:
-    found = [json.loads(line) for line in run("projection", "diff", "--rulebooks", str(other_folder), "--json").stdout.splitlines()]
+    found = [json.loads(line) for line in run("projection", "diff", "--rulebooks", str(other_folder),
+                                              "--json").stdout.splitlines()]
     assert {(d["student"], d["kind"]) for d in found} >= {("S01", "exam-booking"), ("S01", "administrative")}
     shown = run("projection", "diff", "--rulebooks", str(other_folder))
     assert shown.exit_code == 0

@@ -48,7 +48,8 @@ def test_stored_is_as_computed_for_a_population(store_url, store, database) -> N
     assert list(verify(store_url, BOOKS, 1)) == []
     assert {kind: bool(rows) for kind, rows in tables(database).items()} == dict.fromkeys(tables(database), True)
     state = status_of(database, law_of(BOOKS))
-    assert (state["events_behind"], state["known_position"], state["rebuild_needed"]) == (0, store.last_position(), None)
+    assert (state["events_behind"], state["known_position"],
+            state["rebuild_needed"]) == (0, store.last_position(), None)
     assert state["bytes"] is None or state["bytes"] > 0
 
 
@@ -58,16 +59,19 @@ def test_stored_is_as_computed_after_voids_and_late_recording(store_url, store, 
     blocked = Reports(database, law_of(BOOKS)).blocked
     day = date(2026, 3, 25)
     assert {row["student"] for row in blocked(day, "exam-booking")["rows"]} == {"S01", "S02"}
-    paid = submission("S01", "a4", "instalment-paid", "2026-02-17", {"charge": "2025-26:instalment-1", "amount": "400.00"}, "2026-04-02")
+    paid = submission("S01", "a4", "instalment-paid", "2026-02-17",
+                      {"charge": "2025-26:instalment-1", "amount": "400.00"}, "2026-04-02")
     append(store, paid)  # learned late: it was paid in time
     project(store, database)
     assert {row["student"] for row in blocked(day, "exam-booking")["rows"]} == {"S02"}
     assert list(verify(store_url, BOOKS, 1)) == []
-    append(store, submission("S01", "a5", "event-voided", "2026-04-03", {"event": "a4", "reason": "wrong student", "authority": "office"}))
+    append(store, submission("S01", "a5", "event-voided", "2026-04-03",
+                             {"event": "a4", "reason": "wrong student", "authority": "office"}))
     project(store, database)
     assert {row["student"] for row in blocked(day, "exam-booking")["rows"]} == {"S01", "S02"}
     assert list(verify(store_url, BOOKS, 1)) == []
-    append(store, *(submission("S02", f"v{n}", "event-voided", "2026-04-03", {"event": f"a{n}", "reason": "x", "authority": "office"})
+    append(store, *(submission("S02", f"v{n}", "event-voided", "2026-04-03",
+                               {"event": f"a{n}", "reason": "x", "authority": "office"})
                     for n in (3, 2, 1)))  # nothing is left of her
     project(store, database)
     assert {row["student"] for row in Reports(database, law_of(BOOKS)).find(day)["rows"]} == {"S01"}
@@ -89,10 +93,12 @@ def test_verify_names_each_difference(store_url, store, database) -> None:
     assert next(d for d in found if d["student"] == "S02")["stored"] == []
 
 
-def test_verify_allows_what_the_follower_has_not_seen_but_nothing_older_than_its_position(store_url, store, database) -> None:
+def test_verify_allows_what_the_follower_has_not_seen_but_nothing_older_than_its_position(store_url,
+                                                                                          store, database) -> None:
     first = append(store, *a_debtor("S01"))
     project(store, database)
-    append(store, submission("S01", "a4", "instalment-paid", "2026-02-17", {"charge": "2025-26:instalment-1", "amount": "400.00"}))
+    append(store, submission("S01", "a4", "instalment-paid", "2026-02-17",
+                             {"charge": "2025-26:instalment-1", "amount": "400.00"}))
     assert list(verify(store_url, BOOKS, 1)) == []
     with database.backend.transaction(write=True) as cursor:
         last = store.last_position()
@@ -191,7 +197,8 @@ def test_kill_mid_batch_again_and_again_loses_nothing(store_url, store, database
 def test_six_writers_and_a_follower_miss_nothing(store_url, store, database) -> None:
     started = SERVER.Event()
     events = [population(max(1, MANY // 6 // 38), 3, first=1000 * n) for n in range(6)]
-    writers = [SERVER.Process(target=write, args=(store_url, started, some[:MANY // 6], 3), daemon=True) for some in events]
+    writers = [SERVER.Process(target=write, args=(store_url, started, some[:MANY // 6], 3), daemon=True)
+               for some in events]
     follower = SERVER.Process(target=follow, args=(store_url, started, 200), daemon=True)
     for process in (*writers, follower):
         process.start()
@@ -248,8 +255,10 @@ def test_waiting_returns_when_the_events_are_included(store_url, store, database
 
 def test_the_command_follows_until_sigterm(store_url, store, database) -> None:
     append(store, *a_debtor("S01"))
-    command = [sys.executable, "-c", "from ledger.entrypoints.cli import main; main()", "--db", store_url, "project", "--follow"]
-    process = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}, stderr=subprocess.PIPE)
+    command = [sys.executable, "-c", "from ledger.entrypoints.cli import main; main()", "--db",
+               store_url, "project", "--follow"]
+    process = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+                               stderr=subprocess.PIPE)
     assert process.stderr is not None
     assert b"following partition 1 of 1" in process.stderr.readline()
     _reach(database, store.last_position())

@@ -25,9 +25,11 @@ def test_import_while_another_writes_to_its_students_and_a_follower_follows(stor
     for event in events:
         del event["recorded_at"]  # the ledger's clock: another's event may come before it in the same stream
     students = list(dict.fromkeys(event["student"] for event in events))
-    tickets = [json.dumps({"id": f"ticket-{n}", "type": "ticket-opened", "student": students[n % len(students)], "source": "portal",
+    tickets = [json.dumps({"id": f"ticket-{n}", "type": "ticket-opened", "student": students[n % len(students)],
+                           "source": "portal",
                            "actor": "portal", "effective_on": "2026-01-10",
-                           "data": {"number": str(n), "service": "desk", "subject": "fees", "context": "help"}}).encode()
+                           "data": {"number": str(n), "service": "desk", "subject": "fees",
+                                    "context": "help"}}).encode()
                for n in range(20_000)]
     started, enough, following = SERVER.Event(), SERVER.Event(), SERVER.Event()
     other = SERVER.Process(target=submit_until, args=(store_url, started, enough, tickets), daemon=True)

@@ -58,8 +58,10 @@ def acts(url: str, store: EventStore) -> dict[str, Callable[[], object]]:
         return act
 
     return {
-        "project": fresh(lambda own: project(store, own)), "project in parts": fresh(lambda own: project(store, own, 2)),
-        "append --wait": lambda: wait_for(url, store, BOOKS, 1), "status": fresh(lambda own: status_of(own, law_of(BOOKS))),
+        "project": fresh(lambda own: project(store, own)),
+        "project in parts": fresh(lambda own: project(store, own, 2)),
+        "append --wait": lambda: wait_for(url, store, BOOKS, 1),
+        "status": fresh(lambda own: status_of(own, law_of(BOOKS))),
         "report": fresh(lambda own: Reports(own, law_of(BOOKS)).blocked(DAY)),
         "find": fresh(lambda own: Reports(own, law_of(BOOKS)).find(DAY)),
         "one student": fresh(lambda own: Reports(own, law_of(BOOKS)).of_student("charges", "S01", DAY))}
@@ -88,7 +90,8 @@ def test_older_log_under_newer_projections_is_refused_until_they_are_made_anew(s
     for act in acts(store_url, store).values():
         act()
     assert list(verify(store_url, BOOKS, 1)) == []
-    assert {row["student"] for row in Reports(database, law_of(BOOKS)).blocked(DAY)["rows"]} == {"S01", "S02", "S04", "S05"}
+    assert {row["student"] for row in Reports(database, law_of(BOOKS)).blocked(DAY)["rows"]} == {"S01",
+                                                                                                 "S02", "S04", "S05"}
 
 
 def test_rebuild_beside_newer_projections_ends_when_the_log_is_older(store_url, store, database) -> None:

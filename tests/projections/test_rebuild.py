@@ -124,14 +124,18 @@ def test_rebuild_during_writes_with_followers_and_questions(store_url, store, da
     assert list(verify(store_url, BOOKS, 1)) == []
 
 
-def test_a_changed_interpretation_is_noticed_shown_and_adopted(store_url, store, database, other_books, monkeypatch) -> None:
+def test_a_changed_interpretation_is_noticed_shown_and_adopted(store_url, store, database,
+                                                               other_books, monkeypatch) -> None:
     append(store, *a_debtor("S01"), *a_debtor("S02"))
-    append(store, submission("S02", "a4", "instalment-paid", "2026-02-17", {"charge": "2025-26:instalment-1", "amount": "400.00"}))
-    append(store, submission("S02", "a5", "instalment-paid", "2026-02-17", {"charge": "2025-26:instalment-2", "amount": "500.00"}))
+    append(store, submission("S02", "a4", "instalment-paid", "2026-02-17",
+                             {"charge": "2025-26:instalment-1", "amount": "400.00"}))
+    append(store, submission("S02", "a5", "instalment-paid", "2026-02-17",
+                             {"charge": "2025-26:instalment-2", "amount": "500.00"}))
     rebuild(store_url, BOOKS, 1)
     assert status_of(database, law_of(BOOKS))["rebuild_needed"] is None
     changed = list(diff(store_url, BOOKS, other_books, 1))
-    assert {(d["student"], d["what"], d["kind"], d["rule"], d["charge"]) for d in changed if d["charge"] == "2025-26:instalment-1"} == {
+    assert {(d["student"], d["what"], d["kind"], d["rule"], d["charge"])
+            for d in changed if d["charge"] == "2025-26:instalment-1"} == {
         ("S01", "blocks", "exam-booking", "BLK-1", "2025-26:instalment-1"),
         ("S01", "blocks", "administrative", "BLK-3", "2025-26:instalment-1")}
     [lost] = [d for d in changed if (d["kind"], d["charge"]) == ("exam-booking", "2025-26:instalment-1")]

@@ -32,7 +32,8 @@ ONE_DAY = timedelta(days=1)
 
 def _days() -> list[date]:
     chance = random.Random(11)
-    fixed = [date(2019, 12, 20), date(2020, 3, 31), date(2025, 10, 1), date(2026, 3, 20), date(2026, 5, 2), date(2026, 11, 30)]
+    fixed = [date(2019, 12, 20), date(2020, 3, 31), date(2025, 10, 1), date(2026, 3, 20), date(2026, 5, 2),
+             date(2026, 11, 30)]
     return (fixed + [date(2018, 1, 1) + timedelta(days=chance.randrange(3300)) for _ in range(DATES)])[:DATES]
 
 
@@ -42,7 +43,8 @@ DAYS = _days()
 @cache
 def people(on: date) -> dict[str, Person]:
     """Everybody at the end of a day, by replaying each from the beginning."""
-    return {student: replay(in_force(events), student, on, BOOKS) for student, events in streams(population(STUDENTS)).items()}
+    return {student: replay(in_force(events), student, on, BOOKS)
+            for student, events in streams(population(STUDENTS)).items()}
 
 
 def euro(amount: Any) -> str:
@@ -88,7 +90,8 @@ def test_blocked_is_as_folded(reports, on) -> None:
     answer = reports.blocked(on)
     assert (answer["on"], answer["rebuild_needed"]) == (on.isoformat(), None)
     assert answer["known_position"] == answer["last_position"] > 0
-    expected = Counter((s, c.name, b.kind, b.rule, b.charge, euro(b.amount) if b.amount is not None else None, b.start.isoformat())
+    expected = Counter((s, c.name, b.kind, b.rule, b.charge, euro(b.amount) if b.amount is not None else None,
+                        b.start.isoformat())
                        for s, c, _ in careers(on) for b in c.blocks.values())
     assert keys(answer["rows"], "student", "career", "kind", "rule", "charge", "amount", "since") == expected
     everybody = streams(population(STUDENTS))
@@ -105,12 +108,15 @@ def test_blocked_is_as_folded(reports, on) -> None:
 
 @pytest.mark.parametrize("on", DAYS, ids=str)
 def test_arrears_are_as_folded(reports, on) -> None:
-    expected = Counter((s, c.name, o.key, euro(o.amount), euro(o.outstanding), euro(overdue_amount(c, o, on)), o.due.isoformat(),
+    expected = Counter((s, c.name, o.key, euro(o.amount), euro(o.outstanding), euro(overdue_amount(c, o, on)),
+                        o.due.isoformat(),
                         euro(accruing(c, o, on, BOOKS)))
                        for s, c, _ in careers(on) for o in c.charges.values() if state_of(c, o, on) == "overdue")
     answer = reports.arrears(on)
-    assert keys(answer["rows"], "student", "career", "charge", "amount", "outstanding", "overdue", "due_on", "accruing") == expected
-    total = sum((overdue_amount(c, o, on) for _, c, _ in careers(on) for o in c.charges.values() if state_of(c, o, on) == "overdue"), 0)
+    assert keys(answer["rows"], "student", "career", "charge", "amount", "outstanding", "overdue",
+                "due_on", "accruing") == expected
+    total = sum((overdue_amount(c, o, on) for _, c, _ in careers(on) for o in c.charges.values()
+                 if state_of(c, o, on) == "overdue"), 0)
     assert answer["total"] == euro(total)
 
 
@@ -124,8 +130,10 @@ def test_reservations_are_as_folded(reports, on) -> None:
 @pytest.mark.parametrize("on", DAYS, ids=str)
 def test_refunds_are_as_folded(reports, on) -> None:
     expected = Counter((s, c.name, o.key, euro(right.amount), right.by.isoformat() if right.by else None, right.rule)
-                       for s, c, p in careers(on) for o in c.charges.values() if (right := refundable(p, c, o, BOOKS)) and right.amount > 0)
-    assert keys(reports.refunds(on)["rows"], "student", "career", "charge", "refundable", "refund_by", "refund_rule") == expected
+                       for s, c, p in careers(on) for o in c.charges.values() if (right := refundable(p, c, o, BOOKS))
+                       and right.amount > 0)
+    assert keys(reports.refunds(on)["rows"], "student", "career", "charge", "refundable", "refund_by",
+                "refund_rule") == expected
 
 
 @pytest.mark.parametrize("on", DAYS, ids=str)
@@ -135,17 +143,20 @@ def test_unallocated_is_as_folded(reports, on) -> None:
         for key, _paid, amount, _event in unallocated(career):
             waiting[student, career.name, key] = waiting.get((student, career.name, key), 0) + amount
     answer = reports.unallocated(on)
-    assert keys(answer["rows"], "student", "career", "charge", "amount") == Counter((*key, euro(a)) for key, a in waiting.items())
+    assert keys(answer["rows"], "student", "career", "charge",
+                "amount") == Counter((*key, euro(a)) for key, a in waiting.items())
     assert answer["total"] == euro(sum(waiting.values(), 0))
 
 
 @pytest.mark.parametrize("on", DAYS, ids=str)
 def test_counts_and_find_are_as_folded(reports, on) -> None:
-    shown = [(s, c.name, c.status, c.programme, c.course_type, c.current_enrolment.year if c.current_enrolment else None, c.regime)
+    shown = [(s, c.name, c.status, c.programme, c.course_type,
+              c.current_enrolment.year if c.current_enrolment else None, c.regime)
              for s, c, _ in careers(on) if c.status is not None]
     rows = reports.find(on)["rows"]
     assert keys(rows, "student", "career", "status", "programme", "course_type", "year", "regime") == Counter(shown)
-    counted = {tuple(row[c] for c in ("programme", "status", "year")): row["careers"] for row in reports.counts(on)["rows"]}
+    counted = {tuple(row[c] for c in ("programme", "status", "year")): row["careers"]
+               for row in reports.counts(on)["rows"]}
     assert counted == Counter((programme, status, year) for _, _, status, programme, _, year, _ in shown)
     by_status = {row["status"]: (row["careers"], row["students"]) for row in reports.counts(on, ["status"])["rows"]}
     assert by_status == {status: (n, len({s for s, _, x, *_ in shown if x == status}))
@@ -165,7 +176,8 @@ def test_rows_of_one_student_are_those_of_the_reports(reports, on) -> None:
         assert keys(answer["rows"], "career", "kind", "rule", "charge", "amount") == keys(
             [row for row in blocked["rows"] if row["student"] == student], "career", "kind", "rule", "charge", "amount")
         assert keys(reports.of_student("charges", student, on)["rows"], "career", "charge", "state") == Counter(
-            (c.name, o.key, state_of(c, o, on)) for c in people(on)[student].careers.values() for o in c.charges.values())
+            (c.name, o.key, state_of(c, o, on)) for c in people(on)[student].careers.values()
+            for o in c.charges.values())
 
 
 @pytest.mark.parametrize("first", DAYS[::2], ids=str)

@@ -1,4 +1,5 @@
-"""A student of whom an event cannot be read: every program that goes through all students does the others, and says so."""
+"""A student of whom an event cannot be read: every program that goes through all students does the others, and says
+so."""
 
 import json
 from collections.abc import Callable
@@ -64,7 +65,8 @@ def students(answer: Result) -> list[str]:
     return [row["student"] for row in json.loads(answer.stdout)["rows"]]
 
 
-def test_projections_go_on_and_list_her_and_take_her_up_when_she_can_be_read(run: Run, ledger: EventStore, store_url: str) -> None:
+def test_projections_go_on_and_list_her_and_take_her_up_when_she_can_be_read(run: Run, ledger: EventStore,
+                                                                             store_url: str) -> None:
     for made in (("project",), ("projection", "rebuild"), ("project",)):
         done = run(*made)
         assert done.exit_code == 6, done.output
@@ -142,18 +144,21 @@ def test_line_about_her_is_set_aside_and_the_file_goes_on(run: Run, ledger: Even
     for found in (append_lines(ledger, BOOKS, file, "record", False, clock),
                   import_lines(ledger, partial(open_store, store_url, create=False), BOOKS, file, "record", clock, 1)):
         outcomes = list(found)
-        assert [one["outcome"] for one in outcomes] in (["accepted", "set-aside", "accepted"], ["duplicate", "set-aside", "duplicate"])
+        assert [one["outcome"] for one in outcomes] in (["accepted", "set-aside", "accepted"],
+                                                        ["duplicate", "set-aside", "duplicate"])
         assert "student S02 is set aside" in outcomes[1]["problems"][0]["message"]
     sent = run("append", "-", "--mode", "record", given="".join(line.decode() + "\n" for line in file))
     assert sent.exit_code == 6
     assert "1 lines are about students who cannot be read" in sent.stderr
 
 
-def test_line_is_set_aside_when_not_even_the_name_in_its_students_stream_can_be_read(ledger: EventStore, store_url: str) -> None:
+def test_line_is_set_aside_when_not_even_the_name_in_its_students_stream_can_be_read(ledger: EventStore,
+                                                                                     store_url: str) -> None:
     add_row(store_url, "S04", 1, *BAD)
     line = json.dumps(payment("S04", "new").content()).encode()
     for found in (append_lines(ledger, BOOKS, [line], "record", False, clock),
-                  import_lines(ledger, partial(open_store, store_url, create=False), BOOKS, [line], "record", clock, 1)):
+                  import_lines(ledger, partial(open_store, store_url, create=False), BOOKS,
+                               [line], "record", clock, 1)):
         [outcome] = found
         assert outcome["outcome"] == "set-aside"
         assert "student S04 is set aside" in outcome["problems"][0]["message"]
@@ -190,7 +195,8 @@ def test_relay_sends_the_others_and_takes_her_up_when_she_can_be_read(ledger: Ev
         assert (keys(still), still.taken_up) == ([], [])
         readable(ledger, store_url)
         for source, sent in ((EventSource(ledger, ledger.last_position(), 1, HISTORY, aside=waiting), ["S02"]),
-                             (StateSource(ledger, BOOKS, ledger.last_position(), 1, HISTORY, aside=waiting), ["S02/S02-B"])):
+                             (StateSource(ledger, BOOKS, ledger.last_position(), 1, HISTORY, aside=waiting),
+                              ["S02/S02-B"])):
             chunk = source.next()
             assert (keys(chunk), list(chunk.taken_up), list(chunk.aside)) == (sent, [stream_id("S02").hex], [])
         positions.taken_up("t", [stream_id("S02")])

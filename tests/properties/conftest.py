@@ -11,8 +11,10 @@ from hypothesis import HealthCheck, Phase, settings
 from tests.sizes import sized
 
 _SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example, HealthCheck.filter_too_much)
-settings.register_profile("ci", max_examples=sized(25, 100), derandomize=True, deadline=None, database=None, suppress_health_check=_SLOW)
-settings.register_profile("deep", max_examples=5000, deadline=None, database=None, print_blob=True, phases=(Phase.generate, Phase.shrink),
+settings.register_profile("ci", max_examples=sized(25, 100), derandomize=True, deadline=None,
+                          database=None, suppress_health_check=_SLOW)
+settings.register_profile("deep", max_examples=5000, deadline=None, database=None, print_blob=True,
+                          phases=(Phase.generate, Phase.shrink),
                           suppress_health_check=_SLOW)
 settings.load_profile(sized("ci", "ci", "deep"))
 

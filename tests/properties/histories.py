@@ -26,7 +26,8 @@ STUDENT = "S01"
 BOOKS = load_books()
 RULED = ("2025-26", "2019-20")
 YEARS = (*RULED, "2024-25", "2026-27", "2020-21")
-"""The years with a rule book first: examples shrink towards them. Of the others one has rules for single courses only."""
+"""The years with a rule book first: examples shrink towards them. Of the others one has rules for single courses
+only."""
 ONE_DAY = timedelta(days=1)
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 Json = dict[str, Any]
@@ -80,7 +81,8 @@ def _dates(value: Any) -> Iterator[date]:
 
 @cache
 def salient_days(year: str) -> tuple[date, ...]:
-    """Every day on which the law of a year changes something, with its neighbours; another year's moved where it has no law."""
+    """Every day on which the law of a year changes something, with its neighbours; another year's moved where it has no
+    law."""
     model = next(y for y in RULED if BOOKS.of(y)) if BOOKS.of(year) is None else year
     book = BOOKS.of(model)
     if book is None:
@@ -95,10 +97,12 @@ def salient_days(year: str) -> tuple[date, ...]:
 _SEASON = {  # days from 1 October of the academic year: first, last
     "preenrolled": (-183, 60), "preparation-assessed": (-100, 75), "ranked": (-95, 20), "enrolled": (-90, 90),
     "enrolled-with-reservation": (-90, 90), "reservation-lifted": (0, 230), "reservation-declined": (-30, 215),
-    "enrolment-renewed": (-60, 200), "degree-candidacy-declared": (-30, 300), "graduated": (10, 330), "regime-changed": (-61, 30),
+    "enrolment-renewed": (-60, 200), "degree-candidacy-declared": (-30, 300), "graduated": (10, 330),
+    "regime-changed": (-61, 30),
     "recognition-requested": (-61, 60), "cfu-recognised": (-30, 120), "single-courses-enrolled": (-61, 289),
     "contribution-assessed": (-30, 150), "isee-certified": (-60, 370), "study-plan-submitted": (10, 90),
-    "study-plan-approved": (20, 150), "exam-booked": (80, 330), "exam-graded": (80, 330), "enrolment-cancelled": (0, 200),
+    "study-plan-approved": (20, 150), "exam-booked": (80, 330), "exam-graded": (80, 330),
+    "enrolment-cancelled": (0, 200),
 }
 
 
@@ -125,7 +129,8 @@ def _one(draw: Draw, *values: Any) -> Any:
 _YES = st.booleans()
 _CODES = ("X1", "X2", "X3")
 _AMOUNTS = {
-    "preenrolment": "52.00", "enrolment": "156.00", "late-instance": "95.00", "isee-penalty": "150.00", "study-plan-penalty": "50.00",
+    "preenrolment": "52.00", "enrolment": "156.00", "late-instance": "95.00", "isee-penalty": "150.00",
+    "study-plan-penalty": "50.00",
     "recognition": "111.00", "single-courses": "150.00", "withdrawal-stamp": "16.00", "single-courses-stamp": "16.00",
     "late-fee/instalment-1": "20.00", "late-fee/instalment-2": "40.00", "late-fee/enrolment": "20.00",
     "late-instance/recognition": "95.00", "diploma-supplement-post": "15.00",
@@ -165,14 +170,16 @@ def _enrolment(draw: Draw, way: Way, year: str | None = None) -> Json:
 
 def _reserved(draw: Draw, way: Way) -> Json:
     home = _one(draw, None, *way.others)
-    return {**_enrolment(draw, way), "ground": _one(draw, "degree-pending", "single-courses-pending"), "missing_exams": _one(draw, 1, 3, 4),
+    return {**_enrolment(draw, way), "ground": _one(draw, "degree-pending", "single-courses-pending"),
+            "missing_exams": _one(draw, 1, 3, 4),
             "missing_cfu": _one(draw, 6, 24, 24.5), "home_university": _one(draw, "same", "other"),
             **({"home_career": home} if home else {})}
 
 
 def _call(draw: Draw, way: Way) -> Json:
     day = _day(draw, "exam-booked", way)
-    return {"course": _one(draw, *_CODES), "held_on": day.isoformat(), "session": _one(draw, "winter", "summer", "extraordinary", "autumn"),
+    return {"course": _one(draw, *_CODES), "held_on": day.isoformat(),
+            "session": _one(draw, "winter", "summer", "extraordinary", "autumn"),
             "mode": _one(draw, "written", "oral")}
 
 
@@ -192,12 +199,14 @@ def _planned(draw: Draw, way: Way) -> Json:
     return {"academic_year": _year(draw, way), "courses": [
         {"code": code, "cfu": 6, "year": _one(draw, 1, 1, 2), "semester": _one(draw, 0, 1, 2),
          "lectures_end_on": (_october(way.year) + timedelta(days=_one(draw, 80, 240))).isoformat(),
-         "prerequisites": ["X1"] if code == "X3" else [], "anticipated": _one(draw, False, False, True)} for code in _CODES]}
+         "prerequisites": ["X1"] if code == "X3" else [], "anticipated": _one(draw, False, False, True)}
+        for code in _CODES]}
 
 
 def _single(draw: Draw, way: Way) -> Json:
     asked: Json = {"academic_year": way.year, "courses": [
-        {"code": code, "cfu": _one(draw, 6, 12, 7.5), "lectures_end_on": (_october(way.year) + timedelta(days=90)).isoformat(),
+        {"code": code, "cfu": _one(draw, 6, 12, 7.5),
+         "lectures_end_on": (_october(way.year) + timedelta(days=90)).isoformat(),
          "complement": _one(draw, False, False, True)} for code in _CODES[:_one(draw, 1, 2, 3)]]}
     for key, values in (("purpose", (None, None, "admission-requirements", "failed-reservation")),
                         ("reduction", (None, None, "disability", "detention", "exchange"))):
@@ -214,7 +223,8 @@ def _instalment_plan(draw: Draw, way: Way) -> Json:
     amounts = [round(total / parts, 2)] * (parts - 1)
     amounts.append(total - sum(amounts))
     return {"charges": list(dict(keys)), "motivated": draw(_YES), "instalments": [
-        {"due_on": (first + timedelta(days=45 * n)).isoformat(), "amount": f"{max(a, 0.01):.2f}"} for n, a in enumerate(amounts)]}
+        {"due_on": (first + timedelta(days=45 * n)).isoformat(), "amount": f"{max(a, 0.01):.2f}"}
+        for n, a in enumerate(amounts)]}
 
 
 def _moved(draw: Draw, way: Way) -> Json:
@@ -236,7 +246,8 @@ def _conferred(draw: Draw, way: Way) -> Json:
 
 _DATA: dict[str, Callable[[Draw, Way], Json]] = {
     "preenrolled": lambda d, w: {
-        "programme": "Informatica", "academic_year": w.year, "course_type": w.kind if w.kind != "single-courses" else "master",
+        "programme": "Informatica", "academic_year": w.year,
+        "course_type": w.kind if w.kind != "single-courses" else "master",
         "access": w.access, "applicant": _one(d, "italian-title", "italian-title", "foreign-title", "visa"),
         "pre_assessed": _one(d, False, False, True), **({"selection": 2} if d(st.integers(0, 5)) == 5 else {})},
     "preparation-assessed": lambda d, _: {"adequate": _one(d, True, True, True, False)},
@@ -247,23 +258,27 @@ _DATA: dict[str, Callable[[Draw, Way], Json]] = {
     "reservation-lifted": _conferred,
     "reservation-declined": lambda d, w: {},
     "enrolment-cancelled": lambda d, w: {"reason": "found out"},
-    "enrolment-renewed": lambda d, w: {"academic_year": _one(d, w.later, w.later, *YEARS), "year": _one(d, 2, 2, 3), "standing": "regular"},
+    "enrolment-renewed": lambda d, w: {"academic_year": _one(d, w.later, w.later, *YEARS),
+                                       "year": _one(d, 2, 2, 3), "standing": "regular"},
     "degree-candidacy-declared": lambda d, w: {"academic_year": _year(d, w), "session": "winter"},
     "graduated": lambda d, w: {"academic_year": _year(d, w), "mark": 100,
                             "session": _one(d, "winter", "summer", "autumn", "extraordinary")},
-    "regime-changed": lambda d, w: {"regime": _one(d, "part-time", "full-time"), "academic_year": _year(d, w), "category": "work",
+    "regime-changed": lambda d, w: {"regime": _one(d, "part-time", "full-time"), "academic_year": _year(d, w),
+                                    "category": "work",
                                     "ofa_cleared": True},
     "suspended": lambda d, w: {},
     "resumed": lambda d, w: {},
     "administrative-block-ordered": lambda d, w: {"academic_year": _year(d, w)},
     "administrative-block-revoked": lambda d, w: {"academic_year": _year(d, w)},
-    "charge-decided": lambda d, w: {"charge": _charge(d, w)[0], "amount": _one(d, "0.00", "95.00", "0.01", "500.00", "156.00"),
+    "charge-decided": lambda d,
+    w: {"charge": _charge(d, w)[0], "amount": _one(d, "0.00", "95.00", "0.01", "500.00", "156.00"),
                                     "reason": "an act", "authority": "office"},
     "programme-changed": lambda d, w: {"to_career": _one(d, *(w.others or ("C9",))), "academic_year": _year(d, w)},
     "transferred-in": lambda d, w: {"from_university": "Elsewhere", "academic_year": w.year},
     "transferred-out": lambda d, w: {"to_university": "Elsewhere"},
     "recognition-requested": lambda d, w: {"kind": _one(d, *_RECOGNITIONS), "academic_year": _year(d, w)},
-    "cfu-recognised": lambda d, w: {"kind": _one(d, *_RECOGNITIONS), "academic_year": _year(d, w), "cfu": _one(d, 12, 29, 30, 90.5),
+    "cfu-recognised": lambda d, w: {"kind": _one(d, *_RECOGNITIONS), "academic_year": _year(d, w),
+                                    "cfu": _one(d, 12, 29, 30, 90.5),
                                     "resolution": "R1", **({"courses": [{"code": "X2", "cfu": 6}]} if d(_YES) else {}),
                                     **({"year": _one(d, 1, 2)} if d(st.integers(0, 5)) == 5 else {})},
     "single-courses-enrolled": _single,
@@ -283,17 +298,20 @@ _DATA: dict[str, Callable[[Draw, Way], Json]] = {
     "exam-booking-cancelled": lambda d, w: {k: v for k, v in _call(d, w).items() if k in ("course", "held_on")},
     "exam-graded": _graded,
     "grade-refused": lambda d, w: {k: v for k, v in _call(d, w).items() if k in ("course", "held_on")},
-    "exam-annulled": lambda d, w: {**{k: v for k, v in _call(d, w).items() if k in ("course", "held_on")}, "reason": "no booking"},
+    "exam-annulled": lambda d, w: {**{k: v for k, v in _call(d, w).items() if k in ("course", "held_on")},
+                                   "reason": "no booking"},
     "withdrawal-requested": lambda d, w: {},
     "renounced": lambda d, w: {},
     "forfeited": lambda d, w: {},
     "diploma-supplement-issued": lambda d, w: {"format": "paper", "destination": _one(d, "italy", "eu", "other")},
-    "ticket-opened": lambda d, w: {"number": _one(d, "T1", "T2"), "service": "fees", "subject": "a question", "context": "a year"},
+    "ticket-opened": lambda d, w: {"number": _one(d, "T1", "T2"), "service": "fees", "subject": "a question",
+                                   "context": "a year"},
     "ticket-closed": lambda d, w: {"number": _one(d, "T1", "T2")},
 }
 _RECOGNITIONS = ("transfer", "programme-change", "second-degree", "re-enrolment", "shortening", "foreign-degree")
 _OFTEN = ("instalment-paid",) * 12 + ("contribution-assessed",) * 4 + (
-    "payment-moved", "payment-refunded", "withdrawal-requested", "enrolment-renewed", "instalment-plan-agreed", "charge-decided",
+    "payment-moved", "payment-refunded", "withdrawal-requested", "enrolment-renewed", "instalment-plan-agreed",
+    "charge-decided",
     "renounced", "graduated") * 2
 _STEPS = (*_OFTEN, *_DATA)
 _KINDS = ("master", "bachelor", "master", "bachelor", "single-cycle", "single-courses")
@@ -342,12 +360,14 @@ _LAGS = (0, 0, 0, 0, 1, 35, 200)
 
 def _line(draw: Draw, number: int, kind: str, data: Json, way: Way, on_time: bool, overrides: bool) -> Line:
     day = _day(draw, kind, way)
-    raw: Json = {"id": f"e{number:02d}", "type": kind, "student": STUDENT, "effective_on": day.isoformat(), "source": "test",
+    raw: Json = {"id": f"e{number:02d}", "type": kind, "student": STUDENT, "effective_on": day.isoformat(),
+                 "source": "test",
                  "actor": "test", "data": data}
     if kind not in e.ABOUT_THE_PERSON:
         raw["career"] = way.career
     if overrides and kind in e.ACTS and draw(st.integers(0, 11)) == 11:
-        raw["override"] = {"rule": _one(draw, "ENR", "NO-RULEBOOK", "END", "RAT-7", "RIN-4"), "reason": "an act", "authority": "office"}
+        raw["override"] = {"rule": _one(draw, "ENR", "NO-RULEBOOK", "END", "RAT-7", "RIN-4"),
+                           "reason": "an act", "authority": "office"}
     return Line(day if on_time else day + timedelta(days=_one(draw, *_LAGS)), well_formed(raw))
 
 
@@ -361,13 +381,15 @@ def well_formed(raw: Json) -> Submission:
 @st.composite
 def stories(draw: Draw, on_time: bool = False, voids: bool = True, overrides: bool = True, most: int = 12,
             always: tuple[str, ...] = ()) -> list[Line]:
-    """Lines in the order in which the ledger hears of them. `on_time`: each on its own day. `most`: events beside the usual ones;
+    """Lines in the order in which the ledger hears of them. `on_time`: each on its own day. `most`: events beside the
+    usual ones;
     `always`: types of which there is one in any case."""
     names = tuple(f"C{n}" for n in range(1, _one(draw, 1, 1, 2, 2, 3) + 1))
     year = _one(draw, *RULED, *RULED, *YEARS)
     ways = [Way(name, _one(draw, *_KINDS), _one(draw, year, year, year, *YEARS),
                 _one(draw, "open", "open", "restricted"), _one(draw, "full-time", "full-time", "part-time"),
-                _one(draw, "1000.00", "430.00", "430.01", "1200.00", "20.00"), tuple(n for n in names if n != name)) for name in names]
+                _one(draw, "1000.00", "430.00", "430.01", "1200.00", "20.00"), tuple(n for n in names if n != name))
+            for name in names]
     steps = [(way, kind, data) for way in ways for kind, data in _usual(draw, way)]
     for _ in range(draw(st.integers(0, most))):
         way, kind = _one(draw, *ways), _one(draw, *_STEPS)
@@ -378,8 +400,10 @@ def stories(draw: Draw, on_time: bool = False, voids: bool = True, overrides: bo
     if voids and lines:
         for n in range(draw(st.integers(0, 2))):
             target = _one(draw, *lines)
-            raw = {"id": f"v{n}", "type": "event-voided", "student": STUDENT, "effective_on": target.heard_on.isoformat(), "source": "test",
-                   "actor": "test", "data": {"event": target.submission.id, "reason": "a mistake", "authority": "office"}}
+            raw = {"id": f"v{n}", "type": "event-voided", "student": STUDENT,
+                   "effective_on": target.heard_on.isoformat(), "source": "test",
+                   "actor": "test", "data": {"event": target.submission.id, "reason": "a mistake",
+                                             "authority": "office"}}
             if target.submission.career is not None:
                 raw["career"] = target.submission.career
             lines.append(Line(target.heard_on + timedelta(days=_one(draw, 0, 40, 300)), well_formed(raw)))
@@ -387,15 +411,18 @@ def stories(draw: Draw, on_time: bool = False, voids: bool = True, overrides: bo
 
 
 def story(*rows: tuple[str, str, Json]) -> list[Line]:
-    """A story told in full, of career C1 and each fact on its day: (type, effective_on, data). For what the search found once."""
-    found = [well_formed({"id": f"e{n:02d}", "type": kind, "student": STUDENT, "career": "C1", "effective_on": day, "source": "test",
+    """A story told in full, of career C1 and each fact on its day: (type, effective_on, data). For what the search
+    found once."""
+    found = [well_formed({"id": f"e{n:02d}", "type": kind, "student": STUDENT, "career": "C1",
+                          "effective_on": day, "source": "test",
                           "actor": "test", "data": data}) for n, (kind, day, data) in enumerate(rows)]
     return [Line(submission.effective_on, submission) for submission in found]
 
 
 def enrolled(day: str, **more: Any) -> tuple[str, str, Json]:
     """A row of a story: a bachelor's enrolment for 2025-26."""
-    return "enrolled", day, {"programme": "Informatica", "academic_year": "2025-26", "course_type": "bachelor", "access": "open", "year": 1,
+    return "enrolled", day, {"programme": "Informatica", "academic_year": "2025-26", "course_type": "bachelor",
+                             "access": "open", "year": 1,
                              "regime": "full-time", **more}
 
 
@@ -408,7 +435,8 @@ def assessed(day: str, contribution: str, exempt: bool = False) -> tuple[str, st
 
 
 def decided(day: str, kind: str, amount: str) -> tuple[str, str, Json]:
-    return "charge-decided", day, {"charge": f"2025-26:{kind}", "amount": amount, "reason": "an act", "authority": "office"}
+    return "charge-decided", day, {"charge": f"2025-26:{kind}", "amount": amount, "reason": "an act",
+                                   "authority": "office"}
 
 
 BEGINNING = (enrolled("2025-09-01"), paid("2025-09-02", "enrolment", "156.00"), assessed("2025-12-01", "300.00"))

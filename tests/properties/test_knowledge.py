@@ -48,7 +48,8 @@ def test_answer_as_known_at_a_position_equals_that_of_a_ledger_with_the_first_ev
 
 @given(stories(), st.randoms(use_true_random=False))
 def test_order_of_recording_does_not_change_the_answers_afterwards(lines: list[Line], random: Any) -> None:
-    """Facts of different days in another order; those of one day stay in theirs, a void stays behind what it takes back."""
+    """Facts of different days in another order; those of one day stay in theirs, a void stays behind what it takes
+    back."""
     events = record(lines)
     assume(len(events) > 1)
     note(told(events))
@@ -117,7 +118,8 @@ def test_submitting_twice_stores_once(lines: list[Line]) -> None:
 
 @settings(max_examples=15)
 @given(stories(on_time=True), st.data())
-def test_stored_ledger_as_known_at_a_position_equals_one_that_was_told_less(lines: list[Line], data: st.DataObject) -> None:
+def test_stored_ledger_as_known_at_a_position_equals_one_that_was_told_less(lines: list[Line],
+                                                                            data: st.DataObject) -> None:
     """The same through the store and the questions: one file told everything, one told the first lines only."""
     assume(lines)
     rows = [json.dumps(_raw(line, number)).encode() for number, line in enumerate(lines)]

@@ -1,4 +1,5 @@
-"""Answers and time: a timeline is what each day's events say, its intervals fit together, and what is announced comes true."""
+"""Answers and time: a timeline is what each day's events say, its intervals fit together, and what is announced comes
+true."""
 
 from itertools import pairwise
 
@@ -92,16 +93,19 @@ def test_what_is_announced_comes_true_when_nothing_else_happens(lines: list[Line
         announced = dict(forecast(state_on(up_to, asked), BOOKS))
         assert asked not in announced
         answer = status.answer(up_to, STUDENT, asked, BOOKS)
-        ends = {(c["career"], b["kind"], b["rule"], b.get("charge")): b["until"] for c in answer["careers"] for b in c["blocks"]}
+        ends = {(c["career"], b["kind"], b["rule"], b.get("charge")): b["until"] for c in answer["careers"]
+                for b in c["blocks"]}
         before, yesterday = snapshot(state_on(up_to, asked), BOOKS), asked
-        for day in sorted({d for d in days if d > asked} | set(announced) | {d - ONE_DAY for d in announced if d - ONE_DAY > asked}):
+        for day in sorted({d for d in days if d > asked} | set(announced)
+                          | {d - ONE_DAY for d in announced if d - ONE_DAY > asked}):
             person = state_on(up_to, day)
             after = snapshot(person, BOOKS)
             came = changes(before, after)
             assert came == announced.get(day, []), f"asked {asked}: between {yesterday} and {day}"
             in_force = {(name, k, r, c or None) for name, career in person.careers.items() for k, r, c in career.blocks}
             for key, until in list(ends.items()):
-                assert (key in in_force) == (until is None or day.isoformat() < until), f"asked {asked}: {key} until {until} on {day}"
+                assert (key in in_force) == (until is None
+                                             or day.isoformat() < until), f"asked {asked}: {key} until {until} on {day}"
                 if until is not None and day.isoformat() >= until:
                     del ends[key]  # it may begin again
             before, yesterday = after, day

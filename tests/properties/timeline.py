@@ -38,7 +38,8 @@ def value_of(person: Person) -> dict[str, Any]:
     return {
         "careers": {name: {
             "status": c.status, "regime": c.regime, "year": c.current_enrolment.year if c.current_enrolment else None,
-            "academic_year": c.current_enrolment.academic_year if c.current_enrolment else None, "cfu": cfu_json(c, person.day),
+            "academic_year": c.current_enrolment.academic_year if c.current_enrolment else None,
+            "cfu": cfu_json(c, person.day),
             "unruled_years": sorted(c.unruled),
         } for name, c in sorted(person.careers.items()) if c.status is not None},
         "blocks": blocks_of(person),
@@ -56,7 +57,8 @@ def horizon(events: Sequence[Event]) -> date:
 
 
 def days_that_matter(events: Sequence[Event]) -> list[date]:
-    """The days of the events, every due date and term that ever stood, the edges of tiers and blocks: each with its neighbours."""
+    """The days of the events, every due date and term that ever stood, the edges of tiers and blocks: each with its
+    neighbours."""
     found = {n.effective_on for n in events}
 
     def look(person: Person, *_: object) -> None:
@@ -64,7 +66,8 @@ def days_that_matter(events: Sequence[Event]) -> list[date]:
             for charge in career.charges.values():
                 edges = _EDGES if charge.is_instalment or charge.base_kind == "enrolment" else _EDGES[:2]
                 found.update(due + timedelta(days=n) for n in edges
-                             for due in {charge.due, charge.due_on or charge.raised_on, *(p.due_on for p in charge.parts)})
+                             for due in {charge.due, charge.due_on or charge.raised_on,
+                                         *(p.due_on for p in charge.parts)})
             found.update(n.term + ONE_DAY for n in career.enrolments if n.term is not None)
             found.update(w.last_day + ONE_DAY for w in career.withdrawals if w.last_day is not None)
             found.update(r.counts_from for r in career.results)

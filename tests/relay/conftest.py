@@ -1,4 +1,5 @@
-"""Topics of a test's own, relays as processes, and what the topics must hold: exactly the log, and the newest states."""
+"""Topics of a test's own, relays as processes, and what the topics must hold: exactly the log, and the newest
+states."""
 
 import json
 import os
@@ -56,9 +57,11 @@ class Topics:
 
     def read(self, topic: str) -> list[Found]:
         """Everything that is in it, each partition in order."""
-        consumer = KafkaConsumer(bootstrap_servers=self.brokers, max_partition_fetch_bytes=8 << 20, enable_auto_commit=False)
+        consumer = KafkaConsumer(bootstrap_servers=self.brokers, max_partition_fetch_bytes=8 << 20,
+                                 enable_auto_commit=False)
         try:
-            parts = [TopicPartition(self.prefix + topic, n) for n in sorted(consumer.partitions_for_topic(self.prefix + topic) or ())]
+            parts = [TopicPartition(self.prefix + topic, n)
+                     for n in sorted(consumer.partitions_for_topic(self.prefix + topic) or ())]
             if not parts:
                 return []
             consumer.assign(parts)
@@ -67,7 +70,8 @@ class Topics:
             found: list[Found] = []
             while any(consumer.position(part) < end for part, end in ends.items()):
                 for records in consumer.poll(timeout_ms=200).values():
-                    found += [Found(r.partition, r.offset, r.key.decode(), r.value, {k: v.decode() for k, v in r.headers})
+                    found += [Found(r.partition, r.offset, r.key.decode(), r.value,
+                                    {k: v.decode() for k, v in r.headers})
                               for r in records if r.offset < ends[TopicPartition(r.topic, r.partition)]]
             return found
         finally:
@@ -76,7 +80,8 @@ class Topics:
     def count(self, topic: str) -> int:
         consumer = KafkaConsumer(bootstrap_servers=self.brokers)
         try:
-            parts = [TopicPartition(self.prefix + topic, n) for n in consumer.partitions_for_topic(self.prefix + topic) or ()]
+            parts = [TopicPartition(self.prefix + topic, n) for n in consumer.partitions_for_topic(self.prefix + topic)
+                     or ()]
             return sum(consumer.end_offsets(parts).values())
         finally:
             consumer.close(autocommit=False)
@@ -104,8 +109,9 @@ def of(store: EventStore) -> History:
 
 
 def assert_topic_is_the_log(store: EventStore, topics: Topics, again: int = 0) -> None:
-    """Per student every version, in order and without a hole where it first stands; at most `again` messages are repetitions, and
-    those are the same bytes. Each message is what the stored event gives, hashes and headers included."""
+    """Per student every version, in order and without a hole where it first stands; at most `again` messages are
+    repetitions, and those are the same bytes. Each message is what the stored event gives, hashes and headers
+    included."""
     recorded = log(store)
     expected = {(r["student"], r["version"]): events.message(r, digest, of(store)) for _, r, digest in recorded}
     found = topics.read(EVENTS)
@@ -154,8 +160,10 @@ Process = subprocess.Popen[str]
 def start(url: str, topics: Topics, *options: str, chunks: tuple[int, int] | None = None) -> Process:
     """`career-ledger publish`, with its own chunks or with others."""
     program = CLI if chunks is None else ["-m", "tests.relay.worker", *map(str, chunks)]
-    return subprocess.Popen([sys.executable, *program, "--db", url, "publish", "--kafka", topics.brokers, "--partitions", "4", *options],
-                            env=os.environ | {PREFIX: topics.prefix}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    return subprocess.Popen([sys.executable, *program, "--db", url, "publish", "--kafka", topics.brokers,
+                             "--partitions", "4", *options],
+                            env=os.environ | {PREFIX: topics.prefix}, stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, text=True,
                             preexec_fn=end_with_parent)
 
 

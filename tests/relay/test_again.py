@@ -78,7 +78,8 @@ def test_digests_are_those_of_the_bytes_stored_and_of_the_messages(store_url, st
     sent = {int(one.headers["position"]): sha256(one.value or b"").hexdigest() for one in topics.read(EVENTS)}
     assert code == 0
     assert [one["position"] for one in found] == sorted(stored)
-    assert all((one["digest"], one["payload_sha256"]) == (stored[one["position"]], sent[one["position"]]) for one in found)
+    assert all((one["digest"], one["payload_sha256"]) == (stored[one["position"]], sent[one["position"]])
+               for one in found)
     code, said, _ = command(store_url, "digests", "--after", str(found[-3]["position"]))
     assert [json.loads(line) for line in said.splitlines()] == found[-2:]
     assert found[0].keys() == {"position", "student", "version", "type", "digest", "payload_sha256"}

@@ -1,5 +1,6 @@
-"""The attack on withheld values: whoever has a message rebuilds the bytes that the ledger stored, with each of the few values that a
-withheld field can have, and compares every digest that left the ledger with the hash of each. On every event type and every way out."""
+"""The attack on withheld values: whoever has a message rebuilds the bytes that the ledger stored, with each of the few
+values that a withheld field can have, and compares every digest that left the ledger with the hash of each. On every
+event type and every way out."""
 
 import gzip
 import hashlib
@@ -49,7 +50,8 @@ def candidates(type: str, message: dict[str, Any]) -> Iterator[bytes]:
     tried = [OTHERS.get(name, (true.get(name), "for health reasons")) for name in fields]
     for values in itertools.product(*tried):
         data = known["data"] | {name: value for name, value in zip(fields, values, strict=True) if value is not None}
-        override = [{"rule": one["rule"], "reason": SECRET + "override", "authority": one["authority"]} for one in known["override"]]
+        override = [{"rule": one["rule"], "reason": SECRET + "override", "authority": one["authority"]}
+                    for one in known["override"]]
         yield canonical_json(known | {"data": data, "override": override})
 
 
@@ -90,7 +92,8 @@ def test_no_withheld_value_can_be_tried_out_on_any_digest_that_leaves(sqlite_url
         "headers": [repr(one.headers).encode() for name in (EVENTS, STATE, HEARTBEAT) for one in topics.read(name)],
         "values": [one.value or b"" for name in (EVENTS, STATE, HEARTBEAT) for one in topics.read(name)],
         "digests": printed,
-        "archive": [gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes() for path in tmp_path.glob("2026*")],
+        "archive": [gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+                    for path in tmp_path.glob("2026*")],
         "dead letters": [repr(one).encode() for one in letters],
         "logs": [caplog.text.encode()],
     }
@@ -114,20 +117,24 @@ def test_refused_submission_keeps_no_withheld_value_and_no_hash_to_try_it_on(sto
     for kind in PAYLOADS:
         right = event(kind).submission.content()
         wrong = right | {"id": f"wrong-{kind}", "data": right["data"] | {
-            "held_on": "2026-02-30", SECRET: SECRET, "academic_year": SECRET, "kind": SECRET, "reduction": SECRET, "purpose": SECRET}}
-        submitted += [right, wrong, right | {"id": f"type-{kind}", "type": SECRET}, right | {"id": f"key-{kind}", "student": "S02"}]
+            "held_on": "2026-02-30", SECRET: SECRET, "academic_year": SECRET, "kind": SECRET,
+            "reduction": SECRET, "purpose": SECRET}}
+        submitted += [right, wrong, right | {"id": f"type-{kind}", "type": SECRET},
+                      right | {"id": f"key-{kind}", "student": "S02"}]
     said = counter.answers([Received(0, n, b"S01", encode(each), ()) for n, each in enumerate(submitted)])
     kept = store.refusals({("S01", each["id"]) for each in submitted})
     assert len(kept) > 2 * len(PAYLOADS)
     values = (SECRET, "1987-01-31", "2026-02-30")
     left = [refusal.outcome for refusal in kept.values()] + [
         text or b"" for message in said for text in ([message.value] if message.topic == OUTCOMES else
-                                                     [value for name, value in message.headers if name == "dead_letter_error"])]
+                                                     [value for name, value in message.headers
+                                                      if name == "dead_letter_error"])]
     for text in left:
         assert not any(value in text.decode() for value in values), text
     assert "disability" not in kept["S01", "golden-single-courses-enrolled"].outcome.decode()
     hashes = {bytes.fromhex(guess) for each in submitted for content in (
         json.dumps(each, sort_keys=True, separators=(",", ":")).encode(), canonical_json(each), encode(each))
         for guess in guesses(content, [b"", b"\x01", store.identity().origin.encode()])}
-    contents = {refusal.content[start:start + length] for refusal in kept.values() for length in (16, 20, 32, 64) for start in (0, 1)}
+    contents = {refusal.content[start:start + length] for refusal in kept.values() for length in (16, 20, 32, 64)
+                for start in (0, 1)}
     assert not hashes & contents

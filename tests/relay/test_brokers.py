@@ -1,6 +1,7 @@
 """Real brokers, of which one is killed, frozen, restarted, and then all at once: the topics are the log all the same.
 
-One broker, three at full size (tests/sizes.py); the proof has 50,000 events, 20 seconds frozen, a minute without any broker."""
+One broker, three at full size (tests/sizes.py); the proof has 50,000 events, 20 seconds frozen, a minute without any
+broker."""
 
 import time
 
@@ -48,7 +49,8 @@ def events() -> tuple[Event, ...]:
 
 
 @pytest.mark.long
-def test_topics_are_the_log_when_brokers_are_killed_frozen_and_restarted_one_by_one(cluster, topics, postgres_url, events) -> None:
+def test_topics_are_the_log_when_brokers_are_killed_frozen_and_restarted_one_by_one(cluster, topics,
+                                                                                    postgres_url, events) -> None:
     with open_store(postgres_url) as store, relay(postgres_url, topics, chunks=CHUNKS) as process:
         with written(postgres_url, events, WRITTEN_SECONDS, 10):
             wait_for(lambda: topics.count(EVENTS) > 0)

@@ -33,12 +33,14 @@ def test_event_of_a_moment_that_has_not_come_sets_its_student_aside_until_it_has
         [(stream, student, position, why)] = chunk.aside
         assert (student, position, "not come by this machine's clock" in why) == ("S01", 7, True)
         states = StateSource(store, BOOKS, 0, 4, HISTORY).next()
-        assert ([key for _, key, _, _ in states.messages], [one[1] for one in states.aside]) == ([b"S02/S02-B"], ["S01"])
+        assert ([key for _, key, _, _ in states.messages],
+                [one[1] for one in states.aside]) == ([b"S02/S02-B"], ["S01"])
         again = EventSource(store, chunk.position, 4, HISTORY, aside={stream: position}).next()
         assert (again.messages, again.taken_up) == ([], [])
         monkeypatch.undo()
         again = EventSource(store, chunk.position, 4, HISTORY, aside={stream: position}).next()
-        assert ([dict(headers)["position"] for _, _, _, headers in again.messages], again.taken_up) == ([b"7"], [stream])
+        assert ([dict(headers)["position"] for _, _, _, headers in again.messages],
+                again.taken_up) == ([b"7"], [stream])
 
 
 def test_heartbeat_does_not_speak_of_a_moment_that_another_clock_left_behind(sqlite_url, topics) -> None:

@@ -1,4 +1,5 @@
-"""A heartbeat promises what is acknowledged: whoever has read each partition up to its offsets knows everything up to `complete_at`."""
+"""A heartbeat promises what is acknowledged: whoever has read each partition up to its offsets knows everything up to
+`complete_at`."""
 
 import time
 from datetime import datetime, timezone
@@ -13,12 +14,14 @@ from .conftest import Topics, publish_once, relay, wait_for
 
 
 def assert_true(topics: Topics, committed: list[tuple[int, str]]) -> int:
-    """`committed`: positions, and an instant at which each was certainly committed. How many promises were looked at."""
+    """`committed`: positions, and an instant at which each was certainly committed. How many promises were looked
+    at."""
     events = topics.read(EVENTS)
     at = {int(one.headers["position"]): one for one in reversed(events)}
     reflected: dict[str, list[tuple[int, int, int]]] = {}
     for one in topics.read(STATE):
-        reflected.setdefault(one.key.split("/")[0], []).append((int(one.headers["position"]), one.partition, one.offset))
+        reflected.setdefault(one.key.split("/")[0],
+                             []).append((int(one.headers["position"]), one.partition, one.offset))
     looked = 0
     for topic in (EVENTS, STATE):
         newest = ""
@@ -34,7 +37,8 @@ def assert_true(topics: Topics, committed: list[tuple[int, str]]) -> int:
                 if topic == EVENTS:
                     assert event.offset < beat.offsets[event.partition]
                 else:
-                    assert any(position <= known and offset < beat.offsets[partition] for known, partition, offset in reflected[event.key])
+                    assert any(position <= known and offset < beat.offsets[partition]
+                               for known, partition, offset in reflected[event.key])
     return looked
 
 
@@ -46,7 +50,8 @@ def test_heartbeat_promises_only_what_is_acknowledged(store_url, store, topics) 
             position = append(store, *a_debtor(f"S{n:02}"))
             committed.append((position, format_instant(datetime.now(timezone.utc))))
             time.sleep(0.1)
-        wait_for(lambda: all(any(b.complete_at > committed[-1][1] for b in topics.heartbeats(t)) for t in (EVENTS, STATE)))
+        wait_for(lambda: all(any(b.complete_at > committed[-1][1] for b in topics.heartbeats(t))
+                             for t in (EVENTS, STATE)))
     assert assert_true(topics, committed) > 100
 
 
@@ -76,4 +81,5 @@ def test_heartbeats_are_keyed_by_their_topic(sqlite_url, topics) -> None:
     publish_once(sqlite_url, topics)
     found = topics.read(HEARTBEAT)
     assert {one.key for one in found} == {EVENTS, STATE}
-    assert all(one.headers["ce_type"] == "career.heartbeat.v1" and one.headers["content-type"] == "application/json" for one in found)
+    assert all(one.headers["ce_type"] == "career.heartbeat.v1" and one.headers["content-type"] == "application/json"
+               for one in found)

@@ -1,4 +1,5 @@
-"""One topic, one history: what another ledger, another epoch, or the ledger that an older copy was put in the place of may not send."""
+"""One topic, one history: what another ledger, another epoch, or the ledger that an older copy was put in the place of
+may not send."""
 
 import shutil
 from pathlib import Path
@@ -35,7 +36,8 @@ def everything(topics: Topics) -> dict[str, int]:
     return {name: topics.count(name) for name in (EVENTS, STATE)}
 
 
-def test_ledger_restored_from_a_backup_publishes_nothing_until_the_newer_one_is_back(sqlite_url, tmp_path, topics) -> None:
+def test_ledger_restored_from_a_backup_publishes_nothing_until_the_newer_one_is_back(sqlite_url,
+                                                                                     tmp_path, topics) -> None:
     backup, newer = (f"sqlite:///{tmp_path / name}" for name in ("backup.db", "newer.db"))
     fill(sqlite_url, "S01", "S02")
     publish_once(sqlite_url, topics)
@@ -49,7 +51,8 @@ def test_ledger_restored_from_a_backup_publishes_nothing_until_the_newer_one_is_
     code, _, error = done(sqlite_url, topics, "--once")
     assert (code, "hold events up to position 9, and the ledger ends at 6" in error) == (6, True), error
     assert "Put the newer one back" in error
-    for act in (lambda: publish_from(sqlite_url, BOOKS, topics.brokers, 1), lambda: replay(sqlite_url, BOOKS, topics.brokers, "S01")):
+    for act in (lambda: publish_from(sqlite_url, BOOKS, topics.brokers, 1),
+                lambda: replay(sqlite_url, BOOKS, topics.brokers, "S01")):
         with pytest.raises(KafkaUnusable, match="the ledger ends at 6"):
             act()
     fill(sqlite_url, "S04", "S05")  # written on, beyond what was published
@@ -75,11 +78,14 @@ def test_two_ledgers_do_not_share_a_topic(store_url, store, tmp_path, topics) ->
     with relay(mine, topics):
         wait_for(lambda: published(mine))
         code, _, error = done(other, topics, "--once")
-        assert (code, "what another ledger published" in error, store.identity().origin in error) == (6, True, True), error
+        assert (code, "what another ledger published" in error,
+                store.identity().origin in error) == (6, True, True), error
         fill(mine, "S03")
         wait_for(lambda: published(mine))
-    assert {one.headers["origin"] for name in (EVENTS, STATE, HEARTBEAT) for one in topics.read(name)} == {store.identity().origin}
-    assert {one.headers["ce_source"] for one in topics.read(EVENTS)} == {f"urn:career-ledger:{store.identity().origin}:1"}
+    assert {one.headers["origin"] for name in (EVENTS, STATE, HEARTBEAT)
+            for one in topics.read(name)} == {store.identity().origin}
+    assert {one.headers["ce_source"]
+            for one in topics.read(EVENTS)} == {f"urn:career-ledger:{store.identity().origin}:1"}
 
 
 def test_topic_of_another_epoch_is_refused_in_both_directions(sqlite_url, tmp_path, topics) -> None:
@@ -97,14 +103,16 @@ def test_topic_of_another_epoch_is_refused_in_both_directions(sqlite_url, tmp_pa
         publish_once(sqlite_url, topics_of_epoch_2)
         with pytest.raises(KafkaUnusable, match=r"holds epoch 2 of this ledger, which is in epoch 1"):
             publish_once(former, topics_of_epoch_2)
-    assert {one.headers["epoch"] for name in (EVENTS, STATE, HEARTBEAT) for one in topics_of_epoch_2.read(name)} == {"2"}
+    assert {one.headers["epoch"] for name in (EVENTS, STATE, HEARTBEAT)
+            for one in topics_of_epoch_2.read(name)} == {"2"}
 
 
 def test_topic_that_a_release_before_filled_is_refused_because_its_hashes_give_values_away(sqlite_url, topics) -> None:
     fill(sqlite_url, "S01")
     made = create_topics(topics.brokers, 4)
     producer = KafkaProducer(bootstrap_servers=topics.brokers, **PRODUCER)
-    producer.send(made[EVENTS].name, key=b"S01", value=b"{}", headers=[("position", b"1"), ("version", b"1"), ("sha256", b"ab" * 32)])
+    producer.send(made[EVENTS].name, key=b"S01", value=b"{}",
+                  headers=[("position", b"1"), ("version", b"1"), ("sha256", b"ab" * 32)])
     producer.flush()
     producer.close()
     with pytest.raises(KafkaUnusable, match="gives withheld values away"):
@@ -117,7 +125,8 @@ def test_positions_above_the_log_are_refused_though_the_topics_are_empty(sqlite_
     with Positions(sqlite_url) as positions:
         positions.prepare()
     with open_store(sqlite_url) as store, store._recorder.datastore.transaction(commit=True) as cursor:  # type: ignore[attr-defined]
-        cursor.execute("INSERT INTO relay_positions VALUES (?, ?, 4, '', 175, NULL, '2026-01-01T00:00:00Z', 0, NULL, NULL)",
+        cursor.execute("INSERT INTO relay_positions VALUES (?, ?, 4, '', 175, NULL, '2026-01-01T00:00:00Z', 0, NULL, "
+                       "NULL)",
                        (made[EVENTS].name, made[EVENTS].id))
     with pytest.raises(KafkaUnusable, match="published up to position 175, and the ledger ends at 3"):
         publish_once(sqlite_url, topics)

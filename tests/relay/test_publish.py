@@ -62,8 +62,10 @@ def test_state_is_the_newest_answer_after_a_void_and_for_several_careers(store_u
         wait_for(lambda: published(store_url))
         assert_states_are_newest(store, topics)
         append(store, *(dataclasses.replace(one, id=f"m{one.id}", career="S01-M") for one in a_debtor("S01")))
-        append(store, submission("S01", "v3", "event-voided", "2026-04-03", {"event": "a3", "reason": "wrong student", "authority": "x"}))
-        append(store, *(submission("S02", f"v{n}", "event-voided", "2026-04-03", {"event": f"a{n}", "reason": "x", "authority": "x"})
+        append(store, submission("S01", "v3", "event-voided", "2026-04-03",
+                                 {"event": "a3", "reason": "wrong student", "authority": "x"}))
+        append(store, *(submission("S02", f"v{n}", "event-voided", "2026-04-03",
+                                   {"event": f"a{n}", "reason": "x", "authority": "x"})
                         for n in (3, 2, 1)))  # nothing is left of her
         wait_for(lambda: published(store_url))
     assert_states_are_newest(store, topics)
@@ -86,7 +88,8 @@ def test_state_is_sent_anew_for_everybody_when_the_law_has_changed(store_url, st
     assert (topics.count(EVENTS), topics.count(STATE)) == (3, 2)
 
 
-def test_state_is_sent_anew_under_another_id_when_the_program_answers_otherwise(sqlite_url, topics, monkeypatch) -> None:
+def test_state_is_sent_anew_under_another_id_when_the_program_answers_otherwise(sqlite_url,
+                                                                                topics, monkeypatch) -> None:
     with open_store(sqlite_url) as store:
         append(store, *a_debtor("S01"))
     publish_once(sqlite_url, topics)
@@ -98,7 +101,8 @@ def test_state_is_sent_anew_under_another_id_when_the_program_answers_otherwise(
 
 
 def test_big_state_is_published_whole(store_url, store, topics) -> None:
-    courses = [{"code": f"C{n:05}", "cfu": 6, "year": 1, "semester": 1, "lectures_end_on": "2026-01-10", "prerequisites": ["C00000"]}
+    courses = [{"code": f"C{n:05}", "cfu": 6, "year": 1, "semester": 1, "lectures_end_on": "2026-01-10",
+                "prerequisites": ["C00000"]}
                for n in range(8_000)]
     append(store, *a_debtor("S01"), submission("S01", "p1", "study-plan-approved", "2025-11-02",
                                                {"academic_year": "2025-26", "courses": courses}))
@@ -111,11 +115,13 @@ def test_big_state_is_published_whole(store_url, store, topics) -> None:
 
 
 def test_state_that_no_topic_takes_stops_the_relay_and_names_it(sqlite_url, topics) -> None:
-    courses = [{"code": f"C{n:05}", "cfu": 6, "year": 1, "semester": 1, "lectures_end_on": "2026-01-10"} for n in range(8_000)]
+    courses = [{"code": f"C{n:05}", "cfu": 6, "year": 1, "semester": 1, "lectures_end_on": "2026-01-10"}
+               for n in range(8_000)]
     with open_store(sqlite_url) as store:
         append(store, *a_debtor("S01"))
         for n in range(10):
-            append(store, submission("S01", f"p{n}", "study-plan-approved", f"2025-11-{n + 2:02}", {"academic_year": "2025-26", "courses": [
+            append(store, submission("S01", f"p{n}", "study-plan-approved", f"2025-11-{n + 2:02}",
+                                     {"academic_year": "2025-26", "courses": [
                 course | {"year": 1 + n % 3} for course in courses]}))
     code, _, error = done(sqlite_url, topics, "--once")
     assert code == 6
@@ -129,7 +135,8 @@ def test_state_that_no_topic_takes_stops_the_relay_and_names_it(sqlite_url, topi
 def test_records_read_as_of_today_and_keep_the_hash_of_the_stored_bytes(store) -> None:
     append(store, *a_debtor("S01"))
     rows = store._recorder.log(0, 10)
-    assert [(position, store.digest(state)) for position, _, state in rows] == [(p, digest) for p, _, digest in store.records()]
+    assert [(position, store.digest(state)) for position, _, state in rows] == [(p, digest)
+                                                                                for p, _, digest in store.records()]
     assert [record for _, record, _ in store.records()] == [json.loads(state) | {"position": p} for p, _, state in rows]
     assert store.records(after=rows[0][0], limit=1)[0][0] == rows[1][0]
     newer = Mapper(STORED_NAMES | {"enrolled": "enrolled.v2"}, UPCASTS | {
@@ -158,7 +165,8 @@ def test_publish_status_says_how_far_and_what_failed(store_url, store, topics) -
 
 
 @pytest.mark.parametrize(("topic", "setting", "value"), [
-    (EVENTS, "cleanup.policy", "compact"), (EVENTS, "retention.ms", "604800000"), (EVENTS, "retention.bytes", "1000000"),
+    (EVENTS, "cleanup.policy", "compact"), (EVENTS, "retention.ms", "604800000"),
+    (EVENTS, "retention.bytes", "1000000"),
     (EVENTS, "min.insync.replicas", "2"), (STATE, "cleanup.policy", "delete"), (EVENTS, "max.message.bytes", "1000")])
 def test_publish_refuses_a_topic_that_would_lose_messages(sqlite_url, topics, topic, setting, value) -> None:
     known = next(t for t in TOPICS if t.name == topic)

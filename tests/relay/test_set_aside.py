@@ -22,7 +22,8 @@ def test_publish_sends_the_others_and_what_she_missed_when_she_can_be_read(sqlit
         publish_once(sqlite_url, topics, (5, 5))
         assert sorted(one.key for one in topics.read(EVENTS)) == ["S01"] * 4 + ["S02"] * 3
         assert "S01/S01-B" in {one.key for one in topics.read(STATE)}
-        assert [[who["student"] for who in one["set_aside"]] for one in status(sqlite_url)["topics"]] == [["S02"], ["S02"]]
+        assert [[who["student"] for who in one["set_aside"]]
+                for one in status(sqlite_url)["topics"]] == [["S02"], ["S02"]]
         assert "Set aside: student S02" in command(sqlite_url, "publish", "--status")[1]
         _mend(store, sqlite_url)
         publish_once(sqlite_url, topics, (5, 5))

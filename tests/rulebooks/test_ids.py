@@ -1,5 +1,6 @@
-"""Every rule id that the code can put into an answer can be cited, in each year in which it can: in that year's book or among the
-ledger's own rules. The ids are collected from the code; the worked histories check what comes out (`tests.rules.citations`)."""
+"""Every rule id that the code can put into an answer can be cited, in each year in which it can: in that year's book or
+among the ledger's own rules. The ids are collected from the code; the worked histories check what comes out
+(`tests.rules.citations`)."""
 
 import ast
 import re
@@ -25,7 +26,8 @@ _ID = re.compile(r"[A-Z]{2,4}-[0-9D][0-9A-Za-z]*|[A-Z]{2,}(-[A-Z]+)*|charge-deci
 
 
 class Use(NamedTuple):
-    """An id in the code: the function (or name) at the top of the module around it, and the rules that this one asks its book for."""
+    """An id in the code: the function (or name) at the top of the module around it, and the rules that this one asks
+    its book for."""
 
     rule: str
     module: str
@@ -40,7 +42,8 @@ ROOT = Path(ledger.__path__[0])
 MODULES = {path.relative_to(ROOT).with_suffix("").as_posix().replace("/", "."): ast.parse(path.read_text())
            for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))}
 MARKED = {child.value for tree in MODULES.values() for node in ast.walk(tree) if isinstance(node, ast.Call)
-          and isinstance(node.func, ast.Name) and node.func.id == "obeys" for child in node.args if isinstance(child, ast.Constant)}
+          and isinstance(node.func, ast.Name) and node.func.id == "obeys"
+          for child in node.args if isinstance(child, ast.Constant)}
 FAMILIES = {str(rule).partition("-")[0] for rule in {*MARKED, *BOOKS.own.rules}}
 
 
@@ -63,7 +66,8 @@ def _in(top: ast.stmt, module: str) -> Iterator[Use]:
 
 
 def _is_mark(node: ast.AST) -> bool:
-    return (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("obeys", "here", "elsewhere")) \
+    return (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+            and node.func.id in ("obeys", "here", "elsewhere")) \
         or (isinstance(node, ast.keyword) and node.arg == "alias")
 
 
@@ -94,7 +98,8 @@ ELSEWHERE = {
 
 def test_ids_are_collected_from_all_of_the_code() -> None:
     found = {use.rule for use in USES}
-    assert {"SEQ", "END", "NO-RULEBOOK", "ATOMIC", "IUV", "MONEY", "ENR", "PREP", "RIN", "MOR-2", "MOR-5a", "ESA-1F", "PRN-D", "TKT-1",
+    assert {"SEQ", "END", "NO-RULEBOOK", "ATOMIC", "IUV", "MONEY", "ENR", "PREP", "RIN", "MOR-2",
+            "MOR-5a", "ESA-1F", "PRN-D", "TKT-1",
             "charge-decided", "AMB-33"} <= found
     assert len(found) > 120
 
@@ -106,7 +111,8 @@ def test_id_in_the_code_can_be_cited_with_its_source(use: Use) -> None:
     assert found["years"] or found["own"]
     for year in found["years"]:
         if "says" in year:
-            assert source_of(BOOKS.book_of(year["academic_year"]), use.rule) == {"document": year["document"], "heading": year["heading"]}
+            assert source_of(BOOKS.book_of(year["academic_year"]),
+                             use.rule) == {"document": year["document"], "heading": year["heading"]}
 
 
 @pytest.mark.parametrize("use", [use for use in USES if not is_register_entry(use.rule)], ids=str)
@@ -114,7 +120,8 @@ def test_id_is_in_the_book_of_each_year_whose_answers_can_carry_it(use: Use) -> 
     """Of a year whose book has no entry the code asks first whether it has one."""
     lacking = [year for year in FULL if BOOKS.book_of(year).entry(use.rule) is None]
     asks = use.rule.replace("-", "_") in use.guards or {"entry", "has"} & use.guards
-    assert not lacking or asks or use.rule in CATALOGUE.get(f"{use.module}.{use.within}", ()) or str(use) in ELSEWHERE, lacking
+    assert not lacking or asks or use.rule in CATALOGUE.get(f"{use.module}.{use.within}",
+                                                            ()) or str(use) in ELSEWHERE, lacking
 
 
 def test_exceptions_are_still_in_the_code() -> None:
@@ -141,7 +148,8 @@ def test_wrong_citation_is_found(answer: dict[str, Any], wrong: str) -> None:
 
 def test_right_citation_is_not_found() -> None:
     right = LATE_FEE | {"source": source_of(BOOKS.book_of("2019-20"), "MOR-2"), "interpretation": "AMB-2"}
-    assert list(wrong_citations({"charges": [right], "finding": {"rule": "AMB-33", "source": source_of(BOOKS.own, "AMB-33")}}, BOOKS)) == []
+    assert list(wrong_citations({"charges": [right],
+                                 "finding": {"rule": "AMB-33", "source": source_of(BOOKS.own, "AMB-33")}}, BOOKS)) == []
 
 
 def test_own_rules_say_what_holds_and_rest_on_the_register() -> None:
@@ -151,4 +159,5 @@ def test_own_rules_say_what_holds_and_rest_on_the_register() -> None:
 
 
 def test_every_reading_in_the_code_is_in_the_register() -> None:
-    assert {use.rule for use in USES if use.rule.startswith("AMB-")} <= {name.replace("_", "-") for name in Interpretations.model_fields}
+    assert {use.rule for use in USES if use.rule.startswith("AMB-")} <= {name.replace("_", "-")
+                                                                         for name in Interpretations.model_fields}

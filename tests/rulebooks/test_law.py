@@ -1,4 +1,5 @@
-"""The rule books say what the guides say. Line numbers are those of the two guides (the sources are not part of the repository)."""
+"""The rule books say what the guides say. Line numbers are those of the two guides (the sources are not part of the
+repository)."""
 
 from datetime import date
 from decimal import Decimal
@@ -16,7 +17,8 @@ def books() -> LawBooks:
     return load_books()
 
 
-# rule and field, value of 2025-26 (line of its guide), value of 2019-20 (line of its guide); None: the year does not know the rule
+# rule and field, value of 2025-26 (line of its guide), value of 2019-20 (line of its guide); None: the year does not
+# know the rule
 VALUES: list[tuple[str, Any, Any]] = [
     ("BLK-1.days", 30, None),  # 819
     ("BLK-3.deadline", "2026-09-30", None),  # 820
@@ -31,7 +33,8 @@ VALUES: list[tuple[str, Any, Any]] = [
     ("CHG-12.amount", "111.00", "111.00"),  # 958, 636
     ("CHG-16.amounts", {"italy": "15.00", "eu": "20.00", "other": "40.00"},  # 1132
      {"italy": "10.00", "eu": "10.00", "other": "10.00"}),  # 812
-    ("MOR-1.tiers", [{"through": 30, "amount": "20.00"}, {"through": 60, "amount": "40.00"}, {"through": 90, "amount": "60.00"},
+    ("MOR-1.tiers", [{"through": 30, "amount": "20.00"}, {"through": 60, "amount": "40.00"},
+                     {"through": 90, "amount": "60.00"},
                      {"through": None, "amount": "80.00"}],
      [{"through": 30, "amount": "20.00"}, {"through": 60, "amount": "40.00"}, {"through": 90, "amount": "60.00"},
       {"through": None, "amount": "80.00"}]),  # 846-849, 549-552
@@ -84,7 +87,8 @@ VALUES: list[tuple[str, Any, Any]] = [
     ("PT-2.ofa", True, False),  # 411
     ("PT-7.last_year", {"bachelor": 3, "master": 2, "single-cycle": 5}, None),  # 416
     ("RIC-1.until", "2025-11-14", "2019-10-31"),  # 524, 367
-    ("RIC-1.late", [{"preenrolled_until": "2025-10-31", "until": "2025-12-05"}, {"preenrolled_until": "2025-11-28", "until": "2025-12-19"}],
+    ("RIC-1.late", [{"preenrolled_until": "2025-10-31", "until": "2025-12-05"},
+                    {"preenrolled_until": "2025-11-28", "until": "2025-12-19"}],
      None),  # 526
     ("RIC-2.second_until", "2025-10-20", None),  # 503
     ("RIC-2.second_scroll_until", "2025-11-14", None),
@@ -103,9 +107,12 @@ VALUES: list[tuple[str, Any, Any]] = [
     ("ANN-1.steps", [(29, 1), (None, 2)], [(29, 1), (None, 2)]),  # 493, 356
     ("ANN-2.steps", [(29, 1), (89, 2), (None, 3)], [(29, 1), (89, 2), (None, 3)]),  # 935, 609
     ("ANN-3.steps", [(50, 1), (100, 2), (None, 3)], [(29, 1), (89, 2), (None, 3)]),  # 939, 608
-    ("ANN-4.steps", [(35, 1), (80, 2), (134, 3), (226, 4), (None, 5)], [(35, 1), (80, 2), (134, 3), (226, 4), (None, 5)]),  # 944, 617
-    ("PDS-1.others", {"first": "2025-10-15", "last": "2025-11-17"}, {"first": "2019-10-14", "last": "2019-11-08"}),  # 995, 678
-    ("PDS-1.first_year_master", {"first": "2025-10-29", "last": "2025-11-21"}, {"first": "2019-10-28", "last": "2019-11-18"}),  # 996, 678
+    ("ANN-4.steps", [(35, 1), (80, 2), (134, 3), (226, 4), (None, 5)],
+     [(35, 1), (80, 2), (134, 3), (226, 4), (None, 5)]),  # 944, 617
+    # 995, 678
+    ("PDS-1.others", {"first": "2025-10-15", "last": "2025-11-17"}, {"first": "2019-10-14", "last": "2019-11-08"}),
+    ("PDS-1.first_year_master", {"first": "2025-10-29", "last": "2025-11-21"},
+     {"first": "2019-10-28", "last": "2019-11-18"}),  # 996, 678
     ("PDS-2.amount", "50.00", None),  # 1000
     ("PRN-1.days", 5, 5),  # 1048, 738
     ("PRN-2.days", 15, 30),  # 1054, 745
@@ -134,7 +141,8 @@ def _windows(books: LawBooks, year: str) -> list[tuple[str, ...]]:
     book = books.of(year)
     assert book is not None
     assert book.rules.PRE_2 is not None
-    return [(w.first.isoformat(), w.last.isoformat(), w.enrol_from.isoformat(), w.enrol_until.isoformat(), "late" if w.late else "")
+    return [(w.first.isoformat(), w.last.isoformat(), w.enrol_from.isoformat(), w.enrol_until.isoformat(),
+             "late" if w.late else "")
             for w in book.rules.PRE_2.windows]
 
 

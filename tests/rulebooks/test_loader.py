@@ -43,32 +43,44 @@ WRONG = {  # what is wrong: (text, fragment of the line to mend, what the messag
                                   ["rules.SEQ", "one of the ledger's own rules", "remove the entry"]),
     "unknown interpretation": (changed("interpretation: AMB-1\n", "interpretation: AMB-99\n"), "AMB-99",
                                ["rules.BLK-1.interpretation", "AMB-99 is not in the register"]),
-    "missing interpretation": (changed("  AMB-1:\n", "  AMB-101:\n"), "  AMB-101:", ["interpretations.AMB-101", "unknown id"]),
-    "unknown decision": (changed("decision: section-8", "decision: section-9"), "decision: section-9", ["AMB-1.decision", "'section-8'"]),
+    "missing interpretation": (changed("  AMB-1:\n", "  AMB-101:\n"), "  AMB-101:",
+                               ["interpretations.AMB-101", "unknown id"]),
+    "unknown decision": (changed("decision: section-8", "decision: section-9"), "decision: section-9",
+                         ["AMB-1.decision", "'section-8'"]),
     "unquoted no": (changed('decision: "no"', "decision: no"), "decision: no", ["AMB-4.decision", "quotes"]),
     "day that does not exist": (changed("2026-02-17", "2026-02-30", "  RAT-3:"), "due_on: 2026-02-30",
                                 ["rules.RAT-3.due_on", "no such day in the calendar"]),
-    "day in another form": (changed("2026-02-17", "17/02/2026", "  RAT-3:"), "due_on: 17/02/2026", ["rules.RAT-3.due_on", "YYYY-MM-DD"]),
-    "amount as a number": (changed('"400.00"', "400.00", "  RAT-3:"), "at_most: 400.00", ["rules.RAT-3.at_most", "two decimals"]),
+    "day in another form": (changed("2026-02-17", "17/02/2026", "  RAT-3:"), "due_on: 17/02/2026",
+                            ["rules.RAT-3.due_on", "YYYY-MM-DD"]),
+    "amount as a number": (changed('"400.00"', "400.00", "  RAT-3:"), "at_most: 400.00",
+                           ["rules.RAT-3.at_most", "two decimals"]),
     "amount with three decimals": (changed('"400.00"', '"400.005"', "  RAT-3:"), 'at_most: "400.005"',
                                    ["rules.RAT-3.at_most", "two decimals"]),
     "value inside a list": (changed("enrol_until: 2025-10-15", "enrol_until: soon"), "enrol_until: soon",
                             ["rules.PRE-2.windows.1.enrol_until"]),
-    "period that ends before it begins": (changed("last: 2025-08-29", "last: 2025-05-29", "  PRE-2:"), "last: 2025-05-29",
+    "period that ends before it begins": (changed("last: 2025-08-29", "last: 2025-05-29", "  PRE-2:"),
+                                          "last: 2025-05-29",
                                           ["rules.PRE-2.windows.1.last", "lies before"]),
     "tiers out of order": (changed("through: 60", "through: 20"), "    tiers:", ["rules.MOR-1.tiers", "grow"]),
-    "both deadline and days": (changed("    deadline: 2026-09-30\n", "    deadline: 2026-09-30\n    days: 30\n"), "  BLK-3:",
+    "both deadline and days": (changed("    deadline: 2026-09-30\n", "    deadline: 2026-09-30\n    days: 30\n"),
+                               "  BLK-3:",
                                ["rules.BLK-3", "either deadline or days"]),
     "empty entry": (changed("  PRN-3:\n", "  PRN-3: 7\n  PRN-9:\n"), "  PRN-3: 7", ["rules.PRN-3", "write an entry"]),
-    "no heading": (changed('    heading: "12. DIPLOMA SUPPLEMENT"\n', "", "  DS-1:"), "  DS-1:", ["rules.DS-1.heading", "add heading"]),
-    "document that is not listed": (changed("    document: guide-2025-26\n", "    document: guide-2025-62\n", "  BLK-1:"),
-                                    "document: guide-2025-62", ["rules.BLK-1.document", "did you mean guide-2025-26", "add it"]),
-    "duplicate key": (changed("    days: 30\n", "    days: 30\n    days: 31\n", "  BLK-1:"), "days: 31", ["days", "second time"]),
+    "no heading": (changed('    heading: "12. DIPLOMA SUPPLEMENT"\n', "", "  DS-1:"), "  DS-1:",
+                   ["rules.DS-1.heading", "add heading"]),
+    "document that is not listed": (changed("    document: guide-2025-26\n", "    document: guide-2025-62\n",
+                                            "  BLK-1:"),
+                                    "document: guide-2025-62",
+                                    ["rules.BLK-1.document", "did you mean guide-2025-26", "add it"]),
+    "duplicate key": (changed("    days: 30\n", "    days: 30\n    days: 31\n", "  BLK-1:"),
+                      "days: 31", ["days", "second time"]),
     "duplicate rule": (changed("  BLK-2:\n", "  BLK-1:\n"), "", ["BLK-1", "second time"]),
     "not YAML": (changed("    days: 30\n", "    days: [30\n", "  BLK-1:"), "", []),
-    "acts end before they begin": (changed("acts_from: 2025-10-01\n", "acts_from: 2025-10-01\nacts_until: 2025-09-30\n"), "acts_until",
+    "acts end before they begin": (changed("acts_from: 2025-10-01\n",
+                                           "acts_from: 2025-10-01\nacts_until: 2025-09-30\n"), "acts_until",
                                    ["acts_until", "acts_from"]),
-    "year": (changed('academic_year: "2025-26"', 'academic_year: "2025-27"'), "academic_year", ["academic_year", "two consecutive years"]),
+    "year": (changed('academic_year: "2025-26"', 'academic_year: "2025-27"'), "academic_year",
+             ["academic_year", "two consecutive years"]),
     "covers": (changed("covers: everything", "covers: all"), "covers: all", ["covers", "everything"]),
 }
 
@@ -94,7 +106,8 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
     assert len(refusal(tmp_path, text).splitlines()) == 2
 
 
-@pytest.mark.parametrize(("content", "line"), [(b"", 1), (b"just words", 1), (b"- a\n- b\n", 1), (b"id: x\ntext: \xff\n", 2)])
+@pytest.mark.parametrize(("content", "line"), [(b"", 1), (b"just words", 1), (b"- a\n- b\n", 1),
+                                               (b"id: x\ntext: \xff\n", 2)])
 def test_file_that_is_no_rule_book_is_refused(tmp_path: Path, content: bytes, line: int) -> None:
     assert f"book.yaml, line {line}: " in refusal(tmp_path, content)
 
@@ -116,7 +129,8 @@ def test_folder_without_a_rule_book_is_refused(tmp_path: Path) -> None:
 
 
 def test_own_folder_replaces_the_packaged_books(tmp_path: Path) -> None:
-    (tmp_path / "ours.yaml").write_text(BOOK.replace("decision: without-an-act", "decision: by-an-act"), encoding="utf-8")
+    (tmp_path / "ours.yaml").write_text(BOOK.replace("decision: without-an-act", "decision: by-an-act"),
+                                        encoding="utf-8")
     books = load_books(tmp_path)
     assert books.years == ["2025-26"]
     ours = books.of("2025-26")
@@ -140,14 +154,18 @@ NO_DATA = {
     "word as number": ('x: !!int "q"', "q is no int"), "digits": (f"x: {'9' * 10_000}", "is no int"),
     "large": (f"x: {'9' * 4_000}", "too large"),
     "word as float": ("x: !!float q", "q is no float"), "word as day": ("x: !!timestamp q", "q is no timestamp"),
-    "word as yes": ("x: !!bool q", "q is no bool"), "python": ("x: !!python/object/apply:os.system [ls]", "could not determine"),
+    "word as yes": ("x: !!bool q", "q is no bool"),
+    "python": ("x: !!python/object/apply:os.system [ls]", "could not determine"),
     "own tag": ("x: !q q", "could not determine"), "word as entry": ("x: !!map q", "write fields here"),
     "bytes": ('x: !!binary "é"', "base64"),
-    "alias": ("x: &a [1]\ny: *a", "aliases (*name)"), "itself": ("x: &a [*a]", "aliases (*name)"), "merge": ("x: {<<: {a: 1}}", "`<<`"),
-    "bomb": ("a: &a [q]\n" + "\n".join(f"{b}: &{b} [*{a}, *{a}, *{a}, *{a}]" for a, b in pairwise("abcdefghijklmnop")), "aliases"),
+    "alias": ("x: &a [1]\ny: *a", "aliases (*name)"), "itself": ("x: &a [*a]", "aliases (*name)"),
+    "merge": ("x: {<<: {a: 1}}", "`<<`"),
+    "bomb": ("a: &a [q]\n" + "\n".join(f"{b}: &{b} [*{a}, *{a}, *{a}, *{a}]" for a, b in pairwise("abcdefghijklmnop")),
+             "aliases"),
     "merge bomb": ("x: {<<: [&a {<<: [&b {q: q}, *b, *b, *b]}, *a, *a, *a]}", "`<<`"),
     "deep": (f"x: {'[' * 9_000}", "maximum nesting depth"),
-    "list as name": ("? [a]\n: 1", "the name of a field is a word"), "number as name": ("1: a\n01: b", "the name of a field is a word"),
+    "list as name": ("? [a]\n: 1", "the name of a field is a word"),
+    "number as name": ("1: a\n01: b", "the name of a field is a word"),
 }
 
 
@@ -161,7 +179,8 @@ def test_book_is_refused_with_its_line_when_its_yaml_is_no_plain_data(content: s
     assert len(str(error.value)) < 400
 
 
-@pytest.mark.parametrize("value", ["0001-01-01", "9999-12-31", "2026-02-30", "0001-01-01T00:00:00+23:59", "!!set {a, b}",
+@pytest.mark.parametrize("value", ["0001-01-01", "9999-12-31", "2026-02-30", "0001-01-01T00:00:00+23:59",
+                                   "!!set {a, b}",
                                    ".nan", '"\\e[8m\\n"',
                                    "!!binary aGVsbG8=", f"'{'q' * 5_000}'", "[[[[1]]]]"])
 def test_book_is_refused_at_the_field_when_a_value_is_impossible(value: str) -> None:
@@ -180,4 +199,5 @@ def test_book_is_refused_at_once_when_it_has_unknown_fields_without_end(number: 
         read_book("f.yaml", content)
     assert len(error.value.lines) <= LISTED + 1
     assert error.value.lines[0].startswith("f.yaml, line 1: ")
-    assert "longer than" in error.value.lines[0] or re.fullmatch(r"f\.yaml: and 199[0-9]{2} problems more", error.value.lines[-1])
+    assert "longer than" in error.value.lines[0] or re.fullmatch(r"f\.yaml: and 199[0-9]{2} problems more",
+                                                                 error.value.lines[-1])

@@ -37,7 +37,8 @@ def test_diff_lists_what_one_year_knows_and_what_changed(books: LawBooks) -> Non
     assert {r["rule"] for r in found["only_in"]["2019-20"]} == {"PRE-10", "RIC-8"}
     assert "BLK-1" in {r["rule"] for r in found["only_in"]["2025-26"]}
     changed = {r["rule"]: r for r in found["changed"]}
-    assert changed["BLK-3"]["values"] == {"days": {"2019-20": 30, "2025-26": None}, "deadline": {"2019-20": None, "2025-26": "2026-09-30"}}
+    assert changed["BLK-3"]["values"] == {"days": {"2019-20": 30, "2025-26": None},
+                                          "deadline": {"2019-20": None, "2025-26": "2026-09-30"}}
     assert changed["PRN-2"]["values"] == {"days": {"2019-20": 30, "2025-26": 15}}
     assert changed["CS-6"]["interpretation"] == {"2019-20": "AMB-2", "2025-26": "AMB-16"}
     assert not {"MOR-1", "ANN-1", "RAT-5"} & set(changed)
@@ -67,7 +68,8 @@ def test_cite_gives_a_rule_in_every_year_that_has_it(books: LawBooks) -> None:
 def test_cite_of_an_interpretation_lists_the_rules_that_rest_on_it(books: LawBooks) -> None:
     found = cite(books, "AMB-16")
     assert found["id"] == "AMB-16"
-    assert {y["academic_year"]: y["rules"] for y in found["years"]} == {"2019-20": [], "2024-25": ["CS-6"], "2025-26": ["CS-6"]}
+    assert {y["academic_year"]: y["rules"] for y in found["years"]} == {"2019-20": [], "2024-25": ["CS-6"],
+                                                                        "2025-26": ["CS-6"]}
 
 
 def test_cite_gives_the_ledgers_own_rules(books: LawBooks) -> None:

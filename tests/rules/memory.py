@@ -1,4 +1,5 @@
-"""A ledger in memory under any books: what the worked histories ask of `ledger.bootstrap.Ledger`, without a database."""
+"""A ledger in memory under any books: what the worked histories ask of `ledger.bootstrap.Ledger`, without a
+database."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -49,7 +50,8 @@ class MemoryLedger:
     def fees(self, student: str, on: date, known_at: datetime | None = None) -> dict[str, Any]:
         return fees.answer(self._known(student, known_at), student, on, self.books)
 
-    def eligibility(self, student: str, on: date, career: str, call: ExamBooked, known_at: datetime | None = None) -> dict[str, Any]:
+    def eligibility(self, student: str, on: date, career: str, call: ExamBooked,
+                    known_at: datetime | None = None) -> dict[str, Any]:
         return eligibility.answer(self._known(student, known_at), student, on, self.books, career, call)
 
     def audit(self, students: Sequence[str] = (), on: date = date.max) -> Iterator[dict[str, Any]]:

@@ -21,12 +21,15 @@ from ledger.words import told
 
 from .citations import wrong_citations
 
-Rule = Annotated[str, Field(pattern=r"^(AMB|ANN|BLK|CHG|CS|DS|ESA|ISE|LAU|MOR|PDS|PRE|PRN|PT|RAT|RIC|RIN|RIS|TKT|VRB)-[0-9D]+[a-zF]*$"
+Rule = Annotated[str,
+                 Field(pattern=r"^(AMB|ANN|BLK|CHG|CS|DS|ESA|ISE|LAU|MOR|PDS|PRE|PRN|PT|RAT|RIC|RIN|RIS|TKT|VRB)-[0-9D]+[a-zF]*$"
                                 r"|^(ENR|END|RIN|PREP|FUT|SEQ|IUV|MONEY|ATOMIC|NO-RULEBOOK)$")]
 Mode = Literal["enforce", "record"]
-ChargeField = Literal["charge", "career", "amount", "due_on", "raised_on", "paid", "paid_on", "refunded", "waived", "moved",
+ChargeField = Literal["charge", "career", "amount", "due_on", "raised_on", "paid", "paid_on",
+                      "refunded", "waived", "moved",
                       "outstanding", "overdue", "parts", "state", "accruing", "rule", "interpretation", "refundable"]
-CareerField = Literal["status", "programme", "academic_year", "year", "regime", "course_type", "reservation", "cfu", "blocks", "upcoming"]
+CareerField = Literal["status", "programme", "academic_year", "year", "regime", "course_type",
+                      "reservation", "cfu", "blocks", "upcoming"]
 OPTIONAL = frozenset({"refundable", "reservation"})
 """Keys that an answer may leave out; expecting null then means that it does."""
 
@@ -69,8 +72,10 @@ class Line(_Form):
     def submission(self, student: str, index: int) -> dict[str, Any]:
         on = str(_plain(self.on))
         found: dict[str, Any] = {
-            "id": self.id or f"{student}-{index}", "type": self.type, "student": self.student or student, "effective_on": on,
-            "recorded_at": _plain(self.recorded_at) or f"{on}T12:00:00Z", "source": self.source, "actor": self.actor, "data": self.data}
+            "id": self.id or f"{student}-{index}", "type": self.type, "student": self.student or student,
+            "effective_on": on,
+            "recorded_at": _plain(self.recorded_at) or f"{on}T12:00:00Z", "source": self.source,
+            "actor": self.actor, "data": self.data}
         if self.career is not None:
             found["career"] = self.career
         if self.override is not None:
@@ -169,7 +174,8 @@ def histories(path: Path) -> Iterator[History]:
 
 
 def failures(history: History, url: str) -> list[str]:
-    """What the ledger at `url` (which must be new and empty) answers otherwise than the history demands; empty if nothing."""
+    """What the ledger at `url` (which must be new and empty) answers otherwise than the history demands; empty if
+    nothing."""
     ledger = open_ledger(url)
     try:
         return list(_Run(ledger, history).failures())
@@ -194,7 +200,8 @@ class _Run:
         yield from self._citations()
 
     def _citations(self) -> Iterator[str]:
-        """Every id in every outcome and answer; where a history asks for no charges or no audit, in those of its last day too."""
+        """Every id in every outcome and answer; where a history asks for no charges or no audit, in those of its last
+        day too."""
         asked = {kind for check in self.history.checks for kind in check.model_fields_set}
         for student, last in self.students.items():
             if "fees" not in asked:
@@ -284,7 +291,8 @@ class _Run:
         where = _where("eligibility", ask, ask.career)
         call = ExamBooked.model_validate({"mode": "written"} | {
             name: value for name in ExamBooked.model_fields if (value := getattr(ask, name, None)) is not None})
-        answer = told(self.ledger.eligibility(ask.student or self.history.student, ask.on, ask.career, call, **self._known(ask)))
+        answer = told(self.ledger.eligibility(ask.student or self.history.student, ask.on,
+                                              ask.career, call, **self._known(ask)))
         self.told.append(answer)
         if answer["eligible"] is not ask.expect.eligible:
             yield f"{where}: eligible {answer['eligible']}, expected {ask.expect.eligible}; {_rules(answer['reasons'])}"
@@ -317,9 +325,11 @@ def _compare(where: str, key: str, expected: Any, answer: dict[str, Any]) -> Ite
 
 
 def _same(expected: Any, actual: Any) -> bool:
-    """Equal; of a mapping only the expected keys are compared, and texts that are both numbers are compared to the cent."""
+    """Equal; of a mapping only the expected keys are compared, and texts that are both numbers are compared to the
+    cent."""
     if isinstance(expected, dict):
-        return isinstance(actual, dict) and all(key in actual and _same(value, actual[key]) for key, value in expected.items())
+        return isinstance(actual, dict) and all(key in actual and _same(value, actual[key])
+                                                for key, value in expected.items())
     if isinstance(expected, str) and isinstance(actual, str | int | float):
         try:
             return round(float(expected), 2) == round(float(actual), 2)

@@ -1,7 +1,8 @@
-"""The law tests: one test for each worked history of this folder, in memory; some, and those that are about the ledger itself, on a new
-SQLite file. A file is a chapter of the law.
+"""The law tests: one test for each worked history of this folder, in memory; some, and those that are about the ledger
+itself, on a new SQLite file. A file is a chapter of the law.
 
-A test's id holds its chapter and its rules, so that `pytest -k /BLK-1/` runs what exercises BLK-1, and `-k blocks/` the chapter.
+A test's id holds its chapter and its rules, so that `pytest -k /BLK-1/` runs what exercises BLK-1, and `-k blocks/` the
+chapter.
 """
 
 from pathlib import Path
@@ -32,7 +33,8 @@ def needs_a_ledger(history: History) -> bool:
     return bool({"FUT", "IUV", "TKT-1"} & set(history.rules)) or any(line.id is not None for line in lines)
 
 
-@pytest.mark.parametrize("history", [pytest.param(history, id=name) for name, history in FOUND if not needs_a_ledger(history)])
+@pytest.mark.parametrize("history",
+                         [pytest.param(history, id=name) for name, history in FOUND if not needs_a_ledger(history)])
 def test_law_answers_as_the_guides_demand(history: History) -> None:
     wrong = list(_Run(MemoryLedger(BOOKS), history).failures())
     assert not wrong, "\n".join([history.name, *wrong])
@@ -71,7 +73,8 @@ def test_a_misspelt_check_is_rejected_before_it_runs(check: dict[str, object]) -
 
 def test_a_wrong_expectation_fails(tmp_path: Path) -> None:
     enrolled = {"type": "enrolled", "career": "B", "on": "2025-09-20", "data": {
-        "programme": "L-FIL", "academic_year": "2025-26", "course_type": "bachelor", "access": "open", "year": 1, "regime": "full-time"}}
+        "programme": "L-FIL", "academic_year": "2025-26", "course_type": "bachelor", "access": "open",
+        "year": 1, "regime": "full-time"}}
     checks = [{"status": {"on": "2025-09-20", "career": "B", "expect": {"status": "graduated"}}},
               {"fees": {"on": "2025-09-20", "expect": {"2025-26:enrolment": "absent"}, "totals": {"overdue": "1.00"}}},
               {"audit": {"on": "2025-09-20", "expect": {"findings": ["BLK-1"]}}},

@@ -1,5 +1,6 @@
-"""A rule that a book lacks does nothing. Each entry of each book is removed in turn: histories that exercise the rule answer otherwise
-and never cite it for that year again, histories that neither name it nor show it in an answer answer as before."""
+"""A rule that a book lacks does nothing. Each entry of each book is removed in turn: histories that exercise the rule
+answer otherwise and never cite it for that year again, histories that neither name it nor show it in an answer answer
+as before."""
 
 import zlib
 from collections.abc import Iterator
@@ -22,14 +23,17 @@ NAMING, OTHERS = 6, 2
 """So many histories that name the rule, and that do not, are asked for each entry; over all entries all are."""
 
 SAYS_NOTHING_NEW = {
-    "RIC-15": "what it asks for is not among the facts that the ledger is told", "RIN-2": "nothing else ends a career either",
+    "RIC-15": "what it asks for is not among the facts that the ledger is told",
+    "RIN-2": "nothing else ends a career either",
     "ESA-2": "ESA-1F says it of every course", "PRN-4": "a cancellation is a fact, and accepted",
     "RIN-7": "the book's days say which year an unrenewed career follows, and RIN-4 what must be paid",
     "RIN-9": "nothing waives it then", "RIN-12": "nothing waives it then", "MOR-4": "MOR-2 says it of every instalment",
     "RAT-10": "the due dates know no reservation", "PT-4": "nothing refunds earlier years",
-    "VRB-3": "the mode of the exam is told", "2025-26 RIN-1": "RIN-3 asks for more", "2019-20 RIS-4": "the ledger's own rule holds then",
+    "VRB-3": "the mode of the exam is told", "2025-26 RIN-1": "RIN-3 asks for more",
+    "2019-20 RIS-4": "the ledger's own rule holds then",
     "DS-1": "the ledger's own rule holds then", "2019-20 CS-12": "of exchange students it says nothing",
-    "2024-25 CS-12": "of exchange students it says nothing", "2024-25 RIS-8": "no book lets a reservation of that year lapse",
+    "2024-25 CS-12": "of exchange students it says nothing",
+    "2024-25 RIS-8": "no book lets a reservation of that year lapse",
 }
 """Entries with which nothing vanishes, since they only say in the guide's words what holds without them."""
 
@@ -39,8 +43,8 @@ UNCITED = frozenset({
     "CS-5", "CS-9", "CS-12", "PT-6", "PT-9", "RIC-1", "RIC-2", "RIC-10", "RIC-11", "RIC-12", "ANN-1", "ANN-2",
     "ANN-3", "ANN-4", "PDS-1", "PDS-4", "RIN-3",
 })
-"""Rules that give a day, an amount or a permission: answers rest on them and need not cite them, so that nothing in an answer shows
-how far they reach."""
+"""Rules that give a day, an amount or a permission: answers rest on them and need not cite them, so that nothing in an
+answer shows how far they reach."""
 
 
 def lacking(year: str, rule: str) -> LawBooks:
@@ -71,7 +75,8 @@ def with_all_rules(name: str) -> list[Any]:
 def entries() -> Iterator[tuple[str, str]]:
     for year in BOOKS.years:
         book = BOOKS.for_single_courses(year)
-        yield from ((year, field.replace("_", "-")) for field, rule in vars(book.rules).items() if rule is not None) if book else ()
+        yield from ((year, field.replace("_", "-")) for field, rule in vars(book.rules).items()
+                    if rule is not None) if book else ()
 
 
 def naming(rule: str) -> list[str]:

@@ -39,7 +39,8 @@ def test_statement_means_the_same_on_both_databases(backend: Backend) -> None:
         assert tx.ask("SELECT number FROM {things} WHERE name IN :names AND number > :least ORDER BY number",
                       {"names": ["100%", "a\tb\\c\nd", "é"], "least": 1}) == [(2,), (4,)]
         assert tx.ask("SELECT number, 'at 10:30' FROM {things} WHERE name LIKE '100%'") == [(2, "at 10:30")]
-        tx.many("INSERT INTO {things} (name, number) VALUES (:name, :number)", [{"name": "x", "number": n} for n in (5, 6)])
+        tx.many("INSERT INTO {things} (name, number) VALUES (:name, :number)",
+                [{"name": "x", "number": n} for n in (5, 6)])
         assert tx.run("UPDATE {things} SET number = number + :more WHERE name = :name", {"more": 10, "name": "x"}) == 2
         assert tx.ask("SELECT count(*) FROM {things}", tables="new") == [(0,)]
         assert [tx.has(name) for name in ("old_things", "other_things")] == [True, False]

@@ -18,7 +18,8 @@ def add_row(url: str, student: str, version: int, name: str, state: bytes) -> No
 
 def mend(url: str, student: str, version: int, name: str, state: bytes) -> None:
     """Puts the right row in the place of the damaged one: to this program the same as a newer one that can read it."""
-    _past_guards(url, "UPDATE stored_events SET topic = ?, state = ? WHERE originator_id = ? AND originator_version = ?",
+    _past_guards(url,
+                 "UPDATE stored_events SET topic = ?, state = ? WHERE originator_id = ? AND originator_version = ?",
                  student, lambda stream: (name, state, stream, version))
 
 
@@ -39,7 +40,8 @@ def _past_guards(url: str, statement: str, student: str, values: Callable[[Any],
 
 
 def _without_guards(connection: sqlite3.Connection) -> list[Any]:
-    found = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'stored_events'").fetchall()
+    found = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = "
+                               "'stored_events'").fetchall()
     for name, _ in found:
         connection.execute(f"DROP TRIGGER {name}")
     return [sql for _, sql in found]

@@ -8,8 +8,8 @@ from typing import Self
 
 
 class Proxy:
-    """`hush`: from now on what the server says reaches nobody on the connections that stand. `silent`: nor does anything pass on any
-    other, in either direction."""
+    """`hush`: from now on what the server says reaches nobody on the connections that stand. `silent`: nor does
+    anything pass on any other, in either direction."""
 
     def __init__(self, host: str, port: int) -> None:
         self._server = (host, port)
@@ -23,7 +23,8 @@ class Proxy:
         threading.Thread(target=self._accept, daemon=True).start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
         for one in (self._listener, *self._open):
             with suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)

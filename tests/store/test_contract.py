@@ -37,7 +37,8 @@ def test_log_is_in_order_of_positions_which_rise_over_all_students(store: EventS
     assert list(store.students()) == [f"S{n}" for n in range(7)]
 
 
-def test_students_are_all_found_when_they_fill_several_pages(store: EventStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_students_are_all_found_when_they_fill_several_pages(store: EventStore,
+                                                             monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ledger.store.event_store.PAGE", 4)
     store.append([an_event(f"S{n}") for n in range(10)] + events("S0", 2, 5))
     assert list(store.students()) == [f"S{n}" for n in range(10)]
@@ -159,7 +160,8 @@ def psycopg_error() -> Exception:
 
 
 @pytest.mark.parametrize("name", ["POSTGRES_ENABLE_DB_FUNCTIONS", "LEDGER_POSTGRES_ENABLE_DB_FUNCTIONS"])
-def test_store_refuses_to_start_when_db_functions_are_enabled(store_url: str, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_store_refuses_to_start_when_db_functions_are_enabled(store_url: str, monkeypatch: pytest.MonkeyPatch,
+                                                              name: str) -> None:
     monkeypatch.setenv(name, "y")
     with pytest.raises(StoreUnusable, match=f"{name} is set"):
         open_store(store_url)

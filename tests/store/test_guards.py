@@ -1,5 +1,5 @@
-"""What the databases refuse by themselves, whatever the program that writes: each attack as the user who may write, in the database's
-own words, and nothing of it is stored."""
+"""What the databases refuse by themselves, whatever the program that writes: each attack as the user who may write, in
+the database's own words, and nothing of it is stored."""
 
 import json
 import sqlite3
@@ -39,7 +39,8 @@ def row(student: str, version: int, at: datetime | None = None, **changes: Any) 
 
 def altered(event: StoredEvent, **fields: Any) -> StoredEvent:
     """Fields of the bytes, or of the row."""
-    own = {name: fields.pop(name) for name in ("originator_id", "originator_version", "topic", "state") if name in fields}
+    own = {name: fields.pop(name) for name in ("originator_id", "originator_version", "topic",
+                                               "state") if name in fields}
     found = {"originator_id": event.originator_id, "originator_version": event.originator_version, "topic": event.topic,
              "state": event.state} | own
     if fields:
@@ -48,7 +49,8 @@ def altered(event: StoredEvent, **fields: Any) -> StoredEvent:
 
 
 class Writer(NamedTuple):
-    """A ledger in which S01 stands at version 2, and what its database says to a user who may append: of events, and of refusals."""
+    """A ledger in which S01 stands at version 2, and what its database says to a user who may append: of events, and of
+    refusals."""
 
     store: EventStore
     kind: str
@@ -63,7 +65,8 @@ def in_postgres(url: str) -> Iterator[tuple[Callable[..., None], Callable[..., N
             columns = zip(*[(e.originator_id, e.originator_version, e.topic, e.state) for e in rows], strict=True)
             connection.execute(postgres_store.APPEND, [list(column) for column in columns])
 
-        yield append, lambda one: connection.execute(postgres_store.REFUSE, [[value] for value in one])  # type: ignore[func-returns-value]
+        yield append, lambda one: connection.execute(postgres_store.REFUSE,
+                                                     [[value] for value in one])  # type: ignore[func-returns-value]
 
 
 def in_sqlite(path: str) -> Iterator[tuple[Callable[..., None], Callable[..., None]]]:
@@ -77,7 +80,8 @@ def in_sqlite(path: str) -> Iterator[tuple[Callable[..., None], Callable[..., No
             insert("INSERT INTO stored_events (originator_id, originator_version, topic, state) VALUES (?, ?, ?, ?)",
                    [(UUID(str(e.originator_id)).hex, e.originator_version, e.topic, e.state) for e in rows])
 
-        yield append, lambda one: insert("INSERT INTO refused_submissions (student, id, content, outcome) VALUES (?, ?, ?, ?)", [one])
+        yield append, lambda one: insert("INSERT INTO refused_submissions (student, id, content, outcome) VALUES (?, "
+                                         "?, ?, ?)", [one])
 
 
 @pytest.fixture
@@ -101,14 +105,19 @@ ATTACKS: dict[str, tuple[Callable[[], list[StoredEvent]], str]] = {
                               "canonical form"),
     "a hole": (lambda: [row("S01", 3), row("S01", 5)], "not the next one"),
     "a version said otherwise": (lambda: [altered(row("S01", 3), version=4)], "student, type and version"),
-    "another student": (lambda: [altered(row("S02", 3), originator_id=stream_id("S01"))], "another one than that of its stream"),
-    "another student in the second event": (lambda: [row("S03", 1), altered(row("S02", 2), originator_id=stream_id("S03"))],
+    "another student": (lambda: [altered(row("S02", 3), originator_id=stream_id("S01"))],
+                        "another one than that of its stream"),
+    "another student in the second event": (lambda: [row("S03", 1),
+                                                     altered(row("S02", 2), originator_id=stream_id("S03"))],
                                             "another one than that of its stream"),
-    "a type under another name": (lambda: [altered(row("S01", 3), topic="exam-graded.v1")], "student, type and version"),
+    "a type under another name": (lambda: [altered(row("S01", 3), topic="exam-graded.v1")],
+                                  "student, type and version"),
     "an unknown name": (lambda: [altered(row("S01", 3), topic="instalment-paid.v9")], "stored name"),
     "of 2090": (lambda: [row("S01", 3, datetime(2090, 1, 1, tzinfo=timezone.utc))], "after the clock of the database"),
-    "of a little later than allowed": (lambda: [row("S01", 3, now() + timedelta(seconds=AHEAD_SECONDS + 30))], "after the clock"),
-    "before the last event": (lambda: [row("S01", 3), row("S01", 4, now() - timedelta(seconds=60))], "before that of the student's last"),
+    "of a little later than allowed": (lambda: [row("S01", 3, now() + timedelta(seconds=AHEAD_SECONDS + 30))],
+                                       "after the clock"),
+    "before the last event": (lambda: [row("S01", 3), row("S01", 4, now() - timedelta(seconds=60))],
+                              "before that of the student's last"),
     "without a moment": (lambda: [altered(row("S01", 3), recorded_at=None)], "canonical form|student"),
     "with a moment that is none": (lambda: [altered(row("S01", 3), recorded_at="2026-05-04")], "canonical form"),
     "with data that are none": (lambda: [altered(row("S01", 3), data=[])], "canonical form"),
@@ -116,10 +125,12 @@ ATTACKS: dict[str, tuple[Callable[[], list[StoredEvent]], str]] = {
                        "canonical"),
 }
 IN_POSTGRES: dict[str, tuple[Callable[[], list[StoredEvent]], str]] = {
-    "a payment of 1999 of a new student": (lambda: [row("S04", 1, datetime(1999, 5, 4, tzinfo=timezone.utc), effective_on="1999-05-04")],
+    "a payment of 1999 of a new student": (lambda: [row("S04", 1, datetime(1999, 5, 4, tzinfo=timezone.utc),
+                                                        effective_on="1999-05-04")],
                                            "in the past, which only career_ledger_importer"),
     "of an hour ago": (lambda: [row("S04", 1, now() - timedelta(seconds=PAST_SECONDS + 60))], "in the past"),
-    "a stream of another name": (lambda: [altered(row("S02", 1), originator_id=uuid4())], "another one than that of its stream"),
+    "a stream of another name": (lambda: [altered(row("S02", 1), originator_id=uuid4())],
+                                 "another one than that of its stream"),
 }
 """SQLite knows no users and no SHA-1."""
 
@@ -154,11 +165,13 @@ def test_bulk_import_of_no_json_is_refused(store: EventStore) -> None:
     assert store.last_position() == 0
 
 
-@pytest.mark.parametrize("change", [{"student": "S 01"}, {"student": ""}, {"content": b"short"}, {"outcome": b"no JSON"},
+@pytest.mark.parametrize("change", [{"student": "S 01"}, {"student": ""}, {"content": b"short"},
+                                    {"outcome": b"no JSON"},
                                     {"outcome": b'{"outcome": "accepted"}'}, {"outcome": b'["outcome"]'}, {"id": b""}])
 def test_database_refuses_to_remember_what_is_no_refused_submission(writer: Writer, change: dict[str, Any]) -> None:
     good = {"student": "S01", "id": b"r", "content": bytes(33), "outcome": OUTCOME}
-    with pytest.raises((psycopg.DataError, sqlite3.IntegrityError), match=r"is not stored: its student, id, digest or outcome|json"):
+    with pytest.raises((psycopg.DataError, sqlite3.IntegrityError),
+                       match=r"is not stored: its student, id, digest or outcome|json"):
         writer.refuse(tuple((good | change).values()))
     assert writer.store.refusals([("S01", "r"), ("S01", ""), ("S 01", "r"), ("", "r")]) == {}
     writer.refuse(tuple(good.values()))
@@ -171,7 +184,8 @@ def test_writer_may_not_insert_past_the_functions(store_url: str, request: pytes
     open_store(store_url).close()
     with psycopg.connect(request.getfixturevalue("as_role")("career_ledger_writer"), autocommit=True) as connection:
         for statement in ("INSERT INTO stored_events VALUES (gen_random_uuid(), 1, 'x', '{}')",
-                          "INSERT INTO refused_submissions VALUES ('S01', 'r', 'c', '{}')", "SELECT career_ledger_check(1, 0)"):
+                          "INSERT INTO refused_submissions VALUES ('S01', 'r', 'c', '{}')",
+                          "SELECT career_ledger_check(1, 0)"):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 connection.execute(statement.encode())
 
@@ -184,7 +198,8 @@ def test_stream_id_is_the_same_in_the_database(postgres_url: str) -> None:
             assert found == stream_id("x" * length)
 
 
-def test_history_is_recorded_by_an_importer_and_by_the_owner(postgres_url: str, as_role: Callable[[str | None], str]) -> None:
+def test_history_is_recorded_by_an_importer_and_by_the_owner(postgres_url: str,
+                                                             as_role: Callable[[str | None], str]) -> None:
     then = datetime(1999, 5, 4, tzinfo=timezone.utc)
     with open_store(postgres_url) as owner:
         owner.append([an_event("S01", 1, then)])

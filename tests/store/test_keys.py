@@ -27,7 +27,8 @@ def test_key_is_made_once_beside_a_sqlite_ledger_for_its_owner_only(sqlite_url, 
     assert sorted(path.name for path in beside.parent.glob("*key*")) == [beside.name]
     text = beside.read_text().strip()
     for path in beside.parent.glob("ledger.db*"):
-        assert path == beside or (text.encode() not in path.read_bytes() and bytes.fromhex(text) not in path.read_bytes())
+        assert path == beside or (text.encode() not in path.read_bytes()
+                                  and bytes.fromhex(text) not in path.read_bytes())
 
 
 def test_key_comes_from_the_variable_or_from_the_file_that_it_names(tmp_path, monkeypatch) -> None:

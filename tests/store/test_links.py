@@ -61,14 +61,16 @@ def test_store_says_so_within_its_deadline_when_the_whole_link_is_silent(
     assert time.monotonic() - begun < 8
 
 
-def test_statement_may_take_long_when_the_server_is_at_work(url: str, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_statement_may_take_long_when_the_server_is_at_work(url: str, proxy: Proxy,
+                                                            monkeypatch: pytest.MonkeyPatch) -> None:
     """A busy machine may take a second to let the one who asks in."""
     monkeypatch.setattr("ledger.sql.postgres.SILENT_SECONDS", 1.5)
     with Link.connect(url, autocommit=True) as link:
         assert link.execute("SELECT 1 FROM pg_sleep(3.5)").fetchone() == (1,)
 
 
-def test_projections_and_consumers_say_so_when_the_answer_never_comes(url: str, ledger: EventStore, proxy: Proxy) -> None:
+def test_projections_and_consumers_say_so_when_the_answer_never_comes(url: str, ledger: EventStore,
+                                                                      proxy: Proxy) -> None:
     with open_database(url) as projections, Database(url) as consumer:
         for ask in (projections.positions, lambda: consumer.ask("SELECT 1")):
             assert ask() is not None
@@ -81,7 +83,8 @@ def test_projections_and_consumers_say_so_when_the_answer_never_comes(url: str, 
 
 
 @pytest.mark.parametrize(("change", "said"), [
-    ({"password": "wrong"}, "password authentication failed"), ({"dbname": "nowhere"}, 'database "nowhere" does not exist'),
+    ({"password": "wrong"}, "password authentication failed"),
+    ({"dbname": "nowhere"}, 'database "nowhere" does not exist'),
     ({"sslmode": "require"}, "SSL"), ({"sslmode": "verify-full", "sslrootcert": "/nowhere"}, "SSL|certificate"),
 ])
 def test_store_and_consumer_say_what_is_wrong_at_once_when_the_server_lets_nobody_in(
@@ -107,7 +110,8 @@ def test_warm_store_says_what_is_wrong_at_once_when_its_password_has_changed(
             with open_store(f"postgresql://{user}:secret@{found['host']}:{found['port']}/{found['dbname']}") as store:
                 assert store.stream("S01") == []
                 admin.execute(f"ALTER ROLE {user} PASSWORD 'other'".encode())
-                admin.execute("SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE usename = %s", (user,))
+                admin.execute("SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE usename = %s",
+                              (user,))
                 with pytest.raises(StoreUnusable, match="password authentication failed") as caught:
                     store.stream("S01")
                 assert "secret" not in str(caught.value)

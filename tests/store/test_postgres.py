@@ -36,7 +36,8 @@ def test_positions_are_not_used_again_when_an_administrator_deleted_the_last_eve
     assert ledger.append([an_event("S01", 2)])[0].position == 4
 
 
-@pytest.mark.parametrize("statement", ["UPDATE stored_events SET state = '{}'", "DELETE FROM stored_events", "TRUNCATE stored_events"])
+@pytest.mark.parametrize("statement", ["UPDATE stored_events SET state = '{}'", "DELETE FROM stored_events",
+                                       "TRUNCATE stored_events"])
 @pytest.mark.parametrize("role", ["origin", "replica"])
 def test_trigger_refuses_to_change_what_is_recorded(
         ledger: EventStore, admin: psycopg.Connection[Any], statement: str, role: str) -> None:
@@ -74,14 +75,16 @@ def test_roles_can_append_and_read_events_and_nothing_else(
         open_store(as_role(None))
     forbidden = ["UPDATE stored_events SET topic = 'x'", "DELETE FROM stored_events", "TRUNCATE stored_events",
                  "BEGIN; LOCK TABLE stored_events IN EXCLUSIVE MODE", "DROP TABLE stored_events",
-                 "DELETE FROM refused_submissions", "UPDATE refused_submissions SET outcome = ''", "DROP TABLE refused_submissions",
+                 "DELETE FROM refused_submissions", "UPDATE refused_submissions SET outcome = ''",
+                 "DROP TABLE refused_submissions",
                  "INSERT INTO refused_submissions VALUES ('S01', 'x', 'x', 'x')",
                  "DROP TRIGGER stored_events_are_kept ON stored_events",
                  "ALTER TABLE stored_events DISABLE TRIGGER ALL", "UPDATE career_ledger SET schema_version = 0",
                  "UPDATE career_ledger SET digest_key = NULL", "SELECT career_ledger_check(1, 0)",
                  "SELECT career_ledger_grant()", "DELETE FROM career_ledger_migrations",
                  "SELECT setval('stored_events_notification_id_seq', 1)",
-                 "INSERT INTO stored_events (originator_id, originator_version, topic, state) VALUES (gen_random_uuid(), 1, 'x', '{}')"]
+                 "INSERT INTO stored_events (originator_id, originator_version, topic, "
+                 "state) VALUES (gen_random_uuid(), 1, 'x', '{}')"]
     for url in urls.values():
         with psycopg.connect(url, autocommit=True) as connection:
             for statement in forbidden:
@@ -91,7 +94,8 @@ def test_roles_can_append_and_read_events_and_nothing_else(
     assert ledger.log() == appended
 
 
-def test_nothing_is_doubled_or_lost_when_connections_are_terminated_during_appends(postgres_url: str, ledger: EventStore) -> None:
+def test_nothing_is_doubled_or_lost_when_connections_are_terminated_during_appends(postgres_url: str,
+                                                                                   ledger: EventStore) -> None:
     stop = threading.Event()
     ended = 0
 
@@ -127,7 +131,8 @@ def test_store_says_so_when_the_server_goes_and_works_again_when_it_is_back(
     with psycopg.connect(postgres_admin, autocommit=True) as server:
         server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false".encode())
         server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
-        for act in (lambda: ledger.append(events("S01", 2, 2)), lambda: ledger.stream("S01"), lambda: open_store(postgres_url)):
+        for act in (lambda: ledger.append(events("S01", 2, 2)), lambda: ledger.stream("S01"),
+                    lambda: open_store(postgres_url)):
             with pytest.raises(StoreUnavailable, match="not available"):
                 act()
         server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true".encode())
@@ -162,7 +167,8 @@ def test_append_wakes_up_who_listens(admin: psycopg.Connection[Any], ledger: Eve
     assert [note.channel for note in admin.notifies(timeout=5, stop_after=1)] == ["stored_events"]
 
 
-def test_store_refuses_a_database_of_a_newer_version(postgres_url: str, admin: psycopg.Connection[Any], ledger: EventStore) -> None:
+def test_store_refuses_a_database_of_a_newer_version(postgres_url: str, admin: psycopg.Connection[Any],
+                                                     ledger: EventStore) -> None:
     admin.execute("INSERT INTO career_ledger_migrations VALUES ('ledger', 99, 'later', '2030-01-01')")
     with pytest.raises(StoreUnusable, match=r"newer version .*update this program"):
         open_store(postgres_url)

@@ -59,11 +59,13 @@ def put_a_copy(path: Path) -> None:
 
 
 HARMS: dict[str, tuple[Harm, str]] = {
-    "deleted": (Path.unlink, "deleted"), "another ledger": (put_another, "another file"), "a copy of itself": (put_a_copy, "another file"),
+    "deleted": (Path.unlink, "deleted"), "another ledger": (put_another, "another file"),
+    "a copy of itself": (put_a_copy, "another file"),
     "emptied": (cut(lambda size: 0), "cut"), "cut": (cut(lambda size: size // 2), "cut"),
 }
 BESIDE: dict[str, tuple[Harm, str]] = {
-    ending: (lambda path, ending=ending: Path(f"{path}{ending}").unlink(), ending) for ending in ("-wal", "-shm")}  # type: ignore[misc]
+    ending: (lambda path, ending=ending: Path(f"{path}{ending}").unlink(), ending)
+    for ending in ("-wal", "-shm")}  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("harm", [*HARMS, *BESIDE])
@@ -109,7 +111,8 @@ def test_append_goes_on_when_the_file_became_smaller_by_vacuum(ledger: EventStor
     assert ledger.append(events("S01", 2, 2))[0].position == 21
 
 
-def test_ledger_behind_a_link_is_written_and_a_link_that_leads_elsewhere_is_noticed(ledger: EventStore, path: Path, tmp_path: Path) -> None:
+def test_ledger_behind_a_link_is_written_and_a_link_that_leads_elsewhere_is_noticed(ledger: EventStore,
+                                                                                    path: Path, tmp_path: Path) -> None:
     link, other = tmp_path / "link.db", tmp_path / "other.db"
     link.symlink_to(path)
     open_store(f"sqlite:///{other}").close()
@@ -122,7 +125,8 @@ def test_ledger_behind_a_link_is_written_and_a_link_that_leads_elsewhere_is_noti
 
 
 @pytest.mark.parametrize("harm", HARMS)
-def test_follower_relay_and_consumer_are_refused_when_the_file_is_harmed(ledger: EventStore, path: Path, harm: str) -> None:
+def test_follower_relay_and_consumer_are_refused_when_the_file_is_harmed(ledger: EventStore,
+                                                                         path: Path, harm: str) -> None:
     url, own = f"sqlite:///{path}", path.with_name("own.db")
     with open_database(url) as database, Positions(url) as positions, Database(f"sqlite:///{own}") as consumer:
         follower = Follower(ledger, database, load_books())
@@ -156,7 +160,8 @@ connection.close()"""
 @pytest.mark.parametrize("kind", ["ledger", "consumer"])
 def test_another_process_that_leaves_takes_no_log_away_from_one_that_opened_the_file_twice(
         ledger: EventStore, path: Path, tmp_path: Path, kind: str) -> None:
-    """A process that closes any descriptor of a file loses its locks on it: the one that leaves would believe itself the last."""
+    """A process that closes any descriptor of a file loses its locks on it: the one that leaves would believe itself
+    the last."""
     own = tmp_path / "own.db"
     with Database(f"sqlite:///{own}") as first, Database(f"sqlite:///{own}") as second:
         if kind == "consumer":

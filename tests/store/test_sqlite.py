@@ -34,7 +34,8 @@ def execute(path: Path, *statements: str) -> None:
         connection.commit()
 
 
-def test_positions_are_not_used_again_when_an_administrator_deleted_the_last_events(ledger: EventStore, path: Path) -> None:
+def test_positions_are_not_used_again_when_an_administrator_deleted_the_last_events(ledger: EventStore,
+                                                                                    path: Path) -> None:
     ledger.append(events("S01", 1, 3))
     execute(path, "DROP TRIGGER stored_events_no_delete", "DELETE FROM stored_events WHERE rowid >= 2")
     assert ledger.append([an_event("S01", 2)])[0].position == 4
@@ -55,18 +56,21 @@ def test_positions_stay_when_the_file_is_vacuumed(ledger: EventStore, path: Path
     "DELETE FROM stored_events WHERE rowid = 2",
     "REPLACE INTO stored_events (originator_id, originator_version, topic, state) "
     "SELECT originator_id, originator_version, topic, x'7b7d' FROM stored_events",
-    "REPLACE INTO stored_events (rowid, originator_id, originator_version, topic, state) VALUES (1, 'x', 1, 'x', x'7b7d')",
+    "REPLACE INTO stored_events (rowid, originator_id, originator_version, topic, state) VALUES (1, 'x', 1, 'x', "
+    "x'7b7d')",
 ])
 def test_trigger_refuses_to_change_what_is_recorded(ledger: EventStore, path: Path, statement: str) -> None:
     appended = ledger.append(events("S01", 1, 2))
-    with pytest.raises(sqlite3.IntegrityError, match=r"never changed or deleted: submit an event-voided event|is not stored"):
+    with pytest.raises(sqlite3.IntegrityError,
+                       match=r"never changed or deleted: submit an event-voided event|is not stored"):
         execute(path, statement)
     assert ledger.log() == appended
 
 
 def test_file_survives_a_power_cut_and_readers_do_not_wait(ledger: EventStore) -> None:
     with ledger._recorder.datastore.get_connection(commit=True) as connection:
-        settings = {name: connection._sqlite_conn.execute(f"PRAGMA {name}").fetchone()[0] for name in ("synchronous", "journal_mode")}
+        settings = {name: connection._sqlite_conn.execute(f"PRAGMA {name}").fetchone()[0]
+                    for name in ("synchronous", "journal_mode")}
     assert settings == {"synchronous": 2, "journal_mode": "wal"}
 
 
@@ -77,7 +81,8 @@ def test_store_refuses_a_file_of_a_newer_version(path: Path) -> None:
         open_store(f"sqlite:///{path}")
 
 
-@pytest.mark.parametrize("statement", ["CREATE TABLE stored_events (a)", "CREATE TABLE notes (a)", "PRAGMA user_version = 3",
+@pytest.mark.parametrize("statement", ["CREATE TABLE stored_events (a)", "CREATE TABLE notes (a)",
+                                       "PRAGMA user_version = 3",
                                        "PRAGMA application_id = 1"])
 def test_store_refuses_and_leaves_alone_a_database_of_another_program(path: Path, statement: str) -> None:
     execute(path, statement)

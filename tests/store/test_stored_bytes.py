@@ -1,7 +1,7 @@
 """Stored bytes are sacred: what was written once reads the same for ever, and is written the same way today.
 
-An entry of golden.json is never changed and never removed. A type whose form changes gets a new stored name, a new entry,
-and an upcast from the old one, which stays here.
+An entry of golden.json is never changed and never removed. A type whose form changes gets a new stored name, a new
+entry, and an upcast from the old one, which stays here.
 """
 
 import json
@@ -82,13 +82,16 @@ def test_reading_says_that_a_newer_version_wrote_it_when_the_name_is_unknown() -
 
 
 def _plan() -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(next(g["stored"] for g in GOLDEN if g["stored_name"] == "study-plan-approved.v1"))
+    found: dict[str, Any] = json.loads(next(g["stored"]
+                                            for g in GOLDEN if g["stored_name"] == "study-plan-approved.v1"))
     return found
 
 
 @pytest.mark.parametrize("damage", [
-    lambda r: r | {"unheard-of": 1}, lambda r: r | {"version": "1"}, lambda r: r | {"recorded_at": "2026-04-20T09:00:00"},
-    lambda r: r | {"type": "exam-booked"}, lambda r: r | {"data": r["data"] | {"unheard-of": 1}}, lambda r: r | {"data": {"courses": []}},
+    lambda r: r | {"unheard-of": 1}, lambda r: r | {"version": "1"},
+    lambda r: r | {"recorded_at": "2026-04-20T09:00:00"},
+    lambda r: r | {"type": "exam-booked"}, lambda r: r | {"data": r["data"] | {"unheard-of": 1}},
+    lambda r: r | {"data": {"courses": []}},
     lambda r: r | {"data": r["data"] | {"courses": [r["data"]["courses"][0] | {"unheard-of": 1}]}},
     lambda r: r | {"data": r["data"] | {"courses": [r["data"]["courses"][0] | {"cfu": "6"}]}},
     lambda r: r | {"effective_on": "2026-02-30"}, lambda r: r | {"student": None}])

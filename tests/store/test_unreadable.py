@@ -18,7 +18,8 @@ def changed(**fields: object) -> bytes:
 
 
 DAMAGES: dict[str, tuple[str, bytes]] = {
-    "no JSON": (GOOD.topic, b"\xff\x00"), "no event": (GOOD.topic, b"[]"), "an unknown name": ("exam-imagined.v9", GOOD.state),
+    "no JSON": (GOOD.topic, b"\xff\x00"), "no event": (GOOD.topic, b"[]"),
+    "an unknown name": ("exam-imagined.v9", GOOD.state),
     "wrong shape": (GOOD.topic, changed(data={"charge": 7})), "another version": (GOOD.topic, changed(version=7)),
     "another student": (GOOD.topic, changed(student="S01")), "a stranger": (GOOD.topic, changed(student="S77")),
 }

@@ -17,7 +17,8 @@ from .test_guards import unguarded
 OLD: dict[str, Any] = {
     "id": "S01-1", "type": "exam-booked", "student": "S01", "career": "S01-B", "effective_on": "2026-02-01",
     "recorded_at": "2026-02-01T09:00:00Z", "source": "test", "actor": "test", "version": 1,
-    "data": {"course": "MAT-01", "date": "2026-02-11", "academic_year": "2025-26", "session": "winter", "calls_start_on": "2026-01-19"}}
+    "data": {"course": "MAT-01", "date": "2026-02-11", "academic_year": "2025-26", "session": "winter",
+             "calls_start_on": "2026-01-19"}}
 
 
 def day_is_called_held_on_and_mode_is_oral(record: dict[str, Any]) -> dict[str, Any]:
@@ -37,7 +38,8 @@ def test_old_form_reads_as_the_new_one() -> None:
 
 def test_upcasts_follow_one_another() -> None:
     names = STORED_NAMES | {"exam-booked": "exam-booked.v2"}
-    upcasts = UPCASTS | {"exam-booked.v1": ("exam-booked.v2", lambda r: r | {"data": r["data"] | {"opens_on": "2026-01-12"}})}
+    upcasts = UPCASTS | {"exam-booked.v1": ("exam-booked.v2",
+                                            lambda r: r | {"data": r["data"] | {"opens_on": "2026-01-12"}})}
     event = Mapper(names, upcasts).to_event("exam-booked.v0", canonical_json(OLD), 5)
     assert isinstance(event.data, ExamBooked)
     assert event.data.opens_on is not None

@@ -33,7 +33,8 @@ def in_processes(body: Callable[..., Any], *arguments: Sequence[Any]) -> list[An
     """The results of `body(barrier, *a)` run in one process for each `a` of `arguments`, in any order."""
     barrier = FORKED.Barrier(len(arguments))
     results: Queue[Any] = FORKED.Queue()
-    processes = [FORKED.Process(target=_guarded, args=(body, results, barrier, given), daemon=True) for given in arguments]
+    processes = [FORKED.Process(target=_guarded, args=(body, results, barrier, given), daemon=True)
+                 for given in arguments]
     for process in processes:
         process.start()
     found: list[Any] = []

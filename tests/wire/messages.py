@@ -1,7 +1,8 @@
-"""Golden messages: `golden/NAME.json` holds a message of each kind as it left the ledger once (topic, key, headers, value).
+"""Golden messages: `golden/NAME.json` holds a message of each kind as it left the ledger once (topic, key, headers,
+value).
 
-They are never changed and never removed: every future version must read them. `python -m tests.wire.messages` writes those that
-are missing, which is what a new type, or a new version of one, asks for.
+They are never changed and never removed: every future version must read them. `python -m tests.wire.messages` writes
+those that are missing, which is what a new type, or a new version of one, asks for.
 """
 
 import json
@@ -32,7 +33,8 @@ OTHER: dict[str, dict[str, Any]] = {
     "outcome-accepted": {"id": "pagopa-77", "outcome": "accepted", "position": 9, "version": 4, "breaches": ["ESA-1"]},
     "outcome-duplicate": {"id": "pagopa-77", "outcome": "duplicate", "position": 9, "version": 4},
     "outcome-refused": REFUSED,
-    "outcome-invalid": {"id": None, "outcome": "invalid", "problems": [{"path": "data.amount", "message": "this field is required"}]},
+    "outcome-invalid": {"id": None, "outcome": "invalid",
+                        "problems": [{"path": "data.amount", "message": "this field is required"}]},
 }
 
 
@@ -40,10 +42,12 @@ def written() -> dict[str, Message]:
     """What today's code sends, by the name of the golden message."""
     found = {f"{name}.v{VERSIONS[name]}": message(record(name, n, first=True), "ab" * 32, ORIGIN)
              for n, name in enumerate(PAYLOADS, 1)}
-    found |= {f"{name}-2.v{VERSIONS[name]}": message(record(name, n), "ab" * 32, ORIGIN) for n, name in enumerate(FIRST, 101)}
+    found |= {f"{name}-2.v{VERSIONS[name]}": message(record(name, n), "ab" * 32, ORIGIN)
+              for n, name in enumerate(FIRST, 101)}
     degree, single = states(history(), "S01", load_books())
     found |= {"state.v1": state_message(degree, ORIGIN), "state-single-courses.v1": state_message(single, ORIGIN)}
-    found["heartbeat.v1"] = Heartbeat(topic=EVENTS, at=LATER, complete_at=AT, position=41, offsets={0: 17, 1: 0, 11: 24}).message(ORIGIN)
+    found["heartbeat.v1"] = Heartbeat(topic=EVENTS, at=LATER, complete_at=AT, position=41,
+                                      offsets={0: 17, 1: 0, 11: 24}).message(ORIGIN)
     found |= {f"{name}.v1": outcome_message(b"S01", outcome, AT, ORIGIN) for name, outcome in OTHER.items()}
     found["dead-letter.v1"] = dead_letter(
         "career-ledger.intake", "value: not one JSON object", SUBMISSIONS, 3, 118, b"S01", b'{"id": "exams-119", ',
@@ -53,7 +57,8 @@ def written() -> dict[str, Message]:
 
 def load(path: Path) -> Message:
     held = json.loads(path.read_text())
-    return Message(held["topic"], held["key"].encode(), held["value"].encode(), [(name, text.encode()) for name, text in held["headers"]])
+    return Message(held["topic"], held["key"].encode(), held["value"].encode(),
+                   [(name, text.encode()) for name, text in held["headers"]])
 
 
 def main() -> None:
@@ -62,7 +67,8 @@ def main() -> None:
         path = GOLDEN / f"{name}.json"
         if not path.exists():
             path.write_text(json.dumps({
-                "topic": sent.topic, "key": sent.key.decode(), "headers": [[name, value.decode()] for name, value in sent.headers],
+                "topic": sent.topic, "key": sent.key.decode(),
+                "headers": [[name, value.decode()] for name, value in sent.headers],
                 "value": sent.value.decode() if sent.value is not None else None}, indent=1, ensure_ascii=False) + "\n")
 
 

@@ -18,7 +18,8 @@ from .messages import GOLDEN, ORIGIN, SCHEMAS, load, written
 
 OFFICIAL = Path(__file__).parent / "asyncapi-3.0.0.schema.json"
 """The AsyncAPI initiative's own JSON Schema of the format; where it is from and its licence stand in its `$comment`."""
-DOCUMENT: dict[str, Any] = yaml.load(PAGE.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe
+DOCUMENT: dict[str, Any] = yaml.load(PAGE.read_text(),
+                                     getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe
 MESSAGES: dict[str, Any] = DOCUMENT["components"]["messages"]
 
 
@@ -56,7 +57,8 @@ def test_channels_are_the_topics_with_their_settings() -> None:
     assert set(channels) == {topic.name for topic in TOPICS}
     for topic in TOPICS:
         settings = channels[topic.name]["topicConfiguration"]
-        assert {name: value[0] if isinstance(value, list) else str(value) for name, value in settings.items()} == topic.settings(3)
+        assert {name: value[0] if isinstance(value, list) else str(value)
+                for name, value in settings.items()} == topic.settings(3)
         assert (channels[topic.name]["partitions"] == 1) == topic.one_partition
     assert {name for name, one in DOCUMENT["operations"].items() if one["action"] == "receive"} == {"submissions"}
 
@@ -84,11 +86,13 @@ def test_examples_fit_the_schemas_of_payload_and_headers(name: str) -> None:
 
 def test_every_schema_has_a_name_of_its_own_for_a_generator() -> None:
     held = DOCUMENT["components"]["schemas"]
-    assert {"ExamBookedEvent", "ExamBookedData", "ExamBookedSubmission", "CareerState", "ChargeSpan", "EventHeaders"} <= set(held)
+    assert {"ExamBookedEvent", "ExamBookedData", "ExamBookedSubmission", "CareerState", "ChargeSpan",
+            "EventHeaders"} <= set(held)
     assert all(name.isidentifier() and name[0].isupper() for name in held)
     assert all(about.get("title") == name for name, about in held.items())
     submission = held["Submission"]
-    kinds = [held[one["$ref"].rpartition("/")[2]]["properties"][submission["discriminator"]]["const"] for one in submission["oneOf"]]
+    kinds = [held[one["$ref"].rpartition("/")[2]]["properties"][submission["discriminator"]]["const"]
+             for one in submission["oneOf"]]
     assert set(kinds) == set(PAYLOADS) - {"person-registered"}
 
 
@@ -97,7 +101,8 @@ def test_schema_is_a_file_that_its_address_names(name: str) -> None:
     """docs/subscribing.md: urn:career-ledger:NAME:vN is docs/schemas/NAME.vN.json."""
     held = json.loads((PAGE.parent / "schemas" / f"{name}.json").read_text())
     assert held["$id"] == "urn:career-ledger:" + name.replace(".", ":")
-    assert (PAGE.parent / "schemas" / (held["$id"].removeprefix("urn:career-ledger:").replace(":", ".") + ".json")).is_file()
+    assert (PAGE.parent / "schemas" / (held["$id"].removeprefix("urn:career-ledger:").replace(":", ".")
+                                       + ".json")).is_file()
 
 
 def _said(sent: Message) -> dict[str, Any]:
@@ -119,7 +124,8 @@ def test_headers_that_are_described_are_those_that_are_sent(name: str) -> None:
 
 
 def test_examples_are_the_golden_messages() -> None:
-    found = {f"{one['name']}.v1": one for about in MESSAGES.values() for one in about["examples"] if about["name"] != "submission.v1"}
+    found = {f"{one['name']}.v1": one for about in MESSAGES.values() for one in about["examples"]
+             if about["name"] != "submission.v1"}
     assert set(found) == set(written())
     for name, example in found.items():
         golden = load(GOLDEN / f"{name}.json")

@@ -1,4 +1,5 @@
-"""docs/kafka-cluster.md names every setting, topic and group that the code has, and its examples are settings of the library."""
+"""docs/kafka-cluster.md names every setting, topic and group that the code has, and its examples are settings of the
+library."""
 
 import json
 import re
@@ -57,7 +58,8 @@ def test_examples_are_settings_of_the_library(tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.parametrize(("codec", "sent"), [("", "gzip"), ("gzip", "gzip"), ("lz4", "lz4"), ("none", None)])
-def test_compression_is_what_the_environment_asks_for(monkeypatch: pytest.MonkeyPatch, codec: str, sent: str | None) -> None:
+def test_compression_is_what_the_environment_asks_for(monkeypatch: pytest.MonkeyPatch, codec: str,
+                                                      sent: str | None) -> None:
     monkeypatch.setenv(kafka.COMPRESSION, codec)
     assert kafka.producer_settings()["compression_type"] == sent
 

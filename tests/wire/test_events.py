@@ -34,7 +34,8 @@ WITHHELD: dict[str, set[str]] = {
     "ticket-closed": {"answer"},
     "event-voided": {"reason"},
 }
-"""Decided once, field by field. A field that the domain gains belongs either here or in `FIELDS`: whoever adds it decides."""
+"""Decided once, field by field. A field that the domain gains belongs either here or in `FIELDS`: whoever adds it
+decides."""
 
 TYPES = sorted(PAYLOADS)
 ORIGIN = History("test", 1, "https://ledger.example/")
@@ -131,6 +132,7 @@ def test_a_type_without_a_list_is_not_sent() -> None:
         message(record("ranked") | {"type": "invented"}, "ab" * 32, ORIGIN)
 
 
-@pytest.mark.parametrize("value", ["è — “quoted” \\ / \n\t\x7f\u2028😀", 1.5, 0, 7.5, 1000, "0.10", True, None, ["a", {"b": []}]])
+@pytest.mark.parametrize("value", ["è — “quoted” \\ / \n\t\x7f\u2028😀", 1.5, 0, 7.5, 1000,
+                                   "0.10", True, None, ["a", {"b": []}]])
 def test_values_are_spelled_as_the_standard_library_spells_them(value: object) -> None:
     assert encode({"a": value}) == json.dumps({"a": value}, separators=(",", ":"), ensure_ascii=False).encode()

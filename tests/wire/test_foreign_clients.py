@@ -1,4 +1,5 @@
-"""The subscribers and submitters of examples/node (kafkajs) and examples/java (Apache Kafka's own client), on a real broker."""
+"""The subscribers and submitters of examples/node (kafkajs) and examples/java (Apache Kafka's own client), on a real
+broker."""
 
 import json
 import os
@@ -58,7 +59,8 @@ def _payments(place: Place) -> list[tuple[str, ...]]:
 
 
 @pytest.mark.parametrize(("language", "how_it_ends"), [("node", signal.SIGTERM), ("java", signal.SIGKILL)])
-def test_subscriber_equals_the_log_and_doubles_nothing_that_is_sent_again(place: Place, language: str, how_it_ends: signal.Signals) -> None:
+def test_subscriber_equals_the_log_and_doubles_nothing_that_is_sent_again(place: Place, language: str,
+                                                                          how_it_ends: signal.Signals) -> None:
     place.run(_blocks("sh")[0])
     versions, payments = place.expected()
     with _subscriber(language, place, how_it_ends):
@@ -81,13 +83,17 @@ def test_subscriber_equals_the_log_and_doubles_nothing_that_is_sent_again(place:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_submitter_prints_the_outcomes_of_its_submissions(sqlite_url: str, topics: Topics, tmp_path: Path, language: str) -> None:
+def test_submitter_prints_the_outcomes_of_its_submissions(sqlite_url: str, topics: Topics,
+                                                          tmp_path: Path, language: str) -> None:
     file = tmp_path / "submissions.jsonl"
-    file.write_text("".join(json.dumps(one) + "\n" for one in (*enrolled("S1"), *enrolled("S2"), booking("S1", "b1"), booking("S1", "b2"))))
+    file.write_text("".join(json.dumps(one) + "\n" for one in (*enrolled("S1"), *enrolled("S2"),
+                                                               booking("S1", "b1"), booking("S1", "b2"))))
     with intake(sqlite_url, topics):
-        done = subprocess.run([*_command(language, "submitter", tmp_path), topics.brokers, str(file)], env=os.environ, capture_output=True,
+        done = subprocess.run([*_command(language, "submitter", tmp_path), topics.brokers, str(file)],
+                              env=os.environ, capture_output=True,
                               text=True, timeout=SECONDS, check=False)
     assert done.returncode == 0, done.stderr
     printed = [line.partition(" ")[::2] for line in done.stdout.splitlines()]
-    assert [json.loads(said)["outcome"] for student, said in printed if student == "S1"] == ["accepted"] * 4 + ["refused"]
+    assert [json.loads(said)["outcome"] for student, said in printed
+            if student == "S1"] == ["accepted"] * 4 + ["refused"]
     assert [json.loads(said)["outcome"] for student, said in printed if student == "S2"] == ["accepted"] * 3

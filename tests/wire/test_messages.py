@@ -1,4 +1,5 @@
-"""Golden messages are read for ever and written as ever, and a CloudEvents library that knows nothing of us reads them."""
+"""Golden messages are read for ever and written as ever, and a CloudEvents library that knows nothing of us reads
+them."""
 
 import json
 from datetime import date, datetime, timezone
@@ -48,7 +49,8 @@ def test_golden_event_is_read(name: str) -> None:
     sent, expected = _golden(name), event(
         name.rpartition(".")[0], int(header(_golden(name).headers, "position") or 0), first=True)
     found = read_event(sent.key, sent.value, sent.headers)
-    assert (found.type, found.version, found.student, found.career) == (expected.type, expected.version, "S01", expected.career)
+    assert (found.type, found.version, found.student, found.career) == (expected.type, expected.version,
+                                                                        "S01", expected.career)
     for field in found.data.__class__.model_fields:
         value, was = getattr(found.data, field), getattr(expected.data, field)
         assert len(value) == len(was) if field in ("courses", "instalments") else value == was
@@ -63,7 +65,8 @@ def test_message_is_written_as_ever(name: str) -> None:
 
 @pytest.mark.parametrize("name", STATES)
 def test_state_is_written_as_ever_but_for_the_law(name: str) -> None:
-    """Its content follows from the rule books, which may change; its form and its headers do not. Its id tells editions apart."""
+    """Its content follows from the rule books, which may change; its form and its headers do not. Its id tells editions
+    apart."""
     golden, today = _golden(name), written()[name]
     value = json.loads(_value(golden))
     again = state_message(value, ORIGIN)
@@ -78,7 +81,8 @@ def _shape(value: Any, golden: Any) -> Any:
     """Names and types, in order; an optional field that the golden message does not have yet is passed over."""
     if isinstance(value, dict):
         return {name: _shape(one, golden[name]) for name, one in value.items() if name in golden}
-    return [_shape(*one) for one in zip(value, golden, strict=True)] if isinstance(value, list) else type(value).__name__
+    return [_shape(*one) for one in zip(value, golden,
+                                        strict=True)] if isinstance(value, list) else type(value).__name__
 
 
 def test_golden_states_have_something_in_every_list_and_give_the_answers_of_a_day() -> None:
@@ -90,7 +94,8 @@ def test_golden_states_have_something_in_every_list_and_give_the_answers_of_a_da
     career = career_on(found["state.v1"], date(2026, 3, 25))
     assert [(b.kind, b.rule, b.amount) for b in career.blocks.values()] == [
         ("final-exam", "BLK-2", Decimal("400.00")), ("exam-booking", "BLK-1", Decimal("400.00"))]
-    assert {state["career"] for state in states(history(), "S01", load_books())} == {state.career for state in found.values()}
+    assert {state["career"] for state in states(history(), "S01", load_books())} == {state.career
+                                                                                     for state in found.values()}
 
 
 def test_golden_heartbeat_is_read() -> None:
@@ -108,7 +113,8 @@ def test_golden_outcome_is_read_and_correlated(name: str) -> None:
     assert header(sent.headers, "submission_id") == given["id"]
     assert [one.path for one in found.problems] == [one["path"] for one in given.get("problems", [])]
     for reason, expected in zip(found.reasons, given.get("reasons", []), strict=True):
-        assert (reason.rule, reason.message, reason.source.model_dump()) == (expected["rule"], expected["message"], expected["source"])
+        assert (reason.rule, reason.message, reason.source.model_dump()) == (expected["rule"],
+                                                                             expected["message"], expected["source"])
         assert reason.facts[0].on == date(2026, 5, 28)
 
 
@@ -136,7 +142,8 @@ def test_golden_message_fits_the_schema_that_its_header_names(name: str) -> None
 def test_cloudevents_sdk_reads_our_messages(name: str) -> None:
     sent = _golden(name)
     found = from_binary_event(KafkaMessage(dict(sent.headers), sent.key, _value(sent)))
-    assert (found.get_specversion(), found.get_source(), found.get_datacontenttype()) == ("1.0", ORIGIN.source, "application/json")
+    assert (found.get_specversion(), found.get_source(),
+            found.get_datacontenttype()) == ("1.0", ORIGIN.source, "application/json")
     assert found.get_data() == json.loads(_value(sent))
     assert found.get_type().startswith("career.")
     assert found.get_type().endswith(".v1")

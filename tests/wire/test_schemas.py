@@ -1,4 +1,5 @@
-"""The committed JSON Schemas are those of the code, say what the code does, and the check stops a change that breaks somebody."""
+"""The committed JSON Schemas are those of the code, say what the code does, and the check stops a change that breaks
+somebody."""
 
 import copy
 import json
@@ -57,22 +58,26 @@ def test_schema_takes_the_message_and_names_every_field_of_it(type: str) -> None
 
 
 @pytest.mark.parametrize(("type", "field", "value"), [
-    ("instalment-paid", "amount", "400.0"), ("instalment-paid", "amount", 400), ("exam-booked", "held_on", "2026-02-30"),
-    ("exam-booked", "session", "spring"), ("exam-graded", "cfu", "9"), ("exam-graded", "grade", 31), ("enrolled", "academic_year", "2025"),
+    ("instalment-paid", "amount", "400.0"), ("instalment-paid", "amount", 400),
+    ("exam-booked", "held_on", "2026-02-30"),
+    ("exam-booked", "session", "spring"), ("exam-graded", "cfu", "9"), ("exam-graded", "grade", 31),
+    ("enrolled", "academic_year", "2025"),
     ("ranked", "admitted", "yes"), ("event-voided", "event", None),
 ])
 def test_schema_refuses_what_the_reader_refuses(type: str, field: str, value: object) -> None:
     raw = record(type)
     sent = message(raw | {"data": raw["data"] | {field: value}}, "ab" * 32, History("test", 1))
     assert sent.value is not None
-    assert [list(error.absolute_path) for error in _validator(f"{type}.v1").iter_errors(json.loads(sent.value))] == [["data", field]]
+    assert [list(error.absolute_path)
+            for error in _validator(f"{type}.v1").iter_errors(json.loads(sent.value))] == [["data", field]]
 
 
 # Submissions
 
 
 def _submitted(type: str, **changes: Any) -> dict[str, Any]:
-    found = {"id": "s1", "type": type, "student": "S01", "effective_on": "2026-02-11", "source": "test", "actor": "system:test",
+    found = {"id": "s1", "type": type, "student": "S01", "effective_on": "2026-02-11", "source": "test",
+             "actor": "system:test",
              "data": DATA[type] | {"note": "n"}}
     return (found if type in ABOUT_THE_PERSON else found | {"career": "S01-B"}) | changes
 
@@ -81,14 +86,19 @@ def _submitted(type: str, **changes: Any) -> dict[str, Any]:
 def test_submission_schema_takes_what_the_ledger_takes_and_refuses_what_it_refuses(type: str) -> None:
     check = _validator("submission.v1")
     derogation = {"rule": "ESA-1", "reason": "r", "authority": "a"}
-    good = [_submitted(type), _submitted(type, override=derogation), _submitted(type, override=[derogation, derogation]),
+    good = [_submitted(type), _submitted(type, override=derogation),
+            _submitted(type, override=[derogation, derogation]),
             _submitted(type, recorded_at="2026-02-11T09:00:00Z")]
-    bad = [_submitted(type, data=DATA[type] | {"extra": 1}), _submitted(type, extra=1), _submitted(type, effective_on="2026-02-30"),
-           _submitted(type, student="a b"), _submitted(type, id=""), _submitted(type, id="x" * 201), _submitted(type, source=""),
-           _submitted(type, override={"rule": "ESA-1"}), _submitted(type, career="S01-B" if type in ABOUT_THE_PERSON else "a/b")]
+    bad = [_submitted(type, data=DATA[type] | {"extra": 1}), _submitted(type, extra=1),
+           _submitted(type, effective_on="2026-02-30"),
+           _submitted(type, student="a b"), _submitted(type, id=""), _submitted(type, id="x" * 201),
+           _submitted(type, source=""),
+           _submitted(type, override={"rule": "ESA-1"}),
+           _submitted(type, career="S01-B" if type in ABOUT_THE_PERSON else "a/b")]
     bad += [_submitted(type, data={k: v for k, v in DATA[type].items() if k != name})
             for name, field in PAYLOADS[type].model_fields.items() if field.is_required()]
-    bad += [_submitted(type, data=DATA[type] | {name: "0.0"}) for name in ("amount", "contribution") if name in DATA[type]]
+    bad += [_submitted(type, data=DATA[type] | {name: "0.0"}) for name in ("amount", "contribution")
+            if name in DATA[type]]
     for one in good:
         assert isinstance(read_submission(one), Submission)
         assert check.is_valid(one), list(check.iter_errors(one))
@@ -154,7 +164,8 @@ BREAKING: list[tuple[str, Callable[[Schema], None], str]] = [
     (BOOKED, _set(f"{DATA_OF}/properties/course", OR_NULL), "data.course: may now be null too"),
     (BOOKED, _set(f"{DATA_OF}/properties/opens_on", {"type": "string", "format": "date", "default": None}),
      "data.opens_on: may no longer be null"),
-    (BOOKED, _add(f"{DATA_OF}/required", "opens_on"), "data.opens_on: now required, and messages already sent may leave it out"),
+    (BOOKED, _add(f"{DATA_OF}/required", "opens_on"), "data.opens_on: now required, and messages already sent may "
+                                                      "leave it out"),
     (BOOKED, _set(f"{DATA_OF}/required", ["course"]), "data.held_on: no longer required"),
     (BOOKED, _remove(f"{DATA_OF}/properties/mode/enum", "oral"), "data.mode: another enumeration"),
     (BOOKED, _add(f"{DATA_OF}/properties/mode/enum", "remote"), "data.mode: another enumeration"),
@@ -166,15 +177,19 @@ BREAKING: list[tuple[str, Callable[[Schema], None], str]] = [
     ("state.v1", _add(f"{SPAN}/properties/state/enum", "lost"), "charges[].state: another enumeration"),
     ("state.v1", _drop(f"{SPAN}/properties/accruing"), "charges[].accruing: removed"),
     ("state.v1", _drop("properties/bookings"), "bookings: removed"),
-    ("state.v1", _set("$defs/PlanCourseRef/properties/supernumerary/default", True), "plans[].courses[].supernumerary: another default"),
+    ("state.v1", _set("$defs/PlanCourseRef/properties/supernumerary/default", True),
+     "plans[].courses[].supernumerary: another default"),
     ("heartbeat.v1", _set("properties/offsets/additionalProperties", TEXT), "offsets: additionalProperties changed"),
     ("outcome.v1", _add("properties/outcome/enum", "postponed"), "outcome: another enumeration"),
     ("submission.v1", _remove("oneOf", {"$ref": "#/$defs/exam-booked"}), "value: may no longer be exam-booked"),
     ("submission.v1", _drop(f"{TAKEN}/properties/opens_on"), "exam-booked.data.opens_on: removed"),
-    ("submission.v1", _add(f"{TAKEN}/required", "opens_on"), "exam-booked.data.opens_on: now required, and submitters may leave it out"),
+    ("submission.v1", _add(f"{TAKEN}/required", "opens_on"), "exam-booked.data.opens_on: now required, "
+                                                             "and submitters may leave it out"),
     ("submission.v1", _remove(f"{TAKEN}/properties/mode/enum", "oral"), "exam-booked.data.mode: another enumeration"),
-    ("submission.v1", _set(f"{TAKEN}/properties/course/maxLength", 10), "exam-booked.data.course: maxLength is 10, was 64"),
-    ("submission.v1", _set("$defs/exam-booked/properties/source/minLength", 2), "exam-booked.source: minLength is 2, was 1"),
+    ("submission.v1", _set(f"{TAKEN}/properties/course/maxLength", 10),
+     "exam-booked.data.course: maxLength is 10, was 64"),
+    ("submission.v1", _set("$defs/exam-booked/properties/source/minLength", 2),
+     "exam-booked.source: minLength is 2, was 1"),
     ("submission.v1", _set(f"{TAKEN}/properties/mode/pattern", "^w"), "exam-booked.data.mode: another pattern"),
 ]
 
@@ -240,7 +255,8 @@ def test_command_says_how_to_do_it_right_when_a_change_breaks(folder: Path, monk
     changed = json.loads(released.read_text())
     changed["$defs"]["ExamBookedData"]["properties"]["room"] = TEXT
     released.write_text(json.dumps(changed))
-    with pytest.raises(SystemExit, match=r"(?s)exam-booked\.v1: data\.room: removed\n\n.*raise its entry in VERSIONS") as stopped:
+    with pytest.raises(SystemExit,
+                       match=r"(?s)exam-booked\.v1: data\.room: removed\n\n.*raise its entry in VERSIONS") as stopped:
         schemas.main()
     assert "--write" in str(stopped.value.code)
 

@@ -51,8 +51,10 @@ def _calls(events: list[Event], pick: random.Random) -> list[ExamBooked]:
         for course in plan.courses[:3]:
             held = date(int(plan.academic_year[:4]) + 1, pick.choice((1, 2, 6, 9)), pick.randint(1, 28))
             found.append(ExamBooked(course=course.code, held_on=held, academic_year=plan.academic_year, mode="written",
-                                    session="winter" if held.month < 3 else "summer", calls_start_on=held.replace(day=1)))
-    found.append(ExamBooked(course="NOWHERE", held_on=date(2026, 6, 20), academic_year="2025-26", session="summer", mode="oral",
+                                    session="winter" if held.month < 3 else "summer",
+                                    calls_start_on=held.replace(day=1)))
+    found.append(ExamBooked(course="NOWHERE", held_on=date(2026, 6, 20), academic_year="2025-26",
+                            session="summer", mode="oral",
                             calls_start_on=date(2026, 6, 1)))
     return pick.sample(found, min(len(found), 8))
 
@@ -86,8 +88,10 @@ def test_timelines_equal_status_and_fees_on_any_day(seed: int) -> None:
             for career, state in found.items():
                 span = next((s for s in state.status if s.holds_on(day)), None)
                 expected = shown.get(career)
-                assert (span.status if span else None) == (expected["status"] if expected else None), (student, career, day)
-                blocks = sorted((b.kind, b.rule, b.charge, b.since.isoformat(), b.reason) for b in state.blocks if b.holds_on(day))
+                assert (span.status if span else None) == (expected["status"] if expected else None), (student, career,
+                                                                                                       day)
+                blocks = sorted((b.kind, b.rule, b.charge, b.since.isoformat(), b.reason)
+                                for b in state.blocks if b.holds_on(day))
                 assert blocks == sorted((b["kind"], b["rule"], b.get("charge"), b["from"], sentence(b["reason"]))
                                         for b in (expected["blocks"] if expected else []))
                 charges = {c.charge: c for c in state.charges if c.holds_on(day)}
@@ -95,13 +99,16 @@ def test_timelines_equal_status_and_fees_on_any_day(seed: int) -> None:
                 for key, charge in charges.items():
                     for field in ("state", "amount", "paid", "refunded", "waived", "moved", "outstanding", "accruing"):
                         value = getattr(charge, field)
-                        assert (value if field == "state" else f"{value:.2f}") == owed[career, key][field], (student, key, day, field)
+                        assert (value if field == "state"
+                                else f"{value:.2f}") == owed[career, key][field], (student, key, day, field)
 
 
 def test_a_career_whose_events_are_all_voided_has_an_empty_state() -> None:
     opened = submission("S1", "e1", "enrolled", "2025-09-20", {
-        "programme": "L-FIL", "academic_year": "2025-26", "course_type": "bachelor", "access": "open", "year": 1, "regime": "full-time"})
-    void = submission("S1", "e2", "event-voided", "2025-10-01", {"event": "e1", "reason": "entered twice", "authority": "office"})
+        "programme": "L-FIL", "academic_year": "2025-26", "course_type": "bachelor", "access": "open",
+        "year": 1, "regime": "full-time"})
+    void = submission("S1", "e2", "event-voided", "2025-10-01",
+                      {"event": "e1", "reason": "entered twice", "authority": "office"})
     events = [recorded(one, one.recorded_at, n, None, (), n) for n, one in enumerate((opened, void), 1)]
     [state] = states(events, "S1", BOOKS)
     assert (state["career"], state["position"], state["status"], state["charges"]) == ("S1-B", 2, [], [])
@@ -119,7 +126,8 @@ def _recorded(*given: tuple[str, str | None, str, dict[str, Any]]) -> list[Event
 
 
 def test_nothing_withheld_is_anywhere_in_a_state() -> None:
-    """Health, detention, income, free texts: neither as given nor as what follows from them, such as the rule of a reduced charge."""
+    """Health, detention, income, free texts: neither as given nor as what follows from them, such as the rule of a
+    reduced charge."""
     year = {"academic_year": "2025-26"}
     courses = {"courses": [{"code": "PED-01", "cfu": 6, "lectures_end_on": "2026-01-16"}]}
     enrolled = DATA["enrolled"] | {"access": "open"}
@@ -128,12 +136,15 @@ def test_nothing_withheld_is_anywhere_in_a_state() -> None:
         ("instalment-paid", "A", "2025-09-20", {"charge": "2025-26:enrolment", "amount": "156.00"}),
         ("regime-changed", "A", "2025-09-25", DATA["regime-changed"]),
         ("contribution-assessed", "A", "2025-12-10", DATA["contribution-assessed"]),
-        ("charge-decided", "A", "2026-01-10", DATA["charge-decided"] | {"charge": "2025-26:instalment-1", "amount": "300.00"}),
+        ("charge-decided", "A", "2026-01-10", DATA["charge-decided"] | {"charge": "2025-26:instalment-1",
+                                                                        "amount": "300.00"}),
         ("administrative-block-ordered", "A", "2026-02-01", year | {"reason": SECRET + "reason"}),
         ("study-plan-approved", "A", "2026-02-02", DATA["study-plan-approved"]),
-        ("exam-graded", "A", "2026-02-03", {"course": "MAT-01", "held_on": "2026-02-03", "outcome": "passed", "cfu": 9, "session": "winter",
+        ("exam-graded", "A", "2026-02-03", {"course": "MAT-01", "held_on": "2026-02-03", "outcome": "passed",
+                                            "cfu": 9, "session": "winter",
                                             "mode": "oral"}),
-        ("exam-annulled", "A", "2026-02-10", {"course": "MAT-01", "held_on": "2026-02-03", "reason": SECRET + "reason"}),
+        ("exam-annulled", "A", "2026-02-10", {"course": "MAT-01", "held_on": "2026-02-03",
+                                              "reason": SECRET + "reason"}),
         ("ticket-opened", None, "2026-02-11", DATA["ticket-opened"] | {"career": "A"}),
         ("suspended", "A", "2026-02-12", {"reason": SECRET + "reason"}),
         ("single-courses-enrolled", "D", "2025-10-20", year | courses | {"reduction": "disability"}),
@@ -142,7 +153,8 @@ def test_nothing_withheld_is_anywhere_in_a_state() -> None:
     )
     found = {state["career"]: state for state in states(events, "S1", BOOKS)}
     assert set(found) == {"A", "D", "E"}
-    assert [c["amount"] for c in found["D"]["charges"] if c["charge"] == "2025-26:single-courses"] == [Decimal("90.00")], "6 CFU, reduced"
+    assert [c["amount"] for c in found["D"]["charges"]
+            if c["charge"] == "2025-26:single-courses"] == [Decimal("90.00")], "6 CFU, reduced"
     assert [b["kind"] for b in found["A"]["blocks"]].count("administrative") >= 1
     everything = "\n".join(repr(message(state, History("test", 1))) for state in found.values())
     assert SECRET in repr(events)

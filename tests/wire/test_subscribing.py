@@ -51,15 +51,18 @@ class Place:
     def __init__(self, folder: Path, brokers: str, prefix: str) -> None:
         self.folder, self.brokers, self.prefix = folder, brokers, prefix
         (folder / ".venv" / "bin").mkdir(parents=True)
-        for name, arguments in (("career-ledger", "-c 'from ledger.entrypoints.cli import main; main()'"), ("python", "")):
+        for name, arguments in (("career-ledger", "-c 'from ledger.entrypoints.cli import main; main()'"),
+                                ("python", "")):
             program = folder / ".venv" / "bin" / name
             program.write_text(f'#!/bin/sh\nexec {sys.executable} {arguments} "$@"\n')
             program.chmod(0o755)
         (folder / "examples").symlink_to(ROOT / "examples")
-        self.environment = os.environ | {"PYTHONPATH": str(ROOT), "CAREER_LEDGER_KAFKA": brokers, "CAREER_LEDGER_TOPIC_PREFIX": prefix}
+        self.environment = os.environ | {"PYTHONPATH": str(ROOT), "CAREER_LEDGER_KAFKA": brokers,
+                                         "CAREER_LEDGER_TOPIC_PREFIX": prefix}
 
     def run(self, script: str) -> str:
-        done = subprocess.run(["bash", "-euo", "pipefail", "-c", script], cwd=self.folder, env=self.environment, capture_output=True,
+        done = subprocess.run(["bash", "-euo", "pipefail", "-c", script], cwd=self.folder,
+                              env=self.environment, capture_output=True,
                               text=True, timeout=300, check=False)
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -100,7 +103,8 @@ class Place:
 
     def send(self, messages: Sequence[Message]) -> None:
         producer = KafkaProducer(**connection(self.brokers), **PRODUCER)
-        sent = [producer.send(self.prefix + one.topic, key=one.key, value=one.value, headers=list(one.headers)) for one in messages]
+        sent = [producer.send(self.prefix + one.topic, key=one.key, value=one.value, headers=list(one.headers))
+                for one in messages]
         producer.flush()
         for one in sent:
             one.get()
@@ -143,7 +147,8 @@ def _payment(version: int) -> Message:
     return message(raw | {"data": raw["data"] | {"amount": f"{version}.00"}}, "ab" * 32, History("test", 1))
 
 
-def test_example_takes_each_version_once_and_in_order_whatever_comes(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_example_takes_each_version_once_and_in_order_whatever_comes(place: Place,
+                                                                     monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(PREFIX, place.prefix)
     create_topics(place.brokers)
     with place.subscriber():
@@ -154,14 +159,16 @@ def test_example_takes_each_version_once_and_in_order_whatever_comes(place: Plac
         _wait(lambda: place.versions().get("S01") == 5)
         place.send([_payment(n) for n in (6, 8, 8)])
         _wait(lambda: place.versions().get("S01") == 8)
-    assert [row[3] for row in place.ask("SELECT * FROM payments WHERE student = 'S01'")] == [f"{n}.00" for n in range(1, 9)]
+    assert [row[3] for row in place.ask("SELECT * FROM payments WHERE student = 'S01'")] == [f"{n}.00"
+                                                                                             for n in range(1, 9)]
     warnings = (place.folder / "warnings.txt").read_text()
     assert "gap: version 4 of S01 after 2" in warnings
     assert "publish --replay S01" in warnings
 
 
 def test_example_says_what_to_do_when_there_is_no_topic(place: Place) -> None:
-    done = subprocess.run([sys.executable, str(EXAMPLE), place.brokers, str(place.folder / "payments.db")], env=place.environment,
+    done = subprocess.run([sys.executable, str(EXAMPLE), place.brokers, str(place.folder / "payments.db")],
+                          env=place.environment,
                           capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 1
     assert f"there is no topic {place.prefix}{EVENTS}: run `career-ledger publish`" in done.stderr

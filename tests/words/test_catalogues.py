@@ -1,4 +1,5 @@
-"""The words are where they belong: no sentence in the rules, and for each of their messages an entry in every language."""
+"""The words are where they belong: no sentence in the rules, and for each of their messages an entry in every
+language."""
 
 import ast
 from collections import defaultdict
@@ -52,7 +53,8 @@ def _ids(given: ast.expr) -> Iterator[str]:
 
 
 def _used() -> dict[str, tuple[set[str], bool]]:
-    """Of each message of the code: the names of its values (of all the places together), and whether something is said to remove it."""
+    """Of each message of the code: the names of its values (of all the places together), and whether something is said
+    to remove it."""
     names: dict[str, set[str]] = defaultdict(set)
     cleared: dict[str, bool] = defaultdict(bool)
     for call, made in _calls():
@@ -66,10 +68,12 @@ def _used() -> dict[str, tuple[set[str], bool]]:
                 cleared[one] |= _is_cleared(call, 1)
     for call, made in _calls(frozenset(SAID_IN)):
         place = SAID_IN[made]
-        for said in (part for given in call.args[place:place + 1] for part in ast.walk(given) if isinstance(part, ast.Call)):
+        for said in (part for given in call.args[place:place + 1] for part in ast.walk(given)
+                     if isinstance(part, ast.Call)):
             for one in _ids(said.args[0]) if getattr(said.func, "id", "") == "says" else ():
                 cleared[one] |= made == "Block" or _is_cleared(call, place + 1)
-    return {one: (given | ({"remedies"} if "phrases" in given else set()), cleared[one]) for one, given in names.items()}
+    return {one: (given | ({"remedies"} if "phrases" in given else set()), cleared[one])
+            for one, given in names.items()}
 
 
 def _is_cleared(call: ast.Call, place: int) -> bool:
@@ -108,14 +112,16 @@ def test_sentence_uses_no_value_that_the_code_does_not_give(language: Language) 
 def test_value_is_told_in_every_language_when_it_is_told_in_one() -> None:
     for one in USED:
         for part in ("says", "clears"):
-            assert len({frozenset(_fields(entry(one, language).get(part, ""))) for language in LANGUAGES}) == 1, (one, part)
+            assert len({frozenset(_fields(entry(one, language).get(part, "")))
+                        for language in LANGUAGES}) == 1, (one, part)
             assert len({part in entry(one, language) for language in LANGUAGES}) == 1, (one, part)
 
 
 def test_value_of_a_message_is_told_somewhere_and_can_be_written() -> None:
     for one, (given, _) in USED.items():
         said = entry(one, "en")
-        assert given - {"remedies", "rule"} <= _fields(said["says"]) | _fields(said.get("clears", "")) | {"phrases"}, one
+        assert given - {"remedies",
+                        "rule"} <= _fields(said["says"]) | _fields(said.get("clears", "")) | {"phrases"}, one
         assert given - {"phrases", "remedies"} <= WRITERS.keys(), one
 
 
@@ -126,7 +132,8 @@ def test_names_are_the_same_in_every_language() -> None:
 
 @pytest.mark.parametrize("kind", ["status", "block", "event_type"])
 def test_every_value_of_the_published_language_has_a_name(kind: str) -> None:
-    known = {"status": get_args(Status), "block": get_args(BlockSpan.model_fields["kind"].annotation), "event_type": tuple(PAYLOADS)}
+    known = {"status": get_args(Status), "block": get_args(BlockSpan.model_fields["kind"].annotation),
+             "event_type": tuple(PAYLOADS)}
     assert set(entry(NAMES + kind, "it")) == set(known[kind])
 
 
@@ -152,7 +159,8 @@ def test_value_of_each_name_is_written_in_every_language(name: str, language: La
 @pytest.mark.parametrize(("on", "said"), [("2026-02-17", "del 17 febbraio 2026"), ("2026-05-08", "dell'8 maggio 2026"),
                                           ("2026-05-11", "dell'11 maggio 2026"), ("2026-10-01", "del 1º ottobre 2026")])
 def test_article_is_elided_when_the_day_begins_with_a_vowel(on: str, said: str) -> None:
-    assert sentence(says("RIN-3/lapsed", filed_on=on, last_day=on), "it").startswith(f"La domanda di rinuncia {said} è decaduta")
+    assert sentence(says("RIN-3/lapsed", filed_on=on, last_day=on),
+                    "it").startswith(f"La domanda di rinuncia {said} è decaduta")
 
 
 def test_remedy_is_told_when_the_rule_says_that_there_is_one() -> None:

@@ -17,7 +17,8 @@ def test_option_offers_every_language_that_has_words() -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_locale_gives_its_language_when_there_are_words_in_it(language: Language, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_locale_gives_its_language_when_there_are_words_in_it(language: Language,
+                                                              monkeypatch: pytest.MonkeyPatch) -> None:
     for locale, found in ((f"{language}_XX.UTF-8", language), ("xx_XX.UTF-8", "en"), ("C", "en")):
         monkeypatch.setenv("LC_ALL", locale)
         assert locale_language() == found
@@ -26,4 +27,5 @@ def test_locale_gives_its_language_when_there_are_words_in_it(language: Language
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_letters_are_written_in_every_language(language: Language) -> None:
     assert set(letter.LANGUAGES) == set(LANGUAGES)
-    assert set(letter._environment().list_templates()) >= {f"{language}/{kind}.txt" for kind in (*KINDS, "letter", "words")}
+    assert set(letter._environment().list_templates()) >= {f"{language}/{kind}.txt"
+                                                           for kind in (*KINDS, "letter", "words")}

@@ -37,7 +37,8 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_no_sentence_is_made_when_events_are_imported_and_their_rows_computed(tmp_path: Any, made: list[str]) -> None:
-    """What the import decides and what rebuild and followers compute; the relay makes those of blocks, which its form asks for."""
+    """What the import decides and what rebuild and followers compute; the relay makes those of blocks, which its form
+    asks for."""
     store = open_store(f"sqlite:///{tmp_path / 'ledger.db'}", True)
     outcomes = list(append_lines(store, BOOKS, islice(generate(12, 5), 100), "record", False, clock))
     assert [one["outcome"] for one in outcomes] == ["accepted"] * 100
@@ -54,7 +55,8 @@ def test_no_sentence_is_made_when_events_are_imported_and_their_rows_computed(tm
 
 
 @pytest.mark.parametrize(("accepted", "language"), [
-    ("", "en"), ("it", "it"), ("it-IT,it;q=0.9,en;q=0.8", "it"), ("en-GB, it;q=0.9", "en"), ("de, it;q=0.5, en;q=0.7", "en"), ("fr", "en"),
+    ("", "en"), ("it", "it"), ("it-IT,it;q=0.9,en;q=0.8", "it"), ("en-GB, it;q=0.9", "en"),
+    ("de, it;q=0.5, en;q=0.7", "en"), ("fr", "en"),
     ("it;q=0, en;q=0.1", "en"), ("it;q=x", "en"), (",;;,IT", "it")])
 def test_gate_answers_in_the_language_that_the_header_wants_most(accepted: str, language: str) -> None:
     assert preferred(accepted) == language
@@ -62,11 +64,13 @@ def test_gate_answers_in_the_language_that_the_header_wants_most(accepted: str, 
 
 def test_block_is_told_in_words_of_today_when_the_state_has_an_id_and_in_its_own_when_it_has_none() -> None:
     block: dict[str, Any] = {
-        "from": "2026-03-20", "kind": "exam-booking", "since": "2026-03-20", "rule": "BLK-1", "reason": "Unpaid.", "how_to_lift": "pay",
+        "from": "2026-03-20", "kind": "exam-booking", "since": "2026-03-20", "rule": "BLK-1",
+        "reason": "Unpaid.", "how_to_lift": "pay",
         "academic_year": "2025-26", "source": {"document": "d", "heading": "h"}}
     said = says("BLK-1/surcharge", charge="2025-26:late-fee/instalment-1", amount="40.00")
     newer, older = (BlockSpan.model_validate_json(encode(one)) for one in (block | said.as_json(), block))
-    assert told(newer.phrase(), "it") == "Importo aggiuntivo per ritardato pagamento (prima rata) 2025-26: il pagamento non risulta."
+    assert told(newer.phrase(),
+                "it") == "Importo aggiuntivo per ritardato pagamento (prima rata) 2025-26: il pagamento non risulta."
     assert older.phrase() == verbatim("Unpaid.", "pay")
     assert told({"message": older.phrase()}, "it") == {"message": "Unpaid."}
 
@@ -80,10 +84,12 @@ def test_block_is_told_in_words_of_today_when_the_state_has_an_id_and_in_its_own
 def test_block_is_told_in_its_own_words_when_another_release_says_it_otherwise(said: Phrase) -> None:
     """Relay and gate are not brought up to date at the same moment."""
     block: dict[str, Any] = {
-        "from": "2026-03-20", "kind": "exam-booking", "since": "2026-03-20", "rule": "BLK-1", "reason": "Unpaid.", "how_to_lift": "pay",
+        "from": "2026-03-20", "kind": "exam-booking", "since": "2026-03-20", "rule": "BLK-1",
+        "reason": "Unpaid.", "how_to_lift": "pay",
         "academic_year": "2025-26", "source": {"document": "d", "heading": "h"}}
     found = BlockSpan.model_validate_json(encode(block | said.as_json())).phrase()
-    assert told({"message": found, "clears": Remedy(found)}, "it") == {"message": "Unpaid.", "clears": "pay"} | said.as_json()
+    assert told({"message": found, "clears": Remedy(found)}, "it") == {"message": "Unpaid.",
+                                                                       "clears": "pay"} | said.as_json()
     several = says("BLK-1/several", phrases=[found, found])
     assert (sentence(several, "it"), told(Remedy(several), "it")) == ("Unpaid. Unpaid.", "pay; pay")
     with pytest.raises((ArithmeticError, LookupError, TypeError, ValueError)):

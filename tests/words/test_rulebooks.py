@@ -30,7 +30,8 @@ def _texts(books: LawBooks, words: Words) -> Iterator[tuple[tuple[str, str, str]
     for year in books.years:
         shown = show(books, year, words)
         yield from (((rule["rule"], "says", year), rule["says"]) for rule in shown["rules"])
-        yield from (((one["id"], part, year), one[part]) for one in shown["interpretations"] for part in ("question", "decided"))
+        yield from (((one["id"], part, year), one[part]) for one in shown["interpretations"]
+                    for part in ("question", "decided"))
     yield from (((name, "says", OWN), cite(books, name, words)["own"]["says"]) for name in books.own.rules)
 
 
@@ -43,7 +44,8 @@ SHORT = {("No.", "No.")}
 
 @pytest.mark.parametrize("language", FURTHER)
 def test_every_entry_of_the_books_has_words_of_its_own_in_every_language(language: Language) -> None:
-    assert [one for one, text in SAID[language].items() if text == WRITTEN[one] and (text, WRITTEN[one]) not in SHORT] == []
+    assert [one for one, text in SAID[language].items() if text == WRITTEN[one]
+            and (text, WRITTEN[one]) not in SHORT] == []
 
 
 @pytest.mark.parametrize("language", FURTHER)
@@ -52,7 +54,8 @@ def test_words_of_the_books_stand_for_an_entry_of_a_year(language: Language) -> 
     needed = {(name, year if year in words.books.get(name, {}) and part != "question" else part)
               for name, part, year in WRITTEN if year != OWN}
     assert {(name, part) for name, entry in words.books.items() for part in entry} == needed
-    assert {(name, part) for name, entry in words.own.items() for part in entry} == {(name, "says") for name in LAWS.own.rules}
+    assert {(name, part) for name, entry in words.own.items()
+            for part in entry} == {(name, "says") for name in LAWS.own.rules}
 
 
 @pytest.mark.parametrize("language", FURTHER)
@@ -72,7 +75,8 @@ def _facts(text: str, language: Language) -> set[str]:
 
 @pytest.mark.parametrize("language", FURTHER)
 def test_days_and_amounts_of_a_text_are_those_of_the_book(language: Language) -> None:
-    assert [(text, WRITTEN[one]) for one, text in SAID[language].items() if _facts(text, language) != _facts(WRITTEN[one], DEFAULT)] == []
+    assert [(text, WRITTEN[one]) for one, text in SAID[language].items()
+            if _facts(text, language) != _facts(WRITTEN[one], DEFAULT)] == []
 
 
 def test_rules_are_told_in_the_language_that_was_asked_for() -> None:
@@ -80,16 +84,19 @@ def test_rules_are_told_in_the_language_that_was_asked_for() -> None:
         return CliRunner().invoke(cli, [*words], env={"LANG": "C", "LC_ALL": "C"}, catch_exceptions=False).output
 
     assert "blocco alla prenotazione degli appelli d'esame" in told("--lang", "it", "rules", "cite", "BLK-1")
-    assert json.loads(told("--lang", "it", "rules", "cite", "amb-4", "--json"))["years"][0]["decided"].startswith("No: il blocco cessa")
+    assert json.loads(told("--lang", "it", "rules", "cite", "amb-4",
+                           "--json"))["years"][0]["decided"].startswith("No: il blocco cessa")
     assert json.loads(told("rules", "cite", "RAT-7", "--json"))["own"]["says"].startswith("In a year whose guide")
-    assert "la prima e la seconda rata del contributo onnicomprensivo sono accorpate" in told("--lang", "it", "rules", "show", "2025-26")
+    assert "la prima e la seconda rata del contributo onnicomprensivo sono accorpate" in told("--lang", "it", "rules",
+                                                                                              "show", "2025-26")
     changes = told("--lang", "it", "rules", "diff", "2019-20", "2025-26")
     assert "Le prenotazioni si aprono quindici giorni prima" in changes
     assert "deadline: non indicato -> 2026-09-30" in changes
 
 
 def test_json_of_the_rules_is_english_when_only_the_locale_is_italian() -> None:
-    ran = CliRunner().invoke(cli, ["rules", "cite", "BLK-1", "--json"], env={"LC_ALL": "it_IT.UTF-8"}, catch_exceptions=False)
+    ran = CliRunner().invoke(cli, ["rules", "cite", "BLK-1", "--json"], env={"LC_ALL": "it_IT.UTF-8"},
+                             catch_exceptions=False)
     assert json.loads(ran.output)["years"][0]["says"].startswith("An instalment of the contribution")
 
 
@@ -108,7 +115,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_own_books_are_told_as_they_are_written_when_they_have_no_words_in_the_language(folder: Path) -> None:
-    assert cite(load_books(folder), "CS-4", words_in("it", folder))["years"][0]["says"].startswith("Single courses cost")
+    assert cite(load_books(folder), "CS-4",
+                words_in("it", folder))["years"][0]["says"].startswith("Single courses cost")
 
 
 def test_own_books_are_told_in_their_own_words_when_a_file_beside_them_gives_them(folder: Path) -> None:
@@ -117,7 +125,8 @@ def test_own_books_are_told_in_their_own_words_when_a_file_beside_them_gives_the
     assert cite(books, "CS-4", words)["years"][0]["says"] == "Costano 25 euro."
     reading = cite(books, "AMB-2", words)["years"][0]
     assert (reading["question"].startswith("Which date"), reading["decided"]) == (True, "Il giorno.")
-    assert cite(books, "MONEY", words)["own"]["says"].startswith("Di un importo"), "the ledger's own rules stay the ledger's"
+    assert cite(books, "MONEY",
+                words)["own"]["says"].startswith("Di un importo"), "the ledger's own rules stay the ledger's"
 
 
 @pytest.mark.parametrize(("text", "problem"), [

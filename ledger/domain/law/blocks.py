@@ -34,7 +34,8 @@ def block_revoked(person: Person, career: Career, event: Event, books: LawBooks)
 
 
 def refresh_blocks(career: Career, day: date, books: LawBooks) -> None:
-    """Open and close blocks so that `career.blocks` holds those in force at the end of the day, each with its first day."""
+    """Open and close blocks so that `career.blocks` holds those in force at the end of the day, each with its first
+    day."""
     now = {(b.kind, b.rule, b.charge or ""): b for b in _in_force(career, day, books)}
     if not now and not career.blocks:
         return
@@ -46,7 +47,8 @@ def refresh_blocks(career: Career, day: date, books: LawBooks) -> None:
         if standing is not None:
             block.start = standing.start
         elif key in career.lifted_today and career.lifted_today[key][0] == day:
-            block.start = career.lifted_today[key][1]  # lifted and back within one day: it was never gone at the day's end
+            # lifted and back within one day: it was never gone at the day's end
+            block.start = career.lifted_today[key][1]
     career.blocks = now
 
 
@@ -75,7 +77,8 @@ def administrative_blocks(career: Career, day: date, books: LawBooks) -> list[Bl
     if career.ended is None:
         return [b for b in career.blocks.values() if b.kind == ADMINISTRATIVE]
     return [b for c in career.charges.values() if c.is_instalment and c.outstanding > ZERO
-            for b in (*_administrative(career, c, day, books), *_exam_booking(c, day, books)) if b.kind == ADMINISTRATIVE]
+            for b in (*_administrative(career, c, day, books), *_exam_booking(c, day, books))
+            if b.kind == ADMINISTRATIVE]
 
 
 def days_of_a_charge(charge: Charge, due: date, plan_end: date | None, book: RuleBook) -> Iterator[date]:
@@ -113,7 +116,8 @@ def _exam_booking(charge: Charge, day: date, books: LawBooks) -> Iterator[Block]
         return
     section_10 = book.interpretations.AMB_1.decision == "section-10"
     yield Block(ADMINISTRATIVE if section_10 else EXAM_BOOKING, "BLK-3" if section_10 else "BLK-1", charge.key, day,
-                says("BLK-1" if late == charge.outstanding else "BLK-1/part", charge=charge.key, amount=late, due_on=charge.due,
+                says("BLK-1" if late == charge.outstanding else "BLK-1/part", charge=charge.key,
+                     amount=late, due_on=charge.due,
                      days=rule.days), late, "AMB-1", charge.year, charge.basis)
 
 
@@ -140,7 +144,8 @@ def _administrative(career: Career, charge: Charge, day: date, books: LawBooks) 
 
 @obeys("AMB-4")
 def _kept_by_surcharge(career: Career, day: date, books: LawBooks) -> Iterator[Block]:
-    """Only where the institution decides so: an unpaid surcharge of a blocked instalment keeps the booking block alive."""
+    """Only where the institution decides so: an unpaid surcharge of a blocked instalment keeps the booking block
+    alive."""
     for charge in career.charges.values():
         if not charge.outstanding or not charge.kind.startswith("late-fee/instalment-"):
             continue
@@ -154,8 +159,8 @@ def _kept_by_surcharge(career: Career, day: date, books: LawBooks) -> Iterator[B
 
 @obeys("BLK-2", "AMB-5", "AMB-33", "AMB-43")
 def _final_exam(career: Career, day: date, books: LawBooks) -> Iterator[Block]:
-    """Any overdue charge of the career, from the day after its due date, under the book that a degree on that day follows; a year
-    without one does not lift it."""
+    """Any overdue charge of the career, from the day after its due date, under the book that a degree on that day
+    follows; a year without one does not lift it."""
     found = overdue(career, day)
     if not found:
         return
@@ -169,7 +174,8 @@ def _final_exam(career: Career, day: date, books: LawBooks) -> Iterator[Block]:
         if only_instalments and not charge.is_instalment:
             continue
         yield Block(FINAL_EXAM, "BLK-2", charge.key, day,
-                    says("BLK-2" if late == charge.outstanding else "BLK-2/part", charge=charge.key, amount=late, due_on=charge.due),
+                    says("BLK-2" if late == charge.outstanding else "BLK-2/part", charge=charge.key,
+                         amount=late, due_on=charge.due),
                     late, "AMB-5", book.academic_year, charge.basis)
 
 
@@ -178,7 +184,8 @@ def _final_exam(career: Career, day: date, books: LawBooks) -> Iterator[Block]:
 
 @obeys("BLK-3", "AMB-3", "AMB-43", "BLK-7")
 def no_administrative_block(case: Case) -> Reason | None:
-    """The administrative block forbids new acts that the student asks for; an act of the person looks at all her careers."""
+    """The administrative block forbids new acts that the student asks for; an act of the person looks at all her
+    careers."""
     careers = list(case.person.careers.values()) if case.act == "single-courses-enrolled" else [case.career]
     for career in careers:
         for block in administrative_blocks(career, case.day, case.books):
@@ -197,7 +204,8 @@ def instalments_are_paid(case: Case) -> Reason | None:
     if not found:
         return None
     book = case.books.of(found[0].year) or case.book
-    return reason(book, found[0].rule, says("BLK-1/several", phrases=tuple(b.reason for b in found)) if found[1:] else found[0].reason,
+    return reason(book, found[0].rule, says("BLK-1/several", phrases=tuple(b.reason for b in found))
+                  if found[1:] else found[0].reason,
                   DONE, tuple(f for b in found for f in b.facts), found[0].interpretation)
 
 

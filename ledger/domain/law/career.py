@@ -47,7 +47,8 @@ def transferred_out(person: Person, career: Career, event: Event, books: LawBook
             if f"{year}:{kind}" not in career.charges:
                 career.to_decide[f"{year}:{kind}"] = says("AMB-49")
         elif day > price.transfer_out_until:
-            raise_charge(career, year, kind, price.amount, day, "MOR-5", (Fact(event.id, day),), interpretation="AMB-49")
+            raise_charge(career, year, kind, price.amount, day, "MOR-5", (Fact(event.id, day),),
+                         interpretation="AMB-49")
     end(career, "transferred-out", event.effective_on, event.id)
 
 
@@ -58,8 +59,8 @@ def forfeited(person: Person, career: Career, event: Event, books: LawBooks) -> 
 
 @obeys("END", "SEQ", "MOR-6")
 def takes_effect(career: Career, fact: Event) -> bool:
-    """Whether a fact changes the career: no act does after its end, but for a reservation that was met in time and for what an officer
-    lets pass; a derogation from the exclusion too takes that back."""
+    """Whether a fact changes the career: no act does after its end, but for a reservation that was met in time and for
+    what an officer lets pass; a derogation from the exclusion too takes that back."""
     if career.ended is None or fact.type not in ACTS:
         return True
     overridden = {o.rule for o in fact.override}
@@ -77,7 +78,8 @@ def career_goes_on(case: Case) -> Reason | None:
     if case.career.ended is None or (case.act == "reservation-lifted" and case.career.ended == "reservation-lapsed"):
         return None
     return case.no("END", status=case.career.ended,
-                   facts=[Fact(case.career.ended_event, case.career.ended_on)] if case.career.ended_event and case.career.ended_on else ())
+                   facts=[Fact(case.career.ended_event, case.career.ended_on)] if case.career.ended_event
+                   and case.career.ended_on else ())
 
 
 @obeys("SEQ")
@@ -113,14 +115,17 @@ def does_not_arrive_twice(case: Case) -> Reason | None:
 # What does not fit it
 
 AFTER_THE_END = frozenset({
-    "instalment-paid", "payment-refunded", "payment-moved", "diploma-supplement-issued", "ticket-opened", "ticket-closed", "event-voided",
+    "instalment-paid", "payment-refunded", "payment-moved", "diploma-supplement-issued", "ticket-opened",
+    "ticket-closed", "event-voided",
 })
 """Facts that may follow a career's end."""
 
 
 @obeys("END")
-def after_the_end(person: Person, career: Career, event: Event, book: RuleBook | None, books: LawBooks) -> Iterator[Reason]:
+def after_the_end(person: Person, career: Career, event: Event, book: RuleBook | None,
+                  books: LawBooks) -> Iterator[Reason]:
     data = event.data
-    decided = isinstance(data, ChargeDecided) and data.charge.endswith(":late-instance/transfer-out")  # it can only follow the end
+    # it can only follow the end
+    decided = isinstance(data, ChargeDecided) and data.charge.endswith(":late-instance/transfer-out")
     if career.ended is not None and event.type not in AFTER_THE_END and event.career is not None and not decided:
         yield reason(books.own, "END", says("END/after", event_type=event.type, status=career.ended))

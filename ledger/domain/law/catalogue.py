@@ -88,7 +88,8 @@ _CHANGES_NOTHING = frozenset({"person-registered", "event-voided"})
 TAKES_EFFECT = career.takes_effect
 """Whether a fact changes a career that may have ended."""
 
-QUIET = frozenset({"exam-booked", "exam-booking-cancelled", "exam-graded", "study-plan-approved", "degree-candidacy-declared"})
+QUIET = frozenset({"exam-booked", "exam-booking-cancelled", "exam-graded", "study-plan-approved",
+                   "degree-candidacy-declared"})
 """Facts after which no charge, block or term of the career can be another; a result says itself what it touches."""
 
 
@@ -99,8 +100,9 @@ DEADLINES = (reservation.LAPSES, entry.EXCLUDES, withdrawal.LAPSES)
 
 DAYS_OF_A_CHARGE: tuple[Callable[[Charge, date, date | None, RuleBook], Iterable[date]], ...] = (
     lateness.days_of_a_charge, blocks.days_of_a_charge)
-"""Given what is owed, one of its due dates and its plan's last date: the days on which an answer changes, beside the one on which it
-becomes overdue. They depend on the charge's year, kind and these dates alone (and are remembered by them)."""
+"""Given what is owed, one of its due dates and its plan's last date: the days on which an answer changes, beside the
+one on which it becomes overdue. They depend on the charge's year, kind and these dates alone (and are remembered by
+them)."""
 
 DAYS_OF_A_CAREER: tuple[Callable[[Career, Sequence[Charge], LawBooks], Iterable[date]], ...] = (
     lateness.days_of_an_enrolment, blocks.days_of_the_books)
@@ -287,8 +289,9 @@ PREDICATES: dict[str, tuple[Forbids, ...]] = {
         here(withdrawal.everything_is_settled, "RIN-5"),
     ),
 }
-"""What must hold for an act, and the rule that says so: it is asked only where the book of the act's year has the rule (`here`), or by
-the predicate itself where the book of another year says so, that of a debt, a first enrolment or an application (`elsewhere`)."""
+"""What must hold for an act, and the rule that says so: it is asked only where the book of the act's year has the rule
+(`here`), or by the predicate itself where the book of another year says so, that of a debt, a first enrolment or an
+application (`elsewhere`)."""
 
 SITTING: tuple[Forbids, ...] = (
     here(reservation.is_free_of_reservation, "ESA-5"),

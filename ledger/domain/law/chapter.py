@@ -1,5 +1,5 @@
-"""What the chapters share: the payload of a fact, the year of an act that states none, a career's beginning and end, and the forms
-of what they register with the catalogue."""
+"""What the chapters share: the payload of a fact, the year of an act that states none, a career's beginning and end,
+and the forms of what they register with the catalogue."""
 
 from collections.abc import Callable, Iterable
 from datetime import date
@@ -27,7 +27,8 @@ class Deadline(NamedTuple):
 
 
 class Forbids(NamedTuple):
-    """A predicate and the rules that it speaks for. `governed`: by the book of the act's year; else the predicate looks it up."""
+    """A predicate and the rules that it speaks for. `governed`: by the book of the act's year; else the predicate looks
+    it up."""
 
     predicate: Predicate
     rules: tuple[str, ...]
@@ -54,7 +55,8 @@ Misfit = Callable[[Person, Career, Event, RuleBook | None, LawBooks], Iterable[R
 
 
 class Annulment(NamedTuple):
-    """What is unpaid of a charge falls away at a career's end: the rule, and whether it speaks of this end and this charge."""
+    """What is unpaid of a charge falls away at a career's end: the rule, and whether it speaks of this end and this
+    charge."""
 
     rule: str
     applies: Callable[[Career, Charge, LawBooks], bool]
@@ -68,8 +70,8 @@ def data_of(event: Event, kind: type[_P]) -> _P:
 
 @obeys("AMB-35", "RIN-7")
 def year_of_act(career: Career, day: date, books: LawBooks) -> str | None:
-    """The academic year of an act that states none: that of the latest enrolment (else of the application for single courses or
-    of the pre-enrolment), unless it is filed unrenewed from the first day of a ruled year on."""
+    """The academic year of an act that states none: that of the latest enrolment (else of the application for single
+    courses or of the pre-enrolment), unless it is filed unrenewed from the first day of a ruled year on."""
     return books.act_year(career.academic_year, day)
 
 

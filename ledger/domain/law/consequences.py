@@ -1,7 +1,7 @@
 """What follows from facts and time, in order. It knows no rule: `catalogue` names what is asked.
 
-`refresh` brings a person's careers up to her day after every fact and on every day on which time alone changes something:
-waivers, money, what completed payments bring, blocks, and the next such day.
+`refresh` brings a person's careers up to her day after every fact and on every day on which time alone changes
+something: waivers, money, what completed payments bring, blocks, and the next such day.
 """
 
 from datetime import date
@@ -23,7 +23,8 @@ _ANNULLING = frozenset(annulment.rule for annulment in ANNULMENTS)
 
 
 def refresh(person: Person, books: LawBooks) -> None:
-    """Bring what follows from the facts up to the person's day where something changed: waivers, money, surcharges, blocks."""
+    """Bring what follows from the facts up to the person's day where something changed: waivers, money, surcharges,
+    blocks."""
     day = person.day
     for career in person.careers.values():
         if not (career.stale or career.unsettled):
@@ -31,7 +32,8 @@ def refresh(person: Person, books: LawBooks) -> None:
         person.touched.add(career.name)
         person.money_touched.add(career.name)
         if len(person.careers) > 1:
-            person.money_touched.update([c.name for c in person.careers.values() if c.singles])  # CS-10 looks at the others
+            # CS-10 looks at the others
+            person.money_touched.update([c.name for c in person.careers.values() if c.singles])
         withdrawal = career.withdrawal
         if withdrawal is not None and withdrawal.year is not None:
             refresh_waivers(career, withdrawal.year, day, books)
@@ -76,7 +78,8 @@ def _settle(career: Career, day: date, books: LawBooks) -> None:
 
 
 def _annul(career: Career, charge: Charge, day: date, books: LawBooks) -> None:
-    """Waive what is unpaid, also what is raised later, where the career's end makes it fall away; an end that is undone brings it back."""
+    """Waive what is unpaid, also what is raised later, where the career's end makes it fall away; an end that is undone
+    brings it back."""
     law = books.book_of(charge.year)
     rule = next((a.rule for a in ANNULMENTS if law.has(a.rule) and a.applies(career, charge, books)), None) \
         if career.ended is not None else None

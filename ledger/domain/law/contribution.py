@@ -1,4 +1,5 @@
-"""The yearly contribution and its instalments (RAT-3..6, RAT-8..10), and what later assessments change (AMB-46, AMB-47)."""
+"""The yearly contribution and its instalments (RAT-3..6, RAT-8..10), and what later assessments change (AMB-46,
+AMB-47)."""
 
 from dataclasses import replace
 from datetime import date
@@ -20,11 +21,14 @@ from .withdrawal import refresh_waivers
 # What the book gives
 
 
-@obeys("RAT-3", "RAT-4", "RAT-5", "RAT-6", "RAT-8", "RAT-9", "RAT-10", "PT-4", "CHG-4a", "CHG-4b", "AMB-6", "AMB-7", "AMB-8", "AMB-39")
-def instalment_amounts(law: Law, contribution: Decimal, exempt: bool, part_time: bool) -> list[tuple[str, Decimal, date, str]]:
+@obeys("RAT-3", "RAT-4", "RAT-5", "RAT-6", "RAT-8", "RAT-9", "RAT-10", "PT-4", "CHG-4a", "CHG-4b",
+       "AMB-6", "AMB-7", "AMB-8", "AMB-39")
+def instalment_amounts(law: Law, contribution: Decimal, exempt: bool,
+                       part_time: bool) -> list[tuple[str, Decimal, date, str]]:
     """(kind, amount in euro, due date, rule) of the instalments of a yearly contribution before the part-time halving.
 
-    The threshold of 430 merges both instalments on the first date; below 10 nothing is asked for; the exempt owe nothing."""
+    The threshold of 430 merges both instalments on the first date; below 10 nothing is asked for; the exempt owe
+    nothing."""
     first, second, merges, least = law.RAT_3, law.RAT_4, law.RAT_5, law.RAT_6
     total = ZERO if exempt else yearly(law, contribution, part_time)
     if total == ZERO or (least is not None and total < least.below):
@@ -98,8 +102,8 @@ def refresh_instalments(career: Career, year: str, day: date, books: LawBooks) -
 
 
 class _Asking(NamedTuple):
-    """What an assessment asks for an instalment: euro, rule, when more than before falls due, the assessment, whether the year's
-    contribution rises, whether it is a later assessment, whether it finds the first instalment settled."""
+    """What an assessment asks for an instalment: euro, rule, when more than before falls due, the assessment, whether
+    the year's contribution rises, whether it is a later assessment, whether it finds the first instalment settled."""
 
     amount: Decimal
     rule: str
@@ -110,14 +114,17 @@ class _Asking(NamedTuple):
     settled: bool
 
 
-def _assess(career: Career, year: str, day: date, assessment: tuple[date, str, ContributionAssessed], since: date, later: bool,
+def _assess(career: Career, year: str, day: date, assessment: tuple[date, str, ContributionAssessed],
+            since: date, later: bool,
             book: RuleBook) -> None:
     """One assessment, which holds from `since` on; what it asks first is raised on `day`."""
     on, event, data = assessment
     law, fact = book.rules, Fact(event, on, data.contribution)
-    due = {kind: rule.due_on for kind, rule in zip(INSTALMENTS, (law.RAT_3, law.RAT_4), strict=True) if rule is not None}
+    due = {kind: rule.due_on for kind, rule in zip(INSTALMENTS, (law.RAT_3, law.RAT_4), strict=True)
+           if rule is not None}
     part_time = career.regime_in(year) == "part-time"
-    asked = {kind: (amount, rule) for kind, amount, _, rule in instalment_amounts(law, data.contribution, data.exempt, part_time)}
+    asked = {kind: (amount, rule)
+             for kind, amount, _, rule in instalment_amounts(law, data.contribution, data.exempt, part_time)}
     total = yearly(law, data.contribution, part_time) if asked else ZERO
     for kind in INSTALMENTS:
         charge = career.charge(year, kind)
@@ -127,11 +134,13 @@ def _assess(career: Career, year: str, day: date, assessment: tuple[date, str, C
     ceiling = asked["instalment-1"][0] if rises and "instalment-1" in asked else ZERO
     advance = _advance(career, first, ceiling, fact, book) if first is not None else None
     if first is not None and advance is not None:
-        asked = {"instalment-1": (min(advance, total), first.rule), "instalment-2": (total - min(advance, total), "RAT-4")}
+        asked = {"instalment-1": (min(advance, total), first.rule),
+                 "instalment-2": (total - min(advance, total), "RAT-4")}
     career.assessed[year], career.remitted[year] = total, ZERO
     for kind, due_on in due.items():
         amount, rule = asked.get(kind, (ZERO, ""))
-        asking = _Asking(amount, rule, _due_of_more(book, due_on, since) if later else due_on, fact, rises, later, advance is not None)
+        asking = _Asking(amount, rule, _due_of_more(book, due_on, since) if later else due_on,
+                         fact, rises, later, advance is not None)
         _ask(career, book, kind, day, asking)
     if first is not None and advance is not None:
         first.assessed = advance
@@ -139,10 +148,10 @@ def _assess(career: Career, year: str, day: date, assessment: tuple[date, str, C
 
 @obeys("AMB-46", "RAT-4")
 def _advance(career: Career, first: Charge, ceiling: Decimal, fact: Fact, book: RuleBook) -> Decimal | None:
-    """What a settled first instalment stands at; None while it is not settled. What a withdrawal waives settles nothing, for it may
-    lapse. Under an officer's decision the advance is what had been assessed, so that the second instalment does not take the decision
-    back; but a contribution that rises, and of which the first instalment (`ceiling`) is more than the decision was about, begins
-    anew."""
+    """What a settled first instalment stands at; None while it is not settled. What a withdrawal waives settles
+    nothing, for it may lapse. Under an officer's decision the advance is what had been assessed, so that the second
+    instalment does not take the decision back; but a contribution that rises, and of which the first instalment
+    (`ceiling`) is more than the decision was about, begins anew."""
     owed, decided = first.amount - _waived_by_officer(first), first.decision
     paid, refunded, moved, credit, _ = take(career, first.key, owed)
     if first.assessed is None or paid + refunded + moved < owed:
@@ -159,8 +168,8 @@ def _waived_by_officer(charge: Charge) -> Decimal:
 
 @obeys("AMB-46")
 def _due_of_more(book: RuleBook, due_on: date, since: date) -> date:
-    """When something is due that an assessment adds later to an instalment: on its own date while that is still to come, then on the
-    next one's, then some days after the assessment."""
+    """When something is due that an assessment adds later to an instalment: on its own date while that is still to
+    come, then on the next one's, then some days after the assessment."""
     law, reading = book.rules, book.interpretations.AMB_46
     if law.RAT_3 is None or law.RAT_4 is None or reading.decision == "first-due-dates" or due_on >= since:
         return due_on
@@ -169,11 +178,13 @@ def _due_of_more(book: RuleBook, due_on: date, since: date) -> date:
 
 @obeys("AMB-46", "AMB-47", "RAT-6")
 def _ask(career: Career, book: RuleBook, kind: str, day: date, asking: _Asking) -> None:
-    """Ask so much for an instalment. What was asked before keeps its dates, the latest of them give way to a lower amount; what is
-    more falls due on its own day. An instalment of nothing disappears, unless there is money or a decision on it."""
+    """Ask so much for an instalment. What was asked before keeps its dates, the latest of them give way to a lower
+    amount; what is more falls due on its own day. An instalment of nothing disappears, unless there is money or a
+    decision on it."""
     year, wanted, reading = book.academic_year, asking.amount, "AMB-46" if asking.settled else None
     key = f"{year}:{kind}"
-    charge = career.charges.get(key) or Charge(key, kind, year, ZERO, asking.more_due_on, day, asking.rule, (asking.fact,))
+    charge = career.charges.get(key) or Charge(key, kind, year, ZERO, asking.more_due_on, day,
+                                               asking.rule, (asking.fact,))
     standing = charge.amount
     if charge.assessed is None:
         charge.due_on = asking.more_due_on
@@ -217,7 +228,8 @@ def _survives(decision: Decision, asking: _Asking, same: bool, book: RuleBook) -
 
 
 def _under_a_decision(charge: Charge, amount: Decimal) -> Decimal:
-    """What an officer's decision leaves of an assessed amount: her own amount, never more than assessed where she had lowered it."""
+    """What an officer's decision leaves of an assessed amount: her own amount, never more than assessed where she had
+    lowered it."""
     decision, waivers = charge.decision, [w for w in charge.waivers if w.rule == "charge-decided"]
     if decision is None:
         return amount
@@ -225,13 +237,16 @@ def _under_a_decision(charge: Charge, amount: Decimal) -> Decimal:
         waiver.amount = amount
     if waivers:
         return amount
-    return min(decision.amount, amount) if decision.over is not None and decision.amount <= decision.over else decision.amount
+    return min(decision.amount,
+               amount) if decision.over is not None and decision.amount <= decision.over else decision.amount
 
 
 def _reschedule(charge: Charge, standing: Decimal, wanted: Decimal, more_due_on: date) -> None:
-    """Give a charge of which `standing` was asked a new amount: dates of what was asked before stay, more falls due on a day."""
+    """Give a charge of which `standing` was asked a new amount: dates of what was asked before stay, more falls due on
+    a day."""
     before = charge.plan.settled if charge.plan is not None else ZERO
-    dates = dict(fitted(charge.dates or [(charge.due_on or charge.raised_on, standing)], max(ZERO, min(standing, wanted) - before)))
+    dates = dict(fitted(charge.dates or [(charge.due_on or charge.raised_on, standing)],
+                        max(ZERO, min(standing, wanted) - before)))
     if wanted > standing:
         dates[more_due_on] = dates.get(more_due_on, ZERO) + wanted - standing
     charge.amount, charge.dates = wanted, sorted(dates.items())

@@ -33,12 +33,14 @@ def graduated(person: Person, career: Career, event: Event, books: LawBooks) -> 
 
 # What a degree makes needless
 
-_OF_A_RENEWAL = frozenset({"enrolment", *INSTALMENTS, "isee-penalty"} | {f"late-fee/{kind}" for kind in ("enrolment", *INSTALMENTS)})
+_OF_A_RENEWAL = frozenset({"enrolment", *INSTALMENTS, "isee-penalty"}
+                          | {f"late-fee/{kind}" for kind in ("enrolment", *INSTALMENTS)})
 
 
 @obeys("LAU-1", "LAU-4", "AMB-45")
 def _needs_no_renewal(career: Career, charge: Charge, books: LawBooks) -> bool:
-    """A graduate of the year before needed no renewal: the 156, the instalments and the surcharges are for who did not graduate."""
+    """A graduate of the year before needed no renewal: the 156, the instalments and the surcharges are for who did not
+    graduate."""
     if career.ended != "graduated" or career.graduated is None or charge.base_kind not in _OF_A_RENEWAL:
         return False
     book = books.of(charge.year)
@@ -54,8 +56,8 @@ ANNULMENTS = (Annulment("LAU-1", _needs_no_renewal),)
 
 @obeys("LAU-4", "AMB-18", "AMB-35")
 def is_enrolled_for_the_degree(case: Case) -> Reason | None:
-    """A degree of a year needs an enrolment in it; who has not graduated by the end of the extraordinary session of the year
-    before must enrol anew."""
+    """A degree of a year needs an enrolment in it; who has not graduated by the end of the extraordinary session of the
+    year before must enrol anew."""
     data = case.of(Graduated)
     if case.law.LAU_4 is None:
         return None
@@ -64,6 +66,7 @@ def is_enrolled_for_the_degree(case: Case) -> Reason | None:
     term = case.law.RIS_6.until if case.law.RIS_6 is not None else None
     if data.academic_year < case.book.academic_year and term is not None and case.day > term \
             and not case.career.is_enrolled_in(case.book.academic_year):
-        return case.no("LAU-4/session-over", DONE, interpretation="AMB-18", academic_year=data.academic_year, last_day=term,
+        return case.no("LAU-4/session-over", DONE, interpretation="AMB-18", academic_year=data.academic_year,
+                       last_day=term,
                        next_year=case.book.academic_year)
     return None

@@ -40,7 +40,8 @@ def enrolled(person: Person, career: Career, event: Event, books: LawBooks) -> N
         before = latest_preenrolment(career, year)
         first.late_preenrolment = before is not None and before.late
         first.term = enrolment_term(career, book.rules, year, data.course_type, data.access)
-        without_exclusion = data.access == "restricted" and book.rules.MOR_6 is None  # late: neither excluded nor 95 euro, a reading
+        # late: neither excluded nor 95 euro, a reading
+        without_exclusion = data.access == "restricted" and book.rules.MOR_6 is None
         charge = raise_charge(career, year, "enrolment", book.rules.CHG_2.amount, event.effective_on, "CHG-2",
                               (Fact(event.id, event.effective_on),), due_on=first.term,
                               interpretation="AMB-50" if without_exclusion else None)

@@ -22,7 +22,8 @@ from .isee import spare_isee_penalty
 def window_of(law: Law, data: Preenrolled, day: date) -> PreenrolmentWindow | None:
     """The window of an open-access pre-enrolment for a master's, which fixes when to enrol.
 
-    Who holds a foreign title has longer windows: her enrolment dates are those of the first window that ends on or after the day."""
+    Who holds a foreign title has longer windows: her enrolment dates are those of the first window that ends on or
+    after the day."""
     if law.PRE_2 is None or data.course_type != "master" or data.access != "open":
         return None
     for window in law.PRE_2.windows:
@@ -57,7 +58,8 @@ def latest_preenrolment(career: Career, academic_year: str, access: str | None =
 
 @obeys("PREP")
 def is_admitted(career: Career, academic_year: str, access: str | None) -> bool:
-    """To a master's: an adequate preparation (open access) or a place in the ranking (restricted), unless assessed before."""
+    """To a master's: an adequate preparation (open access) or a place in the ranking (restricted), unless assessed
+    before."""
     before = latest_preenrolment(career, academic_year)
     if before is not None and before.data.pre_assessed:
         return True
@@ -65,7 +67,8 @@ def is_admitted(career: Career, academic_year: str, access: str | None) -> bool:
 
 
 @obeys("PRE-3", "PRE-5", "MOR-6", "AMB-21", "AMB-41")
-def enrolment_term(career: Career, law: Law, academic_year: str, course_type: str | None, access: str | None) -> date | None:
+def enrolment_term(career: Career, law: Law, academic_year: str, course_type: str | None,
+                   access: str | None) -> date | None:
     """The last day to file and pay a first enrolment; None where the sources (or the ranking) give none."""
     before = latest_preenrolment(career, academic_year)
     if access == "restricted":
@@ -104,7 +107,8 @@ def preenrolled(person: Person, career: Career, event: Event, books: LawBooks) -
     window = window_of(book.rules, data, event.effective_on)
     same_course = any(p.data.programme == data.programme for p in preenrolments_of(person, data.academic_year))
     career.preenrolments.append(Preenrolment(data, event.effective_on, event.id, window,
-                                             selection_of(book.rules, data, event.effective_on), window is not None and window.late))
+                                             selection_of(book.rules, data, event.effective_on),
+                                             window is not None and window.late))
     if data.course_type == "master" and book.rules.CHG_1 is not None and not same_course:
         raise_charge(career, data.academic_year, "preenrolment", book.rules.CHG_1.amount, event.effective_on, "CHG-1",
                      (Fact(event.id, event.effective_on),), due_on=event.effective_on)
@@ -126,7 +130,8 @@ def ranked(person: Person, career: Career, event: Event, books: LawBooks) -> Non
     for enrolment in career.enrolments:
         book = books.of(enrolment.academic_year)
         if enrolment.first and enrolment.perfected_on is None and book is not None and enrolment.charge is not None:
-            enrolment.term = enrolment_term(career, book.rules, enrolment.academic_year, career.course_type, career.access)
+            enrolment.term = enrolment_term(career, book.rules, enrolment.academic_year, career.course_type,
+                                            career.access)
             career.charges[enrolment.charge].due_on = enrolment.term
             career.unsettled = True
 
@@ -170,8 +175,8 @@ def readmit(career: Career) -> None:
 
 @obeys("PRE-1", "AMB-37")
 def at_most_two_masters_a_year(case: Case) -> Reason | None:
-    """The master's courses of open access that a person pre-enrols in for one academic year, over all careers; the same course in two
-    windows is one."""
+    """The master's courses of open access that a person pre-enrols in for one academic year, over all careers; the same
+    course in two windows is one."""
     data = case.of(Preenrolled)
     if case.law.PRE_1 is None or data.course_type != "master" or data.access != "open":
         return None
@@ -199,7 +204,8 @@ def visa_applicant_is_in_time(case: Case) -> Reason | None:
         term = terms.open_until if data.access == "open" else terms.restricted_until
     if term is None or case.day <= term:
         return None
-    return case.no("PRE-7/preenrol" if data.course_type == "master" and data.access == "open" else "PRE-7", last_day=term)
+    return case.no("PRE-7/preenrol" if data.course_type == "master" and data.access == "open" else "PRE-7",
+                   last_day=term)
 
 
 @obeys("PRE-6", "AMB-33")
@@ -246,8 +252,10 @@ def selection_is_open(case: Case) -> Reason | None:
 def applies_again_only_if_not_admitted(case: Case) -> Reason | None:
     """Restricted access: who was not admitted in the first selection may apply to the second."""
     data = case.of(Preenrolled)
-    before = [p for p in case.career.preenrolments if p.data.academic_year == data.academic_year and p.data.access == "restricted"]
-    if not before or data.access != "restricted" or (case.career.ranked is not None and not case.career.ranked.admitted):
+    before = [p for p in case.career.preenrolments if p.data.academic_year == data.academic_year
+              and p.data.access == "restricted"]
+    if not before or data.access != "restricted" or (case.career.ranked is not None
+                                                     and not case.career.ranked.admitted):
         return None
     return case.no("PRE-4", DONE, [Fact(p.event, p.on) for p in before])
 
@@ -274,9 +282,9 @@ def _not_preenrolled(case: Case, data: Enrolled, rule: str) -> Reason | None:
 
 @obeys("PREP", "PRE-9", "RIC-10")
 def is_prepared(case: Case) -> Reason | None:
-    """A master's: adequate preparation (open access) or a place in the ranking (restricted), unless assessed before; who
-    forfeited the same restricted programme needs no test within the next academic year. Others: only a ranking that did not
-    admit speaks against it."""
+    """A master's: adequate preparation (open access) or a place in the ranking (restricted), unless assessed before;
+    who forfeited the same restricted programme needs no test within the next academic year. Others: only a ranking that
+    did not admit speaks against it."""
     data = case.of(Enrolled)
     if data.course_type != "master":
         ranked = case.career.ranked

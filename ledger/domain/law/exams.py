@@ -30,7 +30,8 @@ def exam_booking_cancelled(person: Person, career: Career, event: Event, books: 
 
 @obeys("VRB-1", "VRB-2", "VRB-3", "PRN-5", "AMB-25", "AMB-36")
 def exam_graded(person: Person, career: Career, event: Event, books: LawBooks) -> None:
-    """A written result counts from the day after `refuse_by`; oral (also written then oral), or without that day, at once."""
+    """A written result counts from the day after `refuse_by`; oral (also written then oral), or without that day, at
+    once."""
     data = data_of(event, ExamGraded)
     counts = event.effective_on
     if data.mode == "written" and data.refuse_by is not None:
@@ -86,7 +87,8 @@ def planned_course(career: Career, code: str, academic_year: str) -> tuple[str, 
 
 @obeys("ENR", "END", "RIN-7")
 def is_enrolled_for_the_call(case: Case) -> Reason | None:
-    """Enrolled (also with reservation) for the call's academic year, in a career that has neither ended nor is suspended."""
+    """Enrolled (also with reservation) for the call's academic year, in a career that has neither ended nor is
+    suspended."""
     data, career = case.of(ExamBooked), case.career
     if career.ended is not None:
         return case.no("ENR/ended", status=career.ended)
@@ -102,7 +104,8 @@ def is_enrolled_for_the_call(case: Case) -> Reason | None:
 
 @obeys("ESA-1", "PDS-4", "AMB-44")
 def course_is_in_the_plan(case: Case) -> Reason | None:
-    """In an approved plan of the call's or an earlier year, of a year that the career has reached, unless anticipated."""
+    """In an approved plan of the call's or an earlier year, of a year that the career has reached, unless
+    anticipated."""
     data, career = case.of(ExamBooked), case.career
     if career.singles and not career.enrolments:
         if single_course(career, data.course, data.academic_year) is not None:
@@ -215,7 +218,8 @@ SILENCED_BY_ESA_1 = frozenset({"ESA-1F", "ESA-3", "ESA-6"})
 
 @obeys("ESA-7")
 def reasons_against(case: Case, asked: Sequence[Forbids], lifted: frozenset[str] = frozenset()) -> list[Reason]:
-    """All reasons against an exam; a course that is in no plan says nothing about lectures, semester and prerequisites."""
+    """All reasons against an exam; a course that is in no plan says nothing about lectures, semester and
+    prerequisites."""
     found = against(case, asked)
     if "ESA-1" not in lifted and any(r.rule == "ESA-1" for r in found):
         found = [r for r in found if r.rule not in SILENCED_BY_ESA_1]

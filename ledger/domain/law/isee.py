@@ -19,9 +19,9 @@ from .chapter import data_of
 
 @obeys("ISE-1", "ISE-2", "ISE-3", "ISE-4", "ISE-5", "ISE-6", "CHG-7", "AMB-10")
 def isee_certified(person: Person, career: Career, event: Event, books: LawBooks) -> None:
-    """An attestation issued after 31 December and up to 30 September costs the penalty, once a year; one that is not valid
-    for the university changes nothing; none is due from who enrolled after 31 December through the ranking's scroll, nor
-    from who holds one issued in the year's calendar year."""
+    """An attestation issued after 31 December and up to 30 September costs the penalty, once a year; one that is not
+    valid for the university changes nothing; none is due from who enrolled after 31 December through the ranking's
+    scroll, nor from who holds one issued in the year's calendar year."""
     data = data_of(event, IseeCertified)
     year = data.academic_year
     earlier = [d for _, _, d in career.isee.get(year, ())]
@@ -36,14 +36,16 @@ def isee_certified(person: Person, career: Career, event: Event, books: LawBooks
     if law.ISE_5 is not None:
         in_time += [d for y, ds in career.isee.items() if y < year for _, _, d in ds
                     if d.valid_for_university and law.ISE_5.issued_from <= d.issued_on <= book.rules.ISE_1.until]
-    if in_time or career.charge(year, "isee-penalty") is not None or _enrols_late_by_scroll(career, year, event.effective_on, law):
+    if in_time or career.charge(year, "isee-penalty") is not None or _enrols_late_by_scroll(career, year,
+                                                                                            event.effective_on, law):
         return
     raise_charge(career, year, "isee-penalty", book.rules.ISE_2.amount, event.effective_on, "ISE-2",
                  (Fact(event.id, event.effective_on),), interpretation="AMB-10")
 
 
 def _enrols_late_by_scroll(career: Career, year: str, day: date, law: Law) -> bool:
-    """Whether she enrolled through the ranking's scroll after the term for the attestation, or has the place and can only do so now."""
+    """Whether she enrolled through the ranking's scroll after the term for the attestation, or has the place and can
+    only do so now."""
     if law.ISE_4 is None or law.ISE_1 is None or career.access != "restricted" or career.ranked is None or not career.ranked.scroll:
         return False
     first = career.first_enrolment
@@ -65,14 +67,16 @@ def spare_isee_penalty(career: Career, year: str, event: Event, books: LawBooks)
 
 
 @obeys("ISE-1", "ISE-6")
-def attestation_of_no_use(person: Person, career: Career, event: Event, book: RuleBook | None, books: LawBooks) -> Iterator[Reason]:
+def attestation_of_no_use(person: Person, career: Career, event: Event, book: RuleBook | None,
+                          books: LawBooks) -> Iterator[Reason]:
     rule = next((one for one in ("ISE-6", "ISE-1") if book is not None and book.has(one)), None)
     if book is not None and rule is not None and not data_of(event, IseeCertified).valid_for_university:
         yield reason(book, rule, says("ISE-1"))
 
 
 @obeys("ISE-3")
-def attestation_too_late(person: Person, career: Career, event: Event, book: RuleBook | None, books: LawBooks) -> Iterator[Reason]:
+def attestation_too_late(person: Person, career: Career, event: Event, book: RuleBook | None,
+                         books: LawBooks) -> Iterator[Reason]:
     data, late = data_of(event, IseeCertified), book.rules.ISE_2 if book is not None else None
     if book is not None and late is not None and book.has("ISE-3") and data.valid_for_university and data.issued_on > late.until:
         yield reason(book, "ISE-3", says("ISE-3", last_day=late.until))

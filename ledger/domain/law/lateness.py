@@ -17,7 +17,8 @@ from ..values import ONE_DAY, ZERO
 
 @obeys("MOR-1", "MOR-2", "MOR-3", "MOR-4", "MOR-7", "MOR-8", "AMB-17")
 def surcharge(law: Law, due: date, paid: date) -> Decimal:
-    """The surcharge in euro for a payment made `paid - due` calendar days late; 0 in time. A term on a holiday is not moved."""
+    """The surcharge in euro for a payment made `paid - due` calendar days late; 0 in time. A term on a holiday is not
+    moved."""
     late = (paid - due).days
     if late <= 0 or law.MOR_1 is None:
         return ZERO
@@ -35,8 +36,8 @@ def days_of_a_charge(charge: Charge, due: date, plan_end: date | None, book: Rul
 
 @obeys("MOR-5a", "MOR-5b", "MOR-5c", "PRE-10", "AMB-41", "AMB-50")
 def late_by(career: Career, enrolment: Enrolment, paid: date, book: RuleBook) -> str | None:
-    """The rule by which an open-access first enrolment is late: it follows a late pre-enrolment, was filed after its term, or is paid
-    after it."""
+    """The rule by which an open-access first enrolment is late: it follows a late pre-enrolment, was filed after its
+    term, or is paid after it."""
     if not enrolment.first or career.access != "open":
         return None
     if enrolment.late_preenrolment and book.has("MOR-5c"):
@@ -89,12 +90,14 @@ def on_completion(career: Career, charge: Charge, day: date, books: LawBooks) ->
 
 @obeys("CHG-5", "CHG-6")
 def raise_late_fees(career: Career, charge: Charge, day: date, books: LawBooks) -> None:
-    """A surcharge for each payment that completes an instalment or a renewal late, or a part of it that has its own due date."""
+    """A surcharge for each payment that completes an instalment or a renewal late, or a part of it that has its own due
+    date."""
     renewal = charge.base_kind == "enrolment"
     if not charge.is_instalment and not renewal:
         return
     book = books.of(charge.year)
-    if book is None or wholly_waived(charge) or (renewal and any(e.first for e in career.enrolments if e.charge == charge.key)):
+    if book is None or wholly_waived(charge) or (renewal
+                                                 and any(e.first for e in career.enrolments if e.charge == charge.key)):
         return
     rule = "MOR-3" if renewal else "MOR-2"
     if not book.has(rule):
@@ -120,11 +123,13 @@ def _costs_already(career: Career, kind: str, event: str) -> bool:
 
 
 @obeys("MOR-5", "AMB-11", "AMB-27")
-def _raise_late_instance(career: Career, charge: Charge, enrolment: Enrolment, paid: date, day: date, book: RuleBook) -> None:
+def _raise_late_instance(career: Career, charge: Charge, enrolment: Enrolment, paid: date,
+                         day: date, book: RuleBook) -> None:
     """One late instance for a late first enrolment, on the day the 156 is complete."""
     price = book.rules.MOR_5
     rule = late_by(career, enrolment, paid, book)
     if price is None or rule is None or _costs_already(career, "late-instance", enrolment.event):
         return
-    raise_charge(career, charge.year, "late-instance", price.amount, day, rule, (Fact(enrolment.event, enrolment.filed_on),),
+    raise_charge(career, charge.year, "late-instance", price.amount, day, rule,
+                 (Fact(enrolment.event, enrolment.filed_on),),
                  interpretation="AMB-41")

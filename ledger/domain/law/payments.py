@@ -34,7 +34,8 @@ def payment_refunded(person: Person, career: Career, event: Event, books: LawBoo
 
 @obeys("LAU-2", "AMB-20")
 def payment_moved(person: Person, career: Career, event: Event, books: LawBooks) -> None:
-    """Money goes to another charge, of another career where one is named, with the day of the move; never more than there is."""
+    """Money goes to another charge, of another career where one is named, with the day of the move; never more than
+    there is."""
     data = data_of(event, PaymentMoved)
     gone = sum((o.amount for o in career.outflows.get(data.from_charge, ())), ZERO)
     amount = min(data.amount, max(ZERO, gross(career, data.from_charge) - gone))
@@ -44,14 +45,15 @@ def payment_moved(person: Person, career: Career, event: Event, books: LawBooks)
     target = career if data.to_career is None else person.career(data.to_career)
     year, _, kind = data.from_charge.partition(":")
     candidate = (bool(career.candidacies) or career.graduated is not None) and books.book_of(year).has("LAU-2")
-    spared = target is not career and (career.ended == "reservation-lapsed" or (candidate and kind.startswith("enrolment")))
+    spared = target is not career and (career.ended == "reservation-lapsed"
+                                       or (candidate and kind.startswith("enrolment")))
     _receive(person, target, data.to_charge, event, amount, spared)
 
 
 @obeys("AMB-11", "AMB-20", "AMB-23", "AMB-31", "AMB-47")
 def charge_decided(person: Person, career: Career, event: Event, books: LawBooks) -> None:
-    """An officer gives a charge a new amount; 0.00 waives all of it (what was paid becomes credit), also ahead of its raising. A charge
-    that the guides leave to an officer and that is not there is raised."""
+    """An officer gives a charge a new amount; 0.00 waives all of it (what was paid becomes credit), also ahead of its
+    raising. A charge that the guides leave to an officer and that is not there is raised."""
     data = data_of(event, ChargeDecided)
     career.to_decide.pop(data.charge, None)
     charge = career.charges.get(data.charge)
@@ -75,7 +77,8 @@ def charge_decided(person: Person, career: Career, event: Event, books: LawBooks
 OFFICER_KINDS = frozenset({
     "preenrolment", "enrolment", "instalment-1", "instalment-2", "late-instance", "late-instance/recognition",
     "late-instance/transfer-out", "isee-penalty",
-    "study-plan-penalty", "recognition", "single-courses", "single-courses-stamp", "withdrawal-stamp", "diploma-supplement-post",
+    "study-plan-penalty", "recognition", "single-courses", "single-courses-stamp", "withdrawal-stamp",
+    "diploma-supplement-post",
 })
 
 

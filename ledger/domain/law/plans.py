@@ -21,14 +21,16 @@ from .chapter import data_of
 def instalment_plan_agreed(person: Person, career: Career, event: Event, books: LawBooks) -> None:
     data = data_of(event, InstalmentPlanAgreed)
     covered = [c for c in map(career.charges.get, data.charges) if c is not None and c.outstanding > ZERO]
-    put_under_plan(covered, [(i.due_on, i.amount) for i in data.instalments], event.effective_on, event.id, person.order)
+    put_under_plan(covered, [(i.due_on, i.amount) for i in data.instalments], event.effective_on,
+                   event.id, person.order)
     career.unsettled = True
 
 
 @obeys("AMB-19", "RAT-7")
-def put_under_plan(charges: Sequence[Charge], instalments: Sequence[tuple[date, Decimal]], day: date, event: str, order: int) -> None:
-    """An agreed plan gives the open charges new due dates. Its instalments are taken from the charges in the order in which it names
-    them; what it does not reach falls due on its last date."""
+def put_under_plan(charges: Sequence[Charge], instalments: Sequence[tuple[date, Decimal]],
+                   day: date, event: str, order: int) -> None:
+    """An agreed plan gives the open charges new due dates. Its instalments are taken from the charges in the order in
+    which it names them; what it does not reach falls due on its last date."""
     last_on = instalments[-1][0]
     left = list(instalments)
     for charge in charges:
@@ -47,8 +49,9 @@ def put_under_plan(charges: Sequence[Charge], instalments: Sequence[tuple[date, 
 
 @obeys("RAT-7", "CS-10", "AMB-33")
 def plan_may_be_agreed(case: Case) -> Reason | None:
-    """The second instalment above 500 euro; anything else with reasons; arrears of earlier years always. The plan names open
-    charges, has no date before its agreement and adds up to what is outstanding. Single courses are never paid by instalments."""
+    """The second instalment above 500 euro; anything else with reasons; arrears of earlier years always. The plan names
+    open charges, has no date before its agreement and adds up to what is outstanding. Single courses are never paid by
+    instalments."""
     data = case.of(InstalmentPlanAgreed)
     if case.law.RAT_7 is None:
         return case.no("RAT-7/no-plan", DONE, interpretation="AMB-33", academic_year=case.book.academic_year)

@@ -43,14 +43,15 @@ def term_of(career: Career, law: Law, data: RecognitionRequested) -> date | None
         return _masters_term(career, law, kind, data.academic_year)
     if kind in ("second-degree", "shortening") and law.RIC_11 is not None:
         given = career.ranked.recognition_by if career.ranked is not None else None
-        return given or next((term for name, term in law.RIC_11.classes.items() if is_of_class(career, (name,))), law.RIC_11.until)
+        return given or next((term for name, term in law.RIC_11.classes.items() if is_of_class(career, (name,))),
+                             law.RIC_11.until)
     return career.ranked.recognition_by if career.ranked is not None else None
 
 
 @obeys("PRE-7")
 def visa_term(career: Career, law: Law, year: str) -> date | None:
-    """The last day for the foreign degree of who applied as one who needs a visa: the day of that application, not the window of who
-    lives here. None where the year gives none."""
+    """The last day for the foreign degree of who applied as one who needs a visa: the day of that application, not the
+    window of who lives here. None where the year gives none."""
     before = latest_preenrolment(career, year)
     if before is None or before.data.applicant != "visa" or law.PRE_7 is None:
         return None
@@ -103,14 +104,16 @@ def admission_rule(law: Law, course_type: str | None, degree_class: str | None) 
 
 @obeys("RIC-5")
 def may_be_left(person: Person, career: Career) -> list[Career]:
-    """Whose place a change of programme to this career can take: her other living careers of the same course type, once enrolled."""
+    """Whose place a change of programme to this career can take: her other living careers of the same course type, once
+    enrolled."""
     return [c for c in person.others(career)
             if c.ended is None and c.course_type == career.course_type and c.latest_perfected is not None]
 
 
 @obeys("RIC-5")
 def left_career(person: Person, career: Career, data: RecognitionRequested) -> str | None:
-    """The career that a change of programme to this one leaves: the one that the request names, else the only one that it can."""
+    """The career that a change of programme to this one leaves: the one that the request names, else the only one that
+    it can."""
     if data.kind != "programme-change":
         return None
     if data.from_career is not None:
@@ -121,7 +124,8 @@ def left_career(person: Person, career: Career, data: RecognitionRequested) -> s
 
 @obeys("CHG-9", "CHG-10", "CHG-11", "CHG-12", "MOR-5", "MOR-5d", "AMB-11")
 def recognition_requested(person: Person, career: Career, event: Event, books: LawBooks) -> None:
-    """Raises the fee, and one late instance where the request is late. A change of programme ends the exams of the career it leaves."""
+    """Raises the fee, and one late instance where the request is late. A change of programme ends the exams of the
+    career it leaves."""
     data = data_of(event, RecognitionRequested)
     left = left_career(person, career, data)
     person.across = person.across or left is not None
@@ -138,7 +142,8 @@ def recognition_requested(person: Person, career: Career, event: Event, books: L
         term = term_of(career, book.rules, data)
         due = term if term is not None and term >= event.effective_on else event.effective_on
         left_open = data.kind == "transfer" and career.course_type == "master" and term is None and career.access == "open"
-        key = raise_charge(career, data.academic_year, "recognition", amount, event.effective_on, rule, facts, due_on=due,
+        key = raise_charge(career, data.academic_year, "recognition", amount, event.effective_on,
+                           rule, facts, due_on=due,
                            interpretation="AMB-31" if left_open else None).key
         if left_open:
             career.to_decide[f"{data.academic_year}:late-instance/recognition"] = says("AMB-31")
@@ -146,7 +151,8 @@ def recognition_requested(person: Person, career: Career, event: Event, books: L
     if book.rules.MOR_5 is not None and is_late(career, book.rules, data, event.effective_on):
         special = data.kind == "foreign-degree" or (data.kind == "second-degree" and career.course_type != "master")
         rule = "MOR-5d" if book.rules.MOR_5d is not None and special else "MOR-5"
-        raise_charge(career, data.academic_year, "late-instance/recognition", book.rules.MOR_5.amount, event.effective_on, rule, facts,
+        raise_charge(career, data.academic_year, "late-instance/recognition", book.rules.MOR_5.amount,
+                     event.effective_on, rule, facts,
                      interpretation="AMB-11")
 
 
@@ -167,7 +173,8 @@ def derive_year(career: Career, academic_year: str, books: LawBooks) -> None:
 
 
 def admission_year(career: Career, academic_year: str, books: LawBooks) -> int | None:
-    """The year of admission that the recognised CFU give (the last resolution's, where it states one); None without recognition."""
+    """The year of admission that the recognised CFU give (the last resolution's, where it states one); None without
+    recognition."""
     last = next((data for _, _, data in reversed(career.recognitions) if data.academic_year == academic_year), None)
     if last is None:
         return None
@@ -176,7 +183,8 @@ def admission_year(career: Career, academic_year: str, books: LawBooks) -> int |
 
 @obeys("ANN-1", "ANN-2", "ANN-3", "ANN-4", "AMB-33", "AMB-44")
 def derived_admission_year(career: Career, academic_year: str, books: LawBooks, extra: int | float = 0) -> int | None:
-    """The year of admission by the sum of recognised CFU (plus `extra`); None where the sources give no table for the programme."""
+    """The year of admission by the sum of recognised CFU (plus `extra`); None where the sources give no table for the
+    programme."""
     book = books.of(academic_year)
     table = admission_rule(book.rules, career.course_type, career.degree_class)[1] if book is not None else None
     if table is None:
@@ -196,9 +204,10 @@ def programme_changed(person: Person, career: Career, event: Event, books: LawBo
 
 @obeys("RIC-5")
 def change_asked(person: Person, career: Career, books: LawBooks) -> ChangeAsked | None:
-    """The first change of programme from this career that is still under way, in a year that ends the exams with it. One whose
-    destination has come to an end is off."""
-    found = [ChangeAsked(r.on, r.event, r.data.academic_year, other.name) for other in person.others(career) if other.ended is None
+    """The first change of programme from this career that is still under way, in a year that ends the exams with it.
+    One whose destination has come to an end is off."""
+    found = [ChangeAsked(r.on, r.event, r.data.academic_year, other.name)
+             for other in person.others(career) if other.ended is None
              for r in other.requests if r.left == career.name
              and (book := books.of(r.data.academic_year)) is not None and book.rules.RIC_5 is not None]
     return min(found, key=lambda asked: asked.on, default=None)
@@ -211,14 +220,16 @@ _THROUGH_THE_OFFICE = frozenset({"programme-change", "second-degree", "re-enrolm
 
 @obeys("PRE-8")
 def is_preenrolled_before_asking(case: Case) -> Reason | None:
-    """A master's: who asks for recognition pre-enrols first and, where access is open, has been admitted (guide 2025-26, l.96-97)."""
+    """A master's: who asks for recognition pre-enrols first and, where access is open, has been admitted (guide
+    2025-26, l.96-97)."""
     data = case.of(RecognitionRequested)
     career = case.career
     first = career.first_enrolment
     if career.course_type != "master" or case.law.PRE_8 is None or data.kind == "foreign-degree":
         return None
     before = latest_preenrolment(career, data.academic_year)
-    if first is None and career.access == "open" and before is not None and not is_admitted(career, data.academic_year, "open"):
+    if first is None and career.access == "open" and before is not None and not is_admitted(career,
+                                                                                            data.academic_year, "open"):
         return case.no("PRE-8/not-admitted", DONE)
     if before is not None or (first is not None and first.academic_year < data.academic_year):
         return None
@@ -246,8 +257,8 @@ def _place_not_accepted(case: Case, rule: str, kinds: tuple[str, ...]) -> Reason
 
 @obeys("RIC-11")
 def is_ranked_before_asking(case: Case) -> Reason | None:
-    """A first degree of restricted access (2019-20: psychology, primary education): recognition is asked for with a place in the
-    ranking, or once enrolled."""
+    """A first degree of restricted access (2019-20: psychology, primary education): recognition is asked for with a
+    place in the ranking, or once enrolled."""
     data, career, rule = case.of(RecognitionRequested), case.career, case.law.RIC_11
     if career.course_type == "master" or rule is None or data.kind == "foreign-degree":
         return None
@@ -268,7 +279,8 @@ def _too_early(case: Case, rule: str, first: date | None) -> Reason | None:
 @obeys("RIC-12", "PRE-7")
 def foreign_degrees_are_taken(case: Case) -> Reason | None:
     data, rule = case.of(RecognitionRequested), case.law.RIC_12
-    if rule is None or data.kind != "foreign-degree" or visa_term(case.career, case.law, data.academic_year) is not None:
+    if rule is None or data.kind != "foreign-degree" or visa_term(case.career, case.law,
+                                                                  data.academic_year) is not None:
         return None
     return _too_early(case, "RIC-12", rule.first)
 
@@ -311,9 +323,11 @@ def visa_applicant_asks_in_time(case: Case) -> Reason | None:
 
 @obeys("RIC-12", "MOR-5d")
 def foreign_degree_is_in_time(case: Case) -> Reason | None:
-    """Foreign titles and second degrees have a last day, also for late requests; elsewhere a late request costs the late instance."""
+    """Foreign titles and second degrees have a last day, also for late requests; elsewhere a late request costs the
+    late instance."""
     data, rule = case.of(RecognitionRequested), case.law.RIC_12
-    if rule is None or data.kind != "foreign-degree" or visa_term(case.career, case.law, data.academic_year) is not None:
+    if rule is None or data.kind != "foreign-degree" or visa_term(case.career, case.law,
+                                                                  data.academic_year) is not None:
         return None
     return _too_late(case, "RIC-12", rule, rule.late)
 
@@ -324,7 +338,8 @@ def second_degree_is_in_time(case: Case) -> Reason | None:
     data, rule = case.of(RecognitionRequested), case.law.RIC_11
     if rule is None or case.career.course_type == "master" or data.kind not in ("second-degree", "shortening"):
         return None
-    return _too_late(case, "RIC-11", rule, rule.late and not (case.career.access == "restricted" and rule.late_until is not None))
+    return _too_late(case, "RIC-11", rule,
+                     rule.late and not (case.career.access == "restricted" and rule.late_until is not None))
 
 
 def _too_late(case: Case, rule: str, window: RequestWindow, late: bool) -> Reason | None:
@@ -352,7 +367,8 @@ def names_the_career_it_leaves(case: Case) -> Reason | None:
 
 @obeys("RIC-6")
 def asks_after_the_first_year(case: Case) -> Reason | None:
-    """A change of programme looks at the career that is left, else at the person's other ones: none first enrolled in the same year."""
+    """A change of programme looks at the career that is left, else at the person's other ones: none first enrolled in
+    the same year."""
     data = case.of(RecognitionRequested)
     if data.kind != "programme-change":
         return None
@@ -393,7 +409,8 @@ def left_career_is_renewed(case: Case) -> Reason | None:
 
 @obeys("RIC-7", "AMB-13", "AMB-37")
 def first_year_stays(case: Case) -> Reason | None:
-    """A master's career may not be transferred out or suspended in the academic year of its first enrolment, in the first year.
+    """A master's career may not be transferred out or suspended in the academic year of its first enrolment, in the
+    first year.
 
     The book of that year says so, and for how long, whichever book the act itself follows."""
     first = case.career.first_enrolment
@@ -412,11 +429,13 @@ def first_year_stays(case: Case) -> Reason | None:
 
 @obeys("RIC-8")
 def may_enrol_before_the_council(case: Case) -> Reason | None:
-    """2019-20: who asks for recognition (not for a programme change) may enrol before the decision only from a given day on."""
+    """2019-20: who asks for recognition (not for a programme change) may enrol before the decision only from a given
+    day on."""
     if case.law.RIC_8 is None or case.day >= case.law.RIC_8.first:
         return None
     decided = {data.kind for _, _, data in case.career.recognitions}
-    asked = {r.data.kind for r in case.career.requests} | ({"transfer"} if case.career.transferred_in_on is not None else set())
+    asked = {r.data.kind for r in case.career.requests} | ({"transfer"} if case.career.transferred_in_on is not None
+                                                           else set())
     if not (asked - decided) & set(case.law.RIC_8.kinds):
         return None
     return case.no("RIC-8", Clears(case.law.RIC_8.first), first_day=case.law.RIC_8.first)
@@ -435,7 +454,8 @@ def recognition_fee_is_paid(case: Case) -> Reason | None:
     charge = case.career.charges.get(last.charge or "")
     if charge is None or charge.outstanding == ZERO:
         return None
-    return case.no("RIC-3", DONE, [Fact(last.event, last.on, charge.outstanding)], charge=charge.key, amount=charge.outstanding)
+    return case.no("RIC-3", DONE, [Fact(last.event, last.on, charge.outstanding)], charge=charge.key,
+                   amount=charge.outstanding)
 
 
 @obeys("ANN-1", "ANN-2", "ANN-3", "ANN-4")

@@ -28,8 +28,9 @@ class Refundable(NamedTuple):
 
 @obeys("LAU-2", "LAU-3", "LAU-7", "LAU-8", "LAU-9", "RIN-6", "RIN-8a", "CS-10", "AMB-29", "MOR-7")
 def refundable(person: Person, career: Career, charge: Charge, books: LawBooks) -> Refundable | None:
-    """The right to a refund of what is paid on a charge: a graduate's renewal of the next year and a failed reservation from
-    elsewhere, always without the stamp; a declined reservation (regional tax only); single courses followed by a scroll."""
+    """The right to a refund of what is paid on a charge: a graduate's renewal of the next year and a failed reservation
+    from elsewhere, always without the stamp; a declined reservation (regional tax only); single courses followed by a
+    scroll."""
     if not charge.paid:
         return None
     if charge.base_kind == "single-courses":
@@ -84,7 +85,8 @@ _NO_REFUND = {"enrolment": "RIN-6", "single-courses": "CS-10", "instalment-1": "
 
 
 @obeys("RIN-6", "RIN-8a", "RIN-11a", "CS-10", "LAU-2", "LAU-7", "LAU-8", "AMB-29", "RIN-7")
-def refund_without_right(person: Person, career: Career, event: Event, book: RuleBook | None, books: LawBooks) -> Iterator[Reason]:
+def refund_without_right(person: Person, career: Career, event: Event, book: RuleBook | None,
+                         books: LawBooks) -> Iterator[Reason]:
     """More than the right to a refund and what was paid too much."""
     data = data_of(event, PaymentRefunded)
     charge = career.charges.get(data.charge)
@@ -104,7 +106,8 @@ def refund_without_right(person: Person, career: Career, event: Event, book: Rul
 
 
 @obeys("LAU-2", "LAU-6", "RIN-6a", "CS-10", "MONEY")
-def move_without_right(person: Person, career: Career, event: Event, book: RuleBook | None, books: LawBooks) -> Iterator[Reason]:
+def move_without_right(person: Person, career: Career, event: Event, book: RuleBook | None,
+                       books: LawBooks) -> Iterator[Reason]:
     """Money moves between careers only as the guides say, and never more than there is."""
     data = data_of(event, PaymentMoved)
     if data.amount > _available(career, data.from_charge):
@@ -123,5 +126,6 @@ def move_without_right(person: Person, career: Career, event: Event, book: RuleB
         if not allowed:
             rule = next((one for one in ("RIN-6a", "RIN-6") if law.has(one)), "AMB-29")
             yield reason(law, rule, says("RIN-6a", charge=charge.key))
-    elif charge.base_kind == "single-courses" and law.has("CS-10") and refundable(person, career, charge, books) is None:
+    elif charge.base_kind == "single-courses" and law.has("CS-10") and refundable(person, career,
+                                                                                  charge, books) is None:
         yield reason(law, "CS-10", says("CS-10/set-off", charge=charge.key))

@@ -26,8 +26,8 @@ def regime_changed(person: Person, career: Career, event: Event, books: LawBooks
 
 @obeys("PT-1")
 def part_time_has_a_listed_category(case: Case) -> Reason | None:
-    """Part-time, from the first enrolment or later: one of the categories that the year's guide lists. Which one is never repeated:
-    it may tell of her health."""
+    """Part-time, from the first enrolment or later: one of the categories that the year's guide lists. Which one is
+    never repeated: it may tell of her health."""
     data, rule = case.data, case.law.PT_1
     if not isinstance(data, Enrolled | RegimeChanged) or data.regime != "part-time" or rule is None:
         return None
@@ -53,12 +53,14 @@ def part_time_is_within_the_course(case: Case) -> Reason | None:
 
 @obeys("PT-2", "AMB-33")
 def part_time_is_asked_in_its_window(case: Case) -> Reason | None:
-    """To part-time in a first degree only with the OFA cleared. In the first year the regime is chosen with the enrolment."""
+    """To part-time in a first degree only with the OFA cleared. In the first year the regime is chosen with the
+    enrolment."""
     data, window = case.of(RegimeChanged), case.law.PT_2
     if window is None or data.regime != "part-time" or _chosen_at_enrolment(case, data):
         return None
     if not window.first <= case.day <= window.last:
-        return case.no("PT-2", Clears(window.first) if case.day < window.first else None, first_day=window.first, last_day=window.last)
+        return case.no("PT-2", Clears(window.first) if case.day < window.first else None, first_day=window.first,
+                       last_day=window.last)
     if window.ofa and data.ofa_cleared is False and case.career.course_type != "master":
         return case.no("PT-2/ofa", DONE)
     return None
@@ -89,8 +91,9 @@ def regime_really_changes(case: Case) -> Reason | None:
 
 @obeys("PT-5", "PT-6", "AMB-38")
 def regime_changes_once(case: Case) -> Reason | None:
-    """A return to full time once: after a whole part-time annuality (the year and its repetition), when renewing beyond the course, or
-    where the career comes to an early end. A change to part-time only where there was no change before."""
+    """A return to full time once: after a whole part-time annuality (the year and its repetition), when renewing beyond
+    the course, or where the career comes to an early end. A change to part-time only where there was no change
+    before."""
     data = case.of(RegimeChanged)
     changes = case.career.regime_changes
     if data.regime == "part-time":
@@ -100,7 +103,8 @@ def regime_changes_once(case: Case) -> Reason | None:
     if any(regime == "full-time" for _, _, regime in changes):
         return case.no("PT-5/returned")
     named = case.career.enrolment_in(data.academic_year)
-    if case.book.has("PT-6") and ((named is not None and named.standing == "beyond-course") or data.early_end or _ends_early(case)):
+    if case.book.has("PT-6") and ((named is not None and named.standing == "beyond-course")
+                                  or data.early_end or _ends_early(case)):
         return None
     before = [n for n in case.career.enrolments if n.academic_year < data.academic_year and n.perfected_on is not None]
     last = max(before, key=lambda n: n.academic_year, default=None)
@@ -114,7 +118,8 @@ def regime_changes_once(case: Case) -> Reason | None:
 
 @obeys("PT-6")
 def _ends_early(case: Case) -> bool:
-    """Whether the career is about to end: a withdrawal is filed, a degree applied for, a change of programme asked for."""
+    """Whether the career is about to end: a withdrawal is filed, a degree applied for, a change of programme asked
+    for."""
     career = case.career
     return career.withdrawal is not None or bool(career.candidacies) or any(
         request.left == career.name for other in case.person.others(career) for request in other.requests)

@@ -24,7 +24,8 @@ def enrolled_with_reservation(person: Person, career: Career, event: Event, book
     enrolled(person, career, event, books)
     book = books.of(data.academic_year)
     rule = None if book is None else book.rules.RIS_6 if data.ground == "degree-pending" else book.rules.RIS_3
-    career.reservation = Reservation(data.ground, event.effective_on, event.id, rule.until if rule is not None else NEVER,
+    career.reservation = Reservation(data.ground, event.effective_on, event.id,
+                                     rule.until if rule is not None else NEVER,
                                      data.home_university, data.home_career, data.academic_year)
     home = person.careers.get(data.home_career or "")
     if data.ground == "degree-pending" and home is not None and home.graduated is not None and home is not career:
@@ -92,7 +93,8 @@ def _is_cancelled(career: Career, charge: Charge, books: LawBooks) -> bool:
 
 
 ANNULMENTS = (Annulment("RIS-7", _has_lapsed), Annulment("RIS-4", _is_cancelled))
-"""What is unpaid of a reservation that lapsed and of a cancelled enrolment falls away; a reservation lifted after all brings it back."""
+"""What is unpaid of a reservation that lapsed and of a cancelled enrolment falls away; a reservation lifted after all
+brings it back."""
 
 
 @obeys("BLK-5", "AMB-45", "BLK-8")
@@ -101,7 +103,8 @@ def reservation_block(career: Career, day: date, books: LawBooks) -> Iterator[Bl
     held = career.reservation
     book = books.of(held.academic_year) if held is not None and career.under_reservation else None
     if held is not None and book is not None and book.has("BLK-5"):
-        yield Block(RESERVATION, "BLK-5", None, day, says("BLK-5", last_day=held.term), None, "AMB-45", held.academic_year,
+        yield Block(RESERVATION, "BLK-5", None, day, says("BLK-5", last_day=held.term), None,
+                    "AMB-45", held.academic_year,
                     (Fact(held.event, held.filed_on),))
 
 
@@ -123,7 +126,8 @@ def little_is_missing(case: Case) -> Reason | None:
     if limit is None or data.ground == "single-courses-pending":
         return None
     if data.missing_exams > limit.exams or data.missing_cfu > limit.cfu:
-        return case.no("RIS-2", DONE, missing_exams=data.missing_exams, missing_cfu=data.missing_cfu, most_exams=limit.exams,
+        return case.no("RIS-2", DONE, missing_exams=data.missing_exams, missing_cfu=data.missing_cfu,
+                       most_exams=limit.exams,
                        most_cfu=limit.cfu)
     if data.internship_started is False:
         return case.no("RIS-2/internship", DONE)
@@ -140,7 +144,8 @@ def few_single_courses_are_missing(case: Case) -> Reason | None:
 
 @obeys("RIS-3")
 def waits_for_single_courses_of_their_year(case: Case) -> Reason | None:
-    """Graduates on single courses of the year that the guide names: here, or elsewhere, which `home_university` states."""
+    """Graduates on single courses of the year that the guide names: here, or elsewhere, which `home_university`
+    states."""
     data, rule = case.of(EnrolledWithReservation), case.law.RIS_3
     if data.ground != "single-courses-pending" or rule is None or rule.courses_of is None or data.home_university == "other":
         return None
@@ -205,7 +210,8 @@ def is_free_of_reservation(case: Case) -> Reason | None:
 
 
 @obeys("LAU-9")
-def declined_too_late(person: Person, career: Career, event: Event, book: RuleBook | None, books: LawBooks) -> Iterator[Reason]:
+def declined_too_late(person: Person, career: Career, event: Event, book: RuleBook | None,
+                      books: LawBooks) -> Iterator[Reason]:
     held = career.reservation
     if book is not None and book.rules.LAU_9 is not None and (held is None or held.lifted_on is not None):
         yield reason(book, "LAU-9", says("LAU-9"))

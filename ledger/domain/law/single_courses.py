@@ -48,7 +48,8 @@ def price_of(person: Person, data: SingleCoursesEnrolled, book: RuleBook) -> dic
     cfu = sum(Decimal(str(c.cfu)) for c in data.courses if not (c.complement and free_complements))
     rule = "CHG-14" if cfu == 0 else "CS-4"
     amount = law.CS_4.per_cfu * cfu
-    share = law.CS_9.shares.get(data.reduction) if law.CS_9 is not None and data.reduction in ("disability", "detention") else None
+    share = law.CS_9.shares.get(data.reduction) if law.CS_9 is not None and data.reduction in ("disability",
+                                                                                               "detention") else None
     if share is not None:
         amount, rule = amount * (1 - share), "CS-9"
     return {"single-courses": Price(cents(amount), rule), "single-courses-stamp": stamp}
@@ -56,8 +57,8 @@ def price_of(person: Person, data: SingleCoursesEnrolled, book: RuleBook) -> dic
 
 @obeys("RIS-8", "AMB-48")
 def failed_reservation(person: Person, year: str, law: Law) -> Reservation | None:
-    """Her reservation for an enrolment of the year that lapsed; who declined hers has not failed it. Where the year speaks of this
-    university's graduates: one that waited for a degree of this university."""
+    """Her reservation for an enrolment of the year that lapsed; who declined hers has not failed it. Where the year
+    speaks of this university's graduates: one that waited for a degree of this university."""
     if law.RIS_8 is None:
         return None
     own = law.RIS_8.free_for == "own-graduates"
@@ -134,7 +135,8 @@ def single_courses_enrolled(person: Person, career: Career, event: Event, books:
     if book is None:
         career.unruled.add(data.academic_year)
         return
-    due = days_after(data.issued_on or event.effective_on, book.rules.CS_5.days) if book.rules.CS_5 is not None else None
+    due = days_after(data.issued_on or event.effective_on,
+                     book.rules.CS_5.days) if book.rules.CS_5 is not None else None
     for kind, price in price_of(person, data, book).items():
         raise_charge(career, data.academic_year, kind, price.amount, event.effective_on, price.rule,
                      (Fact(event.id, event.effective_on),), due_on=due, interpretation=price.interpretation)
@@ -163,7 +165,8 @@ def application_window_is_open(case: Case) -> Reason | None:
     window = case.law.CS_1
     if window is None or window.first <= case.day <= window.last:
         return None
-    return case.no("CS-1", Clears(window.first) if case.day < window.first else None, first_day=window.first, last_day=window.last)
+    return case.no("CS-1", Clears(window.first) if case.day < window.first else None, first_day=window.first,
+                   last_day=window.last)
 
 
 @obeys("CS-2")
@@ -171,7 +174,8 @@ def cfu_are_within_the_limit(case: Case) -> Reason | None:
     """At most 36 CFU, unless for the requirements of a master's or of teaching classes."""
     data = case.of(SingleCoursesEnrolled)
     total = sum(c.cfu for c in data.courses)
-    if case.law.CS_2 is None or total <= case.law.CS_2.cfu or data.purpose in ("admission-requirements", "teaching-classes"):
+    if case.law.CS_2 is None or total <= case.law.CS_2.cfu or data.purpose in ("admission-requirements",
+                                                                               "teaching-classes"):
         return None
     return case.no("CS-2", DONE, cfu=total, most_cfu=case.law.CS_2.cfu)
 
@@ -194,8 +198,8 @@ _ENROLLED = frozenset({"enrolled", "enrolled-with-reservation", "withdrawal-pend
 
 @obeys("CS-8", "AMB-24", "AMB-43")
 def is_compatible_with_her_careers(case: Case) -> Reason | None:
-    """Not while suspended; beside a degree programme only where the year allows it, and for courses outside her own plan.
-    Doctoral students need a clearance: where it is asked for it must be given."""
+    """Not while suspended; beside a degree programme only where the year allows it, and for courses outside her own
+    plan. Doctoral students need a clearance: where it is asked for it must be given."""
     data = case.of(SingleCoursesEnrolled)
     rule = case.law.CS_8
     if rule is None:
@@ -256,7 +260,8 @@ def single_course_is_paid(case: Case) -> Reason | None:
             return reason(book, "CS-6", says("CS-6/later-exam", **owed, days=rule.working_days),
                           Clears(first_exam_day(case.day, rule.working_days)), charge.facts, "AMB-16")
         if last is not None and rule.working_days is not None and charge.paid_on is not None and charge.paid_on > last:
-            return reason(book, "CS-6", says("CS-6/late", charge=charge.key, paid_on=charge.paid_on, days=rule.working_days, last_day=last),
+            return reason(book, "CS-6", says("CS-6/late", charge=charge.key, paid_on=charge.paid_on,
+                                             days=rule.working_days, last_day=last),
                           Clears(first_exam_day(charge.paid_on, rule.working_days)), charge.facts, "AMB-16")
     return None
 
@@ -278,7 +283,8 @@ def single_course_is_still_valid(case: Case) -> Reason | None:
 
 @obeys("RIS-8", "AMB-48", "AMB-33")
 def first_degree_is_conferred(case: Case) -> Reason | None:
-    """Single courses after a failed reservation: their exams wait for the first degree. One conferred elsewhere is not known here."""
+    """Single courses after a failed reservation: their exams wait for the first degree. One conferred elsewhere is not
+    known here."""
     data, career = case.of(ExamBooked), case.career
     applied = application_of(career, data.academic_year)
     failed = career.awaited_degree.get(applied.academic_year) if applied is not None and not career.enrolments else None

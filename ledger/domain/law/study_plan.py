@@ -30,7 +30,8 @@ def plan_window(career: Career, law: Law, year: str) -> Period | None:
 
 @obeys("PDS-2", "AMB-23")
 def penalty_is_due(career: Career, book: RuleBook, year: str, day: date) -> bool:
-    """A plan after the window, unless a shortening awaits the council, or the enrolment itself came after the window."""
+    """A plan after the window, unless a shortening awaits the council, or the enrolment itself came after the
+    window."""
     window = plan_window(career, book.rules, year)
     if window is None or day <= window.last:
         return False
@@ -49,7 +50,8 @@ def enrolled_after_the_window(career: Career, book: RuleBook, year: str, day: da
 def awaits_the_council(career: Career) -> bool:
     """A shortening (for a first degree: also a second degree) requested and not yet decided."""
     kinds = ("shortening",) if career.course_type == "master" else ("shortening", "second-degree", "foreign-degree")
-    return any(r.data.kind in kinds and not any(d.kind == r.data.kind and on >= r.on for on, _, d in career.recognitions)
+    return any(r.data.kind in kinds and not any(d.kind == r.data.kind and on >= r.on
+                                                for on, _, d in career.recognitions)
                for r in career.requests)
 
 
@@ -65,7 +67,8 @@ def filed_in_time(career: Career, law: Law, year: str) -> bool:
 
 @obeys("PDS-1", "PDS-2", "CHG-8", "AMB-23", "AMB-44", "RIS-10")
 def study_plan_submitted(person: Person, career: Career, event: Event, books: LawBooks) -> None:
-    """A late plan is accepted; in 2025-26 it costs the penalty, once a year, except for who awaits the council on a shortening."""
+    """A late plan is accepted; in 2025-26 it costs the penalty, once a year, except for who awaits the council on a
+    shortening."""
     data = data_of(event, StudyPlanSubmitted)
     year = data.academic_year
     career.plans_submitted.append((event.effective_on, event.id, year))
@@ -102,8 +105,10 @@ def plan_window_has_opened(case: Case) -> Reason | None:
 
 
 @obeys("PDS-4")
-def extra_exams_after_the_term(person: Person, career: Career, event: Event, book: RuleBook | None, books: LawBooks) -> Iterator[Reason]:
+def extra_exams_after_the_term(person: Person, career: Career, event: Event, book: RuleBook | None,
+                               books: LawBooks) -> Iterator[Reason]:
     data = data_of(event, StudyPlanApproved)
-    if book is not None and book.rules.PDS_4 is not None and any(c.anticipated or c.supernumerary for c in data.courses) \
+    if book is not None and book.rules.PDS_4 is not None and any(c.anticipated or c.supernumerary
+                                                                 for c in data.courses) \
             and career.plans_submitted and not filed_in_time(career, book.rules, data.academic_year):
         yield reason(book, "PDS-4", says("PDS-4"))

@@ -34,8 +34,10 @@ def closed(person: Person, event: Event) -> None:
 
 
 @obeys("TKT-1", "TKT-4")
-def out_of_order(person: Person, career: Career, event: Event, book: RuleBook | None, books: LawBooks) -> Iterator[Reason]:
-    """A ticket has a number of its own, is opened once and closed once, by an answer; nothing says that it can be opened again."""
+def out_of_order(person: Person, career: Career, event: Event, book: RuleBook | None,
+                 books: LawBooks) -> Iterator[Reason]:
+    """A ticket has a number of its own, is opened once and closed once, by an answer; nothing says that it can be
+    opened again."""
     data = event.data
     if not isinstance(data, TicketOpened | TicketClosed):
         return
@@ -45,7 +47,8 @@ def out_of_order(person: Person, career: Career, event: Event, book: RuleBook | 
     closed_on = ticket.closed_on if ticket is not None else None
     if isinstance(data, TicketOpened):
         if ticket is not None:
-            yield reason(books.own, "TKT-1", says("TKT-1/opened-again", number=number, closed_on=closed_on) if closed_on is not None else
+            yield reason(books.own, "TKT-1", says("TKT-1/opened-again", number=number, closed_on=closed_on)
+                         if closed_on is not None else
                          says("TKT-1/opened-twice", number=number, opened_on=ticket.opened_on), facts=facts)
         return
     if ticket is None:

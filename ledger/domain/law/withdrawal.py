@@ -47,7 +47,8 @@ def diploma_supplement_issued(person: Person, career: Career, event: Event, book
     book = books.of(year) if year is not None else None
     if book is None or year is None or book.rules.CHG_16 is None or data.format != "paper" or data.destination is None:
         return
-    raise_charge(career, year, "diploma-supplement-post", book.rules.CHG_16.amounts[data.destination], event.effective_on, "CHG-16",
+    raise_charge(career, year, "diploma-supplement-post", book.rules.CHG_16.amounts[data.destination],
+                 event.effective_on, "CHG-16",
                  (Fact(event.id, event.effective_on),))
 
 
@@ -61,7 +62,8 @@ def _last_day(career: Career, books: LawBooks) -> date | None:
 
 @obeys("RIN-3", "AMB-9")
 def _lapse(career: Career, day: date, books: LawBooks) -> None:
-    """Without the stamp in time it is as if it had never been filed: what it waived is owed again with its first due dates."""
+    """Without the stamp in time it is as if it had never been filed: what it waived is owed again with its first due
+    dates."""
     withdrawal = career.withdrawal
     if withdrawal is None:
         return
@@ -95,7 +97,8 @@ def perfect_withdrawal(career: Career, day: date) -> None:
 
 
 @obeys("RIN-8", "RIN-8a", "RIN-9", "RIN-10", "RIN-11", "RIN-11a", "RIN-12", "RIN-14", "AMB-15", "AMB-25", "AMB-42")
-def withdrawal_waivers(career: Career, withdrawal: Withdrawal, law: Law, day: date) -> dict[str, tuple[str, Decimal, str | None]]:
+def withdrawal_waivers(career: Career, withdrawal: Withdrawal, law: Law,
+                       day: date) -> dict[str, tuple[str, Decimal, str | None]]:
     """Which share of each instalment a living withdrawal waives: kind -> (rule, share, interpretation)."""
     filed, year, early, later, half = withdrawal.filed_on, withdrawal.year, law.RIN_8, law.RIN_10, law.RIN_11
     if year is None:
@@ -199,7 +202,8 @@ def withdrawal_is_perfected(case: Case) -> Reason | None:
             return case.no("RIN-3/not-filed", DONE, facts, "AMB-9")
         return case.no("RIN-3/lapsed", DONE, facts, "AMB-9", filed_on=lapsed.filed_on, last_day=lapsed.last_day)
     if alive.perfected_on is None and alive.stamp is not None:
-        return case.no("RIN-3", DONE, [Fact(alive.event, alive.filed_on)], "AMB-9", last_day=alive.last_day, charge=alive.stamp,
+        return case.no("RIN-3", DONE, [Fact(alive.event, alive.filed_on)], "AMB-9", last_day=alive.last_day,
+                       charge=alive.stamp,
                        amount=case.career.charges[alive.stamp].outstanding)
     return None
 
@@ -228,6 +232,7 @@ def has_not_filed_a_withdrawal(case: Case) -> Reason | None:
 
 
 @obeys("DS-1")
-def supplement_without_degree(person: Person, career: Career, event: Event, book: RuleBook | None, books: LawBooks) -> Iterator[Reason]:
+def supplement_without_degree(person: Person, career: Career, event: Event, book: RuleBook | None,
+                              books: LawBooks) -> Iterator[Reason]:
     if career.graduated is None:
         yield reason(book or books.own, "DS-1", says("DS-1"))

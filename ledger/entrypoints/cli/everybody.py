@@ -1,4 +1,5 @@
-"""The commands about everybody: `project`, `projection`, `report`, `find`. They read and keep the stored projections."""
+"""The commands about everybody: `project`, `projection`, `report`, `find`. They read and keep the stored
+projections."""
 
 import csv
 import re
@@ -36,7 +37,8 @@ def partition(text: str) -> tuple[int, int]:
 
 
 @click.command(short_help="Keep the stored projections up to date.")
-@click.option("--follow", is_flag=True, help="Go on with whatever is appended, until SIGTERM. Without it: up to the end of the log.")
+@click.option("--follow", is_flag=True,
+              help="Go on with whatever is appended, until SIGTERM. Without it: up to the end of the log.")
 @click.option("--partition", "part", type=partition, default="1/1", show_default=True, metavar="I/N",
               help="Take only the students of partition I of N; run one follower for each.")
 def project(follow: bool, part: tuple[int, int]) -> None:
@@ -76,7 +78,8 @@ def projection() -> None:
 @projection.command("status")
 @json_option
 def projection_status(json_: bool) -> None:
-    """How far the stored projections go, on which rule books they rest, how many rows they have, their size, and who is set aside.
+    """How far the stored projections go, on which rule books they rest, how many rows they have, their size, and who is
+    set aside.
 
     \b
     Example:
@@ -115,7 +118,8 @@ def _progress(label: str) -> "Iterator[Progress]":
     def told(_: int | None) -> str:
         return f"{rate(max(shown, 0)):.0f} events/s"
 
-    with click.progressbar(range(1), length=1, label=label, file=sys.stderr, show_eta=True, show_percent=True, item_show_func=told) as bar:
+    with click.progressbar(range(1), length=1, label=label, file=sys.stderr, show_eta=True,
+                           show_percent=True, item_show_func=told) as bar:
 
         def update(done: int, total: int) -> None:
             nonlocal first, shown
@@ -133,8 +137,8 @@ def _progress(label: str) -> "Iterator[Progress]":
 def projection_rebuild(workers: int | None, json_: bool) -> None:
     """Make the stored projections anew beside the old ones, then put them in their place at once.
 
-    Questions are answered from the old ones meanwhile, and events may be appended. Interrupted, the same command goes on
-    where it was.
+    Questions are answered from the old ones meanwhile, and events may be appended. Interrupted, the same command goes
+    on where it was.
 
     \b
     Example:
@@ -145,10 +149,12 @@ def projection_rebuild(workers: int | None, json_: bool) -> None:
     with opened() as ledger, _progress("rebuilding") as progress:
         done = ledger.rebuild(workers, progress)
     if json_:
-        tell_json({"events": done.events, "resumed": done.resumed, "known_position": done.position, "seconds": round(done.seconds, 3)})
+        tell_json({"events": done.events, "resumed": done.resumed, "known_position": done.position,
+                   "seconds": round(done.seconds, 3)})
     else:
         seconds = round(done.seconds, 1)
-        page().tell(says("page/rebuilt-on", count=done.events, more=done.resumed, seconds=seconds, position=done.position) if done.resumed
+        page().tell(says("page/rebuilt-on", count=done.events, more=done.resumed, seconds=seconds,
+                         position=done.position) if done.resumed
                     else says("page/rebuilt", count=done.events, seconds=seconds, position=done.position))
     if done.aside:
         raise SomeSetAside(done.aside)
@@ -167,16 +173,17 @@ def projection_verify(workers: int | None, json_: bool) -> None:
     with opened() as ledger, _progress("verifying") as progress:
         count = _differences(ledger.verify(workers, progress), json_, "stored", "computed")
     if count:
-        say(f"{count} difference{'' if count == 1 else 's'}: the rows or the log were altered, or this program errs. Compare the log with "
-             "an archive first (`career-ledger digests`); only where it is sound, run `career-ledger projection rebuild`, and please "
-             "report it")
+        say(f"{count} difference{'' if count == 1 else 's'}: the rows or the log were altered, or this program errs. "
+             "Compare the log with an archive first (`career-ledger digests`); only where it is sound, "
+             "run `career-ledger projection rebuild`, and please report it")
         raise click.exceptions.Exit(DIFFERENT)
     if not json_:
         page().tell(says("page/verified"))
 
 
 @projection.command("diff")
-@click.option("--rulebooks", "folder", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="FOLDER",
+@click.option("--rulebooks", "folder", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path),
+              metavar="FOLDER",
               help="The rule books to compare with, one *.yaml file an academic year.")
 @workers_option
 @json_option
@@ -210,7 +217,8 @@ def _differences(found: "Iterator[Answer]", json_: bool, left: str, right: str) 
 
 def as_report(function: _F) -> _F:
     """`--json` and `--csv`."""
-    return json_option(click.option("--csv", "csv_", is_flag=True, help="Print comma-separated values with a heading; a text that a "
+    return json_option(click.option("--csv", "csv_", is_flag=True,
+                                    help="Print comma-separated values with a heading; a text that a "
                                      "spreadsheet would take for a formula has an apostrophe before it.")(function))
 
 
@@ -361,7 +369,8 @@ def report_counts(by: str, on: date | None, json_: bool, csv_: bool) -> None:
 @click.option("--status", help="The status on that day, such as enrolled.")
 @on_option
 @as_report
-def find(career: str | None, student: str | None, programme: str | None, status: str | None, on: date | None, json_: bool,
+def find(career: str | None, student: str | None, programme: str | None, status: str | None,
+         on: date | None, json_: bool,
          csv_: bool) -> None:
     """Careers as they stand on a day.
 

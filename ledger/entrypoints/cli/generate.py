@@ -20,17 +20,25 @@ def _share(text: str) -> tuple[str, str]:
 
 
 @click.command(short_help="Write an invented population as an event file.")
-@click.option("--students", type=click.IntRange(min=1), required=True, metavar="N", help="How many students; each has about 40 events.")
-@click.option("--seed", type=click.IntRange(min=0), required=True, metavar="S", help="The same seed gives the same bytes.")
-@click.option("--output", type=click.Path(dir_okay=False, allow_dash=True), default="-", show_default=True, metavar="FILE",
+@click.option("--students", type=click.IntRange(min=1), required=True, metavar="N",
+              help="How many students; each has about 40 events.")
+@click.option("--seed", type=click.IntRange(min=0), required=True, metavar="S",
+              help="The same seed gives the same bytes.")
+@click.option("--output", type=click.Path(dir_okay=False, allow_dash=True), default="-", show_default=True,
+              metavar="FILE",
               help="Where to write; - is standard output. A file appears when it is complete.")
-@click.option("--first", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Begin with this student.")
-@click.option("--until", type=click.DateTime(["%Y-%m-%d"]), metavar="DATE", help="Leave out what is recorded after this day.")
-@click.option("--share", "given", type=_share, multiple=True, metavar="NAME=VALUE", help="Another share; may be repeated.")
-@click.option("--list-shares", is_flag=True, help="Print every share with its value and stop.", is_eager=True, expose_value=False,
+@click.option("--first", type=click.IntRange(min=0), default=0, show_default=True, metavar="N",
+              help="Begin with this student.")
+@click.option("--until", type=click.DateTime(["%Y-%m-%d"]), metavar="DATE",
+              help="Leave out what is recorded after this day.")
+@click.option("--share", "given", type=_share, multiple=True, metavar="NAME=VALUE",
+              help="Another share; may be repeated.")
+@click.option("--list-shares", is_flag=True, help="Print every share with its value and stop.",
+              is_eager=True, expose_value=False,
               callback=lambda ctx, _param, asked: _list_shares(ctx) if asked else None)
 def generate(students: int, seed: int, output: str, first: int, until: Any, given: tuple[tuple[str, str], ...]) -> None:
-    """Write the events of invented students as JSON lines, all events of a student together, ready for append --mode record.
+    """Write the events of invented students as JSON lines, all events of a student together, ready for append --mode
+    record.
 
     It obeys the rules but for a share of breaches, so that audits have something to find.
 

@@ -1,8 +1,8 @@
 """The command line: `career-ledger [--db URL] COMMAND ... [--json]` (section 7 of the published language).
 
 Exit codes: 0 all done; 1 a line was refused or invalid, or the audit found something; 2 wrong usage; 3 not found;
-4 others kept writing to the same students; 5 verification failed; 6 the database is unavailable or cannot be used, or students were set
-aside; and those of every program (`ledger.edges.program`): 70, 74, 130, 141.
+4 others kept writing to the same students; 5 verification failed; 6 the database is unavailable or cannot be used, or
+students were set aside; and those of every program (`ledger.edges.program`): 70, 74, 130, 141.
 What a command needs is imported inside it, so that a question starts fast.
 """
 
@@ -71,10 +71,12 @@ class Commands(Program):
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name=PROGRAM, prog_name=PROGRAM)
 @click.option("--db", metavar="URL", envvar="CAREER_LEDGER_DB",
-              help="sqlite:///PATH or postgresql://USER@HOST/NAME. Default: $CAREER_LEDGER_DB, else a file in the user's data folder.")
+              help="sqlite:///PATH or postgresql://USER@HOST/NAME. Default: $CAREER_LEDGER_DB, "
+                   "else a file in the user's data folder.")
 @click.option("--rulebooks", metavar="FOLDER", envvar="CAREER_LEDGER_RULEBOOKS",
               type=click.Path(exists=True, file_okay=False, path_type=Path),
-              help="An institution's own rule books and interpretations. Default: $CAREER_LEDGER_RULEBOOKS, else the packaged ones.")
+              help="An institution's own rule books and interpretations. Default: $CAREER_LEDGER_RULEBOOKS, "
+                   "else the packaged ones.")
 @click.option("--lang", type=click.Choice(["it", "en"]), envvar="CAREER_LEDGER_LANG",
               help="The language of answers. Default: $CAREER_LEDGER_LANG, else the locale's (JSON: English).")
 @click.pass_context
@@ -89,8 +91,9 @@ def cli(ctx: click.Context, db: str | None, rulebooks: Path | None, lang: "Langu
       career-ledger rules cite BLK-1
 
     Exit codes: 0 done; 1 a line was refused or invalid, or the audit found something; 2 wrong usage; 3 not found;
-    4 others kept writing to the same students; 5 verification failed; 6 the database is unavailable, or students were set
-    aside; 70 a fault of this program; 74 the output cannot be written; 130 interrupted; 141 nobody reads the output.
+    4 others kept writing to the same students; 5 verification failed; 6 the database is unavailable, or students were
+    set aside; 70 a fault of this program; 74 the output cannot be written; 130 interrupted; 141 nobody reads the
+    output.
     """
     ctx.obj = Settings(db, rulebooks, lang)
     if db and ctx.get_parameter_source("db") is ParameterSource.COMMANDLINE:

@@ -22,7 +22,8 @@ from .options import POSITIONS, opened, page, say
 PAUSE_SECONDS = 1.0
 """Between a lost database and the next attempt."""
 
-kafka_option = click.option("--kafka", "brokers", envvar=BROKERS, metavar="HOST:PORT[,...]", help=f"The brokers. Default: ${BROKERS}.")
+kafka_option = click.option("--kafka", "brokers", envvar=BROKERS, metavar="HOST:PORT[,...]",
+                            help=f"The brokers. Default: ${BROKERS}.")
 
 
 def explained(error: Exception) -> str | None:
@@ -48,24 +49,30 @@ def needed(brokers: str | None) -> str:
 
 @click.command(short_help="Publish every event and every current answer to Kafka.")
 @kafka_option
-@click.option("--partitions", type=click.IntRange(min=1, max=10_000), default=PARTITIONS, show_default=True, metavar="N",
+@click.option("--partitions", type=click.IntRange(min=1, max=10_000), default=PARTITIONS, show_default=True,
+              metavar="N",
               help="Partitions of topics that are made. Choose enough: they cannot change later.")
 @click.option("--replicas", type=click.IntRange(min=1, max=100), metavar="N",
               help="Copies of topics that are made. Default: 3, or as many as there are brokers.")
 @click.option("--once", is_flag=True, help="Stop when everything recorded is published.")
 @click.option("--from", "position", type=POSITIONS, metavar="POSITION",
               help="Publish again every event from POSITION on and the states of their students, then stop.")
-@click.option("--replay", "student", metavar="STUDENT", help="Publish again all events and states of one student, then stop.")
+@click.option("--replay", "student", metavar="STUDENT",
+              help="Publish again all events and states of one student, then stop.")
 @click.option("--status", "status_", is_flag=True, help="Say how far each topic goes, and stop.")
-@click.option("--json", "json_", is_flag=True, help="With --status: print JSON for programs instead of text for people.")
-def publish(brokers: str | None, partitions: int, replicas: int | None, once: bool, position: int | None, student: str | None,
+@click.option("--json", "json_", is_flag=True,
+              help="With --status: print JSON for programs instead of text for people.")
+def publish(brokers: str | None, partitions: int, replicas: int | None, once: bool, position: int | None,
+            student: str | None,
             status_: bool, json_: bool) -> None:
     """Publish the log to career.events.v1, the careers' states to career.state.v1 and heartbeats, until SIGTERM.
 
-    Makes the topics that are missing. Several may run: one publishes, the others take over when it ends. After a crash or a
-    failure the same command goes on where the brokers last acknowledged; the last messages may then be in a topic twice.
+    Makes the topics that are missing. Several may run: one publishes, the others take over when it ends. After a crash
+    or a failure the same command goes on where the brokers last acknowledged; the last messages may then be in a topic
+    twice.
 
-    --from and --replay may run beside it: what they send stands behind newer messages, and subscribers drop what they have.
+    --from and --replay may run beside it: what they send stands behind newer messages, and subscribers drop what they
+    have.
 
     \b
     Examples:
@@ -118,15 +125,16 @@ def _publish(brokers: str, partitions: int, replicas: int | None, once: bool) ->
 
 
 def _begin_again(why: str) -> NoReturn:
-    """This program anew in the place of this process: what a lane still has in memory must not be sent any more, since another
-    relay may hold the lock by now."""
+    """This program anew in the place of this process: what a lane still has in memory must not be sent any more, since
+    another relay may hold the lock by now."""
     say(f"{why}; beginning again")
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606
 
 
 def _again(brokers: str, position: int | None, student: str | None) -> None:
     with opened() as ledger:
-        events, states = ledger.publish_from(brokers, position or 0) if student is None else ledger.replay(brokers, student)
+        events, states = ledger.publish_from(brokers,
+                                             position or 0) if student is None else ledger.replay(brokers, student)
     page().tell(says("page/again", count=events, more=states))
 
 
@@ -142,7 +150,8 @@ def _status(json_: bool) -> None:
 @click.command(short_help="The hashes of every event, for comparison with an archive.")
 @click.option("--after", "position", type=POSITIONS, default=0, metavar="POSITION", help="Only events above it.")
 def digests(position: int) -> None:
-    """Print one JSON line an event: position, student, version, type, digest of the stored bytes and payload_sha256 of its message.
+    """Print one JSON line an event: position, student, version, type, digest of the stored bytes and payload_sha256 of
+    its message.
 
     The digest is keyed (CAREER_LEDGER_DIGEST_KEY): it is compared with that of the message, not made anew elsewhere.
 
@@ -160,8 +169,9 @@ def digests(position: int) -> None:
 def intake(brokers: str | None) -> None:
     """Answer the submissions of career.submissions.v1 as `append` does in mode enforce, until SIGTERM.
 
-    Each gets its outcome on career.outcomes.v1; what is no submission at all goes to career.dead-letter.v1. Several may run:
-    they share the partitions. A submission that comes again is stored once and answered alike, also when it was refused.
+    Each gets its outcome on career.outcomes.v1; what is no submission at all goes to career.dead-letter.v1. Several may
+    run: they share the partitions. A submission that comes again is stored once and answered alike, also when it was
+    refused.
 
     \b
     Example:

@@ -32,7 +32,8 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 
 class Settings(NamedTuple):
-    """What stands before the command. None: the file in the user's data folder; the packaged rule books; the locale's language."""
+    """What stands before the command. None: the file in the user's data folder; the packaged rule books; the locale's
+    language."""
 
     db: str | None
     rulebooks: Path | None
@@ -87,16 +88,19 @@ def course_code(text: str) -> str:
     return text
 
 
-workers_option = click.option("--workers", type=click.IntRange(1, 1024), metavar="N", help="Worker processes. Default: one a processor.")
+workers_option = click.option("--workers", type=click.IntRange(1, 1024), metavar="N",
+                              help="Worker processes. Default: one a processor.")
 on_option = click.option("--on", type=day, metavar="DATE", help="The day that is asked about. Default: today in Italy.")
 json_option = click.option("--json", "json_", is_flag=True, help="Print JSON for programs instead of text for people.")
 
 
 def as_known(function: _F) -> _F:
-    """`--on`, `--known-at`, `--known-position`, handed over as `asked`, and `--json`: the two clocks of every question."""
+    """`--on`, `--known-at`, `--known-position`, handed over as `asked`, and `--json`: the two clocks of every
+    question."""
 
     @functools.wraps(function)
-    def with_asked(*args: Any, on: date | None, known_at: datetime | None, known_position: int | None, **rest: Any) -> Any:
+    def with_asked(*args: Any, on: date | None, known_at: datetime | None, known_position: int | None,
+                   **rest: Any) -> Any:
         from ledger.bootstrap import today
 
         if known_at is not None and known_position is not None:
@@ -105,8 +109,10 @@ def as_known(function: _F) -> _F:
 
     made: Any = with_asked
     for option in (
-        click.option("--known-position", type=POSITIONS, metavar="N", help="As known when the log ended at position N."),
-        click.option("--known-at", type=instant, metavar="INSTANT", help="As known at that moment, 2026-04-20T09:00:00Z."),
+        click.option("--known-position", type=POSITIONS, metavar="N",
+                     help="As known when the log ended at position N."),
+        click.option("--known-at", type=instant, metavar="INSTANT",
+                     help="As known at that moment, 2026-04-20T09:00:00Z."),
         on_option, json_option,
     ):
         made = option(made)

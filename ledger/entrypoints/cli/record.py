@@ -26,11 +26,14 @@ BULK_FILE = 5_000_000
 @click.command(short_help="Record events from a file or standard input.")
 @click.argument("file", type=click.Path(dir_okay=False, exists=True, readable=True, allow_dash=True))
 @click.option("--mode", type=click.Choice(["enforce", "record"]), default="enforce", show_default=True,
-              help="enforce: the rules can refuse; record: import what has already happened, the audit reports breaches.")
+              help="enforce: the rules can refuse; record: import what has already happened, "
+                   "the audit reports breaches.")
 @click.option("--atomic", is_flag=True, help="All lines or none: one that is refused or invalid keeps the others out.")
 @click.option("--wait", is_flag=True, help="Return when the stored projections include the events.")
-@click.option("--bulk", is_flag=True, help="Import in worker processes and large transactions: mode record, by itself from 5 MB on.")
-@click.option("--trusted", is_flag=True, help="FILE is what history --json printed: in bulk, form checked, no rule asked.")
+@click.option("--bulk", is_flag=True,
+              help="Import in worker processes and large transactions: mode record, by itself from 5 MB on.")
+@click.option("--trusted", is_flag=True,
+              help="FILE is what history --json printed: in bulk, form checked, no rule asked.")
 @json_option
 def append(file: str, mode: "Mode", atomic: bool, wait: bool, bulk: bool, trusted: bool, json_: bool) -> None:
     """Record the events of FILE, one JSON object a line; - reads standard input.
@@ -46,10 +49,12 @@ def append(file: str, mode: "Mode", atomic: bool, wait: bool, bulk: bool, truste
     """
     if (bulk or trusted) and (mode != "record" or atomic):
         raise click.UsageError("--bulk and --trusted go with --mode record and without --atomic")
-    bulk = bulk or trusted or (mode == "record" and not atomic and file != "-" and Path(file).stat().st_size >= BULK_FILE)
+    bulk = bulk or trusted or (mode == "record" and not atomic and file != "-"
+                               and Path(file).stat().st_size >= BULK_FILE)
     counted: Counter[str] = Counter()
     newest = 0
-    with click.open_file(file, "rb") as stream, opened(create=True) as ledger, _followed(file, cast("BinaryIO", stream)) as lines:
+    with click.open_file(file, "rb") as stream, opened(create=True) as ledger, _followed(file, cast("BinaryIO",
+                                                                                                    stream)) as lines:
         shown, told = None if json_ else page(), Told()
         for outcome in ledger.import_lines(lines, trusted) if bulk else ledger.append_lines(lines, mode, atomic):
             counted[outcome["outcome"]] += 1
@@ -65,7 +70,8 @@ def append(file: str, mode: "Mode", atomic: bool, wait: bool, bulk: bool, truste
         with opened() as ledger:
             ledger.wait_for(newest)
     if counted["set-aside"]:
-        say(f"{counted['set-aside']} lines are about students who cannot be read: send them again when a person has mended that")
+        say(f"{counted['set-aside']} lines are about students who cannot be read: send them again when a person has "
+            "mended that")
         raise click.exceptions.Exit(UNAVAILABLE)
     if counted["conflict"]:
         say(f"{counted['conflict']} lines met others who kept appending to the same students: send the file again")

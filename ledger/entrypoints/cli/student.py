@@ -54,12 +54,14 @@ def as_call(function: _F) -> _F:
     """The options that name a call of an exam, handed over as `call`."""
 
     @functools.wraps(function)
-    def with_call(*args: Any, course: str, held_on: date, session: str, academic_year: str, calls_start_on: date, opens_on: date | None,
+    def with_call(*args: Any, course: str, held_on: date, session: str, academic_year: str,
+                  calls_start_on: date, opens_on: date | None,
                   mode: str | None, **rest: Any) -> Any:
         from ledger.domain.events import ExamBooked
 
         return function(*args, call=ExamBooked.model_validate({
-            "course": course, "held_on": held_on, "academic_year": academic_year, "session": session, "calls_start_on": calls_start_on,
+            "course": course, "held_on": held_on, "academic_year": academic_year, "session": session,
+            "calls_start_on": calls_start_on,
             "opens_on": opens_on, "mode": mode or "written"}), **rest)
 
     made: Any = with_call
@@ -69,8 +71,10 @@ def as_call(function: _F) -> _F:
             click.option("--session", type=click.Choice(SESSIONS), required=True, help="The session of the call."),
             click.option("--academic-year", type=academic_year, required=True, metavar="YEAR",
                          help="The academic year of the call, 2025-26."),
-            click.option("--calls-start-on", type=day, required=True, metavar="DATE", help="The day on which the session's calls start."),
-            click.option("--opens-on", type=day, metavar="DATE", help="The day on which booking opens. Default: as the year's rules say."),
+            click.option("--calls-start-on", type=day, required=True, metavar="DATE",
+                         help="The day on which the session's calls start."),
+            click.option("--opens-on", type=day, metavar="DATE", help="The day on which booking opens. Default: "
+                                                                      "as the year's rules say."),
             click.option("--mode", type=click.Choice(["written", "oral"]), help="How the exam is held."))):
         made = option(made)
     return cast("_F", made)
@@ -118,7 +122,8 @@ def history(student: str, asked: Asked, json_: bool) -> None:
 @click.argument("students", nargs=-1, metavar="[STUDENT]...")
 @as_known
 def audit(students: tuple[str, ...], asked: Asked, json_: bool) -> None:
-    """What breaks a rule, and every derogation: for the STUDENTs named, or for all. Exit code 1 when there is any finding.
+    """What breaks a rule, and every derogation: for the STUDENTs named, or for all. Exit code 1 when there is any
+    finding.
 
     \b
     Examples:

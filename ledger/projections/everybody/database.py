@@ -1,8 +1,9 @@
 # ruff: noqa: S608 - statements are put together from names of our own only
 """The stored rows and how far they go, the same on SQLite and PostgreSQL; `tables` has what each does in its own way.
 
-Every transaction that writes begins with the table of positions, and so does every question: this order keeps them from waiting
-for each other in a circle, and a question sees rows and position of one moment, also while the sets of tables are swapped.
+Every transaction that writes begins with the table of positions, and so does every question: this order keeps them from
+waiting for each other in a circle, and a question sees rows and position of one moment, also while the sets of tables
+are swapped.
 """
 
 import hashlib
@@ -43,7 +44,8 @@ class Repartitioned(StoreUnusable):
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """How far the rows of one partition (of `partitions`, from 1) go, and the law they were computed under (`law_of`)."""
+    """How far the rows of one partition (of `partitions`, from 1) go, and the law they were computed under
+    (`law_of`)."""
 
     partition: int
     partitions: int
@@ -51,7 +53,8 @@ class Position:
     law: str
 
     def owns(self, stream: UUID) -> bool:
-        """A student's partition: the id of her stream, a hash of her pseudonym that never changes, modulo their number."""
+        """A student's partition: the id of her stream, a hash of her pseudonym that never changes, modulo their
+        number."""
         return stream.int % self.partitions == self.partition - 1
 
 
@@ -88,13 +91,15 @@ class Database:
             return positions_in(cursor)
 
     def strange(self, tables: str = LIVE) -> str | None:
-        """Why the log cannot be the one whose events the stored rows reflect, in a sentence; None where nothing speaks against it.
+        """Why the log cannot be the one whose events the stored rows reflect, in a sentence; None where nothing speaks
+        against it.
 
         A follower that goes on from a position of another log would pass over events for ever."""
         if not self.backend.exists(tables):
             return None
         with self.backend.reading(tables) as cursor:
-            return strange_in(cursor, tables) if self._is_of_today(cursor, tables) else None  # else they must be made anew anyway
+            # else they must be made anew anyway
+            return strange_in(cursor, tables) if self._is_of_today(cursor, tables) else None
 
     def is_older(self) -> bool:
         """Whether there are tables that an older program has made. Raises StoreUnusable where a newer one has."""
@@ -136,19 +141,21 @@ class Database:
         self._looked_at = time.monotonic()
 
     def partition(self, number: int, of: int, law: str) -> Position:
-        """Where a partition stands. Raises RebuildNeeded where the rows rest on another law, OtherLog where they reflect another log,
-        and Repartitioned where the number of partitions is another one."""
+        """Where a partition stands. Raises RebuildNeeded where the rows rest on another law, OtherLog where they
+        reflect another log, and Repartitioned where the number of partitions is another one."""
         found = self.positions()
         if found:
             self.check_log()
             check_law(found, law)
         mine = next((p for p in found if (p.partition, p.partitions) == (number, of)), None)
         if mine is None:
-            raise Repartitioned(f"the stored projections have {len(found)} partitions now, not {of}: start this follower again")
+            raise Repartitioned(f"the stored projections have {len(found)} partitions now, not {of}: "
+                                "start this follower again")
         return mine
 
     def repartition(self, of: int, law: str) -> None:
-        """Sets the number of partitions. Every partition begins where the slowest stood: computing rows again is harmless."""
+        """Sets the number of partitions. Every partition begins where the slowest stood: computing rows again is
+        harmless."""
         self.check_log()
         with self.backend.transaction() as cursor:
             found = positions_in(cursor)
@@ -161,17 +168,20 @@ class Database:
         """Puts the rows of these students in the place of the old ones and moves the partition on from `at` to position
         `to`, both or neither. False, and nothing is done, where the partition does not stand there any more.
 
-        Who is set aside (`aside`) keeps no rows, which could be wrong by now, and is remembered until she is among `students`."""
+        Who is set aside (`aside`) keeps no rows, which could be wrong by now, and is remembered until she is among
+        `students`."""
         with self.backend.transaction() as cursor:
             return self.replace_in(cursor, at, to, students, rows, aside, tables)
 
-    def replace_in(self, cursor: Transaction, at: Position, to: int, students: Collection[str], rows: Rows, aside: Sequence[SetAside],
+    def replace_in(self, cursor: Transaction, at: Position, to: int, students: Collection[str],
+                   rows: Rows, aside: Sequence[SetAside],
                    tables: str) -> bool:
         """The same within a transaction."""
         moved = cursor.run(
-            "UPDATE {position} SET position = :to, mark = :mark WHERE partition_no = :partition AND partitions = :partitions "
-            "AND position = :at AND law = :law",
-            {"to": to, "mark": mark_of(cursor, to), "partition": at.partition, "partitions": at.partitions, "at": at.position,
+            "UPDATE {position} SET position = :to, mark = :mark WHERE partition_no = :partition AND partitions = "
+            ":partitions AND position = :at AND law = :law",
+            {"to": to, "mark": mark_of(cursor, to), "partition": at.partition, "partitions": at.partitions,
+             "at": at.position,
              "law": at.law}, tables)
         if moved != 1:
             return False
@@ -192,12 +202,14 @@ class Database:
         add_aside(cursor, aside, tables)
 
     def aside(self, found: Sequence[Position] | None = None) -> list[SetAside]:
-        """Who is set aside. Empty where the tables are those of an older program. `found`: the positions, where they are known."""
+        """Who is set aside. Empty where the tables are those of an older program. `found`: the positions, where they
+        are known."""
         found = self.positions() if found is None else found
         if not found:
             return []
         with self.backend.reading() as cursor:
-            return [] if not self._is_of_today(cursor, LIVE) else [SetAside(UUID(stream), *rest) for stream, *rest in cursor.ask(
+            return [] if not self._is_of_today(cursor, LIVE) else [SetAside(UUID(stream), *rest)
+                                                                   for stream, *rest in cursor.ask(
                 "SELECT stream, student, position, why FROM {aside} ORDER BY position")]
 
     def rows(self, students: Collection[str]) -> tuple[list[Position], Rows]:
@@ -210,9 +222,11 @@ class Database:
                 for kind, columns in COLUMNS.items()}
 
     def ask(self, statements: Sequence[tuple[str, Parameters]]) -> tuple[list[Position], list[list[Row]]]:
-        """The answers to some statements and the positions of the same moment. Raises StoreUnusable where nothing is stored."""
+        """The answers to some statements and the positions of the same moment. Raises StoreUnusable where nothing is
+        stored."""
         if not self.backend.exists():
-            raise StoreUnusable("nothing is stored yet: run `career-ledger project` (or `career-ledger projection rebuild`) first")
+            raise StoreUnusable("nothing is stored yet: run `career-ledger project` (or `career-ledger projection "
+                                "rebuild`) first")
         self.check_log(LOOK_SECONDS)
         with self.backend.reading() as cursor:
             return positions_in(cursor), [cursor.ask(statement, parameters) for statement, parameters in statements]
@@ -228,13 +242,14 @@ def strange_in(cursor: Transaction, tables: str) -> str | None:
     """`Database.strange` of tables of today."""
     [(last,)] = cursor.ask("SELECT coalesce(max({event_position}), 0) FROM {events}")
     history = history_in(cursor)
-    for position, origin, epoch, mark in cursor.ask("SELECT position, origin, epoch, mark FROM {position}", tables=tables):
+    for position, origin, epoch, mark in cursor.ask("SELECT position, origin, epoch, mark FROM {position}",
+                                                    tables=tables):
         if (origin, epoch) != history:
             return "the stored projections are those of another ledger" if origin != history[0] else (
                 f"the stored projections are of epoch {epoch} of this ledger, which is in epoch {history[1]}")
         if position > last:
-            return (f"the stored projections reflect events up to position {position}, and the ledger ends at {last}: an older "
-                    "copy of its events (a backup?) was put in their place")
+            return (f"the stored projections reflect events up to position {position}, and the ledger ends at {last}: "
+                    "an older copy of its events (a backup?) was put in their place")
         if mark != mark_of(cursor, position):
             return f"at position {position} stands another event than the one up to which the stored projections were made"
     return None
@@ -252,7 +267,8 @@ def set_positions(cursor: Transaction, of: int, position: int, law: str, tables:
     for number in range(1, of + 1):
         cursor.run("INSERT INTO {position} (partition_no, partitions, position, law, origin, epoch, mark) "
                    "VALUES (:number, :of, :position, :law, :origin, :epoch, :mark)",
-                   {"number": number, "of": of, "position": position, "law": law, "origin": origin, "epoch": epoch, "mark": mark}, tables)
+                   {"number": number, "of": of, "position": position, "law": law, "origin": origin,
+                    "epoch": epoch, "mark": mark}, tables)
 
 
 def history_in(cursor: Transaction) -> tuple[str, int]:
@@ -262,8 +278,10 @@ def history_in(cursor: Transaction) -> tuple[str, int]:
 
 
 def mark_of(cursor: Transaction, position: int) -> str:
-    """What tells the event at a position from any other: of what is published of it only, since a report's reader may see it."""
-    found = cursor.ask("SELECT originator_id, originator_version, state FROM {events} WHERE {event_position} = :position",
+    """What tells the event at a position from any other: of what is published of it only, since a report's reader may
+    see it."""
+    found = cursor.ask("SELECT originator_id, originator_version, state FROM {events} WHERE {event_position} = "
+                       ":position",
                        {"position": position})
     if not found:
         return ""

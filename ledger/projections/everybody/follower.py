@@ -1,7 +1,8 @@
 """Keeps the stored rows up to date: page by page of the log, each student of a page recomputed from her whole stream.
 
 A stream may hold newer events than the page: her rows are then ahead of the position, never behind, and the page that
-brings those events computes them again. Positions are taken as the log gives them (they have holes), from the primary only.
+brings those events computes them again. Positions are taken as the log gives them (they have holes), from the primary
+only.
 """
 
 import time
@@ -22,7 +23,8 @@ from .tables import LIVE
 PAGE = 2_000
 """Events of the log in one transaction."""
 GROWTH = 5
-"""A page is up to so many times larger while the follower is behind: a student who occurs often is then computed once."""
+"""A page is up to so many times larger while the follower is behind: a student who occurs often is then computed
+once."""
 BATCH = 200
 """Students whose streams are in memory at once."""
 WAKE_SECONDS = 1.0
@@ -72,16 +74,19 @@ class Follower:
             pass
 
     def run(self, stop: Flag, say: Callable[[str], None] = lambda _: None) -> None:
-        """Follows until `stop` is set. One follower of a partition works, others stand by; a lost backend is waited for."""
+        """Follows until `stop` is set. One follower of a partition works, others stand by; a lost backend is waited
+        for."""
         self.prepare()
-        self.alarm = lambda one: say(f"set aside: {one.why}; everybody else goes on, see `career-ledger projection status`")
+        self.alarm = lambda one: say(f"set aside: {one.why}; everybody else goes on, see `career-ledger projection "
+                                     "status`")
         standing_by = False
         while not stop.is_set():
             try:
                 with self._database.backend.lock(self.lock_name) as leader:
                     if not leader:
                         if not standing_by:
-                            say(f"another process follows partition {self._partition} of {self._partitions}: standing by")
+                            say(f"another process follows partition {self._partition} of {self._partitions}: "
+                                "standing by")
                         standing_by = True
                         stop.wait(WAKE_SECONDS)
                         continue
@@ -134,8 +139,8 @@ def _computed(store: EventStore, books: LawBooks, todo: Sequence[UUID], alarm: C
 
 
 def wait_for(url: str, store: EventStore, books: LawBooks, position: int, seconds: float = 60.0) -> None:
-    """Returns when the stored rows include every event up to a position. Where nobody follows a partition that lags, this
-    process takes it there. Raises RebuildNeeded, and StoreUnavailable when it takes longer than `seconds`."""
+    """Returns when the stored rows include every event up to a position. Where nobody follows a partition that lags,
+    this process takes it there. Raises RebuildNeeded, and StoreUnavailable when it takes longer than `seconds`."""
     until = time.monotonic() + seconds
     with open_database(url) as database:
         law = law_of(books)
@@ -152,7 +157,8 @@ def wait_for(url: str, store: EventStore, books: LawBooks, position: int, second
                     while leader and follower.step():
                         pass
             if time.monotonic() > until:
-                raise StoreUnavailable(f"the stored projections have not reached position {position} after {seconds:.0f} seconds: "
-                                       "the events are stored; see `career-ledger projection status`")
+                raise StoreUnavailable(f"the stored projections have not reached position {position} after "
+                                       f"{seconds:.0f} seconds: the events are stored; see `career-ledger projection "
+                                       "status`")
             if any(p.position < position for p in database.positions()):
                 database.backend.wait(0.05)

@@ -1,8 +1,9 @@
-"""The tables in PostgreSQL: schema `projections`, and `projections_new` while a rebuild runs; they are swapped by renaming.
+"""The tables in PostgreSQL: schema `projections`, and `projections_new` while a rebuild runs; they are swapped by
+renaming.
 
 A question reads at REPEATABLE READ after a lock on the table of positions that the swap must wait for: without it the
-moment it reads could lie before the swap and the tables it reads after it. `synchronous_commit = off` for our own writes:
-after a crash the last transactions may be gone, row and position together, and are made again.
+moment it reads could lie before the swap and the tables it reads after it. `synchronous_commit = off` for our own
+writes: after a crash the last transactions may be gone, row and position together, and are made again.
 """
 
 import time
@@ -25,9 +26,10 @@ from .tables import KEPT, LIVE, NEW
 SCHEMAS = {LIVE: "projections", NEW: "projections_new"}
 READERS = ("career_ledger_reader", "career_ledger_writer")
 PROJECTOR = "career_ledger_projector"
-OWNED_BY_ROLE = ("SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = 'career_ledger_projector' AND pg_has_role(oid, 'MEMBER') "
-                 "AND has_database_privilege(oid, current_database(), 'CREATE')")
-"""Where infra/postgres/roles.sql was run, what a projector makes belongs to the role, so that the next one may replace it."""
+OWNED_BY_ROLE = ("SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = 'career_ledger_projector' AND pg_has_role(oid, "
+                 "'MEMBER') AND has_database_privilege(oid, current_database(), 'CREATE')")
+"""Where infra/postgres/roles.sql was run, what a projector makes belongs to the role, so that the next one may replace
+it."""
 NAMES: Mapping[str, Mapping[str, str]] = {
     tables: {name: f"{schema}.{name}" for name in (*KEPT, "done")}
     | {"events": "public.stored_events", "event_position": "notification_id", "ledger": "public.career_ledger"}
@@ -88,7 +90,8 @@ class PostgresTables(Postgres):
 
     def made(self, tx: Transaction, tables: str) -> None:
         schema = SCHEMAS[tables]
-        for (role,) in tx.ask("SELECT rolname::text FROM pg_catalog.pg_roles WHERE rolname IN :roles", {"roles": list(READERS)}):
+        for (role,) in tx.ask("SELECT rolname::text FROM pg_catalog.pg_roles WHERE rolname IN :roles",
+                              {"roles": list(READERS)}):
             tx.run(f"GRANT USAGE ON SCHEMA {schema} TO {role}")
             tx.run(f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role}")
 
@@ -107,7 +110,8 @@ class PostgresTables(Postgres):
         tx.run(f"ALTER SCHEMA {SCHEMAS[NEW]} RENAME TO {SCHEMAS[LIVE]}")
 
     def known(self, streams: Collection[UUID]) -> set[UUID]:
-        found = self.single("SELECT originator_id::text FROM {events} WHERE originator_id IN :ids AND originator_version = 1",
+        found = self.single("SELECT originator_id::text FROM {events} WHERE originator_id IN :ids AND "
+                            "originator_version = 1",
                             {"ids": list(streams)})
         return {UUID(stream) for (stream,) in found}
 
@@ -125,7 +129,8 @@ class PostgresTables(Postgres):
         with self.explained():
             holder = self.connect()
             try:
-                row = holder.execute("SELECT pg_try_advisory_lock(hashtext('career-ledger projections'), hashtext(%s))", (name,)).fetchone()
+                row = holder.execute("SELECT pg_try_advisory_lock(hashtext('career-ledger projections'), hashtext(%s))",
+                                     (name,)).fetchone()
                 taken = row is not None and bool(row[0])
                 if taken:
                     holder.execute("LISTEN stored_events")
@@ -136,7 +141,8 @@ class PostgresTables(Postgres):
                 holder.close()
 
     def wait(self, seconds: float) -> None:
-        """Until something was appended, or the time is over: what was committed before LISTEN began is found by waking up."""
+        """Until something was appended, or the time is over: what was committed before LISTEN began is found by waking
+        up."""
         if self._listener is None:
             time.sleep(min(seconds, 0.05))
             return

@@ -6,9 +6,9 @@
    transaction. A part that is marked is never done again.
 3. Indexes.
 4. What was appended meanwhile, page by page, as a follower does.
-5. In one transaction: the live positions are held, the rest is caught up until the new rows are not behind the old ones,
-   the old tables go and the new ones take their names. Questions are answered from the old ones until then, and wait for
-   this transaction only. Followers find their partitions at the new position and go on.
+5. In one transaction: the live positions are held, the rest is caught up until the new rows are not behind the old
+   ones, the old tables go and the new ones take their names. Questions are answered from the old ones until then, and
+   wait for this transaction only. Followers find their partitions at the new position and go on.
 """
 
 import time
@@ -40,7 +40,8 @@ class Busy(StoreUnavailable):
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """What a rebuild did. `resumed`: events that an interrupted one had done already. `aside`: who could not be read."""
+    """What a rebuild did. `resumed`: events that an interrupted one had done already. `aside`: who could not be
+    read."""
 
     events: int
     resumed: int
@@ -60,7 +61,8 @@ def rebuild(url: str, books: LawBooks, workers: int | None = None, progress: Pro
     """Raises Busy where another rebuild is running. Killed at any moment, the next call goes on where it was."""
     begun = time.monotonic()
     law = law_of(books)
-    with open_store(url, create=False) as store, open_database(url) as database, database.backend.lock("rebuild") as mine:
+    with open_store(url,
+                    create=False) as store, open_database(url) as database, database.backend.lock("rebuild") as mine:
         if not mine:
             raise Busy("another rebuild of the stored projections is running: wait until it is done")
         database.is_older()  # tables of a newer program are left alone
@@ -87,7 +89,8 @@ def _fill(url: str, store: EventStore, database: Database, books: LawBooks, law:
           progress: Progress | None) -> tuple[int, int]:
     """Events that were done before, and in all."""
     with database.backend.reading(NEW) as cursor:
-        marks = {row[0]: (row[1], row[2]) for row in cursor.ask("SELECT part, parts, events FROM {done} WHERE part >= 0", tables=NEW)}
+        marks = {row[0]: (row[1], row[2])
+                 for row in cursor.ask("SELECT part, parts, events FROM {done} WHERE part >= 0", tables=NEW)}
     total = store.last_position()  # a little more than the events: positions have holes
     parts = next((parts for parts, _ in marks.values()), parts_of(total))
     resumed = done = sum(events for _, events in marks.values())
@@ -123,11 +126,13 @@ def _store_part(desk: Desk, part: _Part) -> _Found:
 
 
 def _write(database: Database, part: _Part, events: int, rows: Rows, aside: Sequence[SetAside]) -> None:
-    """The mark comes first: a worker that an interrupted rebuild left behind makes this one wait, and only one stores."""
+    """The mark comes first: a worker that an interrupted rebuild left behind makes this one wait, and only one
+    stores."""
     with database.backend.transaction() as cursor:
         if any(p.law != part.law for p in positions_in(cursor, NEW)):
             raise StoreUnavailable("another rebuild has begun meanwhile: run the command again")
-        marked = cursor.run("INSERT INTO {done} (part, parts, events) VALUES (:part, :parts, :events) ON CONFLICT DO NOTHING",
+        marked = cursor.run("INSERT INTO {done} (part, parts, events) VALUES (:part, :parts, "
+                            ":events) ON CONFLICT DO NOTHING",
                             {"part": part.number, "parts": part.of, "events": events}, NEW)
         if marked == 1:
             for kind, found in rows.items():
@@ -137,7 +142,8 @@ def _write(database: Database, part: _Part, events: int, rows: Rows, aside: Sequ
 
 
 def _index(url: str, database: Database) -> None:
-    """One table is indexed in one transaction with a mark (negative numbers), so that an interrupted rebuild goes on here too."""
+    """One table is indexed in one transaction with a mark (negative numbers), so that an interrupted rebuild goes on
+    here too."""
     kinds = sorted(COLUMNS, key=lambda kind: kind not in ("charges", "status"))  # those with most to do first
     if database.backend.one_writer:
         for kind in kinds:
@@ -157,7 +163,8 @@ def _index_kind(database: Database, wanted: str) -> None:
     backend = database.backend
     with backend.transaction() as cursor:
         number = -1 - list(COLUMNS).index(wanted)
-        if cursor.run("INSERT INTO {done} (part, parts, events) VALUES (:part, 0, 0) ON CONFLICT DO NOTHING", {"part": number}, NEW) == 1:
+        if cursor.run("INSERT INTO {done} (part, parts, events) VALUES (:part, 0, 0) ON CONFLICT DO NOTHING",
+                      {"part": number}, NEW) == 1:
             for kind, columns in indexes():
                 if kind == wanted:
                     backend.index(cursor, kind, columns, NEW)

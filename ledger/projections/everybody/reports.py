@@ -1,9 +1,9 @@
 # ruff: noqa: S608 - statements are put together from names of our own only
 """Questions about everybody, for any day, answered from the stored rows alone.
 
-An answer says what is known now about that day (`known_position`), also about what begins or ends later: `until` is the day
-on which it ends if nothing else happens. Money is text in euro, days are ISO text. Every answer has `rebuild_needed`: null,
-or why its rows are those of another law.
+An answer says what is known now about that day (`known_position`), also about what begins or ends later: `until` is the
+day on which it ends if nothing else happens. Money is text in euro, days are ISO text. Every answer has
+`rebuild_needed`: null, or why its rows are those of another law.
 """
 
 import json
@@ -21,7 +21,8 @@ from .database import LOOK_SECONDS, Database, Position, needs_rebuild
 from .shape import BOOLS, CENTS, DATES, shown
 
 Answer = dict[str, Any]
-"""`report`, `on` (or `from` and `to`), `known_position`, `last_position`, `rebuild_needed`, `rows`; `set_aside` where students are."""
+"""`report`, `on` (or `from` and `to`), `known_position`, `last_position`, `rebuild_needed`, `rows`; `set_aside` where
+students are."""
 BLOCKS = ("exam-booking", "final-exam", "administrative", "reservation")
 GROUPS = ("programme", "status", "year", "academic_year", "course_type", "regime", "reservation")
 _ON = "{0}.from_on <= :on AND ({0}.until_on IS NULL OR {0}.until_on > :on)"
@@ -68,37 +69,39 @@ class Reports:
         """Who is blocked, by what, since when, and until when if nothing else happens. `kind`: one of `BLOCKS` only."""
         columns = ("student", "career", "kind", "rule", "charge", "amount", "since", "until")
         chosen = "AND b.kind = :kind " if kind is not None else ""
-        statement = (f"SELECT b.student, b.career, b.kind, b.rule, b.charge, b.amount, {_run('blocks', 'b', BLOCK)} FROM {{blocks}} b "
-                     f"WHERE {_covers('b')} {chosen}ORDER BY b.student, b.career, b.kind, b.rule, b.charge")
+        statement = ("SELECT b.student, b.career, b.kind, b.rule, b.charge, b.amount, "
+                     f"{_run('blocks', 'b', BLOCK)} FROM {{blocks}} b WHERE {_covers('b')} {chosen}ORDER BY b.student, "
+                     "b.career, b.kind, b.rule, b.charge")
         return self._answer("blocked", {"on": on}, columns, statement, {"kind": kind} if kind is not None else {})
 
     def arrears(self, on: date) -> Answer:
         """Who owes what is overdue; `accruing`: what paying on that day costs on top. `total`: euro overdue."""
         columns = ("student", "career", "charge", "amount", "outstanding", "overdue", "due_on", "accruing", "rule")
-        statement = (f"SELECT c.student, c.career, c.charge, c.amount, c.outstanding, c.overdue, coalesce(c.due_on, c.raised_on), "
-                     f"c.accruing, c.rule FROM {{charges}} c WHERE c.state = 'overdue' AND {_covers('c')} "
-                     f"ORDER BY c.student, c.career, c.charge")
+        statement = ("SELECT c.student, c.career, c.charge, c.amount, c.outstanding, c.overdue, coalesce(c.due_on, "
+                     f"c.raised_on), c.accruing, c.rule FROM {{charges}} c WHERE c.state = 'overdue' AND "
+                     f"{_covers('c')} ORDER BY c.student, c.career, c.charge")
         return self._answer("arrears", {"on": on}, columns, statement, {}, total="overdue")
 
     def reservations(self, on: date) -> Answer:
         """Who is enrolled with a reservation that is alive."""
         columns = ("student", "career", "status", "programme", "academic_year", "since", "until")
-        statement = (f"SELECT r.student, r.career, r.status, r.programme, r.academic_year, {_run('status', 'r', CAREER, 'reservation')} "
-                     f"FROM {{status}} r WHERE r.reservation AND {_covers('r')} ORDER BY r.student, r.career")
+        statement = ("SELECT r.student, r.career, r.status, r.programme, r.academic_year, "
+                     f"{_run('status', 'r', CAREER, 'reservation')} FROM {{status}} r WHERE r.reservation AND "
+                     f"{_covers('r')} ORDER BY r.student, r.career")
         return self._answer("reservations", {"on": on}, columns, statement, {})
 
     def refunds(self, on: date) -> Answer:
         """Who may get money back, by when (null: on request) and by which rule. `total`: euro."""
         columns = ("student", "career", "charge", "refundable", "refund_by", "refund_rule")
-        statement = (f"SELECT c.student, c.career, c.charge, c.refundable, c.refund_by, c.refund_rule FROM {{charges}} c "
-                     f"WHERE c.refundable > 0 AND {_covers('c')} ORDER BY c.student, c.career, c.charge")
+        statement = (f"SELECT c.student, c.career, c.charge, c.refundable, c.refund_by, c.refund_rule FROM {{charges}} "
+                     f"c WHERE c.refundable > 0 AND {_covers('c')} ORDER BY c.student, c.career, c.charge")
         return self._answer("refunds", {"on": on}, columns, statement, {}, total="refundable")
 
     def unallocated(self, on: date) -> Answer:
         """Money received for a charge that is not there (yet). `total`: euro."""
         columns = ("student", "career", "charge", "amount", "since")
-        statement = (f"SELECT m.student, m.career, m.charge, m.amount, m.from_on FROM {{money}} m WHERE m.kind = 'unallocated' "
-                     f"AND {_covers('m')} ORDER BY m.student, m.career, m.charge")
+        statement = (f"SELECT m.student, m.career, m.charge, m.amount, m.from_on FROM {{money}} m WHERE m.kind = "
+                     f"'unallocated' AND {_covers('m')} ORDER BY m.student, m.career, m.charge")
         return self._answer("unallocated", {"on": on}, columns, statement, {}, total="amount")
 
     def counts(self, on: date, by: Sequence[str] = ("programme", "status", "year")) -> Answer:
@@ -141,7 +144,8 @@ class Reports:
         if rows[0][2] is None:
             self._must_be_known(student)
         at = Position(1, 1, rows[0][0], rows[0][1])
-        return {"student": student, "on": on.isoformat(), "known_position": at.position, "rebuild_needed": needs_rebuild([at], self._law),
+        return {"student": student, "on": on.isoformat(), "known_position": at.position,
+                "rebuild_needed": needs_rebuild([at], self._law),
                 "rows": [_shown(row[3:], columns, money) for row in rows if row[2] is not None]}
 
     def upcoming(self, first: date, last: date) -> Answer:
@@ -154,46 +158,59 @@ class Reports:
         earlier_charge = _same("p", "x", CHARGE) + " AND p.until_on = x.from_on"
         positions, end, found = self._ask([
             (f"SELECT x.from_on, x.student, x.career, p.status, x.status, p.cfu_passed, x.cfu_passed, "
-             f"x.cfu_recognised FROM {{status}} x LEFT JOIN {{status}} p ON {earlier} WHERE x.from_on {within}", period),
-            (f"SELECT x.from_on, x.student, x.career, x.charge, p.state, x.state, p.accruing, x.accruing, x.outstanding, x.amount, "
-             f"x.overdue FROM {{charges}} x LEFT JOIN {{charges}} p ON {earlier_charge} WHERE x.from_on {within}", period),
-            (f"SELECT x.until_on, x.student, x.career, x.charge, x.state FROM {{charges}} x WHERE x.until_on {within} AND NOT EXISTS ("
-             f"SELECT 1 FROM {{charges}} n WHERE {_same('n', 'x', CHARGE)} AND n.from_on = x.until_on)", period),
-            (f"SELECT x.from_on, x.student, x.career, x.kind, x.rule, x.charge FROM {{blocks}} x WHERE x.from_on {within} "
-             f"AND NOT EXISTS (SELECT 1 FROM {{blocks}} p WHERE {_same('p', 'x', BLOCK)} AND p.until_on = x.from_on)", period),
-            (f"SELECT x.until_on, x.student, x.career, x.kind, x.rule, x.charge FROM {{blocks}} x WHERE x.until_on {within} "
-             f"AND NOT EXISTS (SELECT 1 FROM {{blocks}} n WHERE {_same('n', 'x', BLOCK)} AND n.from_on = x.until_on)", period),
+             f"x.cfu_recognised FROM {{status}} x LEFT JOIN {{status}} p ON {earlier} WHERE x.from_on {within}",
+             period),
+            ("SELECT x.from_on, x.student, x.career, x.charge, p.state, x.state, p.accruing, x.accruing, "
+             f"x.outstanding, x.amount, x.overdue FROM {{charges}} x LEFT JOIN {{charges}} p ON {earlier_charge} WHERE "
+             f"x.from_on {within}", period),
+            (f"SELECT x.until_on, x.student, x.career, x.charge, x.state FROM {{charges}} x WHERE x.until_on {within} "
+             f"AND NOT EXISTS (SELECT 1 FROM {{charges}} n WHERE {_same('n', 'x', CHARGE)} AND n.from_on = x.until_on)",
+             period),
+            (f"SELECT x.from_on, x.student, x.career, x.kind, x.rule, x.charge FROM {{blocks}} x WHERE x.from_on "
+             f"{within} AND NOT EXISTS (SELECT 1 FROM {{blocks}} p WHERE {_same('p', 'x', BLOCK)} AND p.until_on = "
+             "x.from_on)", period),
+            (f"SELECT x.until_on, x.student, x.career, x.kind, x.rule, x.charge FROM {{blocks}} x WHERE x.until_on "
+             f"{within} AND NOT EXISTS (SELECT 1 FROM {{blocks}} n WHERE {_same('n', 'x', BLOCK)} AND n.from_on = "
+             "x.until_on)", period),
         ])
         rows: list[Answer] = []
         for on, student, career, before, after, passed, passes, recognised in found[0]:
             if before != after:
-                rows.append(_change(on, student, career, "status", None, before, after, says("change/status", status=after)))
+                rows.append(_change(on, student, career, "status", None, before, after,
+                                    says("change/status", status=after)))
             if passed is not None and passed != passes:
                 old, new, others = (int(cfu) if cfu == int(cfu) else cfu for cfu in (passed, passes, recognised))
-                rows.append(_change(on, student, career, "cfu", None, old, new, says("change/cfu", passed_cfu=new, recognised_cfu=others)))
+                rows.append(_change(on, student, career, "cfu", None, old, new,
+                                    says("change/cfu", passed_cfu=new, recognised_cfu=others)))
         for on, student, career, charge, before, after, extra, accrues, *money in found[1]:
             outstanding, amount, late = (shown("amount", cents) for cents in money)
             if before != after:
                 rows.append(_change(on, student, career, "charge", charge, before, after, says(
-                    "change/charge-overdue", charge=charge, state=after, outstanding=outstanding, amount=amount, overdue=late)
+                    "change/charge-overdue", charge=charge, state=after, outstanding=outstanding,
+                    amount=amount, overdue=late)
                     if late not in ("0.00", outstanding) else says(
                     "change/charge", charge=charge, state=after, outstanding=outstanding, amount=amount)))
             if (extra or 0) != accrues:
                 old, new = shown("accruing", extra or 0), shown("accruing", accrues)
                 rows.append(_change(on, student, career, "accruing", charge, old, new, says(
-                    "change/accruing", charge=charge, amount=new) if accrues else says("change/accrues-nothing", charge=charge)))
+                    "change/accruing", charge=charge, amount=new) if accrues
+                                    else says("change/accrues-nothing", charge=charge)))
         rows += [_change(on, student, career, "charge", charge, before, None, says("change/charge-gone", charge=charge))
                  for on, student, career, charge, before in found[2]]
         for begins, blocks in ((True, found[3]), (False, found[4])):
             for on, student, career, kind, rule, charge in blocks:
-                told = says("change/charge-blocks" if begins else "change/charge-unblocks", block=kind, rule=rule, charge=charge) \
+                told = says("change/charge-blocks" if begins else "change/charge-unblocks",
+                            block=kind, rule=rule, charge=charge) \
                     if charge else says("change/block-begins" if begins else "change/block-ends", block=kind, rule=rule)
-                rows.append(_change(on, student, career, f"{kind} block", charge, None if begins else rule, rule if begins else None, told))
-        rows.sort(key=lambda row: (row["on"], row["student"], row["career"], row["what"], row["charge"] or "", row["change"].id,
+                rows.append(_change(on, student, career, f"{kind} block", charge, None if begins else rule,
+                                    rule if begins else None, told))
+        rows.sort(key=lambda row: (row["on"], row["student"], row["career"], row["what"], row["charge"] or "",
+                                   row["change"].id,
                                    str(row["from"]), str(row["to"])))
         return self._envelope("upcoming", {"from": first, "to": last}, positions, end) | {"rows": rows}
 
-    def _answer(self, name: str, asked: Mapping[str, date], columns: Sequence[str], statement: str, parameters: Parameters,
+    def _answer(self, name: str, asked: Mapping[str, date], columns: Sequence[str], statement: str,
+                parameters: Parameters,
                 total: str | None = None) -> Answer:
         given = {key: value.isoformat() for key, value in asked.items()} | dict(parameters)
         positions, end, [rows] = self._ask([(statement, given)])
@@ -206,7 +223,8 @@ class Reports:
         return found
 
     def _ask(self, statements: Sequence[tuple[str, Parameters]]) -> tuple[list[Position], int, list[list[Row]]]:
-        positions, answers = self._database.ask([("SELECT coalesce(max({event_position}), 0) FROM {events}", {}), *statements])
+        positions, answers = self._database.ask([("SELECT coalesce(max({event_position}), 0) FROM {events}", {}),
+                                                 *statements])
         return positions, int(answers[0][0][0]), answers[1:]
 
     def _envelope(self, name: str, asked: Mapping[str, date], positions: list[Position], end: int) -> Answer:
@@ -232,10 +250,11 @@ _FLAGS = ("reservation",)
 @cache
 def _finding(given: tuple[str, ...]) -> str:
     """One statement for positions, law, the end of the log and the careers, so that an answer is one round trip."""
-    columns = ", ".join(f"CAST(s.{c} AS integer)" if c in _FLAGS else f"s.{c}" for c in _STATUS)  # the driver's fastest way
+    # the driver's fastest way
+    columns = ", ".join(f"CAST(s.{c} AS integer)" if c in _FLAGS else f"s.{c}" for c in _STATUS)
     return (f"SELECT p.position, p.same, l.last, {columns} "
-            "FROM (SELECT min(position) AS position, min(CASE WHEN law = :law THEN 1 ELSE 0 END) AS same FROM {position}) p "
-            "CROSS JOIN (SELECT coalesce(max({event_position}), 0) AS last FROM {events}) l "
+            "FROM (SELECT min(position) AS position, min(CASE WHEN law = :law THEN 1 ELSE 0 END) AS same FROM "
+            "{position}) p CROSS JOIN (SELECT coalesce(max({event_position}), 0) AS last FROM {events}) l "
             f"LEFT JOIN {{status}} s ON {_covers('s')} {''.join(f'AND s.{name} = :{name} ' for name in given)}"
             "ORDER BY s.student, s.career")
 
@@ -244,7 +263,8 @@ def _finding(given: tuple[str, ...]) -> str:
 def _of_student(kind: str) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
     """The statement, its columns, and those of them that are shown otherwise than they are stored."""
     columns = COLUMNS[kind]
-    shown_columns = ", ".join(f"CAST(r.{c} AS text)" if c in DATES else f"r.{c}" for c in columns)  # the driver's fastest way
+    # the driver's fastest way
+    shown_columns = ", ".join(f"CAST(r.{c} AS text)" if c in DATES else f"r.{c}" for c in columns)
     statement = (f"SELECT p.position, p.law, r.student, {shown_columns} "
                  f"FROM (SELECT min(position) AS position, min(law) AS law FROM {{position}}) p "
                  f"LEFT JOIN {{{kind}}} r ON r.student = :student AND {_covers('r')}")
@@ -260,19 +280,25 @@ def _shown(row: Row, columns: tuple[str, ...], money: tuple[str, ...]) -> Answer
 
 def _change(on: str, student: str, career: str, what: str, charge: str | None, before: Any, after: Any,
             told: Phrase) -> Answer:
-    return {"on": on, "student": student, "career": career, "what": what, "charge": charge, "from": before, "to": after, "change": told}
+    return {"on": on, "student": student, "career": career, "what": what, "charge": charge,
+            "from": before, "to": after, "change": told}
 
 
 def status_of(database: Database, law: str) -> Answer:
-    """How far the stored rows go, what they rest on, how many there are and how much room they take (bytes, or null)."""
+    """How far the stored rows go, what they rest on, how many there are and how much room they take (bytes, or
+    null)."""
     positions, answers = database.ask([
         ("SELECT coalesce(max({event_position}), 0) FROM {events}", {}),
         ("SELECT count(*) FROM {events} WHERE {event_position} > (SELECT min(position) FROM {position})", {}),
         *((f"SELECT count(*) FROM {{{kind}}}", {}) for kind in COLUMNS)])
-    aside = [{"student": one.student or str(one.stream), "position": one.position, "why": one.why} for one in database.aside(positions)]
-    return {"known_position": min(p.position for p in positions), "last_position": answers[0][0][0], "events_behind": answers[1][0][0],
+    aside = [{"student": one.student or str(one.stream), "position": one.position, "why": one.why}
+             for one in database.aside(positions)]
+    return {"known_position": min(p.position for p in positions), "last_position": answers[0][0][0],
+            "events_behind": answers[1][0][0],
             "set_aside": aside,
             "partitions": [{"partition": p.partition, "position": p.position} for p in positions],
             "rulebooks": json.loads(positions[0].law)["rulebooks"], "schema": json.loads(positions[0].law)["schema"],
-            "interpretations": json.loads(positions[0].law)["interpretations"], "rebuild_needed": needs_rebuild(positions, law),
-            "rows": {kind: rows[0][0] for kind, rows in zip(COLUMNS, answers[2:], strict=True)}, "bytes": database.backend.size()}
+            "interpretations": json.loads(positions[0].law)["interpretations"],
+            "rebuild_needed": needs_rebuild(positions, law),
+            "rows": {kind: rows[0][0] for kind, rows in zip(COLUMNS, answers[2:], strict=True)},
+            "bytes": database.backend.size()}

@@ -19,8 +19,8 @@ STEPS = 1
 """How many migrations the tables have (`tables.migrations`): what is stored rests on their number."""
 
 Rows = dict[str, list[Row]]
-"""By kind, every kind present. A row: the student, then the columns of the kind: text, integers (cents, 0 and 1 for a bool), ISO days,
-None."""
+"""By kind, every kind present. A row: the student, then the columns of the kind: text, integers (cents, 0 and 1 for a
+bool), ISO days, None."""
 
 DATES = frozenset({"from_on", "until_on", "due_on", "raised_on", "paid_on", "refund_by", "held_on"})
 CENTS = frozenset({"amount", "paid", "refunded", "waived", "moved", "outstanding", "overdue", "accruing", "refundable"})
@@ -40,7 +40,8 @@ INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
 
 _SPELLED = ((DATES, Spelled(lambda day: day.isoformat() if day is not None else None)),
             (CENTS, Spelled(lambda amount: int(amount * 100) if amount is not None else None)), (BOOLS, Spelled(int)))
-_PLACES = {kind: [(number, spelled) for number, column in enumerate(columns, 1) for names, spelled in _SPELLED if column in names]
+_PLACES = {kind: [(number, spelled) for number, column in enumerate(columns, 1)
+                  for names, spelled in _SPELLED if column in names]
            for kind, columns in COLUMNS.items()}
 
 
@@ -94,7 +95,8 @@ def schema() -> str:
 
 
 def law_of(books: LawBooks) -> str:
-    """What the rows depend on beside the events, as JSON: rule books, interpretations, and the program (`STEPS`, `EDITION`)."""
+    """What the rows depend on beside the events, as JSON: rule books, interpretations, and the program (`STEPS`,
+    `EDITION`)."""
     interpretations = {}
     for year in books.years:
         book = books.for_single_courses(year)
@@ -112,8 +114,10 @@ def difference(stored: str, current: str) -> str | None:
     old, new = json.loads(stored), json.loads(current)
     parts = []
     if old["schema"] != new["schema"]:
-        parts.append(f"they were made by another version of this program (schema {old['schema']}, this one has {new['schema']})")
-    years = sorted(y for y in old["rulebooks"].keys() | new["rulebooks"].keys() if old["rulebooks"].get(y) != new["rulebooks"].get(y))
+        parts.append(f"they were made by another version of this program (schema {old['schema']}, "
+                     f"this one has {new['schema']})")
+    years = sorted(y for y in old["rulebooks"].keys() | new["rulebooks"].keys()
+                   if old["rulebooks"].get(y) != new["rulebooks"].get(y))
     if years:
         parts.append(f"the rule book of {', '.join(years)} is another one")
     if old["interpretations"] != new["interpretations"]:

@@ -2,7 +2,8 @@
 """The tables in the ledger's SQLite file, named `projection_...`.
 
 Readers never wait. A writer holds the file's one write lock, so rows are computed before its transaction begins.
-`synchronous=NORMAL`: after a power cut the last transactions may be gone, row and position together, and are made again.
+`synchronous=NORMAL`: after a power cut the last transactions may be gone, row and position together, and are made
+again.
 """
 
 import fcntl
@@ -26,7 +27,8 @@ PREFIX = {LIVE: "projection_", NEW: "projection_new_"}
 POLL_SECONDS = 0.1
 NAMES: Mapping[str, Mapping[str, str]] = {
     tables: {name: prefix + name for name in (*KEPT, "done")}
-    | {"events": "stored_events", "event_position": "rowid", "ledger": "career_ledger"} for tables, prefix in PREFIX.items()}
+    | {"events": "stored_events", "event_position": "rowid", "ledger": "career_ledger"}
+    for tables, prefix in PREFIX.items()}
 
 
 def _opened(connection: sqlite3.Connection) -> None:
@@ -47,7 +49,8 @@ class SQLiteTables(SQLite):
         return NAMES[tables]
 
     def exists(self, tables: str = LIVE) -> bool:
-        return bool(self.single("SELECT count(*) FROM sqlite_master WHERE name = :name", {"name": NAMES[tables]["position"]})[0][0])
+        return bool(self.single("SELECT count(*) FROM sqlite_master WHERE name = :name",
+                                {"name": NAMES[tables]["position"]})[0][0])
 
     def begin(self, tx: Transaction, tables: str) -> None:
         """Nothing to do."""
@@ -82,7 +85,8 @@ class SQLiteTables(SQLite):
         """Bytes; None where this SQLite was built without the table that tells them."""
         with self.explained():
             try:
-                found = self.connection().execute("SELECT sum(pgsize) FROM dbstat WHERE name GLOB 'projection_*' AND aggregate = TRUE")
+                found = self.connection().execute("SELECT sum(pgsize) FROM dbstat WHERE name GLOB 'projection_*' AND "
+                                                  "aggregate = TRUE")
                 return int(found.fetchone()[0] or 0)
             except sqlite3.OperationalError:
                 return None

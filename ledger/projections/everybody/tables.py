@@ -1,9 +1,10 @@
 
 """The tables, in two sets: the live ones, which answer, and while a rebuild runs the new ones beside them.
 
-Statements name them `{blocks}` and say which set they mean where it is not the live one. Each set keeps the numbers of the migrations that
-made it. What a step changes is never put right in place, since the rows must be computed anew: `career-ledger upgrade` makes a new set of
-all steps beside the old one (a rebuild) while questions are answered from that.
+Statements name them `{blocks}` and say which set they mean where it is not the live one. Each set keeps the numbers of
+the migrations that made it. What a step changes is never put right in place, since the rows must be computed anew:
+`career-ledger upgrade` makes a new set of all steps beside the old one (a rebuild) while questions are answered from
+that.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -22,7 +23,8 @@ LIVE, NEW = "live", "new"
 KEPT = (*COLUMNS, "position", "aside", "migrations")
 """What a set holds; the new one holds `done` besides, in which a rebuild notes its parts."""
 _TYPES: Mapping[Dialect, tuple[str, str, str, str, str]] = {
-    "sqlite": ("TEXT", "INTEGER", "NUMERIC", "TEXT", "INTEGER"), "postgresql": ("text", "bigint", "double precision", "date", "boolean")}
+    "sqlite": ("TEXT", "INTEGER", "NUMERIC", "TEXT", "INTEGER"),
+    "postgresql": ("text", "bigint", "double precision", "date", "boolean")}
 """Of text, whole numbers and cents, numbers, days, flags."""
 
 
@@ -70,14 +72,17 @@ class Backend(Link, Protocol):
 
 
 def migrations(backend: Backend, tables: str = LIVE) -> Migrations:
-    """Of one set. Their steps are named in `shape.STEPS`, which everything that is computed under them keeps the number of."""
+    """Of one set. Their steps are named in `shape.STEPS`, which everything that is computed under them keeps the number
+    of."""
     def first(tx: Transaction) -> None:
         whole = _TYPES[tx.dialect][1]
         for kind, columns in column_types(tx.dialect).items():
             tx.run(f"CREATE TABLE {{{kind}}} ({', '.join(' '.join(column) for column in columns)})", tables=tables)
-        tx.run(f"CREATE TABLE {{position}} (partition_no INTEGER NOT NULL, partitions INTEGER NOT NULL, position {whole} NOT NULL, "
-               "law TEXT NOT NULL, origin TEXT NOT NULL, epoch INTEGER NOT NULL, mark TEXT NOT NULL)", tables=tables)
-        tx.run(f"CREATE TABLE {{aside}} (stream TEXT PRIMARY KEY, student TEXT, position {whole} NOT NULL, why TEXT NOT NULL)",
+        tx.run(f"CREATE TABLE {{position}} (partition_no INTEGER NOT NULL, partitions INTEGER NOT NULL, "
+               f"position {whole} NOT NULL, law TEXT NOT NULL, origin TEXT NOT NULL, epoch INTEGER NOT NULL, "
+               "mark TEXT NOT NULL)", tables=tables)
+        tx.run(f"CREATE TABLE {{aside}} (stream TEXT PRIMARY KEY, student TEXT, position {whole} NOT NULL, "
+               "why TEXT NOT NULL)",
                tables=tables)
 
     steps = (first,)
@@ -95,7 +100,8 @@ def create(backend: Backend, tx: Transaction, tables: str) -> bool:
     backend.begin(tx, tables)
     migrations(backend, tables).apply(tx)
     if tables == NEW:
-        tx.run(f"CREATE TABLE {{done}} (part INTEGER PRIMARY KEY, parts INTEGER NOT NULL, events {_TYPES[tx.dialect][1]} NOT NULL)",
+        tx.run(f"CREATE TABLE {{done}} (part INTEGER PRIMARY KEY, parts INTEGER NOT NULL, "
+               f"events {_TYPES[tx.dialect][1]} NOT NULL)",
                tables=NEW)
     backend.made(tx, tables)
     return True
@@ -109,7 +115,8 @@ def column_types(dialect: Dialect) -> dict[str, list[tuple[str, str]]]:
         return (day if column in DATES else whole if column in CENTS | WHOLE else number if column in NUMBERS
                 else boolean if column in BOOLS else text)
 
-    return {kind: [("student", f"{text} NOT NULL"), *((c, kind_of(c) + (" NOT NULL" if c == "from_on" else "")) for c in columns)]
+    return {kind: [("student", f"{text} NOT NULL"),
+                   *((c, kind_of(c) + (" NOT NULL" if c == "from_on" else "")) for c in columns)]
             for kind, columns in COLUMNS.items()}
 
 

@@ -1,4 +1,5 @@
-"""Stored projections of an older version are made anew by a rebuild: questions are answered from the old ones until it is done."""
+"""Stored projections of an older version are made anew by a rebuild: questions are answered from the old ones until it
+is done."""
 
 import json
 import time
@@ -14,8 +15,8 @@ WAIT_SECONDS = 0.2
 
 
 def upgrade_projections(url: str, law: Callable[[], LawBooks]) -> list[int]:
-    """The steps that the tables lacked: all, where their rows were made anew. None are made where there are none. Waits for another upgrade
-    or rebuild that is at it."""
+    """The steps that the tables lacked: all, where their rows were made anew. None are made where there are none. Waits
+    for another upgrade or rebuild that is at it."""
     with open_database(url) as database:
         while database.is_older() or any(json.loads(one.law)["schema"] != schema() for one in database.positions()):
             try:

@@ -25,24 +25,28 @@ _Found = tuple[int, list[Difference], list[SetAside]]
 PAGE = 5_000
 
 
-def verify(url: str, books: LawBooks, workers: int | None = None, progress: Progress | None = None) -> Iterator[Difference]:
+def verify(url: str, books: LawBooks, workers: int | None = None,
+           progress: Progress | None = None) -> Iterator[Difference]:
     """Every difference between stored and computed rows: `stored` and `computed` intervals. Nothing where all is well.
 
-    Events may be appended meanwhile: rows are right when they are those of a position between the one they claim and now.
-    Raises RebuildNeeded where the rows rest on another law, and at the end SomeSetAside where students cannot be read."""
+    Events may be appended meanwhile: rows are right when they are those of a position between the one they claim and
+    now. Raises RebuildNeeded where the rows rest on another law, and at the end SomeSetAside where students cannot be
+    read."""
     with open_database(url) as database:
         database.check_tables()
         check_law(database.positions(), law_of(books))
         if (why := database.strange()) is not None:
-            raise OtherLog(f"{why}. Nothing was compared, and nothing should be made anew before the log itself is compared with an "
-                           "archive: `career-ledger digests | python -m consumers.archive verify FOLDER --ledger -`")
+            raise OtherLog(f"{why}. Nothing was compared, and nothing should be made anew before the log itself is "
+                           "compared with an archive: `career-ledger digests | python -m consumers.archive verify "
+                           "FOLDER --ledger -`")
         if not database.positions():
             raise StoreUnusable("nothing is stored yet: run `career-ledger project` first")
     yield from _all_parts(_verify_part, url, books, workers, progress)
     yield from _without_events(url)
 
 
-def diff(url: str, books: LawBooks, other: LawBooks, workers: int | None = None, progress: Progress | None = None) -> Iterator[Difference]:
+def diff(url: str, books: LawBooks, other: LawBooks, workers: int | None = None,
+         progress: Progress | None = None) -> Iterator[Difference]:
     """What would be answered otherwise under `other` rule books: `before` and `after` intervals, student by student."""
     yield from _all_parts(_diff_part, url, books, workers, progress, other)
 
@@ -133,7 +137,8 @@ def _of_key(rows: "Counter[Row]", key: Row, length: int) -> list[Row]:
 
 
 def _interval(kind: str, row: Row) -> dict[str, Any]:
-    return {name: shown(name, value) for name, value in zip(COLUMNS[kind][KEYS[kind]:], row[1 + KEYS[kind]:], strict=True)}
+    return {name: shown(name, value) for name, value in zip(COLUMNS[kind][KEYS[kind]:], row[1 + KEYS[kind]:],
+                                                            strict=True)}
 
 
 def _without_events(url: str) -> Iterator[Difference]:
@@ -149,7 +154,8 @@ def _without_events(url: str) -> Iterator[Difference]:
                 for student in sorted(strangers):
                     empty: Rows = {name: [] for name in COLUMNS}
                     _, stored = database.rows([student])
-                    yield from (d for d in _differences(student, stored, empty, "stored", "computed") if d["what"] == kind)
+                    yield from (d for d in _differences(student, stored, empty, "stored", "computed")
+                                if d["what"] == kind)
                 if len(rows) < PAGE:
                     break
                 after = rows[-1][0]

@@ -54,7 +54,8 @@ def parts_of(events: int) -> int:
 
 
 def workers_for(events: int, wanted: int | None) -> int:
-    """As many processes as are wanted (None: one a processor), but only as many as have enough to do to be worth starting."""
+    """As many processes as are wanted (None: one a processor), but only as many as have enough to do to be worth
+    starting."""
     return max(1, min(wanted or os.cpu_count() or 1, events // WORTH_EVENTS))
 
 
@@ -71,7 +72,8 @@ def _run(task: Task[R]) -> R:
     return task.call(_desk, task.argument)
 
 
-def run_all(tasks: Iterable[Task[R]], url: str, books: LawBooks, workers: int, other: LawBooks | None = None) -> Iterator[R]:
+def run_all(tasks: Iterable[Task[R]], url: str, books: LawBooks, workers: int,
+            other: LawBooks | None = None) -> Iterator[R]:
     """The results in the order of the tasks. This process is one of the workers: it begins while the others start.
 
     Raises StoreUnavailable where a worker was killed."""

@@ -18,7 +18,8 @@ from ledger.projections.student.words import charge_json, euro, sorted_charges
 
 
 def answer(events: Sequence[Event], student: str, on: date, books: LawBooks) -> dict[str, Any]:
-    """Every charge of a student at the end of a day, with totals in euro. Raises NotFound when nothing is known of her."""
+    """Every charge of a student at the end of a day, with totals in euro. Raises NotFound when nothing is known of
+    her."""
     if not events:
         raise NotFound(f"no student {student}")
     facts = in_force(events)
@@ -32,12 +33,15 @@ def answer(events: Sequence[Event], student: str, on: date, books: LawBooks) -> 
         "overdue": euro(sum((late for _, late in owed), ZERO)),
         "to_come": euro(sum((outstanding - late for outstanding, late in owed), ZERO)),
         "credit": euro(sum((c.credit for _, c in rows), ZERO)),
-        "unallocated": [{"career": career.name, "charge": key, "amount": euro(amount), "paid_on": paid.isoformat(), "event": event}
-                        for _, career in sorted(person.careers.items()) for key, paid, amount, event in unallocated(career)],
+        "unallocated": [{"career": career.name, "charge": key, "amount": euro(amount), "paid_on": paid.isoformat(),
+                         "event": event}
+                        for _, career in sorted(person.careers.items())
+                        for key, paid, amount, event in unallocated(career)],
         "to_decide": [{"career": career.name, "charge": key, "interpretation": message.id, "message": message}
                       for _, career in sorted(person.careers.items())
                       for key, message in sorted(career.to_decide.items())],
-        "remitted": [{"career": career.name, "academic_year": year, "amount": euro(amount), "rule": "RAT-6", "interpretation": "AMB-7",
+        "remitted": [{"career": career.name, "academic_year": year, "amount": euro(amount),
+                      "rule": "RAT-6", "interpretation": "AMB-7",
                       "source": source_of(books.book_of(year), "RAT-6")}
                      for _, career in sorted(person.careers.items()) for year, amount in remitted(career, books)],
         "unruled_years": sorted({y for c in person.careers.values() for y in c.unruled}),

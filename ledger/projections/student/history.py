@@ -12,8 +12,8 @@ from ledger.projections.student.words import changes, snapshot
 
 
 def answer(events: Sequence[Event], student: str, on: date, books: LawBooks) -> Iterator[dict[str, Any]]:
-    """Each recorded event up to a day, in the order in which the ledger learned of them, with the change that learning of it
-    made to the answers of that time (the latest day that any event up to then speaks of).
+    """Each recorded event up to a day, in the order in which the ledger learned of them, with the change that learning
+    of it made to the answers of that time (the latest day that any event up to then speaks of).
 
     Raises NotFound when nothing is known of the student."""
     if not events:

@@ -30,11 +30,14 @@ def answer(events: Sequence[Event], student: str, on: date, books: LawBooks) -> 
             if change["what"] == "block" and not change["begins"]:
                 ends.setdefault((name, change["kind"], change["rule"], change["charge"] or ""), day)
     for career, shown in careers:
-        shown["blocks"] = [block_json(b, books, ends.get((career.name, b.kind, b.rule, b.charge or ""))) for b in held[career.name]]
+        shown["blocks"] = [block_json(b, books, ends.get((career.name, b.kind, b.rule, b.charge or "")))
+                           for b in held[career.name]]
         shown["upcoming"] = upcoming.get(career.name, [])
     return {
-        "student": student, "on": on.isoformat(), "known_position": events[-1].position, "careers": [shown for _, shown in careers],
-        "tickets": [{"number": t.number, "state": "closed" if t.closed_on else "open", "opened_on": t.opened_on.isoformat(),
+        "student": student, "on": on.isoformat(), "known_position": events[-1].position,
+        "careers": [shown for _, shown in careers],
+        "tickets": [{"number": t.number, "state": "closed" if t.closed_on else "open",
+                     "opened_on": t.opened_on.isoformat(),
                      "closed_on": day_or_none(t.closed_on)} for t in person.tickets.values()],
         "unruled_years": sorted({y for c in person.careers.values() for y in c.unruled}),
     }
@@ -52,17 +55,21 @@ def _career(career: Career, person: Person) -> dict[str, Any]:
     held = career.reservation
     if held is not None:
         shown["reservation"] = {
-            "ground": held.ground, "filed_on": held.filed_on.isoformat(), "term": day_or_none(held.term if held.term != date.max else None),
-            "state": "declined" if held.declined_on else "lifted" if held.lifted_on else "lapsed" if held.lapsed_on else "pending",
+            "ground": held.ground, "filed_on": held.filed_on.isoformat(),
+            "term": day_or_none(held.term if held.term != date.max else None),
+            "state": "declined" if held.declined_on else "lifted" if held.lifted_on else "lapsed"
+            if held.lapsed_on else "pending",
             "since": day_or_none(held.declined_on or held.lifted_on or held.lapsed_on or held.filed_on),
         }
     withdrawal = career.withdrawal
     if withdrawal is not None:
-        shown["withdrawal"] = {"filed_on": withdrawal.filed_on.isoformat(), "last_day": day_or_none(withdrawal.last_day),
+        shown["withdrawal"] = {"filed_on": withdrawal.filed_on.isoformat(),
+                               "last_day": day_or_none(withdrawal.last_day),
                                "perfected_on": day_or_none(withdrawal.perfected_on)}
     flagged = [b for b in career.bookings if b.open and b.data.held_on >= person.day]
     if flagged:
         stopped = sorted({k[0] for k in career.blocks if k[0] in ("administrative", "exam-booking", "reservation")})
-        shown["bookings"] = [{"course": b.data.course, "held_on": b.data.held_on.isoformat(), "event": b.event, "flagged_by": stopped}
+        shown["bookings"] = [{"course": b.data.course, "held_on": b.data.held_on.isoformat(),
+                              "event": b.event, "flagged_by": stopped}
                              for b in flagged]
     return shown

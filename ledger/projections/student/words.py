@@ -28,7 +28,8 @@ def day_or_none(day: date | None) -> str | None:
 
 def block_json(block: Block, books: LawBooks, until: date | None) -> dict[str, Any]:
     found: dict[str, Any] = {
-        "kind": block.kind, "from": block.start.isoformat(), "until": day_or_none(until), "rule": block.rule, "reason": block.reason,
+        "kind": block.kind, "from": block.start.isoformat(), "until": day_or_none(until), "rule": block.rule,
+        "reason": block.reason,
         "how_to_lift": Remedy(block.reason), "interpretation": block.interpretation,
         "source": source_of(books.book_of(block.year), block.rule), "facts": [f.as_json() for f in block.facts],
     }
@@ -49,7 +50,8 @@ def charge_json(person: Person, career: Career, charge: Charge, books: LawBooks)
     if rule == "charge-decided":
         rule = _DECIDED.get(charge.base_kind, rule)
     if state == "waived" and waivers:
-        rule = _DECIDED.get(charge.base_kind, waivers[-1].rule) if waivers[-1].rule == "charge-decided" else waivers[-1].rule
+        rule = _DECIDED.get(charge.base_kind,
+                            waivers[-1].rule) if waivers[-1].rule == "charge-decided" else waivers[-1].rule
     found: dict[str, Any] = {
         "charge": charge.key, "career": career.name, "amount": euro(now.amount),
         "due_on": day_or_none(now.due_on), "raised_on": now.raised_on.isoformat(),
@@ -58,7 +60,8 @@ def charge_json(person: Person, career: Career, charge: Charge, books: LawBooks)
         "overdue": euro(now.overdue), "accruing": euro(now.accruing), "rule": rule,
         "source": source_of(book, rule), "facts": [f.as_json() for f in charge.basis],
     }
-    reading = next((w.interpretation for w in reversed(waivers) if w.interpretation), None) if state == "waived" else None
+    reading = next((w.interpretation for w in reversed(waivers) if w.interpretation),
+                   None) if state == "waived" else None
     reading = reading or charge.interpretation or interpretation_of(book, rule)
     if reading:
         found["interpretation"] = reading
@@ -101,7 +104,8 @@ def snapshot(person: Person, books: LawBooks) -> Snapshot:
     for name, career in person.careers.items():
         if career.status is not None:
             current = career.current_enrolment
-            found[name, "status", ""] = (career.status, current.academic_year if current else None, current.year if current else None)
+            found[name, "status", ""] = (career.status, current.academic_year if current else None,
+                                         current.year if current else None)
             found[name, "cfu", ""] = tuple(cfu_json(career, person.day).values())
         for kind, rule, charge in career.blocks:
             found[name, "block", (kind, rule, charge)] = True
@@ -134,7 +138,8 @@ def changes(before: Snapshot, after: Snapshot) -> list[dict[str, Any]]:
                 continue
         elif what == "ticket":
             change |= {"ticket": name, "from": old, "to": new}
-            told = says("change/ticket", number=name, ticket_state=new) if new else says("change/ticket-gone", number=name)
+            told = says("change/ticket", number=name, ticket_state=new) if new else says("change/ticket-gone",
+                                                                                         number=name)
         elif what == "block":
             change |= {"kind": name[0], "rule": name[1], "charge": name[2] or None, "begins": new is not None}
             told = _of_block(name, new is not None)
@@ -143,7 +148,8 @@ def changes(before: Snapshot, after: Snapshot) -> list[dict[str, Any]]:
             told = _of_charge(name, old, new) if new else says("change/charge-gone", charge=name)
         else:
             change |= {"charge": name, "from": old or "0.00", "to": new or "0.00"}
-            told = says("change/accruing", charge=name, amount=new) if new else says("change/accrues-nothing", charge=name)
+            told = says("change/accruing", charge=name,
+                        amount=new) if new else says("change/accrues-nothing", charge=name)
         change["change"] = told
         found.append(change)
     return found
@@ -168,7 +174,8 @@ def _of_charge(name: Any, old: Any, new: Any) -> Phrase:
 
 
 def forecast(person: Person, books: LawBooks) -> Iterator[tuple[date, list[dict[str, Any]]]]:
-    """What time alone will change, day by day, if nothing else happens. It moves the given state forward: use it last."""
+    """What time alone will change, day by day, if nothing else happens. It moves the given state forward: use it
+    last."""
     before = snapshot(person, books)
     while (moment := next_change(person)) is not None:
         pass_to(person, moment, books)
