@@ -107,8 +107,8 @@ class Positions:
         """Every topic; empty where nothing was ever published. Raises StoreUnusable for tables of another version."""
         if not versions.check(MIGRATIONS, self._backend):
             return []
-        return [Standing(*row) for row in self._ask(f"SELECT {COLUMNS} FROM relay_positions ORDER BY topic",
-                                                    {})]
+        statement = f"SELECT {COLUMNS} FROM relay_positions ORDER BY topic"  # noqa: S608 - our own names
+        return [Standing(*row) for row in self._ask(statement, {})]
 
     def last_position(self) -> int:
         return int(self._ask("SELECT coalesce(max({event_position}), 0) FROM {events}", {})[0][0])
@@ -132,7 +132,7 @@ class Positions:
         """Where a topic stands, from now on computed under `law`. Raises KafkaUnusable where its partitions have become
         more."""
         with self._backend.transaction() as cursor:
-            found = cursor.ask(f"SELECT {COLUMNS} FROM relay_positions WHERE topic = :topic",
+            found = cursor.ask(f"SELECT {COLUMNS} FROM relay_positions WHERE topic = :topic",  # noqa: S608
                                {"topic": made.name})
             before = Standing(*found[0]) if found else None
             if before is not None and before.topic_id == made.id:

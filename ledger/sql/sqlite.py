@@ -178,8 +178,8 @@ class SQLiteTransaction:
     def insert(self, table: str, rows: Sequence[Row], tables: str = "") -> None:
         if rows:
             marks = ", ".join("?" * len(rows[0]))
-            self._connection.executemany(self._spelled(f"INSERT INTO {{{table}}} VALUES ({marks})", tables),
-                                         rows)
+            statement = self._spelled(f"INSERT INTO {{{table}}} VALUES ({marks})", tables)  # noqa: S608
+            self._connection.executemany(statement, rows)
 
     def script(self, statements: str) -> None:
         for statement in statements_of(statements):

@@ -66,8 +66,8 @@ class Mailbox:
             self._controller.stop(no_assert=True)
             self._controller = None
 
-    async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str,
-                          options: Any) -> str:
+    async def handle_RCPT(self, server: Any, session: Any, envelope: Any,  # noqa: N802 - aiosmtpd's name
+                          address: str, options: Any) -> str:
         self.asked.append(address)
         if address in self.refuse:
             return self.refuse[address]
