@@ -367,6 +367,12 @@ class Interpretations(BaseModel):
     AMB_50: _AsDecided = Field(alias="AMB-50")
     AMB_51: _AsDecided = Field(alias="AMB-51")
 
+class Register(BaseModel):
+    """What a folder of rule books decides for all its years."""
+
+    model_config = _FROZEN
+    interpretations: Interpretations
+
 def is_register_entry(rule: str) -> bool:
     return rule.replace("-", "_") in Interpretations.model_fields
 
@@ -538,7 +544,8 @@ class RuleBook(BaseModel):
     Acts that name no year, or the year before, follow this book between `acts_from` and `acts_until` when the career
     is not renewed (AMB-35); `acts_until` None: from that day on. `late_degrees_of` is the earlier year whose exams and
     degrees follow this book from `acts_from`. `documents` are the titles of what its entries cite; the ledger's own
-    documents can be cited too."""
+    documents can be cited too. `interpretations` are those of the folder's register, with what this year decides
+    otherwise."""
 
     model_config = _FROZEN
     id: Text

@@ -1,11 +1,14 @@
 """From rule book files to `LawBooks`: read, check, and name the place to mend.
 
-One YAML file holds the law of one academic year. The sha256 of the file's bytes is its identity, so that an event tells
-for ever which law it was decided under.
+One YAML file holds the law of one academic year; readings.yaml beside them holds the register of interpretations for all
+years, of which a year's file lists what it decides otherwise. The sha256 of the bytes of both (the year's first, as
+`cat 2025-26.yaml readings.yaml | sha256sum` prints it) is the year's identity, so that an event tells for ever which
+law, and which readings of it, it was decided under.
 """
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
@@ -15,13 +18,15 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from ledger.domain.books import LawBooks
-from ledger.domain.rulebook import Admission, Interpretations, Law, OwnBook, RuleBook, Tiers
+from ledger.domain.rulebook import Admission, Interpretations, Law, OwnBook, Register, RuleBook, Tiers
 from ledger.edges.text import visible
 
 Place = tuple[str | int, ...]
 """Where something stands in a file: keys and list indexes from the top, such as ("rules", "BLK-1", "days")."""
 
 
+REGISTER = "readings.yaml"
+"""The file of a folder that is no year's book: what the guides leave open and how it is read, for every year."""
 LONGEST_BOOK = 1 << 19
 """Bytes of a file. The packaged ones have a tenth of it; a larger one takes seconds to read before it can be
 refused."""
@@ -38,21 +43,33 @@ class RuleBookError(ValueError):
         super().__init__("\n".join(self.lines))
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Readings:
+    """The register as a folder gives it: `content`, whose bytes every year's identity covers, and what stands there as
+    plain data and as checked entries."""
+
+    content: bytes
+    data: dict[str, Any]
+    entries: Interpretations
+
+
 def load_books(folder: Path | None = None) -> LawBooks:
-    """The rule books of this package, or those of an institution's own folder, which replace them all.
+    """The rule books of this package, or those of an institution's own folder, which replace them all. A folder
+    without a readings.yaml is read by the packaged one.
 
     Raises `RuleBookError` when the folder has no `*.yaml` file or a file is wrong."""
     books: dict[str, RuleBook] = {}
     identities: dict[str, tuple[str, str]] = {}
     source: dict[str, str] = {}
+    readings = _readings(folder)
     for name, content in _files(folder):
-        book = read_book(name, content)
+        book = read_book(name, content, readings)
         year = book.academic_year
         if year in books:
             raise RuleBookError(f"{name}: academic_year: {year} is the year of {source[year]} already; "
                                 "keep one file a year")
         books[year], source[year] = book, name
-        identities[year] = (book.id, hashlib.sha256(content).hexdigest())
+        identities[year] = (book.id, hashlib.sha256(content + readings.content).hexdigest())
     return LawBooks(books, identities, own_rules())
 
 
@@ -63,26 +80,57 @@ def own_rules() -> OwnBook:
     return OwnBook.model_validate(_parse("ledger/rulebooks/own/rules.yaml", file.read_bytes()))
 
 
-def read_book(name: str, content: bytes) -> RuleBook:
-    """One checked rule book from the bytes of its file; `name` is what an error calls the file."""
-    if len(content) > LONGEST_BOOK:
-        raise RuleBookError(f"{name}, line 1: longer than {LONGEST_BOOK >> 10} KiB; put the rules of one year into a "
-                            "file")
+@cache
+def packaged_readings() -> Readings:
+    return read_readings(f"ledger/rulebooks/{REGISTER}", (files("ledger.rulebooks") / REGISTER).read_bytes())
+
+
+def _readings(folder: Path | None) -> Readings:
+    path = folder / REGISTER if folder else None
+    return read_readings(str(path), _bytes(path)) if path and path.exists() else packaged_readings()
+
+
+def read_readings(name: str, content: bytes) -> Readings:
+    """The checked register from the bytes of its file; `name` is what an error calls the file."""
+    data = _parse(name, content)
+    if not isinstance(data, dict):
+        raise RuleBookError(f"{name}, line 1: write the register: interpretations, and below it AMB-1 and so on")
+    try:
+        entries = Register.model_validate(data).interpretations
+    except ValidationError as error:
+        raise _refusal(name, content, error) from None
+    return Readings(content, data["interpretations"], entries)
+
+
+def read_book(name: str, content: bytes, readings: Readings | None = None) -> RuleBook:
+    """One checked rule book from the bytes of its file; `name` is what an error calls the file. `readings` are those
+    that it does not decide otherwise, None: the packaged ones."""
     data = _parse(name, content)
     if not isinstance(data, dict):
         raise RuleBookError(f"{name}, line 1: write a rule book: id, academic_year, covers, rules, interpretations")
+    readings = readings or packaged_readings()
     try:
-        book = RuleBook.model_validate(data)
+        book = RuleBook.model_validate(data | {"interpretations": _of_the_year(readings, data)})
     except ValidationError as error:
-        total = error.error_count()
-        found = error.errors(include_url=False, include_context=False)[:LISTED]
-        problems = [_explained(e["type"], e["loc"], e["msg"], e["input"]) for e in found]
-    else:
-        problems = list(_inconsistencies(data, book))
-        total = len(problems)
-    if problems:
-        raise RuleBookError(*_told(name, content, problems[:LISTED], total))
+        raise _refusal(name, content, error) from None
+    if problems := list(_inconsistencies(data, book)):
+        raise RuleBookError(*_told(name, content, problems[:LISTED], len(problems)))
     return book
+
+
+def _of_the_year(readings: Readings, data: dict[Any, Any]) -> Any:
+    """The register with what a year's file decides otherwise: of an entry the fields that it gives, else the whole."""
+    own = data.get("interpretations", {})
+    if not isinstance(own, dict):
+        return own
+    return readings.data | {key: readings.data[key] | entry if isinstance(entry, dict) and key in readings.data
+                            else entry for key, entry in own.items()} if own else readings.entries
+
+
+def _refusal(name: str, content: bytes, error: ValidationError) -> RuleBookError:
+    found = error.errors(include_url=False, include_context=False)[:LISTED]
+    problems = [_explained(e["type"], e["loc"], e["msg"], e["input"]) for e in found]
+    return RuleBookError(*_told(name, content, problems, error.error_count()))
 
 
 def _told(name: str, content: bytes, problems: Sequence[tuple[Place, str]], total: int) -> Iterator[str]:
@@ -94,23 +142,27 @@ def _told(name: str, content: bytes, problems: Sequence[tuple[Place, str]], tota
 
 
 def _files(folder: Path | None) -> Iterator[tuple[str, bytes]]:
+    """The books of years: every `*.yaml` of a folder but its register."""
     if folder is None:
-        packaged = sorted((f for f in files("ledger.rulebooks").iterdir() if f.name.endswith(".yaml")),
-                          key=lambda f: f.name)
+        packaged = sorted((f for f in files("ledger.rulebooks").iterdir()
+                           if f.name.endswith(".yaml") and f.name != REGISTER), key=lambda f: f.name)
         for file in packaged:
             yield f"ledger/rulebooks/{file.name}", file.read_bytes()
         return
-    found = sorted(folder.glob("*.yaml"))
+    found = sorted(path for path in folder.glob("*.yaml") if path.name != REGISTER)
     if not found:
         raise RuleBookError(f"{folder}: no rule book here; put one *.yaml file per academic year into the folder")
     for path in found:
-        try:
-            with path.open("rb") as opened:
-                content = opened.read(LONGEST_BOOK + 1)
-            yield str(path), content
-        except OSError as error:
-            raise RuleBookError(
-                f"{path}: cannot be read ({error.strerror}); mend the file or its permissions") from None
+        yield str(path), _bytes(path)
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        with path.open("rb") as opened:
+            return opened.read(LONGEST_BOOK + 1)
+    except OSError as error:
+        raise RuleBookError(
+            f"{path}: cannot be read ({error.strerror}); mend the file or its permissions") from None
 
 
 def _parse(name: str, content: bytes) -> Any:
@@ -119,6 +171,9 @@ def _parse(name: str, content: bytes) -> Any:
 
     from .plain import Plain, shown
 
+    if len(content) > LONGEST_BOOK:
+        raise RuleBookError(f"{name}, line 1: longer than {LONGEST_BOOK >> 10} KiB; put the rules of one year into a "
+                            "file")
     try:
         return Plain(content).get_single_data()
     except yaml.MarkedYAMLError as error:
@@ -161,7 +216,7 @@ def _inconsistencies(data: dict[Any, Any], book: RuleBook) -> Iterator[tuple[Pla
     out of order."""
     register, documents = set(_ids(Interpretations)), [*book.documents, *own_rules().documents]
     for section in ("rules", "interpretations"):
-        for key in data[section]:
+        for key in data.get(section, {}):
             if "_" in key:
                 yield (section, key), f"write {key.replace('_', '-')}"
     if book.acts_until is not None and (book.acts_from is None or book.acts_until < book.acts_from):

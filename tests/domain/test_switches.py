@@ -1,5 +1,6 @@
 """Each switch of the register of interpretations does what its other reading says (rules.md sections 15 and 17)."""
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time
 from importlib.resources import files
@@ -23,14 +24,13 @@ MASTER = BACHELOR | {"programme": "LM-FIL", "course_type": "master"}
 
 
 def switched(folder: Path, register: str, decision: str) -> LawBooks:
-    """The packaged rule books with one decision of the register changed in each of them."""
+    """The packaged rule books with one decision of the register changed for all of them."""
     for source in files("ledger.rulebooks").iterdir():
         if source.name.endswith(".yaml"):
-            lines = source.read_text().splitlines(keepends=True)
-            at = next(n for n, line in enumerate(lines) if line.strip() == f"{register}:")
-            chosen = next(n for n in range(at, len(lines)) if "decision:" in lines[n])
-            lines[chosen] = lines[chosen].split("decision:")[0] + f"decision: {decision!r}\n".replace("'", '"')
-            (folder / source.name).write_text("".join(lines))
+            head, found, entry = source.read_text().partition(f"  {register}:\n    question:")
+            if found:
+                entry = re.sub(r"decision: \S+", f'decision: "{decision}"', entry, count=1)
+            (folder / source.name).write_text(head + found + entry)
     return load_books(folder)
 
 

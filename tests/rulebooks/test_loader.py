@@ -12,6 +12,7 @@ from ledger.rulebooks.loader import LISTED, RuleBookError, load_books, read_book
 
 PACKAGED = Path(loader.__file__).parent
 BOOK = (PACKAGED / "2025-26.yaml").read_text(encoding="utf-8")
+REGISTER = (PACKAGED / "readings.yaml").read_text(encoding="utf-8")
 
 
 def line_of(text: str, fragment: str, nth: int = 1) -> int:
@@ -24,6 +25,11 @@ def changed(old: str, new: str, after: str = "") -> str:
     start = BOOK.index(after)
     assert old in BOOK[start:]
     return BOOK[:start] + BOOK[start:].replace(old, new, 1)
+
+
+def deciding(entries: str) -> str:
+    """The book of 2025-26 with readings of its own."""
+    return f"{BOOK}\ninterpretations:\n{entries}"
 
 
 def refusal(folder: Path, text: str | bytes) -> str:
@@ -43,11 +49,14 @@ WRONG = {  # what is wrong: (text, fragment of the line to mend, what the messag
                                   ["rules.SEQ", "one of the ledger's own rules", "remove the entry"]),
     "unknown interpretation": (changed("interpretation: AMB-1\n", "interpretation: AMB-99\n"), "AMB-99",
                                ["rules.BLK-1.interpretation", "AMB-99 is not in the register"]),
-    "missing interpretation": (changed("  AMB-1:\n", "  AMB-101:\n"), "  AMB-101:",
-                               ["interpretations.AMB-101", "unknown id"]),
-    "unknown decision": (changed("decision: section-8", "decision: section-9"), "decision: section-9",
-                         ["AMB-1.decision", "'section-8'"]),
-    "unquoted no": (changed('decision: "no"', "decision: no"), "decision: no", ["AMB-4.decision", "quotes"]),
+    "unknown reading": (deciding("  AMB-101:\n    decided: Yes, always.\n"), "  AMB-101:",
+                        ["interpretations.AMB-101", "unknown id"]),
+    "reading with underscore": (deciding("  AMB_1:\n    decision: section-10\n"), "  AMB_1:", ["AMB_1", "AMB-1"]),
+    "unknown decision": (deciding("  AMB-2:\n    decided: So.\n  AMB-1:\n    decision: section-9\n"),
+                         "decision: section-9", ["AMB-1.decision", "'section-8'"]),
+    "unquoted no": (deciding("  AMB-4:\n    decision: no\n"), "decision: no", ["AMB-4.decision", "quotes"]),
+    "reading without fields": (deciding("  AMB-4: so\n"), "  AMB-4: so", ["interpretations.AMB-4", "write an entry"]),
+    "readings that are none": (deciding("  - AMB-4\n"), "interpretations:", ["interpretations", "write an entry"]),
     "day that does not exist": (changed("2026-02-17", "2026-02-30", "  RAT-3:"), "due_on: 2026-02-30",
                                 ["rules.RAT-3.due_on", "no such day in the calendar"]),
     "day in another form": (changed("2026-02-17", "17/02/2026", "  RAT-3:"), "due_on: 17/02/2026",
@@ -129,20 +138,56 @@ def test_folder_without_a_rule_book_is_refused(tmp_path: Path) -> None:
 
 
 def test_own_folder_replaces_the_packaged_books(tmp_path: Path) -> None:
-    (tmp_path / "ours.yaml").write_text(BOOK.replace("decision: without-an-act", "decision: by-an-act"),
-                                        encoding="utf-8")
+    (tmp_path / "ours.yaml").write_text(deciding("  AMB-32:\n    decision: by-an-act\n"), encoding="utf-8")
     books = load_books(tmp_path)
     assert books.years == ["2025-26"]
     ours = books.of("2025-26")
     assert ours is not None
-    assert ours.interpretations.AMB_32.decision == "by-an-act"
+    theirs = load_books().of("2025-26")
+    assert theirs is not None
+    assert theirs.interpretations.AMB_32.model_copy(update={"decision": "by-an-act"}) == ours.interpretations.AMB_32
+    assert ours.interpretations.AMB_33 == theirs.interpretations.AMB_33
+
+
+def test_register_of_a_folder_holds_for_its_years_when_they_do_not_decide_otherwise(tmp_path: Path) -> None:
+    (tmp_path / "readings.yaml").write_text(REGISTER.replace("decision: without-an-act", "decision: by-an-act"),
+                                            encoding="utf-8")
+    for year, text in (("2025-26", BOOK), ("2019-20", (PACKAGED / "2019-20.yaml").read_text(encoding="utf-8")
+                                           + "  AMB-32:\n    decision: without-an-act\n")):
+        (tmp_path / f"{year}.yaml").write_text(text, encoding="utf-8")
+    books = load_books(tmp_path)
+    decided = {year: book.interpretations.AMB_32.decision for year in books.years if (book := books.of(year))}
+    assert decided == {"2019-20": "without-an-act", "2025-26": "by-an-act"}
+
+
+@pytest.mark.parametrize(("old", "new", "fragment", "said"), [
+    ("decision: section-8", "decision: section-9", "decision: section-9", "interpretations.AMB-1.decision"),
+    ("  AMB-51:", "  AMB-511:", "  AMB-511:", "interpretations.AMB-511: unknown id"),
+    ("  AMB-51:", "  AMB-511:", "interpretations:", "interpretations.AMB-51: missing; add AMB-51"),
+    ("    decided: No surcharge.\n", "", "  AMB-20:", "interpretations.AMB-20.decided: missing; add decided"),
+    ("interpretations:", "readings:", "readings:", "readings: unknown field"),
+    (REGISTER, "just words", "just words", "write the register"),
+])
+def test_wrong_register_is_refused_with_its_line(tmp_path: Path, old: str, new: str, fragment: str, said: str) -> None:
+    assert old in REGISTER
+    wrong = REGISTER.replace(old, new, 1)
+    (tmp_path / "readings.yaml").write_text(wrong, encoding="utf-8")
+    assert f"readings.yaml, line {line_of(wrong, fragment)}: {said}" in refusal(tmp_path, BOOK)
 
 
 def test_identity_is_the_sha256_of_the_bytes() -> None:
     books = load_books()
     for year in books.years:
-        content = (PACKAGED / f"{year}.yaml").read_bytes()
+        content = (PACKAGED / f"{year}.yaml").read_bytes() + REGISTER.encode()
         assert books.identities[year] == (f"unibg-laureati-{year}", hashlib.sha256(content).hexdigest())
+
+
+def test_identity_of_every_year_changes_with_one_byte_of_the_register(tmp_path: Path) -> None:
+    (tmp_path / "2025-26.yaml").write_text(BOOK, encoding="utf-8")
+    before = load_books(tmp_path).identities
+    assert before == {"2025-26": load_books().identities["2025-26"]}, "the packaged register holds where none is given"
+    (tmp_path / "readings.yaml").write_bytes(REGISTER.encode() + b"\n")
+    assert load_books(tmp_path).identities["2025-26"][1] != before["2025-26"][1]
 
 
 def test_identity_changes_with_one_byte(tmp_path: Path) -> None:
