@@ -14,6 +14,7 @@ import hashlib
 import re
 from datetime import date
 
+from ledger.domain.rulebook import INSTALMENTS
 from ledger.domain.values import iuv_check
 
 AUX_DIGIT = "3"
@@ -27,8 +28,9 @@ _CODE = re.compile(r"[0-9]{2}")
 CONTRIBUTION = "Contributo onnicomprensivo"
 LABELS = {
     "preenrolment": "Contributo di pre-iscrizione", "enrolment": "Tassa regionale e bollo",
-    "instalment-1": f"{CONTRIBUTION}, prima rata",
-    "instalment-2": f"{CONTRIBUTION}, seconda rata", "recognition": "Contributo per riconoscimento",
+    **{kind: f"{CONTRIBUTION}, {number} rata" for kind, number in zip(
+        INSTALMENTS, ("prima", "seconda", "terza", "quarta", "quinta", "sesta"), strict=True)},
+    "recognition": "Contributo per riconoscimento",
     "single-courses": "Corsi singoli",
     "single-courses-stamp": "Bollo corsi singoli", "withdrawal-stamp": "Bollo",
     "diploma-supplement-post": "Spedizione documento",

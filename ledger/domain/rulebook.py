@@ -5,6 +5,7 @@ Every entry carries its source (document and heading), what it says in our own w
 the entry of the register of interpretations. Values are dates, euro, days, CFU: never a formula.
 """
 
+from collections.abc import Mapping
 from decimal import Decimal
 from functools import cached_property
 from typing import Annotated, Literal
@@ -12,6 +13,11 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from .values import Amount, Day, RecognitionKind, Text, Year
+
+MOST_INSTALMENTS = 6
+"""Of a yearly contribution. Each has a name in every language (`ledger/words`, `consumers/treasury/reference.py`)."""
+INSTALMENTS = tuple(f"instalment-{number}" for number in range(1, MOST_INSTALMENTS + 1))
+"""The kinds of charge, in the order in which a year asks for them; a book says how many it has (RAT-3, RAT-4)."""
 
 _FROZEN = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, defer_build=True)
 
@@ -59,8 +65,16 @@ class FirstInstalment(Rule):
     due_on: Day
     at_most: Amount
 
-class SecondInstalment(Rule):
+class FurtherInstalment(_Value):
     due_on: Day
+    share: Share = Decimal(1)
+
+class SecondInstalment(Rule):
+    """What the first instalment leaves: all of it on `due_on`, or its `share` there and the rest on the days of
+    `further`, each with its own share of what the first leaves; the last one takes what is left."""
+    due_on: Day
+    share: Share = Decimal(1)
+    further: Annotated[tuple[FurtherInstalment, ...], Field(max_length=MOST_INSTALMENTS - 2)] = ()
 
 class UpTo(Rule):
     up_to: Amount
@@ -244,8 +258,11 @@ class Stamp(Rule):
     amount: Amount
 
 class WithdrawalTerm(Rule):
-    """Filed up to `until`. `exams` says where a passed exam counts: in the January-February session or in the year."""
+    """Filed up to `until`. `exams` says where a passed exam counts: in the January-February session or in the year.
+    `further`: the last days to withdraw from the third instalment, from the fourth and so on (RIN-10); those without a
+    day of their own go with the one before."""
     until: Day
+    further: Annotated[tuple[Day, ...], Field(max_length=MOST_INSTALMENTS - 2)] = ()
     exams: Literal["session", "year"]
 
 class Postage(Rule):
@@ -570,6 +587,15 @@ class RuleBook(BaseModel):
         attributes would be slow here."""
         here = {field.replace("_", "-") for field, rule in vars(self.rules).items() if rule is not None}
         return frozenset(here if self._own is None else here.union(self._own.rules))
+
+    @cached_property
+    def instalments(self) -> Mapping[str, Day]:
+        """The kinds of charge that a yearly contribution is asked in, and when each is due (RAT-3, RAT-4)."""
+        first, second = self.rules.RAT_3, self.rules.RAT_4
+        found = {INSTALMENTS[0]: first.due_on} if first is not None else {}
+        if second is not None:
+            found |= zip(INSTALMENTS[1:], (second.due_on, *(one.due_on for one in second.further)), strict=False)
+        return found
 
     def has(self, rule: str) -> bool:
         return rule in self.ids

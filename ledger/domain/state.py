@@ -23,10 +23,10 @@ from .events import (
 from .phrases import Phrase
 from .reasons import Fact
 from .registry import obeys
-from .rulebook import PreenrolmentWindow
+from .rulebook import INSTALMENTS, PreenrolmentWindow
 from .values import ZERO, year_of
 
-INSTALMENTS = ("instalment-1", "instalment-2")
+_INSTALMENTS = frozenset(INSTALMENTS)
 PAYABLE = frozenset({"preenrolment", "recognition", "single-courses", "single-courses-stamp", "withdrawal-stamp"})
 """Charges that may be paid but are no debt (section 4); an `enrolment` not yet perfected is one too."""
 
@@ -136,7 +136,7 @@ class Charge:
 
     def __post_init__(self) -> None:
         self.base_kind = self.kind.partition("#")[0]
-        self.is_instalment = self.kind in INSTALMENTS
+        self.is_instalment = self.kind in _INSTALMENTS
 
     @property
     def next_due_on(self) -> date | None:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from ledger.domain.law.contribution import instalment_amounts
 from ledger.domain.law.lateness import surcharge
-from ledger.domain.rulebook import Law
+from ledger.domain.rulebook import INSTALMENTS, Law
 
 from .story import ZERO, Path, Story, as_date
 from .terms import NEVER, Terms, iso, need
@@ -86,7 +86,7 @@ def _pay_instalment(s: Story, p: Path, y: Terms, law: Law, one: _Instalment, fir
             _complete(s, p, y, law, key, amount, due, due + s.between(1, BLOCK_DAYS))
             return
         roll -= shares.late_payments
-        may_agree = kind == "instalment-2" and law.RAT_7 is not None
+        may_agree = kind != INSTALMENTS[0] and law.RAT_7 is not None
         if may_agree and roll < shares.plans_agreed and _plan(s, p, key, amount, law, due):
             return
     day = s.between(max(first, due - 35), due) if first <= due else first + s.between(0, 6)
@@ -97,7 +97,7 @@ def _pay_instalment(s: Story, p: Path, y: Terms, law: Law, one: _Instalment, fir
         _complete(s, p, y, law, key, amount - part, due, rest)
         return
     if first <= due and day + 15 < due and s.chance(shares.misdirected):
-        _misdirected(s, p, y, key, amount, day, due)
+        _misdirected(s, p, y, law, key, amount, day, due)
         return
     _complete(s, p, y, law, key, amount, due, day)
     if day < due and s.chance(shares.overpaid):
@@ -148,9 +148,10 @@ def _plan(s: Story, p: Path, key: str, amount: Decimal, law: Law, due: int) -> b
     return True
 
 
-def _misdirected(s: Story, p: Path, y: Terms, key: str, amount: Decimal, day: int, due: int) -> None:
+def _misdirected(s: Story, p: Path, y: Terms, law: Law, key: str, amount: Decimal, day: int, due: int) -> None:
     """Money for a charge that does not exist: moved to the right one, or left where it is and paid again."""
-    wrong = f"{y.label}:instalment-3"
+    further = law.RAT_4.further if law.RAT_4 is not None else ()
+    wrong = f"{y.label}:instalment-{3 + len(further)}"
     s.pay(p, wrong, amount, day)
     again = s.between(day + 4, due)
     p.clear_on = max(p.clear_on, again)

@@ -11,8 +11,8 @@ from ..books import LawBooks
 from ..events import ContributionAssessed
 from ..reasons import Fact
 from ..registry import obeys
-from ..rulebook import Law, RuleBook
-from ..state import INSTALMENTS, Career, Charge, Decision, Person, days_after
+from ..rulebook import INSTALMENTS, Law, RuleBook, SecondInstalment
+from ..state import Career, Charge, Decision, Person, days_after
 from ..submissions import Event
 from ..values import ZERO, cents
 from .chapter import data_of
@@ -27,7 +27,7 @@ def instalment_amounts(law: Law, contribution: Decimal, exempt: bool,
                        part_time: bool) -> list[tuple[str, Decimal, date, str]]:
     """(kind, amount in euro, due date, rule) of the instalments of a yearly contribution before the part-time halving.
 
-    The threshold of 430 merges both instalments on the first date; below 10 nothing is asked for; the exempt owe
+    The threshold of 430 merges all instalments on the first date; below 10 nothing is asked for; the exempt owe
     nothing."""
     first, second, merges, least = law.RAT_3, law.RAT_4, law.RAT_5, law.RAT_6
     total = ZERO if exempt else yearly(law, contribution, part_time)
@@ -40,7 +40,25 @@ def instalment_amounts(law: Law, contribution: Decimal, exempt: bool,
     if least is not None and least.remits == "any-payment" and rest < least.below:
         rest = ZERO
     found = [("instalment-1", advance, first.due_on, "RAT-3")] if first is not None else []
-    return found + ([("instalment-2", rest, second.due_on, "RAT-4")] if second is not None and rest > ZERO else [])
+    if second is None or rest == ZERO:
+        return found
+    if not second.further:
+        return [*found, ("instalment-2", rest, second.due_on, "RAT-4")]
+    days = (second.due_on, *(one.due_on for one in second.further))
+    return found + [(kind, amount, due_on, "RAT-4")
+                    for kind, amount, due_on in zip(INSTALMENTS[1:], _shared(second, rest), days, strict=False) if amount]
+
+
+@obeys("RAT-4")
+def _shared(second: SecondInstalment, rest: Decimal, settled: int = 0) -> list[Decimal]:
+    """Euro of each instalment after the first, of which `settled` have taken theirs from the rest already: what is left
+    is shared among the others as the book shares it, and the last one takes what is left over."""
+    shares = [second.share, *(one.share for one in second.further)][settled:]
+    whole, left, found = sum(shares[:-1], shares[-1]), rest, []
+    for share in shares[:-1]:
+        found.append(min(left, cents(rest * share / whole)) if whole else ZERO)
+        left -= found[-1]
+    return [*found, left]
 
 
 def yearly(law: Law, contribution: Decimal, part_time: bool) -> Decimal:
@@ -103,7 +121,7 @@ def refresh_instalments(career: Career, year: str, day: date, books: LawBooks) -
 
 class _Asking(NamedTuple):
     """What an assessment asks for an instalment: euro, rule, when more than before falls due, the assessment, whether
-    the year's contribution rises, whether it is a later assessment, whether it finds the first instalment settled."""
+    the year's contribution rises, whether it is a later assessment, whether it finds an instalment settled."""
 
     amount: Decimal
     rule: str
@@ -120,46 +138,62 @@ def _assess(career: Career, year: str, day: date, assessment: tuple[date, str, C
     """One assessment, which holds from `since` on; what it asks first is raised on `day`."""
     on, event, data = assessment
     law, fact = book.rules, Fact(event, on, data.contribution)
-    due = {kind: rule.due_on for kind, rule in zip(INSTALMENTS, (law.RAT_3, law.RAT_4), strict=True)
-           if rule is not None}
     part_time = career.regime_in(year) == "part-time"
     asked = {kind: (amount, rule)
              for kind, amount, _, rule in instalment_amounts(law, data.contribution, data.exempt, part_time)}
     total = yearly(law, data.contribution, part_time) if asked else ZERO
-    for kind in INSTALMENTS:
+    for kind in book.instalments:
         charge = career.charge(year, kind)
         if charge is not None:
             settle_amounts(career, charge)
-    rises, first = total > career.assessed.get(year, ZERO), career.charge(year, "instalment-1")
-    ceiling = asked["instalment-1"][0] if rises and "instalment-1" in asked else ZERO
-    advance = _advance(career, first, ceiling, fact, book) if first is not None else None
-    if first is not None and advance is not None:
-        asked = {"instalment-1": (min(advance, total), first.rule),
-                 "instalment-2": (total - min(advance, total), "RAT-4")}
+    rises = total > career.assessed.get(year, ZERO)
+    standing = _standing(career, book, asked, total, fact, rises)
     career.assessed[year], career.remitted[year] = total, ZERO
-    for kind, due_on in due.items():
+    for kind, due_on in book.instalments.items():
         amount, rule = asked.get(kind, (ZERO, ""))
         asking = _Asking(amount, rule, _due_of_more(book, due_on, since) if later else due_on,
-                         fact, rises, later, advance is not None)
+                         fact, rises, later, bool(standing))
         _ask(career, book, kind, day, asking)
-    if first is not None and advance is not None:
-        first.assessed = advance
+    for charge, advance in standing:
+        charge.assessed = advance
 
 
 @obeys("AMB-46", "RAT-4")
-def _advance(career: Career, first: Charge, ceiling: Decimal, fact: Fact, book: RuleBook) -> Decimal | None:
-    """What a settled first instalment stands at; None while it is not settled. What a withdrawal waives settles
-    nothing, for it may lapse. Under an officer's decision the advance is what had been assessed, so that the second
-    instalment does not take the decision back; but a contribution that rises, and of which the first instalment
+def _standing(career: Career, book: RuleBook, asked: dict[str, tuple[Decimal, str]], total: Decimal, fact: Fact,
+              rises: bool) -> list[tuple[Charge, Decimal]]:
+    """The instalments, from the first on, that are settled and stand, with what each stands at; what they leave of the
+    year's contribution is `asked` of the others. The last instalment takes what is left, and never stands."""
+    found: list[tuple[Charge, Decimal]] = []
+    rest, second = total, book.rules.RAT_4
+    for kind in INSTALMENTS[:1 if second is None else 1 + len(second.further)]:
+        charge = career.charge(book.academic_year, kind)
+        ceiling = asked[kind][0] if rises and kind in asked else ZERO
+        advance = _advance(career, charge, ceiling, fact, book) if charge is not None else None
+        if charge is None or advance is None:
+            break
+        found.append((charge, advance))
+        asked[kind] = min(advance, rest), charge.rule
+        rest -= asked[kind][0]
+        if second is not None:
+            after = zip(INSTALMENTS[len(found):], _shared(second, rest, len(found) - 1), strict=False)
+            asked.update((one, (amount, "RAT-4")) for one, amount in after)
+    return found
+
+
+@obeys("AMB-46", "RAT-4")
+def _advance(career: Career, charge: Charge, ceiling: Decimal, fact: Fact, book: RuleBook) -> Decimal | None:
+    """What a settled instalment that is not the last stands at; None while it is not settled. What a withdrawal waives settles
+    nothing, for it may lapse. Under an officer's decision the advance is what had been assessed, so that the next
+    instalment does not take the decision back; but a contribution that rises, and of which this instalment
     (`ceiling`) is more than the decision was about, begins anew."""
-    owed, decided = first.amount - _waived_by_officer(first), first.decision
-    paid, refunded, moved, credit, _ = take(career, first.key, owed)
-    if first.assessed is None or paid + refunded + moved < owed:
+    owed, decided = charge.amount - _waived_by_officer(charge), charge.decision
+    paid, refunded, moved, credit, _ = take(career, charge.key, owed)
+    if charge.assessed is None or paid + refunded + moved < owed:
         return None
     if decided is not None:
-        replaced = book.interpretations.AMB_47.decision == "replaced" and first.facts[-1] != fact
-        return None if replaced or ceiling > (decided.over or ZERO) else first.assessed
-    return min(first.assessed, paid + refunded + moved + credit) or None
+        replaced = book.interpretations.AMB_47.decision == "replaced" and charge.facts[-1] != fact
+        return None if replaced or ceiling > (decided.over or ZERO) else charge.assessed
+    return min(charge.assessed, paid + refunded + moved + credit) or None
 
 
 def _waived_by_officer(charge: Charge) -> Decimal:
@@ -173,7 +207,7 @@ def _due_of_more(book: RuleBook, due_on: date, since: date) -> date:
     law, reading = book.rules, book.interpretations.AMB_46
     if law.RAT_3 is None or law.RAT_4 is None or reading.decision == "first-due-dates" or due_on >= since:
         return due_on
-    return min((d for d in (law.RAT_3.due_on, law.RAT_4.due_on) if d >= since), default=days_after(since, reading.days))
+    return min((d for d in book.instalments.values() if d >= since), default=days_after(since, reading.days))
 
 
 @obeys("AMB-46", "AMB-47", "RAT-6")

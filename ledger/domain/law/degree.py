@@ -5,7 +5,8 @@ from ..case import Case
 from ..events import DegreeCandidacyDeclared, Graduated
 from ..reasons import DONE, Reason
 from ..registry import obeys
-from ..state import INSTALMENTS, Career, Charge, Person
+from ..rulebook import INSTALMENTS
+from ..state import Career, Charge, Person
 from ..submissions import Event
 from .chapter import Annulment, data_of, end
 from .reservation import lift

@@ -7,6 +7,7 @@ from ..books import LawBooks
 from ..events import ChargeDecided, InstalmentPaid, PaymentMoved, PaymentRefunded
 from ..reasons import Fact
 from ..registry import obeys
+from ..rulebook import INSTALMENTS
 from ..state import Career, Charge, Decision, Money, Person, Waiver
 from ..submissions import Event
 from ..values import ZERO
@@ -61,7 +62,7 @@ def charge_decided(person: Person, career: Career, event: Event, books: LawBooks
         if data.amount == ZERO:
             career.waived_ahead[data.charge] = (event.effective_on, event.id)
             return
-        charge = _raised_by_officer(career, event, data)
+        charge = _raised_by_officer(career, event, data, books)
         if charge is None:
             return
     charge.decision = Decision(data.amount, charge.assessed, event.effective_on, event.id)
@@ -75,17 +76,19 @@ def charge_decided(person: Person, career: Career, event: Event, books: LawBooks
 
 
 OFFICER_KINDS = frozenset({
-    "preenrolment", "enrolment", "instalment-1", "instalment-2", "late-instance", "late-instance/recognition",
+    "preenrolment", "enrolment", *INSTALMENTS[:2], "late-instance", "late-instance/recognition",
     "late-instance/transfer-out", "isee-penalty",
     "study-plan-penalty", "recognition", "single-courses", "single-courses-stamp", "withdrawal-stamp",
     "diploma-supplement-post",
 })
 
 
-def _raised_by_officer(career: Career, event: Event, data: ChargeDecided) -> Charge | None:
+def _raised_by_officer(career: Career, event: Event, data: ChargeDecided, books: LawBooks) -> Charge | None:
     year, _, kind = data.charge.partition(":")
     base = kind.partition("#")[0]
-    if len(year) != 7 or (base not in OFFICER_KINDS and not base.startswith("late-fee/")):
+    book = books.of(year)
+    known = base in OFFICER_KINDS or base.startswith("late-fee/") or (book is not None and base in book.instalments)
+    if len(year) != 7 or not known:
         return None
     charge = Charge(data.charge, kind, year, data.amount, None, event.effective_on, "charge-decided",
                     (Fact(event.id, event.effective_on, data.amount),))

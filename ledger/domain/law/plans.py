@@ -9,6 +9,7 @@ from ..case import Case
 from ..events import InstalmentPlanAgreed
 from ..reasons import DONE, Reason
 from ..registry import obeys
+from ..rulebook import INSTALMENTS
 from ..state import Career, Charge, Person, Plan
 from ..submissions import Event
 from ..values import ZERO, year_end
@@ -49,7 +50,7 @@ def put_under_plan(charges: Sequence[Charge], instalments: Sequence[tuple[date, 
 
 @obeys("RAT-7", "CS-10", "AMB-33")
 def plan_may_be_agreed(case: Case) -> Reason | None:
-    """The second instalment above 500 euro; anything else with reasons; arrears of earlier years always. The plan names
+    """An instalment after the first above 500 euro; anything else with reasons; arrears of earlier years always. The plan names
     open charges, has no date before its agreement and adds up to what is outstanding. Single courses are never paid by
     instalments."""
     data = case.of(InstalmentPlanAgreed)
@@ -64,7 +65,7 @@ def plan_may_be_agreed(case: Case) -> Reason | None:
             return case.no("CS-10", charge=key)
         total += charge.outstanding
         arrears = case.day > year_end(charge.year)
-        large = charge.kind == "instalment-2" and charge.amount > case.law.RAT_7.over
+        large = charge.is_instalment and charge.kind != INSTALMENTS[0] and charge.amount > case.law.RAT_7.over
         if not (arrears or large or data.motivated):
             return case.no("RAT-7", DONE, charge.facts, charge=key, amount=charge.amount, over=case.law.RAT_7.over)
     past = [i.due_on for i in data.instalments if i.due_on < case.day]

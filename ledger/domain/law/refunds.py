@@ -11,7 +11,7 @@ from ..events import PaymentMoved, PaymentRefunded
 from ..phrases import says
 from ..reasons import Reason, reason
 from ..registry import obeys
-from ..rulebook import RuleBook
+from ..rulebook import INSTALMENTS, RuleBook
 from ..state import Career, Charge, Person
 from ..submissions import Event
 from ..values import ZERO
@@ -80,7 +80,7 @@ def _available(career: Career, key: str) -> Decimal:
     return max(ZERO, gross(career, key) - sum((o.amount for o in career.outflows.get(key, ())), ZERO))
 
 
-_NO_REFUND = {"enrolment": "RIN-6", "single-courses": "CS-10", "instalment-1": "RIN-8a", "instalment-2": "RIN-11a"}
+_NO_REFUND = {"enrolment": "RIN-6", "single-courses": "CS-10", **dict.fromkeys(INSTALMENTS, "RIN-11a"), INSTALMENTS[0]: "RIN-8a"}
 """The rule that gives no refund of a charge; of the others AMB-29 says so."""
 
 

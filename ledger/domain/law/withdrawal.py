@@ -11,8 +11,8 @@ from ..events import DiplomaSupplementIssued
 from ..phrases import says
 from ..reasons import DONE, Clears, Fact, Reason, reason
 from ..registry import obeys
-from ..rulebook import Law, RuleBook
-from ..state import INSTALMENTS, Career, Person, Waiver, Withdrawal, days_after
+from ..rulebook import INSTALMENTS, Law, RuleBook
+from ..state import Career, Person, Waiver, Withdrawal, days_after
 from ..submissions import Event
 from ..values import ONE_DAY, ZERO, cents, last_of_february
 from .chapter import Deadline, data_of, end, year_of_act
@@ -99,19 +99,23 @@ def perfect_withdrawal(career: Career, day: date) -> None:
 @obeys("RIN-8", "RIN-8a", "RIN-9", "RIN-10", "RIN-11", "RIN-11a", "RIN-12", "RIN-14", "AMB-15", "AMB-25", "AMB-42")
 def withdrawal_waivers(career: Career, withdrawal: Withdrawal, law: Law,
                        day: date) -> dict[str, tuple[str, Decimal, str | None]]:
-    """Which share of each instalment a living withdrawal waives: kind -> (rule, share, interpretation)."""
+    """Which share of each instalment a living withdrawal waives: kind -> (rule, share, interpretation). By the first
+    term the first instalment and all others, by the terms of RIN-10 those whose term is still to come."""
     filed, year, early, later, half = withdrawal.filed_on, withdrawal.year, law.RIN_8, law.RIN_10, law.RIN_11
     if year is None:
         return {}
+    rests = INSTALMENTS[1:2 if law.RAT_4 is None else 2 + len(law.RAT_4.further)]
     if early is not None and filed <= early.until:
         if not _has_passed_an_exam(career, year, early.exams, day):
-            return {"instalment-1": ("RIN-8", Decimal(1), None), "instalment-2": ("RIN-8", Decimal(1), "AMB-15")}
-        return {"instalment-2": ("RIN-11", half.share, "AMB-15")} if half is not None else {}
-    if later is not None and filed <= later.until:
-        if not _has_passed_an_exam(career, year, later.exams, day):
-            return {"instalment-2": ("RIN-10", Decimal(1), None)}
-        return {"instalment-2": ("RIN-11", half.share, None)} if half is not None else {}
-    return {}
+            return {"instalment-1": ("RIN-8", Decimal(1), None)} | dict.fromkeys(rests, ("RIN-8", Decimal(1), "AMB-15"))
+        return dict.fromkeys(rests, ("RIN-11", half.share, "AMB-15")) if half is not None else {}
+    if later is None:
+        return {}
+    terms = (later.until, *later.further)
+    alive = [kind for number, kind in enumerate(rests) if filed <= terms[min(number, len(terms) - 1)]]
+    if alive and not _has_passed_an_exam(career, year, later.exams, day):
+        return dict.fromkeys(alive, ("RIN-10", Decimal(1), None))
+    return dict.fromkeys(alive, ("RIN-11", half.share, None)) if half is not None else {}
 
 
 def _has_passed_an_exam(career: Career, year: str, where: str, day: date) -> bool:
@@ -132,13 +136,12 @@ def refresh_waivers(career: Career, year: str, day: date, books: LawBooks) -> No
     shares: dict[str, tuple[str, Decimal, str | None]] = {}
     if withdrawal is not None and withdrawal.year == year and book is not None:
         shares = withdrawal_waivers(career, withdrawal, book.rules, day)
-    for kind in INSTALMENTS:
-        charge = career.charges.get(f"{year}:{kind}")
-        if charge is None:
+    for charge in career.charges.values():
+        if not charge.is_instalment or charge.year != year:
             continue
         kept = [w for w in charge.waivers if not w.rule.startswith("RIN-")]
-        if kind in shares and withdrawal is not None:
-            rule, share, interpretation = shares[kind]
+        if charge.kind in shares and withdrawal is not None:
+            rule, share, interpretation = shares[charge.kind]
             before = gross(career, charge.key, withdrawal.order)
             part = charge.amount - cents(charge.amount * (1 - share)) if share < 1 else charge.amount
             amount = max(ZERO, min(part, charge.amount - before))
