@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ledger.domain.decisions import Mode
     from ledger.domain.events import ExamBooked
     from ledger.domain.submissions import Event
-    from ledger.projections.everybody import Database
+    from ledger.projections.everybody import ProjectionDatabase
     from ledger.projections.everybody.rebuild import Progress, Rebuilt
     from ledger.projections.everybody.reports import Reports
     from ledger.store import EventStore
@@ -84,7 +84,7 @@ class Ledger:
         return open_store(self._url, self._create)
 
     @contextmanager
-    def _projections(self) -> "Iterator[Database]":
+    def _projections(self) -> "Iterator[ProjectionDatabase]":
         """What is stored. Where nothing is, it may be no ledger at all: then opening it says so."""
         from ledger.projections.everybody import open_database
 

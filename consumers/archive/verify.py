@@ -57,7 +57,7 @@ Finding = dict[str, Any]
 
 
 @dataclass(slots=True)
-class Verdict:
+class Verification:
     """`head`: the sha256 of the last manifest. `repeated`: entries that stand once more alike; `not_sealed`: events of
     the ledger above the archive's last position."""
 
@@ -79,10 +79,10 @@ class Verdict:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-def verify(folder: Path, head: str | None = None, ledger: Iterable[bytes] | None = None, after: int = 0) -> Verdict:
+def verify(folder: Path, head: str | None = None, ledger: Iterable[bytes] | None = None, after: int = 0) -> Verification:
     """Reads everything. `ledger`: lines of `career-ledger digests --after AFTER`. Raises OSError where the folder
     cannot be read, and Damaged for a line of the ledger's that is no digest."""
-    verdict = Verdict()
+    verdict = Verification()
     _folder(folder, verdict)
     with closing(sqlite3.connect("")) as events:  # a temporary file, not memory
         events.execute("CREATE TABLE archived (student, version, position, type, digest, payload_sha256, place)")
@@ -98,7 +98,7 @@ def verify(folder: Path, head: str | None = None, ledger: Iterable[bytes] | None
     return verdict
 
 
-def _folder(folder: Path, verdict: Verdict) -> None:
+def _folder(folder: Path, verdict: Verification) -> None:
     names = {path.name for path in folder.iterdir()}
     if not any(day_in(name) for name in names):
         verdict.add("empty", folder=str(folder),
@@ -110,7 +110,7 @@ def _folder(folder: Path, verdict: Verdict) -> None:
             verdict.add("missing-manifest", file=name)
 
 
-def _chain(folder: Path, verdict: Verdict, events: sqlite3.Connection) -> None:
+def _chain(folder: Path, verdict: Verification, events: sqlite3.Connection) -> None:
     before: date | None = None
     for day in sealed_days(folder):
         name = f"{day}{MANIFEST}"
@@ -133,7 +133,7 @@ def _chain(folder: Path, verdict: Verdict, events: sqlite3.Connection) -> None:
         verdict.last_day, verdict.head, before = day.isoformat(), digest(raw), day
 
 
-def _package(folder: Path, day: date, described: dict[str, Any], verdict: Verdict, events: sqlite3.Connection) -> None:
+def _package(folder: Path, day: date, described: dict[str, Any], verdict: Verification, events: sqlite3.Connection) -> None:
     path = folder / f"{day}{PACKAGE}"
     if not path.exists():
         verdict.add("missing-package", file=path.name)
@@ -158,7 +158,7 @@ def _package(folder: Path, day: date, described: dict[str, Any], verdict: Verdic
         verdict.add("content", file=path.name, fields=wrong)
 
 
-def _entries(packed: Any, name: str, tally: Tally, verdict: Verdict) -> Iterator[tuple[Any, ...]]:
+def _entries(packed: Any, name: str, tally: Tally, verdict: Verification) -> Iterator[tuple[Any, ...]]:
     number = 0
     while raw := packed.readline(LONGEST_LINE):
         number += 1
@@ -190,7 +190,7 @@ def _problems(entry: Entry) -> Iterator[str]:
             yield f"{name} is another one in the value"
 
 
-def _once(events: sqlite3.Connection, verdict: Verdict) -> None:
+def _once(events: sqlite3.Connection, verdict: Verification) -> None:
     for student, version, times, kinds, places in events.execute(
             "SELECT student, version, COUNT(*), "
             "MAX(COUNT(DISTINCT position || ' ' || type || ' ' || payload_sha256), COUNT(DISTINCT digest)), "
@@ -202,7 +202,7 @@ def _once(events: sqlite3.Connection, verdict: Verdict) -> None:
             verdict.repeated += times - 1
 
 
-def _holes(events: sqlite3.Connection, verdict: Verdict) -> None:
+def _holes(events: sqlite3.Connection, verdict: Verification) -> None:
     for student, before, version in events.execute(
             "SELECT student, before, version FROM (SELECT student, version, LAG(version, 1, 0) OVER "
             "(PARTITION BY student ORDER BY version) AS before "
@@ -211,7 +211,7 @@ def _holes(events: sqlite3.Connection, verdict: Verdict) -> None:
         verdict.add("version-missing", student=student, versions=[before + 1, version - 1])
 
 
-def _compare(events: sqlite3.Connection, verdict: Verdict, ledger: Iterable[bytes], after: int) -> None:
+def _compare(events: sqlite3.Connection, verdict: Verification, ledger: Iterable[bytes], after: int) -> None:
     events.execute("CREATE TABLE recorded (student, version, position, type, digest, payload_sha256)")
     lines = _digests(ledger)
     while some := list(islice(lines, _ROWS)):

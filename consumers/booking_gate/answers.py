@@ -31,7 +31,7 @@ REMEMBERED = 2000
 """Careers that are kept ready in memory, each on one day."""
 
 
-class Refusal(Exception):
+class NoAnswer(Exception):
     """There is no answer. `reason` is for programs, `detail` for people, in their language."""
 
     def __init__(self, status: int, reason: str, detail: Phrase, **more: Any) -> None:
@@ -68,10 +68,10 @@ class Question:
 def question(asked: Any, today: date) -> Question:
     """From decoded JSON: student, career and the call as in `exam-booked`; `on` today and `mode` written unless given.
 
-    Raises Refusal (422) with every field that is wrong."""
+    Raises NoAnswer (422) with every field that is wrong."""
     if not isinstance(asked, dict):
-        raise Refusal(422, "bad-question", says("gate/one-object"),
-                      problems=[{"path": "", "message": "send one JSON object"}])
+        raise NoAnswer(422, "bad-question", says("gate/one-object"),
+                       problems=[{"path": "", "message": "send one JSON object"}])
     problems: list[dict[str, str]] = []
     who = call = None
     try:
@@ -85,7 +85,7 @@ def question(asked: Any, today: date) -> Question:
         problems += _problems(error)
     if who is None or call is None:
         fields = ", ".join(dict.fromkeys(problem["path"] for problem in problems))
-        raise Refusal(422, "bad-question", says("gate/bad-question", text=fields), problems=problems)
+        raise NoAnswer(422, "bad-question", says("gate/bad-question", text=fields), problems=problems)
     return Question(who.student, who.career, call, who.on or today)
 
 
@@ -107,14 +107,14 @@ class Gate:
     _ready: OrderedDict[tuple[str, str], tuple[int, date, Person]] = field(default_factory=OrderedDict)
 
     def answer(self, asked: Any, now: datetime, language: Language = DEFAULT) -> dict[str, Any]:
-        """The JSON of `career-ledger eligibility`, and `knowledge`. Raises Refusal, DatabaseAway."""
+        """The JSON of `career-ledger eligibility`, and `knowledge`. Raises NoAnswer, DatabaseAway."""
         one = question(asked, now.astimezone(ROME).date())
         person = None
         while person is None:
             knowledge, career = self._look_up(one.student, one.career)
             age = self.must_be_fresh(knowledge, now)
             if career is None:
-                raise Refusal(404, "unknown-career", says("gate/unknown-career"))
+                raise NoAnswer(404, "unknown-career", says("gate/unknown-career"))
             position, place, part, law, unusable = career
             self._must_be_usable(law, unusable)
             self._must_agree(knowledge, position, place, part)
@@ -135,7 +135,7 @@ class Gate:
         if unusable is not None:
             raise _unusable(unusable)
         if law != self.books.identity:
-            raise Refusal(503, "other-law", says("gate/other-law"), state_law=law, gate_law=self.books.identity)
+            raise NoAnswer(503, "other-law", says("gate/other-law"), state_law=law, gate_law=self.books.identity)
 
     @staticmethod
     def _must_agree(knowledge: Row, position: int, place: int, part: int) -> None:
@@ -144,23 +144,23 @@ class Gate:
         is."""
         offsets = json.loads(knowledge[2] or "{}")
         if position > knowledge[1] and place < offsets.get(str(part), 0):
-            raise Refusal(503, "state-ahead", says("gate/state-ahead", position=position, last_position=knowledge[1]),
-                          position=position, ledger_position=knowledge[1])
+            raise NoAnswer(503, "state-ahead", says("gate/state-ahead", position=position, last_position=knowledge[1]),
+                           position=position, ledger_position=knowledge[1])
 
     def must_be_fresh(self, knowledge: Row | None, now: datetime) -> float:
-        """How old what is known is, in seconds. Raises Refusal where that is too old, or where nobody can say."""
+        """How old what is known is, in seconds. Raises NoAnswer where that is too old, or where nobody can say."""
         if knowledge is None or knowledge[0] is None:
-            raise Refusal(503, "knowledge-too-old", says("gate/nothing-read"), age_seconds=None,
-                          max_age_seconds=self.max_age)
+            raise NoAnswer(503, "knowledge-too-old", says("gate/nothing-read"), age_seconds=None,
+                           max_age_seconds=self.max_age)
         age = round((now - datetime.fromisoformat(knowledge[0])).total_seconds(), 3)
         if age < -AHEAD_SECONDS:
-            raise Refusal(503, "clock-ahead", says("gate/clock-ahead", seconds=f"{-age:.0f}"), age_seconds=age,
-                          complete_at=knowledge[0])
+            raise NoAnswer(503, "clock-ahead", says("gate/clock-ahead", seconds=f"{-age:.0f}"), age_seconds=age,
+                           complete_at=knowledge[0])
         age = max(age, 0.0)
         if age > self.max_age:
-            raise Refusal(503, "knowledge-too-old",
-                          says("gate/too-old", seconds=f"{age:.0f}", at_most=f"{self.max_age:g}"),
-                          age_seconds=age, max_age_seconds=self.max_age, complete_at=knowledge[0])
+            raise NoAnswer(503, "knowledge-too-old",
+                           says("gate/too-old", seconds=f"{age:.0f}", at_most=f"{self.max_age:g}"),
+                           age_seconds=age, max_age_seconds=self.max_age, complete_at=knowledge[0])
         return age
 
     def knowledge(self) -> Row | None:
@@ -204,8 +204,8 @@ class Gate:
         return person
 
 
-def _unusable(cause: str) -> Refusal:
-    return Refusal(503, "career-unusable", says("gate/unusable"), cause=cause)
+def _unusable(cause: str) -> NoAnswer:
+    return NoAnswer(503, "career-unusable", says("gate/unusable"), cause=cause)
 
 
 def utc_now() -> datetime:

@@ -9,12 +9,12 @@ from prometheus_client import Histogram
 
 from consumers.database import DatabaseAway, DatabaseUnusable
 from consumers.kit.reading import BadJson, read_json
-from consumers.kit.web import PROBLEM, Answer, Request, Routes
+from consumers.kit.web import PROBLEM, Request, Response, Routes
 from ledger.domain.phrases import says, verbatim
 from ledger.wire.message import encode
 from ledger.words import DEFAULT, LANGUAGES, Language
 
-from .answers import Gate, Refusal, utc_now
+from .answers import Gate, NoAnswer, utc_now
 
 _SECONDS = Histogram("booking_gate_answer_seconds", "From the question's bytes to the answer's, without HTTP",
                      ["outcome"],
@@ -24,27 +24,27 @@ _SECONDS = Histogram("booking_gate_answer_seconds", "From the question's bytes t
 def routes(gate: Gate, started: threading.Event) -> Routes:
     """Before `started` is set, every question is refused."""
 
-    def answered(request: Request, work: Callable[[Language], bytes]) -> Answer:
+    def answered(request: Request, work: Callable[[Language], bytes]) -> Response:
         language = preferred(request.headers.get(b"accept-language", b"").decode("latin-1"))
         begun = time.perf_counter()
         try:
             if not started.is_set():
-                raise Refusal(503, "starting", says("gate/starting"))
-            answer, outcome = Answer(200, work(language)), "answered"
+                raise NoAnswer(503, "starting", says("gate/starting"))
+            answer, outcome = Response(200, work(language)), "answered"
         except (DatabaseAway, DatabaseUnusable):
-            answer = _problem(Refusal(503, "database-away", says("gate/database-away")), language)
+            answer = _problem(NoAnswer(503, "database-away", says("gate/database-away")), language)
             outcome = "database-away"
-        except Refusal as refusal:
+        except NoAnswer as refusal:
             answer, outcome = _problem(refusal, language), refusal.reason
         seconds = time.perf_counter() - begun
         _SECONDS.labels(outcome).observe(seconds)
         return answer._replace(headers=(*answer.headers, (b"content-language", language.encode()),
                                         (b"server-timing", b"gate;dur=%.3f" % (seconds * 1000))))
 
-    def booking(request: Request) -> Answer:
+    def booking(request: Request) -> Response:
         return answered(request, lambda language: encode(gate.answer(_decoded(request.body), utc_now(), language)))
 
-    def knowledge(request: Request) -> Answer:
+    def knowledge(request: Request) -> Response:
         def found(_: Language) -> bytes:
             known, now = gate.knowledge(), utc_now()
             age = gate.must_be_fresh(known, now)
@@ -78,11 +78,11 @@ def _decoded(body: bytes) -> object:
         return read_json(body)
     except BadJson as error:
         if error.field is None:
-            raise Refusal(400, "bad-json", verbatim(str(error))) from None
-        raise Refusal(422, "bad-question", says("gate/bad-question", text=error.field),
-                      problems=[{"path": error.field, "message": str(error)}]) from None
+            raise NoAnswer(400, "bad-json", verbatim(str(error))) from None
+        raise NoAnswer(422, "bad-question", says("gate/bad-question", text=error.field),
+                       problems=[{"path": error.field, "message": str(error)}]) from None
 
 
-def _problem(refusal: Refusal, language: Language) -> Answer:
-    return Answer(refusal.status, encode(refusal.as_json(language)), PROBLEM,
-                  ((b"retry-after", b"1"),) if refusal.status == 503 else ())
+def _problem(refusal: NoAnswer, language: Language) -> Response:
+    return Response(refusal.status, encode(refusal.as_json(language)), PROBLEM,
+                    ((b"retry-after", b"1"),) if refusal.status == 503 else ())

@@ -8,7 +8,7 @@ from prometheus_client.exposition import choose_encoder
 
 from ledger.wire.message import encode
 
-from .web import Answer, Request, Routes
+from .web import Request, Response, Routes
 
 _RECORDS = Counter("career_consumer_records", "Messages taken from the topics", ["consumer", "topic"])
 _DUPLICATES = Counter("career_consumer_duplicates", "Events that had been handled before", ["consumer"])
@@ -70,13 +70,13 @@ class Metrics:
     def routes(self) -> Routes:
         return {"/metrics": ("GET", _shown), "/health": ("GET", self._health)}
 
-    def _health(self, _: Request) -> Answer:
+    def _health(self, _: Request) -> Response:
         seconds = time.monotonic() - self.turned_at
         well = seconds < ALIVE_SECONDS
-        return Answer(200 if well else 503,
-                      encode({"consumer": self._consumer, "at_work": well, "last_turn_seconds": round(seconds, 1)}))
+        return Response(200 if well else 503,
+                        encode({"consumer": self._consumer, "at_work": well, "last_turn_seconds": round(seconds, 1)}))
 
 
-def _shown(request: Request) -> Answer:
+def _shown(request: Request) -> Response:
     write, kind = choose_encoder(request.headers.get(b"accept", b"").decode("latin-1"))
-    return Answer(200, write(REGISTRY), kind)
+    return Response(200, write(REGISTRY), kind)

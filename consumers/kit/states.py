@@ -6,7 +6,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from ledger.domain.values import Pseudonym
-from ledger.wire.models import Counter, Wire
+from ledger.wire.models import FromOne, Wire
 from ledger.wire.reading import Unreadable, describe
 from ledger.wire.state import TYPE
 
@@ -23,7 +23,7 @@ class State(Wire):
 
     student: Pseudonym
     career: Pseudonym
-    position: Counter
+    position: FromOne
 
 
 S = TypeVar("S", bound=State)

@@ -55,7 +55,7 @@ class Door:
     hosts: tuple[str, ...] = ()
 
 
-class Place(NamedTuple):
+class Listener(NamedTuple):
     """Where a service listens: the socket, the door before it, and the names by which it may be asked there."""
 
     bound: socket.socket
@@ -126,7 +126,7 @@ def _tls(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
     return context
 
 
-def bound_to(listen: str, door: Door, option: str) -> Place:
+def bound_to(listen: str, door: Door, option: str) -> Listener:
     """Binds HOST:PORT, or PORT of this machine. Raises click.UsageError for an address that cannot be used, or that is
     open to others than this machine without token and encryption."""
     host, _, port = listen.rpartition(":")
@@ -150,7 +150,7 @@ def bound_to(listen: str, door: Door, option: str) -> Place:
         why = error.strerror or type(error).__name__ if isinstance(error,
                                                                    OSError) else "the port is no number from 0 to 65535"
         raise click.UsageError(f"{option} {listen}: {why}; write HOST:PORT of an address of this machine") from None
-    return Place(bound, door, frozenset(names))
+    return Listener(bound, door, frozenset(names))
 
 
 def _is_this_machine(host: str) -> bool:
@@ -163,7 +163,7 @@ def _is_this_machine(host: str) -> bool:
 # Questions and answers
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     status: int
     body: bytes
     type: str = "application/json"
@@ -175,16 +175,16 @@ class Request(NamedTuple):
     body: bytes
 
 
-Route = Callable[[Request], Answer]
+Route = Callable[[Request], Response]
 Routes = Mapping[str, tuple[str, Route]]
 """path -> method and what answers it. A POST has a body of JSON."""
 
 
 def problem(status: int, reason: str, detail: str, urn: str = "urn:career-ledger:http:",
-            headers: tuple[tuple[bytes, bytes], ...] = (), **more: Any) -> Answer:
+            headers: tuple[tuple[bytes, bytes], ...] = (), **more: Any) -> Response:
     """`reason` is for programs, `detail` for people."""
-    return Answer(status,
-                  encode({"type": urn + reason, "title": reason.replace("-", " "), "status": status, "reason": reason,
+    return Response(status,
+                    encode({"type": urn + reason, "title": reason.replace("-", " "), "status": status, "reason": reason,
                                   "detail": detail, **more}), PROBLEM, headers)
 
 
@@ -209,10 +209,10 @@ class Application:
             *answer.headers]})
         await send({"type": "http.response.body", "body": answer.body})
 
-    async def _answer(self, scope: Any, receive: Any) -> Answer | None:
+    async def _answer(self, scope: Any, receive: Any) -> Response | None:
         headers = dict(scope["headers"])
         found = self._allowed(scope, headers) or self._known(scope, headers)
-        if isinstance(found, Answer):
+        if isinstance(found, Response):
             return found
         if scope["method"] != "POST":
             return found(Request(headers, b""))
@@ -230,7 +230,7 @@ class Application:
             return problem(413, "too-long", f"a question has at most {LONGEST_BODY} bytes", headers=_LAST)
         return found(Request(headers, body))
 
-    def _allowed(self, scope: Any, headers: Mapping[bytes, bytes]) -> Answer | None:
+    def _allowed(self, scope: Any, headers: Mapping[bytes, bytes]) -> Response | None:
         named = [value for name, value in scope["headers"] if name == b"host"]
         if len(named) != 1:
             return problem(400, "no-host", "send one Host header", headers=_LAST)
@@ -243,7 +243,7 @@ class Application:
                            headers=((b"www-authenticate", b"Bearer"), *_LAST))
         return None
 
-    def _known(self, scope: Any, headers: Mapping[bytes, bytes]) -> Answer | Route:
+    def _known(self, scope: Any, headers: Mapping[bytes, bytes]) -> Response | Route:
         found = self._routes.get(scope["path"])
         if found is None:
             known = ", ".join(f"{method} {path}" for path, (method, _) in self._routes.items())
@@ -321,7 +321,7 @@ class _Bounded(HttpToolsProtocol):
         else:
             self._end(problem(408, "too-slow", "the request did not arrive in time"))
 
-    def _end(self, answer: Answer) -> None:
+    def _end(self, answer: Response) -> None:
         """Says why, and closes."""
         lines = [(b"content-type", answer.type.encode()), (b"content-length", b"%d" % len(answer.body)),
                  *_LAST, *answer.headers]
@@ -348,7 +348,7 @@ class _Server(uvicorn.Server):
 class Server:
     """Answers from a thread of its own."""
 
-    def __init__(self, routes: Routes, place: Place) -> None:
+    def __init__(self, routes: Routes, place: Listener) -> None:
         app: Any = Application(routes, place.door, place.hosts)
         self._server = _Server(uvicorn.Config(app, log_level="error", log_config=None, access_log=False,
                                               server_header=False,

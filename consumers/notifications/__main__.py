@@ -94,11 +94,11 @@ def import_file(url: str, file: TextIO) -> None:
     A line that cannot be used is said and left out. Students that are not in the file keep their address; an empty
     email removes one.
     """
-    wrong: list[addresses.Invalid] = []
+    wrong: list[addresses.DirectoryInvalid] = []
 
-    def usable() -> Iterator[addresses.Entry]:
+    def usable() -> Iterator[addresses.Contact]:
         for one in addresses.read(file):
-            if isinstance(one, addresses.Invalid):
+            if isinstance(one, addresses.DirectoryInvalid):
                 wrong.append(one)
             else:
                 yield one
@@ -106,8 +106,8 @@ def import_file(url: str, file: TextIO) -> None:
     try:
         with _opened(url) as tx:
             done = addresses.take(tx, usable())
-    except (addresses.Invalid, UnicodeDecodeError) as error:
-        say(f"{error}" if isinstance(error, addresses.Invalid) else "the file is not UTF-8")
+    except (addresses.DirectoryInvalid, UnicodeDecodeError) as error:
+        say(f"{error}" if isinstance(error, addresses.DirectoryInvalid) else "the file is not UTF-8")
         raise SystemExit(PROBLEM) from None
     for one in wrong:
         say(str(one))
@@ -129,7 +129,7 @@ def import_payments(url: str, file: BinaryIO) -> None:
     try:
         with _opened(url) as tx:
             count = payments.take(tx, payments.read(file))
-    except payments.Invalid as error:
+    except payments.PaymentsInvalid as error:
         say(str(error))
         raise SystemExit(PROBLEM) from None
     tell_json({"positions": count})

@@ -37,11 +37,11 @@ def is_address(text: str) -> bool:
     return found.ascii_email is not None
 
 
-class Invalid(ValueError):
+class DirectoryInvalid(ValueError):
     """The file cannot be used, or (`read`) a line of it. Names line, field and what to write, never an address."""
 
 
-class Entry(NamedTuple):
+class Contact(NamedTuple):
     student: str
     email: str
     language: str
@@ -54,39 +54,39 @@ class Imported(NamedTuple):
     removed: int
 
 
-def read(lines: Iterable[str]) -> Iterator[Entry | Invalid]:
-    """What each line says, or what is wrong with it: it fails alone. Raises Invalid where the file is no CSV of this
+def read(lines: Iterable[str]) -> Iterator[Contact | DirectoryInvalid]:
+    """What each line says, or what is wrong with it: it fails alone. Raises DirectoryInvalid where the file is no CSV of this
     form."""
     reader = csv.reader(lines, strict=True)
     seen: dict[str, int] = {}
     try:
         if next(reader, None) != COLUMNS:
-            raise Invalid(f"line 1: write the names of the columns: {','.join(COLUMNS)}")
+            raise DirectoryInvalid(f"line 1: write the names of the columns: {','.join(COLUMNS)}")
         for row in reader:
             if row:
                 yield _entry(row, reader.line_num, seen)
     except csv.Error as error:
-        raise Invalid(f"line {reader.line_num}: no CSV: {error}") from None
+        raise DirectoryInvalid(f"line {reader.line_num}: no CSV: {error}") from None
 
 
-def _entry(row: Sequence[str], line: int, seen: dict[str, int]) -> Entry | Invalid:
+def _entry(row: Sequence[str], line: int, seen: dict[str, int]) -> Contact | DirectoryInvalid:
     if len(row) != len(COLUMNS):
-        return Invalid(f"line {line}: {len(row)} fields; write {','.join(COLUMNS)}")
-    entry = Entry(*(field.strip() for field in row))
+        return DirectoryInvalid(f"line {line}: {len(row)} fields; write {','.join(COLUMNS)}")
+    entry = Contact(*(field.strip() for field in row))
     if not _STUDENT.fullmatch(entry.student):
-        return Invalid(f"line {line}, student: write the student's pseudonym (letters, digits, . _ -, at most 64)")
+        return DirectoryInvalid(f"line {line}, student: write the student's pseudonym (letters, digits, . _ -, at most 64)")
     if entry.email and not is_address(entry.email):
-        return Invalid(f"line {line}, email: write an address such as name@example.org (ASCII only), "
-                       "or nothing to remove it")
+        return DirectoryInvalid(f"line {line}, email: write an address such as name@example.org (ASCII only), "
+                                "or nothing to remove it")
     if entry.language not in ("it", "en", ""):
-        return Invalid(f"line {line}, language: write it, en, or nothing for Italian with English below")
+        return DirectoryInvalid(f"line {line}, language: write it, en, or nothing for Italian with English below")
     if entry.student in seen:
-        return Invalid(f"line {line}, student: the same as in line {seen[entry.student]}")
+        return DirectoryInvalid(f"line {line}, student: the same as in line {seen[entry.student]}")
     seen[entry.student] = line
     return entry
 
 
-def take(tx: Transaction, entries: Iterable[Entry]) -> Imported:
+def take(tx: Transaction, entries: Iterable[Contact]) -> Imported:
     """Adds, changes or, without an address, removes. A new address is tried at once with what waited or was refused."""
     total = Imported(0, 0, 0, 0)
     entries = iter(entries)
@@ -95,8 +95,8 @@ def take(tx: Transaction, entries: Iterable[Entry]) -> Imported:
     return total
 
 
-def _take(tx: Transaction, entries: Sequence[Entry]) -> Imported:
-    before = {row[0]: Entry(*row) for row in tx.ask(
+def _take(tx: Transaction, entries: Sequence[Contact]) -> Imported:
+    before = {row[0]: Contact(*row) for row in tx.ask(
         "SELECT student, email, language FROM notifications_directory WHERE student IN :students",
         {"students": [e.student for e in entries]})}
     gone = [e for e in entries if not e.email and e.student in before]
@@ -116,15 +116,15 @@ def _take(tx: Transaction, entries: Sequence[Entry]) -> Imported:
     return Imported(len(new), len(changed), len(entries) - len(gone) - len(new) - len(changed), len(gone))
 
 
-def find(tx: Transaction, student: str) -> Entry | None:
+def find(tx: Transaction, student: str) -> Contact | None:
     """None where there is no address, or one that was refused."""
     rows = tx.ask("SELECT student, email, language FROM notifications_directory WHERE student = :student AND refused "
                   "IS NULL",
                   {"student": student})
-    return Entry(*rows[0]) if rows else None
+    return Contact(*rows[0]) if rows else None
 
 
-def refuse(tx: Transaction, entry: Entry, code: int) -> None:
+def refuse(tx: Transaction, entry: Contact, code: int) -> None:
     """Its notices wait until the directory changes."""
     tx.run("UPDATE notifications_directory SET refused = :code WHERE student = :student AND email = :email",
            {"code": str(code), "student": entry.student, "email": entry.email})

@@ -71,11 +71,11 @@ def _plain(fact: Any) -> Any:
     return {name: _plain(one) for name, one in fact.items()} if isinstance(fact, dict) else fact
 
 
-Told = Sequence[tuple[Notice, Facts]]
+Contents = Sequence[tuple[Notice, Facts]]
 """What one letter says."""
 
 
-def _words(told: Told, language: Language, reply_to: str | None) -> tuple[str, str]:
+def _words(told: Contents, language: Language, reply_to: str | None) -> tuple[str, str]:
     """Subject and text."""
     parts = []
     for notice, facts in told:
@@ -87,7 +87,7 @@ def _words(told: Told, language: Language, reply_to: str | None) -> tuple[str, s
     return subject.strip(), re.sub(r"\n{3,}", "\n\n", body).strip() + "\n"
 
 
-def text(told: Told, language: str, reply_to: str | None = None) -> tuple[str, str, str]:
+def text(told: Contents, language: str, reply_to: str | None = None) -> tuple[str, str, str]:
     """Subject, text and HTML. `language` it or en; "" is Italian with English below."""
     written = [(one, *_words(told, one, reply_to)) for one in LANGUAGES if language in ("", one)]
     subject = " / ".join(subject for _, subject, _ in written)
@@ -122,7 +122,7 @@ def message_id(notices: Sequence[Notice], sender: str) -> str:
     return f"<{name}@{parseaddr(sender)[1].rpartition('@')[2]}>"
 
 
-def write(told: Told, language: str, sender: From, address: str, now: datetime) -> EmailMessage:
+def write(told: Contents, language: str, sender: From, address: str, now: datetime) -> EmailMessage:
     subject, body, html = text(told, language, sender.reply_to)
     letter = EmailMessage(policy=SMTP)
     letter.set_content(body, cte="quoted-printable")

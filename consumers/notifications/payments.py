@@ -24,7 +24,7 @@ TABLES = ("CREATE TABLE IF NOT EXISTS notifications_payments (number TEXT PRIMAR
 """`charge`: a charge's key, or `KEY@DATE` for the part that is due on a day; `amount` in cents."""
 
 
-class Invalid(ValueError):
+class PaymentsInvalid(ValueError):
     """A line of the file cannot be used."""
 
 
@@ -47,7 +47,7 @@ class _Position(BaseModel):
 
 
 def read(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
-    """Rows. Raises Invalid."""
+    """Rows. Raises PaymentsInvalid."""
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -60,7 +60,7 @@ def read(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
                    "amount": option.amount}
         except (BadJson, ValidationError, KeyError) as error:
             said = describe(error) if isinstance(error, ValidationError) else str(error)
-            raise Invalid(f"line {number}: no line of `python -m consumers.treasury export`: {said}") from None
+            raise PaymentsInvalid(f"line {number}: no line of `python -m consumers.treasury export`: {said}") from None
 
 
 def take(tx: Transaction, rows: Iterable[dict[str, Any]]) -> int:

@@ -24,7 +24,7 @@ class Later(RuntimeError):
         self.code = code
 
 
-class Refused(RuntimeError):
+class LetterRefused(RuntimeError):
     """The server refuses this letter for good. `code`: SMTP's, 5xx; `address`: because of whom it goes to."""
 
     def __init__(self, code: int, address: bool) -> None:
@@ -67,7 +67,7 @@ class Post:
         self._opened = opened
 
     def send(self, letter: EmailMessage) -> None:
-        """It has been accepted when this returns. Raises Refused, Later, Away (then it may have been accepted all the
+        """It has been accepted when this returns. Raises LetterRefused, Later, Away (then it may have been accepted all the
         same)."""
         self.open()
         if self._opened is None:
@@ -89,7 +89,7 @@ class Post:
             self._drop()
             raise Away(f"code {code}")
         if code >= 500:
-            raise Refused(code, address)
+            raise LetterRefused(code, address)
         raise Later(code)
 
     def _drop(self) -> None:

@@ -12,7 +12,7 @@ from consumers.database import Database, Transaction
 from . import careers, directory, letter, outbox, payments
 from .agenda import ITALY, KINDS, LEAD_DAYS, TICKET_CLOSED, TICKET_OPENED, TICKETS, Facts
 from .careers import Rules
-from .post import Away, Later, Post, Refused
+from .post import Away, Later, LetterRefused, Post
 
 log = logging.getLogger("consumers.notifications")
 
@@ -77,12 +77,12 @@ class Sender:
                 for one, _ in told:
                     outbox.release(tx, one)
                 if entry is not None:  # no server could be given it
-                    self._not_taken(tx, [], entry, Refused(NO_ADDRESS, True), now)
+                    self._not_taken(tx, [], entry, LetterRefused(NO_ADDRESS, True), now)
                 return
         try:
             self._post.send(letter.write([(one.notice, facts) for one, facts in told], entry.language,
                                          self._sender, entry.email, now))
-        except (Refused, Later) as error:
+        except (LetterRefused, Later) as error:
             with database.transaction() as tx:
                 self._not_taken(tx, [one for one, _ in told], entry, error, now)
         except Away:
@@ -115,12 +115,12 @@ class Sender:
             NOT_TOLD.labels(UNTRUE).inc()
         return facts
 
-    def _not_taken(self, tx: Transaction, act: Sequence[outbox.Waiting], entry: directory.Entry, error: Refused | Later,
+    def _not_taken(self, tx: Transaction, act: Sequence[outbox.Waiting], entry: directory.Contact, error: LetterRefused | Later,
                    now: datetime) -> None:
         NOT_TOLD.labels(str(error.code)).inc()
         log.warning("a letter to student %s was not taken: code %d (notices %s)", entry.student, error.code,
                     " ".join(one.notice.id for one in act) or "wait")
-        if isinstance(error, Refused) and error.address:
+        if isinstance(error, LetterRefused) and error.address:
             directory.refuse(tx, entry, error.code)
         for one in act:
             if isinstance(error, Later):

@@ -18,7 +18,7 @@ import click
 from consumers.database import Database
 from consumers.kit import command
 from consumers.kit.tables import migrations
-from ledger.edges.program import Told, say, tell, tell_json
+from ledger.edges.program import Printed, say, tell, tell_json
 
 from . import reference
 from .gpd import WrongFile, payable_on, payment_position, read_creditor
@@ -67,7 +67,7 @@ def notices(url: str, file: BinaryIO) -> None:
     Prints the outcome of each line. A line that is reported again is a duplicate; `run` sends them to the ledger.
     """
     counted: Counter[str] = Counter()
-    told, number = Told(), 0
+    told, number = Printed(), 0
     with _opened(url) as database:
         while line := file.readline(LONGEST_NOTICE + 1):
             number += 1

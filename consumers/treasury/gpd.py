@@ -39,10 +39,10 @@ def _iban(value: str) -> str:
     return value
 
 
-Text = Annotated[str, StringConstraints(min_length=1, max_length=140, strip_whitespace=True)]
+Label = Annotated[str, StringConstraints(min_length=1, max_length=140, strip_whitespace=True)]
 Iban = Annotated[str, StringConstraints(pattern=r"^IT[0-9]{2}[A-Z][0-9]{10}[0-9A-Z]{12}$"), AfterValidator(_iban)]
 Taxonomy = Annotated[str, StringConstraints(pattern=r"^[0-9]/[!-~]{3,138}$")]
-Days = Annotated[int, Field(ge=0, le=3650)]
+TermDays = Annotated[int, Field(ge=0, le=3650)]
 
 
 class Account(BaseModel):
@@ -53,10 +53,10 @@ class Account(BaseModel):
     taxonomy: Taxonomy
 
 
-class Share(Account):
+class Transfer(Account):
     """So much of a charge goes to this account."""
 
-    what: Text
+    what: Label
     amount: PositiveAmount
 
 
@@ -65,13 +65,13 @@ class Creditor(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     fiscal_code: Annotated[str, StringConstraints(pattern=r"^[0-9]{11}$")]
-    name: Text
-    office: Text | None = None
-    validity_days: Days
-    open_days: Days
-    retention_days: Days
+    name: Label
+    office: Label | None = None
+    validity_days: TermDays
+    open_days: TermDays
+    retention_days: TermDays
     account: Account
-    split: dict[str, Annotated[tuple[Share, ...], Field(min_length=1, max_length=4)]] = {}
+    split: dict[str, Annotated[tuple[Transfer, ...], Field(min_length=1, max_length=4)]] = {}
 
 
 class WrongFile(ValueError):
@@ -91,7 +91,7 @@ def read_creditor(path: Path) -> Creditor:
                                   for e in error.errors(include_input=False, include_url=False))) from None
 
 
-class Position(NamedTuple):
+class DebtPosition(NamedTuple):
     """A debt as it stands on a day. `position`: a charge, or a part of one."""
 
     iuv: str
@@ -101,7 +101,7 @@ class Position(NamedTuple):
     period: Stretch
 
 
-def payable_on(tx: Transaction, day: date, after: str = "", limit: int = 1000) -> Iterator[Position]:
+def payable_on(tx: Transaction, day: date, after: str = "", limit: int = 1000) -> Iterator[DebtPosition]:
     """Everything that may be paid on a day, by reference."""
     columns = ", ".join(f"l.{name}" for name in PERIOD)
     while rows := tx.ask(
@@ -110,11 +110,11 @@ def payable_on(tx: Transaction, day: date, after: str = "", limit: int = 1000) -
             "l.until_on) AND l.status IN :payable AND l.iuv > :after ORDER BY l.iuv LIMIT :limit",
             {"on": day.isoformat(), "payable": list(PUBLISHED), "after": after, "limit": limit}):
         for iuv, student, career, position, *period in rows:
-            yield Position(iuv, student, career, position, read_period(period))
+            yield DebtPosition(iuv, student, career, position, read_period(period))
         after = rows[-1][0]
 
 
-def payment_position(found: Position, creditor: Creditor, day: date) -> dict[str, Any]:
+def payment_position(found: DebtPosition, creditor: Creditor, day: date) -> dict[str, Any]:
     """Of a position that may be paid on `day`. Amounts are euro cents; the ledger's keys are metadata."""
     period, reason = found.period, reference.reason_for_payment(found.position)
     due_on = _date_of(period, creditor, day)
@@ -145,7 +145,7 @@ def _moment(day: date, at: time) -> str:
     return datetime.combine(day, at).isoformat()
 
 
-def _transfers(found: Position, creditor: Creditor, reason: str) -> Iterator[dict[str, Any]]:
+def _transfers(found: DebtPosition, creditor: Creditor, reason: str) -> Iterator[dict[str, Any]]:
     rest = found.period.outstanding
     kind = reference.charge_of(found.position).partition(":")[2].partition("#")[0]
     parts: list[tuple[int, str, Account]] = []

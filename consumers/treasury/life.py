@@ -25,7 +25,7 @@ from ledger.wire.state import ChargeSpan
 
 from .reference import position_of
 
-Status = Literal["published", "expired", "paid", "refund-due", "cancelled"]
+DebtStatus = Literal["published", "expired", "paid", "refund-due", "cancelled"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Stretch:
 
     from_on: date
     until_on: date | None
-    status: Status
+    status: DebtStatus
     amount: Decimal = ZERO
     paid: Decimal = ZERO
     outstanding: Decimal = ZERO
@@ -153,7 +153,7 @@ def _periods(span: ChargeSpan, raised: Mapping[str, date]) -> Iterable[Stretch]:
         yield replace(one, status="expired", from_on=late_from)
 
 
-def _settled(span: ChargeSpan) -> Status:
+def _settled(span: ChargeSpan) -> DebtStatus:
     if span.credit > ZERO or span.refundable is not None:
         return "refund-due"
     return "paid" if span.state == "paid" else "cancelled"

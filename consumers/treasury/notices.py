@@ -69,7 +69,7 @@ class PaymentNotice(BaseModel):
         return value
 
 
-class Part(BaseModel):
+class Allocation(BaseModel):
     """What one submission says: so much of a notice's money for a charge."""
 
     model_config = ConfigDict(frozen=True)
@@ -129,7 +129,7 @@ def _receipt_of(value: Any) -> str | None:
     return receipt[:LONGEST_RECEIPT] if isinstance(receipt, str) else None
 
 
-def parts(notice: PaymentNotice, charge: str, period: Stretch | None, pending: Mapping[str, Decimal]) -> list[Part]:
+def parts(notice: PaymentNotice, charge: str, period: Stretch | None, pending: Mapping[str, Decimal]) -> list[Allocation]:
     """The submissions of a notice for a debt. `period` is the debt's on the day of payment, None where it was not
     published yet;
     `pending` charge -> money that is on its way to the ledger and not in `period`."""
@@ -139,9 +139,9 @@ def parts(notice: PaymentNotice, charge: str, period: Stretch | None, pending: M
         extra = max(ZERO, period.accruing - pending.get(period.surcharge, ZERO))
         beyond = min(extra, max(ZERO, notice.amount - owed))
         first = notice.amount - beyond
-    found = [Part(id=f"{SOURCE}:{notice.receipt}", charge=charge, amount=first)] if first > ZERO else []
+    found = [Allocation(id=f"{SOURCE}:{notice.receipt}", charge=charge, amount=first)] if first > ZERO else []
     if beyond > ZERO and period is not None and period.surcharge is not None:
-        found.append(Part(id=f"{SOURCE}:{notice.receipt}:surcharge", charge=period.surcharge, amount=beyond))
+        found.append(Allocation(id=f"{SOURCE}:{notice.receipt}:surcharge", charge=period.surcharge, amount=beyond))
     return found
 
 

@@ -30,7 +30,7 @@ from consumers.database import Transaction
 
 from .notices import euro
 
-Difference = dict[str, Any]
+Discrepancy = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Report:
     """`position`: the newest of the ledger's payments that the treasury has seen."""
 
     on: date
-    differences: list[Difference]
+    differences: list[Discrepancy]
     notices: int
     payments: int
     in_flight: int
@@ -54,7 +54,7 @@ def reconcile(tx: Transaction, on: date, since: date = date.min) -> Report:
     """As of the end of `on`, with what is known now; money paid before `since` (the day the treasury began) is left
     out."""
     days = {"on": on.isoformat(), "since": since.isoformat()}
-    differences: list[Difference] = []
+    differences: list[Discrepancy] = []
     in_flight = 0
     for difference, reported_at in [*_unknown(tx, days), *_submissions(tx, days)]:
         if reported_at[:10] < days["on"] or difference["kind"] in ("refused", "voided", "differs"):
@@ -73,7 +73,7 @@ def reconcile(tx: Transaction, on: date, since: date = date.min) -> Report:
     return Report(on, differences, reported, recorded, in_flight, position)
 
 
-def _unknown(tx: Transaction, days: dict[str, Any]) -> Iterator[tuple[Difference, str]]:
+def _unknown(tx: Transaction, days: dict[str, Any]) -> Iterator[tuple[Discrepancy, str]]:
     for receipt, iuv, amount, paid_on, reported_at in tx.ask(
             "SELECT receipt, iuv, amount, paid_on, reported_at FROM treasury_notices WHERE submitted = 0 AND paid_on "
             "<= :on AND paid_on >= :since ORDER BY receipt", days):
@@ -81,7 +81,7 @@ def _unknown(tx: Transaction, days: dict[str, Any]) -> Iterator[tuple[Difference
                "paid_on": paid_on}, reported_at
 
 
-def _submissions(tx: Transaction, days: dict[str, Any]) -> Iterator[tuple[Difference, str]]:
+def _submissions(tx: Transaction, days: dict[str, Any]) -> Iterator[tuple[Discrepancy, str]]:
     for (name, receipt, student, career, charge, amount, paid_on, iuv, sent, outcome, why, reported_at,
          *ledger) in tx.ask(
             "SELECT s.id, s.receipt, s.student, s.career, s.charge, s.amount, s.paid_on, s.iuv, s.sent, s.outcome, "
@@ -112,7 +112,7 @@ def _kind(sent: bool, outcome: str | None) -> str:
     return "not-in-ledger" if outcome in ("accepted", "duplicate") else "refused"
 
 
-def _not_seen(tx: Transaction, days: dict[str, Any]) -> Iterator[Difference]:
+def _not_seen(tx: Transaction, days: dict[str, Any]) -> Iterator[Discrepancy]:
     for student, name, position, career, charge, amount, paid_on, iuv, source in tx.ask(
             "SELECT p.student, p.id, p.position, p.career, p.charge, p.amount, p.paid_on, p.iuv, "
             "p.source FROM treasury_payments p LEFT JOIN treasury_submissions s ON s.student = p.student AND s.id = "
@@ -123,7 +123,7 @@ def _not_seen(tx: Transaction, days: dict[str, Any]) -> Iterator[Difference]:
                "amount": _money(amount), "paid_on": paid_on, "source": source}
 
 
-def _unallocated(tx: Transaction, days: dict[str, Any]) -> Iterator[Difference]:
+def _unallocated(tx: Transaction, days: dict[str, Any]) -> Iterator[Discrepancy]:
     for student, career, charge, amount, from_on in tx.ask(
             "SELECT student, career, charge, amount, from_on FROM treasury_unallocated WHERE from_on <= :on "
             "AND (until_on IS NULL OR :on < until_on) ORDER BY student, career, charge", days):
@@ -131,7 +131,7 @@ def _unallocated(tx: Transaction, days: dict[str, Any]) -> Iterator[Difference]:
                "amount": _money(amount), "since": from_on}
 
 
-def _held(tx: Transaction, days: dict[str, Any]) -> Iterator[Difference]:
+def _held(tx: Transaction, days: dict[str, Any]) -> Iterator[Discrepancy]:
     """Credit and refunds: money that is the student's."""
     for student, career, charge, iuv, credit, refund, by, rule in tx.ask(
             "SELECT d.student, d.career, d.charge, d.iuv, l.credit, l.refund, l.refund_by, "
@@ -145,7 +145,7 @@ def _held(tx: Transaction, days: dict[str, Any]) -> Iterator[Difference]:
             yield {"kind": "refund", **one, "amount": _money(refund), "by": by, "rule": rule}
 
 
-def _parked(tx: Transaction) -> Iterator[Difference]:
+def _parked(tx: Transaction) -> Iterator[Discrepancy]:
     for student, version, reason in tx.ask("SELECT student, version, reason FROM treasury_parked ORDER BY student"):
         yield {"kind": "parked", "student": student, "waits_for": version, "why": reason}
     for student, career in tx.ask("SELECT student, career FROM treasury_careers WHERE unusable = 1 ORDER BY student, "
@@ -157,7 +157,7 @@ def _money(amount: int) -> str:
     return f"{euro(amount):.2f}"
 
 
-def sentence(difference: Difference) -> str:
+def sentence(difference: Discrepancy) -> str:
     """One line for people."""
     rest = ", ".join(f"{name} {value if isinstance(value, str | int) else json.dumps(value, ensure_ascii=False)}"
                      for name, value in difference.items() if name != "kind" and value is not None)

@@ -7,7 +7,7 @@ from datetime import date
 from decimal import Decimal
 
 from .reasons import Fact
-from .state import PAYABLE, Career, Charge, Decision, Money, Outflow, Part, Waiver
+from .state import PAYABLE, Career, Charge, Decision, DuePart, Money, Outflow, Waiver
 from .values import ZERO
 
 OVERDUE = "overdue"
@@ -92,14 +92,14 @@ def take(career: Career, key: str, owed: Decimal) -> tuple[Decimal, Decimal, Dec
     return paid, refunded, moved, credit, receipts
 
 
-def _parts(charge: Charge, owed: Decimal) -> list[Part]:
+def _parts(charge: Charge, owed: Decimal) -> list[DuePart]:
     """What falls due on each day: money fills the earliest day first, what is waived is taken from the latest."""
     before = charge.plan.settled if charge.plan is not None else ZERO
     received, found = max(ZERO, owed - charge.outstanding - before), []
     for due_on, amount in fitted(charge.dates, max(ZERO, owed - before)):
         taken = min(received, amount)
         received -= taken
-        found.append(Part(due_on, amount, amount - taken))
+        found.append(DuePart(due_on, amount, amount - taken))
     return found
 
 

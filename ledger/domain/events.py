@@ -19,7 +19,7 @@ from .values import Amount, Cfu, ChargeKey, CourseCode, Day, LongText, PositiveA
 CourseType = Literal["bachelor", "master", "single-cycle"]
 Access = Literal["open", "restricted"]
 Regime = Literal["full-time", "part-time"]
-Standing = Literal["regular", "repeating", "beyond-course"]
+CourseStanding = Literal["regular", "repeating", "beyond-course"]
 CourseYear = Annotated[int, Field(strict=True, ge=1, le=6)]
 Count = Annotated[int, Field(strict=True, ge=0, le=100)]
 Flag = Annotated[bool, Field(strict=True)]
@@ -32,7 +32,7 @@ class Payload(BaseModel):
     note: LongText | None = None
 
 
-class Part(BaseModel):
+class PayloadPart(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
@@ -104,7 +104,7 @@ class EnrolmentCancelled(Payload):
 class EnrolmentRenewed(Payload):
     academic_year: Year
     year: CourseYear
-    standing: Standing
+    standing: CourseStanding
 
 
 class DegreeCandidacyDeclared(Payload):
@@ -184,7 +184,7 @@ class RecognitionRequested(Payload):
         return self
 
 
-class RecognisedCourse(Part):
+class RecognisedCourse(PayloadPart):
     code: CourseCode
     cfu: Cfu
     grade: Annotated[int, Field(strict=True, ge=18, le=30)] | None = None
@@ -204,7 +204,7 @@ class CfuRecognised(Payload):
         return self
 
 
-class SingleCourse(Part):
+class SingleCourse(PayloadPart):
     code: CourseCode
     cfu: Cfu
     lectures_end_on: Day
@@ -258,7 +258,7 @@ class PaymentMoved(Payload):
     to_career: Pseudonym | None = None
 
 
-class PlanInstalment(Part):
+class PlanInstalment(PayloadPart):
     due_on: Day
     amount: PositiveAmount
 
@@ -281,7 +281,7 @@ class StudyPlanSubmitted(Payload):
     academic_year: Year
 
 
-class PlanCourse(Part):
+class PlanCourse(PayloadPart):
     code: CourseCode
     cfu: Cfu
     year: CourseYear

@@ -89,7 +89,7 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class DuePart:
     """What of a charge falls due on a day, and what of it is still owed."""
 
     due_on: date
@@ -129,7 +129,7 @@ class Charge:
     """Money that was taken, each with all that had come in for the charge by then."""
     completed_by: Money | None = None
     completed_on: date | None = None
-    parts: list[Part] = field(default_factory=list)
+    parts: list[DuePart] = field(default_factory=list)
     """What `dates` come to after what is waived and paid; empty where all of it is due on `due_on`."""
     base_kind: str = field(init=False)
     is_instalment: bool = field(init=False)
@@ -226,7 +226,7 @@ class Preenrolment:
 
 
 @dataclass(slots=True)
-class Request:
+class RecognitionAsked:
     """A recognition requested, its fee, and the career that a change of programme leaves."""
 
     data: RecognitionRequested
@@ -317,7 +317,7 @@ class Career:
     transferred_in_on: date | None = None
     transferred_year: str | None = None
     to_career: str | None = None
-    requests: list[Request] = field(default_factory=list)
+    requests: list[RecognitionAsked] = field(default_factory=list)
     recognitions: list[tuple[date, str, CfuRecognised]] = field(default_factory=list)
     singles: dict[str, SingleCoursesEnrolled] = field(default_factory=dict)
     """Applications for single courses by academic year: each holds for its own year only (CS-11)."""

@@ -103,7 +103,7 @@ def tell_json(value: Any, indent: int | None = None) -> None:
     click.echo(json_text(value, not utf8, indent))
 
 
-class Told:
+class Printed:
     """What a command that records prints of each line. Where it cannot be printed any more the recording goes on, and
     `ended` says so."""
 

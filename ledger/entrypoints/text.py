@@ -12,16 +12,15 @@ from typing import IO, Any, Self
 from rich import box
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text as RichText
+from rich.text import Text
 
+from ledger.bootstrap import Answer
 from ledger.domain.phrases import Phrase
 from ledger.edges.text import visible
 from ledger.words import DEFAULT, Language, sentence
 from ledger.words.entries import named
 from ledger.words.values import charge as charge_name
 from ledger.words.values import day, figure, money
-
-Answer = dict[str, Any]
 
 STYLES = {
     "paid": "green", "overdue": "bold red", "waived": "dim", "moved": "dim", "payable": "cyan", "to-come": "yellow",
@@ -47,7 +46,7 @@ GOES_ON = "  | "
 """Before the rest of a line that is longer than the terminal is wide."""
 
 
-class Text(RichText):
+class VisibleText(Text):
     """Words for a page, whoever wrote them, on one line: what would act on a terminal is shown instead."""
 
     def __init__(self, text: str = "", style: str = "") -> None:
@@ -59,7 +58,7 @@ class Text(RichText):
 
 
 class _Console(Console):
-    def render_str(self, text: str, **how: Any) -> RichText:
+    def render_str(self, text: str, **how: Any) -> Text:
         """What stands in tables and headings."""
         return super().render_str(visible(text), **how)
 
@@ -88,8 +87,8 @@ class Page:
         """A number of things: their name in the plural stands in a table of its own."""
         return f"{number} {self._named(table if number == 1 else PLURALS[table], value)}"
 
-    def _styled(self, table: str, value: str) -> Text:
-        return Text(self._named(table, value), style=STYLES.get(value, ""))
+    def _styled(self, table: str, value: str) -> VisibleText:
+        return VisibleText(self._named(table, value), style=STYLES.get(value, ""))
 
     def status(self, answer: Answer) -> None:
         self._title(answer)
@@ -157,7 +156,7 @@ class Page:
                                      amount=p["amount"], career=p["career"],
                                      charge=p["charge"]) for p in iuv["payments"])
             self._line(self._t("page/iuv", count=len(iuv["payments"]), iuv=iuv["iuv"], text=paid), style="yellow")
-        totals = Text()
+        totals = VisibleText()
         for name, key in ((self._t("page/overdue"), "overdue"), (self._t("page/to-come"), "to_come"),
                           (self._t("page/credit"), "credit")):
             totals.append(f"{name} ")
@@ -180,7 +179,7 @@ class Page:
     def history(self, student: str, steps: Iterable[Answer]) -> None:
         self._line(self._t("page/history", student=student), style="bold")
         for event in steps:
-            head = Text(f"#{event['position']}  ", style="dim")
+            head = VisibleText(f"#{event['position']}  ", style="dim")
             head.append(str(day(event["effective_on"], self._language)), style="not dim bold")
             head.append(f"  {self._named('event_type', event['type'])}", style="not dim cyan")
             head.append(_spaced("", event.get("career"), self._said(event["data"])), style="not dim")
@@ -205,7 +204,7 @@ class Page:
         for finding in findings:
             severity = str(finding["severity"])
             counted[severity] += 1
-            head = Text(f"{self._named('severity', severity):<12}", style=STYLES.get(severity, "bold"))
+            head = VisibleText(f"{self._named('severity', severity):<12}", style=STYLES.get(severity, "bold"))
             head.append(f"{finding['rule']:<8}", style="bold")
             head.append("/".join(str(finding[k]) for k in ("student", "career") if finding.get(k)))
             if finding.get("event"):
@@ -222,7 +221,7 @@ class Page:
     def outcome(self, outcome: Answer) -> None:
         """A line of a file that was not taken, or stands for nothing; one whose id cannot be read is named by its
         number."""
-        head = Text(f"{self._named('outcome', outcome['outcome'])}  ", style=STYLES[outcome["outcome"]])
+        head = VisibleText(f"{self._named('outcome', outcome['outcome'])}  ", style=STYLES[outcome["outcome"]])
         head.append(outcome["id"] if outcome.get("id") else self._t("page/file-line", number=outcome.get("line", "?")),
                     style="not bold default")
         self._put(head)
@@ -235,7 +234,7 @@ class Page:
 
     def appended(self, counted: Counter[str]) -> None:
         total = counted.total()
-        text = Text(f"{self._t('page/line') if total == 1 else self._t('page/lines', count=total)} ", style="bold")
+        text = VisibleText(f"{self._t('page/line') if total == 1 else self._t('page/lines', count=total)} ", style="bold")
         for index, outcome in enumerate(("accepted", "duplicate", "refused", "invalid")):
             text.append(", " if index else "")
             text.append(self._counted("outcome", outcome, counted[outcome]),
@@ -449,7 +448,7 @@ class Page:
         self._source(block)
 
     def _reason(self, reason: Answer) -> None:
-        text = Text(f"{reason['rule']}: ", style="bold red")
+        text = VisibleText(f"{reason['rule']}: ", style="bold red")
         text.append(str(reason.get("message") or reason.get("reason")), style="not bold default")
         self._put(text, 2)
         clears = reason.get("clears")
@@ -477,7 +476,7 @@ class Page:
                       if part["outstanding"] != "0.00"]
         if not notes and charge["state"] != "overdue":
             return
-        text = Text(f"{charge['career']} {self._of(charge)}: ", style="bold")
+        text = VisibleText(f"{charge['career']} {self._of(charge)}: ", style="bold")
         since = charge["due_on"] or charge["raised_on"]
         text.append("; ".join(notes) if notes else self._t("page/overdue-since", amount=charge["overdue"],
                                                            due_on=since), style="not bold")
@@ -486,7 +485,7 @@ class Page:
             self._source(told)
 
     def _lifted(self, what: str | None, since: str, indent: int = 2) -> None:
-        text = Text(f"{self._t('page/to-lift')} " if what else self._t("page/nothing-lifts"),
+        text = VisibleText(f"{self._t('page/to-lift')} " if what else self._t("page/nothing-lifts"),
                     style="green" if what else "dim")
         text.append(f"{what.rstrip('.')}{since}." if what else "", style="default")
         self._put(text, indent)
@@ -537,16 +536,16 @@ class Page:
         return table
 
     def _line(self, text: str, style: str = "", indent: int = 0) -> None:
-        self._put(Text(text, style=style), indent)
+        self._put(VisibleText(text, style=style), indent)
 
-    def _put(self, text: Text, indent: int = 0) -> None:
+    def _put(self, text: VisibleText, indent: int = 0) -> None:
         """One line. On a terminal a long one is wrapped, and its rest is marked, so that no part of it looks like a
         line of its own."""
         if not self._console.is_terminal:
-            self._console.print(RichText(" " * indent).append_text(text), soft_wrap=True)
+            self._console.print(Text(" " * indent).append_text(text), soft_wrap=True)
             return
         for number, part in enumerate(text.wrap(self._console, max(20, self._console.width - indent - len(GOES_ON)))):
-            self._console.print(RichText(" " * indent + (GOES_ON if number else "")).append_text(part))
+            self._console.print(Text(" " * indent + (GOES_ON if number else "")).append_text(part))
 
 
 def _number(value: Any) -> str:

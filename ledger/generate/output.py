@@ -10,12 +10,12 @@ from ledger.edges.files import open_file, replace
 from .population import one_student
 from .shares import Shares
 
-Progress = Callable[[int, int], None]
+WriteProgress = Callable[[int, int], None]
 """Called now and then with the students and the events written so far."""
 
 
 def write(target: Path | str | BinaryIO, students: int, seed: int, shares: Shares | None = None,
-          progress: Progress | None = None,
+          progress: WriteProgress | None = None,
           first: int = 0) -> int:
     """Write the lines of the students first .. first+students-1 to a file (`-`: standard output); the number of events.
 
@@ -38,7 +38,7 @@ def write(target: Path | str | BinaryIO, students: int, seed: int, shares: Share
     return _lines(target, students, seed, shares or Shares(), progress, first)
 
 
-def _lines(out: BinaryIO, students: int, seed: int, shares: Shares, progress: Progress | None, first: int) -> int:
+def _lines(out: BinaryIO, students: int, seed: int, shares: Shares, progress: WriteProgress | None, first: int) -> int:
     if students < 0 or seed < 0 or first < 0:
         raise ValueError("students, seed and first are numbers from 0")
     count = 0

@@ -7,17 +7,17 @@ from typing import Any
 
 from ledger.domain.events import ACTS
 
-from .story import Fact, Path, Story
+from .story import Draft, Path, Story
 from .terms import NEVER, books, terms
 
 LATE = frozenset({"instalment-paid", "exam-graded"})
 
 
-def _path(s: Story, fact: Fact) -> Path:
+def _path(s: Story, fact: Draft) -> Path:
     return next(p for p in s.paths if p.name == fact.career)
 
 
-def _is_ruled(fact: Fact) -> bool:
+def _is_ruled(fact: Draft) -> bool:
     data = fact.data
     if "held_on" in data:
         return books().for_late_degrees(data["academic_year"], date.fromisoformat(data["held_on"])) is not None
@@ -45,11 +45,11 @@ def delay_and_void(s: Story) -> None:
                 _void(s, fact, min(bound - 1, fact.day + s.between(1, 20)))
 
 
-def _order(fact: Fact) -> tuple[int, int]:
+def _order(fact: Draft) -> tuple[int, int]:
     return fact.day, fact.number
 
 
-def _void(s: Story, fact: Fact, day: int) -> None:
+def _void(s: Story, fact: Draft, day: int) -> None:
     """The fact as it was recorded at first is wrong; it is voided and recorded again with its own day."""
     right = fact.data
     if fact.type == "instalment-paid":
@@ -67,7 +67,7 @@ def _void(s: Story, fact: Fact, day: int) -> None:
 # Bookings after the term
 
 
-def _sat(s: Story) -> list[Fact]:
+def _sat(s: Story) -> list[Draft]:
     """Bookings under a rule book whose exam was sat before the last day."""
     until = s.shares.until.toordinal()
     graded = {(f.career, f.data["course"], f.data["held_on"]) for f in s.facts if f.type == "exam-graded"
@@ -76,7 +76,7 @@ def _sat(s: Story) -> list[Fact]:
             and _is_ruled(f)]
 
 
-def _book_late(s: Story, booking: Fact, days: int) -> bool:
+def _book_late(s: Story, booking: Draft, days: int) -> bool:
     day = date.fromisoformat(booking.data["held_on"]).toordinal() - days
     if not _path(s, booking).is_free(day):
         return False

@@ -18,7 +18,7 @@ ZERO = Decimal("0.00")
 
 
 @dataclass(slots=True)
-class Fact:
+class Draft:
     """An event to be: `day` is when it is recorded, `effective` when it holds; `number` orders what is recorded on one
     day."""
 
@@ -82,7 +82,7 @@ _COURSES: dict[str, tuple[Course, ...]] = {}
 
 
 @dataclass(slots=True)
-class Debt:
+class Surcharge:
     """A surcharge or a penalty: raised on a day, to be paid on `pays` (None: not unless something depends on it)."""
 
     key: str
@@ -108,7 +108,7 @@ class Path:
     perfected: int = NEVER
     closed: list[tuple[int, int]] = field(default_factory=list)
     """Days (first, last) on which no exam is booked and nothing is asked for: blocks, withdrawals, suspensions."""
-    debts: list[Debt] = field(default_factory=list)
+    debts: list[Surcharge] = field(default_factory=list)
     clear_on: int = 0
     """The day on which the last instalment is paid (`NEVER`: it is not)."""
     planned: dict[str, int] = field(default_factory=dict)
@@ -145,7 +145,7 @@ class Story:
         self.index, self.shares = index, shares
         self.name = f"G{index:06d}"
         self.random = Random((seed << 48) + index).random  # noqa: S311 - an invented population, no secret
-        self.facts: list[Fact] = []
+        self.facts: list[Draft] = []
         self.added = 0
         self.paths: list[Path] = []
         self.tickets = 0
@@ -164,10 +164,10 @@ class Story:
 
     # Facts
 
-    def add(self, kind: str, career: str | None, day: int, data: dict[str, Any], recorded: int = 0) -> Fact:
+    def add(self, kind: str, career: str | None, day: int, data: dict[str, Any], recorded: int = 0) -> Draft:
         """A fact that holds on a day, recorded on that day unless a later one is given."""
         # not the list's length: a breach may take a fact away
-        fact = Fact(recorded or day, self.added, kind, career, day, data)
+        fact = Draft(recorded or day, self.added, kind, career, day, data)
         self.added += 1
         self.facts.append(fact)
         return fact
@@ -197,7 +197,7 @@ class Story:
                      {"charge": key, "amount": "0.00", "reason": "documented reasons", "authority": "student office"})
             return
         left = roll > 1 - self.shares.surcharges_unpaid
-        path.debts.append(Debt(key, amount, raised + 1, None if left else raised + self.between(3, 30)))
+        path.debts.append(Surcharge(key, amount, raised + 1, None if left else raised + self.between(3, 30)))
 
     def settle(self, path: Path, day: int) -> None:
         """Pay by this day everything that has come up: something depends on it."""
@@ -235,7 +235,7 @@ _CLOCK = [f"T{s // 3600:02d}:{s % 3600 // 60:02d}:{s % 60:02d}Z" for s in range(
 """The times of day at which a student's events are recorded, in their order."""
 
 
-def line(name: str, fact: Fact) -> bytes:
+def line(name: str, fact: Draft) -> bytes:
     """A submission as one line of JSON. The values are strings of ours, numbers, flags and lists of such."""
     source, actor = _SOURCES.get(fact.type, _OFFICE)
     clock = _CLOCK[fact.number] if fact.number < len(_CLOCK) else _CLOCK[-1]

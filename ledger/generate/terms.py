@@ -23,7 +23,7 @@ def iso(day: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class WindowDays:
     """A pre-enrolment window of an open master's and the enrolment window that it leads to."""
 
     first: int
@@ -34,7 +34,7 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
+class SelectionDays:
     first: int
     last: int
     enrol_by: int
@@ -57,8 +57,8 @@ class Terms:
     start: int
     label: str
     law: Law | None
-    windows: tuple[Window, ...]
-    selections: tuple[Selection, ...]
+    windows: tuple[WindowDays, ...]
+    selections: tuple[SelectionDays, ...]
     first_degree_until: int
     first_degree_late_until: int
     has_first_degree_term: bool
@@ -118,9 +118,9 @@ def _terms(start: int, label: str, own: RuleBook | None, law: Law, shift: int) -
     def on(year: int, month: int, day: int) -> int:
         return date(year, month, day).toordinal()
 
-    windows = tuple(Window(at(w.first), at(w.last), at(w.enrol_from), at(w.enrol_until), w.late)
+    windows = tuple(WindowDays(at(w.first), at(w.last), at(w.enrol_from), at(w.enrol_until), w.late)
                     for w in need(law.PRE_2, "PRE-2").windows)
-    selections = tuple(Selection(at(s.first), at(s.last), at(s.enrol_by), at(s.scroll_enrol_by))
+    selections = tuple(SelectionDays(at(s.first), at(s.last), at(s.enrol_by), at(s.scroll_enrol_by))
                        for s in law.PRE_3.selections) \
         if law.PRE_3 is not None else ()
     plan, first_term = need(law.PDS_1, "PDS-1"), law.PRE_5

@@ -35,7 +35,7 @@ from ledger.store.mapper import stream_id
 
 from .lines import decode_line
 from .streams import PENDING, Known, Stream
-from .submit import Clock, Desk, Outcome, answer, duplicate, in_turn, invalid, read_form, set_aside, with_line
+from .submit import Clock, Desk, Reply, answer, duplicate, in_turn, invalid, read_form, set_aside, with_line
 from .trusted import recorded_event
 
 BATCH_LINES = 4_000
@@ -44,7 +44,7 @@ AHEAD = 2
 """Batches that are with the workers while one is stored."""
 EVENTS_KEPT = 6_000
 """How many events of the students met last a worker keeps beside those of the waiting batches (about 15 MB)."""
-Part = tuple[int, list[bytes]]
+NumberedLines = tuple[int, list[bytes]]
 """Neighbouring lines for one worker, and the number of the first."""
 _Form = Submission | tuple[Event, StoredEvent]
 _Placed = tuple[str, int, tuple[str, ...], str | None, str | None]
@@ -62,7 +62,7 @@ class _Decided:
     """What a worker made of its parts: for each, the packed events, how many, and the outcomes of its lines in
     order."""
 
-    parts: list[tuple[bytes, int, list[_Placed | Outcome]]] = field(default_factory=list)
+    parts: list[tuple[bytes, int, list[_Placed | Reply]]] = field(default_factory=list)
     heads: dict[UUID, int] = field(default_factory=dict)
 
 
@@ -71,7 +71,7 @@ class _Batch:
     """`routed`: the parts of each worker; `order`: the workers whose parts follow each other in the file."""
 
     number: int
-    routed: list[list[Part]]
+    routed: list[list[NumberedLines]]
     order: list[int]
     found: "list[Future[_Decided]]" = field(default_factory=list)
 
@@ -81,7 +81,7 @@ class _Batch:
 
 
 def import_lines(store: EventStore, opened: Opened, books: LawBooks, lines: Iterable[bytes], mode: Mode, clock: Clock,
-                 workers: int | None = None, trusted: bool = False) -> Iterator[Outcome]:
+                 workers: int | None = None, trusted: bool = False) -> Iterator[Reply]:
     """One outcome for each line that is not blank, in order, as `append_lines` yields it; what is accepted is stored by
     then.
 
@@ -129,13 +129,13 @@ def _student_of(line: bytes) -> bytes:
     return student.encode("utf-8", "replace") if isinstance(student, str) else b""
 
 
-def _finish(store: EventStore, crew: "Crew", waiting: deque[_Batch]) -> Iterator[Outcome]:
+def _finish(store: EventStore, crew: "Crew", waiting: deque[_Batch]) -> Iterator[Reply]:
     """Stores the oldest batch and yields its outcomes."""
     batch = waiting[0]
     try:
         found = _store(store, batch)
     except VersionConflict:
-        def decide_again() -> list[Outcome]:
+        def decide_again() -> list[Reply]:
             _again(crew, waiting)
             return _store(store, batch)
 
@@ -165,14 +165,14 @@ def _again(crew: "Crew", waiting: Iterable[_Batch]) -> None:
         crew.send(batch)
 
 
-def _store(store: EventStore, batch: _Batch) -> list[Outcome]:
+def _store(store: EventStore, batch: _Batch) -> list[Reply]:
     results = [future.result() for future in batch.found]
     takes = [iter(result.parts) for result in results]
     parts = [next(takes[worker]) for worker in batch.order]
     rows = sum(part[1] for part in parts)
     heads = {stream: version for result in results for stream, version in result.heads.items()}
     position = store.append_packed([part[0] for part in parts if part[1]], rows, heads) if rows or heads else 0
-    found: list[Outcome] = []
+    found: list[Reply] = []
     for _, _, outcomes in parts:
         for one in outcomes:
             if isinstance(one, dict):
@@ -183,7 +183,7 @@ def _store(store: EventStore, batch: _Batch) -> list[Outcome]:
                 stored = store.stream(student, version - 1)[0]
                 found.append(duplicate(id_, stored.position, version, voided_by))
                 continue
-            outcome: Outcome = {"id": id_, "outcome": "accepted", "position": position, "version": version}
+            outcome: Reply = {"id": id_, "outcome": "accepted", "position": position, "version": version}
             if breaches:
                 outcome["breaches"] = list(breaches)
             found.append(outcome)
@@ -202,7 +202,7 @@ class Crew:
         arguments = opened, processes.Long(books), mode, clock, trusted
         self._pools = [processes.pool(1, _start, *arguments) for _ in range(size)]
 
-    def import_lines(self, store: EventStore, lines: Iterable[bytes]) -> Iterator[Outcome]:
+    def import_lines(self, store: EventStore, lines: Iterable[bytes]) -> Iterator[Reply]:
         """See the function of this name."""
         waiting: deque[_Batch] = deque()
         try:
@@ -221,7 +221,7 @@ class Crew:
         batch.found = [pool.submit(_decide, parts, batch.number, self.stored, self.epoch)
                        for pool, parts in zip(self._pools, batch.routed, strict=True)]
 
-    def line_by_line(self, store: EventStore, batch: _Batch) -> list[Outcome]:
+    def line_by_line(self, store: EventStore, batch: _Batch) -> list[Reply]:
         desk = Desk(store, self._books, self._mode, self._clock)
         found = []
         for number, line in batch.lines():
@@ -245,7 +245,7 @@ class _Worker:
         self._epoch = 0
         self._trusted = trusted
 
-    def decide(self, parts: list[Part], batch: int, stored: int, epoch: int) -> _Decided:
+    def decide(self, parts: list[NumberedLines], batch: int, stored: int, epoch: int) -> _Decided:
         if epoch != self._epoch:
             self._streams.clear()
             self._epoch = epoch
@@ -259,7 +259,7 @@ class _Worker:
         heads: dict[str, int] = {}
         for number, part in forms:
             encoded: list[StoredEvent] = []
-            outcomes: list[_Placed | Outcome] = []
+            outcomes: list[_Placed | Reply] = []
             for n, form in enumerate(part):
                 if isinstance(form, dict):
                     outcomes.append(with_line(form, number + n))
@@ -269,13 +269,13 @@ class _Worker:
         decided.heads = {stream_id(student): head for student, head in heads.items()}
         return decided
 
-    def _form(self, line: bytes, first: bool) -> _Form | Outcome | None:
+    def _form(self, line: bytes, first: bool) -> _Form | Reply | None:
         if self._trusted:
             return recorded_event(line, PENDING)
         raw = decode_line(line, first)
         return None if raw is None else read_form(raw)
 
-    def _outcome(self, form: _Form, encoded: list[StoredEvent], heads: dict[str, int]) -> _Placed | Outcome:
+    def _outcome(self, form: _Form, encoded: list[StoredEvent], heads: dict[str, int]) -> _Placed | Reply:
         try:
             stream = self._streams[_student(form)]
         except StreamSetAside as error:
@@ -299,7 +299,7 @@ def _student(form: _Form) -> str:
     return form.student if isinstance(form, Submission) else form[0].student
 
 
-def _as_recorded(stream: Stream, event: Event) -> Event | Known | Outcome:
+def _as_recorded(stream: Stream, event: Event) -> Event | Known | Reply:
     """What is trusted is stored as it is; only its place in the stream is checked."""
     known = stream.by_id.get(event.id)
     if known is not None and known.placed(0) == event.placed(0):
@@ -320,7 +320,7 @@ def _start(opened: Opened, books: LawBooks, mode: Mode, clock: Clock, trusted: b
     _worker = _Worker(opened, books, mode, clock, trusted)
 
 
-def _decide(parts: list[Part], batch: int, stored: int, epoch: int) -> _Decided:
+def _decide(parts: list[NumberedLines], batch: int, stored: int, epoch: int) -> _Decided:
     if _worker is None:
         raise RuntimeError("the worker was not started")
     return _worker.decide(parts, batch, stored, epoch)

@@ -34,7 +34,7 @@ __all__ = ["LONGEST_LINE", "append_lines", "read_lines", "submit"]
 
 Clock = Callable[[], datetime]
 """The moment it is, in UTC."""
-Outcome = dict[str, Any]
+Reply = dict[str, Any]
 
 TURN_SECONDS = 30.0
 """How long a decision is made again because others append to the same student meanwhile."""
@@ -46,7 +46,7 @@ EVENTS_KEPT = 10_000
 """How many events of the students met last stay in memory between lines (about 20 MB)."""
 
 
-Verdict = Event | Known | Outcome
+Verdict = Event | Known | Reply
 """The event to append, the one that holds the submission already, or the outcome that keeps it out."""
 
 
@@ -70,13 +70,13 @@ def in_turn(act: Callable[[], T], otherwise: str) -> T:
         raise VersionConflict(otherwise) from error
 
 
-def submit(store: EventStore, books: LawBooks, submission: Any, mode: Mode, clock: Clock) -> Outcome:
+def submit(store: EventStore, books: LawBooks, submission: Any, mode: Mode, clock: Clock) -> Reply:
     """The outcome of one submission, given as decoded JSON or as a `Submission`."""
     return Desk(store, books, mode, clock).submit(submission)
 
 
 def append_lines(store: EventStore, books: LawBooks, lines: Iterable[bytes], mode: Mode, atomic: bool,
-                 clock: Clock) -> Iterator[Outcome]:
+                 clock: Clock) -> Iterator[Reply]:
     """One outcome for each line that is not blank, in order; an accepted line is stored before its outcome is yielded.
 
     Memory stays flat for any number of lines. With `atomic` all lines are stored in one transaction or none is; then
@@ -99,7 +99,7 @@ class Desk:
         self._store, self._books, self._mode, self._clock = store, books, mode, clock
         self.streams = Streams(store, books, EVENTS_KEPT if keep is None else keep)
 
-    def line(self, number: int, raw: Any) -> Outcome:
+    def line(self, number: int, raw: Any) -> Reply:
         """The outcome of a line of a file. One to whose student others never stop appending is answered `conflict`, one
         whose student cannot be read `set-aside`, and the file goes on."""
         try:
@@ -109,13 +109,13 @@ class Desk:
         except StreamSetAside as error:
             return set_aside(raw["id"], error.one)
 
-    def submit(self, raw: Any) -> Outcome:
+    def submit(self, raw: Any) -> Reply:
         form = read_form(raw)
         if not isinstance(form, Submission):
             return form
         remembered = form.student in self.streams
 
-        def outcome() -> Outcome:
+        def outcome() -> Reply:
             return in_turn(lambda: self.together([form], self.take, self._append)[0],
                            f"others kept appending to student {form.student}: submit {form.id} again")
 
@@ -124,7 +124,7 @@ class Desk:
             return outcome()
         return found
 
-    def submit_all(self, forms: Sequence[tuple[int, Submission | Outcome]]) -> list[Outcome]:
+    def submit_all(self, forms: Sequence[tuple[int, Submission | Reply]]) -> list[Reply]:
         """The same for many submissions that are stored together or not at all. `forms`: line numbers and forms."""
         sound = [form for _, form in forms if isinstance(form, Submission)]
 
@@ -142,7 +142,7 @@ class Desk:
                     for number, form in forms]
 
     def together(self, asked: Sequence[A], take: Callable[[A], Verdict],
-                 append: Callable[[Sequence[Verdict]], Iterable[Event]]) -> list[Outcome]:
+                 append: Callable[[Sequence[Verdict]], Iterable[Event]]) -> list[Reply]:
         """Steps 2 to 7 for what is stored together or not at all; every way into the ledger but the bulk import's goes
         here.
 
@@ -232,7 +232,7 @@ def _numbered(lines: Iterable[bytes]) -> Iterator[tuple[int, Any]]:
             yield number, raw
 
 
-def read_form(raw: Any) -> Submission | Outcome:
+def read_form(raw: Any) -> Submission | Reply:
     """The submission, or the outcome `invalid`."""
     if isinstance(raw, Submission):
         return raw
@@ -245,12 +245,12 @@ def read_form(raw: Any) -> Submission | Outcome:
     return invalid(given if isinstance(given, str) and len(given) <= 200 else None, form)
 
 
-def set_aside(id: str, one: SetAside) -> Outcome:
+def set_aside(id: str, one: SetAside) -> Reply:
     """The outcome of a submission about a student who cannot be read."""
     return {"id": id, "outcome": "set-aside", "problems": [Problem("student", str(StreamSetAside(one))).as_json()]}
 
 
-def invalid(id: str | None, problems: Iterable[Problem]) -> Outcome:
+def invalid(id: str | None, problems: Iterable[Problem]) -> Reply:
     """Problems repeat what was submitted: a lone surrogate in it could not be printed."""
     return {"id": _printable(id) if id is not None else None, "outcome": "invalid",
             "problems": [{name: _printable(text) for name, text in problem.as_json().items()} for problem in problems]}
@@ -260,7 +260,7 @@ def _printable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def answer(verdict: Verdict, positions: dict[tuple[str, str], int] | None = None) -> Outcome:
+def answer(verdict: Verdict, positions: dict[tuple[str, str], int] | None = None) -> Reply:
     """`positions` of the events that have been stored since the verdict."""
     if isinstance(verdict, dict):
         return verdict
@@ -268,20 +268,20 @@ def answer(verdict: Verdict, positions: dict[tuple[str, str], int] | None = None
     position = (positions or {}).get((event.student, event.id), event.position)
     if isinstance(verdict, Known):
         return duplicate(event.id, position, event.version, verdict.voided_by)
-    found: Outcome = {"id": event.id, "outcome": "accepted", "position": position, "version": event.version}
+    found: Reply = {"id": event.id, "outcome": "accepted", "position": position, "version": event.version}
     if event.breaches:
         found["breaches"] = list(event.breaches)
     return found
 
 
-def duplicate(id: str, position: int, version: int, voided_by: str | None) -> Outcome:
+def duplicate(id: str, position: int, version: int, voided_by: str | None) -> Reply:
     """The same submission is stored already; where a void took it back since, `voided_by` says so: the fact needs a new
     id."""
-    found: Outcome = {"id": id, "outcome": "duplicate", "position": position, "version": version}
+    found: Reply = {"id": id, "outcome": "duplicate", "position": position, "version": version}
     return found | {"voided_by": voided_by} if voided_by is not None else found
 
 
-def _kept_out(verdict: Verdict, books: LawBooks) -> Outcome:
+def _kept_out(verdict: Verdict, books: LawBooks) -> Reply:
     """The outcome of a line whose file is not stored because of another line."""
     if isinstance(verdict, Known) and verdict.event.position < PENDING:
         return answer(verdict)
@@ -292,6 +292,6 @@ def _kept_out(verdict: Verdict, books: LawBooks) -> Outcome:
     return {"id": event.id, "outcome": "refused", "reasons": [why.as_json()]}
 
 
-def with_line(outcome: Outcome, number: int) -> Outcome:
+def with_line(outcome: Reply, number: int) -> Reply:
     """A line whose id cannot be read is named by its number in the file."""
     return outcome | {"line": number} if outcome["id"] is None else outcome

@@ -14,7 +14,7 @@ from ledger.domain.submissions import Event, Problem, problems_of
 from ledger.store import StoreUnusable
 from ledger.store.mapper import STORED_NAMES, Mapper, canonical_json, stream_id
 
-from .submit import Outcome, invalid
+from .submit import Reply, invalid
 
 SHOWN_ONLY = ("position", "changes", "seen_on", "voided")
 """What the export adds to what is stored. Positions are those of the ledger that it is sent to."""
@@ -28,7 +28,7 @@ _encode = msgspec.json.Encoder(order="sorted").encode
 """Together the canonical bytes of a record: fractions as the standard library spells them."""
 
 
-def recorded_event(line: bytes, position: int) -> tuple[Event, StoredEvent] | Outcome | None:
+def recorded_event(line: bytes, position: int) -> tuple[Event, StoredEvent] | Reply | None:
     """The event of a line of the export (`position` + its version stands for its position) and what is stored of it; or
     the outcome `invalid`; None for a blank line."""
     try:

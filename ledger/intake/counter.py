@@ -28,7 +28,7 @@ from ledger.domain.books import LawBooks
 from ledger.domain.submissions import Event, Problem, Submission
 from ledger.domain.values import format_instant
 from ledger.handling.lines import decode_line
-from ledger.handling.submit import Clock, Desk, Outcome, Verdict, in_turn, invalid, read_form
+from ledger.handling.submit import Clock, Desk, Reply, Verdict, in_turn, invalid, read_form
 from ledger.store import EventStore, Refusal, StreamSetAside, VersionConflict
 from ledger.wire.letters import dead_letter, outcome_message
 from ledger.wire.message import History, Message
@@ -69,7 +69,7 @@ class _Form:
     student: str
     id: str
     raw: dict[str, Any]
-    form: Submission | Outcome
+    form: Submission | Reply
 
     def hash(self) -> bytes:
         """Of what makes two submissions the same one: everything but `recorded_at`. It does not leave this program: its
@@ -117,7 +117,7 @@ class Counter:
                 outcome_message(one.key or b"", outcome, at, self._history, _trace(one.headers))
                 for one, outcome in zip(batch, given, strict=True)]
 
-    def _decided(self, forms: Sequence[_Form]) -> list[Outcome | str]:
+    def _decided(self, forms: Sequence[_Form]) -> list[Reply | str]:
         """The outcome of each, or why there is none."""
         faults: dict[int, str] = {}
         while True:
@@ -131,10 +131,10 @@ class Counter:
                 continue
             return [faults.get(id(form)) or next(found) for form in forms]
 
-    def _alone(self, form: _Form) -> Outcome:
+    def _alone(self, form: _Form) -> Reply:
         return in_turn(lambda: self._together([form])[0], "others kept appending to the student of a submission")
 
-    def _together(self, forms: Sequence[_Form]) -> list[Outcome]:
+    def _together(self, forms: Sequence[_Form]) -> list[Reply]:
         """One transaction for all; VersionConflict where what is remembered of their students is not how they stand."""
         # a duplicate says whether its event was voided: look again
         self._streams.forget([one.student for one in forms if one.student in self._streams
@@ -167,7 +167,7 @@ class Counter:
             return self._desk.take(form.form) if isinstance(form.form, Submission) else form.form
         before = kept.get((form.student, form.id))
         if before is not None:
-            outcome: Outcome = json.loads(before.outcome)
+            outcome: Reply = json.loads(before.outcome)
             return outcome if form.is_content_of(before, self._store) else invalid(form.id, [Problem(
                 "id", f"a submission with this id and other content was {outcome['outcome']}: submit it unchanged, "
                       "or choose a new id")])
@@ -177,7 +177,7 @@ class Counter:
         return _New(told(verdict)) if isinstance(verdict, dict) else verdict
 
 
-class _New(Outcome):
+class _New(Reply):
     """An outcome that keeps out a submission which nobody has answered yet."""
 
 
@@ -239,7 +239,7 @@ def _is_text(text: str) -> bool:
     return True
 
 
-def _short(outcome: Outcome) -> Outcome:
+def _short(outcome: Reply) -> Reply:
     problems = [{"path": _named(one["path"]), "message": one["message"][:LONGEST_TEXT]}
                 for one in outcome["problems"][:PROBLEMS]]
     more = len(outcome["problems"]) - PROBLEMS
@@ -265,7 +265,7 @@ def _named(path: str) -> str:
 
 def _without_values(outcome: bytes) -> bytes:
     """What an earlier release answered: its sentences about what was malformed may quote it."""
-    found: Outcome = json.loads(outcome)
+    found: Reply = json.loads(outcome)
     if "problems" in found:
         said = "this was not valid: see section 2 of the published language"
         found = found | {"problems": [{"path": _named(one["path"]), "message": said} for one in found["problems"]]}

@@ -13,7 +13,7 @@ from ledger.wire.letters import Heartbeat
 from ledger.wire.message import History, Message
 from ledger.wire.topics import TOPICS, Topic
 
-from .positions import Positions, Standing
+from .positions import Positions, TopicPosition
 from .prepare import Chunk, Preparer, Ready, now
 
 BEAT_SECONDS = 2.0
@@ -69,8 +69,8 @@ class Lane(threading.Thread):
     was reached once, and everything up to there is acknowledged. `sent`: events since the beginning. `waiting_since`:
     an acknowledgement is waited for since this moment of the monotonic clock."""
 
-    def __init__(self, url: str, brokers: str, topic: Topic, standing: Standing, heartbeat: str, history: History,
-                 prepare: Callable[[Standing], Preparer], say: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(self, url: str, brokers: str, topic: Topic, standing: TopicPosition, heartbeat: str, history: History,
+                 prepare: Callable[[TopicPosition], Preparer], say: Callable[[str], None] = lambda _: None) -> None:
         super().__init__(name=f"lane-{topic.name}", daemon=True)
         self.topic, self.standing, self.begin, self.stop = topic, standing, threading.Event(), threading.Event()
         self.failure: BaseException | None = None

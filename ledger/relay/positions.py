@@ -31,7 +31,7 @@ AHEAD_SECONDS = 60.0
 COLUMNS = "topic, topic_id, partitions, law, position, complete_at, at, rate, error, error_at"
 
 
-def older(one: "Standing", last: int) -> str:
+def older(one: "TopicPosition", last: int) -> str:
     return (f"{one.topic} is published up to position {one.position}, and the ledger ends at {last}: "
             "its events were restored from an older copy than its positions. Put the newer copy back; "
             "where it is lost, delete the topics and let the services make their tables anew")
@@ -42,7 +42,7 @@ class Displaced(StoreUnavailable):
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class TopicPosition:
     """`topic` with its prefix. `position`: everything up to it was acknowledged. `law`: what the messages were computed
     under, '' where they rest on none. `complete_at`: the instant up to which everything committed was acknowledged when
     the end of the log was last seen. `at`: when this was written, `rate`: events a second then. `error`: the last
@@ -59,7 +59,7 @@ class Standing:
     error: str | None
     error_at: str | None
 
-    def known(self, complete_at: str | None) -> "Standing":
+    def known(self, complete_at: str | None) -> "TopicPosition":
         return replace(self, complete_at=complete_at)
 
 
@@ -103,12 +103,12 @@ class Positions:
         """Makes the tables, or brings them up to date; the numbers of the steps that were taken."""
         return versions.bring(MIGRATIONS, self._backend)
 
-    def all(self) -> list[Standing]:
+    def all(self) -> list[TopicPosition]:
         """Every topic; empty where nothing was ever published. Raises StoreUnusable for tables of another version."""
         if not versions.check(MIGRATIONS, self._backend):
             return []
         statement = f"SELECT {COLUMNS} FROM relay_positions ORDER BY topic"  # noqa: S608 - our own names
-        return [Standing(*row) for row in self._ask(statement, {})]
+        return [TopicPosition(*row) for row in self._ask(statement, {})]
 
     def last_position(self) -> int:
         return int(self._ask("SELECT coalesce(max({event_position}), 0) FROM {events}", {})[0][0])
@@ -128,13 +128,13 @@ class Positions:
         return int(self._ask("SELECT count(*) FROM {events} WHERE {event_position} > :position",
                              {"position": position})[0][0])
 
-    def begin(self, made: Made, law: str, at: str) -> Standing:
+    def begin(self, made: Made, law: str, at: str) -> TopicPosition:
         """Where a topic stands, from now on computed under `law`. Raises KafkaUnusable where its partitions have become
         more."""
         with self._backend.transaction() as cursor:
             found = cursor.ask(f"SELECT {COLUMNS} FROM relay_positions WHERE topic = :topic",  # noqa: S608
                                {"topic": made.name})
-            before = Standing(*found[0]) if found else None
+            before = TopicPosition(*found[0]) if found else None
             if before is not None and before.topic_id == made.id:
                 if before.partitions != made.partitions:
                     raise KafkaUnusable(
@@ -151,9 +151,9 @@ class Positions:
                        ":error_at)",
                        {"topic": made.name, "id": made.id, "partitions": made.partitions, "law": law, "at": at,
                         "error": before.error if before else None, "error_at": before.error_at if before else None})
-        return Standing(made.name, made.id, made.partitions, law, 0, None, at, 0.0, None, None)
+        return TopicPosition(made.name, made.id, made.partitions, law, 0, None, at, 0.0, None, None)
 
-    def move(self, at: Standing, to: int, complete_at: str | None, now: str, rate: float) -> Standing:
+    def move(self, at: TopicPosition, to: int, complete_at: str | None, now: str, rate: float) -> TopicPosition:
         """Moves a topic on from where it stands. Raises Displaced where it does not stand there any more."""
         with self._backend.transaction() as cursor:
             moved = cursor.run(
@@ -213,7 +213,7 @@ def status(url: str) -> dict[str, Any]:
             raise StoreUnusable(older(one, last))
     moment = datetime.now(timezone.utc)
 
-    def age(one: Standing, events: int) -> float | None:
+    def age(one: TopicPosition, events: int) -> float | None:
         if not events:
             return 0.0
         return round((moment - datetime.fromisoformat(one.complete_at)).total_seconds(), 3) if one.complete_at else None

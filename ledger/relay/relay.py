@@ -9,7 +9,7 @@ from kafka.errors import KafkaError, RetriableError
 from ledger.domain.books import LawBooks
 from ledger.domain.edition import EDITION
 from ledger.projections.everybody import open_database
-from ledger.projections.everybody.database import Database
+from ledger.projections.everybody.database import ProjectionDatabase
 from ledger.store import StoreUnavailable, open_store
 from ledger.wire.kafka import KafkaUnusable, Made, create_topics, history_of, prefix
 from ledger.wire.message import History
@@ -17,7 +17,7 @@ from ledger.wire.state import VERSION
 from ledger.wire.topics import EVENTS, HEARTBEAT, STATE, TOPICS
 
 from .lane import Lane
-from .positions import Positions, Standing, older
+from .positions import Positions, TopicPosition, older
 from .prepare import EVENTS_CHUNK, STATES_CHUNK, EventSource, Preparer, StateSource, latest, now
 from .tails import check_history
 
@@ -98,7 +98,7 @@ class Relay:
                 stop.wait(PAUSE_SECONDS)
         return None
 
-    def _publish(self, database: Database, positions: Positions, topics: dict[str, Made], history: History, stop: Flag,
+    def _publish(self, database: ProjectionDatabase, positions: Positions, topics: dict[str, Made], history: History, stop: Flag,
                  once: bool) -> None:
         positions.check_clock()
         with open_store(self._url, create=False) as store:
@@ -117,7 +117,7 @@ class Relay:
                 lane.abandon()
             raise
 
-    def _watch_over(self, lanes: list[Lane], database: Database, positions: Positions, stop: Flag, once: bool) -> None:
+    def _watch_over(self, lanes: list[Lane], database: ProjectionDatabase, positions: Positions, stop: Flag, once: bool) -> None:
         """Wakes the lanes until they are to stop, and stops them. Raises what ended one of them, or the loss of the
         lock."""
         slow: set[str] = set()
@@ -151,7 +151,7 @@ class Relay:
 
         aside = {one.stream.hex: one.position for one in positions.aside(made.name)}
 
-        def prepare(at: Standing) -> Preparer:
+        def prepare(at: TopicPosition) -> Preparer:
             common = {"after": at.position, "partitions": at.partitions, "history": history, "aside": aside}
             if name == EVENTS:
                 return Preparer(self._url, EventSource, common | {"chunk": self._chunks[0]})

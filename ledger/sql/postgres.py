@@ -27,8 +27,8 @@ from .base import (
     spelling,
 )
 
-Answer = TypeVar("Answer")
-Gen = Generator[Any, Any, Answer]
+Got = TypeVar("Got")
+Gen = Generator[Any, Any, Got]
 """What psycopg waits for: it yields the direction and is sent what the socket is ready for, 0 after a tenth of a second
 of nothing."""
 
@@ -61,7 +61,7 @@ class Link(psycopg.Connection[Any]):
         made.address = conninfo
         return made
 
-    def wait(self, gen: Gen[Answer], *rest: Any, **named: Any) -> Answer:
+    def wait(self, gen: Gen[Got], *rest: Any, **named: Any) -> Got:
         return super().wait(_watched(gen, self._is_silent), *rest, **named)
 
     def _is_silent(self) -> bool:
@@ -80,7 +80,7 @@ class Link(psycopg.Connection[Any]):
             return False
 
 
-def _watched(gen: Gen[Answer], is_silent: Callable[[], bool]) -> Gen[Answer]:
+def _watched(gen: Gen[Got], is_silent: Callable[[], bool]) -> Gen[Got]:
     """The same generator, looked at whenever nothing has come for long."""
     try:
         wanted = next(gen)
@@ -95,7 +95,7 @@ def _watched(gen: Gen[Answer], is_silent: Callable[[], bool]) -> Gen[Answer]:
                 since = time.monotonic()
             wanted = gen.send(ready)
     except StopIteration as ended:
-        found: Answer = ended.value
+        found: Got = ended.value
         return found
 
 

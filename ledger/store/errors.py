@@ -20,7 +20,7 @@ class StoreUnusable(Exception):
     set up in a way that loses events. Trying again does not help."""
 
 
-class Unreadable(StoreUnusable):
+class UnreadableEvent(StoreUnusable):
     """An event that this program cannot read: damaged, of a newer program, or not at home in its stream."""
 
     def __init__(self, position: int, why: str) -> None:

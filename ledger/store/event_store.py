@@ -17,11 +17,12 @@ from eventsourcing.persistence import IntegrityError, InterfaceError, Operationa
 
 from ledger.domain.submissions import Event
 from ledger.sql.again import tried_again
+from ledger.sql.base import Explain
 
 from . import keys
-from .errors import SetAside, StoreUnavailable, StoreUnusable, StreamSetAside, Unreadable, VersionConflict
-from .mapper import Mapper, Record, stream_id
-from .recorder import Explain, Identity, Recorder, Refusal, Row
+from .errors import SetAside, StoreUnavailable, StoreUnusable, StreamSetAside, UnreadableEvent, VersionConflict
+from .mapper import Mapper, StoredRecord, stream_id
+from .recorder import Identity, LogRow, Recorder, Refusal
 
 T = TypeVar("T")
 
@@ -100,7 +101,7 @@ class EventStore:
         rows = self._patiently(lambda: self._recorder.stream(stream, after))
         try:
             return _in_order(self._events(rows), student, after)
-        except Unreadable as error:
+        except UnreadableEvent as error:
             raise StreamSetAside(SetAside(stream, student, error.position, str(error))) from error
 
     def streams(self, students: Collection[str], aside: Aside | None = None) -> dict[str, list[Event]]:
@@ -142,17 +143,17 @@ class EventStore:
         read."""
         return self._events(self._patiently(lambda: self._recorder.log(after, limit)))
 
-    def records(self, after: int = 0, limit: int = PAGE) -> list[tuple[int, Record | SetAside, str]]:
+    def records(self, after: int = 0, limit: int = PAGE) -> list[tuple[int, StoredRecord | SetAside, str]]:
         """The same as `log` undecoded: position, the event as JSON (as it reads today, position included), and the
         `digest` of its stored bytes. An event that cannot be read is told by the stream to set aside."""
         digest = self._digest
         return [(position, self._record(name, state, position), digest(state).hex())
                 for position, name, state in self._patiently(lambda: self._recorder.log(after, limit))]
 
-    def _record(self, name: str, state: bytes, position: int) -> Record | SetAside:
+    def _record(self, name: str, state: bytes, position: int) -> StoredRecord | SetAside:
         try:
             return self._mapper.to_record(name, state, position)
-        except Unreadable as error:
+        except UnreadableEvent as error:
             stream = self.touched(position - 1, 1)[0][1]
             rows = self._patiently(lambda: self._recorder.stream(stream, 0))
             return SetAside(stream, _whose(stream, [state for _, _, state in rows]), position, str(error))
@@ -165,7 +166,7 @@ class EventStore:
             for position, name, state in rows:
                 try:
                     yield self._mapper.to_event(name, state, position).student
-                except Unreadable:
+                except UnreadableEvent:
                     self._one_by_one([self.touched(position - 1, 1)[0][1]], aside)
             at = rows[-1][0]
 
@@ -259,7 +260,7 @@ class EventStore:
 
     def _committed(self, stored: Sequence[StoredEvent]) -> list[int] | None:
         """The positions of these very events where an earlier attempt did store them, else None."""
-        streams: dict[UUID, dict[int, Row]] = {}
+        streams: dict[UUID, dict[int, LogRow]] = {}
         positions = []
         for event in stored:
             stream = UUID(str(event.originator_id))
@@ -272,13 +273,13 @@ class EventStore:
             positions.append(row[0])
         return positions
 
-    def _whole(self, rows: Sequence[Row], asked: Callable[[UUID], bool]) -> dict[str, list[Event]] | None:
+    def _whole(self, rows: Sequence[LogRow], asked: Callable[[UUID], bool]) -> dict[str, list[Event]] | None:
         """The events by student; None where one of them cannot be read or stands in a stream that is not hers."""
         try:
             found = _by_student(self._events(rows))
             return found if all(_in_order(events, student) and asked(stream_id(student))
                                 for student, events in found.items()) else None
-        except Unreadable:
+        except UnreadableEvent:
             return None
 
     def _one_by_one(self, ids: Iterable[UUID], aside: Aside | None) -> dict[str, list[Event]]:
@@ -289,7 +290,7 @@ class EventStore:
             student = _whose(stream, [state for _, _, state in rows])
             try:
                 events = _in_order(self._events(rows), student)
-            except Unreadable as error:
+            except UnreadableEvent as error:
                 one = SetAside(stream, student, error.position, str(error))
                 if aside is None:
                     raise StreamSetAside(one) from error
@@ -299,7 +300,7 @@ class EventStore:
                 found[student] = events
         return found
 
-    def _events(self, rows: Sequence[Row]) -> list[Event]:
+    def _events(self, rows: Sequence[LogRow]) -> list[Event]:
         """Decoding makes no cycles: the garbage collector, which would go through all of them again and again, waits
         until it is done."""
         collecting = gc.isenabled()
@@ -325,10 +326,10 @@ class EventStore:
 
 
 def _in_order(events: list[Event], student: str | None, after: int = 0) -> list[Event]:
-    """Raises Unreadable where they are not the student's versions from `after` + 1 on."""
+    """Raises UnreadableEvent where they are not the student's versions from `after` + 1 on."""
     for version, event in enumerate(events, after + 1):
         if event.version != version or event.student != student:
-            raise Unreadable(event.position, f"cannot be believed: it is not version {version} of the student in whose "
+            raise UnreadableEvent(event.position, f"cannot be believed: it is not version {version} of the student in whose "
                                              "stream it stands")
     return events
 

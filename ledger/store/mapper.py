@@ -23,12 +23,12 @@ from pydantic import BaseModel
 from ledger.domain.submissions import Event
 from ledger.domain.values import format_instant
 
-from .errors import StoreUnusable, Unreadable
+from .errors import StoreUnusable, UnreadableEvent
 from .reading import checker, reader
 
-Record = dict[str, Any]
+StoredRecord = dict[str, Any]
 """A stored event as decoded JSON."""
-Upcast = tuple[str, Callable[[Record], Record]]
+Upcast = tuple[str, Callable[[StoredRecord], StoredRecord]]
 """The stored name that follows, and the function from a record of the old form to one of the new form."""
 
 STUDENTS = UUID("5b0ac2a4-6a0d-5a4f-9a3e-3d1b8f8a7c10")
@@ -98,7 +98,7 @@ def stream_id(student: str) -> UUID:
     return uuid5(STUDENTS, student)
 
 
-def _fields(one: BaseModel) -> Record:
+def _fields(one: BaseModel) -> StoredRecord:
     """The fields as they were submitted, those that were left out left out, in types that the encoder spells as JSON
     should have them."""
     given = one.__pydantic_fields_set__
@@ -147,34 +147,34 @@ class Mapper:
         return StoredEvent(stream_id(event.student), event.version, name, _state(event))
 
     def to_event(self, name: str, state: bytes, position: int) -> Event:
-        """Raises Unreadable for a stored name that is not known (a newer program wrote it) and for damaged bytes."""
+        """Raises UnreadableEvent for a stored name that is not known (a newer program wrote it) and for damaged bytes."""
         try:
             kind = self._types.get(name)
             if kind is None:
                 kind, state = self._upcast(name, state, position)
             return reader(kind)(state, position)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise Unreadable(position, f"({name}) cannot be read, the stored bytes are damaged: {error}") from error
+            raise UnreadableEvent(position, f"({name}) cannot be read, the stored bytes are damaged: {error}") from error
 
-    def to_record(self, name: str, state: bytes, position: int) -> Record:
-        """The stored event as decoded JSON with its position, as it reads today. Raises Unreadable like `to_event`."""
+    def to_record(self, name: str, state: bytes, position: int) -> StoredRecord:
+        """The stored event as decoded JSON with its position, as it reads today. Raises UnreadableEvent like `to_event`."""
         try:
             kind = self._types.get(name)
             if kind is None:
                 kind, state = self._upcast(name, state, position)
             checker(kind)(state)
-            record: Record = msgspec.json.decode(state, type=Record)
+            record: StoredRecord = msgspec.json.decode(state, type=StoredRecord)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise Unreadable(position, f"({name}) cannot be read, the stored bytes are damaged: {error}") from error
+            raise UnreadableEvent(position, f"({name}) cannot be read, the stored bytes are damaged: {error}") from error
         record["position"] = position
         return record
 
     def _upcast(self, name: str, state: bytes, position: int) -> tuple[str, bytes]:
         """The type of today and the record as it reads today."""
-        record: Record = json.loads(state)
+        record: StoredRecord = json.loads(state)
         while (kind := self._types.get(name)) is None:
             if name not in self._upcasts:
-                raise Unreadable(position, f"holds {name!r}, which this version does not know: "
+                raise UnreadableEvent(position, f"holds {name!r}, which this version does not know: "
                                            "a newer version wrote it; update this program")
             name, upcast = self._upcasts[name]
             record = upcast(record)

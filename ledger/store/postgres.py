@@ -28,7 +28,7 @@ from ledger.sql.postgres import CONNECT_SECONDS, Link, Postgres, refused
 from . import versions
 from .errors import StoreUnavailable, StoreUnusable
 from .migrations import POSTGRES
-from .recorder import Identity, Refusal, Row
+from .recorder import Identity, LogRow, Refusal
 
 CHUNK = 1000
 """Events in one call of `career_ledger_append`; more go into several calls of one transaction."""
@@ -220,23 +220,23 @@ class PostgresRecorder(PostgresApplicationRecorder):
                                                                               binary=True) as cursor:
             return cursor.execute(statement.encode(), parameters, prepare=True).fetchall()
 
-    def stream(self, originator_id: UUID, after: int) -> list[Row]:
+    def stream(self, originator_id: UUID, after: int) -> list[LogRow]:
         """The stream's events of a version above `after`, in order."""
         return self.read("SELECT notification_id, topic, state FROM public.stored_events WHERE originator_id = %s "
                          "AND originator_version > %s ORDER BY originator_version", (originator_id, after))
 
-    def streams(self, originator_ids: Sequence[UUID]) -> list[Row]:
+    def streams(self, originator_ids: Sequence[UUID]) -> list[LogRow]:
         """The events of these streams in order: that of the log, in which versions rise too and rows lie, so that
         nothing is sorted."""
         return self.read("SELECT notification_id, topic, state FROM public.stored_events WHERE originator_id = ANY(%s) "
                          "ORDER BY notification_id", (list(originator_ids),))
 
-    def part(self, first: UUID, last: UUID) -> list[Row]:
+    def part(self, first: UUID, last: UUID) -> list[LogRow]:
         """The same of all streams from one id through another."""
         return self.read("SELECT notification_id, topic, state FROM public.stored_events WHERE originator_id BETWEEN "
                          "%s AND %s ORDER BY notification_id", (first, last))
 
-    def log(self, after: int, limit: int) -> list[Row]:
+    def log(self, after: int, limit: int) -> list[LogRow]:
         """Up to `limit` events of a position above `after`, in order."""
         return self.read("SELECT notification_id, topic, state FROM public.stored_events WHERE notification_id > %s "
                          "ORDER BY notification_id LIMIT %s", (after, limit))
@@ -246,7 +246,7 @@ class PostgresRecorder(PostgresApplicationRecorder):
         return self.read("SELECT notification_id, originator_id FROM public.stored_events WHERE notification_id > %s "
                          "ORDER BY notification_id LIMIT %s", (after, limit))
 
-    def first_events(self, after: int, limit: int) -> list[Row]:
+    def first_events(self, after: int, limit: int) -> list[LogRow]:
         """The same, of each stream its first event only."""
         return self.read("SELECT notification_id, topic, state FROM public.stored_events WHERE notification_id > %s "
                          "AND originator_version = 1 ORDER BY notification_id LIMIT %s", (after, limit))

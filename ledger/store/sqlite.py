@@ -34,7 +34,7 @@ from . import versions
 from .errors import StoreUnavailable, StoreUnusable
 from .guards import KEPT_OUT
 from .migrations import APPLICATION_ID, SQLITE
-from .recorder import Identity, Refusal, Row
+from .recorder import Identity, LogRow, Refusal
 
 JUMP_SECONDS = 400 * 86_400
 """A ledger in use is written at least once a year."""
@@ -224,23 +224,23 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
             c.execute(statement, parameters)
             return [tuple(row) for row in c.fetchall()]
 
-    def stream(self, originator_id: UUID, after: int) -> list[Row]:
+    def stream(self, originator_id: UUID, after: int) -> list[LogRow]:
         """The stream's events of a version above `after`, in order."""
         return self.read("SELECT rowid, topic, state FROM stored_events WHERE originator_id = ? AND originator_version "
                          "> ? ORDER BY originator_version", (originator_id.hex, after))
 
-    def streams(self, originator_ids: Sequence[UUID]) -> list[Row]:
+    def streams(self, originator_ids: Sequence[UUID]) -> list[LogRow]:
         """The events of these streams, stream by stream and in order."""
         return self.read("SELECT rowid, topic, state FROM stored_events WHERE originator_id IN (SELECT value FROM "
                          "json_each(?)) ORDER BY originator_id, originator_version",
                          (json.dumps([one.hex for one in originator_ids]),))
 
-    def part(self, first: UUID, last: UUID) -> list[Row]:
+    def part(self, first: UUID, last: UUID) -> list[LogRow]:
         """The same of all streams from one id through another."""
         return self.read("SELECT rowid, topic, state FROM stored_events WHERE originator_id BETWEEN ? AND ? "
                          "ORDER BY originator_id, originator_version", (first.hex, last.hex))
 
-    def log(self, after: int, limit: int) -> list[Row]:
+    def log(self, after: int, limit: int) -> list[LogRow]:
         """Up to `limit` events of a position above `after`, in order."""
         return self.read("SELECT rowid, topic, state FROM stored_events WHERE rowid > ? ORDER BY rowid LIMIT ?",
                          (after, limit))
@@ -251,7 +251,7 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
                          (after, limit))
         return [(position, UUID(stream)) for position, stream in rows]
 
-    def first_events(self, after: int, limit: int) -> list[Row]:
+    def first_events(self, after: int, limit: int) -> list[LogRow]:
         """The same, of each stream its first event only."""
         return self.read("SELECT rowid, topic, state FROM stored_events WHERE rowid > ? AND originator_version = 1 "
                          "ORDER BY rowid LIMIT ?", (after, limit))

@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from .message import Header, History, Message, cloud_headers, encode
-from .models import Counter, FactRef, Moment, SourceRef, Wire
+from .models import FactRef, FromOne, Moment, SourceRef, Wire
 from .topics import DEAD_LETTER, HEARTBEAT, OUTCOMES
 
-Count = Annotated[int, Field(ge=0)]
+FromZero = Annotated[int, Field(ge=0)]
 
 
 class Heartbeat(Wire):
@@ -23,8 +23,8 @@ class Heartbeat(Wire):
     topic: str
     at: Moment
     complete_at: Moment
-    position: Count
-    offsets: dict[Annotated[int, Field(ge=0, strict=False)], Count]
+    position: FromZero
+    offsets: dict[Annotated[int, Field(ge=0, strict=False)], FromZero]
 
     def message(self, history: History) -> Message:
         value = encode(self.model_dump())
@@ -69,8 +69,8 @@ class Outcome(Wire):
 
     id: str | None
     outcome: Literal["accepted", "duplicate", "refused", "invalid"]
-    position: Counter | None = None
-    version: Counter | None = None
+    position: FromOne | None = None
+    version: FromOne | None = None
     voided_by: str | None = None
     breaches: tuple[str, ...] = ()
     reasons: tuple[ReasonRef, ...] = ()

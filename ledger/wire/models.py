@@ -56,7 +56,7 @@ Moment = Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-
 """An instant in UTC, as text."""
 AcademicYear = Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}$")]
 Number = Annotated[int | float, WithJsonSchema({"type": "number"})]
-Counter = Annotated[int, Field(ge=1, le=2**53 - 1)]
+FromOne = Annotated[int, Field(ge=1, le=2**53 - 1)]
 
 
 class FactRef(Wire):
@@ -104,8 +104,8 @@ class Recorded(Wire):
     rulebook: RulebookRef | None = None
     breaches: tuple[str, ...] = ()
     override: tuple[OverrideRef, ...] = ()
-    version: Counter
-    position: Counter
+    version: FromOne
+    position: FromOne
 
 
 _Model = type[Wire]

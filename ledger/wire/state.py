@@ -16,7 +16,7 @@ from ledger.domain.phrases import Phrase, verbatim
 from ledger.domain.values import ZERO, Pseudonym
 
 from .message import History, Message, cloud_headers, encode
-from .models import AcademicYear, Counter, Euro, FactRef, Moment, Number, SourceRef, Wire
+from .models import AcademicYear, Euro, FactRef, FromOne, Moment, Number, SourceRef, Wire
 from .topics import STATE
 
 VERSION = 1
@@ -246,8 +246,8 @@ class CareerState(Wire):
 
     student: Pseudonym
     career: Pseudonym
-    position: Counter
-    version: Counter
+    position: FromOne
+    version: FromOne
     recorded_at: Moment
     law: str
     status: tuple[StatusSpan, ...]

@@ -25,7 +25,7 @@ _OR: dict[Language, str] = {"en": " or ", "it": " o "}
 _LATE_FEE = "late-fee/"
 
 
-class Day(str):
+class ShownDay(str):
     """A day; `{day:il}` puts an Italian article before it, elided where the number begins with a vowel."""
 
     __slots__ = ()
@@ -56,7 +56,7 @@ _ITALIAN = str.maketrans(",.", ".,")
 def day(value: date | str, language: Language) -> str:
     """17 febbraio 2026 or 17 February 2026; the first of a month is 1º in Italian."""
     one = value if isinstance(value, date) else date.fromisoformat(value)
-    return Day(f"{'1º' if one.day == 1 and language == 'it' else one.day} {MONTHS[language][one.month - 1]} {one.year}")
+    return ShownDay(f"{'1º' if one.day == 1 and language == 'it' else one.day} {MONTHS[language][one.month - 1]} {one.year}")
 
 
 def charge(key: str, language: Language) -> str:

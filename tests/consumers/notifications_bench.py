@@ -175,7 +175,7 @@ class Bench:
 
     def directory(self, *entries: tuple[str, str, str]) -> directory.Imported:
         with self.database.transaction() as tx:
-            return directory.take(tx, [directory.Entry(*entry) for entry in entries])
+            return directory.take(tx, [directory.Contact(*entry) for entry in entries])
 
     def take(self, messages: Iterable[Message]) -> None:
         """As one batch of one topic."""

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from consumers.archive.__main__ import archive
 from consumers.archive.package import Damaged, Entry, line, manifest, read_line, seal
-from consumers.archive.verify import Verdict, sentence, verify
+from consumers.archive.verify import Verification, sentence, verify
 
 DAYS = [date(2026, 2, 10) + timedelta(days=n) for n in range(3)]
 
@@ -58,7 +58,7 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
-def kinds(verdict: Verdict) -> list[str]:
+def kinds(verdict: Verification) -> list[str]:
     return [finding["kind"] for finding in verdict.findings]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from consumers.booking_gate.answers import Refusal
+from consumers.booking_gate.answers import NoAnswer
 from consumers.booking_gate.form import head
 from consumers.booking_gate.service import BookingGate
 from consumers.database import Database
@@ -102,14 +102,14 @@ def ask(fed: Fed, **changes: Any) -> dict[str, Any]:
     return fed.ask(student="S1", career="S1-B", **a_call(**changes))
 
 
-def refusal_at(fed: Fed, now: datetime) -> Refusal:
-    with pytest.raises(Refusal) as found:
+def refusal_at(fed: Fed, now: datetime) -> NoAnswer:
+    with pytest.raises(NoAnswer) as found:
         fed.ask(now, student="S1", career="S1-B", **a_call())
     return found.value
 
 
-def refusal(fed: Fed, **changes: Any) -> Refusal:
-    with pytest.raises(Refusal) as found:
+def refusal(fed: Fed, **changes: Any) -> NoAnswer:
+    with pytest.raises(NoAnswer) as found:
         ask(fed, **changes)
     return found.value
 
@@ -389,7 +389,7 @@ BAD = [
 def test_a_bad_question_is_refused_by_the_name_of_its_field(fed: Fed, change: dict[str, Any], field: str) -> None:
     fed.know()
     fed.take([a_state()])
-    with pytest.raises(Refusal) as found:
+    with pytest.raises(NoAnswer) as found:
         fed.gate.answer({"student": "S1", "career": "S1-B"} | a_call() | change, NOW)
     assert (found.value.status, found.value.reason) == (422, "bad-question")
     assert [problem["path"] for problem in found.value.more["problems"]] == [field]

@@ -44,7 +44,7 @@ class Office:
     def enter(self, students: int) -> None:
         """Into the directory."""
         with self.database.transaction() as tx:
-            directory.take(tx, [directory.Entry(f"S{n}", f"s{n}@students.example", ("it", "en", "")[n % 3])
+            directory.take(tx, [directory.Contact(f"S{n}", f"s{n}@students.example", ("it", "en", "")[n % 3])
                                 for n in range(students)])
 
     def member(self) -> Member:

@@ -157,7 +157,7 @@ def prepare(name: str, own: Database) -> None:
                               "receipt": f"R{n}"})["outcome"] == "waiting"
     if name == "notifications":
         with own.transaction() as tx:
-            directory.take(tx, [directory.Entry(f"H{n}", f"h{n}@students.example", ("it", "en", "")[n % 3])
+            directory.take(tx, [directory.Contact(f"H{n}", f"h{n}@students.example", ("it", "en", "")[n % 3])
                                 for n in range(ADDRESSES)])
             tx.run("INSERT INTO notifications_settings (name, value) VALUES ('start', '2026-02-01')")
 

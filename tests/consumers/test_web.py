@@ -19,17 +19,17 @@ from click.testing import CliRunner
 from consumers.kit import web
 from consumers.kit.metrics import Metrics
 from consumers.kit.reading import BadJson, read_json
-from consumers.kit.web import Answer, Door, Request, Server, bound_to, door_options
+from consumers.kit.web import Door, Request, Response, Server, bound_to, door_options
 
 TOKEN = b"0123456789abcdef0123456789abcdef"
 QUESTION = b'{"a": 1}'
 
 
-def _echo(request: Request) -> Answer:
-    return Answer(200, request.body)
+def _echo(request: Request) -> Response:
+    return Response(200, request.body)
 
 
-ROUTES: web.Routes = {"/v1/echo": ("POST", _echo), "/v1/one": ("GET", lambda _: Answer(200, b"1"))}
+ROUTES: web.Routes = {"/v1/echo": ("POST", _echo), "/v1/one": ("GET", lambda _: Response(200, b"1"))}
 
 
 @contextmanager

@@ -54,6 +54,25 @@ def test_no_program_hands_settings_on_in_its_environment() -> None:
             if sets.search(path.read_text())] == []
 
 
+def named(path: Path) -> Iterator[str]:
+    """The public classes and type aliases of a module: what it gives a name in capitals and small letters."""
+    for node in ast.parse(path.read_text()).body:
+        match node:
+            case ast.ClassDef(name=name) | ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(
+                    target=ast.Name(id=name)) if re.fullmatch(r"[A-Z]\w*[a-z]\w*", name):
+                yield name
+
+
+def test_no_two_types_share_a_name() -> None:
+    homes: dict[str, list[str]] = {}
+    for module, path in MODULES.items():
+        for name in named(path):
+            homes.setdefault(name, []).append(module)
+    assert homes["Career"] == ["ledger.domain.state"]
+    assert homes["Row"] == ["ledger.sql.base"]
+    assert {name: found for name, found in homes.items() if len(found) > 1} == {}
+
+
 def test_most_rules_have_their_code_in_one_file() -> None:
     counts = [len(modules) for modules in files().values()]
     assert counts.count(1) >= 120

@@ -9,7 +9,7 @@ from typing import Any
 from ledger.domain.submissions import Event, Submission, read_submission, recorded
 from ledger.domain.timelines import COLUMNS
 from ledger.generate import generate
-from ledger.projections.everybody import Database
+from ledger.projections.everybody import ProjectionDatabase
 from ledger.projections.everybody.shape import Row
 from ledger.rulebooks.loader import load_books
 from ledger.store import EventStore
@@ -69,7 +69,7 @@ def a_debtor(student: str) -> list[Submission]:
     ]
 
 
-def tables(database: Database) -> dict[str, list[Row]]:
+def tables(database: ProjectionDatabase) -> dict[str, list[Row]]:
     """Everything that is stored, in one order."""
     _, found = database.ask([(f"SELECT student, {', '.join(columns)} FROM {{{kind}}}", {})
                              for kind, columns in COLUMNS.items()])

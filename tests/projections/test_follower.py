@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ledger.projections.everybody import Database, Follower, RebuildNeeded, law_of, open_database, wait_for
+from ledger.projections.everybody import Follower, ProjectionDatabase, RebuildNeeded, law_of, open_database, wait_for
 from ledger.projections.everybody.database import Repartitioned, mark_of
 from ledger.projections.everybody.reports import Reports, status_of
 from ledger.projections.everybody.verify import verify
@@ -29,12 +29,12 @@ KILLS = sized(12, 50)
 
 
 @pytest.fixture
-def database(store_url: str, store: EventStore) -> Iterator[Database]:
+def database(store_url: str, store: EventStore) -> Iterator[ProjectionDatabase]:
     with open_database(store_url) as opened:
         yield opened
 
 
-def project(store: EventStore, database: Database, partition: int = 1, partitions: int = 1, page: int = 2000) -> None:
+def project(store: EventStore, database: ProjectionDatabase, partition: int = 1, partitions: int = 1, page: int = 2000) -> None:
     follower = Follower(store, database, BOOKS, partition, partitions, page)
     follower.prepare()
     follower.catch_up()
@@ -213,7 +213,7 @@ def test_six_writers_and_a_follower_miss_nothing(store_url, store, database) -> 
     assert len(students) >= sum(len({e.student for e in some[:MANY // 6]}) for some in events) * 0.9
 
 
-def _reach(database: Database, position: int, seconds: float = 120 + MANY / 100) -> None:
+def _reach(database: ProjectionDatabase, position: int, seconds: float = 120 + MANY / 100) -> None:
     until = time.monotonic() + seconds
     while min(p.position for p in database.positions()) < position:
         assert time.monotonic() < until

@@ -7,7 +7,7 @@ from datetime import date
 import psycopg
 import pytest
 
-from ledger.projections.everybody import Database, Follower, law_of, open_database, wait_for
+from ledger.projections.everybody import Follower, ProjectionDatabase, law_of, open_database, wait_for
 from ledger.projections.everybody.database import OtherLog, RebuildNeeded
 from ledger.projections.everybody.rebuild import rebuild
 from ledger.projections.everybody.reports import Reports, status_of
@@ -20,12 +20,12 @@ DAY = date(2026, 3, 25)
 
 
 @pytest.fixture
-def database(store_url: str, store: EventStore) -> Iterator[Database]:
+def database(store_url: str, store: EventStore) -> Iterator[ProjectionDatabase]:
     with open_database(store_url) as opened:
         yield opened
 
 
-def project(store: EventStore, database: Database, partitions: int = 1) -> None:
+def project(store: EventStore, database: ProjectionDatabase, partitions: int = 1) -> None:
     follower = Follower(store, database, BOOKS, 1, partitions)
     follower.prepare()
     follower.catch_up()
@@ -51,7 +51,7 @@ def lose(url: str, above: int) -> None:
 
 def acts(url: str, store: EventStore) -> dict[str, Callable[[], object]]:
     """Whatever goes by the stored positions, each as a process of its own would."""
-    def fresh(ask: Callable[[Database], object]) -> Callable[[], object]:
+    def fresh(ask: Callable[[ProjectionDatabase], object]) -> Callable[[], object]:
         def act() -> object:
             with open_database(url) as own:
                 return ask(own)

@@ -8,7 +8,7 @@ from datetime import date
 
 import pytest
 
-from ledger.projections.everybody import Database, Follower, law_of, open_database, shape, workers
+from ledger.projections.everybody import Follower, ProjectionDatabase, law_of, open_database, shape, workers
 from ledger.projections.everybody.rebuild import rebuild
 from ledger.projections.everybody.reports import Reports, status_of
 from ledger.projections.everybody.verify import diff, verify
@@ -21,7 +21,7 @@ DAY = date(2026, 3, 25)
 
 
 @pytest.fixture
-def database(store_url: str, store: EventStore) -> Iterator[Database]:
+def database(store_url: str, store: EventStore) -> Iterator[ProjectionDatabase]:
     with open_database(store_url) as opened:
         yield opened
 

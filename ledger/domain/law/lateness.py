@@ -9,7 +9,7 @@ from ..books import LawBooks
 from ..reasons import Fact
 from ..registry import obeys
 from ..rulebook import Law, RuleBook
-from ..state import Career, Charge, Enrolment, Part, days_after
+from ..state import Career, Charge, DuePart, Enrolment, days_after
 from ..values import ONE_DAY, ZERO
 
 # What the book gives
@@ -103,7 +103,7 @@ def raise_late_fees(career: Career, charge: Charge, day: date, books: LawBooks) 
     if not book.has(rule):
         return
     reached = charge.plan.settled if charge.plan is not None else ZERO
-    whole = Part(charge.due, charge.amount - charge.waived, charge.outstanding)
+    whole = DuePart(charge.due, charge.amount - charge.waived, charge.outstanding)
     for part in charge.parts if charge.dates else (whole,):
         reached += part.amount
         if part.outstanding or part.amount == ZERO:

@@ -12,7 +12,7 @@ from ..phrases import says
 from ..reasons import DONE, Clears, Fact, Reason, reason
 from ..registry import obeys
 from ..rulebook import Admission, Law, RequestWindow
-from ..state import Career, ChangeAsked, Person, Request
+from ..state import Career, ChangeAsked, Person, RecognitionAsked
 from ..submissions import Event
 from ..values import ZERO, year_end
 from .chapter import data_of, end
@@ -132,7 +132,7 @@ def recognition_requested(person: Person, career: Career, event: Event, books: L
     book = books.of(data.academic_year)
     if book is None:
         career.unruled.add(data.academic_year)
-        career.requests.append(Request(data, event.effective_on, event.id, None, left))
+        career.requests.append(RecognitionAsked(data, event.effective_on, event.id, None, left))
         return
     facts = (Fact(event.id, event.effective_on),)
     price = fee_of(book.rules, data.kind)
@@ -147,7 +147,7 @@ def recognition_requested(person: Person, career: Career, event: Event, books: L
                            interpretation="AMB-31" if left_open else None).key
         if left_open:
             career.to_decide[f"{data.academic_year}:late-instance/recognition"] = says("AMB-31")
-    career.requests.append(Request(data, event.effective_on, event.id, key, left))
+    career.requests.append(RecognitionAsked(data, event.effective_on, event.id, key, left))
     if book.rules.MOR_5 is not None and is_late(career, book.rules, data, event.effective_on):
         special = data.kind == "foreign-degree" or (data.kind == "second-degree" and career.course_type != "master")
         rule = "MOR-5d" if book.rules.MOR_5d is not None and special else "MOR-5"

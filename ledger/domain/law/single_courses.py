@@ -22,7 +22,7 @@ from .chapter import begin, data_of
 
 
 @dataclass(frozen=True, slots=True)
-class Price:
+class AmountByRule:
     """Euro, the rule that gives it, and the register entry where it is a reading of ours."""
 
     amount: Decimal
@@ -31,19 +31,19 @@ class Price:
 
 
 @obeys("CHG-13", "CHG-14", "CS-4", "CS-9", "CS-12", "RIS-8", "AMB-12", "AMB-33")
-def price_of(person: Person, data: SingleCoursesEnrolled, book: RuleBook) -> dict[str, Price]:
+def price_of(person: Person, data: SingleCoursesEnrolled, book: RuleBook) -> dict[str, AmountByRule]:
     """The charges of an application: 25 a CFU (less the reduction) and the stamp; nothing for exchange students and for
     who could not keep a reservation; complements are free for graduates of this university, but for the stamp."""
     law = book.rules
     if law.CS_4 is None:
         return {}
-    stamp = Price(law.CS_4.stamp, "CS-4")
+    stamp = AmountByRule(law.CS_4.stamp, "CS-4")
     if data.reduction == "exchange" and law.CS_12 is not None and law.CS_12.free:
-        return {"single-courses": Price(ZERO, "CS-12"), "single-courses-stamp": Price(ZERO, "CS-12")}
+        return {"single-courses": AmountByRule(ZERO, "CS-12"), "single-courses-stamp": AmountByRule(ZERO, "CS-12")}
     if data.purpose == "failed-reservation" and is_free_after_reservation(person, data.academic_year, law):
         due = book.interpretations.AMB_12.decision == "stamp-due"
-        return {"single-courses": Price(ZERO, "RIS-8", "AMB-12"),
-                "single-courses-stamp": stamp if due else Price(ZERO, "RIS-8", "AMB-12")}
+        return {"single-courses": AmountByRule(ZERO, "RIS-8", "AMB-12"),
+                "single-courses-stamp": stamp if due else AmountByRule(ZERO, "RIS-8", "AMB-12")}
     free_complements = law.CHG_14 is not None and person.has_degree
     cfu = sum(Decimal(str(c.cfu)) for c in data.courses if not (c.complement and free_complements))
     rule = "CHG-14" if cfu == 0 else "CS-4"
@@ -52,7 +52,7 @@ def price_of(person: Person, data: SingleCoursesEnrolled, book: RuleBook) -> dic
                                                                                                "detention") else None
     if share is not None:
         amount, rule = amount * (1 - share), "CS-9"
-    return {"single-courses": Price(cents(amount), rule), "single-courses-stamp": stamp}
+    return {"single-courses": AmountByRule(cents(amount), rule), "single-courses-stamp": stamp}
 
 
 @obeys("RIS-8", "AMB-48")

@@ -23,7 +23,7 @@ from .options import DIFFERENT, day, json_option, on_option, opened, page, say, 
 
 if TYPE_CHECKING:
     from ledger.projections.everybody.rebuild import Progress
-    from ledger.projections.everybody.reports import Answer, Reports
+    from ledger.projections.everybody.reports import ReportAnswer, Reports
 
 BLOCKS = ("exam-booking", "final-exam", "administrative", "reservation")
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -203,7 +203,7 @@ def projection_diff(folder: Path, workers: int | None, json_: bool) -> None:
                     says("page/otherwise", count=count))
 
 
-def _differences(found: "Iterator[Answer]", json_: bool, left: str, right: str) -> int:
+def _differences(found: "Iterator[ReportAnswer]", json_: bool, left: str, right: str) -> int:
     count = 0
     shown = None if json_ else page()
     for one in found:
@@ -234,7 +234,7 @@ def report() -> None:
     """
 
 
-def _report(ask: "Callable[[Reports, date], Answer]", on: date | None, json_: bool, csv_: bool) -> None:
+def _report(ask: "Callable[[Reports, date], ReportAnswer]", on: date | None, json_: bool, csv_: bool) -> None:
     from ledger.bootstrap import today
 
     if json_ and csv_:

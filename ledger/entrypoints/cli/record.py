@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 import click
 
-from ledger.edges.program import UNAVAILABLE, Told, tell_json
+from ledger.edges.program import UNAVAILABLE, Printed, tell_json
 
 from .options import CONFLICT, FOUND, PROGRAM, json_option, opened, page, say, spoken
 
@@ -55,7 +55,7 @@ def append(file: str, mode: "Mode", atomic: bool, wait: bool, bulk: bool, truste
     newest = 0
     with click.open_file(file, "rb") as stream, opened(create=True) as ledger, _followed(file, cast("BinaryIO",
                                                                                                     stream)) as lines:
-        shown, told = None if json_ else page(), Told()
+        shown, told = None if json_ else page(), Printed()
         for outcome in ledger.import_lines(lines, trusted) if bulk else ledger.append_lines(lines, mode, atomic):
             counted[outcome["outcome"]] += 1
             newest = max(newest, outcome.get("position") or 0)

@@ -14,9 +14,9 @@ computed,
 `reports` answers questions. Only rows are read for an answer, never the events.
 """
 
-from .database import Database, Position, RebuildNeeded
+from .database import Position, ProjectionDatabase, RebuildNeeded
 from .follower import Follower, wait_for
 from .open import open_database
 from .shape import law_of
 
-__all__ = ["Database", "Follower", "Position", "RebuildNeeded", "law_of", "open_database", "wait_for"]
+__all__ = ["Follower", "Position", "ProjectionDatabase", "RebuildNeeded", "law_of", "open_database", "wait_for"]

@@ -19,8 +19,8 @@ from ledger.sql.migrations import Newer, Older
 from ledger.store import SetAside, StoreUnusable, versions
 from ledger.store.mapper import stream_id
 
-from .shape import Rows, difference
-from .tables import LIVE, Backend, create, indexes, migrations
+from .shape import StoredRows, difference
+from .tables import LIVE, ProjectionBackend, create, indexes, migrations
 
 LOOK_SECONDS = 5.0
 """A question looks so often whether the log is still the one that the rows reflect."""
@@ -58,14 +58,14 @@ class Position:
         return stream.int % self.partitions == self.partition - 1
 
 
-class Database:
+class ProjectionDatabase:
     """The tables of the ledger at an address, on both backends."""
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: ProjectionBackend) -> None:
         self.backend = backend
         self._looked_at = float("-inf")
 
-    def __enter__(self) -> "Database":
+    def __enter__(self) -> "ProjectionDatabase":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -163,7 +163,7 @@ class Database:
             if len(found) != of:
                 set_positions(cursor, of, min(p.position for p in found), law, LIVE)
 
-    def replace(self, at: Position, to: int, students: Collection[str], rows: Rows, aside: Sequence[SetAside] = (),
+    def replace(self, at: Position, to: int, students: Collection[str], rows: StoredRows, aside: Sequence[SetAside] = (),
                 tables: str = LIVE) -> bool:
         """Puts the rows of these students in the place of the old ones and moves the partition on from `at` to position
         `to`, both or neither. False, and nothing is done, where the partition does not stand there any more.
@@ -174,7 +174,7 @@ class Database:
             return self.replace_in(cursor, at, to, students, rows, aside, tables)
 
     def replace_in(self, cursor: Transaction, at: Position, to: int, students: Collection[str],
-                   rows: Rows, aside: Sequence[SetAside],
+                   rows: StoredRows, aside: Sequence[SetAside],
                    tables: str) -> bool:
         """The same within a transaction."""
         moved = cursor.run(
@@ -212,7 +212,7 @@ class Database:
                                                                    for stream, *rest in cursor.ask(
                 "SELECT stream, student, position, why FROM {aside} ORDER BY position")]
 
-    def rows(self, students: Collection[str]) -> tuple[list[Position], Rows]:
+    def rows(self, students: Collection[str]) -> tuple[list[Position], StoredRows]:
         """What is stored of these students, and the positions of the same moment."""
         with self.backend.reading() as cursor:
             among = {"students": list(students)}
@@ -239,7 +239,7 @@ def add_aside(cursor: Transaction, ones: Sequence[SetAside], tables: str) -> Non
 
 
 def strange_in(cursor: Transaction, tables: str) -> str | None:
-    """`Database.strange` of tables of today."""
+    """`ProjectionDatabase.strange` of tables of today."""
     [(last,)] = cursor.ask("SELECT coalesce(max({event_position}), 0) FROM {events}")
     history = history_in(cursor)
     for position, origin, epoch, mark in cursor.ask("SELECT position, origin, epoch, mark FROM {position}",

@@ -15,9 +15,9 @@ from ledger.domain.timelines import COLUMNS
 from ledger.sql.base import Transaction
 from ledger.store import EventStore, SetAside, StoreUnavailable
 
-from .database import Database, Position
+from .database import Position, ProjectionDatabase
 from .open import open_database
-from .shape import Rows, compute, law_of
+from .shape import StoredRows, compute, law_of
 from .tables import LIVE
 
 PAGE = 2_000
@@ -34,7 +34,7 @@ WAKE_SECONDS = 1.0
 class Follower:
     """Partition `partition` of `partitions` (from 1). Usable in a thread of a process as well as alone."""
 
-    def __init__(self, store: EventStore, database: Database, books: LawBooks, partition: int = 1, partitions: int = 1,
+    def __init__(self, store: EventStore, database: ProjectionDatabase, books: LawBooks, partition: int = 1, partitions: int = 1,
                  page: int = PAGE) -> None:
         if not 1 <= partition <= partitions:
             raise ValueError(f"there is no partition {partition} of {partitions}: write I/N with I from 1 to N")
@@ -103,7 +103,7 @@ class Follower:
                 stop.wait(WAKE_SECONDS)
 
 
-def advance(store: EventStore, database: Database, books: LawBooks, at: Position, page: int, tables: str = LIVE,
+def advance(store: EventStore, database: ProjectionDatabase, books: LawBooks, at: Position, page: int, tables: str = LIVE,
             cursor: Transaction | None = None, alarm: Callable[[SetAside], None] = lambda _: None) -> int:
     """Takes a partition one page on from `at`; the number of events of the page, 0 at the end of the log.
 
@@ -123,10 +123,10 @@ def advance(store: EventStore, database: Database, books: LawBooks, at: Position
 
 
 def _computed(store: EventStore, books: LawBooks, todo: Sequence[UUID], alarm: Callable[[SetAside], None],
-              ) -> tuple[list[str], Rows, list[SetAside]]:
+              ) -> tuple[list[str], StoredRows, list[SetAside]]:
     """The students of these streams, their rows, and who is set aside."""
     students: list[str] = []
-    rows: Rows = {kind: [] for kind in COLUMNS}
+    rows: StoredRows = {kind: [] for kind in COLUMNS}
     aside: list[SetAside] = []
     for start in range(0, len(todo), BATCH):
         streams = store.streams_of(todo[start:start + BATCH], aside.append)

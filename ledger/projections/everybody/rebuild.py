@@ -20,12 +20,12 @@ from ledger.domain.books import LawBooks
 from ledger.domain.timelines import COLUMNS
 from ledger.store import EventStore, SetAside, StoreUnavailable, open_store
 
-from .database import Database, add_aside, positions_in, set_positions
+from .database import ProjectionDatabase, add_aside, positions_in, set_positions
 from .follower import advance
 from .open import open_database
-from .shape import Rows, compute, law_of
+from .shape import StoredRows, compute, law_of
 from .tables import LIVE, NEW, create, indexes
-from .workers import Desk, Task, parts_of, run_all, workers_for
+from .workers import Task, Workbench, parts_of, run_all, workers_for
 
 CATCH_UP_PAGE = 5_000
 INDEXERS = 2
@@ -74,7 +74,7 @@ def rebuild(url: str, books: LawBooks, workers: int | None = None, progress: Pro
         return Rebuilt(done, resumed, position, time.monotonic() - begun, tuple(database.aside()))
 
 
-def _begin(store: EventStore, database: Database, law: str) -> None:
+def _begin(store: EventStore, database: ProjectionDatabase, law: str) -> None:
     backend = database.backend
     strange = database.strange(NEW)
     with backend.transaction() as cursor:
@@ -85,7 +85,7 @@ def _begin(store: EventStore, database: Database, law: str) -> None:
             set_positions(cursor, 1, end, law, NEW)
 
 
-def _fill(url: str, store: EventStore, database: Database, books: LawBooks, law: str, workers: int | None,
+def _fill(url: str, store: EventStore, database: ProjectionDatabase, books: LawBooks, law: str, workers: int | None,
           progress: Progress | None) -> tuple[int, int]:
     """Events that were done before, and in all."""
     with database.backend.reading(NEW) as cursor:
@@ -108,24 +108,24 @@ def _fill(url: str, store: EventStore, database: Database, books: LawBooks, law:
     return resumed, done
 
 
-_Found = tuple[int, int, Rows | None, list[SetAside]]
+_Found = tuple[int, int, StoredRows | None, list[SetAside]]
 """A part's number, how many events it has, its rows unless they are stored, and who is set aside."""
 
 
-def _compute_part(desk: Desk, part: _Part) -> _Found:
+def _compute_part(bench: Workbench, part: _Part) -> _Found:
     aside: list[SetAside] = []
-    streams = desk.store.part(part.number, part.of, aside.append)
-    return part.number, sum(map(len, streams.values())), compute(streams, desk.books, aside.append), aside
+    streams = bench.store.part(part.number, part.of, aside.append)
+    return part.number, sum(map(len, streams.values())), compute(streams, bench.books, aside.append), aside
 
 
-def _store_part(desk: Desk, part: _Part) -> _Found:
-    _, events, rows, aside = _compute_part(desk, part)
+def _store_part(bench: Workbench, part: _Part) -> _Found:
+    _, events, rows, aside = _compute_part(bench, part)
     if rows is not None:
-        _write(desk.database, part, events, rows, aside)
+        _write(bench.database, part, events, rows, aside)
     return part.number, events, None, aside
 
 
-def _write(database: Database, part: _Part, events: int, rows: Rows, aside: Sequence[SetAside]) -> None:
+def _write(database: ProjectionDatabase, part: _Part, events: int, rows: StoredRows, aside: Sequence[SetAside]) -> None:
     """The mark comes first: a worker that an interrupted rebuild left behind makes this one wait, and only one
     stores."""
     with database.backend.transaction() as cursor:
@@ -141,7 +141,7 @@ def _write(database: Database, part: _Part, events: int, rows: Rows, aside: Sequ
             add_aside(cursor, aside, NEW)
 
 
-def _index(url: str, database: Database) -> None:
+def _index(url: str, database: ProjectionDatabase) -> None:
     """One table is indexed in one transaction with a mark (negative numbers), so that an interrupted rebuild goes on
     here too."""
     kinds = sorted(COLUMNS, key=lambda kind: kind not in ("charges", "status"))  # those with most to do first
@@ -159,7 +159,7 @@ def _index(url: str, database: Database) -> None:
             pass
 
 
-def _index_kind(database: Database, wanted: str) -> None:
+def _index_kind(database: ProjectionDatabase, wanted: str) -> None:
     backend = database.backend
     with backend.transaction() as cursor:
         number = -1 - list(COLUMNS).index(wanted)
@@ -171,7 +171,7 @@ def _index_kind(database: Database, wanted: str) -> None:
             cursor.run(f"ANALYZE {{{wanted}}}", tables=NEW)
 
 
-def _swap(store: EventStore, database: Database, books: LawBooks) -> int:
+def _swap(store: EventStore, database: ProjectionDatabase, books: LawBooks) -> int:
     """The position of the new rows."""
     backend = database.backend
     while True:

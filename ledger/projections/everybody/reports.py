@@ -17,10 +17,10 @@ from ledger.domain.timelines import COLUMNS
 from ledger.sql.base import Parameters, Row
 from ledger.store import StoreUnusable, StreamSetAside
 
-from .database import LOOK_SECONDS, Database, Position, needs_rebuild
+from .database import LOOK_SECONDS, Position, ProjectionDatabase, needs_rebuild
 from .shape import BOOLS, CENTS, DATES, shown
 
-Answer = dict[str, Any]
+ReportAnswer = dict[str, Any]
 """`report`, `on` (or `from` and `to`), `known_position`, `last_position`, `rebuild_needed`, `rows`; `set_aside` where
 students are."""
 BLOCKS = ("exam-booking", "final-exam", "administrative", "reservation")
@@ -61,11 +61,11 @@ CAREER = ("student", "career")
 class Reports:
     """The questions. `law`: what the program that asks would compute under (`law_of`)."""
 
-    def __init__(self, database: Database, law: str) -> None:
+    def __init__(self, database: ProjectionDatabase, law: str) -> None:
         self._database = database
         self._law = law
 
-    def blocked(self, on: date, kind: str | None = None) -> Answer:
+    def blocked(self, on: date, kind: str | None = None) -> ReportAnswer:
         """Who is blocked, by what, since when, and until when if nothing else happens. `kind`: one of `BLOCKS` only."""
         columns = ("student", "career", "kind", "rule", "charge", "amount", "since", "until")
         chosen = "AND b.kind = :kind " if kind is not None else ""
@@ -74,7 +74,7 @@ class Reports:
                      "b.career, b.kind, b.rule, b.charge")
         return self._answer("blocked", {"on": on}, columns, statement, {"kind": kind} if kind is not None else {})
 
-    def arrears(self, on: date) -> Answer:
+    def arrears(self, on: date) -> ReportAnswer:
         """Who owes what is overdue; `accruing`: what paying on that day costs on top. `total`: euro overdue."""
         columns = ("student", "career", "charge", "amount", "outstanding", "overdue", "due_on", "accruing", "rule")
         statement = ("SELECT c.student, c.career, c.charge, c.amount, c.outstanding, c.overdue, coalesce(c.due_on, "
@@ -82,7 +82,7 @@ class Reports:
                      f"{_covers('c')} ORDER BY c.student, c.career, c.charge")
         return self._answer("arrears", {"on": on}, columns, statement, {}, total="overdue")
 
-    def reservations(self, on: date) -> Answer:
+    def reservations(self, on: date) -> ReportAnswer:
         """Who is enrolled with a reservation that is alive."""
         columns = ("student", "career", "status", "programme", "academic_year", "since", "until")
         statement = ("SELECT r.student, r.career, r.status, r.programme, r.academic_year, "
@@ -90,21 +90,21 @@ class Reports:
                      f"{_covers('r')} ORDER BY r.student, r.career")
         return self._answer("reservations", {"on": on}, columns, statement, {})
 
-    def refunds(self, on: date) -> Answer:
+    def refunds(self, on: date) -> ReportAnswer:
         """Who may get money back, by when (null: on request) and by which rule. `total`: euro."""
         columns = ("student", "career", "charge", "refundable", "refund_by", "refund_rule")
         statement = (f"SELECT c.student, c.career, c.charge, c.refundable, c.refund_by, c.refund_rule FROM {{charges}} "
                      f"c WHERE c.refundable > 0 AND {_covers('c')} ORDER BY c.student, c.career, c.charge")
         return self._answer("refunds", {"on": on}, columns, statement, {}, total="refundable")
 
-    def unallocated(self, on: date) -> Answer:
+    def unallocated(self, on: date) -> ReportAnswer:
         """Money received for a charge that is not there (yet). `total`: euro."""
         columns = ("student", "career", "charge", "amount", "since")
         statement = (f"SELECT m.student, m.career, m.charge, m.amount, m.from_on FROM {{money}} m WHERE m.kind = "
                      f"'unallocated' AND {_covers('m')} ORDER BY m.student, m.career, m.charge")
         return self._answer("unallocated", {"on": on}, columns, statement, {}, total="amount")
 
-    def counts(self, on: date, by: Sequence[str] = ("programme", "status", "year")) -> Answer:
+    def counts(self, on: date, by: Sequence[str] = ("programme", "status", "year")) -> ReportAnswer:
         """Careers and students by some of `GROUPS`. Raises ValueError for another name."""
         unknown = [name for name in by if name not in GROUPS]
         if unknown or not by:
@@ -115,7 +115,7 @@ class Reports:
         return self._answer("counts", {"on": on}, (*by, "careers", "students"), statement, {})
 
     def find(self, on: date, career: str | None = None, student: str | None = None, programme: str | None = None,
-             status: str | None = None) -> Answer:
+             status: str | None = None) -> ReportAnswer:
         """Careers as they stand on the day, with these values where given."""
         wanted = {"career": career, "student": student, "programme": programme, "status": status}
         given = {name: value for name, value in wanted.items() if value is not None}
@@ -134,7 +134,7 @@ class Reports:
                 **({} if student is not None else self._aside()),
                 "rows": [_shown(row[3:], _STATUS, _FLAGS) for row in rows if row[3] is not None]}
 
-    def of_student(self, kind: str, student: str, on: date) -> Answer:
+    def of_student(self, kind: str, student: str, on: date) -> ReportAnswer:
         """The stored rows of one student on a day, of one kind (a table): one indexed SELECT, also for the position.
 
         Raises KeyError for an unknown kind, StoreUnusable where nothing is stored or the student is set aside."""
@@ -148,7 +148,7 @@ class Reports:
                 "rebuild_needed": needs_rebuild([at], self._law),
                 "rows": [_shown(row[3:], columns, money) for row in rows if row[2] is not None]}
 
-    def upcoming(self, first: date, last: date) -> Answer:
+    def upcoming(self, first: date, last: date) -> ReportAnswer:
         """What changes from `first` to `last`, both included, if nothing else happens (what did change, in the past).
 
         `change`: a phrase."""
@@ -173,7 +173,7 @@ class Reports:
              f"{within} AND NOT EXISTS (SELECT 1 FROM {{blocks}} n WHERE {_same('n', 'x', BLOCK)} AND n.from_on = "
              "x.until_on)", period),
         ])
-        rows: list[Answer] = []
+        rows: list[ReportAnswer] = []
         for on, student, career, before, after, passed, passes, recognised in found[0]:
             if before != after:
                 rows.append(_change(on, student, career, "status", None, before, after,
@@ -211,7 +211,7 @@ class Reports:
 
     def _answer(self, name: str, asked: Mapping[str, date], columns: Sequence[str], statement: str,
                 parameters: Parameters,
-                total: str | None = None) -> Answer:
+                total: str | None = None) -> ReportAnswer:
         given = {key: value.isoformat() for key, value in asked.items()} | dict(parameters)
         positions, end, [rows] = self._ask([(statement, given)])
         found = self._envelope(name, asked, positions, end)
@@ -227,7 +227,7 @@ class Reports:
                                                  *statements])
         return positions, int(answers[0][0][0]), answers[1:]
 
-    def _envelope(self, name: str, asked: Mapping[str, date], positions: list[Position], end: int) -> Answer:
+    def _envelope(self, name: str, asked: Mapping[str, date], positions: list[Position], end: int) -> ReportAnswer:
         return {"report": name, **{key: value.isoformat() for key, value in asked.items()},
                 "known_position": min(p.position for p in positions), "last_position": end,
                 "rebuild_needed": needs_rebuild(positions, self._law), **self._aside(positions)}
@@ -238,7 +238,7 @@ class Reports:
         if one is not None:
             raise StreamSetAside(one)
 
-    def _aside(self, positions: Sequence[Position] | None = None) -> Answer:
+    def _aside(self, positions: Sequence[Position] | None = None) -> ReportAnswer:
         """`set_aside`, only where anybody is: how many students the answer leaves out."""
         aside = self._database.aside(positions)
         return {"set_aside": len(aside)} if aside else {}
@@ -271,7 +271,7 @@ def _of_student(kind: str) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
     return statement, columns, tuple(c for c in columns if c in CENTS or c in BOOLS)
 
 
-def _shown(row: Row, columns: tuple[str, ...], money: tuple[str, ...]) -> Answer:
+def _shown(row: Row, columns: tuple[str, ...], money: tuple[str, ...]) -> ReportAnswer:
     found = dict(zip(columns, row, strict=True))
     for column in money:
         found[column] = shown(column, found[column])
@@ -279,12 +279,12 @@ def _shown(row: Row, columns: tuple[str, ...], money: tuple[str, ...]) -> Answer
 
 
 def _change(on: str, student: str, career: str, what: str, charge: str | None, before: Any, after: Any,
-            told: Phrase) -> Answer:
+            told: Phrase) -> ReportAnswer:
     return {"on": on, "student": student, "career": career, "what": what, "charge": charge,
             "from": before, "to": after, "change": told}
 
 
-def status_of(database: Database, law: str) -> Answer:
+def status_of(database: ProjectionDatabase, law: str) -> ReportAnswer:
     """How far the stored rows go, what they rest on, how many there are and how much room they take (bytes, or
     null)."""
     positions, answers = database.ask([

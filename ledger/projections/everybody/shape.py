@@ -18,7 +18,7 @@ from ledger.store.mapper import stream_id
 STEPS = 1
 """How many migrations the tables have (`tables.migrations`): what is stored rests on their number."""
 
-Rows = dict[str, list[Row]]
+StoredRows = dict[str, list[Row]]
 """By kind, every kind present. A row: the student, then the columns of the kind: text, integers (cents, 0 and 1 for a
 bool), ISO days, None."""
 
@@ -45,9 +45,9 @@ _PLACES = {kind: [(number, spelled) for number, column in enumerate(columns, 1)
            for kind, columns in COLUMNS.items()}
 
 
-def rows_of(events: Iterable[Event], student: str, books: LawBooks) -> Rows:
+def rows_of(events: Iterable[Event], student: str, books: LawBooks) -> StoredRows:
     """The rows that the tables hold for a student with these events."""
-    found: Rows = {}
+    found: StoredRows = {}
     for kind, rows in timelines(events, student, books).items():
         places = _PLACES[kind]
         spelled = found[kind] = []
@@ -59,9 +59,9 @@ def rows_of(events: Iterable[Event], student: str, books: LawBooks) -> Rows:
     return found
 
 
-def compute(streams: dict[str, list[Event]], books: LawBooks, aside: Callable[[SetAside], None]) -> Rows:
+def compute(streams: dict[str, list[Event]], books: LawBooks, aside: Callable[[SetAside], None]) -> StoredRows:
     """The rows of many students. One of whom nothing can be computed is set aside."""
-    found: Rows = {kind: [] for kind in COLUMNS}
+    found: StoredRows = {kind: [] for kind in COLUMNS}
     for student, events in streams.items():
         try:
             rows = rows_of(events, student, books)

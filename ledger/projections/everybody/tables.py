@@ -13,8 +13,7 @@ from typing import Protocol
 from uuid import UUID
 
 from ledger.domain.timelines import COLUMNS
-from ledger.sql.base import Backend as Link
-from ledger.sql.base import Dialect, Transaction
+from ledger.sql.base import Backend, Dialect, Transaction
 from ledger.sql.migrations import Migrations
 
 from .shape import BOOLS, CENTS, DATES, INDEXES, NUMBERS, STEPS, WHOLE
@@ -28,7 +27,7 @@ _TYPES: Mapping[Dialect, tuple[str, str, str, str, str]] = {
 """Of text, whole numbers and cents, numbers, days, flags."""
 
 
-class Backend(Link, Protocol):
+class ProjectionBackend(Backend, Protocol):
     """What SQLite and PostgreSQL do each in its own way. Raises StoreUnavailable and StoreUnusable."""
 
     log: Migrations
@@ -71,7 +70,7 @@ class Backend(Link, Protocol):
     def wait(self, seconds: float) -> None: ...
 
 
-def migrations(backend: Backend, tables: str = LIVE) -> Migrations:
+def migrations(backend: ProjectionBackend, tables: str = LIVE) -> Migrations:
     """Of one set. Their steps are named in `shape.STEPS`, which everything that is computed under them keeps the number
     of."""
     def first(tx: Transaction) -> None:
@@ -92,7 +91,7 @@ def migrations(backend: Backend, tables: str = LIVE) -> Migrations:
     return Migrations("projections", names["migrations"], names["position"], steps)
 
 
-def create(backend: Backend, tx: Transaction, tables: str) -> bool:
+def create(backend: ProjectionBackend, tx: Transaction, tables: str) -> bool:
     """Empty tables without indexes; False where they exist already."""
     tx.alone("career-ledger projections")
     if tx.has(backend.names(tables)["position"]):

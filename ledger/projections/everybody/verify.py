@@ -15,8 +15,8 @@ from ledger.store.mapper import stream_id
 from .database import OtherLog, Position, check_law
 from .open import open_database
 from .rebuild import Progress
-from .shape import Rows, fault, law_of, rows_of, shown
-from .workers import Desk, Task, parts_of, run_all, workers_for
+from .shape import StoredRows, fault, law_of, rows_of, shown
+from .workers import Task, Workbench, parts_of, run_all, workers_for
 
 Difference = dict[str, Any]
 """`student`, `what` (the kind of row), the columns of its key, and the intervals that stand on one side only."""
@@ -69,58 +69,58 @@ def _all_parts(call: Any, url: str, books: LawBooks, workers: int | None, progre
         raise SomeSetAside(aside)
 
 
-def _verify_part(desk: Desk, part: tuple[int, int]) -> _Found:
+def _verify_part(bench: Workbench, part: tuple[int, int]) -> _Found:
     aside: list[SetAside] = []
-    streams = desk.store.part(*part, aside.append)
-    positions, rows = desk.database.rows(streams.keys())
-    check_law(positions, law_of(desk.books))
+    streams = bench.store.part(*part, aside.append)
+    positions, rows = bench.database.rows(streams.keys())
+    check_law(positions, law_of(bench.books))
     stored = _by_student(rows, streams.keys())
     found: list[Difference] = []
     for student, events in streams.items():
         try:
-            computed = rows_of(events, student, desk.books)
+            computed = rows_of(events, student, bench.books)
         except Exception as error:
             aside.append(SetAside(stream_id(student), student, events[-1].position, fault(error)))
             continue
-        if not _same(stored[student], computed) and not _was_true(desk, student, stored[student], positions):
+        if not _same(stored[student], computed) and not _was_true(bench, student, stored[student], positions):
             found += _differences(student, stored[student], computed, "stored", "computed")
     return sum(map(len, streams.values())), found, aside
 
 
-def _was_true(desk: Desk, student: str, stored: Rows, positions: list[Position]) -> bool:
+def _was_true(bench: Workbench, student: str, stored: StoredRows, positions: list[Position]) -> bool:
     """Whether the rows are those of the events up to some position between the partition's and now."""
     at = next(p.position for p in positions if p.owns(stream_id(student)))
-    events: list[Event] = desk.store.stream(student)
+    events: list[Event] = bench.store.stream(student)
     known = sum(event.position <= at for event in events)
-    return any(_same(stored, rows_of(events[:length], student, desk.books)) for length in range(known, len(events) + 1))
+    return any(_same(stored, rows_of(events[:length], student, bench.books)) for length in range(known, len(events) + 1))
 
 
-def _diff_part(desk: Desk, part: tuple[int, int]) -> _Found:
-    if desk.other is None:
+def _diff_part(bench: Workbench, part: tuple[int, int]) -> _Found:
+    if bench.other is None:
         raise RuntimeError("there is nothing to compare with")
     aside: list[SetAside] = []
-    streams = desk.store.part(*part, aside.append)
+    streams = bench.store.part(*part, aside.append)
     found: list[Difference] = []
     for student, events in streams.items():
-        before, after = rows_of(events, student, desk.books), rows_of(events, student, desk.other)
+        before, after = rows_of(events, student, bench.books), rows_of(events, student, bench.other)
         if not _same(before, after):
             found += _differences(student, before, after, "before", "after")
     return sum(map(len, streams.values())), found, aside
 
 
-def _same(one: Rows, other: Rows) -> bool:
+def _same(one: StoredRows, other: StoredRows) -> bool:
     return all(one[kind] == other[kind] or Counter(one[kind]) == Counter(other[kind]) for kind in COLUMNS)
 
 
-def _by_student(rows: Rows, students: Iterable[str]) -> dict[str, Rows]:
-    found: dict[str, Rows] = {student: {kind: [] for kind in COLUMNS} for student in students}
+def _by_student(rows: StoredRows, students: Iterable[str]) -> dict[str, StoredRows]:
+    found: dict[str, StoredRows] = {student: {kind: [] for kind in COLUMNS} for student in students}
     for kind, some in rows.items():
         for row in some:
             found[row[0]][kind].append(row)
     return found
 
 
-def _differences(student: str, left: Rows, right: Rows, left_name: str, right_name: str) -> Iterator[Difference]:
+def _differences(student: str, left: StoredRows, right: StoredRows, left_name: str, right_name: str) -> Iterator[Difference]:
     for kind, columns in COLUMNS.items():
         only_left = Counter(left[kind]) - Counter(right[kind])
         only_right = Counter(right[kind]) - Counter(left[kind])
@@ -152,7 +152,7 @@ def _without_events(url: str) -> Iterator[Difference]:
                 students = {stream_id(student): student for (student,) in rows}
                 strangers = [students[stream] for stream in students.keys() - database.backend.known(students.keys())]
                 for student in sorted(strangers):
-                    empty: Rows = {name: [] for name in COLUMNS}
+                    empty: StoredRows = {name: [] for name in COLUMNS}
                     _, stored = database.rows([student])
                     yield from (d for d in _differences(student, stored, empty, "stored", "computed")
                                 if d["what"] == kind)

@@ -14,7 +14,7 @@ from ledger import processes
 from ledger.domain.books import LawBooks
 from ledger.store import EventStore, StoreUnavailable, open_store
 
-from .database import Database
+from .database import ProjectionDatabase
 from .open import open_database
 
 R = TypeVar("R")
@@ -28,11 +28,11 @@ SELDOM = (200_000, 20, 20)
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class Workbench:
     """What a worker works with. `other`: the law that is compared with, for a diff."""
 
     store: EventStore
-    database: Database
+    database: ProjectionDatabase
     books: LawBooks
     other: LawBooks | None = None
 
@@ -41,11 +41,11 @@ class Desk:
 class Task(Generic[R]):
     """A function of this package's modules, and its argument."""
 
-    call: Callable[[Desk, Any], R]
+    call: Callable[[Workbench, Any], R]
     argument: Any
 
 
-_desk: Desk | None = None
+_bench: Workbench | None = None
 
 
 def parts_of(events: int) -> int:
@@ -60,16 +60,16 @@ def workers_for(events: int, wanted: int | None) -> int:
 
 
 def _start(url: str, books: LawBooks, other: LawBooks | None) -> None:
-    global _desk
+    global _bench
     gc.freeze()
     gc.set_threshold(*SELDOM)
-    _desk = Desk(open_store(url, create=False), open_database(url), books, other)
+    _bench = Workbench(open_store(url, create=False), open_database(url), books, other)
 
 
 def _run(task: Task[R]) -> R:
-    if _desk is None:
+    if _bench is None:
         raise RuntimeError("the worker was not started")
-    return task.call(_desk, task.argument)
+    return task.call(_bench, task.argument)
 
 
 def run_all(tasks: Iterable[Task[R]], url: str, books: LawBooks, workers: int,
@@ -78,10 +78,10 @@ def run_all(tasks: Iterable[Task[R]], url: str, books: LawBooks, workers: int,
 
     Raises StoreUnavailable where a worker was killed."""
     with open_store(url, create=False) as store, open_database(url) as database, _seldom_collected():
-        desk = Desk(store, database, books, other)
+        bench = Workbench(store, database, books, other)
         if workers <= 1:
             for task in tasks:
-                yield task.call(desk, task.argument)
+                yield task.call(bench, task.argument)
             return
         helpers = workers - 1
         waiting: deque[Future[R]] = deque()
@@ -95,7 +95,7 @@ def run_all(tasks: Iterable[Task[R]], url: str, books: LawBooks, workers: int,
                     handed.append(pool.submit(_run, task))
                     waiting.append(handed[-1])
                 else:
-                    waiting.append(_done_here(desk, task))
+                    waiting.append(_done_here(bench, task))
                 while waiting and (waiting[0].done() or len(waiting) > 4 * workers):
                     yield waiting.popleft().result()
             while waiting:
@@ -107,9 +107,9 @@ def run_all(tasks: Iterable[Task[R]], url: str, books: LawBooks, workers: int,
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _done_here(desk: Desk, task: Task[R]) -> Future[R]:
+def _done_here(bench: Workbench, task: Task[R]) -> Future[R]:
     found: Future[R] = Future()
-    found.set_result(task.call(desk, task.argument))
+    found.set_result(task.call(bench, task.argument))
     return found
 
 
