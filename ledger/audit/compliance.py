@@ -130,7 +130,7 @@ _NOTICES = frozenset({"TKT-1", "ISE-1", "ISE-3", "ISE-6"})
 
 def _book_with(rule: str, book: RuleBook | None, books: LawBooks) -> RuleBook | OwnBook:
     """The act's book, where it has the rule of a derogation, else the newest that has it."""
-    return book if book is not None and book.entry(rule) is not None else books.book_with(rule) or books.own
+    return book if book is not None and rule in book.ids else books.book_with(rule) or books.own
 
 
 def _book(books: LawBooks, event: Event, career: Career) -> RuleBook | None:

@@ -24,7 +24,7 @@ class LawBooks:
         self.clocks: dict[tuple[str, str, date, date | None], tuple[date, ...]] = {}
         """Kept by `law.consequences`: the days on which time changes a charge, by its year, kind, due date and last
         plan date."""
-        self._full = {year: book for year, book in books.items() if book.covers == "everything"}
+        self._full = {year: book for year, book in books.items() if book.covers != "single-courses"}
 
     @property
     def years(self) -> list[str]:
@@ -42,11 +42,11 @@ class LawBooks:
         return sorted(found + [b.acts_until + timedelta(days=1) for b in self._acts if b.acts_until is not None])
 
     def of(self, year: str) -> RuleBook | None:
-        """The full rule book of an academic year, or None where the sources give no rules for it."""
+        """The rule book of an academic year, if only a partial one, or None where the sources give no rules for it."""
         return self._full.get(year)
 
     def latest_to(self, year: str) -> RuleBook | None:
-        """The full rule book of an academic year, or of the newest ruled year before it."""
+        """The rule book of an academic year, or of the newest ruled year before it."""
         return self._full.get(max((y for y in self._full if y <= year), default=""))
 
     def for_single_courses(self, year: str) -> RuleBook | None:
@@ -58,22 +58,20 @@ class LawBooks:
         return self._books.get(year, self.own)
 
     def book_with(self, rule: str) -> RuleBook | OwnBook | None:
-        """The newest book that has a rule; None for an id that nobody knows."""
+        """The newest book that states a rule; None for an id that nobody knows."""
         books: list[RuleBook | OwnBook] = [*(self._books[year] for year in reversed(self.years)), self.own]
-        return next((book for book in books if book.entry(rule) is not None), None)
+        return next((book for book in books if rule in book.ids), None)
 
     def knows(self, rule: str) -> bool:
         """Whether an id can be cited: a rule of any year, one of the ledger's own, or an entry of the register."""
         return is_register_entry(rule) or self.book_with(rule) is not None
 
     def for_late_degrees(self, year: str, day: date) -> RuleBook | None:
-        """Exams, calls and degrees of a year: its own book, else the one that its last sessions fall under (AMB-35)."""
-        found = self.of(year)
-        if found is None:
-            for book in self._acts:
-                if book.late_degrees_of == year and book.acts_from is not None and day >= book.acts_from:
-                    return book
-        return found
+        """Exams, calls and degrees of a year: the book that its last sessions fall under (AMB-35), else its own."""
+        for book in self._acts:
+            if book.late_degrees_of == year and book.acts_from is not None and day >= book.acts_from:
+                return book
+        return self.of(year)
 
     def act_year(self, latest_enrolment: str | None, day: date) -> str | None:
         """The academic year of an act that states none (AMB-35): the latest enrolment's, unless filed unrenewed from

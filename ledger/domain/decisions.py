@@ -153,6 +153,8 @@ def _unknown_overrides(submission: Submission, books: LawBooks) -> list[Problem]
 
 
 _NOTHING: frozenset[str] = frozenset()
+NOT_JUDGED = frozenset({"NO-RULEBOOK", "UNKNOWN-VALUE"})
+"""The law does not tell: no breach."""
 
 
 def decide(standing: Standing, submission: Submission, recorded_at: datetime, books: LawBooks,
@@ -181,4 +183,4 @@ def decide(standing: Standing, submission: Submission, recorded_at: datetime, bo
     if against and mode == "enforce":
         return Refused(tuple(against))
     return Accepted(identity,
-                    tuple(dict.fromkeys(r.rule for r in reasons if r.rule != "NO-RULEBOOK" or r.rule in lifted)))
+                    tuple(dict.fromkeys(r.rule for r in reasons if r.rule not in NOT_JUDGED or r.rule in lifted)))

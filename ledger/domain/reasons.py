@@ -7,7 +7,7 @@ from typing import Any
 
 from .books import LawBooks
 from .phrases import Phrase, Remedy, says
-from .rulebook import OwnBook, RuleBook, is_register_entry
+from .rulebook import OwnBook, RuleBook, UnknownValue, is_register_entry
 
 UNKNOWN = {"document": "Career ledger, rules.md", "heading": "No rule book has this rule"}
 """The source of an id without an entry: a book lacks one, or an old override names a rule that there never was."""
@@ -88,3 +88,9 @@ def no_rulebook(books: LawBooks, year: str | None) -> Reason:
     covered = tuple(y for y in books.years if books.of(y) is not None)
     return reason(books.own, "NO-RULEBOOK", says("NO-RULEBOOK", academic_year=year, years=covered) if year else
                   says("NO-RULEBOOK/no-year", years=covered), DONE)
+
+
+def unknown_value(books: LawBooks, unknown: UnknownValue) -> Reason:
+    """Whether a rule speaks against something depends on a value that nobody has read: an officer's (AMB-33)."""
+    return reason(books.own, "UNKNOWN-VALUE", says("UNKNOWN-VALUE", rule=unknown.rule, academic_year=unknown.year,
+                                                   missing=unknown.missing), DONE)

@@ -1,16 +1,18 @@
 """The shape of the law: one `RuleBook` per academic year, read from `ledger/rulebooks/*.yaml`.
 
-A rule that a year does not know is absent from its file and `None` here, so that code asks `if book.BLK_1 is None`.
+A rule that a year does not have is absent from its file, or denied in it, and `None` here, so that code asks
+`if book.BLK_1 is None`. A rule or a value that nobody has read is marked `unknown`: whoever reads it raises
+`UnknownValue`, so that nothing is decided on it and nothing that does not depend on it is held up.
 Every entry carries its source (document and heading), what it says in our own words and, where it is a reading of ours,
 the entry of the register of interpretations. Values are dates, euro, days, CFU: never a formula.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from decimal import Decimal
-from functools import cached_property
-from typing import Annotated, Literal
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, PrivateAttr, create_model, model_validator
 
 from .values import Amount, Day, RecognitionKind, Text, Year
 
@@ -21,15 +23,93 @@ INSTALMENTS = tuple(f"instalment-{number}" for number in range(1, MOST_INSTALMEN
 
 _FROZEN = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, defer_build=True)
 
+class UnknownValue(Exception):
+    """An answer depends on what a year's book marks as unknown: `missing` says what was looked for."""
+
+    def __init__(self, rule: str, year: str, missing: str) -> None:
+        super().__init__(f"{rule} of {year} is unknown: {missing}")
+        self.rule, self.year, self.missing = rule, year, missing
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str, str, str]]:
+        return type(self), (self.rule, self.year, self.missing)
+
+    def again(self) -> "UnknownValue":
+        """To be raised: one that was raised before would carry its traceback along."""
+        return UnknownValue(self.rule, self.year, self.missing)
+
 class Rule(BaseModel):
     """A rule with its source: a document of the book's list and a heading. `interpretation` names the register entry
-    that this reading rests on."""
+    that this reading rests on. `unknown` names values that the entry does not state, each with what was looked for."""
 
     model_config = _FROZEN
     document: Text
     heading: Text
     says: Text
     interpretation: Text | None = None
+    unknown: dict[Text, Text] = Field(default_factory=dict)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _without_what_is_unknown(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """An entry with unknown values is one of a model that does not ask for them."""
+        names = data.get("unknown") if isinstance(data, dict) else None
+        if not isinstance(names, dict) or issubclass(cls, _Partial):
+            return handler(data)
+        for name in names:
+            if name not in cls.model_fields or name in Rule.model_fields:
+                values = ", ".join(one for one in cls.model_fields if one not in Rule.model_fields) or "none"
+                raise ValueError(f"unknown.{name} is no value of this rule; its values: {values}")
+            if name in data:
+                raise ValueError(f"{name} is stated and marked unknown; remove one of the two")
+        return _partial(cls, frozenset(names)).model_validate(data)
+
+class _Partial(BaseModel):
+    """An entry without the values that it marks as unknown: reading one raises `UnknownValue`."""
+
+    _of: tuple[str, str] = PrivateAttr(default=("", ""))
+
+    def belongs_to(self, rule: str, year: str) -> None:
+        self._of = rule, year
+
+    @model_validator(mode="after")
+    def _forget(self) -> Self:
+        for name in vars(self)["unknown"]:
+            vars(self).pop(name, None)
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Books go to worker processes, which have none of the models that are made here."""
+        return _blank, (type(self).__bases__[1], frozenset(vars(self)["unknown"])), self.__getstate__()
+
+    if not TYPE_CHECKING:
+        def __getattr__(self, name: str) -> Any:
+            missing = vars(self).get("unknown", {}).get(name)
+            if missing is None:
+                return super().__getattr__(name)
+            raise UnknownValue(*self._of, missing)
+
+@cache
+def _partial(kind: type[Rule], names: frozenset[str]) -> type[Any]:
+    fields: dict[str, Any] = dict.fromkeys(sorted(names), (Any, None))
+    return create_model(kind.__name__, __base__=(_Partial, kind), **fields)
+
+def _blank(kind: type[Rule], names: frozenset[str]) -> Any:
+    made: Any = _partial(kind, names)
+    return made.__new__(made)
+
+class Unknown(BaseModel):
+    """A rule of which nothing was seen: what was looked for, and where it was cut off."""
+
+    model_config = _FROZEN
+    unknown: Text
+
+class Denied(BaseModel):
+    """A rule that the year is known not to have: what its guide says instead."""
+
+    model_config = _FROZEN
+    denied: Text
+    document: Text
+    heading: Text
 
 class _Value(BaseModel):
     model_config = _FROZEN
@@ -394,10 +474,22 @@ def is_register_entry(rule: str) -> bool:
     return rule.replace("-", "_") in Interpretations.model_fields
 
 class Law(BaseModel):
-    """The rules of one academic year, by their id in rules.md (`BLK-1` is `BLK_1`). None: the year does not know the
-    rule."""
+    """The rules of one academic year, by their id in rules.md (`BLK-1` is `BLK_1`). None: the year does not have the
+    rule. One that is unknown is no attribute: reading it raises `UnknownValue`."""
 
     model_config = _FROZEN
+    _unknown: dict[str, UnknownValue] = PrivateAttr(default_factory=dict)
+
+    def mark(self, rule: str, unknown: UnknownValue) -> None:
+        field = rule.replace("-", "_")
+        vars(self).pop(field, None)
+        self._unknown[field] = unknown
+
+    if not TYPE_CHECKING:
+        def __getattr__(self, name: str) -> Any:
+            if name[0] == "_" or name not in self._unknown:
+                return super().__getattr__(name)
+            raise self._unknown[name].again()
 
     BLK_1: AfterDays | None = Field(None, alias="BLK-1")
     BLK_2: Rule | None = Field(None, alias="BLK-2")
@@ -546,6 +638,10 @@ class OwnBook(BaseModel):
     documents: dict[Text, Text]
     rules: dict[str, Rule]
 
+    @property
+    def ids(self) -> Collection[str]:
+        return self.rules.keys()
+
     def entry(self, rule: str) -> Rule | None:
         return self.rules.get(rule)
 
@@ -556,7 +652,8 @@ class OwnBook(BaseModel):
         return self.documents[document]
 
 class RuleBook(BaseModel):
-    """The law of one academic year. `covers` says whether it holds for everything or for single courses only.
+    """The law of one academic year. `covers` says whether it holds for everything, for everything as far as the sources
+    were read (`part`: each rule is stated, denied or marked as unknown), or for single courses only.
 
     Acts that name no year, or the year before, follow this book between `acts_from` and `acts_until` when the career
     is not renewed (AMB-35); `acts_until` None: from that day on. `late_degrees_of` is the earlier year whose exams and
@@ -567,26 +664,56 @@ class RuleBook(BaseModel):
     model_config = _FROZEN
     id: Text
     academic_year: Year
-    covers: Literal["everything", "single-courses"]
+    covers: Literal["everything", "part", "single-courses"]
     acts_from: Day | None = None
     acts_until: Day | None = None
     late_degrees_of: Year | None = None
     documents: dict[Text, Text]
     rules: Law
+    unknown: dict[str, Unknown] = Field(default_factory=dict, alias="[unknown]")
+    denied: dict[str, Denied] = Field(default_factory=dict, alias="[denied]")
+    """By id, what `rules` of the file marks instead of stating it."""
     interpretations: Interpretations
     _own: OwnBook | None = PrivateAttr(default=None)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _marks_apart(cls, data: Any) -> Any:
+        rules = data.get("rules") if isinstance(data, dict) else None
+        if not isinstance(rules, dict):
+            return data
+        unknown = {key: entry for key, entry in rules.items() if isinstance(entry, dict)
+                   and isinstance(entry.get("unknown"), str)}
+        denied = {key: entry for key, entry in rules.items() if isinstance(entry, dict) and "denied" in entry}
+        return {**data, "rules": {key: entry for key, entry in rules.items() if key not in unknown | denied},
+                "[unknown]": unknown, "[denied]": denied}
+
+    @model_validator(mode="after")
+    def _name_what_is_unknown(self) -> Self:
+        for rule, mark in self.unknown.items():
+            self.rules.mark(rule, UnknownValue(rule, self.academic_year, mark.unknown))
+        for field, entry in vars(self.rules).items():
+            if isinstance(entry, _Partial):
+                entry.belongs_to(field.replace("_", "-"), self.academic_year)
+        return self
 
     def stands_on(self, own: OwnBook) -> None:
         """Answer for the ledger's own rules too."""
         self._own = own
         self.__dict__.pop("ids", None)
+        self.__dict__.pop("asked", None)
 
     @cached_property
     def ids(self) -> frozenset[str]:
         """The rules that the year has, and the ledger's own: a rule that is in neither does nothing. Pydantic's private
         attributes would be slow here."""
         here = {field.replace("_", "-") for field, rule in vars(self.rules).items() if rule is not None}
-        return frozenset(here if self._own is None else here.union(self._own.rules))
+        return frozenset((here if self._own is None else here.union(self._own.rules)) - self.unknown.keys())
+
+    @cached_property
+    def asked(self) -> frozenset[str]:
+        """The same and those that are unknown: what speaks for one of them is asked, and finds out if it matters."""
+        return self.ids | self.unknown.keys()
 
     @cached_property
     def instalments(self) -> Mapping[str, Day]:
@@ -598,13 +725,20 @@ class RuleBook(BaseModel):
         return found
 
     def has(self, rule: str) -> bool:
-        return rule in self.ids
+        """Raises `UnknownValue` where the year may have the rule: ask last."""
+        if rule in self.ids:
+            return True
+        if rule in self.unknown:
+            raise UnknownValue(rule, self.academic_year, self.unknown[rule].unknown)
+        return False
 
     def title(self, document: str) -> str:
         """Of a document that an entry cites."""
         return self.documents[document] if document in self.documents or self._own is None else self._own.title(document)
 
     def entry(self, rule: str) -> Rule | None:
-        """What a rule id such as `MOR-5a` says: here, else among the ledger's own rules."""
+        """What a rule id such as `MOR-5a` says: here, else among the ledger's own rules. Raises `UnknownValue`."""
         found: Rule | None = vars(self.rules).get(rule.replace("-", "_"))
+        if found is None and rule in self.unknown:
+            raise UnknownValue(rule, self.academic_year, self.unknown[rule].unknown)
         return found if found is not None or self._own is None else self._own.entry(rule)

@@ -35,6 +35,12 @@ LISTED = 20
 LONGEST_PROBLEM = 240
 
 
+SMALLEST = ("CHG-3", "RAT-3", "RAT-4", "RAT-5", "RAT-6", "MOR-1", "MOR-2", "MOR-3", "BLK-1", "BLK-2", "BLK-3",
+            "ISE-1", "ISE-2", "ISE-3")
+"""Rules that a year's book states, denies or marks as unknown: who leaves one out lets money be remitted and debtors
+pass."""
+
+
 class RuleBookError(ValueError):
     """A rule book cannot be used. `lines` has one for each problem: file, line, field and what to write."""
 
@@ -129,7 +135,7 @@ def _of_the_year(readings: Readings, data: dict[Any, Any]) -> Any:
 
 def _refusal(name: str, content: bytes, error: ValidationError) -> RuleBookError:
     found = error.errors(include_url=False, include_context=False)[:LISTED]
-    problems = [_explained(e["type"], e["loc"], e["msg"], e["input"]) for e in found]
+    problems = [_explained(e["type"], _in_the_file(e["loc"]), e["msg"], e["input"]) for e in found]
     return RuleBookError(*_told(name, content, problems, error.error_count()))
 
 
@@ -186,6 +192,11 @@ def _parse(name: str, content: bytes) -> Any:
         raise RuleBookError(f"{name}, line {line}: the file is not UTF-8 text; save it as UTF-8") from None
 
 
+def _in_the_file(place: Place) -> Place:
+    """Where an entry stands that the model keeps apart."""
+    return ("rules", *place[1:]) if place[:1] in (("[unknown]",), ("[denied]",)) else place
+
+
 def _explained(kind: str, place: Place, message: str, value: Any) -> tuple[Place, str]:
     """What to do about a validation error, in the words of who edits the file."""
     from .plain import LONGEST_SHOWN, shown
@@ -204,6 +215,8 @@ def _explained(kind: str, place: Place, message: str, value: Any) -> tuple[Place
         return place, f"{message}; put the word in quotes"
     if kind == "model_type" or kind == "model_attributes_type":
         return place, "write an entry with fields here (document, heading, says, ...)"
+    if kind == "value_error":
+        return place, message.removeprefix("Value error, ")
     return place, message if isinstance(value, dict | list | set | tuple) else f"{message}; found {shown(repr(value))}"
 
 
@@ -221,25 +234,43 @@ def _inconsistencies(data: dict[Any, Any], book: RuleBook) -> Iterator[tuple[Pla
                 yield (section, key), f"write {key.replace('_', '-')}"
     if book.acts_until is not None and (book.acts_from is None or book.acts_until < book.acts_from):
         yield ("acts_until",), "must not lie before acts_from"
-    for field, rule in vars(book.rules).items():
-        if rule is None:
-            continue
-        place: Place = ("rules", field.replace("_", "-"))
-        if rule.document not in documents:
-            near = _near(rule.document, documents)
-            yield (*place, "document"), f"{rule.document} is not among the documents of this book{near}; add it to them with its title"
+    yield from _gaps(book)
+    stated = {field.replace("_", "-"): rule for field, rule in vars(book.rules).items() if rule is not None}
+    for key, entry in (*stated.items(), *book.denied.items()):
+        if entry.document not in documents:
+            near = _near(entry.document, documents)
+            yield ("rules", key, "document"), (f"{entry.document} is not among the documents of this book{near}; "
+                                               "add it to them with its title")
+    for key, rule in stated.items():
+        place: Place = ("rules", key)
         if rule.interpretation is not None and rule.interpretation not in register:
             near = _near(rule.interpretation, list(register))
             yield (*place, "interpretation"), f"{rule.interpretation} is not in the register of interpretations{near}"
         if isinstance(rule, Tiers | Admission):
             name = "tiers" if isinstance(rule, Tiers) else "steps"
-            edges = [step.through for step in getattr(rule, name)]
-            if not _ascending(edges):
+            edges = [step.through for step in vars(rule).get(name, ())]
+            if name not in rule.unknown and not _ascending(edges):
                 yield (*place, name), "`through` must grow from step to step and be null in the last one only"
         yield from _periods(place, vars(rule))
-    block = book.rules.BLK_3
-    if block is not None and (block.deadline is None) == (block.days is None):
+    block = stated.get("BLK-3")
+    if block is not None and not block.unknown and (block.deadline is None) == (block.days is None):
         yield ("rules", "BLK-3"), "give either deadline or days"
+
+
+def _gaps(book: RuleBook) -> Iterator[tuple[Place, str]]:
+    """What the book leaves out and must not: a rule that is not there is one that the year does not have."""
+    known = _ids(Law)
+    for key in (*book.unknown, *book.denied):
+        if key not in known:
+            yield ("rules", key), f"unknown id{_near(key[:40], known)}; mend it or remove the entry"
+    if book.covers == "single-courses":
+        return
+    told = {field.replace("_", "-") for field, rule in vars(book.rules).items() if rule is not None} \
+        | book.unknown.keys() | book.denied.keys()
+    for key in SMALLEST if book.covers == "everything" else known:
+        if key not in told:
+            yield ("rules",), f"{key} is missing; state it, or write {key}: {{unknown: what was looked for}}, or " \
+                              f"{key}: {{denied: what the guide says instead, document: .., heading: ..}}"
 
 
 def _ascending(edges: list[int | None]) -> bool:

@@ -113,7 +113,7 @@ WRITERS: dict[str, Writer] = {
                      "passed_cfu", "recognised_cfu", "missing_exams", "most_exams", "seconds"), _number),
     **dict.fromkeys(("career", "course", "academic_year", "next_year", "rule", "rule_id", "number",
                      "iuv", "student", "event", "position",
-                     "last_position", "topic", "recorded_at", "said", "remedy", "text"), _text),
+                     "last_position", "topic", "recorded_at", "said", "remedy", "text", "missing"), _text),
 }
 
 

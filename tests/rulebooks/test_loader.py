@@ -2,11 +2,14 @@
 
 import hashlib
 import re
+from copy import deepcopy
+from datetime import date
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from ledger.domain.rulebook import UnknownValue
 from ledger.rulebooks import loader
 from ledger.rulebooks.loader import LISTED, RuleBookError, load_books, read_book
 
@@ -30,6 +33,11 @@ def changed(old: str, new: str, after: str = "") -> str:
 def deciding(entries: str) -> str:
     """The book of 2025-26 with readings of its own."""
     return f"{BOOK}\ninterpretations:\n{entries}"
+
+
+def marked(rule: str, mark: str) -> str:
+    """The book of 2025-26 with a rule marked in one line."""
+    return re.sub(rf"  {rule}:\n(    .*\n)+", f"  {rule}: {{{mark}}}\n", BOOK)
 
 
 def refusal(folder: Path, text: str | bytes) -> str:
@@ -90,6 +98,22 @@ WRONG = {  # what is wrong: (text, fragment of the line to mend, what the messag
                                    ["acts_until", "acts_from"]),
     "year": (changed('academic_year: "2025-26"', 'academic_year: "2025-27"'), "academic_year",
              ["academic_year", "two consecutive years"]),
+    "rule of the smallest set left out": (re.sub(r"  RAT-5:\n(    .*\n)+", "", BOOK), "rules:",
+                                          ["rules", "RAT-5 is missing", "{unknown: what was looked for}"]),
+    "any rule left out of a partial book": (changed("covers: everything", "covers: part"), "rules:",
+                                            ["RIC-8 is missing"]),
+    "unknown without what was looked for": (marked("RAT-5", 'unknown: ""'), "  RAT-5:", ["rules.RAT-5.unknown"]),
+    "unknown rule of no law": (BOOK.replace("  RAT-5:", '  RAT-55: {unknown: "cut off"}\n  RAT-5:'), "  RAT-55:",
+                               ["rules.RAT-55", "did you mean RAT-5?"]),
+    "denied without a source": (marked("RAT-5", 'denied: "nothing is merged"'), "  RAT-5:",
+                                ["rules.RAT-5.document", "add document"]),
+    "denied by a document that is not listed": (marked("RAT-5", "denied: x, document: y, heading: z"), "  RAT-5:",
+                                                ["rules.RAT-5.document", "add it"]),
+    "unknown value that the rule does not have": (changed('    up_to: "430.00"\n', "    unknown: {upto: cut off}\n"),
+                                                  "  RAT-5:", ["unknown.upto is no value", "its values: up_to"]),
+    "value both stated and unknown": (changed('    up_to: "430.00"\n',
+                                              '    up_to: "430.00"\n    unknown: {up_to: cut off}\n'),
+                                      "  RAT-5:", ["stated and marked unknown"]),
     "covers": (changed("covers: everything", "covers: all"), "covers: all", ["covers", "everything"]),
 }
 
@@ -103,6 +127,28 @@ def test_wrong_file_is_refused_with_its_line(tmp_path: Path, what: str) -> None:
         assert f"book.yaml, line {line_of(text, fragment)}: " in message
     for word in words:
         assert word in message
+
+
+def test_unknown_rule_and_value_raise_what_was_looked_for_and_survive_a_process() -> None:
+    fine = changed('    amount: "150.00"\n', "    unknown: {amount: the fine is cut off}\n", "  ISE-2:")
+    text = re.sub(r"  RAT-5:\n(    .*\n)+", '  RAT-5: {unknown: "cut off"}\n', fine)
+    book = read_book("book.yaml", text.encode())
+    for same in (book, deepcopy(book)):
+        assert same.rules.ISE_2.until == date(2026, 9, 30)
+        for read in (lambda b: b.rules.ISE_2.amount, lambda b: b.rules.RAT_5, lambda b: b.has("RAT-5"),
+                     lambda b: b.entry("RAT-5")):
+            with pytest.raises(UnknownValue) as caught:
+                read(same)
+            assert (caught.value.rule, caught.value.year) in {("ISE-2", "2025-26"), ("RAT-5", "2025-26")}
+            assert "cut off" in caught.value.missing
+        assert "RAT-5" in same.asked
+        assert "RAT-5" not in same.ids
+
+
+def test_denied_rule_is_one_that_the_year_does_not_have() -> None:
+    book = read_book("book.yaml", marked("RAT-5", "denied: x, document: guide-2025-26, heading: z").encode())
+    assert book.rules.RAT_5 is None
+    assert not book.has("RAT-5")
 
 
 def test_second_of_two_equal_rules_is_named(tmp_path: Path) -> None:

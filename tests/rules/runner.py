@@ -23,7 +23,7 @@ from .citations import wrong_citations
 
 Rule = Annotated[str,
                  Field(pattern=r"^(AMB|ANN|BLK|CHG|CS|DS|ESA|ISE|LAU|MOR|PDS|PRE|PRN|PT|RAT|RIC|RIN|RIS|TKT|VRB)-[0-9D]+[a-zF]*$"
-                                r"|^(ENR|END|RIN|PREP|FUT|SEQ|IUV|MONEY|ATOMIC|NO-RULEBOOK)$")]
+                                r"|^(ENR|END|RIN|PREP|FUT|SEQ|IUV|MONEY|ATOMIC|NO-RULEBOOK|UNKNOWN-VALUE)$")]
 Mode = Literal["enforce", "record"]
 ChargeField = Literal["charge", "career", "amount", "due_on", "raised_on", "paid", "paid_on",
                       "refunded", "waived", "moved",

@@ -8,9 +8,9 @@ from typing import NamedTuple, TypeVar
 from ..books import LawBooks
 from ..case import Case, Predicate
 from ..events import Payload
-from ..reasons import Reason
+from ..reasons import Reason, unknown_value
 from ..registry import obeys
-from ..rulebook import RuleBook
+from ..rulebook import RuleBook, UnknownValue
 from ..state import Career, Charge, Person
 from ..submissions import Event
 
@@ -35,11 +35,23 @@ class Forbids(NamedTuple):
     governed: bool
 
 
+@obeys("UNKNOWN-VALUE")
 def against(case: Case, asked: Iterable[Forbids]) -> list[Reason]:
-    """What speaks against an act, of what its year's book lets ask."""
-    ids = case.book.ids
-    return [reason for predicate, rules, governed in asked
-            if not (governed and ids.isdisjoint(rules)) and (reason := predicate(case)) is not None]
+    """What speaks against an act, of what its year's book lets ask. One that finds out that it depends on an unknown
+    value is no reason of its own rule, but for an officer."""
+    ids, found = case.book.asked, []
+    for predicate, rules, governed in asked:
+        if governed and ids.isdisjoint(rules):
+            continue
+        try:
+            reason = predicate(case)
+        except UnknownValue as unknown:
+            reason = unknown_value(case.books, unknown)
+            if reason in found:
+                continue
+        if reason is not None:
+            found.append(reason)
+    return found
 
 
 def here(predicate: Predicate, *rules: str) -> Forbids:
