@@ -61,7 +61,8 @@ class Rule(BaseModel):
                 raise ValueError(f"unknown.{name} is no value of this rule; its values: {values}")
             if name in data:
                 raise ValueError(f"{name} is stated and marked unknown; remove one of the two")
-        return _partial(cls, frozenset(names)).model_validate(data)
+        made: Self = _partial(cls, frozenset(names)).model_validate(data)
+        return made
 
 class _Partial(BaseModel):
     """An entry without the values that it marks as unknown: reading one raises `UnknownValue`."""
