@@ -21,9 +21,10 @@ from uuid import UUID, uuid4
 import psycopg
 
 from ledger.bootstrap import clock
+from ledger.domain.events import Event
 from ledger.domain.fold import replay
 from ledger.domain.knowledge import in_force
-from ledger.domain.submissions import Event, Submission, read_submission
+from ledger.domain.submissions import Submission, read_submission
 from ledger.domain.timelines import timelines
 from ledger.generate import generate
 from ledger.handling.bulk import Crew, import_lines

@@ -19,8 +19,7 @@ from ledger.edges.files import make_folder
 if TYPE_CHECKING:
     from ledger.domain.books import LawBooks
     from ledger.domain.decisions import Mode
-    from ledger.domain.events import ExamBooked
-    from ledger.domain.submissions import Event
+    from ledger.domain.events import Event, ExamBooked
     from ledger.projections.everybody import ProjectionDatabase
     from ledger.projections.everybody.rebuild import Progress, Rebuilt
     from ledger.projections.everybody.reports import Reports

@@ -14,6 +14,7 @@ from ledger.domain.account import unallocated
 from ledger.domain.books import LawBooks
 from ledger.domain.case import Case
 from ledger.domain.decisions import reasons_against_act
+from ledger.domain.events import Event
 from ledger.domain.fold import advance, apply
 from ledger.domain.knowledge import in_force
 from ledger.domain.law.catalogue import MISFITS, MISFITS_OF_ALL, SITTING
@@ -26,7 +27,6 @@ from ledger.domain.reasons import Fact, Reason, reason, source_of
 from ledger.domain.registry import obeys
 from ledger.domain.rulebook import OwnBook, RuleBook
 from ledger.domain.state import ADMINISTRATIVE, Career, Person
-from ledger.domain.submissions import Event
 from ledger.domain.values import format_instant
 
 TOLERANCE = timedelta(minutes=1)

@@ -8,12 +8,12 @@ from types import TracebackType
 from typing import Any, Self
 
 from ledger.domain.books import LawBooks
+from ledger.domain.events import Event
 from ledger.domain.knowledge import in_force
 from ledger.domain.numbers import IUV, TICKET, number_of
 from ledger.domain.phrases import Phrase, says
 from ledger.domain.reasons import source_of
 from ledger.domain.registry import obeys
-from ledger.domain.submissions import Event
 
 Sighting = tuple[str, str, str, str | None, str, int]
 """What, number, student, career, event, position: plain, so that a worker can send it."""

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from . import events as e
 from .books import LawBooks
 from .case import Case
+from .events import Rulebook
 from .law.catalogue import PREDICATES
 from .law.chapter import against, year_of_act
 from .law.exams import reasons_against
@@ -20,7 +21,7 @@ from .registry import obeys
 from .rulebook import RuleBook
 from .standing import Standing
 from .state import Career, Person
-from .submissions import Problem, Rulebook, Submission
+from .submissions import Problem, Submission
 
 Mode = Literal["enforce", "record"]
 ROME = ZoneInfo("Europe/Rome")

@@ -1,4 +1,4 @@
-"""The facts that a ledger records: one frozen payload per type of section 3 of the published language.
+"""The facts that a ledger records: `Event`, and one frozen payload per type of section 3 of the published language.
 
 `PAYLOADS` names them as the published language does. A payload says what holds in the world and nothing else:
 no clock, no library of storage or transport. `ACTS` are the types marked **G** (decisions of the university or acts
@@ -6,15 +6,30 @@ of the student, which a rule can refuse); every other type is a fact of the worl
 """
 
 from collections.abc import Callable
-from datetime import date
+from dataclasses import dataclass
+from datetime import date, datetime
 from decimal import Decimal
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
+import msgspec
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from .values import Amount, Cfu, ChargeKey, CourseCode, Day, LongText, PositiveAmount, Pseudonym, RecognitionKind, Text, Year
+from .values import (
+    Amount,
+    Cfu,
+    ChargeKey,
+    CourseCode,
+    Day,
+    LongText,
+    PositiveAmount,
+    Pseudonym,
+    RecognitionKind,
+    Text,
+    Year,
+    format_instant,
+)
 
 CourseType = Literal["bachelor", "master", "single-cycle"]
 Access = Literal["open", "restricted"]
@@ -475,3 +490,74 @@ def _shown(one: BaseModel) -> dict[str, Any]:
 _SHOW: dict[type, Callable[[Any], Any]] = {
     date: date.isoformat, Decimal: "{:.2f}".format,
     tuple: lambda many: [_shown(one) if isinstance(one, BaseModel) else one for one in many]}
+
+
+class Override(BaseModel):
+    """An officer's derogation: it lifts the named rule only."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+    rule: Text
+    reason: LongText
+    authority: Text
+
+
+@dataclass(frozen=True, slots=True)
+class Rulebook:
+    """The identity of the rule book that was applied."""
+
+    id: str
+    sha256: str
+
+
+class Event(msgspec.Struct, frozen=True, gc=False):
+    """A recorded fact: the submission, its place in the log, when the ledger learned of it and under which rule book.
+
+    A struct: millions are made when the log is read, in a quarter of a dataclass's time. It holds nothing that could
+    refer to it."""
+
+    id: str
+    type: str
+    student: str
+    career: str | None
+    effective_on: date
+    recorded_at: datetime
+    source: str
+    actor: str
+    data: Payload
+    position: int
+    version: int
+    override: tuple[Override, ...] = ()
+    rulebook: Rulebook | None = None
+    breaches: tuple[str, ...] = ()
+
+    def content(self) -> dict[str, Any]:
+        """That of its submission."""
+        return content_of(self)
+
+    def placed(self, position: int) -> "Event":
+        return msgspec.structs.replace(self, position=position)
+
+    def as_json(self) -> dict[str, Any]:
+        """The recorded event as the published language shows it (section 2)."""
+        found = self.content()
+        found["recorded_at"] = format_instant(self.recorded_at)
+        found["position"] = self.position
+        found["version"] = self.version
+        found["rulebook"] = {"id": self.rulebook.id, "sha256": self.rulebook.sha256} if self.rulebook else None
+        if self.breaches:
+            found["breaches"] = list(self.breaches)
+        return found
+
+
+def content_of(one: Any) -> dict[str, Any]:
+    """What an event says, or the submission that it was, which has these fields too: they are compared."""
+    found: dict[str, Any] = {"id": one.id, "type": one.type, "student": one.student}
+    if one.career is not None:
+        found["career"] = one.career
+    found["effective_on"] = one.effective_on.isoformat()
+    found["source"] = one.source
+    found["actor"] = one.actor
+    if one.override:
+        found["override"] = [o.model_dump() for o in one.override]
+    found["data"] = payload_json(one.data)
+    return found

@@ -10,10 +10,10 @@ from collections.abc import Callable, Collection, Iterable
 from datetime import date
 
 from .books import LawBooks
+from .events import Event
 from .law.catalogue import ABOUT_THE_PERSON, HANDLERS, QUIET, TAKES_EFFECT
 from .law.consequences import refresh, time_passes
 from .state import Person
-from .submissions import Event
 
 Observer = Callable[[Person, Collection[str], Collection[str]], None]
 """Called at the end of each day on which something may have changed, with the careers whose status, and those whose

@@ -4,8 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from operator import attrgetter
 
-from .events import EventVoided
-from .submissions import Event
+from .events import Event, EventVoided
 
 _IN_ORDER = attrgetter("effective_on", "position")
 

@@ -5,9 +5,8 @@ One student's numbers are compared here; those of all students in `ledger.audit.
 
 from collections.abc import Iterable, Sequence
 
-from .events import InstalmentPaid, TicketOpened
+from .events import Event, InstalmentPaid, TicketOpened
 from .registry import obeys
-from .submissions import Event
 
 TICKET, IUV = "ticket", "IUV"
 _SURCHARGES = ("late-fee/", "late-instance")

@@ -5,10 +5,10 @@ from datetime import date
 
 from . import events as e
 from .books import LawBooks
+from .events import Event
 from .fold import advance, apply, replay
 from .knowledge import in_force
 from .state import Person
-from .submissions import Event
 
 
 class Standing:

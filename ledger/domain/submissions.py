@@ -10,13 +10,12 @@ from datetime import date, datetime
 from functools import cache
 from typing import Annotated, Any
 
-import msgspec
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, TypeAdapter, ValidationError, field_validator
 from pydantic_core import PydanticCustomError, SchemaValidator
 from pydantic_core import core_schema as cs
 
-from .events import ABOUT_THE_PERSON, PAYLOADS, Payload, payload_json
-from .values import Day, Instant, LongText, Pseudonym, Text, compiled, format_instant
+from .events import ABOUT_THE_PERSON, PAYLOADS, Event, Override, Payload, Rulebook, content_of
+from .values import Day, Instant, Pseudonym, Text, compiled
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +27,6 @@ class Problem:
 
     def as_json(self) -> dict[str, str]:
         return {"path": self.path, "message": self.message}
-
-
-class Override(BaseModel):
-    """An officer's derogation: it lifts the named rule only."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
-    rule: Text
-    reason: LongText
-    authority: Text
 
 
 def _without_nul(value: str) -> str:
@@ -86,73 +76,7 @@ class Submission:
 
     def content(self) -> dict[str, Any]:
         """What makes two submissions the same one: everything but `recorded_at`."""
-        return _content(self)
-
-
-@dataclass(frozen=True, slots=True)
-class Rulebook:
-    """The identity of the rule book that was applied."""
-
-    id: str
-    sha256: str
-
-
-class Event(msgspec.Struct, frozen=True, gc=False):
-    """A recorded fact: the submission, its place in the log, when the ledger learned of it and under which rule book.
-
-    A struct: millions are made when the log is read, in a quarter of a dataclass's time. It holds nothing that could
-    refer to it."""
-
-    id: str
-    type: str
-    student: str
-    career: str | None
-    effective_on: date
-    recorded_at: datetime
-    source: str
-    actor: str
-    data: Payload
-    position: int
-    version: int
-    override: tuple[Override, ...] = ()
-    rulebook: Rulebook | None = None
-    breaches: tuple[str, ...] = ()
-
-    def content(self) -> dict[str, Any]:
-        """That of its submission."""
-        return _content(self)
-
-    @property
-    def submission(self) -> Submission:
-        return Submission(self.id, self.type, self.student, self.career, self.effective_on, self.recorded_at,
-                          self.source, self.actor, self.data, self.override)
-
-    def placed(self, position: int) -> "Event":
-        return msgspec.structs.replace(self, position=position)
-
-    def as_json(self) -> dict[str, Any]:
-        """The recorded event as the published language shows it (section 2)."""
-        found = self.content()
-        found["recorded_at"] = format_instant(self.recorded_at)
-        found["position"] = self.position
-        found["version"] = self.version
-        found["rulebook"] = {"id": self.rulebook.id, "sha256": self.rulebook.sha256} if self.rulebook else None
-        if self.breaches:
-            found["breaches"] = list(self.breaches)
-        return found
-
-
-def _content(one: Submission | Event) -> dict[str, Any]:
-    found: dict[str, Any] = {"id": one.id, "type": one.type, "student": one.student}
-    if one.career is not None:
-        found["career"] = one.career
-    found["effective_on"] = one.effective_on.isoformat()
-    found["source"] = one.source
-    found["actor"] = one.actor
-    if one.override:
-        found["override"] = [o.model_dump() for o in one.override]
-    found["data"] = payload_json(one.data)
-    return found
+        return content_of(self)
 
 
 def recorded(submission: Submission, recorded_at: datetime, version: int, rulebook: Rulebook | None,

@@ -14,11 +14,11 @@ from typing import Any
 from .account import unallocated
 from .books import LawBooks
 from .charges import told
+from .events import Event
 from .fold import replay, run_out
 from .intervals import Intervals, Thing
 from .knowledge import in_force
 from .state import Career, Person
-from .submissions import Event
 from .values import ZERO
 
 COLUMNS: dict[str, tuple[str, ...]] = {

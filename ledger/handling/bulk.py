@@ -29,7 +29,8 @@ from eventsourcing.persistence import StoredEvent
 from ledger import processes
 from ledger.domain.books import LawBooks
 from ledger.domain.decisions import Mode
-from ledger.domain.submissions import Event, Problem, Submission
+from ledger.domain.events import Event
+from ledger.domain.submissions import Problem, Submission
 from ledger.store import EventStore, StoreUnavailable, StreamSetAside, VersionConflict
 from ledger.store.mapper import stream_id
 

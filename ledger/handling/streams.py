@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from ledger.domain.books import LawBooks
+from ledger.domain.events import Event
 from ledger.domain.standing import Standing
-from ledger.domain.submissions import Event
 from ledger.store import EventStore, SetAside, StreamSetAside
 from ledger.store.mapper import stream_id
 

@@ -20,9 +20,10 @@ from typing import Any, Protocol, TypeVar
 
 from ledger.domain.books import LawBooks
 from ledger.domain.decisions import AHEAD, Accepted, Mode, Refused, decide, lies_ahead
+from ledger.domain.events import Event
 from ledger.domain.phrases import says
 from ledger.domain.reasons import DONE, reason
-from ledger.domain.submissions import Event, Problem, Submission, read_submission, recorded
+from ledger.domain.submissions import Problem, Submission, read_submission, recorded
 from ledger.domain.values import format_instant
 from ledger.sql.again import tried_again
 from ledger.store import EventStore, SetAside, StreamSetAside, VersionConflict
@@ -182,7 +183,7 @@ class Desk:
         # 3. The same id is stored once.
         known = stream.by_id.get(submission.id)
         if known is not None:
-            if known.submission.content() == submission.content():
+            if known.content() == submission.content():
                 return Known(known, stream.standing.voided.get(known.id))
             return invalid(submission.id,
                            [Problem("id", f"the event of version {known.version} has this id and other content: "

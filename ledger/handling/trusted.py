@@ -9,8 +9,8 @@ import msgspec
 from eventsourcing.persistence import StoredEvent
 from pydantic import ValidationError
 
-from ledger.domain.events import PAYLOADS
-from ledger.domain.submissions import Event, Problem, problems_of
+from ledger.domain.events import PAYLOADS, Event
+from ledger.domain.submissions import Problem, problems_of
 from ledger.store import StoreUnusable
 from ledger.store.mapper import STORED_NAMES, Mapper, canonical_json, stream_id
 

@@ -25,7 +25,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ledger.domain.books import LawBooks
-from ledger.domain.submissions import Event, Problem, Submission
+from ledger.domain.events import Event
+from ledger.domain.submissions import Problem, Submission
 from ledger.domain.values import format_instant
 from ledger.handling.lines import decode_line
 from ledger.handling.submit import Clock, Desk, Reply, Verdict, in_turn, invalid, read_form

@@ -19,7 +19,7 @@ from uuid import UUID
 from kafka.partitioner.default import murmur2
 
 from ledger.domain.books import LawBooks
-from ledger.domain.submissions import Event
+from ledger.domain.events import Event
 from ledger.domain.values import format_instant
 from ledger.projections.everybody.shape import fault
 from ledger.store import EventStore, SetAside, StoreUnavailable, StoreUnusable, open_store

@@ -8,13 +8,12 @@ from decimal import Decimal
 from ledger.domain.account import unallocated
 from ledger.domain.books import LawBooks
 from ledger.domain.charges import told
-from ledger.domain.events import StudyPlanApproved
+from ledger.domain.events import Event, StudyPlanApproved
 from ledger.domain.fold import replay, run_out
 from ledger.domain.intervals import Intervals, Thing
 from ledger.domain.knowledge import in_force
 from ledger.domain.reasons import Fact, source_of
 from ledger.domain.state import Block, Career, Charge, Person
-from ledger.domain.submissions import Event
 from ledger.domain.values import ZERO, format_instant
 from ledger.wire.state import Json
 from ledger.words import remedy, sentence

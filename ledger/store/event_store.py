@@ -15,7 +15,7 @@ from uuid import UUID
 
 from eventsourcing.persistence import IntegrityError, InterfaceError, OperationalError, PersistenceError, StoredEvent
 
-from ledger.domain.submissions import Event
+from ledger.domain.events import Event
 from ledger.sql.again import tried_again
 from ledger.sql.base import Explain
 

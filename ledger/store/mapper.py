@@ -20,7 +20,7 @@ import msgspec
 from eventsourcing.persistence import StoredEvent
 from pydantic import BaseModel
 
-from ledger.domain.submissions import Event
+from ledger.domain.events import Event
 from ledger.domain.values import format_instant
 
 from .errors import StoreUnusable, UnreadableEvent

@@ -17,8 +17,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 from pydantic import BaseModel
 
-from ledger.domain.events import PAYLOADS
-from ledger.domain.submissions import Event, Override, Rulebook
+from ledger.domain.events import PAYLOADS, Event, Override, Rulebook
 
 Reader = Callable[[bytes, int], Event]
 """From bytes and position to the event. Raises ValueError for bytes that are not an event of this type."""

@@ -21,8 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import core_schema as cs
 
-from ledger.domain.events import ABOUT_THE_PERSON, PAYLOADS
-from ledger.domain.submissions import Override
+from ledger.domain.events import ABOUT_THE_PERSON, PAYLOADS, Override
 from ledger.domain.values import Amount, Cfu, Day, Instant, PositiveAmount, Pseudonym, Text, Year
 
 from .events import VERSIONS

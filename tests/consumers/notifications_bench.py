@@ -24,7 +24,8 @@ from consumers.notifications.agenda import ITALY
 from consumers.notifications.letter import From
 from consumers.notifications.post import MailServer, Post
 from consumers.notifications.service import Notifications
-from ledger.domain.submissions import Event, Submission, read_submission, recorded
+from ledger.domain.events import Event
+from ledger.domain.submissions import Submission, read_submission, recorded
 from ledger.relay.states import states
 from ledger.wire.events import message as event_message
 from ledger.wire.letters import Heartbeat

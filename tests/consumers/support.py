@@ -23,7 +23,7 @@ from consumers.database import Database
 from consumers.kit.loop import Forgotten, Loop
 from consumers.kit.service import Service
 from infra.kafka.cluster import end_with_parent
-from ledger.domain.submissions import Event
+from ledger.domain.events import Event
 from ledger.relay.states import states
 from ledger.wire.events import message
 from ledger.wire.kafka import BROKERS, PREFIX, PRODUCER

@@ -18,8 +18,7 @@ from consumers.kit import service as service_module
 from consumers.kit.service import Ahead
 from ledger.bootstrap import open_ledger
 from ledger.domain.books import LawBooks
-from ledger.domain.events import ExamBooked
-from ledger.domain.submissions import Event
+from ledger.domain.events import Event, ExamBooked
 from ledger.projections.student import eligibility
 from ledger.wire.message import Message, encode
 from ledger.wire.reading import UnknownType, Unreadable

@@ -15,8 +15,7 @@ from kafka import TopicPartition
 from consumers.booking_gate.service import BookingGate
 from consumers.database import Database
 from ledger.bootstrap import open_ledger
-from ledger.domain.events import ExamBooked
-from ledger.domain.submissions import Event
+from ledger.domain.events import Event, ExamBooked
 from ledger.projections.student import eligibility
 from ledger.store import open_store
 from ledger.wire.kafka import BROKERS, PREFIX

@@ -40,7 +40,7 @@ from consumers.notifications.service import Notifications
 from consumers.treasury import reference
 from consumers.treasury.service import Treasury
 from infra.kafka.cluster import Cluster
-from ledger.domain.submissions import Event
+from ledger.domain.events import Event
 from ledger.store import open_store
 from ledger.wire.events import message as event_message
 from ledger.wire.kafka import BROKERS, PREFIX, history_of

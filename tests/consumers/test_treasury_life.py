@@ -10,7 +10,7 @@ import pytest
 
 from consumers.treasury import reference
 from consumers.treasury.life import lives
-from ledger.domain.submissions import Event
+from ledger.domain.events import Event
 from ledger.projections.student.fees import answer as fees
 from ledger.wire.state import PartRef
 from tests.projections.populations import BOOKS, population, streams

@@ -12,7 +12,7 @@ from consumers.treasury import notices
 from consumers.treasury.notices import PaymentNotice
 from consumers.treasury.reconcile import Report, reconcile
 from consumers.treasury.service import Treasury
-from ledger.domain.submissions import Event
+from ledger.domain.events import Event
 from ledger.wire.events import message as event_message
 from ledger.wire.letters import outcome_message
 from ledger.wire.message import Message

@@ -9,7 +9,8 @@ from typing import Any
 from kafka import TopicPartition
 
 from consumers.treasury.life import Stretch, lives
-from ledger.domain.submissions import Event, Submission, read_submission, recorded
+from ledger.domain.events import Event
+from ledger.domain.submissions import Submission, read_submission, recorded
 from ledger.handling.submit import append_lines, submit
 from ledger.relay.states import states
 from ledger.store import EventStore

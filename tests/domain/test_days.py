@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from ledger.domain.events import Event
 from ledger.domain.fold import next_change, replay
 from ledger.domain.knowledge import in_force
 from ledger.domain.law.consequences import refresh, time_passes
 from ledger.domain.state import Person
-from ledger.domain.submissions import Event
 from ledger.projections.student.words import block_json, charge_json, snapshot, sorted_charges
 from ledger.rulebooks.loader import load_books
 

@@ -12,8 +12,9 @@ import pytest
 from ledger.audit.compliance import findings
 from ledger.domain.books import LawBooks
 from ledger.domain.decisions import Accepted, Invalid, Refused, decide
+from ledger.domain.events import Event
 from ledger.domain.standing import Standing
-from ledger.domain.submissions import Event, Submission, read_submission, recorded
+from ledger.domain.submissions import Submission, read_submission, recorded
 from ledger.projections.student import fees, status
 from ledger.rulebooks.loader import load_books
 from ledger.words import sentence

@@ -15,9 +15,9 @@ import pytest
 from ledger.audit.compliance import findings
 from ledger.domain.books import LawBooks
 from ledger.domain.decisions import Accepted, Refused, decide
-from ledger.domain.events import PAYLOADS
+from ledger.domain.events import PAYLOADS, Event
 from ledger.domain.standing import Standing
-from ledger.domain.submissions import Event, Submission, read_submission, recorded
+from ledger.domain.submissions import Submission, read_submission, recorded
 from ledger.generate import Shares, generate, write
 from ledger.generate.population import one_student
 from ledger.rulebooks.loader import load_books

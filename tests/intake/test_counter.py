@@ -11,7 +11,8 @@ import psycopg
 import pytest
 from eventsourcing.persistence import OperationalError
 
-from ledger.domain.submissions import Event, Submission
+from ledger.domain.events import Event
+from ledger.domain.submissions import Submission
 from ledger.handling.streams import Stream
 from ledger.handling.submit import submit
 from ledger.intake.counter import LONGEST_LETTER, Counter, Received, _read

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
-from ledger.domain.submissions import Event, Submission, read_submission, recorded
+from ledger.domain.events import Event
+from ledger.domain.submissions import Submission, read_submission, recorded
 from ledger.domain.timelines import COLUMNS
 from ledger.generate import generate
 from ledger.projections.everybody import ProjectionDatabase

@@ -11,7 +11,7 @@ from multiprocessing import get_context
 from multiprocessing.synchronize import Event as Flag
 from typing import Any
 
-from ledger.domain.submissions import Event
+from ledger.domain.events import Event
 from ledger.handling.submit import append_lines
 from ledger.projections.everybody import Follower, open_database, workers
 from ledger.projections.everybody.rebuild import rebuild

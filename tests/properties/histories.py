@@ -17,8 +17,9 @@ from pydantic import BaseModel
 
 from ledger.domain import events as e
 from ledger.domain.decisions import Accepted, Mode, decide
+from ledger.domain.events import Event
 from ledger.domain.standing import Standing
-from ledger.domain.submissions import Event, Submission, read_submission, recorded
+from ledger.domain.submissions import Submission, read_submission, recorded
 from ledger.domain.values import year_of
 from ledger.rulebooks.loader import load_books
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from ledger.audit.compliance import findings
 from ledger.bootstrap import open_ledger
 from ledger.domain import events as e
+from ledger.domain.events import Event
 from ledger.domain.knowledge import known
-from ledger.domain.submissions import Event
 from ledger.domain.values import format_instant
 from ledger.handling.submit import submit
 from ledger.projections.student import fees, status

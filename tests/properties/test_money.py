@@ -8,9 +8,9 @@ from typing import Any
 from hypothesis import assume, example, given, note
 
 from ledger.domain import events as e
+from ledger.domain.events import Event
 from ledger.domain.knowledge import in_force
 from ledger.domain.state import PAYABLE
-from ledger.domain.submissions import Event
 from ledger.projections.student import fees
 
 from .histories import BEGINNING, BOOKS, STUDENT, Line, assessed, decided, enrolled, paid, record, stories, story, told, well_formed

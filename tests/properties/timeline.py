@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
+from ledger.domain.events import Event
 from ledger.domain.fold import replay
 from ledger.domain.knowledge import in_force
 from ledger.domain.law.chapter import NEVER
 from ledger.domain.state import Person
-from ledger.domain.submissions import Event
 from ledger.projections.student.words import block_json, cfu_json, charge_json, sorted_charges
 
 from .histories import BOOKS, ONE_DAY, STUDENT

@@ -15,8 +15,7 @@ from typing import Any
 from consumers.archive.package import seal
 from consumers.archive.service import Archive
 from consumers.kit.service import Record
-from ledger.domain.events import PAYLOADS
-from ledger.domain.submissions import Event
+from ledger.domain.events import PAYLOADS, Event
 from ledger.intake.counter import Counter, Received
 from ledger.relay import digests
 from ledger.store import EventStore, open_store
@@ -115,7 +114,7 @@ def test_no_withheld_value_can_be_tried_out_on_any_digest_that_leaves(sqlite_url
 def test_refused_submission_keeps_no_withheld_value_and_no_hash_to_try_it_on(store: EventStore) -> None:
     counter, submitted = Counter(store, BOOKS, lambda: MOMENT, History("test", 1)), []
     for kind in PAYLOADS:
-        right = event(kind).submission.content()
+        right = event(kind).content()
         wrong = right | {"id": f"wrong-{kind}", "data": right["data"] | {
             "held_on": "2026-02-30", SECRET: SECRET, "academic_year": SECRET, "kind": SECRET,
             "reduction": SECRET, "purpose": SECRET}}

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from infra.kafka.cluster import Cluster
-from ledger.domain.submissions import Event
+from ledger.domain.events import Event
 from ledger.relay import status
 from ledger.store import open_store
 from ledger.wire.kafka import PREFIX

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ledger.domain.submissions import Event
+from ledger.domain.events import Event
 from ledger.store import open_store
 from ledger.wire.topics import EVENTS
 from tests.projections.populations import fill, population

@@ -9,10 +9,10 @@ from typing import Any
 from ledger.audit.compliance import findings
 from ledger.domain.books import LawBooks
 from ledger.domain.decisions import Accepted, Mode, Refused, decide
-from ledger.domain.events import ExamBooked
+from ledger.domain.events import Event, ExamBooked
 from ledger.domain.knowledge import NotFound, known
 from ledger.domain.standing import Standing
-from ledger.domain.submissions import Event, Submission, read_submission, recorded
+from ledger.domain.submissions import Submission, read_submission, recorded
 from ledger.projections.student import eligibility, fees, status
 
 

@@ -3,7 +3,8 @@
 from datetime import datetime, timezone
 from typing import Any
 
-from ledger.domain.submissions import Event, Rulebook, Submission, read_submission, recorded
+from ledger.domain.events import Event, Rulebook
+from ledger.domain.submissions import Submission, read_submission, recorded
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=timezone.utc)
 BOOK = Rulebook("2025-26", "ab" * 32)

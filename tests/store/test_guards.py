@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from eventsourcing.persistence import StoredEvent
 
-from ledger.domain.submissions import Event
+from ledger.domain.events import Event
 from ledger.store import EventStore, StoreUnusable, guards, open_store
 from ledger.store import postgres as postgres_store
 from ledger.store.guards import AHEAD_SECONDS, PAST_SECONDS

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from ledger.domain.events import PAYLOADS, PersonRegistered
-from ledger.domain.submissions import Event, Rulebook, Submission, recorded
+from ledger.domain.events import PAYLOADS, Event, PersonRegistered, Rulebook
+from ledger.domain.submissions import Submission, recorded
 from ledger.store import StoreUnusable
 from ledger.store.mapper import STORED_NAMES, UPCASTS, Mapper, canonical_json, stream_id
 

@@ -4,8 +4,8 @@ import json
 from datetime import date, datetime, timezone
 from typing import Any
 
-from ledger.domain.events import ABOUT_THE_PERSON, PAYLOADS
-from ledger.domain.submissions import Event, Override, Rulebook, Submission, recorded
+from ledger.domain.events import ABOUT_THE_PERSON, PAYLOADS, Event, Override, Rulebook
+from ledger.domain.submissions import Submission, recorded
 from ledger.store.mapper import canonical_json
 
 SECRET = "WITHHELD-"

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from ledger.domain.decisions import reasons_against_act
-from ledger.domain.events import PAYLOADS, ExamBooked, StudyPlanApproved
-from ledger.domain.submissions import Event, Override, Submission, recorded
+from ledger.domain.events import PAYLOADS, Event, ExamBooked, Override, StudyPlanApproved
+from ledger.domain.submissions import Submission, recorded
 from ledger.projections.student import eligibility, status
 from ledger.projections.student.fees import answer as fees
 from ledger.relay.states import states

@@ -6,13 +6,12 @@ from datetime import date
 from ..account import listed, overdue, owed_facts
 from ..books import LawBooks
 from ..case import Case
-from ..events import AdministrativeBlockOrdered, AdministrativeBlockRevoked
+from ..events import AdministrativeBlockOrdered, AdministrativeBlockRevoked, Event
 from ..phrases import says
 from ..reasons import DONE, Fact, Reason, reason
 from ..registry import obeys
 from ..rulebook import AdministrativeBlock, AfterDays, RuleBook
 from ..state import ADMINISTRATIVE, EXAM_BOOKING, FINAL_EXAM, Block, Career, Charge, Person, days_after
-from ..submissions import Event
 from ..values import ONE_DAY, ZERO
 from .chapter import data_of
 from .reservation import reservation_block

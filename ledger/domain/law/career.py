@@ -5,13 +5,12 @@ from collections.abc import Iterator
 from ..account import raise_charge
 from ..books import LawBooks
 from ..case import Case
-from ..events import ACTS, ChargeDecided, TransferredIn
+from ..events import ACTS, ChargeDecided, Event, TransferredIn
 from ..phrases import says
 from ..reasons import DONE, Fact, Reason, reason
 from ..registry import obeys
 from ..rulebook import RuleBook
 from ..state import Career, Person
-from ..submissions import Event
 from .chapter import begin, data_of, end, year_of_act
 from .entry import readmit
 

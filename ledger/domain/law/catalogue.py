@@ -5,10 +5,9 @@ from datetime import date
 
 from ..books import LawBooks
 from ..events import ABOUT_THE_PERSON as OF_THE_PERSON
-from ..events import ACTS, PAYLOADS
+from ..events import ACTS, PAYLOADS, Event
 from ..rulebook import RuleBook
 from ..state import Career, Charge, Person
-from ..submissions import Event
 from . import (
     blocks,
     career,

@@ -7,12 +7,11 @@ from typing import NamedTuple, TypeVar
 
 from ..books import LawBooks
 from ..case import Case, Predicate
-from ..events import Payload
+from ..events import Event, Payload
 from ..reasons import Reason, unknown_value
 from ..registry import obeys
 from ..rulebook import RuleBook, UnknownValue
 from ..state import Career, Charge, Person
-from ..submissions import Event
 
 NEVER = date.max
 _P = TypeVar("_P", bound=Payload)

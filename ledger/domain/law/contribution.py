@@ -8,12 +8,11 @@ from typing import NamedTuple
 
 from ..account import fitted, settle_amounts, take, waive_ahead
 from ..books import LawBooks
-from ..events import ContributionAssessed
+from ..events import ContributionAssessed, Event
 from ..reasons import Fact
 from ..registry import obeys
 from ..rulebook import INSTALMENTS, Law, RuleBook, SecondInstalment
 from ..state import Career, Charge, Decision, Person, days_after
-from ..submissions import Event
 from ..values import ZERO, cents
 from .chapter import data_of
 from .withdrawal import refresh_waivers

@@ -2,12 +2,11 @@
 
 from ..books import LawBooks
 from ..case import Case
-from ..events import DegreeCandidacyDeclared, Graduated
+from ..events import DegreeCandidacyDeclared, Event, Graduated
 from ..reasons import DONE, Reason
 from ..registry import obeys
 from ..rulebook import INSTALMENTS
 from ..state import Career, Charge, Person
-from ..submissions import Event
 from .chapter import Annulment, data_of, end
 from .reservation import lift
 

@@ -5,11 +5,10 @@ from datetime import date
 from ..account import raise_charge
 from ..books import LawBooks
 from ..case import Case
-from ..events import Enrolled, EnrolmentRenewed
+from ..events import Enrolled, EnrolmentRenewed, Event
 from ..reasons import DONE, Fact, Reason
 from ..registry import obeys
 from ..state import Career, Enrolment, Person
-from ..submissions import Event
 from ..values import ZERO
 from .chapter import begin, data_of
 from .contribution import refresh_instalments

@@ -5,12 +5,11 @@ from datetime import date
 from ..account import raise_charge
 from ..books import LawBooks
 from ..case import Case
-from ..events import Enrolled, Preenrolled, PreparationAssessed, Ranked
+from ..events import Enrolled, Event, Preenrolled, PreparationAssessed, Ranked
 from ..reasons import DONE, Clears, Fact, Reason
 from ..registry import obeys
 from ..rulebook import Law, PreenrolmentWindow
 from ..state import Career, Person, Preenrolment
-from ..submissions import Event
 from ..values import next_year, year_of
 from .chapter import Deadline, begin, data_of, end
 from .isee import spare_isee_penalty

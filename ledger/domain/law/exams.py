@@ -5,11 +5,10 @@ from datetime import date, timedelta
 
 from ..books import LawBooks
 from ..case import Case
-from ..events import ExamAnnulled, ExamBooked, ExamBookingCancelled, ExamGraded, GradeRefused, PlanCourse
+from ..events import Event, ExamAnnulled, ExamBooked, ExamBookingCancelled, ExamGraded, GradeRefused, PlanCourse
 from ..reasons import DONE, Clears, Fact, Reason
 from ..registry import obeys
 from ..state import Booking, Career, Person, Result
-from ..submissions import Event
 from ..values import ONE_DAY
 from .chapter import Forbids, against, data_of
 from .single_courses import application_of, single_course

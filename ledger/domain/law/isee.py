@@ -5,13 +5,12 @@ from datetime import date
 
 from ..account import raise_charge
 from ..books import LawBooks
-from ..events import IseeCertified
+from ..events import Event, IseeCertified
 from ..phrases import says
 from ..reasons import Fact, Reason, reason
 from ..registry import obeys
 from ..rulebook import Law, RuleBook
 from ..state import Career, Person, Waiver
-from ..submissions import Event
 from .chapter import data_of
 
 # What a fact changes

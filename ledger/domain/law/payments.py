@@ -4,12 +4,11 @@ from decimal import Decimal
 
 from ..account import add_outflow, gross, settle_amounts
 from ..books import LawBooks
-from ..events import ChargeDecided, InstalmentPaid, PaymentMoved, PaymentRefunded
+from ..events import ChargeDecided, Event, InstalmentPaid, PaymentMoved, PaymentRefunded
 from ..reasons import Fact
 from ..registry import obeys
 from ..rulebook import INSTALMENTS
 from ..state import Career, Charge, Decision, Money, Person, Waiver
-from ..submissions import Event
 from ..values import ZERO
 from .chapter import data_of
 

@@ -6,12 +6,11 @@ from decimal import Decimal
 
 from ..books import LawBooks
 from ..case import Case
-from ..events import InstalmentPlanAgreed
+from ..events import Event, InstalmentPlanAgreed
 from ..reasons import DONE, Reason
 from ..registry import obeys
 from ..rulebook import INSTALMENTS
 from ..state import Career, Charge, Person, Plan
-from ..submissions import Event
 from ..values import ZERO, year_end
 from .chapter import data_of
 

@@ -7,13 +7,12 @@ from decimal import Decimal
 from ..account import raise_charge
 from ..books import LawBooks
 from ..case import Case
-from ..events import CfuRecognised, ProgrammeChanged, RecognitionRequested
+from ..events import CfuRecognised, Event, ProgrammeChanged, RecognitionRequested
 from ..phrases import says
 from ..reasons import DONE, Clears, Fact, Reason, reason
 from ..registry import obeys
 from ..rulebook import Admission, Law, RequestWindow
 from ..state import Career, ChangeAsked, Person, RecognitionAsked
-from ..submissions import Event
 from ..values import ZERO, year_end
 from .chapter import data_of, end
 from .entry import is_admitted, latest_preenrolment

@@ -7,13 +7,12 @@ from typing import NamedTuple
 
 from ..account import gross
 from ..books import LawBooks
-from ..events import PaymentMoved, PaymentRefunded
+from ..events import Event, PaymentMoved, PaymentRefunded
 from ..phrases import says
 from ..reasons import Reason, reason
 from ..registry import obeys
 from ..rulebook import INSTALMENTS, RuleBook
 from ..state import Career, Charge, Person
-from ..submissions import Event
 from ..values import ZERO
 from .chapter import data_of
 

@@ -2,11 +2,10 @@
 
 from ..books import LawBooks
 from ..case import Case
-from ..events import Enrolled, RegimeChanged
+from ..events import Enrolled, Event, RegimeChanged
 from ..reasons import DONE, Clears, Fact, Reason
 from ..registry import obeys
 from ..state import Career, Person
-from ..submissions import Event
 from .chapter import data_of
 from .contribution import refresh_instalments
 

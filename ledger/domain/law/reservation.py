@@ -5,13 +5,12 @@ from datetime import date
 
 from ..books import LawBooks
 from ..case import Case
-from ..events import EnrolledWithReservation, ReservationLifted
+from ..events import EnrolledWithReservation, Event, ReservationLifted
 from ..phrases import says
 from ..reasons import DONE, Clears, Fact, Reason, reason
 from ..registry import obeys
 from ..rulebook import RuleBook, SingleCoursesPending, Term
 from ..state import RESERVATION, Block, Career, Charge, Person, Reservation
-from ..submissions import Event
 from .chapter import NEVER, Annulment, Deadline, data_of, end
 from .enrolment import enrolled
 

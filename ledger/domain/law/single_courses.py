@@ -8,13 +8,12 @@ from decimal import Decimal
 from ..account import raise_charge
 from ..books import LawBooks
 from ..case import Case
-from ..events import ExamBooked, SingleCourse, SingleCoursesEnrolled
+from ..events import Event, ExamBooked, SingleCourse, SingleCoursesEnrolled
 from ..phrases import says
 from ..reasons import DONE, Clears, Fact, Reason, reason
 from ..registry import obeys
 from ..rulebook import Law, RuleBook
 from ..state import Career, Person, Reservation, days_after
-from ..submissions import Event
 from ..values import ONE_DAY, ZERO, cents
 from .chapter import begin, data_of
 

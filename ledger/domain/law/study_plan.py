@@ -6,13 +6,12 @@ from datetime import date
 from ..account import raise_charge
 from ..books import LawBooks
 from ..case import Case
-from ..events import StudyPlanApproved, StudyPlanSubmitted
+from ..events import Event, StudyPlanApproved, StudyPlanSubmitted
 from ..phrases import says
 from ..reasons import Clears, Fact, Reason, reason
 from ..registry import obeys
 from ..rulebook import Law, Period, RuleBook
 from ..state import Career, Person
-from ..submissions import Event
 from .chapter import data_of
 
 # What the book gives

@@ -3,14 +3,13 @@
 from collections.abc import Iterator
 
 from ..books import LawBooks
-from ..events import TicketClosed, TicketOpened
+from ..events import Event, TicketClosed, TicketOpened
 from ..numbers import ticket_number
 from ..phrases import says
 from ..reasons import Fact, Reason, reason
 from ..registry import obeys
 from ..rulebook import RuleBook
 from ..state import Career, Person, Ticket
-from ..submissions import Event
 from .chapter import data_of
 
 # What a fact changes

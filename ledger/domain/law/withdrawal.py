@@ -7,13 +7,12 @@ from decimal import Decimal
 from ..account import debts, gross, listed, overdue, owed_facts, raise_charge, settle_amounts
 from ..books import LawBooks
 from ..case import Case
-from ..events import DiplomaSupplementIssued
+from ..events import DiplomaSupplementIssued, Event
 from ..phrases import says
 from ..reasons import DONE, Clears, Fact, Reason, reason
 from ..registry import obeys
 from ..rulebook import INSTALMENTS, Law, RuleBook
 from ..state import Career, Person, Waiver, Withdrawal, days_after
-from ..submissions import Event
 from ..values import ONE_DAY, ZERO, cents, last_of_february
 from .chapter import Deadline, data_of, end, year_of_act
 

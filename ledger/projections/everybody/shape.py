@@ -9,7 +9,7 @@ from typing import Any
 
 from ledger.domain.books import LawBooks
 from ledger.domain.edition import EDITION
-from ledger.domain.submissions import Event
+from ledger.domain.events import Event
 from ledger.domain.timelines import COLUMNS, timelines
 from ledger.sql.base import Row, Spelled
 from ledger.store import SetAside

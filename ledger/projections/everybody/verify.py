@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ledger.domain.books import LawBooks
-from ledger.domain.submissions import Event
+from ledger.domain.events import Event
 from ledger.domain.timelines import COLUMNS, KEYS
 from ledger.sql.base import Row
 from ledger.store import SetAside, SomeSetAside, StoreUnusable, open_store

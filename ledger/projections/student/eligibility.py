@@ -6,10 +6,9 @@ from typing import Any
 
 from ledger.domain.books import LawBooks
 from ledger.domain.decisions import reasons_against_act
-from ledger.domain.events import ExamBooked
+from ledger.domain.events import Event, ExamBooked
 from ledger.domain.fold import replay
 from ledger.domain.knowledge import NotFound, in_force
-from ledger.domain.submissions import Event
 
 
 def answer(events: Sequence[Event], student: str, on: date, books: LawBooks, career: str,

@@ -6,13 +6,12 @@ from typing import Any
 
 from ledger.domain.account import overdue_amount, unallocated
 from ledger.domain.books import LawBooks
-from ledger.domain.events import InstalmentPaid
+from ledger.domain.events import Event, InstalmentPaid
 from ledger.domain.fold import replay
 from ledger.domain.knowledge import NotFound, in_force
 from ledger.domain.law.contribution import remitted
 from ledger.domain.numbers import payments_with_one_iuv
 from ledger.domain.reasons import source_of
-from ledger.domain.submissions import Event
 from ledger.domain.values import ZERO
 from ledger.projections.student.words import charge_json, euro, sorted_charges
 

@@ -5,9 +5,9 @@ from datetime import date
 from typing import Any
 
 from ledger.domain.books import LawBooks
+from ledger.domain.events import Event
 from ledger.domain.fold import replay
 from ledger.domain.knowledge import NotFound, in_force, voided
-from ledger.domain.submissions import Event
 from ledger.projections.student.words import changes, snapshot
 
 

@@ -5,10 +5,10 @@ from datetime import date
 from typing import Any
 
 from ledger.domain.books import LawBooks
+from ledger.domain.events import Event
 from ledger.domain.fold import replay
 from ledger.domain.knowledge import NotFound, in_force
 from ledger.domain.state import Career, Person
-from ledger.domain.submissions import Event
 from ledger.projections.student.words import block_json, cfu_json, day_or_none, forecast
 
 
