@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from email.utils import parseaddr
+from pathlib import Path
 from typing import BinaryIO, TextIO
 
 import click
@@ -17,6 +18,8 @@ from consumers.database import Transaction
 from consumers.kit import command
 from consumers.kit.tables import migrations
 from ledger.edges.program import say, tell_json
+from ledger.rulebooks.institution import institution
+from ledger.rulebooks.loader import RuleBookError
 
 from . import directory as addresses
 from . import outbox as box
@@ -60,19 +63,26 @@ def _host(context: click.Context, parameter: click.Parameter, value: str) -> tup
 @click.option("--reply-to", envvar="CAREER_LEDGER_MAIL_REPLY_TO", metavar="ADDRESS", show_envvar=True,
               callback=_address,
               help="Who reads what is answered. Without it the e-mails ask not to be answered.")
+@click.option("--rulebooks", type=click.Path(path_type=Path, exists=True, file_okay=False), metavar="FOLDER",
+              envvar="CAREER_LEDGER_RULEBOOKS", show_envvar=True,
+              help="The institution's own rule books: its institution.yaml names it in the e-mails.")
 @click.option("--lead-days", type=click.IntRange(1, 60), default=LEAD_DAYS, show_default=True,
               help="So many days before it begins a block is told.")
 @click.option("--start-day", type=click.DateTime(["%Y-%m-%d"]), metavar="DATE",
               help="Nothing from before this day is told. Counts at the first start; default: "
                    "the day of the first start.")
 def run(running: command.Running, smtp: tuple[str, int], starttls: bool, sender: str, reply_to: str | None,
-        lead_days: int, start_day: datetime | None) -> None:
+        rulebooks: Path | None, lead_days: int, start_day: datetime | None) -> None:
     """Follows the ledger and sends e-mails until it is stopped."""
     user = os.environ.get(USER) or None
     if user and not starttls:
         raise click.UsageError(f"{USER} is set: a password is sent over an encrypted connection only, add --starttls")
+    try:
+        university = institution(rulebooks)
+    except RuleBookError as error:
+        raise click.UsageError(str(error)) from None
     post = Post(MailServer(*smtp, starttls, user, os.environ.get(PASSWORD)))
-    service = Notifications(post, From(sender, reply_to), lead_days,
+    service = Notifications(post, From(sender, reply_to, university), lead_days,
                             start_day.date() if start_day is not None else None)
     command.run(service, running)
 

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template, select_autoescape
 
 from ledger.edges.text import visible
+from ledger.rulebooks.institution import Institution, packaged
 from ledger.words import Language
 from ledger.words.entries import named
 from ledger.words.values import charge, day, money
@@ -34,10 +35,12 @@ _BLANK = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
 
 
 class From(NamedTuple):
-    """Whom letters come from, and who reads what is answered (None: nobody)."""
+    """Whom letters come from, who reads what is answered (None: nobody), and the university (None: of the packaged
+    rule books)."""
 
     address: str
     reply_to: str | None = None
+    institution: Institution | None = None
 
 
 @cache
@@ -75,21 +78,25 @@ Contents = Sequence[tuple[Notice, Facts]]
 """What one letter says."""
 
 
-def _words(told: Contents, language: Language, reply_to: str | None) -> tuple[str, str]:
+def _words(told: Contents, language: Language, reply_to: str | None, of: Institution) -> tuple[str, str]:
     """Subject and text."""
+    institution = {"name": of.name.in_language(language), "tickets": of.tickets.get(language, ())}
     parts = []
     for notice, facts in told:
-        subject, _, body = _template(language, notice.kind).render(_plain(facts)).partition("\n")
+        subject, _, body = _template(language, notice.kind).render(
+            _plain(facts), institution=institution).partition("\n")
         parts.append({"subject": subject.strip(), "body": body.strip()})
     for part in parts if len(parts) > 1 else ():
         part["body"] = part["body"][:1].upper() + part["body"][1:]
-    subject, _, body = _template(language, "letter").render(parts=parts, reply_to=reply_to).partition("\n")
+    subject, _, body = _template(language, "letter").render(parts=parts, reply_to=reply_to,
+                                                              institution=institution).partition("\n")
     return subject.strip(), re.sub(r"\n{3,}", "\n\n", body).strip() + "\n"
 
 
-def text(told: Contents, language: str, reply_to: str | None = None) -> tuple[str, str, str]:
+def text(told: Contents, language: str, reply_to: str | None = None,
+         institution: Institution | None = None) -> tuple[str, str, str]:
     """Subject, text and HTML. `language` it or en; "" is Italian with English below."""
-    written = [(one, *_words(told, one, reply_to)) for one in LANGUAGES if language in ("", one)]
+    written = [(one, *_words(told, one, reply_to, institution or packaged())) for one in LANGUAGES if language in ("", one)]
     subject = " / ".join(subject for _, subject, _ in written)
     body = f"\n{'-' * 60}\n\n".join(_folded(words) for _, _, words in written)
     html = _environment().get_template("letter.html").render(
@@ -123,7 +130,7 @@ def message_id(notices: Sequence[Notice], sender: str) -> str:
 
 
 def write(told: Contents, language: str, sender: From, address: str, now: datetime) -> EmailMessage:
-    subject, body, html = text(told, language, sender.reply_to)
+    subject, body, html = text(told, language, sender.reply_to, sender.institution)
     letter = EmailMessage(policy=SMTP)
     letter.set_content(body, cte="quoted-printable")
     letter.add_alternative(html, subtype="html", cte="quoted-printable")

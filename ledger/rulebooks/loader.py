@@ -27,6 +27,9 @@ Place = tuple[str | int, ...]
 
 REGISTER = "readings.yaml"
 """The file of a folder that is no year's book: what the guides leave open and how it is read, for every year."""
+INSTITUTION = "institution.yaml"
+"""Whose books these are (`institution.py`)."""
+NO_BOOKS = frozenset({REGISTER, INSTITUTION})
 LONGEST_BOOK = 1 << 19
 """Bytes of a file. The packaged ones have a tenth of it; a larger one takes seconds to read before it can be
 refused."""
@@ -68,7 +71,7 @@ def load_books(folder: Path | None = None) -> LawBooks:
     identities: dict[str, tuple[str, str]] = {}
     source: dict[str, str] = {}
     readings = _readings(folder)
-    for name, content in _files(folder):
+    for name, content in book_files(folder):
         book = read_book(name, content, readings)
         year = book.academic_year
         if year in books:
@@ -83,7 +86,7 @@ def load_books(folder: Path | None = None) -> LawBooks:
 def own_rules() -> OwnBook:
     """The ledger's own rules: part of the program, whatever folder an institution names."""
     file = files("ledger.rulebooks") / "own" / "rules.yaml"
-    return OwnBook.model_validate(_parse("ledger/rulebooks/own/rules.yaml", file.read_bytes()))
+    return OwnBook.model_validate(read_plain("ledger/rulebooks/own/rules.yaml", file.read_bytes()))
 
 
 @cache
@@ -93,32 +96,32 @@ def packaged_readings() -> Readings:
 
 def _readings(folder: Path | None) -> Readings:
     path = folder / REGISTER if folder else None
-    return read_readings(str(path), _bytes(path)) if path and path.exists() else packaged_readings()
+    return read_readings(str(path), read_file(path)) if path and path.exists() else packaged_readings()
 
 
 def read_readings(name: str, content: bytes) -> Readings:
     """The checked register from the bytes of its file; `name` is what an error calls the file."""
-    data = _parse(name, content)
+    data = read_plain(name, content)
     if not isinstance(data, dict):
         raise RuleBookError(f"{name}, line 1: write the register: interpretations, and below it AMB-1 and so on")
     try:
         entries = Register.model_validate(data).interpretations
     except ValidationError as error:
-        raise _refusal(name, content, error) from None
+        raise refusal(name, content, error) from None
     return Readings(content, data["interpretations"], entries)
 
 
 def read_book(name: str, content: bytes, readings: Readings | None = None) -> RuleBook:
     """One checked rule book from the bytes of its file; `name` is what an error calls the file. `readings` are those
     that it does not decide otherwise, None: the packaged ones."""
-    data = _parse(name, content)
+    data = read_plain(name, content)
     if not isinstance(data, dict):
         raise RuleBookError(f"{name}, line 1: write a rule book: id, academic_year, covers, rules, interpretations")
     readings = readings or packaged_readings()
     try:
         book = RuleBook.model_validate(data | {"interpretations": _of_the_year(readings, data)})
     except ValidationError as error:
-        raise _refusal(name, content, error) from None
+        raise refusal(name, content, error) from None
     if problems := list(_inconsistencies(data, book)):
         raise RuleBookError(*_told(name, content, problems[:LISTED], len(problems)))
     return book
@@ -133,7 +136,7 @@ def _of_the_year(readings: Readings, data: dict[Any, Any]) -> Any:
                             else entry for key, entry in own.items()} if own else readings.entries
 
 
-def _refusal(name: str, content: bytes, error: ValidationError) -> RuleBookError:
+def refusal(name: str, content: bytes, error: ValidationError) -> RuleBookError:
     found = error.errors(include_url=False, include_context=False)[:LISTED]
     problems = [_explained(e["type"], _in_the_file(e["loc"]), e["msg"], e["input"]) for e in found]
     return RuleBookError(*_told(name, content, problems, error.error_count()))
@@ -147,22 +150,22 @@ def _told(name: str, content: bytes, problems: Sequence[tuple[Place, str]], tota
         yield f"{name}: and {total - len(problems)} problems more"
 
 
-def _files(folder: Path | None) -> Iterator[tuple[str, bytes]]:
-    """The books of years: every `*.yaml` of a folder but its register."""
+def book_files(folder: Path | None) -> Iterator[tuple[str, bytes]]:
+    """The books of years: every `*.yaml` of a folder but its register and what it says of the institution."""
     if folder is None:
         packaged = sorted((f for f in files("ledger.rulebooks").iterdir()
-                           if f.name.endswith(".yaml") and f.name != REGISTER), key=lambda f: f.name)
+                           if f.name.endswith(".yaml") and f.name not in NO_BOOKS), key=lambda f: f.name)
         for file in packaged:
             yield f"ledger/rulebooks/{file.name}", file.read_bytes()
         return
-    found = sorted(path for path in folder.glob("*.yaml") if path.name != REGISTER)
+    found = sorted(path for path in folder.glob("*.yaml") if path.name not in NO_BOOKS)
     if not found:
         raise RuleBookError(f"{folder}: no rule book here; put one *.yaml file per academic year into the folder")
     for path in found:
-        yield str(path), _bytes(path)
+        yield str(path), read_file(path)
 
 
-def _bytes(path: Path) -> bytes:
+def read_file(path: Path) -> bytes:
     try:
         with path.open("rb") as opened:
             return opened.read(LONGEST_BOOK + 1)
@@ -171,7 +174,7 @@ def _bytes(path: Path) -> bytes:
             f"{path}: cannot be read ({error.strerror}); mend the file or its permissions") from None
 
 
-def _parse(name: str, content: bytes) -> Any:
+def read_plain(name: str, content: bytes) -> Any:
     import yaml
     from yaml.constructor import ConstructorError
 

@@ -103,7 +103,7 @@ def withdrawal_waivers(career: Career, withdrawal: Withdrawal, law: Law,
     filed, year, early, later, half = withdrawal.filed_on, withdrawal.year, law.RIN_8, law.RIN_10, law.RIN_11
     if year is None:
         return {}
-    rests = INSTALMENTS[1:2 if law.RAT_4 is None else 2 + len(law.RAT_4.further)]
+    rests = INSTALMENTS[1:]
     if early is not None and filed <= early.until:
         if not _has_passed_an_exam(career, year, early.exams, day):
             return {"instalment-1": ("RIN-8", Decimal(1), None)} | dict.fromkeys(rests, ("RIN-8", Decimal(1), "AMB-15"))

@@ -1,0 +1,65 @@
+"""Whose rule books a folder holds: `institution.yaml` beside them, the packaged one where a folder has none.
+
+It names the university to the people who get letters and to those who check a new year's book; it is no law."""
+
+from datetime import date
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ledger.domain.values import Text
+
+from .loader import INSTITUTION, read_file, read_plain, refusal
+
+_Language = Literal["it", "en"]
+
+
+class Holiday(BaseModel):
+    """A day of every year, month-day: `08-26`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    day: Annotated[str, Field(pattern=r"^(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$")]
+    name: Text
+
+
+class Name(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    it: Text
+    en: Text
+
+    def in_language(self, language: _Language) -> str:
+        return self.it if language == "it" else self.en
+
+
+class Institution(BaseModel):
+    """`tickets`: where a person reads what became of a ticket, a line each."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    name: Name
+    holidays: tuple[Holiday, ...] = ()
+    tickets: dict[_Language, tuple[Text, ...]] = Field(default_factory=dict)
+
+    def holiday(self, day: date) -> str | None:
+        """What is kept here on a day, beside Italy's public holidays."""
+        return next((one.name for one in self.holidays if one.day == f"{day:%m-%d}"), None)
+
+
+def institution(folder: Path | None = None) -> Institution:
+    """Of a folder of rule books, None: of the packaged ones. Raises `RuleBookError` when its file is wrong."""
+    path = folder / INSTITUTION if folder is not None else None
+    return _read(str(path), read_file(path)) if path is not None and path.exists() else packaged()
+
+
+@cache
+def packaged() -> Institution:
+    return _read(f"ledger/rulebooks/{INSTITUTION}", (files("ledger.rulebooks") / INSTITUTION).read_bytes())
+
+
+def _read(name: str, content: bytes) -> Institution:
+    try:
+        return Institution.model_validate(read_plain(name, content))
+    except ValidationError as error:
+        raise refusal(name, content, error) from None
