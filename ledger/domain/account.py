@@ -3,6 +3,7 @@
 A charge follows from an event or another charge and names the rule that raised it; `law/` says which and when."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
@@ -13,20 +14,30 @@ from .values import ZERO
 OVERDUE = "overdue"
 
 
-def raise_charge(career: Career, year: str, kind: str, amount: Decimal, day: date, rule: str, facts: tuple[Fact, ...],
-                 due_on: date | None = None, interpretation: str | None = None) -> Charge:
+@dataclass(frozen=True, slots=True)
+class AmountByRule:
+    """Euro, the rule that gives it, and the register entry where it is a reading of ours."""
+
+    amount: Decimal
+    rule: str
+    interpretation: str | None = None
+
+
+def raise_charge(career: Career, year: str, kind: str, price: AmountByRule, day: date, facts: tuple[Fact, ...],
+                 due_on: date | None = None) -> Charge:
     """Raise a charge on a day; a second one of the same kind and year becomes `KIND#2`. An officer's decision that came
     before the charge itself stands (AMB-23)."""
     key, count = f"{year}:{kind}", 1
     existing = career.charges.get(key)
     if existing is not None and existing.decision is not None and existing.rule == "charge-decided":
-        existing.rule, existing.due_on = rule, due_on
+        existing.rule, existing.due_on = price.rule, due_on
         return existing
     while key in career.charges:
         count += 1
         key = f"{year}:{kind}#{count}"
-    charge = Charge(key, key.partition(":")[2], year, amount, due_on, day, rule, facts, interpretation)
-    if amount > ZERO:
+    charge = Charge(key, key.partition(":")[2], year, price.amount, due_on, day, price.rule, facts,
+                    price.interpretation)
+    if price.amount > ZERO:
         waive_ahead(career, charge)
     career.charges[key] = charge
     career.unsettled = True

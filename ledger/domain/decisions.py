@@ -82,18 +82,14 @@ def reasons_against_act(type_: str, data: e.Payload, day: date, person: Person, 
         return []
     career_ = person.careers.get(career_name) or Career(career_name)
     year, book = governing_book(type_, data, day, career_, books)
-    return _reasons(type_, data, day, person, career_, year, book, books, lifted)
+    return [no_rulebook(books, year)] if book is None else _reasons(
+        Case(type_, data, day, person, career_, book, books), lifted)
 
 
-def _reasons(type_: str, data: e.Payload, day: date, person: Person, career_: Career, year: str | None,
-             book: RuleBook | None,
-             books: LawBooks, lifted: frozenset[str]) -> list[Reason]:
-    if book is None:
-        return [no_rulebook(books, year)]
-    case = Case(type_, data, day, person, career_, book, books)
-    if type_ == "exam-booked":
-        return reasons_against(case, PREDICATES[type_], lifted)
-    return against(case, PREDICATES[type_])
+def _reasons(case: Case, lifted: frozenset[str]) -> list[Reason]:
+    if case.act == "exam-booked":
+        return reasons_against(case, PREDICATES[case.act], lifted)
+    return against(case, PREDICATES[case.act])
 
 
 _NAMES_ANOTHER = (e.ProgrammeChanged, e.PaymentMoved, e.EnrolledWithReservation, e.RecognitionRequested)
@@ -176,8 +172,8 @@ def decide(standing: Standing, submission: Submission, recorded_at: datetime, bo
     lifted = frozenset(o.rule for o in submission.override) if submission.override else _NOTHING
     if book is None and mode == "record" and not lifted:
         return Accepted(identity)  # an act of a year without a rule book breaks no rule: there is none
-    reasons = _reasons(submission.type, submission.data, submission.effective_on, person, career_,
-                       year, book, books, lifted)
+    reasons = [no_rulebook(books, year)] if book is None else _reasons(
+        Case(submission.type, submission.data, submission.effective_on, person, career_, book, books), lifted)
     if not reasons:
         return Accepted(identity)
     against = [r for r in reasons if r.rule not in lifted]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from ..account import raise_charge
+from ..account import AmountByRule, raise_charge
 from ..books import LawBooks
 from ..case import Case
 from ..events import ACTS, ChargeDecided, Event, TransferredIn
@@ -46,8 +46,7 @@ def transferred_out(person: Person, career: Career, event: Event, books: LawBook
             if f"{year}:{kind}" not in career.charges:
                 career.to_decide[f"{year}:{kind}"] = says("AMB-49")
         elif day > price.transfer_out_until:
-            raise_charge(career, year, kind, price.amount, day, "MOR-5", (Fact(event.id, day),),
-                         interpretation="AMB-49")
+            raise_charge(career, year, kind, AmountByRule(price.amount, "MOR-5", "AMB-49"), day, (Fact(event.id, day),))
     end(career, "transferred-out", event.effective_on, event.id)
 
 

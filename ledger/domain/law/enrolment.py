@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from ..account import raise_charge
+from ..account import AmountByRule, raise_charge
 from ..books import LawBooks
 from ..case import Case
 from ..events import Enrolled, EnrolmentRenewed, Event
@@ -41,9 +41,9 @@ def enrolled(person: Person, career: Career, event: Event, books: LawBooks) -> N
         first.term = enrolment_term(career, book.rules, year, data.course_type, data.access)
         # late: neither excluded nor 95 euro, a reading
         without_exclusion = data.access == "restricted" and book.rules.MOR_6 is None
-        charge = raise_charge(career, year, "enrolment", book.rules.CHG_2.amount, event.effective_on, "CHG-2",
-                              (Fact(event.id, event.effective_on),), due_on=first.term,
-                              interpretation="AMB-50" if without_exclusion else None)
+        price = AmountByRule(book.rules.CHG_2.amount, "CHG-2", "AMB-50" if without_exclusion else None)
+        charge = raise_charge(career, year, "enrolment", price, event.effective_on,
+                              (Fact(event.id, event.effective_on),), due_on=first.term)
         first.charge = charge.key
     derive_year(career, year, books)
 
@@ -63,8 +63,8 @@ def enrolment_renewed(person: Person, career: Career, event: Event, books: LawBo
         renewal.perfected_on = event.effective_on
         return
     renewal.term = book.rules.CHG_3.due_on
-    renewal.charge = raise_charge(career, year, "enrolment", book.rules.CHG_3.amount, event.effective_on, "CHG-3",
-                                  (Fact(event.id, event.effective_on),), due_on=renewal.term).key
+    renewal.charge = raise_charge(career, year, "enrolment", AmountByRule(book.rules.CHG_3.amount, "CHG-3"),
+                                  event.effective_on, (Fact(event.id, event.effective_on),), due_on=renewal.term).key
 
 
 # What money brings

@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from ..account import raise_charge
+from ..account import AmountByRule, raise_charge
 from ..books import LawBooks
 from ..case import Case
 from ..events import Enrolled, Event, Preenrolled, PreparationAssessed, Ranked
@@ -109,8 +109,8 @@ def preenrolled(person: Person, career: Career, event: Event, books: LawBooks) -
                                              selection_of(book.rules, data, event.effective_on),
                                              window is not None and window.late))
     if data.course_type == "master" and book.rules.CHG_1 is not None and not same_course:
-        raise_charge(career, data.academic_year, "preenrolment", book.rules.CHG_1.amount, event.effective_on, "CHG-1",
-                     (Fact(event.id, event.effective_on),), due_on=event.effective_on)
+        raise_charge(career, data.academic_year, "preenrolment", AmountByRule(book.rules.CHG_1.amount, "CHG-1"),
+                     event.effective_on, (Fact(event.id, event.effective_on),), due_on=event.effective_on)
 
 
 def preparation_assessed(person: Person, career: Career, event: Event, books: LawBooks) -> None:

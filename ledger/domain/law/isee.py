@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import date
 
-from ..account import raise_charge
+from ..account import AmountByRule, raise_charge
 from ..books import LawBooks
 from ..events import Event, IseeCertified
 from ..phrases import says
@@ -38,8 +38,8 @@ def isee_certified(person: Person, career: Career, event: Event, books: LawBooks
     if in_time or career.charge(year, "isee-penalty") is not None or _enrols_late_by_scroll(career, year,
                                                                                             event.effective_on, law):
         return
-    raise_charge(career, year, "isee-penalty", book.rules.ISE_2.amount, event.effective_on, "ISE-2",
-                 (Fact(event.id, event.effective_on),), interpretation="AMB-10")
+    raise_charge(career, year, "isee-penalty", AmountByRule(book.rules.ISE_2.amount, "ISE-2", "AMB-10"),
+                 event.effective_on, (Fact(event.id, event.effective_on),))
 
 
 def _enrols_late_by_scroll(career: Career, year: str, day: date, law: Law) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from decimal import Decimal
 
-from ..account import raise_charge, wholly_waived
+from ..account import AmountByRule, raise_charge, wholly_waived
 from ..books import LawBooks
 from ..reasons import Fact
 from ..registry import obeys
@@ -113,7 +113,8 @@ def raise_late_fees(career: Career, charge: Charge, day: date, books: LawBooks) 
             continue
         amount, kind = surcharge(book.rules, part.due_on, last.on), f"late-fee/{charge.kind}"
         if amount > ZERO and not _costs_already(career, kind, last.event):
-            raise_charge(career, charge.year, kind, amount, day, rule, (Fact(last.event, last.on, last.amount),))
+            raise_charge(career, charge.year, kind, AmountByRule(amount, rule), day,
+                         (Fact(last.event, last.on, last.amount),))
 
 
 def _costs_already(career: Career, kind: str, event: str) -> bool:
@@ -130,6 +131,5 @@ def _raise_late_instance(career: Career, charge: Charge, enrolment: Enrolment, p
     rule = late_by(career, enrolment, paid, book)
     if price is None or rule is None or _costs_already(career, "late-instance", enrolment.event):
         return
-    raise_charge(career, charge.year, "late-instance", price.amount, day, rule,
-                 (Fact(enrolment.event, enrolment.filed_on),),
-                 interpretation="AMB-41")
+    raise_charge(career, charge.year, "late-instance", AmountByRule(price.amount, rule, "AMB-41"), day,
+                 (Fact(enrolment.event, enrolment.filed_on),))

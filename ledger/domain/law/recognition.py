@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
 
-from ..account import raise_charge
+from ..account import AmountByRule, raise_charge
 from ..books import LawBooks
 from ..case import Case
 from ..events import CfuRecognised, Event, ProgrammeChanged, RecognitionRequested
@@ -134,25 +134,23 @@ def recognition_requested(person: Person, career: Career, event: Event, books: L
         career.requests.append(RecognitionAsked(data, event.effective_on, event.id, None, left))
         return
     facts = (Fact(event.id, event.effective_on),)
-    price = fee_of(book.rules, data.kind)
+    fee = fee_of(book.rules, data.kind)
     key = None
-    if price is not None:
-        rule, amount = price
+    if fee is not None:
+        rule, amount = fee
         term = term_of(career, book.rules, data)
         due = term if term is not None and term >= event.effective_on else event.effective_on
         left_open = data.kind == "transfer" and career.course_type == "master" and term is None and career.access == "open"
-        key = raise_charge(career, data.academic_year, "recognition", amount, event.effective_on,
-                           rule, facts, due_on=due,
-                           interpretation="AMB-31" if left_open else None).key
+        price = AmountByRule(amount, rule, "AMB-31" if left_open else None)
+        key = raise_charge(career, data.academic_year, "recognition", price, event.effective_on, facts, due_on=due).key
         if left_open:
             career.to_decide[f"{data.academic_year}:late-instance/recognition"] = says("AMB-31")
     career.requests.append(RecognitionAsked(data, event.effective_on, event.id, key, left))
     if book.rules.MOR_5 is not None and is_late(career, book.rules, data, event.effective_on):
         special = data.kind == "foreign-degree" or (data.kind == "second-degree" and career.course_type != "master")
         rule = "MOR-5d" if book.rules.MOR_5d is not None and special else "MOR-5"
-        raise_charge(career, data.academic_year, "late-instance/recognition", book.rules.MOR_5.amount,
-                     event.effective_on, rule, facts,
-                     interpretation="AMB-11")
+        raise_charge(career, data.academic_year, "late-instance/recognition",
+                     AmountByRule(book.rules.MOR_5.amount, rule, "AMB-11"), event.effective_on, facts)
 
 
 @obeys("ANN-1", "ANN-2", "ANN-3", "ANN-4", "AMB-44")

@@ -1,11 +1,10 @@
 """Single courses: who may apply, what they cost, until when they may be paid and sat (CS, RIS-8)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 
-from ..account import raise_charge
+from ..account import AmountByRule, raise_charge
 from ..books import LawBooks
 from ..case import Case
 from ..events import Event, ExamBooked, SingleCourse, SingleCoursesEnrolled
@@ -18,15 +17,6 @@ from ..values import ONE_DAY, ZERO, cents
 from .chapter import begin, data_of
 
 # What the book gives
-
-
-@dataclass(frozen=True, slots=True)
-class AmountByRule:
-    """Euro, the rule that gives it, and the register entry where it is a reading of ours."""
-
-    amount: Decimal
-    rule: str
-    interpretation: str | None = None
 
 
 @obeys("CHG-13", "CHG-14", "CS-4", "CS-9", "CS-12", "RIS-8", "AMB-12", "AMB-33")
@@ -137,8 +127,8 @@ def single_courses_enrolled(person: Person, career: Career, event: Event, books:
     due = days_after(data.issued_on or event.effective_on,
                      book.rules.CS_5.days) if book.rules.CS_5 is not None else None
     for kind, price in price_of(person, data, book).items():
-        raise_charge(career, data.academic_year, kind, price.amount, event.effective_on, price.rule,
-                     (Fact(event.id, event.effective_on),), due_on=due, interpretation=price.interpretation)
+        raise_charge(career, data.academic_year, kind, price, event.effective_on,
+                     (Fact(event.id, event.effective_on),), due_on=due)
 
 
 # What follows from the person's other careers

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import date
 
-from ..account import raise_charge
+from ..account import AmountByRule, raise_charge
 from ..books import LawBooks
 from ..case import Case
 from ..events import Event, StudyPlanApproved, StudyPlanSubmitted
@@ -77,8 +77,8 @@ def study_plan_submitted(person: Person, career: Career, event: Event, books: La
     if enrolled_after_the_window(career, book, year, event.effective_on):
         career.to_decide.setdefault(f"{year}:study-plan-penalty", says("AMB-23"))
     if penalty_is_due(career, book, year, event.effective_on) and career.charge(year, "study-plan-penalty") is None:
-        raise_charge(career, year, "study-plan-penalty", book.rules.PDS_2.amount, event.effective_on, "PDS-2",
-                     (Fact(event.id, event.effective_on),))
+        raise_charge(career, year, "study-plan-penalty", AmountByRule(book.rules.PDS_2.amount, "PDS-2"),
+                     event.effective_on, (Fact(event.id, event.effective_on),))
 
 
 @obeys("ESA-1", "PDS-4")

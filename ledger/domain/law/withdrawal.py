@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 
-from ..account import debts, gross, listed, overdue, owed_facts, raise_charge, settle_amounts
+from ..account import AmountByRule, debts, gross, listed, overdue, owed_facts, raise_charge, settle_amounts
 from ..books import LawBooks
 from ..case import Case
 from ..events import DiplomaSupplementIssued, Event
@@ -28,8 +28,9 @@ def withdrawal_requested(person: Person, career: Career, event: Event, books: La
     career.withdrawals.append(withdrawal)
     if book is not None and year is not None and book.rules.RIN_3 is not None:
         withdrawal.last_day = days_after(day, book.rules.RIN_3.days)
-        withdrawal.stamp = raise_charge(career, year, "withdrawal-stamp", book.rules.RIN_3.amount, day, "RIN-3",
-                                        (Fact(event.id, day),), due_on=withdrawal.last_day, interpretation="AMB-9").key
+        price = AmountByRule(book.rules.RIN_3.amount, "RIN-3", "AMB-9")
+        withdrawal.stamp = raise_charge(career, year, "withdrawal-stamp", price, day, (Fact(event.id, day),),
+                                        due_on=withdrawal.last_day).key
     elif year is not None and book is None:
         career.unruled.add(year)
 
@@ -46,8 +47,8 @@ def diploma_supplement_issued(person: Person, career: Career, event: Event, book
     book = books.of(year) if year is not None else None
     if book is None or year is None or book.rules.CHG_16 is None or data.format != "paper" or data.destination is None:
         return
-    raise_charge(career, year, "diploma-supplement-post", book.rules.CHG_16.amounts[data.destination],
-                 event.effective_on, "CHG-16",
+    raise_charge(career, year, "diploma-supplement-post",
+                 AmountByRule(book.rules.CHG_16.amounts[data.destination], "CHG-16"), event.effective_on,
                  (Fact(event.id, event.effective_on),))
 
 
