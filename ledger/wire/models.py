@@ -47,7 +47,7 @@ def _real(moment: str) -> str:
     return moment
 
 
-Name = Annotated[str, ALPHABET]
+AnyPseudonym = Annotated[str, ALPHABET]
 """A pseudonym as it is read: what was asked of its submitter is asked no more."""
 Euro = Annotated[Decimal, _Euro()]
 """A JSON string with two digits after the point, such as "400.00"."""
@@ -96,7 +96,7 @@ class Recorded(Wire):
 
     id: str
     type: str
-    student: Name
+    student: AnyPseudonym
     effective_on: date
     recorded_at: Moment
     source: str
@@ -116,7 +116,7 @@ def value_model(type: str) -> _Model:
     """The message's value. Raises KeyError for a type that is not in `FIELDS`."""
     fields: dict[str, Any] = {"type": (Literal[type], ...), "data": (data_model(type), ...)}
     if type not in ABOUT_THE_PERSON:
-        fields["career"] = (Name | None, None) if type == "event-voided" else (Name, ...)
+        fields["career"] = (AnyPseudonym | None, None) if type == "event-voided" else (AnyPseudonym, ...)
     found: _Model = create_model(_class_name(type), __base__=Recorded,
                                  __doc__=f"`{type}`, section 3 of the published language.", **fields)
     return found
@@ -157,7 +157,7 @@ def _form(annotation: Any) -> Any:
     if annotation == Year:
         return AcademicYear
     if annotation == Pseudonym:
-        return Name
+        return AnyPseudonym
     if annotation == int | float:
         return Number
     if get_origin(annotation) is Annotated:
