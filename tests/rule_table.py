@@ -1,5 +1,5 @@
-"""The table rule -> code -> tests, as docs/rules.md. `--check` fails on an empty cell and on a page that is not up to
-date; `--files` counts in how many files each rule has its code."""
+"""The table rule -> code -> tests, as docs/rules.md, and with it docs/law.md (tests/law_table.py). `--check` fails on an
+empty cell and on a page that is not up to date; `--files` counts in how many files each rule has its code."""
 
 import argparse
 import importlib
@@ -16,6 +16,8 @@ import ledger.handling
 import ledger.projections
 from ledger.domain.registry import CODE
 from ledger.rulebooks.loader import load_books
+
+from . import law_table
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "rules.md"
@@ -55,7 +57,7 @@ def _says() -> dict[str, str]:
         if book is None:
             continue
         for name, field in type(book.rules).model_fields.items():
-            entry = getattr(book.rules, name)
+            entry = vars(book.rules).get(name)
             if entry is not None:
                 found[field.alias or name] = entry.says
         for name, field in type(book.interpretations).model_fields.items():
@@ -120,10 +122,11 @@ def main() -> int:
         _print_files()
         return 0
     page, wrong = table()
-    if args.write:
-        PAGE.write_text(page)
-    elif not PAGE.exists() or PAGE.read_text() != page:
-        wrong.append("docs/rules.md is not up to date: run python -m tests.rule_table --write")
+    for path, text in ((PAGE, page), (law_table.PAGE, law_table.page())):
+        if args.write:
+            path.write_text(text)
+        elif not path.exists() or path.read_text() != text:
+            wrong.append(f"docs/{path.name} is not up to date: run python -m tests.rule_table --write")
     for line in wrong:
         print(line, file=sys.stderr)
     return 1 if wrong and not args.write else 0
