@@ -1,5 +1,5 @@
-"""The services with their database effects beside a raw kafka-python consumer that only writes the same rows, in the
-same run.
+"""The services with their database effects beside a raw kafka-python consumer that only writes
+the same rows, in the same run.
 
     python infra/postgres run -- python infra/kafka run -- python -m benchmarks.consumers [--events 100000] [--runs 3]
 
@@ -14,10 +14,9 @@ raw runs the next ones after each poll (reading the file is not counted), checks
 
 The rate counts from the first batch to the last commit, CPU is the process's own in that time, memory the most that was
 resident in the first and in the second half. Each measurement is a process of its own on a new database; raw and
-service take turns; medians.
-`notifications` stands at a day when instalments are due: its outbox fills, its directory is empty, so nothing is sent.
-`treasury` has no payments to hand in. `archive` seals when the log is over: that is timed by itself. Writes
-benchmarks/consumers.json.
+service take turns; medians. `notifications` stands at a day when instalments are due: its outbox fills, its directory
+is empty, so nothing is sent. `treasury` has no payments to hand in. `archive` seals when the log is over: that is timed
+by itself. Writes benchmarks/consumers.json.
 """
 
 import argparse

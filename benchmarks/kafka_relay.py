@@ -1,5 +1,5 @@
-"""How fast the relay fills an empty topic, beside the raw producer of the same library with the same settings and the
-same messages.
+"""How fast the relay fills an empty topic, beside the raw producer of the same library with the same
+settings and the same messages.
 
     python infra/postgres run -- python infra/kafka run -- python -m benchmarks.kafka_relay [--events 100000] [--runs 3]
     [--db sqlite]
@@ -177,9 +177,8 @@ def confluent(brokers: str, path: Path) -> float:
 
     topic = fresh(brokers)
     producer = Producer({"bootstrap.servers": brokers, "enable.idempotence": True,
-                         "compression.type": PRODUCER["compression_type"],
-                         "linger.ms": 50, "batch.size": PRODUCER["batch_size"],
-                         "queue.buffering.max.messages": 2 * FLUSH})
+                         "compression.type": PRODUCER["compression_type"], "linger.ms": 50,
+                         "batch.size": PRODUCER["batch_size"], "queue.buffering.max.messages": 2 * FLUSH})
     took = 0.0
     for chunk in chunks(path):
         began = time.perf_counter()

@@ -107,8 +107,8 @@ def stored_rows(store: EventStore) -> list[tuple[UUID, int, str, bytes]]:
 
 
 def appends(url: str, count: int) -> dict[str, float]:
-    """Median seconds of one event, the raw limit and ours taking turns of `BLOCK` each: raw, warm (a cache of states),
-    cold (without)."""
+    """Median seconds of one event, the raw limit and ours taking turns of `BLOCK` each: raw, warm (a cache
+    of states), cold (without)."""
     taken: dict[str, list[float]] = {"raw": [], "warm": [], "cold": []}
     with open_store(url) as store:
         todo = prepare_students(store, url, max(10, count // 8), 50)
@@ -218,8 +218,8 @@ def bulk(url: str, lines: Lines, ready: Lines, trusted: bool = False, workers: i
 
 
 def raw_copy(url: str, rows: list[tuple[UUID, int, str, bytes]]) -> float:
-    """Rows a second of binary COPY into the same empty table with its indexes, 10,000 in a transaction; SQLite:
-    executemany."""
+    """Rows a second of binary COPY into the same empty table with its indexes, 10,000 in a
+    transaction; SQLite: executemany."""
     with open_store(url):
         pass
     if url.startswith("sqlite"):
@@ -361,8 +361,8 @@ def bytes_per_event(url: str) -> dict[str, float]:
 
 
 def costs(streams: dict[str, list[Event]]) -> dict[str, float]:
-    """Microseconds of one core for each event: the fold alone, the timelines of all projections; and rows for each
-    kind."""
+    """Microseconds of one core for each event: the fold alone, the timelines of all
+    projections; and rows for each kind."""
     events = sum(map(len, streams.values()))
     last = date(2027, 1, 1)
     began = time.process_time()
@@ -393,8 +393,7 @@ def command(*arguments: str) -> tuple[float, float]:
     """Seconds, and megabytes of the largest of its processes, of one career-ledger command."""
     began = time.perf_counter()
     done = subprocess.run([sys.executable, "-c", MEASURED, *arguments], stdout=subprocess.DEVNULL,
-                          stderr=subprocess.PIPE, text=True,
-                          env=os.environ | {"PYTHONPATH": str(ROOT)})
+                          stderr=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
     took = time.perf_counter() - began
     if done.returncode not in (0, 1):
         raise SystemExit(f"{arguments[2:]} failed: {done.stderr[-500:]}")

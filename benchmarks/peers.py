@@ -14,15 +14,14 @@ from urllib.parse import urlsplit
 import psycopg
 
 EMMETT = "@event-driven-io/emmett-postgresql@0.42"
-DATA = {"course": "LIN-110", "held_on": "2026-06-22", "outcome": "passed", "grade": 28, "cfu": 6,
-        "session": "summer", "mode": "written",
-        "academic_year": "2025-26", "actor": "student", "source": "portal", "effective_on": "2026-06-22",
-        "recorded_at": "2026-06-22T10:00:00Z"}
+DATA = {"course": "LIN-110", "held_on": "2026-06-22", "outcome": "passed", "grade": 28, "cfu": 6, "session": "summer",
+        "mode": "written", "academic_year": "2025-26", "actor": "student", "source": "portal",
+        "effective_on": "2026-06-22", "recorded_at": "2026-06-22T10:00:00Z"}
 
 
 def eventsourcing(url: str, appends: int, log: int) -> dict[str, Any]:
-    """An aggregate class with the library's defaults: load 50 events, one more, save; and its notification log,
-    decoded."""
+    """An aggregate class with the library's defaults: load 50 events, one more, save; and its
+    notification log, decoded."""
     from eventsourcing.application import Application
     from eventsourcing.domain import Aggregate, event
 
@@ -74,9 +73,8 @@ def emmett(url: str, folder: Path, appends: int, log: int) -> dict[str, Any] | s
     if installed.returncode != 0:
         return f"npm could not install {EMMETT}"
     shutil.copy(Path(__file__).with_name("emmett.mjs"), folder)
-    done = subprocess.run(["node", "emmett.mjs", url, "20", str(appends), str(log)], cwd=folder,
-                          capture_output=True, text=True,
-                          env=os.environ, timeout=300)
+    done = subprocess.run(["node", "emmett.mjs", url, "20", str(appends), str(log)], cwd=folder, capture_output=True,
+                          text=True, env=os.environ, timeout=300)
     if done.returncode != 0:
         return f"emmett failed: {next((line for line in done.stderr.splitlines() if 'Error' in line), 'no message')}"
     figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])

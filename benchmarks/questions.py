@@ -27,10 +27,9 @@ QUESTIONS = {
     "status": ["status", "{student}", "--on", "2026-03-20"],
     "status --json": ["status", "{student}", "--on", "2026-03-20", "--json"],
     "fees --json": ["fees", "{student}", "--on", "2026-03-20", "--json"],
-    "eligibility --json": ["eligibility", "{student}", "--career", "B", "--course", "LIN-110",
-                           "--held-on", "2026-06-22", "--session",
-                           "summer", "--academic-year", "2025-26", "--calls-start-on", "2026-06-08",
-                           "--on", "2026-05-28", "--json"],
+    "eligibility --json": ["eligibility", "{student}", "--career", "B", "--course", "LIN-110", "--held-on",
+                           "2026-06-22", "--session", "summer", "--academic-year", "2025-26", "--calls-start-on",
+                           "2026-06-08", "--on", "2026-05-28", "--json"],
     "history --json": ["history", "{student}", "--on", "2026-06-30", "--json"],
 }
 PHASES = """

@@ -80,9 +80,8 @@ class Bench:
 
     def add(self, kind: str, line: Line) -> None:
         self.table.append(line)
-        self.figures.setdefault(kind, {})[line.work] = {"ours": line.ours, "limit": line.limit,
-                                                        "ratio": line.ratio, "bar": line.bar,
-                                                        "met": line.met, "note": line.note}
+        self.figures.setdefault(kind, {})[line.work] = {"ours": line.ours, "limit": line.limit, "ratio": line.ratio,
+                                                        "bar": line.bar, "met": line.met, "note": line.note}
 
     def fresh(self, kind: str) -> Any:
         return parts.database(self.admin, self.folder, kind)
@@ -165,9 +164,8 @@ class Bench:
             for work, name, limit, most in (("status, fees, blocks from the stream", "computed", "select stream", 4.0),
                                             ("the same with a cache of states", "cached", "select stream", 1.5),
                                             ("a stored answer", "stored", "select stored", 1.5)):
-                self.add(kind, Line(work, ms(one[name]), ms(one[limit]), one[name] / one[limit],
-                                    most if bar else None, True,
-                                    f"{one['events']:.0f} events"))
+                self.add(kind, Line(work, ms(one[name]), ms(one[limit]), one[name] / one[limit], most if bar else None,
+                                    True, f"{one['events']:.0f} events"))
             size = parts.bytes_per_event(url)
             self.figures[kind]["bytes per event"] = size
             note = "; ".join(f"{name} {peer['bytes']:.0f}" for name, peer in peers_found.items()
@@ -197,8 +195,7 @@ class Bench:
                           ("import MB", 1.2), ("rebuild MB", 1.2)):
             shown = (lambda v: f"{v:.0f} MB") if name.endswith("MB") else (lambda v: f"{v:.1f} s") if bar > 2 else ms
             self.add(kind, Line(f"10 times the students: {name}", shown(large[name]), shown(small[name]),
-                                large[name] / small[name],
-                                bar, True))
+                                large[name] / small[name], bar, True))
 
 
 def show(table: list[Line]) -> None:
@@ -253,8 +250,7 @@ def main() -> None:
             print(f"  {what}: {value:,.2f}")
     results = ROOT / "benchmarks" / "results.json"
     results.write_text(json.dumps({"machine": about, "events": len(bench.lines), "students": asked.students,
-                                   "runs": asked.runs,
-                                   "peers": found, **bench.figures}, indent=1))
+                                   "runs": asked.runs, "peers": found, **bench.figures}, indent=1))
     print(f"\n{json.dumps(about)}\nall figures: {results.relative_to(ROOT)}")
 
 

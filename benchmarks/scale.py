@@ -1,10 +1,10 @@
-"""The figures of docs/scale.md: what the table lock allows with group commit, and what PostgreSQL's own partitions
-cost.
+"""The figures of docs/scale.md: what the table lock allows with group commit, and what
+PostgreSQL's own partitions cost.
 
     python infra/postgres run -- python -m benchmarks.scale [--events 200000]
 
-The partitioned table is a model of stored_events in hash partitions of the stream's id; the ledger itself does not make
-it.
+The partitioned table is a model of stored_events in hash partitions of the stream's id; the
+ledger itself does not make it.
 """
 
 import argparse

@@ -105,9 +105,8 @@ def main() -> None:
           "each in a process of its own")
     about = machine(admin)
     print(f"bytes per event: {size}\n{json.dumps(about)}")
-    figures = {"machine": about, "students": asked.students, "events": events, "db": asked.db,
-               "steps": steps, "bytes per event": size,
-               "seconds of questions during the import": asked_meanwhile}
+    figures = {"machine": about, "students": asked.students, "events": events, "db": asked.db, "steps": steps,
+               "bytes per event": size, "seconds of questions during the import": asked_meanwhile}
     (ROOT / "benchmarks" / "university.json").write_text(json.dumps(figures, indent=1))
 
 

@@ -1,5 +1,5 @@
-"""Submits each line of FILE and prints its outcome: `python submitter.py HOST:PORT FILE`. Needs kafka-python[crc32c]
-only."""
+"""Submits each line of FILE and prints its outcome: `python submitter.py HOST:PORT FILE`. Needs
+kafka-python[crc32c] only."""
 import json
 import os
 import sys

@@ -1,9 +1,9 @@
 """What all tests share: a fresh ledger on each of the two stores, and a Kafka.
 
-SQLite needs nothing. PostgreSQL is the server named in CAREER_LEDGER_TEST_POSTGRES, an administrator's URL, and Kafka
-the brokers named in CAREER_LEDGER_TEST_KAFKA (host:port,...); `make test` brings both up. A test that needs one fails
-without it: it is never skipped. `-m "not server"` leaves those tests out: they are known by the fixtures that they ask
-for.
+SQLite needs nothing. PostgreSQL is the server named in CAREER_LEDGER_TEST_POSTGRES, an administrator's URL,
+and Kafka the brokers named in CAREER_LEDGER_TEST_KAFKA (host:port,...); `make test` brings both up. A test
+that needs one fails without it: it is never skipped. `-m "not server"` leaves those tests out: they are known
+by the fixtures that they ask for.
 """
 
 import os
@@ -29,8 +29,8 @@ DIGEST_KEY = "0123456789abcdef" * 4
 """Of every ledger in the tests, those of processes that they start included."""
 os.environ["CAREER_LEDGER_DIGEST_KEY"] = DIGEST_KEY
 loader.read_book = cache(loader.read_book)
-"""Reading the three books takes 60 ms and most tests open a ledger. They are values: the same bytes give the same
-book."""
+"""Reading the three books takes 60 ms and most tests open a ledger. They are values: the same
+bytes give the same book."""
 SERVERS = frozenset({"postgres_admin", "kafka_bootstrap", "brokers"})
 """The fixtures that stand for a server: who asks for one, also by way of others, is marked `server`."""
 
@@ -119,8 +119,8 @@ def brokers() -> Iterator[Cluster]:
 
 @pytest.fixture
 def cluster(brokers: Cluster) -> Iterator[Cluster]:
-    """Brokers that a test may kill, freeze and restart: one, or three at full size. The next test finds them at
-    work."""
+    """Brokers that a test may kill, freeze and restart: one, or three at full size. The
+    next test finds them at work."""
     try:
         yield brokers
     finally:

@@ -79,7 +79,8 @@ class Verification:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-def verify(folder: Path, head: str | None = None, ledger: Iterable[bytes] | None = None, after: int = 0) -> Verification:
+def verify(folder: Path, head: str | None = None, ledger: Iterable[bytes] | None = None,
+           after: int = 0) -> Verification:
     """Reads everything. `ledger`: lines of `career-ledger digests --after AFTER`. Raises OSError where the folder
     cannot be read, and Damaged for a line of the ledger's that is no digest."""
     verdict = Verification()
@@ -133,7 +134,8 @@ def _chain(folder: Path, verdict: Verification, events: sqlite3.Connection) -> N
         verdict.last_day, verdict.head, before = day.isoformat(), digest(raw), day
 
 
-def _package(folder: Path, day: date, described: dict[str, Any], verdict: Verification, events: sqlite3.Connection) -> None:
+def _package(folder: Path, day: date, described: dict[str, Any], verdict: Verification,
+             events: sqlite3.Connection) -> None:
     path = folder / f"{day}{PACKAGE}"
     if not path.exists():
         verdict.add("missing-package", file=path.name)

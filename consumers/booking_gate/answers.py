@@ -1,5 +1,5 @@
-"""The gate's answers: the ledger's own predicates over the stored state, or a refusal that says why there is no
-answer."""
+"""The gate's answers: the ledger's own predicates over the stored state, or a refusal that
+says why there is no answer."""
 
 import json
 from collections import OrderedDict
@@ -25,8 +25,8 @@ from ledger.words import DEFAULT, Language, sentence, told
 
 ROME = ZoneInfo("Europe/Rome")
 AHEAD_SECONDS = 10.0
-"""So much may the relay's clock be ahead of the gate's. What is known of a later moment says nothing about how old it
-is."""
+"""So much may the relay's clock be ahead of the gate's. What is known of a later moment says
+nothing about how old it is."""
 REMEMBERED = 2000
 """Careers that are kept ready in memory, each on one day."""
 
@@ -41,8 +41,7 @@ class NoAnswer(Exception):
     def as_json(self, language: Language = DEFAULT) -> dict[str, Any]:
         """RFC 9457."""
         return {"type": f"urn:career-ledger:booking-gate:{self.reason}", "title": self.reason.replace("-", " "),
-                "status": self.status,
-                "reason": self.reason, "detail": sentence(self.detail, language), **self.more}
+                "status": self.status, "reason": self.reason, "detail": sentence(self.detail, language), **self.more}
 
 
 class _Who(BaseModel):
@@ -96,8 +95,8 @@ def _problems(error: ValidationError) -> list[dict[str, str]]:
 
 @dataclass(slots=True)
 class Gate:
-    """Answers from the tables that `BookingGate` fills. `max_age`: seconds beyond which what is known is too old to
-    answer from.
+    """Answers from the tables that `BookingGate` fills. `max_age`: seconds beyond which what is
+    known is too old to answer from.
 
     Not for several threads at once."""
 
@@ -139,9 +138,9 @@ class Gate:
 
     @staticmethod
     def _must_agree(knowledge: Row, position: int, place: int, part: int) -> None:
-        """A heartbeat that speaks of the place of a state reaches its position, unless the state comes from events that
-        the ledger has not (a backup was restored) or is still to tell of: nobody can say then of what moment the state
-        is."""
+        """A heartbeat that speaks of the place of a state reaches its position, unless the state comes from
+        events that the ledger has not (a backup was restored) or is still to tell of: nobody can say then of
+        what moment the state is."""
         offsets = json.loads(knowledge[2] or "{}")
         if position > knowledge[1] and place < offsets.get(str(part), 0):
             raise NoAnswer(503, "state-ahead", says("gate/state-ahead", position=position, last_position=knowledge[1]),
@@ -169,8 +168,8 @@ class Gate:
         return rows[0] if rows else None
 
     def _look_up(self, student: str, career: str) -> tuple[Row, Row | None]:
-        """(complete_at, position, offsets) of the knowledge and (position, place, part, law, unusable) of the career,
-        of one moment."""
+        """(complete_at, position, offsets) of the knowledge and (position, place, part, law, unusable) of
+        the career, of one moment."""
         [row] = self.database.ask(
             "SELECT k.complete_at, k.position, k.offsets, c.position, c.place, c.part, c.law, "
             "c.unusable FROM (SELECT 1 AS one) AS here LEFT JOIN booking_gate_knowledge AS k ON k.topic = :topic LEFT "
@@ -180,8 +179,8 @@ class Gate:
         return row[:3], row[3:] if row[3] is not None else None
 
     def _person(self, one: Question, place: int) -> Person | None:
-        """What the predicates read: kept ready, or made from the state that came at an offset. None where a newer one
-        has come since."""
+        """What the predicates read: kept ready, or made from the state that came at an offset. None where a
+        newer one has come since."""
         key = one.student, one.career
         ready = self._ready.get(key)
         if ready is not None and ready[:2] == (place, one.on):

@@ -1,5 +1,5 @@
-"""The gate over HTTP: POST /v1/booking with a question as JSON; GET /v1/knowledge. Nothing about a person stands in a
-URL or a log."""
+"""The gate over HTTP: POST /v1/booking with a question as JSON; GET /v1/knowledge. Nothing about a person
+stands in a URL or a log."""
 
 import threading
 import time
@@ -17,8 +17,7 @@ from ledger.words import DEFAULT, LANGUAGES, Language
 from .answers import Gate, NoAnswer, utc_now
 
 _SECONDS = Histogram("booking_gate_answer_seconds", "From the question's bytes to the answer's, without HTTP",
-                     ["outcome"],
-                     buckets=(.0001, .0002, .0005, .001, .002, .005, .01, .05, .1, 1))
+                     ["outcome"], buckets=(.0001, .0002, .0005, .001, .002, .005, .01, .05, .1, 1))
 
 
 def routes(gate: Gate, started: threading.Event) -> Routes:
@@ -49,8 +48,7 @@ def routes(gate: Gate, started: threading.Event) -> Routes:
             known, now = gate.knowledge(), utc_now()
             age = gate.must_be_fresh(known, now)
             return encode({"complete_at": known[0] if known else None, "age_seconds": age,
-                           "position": known[1] if known else None,
-                           "law": gate.books.identity})
+                           "position": known[1] if known else None, "law": gate.books.identity})
 
         return answered(request, found)
 
@@ -58,8 +56,8 @@ def routes(gate: Gate, started: threading.Event) -> Routes:
 
 
 def preferred(accepted: str) -> Language:
-    """The language of ours that an Accept-Language header (RFC 9110) wants most; where it wants none of them,
-    English."""
+    """The language of ours that an Accept-Language header (RFC 9110) wants most; where it
+    wants none of them, English."""
     wanted: list[tuple[float, int, Language]] = []
     for part in accepted.split(","):
         tag, _, weight = part.strip().lower().partition(";")

@@ -57,12 +57,10 @@ def _host(context: click.Context, parameter: click.Parameter, value: str) -> tup
               callback=_host,
               help=f"The mail server. {USER} and {PASSWORD} in the environment are its login, if it asks for one.")
 @click.option("--starttls", is_flag=True, help="Encrypts the connection and checks the server's certificate.")
-@click.option("--sender", required=True, envvar="CAREER_LEDGER_MAIL_SENDER", metavar="ADDRESS",
-              show_envvar=True, callback=_address,
-              help="Whom the e-mails come from.")
+@click.option("--sender", required=True, envvar="CAREER_LEDGER_MAIL_SENDER", metavar="ADDRESS", show_envvar=True,
+              callback=_address, help="Whom the e-mails come from.")
 @click.option("--reply-to", envvar="CAREER_LEDGER_MAIL_REPLY_TO", metavar="ADDRESS", show_envvar=True,
-              callback=_address,
-              help="Who reads what is answered. Without it the e-mails ask not to be answered.")
+              callback=_address, help="Who reads what is answered. Without it the e-mails ask not to be answered.")
 @click.option("--rulebooks", type=click.Path(path_type=Path, exists=True, file_okay=False), metavar="FOLDER",
               envvar="CAREER_LEDGER_RULEBOOKS", show_envvar=True,
               help="The institution's own rule books: its institution.yaml names it in the e-mails.")

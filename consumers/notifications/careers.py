@@ -1,6 +1,6 @@
 # ruff: noqa: S608 - statements are put together from names of our own only
-"""What is kept of each career: what is read of its newest state, the blocks that stood, and the next day to look at
-it."""
+"""What is kept of each career: what is read of its newest state, the blocks that stood, and
+the next day to look at it."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,8 +19,8 @@ TABLES = (
     "PRIMARY KEY (student, career))",
     "CREATE INDEX IF NOT EXISTS notifications_careers_next ON notifications_careers (next_day)",
 )
-"""`state`: as JSON, "" where it could not be read; `standing`: kinds of block that stood on `looked_on`, with their
-first days."""
+"""`state`: as JSON, "" where it could not be read; `standing`: kinds of block that stood on
+`looked_on`, with their first days."""
 
 _SET = "position = :position, state = :state, standing = :standing, looked_on = :looked_on, next_day = :next_day"
 
@@ -75,8 +75,8 @@ def _facts(notice: Notice, known: KnownCareer, ahead: Mapping[Notice, Facts], ru
 
 
 def store(tx: Transaction, states: Sequence[KnownCareer], rules: Rules) -> int:
-    """Looks at new states and keeps them; one that is older than the stored one is left aside. How many notices were
-    dropped."""
+    """Looks at new states and keeps them; one that is older than the stored one is left aside. How
+    many notices were dropped."""
     rows = {(row[0], row[1]): row for row in tx.ask(
         "SELECT student, career, position, state, standing, looked_on FROM notifications_careers WHERE student IN "
         ":students",

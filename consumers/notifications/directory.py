@@ -13,8 +13,8 @@ from . import outbox
 
 TABLES = ("CREATE TABLE IF NOT EXISTS notifications_directory (student TEXT PRIMARY KEY, email TEXT NOT NULL, "
           "language TEXT NOT NULL, refused TEXT)",)
-"""`language`: it, en, or "" for Italian with English below; `refused`: the SMTP code with which the address was refused
-for good."""
+"""`language`: it, en, or "" for Italian with English below; `refused`: the SMTP code with which the
+address was refused for good."""
 
 COLUMNS = ["student", "email", "language"]
 CHUNK = 1000
@@ -23,8 +23,8 @@ _STUDENT = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 def is_address(text: str) -> bool:
-    """An address that every mail server can be given: ASCII, and no word that a command would take for an option. Asks
-    no name server."""
+    """An address that every mail server can be given: ASCII, and no word that a command would take for an
+    option. Asks no name server."""
     from email_validator import EmailNotValidError, validate_email
 
     if not text.isascii() or not text.isprintable() or text.startswith("-") or len(text) > LONGEST_ADDRESS:
@@ -55,8 +55,8 @@ class Imported(NamedTuple):
 
 
 def read(lines: Iterable[str]) -> Iterator[Contact | DirectoryInvalid]:
-    """What each line says, or what is wrong with it: it fails alone. Raises DirectoryInvalid where the file is no CSV of this
-    form."""
+    """What each line says, or what is wrong with it: it fails alone. Raises DirectoryInvalid where the
+    file is no CSV of this form."""
     reader = csv.reader(lines, strict=True)
     seen: dict[str, int] = {}
     try:

@@ -2,9 +2,8 @@
 
 A kind's template gives the subject in line 1 and below it what there is to say; `letter.txt` puts greeting and end
 around that of one notice or of several. Charges, blocks, days and amounts are written as everywhere in the ledger
-(`ledger.words`): the filters `charge`,
-`block`, `day` and `money`; `words.txt` holds what several letters say. The HTML says the same words: it is made from
-the text (`#` a heading, `-` an entry of a list), every one of them escaped.
+(`ledger.words`): the filters `charge`, `block`, `day` and `money`; `words.txt` holds what several letters say. The HTML
+says the same words: it is made from the text (`#` a heading, `-` an entry of a list), every one of them escaped.
 """
 
 import hashlib
@@ -46,8 +45,7 @@ class From(NamedTuple):
 @cache
 def _environment() -> Environment:
     return Environment(loader=PackageLoader(__package__), undefined=StrictUndefined, trim_blocks=True,
-                       lstrip_blocks=True,
-                       autoescape=select_autoescape(("html",)))
+                       lstrip_blocks=True, autoescape=select_autoescape(("html",)))
 
 
 @cache
@@ -96,7 +94,8 @@ def _words(told: Contents, language: Language, reply_to: str | None, of: Institu
 def text(told: Contents, language: str, reply_to: str | None = None,
          institution: Institution | None = None) -> tuple[str, str, str]:
     """Subject, text and HTML. `language` it or en; "" is Italian with English below."""
-    written = [(one, *_words(told, one, reply_to, institution or packaged())) for one in LANGUAGES if language in ("", one)]
+    written = [(one, *_words(told, one, reply_to, institution or packaged())) for one in LANGUAGES
+               if language in ("", one)]
     subject = " / ".join(subject for _, subject, _ in written)
     body = f"\n{'-' * 60}\n\n".join(_folded(words) for _, _, words in written)
     html = _environment().get_template("letter.html").render(

@@ -86,8 +86,8 @@ def of_careers(tx: Transaction, students: Sequence[str]) -> list[Waiting]:
 
 
 def ready(tx: Transaction, now: float, kinds: Sequence[str], limit: int) -> list[list[Waiting]]:
-    """What can be tried now, in the order in which it came up; what one act brings to a student's careers is
-    together."""
+    """What can be tried now, in the order in which it came up; what one act brings to a
+    student's careers is together."""
     found: dict[tuple[str, bool, tuple[int, str]], list[Waiting]] = {}
     rows = tx.ask(
         f"SELECT {_COLUMNS} FROM notifications_outbox o JOIN notifications_directory d ON d.student = o.student "

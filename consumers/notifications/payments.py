@@ -56,8 +56,7 @@ def read(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
             [option] = found.paymentOption
             about = {pair.key: pair.value for pair in option.paymentOptionMetadata}
             yield {"number": option.nav, "student": found.fullName, "career": about["career"],
-                   "charge": about["charge"],
-                   "amount": option.amount}
+                   "charge": about["charge"], "amount": option.amount}
         except (BadJson, ValidationError, KeyError) as error:
             said = describe(error) if isinstance(error, ValidationError) else str(error)
             raise PaymentsInvalid(f"line {number}: no line of `python -m consumers.treasury export`: {said}") from None
@@ -73,8 +72,8 @@ def take(tx: Transaction, rows: Iterable[dict[str, Any]]) -> int:
 
 
 def with_numbers(tx: Transaction, notice: Notice, facts: Facts) -> Facts:
-    """The same facts; each charge in them has `number` (None: none is known) and `asked`, where more than its amount is
-    asked for."""
+    """The same facts; each charge in them has `number` (None: none is known) and `asked`, where more
+    than its amount is asked for."""
     known: dict[str, list[tuple[str, int, str]]] = {}
     for number, charge, amount in tx.ask(
             "SELECT number, charge, amount FROM notifications_payments WHERE student = :student AND career = :career "

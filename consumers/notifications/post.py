@@ -67,8 +67,8 @@ class Post:
         self._opened = opened
 
     def send(self, letter: EmailMessage) -> None:
-        """It has been accepted when this returns. Raises LetterRefused, Later, Away (then it may have been accepted all the
-        same)."""
+        """It has been accepted when this returns. Raises LetterRefused, Later, Away (then it may have
+        been accepted all the same)."""
         self.open()
         if self._opened is None:
             raise Away("no connection")

@@ -115,8 +115,8 @@ class Sender:
             NOT_TOLD.labels(UNTRUE).inc()
         return facts
 
-    def _not_taken(self, tx: Transaction, act: Sequence[outbox.Waiting], entry: directory.Contact, error: LetterRefused | Later,
-                   now: datetime) -> None:
+    def _not_taken(self, tx: Transaction, act: Sequence[outbox.Waiting], entry: directory.Contact,
+                   error: LetterRefused | Later, now: datetime) -> None:
         NOT_TOLD.labels(str(error.code)).inc()
         log.warning("a letter to student %s was not taken: code %d (notices %s)", entry.student, error.code,
                     " ".join(one.notice.id for one in act) or "wait")

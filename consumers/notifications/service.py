@@ -64,8 +64,8 @@ class Notifications(Service):
         self._fresh: bool | None = None
 
     def _rules(self, tx: Transaction) -> Rules:
-        """Stores the start day at the first start; where the lead days have changed, every career is looked at
-        again."""
+        """Stores the start day at the first start; where the lead days have changed, every
+        career is looked at again."""
         today = self._clock().astimezone(ITALY).date()
         held: dict[str, str] = {row[0]: row[1] for row in tx.ask("SELECT name, value FROM notifications_settings")}
         if held.get("lead_days") != str(self._lead_days):

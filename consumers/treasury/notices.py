@@ -129,7 +129,8 @@ def _receipt_of(value: Any) -> str | None:
     return receipt[:LONGEST_RECEIPT] if isinstance(receipt, str) else None
 
 
-def parts(notice: PaymentNotice, charge: str, period: Stretch | None, pending: Mapping[str, Decimal]) -> list[Allocation]:
+def parts(notice: PaymentNotice, charge: str, period: Stretch | None,
+          pending: Mapping[str, Decimal]) -> list[Allocation]:
     """The submissions of a notice for a debt. `period` is the debt's on the day of payment, None where it was not
     published yet;
     `pending` charge -> money that is on its way to the ledger and not in `period`."""

@@ -64,8 +64,8 @@ def iuv(student: str, career: str, position: str, attempt: int = 0, segregation:
 
 
 def read(text: str) -> str:
-    """The IUV, of an IUV or of the notice number that holds it. Raises ValueError, which says what is wrong and the
-    fix."""
+    """The IUV, of an IUV or of the notice number that holds it. Raises ValueError, which says
+    what is wrong and the fix."""
     if _NOTICE.fullmatch(text):
         if text[0] != AUX_DIGIT:
             raise ValueError(f"this notice number begins with {text[0]}: those of this treasury begin with {AUX_DIGIT}")

@@ -104,8 +104,8 @@ def ahead_of_the_clock(events: Sequence[Event], now: datetime, books: LawBooks) 
 
 
 def _walk(person: Person, facts: Sequence[Event], on: date, books: LawBooks) -> Iterator[tuple[Event, bool]]:
-    """Each fact when the person stands as it met her; a grade first (True) when she stands as on the day of the
-    exam."""
+    """Each fact when the person stands as it met her; a grade first (True) when she stands
+    as on the day of the exam."""
     sat = [(fact.data.held_on, fact) for fact in facts if isinstance(fact.data, e.ExamGraded)
            and fact.data.held_on < fact.effective_on]
     sat.sort(key=lambda one: one[0])
@@ -150,8 +150,8 @@ def _facts_in_breach(person: Person, career: Career, event: Event, books: LawBoo
 
 @obeys("ESA-7", "PRN-3")
 def _exam_in_breach(person: Person, event: Event, books: LawBooks) -> Iterator[Reason]:
-    """An exam sat without a booking, or against the rules of exams: it is to be annulled. `person`: as she stood when
-    she sat it."""
+    """An exam sat without a booking, or against the rules of exams: it is to be annulled. `person`: as
+    she stood when she sat it."""
     data = event.data
     if not isinstance(data, e.ExamGraded):
         return
@@ -192,8 +192,8 @@ _A_KEY = re.compile(r"(\d{4}-\d\d):(.+)")
 
 @obeys("NO-RULEBOOK")
 def _is_unruled(key: str, books: LawBooks) -> bool:
-    """Whether a charge is of an academic year for which the sources give no such charge: money on it is kept, and no
-    finding."""
+    """Whether a charge is of an academic year for which the sources give no such charge: money on
+    it is kept, and no finding."""
     found = _A_KEY.fullmatch(key)
     if found is None or books.of(found[1]) is not None:
         return False
@@ -214,8 +214,7 @@ def _at_the_end(person: Person, books: LawBooks) -> Iterator[dict[str, Any]]:
             yield {"student": person.name, "career": name, "event": decision.event, "rule": "AMB-47",
                    "severity": "notice",
                    "message": says("AMB-47", decided_on=decision.on, charge=key, amount=decision.amount,
-                                   event=assessment.event,
-                                   assessed_on=assessment.on),
+                                   event=assessment.event, assessed_on=assessment.on),
                    "source": source_of(books.own, "AMB-47"), "interpretation": "AMB-47",
                    "facts": [assessment.as_json()]}
         block = next((b for b in career.blocks.values() if b.kind == ADMINISTRATIVE), None)

@@ -1,5 +1,5 @@
-"""What only the audit of several students can find: a number that must be one student's stands for two (a ticket, an
-IUV)."""
+"""What only the audit of several students can find: a number that must be one student's stands
+for two (a ticket, an IUV)."""
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
@@ -29,8 +29,8 @@ def sightings(events: Sequence[Event], on: date) -> Iterator[Sighting]:
 
 
 class Numbers:
-    """All sightings. They are kept in a temporary file that nobody else can open, so that memory stays flat. To be
-    closed."""
+    """All sightings. They are kept in a temporary file that nobody else can open, so that memory
+    stays flat. To be closed."""
 
     def __init__(self) -> None:
         self._database = sqlite3.connect("")
@@ -49,8 +49,8 @@ class Numbers:
 
     @obeys("TKT-1", "TKT-4", "IUV")
     def findings(self, books: LawBooks) -> Iterator[dict[str, Any]]:
-        """One for each event whose number another student's event gives too. In the order of the numbers, then of the
-        log."""
+        """One for each event whose number another student's event gives too. In the order of the
+        numbers, then of the log."""
         for what, number, student, career, event, first, last, students in self._database.execute(
                 "SELECT what, number, student, career, event, first, last, students FROM seen JOIN (SELECT what, "
                 "number, min(student) AS first, max(student) AS last, count(DISTINCT student) AS students FROM seen "

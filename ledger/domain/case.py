@@ -38,8 +38,8 @@ class Case:
 
     def no(self, id: str, clears: Clears | None = None, facts: Iterable[Fact] = (), interpretation: str | None = None,
            rule: str | None = None, **values: Any) -> Reason:
-        """The reason against the act under this case's rule book: a message and its values. `rule` where the message is
-        not its own."""
+        """The reason against the act under this case's rule book: a message and its values. `rule` where
+        the message is not its own."""
         return reason(self.book, rule or id.partition("/")[0], Phrase(id, values), clears, tuple(facts), interpretation)
 
 

@@ -1,5 +1,5 @@
-"""A charge as every answer tells it at the end of a day (section 4): the tables, the messages and the words show these
-values."""
+"""A charge as every answer tells it at the end of a day (section 4): the tables, the messages and
+the words show these values."""
 
 from datetime import date
 from decimal import Decimal
@@ -14,8 +14,8 @@ from .values import ZERO
 
 
 class Told(NamedTuple):
-    """Amounts in euro. `due_on`: the first day on which something unpaid falls due; `accruing`: what paying on this day
-    costs more."""
+    """Amounts in euro. `due_on`: the first day on which something unpaid falls due; `accruing`: what
+    paying on this day costs more."""
 
     state: str
     amount: Decimal

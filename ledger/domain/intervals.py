@@ -11,11 +11,11 @@ Closed = Callable[[Thing, date, date | None, V], None]
 
 
 class Intervals(Generic[V]):
-    """A value that is the same at the end of two days on which it is told is one interval; what begins and ends within
-    a day is none.
+    """A value that is the same at the end of two days on which it is told is one interval; what begins
+    and ends within a day is none.
 
-    `closed` is called with each interval when it has ended, and by `finish` with those that nothing ends (until
-    None)."""
+    `closed` is called with each interval when it has ended, and by `finish` with those that
+    nothing ends (until None)."""
 
     def __init__(self, closed: Closed[V]) -> None:
         self._closed = closed

@@ -24,8 +24,8 @@ def voided(events: Iterable[Event]) -> dict[str, str]:
 
 
 def in_force(events: Sequence[Event]) -> list[Event]:
-    """The facts that hold, in the order in which they hold: by (`effective_on`, `position`), without voided events and
-    voids."""
+    """The facts that hold, in the order in which they hold: by (`effective_on`, `position`),
+    without voided events and voids."""
     gone = voided(events)
     kept = [e for e in events if e.id not in gone and e.type != "event-voided"] if gone else list(events)
     kept.sort(key=_IN_ORDER)

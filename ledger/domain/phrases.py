@@ -1,5 +1,5 @@
-"""What is to be told, without words: the id of a message and its values. `ledger.words` has the words, in each
-language."""
+"""What is to be told, without words: the id of a message and its values. `ledger.words` has
+the words, in each language."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

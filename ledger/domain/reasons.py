@@ -18,8 +18,8 @@ Book = RuleBook | OwnBook
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """Something that an answer rests on: the event, the day it holds from and, where there is one, the amount in
-    euro."""
+    """Something that an answer rests on: the event, the day it holds from and, where there
+    is one, the amount in euro."""
 
     event: str
     on: date

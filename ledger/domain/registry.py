@@ -1,5 +1,5 @@
-"""Which code obeys which rule. `docs/rules.md` is generated from it and CI fails when a rule has neither code nor a
-reason."""
+"""Which code obeys which rule. `docs/rules.md` is generated from it and CI fails when a rule has
+neither code nor a reason."""
 
 from collections.abc import Callable
 from typing import TypeVar

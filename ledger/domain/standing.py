@@ -44,8 +44,8 @@ class Standing:
         apply(person, event, self._books)
 
     def on(self, day: date) -> Person:
-        """The state at the end of a day: the facts up to that day, voided ones left out. Not to be changed by the
-        caller."""
+        """The state at the end of a day: the facts up to that day, voided ones left out. Not to
+        be changed by the caller."""
         person = self._person
         if person is not None and person.day <= day:
             advance(person, day, self._books)

@@ -110,12 +110,12 @@ class Charge:
     interpretation: str | None = None
     waivers: list[Waiver] = field(default_factory=list)
     dates: list[tuple[date, Decimal]] = field(default_factory=list)
-    """By day, what falls due on it, where that is not all of it on `due_on`: under a plan, or after a later assessment
-    (AMB-46)."""
+    """By day, what falls due on it, where that is not all of it on `due_on`: under a plan, or after a
+    later assessment (AMB-46)."""
     plan: Plan | None = None
     assessed: Decimal | None = None
-    """An instalment: what the assessments ask, whatever an officer decided; once the first is settled, the advance that
-    stands."""
+    """An instalment: what the assessments ask, whatever an officer decided; once the first is
+    settled, the advance that stands."""
     decision: Decision | None = None
     # derived by `account.settle_amounts`
     waived: Decimal = ZERO
@@ -140,8 +140,8 @@ class Charge:
 
     @property
     def next_due_on(self) -> date | None:
-        """The first day on which something unpaid falls due (the last of all, once nothing is); None where the law
-        gives no day."""
+        """The first day on which something unpaid falls due (the last of all, once nothing is); None
+        where the law gives no day."""
         parts = self.parts
         return next((p.due_on for p in parts if p.outstanding), parts[-1].due_on) if parts else self.due_on
 
@@ -151,8 +151,8 @@ class Charge:
         return self.next_due_on or self.raised_on
 
     def unpaid_after(self, last_day: Callable[[date], date], day: date) -> Decimal:
-        """Euro still unpaid on `day` of which the last day that is in time has passed (`last_day`: by its own due
-        date)."""
+        """Euro still unpaid on `day` of which the last day that is in time has passed
+        (`last_day`: by its own due date)."""
         if self.parts:
             return sum((p.outstanding for p in self.parts if last_day(p.due_on) < day), ZERO)
         return self.outstanding if last_day(self.due) < day else ZERO
@@ -359,8 +359,8 @@ class Career:
 
     @property
     def academic_year(self) -> str | None:
-        """The academic year that the status speaks of: of the enrolment, the application, the pre-enrolment or the
-        transfer."""
+        """The academic year that the status speaks of: of the enrolment, the application, the
+        pre-enrolment or the transfer."""
         current = self.current_enrolment
         if current is not None:
             return current.academic_year

@@ -118,8 +118,7 @@ def _reader(kind: str) -> Callable[[Any], Submission]:
     model = PAYLOADS[kind]
     model.model_rebuild()
     given: dict[str, Any] = {"id": _Id, "student": Pseudonym, "career": Pseudonym, "effective_on": Day,
-                             "recorded_at": Instant | None,
-                             "source": Text, "actor": Text}
+                             "recorded_at": Instant | None, "source": Text, "actor": Text}
     form = {name: compiled(TypeAdapter(one).core_schema) for name, one in given.items()}
     if kind in ABOUT_THE_PERSON:
         form["career"] = _or_else(cs.none_schema(), None)

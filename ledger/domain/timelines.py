@@ -1,9 +1,9 @@
-"""A student's whole past and foreseeable future as intervals [from, until): status, charges, blocks, money, exams,
-bookings.
+"""A student's whole past and foreseeable future as intervals [from, until): status, charges,
+blocks, money, exams, bookings.
 
-One pass of the fold gives them: a value that is the same at the end of two successive days on which anything can change
-is one interval. `until` None: nothing that is known ends it. Rows are plain tuples in the order of `COLUMNS`, ready for
-a table.
+One pass of the fold gives them: a value that is the same at the end of two successive days on which anything can
+change is one interval. `until` None: nothing that is known ends it. Rows are plain tuples in the order of
+`COLUMNS`, ready for a table.
 """
 
 from collections.abc import Collection, Iterable
@@ -22,13 +22,11 @@ from .state import Career, Person
 from .values import ZERO
 
 COLUMNS: dict[str, tuple[str, ...]] = {
-    "status": ("career", "from_on", "until_on", "status", "programme", "course_type", "academic_year",
-               "year", "regime", "reservation",
-               "cfu_recognised", "cfu_passed"),
-    "charges": ("career", "charge", "from_on", "until_on", "state", "amount", "due_on", "raised_on",
-                "paid", "paid_on", "refunded",
-                "waived", "moved", "outstanding", "overdue", "accruing", "rule", "refundable",
-                "refund_by", "refund_rule"),
+    "status": ("career", "from_on", "until_on", "status", "programme", "course_type", "academic_year", "year", "regime",
+               "reservation", "cfu_recognised", "cfu_passed"),
+    "charges": ("career", "charge", "from_on", "until_on", "state", "amount", "due_on", "raised_on", "paid", "paid_on",
+                "refunded", "waived", "moved", "outstanding", "overdue", "accruing", "rule", "refundable", "refund_by",
+                "refund_rule"),
     "blocks": ("career", "kind", "rule", "charge", "from_on", "until_on", "amount"),
     "money": ("career", "charge", "from_on", "until_on", "kind", "amount"),
     "exams": ("career", "course", "held_on", "from_on", "until_on", "outcome", "grade", "cfu"),
@@ -44,8 +42,8 @@ Value = tuple[Any, ...]
 
 
 class _Recorder:
-    """Makes the rows of intervals while the fold runs. Only careers in which something may have changed are looked
-    at."""
+    """Makes the rows of intervals while the fold runs. Only careers in which something may
+    have changed are looked at."""
 
     def __init__(self, books: LawBooks) -> None:
         self._books = books
@@ -83,9 +81,8 @@ class _Recorder:
             for result in career.results:
                 data = result.data
                 if result.until is None or result.until > result.counts_from:
-                    self.rows["exams"].append((career.name, data.course, data.held_on, result.counts_from,
-                                               result.until, data.outcome,
-                                               data.grade, data.cfu))
+                    self.rows["exams"].append((career.name, data.course, data.held_on, result.counts_from, result.until,
+                                               data.outcome, data.grade, data.cfu))
             for booking in career.bookings:
                 if booking.closed_on is None or booking.closed_on > booking.on:
                     self.rows["bookings"].append((career.name, booking.data.course, booking.data.held_on,
@@ -101,8 +98,7 @@ def _status(career: Career, day: date) -> Value:
         year, standing, regime = current.academic_year, current.year, career.regime_in(current.academic_year)
     recognised = sum([data.cfu for _, _, data in career.recognitions]) if career.recognitions else 0
     return (career.status, career.programme, career.course_type, year, standing, regime, career.under_reservation,
-            recognised,
-            career.cfu_passed(day))
+            recognised, career.cfu_passed(day))
 
 
 _NO_RIGHT = (ZERO, None, None)

@@ -210,9 +210,9 @@ def last_of_february(after_year: str, extra: int = 0) -> date:
 
 
 def compiled(schema: Any) -> Any:
-    """A payload's core schema in which no Python code of ours judges a value: compiled checks and cached readers that
-    accept nothing that the functions above refuse. What they do accept less (7.5 CFU) must be asked of the model
-    itself."""
+    """A payload's core schema in which no Python code of ours judges a value: compiled checks and cached
+    readers that accept nothing that the functions above refuse. What they do accept less (7.5 CFU) must be
+    asked of the model itself."""
     if isinstance(schema, list):
         return [compiled(one) for one in schema]
     if not isinstance(schema, dict):

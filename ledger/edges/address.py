@@ -64,8 +64,8 @@ def hidden(text: str) -> str:
 
 
 def forget_argument(url: str) -> None:
-    """Takes the password of an address that was given on the command line out of what `ps` shows of this process
-    (Linux)."""
+    """Takes the password of an address that was given on the command line out of what `ps`
+    shows of this process (Linux)."""
     import ctypes
 
     secret = [one.encode() for part in (_SECRET.findall(url)) for one in (*part, unquote(part[0] or part[1])) if one]

@@ -1,5 +1,5 @@
-"""Files and folders that this project makes are their owner's alone, whatever the umask says. What exists keeps its
-mode."""
+"""Files and folders that this project makes are their owner's alone, whatever the umask says.
+What exists keeps its mode."""
 
 import os
 import stat
@@ -23,12 +23,12 @@ def make_folder(path: Path) -> None:
 
 
 def make_file(path: Path) -> None:
-    """An empty file where there is none, for a library that would make it by the umask. What hinders it, the library
-    will say.
+    """An empty file where there is none, for a library that would make it by the umask. What
+    hinders it, the library will say.
 
-    What exists is not even opened, nor what another thread has just made: a process that closes any descriptor of a
-    file loses its locks on it, and SQLite in another process then takes the write-ahead log away from under this
-    one."""
+    What exists is not even opened, nor what another thread has just made: a process that closes any
+    descriptor of a file loses its locks on it, and SQLite in another process then takes the write-ahead log
+    away from under this one."""
     real = Path(os.path.realpath(path))
     if real.exists():
         return

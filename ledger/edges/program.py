@@ -32,8 +32,8 @@ class OutputLost(Exception):
 
 
 class _Output(io.FileIO):
-    """Says once that nothing can be written any more, and then swallows what still comes, so that nothing fails while
-    it ends."""
+    """Says once that nothing can be written any more, and then swallows what still comes, so that
+    nothing fails while it ends."""
 
     _lost = False
 
@@ -120,8 +120,8 @@ class Printed:
                 self._lost = lost
 
     def ended(self, program: str, outcomes: str) -> None:
-        """`outcomes`: of all lines. Raises click's Exit where standard output is at fault, and not merely who read
-        it."""
+        """`outcomes`: of all lines. Raises click's Exit where standard output is at fault,
+        and not merely who read it."""
         if self._lost is not None:
             say(f"{program}: {self._lost} after {self._count} outcome{'' if self._count == 1 else 's'}; "
                 f"every line was handled: {outcomes}")

@@ -30,9 +30,8 @@ STYLES = {
     "conflict": "yellow", "set-aside": "bold red",
     "breach": "bold red", "derogation": "yellow", "notice": "cyan",
 }
-RIGHT = frozenset({"amount", "outstanding", "overdue", "accruing", "refundable", "careers",
-                   "students", "year", "cfu_passed",
-                   "cfu_recognised"})
+RIGHT = frozenset({"amount", "outstanding", "overdue", "accruing", "refundable", "careers", "students", "year",
+                   "cfu_passed", "cfu_recognised"})
 """Columns of reports that hold numbers."""
 PIPE_WIDTH = 160
 """Columns of tables when the output is no terminal; other lines are as long as they are."""
@@ -132,10 +131,8 @@ class Page:
         charges = answer["charges"]
         if charges:
             table = self._table(self._t("page/charge"), self._t("page/amount"), self._t("page/due-on"),
-                                self._t("page/paid"),
-                                self._t("page/owed"), self._t("page/state"), self._t("page/if-late"),
-                                self._t("page/rule"),
-                                right=(1, 3, 4, 6))
+                                self._t("page/paid"), self._t("page/owed"), self._t("page/state"),
+                                self._t("page/if-late"), self._t("page/rule"), right=(1, 3, 4, 6))
             for charge in charges:
                 accruing = charge["accruing"]  # what paying on this day would cost on top
                 table.add_row(f"{charge['career']} {self._of(charge)}", self._euro(charge["amount"]),
@@ -152,9 +149,8 @@ class Page:
                                amount=one["amount"], paid_on=one["paid_on"]),
                        style="yellow")
         for iuv in answer.get("same_iuv", ()):
-            paid = "; ".join(self._t("page/iuv-payment", event=p["event"], paid_on=p["paid_on"],
-                                     amount=p["amount"], career=p["career"],
-                                     charge=p["charge"]) for p in iuv["payments"])
+            paid = "; ".join(self._t("page/iuv-payment", event=p["event"], paid_on=p["paid_on"], amount=p["amount"],
+                                     career=p["career"], charge=p["charge"]) for p in iuv["payments"])
             self._line(self._t("page/iuv", count=len(iuv["payments"]), iuv=iuv["iuv"], text=paid), style="yellow")
         totals = VisibleText()
         for name, key in ((self._t("page/overdue"), "overdue"), (self._t("page/to-come"), "to_come"),
@@ -219,8 +215,8 @@ class Page:
         return total
 
     def outcome(self, outcome: Answer) -> None:
-        """A line of a file that was not taken, or stands for nothing; one whose id cannot be read is named by its
-        number."""
+        """A line of a file that was not taken, or stands for nothing; one whose id cannot be
+        read is named by its number."""
         head = VisibleText(f"{self._named('outcome', outcome['outcome'])}  ", style=STYLES[outcome["outcome"]])
         head.append(outcome["id"] if outcome.get("id") else self._t("page/file-line", number=outcome.get("line", "?")),
                     style="not bold default")
@@ -234,7 +230,8 @@ class Page:
 
     def appended(self, counted: Counter[str]) -> None:
         total = counted.total()
-        text = VisibleText(f"{self._t('page/line') if total == 1 else self._t('page/lines', count=total)} ", style="bold")
+        text = VisibleText(f"{self._t('page/line') if total == 1 else self._t('page/lines', count=total)} ",
+                           style="bold")
         for index, outcome in enumerate(("accepted", "duplicate", "refused", "invalid")):
             text.append(", " if index else "")
             text.append(self._counted("outcome", outcome, counted[outcome]),
@@ -387,8 +384,7 @@ class Page:
     def published(self, answer: Answer) -> None:
         for one in answer["topics"]:
             told = {"topic": one["topic"], "position": one["position"], "last_position": answer["last_position"],
-                    "rate": one["rate"],
-                    "recorded_at": one["at"]}
+                    "rate": one["rate"], "recorded_at": one["at"]}
             self._line(self._t("page/topic-behind", **told, count=one["events_behind"]) if one["events_behind"] else
                        self._t("page/topic", **told))
             if one["events_behind"] and one["complete_at"]:
@@ -556,9 +552,8 @@ def _spaced(*parts: Any) -> str:
     return "  ".join(str(part) for part in parts if part is not None)
 
 
-SAID = ("number", "programme", "charge", "from_charge", "to_charge", "amount", "to_career",
-        "kind", "contribution", "regime", "course",
-        "held_on", "outcome", "grade", "cfu", "academic_year", "year", "session", "event")
+SAID = ("number", "programme", "charge", "from_charge", "to_charge", "amount", "to_career", "kind", "contribution",
+        "regime", "course", "held_on", "outcome", "grade", "cfu", "academic_year", "year", "session", "event")
 """What a line of history shows of an event's data. Free text and what reveals health or means stay out."""
 
 

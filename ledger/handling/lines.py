@@ -17,8 +17,8 @@ LONGEST_NUMBER = 1000
 
 
 def read_lines(file: BinaryIO) -> Iterator[bytes]:
-    """The lines of a file of any length. Of a line above `LONGEST_LINE` only the beginning is kept, a little too
-    long."""
+    """The lines of a file of any length. Of a line above `LONGEST_LINE` only the beginning
+    is kept, a little too long."""
     while line := file.readline(LONGEST_LINE + 3):
         yield line
         while len(line) == LONGEST_LINE + 3 and not line.endswith(b"\n"):
@@ -70,8 +70,8 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _whole(digits: str) -> int | float:
-    """A number with more digits than any field has is infinite: reading it exactly takes long, and Python refuses
-    to."""
+    """A number with more digits than any field has is infinite: reading it exactly takes
+    long, and Python refuses to."""
     return int(digits) if len(digits) <= LONGEST_NUMBER else float(digits)
 
 

@@ -80,9 +80,9 @@ def append_lines(store: EventStore, books: LawBooks, lines: Iterable[bytes], mod
                  clock: Clock) -> Iterator[Reply]:
     """One outcome for each line that is not blank, in order; an accepted line is stored before its outcome is yielded.
 
-    Memory stays flat for any number of lines. With `atomic` all lines are stored in one transaction or none is; then
-    the whole file is held in memory (about 5 kB a line), and no outcome is yielded before the last line has been
-    decided.
+    Memory stays flat for any number of lines. With `atomic` all lines are stored in one transaction or
+    none is; then the whole file is held in memory (about 5 kB a line), and no outcome is yielded before
+    the last line has been decided.
     """
     desk = Desk(store, books, mode, clock)
     if atomic:
@@ -93,8 +93,8 @@ def append_lines(store: EventStore, books: LawBooks, lines: Iterable[bytes], mod
 
 
 class Desk:
-    """Takes submissions one after the other, or many that are stored together, and remembers the students it met
-    last."""
+    """Takes submissions one after the other, or many that are stored together, and remembers
+    the students it met last."""
 
     def __init__(self, store: EventStore, books: LawBooks, mode: Mode, clock: Clock, keep: int | None = None) -> None:
         self._store, self._books, self._mode, self._clock = store, books, mode, clock
@@ -144,8 +144,8 @@ class Desk:
 
     def together(self, asked: Sequence[A], take: Callable[[A], Verdict],
                  append: Callable[[Sequence[Verdict]], Iterable[Event]]) -> list[Reply]:
-        """Steps 2 to 7 for what is stored together or not at all; every way into the ledger but the bulk import's goes
-        here.
+        """Steps 2 to 7 for what is stored together or not at all; every way into the ledger but
+        the bulk import's goes here.
 
         `take` decides one (`Desk.take`, or more), `append` stores what they came to and returns the events stored.
         Raises VersionConflict where somebody else appended meanwhile, and whatever the two raise: then all of these
@@ -276,8 +276,8 @@ def answer(verdict: Verdict, positions: dict[tuple[str, str], int] | None = None
 
 
 def duplicate(id: str, position: int, version: int, voided_by: str | None) -> Reply:
-    """The same submission is stored already; where a void took it back since, `voided_by` says so: the fact needs a new
-    id."""
+    """The same submission is stored already; where a void took it back since, `voided_by` says
+    so: the fact needs a new id."""
     found: Reply = {"id": id, "outcome": "duplicate", "position": position, "version": version}
     return found | {"voided_by": voided_by} if voided_by is not None else found
 

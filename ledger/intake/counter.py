@@ -41,8 +41,8 @@ EVENTS_KEPT = 20_000
 """How many events of the students met last stay in memory (about 40 MB)."""
 LONGEST_ID = 200
 PROBLEMS = 100
-"""How many problems of a submission are listed, and in how many characters each at most: an outcome must fit its
-topic."""
+"""How many problems of a submission are listed, and in how many characters each at most: an
+outcome must fit its topic."""
 LONGEST_TEXT = 1_000
 LONGEST_LETTER = 6 << 20
 """Bytes of a message that is repeated in the dead letters; of a longer one only the place is named."""
@@ -78,8 +78,8 @@ class _Form:
         return _hash(self.form.content()) if isinstance(self.form, Submission) else self._as_sent()
 
     def is_content_of(self, kept: Refusal, store: EventStore) -> bool:
-        """Also where a newer program can read what an older one could not, and where an older one kept the plain
-        hash."""
+        """Also where a newer program can read what an older one could not, and where an
+        older one kept the plain hash."""
         hashes = {self.hash(), self._as_sent()}
         return kept.content in hashes | {store.content_digest(one) for one in hashes}
 
@@ -107,8 +107,8 @@ class Counter:
         store.rewrite_refusals(_without_values)
 
     def answers(self, batch: Sequence[Received]) -> list[Message]:
-        """For each message, in order, its outcome or the dead letter that it becomes. What they say is stored by
-        now."""
+        """For each message, in order, its outcome or the dead letter that it becomes. What
+        they say is stored by now."""
         read = [_read(one) for one in batch]
         found = iter(self._decided([form for form in read if isinstance(form, _Form)]))
         given = [form if isinstance(form, str) else next(found) for form in read]
@@ -259,8 +259,8 @@ def _content_type(headers: Sequence[tuple[str, bytes | None]]) -> str:
 
 
 def _named(path: str) -> str:
-    """The path of a problem; a field that is not ours is repeated only where it looks like a field's name and not like
-    a value."""
+    """The path of a problem; a field that is not ours is repeated only where it looks like a field's
+    name and not like a value."""
     return path if _PATH.fullmatch(path) else "?"
 
 

@@ -116,9 +116,8 @@ def _students_above(store: EventStore, after: int, last: int) -> list[UUID]:
     return list(streams)
 
 
-def _send_states(store: EventStore, books: LawBooks, history: History, producer: KafkaProducer,
-                 topic: str, partitions: int,
-                 students: Collection[UUID]) -> int:
+def _send_states(store: EventStore, books: LawBooks, history: History, producer: KafkaProducer, topic: str,
+                 partitions: int, students: Collection[UUID]) -> int:
     sent = 0
     aside: list[SetAside] = []
     todo = list(students)

@@ -21,8 +21,8 @@ LONGEST: Mapping[str, int] = {topic.name: topic.longest for topic in TOPICS}
 
 
 class Undelivered(RuntimeError):
-    """Kafka did not take a message. Nothing further may be sent before this one: the position stays, begin again from
-    there."""
+    """Kafka did not take a message. Nothing further may be sent before this one: the position
+    stays, begin again from there."""
 
 
 def producer_for(brokers: str) -> KafkaProducer:
@@ -143,16 +143,15 @@ class Lane(threading.Thread):
             self.caught_up.set()
 
     def _beat(self, producer: KafkaProducer, positions: Positions) -> None:
-        """Says how far the topic goes. What is said was acknowledged before: a heartbeat never promises what is still
-        on its way."""
+        """Says how far the topic goes. What is said was acknowledged before: a heartbeat never promises
+        what is still on its way."""
         positions.check_clock()
         instant = time.monotonic()
         rate = (self.sent - self._sent_at_beat) / (instant - self._last_beat)
         self._sent_at_beat, self._last_beat = self.sent, instant
         if self.standing.complete_at is not None:
             beat = Heartbeat(topic=self.topic.name, at=now(), complete_at=self.standing.complete_at,
-                             position=self.standing.position,
-                             offsets=self._offsets)
+                             position=self.standing.position, offsets=self._offsets)
             message: Message = beat.message(self._history)
             self._acknowledged(producer, self._heartbeat, [(0, message.key, message.value, list(message.headers))])
         self.standing = positions.move(self.standing, self.standing.position, self.standing.complete_at,

@@ -80,8 +80,8 @@ def _in_postgres(url: str) -> Backend:
 
 
 class Positions:
-    """The table in the ledger at an address that `open_store` has accepted. For one thread. Raises StoreUnavailable,
-    StoreUnusable."""
+    """The table in the ledger at an address that `open_store` has accepted. For one thread. Raises
+    StoreUnavailable, StoreUnusable."""
 
     def __init__(self, url: str) -> None:
         path = sqlite_path(url)
@@ -129,8 +129,8 @@ class Positions:
                              {"position": position})[0][0])
 
     def begin(self, made: Made, law: str, at: str) -> TopicPosition:
-        """Where a topic stands, from now on computed under `law`. Raises KafkaUnusable where its partitions have become
-        more."""
+        """Where a topic stands, from now on computed under `law`. Raises KafkaUnusable where its
+        partitions have become more."""
         with self._backend.transaction() as cursor:
             found = cursor.ask(f"SELECT {COLUMNS} FROM relay_positions WHERE topic = :topic",  # noqa: S608
                                {"topic": made.name})
@@ -159,9 +159,8 @@ class Positions:
             moved = cursor.run(
                 "UPDATE relay_positions SET position = :to, complete_at = :complete_at, at = :now, rate = :rate "
                 "WHERE topic = :topic AND topic_id = :id AND law = :law AND position = :at",
-                {"to": to, "complete_at": complete_at, "now": now, "rate": rate, "topic": at.topic,
-                 "id": at.topic_id, "law": at.law,
-                 "at": at.position})
+                {"to": to, "complete_at": complete_at, "now": now, "rate": rate, "topic": at.topic, "id": at.topic_id,
+                 "law": at.law, "at": at.position})
         if moved != 1:
             raise Displaced(f"another relay has moved the position of {at.topic}")
         return replace(at, position=to, complete_at=complete_at, at=now, rate=rate)
@@ -221,5 +220,6 @@ def status(url: str) -> dict[str, Any]:
     return {"last_position": last, "topics": [
         {"topic": one.topic, "position": one.position, "events_behind": events, "seconds_behind": age(one, events),
          "complete_at": one.complete_at, "rate": one.rate, "at": one.at, "error": one.error, "error_at": one.error_at,
-         "set_aside": [{"student": who.student or str(who.stream), "position": who.position, "why": who.why} for who in aside[one.topic]]}
+         "set_aside": [{"student": who.student or str(who.stream), "position": who.position, "why": who.why}
+                       for who in aside[one.topic]]}
         for one, events in zip(found, behind, strict=True)]}

@@ -139,8 +139,7 @@ class StateSource:
     computed again for those: a long log costs one computation a student."""
 
     def __init__(self, store: EventStore, books: LawBooks, after: int, partitions: int, history: History,
-                 chunk: int = STATES_CHUNK,
-                 aside: Mapping[str, int] = NOBODY) -> None:
+                 chunk: int = STATES_CHUNK, aside: Mapping[str, int] = NOBODY) -> None:
         self._store, self._books, self._partitions, self._history = store, books, partitions, history
         self._at, self._chunk = after, chunk
         self._ahead: dict[UUID, int] = {}
@@ -150,7 +149,8 @@ class StateSource:
         began = now()
         touched = self._store.touched(self._at, self._chunk)
         waiting, self._waiting = self._waiting, []
-        todo = list(dict.fromkeys([*waiting, *(stream for position, stream in touched if self._ahead.get(stream, 0) < position)]))
+        todo = list(dict.fromkeys([*waiting,
+                                   *(stream for position, stream in touched if self._ahead.get(stream, 0) < position)]))
         messages: list[Ready] = []
         aside: list[SetAside] = []
         for stream, position, message in states_of(self._store, self._books, todo, self._history, aside.append):
@@ -206,8 +206,8 @@ class Preparer:
             self._pipe.send((url, make, dict(arguments)))
 
     def next(self, seconds: float) -> Chunk | None:
-        """The next chunk, None where there is none within that time. Raises what stopped the process: StoreUnavailable,
-        StoreUnusable."""
+        """The next chunk, None where there is none within that time. Raises what stopped the process:
+        StoreUnavailable, StoreUnusable."""
         try:
             if not self._pipe.poll(seconds):
                 return None

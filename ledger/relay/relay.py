@@ -23,8 +23,8 @@ from .tails import check_history
 
 PAUSE_SECONDS = 1.0
 WATCH_SECONDS = 0.25
-"""The lanes are looked at, and look at the log, this often, and whenever the database says that something was
-appended."""
+"""The lanes are looked at, and look at the log, this often, and whenever the database says
+that something was appended."""
 STOP_SECONDS = 10.0
 """How long a chunk that is on its way is waited for at the end; it is sent again next time otherwise."""
 HEAD_START_SECONDS = 60.0
@@ -35,8 +35,7 @@ SLOW_SECONDS = 30.0
 
 class Restart(Exception):
     """The database went away, and the lock with it, or the brokers before anything was sent: whatever is on its way
-    must be dropped
-    with this process, and a new one begins at the stored position."""
+    must be dropped with this process, and a new one begins at the stored position."""
 
 
 class Relay:
@@ -50,8 +49,8 @@ class Relay:
         self._partitions, self._replicas, self._chunks = partitions, replicas, chunks
 
     def run(self, stop: Flag, once: bool = False) -> None:
-        """Publishes until `stop` is set; `once`: until everything recorded is published, by this process or by the
-        active one.
+        """Publishes until `stop` is set; `once`: until everything recorded is published, by this
+        process or by the active one.
 
         Raises Restart where the database or the brokers went away and StoreUnavailable where the database was away from
         the beginning, Undelivered where Kafka refuses a message, KafkaUnusable for topics that cannot be used,
@@ -98,8 +97,8 @@ class Relay:
                 stop.wait(PAUSE_SECONDS)
         return None
 
-    def _publish(self, database: ProjectionDatabase, positions: Positions, topics: dict[str, Made], history: History, stop: Flag,
-                 once: bool) -> None:
+    def _publish(self, database: ProjectionDatabase, positions: Positions, topics: dict[str, Made], history: History,
+                 stop: Flag, once: bool) -> None:
         positions.check_clock()
         with open_store(self._url, create=False) as store:
             check_history(store, history, self._brokers, topics)
@@ -117,9 +116,10 @@ class Relay:
                 lane.abandon()
             raise
 
-    def _watch_over(self, lanes: list[Lane], database: ProjectionDatabase, positions: Positions, stop: Flag, once: bool) -> None:
-        """Wakes the lanes until they are to stop, and stops them. Raises what ended one of them, or the loss of the
-        lock."""
+    def _watch_over(self, lanes: list[Lane], database: ProjectionDatabase, positions: Positions, stop: Flag,
+                    once: bool) -> None:
+        """Wakes the lanes until they are to stop, and stops them. Raises what ended one of
+        them, or the loss of the lock."""
         slow: set[str] = set()
         events, states, head_start = *lanes, time.monotonic() + HEAD_START_SECONDS
         while not stop.is_set() and not (once and all(lane.caught_up.is_set() for lane in lanes)):
@@ -170,8 +170,8 @@ class Relay:
         raise lane.failure
 
     def _watch(self, lanes: list[Lane], positions: Positions, told: set[str]) -> set[str]:
-        """Says once of each topic when Kafka acknowledges nothing for long, and when it does again. The topics that
-        still wait."""
+        """Says once of each topic when Kafka acknowledges nothing for long, and when it does again.
+        The topics that still wait."""
         slow = {lane.standing.topic for lane in lanes
                 if (since := lane.waiting_since) is not None and time.monotonic() - since > SLOW_SECONDS}
         for topic in sorted(slow - told):

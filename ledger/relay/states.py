@@ -24,8 +24,7 @@ def states(events: Sequence[Event], student: str, books: LawBooks) -> Iterator[J
     decimals. A career whose events were all voided has empty lists."""
     newest = events[-1]
     head = {"student": student, "position": newest.position, "version": newest.version,
-            "recorded_at": format_instant(newest.recorded_at),
-            "law": books.identity}
+            "recorded_at": format_instant(newest.recorded_at), "law": books.identity}
     facts = in_force(list(events))
     seen = _Spans(books)
     person = Person(student)
@@ -41,8 +40,8 @@ def states(events: Sequence[Event], student: str, books: LawBooks) -> Iterator[J
 
 
 class _Spans:
-    """Makes the spans while the fold runs: of each career the things that hold, at the end of every day on which one
-    may change."""
+    """Makes the spans while the fold runs: of each career the things that hold, at the end of every
+    day on which one may change."""
 
     def __init__(self, books: LawBooks) -> None:
         self._books = books
@@ -113,9 +112,8 @@ def _status(career: Career) -> Json:
 
 def _block(block: Block, books: LawBooks) -> Json:
     return {"kind": block.kind, "since": block.start, "rule": block.rule, "charge": block.charge,
-            "amount": block.amount, "reason": block.reason, "how_to_lift": "",
-            "interpretation": block.interpretation, "academic_year": block.year,
-            "source": source_of(books.book_of(block.year), block.rule),
+            "amount": block.amount, "reason": block.reason, "how_to_lift": "", "interpretation": block.interpretation,
+            "academic_year": block.year, "source": source_of(books.book_of(block.year), block.rule),
             "facts": _facts(block.facts)}
 
 

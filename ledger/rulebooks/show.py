@@ -11,8 +11,8 @@ from .words import AS_WRITTEN, Words
 
 
 def show(books: LawBooks, year: str, words: Words = AS_WRITTEN) -> dict[str, Any]:
-    """The whole book of an academic year:
-    `{"academic_year", "id", "sha256", "covers", "rules": [..], "interpretations": [..]}`.
+    """The whole book of an academic year: `{"academic_year", "id", "sha256", "covers", "rules":
+    [..], "interpretations": [..]}`.
 
     A rule is `{"rule", "document", "heading", "says", "values", "interpretation"}`; its interpretation, where it rests
     on one, is `{"id", "question", "decision", "decided"}`. Raises `LookupError` for a year without a rule book."""
@@ -63,8 +63,8 @@ def cite(books: LawBooks, name: str, words: Words = AS_WRITTEN) -> dict[str, Any
     """A rule or an entry of the register in every year that has it: `{"id", "years": [{"academic_year", ..}], "own"?}`.
 
     An entry of the register also lists the `rules` that rest on it. `own` is the entry among the ledger's own rules,
-    which holds in every year, or where the year's book has none. Upper and lower case do not matter.
-    Raises `LookupError` for an id that no year knows."""
+    which holds in every year, or where the year's book has none. Upper and lower case do not matter. Raises
+    `LookupError` for an id that no year knows."""
     known = {key.casefold(): key for key in books.own.rules}
     for year in books.years:
         book = _book(books, year)

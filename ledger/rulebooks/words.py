@@ -1,5 +1,5 @@
-"""What the rule books say in a further language: `it.toml` beside them, by the id of the rule or of the register's
-entry.
+"""What the rule books say in a further language: `it.toml` beside them, by the id of the
+rule or of the register's entry.
 
 The words stand apart from the law, so that correcting them changes no book's sha256. What has no words in the language
 is told as its book has it, in whatever language an institution has written its own."""

@@ -12,8 +12,8 @@ FIRST_SECONDS = 0.01
 def tried_again(act: Callable[[], T], passes: Callable[[BaseException], bool], seconds: float, longest: float) -> T:
     """What `act` returns as soon as it raises nothing that `passes`; what it raised last when `seconds` are over.
 
-    A pause is drawn anew each time from 0 to its limit: whoever waits the same time as the others meets the same others
-    again."""
+    A pause is drawn anew each time from 0 to its limit: whoever waits the same time as the others
+    meets the same others again."""
     try:
         return act()
     except Exception as error:

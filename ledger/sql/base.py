@@ -38,15 +38,15 @@ class NotTheirOwner(Exception):
 
 
 class Explain(Protocol):
-    """What a failure of the database (or `Replaced`) means for who uses it, in words; the failure itself where it has
-    none for it."""
+    """What a failure of the database (or `Replaced`) means for who uses it, in words; the failure itself
+    where it has none for it."""
 
     def __call__(self, error: Exception, place: str, /) -> Exception: ...
 
 
 class Transaction(Protocol):
-    """Everything in it happens, or nothing. `tables`: the set that `{name}` is looked up in, where there are
-    several."""
+    """Everything in it happens, or nothing. `tables`: the set that `{name}` is looked up
+    in, where there are several."""
 
     dialect: Dialect
 

@@ -29,17 +29,16 @@ from .base import (
 
 Got = TypeVar("Got")
 Gen = Generator[Any, Any, Got]
-"""What psycopg waits for: it yields the direction and is sent what the socket is ready for, 0 after a tenth of a second
-of nothing."""
+"""What psycopg waits for: it yields the direction and is sent what the socket is ready for, 0 after a
+tenth of a second of nothing."""
 
 CONNECT_SECONDS = 5
 SILENT_SECONDS = 10.0
 """After so long without a byte the server is asked, on another connection, whether it is still at work on this one."""
 NETWORK: dict[str, str] = {"keepalives": "1", "keepalives_idle": "10", "keepalives_interval": "5",
-                           "keepalives_count": "3",
-                           "tcp_user_timeout": "15000"}
-"""libpq's: a peer that is gone is noticed by the kernel within half a minute, whether something was sent or is
-awaited."""
+                           "keepalives_count": "3", "tcp_user_timeout": "15000"}
+"""libpq's: a peer that is gone is noticed by the kernel within half a minute, whether
+something was sent or is awaited."""
 AT_WORK = "SELECT FROM pg_catalog.pg_stat_activity WHERE pid = %s AND state <> 'idle'"
 
 
@@ -53,8 +52,8 @@ class Link(psycopg.Connection[Any]):
 
     @classmethod
     def connect(cls, conninfo: str = "", **given: Any) -> Self:
-        """The address may name other settings of the network than ours. `connect_timeout` is `CONNECT_SECONDS` where it
-        names none."""
+        """The address may name other settings of the network than ours. `connect_timeout` is
+        `CONNECT_SECONDS` where it names none."""
         named = conninfo_to_dict(conninfo)
         ours: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS, **NETWORK}
         made = super().connect(conninfo, **{name: value for name, value in ours.items() if name not in named} | given)
@@ -106,9 +105,9 @@ _REFUSED = re.compile(
 
 
 def refused(error: BaseException) -> str | None:
-    """Why a connection did not come about where trying again does not help (user, password, database, certificate), in
-    the words of the server or of libpq, which know no password; None for anything else, a server that starts, is full
-    or gone."""
+    """Why a connection did not come about where trying again does not help (user, password, database,
+    certificate), in the words of the server or of libpq, which know no password; None for anything else, a server
+    that starts, is full or gone."""
     if not isinstance(error, psycopg.OperationalError) or error.sqlstate is not None:
         return None
     said = str(error).strip().splitlines() or [""]

@@ -1,5 +1,5 @@
-"""SQLite: opening a file, also one that may only be read, noticing that it is not the one any more that was opened,
-transactions.
+"""SQLite: opening a file, also one that may only be read, noticing that it is not the one any more
+that was opened, transactions.
 
 A deleted or replaced file lives on for who has it open: SQLite goes on writing into nothing, and whoever opens the path
 sees another file. Looking at the path costs microseconds. (Opening it would not do: closing the second descriptor drops
@@ -36,10 +36,10 @@ File = tuple[int, int]
 
 
 def address_of(path: str, mode: str = "rw") -> str:
-    """The URI to open a file under. A file in write-ahead mode needs a -shm file beside it: where that can neither be
-    found nor made (a folder that may only be read) and no log waits to be merged, SQLite is told that nobody changes
-    the file (`immutable`), and
-    `SameFile` sees to it that this stays true. Raises sqlite3.OperationalError where a log does wait."""
+    """The URI to open a file under. A file in write-ahead mode needs a -shm file beside it: where that can
+    neither be found nor made (a folder that may only be read) and no log waits to be merged, SQLite is told that
+    nobody changes the file (`immutable`), and `SameFile` sees to it that this stays true. Raises
+    sqlite3.OperationalError where a log does wait."""
     real = Path(path).resolve()
     if not real.exists() or Path(f"{real}-shm").exists() or os.access(real.parent, os.W_OK, effective_ids=True):
         return f"{real.as_uri()}?mode={mode}"
@@ -102,8 +102,8 @@ class SameFile:
         return None
 
     def _is_whole(self, size: int) -> bool:
-        """VACUUM makes a file smaller too. An empty one is never looked at: SQLite would take its write-ahead log
-        away."""
+        """VACUUM makes a file smaller too. An empty one is never looked at: SQLite would take
+        its write-ahead log away."""
         if size < 512:
             return False
         try:
@@ -202,8 +202,7 @@ class SQLite:
     dialect: Dialect = "sqlite"
 
     def __init__(self, path: str, explain: Explain, opened: Callable[[sqlite3.Connection], object],
-                 names: Names = NO_NAMES,
-                 make: bool = False) -> None:
+                 names: Names = NO_NAMES, make: bool = False) -> None:
         self.place = self._path = path
         self._explain, self._told, self._make = explain, opened, make
         self._same = SameFile(path)

@@ -6,8 +6,8 @@ from uuid import UUID
 
 
 class VersionConflict(Exception):
-    """Somebody else appended to the student's stream since it was read. Nothing was stored: read again and decide
-    again."""
+    """Somebody else appended to the student's stream since it was read. Nothing was stored:
+    read again and decide again."""
 
 
 class StoreUnavailable(Exception):

@@ -43,8 +43,8 @@ Aside = Callable[[SetAside], None]
 
 
 class EventStore:
-    """Reads and appends. Every method raises StoreUnavailable where the backend is gone and StoreUnusable where it
-    cannot serve."""
+    """Reads and appends. Every method raises StoreUnavailable where the backend is gone and
+    StoreUnusable where it cannot serve."""
 
     def __init__(self, recorder: Recorder, place: str, explain: Explain, mapper: Mapper | None = None,
                  key_file: Path | None = None) -> None:
@@ -81,8 +81,8 @@ class EventStore:
         return self._digest(stored).hex()
 
     def content_digest(self, plain: bytes) -> bytes:
-        """Of a submission's content, of which `plain` is the SHA-256: longer than that, so that the two cannot be taken
-        for each other."""
+        """Of a submission's content, of which `plain` is the SHA-256: longer than that, so that the two
+        cannot be taken for each other."""
         return CONTENT + self._digest(CONTENT + plain)
 
     @cached_property
@@ -95,8 +95,8 @@ class EventStore:
         return self._recorder.may_import
 
     def stream(self, student: str, after: int = 0) -> list[Event]:
-        """The student's events of a version above `after`, in order; empty for an unknown student. Raises
-        StreamSetAside."""
+        """The student's events of a version above `after`, in order; empty for an unknown
+        student. Raises StreamSetAside."""
         stream = stream_id(student)
         rows = self._patiently(lambda: self._recorder.stream(stream, after))
         try:
@@ -121,8 +121,8 @@ class EventStore:
         return self._patiently(lambda: self._recorder.touched(after, limit))
 
     def part(self, number: int, of: int, aside: Aside | None = None) -> dict[str, list[Event]]:
-        """Whole streams, read at one moment: those whose id falls into part `number` (from 0) of `of` equal parts of
-        all ids.
+        """Whole streams, read at one moment: those whose id falls into part `number` (from 0) of
+        `of` equal parts of all ids.
 
         The parts together are the whole ledger, each student in one of them, and of about the same size. `aside` as in
         `streams`."""
@@ -139,8 +139,8 @@ class EventStore:
         return self._one_by_one(ids, aside)
 
     def log(self, after: int = 0, limit: int = PAGE) -> list[Event]:
-        """Up to `limit` events of a position above `after`, in order. Nothing appears later behind a position once
-        read."""
+        """Up to `limit` events of a position above `after`, in order. Nothing appears later
+        behind a position once read."""
         return self._events(self._patiently(lambda: self._recorder.log(after, limit)))
 
     def records(self, after: int = 0, limit: int = PAGE) -> list[tuple[int, StoredRecord | SetAside, str]]:
@@ -159,8 +159,8 @@ class EventStore:
             return SetAside(stream, _whose(stream, [state for _, _, state in rows]), position, str(error))
 
     def students(self, aside: Aside | None = None) -> Iterator[str]:
-        """Every student, in the order of their first events. `aside` as in `streams`, for those whose first event
-        cannot be read."""
+        """Every student, in the order of their first events. `aside` as in `streams`, for those whose
+        first event cannot be read."""
         at = 0
         while rows := self._patiently(lambda: self._recorder.first_events(at, PAGE)):  # noqa: B023 - called at once
             for position, name, state in rows:
@@ -207,13 +207,13 @@ class EventStore:
 
     def append_with_refusals(self, events: Sequence[Event], refusals: Sequence[Refusal],
                              unmoved: Mapping[str, int]) -> list[Event]:
-        """Adds events as `append` does and remembers refusals in the same transaction; returns the events with their
-        positions.
+        """Adds events as `append` does and remembers refusals in the same transaction; returns the
+        events with their positions.
 
-        `unmoved`: further students, and the version at which their streams must stand because a refusal rests on it.
-        Raises VersionConflict where a stream stands elsewhere, and where one of these submissions (events and refusals)
-        has been refused by now. So it does where the link broke and the transaction turns out to have been committed:
-        look again."""
+        `unmoved`: further students, and the version at which their streams must stand because a refusal rests on
+        it. Raises VersionConflict where a stream stands elsewhere, and where one of these submissions (events and
+        refusals) has been refused by now. So it does where the link broke and the transaction turns out to have
+        been committed: look again."""
         stored = [self._mapper.to_stored_event(event) for event in events]
         heads = {stream_id(student): version for student, version in unmoved.items()}
         absent = [(event.student, event.id) for event in events]
@@ -240,8 +240,8 @@ class EventStore:
         return self._recorder.pack(stored)
 
     def append_packed(self, packs: Sequence[bytes], rows: int, heads: Mapping[UUID, int]) -> int:
-        """Adds packed events in one transaction, all or none, and returns the position of the first; the others follow
-        without holes.
+        """Adds packed events in one transaction, all or none, and returns the position of the first; the
+        others follow without holes.
 
         `rows`: how many events the packs hold; `heads`: the version at which each of their streams must stand. Raises
         VersionConflict where one does not; so it does where the link broke and the transaction turns out to have been
@@ -329,7 +329,8 @@ def _in_order(events: list[Event], student: str | None, after: int = 0) -> list[
     """Raises UnreadableEvent where they are not the student's versions from `after` + 1 on."""
     for version, event in enumerate(events, after + 1):
         if event.version != version or event.student != student:
-            raise UnreadableEvent(event.position, f"cannot be believed: it is not version {version} of the student in whose "
+            raise UnreadableEvent(event.position,
+                                  f"cannot be believed: it is not version {version} of the student in whose "
                                              "stream it stands")
     return events
 

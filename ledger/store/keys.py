@@ -26,8 +26,8 @@ _FORM = "64 hexadecimal digits, as `openssl rand -hex 32` prints them"
 
 
 def digester(key: bytes) -> Callable[[bytes], bytes]:
-    """HMAC-SHA-256 (RFC 2104) under a key. Its two beginnings are hashed once: a quarter of the time that the library
-    takes for each."""
+    """HMAC-SHA-256 (RFC 2104) under a key. Its two beginnings are hashed once: a quarter of the time that
+    the library takes for each."""
     padded = key.ljust(64, b"\0")
     inner, outer = (sha256(bytes(one ^ pad for one in padded)) for pad in (0x36, 0x5C))
 

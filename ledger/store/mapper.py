@@ -79,8 +79,8 @@ STORED_NAMES: dict[str, str] = {
     "ticket-closed": "ticket-closed.v1",
     "event-voided": "event-voided.v1",
 }
-"""The stored name that each type is written under today. `person-registered` has none: it may not be stored in the
-clear."""
+"""The stored name that each type is written under today. `person-registered` has none: it may
+not be stored in the clear."""
 
 UPCASTS: dict[str, Upcast] = {}
 """Every stored name that was written once and is no longer: none yet. `tests/store/test_upcasting.py` shows one."""
@@ -154,7 +154,8 @@ class Mapper:
                 kind, state = self._upcast(name, state, position)
             return reader(kind)(state, position)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise UnreadableEvent(position, f"({name}) cannot be read, the stored bytes are damaged: {error}") from error
+            raise UnreadableEvent(position,
+                                  f"({name}) cannot be read, the stored bytes are damaged: {error}") from error
 
     def to_record(self, name: str, state: bytes, position: int) -> StoredRecord:
         """The stored event as decoded JSON with its position, as it reads today. Raises UnreadableEvent like `to_event`."""
@@ -165,7 +166,8 @@ class Mapper:
             checker(kind)(state)
             record: StoredRecord = msgspec.json.decode(state, type=StoredRecord)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise UnreadableEvent(position, f"({name}) cannot be read, the stored bytes are damaged: {error}") from error
+            raise UnreadableEvent(position,
+                                  f"({name}) cannot be read, the stored bytes are damaged: {error}") from error
         record["position"] = position
         return record
 

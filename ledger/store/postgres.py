@@ -67,8 +67,8 @@ class _Datastore(PostgresDatastore):
 
     @contextmanager
     def get_connection(self) -> Iterator[psycopg.Connection[dict[str, Any]]]:
-        """After a broken link the idle connections are looked at first, lest further attempts meet the broken ones one
-        by one."""
+        """After a broken link the idle connections are looked at first, lest further attempts meet
+        the broken ones one by one."""
         if self.link_broke:
             self.link_broke = False
             self.pool.check()
@@ -82,8 +82,8 @@ class _Datastore(PostgresDatastore):
             raise
 
     def _say_why(self) -> None:
-        """The pool does not tell why no connection comes about. Raises OperationalError with the reason, if there still
-        is one."""
+        """The pool does not tell why no connection comes about. Raises OperationalError with the
+        reason, if there still is one."""
         try:
             Link.connect(self._url).close()
         except psycopg.OperationalError as error:
@@ -98,8 +98,8 @@ class PostgresRecorder(PostgresApplicationRecorder):
         self.may_import = may_import
 
     def insert_events(self, stored_events: Sequence[StoredEvent], **_: Any) -> Sequence[int]:
-        """All or none. Raises IntegrityError where a stream does not stand at the version before its first event
-        here."""
+        """All or none. Raises IntegrityError where a stream does not stand at the version
+        before its first event here."""
         chunks = [stored_events[n:n + CHUNK] for n in range(0, len(stored_events), CHUNK)]
         positions: list[int] = []
         with self.datastore.get_connection() as connection:
@@ -129,11 +129,11 @@ class PostgresRecorder(PostgresApplicationRecorder):
         return b"".join(found)
 
     def insert_packed(self, packs: Sequence[bytes], rows: int, heads: Mapping[UUID, int]) -> int:
-        """One transaction: lock, check of the streams, notice, COPY. Returns the first position; nobody else draws one
-        meanwhile.
+        """One transaction: lock, check of the streams, notice, COPY. Returns the first position;
+        nobody else draws one meanwhile.
 
-        The owner of the table may COPY. A user who may only call `career_ledger_append` has the same rows stored
-        through it."""
+        The owner of the table may COPY. A user who may only call `career_ledger_append` has the
+        same rows stored through it."""
         with self.datastore.get_connection() as connection, connection.transaction(), connection.cursor(row_factory=tuple_row) as cursor:
             if rows and not _one(cursor.execute(MAY_COPY)):
                 return self._append_packed(connection, packs)
@@ -167,8 +167,8 @@ class PostgresRecorder(PostgresApplicationRecorder):
 
     def insert_with_refusals(self, stored_events: Sequence[StoredEvent], refusals: Sequence[Refusal],
                              unmoved: Mapping[UUID, int], absent: Sequence[tuple[str, str]]) -> Sequence[int]:
-        """One transaction, all or none; the first call of `career_ledger_append` takes the lock for all that is
-        checked."""
+        """One transaction, all or none; the first call of `career_ledger_append` takes the
+        lock for all that is checked."""
         positions: list[int] = []
         with self.datastore.get_connection() as connection, connection.transaction(), connection.cursor(row_factory=tuple_row) as cursor:
             if not stored_events:

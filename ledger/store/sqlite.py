@@ -134,8 +134,8 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
                                 f"If it is right, `touch {self._path}` and append again")
 
     def insert_events(self, stored_events: Sequence[StoredEvent], **_: Any) -> Sequence[int]:
-        """All or none. Raises IntegrityError where a stream does not stand at the version before its first event
-        here."""
+        """All or none. Raises IntegrityError where a stream does not stand at the version
+        before its first event here."""
         with self.datastore.transaction(commit=True) as c:
             return self._insert(c, stored_events)
 

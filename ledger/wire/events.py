@@ -11,9 +11,8 @@ from typing import Any
 from .message import Header, History, Message, cloud_headers, encode
 from .topics import EVENTS
 
-ENVELOPE = ("id", "type", "student", "career", "effective_on", "recorded_at", "source", "actor",
-            "rulebook", "breaches", "version",
-            "position")
+ENVELOPE = ("id", "type", "student", "career", "effective_on", "recorded_at", "source", "actor", "rulebook", "breaches",
+            "version", "position")
 """The fields around `data` that leave; of `override` the rule and the authority do."""
 OVERRIDE = ("rule", "authority")
 

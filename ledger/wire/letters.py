@@ -93,8 +93,7 @@ def outcome_message(student: bytes, outcome: dict[str, Any], at: str, history: H
 
 
 def dead_letter(consumer: str, error: str, topic: str, partition: int, offset: int, key: bytes | None,
-                value: bytes | None,
-                headers: list[Header]) -> Message:
+                value: bytes | None, headers: list[Header]) -> Message:
     """A message that could not be used, as it came, with the error and the place. `error` names no content of the
     message."""
     about: list[Header] = [

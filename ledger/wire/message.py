@@ -43,9 +43,8 @@ def encode(value: Any) -> bytes:
 def cloud_headers(id: str, history: History, type: str, time: str, subject: str, schema: str) -> list[Header]:
     """And those of the history. `id` is unique within it; `time` an RFC 3339 instant; `schema` the `$id` of the value's
     JSON Schema."""
-    return [("origin", history.origin.encode()), ("epoch", b"%d" % history.epoch),
-            ("ce_specversion", b"1.0"), ("ce_id", id.encode()), ("ce_source", history.source.encode()),
-            ("ce_type", type.encode()),
+    return [("origin", history.origin.encode()), ("epoch", b"%d" % history.epoch), ("ce_specversion", b"1.0"),
+            ("ce_id", id.encode()), ("ce_source", history.source.encode()), ("ce_type", type.encode()),
             ("ce_time", time.encode()), ("ce_subject", subject.encode()), ("ce_dataschema", schema.encode()),
             ("content-type", JSON)]
 

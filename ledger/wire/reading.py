@@ -114,10 +114,8 @@ def read_event(key: bytes | None, value: bytes | None, headers: Sequence[Header]
     held = event.__dict__
     origin, epoch = _history(found)
     return WireEvent(held["id"], name, student, held.get("career"), held["effective_on"], held["recorded_at"],
-                     held["source"],
-                     held["actor"], held["position"], version, origin, epoch, _text(found, "digest"),
-                     said, held["data"],
-                     held["override"], held["breaches"], value)
+                     held["source"], held["actor"], held["position"], version, origin, epoch, _text(found, "digest"),
+                     said, held["data"], held["override"], held["breaches"], value)
 
 
 def describe(error: ValidationError) -> str:

@@ -92,8 +92,7 @@ def schemas() -> dict[str, Schema]:
 def _document(name: str, schema: Schema) -> Schema:
     title, _, version = name.partition(".")
     found: Schema = _one_line({"$schema": "https://json-schema.org/draft/2020-12/schema",
-                               "$id": f"urn:career-ledger:{title}:{version}",
-                               **schema, "title": name})
+                               "$id": f"urn:career-ledger:{title}:{version}", **schema, "title": name})
     return found
 
 

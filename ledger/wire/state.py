@@ -24,10 +24,9 @@ TYPE = f"career.state.v{VERSION}"
 
 
 Status = Literal["preenrolled", "admitted", "not-admitted", "excluded", "enrolment-pending",
-                 "enrolled-with-reservation", "enrolled",
-                 "suspended", "withdrawal-pending", "renounced", "cancelled", "reservation-lapsed",
-                 "transferred-out", "programme-changed",
-                 "forfeited", "graduated", "single-courses"]
+                 "enrolled-with-reservation", "enrolled", "suspended", "withdrawal-pending", "renounced", "cancelled",
+                 "reservation-lapsed", "transferred-out", "programme-changed", "forfeited", "graduated",
+                 "single-courses"]
 
 
 class Span(Wire):

@@ -47,8 +47,8 @@ def _phrase(given: Any) -> Phrase:
 
 
 def told(answer: Any, language: Language = DEFAULT) -> Any:
-    """An answer (JSON with phrases in it) in words: each phrase becomes its sentence, with `message_id` and `params`
-    beside it."""
+    """An answer (JSON with phrases in it) in words: each phrase becomes its sentence, with
+    `message_id` and `params` beside it."""
     if isinstance(answer, dict):
         found: dict[str, Any] = {}
         for name, value in answer.items():

@@ -1,8 +1,8 @@
-"""How a value is written. Its name says what it is, so that it is written alike whether it comes from a rule or from
-JSON.
+"""How a value is written. Its name says what it is, so that it is written alike whether it
+comes from a rule or from JSON.
 
-Days and amounts follow CLDR, which the tests compare with Babel; Babel itself is not loaded, for that takes as long as
-a question."""
+Days and amounts follow CLDR, which the tests compare with Babel; Babel itself is not loaded, for that
+takes as long as a question."""
 
 from collections.abc import Callable, Iterable
 from datetime import date
@@ -17,9 +17,8 @@ Writer = Callable[[Any, Language], str]
 MONTHS: dict[Language, tuple[str, ...]] = {
     "en": ("January", "February", "March", "April", "May", "June", "July", "August", "September",
            "October", "November", "December"),
-    "it": ("gennaio", "febbraio", "marzo", "aprile", "maggio", "giugno", "luglio", "agosto",
-           "settembre", "ottobre", "novembre",
-           "dicembre"),
+    "it": ("gennaio", "febbraio", "marzo", "aprile", "maggio", "giugno", "luglio", "agosto", "settembre", "ottobre",
+           "novembre", "dicembre"),
 }
 _OR: dict[Language, str] = {"en": " or ", "it": " o "}
 _LATE_FEE = "late-fee/"
@@ -105,9 +104,8 @@ WRITERS: dict[str, Writer] = {
     "charge": charge, "owed": _owed,
     "megabytes": partial(figure, digits=1), "rate": figure,
     **dict.fromkeys(("programmes", "courses", "years"), _listed), "careers": _either, "categories": _aside,
-    **{table: partial(_name, table) for table in ("status", "state", "block", "ticket_state",
-                                                  "access", "regime", "standing", "recognition",
-                                                  "evidence", "ground", "event_type")},
+    **{table: partial(_name, table) for table in ("status", "state", "block", "ticket_state", "access", "regime",
+                                                  "standing", "recognition", "evidence", "ground", "event_type")},
     **dict.fromkeys(("days", "count", "more", "at_most", "year", "last_year", "course_year",
                      "derived", "cfu", "most_cfu", "missing_cfu",
                      "passed_cfu", "recognised_cfu", "missing_exams", "most_exams", "seconds"), _number),

@@ -70,15 +70,13 @@ class Fed:
 def heartbeat(complete_at: datetime, offsets: Mapping[int, int], position: int = 100_000, topic: str = STATE,
               history: History = ORIGIN) -> Message:
     at = format_instant(complete_at)
-    return Heartbeat(topic=topic, at=format_instant(complete_at + timedelta(milliseconds=5)),
-                     complete_at=at, position=position,
-                     offsets=dict(offsets)).message(history)
+    return Heartbeat(topic=topic, at=format_instant(complete_at + timedelta(milliseconds=5)), complete_at=at,
+                     position=position, offsets=dict(offsets)).message(history)
 
 
 def a_call(**changes: Any) -> dict[str, Any]:
     return {"course": "A", "held_on": "2026-06-22", "session": "summer", "academic_year": "2025-26",
-            "calls_start_on": "2026-06-08",
-            "on": "2026-05-28"} | changes
+            "calls_start_on": "2026-06-08", "on": "2026-05-28"} | changes
 
 
 def as_question(student: str, career: str, on: date, call: Any) -> dict[str, Any]:

@@ -1,5 +1,5 @@
-"""A mail server that does as it is told, histories as states and events, and the service under a clock of the test's
-own."""
+"""A mail server that does as it is told, histories as states and events, and the service under
+a clock of the test's own."""
 
 import socket
 import ssl
@@ -107,9 +107,8 @@ class History:
     def add(self, type: str, on: str, data: dict[str, Any], known_on: str | None = None,
             id: str | None = None) -> "History":
         number = len(self.events) + 1
-        raw = {"id": id or f"e{number}", "type": type, "student": self.student, "effective_on": on,
-               "data": data, "source": "test",
-               "actor": "test", **({} if type.startswith("ticket-") else {"career": self.career})}
+        raw = {"id": id or f"e{number}", "type": type, "student": self.student, "effective_on": on, "data": data,
+               "source": "test", "actor": "test", **({} if type.startswith("ticket-") else {"career": self.career})}
         one = read_submission(raw)
         assert isinstance(one, Submission), one
         noon = datetime.combine(date.fromisoformat(known_on or on), datetime.min.time(),
@@ -120,8 +119,7 @@ class History:
     def enrolled(self) -> "History":
         """400.00 euro due on 17 February 2026 and 500.00 on 15 May."""
         self.add("enrolled", "2025-09-20", {"programme": "L-FIL", "academic_year": YEAR, "course_type": "bachelor",
-                                            "access": "open",
-                                            "year": 1, "regime": "full-time"})
+                                            "access": "open", "year": 1, "regime": "full-time"})
         self.paid("2025-09-20", "enrolment", "156.00")
         return self.add("contribution-assessed", "2026-01-10", {"academic_year": YEAR, "contribution": "900.00"})
 
@@ -133,8 +131,7 @@ class History:
 
     def opened(self, number: str, on: str) -> "History":
         return self.add("ticket-opened", on, {"number": number, "service": "Segreteria Lettere e Filosofia",
-                                              "subject": "not for anyone",
-                                              "context": "Iscrizione/Immatricolazione"})
+                                              "subject": "not for anyone", "context": "Iscrizione/Immatricolazione"})
 
     def closed(self, number: str, on: str) -> "History":
         return self.add("ticket-closed", on, {"number": number, "answer": "not for anyone"})
@@ -189,8 +186,8 @@ class Bench:
                 self.service.messages(tx, found[0].topic, read)
 
     def idle(self, now: str | None = None, beat: bool = True) -> list[str]:
-        """A turn between batches, at this time, with all that was recorded having been read; the subjects that came of
-        it."""
+        """A turn between batches, at this time, with all that was recorded having been read; the
+        subjects that came of it."""
         if now is not None:
             self.clock.to(now)
         if beat:

@@ -98,8 +98,8 @@ class Topics:
         self._admin.delete_records({tp: min(before, end) for tp, end in self.ends(topic).items()})
 
     def lose(self, offsets: dict[TopicPartition, int]) -> None:
-        """Takes away everything before these offsets, also of a compacted topic, which is asked to keep its messages by
-        time meanwhile."""
+        """Takes away everything before these offsets, also of a compacted topic, which is asked to keep its
+        messages by time meanwhile."""
         names = {tp.topic for tp in offsets}
         self._policy(names, "delete")
 
@@ -164,8 +164,7 @@ def an_event(student: str, version: int, position: int) -> dict[str, Any]:
     """A recorded event as JSON: every one differs."""
     return {"id": f"{student}-{version}", "type": "instalment-paid", "student": student, "career": f"{student}-B",
             "effective_on": "2026-02-10", "recorded_at": "2026-02-10T09:00:00Z", "source": "pagopa",
-            "actor": "system:pagopa",
-            "version": version, "position": position,
+            "actor": "system:pagopa", "version": version, "position": position,
             "data": {"charge": "2025-26:instalment-1", "amount": f"{position}.00"}}
 
 

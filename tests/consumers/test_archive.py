@@ -1,5 +1,5 @@
-"""The archive with a real broker and both databases: days are sealed when they are over, nothing is lost, doubled or
-made anew."""
+"""The archive with a real broker and both databases: days are sealed when they are over, nothing is
+lost, doubled or made anew."""
 
 import hashlib
 import json
@@ -56,8 +56,8 @@ def offsets(topics: Topics) -> dict[int, int]:
 
 
 def beat(topics: Topics, at: date | None = None, ahead: int = 0) -> None:
-    """The relay's heartbeat of the events, sent on a day, speaking of everything that is there (and of `ahead` that is
-    not)."""
+    """The relay's heartbeat of the events, sent on a day, speaking of everything that is there
+    (and of `ahead` that is not)."""
     moment = f"{at or TODAY}T00:00:00Z"
     topics.send([Heartbeat(topic=EVENTS, at=moment, complete_at=moment, position=10**12,
                            offsets={part: end + ahead for part, end in offsets(topics).items()}).message(ORIGIN)])
@@ -199,9 +199,9 @@ def test_lost_database_begins_anew_behind_the_folder(topics: Topics, own: Databa
 @pytest.mark.faults
 def test_kill_at_random_points_loses_and_doubles_nothing(topics: Topics, own: Database, own_url: str,
                                                          tmp_path: Path) -> None:
-    """Events of several days come in, days are over, and the archive is killed (SIGKILL) again and again: before it
-    reads, while it seals, wherever it falls. In the end the packages equal the log, and no sealed file was ever
-    changed."""
+    """Events of several days come in, days are over, and the archive is killed (SIGKILL) again and again:
+    before it reads, while it seals, wherever it falls. In the end the packages equal the log, and no
+    sealed file was ever changed."""
     pick = random.Random(11)
     folder = tmp_path / "archive"
     out = tmp_path / "archive.log"

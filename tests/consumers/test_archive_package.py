@@ -23,8 +23,7 @@ def entry(student: str, version: int, position: int, type: str = "instalment-pai
                         "position": position,
                         "data": {"amount": f"{position}.00", "university": "Università"}}, ensure_ascii=False).encode()
     found = Entry(position, student, version, type, hashlib.sha256(b"stored" + value).hexdigest(),
-                  hashlib.sha256(value).hexdigest(),
-                  0, position - 1, 1_770_000_000_000 + position, value)
+                  hashlib.sha256(value).hexdigest(), 0, position - 1, 1_770_000_000_000 + position, value)
     return found._replace(**changes)
 
 
@@ -161,8 +160,7 @@ def rechain(folder: Path) -> None:
     for path in sorted(folder.glob("*.manifest.json")):
         found = json.loads(path.read_bytes())
         path.write_bytes(manifest(date.fromisoformat(found["day"]), head, found["package"]["sha256"],
-                                  found["package"]["bytes"],
-                                  found["content"]))
+                                  found["package"]["bytes"], found["content"]))
         head = hashlib.sha256(path.read_bytes()).hexdigest()
 
 

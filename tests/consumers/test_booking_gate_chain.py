@@ -1,5 +1,5 @@
-"""The gate on the real broker: what it holds is what the topic says, whatever happens, and it answers only when it is
-sure."""
+"""The gate on the real broker: what it holds is what the topic says, whatever happens, and it
+answers only when it is sure."""
 
 import itertools
 import os

@@ -127,8 +127,7 @@ def test_a_message_that_names_no_event_is_a_dead_letter_and_holds_nobody_up(
         topics: Topics, own: Database, caplog: pytest.LogCaptureFixture) -> None:
     log = a_log(students=2, events=10)
     strays = [changed(log[3], version=None), changed(log[4], version="first"), log[5]._replace(key=b"two words"),
-              log[5]._replace(key=b""),
-              log[5]._replace(key=None)]
+              log[5]._replace(key=b""), log[5]._replace(key=None)]
     handle(topics, own, [*log[:5], *strays, *log[5:]])
     letters = topics.read(DEAD_LETTER)
     assert parked(own) == []

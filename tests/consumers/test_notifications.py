@@ -374,8 +374,8 @@ def test_nothing_is_said_of_careers_while_what_is_known_is_old(bench: Bench) -> 
 
 @pytest.mark.parametrize("awaited", [9, 4])
 def test_a_busy_topic_and_one_made_anew_still_tell_how_old_the_knowledge_is(bench: Bench, awaited: int) -> None:
-    """The newest heartbeat may never be reached while more comes; one that is awaited may never be, where the topic was
-    made anew."""
+    """The newest heartbeat may never be reached while more comes; one that is awaited may never be,
+    where the topic was made anew."""
     bench.clock.to("2026-02-10T10:00")
     bench.take(History().enrolled().state())
     with bench.database.transaction() as tx:

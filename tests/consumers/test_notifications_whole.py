@@ -1,5 +1,5 @@
-"""Notifications with the real broker, the loop, both databases and a real SMTP server: redelivery, restarts, kill
--9."""
+"""Notifications with the real broker, the loop, both databases and a real SMTP server:
+redelivery, restarts, kill -9."""
 
 import itertools
 import time
@@ -153,8 +153,8 @@ def test_a_mail_server_away_and_back_gets_everything_once(office: Office) -> Non
 
 
 def an_endless_log(office: Office) -> Iterator[Message]:
-    """Of one student after the other: a ticket opened and closed, an instalment due, and everything of the one before
-    again."""
+    """Of one student after the other: a ticket opened and closed, an instalment due, and
+    everything of the one before again."""
     before: list[Message] = []
     for n in itertools.count():
         history = History(f"S{n}")

@@ -1,5 +1,5 @@
-"""Two histories in one topic, and moments that have not come: every consumer says so and parks, whatever the broker
-brings."""
+"""Two histories in one topic, and moments that have not come: every consumer says so and parks,
+whatever the broker brings."""
 
 import shutil
 from collections.abc import Iterable

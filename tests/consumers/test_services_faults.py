@@ -1,5 +1,5 @@
-"""Whatever happens to the four services: each one's tables equal what a fold of the topics gives, and no mail is
-doubled.
+"""Whatever happens to the four services: each one's tables equal what a fold of the topics
+gives, and no mail is doubled.
 
 The fold hands every message of the topics once to a service on an empty database, in this process, without the loop.
 All four live on the same messages: an invented population, and students of known histories whom notices and mails are
@@ -129,8 +129,8 @@ CASES = {
 
 
 def tables(name: str, own: Database, stage: Stage) -> Tables:
-    """What a service holds, in one order: its own tables, how far each student has come and, of the archive, also what
-    is sealed."""
+    """What a service holds, in one order: its own tables, how far each student has come and, of the
+    archive, also what is sealed."""
     asked = {**CASES[name].rows, **_whole(name, "versions")}
     found = {table: own.ask(sql) for table, sql in asked.items()}
     if name == "archive":
@@ -145,8 +145,8 @@ def sealed(folder: Path) -> Iterator[Entry]:
 
 
 def prepare(name: str, own: Database) -> None:
-    """What an operator and a bank do before the first start. Makes the tables, so that they can be looked at at any
-    time."""
+    """What an operator and a bank do before the first start. Makes the tables, so that they can
+    be looked at at any time."""
     service = CASES[name].make(Stage("nowhere:1", Path(), Mailbox(), Clock(NOW)))
     own.migrate(migrations(service))
     if name == "treasury":
@@ -172,9 +172,9 @@ def told(events: Iterable[Event]) -> list[Message]:
 
 
 def invented(n: int) -> tuple[list[Message], list[Message]]:
-    """Events and states of a student of a known history: an instalment is due in a week, a ticket was opened and closed
-    today. A state for each step, whose charges only become more, so that nothing depends on which of them come in one
-    batch."""
+    """Events and states of a student of a known history: an instalment is due in a week, a ticket was opened
+    and closed today. A state for each step, whose charges only become more, so that nothing depends on which
+    of them come in one batch."""
     history, found = History(f"H{n}"), []
     steps = (lambda: history.add("enrolled", "2025-09-20",
                                  {"programme": "L-FIL", "academic_year": YEAR, "course_type": "bachelor",
@@ -190,8 +190,8 @@ def invented(n: int) -> tuple[list[Message], list[Message]]:
 
 
 def generated(block: int, position: int) -> tuple[list[Message], list[Message]]:
-    """Events and states of a block of the population. Behind each state an older one comes once more, which counts for
-    nothing."""
+    """Events and states of a block of the population. Behind each state an older one comes once more,
+    which counts for nothing."""
     events = [e.placed(position + n) for n, e in enumerate(population(GENERATED, 3, first=block * GENERATED), 1)]
     found = []
     for student, stream in streams(events).items():
@@ -240,9 +240,9 @@ class _Unsent(Treasury):
 
 
 def folded(name: str, folder: Path, days: Sequence[tuple[str, Sequence[Record]]]) -> Tables:
-    """What a service holds that is handed every message once. `days`: the clock, and what came then. An event that
-    cannot be read is as if it had never come; those after it are not handed over until a good one of its version
-    comes."""
+    """What a service holds that is handed every message once. `days`: the clock, and what came then. An
+    event that cannot be read is as if it had never come; those after it are not handed over until a good
+    one of its version comes."""
     stage = Stage("nowhere:1", folder / "none", Mailbox(), Clock(NOW))
     post: Any = _Silent()
     service: Any = {"treasury": _Unsent("nowhere:1"),
@@ -582,8 +582,8 @@ def _once(messages: Iterable[Message]) -> list[Message]:
 
 
 def _spoilt(events: list[Message]) -> list[Message]:
-    """H1's third event is altered; H2's second is of a type, and H3's of a version of its type, that nobody knows
-    yet."""
+    """H1's third event is altered; H2's second is of a type, and H3's of a version of its
+    type, that nobody knows yet."""
     def spoil(m: Message) -> Message:
         at = m.key, header(m.headers, "version")
         if at == (b"H1", "3"):
@@ -606,8 +606,7 @@ def test_two_megabytes_poison_unknown_types_and_newer_versions(office: Office) -
         mine = invented(n)
         events, states = events + mine[0], states + mine[1]
     record = {"id": "long", "type": "instalment-paid", "student": "H0", "career": "B", "effective_on": "2026-02-10",
-              "source": "test",
-              "recorded_at": "2026-02-10T12:00:00Z", "actor": "test", "version": 6, "position": 6,
+              "source": "test", "recorded_at": "2026-02-10T12:00:00Z", "actor": "test", "version": 6, "position": 6,
               "data": {"charge": f"{YEAR}:{_long(2)}", "amount": "1.00"}}
     long = [as_message(record), as_message(record | {"id": "short", "version": 7, "position": 7, "data": {
         "charge": f"{YEAR}:instalment-2", "amount": "1.00"}})]

@@ -110,8 +110,8 @@ def paid_by(own: Database, submissions: int) -> bool:
 
 
 def test_redelivery_doubles_nothing(ledger: Ledger, topics: Topics, own: Database, own_url: str) -> None:
-    """Submissions sent again (the mark was lost), answered again, and every message of every topic published once
-    more."""
+    """Submissions sent again (the mark was lost), answered again, and every message of every
+    topic published once more."""
     with in_thread(Treasury(topics.bootstrap), own_url, topics.bootstrap):
         ends = ledger.record(*enrolled())
         eventually(lambda: arrived_quietly(own, ends, topics), "the state arrived")
@@ -206,8 +206,8 @@ def asked_for(lives: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
 
 
 def notify(books: Database, pick: random.Random, number: int) -> int:
-    """Reports a payment of some open position as a bank would, and now and then the one before again; how many were
-    new."""
+    """Reports a payment of some open position as a bank would, and now and then the one before
+    again; how many were new."""
     desk = Books(books)
     rows = books.ask("SELECT iuv FROM treasury_debts WHERE charge LIKE '%instalment-1' ORDER BY iuv")
     if not rows:

@@ -59,9 +59,10 @@ def test_position_has_every_field_and_the_debtor_by_reference(books: Books) -> N
                                                                           "prima rata 2025-26",
             "isPartialPayment": False, "dueDate": "2026-02-17T23:59:59", "retentionDate": "2027-02-17T23:59:59",
             "transfer": [{"idTransfer": "1", "amount": 40000, "organizationFiscalCode": "01199250158",
-                          "remittanceInformation": "Contributo onnicomprensivo, prima rata 2025-26", "category": "9/0000000XX/",
-                          "iban": "IT60X0542811101000000123456"}],
-            "paymentOptionMetadata": [{"key": "career", "value": "B"}, {"key": "charge", "value": f"{YEAR}:instalment-1"}]}]}
+                          "remittanceInformation": "Contributo onnicomprensivo, prima rata 2025-26",
+                          "category": "9/0000000XX/", "iban": "IT60X0542811101000000123456"}],
+            "paymentOptionMetadata": [{"key": "career", "value": "B"},
+                                      {"key": "charge", "value": f"{YEAR}:instalment-1"}]}]}
 
 
 def test_regional_tax_and_stamp_are_two_transfers(books: Books) -> None:

@@ -283,8 +283,7 @@ def test_check_digits_of_a_number_computed_by_hand() -> None:
 def test_reference_is_the_same_wherever_it_is_computed_and_differs_by_charge_career_and_attempt() -> None:
     assert reference.iuv("S1", "B", "x") == reference.iuv("S1", "B", "x")
     assert len({reference.iuv("S1", "B", "x"), reference.iuv("S1", "B", "y"), reference.iuv("S1", "C", "x"),
-                reference.iuv("S2", "B", "x"),
-                reference.iuv("S1", "B", "x", 1)}) == 5
+                reference.iuv("S2", "B", "x"), reference.iuv("S1", "B", "x", 1)}) == 5
 
 
 def test_segregation_code_leads() -> None:

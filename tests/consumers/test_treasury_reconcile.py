@@ -83,7 +83,8 @@ def test_notice_of_the_day_itself_is_in_flight(books: Books) -> None:
 
 @pytest.mark.parametrize("outcome", [
     {"outcome": "invalid", "problems": [{"path": "career", "message": "unknown career"}]},
-    {"outcome": "refused", "reasons": [{"rule": "END", "message": "the career has ended", "source": {"document": "d", "heading": "h"}}]}])
+    {"outcome": "refused",
+     "reasons": [{"rule": "END", "message": "the career has ended", "source": {"document": "d", "heading": "h"}}]}])
 def test_refused_notice_is_listed_at_once_with_the_reason(books: Books, outcome: dict[str, Any]) -> None:
     notified(books, SAME_DAY)
     books.outcome("S1", id="pagopa:R1", **outcome)
@@ -145,8 +146,7 @@ def test_unallocated_money(books: Books) -> None:
     books.follow([*enrolled(), paid("x", "2025-12-20", "recognition", "66.00")])
     [found] = books.reconcile(ON, "2026-01-01").differences
     assert found == {"kind": "unallocated", "student": "S1", "career": "B", "charge": f"{YEAR}:recognition",
-                     "amount": "66.00",
-                     "since": "2025-12-20"}
+                     "amount": "66.00", "since": "2025-12-20"}
     assert kinds(books, "2025-12-19") == []
 
 

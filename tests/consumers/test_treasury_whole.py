@@ -1,5 +1,5 @@
-"""The whole system as processes: ledger, relay, intake, treasury and archive, from an empty ledger to a debt paid by a
-bank's notice."""
+"""The whole system as processes: ledger, relay, intake, treasury and archive, from an empty ledger to a
+debt paid by a bank's notice."""
 
 import json
 import os
@@ -44,9 +44,8 @@ def test_debt_is_paid_by_a_notice_and_the_archive_equals_the_ledger(topics: Topi
     folder = tmp_path / "archive"
 
     def run(*arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
-        return subprocess.run([sys.executable, *arguments], input=text, capture_output=True,
-                              text=True, timeout=120, check=False,
-                              env=environment)
+        return subprocess.run([sys.executable, *arguments], input=text, capture_output=True, text=True, timeout=120,
+                              check=False, env=environment)
 
     def statuses() -> dict[str, str]:
         """On 20 February; read in this process, which is faster than a command."""

@@ -1,5 +1,5 @@
-"""Who may ask a service over HTTP, how long and how much, and what is said to what is wrong; on sockets of this
-machine."""
+"""Who may ask a service over HTTP, how long and how much, and what is said to what is wrong;
+on sockets of this machine."""
 
 import json
 import re
@@ -201,10 +201,9 @@ def _file(path: Path, text: str, mode: int) -> str:
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     folder = tmp_path_factory.mktemp("tls")
     made = str(folder / "cert.pem"), str(folder / "key.pem")
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
-                    "-nodes", "-days", "1",
-                    "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-out",
-                    made[0], "-keyout", made[1]],
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                    "-days", "1", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-out", made[0],
+                    "-keyout", made[1]],
                    check=True, capture_output=True)
     return made
 

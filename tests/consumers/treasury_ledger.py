@@ -1,5 +1,5 @@
-"""A ledger beside the topics: it records, says so on the topics as the relay does, and answers submissions as the
-intake does."""
+"""A ledger beside the topics: it records, says so on the topics as the relay does, and answers
+submissions as the intake does."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -29,17 +29,15 @@ YEAR = "2025-26"
 
 
 def fact(id: str, type: str, on: str, data: dict[str, Any], student: str = "S1", career: str = "B") -> dict[str, Any]:
-    return {"id": id, "type": type, "student": student, "career": career, "effective_on": on,
-            "data": data, "source": "test",
-            "actor": "test"}
+    return {"id": id, "type": type, "student": student, "career": career, "effective_on": on, "data": data,
+            "source": "test", "actor": "test"}
 
 
 def enrolled(student: str = "S1", career: str = "B", contribution: str = "900.00") -> list[dict[str, Any]]:
     """Enrolled and paid for; an instalment of 400.00 due on 17 February 2026 and the rest due on 15 May."""
     return [
-        fact("e1", "enrolled", "2025-09-20", {"programme": "L-FIL", "academic_year": YEAR,
-                                              "course_type": "bachelor", "access": "open",
-                                              "year": 1, "regime": "full-time"}, student, career),
+        fact("e1", "enrolled", "2025-09-20", {"programme": "L-FIL", "academic_year": YEAR, "course_type": "bachelor",
+                                              "access": "open", "year": 1, "regime": "full-time"}, student, career),
         paid("e2", "2025-09-20", "enrolment", "156.00", student, career),
         assessed("e3", "2026-01-10", contribution, student, career),
     ]
@@ -55,9 +53,8 @@ def assessed(id: str, on: str, contribution: str, student: str = "S1", career: s
 
 
 RENEWALS = [
-    fact("r1", "enrolled", "2022-09-20", {"programme": "L-FIL", "academic_year": "2022-23",
-                                          "course_type": "bachelor", "access": "open",
-                                          "year": 1, "regime": "full-time"}),
+    fact("r1", "enrolled", "2022-09-20", {"programme": "L-FIL", "academic_year": "2022-23", "course_type": "bachelor",
+                                          "access": "open", "year": 1, "regime": "full-time"}),
     fact("r2", "enrolment-renewed", "2023-09-10", {"academic_year": "2023-24", "year": 2, "standing": "regular"}),
     fact("r3", "enrolment-renewed", "2024-09-10", {"academic_year": "2024-25", "year": 3, "standing": "regular"}),
     fact("r4", "enrolment-renewed", "2025-09-10", {"academic_year": "2025-26", "year": 3, "standing": "repeating"}),
@@ -117,8 +114,8 @@ class Ledger:
         return self._topics.send([*events, *found])
 
     def answer(self, again: bool = False) -> list[dict[str, Any]]:
-        """What the intake does with what waits on the topic of submissions; `again`: with all of it, from the
-        beginning."""
+        """What the intake does with what waits on the topic of submissions; `again`: with all
+        of it, from the beginning."""
         outcomes, messages = [], []
         for found in self._topics.read(SUBMISSIONS):
             if not again and found.offset < self._answered.get(found.partition, 0):

@@ -27,8 +27,7 @@ def test_readme_commands_work(tmp_path: Path, postgres_url: str) -> None:
                           capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     for words in ("3 lines: 3 accepted", "exam-booking block from 20 March 2026", "No: S01/B may not book FIL-101",
-                  "BLK-1 in 2025-26",
-                  "S-DEMO-01 on 20 March 2026"):
+                  "BLK-1 in 2025-26", "S-DEMO-01 on 20 March 2026"):
         assert words in done.stdout
 
 

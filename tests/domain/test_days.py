@@ -1,5 +1,5 @@
-"""The days on which time alone changes an answer are registered beside the rules: on every other day nothing
-changes."""
+"""The days on which time alone changes an answer are registered beside the rules: on every
+other day nothing changes."""
 
 from datetime import date, timedelta
 from typing import Any
@@ -32,7 +32,8 @@ HISTORIES: dict[str, tuple[Any, ...]] = {
     "a plan is agreed and not kept": (
         *ENROLLED, ASSESSED, ("instalment-plan-agreed", "2026-05-20", "B", {
             "charges": ["2025-26:instalment-2"], "motivated": True,
-            "instalments": [{"due_on": "2026-06-30", "amount": "300.00"}, {"due_on": "2026-10-31", "amount": "300.00"}]})),
+            "instalments": [{"due_on": "2026-06-30", "amount": "300.00"},
+                            {"due_on": "2026-10-31", "amount": "300.00"}]})),
     "a withdrawal is filed and its stamp not paid": (*ENROLLED, ASSESSED,
                                                      ("withdrawal-requested", "2026-03-02", "B", {})),
     "a reservation is not met": (

@@ -1,5 +1,5 @@
-"""What a registrar reads is true on its day: what a debt rests on, what changes, what removes a reason and from which
-day."""
+"""What a registrar reads is true on its day: what a debt rests on, what changes, what removes a
+reason and from which day."""
 
 from datetime import date
 
@@ -37,8 +37,7 @@ def test_reason_names_amount_and_first_exam_when_a_single_course_can_no_longer_b
     applied = history(BOOKS, ("single-courses-enrolled", "2026-05-20", "S", {
         "academic_year": "2025-26", "courses": [{"code": "F1", "cfu": 9, "lectures_end_on": "2025-12-20"}]}))
     call = {"course": "F1", "held_on": "2026-06-22", "academic_year": "2025-26", "session": "summer",
-            "calls_start_on": "2026-06-20",
-            "mode": "oral"}
+            "calls_start_on": "2026-06-20", "mode": "oral"}
     refused = judged(BOOKS, applied, "exam-booked", "2026-06-15", "S", call)
     assert isinstance(refused, Refused)
     [reason] = [r for r in refused.reasons if r.rule == "CS-6"]

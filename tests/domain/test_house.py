@@ -1,5 +1,5 @@
-"""How the code is laid out: no circle of imports, each rule where one looks for it, a catalogue that leaves nothing
-out."""
+"""How the code is laid out: no circle of imports, each rule where one looks for it, a
+catalogue that leaves nothing out."""
 
 import ast
 import re

@@ -1,5 +1,5 @@
-"""What lifts a block under an agreed instalment plan is the part that has passed, and every answer says so (RAT-7,
-AMB-19)."""
+"""What lifts a block under an agreed instalment plan is the part that has passed, and every
+answer says so (RAT-7, AMB-19)."""
 
 from datetime import date
 from typing import Any
@@ -24,8 +24,7 @@ EVENTS = history(
         {"due_on": "2026-05-20", "amount": "100.00"}, {"due_on": "2026-08-10", "amount": "300.00"},
         {"due_on": "2026-10-31", "amount": "700.00"}]}))
 CALL = {"course": "A", "held_on": "2026-09-20", "academic_year": "2025-26", "session": "autumn",
-        "calls_start_on": "2026-09-15",
-        "mode": "oral"}
+        "calls_start_on": "2026-09-15", "mode": "oral"}
 
 
 def _blocks(on: str) -> dict[str, dict[str, Any]]:

@@ -30,7 +30,6 @@ def test_field_is_refused_when_it_holds_the_placeholder(model: str, field: str, 
 def test_submission_is_invalid_with_the_field_and_the_fix_when_it_names_the_placeholder(change: dict[str, Any],
                                                                                         path: str) -> None:
     given = {"id": "1", "type": "programme-changed", "student": "S1", "career": "B", "effective_on": "2025-10-01",
-             "source": "test",
-             "actor": "test", "data": {"to_career": "C", "academic_year": "2025-26"}} | change
+             "source": "test", "actor": "test", "data": {"to_career": "C", "academic_year": "2025-26"}} | change
     [problem] = read_submission(given)  # type: ignore[misc]
     assert (problem.path, "give the pseudonym itself" in problem.message) == (path, True)  # type: ignore[union-attr]

@@ -49,9 +49,8 @@ def with_next_year(folder: Path) -> LawBooks:
 
 
 def submission(number: int, kind: str, on: str, career: str, data: dict[str, Any]) -> Submission:
-    found = read_submission({"id": f"e{number}", "type": kind, "student": "S", "career": career,
-                             "effective_on": on, "source": "test",
-                             "actor": "test", "data": data})
+    found = read_submission({"id": f"e{number}", "type": kind, "student": "S", "career": career, "effective_on": on,
+                             "source": "test", "actor": "test", "data": data})
     assert isinstance(found, Submission), found
     return found
 
@@ -175,9 +174,8 @@ def test_a_late_transfer_out_costs_95_euro_where_the_book_sets_the_term(tmp_path
 def test_a_transfer_out_is_left_to_an_officer_where_no_book_sets_a_term() -> None:
     books = load_books()
     events = history(books, *ENROLLED, ("transferred-out", "2026-10-11", "B", {"to_university": "Elsewhere"}), (
-        "charge-decided", "2026-10-12", "B", {"charge": "2025-26:late-instance/transfer-out",
-                                              "amount": "0.00", "reason": "in time",
-                                              "authority": "office"}))
+        "charge-decided", "2026-10-12", "B", {"charge": "2025-26:late-instance/transfer-out", "amount": "0.00",
+                                              "reason": "in time", "authority": "office"}))
     [left] = fees.answer(events, "S", date(2026, 10, 11), books)["to_decide"]
     assert (left["charge"], left["interpretation"]) == ("2025-26:late-instance/transfer-out", "AMB-49")
     assert fees.answer(events, "S", date(2026, 10, 12), books)["to_decide"] == []
@@ -208,9 +206,8 @@ def test_each_withdrawal_window_reads_where_its_own_entry_lets_an_exam_count(tmp
     events = history(
         books, *ENROLLED, ("contribution-assessed", "2026-01-10", "B",
                            {"academic_year": "2025-26", "contribution": "1000.00"}),
-        ("exam-graded", "2026-03-10", "B", {"course": "A", "held_on": "2026-03-10", "outcome": "passed",
-                                            "cfu": 6, "session": "winter",
-                                            "mode": "oral"}),
+        ("exam-graded", "2026-03-10", "B", {"course": "A", "held_on": "2026-03-10", "outcome": "passed", "cfu": 6,
+                                            "session": "winter", "mode": "oral"}),
         ("withdrawal-requested", "2026-04-10", "B", {}))
     charges = {c["charge"]: c for c in fees.answer(events, "S", date(2026, 4, 10), books)["charges"]}
     assert charges["2025-26:instalment-2"]["outstanding"] == outstanding

@@ -91,8 +91,7 @@ def line() -> Callable[..., dict[str, Any]]:
 
     def make(id_: str, type_: str, on: str, data: dict[str, Any], **fields: Any) -> dict[str, Any]:
         return {"id": id_, "type": type_, "student": "S01", "career": "B", "effective_on": on,
-                "recorded_at": f"{on}T12:00:00Z",
-                "source": "test", "actor": "test", "data": data, **fields}
+                "recorded_at": f"{on}T12:00:00Z", "source": "test", "actor": "test", "data": data, **fields}
 
     return make
 

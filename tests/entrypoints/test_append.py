@@ -10,8 +10,7 @@ import pytest
 from ledger.store import EventStore, VersionConflict
 
 BOOKING = {"course": "F1", "held_on": "2026-04-22", "academic_year": "2025-26", "session": "summer",
-           "calls_start_on": "2026-04-08",
-           "mode": "oral"}
+           "calls_start_on": "2026-04-08", "mode": "oral"}
 
 
 def outcomes(output: str) -> list[dict[str, Any]]:

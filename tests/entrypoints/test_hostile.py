@@ -1,5 +1,5 @@
-"""Texts from outside that would act on a terminal, in a spreadsheet or in a letter: what is printed shows them and
-nothing more."""
+"""Texts from outside that would act on a terminal, in a spreadsheet or in a letter: what is printed
+shows them and nothing more."""
 
 import csv
 import io
@@ -27,11 +27,10 @@ from ledger.entrypoints.text import Page
 from tests.wire.examples import DATA, record
 
 HOSTILE = "q\nFORGED To lift it: nothing\r\x1b[8m\x9b31m\x7f\u202e\u2066\u2028\x85\ufeff[bold red]b[/]:smile:"
-"""A line of its own, escape codes of both kinds, overrides of direction, other line ends, and the markup of the library
-that prints."""
+"""A line of its own, escape codes of both kinds, overrides of direction, other line ends, and the markup
+of the library that prints."""
 VARIANTS = (HOSTILE, HOSTILE.replace("\r", "").replace("\x1b", ""),
-            re.sub(r"\s", "", HOSTILE.replace("\x1b", "").replace("\x85", "")),
-            "=1+1", "L-FIL")
+            re.sub(r"\s", "", HOSTILE.replace("\x1b", "").replace("\x85", "")), "=1+1", "L-FIL")
 """The first that a field takes; the last stands for fields that take a word only."""
 ON = ("--on", "2026-09-29")
 EXAM = ("--held-on", "2026-06-22", "--session", "summer", "--academic-year", "2025-26", "--calls-start-on",
@@ -106,9 +105,8 @@ def sown(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
             ("instalment-paid", "2025-09-20", {"charge": "2025-26:enrolment", "amount": "156.00"}),
             ("instalment-paid", "2025-09-20", {"charge": "=1+1|x", "amount": "5.00"}),
             ("contribution-assessed", "2026-01-10", {"academic_year": "2025-26", "contribution": "900.00"}))):
-        events.append(events[0] | {"id": f"-{2 + number}{HOSTILE}", "student": "-S2", "type": name,
-                                   "effective_on": on, "override": [],
-                                   "data": data})
+        events.append(events[0] | {"id": f"-{2 + number}{HOSTILE}", "student": "-S2", "type": name, "effective_on": on,
+                                   "override": [], "data": data})
     given = b"".join(json.dumps(one).encode() + b"\n" for one in events)
     done = CliRunner().invoke(cli, [*address, "append", "-", "--mode", "record"], input=given)
     _innocent(done.output)

@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-CALL = ("--career", "B", "--course", "F1", "--held-on", "2026-04-22", "--session", "summer",
-        "--academic-year", "2025-26",
-        "--calls-start-on", "2026-04-08")
+CALL = ("--career", "B", "--course", "F1", "--held-on", "2026-04-22", "--session", "summer", "--academic-year",
+        "2025-26", "--calls-start-on", "2026-04-08")
 
 
 def answer(result: Any) -> Any:
@@ -28,18 +27,16 @@ def test_status_tells_blocks_and_what_comes_next(ledger) -> None:
 
 def test_status_for_people_says_what_is_blocked_why_and_how_to_lift_it(ledger) -> None:
     shown = ledger("status", "S01", "--on", "2026-03-20").stdout
-    for words in ("S01 on 20 March 2026", "L-FIL", "enrolled", "exam-booking block from 20 March 2026",
-                  "BLK-1: ", "To lift it: ",
-                  "Source: Guida dello studente 2025-26", "if nothing else happens"):
+    for words in ("S01 on 20 March 2026", "L-FIL", "enrolled", "exam-booking block from 20 March 2026", "BLK-1: ",
+                  "To lift it: ", "Source: Guida dello studente 2025-26", "if nothing else happens"):
         assert words in shown
     assert "\x1b" not in shown
 
 
 def test_fees_for_people_show_each_charge_and_the_totals(ledger) -> None:
     shown = ledger("fees", "S01", "--on", "2026-03-20").stdout
-    for words in ("regional tax and stamp duty 2025-26", "€156.00", "paid", "first instalment 2025-26",
-                  "€400.00", "17 February 2026",
-                  "overdue", "+€40.00", "second instalment 2025-26", "to come", "Overdue €400.00"):
+    for words in ("regional tax and stamp duty 2025-26", "€156.00", "paid", "first instalment 2025-26", "€400.00",
+                  "17 February 2026", "overdue", "+€40.00", "second instalment 2025-26", "to come", "Overdue €400.00"):
         assert words in shown
 
 
@@ -100,8 +97,10 @@ def test_history_tells_what_each_event_changed(ledger) -> None:
 
 def test_status_and_history_show_tickets(ledger, line, lines) -> None:
     given = [line(f"t{n}", type_, day, data) | {"career": None} for n, (type_, day, data) in enumerate((
-        ("ticket-opened", "2026-03-21", {"number": "212617", "service": "office", "subject": "secret", "context": "portal"}),
-        ("ticket-opened", "2026-03-22", {"number": "#212618", "service": "office", "subject": "secret", "context": "portal"}),
+        ("ticket-opened", "2026-03-21",
+         {"number": "212617", "service": "office", "subject": "secret", "context": "portal"}),
+        ("ticket-opened", "2026-03-22",
+         {"number": "#212618", "service": "office", "subject": "secret", "context": "portal"}),
         ("ticket-closed", "2026-03-23", {"number": "212617", "answer": "secret"})))]
     assert ledger("append", "-", given=lines(*given)).exit_code == 0
     tickets = answer(ledger("status", "S01", "--json"))["tickets"]
@@ -109,9 +108,8 @@ def test_status_and_history_show_tickets(ledger, line, lines) -> None:
     shown = ledger("status", "S01").stdout
     assert "Ticket 212617: opened on 21 March 2026, closed on 23 March 2026\nTicket 212618: opened on 22 March 2026, open\n" in shown
     steps = [json.loads(row) for row in ledger("history", "S01", "--json").stdout.splitlines()]
-    assert steps[-1]["changes"] == [{"career": None, "what": "ticket", "ticket": "212617",
-                                     "from": "open", "to": "closed",
-                                     "change": "ticket 212617 is closed", "message_id": "change/ticket",
+    assert steps[-1]["changes"] == [{"career": None, "what": "ticket", "ticket": "212617", "from": "open",
+                                     "to": "closed", "change": "ticket 212617 is closed", "message_id": "change/ticket",
                                      "params": {"number": "212617", "ticket_state": "closed"}}]
     shown = ledger("history", "S01").stdout
     assert "ticket-closed  212617" in shown
@@ -225,9 +223,8 @@ def test_completion_is_printed_for_each_shell(run, shell: str) -> None:
     assert "_CAREER_LEDGER_COMPLETE" in result.stdout
 
 
-@pytest.mark.parametrize("command", ["append", "status", "fees", "eligibility", "history",
-                                     "audit", "completion", "rules",
-                                     "rules show", "rules diff", "rules cite"])
+@pytest.mark.parametrize("command", ["append", "status", "fees", "eligibility", "history", "audit", "completion",
+                                     "rules", "rules show", "rules diff", "rules cite"])
 def test_help_has_an_example_for_each_command(run, command: str) -> None:
     result = run(*command.split(), "--help")
     assert result.exit_code == 0
@@ -242,8 +239,7 @@ def test_help_has_an_example_for_each_command(run, command: str) -> None:
     ["--course", ""]], ids=ascii)
 def test_eligibility_is_wrong_usage_when_a_value_is_none_that_an_event_can_have(ledger, wrong: list[str]) -> None:
     asked = {"--career": "B", "--course": "F", "--held-on": "2026-06-22", "--session": "summer",
-             "--academic-year": "2025-26",
-             "--calls-start-on": "2026-06-08"} | {wrong[0]: wrong[1]}
+             "--academic-year": "2025-26", "--calls-start-on": "2026-06-08"} | {wrong[0]: wrong[1]}
     result = ledger("eligibility", "S01", *(part for pair in asked.items() for part in pair))
     assert result.exit_code == 2
     assert wrong[0] in result.stderr

@@ -24,25 +24,21 @@ from ledger.entrypoints.cli import cli
 ROOT = Path(__file__).parents[2]
 SECRET = "Geheim9"
 """Begins every part of the passwords below, so that none of them may be seen."""
-PASSWORDS = [f"{SECRET}", f"{SECRET}@{SECRET}", f"{SECRET}/{SECRET}", f"{SECRET}?{SECRET}",
-             f"{SECRET}#{SECRET}", f"{SECRET}:{SECRET}",
-             f"{SECRET}%{SECRET}", f"{SECRET}%zz", f"{SECRET} {SECRET}", f"[{SECRET}]", f"{SECRET}\n{SECRET}",
-             f"{SECRET}\\{SECRET}",
-             f"@{SECRET}@", f"/{SECRET}/", f"{SECRET}%00"]
+PASSWORDS = [f"{SECRET}", f"{SECRET}@{SECRET}", f"{SECRET}/{SECRET}", f"{SECRET}?{SECRET}", f"{SECRET}#{SECRET}",
+             f"{SECRET}:{SECRET}", f"{SECRET}%{SECRET}", f"{SECRET}%zz", f"{SECRET} {SECRET}", f"[{SECRET}]",
+             f"{SECRET}\n{SECRET}", f"{SECRET}\\{SECRET}", f"@{SECRET}@", f"/{SECRET}/", f"{SECRET}%00"]
 FORMS = ["postgresql://u:{}@127.0.0.1:1/x", "postgres://u:{}@127.0.0.1:1/x", "postgresql://u:{}@127.0.0.1:99999/x",
          "postgresql://u:{}@127.0.0.1:port/x", "postgresql://u:{}@/x?host=/nowhere", "postgresql://u:{}@[::1/x",
          "postgresql://u@127.0.0.1:1/x?password={}", "postgresql://u@127.0.0.1:1/x?passwort={}",
-         "postgresql://127.0.0.1:1/{}@x",
-         "mysql://u:{}@127.0.0.1/x", "postgresql+psycopg://u:{}@127.0.0.1/x", "postgresql:/u:{}@127.0.0.1/x",
-         "u:{}@127.0.0.1",
-         "sqlite://u:{}@127.0.0.1/x", "sqlite:///postgresql://u:{}@127.0.0.1/x", "host=127.0.0.1 port=1 password={}"]
+         "postgresql://127.0.0.1:1/{}@x", "mysql://u:{}@127.0.0.1/x", "postgresql+psycopg://u:{}@127.0.0.1/x",
+         "postgresql:/u:{}@127.0.0.1/x", "u:{}@127.0.0.1", "sqlite://u:{}@127.0.0.1/x",
+         "sqlite:///postgresql://u:{}@127.0.0.1/x", "host=127.0.0.1 port=1 password={}"]
 ADDRESSES = [form.format(password) for form in FORMS for password in PASSWORDS] + [
     f"postgresql://u:{quote(p, safe='')}@127.0.0.1:1/x" for p in PASSWORDS] + [
     # else what follows is a name like any other
     f"postgresql://u:{password}/x" for password in PASSWORDS if "@" not in password]
 ASKED: list[list[str]] = [["status", "S01"], ["append", "-"], ["find"], ["project"], ["projection", "rebuild"],
-                          ["digests"],
-                          ["publish", "--kafka", "127.0.0.1:1", "--once"]]
+                          ["digests"], ["publish", "--kafka", "127.0.0.1:1", "--once"]]
 SERVICES: list[tuple[click.Group, list[str]]] = [
     (treasury, ["status"]), (treasury, ["reconcile"]), (archive, ["status"]),
     (archive, ["seal", "--folder", "archive"]),
@@ -111,11 +107,9 @@ def test_programs_never_tell_a_password_when_the_settings_file_is_wrong(content:
 
 def test_addresses_that_work_are_still_taken() -> None:
     for address in ("postgresql://", "postgresql:///careers", "postgresql://localhost", "postgresql://u@h:5432/x",
-                    "postgres://u:p@h/x",
-                    "postgresql://u:a%40b%2Fc@h/x?sslmode=verify-full&connect_timeout=5",
-                    "postgresql://h1:1,h2:2/x?target_session_attrs=any",
-                    "postgresql://u@[::1]:5432/x", "postgresql://u@%2Fvar%2Frun/x",
-                    "postgresql:///x?host=/var/run&user=u"):
+                    "postgres://u:p@h/x", "postgresql://u:a%40b%2Fc@h/x?sslmode=verify-full&connect_timeout=5",
+                    "postgresql://h1:1,h2:2/x?target_session_attrs=any", "postgresql://u@[::1]:5432/x",
+                    "postgresql://u@%2Fvar%2Frun/x", "postgresql:///x?host=/var/run&user=u"):
         assert sqlite_path(address) is None
     assert sqlite_path("sqlite:///a b@c:d/ledger.db") == Path("a b@c:d/ledger.db")
 

@@ -24,9 +24,8 @@ from consumers.treasury.service import Treasury
 from ledger.edges import program
 from ledger.entrypoints.cli import cli
 
-EXAM = ("--career", "B", "--course", "F", "--held-on", "2026-06-22", "--session", "summer",
-        "--academic-year", "2025-26",
-        "--calls-start-on", "2026-06-08")
+EXAM = ("--career", "B", "--course", "F", "--held-on", "2026-06-22", "--session", "summer", "--academic-year",
+        "2025-26", "--calls-start-on", "2026-06-08")
 QUESTIONS = [
     ["--help"], ["--version"], ["status", "S01"], ["status", "S01", "--json"], ["fees", "S01"],
     ["fees", "S01", "--json"],
@@ -58,9 +57,8 @@ GONE, FULL = "gone", "full"
 
 ENROLLED = {"id": "a1", "type": "enrolled", "student": "S01", "career": "B", "effective_on": "2025-09-20",
             "source": "t", "actor": "t",
-            "data": {"programme": "L-FIL", "academic_year": "2025-26", "course_type": "bachelor",
-                     "access": "open", "year": 1,
-                     "regime": "full-time"}}
+            "data": {"programme": "L-FIL", "academic_year": "2025-26", "course_type": "bachelor", "access": "open",
+                     "year": 1, "regime": "full-time"}}
 ASSESSED = ENROLLED | {"id": "a2", "type": "contribution-assessed", "effective_on": "2026-01-10",
                        "data": {"academic_year": "2025-26", "contribution": "900.00"}}
 

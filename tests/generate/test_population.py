@@ -1,5 +1,5 @@
-"""The invented population: well formed, lawful but for a stated share, complete in its types, and the same for the same
-seed."""
+"""The invented population: well formed, lawful but for a stated share, complete in its types, and
+the same for the same seed."""
 
 import io
 import json

@@ -68,9 +68,8 @@ with Database(sys.argv[1]) as own:
 
 
 def run(checkout: Path, program: str, *arguments: str) -> str:
-    done = subprocess.run([sys.executable, "-c", program, *arguments], cwd=checkout, capture_output=True,
-                          text=True, check=False,
-                          env=os.environ | {"PYTHONPATH": str(checkout), "CAREER_LEDGER_DIGEST_KEY": KEY})
+    done = subprocess.run([sys.executable, "-c", program, *arguments], cwd=checkout, capture_output=True, text=True,
+                          check=False, env=os.environ | {"PYTHONPATH": str(checkout), "CAREER_LEDGER_DIGEST_KEY": KEY})
     if done.returncode > 1:
         raise SystemExit(f"{arguments}: {done.stderr}")
     return done.stdout

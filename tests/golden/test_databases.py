@@ -1,5 +1,5 @@
-"""Databases that a version left behind are brought up to date and answer as they did; those of a newer one are refused
-in words."""
+"""Databases that a version left behind are brought up to date and answer as they did; those of a newer
+one are refused in words."""
 
 import gzip
 import json

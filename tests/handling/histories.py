@@ -21,9 +21,8 @@ def enrolled(student: str) -> list[dict[str, Any]]:
     """Enrolled for 2025-26, all paid, with F1 in her plan: two calls in the summer session may be booked."""
     year = "2025-26"
     found = [
-        submission(student, f"{student}-enrolled", "enrolled", "2025-09-15", programme="L-FIL",
-                   academic_year=year, course_type="bachelor",
-                   access="open", year=1, regime="full-time"),
+        submission(student, f"{student}-enrolled", "enrolled", "2025-09-15", programme="L-FIL", academic_year=year,
+                   course_type="bachelor", access="open", year=1, regime="full-time"),
         submission(student, f"{student}-paid", "instalment-paid", "2025-09-15", charge=f"{year}:enrolment",
                    amount="156.00"),
         submission(student, f"{student}-plan", "study-plan-approved", "2025-11-30", academic_year=year, courses=[
@@ -33,9 +32,8 @@ def enrolled(student: str) -> list[dict[str, Any]]:
 
 
 def booking(student: str, id: str, held_on: str = "2026-06-22", **changes: Any) -> dict[str, Any]:
-    return submission(student, id, "exam-booked", "2026-05-25", course="F1", held_on=held_on,
-                      academic_year="2025-26", session="summer",
-                      calls_start_on="2026-06-08", mode="written") | changes
+    return submission(student, id, "exam-booked", "2026-05-25", course="F1", held_on=held_on, academic_year="2025-26",
+                      session="summer", calls_start_on="2026-06-08", mode="written") | changes
 
 
 def payment(student: str, n: int, **changes: Any) -> dict[str, Any]:

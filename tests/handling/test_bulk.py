@@ -247,9 +247,8 @@ def test_import_by_command_is_completed_by_the_same_command_when_it_was_killed(s
     file.write_bytes(b"".join(population(450)))
     assert file.stat().st_size > BULK_FILE
     count = len(file.read_bytes().splitlines())
-    command = [sys.executable, "-c", "from ledger.entrypoints.cli import main; main()", "--db",
-               store_url, "append", str(file),
-               "--mode", "record", "--json"]
+    command = [sys.executable, "-c", "from ledger.entrypoints.cli import main; main()", "--db", store_url, "append",
+               str(file), "--mode", "record", "--json"]
     with open_store(store_url) as store:
         with subprocess.Popen(command, stdout=subprocess.DEVNULL) as running:
             until = time.monotonic() + 120

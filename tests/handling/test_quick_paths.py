@@ -91,9 +91,8 @@ def test_an_event_is_stored_as_the_standard_library_spells_it() -> None:
             event = recorded(submission, INSTANTS[n % 2], n + 1, Rulebook("guide", "a" * 64) if n % 3 else None,
                              ("BLK-1",) if n % 4 else ())
             record = {"id": event.id, "type": event.type, "student": event.student,
-                      "effective_on": event.effective_on.isoformat(),
-                      "recorded_at": format_instant(event.recorded_at), "source": event.source,
-                      "actor": event.actor, "version": n + 1,
+                      "effective_on": event.effective_on.isoformat(), "recorded_at": format_instant(event.recorded_at),
+                      "source": event.source, "actor": event.actor, "version": n + 1,
                       "data": event.data.model_dump(mode="json", exclude_unset=True, exclude_none=True)}
             record |= {"career": event.career} if event.career is not None else {}
             record |= {"override": [one.model_dump() for one in event.override]} if event.override else {}

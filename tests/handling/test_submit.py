@@ -122,8 +122,8 @@ def test_append_by_a_clock_that_ran_ahead_is_refused_by_the_database(store: Even
 
 def test_student_of_a_clock_that_ran_ahead_goes_on_and_is_audited(store: EventStore, store_url: str,
                                                                   books: LawBooks) -> None:
-    """What an older release let in: the moment stays, facts do not run ahead with it, and questions offer the position
-    instead."""
+    """What an older release let in: the moment stays, facts do not run ahead with it, and questions
+    offer the position instead."""
     unguarded(store_url)
     asked, *_ = enrolled("S01")
     submit(store, books, asked | {"recorded_at": None}, "record", lambda: IN_2090)
@@ -168,8 +168,8 @@ def test_other_lines_are_stored_when_one_is_refused_and_one_invalid(append: Appe
 
 def test_decision_rests_on_what_another_program_has_just_stored(store: EventStore, store_url: str,
                                                                 books: LawBooks) -> None:
-    """Both remember the student from an earlier line; then each learns of the other's event, by a conflict or by
-    looking."""
+    """Both remember the student from an earlier line; then each learns of the other's event, by
+    a conflict or by looking."""
     def file() -> Iterator[bytes]:
         yield from lines(*enrolled("S01"), payment("S01", 1))
         with open_store(store_url) as other:

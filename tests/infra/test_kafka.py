@@ -1,5 +1,5 @@
-"""The brokers for tests: they come up, take what the design asks of them, survive what a test does to them, and leave
-nothing behind."""
+"""The brokers for tests: they come up, take what the design asks of them, survive what a test does to them,
+and leave nothing behind."""
 
 import os
 import re

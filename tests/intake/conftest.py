@@ -114,8 +114,8 @@ Process = subprocess.Popen[str]
 
 
 def start(url: str, topics: Topics, *settings: str) -> Process:
-    """`career-ledger intake`, or the same with further settings of its consumer (NAME=JSON). The prefix is in the
-    environment."""
+    """`career-ledger intake`, or the same with further settings of its consumer (NAME=JSON). The
+    prefix is in the environment."""
     command = ["-m", "tests.intake.worker", url, topics.brokers, *settings] if settings else [
         "-c", "from ledger.entrypoints.cli import main; main()", "--db", url, "intake", "--kafka", topics.brokers]
     return subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,

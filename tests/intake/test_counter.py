@@ -176,8 +176,8 @@ def test_refusal_rests_on_what_others_appended_meanwhile(counter: Counter, other
 
 def test_two_intakes_with_the_same_message_answer_alike(counter: Counter, other: EventStore,
                                                         monkeypatch: pytest.MonkeyPatch) -> None:
-    """The slower one has read the stream; before it stores its answer, the faster one does, and the world has changed
-    between."""
+    """The slower one has read the stream; before it stores its answer, the faster one does, and the
+    world has changed between."""
     counter.answers(received(*enrolled("S1"), booking("S1", "b1")))
     slow, fast = intake(other), counter
     store_answers = other.append_with_refusals

@@ -50,8 +50,8 @@ def woven(students: Sequence[str], chance: random.Random) -> list[dict[str, Any]
 
 
 def check(url: str, topics: Topics, students: Sequence[str]) -> dict[str, int]:
-    """Each submission has its effect once, in order; each has an answer, and all its answers agree. Counts the
-    answers."""
+    """Each submission has its effect once, in order; each has an answer, and all its answers
+    agree. Counts the answers."""
     given: dict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)
     for one in topics.read(OUTCOMES):
         given[(one.key or b"").decode(), one.headers["submission_id"].decode()].append(one.outcome)
@@ -99,8 +99,8 @@ def test_nothing_is_doubled_when_all_messages_come_again(store_url: str, topics:
 
 @pytest.mark.faults
 def test_nothing_is_lost_or_doubled_when_the_intake_is_killed(store_url: str, topics: Topics) -> None:
-    """kill -9 at random points of its start, its batches (of at most 37) and its end; the next begins where the offset
-    stands."""
+    """kill -9 at random points of its start, its batches (of at most 37) and its end; the next
+    begins where the offset stands."""
     chance = random.Random(20260506)
     students: list[str] = []
     for nth in range(ROUNDS + 1):

@@ -35,8 +35,7 @@ def test_partition_that_moves_is_given_up_before_it_is_given_away() -> None:
 
 
 @pytest.mark.parametrize("claims", [{"a": [0, 1], "b": [1, 2]}, {"a": [1, 2], "b": [0, 1]},
-                                    {"a": [0, 1, 2, 3], "b": [0, 1, 2, 3]},
-                                    {"a": [1], "b": [1], "c": [1]}])
+                                    {"a": [0, 1, 2, 3], "b": [0, 1, 2, 3]}, {"a": [1], "b": [1], "c": [1]}])
 def test_partition_that_several_members_claim_goes_to_one_of_them(claims: dict[str, list[int]]) -> None:
     found = assigned(**claims)
     assert sorted(number for numbers in found.values() for number in numbers) == [0, 1, 2, 3]

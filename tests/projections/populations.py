@@ -1,5 +1,5 @@
-"""Histories for the tests of stored projections: an invented population, recorded as it is, in the order of the
-clock."""
+"""Histories for the tests of stored projections: an invented population, recorded as it is,
+in the order of the clock."""
 
 import json
 from collections.abc import Iterable, Sequence

@@ -118,8 +118,7 @@ def test_report_upcoming_tells_what_comes_if_nothing_happens(run: Run) -> None:
 
 def test_append_with_wait_is_included_at_once(run: Run) -> None:
     paid = {"id": "a9", "type": "instalment-paid", "student": "S01", "career": "S01-B", "effective_on": "2026-03-23",
-            "source": "t",
-            "actor": "t", "data": {"charge": "2025-26:instalment-1", "amount": "400.00"}}
+            "source": "t", "actor": "t", "data": {"charge": "2025-26:instalment-1", "amount": "400.00"}}
     done = run("append", "-", "--wait", given=json.dumps(paid) + "\n")
     assert done.exit_code == 0, done.output
     answer = json.loads(run("report", "blocked", "--kind", "exam-booking", *ON, "--json").stdout)

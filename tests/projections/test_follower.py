@@ -34,7 +34,8 @@ def database(store_url: str, store: EventStore) -> Iterator[ProjectionDatabase]:
         yield opened
 
 
-def project(store: EventStore, database: ProjectionDatabase, partition: int = 1, partitions: int = 1, page: int = 2000) -> None:
+def project(store: EventStore, database: ProjectionDatabase, partition: int = 1, partitions: int = 1,
+            page: int = 2000) -> None:
     follower = Follower(store, database, BOOKS, partition, partitions, page)
     follower.prepare()
     follower.catch_up()

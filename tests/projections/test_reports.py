@@ -109,8 +109,7 @@ def test_blocked_is_as_folded(reports, on) -> None:
 @pytest.mark.parametrize("on", DAYS, ids=str)
 def test_arrears_are_as_folded(reports, on) -> None:
     expected = Counter((s, c.name, o.key, euro(o.amount), euro(o.outstanding), euro(overdue_amount(c, o, on)),
-                        o.due.isoformat(),
-                        euro(accruing(c, o, on, BOOKS)))
+                        o.due.isoformat(), euro(accruing(c, o, on, BOOKS)))
                        for s, c, _ in careers(on) for o in c.charges.values() if state_of(c, o, on) == "overdue")
     answer = reports.arrears(on)
     assert keys(answer["rows"], "student", "career", "charge", "amount", "outstanding", "overdue",

@@ -1,5 +1,5 @@
-"""A student of whom an event cannot be read: every program that goes through all students does the others, and says
-so."""
+"""A student of whom an event cannot be read: every program that goes through all students
+does the others, and says so."""
 
 import json
 from collections.abc import Callable

@@ -1,5 +1,5 @@
-"""What other processes do in these tests. They come from a server that has imported everything, so that each starts at
-once."""
+"""What other processes do in these tests. They come from a server that has imported everything, so
+that each starts at once."""
 
 import os
 import signal
@@ -41,8 +41,8 @@ def write(url: str, started: Flag, events: Sequence[Event], size: int) -> None:
 
 
 def submit_until(url: str, started: Flag, enough: Flag, lines: Sequence[bytes]) -> None:
-    """Submits the lines one after the other until it is told that it is enough; again, where others kept appending to
-    the student."""
+    """Submits the lines one after the other until it is told that it is enough; again, where others kept
+    appending to the student."""
     with open_store(url) as store:
         for line in takewhile(lambda _: not enough.is_set(), lines):
             outcomes: list[dict[str, Any]] = []

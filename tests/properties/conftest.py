@@ -14,8 +14,7 @@ _SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_bas
 settings.register_profile("ci", max_examples=sized(25, 100), derandomize=True, deadline=None,
                           database=None, suppress_health_check=_SLOW)
 settings.register_profile("deep", max_examples=5000, deadline=None, database=None, print_blob=True,
-                          phases=(Phase.generate, Phase.shrink),
-                          suppress_health_check=_SLOW)
+                          phases=(Phase.generate, Phase.shrink), suppress_health_check=_SLOW)
 settings.load_profile(sized("ci", "ci", "deep"))
 
 

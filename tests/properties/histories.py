@@ -27,8 +27,8 @@ STUDENT = "S01"
 BOOKS = load_books()
 RULED = ("2025-26", "2019-20")
 YEARS = (*RULED, "2024-25", "2026-27", "2020-21")
-"""The years with a rule book first: examples shrink towards them. Of the others one has rules for single courses
-only."""
+"""The years with a rule book first: examples shrink towards them. Of the others one has
+rules for single courses only."""
 ONE_DAY = timedelta(days=1)
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 Json = dict[str, Any]
@@ -82,8 +82,8 @@ def _dates(value: Any) -> Iterator[date]:
 
 @cache
 def salient_days(year: str) -> tuple[date, ...]:
-    """Every day on which the law of a year changes something, with its neighbours; another year's moved where it has no
-    law."""
+    """Every day on which the law of a year changes something, with its neighbours; another year's
+    moved where it has no law."""
     model = next(y for y in RULED if BOOKS.of(y)) if BOOKS.of(year) is None else year
     book = BOOKS.of(model)
     if book is None:
@@ -172,16 +172,14 @@ def _enrolment(draw: Draw, way: Way, year: str | None = None) -> Json:
 def _reserved(draw: Draw, way: Way) -> Json:
     home = _one(draw, None, *way.others)
     return {**_enrolment(draw, way), "ground": _one(draw, "degree-pending", "single-courses-pending"),
-            "missing_exams": _one(draw, 1, 3, 4),
-            "missing_cfu": _one(draw, 6, 24, 24.5), "home_university": _one(draw, "same", "other"),
-            **({"home_career": home} if home else {})}
+            "missing_exams": _one(draw, 1, 3, 4), "missing_cfu": _one(draw, 6, 24, 24.5),
+            "home_university": _one(draw, "same", "other"), **({"home_career": home} if home else {})}
 
 
 def _call(draw: Draw, way: Way) -> Json:
     day = _day(draw, "exam-booked", way)
     return {"course": _one(draw, *_CODES), "held_on": day.isoformat(),
-            "session": _one(draw, "winter", "summer", "extraordinary", "autumn"),
-            "mode": _one(draw, "written", "oral")}
+            "session": _one(draw, "winter", "summer", "extraordinary", "autumn"), "mode": _one(draw, "written", "oral")}
 
 
 def _booked(draw: Draw, way: Way) -> Json:
@@ -265,8 +263,7 @@ _DATA: dict[str, Callable[[Draw, Way], Json]] = {
     "graduated": lambda d, w: {"academic_year": _year(d, w), "mark": 100,
                             "session": _one(d, "winter", "summer", "autumn", "extraordinary")},
     "regime-changed": lambda d, w: {"regime": _one(d, "part-time", "full-time"), "academic_year": _year(d, w),
-                                    "category": "work",
-                                    "ofa_cleared": True},
+                                    "category": "work", "ofa_cleared": True},
     "suspended": lambda d, w: {},
     "resumed": lambda d, w: {},
     "administrative-block-ordered": lambda d, w: {"academic_year": _year(d, w)},
@@ -362,8 +359,7 @@ _LAGS = (0, 0, 0, 0, 1, 35, 200)
 def _line(draw: Draw, number: int, kind: str, data: Json, way: Way, on_time: bool, overrides: bool) -> Line:
     day = _day(draw, kind, way)
     raw: Json = {"id": f"e{number:02d}", "type": kind, "student": STUDENT, "effective_on": day.isoformat(),
-                 "source": "test",
-                 "actor": "test", "data": data}
+                 "source": "test", "actor": "test", "data": data}
     if kind not in e.ABOUT_THE_PERSON:
         raw["career"] = way.career
     if overrides and kind in e.ACTS and draw(st.integers(0, 11)) == 11:
@@ -383,8 +379,7 @@ def well_formed(raw: Json) -> Submission:
 def stories(draw: Draw, on_time: bool = False, voids: bool = True, overrides: bool = True, most: int = 12,
             always: tuple[str, ...] = ()) -> list[Line]:
     """Lines in the order in which the ledger hears of them. `on_time`: each on its own day. `most`: events beside the
-    usual ones;
-    `always`: types of which there is one in any case."""
+    usual ones; `always`: types of which there is one in any case."""
     names = tuple(f"C{n}" for n in range(1, _one(draw, 1, 1, 2, 2, 3) + 1))
     year = _one(draw, *RULED, *RULED, *YEARS)
     ways = [Way(name, _one(draw, *_KINDS), _one(draw, year, year, year, *YEARS),
@@ -412,19 +407,17 @@ def stories(draw: Draw, on_time: bool = False, voids: bool = True, overrides: bo
 
 
 def story(*rows: tuple[str, str, Json]) -> list[Line]:
-    """A story told in full, of career C1 and each fact on its day: (type, effective_on, data). For what the search
-    found once."""
-    found = [well_formed({"id": f"e{n:02d}", "type": kind, "student": STUDENT, "career": "C1",
-                          "effective_on": day, "source": "test",
-                          "actor": "test", "data": data}) for n, (kind, day, data) in enumerate(rows)]
+    """A story told in full, of career C1 and each fact on its day: (type, effective_on, data). For
+    what the search found once."""
+    found = [well_formed({"id": f"e{n:02d}", "type": kind, "student": STUDENT, "career": "C1", "effective_on": day,
+                          "source": "test", "actor": "test", "data": data}) for n, (kind, day, data) in enumerate(rows)]
     return [Line(submission.effective_on, submission) for submission in found]
 
 
 def enrolled(day: str, **more: Any) -> tuple[str, str, Json]:
     """A row of a story: a bachelor's enrolment for 2025-26."""
     return "enrolled", day, {"programme": "Informatica", "academic_year": "2025-26", "course_type": "bachelor",
-                             "access": "open", "year": 1,
-                             "regime": "full-time", **more}
+                             "access": "open", "year": 1, "regime": "full-time", **more}
 
 
 def paid(day: str, kind: str, amount: str) -> tuple[str, str, Json]:

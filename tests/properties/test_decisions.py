@@ -1,5 +1,5 @@
-"""Decisions: every submission gets a verdict, every history an answer, and what the rules allowed is no breach
-afterwards."""
+"""Decisions: every submission gets a verdict, every history an answer, and what the rules
+allowed is no breach afterwards."""
 
 from datetime import date, datetime, timedelta, timezone
 from typing import Any
@@ -22,9 +22,8 @@ _DAYS = (st.dates(date(1900, 1, 1), date(2199, 12, 31)) | st.dates(date(2019, 3,
          | st.dates(date(2025, 3, 1), date(2027, 12, 31)))
 _AMOUNTS = st.integers(1, 10**11 - 1).map(lambda c: f"{c // 100}.{c % 100:02d}") | st.sampled_from(["0.01",
                                                                                                     "156.00", "400.00"])
-_KEYS = st.sampled_from(["2025-26:enrolment", "2025-26:instalment-1", "2019-20:instalment-2#2",
-                         ":", "2025-26:", "x", "2025-26:late-fee/",
-                         "0000-00:a:b#"])
+_KEYS = st.sampled_from(["2025-26:enrolment", "2025-26:instalment-1", "2019-20:instalment-2#2", ":", "2025-26:", "x",
+                         "2025-26:late-fee/", "0000-00:a:b#"])
 
 
 @given(stories(on_time=True, voids=False, overrides=False, most=20))
@@ -110,7 +109,8 @@ _ODD: dict[str, Any] = {
                                     "standing": "beyond-course"},
     "single-courses-enrolled": lambda d: {
         "academic_year": d(st.sampled_from(_FAR_YEARS)), "issued_on": d(_DAYS).isoformat(),
-        "courses": [{"code": "X1", "cfu": d(st.sampled_from([0, 0.5, 1000, 7.25])), "lectures_end_on": d(_DAYS).isoformat()}]},
+        "courses": [{"code": "X1", "cfu": d(st.sampled_from([0, 0.5, 1000, 7.25])),
+                     "lectures_end_on": d(_DAYS).isoformat()}]},
     "contribution-assessed": lambda d: {"academic_year": d(st.sampled_from(_FAR_YEARS)), "contribution": d(_AMOUNTS)},
     "instalment-paid": lambda d: {"charge": d(_KEYS), "amount": d(_AMOUNTS)},
     "payment-refunded": lambda d: {"charge": d(_KEYS), "amount": d(_AMOUNTS)},
@@ -121,9 +121,8 @@ _ODD: dict[str, Any] = {
     "exam-booked": lambda d: {"course": "X1", "held_on": d(_DAYS).isoformat(),
                               "academic_year": d(st.sampled_from(_FAR_YEARS)),
                               "session": "winter", "calls_start_on": d(_DAYS).isoformat(), "mode": "oral"},
-    "exam-graded": lambda d: {"course": "X1", "held_on": d(_DAYS).isoformat(), "outcome": "passed",
-                              "cfu": 6, "session": "winter",
-                              "mode": "written", "refuse_by": d(_DAYS).isoformat()},
+    "exam-graded": lambda d: {"course": "X1", "held_on": d(_DAYS).isoformat(), "outcome": "passed", "cfu": 6,
+                              "session": "winter", "mode": "written", "refuse_by": d(_DAYS).isoformat()},
     "study-plan-approved": lambda d: {"academic_year": d(st.sampled_from(_FAR_YEARS)), "courses": []},
     "cfu-recognised": lambda d: {"kind": "transfer", "academic_year": d(st.sampled_from(_FAR_YEARS)),
                                  "cfu": 1000, "resolution": "r"},

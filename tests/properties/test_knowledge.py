@@ -48,8 +48,8 @@ def test_answer_as_known_at_a_position_equals_that_of_a_ledger_with_the_first_ev
 
 @given(stories(), st.randoms(use_true_random=False))
 def test_order_of_recording_does_not_change_the_answers_afterwards(lines: list[Line], random: Any) -> None:
-    """Facts of different days in another order; those of one day stay in theirs, a void stays behind what it takes
-    back."""
+    """Facts of different days in another order; those of one day stay in theirs, a void stays
+    behind what it takes back."""
     events = record(lines)
     assume(len(events) > 1)
     note(told(events))

@@ -53,8 +53,8 @@ def test_charges_add_up_on_every_day(lines: list[Line]) -> None:
 
 
 def _balances(events: list[Event], day: date) -> dict[tuple[str, str], Decimal]:
-    """What the university holds for each charge key, from the facts alone: received, less refunded, moves counted
-    once."""
+    """What the university holds for each charge key, from the facts alone: received, less
+    refunded, moves counted once."""
     held: dict[tuple[str, str], Decimal] = defaultdict(lambda: ZERO)
     for event in in_force(events):
         data, career = event.data, event.career or ""
@@ -73,8 +73,8 @@ def _balances(events: list[Event], day: date) -> dict[tuple[str, str], Decimal]:
 
 @given(stories())
 def test_money_received_is_paid_or_credit_or_unallocated_unless_refunded(lines: list[Line]) -> None:
-    """For each key: received - refunded - moved away + moved here = paid + credit + unallocated. Credit is shown as one
-    sum."""
+    """For each key: received - refunded - moved away + moved here = paid + credit + unallocated.
+    Credit is shown as one sum."""
     events = record(lines)
     assume(events)
     note(told(events))
@@ -146,8 +146,7 @@ def test_charge_is_in_exactly_one_state_and_totals_are_their_sums(lines: list[Li
 @example(story(*BEGINNING, paid("2026-03-01", "instalment-1", "300.00"), assessed("2026-03-05", "0.00"),
                assessed("2026-03-10", "300.00")))
 @example(story(enrolled("2025-10-20"), paid("2025-10-20", "enrolment", "156.00"),
-               decided("2025-11-01", "enrolment", "160.00"),
-               decided("2025-11-02", "enrolment", "156.00")))
+               decided("2025-11-01", "enrolment", "160.00"), decided("2025-11-02", "enrolment", "156.00")))
 def test_one_payment_costs_at_most_one_surcharge(lines: list[Line]) -> None:
     """Whatever is assessed, waived or decided afterwards; nor has one enrolment two late instances (AMB-11)."""
     events = record(lines)

@@ -1,5 +1,5 @@
-"""Answers and time: a timeline is what each day's events say, its intervals fit together, and what is announced comes
-true."""
+"""Answers and time: a timeline is what each day's events say, its intervals fit together, and
+what is announced comes true."""
 
 from itertools import pairwise
 

@@ -57,8 +57,8 @@ def horizon(events: Sequence[Event]) -> date:
 
 
 def days_that_matter(events: Sequence[Event]) -> list[date]:
-    """The days of the events, every due date and term that ever stood, the edges of tiers and blocks: each with its
-    neighbours."""
+    """The days of the events, every due date and term that ever stood, the edges of tiers and blocks:
+    each with its neighbours."""
     found = {n.effective_on for n in events}
 
     def look(person: Person, *_: object) -> None:

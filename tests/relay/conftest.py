@@ -1,5 +1,5 @@
-"""Topics of a test's own, relays as processes, and what the topics must hold: exactly the log, and the newest
-states."""
+"""Topics of a test's own, relays as processes, and what the topics must hold: exactly the
+log, and the newest states."""
 
 import json
 import os
@@ -109,9 +109,9 @@ def of(store: EventStore) -> History:
 
 
 def assert_topic_is_the_log(store: EventStore, topics: Topics, again: int = 0) -> None:
-    """Per student every version, in order and without a hole where it first stands; at most `again` messages are
-    repetitions, and those are the same bytes. Each message is what the stored event gives, hashes and headers
-    included."""
+    """Per student every version, in order and without a hole where it first stands; at most `again`
+    messages are repetitions, and those are the same bytes. Each message is what the stored event gives,
+    hashes and headers included."""
     recorded = log(store)
     expected = {(r["student"], r["version"]): events.message(r, digest, of(store)) for _, r, digest in recorded}
     found = topics.read(EVENTS)

@@ -37,8 +37,7 @@ class Postgres:
         time.sleep(down)
         (self._data / "postmaster.pid").unlink(missing_ok=True)
         self._started = subprocess.Popen(command, cwd=self._data.parent, stdin=subprocess.DEVNULL,
-                                         stdout=subprocess.DEVNULL,
-                                         stderr=subprocess.DEVNULL, start_new_session=True,
+                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
                                          preexec_fn=end_with_parent, **unprivileged())
         while not ready(self._data):
             assert time.monotonic() < until, "the server does not start"

@@ -1,7 +1,7 @@
 """Real brokers, of which one is killed, frozen, restarted, and then all at once: the topics are the log all the same.
 
-One broker, three at full size (tests/sizes.py); the proof has 50,000 events, 20 seconds frozen, a minute without any
-broker."""
+One broker, three at full size (tests/sizes.py); the proof has 50,000 events, 20 seconds frozen, a
+minute without any broker."""
 
 import time
 

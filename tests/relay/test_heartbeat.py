@@ -14,8 +14,8 @@ from .conftest import Topics, publish_once, relay, wait_for
 
 
 def assert_true(topics: Topics, committed: list[tuple[int, str]]) -> int:
-    """`committed`: positions, and an instant at which each was certainly committed. How many promises were looked
-    at."""
+    """`committed`: positions, and an instant at which each was certainly committed. How
+    many promises were looked at."""
     events = topics.read(EVENTS)
     at = {int(one.headers["position"]): one for one in reversed(events)}
     reflected: dict[str, list[tuple[int, int, int]]] = {}

@@ -1,5 +1,5 @@
-"""One topic, one history: what another ledger, another epoch, or the ledger that an older copy was put in the place of
-may not send."""
+"""One topic, one history: what another ledger, another epoch, or the ledger that an older copy was put in
+the place of may not send."""
 
 import shutil
 from pathlib import Path

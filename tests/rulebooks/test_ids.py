@@ -26,8 +26,8 @@ _ID = re.compile(r"[A-Z]{2,4}-[0-9D][0-9A-Za-z]*|[A-Z]{2,}(-[A-Z]+)*|charge-deci
 
 
 class Use(NamedTuple):
-    """An id in the code: the function (or name) at the top of the module around it, and the rules that this one asks
-    its book for."""
+    """An id in the code: the function (or name) at the top of the module around it, and the rules that
+    this one asks its book for."""
 
     rule: str
     module: str
@@ -98,9 +98,8 @@ ELSEWHERE = {
 
 def test_ids_are_collected_from_all_of_the_code() -> None:
     found = {use.rule for use in USES}
-    assert {"SEQ", "END", "NO-RULEBOOK", "ATOMIC", "IUV", "MONEY", "ENR", "PREP", "RIN", "MOR-2",
-            "MOR-5a", "ESA-1F", "PRN-D", "TKT-1",
-            "charge-decided", "AMB-33"} <= found
+    assert {"SEQ", "END", "NO-RULEBOOK", "ATOMIC", "IUV", "MONEY", "ENR", "PREP", "RIN", "MOR-2", "MOR-5a", "ESA-1F",
+            "PRN-D", "TKT-1", "charge-decided", "AMB-33"} <= found
     assert len(found) > 120
 
 
@@ -135,7 +134,8 @@ LATE_FEE = {"charge": "2019-20:late-fee/instalment-1", "state": "to-come", "rule
     ({"rule": "MOR-99", "source": source_of(BOOKS.book_of("2025-26"), "MOR-2")}, "MOR-99 cannot be cited"),
     ({"findings": [{"rule": "MOR-2", "source": UNKNOWN}]}, "MOR-2 of some year shows the source"),
     (LATE_FEE | {"source": source_of(BOOKS.book_of("2025-26"), "MOR-2")}, "MOR-2 of 2019-20 shows the source"),
-    (LATE_FEE | {"source": source_of(BOOKS.book_of("2019-20"), "MOR-2"), "waivers": [{"rule": "MOR-3", "source": dict(UNKNOWN)}]},
+    (LATE_FEE | {"source": source_of(BOOKS.book_of("2019-20"), "MOR-2"),
+                 "waivers": [{"rule": "MOR-3", "source": dict(UNKNOWN)}]},
      "MOR-3 of 2019-20 shows the source"),
     ({"rule": "SEQ", "source": source_of(BOOKS.own, "SEQ"), "interpretation": "AMB-999"}, "AMB-999 is in no register"),
     ({"breaches": ["ESA-1", "ESA1"]}, "ESA1 cannot be cited"),

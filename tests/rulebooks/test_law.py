@@ -1,5 +1,5 @@
-"""The rule books say what the guides say. Line numbers are those of the two guides (the sources are not part of the
-repository)."""
+"""The rule books say what the guides say. Line numbers are those of the two guides (the sources are
+not part of the repository)."""
 
 from datetime import date
 from decimal import Decimal
@@ -34,8 +34,7 @@ VALUES: list[tuple[str, Any, Any]] = [
     ("CHG-16.amounts", {"italy": "15.00", "eu": "20.00", "other": "40.00"},  # 1132
      {"italy": "10.00", "eu": "10.00", "other": "10.00"}),  # 812
     ("MOR-1.tiers", [{"through": 30, "amount": "20.00"}, {"through": 60, "amount": "40.00"},
-                     {"through": 90, "amount": "60.00"},
-                     {"through": None, "amount": "80.00"}],
+                     {"through": 90, "amount": "60.00"}, {"through": None, "amount": "80.00"}],
      [{"through": 30, "amount": "20.00"}, {"through": 60, "amount": "40.00"}, {"through": 90, "amount": "60.00"},
       {"through": None, "amount": "80.00"}]),  # 846-849, 549-552
     ("MOR-5.amount", "95.00", "95.00"),  # 857, 556

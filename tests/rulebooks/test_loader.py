@@ -271,9 +271,8 @@ def test_book_is_refused_with_its_line_when_its_yaml_is_no_plain_data(content: s
 
 
 @pytest.mark.parametrize("value", ["0001-01-01", "9999-12-31", "2026-02-30", "0001-01-01T00:00:00+23:59",
-                                   "!!set {a, b}",
-                                   ".nan", '"\\e[8m\\n"',
-                                   "!!binary aGVsbG8=", f"'{'q' * 5_000}'", "[[[[1]]]]"])
+                                   "!!set {a, b}", ".nan", '"\\e[8m\\n"', "!!binary aGVsbG8=", f"'{'q' * 5_000}'",
+                                   "[[[[1]]]]"])
 def test_book_is_refused_at_the_field_when_a_value_is_impossible(value: str) -> None:
     wrong = re.sub(r"(due_on|until): 20\S+", lambda found: f"{found[1]}: {value}", BOOK, count=1)
     assert wrong != BOOK

@@ -1,5 +1,5 @@
-"""A ledger in memory under any books: what the worked histories ask of `ledger.bootstrap.Ledger`, without a
-database."""
+"""A ledger in memory under any books: what the worked histories ask of
+`ledger.bootstrap.Ledger`, without a database."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence

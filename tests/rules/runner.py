@@ -174,8 +174,8 @@ def histories(path: Path) -> Iterator[History]:
 
 
 def failures(history: History, url: str) -> list[str]:
-    """What the ledger at `url` (which must be new and empty) answers otherwise than the history demands; empty if
-    nothing."""
+    """What the ledger at `url` (which must be new and empty) answers otherwise than the history
+    demands; empty if nothing."""
     ledger = open_ledger(url)
     try:
         return list(_Run(ledger, history).failures())
@@ -200,8 +200,8 @@ class _Run:
         yield from self._citations()
 
     def _citations(self) -> Iterator[str]:
-        """Every id in every outcome and answer; where a history asks for no charges or no audit, in those of its last
-        day too."""
+        """Every id in every outcome and answer; where a history asks for no charges or no audit, in
+        those of its last day too."""
         asked = {kind for check in self.history.checks for kind in check.model_fields_set}
         for student, last in self.students.items():
             if "fees" not in asked:
@@ -325,8 +325,8 @@ def _compare(where: str, key: str, expected: Any, answer: dict[str, Any]) -> Ite
 
 
 def _same(expected: Any, actual: Any) -> bool:
-    """Equal; of a mapping only the expected keys are compared, and texts that are both numbers are compared to the
-    cent."""
+    """Equal; of a mapping only the expected keys are compared, and texts that are both numbers
+    are compared to the cent."""
     if isinstance(expected, dict):
         return isinstance(actual, dict) and all(key in actual and _same(value, actual[key])
                                                 for key, value in expected.items())

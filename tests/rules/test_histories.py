@@ -1,8 +1,8 @@
 """The law tests: one test for each worked history of this folder, in memory; some, and those that are about the ledger
 itself, on a new SQLite file. A file is a chapter of the law.
 
-A test's id holds its chapter and its rules, so that `pytest -k /BLK-1/` runs what exercises BLK-1, and `-k blocks/` the
-chapter.
+A test's id holds its chapter and its rules, so that `pytest -k /BLK-1/` runs what exercises BLK-1,
+and `-k blocks/` the chapter.
 """
 
 from pathlib import Path

@@ -1,6 +1,6 @@
-"""A rule that a book lacks does nothing. Each entry of each book is removed in turn: histories that exercise the rule
-answer otherwise and never cite it for that year again, histories that neither name it nor show it in an answer answer
-as before."""
+"""A rule that a book lacks does nothing. Each entry of each book is removed in turn: histories that exercise
+the rule answer otherwise and never cite it for that year again, histories that neither name it nor show it in
+an answer answer as before."""
 
 import zlib
 from collections.abc import Iterator

@@ -49,8 +49,8 @@ def altered(event: StoredEvent, **fields: Any) -> StoredEvent:
 
 
 class Writer(NamedTuple):
-    """A ledger in which S01 stands at version 2, and what its database says to a user who may append: of events, and of
-    refusals."""
+    """A ledger in which S01 stands at version 2, and what its database says to a user who may append:
+    of events, and of refusals."""
 
     store: EventStore
     kind: str
@@ -121,7 +121,8 @@ ATTACKS: dict[str, tuple[Callable[[], list[StoredEvent]], str]] = {
     "without a moment": (lambda: [altered(row("S01", 3), recorded_at=None)], "canonical form|student"),
     "with a moment that is none": (lambda: [altered(row("S01", 3), recorded_at="2026-05-04")], "canonical form"),
     "with data that are none": (lambda: [altered(row("S01", 3), data=[])], "canonical form"),
-    "spaces between": (lambda: [altered(row("S01", 3), state=json.dumps(json.loads(row("S01", 3).state), sort_keys=True).encode())],
+    "spaces between": (lambda: [altered(row("S01", 3),
+                                        state=json.dumps(json.loads(row("S01", 3).state), sort_keys=True).encode())],
                        "canonical"),
 }
 IN_POSTGRES: dict[str, tuple[Callable[[], list[StoredEvent]], str]] = {

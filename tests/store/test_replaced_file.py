@@ -160,8 +160,8 @@ connection.close()"""
 @pytest.mark.parametrize("kind", ["ledger", "consumer"])
 def test_another_process_that_leaves_takes_no_log_away_from_one_that_opened_the_file_twice(
         ledger: EventStore, path: Path, tmp_path: Path, kind: str) -> None:
-    """A process that closes any descriptor of a file loses its locks on it: the one that leaves would believe itself
-    the last."""
+    """A process that closes any descriptor of a file loses its locks on it: the one that leaves
+    would believe itself the last."""
     own = tmp_path / "own.db"
     with Database(f"sqlite:///{own}") as first, Database(f"sqlite:///{own}") as second:
         if kind == "consumer":

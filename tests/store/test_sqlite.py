@@ -82,8 +82,7 @@ def test_store_refuses_a_file_of_a_newer_version(path: Path) -> None:
 
 
 @pytest.mark.parametrize("statement", ["CREATE TABLE stored_events (a)", "CREATE TABLE notes (a)",
-                                       "PRAGMA user_version = 3",
-                                       "PRAGMA application_id = 1"])
+                                       "PRAGMA user_version = 3", "PRAGMA application_id = 1"])
 def test_store_refuses_and_leaves_alone_a_database_of_another_program(path: Path, statement: str) -> None:
     execute(path, statement)
     before = path.read_bytes()

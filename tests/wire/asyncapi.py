@@ -60,9 +60,8 @@ HEADERS: dict[str, tuple[dict[str, str], dict[str, str]]] = {
                                 "traceparent": "That of the submission, if it had one (W3C Trace Context)"}),
     "submission": ({}, {"traceparent": "W3C Trace Context"}),
     "deadLetter": ({"dead_letter_consumer": "Who could not use it",
-                    "dead_letter_error": "Why; no content of the message",
-                    "dead_letter_topic": "Where it lay", "dead_letter_partition": "Where it lay",
-                    "dead_letter_offset": "Where it lay"}, {}),
+                    "dead_letter_error": "Why; no content of the message", "dead_letter_topic": "Where it lay",
+                    "dead_letter_partition": "Where it lay", "dead_letter_offset": "Where it lay"}, {}),
 }
 """Of each kind the headers that always stand and those that may."""
 SERVERS: Json = {
@@ -77,9 +76,8 @@ SECURITY: Json = {
     "mutualTls": {"type": "X509", "description": "A certificate for each program."},
 }
 CONSTANT = {"ce_specversion": "1.0", "content-type": "application/json"}
-KEYS = {EVENTS: "student", STATE: "student/career", HEARTBEAT: "the topic that it speaks of",
-        SUBMISSIONS: "student", OUTCOMES: "student",
-        DEAD_LETTER: "the key of the message that could not be used"}
+KEYS = {EVENTS: "student", STATE: "student/career", HEARTBEAT: "the topic that it speaks of", SUBMISSIONS: "student",
+        OUTCOMES: "student", DEAD_LETTER: "the key of the message that could not be used"}
 
 
 def document() -> Json:
@@ -94,7 +92,8 @@ def document() -> Json:
                            "An installation may put a prefix before every address."},
         "defaultContentType": "application/json",
         "servers": SERVERS,
-        "channels": {CHANNELS[topic.name][0]: _channel(topic, [name for name, (where, _) in messages.items() if where == topic.name])
+        "channels": {CHANNELS[topic.name][0]: _channel(topic, [name for name,
+                                                               (where, _) in messages.items() if where == topic.name])
                      for topic in TOPICS},
         "operations": {name: _operation(topic, name) for topic, (name, _, _) in CHANNELS.items()},
         "components": {
@@ -102,7 +101,8 @@ def document() -> Json:
             "schemas": _bundled() | {_headers_of(name): _titled(_headers(*HEADERS[name]), _headers_of(name))
                                      for name in HEADERS},
             "securitySchemes": SECURITY,
-            "correlationIds": {"submissionId": {"description": "The submission's `id`", "location": "$message.header#/submission_id"}},
+            "correlationIds": {"submissionId": {"description": "The submission's `id`",
+                                                "location": "$message.header#/submission_id"}},
         },
     }
 
@@ -114,8 +114,7 @@ def _channel(topic: Topic, messages: list[str]) -> Json:
         "address": topic.name, "description": CHANNELS[topic.name][2],
         "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in messages},
         "bindings": {"kafka": {"topic": topic.name, "partitions": 1 if topic.one_partition else PARTITIONS,
-                               "replicas": 3,
-                               "topicConfiguration": settings, "bindingVersion": "0.5.0"}},
+                               "replicas": 3, "topicConfiguration": settings, "bindingVersion": "0.5.0"}},
     }
 
 
@@ -129,14 +128,17 @@ def _operation(topic: str, name: str) -> Json:
 def _messages() -> dict[str, tuple[str, Json]]:
     """By name: topic and message object."""
     found = {f"{name}.v{version}": (EVENTS, _message(
-        f"{name}.v{version}", "event", EVENTS, [f"{name}.v{version}", *([f"{name}-2.v{version}"] if name in FIRST else [])]))
+        f"{name}.v{version}", "event", EVENTS,
+        [f"{name}.v{version}", *([f"{name}-2.v{version}"] if name in FIRST else [])]))
              for name, version in VERSIONS.items()}
     found["state.v1"] = (STATE, _message("state.v1", "state", STATE, ["state.v1", "state-single-courses.v1"]))
     found["heartbeat.v1"] = (HEARTBEAT, _message("heartbeat.v1", "heartbeat", HEARTBEAT, ["heartbeat.v1"]))
     found["submission.v1"] = (SUBMISSIONS, _message("submission.v1", "submission", SUBMISSIONS, []) | {"examples": [{
         "name": "instalment-paid", "headers": {}, "payload": {
-            "id": "pagopa-77", "type": "instalment-paid", "student": "S01", "career": "S01-B", "effective_on": "2026-02-11",
-            "source": "pagopa", "actor": "system:pagopa", "data": {"charge": "2025-26:instalment-1", "amount": "400.00"}}}]})
+            "id": "pagopa-77", "type": "instalment-paid", "student": "S01", "career": "S01-B",
+            "effective_on": "2026-02-11",
+            "source": "pagopa", "actor": "system:pagopa",
+            "data": {"charge": "2025-26:instalment-1", "amount": "400.00"}}}]})
     outcomes = [f"outcome-{how}.v1" for how in ("accepted", "duplicate", "refused", "invalid")]
     found["outcome.v1"] = (OUTCOMES, _message("outcome.v1", "outcome", OUTCOMES, outcomes) | {
         "correlationId": {"$ref": "#/components/correlationIds/submissionId"}})

@@ -89,9 +89,8 @@ def test_submitter_prints_the_outcomes_of_its_submissions(sqlite_url: str, topic
     file.write_text("".join(json.dumps(one) + "\n" for one in (*enrolled("S1"), *enrolled("S2"),
                                                                booking("S1", "b1"), booking("S1", "b2"))))
     with intake(sqlite_url, topics):
-        done = subprocess.run([*_command(language, "submitter", tmp_path), topics.brokers, str(file)],
-                              env=os.environ, capture_output=True,
-                              text=True, timeout=SECONDS, check=False)
+        done = subprocess.run([*_command(language, "submitter", tmp_path), topics.brokers, str(file)], env=os.environ,
+                              capture_output=True, text=True, timeout=SECONDS, check=False)
     assert done.returncode == 0, done.stderr
     printed = [line.partition(" ")[::2] for line in done.stdout.splitlines()]
     assert [json.loads(said)["outcome"] for student, said in printed

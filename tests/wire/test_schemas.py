@@ -77,8 +77,7 @@ def test_schema_refuses_what_the_reader_refuses(type: str, field: str, value: ob
 
 def _submitted(type: str, **changes: Any) -> dict[str, Any]:
     found = {"id": "s1", "type": type, "student": "S01", "effective_on": "2026-02-11", "source": "test",
-             "actor": "system:test",
-             "data": DATA[type] | {"note": "n"}}
+             "actor": "system:test", "data": DATA[type] | {"note": "n"}}
     return (found if type in ABOUT_THE_PERSON else found | {"career": "S01-B"}) | changes
 
 
@@ -87,13 +86,10 @@ def test_submission_schema_takes_what_the_ledger_takes_and_refuses_what_it_refus
     check = _validator("submission.v1")
     derogation = {"rule": "ESA-1", "reason": "r", "authority": "a"}
     good = [_submitted(type), _submitted(type, override=derogation),
-            _submitted(type, override=[derogation, derogation]),
-            _submitted(type, recorded_at="2026-02-11T09:00:00Z")]
+            _submitted(type, override=[derogation, derogation]), _submitted(type, recorded_at="2026-02-11T09:00:00Z")]
     bad = [_submitted(type, data=DATA[type] | {"extra": 1}), _submitted(type, extra=1),
-           _submitted(type, effective_on="2026-02-30"),
-           _submitted(type, student="a b"), _submitted(type, id=""), _submitted(type, id="x" * 201),
-           _submitted(type, source=""),
-           _submitted(type, override={"rule": "ESA-1"}),
+           _submitted(type, effective_on="2026-02-30"), _submitted(type, student="a b"), _submitted(type, id=""),
+           _submitted(type, id="x" * 201), _submitted(type, source=""), _submitted(type, override={"rule": "ESA-1"}),
            _submitted(type, career="S01-B" if type in ABOUT_THE_PERSON else "a/b")]
     bad += [_submitted(type, data={k: v for k, v in DATA[type].items() if k != name})
             for name, field in PAYLOADS[type].model_fields.items() if field.is_required()]

@@ -53,9 +53,8 @@ def _calls(events: list[Event], pick: random.Random) -> list[ExamBooked]:
             found.append(ExamBooked(course=course.code, held_on=held, academic_year=plan.academic_year, mode="written",
                                     session="winter" if held.month < 3 else "summer",
                                     calls_start_on=held.replace(day=1)))
-    found.append(ExamBooked(course="NOWHERE", held_on=date(2026, 6, 20), academic_year="2025-26",
-                            session="summer", mode="oral",
-                            calls_start_on=date(2026, 6, 1)))
+    found.append(ExamBooked(course="NOWHERE", held_on=date(2026, 6, 20), academic_year="2025-26", session="summer",
+                            mode="oral", calls_start_on=date(2026, 6, 1)))
     return pick.sample(found, min(len(found), 8))
 
 
@@ -140,9 +139,8 @@ def test_nothing_withheld_is_anywhere_in_a_state() -> None:
                                                                         "amount": "300.00"}),
         ("administrative-block-ordered", "A", "2026-02-01", year | {"reason": SECRET + "reason"}),
         ("study-plan-approved", "A", "2026-02-02", DATA["study-plan-approved"]),
-        ("exam-graded", "A", "2026-02-03", {"course": "MAT-01", "held_on": "2026-02-03", "outcome": "passed",
-                                            "cfu": 9, "session": "winter",
-                                            "mode": "oral"}),
+        ("exam-graded", "A", "2026-02-03", {"course": "MAT-01", "held_on": "2026-02-03", "outcome": "passed", "cfu": 9,
+                                            "session": "winter", "mode": "oral"}),
         ("exam-annulled", "A", "2026-02-10", {"course": "MAT-01", "held_on": "2026-02-03",
                                               "reason": SECRET + "reason"}),
         ("ticket-opened", None, "2026-02-11", DATA["ticket-opened"] | {"career": "A"}),

@@ -61,9 +61,8 @@ class Place:
                                          "CAREER_LEDGER_TOPIC_PREFIX": prefix}
 
     def run(self, script: str) -> str:
-        done = subprocess.run(["bash", "-euo", "pipefail", "-c", script], cwd=self.folder,
-                              env=self.environment, capture_output=True,
-                              text=True, timeout=300, check=False)
+        done = subprocess.run(["bash", "-euo", "pipefail", "-c", script], cwd=self.folder, env=self.environment,
+                              capture_output=True, text=True, timeout=300, check=False)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -168,7 +167,6 @@ def test_example_takes_each_version_once_and_in_order_whatever_comes(place: Plac
 
 def test_example_says_what_to_do_when_there_is_no_topic(place: Place) -> None:
     done = subprocess.run([sys.executable, str(EXAMPLE), place.brokers, str(place.folder / "payments.db")],
-                          env=place.environment,
-                          capture_output=True, text=True, timeout=PATIENCE, check=False)
+                          env=place.environment, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 1
     assert f"there is no topic {place.prefix}{EVENTS}: run `career-ledger publish`" in done.stderr

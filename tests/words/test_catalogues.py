@@ -1,5 +1,5 @@
-"""The words are where they belong: no sentence in the rules, and for each of their messages an entry in every
-language."""
+"""The words are where they belong: no sentence in the rules, and for each of their messages
+an entry in every language."""
 
 import ast
 from collections import defaultdict
@@ -53,8 +53,8 @@ def _ids(given: ast.expr) -> Iterator[str]:
 
 
 def _used() -> dict[str, tuple[set[str], bool]]:
-    """Of each message of the code: the names of its values (of all the places together), and whether something is said
-    to remove it."""
+    """Of each message of the code: the names of its values (of all the places together), and whether
+    something is said to remove it."""
     names: dict[str, set[str]] = defaultdict(set)
     cleared: dict[str, bool] = defaultdict(bool)
     for call, made in _calls():

@@ -37,8 +37,8 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_no_sentence_is_made_when_events_are_imported_and_their_rows_computed(tmp_path: Any, made: list[str]) -> None:
-    """What the import decides and what rebuild and followers compute; the relay makes those of blocks, which its form
-    asks for."""
+    """What the import decides and what rebuild and followers compute; the relay makes those of
+    blocks, which its form asks for."""
     store = open_store(f"sqlite:///{tmp_path / 'ledger.db'}", True)
     outcomes = list(append_lines(store, BOOKS, islice(generate(12, 5), 100), "record", False, clock))
     assert [one["outcome"] for one in outcomes] == ["accepted"] * 100

@@ -79,7 +79,8 @@ def _available(career: Career, key: str) -> Decimal:
     return max(ZERO, gross(career, key) - sum((o.amount for o in career.outflows.get(key, ())), ZERO))
 
 
-_NO_REFUND = {"enrolment": "RIN-6", "single-courses": "CS-10", **dict.fromkeys(INSTALMENTS, "RIN-11a"), INSTALMENTS[0]: "RIN-8a"}
+_NO_REFUND = {"enrolment": "RIN-6", "single-courses": "CS-10", **dict.fromkeys(INSTALMENTS, "RIN-11a"),
+              INSTALMENTS[0]: "RIN-8a"}
 """The rule that gives no refund of a charge; of the others AMB-29 says so."""
 
 

@@ -1,5 +1,5 @@
-"""The commands about everybody: `project`, `projection`, `report`, `find`. They read and keep the stored
-projections."""
+"""The commands about everybody: `project`, `projection`, `report`, `find`. They read and
+keep the stored projections."""
 
 import csv
 import re
@@ -183,8 +183,7 @@ def projection_verify(workers: int | None, json_: bool) -> None:
 
 @projection.command("diff")
 @click.option("--rulebooks", "folder", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path),
-              metavar="FOLDER",
-              help="The rule books to compare with, one *.yaml file an academic year.")
+              metavar="FOLDER", help="The rule books to compare with, one *.yaml file an academic year.")
 @workers_option
 @json_option
 def projection_diff(folder: Path, workers: int | None, json_: bool) -> None:
@@ -369,9 +368,8 @@ def report_counts(by: str, on: date | None, json_: bool, csv_: bool) -> None:
 @click.option("--status", help="The status on that day, such as enrolled.")
 @on_option
 @as_report
-def find(career: str | None, student: str | None, programme: str | None, status: str | None,
-         on: date | None, json_: bool,
-         csv_: bool) -> None:
+def find(career: str | None, student: str | None, programme: str | None, status: str | None, on: date | None,
+         json_: bool, csv_: bool) -> None:
     """Careers as they stand on a day.
 
     \b

@@ -25,8 +25,7 @@ def _share(text: str) -> tuple[str, str]:
 @click.option("--seed", type=click.IntRange(min=0), required=True, metavar="S",
               help="The same seed gives the same bytes.")
 @click.option("--output", type=click.Path(dir_okay=False, allow_dash=True), default="-", show_default=True,
-              metavar="FILE",
-              help="Where to write; - is standard output. A file appears when it is complete.")
+              metavar="FILE", help="Where to write; - is standard output. A file appears when it is complete.")
 @click.option("--first", type=click.IntRange(min=0), default=0, show_default=True, metavar="N",
               help="Begin with this student.")
 @click.option("--until", type=click.DateTime(["%Y-%m-%d"]), metavar="DATE",

@@ -1,9 +1,9 @@
 """The command line: `career-ledger [--db URL] COMMAND ... [--json]` (section 7 of the published language).
 
-Exit codes: 0 all done; 1 a line was refused or invalid, or the audit found something; 2 wrong usage; 3 not found;
-4 others kept writing to the same students; 5 verification failed; 6 the database is unavailable or cannot be used, or
-students were set aside; and those of every program (`ledger.edges.program`): 70, 74, 130, 141.
-What a command needs is imported inside it, so that a question starts fast.
+Exit codes: 0 all done; 1 a line was refused or invalid, or the audit found something; 2 wrong usage; 3 not found; 4
+others kept writing to the same students; 5 verification failed; 6 the database is unavailable or cannot be used, or
+students were set aside; and those of every program (`ledger.edges.program`): 70, 74, 130, 141. What a command needs is
+imported inside it, so that a question starts fast.
 """
 
 import sys

@@ -50,8 +50,7 @@ def needed(brokers: str | None) -> str:
 @click.command(short_help="Publish every event and every current answer to Kafka.")
 @kafka_option
 @click.option("--partitions", type=click.IntRange(min=1, max=10_000), default=PARTITIONS, show_default=True,
-              metavar="N",
-              help="Partitions of topics that are made. Choose enough: they cannot change later.")
+              metavar="N", help="Partitions of topics that are made. Choose enough: they cannot change later.")
 @click.option("--replicas", type=click.IntRange(min=1, max=100), metavar="N",
               help="Copies of topics that are made. Default: 3, or as many as there are brokers.")
 @click.option("--once", is_flag=True, help="Stop when everything recorded is published.")
@@ -63,8 +62,7 @@ def needed(brokers: str | None) -> str:
 @click.option("--json", "json_", is_flag=True,
               help="With --status: print JSON for programs instead of text for people.")
 def publish(brokers: str | None, partitions: int, replicas: int | None, once: bool, position: int | None,
-            student: str | None,
-            status_: bool, json_: bool) -> None:
+            student: str | None, status_: bool, json_: bool) -> None:
     """Publish the log to career.events.v1, the careers' states to career.state.v1 and heartbeats, until SIGTERM.
 
     Makes the topics that are missing. Several may run: one publishes, the others take over when it ends. After a crash

@@ -28,8 +28,8 @@ def rules() -> None:
 
 
 def _law(ask: "Callable[[LawBooks, Words], Answer]") -> "Answer":
-    """A question to the rule books, told in the language of the answer; an id or a year that they do not know is not
-    found."""
+    """A question to the rule books, told in the language of the answer; an id or a year that they
+    do not know is not found."""
     from ledger.bootstrap import law
     from ledger.domain.knowledge import NotFound
     from ledger.rulebooks.words import words_in

@@ -32,8 +32,8 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 
 class Settings(NamedTuple):
-    """What stands before the command. None: the file in the user's data folder; the packaged rule books; the locale's
-    language."""
+    """What stands before the command. None: the file in the user's data folder; the packaged rule
+    books; the locale's language."""
 
     db: str | None
     rulebooks: Path | None
@@ -95,8 +95,8 @@ json_option = click.option("--json", "json_", is_flag=True, help="Print JSON for
 
 
 def as_known(function: _F) -> _F:
-    """`--on`, `--known-at`, `--known-position`, handed over as `asked`, and `--json`: the two clocks of every
-    question."""
+    """`--on`, `--known-at`, `--known-position`, handed over as `asked`, and `--json`: the two
+    clocks of every question."""
 
     @functools.wraps(function)
     def with_asked(*args: Any, on: date | None, known_at: datetime | None, known_position: int | None,

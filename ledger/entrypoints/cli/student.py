@@ -54,9 +54,8 @@ def as_call(function: _F) -> _F:
     """The options that name a call of an exam, handed over as `call`."""
 
     @functools.wraps(function)
-    def with_call(*args: Any, course: str, held_on: date, session: str, academic_year: str,
-                  calls_start_on: date, opens_on: date | None,
-                  mode: str | None, **rest: Any) -> Any:
+    def with_call(*args: Any, course: str, held_on: date, session: str, academic_year: str, calls_start_on: date,
+                  opens_on: date | None, mode: str | None, **rest: Any) -> Any:
         from ledger.domain.events import ExamBooked
 
         return function(*args, call=ExamBooked.model_validate({

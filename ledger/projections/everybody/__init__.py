@@ -10,8 +10,7 @@ guarantee is the same and is kept by compare-and-set: a transaction begins by mo
 where it started.
 
 `Follower` keeps the tables up to date, `rebuild` makes them anew, `verify` and `diff` compare them with what is
-computed,
-`reports` answers questions. Only rows are read for an answer, never the events.
+computed, `reports` answers questions. Only rows are read for an answer, never the events.
 """
 
 from .database import Position, ProjectionDatabase, RebuildNeeded

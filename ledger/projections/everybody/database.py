@@ -1,9 +1,9 @@
 # ruff: noqa: S608 - statements are put together from names of our own only
 """The stored rows and how far they go, the same on SQLite and PostgreSQL; `tables` has what each does in its own way.
 
-Every transaction that writes begins with the table of positions, and so does every question: this order keeps them from
-waiting for each other in a circle, and a question sees rows and position of one moment, also while the sets of tables
-are swapped.
+Every transaction that writes begins with the table of positions, and so does every question: this order keeps
+them from waiting for each other in a circle, and a question sees rows and position of one moment, also while
+the sets of tables are swapped.
 """
 
 import hashlib
@@ -44,8 +44,8 @@ class Repartitioned(StoreUnusable):
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """How far the rows of one partition (of `partitions`, from 1) go, and the law they were computed under
-    (`law_of`)."""
+    """How far the rows of one partition (of `partitions`, from 1) go, and the law they were
+    computed under (`law_of`)."""
 
     partition: int
     partitions: int
@@ -53,8 +53,8 @@ class Position:
     law: str
 
     def owns(self, stream: UUID) -> bool:
-        """A student's partition: the id of her stream, a hash of her pseudonym that never changes, modulo their
-        number."""
+        """A student's partition: the id of her stream, a hash of her pseudonym that never
+        changes, modulo their number."""
         return stream.int % self.partitions == self.partition - 1
 
 
@@ -91,8 +91,8 @@ class ProjectionDatabase:
             return positions_in(cursor)
 
     def strange(self, tables: str = LIVE) -> str | None:
-        """Why the log cannot be the one whose events the stored rows reflect, in a sentence; None where nothing speaks
-        against it.
+        """Why the log cannot be the one whose events the stored rows reflect, in a sentence; None
+        where nothing speaks against it.
 
         A follower that goes on from a position of another log would pass over events for ever."""
         if not self.backend.exists(tables):
@@ -154,8 +154,8 @@ class ProjectionDatabase:
         return mine
 
     def repartition(self, of: int, law: str) -> None:
-        """Sets the number of partitions. Every partition begins where the slowest stood: computing rows again is
-        harmless."""
+        """Sets the number of partitions. Every partition begins where the slowest stood:
+        computing rows again is harmless."""
         self.check_log()
         with self.backend.transaction() as cursor:
             found = positions_in(cursor)
@@ -163,8 +163,8 @@ class ProjectionDatabase:
             if len(found) != of:
                 set_positions(cursor, of, min(p.position for p in found), law, LIVE)
 
-    def replace(self, at: Position, to: int, students: Collection[str], rows: StoredRows, aside: Sequence[SetAside] = (),
-                tables: str = LIVE) -> bool:
+    def replace(self, at: Position, to: int, students: Collection[str], rows: StoredRows,
+                aside: Sequence[SetAside] = (), tables: str = LIVE) -> bool:
         """Puts the rows of these students in the place of the old ones and moves the partition on from `at` to position
         `to`, both or neither. False, and nothing is done, where the partition does not stand there any more.
 
@@ -173,16 +173,14 @@ class ProjectionDatabase:
         with self.backend.transaction() as cursor:
             return self.replace_in(cursor, at, to, students, rows, aside, tables)
 
-    def replace_in(self, cursor: Transaction, at: Position, to: int, students: Collection[str],
-                   rows: StoredRows, aside: Sequence[SetAside],
-                   tables: str) -> bool:
+    def replace_in(self, cursor: Transaction, at: Position, to: int, students: Collection[str], rows: StoredRows,
+                   aside: Sequence[SetAside], tables: str) -> bool:
         """The same within a transaction."""
         moved = cursor.run(
             "UPDATE {position} SET position = :to, mark = :mark WHERE partition_no = :partition AND partitions = "
             ":partitions AND position = :at AND law = :law",
             {"to": to, "mark": mark_of(cursor, to), "partition": at.partition, "partitions": at.partitions,
-             "at": at.position,
-             "law": at.law}, tables)
+             "at": at.position, "law": at.law}, tables)
         if moved != 1:
             return False
         nobody = [one.student for one in aside if one.student is not None]
@@ -202,8 +200,8 @@ class ProjectionDatabase:
         add_aside(cursor, aside, tables)
 
     def aside(self, found: Sequence[Position] | None = None) -> list[SetAside]:
-        """Who is set aside. Empty where the tables are those of an older program. `found`: the positions, where they
-        are known."""
+        """Who is set aside. Empty where the tables are those of an older program. `found`: the
+        positions, where they are known."""
         found = self.positions() if found is None else found
         if not found:
             return []
@@ -222,8 +220,8 @@ class ProjectionDatabase:
                 for kind, columns in COLUMNS.items()}
 
     def ask(self, statements: Sequence[tuple[str, Parameters]]) -> tuple[list[Position], list[list[Row]]]:
-        """The answers to some statements and the positions of the same moment. Raises StoreUnusable where nothing is
-        stored."""
+        """The answers to some statements and the positions of the same moment. Raises
+        StoreUnusable where nothing is stored."""
         if not self.backend.exists():
             raise StoreUnusable("nothing is stored yet: run `career-ledger project` (or `career-ledger projection "
                                 "rebuild`) first")
@@ -278,8 +276,8 @@ def history_in(cursor: Transaction) -> tuple[str, int]:
 
 
 def mark_of(cursor: Transaction, position: int) -> str:
-    """What tells the event at a position from any other: of what is published of it only, since a report's reader may
-    see it."""
+    """What tells the event at a position from any other: of what is published of it only, since a
+    report's reader may see it."""
     found = cursor.ask("SELECT originator_id, originator_version, state FROM {events} WHERE {event_position} = "
                        ":position",
                        {"position": position})

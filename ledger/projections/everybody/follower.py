@@ -1,8 +1,8 @@
 """Keeps the stored rows up to date: page by page of the log, each student of a page recomputed from her whole stream.
 
-A stream may hold newer events than the page: her rows are then ahead of the position, never behind, and the page that
-brings those events computes them again. Positions are taken as the log gives them (they have holes), from the primary
-only.
+A stream may hold newer events than the page: her rows are then ahead of the position, never behind, and the
+page that brings those events computes them again. Positions are taken as the log gives them (they have
+holes), from the primary only.
 """
 
 import time
@@ -23,8 +23,8 @@ from .tables import LIVE
 PAGE = 2_000
 """Events of the log in one transaction."""
 GROWTH = 5
-"""A page is up to so many times larger while the follower is behind: a student who occurs often is then computed
-once."""
+"""A page is up to so many times larger while the follower is behind: a student who occurs
+often is then computed once."""
 BATCH = 200
 """Students whose streams are in memory at once."""
 WAKE_SECONDS = 1.0
@@ -34,8 +34,8 @@ WAKE_SECONDS = 1.0
 class Follower:
     """Partition `partition` of `partitions` (from 1). Usable in a thread of a process as well as alone."""
 
-    def __init__(self, store: EventStore, database: ProjectionDatabase, books: LawBooks, partition: int = 1, partitions: int = 1,
-                 page: int = PAGE) -> None:
+    def __init__(self, store: EventStore, database: ProjectionDatabase, books: LawBooks, partition: int = 1,
+                 partitions: int = 1, page: int = PAGE) -> None:
         if not 1 <= partition <= partitions:
             raise ValueError(f"there is no partition {partition} of {partitions}: write I/N with I from 1 to N")
         self._store, self._database, self._books = store, database, books
@@ -74,8 +74,8 @@ class Follower:
             pass
 
     def run(self, stop: Flag, say: Callable[[str], None] = lambda _: None) -> None:
-        """Follows until `stop` is set. One follower of a partition works, others stand by; a lost backend is waited
-        for."""
+        """Follows until `stop` is set. One follower of a partition works, others stand by; a
+        lost backend is waited for."""
         self.prepare()
         self.alarm = lambda one: say(f"set aside: {one.why}; everybody else goes on, see `career-ledger projection "
                                      "status`")
@@ -103,7 +103,8 @@ class Follower:
                 stop.wait(WAKE_SECONDS)
 
 
-def advance(store: EventStore, database: ProjectionDatabase, books: LawBooks, at: Position, page: int, tables: str = LIVE,
+def advance(store: EventStore, database: ProjectionDatabase, books: LawBooks, at: Position, page: int,
+            tables: str = LIVE,
             cursor: Transaction | None = None, alarm: Callable[[SetAside], None] = lambda _: None) -> int:
     """Takes a partition one page on from `at`; the number of events of the page, 0 at the end of the log.
 

@@ -1,5 +1,5 @@
-"""The tables in PostgreSQL: schema `projections`, and `projections_new` while a rebuild runs; they are swapped by
-renaming.
+"""The tables in PostgreSQL: schema `projections`, and `projections_new` while a rebuild runs;
+they are swapped by renaming.
 
 A question reads at REPEATABLE READ after a lock on the table of positions that the swap must wait for: without it the
 moment it reads could lie before the swap and the tables it reads after it. `synchronous_commit = off` for our own
@@ -28,8 +28,8 @@ READERS = ("career_ledger_reader", "career_ledger_writer")
 PROJECTOR = "career_ledger_projector"
 OWNED_BY_ROLE = ("SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = 'career_ledger_projector' AND pg_has_role(oid, "
                  "'MEMBER') AND has_database_privilege(oid, current_database(), 'CREATE')")
-"""Where infra/postgres/roles.sql was run, what a projector makes belongs to the role, so that the next one may replace
-it."""
+"""Where infra/postgres/roles.sql was run, what a projector makes belongs to the role, so that
+the next one may replace it."""
 NAMES: Mapping[str, Mapping[str, str]] = {
     tables: {name: f"{schema}.{name}" for name in (*KEPT, "done")}
     | {"events": "public.stored_events", "event_position": "notification_id", "ledger": "public.career_ledger"}
@@ -141,8 +141,8 @@ class PostgresTables(Postgres):
                 holder.close()
 
     def wait(self, seconds: float) -> None:
-        """Until something was appended, or the time is over: what was committed before LISTEN began is found by waking
-        up."""
+        """Until something was appended, or the time is over: what was committed before LISTEN
+        began is found by waking up."""
         if self._listener is None:
             time.sleep(min(seconds, 0.05))
             return

@@ -40,8 +40,8 @@ class Busy(StoreUnavailable):
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """What a rebuild did. `resumed`: events that an interrupted one had done already. `aside`: who could not be
-    read."""
+    """What a rebuild did. `resumed`: events that an interrupted one had done already.
+    `aside`: who could not be read."""
 
     events: int
     resumed: int
@@ -126,8 +126,8 @@ def _store_part(bench: Workbench, part: _Part) -> _Found:
 
 
 def _write(database: ProjectionDatabase, part: _Part, events: int, rows: StoredRows, aside: Sequence[SetAside]) -> None:
-    """The mark comes first: a worker that an interrupted rebuild left behind makes this one wait, and only one
-    stores."""
+    """The mark comes first: a worker that an interrupted rebuild left behind makes this one
+    wait, and only one stores."""
     with database.backend.transaction() as cursor:
         if any(p.law != part.law for p in positions_in(cursor, NEW)):
             raise StoreUnavailable("another rebuild has begun meanwhile: run the command again")
@@ -142,8 +142,8 @@ def _write(database: ProjectionDatabase, part: _Part, events: int, rows: StoredR
 
 
 def _index(url: str, database: ProjectionDatabase) -> None:
-    """One table is indexed in one transaction with a mark (negative numbers), so that an interrupted rebuild goes on
-    here too."""
+    """One table is indexed in one transaction with a mark (negative numbers), so that an interrupted
+    rebuild goes on here too."""
     kinds = sorted(COLUMNS, key=lambda kind: kind not in ("charges", "status"))  # those with most to do first
     if database.backend.one_writer:
         for kind in kinds:

@@ -21,8 +21,8 @@ from .database import LOOK_SECONDS, Position, ProjectionDatabase, needs_rebuild
 from .shape import BOOLS, CENTS, DATES, shown
 
 ReportAnswer = dict[str, Any]
-"""`report`, `on` (or `from` and `to`), `known_position`, `last_position`, `rebuild_needed`, `rows`; `set_aside` where
-students are."""
+"""`report`, `on` (or `from` and `to`), `known_position`, `last_position`, `rebuild_needed`, `rows`;
+`set_aside` where students are."""
 BLOCKS = ("exam-booking", "final-exam", "administrative", "reservation")
 GROUPS = ("programme", "status", "year", "academic_year", "course_type", "regime", "reservation")
 _ON = "{0}.from_on <= :on AND ({0}.until_on IS NULL OR {0}.until_on > :on)"
@@ -205,13 +205,11 @@ class Reports:
                 rows.append(_change(on, student, career, f"{kind} block", charge, None if begins else rule,
                                     rule if begins else None, told))
         rows.sort(key=lambda row: (row["on"], row["student"], row["career"], row["what"], row["charge"] or "",
-                                   row["change"].id,
-                                   str(row["from"]), str(row["to"])))
+                                   row["change"].id, str(row["from"]), str(row["to"])))
         return self._envelope("upcoming", {"from": first, "to": last}, positions, end) | {"rows": rows}
 
     def _answer(self, name: str, asked: Mapping[str, date], columns: Sequence[str], statement: str,
-                parameters: Parameters,
-                total: str | None = None) -> ReportAnswer:
+                parameters: Parameters, total: str | None = None) -> ReportAnswer:
         given = {key: value.isoformat() for key, value in asked.items()} | dict(parameters)
         positions, end, [rows] = self._ask([(statement, given)])
         found = self._envelope(name, asked, positions, end)
@@ -285,8 +283,8 @@ def _change(on: str, student: str, career: str, what: str, charge: str | None, b
 
 
 def status_of(database: ProjectionDatabase, law: str) -> ReportAnswer:
-    """How far the stored rows go, what they rest on, how many there are and how much room they take (bytes, or
-    null)."""
+    """How far the stored rows go, what they rest on, how many there are and how much room
+    they take (bytes, or null)."""
     positions, answers = database.ask([
         ("SELECT coalesce(max({event_position}), 0) FROM {events}", {}),
         ("SELECT count(*) FROM {events} WHERE {event_position} > (SELECT min(position) FROM {position})", {}),
@@ -294,8 +292,7 @@ def status_of(database: ProjectionDatabase, law: str) -> ReportAnswer:
     aside = [{"student": one.student or str(one.stream), "position": one.position, "why": one.why}
              for one in database.aside(positions)]
     return {"known_position": min(p.position for p in positions), "last_position": answers[0][0][0],
-            "events_behind": answers[1][0][0],
-            "set_aside": aside,
+            "events_behind": answers[1][0][0], "set_aside": aside,
             "partitions": [{"partition": p.partition, "position": p.position} for p in positions],
             "rulebooks": json.loads(positions[0].law)["rulebooks"], "schema": json.loads(positions[0].law)["schema"],
             "interpretations": json.loads(positions[0].law)["interpretations"],

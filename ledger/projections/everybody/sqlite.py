@@ -1,9 +1,9 @@
 
 """The tables in the ledger's SQLite file, named `projection_...`.
 
-Readers never wait. A writer holds the file's one write lock, so rows are computed before its transaction begins.
-`synchronous=NORMAL`: after a power cut the last transactions may be gone, row and position together, and are made
-again.
+Readers never wait. A writer holds the file's one write lock, so rows are computed before its transaction
+begins. `synchronous=NORMAL`: after a power cut the last transactions may be gone, row and position
+together, and are made again.
 """
 
 import fcntl

@@ -1,10 +1,10 @@
 
 """The tables, in two sets: the live ones, which answer, and while a rebuild runs the new ones beside them.
 
-Statements name them `{blocks}` and say which set they mean where it is not the live one. Each set keeps the numbers of
-the migrations that made it. What a step changes is never put right in place, since the rows must be computed anew:
-`career-ledger upgrade` makes a new set of all steps beside the old one (a rebuild) while questions are answered from
-that.
+Statements name them `{blocks}` and say which set they mean where it is not the live one. Each set keeps the
+numbers of the migrations that made it. What a step changes is never put right in place, since the rows must be
+computed anew: `career-ledger upgrade` makes a new set of all steps beside the old one (a rebuild) while
+questions are answered from that.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -71,8 +71,8 @@ class ProjectionBackend(Backend, Protocol):
 
 
 def migrations(backend: ProjectionBackend, tables: str = LIVE) -> Migrations:
-    """Of one set. Their steps are named in `shape.STEPS`, which everything that is computed under them keeps the number
-    of."""
+    """Of one set. Their steps are named in `shape.STEPS`, which everything that is computed under
+    them keeps the number of."""
     def first(tx: Transaction) -> None:
         whole = _TYPES[tx.dialect][1]
         for kind, columns in column_types(tx.dialect).items():

@@ -1,5 +1,5 @@
-"""Stored projections of an older version are made anew by a rebuild: questions are answered from the old ones until it
-is done."""
+"""Stored projections of an older version are made anew by a rebuild: questions are answered from the
+old ones until it is done."""
 
 import json
 import time

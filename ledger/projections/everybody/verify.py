@@ -29,9 +29,9 @@ def verify(url: str, books: LawBooks, workers: int | None = None,
            progress: Progress | None = None) -> Iterator[Difference]:
     """Every difference between stored and computed rows: `stored` and `computed` intervals. Nothing where all is well.
 
-    Events may be appended meanwhile: rows are right when they are those of a position between the one they claim and
-    now. Raises RebuildNeeded where the rows rest on another law, and at the end SomeSetAside where students cannot be
-    read."""
+    Events may be appended meanwhile: rows are right when they are those of a position between the one they
+    claim and now. Raises RebuildNeeded where the rows rest on another law, and at the end SomeSetAside
+    where students cannot be read."""
     with open_database(url) as database:
         database.check_tables()
         check_law(database.positions(), law_of(books))
@@ -92,7 +92,8 @@ def _was_true(bench: Workbench, student: str, stored: StoredRows, positions: lis
     at = next(p.position for p in positions if p.owns(stream_id(student)))
     events: list[Event] = bench.store.stream(student)
     known = sum(event.position <= at for event in events)
-    return any(_same(stored, rows_of(events[:length], student, bench.books)) for length in range(known, len(events) + 1))
+    return any(_same(stored, rows_of(events[:length], student, bench.books))
+               for length in range(known, len(events) + 1))
 
 
 def _diff_part(bench: Workbench, part: tuple[int, int]) -> _Found:
@@ -120,7 +121,8 @@ def _by_student(rows: StoredRows, students: Iterable[str]) -> dict[str, StoredRo
     return found
 
 
-def _differences(student: str, left: StoredRows, right: StoredRows, left_name: str, right_name: str) -> Iterator[Difference]:
+def _differences(student: str, left: StoredRows, right: StoredRows, left_name: str,
+                 right_name: str) -> Iterator[Difference]:
     for kind, columns in COLUMNS.items():
         only_left = Counter(left[kind]) - Counter(right[kind])
         only_right = Counter(right[kind]) - Counter(left[kind])

@@ -54,8 +54,8 @@ def parts_of(events: int) -> int:
 
 
 def workers_for(events: int, wanted: int | None) -> int:
-    """As many processes as are wanted (None: one a processor), but only as many as have enough to do to be worth
-    starting."""
+    """As many processes as are wanted (None: one a processor), but only as many as have enough
+    to do to be worth starting."""
     return max(1, min(wanted or os.cpu_count() or 1, events // WORTH_EVENTS))
 
 

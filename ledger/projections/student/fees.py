@@ -17,8 +17,8 @@ from ledger.projections.student.words import charge_json, euro, sorted_charges
 
 
 def answer(events: Sequence[Event], student: str, on: date, books: LawBooks) -> dict[str, Any]:
-    """Every charge of a student at the end of a day, with totals in euro. Raises NotFound when nothing is known of
-    her."""
+    """Every charge of a student at the end of a day, with totals in euro. Raises NotFound
+    when nothing is known of her."""
     if not events:
         raise NotFound(f"no student {student}")
     facts = in_force(events)
@@ -39,15 +39,15 @@ def answer(events: Sequence[Event], student: str, on: date, books: LawBooks) -> 
         "to_decide": [{"career": career.name, "charge": key, "interpretation": message.id, "message": message}
                       for _, career in sorted(person.careers.items())
                       for key, message in sorted(career.to_decide.items())],
-        "remitted": [{"career": career.name, "academic_year": year, "amount": euro(amount),
-                      "rule": "RAT-6", "interpretation": "AMB-7",
-                      "source": source_of(books.book_of(year), "RAT-6")}
+        "remitted": [{"career": career.name, "academic_year": year, "amount": euro(amount), "rule": "RAT-6",
+                      "interpretation": "AMB-7", "source": source_of(books.book_of(year), "RAT-6")}
                      for _, career in sorted(person.careers.items()) for year, amount in remitted(career, books)],
         "unruled_years": sorted({y for c in person.careers.values() for y in c.unruled}),
     }
     repeated = payments_with_one_iuv(fact for fact in facts if fact.effective_on <= on)
     if repeated:
         found["same_iuv"] = [{"iuv": iuv, "rule": "IUV", "source": source_of(books.own, "IUV"), "payments": [
-            {"career": p.career, "charge": p.data.charge, "amount": euro(p.data.amount), "paid_on": p.effective_on.isoformat(),
+            {"career": p.career, "charge": p.data.charge, "amount": euro(p.data.amount),
+             "paid_on": p.effective_on.isoformat(),
              "event": p.id} for p in paid if isinstance(p.data, InstalmentPaid)]} for iuv, paid in repeated]
     return found

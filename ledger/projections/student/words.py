@@ -174,8 +174,8 @@ def _of_charge(name: Any, old: Any, new: Any) -> Phrase:
 
 
 def forecast(person: Person, books: LawBooks) -> Iterator[tuple[date, list[dict[str, Any]]]]:
-    """What time alone will change, day by day, if nothing else happens. It moves the given state forward: use it
-    last."""
+    """What time alone will change, day by day, if nothing else happens. It moves the given
+    state forward: use it last."""
     before = snapshot(person, books)
     while (moment := next_change(person)) is not None:
         pass_to(person, moment, books)
