@@ -334,7 +334,8 @@ def raw_selects(url: str, student: str) -> tuple[Callable[[int], Any], Callable[
                 lambda _: c.execute(f"SELECT * FROM {name} WHERE student = ? AND from_on <= ?",  # noqa: S608
                                     (student, DAY.isoformat())).fetchall())
     postgres = psycopg.connect(url, autocommit=True)
-    row = postgres.execute("SELECT oid::regclass::text FROM pg_class WHERE relkind = 'r' AND relname LIKE '%status%'").fetchone()
+    row = postgres.execute("SELECT oid::regclass::text FROM pg_class "
+                           "WHERE relkind = 'r' AND relname LIKE '%status%'").fetchone()
     name = row[0] if row else ""
     one, other = ("SELECT notification_id, topic, state FROM public.stored_events WHERE originator_id = %s ORDER BY "
                   "originator_version",
@@ -384,7 +385,8 @@ from ledger.entrypoints.cli import cli
 try:
     cli(sys.argv[1:])
 finally:
-    own = int(re.search(r"VmHWM:\\s+([0-9]+)", open("/proc/self/status").read())[1])  # ru_maxrss would count who started it
+    # ru_maxrss would count who started it
+    own = int(re.search(r"VmHWM:\\s+([0-9]+)", open("/proc/self/status").read())[1])
     print("peak", max(own, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) / 1024, file=sys.stderr)
 """
 

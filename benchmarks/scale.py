@@ -24,8 +24,9 @@ from ledger.store import open_store
 from ledger.store.postgres import COPY, COPY_BEGIN, COPY_END
 
 TABLE = """
-CREATE TABLE part_events (originator_id uuid NOT NULL, originator_version bigint NOT NULL, topic text NOT NULL, state bytea NOT NULL,
-    notification_id bigserial NOT NULL, PRIMARY KEY (originator_id, originator_version)) PARTITION BY HASH (originator_id);
+CREATE TABLE part_events (originator_id uuid NOT NULL, originator_version bigint NOT NULL, topic text NOT NULL,
+    state bytea NOT NULL, notification_id bigserial NOT NULL, PRIMARY KEY (originator_id, originator_version))
+    PARTITION BY HASH (originator_id);
 CREATE INDEX ON part_events (notification_id);
 """
 
@@ -36,7 +37,8 @@ def partitions(url: str, rows: list[tuple[Any, ...]], count: int) -> dict[str, f
         c.execute("DROP TABLE IF EXISTS part_events")
         c.execute(TABLE.encode())
         for n in range(count):
-            c.execute(f"CREATE TABLE part_{n} PARTITION OF part_events FOR VALUES WITH (MODULUS {count}, REMAINDER {n})".encode())
+            c.execute(f"CREATE TABLE part_{n} PARTITION OF part_events "
+                      f"FOR VALUES WITH (MODULUS {count}, REMAINDER {n})".encode())
         began = time.perf_counter()
         for n in range(0, len(rows), 10_000):
             with c.transaction(), c.cursor() as cursor:

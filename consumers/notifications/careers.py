@@ -11,7 +11,18 @@ from consumers.database import Row, Transaction
 from consumers.kit.states import CareerKey
 
 from . import outbox
-from .agenda import BLOCK_LIFTED, FRESH_DAYS, BlocksHeld, Facts, KnownCareer, Notice, coming, lifted, next_look, still_lifted
+from .agenda import (
+    BLOCK_LIFTED,
+    FRESH_DAYS,
+    BlocksHeld,
+    Facts,
+    KnownCareer,
+    Notice,
+    coming,
+    lifted,
+    next_look,
+    still_lifted,
+)
 
 TABLES = (
     "CREATE TABLE IF NOT EXISTS notifications_careers (student TEXT NOT NULL, career TEXT NOT NULL, "

@@ -74,7 +74,8 @@ def _entry(row: Sequence[str], line: int, seen: dict[str, int]) -> Contact | Dir
         return DirectoryInvalid(f"line {line}: {len(row)} fields; write {','.join(COLUMNS)}")
     entry = Contact(*(field.strip() for field in row))
     if not _STUDENT.fullmatch(entry.student):
-        return DirectoryInvalid(f"line {line}, student: write the student's pseudonym (letters, digits, . _ -, at most 64)")
+        return DirectoryInvalid(
+            f"line {line}, student: write the student's pseudonym (letters, digits, . _ -, at most 64)")
     if entry.email and not is_address(entry.email):
         return DirectoryInvalid(f"line {line}, email: write an address such as name@example.org (ASCII only), "
                                 "or nothing to remove it")

@@ -220,7 +220,8 @@ def _at_the_end(person: Person, books: LawBooks) -> Iterator[dict[str, Any]]:
         block = next((b for b in career.blocks.values() if b.kind == ADMINISTRATIVE), None)
         if block is not None:
             for booking in career.bookings:
-                if booking.open and booking.on < block.start <= booking.data.held_on and person.day <= booking.data.held_on:
+                held_on = booking.data.held_on
+                if booking.open and booking.on < block.start <= held_on and person.day <= held_on:
                     yield {"student": person.name, "career": name, "event": booking.event,
                            "rule": "AMB-3", "severity": "notice",
                            "message": says("AMB-3", course=booking.data.course, held_on=booking.data.held_on),

@@ -166,7 +166,8 @@ def decide(standing: Standing, submission: Submission, recorded_at: datetime, bo
     person = standing.on(submission.effective_on)
     career_ = person.careers.get(submission.career or "") or Career(submission.career or "")
     year, book = governing_book(submission.type, submission.data, submission.effective_on, career_, books)
-    identity = Rulebook(*books.identities[book.academic_year]) if book is not None and submission.career is not None else None
+    identity = (Rulebook(*books.identities[book.academic_year])
+                if book is not None and submission.career is not None else None)
     if submission.type not in e.ACTS:
         return Accepted(identity)
     lifted = frozenset(o.rule for o in submission.override) if submission.override else _NOTHING

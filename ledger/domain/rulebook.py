@@ -735,7 +735,9 @@ class RuleBook(BaseModel):
 
     def title(self, document: str) -> str:
         """Of a document that an entry cites."""
-        return self.documents[document] if document in self.documents or self._own is None else self._own.title(document)
+        if document in self.documents or self._own is None:
+            return self.documents[document]
+        return self._own.title(document)
 
     def entry(self, rule: str) -> Rule | None:
         """What a rule id such as `MOR-5a` says: here, else among the ledger's own rules. Raises `UnknownValue`."""

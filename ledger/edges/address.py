@@ -13,7 +13,8 @@ class WrongAddress(ValueError):
 
 
 _HOST = r"(?:\[[0-9A-Za-z:.%]+\]|[A-Za-z0-9._%-]*)(?::[0-9]{0,5})?"
-_POSTGRES = re.compile(rf"postgres(?:ql)?://(?:[^:@/?]*(?::[^@/?]*)?@)?(?P<hosts>{_HOST}(?:,{_HOST})*)(?:/[^/?@]*)?(?:\?(?P<query>[^@?]*))?")
+_POSTGRES = re.compile(rf"postgres(?:ql)?://(?:[^:@/?]*(?::[^@/?]*)?@)?(?P<hosts>{_HOST}(?:,{_HOST})*)"
+                       r"(?:/[^/?@]*)?(?:\?(?P<query>[^@?]*))?")
 _PARAMETER = re.compile(r"[a-z_]+=[^=]*")
 _NOT_ENCODED = re.compile(r"%(?![0-9A-Fa-f]{2})|%00")
 
@@ -53,7 +54,8 @@ def _file(path: str) -> Path:
 
 
 _IN_ADDRESS = re.compile(r"(?<=://)([^\s@:/]*:)\S*(?=@)|(?<=://)([^\s@]*:)[^@\n]*(?=@)")
-_IN_PARAMETER = re.compile(r"""((?:pass(?:word|wd|phrase)?|pwd|secret|token)["']?\s*[=:]\s*)("[^"]*"|'[^']*'|[^\s&,;}]+)""", re.IGNORECASE)
+_IN_PARAMETER = re.compile(r"""((?:pass(?:word|wd|phrase)?|pwd|secret|token)["']?\s*[=:]\s*)"""
+                           r"""("[^"]*"|'[^']*'|[^\s&,;}]+)""", re.IGNORECASE)
 
 
 def hidden(text: str) -> str:

@@ -38,7 +38,8 @@ def deliver(producer: KafkaProducer, topic: str, messages: Iterable[Ready]) -> d
     following: dict[int, int] = {}
     for future in futures:
         if not future.is_done or future.failed():
-            raise Undelivered(f"{topic}: a message was not delivered: {type(future.exception).__name__}") from future.exception
+            error = future.exception
+            raise Undelivered(f"{topic}: a message was not delivered: {type(error).__name__}") from error
         found = future.value
         following[found.partition] = found.offset + 1 if found.offset >= 0 else -1
     return following
@@ -78,7 +79,8 @@ class Lane(threading.Thread):
         self.waiting_since: float | None = None
         self.sent = 0
         self.say = say
-        self._url, self._brokers, self._heartbeat, self._history, self._prepare = url, brokers, heartbeat, history, prepare
+        self._url, self._brokers, self._heartbeat = url, brokers, heartbeat
+        self._history, self._prepare = history, prepare
         self._idle = False
         self._offsets: dict[int, int] = {}
         self._sent_at_beat = 0

@@ -90,7 +90,8 @@ class _Spans:
 
 
 def _status(career: Career) -> Json:
-    current, held, withdrawal, asked = career.current_enrolment, career.reservation, career.withdrawal, career.change_asked
+    current, held = career.current_enrolment, career.reservation
+    withdrawal, asked = career.withdrawal, career.change_asked
     return {
         "status": career.status, "programme": career.programme, "course_type": career.course_type,
         "academic_year": career.academic_year,

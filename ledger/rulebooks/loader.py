@@ -1,9 +1,9 @@
 """From rule book files to `LawBooks`: read, check, and name the place to mend.
 
-One YAML file holds the law of one academic year; readings.yaml beside them holds the register of interpretations for all
-years, of which a year's file lists what it decides otherwise. The sha256 of the bytes of both (the year's first, as
-`cat 2025-26.yaml readings.yaml | sha256sum` prints it) is the year's identity, so that an event tells for ever which
-law, and which readings of it, it was decided under.
+One YAML file holds the law of one academic year; readings.yaml beside them holds the register of interpretations for
+all years, of which a year's file lists what it decides otherwise. The sha256 of the bytes of both (the year's first,
+as `cat 2025-26.yaml readings.yaml | sha256sum` prints it) is the year's identity, so that an event tells for ever
+which law, and which readings of it, it was decided under.
 """
 
 import hashlib
@@ -189,7 +189,8 @@ def read_plain(name: str, content: bytes) -> Any:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
         what = "" if isinstance(error, ConstructorError) else "not YAML: "
-        raise RuleBookError(f"{name}, line {line}: {what}{shown(error.problem or error.context or '', LONGEST_PROBLEM)}") from None
+        why = shown(error.problem or error.context or "", LONGEST_PROBLEM)
+        raise RuleBookError(f"{name}, line {line}: {what}{why}") from None
     except yaml.YAMLError as error:
         line = content[:getattr(error, "position", 0)].count(b"\n") + 1
         raise RuleBookError(f"{name}, line {line}: the file is not UTF-8 text; save it as UTF-8") from None

@@ -120,8 +120,10 @@ def place_of(url: str) -> str:
     try:
         found = conninfo_to_dict(url)
     except psycopg.ProgrammingError:  # its words repeat parts of the address, and may hold some of the password
-        raise WrongAddress("the address holds a parameter that PostgreSQL does not know, or one with a wrong value") from None
-    return f"PostgreSQL at {found.get('host') or 'localhost'}:{found.get('port') or 5432}, database {found.get('dbname') or '(default)'}"
+        raise WrongAddress("the address holds a parameter that PostgreSQL does not know, "
+                           "or one with a wrong value") from None
+    return (f"PostgreSQL at {found.get('host') or 'localhost'}:{found.get('port') or 5432}, "
+            f"database {found.get('dbname') or '(default)'}")
 
 
 _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})

@@ -147,7 +147,8 @@ class Mapper:
         return StoredEvent(stream_id(event.student), event.version, name, _state(event))
 
     def to_event(self, name: str, state: bytes, position: int) -> Event:
-        """Raises UnreadableEvent for a stored name that is not known (a newer program wrote it) and for damaged bytes."""
+        """Raises UnreadableEvent for a stored name that is not known (a newer program wrote it), and for damaged
+        bytes."""
         try:
             kind = self._types.get(name)
             if kind is None:
@@ -158,7 +159,7 @@ class Mapper:
                                   f"({name}) cannot be read, the stored bytes are damaged: {error}") from error
 
     def to_record(self, name: str, state: bytes, position: int) -> StoredRecord:
-        """The stored event as decoded JSON with its position, as it reads today. Raises UnreadableEvent like `to_event`."""
+        """The stored event as decoded JSON with its position, as it reads today. Raises what `to_event` raises."""
         try:
             kind = self._types.get(name)
             if kind is None:

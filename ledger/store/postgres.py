@@ -134,7 +134,8 @@ class PostgresRecorder(PostgresApplicationRecorder):
 
         The owner of the table may COPY. A user who may only call `career_ledger_append` has the
         same rows stored through it."""
-        with self.datastore.get_connection() as connection, connection.transaction(), connection.cursor(row_factory=tuple_row) as cursor:
+        with (self.datastore.get_connection() as connection, connection.transaction(),
+              connection.cursor(row_factory=tuple_row) as cursor):
             if rows and not _one(cursor.execute(MAY_COPY)):
                 return self._append_packed(connection, packs)
             cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'".encode())
@@ -170,7 +171,8 @@ class PostgresRecorder(PostgresApplicationRecorder):
         """One transaction, all or none; the first call of `career_ledger_append` takes the
         lock for all that is checked."""
         positions: list[int] = []
-        with self.datastore.get_connection() as connection, connection.transaction(), connection.cursor(row_factory=tuple_row) as cursor:
+        with (self.datastore.get_connection() as connection, connection.transaction(),
+              connection.cursor(row_factory=tuple_row) as cursor):
             if not stored_events:
                 cursor.execute(LOCK)
             for n in range(0, len(stored_events), CHUNK):
@@ -200,7 +202,8 @@ class PostgresRecorder(PostgresApplicationRecorder):
 
     def rewrite_refusals(self, rewrite: Callable[[Refusal], Refusal]) -> None:
         """Does nothing for a user who may not: only the owner may."""
-        with self.datastore.get_connection() as connection, connection.transaction(), connection.cursor(row_factory=tuple_row) as cursor:
+        with (self.datastore.get_connection() as connection, connection.transaction(),
+              connection.cursor(row_factory=tuple_row) as cursor):
             if not _one(cursor.execute("SELECT has_table_privilege('public.refused_submissions', 'UPDATE')")):
                 return
             found = cursor.execute("SELECT student, id, content, outcome FROM public.refused_submissions WHERE "

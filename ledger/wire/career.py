@@ -6,7 +6,18 @@ from datetime import date
 from typing import cast
 
 from ledger.domain.events import CfuRecognised, ExamBooked, ExamGraded, PlanCourse, SingleCoursesEnrolled
-from ledger.domain.state import Block, Booking, Career, ChangeAsked, Charge, Enrolment, Person, Reservation, Result, Withdrawal
+from ledger.domain.state import (
+    Block,
+    Booking,
+    Career,
+    ChangeAsked,
+    Charge,
+    Enrolment,
+    Person,
+    Reservation,
+    Result,
+    Withdrawal,
+)
 
 from .state import CareerState
 

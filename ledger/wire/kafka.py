@@ -80,9 +80,11 @@ def _settings(path: str | None) -> dict[str, Any]:
         raise KafkaUnusable(f"{CLIENT}: {path}{place}: this is no JSON") from None
     if not isinstance(found, dict):
         raise KafkaUnusable(f"{CLIENT} must name a file with one JSON object of kafka-python settings")
-    known = KafkaConsumer.DEFAULT_CONFIG.keys() & KafkaProducer.DEFAULT_CONFIG.keys() & KafkaAdminClient.DEFAULT_CONFIG.keys()
+    known = (KafkaConsumer.DEFAULT_CONFIG.keys() & KafkaProducer.DEFAULT_CONFIG.keys()
+             & KafkaAdminClient.DEFAULT_CONFIG.keys())
     if unknown := sorted(found.keys() - known):
-        raise KafkaUnusable(f"{CLIENT}: {path}: {unknown[0][:60]} is no setting that every client of kafka-python knows")
+        raise KafkaUnusable(f"{CLIENT}: {path}: {unknown[0][:60]} is no setting that every client of kafka-python "
+                            "knows")
     return found
 
 

@@ -210,9 +210,12 @@ def _or(names: set[str]) -> str:
 
 
 HOW = """A meaning never changes under the same name. Leave this version as it is and give the change a new one:
-- an event type: raise its entry in VERSIONS (ledger/wire/events.py) and keep the old version readable (ledger/wire/reading.py);
-- state, heartbeat, outcome, submission: a new version beside the old one, on a new topic NAME.v2 where readers cannot tell them apart.
-Then `python -m ledger.wire.schemas --write` writes a new file and the old file stays. Or make the change compatible: an optional field."""
+- an event type: raise its entry in VERSIONS (ledger/wire/events.py) and keep the old version readable
+  (ledger/wire/reading.py);
+- state, heartbeat, outcome, submission: a new version beside the old one, on a new topic NAME.v2 where readers cannot
+  tell them apart.
+Then `python -m ledger.wire.schemas --write` writes a new file and the old file stays. Or make the change compatible:
+an optional field."""
 
 
 def problems(folder: Path = FOLDER) -> list[str]:

@@ -55,7 +55,8 @@ _ITALIAN = str.maketrans(",.", ".,")
 def day(value: date | str, language: Language) -> str:
     """17 febbraio 2026 or 17 February 2026; the first of a month is 1º in Italian."""
     one = value if isinstance(value, date) else date.fromisoformat(value)
-    return ShownDay(f"{'1º' if one.day == 1 and language == 'it' else one.day} {MONTHS[language][one.month - 1]} {one.year}")
+    number = "1º" if one.day == 1 and language == "it" else one.day
+    return ShownDay(f"{number} {MONTHS[language][one.month - 1]} {one.year}")
 
 
 def charge(key: str, language: Language) -> str:

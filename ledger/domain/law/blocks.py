@@ -149,7 +149,8 @@ def _kept_by_surcharge(career: Career, day: date, books: LawBooks) -> Iterator[B
         if not charge.outstanding or not charge.kind.startswith("late-fee/instalment-"):
             continue
         book = books.of(charge.year)
-        if book is None or book.interpretations.AMB_4.decision == "no" or book.rules.BLK_1 is None or book.rules.MOR_1 is None:
+        if (book is None or book.interpretations.AMB_4.decision == "no"
+                or book.rules.BLK_1 is None or book.rules.MOR_1 is None):
             continue
         if charge.amount > book.rules.MOR_1.tiers[0].amount:
             yield Block(EXAM_BOOKING, "BLK-1", charge.key, day, says("BLK-1/surcharge", charge=charge.key,

@@ -66,7 +66,8 @@ def _settle(career: Career, day: date, books: LawBooks) -> None:
                 _annul(career, charge, day, books)
             if charge.receipts:
                 raise_late_fees(career, charge, day, books)
-            done = not charge.outstanding and charge.amount > ZERO and charge.paid + charge.refunded + charge.moved > ZERO
+            received = charge.paid + charge.refunded + charge.moved
+            done = not charge.outstanding and charge.amount > ZERO and received > ZERO
             if not done:
                 charge.completed_on = None
             elif charge.completed_on is None:

@@ -45,7 +45,8 @@ def instalment_amounts(law: Law, contribution: Decimal, exempt: bool,
         return [*found, ("instalment-2", rest, second.due_on, "RAT-4")]
     days = (second.due_on, *(one.due_on for one in second.further))
     return found + [(kind, amount, due_on, "RAT-4")
-                    for kind, amount, due_on in zip(INSTALMENTS[1:], _shared(second, rest), days, strict=False) if amount]
+                    for kind, amount, due_on in zip(INSTALMENTS[1:], _shared(second, rest), days, strict=False)
+                    if amount]
 
 
 @obeys("RAT-4")
@@ -181,10 +182,10 @@ def _standing(career: Career, book: RuleBook, asked: dict[str, tuple[Decimal, st
 
 @obeys("AMB-46", "RAT-4")
 def _advance(career: Career, charge: Charge, ceiling: Decimal, fact: Fact, book: RuleBook) -> Decimal | None:
-    """What a settled instalment that is not the last stands at; None while it is not settled. What a withdrawal waives settles
-    nothing, for it may lapse. Under an officer's decision the advance is what had been assessed, so that the next
-    instalment does not take the decision back; but a contribution that rises, and of which this instalment
-    (`ceiling`) is more than the decision was about, begins anew."""
+    """What a settled instalment that is not the last stands at; None while it is not settled. What a withdrawal
+    waives settles nothing, for it may lapse. Under an officer's decision the advance is what had been assessed, so
+    that the next instalment does not take the decision back; but a contribution that rises, and of which this
+    instalment (`ceiling`) is more than the decision was about, begins anew."""
     owed, decided = charge.amount - _waived_by_officer(charge), charge.decision
     paid, refunded, moved, credit, _ = take(career, charge.key, owed)
     if charge.assessed is None or paid + refunded + moved < owed:
@@ -231,7 +232,8 @@ def _ask(career: Career, book: RuleBook, kind: str, day: date, asking: _Asking) 
         charge.decision, charge.waivers = None, [w for w in charge.waivers if w.rule != "charge-decided"]
     if asking.later and charge.decision is None and wanted != standing:
         held = sum(take(career, key, charge.amount)[:4], ZERO)
-        if book.rules.RAT_6 is not None and book.rules.RAT_6.remits == "any-payment" and ZERO < wanted - held < book.rules.RAT_6.below:
+        little = book.rules.RAT_6
+        if little is not None and little.remits == "any-payment" and ZERO < wanted - held < little.below:
             career.remitted[year] += wanted - held
             wanted = held
         if wanted > standing:

@@ -141,12 +141,16 @@ def ranked(person: Person, career: Career, event: Event, books: LawBooks) -> Non
 @obeys("MOR-6")
 def _exclusion_term(career: Career, books: LawBooks) -> date | None:
     """Restricted access: the last day for filing and for the 156, while it matters."""
-    if career.access != "restricted" or career.ended is not None or career.latest_perfected is not None or career.not_excluded:
+    if (career.access != "restricted" or career.ended is not None or career.latest_perfected is not None
+            or career.not_excluded):
         return None
     filed = career.enrolments[-1] if career.enrolments else None
     if filed is None and not career.admitted:
         return None
-    year = filed.academic_year if filed is not None else career.preenrolments[-1].data.academic_year if career.preenrolments else None
+    if filed is not None:
+        year: str | None = filed.academic_year
+    else:
+        year = career.preenrolments[-1].data.academic_year if career.preenrolments else None
     book = books.of(year) if year is not None else None
     if book is None or book.rules.MOR_6 is None or year is None:
         return None

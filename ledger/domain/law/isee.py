@@ -45,7 +45,8 @@ def isee_certified(person: Person, career: Career, event: Event, books: LawBooks
 def _enrols_late_by_scroll(career: Career, year: str, day: date, law: Law) -> bool:
     """Whether she enrolled through the ranking's scroll after the term for the attestation, or has the place and can
     only do so now."""
-    if law.ISE_4 is None or law.ISE_1 is None or career.access != "restricted" or career.ranked is None or not career.ranked.scroll:
+    if (law.ISE_4 is None or law.ISE_1 is None or career.access != "restricted"
+            or career.ranked is None or not career.ranked.scroll):
         return False
     first = career.first_enrolment
     return day > law.ISE_1.until if first is None else first.academic_year == year and first.filed_on > law.ISE_1.until
@@ -77,5 +78,6 @@ def attestation_of_no_use(person: Person, career: Career, event: Event, book: Ru
 def attestation_too_late(person: Person, career: Career, event: Event, book: RuleBook | None,
                          books: LawBooks) -> Iterator[Reason]:
     data, late = data_of(event, IseeCertified), book.rules.ISE_2 if book is not None else None
-    if book is not None and late is not None and book.has("ISE-3") and data.valid_for_university and data.issued_on > late.until:
+    if (book is not None and late is not None and book.has("ISE-3")
+            and data.valid_for_university and data.issued_on > late.until):
         yield reason(book, "ISE-3", says("ISE-3", last_day=late.until))

@@ -140,7 +140,8 @@ def recognition_requested(person: Person, career: Career, event: Event, books: L
         rule, amount = fee
         term = term_of(career, book.rules, data)
         due = term if term is not None and term >= event.effective_on else event.effective_on
-        left_open = data.kind == "transfer" and career.course_type == "master" and term is None and career.access == "open"
+        left_open = (data.kind == "transfer" and career.course_type == "master" and term is None
+                     and career.access == "open")
         price = AmountByRule(amount, rule, "AMB-31" if left_open else None)
         key = raise_charge(career, data.academic_year, "recognition", price, event.effective_on, facts, due_on=due).key
         if left_open:
@@ -246,8 +247,8 @@ def has_accepted_the_place(case: Case) -> Reason | None:
 
 def _place_not_accepted(case: Case, rule: str, kinds: tuple[str, ...]) -> Reason | None:
     career = case.career
-    if case.of(RecognitionRequested).kind not in kinds or career.course_type != "master" or career.access != "restricted" \
-            or career.enrolments:
+    if (case.of(RecognitionRequested).kind not in kinds or career.course_type != "master"
+            or career.access != "restricted" or career.enrolments):
         return None
     return case.no("RIC-9", DONE, rule=rule)
 

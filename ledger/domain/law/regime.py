@@ -77,7 +77,8 @@ def full_time_is_asked_in_time(case: Case) -> Reason | None:
 
 def _chosen_at_enrolment(case: Case, data: RegimeChanged) -> bool:
     first = case.career.first_enrolment
-    return first is not None and first.first and first.academic_year == data.academic_year and first.filed_on == case.day
+    return (first is not None and first.first and first.academic_year == data.academic_year
+            and first.filed_on == case.day)
 
 
 @obeys("PT-3")

@@ -146,7 +146,8 @@ def waits_for_single_courses_of_their_year(case: Case) -> Reason | None:
     """Graduates on single courses of the year that the guide names: here, or elsewhere, which `home_university`
     states."""
     data, rule = case.of(EnrolledWithReservation), case.law.RIS_3
-    if data.ground != "single-courses-pending" or rule is None or rule.courses_of is None or data.home_university == "other":
+    if (data.ground != "single-courses-pending" or rule is None or rule.courses_of is None
+            or data.home_university == "other"):
         return None
     if any(rule.courses_of in career.singles for career in case.person.careers.values()):
         return None

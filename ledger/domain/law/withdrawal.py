@@ -87,7 +87,8 @@ LAPSES = Deadline("RIN-3", _last_day, _lapse)
 @obeys("RIN-3")
 def perfect_withdrawal(career: Career, day: date) -> None:
     withdrawal = career.withdrawal
-    if withdrawal is not None and withdrawal.perfected_on is None and withdrawal.stamp is not None and career.ended is None:
+    if (withdrawal is not None and withdrawal.perfected_on is None and withdrawal.stamp is not None
+            and career.ended is None):
         stamp = career.charges[withdrawal.stamp]
         if stamp.outstanding == ZERO and (withdrawal.last_day is None or (stamp.paid_on or day) <= withdrawal.last_day):
             withdrawal.perfected_on = day

@@ -249,7 +249,8 @@ def strange_in(cursor: Transaction, tables: str) -> str | None:
             return (f"the stored projections reflect events up to position {position}, and the ledger ends at {last}: "
                     "an older copy of its events (a backup?) was put in their place")
         if mark != mark_of(cursor, position):
-            return f"at position {position} stands another event than the one up to which the stored projections were made"
+            return (f"at position {position} stands another event than the one up to which the stored projections were "
+                    "made")
     return None
 
 

@@ -46,10 +46,14 @@ def _run(table: str, row: str, columns: Sequence[str], condition: str = "") -> s
         return f" AND {alias}.{condition}" if condition else ""
 
     return f"""
-        (SELECT max(s.from_on) FROM {{{table}}} s WHERE {_same("s", row, columns)}{also("s")} AND s.from_on <= {row}.from_on
-         AND NOT EXISTS (SELECT 1 FROM {{{table}}} p WHERE {_same("p", "s", columns)}{also("p")} AND p.until_on = s.from_on)) AS since,
-        (SELECT e.until_on FROM {{{table}}} e WHERE {_same("e", row, columns)}{also("e")} AND e.from_on >= {row}.from_on
-         AND NOT EXISTS (SELECT 1 FROM {{{table}}} n WHERE {_same("n", "e", columns)}{also("n")} AND n.from_on = e.until_on)
+        (SELECT max(s.from_on) FROM {{{table}}} s
+         WHERE {_same("s", row, columns)}{also("s")} AND s.from_on <= {row}.from_on
+         AND NOT EXISTS (SELECT 1 FROM {{{table}}} p
+                         WHERE {_same("p", "s", columns)}{also("p")} AND p.until_on = s.from_on)) AS since,
+        (SELECT e.until_on FROM {{{table}}} e
+         WHERE {_same("e", row, columns)}{also("e")} AND e.from_on >= {row}.from_on
+         AND NOT EXISTS (SELECT 1 FROM {{{table}}} n
+                         WHERE {_same("n", "e", columns)}{also("n")} AND n.from_on = e.until_on)
          ORDER BY e.from_on LIMIT 1) AS until"""
 
 

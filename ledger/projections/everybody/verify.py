@@ -149,7 +149,8 @@ def _without_events(url: str) -> Iterator[Difference]:
         for kind in COLUMNS:
             after = ""
             while True:
-                statement = f"SELECT DISTINCT student FROM {{{kind}}} WHERE student > :after ORDER BY student LIMIT {PAGE}"
+                statement = (f"SELECT DISTINCT student FROM {{{kind}}} WHERE student > :after "
+                             f"ORDER BY student LIMIT {PAGE}")
                 _, [rows] = database.ask([(statement, {"after": after})])
                 students = {stream_id(student): student for (student,) in rows}
                 strangers = [students[stream] for stream in students.keys() - database.backend.known(students.keys())]
