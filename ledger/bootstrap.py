@@ -237,6 +237,14 @@ class Ledger:
 
         return diff(self._url, self.books, law(rulebooks), workers, progress)
 
+    def effect(self, file: Path, workers: int | None = None, progress: "Progress | None" = None) -> Answer:
+        """Whom a rule book would change in the place of its year's, and how much money."""
+        from ledger.projections.everybody.effect import effect
+        from ledger.rulebooks.loader import load_books_with
+
+        other, year = load_books_with(file, self._rulebooks)
+        return {"file": str(file), "academic_year": year, **effect(self._url, self.books, other, workers, progress)}
+
     # Keeping the stored projections
 
     def rebuild(self, workers: int | None = None, progress: "Progress | None" = None) -> "Rebuilt":

@@ -5,7 +5,7 @@ Every function takes the JSON of section 7 of the published language, so that wh
 
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from io import TextIOWrapper
 from typing import IO, Any, Self
 
@@ -28,7 +28,7 @@ STYLES = {
     "withdrawal-pending": "yellow", "suspended": "yellow", "single-courses": "green",
     "accepted": "green", "duplicate": "dim", "refused": "bold red", "invalid": "bold red",
     "conflict": "yellow", "set-aside": "bold red",
-    "breach": "bold red", "derogation": "yellow", "notice": "cyan",
+    "breach": "bold red", "derogation": "yellow", "notice": "cyan", "mend": "bold red", "look": "cyan",
 }
 RIGHT = frozenset({"amount", "outstanding", "overdue", "accruing", "refundable", "careers", "students", "year",
                    "cfu_passed", "cfu_recognised"})
@@ -302,6 +302,27 @@ class Page:
         if "own" in found:
             self._rule(self._t("page/own-else", rule=found["id"]) if years else self._t("page/own", rule=found["id"]),
                        found["own"])
+
+    def rule_findings(self, findings: Sequence[Answer]) -> None:
+        """What is to be done about a rule book, a line each."""
+        counted = Counter(str(one["severity"]) for one in findings)
+        for one in findings:
+            head = VisibleText(f"{self._named('todo', one['severity'])}  ", style=STYLES.get(one["severity"], "yellow"))
+            place = f"{one['file']}:{one['line']}" if one["line"] else one["file"]
+            head.append(": ".join(filter(None, (place, one["field"], one["message"]))), style="default not bold")
+            self._put(head)
+        self._line(self._t("rules/mend", count=counted["mend"], more=counted["look"]) if findings
+                   else self._t("rules/nothing"), style="bold")
+
+    def rule_effect(self, answer: Answer) -> None:
+        for one in answer["changed"]:
+            what = ", ".join(self._named("table", kind) for kind in one["what"])
+            self._line(self._t("page/effect-who", student=one["student"], career=one["career"], text=what), indent=2)
+        for one in answer["charges"]:
+            self._line(self._t("page/effect-charges", charge=one["charge"], count=one["count"], amount=one["before"],
+                               planned=one["after"]))
+        self._line(self._t("page/effect", text=answer["file"], count=answer["students"], more=answer["careers"]),
+                   style="bold")
 
     def tell(self, told: Phrase) -> None:
         self._line(sentence(told, self._language))

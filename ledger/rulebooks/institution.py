@@ -10,10 +10,12 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from ledger.domain.phrases import Phrase, says
 from ledger.domain.values import Text
 
 from .loader import INSTITUTION, read_file, read_plain, refusal
 
+SATURDAY = 5
 _Language = Literal["it", "en"]
 
 
@@ -42,9 +44,15 @@ class Institution(BaseModel):
     holidays: tuple[Holiday, ...] = ()
     tickets: dict[_Language, tuple[Text, ...]] = Field(default_factory=dict)
 
-    def holiday(self, day: date) -> str | None:
-        """What is kept here on a day, beside Italy's public holidays."""
-        return next((one.name for one in self.holidays if one.day == f"{day:%m-%d}"), None)
+    def closed(self, day: date) -> Phrase | None:
+        """Why nobody is there on a day: a Saturday, a Sunday, a public holiday of Italy's or one of its own."""
+        from holidays import country_holidays  # imported on first use: only a new year's book needs a calendar
+
+        if day.weekday() >= SATURDAY:
+            return says("rules/saturday" if day.weekday() == SATURDAY else "rules/sunday", on=day)
+        name = next((one.name for one in self.holidays if one.day == f"{day:%m-%d}"), None) \
+            or country_holidays("IT", language="it_IT").get(day)
+        return says("rules/holiday", on=day, text=name) if name is not None else None
 
 
 def institution(folder: Path | None = None) -> Institution:

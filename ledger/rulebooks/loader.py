@@ -13,6 +13,7 @@ from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -70,7 +71,7 @@ def load_books(folder: Path | None = None) -> LawBooks:
     books: dict[str, RuleBook] = {}
     identities: dict[str, tuple[str, str]] = {}
     source: dict[str, str] = {}
-    readings = _readings(folder)
+    readings = readings_of(folder)
     for name, content in book_files(folder):
         book = read_book(name, content, readings)
         year = book.academic_year
@@ -94,7 +95,32 @@ def packaged_readings() -> Readings:
     return read_readings(f"ledger/rulebooks/{REGISTER}", (files("ledger.rulebooks") / REGISTER).read_bytes())
 
 
-def _readings(folder: Path | None) -> Readings:
+def load_books_with(file: Path, folder: Path | None = None) -> tuple[LawBooks, str]:
+    """The rule books of a folder with that of a file in the place of its year's, and that year."""
+    content, readings = read_file(file), readings_of(folder)
+    year = read_book(str(file), content, readings).academic_year
+    with TemporaryDirectory() as made:
+        for number, (name, other) in enumerate(book_files(folder)):
+            if read_book(name, other, readings).academic_year != year:
+                (Path(made) / f"{number}.yaml").write_bytes(other)
+        (Path(made) / f"{year}.yaml").write_bytes(content)
+        (Path(made) / REGISTER).write_bytes(readings.content)
+        return load_books(Path(made)), year
+
+
+def source_of(year: str, folder: Path | None = None) -> tuple[str, str]:
+    """What the file of a year is called, and its text. Raises `LookupError` where no file of the folder is of that
+    year, and `RuleBookError` when one is wrong."""
+    readings = readings_of(folder)
+    years = []
+    for name, content in book_files(folder):
+        years.append(read_book(name, content, readings).academic_year)
+        if years[-1] == year:
+            return name, content.decode()
+    raise LookupError(f"no rule book for {year!r}; there are {', '.join(sorted(years))}")
+
+
+def readings_of(folder: Path | None) -> Readings:
     path = folder / REGISTER if folder else None
     return read_readings(str(path), read_file(path)) if path and path.exists() else packaged_readings()
 
@@ -143,9 +169,9 @@ def refusal(name: str, content: bytes, error: ValidationError) -> RuleBookError:
 
 
 def _told(name: str, content: bytes, problems: Sequence[tuple[Place, str]], total: int) -> Iterator[str]:
-    root = _nodes(content)
+    root = nodes(content)
     for place, message in problems:
-        yield f"{name}, line {_line(root, place)}: {_dotted(place)}: {message}"
+        yield f"{name}, line {line_of(root, place)}: {dotted(place)}: {message}"
     if total > len(problems):
         yield f"{name}: and {total - len(problems)} problems more"
 
@@ -306,14 +332,14 @@ def _near(word: str, known: list[str]) -> str:
     return f" (did you mean {close[0]}?)" if close else ""
 
 
-def _nodes(content: bytes) -> Any:
+def nodes(content: bytes) -> Any:
     """The nodes of a file with their places; only needed to tell where an error is."""
     import yaml
 
     return yaml.compose(content, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
-def _line(root: Any, place: Place) -> int:
+def line_of(root: Any, place: Place) -> int:
     """The line of the deepest part of a place that the file has: of the key, where there is one."""
     node, line = root, root.start_mark.line
     for step in place:
@@ -331,7 +357,7 @@ def _line(root: Any, place: Place) -> int:
     return int(line) + 1
 
 
-def _dotted(place: Place) -> str:
+def dotted(place: Place) -> str:
     from .plain import shown
 
     return ".".join(shown(str(step)) for step in place if step != "[key]") or "(the whole file)"

@@ -10,6 +10,8 @@ import yaml
 from yaml.constructor import ConstructorError
 
 MERGE, WORD = "tag:yaml.org,2002:merge", "tag:yaml.org,2002:str"
+CONFIRM = "!confirm"
+"""Before each value of a draft (`draft.py`): no book that has it is read as law."""
 LONGEST_SHOWN = 60
 LARGEST = 10**9
 FIRST_YEAR, LAST_YEAR = 1900, 2199
@@ -68,7 +70,13 @@ def _day(loader: Any, node: Any) -> Any:
     return found if FIRST_YEAR <= found.year <= LAST_YEAR else node.value
 
 
+def _unconfirmed(loader: Any, node: Any) -> Any:
+    raise Wrong(f"this value was taken over from another year: compare it with the guide, then remove {CONFIRM} before "
+                "it; `career-ledger rules check FILE` lists them all", node)
+
+
 Plain.add_constructor("tag:yaml.org,2002:timestamp", _day)
+Plain.add_constructor(CONFIRM, _unconfirmed)
 
 
 def shown(value: str, longest: int = LONGEST_SHOWN) -> str:

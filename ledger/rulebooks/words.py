@@ -55,6 +55,12 @@ def words_in(language: str, folder: Path | None = None) -> Words:
     return Words(_entries(str(beside), beside), _entries(f"own/{name}", package / "own" / name))
 
 
+def source_in(language: str, folder: Path | None = None) -> str:
+    """The text of the file of a language; "" where there is none."""
+    file = (files("ledger.rulebooks") if folder is None else folder) / f"{language}.toml"
+    return file.read_text(encoding="utf-8") if file.is_file() else ""
+
+
 def _entries(name: str, file: Traversable) -> Entries:
     if not file.is_file():
         return {}

@@ -224,7 +224,8 @@ def test_completion_is_printed_for_each_shell(run, shell: str) -> None:
 
 
 @pytest.mark.parametrize("command", ["append", "status", "fees", "eligibility", "history", "audit", "completion",
-                                     "rules", "rules show", "rules diff", "rules cite"])
+                                     "rules", "rules show", "rules diff", "rules cite", "rules new", "rules check",
+                                     "rules effect"])
 def test_help_has_an_example_for_each_command(run, command: str) -> None:
     result = run(*command.split(), "--help")
     assert result.exit_code == 0

@@ -1,13 +1,16 @@
 """An institution's own rule books."""
 
 import json
+from decimal import Decimal
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from ledger.entrypoints.cli import cli
+
+from .conftest import Run
 
 
 def test_other_rule_books_answer_when_their_folder_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,3 +31,49 @@ def test_wrong_rule_book_is_named_with_its_line(tmp_path: Path, monkeypatch: pyt
     done = CliRunner().invoke(cli, ["--rulebooks", str(tmp_path), "rules", "show", "2025-26"])
     assert done.exit_code not in (0, 70), done.output
     assert "2025-26.yaml, line 2" in done.output
+
+
+def asked(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, list(arguments), prog_name="career-ledger")
+
+
+def test_draft_is_written_once_and_checked_in_both_languages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CAREER_LEDGER_RULEBOOKS", "")
+    file = tmp_path / "2026-27.yaml"
+    made = ("rules", "new", "2026-27", "--from", "2024-25", "--output", str(file))
+    assert asked(*made).exit_code == 0
+    drafted = file.read_text()
+    again = asked(*made)
+    assert again.exit_code == 2
+    assert "is there already" in again.output
+    assert file.read_text() == drafted
+    found = asked("rules", "check", str(file), "--json")
+    assert found.exit_code == 1
+    assert json.loads(found.stdout)["findings"][0].keys() == {"severity", "file", "line", "field", "message"}
+    assert f"da correggere  {file}:" in asked("--lang", "it", "rules", "check", str(file)).stdout
+    file.write_text(drafted.replace("the word !confirm", "the word").replace("!confirm ", ""))
+    assert asked("rules", "check", str(file)).exit_code == 0
+
+
+def test_draft_of_a_year_without_a_book_is_not_found() -> None:
+    done = asked("rules", "new", "2026-27", "--from", "2012-13")
+    assert done.exit_code == 3
+    assert "no rule book for '2012-13'" in done.output
+
+
+def test_effect_counts_students_and_money_by_kind(ledger: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CAREER_LEDGER_RULEBOOKS", "")
+    file = tmp_path / "2025-26.yaml"
+    text = (files("ledger.rulebooks") / "2025-26.yaml").read_text()
+    file.write_text(text.replace('at_most: "400.00"', 'at_most: "300.00"'))
+    answer = json.loads(ledger("rules", "effect", str(file), "--workers", "1", "--json").stdout)
+    first, second = answer["charges"]
+    assert first["charge"] == "2025-26:instalment-1"
+    lower = Decimal(first["before"]) - Decimal(first["after"])
+    assert lower == Decimal("100.00") == Decimal(second["after"]) - Decimal(second["before"])
+    assert [(one["student"], one["career"]) for one in answer["changed"]] == [("S01", "B")]
+    assert "students 1, careers 1" in ledger("rules", "effect", str(file), "--workers", "1").stdout
+    file.write_text(text.replace("    days: 30", "    days: !confirm 30", 1))
+    refused = ledger("rules", "effect", str(file))
+    assert refused.exit_code == 2
+    assert "remove !confirm" in refused.output

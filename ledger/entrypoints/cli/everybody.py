@@ -94,7 +94,7 @@ def projection_status(json_: bool) -> None:
 
 
 @contextmanager
-def _progress(label: str) -> "Iterator[Progress]":
+def progress(label: str) -> "Iterator[Progress]":
     """Events done, rate and time left on standard error: a bar on a terminal, else a line every ten seconds."""
     begun = time.monotonic()
     first = shown = -1
@@ -115,11 +115,11 @@ def _progress(label: str) -> "Iterator[Progress]":
 
         yield line
         return
-    def told(_: int | None) -> str:
+    def paced(_: int | None) -> str:
         return f"{rate(max(shown, 0)):.0f} events/s"
 
     with click.progressbar(range(1), length=1, label=label, file=sys.stderr, show_eta=True,
-                           show_percent=True, item_show_func=told) as bar:
+                           show_percent=True, item_show_func=paced) as bar:
 
         def update(done: int, total: int) -> None:
             nonlocal first, shown
@@ -146,8 +146,8 @@ def projection_rebuild(workers: int | None, json_: bool) -> None:
     """
     from ledger.store import SomeSetAside
 
-    with opened() as ledger, _progress("rebuilding") as progress:
-        done = ledger.rebuild(workers, progress)
+    with opened() as ledger, progress("rebuilding") as told:
+        done = ledger.rebuild(workers, told)
     if json_:
         tell_json({"events": done.events, "resumed": done.resumed, "known_position": done.position,
                    "seconds": round(done.seconds, 3)})
@@ -170,8 +170,8 @@ def projection_verify(workers: int | None, json_: bool) -> None:
     Example:
       career-ledger projection verify
     """
-    with opened() as ledger, _progress("verifying") as progress:
-        count = _differences(ledger.verify(workers, progress), json_, "stored", "computed")
+    with opened() as ledger, progress("verifying") as told:
+        count = _differences(ledger.verify(workers, told), json_, "stored", "computed")
     if count:
         say(f"{count} difference{'' if count == 1 else 's'}: the rows or the log were altered, or this program errs. "
              "Compare the log with an archive first (`career-ledger digests`); only where it is sound, "
@@ -195,8 +195,8 @@ def projection_diff(folder: Path, workers: int | None, json_: bool) -> None:
     Example:
       career-ledger projection diff --rulebooks our-rules
     """
-    with opened() as ledger, _progress("comparing") as progress:
-        count = _differences(ledger.diff(folder, workers, progress), json_, "before", "after")
+    with opened() as ledger, progress("comparing") as told:
+        count = _differences(ledger.diff(folder, workers, told), json_, "before", "after")
     if not json_:
         page().tell(says("page/unchanged") if not count else says("page/otherwise-one") if count == 1 else
                     says("page/otherwise", count=count))

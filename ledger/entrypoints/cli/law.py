@@ -1,13 +1,14 @@
 """`career-ledger rules`: the law as the ledger applies it."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from ledger.edges.program import tell_json
+from ledger.edges.program import tell, tell_json
 
-from .options import academic_year, answered_in, json_option, page, settings
+from .options import FOUND, academic_year, answered_in, json_option, opened, page, settings, workers_option
 
 if TYPE_CHECKING:
     from ledger.bootstrap import Answer
@@ -15,15 +16,18 @@ if TYPE_CHECKING:
     from ledger.rulebooks.words import Words
 
 
-@click.group(short_help="The law: show a year, compare two, cite a rule.")
+@click.group(short_help="The law: show a year, compare two, cite a rule, write and check a new year's book.")
 def rules() -> None:
     """The law as the ledger applies it: values, sources and interpretations by academic year.
+
+    A new year is data alone: `new` writes its draft, `check` says what is left to do, `effect` whom it changes.
 
     \b
     Examples:
       career-ledger rules show 2025-26
       career-ledger rules diff 2019-20 2025-26
       career-ledger rules cite BLK-1
+      career-ledger rules new 2026-27 --from 2025-26 --output 2026-27.yaml
     """
 
 
@@ -90,3 +94,105 @@ def cite_(id_: str, json_: bool) -> None:
 
     answer = _law(lambda books, words: cite(books, id_, words))
     tell_json(answer) if json_ else page().citation(answer)
+
+
+@rules.command("new")
+@click.argument("year", type=academic_year)
+@click.option("--from", "old", type=academic_year, required=True, metavar="YEAR",
+              help="The academic year whose rule book the draft is made from.")
+@click.option("--words", is_flag=True, help="Write it.toml, the Italian words of the rules, with those of YEAR as well.")
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+              help="Where the draft goes. Default: standard output. A file that is there already is never overwritten.")
+def new_(year: str, old: str, words: bool, output: Path | None) -> None:
+    """Write the draft of the rule book of the academic YEAR from that of another year.
+
+    Days are moved with the year, every value is marked with !confirm, and a draft is law for nobody: the ledger refuses
+    a book with a value that is not confirmed. The headings of the guide to read stand at the top.
+
+    \b
+    Examples:
+      career-ledger rules new 2026-27 --from 2025-26 --output 2026-27.yaml
+      career-ledger rules new 2026-27 --from 2025-26 --words --output it.toml
+    """
+    from ledger.domain.knowledge import NotFound
+    from ledger.rulebooks.draft import draft, words_draft
+    from ledger.rulebooks.institution import institution
+    from ledger.rulebooks.loader import source_of
+    from ledger.rulebooks.words import source_in
+    from ledger.words import sentence
+
+    if year == old:
+        raise click.UsageError(f"--from {old} is the same year; name the year whose book the draft is made from")
+    folder, language = settings().rulebooks, answered_in()
+    try:
+        name, text = source_of(old, folder)
+    except LookupError as error:
+        raise NotFound(str(error)) from None
+    made = words_draft(source_in("it", folder), old, year) if words else draft(
+        Path(name).name, text, old, year, institution(folder), lambda phrase: sentence(phrase, language))
+    if output is None:
+        for line in made.splitlines():
+            tell(line)
+        return
+    try:
+        with output.open("x", encoding="utf-8") as opened:
+            opened.write(made)
+    except FileExistsError:
+        raise click.UsageError(f"--output: {output} is there already; name another file, or move it away") from None
+    except OSError as error:
+        raise click.UsageError(f"--output: {output} cannot be written ({error.strerror})") from None
+
+
+@rules.command("check")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@json_option
+def check_(file: Path, json_: bool) -> None:
+    """What is missing or implausible in the rule book FILE, line by line, compared with the year before.
+
+    What must be mended: values not confirmed, periods that end before they begin, days outside the academic year, rules
+    without a source. What is worth another look: terms on a holiday or a weekend, amounts that moved by more than half,
+    rules that the year before has, what is unknown, words. Exit code 1 where something must be mended.
+
+    \b
+    Example:
+      career-ledger rules check 2026-27.yaml
+    """
+    from ledger.bootstrap import law
+    from ledger.rulebooks.check import MEND, check
+    from ledger.rulebooks.institution import institution
+    from ledger.rulebooks.loader import read_file, readings_of
+    from ledger.rulebooks.words import words_in
+    from ledger.words import sentence
+
+    folder, language = settings().rulebooks, answered_in()
+    found = check(str(file), read_file(file), readings_of(folder), law(folder), institution(folder),
+                  words_in("it", folder))
+    told = [{"severity": one.severity, "file": str(file), "line": one.line, "field": one.field,
+             "message": sentence(one.message, language)} for one in found]
+    if json_:
+        tell_json({"file": str(file), "findings": told})
+    else:
+        page().rule_findings(told)
+    if any(one.severity == MEND for one in found):
+        raise click.exceptions.Exit(FOUND)
+
+
+@rules.command("effect")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@workers_option
+@json_option
+def effect_(file: Path, workers: int | None, json_: bool) -> None:
+    """Whom the rule book FILE would change if it took the place of its year's, and how much money.
+
+    Every student of the ledger is computed under the law in force and with FILE. Nothing is stored and nothing changes;
+    `projection diff` shows each answer that differs.
+
+    \b
+    Example:
+      career-ledger rules effect 2026-27.yaml
+    """
+    from .everybody import progress
+
+    with opened() as ledger, progress("comparing") as told:
+        answer = ledger.effect(file, workers, told)
+    tell_json(answer) if json_ else page().rule_effect(answer)

@@ -1,0 +1,194 @@
+"""What is missing or implausible in a year's rule book before it becomes law (`career-ledger rules check`)."""
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import date
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel
+
+from ledger.domain.books import LawBooks
+from ledger.domain.phrases import Phrase, says, verbatim
+from ledger.domain.rulebook import Rule, RuleBook
+
+from .draft import confirmed, unconfirmed
+from .institution import Institution
+from .loader import Place, Readings, RuleBookError, dotted, line_of, nodes, read_book
+from .words import Words
+
+MEND, LOOK = "mend", "look"
+BEGINNINGS = frozenset({"first", "enrol_from", "issued_from", "acts_from"})
+"""Days on which something opens: nobody need come on them."""
+ORDER = (("RAT-3.due_on", "RAT-4.due_on"), ("ISE-1.until", "ISE-2.until"), ("RIN-8.until", "RIN-10.until"),
+         ("RAT-4.due_on", "BLK-3.deadline"))
+"""Days of two rules of which the second must not lie before the first."""
+SHARES = frozenset({"share", "disability", "detention"})
+"""Of a sum, and no sum themselves."""
+_MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
+           "November", "December")
+_YEAR = re.compile(r"20\d\d-\d\d(?!\d)")
+_PROBLEM = re.compile(r"(?s)(?P<file>.*?)(?:, line (?P<line>\d+))?: (?:(?P<field>[^ ]+|\(the whole file\)): )?(?P<said>.*)")
+
+
+class Finding(NamedTuple):
+    """`severity`: `mend` (it cannot stay so) or `look` (it may be right)."""
+
+    severity: str
+    line: int | None
+    field: str
+    message: Phrase
+
+
+def check(name: str, content: bytes, readings: Readings, books: LawBooks, institution: Institution,
+          italian: Words) -> list[Finding]:
+    """What to mend and what to look at again, by line. `books` give the year before to compare with."""
+    plain = confirmed(content)
+    try:
+        book = read_book(name, plain, readings)
+    except RuleBookError as error:
+        return [*_not_read(content), *map(_problem, error.lines)]
+    root = nodes(content)
+    found = [Finding(MEND, line_of(root, place), dotted(place), says("rules/unconfirmed", text=_at(root, place)))
+             for place in unconfirmed(root)]
+    before = next((books.for_single_courses(year) for year in reversed(books.years) if year < book.academic_year), None)
+    for place, message, severity in (*_days(book, institution), *_order(book), *_sources(book),
+                                     *(_against(book, before) if before is not None else ()),
+                                     *_unread(book), *_untold(book, italian)):
+        found.append(Finding(severity, line_of(root, place), dotted(place), message))
+    return sorted(found, key=lambda one: one.line or 0)
+
+
+def _not_read(content: bytes) -> Iterator[Finding]:
+    try:
+        root = nodes(content)
+    except Exception:  # no YAML: the file itself is the problem, and said to be
+        return
+    for place in unconfirmed(root):
+        yield Finding(MEND, line_of(root, place), dotted(place), says("rules/unconfirmed", text=_at(root, place)))
+
+
+def _problem(line: str) -> Finding:
+    """What the loader says, in its own words."""
+    told = _PROBLEM.fullmatch(line)
+    if told is None:
+        return Finding(MEND, None, "", verbatim(line))
+    return Finding(MEND, int(told["line"]) if told["line"] else None, told["field"] or "", verbatim(told["said"]))
+
+
+def _at(root: Any, place: Place) -> str:
+    """The value of a place, in short."""
+    for step in place:
+        root = root.value[step] if isinstance(step, int) else next(v for k, v in root.value if k.value == step)
+    text = " ".join(str(root.value).split()) if root.id == "scalar" else ", ".join(one.value for one in root.value)
+    return text if len(text) <= 40 else f"{text[:40]}..."
+
+
+_Found = Iterator[tuple[Place, Phrase, str]]
+
+
+def _rules(book: RuleBook) -> dict[str, Rule]:
+    return {field.replace("_", "-"): rule for field, rule in vars(book.rules).items() if rule is not None}
+
+
+def _values(value: Any, place: Place) -> Iterator[tuple[Place, Any]]:
+    """Each value of an entry with its place in the file."""
+    if isinstance(value, BaseModel):
+        told = value.model_fields_set - Rule.model_fields.keys() if isinstance(value, Rule) else value.model_fields_set
+        for name, one in vars(value).items():
+            if name in told:
+                yield from _values(one, (*place, name))
+    elif isinstance(value, Mapping):
+        for name, one in value.items():
+            yield from _values(one, (*place, name))
+    elif isinstance(value, tuple):
+        for number, one in enumerate(value):
+            yield from _values(one, (*place, number))
+    else:
+        yield place, value
+
+
+def _all(book: RuleBook) -> dict[Place, Any]:
+    found = {("acts_from",): book.acts_from, ("acts_until",): book.acts_until}
+    return found | {place: value for key, rule in _rules(book).items() for place, value in _values(rule, ("rules", key))}
+
+
+def _days(book: RuleBook, institution: Institution) -> _Found:
+    """An academic year's law reaches from the first pre-enrolments, the calendar year before, to the end of its last
+    session."""
+    year = int(book.academic_year[:4])
+    begin, end = date(year, 1, 1), date(year + 2, 4, 30)
+    for place, day in _all(book).items():
+        if not isinstance(day, date):
+            continue
+        if not begin <= day <= end:
+            yield place, says("rules/another-year", on=day, academic_year=book.academic_year), MEND
+        elif place[-1] not in BEGINNINGS and (closed := institution.closed(day)) is not None:
+            yield place, closed, LOOK
+
+
+def _order(book: RuleBook) -> _Found:
+    """Terms of different rules that follow each other; those of one entry are the loader's."""
+    days = {".".join(map(str, place[1:])): (place, day) for place, day in _all(book).items() if isinstance(day, date)}
+    steps = [*ORDER, *_chain(days, "RAT-4.due_on", "RAT-4.further.{}.due_on"),
+             *_chain(days, "RIN-10.until", "RIN-10.further.{}")]
+    for one, other in steps:
+        if one in days and other in days and days[other][1] < days[one][1]:
+            place, day = days[other]
+            yield place, says("rules/before", on=day, text=one, first_day=days[one][1]), MEND
+
+
+def _chain(days: Mapping[str, Any], first: str, form: str) -> Iterator[tuple[str, str]]:
+    number = 0
+    while (following := form.format(number)) in days:
+        yield first, following
+        first, number = following, number + 1
+
+
+def _sources(book: RuleBook) -> _Found:
+    for key, title in book.documents.items():
+        named = next((year for year in _YEAR.findall(f"{key} {title}") if year != book.academic_year), None)
+        if named is not None:
+            yield ("documents", key), says("rules/guide", text=key, academic_year=book.academic_year), LOOK
+
+
+def _against(book: RuleBook, before: RuleBook) -> _Found:
+    """What differs from the year before in a way that looks like a slip of the pen."""
+    new, old, year = _all(book), _all(before), before.academic_year
+    for place, value in new.items():
+        was = old.get(place)
+        if isinstance(value, Decimal) and isinstance(was, Decimal) and place[-1] not in SHARES \
+                and abs(value - was) > was / 2:
+            yield place, says("rules/amount", amount=value, academic_year=year, planned=was), LOOK
+        elif isinstance(value, date) and value == was:
+            yield place, says("rules/same-day", on=value, academic_year=year), MEND
+        elif isinstance(value, date) and isinstance(was, date) and place[0] == "rules":
+            said, says_now = _rules(before)[str(place[1])].says, _rules(book)[str(place[1])].says
+            if _named(was) in said and _named(value) not in says_now:
+                yield (*place[:2], "says"), says("rules/words", on=value, academic_year=year), LOOK
+    told = _rules(book).keys() | book.unknown.keys() | book.denied.keys()
+    if book.covers == before.covers:
+        for key in _rules(before):
+            if key not in told:
+                yield ("rules",), says("rules/left-out", academic_year=year, rule=key), LOOK
+
+
+def _named(day: date) -> str:
+    """As an entry's words name a day."""
+    return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
+
+
+def _unread(book: RuleBook) -> _Found:
+    for key, mark in book.unknown.items():
+        yield ("rules", key), says("rules/unknown", text=mark.unknown), LOOK
+    for key, rule in _rules(book).items():
+        for name, missing in rule.unknown.items():
+            yield ("rules", key, "unknown", name), says("rules/unknown", text=missing), LOOK
+
+
+def _untold(book: RuleBook, italian: Words) -> _Found:
+    """Rules without words in Italian, where the institution has any."""
+    for key in _rules(book) if italian.books else ():
+        entry = italian.books.get(key, {})
+        if book.academic_year not in entry and "says" not in entry:
+            yield ("rules", key), says("rules/no-italian", academic_year=book.academic_year, text="it.toml"), LOOK
