@@ -195,6 +195,24 @@ def debts(career: Career, day: date) -> list[tuple[Charge, Decimal]]:
 Owed = Sequence[tuple[Charge, Decimal]]
 
 
+def certain(career: Career, owed: Owed) -> Owed:
+    """Of what is owed what is known to be."""
+    return [(c, amount) for c, amount in owed if ("charge", c.key) not in career.gaps] if career.gaps else owed
+
+
+def must_know_debts(career: Career, day: date, to_come: bool = False) -> None:
+    """Raises `UnknownValue` where something may be overdue (or, if asked, still to come) and nobody can tell."""
+    for (what, key), gap in career.gaps.items():
+        charge = career.charges.get(key)
+        if what != "charge" or (charge is not None and (not charge.outstanding or is_payable(career, charge))):
+            continue
+        if key.partition(":")[2].partition("#")[0] in PAYABLE:
+            continue
+        due = charge.due if charge is not None else gap.due_on or gap.on
+        if to_come or day > due:
+            raise gap.unknown
+
+
 def owed_facts(owed: Owed) -> list[Fact]:
     """The event that each charge rests on, and its plan's."""
     return [Fact(f.event, f.on, amount) for c, amount in owed for f in (*c.facts[:1], *c.basis[len(c.facts):])]

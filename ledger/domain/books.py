@@ -24,6 +24,9 @@ class LawBooks:
         self.clocks: dict[tuple[str, str, date, date | None], tuple[date, ...]] = {}
         """Kept by `law.consequences`: the days on which time changes a charge, by its year, kind, due date and last
         plan date."""
+        self.partial = any(book.unknown or any(rule is not None and rule.unknown for rule in vars(book.rules).values())
+                           for book in books.values())
+        """Whether any value is unknown."""
         self._full = {year: book for year, book in books.items() if book.covers != "single-courses"}
 
     @property

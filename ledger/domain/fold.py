@@ -13,6 +13,7 @@ from .books import LawBooks
 from .events import Event
 from .law.catalogue import ABOUT_THE_PERSON, HANDLERS, QUIET, TAKES_EFFECT
 from .law.consequences import refresh, time_passes
+from .rulebook import UnknownValue
 from .state import Person
 
 Observer = Callable[[Person, Collection[str], Collection[str]], None]
@@ -101,7 +102,10 @@ def apply(person: Person, event: Event, books: LawBooks) -> None:
         return
     career = person.career(event.career)
     if career.ended is None or TAKES_EFFECT(career, event):
-        HANDLERS[event.type](person, career, event, books)
+        try:
+            HANDLERS[event.type](person, career, event, books)
+        except UnknownValue as unknown:  # the handlers leave open what they can name
+            career.leave_open("charge", event.type, unknown, "fact", event.effective_on, event=event.id)
         if event.type not in QUIET:
             career.stale = True
     if career.stale or career.unsettled:

@@ -7,7 +7,7 @@ from typing import Any
 
 from .books import LawBooks
 from .phrases import Phrase, Remedy, says
-from .rulebook import OwnBook, RuleBook, UnknownValue, is_register_entry
+from .rulebook import OwnBook, Rule, RuleBook, UnknownValue, is_register_entry
 
 UNKNOWN = {"document": "Career ledger, rules.md", "heading": "No rule book has this rule"}
 """The source of an id without an entry: a book lacks one, or an old override names a rule that there never was."""
@@ -69,18 +69,27 @@ def source_of(book: Book, rule: str) -> dict[str, str]:
     """Document and heading of a rule by its entry in a book, which knows the ledger's own rules too."""
     if is_register_entry(rule):
         return {"document": book.title("project"), "heading": _REGISTER}
-    found = book.entry(rule)
+    found = _entry(book, rule)
     return dict(UNKNOWN) if found is None else {"document": book.title(found.document), "heading": found.heading}
 
 
 def interpretation_of(book: Book, rule: str) -> str | None:
-    found = book.entry(rule)
+    found = _entry(book, rule)
     return found.interpretation if found is not None else None
+
+
+def _entry(book: Book, rule: str) -> Rule | None:
+    """Of what an answer cites beside its reasons: an unknown rule has no entry."""
+    try:
+        return book.entry(rule)
+    except UnknownValue:
+        return None
 
 
 def reason(book: Book, rule: str, message: Phrase, clears: Clears | None = None,
            facts: tuple[Fact, ...] = (), interpretation: str | None = None) -> Reason:
-    """A reason with the source and the interpretation that the rule book gives for the rule."""
+    """A reason with the source and the interpretation that the rule book gives for the rule. Raises `UnknownValue`."""
+    book.entry(rule)
     return Reason(rule, message, source_of(book, rule), clears, interpretation or interpretation_of(book, rule), facts)
 
 

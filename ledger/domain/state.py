@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
+from typing import Literal
 
 from .events import (
     CfuRecognised,
@@ -23,7 +24,7 @@ from .events import (
 from .phrases import Phrase
 from .reasons import Fact
 from .registry import obeys
-from .rulebook import INSTALMENTS, PreenrolmentWindow
+from .rulebook import INSTALMENTS, PreenrolmentWindow, UnknownValue
 from .values import ZERO, year_of
 
 _INSTALMENTS = frozenset(INSTALMENTS)
@@ -117,6 +118,8 @@ class Charge:
     """An instalment: what the assessments ask, whatever an officer decided; once the first is
     settled, the advance that stands."""
     decision: Decision | None = None
+    gap: "Gap | None" = None
+    """What an officer's decision has settled, for the law did not tell."""
     # derived by `account.settle_amounts`
     waived: Decimal = ZERO
     paid: Decimal = ZERO
@@ -290,6 +293,32 @@ class Block:
     facts: tuple[Fact, ...]
 
 
+GapKind = Literal["charge", "surcharge", "refund", "block", "term", "end", "enrolment", "regime", "year"]
+"""What cannot be told: whether a charge is owed and how much (its key), what paying it late costs more, whether it is
+refunded; whether a block is in force (its kind); a last day to enrol or of a reservation (the academic year), whether
+it has ended the career; whether an enrolment is perfected, its regime, its year of course (the academic year)."""
+Found = Literal["fact", "money", "day"]
+"""What met the unknown value: a fact, which it stays with; money against charges; a day."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Why something of a career cannot be told. `on`: the day from which it matters, `due_on`: when a charge that may
+    be owed would be due, `event`: the fact that met it."""
+
+    rule: str
+    year: str
+    missing: str
+    found: Found
+    on: date
+    due_on: date | None = None
+    event: str | None = None
+
+    @property
+    def unknown(self) -> UnknownValue:
+        return UnknownValue(self.rule, self.year, self.missing)
+
+
 @dataclass(slots=True)
 class Career:
     name: str
@@ -348,12 +377,33 @@ class Career:
     lifted_today: dict[tuple[str, str, str], tuple[date, date]] = field(default_factory=dict)
     """Blocks that ended: the day, and the first day that they had."""
     unruled: set[str] = field(default_factory=set)
+    gaps: dict[tuple[GapKind, str], Gap] = field(default_factory=dict)
+    """What cannot be told of the career, since its answer depends on an unknown value: neither so nor otherwise."""
+    settled_gaps: dict[str, Gap] = field(default_factory=dict)
+    """By charge, what an officer's decision has settled."""
     # kept by the fold: money to attach, answers to bring up to date, the next day on which time alone changes one,
     # and the next on which a result begins to count
     unsettled: bool = True
     stale: bool = True
     next_change: date | None = None
     next_result: date | None = None
+
+    # What cannot be told
+
+    def leave_open(self, what: GapKind, name: str, unknown: UnknownValue, found: Found, on: date,
+                   due_on: date | None = None, event: str | None = None) -> None:
+        if what == "charge" and name in self.settled_gaps and found != "fact":
+            return
+        self.gaps.setdefault((what, name), Gap(unknown.rule, unknown.year, unknown.missing, found, on, due_on, event))
+
+    def must_know(self, what: GapKind, name: str) -> None:
+        """Raises `UnknownValue`."""
+        if self.gaps and (gap := self.gaps.get((what, name))) is not None:
+            raise gap.unknown
+
+    def forget(self, found: Found) -> None:
+        """What is found anew."""
+        self.gaps = {about: gap for about, gap in self.gaps.items() if gap.found != found}
 
     # What follows from the facts
 

@@ -2,16 +2,17 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import date
+from decimal import Decimal
 
-from ..account import listed, overdue, owed_facts
+from ..account import certain, is_payable, listed, must_know_debts, overdue, owed_facts
 from ..books import LawBooks
 from ..case import Case
 from ..events import AdministrativeBlockOrdered, AdministrativeBlockRevoked, Event
 from ..phrases import says
 from ..reasons import DONE, Fact, Reason, reason
 from ..registry import obeys
-from ..rulebook import AdministrativeBlock, AfterDays, RuleBook
-from ..state import ADMINISTRATIVE, EXAM_BOOKING, FINAL_EXAM, Block, Career, Charge, Person, days_after
+from ..rulebook import AdministrativeBlock, AfterDays, RuleBook, UnknownValue
+from ..state import ADMINISTRATIVE, EXAM_BOOKING, FINAL_EXAM, RESERVATION, Block, Career, Charge, Gap, Person, days_after
 from ..values import ONE_DAY, ZERO
 from .chapter import data_of
 from .reservation import reservation_block
@@ -55,19 +56,63 @@ def _in_force(career: Career, day: date, books: LawBooks) -> Iterator[Block]:
     if career.ended is not None:
         return
     if career.reservation is not None:
-        yield from reservation_block(career, day, books)
+        yield from _told(career, RESERVATION, day, reservation_block(career, day, books))
     owing = [c for c in career.charges.values() if c.outstanding]
+    if career.gaps:
+        owing = [c for c in owing if ("charge", c.key) not in career.gaps]
+        _may_be_in_force(career, day, books)
     if not owing:
         return
     late = False
     for charge in owing:
+        if day <= charge.due:
+            continue
+        late = True
         if charge.is_instalment:
-            yield from _exam_booking(charge, day, books)
-            yield from _administrative(career, charge, day, books)
-        late = late or day > charge.due
-    yield from _kept_by_surcharge(career, day, books)
+            yield from _told(career, EXAM_BOOKING, day, _exam_booking(charge, day, books))
+            yield from _told(career, ADMINISTRATIVE, day, _administrative(career, charge, day, books))
+    yield from _told(career, EXAM_BOOKING, day, _kept_by_surcharge(career, day, books))
     if late:
-        yield from _final_exam(career, day, books)
+        yield from _told(career, FINAL_EXAM, day, _final_exam(career, day, books))
+
+
+def _told(career: Career, kind: str, day: date, found: Iterator[Block]) -> list[Block]:
+    """A block that depends on an unknown value is neither in force nor absent."""
+    try:
+        return list(found)
+    except UnknownValue as unknown:
+        career.leave_open("block", kind, unknown, "day", day)
+        return []
+
+
+def _may_be_in_force(career: Career, day: date, books: LawBooks) -> None:
+    """What a charge would stop of which nobody can tell whether it is owed."""
+    for key, gap in [(key, gap) for (what, key), gap in career.gaps.items() if what == "charge"]:
+        charge = career.charges.get(key) or may_be_owed(key, gap)
+        if not charge.outstanding or day <= charge.due or is_payable(career, charge):
+            continue
+        stopped = [(FINAL_EXAM, _stops_the_degree(career, day, books))]
+        if charge.is_instalment:
+            stopped += [(EXAM_BOOKING, _exam_booking(charge, day, books)),
+                        (ADMINISTRATIVE, _administrative(career, charge, day, books))]
+        for kind_of_block, blocks in stopped:
+            if _told(career, kind_of_block, day, blocks):
+                career.leave_open("block", kind_of_block, gap.unknown, "day", day)
+
+
+def may_be_owed(key: str, gap: Gap) -> Charge:
+    """A charge of any amount."""
+    year, _, kind = key.partition(":")
+    return Charge(key, kind, year, ONE_EURO, gap.due_on, gap.on, "", (), outstanding=ONE_EURO)
+
+
+ONE_EURO = Decimal(1)
+
+
+def _stops_the_degree(career: Career, day: date, books: LawBooks) -> Iterator[Block]:
+    book = _book_of_the_degree(career, day, books)
+    if book is not None and book.rules.BLK_2 is not None:
+        yield Block(FINAL_EXAM, "BLK-2", None, day, says("BLK-2"), None, None, book.academic_year, ())
 
 
 @obeys("AMB-43")
@@ -80,10 +125,15 @@ def administrative_blocks(career: Career, day: date, books: LawBooks) -> list[Bl
             if b.kind == ADMINISTRATIVE]
 
 
-def days_of_a_charge(charge: Charge, due: date, plan_end: date | None, book: RuleBook) -> Iterator[date]:
-    """When an instalment begins to block (BLK-1, BLK-3)."""
+def day_of_the_booking_block(charge: Charge, due: date, plan_end: date | None, book: RuleBook) -> Iterator[date]:
+    """When an instalment begins to block (BLK-1)."""
     if charge.is_instalment and book.rules.BLK_1 is not None:
         yield _bookable_through(book.rules.BLK_1, due) + ONE_DAY
+
+
+def day_of_the_administrative_block(charge: Charge, due: date, plan_end: date | None,
+                                    book: RuleBook) -> Iterator[date]:
+    """The same of the administrative block (BLK-3)."""
     if charge.is_instalment and book.rules.BLK_3 is not None:
         yield _unblocked_through(book.rules.BLK_3, due, plan_end) + ONE_DAY
 
@@ -161,12 +211,8 @@ def _kept_by_surcharge(career: Career, day: date, books: LawBooks) -> Iterator[B
 def _final_exam(career: Career, day: date, books: LawBooks) -> Iterator[Block]:
     """Any overdue charge of the career, from the day after its due date, under the book that a degree on that day
     follows; a year without one does not lift it."""
-    found = overdue(career, day)
-    if not found:
-        return
-    latest = career.latest_perfected
-    year = books.act_year(latest.academic_year if latest is not None else None, day)
-    book = books.latest_to(year) if year is not None else None
+    found = certain(career, overdue(career, day))
+    book = _book_of_the_degree(career, day, books) if found else None
     if book is None or book.rules.BLK_2 is None:
         return
     only_instalments = book.interpretations.AMB_5.decision == "instalments-only"
@@ -177,6 +223,12 @@ def _final_exam(career: Career, day: date, books: LawBooks) -> Iterator[Block]:
                     says("BLK-2" if late == charge.outstanding else "BLK-2/part", charge=charge.key,
                          amount=late, due_on=charge.due),
                     late, "AMB-5", book.academic_year, charge.basis)
+
+
+def _book_of_the_degree(career: Career, day: date, books: LawBooks) -> RuleBook | None:
+    latest = career.latest_perfected
+    year = books.act_year(latest.academic_year if latest is not None else None, day)
+    return books.latest_to(year) if year is not None else None
 
 
 # What it forbids
@@ -191,6 +243,8 @@ def no_administrative_block(case: Case) -> Reason | None:
         for block in administrative_blocks(career, case.day, case.books):
             return reason(case.books.book_of(block.year), block.rule,
                           says("BLK-3/act", career=career.name, phrases=(block.reason,)), DONE, block.facts, "AMB-3")
+    for career in careers:
+        career.must_know("block", ADMINISTRATIVE)
     return None
 
 
@@ -202,6 +256,7 @@ def _blocks(case: Case, kind: str) -> list[Block]:
 def instalments_are_paid(case: Case) -> Reason | None:
     found = _blocks(case, EXAM_BOOKING)
     if not found:
+        case.career.must_know("block", EXAM_BOOKING)
         return None
     book = case.books.of(found[0].year) or case.book
     return reason(book, found[0].rule, says("BLK-1/several", phrases=tuple(b.reason for b in found))
@@ -213,6 +268,7 @@ def instalments_are_paid(case: Case) -> Reason | None:
 def career_is_not_blocked(case: Case) -> Reason | None:
     found = _blocks(case, ADMINISTRATIVE)
     if not found:
+        case.career.must_know("block", ADMINISTRATIVE)
         return None
     book = case.books.of(found[0].year) or case.book
     return reason(book, found[0].rule, says("BLK-3/exam", phrases=tuple(b.reason for b in found)), DONE,
@@ -222,12 +278,12 @@ def career_is_not_blocked(case: Case) -> Reason | None:
 @obeys("BLK-2", "AMB-5")
 def fees_are_paid_for_the_degree(case: Case) -> Reason | None:
     """No final exam with anything overdue."""
-    if case.law.BLK_2 is None:
-        return None
-    owed = overdue(case.career, case.day)
+    owed = certain(case.career, overdue(case.career, case.day))
     if case.book.interpretations.AMB_5.decision == "instalments-only":
         owed = [(c, late) for c, late in owed if c.is_instalment]
     if not owed:
+        case.career.must_know("block", FINAL_EXAM)
+    if not owed or case.law.BLK_2 is None:
         return None
     return case.no("BLK-2/degree", DONE, owed_facts(owed), "AMB-5", owed=listed(owed))
 
@@ -235,7 +291,9 @@ def fees_are_paid_for_the_degree(case: Case) -> Reason | None:
 @obeys("BLK-4")
 def has_no_debts_to_resume(case: Case) -> Reason | None:
     """After a suspension: what is overdue must be paid or under an agreed plan."""
-    owed = overdue(case.career, case.day)
-    if case.law.BLK_4 is None or not owed:
+    owed = certain(case.career, overdue(case.career, case.day))
+    if not owed:
+        must_know_debts(case.career, case.day)
+    if not owed or case.law.BLK_4 is None:
         return None
     return case.no("BLK-4", DONE, owed_facts(owed), owed=listed(owed))

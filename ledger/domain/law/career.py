@@ -9,7 +9,7 @@ from ..events import ACTS, ChargeDecided, Event, TransferredIn
 from ..phrases import says
 from ..reasons import DONE, Fact, Reason, reason
 from ..registry import obeys
-from ..rulebook import RuleBook
+from ..rulebook import RuleBook, UnknownValue
 from ..state import Career, Person
 from .chapter import begin, data_of, end, year_of_act
 from .entry import readmit
@@ -39,14 +39,19 @@ def transferred_out(person: Person, career: Career, event: Event, books: LawBook
     day = event.effective_on
     year = year_of_act(career, day, books)
     book = books.of(year) if year is not None else None
-    price = book.rules.MOR_5 if book is not None else None
-    if year is not None and price is not None and career.ended is None:
+    if year is not None and book is not None and career.ended is None:
         kind = "late-instance/transfer-out"
-        if price.transfer_out_until is None:
-            if f"{year}:{kind}" not in career.charges:
-                career.to_decide[f"{year}:{kind}"] = says("AMB-49")
-        elif day > price.transfer_out_until:
-            raise_charge(career, year, kind, AmountByRule(price.amount, "MOR-5", "AMB-49"), day, (Fact(event.id, day),))
+        try:
+            price = book.rules.MOR_5
+            until = price.transfer_out_until if price is not None else None
+            if price is not None and until is None:
+                if f"{year}:{kind}" not in career.charges:
+                    career.to_decide[f"{year}:{kind}"] = says("AMB-49")
+            elif price is not None and until is not None and day > until:
+                raise_charge(career, year, kind, AmountByRule(price.amount, "MOR-5", "AMB-49"), day,
+                             (Fact(event.id, day),))
+        except UnknownValue as unknown:
+            career.leave_open("charge", f"{year}:{kind}", unknown, "fact", day, event=event.id)
     end(career, "transferred-out", event.effective_on, event.id)
 
 

@@ -6,7 +6,6 @@ from datetime import date
 from ..books import LawBooks
 from ..events import ABOUT_THE_PERSON as OF_THE_PERSON
 from ..events import ACTS, PAYLOADS, Event
-from ..rulebook import RuleBook
 from ..state import Career, Charge, Person
 from . import (
     blocks,
@@ -29,7 +28,7 @@ from . import (
     tickets,
     withdrawal,
 )
-from .chapter import Forbids, Misfit, elsewhere, here
+from .chapter import Forbids, Misfit, OfACharge, elsewhere, here
 
 # Facts
 
@@ -97,8 +96,8 @@ QUIET = frozenset({"exam-booked", "exam-booking-cancelled", "exam-graded", "stud
 DEADLINES = (reservation.LAPSES, entry.EXCLUDES, withdrawal.LAPSES)
 """Last days of a career, in the order in which the first that is over is taken."""
 
-DAYS_OF_A_CHARGE: tuple[Callable[[Charge, date, date | None, RuleBook], Iterable[date]], ...] = (
-    lateness.days_of_a_charge, blocks.days_of_a_charge)
+DAYS_OF_A_CHARGE: tuple[OfACharge, ...] = (
+    lateness.days_of_a_charge, blocks.day_of_the_booking_block, blocks.day_of_the_administrative_block)
 """Given what is owed, one of its due dates and its plan's last date: the days on which an answer changes, beside the
 one on which it becomes overdue. They depend on the charge's year, kind and these dates alone (and are remembered by
 them)."""

@@ -61,6 +61,8 @@ def elsewhere(predicate: Predicate, *rules: str) -> Forbids:
     return Forbids(predicate, rules, False)
 
 
+OfACharge = Callable[[Charge, date, date | None, RuleBook], Iterable[date]]
+"""Days of a charge, given one of its due dates and its plan's last date."""
 Misfit = Callable[[Person, Career, Event, RuleBook | None, LawBooks], Iterable[Reason]]
 """What does not fit the rules about a stored fact, given the book of its year, where there is one."""
 

@@ -8,13 +8,16 @@ from datetime import date
 
 from ..account import settle_amounts
 from ..books import LawBooks
+from ..rulebook import RuleBook, UnknownValue
 from ..state import Career, Charge, Person, Waiver
 from ..values import ONE_DAY, ZERO
-from .blocks import refresh_blocks
+from .blocks import may_be_owed, refresh_blocks
 from .catalogue import ANNULMENTS, DAYS_OF_A_CAREER, DAYS_OF_A_CHARGE, DEADLINES
+from .chapter import Deadline, OfACharge
 from .enrolment import perfect
-from .lateness import on_completion, raise_late_fees
+from .lateness import accruing, on_completion, raise_late_fees
 from .recognition import change_asked
+from .refunds import refundable
 from .single_courses import awaited_degrees
 from .withdrawal import perfect_withdrawal, refresh_waivers
 
@@ -29,6 +32,8 @@ def refresh(person: Person, books: LawBooks) -> None:
     for career in person.careers.values():
         if not (career.stale or career.unsettled):
             continue
+        if career.gaps:
+            career.forget("day")
         person.touched.add(career.name)
         person.money_touched.add(career.name)
         if len(person.careers) > 1:
@@ -42,6 +47,8 @@ def refresh(person: Person, books: LawBooks) -> None:
         refresh_blocks(career, day, books)
         career.next_change = _next_moment(career, day, books)
         career.stale = False
+        if books.partial:
+            _note_what_is_unknown(person, career, day, books)
     if person.across:
         _refresh_across(person, books)
 
@@ -60,12 +67,17 @@ def _settle(career: Career, day: date, books: LawBooks) -> None:
     """Attach money, perfect enrolments, raise surcharges, until nothing changes any more."""
     while career.unsettled:
         career.unsettled = False
+        if career.gaps:
+            career.forget("money")
         for charge in list(career.charges.values()):
             settle_amounts(career, charge)
             if charge.waivers or career.ended is not None:
                 _annul(career, charge, day, books)
             if charge.receipts:
-                raise_late_fees(career, charge, day, books)
+                try:
+                    raise_late_fees(career, charge, day, books)
+                except UnknownValue as unknown:
+                    career.leave_open("charge", f"{charge.year}:late-fee/{charge.kind}", unknown, "money", day)
             received = charge.paid + charge.refunded + charge.moved
             done = not charge.outstanding and charge.amount > ZERO and received > ZERO
             if not done:
@@ -75,15 +87,23 @@ def _settle(career: Career, day: date, books: LawBooks) -> None:
                 on_completion(career, charge, day, books)
         for enrolment in career.enrolments:
             if enrolment.perfected_on is None:
-                perfect(career, enrolment, day, books)
+                try:
+                    perfect(career, enrolment, day, books)
+                except UnknownValue as unknown:
+                    career.leave_open("enrolment", enrolment.academic_year, unknown, "money", day)
 
 
 def _annul(career: Career, charge: Charge, day: date, books: LawBooks) -> None:
     """Waive what is unpaid, also what is raised later, where the career's end makes it fall away; an end that is undone
     brings it back."""
     law = books.book_of(charge.year)
-    rule = next((a.rule for a in ANNULMENTS if law.has(a.rule) and a.applies(career, charge, books)), None) \
-        if career.ended is not None else None
+    try:
+        rule = next((a.rule for a in ANNULMENTS if a.applies(career, charge, books) and law.has(a.rule)), None) \
+            if career.ended is not None else None
+    except UnknownValue as unknown:
+        rule = None
+        if charge.outstanding:
+            career.leave_open("charge", charge.key, unknown, "money", day)
     had = next((w for w in charge.waivers if w.rule in _ANNULLING), None)
     if had is not None and had.rule != rule:
         charge.waivers.remove(had)
@@ -106,10 +126,32 @@ def time_passes(career: Career, day: date, books: LawBooks) -> None:
     if career.ended is not None:
         return
     for deadline in DEADLINES:
-        last = deadline.last_day(career, books)
+        last = _last_day(deadline, career, day, books)
         if last is not None and day > last:
             deadline.then(career, day, books)
             return
+
+
+def _last_day(deadline: Deadline, career: Career, day: date, books: LawBooks) -> date | None:
+    """None also where nobody can tell."""
+    try:
+        return deadline.last_day(career, books)
+    except UnknownValue as unknown:
+        career.leave_open("end", deadline.rule, unknown, "day", day)
+        return None
+
+
+def _note_what_is_unknown(person: Person, career: Career, day: date, books: LawBooks) -> None:
+    """What answers about a charge leave out, since it depends on an unknown value."""
+    for charge in career.charges.values():
+        try:
+            accruing(career, charge, day, books)
+        except UnknownValue as unknown:
+            career.leave_open("surcharge", charge.key, unknown, "day", day)
+        try:
+            refundable(person, career, charge, books)
+        except UnknownValue as unknown:
+            career.leave_open("refund", charge.key, unknown, "day", day)
 
 
 def _next_moment(career: Career, day: date, books: LawBooks) -> date | None:
@@ -118,12 +160,16 @@ def _next_moment(career: Career, day: date, books: LawBooks) -> date | None:
     owing = [charge for charge in career.charges.values() if charge.outstanding]
     for charge in owing:
         found += _days_of(charge, day, books)
+    if career.gaps:
+        for (what, key), gap in career.gaps.items():
+            if what == "charge" and key not in career.charges and gap.due_on is not None:
+                found += _days_of(may_be_owed(key, gap), day, books)
     if owing:
         for days in DAYS_OF_A_CAREER:
             found += [one for one in days(career, owing, books) if one > day]
     if career.ended is None:
-        for _, last_day, _ in DEADLINES:
-            last = last_day(career, books)
+        for deadline in DEADLINES:
+            last = _last_day(deadline, career, day, books)
             if last is not None:
                 found.append(max(last, day) + ONE_DAY)
     return min(found) if found else None
@@ -141,9 +187,17 @@ def _days_of(charge: Charge, day: date, books: LawBooks) -> list[date]:
                 books.clocks.clear()
             book = books.of(charge.year)
             days = books.clocks[key] = tuple(sorted({due + ONE_DAY, *(
-                one for given in DAYS_OF_A_CHARGE if book is not None for one in given(charge, due, plan_end, book))}))
+                one for given in DAYS_OF_A_CHARGE if book is not None for one in _known(given, charge, due, plan_end, book))}))
         for one in days:
             if one > day:
                 found.append(one)
                 break
     return found
+
+
+def _known(given: OfACharge, charge: Charge, due: date, plan_end: date | None, book: RuleBook) -> list[date]:
+    """No day is known of what depends on an unknown value: it counts from the day after the due date on."""
+    try:
+        return list(given(charge, due, plan_end, book))
+    except UnknownValue:
+        return []

@@ -1,6 +1,7 @@
 """The yearly contribution and its instalments (RAT-3..6, RAT-8..10), and what later assessments change (AMB-46,
 AMB-47)."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -11,11 +12,14 @@ from ..books import LawBooks
 from ..events import ContributionAssessed, Event
 from ..reasons import Fact
 from ..registry import obeys
-from ..rulebook import INSTALMENTS, Law, RuleBook, SecondInstalment
+from ..rulebook import INSTALMENTS, Law, RuleBook, SecondInstalment, UnknownValue
 from ..state import Career, Charge, Decision, Person, days_after
 from ..values import ZERO, cents
 from .chapter import data_of
 from .withdrawal import refresh_waivers
+
+Assessment = tuple[date, str, ContributionAssessed]
+"""The day from which it holds, its event, and what it says."""
 
 # What the book gives
 
@@ -28,9 +32,11 @@ def instalment_amounts(law: Law, contribution: Decimal, exempt: bool,
 
     The threshold of 430 merges all instalments on the first date; below 10 nothing is asked for; the exempt owe
     nothing."""
-    first, second, merges, least = law.RAT_3, law.RAT_4, law.RAT_5, law.RAT_6
     total = ZERO if exempt else yearly(law, contribution, part_time)
-    if total == ZERO or (least is not None and total < least.below):
+    if total == ZERO:
+        return []
+    first, second, merges, least = law.RAT_3, law.RAT_4, law.RAT_5, law.RAT_6
+    if least is not None and total < least.below:
         return []
     if first is not None and merges is not None and total <= merges.up_to:
         return [("instalment-1", total, first.due_on, "RAT-5")]
@@ -63,7 +69,7 @@ def _shared(second: SecondInstalment, rest: Decimal, settled: int = 0) -> list[D
 
 def yearly(law: Law, contribution: Decimal, part_time: bool) -> Decimal:
     """The contribution of a year in euro, after the part-time halving."""
-    return cents(contribution * law.RAT_9.share) if part_time and law.RAT_9 is not None else contribution
+    return cents(contribution * law.RAT_9.share) if part_time and contribution and law.RAT_9 is not None else contribution
 
 
 @obeys("RAT-6", "AMB-7")
@@ -75,6 +81,8 @@ def remitted(career: Career, books: LawBooks) -> list[tuple[str, Decimal]]:
         if book is None or data.exempt or data.contribution == ZERO:
             continue
         part_time = career.regime_in(year) == "part-time"
+        if any(("charge", f"{year}:{kind}") in career.gaps for kind in INSTALMENTS):
+            continue
         if not instalment_amounts(book.rules, data.contribution, False, part_time):
             found.append((year, yearly(book.rules, data.contribution, part_time)))
         elif career.remitted.get(year):
@@ -107,6 +115,8 @@ def refresh_instalments(career: Career, year: str, day: date, books: LawBooks) -
     enrolment = career.enrolment_in(year)
     if book is None or not assessments or enrolment is None or enrolment.perfected_on is None:
         return
+    if not _can_be_asked(career, year, day, assessments, book):
+        return
     if year in career.assessed:
         _assess(career, year, day, assessments[-1], day, True, book)
     else:
@@ -114,6 +124,39 @@ def refresh_instalments(career: Career, year: str, day: date, books: LawBooks) -
             _assess(career, year, day, assessment, assessment[0], number > 0, book)
     refresh_waivers(career, year, day, books)
     career.unsettled = True
+
+
+@obeys("UNKNOWN-VALUE")
+def _can_be_asked(career: Career, year: str, day: date, assessments: Sequence[Assessment], book: RuleBook) -> bool:
+    """Whether all that the split of the assessments rests on is known. If not nothing is asked, and what was asked
+    before stays as it is; each instalment is left open until an officer decides on it or the book tells."""
+    keys = [f"{year}:{kind}" for kind in INSTALMENTS]
+    for key in keys if career.gaps else ():
+        career.gaps.pop(("charge", key), None)
+    try:
+        career.must_know("regime", year)
+        part_time = career.regime_in(year) == "part-time"
+        for _, _, data in assessments[-1:] if year in career.assessed else assessments:
+            instalment_amounts(book.rules, data.contribution, data.exempt, part_time)
+        _ = book.instalments
+    except UnknownValue as unknown:
+        _, event, _ = assessments[-1]
+        for number, key in enumerate(keys[:2]):
+            charge = career.charges.get(key)
+            if charge is None or charge.decision is None:
+                career.leave_open("charge", key, unknown, "fact", day, _due_on(book, number), event)
+        career.unsettled = True
+        return False
+    return True
+
+
+def _due_on(book: RuleBook, number: int) -> date | None:
+    """When the first or second instalment is due, where the book tells."""
+    try:
+        rule = book.rules.RAT_4 if number else book.rules.RAT_3
+        return rule.due_on if rule is not None else None
+    except UnknownValue:
+        return None
 
 
 # What a year's assessments ask
@@ -232,8 +275,8 @@ def _ask(career: Career, book: RuleBook, kind: str, day: date, asking: _Asking) 
         charge.decision, charge.waivers = None, [w for w in charge.waivers if w.rule != "charge-decided"]
     if asking.later and charge.decision is None and wanted != standing:
         held = sum(take(career, key, charge.amount)[:4], ZERO)
-        little = book.rules.RAT_6
-        if little is not None and little.remits == "any-payment" and ZERO < wanted - held < little.below:
+        little = book.rules.RAT_6 if wanted > held else None
+        if little is not None and little.remits == "any-payment" and wanted - held < little.below:
             career.remitted[year] += wanted - held
             wanted = held
         if wanted > standing:

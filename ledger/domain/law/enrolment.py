@@ -8,11 +8,12 @@ from ..case import Case
 from ..events import Enrolled, EnrolmentRenewed, Event
 from ..reasons import DONE, Fact, Reason
 from ..registry import obeys
+from ..rulebook import RuleBook, UnknownValue
 from ..state import Career, Enrolment, Person
 from ..values import ZERO
 from .chapter import begin, data_of
 from .contribution import refresh_instalments
-from .entry import enrolment_term, latest_preenrolment
+from .entry import known_term, latest_preenrolment
 from .isee import spare_isee_penalty
 from .recognition import derive_year
 
@@ -31,21 +32,30 @@ def enrolled(person: Person, career: Career, event: Event, books: LawBooks) -> N
     career.enrolments.append(first)
     spare_isee_penalty(career, year, event, books)
     book = books.of(year)
-    if book is None or book.rules.CHG_2 is None:
-        if book is None:
-            career.unruled.add(year)
+    if book is None:
+        career.unruled.add(year)
         first.perfected_on = event.effective_on
     else:
-        before = latest_preenrolment(career, year)
-        first.late_preenrolment = before is not None and before.late
-        first.term = enrolment_term(career, book.rules, year, data.course_type, data.access)
-        # late: neither excluded nor 95 euro, a reading
-        without_exclusion = data.access == "restricted" and book.rules.MOR_6 is None
-        price = AmountByRule(book.rules.CHG_2.amount, "CHG-2", "AMB-50" if without_exclusion else None)
-        charge = raise_charge(career, year, "enrolment", price, event.effective_on,
-                              (Fact(event.id, event.effective_on),), due_on=first.term)
-        first.charge = charge.key
+        try:
+            _ask_for_the_enrolment(career, first, book, data, event)
+        except UnknownValue as unknown:
+            first.perfected_on = event.effective_on
+            career.leave_open("charge", f"{year}:enrolment", unknown, "fact", event.effective_on, event=event.id)
     derive_year(career, year, books)
+
+
+def _ask_for_the_enrolment(career: Career, first: Enrolment, book: RuleBook, data: Enrolled, event: Event) -> None:
+    if book.rules.CHG_2 is None:
+        first.perfected_on = event.effective_on
+        return
+    year, amount, before = data.academic_year, book.rules.CHG_2.amount, latest_preenrolment(career, data.academic_year)
+    first.late_preenrolment = before is not None and before.late
+    first.term = known_term(career, book.rules, first, data.course_type, data.access)
+    # late: neither excluded nor 95 euro, a reading
+    without_exclusion = data.access == "restricted" and "MOR-6" not in book.asked
+    price = AmountByRule(amount, "CHG-2", "AMB-50" if without_exclusion else None)
+    first.charge = raise_charge(career, year, "enrolment", price, event.effective_on,
+                                (Fact(event.id, event.effective_on),), due_on=first.term).key
 
 
 @obeys("CHG-3", "PT-9", "RIN-7")
@@ -55,15 +65,35 @@ def enrolment_renewed(person: Person, career: Career, event: Event, books: LawBo
     renewal = Enrolment(year, data.year, event.effective_on, event.id, False, None, data.standing)
     career.enrolments.append(renewal)
     book = books.of(year)
-    if book is not None and not book.has("PT-9"):
-        career.regime_by_year.setdefault(year, "full-time")
-    if book is None or book.rules.CHG_3 is None:
-        if book is None:
-            career.unruled.add(year)
+    if book is None:
+        career.unruled.add(year)
         renewal.perfected_on = event.effective_on
         return
-    renewal.term = book.rules.CHG_3.due_on
-    renewal.charge = raise_charge(career, year, "enrolment", AmountByRule(book.rules.CHG_3.amount, "CHG-3"),
+    if "PT-9" not in book.ids:
+        _begin_full_time(career, year, book, event)
+    try:
+        _ask_for_the_renewal(career, renewal, book, event)
+    except UnknownValue as unknown:
+        renewal.perfected_on = event.effective_on
+        career.leave_open("charge", f"{year}:enrolment", unknown, "fact", event.effective_on, event=event.id)
+
+
+def _begin_full_time(career: Career, year: str, book: RuleBook, event: Event) -> None:
+    """Where the regime of the year before does not go on. Whether it does matters only to who was part-time."""
+    try:
+        if career.regime_in(year) == "full-time" or not book.has("PT-9"):
+            career.regime_by_year.setdefault(year, "full-time")
+    except UnknownValue as unknown:
+        career.leave_open("regime", year, unknown, "fact", event.effective_on, event=event.id)
+
+
+def _ask_for_the_renewal(career: Career, renewal: Enrolment, book: RuleBook, event: Event) -> None:
+    price = book.rules.CHG_3
+    if price is None:
+        renewal.perfected_on = event.effective_on
+        return
+    amount, renewal.term = price.amount, price.due_on
+    renewal.charge = raise_charge(career, renewal.academic_year, "enrolment", AmountByRule(amount, "CHG-3"),
                                   event.effective_on, (Fact(event.id, event.effective_on),), due_on=renewal.term).key
 
 
@@ -72,7 +102,7 @@ def enrolment_renewed(person: Person, career: Career, event: Event, books: LawBo
 
 @obeys("RAT-2", "RAT-1")
 def perfect(career: Career, enrolment: Enrolment, day: date, books: LawBooks) -> None:
-    """Paying the 156 perfects an enrolment or a renewal."""
+    """Paying the 156 perfects an enrolment or a renewal. Raises `UnknownValue`."""
     if enrolment.perfected_on is not None or enrolment.charge is None or career.ended is not None:
         return
     book, charge = books.of(enrolment.academic_year), career.charges[enrolment.charge]

@@ -8,8 +8,8 @@ from ..case import Case
 from ..events import Enrolled, Event, Preenrolled, PreparationAssessed, Ranked
 from ..reasons import DONE, Clears, Fact, Reason
 from ..registry import obeys
-from ..rulebook import Law, PreenrolmentWindow
-from ..state import Career, Person, Preenrolment
+from ..rulebook import Law, PreenrolmentWindow, UnknownValue
+from ..state import Career, Enrolment, Person, Preenrolment
 from ..values import next_year, year_of
 from .chapter import Deadline, begin, data_of, end
 from .isee import spare_isee_penalty
@@ -86,6 +86,17 @@ def enrolment_term(career: Career, law: Law, academic_year: str, course_type: st
     return law.PRE_5.until if law.PRE_5 is not None else None
 
 
+def known_term(career: Career, law: Law, enrolment: Enrolment, course_type: str | None,
+               access: str | None) -> date | None:
+    """The same; None also where nobody can tell."""
+    career.gaps.pop(("term", enrolment.academic_year), None)
+    try:
+        return enrolment_term(career, law, enrolment.academic_year, course_type, access)
+    except UnknownValue as unknown:
+        career.leave_open("term", enrolment.academic_year, unknown, "fact", enrolment.filed_on, event=enrolment.event)
+        return None
+
+
 # What a fact changes
 
 
@@ -103,14 +114,25 @@ def preenrolled(person: Person, career: Career, event: Event, books: LawBooks) -
         career.unruled.add(data.academic_year)
         career.preenrolments.append(Preenrolment(data, event.effective_on, event.id, None, data.selection, False))
         return
-    window = window_of(book.rules, data, event.effective_on)
+    window: PreenrolmentWindow | None = None
+    selection: int | None = data.selection
+    try:
+        window = window_of(book.rules, data, event.effective_on)
+        selection = selection_of(book.rules, data, event.effective_on)
+    except UnknownValue as unknown:
+        career.leave_open("term", data.academic_year, unknown, "fact", event.effective_on, event=event.id)
     same_course = any(p.data.programme == data.programme for p in preenrolments_of(person, data.academic_year))
-    career.preenrolments.append(Preenrolment(data, event.effective_on, event.id, window,
-                                             selection_of(book.rules, data, event.effective_on),
+    career.preenrolments.append(Preenrolment(data, event.effective_on, event.id, window, selection,
                                              window is not None and window.late))
-    if data.course_type == "master" and book.rules.CHG_1 is not None and not same_course:
-        raise_charge(career, data.academic_year, "preenrolment", AmountByRule(book.rules.CHG_1.amount, "CHG-1"),
-                     event.effective_on, (Fact(event.id, event.effective_on),), due_on=event.effective_on)
+    if data.course_type != "master" or same_course:
+        return
+    try:
+        if book.rules.CHG_1 is not None:
+            raise_charge(career, data.academic_year, "preenrolment", AmountByRule(book.rules.CHG_1.amount, "CHG-1"),
+                         event.effective_on, (Fact(event.id, event.effective_on),), due_on=event.effective_on)
+    except UnknownValue as unknown:
+        career.leave_open("charge", f"{data.academic_year}:preenrolment", unknown, "fact", event.effective_on,
+                          event=event.id)
 
 
 def preparation_assessed(person: Person, career: Career, event: Event, books: LawBooks) -> None:
@@ -129,8 +151,7 @@ def ranked(person: Person, career: Career, event: Event, books: LawBooks) -> Non
     for enrolment in career.enrolments:
         book = books.of(enrolment.academic_year)
         if enrolment.first and enrolment.perfected_on is None and book is not None and enrolment.charge is not None:
-            enrolment.term = enrolment_term(career, book.rules, enrolment.academic_year, career.course_type,
-                                            career.access)
+            enrolment.term = known_term(career, book.rules, enrolment, career.course_type, career.access)
             career.charges[enrolment.charge].due_on = enrolment.term
             career.unsettled = True
 
@@ -152,11 +173,12 @@ def _exclusion_term(career: Career, books: LawBooks) -> date | None:
     else:
         year = career.preenrolments[-1].data.academic_year if career.preenrolments else None
     book = books.of(year) if year is not None else None
-    if book is None or book.rules.MOR_6 is None or year is None:
+    if book is None or "MOR-6" not in book.asked or year is None:
         return None
     if filed is not None and filed.charge is None:
         return None
-    return enrolment_term(career, book.rules, year, career.course_type, career.access)
+    term = enrolment_term(career, book.rules, year, career.course_type, career.access)
+    return term if term is not None and book.has("MOR-6") else None
 
 
 @obeys("MOR-6")

@@ -1,6 +1,6 @@
 """The ISEEU attestation and its penalty (ISE)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 
 from ..account import AmountByRule, raise_charge
@@ -9,7 +9,7 @@ from ..events import Event, IseeCertified
 from ..phrases import says
 from ..reasons import Fact, Reason, reason
 from ..registry import obeys
-from ..rulebook import Law, RuleBook
+from ..rulebook import Law, RuleBook, UnknownValue
 from ..state import Career, Person, Waiver
 from .chapter import data_of
 
@@ -26,29 +26,39 @@ def isee_certified(person: Person, career: Career, event: Event, books: LawBooks
     earlier = [d for _, _, d in career.isee.get(year, ())]
     career.isee.setdefault(year, []).append((event.effective_on, event.id, data))
     book = books.of(year)
-    if book is None or book.rules.ISE_1 is None or book.rules.ISE_2 is None:
+    if book is None or not data.valid_for_university or career.charge(year, "isee-penalty") is not None:
         return
-    law = book.rules
-    if not data.valid_for_university or not book.rules.ISE_1.until < data.issued_on <= book.rules.ISE_2.until:
+    try:
+        _ask_for_the_penalty(career, data, earlier, book.rules, event)
+    except UnknownValue as unknown:
+        career.leave_open("charge", f"{year}:isee-penalty", unknown, "fact", event.effective_on, event=event.id)
+
+
+def _ask_for_the_penalty(career: Career, data: IseeCertified, earlier: Sequence[IseeCertified], law: Law,
+                         event: Event) -> None:
+    year, first = data.academic_year, law.ISE_1
+    if first is None or data.issued_on <= first.until or law.ISE_2 is None or data.issued_on > law.ISE_2.until:
         return
-    in_time = [d for d in earlier if d.valid_for_university and d.issued_on <= book.rules.ISE_1.until]
-    if law.ISE_5 is not None:
-        in_time += [d for y, ds in career.isee.items() if y < year for _, _, d in ds
-                    if d.valid_for_university and law.ISE_5.issued_from <= d.issued_on <= book.rules.ISE_1.until]
-    if in_time or career.charge(year, "isee-penalty") is not None or _enrols_late_by_scroll(career, year,
-                                                                                            event.effective_on, law):
+    if any(d.valid_for_university and d.issued_on <= first.until for d in earlier):
         return
-    raise_charge(career, year, "isee-penalty", AmountByRule(book.rules.ISE_2.amount, "ISE-2", "AMB-10"),
+    before = [d for y, ds in career.isee.items() if y < year for _, _, d in ds
+              if d.valid_for_university and d.issued_on <= first.until]
+    if before and law.ISE_5 is not None and any(law.ISE_5.issued_from <= d.issued_on for d in before):
+        return
+    if _enrols_late_by_scroll(career, year, event.effective_on, law):
+        return
+    raise_charge(career, year, "isee-penalty", AmountByRule(law.ISE_2.amount, "ISE-2", "AMB-10"),
                  event.effective_on, (Fact(event.id, event.effective_on),))
 
 
 def _enrols_late_by_scroll(career: Career, year: str, day: date, law: Law) -> bool:
     """Whether she enrolled through the ranking's scroll after the term for the attestation, or has the place and can
     only do so now."""
-    if (law.ISE_4 is None or law.ISE_1 is None or career.access != "restricted"
-            or career.ranked is None or not career.ranked.scroll):
+    if career.access != "restricted" or career.ranked is None or not career.ranked.scroll:
         return False
     first = career.first_enrolment
+    if law.ISE_4 is None or law.ISE_1 is None:
+        return False
     return day > law.ISE_1.until if first is None else first.academic_year == year and first.filed_on > law.ISE_1.until
 
 
@@ -58,7 +68,12 @@ def spare_isee_penalty(career: Career, year: str, event: Event, books: LawBooks)
     book, penalty = books.of(year), career.charge(year, "isee-penalty")
     if book is None or penalty is None or any(w.rule == "ISE-4" for w in penalty.waivers):
         return
-    if _enrols_late_by_scroll(career, year, event.effective_on, book.rules):
+    try:
+        spared = _enrols_late_by_scroll(career, year, event.effective_on, book.rules)
+    except UnknownValue as unknown:
+        career.leave_open("charge", penalty.key, unknown, "fact", event.effective_on, event=event.id)
+        return
+    if spared:
         penalty.waivers.append(Waiver("ISE-4", penalty.amount, True, event.effective_on, event.id))
         career.unsettled = True
 
@@ -69,15 +84,17 @@ def spare_isee_penalty(career: Career, year: str, event: Event, books: LawBooks)
 @obeys("ISE-1", "ISE-6")
 def attestation_of_no_use(person: Person, career: Career, event: Event, book: RuleBook | None,
                           books: LawBooks) -> Iterator[Reason]:
+    if data_of(event, IseeCertified).valid_for_university:
+        return
     rule = next((one for one in ("ISE-6", "ISE-1") if book is not None and book.has(one)), None)
-    if book is not None and rule is not None and not data_of(event, IseeCertified).valid_for_university:
+    if book is not None and rule is not None:
         yield reason(book, rule, says("ISE-1"))
 
 
 @obeys("ISE-3")
 def attestation_too_late(person: Person, career: Career, event: Event, book: RuleBook | None,
                          books: LawBooks) -> Iterator[Reason]:
-    data, late = data_of(event, IseeCertified), book.rules.ISE_2 if book is not None else None
-    if (book is not None and late is not None and book.has("ISE-3")
-            and data.valid_for_university and data.issued_on > late.until):
+    data = data_of(event, IseeCertified)
+    late = book.rules.ISE_2 if book is not None and data.valid_for_university and "ISE-3" in book.asked else None
+    if book is not None and late is not None and data.issued_on > late.until and book.has("ISE-3"):
         yield reason(book, "ISE-3", says("ISE-3", last_day=late.until))

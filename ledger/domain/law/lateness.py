@@ -8,7 +8,7 @@ from ..account import AmountByRule, raise_charge, wholly_waived
 from ..books import LawBooks
 from ..reasons import Fact
 from ..registry import obeys
-from ..rulebook import Law, RuleBook
+from ..rulebook import Law, RuleBook, UnknownValue
 from ..state import Career, Charge, DuePart, Enrolment, days_after
 from ..values import ONE_DAY, ZERO
 
@@ -40,6 +40,7 @@ def late_by(career: Career, enrolment: Enrolment, paid: date, book: RuleBook) ->
     term, or is paid after it."""
     if not enrolment.first or career.access != "open":
         return None
+    career.must_know("term", enrolment.academic_year)
     if enrolment.late_preenrolment and book.has("MOR-5c"):
         return "MOR-5c"
     if enrolment.term is None or (enrolment.filed_on <= enrolment.term and paid <= enrolment.term):
@@ -50,24 +51,23 @@ def late_by(career: Career, enrolment: Enrolment, paid: date, book: RuleBook) ->
 
 
 def accruing(career: Career, charge: Charge, day: date, books: LawBooks) -> Decimal:
-    """The extra amount if the charge were paid on `day`, in euro."""
+    """The extra amount if the charge were paid on `day`, in euro. Raises `UnknownValue`."""
     if not charge.outstanding:
         return ZERO
     book = books.of(charge.year)
     if book is None:
         return ZERO
     if charge.is_instalment:
-        return surcharge(book.rules, charge.due, day) if book.has("MOR-2") else ZERO
+        return surcharge(book.rules, charge.due, day) if day > charge.due and book.has("MOR-2") else ZERO
     if charge.base_kind == "enrolment":
         enrolment = next((e for e in career.enrolments if e.charge == charge.key), None)
         if enrolment is None or career.ended is not None:
             return ZERO
         if not enrolment.first:
-            return surcharge(book.rules, charge.due, day) if book.has("MOR-3") else ZERO
-        late_instance = book.rules.MOR_5
-        if late_instance is not None and late_by(career, enrolment, day, book) is not None:
-            already = career.charge(charge.year, "late-instance")
-            return late_instance.amount if already is None else ZERO
+            return surcharge(book.rules, charge.due, day) if day > charge.due and book.has("MOR-3") else ZERO
+        if career.charge(charge.year, "late-instance") is None and late_by(career, enrolment, day, book) is not None:
+            late_instance = book.rules.MOR_5
+            return late_instance.amount if late_instance is not None else ZERO
     return ZERO
 
 
@@ -85,7 +85,10 @@ def on_completion(career: Career, charge: Charge, day: date, books: LawBooks) ->
     enrolment = next((e for e in career.enrolments if e.charge == charge.key), None)
     if book is None or last is None or enrolment is None or not enrolment.first or wholly_waived(charge):
         return
-    _raise_late_instance(career, charge, enrolment, enrolment.filed_on if last.spared else last.on, day, book)
+    try:
+        _raise_late_instance(career, charge, enrolment, enrolment.filed_on if last.spared else last.on, day, book)
+    except UnknownValue as unknown:
+        career.leave_open("charge", f"{charge.year}:late-instance", unknown, "fact", day, event=enrolment.event)
 
 
 @obeys("CHG-5", "CHG-6")
@@ -100,7 +103,7 @@ def raise_late_fees(career: Career, charge: Charge, day: date, books: LawBooks) 
                                                  and any(e.first for e in career.enrolments if e.charge == charge.key)):
         return
     rule = "MOR-3" if renewal else "MOR-2"
-    if not book.has(rule):
+    if rule not in book.asked:
         return
     reached = charge.plan.settled if charge.plan is not None else ZERO
     whole = DuePart(charge.due, charge.amount - charge.waived, charge.outstanding)
@@ -111,8 +114,11 @@ def raise_late_fees(career: Career, charge: Charge, day: date, books: LawBooks) 
         last = next(money for money, received in charge.receipts if received >= reached)
         if last.spared or last.on <= part.due_on or (charge.plan is not None and last.order < charge.plan.order):
             continue
-        amount, kind = surcharge(book.rules, part.due_on, last.on), f"late-fee/{charge.kind}"
-        if amount > ZERO and not _costs_already(career, kind, last.event):
+        kind = f"late-fee/{charge.kind}"
+        if _costs_already(career, kind, last.event) or not book.has(rule):
+            continue
+        amount = surcharge(book.rules, part.due_on, last.on)
+        if amount > ZERO:
             raise_charge(career, charge.year, kind, AmountByRule(amount, rule), day,
                          (Fact(last.event, last.on, last.amount),))
 
@@ -127,9 +133,9 @@ def _costs_already(career: Career, kind: str, event: str) -> bool:
 def _raise_late_instance(career: Career, charge: Charge, enrolment: Enrolment, paid: date,
                          day: date, book: RuleBook) -> None:
     """One late instance for a late first enrolment, on the day the 156 is complete."""
-    price = book.rules.MOR_5
-    rule = late_by(career, enrolment, paid, book)
-    if price is None or rule is None or _costs_already(career, "late-instance", enrolment.event):
+    rule = None if _costs_already(career, "late-instance", enrolment.event) else late_by(career, enrolment, paid, book)
+    price = book.rules.MOR_5 if rule is not None else None
+    if price is None or rule is None:
         return
     raise_charge(career, charge.year, "late-instance", AmountByRule(price.amount, rule, "AMB-41"), day,
                  (Fact(enrolment.event, enrolment.filed_on),))

@@ -7,7 +7,7 @@ from ..books import LawBooks
 from ..events import ChargeDecided, Event, InstalmentPaid, PaymentMoved, PaymentRefunded
 from ..reasons import Fact
 from ..registry import obeys
-from ..rulebook import INSTALMENTS
+from ..rulebook import INSTALMENTS, RuleBook, UnknownValue
 from ..state import Career, Charge, Decision, Money, Person, Waiver
 from ..values import ZERO
 from .chapter import data_of
@@ -44,9 +44,14 @@ def payment_moved(person: Person, career: Career, event: Event, books: LawBooks)
     add_outflow(career, data.from_charge, event.effective_on, amount, event.id, True, person.order)
     target = career if data.to_career is None else person.career(data.to_career)
     year, _, kind = data.from_charge.partition(":")
-    candidate = (bool(career.candidacies) or career.graduated is not None) and books.book_of(year).has("LAU-2")
-    spared = target is not career and (career.ended == "reservation-lapsed"
-                                       or (candidate and kind.startswith("enrolment")))
+    candidate = kind.startswith("enrolment") and (bool(career.candidacies) or career.graduated is not None)
+    try:
+        spared = target is not career and (career.ended == "reservation-lapsed"
+                                           or (candidate and books.book_of(year).has("LAU-2")))
+    except UnknownValue as unknown:
+        spared, (to_year, _, to_kind) = True, data.to_charge.partition(":")
+        target.leave_open("charge", f"{to_year}:late-fee/{to_kind}", unknown, "fact", event.effective_on,
+                          event=event.id)
     _receive(person, target, data.to_charge, event, amount, spared)
 
 
@@ -56,6 +61,9 @@ def charge_decided(person: Person, career: Career, event: Event, books: LawBooks
     raising. A charge that the guides leave to an officer and that is not there is raised."""
     data = data_of(event, ChargeDecided)
     career.to_decide.pop(data.charge, None)
+    gap = career.gaps.pop(("charge", data.charge), None)
+    if gap is not None:
+        career.settled_gaps[data.charge] = gap
     charge = career.charges.get(data.charge)
     if charge is None:
         if data.amount == ZERO:
@@ -64,6 +72,8 @@ def charge_decided(person: Person, career: Career, event: Event, books: LawBooks
         charge = _raised_by_officer(career, event, data, books)
         if charge is None:
             return
+        charge.due_on = gap.due_on if gap is not None else None
+    charge.gap = gap or charge.gap
     charge.decision = Decision(data.amount, charge.assessed, event.effective_on, event.id)
     charge.waivers = [w for w in charge.waivers if w.rule != "charge-decided"]
     settle_amounts(career, charge)
@@ -82,11 +92,19 @@ OFFICER_KINDS = frozenset({
 })
 
 
+def _is_asked_in(kind: str, book: RuleBook) -> bool:
+    """Whether it is one of the year's instalments; any may be, where nobody can tell how many there are."""
+    try:
+        return kind in book.instalments
+    except UnknownValue:
+        return kind in INSTALMENTS
+
+
 def _raised_by_officer(career: Career, event: Event, data: ChargeDecided, books: LawBooks) -> Charge | None:
     year, _, kind = data.charge.partition(":")
     base = kind.partition("#")[0]
     book = books.of(year)
-    known = base in OFFICER_KINDS or base.startswith("late-fee/") or (book is not None and base in book.instalments)
+    known = base in OFFICER_KINDS or base.startswith("late-fee/") or (book is not None and _is_asked_in(base, book))
     if len(year) != 7 or not known:
         return None
     charge = Charge(data.charge, kind, year, data.amount, None, event.effective_on, "charge-decided",

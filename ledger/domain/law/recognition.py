@@ -11,7 +11,7 @@ from ..events import CfuRecognised, Event, ProgrammeChanged, RecognitionRequeste
 from ..phrases import says
 from ..reasons import DONE, Clears, Fact, Reason, reason
 from ..registry import obeys
-from ..rulebook import Admission, Law, RequestWindow
+from ..rulebook import Admission, Law, RequestWindow, RuleBook, UnknownValue
 from ..state import Career, ChangeAsked, Person, RecognitionAsked
 from ..values import ZERO, year_end
 from .chapter import data_of, end
@@ -23,8 +23,8 @@ from .entry import is_admitted, latest_preenrolment
 @obeys("CHG-9", "CHG-10", "CHG-11", "CHG-12")
 def fee_of(law: Law, kind: str) -> tuple[str, Decimal] | None:
     """(rule, euro) of the fee of a request."""
-    rule, price = {"transfer": ("CHG-9", law.CHG_9), "programme-change": ("CHG-10", law.CHG_10),
-                   "foreign-degree": ("CHG-12", law.CHG_12)}.get(kind, ("CHG-11", law.CHG_11))
+    rule = {"transfer": "CHG-9", "programme-change": "CHG-10", "foreign-degree": "CHG-12"}.get(kind, "CHG-11")
+    price = law.CHG_9 if rule == "CHG-9" else law.CHG_10 if rule == "CHG-10" else law.CHG_12 if rule == "CHG-12" else law.CHG_11
     return (rule, price.amount) if price is not None else None
 
 
@@ -129,29 +129,46 @@ def recognition_requested(person: Person, career: Career, event: Event, books: L
     left = left_career(person, career, data)
     person.across = person.across or left is not None
     book = books.of(data.academic_year)
+    request = RecognitionAsked(data, event.effective_on, event.id, None, left)
+    career.requests.append(request)
     if book is None:
         career.unruled.add(data.academic_year)
-        career.requests.append(RecognitionAsked(data, event.effective_on, event.id, None, left))
         return
-    facts = (Fact(event.id, event.effective_on),)
+    try:
+        _ask_for_the_fee(career, book, request)
+    except UnknownValue as unknown:
+        career.leave_open("charge", f"{data.academic_year}:recognition", unknown, "fact", event.effective_on,
+                          event=event.id)
+    try:
+        _ask_for_a_late_instance(career, book, request)
+    except UnknownValue as unknown:
+        career.leave_open("charge", f"{data.academic_year}:late-instance/recognition", unknown, "fact",
+                          event.effective_on, event=event.id)
+
+
+def _ask_for_the_fee(career: Career, book: RuleBook, request: RecognitionAsked) -> None:
+    data, facts = request.data, (Fact(request.event, request.on),)
     fee = fee_of(book.rules, data.kind)
-    key = None
     if fee is not None:
         rule, amount = fee
         term = term_of(career, book.rules, data)
-        due = term if term is not None and term >= event.effective_on else event.effective_on
+        due = term if term is not None and term >= request.on else request.on
         left_open = (data.kind == "transfer" and career.course_type == "master" and term is None
                      and career.access == "open")
         price = AmountByRule(amount, rule, "AMB-31" if left_open else None)
-        key = raise_charge(career, data.academic_year, "recognition", price, event.effective_on, facts, due_on=due).key
+        request.charge = raise_charge(career, data.academic_year, "recognition", price, request.on, facts, due).key
         if left_open:
             career.to_decide[f"{data.academic_year}:late-instance/recognition"] = says("AMB-31")
-    career.requests.append(RecognitionAsked(data, event.effective_on, event.id, key, left))
-    if book.rules.MOR_5 is not None and is_late(career, book.rules, data, event.effective_on):
-        special = data.kind == "foreign-degree" or (data.kind == "second-degree" and career.course_type != "master")
-        rule = "MOR-5d" if book.rules.MOR_5d is not None and special else "MOR-5"
-        raise_charge(career, data.academic_year, "late-instance/recognition",
-                     AmountByRule(book.rules.MOR_5.amount, rule, "AMB-11"), event.effective_on, facts)
+
+
+def _ask_for_a_late_instance(career: Career, book: RuleBook, request: RecognitionAsked) -> None:
+    data = request.data
+    if "MOR-5" not in book.asked or not is_late(career, book.rules, data, request.on) or book.rules.MOR_5 is None:
+        return
+    special = data.kind == "foreign-degree" or (data.kind == "second-degree" and career.course_type != "master")
+    rule = "MOR-5d" if special and book.has("MOR-5d") else "MOR-5"
+    raise_charge(career, data.academic_year, "late-instance/recognition",
+                 AmountByRule(book.rules.MOR_5.amount, rule, "AMB-11"), request.on, (Fact(request.event, request.on),))
 
 
 @obeys("ANN-1", "ANN-2", "ANN-3", "ANN-4", "AMB-44")
@@ -164,7 +181,13 @@ def cfu_recognised(person: Person, career: Career, event: Event, books: LawBooks
 
 
 def derive_year(career: Career, academic_year: str, books: LawBooks) -> None:
-    year = admission_year(career, academic_year, books)
+    career.gaps.pop(("year", academic_year), None)
+    try:
+        year = admission_year(career, academic_year, books)
+    except UnknownValue as unknown:
+        on, event, _ = career.recognitions[-1]
+        career.leave_open("year", academic_year, unknown, "fact", on, event=event)
+        return
     enrolment = next((n for n in career.enrolments if n.academic_year == academic_year and n.first), None)
     if year is not None and enrolment is not None:
         enrolment.year = year
@@ -207,7 +230,7 @@ def change_asked(person: Person, career: Career, books: LawBooks) -> ChangeAsked
     found = [ChangeAsked(r.on, r.event, r.data.academic_year, other.name)
              for other in person.others(career) if other.ended is None
              for r in other.requests if r.left == career.name
-             and (book := books.of(r.data.academic_year)) is not None and book.rules.RIC_5 is not None]
+             and (book := books.of(r.data.academic_year)) is not None and "RIC-5" in book.asked]
     return min(found, key=lambda asked: asked.on, default=None)
 
 
@@ -355,10 +378,10 @@ def _too_late(case: Case, rule: str, window: RequestWindow, late: bool) -> Reaso
 def names_the_career_it_leaves(case: Case) -> Reason | None:
     """Where a request ends the exams of the career that is left, it must be clear which one that is."""
     data = case.of(RecognitionRequested)
-    if case.law.RIC_5 is None or data.kind != "programme-change" or data.from_career is not None:
+    if data.kind != "programme-change" or data.from_career is not None:
         return None
     possible = may_be_left(case.person, case.career)
-    if len(possible) < 2:
+    if len(possible) < 2 or case.law.RIC_5 is None:
         return None
     return case.no("RIC-5/which", DONE, careers=tuple(sorted(c.name for c in possible)))
 
@@ -389,8 +412,8 @@ def left_career_is_past_its_first_year(case: Case) -> Reason | None:
 
 def first_year_reason(case: Case, career: Career, year: str) -> Reason | None:
     first = career.first_enrolment
-    if case.law.RIC_6 is None or first is None or not first.first or first.academic_year != year or first.year != 1 \
-            or first.perfected_on is None:
+    if first is None or not first.first or first.academic_year != year or first.year != 1 \
+            or first.perfected_on is None or case.law.RIC_6 is None:
         return None
     return case.no("RIC-6", DONE, [Fact(first.event, first.filed_on)], career=career.name, academic_year=year)
 
@@ -399,8 +422,10 @@ def first_year_reason(case: Case, career: Career, year: str) -> Reason | None:
 def left_career_is_renewed(case: Case) -> Reason | None:
     """The renewal of the career that is left stays due: after its last day it must have been paid."""
     data = case.of(ProgrammeChanged)
+    if case.career.is_enrolled_in(data.academic_year):
+        return None
     due = case.law.CHG_3.due_on if case.law.CHG_3 is not None else None
-    if case.law.RIC_4 is None or due is None or case.day <= due or case.career.is_enrolled_in(data.academic_year):
+    if due is None or case.day <= due or case.law.RIC_4 is None:
         return None
     return case.no("RIC-4", DONE, academic_year=data.academic_year, charge=f"{data.academic_year}:enrolment")
 
@@ -446,6 +471,8 @@ def recognition_fee_is_paid(case: Case) -> Reason | None:
     asked = [r for r in case.career.requests if r.data.kind == data.kind and r.data.academic_year == data.academic_year]
     if case.law.RIC_3 is None:
         return None
+    if asked and asked[-1].charge is None:
+        case.career.must_know("charge", f"{data.academic_year}:recognition")
     if not asked:
         return case.no("RIC-3/not-requested", DONE, recognition=data.kind, academic_year=data.academic_year)
     last = asked[-1]
@@ -477,8 +504,8 @@ def year_follows_from_the_cfu(case: Case) -> Reason | None:
 def no_change_of_programme_is_asked_for(case: Case) -> Reason | None:
     """2025-26: from the day on which a change of programme is asked for no exam of the career that is left."""
     asked = case.career.change_asked
-    book = case.books.of(asked.academic_year) if asked is not None else None
-    if asked is None or book is None or book.rules.RIC_5 is None or case.career.ended is not None:
+    book = case.books.of(asked.academic_year) if asked is not None and case.career.ended is None else None
+    if asked is None or book is None or book.rules.RIC_5 is None:
         return None
     return reason(book, "RIC-5",
                   says("RIC-5", career=asked.to_career, asked_on=asked.on), None, (Fact(asked.event, asked.on),))

@@ -38,13 +38,12 @@ def refundable(person: Person, career: Career, charge: Charge, books: LawBooks) 
         if rule is not None and rule.after_scroll and _enrolled_through_scroll(person, career, charge):
             return Refundable(charge.paid, None, "CS-10")
         return None
-    full = books.of(charge.year)
-    if full is None or full.rules.CHG_2 is None:
+    full, held = books.of(charge.year), career.reservation
+    if full is None or "CHG-2" not in full.asked or (career.graduated is None and held is None):
         return None
-    law, stamp = full.rules, full.rules.CHG_2.stamp
-    held = career.reservation
+    law = full.rules
     if charge.base_kind == "enrolment":
-        rest = charge.paid - stamp
+        rest = charge.paid - law.CHG_2.stamp if law.CHG_2 is not None else ZERO
         if rest <= ZERO:
             return None
         if career.graduated is not None and law.LAU_2 is not None and law.LAU_3 is not None \

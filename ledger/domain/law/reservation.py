@@ -9,7 +9,7 @@ from ..events import EnrolledWithReservation, Event, ReservationLifted
 from ..phrases import says
 from ..reasons import DONE, Clears, Fact, Reason, reason
 from ..registry import obeys
-from ..rulebook import RuleBook, SingleCoursesPending, Term
+from ..rulebook import RuleBook, SingleCoursesPending, Term, UnknownValue
 from ..state import RESERVATION, Block, Career, Charge, Person, Reservation
 from .chapter import NEVER, Annulment, Deadline, data_of, end
 from .enrolment import enrolled
@@ -22,9 +22,13 @@ def enrolled_with_reservation(person: Person, career: Career, event: Event, book
     data = data_of(event, EnrolledWithReservation)
     enrolled(person, career, event, books)
     book = books.of(data.academic_year)
-    rule = None if book is None else book.rules.RIS_6 if data.ground == "degree-pending" else book.rules.RIS_3
-    career.reservation = Reservation(data.ground, event.effective_on, event.id,
-                                     rule.until if rule is not None else NEVER,
+    try:
+        rule = None if book is None else book.rules.RIS_6 if data.ground == "degree-pending" else book.rules.RIS_3
+        term = rule.until if rule is not None else NEVER
+    except UnknownValue as unknown:
+        term = NEVER
+        career.leave_open("end", "RIS-7", unknown, "fact", event.effective_on, event=event.id)
+    career.reservation = Reservation(data.ground, event.effective_on, event.id, term,
                                      data.home_university, data.home_career, data.academic_year)
     home = person.careers.get(data.home_career or "")
     if data.ground == "degree-pending" and home is not None and home.graduated is not None and home is not career:
@@ -186,6 +190,8 @@ def reservation_is_met_in_time(case: Case) -> Reason | None:
     met = data.conferred_on or case.day
     if met > case.day:
         return case.no("RIS-6/ahead", Clears(met), fact, conferred_on=met)
+    if held.term == NEVER:
+        case.career.must_know("end", "RIS-7")
     if met > held.term:
         return case.no("RIS-6", facts=fact, interpretation="AMB-18", last_day=held.term)
     return None

@@ -11,7 +11,7 @@ from ..events import Event, ExamBooked, SingleCourse, SingleCoursesEnrolled
 from ..phrases import says
 from ..reasons import DONE, Clears, Fact, Reason, reason
 from ..registry import obeys
-from ..rulebook import Law, RuleBook
+from ..rulebook import Law, RuleBook, UnknownValue
 from ..state import Career, Person, Reservation, days_after
 from ..values import ONE_DAY, ZERO, cents
 from .chapter import begin, data_of
@@ -33,12 +33,12 @@ def price_of(person: Person, data: SingleCoursesEnrolled, book: RuleBook) -> dic
         due = book.interpretations.AMB_12.decision == "stamp-due"
         return {"single-courses": AmountByRule(ZERO, "RIS-8", "AMB-12"),
                 "single-courses-stamp": stamp if due else AmountByRule(ZERO, "RIS-8", "AMB-12")}
-    free_complements = law.CHG_14 is not None and person.has_degree
+    free_complements = person.has_degree and any(c.complement for c in data.courses) and law.CHG_14 is not None
     cfu = sum(Decimal(str(c.cfu)) for c in data.courses if not (c.complement and free_complements))
     rule = "CHG-14" if cfu == 0 else "CS-4"
     amount = law.CS_4.per_cfu * cfu
-    share = law.CS_9.shares.get(data.reduction) if law.CS_9 is not None and data.reduction in ("disability",
-                                                                                               "detention") else None
+    share = law.CS_9.shares.get(data.reduction) if data.reduction in ("disability", "detention") \
+        and law.CS_9 is not None else None
     if share is not None:
         amount, rule = amount * (1 - share), "CS-9"
     return {"single-courses": AmountByRule(cents(amount), rule), "single-courses-stamp": stamp}
@@ -48,15 +48,23 @@ def price_of(person: Person, data: SingleCoursesEnrolled, book: RuleBook) -> dic
 def failed_reservation(person: Person, year: str, law: Law) -> Reservation | None:
     """Her reservation for an enrolment of the year that lapsed; who declined hers has not failed it. Where the year
     speaks of this university's graduates: one that waited for a degree of this university."""
-    if law.RIS_8 is None:
-        return None
-    own = law.RIS_8.free_for == "own-graduates"
     for career in person.careers.values():
         held = career.reservation
         if held is not None and held.lapsed_on is not None and held.declined_on is None and held.academic_year == year \
-                and not (own and (held.home_university != "same" or held.ground != "degree-pending")):
+                and law.RIS_8 is not None and not (
+                law.RIS_8.free_for == "own-graduates" and (held.home_university != "same"
+                                                           or held.ground != "degree-pending")):
             return held
     return None
+
+
+def _may_have_failed(person: Person, year: str, law: Law) -> Reservation | None:
+    """The same, and any one where nobody can tell: whether it bars an exam is asked then."""
+    try:
+        return failed_reservation(person, year, law)
+    except UnknownValue:
+        return next(c.reservation for c in person.careers.values() if c.reservation is not None
+                    and c.reservation.lapsed_on is not None and c.reservation.academic_year == year)
 
 
 def first_degree_conferred(person: Person, held: Reservation) -> bool:
@@ -124,9 +132,15 @@ def single_courses_enrolled(person: Person, career: Career, event: Event, books:
     if book is None:
         career.unruled.add(data.academic_year)
         return
-    due = days_after(data.issued_on or event.effective_on,
-                     book.rules.CS_5.days) if book.rules.CS_5 is not None else None
-    for kind, price in price_of(person, data, book).items():
+    try:
+        prices = price_of(person, data, book)
+        due = days_after(data.issued_on or event.effective_on,
+                         book.rules.CS_5.days) if prices and book.rules.CS_5 is not None else None
+    except UnknownValue as unknown:
+        for kind in ("single-courses", "single-courses-stamp"):
+            career.leave_open("charge", f"{year}:{kind}", unknown, "fact", event.effective_on, event=event.id)
+        return
+    for kind, price in prices.items():
         raise_charge(career, data.academic_year, kind, price, event.effective_on,
                      (Fact(event.id, event.effective_on),), due_on=due)
 
@@ -140,7 +154,7 @@ def awaited_degrees(person: Person, career: Career, books: LawBooks) -> dict[str
     found = {}
     for year, applied in career.singles.items():
         book = books.for_single_courses(year) if applied.purpose == "failed-reservation" else None
-        held = failed_reservation(person, year, book.rules) if book is not None else None
+        held = _may_have_failed(person, year, book.rules) if book is not None else None
         if held is not None and held.ground == "degree-pending" and not first_degree_conferred(person, held):
             found[year] = Fact(held.event, held.filed_on)
     return found
@@ -236,6 +250,7 @@ def single_course_is_paid(case: Case) -> Reason | None:
     rule = book.rules.CS_6 if book is not None else None
     if book is None or rule is None:
         return None
+    career.must_know("charge", f"{applied.academic_year}:single-courses")
     for charge in career.charges.values():
         if charge.base_kind != "single-courses" or charge.year != applied.academic_year:
             continue
@@ -278,7 +293,7 @@ def first_degree_is_conferred(case: Case) -> Reason | None:
     applied = application_of(career, data.academic_year)
     failed = career.awaited_degree.get(applied.academic_year) if applied is not None and not career.enrolments else None
     book = case.books.for_single_courses(applied.academic_year) if applied is not None else None
-    if failed is None or book is None or book.rules.RIS_8 is None:
+    if failed is None or book is None or book.rules.RIS_8 is None or not book.rules.RIS_8.free_for:
         return None
     return reason(book, "RIS-8",
                   says("RIS-8"), DONE, (failed,), "AMB-48")

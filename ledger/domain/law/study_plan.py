@@ -10,7 +10,7 @@ from ..events import Event, StudyPlanApproved, StudyPlanSubmitted
 from ..phrases import says
 from ..reasons import Clears, Fact, Reason, reason
 from ..registry import obeys
-from ..rulebook import Law, Period, RuleBook
+from ..rulebook import Law, Period, RuleBook, UnknownValue
 from ..state import Career, Person
 from .chapter import data_of
 
@@ -72,13 +72,17 @@ def study_plan_submitted(person: Person, career: Career, event: Event, books: La
     year = data.academic_year
     career.plans_submitted.append((event.effective_on, event.id, year))
     book = books.of(year)
-    if book is None or book.rules.PDS_2 is None:
+    if book is None or "PDS-2" not in book.asked:
         return
-    if enrolled_after_the_window(career, book, year, event.effective_on):
-        career.to_decide.setdefault(f"{year}:study-plan-penalty", says("AMB-23"))
-    if penalty_is_due(career, book, year, event.effective_on) and career.charge(year, "study-plan-penalty") is None:
-        raise_charge(career, year, "study-plan-penalty", AmountByRule(book.rules.PDS_2.amount, "PDS-2"),
-                     event.effective_on, (Fact(event.id, event.effective_on),))
+    try:
+        if enrolled_after_the_window(career, book, year, event.effective_on) and book.has("PDS-2"):
+            career.to_decide.setdefault(f"{year}:study-plan-penalty", says("AMB-23"))
+        if career.charge(year, "study-plan-penalty") is None and penalty_is_due(career, book, year, event.effective_on) \
+                and book.rules.PDS_2 is not None:
+            raise_charge(career, year, "study-plan-penalty", AmountByRule(book.rules.PDS_2.amount, "PDS-2"),
+                         event.effective_on, (Fact(event.id, event.effective_on),))
+    except UnknownValue as unknown:
+        career.leave_open("charge", f"{year}:study-plan-penalty", unknown, "fact", event.effective_on, event=event.id)
 
 
 @obeys("ESA-1", "PDS-4")
@@ -107,7 +111,7 @@ def plan_window_has_opened(case: Case) -> Reason | None:
 def extra_exams_after_the_term(person: Person, career: Career, event: Event, book: RuleBook | None,
                                books: LawBooks) -> Iterator[Reason]:
     data = data_of(event, StudyPlanApproved)
-    if book is not None and book.rules.PDS_4 is not None and any(c.anticipated or c.supernumerary
-                                                                 for c in data.courses) \
-            and career.plans_submitted and not filed_in_time(career, book.rules, data.academic_year):
+    if book is not None and "PDS-4" in book.asked and career.plans_submitted \
+            and any(c.anticipated or c.supernumerary for c in data.courses) \
+            and not filed_in_time(career, book.rules, data.academic_year) and book.has("PDS-4"):
         yield reason(book, "PDS-4", says("PDS-4"))

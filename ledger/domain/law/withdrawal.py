@@ -4,14 +4,25 @@ from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 
-from ..account import AmountByRule, debts, gross, listed, overdue, owed_facts, raise_charge, settle_amounts
+from ..account import (
+    AmountByRule,
+    certain,
+    debts,
+    gross,
+    listed,
+    must_know_debts,
+    overdue,
+    owed_facts,
+    raise_charge,
+    settle_amounts,
+)
 from ..books import LawBooks
 from ..case import Case
 from ..events import DiplomaSupplementIssued, Event
 from ..phrases import says
 from ..reasons import DONE, Clears, Fact, Reason, reason
 from ..registry import obeys
-from ..rulebook import INSTALMENTS, Law, RuleBook
+from ..rulebook import INSTALMENTS, Law, RuleBook, UnknownValue
 from ..state import Career, Person, Waiver, Withdrawal, days_after
 from ..values import ONE_DAY, ZERO, cents, last_of_february
 from .chapter import Deadline, data_of, end, year_of_act
@@ -26,11 +37,15 @@ def withdrawal_requested(person: Person, career: Career, event: Event, books: La
     book = books.of(year) if year is not None else None
     withdrawal = Withdrawal(day, event.id, person.order, year, None, None)
     career.withdrawals.append(withdrawal)
-    if book is not None and year is not None and book.rules.RIN_3 is not None:
-        withdrawal.last_day = days_after(day, book.rules.RIN_3.days)
-        price = AmountByRule(book.rules.RIN_3.amount, "RIN-3", "AMB-9")
-        withdrawal.stamp = raise_charge(career, year, "withdrawal-stamp", price, day, (Fact(event.id, day),),
-                                        due_on=withdrawal.last_day).key
+    if book is not None and year is not None:
+        try:
+            if book.rules.RIN_3 is not None:
+                price, last_day = AmountByRule(book.rules.RIN_3.amount, "RIN-3", "AMB-9"), days_after(day, book.rules.RIN_3.days)
+                withdrawal.last_day = last_day
+                withdrawal.stamp = raise_charge(career, year, "withdrawal-stamp", price, day, (Fact(event.id, day),),
+                                                due_on=last_day).key
+        except UnknownValue as unknown:
+            career.leave_open("charge", f"{year}:withdrawal-stamp", unknown, "fact", day, event=event.id)
     elif year is not None and book is None:
         career.unruled.add(year)
 
@@ -45,11 +60,16 @@ def diploma_supplement_issued(person: Person, career: Career, event: Event, book
     data = data_of(event, DiplomaSupplementIssued)
     year = year_of_act(career, event.effective_on, books)
     book = books.of(year) if year is not None else None
-    if book is None or year is None or book.rules.CHG_16 is None or data.format != "paper" or data.destination is None:
+    if book is None or year is None or data.format != "paper" or data.destination is None:
         return
-    raise_charge(career, year, "diploma-supplement-post",
-                 AmountByRule(book.rules.CHG_16.amounts[data.destination], "CHG-16"), event.effective_on,
-                 (Fact(event.id, event.effective_on),))
+    try:
+        if book.rules.CHG_16 is not None:
+            raise_charge(career, year, "diploma-supplement-post",
+                         AmountByRule(book.rules.CHG_16.amounts[data.destination], "CHG-16"), event.effective_on,
+                         (Fact(event.id, event.effective_on),))
+    except UnknownValue as unknown:
+        career.leave_open("charge", f"{year}:diploma-supplement-post", unknown, "fact", event.effective_on,
+                          event=event.id)
 
 
 # What time brings
@@ -102,20 +122,23 @@ def withdrawal_waivers(career: Career, withdrawal: Withdrawal, law: Law,
                        day: date) -> dict[str, tuple[str, Decimal, str | None]]:
     """Which share of each instalment a living withdrawal waives: kind -> (rule, share, interpretation). By the first
     term the first instalment and all others, by the terms of RIN-10 those whose term is still to come."""
-    filed, year, early, later, half = withdrawal.filed_on, withdrawal.year, law.RIN_8, law.RIN_10, law.RIN_11
+    filed, year, early = withdrawal.filed_on, withdrawal.year, law.RIN_8
     if year is None:
         return {}
     rests = INSTALMENTS[1:]
     if early is not None and filed <= early.until:
         if not _has_passed_an_exam(career, year, early.exams, day):
             return {"instalment-1": ("RIN-8", Decimal(1), None)} | dict.fromkeys(rests, ("RIN-8", Decimal(1), "AMB-15"))
+        half = law.RIN_11
         return dict.fromkeys(rests, ("RIN-11", half.share, "AMB-15")) if half is not None else {}
+    later = law.RIN_10
     if later is None:
         return {}
     terms = (later.until, *later.further)
     alive = [kind for number, kind in enumerate(rests) if filed <= terms[min(number, len(terms) - 1)]]
     if alive and not _has_passed_an_exam(career, year, later.exams, day):
         return dict.fromkeys(alive, ("RIN-10", Decimal(1), None))
+    half = law.RIN_11 if alive else None
     return dict.fromkeys(alive, ("RIN-11", half.share, None)) if half is not None else {}
 
 
@@ -135,11 +158,14 @@ def refresh_waivers(career: Career, year: str, day: date, books: LawBooks) -> No
     withdrawal = career.withdrawal
     book = books.of(year)
     shares: dict[str, tuple[str, Decimal, str | None]] = {}
-    if withdrawal is not None and withdrawal.year == year and book is not None:
-        shares = withdrawal_waivers(career, withdrawal, book.rules, day)
-    for charge in career.charges.values():
-        if not charge.is_instalment or charge.year != year:
-            continue
+    asked = [charge for charge in career.charges.values() if charge.is_instalment and charge.year == year]
+    if withdrawal is not None and withdrawal.year == year and book is not None and asked:
+        try:
+            shares = withdrawal_waivers(career, withdrawal, book.rules, day)
+        except UnknownValue as unknown:
+            for charge in asked:
+                career.leave_open("charge", charge.key, unknown, "day", day, event=withdrawal.event)
+    for charge in asked:
         kept = [w for w in charge.waivers if not w.rule.startswith("RIN-")]
         if charge.kind in shares and withdrawal is not None:
             rule, share, interpretation = shares[charge.kind]
@@ -147,9 +173,12 @@ def refresh_waivers(career: Career, year: str, day: date, books: LawBooks) -> No
             part = charge.amount - cents(charge.amount * (1 - share)) if share < 1 else charge.amount
             amount = max(ZERO, min(part, charge.amount - before))
             rest = charge.amount - max(before, ZERO) - amount
-            if book is not None and book.rules.RAT_6 is not None and book.rules.RAT_6.remits == "any-payment" \
-                    and ZERO < rest < book.rules.RAT_6.below:
-                amount += rest
+            try:
+                if rest > ZERO and book is not None and book.rules.RAT_6 is not None \
+                        and book.rules.RAT_6.remits == "any-payment" and rest < book.rules.RAT_6.below:
+                    amount += rest
+            except UnknownValue as unknown:
+                career.leave_open("charge", charge.key, unknown, "day", day, event=withdrawal.event)
             kept.append(Waiver(rule, amount, share == 1, withdrawal.filed_on, withdrawal.event, interpretation))
         if kept != charge.waivers:
             charge.waivers = kept
@@ -177,12 +206,12 @@ def has_not_withdrawn_already(case: Case) -> Reason | None:
 @obeys("RIN-4", "RIN-7", "BLK-4")
 def has_no_debts_to_withdraw(case: Case) -> Reason | None:
     """2025-26: nothing overdue, or an agreed plan that is kept. 2019-20: nothing overdue of the years before."""
-    if case.law.RIN_4 is None:
-        return None
-    owed = overdue(case.career, case.day)
-    if case.law.BLK_4 is None:
+    owed = certain(case.career, overdue(case.career, case.day))
+    if owed and case.law.BLK_4 is None:
         owed = [(c, late) for c, late in owed if c.year < case.book.academic_year]
     if not owed:
+        must_know_debts(case.career, case.day)
+    if not owed or case.law.RIN_4 is None:
         return None
     return case.no("RIN-4", DONE, owed_facts(owed), owed=listed(owed))
 
@@ -199,6 +228,8 @@ def withdrawal_is_filed(case: Case) -> Reason | None:
 def withdrawal_is_perfected(case: Case) -> Reason | None:
     """A filed and living withdrawal whose stamp was paid in time."""
     alive = case.career.withdrawal
+    if alive is not None and alive.stamp is None:
+        case.career.must_know("charge", f"{alive.year}:withdrawal-stamp")
     if alive is None:
         lapsed = case.career.withdrawals[-1] if case.career.withdrawals else None
         facts = [Fact(lapsed.event, lapsed.filed_on)] if lapsed is not None else []
@@ -215,10 +246,10 @@ def withdrawal_is_perfected(case: Case) -> Reason | None:
 @obeys("RIN-5", "AMB-42")
 def everything_is_settled(case: Case) -> Reason | None:
     """The career is closed after all dues are settled, those still to come included, also under a plan."""
-    if case.law.RIN_5 is None:
-        return None
-    owed = debts(case.career, case.day)
+    owed = certain(case.career, debts(case.career, case.day))
     if not owed:
+        must_know_debts(case.career, case.day, to_come=True)
+    if not owed or case.law.RIN_5 is None:
         return None
     return case.no("RIN-5", DONE, owed_facts(owed), "AMB-42", owed=listed(owed))
 
