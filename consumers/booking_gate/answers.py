@@ -3,6 +3,7 @@ says why there is no answer."""
 
 import json
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
@@ -14,6 +15,7 @@ from consumers.database import Database, Row
 from ledger.domain.books import LawBooks
 from ledger.domain.decisions import reasons_against_act
 from ledger.domain.events import ExamBooked
+from ledger.domain.form import Problem, problems_of
 from ledger.domain.phrases import Phrase, says
 from ledger.domain.state import Person
 from ledger.domain.values import Day, Pseudonym
@@ -34,14 +36,18 @@ REMEMBERED = 2000
 class NoAnswer(Exception):
     """There is no answer. `reason` is for programs, `detail` for people, in their language."""
 
-    def __init__(self, status: int, reason: str, detail: Phrase, **more: Any) -> None:
+    def __init__(self, status: int, reason: str, detail: Phrase, problems: Sequence[Problem] = (),
+                 **more: Any) -> None:
         super().__init__(reason)
-        self.status, self.reason, self.detail, self.more = status, reason, detail, more
+        self.status, self.reason, self.detail, self.problems, self.more = status, reason, detail, problems, more
 
     def as_json(self, language: Language = DEFAULT) -> dict[str, Any]:
         """RFC 9457."""
-        return {"type": f"urn:career-ledger:booking-gate:{self.reason}", "title": self.reason.replace("-", " "),
-                "status": self.status, "reason": self.reason, "detail": sentence(self.detail, language), **self.more}
+        found = {"type": f"urn:career-ledger:booking-gate:{self.reason}", "title": self.reason.replace("-", " "),
+                 "status": self.status, "reason": self.reason, "detail": sentence(self.detail, language), **self.more}
+        if self.problems:
+            found["problems"] = told([one.as_json() for one in self.problems], language)
+        return found
 
 
 class _Who(BaseModel):
@@ -70,27 +76,22 @@ def question(asked: Any, today: date) -> Question:
     Raises NoAnswer (422) with every field that is wrong."""
     if not isinstance(asked, dict):
         raise NoAnswer(422, "bad-question", says("gate/one-object"),
-                       problems=[{"path": "", "message": "send one JSON object"}])
-    problems: list[dict[str, str]] = []
+                      problems=[Problem("", says("gate/one-object"))])
+    problems: list[Problem] = []
     who = call = None
     try:
         who = _Who.model_validate({name: value for name, value in asked.items() if name not in _CALL})
     except ValidationError as error:
-        problems += _problems(error)
+        problems += problems_of(error)
     try:
         call = ExamBooked.model_validate({"mode": "written"}
                                          | {name: value for name, value in asked.items() if name in _CALL})
     except ValidationError as error:
-        problems += _problems(error)
+        problems += problems_of(error)
     if who is None or call is None:
-        fields = ", ".join(dict.fromkeys(problem["path"] for problem in problems))
+        fields = ", ".join(dict.fromkeys(problem.path for problem in problems))
         raise NoAnswer(422, "bad-question", says("gate/bad-question", text=fields), problems=problems)
     return Question(who.student, who.career, call, who.on or today)
-
-
-def _problems(error: ValidationError) -> list[dict[str, str]]:
-    return [{"path": ".".join(map(str, e["loc"])), "message": e["msg"].removeprefix("Value error, ")}
-            for e in error.errors(include_url=False, include_input=False, include_context=False)]
 
 
 @dataclass(slots=True)

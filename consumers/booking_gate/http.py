@@ -10,7 +10,8 @@ from prometheus_client import Histogram
 from consumers.database import DatabaseAway, DatabaseUnusable
 from consumers.kit.reading import BadJson, read_json
 from consumers.kit.web import PROBLEM, Request, Response, Routes
-from ledger.domain.phrases import says, verbatim
+from ledger.domain.form import Problem
+from ledger.domain.phrases import says
 from ledger.wire.message import encode
 from ledger.words import DEFAULT, LANGUAGES, Language
 
@@ -76,9 +77,9 @@ def _decoded(body: bytes) -> object:
         return read_json(body)
     except BadJson as error:
         if error.field is None:
-            raise NoAnswer(400, "bad-json", verbatim(str(error))) from None
+            raise NoAnswer(400, "bad-json", error.told) from None
         raise NoAnswer(422, "bad-question", says("gate/bad-question", text=error.field),
-                       problems=[{"path": error.field, "message": str(error)}]) from None
+                      problems=[Problem(error.field, error.told)]) from None
 
 
 def _problem(refusal: NoAnswer, language: Language) -> Response:

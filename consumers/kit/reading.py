@@ -5,6 +5,9 @@ from typing import Any
 
 from jiter import from_json
 
+from ledger.domain.phrases import Phrase, says
+from ledger.words import sentence
+
 _TWICE = re.compile(r'Detected duplicate key "(.*)" at line', re.DOTALL)
 
 
@@ -12,9 +15,9 @@ class BadJson(ValueError):
     """This is no JSON that can be used. `field`: the name that stands twice in one object, where that is what is
     wrong."""
 
-    def __init__(self, text: str, field: str | None = None) -> None:
-        super().__init__(text)
-        self.field = field
+    def __init__(self, told: Phrase, field: str | None = None) -> None:
+        super().__init__(sentence(told))
+        self.told, self.field = told, field
 
 
 def read_json(text: bytes) -> Any:
@@ -25,7 +28,7 @@ def read_json(text: bytes) -> Any:
     except ValueError as error:
         said = str(error)
     if (twice := _TWICE.match(said)) is not None:
-        raise BadJson("this field stands twice: keep one of them", twice[1][:60])
+        raise BadJson(says("json/twice"), twice[1][:60])
     if said.startswith("recursion limit"):
-        raise BadJson("nested too deeply: write one flat object")
-    raise BadJson(f"this is no JSON ({said[:100]})")
+        raise BadJson(says("json/too-deep"))
+    raise BadJson(says("json/broken", text=said[:100]))

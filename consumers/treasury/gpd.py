@@ -20,7 +20,9 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from consumers.database import Transaction
+from ledger.domain.form import problems_of
 from ledger.domain.values import ZERO, PositiveAmount
+from ledger.words import sentence
 
 from . import reference
 from .life import Stretch
@@ -87,8 +89,8 @@ def read_creditor(path: Path) -> Creditor:
     except OSError as error:
         raise WrongFile(f"{path}: {error.strerror}") from None
     except ValidationError as error:
-        raise WrongFile("\n".join(f"{path}: {'.'.join(map(str, e['loc']))}: {e['msg'].removeprefix('Value error, ')}"
-                                  for e in error.errors(include_input=False, include_url=False))) from None
+        raise WrongFile("\n".join(f"{path}: {one.path}: {sentence(one.message)}"
+                                  for one in problems_of(error))) from None
 
 
 class DebtPosition(NamedTuple):

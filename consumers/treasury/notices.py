@@ -10,7 +10,7 @@ on the very day, and would otherwise hold the money as credit.
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -20,7 +20,10 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from consumers.database import Database, Transaction
 from consumers.kit.reading import BadJson, read_json
+from ledger.domain.form import Problem, problems_of, wrong
+from ledger.domain.phrases import Phrase, says
 from ledger.domain.values import ZERO, Day, PositiveAmount, format_instant
+from ledger.words import told
 
 from . import reference
 from .life import Stretch
@@ -65,7 +68,7 @@ class PaymentNotice(BaseModel):
     @classmethod
     def _plain(cls, value: str) -> str:
         if not _RECEIPT.fullmatch(value):
-            raise ValueError("write letters, digits and . _ : / - only")
+            raise wrong("form/receipt")
         return value
 
 
@@ -97,31 +100,29 @@ def euro(amount: int) -> Decimal:
 
 
 class Malformed(ValueError):
-    """No notice. `problems`: path and message of each; `receipt`: the payment's number, where one can be read."""
+    """No notice. `problems`: each as JSON; `receipt`: the payment's number, where one can be read."""
 
-    def __init__(self, problems: list[dict[str, str]], receipt: str | None = None) -> None:
+    def __init__(self, problems: Sequence[Problem], receipt: str | None = None) -> None:
         super().__init__(problems)
-        self.problems, self.receipt = problems, receipt
+        self.receipt = receipt
+        self.problems: list[dict[str, Any]] = told([one.as_json() for one in problems])
 
 
 def read_notice(line: bytes) -> PaymentNotice:
     """A notice of one JSON object. Raises Malformed with everything that is wrong."""
     if len(line) > LONGEST_NOTICE:
-        raise Malformed([{"path": "", "message": f"longer than {LONGEST_NOTICE} bytes"}])
+        raise Malformed([Problem("", says("notice/too-long", bytes=LONGEST_NOTICE))])
     try:
         value = read_json(line)
     except BadJson as error:
         twice = json.loads(line) if error.field is not None else None
-        raise Malformed([{"path": error.field or "", "message": str(error)}], _receipt_of(twice)) from None
+        raise Malformed([Problem(error.field or "", error.told)], _receipt_of(twice)) from None
     if not isinstance(value, dict):
-        raise Malformed([{"path": "", "message": 'write an object with "iuv", "amount", "paid_on" and "receipt"'}])
+        raise Malformed([Problem("", says("notice/object"))])
     try:
         return PaymentNotice.model_validate(value)
     except ValidationError as error:
-        raise Malformed(
-            [{"path": ".".join(str(p) for p in e["loc"]), "message": e["msg"].removeprefix("Value error, ")}
-             for e in error.errors()],
-            _receipt_of(value)) from None
+        raise Malformed(problems_of(error), _receipt_of(value)) from None
 
 
 def _receipt_of(value: Any) -> str | None:
@@ -158,8 +159,7 @@ def accept(tx: Transaction, notice: PaymentNotice, now: datetime, today: date) -
     """Stores a notice once and puts its submissions into the outbox. Outcomes: `stored`; `waiting` (stored, of no
     position known yet); `duplicate`; `invalid` with `problems`."""
     if notice.paid_on > today:
-        return _invalid(notice, "paid_on",
-                        f"the payment is dated after today, {today}: the ledger takes no fact of the future")
+        return _invalid(notice, "paid_on", says("notice/future", on=today))
     new = tx.run("INSERT INTO treasury_notices (receipt, iuv, amount, paid_on, reported_at, submitted) "
                  "VALUES (:receipt, :iuv, :amount, :paid_on, :now, 0) ON CONFLICT (receipt) DO NOTHING",
                  {"receipt": notice.receipt, "iuv": notice.iuv, "amount": cents(notice.amount),
@@ -169,14 +169,13 @@ def accept(tx: Transaction, notice: PaymentNotice, now: datetime, today: date) -
         [before] = tx.ask("SELECT iuv, amount, paid_on FROM treasury_notices WHERE receipt = :receipt",
                           {"receipt": notice.receipt})
         if before != (notice.iuv, cents(notice.amount), notice.paid_on.isoformat()):
-            return _invalid(notice, "receipt", "this receipt was reported before with other content: correct it, "
-                                               "or give it its own number")
+            return _invalid(notice, "receipt", says("notice/receipt-taken"))
         return {"receipt": notice.receipt, "outcome": "duplicate"}
     return {"receipt": notice.receipt, "outcome": "stored" if submit(tx, notice) else "waiting"}
 
 
-def _invalid(notice: PaymentNotice, path: str, message: str) -> dict[str, Any]:
-    return {"receipt": notice.receipt, "outcome": "invalid", "problems": [{"path": path, "message": message}]}
+def _invalid(notice: PaymentNotice, path: str, message: Phrase) -> dict[str, Any]:
+    return {"receipt": notice.receipt, "outcome": "invalid", "problems": told([Problem(path, message).as_json()])}
 
 
 def submit(tx: Transaction, notice: PaymentNotice) -> bool:

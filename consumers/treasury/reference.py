@@ -14,6 +14,7 @@ import hashlib
 import re
 from datetime import date
 
+from ledger.domain.form import wrong
 from ledger.domain.rulebook import INSTALMENTS
 from ledger.domain.values import iuv_check
 
@@ -64,16 +65,15 @@ def iuv(student: str, career: str, position: str, attempt: int = 0, segregation:
 
 
 def read(text: str) -> str:
-    """The IUV, of an IUV or of the notice number that holds it. Raises ValueError, which says
-    what is wrong and the fix."""
+    """The IUV, of an IUV or of the notice number that holds it. Raises an error of form (`wrong`)."""
     if _NOTICE.fullmatch(text):
         if text[0] != AUX_DIGIT:
-            raise ValueError(f"this notice number begins with {text[0]}: those of this treasury begin with {AUX_DIGIT}")
+            raise wrong("form/iuv-first-digit", number=text[0], text=AUX_DIGIT)
         text = text[1:]
     if not _IUV.fullmatch(text):
-        raise ValueError("write the 17 digits of the IUV, or the 18 of the notice number")
+        raise wrong("form/iuv")
     if iuv_check(AUX_DIGIT + text[:15]) != text[15:]:
-        raise ValueError("the check digits do not fit: a digit is mistyped")
+        raise wrong("form/iuv-check-digits")
     return text
 
 

@@ -13,15 +13,17 @@ from . import events as e
 from .books import LawBooks
 from .case import Case
 from .events import Rulebook
+from .form import Problem
 from .law.catalogue import PREDICATES
 from .law.chapter import against, year_of_act
 from .law.exams import reasons_against
+from .phrases import says
 from .reasons import Reason, no_rulebook
 from .registry import obeys
 from .rulebook import RuleBook
 from .standing import Standing
 from .state import Career, Person
-from .submissions import Problem, Submission
+from .submissions import Submission
 
 Mode = Literal["enforce", "record"]
 ROME = ZoneInfo("Europe/Rome")
@@ -95,8 +97,7 @@ def _reasons(case: Case, lifted: frozenset[str]) -> list[Reason]:
 _NAMES_ANOTHER = (e.ProgrammeChanged, e.PaymentMoved, e.EnrolledWithReservation, e.RecognitionRequested)
 
 
-AHEAD = Problem("effective_on",
-                "the day lies after the day of recording (Europe/Rome): record the fact when it has happened")
+AHEAD = Problem("effective_on", says("form/ahead"))
 
 
 def lies_ahead(day: date, moment: datetime) -> bool:
@@ -112,40 +113,36 @@ def _structural_problems(standing: Standing, submission: Submission, recorded_at
     if lies_ahead(day, recorded_at):
         found.append(AHEAD)
     if history and recorded_at < history[-1].recorded_at:
-        found.append(Problem("recorded_at", "earlier than the student's last event: "
-                                            "leave it out or give a later instant"))
+        found.append(Problem("recorded_at", says("form/before-the-last")))
     gone = standing.voided
     careers = {career for id_, career in standing.opened if id_ not in gone}
     if isinstance(data, e.EventVoided):
         target = next((h for h in history if h.id == data.event), None)
         if target is None:
-            found.append(Problem("data.event", "there is no such event of this student"))
+            found.append(Problem("data.event", says("form/void-unknown")))
         elif target.type == "event-voided":
-            found.append(Problem("data.event", "a void cannot be voided: submit the fact again under a new id"))
+            found.append(Problem("data.event", says("form/void-of-a-void")))
         elif target.id in gone:
-            found.append(Problem("data.event", "this event has been voided already"))
+            found.append(Problem("data.event", says("form/voided-already")))
         elif target.career != submission.career:
-            found.append(Problem("career", "name the career of the event that is voided" if target.career
-                                 else "the event has no career: leave it out"))
+            found.append(Problem("career", says("form/void-career" if target.career else "form/void-no-career")))
         return found
     if submission.career is not None and submission.type not in e.OPENS_A_CAREER and submission.career not in careers:
-        found.append(Problem("career", "unknown career: it begins with preenrolled, enrolled, "
-                                       "enrolled-with-reservation, transferred-in or single-courses-enrolled"))
+        found.append(Problem("career", says("form/unknown-career")))
     if not isinstance(data, _NAMES_ANOTHER):
         return found
     for field in ("to_career", "from_career", "home_career"):
         named, path = getattr(data, field, None), f"data.{field}"
         if named is not None and named == submission.career:
-            found.append(Problem(path, "this is the career itself: name the other one"))
+            found.append(Problem(path, says("form/career-itself")))
         elif named is not None and named not in careers and field != "home_career":
-            found.append(Problem(path, "unknown career of this student"))
+            found.append(Problem(path, says("form/no-such-career")))
     return found
 
 
 def _unknown_overrides(submission: Submission, books: LawBooks) -> list[Problem]:
     """A derogation from a rule that no book has lifts nothing: it is misspelt."""
-    return [Problem(f"override.{n}.rule", f"there is no rule {override.rule[:60]}: write its id as `career-ledger "
-                                          "rules cite` knows it")
+    return [Problem(f"override.{n}.rule", says("form/unknown-rule", rule=override.rule[:60]))
             for n, override in enumerate(submission.override) if not books.knows(override.rule)]
 
 

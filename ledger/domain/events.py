@@ -14,8 +14,8 @@ from typing import Annotated, Any, Literal, Self
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
 
+from .form import wrong
 from .values import (
     Amount,
     Cfu,
@@ -51,14 +51,9 @@ class PayloadPart(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
-def _wrong(field: str, message: str) -> PydanticCustomError:
-    """What a check of several fields finds; `field` is the one to mend."""
-    return PydanticCustomError("fields", message, {"field": field})
-
-
 def _distinct(codes: list[str], field: str) -> None:
     if len(set(codes)) != len(codes):
-        raise _wrong(field, "each may stand once")
+        raise wrong("form/each-once", field)
 
 
 class Preenrolled(Payload):
@@ -136,7 +131,7 @@ class Graduated(Payload):
     @model_validator(mode="after")
     def _honours_need_full_marks(self) -> Self:
         if self.honours and self.mark != 110:
-            raise _wrong("honours", "honours go with mark 110 only")
+            raise wrong("form/honours-mark", "honours")
         return self
 
 
@@ -195,7 +190,7 @@ class RecognitionRequested(Payload):
     @model_validator(mode="after")
     def _only_a_change_leaves_a_career(self) -> Self:
         if self.from_career is not None and self.kind != "programme-change":
-            raise _wrong("from_career", "only a programme-change leaves a career: leave out from_career")
+            raise wrong("form/only-a-change-leaves", "from_career")
         return self
 
 
@@ -288,7 +283,7 @@ class InstalmentPlanAgreed(Payload):
         _distinct(list(self.charges), "charges")
         days: list[date] = [i.due_on for i in self.instalments]
         if any(a >= b for a, b in pairwise(days)):
-            raise _wrong("instalments", "write the instalments in order of due_on, each day once")
+            raise wrong("form/instalments-in-order", "instalments")
         return self
 
 
@@ -347,10 +342,9 @@ class ExamGraded(Payload):
     @model_validator(mode="after")
     def _grade_fits_outcome(self) -> Self:
         if self.outcome == "failed" and (self.grade is not None or self.honours):
-            raise _wrong("grade" if self.grade is not None else "honours",
-                         "a failed exam has no grade: leave out grade and honours")
+            raise wrong("form/failed-without-grade", "grade" if self.grade is not None else "honours")
         if self.honours and self.grade != 30:
-            raise _wrong("honours", "honours go with grade 30 only")
+            raise wrong("form/honours-grade", "honours")
         return self
 
 

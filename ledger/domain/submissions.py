@@ -19,27 +19,18 @@ from pydantic import (
     ValidationError,
     field_validator,
 )
-from pydantic_core import PydanticCustomError, SchemaValidator
+from pydantic_core import SchemaValidator
 from pydantic_core import core_schema as cs
 
 from .events import ABOUT_THE_PERSON, PAYLOADS, Event, Override, Payload, Rulebook, content_of
+from .form import Problem, problems_of, wrong
+from .phrases import says
 from .values import Day, Instant, Pseudonym, Text, compiled
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Something malformed: the path of the field and what to write instead."""
-
-    path: str
-    message: str
-
-    def as_json(self) -> dict[str, str]:
-        return {"path": self.path, "message": self.message}
 
 
 def _without_nul(value: str) -> str:
     if "\0" in value:
-        raise PydanticCustomError("id", "remove the NUL character: no database of a subscriber keeps it as text")
+        raise wrong("form/nul")
     return value
 
 
@@ -95,19 +86,6 @@ def recorded(submission: Submission, recorded_at: datetime, version: int, rulebo
                  submission.override, rulebook, breaches)
 
 
-def problems_of(error: ValidationError, prefix: str = "") -> list[Problem]:
-    """In the words of the fields."""
-    found = []
-    for item in error.errors(include_url=False, include_input=False):
-        named = (item["ctx"]["field"],) if item["type"] == "fields" else ()
-        path = prefix + ".".join(str(p) for p in (*item["loc"], *named))
-        message = {"missing": "this field is required",
-                   "extra_forbidden": "there is no such field: remove it or correct its name"}.get(item["type"],
-                                                                                                   item["msg"])
-        found.append(Problem(path or prefix.rstrip(".") or "data", message))
-    return found
-
-
 def _usual(raw: dict[str, Any]) -> Submission | None:
     """What nearly every submission is, read at once: well-formed, without an override, CFU in whole numbers. None for
     any other, which is then read field by field to say what is wrong with it, if anything is."""
@@ -152,7 +130,7 @@ def read_submission(raw: Any) -> Submission | list[Problem]:
     Dates are calendar days, money is a decimal string with two digits, unknown fields and types are refused.
     """
     if not isinstance(raw, dict):
-        return [Problem("", "a submission is a JSON object")]
+        return [Problem("", says("form/submission"))]
     found = _usual(raw)
     if found is not None:
         return found
@@ -166,19 +144,18 @@ def read_submission(raw: Any) -> Submission | list[Problem]:
     data = None
     payload = PAYLOADS.get(name) if name is not None else None
     if name is not None and payload is None:
-        problems.append(Problem("type", "unknown event type: see section 3 of the published language"))
+        problems.append(Problem("type", says("form/unknown-type")))
     if payload is not None and isinstance(raw.get("data"), dict):
         try:
             data = payload.model_validate(raw["data"])
         except ValidationError as error:
             problems += problems_of(error, "data.")
     if name in ABOUT_THE_PERSON and raw.get("career") is not None:
-        problems.append(Problem("career", f"{name} is about the person: leave the career out"))
+        problems.append(Problem("career", says("form/about-the-person", type=name)))
     if payload is not None and name not in ABOUT_THE_PERSON and name != "event-voided" and raw.get("career") is None:
-        problems.append(Problem("career", f"{name} is about a career: name it"))
+        problems.append(Problem("career", says("form/about-a-career", type=name)))
     if name == "person-registered" and not problems:
-        problems.append(Problem("data", "encryption-not-configured: personal data is refused until it can be held "
-                                        "encrypted per student"))
+        problems.append(Problem("data", says("form/personal-data")))
     if problems or envelope is None or data is None:
         return problems
     return Submission(envelope.id, envelope.type, envelope.student, envelope.career, envelope.effective_on,

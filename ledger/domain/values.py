@@ -8,12 +8,12 @@ import re
 from datetime import date, datetime, timedelta, timezone
 from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
-from typing import Annotated, Any, Literal, LiteralString
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, StringConstraints
-from pydantic_core import PydanticCustomError
 from pydantic_core import core_schema as cs
 
+from .form import wrong
 from .registry import obeys
 
 CENT = Decimal("0.01")
@@ -30,23 +30,20 @@ def _money(value: Any) -> Decimal:
     if isinstance(value, Decimal):
         return value
     if not isinstance(value, str):
-        raise PydanticCustomError("money", _MONEY_FIX)
+        raise wrong("form/money")
     return _read_money(value)
-
-
-_MONEY_FIX: LiteralString = "write the amount as a string in euro with two decimals, not negative, such as \"400.00\""
 
 
 @lru_cache(maxsize=4096)
 def _read_money(value: str) -> Decimal:
     if not _MONEY.fullmatch(value):
-        raise PydanticCustomError("money", _MONEY_FIX)
+        raise wrong("form/money")
     return Decimal(value)
 
 
 def _positive(value: Decimal) -> Decimal:
     if value <= ZERO:
-        raise PydanticCustomError("money", "the amount must be more than 0.00")
+        raise wrong("form/money-positive")
     return value
 
 
@@ -60,19 +57,19 @@ def _day(value: Any) -> date:
         return value
     if isinstance(value, str):
         return _read_day(value)
-    raise PydanticCustomError("date", "write the day as a string YYYY-MM-DD")
+    raise wrong("form/day")
 
 
 @lru_cache(maxsize=8192)
 def _read_day(value: str) -> date:
     if not _DATE.fullmatch(value):
-        raise PydanticCustomError("date", "write the day as a string YYYY-MM-DD")
+        raise wrong("form/day")
     try:
         day = date.fromisoformat(value)
     except ValueError:
-        raise PydanticCustomError("date", "there is no such day in the calendar") from None
+        raise wrong("form/no-such-day") from None
     if not 1900 <= day.year <= 2199:
-        raise PydanticCustomError("date", "the year must lie between 1900 and 2199")
+        raise wrong("form/year-range")
     return day
 
 
@@ -82,28 +79,28 @@ def _instant(value: Any) -> datetime:
         try:
             moment = datetime.fromisoformat(value)
         except ValueError:
-            raise PydanticCustomError("instant", "write the instant as 2026-04-20T09:00:00Z") from None
+            raise wrong("form/instant") from None
     if not isinstance(moment, datetime):
-        raise PydanticCustomError("instant", "write the instant as 2026-04-20T09:00:00Z")
+        raise wrong("form/instant")
     if moment.tzinfo is None:
-        raise PydanticCustomError("instant", "add the time zone: Z for UTC")
+        raise wrong("form/time-zone")
     if not 1900 <= moment.year <= 2199:
-        raise PydanticCustomError("instant", "the year must lie between 1900 and 2199")
+        raise wrong("form/year-range")
     return moment if moment.tzinfo is timezone.utc else moment.astimezone(timezone.utc)
 
 
 def _cfu(value: Any) -> int | float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise PydanticCustomError("cfu", "write CFU as a number, such as 6")
+        raise wrong("form/cfu")
     if not 0 <= value <= 1000:  # NaN is not either
-        raise PydanticCustomError("cfu", "CFU must be a number from 0 to 1000")
+        raise wrong("form/cfu-range")
     return int(value) if value == int(value) else value
 
 
 def _academic_year(value: Any) -> str:
     if isinstance(value, str) and _is_academic_year(value):
         return value
-    raise PydanticCustomError("academic_year", "write the academic year as two consecutive years, such as 2025-26")
+    raise wrong("form/academic-year")
 
 
 @lru_cache(maxsize=256)
@@ -121,11 +118,11 @@ def _printable(value: str) -> str:
     if value.isascii() and value.isprintable():
         return value
     if any(ord(c) < 32 and c not in "\n\t" for c in value):
-        raise PydanticCustomError("text", "remove the control characters")
+        raise wrong("form/control-characters")
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise PydanticCustomError("text", "the text is not valid Unicode (a lone surrogate)") from None
+        raise wrong("form/surrogate") from None
     return value
 
 
@@ -137,9 +134,7 @@ PLACEHOLDERS = frozenset({"9999", "99999"})
 def _identifies(value: str) -> str:
     """The placeholder names nobody, also with zeros before it."""
     if value.lstrip("0") in PLACEHOLDERS:
-        raise PydanticCustomError("placeholder", "9999 and 99999 stand for a matricola that is not known yet and "
-                                                 "identify nobody (TKT-2): give the pseudonym itself, "
-                                                 "or leave the field out where it may be")
+        raise wrong("form/placeholder")
     return value
 
 

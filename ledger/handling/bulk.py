@@ -30,7 +30,9 @@ from ledger import processes
 from ledger.domain.books import LawBooks
 from ledger.domain.decisions import Mode
 from ledger.domain.events import Event
-from ledger.domain.submissions import Problem, Submission
+from ledger.domain.form import Problem
+from ledger.domain.phrases import says
+from ledger.domain.submissions import Submission
 from ledger.store import EventStore, StoreUnavailable, StreamSetAside, VersionConflict
 from ledger.store.mapper import stream_id
 
@@ -141,7 +143,7 @@ def _finish(store: EventStore, crew: "Crew", waiting: deque[_Batch]) -> Iterator
             return _store(store, batch)
 
         try:
-            found = in_turn(decide_again, "others kept appending to the same students: send the same file again"
+            found = in_turn(decide_again, says("conflict/same-file")
                             ) if crew.trusted else decide_again()
         except VersionConflict:
             if crew.trusted:
@@ -306,8 +308,8 @@ def _as_recorded(stream: Stream, event: Event) -> Event | Known | Reply:
     if known is not None and known.placed(0) == event.placed(0):
         return Known(known, stream.standing.voided.get(known.id))
     if known is not None or event.version != stream.version + 1:
-        return invalid(event.id, [Problem("version", f"student {event.student} stands at version {stream.version}: "
-                                                     "export and send her events whole and in order")])
+        return invalid(event.id, [Problem("version", says("record/version", student=event.student,
+                                                         number=str(stream.version)))])
     return event
 
 

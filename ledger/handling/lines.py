@@ -7,7 +7,8 @@ from typing import Any, BinaryIO
 
 from jiter import from_json
 
-from ledger.domain.submissions import Problem
+from ledger.domain.form import Problem
+from ledger.domain.phrases import says
 
 LONGEST_LINE = 1 << 20
 """Bytes. A submission has a few hundred; the longest texts that it may hold fit many times."""
@@ -38,7 +39,7 @@ def decode_line(line: bytes, first: bool = False) -> Any | Problem | None:
     if not line:
         return None
     if len(line) > LONGEST_LINE:
-        return Problem("", f"the line is longer than {LONGEST_LINE} bytes: write one event a line")
+        return Problem("", says("line/too-long", bytes=LONGEST_LINE))
     try:
         found = from_json(line, catch_duplicate_keys=True, allow_inf_nan=False)
     except ValueError:
@@ -47,17 +48,25 @@ def decode_line(line: bytes, first: bool = False) -> Any | Problem | None:
 
 
 def _decode_slowly(line: bytes) -> Any | Problem:
-    """The standard library reads what is left (a lone surrogate, NaN) and says in its words what is wrong."""
+    """The standard library reads what is left (a lone surrogate, NaN) and says where it is wrong."""
     try:
         return _decode(line.decode())
     except UnicodeDecodeError as error:
-        return Problem("", f"the line is not UTF-8 (byte {error.start + 1}): save the file as UTF-8")
+        return Problem("", says("line/not-utf-8", position=error.start + 1))
     except json.JSONDecodeError as error:
-        return Problem("", f"the line is not one JSON object: {error.msg} at character {error.pos + 1}")
+        return Problem("", says("line/not-json", json_error=error.msg.partition(": ")[0], position=error.pos + 1))
     except RecursionError:
-        return Problem("", "the line is nested too deeply: a submission is one flat JSON object with its data")
-    except ValueError as error:
-        return Problem("", f"the line is not usable JSON: {error}")
+        return Problem("", says("line/too-deep"))
+    except _Twice as error:
+        return Problem("", says("line/twice", field=error.name))
+
+
+class _Twice(Exception):
+    """A name stands twice in one object."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -65,7 +74,7 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the field {twice[:60]!r} stands twice in one object: keep one of them")
+        raise _Twice(twice[:60])
     return found
 
 

@@ -21,12 +21,14 @@ from typing import Any, Protocol, TypeVar
 from ledger.domain.books import LawBooks
 from ledger.domain.decisions import AHEAD, Accepted, Mode, Refused, decide, lies_ahead
 from ledger.domain.events import Event
-from ledger.domain.phrases import says
+from ledger.domain.form import Problem
+from ledger.domain.phrases import Phrase, says
 from ledger.domain.reasons import DONE, reason
-from ledger.domain.submissions import Problem, Submission, read_submission, recorded
+from ledger.domain.submissions import Submission, read_submission, recorded
 from ledger.domain.values import format_instant
 from ledger.sql.again import tried_again
 from ledger.store import EventStore, SetAside, StreamSetAside, VersionConflict
+from ledger.words import sentence
 
 from .lines import LONGEST_LINE, decode_line, read_lines
 from .streams import PENDING, Known, Stream, Streams
@@ -62,13 +64,21 @@ A = TypeVar("A", bound=Asks)
 T = TypeVar("T")
 
 
-def in_turn(act: Callable[[], T], otherwise: str) -> T:
-    """What `act` returns when it meets no VersionConflict any more; raises VersionConflict with the text `otherwise`
-    where others never stop."""
+class NoTurn(VersionConflict):
+    """Others never stop appending to the same students. Nothing was stored."""
+
+    def __init__(self, told: Phrase) -> None:
+        super().__init__(sentence(told))
+        self.told = told
+
+
+def in_turn(act: Callable[[], T], otherwise: Phrase) -> T:
+    """What `act` returns when it meets no VersionConflict any more; raises NoTurn, which tells `otherwise`, where
+    others never stop."""
     try:
         return tried_again(act, lambda error: isinstance(error, VersionConflict), TURN_SECONDS, LONGEST_PAUSE)
     except VersionConflict as error:
-        raise VersionConflict(otherwise) from error
+        raise NoTurn(otherwise) from error
 
 
 def submit(store: EventStore, books: LawBooks, submission: Any, mode: Mode, clock: Clock) -> Reply:
@@ -105,8 +115,8 @@ class Desk:
         whose student cannot be read `set-aside`, and the file goes on."""
         try:
             return with_line(self.submit(raw), number)
-        except VersionConflict as error:
-            return {"id": raw["id"], "outcome": "conflict", "problems": [Problem("", str(error)).as_json()]}
+        except NoTurn as error:
+            return {"id": raw["id"], "outcome": "conflict", "problems": [Problem("", error.told).as_json()]}
         except StreamSetAside as error:
             return set_aside(raw["id"], error.one)
 
@@ -118,7 +128,7 @@ class Desk:
 
         def outcome() -> Reply:
             return in_turn(lambda: self.together([form], self.take, self._append)[0],
-                           f"others kept appending to student {form.student}: submit {form.id} again")
+                           says("conflict/student", student=form.student, event=form.id))
 
         found = outcome()
         if found["outcome"] != "accepted" and remembered and self.streams.has_news(form.student):
@@ -136,7 +146,7 @@ class Desk:
 
         try:
             return in_turn(lambda: self.together(sound, self.take, append),
-                           "others kept appending to the same students: submit the file again")
+                           says("conflict/file"))
         except _KeptOut as kept_out:
             verdicts = iter(kept_out.verdicts)
             return [with_line(_kept_out(next(verdicts) if isinstance(form, Submission) else form, self._books), number)
@@ -186,8 +196,7 @@ class Desk:
             if known.content() == submission.content():
                 return Known(known, stream.standing.voided.get(known.id))
             return invalid(submission.id,
-                           [Problem("id", f"the event of version {known.version} has this id and other content: "
-                                                          "submit it unchanged, or choose a new id")])
+                           [Problem("id", says("form/id-taken", number=str(known.version)))])
         # 4. The ledger's own clock never runs backwards within a stream.
         now = self._clock()
         if submission.recorded_at is None:
@@ -197,13 +206,9 @@ class Desk:
                 return invalid(submission.id, [AHEAD])
         elif submission.recorded_at > now:
             return invalid(submission.id,
-                           [Problem("recorded_at", f"this is later than the ledger's clock ({format_instant(now)}): "
-                                                                   "give the moment at which it was recorded, "
-                                                                   "or leave it out")])
+                           [Problem("recorded_at", says("form/after-the-clock", recorded_at=format_instant(now)))])
         elif submission.recorded_at < now - STALE and not self._store.may_import:
-            return invalid(submission.id, [Problem("recorded_at", "only who imports history (the role "
-                                                                   "career_ledger_importer) may give a moment that "
-                                                                   "lies in the past: leave it out")])
+            return invalid(submission.id, [Problem("recorded_at", says("form/in-the-past"))])
         else:
             recorded_at = submission.recorded_at
         # 5. Decide.
@@ -248,17 +253,20 @@ def read_form(raw: Any) -> Submission | Reply:
 
 def set_aside(id: str, one: SetAside) -> Reply:
     """The outcome of a submission about a student who cannot be read."""
-    return {"id": id, "outcome": "set-aside", "problems": [Problem("student", str(StreamSetAside(one))).as_json()]}
+    why = says("set-aside", student=one.student or str(one.stream), text=one.why)
+    return {"id": id, "outcome": "set-aside", "problems": [Problem("student", why).as_json()]}
 
 
 def invalid(id: str | None, problems: Iterable[Problem]) -> Reply:
     """Problems repeat what was submitted: a lone surrogate in it could not be printed."""
     return {"id": _printable(id) if id is not None else None, "outcome": "invalid",
-            "problems": [{name: _printable(text) for name, text in problem.as_json().items()} for problem in problems]}
+            "problems": [Problem(_printable(one.path), Phrase(one.message.id, {
+                name: _printable(value) for name, value in one.message.values.items()}, one.message.carried)).as_json()
+                for one in problems]}
 
 
-def _printable(text: str) -> str:
-    return text.encode("utf-8", "replace").decode()
+def _printable(value: Any) -> Any:
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
 def answer(verdict: Verdict, positions: dict[tuple[str, str], int] | None = None) -> Reply:

@@ -10,7 +10,8 @@ from eventsourcing.persistence import StoredEvent
 from pydantic import ValidationError
 
 from ledger.domain.events import PAYLOADS, Event
-from ledger.domain.submissions import Problem, problems_of
+from ledger.domain.form import Problem, problems_of
+from ledger.domain.phrases import Phrase, says
 from ledger.store import StoreUnusable
 from ledger.store.mapper import STORED_NAMES, Mapper, canonical_json, stream_id
 
@@ -44,7 +45,7 @@ def recorded_event(line: bytes, position: int) -> tuple[Event, StoredEvent] | Re
         PAYLOADS[event.type].model_validate(msgspec.json.decode(state)["data"])
         if not (1 <= version <= LARGEST and 1900 <= event.effective_on.year <= 2199
                 and 1900 <= event.recorded_at.year <= 2199):
-            raise ValueError("version, effective_on and recorded_at: one of them is out of range")
+            return _unrecorded(says("record/out-of-range"))
         return event, StoredEvent(stream_id(record["student"]), version, name, state)
     except ValidationError as error:
         return invalid(event.id, problems_of(error, "data."))
@@ -53,6 +54,9 @@ def recorded_event(line: bytes, position: int) -> tuple[Event, StoredEvent] | Re
         if not line.strip():
             return None
         cause = error.__cause__ or error
-        why = " ".join(str(cause).split()) if isinstance(cause, ValueError) else "a field is missing or of another kind"
-        return invalid(None,
-                       [Problem("", f"this is no recorded event as `career-ledger history --json` writes it: {why}")])
+        return _unrecorded(says("record/broken", text=" ".join(str(cause).split()))
+                           if isinstance(cause, ValueError) else says("record/fields"))
+
+
+def _unrecorded(why: Phrase) -> Reply:
+    return invalid(None, [Problem("", why)])

@@ -26,7 +26,9 @@ from typing import Any, NamedTuple
 
 from ledger.domain.books import LawBooks
 from ledger.domain.events import Event
-from ledger.domain.submissions import Problem, Submission
+from ledger.domain.form import Problem
+from ledger.domain.phrases import says
+from ledger.domain.submissions import Submission
 from ledger.domain.values import format_instant
 from ledger.handling.lines import decode_line
 from ledger.handling.submit import Clock, Desk, Reply, Verdict, in_turn, invalid, read_form
@@ -34,7 +36,7 @@ from ledger.store import EventStore, Refusal, StreamSetAside, VersionConflict
 from ledger.wire.letters import dead_letter, outcome_message
 from ledger.wire.message import History, Message
 from ledger.wire.topics import SUBMISSIONS
-from ledger.words import told
+from ledger.words import sentence, told
 
 NAME = "career-ledger.intake"
 EVENTS_KEPT = 20_000
@@ -111,7 +113,7 @@ class Counter:
         they say is stored by now."""
         read = [_read(one) for one in batch]
         found = iter(self._decided([form for form in read if isinstance(form, _Form)]))
-        given = [form if isinstance(form, str) else next(found) for form in read]
+        given = [form if isinstance(form, str) else told(next(found)) for form in read]
         self.given.update("dead-letter" if isinstance(outcome, str) else outcome["outcome"] for outcome in given)
         at = format_instant(self._clock())
         return [_dead(one, outcome) if isinstance(outcome, str) else
@@ -133,7 +135,7 @@ class Counter:
             return [faults.get(id(form)) or next(found) for form in forms]
 
     def _alone(self, form: _Form) -> Reply:
-        return in_turn(lambda: self._together([form])[0], "others kept appending to the student of a submission")
+        return in_turn(lambda: self._together([form])[0], says("conflict/submission"))
 
     def _together(self, forms: Sequence[_Form]) -> list[Reply]:
         """One transaction for all; VersionConflict where what is remembered of their students is not how they stand."""
@@ -170,8 +172,7 @@ class Counter:
         if before is not None:
             outcome: Reply = json.loads(before.outcome)
             return outcome if form.is_content_of(before, self._store) else invalid(form.id, [Problem(
-                "id", f"a submission with this id and other content was {outcome['outcome']}: submit it unchanged, "
-                      "or choose a new id")])
+                "id", says("form/id-answered", outcome=outcome["outcome"]))])
         if not isinstance(form.form, Submission):
             return _New(form.form)
         verdict = self._desk.take(form.form)
@@ -209,7 +210,8 @@ def _read(one: Received) -> _Form | str:
             return ("the header content-type does not say application/json: the value must be a submission, one JSON "
                     "object in UTF-8")
         if isinstance(raw, Problem):
-            return raw.message.replace("the line", "the value").replace("one event a line", "one submission a message")
+            said = sentence(raw.message).replace("the line", "the value")
+            return said.replace("one event a line", "one submission a message")
         return "the value is not a JSON object: a submission is one"
     if "specversion" in raw or _content_type(one.headers) == "application/cloudevents+json":
         return ("the value is a CloudEvents envelope (structured mode): send what stands in its `data`, "
@@ -241,12 +243,18 @@ def _is_text(text: str) -> bool:
 
 
 def _short(outcome: Reply) -> Reply:
-    problems = [{"path": _named(one["path"]), "message": one["message"][:LONGEST_TEXT]}
-                for one in outcome["problems"][:PROBLEMS]]
+    problems = [_bounded(one | {"path": _named(one["path"])}) for one in told(outcome["problems"][:PROBLEMS])]
     more = len(outcome["problems"]) - PROBLEMS
     if more > 0:
-        problems.append(Problem("", f"{more} further problems are not listed").as_json())
+        problems.append(told(Problem("", says("form/more", count=more)).as_json()))
     return outcome | {"problems": problems}
+
+
+def _bounded(problem: dict[str, Any]) -> dict[str, Any]:
+    """A message may quote what was sent."""
+    if len(problem["message"]) <= LONGEST_TEXT:
+        return problem
+    return {"path": problem["path"], "message": problem["message"][:LONGEST_TEXT]}
 
 
 def _header(headers: Sequence[tuple[str, bytes | None]], wanted: str) -> bytes:

@@ -19,8 +19,10 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from ledger.domain.books import LawBooks
+from ledger.domain.form import phrase_of
 from ledger.domain.rulebook import Admission, Interpretations, Law, OwnBook, Register, RuleBook, Tiers
 from ledger.edges.text import visible
+from ledger.words import sentence
 
 Place = tuple[str | int, ...]
 """Where something stands in a file: keys and list indexes from the top, such as ("rules", "BLK-1", "days")."""
@@ -163,8 +165,8 @@ def _of_the_year(readings: Readings, data: dict[Any, Any]) -> Any:
 
 
 def refusal(name: str, content: bytes, error: ValidationError) -> RuleBookError:
-    found = error.errors(include_url=False, include_context=False)[:LISTED]
-    problems = [_explained(e["type"], _in_the_file(e["loc"]), e["msg"], e["input"]) for e in found]
+    found = error.errors(include_url=False)[:LISTED]
+    problems = [_explained(e["type"], _in_the_file(e["loc"]), sentence(phrase_of(e)), e["input"]) for e in found]
     return RuleBookError(*_told(name, content, problems, error.error_count()))
 
 

@@ -55,10 +55,13 @@ class ReasonRef(Wire):
 
 
 class ProblemRef(Wire):
-    """Something malformed: the path of the field and what to write instead."""
+    """Something malformed: the path of the field and what to write instead. `message_id` and `params`: the same without
+    words."""
 
     path: str
     message: str
+    message_id: str | None = None
+    params: dict[str, Any] | None = None
 
 
 class Outcome(Wire):

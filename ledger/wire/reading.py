@@ -10,6 +10,9 @@ from typing import Any, NamedTuple, overload
 
 from pydantic import ValidationError
 
+from ledger.domain.form import phrase_of
+from ledger.words import sentence
+
 from .events import VERSIONS
 from .message import Header
 from .models import OverrideRef, value_model
@@ -121,9 +124,10 @@ def read_event(key: bytes | None, value: bytes | None, headers: Sequence[Header]
 def describe(error: ValidationError) -> str:
     """The first thing wrong and how many more, as field and rule: no content, not even the name of a field that is not
     ours."""
-    first, *others = error.errors(include_url=False, include_context=False, include_input=False)
+    first, *others = error.errors(include_url=False, include_input=False)
     where = ".".join(str(one) for one in first["loc"]) or "value"
-    return f"{where}: {first['msg'][:1].lower()}{first['msg'][1:]}" + (f" (and {len(others)} more)" if others else "")
+    said = sentence(phrase_of(first))
+    return f"{where}: {said[:1].lower()}{said[1:]}" + (f" (and {len(others)} more)" if others else "")
 
 
 def _text(headers: dict[str, bytes], name: str) -> str:

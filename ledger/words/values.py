@@ -88,6 +88,16 @@ def _either(values: Iterable[str], language: Language) -> str:
     return _OR[language].join(values)
 
 
+def _choices(values: Iterable[str | int], language: Language) -> str:
+    """'a', 'b' or 'c'; numbers without quotes."""
+    *others, last = map(repr, values)
+    return f"{', '.join(others)}{_OR[language]}{last}" if others else last
+
+
+def _quoted(value: str, language: Language) -> str:
+    return repr(value)
+
+
 def _aside(values: Iterable[str], language: Language) -> str:
     found = ", ".join(values)
     return f" ({found})" if found else ""
@@ -105,14 +115,17 @@ WRITERS: dict[str, Writer] = {
     "charge": charge, "owed": _owed,
     "megabytes": partial(figure, digits=1), "rate": figure,
     **dict.fromkeys(("programmes", "courses", "years"), _listed), "careers": _either, "categories": _aside,
-    **{table: partial(_name, table) for table in ("status", "state", "block", "ticket_state", "access", "regime",
-                                                  "standing", "recognition", "evidence", "ground", "event_type")},
-    **dict.fromkeys(("days", "count", "more", "at_most", "year", "last_year", "course_year",
+    "choices": _choices, "field": _quoted,
+    **{table: partial(_name, table) for table in ("status", "state", "block", "ticket_state",
+                                                  "access", "regime", "standing", "recognition",
+                                                  "evidence", "ground", "event_type", "outcome",
+                                                  "json_error")},
+    **dict.fromkeys(("days", "count", "more", "at_most", "at_least", "bytes", "year", "last_year", "course_year",
                      "derived", "cfu", "most_cfu", "missing_cfu",
                      "passed_cfu", "recognised_cfu", "missing_exams", "most_exams", "seconds"), _number),
     **dict.fromkeys(("career", "course", "academic_year", "next_year", "rule", "rule_id", "number",
                      "iuv", "student", "event", "position",
-                     "last_position", "topic", "recorded_at", "said", "remedy", "text", "missing"), _text),
+                     "last_position", "topic", "recorded_at", "said", "remedy", "text", "type", "missing"), _text),
 }
 
 

@@ -239,7 +239,8 @@ def test_commands_say_what_is_wrong(own_url: str, tmp_path: Path) -> None:
     lines = [json.loads(line) for line in bad.stdout.splitlines()]
     assert [(line["line"], line["receipt"], line["outcome"]) for line in lines] == [
         (1, "R7", "invalid"), (3, None, "invalid"), (4, None, "invalid"), (5, "R9", "invalid"), (6, None, "invalid")]
-    assert lines[3]["problems"] == [{"path": "iuv", "message": "this field stands twice: keep one of them"}]
+    assert lines[3]["problems"] == [{"path": "iuv", "message": "this field stands twice: keep one of them",
+                                     "message_id": "json/twice", "params": {}}]
     assert "longer than" in lines[1]["problems"][0]["message"]
     unknown = command(own_url, "debts", "S404")
     assert (unknown.returncode, unknown.stdout) == (3, "")

@@ -19,6 +19,7 @@ from ledger.handling import bulk
 from ledger.handling.bulk import import_lines
 from ledger.handling.submit import append_lines
 from ledger.store import EventStore, open_store
+from ledger.words import sentence
 
 from .histories import booking, enrolled, lines, payment, void
 from .workers import BOOKS
@@ -197,7 +198,7 @@ def test_trusted_import_is_invalid_when_the_form_is_wrong(change: dict[str, Any]
     [found] = imported(store, store_url, [json.dumps(event | change).encode()], 1, trusted=True)
     assert found["outcome"] == "invalid"
     said = "stands at version 0" if change == {"version": 7} else "this is no recorded event"
-    assert said in found["problems"][0]["message"]
+    assert said in sentence(found["problems"][0]["message"])
     assert store.last_position() == 0
 
 
@@ -237,7 +238,7 @@ def test_history_is_invalid_line_by_line_when_the_user_is_no_importer(postgres_u
                       append_lines(store, BOOKS, population(1), "enforce", False, clock)):
             outcomes = list(found)
             assert {(one["outcome"], one["problems"][0]["path"]) for one in outcomes} == {("invalid", "recorded_at")}
-            assert "career_ledger_importer" in outcomes[0]["problems"][0]["message"]
+            assert "career_ledger_importer" in sentence(outcomes[0]["problems"][0]["message"])
         assert store.last_position() == 0
 
 

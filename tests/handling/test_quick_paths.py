@@ -10,7 +10,8 @@ import pytest
 
 from ledger.domain import submissions
 from ledger.domain.events import Rulebook
-from ledger.domain.submissions import Problem, Submission, read_submission, recorded
+from ledger.domain.form import Problem
+from ledger.domain.submissions import Submission, read_submission, recorded
 from ledger.domain.values import format_instant
 from ledger.generate import generate
 from ledger.handling.lines import _decode_slowly, decode_line

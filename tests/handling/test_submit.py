@@ -13,8 +13,8 @@ import pytest
 from ledger.bootstrap import open_ledger
 from ledger.domain.books import LawBooks
 from ledger.domain.events import PAYLOADS
+from ledger.domain.form import Problem
 from ledger.domain.knowledge import NotFound
-from ledger.domain.submissions import Problem
 from ledger.handling import submit as write_path
 from ledger.handling.lines import LONGEST_LINE, decode_line, read_lines
 from ledger.handling.submit import append_lines, read_form, submit
@@ -147,7 +147,7 @@ def test_append_is_invalid_when_recorded_at_is_out_of_time(append: Append, momen
     append(*enrolled("S01"))
     [found] = append(payment("S01", 1, recorded_at=moment, effective_on="2025-11-30"))
     assert (found["outcome"], found["problems"][0]["path"]) == ("invalid", "recorded_at")
-    assert word in found["problems"][0]["message"]
+    assert word in sentence(found["problems"][0]["message"])
 
 
 def test_append_is_refused_with_reasons_and_recorded_in_breach_when_imported(append: Append, store: EventStore) -> None:
@@ -216,7 +216,7 @@ def test_file_goes_on_when_others_never_stop_appending_to_one_of_its_students(
     found = append(enrolled("S01")[0], enrolled("S02")[0], b"{", enrolled("S03")[0])
     assert outcomes(found) == ["conflict", "accepted", "invalid", "accepted"]
     assert found[0]["id"] == "S01-enrolled"
-    assert "submit S01-enrolled again" in found[0]["problems"][0]["message"]
+    assert "submit S01-enrolled again" in sentence(found[0]["problems"][0]["message"])
     monkeypatch.setattr(store, "append", once)
     assert outcomes(append(*enrolled("S01"))) == ["accepted"] * 3
 
@@ -281,7 +281,7 @@ def test_line_is_invalid_at_its_field_when_that_holds_a_number_without_end(numbe
             found = read_form(decode_line(given.encode()))
             assert isinstance(found, dict)
             assert found["id"] == "x"
-            said = [problem["message"] for problem in found["problems"] if problem["path"] == f"data.{field}"]
+            said = [sentence(problem["message"]) for problem in found["problems"] if problem["path"] == f"data.{field}"]
             assert said, (kind, field, found)
             assert not re.search("python|float|digits", said[0], re.IGNORECASE)
             recorded = '"version": 1, "recorded_at": "2026-05-04T12:00:00Z", "effective_on"'
@@ -318,7 +318,7 @@ def test_append_is_invalid_with_the_place_of_the_mistake_when_a_line_is_unusable
     [found, *others] = append(b"\n", *enrolled("S01"), line, payment("S01", 1))[3:]
     assert outcomes(others) == ["accepted"]
     assert (found["outcome"], found["id"]) == ("invalid", id)
-    assert any(word in problem["message"] for problem in found["problems"]), found["problems"]
+    assert any(word in sentence(problem["message"]) for problem in found["problems"]), found["problems"]
     assert found.get("line") == (5 if id is None else None)
     assert json.dumps(found, ensure_ascii=False).encode()
     assert len(json.dumps(found)) < 2000

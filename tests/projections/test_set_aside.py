@@ -23,6 +23,7 @@ from ledger.relay.prepare import EventSource, StateSource
 from ledger.store import EventStore, SetAside, SomeSetAside, open_store
 from ledger.store.mapper import Mapper, stream_id
 from ledger.wire.kafka import history_of
+from ledger.words import sentence
 from tests.handling.workers import clock
 from tests.store.damage import add_row, mend
 
@@ -146,7 +147,7 @@ def test_line_about_her_is_set_aside_and_the_file_goes_on(run: Run, ledger: Even
         outcomes = list(found)
         assert [one["outcome"] for one in outcomes] in (["accepted", "set-aside", "accepted"],
                                                         ["duplicate", "set-aside", "duplicate"])
-        assert "student S02 is set aside" in outcomes[1]["problems"][0]["message"]
+        assert "student S02 is set aside" in sentence(outcomes[1]["problems"][0]["message"])
     sent = run("append", "-", "--mode", "record", given="".join(line.decode() + "\n" for line in file))
     assert sent.exit_code == 6
     assert "1 lines are about students who cannot be read" in sent.stderr
@@ -161,7 +162,7 @@ def test_line_is_set_aside_when_not_even_the_name_in_its_students_stream_can_be_
                                [line], "record", clock, 1)):
         [outcome] = found
         assert outcome["outcome"] == "set-aside"
-        assert "student S04 is set aside" in outcome["problems"][0]["message"]
+        assert "student S04 is set aside" in sentence(outcome["problems"][0]["message"])
 
 
 def test_submission_about_her_is_a_dead_letter_and_the_others_are_answered(ledger: EventStore) -> None:

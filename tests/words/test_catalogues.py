@@ -16,6 +16,7 @@ from babel.numbers import format_currency
 
 import consumers
 import ledger
+from ledger.domain import form
 from ledger.domain.events import PAYLOADS
 from ledger.domain.phrases import says
 from ledger.wire.state import BlockSpan, Status
@@ -24,13 +25,13 @@ from ledger.words.entries import NAMES, entry, ids
 from ledger.words.values import WRITERS, day, figure, money, written
 
 ROOT = Path(ledger.__file__).parent
-MAKERS = frozenset({"says", "no", "_t"})
-"""What makes a message in the rules, `says(id, ...)` and `case.no(id, ...)`, and a text of a page."""
-OPTIONS = frozenset({"clears", "facts", "interpretation", "rule"})
-"""Arguments of `case.no` that are no values."""
+MAKERS = frozenset({"says", "no", "_t", "wrong"})
+"""What makes a message in the rules, `says(id, ...)` and `case.no(id, ...)`, a text of a page, and an error of form."""
+OPTIONS = {"no": {"clears", "facts", "interpretation", "rule"}, "wrong": {"field"}}
+"""Arguments that are no values."""
 SAID_IN = {"reason": 2, "Block": 4}
 """Which argument holds the message. A reason's next one says what removes it; a block is always lifted by something."""
-OTHERS: dict[str, set[str]] = {"verbatim": {"said", "remedy"}}
+OTHERS: dict[str, set[str]] = {"verbatim": {"said", "remedy"}} | {one: set(names) for one, names in form.messages()}
 
 
 def _calls(names: frozenset[str] = MAKERS) -> Iterator[tuple[ast.Call, str]]:
@@ -61,7 +62,7 @@ def _used() -> dict[str, tuple[set[str], bool]]:
         for one in _ids(call.args[0]):
             names[one] |= set()
             for given in call.keywords:
-                names[one] |= {given.arg} if given.arg and not (made == "no" and given.arg in OPTIONS) else set()
+                names[one] |= {given.arg} if given.arg and given.arg not in OPTIONS.get(made, ()) else set()
                 if given.arg is None:
                     names[one] |= SPREAD[ast.unparse(given.value)]
             if made == "no":
@@ -89,7 +90,7 @@ SPREAD = {
 """Values that several messages share, by the name under which the code keeps them."""
 
 
-USED = _used() | {one: (names, True) for one, names in OTHERS.items()}
+USED = _used() | {one: (names, one == "verbatim") for one, names in OTHERS.items()}
 
 
 def _fields(text: str) -> set[str]:
