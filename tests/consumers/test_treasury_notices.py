@@ -138,7 +138,7 @@ def test_state_that_cannot_be_used_is_named_and_mended_by_a_newer_one(books: Boo
     ({"paid_on": "31/12/2025"}, "paid_on", "YYYY-MM-DD"), ({"paid_on": "2026-02-30"}, "paid_on", "calendar"),
     ({"receipt": ""}, "receipt", "at least 1"), ({"receipt": "a b"}, "receipt", "letters"),
     ({"receipt": "x" * 121}, "receipt", "at most 120"),
-    ({"name": "Anna"}, "name", "not permitted"), ({"receipt": None}, "receipt", "string"),
+    ({"name": "Anna"}, "name", "no such field"), ({"receipt": None}, "receipt", "string"),
 ])
 def test_malformed_notice_names_the_field_and_the_fix(change: dict[str, Any], path: str, message: str) -> None:
     good = {"iuv": reference.iuv("S1", "B", "x"), "amount": "400.00", "paid_on": "2026-02-10", "receipt": "R1"}
