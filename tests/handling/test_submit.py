@@ -321,7 +321,7 @@ def test_append_is_invalid_with_the_place_of_the_mistake_when_a_line_is_unusable
     assert (found["outcome"], found["id"]) == ("invalid", id)
     assert any(word in sentence(problem["message"]) for problem in found["problems"]), found["problems"]
     assert found.get("line") == (5 if id is None else None)
-    assert json.dumps(found, ensure_ascii=False).encode()
+    assert json.dumps(words.told(found), ensure_ascii=False).encode()
     assert len(json.dumps(words.told(found))) < 2000
     assert len(store.log()) == 4
 
