@@ -147,7 +147,7 @@ def _leaves(node: Any, place: Place, starts: list[int]) -> Iterator[_Leaf]:
     if node.id == "mapping":
         for key, value in node.value:
             yield from _leaves(value, (*place, str(key.value)), starts)
-    elif node.id == "sequence" and not all(one.id == "scalar" for one in node.value):
+    elif node.id == "sequence" and not all(one.id == "scalar" and one.tag != DAY for one in node.value):
         for number, value in enumerate(node.value):
             yield from _leaves(value, (*place, number), starts)
     else:

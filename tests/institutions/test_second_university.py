@@ -1,0 +1,55 @@
+"""Another university is a folder of data: its rule book, its name, its holidays; no line of the program knows of it."""
+
+from pathlib import Path
+
+import pytest
+
+from consumers.notifications.agenda import Notice
+from consumers.notifications.letter import text
+from consumers.treasury.reference import reason_for_payment
+from ledger.rulebooks.check import check
+from ledger.rulebooks.draft import confirmed, draft
+from ledger.rulebooks.institution import institution
+from ledger.rulebooks.loader import load_books, packaged_readings, source_of
+from ledger.rulebooks.words import words_in
+from ledger.words import sentence
+from ledger.words.values import charge
+from tests.rules.memory import MemoryLedger
+from tests.rules.runner import History, _Run, histories
+
+FOLDER = Path(__file__).parent / "riviera"
+BOOKS = load_books(FOLDER)
+
+
+@pytest.mark.parametrize("history", [pytest.param(one, id=one.name) for one in histories(FOLDER / "histories.yml")])
+def test_its_own_rules_are_what_answers_follow(history: History) -> None:
+    wrong = list(_Run(MemoryLedger(BOOKS), history).failures())
+    assert not wrong, "\n".join([history.name, *wrong])
+
+
+def test_each_of_six_instalments_has_a_name_in_both_languages_and_in_the_treasury() -> None:
+    assert charge("2025-26:late-fee/instalment-3", "it") == "importo aggiuntivo per ritardato pagamento (terza rata) 2025-26"
+    assert charge("2025-26:instalment-6", "en") == "sixth instalment 2025-26"
+    assert reason_for_payment("2025-26:instalment-3") == "Contributo onnicomprensivo, terza rata 2025-26"
+
+
+@pytest.mark.parametrize(("language", "words"), [
+    ("it", ("Università degli Studi della Riviera", "nell'area riservata, alla voce Richieste")),
+    ("en", ("University of the Riviera", "in your reserved area, under Requests"))])
+def test_its_letters_bear_its_name(language: str, words: tuple[str, str]) -> None:
+    notice = Notice("S1", None, "ticket-opened", "7", None)
+    facts = {"number": "7", "service": "Career", "context": "Other", "day": "2026-03-01"}
+    _, told, _ = text([(notice, facts)], language, None, institution(FOLDER))
+    assert "Bergamo" not in told
+    assert all(one in " ".join(told.split()) for one in words)
+
+
+def test_its_next_year_is_drafted_and_checked_with_its_own_holidays() -> None:
+    name, source = source_of("2025-26", FOLDER)
+    made = draft(name, source.replace("2026-05-29", "2026-06-24"), "2025-26", "2026-27", institution(FOLDER), sentence)
+    assert "24 June 2027 is a holiday (San Giovanni)" in made
+    found = check("2026-27.yaml", confirmed(made.encode()), packaged_readings(), BOOKS, institution(FOLDER),
+                  words_in("it", FOLDER))
+    assert {one.severity for one in found} == {"look"}
+    assert [one.field for one in found if "holiday" in one.message.id] == ["rules.RAT-4.further.0.due_on",
+                                                                          "rules.RIN-10.further.0"]
