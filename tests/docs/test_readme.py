@@ -1,4 +1,4 @@
-"""The README's commands work as they are written there."""
+"""The commands of the README and of the page about a new year work as they are written there."""
 
 import os
 import re
@@ -9,6 +9,35 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 
+def run_in_a_clone(script: str, folder: Path, *parts: str) -> "subprocess.CompletedProcess[str]":
+    """Runs a page's commands in a folder that has the command and these parts of the program's own."""
+    program = folder / ".venv" / "bin" / "career-ledger"
+    program.parent.mkdir(parents=True)
+    program.write_text(f"#!/bin/sh\nexec {sys.executable} -c 'from ledger.entrypoints.cli import main; main()' \"$@\"\n")
+    program.chmod(0o755)
+    for part in parts:
+        (folder / part).symlink_to(ROOT / part)
+    return subprocess.run(["bash", "-euo", "pipefail", "-c", script], cwd=folder,
+                          env=os.environ | {"PYTHONPATH": str(ROOT), "PATH": f"{program.parent}:{os.environ['PATH']}"},
+                          capture_output=True, text=True, timeout=300, check=False)
+
+
+def commands(page: str) -> str:
+    return "\n".join(re.findall(r"^```sh\n(.*?)^```$", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL))
+
+
+def test_page_about_a_new_year_makes_one_with_data_alone(tmp_path: Path) -> None:
+    script = commands("docs/new-year.md")
+    assert ".py" not in script
+    done = run_in_a_clone(script, tmp_path / "clone", "ledger")
+    assert done.returncode == 0, done.stderr
+    for words in ("there is something left to confirm", "0 to mend", "ANNA/B: charges",
+                  "first instalment 2026-27: €0.00 before, €450.00 after; charges 1",
+                  "regional tax and stamp duty 2026-27: €0.00 before, €160.00 after; charges 1",
+                  "students 1, careers 1", "second instalment 2026-27"):
+        assert words in done.stdout, done.stdout
+
+
 def test_readme_commands_work(tmp_path: Path, postgres_url: str) -> None:
     blocks = re.findall(r"^```sh\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
     assert len(blocks) >= 5
@@ -16,15 +45,7 @@ def test_readme_commands_work(tmp_path: Path, postgres_url: str) -> None:
     assert "make demo\nmake test\n" in script  # .ci/run runs these two
     script = script.replace("make demo\nmake test\n", "").replace("postgresql://registrar@localhost/careers",
                                                                   postgres_url)
-    folder = tmp_path / "clone"
-    program = folder / ".venv" / "bin" / "career-ledger"
-    program.parent.mkdir(parents=True)
-    program.write_text(f"#!/bin/sh\nexec {sys.executable} -c 'from ledger.entrypoints.cli import main; main()' \"$@\"\n")
-    program.chmod(0o755)
-    (folder / "examples").symlink_to(ROOT / "examples")
-    done = subprocess.run(["bash", "-euo", "pipefail", "-c", script], cwd=folder,
-                          env=os.environ | {"PYTHONPATH": str(ROOT)},
-                          capture_output=True, text=True, timeout=300, check=False)
+    done = run_in_a_clone(script, tmp_path / "clone", "examples")
     assert done.returncode == 0, done.stderr
     for words in ("3 lines: 3 accepted", "exam-booking block from 20 March 2026", "No: S01/B may not book FIL-101",
                   "BLK-1 in 2025-26", "S-DEMO-01 on 20 March 2026"):
