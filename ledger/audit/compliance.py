@@ -16,16 +16,17 @@ from ledger.domain.case import Case
 from ledger.domain.decisions import reasons_against_act
 from ledger.domain.events import Event
 from ledger.domain.fold import advance, apply
+from ledger.domain.gaps import gap_phrase
 from ledger.domain.knowledge import in_force
 from ledger.domain.law.catalogue import MISFITS, MISFITS_OF_ALL, SITTING
-from ledger.domain.law.chapter import year_of_act
+from ledger.domain.law.chapter import against, elsewhere, year_of_act
 from ledger.domain.law.exams import reasons_against
 from ledger.domain.law.recognition import left_career, no_change_of_programme_is_asked_for
 from ledger.domain.numbers import payments_with_one_iuv
-from ledger.domain.phrases import says
-from ledger.domain.reasons import Fact, Reason, reason, source_of
+from ledger.domain.phrases import Phrase, says
+from ledger.domain.reasons import Fact, Reason, reason, source_of, unknown_value
 from ledger.domain.registry import obeys
-from ledger.domain.rulebook import OwnBook, RuleBook
+from ledger.domain.rulebook import OwnBook, RuleBook, UnknownValue
 from ledger.domain.state import ADMINISTRATIVE, Career, Person
 from ledger.domain.values import format_instant
 
@@ -44,7 +45,7 @@ def findings(events: Sequence[Event], on: date, books: LawBooks) -> Iterator[dic
     def note(event: Event | None, career: str | None, severity: str, given: Reason, student: str) -> None:
         shown: dict[str, Any] = {"student": student, "career": career, "event": event.id if event is not None else None,
                                  "rule": given.rule,
-                 "severity": severity, "message": given.message, "source": given.source}
+                 "severity": severity, "message": _message(given), "source": given.source}
         if given.interpretation:
             shown["interpretation"] = given.interpretation
         if given.facts:
@@ -58,23 +59,23 @@ def findings(events: Sequence[Event], on: date, books: LawBooks) -> Iterator[dic
         for given in reasons_against_act(event.type, event.data, event.effective_on, person,
                                          career.name, books, overridden):
             if given.rule not in overridden and given.rule != "NO-RULEBOOK":
-                note(event, event.career, "breach", given, event.student)
+                note(event, event.career, _severity(given), given, event.student)
         for override in event.override:
             note(event, event.career, "derogation",
                  Reason(override.rule, says("derogation", rule=override.rule),
                         source_of(_book_with(override.rule, _book(books, event, career), books), override.rule)),
                  event.student)
         for sat, given in _sat_on_the_day(person, career, event, facts, books):
-            note(sat, sat.career, "breach", given, event.student)
+            note(sat, sat.career, _severity(given), given, event.student)
         for given in (*_facts_in_breach(person, career, event, books), *of_exams.get(event.id, ())):
-            note(event, event.career, "breach" if given.rule not in _NOTICES else "notice", given, event.student)
+            note(event, event.career, _severity(given), given, event.student)
 
     of_exams: dict[str, list[Reason]] = {}
     person = Person(events[0].student)
     facts = [fact for fact in in_force(events) if fact.effective_on <= on]
     for event, is_sitting in _walk(person, facts, on, books):
         if is_sitting:
-            of_exams[event.id] = list(_exam_in_breach(person, event, books))
+            of_exams[event.id] = list(_as_far_as_known(_exam_in_breach(person, event, books), books))
         else:
             judge(person, event)
     for payment, given in _paid_with_one_iuv(facts, books):
@@ -89,6 +90,14 @@ def _paid_with_one_iuv(facts: Sequence[Event], books: LawBooks) -> Iterator[tupl
             yield payment, reason(books.own, "IUV", says("IUV", iuv=iuv, count=len(paid)), facts=tuple(
                 Fact(p.id, p.effective_on, p.data.amount) for p in paid if p is not payment
                 and isinstance(p.data, e.InstalmentPaid)))
+
+
+def _message(given: Reason) -> Phrase:
+    """What has happened already is not to be decided: it is not checked."""
+    if given.rule != "UNKNOWN-VALUE":
+        return given.message
+    rule, year, missing = (given.message.values[name] for name in ("rule", "academic_year", "missing"))
+    return says("UNKNOWN-VALUE/not-checked", rule=rule, academic_year=year, missing=missing)
 
 
 def ahead_of_the_clock(events: Sequence[Event], now: datetime, books: LawBooks) -> Iterator[dict[str, Any]]:
@@ -125,7 +134,20 @@ def _walk(person: Person, facts: Sequence[Event], on: date, books: LawBooks) -> 
         advance(person, on, books)
 
 
-_NOTICES = frozenset({"TKT-1", "ISE-1", "ISE-3", "ISE-6"})
+_NOTICES = frozenset({"TKT-1", "ISE-1", "ISE-3", "ISE-6", "UNKNOWN-VALUE"})
+
+
+def _severity(given: Reason) -> str:
+    return "notice" if given.rule in _NOTICES else "breach"
+
+
+@obeys("UNKNOWN-VALUE")
+def _as_far_as_known(judged: Iterator[Reason], books: LawBooks) -> Iterator[Reason]:
+    """What depends on an unknown value is neither a breach nor in order."""
+    try:
+        yield from judged
+    except UnknownValue as unknown:
+        yield unknown_value(books, unknown)
 
 
 def _book_with(rule: str, book: RuleBook | None, books: LawBooks) -> RuleBook | OwnBook:
@@ -145,7 +167,7 @@ def _facts_in_breach(person: Person, career: Career, event: Event, books: LawBoo
         return
     book = _book(books, event, career)
     for misfit in (*MISFITS_OF_ALL, *MISFITS.get(event.type, ())):
-        yield from misfit(person, career, event, book, books)
+        yield from _as_far_as_known(iter(misfit(person, career, event, book, books)), books)
 
 
 @obeys("ESA-7", "PRN-3")
@@ -163,12 +185,17 @@ def _exam_in_breach(person: Person, event: Event, books: LawBooks) -> Iterator[R
     call = e.ExamBooked(course=data.course, held_on=data.held_on, academic_year=year, session=data.session,
                         calls_start_on=data.held_on, mode=data.mode)
     case = Case("exam-graded", call, data.held_on, person, career, book, books)
-    if (left := no_change_of_programme_is_asked_for(case)) is not None:
-        yield left
-    if book.has("PRN-3") and career.open_booking(data.course, data.held_on) is None:
-        yield reason(book, "PRN-3", says("PRN-3", course=data.course, held_on=data.held_on))
-    if data.outcome == "passed" and book.has("ESA-7"):
-        yield from reasons_against(case, SITTING)
+    yield from against(case, (elsewhere(no_change_of_programme_is_asked_for, "RIC-5"),))
+    yield from _as_far_as_known(_without_a_booking(case, call), books)
+    if data.outcome == "passed" and "ESA-7" in book.asked:
+        found = reasons_against(case, SITTING)
+        if found and book.has("ESA-7"):
+            yield from found
+
+
+def _without_a_booking(case: Case, call: e.ExamBooked) -> Iterator[Reason]:
+    if case.career.open_booking(call.course, call.held_on) is None and case.book.has("PRN-3"):
+        yield reason(case.book, "PRN-3", says("PRN-3", course=call.course, held_on=call.held_on))
 
 
 @obeys("RIC-5")
@@ -179,12 +206,15 @@ def _sat_on_the_day(person: Person, career: Career, asked: Event, facts: Sequenc
     if not isinstance(asked.data, e.RecognitionRequested):
         return
     book, left = books.of(asked.data.academic_year), left_career(person, career, asked.data)
-    if book is None or book.rules.RIC_5 is None or left is None:
+    if book is None or "RIC-5" not in book.asked or left is None:
         return
     for fact in facts:
         if fact.career == left and fact.effective_on == asked.effective_on and fact.position < asked.position \
                 and isinstance(fact.data, e.ExamGraded) and fact.data.held_on == asked.effective_on:
-            yield fact, reason(book, "RIC-5", says("RIC-5/same-day", course=fact.data.course, career=career.name))
+            try:
+                yield fact, reason(book, "RIC-5", says("RIC-5/same-day", course=fact.data.course, career=career.name))
+            except UnknownValue as unknown:
+                yield fact, unknown_value(books, unknown)
 
 
 _A_KEY = re.compile(r"(\d{4}-\d\d):(.+)")
@@ -204,6 +234,10 @@ def _is_unruled(key: str, books: LawBooks) -> bool:
 def _at_the_end(person: Person, books: LawBooks) -> Iterator[dict[str, Any]]:
     """What is open on the asked day: money without a charge, bookings under an administrative block."""
     for name, career in sorted(person.careers.items()):
+        for about, gap in sorted(career.gaps.items()):
+            yield {"student": person.name, "career": name, "event": gap.event, "rule": "UNKNOWN-VALUE",
+                   "severity": "notice", "message": gap_phrase(*about, gap),
+                   "source": source_of(books.own, "UNKNOWN-VALUE"), "interpretation": "AMB-33"}
         for key, paid, amount, event in unallocated(career):
             if _is_unruled(key, books):
                 continue

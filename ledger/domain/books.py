@@ -67,7 +67,7 @@ class LawBooks:
 
     def knows(self, rule: str) -> bool:
         """Whether an id can be cited: a rule of any year, one of the ledger's own, or an entry of the register."""
-        return is_register_entry(rule) or self.book_with(rule) is not None
+        return is_register_entry(rule) or rule in self.own.ids or any(rule in book.asked for book in self._books.values())
 
     def for_late_degrees(self, year: str, day: date) -> RuleBook | None:
         """Exams, calls and degrees of a year: the book that its last sessions fall under (AMB-35), else its own."""

@@ -9,6 +9,7 @@ from .account import overdue_amount, state_of
 from .books import LawBooks
 from .law.lateness import accruing
 from .law.refunds import Refundable, refundable
+from .rulebook import UnknownValue
 from .state import Career, Charge, Person
 from .values import ZERO
 
@@ -38,5 +39,20 @@ def told(person: Person, career: Career, charge: Charge, books: LawBooks) -> Tol
     return Told(state_of(career, charge, day), charge.amount, charge.next_due_on, charge.raised_on,
                 charge.paid, charge.paid_on,
                 charge.refunded, charge.waived, charge.moved, charge.outstanding, overdue_amount(career, charge, day),
-                accruing(career, charge, day, books) if charge.outstanding else ZERO, charge.rule,
-                refundable(person, career, charge, books) if charge.paid else None)
+                accrues(career, charge, day, books) if charge.outstanding else ZERO, charge.rule,
+                _refundable(person, career, charge, books) if charge.paid else None)
+
+
+def accrues(career: Career, charge: Charge, day: date, books: LawBooks) -> Decimal:
+    """What paying on a day costs more; nothing where it is unknown, which the career's gaps tell."""
+    try:
+        return accruing(career, charge, day, books)
+    except UnknownValue:
+        return ZERO
+
+
+def _refundable(person: Person, career: Career, charge: Charge, books: LawBooks) -> Refundable | None:
+    try:
+        return refundable(person, career, charge, books)
+    except UnknownValue:
+        return None

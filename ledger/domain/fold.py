@@ -105,7 +105,7 @@ def apply(person: Person, event: Event, books: LawBooks) -> None:
         try:
             HANDLERS[event.type](person, career, event, books)
         except UnknownValue as unknown:  # the handlers leave open what they can name
-            career.leave_open("charge", event.type, unknown, "fact", event.effective_on, event=event.id)
+            career.leave_open("fact", event.type, unknown, "fact", event.effective_on, event=event.id)
         if event.type not in QUIET:
             career.stale = True
     if career.stale or career.unsettled:

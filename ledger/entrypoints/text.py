@@ -112,6 +112,7 @@ class Page:
         for career in answer["careers"]:
             for block in career.get("blocks", ()):
                 self._block(career["career"], block, answer["on"])
+            self._gaps(career.get("unknown", ()), career["career"])
             coming = career.get("upcoming", ())
             if coming:
                 self._line(self._t("page/nothing-else", career=career["career"]), style="bold")
@@ -148,6 +149,8 @@ class Page:
             self._line(self._t("page/waiting", career=one["career"], charge=one["charge"],
                                amount=one["amount"], paid_on=one["paid_on"]),
                        style="yellow")
+        for gap in answer.get("unknown", ()):
+            self._gaps((gap,), gap["career"])
         for iuv in answer.get("same_iuv", ()):
             paid = "; ".join(self._t("page/iuv-payment", event=p["event"], paid_on=p["paid_on"], amount=p["amount"],
                                      career=p["career"], charge=p["charge"]) for p in iuv["payments"])
@@ -518,6 +521,10 @@ class Page:
             rests = "; ".join(self._t("page/fact", event=f["event"], on=f["on"])
                               + (f", {self._euro(f['amount'])}" if f.get("amount") else "") for f in facts)
             self._line(self._t("page/rests-on", text=rests), style="dim", indent=indent)
+
+    def _gaps(self, gaps: Iterable[Answer], career: str) -> None:
+        for gap in gaps:
+            self._line(f"{career}: {gap['message']}", style="yellow")
 
     def _unruled(self, answer: Answer) -> None:
         if answer.get("unruled_years"):

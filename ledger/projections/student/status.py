@@ -7,6 +7,7 @@ from typing import Any
 from ledger.domain.books import LawBooks
 from ledger.domain.events import Event
 from ledger.domain.fold import replay
+from ledger.domain.gaps import gaps_json
 from ledger.domain.knowledge import NotFound, in_force
 from ledger.domain.state import Career, Person
 from ledger.projections.student.words import block_json, cfu_json, day_or_none, forecast
@@ -21,6 +22,7 @@ def answer(events: Sequence[Event], student: str, on: date, books: LawBooks) -> 
     person = replay(in_force(events), student, on, books)
     careers = [(c, _career(c, person)) for _, c in sorted(person.careers.items()) if c.status is not None]
     held = {c.name: list(c.blocks.values()) for c, _ in careers}
+    open_gaps = {c.name: list(gaps_json(c, books)) for c, _ in careers}
     upcoming: dict[str, list[dict[str, Any]]] = {}
     ends: dict[tuple[str, str, str, str], date] = {}
     for day, found in forecast(person, books):
@@ -33,6 +35,8 @@ def answer(events: Sequence[Event], student: str, on: date, books: LawBooks) -> 
         shown["blocks"] = [block_json(b, books, ends.get((career.name, b.kind, b.rule, b.charge or "")))
                            for b in held[career.name]]
         shown["upcoming"] = upcoming.get(career.name, [])
+        if open_gaps[career.name]:
+            shown["unknown"] = open_gaps[career.name]
     return {
         "student": student, "on": on.isoformat(), "known_position": events[-1].position,
         "careers": [shown for _, shown in careers],

@@ -1,15 +1,16 @@
 """A state in the words of the published language: blocks, charges and careers as JSON (sections 4 and 5)."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
 from ledger.domain.account import overdue_amount, state_of
 from ledger.domain.books import LawBooks
-from ledger.domain.charges import told
+from ledger.domain.charges import accrues, told
 from ledger.domain.fold import next_change, pass_to
-from ledger.domain.law.lateness import accruing
+from ledger.domain.gaps import gap_json, gap_phrase
 from ledger.domain.phrases import Phrase, Remedy, says
 from ledger.domain.reasons import interpretation_of, source_of
 from ledger.domain.state import Block, Career, Charge, Person
@@ -74,6 +75,8 @@ def charge_json(person: Person, career: Career, charge: Charge, books: LawBooks)
     if charge.plan is not None:
         found["plan"] = {"event": charge.plan.event, "agreed_on": charge.plan.agreed_on.isoformat(),
                          "first_due_on": day_or_none(charge.due_on)}
+    if charge.gap is not None:
+        found["unknown"] = gap_json("charge", charge.key, charge.gap, books)
     if right is not None:
         found["refundable"] = {"amount": euro(right.amount), "by": day_or_none(right.by), "rule": right.rule,
                                "source": source_of(book, right.rule)}
@@ -112,9 +115,11 @@ def snapshot(person: Person, books: LawBooks) -> Snapshot:
         for key, owed in career.charges.items():
             found[name, "charge", key] = (state_of(career, owed, person.day), euro(owed.amount), euro(owed.outstanding),
                                           euro(overdue_amount(career, owed, person.day)))
-            extra = accruing(career, owed, person.day, books)
+            extra = accrues(career, owed, person.day, books)
             if extra:
                 found[name, "accruing", key] = euro(extra)
+        for about, gap in career.gaps.items():
+            found[name, "unknown", about] = replace(gap, on=date.min, event=None)
     return found
 
 
@@ -143,6 +148,9 @@ def changes(before: Snapshot, after: Snapshot) -> list[dict[str, Any]]:
         elif what == "block":
             change |= {"kind": name[0], "rule": name[1], "charge": name[2] or None, "begins": new is not None}
             told = _of_block(name, new is not None)
+        elif what == "unknown":
+            change |= {"about": name[0], "name": name[1], "begins": new is not None}
+            told = _of_gap(name, old, new)
         elif what == "charge":
             change |= {"charge": name, "from": old[0] if old else None, "to": new[0] if new else None}
             told = _of_charge(name, old, new) if new else says("change/charge-gone", charge=name)
@@ -160,6 +168,11 @@ def _of_block(block: Any, begins: bool) -> Phrase:
     if not charge:
         return says("change/block-begins" if begins else "change/block-ends", block=kind, rule=rule)
     return says("change/charge-blocks" if begins else "change/charge-unblocks", block=kind, rule=rule, charge=charge)
+
+
+def _of_gap(about: Any, old: Any, new: Any) -> Phrase:
+    what, name = about
+    return gap_phrase(what, name, new) if new else says("change/no-longer-open", rule=old.rule, academic_year=old.year)
 
 
 def _of_charge(name: Any, old: Any, new: Any) -> Phrase:
