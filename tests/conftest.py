@@ -69,7 +69,8 @@ def postgres_url(postgres_admin: str) -> Iterator[str]:
     with psycopg.connect(postgres_admin, autocommit=True) as admin:
         admin.execute(f"CREATE DATABASE {name}".encode())
         try:
-            yield f"postgresql://{found.get('user')}:{found.get('password', '')}@{found.get('host')}:{found.get('port', 5432)}/{name}"
+            yield (f"postgresql://{found.get('user')}:{found.get('password', '')}@{found.get('host')}:"
+                   f"{found.get('port', 5432)}/{name}")
         finally:
             admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
@@ -89,8 +90,10 @@ def as_role(postgres_url: str) -> Iterator[Callable[[str | None], str]]:
             if not users:
                 owner.execute(ROLES.read_bytes())
             users.append(f"user_{uuid.uuid4().hex}")
-            owner.execute(f"CREATE ROLE {users[-1]} LOGIN PASSWORD 'secret' {f'IN ROLE {role}' if role else ''}".encode())
-            return f"postgresql://{users[-1]}:secret@{found.get('host')}:{found.get('port', 5432)}/{found.get('dbname')}"
+            member = f" IN ROLE {role}" if role else ""
+            owner.execute(f"CREATE ROLE {users[-1]} LOGIN PASSWORD 'secret'{member}".encode())
+            return (f"postgresql://{users[-1]}:secret@{found.get('host')}:{found.get('port', 5432)}/"
+                    f"{found.get('dbname')}")
 
         try:
             yield made

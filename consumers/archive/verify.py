@@ -53,7 +53,7 @@ LONGEST_LINE = 64 << 20
 COMPARED = ("position", "type", "digest", "payload_sha256")
 _ROWS = 10_000
 
-Finding = dict[str, Any]
+ArchiveFinding = dict[str, Any]
 
 
 @dataclass(slots=True)
@@ -61,7 +61,7 @@ class Verification:
     """`head`: the sha256 of the last manifest. `repeated`: entries that stand once more alike; `not_sealed`: events of
     the ledger above the archive's last position."""
 
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[ArchiveFinding] = field(default_factory=list)
     packages: int = 0
     entries: int = 0
     first_day: str | None = None
@@ -260,7 +260,7 @@ def _digests(ledger: Iterable[bytes]) -> Iterator[tuple[Any, ...]]:
             raise Damaged(f"--ledger, line {number}: no line of `career-ledger digests`") from None
 
 
-def sentence(finding: Finding) -> str:
+def sentence(finding: ArchiveFinding) -> str:
     """One line for people."""
     rest = ", ".join(f"{name} {' '.join(map(str, value)) if isinstance(value, list) else value}"
                      for name, value in finding.items() if name != "kind")

@@ -12,10 +12,9 @@ from ledger.domain.books import LawBooks
 from ledger.domain.phrases import Phrase, says, verbatim
 from ledger.domain.rulebook import Rule, RuleBook
 
-from .amendments import Place
 from .draft import confirmed, unconfirmed
 from .institution import Institution
-from .loader import Readings, RuleBookError, dotted, line_of, nodes, read_book
+from .loader import Place, Readings, RuleBookError, dotted, line_of, nodes, read_book
 from .words import Words
 
 MEND, LOOK = "mend", "look"
@@ -29,7 +28,8 @@ SHARES = frozenset({"share", "disability", "detention"})
 _MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
            "November", "December")
 _YEAR = re.compile(r"20\d\d-\d\d(?!\d)")
-_PROBLEM = re.compile(r"(?s)(?P<file>.*?)(?:, line (?P<line>\d+))?: (?:(?P<field>[^ ]+|\(the whole file\)): )?(?P<said>.*)")
+_PROBLEM = re.compile(r"(?s)(?P<file>.*?)(?:, line (?P<line>\d+))?: "
+                      r"(?:(?P<field>[^ ]+|\(the whole file\)): )?(?P<said>.*)")
 
 
 class Finding(NamedTuple):
@@ -111,7 +111,8 @@ def _values(value: Any, place: Place) -> Iterator[tuple[Place, Any]]:
 
 def _all(book: RuleBook) -> dict[Place, Any]:
     found = {("acts_from",): book.acts_from, ("acts_until",): book.acts_until}
-    return found | {place: value for key, rule in _rules(book).items() for place, value in _values(rule, ("rules", key))}
+    return found | {place: value for key, rule in _rules(book).items()
+                    for place, value in _values(rule, ("rules", key))}
 
 
 def _days(book: RuleBook, institution: Institution) -> _Found:

@@ -1,8 +1,8 @@
 """The draft of a year's rule book from that of another year: the same file, with every value to be confirmed marked.
 
 The text is kept, comments and order included, so that who edits it knows her way. Days and the years that texts name
-are moved by as many years; before each value stands `!confirm`, which no book that is read as law may have (`plain.py`).
-What was moved is said at the end of its line, the headings to read stand at the top.
+are moved by as many years; before each value stands `!confirm`, which no book that is read as law may have
+(`plain.py`). What was moved is said at the end of its line, the headings to read stand at the top.
 """
 
 import re
@@ -12,12 +12,11 @@ from typing import Any, NamedTuple
 
 from ledger.domain.phrases import Phrase, says
 
-from .amendments import Place
 from .institution import Institution
-from .loader import nodes
+from .loader import Place, nodes
 from .plain import CONFIRM
 
-Told = Callable[[Phrase], str]
+Teller = Callable[[Phrase], str]
 
 DAY = "tag:yaml.org,2002:timestamp"
 _KEPT = frozenset({"tag:yaml.org,2002:null", "tag:yaml.org,2002:bool"})
@@ -39,7 +38,7 @@ class _Leaf(NamedTuple):
     last: int
 
 
-def draft(name: str, source: str, old: str, new: str, institution: Institution, told: Told) -> str:
+def draft(name: str, source: str, old: str, new: str, institution: Institution, told: Teller) -> str:
     """The text of a draft of the year `new` from the text `source` of the book of `old`; `name` is what the draft calls
     that file, `told` puts phrases into words."""
     step = int(new[:4]) - int(old[:4])
@@ -184,8 +183,8 @@ def _names_years(leaf: _Leaf) -> bool:
     amount."""
     if leaf.place[0] in ("id", "academic_year", "late_degrees_of", "documents"):
         return True
-    return leaf.place[-1] in ("document", "heading", "says", "decided", "question", "degree_year", "courses_of", "unknown", "denied") \
-        or "unknown" in leaf.place
+    return "unknown" in leaf.place or leaf.place[-1] in (
+        "document", "heading", "says", "decided", "question", "degree_year", "courses_of", "unknown", "denied")
 
 
 def _to_be_confirmed(leaf: _Leaf) -> bool:

@@ -16,9 +16,9 @@ from typing import Any, Literal, Protocol
 Parameters = Mapping[str, Any]
 Row = tuple[Any, ...]
 NOTHING: Parameters = MappingProxyType({})
-Names = Mapping[str, Mapping[str, str]]
+TableNames = Mapping[str, Mapping[str, str]]
 """Of each set of tables, what `{name}` stands for. The set that is meant when none is said is the first one."""
-NO_NAMES: Names = MappingProxyType({})
+NO_NAMES: TableNames = MappingProxyType({})
 Dialect = Literal["sqlite", "postgresql"]
 
 LOCK_SECONDS = 20
@@ -107,7 +107,7 @@ Spelling = Callable[[str, str], str]
 """From a statement and a set of tables to what the database is told."""
 
 
-def spelling(dialect: Dialect, names: Names) -> Spelling:
+def spelling(dialect: Dialect, names: TableNames) -> Spelling:
     """Of a backend; remembers what it has spelled."""
     first = next(iter(names), "")
 

@@ -17,12 +17,12 @@ from .base import (
     NOTHING,
     Dialect,
     Explain,
-    Names,
     NotTheirOwner,
     Parameters,
     Row,
     Spelled,
     Spelling,
+    TableNames,
     Transaction,
     spelling,
 )
@@ -193,7 +193,7 @@ class Postgres:
     dialect: Dialect = "postgresql"
 
     def __init__(self, url: str, explain: Explain, opened: Callable[[psycopg.Connection[Any]], object],
-                 names: Names = NO_NAMES) -> None:
+                 names: TableNames = NO_NAMES) -> None:
         """Raises WrongAddress."""
         self._url, self.place = url, place_of(url)
         self._explain, self._told = explain, opened

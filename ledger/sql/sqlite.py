@@ -21,11 +21,11 @@ from .base import (
     NOTHING,
     Dialect,
     Explain,
-    Names,
     Parameters,
     Replaced,
     Row,
     Spelling,
+    TableNames,
     Transaction,
     lists_as_json,
     spelling,
@@ -202,7 +202,7 @@ class SQLite:
     dialect: Dialect = "sqlite"
 
     def __init__(self, path: str, explain: Explain, opened: Callable[[sqlite3.Connection], object],
-                 names: Names = NO_NAMES, make: bool = False) -> None:
+                 names: TableNames = NO_NAMES, make: bool = False) -> None:
         self.place = self._path = path
         self._explain, self._told, self._make = explain, opened, make
         self._same = SameFile(path)

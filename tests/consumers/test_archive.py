@@ -340,7 +340,8 @@ def test_commands(own: Database, own_url: str, tmp_path: Path) -> None:
     assert (good.returncode, json.loads(good.stdout)["compared"]) == (0, 9)
     bad = command("verify", str(folder), "--ledger", "-", text=b"".join(digests(log)[1:]))
     assert bad.returncode == 5
-    assert f"not-in-ledger: position 1, student S0000, version 1, type instalment-paid, place {DAYS[0]}.jsonl.gz:1" in bad.stdout.decode()
+    assert (f"not-in-ledger: position 1, student S0000, version 1, type instalment-paid, place {DAYS[0]}.jsonl.gz:1"
+            in bad.stdout.decode())
     assert command("verify", str(folder), "--head", "0" * 64).returncode == 5
     assert command("verify", str(folder), "--ledger", "-", text=b"x\n").returncode == 2
     (folder / f"{yesterday}.manifest.json").unlink()

@@ -88,8 +88,8 @@ KINDS = {
         "Withdrawal from studies: pay the stamp duty by 11 March 2026",
         "il 9 febbraio 2026 hai presentato la domanda di rinuncia agli studi (corso L-FIL), "
         "ma la marca da bollo di 16,00 € non risulta ancora pagata. Se vuoi rinunciare, pagala entro l'11 marzo 2026",
-        "On 9 February 2026 you filed your withdrawal from studies (programme L-FIL), but the stamp duty of €16.00 has "
-        "not been paid yet. If you want to withdraw, pay it by 11 March 2026"),
+        "On 9 February 2026 you filed your withdrawal from studies (programme L-FIL), but the stamp duty of €16.00 "
+        "has not been paid yet. If you want to withdraw, pay it by 11 March 2026"),
 }
 
 
@@ -146,7 +146,8 @@ def test_a_block_that_time_ends_is_told(bench: Bench) -> None:
     bench.idle("2026-04-09T23:50")
     assert bench.idle("2026-04-10T00:10") == ["2 novità sulla tua carriera: tolto il blocco alla prenotazione degli "
                                               "appelli d'esame"]
-    assert "# 2. Tolto il blocco all'ammissione alla prova finale Dal 10 aprile 2026" in plain_text(bench.mailbox.mails[-1])
+    mail = plain_text(bench.mailbox.mails[-1])
+    assert "# 2. Tolto il blocco all'ammissione alla prova finale Dal 10 aprile 2026" in mail
 
 
 def _changed(state: Message, part: str, field: str, before: Any, after: Any) -> Message:
@@ -663,7 +664,8 @@ def test_what_somebody_wrote_is_text_in_the_html(bench: Bench) -> None:
     history = History().opened("7", "2026-01-05")
     event = history.events[0]
     history.events[0] = replace(event,
-                                data=event.data.model_copy(update={"context": '# <a href="https://evil.example">win</a>'}))
+                                data=event.data.model_copy(
+                                    update={"context": '# <a href="https://evil.example">win</a>'}))
     bench.clock.to("2026-01-05T12:00")
     bench.take(history.told())
     bench.idle()
@@ -755,7 +757,8 @@ def test_a_part_of_a_plan_is_told_with_its_own_number(bench: Bench, own_url: str
     bench.idle("2026-02-22T10:00")
     assert f"200,00 € (avviso pagoPA n. {NUMBER})." in plain_text(bench.mailbox.mails[0])
     bench.idle("2026-03-25T10:00")
-    assert any(f"200,00 € (avviso pagoPA n. {int(NUMBER) + 1})" in plain_text(mail) for mail in bench.mailbox.mails[1:])
+    assert any(f"200,00 € (avviso pagoPA n. {int(NUMBER) + 1})" in plain_text(mail)
+               for mail in bench.mailbox.mails[1:])
 
 
 def test_a_line_that_is_no_position_is_named_and_nothing_is_taken(bench: Bench, own_url: str) -> None:
@@ -771,8 +774,8 @@ def test_the_outbox_lists_what_waits_without_addresses(bench: Bench, own_url: st
     bench.take(History().opened("7", "2026-01-05").told() + History("S9").opened("8", "2026-01-05").told())
     bench.idle()
     ran = CliRunner().invoke(notifications, ["outbox", "list", "--db", own_url])
-    assert '"student": "S9", "career": null, "kind": "ticket-opened", "thing": "8", "day": "2026-01-05", "state": "waiting", ' \
-        '"why": "no address"' in ran.output
+    assert ('"student": "S9", "career": null, "kind": "ticket-opened", "thing": "8", "day": "2026-01-05", '
+            '"state": "waiting", "why": "no address"') in ran.output
     assert len(ran.output.splitlines()) == 1
     sent = CliRunner().invoke(notifications, ["outbox", "list", "--db", own_url, "--state", "sent"]).output
     assert '"student": "S1"' in sent

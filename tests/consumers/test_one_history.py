@@ -63,7 +63,8 @@ def test_consumer_parks_whom_a_ledger_restored_from_a_backup_tells_otherwise(
     assert (seen(own, "S01"), seen(own, "S02"), parked(own)) == (4, 4, [])
     handle(topics, own, told(f"sqlite:///{copy}"))  # of the shared beginning nothing is said
     assert (seen(own, "S01"), seen(own, "S02"), parked(own)) == (4, 4, [("S01", 5, "other-history")])
-    assert "student S01 waits for version 5 (other-history: digest: version 4 of this student was another event before" in caplog.text
+    assert ("student S01 waits for version 5 (other-history: digest: version 4 of this student was another event before"
+            in caplog.text)
     assert [header(one.headers, "dead_letter_error").partition(":")[0]
             for one in topics.read(DEAD_LETTER)] == ["digest"]
     handle(topics, own, [])  # a new start mends nothing

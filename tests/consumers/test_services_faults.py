@@ -641,7 +641,8 @@ def test_two_megabytes_poison_unknown_types_and_newer_versions(office: Office) -
         office.equals([(NOW, log(topics))])
     office.mended()
     office.mails()
-    assert office.own["booking_gate"].ask("SELECT count(*) FROM booking_gate_careers WHERE unusable IS NOT NULL") == [(0,)]
+    assert office.own["booking_gate"].ask(
+        "SELECT count(*) FROM booking_gate_careers WHERE unusable IS NOT NULL") == [(0,)]
 
 
 @pytest.mark.parametrize("lost", [EVENTS, STATE])

@@ -51,7 +51,8 @@ def test_debt_is_paid_by_a_notice_and_the_archive_equals_the_ledger(topics: Topi
         """On 20 February; read in this process, which is faster than a command."""
         try:
             return dict(own.ask("SELECT d.charge, l.status FROM treasury_debts d JOIN treasury_life l ON l.iuv = d.iuv "
-                                "WHERE l.from_on <= '2026-02-20' AND (l.until_on IS NULL OR l.until_on > '2026-02-20')"))
+                                "WHERE l.from_on <= '2026-02-20' "
+                                "AND (l.until_on IS NULL OR l.until_on > '2026-02-20')"))
         except DatabaseUnusable:
             return {}  # it has made no tables yet
 

@@ -13,7 +13,8 @@ def run_in_a_clone(script: str, folder: Path, *parts: str) -> "subprocess.Comple
     """Runs a page's commands in a folder that has the command and these parts of the program's own."""
     program = folder / ".venv" / "bin" / "career-ledger"
     program.parent.mkdir(parents=True)
-    program.write_text(f"#!/bin/sh\nexec {sys.executable} -c 'from ledger.entrypoints.cli import main; main()' \"$@\"\n")
+    program.write_text(
+        f"#!/bin/sh\nexec {sys.executable} -c 'from ledger.entrypoints.cli import main; main()' \"$@\"\n")
     program.chmod(0o755)
     for part in parts:
         (folder / part).symlink_to(ROOT / part)

@@ -30,7 +30,8 @@ def test_debt_rests_on_the_assessment_that_made_it_when_a_later_one_adds_to_it()
 def test_change_says_that_a_debt_stays_overdue_when_more_of_it_falls_due() -> None:
     [career] = status.answer(REASSESSED, "S", date(2026, 6, 15), BOOKS)["careers"]
     changes = [sentence(u["change"]) for u in career["upcoming"] if u["on"] == "2026-07-02"]
-    assert changes == ["second instalment 2025-26 stays overdue (€1,100.00 of €1,100.00 outstanding, €1,100.00 overdue)"]
+    assert changes == [
+        "second instalment 2025-26 stays overdue (€1,100.00 of €1,100.00 outstanding, €1,100.00 overdue)"]
 
 
 def test_reason_names_amount_and_first_exam_when_a_single_course_can_no_longer_be_paid_in_time() -> None:

@@ -124,8 +124,9 @@ def test_amb_12_says_whether_the_stamp_is_due_after_a_failed_reservation(tmp_pat
          MASTER | {"ground": "degree-pending", "missing_exams": 1, "missing_cfu": 6,
                                                                    "home_university": "same", "home_career": "B"}),
         ("graduated", "2026-07-01", "B", {"academic_year": "2025-26", "session": "summer"}),
-        ("single-courses-enrolled", "2026-07-10", "SC", {"academic_year": "2025-26", "purpose": "failed-reservation",
-                                                         "courses": [{"code": "X", "cfu": 6, "lectures_end_on": "2026-05-20"}]}))
+        ("single-courses-enrolled", "2026-07-10", "SC", {
+            "academic_year": "2025-26", "purpose": "failed-reservation",
+            "courses": [{"code": "X", "cfu": 6, "lectures_end_on": "2026-05-20"}]}))
     charges = {c["charge"]: c for c in fees.answer(events, "S", date(2026, 7, 10), books)["charges"]
                if c["career"] == "SC"}
     assert charges["2025-26:single-courses"]["amount"] == "0.00"

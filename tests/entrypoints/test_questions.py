@@ -106,7 +106,8 @@ def test_status_and_history_show_tickets(ledger, line, lines) -> None:
     tickets = answer(ledger("status", "S01", "--json"))["tickets"]
     assert [(t["number"], t["state"]) for t in tickets] == [("212617", "closed"), ("212618", "open")]
     shown = ledger("status", "S01").stdout
-    assert "Ticket 212617: opened on 21 March 2026, closed on 23 March 2026\nTicket 212618: opened on 22 March 2026, open\n" in shown
+    assert ("Ticket 212617: opened on 21 March 2026, closed on 23 March 2026\n"
+            "Ticket 212618: opened on 22 March 2026, open\n") in shown
     steps = [json.loads(row) for row in ledger("history", "S01", "--json").stdout.splitlines()]
     assert steps[-1]["changes"] == [{"career": None, "what": "ticket", "ticket": "212617", "from": "open",
                                      "to": "closed", "change": "ticket 212617 is closed", "message_id": "change/ticket",
@@ -130,7 +131,8 @@ def test_fees_show_an_iuv_that_stands_on_two_payments(ledger, line, lines) -> No
                                                  "heading": "Submitting an event"},
         "payments": [payment | {"event": "psp-1"}, payment | {"event": "recon-1"}]}]
     shown = ledger("fees", "S01").stdout
-    assert "One IUV, 2 payments: 0100 (psp-1 of 10 February 2026, €400.00 for B first instalment 2025-26; recon-1 of" in shown
+    assert ("One IUV, 2 payments: 0100 (psp-1 of 10 February 2026, €400.00 for B first instalment 2025-26; recon-1 of"
+            in shown)
 
 
 def test_audit_finds_nothing_when_all_is_well(ledger) -> None:
@@ -202,8 +204,9 @@ def test_rules_are_shown_compared_and_cited(run) -> None:
     changes = run("rules", "diff", "2019-20", "2025-26").stdout
     assert "Only in 2025-26" in changes
     assert "due_on: 2020-02-17 -> 2026-02-17" in changes
-    assert "  RIC-4: Who changes programme still renews for 2025-26 by 3 October 2025, or pays the surcharge of a late renewal.\n" \
-           "    in 2019-20: Who changes programme still renews for 2019-20 by 7 October 2019.\n" in changes
+    assert ("  RIC-4: Who changes programme still renews for 2025-26 by 3 October 2025, "
+            "or pays the surcharge of a late renewal.\n"
+            "    in 2019-20: Who changes programme still renews for 2019-20 by 7 October 2019.\n") in changes
     assert "Only the heading differs: CHG-1, " in changes
     cited = run("rules", "cite", "blk-1").stdout
     assert "BLK-1 in 2025-26" in cited

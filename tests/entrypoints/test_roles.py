@@ -72,8 +72,8 @@ def test_day_goes_by_without_the_owner(ledger: str, as_role: AsRole, tmp_path: P
     done(reader, "append", file_of(tmp_path, payment("S01", 2)), code=6)
     done(projector, "append", file_of(tmp_path, payment("S01", 2)), code=6)
     with psycopg.connect(ledger) as owner:
-        assert owner.execute("SELECT nspowner::regrole::text FROM pg_namespace WHERE nspname = 'projections'").fetchone() == (
-            "career_ledger_projector",)
+        assert owner.execute("SELECT nspowner::regrole::text FROM pg_namespace "
+                             "WHERE nspname = 'projections'").fetchone() == ("career_ledger_projector",)
 
 
 def json_findings(url: str) -> bool:

@@ -59,9 +59,10 @@ with Database(sys.argv[1]) as own:
         else:
             own.migrate(migrations(service))
     with own.transaction() as tx:
-        tx.run("INSERT INTO archive_entries VALUES (NULL, '2026-04-20', 7, 'S-DEMO-01', 1, 'enrolled', 'abc', 'def', 0, 3, 1, :value)",
-               {"value": b"{}"})
-        tx.run("INSERT INTO booking_gate_knowledge (topic, complete_at, position) VALUES ('career.state.v1', '2026-04-20T08:59:00Z', 7)")
+        tx.run("INSERT INTO archive_entries VALUES "
+               "(NULL, '2026-04-20', 7, 'S-DEMO-01', 1, 'enrolled', 'abc', 'def', 0, 3, 1, :value)", {"value": b"{}"})
+        tx.run("INSERT INTO booking_gate_knowledge (topic, complete_at, position) "
+               "VALUES ('career.state.v1', '2026-04-20T08:59:00Z', 7)")
         for name in ("archive", "booking_gate", "notifications", "treasury"):
             tx.run(f"INSERT INTO {name}_positions VALUES ('career.events.v1', 0, 4, 7)")
             tx.run(f"INSERT INTO {name}_versions (student, version) VALUES ('S-DEMO-01', 3)")"""

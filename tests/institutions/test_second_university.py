@@ -28,7 +28,8 @@ def test_its_own_rules_are_what_answers_follow(history: History) -> None:
 
 
 def test_each_of_six_instalments_has_a_name_in_both_languages_and_in_the_treasury() -> None:
-    assert charge("2025-26:late-fee/instalment-3", "it") == "importo aggiuntivo per ritardato pagamento (terza rata) 2025-26"
+    late = charge("2025-26:late-fee/instalment-3", "it")
+    assert late == "importo aggiuntivo per ritardato pagamento (terza rata) 2025-26"
     assert charge("2025-26:instalment-6", "en") == "sixth instalment 2025-26"
     assert reason_for_payment("2025-26:instalment-3") == "Contributo onnicomprensivo, terza rata 2025-26"
 

@@ -383,8 +383,8 @@ def test_what_an_older_release_kept_of_a_refusal_is_recognised_and_loses_its_pla
     old = {"id": "old", "outcome": "invalid", "problems": [{"path": "data.Rossi", "message": "there is no Rossi"}]}
     hashes = {}
     for number, (id_, outcome) in enumerate([(sent[4], first[4]), (sent[5], first[5] | {"problems": old["problems"]})]):
-        raw = json.loads(id_.value or b"") | {"id": f"old-{number}"}
-        hashes[f"old-{number}"] = plain = _read(id_._replace(value=json.dumps(raw).encode())).hash()  # type: ignore[union-attr]
+        raw = json.dumps(json.loads(id_.value or b"") | {"id": f"old-{number}"}).encode()
+        hashes[f"old-{number}"] = plain = _read(id_._replace(value=raw)).hash()  # type: ignore[union-attr]
         remember(store_url,
                  Refusal("S1", f"old-{number}", plain, json.dumps(outcome | {"id": f"old-{number}"}).encode()))
     again = received(*(json.loads(one.value or b"") | {"id": f"old-{number}"} for number, one in enumerate(sent[4:])))

@@ -155,7 +155,8 @@ def _charge(draw: Draw, way: Way, year: str | None = None) -> tuple[str, str]:
 def _near(draw: Draw, usual: str) -> str:
     """The usual amount, a part of it, or too much."""
     value = float(usual)
-    return f"{_one(draw, value, value, value, value, max(value - 0.01, 0.01), value / 2, value + 7.5, 1.0, value * 2):.2f}"
+    found = _one(draw, value, value, value, value, max(value - 0.01, 0.01), value / 2, value + 7.5, 1.0, value * 2)
+    return f"{found:.2f}"
 
 
 def _year(draw: Draw, way: Way) -> str:

@@ -126,7 +126,7 @@ def test_stored_ledger_as_known_at_a_position_equals_one_that_was_told_less(line
     told_first = data.draw(st.integers(1, len(rows)))
     day = max(line.submission.effective_on for line in lines)
     with TemporaryDirectory() as folder:
-        whole, part = open_ledger(f"sqlite:///{Path(folder) / 'a.db'}"), open_ledger(f"sqlite:///{Path(folder) / 'b.db'}")
+        whole, part = (open_ledger(f"sqlite:///{Path(folder) / name}") for name in ("a.db", "b.db"))
         try:
             list(whole.append_lines(rows, mode="record"))
             last = [row["position"] for row in part.append_lines(rows[:told_first], mode="record") if "position" in row]

@@ -13,7 +13,21 @@ from ledger.domain.knowledge import in_force
 from ledger.domain.state import PAYABLE
 from ledger.projections.student import fees
 
-from .histories import BEGINNING, BOOKS, STUDENT, Line, assessed, decided, enrolled, paid, record, stories, story, told, well_formed
+from .histories import (
+    BEGINNING,
+    BOOKS,
+    STUDENT,
+    Line,
+    assessed,
+    decided,
+    enrolled,
+    paid,
+    record,
+    stories,
+    story,
+    told,
+    well_formed,
+)
 from .timeline import horizon, state_on, timeline
 
 ZERO = Decimal("0.00")

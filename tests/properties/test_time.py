@@ -63,7 +63,8 @@ def test_intervals_neither_overlap_nor_have_a_hole(lines: list[Line]) -> None:
         for key, block in interval.value.items():
             assert block["from"] <= interval.first.isoformat(), f"{key} begins after {interval.first}"
             # A block's first day is that of the unbroken run of days on which it is in force.
-            began = ends_on[key][1] if key in ends_on and ends_on[key][0] == interval.first else interval.first.isoformat()
+            until, since = ends_on.get(key, (None, None))
+            began = since if until == interval.first else interval.first.isoformat()
             assert block["from"] == began, f"{key}: from {block['from']}, in force since {began}"
             ends_on[key] = (interval.until, began)
 

@@ -9,7 +9,17 @@ from ledger.store import EventStore, open_store
 from ledger.wire.topics import EVENTS, STATE
 from tests.projections.populations import a_debtor, append, fill, population
 
-from .conftest import assert_states_are_newest, assert_topic_is_the_log, command, done, log, publish_once, published, relay, wait_for
+from .conftest import (
+    assert_states_are_newest,
+    assert_topic_is_the_log,
+    command,
+    done,
+    log,
+    publish_once,
+    published,
+    relay,
+    wait_for,
+)
 
 
 def test_publish_from_sends_the_log_from_a_position_on_again(store_url, store, topics) -> None:

@@ -124,7 +124,8 @@ def test_positions_above_the_log_are_refused_though_the_topics_are_empty(sqlite_
     made = create_topics(topics.brokers, 4)
     with Positions(sqlite_url) as positions:
         positions.prepare()
-    with open_store(sqlite_url) as store, store._recorder.datastore.transaction(commit=True) as cursor:  # type: ignore[attr-defined]
+    with (open_store(sqlite_url) as store,
+          store._recorder.datastore.transaction(commit=True) as cursor):  # type: ignore[attr-defined]
         cursor.execute("INSERT INTO relay_positions VALUES (?, ?, 4, '', 175, NULL, '2026-01-01T00:00:00Z', 0, NULL, "
                        "NULL)",
                        (made[EVENTS].name, made[EVENTS].id))

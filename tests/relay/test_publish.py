@@ -80,7 +80,8 @@ def test_state_is_sent_anew_for_everybody_when_the_law_has_changed(store_url, st
     append(store, *a_debtor("S01"))
     publish_once(store_url, topics)
     before = "UPDATE relay_positions SET law = 'another' WHERE law <> ''"
-    opened = psycopg.connect(store_url) if store_url.startswith("postgresql") else sqlite3.connect(store_url.removeprefix("sqlite:///"))
+    opened = (psycopg.connect(store_url) if store_url.startswith("postgresql")
+              else sqlite3.connect(store_url.removeprefix("sqlite:///")))
     opened.execute(before)
     opened.commit()
     opened.close()

@@ -70,8 +70,10 @@ def test_leap_day_moves_to_the_end_of_february() -> None:
 
 
 def test_words_of_the_new_year_stand_after_those_of_the_old_one() -> None:
-    assert words_draft('[BLK-3]\n2025-26 = "entro il 30 settembre 2026"\n[X]\nsays = "2025-26"\n', "2025-26", "2026-27") == (
-        '[BLK-3]\n2025-26 = "entro il 30 settembre 2026"\n2026-27 = "entro il 30 settembre 2027"\n[X]\nsays = "2025-26"\n')
+    old = '[BLK-3]\n2025-26 = "entro il 30 settembre 2026"\n'
+    other = '[X]\nsays = "2025-26"\n'
+    assert words_draft(old + other, "2025-26", "2026-27") == (
+        old + '2026-27 = "entro il 30 settembre 2027"\n' + other)
 
 
 @pytest.mark.parametrize(("day", "closed"), [
@@ -105,7 +107,8 @@ def test_check_names_each_value_that_is_not_confirmed(drafted: str, books: LawBo
     ("last: 2026-05-30, enrol_from", "last: 2026-03-30, enrol_from", "mend", "rules.PRE-2.windows.0.last", "verbatim"),
     ("  PRE-1:", "  PRE-4:", "mend", "", "verbatim"),
     ("at_most: 2\n", "at_most: 2\n    unknown: {}\n", "", "rules.PRE-1", ""),
-    ("    at_most: 2\n", "    unknown: {at_most: not printed yet}\n", "look", "rules.PRE-1.unknown.at_most", "rules/unknown"),
+    ("    at_most: 2\n", "    unknown: {at_most: not printed yet}\n", "look", "rules.PRE-1.unknown.at_most",
+     "rules/unknown"),
     ("guide-2026-27: Guida dello studente 2026-27", "guide-2026-27: Guida dello studente 2025-26", "look",
      "documents.guide-2026-27", "rules/guide"),
     ("\n    heading: \"12. DIPLOMA SUPPLEMENT\"\n    says: The Diploma Supplement is issued", "\n    says: The",
@@ -129,7 +132,8 @@ def test_check_names_a_rule_that_the_year_before_has(drafted: str, books: LawBoo
 
 
 def test_check_names_a_rule_without_italian_words(books: LawBooks, source: str) -> None:
-    found = check(NEW, source.replace("2025-26", "2026-27").encode(), packaged_readings(), books, packaged(), words_in("it"))
+    found = check(NEW, source.replace("2025-26", "2026-27").encode(), packaged_readings(), books, packaged(),
+                  words_in("it"))
     assert {one.field for one in found if one.message.id == "rules/no-italian"} >= {"rules.RAT-3"}
     assert not [one for one in found if one.message.id == "rules/no-italian" and one.field == "rules.BLK-1"]
 

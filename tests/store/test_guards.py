@@ -101,8 +101,8 @@ ATTACKS: dict[str, tuple[Callable[[], list[StoredEvent]], str]] = {
     "JSON of a list": (lambda: [altered(row("S01", 3), state=b"[1]")], "are no JSON object"),
     "a second event under one id": (lambda: [row("S01", 3, id="S01-1")], "same submission id"),
     "two events under one id": (lambda: [row("S01", 3), row("S01", 4, id="S01-3")], "same submission id"),
-    "an id spelt otherwise": (lambda: [altered(row("S01", 3), state=row("S01", 3).state.replace(b'"id":"S01-3"', b'"id":"S01\\u002d1"'))],
-                              "canonical form"),
+    "an id spelt otherwise": (lambda: [altered(row("S01", 3), state=row("S01", 3).state.replace(
+        b'"id":"S01-3"', b'"id":"S01\\u002d1"'))], "canonical form"),
     "a hole": (lambda: [row("S01", 3), row("S01", 5)], "not the next one"),
     "a version said otherwise": (lambda: [altered(row("S01", 3), version=4)], "student, type and version"),
     "another student": (lambda: [altered(row("S02", 3), originator_id=stream_id("S01"))],

@@ -31,7 +31,8 @@ def proxy(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]
 def url(postgres_url: str, proxy: Proxy) -> str:
     """The database through the proxy."""
     found = conninfo_to_dict(postgres_url)
-    return f"postgresql://{found['user']}:{found['password']}@127.0.0.1:{proxy.port}/{found['dbname']}?connect_timeout=2"
+    return (f"postgresql://{found['user']}:{found['password']}@127.0.0.1:{proxy.port}/{found['dbname']}"
+            "?connect_timeout=2")
 
 
 @pytest.fixture

@@ -194,8 +194,8 @@ def _titled(schema: Json, name: str) -> Json:
     found = schema | {"title": name}
     for key, part in schema.get("properties", {}).items():
         if {"enum", "anyOf", "items", "properties", "additionalProperties"} & part.keys():
-            found["properties"] = found["properties"] | {key: _titled(part,
-                                                                      name + "".join(word.capitalize() for word in key.split("_")))}
+            title = name + "".join(word.capitalize() for word in key.split("_"))
+            found["properties"] = found["properties"] | {key: _titled(part, title)}
     for key in ("items", "additionalProperties"):
         if isinstance(schema.get(key), dict) and "$ref" not in schema[key]:
             found[key] = _titled(schema[key], f"{name}Item")

@@ -72,8 +72,9 @@ def test_subscriber_equals_the_log_and_doubles_nothing_that_is_sent_again(place:
     (place.folder / "payments.json").write_text(json.dumps(before | {"positions": {}}))
     place.run('export PATH="$PWD/.venv/bin:$PATH" CAREER_LEDGER_DB=sqlite:///subscribing.db\n'
               "career-ledger publish --replay S-DEMO-01; "
-              """echo '{"id":"late","type":"instalment-paid","student":"S-DEMO-01","career":"B","effective_on":"2026-09-01","""
-              """"source":"t","actor":"t","data":{"charge":"2025-26:instalment-1","amount":"1.00"}}' | career-ledger append - ; """
+              """echo '{"id":"late","type":"instalment-paid","student":"S-DEMO-01","career":"B","""
+              """"effective_on":"2026-09-01","source":"t","actor":"t","""
+              """"data":{"charge":"2025-26:instalment-1","amount":"1.00"}}' | career-ledger append - ; """
               "career-ledger publish --once")
     more, paid = place.expected()
     assert len(paid) == len(payments) + 1

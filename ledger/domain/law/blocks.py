@@ -12,7 +12,18 @@ from ..phrases import says
 from ..reasons import DONE, Fact, Reason, reason
 from ..registry import obeys
 from ..rulebook import AdministrativeBlock, AfterDays, RuleBook, UnknownValue
-from ..state import ADMINISTRATIVE, EXAM_BOOKING, FINAL_EXAM, RESERVATION, Block, Career, Charge, Gap, Person, days_after
+from ..state import (
+    ADMINISTRATIVE,
+    EXAM_BOOKING,
+    FINAL_EXAM,
+    RESERVATION,
+    Block,
+    Career,
+    Charge,
+    Gap,
+    Person,
+    days_after,
+)
 from ..values import ONE_DAY, ZERO
 from .chapter import data_of
 from .reservation import reservation_block

@@ -49,9 +49,9 @@ def put_under_plan(charges: Sequence[Charge], instalments: Sequence[tuple[date, 
 
 @obeys("RAT-7", "CS-10", "AMB-33")
 def plan_may_be_agreed(case: Case) -> Reason | None:
-    """An instalment after the first above 500 euro; anything else with reasons; arrears of earlier years always. The plan
-    names open charges, has no date before its agreement and adds up to what is outstanding. Single courses are never
-    paid by instalments."""
+    """An instalment after the first above 500 euro; anything else with reasons; arrears of earlier years always. The
+    plan names open charges, has no date before its agreement and adds up to what is outstanding. Single courses are
+    never paid by instalments."""
     data = case.of(InstalmentPlanAgreed)
     if case.law.RAT_7 is None:
         return case.no("RAT-7/no-plan", DONE, interpretation="AMB-33", academic_year=case.book.academic_year)

@@ -24,7 +24,7 @@ from .entry import is_admitted, latest_preenrolment
 def fee_of(law: Law, kind: str) -> tuple[str, Decimal] | None:
     """(rule, euro) of the fee of a request."""
     rule = {"transfer": "CHG-9", "programme-change": "CHG-10", "foreign-degree": "CHG-12"}.get(kind, "CHG-11")
-    price = law.CHG_9 if rule == "CHG-9" else law.CHG_10 if rule == "CHG-10" else law.CHG_12 if rule == "CHG-12" else law.CHG_11
+    price = {"CHG-9": law.CHG_9, "CHG-10": law.CHG_10, "CHG-11": law.CHG_11, "CHG-12": law.CHG_12}[rule]
     return (rule, price.amount) if price is not None else None
 
 

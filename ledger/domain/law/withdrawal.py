@@ -40,8 +40,8 @@ def withdrawal_requested(person: Person, career: Career, event: Event, books: La
     if book is not None and year is not None:
         try:
             if book.rules.RIN_3 is not None:
-                price, last_day = AmountByRule(book.rules.RIN_3.amount, "RIN-3", "AMB-9"), days_after(day, book.rules.RIN_3.days)
-                withdrawal.last_day = last_day
+                price = AmountByRule(book.rules.RIN_3.amount, "RIN-3", "AMB-9")
+                withdrawal.last_day = last_day = days_after(day, book.rules.RIN_3.days)
                 withdrawal.stamp = raise_charge(career, year, "withdrawal-stamp", price, day, (Fact(event.id, day),),
                                                 due_on=last_day).key
         except UnknownValue as unknown:
@@ -156,7 +156,7 @@ def _has_passed_an_exam(career: Career, year: str, where: str, day: date) -> boo
 def refresh_waivers(career: Career, year: str, day: date, books: LawBooks) -> None:
     """Waivers of a living (or perfected) withdrawal on the instalments of a year."""
     withdrawal = career.withdrawal
-    book = books.on(withdrawal.filed_on).of(year) if withdrawal is not None else None
+    book = books.of(year)
     shares: dict[str, tuple[str, Decimal, str | None]] = {}
     asked = [charge for charge in career.charges.values() if charge.is_instalment and charge.year == year]
     if withdrawal is not None and withdrawal.year == year and book is not None and asked:
