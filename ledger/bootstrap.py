@@ -63,7 +63,8 @@ class Ledger:
     makes one.
 
     `on` is the day that a question is about; `known_at` (an aware instant) and `known_position` say what was known
-    then, None means everything. Every question raises NotFound for a student of whom nothing was known.
+    then, None means everything. `known_at` speaks of the law too: of an amendment nothing was known before its day.
+    Every question raises NotFound for a student of whom nothing was known.
     """
 
     def __init__(self, url: str, create: bool, rulebooks: Path | None) -> None:
@@ -133,13 +134,13 @@ class Ledger:
                known_position: int | None = None) -> Answer:
         from ledger.projections.student import status
 
-        return status.answer(self._known(student, known_at, known_position), student, on, self.books)
+        return status.answer(self._known(student, known_at, known_position), student, on, self.books.known_at(known_at))
 
     def fees(self, student: str, on: date, known_at: datetime | None = None,
              known_position: int | None = None) -> Answer:
         from ledger.projections.student import fees
 
-        return fees.answer(self._known(student, known_at, known_position), student, on, self.books)
+        return fees.answer(self._known(student, known_at, known_position), student, on, self.books.known_at(known_at))
 
     def eligibility(self, student: str, on: date, career: str, call: "ExamBooked", known_at: datetime | None = None,
                     known_position: int | None = None) -> Answer:
@@ -149,14 +150,15 @@ class Ledger:
         events = self._known(student, known_at, known_position)
         if not any(event.career == career for event in events):
             raise NotFound(f"student {student} has no career {career}{_then(known_at, known_position)}")
-        return eligibility.answer(events, student, on, self.books, career, call)
+        return eligibility.answer(events, student, on, self.books.known_at(known_at), career, call)
 
     def history(self, student: str, on: date | None = None, known_at: datetime | None = None,
                 known_position: int | None = None) -> Iterator[Answer]:
         """Each recorded event, and the change of status, fees and blocks that it caused."""
         from ledger.projections.student import history
 
-        return iter(history.answer(self._known(student, known_at, known_position), student, on or today(), self.books))
+        return iter(history.answer(self._known(student, known_at, known_position), student, on or today(),
+                                   self.books.known_at(known_at)))
 
     def audit(self, students: Sequence[str] = (), on: date | None = None, known_at: datetime | None = None,
               known_position: int | None = None) -> Iterator[Answer]:
@@ -169,7 +171,7 @@ class Ledger:
         from ledger.store import SetAside, SomeSetAside, StreamSetAside
         from ledger.store.mapper import stream_id
 
-        day = on or today()
+        day, books = on or today(), self.books.known_at(known_at)
         aside: dict[str, SetAside] = {}
 
         def note(one: SetAside) -> None:
@@ -185,13 +187,13 @@ class Ledger:
                     continue
                 try:
                     seen, found = list(sightings(events, day)), [
-                        *findings(events, day, self.books), *ahead_of_the_clock(events, clock(), self.books)]
+                        *findings(events, day, books), *ahead_of_the_clock(events, clock(), books)]
                 except Exception as error:  # the others are looked through all the same
                     note(SetAside(stream_id(student), student, events[-1].position, fault(error)))
                     continue
                 numbers.add(seen)
                 yield from found
-            yield from numbers.findings(self.books)
+            yield from numbers.findings(books)
         if aside:
             raise SomeSetAside(list(aside.values()))
 
@@ -236,6 +238,13 @@ class Ledger:
         from ledger.projections.everybody.verify import diff
 
         return diff(self._url, self.books, law(rulebooks), workers, progress)
+
+    def diff_of_knowledge(self, first: datetime, second: datetime | None, workers: int | None = None,
+                          progress: "Progress | None" = None) -> Iterator[Answer]:
+        """What the law as known at one moment answers otherwise than as known at another (None: now)."""
+        from ledger.projections.everybody.verify import diff
+
+        return diff(self._url, self.books.known_at(first), self.books.known_at(second), workers, progress)
 
     def effect(self, file: Path, workers: int | None = None, progress: "Progress | None" = None) -> Answer:
         """Whom a rule book would change in the place of its year's, and how much money."""

@@ -55,6 +55,7 @@ def findings(events: Sequence[Event], on: date, books: LawBooks) -> Iterator[dic
 
     def judge(person: Person, event: Event) -> None:
         career = person.careers.get(event.career or "") or Career(event.career or "")
+        law = books.on(event.effective_on)
         overridden = frozenset(o.rule for o in event.override)
         for given in reasons_against_act(event.type, event.data, event.effective_on, person,
                                          career.name, books, overridden):
@@ -63,11 +64,11 @@ def findings(events: Sequence[Event], on: date, books: LawBooks) -> Iterator[dic
         for override in event.override:
             note(event, event.career, "derogation",
                  Reason(override.rule, says("derogation", rule=override.rule),
-                        source_of(_book_with(override.rule, _book(books, event, career), books), override.rule)),
+                        source_of(_book_with(override.rule, _book(law, event, career), law), override.rule)),
                  event.student)
-        for sat, given in _sat_on_the_day(person, career, event, facts, books):
+        for sat, given in _sat_on_the_day(person, career, event, facts, law):
             note(sat, sat.career, _severity(given), given, event.student)
-        for given in (*_facts_in_breach(person, career, event, books), *of_exams.get(event.id, ())):
+        for given in (*_facts_in_breach(person, career, event, law), *of_exams.get(event.id, ())):
             note(event, event.career, _severity(given), given, event.student)
 
     of_exams: dict[str, list[Reason]] = {}
@@ -178,7 +179,7 @@ def _exam_in_breach(person: Person, event: Event, books: LawBooks) -> Iterator[R
     if not isinstance(data, e.ExamGraded):
         return
     career = person.careers.get(event.career or "") or Career(event.career or "")
-    year = career.exam_year(data)
+    year, books = career.exam_year(data), books.on(data.held_on)
     book = books.for_late_degrees(year, data.held_on)
     if book is None:
         return
@@ -230,7 +231,7 @@ def _is_unruled(key: str, books: LawBooks) -> bool:
     return not found[2].startswith("single-courses") or books.for_single_courses(found[1]) is None
 
 
-@obeys("AMB-3", "AMB-33", "AMB-47")
+@obeys("AMB-3", "AMB-33", "AMB-47", "AMB-52")
 def _at_the_end(person: Person, books: LawBooks) -> Iterator[dict[str, Any]]:
     """What is open on the asked day: money without a charge, bookings under an administrative block."""
     for name, career in sorted(person.careers.items()):
@@ -251,6 +252,12 @@ def _at_the_end(person: Person, books: LawBooks) -> Iterator[dict[str, Any]]:
                                    event=assessment.event, assessed_on=assessment.on),
                    "source": source_of(books.own, "AMB-47"), "interpretation": "AMB-47",
                    "facts": [assessment.as_json()]}
+        held = career.reservation
+        if held is not None and held.alive and held.met_late is not None and career.ended is None:
+            yield {"student": person.name, "career": name, "event": held.event, "rule": "AMB-52", "severity": "notice",
+                   "message": says("AMB-52", last_day=held.sure_until, moved_to=held.term),
+                   "source": source_of(books.own, "AMB-52"), "interpretation": "AMB-52",
+                   "facts": [held.met_late.as_json()]}
         block = next((b for b in career.blocks.values() if b.kind == ADMINISTRATIVE), None)
         if block is not None:
             for booking in career.bookings:

@@ -1,24 +1,69 @@
-"""All the rule books that the ledger was started with, and which of them governs an act."""
+"""All the rule books that the ledger was started with, and which of them governs an act.
 
-from datetime import date, timedelta
+The law has two clocks too: an amendment of a year's book is known since a day and holds from a day. `known_at` gives
+the law that was known at a moment, `on` the one that is in force on a day; both give the same kind of object back.
+"""
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta, timezone
 from functools import cached_property
 from hashlib import sha256
 
 from .rulebook import OwnBook, RuleBook, is_register_entry
+from .values import ROME
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """The book of a year as it is known since a day (None: from the first), with (id, sha256) of all that was known.
+
+    `books[n]` holds from `turns[n - 1]` up to the day before `turns[n]`."""
+
+    known_since: date | None
+    identity: tuple[str, str]
+    turns: tuple[date, ...]
+    books: tuple[RuleBook, ...]
+
+
+class _Age:
+    """What is known of the law at one time, by the day from which it holds: `by_day[n]` from `turns[n - 1]` on. `books`
+    includes all of it. `stages`: of each year with amendments, the last of them is the one that is known."""
+
+    def __init__(self, books: "LawBooks", stages: Mapping[str, Sequence[Stage]], latest: "_Age | None" = None) -> None:
+        self.stages, self.latest = stages, latest or self
+        now = {year: known[-1] for year, known in stages.items()}
+        self.turns = tuple(sorted({day for stage in now.values() for day in stage.turns}))
+        self.books = books if latest is None else books.with_books({y: s.books[-1] for y, s in now.items()}, {
+            year: stage.identity for year, stage in now.items()}, self)
+        self.by_day = tuple(books.with_books({y: s.books[bisect_right(s.turns, day)] for y, s in now.items()}, {
+            year: stage.identity for year, stage in now.items()}, self)
+            for day in (date.min, *self.turns)) if now else ()
+        self.moments = tuple(sorted({_begins(stage.known_since) for known in stages.values() for stage in known
+                                     if stage.known_since is not None}))
+        self.earlier: dict[int, LawBooks] = {}
+        """By the number of `moments` that had come."""
+
+
+def _begins(day: date) -> datetime:
+    return datetime.combine(day, time.min, ROME).astimezone(timezone.utc)
 
 
 class LawBooks:
     """All rule books that the ledger was started with, by academic year, and which one governs an act.
 
-    `identities` gives (id, sha256) per year, `own` the ledger's own rules. Pure data: loading them from files is done
-    in
-    `ledger.rulebooks`."""
+    `identities` gives (id, sha256) per year, `own` the ledger's own rules, `stages` those of the years whose book has
+    amendments, in the order in which they became known. Pure data: loading them from files is done in
+    `ledger.rulebooks`. As loaded it is the law that is known now, with all that holds on any day."""
 
-    def __init__(self, books: dict[str, RuleBook], identities: dict[str, tuple[str, str]], own: OwnBook) -> None:
+    def __init__(self, books: dict[str, RuleBook], identities: dict[str, tuple[str, str]], own: OwnBook,
+                 stages: Mapping[str, Sequence[Stage]] | None = None, age: "_Age | None" = None) -> None:
         self._books = books
         self.identities = identities
         self.own = own
-        for book in books.values():
+        amended = (book for known in (stages or {}).values() for stage in known for book in stage.books)
+        for book in (*books.values(), *amended):
             book.stands_on(own)
         self._acts = sorted((b for b in books.values() if b.acts_from), key=lambda b: b.acts_from or date.min)
         self.clocks: dict[tuple[str, str, date, date | None], tuple[date, ...]] = {}
@@ -28,6 +73,38 @@ class LawBooks:
                            for book in books.values())
         """Whether any value is unknown."""
         self._full = {year: book for year, book in books.items() if book.covers != "single-courses"}
+        self._age = age or _Age(self, stages or {})
+        self.turns = self._age.turns
+        """The days on which the law changes, in order."""
+
+    @property
+    def stages(self) -> Mapping[str, Sequence[Stage]]:
+        """Of each year whose book has amendments that are known, what was known of it before and after each."""
+        return self._age.stages
+
+    def on(self, day: date) -> "LawBooks":
+        """The law in force on a day. What an act decides is decided by that of its own day; a last day that has not
+        passed yet moves with the law."""
+        return self._age.by_day[bisect_right(self.turns, day)] if self.turns else self
+
+    def known_at(self, moment: datetime | None) -> "LawBooks":
+        """The law as it was known at a moment (None: now). An amendment is known since the beginning of its day in
+        Italy."""
+        latest = self._age.latest
+        if moment is None or not latest.moments or moment >= latest.moments[-1]:
+            return latest.books
+        number = bisect_right(latest.moments, moment)
+        found = latest.earlier.get(number)
+        if found is None:
+            known = {year: [s for s in stages if s.known_since is None or _begins(s.known_since) <= moment]
+                     for year, stages in latest.stages.items()}
+            age = _Age(latest.books, known, latest)
+            found = latest.earlier[number] = age.books
+        return found
+
+    def with_books(self, books: dict[str, RuleBook], identities: dict[str, tuple[str, str]], age: "_Age") -> "LawBooks":
+        """The same with other books of some years."""
+        return LawBooks(self._books | books, self.identities | identities, self.own, age=age)
 
     @property
     def years(self) -> list[str]:

@@ -35,7 +35,7 @@ class Told(NamedTuple):
 
 
 def told(person: Person, career: Career, charge: Charge, books: LawBooks) -> Told:
-    day = person.day
+    day, books = person.day, books.on(person.day)
     return Told(state_of(career, charge, day), charge.amount, charge.next_due_on, charge.raised_on,
                 charge.paid, charge.paid_on,
                 charge.refunded, charge.waived, charge.moved, charge.outstanding, overdue_amount(career, charge, day),

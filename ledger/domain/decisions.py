@@ -7,7 +7,6 @@
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
-from zoneinfo import ZoneInfo
 
 from . import events as e
 from .books import LawBooks
@@ -24,9 +23,9 @@ from .rulebook import RuleBook
 from .standing import Standing
 from .state import Career, Person
 from .submissions import Submission
+from .values import ROME
 
 Mode = Literal["enforce", "record"]
-ROME = ZoneInfo("Europe/Rome")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +81,7 @@ def reasons_against_act(type_: str, data: e.Payload, day: date, person: Person, 
     `lifted` are the rules that an officer's override names: they stay in the list, but silence no other rule."""
     if type_ not in e.ACTS:
         return []
-    career_ = person.careers.get(career_name) or Career(career_name)
+    career_, books = person.careers.get(career_name) or Career(career_name), books.on(day)
     year, book = governing_book(type_, data, day, career_, books)
     return [no_rulebook(books, year)] if book is None else _reasons(
         Case(type_, data, day, person, career_, book, books), lifted)
@@ -155,23 +154,26 @@ def decide(standing: Standing, submission: Submission, recorded_at: datetime, bo
            mode: Mode) -> Accepted | Refused | Invalid:
     """Judge one submission against where the student stands.
 
-    Facts are accepted when they are possible. An act is refused in mode `enforce` when a rule that is not overridden
+    It is judged under the law that was known when it was recorded and is in force on its day. Facts are accepted when
+    they are possible. An act is refused in mode `enforce` when a rule that is not overridden
     speaks against it; in mode `record` it is accepted and carries the rules that it breaks."""
     problems = _structural_problems(standing, submission, recorded_at) + _unknown_overrides(submission, books)
     if problems:
         return Invalid(tuple(problems))
-    person = standing.on(submission.effective_on)
+    known = books.known_at(recorded_at)
+    law = known.on(submission.effective_on)
+    person = standing.on(submission.effective_on, known)
     career_ = person.careers.get(submission.career or "") or Career(submission.career or "")
-    year, book = governing_book(submission.type, submission.data, submission.effective_on, career_, books)
-    identity = (Rulebook(*books.identities[book.academic_year])
+    year, book = governing_book(submission.type, submission.data, submission.effective_on, career_, law)
+    identity = (Rulebook(*law.identities[book.academic_year])
                 if book is not None and submission.career is not None else None)
     if submission.type not in e.ACTS:
         return Accepted(identity)
     lifted = frozenset(o.rule for o in submission.override) if submission.override else _NOTHING
     if book is None and mode == "record" and not lifted:
         return Accepted(identity)  # an act of a year without a rule book breaks no rule: there is none
-    reasons = [no_rulebook(books, year)] if book is None else _reasons(
-        Case(submission.type, submission.data, submission.effective_on, person, career_, book, books), lifted)
+    reasons = [no_rulebook(law, year)] if book is None else _reasons(
+        Case(submission.type, submission.data, submission.effective_on, person, career_, book, law), lifted)
     if not reasons:
         return Accepted(identity)
     against = [r for r in reasons if r.rule not in lifted]

@@ -12,9 +12,10 @@ from datetime import date
 from .books import LawBooks
 from .events import Event
 from .law.catalogue import ABOUT_THE_PERSON, HANDLERS, QUIET, TAKES_EFFECT
-from .law.consequences import refresh, time_passes
+from .law.consequences import law_turns, refresh, time_passes
 from .rulebook import UnknownValue
 from .state import Person
+from .values import ONE_DAY
 
 Observer = Callable[[Person, Collection[str], Collection[str]], None]
 """Called at the end of each day on which something may have changed, with the careers whose status, and those whose
@@ -79,11 +80,17 @@ def next_change(person: Person) -> date | None:
 
 
 def pass_to(person: Person, day: date, books: LawBooks) -> None:
-    """Let time pass to a day returned by `next_change`."""
+    """Let time pass to a day returned by `next_change`. On a day on which the law changes, what ran out the day before
+    has run out under the law of that day."""
     person.day = day
+    turns = day in books.turns
+    earlier, books = books.on(day - ONE_DAY) if turns else books, books.on(day)
     for career in person.careers.values():
         if career.next_change is not None and career.next_change <= day:
             career.stale = True
+            if turns:
+                time_passes(career, day, earlier)
+                law_turns(career, day, earlier, books)
             time_passes(career, day, books)
         if career.next_result is not None and career.next_result <= day:
             person.touched.add(career.name)
@@ -95,6 +102,7 @@ def pass_to(person: Person, day: date, books: LawBooks) -> None:
 def apply(person: Person, event: Event, books: LawBooks) -> None:
     """Apply one fact on the person's day."""
     person.order += 1
+    books = books.on(person.day)
     if event.career is None:
         handler = ABOUT_THE_PERSON.get(event.type)
         if handler is not None:

@@ -181,6 +181,11 @@ class Tiers(Rule):
 class Term(Rule):
     until: Day
 
+class DegreeTerm(Rule):
+    """`sure_until`: after this day an officer decides whether a degree still comes in time, up to `until` (AMB-52)."""
+    until: Day
+    sure_until: Day | None = None
+
 class LateIsee(Rule):
     until: Day
     amount: Amount
@@ -464,6 +469,7 @@ class Interpretations(BaseModel):
     AMB_49: _AsDecided = Field(alias="AMB-49")
     AMB_50: _AsDecided = Field(alias="AMB-50")
     AMB_51: _AsDecided = Field(alias="AMB-51")
+    AMB_52: _AsDecided = Field(alias="AMB-52")
 
 class Register(BaseModel):
     """What a folder of rule books decides for all its years."""
@@ -545,7 +551,7 @@ class Law(BaseModel):
     RIS_3: SingleCoursesPending | None = Field(None, alias="RIS-3")
     RIS_4: Rule | None = Field(None, alias="RIS-4")
     RIS_5: Rule | None = Field(None, alias="RIS-5")
-    RIS_6: Term | None = Field(None, alias="RIS-6")
+    RIS_6: DegreeTerm | None = Field(None, alias="RIS-6")
     RIS_7: Rule | None = Field(None, alias="RIS-7")
     RIS_8: FreeAfterReservation | None = Field(None, alias="RIS-8")
     LAU_1: Rule | None = Field(None, alias="LAU-1")
@@ -652,6 +658,19 @@ class OwnBook(BaseModel):
     def title(self, document: str) -> str:
         return self.documents[document]
 
+class Amendment(BaseModel):
+    """What became known after the book was written: `rules` gives, by id, the fields that change (or a whole entry),
+    known since one day and holding from another. `documents`: titles of further documents."""
+
+    model_config = _FROZEN
+    known_since: Day
+    holds_from: Day
+    document: Text
+    heading: Text
+    says: Text
+    documents: dict[Text, Text] = Field(default_factory=dict)
+    rules: Annotated[dict[Text, dict[str, Any]], Field(min_length=1)]
+
 class RuleBook(BaseModel):
     """The law of one academic year. `covers` says whether it holds for everything, for everything as far as the sources
     were read (`part`: each rule is stated, denied or marked as unknown), or for single courses only.
@@ -675,6 +694,8 @@ class RuleBook(BaseModel):
     denied: dict[str, Denied] = Field(default_factory=dict, alias="[denied]")
     """By id, what `rules` of the file marks instead of stating it."""
     interpretations: Interpretations
+    amendments: tuple[Amendment, ...] = ()
+    """Those that are known; which of them `rules` includes is told by the day (`LawBooks.on`)."""
     _own: OwnBook | None = PrivateAttr(default=None)
 
     @model_validator(mode="before")

@@ -43,9 +43,11 @@ class Standing:
         advance(person, event.effective_on, self._books)
         apply(person, event, self._books)
 
-    def on(self, day: date) -> Person:
-        """The state at the end of a day: the facts up to that day, voided ones left out. Not to
-        be changed by the caller."""
+    def on(self, day: date, books: LawBooks) -> Person:
+        """The state at the end of a day under the law that is known: the facts up to that day, voided ones left out.
+        Not to be changed by the caller."""
+        if books is not self._books:
+            self._books, self._person = books, None
         person = self._person
         if person is not None and person.day <= day:
             advance(person, day, self._books)

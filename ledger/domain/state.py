@@ -191,6 +191,10 @@ class Reservation:
     home_university: str
     home_career: str | None
     academic_year: str
+    sure_until: date
+    """`term`, or the earlier day after which an officer decides whether the degree still came in time."""
+    met_late: Fact | None = None
+    """The degree, where it came between the two days."""
     lifted_on: date | None = None
     lapsed_on: date | None = None
     declined_on: date | None = None

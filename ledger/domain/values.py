@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta, timezone
 from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, StringConstraints
 from pydantic_core import core_schema as cs
@@ -19,6 +20,7 @@ from .registry import obeys
 CENT = Decimal("0.01")
 ZERO = Decimal("0.00")
 ONE_DAY = timedelta(days=1)
+ROME = ZoneInfo("Europe/Rome")
 
 _MONEY = re.compile(r"(0|[1-9][0-9]{0,8})\.[0-9]{2}")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")

@@ -248,6 +248,14 @@ class Page:
         self._line(self._t("page/rule-book", text=book["id"], academic_year=book["academic_year"],
                            number=self._named("covers", book["covers"])), style="bold")
         self._line(f"sha256 {book['sha256']}", style="dim")
+        for one in book.get("known", ())[:-1]:
+            self._line(self._t("page/known-before", text=f"sha256 {one['sha256']}"), style="dim")
+        for one in book.get("amendments", ()):
+            self._line(self._t("page/amendment", known_since=one["known_since"], holds_from=one["holds_from"],
+                               text=one["says"]), style="bold yellow")
+            for rule, changed in one["rules"].items():
+                self._line(f"{rule}: {self._value(changed)}", indent=2)
+            self._line(self._t("page/source", text=f"{one['document']}, {one['heading']}"), style="dim", indent=2)
         for rule in book["rules"]:
             self._rule(rule["rule"], rule)
         self._console.print()
@@ -272,6 +280,8 @@ class Page:
             if not change["values"] and change["says"][old] != change["says"][new]:
                 self._line(self._t("page/in-year", academic_year=old, text=change["says"][old]),
                            style="yellow", indent=4)
+            for year, since in change.get("amended", {}).items():
+                self._line(self._t("page/amended", academic_year=year, known_since=since), style="yellow", indent=4)
             reading = change.get("interpretation")
             if reading:
                 none = self._t("page/none")
@@ -439,6 +449,12 @@ class Page:
         for name, value in rule["values"].items():
             self._line(f"{name}: {self._value(value)}", indent=2)
         self._line(self._t("page/source", text=f"{rule['document']}, {rule['heading']}"), style="dim", indent=2)
+        if "printed" in rule:
+            was = rule["printed"]
+            values = "; ".join(f"{name}: {self._value(value)}" for name, value in was["values"].items())
+            self._line(self._t("page/printed", text=was["says"] + (f" ({values})" if values else "")), style="yellow",
+                       indent=2)
+            self._line(self._t("page/source", text=f"{was['document']}, {was['heading']}"), style="dim", indent=4)
         if rule["interpretation"]:
             self._choice(rule["interpretation"], indent=2)
 

@@ -61,12 +61,12 @@ class _Spans:
         self._found.setdefault(career, {}).setdefault(kind, []).append({"from": since, "until": until} | value)
 
     def _things(self, person: Person, career: Career) -> Iterator[tuple[Thing, Json]]:
-        name = career.name
+        name, books = career.name, self._books.on(person.day)
         yield (name, "status"), _status(career)
         for block in career.blocks.values():
-            yield (name, "blocks", block.kind, block.rule, block.charge), _block(block, self._books)
+            yield (name, "blocks", block.kind, block.rule, block.charge), _block(block, books)
         for charge in career.charges.values():
-            yield (name, "charges", charge.key), _charge(person, career, charge, self._books)
+            yield (name, "charges", charge.key), _charge(person, career, charge, books)
         waiting: dict[str, Decimal] = {}
         for key, _, amount, _ in unallocated(career):
             waiting[key] = waiting.get(key, ZERO) + amount

@@ -12,9 +12,10 @@ from ledger.domain.books import LawBooks
 from ledger.domain.phrases import Phrase, says, verbatim
 from ledger.domain.rulebook import Rule, RuleBook
 
+from .amendments import Place
 from .draft import confirmed, unconfirmed
 from .institution import Institution
-from .loader import Place, Readings, RuleBookError, dotted, line_of, nodes, read_book
+from .loader import Readings, RuleBookError, dotted, line_of, nodes, read_book
 from .words import Words
 
 MEND, LOOK = "mend", "look"

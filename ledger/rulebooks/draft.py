@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 from ledger.domain.phrases import Phrase, says
 
+from .amendments import Place
 from .institution import Institution
-from .loader import Place, nodes
+from .loader import nodes
 from .plain import CONFIRM
 
 Teller = Callable[[Phrase], str]

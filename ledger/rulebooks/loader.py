@@ -3,11 +3,12 @@
 One YAML file holds the law of one academic year; readings.yaml beside them holds the register of interpretations for
 all years, of which a year's file lists what it decides otherwise. The sha256 of the bytes of both (the year's first,
 as `cat 2025-26.yaml readings.yaml | sha256sum` prints it) is the year's identity, so that an event tells for ever
-which law, and which readings of it, it was decided under.
+which law, and which readings of it, it was decided under. Of a book with amendments each
+state of knowledge has its own, by the bytes of the year's file as it was before the next one was written.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -18,15 +19,13 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from ledger.domain.books import LawBooks
+from ledger.domain.books import LawBooks, Stage
 from ledger.domain.form import phrase_of
 from ledger.domain.rulebook import Admission, Interpretations, Law, OwnBook, Register, RuleBook, Tiers
 from ledger.edges.text import visible
 from ledger.words import sentence
 
-Place = tuple[str | int, ...]
-"""Where something stands in a file: keys and list indexes from the top, such as ("rules", "BLK-1", "days")."""
-
+from .amendments import Place, out_of_place, stages
 
 REGISTER = "readings.yaml"
 """The file of a folder that is no year's book: what the guides leave open and how it is read, for every year."""
@@ -73,16 +72,19 @@ def load_books(folder: Path | None = None) -> LawBooks:
     books: dict[str, RuleBook] = {}
     identities: dict[str, tuple[str, str]] = {}
     source: dict[str, str] = {}
+    known: dict[str, tuple[Stage, ...]] = {}
     readings = readings_of(folder)
     for name, content in book_files(folder):
-        book = read_book(name, content, readings)
+        book, found = read_stages(name, content, readings)
         year = book.academic_year
         if year in books:
             raise RuleBookError(f"{name}: academic_year: {year} is the year of {source[year]} already; "
                                 "keep one file a year")
         books[year], source[year] = book, name
         identities[year] = (book.id, hashlib.sha256(content + readings.content).hexdigest())
-    return LawBooks(books, identities, own_rules())
+        if found:
+            known[year] = found
+    return LawBooks(books, identities, own_rules(), known)
 
 
 @cache
@@ -140,19 +142,30 @@ def read_readings(name: str, content: bytes) -> Readings:
 
 
 def read_book(name: str, content: bytes, readings: Readings | None = None) -> RuleBook:
-    """One checked rule book from the bytes of its file; `name` is what an error calls the file. `readings` are those
-    that it does not decide otherwise, None: the packaged ones."""
+    """One checked rule book from the bytes of its file, with all its amendments; `name` is what an error calls the
+    file. `readings` are those that it does not decide otherwise, None: the packaged ones."""
+    return read_stages(name, content, readings or packaged_readings())[0]
+
+
+def read_stages(name: str, content: bytes, readings: Readings) -> tuple[RuleBook, tuple[Stage, ...]]:
+    """The same, and where it has amendments how it was known before each of them."""
     data = read_plain(name, content)
     if not isinstance(data, dict):
         raise RuleBookError(f"{name}, line 1: write a rule book: id, academic_year, covers, rules, interpretations")
-    readings = readings or packaged_readings()
-    try:
-        book = RuleBook.model_validate(data | {"interpretations": _of_the_year(readings, data)})
-    except ValidationError as error:
-        raise refusal(name, content, error) from None
-    if problems := list(_inconsistencies(data, book)):
-        raise RuleBookError(*_told(name, content, problems[:LISTED], len(problems)))
-    return book
+    entries = _of_the_year(readings, data)
+
+    def made(data: Mapping[str, Any], amended: Mapping[str, int]) -> RuleBook:
+        """`amended`: the rules that come from an amendment, by its number: their problems are to be mended there."""
+        try:
+            book = RuleBook.model_validate({**data, "interpretations": entries})
+        except ValidationError as error:
+            raise refusal(name, content, error, amended) from None
+        problems = [*_inconsistencies(data, book), *out_of_place(data, content, book.amendments, _documents(book))]
+        if problems:
+            raise RuleBookError(*_told(name, content, _moved(problems[:LISTED], amended), len(problems)))
+        return book
+
+    return stages(data, made, content, readings.content, nodes)
 
 
 def _of_the_year(readings: Readings, data: dict[Any, Any]) -> Any:
@@ -164,10 +177,21 @@ def _of_the_year(readings: Readings, data: dict[Any, Any]) -> Any:
                             else entry for key, entry in own.items()} if own else readings.entries
 
 
-def refusal(name: str, content: bytes, error: ValidationError) -> RuleBookError:
+def refusal(name: str, content: bytes, error: ValidationError,
+             amended: Mapping[str, int] | None = None) -> RuleBookError:
     found = error.errors(include_url=False)[:LISTED]
     problems = [_explained(e["type"], _in_the_file(e["loc"]), sentence(phrase_of(e)), e["input"]) for e in found]
-    return RuleBookError(*_told(name, content, problems, error.error_count()))
+    return RuleBookError(*_told(name, content, _moved(problems, amended or {}), error.error_count()))
+
+
+def _moved(problems: Sequence[tuple[Place, str]], amended: Mapping[str, int]) -> list[tuple[Place, str]]:
+    """What is wrong with an amended entry stands in the amendment."""
+    return [(("amendments", amended[str(place[1])], *place) if place[:1] == ("rules",) and len(place) > 1
+             and place[1] in amended else place, message) for place, message in problems]
+
+
+def _documents(book: RuleBook) -> list[str]:
+    return [*book.documents, *own_rules().documents]
 
 
 def _told(name: str, content: bytes, problems: Sequence[tuple[Place, str]], total: int) -> Iterator[str]:
@@ -256,10 +280,10 @@ _BOUNDS = (("first", "last"), ("enrol_from", "enrol_until"), ("first", "until"),
            ("until", "reserved_until"))
 
 
-def _inconsistencies(data: dict[Any, Any], book: RuleBook) -> Iterator[tuple[Place, str]]:
+def _inconsistencies(data: Mapping[str, Any], book: RuleBook) -> Iterator[tuple[Place, str]]:
     """What the shape alone does not tell: register entries that do not exist, periods that end before they begin, steps
     out of order."""
-    register, documents = set(_ids(Interpretations)), [*book.documents, *own_rules().documents]
+    register, documents = set(_ids(Interpretations)), _documents(book)
     for section in ("rules", "interpretations"):
         for key in data.get(section, {}):
             if "_" in key:

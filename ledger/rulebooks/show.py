@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from ledger.domain.books import LawBooks
-from ledger.domain.rulebook import Choice, Rule, RuleBook
+from ledger.domain.rulebook import Amendment, Choice, Rule, RuleBook
 
 from .words import AS_WRITTEN, Words
 
@@ -15,11 +15,20 @@ def show(books: LawBooks, year: str, words: Words = AS_WRITTEN) -> dict[str, Any
     [..], "interpretations": [..]}`.
 
     A rule is `{"rule", "document", "heading", "says", "values", "interpretation"}`; its interpretation, where it rests
-    on one, is `{"id", "question", "decision", "decided"}`. Raises `LookupError` for a year without a rule book."""
+    on one, is `{"id", "question", "decision", "decided"}`. A rule that was amended shows what holds last, and has
+    `printed`: what the book said before (`{"document", "heading", "says", "values"}`). The book then lists its
+    `amendments` (`{"known_since", "holds_from", "document", "heading", "says", "rules": {rule: {field: value}}}`), and
+    `known`, by which sha256 it went since which day (null: from the first). Raises `LookupError` for a year without a
+    rule book."""
     book = _book(books, year)
     identity, sha256 = books.identities[year]
-    return {"academic_year": year, "id": identity, "sha256": sha256, "covers": book.covers,
-            "rules": [_entry(book, rule_id, rule, words) for rule_id, rule in _rules(book).items()],
+    stages = books.stages.get(year, ())
+    amended = {"amendments": [_amendment(one, book, words) for one in book.amendments],
+               "known": [{"since": stage.known_since.isoformat() if stage.known_since else None,
+                          "sha256": stage.identity[1]} for stage in stages]} if stages else {}
+    return {"academic_year": year, "id": identity, "sha256": sha256, "covers": book.covers, **amended,
+            "rules": [{**_entry(book, rule_id, rule, words), **_printed(books, year, rule_id, words)}
+                      for rule_id, rule in _rules(book).items()],
             "interpretations": [_choice(book, key, words) for key in _register(book)]}
 
 
@@ -28,8 +37,9 @@ def diff(books: LawBooks, old: str, new: str, words: Words = AS_WRITTEN) -> dict
 
     A changed rule is `{"rule", "says": {year: text}, "values": {field: {year: value}}, "interpretation"?: {year: id}}`;
     a value that a year does not state is null. Rules whose words alone differ are listed too (`values` is empty);
-    `heading`? says where each year's guide has them, where that differs, and `moved` which rules differ in nothing
-    else. Raises `LookupError` for a year without a rule book."""
+    `amended`? gives since when that of a year is known, where an amendment brought it; `heading`? says where each
+    year's guide has them, where that differs, and `moved` which rules differ in nothing else. Raises `LookupError` for
+    a year without a rule book."""
     before, after = _book(books, old), _book(books, new)
     here, there = _rules(before), _rules(after)
     changed, moved = [], []
@@ -41,7 +51,12 @@ def diff(books: LawBooks, old: str, new: str, words: Words = AS_WRITTEN) -> dict
         values = {name: {old: first.get(name), new: second.get(name)}
                   for name in {**first, **second} if first.get(name) != second.get(name)}
         found: dict[str, Any] = {"rule": rule_id, "values": values,
-                                 "says": {old: words.rule(rule_id, old, rule), new: words.rule(rule_id, new, other)}}
+                                 "says": {old: _says(before, rule_id, rule, words),
+                                          new: _says(after, rule_id, other, words)}}
+        if amended := {book.academic_year: one.known_since.isoformat()
+                       for book, entry in ((before, rule), (after, other))
+                       if (one := _amended(book, rule_id, entry)) is not None}:
+            found["amended"] = amended
         if rule.interpretation != other.interpretation:
             found["interpretation"] = {old: rule.interpretation, new: other.interpretation}
         if rule.heading != other.heading:
@@ -80,7 +95,8 @@ def cite(books: LawBooks, name: str, words: Words = AS_WRITTEN) -> dict[str, Any
         book = _book(books, year)
         rules, register = _rules(book), _register(book)
         if found in rules:
-            years.append({"academic_year": year, **_entry(book, found, rules[found], words)})
+            years.append({"academic_year": year, **_entry(book, found, rules[found], words),
+                          **_printed(books, year, found, words)})
         elif found in register:
             resting = [key for key, rule in rules.items() if rule.interpretation == found]
             years.append({"academic_year": year, **_choice(book, found, words), "rules": resting})
@@ -112,8 +128,37 @@ def _values(rule: Rule) -> dict[str, Any]:
 def _entry(book: RuleBook, rule_id: str, rule: Rule, words: Words, own: bool = False) -> dict[str, Any]:
     key = rule.interpretation
     return {"rule": rule_id, "document": book.title(rule.document), "heading": rule.heading,
-            "says": words.rule(rule_id, None if own else book.academic_year, rule), "values": _values(rule),
-            "interpretation": _choice(book, key, words) if key else None}
+            "says": words.rule(rule_id, None, rule) if own else _says(book, rule_id, rule, words),
+            "values": _values(rule), "interpretation": _choice(book, key, words) if key else None}
+
+
+def _amended(book: RuleBook, rule_id: str, rule: Rule) -> Amendment | None:
+    """The last amendment that an entry comes from."""
+    return next((one for one in reversed(book.amendments) if rule_id in one.rules and rule.heading == one.rules[
+        rule_id].get("heading", one.heading)), None)
+
+
+def _says(book: RuleBook, rule_id: str, rule: Rule, words: Words) -> str:
+    one = _amended(book, rule_id, rule)
+    return words.rule(rule_id, book.academic_year, rule, one.known_since if one is not None else None)
+
+
+def _amendment(one: Amendment, book: RuleBook, words: Words) -> dict[str, Any]:
+    shown = one.model_dump(mode="json", exclude={"documents"})
+    said = words.books.get(next(iter(one.rules)), {}).get(f"{book.academic_year} {one.known_since}", one.says)
+    return shown | {"document": book.title(one.document), "says": said}
+
+
+def _printed(books: LawBooks, year: str, rule_id: str, words: Words) -> dict[str, Any]:
+    """What the book said of an amended rule, where it had it."""
+    stages = books.stages.get(year, ())
+    if not any(rule_id in one.rules for stage in stages for one in stage.books[0].amendments):
+        return {}
+    first = stages[0].books[0]
+    rule = _rules(first).get(rule_id)
+    return {} if rule is None else {"printed": {
+        "document": first.title(rule.document), "heading": rule.heading, "says": words.rule(rule_id, year, rule),
+        "values": _values(rule)}}
 
 
 def _choice(book: RuleBook, key: str, words: Words) -> dict[str, Any]:

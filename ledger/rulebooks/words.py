@@ -8,6 +8,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -19,7 +20,7 @@ from .loader import LONGEST_BOOK, RuleBookError, own_rules
 Entries = Mapping[str, Mapping[str, str]]
 """By id: `says`, or `question` and `decided`; what one year alone says or decides under the year, such as 2019-20."""
 
-_YEAR = re.compile(r"\d{4}-\d{2}")
+_YEAR = re.compile(r"\d{4}-\d{2}( \d{4}-\d{2}-\d{2})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +30,12 @@ class Words:
     books: Entries = field(default_factory=dict)
     own: Entries = field(default_factory=dict)
 
-    def rule(self, rule_id: str, year: str | None, rule: Rule) -> str:
-        """`year` None: the ledger's own rule."""
+    def rule(self, rule_id: str, year: str | None, rule: Rule, since: date | None = None) -> str:
+        """`year` None: the ledger's own rule. `since`: of the amendment of that year's book that the entry comes
+        from."""
         found = (self.own if year is None else self.books).get(rule_id, {})
+        if since is not None:
+            return found.get(f"{year} {since}", rule.says)
         return found.get(year or "", found.get("says", rule.says))
 
     def reading(self, key: str, year: str) -> dict[str, str]:

@@ -109,8 +109,8 @@ def _owed(values: Iterable[tuple[str, Decimal | str]], language: Language) -> st
 
 WRITERS: dict[str, Writer] = {
     **dict.fromkeys(("amount", "over", "planned", "outstanding", "allowed", "overdue"), money),
-    **dict.fromkeys(("due_on", "last_day", "first_day", "held_on", "filed_on", "agreed_on",
-                     "asked_on", "closed_on", "opened_on", "paid_on",
+    **dict.fromkeys(("due_on", "last_day", "moved_to", "known_since", "holds_from", "first_day", "held_on", "filed_on",
+                     "agreed_on", "asked_on", "closed_on", "opened_on", "paid_on",
                      "decided_on", "since", "until", "assessed_on", "conferred_on", "on", "waived_on"), day),
     "charge": charge, "owed": _owed,
     "megabytes": partial(figure, digits=1), "rate": figure,

@@ -199,7 +199,7 @@ def test_register_of_a_folder_holds_for_its_years_when_they_do_not_decide_otherw
     (tmp_path / "readings.yaml").write_text(REGISTER.replace("decision: without-an-act", "decision: by-an-act"),
                                             encoding="utf-8")
     for year, text in (("2025-26", BOOK), ("2019-20", (PACKAGED / "2019-20.yaml").read_text(encoding="utf-8")
-                                           + "  AMB-32:\n    decision: without-an-act\n")):
+                                           .partition("amendments:")[0] + "  AMB-32:\n    decision: without-an-act\n")):
         (tmp_path / f"{year}.yaml").write_text(text, encoding="utf-8")
     books = load_books(tmp_path)
     decided = {year: book.interpretations.AMB_32.decision for year in books.years if (book := books.of(year))}

@@ -45,18 +45,20 @@ class MemoryLedger:
         return {"outcome": "accepted", "breaches": list(verdict.breaches)}
 
     def status(self, student: str, on: date, known_at: datetime | None = None) -> dict[str, Any]:
-        return status.answer(self._known(student, known_at), student, on, self.books)
+        return status.answer(self._known(student, known_at), student, on, self.books.known_at(known_at))
 
     def fees(self, student: str, on: date, known_at: datetime | None = None) -> dict[str, Any]:
-        return fees.answer(self._known(student, known_at), student, on, self.books)
+        return fees.answer(self._known(student, known_at), student, on, self.books.known_at(known_at))
 
     def eligibility(self, student: str, on: date, career: str, call: ExamBooked,
                     known_at: datetime | None = None) -> dict[str, Any]:
-        return eligibility.answer(self._known(student, known_at), student, on, self.books, career, call)
+        return eligibility.answer(self._known(student, known_at), student, on, self.books.known_at(known_at), career,
+                                  call)
 
-    def audit(self, students: Sequence[str] = (), on: date = date.max) -> Iterator[dict[str, Any]]:
+    def audit(self, students: Sequence[str] = (), on: date = date.max,
+              known_at: datetime | None = None) -> Iterator[dict[str, Any]]:
         for student in students or list(self.streams):
-            yield from findings(self.streams.get(student, []), on, self.books)
+            yield from findings(known(self.streams.get(student, []), known_at), on, self.books.known_at(known_at))
 
     def _known(self, student: str, known_at: datetime | None) -> list[Event]:
         events = known(self.streams.get(student, []), known_at)

@@ -302,7 +302,8 @@ class _Run:
 
     def _audit(self, ask: AuditCheck) -> Iterator[str]:
         where = _where("audit", ask, ask.career)
-        rows = [told(row) for row in self.ledger.audit(students=(ask.student,) if ask.student else (), on=ask.on)]
+        rows = [told(row) for row in self.ledger.audit(students=(ask.student,) if ask.student else (), on=ask.on,
+                                                   **self._known(ask))]
         self.told += rows
         found = sorted({row["rule"] for row in rows if ask.career in (None, row.get("career"))})
         if ask.expect.exactly is not None and found != sorted(ask.expect.exactly):

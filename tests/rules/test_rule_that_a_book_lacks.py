@@ -4,6 +4,7 @@ an answer answer as before."""
 
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from itertools import islice
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from ledger.domain.books import LawBooks
+from ledger.domain.rulebook import RuleBook
 from ledger.rulebooks.loader import load_books
 
 from .memory import MemoryLedger
@@ -50,9 +52,14 @@ answer shows how far they reach."""
 def lacking(year: str, rule: str) -> LawBooks:
     """All books, that of the year without a rule."""
     books = {one: book for one in BOOKS.years if (book := BOOKS.for_single_courses(one)) is not None}
-    law = books[year].rules.model_copy(update={rule.replace("-", "_"): None})
-    books[year] = books[year].model_copy(update={"rules": law})
-    return LawBooks(books, BOOKS.identities, BOOKS.own)
+    books[year] = _without(books[year], rule)
+    stages = {one: [replace(stage, books=tuple(_without(book, rule) for book in stage.books)) for stage in known]
+              if one == year else known for one, known in BOOKS.stages.items()}
+    return LawBooks(books, BOOKS.identities, BOOKS.own, stages)
+
+
+def _without(book: RuleBook, rule: str) -> RuleBook:
+    return book.model_copy(update={"rules": book.rules.model_copy(update={rule.replace("-", "_"): None})})
 
 
 def told(history: History, books: LawBooks) -> tuple[list[Any], list[str]]:

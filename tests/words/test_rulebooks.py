@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 from shutil import copy
 
@@ -28,8 +29,10 @@ OWN = "own"
 def _texts(books: LawBooks, words: Words) -> Iterator[tuple[tuple[str, str, str], str]]:
     """Every text that a language has to say, by its id, part and year: as the words have it, else as the book does."""
     for year in books.years:
-        shown = show(books, year, words)
+        shown = show(books.known_at(datetime.min.replace(tzinfo=timezone.utc)), year, words)
         yield from (((rule["rule"], "says", year), rule["says"]) for rule in shown["rules"])
+        yield from (((rule, "says", f"{year} {one['known_since']}"), one["says"])
+                    for one in show(books, year, words).get("amendments", ()) for rule in one["rules"])
         yield from (((one["id"], part, year), one[part]) for one in shown["interpretations"]
                     for part in ("question", "decided"))
     yield from (((name, "says", OWN), cite(books, name, words)["own"]["says"]) for name in books.own.rules)

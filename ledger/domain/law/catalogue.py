@@ -106,6 +106,11 @@ DAYS_OF_A_CAREER: tuple[Callable[[Career, Sequence[Charge], LawBooks], Iterable[
     lateness.days_of_an_enrolment, blocks.days_of_the_books)
 """Given the charges that are owed: further days on which an answer changes."""
 
+ON_NEW_LAW: tuple[Callable[[Career, date, LawBooks, LawBooks], None], ...] = (
+    reservation.term_moves, enrolment.terms_move, contribution.due_dates_move)
+"""What moves with the law on a day on which an amendment begins to hold, given the law before and after: the days that
+a career keeps. What an act decided (prices, windows, terms of so many days) stays."""
+
 ANNULMENTS = (*reservation.ANNULMENTS, *degree.ANNULMENTS)
 
 

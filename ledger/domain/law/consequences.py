@@ -4,6 +4,7 @@
 something: waivers, money, what completed payments bring, blocks, and the next such day.
 """
 
+from contextlib import suppress
 from datetime import date
 
 from ..account import settle_amounts
@@ -12,7 +13,7 @@ from ..rulebook import RuleBook, UnknownValue
 from ..state import Career, Charge, Person, Waiver
 from ..values import ONE_DAY, ZERO
 from .blocks import may_be_owed, refresh_blocks
-from .catalogue import ANNULMENTS, DAYS_OF_A_CAREER, DAYS_OF_A_CHARGE, DEADLINES
+from .catalogue import ANNULMENTS, DAYS_OF_A_CAREER, DAYS_OF_A_CHARGE, DEADLINES, ON_NEW_LAW
 from .chapter import Deadline, OfACharge
 from .enrolment import perfect
 from .lateness import accruing, on_completion, raise_late_fees
@@ -154,6 +155,15 @@ def _note_what_is_unknown(person: Person, career: Career, day: date, books: LawB
             career.leave_open("refund", charge.key, unknown, "day", day)
 
 
+def law_turns(career: Career, day: date, before: LawBooks, after: LawBooks) -> None:
+    """The law changes on a day: days that a career waits for move with it, unless they have passed. One that is not
+    known any more stays what it was."""
+    for move in ON_NEW_LAW:
+        with suppress(UnknownValue):
+            move(career, day, before, after)
+    career.unsettled = True
+
+
 def _next_moment(career: Career, day: date, books: LawBooks) -> date | None:
     """The next day on which time alone may change something of this career."""
     found: list[date] = []
@@ -172,6 +182,9 @@ def _next_moment(career: Career, day: date, books: LawBooks) -> date | None:
             last = _last_day(deadline, career, day, books)
             if last is not None:
                 found.append(max(last, day) + ONE_DAY)
+    turn = next((one for one in books.turns if one > day), None)
+    if turn is not None:
+        found.append(turn)
     return min(found) if found else None
 
 

@@ -107,6 +107,28 @@ def contribution_assessed(person: Person, career: Career, event: Event, books: L
     refresh_instalments(career, data.academic_year, event.effective_on, books)
 
 
+@obeys("RAT-3", "RAT-4", "AMB-30")
+def due_dates_move(career: Career, day: date, before: LawBooks, after: LawBooks) -> None:
+    """An amended due date moves what has not fallen due yet; the dates of an agreed plan stay."""
+    for year in career.contributions:
+        old, new = before.of(year), after.of(year)
+        if old is new or old is None or new is None:
+            continue
+        moved = {was: now for was, now in zip(_due_days(old.rules), _due_days(new.rules), strict=False)
+                 if was is not None and now is not None and was >= day}
+        for kind in INSTALMENTS:
+            charge = career.charge(year, kind)
+            if charge is not None and charge.plan is None:
+                charge.due_on = moved.get(charge.due_on, charge.due_on) if charge.due_on is not None else None
+                charge.dates = sorted((moved.get(due, due), amount) for due, amount in charge.dates)
+
+
+def _due_days(law: Law) -> list[date | None]:
+    first, second = law.RAT_3, law.RAT_4
+    return [first.due_on if first is not None else None, second.due_on if second is not None else None,
+            *(one.due_on for one in (second.further if second is not None else ()))]
+
+
 @obeys("ISE-7", "AMB-10", "AMB-26", "LAU-5")
 def refresh_instalments(career: Career, year: str, day: date, books: LawBooks) -> None:
     """Bring the instalments of a year in line with the assessments, the regime and a living withdrawal.

@@ -3,12 +3,12 @@
 from ..books import LawBooks
 from ..case import Case
 from ..events import DegreeCandidacyDeclared, Event, Graduated
-from ..reasons import DONE, Reason
+from ..reasons import DONE, Fact, Reason
 from ..registry import obeys
 from ..rulebook import INSTALMENTS
 from ..state import Career, Charge, Person
 from .chapter import Annulment, data_of, end
-from .reservation import lift
+from .reservation import meet
 
 # What a fact changes
 
@@ -27,8 +27,8 @@ def graduated(person: Person, career: Career, event: Event, books: LawBooks) -> 
     for other in person.others(career):
         held = other.reservation
         if (held is not None and held.alive and other.ended is None and held.home_career == career.name
-                and held.ground == "degree-pending" and event.effective_on <= held.term):
-            lift(other, event.effective_on)
+                and held.ground == "degree-pending"):
+            meet(other, Fact(event.id, event.effective_on))
 
 
 # What a degree makes needless

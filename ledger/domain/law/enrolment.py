@@ -13,7 +13,7 @@ from ..state import Career, Enrolment, Person
 from ..values import ZERO
 from .chapter import begin, data_of
 from .contribution import refresh_instalments
-from .entry import known_term, latest_preenrolment
+from .entry import enrolment_term, known_term, latest_preenrolment
 from .isee import spare_isee_penalty
 from .recognition import derive_year
 
@@ -95,6 +95,29 @@ def _ask_for_the_renewal(career: Career, renewal: Enrolment, book: RuleBook, eve
     amount, renewal.term = price.amount, price.due_on
     renewal.charge = raise_charge(career, renewal.academic_year, "enrolment", AmountByRule(amount, "CHG-3"),
                                   event.effective_on, (Fact(event.id, event.effective_on),), due_on=renewal.term).key
+
+
+@obeys("CHG-3", "PRE-5", "AMB-30")
+def terms_move(career: Career, day: date, before: LawBooks, after: LawBooks) -> None:
+    """An amended term moves that of an enrolment or a renewal, unless it has passed. A pre-enrolment keeps its
+    window."""
+    for enrolment in career.enrolments:
+        year = enrolment.academic_year
+        if (enrolment.charge is None or enrolment.term is None or enrolment.term < day
+                or before.of(year) is after.of(year)):
+            continue
+        old, new = _term(career, enrolment, before), _term(career, enrolment, after)
+        if old == enrolment.term and new is not None:
+            enrolment.term = career.charges[enrolment.charge].due_on = new
+
+
+def _term(career: Career, enrolment: Enrolment, books: LawBooks) -> date | None:
+    book = books.of(enrolment.academic_year)
+    if book is None:
+        return None
+    if enrolment.first:
+        return enrolment_term(career, book.rules, enrolment.academic_year, career.course_type, career.access)
+    return book.rules.CHG_3.due_on if book.rules.CHG_3 is not None else None
 
 
 # What money brings

@@ -1,6 +1,6 @@
 """Enrolment with reservation (RIS-1..7, RIS-9, BLK-5)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date
 
 from ..books import LawBooks
@@ -9,7 +9,7 @@ from ..events import EnrolledWithReservation, Event, ReservationLifted
 from ..phrases import says
 from ..reasons import DONE, Clears, Fact, Reason, reason
 from ..registry import obeys
-from ..rulebook import RuleBook, SingleCoursesPending, Term, UnknownValue
+from ..rulebook import DegreeTerm, RuleBook, SingleCoursesPending, UnknownValue
 from ..state import RESERVATION, Block, Career, Charge, Person, Reservation
 from .chapter import NEVER, Annulment, Deadline, data_of, end
 from .enrolment import enrolled
@@ -21,18 +21,26 @@ from .enrolment import enrolled
 def enrolled_with_reservation(person: Person, career: Career, event: Event, books: LawBooks) -> None:
     data = data_of(event, EnrolledWithReservation)
     enrolled(person, career, event, books)
-    book = books.of(data.academic_year)
     try:
-        rule = None if book is None else book.rules.RIS_6 if data.ground == "degree-pending" else book.rules.RIS_3
-        term = rule.until if rule is not None else NEVER
+        term, sure_until = _term(data.ground, books.of(data.academic_year))
     except UnknownValue as unknown:
-        term = NEVER
+        term = sure_until = NEVER
         career.leave_open("end", "RIS-7", unknown, "fact", event.effective_on, event=event.id)
     career.reservation = Reservation(data.ground, event.effective_on, event.id, term,
-                                     data.home_university, data.home_career, data.academic_year)
+                                     data.home_university, data.home_career, data.academic_year, sure_until)
     home = person.careers.get(data.home_career or "")
     if data.ground == "degree-pending" and home is not None and home.graduated is not None and home is not career:
         lift(career, event.effective_on)
+
+
+def _term(ground: str, book: RuleBook | None) -> tuple[date, date]:
+    """The last day of a reservation, and the last one on which nobody has to decide whether it is met."""
+    if book is None:
+        return NEVER, NEVER
+    if ground != "degree-pending":
+        return (book.rules.RIS_3.until,) * 2 if book.rules.RIS_3 is not None else (NEVER, NEVER)
+    rule = book.rules.RIS_6
+    return (rule.until, rule.sure_until or rule.until) if rule is not None else (NEVER, NEVER)
 
 
 def lift(career: Career, day: date) -> None:
@@ -47,6 +55,15 @@ def lift(career: Career, day: date) -> None:
 @obeys("RIS-6", "AMB-45")
 def reservation_lifted(person: Person, career: Career, event: Event, books: LawBooks) -> None:
     lift(career, event.effective_on)
+
+
+def meet(career: Career, degree: Fact) -> None:
+    """The degree that a reservation waits for: it lifts it in time, and after the sure day an officer decides."""
+    held = career.reservation
+    if held is not None and degree.on <= held.sure_until:
+        lift(career, degree.on)
+    elif held is not None and degree.on <= held.term:
+        held.met_late = degree
 
 
 @obeys("LAU-8", "LAU-9")
@@ -68,7 +85,7 @@ def enrolment_cancelled(person: Person, career: Career, event: Event, books: Law
 
 def _last_day(career: Career, books: LawBooks) -> date | None:
     held = career.reservation
-    if held is None or not held.alive or held.term == NEVER:
+    if held is None or not held.alive or held.term == NEVER or held.met_late is not None:
         return None
     book = books.of(held.academic_year)
     return held.term if book is not None and book.has("RIS-7") else None
@@ -80,6 +97,14 @@ def _lapse(career: Career, day: date, books: LawBooks) -> None:
     if held is not None:
         held.lapsed_on = day
         end(career, "reservation-lapsed", day, held.event)
+
+
+@obeys("RIS-6", "RIS-3", "AMB-18", "AMB-52")
+def term_moves(career: Career, day: date, before: LawBooks, after: LawBooks) -> None:
+    held = career.reservation
+    if held is not None and held.alive and held.term >= day and before.of(held.academic_year) is not after.of(
+            held.academic_year):
+        held.term, held.sure_until = _term(held.ground, after.of(held.academic_year))
 
 
 LAPSES = Deadline("RIS-7", _last_day, _lapse)
@@ -158,7 +183,7 @@ def waits_for_single_courses_of_their_year(case: Case) -> Reason | None:
     return case.no("RIS-3/no-courses", DONE, academic_year=rule.courses_of)
 
 
-@obeys("RIS-1", "RIS-6")
+@obeys("RIS-1", "RIS-6", "AMB-52")
 def degree_can_still_come(case: Case) -> Reason | None:
     """A reservation is not granted after the last day on which it could be met."""
     ground = case.of(EnrolledWithReservation).ground
@@ -171,13 +196,22 @@ def single_courses_can_still_be_passed(case: Case) -> Reason | None:
     return _too_late(case, "RIS-3", case.law.RIS_3) if ground == "single-courses-pending" else None
 
 
-def _too_late(case: Case, rule: str, term: Term | SingleCoursesPending | None) -> Reason | None:
-    if term is None or case.day <= term.until:
+def _too_late(case: Case, rule: str, term: DegreeTerm | SingleCoursesPending | None) -> Reason | None:
+    if term is None:
+        return None
+    if isinstance(term, DegreeTerm) and term.sure_until is not None and term.sure_until < case.day <= term.until:
+        return _for_an_officer(case, rule, (), term.sure_until, term.until)
+    if case.day <= term.until:
         return None
     return case.no("RIS-1/too-late", interpretation="AMB-18", rule=rule, last_day=term.until)
 
 
-@obeys("RIS-6", "AMB-45", "LAU-8")
+def _for_an_officer(case: Case, rule: str, facts: Iterable[Fact], sure_until: date, moved_to: date) -> Reason:
+    return case.no("RIS-6/officer", DONE, facts, rule=rule, interpretation="AMB-52", rule_id=rule,
+                   last_day=sure_until, moved_to=moved_to)
+
+
+@obeys("RIS-6", "AMB-45", "LAU-8", "AMB-52")
 def reservation_is_met_in_time(case: Case) -> Reason | None:
     """The evidence fits the ground of the reservation and the degree (or the exams) came by its term."""
     data = case.of(ReservationLifted)
@@ -194,6 +228,8 @@ def reservation_is_met_in_time(case: Case) -> Reason | None:
         case.career.must_know("end", "RIS-7")
     if met > held.term:
         return case.no("RIS-6", facts=fact, interpretation="AMB-18", last_day=held.term)
+    if met > held.sure_until:
+        return _for_an_officer(case, "RIS-6", fact, held.sure_until, held.term)
     return None
 
 

@@ -156,7 +156,7 @@ def _has_passed_an_exam(career: Career, year: str, where: str, day: date) -> boo
 def refresh_waivers(career: Career, year: str, day: date, books: LawBooks) -> None:
     """Waivers of a living (or perfected) withdrawal on the instalments of a year."""
     withdrawal = career.withdrawal
-    book = books.of(year)
+    book = books.on(withdrawal.filed_on).of(year) if withdrawal is not None else None
     shares: dict[str, tuple[str, Decimal, str | None]] = {}
     asked = [charge for charge in career.charges.values() if charge.is_instalment and charge.year == year]
     if withdrawal is not None and withdrawal.year == year and book is not None and asked:

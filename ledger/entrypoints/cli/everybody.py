@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,7 +19,7 @@ from ledger.domain.phrases import says
 from ledger.edges.program import tell_json
 from ledger.edges.text import csv_cell
 
-from .options import DIFFERENT, day, json_option, on_option, opened, page, say, spoken, workers_option
+from .options import DIFFERENT, day, instant, json_option, on_option, opened, page, say, spoken, workers_option
 
 if TYPE_CHECKING:
     from ledger.projections.everybody.rebuild import Progress
@@ -182,21 +182,29 @@ def projection_verify(workers: int | None, json_: bool) -> None:
 
 
 @projection.command("diff")
-@click.option("--rulebooks", "folder", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path),
+@click.option("--rulebooks", "folder", type=click.Path(exists=True, file_okay=False, path_type=Path),
               metavar="FOLDER", help="The rule books to compare with, one *.yaml file an academic year.")
+@click.option("--known-at", "moments", multiple=True, type=instant, metavar="INSTANT",
+              help="The law as it was known then, to compare with what is known now; twice: as known at two moments.")
 @workers_option
 @json_option
-def projection_diff(folder: Path, workers: int | None, json_: bool) -> None:
-    """Which answers other rule books or interpretations would change, for whom and how, before they are adopted.
+def projection_diff(folder: Path | None, moments: tuple[datetime, ...], workers: int | None, json_: bool) -> None:
+    """Which answers other rule books or interpretations would change, for whom and how, before they are adopted; or
+    which ones an amendment of the rule books changed.
 
     Nothing is stored and nothing changes.
 
     \b
-    Example:
+    Examples:
       career-ledger projection diff --rulebooks our-rules
+      career-ledger projection diff --known-at 2020-03-01T12:00:00Z
     """
+    if (folder is None) == (not moments) or len(moments) > 2:
+        raise click.UsageError("give either --rulebooks, or --known-at once or twice")
     with opened() as ledger, progress("comparing") as told:
-        count = _differences(ledger.diff(folder, workers, told), json_, "before", "after")
+        differences = ledger.diff(folder, workers, told) if folder is not None else \
+            ledger.diff_of_knowledge(moments[0], moments[1] if len(moments) > 1 else None, workers, told)
+        count = _differences(differences, json_, "before", "after")
     if not json_:
         page().tell(says("page/unchanged") if not count else says("page/otherwise-one") if count == 1 else
                     says("page/otherwise", count=count))

@@ -8,9 +8,11 @@ import click
 
 from ledger.edges.program import tell, tell_json
 
-from .options import FOUND, academic_year, answered_in, json_option, opened, page, settings, workers_option
+from .options import FOUND, academic_year, answered_in, instant, json_option, opened, page, settings, workers_option
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from ledger.bootstrap import Answer
     from ledger.domain.books import LawBooks
     from ledger.rulebooks.words import Words
@@ -48,17 +50,20 @@ def _law(ask: "Callable[[LawBooks, Words], Answer]") -> "Answer":
 
 @rules.command("show")
 @click.argument("year", type=academic_year)
+@click.option("--known-at", type=instant, metavar="INSTANT",
+              help="As known at that moment, 2020-03-01T12:00:00Z: without the amendments that came later.")
 @json_option
-def show_(year: str, json_: bool) -> None:
-    """Every rule and interpretation of the academic YEAR, with its values and source.
+def show_(year: str, known_at: "datetime | None", json_: bool) -> None:
+    """Every rule and interpretation of the academic YEAR, with its values and source, and the amendments of its book.
 
     \b
-    Example:
+    Examples:
       career-ledger rules show 2025-26
+      career-ledger rules show 2019-20 --known-at 2020-03-01T12:00:00Z
     """
     from ledger.rulebooks.show import show
 
-    answer = _law(lambda books, words: show(books, year, words))
+    answer = _law(lambda books, words: show(books.known_at(known_at), year, words))
     tell_json(answer) if json_ else page().rule_book(answer)
 
 

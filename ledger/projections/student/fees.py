@@ -23,7 +23,7 @@ def answer(events: Sequence[Event], student: str, on: date, books: LawBooks) -> 
     if not events:
         raise NotFound(f"no student {student}")
     facts = in_force(events)
-    person = replay(facts, student, on, books)
+    person, books = replay(facts, student, on, books), books.on(on)
     rows = list(sorted_charges(person))
     shown = [charge_json(person, career, charge, books) for career, charge in rows]
     owed = [(c.outstanding, overdue_amount(career, c, on)) for (career, c), s in zip(rows, shown, strict=True)

@@ -19,7 +19,7 @@ def answer(events: Sequence[Event], student: str, on: date, books: LawBooks) -> 
     Raises NotFound when nothing is known of the student."""
     if not events:
         raise NotFound(f"no student {student}")
-    person = replay(in_force(events), student, on, books)
+    person, law = replay(in_force(events), student, on, books), books.on(on)
     careers = [(c, _career(c, person)) for _, c in sorted(person.careers.items()) if c.status is not None]
     held = {c.name: list(c.blocks.values()) for c, _ in careers}
     open_gaps = {c.name: list(gaps_json(c, books)) for c, _ in careers}
@@ -32,7 +32,7 @@ def answer(events: Sequence[Event], student: str, on: date, books: LawBooks) -> 
             if change["what"] == "block" and not change["begins"]:
                 ends.setdefault((name, change["kind"], change["rule"], change["charge"] or ""), day)
     for career, shown in careers:
-        shown["blocks"] = [block_json(b, books, ends.get((career.name, b.kind, b.rule, b.charge or "")))
+        shown["blocks"] = [block_json(b, law, ends.get((career.name, b.kind, b.rule, b.charge or "")))
                            for b in held[career.name]]
         shown["upcoming"] = upcoming.get(career.name, [])
         if open_gaps[career.name]:
@@ -63,6 +63,8 @@ def _career(career: Career, person: Person) -> dict[str, Any]:
             "term": day_or_none(held.term if held.term != date.max else None),
             "state": "declined" if held.declined_on else "lifted" if held.lifted_on else "lapsed"
             if held.lapsed_on else "pending",
+            **({"sure_until": held.sure_until.isoformat(), "interpretation": "AMB-52"}
+               if held.sure_until < held.term else {}),
             "since": day_or_none(held.declined_on or held.lifted_on or held.lapsed_on or held.filed_on),
         }
     withdrawal = career.withdrawal

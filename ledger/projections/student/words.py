@@ -43,6 +43,7 @@ def block_json(block: Block, books: LawBooks, until: date | None) -> dict[str, A
 
 def charge_json(person: Person, career: Career, charge: Charge, books: LawBooks) -> dict[str, Any]:
     """Section 4, with the rule, its source, the facts and every waiver. Amounts are strings in euro."""
+    books = books.on(person.day)
     now = told(person, career, charge, books)
     state, right = now.state, now.refundable
     book = books.book_of(charge.year)
@@ -102,6 +103,7 @@ Snapshot = dict[tuple[str, str, Any], Any]
 def snapshot(person: Person, books: LawBooks) -> Snapshot:
     """What can change, flat: (career, what, key) -> value. Two of them give the changes between two states."""
     found: Snapshot = {}
+    books = books.on(person.day)
     for number, ticket in person.tickets.items():
         found["", "ticket", number] = "closed" if ticket.closed_on is not None else "open"
     for name, career in person.careers.items():
