@@ -90,7 +90,7 @@ class Shares:
     partial_payments: float = 0.07
     """Paid in two parts."""
     plans_agreed: float = 0.25
-    """Of second instalments that may be split: paid under an agreed plan."""
+    """Of instalments after the first that may be split: paid under an agreed plan."""
     overpaid: float = 0.01
     """Paid twice and refunded."""
     misdirected: float = 0.01

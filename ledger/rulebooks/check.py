@@ -19,7 +19,7 @@ from .loader import Readings, RuleBookError, dotted, line_of, nodes, read_book
 from .words import Words
 
 MEND, LOOK = "mend", "look"
-BEGINNINGS = frozenset({"first", "enrol_from", "issued_from", "acts_from"})
+BEGINNINGS = frozenset({"first", "enrol_from", "issued_from", "acts_from", "known_since", "holds_from"})
 """Days on which something opens: nobody need come on them."""
 ORDER = (("RAT-3.due_on", "RAT-4.due_on"), ("ISE-1.until", "ISE-2.until"), ("RIN-8.until", "RIN-10.until"),
          ("RAT-4.due_on", "BLK-3.deadline"))
@@ -111,7 +111,10 @@ def _values(value: Any, place: Place) -> Iterator[tuple[Place, Any]]:
 
 
 def _all(book: RuleBook) -> dict[Place, Any]:
-    found = {("acts_from",): book.acts_from, ("acts_until",): book.acts_until}
+    found: dict[Place, Any] = {("acts_from",): book.acts_from, ("acts_until",): book.acts_until}
+    for number, one in enumerate(book.amendments):
+        found |= {("amendments", number, "known_since"): one.known_since,
+                  ("amendments", number, "holds_from"): one.holds_from}
     return found | {place: value for key, rule in _rules(book).items()
                     for place, value in _values(rule, ("rules", key))}
 

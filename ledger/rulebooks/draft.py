@@ -6,7 +6,7 @@ are moved by as many years; before each value stands `!confirm`, which no book t
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date, timedelta
 from typing import Any, NamedTuple
 
@@ -70,7 +70,7 @@ def draft(name: str, source: str, old: str, new: str, institution: Institution, 
             if mark or words != text:
                 changes.append((leaf.first, leaf.last, f"{CONFIRM} {words}" if mark else words))
     changes += [(first, last, _later(source[first:last], step)) for first, last in _keys(root, starts)]
-    left_out = _section(root, "amendments", len(lines))
+    left_out = _section(root, "amendments", lines)
     for number, line in enumerate(lines):
         if _COMMENT.match(line) and not any(leaf.first <= starts[number] < leaf.last for leaf in leaves):
             changes.append((starts[number], starts[number + 1], _later(line, step)))
@@ -170,13 +170,12 @@ def _pairs(node: Any) -> list[tuple[Any, Any]]:
     return node.value if node is not None and node.id == "mapping" else []
 
 
-def _section(root: Any, name: str, end: int) -> range:
-    """The lines of a part of the file; none where it is not there."""
-    pairs = _pairs(root)
-    at = next((number for number, (key, _) in enumerate(pairs) if key.value == name), None)
-    if at is None:
-        return range(end, end)
-    return range(pairs[at][0].start_mark.line, pairs[at + 1][0].start_mark.line if at + 1 < len(pairs) else end)
+def _section(root: Any, name: str, lines: Sequence[str]) -> range:
+    """The lines of the last part of the file, with the comment above it; none where it is not there."""
+    first = next((key.start_mark.line for key, _ in _pairs(root) if key.value == name), len(lines))
+    while 0 < first < len(lines) and (_COMMENT.match(lines[first - 1]) or not lines[first - 1].strip()):
+        first -= 1
+    return range(first, len(lines))
 
 
 def _names_years(leaf: _Leaf) -> bool:

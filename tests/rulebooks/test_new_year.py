@@ -64,6 +64,16 @@ def test_no_ledger_takes_a_draft_for_law_until_every_value_is_confirmed(drafted:
     assert read_book(NEW, drafted.encode()).academic_year == "2026-27"
 
 
+@pytest.mark.parametrize("year", load_books().years)
+def test_every_packaged_book_can_be_the_next_year_s_draft(year: str) -> None:
+    name, text = source_of(year)
+    found = draft(name, text, year, "2031-32", packaged(), sentence)
+    assert read_book(NEW, confirmed(found.encode())).academic_year == "2031-32"
+    assert len(re.findall("!confirm", found)) > text.count("says:")
+    assert "\namendments:" not in found
+    assert ("The amendments of" in found) is ("\namendments:" in text)
+
+
 def test_leap_day_moves_to_the_end_of_february() -> None:
     assert moved(date(2020, 2, 29), 1) == date(2021, 2, 28)
     assert moved(date(2020, 2, 29), 4) == date(2024, 2, 29)
