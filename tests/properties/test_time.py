@@ -6,6 +6,7 @@ from itertools import pairwise
 from hypothesis import assume, example, given, note
 
 from ledger.audit.compliance import findings
+from ledger.domain import knowledge
 from ledger.projections.student import fees, status
 from ledger.projections.student.words import changes, forecast, snapshot
 
@@ -91,7 +92,7 @@ def test_what_is_announced_comes_true_when_nothing_else_happens(lines: list[Line
     days = days_that_matter(events)
     for asked in sorted({n.effective_on for n in events})[-3:]:
         up_to = [n for n in events if n.effective_on <= asked or n.type == "event-voided"]
-        announced = dict(forecast(state_on(up_to, asked), BOOKS))
+        announced = dict(forecast(knowledge.in_force(up_to), STUDENT, asked, BOOKS, lambda _: None)[1])
         assert asked not in announced
         answer = status.answer(up_to, STUDENT, asked, BOOKS)
         ends = {(c["career"], b["kind"], b["rule"], b.get("charge")): b["until"] for c in answer["careers"]

@@ -48,7 +48,7 @@ def value_of(person: Person) -> dict[str, Any]:
 
 
 def blocks_of(person: Person) -> dict[str, Any]:
-    return {f"{name}/{kind}/{rule}/{charge}": block_json(block, BOOKS, None)
+    return {f"{name}/{kind}/{rule}/{charge}": block_json(block, BOOKS)
             for name, c in sorted(person.careers.items()) for (kind, rule, charge), block in sorted(c.blocks.items())}
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from ledger.domain.books import LawBooks
 from ledger.domain.events import Event
-from ledger.domain.fold import replay
 from ledger.domain.gaps import gaps_json
 from ledger.domain.knowledge import NotFound, in_force
 from ledger.domain.state import Career, Person
@@ -19,27 +18,26 @@ def answer(events: Sequence[Event], student: str, on: date, books: LawBooks) -> 
     Raises NotFound when nothing is known of the student."""
     if not events:
         raise NotFound(f"no student {student}")
-    person, law = replay(in_force(events), student, on, books), books.on(on)
-    careers = [(c, _career(c, person)) for _, c in sorted(person.careers.items()) if c.status is not None]
-    held = {c.name: list(c.blocks.values()) for c, _ in careers}
-    open_gaps = {c.name: list(gaps_json(c, books)) for c, _ in careers}
+    today, coming = forecast(in_force(events), student, on, books, lambda person: _today(person, books))
     upcoming: dict[str, list[dict[str, Any]]] = {}
-    ends: dict[tuple[str, str, str, str], date] = {}
-    for day, found in forecast(person, books):
+    ends: dict[tuple[str, str, str, str | None], str] = {}
+    for day, found in coming:
         for change in found:
             name = change.pop("career")
             upcoming.setdefault(name, []).append({"on": day.isoformat(), **change})
             if change["what"] == "block" and not change["begins"]:
-                ends.setdefault((name, change["kind"], change["rule"], change["charge"] or ""), day)
-    for career, shown in careers:
-        shown["blocks"] = [block_json(b, law, ends.get((career.name, b.kind, b.rule, b.charge or "")))
-                           for b in held[career.name]]
-        shown["upcoming"] = upcoming.get(career.name, [])
-        if open_gaps[career.name]:
-            shown["unknown"] = open_gaps[career.name]
+                ends.setdefault((name, change["kind"], change["rule"], change["charge"]), day.isoformat())
+    for shown in today["careers"]:
+        for block in shown["blocks"]:
+            block["until"] = ends.get((shown["career"], block["kind"], block["rule"], block.get("charge")))
+        shown["upcoming"] = upcoming.get(shown["career"], [])
+    return {"student": student, "on": on.isoformat(), "known_position": events[-1].position, **today}
+
+
+def _today(person: Person, books: LawBooks) -> dict[str, Any]:
     return {
-        "student": student, "on": on.isoformat(), "known_position": events[-1].position,
-        "careers": [shown for _, shown in careers],
+        "careers": [_career(career, person, books) for _, career in sorted(person.careers.items())
+                    if career.status is not None],
         "tickets": [{"number": t.number, "state": "closed" if t.closed_on else "open",
                      "opened_on": t.opened_on.isoformat(),
                      "closed_on": day_or_none(t.closed_on)} for t in person.tickets.values()],
@@ -47,7 +45,8 @@ def answer(events: Sequence[Event], student: str, on: date, books: LawBooks) -> 
     }
 
 
-def _career(career: Career, person: Person) -> dict[str, Any]:
+def _career(career: Career, person: Person, books: LawBooks) -> dict[str, Any]:
+    """What `forecast` gives is still open: the days until which the blocks hold, and what is upcoming."""
     current = career.current_enrolment
     shown: dict[str, Any] = {
         "career": career.name, "status": career.status, "programme": career.programme,
@@ -78,4 +77,7 @@ def _career(career: Career, person: Person) -> dict[str, Any]:
         shown["bookings"] = [{"course": b.data.course, "held_on": b.data.held_on.isoformat(),
                               "event": b.event, "flagged_by": stopped}
                              for b in flagged]
+    shown |= {"blocks": [block_json(b, books.on(person.day)) for b in career.blocks.values()], "upcoming": []}
+    if unknown := list(gaps_json(career, books)):
+        shown["unknown"] = unknown
     return shown

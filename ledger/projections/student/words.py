@@ -1,20 +1,22 @@
 """A state in the words of the published language: blocks, charges and careers as JSON (sections 4 and 5)."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from ledger.domain.account import overdue_amount, state_of
 from ledger.domain.books import LawBooks
 from ledger.domain.charges import accrues, told
-from ledger.domain.fold import next_change, pass_to
+from ledger.domain.events import Event
+from ledger.domain.fold import next_change, pass_to, replay
 from ledger.domain.gaps import gap_json, gap_phrase
 from ledger.domain.phrases import Phrase, Remedy, says
 from ledger.domain.reasons import interpretation_of, source_of
 from ledger.domain.state import Block, Career, Charge, Person
 
+T = TypeVar("T")
 _DECIDED = {"late-instance": "AMB-11", "late-instance/recognition": "AMB-31", "late-instance/transfer-out": "AMB-49",
             "study-plan-penalty": "AMB-23", "late-fee/enrolment": "AMB-20"}
 
@@ -27,11 +29,11 @@ def day_or_none(day: date | None) -> str | None:
     return day.isoformat() if day is not None else None
 
 
-def block_json(block: Block, books: LawBooks, until: date | None) -> dict[str, Any]:
+def block_json(block: Block, books: LawBooks) -> dict[str, Any]:
+    """`until` is left open: what is known of a day does not tell."""
     found: dict[str, Any] = {
-        "kind": block.kind, "from": block.start.isoformat(), "until": day_or_none(until), "rule": block.rule,
-        "reason": block.reason,
-        "how_to_lift": Remedy(block.reason), "interpretation": block.interpretation,
+        "kind": block.kind, "from": block.start.isoformat(), "until": None, "rule": block.rule,
+        "reason": block.reason, "how_to_lift": Remedy(block.reason), "interpretation": block.interpretation,
         "source": source_of(books.book_of(block.year), block.rule), "facts": [f.as_json() for f in block.facts],
     }
     if block.charge is not None:
@@ -188,14 +190,18 @@ def _of_charge(name: Any, old: Any, new: Any) -> Phrase:
     return says("change/charge-stays" if stays else "change/charge", **of_it)
 
 
-def forecast(person: Person, books: LawBooks) -> Iterator[tuple[date, list[dict[str, Any]]]]:
-    """What time alone will change, day by day, if nothing else happens. It moves the given
-    state forward: use it last."""
-    before = snapshot(person, books)
+def forecast(facts: Iterable[Event], student: str, on: date, books: LawBooks,
+             ask: Callable[[Person], T]) -> tuple[T, list[tuple[date, list[dict[str, Any]]]]]:
+    """What `ask` answers at the end of a day, and what time alone will change after it, day by day, if nothing else
+    happens. The state that is moved on for this is seen by nobody else."""
+    person = replay(facts, student, on, books)
+    answer, before = ask(person), snapshot(person, books)
+    coming = []
     while (moment := next_change(person)) is not None:
         pass_to(person, moment, books)
         after = snapshot(person, books)
         found = changes(before, after)
         if found:
-            yield moment, found
+            coming.append((moment, found))
         before = after
+    return answer, coming
