@@ -3,12 +3,14 @@
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from functools import cache
 from random import Random
 from typing import Any, TypeVar
 
 import msgspec
 
 from ledger.domain.values import iuv_check
+from ledger.rulebooks.institution import packaged
 
 from .shares import Shares
 from .terms import NEVER, iso
@@ -42,21 +44,15 @@ class Programme:
 
 PART_TIME = ("work", "care", "sport")
 
-PROGRAMMES = {
-    "bachelor": (Programme("Economia aziendale", "L-18", "bachelor", 3, "EA"),
-                 Programme("Lingue e culture", "L-11", "bachelor", 3, "LC"),
-                 Programme("Scienze psicologiche", "L-24", "bachelor", 3, "SP"),
-                 Programme("Ingegneria informatica", "L-8", "bachelor", 3, "II"),
-                 Programme("Scienze dell'educazione", "L-19", "bachelor", 3, "SE")),
-    "single-cycle": (Programme("Giurisprudenza", "LMG/01", "single-cycle", 5, "GI"),
-                     Programme("Scienze della formazione primaria", "LM-85bis", "single-cycle", 5, "FP")),
-    "master": (Programme("Management internazionale", "LM-77", "master", 2, "MI"),
-               Programme("Psicologia clinica", "LM-51", "master", 2, "PC"),
-               Programme("Lingue moderne", "LM-38", "master", 2, "LM"),
-               Programme("Ingegneria gestionale", "LM-31", "master", 2, "IG")),
-}
 SEMESTERS = (1, 1, 2, 2, 0)
 CFU = (12, 9, 12, 9, 15)
+
+
+@cache
+def programmes(kind: str) -> tuple[Programme, ...]:
+    """Of a type of course, as the institution's file lists them."""
+    return tuple(Programme(one.name, one.degree_class, one.type, one.years, one.code)
+                 for one in packaged().programmes if one.type == kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,8 +178,8 @@ class Story:
     def new_path(self, kind: str) -> Path:
         """A new career, on a programme that she has not had yet where there is one."""
         had = {path.programme for path in self.paths}
-        programmes = [one for one in PROGRAMMES[kind] if one not in had] or list(PROGRAMMES[kind])
-        path = Path(f"{self.name}-{len(self.paths) + 1}", self.pick(programmes))
+        new = [one for one in programmes(kind) if one not in had] or list(programmes(kind))
+        path = Path(f"{self.name}-{len(self.paths) + 1}", self.pick(new))
         self.paths.append(path)
         return path
 

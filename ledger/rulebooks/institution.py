@@ -36,6 +36,17 @@ class Name(BaseModel):
         return self.it if language == "it" else self.en
 
 
+class Programme(BaseModel):
+    """`code`: with what the codes of its courses begin."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    name: Text
+    degree_class: Text
+    type: Literal["bachelor", "master", "single-cycle"]
+    years: Annotated[int, Field(strict=True, ge=1, le=6)]
+    code: Text
+
+
 class Institution(BaseModel):
     """`tickets`: where a person reads what became of a ticket, a line each."""
 
@@ -43,6 +54,7 @@ class Institution(BaseModel):
     name: Name
     holidays: tuple[Holiday, ...] = ()
     tickets: dict[_Language, tuple[Text, ...]] = Field(default_factory=dict)
+    programmes: tuple[Programme, ...] = ()
 
     def closed(self, day: date) -> Phrase | None:
         """Why nobody is there on a day: a Saturday, a Sunday, a public holiday of Italy's or one of its own."""
