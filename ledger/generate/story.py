@@ -34,7 +34,7 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True)
-class Programme:
+class InventedProgramme:
     name: str
     degree_class: str
     type: str
@@ -49,9 +49,9 @@ CFU = (12, 9, 12, 9, 15)
 
 
 @cache
-def programmes(kind: str) -> tuple[Programme, ...]:
+def programmes(kind: str) -> tuple[InventedProgramme, ...]:
     """Of a type of course, as the institution's file lists them."""
-    return tuple(Programme(one.name, one.degree_class, one.type, one.years, one.code)
+    return tuple(InventedProgramme(one.name, one.degree_class, one.type, one.years, one.code)
                  for one in packaged().programmes if one.type == kind)
 
 
@@ -64,7 +64,7 @@ class Course:
     prerequisite: str | None
 
 
-def courses_of(programme: Programme) -> tuple[Course, ...]:
+def courses_of(programme: InventedProgramme) -> tuple[Course, ...]:
     """Five courses a year; the third of a later year needs the first of the year before."""
     if programme.prefix not in _COURSES:
         _COURSES[programme.prefix] = tuple(
@@ -92,7 +92,7 @@ class Path:
     """A career on its way."""
 
     name: str
-    programme: Programme
+    programme: InventedProgramme
     access: str = "open"
     regime: str = "full-time"
     year: int = 1
