@@ -81,8 +81,9 @@ def _problem(line: str) -> Finding:
 def _at(root: Any, place: Place) -> str:
     """The value of a place, in short."""
     for step in place:
-        root = root.value[step] if isinstance(step, int) else next(v for k, v in root.value if k.value == step)
-    text = " ".join(str(root.value).split()) if root.id == "scalar" else ", ".join(one.value for one in root.value)
+        root = root.value[step] if isinstance(step, int) else next(v for k, v in root.value if str(k.value) == step)
+    parts = [root] if root.id == "scalar" else root.value if root.id == "sequence" else [key for key, _ in root.value]
+    text = " ".join(", ".join(str(one.value) for one in parts).split())
     return text if len(text) <= 40 else f"{text[:40]}..."
 
 

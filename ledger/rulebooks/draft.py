@@ -126,16 +126,21 @@ def headings(root: Any) -> Iterator[tuple[str, list[str]]]:
         yield one[1], found[one]
 
 
-def unconfirmed(root: Any, place: Place = ()) -> Iterator[Place]:
-    """The places of a file that are marked as to be confirmed."""
-    if root.tag == CONFIRM:
-        yield place
-    elif root.id == "mapping":
-        for key, value in root.value:
-            yield from unconfirmed(value, (*place, str(key.value)))
-    elif root.id == "sequence":
-        for number, value in enumerate(root.value):
-            yield from unconfirmed(value, (*place, number))
+def unconfirmed(root: Any) -> Iterator[Place]:
+    """The places of a file that are marked as to be confirmed; a node that an alias repeats is looked at once."""
+    seen: set[int] = set()
+    left: list[tuple[Any, Place]] = [(root, ())] if root is not None else []
+    while left:
+        node, place = left.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if node.tag == CONFIRM:
+            yield place
+        elif node.id == "mapping":
+            left += [(value, (*place, str(key.value))) for key, value in reversed(node.value)]
+        elif node.id == "sequence":
+            left += [(value, (*place, number)) for number, value in reversed([*enumerate(node.value)])]
 
 
 def confirmed(content: bytes) -> bytes:

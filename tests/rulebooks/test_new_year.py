@@ -148,6 +148,16 @@ def test_check_names_a_rule_without_italian_words(books: LawBooks, source: str) 
     assert not [one for one in found if one.message.id == "rules/no-italian" and one.field == "rules.BLK-1"]
 
 
+@pytest.mark.parametrize("text", [
+    "", "\ufeff", "- 1", "a: [", "rules: &r {BLK-1: *r}", "id: !confirm x",
+    "rules: !confirm {a: 1}", "rules: !confirm [[a]]", "a: !confirm\n? [b]\n: c",
+    "".join(f"x{n}: &x{n} [{', '.join([f'*x{n - 1}'] * 9 if n else ['1'])}]\n" for n in range(12))])
+def test_check_of_what_is_no_rule_book_says_so_and_ends(text: str, books: LawBooks) -> None:
+    found = looked(text, books)
+    assert found
+    assert {one.severity for one in found} == {"mend"}
+
+
 @pytest.mark.parametrize(("text", "wrong"), [
     ("name: {it: Università, en: University}\nholidays:\n  - {day: 13-01, name: X}\n", "line 3: holidays.0.day"),
     ("name: {it: Università}\n", "line 1: name.en: missing"), ("[]\n", "line 1")])
