@@ -30,13 +30,14 @@ STYLES = {
     "conflict": "yellow", "set-aside": "bold red",
     "breach": "bold red", "derogation": "yellow", "notice": "cyan", "mend": "bold red", "look": "cyan",
 }
-RIGHT = frozenset({"amount", "outstanding", "overdue", "accruing", "refundable", "careers", "students", "year",
-                   "cfu_passed", "cfu_recognised"})
+RIGHT = frozenset({"amount", "outstanding", "overdue", "accruing", "refundable", "paid", "refunded", "waived", "moved",
+                   "careers", "students", "year", "cfu_passed", "cfu_recognised"})
 """Columns of reports that hold numbers."""
 PIPE_WIDTH = 160
 """Columns of tables when the output is no terminal; other lines are as long as they are."""
-REPORTED_DAYS = frozenset({"on", "since", "until", "due_on", "refund_by"})
-COLUMNS = {"status": "status", "kind": "block", "course_type": "course_type", "regime": "regime"}
+REPORTED_DAYS = frozenset({"on", "since", "until", "due_on", "refund_by", "raised_on", "paid_on", "held_on"})
+COLUMNS = {"status": "status", "kind": "block", "course_type": "course_type", "regime": "regime", "state": "state",
+           "outcome": "result", "money": "money"}
 """The table of names of a report's values, by its column."""
 IN_CHANGE = frozenset({"what", "charge", "from", "to", "message_id", "params"})
 """Columns whose values the sentence beside them tells."""
@@ -402,14 +403,17 @@ class Page:
             self._line(self._t("page/left-out", count=left_out), style="bold yellow")
 
     def difference(self, left: str, right: str, found: Answer) -> None:
-        """What two computations say otherwise: the names of the rows' columns, as programs have them."""
-        self._line(" ".join(str(value) for name, value in found.items() if name not in (left, right)
-                            and value is not None))
+        """What two computations say otherwise."""
+        what = found["what"]
+        about = " ".join(self._cell("money" if (what, name) == ("money", "kind") else name, value)
+                         for name, value in found.items()
+                         if name not in ("student", "what", left, right) and value is not None)
+        self._line(f"{found['student']} {self._named('table', what)}: {about}")
         for name in (left, right):
             side = self._named("side", name)
             for row in found[name]:
-                said = ", ".join(f"{k} {v}" for k, v in row.items() if k not in ("from_on", "until_on")
-                                 and v not in (None, "0.00"))
+                said = ", ".join(f"{self._named('column', k)} {self._cell(k, v)}" for k, v in row.items()
+                                 if k not in ("from_on", "until_on") and v not in (None, "0.00"))
                 head = self._t("page/interval", since=row["from_on"], until=row["until_on"]) if row["until_on"] else \
                     self._t("page/interval-open", since=row["from_on"])
                 line = f"{side:>{SIDE_WIDTH}}  {head}"
