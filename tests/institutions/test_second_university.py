@@ -1,12 +1,18 @@
 """Another university is a folder of data: its rule book, its name, its holidays; no line of the program knows of it."""
 
+import json
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
+from threading import Event
 
 import pytest
 
 from consumers.notifications.agenda import Notice
 from consumers.notifications.letter import text
 from consumers.treasury.reference import reason_for_payment
+from ledger.bootstrap import open_ledger
+from ledger.domain.law.contribution import instalment_amounts
 from ledger.rulebooks.check import check
 from ledger.rulebooks.draft import confirmed, draft
 from ledger.rulebooks.institution import institution
@@ -25,6 +31,39 @@ BOOKS = load_books(FOLDER)
 def test_its_own_rules_are_what_answers_follow(history: History) -> None:
     wrong = list(_Run(MemoryLedger(BOOKS), history).failures())
     assert not wrong, "\n".join([history.name, *wrong])
+
+
+def test_its_third_instalment_is_in_the_stored_projections(tmp_path: Path) -> None:
+    history = next(one for one in histories(FOLDER / "histories.yml") if "MOR-1" in one.rules)
+    lines = [json.dumps(line.submission("R1", number)).encode() for number, line in enumerate(history.events[:-1])]
+    with open_ledger(f"sqlite:///{tmp_path}/ledger.db", rulebooks=FOLDER) as ledger:
+        assert {one["outcome"] for one in ledger.append_lines(lines)} == {"accepted"}
+        ledger.project(Event())
+        with ledger.reports() as reports:
+            owed = reports.arrears(date(2026, 7, 29))["rows"]
+            blocked = reports.blocked(date(2026, 6, 14), "exam-booking")["rows"]
+        assert list(ledger.verify(1)) == []
+    assert {(one["charge"], one["overdue"], one["accruing"]) for one in owed} == {
+        ("2025-26:instalment-3", "300.00", "70.00"), ("2025-26:late-fee/instalment-2", "10.00", "0.00")}
+    assert [one["charge"] for one in blocked] == ["2025-26:instalment-3"]
+
+
+def test_instalments_add_up_to_the_contribution_to_the_cent() -> None:
+    law = BOOKS.book_of("2025-26").rules
+    for contribution in (Decimal(n) / 100 for n in range(1200, 200_000, 97)):
+        asked = instalment_amounts(law, contribution, False, False)
+        assert sum(amount for _, amount, _, _ in asked) == contribution
+        assert [kind for kind, *_ in asked] == [f"instalment-{n + 1}" for n in range(len(asked))]
+        assert len(asked) == (1 if contribution <= 250 else 3)
+
+
+@pytest.mark.parametrize(("remits", "kinds"), [("any-payment", ["instalment-1", "instalment-3"]),
+                                               ("the-total", ["instalment-1", "instalment-2", "instalment-3"])])
+def test_an_instalment_below_the_least_payment_is_not_asked_where_none_is(remits: str, kinds: list[str]) -> None:
+    rules = BOOKS.book_of("2025-26").rules
+    law = rules.model_copy(update={"RAT_6": rules.RAT_6.model_copy(update={"remits": remits}),
+                                   "RAT_4": rules.RAT_4.model_copy(update={"share": Decimal("0.10")})})
+    assert [kind for kind, *_ in instalment_amounts(law, Decimal("300.00"), False, False)] == kinds
 
 
 def test_each_of_six_instalments_has_a_name_in_both_languages_and_in_the_treasury() -> None:

@@ -42,7 +42,8 @@ def instalment_amounts(law: Law, contribution: Decimal, exempt: bool,
         return [("instalment-1", total, first.due_on, "RAT-5")]
     advance = min(total, first.at_most) if first is not None else ZERO
     rest = total - advance
-    if least is not None and least.remits == "any-payment" and rest < least.below:
+    smallest = least.below if least is not None and least.remits == "any-payment" else ZERO
+    if rest < smallest:
         rest = ZERO
     found = [("instalment-1", advance, first.due_on, "RAT-3")] if first is not None else []
     if second is None or rest == ZERO:
@@ -52,7 +53,7 @@ def instalment_amounts(law: Law, contribution: Decimal, exempt: bool,
     days = (second.due_on, *(one.due_on for one in second.further))
     return found + [(kind, amount, due_on, "RAT-4")
                     for kind, amount, due_on in zip(INSTALMENTS[1:], _shared(second, rest), days, strict=False)
-                    if amount]
+                    if amount and amount >= smallest]
 
 
 @obeys("RAT-4")
