@@ -117,8 +117,8 @@ def _chain(folder: Path, verdict: Verification, events: sqlite3.Connection) -> N
         name = f"{day}{MANIFEST}"
         raw = (folder / name).read_bytes()
         if before is not None and day != before + timedelta(days=1):
-            verdict.add("day-missing", file=name, days=[(before + timedelta(days=1)).isoformat(),
-                                                        (day - timedelta(days=1)).isoformat()])
+            first, last = before + timedelta(days=1), day - timedelta(days=1)
+            verdict.add("day-missing", file=name, days=[first.isoformat(), last.isoformat()])
         try:
             found = read_manifest(raw)
         except Damaged as error:

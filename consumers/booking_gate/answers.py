@@ -128,8 +128,8 @@ class Gate:
             "held_on": one.call.held_on.isoformat(),
             "on": one.on.isoformat(), "known_position": position, "eligible": not reasons,
             "reasons": told([r.as_json() for r in reasons], language),
-            "unruled_years": sorted(unruled), "knowledge": {"complete_at": knowledge[0], "age_seconds": age,
-                                                            "position": knowledge[1]}}
+            "unruled_years": sorted(unruled),
+            "knowledge": {"complete_at": knowledge[0], "age_seconds": age, "position": knowledge[1]}}
 
     def _must_be_usable(self, law: str | None, unusable: str | None) -> None:
         if unusable is not None:

@@ -74,8 +74,9 @@ def check_type(record: Record, wanted: str) -> None:
     found = header(record.headers, "ce_type")
     if found != wanted:
         known = found is not None and found.rpartition(".")[0] == wanted.rpartition(".")[0]
-        raise (UnknownType if known else Unreadable)(f"ce_type: not {wanted}"
-                                                     + ("; update this program" if known else ""))
+        if known:
+            raise UnknownType(f"ce_type: not {wanted}; update this program")
+        raise Unreadable(f"ce_type: not {wanted}")
 
 
 class Ahead(Unreadable):

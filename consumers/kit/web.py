@@ -147,8 +147,9 @@ def bound_to(listen: str, door: Door, option: str) -> Listener:
         # answers leave at once: with Nagle's algorithm, which asyncio leaves on here, each takes 40 ms
         bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except (OSError, ValueError, OverflowError) as error:
-        why = error.strerror or type(error).__name__ if isinstance(error,
-                                                                   OSError) else "the port is no number from 0 to 65535"
+        why = "the port is no number from 0 to 65535"
+        if isinstance(error, OSError):
+            why = error.strerror or type(error).__name__
         raise click.UsageError(f"{option} {listen}: {why}; write HOST:PORT of an address of this machine") from None
     return Listener(bound, door, frozenset(names))
 
@@ -315,8 +316,8 @@ class _Bounded(HttpToolsProtocol):
 
     def _late(self) -> None:
         cycle: Any = self.cycle  # None before the first head
-        if self.transport.get_write_buffer_size() or (cycle is not None and cycle.response_started
-                                                      and not cycle.response_complete):
+        answering = cycle is not None and cycle.response_started and not cycle.response_complete
+        if self.transport.get_write_buffer_size() or answering:
             self.transport.abort()
         else:
             self._end(problem(408, "too-slow", "the request did not arrive in time"))

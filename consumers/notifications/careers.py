@@ -67,8 +67,8 @@ def look(known: KnownCareer, seen: Seen, waiting: Iterable[Notice], rules: Rules
     oldest = today - timedelta(days=FRESH_DAYS)
     found = list(ahead) + [
         Notice(known.student, known.career, BLOCK_LIFTED, kind, day) for kind, day in gone
-        if day >= start and max(day, known.known_on) >= oldest and still_lifted(known, kind,
-                                                                                day, today, lead_days) is not None]
+        if day >= start and max(day, known.known_on) >= oldest
+        and still_lifted(known, kind, day, today, lead_days) is not None]
     kept = known.without_history(start, today)
     following = next_look(kept, today, lead_days)
     return Look(

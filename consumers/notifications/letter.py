@@ -86,8 +86,8 @@ def _words(told: Contents, language: Language, reply_to: str | None, of: Institu
         parts.append({"subject": subject.strip(), "body": body.strip()})
     for part in parts if len(parts) > 1 else ():
         part["body"] = part["body"][:1].upper() + part["body"][1:]
-    subject, _, body = _template(language, "letter").render(parts=parts, reply_to=reply_to,
-                                                              institution=institution).partition("\n")
+    written = _template(language, "letter").render(parts=parts, reply_to=reply_to, institution=institution)
+    subject, _, body = written.partition("\n")
     return subject.strip(), re.sub(r"\n{3,}", "\n\n", body).strip() + "\n"
 
 

@@ -110,7 +110,7 @@ def is_closed(tx: Transaction, opened: Notice, closed: str) -> bool:
     return bool(tx.ask("SELECT 1 FROM notifications_outbox WHERE student = :student AND kind = :kind AND thing = "
                        ":thing AND day >= :day AND state <> 'dropped' LIMIT 1",
                        {"student": opened.student, "kind": closed, "thing": opened.thing,
-                                                          "day": opened.day.isoformat()}))
+                        "day": opened.day.isoformat()}))
 
 
 def claim(tx: Transaction, one: Waiting, until: float) -> bool:

@@ -65,8 +65,8 @@ def reconcile(tx: Transaction, on: date, since: date = date.min) -> Report:
     known = (tx.ask(f"SELECT 1 FROM treasury_{table} LIMIT 1")  # noqa: S608 - names of ours
              for table in ("careers", "notices", "payments"))
     if not differences and not any(known):
-        differences.append({"kind": "nothing-known", "why": "this database has seen nothing of the ledger: "
-                                                            "name the one that `run` fills"})
+        differences.append({"kind": "nothing-known", "why":
+                            "this database has seen nothing of the ledger: name the one that `run` fills"})
     [[reported]] = tx.ask("SELECT COUNT(*) FROM treasury_notices WHERE paid_on <= :on AND paid_on >= :since", days)
     [[recorded, position]] = tx.ask("SELECT COUNT(*), COALESCE(MAX(position), 0) FROM treasury_payments WHERE voided = "
                                     "0 AND paid_on <= :on AND paid_on >= :since", days)

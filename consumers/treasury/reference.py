@@ -85,5 +85,5 @@ def reason_for_payment(position: str) -> str:
     """The causale: what is paid, of which academic year and, of a part, by when; nothing about the person."""
     year, _, kind = charge_of(position).partition(":")
     due_on = due_of(position)
-    return f"{LABELS.get(kind.partition('#')[0], EXTRA)} {year}" + (f", rata del {due_on:%d/%m/%Y}"
-                                                                    if due_on is not None else "")
+    part = f", rata del {due_on:%d/%m/%Y}" if due_on is not None else ""
+    return f"{LABELS.get(kind.partition('#')[0], EXTRA)} {year}{part}"

@@ -75,8 +75,8 @@ def settle_amounts(career: Career, charge: Charge) -> None:
     charge.parts = _parts(charge, owed) if charge.dates else []
 
 
-def take(career: Career, key: str, owed: Decimal) -> tuple[Decimal, Decimal, Decimal, Decimal,
-                                                           list[tuple[Money, Decimal]]]:
+def take(career: Career, key: str,
+         owed: Decimal) -> tuple[Decimal, Decimal, Decimal, Decimal, list[tuple[Money, Decimal]]]:
     """Paid, refunded, moved, credit and receipts of a charge key of which so much is owed."""
     paid = refunded = moved = credit = ZERO
     receipts: list[tuple[Money, Decimal]] = []
@@ -155,8 +155,7 @@ def unallocated(career: Career) -> list[tuple[str, date, Decimal, str]]:
 def state_of(career: Career, charge: Charge, day: date) -> str:
     """Section 4, the first that fits: paid, moved, waived, payable, overdue, to-come."""
     if not charge.outstanding:
-        wholly = not charge.amount or (bool(charge.waivers) and any(w.whole and w.amount > ZERO
-                                                                    for w in charge.waivers))
+        wholly = not charge.amount or any(w.whole and w.amount > ZERO for w in charge.waivers)
         if not wholly and charge.paid + charge.refunded > ZERO:
             return "paid"
         if not wholly and charge.moved > ZERO:

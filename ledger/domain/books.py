@@ -159,8 +159,8 @@ class LawBooks:
         the first day of a ruled year on."""
         year = latest_enrolment
         for book in self._acts:
-            holds = book.acts_from is not None and day >= book.acts_from and (book.acts_until is None
-                                                                              or day <= book.acts_until)
+            holds = (book.acts_from is not None and day >= book.acts_from
+                     and (book.acts_until is None or day <= book.acts_until))
             if holds and (year is None or year < book.academic_year):
                 year = book.academic_year
         return year

@@ -179,8 +179,8 @@ class Program(click.Group):
             _show(error)
             return USAGE
         except Exception as error:
-            lines, code = self.explained(error) or ([f"a fault of this program, please report it: {fault(error)}"],
-                                                    FAULT)
+            lines, code = self.explained(error) or (
+                [f"a fault of this program, please report it: {fault(error)}"], FAULT)
             for line in lines:
                 self._say(line)
             return code

@@ -518,8 +518,8 @@ class Page:
             return
         text = VisibleText(f"{charge['career']} {self._of(charge)}: ", style="bold")
         since = charge["due_on"] or charge["raised_on"]
-        text.append("; ".join(notes) if notes else self._t("page/overdue-since", amount=charge["overdue"],
-                                                           due_on=since), style="not bold")
+        text.append("; ".join(notes) or self._t("page/overdue-since", amount=charge["overdue"], due_on=since),
+                    style="not bold")
         self._put(text)
         for told in (*waivers, *([refundable] if refundable else []), *([] if notes else [charge])):
             self._source(told)

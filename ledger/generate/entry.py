@@ -28,8 +28,8 @@ def first_payment(s: Story, p: Path, y: Terms, day: int, term: int | None, may_b
             paid = max(day, term + s.between(1, 20))
     s.pay(p, f"{y.label}:enrolment", need(y.law.CHG_2, "CHG-2").amount, paid)
     p.perfected = paid
-    if p.access == "open" and term is not None and (p.late_window or day > term
-                                                    or paid > term) and y.law.MOR_5 is not None:
+    if (p.access == "open" and term is not None and (p.late_window or day > term or paid > term)
+            and y.law.MOR_5 is not None):
         s.owe(p, f"{y.label}:late-instance", y.law.MOR_5.amount, paid)
 
 
@@ -313,8 +313,9 @@ def _sit_single_courses(s: Story, p: Path, y: Terms, courses: dict[str, tuple[in
             if booked > held - y.closes:
                 continue
             common = {"course": code, "held_on": iso(held)}
-            s.add("exam-booked", p.name, booked, common | {"academic_year": y.label, "session": session.name,
-                                                           "calls_start_on": iso(session.first), "mode": "oral"})
+            s.add("exam-booked", p.name, booked, common | {
+                "academic_year": y.label, "session": session.name, "calls_start_on": iso(session.first),
+                "mode": "oral"})
             passed = s.chance(s.shares.passed)
             graded: dict[str, Any] = {"outcome": "passed" if passed else "failed", "cfu": cfu,
                                       "session": session.name, "mode": "oral",

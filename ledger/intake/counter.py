@@ -288,8 +288,8 @@ def _trace(headers: Sequence[tuple[str, bytes | None]]) -> bytes | None:
 
 
 def _dead(one: Received, reason: str) -> Message:
-    size = len(one.key or b"") + len(one.value or b"") + sum(len(name) + len(value or b"")
-                                                             for name, value in one.headers)
+    size = (len(one.key or b"") + len(one.value or b"")
+            + sum(len(name) + len(value or b"") for name, value in one.headers))
     if size > LONGEST_LETTER:
         reason, one = f"{reason}. Its {size} bytes are not repeated here: read them at their place", one._replace(
             key=None, value=None, headers=())

@@ -124,8 +124,8 @@ def _send_states(store: EventStore, books: LawBooks, history: History, producer:
     while todo:
         batch, todo = todo[:BATCH], todo[BATCH:]
         read_at = store.last_position()
-        messages = [ready(message, partitions) for _, _, message in states_of(store, books,
-                                                                              batch, history, aside.append)]
+        messages = [ready(message, partitions)
+                    for _, _, message in states_of(store, books, batch, history, aside.append)]
         check_lengths(STATE, messages)
         deliver(producer, topic, messages)
         sent += len(messages)

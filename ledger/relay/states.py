@@ -34,8 +34,8 @@ def states(events: Sequence[Event], student: str, books: LawBooks) -> Iterator[J
     spans = seen.finish()
     for name in sorted({e.career for e in events if e.career is not None} | set(person.careers)):
         career = person.careers.get(name) or Career(name)
-        found = {kind: spans.get(name, {}).get(kind, []) for kind in ("status", "blocks", "charges",
-                                                                      "unallocated", "single_courses")}
+        found = {kind: spans.get(name, {}).get(kind, [])
+                 for kind in ("status", "blocks", "charges", "unallocated", "single_courses")}
         yield head | {"career": name, **found, "plans": _plans(facts, name), **_exams(career)}
 
 

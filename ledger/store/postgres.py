@@ -219,8 +219,8 @@ class PostgresRecorder(PostgresApplicationRecorder):
             REMEMBERED, _named(submissions))]
 
     def read(self, statement: str, parameters: tuple[Any, ...]) -> list[Any]:
-        with self.datastore.get_connection() as connection, connection.cursor(row_factory=tuple_row,
-                                                                              binary=True) as cursor:
+        with (self.datastore.get_connection() as connection,
+              connection.cursor(row_factory=tuple_row, binary=True) as cursor):
             return cursor.execute(statement.encode(), parameters, prepare=True).fetchall()
 
     def stream(self, originator_id: UUID, after: int) -> list[LogRow]:

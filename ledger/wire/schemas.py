@@ -165,8 +165,8 @@ class _Comparison:
         for name in before.keys() - after.keys():
             yield f"{prefix}{name}: removed"
         for name in sorted(needs - needed):
-            yield f"{prefix}{name}: now required, and " + ("submitters" if self._taken
-                                                           else "messages already sent") + " may leave it out"
+            who = "submitters" if self._taken else "messages already sent"
+            yield f"{prefix}{name}: now required, and {who} may leave it out"
         for name in sorted((needed - needs) & after.keys()):
             if not self._taken:
                 yield f"{prefix}{name}: no longer required, readers count on it"

@@ -279,8 +279,8 @@ def applies_again_only_if_not_admitted(case: Case) -> Reason | None:
     data = case.of(Preenrolled)
     before = [p for p in case.career.preenrolments if p.data.academic_year == data.academic_year
               and p.data.access == "restricted"]
-    if not before or data.access != "restricted" or (case.career.ranked is not None
-                                                     and not case.career.ranked.admitted):
+    turned_down = case.career.ranked is not None and not case.career.ranked.admitted
+    if not before or data.access != "restricted" or turned_down:
         return None
     return case.no("PRE-4", DONE, [Fact(p.event, p.on) for p in before])
 

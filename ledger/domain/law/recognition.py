@@ -249,8 +249,8 @@ def is_preenrolled_before_asking(case: Case) -> Reason | None:
     if career.course_type != "master" or case.law.PRE_8 is None or data.kind == "foreign-degree":
         return None
     before = latest_preenrolment(career, data.academic_year)
-    if first is None and career.access == "open" and before is not None and not is_admitted(career,
-                                                                                            data.academic_year, "open"):
+    if (first is None and career.access == "open" and before is not None
+            and not is_admitted(career, data.academic_year, "open")):
         return case.no("PRE-8/not-admitted", DONE)
     if before is not None or (first is not None and first.academic_year < data.academic_year):
         return None
@@ -300,8 +300,8 @@ def _too_early(case: Case, rule: str, first: date | None) -> Reason | None:
 @obeys("RIC-12", "PRE-7")
 def foreign_degrees_are_taken(case: Case) -> Reason | None:
     data, rule = case.of(RecognitionRequested), case.law.RIC_12
-    if rule is None or data.kind != "foreign-degree" or visa_term(case.career, case.law,
-                                                                  data.academic_year) is not None:
+    if (rule is None or data.kind != "foreign-degree"
+            or visa_term(case.career, case.law, data.academic_year) is not None):
         return None
     return _too_early(case, "RIC-12", rule.first)
 
@@ -347,8 +347,8 @@ def foreign_degree_is_in_time(case: Case) -> Reason | None:
     """Foreign titles and second degrees have a last day, also for late requests; elsewhere a late request costs the
     late instance."""
     data, rule = case.of(RecognitionRequested), case.law.RIC_12
-    if rule is None or data.kind != "foreign-degree" or visa_term(case.career, case.law,
-                                                                  data.academic_year) is not None:
+    if (rule is None or data.kind != "foreign-degree"
+            or visa_term(case.career, case.law, data.academic_year) is not None):
         return None
     return _too_late(case, "RIC-12", rule, rule.late)
 
@@ -457,8 +457,9 @@ def may_enrol_before_the_council(case: Case) -> Reason | None:
     if case.law.RIC_8 is None or case.day >= case.law.RIC_8.first:
         return None
     decided = {data.kind for _, _, data in case.career.recognitions}
-    asked = {r.data.kind for r in case.career.requests} | ({"transfer"} if case.career.transferred_in_on is not None
-                                                           else set())
+    asked = {r.data.kind for r in case.career.requests}
+    if case.career.transferred_in_on is not None:
+        asked.add("transfer")
     if not (asked - decided) & set(case.law.RIC_8.kinds):
         return None
     return case.no("RIC-8", Clears(case.law.RIC_8.first), first_day=case.law.RIC_8.first)

@@ -125,6 +125,6 @@ def move_without_right(person: Person, career: Career, event: Event, book: RuleB
         if not allowed:
             rule = next((one for one in ("RIN-6a", "RIN-6") if law.has(one)), "AMB-29")
             yield reason(law, rule, says("RIN-6a", charge=charge.key))
-    elif charge.base_kind == "single-courses" and law.has("CS-10") and refundable(person, career,
-                                                                                  charge, books) is None:
+    elif (charge.base_kind == "single-courses" and law.has("CS-10")
+          and refundable(person, career, charge, books) is None):
         yield reason(law, "CS-10", says("CS-10/set-off", charge=charge.key))

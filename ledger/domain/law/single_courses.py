@@ -50,10 +50,11 @@ def failed_reservation(person: Person, year: str, law: Law) -> Reservation | Non
     speaks of this university's graduates: one that waited for a degree of this university."""
     for career in person.careers.values():
         held = career.reservation
-        if held is not None and held.lapsed_on is not None and held.declined_on is None and held.academic_year == year \
-                and law.RIS_8 is not None and not (
-                law.RIS_8.free_for == "own-graduates" and (held.home_university != "same"
-                                                           or held.ground != "degree-pending")):
+        if (held is None or held.lapsed_on is None or held.declined_on is not None or held.academic_year != year
+                or law.RIS_8 is None):
+            continue
+        of_ours = held.home_university == "same" and held.ground == "degree-pending"
+        if of_ours or law.RIS_8.free_for != "own-graduates":
             return held
     return None
 
@@ -177,8 +178,8 @@ def cfu_are_within_the_limit(case: Case) -> Reason | None:
     """At most 36 CFU, unless for the requirements of a master's or of teaching classes."""
     data = case.of(SingleCoursesEnrolled)
     total = sum(c.cfu for c in data.courses)
-    if case.law.CS_2 is None or total <= case.law.CS_2.cfu or data.purpose in ("admission-requirements",
-                                                                               "teaching-classes"):
+    if (case.law.CS_2 is None or total <= case.law.CS_2.cfu
+            or data.purpose in ("admission-requirements", "teaching-classes")):
         return None
     return case.no("CS-2", DONE, cfu=total, most_cfu=case.law.CS_2.cfu)
 

@@ -53,8 +53,8 @@ def append(file: str, mode: "Mode", atomic: bool, wait: bool, bulk: bool, truste
                                and Path(file).stat().st_size >= BULK_FILE)
     counted: Counter[str] = Counter()
     newest = 0
-    with click.open_file(file, "rb") as stream, opened(create=True) as ledger, _followed(file, cast("BinaryIO",
-                                                                                                    stream)) as lines:
+    with (click.open_file(file, "rb") as stream, opened(create=True) as ledger,
+          _followed(file, cast("BinaryIO", stream)) as lines):
         shown, told = None if json_ else page(), Printed()
         for outcome in ledger.import_lines(lines, trusted) if bulk else ledger.append_lines(lines, mode, atomic):
             counted[outcome["outcome"]] += 1

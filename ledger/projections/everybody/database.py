@@ -206,8 +206,9 @@ class ProjectionDatabase:
         if not found:
             return []
         with self.backend.reading() as cursor:
-            return [] if not self._is_of_today(cursor, LIVE) else [SetAside(UUID(stream), *rest)
-                                                                   for stream, *rest in cursor.ask(
+            if not self._is_of_today(cursor, LIVE):
+                return []
+            return [SetAside(UUID(stream), *rest) for stream, *rest in cursor.ask(
                 "SELECT stream, student, position, why FROM {aside} ORDER BY position")]
 
     def rows(self, students: Collection[str]) -> tuple[list[Position], StoredRows]:
@@ -240,8 +241,8 @@ def strange_in(cursor: Transaction, tables: str) -> str | None:
     """`ProjectionDatabase.strange` of tables of today."""
     [(last,)] = cursor.ask("SELECT coalesce(max({event_position}), 0) FROM {events}")
     history = history_in(cursor)
-    for position, origin, epoch, mark in cursor.ask("SELECT position, origin, epoch, mark FROM {position}",
-                                                    tables=tables):
+    rows = cursor.ask("SELECT position, origin, epoch, mark FROM {position}", tables=tables)
+    for position, origin, epoch, mark in rows:
         if (origin, epoch) != history:
             return "the stored projections are those of another ledger" if origin != history[0] else (
                 f"the stored projections are of epoch {epoch} of this ledger, which is in epoch {history[1]}")

@@ -139,8 +139,8 @@ def _of_key(rows: "Counter[Row]", key: Row, length: int) -> list[Row]:
 
 
 def _interval(kind: str, row: Row) -> dict[str, Any]:
-    return {name: shown(name, value) for name, value in zip(COLUMNS[kind][KEYS[kind]:], row[1 + KEYS[kind]:],
-                                                            strict=True)}
+    columns, values = COLUMNS[kind][KEYS[kind]:], row[1 + KEYS[kind]:]
+    return {name: shown(name, value) for name, value in zip(columns, values, strict=True)}
 
 
 def _without_events(url: str) -> Iterator[Difference]:
