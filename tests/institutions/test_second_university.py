@@ -7,7 +7,9 @@ from pathlib import Path
 from threading import Event
 
 import pytest
+from click.testing import CliRunner
 
+from consumers.notifications.__main__ import notifications
 from consumers.notifications.agenda import Notice
 from consumers.notifications.letter import text
 from consumers.treasury.reference import reason_for_payment
@@ -82,6 +84,15 @@ def test_its_letters_bear_its_name(language: str, words: tuple[str, str]) -> Non
     _, told, _ = text([(notice, facts)], language, None, institution(FOLDER))
     assert "Bergamo" not in told
     assert all(one in " ".join(told.split()) for one in words)
+
+
+def test_letters_are_not_begun_under_an_institution_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "institution.yaml").write_text("name:\n  it: Università\n")
+    done = CliRunner().invoke(notifications, [
+        "run", "--db", f"sqlite:///{tmp_path}/letters.db", "--kafka", "localhost:1", "--smtp", "localhost:25",
+        "--sender", "no-reply@example.org", "--rulebooks", str(tmp_path)])
+    assert done.exit_code == 2, done.output
+    assert "institution.yaml, line 1: name.en: missing" in " ".join(done.output.split())
 
 
 def test_its_next_year_is_drafted_and_checked_with_its_own_holidays() -> None:
