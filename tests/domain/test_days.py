@@ -52,7 +52,7 @@ HISTORIES: dict[str, tuple[Any, ...]] = {
 
 def seen(person: Person) -> Any:
     """All that an answer says of the person's day."""
-    blocks = [block_json(b, BOOKS, None) for _, career in sorted(person.careers.items())
+    blocks = [block_json(b, BOOKS) for _, career in sorted(person.careers.items())
               for _, b in sorted(career.blocks.items())]
     return snapshot(person, BOOKS), blocks, [charge_json(person, career, charge, BOOKS)
                                              for career, charge in sorted_charges(person)]
