@@ -7,7 +7,9 @@ INSTALLED := .venv/.installed
 # takes a tenth of a second in place of one or two
 MEMORY := $(shell grep -qs ' /dev/shm tmpfs [^ ]*noexec' /proc/mounts || df -Pk /dev/shm 2>/dev/null | \
 	awk 'NR == 2 && $$4 > 4000000 { print "TMPDIR=/dev/shm" }')
-SERVERS := $(MEMORY) $(BIN)/python infra/postgres run -- $(BIN)/python infra/kafka run --
+# brokers that live for a test compile half as much
+JAVA := JDK_JAVA_OPTIONS=-XX:TieredStopAtLevel=1
+SERVERS := $(MEMORY) $(JAVA) $(BIN)/python infra/postgres run -- $(BIN)/python infra/kafka run --
 PYTEST := $(BIN)/python -m pytest --dist loadgroup
 # the programs that tests start would compile every module each time
 unexport PYTHONDONTWRITEBYTECODE

@@ -4,9 +4,6 @@ import itertools
 import logging
 import os
 import random
-import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,7 +19,6 @@ from kafka.errors import BrokerResponseError, KafkaError
 from consumers.database import Database
 from consumers.kit.loop import Forgotten, Loop
 from consumers.kit.service import Service
-from infra.kafka.cluster import end_with_parent
 from ledger.domain.events import Event
 from ledger.relay.states import states
 from ledger.wire.events import message
@@ -30,6 +26,7 @@ from ledger.wire.kafka import BROKERS, PREFIX, PRODUCER
 from ledger.wire.message import History, Message
 from ledger.wire.state import message as state_message
 from ledger.wire.topics import TOPICS
+from tests.processes import Program
 from tests.sizes import sized
 
 ORIGIN = History("test", 1, "/test")
@@ -254,10 +251,8 @@ class Member:
 
     def __init__(self, module: str, url: str, bootstrap: str, prefix: str, log: Path, *options: str) -> None:
         self.log = log
-        with log.open("ab") as out:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", module, "run", "--db", url, *options], stdout=out, stderr=out,
-                env=os.environ | {BROKERS: bootstrap, PREFIX: prefix}, preexec_fn=end_with_parent)
+        self.process = Program(module, "run", "--db", url, *options, out=log,
+                               environment=os.environ | {BROKERS: bootstrap, PREFIX: prefix})
 
     def kill(self) -> None:
         self.process.kill()
@@ -265,7 +260,7 @@ class Member:
 
     def stop(self) -> int:
         """As the system asks a service to stop; its exit code."""
-        self.process.send_signal(signal.SIGTERM)
+        self.process.terminate()
         return self.process.wait(60)
 
     def said(self) -> str:

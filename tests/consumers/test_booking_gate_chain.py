@@ -2,9 +2,6 @@
 answers only when it is sure."""
 
 import itertools
-import os
-import subprocess
-import sys
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -18,10 +15,10 @@ from ledger.bootstrap import open_ledger
 from ledger.domain.events import Event, ExamBooked
 from ledger.projections.student import eligibility
 from ledger.store import open_store
-from ledger.wire.kafka import BROKERS, PREFIX
 from ledger.wire.message import Message, header
 from ledger.wire.topics import DEAD_LETTER, STATE
 from ledger.words import told
+from tests.processes import LEDGER, Program
 from tests.projections.populations import BOOKS, fill, population, streams
 
 from .gate import a_call, heartbeat, portal
@@ -197,12 +194,8 @@ def test_answers_are_the_ledgers_from_the_relay_to_the_portal(topics: Topics, ow
         fill(store, population(25, 21))
     service = BookingGate()
     with in_thread(service, own.url, topics.bootstrap), portal(service, own.url, max_age=600) as asked:
-        done = subprocess.run(
-            [sys.executable, "-c", "from ledger.entrypoints.cli import main; main()", "--db",
-             ledger_url, "publish", "--once"],
-            capture_output=True, text=True, timeout=120, check=False,
-            env=os.environ | {PREFIX: topics.prefix, BROKERS: topics.bootstrap})
-        assert done.returncode == 0, done.stderr
+        done = Program(LEDGER, "--db", ledger_url, "publish", "--once", "--kafka", topics.bootstrap)
+        assert (done.wait(120), done.said()[1]) == (0, done.said()[1])
         question = a_call()
         eventually(lambda: asked.ask({"student": "nobody", "career": "none"} | question)[0] == 404, "the gate is sure")
         call = ExamBooked.model_validate({"mode": "written"} | {k: v for k, v in question.items() if k != "on"})

@@ -12,8 +12,6 @@ import itertools
 import json
 import os
 import random
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -49,6 +47,7 @@ from ledger.wire.message import History as Told
 from ledger.wire.message import Message, header
 from ledger.wire.reading import Unreadable, identify
 from ledger.wire.topics import DEAD_LETTER, EVENTS, HEARTBEAT, OUTCOMES, STATE, SUBMISSIONS
+from tests.processes import LEDGER, Program
 from tests.projections.populations import BOOKS, fill, population, streams
 from tests.sizes import sized
 
@@ -654,10 +653,8 @@ def test_the_oldest_is_gone_until_it_is_published_again(office: Office, lost: st
     environment = os.environ | {PREFIX: topics.prefix, BROKERS: topics.bootstrap}
 
     def publish(*arguments: str) -> None:
-        done = subprocess.run([sys.executable, "-c", "from ledger.entrypoints.cli import main; main()",
-                               "--db", ledger_url, "publish",
-                               *arguments], capture_output=True, text=True, timeout=300, check=False, env=environment)
-        assert done.returncode == 0, done.stderr
+        done = Program(LEDGER, "--db", ledger_url, "publish", *arguments, environment=environment)
+        assert (done.wait(300), done.said()[1]) == (0, done.said()[1])
 
     with open_store(ledger_url) as store:
         fill(store, events[:len(events) // 2])

@@ -21,8 +21,8 @@ BLOCKED = ("status", "S01", "--on", "2026-03-20")
 
 
 @pytest.fixture
-def filled(start, history, lines) -> None:
-    assert start("append", "-", given=lines(*history)).returncode == 0
+def filled(run, history, lines) -> None:
+    assert run("append", "-", given=lines(*history)).exit_code == 0
 
 
 def test_process_shows_colours_only_on_a_terminal(filled, start, terminal) -> None:

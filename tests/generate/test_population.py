@@ -21,8 +21,10 @@ from ledger.domain.submissions import Submission, read_submission, recorded
 from ledger.generate import Shares, generate, write
 from ledger.generate.population import one_student
 from ledger.rulebooks.loader import load_books
+from tests.sizes import sized
 
 STUDENTS = 300
+OBEDIENT, DISTINCT = sized((50, 1000), (150, 3000))
 AUDIT_ON = date(2026, 9, 30)
 
 
@@ -61,10 +63,11 @@ def breaches(history: list[Event]) -> list[dict[str, Any]]:
     return [f for f in findings(history, AUDIT_ON, books()) if f["severity"] == "breach"]
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("seed", [1, 2])
 def test_population_obeys_every_rule_when_the_share_of_breaches_is_nought(seed: int) -> None:
     shares = Shares(breaches=0.0)
-    for index in range(STUDENTS // 2):
+    for index in range(OBEDIENT):
         history = enforced(one_student(index, seed, shares))
         assert breaches(history) == []
 
@@ -147,9 +150,10 @@ def test_generate_refuses_negative_numbers() -> None:
         list(generate(-1, 1))
 
 
+@pytest.mark.faults
 def test_ids_are_distinct_also_where_a_breach_took_an_event_away() -> None:
     seen = [(event["student"], event["id"]) for event in map(json.loads,
-                                                             generate(3000, 11, Shares(breaches=1.0, voided=0.2)))]
+                                                             generate(DISTINCT, 11, Shares(breaches=1.0, voided=0.2)))]
     assert len(set(seen)) == len(seen)
 
 

@@ -12,9 +12,15 @@ from pathlib import Path
 import pytest
 
 from ledger import processes
+from tests.processes import SPAWNED
 
 LONGER_THAN_A_PIPE = 1 << 20
 _given = b""
+
+
+@pytest.fixture(autouse=True)
+def as_the_ledger_starts_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "pool", SPAWNED)
 
 
 def take(given: bytes) -> None:
@@ -52,6 +58,7 @@ def test_pool_is_broken_when_a_worker_dies_before_it_reads_its_arguments(monkeyp
 PARENT = """
 import os, sys
 from ledger import processes
+from tests.processes import SPAWNED
 if __name__ == "__main__":
     pool = processes.pool(1, print)
     print(pool.submit(os.getpid).result(), flush=True)

@@ -1,8 +1,6 @@
 """Topics of a test's own, submissions in them, and intakes as processes."""
 
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,9 +10,9 @@ import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient
 
-from infra.kafka.cluster import end_with_parent
 from ledger.wire.kafka import PREFIX, PRODUCER, create_topics
 from ledger.wire.topics import DEAD_LETTER, OUTCOMES, SUBMISSIONS
+from tests.processes import LEDGER, Program
 
 PARTITIONS = 4
 SECONDS = 90.0
@@ -110,19 +108,15 @@ def wait_for(what: Callable[[], bool], seconds: float = SECONDS) -> None:
         time.sleep(0.05)
 
 
-Process = subprocess.Popen[str]
+def start(url: str, topics: Topics, *settings: str) -> Program:
+    """`career-ledger intake`, or the same with further settings of its consumer (NAME=JSON). The prefix is in the
+    environment."""
+    if settings:
+        return Program("tests.intake.worker", url, topics.brokers, *settings)
+    return Program(LEDGER, "--db", url, "intake", "--kafka", topics.brokers)
 
 
-def start(url: str, topics: Topics, *settings: str) -> Process:
-    """`career-ledger intake`, or the same with further settings of its consumer (NAME=JSON). The
-    prefix is in the environment."""
-    command = ["-m", "tests.intake.worker", url, topics.brokers, *settings] if settings else [
-        "-c", "from ledger.entrypoints.cli import main; main()", "--db", url, "intake", "--kafka", topics.brokers]
-    return subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                            preexec_fn=end_with_parent)
-
-
-def finish(process: Process) -> tuple[int, str]:
+def finish(process: Program) -> tuple[int, str]:
     """Ends it with SIGTERM: exit code and standard error."""
     process.terminate()
     _, said = process.communicate(timeout=SECONDS)
@@ -130,7 +124,7 @@ def finish(process: Process) -> tuple[int, str]:
 
 
 @contextmanager
-def intake(url: str, topics: Topics) -> Iterator[Process]:
+def intake(url: str, topics: Topics) -> Iterator[Program]:
     """An intake that is ended at the end and must end well."""
     process = start(url, topics)
     try:

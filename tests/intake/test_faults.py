@@ -20,6 +20,8 @@ from tests.sizes import sized
 from .conftest import Topics, answered, finish, intake, start, wait_for
 
 ROUNDS = sized(2, 4, 100)
+SHARERS = sized(80, 200)
+"""Students whose submissions several members share."""
 STATIC = 'group_instance_id="one"'
 """Who is killed and started again takes the place of the dead at once, instead of after a time."""
 QUICK = ("session_timeout_ms=2000", "heartbeat_interval_ms=500")
@@ -126,17 +128,19 @@ def test_nothing_is_lost_or_doubled_when_the_intake_is_killed(store_url: str, to
     print(f"{ROUNDS} kills, {len(students) * 10} submissions: {counted}")
 
 
+@pytest.mark.faults
 def test_members_that_come_and_go_share_the_work(store_url: str, topics: Topics) -> None:
     """Two intakes at once, a third that joins, one that is killed, one that is frozen until the group has given its
     partitions away."""
     chance = random.Random(20260507)
-    students = [f"R{n}" for n in range(200)]
+    students = [f"R{n}" for n in range(SHARERS)]
     sent = woven(students, chance)
+    share = len(sent) // 5
     members = [start(store_url, topics, "max_poll_records=20", *QUICK) for _ in range(2)]
     try:
         for nth in range(5):
-            topics.submit(*sent[nth * 400:(nth + 1) * 400])
-            wait_for(lambda nth=nth: topics.count() > nth * 400)
+            topics.submit(*sent[nth * share:(nth + 1) * share])
+            wait_for(lambda nth=nth: topics.count() > nth * share)
             if nth == 0:
                 members.append(start(store_url, topics, "max_poll_records=20", *QUICK))
             elif nth == 1:
@@ -148,7 +152,7 @@ def test_members_that_come_and_go_share_the_work(store_url: str, topics: Topics)
             elif nth == 4:
                 code, said = finish(members.pop())
                 assert code == 0, said
-        wait_for(lambda: topics.committed() == 2000)
+        wait_for(lambda: topics.committed() == len(sent))
         code, said = finish(members[0])
         assert code == 0, said
     finally:

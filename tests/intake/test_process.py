@@ -107,11 +107,8 @@ def test_brokers_that_do_not_answer_are_waited_for(
         topics.brokers = f"127.0.0.1:{nobody.getsockname()[1]}"
         process = start(sqlite_url, topics)
         try:
-            assert process.stderr is not None
-            said = ""
-            while "Kafka does not answer" not in said:
-                said = process.stderr.readline()
-            assert "trying again" in said
+            wait_for(lambda: "Kafka does not answer" in process.said()[1])
+            assert "trying again" in process.said()[1]
             code, said = finish(process)
         finally:
             process.kill()

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timezone
 from itertools import takewhile
-from multiprocessing import get_context
 from multiprocessing.synchronize import Event as Flag
 from typing import Any
 
@@ -16,11 +15,9 @@ from ledger.handling.submit import append_lines
 from ledger.projections.everybody import Follower, open_database, workers
 from ledger.projections.everybody.rebuild import rebuild
 from ledger.store import VersionConflict, open_store
+from tests.processes import SERVER
 
 from .populations import BOOKS
-
-SERVER = get_context("forkserver")
-SERVER.set_forkserver_preload(["tests.projections.workers"])
 
 
 def follow(url: str, started: Flag, page: int, partition: int = 1, partitions: int = 1) -> None:

@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -17,9 +16,8 @@ import pytest
 from click.testing import CliRunner
 from kafka import KafkaConsumer, TopicPartition
 
-from infra.kafka.cluster import end_with_parent
 from ledger.entrypoints.cli import cli
-from ledger.relay import Relay, status
+from ledger.relay import Relay, prepare, status
 from ledger.relay.prepare import EVENTS_CHUNK, STATES_CHUNK
 from ledger.relay.states import states
 from ledger.store import EventStore
@@ -28,13 +26,14 @@ from ledger.wire.kafka import PREFIX, history_of
 from ledger.wire.letters import Heartbeat
 from ledger.wire.message import History
 from ledger.wire.topics import EVENTS, HEARTBEAT, STATE
+from tests.processes import LEDGER, Helpers, Program
 from tests.projections.populations import BOOKS
 from tests.sizes import sized
 
 SECONDS = 120.0
+prepare.get_context = lambda _: Helpers
 ROUNDS = sized(2, 6, 100)
 """How often a process is killed."""
-CLI = ["-c", "from ledger.entrypoints.cli import main; main()"]
 
 
 class Found(NamedTuple):
@@ -54,6 +53,8 @@ class Topics:
 
     def __init__(self, brokers: str, prefix: str) -> None:
         self.brokers, self.prefix = brokers, prefix
+        self._counter = KafkaConsumer(bootstrap_servers=brokers, reconnect_backoff_max_ms=500)
+        self.close = self._counter.close
 
     def read(self, topic: str) -> list[Found]:
         """Everything that is in it, each partition in order."""
@@ -78,22 +79,21 @@ class Topics:
             consumer.close(autocommit=False)
 
     def count(self, topic: str) -> int:
-        consumer = KafkaConsumer(bootstrap_servers=self.brokers)
-        try:
-            parts = [TopicPartition(self.prefix + topic, n) for n in consumer.partitions_for_topic(self.prefix + topic)
-                     or ()]
-            return sum(consumer.end_offsets(parts).values())
-        finally:
-            consumer.close(autocommit=False)
+        """How many messages were ever written to it. Asked often: the connection stays."""
+        parts = [TopicPartition(self.prefix + topic, n)
+                 for n in self._counter.partitions_for_topic(self.prefix + topic) or ()]
+        return sum(self._counter.end_offsets(parts).values())
 
     def heartbeats(self, of: str) -> list[Heartbeat]:
         return [Heartbeat.model_validate_json(one.value) for one in self.read(HEARTBEAT) if one.key == of]
 
 
 @pytest.fixture
-def topics(kafka_bootstrap: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch) -> Topics:
+def topics(kafka_bootstrap: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Topics]:
     monkeypatch.setenv(PREFIX, topic_prefix)
-    return Topics(kafka_bootstrap, topic_prefix)
+    found = Topics(kafka_bootstrap, topic_prefix)
+    yield found
+    found.close()
 
 
 def log(store: EventStore) -> list[tuple[int, dict[str, Any], str]]:
@@ -154,17 +154,11 @@ def published(url: str) -> bool:
     return len(found["topics"]) == 2 and all(one["position"] == found["last_position"] for one in found["topics"])
 
 
-Process = subprocess.Popen[str]
-
-
-def start(url: str, topics: Topics, *options: str, chunks: tuple[int, int] | None = None) -> Process:
+def start(url: str, topics: Topics, *options: str, chunks: tuple[int, int] | None = None) -> Program:
     """`career-ledger publish`, with its own chunks or with others."""
-    program = CLI if chunks is None else ["-m", "tests.relay.worker", *map(str, chunks)]
-    return subprocess.Popen([sys.executable, *program, "--db", url, "publish", "--kafka", topics.brokers,
-                             "--partitions", "4", *options],
-                            env=os.environ | {PREFIX: topics.prefix}, stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE, text=True,
-                            preexec_fn=end_with_parent)
+    program = [LEDGER] if chunks is None else ["tests.relay.worker", *map(str, chunks)]
+    return Program(*program, "--db", url, "publish", "--kafka", topics.brokers, "--partitions", "4", *options,
+                   environment=os.environ | {PREFIX: topics.prefix})
 
 
 def publish_once(url: str, topics: Topics, chunks: tuple[int, int] = (EVENTS_CHUNK, STATES_CHUNK)) -> None:
@@ -188,7 +182,7 @@ def command(url: str, *words: str) -> tuple[int, str, str]:
     return found.exit_code, found.stdout, found.stderr
 
 
-def stopped(process: Process) -> tuple[int, str]:
+def stopped(process: "Program | subprocess.Popen[str]") -> tuple[int, str]:
     """Ends it with SIGTERM: exit code and standard error."""
     process.send_signal(signal.SIGTERM)
     error = process.communicate(timeout=SECONDS)[1]
@@ -196,7 +190,7 @@ def stopped(process: Process) -> tuple[int, str]:
 
 
 @contextmanager
-def relay(url: str, topics: Topics, *options: str, chunks: tuple[int, int] | None = None) -> Iterator[Process]:
+def relay(url: str, topics: Topics, *options: str, chunks: tuple[int, int] | None = None) -> Iterator[Program]:
     """A relay that is ended at the end and must end well."""
     process = start(url, topics, *options, chunks=chunks)
     try:

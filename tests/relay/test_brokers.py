@@ -4,6 +4,7 @@ One broker, three at full size (tests/sizes.py); the proof has 50,000 events, 20
 minute without any broker."""
 
 import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -38,9 +39,11 @@ LONG = 900.0
 
 
 @pytest.fixture
-def topics(cluster: Cluster, topic_prefix: str, monkeypatch: pytest.MonkeyPatch) -> Topics:
+def topics(cluster: Cluster, topic_prefix: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Topics]:
     monkeypatch.setenv(PREFIX, topic_prefix)
-    return Topics(cluster.bootstrap, topic_prefix)
+    found = Topics(cluster.bootstrap, topic_prefix)
+    yield found
+    found.close()
 
 
 @pytest.fixture(scope="module")

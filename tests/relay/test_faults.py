@@ -3,6 +3,8 @@
 import os
 import random
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -11,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from infra.kafka.cluster import end_with_parent
 from ledger.domain.events import Event
 from ledger.store import open_store
+from ledger.wire.kafka import PREFIX
 from ledger.wire.topics import EVENTS
 from tests.projections.populations import fill, population
 from tests.sizes import sized
@@ -131,6 +135,13 @@ def test_topics_are_the_log_when_postgresql_is_restarted_under_the_relay(topics,
             assert_states_are_newest(store, topics)
 
 
+def from_the_command_line(url: str, topics: Topics) -> "subprocess.Popen[str]":
+    """With helpers of its own, as it has them where no test looks on."""
+    return subprocess.Popen([sys.executable, "-m", "tests.relay.worker", str(CHUNK), "15", "--db", url, "publish",
+                             "--kafka", topics.brokers, "--partitions", "4"], env=os.environ | {PREFIX: topics.prefix},
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=end_with_parent)
+
+
 def children(pid: int) -> list[int]:
     """The processes that any thread of this one has started, oldest first (Linux)."""
     return sorted(int(one) for task in Path(f"/proc/{pid}/task").glob("*/children") for one in task.read_text().split())
@@ -139,7 +150,7 @@ def children(pid: int) -> list[int]:
 def test_relay_ends_with_its_helpers_when_it_is_killed(sqlite_url, topics: Topics) -> None:
     with open_store(sqlite_url) as store:
         fill(store, population(5))
-    process = start(sqlite_url, topics)
+    process = from_the_command_line(sqlite_url, topics)
     wait_for(lambda: published(sqlite_url))
     helpers = children(process.pid)
     assert len(helpers) >= 2
@@ -151,8 +162,15 @@ def test_relay_ends_with_its_helpers_when_it_is_killed(sqlite_url, topics: Topic
 def test_relay_begins_again_when_its_helper_is_killed(sqlite_url, topics: Topics) -> None:
     with open_store(sqlite_url) as store:
         events = population(20)
-        with relay(sqlite_url, topics, chunks=(CHUNK, 15)) as process, written(sqlite_url, events, 2.0):
-            wait_for(lambda: topics.count(EVENTS) > 0)
-            os.kill(children(process.pid)[-1], signal.SIGKILL)
+        process = from_the_command_line(sqlite_url, topics)
+        try:
+            with written(sqlite_url, events, 2.0):
+                wait_for(lambda: topics.count(EVENTS) > 0)
+                os.kill(children(process.pid)[-1], signal.SIGKILL)
             wait_for(lambda: published(sqlite_url) and topics.count(EVENTS) >= len(events))
+            code, error = stopped(process)
+            assert (code, "beginning again" in error) == (0, True)
+        finally:
+            process.kill()
+            process.communicate()
         assert_topic_is_the_log(store, topics, again=2 * CHUNK)

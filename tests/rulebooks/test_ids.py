@@ -5,6 +5,7 @@ among the ledger's own rules. The ids are collected from the code; the worked hi
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from ledger.rulebooks.loader import load_books
 from ledger.rulebooks.show import cite
 from tests.rules.citations import wrong_citations
 
+pytestmark = pytest.mark.xdist_group("code")
 BOOKS = load_books()
 FULL = [year for year in BOOKS.years if BOOKS.of(year) is not None]
 FOLDERS = ("domain", "audit", "handling", "intake", "projections", "wire", "relay")
@@ -39,18 +41,20 @@ class Use(NamedTuple):
 
 
 ROOT = Path(ledger.__path__[0])
-MODULES = {path.relative_to(ROOT).with_suffix("").as_posix().replace("/", "."): ast.parse(path.read_text())
-           for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))}
-MARKED = {child.value for tree in MODULES.values() for node in ast.walk(tree) if isinstance(node, ast.Call)
-          and isinstance(node.func, ast.Name) and node.func.id == "obeys"
-          for child in node.args if isinstance(child, ast.Constant)}
-FAMILIES = {str(rule).partition("-")[0] for rule in {*MARKED, *BOOKS.own.rules}}
 
 
-def _uses() -> Iterator[Use]:
-    for module, tree in MODULES.items():
-        for top in tree.body:
-            yield from _in(top, module)
+@cache
+def uses() -> list[Use]:
+    """All of the code, which takes a second to look through: not while tests are collected."""
+    modules = {path.relative_to(ROOT).with_suffix("").as_posix().replace("/", "."): ast.parse(path.read_text())
+               for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))}
+    marked = {child.value for tree in modules.values() for node in ast.walk(tree) if isinstance(node, ast.Call)
+              and isinstance(node.func, ast.Name) and node.func.id == "obeys"
+              for child in node.args if isinstance(child, ast.Constant)}
+    families = {str(rule).partition("-")[0] for rule in {*marked, *BOOKS.own.rules}}
+    found = [use for module, tree in modules.items() for top in tree.body for use in _in(top, module)
+             if use.rule.partition("-")[0] in families]
+    return sorted({(use.rule, use.module, use.within): use for use in found}.values())
 
 
 def _in(top: ast.stmt, module: str) -> Iterator[Use]:
@@ -61,7 +65,7 @@ def _in(top: ast.stmt, module: str) -> Iterator[Use]:
     for node in ast.walk(top):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in apart:
             rule = node.value.partition("/")[0]  # of a message: `RIN-3/lapsed`
-            if _is_id(rule):
+            if _ID.fullmatch(rule):
                 yield Use(rule, module, name, guards)
 
 
@@ -71,11 +75,6 @@ def _is_mark(node: ast.AST) -> bool:
         or (isinstance(node, ast.keyword) and node.arg == "alias")
 
 
-def _is_id(text: str) -> bool:
-    return _ID.fullmatch(text) is not None and text.partition("-")[0] in FAMILIES
-
-
-USES = sorted({(use.rule, use.module, use.within): use for use in _uses()}.values())
 CATALOGUE = {f"{one.predicate.__module__.removeprefix('ledger.')}.{one.predicate.__name__}": one.rules
              for asked in PREDICATES.values() for one in asked if one.governed}
 """By predicate the rules without which it is not asked."""
@@ -97,34 +96,38 @@ ELSEWHERE = {
 
 
 def test_ids_are_collected_from_all_of_the_code() -> None:
-    found = {use.rule for use in USES}
-    assert {"SEQ", "END", "NO-RULEBOOK", "ATOMIC", "IUV", "MONEY", "ENR", "PREP", "RIN", "MOR-2", "MOR-5a", "ESA-1F",
-            "PRN-D", "TKT-1", "charge-decided", "AMB-33"} <= found
+    found = {use.rule for use in uses()}
+    assert {"SEQ", "END", "NO-RULEBOOK", "ATOMIC", "IUV", "MONEY", "ENR", "PREP", "RIN", "MOR-2",
+            "MOR-5a", "ESA-1F", "PRN-D", "TKT-1",
+            "charge-decided", "AMB-33"} <= found
     assert len(found) > 120
 
 
-@pytest.mark.parametrize("use", USES, ids=str)
-def test_id_in_the_code_can_be_cited_with_its_source(use: Use) -> None:
-    found = cite(BOOKS, use.rule)
-    assert found["id"] == use.rule
-    assert found["years"] or found["own"]
-    for year in found["years"]:
-        if "says" in year:
-            assert source_of(BOOKS.book_of(year["academic_year"]),
-                             use.rule) == {"document": year["document"], "heading": year["heading"]}
+def test_id_in_the_code_can_be_cited_with_its_source() -> None:
+    for rule in {use.rule for use in uses()}:
+        found = cite(BOOKS, rule)
+        assert found["id"] == rule
+        assert found["years"] or found["own"], rule
+        for year in found["years"]:
+            if "says" in year:
+                assert source_of(BOOKS.book_of(year["academic_year"]),
+                                 rule) == {"document": year["document"], "heading": year["heading"]}, rule
 
 
-@pytest.mark.parametrize("use", [use for use in USES if not is_register_entry(use.rule)], ids=str)
-def test_id_is_in_the_book_of_each_year_whose_answers_can_carry_it(use: Use) -> None:
+def test_id_is_in_the_book_of_each_year_whose_answers_can_carry_it() -> None:
     """Of a year whose book has no entry the code asks first whether it has one."""
-    lacking = [year for year in FULL if BOOKS.book_of(year).entry(use.rule) is None]
-    asks = use.rule.replace("-", "_") in use.guards or {"entry", "has", "asked"} & use.guards
-    assert not lacking or asks or use.rule in CATALOGUE.get(f"{use.module}.{use.within}",
-                                                            ()) or str(use) in ELSEWHERE, lacking
+    wrong = {}
+    for use in uses():
+        lacking = [year for year in FULL if BOOKS.book_of(year).entry(use.rule) is None]
+        asks = use.rule.replace("-", "_") in use.guards or {"entry", "has", "asked"} & use.guards
+        if (lacking and not asks and not is_register_entry(use.rule) and str(use) not in ELSEWHERE
+                and use.rule not in CATALOGUE.get(f"{use.module}.{use.within}", ())):
+            wrong[str(use)] = lacking
+    assert wrong == {}
 
 
 def test_exceptions_are_still_in_the_code() -> None:
-    assert set(ELSEWHERE) <= {str(use) for use in USES}
+    assert set(ELSEWHERE) <= {str(use) for use in uses()}
 
 
 LATE_FEE = {"charge": "2019-20:late-fee/instalment-1", "state": "to-come", "rule": "MOR-2"}
@@ -159,5 +162,5 @@ def test_own_rules_say_what_holds_and_rest_on_the_register() -> None:
 
 
 def test_every_reading_in_the_code_is_in_the_register() -> None:
-    assert {use.rule for use in USES if use.rule.startswith("AMB-")} <= {name.replace("_", "-")
+    assert {use.rule for use in uses() if use.rule.startswith("AMB-")} <= {name.replace("_", "-")
                                                                          for name in Interpretations.model_fields}

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from string import Formatter
 from typing import Any, get_args
@@ -24,6 +25,7 @@ from ledger.words import LANGUAGES, Language, sentence
 from ledger.words.entries import NAMES, entry, ids
 from ledger.words.values import WRITERS, day, figure, money, written
 
+pytestmark = pytest.mark.xdist_group("code")
 ROOT = Path(ledger.__file__).parent
 MAKERS = frozenset({"says", "no", "_t", "wrong"})
 """What makes a message in the rules, `says(id, ...)` and `case.no(id, ...)`, a text of a page, and an error of form."""
@@ -53,9 +55,10 @@ def _ids(given: ast.expr) -> Iterator[str]:
         yield given.value
 
 
-def _used() -> dict[str, tuple[set[str], bool]]:
-    """Of each message of the code: the names of its values (of all the places together), and whether
-    something is said to remove it."""
+@cache
+def used() -> dict[str, tuple[set[str], bool]]:
+    """Of each message of the code: the names of its values (of all the places together), and whether something is said
+    to remove it."""
     names: dict[str, set[str]] = defaultdict(set)
     cleared: dict[str, bool] = defaultdict(bool)
     for call, made in _calls():
@@ -74,7 +77,8 @@ def _used() -> dict[str, tuple[set[str], bool]]:
             for one in _ids(said.args[0]) if getattr(said.func, "id", "") == "says" else ():
                 cleared[one] |= made == "Block" or _is_cleared(call, place + 1)
     return {one: (given | ({"remedies"} if "phrases" in given else set()), cleared[one])
-            for one, given in names.items()}
+            for one, given in names.items()} | {
+                one: (given, one == "verbatim") for one, given in OTHERS.items()}
 
 
 def _is_cleared(call: ast.Call, place: int) -> bool:
@@ -90,28 +94,25 @@ SPREAD = {
 """Values that several messages share, by the name under which the code keeps them."""
 
 
-USED = _used() | {one: (names, one == "verbatim") for one, names in OTHERS.items()}
-
-
 def _fields(text: str) -> set[str]:
     return {name for _, name, _, _ in Formatter().parse(text) if name}
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_catalogue_has_exactly_the_messages_of_the_code(language: Language) -> None:
-    assert {one for one in ids(language) if not one.startswith(NAMES)} == USED.keys()
+    assert {one for one in ids(language) if not one.startswith(NAMES)} == used().keys()
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_sentence_uses_no_value_that_the_code_does_not_give(language: Language) -> None:
-    for one, (given, _) in USED.items():
+    for one, (given, _) in used().items():
         said = entry(one, language)
         assert set(said) <= {"says", "clears"}, one
         assert _fields(said["says"]) | _fields(said.get("clears", "")) <= given, one
 
 
 def test_value_is_told_in_every_language_when_it_is_told_in_one() -> None:
-    for one in USED:
+    for one in used():
         for part in ("says", "clears"):
             assert len({frozenset(_fields(entry(one, language).get(part, "")))
                         for language in LANGUAGES}) == 1, (one, part)
@@ -119,7 +120,7 @@ def test_value_is_told_in_every_language_when_it_is_told_in_one() -> None:
 
 
 def test_value_of_a_message_is_told_somewhere_and_can_be_written() -> None:
-    for one, (given, _) in USED.items():
+    for one, (given, _) in used().items():
         said = entry(one, "en")
         assert given - {"remedies",
                         "rule"} <= _fields(said["says"]) | _fields(said.get("clears", "")) | {"phrases"}, one
@@ -165,7 +166,7 @@ def test_article_is_elided_when_the_day_begins_with_a_vowel(on: str, said: str) 
 
 
 def test_remedy_is_told_when_the_rule_says_that_there_is_one() -> None:
-    assert [one for one, (_, cleared) in USED.items() if cleared and "clears" not in entry(one, "en")] == []
+    assert [one for one, (_, cleared) in used().items() if cleared and "clears" not in entry(one, "en")] == []
 
 
 def test_no_sentence_is_left_in_the_rules() -> None:

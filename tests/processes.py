@@ -1,0 +1,155 @@
+"""The programs as processes of their own that start at once: they are forked from a server, one per worker of pytest,
+which has imported everything. Importing a consumer costs half a second of a processor, and some tests start dozens.
+
+They can be killed, frozen and asked to end like any others. That the programs start from the command line too is for
+`tests/entrypoints`, `tests/docs` and the tests of a service's own command; that a pool starts as the ledger starts it,
+for `tests/handling/test_processes.py` and whatever runs in a process of its own.
+"""
+
+import atexit
+import os
+import runpy
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import forkserver, get_context
+from pathlib import Path
+from typing import Any
+
+from infra.kafka.cluster import end_with_parent
+from ledger import processes
+
+SERVER = get_context("forkserver")
+SERVER.set_forkserver_preload(["tests.preloaded"])
+LEDGER = "ledger.entrypoints.cli"
+"""The program `career-ledger`, as a module to start."""
+SPAWNED = processes.pool
+"""As the ledger starts its workers."""
+_started: list["Program"] = []
+
+
+def pool(size: int, start: Callable[..., None], *arguments: Any) -> ProcessPoolExecutor:
+    """`ledger.processes.pool` for what runs in the process of the tests."""
+    return ProcessPoolExecutor(size, SERVER, _begin, (dict(os.environ), start, arguments))
+
+
+def _begin(environment: dict[str, str], start: Callable[..., None], arguments: Sequence[Any]) -> None:
+    end_with_parent()
+    _in(environment)
+    start(*arguments)
+
+
+class Helpers:
+    """The context that the relay's helpers come from, in place of `spawn`. They are children of the server."""
+
+    Pipe = SERVER.Pipe
+
+    @staticmethod
+    def Process(target: Callable[..., None], args: Sequence[Any], daemon: bool) -> Any:  # noqa: N802 - its name there
+        return SERVER.Process(target=_begin, args=(dict(os.environ), target, args), daemon=daemon)
+
+
+def _in(environment: Mapping[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+
+
+class Program:
+    """`python -m MODULE ARGUMENTS`, or `career-ledger ARGUMENTS`. Its outputs go to files, `out` where one is given;
+    without one what it said is read with `communicate`."""
+
+    def __init__(self, module: str, *arguments: str, environment: Mapping[str, str] = os.environ,
+                 out: Path | None = None) -> None:
+        self._folder = None if out else tempfile.TemporaryDirectory(prefix="said-")
+        self._said = [out, out] if out else [Path(self._folder.name, name) for name in ("out", "error")]
+        for path in self._said:
+            path.touch()
+        forkserver.ensure_running()
+        self._process = SERVER.Process(target=_run, args=(module, arguments, dict(environment), *self._said, _server()))
+        self._process.start()
+        _started.append(self)
+
+    @property
+    def pid(self) -> int:
+        assert self._process.pid is not None
+        return self._process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        return self._process.exitcode
+
+    def poll(self) -> int | None:
+        return self._process.exitcode
+
+    def wait(self, timeout: float | None = None) -> int:
+        self._process.join(timeout)
+        code = self._process.exitcode
+        if code is None:
+            raise subprocess.TimeoutExpired(str(self._process), timeout or 0)
+        return code
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def said(self) -> tuple[str, str]:
+        """Standard output and error so far."""
+        out, error = (path.read_text(errors="replace") for path in self._said)
+        return out, error
+
+    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
+        self.wait(timeout)
+        return self.said()
+
+    def forget(self) -> None:
+        """Ends it, and its files are gone."""
+        self.kill()
+        self._process.join()
+        if self._folder is not None:
+            self._folder.cleanup()
+
+
+def _server() -> dict[str, Any]:
+    """What a program needs to have its helpers from the server that it comes from itself."""
+    return {name: value for name, value in vars(forkserver._forkserver).items()
+            if name in ("_forkserver_address", "_forkserver_authkey")}
+
+
+def _run(module: str, arguments: tuple[str, ...], environment: dict[str, str], out: Path, error: Path,
+         server: dict[str, Any]) -> None:
+    end_with_parent()
+    _in(environment)
+    vars(forkserver._forkserver).update(server, ensure_running=lambda: None)
+    import ledger.relay.prepare
+    ledger.relay.prepare.get_context = lambda _: Helpers
+    for number, path in ((1, out), (2, error)):
+        to = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        os.dup2(to, number)
+        os.close(to)
+    begun = ["-c", "from ledger.entrypoints.cli import main; main()"] if module == LEDGER else ["-m", module]
+    sys.orig_argv = [sys.executable, *begun, *arguments]  # with which the relay begins again
+    sys.argv = [module, *arguments]
+    try:
+        if module == LEDGER:
+            from ledger.entrypoints.cli import main
+            main()
+        else:
+            runpy.run_module(module, run_name="__main__")
+    finally:
+        atexit._run_exitfuncs()
+
+
+@atexit.register
+def _end() -> None:
+    """Whatever a failed test has left; `multiprocessing` would wait for it."""
+    for one in _started:
+        one.forget()
