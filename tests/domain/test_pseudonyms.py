@@ -8,6 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 from ledger.domain.events import PAYLOADS
 from ledger.domain.submissions import _Envelope, read_submission
 from ledger.domain.values import Pseudonym
+from ledger.words import sentence
 
 NAMING = sorted((model.__name__, field, annotation) for model in {_Envelope, *PAYLOADS.values()}
                 for field, annotation in get_type_hints(model, include_extras=True).items()
@@ -32,4 +33,5 @@ def test_submission_is_invalid_with_the_field_and_the_fix_when_it_names_the_plac
     given = {"id": "1", "type": "programme-changed", "student": "S1", "career": "B", "effective_on": "2025-10-01",
              "source": "test", "actor": "test", "data": {"to_career": "C", "academic_year": "2025-26"}} | change
     [problem] = read_submission(given)  # type: ignore[misc]
-    assert (problem.path, "give the pseudonym itself" in problem.message) == (path, True)  # type: ignore[union-attr]
+    said = sentence(problem.message, "en")  # type: ignore[union-attr]
+    assert (problem.path, "give the pseudonym itself" in said) == (path, True)  # type: ignore[union-attr]
