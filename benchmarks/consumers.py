@@ -226,8 +226,8 @@ def measured(given: argparse.Namespace) -> dict[str, Any]:
     logging.getLogger("kafka").setLevel(logging.ERROR)
     spare_the_collector()
     clock, file = Clock(given.events), given.folder / f"{given.service}.rows"
-    with tempfile.TemporaryDirectory(dir=given.folder) as name, file.open("wb" if given.measure == "rehearsal"
-                                                                          else "ab+") as rows:
+    with tempfile.TemporaryDirectory(dir=given.folder) as name, file.open(
+            "wb" if given.measure == "rehearsal" else "ab+") as rows:
         rows.seek(0)
         what = service(given.service, given.kafka, Path(name))
         if given.measure == "rehearsal":

@@ -44,8 +44,8 @@ def questions(url: str, students: int, asked: int) -> dict[str, float]:
                 raise SystemExit(f"no answer: {status}")
         found = {f"{what} p{percent}": sorted(of)[len(of) * percent // 100]
                  for what, of in (("over HTTP", whole), ("gate", gate)) for percent in (50, 99)}
-        print(f"{url.partition(':')[0]:11}question {name}: " + ", ".join(f"{what} {one:.2f} ms"
-                                                                         for what, one in found.items())
+        print(f"{url.partition(':')[0]:11}question {name}: " + ", ".join(
+            f"{what} {one:.2f} ms" for what, one in found.items())
               + f" ({len(order)} questions)", flush=True)
         figures |= {f"{name}, {what}": one for what, one in found.items()}
     process.terminate()

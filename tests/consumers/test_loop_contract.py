@@ -131,8 +131,8 @@ def test_a_message_that_names_no_event_is_a_dead_letter_and_holds_nobody_up(
     handle(topics, own, [*log[:5], *strays, *log[5:]])
     letters = topics.read(DEAD_LETTER)
     assert parked(own) == []
-    assert sorted(one.key for one in letters if one.key is not None) == sorted(m.key
-                                                                               for m in strays if m.key is not None)
+    assert sorted(one.key for one in letters if one.key is not None) == sorted(
+        m.key for m in strays if m.key is not None)
     assert len(letters) == len(strays)  # the one without a key has none here either
     assert caplog.text.count("dead letter:") == len(strays)
     assert "parked" not in caplog.text

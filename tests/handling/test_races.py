@@ -105,7 +105,7 @@ def test_every_line_is_stored_once_or_not_at_all_when_the_process_is_killed(quic
             assert stored <= duplicates <= stored + 1
             assert outcomes == ["duplicate"] * duplicates + ["accepted"] * (1000 - duplicates)
             log = store.log(start, 2000)
-            assert [(event.student, event.version) for event in log] == [(student, n) for student in students
-                                                                         for n in range(1, 9)]
+            assert [(event.student, event.version) for event in log] == [
+                (student, n) for student in students for n in range(1, 9)]
             assert len({event.id for event in log}) == 1000
             start = store.last_position()

@@ -61,8 +61,8 @@ def test_each_submission_is_answered_as_append_answers_it(counter: Counter, stor
     found = outcomes(counter.answers(received(*history, booking("S1", "b1"), booking("S1", "b2"),
                                               payment("S1", 1) | {"data": {}})))
     assert [one["outcome"] for one in found] == ["accepted"] * 4 + ["refused", "invalid"]
-    assert [(one["position"], one["version"]) for one in found[:4]] == [(e.position, e.version)
-                                                                        for e in store.stream("S1")]
+    assert [(one["position"], one["version"]) for one in found[:4]] == [
+        (e.position, e.version) for e in store.stream("S1")]
     assert found[4]["reasons"][0]["rule"] == "PRN-D"
     assert {one["path"] for one in found[5]["problems"]} == {"data.charge", "data.amount"}
     for one in (*history, booking("S2", "b1")):  # another student, through the ledger's own desk

@@ -63,8 +63,8 @@ def check(url: str, topics: Topics, students: Sequence[str]) -> dict[str, int]:
         assert store.last_position() >= sum(len(stream) for stream in streams.values())
         for student in students:
             accepted = [one["id"] for one in life(student) if expected(one["id"]) == "accepted"]
-            assert [(event.id, event.version) for event in streams[student]] == [(id_, n)
-                                                                                 for n, id_ in enumerate(accepted, 1)]
+            assert [(event.id, event.version) for event in streams[student]] == [
+                (id_, n) for n, id_ in enumerate(accepted, 1)]
             for event in streams[student]:
                 answers = given.pop((student, event.id))
                 assert {(one["position"], one["version"]) for one in answers} == {(event.position, event.version)}

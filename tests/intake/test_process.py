@@ -32,8 +32,8 @@ def test_every_kind_of_outcome_reaches_its_sender(store_url: str, topics: Topics
         *((one["id"], "accepted") for one in history), ("b1", "accepted"), ("b2", "refused"),
         ("b1", "duplicate"), ("S1-p1", "invalid")]
     with open_store(store_url) as store:
-        assert [(e.id, e.position) for e in store.stream("S1")] == [(o.outcome["id"], o.outcome["position"])
-                                                                    for o in outcomes[:4]]
+        assert [(e.id, e.position) for e in store.stream("S1")] == [
+            (o.outcome["id"], o.outcome["position"]) for o in outcomes[:4]]
     letters = topics.read(DEAD_LETTER)
     assert sorted(one.headers["dead_letter_error"].decode().split(":")[0].split(" is ")[0] for one in letters) == [
         "the key of the message", "the message has no key", "the message has no value", "the value"]

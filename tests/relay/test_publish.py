@@ -136,8 +136,8 @@ def test_state_that_no_topic_takes_stops_the_relay_and_names_it(sqlite_url, topi
 def test_records_read_as_of_today_and_keep_the_hash_of_the_stored_bytes(store) -> None:
     append(store, *a_debtor("S01"))
     rows = store._recorder.log(0, 10)
-    assert [(position, store.digest(state)) for position, _, state in rows] == [(p, digest)
-                                                                                for p, _, digest in store.records()]
+    assert [(position, store.digest(state)) for position, _, state in rows] == [
+        (p, digest) for p, _, digest in store.records()]
     assert [record for _, record, _ in store.records()] == [json.loads(state) | {"position": p} for p, _, state in rows]
     assert store.records(after=rows[0][0], limit=1)[0][0] == rows[1][0]
     newer = Mapper(STORED_NAMES | {"enrolled": "enrolled.v2"}, UPCASTS | {

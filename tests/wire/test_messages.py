@@ -94,8 +94,8 @@ def test_golden_states_have_something_in_every_list_and_give_the_answers_of_a_da
     career = career_on(found["state.v1"], date(2026, 3, 25))
     assert [(b.kind, b.rule, b.amount) for b in career.blocks.values()] == [
         ("final-exam", "BLK-2", Decimal("400.00")), ("exam-booking", "BLK-1", Decimal("400.00"))]
-    assert {state["career"] for state in states(history(), "S01", load_books())} == {state.career
-                                                                                     for state in found.values()}
+    assert {state["career"] for state in states(history(), "S01", load_books())} == {
+        state.career for state in found.values()}
 
 
 def test_golden_heartbeat_is_read() -> None:

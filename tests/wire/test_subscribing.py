@@ -158,8 +158,8 @@ def test_example_takes_each_version_once_and_in_order_whatever_comes(place: Plac
         _wait(lambda: place.versions().get("S01") == 5)
         place.send([_payment(n) for n in (6, 8, 8)])
         _wait(lambda: place.versions().get("S01") == 8)
-    assert [row[3] for row in place.ask("SELECT * FROM payments WHERE student = 'S01'")] == [f"{n}.00"
-                                                                                             for n in range(1, 9)]
+    assert [row[3] for row in place.ask("SELECT * FROM payments WHERE student = 'S01'")] == [
+        f"{n}.00" for n in range(1, 9)]
     warnings = (place.folder / "warnings.txt").read_text()
     assert "gap: version 4 of S01 after 2" in warnings
     assert "publish --replay S01" in warnings

@@ -27,5 +27,5 @@ def test_locale_gives_its_language_when_there_are_words_in_it(language: Language
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_letters_are_written_in_every_language(language: Language) -> None:
     assert set(letter.LANGUAGES) == set(LANGUAGES)
-    assert set(letter._environment().list_templates()) >= {f"{language}/{kind}.txt"
-                                                           for kind in (*KINDS, "letter", "words")}
+    assert set(letter._environment().list_templates()) >= {
+        f"{language}/{kind}.txt" for kind in (*KINDS, "letter", "words")}
