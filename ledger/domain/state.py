@@ -463,6 +463,12 @@ class Career:
     def under_reservation(self) -> bool:
         return self.reservation is not None and self.reservation.alive and self.ended is None
 
+    def failed_reservation_by(self, day: date) -> bool:
+        """It lapsed, or the day has passed after which only an officer can lift it (AMB-52)."""
+        held = self.reservation
+        return held is not None and (held.lapsed_on is not None or (
+            self.under_reservation and held.met_late is None and held.sure_until < day <= held.term))
+
     @property
     def status(self) -> str | None:
         """Section 5; None before the career has begun."""

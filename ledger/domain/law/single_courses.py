@@ -44,14 +44,15 @@ def price_of(person: Person, data: SingleCoursesEnrolled, book: RuleBook) -> dic
     return {"single-courses": AmountByRule(cents(amount), rule), "single-courses-stamp": stamp}
 
 
-@obeys("RIS-8", "AMB-48")
+@obeys("RIS-8", "AMB-48", "AMB-52")
 def failed_reservation(person: Person, year: str, law: Law) -> Reservation | None:
-    """Her reservation for an enrolment of the year that lapsed; who declined hers has not failed it. Where the year
-    speaks of this university's graduates: one that waited for a degree of this university."""
+    """Her reservation for an enrolment of the year that lapsed, or that an officer alone could still lift; who declined
+    hers has not failed it. Where the year speaks of this university's graduates: one that waited for a degree of this
+    university."""
     for career in person.careers.values():
         held = career.reservation
-        if (held is None or held.lapsed_on is None or held.declined_on is not None or held.academic_year != year
-                or law.RIS_8 is None):
+        if (held is None or not career.failed_reservation_by(person.day) or held.declined_on is not None
+                or held.academic_year != year or law.RIS_8 is None):
             continue
         of_ours = held.home_university == "same" and held.ground == "degree-pending"
         if of_ours or law.RIS_8.free_for != "own-graduates":
@@ -65,7 +66,7 @@ def _may_have_failed(person: Person, year: str, law: Law) -> Reservation | None:
         return failed_reservation(person, year, law)
     except UnknownValue:
         return next(c.reservation for c in person.careers.values() if c.reservation is not None
-                    and c.reservation.lapsed_on is not None and c.reservation.academic_year == year)
+                    and c.failed_reservation_by(person.day) and c.reservation.academic_year == year)
 
 
 def first_degree_conferred(person: Person, held: Reservation) -> bool:
