@@ -45,7 +45,7 @@ PRICE = """- known_since: 2026-05-01
     CHG-1:
       amount: "60.00"
 """
-STUDENT = [
+STUDENT: list[dict[str, Any]] = [
     {"type": "enrolled", "career": "B", "on": "2025-09-10", "data": {
         "programme": "L-FIL", "academic_year": "2025-26", "course_type": "bachelor", "access": "open", "year": 1,
         "regime": "full-time"}},
@@ -131,7 +131,8 @@ def test_term_of_a_renewal_moves_when_an_amendment_holds_before_it_has_passed(tm
     due = date.fromisoformat(text[text.index("due_on: ") + 8:][:10])
     books = books_with(tmp_path, SECOND.replace("RAT-4", "CHG-3").replace("2026-06-30", "2026-01-31").replace(
         "2026-04-01", "2025-09-15").replace("2026-04-10", "2025-09-15"))
-    renewed = [STUDENT[0] | {"on": "2024-09-10", "data": STUDENT[0]["data"] | {"academic_year": "2024-25"}},  # type: ignore[operator]
+    first = STUDENT[0]
+    renewed = [first | {"on": "2024-09-10", "data": first["data"] | {"academic_year": "2024-25"}},
                {"type": "enrolment-renewed", "career": "B", "on": "2025-09-10", "data": {
                    "academic_year": "2025-26", "year": 2, "standing": "regular"}}]
     events = events_under(books, *renewed)
@@ -152,7 +153,8 @@ def test_price_is_that_of_the_day_of_the_act_and_of_what_was_known(tmp_path: Pat
         found: str = fees.answer(seen, "S", date(2026, 6, 1), law)["charges"][0]["amount"]
         return found
 
-    assert [price(early, "2026-06-01"), price(late, "2026-06-01"), price(late, "2026-04-30")] == ["52.00", "60.00", "52.00"]
+    assert [price(early, "2026-06-01"), price(late, "2026-06-01"), price(late, "2026-04-30")] == [
+        "52.00", "60.00", "52.00"]
 
 
 def test_later_amendment_goes_over_an_earlier_one_when_both_hold(tmp_path: Path) -> None:
@@ -191,12 +193,14 @@ def test_intervals_are_the_answers_of_each_day_when_the_law_changes_between(tmp_
         events = events_under(books, *STUDENT)
         rows = timelines(events, "S", law)
         for day in _days(events):
-            held = {row[1]: (row[4], row[6]) for row in rows["charges"] if row[2] <= day and (row[3] is None or day < row[3])}
+            held = {row[1]: (row[4], row[6]) for row in rows["charges"]
+                    if row[2] <= day and (row[3] is None or day < row[3])}
             answer = fees.answer(events, "S", day, law)["charges"]
             assert {c["charge"]: (c["state"], c["due_on"]) for c in answer} == {
                 key: (state, due.isoformat() if due else None) for key, (state, due) in held.items()}, day
             blocked = {row[1] for row in rows["blocks"] if row[4] <= day and (row[5] is None or day < row[5])}
-            assert {b["kind"] for c in status.answer(events, "S", day, law)["careers"] for b in c["blocks"]} == blocked, day
+            told = status.answer(events, "S", day, law)["careers"]
+            assert {block["kind"] for career in told for block in career["blocks"]} == blocked, day
 
 
 # What identifies the law
@@ -252,16 +256,22 @@ def test_diff_names_the_year_whose_value_was_amended() -> None:
 # What a wrong one is told
 
 WRONG = {  # what is wrong: (text, fragment of the line to mend, what the message must say)
-    "unknown rule": (SECOND.replace("RAT-4:", "RTA-4:"), "RTA-4:", "amendments.0.rules.RTA-4: unknown id (did you mean RAT-4?)"),
-    "unknown field": (SECOND.replace("due_on", "due_date"), "due_date:", "amendments.0.rules.RAT-4.due_date: unknown field"),
+    "unknown rule": (SECOND.replace("RAT-4:", "RTA-4:"), "RTA-4:",
+        "amendments.0.rules.RTA-4: unknown id (did you mean RAT-4?)"),
+    "unknown field": (SECOND.replace("due_on", "due_date"), "due_date:",
+        "amendments.0.rules.RAT-4.due_date: unknown field"),
     "no such day": (SECOND.replace("2026-06-30", "2026-06-31"), "2026-06-31", "amendments.0.rules.RAT-4.due_on"),
-    "no source": (SECOND.replace("  heading: Article 1\n", ""), "- known_since", "amendments.0.heading: missing; add heading"),
+    "no source": (SECOND.replace("  heading: Article 1\n", ""), "- known_since",
+        "amendments.0.heading: missing; add heading"),
     "no day": (SECOND.replace("  holds_from: 2026-04-10\n", ""), "- known_since", "amendments.0.holds_from: missing"),
-    "document without a title": (SECOND.replace("  documents: {a-decree: An invented decree}\n", ""), "document: a-decree",
+    "document without a title": (SECOND.replace("  documents: {a-decree: An invented decree}\n", ""),
+                                 "document: a-decree",
                                  "amendments.0.document: a-decree is not among the documents"),
-    "nothing changed": (SECOND.replace("    RAT-4:\n      due_on: 2026-06-30\n", "    {}\n"), "  rules:", "amendments.0.rules"),
-    "period that ends before it begins": (SECOND.replace("RAT-4:\n      due_on: 2026-06-30", "CS-1:\n      last: 2019-01-01"),
-                                          "last: 2019", "amendments.0.rules.CS-1.last: 2019-01-01 lies before first"),
+    "nothing changed": (SECOND.replace("    RAT-4:\n      due_on: 2026-06-30\n", "    {}\n"), "  rules:",
+        "amendments.0.rules"),
+    "period that ends before it begins": (
+        SECOND.replace("RAT-4:\n      due_on: 2026-06-30", "CS-1:\n      last: 2019-01-01"),
+        "last: 2019", "amendments.0.rules.CS-1.last: 2019-01-01 lies before first"),
     "out of order": (PRICE + SECOND, "known_since: 2026-04-01", "amendments.1.known_since: 2026-04-01 lies before"),
 }
 
