@@ -570,6 +570,10 @@ class Page:
             return self._euro(value)
         if name == "held_on":
             return str(day(value, self._language))
+        if name == "year":
+            return self._t("page/course-year", year=value)
+        if name in MEASURES:
+            return f"{value}{MEASURES[name]}"
         return self._named(FIELDS[name], str(value)) if name in FIELDS else str(value)
 
     def _table(self, *headings: str, right: tuple[int, ...] = ()) -> Table:
@@ -607,6 +611,7 @@ SAID = ("number", "programme", "charge", "from_charge", "to_charge", "amount", "
 
 CHARGES = frozenset({"charge", "from_charge", "to_charge"})
 AMOUNTS = frozenset({"amount", "contribution"})
+MEASURES = {"grade": "/30", "cfu": " CFU"}
 FIELDS = {"regime": "regime", "session": "session", "outcome": "result", "kind": "recognition"}
 """The table of names of a field's values."""
 PLURALS = {"outcome": "outcomes", "severity": "severities"}

@@ -125,7 +125,7 @@ def test_round_that_takes_long_leaves_the_rest_to_the_next(bench: Bench, monkeyp
 
 
 @pytest.mark.parametrize(("student", "subject", "said"), [
-    ("S1", "2 novità sulla tua carriera: tolto il blocco alla prenotazione degli appelli d'esame",
+    ("S1", "2 novità sulla tua carriera: rimosso il blocco alla prenotazione degli appelli d'esame",
      "Dal 25 marzo 2026 non è più in vigore il blocco alla prenotazione degli appelli d'esame (corso L-FIL). Non ti "
      "impedisce più di prenotare gli appelli d'esame. Oggi sulla tua carriera non risultano altri blocchi."),
     ("S2", "2 notices about your career: lifted: exam-booking block",
@@ -144,10 +144,10 @@ def test_a_block_that_time_ends_is_told(bench: Bench) -> None:
     """Nobody does anything on the day itself: that the block would end was known."""
     bench.take([_changed(History().enrolled().state()[0], "blocks", "until", None, "2026-04-10")])
     bench.idle("2026-04-09T23:50")
-    assert bench.idle("2026-04-10T00:10") == ["2 novità sulla tua carriera: tolto il blocco alla prenotazione degli "
+    assert bench.idle("2026-04-10T00:10") == ["2 novità sulla tua carriera: rimosso il blocco alla prenotazione degli "
                                               "appelli d'esame"]
     mail = plain_text(bench.mailbox.mails[-1])
-    assert "# 2. Tolto il blocco all'ammissione alla prova finale Dal 10 aprile 2026" in mail
+    assert "# 2. Rimosso il blocco all'ammissione alla prova finale Dal 10 aprile 2026" in mail
 
 
 def _changed(state: Message, part: str, field: str, before: Any, after: Any) -> Message:
@@ -202,7 +202,7 @@ def test_a_payment_voided_and_recorded_again_tells_nothing_twice(bench: Bench) -
     bench.clock.to("2026-03-22T13:00")
     bench.take(paid.state())
     first = bench.idle()
-    assert first == ["2 novità sulla tua carriera: tolto il blocco alla prenotazione degli appelli d'esame"]
+    assert first == ["2 novità sulla tua carriera: rimosso il blocco alla prenotazione degli appelli d'esame"]
     bench.take(paid.void("e4", "2026-03-22").state())
     bench.take(paid.paid("2026-03-22", "instalment-1", "400.00").state())
     assert bench.idle() == []
@@ -701,12 +701,12 @@ def test_what_comes_of_one_act_is_one_letter_to_a_student(bench: Bench) -> None:
         paid.paid("2026-10-03", f"late-fee/{kind}", "80.00")
     bench.take(paid.state())
     told = bench.idle("2026-10-03T18:00")
-    assert told == ["3 novità sulla tua carriera: tolto il blocco amministrativo della carriera"]
+    assert told == ["3 novità sulla tua carriera: rimosso il blocco amministrativo della carriera"]
     assert {kind for kind, _ in bench.outbox("sent")[-3:]} == {"block-lifted"}
     mail = bench.mailbox.mails[sent]
     text = plain_text(mail)
     assert text.count("Buongiorno") == text.count("Segreteria studenti Università") == 1
-    assert "# 2. Tolto il blocco" in text
+    assert "# 2. Rimosso il blocco" in text
     assert text_of(mail, "html").count("<h2") == 3
     assert len(mail["X-Notices"].split()) == 3
     assert bench.idle("2026-10-03T19:00") == []
