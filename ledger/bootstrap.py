@@ -13,6 +13,7 @@ from threading import Event as Flag
 from typing import TYPE_CHECKING, Any, Self
 
 from ledger.domain.knowledge import NotFound
+from ledger.domain.phrases import Phrase, says
 from ledger.edges.address import SQLITE, sqlite_path
 from ledger.edges.files import make_folder
 
@@ -149,7 +150,7 @@ class Ledger:
 
         events = self._known(student, known_at, known_position)
         if not any(event.career == career for event in events):
-            raise NotFound(f"student {student} has no career {career}{_then(known_at, known_position)}")
+            raise NotFound(_no_career(student, career, known_at, known_position))
         return eligibility.answer(events, student, on, self.books.known_at(known_at), career, call)
 
     def history(self, student: str, on: date | None = None, known_at: datetime | None = None,
@@ -203,8 +204,7 @@ class Ledger:
         recorded = self._store.stream(student)
         events = known(recorded, known_at, known_position)
         if not events:
-            raise NotFound(f"nothing is recorded of student {student}{_then(known_at, known_position)}"
-                           + (_untrusted(recorded) if known_at is not None else ""))
+            raise NotFound(_nothing_of(student, known_at, known_position, recorded))
         return events
 
     # Questions about everybody
@@ -330,7 +330,7 @@ class Ledger:
 
         events, states = replay(self._url, self.books, brokers, student)
         if not events:
-            raise NotFound(f"nothing is recorded of student {student}")
+            raise NotFound(says("missing/student", student=student))
         return events, states
 
     def published(self) -> Answer:
@@ -340,7 +340,7 @@ class Ledger:
         self._open().close()
         answer = status(self._url)
         if not answer["topics"]:
-            raise NotFound("nothing was published yet: run `career-ledger publish`")
+            raise NotFound(says("missing/published"))
         return answer
 
     def digests(self, after: int = 0) -> Iterator[Answer]:
@@ -350,18 +350,25 @@ class Ledger:
         return digests(self._store, after)
 
 
-def _untrusted(recorded: "Sequence[Event]") -> str:
-    """What to ask instead where the moments of events cannot be trusted."""
+def _nothing_of(student: str, known_at: datetime | None, known_position: int | None,
+                recorded: "Sequence[Event]") -> Phrase:
+    """Nothing is recorded of her, as known when; and what to ask instead where the moments of events cannot be
+    trusted."""
+    if known_position is not None:
+        return says("missing/student-at-position", student=student, position=known_position)
+    if known_at is None:
+        return says("missing/student", student=student)
     ahead = next((event for event in recorded if event.recorded_at > clock()), None)
     if ahead is None:
-        return ""
-    return f": her events were recorded by a clock that ran ahead; ask with --known-position {ahead.position}"
+        return says("missing/student-at", student=student, recorded_at=known_at.isoformat())
+    return says("missing/student-ahead", student=student, recorded_at=known_at.isoformat(), position=ahead.position)
 
 
-def _then(known_at: datetime | None, known_position: int | None) -> str:
+def _no_career(student: str, career: str, known_at: datetime | None, known_position: int | None) -> Phrase:
     if known_position is not None:
-        return f" as known at position {known_position}"
-    return f" as known at {known_at.isoformat()}" if known_at is not None else ""
+        return says("missing/career-at-position", student=student, career=career, position=known_position)
+    return says("missing/career", student=student, career=career) if known_at is None else \
+        says("missing/career-at", student=student, career=career, recorded_at=known_at.isoformat())
 
 
 def open_ledger(url: str | None = None, create: bool = True, rulebooks: Path | None = None) -> Ledger:
@@ -375,6 +382,6 @@ def open_ledger(url: str | None = None, create: bool = True, rulebooks: Path | N
     path = sqlite_path(address)
     if path is not None and not path.exists():
         if not create:
-            raise NotFound(f"there is no ledger at {path} yet: append events first, or name another with --db")
+            raise NotFound(says("missing/ledger", text=str(path)))
         make_folder(path.parent)
     return Ledger(address, create, rulebooks)

@@ -5,12 +5,18 @@ from datetime import datetime
 from operator import attrgetter
 
 from .events import Event, EventVoided
+from .phrases import Phrase
 
 _IN_ORDER = attrgetter("effective_on", "position")
 
 
 class NotFound(LookupError):
-    """The student or the career is not in the ledger, as far as the question sees."""
+    """The student or the career is not in the ledger, as far as the question sees; or what else was asked for is not
+    there."""
+
+    def __init__(self, told: Phrase) -> None:
+        super().__init__(told)
+        self.told = told
 
 
 def known(events: Iterable[Event], at: datetime | None = None, position: int | None = None) -> list[Event]:

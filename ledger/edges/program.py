@@ -10,6 +10,8 @@ import os
 import select
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from gettext import gettext as _
 from typing import Any
 
 import click
@@ -28,7 +30,8 @@ class OutputLost(Exception):
         self.closed = error.errno == errno.EPIPE
 
     def __str__(self) -> str:
-        return "standard output was closed" if self.closed else f"standard output could not be written ({self.args[0]})"
+        return _("standard output was closed") if self.closed else \
+            _("standard output could not be written ({why})").format(why=self.args[0])
 
 
 class _Output(io.FileIO):
@@ -63,7 +66,7 @@ class _NoInput(io.RawIOBase):
         return True
 
     def readinto(self, _: Any) -> int:
-        raise click.UsageError("standard input is closed: name a file, or write the lines to it")
+        raise click.UsageError(_("standard input is closed: name a file, or write the lines to it"))
 
 
 def _open_streams() -> None:
@@ -160,7 +163,7 @@ class Program(click.Group):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            self._say("interrupted")
+            self._say(_("interrupted"))
             raise click.exceptions.Exit(INTERRUPTED) from None
 
     def _ended(self, act: Callable[[], Any]) -> int:
@@ -173,14 +176,14 @@ class Program(click.Group):
         except SystemExit as ended:
             return ended.code if isinstance(ended.code, int) else 0 if ended.code is None else 1
         except click.Abort:
-            self._say("interrupted")
+            self._say(_("interrupted"))
             return INTERRUPTED
         except click.ClickException as error:
             _show(error)
             return USAGE
         except Exception as error:
             lines, code = self.explained(error) or (
-                [f"a fault of this program, please report it: {fault(error)}"], FAULT)
+                [_("a fault of this program, please report it: {place}").format(place=fault(error))], FAULT)
             for line in lines:
                 self._say(line)
             return code
@@ -188,7 +191,7 @@ class Program(click.Group):
     def _lost(self, lost: OutputLost) -> int:
         if lost.closed:
             return NOBODY_READS
-        self._say(f"{lost}: the answer is not whole, ask again")
+        self._say(_("{lost}: the answer is not whole, ask again").format(lost=lost))
         return NOT_WRITTEN
 
     def _say(self, text: str) -> None:
@@ -197,14 +200,17 @@ class Program(click.Group):
 
 def _show(error: click.ClickException) -> None:
     """Usage and what is wrong with it; a choice that is missing is listed by click on lines of its own."""
-    if isinstance(error, click.UsageError) and error.ctx is not None:
-        for line in (*error.ctx.get_usage().splitlines(), f"Try '{error.ctx.command_path} --help' for help.", ""):
-            say(line)
-    text = error.format_message()
-    first, *rest = text.splitlines() if isinstance(error, click.MissingParameter) else [text]
-    say(f"Error: {first}")
-    for line in rest:
-        say(f"  {line.strip()}")
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    with context.scope(cleanup=False) if context is not None else nullcontext():
+        if context is not None:
+            help_ = _("Try '{command} {option}' for help.").format(command=context.command_path, option="--help")
+            for line in (*context.get_usage().splitlines(), help_, ""):
+                say(line)
+        text = error.format_message()
+        first, *rest = text.splitlines() if isinstance(error, click.MissingParameter) else [text]
+        say(_("Error: {message}").format(message=first))
+        for line in rest:
+            say(f"  {line.strip()}")
 
 
 def fault(error: BaseException) -> str:

@@ -22,13 +22,12 @@ from ledger.domain.books import LawBooks
 from ledger.domain.decisions import AHEAD, Accepted, Mode, Refused, decide, lies_ahead
 from ledger.domain.events import Event
 from ledger.domain.form import Problem
-from ledger.domain.phrases import Phrase, says
+from ledger.domain.phrases import Phrase, says, verbatim
 from ledger.domain.reasons import DONE, reason
 from ledger.domain.submissions import Submission, read_submission, recorded
 from ledger.domain.values import format_instant
 from ledger.sql.again import tried_again
 from ledger.store import EventStore, SetAside, StreamSetAside, VersionConflict
-from ledger.words import sentence
 
 from .lines import LONGEST_LINE, decode_line, read_lines
 from .streams import PENDING, Known, Stream, Streams
@@ -64,21 +63,13 @@ A = TypeVar("A", bound=Asks)
 T = TypeVar("T")
 
 
-class NoTurn(VersionConflict):
-    """Others never stop appending to the same students. Nothing was stored."""
-
-    def __init__(self, told: Phrase) -> None:
-        super().__init__(sentence(told))
-        self.told = told
-
-
 def in_turn(act: Callable[[], T], otherwise: Phrase) -> T:
-    """What `act` returns when it meets no VersionConflict any more; raises NoTurn, which tells `otherwise`, where
-    others never stop."""
+    """What `act` returns when it meets no VersionConflict any more; raises VersionConflict, which tells `otherwise`,
+    where others never stop."""
     try:
         return tried_again(act, lambda error: isinstance(error, VersionConflict), TURN_SECONDS, LONGEST_PAUSE)
     except VersionConflict as error:
-        raise NoTurn(otherwise) from error
+        raise VersionConflict(otherwise) from error
 
 
 def submit(store: EventStore, books: LawBooks, submission: Any, mode: Mode, clock: Clock) -> Reply:
@@ -115,8 +106,9 @@ class Desk:
         whose student cannot be read `set-aside`, and the file goes on."""
         try:
             return with_line(self.submit(raw), number)
-        except NoTurn as error:
-            return {"id": raw["id"], "outcome": "conflict", "problems": [Problem("", error.told).as_json()]}
+        except VersionConflict as error:
+            why = error.told or verbatim(str(error))
+            return {"id": raw["id"], "outcome": "conflict", "problems": [Problem("", why).as_json()]}
         except StreamSetAside as error:
             return set_aside(raw["id"], error.one)
 

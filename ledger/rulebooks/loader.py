@@ -21,6 +21,8 @@ from pydantic import BaseModel, ValidationError
 
 from ledger.domain.books import LawBooks, Stage
 from ledger.domain.form import phrase_of
+from ledger.domain.knowledge import NotFound
+from ledger.domain.phrases import says
 from ledger.domain.rulebook import Admission, Interpretations, Law, OwnBook, Register, RuleBook, Tiers
 from ledger.edges.text import visible
 from ledger.words import sentence
@@ -113,7 +115,7 @@ def load_books_with(file: Path, folder: Path | None = None) -> tuple[LawBooks, s
 
 
 def source_of(year: str, folder: Path | None = None) -> tuple[str, str]:
-    """What the file of a year is called, and its text. Raises `LookupError` where no file of the folder is of that
+    """What the file of a year is called, and its text. Raises NotFound where no file of the folder is of that
     year, and `RuleBookError` when one is wrong."""
     readings = readings_of(folder)
     years = []
@@ -121,7 +123,7 @@ def source_of(year: str, folder: Path | None = None) -> tuple[str, str]:
         years.append(read_book(name, content, readings).academic_year)
         if years[-1] == year:
             return name, content.decode()
-    raise LookupError(f"no rule book for {year!r}; there are {', '.join(sorted(years))}")
+    raise NotFound(says("missing/book", field=year, years=sorted(years)))
 
 
 def readings_of(folder: Path | None) -> Readings:

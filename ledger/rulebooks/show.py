@@ -5,6 +5,8 @@ from difflib import get_close_matches
 from typing import Any
 
 from ledger.domain.books import LawBooks
+from ledger.domain.knowledge import NotFound
+from ledger.domain.phrases import says
 from ledger.domain.rulebook import Amendment, Choice, Rule, RuleBook
 
 from .words import AS_WRITTEN, Words
@@ -18,7 +20,7 @@ def show(books: LawBooks, year: str, words: Words = AS_WRITTEN) -> dict[str, Any
     on one, is `{"id", "question", "decision", "decided"}`. A rule that was amended shows what holds last, and has
     `printed`: what the book said before (`{"document", "heading", "says", "values"}`). The book then lists its
     `amendments` (`{"known_since", "holds_from", "document", "heading", "says", "rules": {rule: {field: value}}}`), and
-    `known`, by which sha256 it went since which day (null: from the first). Raises `LookupError` for a year without a
+    `known`, by which sha256 it went since which day (null: from the first). Raises NotFound for a year without a
     rule book."""
     book = _book(books, year)
     identity, sha256 = books.identities[year]
@@ -38,7 +40,7 @@ def diff(books: LawBooks, old: str, new: str, words: Words = AS_WRITTEN) -> dict
     A changed rule is `{"rule", "says": {year: text}, "values": {field: {year: value}}, "interpretation"?: {year: id}}`;
     a value that a year does not state is null. Rules whose words alone differ are listed too (`values` is empty);
     `amended`? gives since when that of a year is known, where an amendment brought it; `heading`? says where each
-    year's guide has them, where that differs, and `moved` which rules differ in nothing else. Raises `LookupError` for
+    year's guide has them, where that differs, and `moved` which rules differ in nothing else. Raises NotFound for
     a year without a rule book."""
     before, after = _book(books, old), _book(books, new)
     here, there = _rules(before), _rules(after)
@@ -79,7 +81,7 @@ def cite(books: LawBooks, name: str, words: Words = AS_WRITTEN) -> dict[str, Any
 
     An entry of the register also lists the `rules` that rest on it. `own` is the entry among the ledger's own rules,
     which holds in every year, or where the year's book has none. Upper and lower case do not matter. Raises
-    `LookupError` for an id that no year knows."""
+    NotFound for an id that no year knows."""
     known = {key.casefold(): key for key in books.own.rules}
     for year in books.years:
         book = _book(books, year)
@@ -87,8 +89,8 @@ def cite(books: LawBooks, name: str, words: Words = AS_WRITTEN) -> dict[str, Any
     found = known.get(name.strip().casefold())
     if found is None:
         close = [known[match] for match in get_close_matches(name.strip().casefold(), list(known), 3)]
-        hint = f"did you mean {' or '.join(close)}?" if close else "rules show YEAR lists the ids"
-        raise LookupError(f"no year has a rule or an interpretation {name!r}; {hint}")
+        raise NotFound(says("missing/rule-near", field=name, near=close) if close else
+                       says("missing/rule", field=name))
     years: list[dict[str, Any]] = []
     answer: dict[str, Any] = {"id": found, "years": years}
     for year in books.years:
@@ -108,7 +110,7 @@ def cite(books: LawBooks, name: str, words: Words = AS_WRITTEN) -> dict[str, Any
 def _book(books: LawBooks, year: str) -> RuleBook:
     book = books.for_single_courses(year)
     if book is None:
-        raise LookupError(f"no rule book for {year!r}; there are {', '.join(books.years)}")
+        raise NotFound(says("missing/book", field=year, years=books.years))
     return book
 
 

@@ -4,18 +4,29 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from uuid import UUID
 
+from ledger.domain.phrases import Phrase, says
+from ledger.words import sentence
 
-class VersionConflict(Exception):
+
+class _Told(Exception):
+    """Told in the language of who reads it, where it is given as a phrase; else, and in logs, in English."""
+
+    def __init__(self, told: Phrase | str) -> None:
+        super().__init__(told if isinstance(told, str) else sentence(told))
+        self.told = None if isinstance(told, str) else told
+
+
+class VersionConflict(_Told):
     """Somebody else appended to the student's stream since it was read. Nothing was stored:
     read again and decide again."""
 
 
-class StoreUnavailable(Exception):
+class StoreUnavailable(_Told):
     """The backend cannot be reached, or stopped in the middle. What was answered as accepted is stored; submitting the
     same lines again is safe, each is stored once."""
 
 
-class StoreUnusable(Exception):
+class StoreUnusable(_Told):
     """The backend answers but cannot serve as this ledger's store: not ours, of a newer version, full, read-only, or
     set up in a way that loses events. Trying again does not help."""
 
@@ -42,7 +53,7 @@ class StreamSetAside(StoreUnusable):
     """Of this one student something was asked."""
 
     def __init__(self, one: SetAside) -> None:
-        super().__init__(f"student {one.student or one.stream} is set aside, everybody else is answered: {one.why}")
+        super().__init__(says("set-aside", student=one.student or str(one.stream), text=one.why))
         self.one = one
 
 
@@ -53,6 +64,6 @@ class SomeSetAside(StoreUnusable):
 
     def __init__(self, ones: Sequence[SetAside]) -> None:
         named = "; ".join(f"{one.student or one.stream}: {one.why}" for one in ones[:self.NAMED])
-        super().__init__(f"{len(ones)} set aside, everybody else was done: "
-                         f"{named}{'; and more' if len(ones) > self.NAMED else ''}")
+        super().__init__(says("some-set-aside", count=len(ones),
+                              text=named + ("; ..." if len(ones) > self.NAMED else "")))
         self.ones = tuple(ones)

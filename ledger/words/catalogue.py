@@ -9,6 +9,8 @@ from .values import written
 
 WITHIN_A_LINE = ("change/", "page/")
 """Of these a charge's name does not begin the line."""
+TOGETHER = ("phrases", "parts")
+"""Values that are phrases themselves: sentences one after the other, or parts of one sentence."""
 
 
 def sentence(phrase: Phrase, language: Language = DEFAULT) -> str:
@@ -30,11 +32,13 @@ def _worded(phrase: Phrase, part: str, language: Language) -> str:
 
 
 def _filled(phrase: Phrase, part: str, language: Language) -> str:
-    values = {name: written(name, value, language) for name, value in phrase.values.items() if name != "phrases"}
+    values = {name: written(name, value, language) for name, value in phrase.values.items() if name not in TOGETHER}
     if "phrases" in phrase.values:
         several = [_phrase(one) for one in phrase.values["phrases"]]
         values["phrases"] = " ".join(sentence(one, language) for one in several)
         values["remedies"] = "; ".join(remedy(one, language) for one in several)
+    if "parts" in phrase.values:
+        values["parts"] = "; ".join(sentence(_phrase(one), language) for one in phrase.values["parts"])
     text = entry(phrase.id, language)[part]
     if text.startswith("{charge}") and not phrase.id.startswith(WITHIN_A_LINE):
         values["charge"] = values["charge"][:1].upper() + values["charge"][1:]
@@ -54,7 +58,7 @@ def told(answer: Any, language: Language = DEFAULT) -> Any:
         for name, value in answer.items():
             if isinstance(value, Phrase):
                 found[name] = sentence(value, language)
-                if value.id != VERBATIM:
+                if value.id != VERBATIM and name != "rebuild_needed":
                     found |= value.as_json()
             else:
                 found[name] = told(value, language)

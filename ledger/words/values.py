@@ -114,7 +114,8 @@ WRITERS: dict[str, Writer] = {
                      "decided_on", "since", "until", "assessed_on", "conferred_on", "on", "waived_on"), day),
     "charge": charge, "owed": _owed,
     "megabytes": partial(figure, digits=1), "rate": figure,
-    **dict.fromkeys(("programmes", "courses", "years"), _listed), "careers": _either, "categories": _aside,
+    **dict.fromkeys(("programmes", "courses", "years", "groups"), _listed),
+    **dict.fromkeys(("careers", "near"), _either), "categories": _aside,
     "choices": _choices, "field": _quoted,
     **{table: partial(_name, table) for table in ("status", "state", "block", "ticket_state",
                                                   "access", "regime", "standing", "recognition",
@@ -125,7 +126,8 @@ WRITERS: dict[str, Writer] = {
                      "passed_cfu", "recognised_cfu", "missing_exams", "most_exams", "seconds"), _number),
     **dict.fromkeys(("career", "course", "academic_year", "next_year", "rule", "rule_id", "number",
                      "iuv", "student", "event", "position",
-                     "last_position", "topic", "recorded_at", "said", "remedy", "text", "type", "missing"), _text),
+                     "last_position", "topic", "recorded_at", "said", "remedy", "text", "first", "second",
+                     "type", "missing"), _text),
 }
 
 

@@ -138,7 +138,7 @@ def test_student_of_a_clock_that_ran_ahead_goes_on_and_is_audited(store: EventSt
     said = sentence(told[0]["message"])
     assert "2090" in said
     assert f"--known-position {store.stream('S01')[0].position}" in said
-    with pytest.raises(NotFound, match=r"clock that ran ahead; ask with --known-position \d+"):
+    with pytest.raises(NotFound, match=r"missing/student-ahead.*'position': \d+"):
         ledger.status("S01", LATER.date(), known_at=LATER)
     assert ledger.status("S01", LATER.date(), known_position=store.last_position())["careers"]
 

@@ -13,6 +13,7 @@ from ledger.projections.everybody.rebuild import rebuild
 from ledger.projections.everybody.reports import Reports, status_of
 from ledger.projections.everybody.verify import diff, verify
 from ledger.store import EventStore, StoreUnavailable
+from ledger.words import sentence
 
 from .populations import BOOKS, a_debtor, append, fill, population, submission, tables
 from .workers import SERVER, follow, rebuild_and_die, write
@@ -144,13 +145,13 @@ def test_a_changed_interpretation_is_noticed_shown_and_adopted(store_url, store,
 
     with monkeypatch.context() as newer:  # a program that gives other answers from the same events and law
         newer.setattr(shape, "EDITION", shape.EDITION + 1)
-        assert "another version of this program" in status_of(database, law_of(BOOKS))["rebuild_needed"]
+        assert "another version of this program" in sentence(status_of(database, law_of(BOOKS))["rebuild_needed"])
 
     law = law_of(other_books)
     needed = "the rule book of 2025-26 is another one; interpretations have changed"
-    assert needed in status_of(database, law)["rebuild_needed"]
+    assert needed in sentence(status_of(database, law)["rebuild_needed"])
     answer = Reports(database, law).blocked(DAY, "exam-booking")
-    assert needed in answer["rebuild_needed"]
+    assert needed in sentence(answer["rebuild_needed"])
     assert [row["student"] for row in answer["rows"]] == ["S01"]  # still answered, from the old rows
     with pytest.raises(Exception, match="need a rebuild"):
         list(verify(store_url, other_books, 1))

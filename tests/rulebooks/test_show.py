@@ -83,11 +83,11 @@ def test_cite_gives_the_ledgers_own_rules(books: LawBooks) -> None:
 
 
 def test_unknown_year_and_id_say_what_exists(books: LawBooks) -> None:
-    with pytest.raises(LookupError, match="no rule book for '2018-19'; there are 2019-20, 2024-25, 2025-26"):
+    with pytest.raises(LookupError, match=r"missing/book.*2018-19.*2019-20.*2024-25.*2025-26"):
         show(books, "2018-19")
-    with pytest.raises(LookupError, match="no rule book for '2030-31'"):
+    with pytest.raises(LookupError, match=r"missing/book.*2030-31"):
         diff(books, "2025-26", "2030-31")
-    with pytest.raises(LookupError, match="did you mean"):
+    with pytest.raises(LookupError, match=r"missing/rule-near"):
         cite(books, "BLK-11")
-    with pytest.raises(LookupError, match="rules show YEAR"):
+    with pytest.raises(LookupError, match=r"missing/rule'"):
         cite(books, "???")

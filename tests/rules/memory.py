@@ -11,6 +11,7 @@ from ledger.domain.books import LawBooks
 from ledger.domain.decisions import Accepted, Mode, Refused, decide
 from ledger.domain.events import Event, ExamBooked
 from ledger.domain.knowledge import NotFound, known
+from ledger.domain.phrases import says
 from ledger.domain.standing import Standing
 from ledger.domain.submissions import Submission, read_submission, recorded
 from ledger.projections.student import eligibility, fees, status
@@ -63,5 +64,5 @@ class MemoryLedger:
     def _known(self, student: str, known_at: datetime | None) -> list[Event]:
         events = known(self.streams.get(student, []), known_at)
         if not events:
-            raise NotFound(student)
+            raise NotFound(says("missing/student", student=student))
         return events

@@ -6,7 +6,7 @@ import pytest
 from consumers.notifications import letter
 from consumers.notifications.agenda import KINDS
 from ledger.entrypoints.cli import cli
-from ledger.entrypoints.cli.options import locale_language
+from ledger.entrypoints.cli.errors import locale_language
 from ledger.words import LANGUAGES, Language
 
 

@@ -19,7 +19,20 @@ from ledger.domain.phrases import says
 from ledger.edges.program import tell_json
 from ledger.edges.text import csv_cell
 
-from .options import DIFFERENT, day, instant, json_option, on_option, opened, page, say, spoken, workers_option
+from .errors import bad_value, misused
+from .options import (
+    DIFFERENT,
+    day,
+    instant,
+    json_option,
+    on_option,
+    opened,
+    page,
+    say,
+    spoken,
+    tell_reader,
+    workers_option,
+)
 
 if TYPE_CHECKING:
     from ledger.projections.everybody.rebuild import Progress
@@ -32,7 +45,7 @@ def partition(text: str) -> tuple[int, int]:
     """2/4: the second of four."""
     found = re.fullmatch(r"([0-9]{1,4})/([0-9]{1,4})", text)
     if found is None or not 1 <= int(found[1]) <= int(found[2]) <= 1024:
-        raise click.BadParameter(f"{text!r} is no partition: write I/N with I from 1 to N, such as 2/4")
+        raise bad_value(says("cli/partition", field=text))
     return int(found[1]), int(found[2])
 
 
@@ -59,7 +72,7 @@ def project(follow: bool, part: tuple[int, int]) -> None:
         if follow:
             ledger.follow(stop, say, part)
         elif not ledger.project(stop, part):
-            say(f"another process follows partition {part[0]} of {part[1]} and keeps it up to date")
+            tell_reader(says("cli/followed", number=str(part[0]), count=part[1]))
 
 
 @click.group(short_help="The stored projections: status, rebuild, verify, diff.")
@@ -86,7 +99,7 @@ def projection_status(json_: bool) -> None:
       career-ledger projection status
     """
     with opened() as ledger:
-        answer = ledger.projection_status()
+        answer = _worded(ledger.projection_status())
     if json_:
         tell_json(answer)
         return
@@ -200,7 +213,7 @@ def projection_diff(folder: Path | None, moments: tuple[datetime, ...], workers:
       career-ledger projection diff --known-at 2020-03-01T12:00:00Z
     """
     if (folder is None) == (not moments) or len(moments) > 2:
-        raise click.UsageError("give either --rulebooks, or --known-at once or twice")
+        raise misused(says("cli/compared"))
     with opened() as ledger, progress("comparing") as told:
         differences = ledger.diff(folder, workers, told) if folder is not None else \
             ledger.diff_of_knowledge(moments[0], moments[1] if len(moments) > 1 else None, workers, told)
@@ -241,13 +254,18 @@ def report() -> None:
     """
 
 
+def _worded(answer: "ReportAnswer") -> "ReportAnswer":
+    """Of an answer the only thing that is no value."""
+    return answer | spoken({"rebuild_needed": answer["rebuild_needed"]})
+
+
 def _report(ask: "Callable[[Reports, date], ReportAnswer]", on: date | None, json_: bool, csv_: bool) -> None:
     from ledger.bootstrap import today
 
     if json_ and csv_:
-        raise click.UsageError("give --json or --csv, not both")
+        raise misused(says("cli/not-both", first="--json", second="--csv"))
     with opened() as ledger, ledger.reports() as reports:
-        answer = ask(reports, on or today())
+        answer = _worded(ask(reports, on or today()))
     if json_:
         tell_json(answer)
     elif csv_:
@@ -258,11 +276,11 @@ def _report(ask: "Callable[[Reports, date], ReportAnswer]", on: date | None, jso
             out.writerow(columns)
         out.writerows([csv_cell(row[name]) for name in columns] for row in rows)
         sys.stdout.flush()
-        say(f"as known at position {answer['known_position']} of {answer['last_position']}")
+        tell_reader(says("cli/known", position=answer["known_position"], last_position=answer["last_position"]))
         if answer["rebuild_needed"]:
             say(answer["rebuild_needed"])
         if answer.get("set_aside"):
-            say(f"{answer['set_aside']} set aside and left out, see `career-ledger projection status`")
+            tell_reader(says("cli/left-out", count=answer["set_aside"]))
     else:
         page().report(answer)
 
@@ -306,7 +324,7 @@ def report_upcoming(first: date, last: date, json_: bool, csv_: bool) -> None:
       career-ledger report upcoming --from 2026-03-01 --to 2026-03-31
     """
     if last < first:
-        raise click.UsageError("--to must not lie before --from")
+        raise misused(says("cli/to-before-from"))
     _report(lambda reports, _: spoken(reports.upcoming(first, last)), first, json_, csv_)
 
 
@@ -365,7 +383,7 @@ def report_counts(by: str, on: date | None, json_: bool, csv_: bool) -> None:
 
     names = [name.strip() for name in by.split(",")]
     if unknown := [name for name in names if name not in GROUPS]:
-        raise click.UsageError(f"--by: {', '.join(unknown) or 'nothing'} is not known: choose from {', '.join(GROUPS)}")
+        raise misused(says("cli/by", text=", ".join(unknown) or "''", groups=GROUPS))
     _report(lambda reports, asked: reports.counts(asked, names), on, json_, csv_)
 
 

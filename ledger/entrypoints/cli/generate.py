@@ -7,15 +7,17 @@ from typing import Any
 
 import click
 
+from ledger.domain.phrases import says
 from ledger.edges.program import tell
 
-from .options import say
+from .errors import bad_value
+from .options import tell_reader
 
 
 def _share(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals:
-        raise click.BadParameter(f"{text!r} is no share: write it as breaches=0.10")
+        raise bad_value(says("cli/share", field=text))
     return name.strip().replace("-", "_"), value.strip()
 
 
@@ -53,11 +55,11 @@ def generate(students: int, seed: int, output: str, first: int, until: Any, give
     wanted: dict[str, Any] = {"until": until.date()} if until is not None else {}
     for name, value in given:
         if name not in known:
-            raise click.BadParameter(f"there is no share {name!r}: see --list-shares", param_hint="--share")
+            raise bad_value(says("cli/no-share", field=name), param_hint="--share")
         try:
             wanted[name] = float(value)
         except ValueError:
-            raise click.BadParameter(f"{name} must be a number from 0 to 1", param_hint="--share") from None
+            raise bad_value(says("cli/share-range", text=name), param_hint="--share") from None
     try:
         shares = replace(Shares(), **wanted)
     except ValueError as error:
@@ -68,7 +70,7 @@ def generate(students: int, seed: int, output: str, first: int, until: Any, give
         with click.progressbar(length=students, label="generate", file=sys.stderr) as bar:
             count = write(output, students, seed, shares, lambda done, _events: bar.update(done - bar.pos), first)
     if output != "-":
-        say(f"{count} events of {students} students in {output}")
+        tell_reader(says("cli/generated", count=count, more=students, text=output))
 
 
 def _list_shares(ctx: click.Context) -> None:

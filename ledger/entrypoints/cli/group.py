@@ -10,13 +10,15 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
 from ledger.edges.program import UNAVAILABLE, USAGE, Program
 
+from . import errors
+from .errors import in_words
 from .options import CONFLICT, NOT_FOUND, PROGRAM, Settings
 
 if TYPE_CHECKING:
@@ -37,6 +39,9 @@ class Commands(Program):
     """The group of all commands."""
 
     title = PROGRAM
+    def invoke(self, ctx: click.Context) -> Any:
+        errors.read_by(ctx)
+        return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted({*super().list_commands(ctx), *PLACES})
@@ -51,7 +56,7 @@ class Commands(Program):
         from ledger.domain.knowledge import NotFound
 
         if isinstance(error, NotFound):
-            return [str(error.args[0])], NOT_FOUND
+            return [in_words(error.told)], NOT_FOUND
         from ledger.rulebooks.loader import RuleBookError
 
         if isinstance(error, RuleBookError):
@@ -59,7 +64,9 @@ class Commands(Program):
         from ledger.store import StoreUnavailable, StoreUnusable, VersionConflict
 
         if isinstance(error, VersionConflict | StoreUnavailable | StoreUnusable):
-            return [" ".join(str(error).split())], CONFLICT if isinstance(error, VersionConflict) else UNAVAILABLE
+            told = getattr(error, "told", None)
+            text = " ".join(str(error).split()) if told is None else in_words(told)
+            return [text], CONFLICT if isinstance(error, VersionConflict) else UNAVAILABLE
         if "ledger.wire.kafka" in sys.modules:
             from .kafka import explained
 
@@ -77,7 +84,7 @@ class Commands(Program):
               type=click.Path(exists=True, file_okay=False, path_type=Path),
               help="An institution's own rule books and interpretations. Default: $CAREER_LEDGER_RULEBOOKS, "
                    "else the packaged ones.")
-@click.option("--lang", type=click.Choice(["it", "en"]), envvar="CAREER_LEDGER_LANG",
+@click.option("--lang", type=click.Choice(["it", "en"]), envvar="CAREER_LEDGER_LANG", is_eager=True,
               help="The language of answers. Default: $CAREER_LEDGER_LANG, else the locale's (JSON: English).")
 @click.pass_context
 def cli(ctx: click.Context, db: str | None, rulebooks: Path | None, lang: "Language | None") -> None:
@@ -117,6 +124,9 @@ def completion(shell: str) -> None:
     found = get_completion_class(shell)
     if found is not None:
         click.echo(found(cli, {}, PROGRAM, "_CAREER_LEDGER_COMPLETE").source())  # our own lines
+
+
+errors.translate()
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ from ledger.domain.phrases import says
 from ledger.edges.program import tell_json
 from ledger.wire.kafka import BROKERS, PARTITIONS, KafkaUnusable
 
+from .errors import misused
 from .options import POSITIONS, opened, page, say
 
 PAUSE_SECONDS = 1.0
@@ -42,7 +43,7 @@ def explained(error: Exception) -> str | None:
 
 def needed(brokers: str | None) -> str:
     if not brokers:
-        raise click.UsageError(f"name the brokers as host:port with --kafka or {BROKERS}")
+        raise misused(says("cli/brokers", text=BROKERS))
     logging.getLogger("kafka").setLevel(logging.CRITICAL)  # what matters is said in our own words
     return brokers
 
@@ -81,7 +82,7 @@ def publish(brokers: str | None, partitions: int, replicas: int | None, once: bo
       career-ledger publish --status
     """
     if (position is not None) + (student is not None) + status_ + once > 1:
-        raise click.UsageError("give one of --once, --from, --replay and --status")
+        raise misused(says("cli/publish-one"))
     if status_:
         _status(json_)
     elif position is not None or student is not None:

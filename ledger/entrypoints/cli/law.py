@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ledger.domain.phrases import says
 from ledger.edges.program import tell, tell_json
 
+from .errors import misused
 from .options import FOUND, academic_year, answered_in, instant, json_option, opened, page, settings, workers_option
 
 if TYPE_CHECKING:
@@ -37,15 +39,10 @@ def _law(ask: "Callable[[LawBooks, Words], Answer]") -> "Answer":
     """A question to the rule books, told in the language of the answer; an id or a year that they
     do not know is not found."""
     from ledger.bootstrap import law
-    from ledger.domain.knowledge import NotFound
     from ledger.rulebooks.words import words_in
 
     folder = settings().rulebooks
-    books, words = law(folder), words_in(answered_in(), folder)
-    try:
-        return ask(books, words)
-    except LookupError as error:
-        raise NotFound(str(error)) from None
+    return ask(law(folder), words_in(answered_in(), folder))
 
 
 @rules.command("show")
@@ -120,7 +117,6 @@ def new_(year: str, old: str, words: bool, output: Path | None) -> None:
       career-ledger rules new 2026-27 --from 2025-26 --output 2026-27.yaml
       career-ledger rules new 2026-27 --from 2025-26 --words --output it.toml
     """
-    from ledger.domain.knowledge import NotFound
     from ledger.rulebooks.draft import draft, words_draft
     from ledger.rulebooks.institution import institution
     from ledger.rulebooks.loader import source_of
@@ -128,12 +124,9 @@ def new_(year: str, old: str, words: bool, output: Path | None) -> None:
     from ledger.words import sentence
 
     if year == old:
-        raise click.UsageError(f"--from {old} is the same year; name the year whose book the draft is made from")
+        raise misused(says("cli/same-year", academic_year=old))
     folder, language = settings().rulebooks, answered_in()
-    try:
-        name, text = source_of(old, folder)
-    except LookupError as error:
-        raise NotFound(str(error)) from None
+    name, text = source_of(old, folder)
     made = words_draft(source_in("it", folder), old, year) if words else draft(
         Path(name).name, text, old, year, institution(folder), lambda phrase: sentence(phrase, language))
     if output is None:
@@ -144,9 +137,9 @@ def new_(year: str, old: str, words: bool, output: Path | None) -> None:
         with output.open("x", encoding="utf-8") as opened:
             opened.write(made)
     except FileExistsError:
-        raise click.UsageError(f"--output: {output} is there already; name another file, or move it away") from None
+        raise misused(says("cli/output-there", text=str(output))) from None
     except OSError as error:
-        raise click.UsageError(f"--output: {output} cannot be written ({error.strerror})") from None
+        raise misused(says("cli/output", text=f"{output} ({error.strerror})")) from None
 
 
 @rules.command("check")

@@ -1,7 +1,6 @@
 """What commands share: exit codes, how values are read, options, and the ledger that is asked."""
 
 import functools
-import os
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -12,7 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 import click
 
+from ledger.domain.phrases import Phrase, says
 from ledger.edges import program
+
+from .errors import bad_value, in_words, locale_language, misused
 
 if TYPE_CHECKING:
     from ledger.bootstrap import Answer, Ledger
@@ -51,13 +53,13 @@ class Asked(NamedTuple):
 def day(text: str) -> date:
     """A calendar day from YYYY-MM-DD."""
     if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
-        raise click.BadParameter(f"{text!r} is no day: write it as YYYY-MM-DD")
+        raise bad_value(says("cli/day", field=text))
     try:
         found = date.fromisoformat(text)
     except ValueError:
-        raise click.BadParameter(f"there is no such day in the calendar: {text}") from None
+        raise bad_value(says("cli/no-such-day", text=text)) from None
     if not FIRST_YEAR <= found.year <= LAST_YEAR:
-        raise click.BadParameter(f"the year must lie between {FIRST_YEAR} and {LAST_YEAR}")
+        raise bad_value(says("form/year-range"))
     return found
 
 
@@ -68,23 +70,23 @@ def instant(text: str) -> datetime:
     except ValueError:
         moment = None
     if moment is None or moment.tzinfo is None:
-        raise click.BadParameter(f"{text!r} is no instant: write it as 2026-04-20T09:00:00Z")
+        raise bad_value(says("cli/instant", field=text))
     return moment
 
 
 def academic_year(text: str) -> str:
     """2025-26."""
     if not re.fullmatch(r"[0-9]{4}-[0-9]{2}", text) or (int(text[:4]) + 1) % 100 != int(text[5:]):
-        raise click.BadParameter(f"{text!r} is no academic year: write it as 2025-26")
+        raise bad_value(says("cli/academic-year", field=text))
     if not FIRST_YEAR <= int(text[:4]) <= LAST_YEAR:
-        raise click.BadParameter(f"the year must lie between {FIRST_YEAR} and {LAST_YEAR}")
+        raise bad_value(says("form/year-range"))
     return text
 
 
 def course_code(text: str) -> str:
     """As events have it."""
     if not text.isprintable() or not re.fullmatch(r"\S{1,64}", text):
-        raise click.BadParameter(f"{text!r} is no course: write its code, up to 64 characters without spaces")
+        raise bad_value(says("cli/course", field=text))
     return text
 
 
@@ -104,7 +106,7 @@ def as_known(function: _F) -> _F:
         from ledger.bootstrap import today
 
         if known_at is not None and known_position is not None:
-            raise click.UsageError("give --known-at or --known-position, not both")
+            raise misused(says("cli/not-both", first="--known-at", second="--known-position"))
         return function(*args, asked=Asked(on or today(), known_at, known_position), **rest)
 
     made: Any = with_asked
@@ -150,19 +152,17 @@ def answered_in() -> "Language":
     return settings().language or (DEFAULT if asked else locale_language())
 
 
-def locale_language() -> "Language":
-    """That of the first of the locale's variables that is set, where there are words in it, else English."""
-    from ledger.words import DEFAULT, LANGUAGES
-
-    given = next((value for name in ("LC_ALL", "LC_MESSAGES", "LANG") if (value := os.environ.get(name))), "")
-    return next((one for one in LANGUAGES if given.lower().startswith(one)), DEFAULT)
-
-
 def page() -> "Page":
     from ledger.entrypoints.text import Page
 
     return Page(sys.stdout, settings().language or locale_language())
 
 
+def tell_reader(told: Phrase) -> None:
+    """One line on standard error for who gave the command."""
+    say(in_words(told))
+
+
 def say(text: str) -> None:
+    """One line on standard error for who runs the program, and for logs: English."""
     program.say(f"{PROGRAM}: {text}")

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 import click
 
+from ledger.domain.phrases import says
 from ledger.edges.program import UNAVAILABLE, Printed, tell_json
 
-from .options import CONFLICT, FOUND, PROGRAM, json_option, opened, page, say, spoken
+from .errors import misused
+from .options import CONFLICT, FOUND, PROGRAM, json_option, opened, page, spoken, tell_reader
 
 if TYPE_CHECKING:
     from ledger.domain.decisions import Mode
@@ -48,7 +50,7 @@ def append(file: str, mode: "Mode", atomic: bool, wait: bool, bulk: bool, truste
       cat events.jsonl | career-ledger append - --atomic
     """
     if (bulk or trusted) and (mode != "record" or atomic):
-        raise click.UsageError("--bulk and --trusted go with --mode record and without --atomic")
+        raise misused(says("cli/bulk"))
     bulk = bulk or trusted or (mode == "record" and not atomic and file != "-"
                                and Path(file).stat().st_size >= BULK_FILE)
     counted: Counter[str] = Counter()
@@ -70,11 +72,10 @@ def append(file: str, mode: "Mode", atomic: bool, wait: bool, bulk: bool, truste
         with opened() as ledger:
             ledger.wait_for(newest)
     if counted["set-aside"]:
-        say(f"{counted['set-aside']} lines are about students who cannot be read: send them again when a person has "
-            "mended that")
+        tell_reader(says("cli/lines-set-aside", count=counted["set-aside"]))
         raise click.exceptions.Exit(UNAVAILABLE)
     if counted["conflict"]:
-        say(f"{counted['conflict']} lines met others who kept appending to the same students: send the file again")
+        tell_reader(says("cli/lines-in-conflict", count=counted["conflict"]))
         raise click.exceptions.Exit(CONFLICT)
     if counted["refused"] or counted["invalid"]:
         raise click.exceptions.Exit(FOUND)

@@ -13,6 +13,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from ledger.domain.phrases import Phrase, says
 from ledger.domain.timelines import COLUMNS
 from ledger.sql.base import Parameters, Row, Transaction
 from ledger.sql.migrations import Newer, Older
@@ -26,8 +27,7 @@ LOOK_SECONDS = 5.0
 """A question looks so often whether the log is still the one that the rows reflect."""
 
 
-OLDER = ("the stored projections need a rebuild: their tables were made by an older version of this program. "
-         "Run `career-ledger upgrade`")
+OLDER = says("rebuild/older")
 
 
 class RebuildNeeded(StoreUnusable):
@@ -224,8 +224,7 @@ class ProjectionDatabase:
         """The answers to some statements and the positions of the same moment. Raises
         StoreUnusable where nothing is stored."""
         if not self.backend.exists():
-            raise StoreUnusable("nothing is stored yet: run `career-ledger project` (or `career-ledger projection "
-                                "rebuild`) first")
+            raise StoreUnusable(says("rebuild/nothing-stored"))
         self.check_log(LOOK_SECONDS)
         with self.backend.reading() as cursor:
             return positions_in(cursor), [cursor.ask(statement, parameters) for statement, parameters in statements]
@@ -300,7 +299,7 @@ def check_law(found: Sequence[Position], law: str) -> None:
         raise RebuildNeeded(why)
 
 
-def needs_rebuild(found: Sequence[Position], law: str) -> str | None:
-    """Why the stored rows must be made anew, in a sentence; None where they need not be."""
+def needs_rebuild(found: Sequence[Position], law: str) -> Phrase | None:
+    """Why the stored rows must be made anew; None where they need not be."""
     why = next((d for p in found if (d := difference(p.law, law))), None)
-    return f"the stored projections need a rebuild: {why}. Run `career-ledger projection rebuild`" if why else None
+    return says("rebuild/needed", parts=why) if why else None

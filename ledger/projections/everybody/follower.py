@@ -11,6 +11,7 @@ from threading import Event as Flag
 from uuid import UUID
 
 from ledger.domain.books import LawBooks
+from ledger.domain.phrases import says
 from ledger.domain.timelines import COLUMNS
 from ledger.sql.base import Transaction
 from ledger.store import EventStore, SetAside, StoreUnavailable
@@ -158,8 +159,6 @@ def wait_for(url: str, store: EventStore, books: LawBooks, position: int, second
                     while leader and follower.step():
                         pass
             if time.monotonic() > until:
-                raise StoreUnavailable(f"the stored projections have not reached position {position} after "
-                                       f"{seconds:.0f} seconds: the events are stored; see `career-ledger projection "
-                                       "status`")
+                raise StoreUnavailable(says("rebuild/behind", position=position, seconds=f"{seconds:.0f}"))
             if any(p.position < position for p in database.positions()):
                 database.backend.wait(0.05)

@@ -10,6 +10,7 @@ from typing import Any
 from ledger.domain.books import LawBooks
 from ledger.domain.edition import EDITION
 from ledger.domain.events import Event
+from ledger.domain.phrases import Phrase, says
 from ledger.domain.timelines import COLUMNS, timelines
 from ledger.sql.base import Row, Spelled
 from ledger.store import SetAside
@@ -107,19 +108,18 @@ def law_of(books: LawBooks) -> str:
                        "interpretations": digest, "schema": schema()}, sort_keys=True)
 
 
-def difference(stored: str, current: str) -> str | None:
-    """In words: why rows computed under one law are not those of another; None where both are the same."""
+def difference(stored: str, current: str) -> list[Phrase]:
+    """Why rows computed under one law are not those of another; empty where both are the same."""
     if stored == current:
-        return None
+        return []
     old, new = json.loads(stored), json.loads(current)
     parts = []
     if old["schema"] != new["schema"]:
-        parts.append(f"they were made by another version of this program (schema {old['schema']}, "
-                     f"this one has {new['schema']})")
+        parts.append(says("rebuild/version", first=old["schema"], second=new["schema"]))
     years = sorted(y for y in old["rulebooks"].keys() | new["rulebooks"].keys()
                    if old["rulebooks"].get(y) != new["rulebooks"].get(y))
     if years:
-        parts.append(f"the rule book of {', '.join(years)} is another one")
+        parts.append(says("rebuild/books", years=years))
     if old["interpretations"] != new["interpretations"]:
-        parts.append("interpretations have changed")
-    return "; ".join(parts)
+        parts.append(says("rebuild/interpretations"))
+    return parts

@@ -7,6 +7,7 @@ from typing import Any
 
 from ledger.domain.books import LawBooks
 from ledger.domain.events import Event
+from ledger.domain.phrases import says
 from ledger.domain.timelines import COLUMNS, KEYS
 from ledger.sql.base import Row
 from ledger.store import SetAside, SomeSetAside, StoreUnusable, open_store
@@ -40,7 +41,7 @@ def verify(url: str, books: LawBooks, workers: int | None = None,
                            "compared with an archive: `career-ledger digests | python -m consumers.archive verify "
                            "FOLDER --ledger -`")
         if not database.positions():
-            raise StoreUnusable("nothing is stored yet: run `career-ledger project` first")
+            raise StoreUnusable(says("rebuild/nothing-stored"))
     yield from _all_parts(_verify_part, url, books, workers, progress)
     yield from _without_events(url)
 

@@ -9,6 +9,7 @@ from ledger.domain.decisions import reasons_against_act
 from ledger.domain.events import Event, ExamBooked
 from ledger.domain.fold import replay
 from ledger.domain.knowledge import NotFound, in_force
+from ledger.domain.phrases import says
 
 
 def answer(events: Sequence[Event], student: str, on: date, books: LawBooks, career: str,
@@ -17,7 +18,7 @@ def answer(events: Sequence[Event], student: str, on: date, books: LawBooks, car
 
     Raises NotFound when nothing is known of the student or of the career."""
     if not any(e.career == career for e in events):
-        raise NotFound(f"student {student} has no career {career}")
+        raise NotFound(says("missing/career", student=student, career=career))
     person = replay(in_force(events), student, on, books)
     reasons = reasons_against_act("exam-booked", call, on, person, career, books)
     asked = person.careers.get(career)

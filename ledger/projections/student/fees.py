@@ -12,6 +12,7 @@ from ledger.domain.gaps import gaps_json
 from ledger.domain.knowledge import NotFound, in_force
 from ledger.domain.law.contribution import remitted
 from ledger.domain.numbers import payments_with_one_iuv
+from ledger.domain.phrases import says
 from ledger.domain.reasons import source_of
 from ledger.domain.values import ZERO
 from ledger.projections.student.words import charge_json, euro, sorted_charges
@@ -21,7 +22,7 @@ def answer(events: Sequence[Event], student: str, on: date, books: LawBooks) -> 
     """Every charge of a student at the end of a day, with totals in euro. Raises NotFound
     when nothing is known of her."""
     if not events:
-        raise NotFound(f"no student {student}")
+        raise NotFound(says("missing/student", student=student))
     facts = in_force(events)
     person, books = replay(facts, student, on, books), books.on(on)
     rows = list(sorted_charges(person))

@@ -8,6 +8,7 @@ from ledger.domain.books import LawBooks
 from ledger.domain.events import Event
 from ledger.domain.fold import replay
 from ledger.domain.knowledge import NotFound, in_force, voided
+from ledger.domain.phrases import says
 from ledger.projections.student.words import changes, snapshot
 
 
@@ -17,7 +18,7 @@ def answer(events: Sequence[Event], student: str, on: date, books: LawBooks) -> 
 
     Raises NotFound when nothing is known of the student."""
     if not events:
-        raise NotFound(f"no student {student}")
+        raise NotFound(says("missing/student", student=student))
     gone = voided(events)
     seen: list[Event] = []
     for event in events:

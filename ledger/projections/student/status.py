@@ -8,6 +8,7 @@ from ledger.domain.books import LawBooks
 from ledger.domain.events import Event
 from ledger.domain.gaps import gaps_json
 from ledger.domain.knowledge import NotFound, in_force
+from ledger.domain.phrases import says
 from ledger.domain.state import Career, Person
 from ledger.projections.student.words import block_json, cfu_json, day_or_none, forecast
 
@@ -17,7 +18,7 @@ def answer(events: Sequence[Event], student: str, on: date, books: LawBooks) -> 
 
     Raises NotFound when nothing is known of the student."""
     if not events:
-        raise NotFound(f"no student {student}")
+        raise NotFound(says("missing/student", student=student))
     today, coming = forecast(in_force(events), student, on, books, lambda person: _today(person, books))
     upcoming: dict[str, list[dict[str, Any]]] = {}
     ends: dict[tuple[str, str, str, str | None], str] = {}
