@@ -65,7 +65,7 @@ class _NoInput(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, _: Any) -> int:
+    def readinto(self, _buffer: Any) -> int:
         raise click.UsageError(_("standard input is closed: name a file, or write the lines to it"))
 
 

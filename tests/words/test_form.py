@@ -15,8 +15,9 @@ from ledger.handling.lines import decode_line
 from ledger.words import LANGUAGES, sentence, told
 from ledger.words.entries import named
 
-ODD: tuple[Any, ...] = (None, "", "a b", "x" * 20_001, "\ud800", "\0", "1900-02-30", "1800-01-01", "2025-30", "1.5", "9999",
-                        -1, 7, 0.5, 10**400, float("nan"), True, [], [None], [{}], {}, {"x": 1}, ["a b"], ["a", "a"])
+ODD: tuple[Any, ...] = (None, "", "a b", "x" * 20_001, "\ud800", "\0", "1900-02-30", "1800-01-01", "2025-30", "1.5",
+                        "9999", -1, 7, 0.5, 10**400, float("nan"), True, [], [None], [{}], {}, {"x": 1}, ["a b"],
+                        ["a", "a"])
 """Values that a field of some kind does not take."""
 IN_OUR_WORDS = {"missing", "extra_forbidden"}
 
@@ -70,7 +71,8 @@ def _problems(given: dict[str, Any]) -> list[Problem]:
 
 
 BROKEN = [b"{", b'{"a" 1}', b'{"a": }', b'{"a": 1 "b": 2}', b'{"a": "x', b'{"a": "\x01"}', b'{"a": "\\q"}',
-          b'{"a": "\\u12"}', b"{} {}", b'{"a": 1,}', b"[1,]", b'{"a": 1, "a": 2}', b'\xff', b"[" * 100_000, b"x" * (1 << 20) + b"yz", b"+"]
+          b'{"a": "\\u12"}', b"{} {}", b'{"a": 1,}', b"[1,]", b'{"a": 1, "a": 2}', b'\xff', b"[" * 100_000,
+          b"x" * (1 << 20) + b"yz", b"+"]
 
 
 @pytest.mark.parametrize("line", BROKEN, ids=lambda one: str(one[:12]))
