@@ -92,8 +92,19 @@ def _row(books: LawBooks, field: str, sources: _Sources) -> str:
     rule = field.replace("_", "-")
     stated = [found for year in books.years if (found := vars(_book(books, year).rules).get(field)) is not None]
     says = stated[-1].says if stated else ""
-    cells = [_cell(_book(books, year), field, says, sources) for year in books.years]
+    cells = [_cell_of(books, year, field, says, sources) for year in books.years]
     return f"| {rule} | {_text(says)} | {' | '.join(cells)} |"
+
+
+def _cell_of(books: LawBooks, year: str, field: str, says: str, sources: _Sources) -> str:
+    """What the book says, and where an amendment changed it what holds since."""
+    book, name = _book(books, year), field.replace("_", "-")
+    changes = [one for one in book.amendments if name in one.rules]
+    if not changes:
+        return _cell(book, field, says, sources)
+    was = _cell(books.stages[year][0].books[0], field, says, sources)
+    holds, known = (_value(day.isoformat()) for day in (changes[-1].holds_from, changes[-1].known_since))
+    return f"{was}; from {holds} on (known since {known}): {_cell(book, field, says, sources)}"
 
 
 def _cell(book: RuleBook, field: str, says: str, sources: _Sources) -> str:

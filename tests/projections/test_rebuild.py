@@ -4,7 +4,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, datetime, timezone
 
 import pytest
 
@@ -72,6 +72,30 @@ def test_rebuild_killed_under_another_law_begins_anew(store_url, store, database
     process.join(60)
     assert rebuild(store_url, other_books, 1).resumed == 0
     assert list(verify(store_url, other_books, 1)) == []
+
+
+def test_amendment_asks_for_a_rebuild_and_diff_names_whose_answers_it_changes(store_url, store, database) -> None:
+    append(store, *a_debtor("S01"), *(submission("S02", f"m{n}", kind, on, data) for n, (kind, on, data) in enumerate((
+        ("preenrolled", "2019-07-10", {"programme": "LM", "academic_year": "2019-20", "course_type": "master",
+                                       "access": "open"}),
+        ("enrolled-with-reservation", "2019-10-10", {
+            "programme": "LM", "academic_year": "2019-20", "course_type": "master", "access": "open", "year": 1,
+            "regime": "full-time", "ground": "degree-pending", "missing_exams": 1, "missing_cfu": 6,
+            "home_university": "same"}),
+        ("instalment-paid", "2019-10-10", {"charge": "2019-20:enrolment", "amount": "156.00"})))))
+    before = BOOKS.known_at(datetime(2020, 3, 1, tzinfo=timezone.utc))
+    rebuild(store_url, before, 1)
+    assert status_of(database, law_of(before))["rebuild_needed"] is None
+    assert "the rule book of 2019-20 is another one" in status_of(database, law_of(BOOKS))["rebuild_needed"]
+    found = list(diff(store_url, before, BOOKS, 1))
+    assert {one["student"] for one in found} == {"S02"}
+    assert {one["what"] for one in found} == {"status", "charges", "blocks"}
+    lapses = [one for one in found if one["what"] == "status" and one["before"]]
+    assert "2020-05-01" in str(lapses[0]["before"])
+    assert "2020-06-16" in str(lapses[0]["after"])
+    rebuild(store_url, BOOKS, 1)
+    assert status_of(database, law_of(BOOKS))["rebuild_needed"] is None
+    assert list(verify(store_url, BOOKS, 1)) == []
 
 
 def test_only_one_rebuild_runs(store_url, store, database) -> None:
