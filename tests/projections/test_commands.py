@@ -145,7 +145,7 @@ def test_verify_fails_with_five_and_rebuild_mends_it(run: Run, tmp_path: Path) -
     connection.close()
     done = run("projection", "verify")
     assert done.exit_code == 5
-    assert "S02 charges S02-B 2025-26:instalment-1" in done.stdout
+    assert "S02 charges: S02-B first instalment 2025-26\n" in done.stdout
     assert {json.loads(line)["student"] for line in run("projection", "verify",
                                                         "--json").stdout.splitlines()} == {"S02"}
     rebuilt = run("projection", "rebuild", "--json")
