@@ -4,6 +4,8 @@
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import date
 from decimal import Decimal
+from functools import lru_cache
+from typing import Any
 
 from ledger.domain.account import unallocated
 from ledger.domain.books import LawBooks
@@ -12,6 +14,7 @@ from ledger.domain.events import Event, StudyPlanApproved
 from ledger.domain.fold import replay, run_out
 from ledger.domain.intervals import Intervals, Thing
 from ledger.domain.knowledge import in_force
+from ledger.domain.phrases import Phrase
 from ledger.domain.reasons import Fact, source_of
 from ledger.domain.state import Block, Career, Charge, Person
 from ledger.domain.values import ZERO, format_instant
@@ -57,7 +60,8 @@ class _Spans:
         career, kind, *_ = map(str, thing)
         if kind == "blocks":
             phrase = value["reason"]
-            value = value | {"reason": sentence(phrase), "how_to_lift": remedy(phrase), **phrase.as_json()}
+            reason, how_to_lift = _words(phrase.id, tuple(phrase.values.items()))
+            value = value | {"reason": reason, "how_to_lift": how_to_lift, **phrase.as_json()}
         self._found.setdefault(career, {}).setdefault(kind, []).append({"from": since, "until": until} | value)
 
     def _things(self, person: Person, career: Career) -> Iterator[tuple[Thing, Json]]:
@@ -109,6 +113,14 @@ def _status(career: Career) -> Json:
            if asked is not None else {}),
         "unruled_years": sorted(career.unruled),
     }
+
+
+@lru_cache(maxsize=4096)
+def _words(id: str, values: tuple[tuple[str, Any], ...]) -> tuple[str, str]:
+    """The sentence and the remedy of a block, which the form of a state asks for: made once for all states that tell
+    the same."""
+    phrase = Phrase(id, dict(values))
+    return sentence(phrase), remedy(phrase)
 
 
 def _block(block: Block, books: LawBooks) -> Json:
