@@ -186,9 +186,7 @@ def projection_verify(workers: int | None, json_: bool) -> None:
     with opened() as ledger, progress("verifying") as told:
         count = _differences(ledger.verify(workers, told), json_, "stored", "computed")
     if count:
-        say(f"{count} difference{'' if count == 1 else 's'}: the rows or the log were altered, or this program errs. "
-             "Compare the log with an archive first (`career-ledger digests`); only where it is sound, "
-             "run `career-ledger projection rebuild`, and please report it")
+        tell_reader(says("cli/difference") if count == 1 else says("cli/differences", count=count))
         raise click.exceptions.Exit(DIFFERENT)
     if not json_:
         page().tell(says("page/verified"))
