@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -138,9 +139,21 @@ def cluster(brokers: Cluster) -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def topic_prefix() -> str:
-    """What the names of a test's topics and groups begin with, such as "t3f9c01ab.": no other test has it."""
-    return f"t{uuid.uuid4().hex[:8]}."
+def topic_prefix(request: pytest.FixtureRequest) -> Iterator[str]:
+    """What the names of a test's topics and groups begin with, such as "t3f9c01ab.": no other test has it. The topics
+    are gone afterwards: twice a second the broker looks through all that it has."""
+    prefix = f"t{uuid.uuid4().hex[:8]}."
+    yield prefix
+    if "kafka_bootstrap" in request.fixturenames:
+        admin = _administrator(request.getfixturevalue("kafka_bootstrap"))
+        admin.delete_topics([name for name in admin.list_topics() if name.startswith(prefix)])
+
+
+@cache
+def _administrator(brokers: str) -> Any:
+    from kafka.admin import KafkaAdminClient
+
+    return KafkaAdminClient(bootstrap_servers=brokers)
 
 
 @pytest.fixture

@@ -7,14 +7,14 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, MemberToRemove, NewTopic
-from kafka.errors import BrokerResponseError, KafkaError
+from kafka.errors import BrokerResponseError
 
 from consumers.database import Database
 from consumers.kit.loop import Forgotten, Loop
@@ -152,8 +152,6 @@ class Topics:
 
     def close(self) -> None:
         self._producer.close(timeout=5)
-        with suppress(KafkaError):  # a test may have restarted its broker: what is left goes with it
-            self._admin.delete_topics([self.prefix + topic.name for topic in TOPICS])
         self._admin.close()
 
 
