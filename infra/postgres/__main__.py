@@ -162,7 +162,7 @@ def server() -> Iterator[str]:
         for _ in range(ATTEMPTS):
             port = free_port()
             settings = {"listen_addresses": "127.0.0.1", "port": port, "unix_socket_directories": "", "fsync": "on",
-                        "synchronous_commit": "on", "full_page_writes": "on", "timezone": "UTC", "max_connections": 100}
+                        "synchronous_commit": "on", "full_page_writes": "on", "timezone": "UTC", "max_connections": 200}
             command = [str(binaries / "postgres"), "-D", str(data)]
             for name, value in settings.items():
                 command += ["-c", f"{name}={value}"]
