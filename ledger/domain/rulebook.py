@@ -122,8 +122,10 @@ class Price(Rule):
     amount: Amount
 
 class LateInstance(Price):
-    """`transfer_out_until`: the last day to leave for another university, where an institution sets one (AMB-49)."""
+    """`transfer_out_until`: the last day to leave for another university, where an institution sets one (AMB-49).
+    `requests`: a late request for recognition costs it as a late enrolment does (AMB-55)."""
     transfer_out_until: Day | None = None
+    requests: bool = True
 
 class StampedPrice(Rule):
     """`stamp` is the part of `amount` that is never refunded."""
@@ -165,7 +167,11 @@ class Below(Rule):
     remits: Literal["the-total", "any-payment"]
 
 class Over(Rule):
+    """Second instalments over an amount, or of that very amount too (`included`); `until`: the last day to ask (AMB-53,
+    AMB-54)."""
     over: Amount
+    included: bool = False
+    until: Day | None = None
 
 class ShareOf(Rule):
     share: Share
@@ -226,7 +232,9 @@ class Selections(Rule):
     selections: tuple[Selection, ...]
 
 class EnrolmentTerm(Rule):
+    """`late_from`: the first day of the late enrolments, where it is not the one after `until`."""
     until: Day
+    late_from: Day | None = None
     late_until: Day
 
 class VisaTerms(Rule):
@@ -255,6 +263,10 @@ class SingleCoursesPending(Rule):
     cfu: Days
     until: Day
     courses_of: Year | None = None
+
+class NoRenewalNeeded(Rule):
+    """Graduates of `degree_year` owe nothing for the year after it."""
+    degree_year: Year
 
 class RefundDates(Rule):
     """Degrees of `degree_year` refund the enrolment fee of the year after it; `by` gives the day per session."""
@@ -300,8 +312,11 @@ class LateRequest(_Value):
     until: Day
 
 class RequestTerms(Rule):
+    """`kinds`: of which requests (None: of all); those of others are filed until `others_until`."""
     until: Day
     late: tuple[LateRequest, ...] = ()
+    kinds: tuple[RecognitionKind, ...] | None = None
+    others_until: Day | None = None
 
 class RestrictedRequestTerms(Rule):
     first: Day
@@ -470,6 +485,11 @@ class Interpretations(BaseModel):
     AMB_50: _AsDecided = Field(alias="AMB-50")
     AMB_51: _AsDecided = Field(alias="AMB-51")
     AMB_52: _AsDecided = Field(alias="AMB-52")
+    AMB_53: _AsDecided = Field(alias="AMB-53")
+    AMB_54: _AsDecided = Field(alias="AMB-54")
+    AMB_55: _AsDecided = Field(alias="AMB-55")
+    AMB_56: _AsDecided = Field(alias="AMB-56")
+    AMB_57: _AsDecided = Field(alias="AMB-57")
 
 class Register(BaseModel):
     """What a folder of rule books decides for all its years."""
@@ -554,7 +574,7 @@ class Law(BaseModel):
     RIS_6: DegreeTerm | None = Field(None, alias="RIS-6")
     RIS_7: Rule | None = Field(None, alias="RIS-7")
     RIS_8: FreeAfterReservation | None = Field(None, alias="RIS-8")
-    LAU_1: Rule | None = Field(None, alias="LAU-1")
+    LAU_1: NoRenewalNeeded | None = Field(None, alias="LAU-1")
     LAU_2: Rule | None = Field(None, alias="LAU-2")
     LAU_3: RefundDates | None = Field(None, alias="LAU-3")
     LAU_4: Rule | None = Field(None, alias="LAU-4")

@@ -18,7 +18,7 @@ def first_payment(s: Story, p: Path, y: Terms, day: int, term: int | None, may_b
     p.label, p.enrolled_on, p.first_start = y.label, day, y.start
     if y.law is None:
         p.perfected = day
-        if s.chance(s.shares.unruled_payments):
+        if y.asks or s.chance(s.shares.unruled_payments):
             s.pay(p, f"{y.label}:enrolment", Decimal("156.00"), day)
         return
     paid = day + s.between(0, 4)

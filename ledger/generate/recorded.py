@@ -18,10 +18,13 @@ def _path(s: Story, fact: Draft) -> Path:
 
 
 def _is_ruled(fact: Draft) -> bool:
+    """By a book that knows all: what a partial one does not know is no breach."""
     data = fact.data
     if "held_on" in data:
-        return books().for_late_degrees(data["academic_year"], date.fromisoformat(data["held_on"])) is not None
-    return books().of(data["academic_year"]) is not None
+        book = books().for_late_degrees(data["academic_year"], date.fromisoformat(data["held_on"]))
+    else:
+        book = books().of(data["academic_year"])
+    return book is not None and book.covers == "everything"
 
 
 # Late and voided
@@ -121,7 +124,7 @@ def _book_after_the_term(s: Story) -> bool:
 def _refund_without_right(s: Story) -> bool:
     until = s.shares.until.toordinal()
     found = [p for p in s.paths if p.label and not p.ended and not p.reserved and p.perfected + 20 < until
-             and books().of(p.label) is not None]
+             and (book := books().of(p.label)) is not None and book.covers == "everything"]
     if found:
         path = s.pick(found)
         s.add("payment-refunded", path.name, path.perfected + 20,

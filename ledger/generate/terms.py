@@ -1,13 +1,15 @@
 """What the generator needs of each academic year, as integers: the law of ruled years from their rule books, and for
-the years without one the habits of 2025-26 moved to their dates. Days are proleptic ordinals (`date.toordinal`)."""
+the years without one, or what a partial one does not know, the habits of 2025-26 moved to their dates. Days are
+proleptic ordinals (`date.toordinal`)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from typing import TypeVar
 
 from ledger.domain.books import LawBooks
-from ledger.domain.rulebook import Law, RuleBook
+from ledger.domain.rulebook import Law, UnknownValue
 from ledger.rulebooks.loader import load_books
 
 FIRST, LAST = 2017, 2026
@@ -52,11 +54,13 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """One academic year. `law` is None where no rule book holds: then nothing is charged and no act is judged."""
+    """One academic year. `law` is None where no rule book holds, or a partial one: then no act is judged and nothing is
+    charged, but for the 156 euro that a partial book asks for (`asks`)."""
 
     start: int
     label: str
     law: Law | None
+    asks: bool
     windows: tuple[WindowDays, ...]
     selections: tuple[SelectionDays, ...]
     first_degree_until: int
@@ -107,35 +111,46 @@ def terms(start: int) -> Terms:
     """The academic year that begins in the autumn of `start`."""
     label = f"{start}-{(start + 1) % 100:02d}"
     own = books().of(label)
-    model = own if own is not None else need(books().of("2025-26"), "2025-26")
-    return _terms(start, label, own, model.rules, 0 if own is not None else start - 2025)
+    habits = need(books().of("2025-26"), "2025-26").rules
 
+    def known(read: Callable[[Law], T]) -> tuple[T, int]:
+        """What the year's book says, else the habits, and by how many years these move."""
+        try:
+            return (read(own.rules), 0) if own is not None else (read(habits), start - 2025)
+        except UnknownValue:
+            return read(habits), start - 2025
 
-def _terms(start: int, label: str, own: RuleBook | None, law: Law, shift: int) -> Terms:
-    def at(day: date) -> int:
+    def at(day: date, shift: int) -> int:
         return day.replace(year=day.year + shift).toordinal()
 
     def on(year: int, month: int, day: int) -> int:
         return date(year, month, day).toordinal()
 
-    windows = tuple(WindowDays(at(w.first), at(w.last), at(w.enrol_from), at(w.enrol_until), w.late)
-                    for w in need(law.PRE_2, "PRE-2").windows)
-    selections = tuple(SelectionDays(at(s.first), at(s.last), at(s.enrol_by), at(s.scroll_enrol_by))
-                       for s in law.PRE_3.selections) \
-        if law.PRE_3 is not None else ()
-    plan, first_term = need(law.PDS_1, "PDS-1"), law.PRE_5
+    opening, moved = known(lambda law: need(law.PRE_2, "PRE-2"))
+    windows = tuple(WindowDays(at(w.first, moved), at(w.last, moved), at(w.enrol_from, moved),
+                               at(w.enrol_until, moved), w.late) for w in opening.windows)
+    choosing, moved = known(lambda law: law.PRE_3)
+    selections = tuple(SelectionDays(at(s.first, moved), at(s.last, moved), at(s.enrol_by, moved),
+                                     at(s.scroll_enrol_by, moved)) for s in choosing.selections) if choosing else ()
+    first_term, of_term = known(lambda law: law.PRE_5)
+    plan, of_plan = known(lambda law: need(law.PDS_1, "PDS-1"))
+    council, of_council = known(lambda law: law.RIC_8)
+    renewal, of_renewal = known(lambda law: need(law.CHG_3, "CHG-3").due_on)
+    attested, of_attested = known(lambda law: need(law.ISE_1, "ISE-1").until)
+    opens, closes = known(lambda law: need(law.PRN_2, "PRN-2").days), known(lambda law: need(law.PRN_1, "PRN-1").days)
     lectures = (on(start + 1, 5, 29), on(start, 12, 20), on(start + 1, 5, 29))
     sessions = (Session("winter", on(start + 1, 1, 8), on(start + 1, 2, 14)),
                 Session("summer", on(start + 1, 6, 4), on(start + 1, 7, 18)),
                 Session("autumn", on(start + 1, 8, 25), on(start + 1, 9, 6)),
                 Session("extraordinary", on(start + 2, 1, 10), on(start + 2, 2, 14)))
+    whole = own is not None and own.covers == "everything"
     return Terms(
-        start, label, own.rules if own is not None else None, windows, selections,
-        at(first_term.until) if first_term is not None else on(start, 10, 31),
-        at(first_term.late_until) if first_term is not None else on(start, 10, 31), first_term is not None,
-        at(need(law.CHG_3, "CHG-3").due_on),
-        (at(max(plan.first_year_master.first, plan.others.first)),
-         at(min(plan.first_year_master.last, plan.others.last)),
-         at(plan.first_year_master.last), at(plan.others.last)),
-        at(need(law.ISE_1, "ISE-1").until), need(law.PRN_2, "PRN-2").days, need(law.PRN_1, "PRN-1").days,
-        at(law.RIC_8.first) if law.RIC_8 is not None else on(start, 8, 25), lectures, sessions)
+        start, label, own.rules if own is not None and whole else None, own is not None, windows, selections,
+        at(first_term.until, of_term) if first_term is not None else on(start, 10, 31),
+        at(first_term.late_until, of_term) if first_term is not None else on(start, 10, 31), first_term is not None,
+        at(renewal, of_renewal),
+        (at(max(plan.first_year_master.first, plan.others.first), of_plan),
+         at(min(plan.first_year_master.last, plan.others.last), of_plan),
+         at(plan.first_year_master.last, of_plan), at(plan.others.last, of_plan)),
+        at(attested, of_attested), opens[0], closes[0],
+        at(council.first, of_council) if council is not None else on(start, 8, 25), lectures, sessions)

@@ -98,13 +98,13 @@ def _renew(s: Story, p: Path, y: Terms) -> None:
     else:
         p.year, p.standing = p.year + 1, "regular"
     filed = s.between(y.before(8, 1), y.renew_due - 1)
-    late = s.chance(s.shares.late_enrolment)
+    late = s.chance(s.shares.late_enrolment) and (y.law is not None or not y.asks)
     if late:
         filed = s.between(y.renew_due - 5, y.renew_due + 30)
     s.add("enrolment-renewed", p.name, filed, {"academic_year": y.label, "year": p.year, "standing": p.standing})
     p.label, p.perfected = y.label, filed
     if y.law is None:
-        if s.chance(s.shares.unruled_payments):
+        if y.asks or s.chance(s.shares.unruled_payments):
             s.pay(p, f"{y.label}:enrolment", Decimal("156.00"), filed)
     else:
         pay_renewal(s, p, y, filed, late)
@@ -292,7 +292,7 @@ def _diploma(s: Story, p: Path, day: int) -> None:
     s.add("diploma-supplement-issued", p.name, day, {"format": "paper", "destination": where})
     year = books().act_year(p.label, as_date(day))
     book = books().of(year) if year is not None else None
-    if book is not None and book.rules.CHG_16 is not None:
+    if book is not None and "CHG-16" in book.ids and book.rules.CHG_16 is not None:
         s.pay(p, f"{year}:diploma-supplement-post", book.rules.CHG_16.amounts[where], day + s.between(0, 5))
 
 

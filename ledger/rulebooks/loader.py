@@ -279,6 +279,7 @@ def _explained(kind: str, place: Place, message: str, value: Any) -> tuple[Place
 
 
 _BOUNDS = (("first", "last"), ("enrol_from", "enrol_until"), ("first", "until"), ("until", "late_until"),
+           ("until", "late_from"), ("late_from", "late_until"),
            ("until", "reserved_until"))
 
 

@@ -70,8 +70,8 @@ def _dates(value: Any) -> Iterator[date]:
     if isinstance(value, date):
         yield value
     elif isinstance(value, BaseModel):
-        for name in type(value).model_fields:
-            yield from _dates(getattr(value, name))
+        for stated in vars(value).values():
+            yield from _dates(stated)
     elif isinstance(value, dict):
         for item in value.values():
             yield from _dates(item)

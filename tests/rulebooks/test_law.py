@@ -173,7 +173,6 @@ def test_selections_of_restricted_masters(books: LawBooks) -> None:
 
 
 def test_single_courses_of_2024_25(books: LawBooks) -> None:
-    assert books.of("2024-25") is None
     book = books.for_single_courses("2024-25")
     assert book is not None
     law = book.rules
@@ -190,7 +189,7 @@ def test_single_courses_of_2024_25(books: LawBooks) -> None:
 
 
 def test_years_that_govern_acts_and_late_degrees(books: LawBooks) -> None:
-    assert books.years == ["2019-20", "2024-25", "2025-26"]
+    assert books.years == ["2019-20", "2023-24", "2024-25", "2025-26"]
     assert books.act_year("2024-25", date(2025, 9, 30)) == "2024-25"
     assert books.act_year("2024-25", date(2025, 10, 1)) == "2025-26"
     assert books.act_year("2018-19", date(2020, 9, 30)) == "2019-20"
@@ -198,19 +197,56 @@ def test_years_that_govern_acts_and_late_degrees(books: LawBooks) -> None:
     late = books.for_late_degrees("2024-25", date(2025, 10, 1))
     assert late is not None
     assert late.academic_year == "2025-26"
-    assert books.for_late_degrees("2024-25", date(2025, 9, 30)) is None
+    earlier = books.for_late_degrees("2024-25", date(2025, 9, 30))
+    assert earlier is not None
+    assert earlier.academic_year == "2024-25"
+    assert books.act_year("2021-22", date(2023, 9, 30)) == "2021-22"
+    assert books.act_year("2021-22", date(2023, 10, 1)) == "2023-24"
+    assert books.act_year("2023-24", date(2024, 10, 1)) == "2024-25"
+    assert [books.of(year) for year in ("2020-21", "2021-22", "2022-23")] == [None, None, None]
+    assert books.for_late_degrees("2022-23", date(2023, 11, 1)) is None
 
 
-@pytest.mark.parametrize("year", ["2019-20", "2024-25", "2025-26"])
+def test_values_of_the_years_between(books: LawBooks) -> None:
+    """Against the table of public facts, each seen in a page of that very year."""
+    former, latter = books.of("2023-24"), books.of("2024-25")
+    assert former is not None
+    assert latter is not None
+    for book, renewal, first, second in ((former, date(2023, 10, 3), date(2024, 2, 15), date(2024, 5, 17)),
+                                         (latter, date(2024, 10, 4), date(2025, 2, 17), date(2025, 5, 15))):
+        assert book.rules.CHG_3 is not None
+        assert book.rules.RAT_3 is not None
+        assert book.rules.RAT_4 is not None
+        assert (book.rules.CHG_3.due_on, book.rules.RAT_3.due_on, book.rules.RAT_4.due_on) == (renewal, first, second)
+        assert (book.rules.CHG_3.amount, book.rules.RAT_3.at_most) == (Decimal("156.00"), Decimal("400.00"))
+    unread = {"BLK-3", "ISE-3", "RIN-3", "LAU-1", "CS-1", "PRN-1", "RIC-7"}
+    assert unread <= former.unknown.keys()
+    assert {"RAT-2", "RAT-5", "RAT-6", "LAU-1", "RIN-4", "PRN-1", "RIC-7"} <= latter.unknown.keys()
+    assert former.denied == latter.denied == {}
+
+
+DOCUMENTS = {
+    "2019-20": {"Guida dello studente 2019-20", "Guida dello studente 2019-20, STUDENTI, stampa del 14 novembre 2019"},
+    "2023-24": {"Guida dello studente 2023-24, STUDENTI", "Guida dello studente, STUDENTI, stampa del 27 aprile 2024",
+                "Guida dello studente 2023-24, FUTURI STUDENTI", "unibg.it, Tasse e agevolazioni 2023-24",
+                "en.unibg.it, Taxes and benefits 2023-24"},
+    "2024-25": {"Guida dello studente 2025-26", "Guida dello studente 2024-25, FUTURI STUDENTI",
+                "Guida dello studente 2024-25, LAUREATI", "Guida dello studente 2024-25, STUDENTI",
+                "unibg.it, Pre-iscrizioni e immatricolazioni 2024-25", "unibg.it, Pagamenti tardivi 2024-25",
+                "unibg.it, Modalità di pagamento 2024-25"},
+    "2025-26": {"Guida dello studente 2025-26"},
+}
+
+
+@pytest.mark.parametrize("year", list(DOCUMENTS))
 def test_every_rule_cites_its_source_and_a_known_interpretation(books: LawBooks, year: str) -> None:
-    own = {"2019-20": "Guida dello studente 2019-20"}.get(year, "Guida dello studente 2025-26")
     book = show(books.known_at(AS_PRINTED), year)
     register = {choice["id"] for choice in book["interpretations"]}
-    assert register == {f"AMB-{n}" for n in range(1, 53)}
+    assert register == {f"AMB-{n}" for n in range(1, 58)}
     for rule in book["rules"]:
         assert rule["heading"].strip(), rule["rule"]
         assert rule["says"].strip().endswith("."), rule["rule"]
-        assert rule["document"] in {own, "Guida al ticket", "Career ledger, rules.md"}, rule["rule"]
+        assert rule["document"] in DOCUMENTS[year], rule["rule"]
         assert rule["interpretation"] is None or rule["interpretation"]["id"] in register
 
 

@@ -41,4 +41,4 @@ def _sources(rule: str, books: LawBooks, year: str | None) -> list[dict[str, str
     own = [books.own] if year is None else []
     found = [book for one in ([year] if year is not None else books.years) for book in (
         books.book_of(one), *(book for stage in books.stages.get(one, ()) for book in stage.books))]
-    return [source_of(book, rule) for book in (*found, *own) if is_register_entry(rule) or book.entry(rule) is not None]
+    return [source_of(book, rule) for book in (*found, *own) if is_register_entry(rule) or rule in book.ids]

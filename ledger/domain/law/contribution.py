@@ -86,7 +86,11 @@ def remitted(career: Career, books: LawBooks) -> list[tuple[str, Decimal]]:
         part_time = career.regime_in(year) == "part-time"
         if any(("charge", f"{year}:{kind}") in career.gaps for kind in INSTALMENTS):
             continue
-        if not instalment_amounts(book.rules, data.contribution, False, part_time):
+        try:
+            asked = instalment_amounts(book.rules, data.contribution, False, part_time)
+        except UnknownValue:  # an officer has decided on what is asked
+            continue
+        if not asked:
             found.append((year, yearly(book.rules, data.contribution, part_time)))
         elif career.remitted.get(year):
             found.append((year, career.remitted[year]))

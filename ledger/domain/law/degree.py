@@ -41,11 +41,13 @@ _OF_A_RENEWAL = frozenset({"enrolment", *INSTALMENTS, "isee-penalty"}
 def _needs_no_renewal(career: Career, charge: Charge, books: LawBooks) -> bool:
     """A graduate of the year before needed no renewal: the 156, the instalments and the surcharges are for who did not
     graduate."""
-    if career.ended != "graduated" or career.graduated is None or charge.base_kind not in _OF_A_RENEWAL:
+    degree = career.graduated
+    if career.ended != "graduated" or degree is None or charge.base_kind not in _OF_A_RENEWAL \
+            or degree.academic_year >= charge.year:
         return False
     book = books.of(charge.year)
-    renewed = book.rules.LAU_3 if book is not None else None
-    return renewed is not None and renewed.degree_year == career.graduated.academic_year
+    rule = book.rules.LAU_1 if book is not None else None
+    return rule is not None and rule.degree_year == degree.academic_year
 
 
 ANNULMENTS = (Annulment("LAU-1", _needs_no_renewal),)

@@ -218,9 +218,10 @@ def at_most_two_masters_a_year(case: Case) -> Reason | None:
 @obeys("PRE-7", "AMB-33")
 def visa_applicant_is_in_time(case: Case) -> Reason | None:
     """Who needs a visa applies by days of her own; for other programmes than a master's where the year gives one."""
-    data, terms = case.of(Preenrolled), case.law.PRE_7
+    data = case.of(Preenrolled)
     if data.applicant != "visa":
         return None
+    terms = case.law.PRE_7
     if data.course_type != "master":
         term = terms.first_degrees_until if terms is not None else None
     elif terms is None:
@@ -235,9 +236,10 @@ def visa_applicant_is_in_time(case: Case) -> Reason | None:
 
 @obeys("PRE-6", "AMB-33")
 def window_for_foreign_titles_is_open(case: Case) -> Reason | None:
-    data, rule = case.of(Preenrolled), case.law.PRE_6
+    data = case.of(Preenrolled)
     if data.applicant != "foreign-title" or data.course_type != "master" or data.access != "open":
         return None
+    rule = case.law.PRE_6
     if rule is None:
         return case.no("PRE-6/no-procedure", DONE, interpretation="AMB-33", academic_year=case.book.academic_year)
     if any(w.first <= case.day <= w.last for w in rule.windows):
@@ -260,9 +262,10 @@ def preenrolment_window_is_open(case: Case) -> Reason | None:
 @obeys("PRE-3", "AMB-33")
 def selection_is_open(case: Case) -> Reason | None:
     """The period of the selection, for a master's with restricted access."""
-    data, rule = case.of(Preenrolled), case.law.PRE_3
+    data = case.of(Preenrolled)
     if data.course_type != "master" or data.access != "restricted" or data.applicant == "visa":
         return None
+    rule = case.law.PRE_3
     if rule is None:
         return case.no("PRE-3/no-procedure", DONE, interpretation="AMB-33", academic_year=case.book.academic_year)
     number = selection_of(case.law, data, case.day)
@@ -357,8 +360,13 @@ def enrolment_has_opened(case: Case) -> Reason | None:
 
 @obeys("PRE-5")
 def enrolment_is_still_possible(case: Case) -> Reason | None:
-    """First degrees of open access: not after the last day for a late enrolment."""
+    """First degrees of open access: not after the last day for a late enrolment, nor between the term and the first
+    one."""
     data, rule = case.of(Enrolled), case.law.PRE_5
-    if rule is None or data.access == "restricted" or data.course_type == "master" or case.day <= rule.late_until:
+    if rule is None or data.access == "restricted" or data.course_type == "master":
+        return None
+    if rule.late_from is not None and rule.until < case.day < rule.late_from:
+        return case.no("PRE-5/not-yet", Clears(rule.late_from), last_day=rule.until, first_day=rule.late_from)
+    if case.day <= rule.late_until:
         return None
     return case.no("PRE-5", last_day=rule.late_until)

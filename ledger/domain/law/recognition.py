@@ -11,7 +11,7 @@ from ..events import CfuRecognised, Event, ProgrammeChanged, RecognitionRequeste
 from ..phrases import says
 from ..reasons import DONE, Clears, Fact, Reason, reason
 from ..registry import obeys
-from ..rulebook import Admission, Law, RequestWindow, RuleBook, UnknownValue
+from ..rulebook import Admission, Law, Price, RequestWindow, RuleBook, UnknownValue
 from ..state import Career, ChangeAsked, Person, RecognitionAsked
 from ..values import ZERO, year_end
 from .chapter import data_of, end
@@ -24,7 +24,7 @@ from .entry import is_admitted, latest_preenrolment
 def fee_of(law: Law, kind: str) -> tuple[str, Decimal] | None:
     """(rule, euro) of the fee of a request."""
     rule = {"transfer": "CHG-9", "programme-change": "CHG-10", "foreign-degree": "CHG-12"}.get(kind, "CHG-11")
-    price = {"CHG-9": law.CHG_9, "CHG-10": law.CHG_10, "CHG-11": law.CHG_11, "CHG-12": law.CHG_12}[rule]
+    price: Price | None = getattr(law, rule.replace("-", "_"))
     return (rule, price.amount) if price is not None else None
 
 
@@ -70,6 +70,8 @@ def _masters_term(career: Career, law: Law, kind: str, year: str) -> date | None
         return law.RIC_2.until
     if law.RIC_1 is None:
         return None
+    if law.RIC_1.kinds is not None and kind not in law.RIC_1.kinds:
+        return law.RIC_1.others_until
     if before is not None and before.late:
         if kind == "transfer":
             return None
@@ -121,7 +123,7 @@ def left_career(person: Person, career: Career, data: RecognitionRequested) -> s
     return found[0].name if len(found) == 1 else None
 
 
-@obeys("CHG-9", "CHG-10", "CHG-11", "CHG-12", "MOR-5", "MOR-5d", "AMB-11")
+@obeys("CHG-9", "CHG-10", "CHG-11", "CHG-12", "MOR-5", "MOR-5d", "AMB-11", "AMB-55")
 def recognition_requested(person: Person, career: Career, event: Event, books: LawBooks) -> None:
     """Raises the fee, and one late instance where the request is late. A change of programme ends the exams of the
     career it leaves."""
@@ -163,7 +165,8 @@ def _ask_for_the_fee(career: Career, book: RuleBook, request: RecognitionAsked) 
 
 def _ask_for_a_late_instance(career: Career, book: RuleBook, request: RecognitionAsked) -> None:
     data = request.data
-    if "MOR-5" not in book.asked or not is_late(career, book.rules, data, request.on) or book.rules.MOR_5 is None:
+    if "MOR-5" not in book.asked or not is_late(career, book.rules, data, request.on) or book.rules.MOR_5 is None \
+            or not book.rules.MOR_5.requests:
         return
     special = data.kind == "foreign-degree" or (data.kind == "second-degree" and career.course_type != "master")
     rule = "MOR-5d" if special and book.has("MOR-5d") else "MOR-5"
@@ -280,12 +283,12 @@ def _place_not_accepted(case: Case, rule: str, kinds: tuple[str, ...]) -> Reason
 def is_ranked_before_asking(case: Case) -> Reason | None:
     """A first degree of restricted access (2019-20: psychology, primary education): recognition is asked for with a
     place in the ranking, or once enrolled."""
-    data, career, rule = case.of(RecognitionRequested), case.career, case.law.RIC_11
-    if career.course_type == "master" or rule is None or data.kind == "foreign-degree":
-        return None
-    restricted = career.access == "restricted" or is_of_class(career, rule.classes)
+    data, career = case.of(RecognitionRequested), case.career
     placed = career.ranked.admitted if career.ranked is not None else bool(career.enrolments)
-    if not restricted or placed:
+    if career.course_type == "master" or data.kind == "foreign-degree" or placed:
+        return None
+    rule = case.law.RIC_11
+    if rule is None or not (career.access == "restricted" or is_of_class(career, rule.classes)):
         return None
     return case.no("PREP/no-place", DONE, rule="RIC-11")
 
@@ -299,20 +302,23 @@ def _too_early(case: Case, rule: str, first: date | None) -> Reason | None:
 
 @obeys("RIC-12", "PRE-7")
 def foreign_degrees_are_taken(case: Case) -> Reason | None:
-    data, rule = case.of(RecognitionRequested), case.law.RIC_12
-    if (rule is None or data.kind != "foreign-degree"
-            or visa_term(case.career, case.law, data.academic_year) is not None):
+    data = case.of(RecognitionRequested)
+    if data.kind != "foreign-degree" or visa_term(case.career, case.law, data.academic_year) is not None:
+        return None
+    rule = case.law.RIC_12
+    if rule is None:
         return None
     return _too_early(case, "RIC-12", rule.first)
 
 
 @obeys("RIC-2")
 def requests_for_restricted_masters_are_taken(case: Case) -> Reason | None:
-    data, rule, career = case.of(RecognitionRequested), case.law.RIC_2, case.career
-    if rule is None or career.course_type != "master" or career.access != "restricted" \
+    data, career = case.of(RecognitionRequested), case.career
+    if career.course_type != "master" or career.access != "restricted" \
             or data.kind in ("foreign-degree", "programme-change"):
         return None
-    return _too_early(case, "RIC-2", rule.first)
+    rule = case.law.RIC_2
+    return _too_early(case, "RIC-2", rule.first) if rule is not None else None
 
 
 @obeys("RIC-14")
@@ -326,8 +332,11 @@ def requests_for_masters_are_taken(case: Case) -> Reason | None:
 
 @obeys("RIC-11")
 def requests_for_first_degrees_are_taken(case: Case) -> Reason | None:
-    data, rule = case.of(RecognitionRequested), case.law.RIC_11
-    if rule is None or case.career.course_type == "master" or data.kind not in ("second-degree", "shortening"):
+    data = case.of(RecognitionRequested)
+    if case.career.course_type == "master" or data.kind not in ("second-degree", "shortening"):
+        return None
+    rule = case.law.RIC_11
+    if rule is None:
         return None
     return _too_early(case, "RIC-11", rule.first)
 
@@ -346,9 +355,11 @@ def visa_applicant_asks_in_time(case: Case) -> Reason | None:
 def foreign_degree_is_in_time(case: Case) -> Reason | None:
     """Foreign titles and second degrees have a last day, also for late requests; elsewhere a late request costs the
     late instance."""
-    data, rule = case.of(RecognitionRequested), case.law.RIC_12
-    if (rule is None or data.kind != "foreign-degree"
-            or visa_term(case.career, case.law, data.academic_year) is not None):
+    data = case.of(RecognitionRequested)
+    if data.kind != "foreign-degree" or visa_term(case.career, case.law, data.academic_year) is not None:
+        return None
+    rule = case.law.RIC_12
+    if rule is None:
         return None
     return _too_late(case, "RIC-12", rule, rule.late)
 
@@ -356,8 +367,11 @@ def foreign_degree_is_in_time(case: Case) -> Reason | None:
 @obeys("RIC-11", "MOR-5d")
 def second_degree_is_in_time(case: Case) -> Reason | None:
     """The same; restricted programmes take no late request where open ones take it up to a day."""
-    data, rule = case.of(RecognitionRequested), case.law.RIC_11
-    if rule is None or case.career.course_type == "master" or data.kind not in ("second-degree", "shortening"):
+    data = case.of(RecognitionRequested)
+    if case.career.course_type == "master" or data.kind not in ("second-degree", "shortening"):
+        return None
+    rule = case.law.RIC_11
+    if rule is None:
         return None
     return _too_late(case, "RIC-11", rule,
                      rule.late and not (case.career.access == "restricted" and rule.late_until is not None))
@@ -454,12 +468,12 @@ def first_year_stays(case: Case) -> Reason | None:
 def may_enrol_before_the_council(case: Case) -> Reason | None:
     """2019-20: who asks for recognition (not for a programme change) may enrol before the decision only from a given
     day on."""
-    if case.law.RIC_8 is None or case.day >= case.law.RIC_8.first:
-        return None
     decided = {data.kind for _, _, data in case.career.recognitions}
     asked = {r.data.kind for r in case.career.requests}
     if case.career.transferred_in_on is not None:
         asked.add("transfer")
+    if asked <= decided or case.law.RIC_8 is None or case.day >= case.law.RIC_8.first:
+        return None
     if not (asked - decided) & set(case.law.RIC_8.kinds):
         return None
     return case.no("RIC-8", Clears(case.law.RIC_8.first), first_day=case.law.RIC_8.first)

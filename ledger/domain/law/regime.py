@@ -27,8 +27,11 @@ def regime_changed(person: Person, career: Career, event: Event, books: LawBooks
 def part_time_has_a_listed_category(case: Case) -> Reason | None:
     """Part-time, from the first enrolment or later: one of the categories that the year's guide lists. Which one is
     never repeated: it may tell of her health."""
-    data, rule = case.data, case.law.PT_1
-    if not isinstance(data, Enrolled | RegimeChanged) or data.regime != "part-time" or rule is None:
+    data = case.data
+    if not isinstance(data, Enrolled | RegimeChanged) or data.regime != "part-time":
+        return None
+    rule = case.law.PT_1
+    if rule is None:
         return None
     if data.category is not None and rule.names(data.category):
         return None
