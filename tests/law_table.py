@@ -31,6 +31,7 @@ CHAPTERS = {
     "RIC": "Recognition, transfers, programme changes", "ANN": "Year of admission", "PDS": "Study plan",
     "ESA": "Exams", "PRN": "Booking", "VRB": "Results",
     "RIN": "Withdrawal",
+    **dict.fromkeys(("RNW", "SOS", "INT", "DEC", "TRO", "REI", "DEG"), "Of the guide for enrolled students"),
 }
 """By the letters of a rule; all others come last."""
 

@@ -34,7 +34,8 @@ LABELS = {
     "recognition": "Contributo per riconoscimento",
     "single-courses": "Corsi singoli",
     "single-courses-stamp": "Bollo corsi singoli", "withdrawal-stamp": "Bollo",
-    "diploma-supplement-post": "Spedizione documento",
+    "diploma-supplement-post": "Spedizione documento", "transfer-out": "Contributo per trasferimento",
+    "final-exam-application": "Bollo",
 }
 EXTRA = "Importo aggiuntivo"
 """What every surcharge and penalty is called: a bank need not learn why one is asked for."""

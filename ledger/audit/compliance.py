@@ -21,6 +21,7 @@ from ledger.domain.knowledge import in_force
 from ledger.domain.law.catalogue import MISFITS, MISFITS_OF_ALL, SITTING
 from ledger.domain.law.chapter import against, elsewhere, year_of_act
 from ledger.domain.law.exams import reasons_against
+from ledger.domain.law.forfeiture import foreseen
 from ledger.domain.law.recognition import left_career, no_change_of_programme_is_asked_for
 from ledger.domain.numbers import payments_with_one_iuv
 from ledger.domain.phrases import Phrase, says
@@ -28,7 +29,7 @@ from ledger.domain.reasons import Fact, Reason, reason, source_of, unknown_value
 from ledger.domain.registry import obeys
 from ledger.domain.rulebook import OwnBook, RuleBook, UnknownValue
 from ledger.domain.state import ADMINISTRATIVE, Career, Person
-from ledger.domain.values import format_instant
+from ledger.domain.values import format_instant, year_of
 
 TOLERANCE = timedelta(minutes=1)
 """Two clocks that are right differ by less."""
@@ -94,8 +95,8 @@ def _paid_with_one_iuv(facts: Sequence[Event], books: LawBooks) -> Iterator[tupl
 
 
 def _message(given: Reason) -> Phrase:
-    """What has happened already is not to be decided: it is not checked."""
-    if given.rule != "UNKNOWN-VALUE":
+    """What has happened already is not to be decided: it is not checked. A derogation has its own words."""
+    if given.message.id != "UNKNOWN-VALUE":
         return given.message
     rule, year, missing = (given.message.values[name] for name in ("rule", "academic_year", "missing"))
     return says("UNKNOWN-VALUE/not-checked", rule=rule, academic_year=year, missing=missing)
@@ -135,7 +136,7 @@ def _walk(person: Person, facts: Sequence[Event], on: date, books: LawBooks) -> 
         advance(person, on, books)
 
 
-_NOTICES = frozenset({"TKT-1", "ISE-1", "ISE-3", "ISE-6", "UNKNOWN-VALUE"})
+_NOTICES = frozenset({"TKT-1", "ISE-1", "ISE-3", "ISE-6", "DEC-1", "UNKNOWN-VALUE"})
 
 
 def _severity(given: Reason) -> str:
@@ -231,7 +232,7 @@ def _is_unruled(key: str, books: LawBooks) -> bool:
     return not found[2].startswith("single-courses") or books.for_single_courses(found[1]) is None
 
 
-@obeys("AMB-3", "AMB-33", "AMB-47", "AMB-52")
+@obeys("AMB-3", "AMB-33", "AMB-47", "AMB-52", "DEC-1")
 def _at_the_end(person: Person, books: LawBooks) -> Iterator[dict[str, Any]]:
     """What is open on the asked day: money without a charge, bookings under an administrative block."""
     for name, career in sorted(person.careers.items()):
@@ -258,6 +259,10 @@ def _at_the_end(person: Person, books: LawBooks) -> Iterator[dict[str, Any]]:
                    "message": says("AMB-52", last_day=held.sure_until, moved_to=held.term),
                    "source": source_of(books.own, "AMB-52"), "interpretation": "AMB-52",
                    "facts": [held.met_late.as_json()]}
+        day, running = foreseen(career, person.day, books), books.of(year_of(person.day))
+        if day is not None and day <= person.day and running is not None:
+            yield {"student": person.name, "career": name, "event": None, "rule": "DEC-1", "severity": "notice",
+                   "message": says("DEC-1/passed", first_day=day), "source": source_of(running, "DEC-1")}
         block = next((b for b in career.blocks.values() if b.kind == ADMINISTRATIVE), None)
         if block is not None:
             for booking in career.bookings:

@@ -13,8 +13,8 @@ from .books import LawBooks
 from .case import Case
 from .events import Rulebook
 from .form import Problem
-from .law.catalogue import PREDICATES
-from .law.chapter import against, year_of_act
+from .law.catalogue import PREDICATES, WINDOWS
+from .law.chapter import against, year_of_act, year_with_window
 from .law.exams import reasons_against
 from .phrases import says
 from .reasons import Reason, no_rulebook
@@ -68,6 +68,8 @@ def governing_book(type_: str, data: e.Payload, day: date, career_: Career,
         return stated, books.of(stated)
     if isinstance(data, e.ReservationLifted) and career_.reservation is not None:
         year: str | None = career_.reservation.academic_year
+    elif type_ in WINDOWS:
+        year = year_with_window(career_, day, books, WINDOWS[type_])
     else:
         year = year_of_act(career_, day, books)
     return year, books.of(year) if year is not None else None

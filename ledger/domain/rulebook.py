@@ -299,9 +299,38 @@ class Validity(Rule):
     reserved_until: Day
 
 class RegimeWindow(Rule):
+    """`year`: the year of course from which on part-time is passed to (None: any after the first)."""
     first: Day
     last: Day
     ofa: bool
+    year: int | None = None
+
+class AdaptedTime(Rule):
+    """`at_renewal`: the renewal beyond the course, after the adapted time, is one at full time without a request; it
+    uses up no change."""
+    at_renewal: bool = False
+
+class LeavingWindow(Window):
+    """`late_until`: the last day of a late request, which costs the late instance (None: it has none)."""
+    late_until: Day | None = None
+
+class AcademicYears(Rule):
+    years: Annotated[int, Field(strict=True, ge=1, le=30)]
+
+class YearlyFee(Rule):
+    """Euro for each academic year; `later` is asked from the year with the number `later_from` on (1 is the first)."""
+    amount: Amount
+    later: Amount | None = None
+    later_from: Annotated[int, Field(strict=True, ge=2, le=30)] | None = None
+
+class WithoutExams(AcademicYears):
+    """So many academic years in a row without an exam passed. `suspended`: whether years of suspension are among
+    them."""
+    suspended: Literal["count", "do-not-count"]
+
+class FirstYear(Rule):
+    """What may not be done in the year of first enrolment. `course_types`: by whom (None: as AMB-37 reads it)."""
+    course_types: tuple[Literal["bachelor", "master", "single-cycle"], ...] | None = None
 
 class LastYears(Rule):
     last_year: dict[Literal["bachelor", "master", "single-cycle"], int]
@@ -599,7 +628,7 @@ class Law(BaseModel):
     PT_3: Rule | None = Field(None, alias="PT-3")
     PT_4: Rule | None = Field(None, alias="PT-4")
     PT_5: Rule | None = Field(None, alias="PT-5")
-    PT_6: Rule | None = Field(None, alias="PT-6")
+    PT_6: AdaptedTime | None = Field(None, alias="PT-6")
     PT_7: LastYears | None = Field(None, alias="PT-7")
     PT_9: Rule | None = Field(None, alias="PT-9")
     RIC_1: RequestTerms | None = Field(None, alias="RIC-1")
@@ -607,8 +636,8 @@ class Law(BaseModel):
     RIC_3: Rule | None = Field(None, alias="RIC-3")
     RIC_4: Rule | None = Field(None, alias="RIC-4")
     RIC_5: Rule | None = Field(None, alias="RIC-5")
-    RIC_6: Rule | None = Field(None, alias="RIC-6")
-    RIC_7: Rule | None = Field(None, alias="RIC-7")
+    RIC_6: FirstYear | None = Field(None, alias="RIC-6")
+    RIC_7: FirstYear | None = Field(None, alias="RIC-7")
     RIC_8: BeforeTheCouncil | None = Field(None, alias="RIC-8")
     RIC_9: Rule | None = Field(None, alias="RIC-9")
     RIC_10: Rule | None = Field(None, alias="RIC-10")
@@ -653,6 +682,20 @@ class Law(BaseModel):
     RIN_11: ShareOf | None = Field(None, alias="RIN-11")
     RIN_11a: Rule | None = Field(None, alias="RIN-11a")
     RIN_12: Rule | None = Field(None, alias="RIN-12")
+    RNW_1: StartsOn | None = Field(None, alias="RNW-1")
+    SOS_1: Window | None = Field(None, alias="SOS-1")
+    SOS_2: Categories | None = Field(None, alias="SOS-2")
+    SOS_3: AcademicYears | None = Field(None, alias="SOS-3")
+    SOS_4: Price | None = Field(None, alias="SOS-4")
+    SOS_5: Rule | None = Field(None, alias="SOS-5")
+    SOS_6: YearlyFee | None = Field(None, alias="SOS-6")
+    SOS_7: Rule | None = Field(None, alias="SOS-7")
+    INT_1: YearlyFee | None = Field(None, alias="INT-1")
+    DEC_1: WithoutExams | None = Field(None, alias="DEC-1")
+    TRO_1: LeavingWindow | None = Field(None, alias="TRO-1")
+    TRO_2: Price | None = Field(None, alias="TRO-2")
+    REI_1: RequestWindow | None = Field(None, alias="REI-1")
+    DEG_1: Price | None = Field(None, alias="DEG-1")
     DS_1: Rule | None = Field(None, alias="DS-1")
     RIN: Rule | None = Field(None, alias="RIN")
     ENR: Rule | None = Field(None, alias="ENR")

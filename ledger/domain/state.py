@@ -28,7 +28,8 @@ from .rulebook import INSTALMENTS, PreenrolmentWindow, UnknownValue
 from .values import ZERO, year_of
 
 _INSTALMENTS = frozenset(INSTALMENTS)
-PAYABLE = frozenset({"preenrolment", "recognition", "single-courses", "single-courses-stamp", "withdrawal-stamp"})
+PAYABLE = frozenset({"preenrolment", "recognition", "single-courses", "single-courses-stamp", "withdrawal-stamp",
+                     "final-exam-application"})
 """Charges that may be paid but are no debt (section 4); an `enrolment` not yet perfected is one too."""
 
 
@@ -343,6 +344,10 @@ class Career:
     ended_event: str | None = None
     suspended_on: date | None = None
     suspended_event: str | None = None
+    suspended_from: str | None = None
+    """The first academic year of the suspension that goes on."""
+    suspended_years: list[str] = field(default_factory=list)
+    """Of suspensions that are over, each year once."""
     withdrawals: list[Withdrawal] = field(default_factory=list)
     candidacies: list[DegreeCandidacyDeclared] = field(default_factory=list)
     graduated: Graduated | None = None

@@ -309,6 +309,8 @@ class Page:
             head = self._t("page/in-years", rule=found["id"], years=same[said])
             if "says" in year:
                 self._rule(head, year)
+            elif "unknown" in year:
+                self._line(self._t("page/unknown", rule=head, missing=year["unknown"]), style="yellow")
             else:
                 self._choice({**year, "id": head})
                 if year["rules"]:

@@ -79,13 +79,13 @@ def diff(books: LawBooks, old: str, new: str, words: Words = AS_WRITTEN) -> dict
 def cite(books: LawBooks, name: str, words: Words = AS_WRITTEN) -> dict[str, Any]:
     """A rule or an entry of the register in every year that has it: `{"id", "years": [{"academic_year", ..}], "own"?}`.
 
-    An entry of the register also lists the `rules` that rest on it. `own` is the entry among the ledger's own rules,
-    which holds in every year, or where the year's book has none. Upper and lower case do not matter. Raises
-    NotFound for an id that no year knows."""
+    A year that marks it as unknown says what was looked for (`unknown`). An entry of the register also lists the
+    `rules` that rest on it. `own` is the entry among the ledger's own rules, which holds in every year, or where the
+    year's book has none. Upper and lower case do not matter. Raises `NotFound` for an id that no year knows."""
     known = {key.casefold(): key for key in books.own.rules}
     for year in books.years:
         book = _book(books, year)
-        known |= {key.casefold(): key for key in (*_rules(book), *_register(book))}
+        known |= {key.casefold(): key for key in (*_rules(book), *book.unknown, *_register(book))}
     found = known.get(name.strip().casefold())
     if found is None:
         close = [known[match] for match in get_close_matches(name.strip().casefold(), list(known), 3)]
@@ -99,6 +99,8 @@ def cite(books: LawBooks, name: str, words: Words = AS_WRITTEN) -> dict[str, Any
         if found in rules:
             years.append({"academic_year": year, **_entry(book, found, rules[found], words),
                           **_printed(books, year, found, words)})
+        elif found in book.unknown:
+            years.append({"academic_year": year, "unknown": book.unknown[found].unknown})
         elif found in register:
             resting = [key for key, rule in rules.items() if rule.interpretation == found]
             years.append({"academic_year": year, **_choice(book, found, words), "rules": resting})

@@ -80,6 +80,13 @@ CATALOGUE = {f"{one.predicate.__module__.removeprefix('ledger.')}.{one.predicate
 """By predicate the rules without which it is not asked."""
 
 ELSEWHERE = {
+    "audit.compliance._NOTICES: DEC-1": "says how severe a finding is",
+    "audit.compliance._at_the_end: DEC-1": "foreseen asks the book",
+    "domain.law.forfeiture.not_foreseen: DEC-1": "asks whether the book marks it as unknown",
+    "projections.student.status._career: DEC-1": "foreseen asks the book",
+    "domain.law.suspension.ask_for_interruption: INT-1": "_ask_for asks the book",
+    "domain.law.suspension.WINDOW: SOS-1": "year_with_window asks the book",
+    "domain.law.career.LEAVING: TRO-1": "year_with_window asks the book",
     "audit.compliance._NOTICES: ISE-6": "says how severe a finding is",
     "domain.law.blocks.instalments_are_paid: BLK-1": "the id of a message; the rule is the block's",
     "domain.law.career.takes_effect: MOR-6": "compared with what an override names",

@@ -98,7 +98,7 @@ def test_the_university_is_closed_on_weekends_and_holidays_its_own_included(day:
 def test_confirmed_draft_has_nothing_to_mend_and_its_weekends_to_look_at(drafted: str, books: LawBooks) -> None:
     found = looked(confirmed(drafted.encode()).decode(), books)
     assert {one.severity for one in found} == {"look"}
-    assert {one.message.id for one in found} == {"rules/saturday", "rules/sunday"}
+    assert {one.message.id for one in found} == {"rules/saturday", "rules/sunday", "rules/unknown"}
 
 
 def test_check_names_each_value_that_is_not_confirmed(drafted: str, books: LawBooks) -> None:

@@ -34,7 +34,7 @@ def test_show_is_json(books: LawBooks, year: str) -> None:
 def test_diff_lists_what_one_year_knows_and_what_changed(books: LawBooks) -> None:
     found = diff(books, "2019-20", "2025-26")
     assert json.loads(json.dumps(found)) == found
-    assert {r["rule"] for r in found["only_in"]["2019-20"]} == {"PRE-10", "RIC-8"}
+    assert {r["rule"] for r in found["only_in"]["2019-20"]} == {"PRE-10", "RIC-8", "RNW-1"}
     assert "BLK-1" in {r["rule"] for r in found["only_in"]["2025-26"]}
     changed = {r["rule"]: r for r in found["changed"]}
     assert changed["BLK-3"]["values"] == {"days": {"2019-20": 30, "2025-26": None},
@@ -61,7 +61,8 @@ def test_diff_of_a_year_with_itself_is_empty(books: LawBooks) -> None:
 
 
 def test_cite_gives_a_rule_in_every_year_that_has_it(books: LawBooks) -> None:
-    assert [y["academic_year"] for y in cite(books, "cs-4")["years"]] == ["2019-20", "2024-25", "2025-26"]
+    assert [(y["academic_year"], "unknown" in y) for y in cite(books, "cs-4")["years"]] == [
+        ("2019-20", False), ("2023-24", True), ("2024-25", False), ("2025-26", False)]
     assert [y["academic_year"] for y in cite(books, "BLK-1")["years"]] == ["2023-24", "2024-25", "2025-26"]
 
 

@@ -25,6 +25,7 @@ NAMING, OTHERS = 6, 2
 """So many histories that name the rule, and that do not, are asked for each entry; over all entries all are."""
 
 SAYS_NOTHING_NEW = {
+    "SOS-4": "the stamp is on the paper", "SOS-7": "nothing forbids two careers at once",
     "RIC-15": "what it asks for is not among the facts that the ledger is told",
     "RIN-2": "nothing else ends a career either",
     "ESA-2": "ESA-1F says it of every course", "PRN-4": "a cancellation is a fact, and accepted",

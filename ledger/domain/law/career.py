@@ -1,4 +1,4 @@
-"""A career's interruptions and ends (END, SEQ)."""
+"""A career's ends, and leaving for another university (END, SEQ, TRO)."""
 
 from collections.abc import Iterator
 
@@ -7,22 +7,17 @@ from ..books import LawBooks
 from ..case import Case
 from ..events import ACTS, ChargeDecided, Event, TransferredIn
 from ..phrases import says
-from ..reasons import DONE, Fact, Reason, reason
+from ..reasons import DONE, Clears, Fact, Reason, reason
 from ..registry import obeys
-from ..rulebook import RuleBook, UnknownValue
+from ..rulebook import RuleBook
 from ..state import Career, Person
-from .chapter import begin, data_of, end, year_of_act
+from .chapter import begin, data_of, end, read_or_leave_open, year_with_window
 from .entry import readmit
 
+LEAVING = "TRO-1"
+LATE_LEAVING = "late-instance/transfer-out"
+
 # What a fact changes
-
-
-def suspended(person: Person, career: Career, event: Event, books: LawBooks) -> None:
-    career.suspended_on, career.suspended_event = event.effective_on, event.id
-
-
-def resumed(person: Person, career: Career, event: Event, books: LawBooks) -> None:
-    career.suspended_on, career.suspended_event = None, None
 
 
 def transferred_in(person: Person, career: Career, event: Event, books: LawBooks) -> None:
@@ -33,31 +28,27 @@ def transferred_in(person: Person, career: Career, event: Event, books: LawBooks
         career.unruled.add(year)
 
 
-@obeys("MOR-5", "AMB-49")
+@obeys("MOR-5", "TRO-1", "TRO-2", "AMB-49")
 def transferred_out(person: Person, career: Career, event: Event, books: LawBooks) -> None:
-    """The guides give no term for it: an officer decides on the 95 euro, unless the institution's book has one."""
+    """Costs the year's fee, and the 95 euro after the term: where the book has no term an officer decides on them."""
     day = event.effective_on
-    year = year_of_act(career, day, books)
+    year = year_with_window(career, day, books, LEAVING)
     book = books.of(year) if year is not None else None
     if year is not None and book is not None and career.ended is None:
-        kind = "late-instance/transfer-out"
-        try:
-            price = book.rules.MOR_5
-            until = price.transfer_out_until if price is not None else None
-            if price is not None and until is None:
-                if f"{year}:{kind}" not in career.charges:
-                    career.to_decide[f"{year}:{kind}"] = says("AMB-49")
-            elif price is not None and until is not None and day > until:
-                raise_charge(career, year, kind, AmountByRule(price.amount, "MOR-5", "AMB-49"), day,
-                             (Fact(event.id, day),))
-        except UnknownValue as unknown:
-            career.leave_open("charge", f"{year}:{kind}", unknown, "fact", day, event=event.id)
+        law, facts, fee, late = book.rules, (Fact(event.id, day),), f"{year}:transfer-out", f"{year}:{LATE_LEAVING}"
+        price = read_or_leave_open(career, fee, event, lambda: law.TRO_2)
+        if price is not None:
+            raise_charge(career, year, "transfer-out", AmountByRule(price.amount, "TRO-2"), day, facts)
+        extra = read_or_leave_open(career, late, event, lambda: law.MOR_5)
+        if extra is not None and late not in career.charges:
+            window = read_or_leave_open(career, late, event, lambda: law.TRO_1)
+            until = window.last if window is not None else extra.transfer_out_until
+            if until is None and "TRO-1" not in book.unknown:
+                career.to_decide[late] = says("AMB-49")
+            elif until is not None and day > until:
+                reading = "AMB-49" if window is None else None
+                raise_charge(career, year, LATE_LEAVING, AmountByRule(extra.amount, "MOR-5", reading), day, facts)
     end(career, "transferred-out", event.effective_on, event.id)
-
-
-@obeys("RIC-10")
-def forfeited(person: Person, career: Career, event: Event, books: LawBooks) -> None:
-    end(career, "forfeited", event.effective_on, event.id)
 
 
 @obeys("END", "SEQ", "MOR-6")
@@ -115,6 +106,19 @@ def does_not_arrive_twice(case: Case) -> Reason | None:
     return case.no("SEQ/transferred-in")
 
 
+@obeys("TRO-1")
+def transfer_out_is_asked_in_its_window(case: Case) -> Reason | None:
+    """Late requests cost the late instance, up to a last day where there is one."""
+    window = case.law.TRO_1
+    if window is None:
+        return None
+    if case.day < window.first:
+        return case.no("TRO-1", Clears(window.first), first_day=window.first)
+    if window.late_until is not None and case.day > window.late_until:
+        return case.no("TRO-1/over", last_day=window.late_until)
+    return None
+
+
 # What does not fit it
 
 AFTER_THE_END = frozenset({
@@ -129,6 +133,6 @@ def after_the_end(person: Person, career: Career, event: Event, book: RuleBook |
                   books: LawBooks) -> Iterator[Reason]:
     data = event.data
     # it can only follow the end
-    decided = isinstance(data, ChargeDecided) and data.charge.endswith(":late-instance/transfer-out")
+    decided = isinstance(data, ChargeDecided) and data.charge.endswith(f":{LATE_LEAVING}")
     if career.ended is not None and event.type not in AFTER_THE_END and event.career is not None and not decided:
         yield reason(books.own, "END", says("END/after", event_type=event.type, status=career.ended))

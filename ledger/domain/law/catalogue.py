@@ -15,6 +15,7 @@ from . import (
     enrolment,
     entry,
     exams,
+    forfeiture,
     isee,
     lateness,
     payments,
@@ -25,6 +26,7 @@ from . import (
     reservation,
     single_courses,
     study_plan,
+    suspension,
     tickets,
     withdrawal,
 )
@@ -68,11 +70,11 @@ HANDLERS: dict[str, Callable[[Person, Career, Event, LawBooks], None]] = {
     "withdrawal-requested": withdrawal.withdrawal_requested,
     "renounced": withdrawal.renounced,
     "diploma-supplement-issued": withdrawal.diploma_supplement_issued,
-    "suspended": career.suspended,
-    "resumed": career.resumed,
+    "suspended": suspension.suspended,
+    "resumed": suspension.resumed,
     "transferred-in": career.transferred_in,
     "transferred-out": career.transferred_out,
-    "forfeited": career.forfeited,
+    "forfeited": forfeiture.forfeited,
 }
 """What a fact changes in a career."""
 
@@ -164,6 +166,10 @@ PREDICATES: dict[str, tuple[Forbids, ...]] = {
     "enrolment-renewed": (
         here(career.career_goes_on, "END"),
         here(enrolment.renews_a_later_year, "SEQ"),
+        here(enrolment.renewal_has_opened, "RNW-1"),
+        here(suspension.interruption_is_known, "INT-1"),
+        elsewhere(suspension.returns_to_the_next_year, "SOS-5"),
+        here(regime.adapted_time_is_known, "PT-6"),
     ),
     "degree-candidacy-declared": (
         here(career.career_goes_on, "END"),
@@ -194,11 +200,14 @@ PREDICATES: dict[str, tuple[Forbids, ...]] = {
         elsewhere(blocks.no_administrative_block, "BLK-3"),
         here(career.is_enrolled_now, "SEQ"),
         elsewhere(recognition.first_year_stays, "RIC-7"),
+        here(suspension.suspension_is_asked_in_its_window, "SOS-1"),
+        here(suspension.suspension_has_a_listed_ground, "SOS-2"),
     ),
     "resumed": (
         here(career.career_goes_on, "END"),
         here(career.is_suspended, "SEQ"),
         here(blocks.has_no_debts_to_resume, "BLK-4"),
+        elsewhere(suspension.suspension_lasts_whole_years, "SOS-3"),
     ),
     "programme-changed": (
         here(career.career_goes_on, "END"),
@@ -215,6 +224,7 @@ PREDICATES: dict[str, tuple[Forbids, ...]] = {
         elsewhere(blocks.no_administrative_block, "BLK-3"),
         here(career.has_been_enrolled, "SEQ"),
         elsewhere(recognition.first_year_stays, "RIC-7"),
+        here(career.transfer_out_is_asked_in_its_window, "TRO-1"),
     ),
     "recognition-requested": (
         here(career.career_goes_on, "END"),
@@ -227,6 +237,7 @@ PREDICATES: dict[str, tuple[Forbids, ...]] = {
         here(recognition.requests_for_restricted_masters_are_taken, "RIC-2"),
         here(recognition.requests_for_masters_are_taken, "RIC-14"),
         here(recognition.requests_for_first_degrees_are_taken, "RIC-11"),
+        here(recognition.re_enrolments_are_taken, "REI-1"),
         here(recognition.visa_applicant_asks_in_time, "PRE-7"),
         here(recognition.foreign_degree_is_in_time, "RIC-12"),
         here(recognition.second_degree_is_in_time, "RIC-11"),
@@ -296,6 +307,9 @@ PREDICATES: dict[str, tuple[Forbids, ...]] = {
 (`here`), or by the predicate itself where the book of another year says so, that of a debt, a first enrolment or an
 application (`elsewhere`)."""
 
+WINDOWS = {"suspended": suspension.WINDOW, "transferred-out": career.LEAVING}
+"""Acts without an academic year that have a window of their own, and the rule that gives it."""
+
 SITTING: tuple[Forbids, ...] = (
     here(reservation.is_free_of_reservation, "ESA-5"),
     here(exams.course_is_in_the_plan, "ESA-1"),
@@ -310,6 +324,7 @@ SITTING: tuple[Forbids, ...] = (
 """What an exam that was sat must satisfy, else it is to be annulled (ESA-7)."""
 
 MISFITS: dict[str, tuple[Misfit, ...]] = {
+    "forfeited": (forfeiture.forfeited_early,),
     "diploma-supplement-issued": (withdrawal.supplement_without_degree,),
     "isee-certified": (isee.attestation_of_no_use, isee.attestation_too_late),
     "study-plan-approved": (study_plan.extra_exams_after_the_term,),

@@ -12,9 +12,11 @@ from ..reasons import Reason, unknown_value
 from ..registry import obeys
 from ..rulebook import RuleBook, UnknownValue
 from ..state import Career, Charge, Person
+from ..values import next_year, year_of
 
 NEVER = date.max
 _P = TypeVar("_P", bound=Payload)
+_V = TypeVar("_V")
 
 
 class Deadline(NamedTuple):
@@ -86,6 +88,28 @@ def year_of_act(career: Career, day: date, books: LawBooks) -> str | None:
     """The academic year of an act that states none: that of the latest enrolment (else of the application for single
     courses or of the pre-enrolment), unless it is filed unrenewed from the first day of a ruled year on."""
     return books.act_year(career.academic_year, day)
+
+
+def year_with_window(career: Career, day: date, books: LawBooks, rule: str) -> str | None:
+    """The academic year of an act that has a window of its own (the rule's), which opens before its year begins: the
+    latest one whose window has opened, else that of any act."""
+    year = year_of_act(career, day, books)
+    running = year_of(day)
+    for later in (next_year(running), running):
+        book = books.of(later)
+        if book is not None and rule in book.ids and (year is None or later > year) \
+                and getattr(book.entry(rule), "first", NEVER) <= day:
+            return later
+    return year
+
+
+def read_or_leave_open(career: Career, charge: str, event: Event, read: Callable[[], _V]) -> _V | None:
+    """What a book gives for a charge; where nobody has read it, nobody can tell whether it is owed."""
+    try:
+        return read()
+    except UnknownValue as unknown:
+        career.leave_open("charge", charge, unknown, "fact", event.effective_on, event=event.id)
+        return None
 
 
 def begin(career: Career, day: date) -> None:

@@ -1,5 +1,6 @@
 """The degree: candidates, graduates, what a degree makes needless (LAU)."""
 
+from ..account import AmountByRule, raise_charge
 from ..books import LawBooks
 from ..case import Case
 from ..events import DegreeCandidacyDeclared, Event, Graduated
@@ -7,16 +8,26 @@ from ..reasons import DONE, Fact, Reason
 from ..registry import obeys
 from ..rulebook import INSTALMENTS
 from ..state import Career, Charge, Person
-from .chapter import Annulment, data_of, end
+from .chapter import Annulment, data_of, end, read_or_leave_open
 from .reservation import meet
 
 # What a fact changes
 
 
-@obeys("LAU-1")
+@obeys("LAU-1", "DEG-1")
 def degree_candidacy_declared(person: Person, career: Career, event: Event, books: LawBooks) -> None:
-    """Nothing is raised: a candidate owes no 156 for the next year unless she renews."""
-    career.candidacies.append(data_of(event, DegreeCandidacyDeclared))
+    """A candidate owes no 156 for the next year unless she renews. The application costs its stamps once, where the
+    year's book has them."""
+    data, day = data_of(event, DegreeCandidacyDeclared), event.effective_on
+    career.candidacies.append(data)
+    book = books.for_late_degrees(data.academic_year, day)
+    if book is None or any(c.base_kind == "final-exam-application" for c in career.charges.values()):
+        return
+    law = book.rules
+    price = read_or_leave_open(career, f"{data.academic_year}:final-exam-application", event, lambda: law.DEG_1)
+    if price is not None:
+        raise_charge(career, data.academic_year, "final-exam-application", AmountByRule(price.amount, "DEG-1"), day,
+                     (Fact(event.id, day),))
 
 
 @obeys("RIS-6", "LAU-9")

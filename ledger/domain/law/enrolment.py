@@ -6,7 +6,7 @@ from ..account import AmountByRule, raise_charge
 from ..books import LawBooks
 from ..case import Case
 from ..events import Enrolled, EnrolmentRenewed, Event
-from ..reasons import DONE, Fact, Reason
+from ..reasons import DONE, Clears, Fact, Reason
 from ..registry import obeys
 from ..rulebook import RuleBook, UnknownValue
 from ..state import Career, Enrolment, Person
@@ -16,6 +16,15 @@ from .contribution import refresh_instalments
 from .entry import enrolment_term, known_term, latest_preenrolment
 from .isee import spare_isee_penalty
 from .recognition import derive_year
+from .suspension import ask_for_interruption
+
+# What the book gives
+
+
+def ends_the_adapted_time(career: Career, data: EnrolmentRenewed) -> bool:
+    """Whether a part-time student renews beyond the course."""
+    return data.standing == "beyond-course" and career.regime_in(data.academic_year) == "part-time"
+
 
 # What a fact changes
 
@@ -58,24 +67,40 @@ def _ask_for_the_enrolment(career: Career, first: Enrolment, book: RuleBook, dat
                                 (Fact(event.id, event.effective_on),), due_on=first.term).key
 
 
-@obeys("CHG-3", "PT-9", "RIN-7")
+@obeys("CHG-3", "PT-6", "PT-9", "RIN-7")
 def enrolment_renewed(person: Person, career: Career, event: Event, books: LawBooks) -> None:
     data = data_of(event, EnrolmentRenewed)
     year = data.academic_year
     renewal = Enrolment(year, data.year, event.effective_on, event.id, False, None, data.standing)
+    ask_for_interruption(career, year, event, books)
     career.enrolments.append(renewal)
     book = books.of(year)
     if book is None:
         career.unruled.add(year)
         renewal.perfected_on = event.effective_on
         return
-    if "PT-9" not in book.ids:
+    if not _is_full_time_by_itself(career, data, book, event) and "PT-9" not in book.ids:
         _begin_full_time(career, year, book, event)
     try:
         _ask_for_the_renewal(career, renewal, book, event)
     except UnknownValue as unknown:
         renewal.perfected_on = event.effective_on
         career.leave_open("charge", f"{year}:enrolment", unknown, "fact", event.effective_on, event=event.id)
+
+
+@obeys("PT-6", "AMB-38")
+def _is_full_time_by_itself(career: Career, data: EnrolmentRenewed, book: RuleBook, event: Event) -> bool:
+    """After the adapted time, where the guide makes it a duty at the renewal: no change is asked for or used up."""
+    year = data.academic_year
+    try:
+        rule = book.rules.PT_6 if ends_the_adapted_time(career, data) else None
+    except UnknownValue as unknown:
+        rule = None
+        career.leave_open("regime", year, unknown, "fact", event.effective_on, event=event.id)
+    if rule is None or not rule.at_renewal:
+        return False
+    career.regime_by_year[year] = "full-time"
+    return True
 
 
 def _begin_full_time(career: Career, year: str, book: RuleBook, event: Event) -> None:
@@ -154,3 +179,15 @@ def renews_a_later_year(case: Case) -> Reason | None:
     if not case.career.enrolments:
         return case.no("SEQ/nothing-to-renew", DONE)
     return case.no("SEQ/year-enrolled", academic_year=max(n.academic_year for n in case.career.enrolments))
+
+
+@obeys("RNW-1")
+def renewal_has_opened(case: Case) -> Reason | None:
+    """On its last day in time the renewal is open, whenever it opened."""
+    price, day = case.law.CHG_3, case.day
+    if price is not None and day >= price.due_on:
+        return None
+    opens = case.law.RNW_1
+    if opens is None or day >= opens.first:
+        return None
+    return case.no("RNW-1", Clears(opens.first), academic_year=case.book.academic_year, first_day=opens.first)

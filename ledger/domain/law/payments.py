@@ -88,7 +88,7 @@ OFFICER_KINDS = frozenset({
     "preenrolment", "enrolment", *INSTALMENTS[:2], "late-instance", "late-instance/recognition",
     "late-instance/transfer-out", "isee-penalty",
     "study-plan-penalty", "recognition", "single-courses", "single-courses-stamp", "withdrawal-stamp",
-    "diploma-supplement-post",
+    "diploma-supplement-post", "suspension", "interruption", "transfer-out", "final-exam-application",
 })
 
 

@@ -32,7 +32,7 @@ def is_of_class(career: Career, classes: Iterable[str]) -> bool:
     return (career.degree_class or "").upper().replace(" ", "") in {name.upper() for name in classes}
 
 
-@obeys("RIC-1", "RIC-2", "RIC-11", "RIC-12", "RIC-14", "AMB-22", "AMB-31")
+@obeys("RIC-1", "RIC-2", "RIC-11", "RIC-12", "RIC-14", "REI-1", "AMB-22", "AMB-31")
 def term_of(career: Career, law: Law, data: RecognitionRequested) -> date | None:
     """The last day in time for a request; None where the sources give none or leave it to an officer (AMB-31)."""
     kind = data.kind
@@ -44,7 +44,8 @@ def term_of(career: Career, law: Law, data: RecognitionRequested) -> date | None
         given = career.ranked.recognition_by if career.ranked is not None else None
         return given or next((term for name, term in law.RIC_11.classes.items() if is_of_class(career, (name,))),
                              law.RIC_11.until)
-    return career.ranked.recognition_by if career.ranked is not None else None
+    given = career.ranked.recognition_by if career.ranked is not None else None
+    return given or (law.REI_1.until if kind == "re-enrolment" and law.REI_1 is not None else None)
 
 
 @obeys("PRE-7")
@@ -341,6 +342,15 @@ def requests_for_first_degrees_are_taken(case: Case) -> Reason | None:
     return _too_early(case, "RIC-11", rule.first)
 
 
+@obeys("REI-1")
+def re_enrolments_are_taken(case: Case) -> Reason | None:
+    """After a withdrawal or a forfeiture, in a first degree."""
+    data, rule = case.of(RecognitionRequested), case.law.REI_1
+    if rule is None or case.career.course_type == "master" or data.kind != "re-enrolment":
+        return None
+    return _too_early(case, "REI-1", rule.first)
+
+
 @obeys("PRE-7")
 def visa_applicant_asks_in_time(case: Case) -> Reason | None:
     """For the recognition of a foreign degree, by the day of her application and not later."""
@@ -426,8 +436,10 @@ def left_career_is_past_its_first_year(case: Case) -> Reason | None:
 
 def first_year_reason(case: Case, career: Career, year: str) -> Reason | None:
     first = career.first_enrolment
-    if first is None or not first.first or first.academic_year != year or first.year != 1 \
-            or first.perfected_on is None or case.law.RIC_6 is None:
+    if first is None or not first.first or first.academic_year != year or first.year != 1 or first.perfected_on is None:
+        return None
+    rule = case.law.RIC_6
+    if rule is None or (rule.course_types is not None and career.course_type not in rule.course_types):
         return None
     return case.no("RIC-6", DONE, [Fact(first.event, first.filed_on)], career=career.name, academic_year=year)
 
@@ -446,21 +458,25 @@ def left_career_is_renewed(case: Case) -> Reason | None:
 
 @obeys("RIC-7", "AMB-13", "AMB-37")
 def first_year_stays(case: Case) -> Reason | None:
-    """A master's career may not be transferred out or suspended in the academic year of its first enrolment, in the
-    first year.
+    """A master's career (or those that the book names) may not be transferred out or suspended in the academic year of
+    its first enrolment, in the first year.
 
     The book of that year says so, and for how long, whichever book the act itself follows."""
     first = case.career.first_enrolment
-    if case.career.course_type != "master" or first is None or not first.first or first.year != 1:
+    if first is None or not first.first or first.year != 1:
         return None
-    book = case.books.of(first.academic_year)
-    if book is None or book.rules.RIC_7 is None:
+    book, ends = case.books.of(first.academic_year), year_end(first.academic_year)
+    if book is None:
         return None
-    fact, ends = (Fact(first.event, first.filed_on),), year_end(first.academic_year)
-    if book.interpretations.AMB_13.decision == "whole-career":
+    whole = book.interpretations.AMB_13.decision == "whole-career"
+    if case.day > ends and not whole:
+        return None
+    rule = book.rules.RIC_7
+    if rule is None or case.career.course_type not in (rule.course_types or ("master",)):
+        return None
+    fact = (Fact(first.event, first.filed_on),)
+    if whole:
         return reason(book, "RIC-7", says("RIC-7/whole-career", academic_year=first.academic_year), None, fact)
-    if case.day > ends:
-        return None
     return reason(book, "RIC-7", says("RIC-7", academic_year=first.academic_year), Clears(ends), fact)
 
 

@@ -2,12 +2,13 @@
 
 from ..books import LawBooks
 from ..case import Case
-from ..events import Enrolled, Event, RegimeChanged
+from ..events import Enrolled, EnrolmentRenewed, Event, RegimeChanged
 from ..reasons import DONE, Clears, Fact, Reason
 from ..registry import obeys
 from ..state import Career, Person
 from .chapter import data_of
 from .contribution import refresh_instalments
+from .enrolment import ends_the_adapted_time
 
 # What a fact changes
 
@@ -63,6 +64,8 @@ def part_time_is_asked_in_its_window(case: Case) -> Reason | None:
     if not window.first <= case.day <= window.last:
         return case.no("PT-2", Clears(window.first) if case.day < window.first else None, first_day=window.first,
                        last_day=window.last)
+    if window.year is not None and _year_of_course(case, data) != window.year:
+        return case.no("PT-2/year", interpretation="AMB-33", course_year=window.year)
     if window.ofa and data.ofa_cleared is False and case.career.course_type != "master":
         return case.no("PT-2/ofa", DONE)
     return None
@@ -84,11 +87,29 @@ def _chosen_at_enrolment(case: Case, data: RegimeChanged) -> bool:
             and first.filed_on == case.day)
 
 
-@obeys("PT-3")
+def _year_of_course(case: Case, data: RegimeChanged) -> int:
+    """That of the renewal, else the one after the latest enrolment's."""
+    named, latest = case.career.enrolment_in(data.academic_year), case.career.latest_perfected
+    return named.year if named is not None else latest.year + 1 if latest is not None else 1
+
+
+def _adapted_time_is_over(career: Career, data: RegimeChanged) -> bool:
+    """Whether the renewal beyond the course follows a part-time year."""
+    named = career.enrolment_in(data.academic_year)
+    years = [n.academic_year for n in career.enrolments if n.academic_year < data.academic_year]
+    return named is not None and named.standing == "beyond-course" and bool(years) \
+        and career.regime_in(max(years)) == "part-time"
+
+
+@obeys("PT-3", "PT-6")
 def regime_really_changes(case: Case) -> Reason | None:
     data = case.of(RegimeChanged)
     if case.career.regime_in(data.academic_year) != data.regime:
         return None
+    if data.regime == "full-time" and _adapted_time_is_over(case.career, data):
+        rule = case.law.PT_6
+        if rule is not None and rule.at_renewal:
+            return None  # it may be asked for where it comes by itself
     return case.no("PT-3", regime=data.regime, academic_year=data.academic_year)
 
 
@@ -119,6 +140,14 @@ def regime_changes_once(case: Case) -> Reason | None:
     return case.no("PT-5", DONE)
 
 
+@obeys("PT-6", "AMB-33")
+def adapted_time_is_known(case: Case) -> Reason | None:
+    """A part-time student's renewal beyond the course rests on what follows the adapted time."""
+    if ends_the_adapted_time(case.career, case.of(EnrolmentRenewed)):
+        _ = case.law.PT_6
+    return None
+
+
 @obeys("PT-6")
 def _ends_early(case: Case) -> bool:
     """Whether the career is about to end: a withdrawal is filed, a degree applied for, a change of programme asked
@@ -131,7 +160,7 @@ def _ends_early(case: Case) -> bool:
 @obeys("PT-7")
 def part_time_years_are_complete(case: Case) -> Reason | None:
     """Part-time students apply for the final exam in the repetition of the last year."""
-    if case.law.PT_7 is None or case.career.regime != "part-time":
+    if case.career.regime != "part-time" or case.law.PT_7 is None:
         return None
     last_year = case.law.PT_7.last_year.get(case.career.course_type or "")  # type: ignore[call-overload]
     current = case.career.current_enrolment

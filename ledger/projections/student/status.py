@@ -6,8 +6,9 @@ from typing import Any
 
 from ledger.domain.books import LawBooks
 from ledger.domain.events import Event
-from ledger.domain.gaps import gaps_json
+from ledger.domain.gaps import gap_json, gaps_json
 from ledger.domain.knowledge import NotFound, in_force
+from ledger.domain.law import forfeiture
 from ledger.domain.phrases import says
 from ledger.domain.state import Career, Person
 from ledger.projections.student.words import block_json, cfu_json, day_or_none, forecast
@@ -31,7 +32,8 @@ def answer(events: Sequence[Event], student: str, on: date, books: LawBooks) -> 
     for shown in today["careers"]:
         for block in shown["blocks"]:
             block["until"] = ends.get((shown["career"], block["kind"], block["rule"], block.get("charge")))
-        shown["upcoming"] = upcoming.get(shown["career"], [])
+        coming_here = upcoming.get(shown["career"], []) + shown["upcoming"]
+        shown["upcoming"] = sorted(coming_here, key=lambda change: str(change["on"]))
     return {"student": student, "on": on.isoformat(), "known_position": events[-1].position, **today}
 
 
@@ -47,7 +49,8 @@ def _today(person: Person, books: LawBooks) -> dict[str, Any]:
 
 
 def _career(career: Career, person: Person, books: LawBooks) -> dict[str, Any]:
-    """What `forecast` gives is still open: the days until which the blocks hold, and what is upcoming."""
+    """What `forecast` gives is still open: the days until which the blocks hold, and what else is upcoming
+    than a forfeiture."""
     current = career.current_enrolment
     shown: dict[str, Any] = {
         "career": career.name, "status": career.status, "programme": career.programme,
@@ -78,7 +81,11 @@ def _career(career: Career, person: Person, books: LawBooks) -> dict[str, Any]:
         shown["bookings"] = [{"course": b.data.course, "held_on": b.data.held_on.isoformat(),
                               "event": b.event, "flagged_by": stopped}
                              for b in flagged]
-    shown |= {"blocks": [block_json(b, books.on(person.day)) for b in career.blocks.values()], "upcoming": []}
-    if unknown := list(gaps_json(career, books)):
+    loses = forfeiture.foreseen(career, person.day, books)
+    gap = forfeiture.not_foreseen(career, person.day, books)
+    shown |= {"blocks": [block_json(b, books.on(person.day)) for b in career.blocks.values()], "upcoming": [
+        {"on": loses.isoformat(), "what": "forfeiture", "rule": "DEC-1", "change": says("DEC-1/foreseen")}]
+        if loses is not None and loses > person.day else []}
+    if unknown := [*gaps_json(career, books), *([gap_json("end", gap.rule, gap, books)] if gap is not None else ())]:
         shown["unknown"] = unknown
     return shown
