@@ -31,7 +31,7 @@ ROLES = Path(__file__).parents[1] / "infra" / "postgres" / "roles.sql"
 DIGEST_KEY = "0123456789abcdef" * 4
 """Of every ledger in the tests, those of processes that they start included."""
 os.environ["CAREER_LEDGER_DIGEST_KEY"] = DIGEST_KEY
-loader.read_book = cache(loader.read_book)
+loader.read_stages = cache(loader.read_stages)
 """Reading the three books takes 60 ms and most tests open a ledger. They are values: the same bytes give the same
 book."""
 processes.pool = pool

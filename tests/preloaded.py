@@ -12,6 +12,6 @@ for name in ("consumers.archive.service", "consumers.archive.verify", "consumers
              "ledger.entrypoints.cli.kafka", "ledger.handling.bulk", "ledger.intake.run", "ledger.store",
              "tests.consumers.notifications_bench", "tests.projections.workers"):
     import_module(name)
-loader.read_book = cache(loader.read_book)
+loader.read_stages = cache(loader.read_stages)
 loader.load_books()
 gc.freeze()  # else the first collection of each would copy what is shared
