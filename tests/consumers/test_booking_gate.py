@@ -391,7 +391,10 @@ def test_a_bad_question_is_refused_by_the_name_of_its_field(fed: Fed, change: di
     with pytest.raises(NoAnswer) as found:
         fed.gate.answer({"student": "S1", "career": "S1-B"} | a_call() | change, NOW)
     assert (found.value.status, found.value.reason) == (422, "bad-question")
-    assert [problem["path"] for problem in found.value.more["problems"]] == [field]
+    assert [problem.path for problem in found.value.problems] == [field]
+    italian, english = (found.value.as_json(language)["problems"][0] for language in ("it", "en"))
+    assert (italian["message_id"], italian["params"]) == (english["message_id"], english["params"])
+    assert italian["message"] != english["message"]
 
 
 def test_today_is_the_day_in_rome(fed: Fed) -> None:
