@@ -11,7 +11,7 @@ from datetime import date
 
 from .books import LawBooks
 from .events import Event
-from .law.catalogue import ABOUT_THE_PERSON, HANDLERS, QUIET, TAKES_EFFECT
+from .law.catalogue import ABOUT_THE_PERSON, BY_DEROGATION, HANDLERS, QUIET, TAKES_EFFECT
 from .law.consequences import law_turns, refresh, time_passes
 from .rulebook import UnknownValue
 from .state import Person
@@ -109,6 +109,8 @@ def apply(person: Person, event: Event, books: LawBooks) -> None:
             handler(person, event)
         return
     career = person.career(event.career)
+    if event.override and career.gaps:
+        BY_DEROGATION(career, event)
     if career.ended is None or TAKES_EFFECT(career, event):
         try:
             HANDLERS[event.type](person, career, event, books)

@@ -24,6 +24,8 @@ def gap_phrase(what: GapKind, name: str, gap: Gap) -> Phrase:
             return says("UNKNOWN-VALUE/fact", event_type=name, rule=rule, academic_year=year, missing=missing)
         case "term":
             return says("UNKNOWN-VALUE/term", rule=rule, academic_year=year, missing=missing)
+        case "reservation":
+            return says("UNKNOWN-VALUE/reservation", rule=rule, academic_year=year, missing=missing)
         case "end":
             return says("UNKNOWN-VALUE/end", rule=rule, academic_year=year, missing=missing)
         case "enrolment":

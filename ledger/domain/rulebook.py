@@ -8,6 +8,7 @@ the entry of the register of interpretations. Values are dates, euro, days, CFU:
 """
 
 from collections.abc import Collection, Mapping
+from datetime import date
 from decimal import Decimal
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
@@ -29,6 +30,8 @@ class UnknownValue(Exception):
     def __init__(self, rule: str, year: str, missing: str) -> None:
         super().__init__(f"{rule} of {year} is unknown: {missing}")
         self.rule, self.year, self.missing = rule, year, missing
+        self.after: date | None = None
+        """The day up to which it does not matter, where that is known."""
 
     def __reduce__(self) -> tuple[type[Self], tuple[str, str, str]]:
         return type(self), (self.rule, self.year, self.missing)

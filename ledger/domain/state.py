@@ -298,9 +298,10 @@ class Block:
     facts: tuple[Fact, ...]
 
 
-GapKind = Literal["charge", "surcharge", "refund", "block", "term", "end", "enrolment", "regime", "year", "fact"]
+GapKind = Literal["charge", "surcharge", "refund", "block", "term", "reservation", "end", "enrolment", "regime", "year",
+                  "fact"]
 """What cannot be told: whether a charge is owed and how much (its key), what paying it late costs more, whether it is
-refunded; whether a block is in force (its kind); a last day to enrol or of a reservation (the academic year), whether
+refunded; whether a block is in force (its kind); a last day to enrol, or of a reservation (the academic year), whether
 it has ended the career (the rule); whether an enrolment is perfected, its regime, its year of course (the academic
 year); what else a fact brings (its type)."""
 Found = Literal["fact", "money", "day"]
@@ -410,6 +411,12 @@ class Career:
         """Raises `UnknownValue`."""
         if self.gaps and (gap := self.gaps.get((what, name))) is not None:
             raise gap.unknown
+
+    def must_know_the_end(self) -> None:
+        """Raises `UnknownValue` where time alone may have ended the career."""
+        for (what, _), gap in self.gaps.items() if self.gaps else ():
+            if what == "end":
+                raise gap.unknown
 
     def forget(self, found: Found) -> None:
         """What is found anew."""

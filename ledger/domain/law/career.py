@@ -63,13 +63,24 @@ def takes_effect(career: Career, fact: Event) -> bool:
     return "END" in overridden or (fact.type == "reservation-lifted" and career.ended == "reservation-lapsed")
 
 
+def goes_on_by_derogation(career: Career, fact: Event) -> None:
+    """An officer who lets an act pass of a career of which nobody can tell whether it has ended says that it has
+    not."""
+    if any(o.rule == "UNKNOWN-VALUE" for o in fact.override):
+        career.gaps = {about: gap for about, gap in career.gaps.items() if about[0] != "end"}
+        career.not_excluded = True
+
+
 # What it forbids
 
 
 @obeys("END")
 def career_goes_on(case: Case) -> Reason | None:
     """No act after the end; a reservation that was met in time may still be lifted (AMB-45)."""
-    if case.career.ended is None or (case.act == "reservation-lifted" and case.career.ended == "reservation-lapsed"):
+    if case.career.ended is None:
+        case.career.must_know_the_end()
+        return None
+    if case.act == "reservation-lifted" and case.career.ended == "reservation-lapsed":
         return None
     return case.no("END", status=case.career.ended,
                    facts=[Fact(case.career.ended_event, case.career.ended_on)] if case.career.ended_event

@@ -88,6 +88,9 @@ _CHANGES_NOTHING = frozenset({"person-registered", "event-voided"})
 TAKES_EFFECT = career.takes_effect
 """Whether a fact changes a career that may have ended."""
 
+BY_DEROGATION = career.goes_on_by_derogation
+"""What a derogation settles of what cannot be told."""
+
 QUIET = frozenset({"exam-booked", "exam-booking-cancelled", "exam-graded", "study-plan-approved",
                    "degree-candidacy-declared"})
 """Facts after which no charge, block or term of the career can be another; a result says itself what it touches."""

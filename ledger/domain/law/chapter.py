@@ -55,6 +55,15 @@ def against(case: Case, asked: Iterable[Forbids]) -> list[Reason]:
     return found
 
 
+def ends_after(book: RuleBook, rule: str, last_day: date | None) -> date | None:
+    """A last day that the book's rule makes the career's, None without the rule. Raises `UnknownValue`."""
+    try:
+        return last_day if last_day is not None and book.has(rule) else None
+    except UnknownValue as unknown:
+        unknown.after = last_day
+        raise
+
+
 def here(predicate: Predicate, *rules: str) -> Forbids:
     return Forbids(predicate, rules, True)
 

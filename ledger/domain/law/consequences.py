@@ -138,7 +138,9 @@ def _last_day(deadline: Deadline, career: Career, day: date, books: LawBooks) ->
     try:
         return deadline.last_day(career, books)
     except UnknownValue as unknown:
-        career.leave_open("end", deadline.rule, unknown, "day", day)
+        if unknown.after is not None and day <= unknown.after:
+            return unknown.after
+        career.leave_open("end", deadline.rule, unknown, "fact", day)
         return None
 
 

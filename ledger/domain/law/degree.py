@@ -38,7 +38,7 @@ def graduated(person: Person, career: Career, event: Event, books: LawBooks) -> 
     for other in person.others(career):
         held = other.reservation
         if (held is not None and held.alive and other.ended is None and held.home_career == career.name
-                and held.ground == "degree-pending"):
+                and held.ground == "degree-pending" and ("reservation", held.academic_year) not in other.gaps):
             meet(other, Fact(event.id, event.effective_on))
 
 

@@ -11,7 +11,7 @@ from ..registry import obeys
 from ..rulebook import Law, PreenrolmentWindow, UnknownValue
 from ..state import Career, Enrolment, Person, Preenrolment
 from ..values import next_year, year_of
-from .chapter import Deadline, begin, data_of, end
+from .chapter import Deadline, begin, data_of, end, ends_after
 from .isee import spare_isee_penalty
 
 # What the book gives: windows, selections, terms
@@ -177,8 +177,7 @@ def _exclusion_term(career: Career, books: LawBooks) -> date | None:
         return None
     if filed is not None and filed.charge is None:
         return None
-    term = enrolment_term(career, book.rules, year, career.course_type, career.access)
-    return term if term is not None and book.has("MOR-6") else None
+    return ends_after(book, "MOR-6", enrolment_term(career, book.rules, year, career.course_type, career.access))
 
 
 @obeys("MOR-6")

@@ -91,6 +91,7 @@ def is_enrolled_for_the_call(case: Case) -> Reason | None:
     data, career = case.of(ExamBooked), case.career
     if career.ended is not None:
         return case.no("ENR/ended", status=career.ended)
+    career.must_know_the_end()
     if career.suspended_on is not None:
         return case.no("ENR/suspended", DONE)
     if career.is_enrolled_in(data.academic_year):
@@ -117,6 +118,8 @@ def course_is_in_the_plan(case: Case) -> Reason | None:
         return case.no("ESA-1", DONE, course=data.course, academic_year=data.academic_year)
     current = career.current_enrolment
     year = current.year if current is not None else 0
+    if current is not None and found[1].year > 1:
+        career.must_know("year", current.academic_year)
     if found[1].year <= year or (found[1].anticipated and case.book.has("PDS-4")):
         return None
     return case.no("ESA-1/later-year", DONE, course=data.course, course_year=found[1].year, year=year)

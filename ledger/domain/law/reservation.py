@@ -11,7 +11,7 @@ from ..reasons import DONE, Clears, Fact, Reason, reason
 from ..registry import obeys
 from ..rulebook import DegreeTerm, RuleBook, SingleCoursesPending, UnknownValue
 from ..state import RESERVATION, Block, Career, Charge, Person, Reservation
-from .chapter import NEVER, Annulment, Deadline, data_of, end
+from .chapter import NEVER, Annulment, Deadline, data_of, end, ends_after
 from .enrolment import enrolled
 
 # What a fact changes
@@ -25,7 +25,7 @@ def enrolled_with_reservation(person: Person, career: Career, event: Event, book
         term, sure_until = _term(data.ground, books.of(data.academic_year))
     except UnknownValue as unknown:
         term = sure_until = NEVER
-        career.leave_open("end", "RIS-7", unknown, "fact", event.effective_on, event=event.id)
+        career.leave_open("reservation", data.academic_year, unknown, "fact", event.effective_on, event=event.id)
     career.reservation = Reservation(data.ground, event.effective_on, event.id, term,
                                      data.home_university, data.home_career, data.academic_year, sure_until)
     home = person.careers.get(data.home_career or "")
@@ -88,7 +88,7 @@ def _last_day(career: Career, books: LawBooks) -> date | None:
     if held is None or not held.alive or held.term == NEVER or held.met_late is not None:
         return None
     book = books.of(held.academic_year)
-    return held.term if book is not None and book.has("RIS-7") else None
+    return ends_after(book, "RIS-7", held.term) if book is not None else None
 
 
 @obeys("RIS-7", "RIS-6", "AMB-18")
@@ -131,6 +131,7 @@ def reservation_block(career: Career, day: date, books: LawBooks) -> Iterator[Bl
     held = career.reservation
     book = books.of(held.academic_year) if held is not None and career.under_reservation else None
     if held is not None and book is not None and book.has("BLK-5"):
+        career.must_know("reservation", held.academic_year)
         yield Block(RESERVATION, "BLK-5", None, day, says("BLK-5", last_day=held.term), None,
                     "AMB-45", held.academic_year,
                     (Fact(held.event, held.filed_on),))
@@ -225,7 +226,7 @@ def reservation_is_met_in_time(case: Case) -> Reason | None:
     if met > case.day:
         return case.no("RIS-6/ahead", Clears(met), fact, conferred_on=met)
     if held.term == NEVER:
-        case.career.must_know("end", "RIS-7")
+        case.career.must_know("reservation", held.academic_year)
     if met > held.term:
         return case.no("RIS-6", facts=fact, interpretation="AMB-18", last_day=held.term)
     if met > held.sure_until:
@@ -245,6 +246,7 @@ def is_free_of_reservation(case: Case) -> Reason | None:
     held = case.career.reservation
     if held is None or not case.career.under_reservation:
         return None
+    case.career.must_know("reservation", held.academic_year)
     return case.no("ESA-5", DONE, [Fact(held.event, held.filed_on)], last_day=held.term)
 
 

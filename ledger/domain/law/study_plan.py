@@ -23,6 +23,8 @@ def plan_window(career: Career, law: Law, year: str) -> Period | None:
     if law.PDS_1 is None:
         return None
     enrolment = career.enrolment_in(year) or career.current_enrolment
+    if enrolment is not None and career.course_type == "master":
+        career.must_know("year", enrolment.academic_year)
     first_year_master = career.course_type == "master" and (enrolment is None or enrolment.year == 1)
     return law.PDS_1.first_year_master if first_year_master else law.PDS_1.others
 

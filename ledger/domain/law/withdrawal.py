@@ -200,6 +200,8 @@ def has_not_withdrawn_already(case: Case) -> Reason | None:
     alive = case.career.withdrawal
     if alive is None:
         return None
+    if alive.last_day is None:
+        case.career.must_know("charge", f"{alive.year}:withdrawal-stamp")
     return case.no("RIN/alive", facts=[Fact(alive.event, alive.filed_on)], rule="SEQ", filed_on=alive.filed_on)
 
 
@@ -259,6 +261,8 @@ def has_not_filed_a_withdrawal(case: Case) -> Reason | None:
     alive = case.career.withdrawal
     if alive is None or case.career.ended is not None:
         return None
+    if alive.last_day is None and alive.perfected_on is None:
+        case.career.must_know("charge", f"{alive.year}:withdrawal-stamp")
     clears = Clears(alive.last_day + ONE_DAY) if alive.last_day is not None and alive.perfected_on is None else None
     return case.no("RIN/alive", clears, [Fact(alive.event, alive.filed_on)], filed_on=alive.filed_on)
 

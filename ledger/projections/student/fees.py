@@ -8,7 +8,7 @@ from ledger.domain.account import overdue_amount, unallocated
 from ledger.domain.books import LawBooks
 from ledger.domain.events import Event, InstalmentPaid
 from ledger.domain.fold import replay
-from ledger.domain.gaps import gaps_json
+from ledger.domain.gaps import gap_json, gaps_json
 from ledger.domain.knowledge import NotFound, in_force
 from ledger.domain.law.contribution import remitted
 from ledger.domain.numbers import payments_with_one_iuv
@@ -50,6 +50,10 @@ def answer(events: Sequence[Event], student: str, on: date, books: LawBooks) -> 
                for gap in gaps_json(career, books)]
     if unknown:
         found["unknown"] = unknown
+    settled = [{"career": name, **gap_json("charge", key, gap, books)} for name, career in sorted(person.careers.items())
+               for key, gap in sorted(career.settled_gaps.items())]
+    if settled:
+        found["settled"] = settled
     repeated = payments_with_one_iuv(fact for fact in facts if fact.effective_on <= on)
     if repeated:
         found["same_iuv"] = [{"iuv": iuv, "rule": "IUV", "source": source_of(books.own, "IUV"), "payments": [

@@ -1,0 +1,118 @@
+"""A rule that a book marks as unknown decides nothing. Each entry of each book is marked in turn: wherever an answer
+depends on the rule (it is another one with the rule than without it) the answer with it unknown says so, and no charge,
+waiver or block rests on it; any other answer is as it is with the rule, or says which value it would need."""
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import pytest
+
+from ledger.domain.books import LawBooks
+from ledger.domain.decisions import Refused
+from ledger.domain.rulebook import Unknown, UnknownValue
+from ledger.domain.submissions import Submission
+
+from .memory import MemoryLedger
+from .runner import History, _Run
+from .test_rule_that_a_book_lacks import BOOKS, HISTORIES, in_turn, lacking, naming
+
+NAMING, OTHERS = 2, 1
+LOOKED_FOR = "cut off in the page"
+
+
+def unknowing(year: str, rule: str) -> LawBooks:
+    """All books, that of the year with a rule marked as unknown."""
+    books = {one: book for one in BOOKS.years if (book := BOOKS.for_single_courses(one)) is not None}
+    book = books[year]
+    law = book.rules.model_copy(deep=True)
+    law.mark(rule, UnknownValue(rule, year, LOOKED_FOR))
+    books[year] = book.model_copy(update={"rules": law, "unknown": {rule: Unknown(unknown=LOOKED_FOR)}})
+    return LawBooks(books, BOOKS.identities, BOOKS.own)
+
+
+def entries() -> Iterator[tuple[str, str]]:
+    for year in BOOKS.years:
+        book = BOOKS.for_single_courses(year)
+        yield from ((year, field.replace("_", "-")) for field, rule in vars(book.rules).items()
+                    if rule is not None) if book else ()
+
+
+class WithAnOfficer(MemoryLedger):
+    """Lets every act pass that is `accepted` with all rules and refused for an unknown value alone, so that the state
+    stays comparable."""
+
+    def __init__(self, books: LawBooks, accepted: frozenset[str]) -> None:
+        super().__init__(books)
+        self.accepted = accepted
+
+    def lets_pass(self, asked: Submission, verdict: Refused) -> bool:
+        return asked.id in self.accepted and {r.rule for r in verdict.reasons} == {"UNKNOWN-VALUE"}
+
+
+def answers(history: History, ledger: MemoryLedger) -> list[Any]:
+    """Each outcome, and the answer to each question."""
+    run = _Run(ledger, history)
+    list(run._append(list(history.events), history.mode, history.student))
+    found: list[Any] = list(run.told)
+    for check in history.checks:
+        before = len(run.told)
+        try:
+            list(run._check(check))
+        except LookupError as error:
+            run.told.append(repr(error))
+        found += run.told[before:] if check.append is not None else [run.told[before:]]
+    return found
+
+
+@cache
+def with_all_rules(name: str) -> list[Any]:
+    return answers(HISTORIES[name], MemoryLedger(BOOKS))
+
+
+def accepted(name: str) -> frozenset[str]:
+    return frozenset(row["id"] for row in with_all_rules(name) if isinstance(row, dict) and row["outcome"] == "accepted")
+
+
+def says_so(answer: Any, year: str, rule: str) -> bool:
+    """Whether an answer names the rule as the one that it would need."""
+    if isinstance(answer, dict):
+        missing = answer.get("missing")
+        return (isinstance(missing, dict) and (missing["rule"], missing["academic_year"]) == (rule, year)) \
+            or any(says_so(one, year, rule) for one in answer.values())
+    if isinstance(answer, list | tuple):
+        return any(says_so(one, year, rule) for one in answer)
+    return isinstance(answer, str) and LOOKED_FOR in answer and rule in answer and year in answer
+
+
+def rests_on(answer: Any, year: str, rule: str, of: str | None = None) -> Iterator[str]:
+    """Charges, waivers, refunds and blocks of the year that rest on the rule. `of`: the year that the answer is about."""
+    if isinstance(answer, dict):
+        of = (answer.get("charge") or answer.get("academic_year") or of or "")[:7]
+        if answer.get("rule") == rule and of == year and "missing" not in answer and answer.keys() & {"amount", "kind"}:
+            yield str(answer)
+        for one in answer.values():
+            yield from rests_on(one, year, rule, of)
+    elif isinstance(answer, list | tuple):
+        for one in answer:
+            yield from rests_on(one, year, rule, of)
+
+
+def same(answer: Any, stated: Any, rule: str) -> bool:
+    """What is recorded in spite of a rule carries no breach of one that is unknown."""
+    if isinstance(answer, dict) and isinstance(stated, dict) and answer.get("outcome") == "accepted":
+        return stated == answer | {"breaches": stated.get("breaches")} and {*stated["breaches"]} - {rule} <= {*answer["breaches"]}
+    return bool(answer == stated)
+
+
+@pytest.mark.parametrize(("year", "rule"), list(entries()))
+def test_answers_say_so_when_they_depend_on_an_unknown_rule(year: str, rule: str) -> None:
+    unknown, without, seed = unknowing(year, rule), lacking(year, rule), f"{year} {rule}"
+    others = [name for name, history in HISTORIES.items() if rule not in history.rules]
+    for name in (*in_turn(naming(rule), seed)[:NAMING], *in_turn(others, seed)[:OTHERS]):
+        history, stated = HISTORIES[name], with_all_rules(name)
+        absent = answers(history, MemoryLedger(without))
+        found = answers(history, WithAnOfficer(unknown, accepted(name)))
+        for number, (one, other, answer) in enumerate(zip(stated, absent, found, strict=True)):
+            assert not list(rests_on(answer, year, rule)), (name, number)
+            assert says_so(answer, year, rule) or same(answer, one, rule), (name, number, one == other)
