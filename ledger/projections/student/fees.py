@@ -50,8 +50,8 @@ def answer(events: Sequence[Event], student: str, on: date, books: LawBooks) -> 
                for gap in gaps_json(career, books)]
     if unknown:
         found["unknown"] = unknown
-    settled = [{"career": name, **gap_json("charge", key, gap, books)} for name, career in sorted(person.careers.items())
-               for key, gap in sorted(career.settled_gaps.items())]
+    settled = [{"career": name, **gap_json("charge", key, gap, books)}
+               for name, career in sorted(person.careers.items()) for key, gap in sorted(career.settled_gaps.items())]
     if settled:
         found["settled"] = settled
     repeated = payments_with_one_iuv(fact for fact in facts if fact.effective_on <= on)
