@@ -32,7 +32,8 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "exams": ("career", "course", "held_on", "from_on", "until_on", "outcome", "grade", "cfu"),
     "bookings": ("career", "course", "held_on", "from_on", "until_on"),
 }
-"""The columns of each kind of row, without the student. `money.kind` is `credit` or `unallocated`."""
+"""The columns of each kind of row, without the student. `money.kind` is `credit` or `unallocated`. What nobody can tell
+has the rule `UNKNOWN-VALUE`: a block that is neither in force nor absent, and a charge in the state `unknown`."""
 
 KEYS: dict[str, int] = {"status": 1, "charges": 2, "blocks": 4, "money": 2, "exams": 3, "bookings": 3}
 """How many leading columns name the thing whose value the interval gives."""
@@ -119,6 +120,12 @@ def _money(person: Person, career: Career, books: LawBooks) -> dict[Thing, Value
         found["money", name, key] = ("unallocated", amount)
     for block in career.blocks.values():
         found["blocks", name, block.kind, block.rule, block.charge] = (block.amount,)
+    for (what, of), gap in career.gaps.items():
+        if what == "block":
+            found["blocks", name, of, "UNKNOWN-VALUE", None] = (None,)
+        elif what == "charge" and of not in career.charges:
+            found["charges", name, of] = ("unknown", ZERO, gap.due_on, gap.on, ZERO, None, *[ZERO] * 6,
+                                          "UNKNOWN-VALUE", *_NO_RIGHT)
     return found
 
 

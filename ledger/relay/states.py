@@ -112,6 +112,9 @@ def _status(career: Career) -> Json:
                              "to_career": asked.to_career}}
            if asked is not None else {}),
         "unruled_years": sorted(career.unruled),
+        **({"unknown": [{"about": what, "name": name, "rule": gap.rule, "academic_year": gap.year,
+                         "missing": gap.missing} for (what, name), gap in sorted(career.gaps.items())]}
+           if career.gaps else {}),
     }
 
 

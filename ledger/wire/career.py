@@ -13,6 +13,8 @@ from ledger.domain.state import (
     ChangeAsked,
     Charge,
     Enrolment,
+    Gap,
+    GapKind,
     Person,
     Reservation,
     Result,
@@ -31,6 +33,8 @@ def career_on(state: CareerState, day: date) -> Career:
     if status is not None:
         career.ended, career.suspended_on = status.ended, status.suspended_on
         career.unruled = set(status.unruled_years)
+        career.gaps = {(cast(GapKind, u.about), u.name): Gap(u.rule, u.academic_year, u.missing, "day", status.from_)
+                       for u in status.unknown}
         career.enrolments = [Enrolment(e.academic_year, e.year, e.filed_on, e.event, False,
                                        e.charge, perfected_on=e.perfected_on)
                              for e in status.enrolments]

@@ -76,6 +76,17 @@ class ChangeAskedRef(Wire):
     to_career: Pseudonym
 
 
+class UnknownRef(Wire):
+    """What of the career nobody can tell, since it depends on a value that is missing in the rule book of a year:
+    whether a charge is owed (`about` charge, `name` its key), a block in force (block, its kind), and so on."""
+
+    about: str
+    name: str
+    rule: str
+    academic_year: AcademicYear
+    missing: str
+
+
 class StatusSpan(Span):
     """Section 5. `year` and `regime` are those of the enrolment in force; `ended` says how the career ended."""
 
@@ -92,6 +103,7 @@ class StatusSpan(Span):
     reservation: ReservationRef | None = None
     change_asked: ChangeAskedRef | None = None
     unruled_years: tuple[AcademicYear, ...] = ()
+    unknown: tuple[UnknownRef, ...] = ()
 
 
 class BlockSpan(Span):

@@ -22,19 +22,20 @@ NAMING, OTHERS = 1, 1
 LOOKED_FOR = "cut off in the page"
 
 
-def unknowing(year: str, rule: str) -> LawBooks:
-    """All books, that of the year with a rule marked as unknown."""
+def unknowing(year: str, *rules: str) -> LawBooks:
+    """All books, that of the year with rules marked as unknown."""
     books = {one: book for one in BOOKS.years if (book := BOOKS.for_single_courses(one)) is not None}
-    books[year] = _marked(books[year], rule)
-    stages = {one: [replace(stage, books=tuple(_marked(book, rule) for book in stage.books)) for stage in known]
+    books[year] = _marked(books[year], rules)
+    stages = {one: [replace(stage, books=tuple(_marked(book, rules) for book in stage.books)) for stage in known]
               if one == year else known for one, known in BOOKS.stages.items()}
     return LawBooks(books, BOOKS.identities, BOOKS.own, stages)
 
 
-def _marked(book: RuleBook, rule: str) -> RuleBook:
+def _marked(book: RuleBook, rules: tuple[str, ...]) -> RuleBook:
     law = book.rules.model_copy(deep=True)
-    law.mark(rule, UnknownValue(rule, book.academic_year, LOOKED_FOR))
-    return book.model_copy(update={"rules": law, "unknown": {rule: Unknown(unknown=LOOKED_FOR)}})
+    for rule in rules:
+        law.mark(rule, UnknownValue(rule, book.academic_year, LOOKED_FOR))
+    return book.model_copy(update={"rules": law, "unknown": {rule: Unknown(unknown=LOOKED_FOR) for rule in rules}})
 
 
 def entries() -> Iterator[tuple[str, str]]:

@@ -84,8 +84,6 @@ def remitted(career: Career, books: LawBooks) -> list[tuple[str, Decimal]]:
         if book is None or data.exempt or data.contribution == ZERO:
             continue
         part_time = career.regime_in(year) == "part-time"
-        if any(("charge", f"{year}:{kind}") in career.gaps for kind in INSTALMENTS):
-            continue
         try:
             asked = instalment_amounts(book.rules, data.contribution, False, part_time)
         except UnknownValue:  # an officer has decided on what is asked
