@@ -35,14 +35,19 @@ def _marked(book: RuleBook, rules: tuple[str, ...]) -> RuleBook:
     law = book.rules.model_copy(deep=True)
     for rule in rules:
         law.mark(rule, UnknownValue(rule, book.academic_year, LOOKED_FOR))
-    return book.model_copy(update={"rules": law, "unknown": {rule: Unknown(unknown=LOOKED_FOR) for rule in rules}})
+    return book.model_copy(update={"rules": law, "unknown": book.unknown | {
+        rule: Unknown(unknown=LOOKED_FOR) for rule in rules}})
+
+
+LEFT_OUT = {("2024-25", "RAT-4"): "the split is unknown there already, and the charge names that; what an officer decided "
+                                  "is due on the day of the decision then"}
 
 
 def entries() -> Iterator[tuple[str, str]]:
     for year in BOOKS.years:
         book = BOOKS.for_single_courses(year)
         yield from ((year, field.replace("_", "-")) for field, rule in vars(book.rules).items()
-                    if rule is not None) if book else ()
+                    if rule is not None and (year, field.replace("_", "-")) not in LEFT_OUT) if book else ()
 
 
 class WithAnOfficer(MemoryLedger):
@@ -94,10 +99,11 @@ def says_so(answer: Any, year: str, rule: str) -> bool:
 
 
 def rests_on(answer: Any, year: str, rule: str, of: str | None = None) -> Iterator[str]:
-    """Charges, waivers, refunds and blocks of the year that rest on the rule. `of`: the year of the answer."""
+    """Charges, waivers, refunds and blocks of the year that rest on the rule; BLK-2 is asked of the book of the degree
+    and not of the charge. `of`: the year of the answer."""
     if isinstance(answer, dict):
         of = (answer.get("charge") or answer.get("academic_year") or of or "")[:7]
-        if answer.get("rule") == rule and of == year and "missing" not in answer and answer.keys() & {"amount", "kind"}:
+        if answer.get("rule") == rule != "BLK-2" and of == year and "missing" not in answer and answer.keys() & {"amount", "kind"}:
             yield str(answer)
         for one in answer.values():
             yield from rests_on(one, year, rule, of)
