@@ -39,8 +39,8 @@ def _marked(book: RuleBook, rules: tuple[str, ...]) -> RuleBook:
         rule: Unknown(unknown=LOOKED_FOR) for rule in rules}})
 
 
-LEFT_OUT = {("2024-25", "RAT-4"): "the split is unknown there already, and the charge names that; what an officer decided "
-                                  "is due on the day of the decision then"}
+LEFT_OUT = {("2024-25", "RAT-4"): "the split is unknown there already, and the charge names that; what an officer "
+                                  "decided is due on the day of the decision then"}
 
 
 def entries() -> Iterator[tuple[str, str]]:
@@ -103,7 +103,8 @@ def rests_on(answer: Any, year: str, rule: str, of: str | None = None) -> Iterat
     and not of the charge. `of`: the year of the answer."""
     if isinstance(answer, dict):
         of = (answer.get("charge") or answer.get("academic_year") or of or "")[:7]
-        if answer.get("rule") == rule != "BLK-2" and of == year and "missing" not in answer and answer.keys() & {"amount", "kind"}:
+        rests = answer.get("rule") == rule != "BLK-2" and of == year and "missing" not in answer
+        if rests and answer.keys() & {"amount", "kind"}:
             yield str(answer)
         for one in answer.values():
             yield from rests_on(one, year, rule, of)
