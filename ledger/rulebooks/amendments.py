@@ -6,6 +6,7 @@ known, so that the bytes before one of them are the file as it was before: that 
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date
 from typing import Any
 
 from ledger.domain.books import Stage
@@ -33,7 +34,8 @@ def stages(data: Mapping[str, Any], made: Checking, content: bytes, register: by
         count = sum(day is not None and one.known_since <= day for one in known)
         sha256 = hashlib.sha256(_kept(content, ends[count], count == len(known)) + register).hexdigest()
         turns = tuple(sorted({one.holds_from for one in known[:count]}))
-        books = tuple(_amended(data, made, known, count, turn) for turn in (None, *turns))
+        books = (base.model_copy(update={"amendments": known[:count]}),
+                 *(_amended(data, made, known, count, turn) for turn in turns))
         found.append(Stage(day, (base.id, sha256), turns, books))
     return found[-1].books[-1], tuple(found)
 
@@ -53,12 +55,12 @@ def out_of_place(data: Mapping[str, Any], content: bytes, known: Sequence[Amendm
                 f"{one.document} is not among the documents of this book; give its title under documents, here"
 
 
-def _amended(data: Mapping[str, Any], made: Checking, known: Sequence[Amendment], count: int, day: Any) -> RuleBook:
+def _amended(data: Mapping[str, Any], made: Checking, known: Sequence[Amendment], count: int, day: date) -> RuleBook:
     """The book with those of the first `count` amendments that hold on a day; a later one goes over an earlier one."""
     rules: dict[str, Any] = dict(data["rules"])
     comes_from: dict[str, int] = {}
     for number, one in enumerate(known[:count]):
-        if day is not None and one.holds_from <= day:
+        if one.holds_from <= day:
             for rule, change in one.rules.items():
                 rules[rule] = _entry(rules.get(rule), change, {name: getattr(one, name) for name in SOURCE})
                 comes_from[rule] = number
