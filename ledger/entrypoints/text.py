@@ -259,6 +259,11 @@ class Page:
             self._line(self._t("page/source", text=f"{one['document']}, {one['heading']}"), style="dim", indent=2)
         for rule in book["rules"]:
             self._rule(rule["rule"], rule)
+        for rule_id, denied in book["denied"].items():
+            self._line(self._t("page/denied", rule=rule_id, text=denied["says"]), style="bold")
+            self._source(denied)
+        for rule_id, missing in book["unknown"].items():
+            self._line(self._t("page/unknown", rule=rule_id, missing=missing), style="yellow")
         self._console.print()
         self._line(self._t("page/interpretations"), style="bold")
         for choice in book["interpretations"]:
@@ -272,6 +277,9 @@ class Page:
                 self._line(self._t("page/only-in", academic_year=year), style="bold")
                 for rule in only:
                     self._line(f"{rule['rule']}: {rule['says']}", indent=2)
+        for year in (old, new):
+            for rule, missing in changes["unknown"][year].items():
+                self._line(self._t("page/unknown", rule=f"{rule} {year}", missing=missing), style="yellow")
         self._line(self._t("page/changed", academic_year=old, next_year=new), style="bold")
         for change in changes["changed"]:
             self._line(f"{change['rule']}: {change['says'][new]}", indent=2)

@@ -31,11 +31,15 @@ def show(books: LawBooks, year: str, words: Words = AS_WRITTEN) -> dict[str, Any
     return {"academic_year": year, "id": identity, "sha256": sha256, "covers": book.covers, **amended,
             "rules": [{**_entry(book, rule_id, rule, words), **_printed(books, year, rule_id, words)}
                       for rule_id, rule in _rules(book).items()],
+            "unknown": {rule: mark.unknown for rule, mark in book.unknown.items()},
+            "denied": {rule: {"says": mark.denied, "document": book.title(mark.document), "heading": mark.heading}
+                       for rule, mark in book.denied.items()},
             "interpretations": [_choice(book, key, words) for key in _register(book)]}
 
 
 def diff(books: LawBooks, old: str, new: str, words: Words = AS_WRITTEN) -> dict[str, Any]:
     """What changed from one academic year to another: `{"from", "to", "only_in": {year: [rule, ..]}, "changed": [..]}`.
+    `unknown`: the rules that one year alone marks as unknown, with what was looked for; they are in no year alone.
 
     A changed rule is `{"rule", "says": {year: text}, "values": {field: {year: value}}, "interpretation"?: {year: id}}`;
     a value that a year does not state is null. Rules whose words alone differ are listed too (`values` is empty);
@@ -71,8 +75,12 @@ def diff(books: LawBooks, old: str, new: str, words: Words = AS_WRITTEN) -> dict
                  for key, choice in _register(before).items()
                  if (second_choice := _register(after)[key]).decision != choice.decision]
     return {"from": old, "to": new,
-            "only_in": {old: [_entry(before, i, r, words) for i, r in here.items() if i not in there],
-                        new: [_entry(after, i, r, words) for i, r in there.items() if i not in here]},
+            "only_in": {old: [_entry(before, i, r, words) for i, r in here.items()
+                              if i not in there and i not in after.unknown],
+                        new: [_entry(after, i, r, words) for i, r in there.items()
+                              if i not in here and i not in before.unknown]},
+            "unknown": {old: {i: mark.unknown for i, mark in before.unknown.items() if i not in after.unknown},
+                        new: {i: mark.unknown for i, mark in after.unknown.items() if i not in before.unknown}},
             "changed": changed, "moved": moved, "decisions": decisions}
 
 

@@ -92,3 +92,12 @@ def test_unknown_year_and_id_say_what_exists(books: LawBooks) -> None:
         cite(books, "BLK-11")
     with pytest.raises(LookupError, match=r"missing/rule'"):
         cite(books, "???")
+
+
+def test_diff_calls_no_rule_one_of_a_single_year_when_the_other_marks_it_as_unknown() -> None:
+    books = load_books()
+    found = diff(books, "2023-24", "2024-25")
+    assert "RAT-5" in found["unknown"]["2024-25"]
+    assert "RAT-5" not in {rule["rule"] for year in ("2023-24", "2024-25") for rule in found["only_in"][year]}
+    assert show(books, "2024-25")["unknown"]["RAT-5"]
+    assert show(books, "2019-20")["denied"]["BLK-1"]["document"] == "Guida dello studente 2019-20"
