@@ -69,9 +69,9 @@ class LawBooks:
         self.clocks: dict[tuple[str, str, date, date | None], tuple[date, ...]] = {}
         """Kept by `law.consequences`: the days on which time changes a charge, by its year, kind, due date and last
         plan date."""
-        self.partial = any(book.unknown or any(rule is not None and rule.unknown for rule in vars(book.rules).values())
-                           for book in books.values())
-        """Whether any value is unknown."""
+        self.partial = frozenset(year for year, book in books.items() if book.unknown or any(
+            rule is not None and rule.unknown for rule in vars(book.rules).values()))
+        """The years of which any value is unknown."""
         self._full = {year: book for year, book in books.items() if book.covers != "single-courses"}
         self._age = age or _Age(self, stages or {})
         self.turns = self._age.turns

@@ -147,6 +147,8 @@ def _last_day(deadline: Deadline, career: Career, day: date, books: LawBooks) ->
 def _note_what_is_unknown(person: Person, career: Career, day: date, books: LawBooks) -> None:
     """What answers about a charge leave out, since it depends on an unknown value."""
     for charge in career.charges.values():
+        if charge.year not in books.partial:
+            continue
         try:
             accruing(career, charge, day, books)
         except UnknownValue as unknown:
