@@ -65,7 +65,7 @@ def test_demo_covers_every_way_that_a_career_goes(demo, url: str) -> None:
     (("fees", "S-DEMO-11", "--on", "2026-05-10"), "M regional tax and stamp duty 2025-26: €156.00 moved"),
     (("fees", "S-DEMO-15", "--on", "2026-06-01"), "instalment plan agreed on 11 May 2026"),
     (("fees", "S-DEMO-16", "--on", "2026-03-01"), "€12.00 paid on 6 February 2026 wait for such a charge"),
-    (("status", "S-DEMO-11", "--on", "2026-05-10"), "No rule book for 2022-23, 2023-24, 2024-25"),
+    (("status", "S-DEMO-11", "--on", "2026-05-10"), "No rule book for 2022-23: "),
     (("status", "S-DEMO-13", "--on", "2020-03-19"), "administrative block from 19 March 2020"),
     (("history", "S-DEMO-15",), "voided later"),
     (("history", "S-DEMO-16",), "recorded in breach of ESA-1"),
@@ -80,10 +80,10 @@ def test_demo_audit_lists_breaches_and_the_derogation(demo) -> None:
     shown = demo("audit", "--on", "2026-10-31")
     assert shown.exit_code == 1
     for words in ("breach", "ESA-1", "S-DEMO-16/B  event demo-16-05", "derogation",
-                  "5 findings: 3 breach, 1 derogation, 1 notice"):
+                  "10 findings: 6 notice, 3 breach, 1 derogation"):
         assert words in shown.stdout
     told = [json.loads(row) for row in demo("audit", "--on", "2026-10-31", "--json").stdout.splitlines()]
-    assert {row["student"] for row in told} == {"S-DEMO-16"}
+    assert {row["student"] for row in told if row["rule"] != "UNKNOWN-VALUE"} == {"S-DEMO-16"}
     assert all(set(row) >= {"student", "career", "event", "rule", "severity", "message", "source"} for row in told)
 
 
