@@ -205,7 +205,7 @@ class Page:
             severity = str(finding["severity"])
             counted[severity] += 1
             head = VisibleText(f"{self._named('severity', severity):<12}", style=STYLES.get(severity, "bold"))
-            head.append(f"{finding['rule']:<8}", style="bold")
+            head.append(f"{finding['rule']:<13} ", style="bold")
             head.append("/".join(str(finding[k]) for k in ("student", "career") if finding.get(k)))
             if finding.get("event"):
                 head.append(f"  {self._t('page/event', event=finding['event'])}", style="dim")
