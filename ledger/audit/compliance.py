@@ -254,9 +254,10 @@ def _at_the_end(person: Person, books: LawBooks) -> Iterator[dict[str, Any]]:
                    "source": source_of(books.own, "AMB-47"), "interpretation": "AMB-47",
                    "facts": [assessment.as_json()]}
         held = career.reservation
-        if held is not None and held.alive and held.met_late is not None and career.ended is None:
+        if (held is not None and held.met_late is not None and held.lifted_on is None and held.declined_on is None
+                and career.ended in (None, "reservation-lapsed")):
             yield {"student": person.name, "career": name, "event": held.event, "rule": "AMB-52", "severity": "notice",
-                   "message": says("AMB-52", last_day=held.sure_until, moved_to=held.term),
+                   "message": says("AMB-52", last_day=held.sure_until, moved_to=held.officer_until),
                    "source": source_of(books.own, "AMB-52"), "interpretation": "AMB-52",
                    "facts": [held.met_late.as_json()]}
         day, running = foreseen(career, person.day, books), books.of(year_of(person.day))

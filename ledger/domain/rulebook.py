@@ -191,9 +191,11 @@ class Term(Rule):
     until: Day
 
 class DegreeTerm(Rule):
-    """`sure_until`: after this day an officer decides whether a degree still comes in time, up to `until` (AMB-52)."""
+    """`until`: the last day of a reservation. An officer decides whether a degree still comes in time (AMB-52) where it
+    comes after `sure_until` (none: `until`), and up to `officer_until` (none: `until`), then after the lapse."""
     until: Day
     sure_until: Day | None = None
+    officer_until: Day | None = None
 
 class LateIsee(Rule):
     until: Day

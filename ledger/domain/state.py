@@ -194,6 +194,8 @@ class Reservation:
     academic_year: str
     sure_until: date
     """`term`, or the earlier day after which an officer decides whether the degree still came in time."""
+    officer_until: date
+    """`term`, or the later day up to which an officer can."""
     met_late: Fact | None = None
     """The degree, where it came between the two days."""
     lifted_on: date | None = None

@@ -44,8 +44,8 @@ def career_on(state: CareerState, day: date) -> Career:
                                              perfected_on=w.perfected_on)]
         if status.reservation is not None:
             held = status.reservation
-            career.reservation = Reservation("", held.filed_on, held.event, held.term or date.max, "", None, "",
-                                             held.term or date.max)
+            term = held.term or date.max
+            career.reservation = Reservation("", held.filed_on, held.event, term, "", None, "", term, term)
         if status.change_asked is not None:
             asked = status.change_asked
             career.change_asked = ChangeAsked(asked.on, asked.event, asked.academic_year, asked.to_career)

@@ -249,7 +249,7 @@ def test_show_tells_amendments_with_source_and_what_the_book_said_before(tmp_pat
 
 def test_diff_names_the_year_whose_value_was_amended() -> None:
     changed = {one["rule"]: one for one in diff(load_books(), "2019-20", "2025-26")["changed"]}
-    assert changed["RIS-6"]["amended"] == {"2019-20": "2020-03-20"}
+    assert changed["RIS-6"]["amended"] == {"2019-20": "2020-06-16"}
     assert "amended" not in changed["BLK-3"]
 
 

@@ -37,7 +37,8 @@ def graduated(person: Person, career: Career, event: Event, books: LawBooks) -> 
     end(career, "graduated", event.effective_on, event.id)
     for other in person.others(career):
         held = other.reservation
-        if (held is not None and held.alive and other.ended is None and held.home_career == career.name
+        waits = held is not None and ((held.alive and other.ended is None) or held.lapsed_on is not None)
+        if (held is not None and waits and held.home_career == career.name
                 and held.ground == "degree-pending" and ("reservation", held.academic_year) not in other.gaps):
             meet(other, Fact(event.id, event.effective_on))
 
@@ -76,7 +77,8 @@ def is_enrolled_for_the_degree(case: Case) -> Reason | None:
         return None
     if not case.career.is_enrolled_in(data.academic_year):
         return case.no("LAU-4", DONE, academic_year=data.academic_year)
-    term = case.law.RIS_6.until if case.law.RIS_6 is not None else None
+    rule = case.law.RIS_6
+    term = rule.officer_until or rule.until if rule is not None else None
     if data.academic_year < case.book.academic_year and term is not None and case.day > term \
             and not case.career.is_enrolled_in(case.book.academic_year):
         return case.no("LAU-4/session-over", DONE, interpretation="AMB-18", academic_year=data.academic_year,

@@ -22,25 +22,29 @@ def enrolled_with_reservation(person: Person, career: Career, event: Event, book
     data = data_of(event, EnrolledWithReservation)
     enrolled(person, career, event, books)
     try:
-        term, sure_until = _term(data.ground, books.of(data.academic_year))
+        term, sure_until, officer_until = _term(data.ground, books.of(data.academic_year))
     except UnknownValue as unknown:
-        term = sure_until = NEVER
+        term = sure_until = officer_until = NEVER
         career.leave_open("reservation", data.academic_year, unknown, "fact", event.effective_on, event=event.id)
     career.reservation = Reservation(data.ground, event.effective_on, event.id, term,
-                                     data.home_university, data.home_career, data.academic_year, sure_until)
+                                     data.home_university, data.home_career, data.academic_year, sure_until,
+                                     officer_until)
     home = person.careers.get(data.home_career or "")
     if data.ground == "degree-pending" and home is not None and home.graduated is not None and home is not career:
         lift(career, event.effective_on)
 
 
-def _term(ground: str, book: RuleBook | None) -> tuple[date, date]:
-    """The last day of a reservation, and the last one on which nobody has to decide whether it is met."""
+def _term(ground: str, book: RuleBook | None) -> tuple[date, date, date]:
+    """The last day of a reservation, the last one on which nobody has to decide whether it is met, and the last one on
+    which somebody can."""
     if book is None:
-        return NEVER, NEVER
+        return NEVER, NEVER, NEVER
     if ground != "degree-pending":
-        return (book.rules.RIS_3.until,) * 2 if book.rules.RIS_3 is not None else (NEVER, NEVER)
+        return (book.rules.RIS_3.until if book.rules.RIS_3 is not None else NEVER,) * 3
     rule = book.rules.RIS_6
-    return (rule.until, rule.sure_until or rule.until) if rule is not None else (NEVER, NEVER)
+    if rule is None:
+        return NEVER, NEVER, NEVER
+    return rule.until, rule.sure_until or rule.until, rule.officer_until or rule.until
 
 
 def lift(career: Career, day: date) -> None:
@@ -62,7 +66,7 @@ def meet(career: Career, degree: Fact) -> None:
     held = career.reservation
     if held is not None and degree.on <= held.sure_until:
         lift(career, degree.on)
-    elif held is not None and degree.on <= held.term:
+    elif held is not None and degree.on <= held.officer_until:
         held.met_late = degree
 
 
@@ -104,7 +108,7 @@ def term_moves(career: Career, day: date, before: LawBooks, after: LawBooks) -> 
     held = career.reservation
     if held is not None and held.alive and held.term >= day and before.of(held.academic_year) is not after.of(
             held.academic_year):
-        held.term, held.sure_until = _term(held.ground, after.of(held.academic_year))
+        held.term, held.sure_until, held.officer_until = _term(held.ground, after.of(held.academic_year))
 
 
 LAPSES = Deadline("RIS-7", _last_day, _lapse)
@@ -227,10 +231,10 @@ def reservation_is_met_in_time(case: Case) -> Reason | None:
         return case.no("RIS-6/ahead", Clears(met), fact, conferred_on=met)
     if held.term == NEVER:
         case.career.must_know("reservation", held.academic_year)
-    if met > held.term:
-        return case.no("RIS-6", facts=fact, interpretation="AMB-18", last_day=held.term)
+    if met > held.officer_until:
+        return case.no("RIS-6", facts=fact, interpretation="AMB-18", last_day=held.officer_until)
     if met > held.sure_until:
-        return _for_an_officer(case, "RIS-6", fact, held.sure_until, held.term)
+        return _for_an_officer(case, "RIS-6", fact, held.sure_until, held.officer_until)
     return None
 
 

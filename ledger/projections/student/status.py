@@ -66,8 +66,8 @@ def _career(career: Career, person: Person, books: LawBooks) -> dict[str, Any]:
             "term": day_or_none(held.term if held.term != date.max else None),
             "state": "declined" if held.declined_on else "lifted" if held.lifted_on else "lapsed"
             if held.lapsed_on else "pending",
-            **({"sure_until": held.sure_until.isoformat(), "interpretation": "AMB-52"}
-               if held.sure_until < held.term else {}),
+            **({"sure_until": held.sure_until.isoformat(), "officer_until": held.officer_until.isoformat(),
+                "interpretation": "AMB-52"} if held.sure_until < held.officer_until else {}),
             "since": day_or_none(held.declined_on or held.lifted_on or held.lapsed_on or held.filed_on),
         }
     withdrawal = career.withdrawal
