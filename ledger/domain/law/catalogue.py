@@ -239,6 +239,7 @@ PREDICATES: dict[str, tuple[Forbids, ...]] = {
         here(recognition.foreign_degrees_are_taken, "RIC-12"),
         here(recognition.requests_for_restricted_masters_are_taken, "RIC-2"),
         here(recognition.requests_for_masters_are_taken, "RIC-14"),
+        here(recognition.term_for_open_masters_is_known, "RIC-1"),
         here(recognition.requests_for_first_degrees_are_taken, "RIC-11"),
         here(recognition.re_enrolments_are_taken, "REI-1"),
         here(recognition.visa_applicant_asks_in_time, "PRE-7"),

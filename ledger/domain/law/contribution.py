@@ -113,7 +113,7 @@ def contribution_assessed(person: Person, career: Career, event: Event, books: L
 @obeys("RAT-3", "RAT-4", "AMB-30")
 def due_dates_move(career: Career, day: date, before: LawBooks, after: LawBooks) -> None:
     """An amended due date moves what has not fallen due yet; the dates of an agreed plan stay."""
-    for year in career.contributions:
+    for year in {*career.contributions, *(c.year for c in career.charges.values() if c.is_instalment)}:
         old, new = before.of(year), after.of(year)
         if old is new or old is None or new is None:
             continue
@@ -171,17 +171,21 @@ def _can_be_asked(career: Career, year: str, day: date, assessments: Sequence[As
         for number, key in enumerate(keys[:2]):
             charge = career.charges.get(key)
             if charge is None or charge.decision is None:
-                career.leave_open("charge", key, unknown, "fact", day, _due_on(book, number), event)
+                career.leave_open("charge", key, unknown, "fact", day, instalment_due_on(book, number), event)
         career.unsettled = True
         return False
     return True
 
 
-def _due_on(book: RuleBook, number: int) -> date | None:
-    """When the first or second instalment is due, where the book tells."""
+@obeys("RAT-3", "RAT-4")
+def instalment_due_on(book: RuleBook, number: int) -> date | None:
+    """When an instalment is due (0: the first), where the book tells."""
     try:
-        rule = book.rules.RAT_4 if number else book.rules.RAT_3
-        return rule.due_on if rule is not None else None
+        if number == 0:
+            return book.rules.RAT_3.due_on if book.rules.RAT_3 is not None else None
+        second = book.rules.RAT_4
+        days = (second.due_on, *(one.due_on for one in second.further)) if second is not None else ()
+        return days[number - 1] if number <= len(days) else None
     except UnknownValue:
         return None
 

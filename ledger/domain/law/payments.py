@@ -1,5 +1,6 @@
 """Money that comes, goes and moves, and an officer's word on a charge (AMB-2, AMB-11, AMB-20, AMB-47)."""
 
+from datetime import date
 from decimal import Decimal
 
 from ..account import add_outflow, gross, settle_amounts
@@ -11,6 +12,7 @@ from ..rulebook import INSTALMENTS, RuleBook, UnknownValue
 from ..state import Career, Charge, Decision, Money, Person, Waiver
 from ..values import ZERO
 from .chapter import data_of
+from .contribution import instalment_due_on
 
 # What a fact changes
 
@@ -72,7 +74,8 @@ def charge_decided(person: Person, career: Career, event: Event, books: LawBooks
         charge = _raised_by_officer(career, event, data, books)
         if charge is None:
             return
-        charge.due_on = gap.due_on if gap is not None else None
+        if gap is not None and gap.due_on is not None:
+            charge.due_on = gap.due_on
     charge.gap = gap or charge.gap
     charge.decision = Decision(data.amount, charge.assessed, event.effective_on, event.id)
     charge.waivers = [w for w in charge.waivers if w.rule != "charge-decided"]
@@ -107,7 +110,25 @@ def _raised_by_officer(career: Career, event: Event, data: ChargeDecided, books:
     known = base in OFFICER_KINDS or base.startswith("late-fee/") or (book is not None and _is_asked_in(base, book))
     if len(year) != 7 or not known:
         return None
-    charge = Charge(data.charge, kind, year, data.amount, None, event.effective_on, "charge-decided",
+    charge = Charge(data.charge, kind, year, data.amount, _due_on(base, book), event.effective_on, "charge-decided",
                     (Fact(event.id, event.effective_on, data.amount),))
     career.charges[data.charge] = charge
+    asked = next((r for r in career.requests if base == "recognition" and r.data.academic_year == year
+                  and r.charge is None), None)
+    if asked is not None:
+        asked.charge = charge.key
     return charge
+
+
+@obeys("RAT-3", "RAT-4", "CHG-3")
+def _due_on(kind: str, book: RuleBook | None) -> date | None:
+    """When the year's book says that such a charge is due, whatever gave its amount; None where it gives no day or
+    nobody has read it."""
+    if book is None:
+        return None
+    if kind in INSTALMENTS:
+        return instalment_due_on(book, INSTALMENTS.index(kind))
+    try:
+        return book.rules.CHG_3.due_on if kind == "enrolment" and book.rules.CHG_3 is not None else None
+    except UnknownValue:
+        return None

@@ -137,11 +137,7 @@ def recognition_requested(person: Person, career: Career, event: Event, books: L
     if book is None:
         career.unruled.add(data.academic_year)
         return
-    try:
-        _ask_for_the_fee(career, book, request)
-    except UnknownValue as unknown:
-        career.leave_open("charge", f"{data.academic_year}:recognition", unknown, "fact", event.effective_on,
-                          event=event.id)
+    _ask_for_the_fee(career, book, request)
     try:
         _ask_for_a_late_instance(career, book, request)
     except UnknownValue as unknown:
@@ -150,12 +146,17 @@ def recognition_requested(person: Person, career: Career, event: Event, books: L
 
 
 def _ask_for_the_fee(career: Career, book: RuleBook, request: RecognitionAsked) -> None:
-    data, facts = request.data, (Fact(request.event, request.on),)
-    fee = fee_of(book.rules, data.kind)
-    if fee is not None:
-        rule, amount = fee
+    data, facts, due = request.data, (Fact(request.event, request.on),), request.on
+    try:
         term = term_of(career, book.rules, data)
         due = term if term is not None and term >= request.on else request.on
+        fee = fee_of(book.rules, data.kind)
+    except UnknownValue as unknown:
+        career.leave_open("charge", f"{data.academic_year}:recognition", unknown, "fact", request.on, due,
+                          request.event)
+        return
+    if fee is not None:
+        rule, amount = fee
         left_open = (data.kind == "transfer" and career.course_type == "master" and term is None
                      and career.access == "open")
         price = AmountByRule(amount, rule, "AMB-31" if left_open else None)
@@ -250,14 +251,17 @@ def is_preenrolled_before_asking(case: Case) -> Reason | None:
     data = case.of(RecognitionRequested)
     career = case.career
     first = career.first_enrolment
-    if career.course_type != "master" or case.law.PRE_8 is None or data.kind == "foreign-degree":
+    if career.course_type != "master" or data.kind == "foreign-degree":
         return None
     before = latest_preenrolment(career, data.academic_year)
-    if (first is None and career.access == "open" and before is not None
-            and not is_admitted(career, data.academic_year, "open")):
-        return case.no("PRE-8/not-admitted", DONE)
-    if before is not None or (first is not None and first.academic_year < data.academic_year):
+    not_admitted = (first is None and career.access == "open" and before is not None
+                    and not is_admitted(career, data.academic_year, "open"))
+    if not not_admitted and (before is not None or (first is not None and first.academic_year < data.academic_year)):
         return None
+    if case.law.PRE_8 is None:
+        return None
+    if not_admitted:
+        return case.no("PRE-8/not-admitted", DONE)
     return case.no("PRE-8", DONE, academic_year=data.academic_year)
 
 
@@ -286,7 +290,8 @@ def is_ranked_before_asking(case: Case) -> Reason | None:
     place in the ranking, or once enrolled."""
     data, career = case.of(RecognitionRequested), case.career
     placed = career.ranked.admitted if career.ranked is not None else bool(career.enrolments)
-    if career.course_type == "master" or data.kind == "foreign-degree" or placed:
+    if career.course_type == "master" or data.kind == "foreign-degree" or placed \
+            or (career.access != "restricted" and career.degree_class is None):
         return None
     rule = case.law.RIC_11
     if rule is None or not (career.access == "restricted" or is_of_class(career, rule.classes)):
@@ -324,11 +329,21 @@ def requests_for_restricted_masters_are_taken(case: Case) -> Reason | None:
 
 @obeys("RIC-14")
 def requests_for_masters_are_taken(case: Case) -> Reason | None:
-    data, rule, career = case.of(RecognitionRequested), case.law.RIC_14, case.career
-    if rule is None or career.course_type != "master" or data.kind not in _THROUGH_THE_OFFICE \
-            or (career.access == "restricted" and data.kind != "programme-change"):
+    data, career = case.of(RecognitionRequested), case.career
+    if career.course_type != "master" or data.kind not in _THROUGH_THE_OFFICE \
+            or (career.access == "restricted" and data.kind != "programme-change") or case.law.RIC_14 is None:
         return None
-    return _too_early(case, "RIC-14", rule.first)
+    return _too_early(case, "RIC-14", case.law.RIC_14.first)
+
+
+@obeys("RIC-1")
+def term_for_open_masters_is_known(case: Case) -> Reason | None:
+    """It refuses nothing, since a request after it costs the late instance; one of which nobody knows the term goes to
+    an officer."""
+    data = case.of(RecognitionRequested)
+    if case.career.course_type == "master" and case.career.access != "restricted" and data.kind != "foreign-degree":
+        term_of(case.career, case.law, data)
+    return None
 
 
 @obeys("RIC-11")
@@ -345,10 +360,10 @@ def requests_for_first_degrees_are_taken(case: Case) -> Reason | None:
 @obeys("REI-1")
 def re_enrolments_are_taken(case: Case) -> Reason | None:
     """After a withdrawal or a forfeiture, in a first degree."""
-    data, rule = case.of(RecognitionRequested), case.law.REI_1
-    if rule is None or case.career.course_type == "master" or data.kind != "re-enrolment":
+    if case.career.course_type == "master" or case.of(RecognitionRequested).kind != "re-enrolment" \
+            or case.law.REI_1 is None:
         return None
-    return _too_early(case, "REI-1", rule.first)
+    return _too_early(case, "REI-1", case.law.REI_1.first)
 
 
 @obeys("PRE-7")
@@ -500,6 +515,8 @@ def recognition_fee_is_paid(case: Case) -> Reason | None:
     """Only requests whose fee has been received go to the council."""
     data = case.of(CfuRecognised)
     asked = [r for r in case.career.requests if r.data.kind == data.kind and r.data.academic_year == data.academic_year]
+    if asked and (paid := case.career.charges.get(asked[-1].charge or "")) is not None and paid.outstanding == ZERO:
+        return None
     if case.law.RIC_3 is None:
         return None
     if asked and asked[-1].charge is None:

@@ -134,13 +134,14 @@ def single_courses_enrolled(person: Person, career: Career, event: Event, books:
     if book is None:
         career.unruled.add(data.academic_year)
         return
+    due = None
     try:
-        prices = price_of(person, data, book)
         due = days_after(data.issued_on or event.effective_on,
-                         book.rules.CS_5.days) if prices and book.rules.CS_5 is not None else None
+                         book.rules.CS_5.days) if book.rules.CS_5 is not None else None
+        prices = price_of(person, data, book)
     except UnknownValue as unknown:
         for kind in ("single-courses", "single-courses-stamp"):
-            career.leave_open("charge", f"{year}:{kind}", unknown, "fact", event.effective_on, event=event.id)
+            career.leave_open("charge", f"{year}:{kind}", unknown, "fact", event.effective_on, due, event.id)
         return
     for kind, price in prices.items():
         raise_charge(career, data.academic_year, kind, price, event.effective_on,
