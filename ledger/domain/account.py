@@ -8,6 +8,7 @@ from datetime import date
 from decimal import Decimal
 
 from .reasons import Fact
+from .rulebook import INSTALMENTS
 from .state import PAYABLE, Career, Charge, Decision, DuePart, Money, Outflow, Waiver
 from .values import ZERO
 
@@ -170,7 +171,7 @@ def is_payable(career: Career, charge: Charge) -> bool:
     """May be paid but is no debt: it never blocks and is never overdue."""
     kind = charge.base_kind
     if kind == "enrolment":
-        return not any(e.charge == charge.key and e.perfected_on is not None for e in career.enrolments)
+        return not any(e.charge == charge.key and e.perfected_on is not None and not e.taken for e in career.enrolments)
     return kind in PAYABLE
 
 
@@ -203,13 +204,19 @@ def must_know_debts(career: Career, day: date, to_come: bool = False) -> None:
     """Raises `UnknownValue` where something may be overdue (or, if asked, still to come) and nobody can tell."""
     for (what, key), gap in career.gaps.items():
         charge = career.charges.get(key)
-        if what != "charge" or (charge is not None and (not charge.outstanding or is_payable(career, charge))):
+        if what != "charge" or not may_be_a_debt(key, charge):
             continue
-        if key.partition(":")[2].partition("#")[0] in PAYABLE:
+        if charge is not None and (not charge.outstanding or is_payable(career, charge)):
             continue
         due = charge.due if charge is not None else gap.due_on or gap.on
         if to_come or day > due:
             raise gap.unknown
+
+
+def may_be_a_debt(key: str, charge: Charge | None) -> bool:
+    """Whether what cannot be told of a charge may stop anything: it was raised, or is an instalment of a contribution
+    that was assessed. One of which nobody can tell whether there is a ground for it was never raised."""
+    return charge is not None or key.partition(":")[2] in INSTALMENTS
 
 
 def owed_facts(owed: Owed) -> list[Fact]:

@@ -179,6 +179,8 @@ class Enrolment:
     charge: str | None
     standing: str = "regular"
     perfected_on: date | None = None
+    taken: bool = False
+    """As perfected, since nobody can tell what perfects it: not yet paid."""
     term: date | None = None
     late_preenrolment: bool = False
 

@@ -15,7 +15,7 @@ from ..values import ONE_DAY, ZERO
 from .blocks import may_be_owed, refresh_blocks
 from .catalogue import ANNULMENTS, DAYS_OF_A_CAREER, DAYS_OF_A_CHARGE, DEADLINES, ON_NEW_LAW
 from .chapter import Deadline, OfACharge
-from .enrolment import perfect
+from .enrolment import perfect, take_as_perfected
 from .lateness import accruing, on_completion, raise_late_fees
 from .recognition import change_asked
 from .refunds import refundable
@@ -87,10 +87,11 @@ def _settle(career: Career, day: date, books: LawBooks) -> None:
                 charge.completed_on = day
                 on_completion(career, charge, day, books)
         for enrolment in career.enrolments:
-            if enrolment.perfected_on is None:
+            if enrolment.perfected_on is None or enrolment.taken:
                 try:
                     perfect(career, enrolment, day, books)
                 except UnknownValue as unknown:
+                    take_as_perfected(career, enrolment, day, books)
                     career.leave_open("enrolment", enrolment.academic_year, unknown, "money", day)
 
 

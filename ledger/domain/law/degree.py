@@ -72,16 +72,14 @@ ANNULMENTS = (Annulment("LAU-1", _needs_no_renewal),)
 def is_enrolled_for_the_degree(case: Case) -> Reason | None:
     """A degree of a year needs an enrolment in it; who has not graduated by the end of the extraordinary session of the
     year before must enrol anew."""
-    data = case.of(Graduated)
-    if case.law.LAU_4 is None:
-        return None
-    if not case.career.is_enrolled_in(data.academic_year):
-        return case.no("LAU-4", DONE, academic_year=data.academic_year)
-    rule = case.law.RIS_6
-    term = rule.officer_until or rule.until if rule is not None else None
-    if data.academic_year < case.book.academic_year and term is not None and case.day > term \
-            and not case.career.is_enrolled_in(case.book.academic_year):
-        return case.no("LAU-4/session-over", DONE, interpretation="AMB-18", academic_year=data.academic_year,
-                       last_day=term,
-                       next_year=case.book.academic_year)
+    data, career = case.of(Graduated), case.career
+    if not career.is_enrolled_in(data.academic_year):
+        return case.no("LAU-4", DONE, academic_year=data.academic_year) if case.law.LAU_4 is not None else None
+    if data.academic_year < case.book.academic_year and not career.is_enrolled_in(case.book.academic_year):
+        rule = case.law.RIS_6
+        term = rule.officer_until or rule.until if rule is not None else None
+        if term is not None and case.day > term and case.law.LAU_4 is not None:
+            return case.no("LAU-4/session-over", DONE, interpretation="AMB-18", academic_year=data.academic_year,
+                           last_day=term, next_year=case.book.academic_year)
+    career.must_know("enrolment", data.academic_year)
     return None

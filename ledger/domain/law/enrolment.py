@@ -151,11 +151,19 @@ def _term(career: Career, enrolment: Enrolment, books: LawBooks) -> date | None:
 @obeys("RAT-2", "RAT-1")
 def perfect(career: Career, enrolment: Enrolment, day: date, books: LawBooks) -> None:
     """Paying the 156 perfects an enrolment or a renewal. Raises `UnknownValue`."""
-    if enrolment.perfected_on is not None or enrolment.charge is None or career.ended is not None:
+    if enrolment.charge is None or career.ended is not None:
         return
     book, charge = books.of(enrolment.academic_year), career.charges[enrolment.charge]
     if charge.outstanding == ZERO or (book is not None and not book.has("RAT-2")):
-        enrolment.perfected_on = day
+        enrolment.perfected_on, enrolment.taken = day, False
+        refresh_instalments(career, enrolment.academic_year, day, books)
+
+
+@obeys("RAT-2", "UNKNOWN-VALUE")
+def take_as_perfected(career: Career, enrolment: Enrolment, day: date, books: LawBooks) -> None:
+    """As in a year without a book. What an act makes of it is for an officer until it is paid."""
+    if not enrolment.taken:
+        enrolment.perfected_on, enrolment.taken = enrolment.filed_on, True
         refresh_instalments(career, enrolment.academic_year, day, books)
 
 

@@ -162,8 +162,8 @@ def ranked(person: Person, career: Career, event: Event, books: LawBooks) -> Non
 @obeys("MOR-6")
 def _exclusion_term(career: Career, books: LawBooks) -> date | None:
     """Restricted access: the last day for filing and for the 156, while it matters."""
-    if (career.access != "restricted" or career.ended is not None or career.latest_perfected is not None
-            or career.not_excluded):
+    if (career.access != "restricted" or career.ended is not None or career.not_excluded
+            or any(n.perfected_on is not None and not n.taken for n in career.enrolments)):
         return None
     filed = career.enrolments[-1] if career.enrolments else None
     if filed is None and not career.admitted:

@@ -96,8 +96,8 @@ def is_enrolled_for_the_call(case: Case) -> Reason | None:
         return case.no("ENR/suspended", DONE)
     if career.is_enrolled_in(data.academic_year):
         career.must_know("charge", f"{data.academic_year}:enrolment")
+        career.must_know("enrolment", data.academic_year)
         return None
-    career.must_know("enrolment", data.academic_year)
     pending = career.enrolment_in(data.academic_year)
     if pending is not None and pending.charge:
         return case.no("ENR/unpaid", DONE, academic_year=data.academic_year, charge=pending.charge)

@@ -41,6 +41,7 @@ def late_by(career: Career, enrolment: Enrolment, paid: date, book: RuleBook) ->
     if not enrolment.first or career.access != "open":
         return None
     career.must_know("term", enrolment.academic_year)
+    career.must_know("charge", f"{enrolment.academic_year}:late-instance")
     if enrolment.late_preenrolment and book.has("MOR-5c"):
         return "MOR-5c"
     if enrolment.term is None or (enrolment.filed_on <= enrolment.term and paid <= enrolment.term):
@@ -89,6 +90,7 @@ def on_completion(career: Career, charge: Charge, day: date, books: LawBooks) ->
         _raise_late_instance(career, charge, enrolment, enrolment.filed_on if last.spared else last.on, day, book)
     except UnknownValue as unknown:
         career.leave_open("charge", f"{charge.year}:late-instance", unknown, "fact", day, event=enrolment.event)
+        career.gaps.pop(("term", charge.year), None)  # all that it leaves open
 
 
 @obeys("CHG-5", "CHG-6")

@@ -11,7 +11,7 @@ from ..events import Event, PaymentMoved, PaymentRefunded
 from ..phrases import says
 from ..reasons import Reason, reason
 from ..registry import obeys
-from ..rulebook import INSTALMENTS, RuleBook
+from ..rulebook import INSTALMENTS, Law, RuleBook
 from ..state import Career, Charge, Person
 from ..values import ZERO
 from .chapter import data_of
@@ -34,8 +34,8 @@ def refundable(person: Person, career: Career, charge: Charge, books: LawBooks) 
         return None
     if charge.base_kind == "single-courses":
         book = books.for_single_courses(charge.year)
-        rule = book.rules.CS_10 if book is not None else None
-        if rule is not None and rule.after_scroll and _enrolled_through_scroll(person, career, charge):
+        if book is not None and _enrolled_through_scroll(person, career, charge) \
+                and book.rules.CS_10 is not None and book.rules.CS_10.after_scroll:
             return Refundable(charge.paid, None, "CS-10")
         return None
     full, held = books.of(charge.year), career.reservation
@@ -43,23 +43,27 @@ def refundable(person: Person, career: Career, charge: Charge, books: LawBooks) 
         return None
     law = full.rules
     if charge.base_kind == "enrolment":
-        rest = charge.paid - law.CHG_2.stamp if law.CHG_2 is not None else ZERO
-        if rest <= ZERO:
-            return None
-        if career.graduated is not None and law.LAU_2 is not None and law.LAU_3 is not None \
-                and career.graduated.academic_year == law.LAU_3.degree_year:
-            session = career.graduated.session
-            by = law.LAU_3.by.get("autumn" if session == "summer" else session)  # "by the autumn session"
-            return Refundable(rest, by, "LAU-2")
-        if held is not None and held.academic_year == charge.year:
-            if held.declined_on is not None and law.LAU_8 is not None:
-                return Refundable(rest, None, "LAU-8")
-            if held.lapsed_on is not None and held.home_university == "other" and law.LAU_7 is not None:
-                return Refundable(rest, None, "LAU-7")
-        return None
+        right = _right_to_the_regional_tax(career, charge, law)
+        rest = charge.paid - law.CHG_2.stamp if right is not None and law.CHG_2 is not None else ZERO
+        return Refundable(rest, *right) if right is not None and rest > ZERO else None
     if charge.is_instalment and held is not None and held.lapsed_on is not None and held.home_university == "other" \
             and law.LAU_7 is not None:
         return Refundable(charge.paid, None, "LAU-7")
+    return None
+
+
+def _right_to_the_regional_tax(career: Career, charge: Charge, law: Law) -> tuple[date | None, str] | None:
+    """By when, and by which rule. The law is read where the right could arise."""
+    degree, held = career.graduated, career.reservation
+    if degree is not None and degree.academic_year < charge.year and law.LAU_2 is not None \
+            and law.LAU_3 is not None and degree.academic_year == law.LAU_3.degree_year:
+        session = "autumn" if degree.session == "summer" else degree.session  # "by the autumn session"
+        return law.LAU_3.by.get(session), "LAU-2"
+    if held is not None and held.academic_year == charge.year:
+        if held.declined_on is not None and law.LAU_8 is not None:
+            return None, "LAU-8"
+        if held.lapsed_on is not None and held.home_university == "other" and law.LAU_7 is not None:
+            return None, "LAU-7"
     return None
 
 
