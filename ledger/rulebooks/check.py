@@ -187,10 +187,10 @@ def _named(day: date) -> str:
 
 def _unread(book: RuleBook) -> _Found:
     for key, mark in book.unknown.items():
-        yield ("rules", key), says("rules/unknown", text=mark.unknown), LOOK
+        yield ("rules", key), says("rules/unknown", missing=mark.unknown), LOOK
     for key, rule in _rules(book).items():
         for name, missing in rule.unknown.items():
-            yield ("rules", key, "unknown", name), says("rules/unknown", text=missing), LOOK
+            yield ("rules", key, "unknown", name), says("rules/unknown", missing=missing), LOOK
 
 
 def _untold(book: RuleBook, italian: Words) -> _Found:

@@ -31,7 +31,7 @@ def show(books: LawBooks, year: str, words: Words = AS_WRITTEN) -> dict[str, Any
     return {"academic_year": year, "id": identity, "sha256": sha256, "covers": book.covers, **amended,
             "rules": [{**_entry(book, rule_id, rule, words), **_printed(books, year, rule_id, words)}
                       for rule_id, rule in _rules(book).items()],
-            "unknown": {rule: mark.unknown for rule, mark in book.unknown.items()},
+            "unknown": {rule: words.missing(mark.unknown) for rule, mark in book.unknown.items()},
             "denied": {rule: {"says": mark.denied, "document": book.title(mark.document), "heading": mark.heading}
                        for rule, mark in book.denied.items()},
             "interpretations": [_choice(book, key, words) for key in _register(book)]}
@@ -79,8 +79,9 @@ def diff(books: LawBooks, old: str, new: str, words: Words = AS_WRITTEN) -> dict
                               if i not in there and i not in after.unknown],
                         new: [_entry(after, i, r, words) for i, r in there.items()
                               if i not in here and i not in before.unknown]},
-            "unknown": {old: {i: mark.unknown for i, mark in before.unknown.items() if i not in after.unknown},
-                        new: {i: mark.unknown for i, mark in after.unknown.items() if i not in before.unknown}},
+            "unknown": {year: {i: words.missing(mark.unknown) for i, mark in one.unknown.items()
+                               if i not in other.unknown}
+                        for year, one, other in ((old, before, after), (new, after, before))},
             "changed": changed, "moved": moved, "decisions": decisions}
 
 
@@ -108,7 +109,7 @@ def cite(books: LawBooks, name: str, words: Words = AS_WRITTEN) -> dict[str, Any
             years.append({"academic_year": year, **_entry(book, found, rules[found], words),
                           **_printed(books, year, found, words)})
         elif found in book.unknown:
-            years.append({"academic_year": year, "unknown": book.unknown[found].unknown})
+            years.append({"academic_year": year, "unknown": words.missing(book.unknown[found].unknown)})
         elif found in register:
             resting = [key for key, rule in rules.items() if rule.interpretation == found]
             years.append({"academic_year": year, **_choice(book, found, words), "rules": resting})

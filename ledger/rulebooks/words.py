@@ -14,6 +14,8 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from ledger.domain.rulebook import Interpretations, Law, Rule
+from ledger.words import DEFAULT, Language
+from ledger.words.values import written
 
 from .loader import LONGEST_BOOK, RuleBookError, own_rules
 
@@ -29,6 +31,7 @@ class Words:
 
     books: Entries = field(default_factory=dict)
     own: Entries = field(default_factory=dict)
+    language: Language = DEFAULT
 
     def rule(self, rule_id: str, year: str | None, rule: Rule, since: date | None = None) -> str:
         """`year` None: the ledger's own rule. `since`: of the amendment of that year's book that the entry comes
@@ -37,6 +40,10 @@ class Words:
         if since is not None:
             return found.get(f"{year} {since}", rule.says)
         return found.get(year or "", found.get("says", rule.says))
+
+    def missing(self, unknown: str) -> str:
+        """What a book marks as unknown: no law, so that its words stand in the catalogue of all sentences."""
+        return written("missing", unknown, self.language)
 
     def reading(self, key: str, year: str) -> dict[str, str]:
         """The `question` and what is `decided` in that year, as far as there are words for them."""
@@ -49,14 +56,14 @@ class Words:
 AS_WRITTEN = Words()
 
 
-def words_in(language: str, folder: Path | None = None) -> Words:
+def words_in(language: Language, folder: Path | None = None) -> Words:
     """The words of a language, of the packaged books or of an institution's own folder; none where no file gives them.
 
     Raises `RuleBookError` when a file is wrong."""
     package = files("ledger.rulebooks")
     name = f"{language}.toml"
     beside = package / name if folder is None else folder / name
-    return Words(_entries(str(beside), beside), _entries(f"own/{name}", package / "own" / name))
+    return Words(_entries(str(beside), beside), _entries(f"own/{name}", package / "own" / name), language)
 
 
 def source_in(language: str, folder: Path | None = None) -> str:

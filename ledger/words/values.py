@@ -10,7 +10,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from .entries import Language, named
+from .entries import DEFAULT, Language, named
 
 Writer = Callable[[Any, Language], str]
 
@@ -76,6 +76,11 @@ def _name(table: str, value: str, language: Language) -> str:
     return named(table, value, language)
 
 
+def _missing(value: str, language: Language) -> str:
+    """What a rule book marks as unknown, which is written in English; that of an institution's own book as it is."""
+    return value if language == DEFAULT else named("missing", value, language)
+
+
 def _text(value: Any, language: Language) -> str:
     return str(value)
 
@@ -127,7 +132,8 @@ WRITERS: dict[str, Writer] = {
     **dict.fromkeys(("career", "course", "academic_year", "next_year", "rule", "rule_id", "number",
                      "iuv", "student", "event", "position",
                      "last_position", "topic", "recorded_at", "said", "remedy", "text", "first", "second",
-                     "type", "missing"), _text),
+                     "type"), _text),
+    "missing": _missing,
 }
 
 

@@ -129,7 +129,7 @@ def test_value_of_a_message_is_told_somewhere_and_can_be_written() -> None:
 
 
 def test_names_are_the_same_in_every_language() -> None:
-    for table in (one for one in ids("en") | ids("it") if one.startswith(NAMES)):
+    for table in (one for one in ids("en") | ids("it") if one.startswith(NAMES) and one != f"{NAMES}missing"):
         assert entry(table, "en").keys() == entry(table, "it").keys(), table
 
 

@@ -12,11 +12,13 @@ from click.testing import CliRunner
 
 import ledger
 from ledger.domain.books import LawBooks
+from ledger.domain.phrases import says
 from ledger.entrypoints.cli import cli
 from ledger.rulebooks.loader import RuleBookError, load_books
 from ledger.rulebooks.show import cite, diff, show
 from ledger.rulebooks.words import Words, words_in
-from ledger.words import DEFAULT, LANGUAGES, Language
+from ledger.words import DEFAULT, LANGUAGES, Language, sentence
+from ledger.words.entries import NAMES, entry
 from ledger.words.values import MONTHS
 
 PACKAGED = Path(ledger.__file__).parent / "rulebooks"
@@ -70,6 +72,29 @@ def test_texts_differ_between_years_exactly_when_those_of_the_books_do(language:
                 assert (said[one] == said[other]) == (WRITTEN[one] == WRITTEN[other]), (one, other)
 
 
+_BOOKS = [book for year in LAWS.years if (book := LAWS.for_single_courses(year)) is not None]
+UNKNOWN = {mark.unknown for book in _BOOKS for mark in book.unknown.values()} | {
+    text for book in _BOOKS
+    for rule in vars(book.rules).values() if rule is not None for text in rule.unknown.values()}
+"""What the books mark as unknown, whole rules and single values."""
+
+
+@pytest.mark.parametrize("language", FURTHER)
+def test_what_the_books_do_not_know_has_words_of_its_own_in_every_language(language: Language) -> None:
+    words = entry(f"{NAMES}missing", language)
+    assert words.keys() == UNKNOWN
+    assert [one for one in UNKNOWN if _facts(words[one], language) != _facts(one, DEFAULT) or words[one] == one] == []
+    assert [one for one in (*UNKNOWN, *words.values()) if "(" in one] == [], "it is told in brackets"
+
+
+def test_unknown_value_is_told_as_the_book_has_it_when_there_are_no_words_for_it() -> None:
+    def told(missing: str) -> str:
+        return sentence(says("UNKNOWN-VALUE/not-checked", rule="RNW-1", academic_year="2024-25", missing=missing), "it")
+
+    assert told("day from which renewals are made").endswith("(giorno dal quale si rinnova l'iscrizione).")
+    assert told("wann man verlängert").endswith("(wann man verlängert).")
+
+
 def _facts(text: str, language: Language) -> set[str]:
     """The numbers of a text (of days, amounts, years, ids) and the months, by their number."""
     months = {str(-at) for at, name in enumerate(MONTHS[language], 1) if re.search(rf"\b{name}\b", text)}
@@ -95,6 +120,10 @@ def test_rules_are_told_in_the_language_that_was_asked_for() -> None:
     changes = told("--lang", "it", "rules", "diff", "2019-20", "2025-26")
     assert "Le prenotazioni si aprono quindici giorni prima" in changes
     assert "deadline: non indicato -> 2026-09-30" in changes
+    assert "primo giorno per prenotarsi" in told("--lang", "it", "rules", "cite", "PRN-2")
+    for known in (told("--lang", "it", "rules", "show", "2024-25", "--json"),
+                  told("--lang", "it", "rules", "diff", "2024-25", "2025-26", "--json")):
+        assert '"RNW-1": "giorno dal quale si rinnova l\'iscrizione"' in known
 
 
 def test_json_of_the_rules_is_english_when_only_the_locale_is_italian() -> None:
