@@ -38,7 +38,9 @@ class UnknownValue(Exception):
 
     def again(self) -> "UnknownValue":
         """To be raised: one that was raised before would carry its traceback along."""
-        return UnknownValue(self.rule, self.year, self.missing)
+        made = UnknownValue(self.rule, self.year, self.missing)
+        made.after = self.after
+        return made
 
 class Rule(BaseModel):
     """A rule with its source: a document of the book's list and a heading. `interpretation` names the register entry
@@ -389,8 +391,11 @@ class PlanWindows(Rule):
     others: Period
 
 class Stamp(Rule):
+    """`days`: so many days after it is filed the withdrawal lapses; `within`: those in which the stamp is to be paid,
+    where that is not the same."""
     days: Days
     amount: Amount
+    within: Days | None = None
 
 class WithdrawalTerm(Rule):
     """Filed up to `until`. `exams` says where a passed exam counts: in the January-February session or in the year.

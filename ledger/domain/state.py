@@ -211,16 +211,18 @@ class Reservation:
 
 @dataclass(slots=True)
 class Withdrawal:
-    """A filed renunciation. `last_day` is the last day on which the stamp keeps it alive (None: it never lapses)."""
+    """A filed renunciation. `last_day` is the last day on which the stamp keeps it alive (None: it never lapses, or
+    nobody knows the day: `lapse`, which matters after the days in which the stamp is paid)."""
 
     filed_on: date
     event: str
     order: int
     year: str | None
     stamp: str | None
-    last_day: date | None
+    last_day: date | None = None
     lapsed_on: date | None = None
     perfected_on: date | None = None
+    lapse: UnknownValue | None = None
 
     @property
     def alive(self) -> bool:

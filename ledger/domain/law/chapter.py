@@ -11,7 +11,7 @@ from ..events import Event, Payload
 from ..reasons import Reason, unknown_value
 from ..registry import obeys
 from ..rulebook import RuleBook, UnknownValue
-from ..state import Career, Charge, Person
+from ..state import Career, Charge, GapKind, Person
 from ..values import next_year, year_of
 
 NEVER = date.max
@@ -20,11 +20,13 @@ _V = TypeVar("_V")
 
 
 class Deadline(NamedTuple):
-    """A last day of a career that goes on (None: there is none), and what the day after it brings."""
+    """A last day of a career that goes on (None: there is none), what the day after it brings, and what is left open
+    where nobody knows the day (by default whether the career has ended)."""
 
     rule: str
     last_day: Callable[[Career, LawBooks], date | None]
     then: Callable[[Career, date, LawBooks], None]
+    leaves_open: tuple[GapKind, str] | None = None
 
 
 class Forbids(NamedTuple):

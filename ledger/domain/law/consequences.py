@@ -141,7 +141,7 @@ def _last_day(deadline: Deadline, career: Career, day: date, books: LawBooks) ->
     except UnknownValue as unknown:
         if unknown.after is not None and day <= unknown.after:
             return unknown.after
-        career.leave_open("end", deadline.rule, unknown, "fact", day)
+        career.leave_open(*(deadline.leaves_open or ("end", deadline.rule)), unknown, "fact", day)
         return None
 
 

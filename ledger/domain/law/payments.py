@@ -9,7 +9,7 @@ from ..events import ChargeDecided, Event, InstalmentPaid, PaymentMoved, Payment
 from ..reasons import Fact
 from ..registry import obeys
 from ..rulebook import INSTALMENTS, RuleBook, UnknownValue
-from ..state import Career, Charge, Decision, Money, Person, Waiver
+from ..state import Career, Charge, Decision, Gap, Money, Person, Waiver
 from ..values import ZERO
 from .chapter import data_of
 from .contribution import instalment_due_on
@@ -74,8 +74,8 @@ def charge_decided(person: Person, career: Career, event: Event, books: LawBooks
         charge = _raised_by_officer(career, event, data, books)
         if charge is None:
             return
-        if gap is not None and gap.due_on is not None:
-            charge.due_on = gap.due_on
+        if gap is not None:
+            _instead_of_the_book(career, charge, gap)
     charge.gap = gap or charge.gap
     charge.decision = Decision(data.amount, charge.assessed, event.effective_on, event.id)
     charge.waivers = [w for w in charge.waivers if w.rule != "charge-decided"]
@@ -85,6 +85,17 @@ def charge_decided(person: Person, career: Career, event: Event, books: LawBooks
     else:
         charge.amount = data.amount
     career.unsettled = True
+
+
+def _instead_of_the_book(career: Career, charge: Charge, gap: Gap) -> None:
+    """The amount was all that was missing: it is due when the book says, and what was asked for waits for it."""
+    charge.due_on = gap.due_on or charge.due_on
+    for request in career.requests:
+        if charge.base_kind == "recognition" and request.event == gap.event:
+            request.charge = charge.key
+    for withdrawal in career.withdrawals:
+        if charge.base_kind == "withdrawal-stamp" and withdrawal.event == gap.event:
+            withdrawal.stamp = charge.key
 
 
 OFFICER_KINDS = frozenset({
@@ -113,10 +124,6 @@ def _raised_by_officer(career: Career, event: Event, data: ChargeDecided, books:
     charge = Charge(data.charge, kind, year, data.amount, _due_on(base, book), event.effective_on, "charge-decided",
                     (Fact(event.id, event.effective_on, data.amount),))
     career.charges[data.charge] = charge
-    asked = next((r for r in career.requests if base == "recognition" and r.data.academic_year == year
-                  and r.charge is None), None)
-    if asked is not None:
-        asked.charge = charge.key
     return charge
 
 

@@ -22,8 +22,8 @@ from ..events import DiplomaSupplementIssued, Event
 from ..phrases import says
 from ..reasons import DONE, Clears, Fact, Reason, reason
 from ..registry import obeys
-from ..rulebook import INSTALMENTS, Law, RuleBook, UnknownValue
-from ..state import Career, Person, Waiver, Withdrawal, days_after
+from ..rulebook import INSTALMENTS, Law, RuleBook, Stamp, UnknownValue
+from ..state import Career, GapKind, Person, Waiver, Withdrawal, days_after
 from ..values import ONE_DAY, ZERO, cents, last_of_february
 from .chapter import Deadline, data_of, end, year_of_act
 
@@ -35,22 +35,36 @@ def withdrawal_requested(person: Person, career: Career, event: Event, books: La
     day = event.effective_on
     year = year_of_act(career, day, books)
     book = books.of(year) if year is not None else None
-    withdrawal = Withdrawal(day, event.id, person.order, year, None, None)
+    withdrawal = Withdrawal(day, event.id, person.order, year, None)
     career.withdrawals.append(withdrawal)
     if book is not None and year is not None:
+        due = None
         try:
             if book.rules.RIN_3 is not None:
+                due = _stamp_is_due(withdrawal, book.rules.RIN_3)
                 price = AmountByRule(book.rules.RIN_3.amount, "RIN-3", "AMB-9")
-                withdrawal.last_day = last_day = days_after(day, book.rules.RIN_3.days)
                 withdrawal.stamp = raise_charge(career, year, "withdrawal-stamp", price, day, (Fact(event.id, day),),
-                                                due_on=last_day).key
+                                                due_on=due).key
         except UnknownValue as unknown:
-            career.leave_open("charge", f"{year}:withdrawal-stamp", unknown, "fact", day, event=event.id)
+            career.leave_open("charge", f"{year}:withdrawal-stamp", unknown, "fact", day, due, event.id)
     elif year is not None and book is None:
         career.unruled.add(year)
 
 
+def _stamp_is_due(withdrawal: Withdrawal, rule: Stamp) -> date | None:
+    """The day by which the stamp is paid. Where nobody knows whether the withdrawal lapses later, it lives at least to
+    that day."""
+    due = days_after(withdrawal.filed_on, rule.within) if rule.within is not None else None
+    try:
+        withdrawal.last_day = days_after(withdrawal.filed_on, rule.days)
+    except UnknownValue as unknown:
+        withdrawal.lapse = unknown.again()
+        withdrawal.lapse.after = due or withdrawal.filed_on
+    return due or withdrawal.last_day
+
+
 def renounced(person: Person, career: Career, event: Event, books: LawBooks) -> None:
+    career.gaps.pop(_LAPSE_LEFT_OPEN, None)
     end(career, "renounced", event.effective_on, event.id)
 
 
@@ -77,7 +91,11 @@ def diploma_supplement_issued(person: Person, career: Career, event: Event, book
 
 def _last_day(career: Career, books: LawBooks) -> date | None:
     withdrawal = career.withdrawal
-    return withdrawal.last_day if withdrawal is not None and withdrawal.perfected_on is None else None
+    if withdrawal is None or withdrawal.perfected_on is not None:
+        return None
+    if withdrawal.lapse is not None:
+        raise withdrawal.lapse.again()
+    return withdrawal.last_day
 
 
 @obeys("RIN-3", "AMB-9")
@@ -98,7 +116,8 @@ def _lapse(career: Career, day: date, books: LawBooks) -> None:
     career.unsettled = True
 
 
-LAPSES = Deadline("RIN-3", _last_day, _lapse)
+_LAPSE_LEFT_OPEN: tuple[GapKind, str] = "fact", "withdrawal-requested"
+LAPSES = Deadline("RIN-3", _last_day, _lapse, _LAPSE_LEFT_OPEN)
 
 
 # What money brings
@@ -110,7 +129,8 @@ def perfect_withdrawal(career: Career, day: date) -> None:
     if (withdrawal is not None and withdrawal.perfected_on is None and withdrawal.stamp is not None
             and career.ended is None):
         stamp = career.charges[withdrawal.stamp]
-        if stamp.outstanding == ZERO and (withdrawal.last_day is None or (stamp.paid_on or day) <= withdrawal.last_day):
+        last_day = withdrawal.lapse.after if withdrawal.lapse is not None else withdrawal.last_day
+        if stamp.outstanding == ZERO and (last_day is None or (stamp.paid_on or day) <= last_day):
             withdrawal.perfected_on = day
 
 
@@ -188,6 +208,13 @@ def refresh_waivers(career: Career, year: str, day: date, books: LawBooks) -> No
 # What it forbids
 
 
+def _must_know_that_it_lives(career: Career, withdrawal: Withdrawal) -> None:
+    """Raises `UnknownValue` where it may have lapsed and nobody can tell."""
+    if withdrawal.last_day is None:
+        career.must_know("charge", f"{withdrawal.year}:withdrawal-stamp")
+        career.must_know(*_LAPSE_LEFT_OPEN)
+
+
 @obeys("SEQ")
 def has_filed_an_enrolment(case: Case) -> Reason | None:
     if case.career.enrolments:
@@ -200,8 +227,7 @@ def has_not_withdrawn_already(case: Case) -> Reason | None:
     alive = case.career.withdrawal
     if alive is None:
         return None
-    if alive.last_day is None:
-        case.career.must_know("charge", f"{alive.year}:withdrawal-stamp")
+    _must_know_that_it_lives(case.career, alive)
     return case.no("RIN/alive", facts=[Fact(alive.event, alive.filed_on)], rule="SEQ", filed_on=alive.filed_on)
 
 
@@ -221,7 +247,7 @@ def has_no_debts_to_withdraw(case: Case) -> Reason | None:
 @obeys("RIN-1", "AMB-40")
 def withdrawal_is_filed(case: Case) -> Reason | None:
     """In 2019-20 the stamped paper itself is enough."""
-    if case.law.RIN_3 is not None or case.career.withdrawal is not None:
+    if case.career.withdrawal is not None or case.law.RIN_3 is not None:
         return None
     return case.no("RIN-1", DONE)
 
@@ -239,9 +265,12 @@ def withdrawal_is_perfected(case: Case) -> Reason | None:
             return case.no("RIN-3/not-filed", DONE, facts, "AMB-9")
         return case.no("RIN-3/lapsed", DONE, facts, "AMB-9", filed_on=lapsed.filed_on, last_day=lapsed.last_day)
     if alive.perfected_on is None and alive.stamp is not None:
-        return case.no("RIN-3", DONE, [Fact(alive.event, alive.filed_on)], "AMB-9", last_day=alive.last_day,
-                       charge=alive.stamp,
-                       amount=case.career.charges[alive.stamp].outstanding)
+        unpaid, fact = case.career.charges[alive.stamp].outstanding, [Fact(alive.event, alive.filed_on)]
+        if alive.last_day is not None:
+            return case.no("RIN-3", DONE, fact, "AMB-9", last_day=alive.last_day, charge=alive.stamp, amount=unpaid)
+        if unpaid:  # it may have lapsed, and cannot be perfected so either
+            return case.no("RIN-3/unpaid", DONE, fact, "AMB-9", charge=alive.stamp, amount=unpaid)
+        _must_know_that_it_lives(case.career, alive)
     return None
 
 
@@ -261,8 +290,8 @@ def has_not_filed_a_withdrawal(case: Case) -> Reason | None:
     alive = case.career.withdrawal
     if alive is None or case.career.ended is not None:
         return None
-    if alive.last_day is None and alive.perfected_on is None:
-        case.career.must_know("charge", f"{alive.year}:withdrawal-stamp")
+    if alive.perfected_on is None:
+        _must_know_that_it_lives(case.career, alive)
     clears = Clears(alive.last_day + ONE_DAY) if alive.last_day is not None and alive.perfected_on is None else None
     return case.no("RIN/alive", clears, [Fact(alive.event, alive.filed_on)], filed_on=alive.filed_on)
 
