@@ -23,7 +23,7 @@ def window_of(law: Law, data: Preenrolled, day: date) -> PreenrolmentWindow | No
 
     Who holds a foreign title has longer windows: her enrolment dates are those of the first window that ends on or
     after the day."""
-    if law.PRE_2 is None or data.course_type != "master" or data.access != "open":
+    if data.course_type != "master" or data.access != "open" or law.PRE_2 is None:
         return None
     for window in law.PRE_2.windows:
         if window.first <= day <= window.last:
@@ -202,13 +202,13 @@ def at_most_two_masters_a_year(case: Case) -> Reason | None:
     """The master's courses of open access that a person pre-enrols in for one academic year, over all careers; the same
     course in two windows is one."""
     data = case.of(Preenrolled)
-    if case.law.PRE_1 is None or data.course_type != "master" or data.access != "open":
+    if data.course_type != "master" or data.access != "open":
         return None
     made: dict[str, Preenrolment] = {}
     for before in preenrolments_of(case.person, data.academic_year):
         if before.data.access == "open":
             made.setdefault(before.data.programme, before)
-    if data.programme in made or len(made) < case.law.PRE_1.at_most:
+    if data.programme in made or case.law.PRE_1 is None or len(made) < case.law.PRE_1.at_most:
         return None
     return case.no("PRE-1", facts=[Fact(p.event, p.on) for p in made.values()], at_most=case.law.PRE_1.at_most,
                    academic_year=data.academic_year, programmes=tuple(made))
@@ -250,10 +250,11 @@ def window_for_foreign_titles_is_open(case: Case) -> Reason | None:
 @obeys("PRE-2")
 def preenrolment_window_is_open(case: Case) -> Reason | None:
     """For a master's with open access."""
-    data, rule = case.of(Preenrolled), case.law.PRE_2
+    data = case.of(Preenrolled)
     if data.course_type != "master" or data.access != "open" or data.applicant in ("visa", "foreign-title") \
             or window_of(case.law, data, case.day) is not None:
         return None
+    rule = case.law.PRE_2
     coming = min((w.first for w in rule.windows if w.first > case.day), default=None) if rule is not None else None
     return case.no("PRE-2", Clears(coming) if coming else None)
 
@@ -291,19 +292,27 @@ def applies_again_only_if_not_admitted(case: Case) -> Reason | None:
 def has_applied_in_a_window(case: Case) -> Reason | None:
     """A master's enrolment follows a pre-enrolment of the same academic year."""
     data = case.of(Enrolled)
-    return _not_preenrolled(case, data, "PRE-2") if data.access == "open" or case.law.PRE_3 is None else None
+    if _has_preenrolled(case, data) or not (data.access == "open" or case.law.PRE_3 is None):
+        return None
+    return _not_preenrolled(case, data, "PRE-2")
 
 
 @obeys("PRE-3")
 def has_applied_in_a_selection(case: Case) -> Reason | None:
     """The same for restricted access, where the year has selections."""
     data = case.of(Enrolled)
-    return _not_preenrolled(case, data, "PRE-3") if data.access == "restricted" and case.law.PRE_3 is not None else None
-
-
-def _not_preenrolled(case: Case, data: Enrolled, rule: str) -> Reason | None:
-    if data.course_type != "master" or latest_preenrolment(case.career, data.academic_year, data.access) is not None:
+    if data.access != "restricted" or _has_preenrolled(case, data) or case.law.PRE_3 is None:
         return None
+    return _not_preenrolled(case, data, "PRE-3")
+
+
+def _has_preenrolled(case: Case, data: Enrolled) -> bool:
+    """Or need not."""
+    return data.course_type != "master" \
+        or latest_preenrolment(case.career, data.academic_year, data.access) is not None
+
+
+def _not_preenrolled(case: Case, data: Enrolled, rule: str) -> Reason:
     return case.no("PRE-8/access", DONE, rule=rule, academic_year=data.academic_year, access=data.access)
 
 
@@ -345,11 +354,12 @@ def is_not_excluded(case: Case) -> Reason | None:
 @obeys("PRE-2")
 def enrolment_has_opened(case: Case) -> Reason | None:
     """A master's of open access: not before the window. A late enrolment is accepted."""
-    data, rule = case.of(Enrolled), case.law.PRE_2
+    data = case.of(Enrolled)
     if data.access == "restricted" or data.course_type != "master":
         return None
     before = latest_preenrolment(case.career, data.academic_year)
     window = before.window if before is not None else None
+    rule = case.law.PRE_2 if window is None else None
     if window is None and rule is not None and len({(w.enrol_from, w.enrol_until) for w in rule.windows}) == 1:
         window = rule.windows[0]
     if window is None or case.day >= window.enrol_from:
@@ -361,8 +371,11 @@ def enrolment_has_opened(case: Case) -> Reason | None:
 def enrolment_is_still_possible(case: Case) -> Reason | None:
     """First degrees of open access: not after the last day for a late enrolment, nor between the term and the first
     one."""
-    data, rule = case.of(Enrolled), case.law.PRE_5
-    if rule is None or data.access == "restricted" or data.course_type == "master":
+    data = case.of(Enrolled)
+    if data.access == "restricted" or data.course_type == "master":
+        return None
+    rule = case.law.PRE_5
+    if rule is None:
         return None
     if rule.late_from is not None and rule.until < case.day < rule.late_from:
         return case.no("PRE-5/not-yet", Clears(rule.late_from), last_day=rule.until, first_day=rule.late_from)

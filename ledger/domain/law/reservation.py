@@ -155,8 +155,11 @@ def reservation_is_for_masters(case: Case) -> Reason | None:
 @obeys("RIS-2")
 def little_is_missing(case: Case) -> Reason | None:
     """Candidates: at most 3 exams and 24 CFU, an internship among them only if started."""
-    data, limit = case.of(EnrolledWithReservation), case.law.RIS_2
-    if limit is None or data.ground == "single-courses-pending":
+    data = case.of(EnrolledWithReservation)
+    if data.ground == "single-courses-pending":
+        return None
+    limit = case.law.RIS_2
+    if limit is None:
         return None
     if data.missing_exams > limit.exams or data.missing_cfu > limit.cfu:
         return case.no("RIS-2", DONE, missing_exams=data.missing_exams, missing_cfu=data.missing_cfu,
@@ -169,8 +172,9 @@ def little_is_missing(case: Case) -> Reason | None:
 
 @obeys("RIS-3")
 def few_single_courses_are_missing(case: Case) -> Reason | None:
-    data, limit = case.of(EnrolledWithReservation), case.law.RIS_3
-    if limit is None or data.ground != "single-courses-pending" or data.missing_cfu <= limit.cfu:
+    data = case.of(EnrolledWithReservation)
+    limit = case.law.RIS_3 if data.ground == "single-courses-pending" else None
+    if limit is None or data.missing_cfu <= limit.cfu:
         return None
     return case.no("RIS-3", missing_cfu=data.missing_cfu, most_cfu=limit.cfu)
 
@@ -179,9 +183,11 @@ def few_single_courses_are_missing(case: Case) -> Reason | None:
 def waits_for_single_courses_of_their_year(case: Case) -> Reason | None:
     """Graduates on single courses of the year that the guide names: here, or elsewhere, which `home_university`
     states."""
-    data, rule = case.of(EnrolledWithReservation), case.law.RIS_3
-    if (data.ground != "single-courses-pending" or rule is None or rule.courses_of is None
-            or data.home_university == "other"):
+    data = case.of(EnrolledWithReservation)
+    if data.ground != "single-courses-pending" or data.home_university == "other":
+        return None
+    rule = case.law.RIS_3
+    if rule is None or rule.courses_of is None:
         return None
     if any(rule.courses_of in career.singles for career in case.person.careers.values()):
         return None
