@@ -45,7 +45,8 @@ def career_on(state: CareerState, day: date) -> Career:
         if status.reservation is not None:
             held = status.reservation
             term = held.term or date.max
-            career.reservation = Reservation("", held.filed_on, held.event, term, "", None, "", term, term)
+            year = next((name for about, name in career.gaps if about == "reservation"), "")
+            career.reservation = Reservation("", held.filed_on, held.event, term, "", None, year, term, term)
         if status.change_asked is not None:
             asked = status.change_asked
             career.change_asked = ChangeAsked(asked.on, asked.event, asked.academic_year, asked.to_career)
