@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from .reasons import Fact
 from .rulebook import INSTALMENTS
-from .state import PAYABLE, Career, Charge, Decision, DuePart, Money, Outflow, Waiver
+from .state import PAYABLE, Career, Charge, Decision, DuePart, Gap, Money, Outflow, Waiver
 from .values import ZERO
 
 OVERDUE = "overdue"
@@ -200,11 +200,24 @@ def certain(career: Career, owed: Owed) -> Owed:
     return [(c, amount) for c, amount in owed if ("charge", c.key) not in career.gaps] if career.gaps else owed
 
 
+def is_paid_however_split(career: Career, key: str, gap: Gap) -> bool:
+    """Whether the money that came in time for a year's instalments is all that they can come to: then none is owed,
+    however the contribution is split. Before its charge is there it waits with the key that it was paid for."""
+    if gap.most is None:
+        return False
+    most, last_day = gap.most
+    year, received = key.partition(":")[0], ZERO
+    for other in (f"{year}:{kind}" for kind in INSTALMENTS):
+        received += sum((m.amount for m in career.money.get(other, ()) if m.on <= last_day), ZERO)
+        received -= sum((o.amount for o in career.outflows.get(other, ())), ZERO)
+    return received >= most
+
+
 def must_know_debts(career: Career, day: date, to_come: bool = False) -> None:
     """Raises `UnknownValue` where something may be overdue (or, if asked, still to come) and nobody can tell."""
     for (what, key), gap in career.gaps.items():
         charge = career.charges.get(key)
-        if what != "charge" or not may_be_a_debt(key, charge):
+        if what != "charge" or not may_be_a_debt(key, charge) or is_paid_however_split(career, key, gap):
             continue
         if charge is not None and (not charge.outstanding or is_payable(career, charge)):
             continue

@@ -326,6 +326,8 @@ class Gap:
     on: date
     due_on: date | None = None
     event: str | None = None
+    most: "tuple[Decimal, date] | None" = None
+    """Of instalments that nobody can split: all that they can come to, and the last day on which one is due."""
 
     @property
     def unknown(self) -> UnknownValue:
@@ -408,10 +410,12 @@ class Career:
     # What cannot be told
 
     def leave_open(self, what: GapKind, name: str, unknown: UnknownValue, found: Found, on: date,
-                   due_on: date | None = None, event: str | None = None) -> None:
+                   due_on: date | None = None, event: str | None = None,
+                   most: tuple[Decimal, date] | None = None) -> None:
         if what == "charge" and name in self.settled_gaps and found != "fact":
             return
-        self.gaps.setdefault((what, name), Gap(unknown.rule, unknown.year, unknown.missing, found, on, due_on, event))
+        self.gaps.setdefault((what, name),
+                             Gap(unknown.rule, unknown.year, unknown.missing, found, on, due_on, event, most))
 
     def must_know(self, what: GapKind, name: str) -> None:
         """Raises `UnknownValue`."""

@@ -4,6 +4,7 @@ comes from a rule or from JSON.
 Days and amounts follow CLDR, which the tests compare with Babel; Babel itself is not loaded, for that
 takes as long as a question."""
 
+import re
 from collections.abc import Callable, Iterable
 from datetime import date
 from decimal import Decimal
@@ -22,6 +23,8 @@ MONTHS: dict[Language, tuple[str, ...]] = {
 }
 _OR: dict[Language, str] = {"en": " or ", "it": " o "}
 _LATE_FEE = "late-fee/"
+_OF_A_RULE = re.compile(r"^[A-Z]+-\w+: ")
+"""Before the second of several things that a book does not know, and before each later one."""
 
 
 class ShownDay(str):
@@ -78,7 +81,11 @@ def _name(table: str, value: str, language: Language) -> str:
 
 def _missing(value: str, language: Language) -> str:
     """What a rule book marks as unknown, which is written in English; that of an institution's own book as it is."""
-    return value if language == DEFAULT else named("missing", value, language)
+    if language == DEFAULT:
+        return value
+    parts = [_OF_A_RULE.sub("", part) for part in value.split("; ")]
+    return "; ".join(part.removesuffix(said) + named("missing", said, language)
+                     for part, said in zip(value.split("; "), parts, strict=True))
 
 
 def _text(value: Any, language: Language) -> str:

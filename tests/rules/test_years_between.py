@@ -3,21 +3,26 @@ force or absent; an officer's decision settles them."""
 
 import json
 from datetime import date, timedelta
+from decimal import Decimal
+from importlib.resources import files
 from typing import Any
 
 import pytest
 
 from ledger.domain.decisions import reasons_against_act
 from ledger.domain.events import ExamBooked
+from ledger.domain.law.contribution import instalment_amounts
+from ledger.domain.rulebook import UnknownValue
 from ledger.domain.timelines import timelines
 from ledger.relay.states import states
+from ledger.rulebooks.loader import packaged_readings, read_book
 from ledger.wire.career import person_on
 from ledger.wire.message import encode
 from ledger.wire.state import CareerState
 from ledger.words import told
 
 from .memory import MemoryLedger
-from .test_rule_that_is_unknown import unknowing
+from .test_rule_that_is_unknown import LOOKED_FOR, unknowing
 
 YEAR, CALL = "2025-26", {"course": "A", "academic_year": "2025-26", "session": "summer", "mode": "written"}
 PLAN = {"academic_year": YEAR, "courses": [{"code": "A", "cfu": 6, "year": 1, "semester": 1,
@@ -84,6 +89,7 @@ def test_contribution_is_neither_asked_nor_remitted_when_its_split_is_unknown() 
     assert [row["charge"] for row in found["charges"]] == [f"{YEAR}:enrolment"]
     assert (found["remitted"], found["overdue"]) == ([], "0.00")
     assert {(gap["name"], gap["missing"]["rule"]) for gap in found["unknown"]} == {(FIRST, "RAT-5"), (SECOND, "RAT-5")}
+    assert {gap["missing"]["value"] for gap in found["unknown"]} == {f"{LOOKED_FOR}; RAT-6: {LOOKED_FOR}"}
     assert story.against_booking("2026-02-10") == []  # nothing is due yet
     assert story.blocks("2026-06-30") == []
     blocks = {name for about, name, _ in story.unknown("2026-06-30") if about == "block"}
@@ -91,6 +97,24 @@ def test_contribution_is_neither_asked_nor_remitted_when_its_split_is_unknown() 
     assert story.against_booking("2026-06-30") == ["UNKNOWN-VALUE"]
     degree = story.add("graduated", "2026-06-30", academic_year=YEAR, session="summer")
     assert [reason["rule"] for reason in degree["reasons"]] == ["UNKNOWN-VALUE"]
+
+
+def test_contribution_is_split_when_the_last_of_its_unknown_rules_is_filled_in() -> None:
+    lines = (files("ledger.rulebooks") / "2024-25.yaml").read_text().splitlines()
+    seen = "document: students-2024-25, heading: x, says: x"
+    filled = {"  RAT-5:": f'  RAT-5: {{{seen}, up_to: "430.00"}}',
+              "  RAT-6:": f'  RAT-6: {{{seen}, below: "10.00", remits: the-total}}'}
+    lines = [filled.get(line[:8], line) for line in lines]
+    with pytest.raises(UnknownValue, match=r"^RAT-4"):
+        _split(lines)
+    assert _split([line for line in lines if "{share: how the second" not in line]) == [
+        ("instalment-1", "400.00"), ("instalment-2", "800.00")]
+
+
+def _split(lines: list[str]) -> list[tuple[str, str]]:
+    book = read_book("2024-25.yaml", "\n".join(lines).encode(), packaged_readings())
+    found = instalment_amounts(book.rules, Decimal("1200.00"), False, False)
+    return [(kind, str(amount)) for kind, amount, *_ in found]
 
 
 def test_exempt_student_owes_nothing_when_the_split_is_unknown() -> None:

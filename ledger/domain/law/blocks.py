@@ -4,7 +4,16 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from decimal import Decimal
 
-from ..account import certain, is_payable, listed, may_be_a_debt, must_know_debts, overdue, owed_facts
+from ..account import (
+    certain,
+    is_paid_however_split,
+    is_payable,
+    listed,
+    may_be_a_debt,
+    must_know_debts,
+    overdue,
+    owed_facts,
+)
 from ..books import LawBooks
 from ..case import Case
 from ..events import AdministrativeBlockOrdered, AdministrativeBlockRevoked, Event
@@ -99,7 +108,7 @@ def _told(career: Career, kind: str, day: date, found: Iterator[Block]) -> list[
 def _may_be_in_force(career: Career, day: date, books: LawBooks) -> None:
     """What a charge would stop of which nobody can tell whether it is owed."""
     for key, gap in [(key, gap) for (what, key), gap in career.gaps.items() if what == "charge"]:
-        if not may_be_a_debt(key, career.charges.get(key)):
+        if not may_be_a_debt(key, career.charges.get(key)) or is_paid_however_split(career, key, gap):
             continue
         charge = career.charges.get(key) or may_be_owed(key, gap)
         if not charge.outstanding or day <= charge.due or is_payable(career, charge):

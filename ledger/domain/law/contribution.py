@@ -48,8 +48,6 @@ def instalment_amounts(law: Law, contribution: Decimal, exempt: bool,
     found = [("instalment-1", advance, first.due_on, "RAT-3")] if first is not None else []
     if second is None or rest == ZERO:
         return found
-    if not second.further:
-        return [*found, ("instalment-2", rest, second.due_on, "RAT-4")]
     days = (second.due_on, *(one.due_on for one in second.further))
     return found + [(kind, amount, due_on, "RAT-4")
                     for kind, amount, due_on in zip(INSTALMENTS[1:], _shared(second, rest), days, strict=False)
@@ -167,14 +165,40 @@ def _can_be_asked(career: Career, year: str, day: date, assessments: Sequence[As
             instalment_amounts(book.rules, data.contribution, data.exempt, part_time)
         _ = book.instalments
     except UnknownValue as unknown:
-        _, event, _ = assessments[-1]
+        _, event, data = assessments[-1]
+        unknown, most = _all_that_is_unknown(book, unknown), _most(career, year, data, book)
         for number, key in enumerate(keys[:2]):
             charge = career.charges.get(key)
             if charge is None or charge.decision is None:
-                career.leave_open("charge", key, unknown, "fact", day, instalment_due_on(book, number), event)
+                career.leave_open("charge", key, unknown, "fact", day, instalment_due_on(book, number), event, most)
         career.unsettled = True
         return False
     return True
+
+
+_SPLITTING = "RAT-3", "RAT-4", "RAT-5", "RAT-6"
+
+
+def _all_that_is_unknown(book: RuleBook, first: UnknownValue) -> UnknownValue:
+    """Of the rules that split a contribution, where one of them is unknown, all that are: who fills one in needs the
+    others too."""
+    if first.rule not in _SPLITTING:
+        return first
+    found = {rule: [book.unknown[rule].unknown] if rule in book.unknown
+             else list(entry.unknown.values()) if (entry := book.entry(rule)) is not None else []
+             for rule in _SPLITTING if rule != first.rule}
+    others = [f"{rule}: {missing}" for rule, values in found.items() for missing in values]
+    return UnknownValue(first.rule, first.year, "; ".join([first.missing, *others]))
+
+
+def _most(career: Career, year: str, data: ContributionAssessed, book: RuleBook) -> tuple[Decimal, date] | None:
+    """All that the instalments of a year can come to, and the last day on which one is due; None where nobody knows."""
+    try:
+        career.must_know("regime", year)
+        return (yearly(book.rules, data.contribution, career.regime_in(year) == "part-time"),
+                max(book.instalments.values()))
+    except (UnknownValue, ValueError):
+        return None
 
 
 @obeys("RAT-3", "RAT-4")
