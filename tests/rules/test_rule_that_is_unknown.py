@@ -2,16 +2,23 @@
 depends on the rule (it is another one with the rule than without it) the answer with it unknown says so, and no charge,
 waiver or block rests on it; any other answer is as it is with the rule, or says which value it would need."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from typing import Any
 
 import pytest
 
+from ledger.domain import decisions
 from ledger.domain.books import LawBooks
+from ledger.domain.case import Case
 from ledger.domain.decisions import Refused
-from ledger.domain.rulebook import RuleBook, Unknown, UnknownValue
+from ledger.domain.law import exams
+from ledger.domain.law.catalogue import PREDICATES
+from ledger.domain.law.chapter import Forbids, against
+from ledger.domain.reasons import Reason
+from ledger.domain.rulebook import Law, RuleBook, Unknown, UnknownValue
 from ledger.domain.submissions import Submission
 
 from .memory import MemoryLedger
@@ -131,3 +138,38 @@ def test_answers_say_so_when_they_depend_on_an_unknown_rule(year: str, rule: str
         for number, (one, other, answer) in enumerate(zip(stated, absent, found, strict=True)):
             assert not list(rests_on(answer, year, rule)), (name, number)
             assert says_so(answer, year, rule) or same(answer, one, rule), (name, number, one == other)
+
+
+ALWAYS_DEPEND = frozenset({
+    "application_window_is_open", "booking_has_not_closed", "plan_may_be_agreed", "plan_window_has_opened",
+    "renewal_has_opened", "suspension_has_a_listed_ground", "suspension_is_asked_in_its_window",
+    "transfer_out_is_asked_in_its_window",
+})
+"""Predicates that speak of whoever asks: a window, a list of grounds."""
+
+
+def test_predicates_look_at_the_situation_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under a book of which everything is unknown each predicate lets somebody pass: whom it has nothing to ask."""
+    nothing = {year: _marked(book.model_copy(update={"rules": Law()}), tuple(
+        name.replace("_", "-") for name in Law.model_fields)) for year in BOOKS.years
+        if (book := BOOKS.for_single_courses(year)) is not None}
+    governed = {one.predicate for given in PREDICATES.values() for one in given if one.governed}
+    asks = {predicate for predicate in governed if predicate.__name__ not in ALWAYS_DEPEND}
+
+    def watched(case: Case, asked: Iterable[Forbids]) -> list[Reason]:
+        asked = list(asked)
+        found = against(case, asked)
+        for one in asked:
+            if one.predicate in asks:
+                with suppress(UnknownValue):
+                    if one.predicate(replace(case, book=nothing[case.book.academic_year])) is None:
+                        asks.remove(one.predicate)
+        return found
+
+    for module in (decisions, exams):
+        monkeypatch.setattr(module, "against", watched)
+    for name in in_turn(list(HISTORIES), "situation"):
+        if not asks:
+            return
+        answers(HISTORIES[name], MemoryLedger(BOOKS))
+    assert not {predicate.__name__ for predicate in asks}

@@ -22,6 +22,7 @@ from ledger.wire.state import CareerState
 from ledger.words import told
 
 from .memory import MemoryLedger
+from .test_rule_that_a_book_lacks import BOOKS
 from .test_rule_that_is_unknown import LOOKED_FOR, unknowing
 
 YEAR, CALL = "2025-26", {"course": "A", "academic_year": "2025-26", "session": "summer", "mode": "written"}
@@ -184,3 +185,42 @@ def test_enrolment_waits_when_nobody_can_tell_what_perfects_it() -> None:
     story = Story("RAT-2", contribution="")
     assert story.unknown("2025-09-10") == {("enrolment", YEAR, "RAT-2")}
     assert story.unknown("2025-09-12") == set()
+
+
+RESERVED = {"programme": "LM-A", "course_type": "master", "access": "open", "year": 1, "regime": "full-time",
+            "ground": "degree-pending", "missing_exams": 1, "missing_cfu": 6, "home_university": "other"}
+
+
+@pytest.mark.parametrize(("language", "words"), [("en", "is not known"), ("it", "non è noto")])
+def test_reservation_names_no_day_when_its_term_is_not_known(language: Any, words: str) -> None:
+    reasons = _against_a_call(_reserved("2021-22"), language)
+    assert words in str(next(row["clears"] for row in reasons if row["rule"] == "ESA-5"))
+
+
+def test_reservation_that_waits_for_a_degree_asks_nothing_of_single_courses() -> None:
+    ledger = _reserved("2024-25")
+    found = str([told(row) for row in ledger.audit(["s"], date(2024, 11, 1))])
+    assert "RIS-6" in found
+    assert "RIS-3" not in found
+    assert "ESA-5" not in [row["rule"] for row in _against_a_call(ledger)]  # whether it still runs is not known
+
+
+def _reserved(year: str) -> MemoryLedger:
+    ledger, on = MemoryLedger(BOOKS), f"{year[:4]}-09-20"
+    line = {"id": "e1", "type": "enrolled-with-reservation", "student": "s", "career": "B", "effective_on": on,
+            "recorded_at": f"{on}T10:00:00Z", "source": "t", "actor": "t", "data": RESERVED | {"academic_year": year}}
+    assert next(iter(ledger.append_lines([json.dumps(line).encode()], "record")))["outcome"] == "accepted"
+    return ledger
+
+
+def _against_a_call(ledger: MemoryLedger, language: Any = "en") -> list[dict[str, Any]]:
+    """On 1 November 2024, as the ledger and the booking gate say."""
+    day = date(2024, 11, 1)
+    call = ExamBooked.model_validate(CALL | {"held_on": "2024-11-20", "calls_start_on": "2024-11-10",
+                                             "academic_year": "2024-25"})
+    reasons: list[dict[str, Any]] = told(ledger.eligibility("s", day, "B", call), language)["reasons"]
+    [state] = states(ledger.streams["s"], "s", BOOKS)
+    person = person_on(CareerState.model_validate_json(encode(state)), day)
+    gate = reasons_against_act("exam-booked", call, day, person, "B", BOOKS)
+    assert [reason.rule for reason in gate] == [row["rule"] for row in reasons]
+    return reasons

@@ -39,9 +39,10 @@ def transferred_out(person: Person, career: Career, event: Event, books: LawBook
         price = read_or_leave_open(career, fee, event, lambda: law.TRO_2)
         if price is not None:
             raise_charge(career, year, "transfer-out", AmountByRule(price.amount, "TRO-2"), day, facts)
-        extra = read_or_leave_open(career, late, event, lambda: law.MOR_5)
+        window = read_or_leave_open(career, late, event, lambda: law.TRO_1)
+        in_time = window is not None and day <= window.last
+        extra = read_or_leave_open(career, late, event, lambda: law.MOR_5) if not in_time else None
         if extra is not None and late not in career.charges:
-            window = read_or_leave_open(career, late, event, lambda: law.TRO_1)
             until = window.last if window is not None else extra.transfer_out_until
             if until is None and "TRO-1" not in book.unknown:
                 career.to_decide[late] = says("AMB-49")

@@ -208,9 +208,10 @@ def at_most_two_masters_a_year(case: Case) -> Reason | None:
     for before in preenrolments_of(case.person, data.academic_year):
         if before.data.access == "open":
             made.setdefault(before.data.programme, before)
-    if data.programme in made or case.law.PRE_1 is None or len(made) < case.law.PRE_1.at_most:
+    rule = case.law.PRE_1 if made and data.programme not in made else None
+    if rule is None or len(made) < rule.at_most:
         return None
-    return case.no("PRE-1", facts=[Fact(p.event, p.on) for p in made.values()], at_most=case.law.PRE_1.at_most,
+    return case.no("PRE-1", facts=[Fact(p.event, p.on) for p in made.values()], at_most=rule.at_most,
                    academic_year=data.academic_year, programmes=tuple(made))
 
 
@@ -331,12 +332,10 @@ def is_prepared(case: Case) -> Reason | None:
         return None
     if data.access == "open":
         return case.no("PREP", DONE)
-    if case.law.RIC_10 is not None:
-        for other in case.person.others(case.career):
-            if (other.ended == "forfeited" and other.programme == data.programme and other.ended_on is not None
-                    and data.academic_year <= next_year(year_of(other.ended_on))):
-                return None
-    return case.no("PREP/no-place", DONE)
+    forfeited = any(other.ended == "forfeited" and other.programme == data.programme and other.ended_on is not None
+                    and data.academic_year <= next_year(year_of(other.ended_on))
+                    for other in case.person.others(case.career))
+    return None if forfeited and case.law.RIC_10 is not None else case.no("PREP/no-place", DONE)
 
 
 @obeys("MOR-6", "AMB-41", "AMB-21")

@@ -131,10 +131,8 @@ def attendance_is_matured(case: Case) -> Reason | None:
     data = case.of(ExamBooked)
     found = planned_course(case.career, data.course, data.academic_year)
     single = single_course(case.career, data.course, data.academic_year) if found is None else None
-    if single is not None and not _matures(case, data.academic_year):
-        return None
     ends = found[1].lectures_end_on if found is not None else single.lectures_end_on if single is not None else None
-    if ends is None or ends < data.held_on:
+    if ends is None or ends < data.held_on or (single is not None and not _matures(case, data.academic_year)):
         return None
     return case.no("ESA-1F", Clears(ends + ONE_DAY), course=data.course, last_day=ends)
 
@@ -200,7 +198,7 @@ def booking_has_not_closed(case: Case) -> Reason | None:
 def booking_has_opened(case: Case) -> Reason | None:
     """The call's own opening day, else so many days before the calls start."""
     data = case.of(ExamBooked)
-    if case.law.PRN_2 is None:
+    if case.day >= (data.opens_on or data.calls_start_on) or case.law.PRN_2 is None:
         return None
     opens = data.opens_on or data.calls_start_on - timedelta(days=case.law.PRN_2.days)
     if case.day >= opens:

@@ -515,17 +515,16 @@ def recognition_fee_is_paid(case: Case) -> Reason | None:
     """Only requests whose fee has been received go to the council."""
     data = case.of(CfuRecognised)
     asked = [r for r in case.career.requests if r.data.kind == data.kind and r.data.academic_year == data.academic_year]
-    if asked and (paid := case.career.charges.get(asked[-1].charge or "")) is not None and paid.outstanding == ZERO:
+    last = asked[-1] if asked else None
+    charge = case.career.charges.get(last.charge or "") if last is not None else None
+    if charge is not None and charge.outstanding == ZERO:
         return None
     if case.law.RIC_3 is None:
         return None
-    if asked and asked[-1].charge is None:
-        case.career.must_know("charge", f"{data.academic_year}:recognition")
-    if not asked:
+    if last is None:
         return case.no("RIC-3/not-requested", DONE, recognition=data.kind, academic_year=data.academic_year)
-    last = asked[-1]
-    charge = case.career.charges.get(last.charge or "")
-    if charge is None or charge.outstanding == ZERO:
+    if charge is None:
+        case.career.must_know("charge", f"{data.academic_year}:recognition")
         return None
     return case.no("RIC-3", DONE, [Fact(last.event, last.on, charge.outstanding)], charge=charge.key,
                    amount=charge.outstanding)

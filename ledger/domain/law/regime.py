@@ -58,8 +58,9 @@ def part_time_is_within_the_course(case: Case) -> Reason | None:
 def part_time_is_asked_in_its_window(case: Case) -> Reason | None:
     """To part-time in a first degree only with the OFA cleared. In the first year the regime is chosen with the
     enrolment."""
-    data, window = case.of(RegimeChanged), case.law.PT_2
-    if window is None or data.regime != "part-time" or _chosen_at_enrolment(case, data):
+    data = case.of(RegimeChanged)
+    window = case.law.PT_2 if data.regime == "part-time" and not _chosen_at_enrolment(case, data) else None
+    if window is None:
         return None
     if not window.first <= case.day <= window.last:
         return case.no("PT-2", Clears(window.first) if case.day < window.first else None, first_day=window.first,
@@ -74,9 +75,13 @@ def part_time_is_asked_in_its_window(case: Case) -> Reason | None:
 @obeys("PT-5", "AMB-38")
 def full_time_is_asked_in_time(case: Case) -> Reason | None:
     """Within the term of the renewal."""
-    data, renewal, window = case.of(RegimeChanged), case.law.CHG_3, case.law.PT_2
+    data = case.of(RegimeChanged)
+    if data.regime != "full-time" or _chosen_at_enrolment(case, data):
+        return None
+    renewal = case.law.CHG_3
+    window = case.law.PT_2 if renewal is None else None
     term = renewal.due_on if renewal is not None else window.last if window is not None else None
-    if term is None or data.regime != "full-time" or _chosen_at_enrolment(case, data) or case.day <= term:
+    if term is None or case.day <= term:
         return None
     return case.no("PT-5/too-late", academic_year=data.academic_year, last_day=term)
 
@@ -127,8 +132,8 @@ def regime_changes_once(case: Case) -> Reason | None:
     if any(regime == "full-time" for _, _, regime in changes):
         return case.no("PT-5/returned")
     named = case.career.enrolment_in(data.academic_year)
-    if case.book.has("PT-6") and ((named is not None and named.standing == "beyond-course")
-                                  or data.early_end or _ends_early(case)):
+    if ((named is not None and named.standing == "beyond-course") or data.early_end or _ends_early(case)) \
+            and case.book.has("PT-6"):
         return None
     before = [n for n in case.career.enrolments if n.academic_year < data.academic_year and n.perfected_on is not None]
     last = max(before, key=lambda n: n.academic_year, default=None)

@@ -136,7 +136,8 @@ def reservation_block(career: Career, day: date, books: LawBooks) -> Iterator[Bl
     book = books.of(held.academic_year) if held is not None and career.under_reservation else None
     if held is not None and book is not None and book.has("BLK-5"):
         career.must_know("reservation", held.academic_year)
-        yield Block(RESERVATION, "BLK-5", None, day, says("BLK-5", last_day=held.term), None,
+        yield Block(RESERVATION, "BLK-5", None, day,
+                    says("BLK-5", last_day=held.term) if held.term != NEVER else says("BLK-5/no-term"), None,
                     "AMB-45", held.academic_year,
                     (Fact(held.event, held.filed_on),))
 
@@ -257,7 +258,9 @@ def is_free_of_reservation(case: Case) -> Reason | None:
     if held is None or not case.career.under_reservation:
         return None
     case.career.must_know("reservation", held.academic_year)
-    return case.no("ESA-5", DONE, [Fact(held.event, held.filed_on)], last_day=held.term)
+    fact = [Fact(held.event, held.filed_on)]
+    return (case.no("ESA-5", DONE, fact, last_day=held.term) if held.term != NEVER
+            else case.no("ESA-5/no-term", DONE, fact))
 
 
 # What does not fit it
@@ -267,5 +270,5 @@ def is_free_of_reservation(case: Case) -> Reason | None:
 def declined_too_late(person: Person, career: Career, event: Event, book: RuleBook | None,
                       books: LawBooks) -> Iterator[Reason]:
     held = career.reservation
-    if book is not None and book.rules.LAU_9 is not None and (held is None or held.lifted_on is not None):
+    if book is not None and (held is None or held.lifted_on is not None) and book.rules.LAU_9 is not None:
         yield reason(book, "LAU-9", says("LAU-9"))

@@ -180,21 +180,22 @@ def cfu_are_within_the_limit(case: Case) -> Reason | None:
     """At most 36 CFU, unless for the requirements of a master's or of teaching classes."""
     data = case.of(SingleCoursesEnrolled)
     total = sum(c.cfu for c in data.courses)
-    if (case.law.CS_2 is None or total <= case.law.CS_2.cfu
-            or data.purpose in ("admission-requirements", "teaching-classes")):
+    limit = case.law.CS_2 if data.purpose not in ("admission-requirements", "teaching-classes") else None
+    if limit is None or total <= limit.cfu:
         return None
-    return case.no("CS-2", DONE, cfu=total, most_cfu=case.law.CS_2.cfu)
+    return case.no("CS-2", DONE, cfu=total, most_cfu=limit.cfu)
 
 
 @obeys("CS-3")
 def applies_once(case: Case) -> Reason | None:
     """One application in an academic year, and no additions to it; in 2019-20 only additions are excluded."""
     data = case.of(SingleCoursesEnrolled)
-    if case.law.CS_3 is None:
+    applied = [career for career in case.person.careers.values() if data.academic_year in career.singles]
+    rule = case.law.CS_3 if applied else None
+    if rule is None:
         return None
-    careers = list(case.person.careers.values()) if case.law.CS_3.one_per == "person" else [case.career]
-    for career in careers:
-        if data.academic_year in career.singles:
+    for career in applied:
+        if rule.one_per == "person" or career is case.career:
             return case.no("CS-3", academic_year=data.academic_year, career=career.name)
     return None
 
@@ -207,14 +208,13 @@ def is_compatible_with_her_careers(case: Case) -> Reason | None:
     """Not while suspended; beside a degree programme only where the year allows it, and for courses outside her own
     plan. Doctoral students need a clearance: where it is asked for it must be given."""
     data = case.of(SingleCoursesEnrolled)
-    rule = case.law.CS_8
+    hers = [career for career in case.person.careers.values() if career.status in _ENROLLED]
+    rule = case.law.CS_8 if hers or data.clearance is False else None
     if rule is None:
         return None
     if data.clearance is False:
         return case.no("CS-8/clearance", DONE, interpretation="AMB-24")
-    for career in case.person.careers.values():
-        if career.status not in _ENROLLED:
-            continue
+    for career in hers:
         if career.suspended_on is not None and rule.enrolled != "allowed":
             return case.no("CS-8/suspended", DONE, [Fact(career.suspended_event, career.suspended_on)]
                            if career.suspended_event is not None else (), career=career.name)

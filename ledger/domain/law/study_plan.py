@@ -79,8 +79,8 @@ def study_plan_submitted(person: Person, career: Career, event: Event, books: La
     try:
         if enrolled_after_the_window(career, book, year, event.effective_on) and book.has("PDS-2"):
             career.to_decide.setdefault(f"{year}:study-plan-penalty", says("AMB-23"))
-        if (career.charge(year, "study-plan-penalty") is None and book.rules.PDS_2 is not None
-                and penalty_is_due(career, book, year, event.effective_on)):
+        if (career.charge(year, "study-plan-penalty") is None
+                and penalty_is_due(career, book, year, event.effective_on) and book.rules.PDS_2 is not None):
             raise_charge(career, year, "study-plan-penalty", AmountByRule(book.rules.PDS_2.amount, "PDS-2"),
                          event.effective_on, (Fact(event.id, event.effective_on),))
     except UnknownValue as unknown:

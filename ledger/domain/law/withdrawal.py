@@ -235,8 +235,9 @@ def has_not_withdrawn_already(case: Case) -> Reason | None:
 def has_no_debts_to_withdraw(case: Case) -> Reason | None:
     """2025-26: nothing overdue, or an agreed plan that is kept. 2019-20: nothing overdue of the years before."""
     owed = certain(case.career, overdue(case.career, case.day))
-    if owed and case.law.BLK_4 is None:
-        owed = [(c, late) for c, late in owed if c.year < case.book.academic_year]
+    earlier = [(c, late) for c, late in owed if c.year < case.book.academic_year]
+    if len(earlier) < len(owed) and case.law.BLK_4 is None:
+        owed = earlier
     if not owed:
         must_know_debts(case.career, case.day)
     if not owed or case.law.RIN_4 is None:
