@@ -150,8 +150,11 @@ class Page:
             self._line(self._t("page/waiting", career=one["career"], charge=one["charge"],
                                amount=one["amount"], paid_on=one["paid_on"]),
                        style="yellow")
+        unknown: dict[str, list[Answer]] = {}
         for gap in answer.get("unknown", ()):
-            self._gaps((gap,), gap["career"])
+            unknown.setdefault(gap["career"], []).append(gap)
+        for career, gaps in unknown.items():
+            self._gaps(gaps, career)
         for iuv in answer.get("same_iuv", ()):
             paid = "; ".join(self._t("page/iuv-payment", event=p["event"], paid_on=p["paid_on"], amount=p["amount"],
                                      career=p["career"], charge=p["charge"]) for p in iuv["payments"])
@@ -462,7 +465,8 @@ class Page:
         self._line(f"{head}: {rule['says']}", style="bold")
         for name, value in rule["values"].items():
             self._line(f"{name}: {self._value(value)}", indent=2)
-        self._line(self._t("page/source", text=f"{rule['document']}, {rule['heading']}"), style="dim", indent=2)
+        heading = self._named("heading", rule["heading"])
+        self._line(self._t("page/source", text=f"{rule['document']}, {heading}"), style="dim", indent=2)
         if "printed" in rule:
             was = rule["printed"]
             values = "; ".join(f"{name}: {self._value(value)}" for name, value in was["values"].items())
@@ -544,8 +548,9 @@ class Page:
         source = told.get("source")
         if source:
             read = f" {self._t('page/reading', rule=told['interpretation'])}" if told.get("interpretation") else ""
-            self._line(self._t("page/source", text=f"{source['document']}, {source['heading']}{read}"),
-                       style="dim", indent=indent)
+            heading = self._named("heading", source["heading"])
+            self._line(self._t("page/source", text=f"{source['document']}, {heading}{read}"), style="dim",
+                       indent=indent)
         facts = told.get("facts", ())
         if facts:
             rests = "; ".join(self._t("page/fact", event=f["event"], on=f["on"])
@@ -553,12 +558,22 @@ class Page:
             self._line(self._t("page/rests-on", text=rests), style="dim", indent=indent)
 
     def _gaps(self, gaps: Iterable[Answer], career: str) -> None:
+        """Charges, or blocks, of which the same is not known for the same reason stand in one line."""
+        same: dict[str, list[Answer]] = {}
         for gap in gaps:
-            self._line(f"{career}: {gap['message']}", style="yellow")
+            rest = {name: value for name, value in gap["params"].items() if name not in ("charge", "block")}
+            same.setdefault(f"{gap['message_id']} {rest}", []).append(gap)
+        for alike in same.values():
+            first = alike[0]["params"]
+            names = {name: [gap["params"][name] for gap in alike] for name in ("charge", "block") if name in first}
+            self._line(f"{career}: {sentence(Phrase(alike[0]['message_id'], first | names), self._language)}",
+                       style="yellow")
 
     def _unruled(self, answer: Answer) -> None:
         if answer.get("unruled_years"):
-            self._line(self._t("page/no-book", years=answer["unruled_years"]), style="yellow")
+            years = answer["unruled_years"]
+            self._line(self._t("page/no-books", years=years) if len(years) > 1 else
+                       self._t("page/no-book", academic_year=years[0]), style="yellow")
 
     def _from(self, clears: Any) -> str:
         return self._t("page/from-day", on=clears["from"]) if isinstance(clears, dict) and clears.get("from") else ""

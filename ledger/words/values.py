@@ -71,6 +71,16 @@ def charge(key: str, language: Language) -> str:
     return f"{name} {year}" + (f" ({number})" if number else "")
 
 
+def _charges(value: str | Iterable[str], language: Language) -> str:
+    return charge(value, language) if isinstance(value, str) else ", ".join(charge(one, language) for one in value)
+
+
+def _blocks(value: str | Iterable[str], language: Language) -> str:
+    """After an article."""
+    return named("block", value, language) if isinstance(value, str) else \
+        (" o il " if language == "it" else " or the ").join(named("block", one, language) for one in value)
+
+
 def _number(value: int | float, language: Language) -> str:
     return str(value).replace(".", ",") if language == "it" else str(value)
 
@@ -124,12 +134,12 @@ WRITERS: dict[str, Writer] = {
     **dict.fromkeys(("due_on", "last_day", "moved_to", "known_since", "holds_from", "first_day", "held_on", "filed_on",
                      "agreed_on", "asked_on", "closed_on", "opened_on", "paid_on",
                      "decided_on", "since", "until", "assessed_on", "conferred_on", "on", "waived_on"), day),
-    "charge": charge, "owed": _owed,
+    "charge": _charges, "block": _blocks, "owed": _owed,
     "megabytes": partial(figure, digits=1), "rate": figure,
     **dict.fromkeys(("programmes", "courses", "years", "groups"), _listed),
     **dict.fromkeys(("careers", "near"), _either), "categories": _aside,
     "choices": _choices, "field": _quoted,
-    **{table: partial(_name, table) for table in ("status", "state", "block", "ticket_state",
+    **{table: partial(_name, table) for table in ("status", "state", "ticket_state",
                                                   "access", "regime", "standing", "recognition",
                                                   "evidence", "ground", "event_type", "outcome",
                                                   "json_error")},

@@ -64,7 +64,7 @@ def test_demo_covers_every_way_that_a_career_goes(demo, url: str) -> None:
     (("fees", "S-DEMO-09", "--on", "2026-02-25"), "€400.00 waived on 10 February 2026 (RIN-8)"),
     (("fees", "S-DEMO-11", "--on", "2026-05-10"), "M regional tax and stamp duty 2025-26: €156.00 moved"),
     (("fees", "S-DEMO-15", "--on", "2026-06-01"), "instalment plan agreed on 11 May 2026"),
-    (("fees", "S-DEMO-16", "--on", "2026-03-01"), "€12.00 paid on 6 February 2026 wait for such a charge"),
+    (("fees", "S-DEMO-16", "--on", "2026-03-01"), "€12.00 paid on 6 February 2026, but there is no such charge yet"),
     (("status", "S-DEMO-11", "--on", "2026-05-10"), "No rule book for 2022-23: "),
     (("status", "S-DEMO-13", "--on", "2020-03-19"), "administrative block from 19 March 2020"),
     (("history", "S-DEMO-15",), "voided later"),

@@ -5,6 +5,7 @@ import json
 from datetime import date, timedelta
 from decimal import Decimal
 from importlib.resources import files
+from io import StringIO
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from ledger.domain.events import ExamBooked
 from ledger.domain.law.contribution import instalment_amounts
 from ledger.domain.rulebook import UnknownValue
 from ledger.domain.timelines import timelines
+from ledger.entrypoints.text import Page
 from ledger.relay.states import states
 from ledger.rulebooks.loader import packaged_readings, read_book
 from ledger.wire.career import person_on
@@ -116,6 +118,16 @@ def _split(lines: list[str]) -> list[tuple[str, str]]:
     book = read_book("2024-25.yaml", "\n".join(lines).encode(), packaged_readings())
     found = instalment_amounts(book.rules, Decimal("1200.00"), False, False)
     return [(kind, str(amount)) for kind, amount, *_ in found]
+
+
+def test_charges_and_blocks_stand_in_one_line_when_the_same_value_is_missing() -> None:
+    shown = StringIO()
+    Page(shown, "it").fees(told(Story("RAT-5", "RAT-6").ledger.fees("s", date(2026, 6, 30)), "it"))
+    text = " ".join(shown.getvalue().split())
+    assert f"B: Prima rata {YEAR}, seconda rata {YEAR}: non si sa se il pagamento sia dovuto" in text
+    assert ("attivo il blocco alla prenotazione degli appelli d'esame o il blocco all'ammissione alla prova finale: "
+            in text)
+    assert text.count("non conosce RAT-5") == 2
 
 
 def test_exempt_student_owes_nothing_when_the_split_is_unknown() -> None:

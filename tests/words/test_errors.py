@@ -61,7 +61,7 @@ WRONG = {
                                                  "'x' non è un numero valido (integer range)."),
     ("append", "/no/such/file"): ("File '/no/such/file' does not exist.", "File '/no/such/file': non esiste."),
     ("append", "-", "--mode", "x"): ("'x' is not one of 'enforce', 'record'.", "'x' non è tra 'enforce', 'record'."),
-    ("status", "S01"): ("there is no ledger at /nowhere/x.db yet", "in /nowhere/x.db non c'è ancora un ledger"),
+    ("status", "S01"): ("there is no ledger at /nowhere/x.db yet", "in /nowhere/x.db non c'è ancora un registro"),
     ("rules", "cite", "BLK-11"): ("did you mean BLK-1 or", "si intendeva BLK-1 o"),
 }
 
