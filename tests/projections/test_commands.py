@@ -94,7 +94,7 @@ def test_upcoming_is_told_as_the_status_tells_it(run: Run) -> None:
 @pytest.mark.parametrize(("asked", "said"), [
     (("projection", "status"), "Posizione nota 11 di 11: tutto elaborato"),
     (("projection", "verify"), "Ogni riga memorizzata coincide con il calcolo."),
-    (("projection", "rebuild"), "Ricostruzione da 11 eventi in "), (("upgrade",), "ledger: nulla da fare")], ids=str)
+    (("projection", "rebuild"), "Ricostruzione da 11 eventi in "), (("upgrade",), "registro: nulla da fare")], ids=str)
 def test_page_about_the_tables_is_in_italian_when_it_is_asked_for(run: Run, asked: tuple[str, ...], said: str) -> None:
     assert said in run("--lang", "it", *asked).stdout
 
