@@ -40,6 +40,23 @@ def test_fees_for_people_show_each_charge_and_the_totals(ledger) -> None:
         assert words in shown
 
 
+def test_fees_for_people_tell_in_one_line_what_depends_on_the_same_unknown_value(run, lines) -> None:
+    facts = [("enrolled", "2024-09-20", {"programme": "L-FIL", "academic_year": "2024-25", "course_type": "bachelor",
+                                         "access": "open", "year": 1, "regime": "full-time"}),
+             ("instalment-paid", "2024-10-04", {"charge": "2024-25:enrolment", "amount": "156.00"}),
+             ("contribution-assessed", "2025-01-15", {"academic_year": "2024-25", "contribution": "1200.00"})]
+    history = [{"id": type_, "type": type_, "student": "S09", "career": "B", "effective_on": on, "source": "t",
+                "recorded_at": f"{on}T10:00:00Z", "actor": "t", "data": data} for type_, on, data in facts]
+    assert run("append", "-", "--mode", "record", given=lines(*history)).exit_code == 0
+    shown = run("fees", "S09", "--on", "2025-06-30").stdout
+    told = [line for line in shown.splitlines() if "ot known" in line]
+    assert len(told) == 2  # the charges and the blocks
+    assert "irst instalment 2024-25, second instalment 2024-25" in told[1]
+    assert all(rule in line for line in told for rule in ("RAT-4", "RAT-5", "RAT-6"))
+    italian = run("--lang", "it", "fees", "S09", "--on", "2025-06-30").stdout
+    assert "RAT-4: come si calcola la seconda rata; RAT-6: importo" in italian
+
+
 def test_answers_are_in_italian_when_it_is_asked_for(ledger) -> None:
     shown = ledger("--lang", "it", "status", "S01", "--on", "2026-03-20").stdout
     for words in ("S01: situazione al 20 marzo 2026", "iscrizione attiva",
