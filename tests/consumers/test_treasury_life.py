@@ -298,13 +298,13 @@ def test_mistyped_digit_is_found() -> None:
     for place in range(17):
         for digit in "0123456789":
             if digit != good[place]:
-                with pytest.raises(ValueError, match="mistyped"):
+                with pytest.raises(ValueError, match=r"^form/iuv-check-digits$"):
                     reference.read(good[:place] + digit + good[place + 1:])
 
 
 @pytest.mark.parametrize("text", ["", "1" * 16, "1" * 19, "1234567890123456x", "١" * 17])
 def test_reference_of_another_form_is_found(text: str) -> None:
-    with pytest.raises(ValueError, match="17 digits"):
+    with pytest.raises(ValueError, match=r"^form/iuv$"):
         reference.read(text)
 
 
@@ -312,7 +312,7 @@ def test_notice_number_is_read_as_the_reference_in_it() -> None:
     good = reference.iuv("S1", "B", "x")
     assert reference.read("3" + good) == good
     for digit in "0124":
-        with pytest.raises(ValueError, match=f"begins with {digit}"):
+        with pytest.raises(ValueError, match=r"^form/iuv-first-digit$"):
             reference.read(digit + good)
 
 

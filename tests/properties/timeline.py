@@ -77,7 +77,8 @@ def days_that_matter(events: Sequence[Event]) -> list[date]:
     look(replay(in_force(events), STUDENT, horizon(events), BOOKS, look))
     for year in BOOKS.years:
         book = BOOKS.of(year)
-        if book is not None and book.rules.BLK_3 is not None and book.rules.BLK_3.deadline is not None:
+        if (book is not None and "BLK-3" in book.ids and book.rules.BLK_3 is not None
+                and book.rules.BLK_3.deadline is not None):
             found.add(book.rules.BLK_3.deadline + ONE_DAY)
     found.update(BOOKS.act_days)
     first, last = min(n.effective_on for n in events), horizon(events)
