@@ -16,6 +16,8 @@ from ledger.audit.compliance import findings
 from ledger.domain.books import LawBooks
 from ledger.domain.decisions import Accepted, Refused, decide
 from ledger.domain.events import PAYLOADS, Event
+from ledger.domain.fold import replay
+from ledger.domain.knowledge import in_force
 from ledger.domain.standing import Standing
 from ledger.domain.submissions import Submission, read_submission, recorded
 from ledger.generate import Shares, generate, write
@@ -89,6 +91,17 @@ def test_record_mode_accepts_all_when_rules_are_broken() -> None:
             outcome = decide(Standing(asked.student, books(), history), asked, asked.recorded_at, books(), "record")
             assert isinstance(outcome, Accepted), (line, outcome)
             history.append(recorded(asked, asked.recorded_at, version, outcome.rulebook, outcome.breaches, version))
+
+
+def test_years_without_rules_are_those_without_a_book_when_careers_run_over_all_of_them() -> None:
+    unruled: set[str] = set()
+    for index in range(80):
+        history = trusted(one_student(index, 6, Shares(breaches=0.0)))
+        assert not [f for f in findings(history, AUDIT_ON, books()) if f["rule"] == "NO-RULEBOOK"]
+        careers = replay(in_force(history), history[0].student, AUDIT_ON, books()).careers.values()
+        unruled.update(year for career in careers for year in career.unruled)
+    assert {"2020-21", "2021-22", "2022-23"} <= unruled
+    assert unruled.isdisjoint(books().years)
 
 
 def test_population_has_every_type_and_every_kind_of_year() -> None:
