@@ -474,6 +474,7 @@ def test_three_members_of_every_service_come_and_go(office: Office) -> None:
                     assert leaves.stop() == 0, leaves.said()
                 mine.append(office.member(name))
             office.answer()
+        eventually(lambda: len(traffic.sent) >= MESSAGES, "every payer has been told of", LONG)
     office.reads_all()
     office.pays()
     office.beat()
