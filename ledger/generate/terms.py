@@ -5,6 +5,7 @@ proleptic ordinals (`date.toordinal`)."""
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from functools import cache
 from typing import TypeVar
 
@@ -55,12 +56,13 @@ class Session:
 @dataclass(frozen=True, slots=True)
 class Terms:
     """One academic year. `law` is None where no rule book holds, or a partial one: then no act is judged and nothing is
-    charged, but for the 156 euro that a partial book asks for (`asks`)."""
+    charged, but for what a partial book asks for: the 156 euro (`asks`) and the stamp of a withdrawal."""
 
     start: int
     label: str
     law: Law | None
     asks: bool
+    stamp: Decimal | None
     windows: tuple[WindowDays, ...]
     selections: tuple[SelectionDays, ...]
     first_degree_until: int
@@ -144,8 +146,12 @@ def terms(start: int) -> Terms:
                 Session("autumn", on(start + 1, 8, 25), on(start + 1, 9, 6)),
                 Session("extraordinary", on(start + 2, 1, 10), on(start + 2, 2, 14)))
     whole = own is not None and own.covers == "everything"
+    try:
+        stamp = own.rules.RIN_3.amount if own is not None and own.rules.RIN_3 is not None else None
+    except UnknownValue:
+        stamp = None
     return Terms(
-        start, label, own.rules if own is not None and whole else None, own is not None, windows, selections,
+        start, label, own.rules if own is not None and whole else None, own is not None, stamp, windows, selections,
         at(first_term.until, of_term) if first_term is not None else on(start, 10, 31),
         at(first_term.late_until, of_term) if first_term is not None else on(start, 10, 31), first_term is not None,
         at(renewal, of_renewal),

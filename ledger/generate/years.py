@@ -176,6 +176,9 @@ def _renounce(s: Story, p: Path, y: Terms) -> None:
             contribution(s, p, y, law, paid=False)
         sit_exams(s, p, y, filed)
         s.add("withdrawal-requested", p.name, filed, {})
+        if law is None and y.stamp is not None:
+            s.pay(p, f"{y.label}:withdrawal-stamp", y.stamp, filed)
+            s.settle(p, filed)
         s.add("renounced", p.name, filed + s.between(5, 40), {})
         p.ended = True
         return

@@ -247,8 +247,10 @@ def reservation_is_met_in_time(case: Case) -> Reason | None:
 
 @obeys("RIS-5", "SEQ")
 def is_not_under_reservation(case: Case) -> Reason | None:
-    if not case.career.under_reservation:
+    held = case.career.reservation
+    if held is None or not case.career.under_reservation:
         return None
+    case.career.must_know("reservation", held.academic_year)
     return case.no("RIS-5", DONE)
 
 
