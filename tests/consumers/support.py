@@ -249,6 +249,7 @@ class Member:
 
     def __init__(self, module: str, url: str, bootstrap: str, prefix: str, log: Path, *options: str) -> None:
         self.log = log
+        self._said_before = log.stat().st_size if log.exists() else 0
         self.process = Program(module, "run", "--db", url, *options, out=log,
                                environment=os.environ | {BROKERS: bootstrap, PREFIX: prefix})
 
@@ -257,7 +258,9 @@ class Member:
         self.process.wait(30)
 
     def stop(self) -> int:
-        """As the system asks a service to stop; its exit code."""
+        """As the system asks a service to stop, once it has started; its exit code."""
+        eventually(lambda: self.process.poll() is not None or b"started" in self.log.read_bytes()[self._said_before:],
+                   f"started: {self.said()[-2000:]}", 60)
         self.process.terminate()
         return self.process.wait(60)
 

@@ -69,6 +69,7 @@ def test_topics_are_the_log_when_all_brokers_are_down_for_a_while(cluster, topic
         with written(sqlite_url, events, sized(3.0, 3.0, 20.0), 10):
             wait_for(lambda: topics.count(EVENTS) > 0)
             cluster.kill(*cluster.numbers)
+            time.sleep(1)  # what they had acknowledged is marked
             before = status(sqlite_url)["topics"]
             time.sleep(DARK_SECONDS)
             after = status(sqlite_url)["topics"]
