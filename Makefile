@@ -23,8 +23,8 @@ ONLY ?= faults or long
 .PHONY: help demo check test faults lint release bench bench-kafka bench-university clean
 help:
 	@echo "make demo    load invented histories and ask questions about them"
-	@echo "make check   before each commit: lint, and the tests that need no server (90 seconds)"
-	@echo "make test    every test, on SQLite, a real PostgreSQL and a real Kafka (8 minutes)"
+	@echo "make check   before each commit: lint, and the tests that need no server (three minutes)"
+	@echo "make test    every test, on SQLite, a real PostgreSQL and a real Kafka (about ten minutes)"
 	@echo "make faults  the tests that kill, cut off and overload, at full size (10 minutes)"
 	@echo "make lint    ruff, mypy, import-linter, generated pages up to date"
 	@echo "make bench   every figure beside the raw limit and the peers, on PostgreSQL and SQLite (about ten minutes)"
