@@ -116,7 +116,7 @@ def appends(url: str, count: int) -> dict[str, float]:
         for one in dict.fromkeys(s.student for s in todo):
             warm.streams.load([one])
             known = warm.streams[one]
-            known.standing.on(max(event.effective_on for event in known.events))
+            known.standing.on(max(event.effective_on for event in known.events), BOOKS)
         raw = raw_inserter(url)
         first = set(list(dict.fromkeys(s.student for s in todo))[::2])
         turns = [[s for s in todo if (s.student in first) is half][:count] for half in (True, False)]
@@ -308,7 +308,7 @@ def one_student(url: str, events: int, runs: int) -> dict[str, float]:
 
         def cached(_: int) -> None:
             desk.streams.has_news(student)
-            snapshot(known.standing.on(date(2030, 1, 1)), BOOKS)
+            snapshot(known.standing.on(date(2030, 1, 1), BOOKS), BOOKS)
 
         found = {"events": float(len(stream))}
         acts: dict[str, Callable[[int], Any]] = {
