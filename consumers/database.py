@@ -14,7 +14,7 @@ from ledger.edges.address import WrongAddress, sqlite_path
 from ledger.sql.base import NOTHING, Backend, NotTheirOwner, Parameters, Replaced, Row, Transaction
 from ledger.sql.migrations import Migrations, NotOfToday, Older
 from ledger.sql.postgres import Postgres, refused
-from ledger.sql.sqlite import SQLite, keep_a_log
+from ledger.sql.sqlite import SQLite, erase_what_is_deleted, keep_a_log
 
 __all__ = ["NOTHING", "Database", "DatabaseAway", "DatabaseRefused", "DatabaseUnusable", "Parameters",
            "Row", "Transaction"]
@@ -85,6 +85,11 @@ class Database:
                     mend = ": start the service with `run`, which brings it up to date" if older else ""
                     raise DatabaseUnusable(f"--db: {self._backend.place} {error}{mend}") from None
 
+    def scrub(self) -> bool:
+        """Has what was deleted gone from the disk too; False: not yet. Raises DatabaseAway."""
+        with self._lock:
+            return self._backend.scrub()
+
     def close(self) -> None:
         with self._lock:
             self._backend.close()
@@ -108,6 +113,7 @@ def _no_ledger(connection: sqlite3.Connection) -> None:
         path = connection.execute("PRAGMA database_list").fetchone()[2]
         raise DatabaseUnusable(f"--db: {path} is a ledger: give the service a database of its own")
     keep_a_log(connection)
+    erase_what_is_deleted(connection)
     connection.execute("PRAGMA synchronous=FULL")
 
 

@@ -62,6 +62,7 @@ class Archive(Service):
     name = "archive"
     topics = (EVENTS, HEARTBEAT)
     steps = STEPS
+    keeps = True
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -114,6 +114,7 @@ class Gate:
             knowledge, career = self._look_up(one.student, one.career)
             age = self.must_be_fresh(knowledge, now)
             if career is None:
+                self._ready.pop((one.student, one.career), None)
                 raise NoAnswer(404, "unknown-career", says("gate/unknown-career"))
             position, place, part, law, unusable = career
             self._must_be_usable(law, unusable)

@@ -33,7 +33,7 @@ def offsets_of_the_newest(tx: Transaction) -> None:
 
 STEPS = (statements(
     "careers",
-    # `value` is null where the state cannot be used (`unusable` says why) or the person's data were erased
+    # `value` is null where the state cannot be used: `unusable` says why
     "CREATE TABLE IF NOT EXISTS booking_gate_careers (student TEXT NOT NULL, career TEXT NOT NULL, "
     "part BIGINT NOT NULL, place BIGINT NOT NULL, position BIGINT NOT NULL, law TEXT, value BYTEA, unusable TEXT, "
     "PRIMARY KEY (student, career))",
@@ -56,7 +56,7 @@ class BookingGate(Service):
         """The tables exist and the loop is at work."""
 
     def read(self, record: Record) -> Any:
-        """Of a state only its law (None for a tombstone)."""
+        """Of a state only its law."""
         if record.topic == HEARTBEAT:
             return read_heartbeat(record)
         return read_law(record)
@@ -69,7 +69,7 @@ class BookingGate(Service):
         for record, law in found:
             row = _row(record, law, None)
             before = newest.get((row["student"], row["career"]))
-            if before is None or row["position"] >= before["position"] or law is None:
+            if before is None or row["position"] >= before["position"]:
                 newest[row["student"], row["career"]] = row
         tx.many(_KEEP, list(newest.values()))
 
@@ -108,6 +108,9 @@ class BookingGate(Service):
                 tx.run("DELETE FROM booking_gate_heartbeats WHERE complete_at IN :spare",
                        {"spare": [at for at, _, _ in waiting[1:-1:2]]})
 
+    def forget(self, tx: Transaction, students: Sequence[str]) -> None:
+        tx.run("DELETE FROM booking_gate_careers WHERE student IN :students", {"students": list(students)})
+
     def skipped(self, tx: Transaction, topic: str, part: int) -> None:
         """States are gone that were never read: what is held of these careers may be old, so it is given up."""
         if topic == STATE:
@@ -123,8 +126,7 @@ _KEEP = (
     "unusable = excluded.unusable, position = CASE WHEN excluded.position > booking_gate_careers.position THEN "
     "excluded.position ELSE booking_gate_careers.position END WHERE excluded.position >= booking_gate_careers.position "
     "OR (excluded.value IS NULL AND excluded.position = 0)")
-"""An older state changes nothing. A message without value (unreadable, or a tombstone) that does not say its position
-counts as new."""
+"""An older state changes nothing. An unreadable message that does not say its position counts as new."""
 
 
 def _row(record: Record, law: str | None, unusable: str | None) -> dict[str, Any]:
@@ -148,12 +150,11 @@ def utc(moment: str) -> str:
     return datetime.fromisoformat(moment).isoformat(timespec="microseconds")
 
 
-def read_law(record: Record) -> str | None:
-    """The rule books under which a state was computed, of a state that can be used; None for a tombstone. Raises
-    Unreadable."""
+def read_law(record: Record) -> str:
+    """The rule books under which a state was computed, of a state that can be used. Raises Unreadable."""
     key = career_of(record)
     if record.value is None:
-        return None
+        raise Unreadable("value: there is none")
     check_type(record, TYPE)
     student, career, position, law = head(record.value)
     check_key(key, student, career)

@@ -27,9 +27,11 @@ from ledger.wire.message import Message, header
 from ledger.wire.reading import Unreadable, provenance
 from ledger.wire.topics import DEAD_LETTER, EVENTS, HEARTBEAT, OUTCOMES, STATE, TOPICS
 
+from .erasure import erase
 from .metrics import Metrics
 from .order import ANEW, REASONS, Order, OtherHistory, Todo, why
 from .service import Ahead, Record, Service
+from .states import career_of, student_of
 from .tables import migrations
 
 BATCH = 2000
@@ -90,6 +92,9 @@ class Loop:
         self._idled = self._reported = 0.0
         self._trouble: str | None = None
         self._told: set[str] = set()
+        self._scrubbed = False
+        """Whether what was deleted of forgotten persons is gone from the disk too; not known of a process that was
+        killed."""
 
     def run(self) -> None:
         """Returns when stopped. Raises Forgotten, and whatever the service raises: a fault must not be passed over."""
@@ -280,10 +285,19 @@ class Loop:
 
     def _messages(self, tx: Transaction, topic: str, records: Sequence[Record], todo: Todo) -> None:
         found: list[tuple[Record, Any]] = []
+        gone = self._order.erased(tx, {student_of(record) for record in records}) if topic == STATE else set()
+        gone.update(todo.erased)
         for record in records:
+            if topic == STATE and student_of(record) in gone:
+                continue
             try:
                 if topic in TOLD:
                     self._order.check(tx, provenance(record.headers, event=False))
+                if topic == STATE and record.value is None:
+                    student, _ = career_of(record)
+                    gone.add(student)
+                    todo.erased.append(student)
+                    continue
                 said = self._service.read(record)
                 if topic == HEARTBEAT:
                     self._agrees(said)
@@ -310,9 +324,12 @@ class Loop:
                                    f"{ANEW}")
 
     def _effects(self, tx: Transaction, todo: Todo) -> None:
-        """The service's own, and the dead letters, which are acknowledged before the transaction ends."""
+        """The service's own, then whoever was forgotten, and the dead letters, which are acknowledged before the
+        transaction ends."""
         if todo.found:
             self._service.events(tx, todo.found)
+        if todo.erased:
+            erase(tx, self._service, todo.erased)
         if todo.letters:
             self._letters.send([dead_letter(self._service.name, str(error), self._prefix + r.topic,
                                             r.partition, r.offset, r.key, r.value,
@@ -334,12 +351,17 @@ class Loop:
                 self.log.error("heartbeats are passed over from %s partition %d offset %d on (%s: %s)",
                                record.topic, record.partition,
                                record.offset, why(error), error)
+        if todo.erased:
+            self._scrubbed = False
+            self.log.info("forgotten, all that was held of them is deleted: %s", " ".join(sorted(set(todo.erased))))
         for student in todo.mended:
             self.log.warning("mended: student %s is no longer parked", student)
 
     # Between batches
 
     def _between(self, consumer: KafkaConsumer) -> None:
+        if not self._scrubbed:
+            self._scrubbed = self._database.scrub()
         now = time.monotonic()
         if now - self._idled >= IDLE_SECONDS:
             self._service.idle(self._database)

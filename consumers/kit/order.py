@@ -10,7 +10,7 @@ not for this program to say.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,6 +21,7 @@ from ledger.wire.message import Header
 from ledger.wire.reading import Provenance, UnknownType, Unreadable, identify, provenance
 from ledger.wire.topics import EVENTS
 
+from .erasure import among, erases
 from .service import Ahead, Record, Service, latest
 
 Why = Literal["gap", "unreadable", "unknown-type", "other-history"]
@@ -62,6 +63,8 @@ class Todo:
     alarms: list[Alarm] = field(default_factory=list)
     mended: list[str] = field(default_factory=list)
     duplicates: int = 0
+    erased: list[str] = field(default_factory=list)
+    """Students who were forgotten: whatever else is to be done comes before."""
     passed_over: list[tuple[Record, Unreadable]] = field(default_factory=list)
     """Heartbeats on which nothing may rest."""
 
@@ -110,11 +113,19 @@ class Order:
             except Unreadable as error:
                 todo.letters.append((record, error))  # nobody knows whose it is: nobody is parked
         students = self._load(tx, sorted({student for student, _, _ in named}))
+        gone = self.erased(tx, students)
         for student, version, record in named:
+            if student in gone:
+                continue
             found = students[student]
             try:
                 said = provenance(record.headers)
                 self.check(tx, said)
+                if erases(self._service, record):
+                    gone.add(student)
+                    todo.erased.append(student)
+                    del students[student]
+                    continue
                 mark = _mark(said.digest)
                 self._is_the_same(tx, found, student, version, mark)
             except OtherHistory as error:
@@ -137,6 +148,10 @@ class Order:
                 self._drain(tx, found, student, todo)
         self._save(tx, students, todo)
         return todo
+
+    def erased(self, tx: Transaction, students: Collection[str]) -> set[str]:
+        """Those of whom nothing is taken any more, because they were forgotten."""
+        return among(tx, self._name, students)
 
     def check(self, tx: Transaction, said: Provenance) -> None:
         """That a message, of any topic which the ledger fills, tells the history of those before it, and nothing of a
@@ -208,6 +223,8 @@ class Order:
         """The version that comes next: handed over, or kept aside because it cannot be read."""
         try:
             mark = mark or _mark_of(record)
+            if erases(self._service, record):
+                todo.erased.append(student)  # an earlier release did not know the type
             said = self._service.read(record)
         except Unreadable as error:
             if letter:

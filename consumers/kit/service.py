@@ -34,12 +34,14 @@ class Service:
     `ledger.wire.topics`, `steps` those that make its tables (`ledger.sql.migrations`): a change of them is a further
     step.
     `needed`: the types of event that it uses (None: all); of others only key, hash, type and version are checked.
+    `keeps`: it keeps every event by a legal duty, also those of persons who were forgotten.
     """
 
     name: str
     topics: tuple[str, ...]
     steps: tuple[Step, ...] = ()
     needed: frozenset[str] | None = None
+    keeps: bool = False
 
     def read(self, record: Record) -> Any:
         """What a message says, handed to `events` or `messages` beside it. Raises Unreadable (UnknownType): the message
@@ -59,6 +61,10 @@ class Service:
 
     def skipped(self, tx: Transaction, topic: str, part: int) -> None:
         """With --from-oldest: messages of a topic that is kept for ever or compacted are gone and were never read."""
+
+    def forget(self, tx: Transaction, students: Sequence[str]) -> None:
+        """These persons were forgotten: deletes all that it holds about them. Nothing of theirs is handed over any
+        more."""
 
     def idle(self, database: Database) -> None:
         """Between batches and at least once a second: work that time alone brings. Several members may do it at

@@ -37,11 +37,16 @@ def career_of(record: Record) -> CareerKey:
     return found[1].decode(), found[2].decode()
 
 
-def read_state(record: Record, model: type[S]) -> S | None:
-    """None for a tombstone. Raises Unreadable."""
+def student_of(record: Record) -> str:
+    """The same for the student alone, whatever the key is worth."""
+    return (record.key or b"").partition(b"/")[0].decode("ascii", "replace")
+
+
+def read_state(record: Record, model: type[S]) -> S:
+    """Raises Unreadable, for a tombstone too: the loop takes those (`erasure`)."""
     key = career_of(record)
     if record.value is None:
-        return None
+        raise Unreadable("value: there is none")
     check_type(record, TYPE)
     if rb"\u0000" in record.value:
         raise Unreadable("value: a NUL character, which no database keeps as text")

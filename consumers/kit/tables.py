@@ -33,4 +33,5 @@ def _of_the_loop(name: str) -> tuple[Step, ...]:
             f"CREATE TABLE IF NOT EXISTS {name}_aside (student TEXT NOT NULL, version BIGINT NOT NULL, "
             "part BIGINT NOT NULL, place BIGINT NOT NULL, stamp BIGINT NOT NULL, headers TEXT NOT NULL, value BYTEA, "
             "PRIMARY KEY (student, version))"),
-        histories)
+        histories,
+        statements("erased", f"CREATE TABLE IF NOT EXISTS {name}_erased (student TEXT PRIMARY KEY)"))

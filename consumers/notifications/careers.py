@@ -162,5 +162,5 @@ def unusable(tx: Transaction, key: CareerKey) -> None:
            {"student": key[0], "career": key[1]})
 
 
-def forget(tx: Transaction, student: str) -> None:
-    tx.run("DELETE FROM notifications_careers WHERE student = :student", {"student": student})
+def forget(tx: Transaction, students: Sequence[str]) -> None:
+    tx.run("DELETE FROM notifications_careers WHERE student IN :students", {"students": list(students)})

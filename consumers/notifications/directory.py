@@ -8,6 +8,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from consumers.database import Transaction
+from consumers.kit.erasure import among
 
 from . import outbox
 
@@ -52,6 +53,7 @@ class Imported(NamedTuple):
     changed: int
     unchanged: int
     removed: int
+    forgotten: int = 0
 
 
 def read(lines: Iterable[str]) -> Iterator[Contact | DirectoryInvalid]:
@@ -88,7 +90,8 @@ def _entry(row: Sequence[str], line: int, seen: dict[str, int]) -> Contact | Dir
 
 
 def take(tx: Transaction, entries: Iterable[Contact]) -> Imported:
-    """Adds, changes or, without an address, removes. A new address is tried at once with what waited or was refused."""
+    """Adds, changes or, without an address, removes. A new address is tried at once with what waited or was refused.
+    One of a person who was forgotten is left aside."""
     total = Imported(0, 0, 0, 0)
     entries = iter(entries)
     while chunk := list(islice(entries, CHUNK)):
@@ -96,7 +99,9 @@ def take(tx: Transaction, entries: Iterable[Contact]) -> Imported:
     return total
 
 
-def _take(tx: Transaction, entries: Sequence[Contact]) -> Imported:
+def _take(tx: Transaction, given: Sequence[Contact]) -> Imported:
+    erased = among(tx, "notifications", [e.student for e in given])
+    entries = [e for e in given if e.student not in erased]
     before = {row[0]: Contact(*row) for row in tx.ask(
         "SELECT student, email, language FROM notifications_directory WHERE student IN :students",
         {"students": [e.student for e in entries]})}
@@ -114,7 +119,8 @@ def _take(tx: Transaction, entries: Sequence[Contact]) -> Imported:
     moved = [e.student for e in (*new, *changed) if e.student not in before or before[e.student].email != e.email]
     if moved:
         outbox.again(tx, moved)
-    return Imported(len(new), len(changed), len(entries) - len(gone) - len(new) - len(changed), len(gone))
+    return Imported(len(new), len(changed), len(entries) - len(gone) - len(new) - len(changed), len(gone),
+                    len(given) - len(entries))
 
 
 def find(tx: Transaction, student: str) -> Contact | None:
@@ -145,5 +151,5 @@ def allow(tx: Transaction, students: Sequence[str] | None) -> list[str]:
     return sorted(found)
 
 
-def forget(tx: Transaction, student: str) -> None:
-    tx.run("DELETE FROM notifications_directory WHERE student = :student", {"student": student})
+def forget(tx: Transaction, students: Sequence[str]) -> None:
+    tx.run("DELETE FROM notifications_directory WHERE student IN :students", {"students": list(students)})

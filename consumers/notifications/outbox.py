@@ -164,9 +164,9 @@ def again(tx: Transaction, students: Sequence[str]) -> None:
            "WHERE student IN :students AND state IN ('waiting', 'refused')", {"students": students})
 
 
-def forget(tx: Transaction, student: str) -> None:
-    """The person's data were erased."""
-    tx.run("DELETE FROM notifications_outbox WHERE student = :student", {"student": student})
+def forget(tx: Transaction, students: Sequence[str]) -> None:
+    """The persons were forgotten."""
+    tx.run("DELETE FROM notifications_outbox WHERE student IN :students", {"students": list(students)})
 
 
 def listed(tx: Transaction, state: str | None) -> list[dict[str, Any]]:

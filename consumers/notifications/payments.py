@@ -5,13 +5,14 @@ A number is told only where the amount that the treasury asks for is the one tha
 accrues: an export of yesterday must not ask for what was paid today.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, StringConstraints, ValidationError
 
 from consumers.database import Transaction
+from consumers.kit.erasure import among
 from consumers.kit.reading import BadJson, read_json
 from ledger.domain.values import Pseudonym
 from ledger.wire.reading import describe
@@ -63,9 +64,11 @@ def read(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
 
 
 def take(tx: Transaction, rows: Iterable[dict[str, Any]]) -> int:
-    """Replaces everything; how many there are."""
+    """Replaces everything, and takes nothing of persons who were forgotten; how many there are."""
     tx.run("DELETE FROM notifications_payments")
     found = {row["number"]: row for row in rows}
+    erased = among(tx, "notifications", {row["student"] for row in found.values()})
+    found = {number: row for number, row in found.items() if row["student"] not in erased}
     tx.many("INSERT INTO notifications_payments (number, student, career, charge, amount) "
             "VALUES (:number, :student, :career, :charge, :amount)", list(found.values()))
     return len(found)
@@ -94,5 +97,5 @@ def _numbered(one: dict[str, Any], known: dict[str, list[tuple[str, int, str]]])
     return one | {"number": None, "asked": None}
 
 
-def forget(tx: Transaction, student: str) -> None:
-    tx.run("DELETE FROM notifications_payments WHERE student = :student", {"student": student})
+def forget(tx: Transaction, students: Sequence[str]) -> None:
+    tx.run("DELETE FROM notifications_payments WHERE student IN :students", {"students": list(students)})

@@ -99,18 +99,11 @@ class Notifications(Service):
             pulse.beat(tx, [heartbeat for _, heartbeat in found])
             return
         newest: dict[CareerKey, KnownCareer] = {}
-        erased: set[str] = set()
         for record, known in found:
             key = career_of(record)
-            if known is None:
-                erased.add(key[0])
-                newest = {other: one for other, one in newest.items() if other[0] != key[0]}
-            elif key not in newest or newest[key].position <= known.position:
+            if key not in newest or newest[key].position <= known.position:
                 newest[key] = known
-        for student in sorted(erased):
-            forget(tx, student)
-        if newest:
-            NOT_TOLD.labels(UNTRUE).inc(careers.store(tx, list(newest.values()), self._rules(tx)))
+        NOT_TOLD.labels(UNTRUE).inc(careers.store(tx, list(newest.values()), self._rules(tx)))
 
     def unusable(self, tx: Transaction, record: Record, error: Unreadable) -> None:
         """Of a career whose state cannot be read nothing is told until a newer one comes."""
@@ -119,6 +112,11 @@ class Notifications(Service):
                 careers.unusable(tx, career_of(record))
             except Unreadable:
                 log.warning("a state with an unreadable key: no career is known by it")
+
+    def forget(self, tx: Transaction, students: Sequence[str]) -> None:
+        """Her address, what is known of her careers, what waits to be told and what was told, and notice numbers."""
+        for part in (careers, directory, outbox, payments):
+            part.forget(tx, students)
 
     def idle(self, database: Database) -> None:
         """What the day brings is looked up, what has waited too long is dropped, what is true is sent."""
@@ -158,10 +156,3 @@ def _ticket(event: WireEvent) -> outbox.New:
     notice = Notice(event.student, "", event.type, plain(event.data.number), event.effective_on)
     return outbox.New(notice, details, event.id, event.position)
 
-
-def forget(tx: Transaction, student: str) -> None:
-    """A tombstone: the person's data were erased, so her address and notices go too."""
-    careers.forget(tx, student)
-    directory.forget(tx, student)
-    outbox.forget(tx, student)
-    payments.forget(tx, student)

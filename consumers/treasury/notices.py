@@ -179,9 +179,10 @@ def _invalid(notice: PaymentNotice, path: str, message: Phrase) -> dict[str, Any
 
 
 def submit(tx: Transaction, notice: PaymentNotice) -> bool:
-    """Puts a notice's submissions into the outbox, once; False where its reference is of no position (yet)."""
+    """Puts a notice's submissions into the outbox, once; False where its reference is of no position (yet), or of a
+    person who was forgotten."""
     found = tx.ask("SELECT iuv, student, career, charge FROM treasury_debts WHERE iuv = :iuv", {"iuv": notice.iuv})
-    if not found:
+    if not found or not found[0][1]:  # the person was forgotten: money for her is for an officer
         return False
     if tx.run("UPDATE treasury_notices SET submitted = 1 WHERE receipt = :receipt AND submitted = 0",
               {"receipt": notice.receipt}) == 0:
@@ -201,7 +202,7 @@ def submit(tx: Transaction, notice: PaymentNotice) -> bool:
 def submit_waiting(database: Database) -> None:
     """Submits the notices that waited for positions which are there now."""
     rows = database.ask("SELECT n.receipt, n.iuv, n.amount, n.paid_on FROM treasury_notices n JOIN treasury_debts d ON "
-                        "d.iuv = n.iuv WHERE n.submitted = 0 ORDER BY n.receipt")
+                        "d.iuv = n.iuv WHERE n.submitted = 0 AND d.student <> '' ORDER BY n.receipt")
     if rows:
         with database.transaction() as tx:
             for receipt, iuv, amount, paid_on in rows:

@@ -46,7 +46,8 @@ STEPS = (statements(
     "career TEXT NOT NULL, charge TEXT NOT NULL, amount BIGINT NOT NULL, paid_on TEXT NOT NULL, iuv TEXT, "
     "source TEXT NOT NULL, voided INTEGER NOT NULL, PRIMARY KEY (student, id))",
     *notices.TABLES),)
-"""Amounts in cents, days as ISO text. A debt's row is never removed, so that its reference is never given again."""
+"""Amounts in cents, days as ISO text. A debt's row is never removed, so that its reference is never given again; that
+of a person who was forgotten names no student (`student` and `career` are empty, `charge` is the reference itself)."""
 
 LIFE = b"2"
 """Raise it with a change of `lives`: a career whose money is as it was is not computed again otherwise."""
@@ -101,16 +102,25 @@ class Treasury(Service):
         if topic == OUTCOMES:
             _outcomes(tx, [(record.key, outcome) for record, outcome in found])
             return
-        newest: dict[CareerKey, CareerMoney | None] = {}
+        newest: dict[CareerKey, CareerMoney] = {}
         for record, state in found:
             key = career_of(record)
-            before = newest.get(key)
-            if state is None or before is None or state.position >= before.position:
+            if key not in newest or state.position >= newest[key].position:
                 newest[key] = state
-        for (student, career), state in newest.items():
-            if state is None:
-                forget(tx, student, career)
-        store(tx, [state for state in newest.values() if state is not None], self._segregation)
+        store(tx, list(newest.values()), self._segregation)
+
+    def forget(self, tx: Transaction, students: Sequence[str]) -> None:
+        """Everything but what names nobody: the notices of money that arrived (receipt, reference, amount,
+        day), which are the university's books, and that a reference was given once. A notice of which the ledger has
+        not taken all waits again: the reconciliation names it every day until an officer has dealt with it."""
+        among = {"students": list(students)}
+        tx.run("UPDATE treasury_notices SET submitted = 0 WHERE receipt IN (SELECT receipt FROM treasury_submissions "
+               "WHERE student IN :students AND (outcome IS NULL OR outcome NOT IN ('accepted', 'duplicate')))", among)
+        tx.run("DELETE FROM treasury_life WHERE iuv IN (SELECT iuv FROM treasury_debts WHERE student IN :students)",
+               among)
+        for table in ("careers", "unallocated", "payments", "submissions"):
+            tx.run(f"DELETE FROM treasury_{table} WHERE student IN :students", among)  # noqa: S608 - names of ours
+        tx.run("UPDATE treasury_debts SET student = '', career = '', charge = iuv WHERE student IN :students", among)
 
     def unusable(self, tx: Transaction, record: Record, error: Unreadable) -> None:
         """The reconciliation names the career until a newer state can be read."""
@@ -184,16 +194,6 @@ def _why(outcome: Outcome) -> str | None:
     found = [{"rule": r.rule, "message": r.message} for r in outcome.reasons] \
         + [{"path": p.path, "message": p.message} for p in outcome.problems]
     return json.dumps(found, ensure_ascii=False) if found else None
-
-
-def forget(tx: Transaction, student: str, career: str) -> None:
-    """A tombstone: the person's data were erased. The references stay taken; money that was reported stays in the
-    books."""
-    key = {"student": student, "career": career}
-    tx.run("DELETE FROM treasury_life WHERE iuv IN (SELECT iuv FROM treasury_debts WHERE student = :student AND career "
-           "= :career)", key)
-    tx.run("DELETE FROM treasury_unallocated WHERE student = :student AND career = :career", key)
-    tx.run("DELETE FROM treasury_careers WHERE student = :student AND career = :career", key)
 
 
 def store(tx: Transaction, states: Sequence[CareerMoney], segregation: str = reference.SEGREGATION) -> None:

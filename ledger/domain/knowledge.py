@@ -29,6 +29,11 @@ def voided(events: Iterable[Event]) -> dict[str, str]:
     return {e.data.event: e.id for e in events if e.type == "event-voided" and isinstance(e.data, EventVoided)}
 
 
+def is_forgotten(events: Iterable[Event]) -> bool:
+    """Whether the person's data were destroyed: for ever, no void takes that back."""
+    return any(e.type == "person-forgotten" for e in events)
+
+
 def in_force(events: Sequence[Event]) -> list[Event]:
     """The facts that hold, in the order in which they hold: by (`effective_on`, `position`),
     without voided events and voids."""

@@ -20,6 +20,7 @@ from kafka.partitioner.default import murmur2
 
 from ledger.domain.books import LawBooks
 from ledger.domain.events import Event
+from ledger.domain.knowledge import is_forgotten
 from ledger.domain.values import format_instant
 from ledger.projections.everybody.shape import fault
 from ledger.store import EventStore, SetAside, StoreUnavailable, StoreUnusable, open_store
@@ -27,7 +28,7 @@ from ledger.store.mapper import stream_id
 from ledger.wire import events, state
 from ledger.wire.message import Header, History, Message
 
-from .states import states
+from .states import states, tombstones
 
 EVENTS_CHUNK = 10_000
 """Events that are sent before the position is stored: some 9 MB."""
@@ -175,7 +176,9 @@ def _is_ahead(stream: Sequence[Event]) -> bool:
 
 def states_of(store: EventStore, books: LawBooks, streams: Collection[UUID], history: History,
               aside: Callable[[SetAside], None]) -> Iterator[tuple[UUID, int, Message]]:
-    """Stream, newest position and message of each career of these students, but of those who must be set aside."""
+    """Stream, newest position and message of each career of these students, but of those who must be set aside. Of a
+    person who was forgotten no state is ever sent again, whatever is recorded later or asked for once more: each
+    message is a tombstone."""
     todo = list(streams)
     for start in range(0, len(todo), BATCH):
         for student, found in store.streams_of(todo[start:start + BATCH], aside).items():
@@ -183,7 +186,8 @@ def states_of(store: EventStore, books: LawBooks, streams: Collection[UUID], his
                 aside(not_yet(stream_id(student), student, found[-1].position))
                 continue
             try:
-                messages = [state.message(one, history) for one in states(found, student, books)]
+                messages = (list(tombstones(found, student, history)) if is_forgotten(found)
+                            else [state.message(one, history) for one in states(found, student, books)])
             except Exception as error:  # the others go on
                 aside(SetAside(stream_id(student), student, found[-1].position, fault(error)))
                 continue

@@ -18,7 +18,8 @@ from ledger.domain.phrases import Phrase
 from ledger.domain.reasons import Fact, source_of
 from ledger.domain.state import Block, Career, Charge, Person
 from ledger.domain.values import ZERO, format_instant
-from ledger.wire.state import Json
+from ledger.wire.message import History, Message
+from ledger.wire.state import Json, tombstone
 from ledger.words import remedy, sentence
 
 
@@ -40,6 +41,14 @@ def states(events: Sequence[Event], student: str, books: LawBooks) -> Iterator[J
         found = {kind: spans.get(name, {}).get(kind, [])
                  for kind in ("status", "blocks", "charges", "unallocated", "single_courses")}
         yield head | {"career": name, **found, "plans": _plans(facts, name), **_exams(career)}
+
+
+def tombstones(events: Sequence[Event], student: str, history: History) -> Iterator[Message]:
+    """What goes out in the place of the states of a person who was forgotten: nothing on every key that a state of hers
+    may ever have had, also that of a career which only an event named that was voided since."""
+    named = {e.career for e in events} | {getattr(e.data, "to_career", None) for e in events}
+    for career in sorted(name for name in named if name is not None):
+        yield tombstone(student, career, events[-1], history)
 
 
 class _Spans:

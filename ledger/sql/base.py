@@ -98,6 +98,11 @@ class Backend(Protocol):
         """One prepared question on its own: of one moment too, and one round trip."""
         ...
 
+    def scrub(self) -> bool:
+        """Has what was deleted before gone from the disk, as far as a program can say so; False: not yet, somebody
+        reads. PostgreSQL's server does that in its own time."""
+        ...
+
     def close(self) -> None: ...
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .message import History
-from .topics import FOR_EVER, LATEST, TOPICS, Topic
+from .topics import FOR_EVER, LATEST, TOMBSTONES, TOPICS, Topic
 
 BROKERS = "CAREER_LEDGER_KAFKA"
 """The environment variable with the brokers, `host:port,host:port`."""
@@ -163,7 +163,8 @@ def create_topics(brokers: str, partitions: int = PARTITIONS, replicas: int | No
 def _check(name: str, topic: Topic, held: Mapping[str, str], partitions: int, copies: int) -> None:
     """Raises KafkaUnusable where an existing topic keeps less than its readers need; stricter settings are fine."""
     wanted = topic.settings(copies)
-    wrong = [key for key in topic.kept if topic.kept in (FOR_EVER, LATEST) and held[key] != wanted[key]]
+    wrong = [key for key in topic.kept if topic.kept in (FOR_EVER, LATEST) and held[key] != wanted[key]
+             and not (key == TOMBSTONES and int(held[key]) > int(wanted[key]))]
     least, most = int(wanted["min.insync.replicas"]), max(1, copies - 1)
     if not least <= int(held["min.insync.replicas"]) <= most:
         wrong.append("min.insync.replicas")

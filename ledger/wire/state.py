@@ -11,9 +11,9 @@ from typing import Any, Literal
 from pydantic import Field
 
 from ledger.domain.edition import EDITION
-from ledger.domain.events import CourseType, Regime
+from ledger.domain.events import CourseType, Event, Regime
 from ledger.domain.phrases import Phrase, verbatim
-from ledger.domain.values import ZERO, Pseudonym
+from ledger.domain.values import ZERO, Pseudonym, format_instant
 
 from .message import History, Message, cloud_headers, encode
 from .models import AcademicYear, Euro, FactRef, FromOne, Moment, Number, SourceRef, Wire
@@ -282,4 +282,14 @@ def message(state: Json, history: History) -> Message:
     return Message(STATE, key.encode(), encode(state), [
         ("position", position.encode()), ("version", b"%d" % state["version"]),
         *cloud_headers(f"{key}@{position}/{law}", history, TYPE, state["recorded_at"], key,
+                       f"urn:career-ledger:state:v{VERSION}")])
+
+
+def tombstone(student: str, career: str, newest: Event, history: History) -> Message:
+    """In the place of a career's state, once the person was forgotten: a message without a value. `newest`: her newest
+    event."""
+    key = f"{student}/{career}"
+    return Message(STATE, key.encode(), None, [
+        ("position", b"%d" % newest.position), ("version", b"%d" % newest.version),
+        *cloud_headers(f"{key}@{newest.position}/forgotten", history, TYPE, format_instant(newest.recorded_at), key,
                        f"urn:career-ledger:state:v{VERSION}")])

@@ -12,7 +12,10 @@ DEAD_LETTER = "career.dead-letter.v1"
 
 _MIB = 1 << 20
 FOR_EVER: Mapping[str, str] = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
-LATEST: Mapping[str, str] = {"cleanup.policy": "compact"}
+TOMBSTONES = "delete.retention.ms"
+LATEST: Mapping[str, str] = {"cleanup.policy": "compact", TOMBSTONES: str(90 * 86_400_000)}
+"""A tombstone stays for ninety days: a service that was away for less learns who was forgotten. The brokers' own
+default is a day."""
 
 
 def _days(days: int) -> dict[str, str]:

@@ -17,6 +17,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 
 from consumers.database import Database
+from consumers.kit.erasure import erase
 from consumers.kit.service import Record
 from consumers.kit.tables import migrations
 from consumers.notifications import directory, outbox
@@ -177,6 +178,11 @@ class Bench:
 
     def take(self, messages: Iterable[Message]) -> None:
         """As one batch of one topic."""
+        messages = list(messages)
+        if messages and messages[0].value is None:
+            with self.database.transaction() as tx:
+                erase(tx, self.service, [(m.key or b"").decode().partition("/")[0] for m in messages])
+            return
         found = [Record(m.topic, 0, n, 0, m.key, m.value, list(m.headers)) for n, m in enumerate(messages)]
         read = [(record, self.service.read(record)) for record in found]
         with self.database.transaction() as tx:

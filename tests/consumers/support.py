@@ -167,6 +167,12 @@ def as_message(record: dict[str, Any]) -> Message:
     return message(record, sha256(repr(record).encode()).hexdigest(), ORIGIN)
 
 
+def forgotten(student: str, version: int, position: int) -> Message:
+    """That the person was."""
+    return as_message({name: value for name, value in an_event(student, version, position).items() if name != "career"}
+                      | {"type": "person-forgotten", "data": {"authorities": ["rector", "data protection officer"]}})
+
+
 def a_log(students: int, events: int, first: int = 1, versions: dict[str, int] | None = None) -> list[Message]:
     """So many events, of the students in turn, from position `first` on. `versions` goes on from there."""
     return list(itertools.islice(an_endless_log(students, first, versions), events))

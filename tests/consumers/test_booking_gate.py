@@ -15,6 +15,7 @@ from consumers.booking_gate.form import head
 from consumers.booking_gate.service import BookingGate
 from consumers.database import Database
 from consumers.kit import service as service_module
+from consumers.kit.erasure import erase
 from consumers.kit.service import Ahead
 from ledger.bootstrap import open_ledger
 from ledger.domain.books import LawBooks
@@ -355,12 +356,13 @@ def test_refuses_when_the_state_was_computed_under_other_rule_books(own: Databas
     assert ask(fed)["eligible"] is True
 
 
-def test_an_unknown_and_an_erased_career_are_not_found(fed: Fed) -> None:
+def test_an_unknown_career_and_that_of_a_forgotten_person_are_not_found(fed: Fed) -> None:
     fed.know()
     assert (refusal(fed).status, refusal(fed).reason) == (404, "unknown-career")
     fed.take([a_state()])
     assert ask(fed)["eligible"] is True
-    fed.take([a_state()._replace(value=None, headers=[])])
+    with fed.own.transaction() as tx:
+        erase(tx, fed.service, ["S1"])
     assert (refusal(fed).status, refusal(fed).reason) == (404, "unknown-career")
 
 

@@ -436,7 +436,7 @@ def test_a_refused_address_stops_nobody_else_and_waits_for_the_directory(bench: 
     asked = len(bench.mailbox.asked)
     bench.restart()
     bench.idle("2026-01-06T10:00")
-    assert bench.directory(("S1", ANNA, "it"), ("S2", BRUNO, "en")) == (0, 0, 2, 0)
+    assert bench.directory(("S1", ANNA, "it"), ("S2", BRUNO, "en")) == (0, 0, 2, 0, 0)
     bench.directory(("S1", ANNA, "en"))
     assert bench.idle("2026-01-06T11:00") == []
     assert len(bench.mailbox.asked) == asked
@@ -611,7 +611,7 @@ def test_a_line_of_the_directory_fails_alone_and_a_file_of_another_form_as_a_who
 
     head = "student,email,language\n"
     assert imported(f"{head}S1,{ANNA},it\nS2,{BRUNO},\n") == (
-        0, '{"new": 2, "changed": 0, "unchanged": 0, "removed": 0, "wrong": 0}\n')
+        0, '{"new": 2, "changed": 0, "unchanged": 0, "removed": 0, "forgotten": 0, "wrong": 0}\n')
     assert imported(f"{head}S1,{ANNA},en\nS2,,\nS7,,\n")[0] == 0
     for text, said in (
             (f"S3,{ANNA}", "line 2: 2 fields; write student,email,language"),

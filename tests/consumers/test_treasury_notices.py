@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from consumers.database import Database
+from consumers.kit.erasure import erase
 from consumers.kit.service import Record
 from consumers.treasury import reference
 from consumers.treasury.notices import Malformed, PaymentNotice, read_notice, submission, submit, submit_waiting
 from consumers.treasury.service import assign
 from ledger.domain.submissions import Submission, read_submission
-from ledger.wire.message import Message
 from ledger.wire.reading import Unreadable
 from ledger.wire.topics import OUTCOMES, STATE
 from tests.projections.populations import BOOKS
@@ -100,13 +100,22 @@ def test_position_of_a_voided_charge_is_cancelled_and_keeps_its_reference(books:
     assert books.life(FIRST) == [("2026-01-10", None, "cancelled", 0)]
 
 
-def test_erased_career_leaves_no_life_but_its_reference_stays_taken(books: Books) -> None:
+def test_money_for_a_forgotten_person_is_for_an_officer_and_her_references_stay_taken(books: Books) -> None:
     books.follow(enrolled())
     iuv = books.iuv(FIRST)
-    [state] = state_messages(as_events(enrolled()), "S1", BOOKS)
-    books.hand_over(STATE, Message(state.topic, state.key, None, []))
-    assert books.database.ask("SELECT COUNT(*) FROM treasury_life") == [(0,)]
-    assert books.iuv(FIRST) == iuv
+    books.notify(FIRST, "400.00", "2026-02-10", "R1")
+    books.outcome("S1", id="pagopa:R1", outcome="accepted", position=9, version=5)
+    books.notify(FIRST, "1.00", "2026-02-11", "R2")  # the ledger has not answered
+    with books.transaction() as tx:
+        erase(tx, books.service, ["S1"])
+    assert books.take({"iuv": iuv, "amount": "5.00", "paid_on": "2026-02-12", "receipt": "R3"})["outcome"] == "waiting"
+    submit_waiting(books.database)
+    assert books.outbox() == []
+    assert [(d["kind"], d["receipt"]) for d in books.reconcile("2026-11-03").differences] == [
+        ("unknown-reference", "R2"), ("unknown-reference", "R3")]
+    books.follow(enrolled("S2"))
+    held = books.database.ask("SELECT iuv, student FROM treasury_debts WHERE iuv = :iuv", {"iuv": iuv})
+    assert held == [(iuv, "")]
 
 
 @pytest.mark.parametrize("broken", ["not-json", "other-key", "no-position"])

@@ -28,8 +28,8 @@ CHANNELS: dict[str, tuple[str, str, str]] = {
              "At least once: a reader takes each (student, version) once. Types and fields are an explicit list; "
              "everything else is withheld."),
     STATE: ("state", "send", "Of each career the timelines of status, blocks, charges and what exam booking depends "
-            "on, as of `position`. Sent when they change. A message without a value erases the career: "
-            "the person's data was erased."),
+            "on, as of `position`. Sent when they change. A message without a value: "
+             "the person was forgotten."),
     HEARTBEAT: ("heartbeat", "send", "Every few seconds, for each topic that the relay fills: "
                 "everything recorded up to `complete_at` lies below `offsets`."),
     SUBMISSIONS: ("submissions", "receive", "What other systems ask the ledger to record. The key is the student. "
