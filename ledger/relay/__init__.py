@@ -11,7 +11,8 @@ whatever fails begins again at the stored position.
 """
 
 from .again import digests, publish_from, replay
+from .left import left
 from .positions import Displaced, Positions, status
 from .relay import Relay, Restart
 
-__all__ = ["Displaced", "Positions", "Relay", "Restart", "digests", "publish_from", "replay", "status"]
+__all__ = ["Displaced", "Positions", "Relay", "Restart", "digests", "left", "publish_from", "replay", "status"]

@@ -232,6 +232,15 @@ class EventStore:
         found = self._patiently(lambda: self._recorder.refusals(list(submissions))) if submissions else []
         return {(one.student, one.id): one for one in found}
 
+    def refusals_of(self, student: str) -> list[Refusal]:
+        """All that are remembered of a student's submissions."""
+        return self._patiently(lambda: self._recorder.refusals_of(student))
+
+    def forget_refusals(self, student: str) -> int:
+        """Deletes them; how many. Only of a person of whom the log says that she was forgotten: for anybody else
+        StoreUnusable is raised."""
+        return self._patiently(lambda: self._recorder.forget_refusals(student, stream_id(student)))
+
     def encode(self, event: Event) -> StoredEvent:
         return self._mapper.to_stored_event(event)
 

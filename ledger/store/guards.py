@@ -221,6 +221,25 @@ REVOKE ALL ON FUNCTION public.career_ledger_append(uuid[], bigint[], text[], byt
     public.career_ledger_stream(text) FROM PUBLIC;
 """
 
+POSTGRES_FORGET = """
+CREATE OR REPLACE FUNCTION public.career_ledger_forget(stream uuid, who text) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $body$
+DECLARE  -- how many of her submissions were remembered
+    gone bigint;
+BEGIN
+    IF NOT EXISTS (SELECT FROM public.stored_events WHERE originator_id = stream AND topic LIKE 'person-forgotten.v%'
+                   AND convert_from(state, 'UTF8')::json ->> 'student' = who)
+    THEN
+        RAISE EXCEPTION USING ERRCODE = '22000', MESSAGE = 'the log does not say that this person was forgotten';
+    END IF;
+    DELETE FROM public.refused_submissions WHERE student = who;
+    GET DIAGNOSTICS gone = ROW_COUNT;
+    RETURN gone;
+END $body$;
+REVOKE ALL ON FUNCTION public.career_ledger_forget(uuid, text) FROM PUBLIC;
+"""
+"""What is remembered of refused submissions goes with the person. Nobody may delete anything else."""
+
 
 def _sqlite() -> dict[str, str]:
     text = "CAST(NEW.state AS TEXT)"

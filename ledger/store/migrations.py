@@ -127,6 +127,12 @@ def numbers(tx: Transaction) -> None:
         tx.script(f"PRAGMA user_version = {HEADER};")
 
 
-STEPS = (events, identity, checks, privileges, numbers)
+def forgetting(tx: Transaction) -> None:
+    """What is remembered of a forgotten person's refused submissions can be deleted."""
+    if tx.dialect == "postgresql":
+        tx.script(guards.POSTGRES_FORGET + rights.POSTGRES)
+
+
+STEPS = (events, identity, checks, privileges, numbers, forgetting)
 SQLITE = Migrations("ledger", "career_ledger_migrations", "stored_events", STEPS)
 POSTGRES = Migrations("ledger", "public.career_ledger_migrations", "public.stored_events", STEPS)

@@ -218,6 +218,14 @@ class PostgresRecorder(PostgresApplicationRecorder):
         return [Refusal(student, id_.decode(), content, outcome) for student, id_, content, outcome in self.read(
             REMEMBERED, _named(submissions))]
 
+    def refusals_of(self, student: str) -> list[Refusal]:
+        return [Refusal(student, id_.decode(), content, outcome) for student, id_, content, outcome in self.read(
+            "SELECT student, id, content, outcome FROM public.refused_submissions WHERE student = %s ORDER BY id",
+            (student,))]
+
+    def forget_refusals(self, student: str, stream: UUID) -> int:
+        return int(self.read("SELECT public.career_ledger_forget(%s, %s)", (stream, student))[0][0])
+
     def read(self, statement: str, parameters: tuple[Any, ...]) -> list[Any]:
         with (self.datastore.get_connection() as connection,
               connection.cursor(row_factory=tuple_row, binary=True) as cursor):

@@ -23,7 +23,7 @@ BEGIN
             ('SELECT', 'public.career_ledger', '{reader, intake, writer, projector, relay}'),
             ('SELECT', 'public.career_ledger_migrations', '{reader, intake, writer, projector, relay}'),
             ('SELECT', 'public.refused_submissions', '{intake, writer}'),
-            ('SELECT', 'public.relay_positions', '{reader}'),
+            ('SELECT', 'public.relay_positions', '{reader, writer}'),
             ('SELECT', 'public.relay_aside', '{reader}'),
             ('SELECT, INSERT, UPDATE, DELETE', 'public.relay_positions', '{relay}'),
             ('SELECT, INSERT, UPDATE, DELETE', 'public.relay_aside', '{relay}')) AS given (may, thing, who),
@@ -36,6 +36,7 @@ BEGIN
         SELECT role, call FROM (VALUES
             ('public.career_ledger_append(uuid[], bigint[], text[], bytea[])', '{intake, writer}'),
             ('public.career_ledger_refuse(text[], bytea[], bytea[], bytea[])', '{intake, writer}'),
+            ('public.career_ledger_forget(uuid, text)', '{writer}'),
             -- whoever sends or stores digests binds the ledger to its key once
             ('public.career_ledger_adopt_key(text)', '{intake, writer, relay}')) AS given (call, who),
             LATERAL unnest(who::text[]) AS short, LATERAL (SELECT 'career_ledger_' || short AS role) AS named

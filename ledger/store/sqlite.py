@@ -40,6 +40,7 @@ JUMP_SECONDS = 400 * 86_400
 """A ledger in use is written at least once a year."""
 INSERT = "INSERT INTO stored_events (originator_id, originator_version, topic, state) VALUES (?,?,?,?)"
 NEWEST = "SELECT max(originator_version) FROM stored_events WHERE originator_id = ?"
+FORGOTTEN = "SELECT 1 FROM stored_events WHERE originator_id = ? AND topic LIKE 'person-forgotten.v%'"
 REMEMBERED = "SELECT student, id, content, outcome FROM refused_submissions WHERE student = ? AND id = ?"
 
 
@@ -218,6 +219,23 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
                 c.execute(REMEMBERED, (student, id_.encode()))
                 found += [Refusal(row[0], row[1].decode(), row[2], row[3]) for row in c.fetchall()]
         return found
+
+    def refusals_of(self, student: str) -> list[Refusal]:
+        return [Refusal(row[0], row[1].decode(), row[2], row[3]) for row in self.read(
+            "SELECT student, id, content, outcome FROM refused_submissions WHERE student = ? ORDER BY id", (student,))]
+
+    def forget_refusals(self, student: str, stream: UUID) -> int:
+        """Also from the pages that they stood in, and from the write-ahead log where nobody reads just now."""
+        with self.datastore.transaction(commit=True) as c:
+            c.execute("PRAGMA secure_delete=ON")
+            c.execute(FORGOTTEN, (stream.hex,))
+            if c.fetchone() is None:
+                raise PersistenceError("the log does not say that this person was forgotten")
+            c.execute("DELETE FROM refused_submissions WHERE student = ?", (student,))
+            c.execute("SELECT changes()")
+            gone = int(c.fetchone()[0])
+        self.read("PRAGMA wal_checkpoint(TRUNCATE)", ())
+        return gone
 
     def read(self, statement: str, parameters: tuple[Any, ...]) -> list[Any]:
         with self.datastore.transaction(commit=False) as c:

@@ -1,0 +1,198 @@
+"""The page that a person gets of everything held about her: one file of HTML in her language, without scripts and with
+nothing that is loaded from elsewhere. It tells what `disclosure.json` beside it tells to programs."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from html import escape
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+from ledger.bootstrap import Answer
+from ledger.domain.phrases import Phrase
+from ledger.edges.text import visible
+from ledger.words import Language, sentence, told
+from ledger.words.entries import named
+from ledger.words.values import charge, day, money
+
+from .text import AMOUNTS, CHARGES, FIELDS
+
+Rows = Sequence[Sequence[str]]
+VALUES = FIELDS | {"course_type": "course_type", "access": "access", "standing": "standing", "ground": "ground",
+                   "evidence": "evidence"}
+"""The table of names of a field's values."""
+DAYS = frozenset({"birth_date", "held_on", "enrol_by", "recognition_by", "conferred_on", "lectures_end_on", "issued_on",
+                  "due_on", "calls_start_on", "opens_on", "refuse_by"})
+
+
+class Section(NamedTuple):
+    """`rows` under `heads`; without heads each row is a name and its value. A cell's lines are a list."""
+
+    title: str
+    says: Sequence[str]
+    heads: Sequence[str] = ()
+    rows: Rows = ()
+
+
+def page(answer: Answer, language: Language) -> str:
+    """`answer` as `Ledger.disclosure` gives it."""
+    return _html(*_Sheet(language).written(told(answer, language)), language)
+
+
+class _Sheet:
+    def __init__(self, language: Language) -> None:
+        self._language = language
+
+    def _t(self, id: str, **values: Any) -> str:
+        return sentence(Phrase(id, values), self._language)
+
+    def _named(self, table: str, value: str) -> str:
+        return named(table, value, self._language)
+
+    def _day(self, text: str | None) -> str:
+        return str(day(text[:10], self._language)) if text else ""
+
+    def written(self, answer: Answer) -> tuple[str, list[str], list[Section]]:
+        """Title, what is said first, and the sections."""
+        first = [self._t("disclosure/made", student=answer["student"], on=answer["on"], text=answer["purpose"])]
+        gone = answer["forgotten"]
+        if gone is not None:
+            first.append(self._t("disclosure/forgotten", on=gone["on"]))
+        return self._t("disclosure/title"), first, [
+            self._who(answer["person"]), *self._careers(answer["status"]), self._charges(answer["fees"]),
+            self._record(answer["history"]), *self._refused(answer["refused"]), self._reads(answer["reads"]),
+            self._left(answer["left"])]
+
+    def _who(self, person: Answer | None) -> Section:
+        title = self._t("disclosure/who")
+        if not person:
+            return Section(title, [self._t("disclosure/nobody")])
+        return Section(title, [], rows=[(self._named("field", name), self._value(name, value))
+                                        for name, value in person.items()])
+
+    def _careers(self, status: Answer) -> Iterator[Section]:
+        if not status["careers"]:
+            yield Section(self._t("disclosure/careers"), [self._t("page/none-begun")])
+        for one in status["careers"]:
+            rows = [(self._t("page/status"), self._named("status", one["status"])),
+                    (self._t("page/programme"), " ".join(filter(None, (one.get("programme"), self._named(
+                        "course_type", one["course_type"]) if one.get("course_type") else None)))),
+                    (self._t("page/year"), self._t("page/year-of", year=one["year"], academic_year=one["academic_year"])
+                     if one.get("year") and one.get("academic_year") else one.get("academic_year") or ""),
+                    (self._t("page/regime"), self._named("regime", one["regime"]) if one.get("regime") else ""),
+                    (self._t("page/cfu-passed"), str((one.get("cfu") or {}).get("passed", ""))),
+                    (self._t("page/cfu-recognised"), str((one.get("cfu") or {}).get("recognised", "")))]
+            says = [self._block(one["career"], block) for block in one.get("blocks", ())]
+            says += [f"{self._day(change['on'])}: {change['change']}" for change in one.get("upcoming", ())]
+            yield Section(self._t("disclosure/career", career=one["career"]), says,
+                          rows=[row for row in rows if row[1]])
+
+    def _block(self, career: str, block: Answer) -> str:
+        stands = {"career": career, "block": block["kind"], "on": block["from"],
+                  "text": self._named("stops", block["kind"])}
+        said = self._t("page/block-until", **stands, last_day=block["until"]) if block.get("until") else \
+            self._t("page/block", **stands)
+        return f"{said} {block['reason']}"
+
+    def _charges(self, fees: Answer) -> Section:
+        totals = self._t("disclosure/totals", overdue=fees["overdue"], outstanding=fees["to_come"],
+                         amount=fees["credit"])
+        if not fees["charges"]:
+            return Section(self._t("disclosure/charges"), [self._t("page/none-charged")])
+        return Section(self._t("disclosure/charges"), [totals], (
+            self._t("page/career"), self._t("page/charge"), self._t("page/amount"), self._t("page/paid"),
+            self._t("page/owed"), self._t("page/due-on"), self._t("page/state")), [
+                (one["career"], charge(one["charge"], self._language), self._money(one["amount"]),
+                 self._money(one["paid"]), self._money(one["outstanding"]), self._day(one["due_on"]),
+                 self._named("state", one["state"])) for one in fees["charges"]])
+
+    def _record(self, steps: Iterable[Answer]) -> Section:
+        return Section(self._t("disclosure/record"), [self._t("disclosure/record-how")], (
+            self._t("disclosure/day"), self._t("disclosure/learned"), self._t("disclosure/what"),
+            self._t("disclosure/says"), self._t("disclosure/changed")), [self._step(one) for one in steps])
+
+    def _step(self, step: Answer) -> Sequence[str]:
+        says = [f"{self._named('field', name)}: {self._value(name, value)}" for name, value in step["data"].items()]
+        for one in step.get("override", ()):
+            says += [self._t("page/derogation", rule=one["rule"], text=one["authority"]), *filter(None, [
+                one.get("reason")])]
+        if "sealed" in step:
+            says.append(self._t("disclosure/destroyed"))
+        if step.get("voided"):
+            says.append(self._t("page/voided-later"))
+        what = self._named("event_type", step["type"])
+        return (self._day(step["effective_on"]), self._day(step["recorded_at"]),
+                f"{what} ({step['career']})" if step.get("career") else what, "\n".join(says),
+                "\n".join(": ".join(filter(None, (one["career"], one["change"]))) for one in step["changes"]))
+
+    def _refused(self, found: Sequence[Answer]) -> Iterator[Section]:
+        if found:
+            yield Section(self._t("disclosure/refused"), [], (
+                self._t("disclosure/request"), self._t("disclosure/outcome"), self._t("disclosure/why")),
+                [(one["id"], self._named("outcome", one["outcome"]), "\n".join(
+                    why["message"] for why in (*one.get("reasons", ()), *one.get("problems", ())))) for one in found])
+
+    def _reads(self, found: Sequence[Answer]) -> Section:
+        title = self._t("disclosure/reads")
+        if not found:
+            return Section(title, [self._t("disclosure/no-reads")])
+        return Section(title, [], (self._t("disclosure/when"), self._t("disclosure/by"), self._t("disclosure/what"),
+                                   self._t("disclosure/purpose")),
+                       [(one["at"], one["who"], one["what"], one["why"]) for one in found])
+
+    def _left(self, found: Sequence[Answer]) -> Section:
+        title = self._t("disclosure/left")
+        if not found:
+            return Section(title, [self._t("disclosure/left-none")])
+        return Section(title, [self._t("disclosure/left-how")], (
+            self._t("disclosure/what"), self._t("disclosure/services"), self._t("disclosure/fields"),
+            self._t("disclosure/times"), self._t("disclosure/first"), self._t("disclosure/last"),
+            self._t("disclosure/topic")), [
+                (self._named("event_type", one["what"]) if one["what"] != "state" else self._t("disclosure/state"),
+                 ", ".join(self._named("service", name) for name in one["services"]),
+                 ", ".join(self._named("field", name) for name in one["fields"]), str(one["count"]),
+                 self._day(one["first"]), self._day(one["last"]), one["topic"]) for one in found])
+
+    def _money(self, amount: str) -> str:
+        return money(amount, self._language)
+
+    def _value(self, name: str, value: Any) -> str:
+        if isinstance(value, list):
+            return "; ".join(self._value(name, one) for one in value)
+        if isinstance(value, dict):
+            return ", ".join(f"{self._named('field', part)} {self._value(part, one)}" for part, one in value.items())
+        if isinstance(value, bool):
+            return self._t("page/yes" if value else "page/no")
+        if name in CHARGES or name == "charges":
+            return charge(value, self._language)
+        if name in AMOUNTS:
+            return self._money(value)
+        if name in DAYS:
+            return self._day(value)
+        return self._named(VALUES[name], str(value)) if name in VALUES else str(value)
+
+
+def _html(title: str, first: Sequence[str], sections: Sequence[Section], language: Language) -> str:
+    style = (files(__package__) / "disclosure.css").read_text(encoding="utf-8")
+    parts = [f'<!doctype html>\n<html lang="{language}"><head><meta charset="utf-8">'
+             '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; style-src \'unsafe-inline\'">'
+             '<meta name="viewport" content="width=device-width">'
+             f"<title>{_text(title)}</title><style>\n{style}</style></head><body><h1>{_text(title)}</h1>",
+             f"<p>{_text(first[0])}</p>", *(f'<p class="note">{_text(one)}</p>' for one in first[1:])]
+    for one in sections:
+        parts.append(f"<section><h2>{_text(one.title)}</h2>")
+        parts += [f"<p>{_text(said)}</p>" for said in one.says]
+        if one.rows:
+            heads = "".join(f'<th scope="col">{_text(head)}</th>' for head in one.heads)
+            parts.append(f"<table>{f'<thead><tr>{heads}</tr></thead>' if heads else ''}<tbody>")
+            for row in one.rows:
+                cells = [f"<td>{'<br>'.join(_text(line) for line in cell.splitlines())}</td>" for cell in row]
+                if not one.heads:
+                    cells[0] = f'<th scope="row">{_text(row[0])}</th>'
+                parts.append(f"<tr>{''.join(cells)}</tr>")
+            parts.append("</tbody></table>")
+        parts.append("</section>")
+    return "\n".join([*parts, "</body></html>\n"])
+
+
+def _text(said: str) -> str:
+    """What would act on a terminal or turn a line around is shown instead."""
+    return escape(visible(said))
