@@ -15,7 +15,7 @@ from ledger.words.values import charge, day, money
 
 from .text import AMOUNTS, CHARGES, FIELDS
 
-Rows = Sequence[Sequence[str]]
+Lines = Sequence[Sequence[str]]
 VALUES = FIELDS | {"course_type": "course_type", "access": "access", "standing": "standing", "ground": "ground",
                    "evidence": "evidence"}
 """The table of names of a field's values."""
@@ -29,7 +29,7 @@ class Section(NamedTuple):
     title: str
     says: Sequence[str]
     heads: Sequence[str] = ()
-    rows: Rows = ()
+    rows: Lines = ()
 
 
 def page(answer: Answer, language: Language) -> str:
