@@ -5,7 +5,7 @@ no clock, no library of storage or transport. `ACTS` are the types marked **G** 
 of the student, which a rule can refuse); every other type is a fact of the world and is accepted when well formed.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -377,13 +377,39 @@ class DiplomaSupplementIssued(Payload):
 
 
 class PersonRegistered(Payload):
+    """`tax_code`: the one that holds; `former_tax_codes` those that she had before. `person_id`: of the national
+    register of residents."""
+
     given_name: Text
     family_name: Text
     tax_code: Text | None = None
+    former_tax_codes: tuple[Text, ...] = ()
     birth_date: Day | None = None
+    birth_place: Text | None = None
+    sex: Literal["F", "M"] | None = None
+    person_id: Annotated[str, Field(pattern=r"^[A-Z0-9]{9}$")] | None = None
     email: Text | None = None
     phone: Text | None = None
+    address: LongText | None = None
     language: Text | None = None
+
+    @model_validator(mode="after")
+    def _codes_are_distinct(self) -> Self:
+        codes = [code.strip().upper() for code in self.former_tax_codes]
+        _distinct([*codes, *([self.tax_code.strip().upper()] if self.tax_code else [])], "former_tax_codes")
+        return self
+
+
+class PersonForgotten(Payload):
+    """The keys of what is held sealed about her are destroyed, as at least two authorities ordered."""
+
+    authorities: tuple[Text, ...]
+
+    @model_validator(mode="after")
+    def _at_least_two_order_it(self) -> Self:
+        if len({one.strip().casefold() for one in self.authorities}) < 2:
+            raise wrong("form/two-authorities", "authorities")
+        return self
 
 
 class TicketOpened(Payload):
@@ -450,6 +476,7 @@ PAYLOADS: dict[str, type[Payload]] = {
     "ticket-opened": TicketOpened,
     "ticket-closed": TicketClosed,
     "event-voided": EventVoided,
+    "person-forgotten": PersonForgotten,
 }
 
 ACTS: frozenset[str] = frozenset({
@@ -461,8 +488,15 @@ ACTS: frozenset[str] = frozenset({
 })
 """The types marked G: a rule can refuse them."""
 
-ABOUT_THE_PERSON: frozenset[str] = frozenset({"person-registered", "ticket-opened", "ticket-closed"})
+ABOUT_THE_PERSON: frozenset[str] = frozenset({
+    "person-registered", "person-forgotten", "ticket-opened", "ticket-closed"})
 """Events without a career."""
+
+SEALED_ONLY: frozenset[str] = frozenset({"person-registered"})
+"""Never stored in the clear."""
+
+NOT_SUBMITTED: frozenset[str] = frozenset({"person-forgotten"})
+"""Appended by an act of the ledger's own, never by a submission."""
 
 OPENS_A_CAREER: frozenset[str] = frozenset({
     "preenrolled", "enrolled", "enrolled-with-reservation", "transferred-in", "single-courses-enrolled",
@@ -495,6 +529,13 @@ class Override(BaseModel):
     authority: Text
 
 
+class Sealed(msgspec.Struct, frozen=True, gc=False):
+    """What was taken out of an event (`protected`), as ciphertext in base64 under the student's key of a number."""
+
+    key: int
+    box: str
+
+
 @dataclass(frozen=True, slots=True)
 class Rulebook:
     """The identity of the rule book that was applied."""
@@ -507,7 +548,8 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     """A recorded fact: the submission, its place in the log, when the ledger learned of it and under which rule book.
 
     A struct: millions are made when the log is read, in a quarter of a dataclass's time. It holds nothing that could
-    refer to it."""
+    refer to it. `clear`: what rules need of protected fields (`clear.py`), as it was decided; `sealed`: where their
+    values are."""
 
     id: str
     type: str
@@ -523,6 +565,8 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     override: tuple[Override, ...] = ()
     rulebook: Rulebook | None = None
     breaches: tuple[str, ...] = ()
+    clear: Mapping[str, str] = msgspec.field(default_factory=dict)
+    sealed: Sealed | None = None
 
     def content(self) -> dict[str, Any]:
         """That of its submission."""
@@ -540,6 +584,10 @@ class Event(msgspec.Struct, frozen=True, gc=False):
         found["rulebook"] = {"id": self.rulebook.id, "sha256": self.rulebook.sha256} if self.rulebook else None
         if self.breaches:
             found["breaches"] = list(self.breaches)
+        if self.clear:
+            found["clear"] = dict(self.clear)
+        if self.sealed is not None:
+            found["sealed"] = {"key": self.sealed.key, "box": self.sealed.box}
         return found
 
 
@@ -552,6 +600,6 @@ def content_of(one: Any) -> dict[str, Any]:
     found["source"] = one.source
     found["actor"] = one.actor
     if one.override:
-        found["override"] = [o.model_dump() for o in one.override]
+        found["override"] = [_shown(o) for o in one.override]
     found["data"] = payload_json(one.data)
     return found

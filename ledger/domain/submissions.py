@@ -4,7 +4,7 @@
 form. Whether the rules allow it is not asked here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
@@ -22,7 +22,17 @@ from pydantic import (
 from pydantic_core import SchemaValidator
 from pydantic_core import core_schema as cs
 
-from .events import ABOUT_THE_PERSON, PAYLOADS, Event, Override, Payload, Rulebook, content_of
+from .events import (
+    ABOUT_THE_PERSON,
+    NOT_SUBMITTED,
+    PAYLOADS,
+    SEALED_ONLY,
+    Event,
+    Override,
+    Payload,
+    Rulebook,
+    content_of,
+)
 from .form import Problem, problems_of, wrong
 from .phrases import says
 from .values import Day, Instant, Pseudonym, Text, compiled
@@ -78,19 +88,24 @@ class Submission:
         return content_of(self)
 
 
+NOTHING: Mapping[str, str] = {}
+
+
 def recorded(submission: Submission, recorded_at: datetime, version: int, rulebook: Rulebook | None,
-             breaches: tuple[str, ...], position: int = 0) -> Event:
+             breaches: tuple[str, ...], position: int = 0, clear: Mapping[str, str] = NOTHING) -> Event:
     """The event that a submission becomes."""
     return Event(submission.id, submission.type, submission.student, submission.career, submission.effective_on,
                  recorded_at, submission.source, submission.actor, submission.data, position, version,
-                 submission.override, rulebook, breaches)
+                 submission.override, rulebook, breaches, clear)
 
 
-def _usual(raw: dict[str, Any]) -> Submission | None:
+def _usual(raw: dict[str, Any], sealing: bool) -> Submission | None:
     """What nearly every submission is, read at once: well-formed, without an override, CFU in whole numbers. None for
     any other, which is then read field by field to say what is wrong with it, if anything is."""
     name = raw.get("type")
-    if not isinstance(name, str) or name not in PAYLOADS or name == "person-registered" or "override" in raw:
+    if not isinstance(name, str) or name not in PAYLOADS or name in NOT_SUBMITTED or "override" in raw:
+        return None
+    if name in SEALED_ONLY and not sealing:
         return None
     try:
         return _reader(name)(raw)
@@ -124,14 +139,15 @@ def _or_else(schema: Any, default: Any) -> Any:
     return cs.with_default_schema(schema, default=default)
 
 
-def read_submission(raw: Any) -> Submission | list[Problem]:
+def read_submission(raw: Any, sealing: bool = False) -> Submission | list[Problem]:
     """A decoded JSON value as a submission, or every problem of its form (never empty).
 
     Dates are calendar days, money is a decimal string with two digits, unknown fields and types are refused.
+    `sealing`: what is never stored in the clear is taken, too.
     """
     if not isinstance(raw, dict):
         return [Problem("", says("form/submission"))]
-    found = _usual(raw)
+    found = _usual(raw, sealing)
     if found is not None:
         return found
     problems: list[Problem] = []
@@ -154,8 +170,10 @@ def read_submission(raw: Any) -> Submission | list[Problem]:
         problems.append(Problem("career", says("form/about-the-person", type=name)))
     if payload is not None and name not in ABOUT_THE_PERSON and name != "event-voided" and raw.get("career") is None:
         problems.append(Problem("career", says("form/about-a-career", type=name)))
-    if name == "person-registered" and not problems:
+    if name in SEALED_ONLY and not sealing and not problems:
         problems.append(Problem("data", says("form/personal-data")))
+    if name in NOT_SUBMITTED:
+        problems.append(Problem("type", says("form/not-submitted", type=name)))
     if problems or envelope is None or data is None:
         return problems
     return Submission(envelope.id, envelope.type, envelope.student, envelope.career, envelope.effective_on,

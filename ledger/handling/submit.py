@@ -20,9 +20,10 @@ from typing import Any, Protocol, TypeVar
 
 from ledger.domain.books import LawBooks
 from ledger.domain.decisions import AHEAD, Accepted, Mode, Refused, decide, lies_ahead
-from ledger.domain.events import Event
+from ledger.domain.events import SEALED_ONLY, Event
 from ledger.domain.form import Problem
 from ledger.domain.phrases import Phrase, says, verbatim
+from ledger.domain.protected import Sealer
 from ledger.domain.reasons import DONE, reason
 from ledger.domain.submissions import Submission, read_submission, recorded
 from ledger.domain.values import format_instant
@@ -97,8 +98,9 @@ class Desk:
     """Takes submissions one after the other, or many that are stored together, and remembers
     the students it met last."""
 
-    def __init__(self, store: EventStore, books: LawBooks, mode: Mode, clock: Clock, keep: int | None = None) -> None:
-        self._store, self._books, self._mode, self._clock = store, books, mode, clock
+    def __init__(self, store: EventStore, books: LawBooks, mode: Mode, clock: Clock, keep: int | None = None,
+                 sealer: Sealer | None = None) -> None:
+        self._store, self._books, self._mode, self._clock, self._sealer = store, books, mode, clock, sealer
         self.streams = Streams(store, books, EVENTS_KEPT if keep is None else keep)
 
     def line(self, number: int, raw: Any) -> Reply:
@@ -182,6 +184,8 @@ class Desk:
 
     def judge(self, stream: Stream, submission: Submission) -> Verdict:
         """The event to append, the one that holds this submission already, or the outcome that keeps it out."""
+        if submission.type in SEALED_ONLY and self._sealer is None:
+            return invalid(submission.id, [Problem("data", says("form/personal-data"))])
         # 3. The same id is stored once.
         known = stream.by_id.get(submission.id)
         if known is not None:

@@ -1,7 +1,7 @@
 """What the databases themselves refuse to store, whoever writes: the SQL that PostgreSQL and SQLite run on every new event.
 
 An event is kept out unless
-- its stored name is one that this program writes;
+- its stored name is one that this program writes; that of personal data only where they are sealed;
 - its bytes are a JSON object whose `student`, `type` and `version` stand at the end, as canonical JSON has them, and agree with
   its row; `id` is spelled canonically, `data` is an object, `recorded_at` an instant in UTC;
 - its stream is that of its student, and its version the next one;
@@ -18,6 +18,7 @@ keep mistakes out and not malice.
 
 from collections.abc import Sequence
 
+from ledger.domain.events import SEALED_ONLY
 from ledger.sql.base import LOCK_SECONDS
 
 from .mapper import STORED_NAMES, STUDENTS
@@ -31,10 +32,13 @@ DIGEST_BYTES = 33
 """Of a submission's content, with the byte that begins it (`EventStore.content_digest`)."""
 
 _NAMES = sorted(STORED_NAMES.values())
+_BOX = b',"sealed":{"box":"'.hex()
+_SEALED_ONLY = sorted(STORED_NAMES[name] for name in SEALED_ONLY)
 KEPT_OUT = "is not stored: "
 NO_JSON = f"an event {KEPT_OUT}its bytes are no JSON object with an instant"
 NAME = f"an event {KEPT_OUT}its stored name is none that this version of the database knows (`career-ledger upgrade` brings it up to date)"
 DISAGREES = f"an event {KEPT_OUT}its bytes do not end with the student, type and version of its row, as canonical JSON does"
+CLEAR = f"an event {KEPT_OUT}personal data are stored sealed only"
 FIELDS = f"an event {KEPT_OUT}its id, data or recorded_at are missing or not in canonical form"
 HOLE = f"an event {KEPT_OUT}its version is not the next one of its stream"
 STREAM = f"an event {KEPT_OUT}its student is another one than that of its stream"
@@ -102,7 +106,9 @@ BEGIN
         SELECT n.originator_id AS stream, n.originator_version AS version, j.id, j.student, spelled, moment,
                n.topic = ANY ('{{{','.join(_NAMES)}}}') AS known,
                substring(n.state FROM octet_length(n.state) - octet_length(ending) + 1) = ending AS agrees,
-               position(spelled IN n.state) > 0 AND left(j.data::text, 1) = '{{' AND j.recorded_at LIKE '____-__-__T__:__:__%Z' AS formed
+               position(spelled IN n.state) > 0 AND left(j.data::text, 1) = '{{' AND j.recorded_at LIKE '____-__-__T__:__:__%Z' AS formed,
+               n.topic = ANY ('{{{','.join(_SEALED_ONLY)}}}') AND (j.data::text <> '{{}}' OR position('\x{_BOX}'::bytea IN n.state) = 0)
+                   AS clear
         FROM public.stored_events AS n, LATERAL json_to_record(convert_from(n.state, 'UTF8')::json)
             AS j (id text, student text, recorded_at text, data json),
             LATERAL (SELECT convert_to(',"id":' || to_json(j.id) || ',', 'UTF8') AS spelled, j.recorded_at::timestamptz AS moment,
@@ -131,12 +137,13 @@ BEGIN
         wrong := CASE
             WHEN e.known AND e.agrees AND e.formed AND e.version = version + 1 AND e.student = student AND e.moment >= last
                 AND (e.moment <= latest OR e.moment = last)
-                AND e.moment >= oldest AND NOT e.id = ANY (ids) THEN NULL
+                AND e.moment >= oldest AND NOT e.id = ANY (ids) AND e.clear IS NOT TRUE THEN NULL
             WHEN e.known IS NOT TRUE THEN {_quoted(NAME)}
             WHEN e.version IS DISTINCT FROM version + 1 THEN {_quoted(HOLE)}
             WHEN e.student IS DISTINCT FROM student THEN {_quoted(STREAM)}
             WHEN e.agrees IS NOT TRUE THEN {_quoted(DISAGREES)}
             WHEN e.formed IS NOT TRUE THEN {_quoted(FIELDS)}
+            WHEN e.clear THEN {_quoted(CLEAR)}
             WHEN e.moment < last THEN {_quoted(BEFORE)}
             WHEN e.moment > latest THEN {_quoted(AHEAD)}
             WHEN e.moment < oldest THEN {_quoted(PAST)}
@@ -274,6 +281,8 @@ def _sqlite() -> dict[str, str]:
         (DISAGREES, f"substr({text}, -length({ending})) IS NOT {ending}"),
         (FIELDS, f"coalesce(instr(NEW.state, {spelled}), 0) = 0 OR json_type({text}, '$.data') IS NOT 'object' "
                  f"OR coalesce({field('recorded_at')}, '') NOT GLOB '????-??-??T??:??:??*Z' OR julianday({moment('NEW')}) IS NULL"),
+        (CLEAR, f"NEW.topic IN ({', '.join(map(_quoted, _SEALED_ONLY))}) "
+                f"AND ({field('data')} IS NOT '{{}}' OR json_type({text}, '$.sealed.box') IS NOT 'text')"),
         (AHEAD, f"{moment('NEW')} > {latest} AND {moment('NEW')} > coalesce({last(moment('e'))}, '')"),
         (BEFORE, f"{moment('NEW')} < {last(moment('e'))}"),
         (TWICE, f"EXISTS (SELECT 1 FROM stored_events AS e WHERE e.originator_id = NEW.originator_id "

@@ -20,7 +20,7 @@ import msgspec
 from eventsourcing.persistence import StoredEvent
 from pydantic import BaseModel
 
-from ledger.domain.events import Event
+from ledger.domain.events import SEALED_ONLY, Event
 from ledger.domain.values import format_instant
 
 from .errors import StoreUnusable, UnreadableEvent
@@ -75,12 +75,13 @@ STORED_NAMES: dict[str, str] = {
     "renounced": "renounced.v1",
     "forfeited": "forfeited.v1",
     "diploma-supplement-issued": "diploma-supplement-issued.v1",
+    "person-registered": "person-registered.v1",
+    "person-forgotten": "person-forgotten.v1",
     "ticket-opened": "ticket-opened.v1",
     "ticket-closed": "ticket-closed.v1",
     "event-voided": "event-voided.v1",
 }
-"""The stored name that each type is written under today. `person-registered` has none: it may
-not be stored in the clear."""
+"""The stored name that each type is written under today."""
 
 UPCASTS: dict[str, Upcast] = {}
 """Every stored name that was written once and is no longer: none yet. `tests/store/test_upcasting.py` shows one."""
@@ -128,6 +129,10 @@ def _state(event: Event) -> bytes:
         record["rulebook"] = event.rulebook
     if event.breaches:
         record["breaches"] = event.breaches
+    if event.clear:
+        record["clear"] = event.clear
+    if event.sealed is not None:
+        record["sealed"] = event.sealed
     return _encode(record)
 
 
@@ -140,10 +145,12 @@ class Mapper:
         self._upcasts = upcasts
 
     def to_stored_event(self, event: Event) -> StoredEvent:
-        """Raises StoreUnusable for a type without a stored name."""
+        """Raises StoreUnusable for a type without a stored name, and for one that is not stored in the clear."""
         name = self._names.get(event.type)
         if name is None:
             raise StoreUnusable(f"{event.type} cannot be stored: it has no stored name")
+        if event.sealed is None and event.type in SEALED_ONLY:
+            raise StoreUnusable(f"{event.type} cannot be stored in the clear")
         return StoredEvent(stream_id(event.student), event.version, name, _state(event))
 
     def to_event(self, name: str, state: bytes, position: int) -> Event:

@@ -133,6 +133,11 @@ def forgetting(tx: Transaction) -> None:
         tx.script(guards.POSTGRES_FORGET + rights.POSTGRES)
 
 
-STEPS = (events, identity, checks, privileges, numbers, forgetting)
+def sealed_events(tx: Transaction) -> None:
+    """Events may be sealed, and personal data must be: the databases know their stored names, older programs refuse."""
+    checks(tx)
+
+
+STEPS = (events, identity, checks, privileges, numbers, forgetting, sealed_events)
 SQLITE = Migrations("ledger", "career_ledger_migrations", "stored_events", STEPS)
 POSTGRES = Migrations("ledger", "public.career_ledger_migrations", "public.stored_events", STEPS)

@@ -70,6 +70,7 @@ FIELDS: dict[str, Leaves] = {
     "forfeited": ((), {}),
     "diploma-supplement-issued": (("format", "destination"), {}),
     "person-registered": ((), {}),
+    "person-forgotten": ((), {}),
     "ticket-opened": (("number", "service", "context", "career"), {}),
     "ticket-closed": (("number",), {}),
     "event-voided": (("event", "authority"), {}),

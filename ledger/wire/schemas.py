@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import core_schema as cs
 
-from ledger.domain.events import ABOUT_THE_PERSON, PAYLOADS, Override
+from ledger.domain.events import ABOUT_THE_PERSON, NOT_SUBMITTED, PAYLOADS, SEALED_ONLY, Override
 from ledger.domain.values import Amount, Cfu, Day, Instant, PositiveAmount, Pseudonym, Text, Year
 
 from .events import VERSIONS
@@ -108,10 +108,10 @@ def _one_line(schema: Any) -> Any:
 
 def _submission() -> Schema:
     """What may be put on `career.submissions.v1`: one of the types, in section 2's form. `person-registered` is not
-    taken yet."""
+    taken here, where it would lie in the clear, and `person-forgotten` nowhere."""
     defs: Schema = {}
     for name, payload in PAYLOADS.items():
-        if name == "person-registered":
+        if name in SEALED_ONLY | NOT_SUBMITTED:
             continue
         fields: dict[str, Any] = {"type": (Literal[name], ...), "career": (Pseudonym, ...), "data": (payload, ...)}
         if name in ABOUT_THE_PERSON or name == "event-voided":

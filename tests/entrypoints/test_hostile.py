@@ -95,7 +95,7 @@ def _innocent(shown: str) -> None:
 def sown(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """The address of a ledger with every type of event."""
     address = ["--db", f"sqlite:///{tmp_path_factory.mktemp('hostile') / 'ledger.db'}"]
-    names = sorted(DATA.keys() - {"person-registered"},
+    names = sorted(DATA.keys() - {"person-registered", "person-forgotten"},
                    key=lambda name: (name != "enrolled", name == "event-voided", name))
     events = [_sown(name, number) for number, name in enumerate(names)]
     events[0]["effective_on"] = "2025-09-20"
@@ -143,7 +143,7 @@ def test_question_shows_the_hostile_text_and_json_keeps_it_exactly(sown) -> None
     assert HOSTILE in {event["id"][-len(HOSTILE):] for event in events}
     # Three of these name a further career that she has not, one names a person.
     assert sorted(DATA.keys() - {event["type"] for event in events}) == [
-        "payment-moved", "person-registered", "programme-changed", "recognition-requested"]
+        "payment-moved", "person-forgotten", "person-registered", "programme-changed", "recognition-requested"]
 
 
 def test_csv_holds_no_formula_and_numbers_stay_numbers(sown) -> None:

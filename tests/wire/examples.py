@@ -78,8 +78,9 @@ DATA: dict[str, dict[str, Any]] = {
     "forfeited": {"reason": SECRET + "reason"},
     "diploma-supplement-issued": {"format": "paper", "destination": "eu"},
     "person-registered": {name: SECRET + name for name in ("given_name", "family_name", "tax_code",
-                                                           "email", "phone", "language")}
-    | {"birth_date": "1987-01-31"},
+                                                           "birth_place", "email", "phone", "address", "language")}
+    | {"birth_date": "1987-01-31", "former_tax_codes": [SECRET + "former"], "sex": "F", "person_id": "AB12345CD"},
+    "person-forgotten": {"authorities": [SECRET + "first", SECRET + "second"]},
     "ticket-opened": {"number": "T-2026-118", "service": "Segreteria studenti", "subject": SECRET + "subject",
                       "context": "Tasse", "career": "S01-B"},
     "ticket-closed": {"number": "T-2026-118", "answer": SECRET + "answer"},
@@ -92,7 +93,7 @@ FIRST: dict[str, dict[str, Any]] = {
 """What the golden message of a type was made of where its full example has gained a field since:
 `golden/NAME-2.vN.json` has that."""
 
-PERSONAL = ("1987-01-31",)
+PERSONAL = ("1987-01-31", "AB12345CD")
 """Withheld values that cannot say so themselves."""
 
 

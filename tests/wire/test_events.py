@@ -29,7 +29,10 @@ WITHHELD: dict[str, set[str]] = {
     "contribution-assessed": {"band"},
     "exam-annulled": {"reason"},
     "forfeited": {"reason"},
-    "person-registered": {"given_name", "family_name", "tax_code", "birth_date", "email", "phone", "language"},
+    "person-registered": {
+        "given_name", "family_name", "tax_code", "former_tax_codes", "birth_date", "birth_place", "sex", "person_id",
+        "email", "phone", "address", "language"},
+    "person-forgotten": {"authorities"},
     "ticket-opened": {"subject"},
     "ticket-closed": {"answer"},
     "event-voided": {"reason"},

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 
-from ledger.domain.events import ABOUT_THE_PERSON, PAYLOADS
+from ledger.domain.events import ABOUT_THE_PERSON, NOT_SUBMITTED, PAYLOADS, SEALED_ONLY
 from ledger.domain.submissions import Submission, _Envelope, read_submission
 from ledger.wire import schemas
 from ledger.wire.events import VERSIONS, message
@@ -21,7 +21,7 @@ from ledger.wire.schemas import FOLDER, Schema, breaks, problems, release
 from .examples import DATA, SECRET, record
 from .messages import SCHEMAS
 
-SUBMITTED = sorted(set(PAYLOADS) - {"person-registered"})
+SUBMITTED = sorted(set(PAYLOADS) - SEALED_ONLY - NOT_SUBMITTED)
 
 
 def _validator(name: str) -> Draft202012Validator:

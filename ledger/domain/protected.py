@@ -1,0 +1,89 @@
+"""What is sealed before it is stored: the protected fields of an event, taken out of it and put back.
+
+No rule, fold, projection, relay or audit reads one (`tests/domain/test_protected.py`): what a rule needs of them stands
+in `Event.clear`. Then none of them needs a key, and no answer changes when keys are destroyed.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from typing import Any, Protocol
+
+import msgspec
+
+from .events import PAYLOADS, SEALED_ONLY, Event, Override, Payload, payload_json
+
+NAMES = frozenset({"answer", "band", "category", "note", "reason", "reduction", "subject"})
+"""Protected wherever they stand; of an override its reason."""
+
+PROTECTED: dict[str, frozenset[str]] = {
+    name: frozenset(payload.model_fields if name in SEALED_ONLY else NAMES & payload.model_fields.keys())
+    for name, payload in PAYLOADS.items()}
+"""By type, the protected fields of `data`."""
+
+_READ: dict[str, Callable[[Any], Any]] = {"birth_date": date.fromisoformat, "former_tax_codes": tuple}
+"""From JSON, where the field holds no text."""
+
+
+class Forgotten(Exception):
+    """The keys of a student are destroyed: nothing of hers is sealed any more."""
+
+    def __init__(self, student: str) -> None:
+        super().__init__(student)
+        self.student = student
+
+
+class CodeTaken(Exception):
+    """A tax code is another person's. The code is not repeated."""
+
+    def __init__(self, student: str) -> None:
+        super().__init__(student)
+        self.student = student
+
+
+class Sealer(Protocol):
+    """Whoever has the keys (`ledger.privacy`)."""
+
+    def seal(self, events: Sequence[Event]) -> list[Event]:
+        """The events without their protected values, which are in `sealed`; those that have none as they are. The keys
+        of all students are durable then. Raises Forgotten, CodeTaken."""
+        ...
+
+    def open(self, event: Event) -> Event | None:
+        """With its protected values; None where its student was forgotten."""
+        ...
+
+
+def taken_out(event: Event) -> tuple[Event, dict[str, Any]]:
+    """The event without its protected values, and these as JSON: `data` by field, `override` the reason of each. The
+    dict is empty where it has none."""
+    names = PROTECTED[event.type]
+    data = {name: value for name, value in payload_json(event.data).items() if name in names}
+    taken: dict[str, Any] = {"data": data} if data else {}
+    if event.override:
+        taken["override"] = [one.reason for one in event.override]
+    if not taken:
+        return event, taken
+    return msgspec.structs.replace(
+        event, data=_changed(event.data, dict.fromkeys(data)),
+        override=tuple(_changed(one, {"reason": None}) for one in event.override)), taken
+
+
+def put_back(event: Event, taken: Mapping[str, Any]) -> Event:
+    """The event with what was taken out of it. Raises ValueError where that was taken out of another."""
+    data, reasons = taken.get("data", {}), taken.get("override", [])
+    if not data.keys() <= PROTECTED[event.type] or len(reasons) != len(event.override):
+        raise ValueError("what was sealed does not belong to this event")
+    values = {name: _READ[name](value) if name in _READ else value for name, value in data.items()}
+    return msgspec.structs.replace(
+        event, data=_changed(event.data, values), sealed=None,
+        override=tuple(_changed(one, {"reason": reason}) for one, reason in zip(event.override, reasons, strict=True)))
+
+
+def _changed(one: Any, values: Mapping[str, Any]) -> Any:
+    """A model with other values, unasked as when it is read from the log; None: left out."""
+    kind: type[Payload] | type[Override] = type(one)
+    given = (one.model_fields_set - values.keys()) | {name for name, value in values.items() if value is not None}
+    held = one.__dict__ | values
+    if "former_tax_codes" in held and held["former_tax_codes"] is None:
+        held["former_tax_codes"] = ()
+    return kind.model_construct(given, **held)
