@@ -3,10 +3,11 @@
 Most imports stand inside the functions that need them, because a question on the command line pays for each of them.
 """
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime, timezone
+from datetime import date, datetime, timedelta, timezone
 from functools import cached_property, partial
 from pathlib import Path
 from threading import Event as Flag
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ledger.domain.knowledge import NotFound
 from ledger.domain.phrases import Phrase, says
+from ledger.domain.values import format_instant
 from ledger.edges.address import SQLITE, sqlite_path
 from ledger.edges.files import make_folder
 
@@ -197,6 +199,38 @@ class Ledger:
             yield from numbers.findings(books)
         if aside:
             raise SomeSetAside(list(aside.values()))
+
+    # What a person has a right to
+
+    def forget(self, student: str, authorities: Sequence[str], reason: str, anyway: bool = False) -> Answer:
+        """Destroys what names her, for good. `topics_until`: so long the topics of submissions, outcomes and dead
+        letters keep what was submitted about her. Raises NotFound."""
+        from ledger.handling.forgetting import Ordered, forget
+        from ledger.wire.topics import longest_kept_days
+
+        answer = forget(self._store, self.books, clock, None, Ordered(student, tuple(authorities), reason, today(),
+                                                                    anyway))
+        if answer["outcome"] == "forgotten":
+            answer["topics_until"] = (today() + timedelta(days=longest_kept_days())).isoformat()
+        return answer
+
+    def disclosure(self, student: str, purpose: str, on: date | None = None) -> Answer:
+        """Everything that is held about her, as of a day. Raises NotFound."""
+        from ledger.handling.forgetting import forgotten_on
+        from ledger.projections.student import fees, history, status
+        from ledger.relay import left
+
+        events, day = self._store.stream(student), on or today()
+        if not events:
+            raise NotFound(says("missing/student", student=student))
+        return {
+            "student": student, "on": day.isoformat(), "made_at": format_instant(clock()), "purpose": purpose,
+            "forgotten": forgotten_on(events), "person": None,
+            "status": status.answer(events, student, day, self.books),
+            "fees": fees.answer(events, student, day, self.books),
+            "history": list(history.answer(events, student, day, self.books)),
+            "refused": [json.loads(one.outcome) for one in self._store.refusals_of(student)],
+            "reads": [], "left": left(self._url, events)}
 
     def _known(self, student: str, known_at: datetime | None, known_position: int | None) -> "list[Event]":
         from ledger.domain.knowledge import known

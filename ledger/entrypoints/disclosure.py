@@ -4,12 +4,14 @@ nothing that is loaded from elsewhere. It tells what `disclosure.json` beside it
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from importlib.resources import files
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from ledger.bootstrap import Answer
-from ledger.domain.phrases import Phrase
-from ledger.edges.text import visible
-from ledger.words import Language, sentence, told
+from ledger.domain.phrases import Phrase, says
+from ledger.edges.files import FOLDER, make_folder, open_file
+from ledger.edges.text import json_text, visible
+from ledger.words import LANGUAGES, Language, sentence, told
 from ledger.words.entries import named
 from ledger.words.values import charge, day, money
 
@@ -21,6 +23,37 @@ VALUES = FIELDS | {"course_type": "course_type", "access": "access", "standing":
 """The table of names of a field's values."""
 DAYS = frozenset({"birth_date", "held_on", "enrol_by", "recognition_by", "conferred_on", "lectures_end_on", "issued_on",
                   "due_on", "calls_start_on", "opens_on", "refuse_by"})
+
+
+class WrongFolder(ValueError):
+    """`told` says what to give instead."""
+
+    def __init__(self, told: Phrase) -> None:
+        super().__init__(told)
+        self.told = told
+
+
+def prepare(folder: Path) -> None:
+    """A folder for its owner alone. Raises WrongFolder for one that holds something, or cannot be made."""
+    try:
+        if folder.exists() and any(folder.iterdir()):
+            raise WrongFolder(says("disclosure/not-empty"))
+        make_folder(folder)
+        folder.chmod(FOLDER)
+    except OSError as error:
+        raise WrongFolder(says("disclosure/no-folder", text=error.strerror or type(error).__name__)) from None
+
+
+def write(folder: Path, answer: Answer) -> None:
+    """Into a folder that was prepared. Raises WrongFolder."""
+    texts = {"disclosure.json": json_text(told(answer), indent=1) + "\n",
+             **{f"disclosure.{language}.html": page(answer, language) for language in LANGUAGES}}
+    try:
+        for name, text in texts.items():
+            with open_file(folder / name) as file:
+                file.write(text.encode())
+    except OSError as error:
+        raise WrongFolder(says("disclosure/no-folder", text=error.strerror or type(error).__name__)) from None
 
 
 class Section(NamedTuple):

@@ -351,6 +351,20 @@ class Page:
         self._line(self._t("page/effect", text=answer["file"], count=answer["students"], more=answer["careers"]),
                    style="bold")
 
+    def forgotten(self, answer: Answer) -> None:
+        if answer["outcome"] == "refused":
+            self._line(self._t("forget/refused", student=answer["student"]), style="bold red")
+            for one in answer["reasons"]:
+                self._line(one["message"], indent=2)
+            self._line(self._t("forget/order"), indent=2)
+            return
+        student, position = answer["student"], answer["position"]
+        self._line(self._t("forget/again", student=student, position=position) if answer["again"] else
+                   self._t("forget/done", student=student, position=position), style="bold")
+        self._line(self._t("forget/complete", on=answer["complete_from"]) if answer["complete_from"]
+                   else self._t("forget/no-keys"), indent=2)
+        self._line(self._t("forget/topics", until=answer["topics_until"]), indent=2)
+
     def tell(self, told: Phrase) -> None:
         self._line(sentence(told, self._language))
 

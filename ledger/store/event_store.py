@@ -232,6 +232,11 @@ class EventStore:
         found = self._patiently(lambda: self._recorder.refusals(list(submissions))) if submissions else []
         return {(one.student, one.id): one for one in found}
 
+    def forgotten(self, after: int = 0) -> list[Event]:
+        """The events `person-forgotten` of a position above `after`: the rest of the log is looked through, undecoded,
+        where they are few."""
+        return self._events(self._patiently(lambda: self._recorder.forgotten(after)))
+
     def refusals_of(self, student: str) -> list[Refusal]:
         """All that are remembered of a student's submissions."""
         return self._patiently(lambda: self._recorder.refusals_of(student))

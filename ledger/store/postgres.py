@@ -218,6 +218,10 @@ class PostgresRecorder(PostgresApplicationRecorder):
         return [Refusal(student, id_.decode(), content, outcome) for student, id_, content, outcome in self.read(
             REMEMBERED, _named(submissions))]
 
+    def forgotten(self, after: int) -> list[LogRow]:
+        return self.read("SELECT notification_id, topic, state FROM public.stored_events WHERE notification_id > %s "
+                         "AND topic LIKE 'person-forgotten.v%%' ORDER BY notification_id", (after,))
+
     def refusals_of(self, student: str) -> list[Refusal]:
         return [Refusal(student, id_.decode(), content, outcome) for student, id_, content, outcome in self.read(
             "SELECT student, id, content, outcome FROM public.refused_submissions WHERE student = %s ORDER BY id",

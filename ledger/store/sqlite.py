@@ -220,6 +220,10 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
                 found += [Refusal(row[0], row[1].decode(), row[2], row[3]) for row in c.fetchall()]
         return found
 
+    def forgotten(self, after: int) -> list[LogRow]:
+        return self.read("SELECT rowid, topic, state FROM stored_events WHERE rowid > ? AND topic LIKE "
+                         "'person-forgotten.v%' ORDER BY rowid", (after,))
+
     def refusals_of(self, student: str) -> list[Refusal]:
         return [Refusal(row[0], row[1].decode(), row[2], row[3]) for row in self.read(
             "SELECT student, id, content, outcome FROM refused_submissions WHERE student = ? ORDER BY id", (student,))]

@@ -48,3 +48,9 @@ TOPICS: tuple[Topic, ...] = (
     Topic(DEAD_LETTER, "the key of the letter", _days(90), 8 * _MIB),
 )
 """Dead letters are as they came, so they may hold what a submitter wrote: not for ever."""
+
+
+def longest_kept_days() -> int:
+    """For how long what was submitted stays on some topic that is not kept for ever."""
+    return max(int(topic.kept["retention.ms"]) // 86_400_000 for topic in TOPICS
+               if topic.name in (SUBMISSIONS, OUTCOMES, DEAD_LETTER))

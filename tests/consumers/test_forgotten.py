@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 from kafka import TopicPartition
 
+from consumers.archive.service import Archive
 from consumers.booking_gate.service import BookingGate
 from consumers.database import Database
 from consumers.kit.loop import Loop
@@ -23,11 +24,12 @@ from consumers.treasury.notices import PaymentNotice
 from consumers.treasury.service import Treasury
 from ledger.wire.letters import outcome_message
 from ledger.wire.message import Message
+from ledger.wire.reading import Unreadable
 from ledger.wire.state import tombstone
 
 from .counter import Counter
 from .notifications_bench import YEAR, History
-from .support import ORIGIN
+from .support import ORIGIN, a_log, changed, forgotten
 from .treasury_books import NOW, TODAY
 
 MARK = "marked.address@students.example"
@@ -125,7 +127,7 @@ SERVICES: dict[str, tuple[Callable[[], Service], Callable[[Fed, str], None], dic
 `forget`, shows that the rows are counted."""
 
 
-@pytest.mark.parametrize("said_by", ["tombstone"])
+@pytest.mark.parametrize("said_by", ["tombstone", "event"])
 @pytest.mark.parametrize("name", SERVICES)
 def test_service_holds_only_the_pseudonym_once_a_person_was_forgotten_and_nothing_brings_her_back(
         own: Database, name: str, said_by: str) -> None:
@@ -142,12 +144,12 @@ def test_service_holds_only_the_pseudonym_once_a_person_was_forgotten_and_nothin
     if name != "booking_gate":
         assert before[f"{name}_parked"] == before[f"{name}_aside"] == 1
     newest = History("S1").enrolled().events[-1]
-    news = [tombstone("S1", "B", newest, ORIGIN)] if said_by == "tombstone" else []
+    news = [tombstone("S1", "B", newest, ORIGIN)] if said_by == "tombstone" else [forgotten("S1", 99, 99)]
     fed.take([*told("S1")[-1:], *news])
     only = {f"{name}_erased": 1} | kept
     assert held(own, "S1", MARK) == only
     assert own.ask(f"SELECT * FROM {name}_erased") == [("S1",)]
-    for again in (told("S1"), news, [tombstone("S1", "B", newest, ORIGIN)]):
+    for again in (told("S1"), news, [forgotten("S1", 99, 99)], [tombstone("S1", "B", newest, ORIGIN)]):
         fed.take(again)
         fill(fed, "S1")
         assert held(own, "S1", MARK) == only
@@ -163,7 +165,37 @@ def test_address_of_a_forgotten_person_is_gone_from_every_page_of_the_file(tmp_p
         fed = Fed(SERVICES["notifications"][0](), own)
         of_notifications(fed, "S1")
         fed.take(told("S1"))
-        fed.take([tombstone("S1", "B", History("S1").enrolled().events[-1], ORIGIN)])
+        fed.take([forgotten("S1", 99, 99)])
         assert own.scrub()
         for file in tmp_path.iterdir():
             assert MARK.encode() not in file.read_bytes(), file.name
+
+
+def test_archive_keeps_the_events_of_a_forgotten_person_in_order(own: Database, tmp_path: Path) -> None:
+    fed = Fed(Archive(tmp_path / "packages"), own)
+    fed.take(told("S1"))
+    assert held(own, "S1")["archive_parked"] == 1
+    fed.take([forgotten("S1", 8, 8)])
+    assert held(own, "S1") == {"archive_entries": 5, "archive_versions": 1, "archive_parked": 1, "archive_aside": 2}
+
+
+def test_person_forgotten_before_a_release_knew_the_type_is_erased_at_its_start(own: Database) -> None:
+    """The event was kept aside as unreadable."""
+    fed = Fed(Counter(), own)
+    fed.take(a_log(1, 2))
+    known = fed.service.read
+    fed.service.read = lambda record: (_ for _ in ()).throw(Unreadable("x"))  # type: ignore[method-assign]
+    fed.take([forgotten("S0000", 3, 3)])
+    assert own.ask("SELECT student, version FROM counter_parked") == [("S0000", 3)]
+    fed.service.read = known  # type: ignore[method-assign]
+    fed.loop._retry(next(iter(fed.loop._next)))
+    assert (own.ask("SELECT * FROM counter_parked"), own.ask("SELECT * FROM counter_erased")) == ([], [("S0000",)])
+
+
+def test_message_of_another_ledger_forgets_nobody(own: Database) -> None:
+    fed = Fed(Counter(), own)
+    fed.take(a_log(1, 2))
+    strange = changed(forgotten("S0000", 3, 3), origin="another")
+    fed.take([strange, changed(forgotten("S0000", 3, 3), value=b"{}")])
+    assert own.ask("SELECT * FROM counter_erased") == []
+

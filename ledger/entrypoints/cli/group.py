@@ -30,6 +30,7 @@ PLACES = {
     "rules": "law",
     "find": "everybody", "project": "everybody", "projection": "everybody", "report": "everybody",
     "digests": "kafka", "intake": "kafka", "publish": "kafka",
+    "disclose": "rights", "forget": "rights",
     "generate": "generate", "upgrade": "upgrade",
 }
 """The module of each command, which is imported when one of them is named or all are listed."""

@@ -1,0 +1,80 @@
+"""What a person has a right to: `forget` destroys what names her, `disclose` hands over everything that is held."""
+
+from datetime import date
+from pathlib import Path
+
+import click
+
+from ledger.domain.phrases import says
+from ledger.edges.program import tell_json
+
+from .errors import bad_value, misused
+from .options import FOUND, json_option, on_option, opened, page, spoken
+
+LONGEST_REASON = 10_000
+"""Characters."""
+
+
+def _reason(_: click.Context, __: click.Parameter, file: Path) -> str:
+    try:
+        text = file.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        text = ""
+    if not text or len(text) > LONGEST_REASON:
+        raise bad_value(says("cli/reason", count=LONGEST_REASON))
+    return text
+
+
+@click.command(short_help="Destroy what names a student, for good.")
+@click.argument("student")
+@click.option("--authority", "authorities", multiple=True, required=True, metavar="NAME",
+              help="Who orders it: give two different ones.")
+@click.option("--reason", required=True, callback=_reason, metavar="FILE",
+              type=click.Path(path_type=Path, exists=True, dir_okay=False),
+              help="Why, as text. It is kept sealed in the access log of the key store and nowhere else.")
+@click.option("--even-if-open", "anyway", is_flag=True, help="Also while a career is open or money is owed.")
+@json_option
+def forget(student: str, authorities: tuple[str, ...], reason: str, anyway: bool, json_: bool) -> None:
+    """Forget STUDENT: what names her can never be read again, here, on the topics and in the services.
+
+    Her career stays under the pseudonym, because the university must keep it. It cannot be undone; given again, it
+    finishes what was left. Exit code 1 where a career is open or money is owed.
+
+    \b
+    Example:
+      career-ledger forget S01 --authority "Rector" --authority "Data protection officer" --reason request.txt
+    """
+    named = [one.strip() for one in authorities]
+    if len({one.casefold() for one in named if one}) < 2 or not all(named):
+        raise misused(says("cli/two-authorities"))
+    with opened() as ledger:
+        answer = ledger.forget(student, named, reason, anyway)
+    tell_json(spoken(answer)) if json_ else page().forgotten(spoken(answer))
+    if answer["outcome"] == "refused":
+        raise click.exceptions.Exit(FOUND)
+
+
+@click.command(short_help="Everything held about a student, to hand over.")
+@click.argument("student")
+@click.option("--purpose", required=True, metavar="TEXT", help="Why it is asked for; it is kept in the access log.")
+@click.option("--to", "folder", required=True, type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER",
+              help="A folder that is made, or is empty; only you can read it.")
+@on_option
+def disclose(student: str, purpose: str, folder: Path, on: date | None) -> None:
+    """Write everything held about STUDENT into FOLDER: disclosure.json for programs, and a page for her in Italian and
+    in English.
+
+    \b
+    Example:
+      career-ledger disclose S01 --purpose "request of 3 March 2026" --to S01-disclosure
+    """
+    from ledger.entrypoints.disclosure import WrongFolder, prepare, write
+
+    try:
+        prepare(folder)
+        with opened() as ledger:
+            answer = ledger.disclosure(student, purpose, on)
+        write(folder, answer)
+    except WrongFolder as error:
+        raise bad_value(error.told, param_hint="--to") from None
+    page().tell(says("disclosure/written", text=str(folder)))
