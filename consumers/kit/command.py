@@ -27,7 +27,7 @@ from ledger.edges.program import UNAVAILABLE, USAGE, Program, tell_json
 from ledger.edges.text import OneLine
 from ledger.wire.kafka import BROKERS, KafkaUnusable
 
-from .loop import Forgotten, Loop
+from .loop import Loop, MessagesGone
 from .service import Service
 from .tables import migrations
 from .web import Door, Server, bound_to, door_options
@@ -125,7 +125,7 @@ def run(service: Service, running: Running) -> None:
         try:
             with Server(loop.metrics.routes, place) if place is not None else nullcontext():
                 loop.run()
-        except Forgotten as error:
+        except MessagesGone as error:
             for line in str(error).splitlines():
                 loop.log.error("%s", line)
             raise SystemExit(GONE) from None

@@ -60,7 +60,7 @@ _TAKEN = (ValueError, KeyError, IllegalStateError)
 Offsets = dict[TopicPartition, int]
 
 
-class Forgotten(RuntimeError):
+class MessagesGone(RuntimeError):
     """The topic no longer holds what this consumer has not read; the text says how to mend it."""
 
 
@@ -97,7 +97,7 @@ class Loop:
         killed."""
 
     def run(self) -> None:
-        """Returns when stopped. Raises Forgotten, and whatever the service raises: a fault must not be passed over."""
+        """Returns when stopped. Raises MessagesGone, and whatever the service raises: a fault is not passed over."""
         with closing(self._service):
             while not self._stop.is_set():
                 consumer = None
@@ -163,7 +163,7 @@ class Loop:
 
     def _settle(self, consumer: KafkaConsumer) -> bool:
         """Seeks every partition that is new here, or whose batch was given up, to its stored position. Raises
-        Forgotten.
+        MessagesGone.
 
         The listener only pauses a new partition: it runs on the client's own thread, where nothing may wait for a
         database."""
@@ -196,7 +196,7 @@ class Loop:
                 # shorter than what was read: another topic by the same name; and states are not in the order of the log
                 gone[text] = position + 1 if name == EVENTS and offset <= newest[tp] else 1
         if gone:
-            raise Forgotten("\n".join([
+            raise MessagesGone("\n".join([
                 *gone, "What lies between is gone from the topic. Start this consumer with --from-oldest, "
                 f"and have the ledger send it again: career-ledger publish --from {min(gone.values())}"]))
         with self._database.transaction() as tx:

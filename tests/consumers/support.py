@@ -17,7 +17,7 @@ from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, Me
 from kafka.errors import BrokerResponseError
 
 from consumers.database import Database
-from consumers.kit.loop import Forgotten, Loop
+from consumers.kit.loop import Loop, MessagesGone
 from consumers.kit.service import Service
 from ledger.domain.events import Event
 from ledger.relay.states import states
@@ -240,12 +240,12 @@ def in_thread(service: Service, url: str, bootstrap: str, from_oldest: bool = Fa
     assert not thread.is_alive()
 
 
-def runs_into(service: Service, url: str, bootstrap: str) -> Forgotten:
+def runs_into(service: Service, url: str, bootstrap: str) -> MessagesGone:
     """The error that the loop stops with by itself."""
     with Database(url) as database:
         try:
             Loop(service, database, bootstrap, threading.Event()).run()
-        except Forgotten as error:
+        except MessagesGone as error:
             return error
     raise AssertionError("it did not stop")
 
