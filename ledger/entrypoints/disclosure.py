@@ -19,7 +19,7 @@ from .text import AMOUNTS, CHARGES, FIELDS
 
 Lines = Sequence[Sequence[str]]
 VALUES = FIELDS | {"course_type": "course_type", "access": "access", "standing": "standing", "ground": "ground",
-                   "evidence": "evidence"}
+                   "evidence": "evidence", "mode": "mode"}
 """The table of names of a field's values."""
 DAYS = frozenset({"birth_date", "held_on", "enrol_by", "recognition_by", "conferred_on", "lectures_end_on", "issued_on",
                   "due_on", "calls_start_on", "opens_on", "refuse_by"})
@@ -112,7 +112,7 @@ class _Sheet:
                      if one.get("year") and one.get("academic_year") else one.get("academic_year") or ""),
                     (self._t("page/regime"), self._named("regime", one["regime"]) if one.get("regime") else ""),
                     (self._t("page/cfu-passed"), str((one.get("cfu") or {}).get("passed", ""))),
-                    (self._t("page/cfu-recognised"), str((one.get("cfu") or {}).get("recognised", "")))]
+                    (self._named("column", "cfu_recognised"), str((one.get("cfu") or {}).get("recognised", "")))]
             says = [self._block(one["career"], block) for block in one.get("blocks", ())]
             says += [f"{self._day(change['on'])}: {change['change']}" for change in one.get("upcoming", ())]
             yield Section(self._t("disclosure/career", career=one["career"]), says,

@@ -1,0 +1,16 @@
+"""The commands of docs/privacy.md work as they are written there."""
+
+from pathlib import Path
+
+from .test_readme import commands, run_in_a_clone
+
+
+def test_page_for_the_data_protection_officer_discloses_and_forgets(tmp_path: Path) -> None:
+    done = run_in_a_clone(commands("docs/privacy.md"), tmp_path / "clone", "examples")
+    assert done.returncode == 0, done.stderr
+    for words in ("encryption-not-configured", "disclosure.it.html", "Not forgotten: S-DEMO-07",
+                  "Forgotten: S-DEMO-07, recorded at position", "Written to what-stays"):
+        assert words in done.stdout, done.stdout
+    clone = tmp_path / "clone"
+    assert "were destroyed on" not in (clone / "for-her" / "disclosure.en.html").read_text()
+    assert "were destroyed on" in (clone / "what-stays" / "disclosure.en.html").read_text()
