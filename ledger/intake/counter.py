@@ -27,6 +27,7 @@ from typing import Any, NamedTuple
 from ledger.domain.books import LawBooks
 from ledger.domain.events import Event
 from ledger.domain.form import Problem
+from ledger.domain.knowledge import is_forgotten
 from ledger.domain.phrases import says
 from ledger.domain.submissions import Submission
 from ledger.domain.values import format_instant
@@ -150,7 +151,8 @@ class Counter:
                 verdict = self._verdict(form, kept)
             except Exception as error:
                 raise _Fault(form, error) from error
-            if isinstance(verdict, _New):
+            # of a person who was forgotten nothing is remembered again: the next time it is decided anew
+            if isinstance(verdict, _New) and not is_forgotten(self._streams[form.student].events):
                 fresh.append(Refusal(form.student, form.id, self._store.content_digest(form.hash()),
                                      json.dumps(verdict).encode()))
                 kept[form.student, form.id] = fresh[-1]

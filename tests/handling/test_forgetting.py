@@ -17,8 +17,12 @@ from ledger.domain.knowledge import NotFound
 from ledger.entrypoints.cli import cli
 from ledger.handling import forgetting
 from ledger.handling.forgetting import Ordered, forget, forget_again
+from ledger.intake.counter import Counter
 from ledger.rulebooks.loader import load_books
 from ledger.store import EventStore, Refusal, StoreUnusable, open_store
+from ledger.wire.message import History
+from tests.handling.histories import booking
+from tests.intake.test_counter import received
 from tests.projections.populations import a_debtor, append
 
 BOOKS = load_books()
@@ -185,6 +189,18 @@ def test_two_forgettings_at_once_record_it_once(store_url: str, tmp_path: Path) 
     assert sorted(one["again"] for one in found) == [False, True]
     with open_store(store_url) as store:
         assert [event.type for event in store.stream("S01")].count("person-forgotten") == 1
+
+
+def test_intake_remembers_no_refusal_again_when_an_old_submission_of_hers_comes_back(store: EventStore) -> None:
+    append(store, *a_debtor("S01"))
+    counter = Counter(store, BOOKS, clock, History("test", 1))
+    old = received(booking("S01", "b1") | {"effective_on": "2026-05-26", "career": "S01-X"})
+    counter.answers(old)
+    assert len(store.refusals_of("S01")) == 1
+    forget(store, BOOKS, clock, None, ordered())
+    counter = Counter(store, BOOKS, clock, History("test", 1))
+    counter.answers(old)
+    assert (sum(counter.given.values()), store.refusals_of("S01")) == (1, [])
 
 
 def test_event_of_forgetting_is_taken_from_no_submission(store: EventStore) -> None:
