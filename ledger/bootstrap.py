@@ -230,7 +230,7 @@ class Ledger:
             "fees": fees.answer(events, student, day, self.books),
             "history": list(history.answer(events, student, day, self.books)),
             "refused": [json.loads(one.outcome) for one in self._store.refusals_of(student)],
-            "reads": [], "left": left(self._url, events)}
+            "reads": None, "left": left(self._url, events)}
 
     def _known(self, student: str, known_at: datetime | None, known_position: int | None) -> "list[Event]":
         from ledger.domain.knowledge import known

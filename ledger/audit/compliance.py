@@ -59,7 +59,7 @@ def findings(events: Sequence[Event], on: date, books: LawBooks) -> Iterator[dic
         law = books.on(event.effective_on)
         overridden = frozenset(o.rule for o in event.override)
         for given in reasons_against_act(event.type, event.data, event.effective_on, person,
-                                         career.name, books, overridden):
+                                         career.name, books, overridden, event):
             if given.rule not in overridden and given.rule != "NO-RULEBOOK":
                 note(event, event.career, _severity(given), given, event.student)
         for override in event.override:

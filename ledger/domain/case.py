@@ -1,11 +1,12 @@
 """A case: an act that somebody asks for, and the state that it meets."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, TypeVar
 
 from .books import LawBooks
+from .clear import Clear
 from .events import Payload
 from .phrases import Phrase
 from .reasons import Clears, Fact, Reason, reason
@@ -17,7 +18,8 @@ _P = TypeVar("_P", bound=Payload)
 
 @dataclass(slots=True)
 class Case:
-    """An act (its type) with `data` on `day`, in a career of a person, under the rule book of its academic year."""
+    """An act (its type) with `data` on `day`, in a career of a person, under the rule book of its academic year.
+    `said`: what may be asked of protected fields."""
 
     act: str
     data: Payload
@@ -26,6 +28,7 @@ class Case:
     career: Career
     book: RuleBook
     books: LawBooks
+    said: Clear = field(default_factory=dict)
 
     @property
     def law(self) -> Law:

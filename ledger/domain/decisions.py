@@ -5,12 +5,14 @@
 """
 
 from dataclasses import dataclass
+from dataclasses import field as with_default
 from datetime import date, datetime
 from typing import Literal
 
 from . import events as e
 from .books import LawBooks
 from .case import Case
+from .clear import Clear, clear_of, in_the_clear
 from .events import Rulebook
 from .form import Problem
 from .law.catalogue import PREDICATES, WINDOWS
@@ -34,6 +36,7 @@ class Accepted:
 
     rulebook: Rulebook | None
     breaches: tuple[str, ...] = ()
+    clear: Clear = with_default(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +79,19 @@ def governing_book(type_: str, data: e.Payload, day: date, career_: Career,
 
 
 def reasons_against_act(type_: str, data: e.Payload, day: date, person: Person, career_name: str, books: LawBooks,
-                        lifted: frozenset[str] = frozenset()) -> list[Reason]:
+                        lifted: frozenset[str] = frozenset(), decided: e.Event | None = None) -> list[Reason]:
     """Every rule that speaks against an act, given the state that it meets; empty for facts and for acts that are
     allowed.
 
-    `lifted` are the rules that an officer's override names: they stay in the list, but silence no other rule."""
+    `lifted` are the rules that an officer's override names: they stay in the list, but silence no other rule.
+    `decided`: the event, where the act is one."""
     if type_ not in e.ACTS:
         return []
     career_, books = person.careers.get(career_name) or Career(career_name), books.on(day)
     year, book = governing_book(type_, data, day, career_, books)
     return [no_rulebook(books, year)] if book is None else _reasons(
-        Case(type_, data, day, person, career_, book, books), lifted)
+        Case(type_, data, day, person, career_, book, books,
+             in_the_clear(data, book) if decided is None else clear_of(decided, book)), lifted)
 
 
 def _reasons(case: Case, lifted: frozenset[str]) -> list[Reason]:
@@ -169,17 +174,18 @@ def decide(standing: Standing, submission: Submission, recorded_at: datetime, bo
     year, book = governing_book(submission.type, submission.data, submission.effective_on, career_, law)
     identity = (Rulebook(*law.identities[book.academic_year])
                 if book is not None and submission.career is not None else None)
+    said = in_the_clear(submission.data, book)
     if submission.type not in e.ACTS:
-        return Accepted(identity)
+        return Accepted(identity, clear=said)
     lifted = frozenset(o.rule for o in submission.override) if submission.override else _NOTHING
     if book is None and mode == "record" and not lifted:
-        return Accepted(identity)  # an act of a year without a rule book breaks no rule: there is none
+        return Accepted(identity, clear=said)  # an act of a year without a rule book breaks no rule: there is none
     reasons = [no_rulebook(law, year)] if book is None else _reasons(
-        Case(submission.type, submission.data, submission.effective_on, person, career_, book, law), lifted)
+        Case(submission.type, submission.data, submission.effective_on, person, career_, book, law, said), lifted)
     if not reasons:
-        return Accepted(identity)
+        return Accepted(identity, clear=said)
     against = [r for r in reasons if r.rule not in lifted]
     if against and mode == "enforce":
         return Refused(tuple(against))
     return Accepted(identity,
-                    tuple(dict.fromkeys(r.rule for r in reasons if r.rule not in NOT_JUDGED or r.rule in lifted)))
+                    tuple(dict.fromkeys(r.rule for r in reasons if r.rule not in NOT_JUDGED or r.rule in lifted)), said)

@@ -4,13 +4,14 @@ No rule, fold, projection, relay or audit reads one (`tests/domain/test_protecte
 in `Event.clear`. Then none of them needs a key, and no answer changes when keys are destroyed.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date
 from typing import Any, Protocol
 
 import msgspec
 
 from .events import PAYLOADS, SEALED_ONLY, Event, Override, Payload, payload_json
+from .submissions import Submission
 
 NAMES = frozenset({"answer", "band", "category", "note", "reason", "reduction", "subject"})
 """Protected wherever they stand; of an override its reason."""
@@ -24,7 +25,7 @@ _READ: dict[str, Callable[[Any], Any]] = {"birth_date": date.fromisoformat, "for
 """From JSON, where the field holds no text."""
 
 
-class Forgotten(Exception):
+class IsForgotten(Exception):
     """The keys of a student are destroyed: nothing of hers is sealed any more."""
 
     def __init__(self, student: str) -> None:
@@ -45,12 +46,21 @@ class Sealer(Protocol):
 
     def seal(self, events: Sequence[Event]) -> list[Event]:
         """The events without their protected values, which are in `sealed`; those that have none as they are. The keys
-        of all students are durable then. Raises Forgotten, CodeTaken."""
+        of all students are durable then. Raises IsForgotten, CodeTaken."""
+        ...
+
+    def prepare(self, students: Collection[str]) -> None:
+        """Makes the keys that these lack, durable in one transaction, of many whose events are sealed next. Keys that
+        are not needed then harm nobody; who was forgotten gets none."""
         ...
 
     def open(self, event: Event) -> Event | None:
         """With its protected values; None where its student was forgotten."""
         ...
+
+
+def has_protected(one: Event | Submission) -> bool:
+    return bool(one.override) or not PROTECTED[one.type].isdisjoint(one.data.model_fields_set)
 
 
 def taken_out(event: Event) -> tuple[Event, dict[str, Any]]:

@@ -91,7 +91,7 @@ class _Sheet:
             first.append(self._t("disclosure/forgotten", on=gone["on"]))
         return self._t("disclosure/title"), first, [
             self._who(answer["person"]), *self._careers(answer["status"]), self._charges(answer["fees"]),
-            self._record(answer["history"]), *self._refused(answer["refused"]), self._reads(answer["reads"]),
+            self._record(answer["history"]), *self._refused(answer["refused"]), self._reads(answer["reads"] or ()),
             self._left(answer["left"])]
 
     def _who(self, person: Answer | None) -> Section:

@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
+from typing import NamedTuple
 from uuid import UUID
 
 from eventsourcing.persistence import StoredEvent
@@ -32,13 +33,14 @@ from ledger.domain.decisions import Mode
 from ledger.domain.events import Event
 from ledger.domain.form import Problem
 from ledger.domain.phrases import says
+from ledger.domain.protected import Sealer, has_protected
 from ledger.domain.submissions import Submission
 from ledger.store import EventStore, StoreUnavailable, StreamSetAside, VersionConflict
 from ledger.store.mapper import stream_id
 
 from .lines import decode_line
 from .streams import PENDING, Known, Stream
-from .submit import Clock, Desk, Reply, answer, duplicate, in_turn, invalid, read_form, set_aside, with_line
+from .submit import Clock, Desk, Reply, answer, duplicate, in_turn, invalid, set_aside, with_line
 from .trusted import recorded_event
 
 BATCH_LINES = 4_000
@@ -56,6 +58,14 @@ is a duplicate of one of hers, and what voided that one. A plain tuple: ten thou
 process."""
 
 Opened = Callable[[], EventStore]
+
+
+class Opens(NamedTuple):
+    """Open the store, and the key store where there is one, once more in another process."""
+
+    store: Opened
+    sealer: Callable[[], Sealer] | None = None
+
 
 _STUDENT = re.compile(rb'"student"\s*:\s*"([A-Za-z0-9._-]*)"')
 
@@ -83,16 +93,16 @@ class _Batch:
         return [(first + n, line) for first, lines in parts for n, line in enumerate(lines)]
 
 
-def import_lines(store: EventStore, opened: Opened, books: LawBooks, lines: Iterable[bytes], mode: Mode, clock: Clock,
-                 workers: int | None = None, trusted: bool = False) -> Iterator[Reply]:
+def import_lines(store: EventStore, opened: Opened | Opens, books: LawBooks, lines: Iterable[bytes], mode: Mode,
+                 clock: Clock, workers: int | None = None, trusted: bool = False) -> Iterator[Reply]:
     """One outcome for each line that is not blank, in order, as `append_lines` yields it; what is accepted is stored by
     then.
 
-    `opened` opens `store` once more, in another process, and `clock` is a function of a module. Memory stays flat: a
-    few batches and the students met last. With `trusted` the lines are recorded events as
-    `career-ledger history --json` writes them: their form and the order of each student's versions are checked, no rule
-    is asked, and they are stored with the rule book and breaches that they state. Raises StoreUnavailable where a
-    worker was ended from outside, and what `append_lines` raises.
+    `opened` opens `store` once more, in another process (and the key store: events are sealed by the workers), and
+    `clock` is a function of a module. Memory stays flat: a few batches and the students met last. With `trusted` the
+    lines are recorded events as `career-ledger history --json` writes them: their form and the order of each student's
+    versions are checked, no rule is asked, and they are stored with the rule book and breaches that they state. Raises
+    StoreUnavailable where a worker was ended from outside, and what `append_lines` raises.
     """
     crew = Crew(opened, books, mode, clock, workers or os.cpu_count() or 1, trusted)
     try:
@@ -197,12 +207,14 @@ def _store(store: EventStore, batch: _Batch) -> list[Reply]:
 class Crew:
     """The workers: each a pool of one process, so that a student's lines always reach the same one. To be closed."""
 
-    def __init__(self, opened: Opened, books: LawBooks, mode: Mode, clock: Clock, size: int, trusted: bool) -> None:
-        self._books, self._mode, self._clock, self.trusted = books, mode, clock, trusted
+    def __init__(self, opened: Opened | Opens, books: LawBooks, mode: Mode, clock: Clock, size: int,
+                 trusted: bool) -> None:
+        opens = opened if isinstance(opened, Opens) else Opens(opened)
+        self._books, self._mode, self._clock, self.trusted, self._sealer = books, mode, clock, trusted, opens.sealer
         self.size = size
         self.epoch = 0
         self.stored = -1
-        arguments = opened, processes.Long(books), mode, clock, trusted
+        arguments = opens, processes.Long(books), mode, clock, trusted
         self._pools = [processes.pool(1, _start, *arguments) for _ in range(size)]
 
     def import_lines(self, store: EventStore, lines: Iterable[bytes]) -> Iterator[Reply]:
@@ -225,7 +237,8 @@ class Crew:
                        for pool, parts in zip(self._pools, batch.routed, strict=True)]
 
     def line_by_line(self, store: EventStore, batch: _Batch) -> list[Reply]:
-        desk = Desk(store, self._books, self._mode, self._clock)
+        desk = Desk(store, self._books, self._mode, self._clock,
+                    sealer=self._sealer() if self._sealer is not None else None)
         found = []
         for number, line in batch.lines():
             raw = decode_line(line, first=number == 1)
@@ -241,9 +254,10 @@ class Crew:
 class _Worker:
     """Decides and encodes; remembers the students it met last."""
 
-    def __init__(self, opened: Opened, books: LawBooks, mode: Mode, clock: Clock, trusted: bool) -> None:
-        self._store = opened()
-        self._desk = Desk(self._store, books, mode, clock, EVENTS_KEPT)
+    def __init__(self, opens: Opens, books: LawBooks, mode: Mode, clock: Clock, trusted: bool) -> None:
+        self._store = opens.store()
+        self._sealer = opens.sealer() if opens.sealer is not None else None
+        self._desk = Desk(self._store, books, mode, clock, EVENTS_KEPT, self._sealer)
         self._streams = self._desk.streams
         self._epoch = 0
         self._trusted = trusted
@@ -258,6 +272,9 @@ class _Worker:
                   and not isinstance(form, dict)}
         self._streams.load(wanted, batch)
         self._streams.trim(stored)
+        if self._sealer is not None and not self._trusted:
+            self._sealer.prepare({form.student for _, part in forms for form in part if isinstance(form, Submission)
+                                  and has_protected(form)})
         decided = _Decided()
         heads: dict[str, int] = {}
         for number, part in forms:
@@ -276,7 +293,7 @@ class _Worker:
         if self._trusted:
             return recorded_event(line, PENDING)
         raw = decode_line(line, first)
-        return None if raw is None else read_form(raw)
+        return None if raw is None else self._desk.form(raw)
 
     def _outcome(self, form: _Form, encoded: list[StoredEvent], heads: dict[str, int]) -> _Placed | Reply:
         try:
@@ -284,7 +301,8 @@ class _Worker:
         except StreamSetAside as error:
             return set_aside(form.id if isinstance(form, Submission) else form[0].id, error.one)
         head = stream.version
-        verdict = self._desk.judge(stream, form) if isinstance(form, Submission) else _as_recorded(stream, form[0])
+        verdict = (self._desk.sealed(self._desk.judge(stream, form)) if isinstance(form, Submission)
+                   else _as_recorded(stream, form[0]))
         if isinstance(verdict, Event):
             self._streams.add(verdict.student, [verdict])
             encoded.append(self._store.encode(verdict) if isinstance(form, Submission) else form[1])
@@ -316,11 +334,11 @@ def _as_recorded(stream: Stream, event: Event) -> Event | Known | Reply:
 _worker: _Worker | None = None
 
 
-def _start(opened: Opened, books: LawBooks, mode: Mode, clock: Clock, trusted: bool) -> None:
+def _start(opens: Opens, books: LawBooks, mode: Mode, clock: Clock, trusted: bool) -> None:
     global _worker
     # what is remembered lives long: looking through it for cycles took half of the time
     gc.set_threshold(50_000, 20, 50)
-    _worker = _Worker(opened, books, mode, clock, trusted)
+    _worker = _Worker(opens, books, mode, clock, trusted)
 
 
 def _decide(parts: list[NumberedLines], batch: int, stored: int, epoch: int) -> _Decided:

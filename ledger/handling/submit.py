@@ -4,7 +4,7 @@
 2. Load the student's stream.
 3. Look for the submission's id in it: the same id is stored once.
 4. Say when the ledger learned of it.
-5. Let the domain decide.
+5. Let the domain decide; with a key store, seal what is protected.
 6. Append, on condition that the stream has not moved on; if it has, go back to 2.
 7. Answer.
 
@@ -22,13 +22,14 @@ from ledger.domain.books import LawBooks
 from ledger.domain.decisions import AHEAD, Accepted, Mode, Refused, decide, lies_ahead
 from ledger.domain.events import SEALED_ONLY, Event
 from ledger.domain.form import Problem
+from ledger.domain.knowledge import is_forgotten
 from ledger.domain.phrases import Phrase, says, verbatim
-from ledger.domain.protected import Sealer
+from ledger.domain.protected import CodeTaken, IsForgotten, Sealer, has_protected, taken_out
 from ledger.domain.reasons import DONE, reason
 from ledger.domain.submissions import Submission, read_submission, recorded
 from ledger.domain.values import format_instant
 from ledger.sql.again import tried_again
-from ledger.store import EventStore, SetAside, StreamSetAside, VersionConflict
+from ledger.store import EventStore, SetAside, StoreUnusable, StreamSetAside, VersionConflict
 
 from .lines import LONGEST_LINE, decode_line, read_lines
 from .streams import PENDING, Known, Stream, Streams
@@ -73,22 +74,23 @@ def in_turn(act: Callable[[], T], otherwise: Phrase) -> T:
         raise VersionConflict(otherwise) from error
 
 
-def submit(store: EventStore, books: LawBooks, submission: Any, mode: Mode, clock: Clock) -> Reply:
+def submit(store: EventStore, books: LawBooks, submission: Any, mode: Mode, clock: Clock,
+           sealer: Sealer | None = None) -> Reply:
     """The outcome of one submission, given as decoded JSON or as a `Submission`."""
-    return Desk(store, books, mode, clock).submit(submission)
+    return Desk(store, books, mode, clock, sealer=sealer).submit(submission)
 
 
 def append_lines(store: EventStore, books: LawBooks, lines: Iterable[bytes], mode: Mode, atomic: bool,
-                 clock: Clock) -> Iterator[Reply]:
+                 clock: Clock, sealer: Sealer | None = None) -> Iterator[Reply]:
     """One outcome for each line that is not blank, in order; an accepted line is stored before its outcome is yielded.
 
     Memory stays flat for any number of lines. With `atomic` all lines are stored in one transaction or
     none is; then the whole file is held in memory (about 5 kB a line), and no outcome is yielded before
     the last line has been decided.
     """
-    desk = Desk(store, books, mode, clock)
+    desk = Desk(store, books, mode, clock, sealer=sealer)
     if atomic:
-        yield from desk.submit_all([(number, read_form(raw)) for number, raw in _numbered(lines)])
+        yield from desk.submit_all([(number, desk.form(raw)) for number, raw in _numbered(lines)])
         return
     for number, raw in _numbered(lines):
         yield desk.line(number, raw)
@@ -96,7 +98,7 @@ def append_lines(store: EventStore, books: LawBooks, lines: Iterable[bytes], mod
 
 class Desk:
     """Takes submissions one after the other, or many that are stored together, and remembers
-    the students it met last."""
+    the students it met last, with what of theirs is sealed as it is stored."""
 
     def __init__(self, store: EventStore, books: LawBooks, mode: Mode, clock: Clock, keep: int | None = None,
                  sealer: Sealer | None = None) -> None:
@@ -115,7 +117,7 @@ class Desk:
             return set_aside(raw["id"], error.one)
 
     def submit(self, raw: Any) -> Reply:
-        form = read_form(raw)
+        form = self.form(raw)
         if not isinstance(form, Submission):
             return form
         remembered = form.student in self.streams
@@ -128,6 +130,9 @@ class Desk:
         if found["outcome"] != "accepted" and remembered and self.streams.has_news(form.student):
             return outcome()
         return found
+
+    def form(self, raw: Any) -> Submission | Reply:
+        return read_form(raw, self._sealer is not None)
 
     def submit_all(self, forms: Sequence[tuple[int, Submission | Reply]]) -> list[Reply]:
         """The same for many submissions that are stored together or not at all. `forms`: line numbers and forms."""
@@ -174,10 +179,34 @@ class Desk:
 
     def take(self, submission: Submission) -> Verdict:
         """Steps 3 to 5; what is to be appended counts as appended from now on. Raises StreamSetAside."""
-        verdict = self.judge(self.streams[submission.student], submission)
+        verdict = self.sealed(self.judge(self.streams[submission.student], submission))
         if isinstance(verdict, Event):
             self.streams.add(submission.student, [verdict])
         return verdict
+
+    def sealed(self, verdict: Verdict) -> Verdict:
+        """What is to be appended, as it is stored, or the outcome that keeps it out. A fault of the key store is
+        raised: nothing is stored in the clear instead."""
+        if self._sealer is None or not isinstance(verdict, Event) or not has_protected(verdict):
+            return verdict
+        try:
+            [found] = self._sealer.seal([verdict])
+            return found
+        except IsForgotten:
+            return _about_the_forgotten(verdict)
+        except CodeTaken:
+            return invalid(verdict.id, [Problem("data.tax_code", says("form/tax-code-taken"))])
+
+    def _is_that(self, known: Event, submission: Submission) -> bool:
+        """Whether an event holds this submission; also where nobody can tell any more, since its student was forgotten.
+        Raises StoreUnusable where there is no key store to ask."""
+        if known.sealed is None:
+            return known.content() == submission.content()
+        if self._sealer is None:
+            raise StoreUnusable(f"position {known.position} is sealed: name the key store (--keys) to compare it with "
+                                "what is submitted again")
+        opened = self._sealer.open(known)
+        return opened is None or opened.content() == submission.content()
 
     def _append(self, verdicts: Sequence[Verdict]) -> Sequence[Event]:
         return self._store.append([verdict for verdict in verdicts if isinstance(verdict, Event)])
@@ -189,10 +218,12 @@ class Desk:
         # 3. The same id is stored once.
         known = stream.by_id.get(submission.id)
         if known is not None:
-            if known.content() == submission.content():
+            if self._is_that(known, submission):
                 return Known(known, stream.standing.voided.get(known.id))
             return invalid(submission.id,
                            [Problem("id", says("form/id-taken", number=str(known.version)))])
+        if submission.type == "person-registered" and is_forgotten(stream.events):
+            return invalid(submission.id, [Problem("student", says("form/forgotten"))])
         # 4. The ledger's own clock never runs backwards within a stream.
         now = self._clock()
         if submission.recorded_at is None:
@@ -211,7 +242,8 @@ class Desk:
         decision = decide(stream.standing, submission, recorded_at, self._books, self._mode)
         if isinstance(decision, Accepted):
             version = stream.version + 1
-            return recorded(submission, recorded_at, version, decision.rulebook, decision.breaches, PENDING + version)
+            return recorded(submission, recorded_at, version, decision.rulebook, decision.breaches, PENDING + version,
+                            decision.clear)
         if isinstance(decision, Refused):
             return {"id": submission.id, "outcome": "refused",
                     "reasons": [reason.as_json() for reason in decision.reasons]}
@@ -234,13 +266,22 @@ def _numbered(lines: Iterable[bytes]) -> Iterator[tuple[int, Any]]:
             yield number, raw
 
 
-def read_form(raw: Any) -> Submission | Reply:
-    """The submission, or the outcome `invalid`."""
+def _about_the_forgotten(event: Event) -> Reply:
+    if event.type in SEALED_ONLY:
+        return invalid(event.id, [Problem("student", says("form/forgotten"))])
+    _, taken = taken_out(event)
+    paths = [*(f"data.{name}" for name in taken.get("data", ())),
+             *(f"override.{n}.reason" for n in range(len(taken.get("override", ()))))]
+    return invalid(event.id, [Problem(path, says("form/of-a-forgotten-person")) for path in paths])
+
+
+def read_form(raw: Any, sealing: bool = False) -> Submission | Reply:
+    """The submission, or the outcome `invalid`. `sealing`: there is a key store."""
     if isinstance(raw, Submission):
         return raw
     if isinstance(raw, Problem):
         return invalid(None, [raw])
-    form = read_submission(raw)
+    form = read_submission(raw, sealing)
     if isinstance(form, Submission):
         return form
     given = raw.get("id") if isinstance(raw, dict) else None

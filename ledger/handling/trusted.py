@@ -1,7 +1,7 @@
 """A recorded event as `career-ledger history --json` writes it: its form is checked, no rule is asked.
 
-For an export of a ledger of ours, so that whole ledgers can be moved; nobody should be able to send one to a ledger in
-use."""
+What is sealed is taken as it is and not opened. For an export of a ledger of ours, so that whole ledgers can be moved;
+nobody should be able to send one to a ledger in use."""
 
 import codecs
 
@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from ledger.domain.events import PAYLOADS, Event
 from ledger.domain.form import Problem, problems_of
 from ledger.domain.phrases import Phrase, says
+from ledger.domain.protected import PROTECTED
 from ledger.store import StoreUnusable
 from ledger.store.mapper import STORED_NAMES, Mapper, canonical_json, stream_id
 
@@ -42,7 +43,10 @@ def recorded_event(line: bytes, position: int) -> tuple[Event, StoredEvent] | Re
         state = _encode(record)
         event = _mapper.to_event(name, state, position + version)
         # the store's reader leaves out what was asked before
-        PAYLOADS[event.type].model_validate(msgspec.json.decode(state)["data"])
+        model = PAYLOADS[event.type]
+        absent = {name: "-" for name in PROTECTED[event.type] if event.sealed is not None
+                  and model.model_fields[name].is_required()}
+        model.model_validate(msgspec.json.decode(state)["data"] | absent)
         if not (1 <= version <= LARGEST and 1900 <= event.effective_on.year <= 2199
                 and 1900 <= event.recorded_at.year <= 2199):
             return _unrecorded(says("record/out-of-range"))

@@ -115,7 +115,7 @@ def test_import_is_the_same_when_students_are_forgotten_and_loaded_again(store: 
     monkeypatch.setattr(bulk, "EVENTS_KEPT", 0)
     file = by_time(population(20))
     wanted, rows = one_by_one(file, f"sqlite:///{tmp_path / 'line.db'}")
-    crew = bulk._Worker(partial(open_store, store_url, create=False), BOOKS, "record", clock, False)
+    crew = bulk._Worker(bulk.Opens(partial(open_store, store_url, create=False)), BOOKS, "record", clock, False)
     found: list[dict[str, Any]] = []
     for batch in bulk._batches(file, 1, 0):
         [parts] = batch.routed

@@ -52,8 +52,8 @@ def test_a_form_is_read_the_same_at_once_and_field_by_field(monkeypatch: pytest.
     dice = random.Random(3)
     forms = [form for one in population() for form in (one, *(damaged(one, dice) for _ in range(5)))]
     found = [read_submission(form) for form in forms]
-    at_once = sum(submissions._usual(form) is not None for form in forms)
-    monkeypatch.setattr(submissions, "_usual", lambda _raw: None)
+    at_once = sum(submissions._usual(form, False) is not None for form in forms)
+    monkeypatch.setattr(submissions, "_usual", lambda _raw, _sealing: None)
     wanted = [read_submission(form) for form in forms]
     assert 1000 < at_once < len(forms) - 1000  # both ways were gone, many times
     assert found == wanted

@@ -6,12 +6,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 from typing import Any
 
+from msgspec.structs import replace
+
 from ledger.audit.compliance import findings
 from ledger.domain.books import LawBooks
 from ledger.domain.decisions import Accepted, Mode, Refused, decide
-from ledger.domain.events import Event, ExamBooked
+from ledger.domain.events import Event, ExamBooked, Sealed
 from ledger.domain.knowledge import NotFound, known
 from ledger.domain.phrases import says
+from ledger.domain.protected import taken_out
 from ledger.domain.standing import Standing
 from ledger.domain.submissions import Submission, read_submission, recorded
 from ledger.projections.student import eligibility, fees, status
@@ -39,7 +42,7 @@ class MemoryLedger:
         verdict = decide(Standing(asked.student, self.books, stream), asked, moment, self.books, mode)
         if isinstance(verdict, Refused):
             if self.lets_pass(asked, verdict):
-                self._store(asked, moment, Accepted(None))
+                self._store(asked, moment, Accepted(None), sealing=False)
             return {"outcome": "refused", "reasons": [r.as_json() for r in verdict.reasons]}
         if not isinstance(verdict, Accepted):
             return {"outcome": "invalid", "problems": [p.as_json() for p in verdict.problems]}
@@ -50,9 +53,12 @@ class MemoryLedger:
         """Whether a refused act is recorded all the same."""
         return False
 
-    def _store(self, asked: Submission, moment: datetime, verdict: Accepted) -> None:
+    def _store(self, asked: Submission, moment: datetime, verdict: Accepted, sealing: bool = True) -> None:
+        """As it is held sealed: nothing that answers can read what is protected."""
         stream, position = self.streams[asked.student], sum(map(len, self.streams.values())) + 1
-        stream.append(recorded(asked, moment, len(stream) + 1, verdict.rulebook, verdict.breaches, position))
+        event = recorded(asked, moment, len(stream) + 1, verdict.rulebook, verdict.breaches, position, verdict.clear)
+        without, taken = taken_out(event)
+        stream.append(replace(without, sealed=Sealed(1, "")) if taken and sealing else event)
 
     def status(self, student: str, on: date, known_at: datetime | None = None) -> dict[str, Any]:
         return status.answer(self._known(student, known_at), student, on, self.books.known_at(known_at))

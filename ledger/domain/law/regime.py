@@ -2,6 +2,7 @@
 
 from ..books import LawBooks
 from ..case import Case
+from ..clear import is_listed
 from ..events import Enrolled, EnrolmentRenewed, Event, RegimeChanged
 from ..reasons import DONE, Clears, Fact, Reason
 from ..registry import obeys
@@ -34,10 +35,11 @@ def part_time_has_a_listed_category(case: Case) -> Reason | None:
     rule = case.law.PT_1
     if rule is None:
         return None
-    if data.category is not None and rule.names(data.category):
+    given = "category" in case.said
+    if given and is_listed(case.said, "category", rule):
         return None
     categories = rule.categories or ()
-    if data.category is None:
+    if not given:
         return case.no("PT-1", DONE, categories=categories)
     return case.no("PT-1/unlisted", DONE, academic_year=case.book.academic_year, categories=categories)
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 from ..account import AmountByRule, raise_charge
 from ..books import LawBooks
 from ..case import Case
+from ..clear import Clear, clear_of, share_of
 from ..events import Event, ExamBooked, SingleCourse, SingleCoursesEnrolled
 from ..phrases import says
 from ..reasons import DONE, Clears, Fact, Reason, reason
@@ -20,14 +21,14 @@ from .chapter import begin, data_of
 
 
 @obeys("CHG-13", "CHG-14", "CS-4", "CS-9", "CS-12", "RIS-8", "AMB-12", "AMB-33")
-def price_of(person: Person, data: SingleCoursesEnrolled, book: RuleBook) -> dict[str, AmountByRule]:
+def price_of(person: Person, data: SingleCoursesEnrolled, said: Clear, book: RuleBook) -> dict[str, AmountByRule]:
     """The charges of an application: 25 a CFU (less the reduction) and the stamp; nothing for exchange students and for
     who could not keep a reservation; complements are free for graduates of this university, but for the stamp."""
     law = book.rules
     if law.CS_4 is None:
         return {}
     stamp = AmountByRule(law.CS_4.stamp, "CS-4")
-    if data.reduction == "exchange" and law.CS_12 is not None and law.CS_12.free:
+    if said.get("reduction") == "exchange" and law.CS_12 is not None and law.CS_12.free:
         return {"single-courses": AmountByRule(ZERO, "CS-12"), "single-courses-stamp": AmountByRule(ZERO, "CS-12")}
     if data.purpose == "failed-reservation" and is_free_after_reservation(person, data.academic_year, law):
         due = book.interpretations.AMB_12.decision == "stamp-due"
@@ -37,8 +38,7 @@ def price_of(person: Person, data: SingleCoursesEnrolled, book: RuleBook) -> dic
     cfu = sum(Decimal(str(c.cfu)) for c in data.courses if not (c.complement and free_complements))
     rule = "CHG-14" if cfu == 0 else "CS-4"
     amount = law.CS_4.per_cfu * cfu
-    share = law.CS_9.shares.get(data.reduction) if data.reduction in ("disability", "detention") \
-        and law.CS_9 is not None else None
+    share = share_of(said, book)
     if share is not None:
         amount, rule = amount * (1 - share), "CS-9"
     return {"single-courses": AmountByRule(cents(amount), rule), "single-courses-stamp": stamp}
@@ -138,7 +138,7 @@ def single_courses_enrolled(person: Person, career: Career, event: Event, books:
     try:
         due = days_after(data.issued_on or event.effective_on,
                          book.rules.CS_5.days) if book.rules.CS_5 is not None else None
-        prices = price_of(person, data, book)
+        prices = price_of(person, data, clear_of(event, book), book)
     except UnknownValue as unknown:
         for kind in ("single-courses", "single-courses-stamp"):
             career.leave_open("charge", f"{year}:{kind}", unknown, "fact", event.effective_on, due, event.id)

@@ -8,7 +8,8 @@ from functools import partial
 from ..account import AmountByRule, raise_charge
 from ..books import LawBooks
 from ..case import Case
-from ..events import EnrolmentRenewed, Event, Suspended
+from ..clear import is_listed
+from ..events import EnrolmentRenewed, Event
 from ..phrases import says
 from ..reasons import DONE, Clears, Fact, Reason, reason
 from ..registry import obeys
@@ -120,8 +121,8 @@ def suspension_is_asked_in_its_window(case: Case) -> Reason | None:
 @obeys("SOS-2")
 def suspension_has_a_listed_ground(case: Case) -> Reason | None:
     """`reason` begins with one of the grounds; what follows a colon is for the office. The ground is never repeated."""
-    rule, given = case.law.SOS_2, case.of(Suspended).reason or ""
-    if rule is None or rule.names(given.partition(":")[0]):
+    rule = case.law.SOS_2
+    if rule is None or is_listed(case.said, "reason", rule):
         return None
     return case.no("SOS-2", DONE, academic_year=case.book.academic_year, categories=rule.categories or ())
 

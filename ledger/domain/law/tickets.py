@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from ..books import LawBooks
+from ..clear import clear_of
 from ..events import Event, TicketClosed, TicketOpened
 from ..numbers import ticket_number
 from ..phrases import says
@@ -54,5 +55,5 @@ def out_of_order(person: Person, career: Career, event: Event, book: RuleBook | 
         yield reason(books.own, "TKT-1", says("TKT-1/never-opened", number=number))
     elif closed_on is not None:
         yield reason(books.own, "TKT-1", says("TKT-1/closed-twice", number=number, closed_on=closed_on), facts=facts)
-    if not (data.answer or "").strip():
+    if "answer" not in clear_of(event, None):
         yield reason(books.own, "TKT-1", says("TKT-1/no-answer", number=number))

@@ -31,7 +31,7 @@ def _reason(_: click.Context, __: click.Parameter, file: Path) -> str:
               help="Who orders it: give two different ones.")
 @click.option("--reason", required=True, callback=_reason, metavar="FILE",
               type=click.Path(path_type=Path, exists=True, dir_okay=False),
-              help="Why, as text. It is kept sealed in the access log of the key store and nowhere else.")
+              help="Why, as text. It never stands in the event.")
 @click.option("--even-if-open", "anyway", is_flag=True, help="Also while a career is open or money is owed.")
 @json_option
 def forget(student: str, authorities: tuple[str, ...], reason: str, anyway: bool, json_: bool) -> None:
@@ -56,7 +56,7 @@ def forget(student: str, authorities: tuple[str, ...], reason: str, anyway: bool
 
 @click.command(short_help="Everything held about a student, to hand over.")
 @click.argument("student")
-@click.option("--purpose", required=True, metavar="TEXT", help="Why it is asked for; it is kept in the access log.")
+@click.option("--purpose", required=True, metavar="TEXT", help="Why it is asked for; it stands in what is written.")
 @click.option("--to", "folder", required=True, type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER",
               help="A folder that is made, or is empty; only you can read it.")
 @on_option
