@@ -451,7 +451,7 @@ def record(lines: Sequence[Line], mode: Mode = "record") -> list[Event]:
         verdict = decide(Standing(line.submission.student, BOOKS, events), line.submission, moment, BOOKS, mode)
         if isinstance(verdict, Accepted):
             at = len(events) + 1
-            events.append(recorded(line.submission, moment, at, verdict.rulebook, verdict.breaches, position=at))
+            events.append(recorded(line.submission, moment, at, verdict.rulebook, verdict.breaches, at, verdict.clear))
     return events
 
 

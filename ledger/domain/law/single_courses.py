@@ -38,7 +38,8 @@ def price_of(person: Person, data: SingleCoursesEnrolled, said: Clear, book: Rul
     cfu = sum(Decimal(str(c.cfu)) for c in data.courses if not (c.complement and free_complements))
     rule = "CHG-14" if cfu == 0 else "CS-4"
     amount = law.CS_4.per_cfu * cfu
-    share = share_of(said, book)
+    reduced = said.get("reduction") not in (None, "none", "exchange") and law.CS_9 is not None
+    share = share_of(said, book) if reduced else None
     if share is not None:
         amount, rule = amount * (1 - share), "CS-9"
     return {"single-courses": AmountByRule(cents(amount), rule), "single-courses-stamp": stamp}
