@@ -203,8 +203,8 @@ class Ledger:
     # What a person has a right to
 
     def forget(self, student: str, authorities: Sequence[str], reason: str, anyway: bool = False) -> Answer:
-        """Destroys what names her, for good. `topics_until`: so long the topics of submissions, outcomes and dead
-        letters keep what was submitted about her. Raises NotFound."""
+        """Has deleted what others hold of her, for good. `topics_until`: so long the topics of submissions, outcomes
+        and dead letters keep what was submitted about her. Raises NotFound."""
         from ledger.handling.forgetting import Ordered, forget
         from ledger.wire.topics import longest_kept_days
 

@@ -353,7 +353,7 @@ class Loop:
                                record.offset, why(error), error)
         if todo.erased:
             self._scrubbed = False
-            self.log.info("forgotten, all that was held of them is deleted: %s", " ".join(sorted(set(todo.erased))))
+            self.log.info("all that was held of persons who were forgotten is deleted: %d", len(set(todo.erased)))
         for student in todo.mended:
             self.log.warning("mended: student %s is no longer parked", student)
 

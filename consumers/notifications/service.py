@@ -155,4 +155,3 @@ def _ticket(event: WireEvent) -> outbox.New:
                for name in ("service", "context")} if event.type == TICKET_OPENED else {}
     notice = Notice(event.student, "", event.type, plain(event.data.number), event.effective_on)
     return outbox.New(notice, details, event.id, event.position)
-

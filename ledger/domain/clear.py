@@ -9,8 +9,8 @@ followed: a share that is the same for every ground, a list that takes any word.
 from collections.abc import Mapping
 from decimal import Decimal
 
-from .events import Enrolled, Event, Payload, RegimeChanged, SingleCoursesEnrolled, Suspended, TicketClosed
-from .rulebook import Categories, RuleBook, UnknownValue
+from .events import NOTHING, Enrolled, Event, Payload, RegimeChanged, SingleCoursesEnrolled, Suspended, TicketClosed
+from .rulebook import Categories, Reductions, RuleBook, UnknownValue
 
 GROUNDS = 2
 """For a share: disability, detention."""
@@ -18,8 +18,6 @@ Clear = Mapping[str, str]
 """By field: of `reduction` a share ("0.40"), `exchange`, `none` (the year knows no share for her ground) or `unknown`
 (nobody has read it, or the year had none); of `category` and of the ground that begins a suspension's `reason`
 `listed`, `unlisted` or, where the year had no list, `named`; of `answer` `given`."""
-
-NOTHING: Clear = {}
 
 
 def in_the_clear(data: Payload, book: RuleBook | None) -> Clear:
@@ -67,19 +65,19 @@ def _listed(word: str, book: RuleBook | None, rule: str) -> str:
 # What the rules ask
 
 
-def share_of(said: Clear, book: RuleBook) -> Decimal | None:
-    """The share of a reduction for disability or detention, None without one. Raises UnknownValue where the year has
-    shares, was not read when the application was decided, and has no single one."""
-    word = said.get("reduction", "none")
-    rule = book.rules.CS_9 if word not in ("none", "exchange") else None
-    if rule is None:
-        return None
+def is_reduced(said: Clear) -> bool:
+    """For disability or detention."""
+    return said.get("reduction", "none") not in ("none", "exchange")
+
+
+def share_of(said: Clear, rule: Reductions) -> Decimal | None:
+    """The share of a reduction for disability or detention; None where nobody can tell: it was not read when the
+    application was decided, and the year has no single one."""
+    word = said["reduction"]
     shares, every = set(rule.shares.values()), len(rule.shares) == GROUNDS
     if len(shares) == 1 and (every or word != "unknown"):
         return shares.pop()
-    if word == "unknown":
-        raise UnknownValue("CS-9", book.academic_year, rule.says)
-    return Decimal(word)
+    return Decimal(word) if word != "unknown" else None
 
 
 def is_listed(said: Clear, field: str, rule: Categories) -> bool:

@@ -30,7 +30,7 @@ def voided(events: Iterable[Event]) -> dict[str, str]:
 
 
 def is_forgotten(events: Iterable[Event]) -> bool:
-    """Whether the person's data were destroyed: for ever, no void takes that back."""
+    """Whether it was ordered that the person be forgotten: for ever, no void takes that back."""
     return any(e.type == "person-forgotten" for e in events)
 
 

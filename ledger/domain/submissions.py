@@ -25,6 +25,7 @@ from pydantic_core import core_schema as cs
 from .events import (
     ABOUT_THE_PERSON,
     NOT_SUBMITTED,
+    NOTHING,
     PAYLOADS,
     SEALED_ONLY,
     Event,
@@ -86,9 +87,6 @@ class Submission:
     def content(self) -> dict[str, Any]:
         """What makes two submissions the same one: everything but `recorded_at`."""
         return content_of(self)
-
-
-NOTHING: Mapping[str, str] = {}
 
 
 def recorded(submission: Submission, recorded_at: datetime, version: int, rulebook: Rulebook | None,

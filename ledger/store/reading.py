@@ -17,7 +17,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 from pydantic import BaseModel
 
-from ledger.domain.events import PAYLOADS, SEALED_ONLY, Event, Override, Rulebook, Sealed
+from ledger.domain.events import NOTHING, PAYLOADS, SEALED_ONLY, Event, Override, Rulebook, Sealed
 from ledger.domain.protected import PROTECTED
 
 Reader = Callable[[bytes, int], Event]
@@ -41,9 +41,8 @@ _OVERRIDE = frozenset({"reason"})
 @cache
 def checker(kind: str) -> Callable[[bytes], Any]:
     """Reads the bytes of a type into its form. Raises ValueError for bytes that are not an event of this type."""
-    sealed = _decoder(kind, True)
     if kind in SEALED_ONLY:
-        return sealed
+        return _decoder(kind, True)
     plain = _decoder(kind, False)
 
     def check(state: bytes) -> Any:
@@ -52,11 +51,56 @@ def checker(kind: str) -> Callable[[bytes], Any]:
         except msgspec.ValidationError:
             if _MARK not in state:
                 raise
-        return sealed(state)
+        return _decoder(kind, True)(state)
 
     return check
 
 
+@cache
+def reader(kind: str) -> Reader:
+    """How the events of a type are read. How sealed ones are is made when the first one comes: most programs that start
+    for one question meet none."""
+    if kind in SEALED_ONLY:
+        return _reader_of_sealed(kind)
+    payload, override, plain = _maker(PAYLOADS[kind]), _maker(Override), _decoder(kind, False)
+
+    def read(state: bytes, position: int) -> Event:
+        try:
+            one: Any = plain(state)
+        except msgspec.ValidationError:
+            if _MARK not in state:
+                raise
+            return _reader_of_sealed(kind)(state, position)
+        book = one.rulebook
+        return Event(one.id, kind, one.student, one.career, one.effective_on, one.recorded_at, one.source, one.actor,
+                     payload(one.data), position, one.version,
+                     tuple(map(override, one.override)) if one.override else (),
+                     _rulebook(book.id, book.sha256) if book is not None else None, one.breaches,
+                     one.clear or NOTHING)
+
+    return read
+
+
+@cache
+def _reader_of_sealed(kind: str) -> Reader:
+    payload, override = _maker(PAYLOADS[kind], PROTECTED[kind]), _maker(Override, _OVERRIDE)
+    decode = _decoder(kind, True)
+
+    def read(state: bytes, position: int) -> Event:
+        one: Any = decode(state)
+        book = one.rulebook
+        return Event(one.id, kind, one.student, one.career, one.effective_on, one.recorded_at, one.source, one.actor,
+                     payload(one.data), position, one.version, tuple(map(override, one.override)),
+                     _rulebook(book.id, book.sha256) if book is not None else None, one.breaches, one.clear or NOTHING,
+                     Sealed(one.sealed.key, one.sealed.box))
+
+    return read
+
+
+_NONE: frozenset[str] = frozenset()
+
+
+@cache
 def _decoder(kind: str, sealed: bool) -> Callable[[bytes], Any]:
     """`sealed`: of the form in which the protected fields are absent and `sealed` stands."""
     overrides: Any = tuple.__class_getitem__((_form(Override, _OVERRIDE if sealed else _NONE), ...))
@@ -73,50 +117,9 @@ def _decoder(kind: str, sealed: bool) -> Callable[[bytes], Any]:
     return msgspec.json.Decoder(form).decode
 
 
-_NOTHING: dict[str, str] = {}
-
-
-@cache
-def reader(kind: str) -> Reader:
-    """How the events of a type are read."""
-    payload, override = _maker(PAYLOADS[kind], _NONE), _maker(Override, _NONE)
-    payload_without, override_without = _maker(PAYLOADS[kind], PROTECTED[kind]), _maker(Override, _OVERRIDE)
-    plain, sealed = _decoder(kind, False), _decoder(kind, True)
-    sealed_only = kind in SEALED_ONLY
-
-    def read(state: bytes, position: int) -> Event:
-        try:
-            if sealed_only:
-                return read_sealed(state, position)
-            one: Any = plain(state)
-        except msgspec.ValidationError:
-            if sealed_only or _MARK not in state:
-                raise
-            return read_sealed(state, position)
-        book = one.rulebook
-        return Event(one.id, kind, one.student, one.career, one.effective_on, one.recorded_at, one.source, one.actor,
-                     payload(one.data), position, one.version,
-                     tuple(map(override, one.override)) if one.override else (),
-                     _rulebook(book.id, book.sha256) if book is not None else None, one.breaches,
-                     one.clear or _NOTHING)
-
-    def read_sealed(state: bytes, position: int) -> Event:
-        one: Any = sealed(state)
-        book = one.rulebook
-        return Event(one.id, kind, one.student, one.career, one.effective_on, one.recorded_at, one.source, one.actor,
-                     payload_without(one.data), position, one.version, tuple(map(override_without, one.override)),
-                     _rulebook(book.id, book.sha256) if book is not None else None, one.breaches,
-                     one.clear or _NOTHING, Sealed(one.sealed.key, one.sealed.box))
-
-    return read
-
-
 @lru_cache(maxsize=64)
 def _rulebook(name: str, sha256: str) -> Rulebook:
     return Rulebook(name, sha256)
-
-
-_NONE: frozenset[str] = frozenset()
 
 
 @cache
@@ -152,7 +155,7 @@ _put_fields, _put_given, _put_extra, _put_private = (
 
 
 @cache
-def _maker(model: type[BaseModel], without: frozenset[str]) -> Callable[[Any], Any]:
+def _maker(model: type[BaseModel], without: frozenset[str] = _NONE) -> Callable[[Any], Any]:
     """From a form to the frozen model, as `model_construct` does, in a fifth of its time. A required field that is
     `without` a value is None."""
     there = {name: field for name, field in model.model_fields.items() if name not in without}
@@ -191,5 +194,5 @@ def _maker(model: type[BaseModel], without: frozenset[str]) -> Callable[[Any], A
 @cache
 def _part(model: type[BaseModel]) -> Callable[[bytes], Any]:
     """From the bytes of a part (a course of a plan) to the model. Remembered: the same courses stand in many plans."""
-    decode, make = msgspec.json.Decoder(_form(model)).decode, _maker(model, _NONE)
+    decode, make = msgspec.json.Decoder(_form(model)).decode, _maker(model)
     return lru_cache(maxsize=1 << 14)(lambda state: make(decode(state)))

@@ -4,7 +4,6 @@ nothing that comes again brings anything back. Without a broker: what the loop h
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
 from kafka import TopicPartition
@@ -13,7 +12,7 @@ from consumers.archive.service import Archive
 from consumers.booking_gate.service import BookingGate
 from consumers.database import Database
 from consumers.kit.loop import Loop
-from consumers.kit.service import Service
+from consumers.kit.service import Record, Service
 from consumers.kit.tables import migrations
 from consumers.notifications import directory, payments
 from consumers.notifications.letter import From
@@ -35,16 +34,6 @@ from .treasury_books import NOW, TODAY
 MARK = "marked.address@students.example"
 
 
-class Sent(NamedTuple):
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Any
-
-
 class Fed:
     """A service that is handed batches as its loop does it."""
 
@@ -55,7 +44,7 @@ class Fed:
         database.migrate(migrations(service))
 
     def take(self, messages: Iterable[Message]) -> None:
-        batch: dict[TopicPartition, list[Sent]] = {}
+        batch: dict[TopicPartition, list[Record]] = {}
         for one in messages:
             if one.topic in self.service.topics:
                 at = TopicPartition(one.topic, 0)
@@ -65,7 +54,7 @@ class Fed:
                         tx.run(f"INSERT INTO {self.service.name}_positions VALUES (:topic, 0, 0, 0)",
                                {"topic": one.topic})
                 found = batch.setdefault(at, [])
-                found.append(Sent(one.topic, 0, self.loop._next[at] + len(found), 0, one.key, one.value, one.headers))
+                found.append(Record(one.topic, 0, self.loop._next[at] + len(found), 0, one.key, one.value, one.headers))
         if batch:
             self.loop._apply(None, batch)  # type: ignore[arg-type]
 

@@ -142,5 +142,5 @@ def test_page_of_a_forgotten_person_says_so_and_tells_what_stays(ledger: str, tm
     disclose(ledger, tmp_path / "for-her")
     held = json.loads((tmp_path / "for-her" / "disclosure.json").read_text())
     assert held["forgotten"]["authorities"] == ["Rector", "DPO"]
-    assert "Your personal data were destroyed on" in (tmp_path / "for-her" / "disclosure.en.html").read_text()
+    assert "it was ordered that your data be deleted" in (tmp_path / "for-her" / "disclosure.en.html").read_text()
     assert "she asked" not in json.dumps(held)

@@ -7,7 +7,7 @@ from decimal import Decimal
 from ..account import AmountByRule, raise_charge
 from ..books import LawBooks
 from ..case import Case
-from ..clear import Clear, clear_of, share_of
+from ..clear import Clear, clear_of, is_reduced, share_of
 from ..events import Event, ExamBooked, SingleCourse, SingleCoursesEnrolled
 from ..phrases import says
 from ..reasons import DONE, Clears, Fact, Reason, reason
@@ -38,9 +38,10 @@ def price_of(person: Person, data: SingleCoursesEnrolled, said: Clear, book: Rul
     cfu = sum(Decimal(str(c.cfu)) for c in data.courses if not (c.complement and free_complements))
     rule = "CHG-14" if cfu == 0 else "CS-4"
     amount = law.CS_4.per_cfu * cfu
-    reduced = said.get("reduction") not in (None, "none", "exchange") and law.CS_9 is not None
-    share = share_of(said, book) if reduced else None
-    if share is not None:
+    if is_reduced(said) and law.CS_9 is not None:
+        share = share_of(said, law.CS_9)
+        if share is None:
+            raise UnknownValue("CS-9", book.academic_year, law.CS_9.says)
         amount, rule = amount * (1 - share), "CS-9"
     return {"single-courses": AmountByRule(cents(amount), rule), "single-courses-stamp": stamp}
 

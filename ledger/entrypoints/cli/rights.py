@@ -1,4 +1,5 @@
-"""What a person has a right to: `forget` destroys what names her, `disclose` hands over everything that is held."""
+"""What a person has a right to: `forget` has deleted what is held of her elsewhere, `disclose` hands over everything
+that is held."""
 
 from datetime import date
 from pathlib import Path
@@ -25,20 +26,21 @@ def _reason(_: click.Context, __: click.Parameter, file: Path) -> str:
     return text
 
 
-@click.command(short_help="Destroy what names a student, for good.")
+@click.command(short_help="Have what others hold of a student deleted, for good.")
 @click.argument("student")
 @click.option("--authority", "authorities", multiple=True, required=True, metavar="NAME",
               help="Who orders it: give two different ones.")
 @click.option("--reason", required=True, callback=_reason, metavar="FILE",
               type=click.Path(path_type=Path, exists=True, dir_okay=False),
-              help="Why, as text. It never stands in the event.")
+              help="Why, as text: no order without one. It is read and not kept, as there is no key store.")
 @click.option("--even-if-open", "anyway", is_flag=True, help="Also while a career is open or money is owed.")
 @json_option
 def forget(student: str, authorities: tuple[str, ...], reason: str, anyway: bool, json_: bool) -> None:
-    """Forget STUDENT: what names her can never be read again, here, on the topics and in the services.
+    """Forget STUDENT: the services delete what they hold of her, and her states leave the topics, for good.
 
-    Her career stays under the pseudonym, because the university must keep it. It cannot be undone; given again, it
-    finishes what was left. Exit code 1 where a career is open or money is owed.
+    There is no key store yet: what her events hold in the clear stays in the log. Her career stays under the pseudonym,
+    because the university must keep it. It cannot be undone; given again, it finishes what was left. Exit code 1 where
+    a career is open or money is owed.
 
     \b
     Example:
