@@ -26,6 +26,7 @@ class MemoryLedger:
     def __init__(self, books: LawBooks) -> None:
         self.books = books
         self.streams: dict[str, list[Event]] = {}
+        self._standings: dict[str, Standing] = {}
 
     def append_lines(self, lines: Iterable[bytes], mode: Mode) -> Iterator[dict[str, Any]]:
         for line in lines:
@@ -39,7 +40,9 @@ class MemoryLedger:
         if any(event.id == asked.id for event in stream):
             return {"outcome": "duplicate"}
         moment = asked.recorded_at or stream[-1].recorded_at
-        verdict = decide(Standing(asked.student, self.books, stream), asked, moment, self.books, mode)
+        if asked.student not in self._standings:
+            self._standings[asked.student] = Standing(asked.student, self.books)
+        verdict = decide(self._standings[asked.student], asked, moment, self.books, mode)
         if isinstance(verdict, Refused):
             if self.lets_pass(asked, verdict):
                 self._store(asked, moment, Accepted(None), sealing=False)
@@ -59,6 +62,7 @@ class MemoryLedger:
         event = recorded(asked, moment, len(stream) + 1, verdict.rulebook, verdict.breaches, position, verdict.clear)
         without, taken = taken_out(event)
         stream.append(replace(without, sealed=Sealed(1, "")) if taken and sealing else event)
+        self._standings[asked.student].add(stream[-1])
 
     def status(self, student: str, on: date, known_at: datetime | None = None) -> dict[str, Any]:
         return status.answer(self._known(student, known_at), student, on, self.books.known_at(known_at))

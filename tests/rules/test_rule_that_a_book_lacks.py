@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -63,20 +63,37 @@ def _without(book: RuleBook, rule: str) -> RuleBook:
     return book.model_copy(update={"rules": book.rules.model_copy(update={rule.replace("-", "_"): None})})
 
 
-def told(history: History, books: LawBooks) -> tuple[list[Any], list[str]]:
-    """Every outcome and answer of a history, and what is wrong with the ids in them."""
-    run = _Run(MemoryLedger(books), history)
+def answers(history: History, run: _Run) -> list[Any]:
+    """Each outcome, and the answers to each question."""
     list(run._append(list(history.events), history.mode, history.student))
+    found: list[Any] = list(run.told)
     for check in history.checks:
+        before = len(run.told)
         try:
             list(run._check(check))
         except LookupError as error:
             run.told.append(repr(error))
-    return run.told, list(run._citations())
+        found += run.told[before:] if check.append is not None else [run.told[before:]]
+    return found
+
+
+class Told(NamedTuple):
+    """`answers`, and those of its last day that the history does not ask for."""
+
+    answers: list[Any]
+    last_day: list[Any]
+
+
+def told(history: History, books: LawBooks) -> tuple[Told, list[str]]:
+    """What a history is told, and what is wrong with the ids in it."""
+    run = _Run(MemoryLedger(books), history)
+    found, asked = answers(history, run), len(run.told)
+    wrong = list(run._citations())
+    return Told(found, run.told[asked:]), wrong
 
 
 @cache
-def with_all_rules(name: str) -> list[Any]:
+def with_all_rules(name: str) -> Told:
     return told(HISTORIES[name], BOOKS)[0]
 
 
@@ -124,9 +141,9 @@ def test_only_its_effect_vanishes_when_a_rule_is_removed(year: str, rule: str) -
     books, seed = lacking(year, rule), f"{year} {rule}"
     changed = False
     for name in in_turn(naming(rule), seed)[:NAMING]:
-        answers, wrong = told(HISTORIES[name], books)
+        found, wrong = told(HISTORIES[name], books)
         assert not wrong, name
-        changed = changed or answers != with_all_rules(name)
+        changed = changed or found != with_all_rules(name)
     changed = changed or any(told(HISTORIES[name], books)[0] != with_all_rules(name) for name in naming(rule))
     assert changed != (seed in SAYS_NOTHING_NEW or rule in SAYS_NOTHING_NEW)
     for name in islice(bystanders(rule, seed), OTHERS) if rule not in UNCITED else ():
