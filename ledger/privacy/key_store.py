@@ -1,0 +1,504 @@
+"""The key store: a key for each student, wrapped under the master key; who was forgotten; look-ups; who read what.
+
+What tells of a person in it is wrapped (keys), keyed (tax codes and names, as HMAC-SHA-256) or sealed (purposes). One
+that writes waits for the others, and looks first whether the master key is still the one that it holds: nothing is ever
+wrapped under a master that was destroyed.
+
+No key and a destroyed key look alike. So a key is made only for who has no tombstone here and no `person-forgotten` in
+the log: an older copy of the store has lost the tombstone, and the log has not.
+"""
+
+import json
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import date, datetime, timedelta
+from hashlib import sha256
+from hmac import digest
+from typing import Any, NamedTuple, Self
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from ledger.domain.protected import CodeTaken, IsForgotten
+from ledger.sql.base import Backend, Transaction
+from ledger.store.errors import StoreUnavailable, StoreUnusable
+
+from . import box, master, tables
+from .master import Master
+from .people import Person, folded, spelt
+
+CIPHERS_KEPT = 4_096
+TRUSTED_SECONDS = 60.0
+"""So long a key that is held in memory is used before the store is asked whether it is still there."""
+CLAIM = timedelta(hours=1)
+"""A tax code whose registration never came into the log, because its line was kept out, is free again after this."""
+PAGE = 2_000
+"""Keys at a time where all are gone through."""
+LOCK = "career-ledger keys"
+
+InLog = Callable[[Collection[str]], Collection[str]]
+"""Which of these students the log says were forgotten."""
+Holds = Callable[[str, str], bool]
+"""Whether a student's registrations that hold name this tax code, as `people.spelt` has it."""
+
+
+class Key(NamedTuple):
+    number: int
+    cipher: AESGCM
+
+
+class Access(NamedTuple):
+    """`what`: a word of `ledger/words`, and of an event its type. `purpose`: None where it went with her key."""
+
+    at: str
+    student: str | None
+    who: str
+    actor: str | None
+    what: str
+    purpose: str | None
+
+
+class KeyStore:
+    """For one thread. Every method raises StoreUnavailable and StoreUnusable."""
+
+    def __init__(self, backend: Backend, ledger: str, clock: Callable[[], datetime],
+                 load: Callable[[str | None], Master] = master.load) -> None:
+        """Of a store that `open_keys` has prepared. `ledger`: the origin of the ledger that it belongs to. `load`: the
+        master key of an id."""
+        self._backend, self._ledger, self._clock, self._load = backend, ledger, clock, load
+        [(bound, known, own)] = backend.single("SELECT ledger, master, own FROM key_store") or [(None, "", b"")]
+        if bound is None:
+            raise StoreUnusable(f"the key store {backend.place} is not whole: make it anew with `career-ledger keys "
+                                "new`, or put its newest copy back")
+        if bound != ledger:
+            raise StoreUnusable(f"{backend.place} is the key store of another ledger (origin {bound}, this ledger's is "
+                                f"{ledger}): correct --keys or --db")
+        self.master = load(known)
+        both = self._unwrapped(self.master, own, _about(ledger, "store", 0), "its own keys")
+        self._lookup, self._own = both[:box.KEY], AESGCM(both[box.KEY:])
+        self._ciphers: OrderedDict[tuple[str, int | None], tuple[Key, float]] = OrderedDict()
+        if self._flag("to_scrub"):
+            with suppress(StoreUnavailable):  # somebody reads: the next start does it
+                self.scrub()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._backend.close()
+
+    @property
+    def ledger(self) -> str:
+        return self._ledger
+
+    # Keys
+
+    def current(self, students: Collection[str], in_log: InLog, people: Mapping[str, Person] | None = None,
+                holds: Holds | None = None) -> dict[str, Key]:
+        """The newest key of each, made where there is none, and durable; `people`: what is to be found by name and tax
+        code from now on, in the same transaction. Raises IsForgotten and CodeTaken; then nothing was made."""
+        self.check_term()
+        people = people or {}
+        found = {one: key for one in students if (key := self._held(one, None)) is not None}
+        if len(found) == len(students) and not people:
+            return found
+        lacking = self._newest([one for one in students if one not in found], found)
+        if lacking and (gone := set(in_log(lacking))):
+            raise IsForgotten(next(one for one in lacking if one in gone))
+        if lacking or people:
+            free = self._free(people, holds)
+            self._written(lambda tx: self._make(tx, lacking, people, free))
+            self._newest(lacking, found)
+        return found
+
+    def prepare(self, students: Collection[str], in_log: InLog) -> None:
+        """Keys for all of them but those who were forgotten, in one transaction."""
+        self.check_term()
+        wanted = [one for one in students if self._held(one, None) is None]
+        gone = {row[0] for part in _parts(wanted) for row in self._backend.single(
+            "SELECT student FROM forgotten WHERE student IN :students", {"students": part})}
+        wanted = [one for one in wanted if one not in gone]
+        lacking = self._newest(wanted, {})
+        lacking = [one for one in lacking if one not in set(in_log(lacking))] if lacking else []
+        if lacking:
+            self._written(lambda tx: self._make(tx, lacking, {}, frozenset(), strict=False))
+
+    def key(self, student: str, number: int) -> Key | None:
+        """The key of a number; None where there is none."""
+        self.check_term()
+        held = self._held(student, number)
+        if held is None:
+            rows = self._backend.single(
+                "SELECT student, number, wrapped, master FROM student_keys WHERE student = :student "
+                "AND number = :number", {"student": student, "number": number})
+            for row in rows:
+                held = self._keep(row, number)
+        return held
+
+    def is_forgotten(self, student: str) -> bool:
+        return bool(self._backend.single("SELECT 1 FROM forgotten WHERE student = :student", {"student": student}))
+
+    def check_term(self) -> None:
+        """Raises StoreUnusable where the master key's term is over."""
+        if self._clock().date() > self.master.until:
+            raise StoreUnusable(f"the master key's term ended on {self.master.until}: run `career-ledger keys rotate`, "
+                                "which makes a new one and destroys it. Until then nothing is sealed or opened")
+
+    def _held(self, student: str, number: int | None) -> Key | None:
+        found = self._ciphers.get((student, number))
+        if found is None or time.monotonic() - found[1] > TRUSTED_SECONDS:
+            return None
+        self._ciphers.move_to_end((student, number))
+        return found[0]
+
+    def _keep(self, row: Sequence[Any], number: int | None) -> Key:
+        student, of, wrapped, by = row
+        if by != self.master.id:
+            self.master = self._load(by)
+        plain = self._unwrapped(self.master, wrapped, _about(self._ledger, student, of), f"the key of {student}")
+        found = Key(of, AESGCM(plain))
+        for held in {of, number}:
+            self._ciphers[student, held] = found, time.monotonic()
+        while len(self._ciphers) > CIPHERS_KEPT:
+            self._ciphers.popitem(last=False)
+        return found
+
+    def _newest(self, students: Sequence[str], into: dict[str, Key]) -> list[str]:
+        """Adds the newest key of each; who has none. Raises IsForgotten."""
+        lacking = dict.fromkeys(students)
+        for part in _parts(students):
+            # one statement, so that a tombstone and a key are of one moment
+            rows = self._backend.single(
+                "SELECT student, number, wrapped, master FROM student_keys WHERE student IN :students UNION ALL "
+                "SELECT student, NULL, NULL, NULL FROM forgotten WHERE student IN :again",
+                {"students": part, "again": part})
+            for row in sorted(rows, key=lambda row: (row[0], row[1] or 0)):
+                if row[1] is None:
+                    raise IsForgotten(row[0])
+                into[row[0]] = self._keep(row, None)
+                lacking.pop(row[0], None)
+        return list(lacking)
+
+    def _make(self, tx: Transaction, students: Sequence[str], people: Mapping[str, Person], free: Collection[str],
+              strict: bool = True) -> None:
+        gone = {student for part in _parts([*students, *people]) for (student,) in tx.ask(
+            "SELECT student FROM forgotten WHERE student IN :students", {"students": part})}
+        if gone and strict:
+            raise IsForgotten(min(gone))
+        now = self._clock().isoformat()
+        tx.many("INSERT INTO student_keys (student, number, wrapped, master, made_at) VALUES (:student, 1, :wrapped, "
+                ":master, :at) ON CONFLICT DO NOTHING",
+                [{"student": one, "wrapped": self.master.wrap(secrets.token_bytes(box.KEY),
+                                                              _about(self._ledger, one, 1)),
+                  "master": self.master.id, "at": now} for one in students if one not in gone])
+        for student, person in people.items():
+            self._register(tx, student, person, free, now)
+
+    def _register(self, tx: Transaction, student: str, person: Person, free: Collection[str], now: str) -> None:
+        for code in map(self._code, person.codes):
+            for (other,) in tx.ask("SELECT student FROM tax_codes WHERE hmac = :hmac AND student <> :student",
+                                   {"hmac": code, "student": student}):
+                if code not in free:
+                    raise CodeTaken(student)
+                tx.run("DELETE FROM tax_codes WHERE hmac = :hmac AND student = :student",
+                       {"hmac": code, "student": other})
+            tx.run("INSERT INTO tax_codes (hmac, student, at) VALUES (:hmac, :student, :at) ON CONFLICT DO NOTHING",
+                   {"hmac": code, "student": student, "at": now})
+        tx.many("INSERT INTO names (hmac, student) VALUES (:hmac, :student) ON CONFLICT DO NOTHING",
+                [{"hmac": one, "student": student} for one in sorted(self._names(person))])
+
+    def _free(self, people: Mapping[str, Person], holds: Holds | None) -> set[str]:
+        """Of the tax codes that others have claimed, those whose registration never came into the log. What was claimed
+        a moment ago may be on its way."""
+        free = set()
+        before = (self._clock() - CLAIM).isoformat()
+        for student, person in people.items():
+            for code in person.codes:
+                for other, at in self._backend.single("SELECT student, at FROM tax_codes WHERE hmac = :hmac",
+                                                      {"hmac": self._code(code)}):
+                    if other != student and at < before and holds is not None and not holds(other, code):
+                        free.add(self._code(code))
+        return free
+
+    def _written(self, act: Callable[[Transaction], None]) -> None:
+        """In a transaction that no other writer of this store is in, under the master key that holds now."""
+        with self._backend.transaction() as tx:
+            tx.alone(LOCK)
+            [(known,)] = tx.ask("SELECT master FROM key_store")
+            if known != self.master.id:
+                self.master = self._load(known)
+                self.check_term()
+            act(tx)
+
+    def _unwrapped(self, by: Master, wrapped: bytes, about: bytes, what: str) -> bytes:
+        try:
+            return by.unwrap(bytes(wrapped), about)
+        except box.DoesNotOpen:
+            raise StoreUnusable(f"{what} in the key store {self._backend.place} cannot be unwrapped: the bytes were "
+                                "changed, or come from another store. Put its newest copy back") from None
+
+    # Look-ups
+
+    def with_tax_code(self, code: str) -> list[str]:
+        return [student for (student,) in self._backend.single(
+            "SELECT student FROM tax_codes WHERE hmac = :hmac", {"hmac": self._code(code)})]
+
+    def with_name(self, name: str) -> tuple[list[str], bool]:
+        """Who has this given name, family name or both of them in either order, now or before; whether exactly so, else
+        without regard to case, accents, apostrophes, hyphens and double spaces."""
+        for form, text in (("exact", name), ("folded", folded(name))):
+            found = [student for (student,) in self._backend.single(
+                "SELECT student FROM names WHERE hmac = :hmac ORDER BY student", {"hmac": self._hmac(form, text)})]
+            if found:
+                return found, form == "exact"
+        return [], False
+
+    def _code(self, code: str) -> str:
+        return self._hmac("tax-code", spelt(code))
+
+    def _names(self, person: Person) -> set[str]:
+        return {self._hmac(form, text) for name in person.names for form, text in (("exact", name),
+                                                                                   ("folded", folded(name)))}
+
+    def _hmac(self, form: str, text: str) -> str:
+        return digest(self._lookup, f"{form}\n{text}".encode(), sha256).hex()
+
+    # Forgetting: `handling.forgetting.Keys`
+
+    def forget(self, student: str, event: str) -> None:
+        def act(tx: Transaction) -> None:
+            gone = sum(tx.run(f"DELETE FROM {table} WHERE student = :student", {"student": student})  # noqa: S608
+                       for table in ("student_keys", "tax_codes", "names"))
+            tx.run("INSERT INTO forgotten (student, at, event) VALUES (:student, :at, :event) ON CONFLICT DO NOTHING",
+                   {"student": student, "at": self._clock().isoformat(), "event": event})
+            if gone:
+                tx.run("UPDATE key_store SET to_scrub = 1")
+
+        with self._backend.transaction() as tx:
+            tx.alone(LOCK)
+            act(tx)
+        for held in [one for one in self._ciphers if one[0] == student]:
+            del self._ciphers[held]
+        if self._flag("to_scrub"):
+            self.scrub()
+
+    def keep_reason(self, student: str, authorities: Sequence[str], reason: str) -> None:
+        at = self._clock().isoformat()
+        said = box.sealed(self._own, box.padded({"authorities": list(authorities), "reason": reason}),
+                          self._said(at, student))
+        with self._backend.transaction() as tx:
+            tx.run("INSERT INTO orders (at, student, said) VALUES (:at, :student, :said)",
+                   {"at": at, "student": student, "said": said})
+
+    def complete_from(self) -> date:
+        """At the latest: rotating sooner makes older copies noise sooner."""
+        return max(self.master.until, self._clock().date()) + timedelta(days=1)
+
+    def looked_through(self) -> int:
+        return self._flag("looked_through")
+
+    def look_through(self, position: int) -> None:
+        with self._backend.transaction() as tx:
+            tx.run("UPDATE key_store SET looked_through = :position WHERE looked_through < :position",
+                   {"position": position})
+
+    def _flag(self, column: str) -> int:
+        return int(self._backend.single(f"SELECT {column} FROM key_store")[0][0])  # noqa: S608 - a word of ours
+
+    def scrub(self) -> None:
+        tables.scrub(self._backend)
+        with self._backend.transaction() as tx:
+            tx.run("UPDATE key_store SET to_scrub = 0")
+
+    # Who read what
+
+    def note(self, student: str | None, who: str, actor: str | None, what: str, purpose: str) -> None:
+        """Durable when it returns. The purpose is sealed under her key where she has one, since it may name her, and
+        goes with it; else under the store's own."""
+        at = self._clock().isoformat()
+        rows = [] if student is None else self._backend.single(
+            "SELECT max(number) FROM student_keys WHERE student = :student", {"student": student})
+        number = int(rows[0][0] or 0) if rows else 0
+        key = self.key(student, number) if student is not None and number else None
+        cipher = key.cipher if key is not None else self._own
+        said = box.sealed(cipher, box.padded({"purpose": purpose}), self._said(at, student))
+        with self._backend.transaction() as tx:
+            tx.run("INSERT INTO access_log (at, student, who, actor, what, sealed_by, purpose) VALUES (:at, :student, "
+                   ":who, :actor, :what, :number, :said)",
+                   {"at": at, "student": student, "who": who, "actor": actor, "what": what,
+                    "number": number if key is not None else 0, "said": said})
+
+    def accesses(self, student: str) -> Iterator[Access]:
+        """In the order in which they were noted."""
+        for at, who, actor, what, number, said in self._backend.single(
+                "SELECT at, who, actor, what, sealed_by, purpose FROM access_log WHERE student = :student "
+                "ORDER BY number", {"student": student}):
+            key = self.key(student, number) if number else None
+            cipher = self._own if not number else key.cipher if key is not None else None
+            purpose = self._heard(cipher, said, at, student)["purpose"] if cipher is not None else None
+            yield Access(at, student, who, actor, what, purpose)
+
+    def _said(self, at: str, student: str | None) -> bytes:
+        return f"career-ledger/said.v1\n{self._ledger}\n{at}\n{student or ''}\n".encode()
+
+    def _heard(self, cipher: AESGCM, said: bytes, at: str, student: str | None) -> dict[str, Any]:
+        try:
+            found: dict[str, Any] = json.loads(box.opened(cipher, bytes(said), self._said(at, student)))
+        except box.DoesNotOpen:
+            raise StoreUnusable(f"a purpose in the access log of {self._backend.place} does not open: its bytes or its "
+                                "row were changed") from None
+        return found
+
+    # The whole store
+
+    def counts(self) -> dict[str, int]:
+        return {table: int(self._backend.single(f"SELECT count(*) FROM {table}")[0][0])  # noqa: S608 - words of ours
+                for table in ("student_keys", "forgotten", "tax_codes", "names", "access_log")}
+
+    def rewrap(self, new: Master) -> int:
+        """Everything under another master key, in one transaction and a page at a time; how many keys. What was deleted
+        or replaced is scrubbed."""
+        count = 0
+        with self._backend.transaction() as tx:
+            tx.alone(LOCK)
+            [(known, own)] = tx.ask("SELECT master, own FROM key_store")
+            if known == new.id:
+                return 0
+            old = self._load(known)
+            about = _about(self._ledger, "store", 0)
+            own = new.wrap(self._unwrapped(old, own, about, "its own keys"), about)
+            for rows in _pages(tx):
+                tx.many("UPDATE student_keys SET wrapped = :wrapped, master = :master WHERE student = :student AND "
+                        "number = :number", [self._again(old, new, row) for row in rows])
+                count += len(rows)
+            tx.run("UPDATE key_store SET master = :master, own = :own, to_scrub = 1",
+                   {"master": new.id, "own": own})
+        self.master = new
+        self._ciphers.clear()
+        return count
+
+    def _again(self, old: Master, new: Master, row: Sequence[Any]) -> dict[str, Any]:
+        student, number, wrapped, _ = row
+        about = _about(self._ledger, student, number)
+        plain = self._unwrapped(old, wrapped, about, f"the key of {student}")
+        return {"student": student, "number": number, "wrapped": new.wrap(plain, about), "master": new.id}
+
+    def broken(self) -> Iterator[str]:
+        """The students whose keys cannot be unwrapped."""
+        with self._backend.transaction(write=False) as tx:
+            for rows in _pages(tx):
+                for student, number, wrapped, by in rows:
+                    try:
+                        (self.master if by == self.master.id else self._load(by)).unwrap(
+                            bytes(wrapped), _about(self._ledger, student, number))
+                    except (box.DoesNotOpen, StoreUnusable):
+                        yield student
+
+    def undead(self) -> list[str]:
+        """Students who were forgotten and have a key or a look-up all the same: an older copy has come back."""
+        return [student for (student,) in self._backend.single(
+            "SELECT student FROM forgotten WHERE student IN (SELECT student FROM student_keys UNION SELECT student "
+            "FROM tax_codes UNION SELECT student FROM names) ORDER BY student")]
+
+
+def open_keys(url: str, ledger: str, ledger_url: str, clock: Callable[[], datetime]) -> KeyStore:
+    """The key store at `sqlite:///PATH` or `postgresql://...` of the ledger of this origin. Raises StoreUnusable and
+    StoreUnavailable."""
+    backend = tables.backend_at(url, ledger_url, create=False)
+    try:
+        tables.prepare(backend, create=False)
+        finish_rotation(backend)
+        return KeyStore(backend, ledger, clock)
+    except BaseException:
+        backend.close()
+        raise
+
+
+def new_keys(url: str, ledger: str, ledger_url: str, clock: Callable[[], datetime], days: int) -> KeyStore:
+    """A key store where there is none, and its master key where its file is not there yet. Raises StoreUnusable where
+    there is a key store already."""
+    path = master.path_of()
+    backend = tables.backend_at(url, ledger_url, create=True)
+    try:
+        tables.prepare(backend, create=True)
+        if path is not None and not path.exists():
+            try:
+                master.make(path, clock().date(), days)
+            except FileExistsError:
+                pass  # another process was faster
+            except OSError as error:
+                raise StoreUnusable(f"the file that {master.VARIABLE} names cannot be made: {error.strerror}") from None
+        held = master.load()
+        own = held.wrap(secrets.token_bytes(2 * box.KEY), _about(ledger, "store", 0))
+        with backend.transaction() as tx:
+            tx.alone(LOCK)
+            if tx.ask("SELECT 1 FROM key_store"):
+                raise StoreUnusable(f"there is a key store in {backend.place} already")
+            tx.run("INSERT INTO key_store (ledger, made_at, master, own, looked_through, to_scrub) VALUES (:ledger, "
+                   ":at, :master, :own, 0, 0)",
+                   {"ledger": ledger, "at": clock().isoformat(), "master": held.id, "own": own})
+        return KeyStore(backend, ledger, clock)
+    except BaseException:
+        backend.close()
+        raise
+
+
+def rotate(store: KeyStore, today: date, days: int = master.TERM_DAYS) -> int:
+    """A new master key in the place of the old one, which is destroyed; how many keys it wraps. Killed at any step, the
+    next start finishes it where everything was wrapped anew, and undoes it where it was not. Raises StoreUnusable."""
+    path = master.path_of()
+    if path is None:
+        raise StoreUnusable(f"{master.VARIABLE} holds the master key itself: name the file that holds it, so that a "
+                            "new one can take its place")
+    with master.alone(path) as alone:
+        if not alone:
+            raise StoreUnusable("another process is rotating the master key: wait until it is done")
+        waits = master.waiting(path)
+        if not waits.exists():
+            master.make(waits, today, days)
+        count = store.rewrap(master.from_file(waits))
+        master.take_place(path)
+    store.scrub()
+    return count
+
+
+def finish_rotation(backend: Backend) -> None:
+    """What a rotation that was killed has left: a master key that waits. While one is at work nothing is done."""
+    path = master.path_of()
+    if path is None or not path.exists() or not master.waiting(path).exists():
+        return
+    with master.alone(path) as alone:
+        waits = master.waiting(path)
+        if not alone or not waits.exists():
+            return
+        known = [row[0] for row in backend.single("SELECT master FROM key_store")]
+        if known == [master.from_file(waits).id]:
+            master.take_place(path)
+        elif known == [master.from_file(path).id]:
+            master.give_up(path)
+
+
+def _about(ledger: str, student: str, number: int) -> bytes:
+    """What a wrapped key is bound to. The store's own keys have number 0, which no student's has."""
+    return f"career-ledger/key.v1\n{ledger}\n{student}\n{number}\n".encode()
+
+
+def _parts(students: Iterable[str]) -> Iterator[list[str]]:
+    held = list(students)
+    for start in range(0, len(held), PAGE):
+        yield held[start:start + PAGE]
+
+
+def _pages(tx: Transaction) -> Iterator[list[tuple[Any, ...]]]:
+    """All keys, in order, a page at a time."""
+    student, number = "", 0
+    while rows := tx.ask("SELECT student, number, wrapped, master FROM student_keys WHERE (student, number) > "
+                         "(:student, :number) ORDER BY student, number LIMIT :page",
+                         {"student": student, "number": number, "page": PAGE}):
+        yield rows
+        student, number, *_ = rows[-1]

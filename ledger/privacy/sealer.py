@@ -1,0 +1,95 @@
+"""Seals events before they are stored, and opens them for who may read them: `ledger.domain.protected.Sealer`."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime, timezone
+
+from msgspec.structs import replace
+
+from ledger.domain.events import Event, Sealed
+from ledger.domain.knowledge import is_forgotten, voided
+from ledger.domain.protected import put_back, taken_out
+from ledger.store import EventStore, open_store
+from ledger.store.errors import StoreUnusable
+
+from . import box
+from .key_store import KeyStore, open_keys
+from .people import Person, person_of
+
+Streams = Callable[[Collection[str]], Mapping[str, Sequence[Event]]]
+
+
+class KeySealer:
+    """`streams`: of students, from the log: a key store that was restored has lost its newest tombstones, and a tax
+    code may be claimed for a registration that was kept out."""
+
+    def __init__(self, keys: KeyStore, streams: Streams) -> None:
+        self.keys, self._streams = keys, streams
+
+    def prepare(self, students: Collection[str]) -> None:
+        if students:
+            self.keys.prepare(students, self._in_log)
+
+    def seal(self, events: Sequence[Event]) -> list[Event]:
+        """Raises IsForgotten, CodeTaken; then nothing of them is sealed, and no key was made."""
+        parts = [taken_out(event) for event in events]
+        students = dict.fromkeys(event.student for event, taken in parts if taken)
+        if not students:
+            return list(events)
+        people: dict[str, Person] = {}
+        for event, taken in parts:
+            if event.type == "person-registered":
+                one, before = person_of(taken["data"]), people.get(event.student, Person((), ()))
+                people[event.student] = Person(before.codes + one.codes, before.names + one.names)
+        found = self.keys.current(students, self._in_log, people, self._holds)
+        sealed = []
+        for event, taken in parts:
+            if taken:
+                number, cipher = found[event.student]
+                event = replace(event, sealed=Sealed(number, box.seal(cipher, self.keys.ledger, event, taken)))
+            sealed.append(event)
+        return sealed
+
+    def open(self, event: Event) -> Event | None:
+        """Raises StoreUnusable where it should open and does not."""
+        if event.sealed is None:
+            return event
+        key = self.keys.key(event.student, event.sealed.key)
+        if key is None:
+            if self.keys.is_forgotten(event.student) or self._in_log([event.student]):
+                return None
+            raise StoreUnusable(f"position {event.position} is sealed under key {event.sealed.key} of {event.student}, "
+                                "which the key store lacks: it was restored from an older copy, put the newest back")
+        try:
+            return put_back(event, box.unseal(key.cipher, self.keys.ledger, event, event.sealed.box))
+        except (box.DoesNotOpen, ValueError, KeyError, TypeError, AttributeError):
+            raise StoreUnusable(f"position {event.position}: what is sealed does not open, it was changed or belongs "
+                                "to another event, version, student or ledger") from None
+
+    def _in_log(self, students: Collection[str]) -> list[str]:
+        return [student for student, events in self._streams(students).items() if is_forgotten(events)]
+
+    def _holds(self, student: str, code: str) -> bool:
+        events = self._streams([student]).get(student, ())
+        gone = voided(events)
+        for event in events:
+            if event.type == "person-registered" and event.id not in gone:
+                opened = self.open(event)
+                if opened is not None and code in person_of(taken_out(opened)[1]["data"]).codes:
+                    return True
+        return False
+
+
+def clock() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+def sealer_for(url: str, ledger_url: str, store: EventStore,
+               clock: Callable[[], datetime] = clock) -> KeySealer:
+    """Over a ledger that is open. Raises StoreUnusable and StoreUnavailable."""
+    return KeySealer(open_keys(url, store.identity().origin, ledger_url, clock), store.streams)
+
+
+def open_sealer(url: str, ledger_url: str) -> KeySealer:
+    """The same in another process: `partial(open_sealer, ...)` can be pickled. It and its store live as long as the
+    process does."""
+    return sealer_for(url, ledger_url, open_store(ledger_url, create=False))

@@ -1,0 +1,164 @@
+"""The tables of a key store, numbered, and the two databases that they can stand in."""
+
+import sqlite3
+from pathlib import Path
+
+from ledger.edges.address import WrongAddress, sqlite_path
+from ledger.sql.base import Backend, NotTheirOwner, Replaced, Transaction
+from ledger.sql.migrations import Migrations, NotOfToday, statements
+from ledger.store.errors import StoreUnavailable, StoreUnusable
+
+# 0x434C4B53, `CLKS`, in the header of the file
+_SQLITE = """
+PRAGMA application_id = 1129073491;
+CREATE TABLE access_log (number INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, student TEXT, who TEXT NOT NULL,
+    actor TEXT, what TEXT NOT NULL, sealed_by INTEGER NOT NULL, purpose BYTEA NOT NULL);
+CREATE TRIGGER access_log_no_update BEFORE UPDATE ON access_log
+    BEGIN SELECT RAISE(ABORT, 'the access log is never changed'); END;
+CREATE TRIGGER access_log_no_delete BEFORE DELETE ON access_log
+    BEGIN SELECT RAISE(ABORT, 'the access log is never changed'); END;
+CREATE TRIGGER access_log_no_replace BEFORE INSERT ON access_log
+    WHEN EXISTS (SELECT 1 FROM access_log WHERE number = NEW.number)
+    BEGIN SELECT RAISE(ABORT, 'the access log is never changed'); END;
+"""
+# the role is of who uses a key store without owning it: it adds to the access log and changes nothing in it
+_POSTGRES = """
+CREATE TABLE access_log (number BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, at TEXT NOT NULL, student TEXT,
+    who TEXT NOT NULL, actor TEXT, what TEXT NOT NULL, sealed_by INTEGER NOT NULL, purpose BYTEA NOT NULL);
+CREATE FUNCTION career_ledger_keep_access() RETURNS trigger LANGUAGE plpgsql AS $body$
+BEGIN
+    RAISE EXCEPTION USING ERRCODE = 'restrict_violation', MESSAGE = 'the access log is never changed';
+END;
+$body$;
+CREATE TRIGGER access_log_is_kept BEFORE UPDATE OR DELETE OR TRUNCATE ON access_log
+    FOR EACH STATEMENT EXECUTE FUNCTION career_ledger_keep_access();
+DO $body$ BEGIN
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'career_ledger_keys') THEN
+        GRANT SELECT, INSERT, UPDATE, DELETE ON student_keys, forgotten, tax_codes, names TO career_ledger_keys;
+        GRANT SELECT, UPDATE ON key_store TO career_ledger_keys;
+        GRANT SELECT, INSERT ON access_log, orders TO career_ledger_keys;
+        GRANT SELECT ON key_store_migrations TO career_ledger_keys;
+    END IF;
+END $body$;
+"""
+
+
+def _access(tx: Transaction) -> None:
+    tx.script(_SQLITE if tx.dialect == "sqlite" else _POSTGRES)
+
+
+MIGRATIONS = Migrations("keys", "key_store_migrations", "key_store", (
+    statements(
+        "keys",
+        """CREATE TABLE key_store (ledger TEXT PRIMARY KEY, made_at TEXT NOT NULL, master TEXT NOT NULL,
+            own BYTEA NOT NULL, looked_through BIGINT NOT NULL, to_scrub INTEGER NOT NULL)""",
+        """CREATE TABLE student_keys (student TEXT NOT NULL, number INTEGER NOT NULL, wrapped BYTEA NOT NULL,
+            master TEXT NOT NULL, made_at TEXT NOT NULL, PRIMARY KEY (student, number))""",
+        "CREATE TABLE forgotten (student TEXT PRIMARY KEY, at TEXT NOT NULL, event TEXT NOT NULL)",
+        "CREATE TABLE tax_codes (hmac TEXT PRIMARY KEY, student TEXT NOT NULL, at TEXT NOT NULL)",
+        "CREATE INDEX tax_codes_of ON tax_codes (student)",
+        "CREATE TABLE names (hmac TEXT NOT NULL, student TEXT NOT NULL, PRIMARY KEY (hmac, student))",
+        "CREATE INDEX names_of ON names (student)",
+        "CREATE TABLE orders (at TEXT NOT NULL, student TEXT NOT NULL, said BYTEA NOT NULL)"),
+    _access))
+"""`own`: the two keys of the store itself, wrapped. `looked_through`: the position of the log up to which persons who
+were forgotten were searched for. `to_scrub`: something was deleted that may still stand on the disk. `sealed_by`: the
+number of the student's key, 0 for the store's own."""
+
+
+def explain(error: Exception, place: str) -> Exception:
+    """What a failure of the database means for who uses a key store."""
+    text = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    if isinstance(error, Replaced):
+        return StoreUnusable(f"the key store was replaced while it was open: {text} ({place}). Put the right file "
+                             "back, then start this program again")
+    if isinstance(error, sqlite3.Error):
+        if "locked" in text or "busy" in text:
+            return StoreUnavailable(f"the key store {place} is held by another program ({text}): try again later")
+        if "malformed" in text or "not a database" in text:
+            return StoreUnusable(f"the key store {place} is damaged or cut off ({text}): put its newest copy back")
+        if "unable to open" in text:
+            return StoreUnusable(f"there is no key store at {place}: correct --keys, or make one with "
+                                 "`career-ledger keys new`")
+        return StoreUnusable(f"the key store {place} cannot be used: {text}")
+    import psycopg
+
+    from ledger.sql.postgres import refused
+
+    if (why := refused(error)) is not None:
+        return StoreUnusable(f"the key store ({place}) lets nobody in like this ({why}): correct user, password or "
+                             "database in --keys")
+    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+        return StoreUnavailable(f"the key store ({place}) is not available ({text}): try again when it is back")
+    return StoreUnusable(f"the key store ({place}) cannot be used: {text}")
+
+
+def backend_at(url: str, ledger_url: str, create: bool) -> Backend:
+    """Raises StoreUnusable: no address, the ledger's own database, nothing there."""
+    try:
+        file, ledgers = sqlite_path(url), sqlite_path(ledger_url)
+    except WrongAddress as error:
+        raise StoreUnusable(f"--keys: {error}") from None
+    if file is None:
+        from ledger.sql.postgres import Postgres
+
+        return Postgres(url, explain, lambda _: None)
+    if ledgers is not None and file.resolve() == ledgers.resolve():
+        raise StoreUnusable("--keys names the ledger's own file: keys that lie beside what they open protect nothing")
+    if not create and not file.exists():
+        raise StoreUnusable(f"there is no key store at {file}: correct --keys, or make one with "
+                            "`career-ledger keys new`")
+    _be_its_owners(file)
+    from ledger.sql.sqlite import SQLite
+
+    return SQLite(str(file), explain, _opened, make=create)
+
+
+def _be_its_owners(file: Path) -> None:
+    if file.exists() and (mode := file.stat().st_mode & 0o777) & 0o077:
+        raise StoreUnusable(f"the key store {file} is open to others (mode {mode:04o}): chmod 600 it")
+
+
+def _opened(connection: sqlite3.Connection) -> None:
+    from ledger.sql.sqlite import erase_what_is_deleted, keep_a_log
+
+    keep_a_log(connection)
+    connection.execute("PRAGMA synchronous=FULL")
+    erase_what_is_deleted(connection)
+
+
+def prepare(backend: Backend, create: bool) -> None:
+    """The tables are there and of today. Raises StoreUnusable."""
+    with backend.transaction(write=False) as tx:
+        if tx.has("stored_events" if tx.dialect == "sqlite" else "public.stored_events"):
+            raise StoreUnusable(f"--keys names a ledger's database ({backend.place}): a key store stands apart from it")
+        there, applied = MIGRATIONS.there(tx), MIGRATIONS.applied(tx)
+        if not there and tx.dialect == "sqlite" and tx.ask("SELECT 1 FROM sqlite_master LIMIT 1"):
+            raise StoreUnusable(f"{backend.place} is another program's database and no key store: correct --keys")
+    if not there and not create:
+        raise StoreUnusable(f"there is no key store in {backend.place}: make one with `career-ledger keys new`")
+    try:
+        if applied != MIGRATIONS.newest:
+            if applied > MIGRATIONS.newest:
+                MIGRATIONS.check(applied)
+            MIGRATIONS.bring(backend)
+    except (NotOfToday, NotTheirOwner) as error:
+        raise StoreUnusable(f"the key store {backend.place}: {error}") from None
+
+
+def scrub(backend: Backend) -> None:
+    """What was deleted is gone from the disk, as far as a program can say so."""
+    from ledger.sql.sqlite import SQLite
+
+    if isinstance(backend, SQLite):
+        with backend.explained():
+            backend.connection().execute("VACUUM")
+        if not backend.scrub():
+            raise StoreUnavailable(f"the key store {backend.place} is being read: what was deleted still stands in its "
+                                   "-wal file; the next start finishes it")
+        return
+    from ledger.sql.postgres import Postgres
+
+    if isinstance(backend, Postgres):
+        with backend.explained():
+            backend.connection().execute("VACUUM student_keys, tax_codes, names")

@@ -1,0 +1,234 @@
+"""What is sealed opens in its own place under its own key, and nowhere else."""
+
+import multiprocessing
+import pickle
+import sqlite3
+import time
+from base64 import b64decode, b64encode
+from collections.abc import Callable
+from contextlib import closing
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from ledger.domain.events import Event, Sealed
+from ledger.domain.protected import CodeTaken, IsForgotten
+from ledger.privacy import KeySealer, KeyStore, box, open_sealer
+from ledger.privacy.key_store import CLAIM, TRUSTED_SECONDS
+from ledger.store import EventStore, StoreUnusable
+
+from .conftest import Clock, Opener
+from .people import MARK, forgotten, person, ticket
+
+
+def seal(sealer: KeySealer, event: Event) -> Event:
+    [found] = sealer.seal([event])
+    return found
+
+
+def box_of(event: Event) -> bytes:
+    assert event.sealed is not None
+    return b64decode(event.sealed.box)
+
+
+def test_sealed_event_opens_to_what_it_was_and_holds_none_of_it_when_closed(sealer: KeySealer) -> None:
+    for one in (person("S01", former_tax_codes=["OLD-CODE"]), ticket("S01", 2)):
+        sealed = seal(sealer, one)
+        assert MARK not in repr(sealed)
+        assert sealer.open(sealed) == one
+        assert (len(box_of(sealed)) - 12 - 16) % box.BLOCK == 0
+    assert box_of(seal(sealer, ticket("S01", 2))) != box_of(seal(sealer, ticket("S01", 2)))
+
+
+def test_event_without_protected_values_is_as_it_was_and_takes_no_key(sealer: KeySealer) -> None:
+    one = ticket("S01", 1, "")
+    bare = replace(one, data=type(one.data).model_validate({"number": "7"}))
+    assert sealer.seal([bare]) == [bare]
+    assert sealer.open(bare) is bare
+    assert sealer.keys.counts()["student_keys"] == 0
+
+
+MOVED: dict[str, Callable[[Event], Event]] = {
+    "event": lambda one: replace(one, id="another"), "version": lambda one: replace(one, version=9),
+    "type": lambda one: replace(one, type="ticket-opened"), "student": lambda one: replace(one, student="S02"),
+    "cut off": lambda one: replace(one, sealed=Sealed(1, b64encode(box_of(one)[:20]).decode())),
+    "no base64": lambda one: replace(one, sealed=Sealed(1, "?" + str(one.sealed and one.sealed.box)[1:])),
+    **{f"byte {n} changed": lambda one, n=n: replace(one, sealed=Sealed(1, b64encode(  # type: ignore[misc]
+        bytes(b ^ (i == n % len(box_of(one))) for i, b in enumerate(box_of(one)))).decode())) for n in (0, 12, 40, -1)}}
+
+
+@pytest.mark.parametrize("how", MOVED)
+def test_box_is_refused_in_words_when_it_was_moved_or_changed(sealer: KeySealer, how: str) -> None:
+    sealed = seal(sealer, ticket("S01", 1))
+    seal(sealer, ticket("S02", 1))
+    with pytest.raises(StoreUnusable, match=r"position 1: what is sealed does not open") as refused:
+        sealer.open(MOVED[how](sealed))
+    assert MARK not in str(refused.value)
+
+
+def test_box_of_another_ledger_does_not_open_under_the_same_key(
+        sealer: KeySealer, monkeypatch: pytest.MonkeyPatch) -> None:
+    sealed = seal(sealer, ticket("S01", 1))
+    monkeypatch.setattr(sealer.keys, "_ledger", "another")
+    with pytest.raises(StoreUnusable, match="does not open"):
+        sealer.open(sealed)
+
+
+def test_person_who_was_forgotten_is_neither_opened_nor_sealed_and_others_are(
+        sealer: KeySealer, keys: KeyStore) -> None:
+    hers, other = seal(sealer, person("S01")), seal(sealer, ticket("S02", 1))
+    keys.forget("S01", "S01-gone")
+    assert sealer.open(hers) is None
+    assert sealer.open(other) == ticket("S02", 1)
+    sealer.prepare(["S01", "S03"])
+    with pytest.raises(IsForgotten, match="S01"):
+        sealer.seal([ticket("S02", 2), ticket("S01", 2)])
+    assert [sealer.keys.counts()[name] for name in ("student_keys", "tax_codes", "names")] == [2, 0, 0]
+
+
+def test_no_key_is_made_for_who_was_forgotten_when_the_key_store_comes_back_from_before(
+        sealer: KeySealer, ledger: EventStore) -> None:
+    one = seal(sealer, person("S01"))
+    ledger.append([one, forgotten("S01", 2)])
+    with sealer.keys._backend.transaction() as tx:  # an older copy: neither key nor tombstone
+        tx.run("DELETE FROM student_keys")
+    sealer.keys._ciphers.clear()
+    assert sealer.open(one) is None
+    sealer.prepare(["S01"])
+    with pytest.raises(IsForgotten):
+        sealer.seal([ticket("S01", 3)])
+    assert sealer.keys.counts()["student_keys"] == 0
+
+
+def test_missing_key_is_an_error_when_nobody_says_that_she_was_forgotten(sealer: KeySealer, keys: KeyStore) -> None:
+    one = seal(sealer, ticket("S01", 1))
+    with keys._backend.transaction() as tx:
+        tx.run("DELETE FROM student_keys")
+    keys._ciphers.clear()
+    with pytest.raises(StoreUnusable, match="restored from an older copy"):
+        sealer.open(one)
+
+
+def test_key_in_memory_is_gone_within_a_minute_when_another_process_has_destroyed_it(
+        sealer: KeySealer, keys: KeyStore, opener: Opener, keys_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = seal(sealer, ticket("S01", 1))
+    opener(keys_url).forget("S01", "S01-gone")
+    later = time.monotonic() + TRUSTED_SECONDS + 1
+    monkeypatch.setattr("ledger.privacy.key_store.time.monotonic", lambda: later)
+    assert sealer.open(one) is None
+
+
+def test_tax_code_of_another_person_is_refused_without_repeating_it_and_leaves_nothing(sealer: KeySealer) -> None:
+    seal(sealer, person("S01", former_tax_codes=["Old code"]))
+    seal(sealer, person("S01", 2))
+    for code in ("code-" + MARK, " OLDCODE "):
+        with pytest.raises(CodeTaken) as taken:
+            seal(sealer, person("S02", code=code))
+        assert code.strip().upper() not in str(taken.value).upper()
+        assert taken.value.student == "S02"
+    assert sealer.keys.counts()["student_keys"] == 1
+    assert sealer.keys.with_tax_code("oldcode") == ["S01"]
+
+
+def test_tax_code_is_free_again_when_its_registration_never_came_into_the_log(
+        sealer: KeySealer, ledger: EventStore, clock: Clock) -> None:
+    seal(sealer, person("S01"))  # and its line was kept out
+    with pytest.raises(CodeTaken):
+        seal(sealer, person("S02"))
+    clock.now += CLAIM + timedelta(seconds=1)
+    ledger.append([seal(sealer, person("S02"))])
+    clock.now += CLAIM + timedelta(seconds=1)
+    assert sealer.keys.with_tax_code("CODE-" + MARK) == ["S02"]
+    with pytest.raises(CodeTaken):
+        seal(sealer, person("S03"))
+
+
+def test_person_is_found_by_name_as_written_or_as_somebody_may_write_it_until_she_is_forgotten(
+        sealer: KeySealer, keys: KeyStore) -> None:
+    seal(sealer, person("S01"))
+    seal(sealer, person("S02", code=None, given_name="Zoe", family_name="Other"))
+    assert keys.with_name("Zoë-Anna D’Invènto") == (["S01"], True)
+    for text in ("dinvento", "D'INVENTO  zoe anna", "zoé anna"):
+        assert keys.with_name(text) == (["S01"], False)
+    assert keys.with_name("zoe") == (["S02"], False)
+    assert keys.with_name("Nobody") == ([], False)
+    keys.forget("S01", "S01-gone")
+    assert keys.with_name("dinvento") == ([], False)
+    assert keys.with_tax_code("CODE-" + MARK) == []
+
+
+def _make(url: str, ledger_url: str, gate: "multiprocessing.synchronize.Barrier", made: "multiprocessing.Queue[Event]",
+          n: int) -> None:
+    sealer = pickle.loads(pickle.dumps(partial(open_sealer, url, ledger_url)))()  # noqa: S301 - our own
+    sealer.keys._clock = Clock()
+    gate.wait(20)
+    [found] = sealer.seal([ticket("S01", n)])
+    made.put(found)
+
+
+def test_two_processes_that_make_a_key_for_one_student_at_once_have_the_same_one(
+        sealer: KeySealer, keys_url: str, sqlite_url: str) -> None:
+    context = multiprocessing.get_context("fork")
+    gate, made = context.Barrier(2), context.Queue()
+    workers = [context.Process(target=_make, args=(keys_url, sqlite_url, gate, made, n)) for n in (1, 2)]
+    for one in workers:
+        one.start()
+    found = [made.get(timeout=20) for _ in workers]
+    for one in workers:
+        one.join(20)
+    assert sorted(str(sealer.open(one)) for one in found) == sorted(str(ticket("S01", n)) for n in (1, 2))
+    assert sealer.keys.counts()["student_keys"] == 1
+
+
+def test_nothing_of_a_person_stands_in_the_key_store_and_her_rows_leave_its_file(
+        opener: Opener, sqlite_keys: str, ledger: EventStore, tmp_path: Path) -> None:
+    keys = opener(sqlite_keys, new=True)
+    sealer = KeySealer(keys, ledger.streams)
+    seal(sealer, person("S01"))
+    keys.note("S01", "root", None, "person", "asked by " + MARK)
+    with closing(sqlite3.connect(tmp_path / "keys.db")) as raw:
+        [(wrapped,), (hmac,)] = [raw.execute(f"SELECT {column} FROM {table}").fetchone() for column, table in (
+            ("wrapped", "student_keys"), ("hmac", "tax_codes"))]
+
+    def held() -> bytes:
+        return b"".join(path.read_bytes() for path in tmp_path.glob("keys.db*"))
+
+    assert wrapped in held()
+    assert hmac.encode() in held()
+    for text in (MARK, "Invènto", "Zoë", "1999"):
+        assert text.encode() not in held()
+    keys.forget("S01", "S01-gone")
+    assert wrapped not in held()
+    assert hmac.encode() not in held()
+    assert {oct(path.stat().st_mode)[-3:] for path in tmp_path.glob("keys.db*")} == {"600"}
+    assert [one.purpose for one in keys.accesses("S01")] == [None]
+
+
+def test_purpose_is_kept_for_who_asks_and_the_access_log_takes_no_change(keys: KeyStore, sealer: KeySealer) -> None:
+    seal(sealer, ticket("S01", 1))
+    keys.note("S01", "root", "officer:7", "person", "her request")
+    keys.note("S02", "root", None, "history", "no key")
+    assert [one[1:] for one in keys.accesses("S01")] == [("S01", "root", "officer:7", "person", "her request")]
+    assert [one.purpose for one in keys.accesses("S02")] == ["no key"]
+    for statement in ("UPDATE access_log SET who = 'x'", "DELETE FROM access_log"):
+        with pytest.raises(StoreUnusable, match="never changed"), keys._backend.transaction() as tx:
+            tx.run(statement)
+    assert keys.counts()["access_log"] == 2
+
+
+def test_opening_a_student_of_100_events_with_5_boxes_takes_under_a_millisecond(
+        opener: Opener, sqlite_keys: str, ledger: EventStore) -> None:
+    sealer = KeySealer(opener(sqlite_keys, new=True), ledger.streams)
+    bare = replace(ticket("S01", 1), data=type(ticket("S01", 1).data).model_validate({"number": "7"}))
+    events = [seal(sealer, ticket("S01", n)) if n % 20 == 0 else bare for n in range(100)]
+    taken = []
+    for _ in range(20):
+        sealer.keys._ciphers.clear()  # the key is asked of the store each time
+        start = time.process_time()
+        opened = [sealer.open(one) for one in events]
+        taken.append(time.process_time() - start)
+        assert None not in opened
+    assert min(taken) < 0.001
