@@ -153,16 +153,18 @@ def test_rotation_wraps_all_keys_anew_and_leaves_the_old_master_and_older_copies
     monkeypatch.setattr(key_store, "PAGE", 2)
     sealer, other = (KeySealer(opener(keys_url, new=new), ledger.streams) for new in (True, False))
     sealed = sealer.seal([ticket(f"S{n:02}", 1) for n in range(5)])
-    old, text = sealer.keys.master.id, master_file.read_text()
+    old, text, held = sealer.keys.master.id, master_file.read_text(), master_file.open()
     copy = sealer.keys._backend.single("SELECT student, number, wrapped, master FROM student_keys LIMIT 1")
     assert rotate(sealer.keys, clock.now.date(), 10) == 5
     assert sealer.keys.master.id not in (old,)
     assert master_file.read_text() != text
+    with held:  # whoever has it open, and the disk
+        assert set(held.read()) == {"\0"}
     assert (oct(master_file.stat().st_mode)[-3:], master.waiting(master_file).exists()) == ("600", False)
     assert [sealer.open(one) for one in sealed] == [ticket(f"S{n:02}", 1) for n in range(5)]
-    # who was at work meanwhile goes on under the new one, and wraps nothing under the old
-    assert other.open(sealed[0]) is not None
+    # who was at work meanwhile wraps nothing under the old one, and goes on under the new
     [late] = other.seal([ticket("S99", 1)])
+    assert other.open(sealed[0]) is not None
     assert {row[0] for row in sealer.keys._backend.single("SELECT master FROM student_keys")} == {sealer.keys.master.id}
     assert KeySealer(opener(keys_url), ledger.streams).open(late) == ticket("S99", 1)
     with pytest.raises(StoreUnusable, match="not the one"):
