@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta, timezone
 from functools import cached_property, partial
 from pathlib import Path
 from threading import Event as Flag
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from ledger.domain.knowledge import NotFound
 from ledger.domain.phrases import Phrase, says
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ledger.domain.books import LawBooks
     from ledger.domain.decisions import Mode
     from ledger.domain.events import Event, ExamBooked
+    from ledger.privacy import KeySealer
     from ledger.projections.everybody import ProjectionDatabase
     from ledger.projections.everybody.rebuild import Progress, Rebuilt
     from ledger.projections.everybody.reports import Reports
@@ -30,6 +31,14 @@ if TYPE_CHECKING:
 
 Answer = dict[str, Any]
 """The JSON of section 7 of the published language."""
+
+
+class Read(NamedTuple):
+    """Of what is sealed: by which user of this machine, on whose behalf, and why."""
+
+    who: str
+    actor: str | None
+    purpose: str
 
 
 def default_url() -> str:
@@ -70,8 +79,8 @@ class Ledger:
     Every question raises NotFound for a student of whom nothing was known.
     """
 
-    def __init__(self, url: str, create: bool, rulebooks: Path | None) -> None:
-        self._url, self._create, self._rulebooks = url, create, rulebooks
+    def __init__(self, url: str, create: bool, rulebooks: Path | None, keys: str | None = None) -> None:
+        self._url, self._create, self._rulebooks, self._keys = url, create, rulebooks, keys
 
     @cached_property
     def books(self) -> "LawBooks":
@@ -85,6 +94,28 @@ class Ledger:
         from ledger.store import open_store
 
         return open_store(self._url, self._create)
+
+    @cached_property
+    def _sealer(self) -> "KeySealer | None":
+        return self._sealer_over(self._store)
+
+    def _sealer_over(self, store: "EventStore") -> "KeySealer | None":
+        """None where no key store is named. Whoever the log says was forgotten is forgotten again first: it may be an
+        older copy."""
+        if self._keys is None:
+            return None
+        from ledger.handling.forgetting import forget_again
+        from ledger.privacy.sealer import sealer_for
+
+        sealer = sealer_for(self._keys, self._url, store, clock)
+        forget_again(store, sealer.keys)
+        return sealer
+
+    def _needed_sealer(self) -> "KeySealer":
+        """Raises NotFound where no key store is named."""
+        if self._sealer is None:
+            raise NotFound(says("missing/keys"))
+        return self._sealer
 
     @contextmanager
     def _projections(self) -> "Iterator[ProjectionDatabase]":
@@ -103,6 +134,8 @@ class Ledger:
         self.close()
 
     def close(self) -> None:
+        if (sealer := self.__dict__.get("_sealer")) is not None:
+            sealer.keys.close()
         if "_store" in self.__dict__:
             self._store.close()
 
@@ -112,16 +145,20 @@ class Ledger:
         """Record one JSON object a line and yield one outcome a line, in order, as they are stored."""
         from ledger.handling.submit import append_lines
 
-        return append_lines(self._store, self.books, lines, mode, atomic, clock)
+        return append_lines(self._store, self.books, lines, mode, atomic, clock, self._sealer)
 
     def import_lines(self, lines: Iterable[bytes], trusted: bool = False) -> Iterator[Answer]:
         """The same in mode `record` for large files, in worker processes and large transactions. `trusted`: the lines
         are recorded events as `history` answers them; no rule is asked."""
-        from ledger.handling.bulk import import_lines
+        from ledger.handling.bulk import Opens, import_lines
         from ledger.store import open_store
 
-        store = self._store
-        return import_lines(store, partial(open_store, self._url, create=False), self.books,
+        store, sealer = self._store, None
+        if self._sealer is not None:
+            from ledger.privacy import open_sealer
+
+            sealer = partial(open_sealer, self._keys or "", self._url)
+        return import_lines(store, Opens(partial(open_store, self._url, create=False), sealer), self.books,
                             lines, "record", clock, trusted=trusted)
 
     def intake(self, brokers: str, stop: Flag, say: Callable[[str], None]) -> Counter[str]:
@@ -129,7 +166,7 @@ class Ledger:
         `ledger.intake.run.run` does."""
         from ledger.intake.run import run
 
-        return run(self._open, self.books, clock, brokers, stop, say)
+        return run(self._open, self.books, clock, brokers, stop, say, sealer=self._sealer_over)
 
     # Questions about one student, and the audit
 
@@ -156,12 +193,18 @@ class Ledger:
         return eligibility.answer(events, student, on, self.books.known_at(known_at), career, call)
 
     def history(self, student: str, on: date | None = None, known_at: datetime | None = None,
-                known_position: int | None = None) -> Iterator[Answer]:
-        """Each recorded event, and the change of status, fees and blocks that it caused."""
+                known_position: int | None = None, read: "Read | None" = None) -> Iterator[Answer]:
+        """Each recorded event, and the change of status, fees and blocks that it caused. What is sealed is opened for
+        who says why: `read`."""
         from ledger.projections.student import history
 
-        return iter(history.answer(self._known(student, known_at, known_position), student, on or today(),
-                                   self.books.known_at(known_at)))
+        events = self._known(student, known_at, known_position)
+        if read is not None:
+            from ledger.privacy.reading import opened
+
+            sealer = self._noted(student, "history", read)
+            events = opened(sealer, events)
+        return iter(history.answer(events, student, on or today(), self.books.known_at(known_at)))
 
     def audit(self, students: Sequence[str] = (), on: date | None = None, known_at: datetime | None = None,
               known_position: int | None = None) -> Iterator[Answer]:
@@ -200,6 +243,70 @@ class Ledger:
         if aside:
             raise SomeSetAside(list(aside.values()))
 
+    # Who she is
+
+    def person(self, student: str, read: "Read") -> Answer:
+        """What names her, and how it was registered over time. Raises NotFound."""
+        from ledger.handling.forgetting import forgotten_on
+        from ledger.privacy.reading import person_of
+
+        events = self._known(student, None, None)
+        sealer = self._noted(student, "person", read)
+        return {"student": student, "forgotten": forgotten_on(events), **person_of(sealer, events)}
+
+    def look_up(self, kind: str, value: str, read: "Read") -> Answer:
+        """The students with this tax code (`kind` tax-code), or with this name. Raises NotFound where there is none."""
+        keys = self._needed_sealer().keys
+        found, exact = (keys.with_tax_code(value), True) if kind == "tax-code" else keys.with_name(value)
+        for student in found:
+            keys.note(student, *read[:2], f"lookup-{kind}", read.purpose)
+        if not found:
+            keys.note(None, *read[:2], f"lookup-{kind}", read.purpose)
+            raise NotFound(says("missing/looked-up"))
+        return {"kind": kind, "exact": exact, "students": found}
+
+    def accesses(self, student: str) -> list[Answer]:
+        """Who read what names her, when and why."""
+        from ledger.privacy.reading import accesses
+
+        return accesses(self._needed_sealer().keys, student)
+
+    def _noted(self, student: str, what: str, read: "Read") -> "KeySealer":
+        """What is opened then has left its trace."""
+        sealer = self._needed_sealer()
+        sealer.keys.note(student, *read[:2], what, read.purpose)
+        return sealer
+
+    # The key store
+
+    def new_keys(self, days: int) -> Answer:
+        """Makes a key store, and a master key where its file is not there yet."""
+        from ledger.privacy.key_store import new_keys
+        from ledger.privacy.reading import status_of
+
+        if self._keys is None:
+            raise NotFound(says("missing/keys"))
+        with new_keys(self._keys, self._store.identity().origin, self._url, clock, days) as keys:
+            return status_of(keys, clock())
+
+    def keys_status(self) -> Answer:
+        from ledger.privacy.reading import status_of
+
+        return status_of(self._needed_sealer().keys, clock())
+
+    def keys_findings(self) -> list[Answer]:
+        from ledger.privacy.reading import findings
+
+        return findings(self._needed_sealer().keys, clock())
+
+    def rotate_keys(self, days: int) -> Answer:
+        """A new master key in the place of the old one, which is destroyed."""
+        from ledger.privacy.key_store import rotate
+        from ledger.privacy.reading import status_of
+
+        keys = self._needed_sealer().keys
+        return {"rotated": rotate(keys, clock().date(), days), **status_of(keys, clock())}
+
     # What a person has a right to
 
     def forget(self, student: str, authorities: Sequence[str], reason: str, anyway: bool = False) -> Answer:
@@ -208,14 +315,16 @@ class Ledger:
         from ledger.handling.forgetting import Ordered, forget
         from ledger.wire.topics import longest_kept_days
 
-        answer = forget(self._store, self.books, clock, None, Ordered(student, tuple(authorities), reason, today(),
+        keys = self._sealer.keys if self._sealer is not None else None
+        answer = forget(self._store, self.books, clock, keys, Ordered(student, tuple(authorities), reason, today(),
                                                                     anyway))
         if answer["outcome"] == "forgotten":
             answer["topics_until"] = (today() + timedelta(days=longest_kept_days())).isoformat()
         return answer
 
-    def disclosure(self, student: str, purpose: str, on: date | None = None) -> Answer:
-        """Everything that is held about her, as of a day. Raises NotFound."""
+    def disclosure(self, student: str, read: "Read", on: date | None = None) -> Answer:
+        """Everything that is held about her, as of a day; with a key store also who she is, and who has read that.
+        Raises NotFound."""
         from ledger.handling.forgetting import forgotten_on
         from ledger.projections.student import fees, history, status
         from ledger.relay import left
@@ -223,14 +332,21 @@ class Ledger:
         events, day = self._store.stream(student), on or today()
         if not events:
             raise NotFound(says("missing/student", student=student))
+        person, reads = None, None
+        if self._sealer is not None:
+            from ledger.privacy.reading import accesses, opened, person_of
+
+            sealer = self._noted(student, "disclosure", read)
+            person, reads = person_of(sealer, events)["person"], accesses(sealer.keys, student)
+            events = opened(sealer, events)
         return {
-            "student": student, "on": day.isoformat(), "made_at": format_instant(clock()), "purpose": purpose,
-            "forgotten": forgotten_on(events), "person": None,
+            "student": student, "on": day.isoformat(), "made_at": format_instant(clock()), "purpose": read.purpose,
+            "forgotten": forgotten_on(events), "person": person,
             "status": status.answer(events, student, day, self.books),
             "fees": fees.answer(events, student, day, self.books),
             "history": list(history.answer(events, student, day, self.books)),
             "refused": [json.loads(one.outcome) for one in self._store.refusals_of(student)],
-            "reads": None, "left": left(self._url, events)}
+            "reads": reads, "left": left(self._url, events)}
 
     def _known(self, student: str, known_at: datetime | None, known_position: int | None) -> "list[Event]":
         from ledger.domain.knowledge import known
@@ -405,9 +521,10 @@ def _no_career(student: str, career: str, known_at: datetime | None, known_posit
         says("missing/career-at", student=student, career=career, recorded_at=known_at.isoformat())
 
 
-def open_ledger(url: str | None = None, create: bool = True, rulebooks: Path | None = None) -> Ledger:
+def open_ledger(url: str | None = None, create: bool = True, rulebooks: Path | None = None,
+                keys: str | None = None) -> Ledger:
     """The ledger at `sqlite:///PATH` or `postgresql://...` (None: the file in the user's data folder) under an
-    institution's own rule books (None: the packaged ones).
+    institution's own rule books (None: the packaged ones), with the key store at `keys` (None: nothing is sealed).
 
     With `create` a missing SQLite file and its folder are made, without it NotFound is raised. Raises WrongAddress; its
     methods raise what `open_store` raises when the database cannot be reached or used.
@@ -418,4 +535,4 @@ def open_ledger(url: str | None = None, create: bool = True, rulebooks: Path | N
         if not create:
             raise NotFound(says("missing/ledger", text=str(path)))
         make_folder(path.parent)
-    return Ledger(address, create, rulebooks)
+    return Ledger(address, create, rulebooks, keys)

@@ -169,7 +169,8 @@ class _Sheet:
             return Section(title, [self._t("disclosure/no-reads")])
         return Section(title, [], (self._t("disclosure/when"), self._t("disclosure/by"), self._t("disclosure/what"),
                                    self._t("disclosure/purpose")),
-                       [(one["at"], one["who"], one["what"], one["why"]) for one in found])
+                       [(one["at"], one["who"], self._named("read", one["what"]),
+                         one["why"] or self._t("access/destroyed")) for one in found])
 
     def _left(self, found: Sequence[Answer]) -> Section:
         title = self._t("disclosure/left")

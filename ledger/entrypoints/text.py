@@ -189,6 +189,8 @@ class Page:
             if event["recorded_at"][:10] != event["effective_on"]:
                 head.append(f"  {self._t('page/learned', on=event['recorded_at'][:10])}")
             self._put(head)
+            if "sealed" in event:
+                self._line(self._t("page/sealed"), style="dim", indent=4)
             if event.get("voided"):
                 self._line(self._t("page/voided-later"), style="yellow", indent=4)
             if event.get("breaches"):
@@ -364,6 +366,51 @@ class Page:
         self._line(self._t("forget/complete", on=answer["complete_from"]) if answer["complete_from"]
                    else self._t("forget/no-keys"), indent=2)
         self._line(self._t("forget/topics", until=answer["topics_until"]), indent=2)
+
+    def person(self, answer: Answer) -> None:
+        gone = answer["forgotten"]
+        self._line(self._t("person/of", student=answer["student"]), style="bold")
+        if gone is not None:
+            self._line(self._t("person/forgotten", on=gone["on"]), style="yellow")
+        elif not answer["person"]:
+            self._line(self._t("person/nothing"))
+        for one in answer["registrations"]:
+            self._line(self._t("person/registered", position=one["position"], on=one["effective_on"]), style="bold")
+            if one.get("voided"):
+                self._line(self._t("page/voided-later"), style="yellow", indent=2)
+            for name, value in (one["person"] or {}).items():
+                shown = ", ".join(value) if isinstance(value, list) else str(value)
+                self._line(f"{self._named('field', name)}: {shown}", indent=2)
+
+    def looked_up(self, answer: Answer) -> None:
+        if not answer["exact"]:
+            self._line(self._t("person/nearly"))
+        for student in answer["students"]:
+            self._line(student)
+
+    def accesses(self, student: str, found: Sequence[Answer]) -> None:
+        if not found:
+            self._line(self._t("access/none", student=student))
+        for one in found:
+            self._line(_spaced(one["at"], one["who"], self._named("read", one["what"]),
+                               one["why"] or self._t("access/destroyed")))
+
+    def keys(self, answer: Answer) -> None:
+        master = answer["master"]
+        self._line(self._t("keys/store", text=answer["store"]), style="bold")
+        if "rotated" in answer:
+            self._line(self._t("keys/rotated", count=answer["rotated"]), indent=2)
+        self._line(self._t("keys/master", text=master["id"], on=master["made"], until=master["until"]), indent=2)
+        self._line(self._t("keys/holds", count=answer["keys"], more=answer["forgotten"], at_most=answer["accesses"]),
+                   indent=2)
+        if answer["to_scrub"]:
+            self._line(self._t("keys/to-scrub"), style="yellow", indent=2)
+
+    def key_findings(self, found: Sequence[Answer]) -> None:
+        for one in found:
+            self._line(one["message"], style="yellow")
+        if not found:
+            self._line(self._t("keys/sound"))
 
     def tell(self, told: Phrase) -> None:
         self._line(sentence(told, self._language))

@@ -29,6 +29,7 @@ from ledger.domain.events import Event
 from ledger.domain.form import Problem
 from ledger.domain.knowledge import is_forgotten
 from ledger.domain.phrases import says
+from ledger.domain.protected import Sealer
 from ledger.domain.submissions import Submission
 from ledger.domain.values import format_instant
 from ledger.handling.lines import decode_line
@@ -100,9 +101,12 @@ class Counter:
     Raises VersionConflict where others keep appending to a student, StoreUnavailable and StoreUnusable: nothing of what
     was not answered may be taken as handled then. Handing it in again is safe."""
 
-    def __init__(self, store: EventStore, books: LawBooks, clock: Clock, history: History) -> None:
+    def __init__(self, store: EventStore, books: LawBooks, clock: Clock, history: History,
+                 sealer: Sealer | None = None) -> None:
+        """With a sealer what is protected is stored sealed. What names a person is refused all the same: it would lie
+        in the clear on the topic."""
         self._store, self._clock, self._history = store, clock, history
-        self._desk = Desk(store, books, "enforce", clock, EVENTS_KEPT)
+        self._desk = Desk(store, books, "enforce", clock, EVENTS_KEPT, sealer)
         self._streams = self._desk.streams
         self.given: Tally[str] = Tally()
         """How many outcomes of each kind were given; `dead-letter` where there was none."""

@@ -25,6 +25,7 @@ from kafka.errors import (
 from kafka.structs import OffsetAndMetadata
 
 from ledger.domain.books import LawBooks
+from ledger.domain.protected import Sealer
 from ledger.handling.submit import Clock
 from ledger.store import EventStore, StoreUnavailable, VersionConflict
 from ledger.wire.kafka import CONSUMER, KafkaUnusable, connection, create_topics, history_of, prefix, producer_settings
@@ -56,7 +57,8 @@ come again."""
 
 
 def run(opened: Callable[[], EventStore], books: LawBooks, clock: Clock, brokers: str, stop: threading.Event, say: Say,
-        settings: Mapping[str, Any] | None = None) -> Tally[str]:
+        settings: Mapping[str, Any] | None = None,
+        sealer: Callable[[EventStore], Sealer | None] = lambda _: None) -> Tally[str]:
     """Answers submissions for the ledger that `opened` gives until `stop` is set; returns how many of each kind
     (`Counter.given`).
 
@@ -69,7 +71,8 @@ def run(opened: Callable[[], EventStore], books: LawBooks, clock: Clock, brokers
         try:
             with opened() as store:
                 identity = store.identity()
-                desk = Counter(store, books, clock, history_of(identity.origin, identity.epoch))
+                desk = Counter(store, books, clock, history_of(identity.origin, identity.epoch),
+                               sealer(store))
                 try:
                     _serve(desk, brokers, stop, say, settings or {})
                 finally:

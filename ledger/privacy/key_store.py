@@ -17,6 +17,7 @@ from contextlib import suppress
 from datetime import date, datetime, timedelta
 from hashlib import sha256
 from hmac import digest
+from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -79,7 +80,7 @@ class KeyStore:
         both = self._unwrapped(self.master, own, _about(ledger, "store", 0), "its own keys")
         self._lookup, self._own = both[:box.KEY], AESGCM(both[box.KEY:])
         self._ciphers: OrderedDict[tuple[str, int | None], tuple[Key, float]] = OrderedDict()
-        if self._flag("to_scrub"):
+        if self.to_scrub:
             with suppress(StoreUnavailable):  # somebody reads: the next start does it
                 self.scrub()
 
@@ -95,6 +96,19 @@ class KeyStore:
     @property
     def ledger(self) -> str:
         return self._ledger
+
+    @property
+    def place(self) -> str:
+        return self._backend.place
+
+    @property
+    def file(self) -> Path | None:
+        return Path(self._backend.place) if self._backend.dialect == "sqlite" else None
+
+    @property
+    def to_scrub(self) -> bool:
+        """Something was deleted that may still stand on the disk."""
+        return bool(self._flag("to_scrub"))
 
     # Keys
 
@@ -284,7 +298,7 @@ class KeyStore:
             act(tx)
         for held in [one for one in self._ciphers if one[0] == student]:
             del self._ciphers[held]
-        if self._flag("to_scrub"):
+        if self.to_scrub:
             self.scrub()
 
     def keep_reason(self, student: str, authorities: Sequence[str], reason: str) -> None:

@@ -29,9 +29,10 @@ PLACES = {
     "audit": "student", "eligibility": "student", "fees": "student", "history": "student", "status": "student",
     "rules": "law",
     "find": "everybody", "project": "everybody", "projection": "everybody", "report": "everybody",
+    "access": "person", "lookup": "person", "person": "person",
     "digests": "kafka", "intake": "kafka", "publish": "kafka",
     "disclose": "rights", "forget": "rights",
-    "generate": "generate", "upgrade": "upgrade",
+    "generate": "generate", "keys": "keys", "upgrade": "upgrade",
 }
 """The module of each command, which is imported when one of them is named or all are listed."""
 
@@ -85,10 +86,13 @@ class Commands(Program):
               type=click.Path(exists=True, file_okay=False, path_type=Path),
               help="An institution's own rule books and interpretations. Default: $CAREER_LEDGER_RULEBOOKS, "
                    "else the packaged ones.")
+@click.option("--keys", metavar="URL", envvar="CAREER_LEDGER_KEYS",
+              help="The key store, apart from the ledger: sqlite:///PATH or postgresql://USER@HOST/NAME. "
+                   "Default: $CAREER_LEDGER_KEYS, else none: nothing is sealed.")
 @click.option("--lang", type=click.Choice(["it", "en"]), envvar="CAREER_LEDGER_LANG", is_eager=True,
               help="The language of answers. Default: $CAREER_LEDGER_LANG, else the locale's (JSON: English).")
 @click.pass_context
-def cli(ctx: click.Context, db: str | None, rulebooks: Path | None, lang: "Language | None") -> None:
+def cli(ctx: click.Context, db: str | None, rulebooks: Path | None, keys: str | None, lang: "Language | None") -> None:
     """The ledger of university careers: records what happened and explains, for any day, what follows from it.
 
     \b
@@ -103,11 +107,12 @@ def cli(ctx: click.Context, db: str | None, rulebooks: Path | None, lang: "Langu
     set aside; 70 a fault of this program; 74 the output cannot be written; 130 interrupted; 141 nobody reads the
     output.
     """
-    ctx.obj = Settings(db, rulebooks, lang)
-    if db and ctx.get_parameter_source("db") is ParameterSource.COMMANDLINE:
-        from ledger.edges.address import forget_argument
+    ctx.obj = Settings(db, rulebooks, lang, keys or None)
+    for name, url in (("db", db), ("keys", keys)):
+        if url and ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            from ledger.edges.address import forget_argument
 
-        forget_argument(db)
+            forget_argument(url)
 
 
 @cli.command(short_help="Print the completion script of your shell.")

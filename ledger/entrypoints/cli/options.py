@@ -17,7 +17,7 @@ from ledger.edges import program
 from .errors import bad_value, in_words, locale_language, misused
 
 if TYPE_CHECKING:
-    from ledger.bootstrap import Answer, Ledger
+    from ledger.bootstrap import Answer, Ledger, Read
     from ledger.entrypoints.text import Page
     from ledger.words import Language
 
@@ -35,11 +35,12 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 class Settings(NamedTuple):
     """What stands before the command. None: the file in the user's data folder; the packaged rule
-    books; the locale's language."""
+    books; the locale's language; no key store."""
 
     db: str | None
     rulebooks: Path | None
     language: "Language | None" = None
+    keys: str | None = None
 
 
 class Asked(NamedTuple):
@@ -93,6 +94,7 @@ def course_code(text: str) -> str:
 workers_option = click.option("--workers", type=click.IntRange(1, 1024), metavar="N",
                               help="Worker processes. Default: one a processor.")
 on_option = click.option("--on", type=day, metavar="DATE", help="The day that is asked about. Default: today in Italy.")
+actor_option = click.option("--actor", metavar="NAME", help="On whose behalf; your own user name is noted too.")
 json_option = click.option("--json", "json_", is_flag=True, help="Print JSON for programs instead of text for people.")
 
 
@@ -121,6 +123,35 @@ def as_known(function: _F) -> _F:
     return cast("_F", made)
 
 
+LONGEST_PURPOSE = 2_000
+
+
+def purpose_option(required: bool) -> Callable[[_F], _F]:
+    """`--purpose`, which stands in the access log. It is missed in words: nothing is opened without one."""
+
+    def said(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
+        if (text is None and required) or (text is not None and not 0 < len(text.strip()) <= LONGEST_PURPOSE):
+            raise misused(says("cli/purpose", count=LONGEST_PURPOSE))
+        return text.strip() if text is not None else None
+
+    return click.option("--purpose", callback=said, metavar="TEXT",
+                        help="Why it is read; it stands in the access log.")
+
+
+def read_for(purpose: str, actor: str | None = None) -> "Read":
+    """By whoever runs this process, whatever the environment calls them."""
+    import os
+    import pwd
+
+    from ledger.bootstrap import Read
+
+    try:
+        who = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        who = str(os.getuid())
+    return Read(who, actor, purpose)
+
+
 def settings() -> Settings:
     found: Settings = click.get_current_context().find_root().obj
     return found
@@ -131,8 +162,8 @@ def opened(create: bool = False) -> "Iterator[Ledger]":
     """The ledger that is asked; it must exist unless `create` is True."""
     from ledger.bootstrap import open_ledger
 
-    db, rulebooks, _ = settings()
-    with open_ledger(db, create, rulebooks) as ledger:
+    db, rulebooks, _, keys = settings()
+    with open_ledger(db, create, rulebooks, keys) as ledger:
         yield ledger
 
 

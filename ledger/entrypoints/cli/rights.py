@@ -10,7 +10,7 @@ from ledger.domain.phrases import says
 from ledger.edges.program import tell_json
 
 from .errors import bad_value, misused
-from .options import FOUND, json_option, on_option, opened, page, spoken
+from .options import FOUND, actor_option, json_option, on_option, opened, page, purpose_option, read_for, spoken
 
 LONGEST_REASON = 10_000
 """Characters."""
@@ -58,11 +58,12 @@ def forget(student: str, authorities: tuple[str, ...], reason: str, anyway: bool
 
 @click.command(short_help="Everything held about a student, to hand over.")
 @click.argument("student")
-@click.option("--purpose", required=True, metavar="TEXT", help="Why it is asked for; it stands in what is written.")
+@purpose_option(required=True)
+@actor_option
 @click.option("--to", "folder", required=True, type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER",
               help="A folder that is made, or is empty; only you can read it.")
 @on_option
-def disclose(student: str, purpose: str, folder: Path, on: date | None) -> None:
+def disclose(student: str, purpose: str, actor: str | None, folder: Path, on: date | None) -> None:
     """Write everything held about STUDENT into FOLDER: disclosure.json for programs, and a page for her in Italian and
     in English.
 
@@ -75,7 +76,7 @@ def disclose(student: str, purpose: str, folder: Path, on: date | None) -> None:
     try:
         prepare(folder)
         with opened() as ledger:
-            answer = ledger.disclosure(student, purpose, on)
+            answer = ledger.disclosure(student, read_for(purpose, actor), on)
         write(folder, answer)
     except WrongFolder as error:
         raise bad_value(error.told, param_hint="--to") from None

@@ -9,7 +9,21 @@ import click
 
 from ledger.edges.program import tell_json
 
-from .options import FOUND, SESSIONS, Asked, academic_year, as_known, course_code, day, opened, page, spoken
+from .options import (
+    FOUND,
+    SESSIONS,
+    Asked,
+    academic_year,
+    actor_option,
+    as_known,
+    course_code,
+    day,
+    opened,
+    page,
+    purpose_option,
+    read_for,
+    spoken,
+)
 
 if TYPE_CHECKING:
     from ledger.domain.events import ExamBooked
@@ -99,17 +113,23 @@ def eligibility(student: str, career: str, call: "ExamBooked", asked: Asked, jso
 
 @click.command(short_help="Replay a student, event by event.")
 @click.argument("student")
+@purpose_option(required=False)
+@actor_option
 @as_known
-def history(student: str, asked: Asked, json_: bool) -> None:
+def history(student: str, purpose: str | None, actor: str | None, asked: Asked, json_: bool) -> None:
     """Replay STUDENT: each event in order, and what it changed in status, fees and blocks.
+
+    What is sealed stays sealed unless you say why you read it: --purpose, which stands in the access log.
 
     \b
     Examples:
       career-ledger history S01
       career-ledger history S01 --known-position 120 --json
+      career-ledger history S01 --purpose "appeal 12/2026"
     """
+    read = read_for(purpose, actor) if purpose is not None else None
     with opened() as ledger:
-        steps = map(spoken, ledger.history(student, *asked))
+        steps = map(spoken, ledger.history(student, *asked, read))
         if json_:
             for step in steps:
                 tell_json(step)

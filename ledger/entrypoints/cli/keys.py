@@ -1,0 +1,72 @@
+"""The key store: `keys new`, `keys status`, `keys rotate`, `keys doctor`."""
+
+import click
+
+from ledger.edges.program import tell_json
+
+from .options import FOUND, json_option, opened, page, spoken
+
+TERM_DAYS = 30
+days_option = click.option("--days", type=click.IntRange(1, 366), default=TERM_DAYS, show_default=True,
+                           help="The term of the master key that is made.")
+
+
+@click.group(short_help="The key store, apart from the ledger.")
+def keys() -> None:
+    """The key store that --keys names: a key for each student, wrapped under the master key that
+    CAREER_LEDGER_MASTER_KEY names. Keep the two apart, and neither with the ledger's copies."""
+
+
+@keys.command(short_help="Make a key store, and its first master key.")
+@days_option
+@json_option
+def new(days: int, json_: bool) -> None:
+    """Make a key store for this ledger, and a master key in the file that CAREER_LEDGER_MASTER_KEY names where there is
+    none.
+
+    \b
+    Example:
+      CAREER_LEDGER_MASTER_KEY=/safe/master.key career-ledger --keys sqlite:////keys/keys.db keys new
+    """
+    with opened(create=True) as ledger:
+        answer = ledger.new_keys(days)
+    tell_json(answer) if json_ else page().keys(answer)
+
+
+@keys.command(short_help="What the key store holds, and until when its master key does.")
+@json_option
+def status(json_: bool) -> None:
+    """What the key store holds, and the term of its master key."""
+    with opened() as ledger:
+        answer = ledger.keys_status()
+    tell_json(answer) if json_ else page().keys(answer)
+
+
+@keys.command(short_help="A new master key; older copies of the key store become noise.")
+@days_option
+@json_option
+def rotate(days: int, json_: bool) -> None:
+    """Make a new master key, wrap all keys under it in one transaction, and destroy the old one: older copies of the
+    key store cannot be read any more, by nobody. Killed at any moment, the next start finishes or undoes it.
+
+    Other machines that hold a copy of the master key's file need the new one.
+    """
+    with opened() as ledger:
+        answer = ledger.rotate_keys(days)
+    tell_json(answer) if json_ else page().keys(answer)
+
+
+@keys.command(short_help="Look the key store through; exit code 1 when something is out of order.")
+@json_option
+def doctor(json_: bool) -> None:
+    """Look the whole key store through, each key included, and say what to do. Exit code 1 where something is out of
+    order."""
+    with opened() as ledger:
+        found = [spoken(one) for one in ledger.keys_findings()]
+    if json_:
+        for one in found:
+            tell_json(one)
+    else:
+        page().key_findings(found)
+    if found:
+        raise click.exceptions.Exit(FOUND)
