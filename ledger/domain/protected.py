@@ -4,7 +4,7 @@ No rule, fold, projection, relay or audit reads one (`tests/domain/test_protecte
 in `Event.clear`. Then none of them needs a key, and no answer changes when keys are destroyed.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any, Protocol
 
@@ -49,9 +49,9 @@ class Sealer(Protocol):
         of all students are durable then. Raises IsForgotten, CodeTaken."""
         ...
 
-    def prepare(self, students: Collection[str]) -> None:
-        """Makes the keys that these lack, durable in one transaction, of many whose events are sealed next. Keys that
-        are not needed then harm nobody; who was forgotten gets none."""
+    def prepare(self, submissions: Sequence[Submission]) -> None:
+        """Makes durable, in one transaction, what sealing these next will need: keys and look-ups. What is not needed
+        then harms nobody; who was forgotten gets nothing."""
         ...
 
     def open(self, event: Event) -> Event | None:

@@ -273,8 +273,8 @@ class _Worker:
         self._streams.load(wanted, batch)
         self._streams.trim(stored)
         if self._sealer is not None and not self._trusted:
-            self._sealer.prepare({form.student for _, part in forms for form in part if isinstance(form, Submission)
-                                  and has_protected(form)})
+            self._sealer.prepare([form for _, part in forms for form in part if isinstance(form, Submission)
+                                  and has_protected(form)])
         decided = _Decided()
         heads: dict[str, int] = {}
         for number, part in forms:

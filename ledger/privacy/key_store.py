@@ -15,8 +15,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime, timedelta
-from hashlib import sha256
-from hmac import digest
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -25,6 +23,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from ledger.domain.protected import CodeTaken, IsForgotten
 from ledger.sql.base import Backend, Transaction
 from ledger.store.errors import StoreUnavailable, StoreUnusable
+from ledger.store.keys import digester
 
 from . import box, master, tables
 from .master import Master
@@ -78,8 +77,10 @@ class KeyStore:
                                 f"{ledger}): correct --keys or --db")
         self.master = load(known)
         both = self._unwrapped(self.master, own, _about(ledger, "store", 0), "its own keys")
-        self._lookup, self._own = both[:box.KEY], AESGCM(both[box.KEY:])
+        self._lookup, self._own = digester(both[:box.KEY]), AESGCM(both[box.KEY:])
         self._ciphers: OrderedDict[tuple[str, int | None], tuple[Key, float]] = OrderedDict()
+        self._ready: dict[str, Person] = {}
+        """Whose look-ups `prepare` has made durable."""
         if self.to_scrub:
             with suppress(StoreUnavailable):  # somebody reads: the next start does it
                 self.scrub()
@@ -117,7 +118,8 @@ class KeyStore:
         """The newest key of each, made where there is none, and durable; `people`: what is to be found by name and tax
         code from now on, in the same transaction. Raises IsForgotten and CodeTaken; then nothing was made."""
         self.check_term()
-        people = people or {}
+        people = {student: one for student, one in (people or {}).items()
+                  if not one.is_within(self._ready.get(student))}
         found = {one: key for one in students if (key := self._held(one, None)) is not None}
         if len(found) == len(students) and not people:
             return found
@@ -130,17 +132,32 @@ class KeyStore:
             self._newest(lacking, found)
         return found
 
-    def prepare(self, students: Collection[str], in_log: InLog) -> None:
-        """Keys for all of them but those who were forgotten, in one transaction."""
+    def prepare(self, students: Collection[str], in_log: InLog, people: Mapping[str, Person]) -> None:
+        """The keys that these lack and the look-ups of these people, in one transaction. Who was forgotten gets
+        nothing, and who claims another's tax code no look-up: sealing says so. It may hold until the next call."""
+        self._ready = {}
         self.check_term()
-        wanted = [one for one in students if self._held(one, None) is None]
-        gone = {row[0] for part in _parts(wanted) for row in self._backend.single(
+        gone = {row[0] for part in _parts(students) for row in self._backend.single(
             "SELECT student FROM forgotten WHERE student IN :students", {"students": part})}
-        wanted = [one for one in wanted if one not in gone]
-        lacking = self._newest(wanted, {})
-        lacking = [one for one in lacking if one not in set(in_log(lacking))] if lacking else []
-        if lacking:
-            self._written(lambda tx: self._make(tx, lacking, {}, frozenset(), strict=False))
+        lacking = self._newest([one for one in students if one not in gone and self._held(one, None) is None], {})
+        gone |= set(in_log(lacking)) if lacking else set()
+        made = [one for one in lacking if one not in gone]
+        found = {student: one for student, one in people.items() if student not in gone}
+        if not made and not found:
+            return
+        ready: dict[str, Person] = {}
+
+        def act(tx: Transaction) -> None:
+            ready.clear()
+            self._make(tx, made, {}, frozenset(), strict=False)
+            late = self._tombstones(tx, found)
+            living = {student: one for student, one in found.items() if student not in late}
+            taken = self._register(tx, living, frozenset(), self._clock().isoformat())
+            ready.update({student: one for student, one in living.items() if student not in taken})
+
+        self._written(act)
+        self._ready = ready
+        self._newest([one for one in made if one not in gone], {})
 
     def key(self, student: str, number: int) -> Key | None:
         """The key of a number; None where there is none."""
@@ -200,8 +217,7 @@ class KeyStore:
 
     def _make(self, tx: Transaction, students: Sequence[str], people: Mapping[str, Person], free: Collection[str],
               strict: bool = True) -> None:
-        gone = {student for part in _parts([*students, *people]) for (student,) in tx.ask(
-            "SELECT student FROM forgotten WHERE student IN :students", {"students": part})}
+        gone = self._tombstones(tx, [*students, *people])
         if gone and strict:
             raise IsForgotten(min(gone))
         now = self._clock().isoformat()
@@ -210,21 +226,39 @@ class KeyStore:
                 [{"student": one, "wrapped": self.master.wrap(secrets.token_bytes(box.KEY),
                                                               _about(self._ledger, one, 1)),
                   "master": self.master.id, "at": now} for one in students if one not in gone])
-        for student, person in people.items():
-            self._register(tx, student, person, free, now)
+        if people and (taken := self._register(tx, people, free, now)):
+            raise CodeTaken(min(taken))
 
-    def _register(self, tx: Transaction, student: str, person: Person, free: Collection[str], now: str) -> None:
-        for code in map(self._code, person.codes):
-            for (other,) in tx.ask("SELECT student FROM tax_codes WHERE hmac = :hmac AND student <> :student",
-                                   {"hmac": code, "student": student}):
-                if code not in free:
-                    raise CodeTaken(student)
-                tx.run("DELETE FROM tax_codes WHERE hmac = :hmac AND student = :student",
-                       {"hmac": code, "student": other})
-            tx.run("INSERT INTO tax_codes (hmac, student, at) VALUES (:hmac, :student, :at) ON CONFLICT DO NOTHING",
-                   {"hmac": code, "student": student, "at": now})
-        tx.many("INSERT INTO names (hmac, student) VALUES (:hmac, :student) ON CONFLICT DO NOTHING",
-                [{"hmac": one, "student": student} for one in sorted(self._names(person))])
+    def _tombstones(self, tx: Transaction, students: Iterable[str]) -> set[str]:
+        return {student for part in _parts(students) for (student,) in tx.ask(
+            "SELECT student FROM forgotten WHERE student IN :students", {"students": part})}
+
+    def _register(self, tx: Transaction, people: Mapping[str, Person], free: Collection[str], now: str) -> set[str]:
+        """Look-ups of all but those whose tax code is another's; these."""
+        codes = {student: [self._code(code) for code in one.codes] for student, one in people.items()}
+        holders = {code: student for part in _parts(code for many in codes.values() for code in many)
+                   for code, student in tx.ask("SELECT hmac, student FROM tax_codes WHERE hmac IN :codes",
+                                               {"codes": part})}
+        taken, left = set(), set(free)
+        rows: list[dict[str, str]] = []
+        names: list[dict[str, str]] = []
+        for student, hers in codes.items():
+            others = [code for code in hers if holders.get(code, student) != student]
+            if any(code not in left for code in others):
+                taken.add(student)
+                continue
+            for code in others:
+                tx.run("DELETE FROM tax_codes WHERE hmac = :hmac", {"hmac": code})
+            left.difference_update(others)
+            holders |= dict.fromkeys(hers, student)
+            rows += [{"hmac": code, "student": student, "at": now} for code in hers]
+            names += [{"hmac": one, "student": student} for one in sorted(self._names(people[student]))]
+        if rows:
+            tx.many("INSERT INTO tax_codes (hmac, student, at) VALUES (:hmac, :student, :at) ON CONFLICT DO NOTHING",
+                    rows)
+        if names:
+            tx.many("INSERT INTO names (hmac, student) VALUES (:hmac, :student) ON CONFLICT DO NOTHING", names)
+        return taken
 
     def _free(self, people: Mapping[str, Person], holds: Holds | None) -> set[str]:
         """Of the tax codes that others have claimed, those whose registration never came into the log. What was claimed
@@ -276,11 +310,11 @@ class KeyStore:
         return self._hmac("tax-code", spelt(code))
 
     def _names(self, person: Person) -> set[str]:
-        return {self._hmac(form, text) for name in person.names for form, text in (("exact", name),
-                                                                                   ("folded", folded(name)))}
+        return {self._hmac(form, text) for form, names in (("exact", person.names), ("folded", person.folded))
+                for text in names}
 
     def _hmac(self, form: str, text: str) -> str:
-        return digest(self._lookup, f"{form}\n{text}".encode(), sha256).hex()
+        return self._lookup(f"{form}\n{text}".encode()).hex()
 
     # Forgetting: `handling.forgetting.Keys`
 

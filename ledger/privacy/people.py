@@ -13,18 +13,30 @@ _SAME = str.maketrans({"-": " ", "‐": " ", "‑": " ", "–": " ", "'": None, 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """`names`: given name, family name, and both in either order."""
+    """`names`: given name, family name, and both in either order, as written; `folded`: the same folded."""
 
     codes: tuple[str, ...]
     names: tuple[str, ...]
+    folded: tuple[str, ...]
+
+    def is_within(self, other: "Person | None") -> bool:
+        return other is not None and {*self.codes} <= {*other.codes} and {*self.names} <= {*other.names}
+
+    def __or__(self, other: "Person | None") -> "Person":
+        return self if other is None else Person(
+            self.codes + other.codes, self.names + other.names, self.folded + other.folded)
 
 
 def person_of(taken: Mapping[str, Any]) -> Person:
     """From the fields of a `person-registered`, as JSON."""
     codes = [one for one in (taken.get("tax_code"), *(taken.get("former_tax_codes") or ())) if one]
     given, family = taken["given_name"], taken["family_name"]
-    return Person(tuple(dict.fromkeys(map(spelt, codes))),
-                  tuple(dict.fromkeys((given, family, f"{given} {family}", f"{family} {given}"))))
+    return Person(tuple(dict.fromkeys(map(spelt, codes))), _forms(given, family),
+                  _forms(folded(given), folded(family)))
+
+
+def _forms(given: str, family: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((given, family, f"{given} {family}", f"{family} {given}")))
 
 
 def spelt(code: str) -> str:
@@ -33,6 +45,7 @@ def spelt(code: str) -> str:
 
 
 def folded(name: str) -> str:
-    # apostrophes first: compatibility forms break some of them into a space and a sign
-    plain = normalize("NFKD", name.casefold().translate(_SAME))
-    return " ".join("".join(one for one in plain if not combining(one)).translate(_SAME).split())
+    plain = name.casefold().translate(_SAME)
+    if not plain.isascii():
+        plain = "".join(one for one in normalize("NFKD", plain) if not combining(one)).translate(_SAME)
+    return " ".join(plain.split())

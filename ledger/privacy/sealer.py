@@ -5,9 +5,10 @@ from datetime import datetime, timezone
 
 from msgspec.structs import replace
 
-from ledger.domain.events import Event, Sealed
+from ledger.domain.events import Event, PersonRegistered, Sealed, payload_json
 from ledger.domain.knowledge import is_forgotten, voided
 from ledger.domain.protected import put_back, taken_out
+from ledger.domain.submissions import Submission
 from ledger.store import EventStore, open_store
 from ledger.store.errors import StoreUnusable
 
@@ -25,9 +26,12 @@ class KeySealer:
     def __init__(self, keys: KeyStore, streams: Streams) -> None:
         self.keys, self._streams = keys, streams
 
-    def prepare(self, students: Collection[str]) -> None:
-        if students:
-            self.keys.prepare(students, self._in_log)
+    def prepare(self, submissions: Sequence[Submission]) -> None:
+        people: dict[str, Person] = {}
+        for one in submissions:
+            if isinstance(one.data, PersonRegistered):
+                people[one.student] = person_of(payload_json(one.data)) | people.get(one.student)
+        self.keys.prepare(dict.fromkeys(one.student for one in submissions), self._in_log, people)
 
     def seal(self, events: Sequence[Event]) -> list[Event]:
         """Raises IsForgotten, CodeTaken; then nothing of them is sealed, and no key was made."""
@@ -38,8 +42,7 @@ class KeySealer:
         people: dict[str, Person] = {}
         for event, taken in parts:
             if event.type == "person-registered":
-                one, before = person_of(taken["data"]), people.get(event.student, Person((), ()))
-                people[event.student] = Person(before.codes + one.codes, before.names + one.names)
+                people[event.student] = person_of(taken["data"]) | people.get(event.student)
         found = self.keys.current(students, self._in_log, people, self._holds)
         sealed = []
         for event, taken in parts:

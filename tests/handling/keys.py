@@ -2,12 +2,13 @@
 
 import json
 from base64 import b64decode, b64encode
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 from msgspec.structs import replace
 
 from ledger.domain.events import Event, Sealed
 from ledger.domain.protected import CodeTaken, IsForgotten, put_back, taken_out
+from ledger.domain.submissions import Submission
 
 
 class Keys:
@@ -17,7 +18,7 @@ class Keys:
         self.sealed: list[tuple[str, int]] = []
         """Student and version of all that was sealed."""
 
-    def prepare(self, students: Collection[str]) -> None:
+    def prepare(self, submissions: Sequence[Submission]) -> None:
         pass
 
     def seal(self, events: Sequence[Event]) -> list[Event]:

@@ -4,6 +4,7 @@ from datetime import date, datetime, timezone
 from typing import Any
 
 from ledger.domain.events import PAYLOADS, Event, PersonForgotten
+from ledger.domain.submissions import Submission
 
 MARK = "SOWN"
 AT = datetime(2026, 3, 1, 9, tzinfo=timezone.utc)
@@ -16,6 +17,11 @@ def event(student: str, version: int, type: str = "ticket-closed", id: str | Non
 
 def ticket(student: str, version: int, answer: str = MARK + "answer") -> Event:
     return event(student, version, number="7", answer=answer)
+
+
+def submitted(student: str, of: Event | None = None) -> Submission:
+    one = of or ticket(student, 1)
+    return Submission(one.id, one.type, one.student, None, one.effective_on, None, one.source, one.actor, one.data)
 
 
 def person(student: str, version: int = 1, code: str | None = "CODE-" + MARK, **more: Any) -> Event:

@@ -16,7 +16,7 @@ from ledger.privacy.key_store import new_keys, rotate
 from ledger.store import EventStore, StoreUnusable, open_store
 
 from .conftest import NOW, Clock, Opener
-from .people import person, ticket
+from .people import person, submitted, ticket
 
 VARIABLE = "CAREER_LEDGER_MASTER_KEY"
 
@@ -79,7 +79,8 @@ def test_expired_master_key_seals_and_opens_nothing_until_it_is_rotated_and_stil
     clock.now = NOW + timedelta(days=30)
     assert made.open(one) is not None  # its last day
     clock.now += timedelta(days=1)
-    for act in (lambda: made.open(one), lambda: made.seal([ticket("S01", 2)]), lambda: made.prepare(["S03"])):
+    for act in (lambda: made.open(one), lambda: made.seal([ticket("S01", 2)]),
+                lambda: made.prepare([submitted("S03")])):
         with pytest.raises(StoreUnusable, match=r"ended on 2026-04-01: run .career-ledger keys rotate"):
             act()
     made.keys.forget("S02", "S02-gone")

@@ -21,7 +21,7 @@ from ledger.privacy.key_store import CLAIM, TRUSTED_SECONDS
 from ledger.store import EventStore, StoreUnusable
 
 from .conftest import Clock, Opener
-from .people import MARK, forgotten, person, ticket
+from .people import MARK, forgotten, person, submitted, ticket
 
 
 def seal(sealer: KeySealer, event: Event) -> Event:
@@ -83,7 +83,7 @@ def test_person_who_was_forgotten_is_neither_opened_nor_sealed_and_others_are(
     keys.forget("S01", "S01-gone")
     assert sealer.open(hers) is None
     assert sealer.open(other) == ticket("S02", 1)
-    sealer.prepare(["S01", "S03"])
+    sealer.prepare([submitted("S01"), submitted("S03")])
     with pytest.raises(IsForgotten, match="S01"):
         sealer.seal([ticket("S02", 2), ticket("S01", 2)])
     assert [sealer.keys.counts()[name] for name in ("student_keys", "tax_codes", "names")] == [2, 0, 0]
@@ -97,7 +97,7 @@ def test_no_key_is_made_for_who_was_forgotten_when_the_key_store_comes_back_from
         tx.run("DELETE FROM student_keys")
     sealer.keys._ciphers.clear()
     assert sealer.open(one) is None
-    sealer.prepare(["S01"])
+    sealer.prepare([submitted("S01")])
     with pytest.raises(IsForgotten):
         sealer.seal([ticket("S01", 3)])
     assert sealer.keys.counts()["student_keys"] == 0
@@ -160,6 +160,23 @@ def test_person_is_found_by_name_as_written_or_as_somebody_may_write_it_until_sh
     assert keys.with_tax_code("CODE-" + MARK) == []
 
 
+def test_sealing_writes_nothing_more_when_it_was_prepared_and_a_code_that_is_taken_still_is(
+        sealer: KeySealer, keys: KeyStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    people = [person(f"S{n:02}", code=f"CODE{min(n, 2)}") for n in range(4)]  # S02 and S03 have the same one
+    keys.forget("S00", "S00-gone")
+    sealer.prepare([submitted(one.student, one) for one in people])
+    assert [keys.counts()[name] for name in ("student_keys", "tax_codes")] == [3, 2]
+    with monkeypatch.context() as patched:
+        patched.setattr(keys, "_written", lambda _: pytest.fail("written"))
+        for one in people[1:3]:
+            assert sealer.open(seal(sealer, one)) == one
+    with pytest.raises(CodeTaken, match="S03"):
+        seal(sealer, people[3])
+    with pytest.raises(IsForgotten, match="S00"):
+        seal(sealer, people[0])
+    assert keys.with_tax_code("CODE2") == ["S02"]
+
+
 def _make(url: str, ledger_url: str, gate: "multiprocessing.synchronize.Barrier", made: "multiprocessing.Queue[Event]",
           n: int) -> None:
     sealer = pickle.loads(pickle.dumps(partial(open_sealer, url, ledger_url)))()  # noqa: S301 - our own
@@ -198,7 +215,7 @@ def test_nothing_of_a_person_stands_in_the_key_store_and_her_rows_leave_its_file
 
     assert wrapped in held()
     assert hmac.encode() in held()
-    for text in (MARK, "Invènto", "Zoë", "1999"):
+    for text in (MARK, "Invènto", "Zoë", "1999-01-31"):
         assert text.encode() not in held()
     keys.forget("S01", "S01-gone")
     assert wrapped not in held()
