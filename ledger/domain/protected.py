@@ -60,7 +60,7 @@ class Sealer(Protocol):
 
 
 def has_protected(one: Event | Submission) -> bool:
-    return bool(one.override) or not PROTECTED[one.type].isdisjoint(one.data.model_fields_set)
+    return bool(one.override) or not PROTECTED[one.type].isdisjoint(one.data.__pydantic_fields_set__)
 
 
 def taken_out(event: Event) -> tuple[Event, dict[str, Any]]:

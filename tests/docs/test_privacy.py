@@ -11,6 +11,8 @@ def test_page_for_the_data_protection_officer_discloses_and_forgets(tmp_path: Pa
     for words in ("encryption-not-configured", "disclosure.it.html", "Not forgotten: S-DEMO-07",
                   "Forgotten: S-DEMO-07, recorded at position", "Written to what-stays"):
         assert words in done.stdout, done.stdout
+    for words in ("Registered at position", "officer:7", "The key store is in order.", "Complete from"):
+        assert words in done.stdout, done.stdout
     clone = tmp_path / "clone"
     assert "it was ordered that your data be deleted" not in (clone / "for-her" / "disclosure.en.html").read_text()
     assert "it was ordered that your data be deleted" in (clone / "what-stays" / "disclosure.en.html").read_text()
