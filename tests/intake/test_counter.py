@@ -23,6 +23,7 @@ from ledger.wire.message import Header, History, Message, header
 from ledger.wire.topics import DEAD_LETTER, OUTCOMES
 from ledger.words import told
 from tests.handling.histories import LATER, booking, clock, enrolled, payment, submission, void
+from tests.handling.keys import Keys
 from tests.store.test_contract import psycopg_error
 
 BOOKS = load_books()
@@ -432,3 +433,17 @@ def test_students_are_forgotten_and_found_again(counter: Counter, store: EventSt
     assert list(counter._streams._held) == students[-2:]
     assert {one["outcome"]
             for one in outcomes(counter.answers(received(*(booking(s, "b") for s in students))))} == {"accepted"}
+
+
+def test_what_is_protected_is_sealed_and_a_registration_is_refused_when_there_is_a_key_store(
+        store: EventStore) -> None:
+    ticket = submission("S01", "t", "ticket-opened", "2026-05-25", number="7", service="desk", subject="SOWN",
+                        context="fees")
+    person = submission("S01", "p", "person-registered", "2026-05-25", given_name="SOWN", family_name="SOWN")
+    for one in (ticket, person):
+        del one["career"]
+    desk = Counter(store, BOOKS, lambda: LATER, HISTORY, Keys())
+    found = outcomes(desk.answers(received(ticket, person)))
+    assert [one["outcome"] for one in found] == ["accepted", "invalid"]
+    assert "SOWN" not in repr(store.stream("S01"))
+    assert "SOWN" not in json.dumps(found)

@@ -242,3 +242,27 @@ def test_store_of_a_killed_making_is_made_by_the_next_one(
         with pytest.raises(KeyboardInterrupt):
             opener(sqlite_keys, new=True)
     assert isinstance(opener(sqlite_keys, new=True), KeyStore)
+
+
+def test_role_of_a_key_store_adds_to_the_access_log_and_may_not_change_it(
+        postgres_admin: str, postgres_url: str, opener: Opener, ledger: EventStore) -> None:
+    import psycopg
+
+    user = f"keys_{os.getpid()}"
+    with psycopg.connect(postgres_admin, autocommit=True) as admin:
+        if not admin.execute("SELECT FROM pg_roles WHERE rolname = 'career_ledger_keys'").rowcount:
+            admin.execute("CREATE ROLE career_ledger_keys")
+        opener(postgres_url, new=True)
+        admin.execute(f"CREATE ROLE {user} LOGIN PASSWORD 'secret' IN ROLE career_ledger_keys".encode())
+        try:
+            keys = opener(re.sub("//[^@]*@", f"//{user}:secret@", postgres_url))
+            sealer = KeySealer(keys, ledger.streams)
+            assert sealer.open(sealer.seal([ticket("S01", 1)])[0]) == ticket("S01", 1)
+            keys.note("S01", "u", None, "person", "why")
+            assert [one.purpose for one in keys.accesses("S01")] == ["why"]
+            for statement in ("UPDATE access_log SET who = 'x'", "DELETE FROM access_log", "DELETE FROM orders"):
+                with pytest.raises(StoreUnusable, match="permission denied"), keys._backend.transaction() as tx:
+                    tx.run(statement)
+            keys.close()
+        finally:
+            admin.execute(f"DROP ROLE {user}".encode())
