@@ -54,6 +54,7 @@ GRANT USAGE ON SCHEMA public TO career_ledger_reader, career_ledger_intake, care
 
 DO $$
 BEGIN
+    PERFORM pg_advisory_xact_lock(hashtext('career-ledger migrations'));  -- an upgrade may be giving the same rights
     IF to_regprocedure('public.career_ledger_grant()') IS NOT NULL THEN
         PERFORM public.career_ledger_grant();
     END IF;

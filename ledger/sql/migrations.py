@@ -71,8 +71,9 @@ class Migrations:
             return self.apply(tx)
 
     def apply(self, tx: Transaction) -> list[int]:
-        """The same within a transaction that writes."""
-        tx.alone(f"career-ledger migrations {self.table}")
+        """The same within a transaction that writes. One at a time in a database, of whatever kind: several kinds give
+        rights to the same tables, and PostgreSQL refuses the second of two who do so at once."""
+        tx.alone("career-ledger migrations")
         applied = self.applied(tx)
         if applied > self.newest:
             self.check(applied)

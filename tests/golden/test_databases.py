@@ -8,6 +8,7 @@ import os
 import signal
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -232,6 +233,26 @@ def test_two_upgrades_at_once_do_it_once_while_readers_go_on(older: str, monkeyp
     for part, steps in (("ledger", len(migrations.STEPS)), ("projections", 1)):
         assert sorted(len(one[part]) for one in done) == [0, steps], part
     assert ask(older, "projection", "verify", "--workers", "1").exit_code == 0
+
+
+def test_upgrade_waits_when_another_is_giving_rights(postgres_url: str) -> None:
+    """Each kind of table is brought up to date in a transaction of its own and ends by giving rights to all tables."""
+    upgrade(postgres_url)
+    with psycopg.connect(postgres_url) as other, psycopg.connect(postgres_url, autocommit=True) as onlooker:
+        other.execute("SELECT pg_advisory_xact_lock(hashtext('career-ledger migrations'))")
+        other.execute("SELECT public.career_ledger_grant()")
+        done: list[list[int]] = []
+        with Positions(postgres_url) as positions:
+            waiting = threading.Thread(target=lambda: done.append(positions.upgrade()))
+            waiting.start()
+            until = time.monotonic() + 30
+            while not onlooker.execute("SELECT 1 FROM pg_locks JOIN pg_database ON oid = database WHERE NOT granted "
+                                       "AND locktype = 'advisory' AND datname = current_database()").fetchall():
+                assert waiting.is_alive(), "it does not wait"
+                assert time.monotonic() < until, "it does not wait for this"
+            other.commit()
+            waiting.join(30)
+    assert done == [[]]
 
 
 def test_role_that_may_not_change_tables_is_told_who_may(
