@@ -1,5 +1,5 @@
-"""What a person has a right to: `forget` has deleted what is held of her elsewhere, `disclose` hands over everything
-that is held."""
+"""What a person has a right to: `forget` destroys the keys to what names her and has what is held elsewhere deleted,
+`disclose` hands over everything that is held."""
 
 from datetime import date
 from pathlib import Path
@@ -26,21 +26,22 @@ def _reason(_: click.Context, __: click.Parameter, file: Path) -> str:
     return text
 
 
-@click.command(short_help="Have what others hold of a student deleted, for good.")
+@click.command(short_help="Destroy the keys to what names a student, and have the services delete it, for good.")
 @click.argument("student")
 @click.option("--authority", "authorities", multiple=True, required=True, metavar="NAME",
               help="Who orders it: give two different ones.")
 @click.option("--reason", required=True, callback=_reason, metavar="FILE",
               type=click.Path(path_type=Path, exists=True, dir_okay=False),
-              help="Why, as text: no order without one. It is read and not kept, as there is no key store.")
+              help="Why, as text: no order without one. A key store keeps it sealed; without one it is not kept.")
 @click.option("--even-if-open", "anyway", is_flag=True, help="Also while a career is open or money is owed.")
 @json_option
 def forget(student: str, authorities: tuple[str, ...], reason: str, anyway: bool, json_: bool) -> None:
-    """Forget STUDENT: the services delete what they hold of her, and her states leave the topics, for good.
+    """Forget STUDENT: her keys and what she is found by are destroyed, the services delete what they hold of her, and
+    her states leave the topics, for good.
 
-    There is no key store yet: what her events hold in the clear stays in the log. Her career stays under the pseudonym,
-    because the university must keep it. It cannot be undone; given again, it finishes what was left. Exit code 1 where
-    a career is open or money is owed.
+    What her events hold in the clear, because there was no key store when they were recorded, stays in the log. Her
+    career stays under the pseudonym, because the university must keep it. It cannot be undone; given again, it finishes
+    what was left. Exit code 1 where a career is open or money is owed.
 
     \b
     Example:
