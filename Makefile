@@ -20,7 +20,7 @@ unexport PYTHONDONTWRITEBYTECODE
 SIZE ?= faults
 ONLY ?= faults or long
 
-.PHONY: help demo check test faults lint release bench bench-kafka bench-university clean
+.PHONY: help demo check test faults lint release sbom bench bench-kafka bench-university clean
 help:
 	@echo "make demo    load invented histories and ask questions about them"
 	@echo "make check   before each commit: lint, and the tests that need no server (three minutes)"
@@ -31,6 +31,7 @@ help:
 	@echo "make bench-kafka        relay and consumers beside the raw clients of the same library, a million events (about 45 minutes)"
 	@echo "make bench-university   a million events end to end (long)"
 	@echo "make release VERSION=x.y.z   lint, released schemas, version, changelog, commit and tag; pushes nothing"
+	@echo "make sbom    bill of materials of what is installed for production: build/sbom.cdx.json (CycloneDX)"
 	@echo "make clean   remove .venv and caches"
 
 $(INSTALLED): pyproject.toml
@@ -71,6 +72,16 @@ release: lint
 	git add -A
 	git commit -qm "Version $(VERSION)"
 	git tag "v$(VERSION)"
+
+# what is listed is an installation of its own: neither the tools of developers nor the one that lists
+sbom: $(INSTALLED)
+	@mkdir -p build
+	@$(PYTHON) -m venv --clear build/product && $(PYTHON) -m venv --clear build/lister
+	@build/product/bin/python -m pip install --quiet --disable-pip-version-check '.[consumers]'
+	@build/lister/bin/python -m pip install --quiet --disable-pip-version-check 'cyclonedx-bom>=7.5,<8'
+	@build/lister/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible -o build/sbom.cdx.json build/product
+	@rm -rf build/product build/lister
+	@echo "written to build/sbom.cdx.json"
 
 bench: $(INSTALLED)
 	$(BIN)/python infra/postgres run -- $(BIN)/python -m benchmarks.run

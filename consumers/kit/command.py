@@ -23,8 +23,8 @@ from click.core import ParameterSource
 
 from consumers.database import Database, DatabaseAway, DatabaseRefused, DatabaseUnusable
 from ledger.edges.address import forget_argument
+from ledger.edges.log import Note, formatter, log_format_option
 from ledger.edges.program import UNAVAILABLE, USAGE, Program, tell_json
-from ledger.edges.text import OneLine
 from ledger.wire.kafka import BROKERS, KafkaUnusable
 
 from .loop import Loop, MessagesGone
@@ -96,7 +96,7 @@ def run_options(command: _F) -> _F:
             click.option("--metrics-port", "metrics", metavar="[HOST:]PORT",
                          help="Serves /metrics for Prometheus and /health, on this machine unless HOST says otherwise "
                               "(0: a free port)."),
-            door_options,
+            door_options, log_format_option,
             click.option("--from-oldest", is_flag=True, help="Go on from the oldest message that a topic still holds, "
                                                              "where what was not read is gone."))):
         made = option(made)
@@ -106,7 +106,7 @@ def run_options(command: _F) -> _F:
 def run(service: Service, running: Running) -> None:
     """Runs until SIGTERM or SIGINT."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(OneLine("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(formatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("kafka").setLevel(logging.ERROR)
     spare_the_collector()
@@ -120,16 +120,16 @@ def run(service: Service, running: Running) -> None:
             raise click.UsageError(str(error)) from None
         place = bound_to(running.metrics, running.door, "--metrics-port") if running.metrics is not None else None
         if place is not None:
-            loop.log.info("metrics on port %d", place.port)
-        loop.log.info("started")
+            loop.log.info(Note("consumer/metrics", "metrics on port {port}", port=place.port))
+        loop.log.info(Note("consumer/started", "started"))
         try:
             with Server(loop.metrics.routes, place) if place is not None else nullcontext():
                 loop.run()
         except MessagesGone as error:
             for line in str(error).splitlines():
-                loop.log.error("%s", line)
+                loop.log.error(Note("consumer/messages-gone", "{line}", line=line))
             raise SystemExit(GONE) from None
-        loop.log.info("stopped")
+        loop.log.info(Note("consumer/stopped", "stopped"))
 
 
 def spare_the_collector() -> None:

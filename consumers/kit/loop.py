@@ -20,6 +20,7 @@ from kafka.errors import IllegalStateError, KafkaError, LogTruncationError, Offs
 from kafka.structs import OffsetAndMetadata
 
 from consumers.database import Database, DatabaseAway, Transaction
+from ledger.edges.log import Note
 from ledger.wire.kafka import CONSUMER, connection, prefix, producer_settings
 from ledger.wire.letters import Heartbeat, dead_letter
 from ledger.wire.members import Cooperative
@@ -120,7 +121,7 @@ class Loop:
         """Waits a little; says so once."""
         text = f"{type(error).__name__}: {error}"
         if text != self._trouble:
-            self.log.warning("waiting: %s", text)
+            self.log.warning(Note("consumer/waiting", "waiting: {why}", why=text))
         self._trouble = text
         self.metrics.retry()
         self._stop.wait(RETRY_SECONDS)
@@ -131,8 +132,8 @@ class Loop:
         needed = {*names, self._prefix + DEAD_LETTER}
         while not self._stop.is_set() and (found := needed - consumer.topics()):
             if found != missing:
-                self.log.warning("waiting for topics that do not exist yet: %s (`career-ledger publish` creates them)",
-                                 ", ".join(sorted(found)))
+                self.log.warning(Note("consumer/no-topics", "waiting for topics that do not exist yet: {topics} "
+                                      "(`career-ledger publish` creates them)", topics=", ".join(sorted(found))))
             missing = found
             self._stop.wait(RETRY_SECONDS)
         consumer.subscribe(topics=names, listener=_Listener(consumer, self._fresh))
@@ -191,7 +192,8 @@ class Loop:
             text = (f"{tp.topic}, partition {tp.partition}: this consumer stands at offset {offset}, "
                     f"the topic holds {oldest[tp]} to {newest[tp]}")
             if self._from_oldest or not _KEPT[name]:
-                self.log.warning("%s: goes on from %d", text, oldest[tp])
+                self.log.warning(Note("consumer/from-oldest", "{what}: goes on from {offset}", what=text,
+                                      offset=oldest[tp]))
             else:
                 # shorter than what was read: another topic by the same name; and states are not in the order of the log
                 gone[text] = position + 1 if name == EVENTS and offset <= newest[tp] else 1
@@ -339,23 +341,25 @@ class Loop:
         """Alarms, after they have become true. No content, and no student but by pseudonym."""
         for alarm in todo.alarms:
             place = alarm.record
-            self.log.error("parked: student %s waits for version %s (%s: %s), %s partition %d offset %d", alarm.student,
-                           alarm.waits_for, alarm.why, alarm.text, place.topic, place.partition, place.offset)
+            self.log.error(Note(
+                "consumer/parked", "parked: student {student} waits for version {version} ({why}: {text}), {topic} "
+                "partition {partition} offset {offset}", student=alarm.student, version=alarm.waits_for, why=alarm.why,
+                text=alarm.text, topic=place.topic, partition=place.partition, offset=place.offset))
         for record, error in todo.letters:
-            self.log.error("dead letter: %s partition %d offset %d (%s: %s)", record.topic,
-                           record.partition, record.offset, why(error),
-                           error)
+            self.log.error(Note("consumer/dead-letter", "dead letter: {topic} partition {partition} offset {offset} "
+                                "({why}: {text})", **_place(record, error)))
         for record, error in todo.passed_over:
             if str(error) not in self._told:
                 self._told.add(str(error))
-                self.log.error("heartbeats are passed over from %s partition %d offset %d on (%s: %s)",
-                               record.topic, record.partition,
-                               record.offset, why(error), error)
+                self.log.error(Note("consumer/heartbeats-passed-over", "heartbeats are passed over from {topic} "
+                                    "partition {partition} offset {offset} on ({why}: {text})",
+                                    **_place(record, error)))
         if todo.erased:
             self._scrubbed = False
-            self.log.info("all that was held of persons who were forgotten is deleted: %d", len(set(todo.erased)))
+            self.log.info(Note("consumer/forgotten", "all that was held of persons who were forgotten is deleted: {count}",
+                               count=len(set(todo.erased))))
         for student in todo.mended:
-            self.log.warning("mended: student %s is no longer parked", student)
+            self.log.warning(Note("consumer/mended", "mended: student {student} is no longer parked", student=student))
 
     # Between batches
 
@@ -460,3 +464,9 @@ def _records(topic: str, polled: Iterable[Any]) -> list[Record]:
 def _log_position(record: Record) -> int:
     text = header(record.headers, "position") or ""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
+
+
+def _place(record: Record, error: Unreadable) -> dict[str, Any]:
+    """For what is said of a message that cannot be read: where it is and why, never what it holds."""
+    return {"topic": record.topic, "partition": record.partition, "offset": record.offset, "why": why(error),
+            "text": error}

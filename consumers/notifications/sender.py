@@ -8,6 +8,7 @@ from datetime import datetime
 from prometheus_client import Counter
 
 from consumers.database import Database, Transaction
+from ledger.edges.log import Note
 
 from . import careers, directory, letter, outbox, payments
 from .agenda import ITALY, KINDS, LEAD_DAYS, TICKET_CLOSED, TICKET_OPENED, TICKETS, Facts
@@ -56,7 +57,8 @@ class Sender:
             self._pause_seconds = min(max(1.0, self._pause_seconds * 2), LONGEST_PAUSE_SECONDS)
             self._paused_until = time.monotonic() + self._pause_seconds
             NOT_TOLD.labels("server away").inc()
-            log.warning("the mail server cannot be used (%s): next attempt in %.0f s", error, self._pause_seconds)
+            log.warning(Note("notifications/mail-away", "the mail server cannot be used ({why}): next attempt in "
+                             "{seconds:.0f} s", why=error, seconds=self._pause_seconds))
         finally:
             self._post.close()
 
@@ -118,8 +120,9 @@ class Sender:
     def _not_taken(self, tx: Transaction, act: Sequence[outbox.Waiting], entry: directory.Contact,
                    error: LetterRefused | Later, now: datetime) -> None:
         NOT_TOLD.labels(str(error.code)).inc()
-        log.warning("a letter to student %s was not taken: code %d (notices %s)", entry.student, error.code,
-                    " ".join(one.notice.id for one in act) or "wait")
+        log.warning(Note("notifications/not-taken", "a letter to student {student} was not taken: code {code} (notices "
+                         "{notices})", student=entry.student, code=error.code,
+                         notices=" ".join(one.notice.id for one in act) or "wait"))
         if isinstance(error, LetterRefused) and error.address:
             directory.refuse(tx, entry, error.code)
         for one in act:

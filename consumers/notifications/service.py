@@ -12,6 +12,7 @@ from consumers.database import Database, Transaction
 from consumers.kit.heartbeats import read_heartbeat
 from consumers.kit.service import Record, Service
 from consumers.kit.states import CareerKey, career_of, read_state
+from ledger.edges.log import Note
 from ledger.sql.migrations import statements
 from ledger.wire.reading import Unreadable, WireEvent
 from ledger.wire.topics import EVENTS, HEARTBEAT, STATE
@@ -75,7 +76,7 @@ class Notifications(Service):
                     "UPDATE SET value = excluded.value",
                     [{"name": name, "value": value} for name, value in held.items()])
             careers.look_soon(tx, today)
-            log.info("nothing from before %s is told", held["start"])
+            log.info(Note("notifications/start", "nothing from before {day} is told", day=held["start"]))
         return Rules(today, date.fromisoformat(held["start"]), self._lead_days)
 
     def read(self, record: Record) -> Any:
@@ -111,7 +112,8 @@ class Notifications(Service):
             try:
                 careers.unusable(tx, career_of(record))
             except Unreadable:
-                log.warning("a state with an unreadable key: no career is known by it")
+                log.warning(Note("notifications/unreadable-key", "a state with an unreadable key: no career is known "
+                                 "by it"))
 
     def forget(self, tx: Transaction, students: Sequence[str]) -> None:
         """Her address, what is known of her careers, what waits to be told and what was told, and notice numbers."""
@@ -134,8 +136,9 @@ class Notifications(Service):
     def _is_fresh(self, age: float | None) -> bool:
         fresh = age is not None and age <= BEHIND_SECONDS
         if fresh != self._fresh:
-            log.info("what is known of careers is %s",
-                     "up to date" if fresh else "not up to date: their notices are held back")
+            log.info(Note("notifications/fresh", "what is known of careers is up to date") if fresh else
+                     Note("notifications/not-fresh", "what is known of careers is not up to date: their notices are "
+                          "held back"))
         self._fresh = fresh
         return fresh
 

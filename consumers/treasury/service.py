@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from consumers.database import Database, Transaction
 from consumers.kit.service import Record, Service
 from consumers.kit.states import CareerKey, State, career_of, read_state
+from ledger.edges.log import Note
 from ledger.sql.migrations import statements
 from ledger.wire.kafka import connection, prefix, producer_settings
 from ledger.wire.letters import Outcome
@@ -156,7 +157,8 @@ class Treasury(Service):
             for future in sent:
                 future.get(timeout=SEND_SECONDS)
         except KafkaError as error:
-            log.warning("payments could not be handed to Kafka, they are sent again: %s", type(error).__name__)
+            log.warning(Note("treasury/kafka-away", "payments could not be handed to Kafka, they are sent again: "
+                             "{error}", error=type(error).__name__))
             self.close()
             return False
         return True

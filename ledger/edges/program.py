@@ -16,8 +16,9 @@ from typing import Any
 
 import click
 
+from . import log
 from .address import WrongAddress
-from .text import json_text, said, visible
+from .text import json_text, visible
 
 USAGE, UNAVAILABLE, FAULT, NOT_WRITTEN, INTERRUPTED, NOBODY_READS = 2, 6, 70, 74, 130, 141
 
@@ -87,10 +88,11 @@ def _open_streams() -> None:
         sys.stdout = output(old.fileno(), old.encoding, old.errors or "strict", old.line_buffering)
 
 
-def say(text: str) -> None:
-    """One line on standard error; where even that cannot be written, nothing."""
+def say(text: str, program: str = "", level: log.Level = "info") -> None:
+    """One line on standard error, for people or as JSON (`ledger.edges.log`); where even that cannot be written,
+    nothing."""
     try:
-        click.echo(said(text), err=True)
+        click.echo(log.line(text, program, level), err=True)
     except OSError:
         return
 
@@ -126,8 +128,8 @@ class Printed:
         """`outcomes`: of all lines. Raises click's Exit where standard output is at fault,
         and not merely who read it."""
         if self._lost is not None:
-            say(f"{program}: {self._lost} after {self._count} outcome{'' if self._count == 1 else 's'}; "
-                f"every line was handled: {outcomes}")
+            say(f"{self._lost} after {self._count} outcome{'' if self._count == 1 else 's'}; "
+                f"every line was handled: {outcomes}", program, "error")
             if not self._lost.closed:
                 raise click.exceptions.Exit(NOT_WRITTEN)
 
@@ -152,6 +154,7 @@ class Program(click.Group):
         if not standalone_mode:
             return super().main(args, prog_name, complete_var, False, **extra)
         _open_streams()
+        log.choose()
         try:
             code = self._ended(lambda: super(Program, self).main(args, prog_name, complete_var, False, **extra))
             sys.stdout.flush()
@@ -195,7 +198,7 @@ class Program(click.Group):
         return NOT_WRITTEN
 
     def _say(self, text: str) -> None:
-        say(f"{self.title}: {text}" if self.title else text)
+        say(text, self.title, "error")
 
 
 def _show(error: click.ClickException) -> None:
@@ -205,12 +208,12 @@ def _show(error: click.ClickException) -> None:
         if context is not None:
             help_ = _("Try '{command} {option}' for help.").format(command=context.command_path, option="--help")
             for line in (*context.get_usage().splitlines(), help_, ""):
-                say(line)
+                say(line, level="error")
         text = error.format_message()
         first, *rest = text.splitlines() if isinstance(error, click.MissingParameter) else [text]
-        say(_("Error: {message}").format(message=first))
+        say(_("Error: {message}").format(message=first), level="error")
         for line in rest:
-            say(f"  {line.strip()}")
+            say(f"  {line.strip()}", level="error")
 
 
 def fault(error: BaseException) -> str:

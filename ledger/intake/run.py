@@ -26,6 +26,7 @@ from kafka.structs import OffsetAndMetadata
 
 from ledger.domain.books import LawBooks
 from ledger.domain.protected import Sealer
+from ledger.edges.log import Note
 from ledger.handling.submit import Clock
 from ledger.store import EventStore, StoreUnavailable, VersionConflict
 from ledger.wire.kafka import CONSUMER, KafkaUnusable, connection, create_topics, history_of, prefix, producer_settings
@@ -80,7 +81,7 @@ def run(opened: Callable[[], EventStore], books: LawBooks, clock: Clock, brokers
         except (RetriableError, StoreUnavailable, VersionConflict) as error:
             text = str(error) if not isinstance(error,
                                                 RetriableError) else f"Kafka does not answer ({type(error).__name__})"
-            say(f"{text}; trying again")
+            say(Note("intake/trying-again", "{why}; trying again", "warning", why=text))
             stop.wait(PAUSE_SECONDS)
     return given
 
@@ -161,9 +162,10 @@ class _Turns(ConsumerRebalanceListener):  # type: ignore[misc]
                 return
             self._new.discard(tp)
             if stood is not None and stood < oldest:
-                self._say(f"{oldest - stood} submissions of partition {tp.partition} (offsets {stood} to {oldest - 1}) "
-                          "were deleted by the topic's retention before they were read: their senders must submit them "
-                          "again")
+                self._say(Note("intake/lost", "{count} submissions of partition {partition} (offsets {first} to {last})"
+                               " were deleted by the topic's retention before they were read: their senders must submit"
+                               " them again", "error", count=oldest - stood, partition=tp.partition, first=stood,
+                               last=oldest - 1))
 
     def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         self._new |= set(assigned)

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
+from ledger.edges.log import Note
 from ledger.store import SetAside
 from ledger.wire.kafka import CONSUMER, KafkaUnusable, connection, producer_settings
 from ledger.wire.letters import Heartbeat
@@ -130,8 +131,9 @@ class Lane(threading.Thread):
             ones = [SetAside(UUID(stream), student, position, why) for stream, student, position, why in chunk.aside]
             positions.set_aside(self.standing.topic, ones)
             for one in ones:
-                self.say(f"{self.standing.topic}: set aside, everybody else goes on: {one.why}; "
-                         "see `career-ledger publish --status`")
+                self.say(Note("relay/set-aside", "{topic}: set aside, everybody else goes on: {why}; see `career-ledger"
+                              " publish --status`", "error", topic=self.standing.topic, why=one.why,
+                              position=one.position))
         if chunk.taken_up:
             positions.taken_up(self.standing.topic, [UUID(stream) for stream in chunk.taken_up])
         complete_at = chunk.complete_at or self.standing.complete_at

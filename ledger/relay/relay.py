@@ -8,6 +8,7 @@ from kafka.errors import KafkaError, RetriableError
 
 from ledger.domain.books import LawBooks
 from ledger.domain.edition import EDITION
+from ledger.edges.log import Note
 from ledger.projections.everybody import open_database
 from ledger.projections.everybody.database import ProjectionDatabase
 from ledger.store import StoreUnavailable, open_store
@@ -78,7 +79,7 @@ class Relay:
                 if once and self._is_published(positions, topics):
                     return
                 if not standing_by:
-                    self._say("another process publishes: standing by")
+                    self._say(Note("relay/standing-by", "another process publishes: standing by"))
                 standing_by = True
                 stop.wait(PAUSE_SECONDS)
 
@@ -92,7 +93,8 @@ class Relay:
                 if once or not isinstance(error, RetriableError):
                     raise
                 if not told:
-                    self._say(f"no broker answers at {self._brokers} ({type(error).__name__}): trying again")
+                    self._say(Note("relay/no-broker", "no broker answers at {brokers} ({error}): trying again",
+                                   "warning", brokers=self._brokers, error=type(error).__name__))
                 told = True
                 stop.wait(PAUSE_SECONDS)
         return None
@@ -137,17 +139,19 @@ class Relay:
             lane.join(max(0.0, until - time.monotonic()))
             self._check(lane, positions)
             if lane.is_alive():
-                self._say(f"{lane.standing.topic}: the last messages were not acknowledged; "
-                          "they are sent again at the next start")
+                self._say(Note("relay/not-acknowledged", "{topic}: the last messages were not acknowledged; they are "
+                               "sent again at the next start", "warning", topic=lane.standing.topic))
 
     def _lane(self, positions: Positions, topics: dict[str, Made], history: History, name: str) -> Lane:
         made, topic = topics[name], next(t for t in TOPICS if t.name == name)
         standing = positions.begin(made, f"{VERSION}.{EDITION}:{self._books.identity}" if name == STATE else "", now())
         if standing.complete_at is not None and standing.complete_at[:19] > latest():
-            self._say(f"{made.name}: said to be complete up to {standing.complete_at}, "
-                      "which has not come by this machine's clock: no heartbeat speaks of it")
+            self._say(Note("relay/clock-behind", "{topic}: said to be complete up to {moment}, which has not come by "
+                           "this machine's clock: no heartbeat speaks of it", "warning", topic=made.name,
+                           moment=standing.complete_at))
             standing = standing.known(None)
-        self._say(f"publishing {made.name} from position {standing.position}")
+        self._say(Note("relay/publishing", "publishing {topic} from position {position}", topic=made.name,
+                       position=standing.position))
 
         aside = {one.stream.hex: one.position for one in positions.aside(made.name)}
 
@@ -177,9 +181,9 @@ class Relay:
         for topic in sorted(slow - told):
             text = f"Kafka has acknowledged nothing for {SLOW_SECONDS:.0f} seconds: are the brokers up?"
             positions.failed([topic], text, now())
-            self._say(f"{topic}: {text}")
+            self._say(Note("relay/slow", "{topic}: {text}", "warning", topic=topic, text=text, seconds=SLOW_SECONDS))
         for topic in sorted(told - slow):
-            self._say(f"{topic}: Kafka acknowledges again")
+            self._say(Note("relay/acknowledged-again", "{topic}: Kafka acknowledges again", topic=topic))
         return slow
 
     @staticmethod

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from ledger.domain.phrases import says
+from ledger.edges.log import Note, log_format_option
 from ledger.edges.program import tell_json
 from ledger.edges.text import csv_cell
 
@@ -54,6 +55,7 @@ def partition(text: str) -> tuple[int, int]:
               help="Go on with whatever is appended, until SIGTERM. Without it: up to the end of the log.")
 @click.option("--partition", "part", type=partition, default="1/1", show_default=True, metavar="I/N",
               help="Take only the students of partition I of N; run one follower for each.")
+@log_format_option
 def project(follow: bool, part: tuple[int, int]) -> None:
     """Bring the stored projections up to date; makes them where there are none.
 
@@ -124,7 +126,8 @@ def progress(label: str) -> "Iterator[Progress]":
             if time.monotonic() - last_line >= 10:
                 last_line = time.monotonic()
                 left = (total - done) / max(rate(done), 1)
-                say(f"{label}: {done} of {total} events, {rate(done):.0f} a second, {left:.0f} seconds left")
+                say(Note("projection/progress", "{label}: {done} of {total} events, {rate:.0f} a second, {left:.0f} "
+                         "seconds left", label=label, done=done, total=total, rate=rate(done), left=left))
 
         yield line
         return

@@ -14,6 +14,7 @@ from typing import NoReturn
 import click
 
 from ledger.domain.phrases import says
+from ledger.edges.log import Note, log_format_option
 from ledger.edges.program import tell_json
 from ledger.wire.kafka import BROKERS, PARTITIONS, KafkaUnusable
 
@@ -62,6 +63,7 @@ def needed(brokers: str | None) -> str:
 @click.option("--status", "status_", is_flag=True, help="Say how far each topic goes, and stop.")
 @click.option("--json", "json_", is_flag=True,
               help="With --status: print JSON for programs instead of text for people.")
+@log_format_option
 def publish(brokers: str | None, partitions: int, replicas: int | None, once: bool, position: int | None,
             student: str | None, status_: bool, json_: bool) -> None:
     """Publish the log to career.events.v1, the careers' states to career.state.v1 and heartbeats, until SIGTERM.
@@ -116,7 +118,7 @@ def _publish(brokers: str, partitions: int, replicas: int | None, once: bool) ->
                 raise
             if stop.is_set():
                 break
-            say(f"{error}; trying again")
+            say(Note("publish/trying-again", "{why}; trying again", "warning", why=error))
             stop.wait(PAUSE_SECONDS)
     sys.stdout.flush()
     sys.stderr.flush()
@@ -126,7 +128,7 @@ def _publish(brokers: str, partitions: int, replicas: int | None, once: bool) ->
 def _begin_again(why: str) -> NoReturn:
     """This program anew in the place of this process: what a lane still has in memory must not be sent any more, since
     another relay may hold the lock by now."""
-    say(f"{why}; beginning again")
+    say(Note("publish/beginning-again", "{why}; beginning again", "warning", why=why))
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606
 
 
@@ -165,6 +167,7 @@ def digests(position: int) -> None:
 
 @click.command(short_help="Record what other systems submit through Kafka.")
 @kafka_option
+@log_format_option
 def intake(brokers: str | None) -> None:
     """Answer the submissions of career.submissions.v1 as `append` does in mode enforce, until SIGTERM.
 
@@ -180,4 +183,5 @@ def intake(brokers: str | None) -> None:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     with opened(create=True) as ledger:
         given = ledger.intake(needed(brokers), stop, say)
-    say("; ".join(f"{count} {kind}" for kind, count in sorted(given.items()) if count) or "no submission came")
+    told = "; ".join(f"{count} {kind}" for kind, count in sorted(given.items()) if count)
+    say(Note("intake/ended", "{told}", "info", told=told or "no submission came", **given))

@@ -196,4 +196,4 @@ def tell_reader(told: Phrase) -> None:
 
 def say(text: str) -> None:
     """One line on standard error for who runs the program, and for logs: English."""
-    program.say(f"{PROGRAM}: {text}")
+    program.say(text, PROGRAM)

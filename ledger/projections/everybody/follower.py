@@ -13,6 +13,7 @@ from uuid import UUID
 from ledger.domain.books import LawBooks
 from ledger.domain.phrases import says
 from ledger.domain.timelines import COLUMNS
+from ledger.edges.log import Note
 from ledger.sql.base import Transaction
 from ledger.store import EventStore, SetAside, StoreUnavailable
 
@@ -78,20 +79,23 @@ class Follower:
         """Follows until `stop` is set. One follower of a partition works, others stand by; a
         lost backend is waited for."""
         self.prepare()
-        self.alarm = lambda one: say(f"set aside: {one.why}; everybody else goes on, see `career-ledger projection "
-                                     "status`")
+        self.alarm = lambda one: say(Note("project/set-aside", "set aside: {why}; everybody else goes on, see "
+                                          "`career-ledger projection status`", "error", why=one.why,
+                                          position=one.position))
+        part = {"partition": self._partition, "partitions": self._partitions}
         standing_by = False
         while not stop.is_set():
             try:
                 with self._database.backend.lock(self.lock_name) as leader:
                     if not leader:
                         if not standing_by:
-                            say(f"another process follows partition {self._partition} of {self._partitions}: "
-                                "standing by")
+                            say(Note("project/standing-by", "another process follows partition {partition} of "
+                                     "{partitions}: standing by", "info", **part))
                         standing_by = True
                         stop.wait(WAKE_SECONDS)
                         continue
-                    say(f"following partition {self._partition} of {self._partitions}")
+                    say(Note("project/following", "following partition {partition} of {partitions}", "info",
+                             **part))
                     standing_by = False
                     self.catch_up(stop)
                     while not stop.is_set():
@@ -99,7 +103,7 @@ class Follower:
                         if not stop.is_set():
                             self._database.backend.wait(WAKE_SECONDS)
             except StoreUnavailable as error:
-                say(f"{error}; trying again")
+                say(Note("project/trying-again", "{why}; trying again", "warning", why=error))
                 self._database.close()
                 stop.wait(WAKE_SECONDS)
 
