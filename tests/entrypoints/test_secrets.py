@@ -16,8 +16,12 @@ from click.testing import CliRunner, Result
 
 from consumers.archive.__main__ import archive
 from consumers.booking_gate.__main__ import main as booking_gate
+from consumers.database import Database
+from consumers.kit.tables import migrations
 from consumers.notifications.__main__ import notifications
 from consumers.treasury.__main__ import treasury
+from consumers.treasury.service import Treasury
+from ledger.bootstrap import open_ledger
 from ledger.edges.address import WrongAddress, hidden, sqlite_path
 from ledger.entrypoints.cli import cli
 
@@ -167,6 +171,25 @@ def test_files_and_folders_are_their_owners_alone_when_the_umask_allows_everythi
     made = list(tmp_path.rglob("*"))
     assert len(made) >= 8
     assert [path for path in made if stat.S_IMODE(path.stat().st_mode) != (0o700 if path.is_dir() else 0o600)] == []
+
+
+def test_what_stands_beside_an_open_database_is_its_owners_alone_when_the_umask_allows_everything(
+        umask, tmp_path: Path, lines: Callable[..., bytes], history, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The write-ahead log and its index, the key for digests, and what is disclosed."""
+    monkeypatch.delenv("CAREER_LEDGER_DIGEST_KEY")
+    db, own = f"sqlite:///{tmp_path}/ledger.db", tmp_path / "own.db"
+    with open_ledger(db) as ledger, Database(f"sqlite:///{own}") as service:
+        assert [one["outcome"] for one in ledger.append_lines(lines(*history).splitlines())] == ["accepted"] * 3
+        list(ledger.digests())
+        service.migrate(migrations(Treasury))
+        disclosed = CliRunner().invoke(cli, ["--db", db, "disclose", history[0]["student"], "--purpose", "p", "--to",
+                                             str(tmp_path / "for-her")])
+        assert disclosed.exit_code == 0, disclosed.output
+        made = {path.relative_to(tmp_path).as_posix(): stat.S_IMODE(path.stat().st_mode)
+                for path in tmp_path.rglob("*")}
+    assert {"ledger.db-wal", "ledger.db-shm", "ledger.db.digest-key", "own.db-wal", "for-her",
+            "for-her/disclosure.json"} <= made.keys()
+    assert {name for name, mode in made.items() if mode != (0o700 if name == "for-her" else 0o600)} == set()
 
 
 def test_file_keeps_its_mode_when_it_exists(umask, tmp_path: Path, lines: Callable[..., bytes], history) -> None:
