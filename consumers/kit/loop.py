@@ -356,8 +356,8 @@ class Loop:
                                     **_place(record, error)))
         if todo.erased:
             self._scrubbed = False
-            self.log.info(Note("consumer/forgotten", "all that was held of persons who were forgotten is deleted: {count}",
-                               count=len(set(todo.erased))))
+            self.log.info(Note("consumer/forgotten", "all that was held of persons who were forgotten is deleted: "
+                               "{count}", count=len(set(todo.erased))))
         for student in todo.mended:
             self.log.warning(Note("consumer/mended", "mended: student {student} is no longer parked", student=student))
 
