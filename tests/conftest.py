@@ -9,6 +9,7 @@ by the fixtures that they ask for.
 import os
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,19 @@ def postgres_admin() -> str:
 @pytest.fixture
 def postgres_url(postgres_admin: str) -> Iterator[str]:
     """The URL of a new, empty database, dropped afterwards."""
+    with _database(postgres_admin) as url:
+        yield url
+
+
+@pytest.fixture
+def other_postgres_url(postgres_admin: str) -> Iterator[str]:
+    """One more, for what stands apart from the ledger."""
+    with _database(postgres_admin) as url:
+        yield url
+
+
+@contextmanager
+def _database(postgres_admin: str) -> Iterator[str]:
     import psycopg
     from psycopg.conninfo import conninfo_to_dict
 

@@ -365,6 +365,10 @@ class Page:
                    self._t("forget/done", student=student, position=position), style="bold")
         self._line(self._t("forget/complete", on=answer["complete_from"]) if answer["complete_from"]
                    else self._t("forget/no-keys"), indent=2)
+        if answer["to_scrub"]:
+            self._line(self._t("keys/to-scrub"), indent=2)
+        if answer["in_the_clear"]:
+            self._line(self._t("forget/clear", count=answer["in_the_clear"]), indent=2)
         self._line(self._t("forget/topics", until=answer["topics_until"]), indent=2)
 
     def person(self, answer: Answer) -> None:

@@ -21,6 +21,7 @@ from ledger.domain.events import Event, PersonForgotten
 from ledger.domain.fold import replay
 from ledger.domain.knowledge import NotFound, in_force, is_forgotten
 from ledger.domain.phrases import Phrase, says
+from ledger.domain.protected import has_protected
 from ledger.domain.values import ZERO
 from ledger.store import EventStore
 
@@ -41,6 +42,11 @@ class Keys(Protocol):
 
     def keep_reason(self, student: str, authorities: Sequence[str], reason: str) -> None:
         """Sealed, under the store's own key."""
+        ...
+
+    @property
+    def to_scrub(self) -> bool:
+        """What was deleted may still stand on the disk, because somebody is reading: the next start sees to it."""
         ...
 
     def complete_from(self) -> date:
@@ -66,8 +72,8 @@ class Ordered:
 
 
 def forget(store: EventStore, books: LawBooks, clock: Clock, keys: Keys | None, order: Ordered) -> Reply:
-    """`outcome` `forgotten` (`again`: she was before), or `refused` with what speaks against it. Raises NotFound for an
-    unknown student."""
+    """`outcome` `forgotten` (`again`: she was before; `in_the_clear`: how many of her events hold protected values that
+    nobody sealed), or `refused` with what speaks against it. Raises NotFound for an unknown student."""
     desk = Desk(store, books, "record", clock, keep=0)
 
     def take(one: Ordered) -> Verdict:
@@ -98,7 +104,10 @@ def forget(store: EventStore, books: LawBooks, clock: Clock, keys: Keys | None, 
     refusals = destroy(store, keys, order.student, found["id"])
     return {"student": order.student, "outcome": "forgotten", "again": found["outcome"] == "duplicate",
             "event": found["id"], "position": found["position"], "refusals": refusals,
-            "complete_from": keys.complete_from().isoformat() if keys is not None else None}
+            "in_the_clear": sum(has_protected(event) and event.sealed is None
+                                for event in desk.streams[order.student].events),
+            "complete_from": keys.complete_from().isoformat() if keys is not None else None,
+            "to_scrub": keys is not None and keys.to_scrub}
 
 
 def destroy(store: EventStore, keys: Keys | None, student: str, event: str) -> int:
@@ -112,6 +121,8 @@ def forget_again(store: EventStore, keys: Keys) -> list[str]:
     """Finishes what broke off, and forgets again where an older copy of the key store has come back; the students. To
     be called whenever a key store is opened."""
     after, last = keys.looked_through(), store.last_position()
+    if after > last:  # the ledger itself has come back from before
+        after = 0
     found = store.forgotten(after) if last > after else []
     for event in found:
         destroy(store, keys, event.student, event.id)

@@ -189,6 +189,8 @@ class Desk:
         raised: nothing is stored in the clear instead."""
         if self._sealer is None or not isinstance(verdict, Event) or not has_protected(verdict):
             return verdict
+        if is_forgotten(self.streams[verdict.student].events):  # also where her key is still held in memory
+            return _about_the_forgotten(verdict)
         try:
             [found] = self._sealer.seal([verdict])
             return found
@@ -222,8 +224,6 @@ class Desk:
                 return Known(known, stream.standing.voided.get(known.id))
             return invalid(submission.id,
                            [Problem("id", says("form/id-taken", number=str(known.version)))])
-        if submission.type == "person-registered" and is_forgotten(stream.events):
-            return invalid(submission.id, [Problem("student", says("form/forgotten"))])
         # 4. The ledger's own clock never runs backwards within a stream.
         now = self._clock()
         if submission.recorded_at is None:

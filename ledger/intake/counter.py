@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ledger.domain.books import LawBooks
-from ledger.domain.events import Event
+from ledger.domain.events import SEALED_ONLY, Event
 from ledger.domain.form import Problem
 from ledger.domain.knowledge import is_forgotten
 from ledger.domain.phrases import says
@@ -106,6 +106,7 @@ class Counter:
         """With a sealer what is protected is stored sealed. What names a person is refused all the same: it would lie
         in the clear on the topic."""
         self._store, self._clock, self._history = store, clock, history
+        self._sealing = sealer is not None
         self._desk = Desk(store, books, "enforce", clock, EVENTS_KEPT, sealer)
         self._streams = self._desk.streams
         self.given: Tally[str] = Tally()
@@ -116,7 +117,7 @@ class Counter:
     def answers(self, batch: Sequence[Received]) -> list[Message]:
         """For each message, in order, its outcome or the dead letter that it becomes. What
         they say is stored by now."""
-        read = [_read(one) for one in batch]
+        read = [_read(one, self._sealing) for one in batch]
         found = iter(self._decided([form for form in read if isinstance(form, _Form)]))
         given = [form if isinstance(form, str) else told(next(found)) for form in read]
         self.given.update("dead-letter" if isinstance(outcome, str) else outcome["outcome"] for outcome in given)
@@ -205,7 +206,7 @@ def _fault(error: Exception) -> str:
     return f"a fault of the ledger, please report it: {type(error).__name__} in {where}"
 
 
-def _read(one: Received) -> _Form | str:
+def _read(one: Received, sealing: bool = False) -> _Form | str:
     """The submission, or why there is none whose outcome could be told."""
     raw = decode_line(one.value or b"", first=True)
     if raw is None:
@@ -232,6 +233,9 @@ def _read(one: Received) -> _Form | str:
                 "in order")
     if one.key != student.encode():
         return "the key of the message is not its student: the key must be the pseudonym in `student`"
+    kind = raw.get("type")
+    if sealing and isinstance(kind, str) and kind in SEALED_ONLY:  # unread: the outcome goes to a topic too
+        return _Form(student, id_, raw, _short(invalid(id_, [Problem("type", says("form/not-on-topics", type=kind))])))
     try:
         form = read_form(raw)
     except Exception as error:

@@ -81,9 +81,7 @@ class KeyStore:
         self._ciphers: OrderedDict[tuple[str, int | None], tuple[Key, float]] = OrderedDict()
         self._ready: dict[str, Person] = {}
         """Whose look-ups `prepare` has made durable."""
-        if self.to_scrub:
-            with suppress(StoreUnavailable):  # somebody reads: the next start does it
-                self.scrub()
+        self._scrub_if_needed()
 
     def __enter__(self) -> Self:
         return self
@@ -332,8 +330,7 @@ class KeyStore:
             act(tx)
         for held in [one for one in self._ciphers if one[0] == student]:
             del self._ciphers[held]
-        if self.to_scrub:
-            self.scrub()
+        self._scrub_if_needed()
 
     def keep_reason(self, student: str, authorities: Sequence[str], reason: str) -> None:
         at = self._clock().isoformat()
@@ -357,6 +354,11 @@ class KeyStore:
 
     def _flag(self, column: str) -> int:
         return int(self._backend.single(f"SELECT {column} FROM key_store")[0][0])  # noqa: S608 - a word of ours
+
+    def _scrub_if_needed(self) -> None:
+        if self.to_scrub:
+            with suppress(StoreUnavailable):  # somebody reads: the next start does it
+                self.scrub()
 
     def scrub(self) -> None:
         tables.scrub(self._backend)

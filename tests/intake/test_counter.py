@@ -445,5 +445,6 @@ def test_what_is_protected_is_sealed_and_a_registration_is_refused_when_there_is
     desk = Counter(store, BOOKS, lambda: LATER, HISTORY, Keys())
     found = outcomes(desk.answers(received(ticket, person)))
     assert [one["outcome"] for one in found] == ["accepted", "invalid"]
+    assert [(one["path"], "append" in one["message"]) for one in found[1]["problems"]] == [("type", True)]
     assert "SOWN" not in repr(store.stream("S01"))
     assert "SOWN" not in json.dumps(found)
