@@ -55,7 +55,8 @@ def questions(url: str, students: int, asked: int) -> dict[str, float]:
 def _serve(url: str, tell: Any) -> None:
     from consumers.booking_gate.answers import Gate
     from consumers.booking_gate.http import routes
-    from consumers.kit.web import Door, Server, bound_to
+    from ledger.edges.door import Door, bound_to
+    from ledger.edges.web import Server
     from ledger.rulebooks.loader import load_books
 
     spare_the_collector()

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ledger.domain.books import LawBooks
     from ledger.domain.decisions import Mode
     from ledger.domain.events import Event, ExamBooked
+    from ledger.edges.watch import Watch
     from ledger.privacy import KeySealer
     from ledger.projections.everybody import ProjectionDatabase
     from ledger.projections.everybody.rebuild import Progress, Rebuilt
@@ -161,12 +162,15 @@ class Ledger:
         return import_lines(store, Opens(partial(open_store, self._url, create=False), sealer), self.books,
                             lines, "record", clock, trusted=trusted)
 
-    def intake(self, brokers: str, stop: Flag, say: Callable[[str], None]) -> Counter[str]:
+    def intake(self, brokers: str, stop: Flag, say: Callable[[str], None],
+               watch: "Watch | None" = None) -> Counter[str]:
         """Answers what is submitted through Kafka until `stop` is set; how many of each kind. Raises as
         `ledger.intake.run.run` does."""
-        from ledger.intake.run import run
+        from ledger.edges.watch import Watch
+        from ledger.intake.run import Running, run
 
-        return run(self._open, self.books, clock, brokers, stop, say, sealer=self._sealer_over)
+        return run(self._open, self.books, clock, brokers, Running(stop, say, watch or Watch()),
+                   sealer=self._sealer_over)
 
     # Questions about one student, and the audit
 
@@ -411,13 +415,16 @@ class Ledger:
 
         return rebuild(self._url, self.books, workers, progress)
 
-    def follow(self, stop: Flag, say: Callable[[str], None], part: tuple[int, int] = (1, 1)) -> None:
+    def follow(self, stop: Flag, say: Callable[[str], None], part: tuple[int, int] = (1, 1),
+               watch: "Watch | None" = None) -> None:
         """Keeps a partition (number, of how many) up to date until `stop` is set."""
         from ledger.projections.everybody import Follower, open_database
 
         store = self._store
         with open_database(self._url) as database:
-            Follower(store, database, self.books, *part).run(stop, say)
+            follower = Follower(store, database, self.books, *part)
+            follower.watch = watch or follower.watch
+            follower.run(stop, say)
 
     def project(self, stop: Flag, part: tuple[int, int] = (1, 1)) -> bool:
         """Takes a partition to the end of the log; False where another process does. Raises SomeSetAside."""
@@ -459,14 +466,14 @@ class Ledger:
     # Publishing
 
     def publish(self, brokers: str, stop: Flag, say: Callable[[str], None], once: bool, partitions: int,
-                replicas: int | None) -> None:
+                replicas: int | None, watch: "Watch | None" = None) -> None:
         """Publishes until `stop` is set; `once`: until everything recorded is published. `partitions` and `replicas`:
         of topics that are made. Raises as `ledger.relay.Relay.run` does; then the process must end, and what it has not
         sent yet with it."""
         from ledger.relay import Relay
 
         self._open().close()
-        Relay(self._url, self.books, brokers, partitions, replicas, say).run(stop, once)
+        Relay(self._url, self.books, brokers, partitions, replicas, say, watch=watch).run(stop, once)
 
     def publish_from(self, brokers: str, position: int) -> tuple[int, int]:
         """Again, every event from a position on and the states of their students; how many events and states."""

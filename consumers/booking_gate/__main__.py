@@ -6,7 +6,8 @@ from pathlib import Path
 import click
 
 from consumers.kit.command import Consumer, Running, database_at, run, run_options, status_command
-from consumers.kit.web import Server, bound_to
+from ledger.edges.door import bound_to
+from ledger.edges.web import Server
 from ledger.rulebooks.loader import RuleBookError, load_books
 
 from .answers import Gate

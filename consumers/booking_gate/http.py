@@ -9,9 +9,9 @@ from prometheus_client import Histogram
 
 from consumers.database import DatabaseAway, DatabaseUnusable
 from consumers.kit.reading import BadJson, read_json
-from consumers.kit.web import PROBLEM, Request, Response, Routes
 from ledger.domain.form import Problem
 from ledger.domain.phrases import says
+from ledger.edges.web import PROBLEM, Request, Response, Routes
 from ledger.wire.message import encode
 from ledger.words import DEFAULT, LANGUAGES, Language
 

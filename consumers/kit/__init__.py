@@ -1,2 +1,1 @@
-"""What every service shares: the loop over the topics, the order of events, the command line, metrics and what is
-answered over HTTP."""
+"""What every service shares: the loop over the topics, the order of events, the command line, metrics."""

@@ -23,14 +23,15 @@ from click.core import ParameterSource
 
 from consumers.database import Database, DatabaseAway, DatabaseRefused, DatabaseUnusable
 from ledger.edges.address import forget_argument
+from ledger.edges.door import Door, bound_to, door_options, metrics_option
 from ledger.edges.log import Note, formatter, log_format_option
 from ledger.edges.program import UNAVAILABLE, USAGE, Program, tell_json
+from ledger.edges.web import Server
 from ledger.wire.kafka import BROKERS, KafkaUnusable
 
 from .loop import Loop, MessagesGone
 from .service import Service
 from .tables import migrations
-from .web import Door, Server, bound_to, door_options
 
 GONE, AWAY = 5, UNAVAILABLE
 PARKED = ("student", "waits_for_version", "reason", "detail", "partition", "offset", "since")
@@ -93,10 +94,7 @@ def run_options(command: _F) -> _F:
             db,
             click.option("--kafka", "brokers", required=True, envvar=BROKERS, metavar="HOST:PORT,...", show_envvar=True,
                          help="The brokers."),
-            click.option("--metrics-port", "metrics", metavar="[HOST:]PORT",
-                         help="Serves /metrics for Prometheus and /health, on this machine unless HOST says otherwise "
-                              "(0: a free port)."),
-            door_options, log_format_option,
+            metrics_option, door_options, log_format_option,
             click.option("--from-oldest", is_flag=True, help="Go on from the oldest message that a topic still holds, "
                                                              "where what was not read is gone."))):
         made = option(made)

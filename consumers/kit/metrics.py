@@ -1,14 +1,10 @@
-"""What a consumer shows: numbers for Prometheus under `/metrics`, whether it is at work under `/health`."""
+"""The numbers that a consumer shows."""
 
-import time
 from collections.abc import Iterable
 
-from prometheus_client import REGISTRY, Counter, Gauge, Histogram
-from prometheus_client.exposition import choose_encoder
+from prometheus_client import Counter, Gauge, Histogram
 
-from ledger.wire.message import encode
-
-from .web import Request, Response, Routes
+from ledger.edges.metrics import Pulse
 
 _RECORDS = Counter("career_consumer_records", "Messages taken from the topics", ["consumer", "topic"])
 _DUPLICATES = Counter("career_consumer_duplicates", "Events that had been handled before", ["consumer"])
@@ -23,16 +19,15 @@ _BEHIND = Gauge("career_consumer_behind_seconds",
                 "Age of the newest message handled where more wait; 0 where none does", ["consumer"])
 _BATCH = Histogram("career_consumer_batch_seconds", "Time for a batch: effects, position, commit", ["consumer"])
 _TURN = Gauge("career_consumer_last_turn", "Unix time of the last turn of the loop that went well", ["consumer"])
-ALIVE_SECONDS = 60.0
 
 
-class Metrics:
+class Metrics(Pulse):
     """The numbers of one consumer."""
 
     def __init__(self, consumer: str) -> None:
+        super().__init__("consumer", consumer, _TURN)
         self._consumer = consumer
         self._lags: set[tuple[str, int]] = set()
-        self.turned_at = time.monotonic()
         for family in (_DUPLICATES, _MOVED, _RETRIES, _BEHIND):
             family.labels(consumer)
 
@@ -61,22 +56,3 @@ class Metrics:
         for (topic, partition), messages in found.items():
             _LAG.labels(self._consumer, topic, str(partition)).set(messages)
         _BEHIND.labels(self._consumer).set(behind_seconds)
-
-    def turn(self) -> None:
-        self.turned_at = time.monotonic()
-        _TURN.labels(self._consumer).set(time.time())
-
-    @property
-    def routes(self) -> Routes:
-        return {"/metrics": ("GET", _shown), "/health": ("GET", self._health)}
-
-    def _health(self, _: Request) -> Response:
-        seconds = time.monotonic() - self.turned_at
-        well = seconds < ALIVE_SECONDS
-        return Response(200 if well else 503,
-                        encode({"consumer": self._consumer, "at_work": well, "last_turn_seconds": round(seconds, 1)}))
-
-
-def _shown(request: Request) -> Response:
-    write, kind = choose_encoder(request.headers.get(b"accept", b"").decode("latin-1"))
-    return Response(200, write(REGISTRY), kind)

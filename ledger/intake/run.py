@@ -10,7 +10,7 @@ import threading
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 from kafka import ConsumerRebalanceListener, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import (
@@ -27,6 +27,7 @@ from kafka.structs import OffsetAndMetadata
 from ledger.domain.books import LawBooks
 from ledger.domain.protected import Sealer
 from ledger.edges.log import Note
+from ledger.edges.watch import Watch
 from ledger.handling.submit import Clock
 from ledger.store import EventStore, StoreUnavailable, VersionConflict
 from ledger.wire.kafka import CONSUMER, KafkaUnusable, connection, create_topics, history_of, prefix, producer_settings
@@ -57,10 +58,18 @@ REJOIN = (RebalanceInProgressError, CommitFailedError, IllegalGenerationError, U
 come again."""
 
 
-def run(opened: Callable[[], EventStore], books: LawBooks, clock: Clock, brokers: str, stop: threading.Event, say: Say,
+class Running(NamedTuple):
+    """How it is told to end, what it says, and whom it shows its figures."""
+
+    stop: threading.Event
+    say: Say
+    watch: Watch = Watch()
+
+
+def run(opened: Callable[[], EventStore], books: LawBooks, clock: Clock, brokers: str, running: Running,
         settings: Mapping[str, Any] | None = None,
         sealer: Callable[[EventStore], Sealer | None] = lambda _: None) -> Tally[str]:
-    """Answers submissions for the ledger that `opened` gives until `stop` is set; returns how many of each kind
+    """Answers submissions for the ledger that `opened` gives until `running.stop` is set; returns how many of each kind
     (`Counter.given`).
 
     While the database or the brokers do not answer, or others never stop appending to a student, it says so and tries
@@ -68,6 +77,7 @@ def run(opened: Callable[[], EventStore], books: LawBooks, clock: Clock, brokers
     StoreUnusable, where trying again does not help at once: the messages since the last committed offset come again at
     the next start."""
     given: Tally[str] = Tally()
+    stop, say, watch = running
     while not stop.is_set():
         try:
             with opened() as store:
@@ -75,18 +85,19 @@ def run(opened: Callable[[], EventStore], books: LawBooks, clock: Clock, brokers
                 desk = Counter(store, books, clock, history_of(identity.origin, identity.epoch),
                                sealer(store))
                 try:
-                    _serve(desk, brokers, stop, say, settings or {})
+                    _serve(desk, brokers, running, settings or {})
                 finally:
                     given += desk.given
         except (RetriableError, StoreUnavailable, VersionConflict) as error:
             text = str(error) if not isinstance(error,
                                                 RetriableError) else f"Kafka does not answer ({type(error).__name__})"
             say(Note("intake/trying-again", "{why}; trying again", "warning", why=text))
+            watch.retry()
             stop.wait(PAUSE_SECONDS)
     return given
 
 
-def _serve(desk: Counter, brokers: str, stop: threading.Event, say: Say, settings: Mapping[str, Any]) -> None:
+def _serve(desk: Counter, brokers: str, running: Running, settings: Mapping[str, Any]) -> None:
     create_topics(brokers)
     topics, shared = prefix(), connection(brokers)
     consumer = KafkaConsumer(**{**CONSUMER, **SETTINGS, **shared, "group_id": topics + NAME,
@@ -94,7 +105,7 @@ def _serve(desk: Counter, brokers: str, stop: threading.Event, say: Say, setting
     producer = None
     try:
         producer = KafkaProducer(**{**producer_settings(), **RECONNECT, **shared})
-        _Turns(desk, consumer, producer, topics, stop, say).run()
+        _Turns(desk, consumer, producer, topics, running).run()
     finally:
         with suppress(KafkaError):
             consumer.close(autocommit=False, timeout_ms=int(LEAVE_SECONDS * 1000))
@@ -105,10 +116,9 @@ def _serve(desk: Counter, brokers: str, stop: threading.Event, say: Say, setting
 
 class _Turns(ConsumerRebalanceListener):  # type: ignore[misc]
     def __init__(self, desk: Counter, consumer: KafkaConsumer, producer: KafkaProducer, topics: str,
-                 stop: threading.Event,
-                 say: Say) -> None:
+                 running: Running) -> None:
         self._desk, self._consumer, self._producer = desk, consumer, producer
-        self._topics, self._stop, self._say = topics, stop, say
+        self._topics, (self._stop, self._say, self._watch) = topics, running
         self._answered: dict[TopicPartition, int] = {}
         """The offset after the last message of each partition whose outcome is acknowledged, where it is not committed
         yet."""
@@ -121,11 +131,25 @@ class _Turns(ConsumerRebalanceListener):  # type: ignore[misc]
             self._look_for_lost()
             batch = [record for records in polled.values() for record in records]
             if batch:
+                before = self._desk.given.copy()
                 self._deliver(self._desk.answers([Received(r.partition, r.offset, r.key, r.value, r.headers)
                                                   for r in batch]))
                 for record in batch:
                     self._answered[TopicPartition(record.topic, record.partition)] = record.offset + 1
+                self._watch.answered(self._desk.given - before)
             self._commit()
+            self._watch.turn()
+            if self._watch.due():
+                self._watch.waiting(self._waiting())
+
+    def _waiting(self) -> dict[int, int]:
+        """As far as the client knows: it learns with each answer of a broker how long a partition is."""
+        found = {}
+        for tp in self._consumer.assignment():
+            end, at = self._consumer.highwater(tp), self._consumer.position(tp, timeout_ms=0)
+            if end is not None and at is not None:
+                found[tp.partition] = max(end - at, 0)
+        return found
 
     def _deliver(self, messages: Iterable[Message]) -> None:
         """Returns when all are acknowledged; else raises, so that the offset stays where it is."""
@@ -162,6 +186,7 @@ class _Turns(ConsumerRebalanceListener):  # type: ignore[misc]
                 return
             self._new.discard(tp)
             if stood is not None and stood < oldest:
+                self._watch.lost(oldest - stood)
                 self._say(Note("intake/lost", "{count} submissions of partition {partition} (offsets {first} to {last})"
                                " were deleted by the topic's retention before they were read: their senders must submit"
                                " them again", "error", count=oldest - stood, partition=tp.partition, first=stood,

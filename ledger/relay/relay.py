@@ -9,6 +9,7 @@ from kafka.errors import KafkaError, RetriableError
 from ledger.domain.books import LawBooks
 from ledger.domain.edition import EDITION
 from ledger.edges.log import Note
+from ledger.edges.watch import Watch
 from ledger.projections.everybody import open_database
 from ledger.projections.everybody.database import ProjectionDatabase
 from ledger.store import StoreUnavailable, open_store
@@ -45,9 +46,12 @@ class Relay:
 
     def __init__(self, url: str, books: LawBooks, brokers: str, partitions: int, replicas: int | None,
                  say: Callable[[str], None] = lambda _: None,
-                 chunks: tuple[int, int] = (EVENTS_CHUNK, STATES_CHUNK)) -> None:
+                 chunks: tuple[int, int] = (EVENTS_CHUNK, STATES_CHUNK), watch: Watch | None = None) -> None:
         self._url, self._books, self._brokers, self._say = url, books, brokers, say
         self._partitions, self._replicas, self._chunks = partitions, replicas, chunks
+        self._watch = watch or Watch()
+        self._told: dict[str, int] = {}
+        """Events of each topic that `watch` knows of."""
 
     def run(self, stop: Flag, once: bool = False) -> None:
         """Publishes until `stop` is set; `once`: until everything recorded is published, by this
@@ -81,6 +85,7 @@ class Relay:
                 if not standing_by:
                     self._say(Note("relay/standing-by", "another process publishes: standing by"))
                 standing_by = True
+                self._watch.turn(works=False)
                 stop.wait(PAUSE_SECONDS)
 
     def _topics(self, stop: Flag, once: bool) -> dict[str, Made] | None:
@@ -96,6 +101,7 @@ class Relay:
                     self._say(Note("relay/no-broker", "no broker answers at {brokers} ({error}): trying again",
                                    "warning", brokers=self._brokers, error=type(error).__name__))
                 told = True
+                self._watch.retry()
                 stop.wait(PAUSE_SECONDS)
         return None
 
@@ -131,7 +137,8 @@ class Relay:
                 lane.wake()
             if events.caught_up.is_set() or time.monotonic() > head_start:
                 states.begin.set()
-            slow = self._watch(lanes, positions, slow)
+            slow = self._slow(lanes, positions, slow)
+            self._show(lanes, positions, well=not slow)
         for lane in lanes:
             lane.stop.set()
         until = time.monotonic() + STOP_SECONDS
@@ -173,7 +180,20 @@ class Relay:
             raise Restart(text) from lane.failure
         raise lane.failure
 
-    def _watch(self, lanes: list[Lane], positions: Positions, told: set[str]) -> set[str]:
+    def _show(self, lanes: list[Lane], positions: Positions, well: bool) -> None:
+        """Tells `watch` how far the topics go. A lane that Kafka acknowledges nothing to is not well."""
+        if well:
+            self._watch.turn()
+        if not self._watch.due():
+            return
+        self._watch.log_ends(positions.last_position())
+        for lane in lanes:
+            name, sent = lane.topic.name, lane.sent
+            self._watch.stands(name, lane.standing.position, sent - self._told.get(name, 0))
+            self._told[name] = sent
+            self._watch.aside(name, len(positions.aside(lane.standing.topic)))
+
+    def _slow(self, lanes: list[Lane], positions: Positions, told: set[str]) -> set[str]:
         """Says once of each topic when Kafka acknowledges nothing for long, and when it does again.
         The topics that still wait."""
         slow = {lane.standing.topic for lane in lanes

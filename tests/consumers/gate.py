@@ -14,9 +14,10 @@ from consumers.booking_gate.service import BookingGate
 from consumers.database import Database
 from consumers.kit.service import Record
 from consumers.kit.tables import migrations
-from consumers.kit.web import Door, Server, bound_to
 from ledger.domain.books import LawBooks
 from ledger.domain.values import format_instant
+from ledger.edges.door import Door, bound_to
+from ledger.edges.web import Server
 from ledger.wire.letters import Heartbeat
 from ledger.wire.message import History, Message
 from ledger.wire.reading import Unreadable

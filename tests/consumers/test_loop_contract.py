@@ -13,7 +13,8 @@ from kafka.admin import KafkaAdminClient
 from prometheus_client import REGISTRY
 
 from consumers.database import Database
-from consumers.kit.web import Door, Server, bound_to
+from ledger.edges.door import Door, bound_to
+from ledger.edges.web import Server
 from ledger.wire import reading
 from ledger.wire.message import Message, header
 from ledger.wire.topics import DEAD_LETTER, EVENTS

@@ -16,10 +16,11 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from consumers.kit import web
 from consumers.kit.metrics import Metrics
 from consumers.kit.reading import BadJson, read_json
-from consumers.kit.web import Door, Request, Response, Server, bound_to, door_options
+from ledger.edges import door, web
+from ledger.edges.door import Door, bound_to, door_options
+from ledger.edges.web import Request, Response, Server
 
 TOKEN = b"0123456789abcdef0123456789abcdef"
 QUESTION = b'{"a": 1}'
@@ -226,7 +227,7 @@ Options = Callable[[Path, tuple[str, str]], list[str]]
 def test_open_to_others_without_token_and_encryption_is_refused_with_what_is_missing(
         options: Options, words: list[str], tmp_path: Path, certificate: tuple[str, str]) -> None:
     given = options(tmp_path, certificate)
-    found = CliRunner().invoke(listening, ["--listen", "0.0.0.0:0", *given], env={web.TOKEN: None})
+    found = CliRunner().invoke(listening, ["--listen", "0.0.0.0:0", *given], env={door.TOKEN: None})
     assert found.exit_code == 2
     flat = re.sub(r"\s+", " ", found.output)
     assert all(word in flat for word in words), flat
@@ -239,7 +240,7 @@ def test_open_to_others_with_token_and_encryption_listens_and_shows_no_token(
         proxied: bool, tmp_path: Path, certificate: tuple[str, str]) -> None:
     encrypted = ["--behind-proxy"] if proxied else ["--tls-certificate", certificate[0], "--tls-key", certificate[1]]
     found = CliRunner().invoke(listening, ["--listen", "0.0.0.0:0", "--http-host", "Gate.Example", *encrypted],
-                               env={web.TOKEN: TOKEN.decode()})
+                               env={door.TOKEN: TOKEN.decode()})
     assert (found.exit_code, "gate.example" in found.output) == (0, True)
     assert "localhost" not in found.output
     assert TOKEN.decode() not in found.output

@@ -124,9 +124,9 @@ def finish(process: Program) -> tuple[int, str]:
 
 
 @contextmanager
-def intake(url: str, topics: Topics) -> Iterator[Program]:
+def intake(url: str, topics: Topics, *options: str) -> Iterator[Program]:
     """An intake that is ended at the end and must end well."""
-    process = start(url, topics)
+    process = Program(LEDGER, "--db", url, "intake", "--kafka", topics.brokers, *options)
     try:
         yield process
         code, said = finish(process)

@@ -13,9 +13,10 @@ from kafka.errors import MessageSizeTooLargeError
 from ledger.store import open_store
 from ledger.wire.kafka import CLIENT
 from ledger.wire.topics import DEAD_LETTER, OUTCOMES
+from tests.figures import PORT, asked, is_at_work, port_of, shows
 from tests.handling.histories import booking, enrolled, lines, payment
 
-from .conftest import Topics, answered, finish, intake, start, wait_for
+from .conftest import PARTITIONS, Topics, answered, finish, intake, start, wait_for
 
 
 def test_every_kind_of_outcome_reaches_its_sender(store_url: str, topics: Topics) -> None:
@@ -24,8 +25,15 @@ def test_every_kind_of_outcome_reaches_its_sender(store_url: str, topics: Topics
                   payment("S1", 1) | {"data": {}})
     topics.send((b"S1", b"{"), (b"S2", json.dumps(payment("S1", 2)).encode()),
                 (None, json.dumps(payment("S1", 3)).encode()), (b"S1", None))
-    with intake(store_url, topics):
+    with intake(store_url, topics, *PORT) as process:
         answered(topics, 11)
+        port = port_of(process)
+        shows(port, {'career_ledger_works{program="intake"}': 1, 'career_ledger_retries_total{program="intake"}': 0} | {
+            f'career_ledger_submissions_total{{outcome="{outcome}"}}': count for outcome, count in (
+                ("accepted", 4), ("refused", 1), ("duplicate", 1), ("invalid", 1), ("dead-letter", 4))} | {
+            f'career_ledger_waiting_submissions{{partition="{number}"}}': 0 for number in range(PARTITIONS)})
+        assert is_at_work(port, "intake")
+        assert "S1" not in asked(port, "/metrics")[1]
     outcomes = topics.read(OUTCOMES)
     assert {one.key for one in outcomes} == {b"S1"}
     assert [(one.headers["submission_id"].decode(), one.outcome["outcome"]) for one in outcomes] == [

@@ -3,13 +3,10 @@
 import os
 import random
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from datetime import date
-from pathlib import Path
 
 import pytest
 
@@ -18,6 +15,8 @@ from ledger.projections.everybody.database import Repartitioned, mark_of
 from ledger.projections.everybody.reports import Reports, status_of
 from ledger.projections.everybody.verify import verify
 from ledger.store import EventStore
+from tests.figures import PORT, asked, is_at_work, port_of, shows
+from tests.processes import LEDGER, Program
 from tests.sizes import sized
 
 from .populations import BOOKS, a_debtor, append, fill, population, submission, tables
@@ -254,18 +253,21 @@ def test_waiting_returns_when_the_events_are_included(store_url, store, database
     process.join()
 
 
-def test_the_command_follows_until_sigterm(store_url, store, database) -> None:
+def test_the_command_follows_and_shows_its_figures_until_sigterm(store_url, store, database) -> None:
     append(store, *a_debtor("S01"))
-    command = [sys.executable, "-c", "from ledger.entrypoints.cli import main; main()", "--db",
-               store_url, "project", "--follow"]
-    process = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
-                               stderr=subprocess.PIPE)
-    assert process.stderr is not None
-    assert b"following partition 1 of 1" in process.stderr.readline()
+    process = Program(LEDGER, "--db", store_url, "project", "--follow", *PORT)
+    shows(port := port_of(process), {'career_ledger_works{program="project"}': 1})
     _reach(database, store.last_position())
-    append(store, *a_debtor("S02"))
-    _reach(database, store.last_position())
+    position = append(store, *a_debtor("S02"))
+    _reach(database, position)
+    shows(port, {'career_ledger_position{part="1/1",program="project"}': position,
+                 'career_ledger_log_end{program="project"}': position,
+                 'career_ledger_events_total{part="1/1",program="project"}': 6,
+                 'career_ledger_set_aside_students{part="all",program="project"}': 0,
+                 'career_ledger_retries_total{program="project"}': 0})
+    assert is_at_work(port, "project")
+    assert "S01" not in asked(port, "/metrics")[1]
     process.terminate()
-    rest = process.communicate(timeout=20)[1]
-    assert (process.returncode, rest) == (0, b"")
+    said = process.communicate(timeout=20)[1].splitlines()
+    assert (process.returncode, said[1:]) == (0, ["career-ledger: following partition 1 of 1"])
     assert list(verify(store_url, BOOKS, 1)) == []

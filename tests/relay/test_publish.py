@@ -19,6 +19,7 @@ from ledger.store import open_store
 from ledger.store.mapper import STORED_NAMES, UPCASTS, Mapper
 from ledger.wire.kafka import CLIENT, KafkaUnusable, create_topics
 from ledger.wire.topics import EVENTS, HEARTBEAT, STATE, TOPICS
+from tests.figures import PORT, asked, is_at_work, port_of, shows
 from tests.projections.populations import a_debtor, append, fill, population, submission
 
 from .conftest import (
@@ -26,6 +27,7 @@ from .conftest import (
     assert_topic_is_the_log,
     command,
     done,
+    log,
     publish_once,
     published,
     relay,
@@ -58,7 +60,7 @@ def test_publish_computes_a_student_once_while_much_is_behind(store_url, store, 
 
 def test_state_is_the_newest_answer_after_a_void_and_for_several_careers(store_url, store, topics) -> None:
     append(store, *a_debtor("S01"), *a_debtor("S02"))
-    with relay(store_url, topics):
+    with relay(store_url, topics, *PORT) as process:
         wait_for(lambda: published(store_url))
         assert_states_are_newest(store, topics)
         append(store, *(dataclasses.replace(one, id=f"m{one.id}", career="S01-M") for one in a_debtor("S01")))
@@ -68,6 +70,13 @@ def test_state_is_the_newest_answer_after_a_void_and_for_several_careers(store_u
                                    {"event": f"a{n}", "reason": "x", "authority": "x"})
                         for n in (3, 2, 1)))  # nothing is left of her
         wait_for(lambda: published(store_url))
+        position, port = store.last_position(), port_of(process)
+        shows(port, {'career_ledger_log_end{program="publish"}': position,
+                     'career_ledger_works{program="publish"}': 1} | {
+            f'career_ledger_{name}{{part="{topic}",program="publish"}}': count for topic in (EVENTS, STATE)
+            for name, count in (("position", position), ("events_total", len(log(store))), ("set_aside_students", 0))})
+        assert is_at_work(port, "publish")
+        assert "S01" not in asked(port, "/metrics")[1]
     assert_states_are_newest(store, topics)
     assert_topic_is_the_log(store, topics)
     latest = {one.key: one.json for one in topics.read(STATE)}

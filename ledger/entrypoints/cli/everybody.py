@@ -30,8 +30,10 @@ from .options import (
     opened,
     page,
     say,
+    shows_metrics,
     spoken,
     tell_reader,
+    watched,
     workers_option,
 )
 
@@ -55,6 +57,7 @@ def partition(text: str) -> tuple[int, int]:
               help="Go on with whatever is appended, until SIGTERM. Without it: up to the end of the log.")
 @click.option("--partition", "part", type=partition, default="1/1", show_default=True, metavar="I/N",
               help="Take only the students of partition I of N; run one follower for each.")
+@shows_metrics
 @log_format_option
 def project(follow: bool, part: tuple[int, int]) -> None:
     """Bring the stored projections up to date; makes them where there are none.
@@ -66,13 +69,13 @@ def project(follow: bool, part: tuple[int, int]) -> None:
     Examples:
       career-ledger project
       career-ledger project --follow
-      career-ledger project --follow --partition 2/4
+      career-ledger project --follow --partition 2/4 --metrics-port 9101
     """
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    with opened() as ledger:
+    with opened() as ledger, watched("project") as watch:
         if follow:
-            ledger.follow(stop, say, part)
+            ledger.follow(stop, say, part, watch)
         elif not ledger.project(stop, part):
             tell_reader(says("cli/followed", number=str(part[0]), count=part[1]))
 

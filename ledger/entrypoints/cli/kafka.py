@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import threading
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -19,7 +19,10 @@ from ledger.edges.program import tell_json
 from ledger.wire.kafka import BROKERS, PARTITIONS, KafkaUnusable
 
 from .errors import misused
-from .options import POSITIONS, opened, page, say
+from .options import POSITIONS, opened, page, say, shows_metrics, watched
+
+if TYPE_CHECKING:
+    from ledger.edges.watch import Watch
 
 PAUSE_SECONDS = 1.0
 """Between a lost database and the next attempt."""
@@ -63,6 +66,7 @@ def needed(brokers: str | None) -> str:
 @click.option("--status", "status_", is_flag=True, help="Say how far each topic goes, and stop.")
 @click.option("--json", "json_", is_flag=True,
               help="With --status: print JSON for programs instead of text for people.")
+@shows_metrics
 @log_format_option
 def publish(brokers: str | None, partitions: int, replicas: int | None, once: bool, position: int | None,
             student: str | None, status_: bool, json_: bool) -> None:
@@ -90,10 +94,11 @@ def publish(brokers: str | None, partitions: int, replicas: int | None, once: bo
     elif position is not None or student is not None:
         _again(needed(brokers), position, student)
     else:
-        _publish(needed(brokers), partitions, replicas, once)
+        with watched("publish") as watch:
+            _publish(needed(brokers), partitions, replicas, once, watch)
 
 
-def _publish(brokers: str, partitions: int, replicas: int | None, once: bool) -> None:
+def _publish(brokers: str, partitions: int, replicas: int | None, once: bool, watch: "Watch") -> None:
     from ledger.relay import Restart
     from ledger.store import StoreUnavailable
 
@@ -105,7 +110,7 @@ def _publish(brokers: str, partitions: int, replicas: int | None, once: bool) ->
     while True:
         try:
             with opened() as ledger:
-                ledger.publish(brokers, stop, say, once, partitions, replicas)
+                ledger.publish(brokers, stop, say, once, partitions, replicas, watch)
             break
         except Restart as error:
             if once:
@@ -119,6 +124,7 @@ def _publish(brokers: str, partitions: int, replicas: int | None, once: bool) ->
             if stop.is_set():
                 break
             say(Note("publish/trying-again", "{why}; trying again", "warning", why=error))
+            watch.retry()
             stop.wait(PAUSE_SECONDS)
     sys.stdout.flush()
     sys.stderr.flush()
@@ -167,6 +173,7 @@ def digests(position: int) -> None:
 
 @click.command(short_help="Record what other systems submit through Kafka.")
 @kafka_option
+@shows_metrics
 @log_format_option
 def intake(brokers: str | None) -> None:
     """Answer the submissions of career.submissions.v1 as `append` does in mode enforce, until SIGTERM.
@@ -181,7 +188,7 @@ def intake(brokers: str | None) -> None:
     """
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    with opened(create=True) as ledger:
-        given = ledger.intake(needed(brokers), stop, say)
+    with opened(create=True) as ledger, watched("intake") as watch:
+        given = ledger.intake(needed(brokers), stop, say, watch)
     told = "; ".join(f"{count} {kind}" for kind, count in sorted(given.items()) if count)
     say(Note("intake/ended", "{told}", "info", told=told or "no submission came", **given))

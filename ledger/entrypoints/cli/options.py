@@ -13,11 +13,14 @@ import click
 
 from ledger.domain.phrases import Phrase, says
 from ledger.edges import program
+from ledger.edges.log import Note
 
 from .errors import bad_value, in_words, locale_language, misused
 
 if TYPE_CHECKING:
     from ledger.bootstrap import Answer, Ledger, Read
+    from ledger.edges.door import Listener
+    from ledger.edges.watch import Watch
     from ledger.entrypoints.text import Page
     from ledger.words import Language
 
@@ -121,6 +124,40 @@ def as_known(function: _F) -> _F:
     ):
         made = option(made)
     return cast("_F", made)
+
+
+_PLACE = "ledger.place"
+
+
+def shows_metrics(command: _F) -> _F:
+    """`--metrics-port` and the options of who may ask, for `watched`. What it listens on is bound at once."""
+    from ledger.edges.door import bound_to, door_options, metrics_option
+
+    @functools.wraps(command)
+    def bound(*args: Any, metrics: str | None, door: Any, **rest: Any) -> Any:
+        if metrics is not None:
+            click.get_current_context().meta[_PLACE] = bound_to(metrics, door, "--metrics-port")
+        return command(*args, **rest)
+
+    return cast("_F", metrics_option(door_options(bound)))
+
+
+@contextmanager
+def watched(name: str) -> "Iterator[Watch]":
+    """Takes the figures of the program of this name, and shows them where that was asked for."""
+    from ledger.edges.watch import Watch
+
+    place: Listener | None = click.get_current_context().meta.get(_PLACE)
+    if place is None:
+        yield Watch()
+        return
+    try:
+        from ledger.entrypoints.metrics import shown
+    except ModuleNotFoundError as error:
+        raise misused(says("cli/metrics", text=error.name or "")) from None
+    say(Note("metrics/shown", "metrics on port {port}", port=place.port))
+    with shown(name, place) as watch:
+        yield watch
 
 
 LONGEST_PURPOSE = 2_000

@@ -14,6 +14,7 @@ from ledger.domain.books import LawBooks
 from ledger.domain.phrases import says
 from ledger.domain.timelines import COLUMNS
 from ledger.edges.log import Note
+from ledger.edges.watch import Watch
 from ledger.sql.base import Transaction
 from ledger.store import EventStore, SetAside, StoreUnavailable
 
@@ -45,6 +46,7 @@ class Follower:
         self._law = law_of(books)
         self.alarm: Callable[[SetAside], None] = lambda _: None
         """Told of every student who is set aside."""
+        self.watch = Watch()
 
     @property
     def lock_name(self) -> str:
@@ -60,6 +62,11 @@ class Follower:
         """Takes one page; False where the end of the log was reached. Raises RebuildNeeded, Repartitioned."""
         at = self._database.partition(self._partition, self._partitions, self._law)
         taken = advance(self._store, self._database, self._books, at, self._size, alarm=self.alarm)
+        self.watch.turn()
+        self.watch.stands(f"{self._partition}/{self._partitions}", at.position, taken)
+        if self.watch.due():
+            self.watch.log_ends(self._store.last_position())
+            self.watch.aside("all", len(self._database.aside()))
         self._size = min(self._size * 2, self._page * GROWTH) if taken == self._size else self._page
         return taken > 0
 
@@ -92,6 +99,7 @@ class Follower:
                             say(Note("project/standing-by", "another process follows partition {partition} of "
                                      "{partitions}: standing by", "info", **part))
                         standing_by = True
+                        self.watch.turn(works=False)
                         stop.wait(WAKE_SECONDS)
                         continue
                     say(Note("project/following", "following partition {partition} of {partitions}", "info",
@@ -104,6 +112,7 @@ class Follower:
                             self._database.backend.wait(WAKE_SECONDS)
             except StoreUnavailable as error:
                 say(Note("project/trying-again", "{why}; trying again", "warning", why=error))
+                self.watch.retry()
                 self._database.close()
                 stop.wait(WAKE_SECONDS)
 

@@ -1,35 +1,26 @@
-"""What a service answers over HTTP (the gate's questions, metrics, health), who may ask, and how long and how much.
+"""What a program answers over HTTP (the gate's questions, metrics, health) to who may ask (`ledger.edges.door`), how
+long and how much.
 
-It listens on this machine only, unless askers prove themselves with a token and the way to it is encrypted, here or by
-a proxy that the operator names. The `Host` of a question must be a name that was given, so that a web page cannot ask
-through a visitor's browser. Nothing redirects. Whatever is wrong is answered with RFC 9457's JSON.
+The `Host` of a question must be a name that was given, so that a web page cannot ask through a visitor's browser.
+Nothing redirects. Whatever is wrong is answered with RFC 9457's JSON.
 """
 
 import asyncio
-import functools
 import hmac
-import ipaddress
-import os
+import json
 import re
 import socket
 import ssl
-import stat
 import threading
 from asyncio.events import TimerHandle
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
-import click
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from ledger.wire.message import encode
+from .door import Door, Listener
 
-TOKEN = "CAREER_LEDGER_HTTP_TOKEN"  # noqa: S105 - the variable's name
-SHORTEST_TOKEN = 32
-"""Characters."""
 LONGEST_HEAD = LONGEST_BODY = 16_384
 """Bytes of a request's head and of its body."""
 HEAD_SECONDS, ANSWER_SECONDS = 5.0, 10.0
@@ -37,129 +28,6 @@ HEAD_SECONDS, ANSWER_SECONDS = 5.0, 10.0
 answered."""
 MOST_CONNECTIONS = 600
 PROBLEM = "application/problem+json"
-
-_F = TypeVar("_F", bound=Callable[..., Any])
-
-
-# Who may ask
-
-
-@dataclass(frozen=True)
-class Door:
-    """`token`: what askers must show (None: nothing). `tls`: answers are encrypted here; `proxied`: by a proxy in
-    front. `hosts`: names by which it is asked, beside those of this machine."""
-
-    token: bytes | None = field(default=None, repr=False)
-    tls: ssl.SSLContext | None = None
-    proxied: bool = False
-    hosts: tuple[str, ...] = ()
-
-
-class Listener(NamedTuple):
-    """Where a service listens: the socket, the door before it, and the names by which it may be asked there."""
-
-    bound: socket.socket
-    door: Door
-    hosts: frozenset[str]
-
-    @property
-    def port(self) -> int:
-        return int(self.bound.getsockname()[1])
-
-
-def door_options(command: _F) -> _F:
-    """--http-token-file, --tls-certificate, --tls-key, --behind-proxy, --http-host, handed over as `door`."""
-
-    @functools.wraps(command)
-    def with_door(*args: Any, token_file: Path | None, certificate: Path | None, key: Path | None, proxied: bool,
-                  hosts: tuple[str, ...], **rest: Any) -> Any:
-        return command(*args, door=Door(_token(token_file), _tls(certificate, key), proxied,
-                                        tuple(h.lower() for h in hosts)), **rest)
-
-    file = click.Path(path_type=Path, exists=True, dir_okay=False)
-    made: Any = with_door
-    for option in reversed((
-            click.option("--http-token-file", "token_file", type=file, metavar="FILE",
-                         help="Whoever asks over HTTP must send `Authorization: Bearer TOKEN`; "
-                              f"the token is in this file (mode 0600), or in {TOKEN}."),
-            click.option("--tls-certificate", "certificate", type=file, metavar="FILE",
-                         help="Answers over TLS: the chain as PEM."),
-            click.option("--tls-key", "key", type=file, metavar="FILE", help="The certificate's private key as PEM."),
-            click.option("--behind-proxy", "proxied", is_flag=True, help="A proxy in front encrypts: "
-                                                                         "plain HTTP to it is meant so."),
-            click.option("--http-host", "hosts", multiple=True, metavar="NAME",
-                         help="A name by which it is asked (the Host of a request), beside those of this machine. "
-                              "May be repeated."))):
-        made = option(made)
-    return made  # type: ignore[no-any-return]
-
-
-def _token(file: Path | None) -> bytes | None:
-    """Raises click.UsageError, which never says what the file or the variable holds."""
-    if file is None:
-        text, place = os.environ.get(TOKEN) or None, TOKEN
-    else:
-        place = f"--http-token-file {file}"
-        if stat.S_IMODE(file.stat().st_mode) & 0o077:
-            raise click.UsageError(f"{place}: others than its owner may read it: chmod 600 {file}")
-        text = file.read_text("utf-8", "replace").strip()
-    if text is None:
-        return None
-    if len(text) < SHORTEST_TOKEN or not re.fullmatch(r"[A-Za-z0-9._~+/-]+=*", text):
-        raise click.UsageError(f"{place}: a token has at least {SHORTEST_TOKEN} characters, letters, digits and . "
-                               "_ ~ + / - only: `openssl rand -hex 32` makes one")
-    return text.encode()
-
-
-def _tls(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
-    """Raises click.UsageError."""
-    if certificate is None and key is None:
-        return None
-    if certificate is None or key is None:
-        raise click.UsageError("--tls-certificate and --tls-key: give both")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    try:
-        context.load_cert_chain(certificate, key, password="")  # never asks on a terminal
-    except (OSError, ValueError) as error:
-        raise click.UsageError(f"--tls-certificate, --tls-key: these cannot be used together ({type(error).__name__}): "
-                               "write PEM files, the key without a passphrase") from None
-    return context
-
-
-def bound_to(listen: str, door: Door, option: str) -> Listener:
-    """Binds HOST:PORT, or PORT of this machine. Raises click.UsageError for an address that cannot be used, or that is
-    open to others than this machine without token and encryption."""
-    host, _, port = listen.rpartition(":")
-    host = host.strip("[]").lower() or "127.0.0.1"
-    names = {host if ":" not in host else f"[{host}]", *door.hosts}
-    if _is_this_machine(host):
-        names |= {"localhost", "127.0.0.1", "[::1]"}
-    else:
-        missing = [what for what, there in (
-            ("--http-token-file", door.token is not None),
-            ("--tls-certificate and --tls-key, or --behind-proxy", door.tls or door.proxied),
-            ("--http-host NAME", door.hosts or host not in ("0.0.0.0", "::"))) if not there]  # noqa: S104 - compared
-        if missing:
-            raise click.UsageError(f"{option} {listen}: others than this machine could ask. Give {'; '.join(missing)}; "
-                                   "or listen on 127.0.0.1")
-    try:
-        bound = socket.create_server((host, int(port)), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-        # answers leave at once: with Nagle's algorithm, which asyncio leaves on here, each takes 40 ms
-        bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    except (OSError, ValueError, OverflowError) as error:
-        why = "the port is no number from 0 to 65535"
-        if isinstance(error, OSError):
-            why = error.strerror or type(error).__name__
-        raise click.UsageError(f"{option} {listen}: {why}; write HOST:PORT of an address of this machine") from None
-    return Listener(bound, door, frozenset(names))
-
-
-def _is_this_machine(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
 
 # Questions and answers
 
@@ -181,12 +49,15 @@ Routes = Mapping[str, tuple[str, Route]]
 """path -> method and what answers it. A POST has a body of JSON."""
 
 
+def json_body(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
 def problem(status: int, reason: str, detail: str, urn: str = "urn:career-ledger:http:",
             headers: tuple[tuple[bytes, bytes], ...] = (), **more: Any) -> Response:
     """`reason` is for programs, `detail` for people."""
-    return Response(status,
-                    encode({"type": urn + reason, "title": reason.replace("-", " "), "status": status, "reason": reason,
-                                  "detail": detail, **more}), PROBLEM, headers)
+    return Response(status, json_body({"type": urn + reason, "title": reason.replace("-", " "), "status": status,
+                                       "reason": reason, "detail": detail, **more}), PROBLEM, headers)
 
 
 _LAST = ((b"connection", b"close"),)
