@@ -1,0 +1,145 @@
+"""The key that signs checkpoints: never in the database.
+
+`CAREER_LEDGER_SIGNING_KEY` names its file (mode 0600), or holds its text, which is the one that other programs for
+transparency logs use: `PRIVATE+KEY+NAME+ID+BASE64`, Ed25519. NAME says which log it is, such as
+`ledger.example.edu/careers`. Beside the file stands `FILE.signed`, the newest checkpoint that was signed: no key
+signs two histories. """
+
+import base64
+import os
+import re
+import secrets
+import stat
+from pathlib import Path
+from typing import NamedTuple
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from ledger.store.errors import StoreUnusable
+
+from .auditor import LOG_KEY, Checkpoint, Wrong, key_id, read_checkpoint, unbase64
+
+VARIABLE = "CAREER_LEDGER_SIGNING_KEY"
+FORM = "PRIVATE+KEY+"
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,199}")
+
+
+class Signer(NamedTuple):
+    """`signed`: the file beside the key; None where the key stands in the environment."""
+
+    name: str
+    key: Ed25519PrivateKey
+    signed: Path | None
+
+    def __repr__(self) -> str:
+        return f"Signer({self.name})"
+
+    @property
+    def verifier(self) -> str:
+        """The text of the public key, for those who check."""
+        public = self.key.public_key().public_bytes_raw()
+        coded = base64.b64encode(bytes([LOG_KEY]) + public).decode()
+        return f"{self.name}+{key_id(self.name, LOG_KEY, public).hex()}+{coded}"
+
+    def sign(self, body: str) -> str:
+        """The signed note. Ed25519 signs the same text the same way every time."""
+        public = self.key.public_key().public_bytes_raw()
+        signature = key_id(self.name, LOG_KEY, public) + self.key.sign(body.encode())
+        return f"{body}\n\u2014 {self.name} {base64.b64encode(signature).decode()}\n"
+
+    def last(self) -> Checkpoint | None:
+        """The newest that was ever signed, as the file beside the key says. Raises StoreUnusable."""
+        if self.signed is None or not self.signed.exists():
+            return None
+        try:
+            return read_checkpoint(self.signed.read_text("utf-8").partition("\n\n")[0] + "\n")
+        except (OSError, UnicodeDecodeError, Wrong) as error:
+            raise StoreUnusable(f"{self.signed} does not say what was signed last ({error}): put back its "
+                                "newest copy, or the newest checkpoint that anybody holds") from None
+
+    def remember(self, note: str) -> None:
+        if self.signed is not None:
+            _write(self.signed, note)
+
+
+def checkpoint_body(origin: str, size: int, root: bytes) -> str:
+    return f"{origin}\n{size}\n{base64.b64encode(root).decode()}\n"
+
+
+def load() -> Signer:
+    """Raises StoreUnusable, whose text never repeats what the variable holds."""
+    said = os.environ.get(VARIABLE, "").strip()
+    if not said:
+        raise StoreUnusable(f"the key that signs checkpoints is missing: set {VARIABLE} to the file that holds it; "
+                            "`career-ledger keys sign NAME` makes one")
+    if said.startswith(FORM):
+        return _read(said, VARIABLE, None)
+    path = Path(said)
+    try:
+        with path.open("rb") as file:
+            found = os.fstat(file.fileno())
+            if not stat.S_ISREG(found.st_mode) or stat.S_IMODE(found.st_mode) != 0o600:
+                raise StoreUnusable(f"the file that {VARIABLE} names holds the key that signs checkpoints, and must "
+                                    "be a file of mode 0600: chmod 600 it")
+            text = file.read(4096).decode("ascii", "replace").strip()
+    except OSError as error:
+        raise StoreUnusable(f"the file that {VARIABLE} names cannot be read ({error.strerror}): `career-ledger "
+                            "keys sign NAME` makes the first one") from None
+    return _read(text, f"the file that {VARIABLE} names", path.with_name(path.name + ".signed"))
+
+
+def make(name: str) -> Signer:
+    """The key in the file that the variable names, which is made where there is none. Raises StoreUnusable."""
+    said = os.environ.get(VARIABLE, "").strip()
+    path = Path(said)
+    if said and not said.startswith(FORM) and not path.exists():
+        seed = secrets.token_bytes(32)
+        public = Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
+        coded = base64.b64encode(bytes([LOG_KEY]) + seed).decode()
+        try:
+            _write(path, f"{FORM}{name}+{key_id(name, LOG_KEY, public).hex()}+{coded}\n", new=True)
+        except FileExistsError:
+            pass  # another process was faster
+        except OSError as error:
+            raise StoreUnusable(f"the file that {VARIABLE} names cannot be made: {error.strerror}") from None
+    found = load()
+    if found.name != name:
+        raise StoreUnusable(f"the key that {VARIABLE} names is that of {found.name}: a log keeps its name. "
+                            "Give that one, or name another file for another log")
+    return found
+
+
+def _read(text: str, where: str, signed: Path | None) -> Signer:
+    name, _, rest = text.removeprefix(FORM).partition("+")
+    given, _, coded = rest.partition("+")
+    try:
+        both = unbase64(coded)
+        if text.startswith(FORM) and NAME.fullmatch(name) and len(both) == 33 and both[0] == LOG_KEY:
+            found = Signer(name, Ed25519PrivateKey.from_private_bytes(both[1:]), signed)
+            if key_id(name, LOG_KEY, found.key.public_key().public_bytes_raw()).hex() == given:
+                return found
+    except Wrong:
+        pass
+    raise StoreUnusable(f"{where} holds no whole key that signs checkpoints: it was cut off or changed. "
+                        "Put the right one back")
+
+
+def _write(path: Path, text: str, new: bool = False) -> None:
+    """Whole or not at all, and durable. Raises OSError; with `new` FileExistsError where there is one."""
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        if new:
+            path.hardlink_to(part)
+        else:
+            part.replace(path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    finally:
+        part.unlink(missing_ok=True)
