@@ -260,7 +260,7 @@ def _at_the_end(person: Person, books: LawBooks) -> Iterator[dict[str, Any]]:
                    "message": says("AMB-52", last_day=held.sure_until, moved_to=held.officer_until),
                    "source": source_of(books.own, "AMB-52"), "interpretation": "AMB-52",
                    "facts": [held.met_late.as_json()]}
-        day, running = foreseen(career, person.day, books), books.of(year_of(person.day))
+        day, running = foreseen(career, person.day, books), books.on(person.day).latest_to(year_of(person.day))
         if day is not None and day <= person.day and running is not None:
             yield {"student": person.name, "career": name, "event": None, "rule": "DEC-1", "severity": "notice",
                    "message": says("DEC-1/passed", first_day=day), "source": source_of(running, "DEC-1")}

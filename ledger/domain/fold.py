@@ -111,12 +111,13 @@ def apply(person: Person, event: Event, books: LawBooks) -> None:
     career = person.career(event.career)
     if event.override and career.gaps:
         BY_DEROGATION(career, event)
+    left_open = len(career.gaps)
     if career.ended is None or TAKES_EFFECT(career, event):
         try:
             HANDLERS[event.type](person, career, event, books)
         except UnknownValue as unknown:  # the handlers leave open what they can name
             career.leave_open("fact", event.type, unknown, "fact", event.effective_on, event=event.id)
-        if event.type not in QUIET:
+        if event.type not in QUIET or len(career.gaps) != left_open:
             career.stale = True
     if career.stale or career.unsettled:
         refresh(person, books)

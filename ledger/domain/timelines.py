@@ -1,5 +1,5 @@
-"""A student's whole past and foreseeable future as intervals [from, until): status, charges,
-blocks, money, exams, bookings.
+"""A student's whole past and foreseeable future as intervals [from, until): status, charges, blocks, money, exams,
+bookings, what cannot be told, and when the office may forfeit a career.
 
 One pass of the fold gives them: a value that is the same at the end of two successive days on which anything can
 change is one interval. `until` None: nothing that is known ends it. Rows are plain tuples in the order of
@@ -18,6 +18,7 @@ from .events import Event
 from .fold import replay, run_out
 from .intervals import Intervals, Thing
 from .knowledge import in_force
+from .law import forfeiture
 from .state import Career, Person
 from .values import ZERO
 
@@ -31,11 +32,16 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "money": ("career", "charge", "from_on", "until_on", "kind", "amount"),
     "exams": ("career", "course", "held_on", "from_on", "until_on", "outcome", "grade", "cfu"),
     "bookings": ("career", "course", "held_on", "from_on", "until_on"),
+    "gaps": ("career", "about", "name", "from_on", "until_on", "rule", "academic_year", "missing"),
+    "forfeitable": ("career", "from_on", "until_on", "rule"),
 }
 """The columns of each kind of row, without the student. `money.kind` is `credit` or `unallocated`. What nobody can tell
-has the rule `UNKNOWN-VALUE`: a block that is neither in force nor absent, and a charge in the state `unknown`."""
+is a row of `gaps` (`about`: a `GapKind`; `rule`: the one whose value is missing); of blocks and charges it is also one
+of theirs with the rule `UNKNOWN-VALUE`: a block that is neither in force nor absent, a charge in the state `unknown`.
+`forfeitable`: the years without exams are over (DEC-1)."""
 
-KEYS: dict[str, int] = {"status": 1, "charges": 2, "blocks": 4, "money": 2, "exams": 3, "bookings": 3}
+KEYS: dict[str, int] = {"status": 1, "charges": 2, "blocks": 4, "money": 2, "exams": 3, "bookings": 3, "gaps": 3,
+                        "forfeitable": 1}
 """How many leading columns name the thing whose value the interval gives."""
 
 Rows = dict[str, list[tuple[Any, ...]]]
@@ -50,12 +56,21 @@ class _Recorder:
         self._books = books
         self._status: Intervals[Value] = Intervals(self._row)
         self._money: Intervals[Value] = Intervals(self._row)
+        self._gaps: Intervals[Value] = Intervals(self._row)
+        self._without_exams: Intervals[Value] = Intervals(self._row)
+        self._outlook: dict[str, list[forfeiture.Outlook]] = {}
+        """By career, what was to come when it was looked at last."""
         self.rows: Rows = {kind: [] for kind in COLUMNS}
 
     def observe(self, person: Person, touched: Collection[str], money_touched: Collection[str]) -> None:
         day = person.day
         for name in touched:
             career = person.careers[name]
+            if career.gaps or name in self._gaps:
+                self._gaps.observe(name, {("gaps", name, *about): (gap.rule, gap.year, gap.missing)
+                                          for about, gap in career.gaps.items()}, day)
+            self._years_pass(name, day)
+            self._outlook[name] = forfeiture.outlook(career, day, self._books)
             thing = ("status", name)
             before = self._status.held(name).get(thing)
             if before is not None and name not in money_touched:  # a result came in or began to count, nothing else
@@ -71,13 +86,28 @@ class _Recorder:
             if career.charges or career.money or career.blocks or name in self._money:
                 self._money.observe(name, _money(person, career, self._books), day)
 
+    def _years_pass(self, name: str, day: date) -> None:
+        """What was to come before a day has come."""
+        for coming in self._outlook.pop(name, ()):
+            if coming.since >= day:
+                break
+            found: dict[Thing, Value] = {}
+            if coming.forfeitable:
+                found["forfeitable", name] = ("DEC-1",)
+            if (gap := coming.gap) is not None:
+                found["gaps", name, "end", gap.rule] = (gap.rule, gap.year, gap.missing)
+            if found or name in self._without_exams:
+                self._without_exams.observe(name, found, coming.since)
+
     def _row(self, thing: Thing, since: date, until: date | None, value: Value) -> None:
         kind, *key = thing
         self.rows[str(kind)].append((*key, since, until, *value))
 
     def finish(self, person: Person) -> Rows:
-        self._status.finish()
-        self._money.finish()
+        for name in list(self._outlook):
+            self._years_pass(name, date.max)
+        for recorded in (self._status, self._money, self._gaps, self._without_exams):
+            recorded.finish()
         for career in person.careers.values():
             for result in career.results:
                 data = result.data

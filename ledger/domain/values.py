@@ -192,6 +192,11 @@ def year_of(day: date) -> str:
     return f"{first}-{(first + 1) % 100:02d}"
 
 
+def year_start(year: str) -> date:
+    """1 October, the first day of the academic year."""
+    return date(int(year[:4]), 10, 1)
+
+
 def year_end(year: str) -> date:
     """30 September, the last day of the academic year."""
     return date(int(year[:4]) + 1, 9, 30)

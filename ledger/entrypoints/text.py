@@ -39,8 +39,10 @@ REPORTED_DAYS = frozenset({"on", "since", "until", "due_on", "refund_by", "raise
 COLUMNS = {"status": "status", "kind": "block", "course_type": "course_type", "regime": "regime", "state": "state",
            "outcome": "result", "money": "money"}
 """The table of names of a report's values, by its column."""
-IN_CHANGE = frozenset({"what", "charge", "from", "to", "message_id", "params"})
-"""Columns whose values the sentence beside them tells."""
+IN_THE_SENTENCE = {
+    "upcoming": frozenset({"what", "charge", "from", "to", "message_id", "params"}),
+    "unknown": frozenset({"about", "name", "rule", "academic_year", "missing", "message_id", "params"})}
+"""By report, the columns whose values the sentence beside them tells."""
 SIDE_WIDTH = 11
 GOES_ON = "  | "
 """Before the rest of a line that is longer than the terminal is wide."""
@@ -426,7 +428,7 @@ class Page:
                    style="bold")
         rows = answer["rows"]
         if rows:
-            names = [name for name in rows[0] if answer["report"] != "upcoming" or name not in IN_CHANGE]
+            names = [name for name in rows[0] if name not in IN_THE_SENTENCE.get(answer["report"], ())]
             right = tuple(n for n, name in enumerate(names) if name in RIGHT)
             table = self._table(*(self._named("column", name) for name in names), right=right)
             for row in rows:

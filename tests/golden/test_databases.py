@@ -28,7 +28,7 @@ from consumers.treasury.__main__ import treasury
 from consumers.treasury.service import Treasury
 from ledger.bootstrap import open_ledger
 from ledger.entrypoints.cli import cli
-from ledger.projections.everybody import open_database
+from ledger.projections.everybody import open_database, shape
 from ledger.relay import Positions
 from ledger.store import StoreUnusable, migrations, open_store
 from tests.golden.make import DAY, STUDENTS, reduced, without_changes
@@ -230,7 +230,7 @@ def test_two_upgrades_at_once_do_it_once_while_readers_go_on(older: str, monkeyp
     reader.join(10)
     assert wrong == []
     assert answered > 0
-    for part, steps in (("ledger", len(migrations.STEPS)), ("projections", 1)):
+    for part, steps in (("ledger", len(migrations.STEPS)), ("projections", shape.STEPS)):
         assert sorted(len(one[part]) for one in done) == [0, steps], part
     assert ask(older, "projection", "verify", "--workers", "1").exit_code == 0
 

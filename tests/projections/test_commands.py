@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from ledger.entrypoints.cli import cli
-from ledger.entrypoints.text import IN_CHANGE
+from ledger.entrypoints.text import IN_THE_SENTENCE
 from ledger.store import open_store
 from ledger.words.entries import entry
 
@@ -23,7 +23,8 @@ REPORTS = [
     ("report", "blocked", *ON), ("report", "blocked", "--kind", "final-exam", *ON), ("report", "arrears", *ON),
     ("report", "upcoming", "--from", "2026-02-01", "--to", "2026-03-31"), ("report", "reservations", *ON),
     ("report", "refunds", *ON),
-    ("report", "unallocated", *ON), ("report", "counts", *ON), ("report", "counts", "--by", "status", *ON),
+    ("report", "unallocated", *ON), ("report", "unknown", *ON), ("report", "counts", *ON),
+    ("report", "counts", "--by", "status", *ON),
     ("find", *ON),
     ("find", "--student", "S01", *ON), ("find", "--career", "S01-B", "--programme", "L-FIL",
                                         "--status", "enrolled", *ON)]
@@ -74,9 +75,27 @@ def test_report_is_in_italian_when_it_is_asked_for(run: Run, asked: tuple[str, .
     assert italian[-1].endswith("Situazione nota alla posizione 11 di 11.")
     assert not {*english} & {*italian} - {""}
     rows = json.loads(run(*asked, "--json").stdout)["rows"]
-    assert {name for row in rows for name in row} - IN_CHANGE <= entry("names.column", "it").keys()
+    assert {name for row in rows for name in row} - IN_THE_SENTENCE["upcoming"] <= \
+        entry("names.column", "it").keys()
     assert not [word for line in italian for word in (" yes ", "2026-0", "400.00", "overdue",
                                                       "instalment") if word in line]
+
+
+def test_report_unknown_names_the_value_that_nobody_has_read(run: Run, tmp_path: Path) -> None:
+    with open_store(f"sqlite:///{tmp_path / 'ledger.db'}") as store:
+        append(store, submission("S04", "b1", "enrolled", "2024-09-20", {
+            "programme": "L-FIL", "academic_year": "2024-25", "course_type": "bachelor", "access": "open", "year": 1,
+            "regime": "full-time"}), submission("S04", "b2", "contribution-assessed", "2024-11-10", {
+                "academic_year": "2024-25", "contribution": "900.00"}))
+    assert run("project").exit_code == 0
+    asked = ("report", "unknown", "--on", "2025-02-01")
+    rows = json.loads(run(*asked, "--json").stdout)["rows"]
+    assert {(row["student"], row["about"], row["name"], row["rule"]) for row in rows} >= {
+        ("S04", "charge", "2024-25:instalment-1", "RAT-5")}
+    page = run("--lang", "it", *asked).stdout
+    assert "Non noto al 1º febbraio 2025" in page
+    assert "(se il pagamento dei 156 euro perfeziona l'immatricolazione)" in " ".join(page.split())
+    assert run(*asked, "--csv").stdout.startswith("student,career,since,until,about,name,rule,academic_year,missing,")
 
 
 def test_upcoming_is_told_as_the_status_tells_it(run: Run) -> None:

@@ -14,9 +14,10 @@ import pytest
 from ledger.domain.account import overdue_amount, state_of, unallocated
 from ledger.domain.fold import replay
 from ledger.domain.knowledge import in_force
+from ledger.domain.law.forfeiture import not_foreseen
 from ledger.domain.law.lateness import accruing
 from ledger.domain.law.refunds import refundable
-from ledger.domain.state import Person
+from ledger.domain.state import Gap, Person
 from ledger.projections.everybody import law_of, open_database
 from ledger.projections.everybody.rebuild import rebuild
 from ledger.projections.everybody.reports import Reports
@@ -32,8 +33,8 @@ ONE_DAY = timedelta(days=1)
 
 def _days() -> list[date]:
     chance = random.Random(11)
-    fixed = [date(2019, 12, 20), date(2020, 3, 31), date(2025, 10, 1), date(2026, 3, 20), date(2026, 5, 2),
-             date(2026, 11, 30)]
+    fixed = [date(2019, 12, 20), date(2020, 3, 31), date(2024, 10, 1), date(2025, 10, 1), date(2026, 3, 20),
+             date(2026, 5, 2), date(2026, 11, 30)]
     return (fixed + [date(2018, 1, 1) + timedelta(days=chance.randrange(3300)) for _ in range(DATES)])[:DATES]
 
 
@@ -213,7 +214,31 @@ def _seen(person: Person, day: date) -> dict[tuple[Any, ...], Any]:
             found[name, "accruing", charge.key, None] = euro(accruing(career, charge, day, BOOKS))
         for block in career.blocks.values():
             found[name, f"{block.kind} block", block.charge, block.rule] = True
+        for (what, about), gap in _unknown(career, day):
+            if what == "block":
+                found[name, f"{about} block", None, "UNKNOWN-VALUE"] = True
+            elif what != "charge":
+                found[name, "unknown", None, (what, about)] = gap.year
+            elif about not in career.charges:
+                found[name, "charge", about, None] = "unknown"
     return found
+
+
+def _unknown(career: Any, day: date) -> list[tuple[tuple[str, str], Gap]]:
+    """What cannot be told of a career."""
+    gap = not_foreseen(career, day, BOOKS)
+    return [*career.gaps.items(), *([(("end", "DEC-1"), gap)] if gap is not None else ())]
+
+
+@pytest.mark.parametrize("on", [*DAYS[:4], date(2024, 6, 1), date(2025, 6, 16)], ids=str)
+def test_unknown_is_as_folded(reports, on) -> None:
+    expected = Counter((s, c.name, *about, gap.rule, gap.year, gap.missing)
+                       for s, c, _ in careers(on) for about, gap in _unknown(c, on))
+    rows = reports.unknown(on)["rows"]
+    assert keys(rows, "student", "career", "about", "name", "rule", "academic_year", "missing") == expected
+    assert [(row["message"].id, row["since"] <= on.isoformat()) for row in rows] == [
+        (f"UNKNOWN-VALUE/{row['about']}", True) for row in rows]
+    assert (on >= date(2024, 6, 1)) is (len({row["about"] for row in rows}) > 2)
 
 
 def _merged(found: Counter[tuple[Any, ...]]) -> Counter[tuple[Any, ...]]:

@@ -1,7 +1,10 @@
 """Forfeiture after years without exams (DEC): it is foreseen, the office decides it."""
 
+from bisect import bisect_right
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 
 from ..books import LawBooks
 from ..events import Event
@@ -10,7 +13,7 @@ from ..reasons import Fact, Reason, reason
 from ..registry import obeys
 from ..rulebook import RuleBook
 from ..state import Career, Gap, Person
-from ..values import ONE_DAY, next_year, year_end, year_of
+from ..values import ONE_DAY, next_year, year_end, year_of, year_start
 from .chapter import end
 
 # What a fact changes
@@ -26,13 +29,81 @@ def forfeited(person: Person, career: Career, event: Event, books: LawBooks) -> 
 
 @obeys("DEC-1")
 def foreseen(career: Career, day: date, books: LawBooks) -> date | None:
-    """The day from which on the office may forfeit a career that goes on without an exam, as the book of the running
-    academic year counts; None where it does not, and while a suspension keeps the years from counting.
+    """The day from which on the office may forfeit a career that goes on without an exam, as the law of this day
+    counts; None where it does not, and while a suspension keeps the years from counting.
 
     The years follow that of the last exam passed; without one they begin with the first enrolment."""
-    book, year = books.of(year_of(day)), _first_year_without(career, day)
-    rule = book.rules.DEC_1 if book is not None and "DEC-1" in book.ids else None
-    if rule is None or year is None:
+    book = _law(day, books)
+    year = _first_year_without(career, day) if book is not None else None
+    return _counted(career, year, book) if book is not None and year is not None else None
+
+
+@obeys("DEC-1")
+def not_foreseen(career: Career, day: date, books: LawBooks) -> Gap | None:
+    """After a whole academic year without an exam, in a year of which nobody has read how many lead to a forfeiture."""
+    book, year = _law(day, books), _first_year_without(career, day)
+    return _open(year, day, book) if book is not None and year is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What holds from a day on if nothing else happens: the office may forfeit the career, or nobody knows."""
+
+    since: date
+    forfeitable: bool
+    gap: Gap | None
+
+
+@obeys("DEC-1")
+def outlook(career: Career, day: date, books: LawBooks) -> list[Outlook]:
+    """Of a day and of every later one on which time alone may change it, in order."""
+    days = turns(books)
+    year = _first_year_without(career, day) if days and (day < days[-1] or _law(day, books) is not None) else None
+    if year is None:
+        return [Outlook(day, False, None)]
+    found = []
+    for since in (day, *days[bisect_right(days, day):]):
+        book = _law(since, books)
+        first = _counted(career, year, book) if book is not None else None
+        gap = _open(year, since, book) if book is not None else None
+        found.append(Outlook(since, first is not None and first <= since, gap))
+    if book is not None:  # what no later law changes
+        first = first or (year_end(year) + ONE_DAY if "DEC-1" in book.unknown else None)
+        if first is not None and first > since:
+            found.append(Outlook(first, "DEC-1" in book.ids, _open(year, first, book)))
+    return found
+
+
+def coming(career: Career, day: date, books: LawBooks) -> date | None:
+    """The first day after a day on which the office may forfeit the career if nothing else happens; None where it may
+    already."""
+    now, *later = outlook(career, day, books)
+    return None if now.forfeitable else next((one.since for one in later if one.forfeitable), None)
+
+
+def _law(day: date, books: LawBooks) -> RuleBook | None:
+    """The book of the academic year that runs on a day, or the newest before it, where that says anything of the
+    rule."""
+    book = books.on(day).latest_to(year_of(day))
+    return book if book is not None and ("DEC-1" in book.ids or "DEC-1" in book.unknown) else None
+
+
+@lru_cache(maxsize=8)
+def turns(books: LawBooks) -> tuple[date, ...]:
+    """The first days of the academic years whose law says anything of the rule, or that of the day before did, and
+    those within them on which an amendment changes the law; none where no book says anything."""
+    days, year = set(books.turns), min(books.years)
+    while year <= max(books.years):
+        days.add(year_start(year))
+        year = next_year(year)
+    days.add(year_start(year))
+    return tuple(day for day in sorted(days) if _law(day, books) or _law(day - ONE_DAY, books))
+
+
+def _counted(career: Career, year: str, book: RuleBook) -> date | None:
+    """When the years are over that count from an academic year on."""
+    rule = book.rules.DEC_1 if "DEC-1" in book.ids else None
+    if rule is None:
         return None
     left = rule.years
     pauses = rule.suspended == "do-not-count"
@@ -46,11 +117,8 @@ def foreseen(career: Career, day: date, books: LawBooks) -> date | None:
         year = next_year(year)
 
 
-@obeys("DEC-1")
-def not_foreseen(career: Career, day: date, books: LawBooks) -> Gap | None:
-    """After a whole academic year without an exam, in a year of which nobody has read how many lead to a forfeiture."""
-    book, year = books.of(year_of(day)), _first_year_without(career, day)
-    if book is None or year is None or year >= year_of(day) or "DEC-1" not in book.unknown:
+def _open(year: str, day: date, book: RuleBook) -> Gap | None:
+    if year >= year_of(day) or "DEC-1" not in book.unknown:
         return None
     return Gap("DEC-1", book.academic_year, book.unknown["DEC-1"].unknown, "day", year_end(year) + ONE_DAY)
 

@@ -321,7 +321,8 @@ def report_arrears(on: date | None, json_: bool, csv_: bool) -> None:
 @click.option("--to", "last", type=day, required=True, metavar="DATE", help="The last day.")
 @as_report
 def report_upcoming(first: date, last: date, json_: bool, csv_: bool) -> None:
-    """What will change in a period if nothing else happens: blocks, charges, surcharges, statuses, results.
+    """What will change in a period if nothing else happens: blocks, charges, surcharges, statuses, results, what cannot
+    be told, and from when the office may forfeit a career.
 
     \b
     Example:
@@ -369,6 +370,19 @@ def report_unallocated(on: date | None, json_: bool, csv_: bool) -> None:
       career-ledger report unallocated
     """
     _report(lambda reports, asked: reports.unallocated(asked), on, json_, csv_)
+
+
+@report.command("unknown")
+@on_option
+@as_report
+def report_unknown(on: date | None, json_: bool, csv_: bool) -> None:
+    """What cannot be told of careers, as nobody has read a value of their year: about what, and which value.
+
+    \b
+    Example:
+      career-ledger report unknown --on 2025-03-20
+    """
+    _report(lambda reports, asked: spoken(reports.unknown(asked)), on, json_, csv_)
 
 
 @report.command("counts")

@@ -12,7 +12,9 @@ from datetime import date
 from functools import cache
 from typing import Any
 
+from ledger.domain.gaps import gap_phrase
 from ledger.domain.phrases import Phrase, says
+from ledger.domain.state import Gap
 from ledger.domain.timelines import COLUMNS
 from ledger.sql.base import Parameters, Row
 from ledger.store import StoreUnusable, StreamSetAside
@@ -57,9 +59,12 @@ def _run(table: str, row: str, columns: Sequence[str], condition: str = "") -> s
          ORDER BY e.from_on LIMIT 1) AS until"""
 
 
+_OF_THEIR_OWN = "AND x.about NOT IN ('block', 'charge')"
+"""Of what cannot be told: blocks and charges have rows of theirs."""
 BLOCK = ("student", "career", "kind", "rule", "charge")
 CHARGE = ("student", "career", "charge")
 CAREER = ("student", "career")
+GAP = ("student", "career", "about", "name")
 
 
 class Reports:
@@ -107,6 +112,17 @@ class Reports:
         statement = (f"SELECT m.student, m.career, m.charge, m.amount, m.from_on FROM {{money}} m WHERE m.kind = "
                      f"'unallocated' AND {_covers('m')} ORDER BY m.student, m.career, m.charge")
         return self._answer("unallocated", {"on": on}, columns, statement, {}, total="amount")
+
+    def unknown(self, on: date) -> ReportAnswer:
+        """What cannot be told of careers, as nobody has read a value: about what, and which value of which rule and
+        year is missing. `message`: a phrase."""
+        columns = ("student", "career", "since", "until", "about", "name", "rule", "academic_year", "missing")
+        statement = (f"SELECT g.student, g.career, g.from_on, g.until_on, g.about, g.name, g.rule, g.academic_year, "
+                     f"g.missing FROM {{gaps}} g WHERE {_covers('g')} ORDER BY g.student, g.career, g.about, g.name")
+        found = self._answer("unknown", {"on": on}, columns, statement, {})
+        for row in found["rows"]:
+            row["message"] = gap_phrase(row["about"], row["name"], _gap(on, *(row[c] for c in columns[-3:])))
+        return found
 
     def counts(self, on: date, by: Sequence[str] = ("programme", "status", "year")) -> ReportAnswer:
         """Careers and students by some of `GROUPS`. Raises ValueError for another name."""
@@ -176,6 +192,12 @@ class Reports:
             (f"SELECT x.until_on, x.student, x.career, x.kind, x.rule, x.charge FROM {{blocks}} x WHERE x.until_on "
              f"{within} AND NOT EXISTS (SELECT 1 FROM {{blocks}} n WHERE {_same('n', 'x', BLOCK)} AND n.from_on = "
              "x.until_on)", period),
+            ("SELECT x.from_on, x.student, x.career, x.about, x.name, x.rule, x.academic_year, x.missing FROM {gaps} "
+             f"x WHERE x.from_on {within} {_OF_THEIR_OWN}", period),
+            ("SELECT x.until_on, x.student, x.career, x.about, x.name, x.rule, x.academic_year, x.missing FROM {gaps} "
+             f"x WHERE x.until_on {within} {_OF_THEIR_OWN} AND NOT EXISTS (SELECT 1 FROM {{gaps}} n WHERE "
+             f"{_same('n', 'x', GAP)} AND n.from_on = x.until_on)", period),
+            (f"SELECT x.from_on, x.student, x.career, x.rule FROM {{forfeitable}} x WHERE x.from_on {within}", period),
         ])
         rows: list[ReportAnswer] = []
         for on, student, career, before, after, passed, passes, recognised in found[0]:
@@ -208,6 +230,14 @@ class Reports:
                     if charge else says("change/block-begins" if begins else "change/block-ends", block=kind, rule=rule)
                 rows.append(_change(on, student, career, f"{kind} block", charge, None if begins else rule,
                                     rule if begins else None, told))
+        for begins, gaps in ((True, found[5]), (False, found[6])):
+            for on, student, career, about, name, rule, year, missing in gaps:
+                told = gap_phrase(about, name, _gap(first, rule, year, missing)) if begins else \
+                    says("change/no-longer-open", rule=rule, academic_year=year)
+                rows.append(_change(on, student, career, "unknown", None, None if begins else rule,
+                                    rule if begins else None, told))
+        rows += [_change(on, student, career, "forfeiture", None, None, rule, says("DEC-1/foreseen"))
+                 for on, student, career, rule in found[7]]
         rows.sort(key=lambda row: (row["on"], row["student"], row["career"], row["what"], row["charge"] or "",
                                    row["change"].id, str(row["from"]), str(row["to"])))
         return self._envelope("upcoming", {"from": first, "to": last}, positions, end) | {"rows": rows}
@@ -284,6 +314,11 @@ def _change(on: str, student: str, career: str, what: str, charge: str | None, b
             told: Phrase) -> ReportAnswer:
     return {"on": on, "student": student, "career": career, "what": what, "charge": charge,
             "from": before, "to": after, "change": told}
+
+
+def _gap(on: date, rule: str, year: str, missing: str) -> Gap:
+    """What is stored of one."""
+    return Gap(rule, year, missing, "day", on)
 
 
 def status_of(database: ProjectionDatabase, law: str) -> ReportAnswer:

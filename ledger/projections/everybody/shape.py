@@ -16,7 +16,7 @@ from ledger.sql.base import Row, Spelled
 from ledger.store import SetAside
 from ledger.store.mapper import stream_id
 
-STEPS = 1
+STEPS = 2
 """How many migrations the tables have (`tables.migrations`): what is stored rests on their number."""
 
 StoredRows = dict[str, list[Row]]
@@ -36,6 +36,8 @@ INDEXES: dict[str, tuple[tuple[str, ...], ...]] = {
     "money": (("student", "from_on"), ("kind", "from_on")),
     "exams": (("student", "from_on"),),
     "bookings": (("student", "from_on"), ("held_on",)),
+    "gaps": (("student", "from_on"), ("from_on",), ("until_on",)),
+    "forfeitable": (("student", "from_on"), ("from_on",)),
 }
 """For one student on a day, for everybody on a day, and for what begins or ends in a period."""
 

@@ -84,7 +84,10 @@ def migrations(backend: ProjectionBackend, tables: str = LIVE) -> Migrations:
                "why TEXT NOT NULL)",
                tables=tables)
 
-    steps = (first,)
+    def with_gaps_and_forfeitures(tx: Transaction) -> None:
+        """`first` makes their tables too, where it makes any."""
+
+    steps = (first, with_gaps_and_forfeitures)
     if len(steps) != STEPS:
         raise RuntimeError("shape.STEPS is not the number of steps")
     names = backend.names(tables)

@@ -81,11 +81,11 @@ def _career(career: Career, person: Person, books: LawBooks) -> dict[str, Any]:
         shown["bookings"] = [{"course": b.data.course, "held_on": b.data.held_on.isoformat(),
                               "event": b.event, "flagged_by": stopped}
                              for b in flagged]
-    loses = forfeiture.foreseen(career, person.day, books)
+    loses = forfeiture.coming(career, person.day, books)
     gap = forfeiture.not_foreseen(career, person.day, books)
     shown |= {"blocks": [block_json(b, books.on(person.day)) for b in career.blocks.values()], "upcoming": [
         {"on": loses.isoformat(), "what": "forfeiture", "rule": "DEC-1", "change": says("DEC-1/foreseen")}]
-        if loses is not None and loses > person.day else []}
+        if loses is not None else []}
     if unknown := [*gaps_json(career, books), *([gap_json("end", gap.rule, gap, books)] if gap is not None else ())]:
         shown["unknown"] = unknown
     return shown
