@@ -1,4 +1,4 @@
-"""What a program that runs on tells of itself while it works. The numbers are shown by `ledger.entrypoints.metrics`
+"""What a program that runs on tells of itself while it works. The numbers are shown by `ledger.edges.figures`
 where they are asked for."""
 
 from collections.abc import Mapping

@@ -29,6 +29,7 @@ STYLES = {
     "accepted": "green", "duplicate": "dim", "refused": "bold red", "invalid": "bold red",
     "conflict": "yellow", "set-aside": "bold red",
     "breach": "bold red", "derogation": "yellow", "notice": "cyan", "mend": "bold red", "look": "cyan",
+    "attention": "yellow", "failed": "bold red",
 }
 RIGHT = frozenset({"amount", "outstanding", "overdue", "accruing", "refundable", "paid", "refunded", "waived", "moved",
                    "careers", "students", "year", "cfu_passed", "cfu_recognised"})
@@ -417,6 +418,17 @@ class Page:
             self._line(one["message"], style="yellow")
         if not found:
             self._line(self._t("keys/sound"))
+
+    def settings(self, found: Sequence[Answer]) -> None:
+        table = self._table(*(self._named("config", name) for name in ("setting", "option", "value", "origin")))
+        for one in found:
+            table.add_row(one["setting"], one["option"] or "", "" if one["value"] is None else one["value"],
+                          self._named("config", one["origin"] if one["value"] is not None else "none"))
+        self._console.print(table)
+
+    def checked(self, one: Answer) -> None:
+        state = one["state"]
+        self._line(f"{self._named('checked', state):<{SIDE_WIDTH}}{one['message']}", style=STYLES.get(state, ""))
 
     def tell(self, told: Phrase) -> None:
         self._line(sentence(told, self._language))

@@ -76,6 +76,13 @@ class EventStore:
                                     "or `digests` as its owner, with the key that all processes will have") from error
             keys.load(self._key_file, self.identity().key_check)  # another process may have been faster
 
+    def key_is_bound(self) -> bool:
+        """Whether digests were ever made. Raises StoreUnusable where this process has another key than they have."""
+        known = self.identity().key_check
+        if known is not None:
+            keys.load(self._key_file, known)
+        return known is not None
+
     def digest(self, stored: bytes) -> str:
         """Of an event's stored bytes, for those who do not have them: HMAC-SHA-256 under the ledger's key, in hex."""
         return self._digest(stored).hex()

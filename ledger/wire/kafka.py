@@ -119,7 +119,6 @@ def create_topics(brokers: str, partitions: int = PARTITIONS, replicas: int | No
 
     Raises KafkaUnusable for a topic that would lose messages, and KafkaError where the brokers do not answer."""
     from kafka import KafkaAdminClient
-    from kafka.admin import ConfigResource, ConfigResourceType
     from kafka.errors import InvalidReplicationFactorError, TopicAlreadyExistsError, TopicAuthorizationFailedError
 
     names = {prefix() + topic.name: topic for topic in TOPICS}
@@ -148,20 +147,54 @@ def create_topics(brokers: str, partitions: int = PARTITIONS, replicas: int | No
         while not all(name in found and found[name]["partitions"] for name in names) and time.monotonic() < until:
             time.sleep(0.1)  # a broker may know of a new topic and not yet of its partitions
             found = {one["name"]: one for one in admin.describe_topics(list(names))}
-        held = admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in names],
-                                      config_filter="all")["topic"]
+        wrong = _wrong(admin, names, found)
     finally:
         admin.close()
-    for name, topic in names.items():
-        settings = {key: about["value"] for key, about in held[name].items()}
-        _check(name, topic, settings, len(found[name]["partitions"]),
-               len(found[name]["partitions"][0]["replica_nodes"]))
+    if wrong:
+        raise KafkaUnusable(wrong[0])
     return {topic.name: Made(name, str(found[name]["topic_id"]), len(found[name]["partitions"]))
             for name, topic in names.items()}
 
 
-def _check(name: str, topic: Topic, held: Mapping[str, str], partitions: int, copies: int) -> None:
-    """Raises KafkaUnusable where an existing topic keeps less than its readers need; stricter settings are fine."""
+class Seen(NamedTuple):
+    """`topics`: how many of ours are there. `wrong`: sentences about those that keep less than their readers need."""
+
+    brokers: int
+    topics: int
+    missing: list[str]
+    wrong: list[str]
+    encrypted: bool
+
+
+def look_at(brokers: str) -> Seen:
+    """The cluster and the topics in it, as they are. Raises KafkaUnusable, and KafkaError where no broker answers."""
+    from kafka import KafkaAdminClient
+
+    names, settings = {prefix() + topic.name: topic for topic in TOPICS}, connection(brokers)
+    admin = KafkaAdminClient(**{"bootstrap_timeout_ms": 5_000, **settings})
+    try:
+        there = {name: topic for name, topic in names.items() if name in set(admin.list_topics())}
+        found = {one["name"]: one for one in admin.describe_topics(list(there))} if there else {}
+        return Seen(len(admin.describe_cluster()["brokers"]), len(there), sorted(names.keys() - there.keys()),
+                    _wrong(admin, there, found) if there else [],
+                    str(settings.get("security_protocol", "PLAINTEXT")).endswith("SSL"))
+    finally:
+        admin.close()
+
+
+def _wrong(admin: Any, names: Mapping[str, Topic], found: Mapping[str, Any]) -> list[str]:
+    from kafka.admin import ConfigResource, ConfigResourceType
+
+    held = admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in names],
+                                  config_filter="all")["topic"]
+    said = (_wrong_with(name, topic, {key: about["value"] for key, about in held[name].items()},
+                        len(found[name]["partitions"]), len(found[name]["partitions"][0]["replica_nodes"]))
+            for name, topic in names.items())
+    return [one for one in said if one is not None]
+
+
+def _wrong_with(name: str, topic: Topic, held: Mapping[str, str], partitions: int, copies: int) -> str | None:
+    """Where an existing topic keeps less than its readers need; stricter settings are fine."""
     wanted = topic.settings(copies)
     wrong = [key for key in topic.kept if topic.kept in (FOR_EVER, LATEST) and held[key] != wanted[key]
              and not (key == TOMBSTONES and int(held[key]) > int(wanted[key]))]
@@ -172,7 +205,7 @@ def _check(name: str, topic: Topic, held: Mapping[str, str], partitions: int, co
         wrong.append("max.message.bytes")
     if wrong:
         said = ", ".join(f"{key} is {held[key]} and must be {wanted[key]}" for key in wrong)
-        raise KafkaUnusable(f"the topic {name} is not kept as its readers need: {said}. "
-                            "Mend it with kafka-configs --alter")
+        return f"the topic {name} is not kept as its readers need: {said}. Mend it with kafka-configs --alter"
     if topic.one_partition and partitions != 1:
-        raise KafkaUnusable(f"the topic {name} has {partitions} partitions and must have 1: delete it, it is made anew")
+        return f"the topic {name} has {partitions} partitions and must have 1: delete it, it is made anew"
+    return None

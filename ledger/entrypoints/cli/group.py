@@ -29,6 +29,7 @@ PLACES = {
     "audit": "student", "eligibility": "student", "fees": "student", "history": "student", "status": "student",
     "rules": "law",
     "find": "everybody", "project": "everybody", "projection": "everybody", "report": "everybody",
+    "config": "config", "doctor": "config",
     "access": "person", "lookup": "person", "person": "person",
     "digests": "kafka", "intake": "kafka", "publish": "kafka",
     "disclose": "rights", "forget": "rights",

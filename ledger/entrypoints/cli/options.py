@@ -152,7 +152,7 @@ def watched(name: str) -> "Iterator[Watch]":
         yield Watch()
         return
     try:
-        from ledger.entrypoints.metrics import shown
+        from ledger.edges.figures import shown
     except ModuleNotFoundError as error:
         raise misused(says("cli/metrics", text=error.name or "")) from None
     say(Note("metrics/shown", "metrics on port {port}", port=place.port))

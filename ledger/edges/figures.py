@@ -6,10 +6,10 @@ from contextlib import contextmanager
 
 from prometheus_client import Counter, Gauge
 
-from ledger.edges.door import Listener
-from ledger.edges.metrics import Pulse
-from ledger.edges.watch import Watch
-from ledger.edges.web import Server
+from .door import Listener
+from .metrics import Pulse
+from .watch import Watch
+from .web import Server
 
 _TURN = Gauge("career_ledger_last_turn", "Unix time of the last turn of the program that went well", ["program"])
 _WORKS = Gauge("career_ledger_works", "1 where this process does the work, 0 where it stands by for another",
