@@ -10,7 +10,7 @@ from ledger.edges.address import hidden
 
 PREFIX = "CAREER_LEDGER_"
 HIDDEN = "***"
-_KEY = re.compile(r"[0-9A-Fa-f]{8,}|.*[0-9A-Fa-f]{16}.*|career-ledger-master.*", re.DOTALL)
+_KEY = re.compile(r"[0-9A-Fa-f]{8,}|.*[0-9A-Fa-f]{16}.*|career-ledger-master.*|PRIVATE.*", re.DOTALL)
 
 
 def _address(value: str) -> str:
@@ -39,6 +39,7 @@ SETTINGS = (
     Setting(f"{PREFIX}DB", "db"), Setting(f"{PREFIX}RULEBOOKS", "rulebooks"), Setting(f"{PREFIX}KEYS", "keys"),
     Setting(f"{PREFIX}LANG", "lang"), Setting(f"{PREFIX}LOG", default="text"),
     Setting(f"{PREFIX}DIGEST_KEY", shown=_key_or_file), Setting(f"{PREFIX}MASTER_KEY", shown=_key_or_file),
+    Setting(f"{PREFIX}SIGNING_KEY", shown=_key_or_file),
     Setting(f"{PREFIX}KAFKA"), Setting(f"{PREFIX}KAFKA_CONFIG"), Setting(f"{PREFIX}KAFKA_COMPRESSION", default="gzip"),
     Setting(f"{PREFIX}TOPIC_PREFIX", default=""), Setting(f"{PREFIX}ORIGIN", default="urn:career-ledger"),
     Setting(f"{PREFIX}HTTP_TOKEN", shown=_secret), Setting(f"{PREFIX}CONSUMER_DB"), Setting(f"{PREFIX}ARCHIVE"),
