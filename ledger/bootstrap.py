@@ -50,12 +50,13 @@ def default_url() -> str:
 
 
 def law(rulebooks: Path | None = None) -> "LawBooks":
-    """The rule books in force: those of an institution's own folder, else the packaged ones.
+    """The rule books in force: those of an institution's own folder, else the packaged ones, as they are known now. An
+    amendment that will be known later counts for nothing until a program starts after its day.
 
     Raises RuleBookError with the file, the line and what to mend."""
     from ledger.rulebooks.loader import load_books
 
-    return load_books(rulebooks)
+    return load_books(rulebooks).known_at(clock())
 
 
 def today() -> date:
@@ -388,10 +389,11 @@ class Ledger:
         return verify(self._url, self.books, workers, progress)
 
     def diff(self, rulebooks: Path, workers: int | None = None, progress: "Progress | None" = None) -> Iterator[Answer]:
-        """What other rule books would answer otherwise."""
+        """What other rule books would answer otherwise, with all that they say."""
         from ledger.projections.everybody.verify import diff
+        from ledger.rulebooks.loader import load_books
 
-        return diff(self._url, self.books, law(rulebooks), workers, progress)
+        return diff(self._url, self.books, load_books(rulebooks), workers, progress)
 
     def diff_of_knowledge(self, first: datetime, second: datetime | None, workers: int | None = None,
                           progress: "Progress | None" = None) -> Iterator[Answer]:

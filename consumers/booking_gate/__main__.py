@@ -1,6 +1,7 @@
 """`python -m consumers.booking_gate run`: follows the state topic and answers questions, in one process. Several may
 share a database."""
 
+from datetime import datetime, timezone
 from pathlib import Path
 
 import click
@@ -33,7 +34,7 @@ def main() -> None:
 def start(running: Running, listen: str, max_age: float, rulebooks: Path | None) -> None:
     """Keeps every career's state and answers POST /v1/booking."""
     try:
-        books = load_books(rulebooks)
+        books = load_books(rulebooks).known_at(datetime.now(timezone.utc))
     except RuleBookError as error:
         raise click.UsageError(str(error)) from None
     service = BookingGate()

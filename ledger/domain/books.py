@@ -55,7 +55,8 @@ class LawBooks:
 
     `identities` gives (id, sha256) per year, `own` the ledger's own rules, `stages` those of the years whose book has
     amendments, in the order in which they became known. Pure data: loading them from files is done in
-    `ledger.rulebooks`. As loaded it is the law that is known now, with all that holds on any day."""
+    `ledger.rulebooks`. As loaded it is all that the files say, with all that holds on any day; a program starts with
+    what is `known_at` that moment."""
 
     def __init__(self, books: dict[str, RuleBook], identities: dict[str, tuple[str, str]], own: OwnBook,
                  stages: Mapping[str, Sequence[Stage]] | None = None, age: "_Age | None" = None) -> None:
@@ -88,10 +89,12 @@ class LawBooks:
         return self._age.by_day[bisect_right(self.turns, day)] if self.turns else self
 
     def known_at(self, moment: datetime | None) -> "LawBooks":
-        """The law as it was known at a moment (None: now). An amendment is known since the beginning of its day in
-        Italy."""
+        """The law as it was known at a moment (None: all that these books know). An amendment is known since the
+        beginning of its day in Italy."""
+        if moment is None:
+            return self._age.books
         latest = self._age.latest
-        if moment is None or not latest.moments or moment >= latest.moments[-1]:
+        if not latest.moments or moment >= latest.moments[-1]:
             return latest.books
         number = bisect_right(latest.moments, moment)
         found = latest.earlier.get(number)

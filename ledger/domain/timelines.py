@@ -93,7 +93,7 @@ class _Recorder:
                 break
             found: dict[Thing, Value] = {}
             if coming.forfeitable:
-                found["forfeitable", name] = ("DEC-1",)
+                found["forfeitable", name] = (forfeiture.RULE,)
             if (gap := coming.gap) is not None:
                 found["gaps", name, "end", gap.rule] = (gap.rule, gap.year, gap.missing)
             if found or name in self._without_exams:

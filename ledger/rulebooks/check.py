@@ -43,7 +43,7 @@ class Finding(NamedTuple):
 
 
 def check(name: str, content: bytes, readings: Readings, books: LawBooks, institution: Institution,
-          italian: Words) -> list[Finding]:
+          italian: Words, today: date) -> list[Finding]:
     """What to mend and what to look at again, by line. `books` give the year before to compare with."""
     plain = confirmed(content)
     try:
@@ -56,7 +56,7 @@ def check(name: str, content: bytes, readings: Readings, books: LawBooks, instit
     before = next((books.for_single_courses(year) for year in reversed(books.years) if year < book.academic_year), None)
     for place, message, severity in (*_days(book, institution), *_order(book), *_sources(book),
                                      *(_against(book, before) if before is not None else ()),
-                                     *_unread(book), *_untold(book, italian)):
+                                     *_unread(book), *_untold(book, italian), *_not_yet_known(book, today)):
         found.append(Finding(severity, line_of(root, place), dotted(place), message))
     return sorted(found, key=lambda one: one.line or 0)
 
@@ -122,13 +122,13 @@ def _all(book: RuleBook) -> dict[Place, Any]:
 
 def _days(book: RuleBook, institution: Institution) -> _Found:
     """An academic year's law reaches from the first pre-enrolments, the calendar year before, to the end of its last
-    session."""
+    session; it may become known at any time after."""
     year = int(book.academic_year[:4])
     begin, end = date(year, 1, 1), date(year + 2, 4, 30)
     for place, day in _all(book).items():
         if not isinstance(day, date):
             continue
-        if not begin <= day <= end:
+        if not begin <= day <= (date.max if place[-1] == "known_since" else end):
             yield place, says("rules/another-year", on=day, academic_year=book.academic_year), MEND
         elif place[-1] not in BEGINNINGS and (closed := institution.closed(day)) is not None:
             yield place, closed, LOOK
@@ -199,3 +199,9 @@ def _untold(book: RuleBook, italian: Words) -> _Found:
         entry = italian.books.get(key, {})
         if book.academic_year not in entry and "says" not in entry:
             yield ("rules", key), says("rules/no-italian", academic_year=book.academic_year, text="it.toml"), LOOK
+
+
+def _not_yet_known(book: RuleBook, today: date) -> _Found:
+    for number, one in enumerate(book.amendments):
+        if one.known_since > today:
+            yield ("amendments", number, "known_since"), says("rules/not-yet-known", known_since=one.known_since), LOOK

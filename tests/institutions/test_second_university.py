@@ -100,7 +100,7 @@ def test_its_next_year_is_drafted_and_checked_with_its_own_holidays() -> None:
     made = draft(name, source.replace("2026-05-29", "2026-06-24"), "2025-26", "2026-27", institution(FOLDER), sentence)
     assert "24 June 2027 is a holiday (San Giovanni)" in made
     found = check("2026-27.yaml", confirmed(made.encode()), packaged_readings(), BOOKS, institution(FOLDER),
-                  words_in("it", FOLDER))
+                  words_in("it", FOLDER), date(2026, 7, 1))
     assert {one.severity for one in found} == {"look"}
     assert [one.field for one in found if "holiday" in one.message.id] == ["rules.RAT-4.further.0.due_on",
                                                                           "rules.RIN-10.further.0"]

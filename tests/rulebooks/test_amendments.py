@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ledger import bootstrap
 from ledger.domain.books import LawBooks
 from ledger.domain.knowledge import known
 from ledger.domain.submissions import Event
@@ -229,6 +230,21 @@ def test_act_is_decided_under_the_law_that_was_known_when_it_was_recorded(tmp_pa
 
 
 # What is shown
+
+
+def test_amendment_counts_for_nothing_until_the_day_has_come_on_which_it_is_known(tmp_path: Path) -> None:
+    """A program starts with what is known at that moment, as if the file ended before."""
+    later = SECOND.replace("known_since: 2026-04-01", "known_since: 2199-04-01")
+    plain, books = books_with(tmp_path), books_with(tmp_path, PRICE.replace("2026-05-01", "2026-02-01"), later)
+    started = bootstrap.law(tmp_path)
+    priced = books_with(tmp_path, PRICE.replace("2026-05-01", "2026-02-01"))
+    assert (started.identities, started.turns) == (priced.identities, priced.turns) != (plain.identities, plain.turns)
+    assert started.known_at(None) is started is not books
+    events = events_under(books, *STUDENT)
+    assert second(events, "2026-05-20", started)["due_on"] == "2026-05-15"
+    assert second(events, "2026-05-20", started.known_at(at("2199-03-31")))["due_on"] == "2026-05-15"
+    assert second(events, "2026-05-20", started.known_at(at("2199-04-01")))["due_on"] == "2026-06-30"
+    assert [one["known_since"] for one in show(started, "2025-26")["amendments"]] == ["2026-02-01"]
 
 
 def test_show_tells_amendments_with_source_and_what_the_book_said_before(tmp_path: Path) -> None:

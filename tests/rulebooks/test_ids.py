@@ -82,7 +82,8 @@ CATALOGUE = {f"{one.predicate.__module__.removeprefix('ledger.')}.{one.predicate
 ELSEWHERE = {
     "audit.compliance._NOTICES: DEC-1": "says how severe a finding is",
     "audit.compliance._at_the_end: DEC-1": "foreseen asks the book",
-    "domain.law.forfeiture.not_foreseen: DEC-1": "asks whether the book marks it as unknown",
+    "domain.law.forfeiture.RULE: DEC-1": "asked of the book where it is used",
+    "projections.everybody.reports.Reports: DEC-1": "outlook asks the book",
     "projections.student.status._career: DEC-1": "foreseen asks the book",
     "domain.law.suspension.ask_for_interruption: INT-1": "_ask_for asks the book",
     "domain.law.suspension.WINDOW: SOS-1": "year_with_window asks the book",

@@ -18,6 +18,9 @@ from ledger.words import sentence
 NEW = "2026-27.yaml"
 
 
+TODAY = date(2026, 7, 1)
+
+
 @pytest.fixture(scope="module")
 def books() -> LawBooks:
     return load_books()
@@ -34,7 +37,7 @@ def drafted(source: str) -> str:
 
 
 def looked(text: str, books: LawBooks) -> list[Finding]:
-    return check(NEW, text.encode(), packaged_readings(), books, packaged(), words_in("none"))
+    return check(NEW, text.encode(), packaged_readings(), books, packaged(), words_in("none"), TODAY)
 
 
 def test_draft_has_the_lines_of_its_source_with_every_day_moved(source: str, drafted: str) -> None:
@@ -141,9 +144,28 @@ def test_check_names_a_rule_that_the_year_before_has(drafted: str, books: LawBoo
         (one.field, one.message) for one in looked(without, books)]
 
 
+@pytest.mark.parametrize(("since", "found"), [("2026-07-01", []), ("2026-07-02", ["look"]), ("2031-03-01", ["look"])])
+def test_check_names_an_amendment_that_is_known_only_later(books: LawBooks, source: str, since: str,
+                                                           found: list[str]) -> None:
+    amended = f"""{source.replace("2025-26", "2026-27")}
+amendments:
+- known_since: {since}
+  holds_from: 2026-10-10
+  document: guide-2026-27
+  heading: A corrected page
+  says: A pre-enrolment costs 60 euro.
+  rules:
+    CHG-1:
+      amount: "60.00"
+"""
+    told = [one for one in looked(amended, books) if one.field == "amendments.0.known_since"]
+    assert [(one.severity, one.message) for one in told] == [
+        (severity, says("rules/not-yet-known", known_since=date.fromisoformat(since))) for severity in found]
+
+
 def test_check_names_a_rule_without_italian_words(books: LawBooks, source: str) -> None:
     found = check(NEW, source.replace("2025-26", "2026-27").encode(), packaged_readings(), books, packaged(),
-                  words_in("it"))
+                  words_in("it"), TODAY)
     assert {one.field for one in found if one.message.id == "rules/no-italian"} >= {"rules.RAT-3"}
     assert not [one for one in found if one.message.id == "rules/no-italian" and one.field == "rules.BLK-1"]
 

@@ -16,6 +16,8 @@ from ..state import Career, Gap, Person
 from ..values import ONE_DAY, next_year, year_end, year_of, year_start
 from .chapter import end
 
+RULE = "DEC-1"
+
 # What a fact changes
 
 
@@ -68,9 +70,9 @@ def outlook(career: Career, day: date, books: LawBooks) -> list[Outlook]:
         gap = _open(year, since, book) if book is not None else None
         found.append(Outlook(since, first is not None and first <= since, gap))
     if book is not None:  # what no later law changes
-        first = first or (year_end(year) + ONE_DAY if "DEC-1" in book.unknown else None)
+        first = first or (year_end(year) + ONE_DAY if RULE in book.unknown else None)
         if first is not None and first > since:
-            found.append(Outlook(first, "DEC-1" in book.ids, _open(year, first, book)))
+            found.append(Outlook(first, RULE in book.ids, _open(year, first, book)))
     return found
 
 
@@ -85,7 +87,7 @@ def _law(day: date, books: LawBooks) -> RuleBook | None:
     """The book of the academic year that runs on a day, or the newest before it, where that says anything of the
     rule."""
     book = books.on(day).latest_to(year_of(day))
-    return book if book is not None and ("DEC-1" in book.ids or "DEC-1" in book.unknown) else None
+    return book if book is not None and (RULE in book.ids or RULE in book.unknown) else None
 
 
 @lru_cache(maxsize=8)
@@ -102,7 +104,7 @@ def turns(books: LawBooks) -> tuple[date, ...]:
 
 def _counted(career: Career, year: str, book: RuleBook) -> date | None:
     """When the years are over that count from an academic year on."""
-    rule = book.rules.DEC_1 if "DEC-1" in book.ids else None
+    rule = book.rules.DEC_1 if RULE in book.ids else None
     if rule is None:
         return None
     left = rule.years
@@ -118,9 +120,9 @@ def _counted(career: Career, year: str, book: RuleBook) -> date | None:
 
 
 def _open(year: str, day: date, book: RuleBook) -> Gap | None:
-    if year >= year_of(day) or "DEC-1" not in book.unknown:
+    if year >= year_of(day) or RULE not in book.unknown:
         return None
-    return Gap("DEC-1", book.academic_year, book.unknown["DEC-1"].unknown, "day", year_end(year) + ONE_DAY)
+    return Gap(RULE, book.academic_year, book.unknown[RULE].unknown, "day", year_end(year) + ONE_DAY)
 
 
 def _first_year_without(career: Career, day: date) -> str | None:

@@ -156,7 +156,7 @@ def check_(file: Path, json_: bool) -> None:
     Example:
       career-ledger rules check 2026-27.yaml
     """
-    from ledger.bootstrap import law
+    from ledger.bootstrap import law, today
     from ledger.rulebooks.check import MEND, check
     from ledger.rulebooks.institution import institution
     from ledger.rulebooks.loader import read_file, readings_of
@@ -165,7 +165,7 @@ def check_(file: Path, json_: bool) -> None:
 
     folder, language = settings().rulebooks, answered_in()
     found = check(str(file), read_file(file), readings_of(folder), law(folder), institution(folder),
-                  words_in("it", folder))
+                  words_in("it", folder), today())
     told = [{"severity": one.severity, "file": str(file), "line": one.line, "field": one.field,
              "message": sentence(one.message, language)} for one in found]
     if json_:
