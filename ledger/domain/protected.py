@@ -49,7 +49,7 @@ class Sealer(Protocol):
         of all students are durable then. Raises IsForgotten, CodeTaken."""
         ...
 
-    def prepare(self, submissions: Sequence[Submission]) -> None:
+    def prepare(self, submissions: Sequence[Submission | Event]) -> None:
         """Makes durable, in one transaction, what sealing these next will need: keys and look-ups. What is not needed
         then harms nobody; who was forgotten gets nothing."""
         ...
@@ -60,6 +60,9 @@ class Sealer(Protocol):
 
 
 def has_protected(one: Event | Submission) -> bool:
+    """In the clear."""
+    if isinstance(one, Event) and one.sealed is not None:
+        return False
     return bool(one.override) or not PROTECTED[one.type].isdisjoint(one.data.__pydantic_fields_set__)
 
 

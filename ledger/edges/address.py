@@ -1,6 +1,8 @@
 """Addresses of databases. They may hold a password: what is wrong with one is said without repeating any of it."""
 
+import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -68,9 +70,18 @@ def hidden(text: str) -> str:
 def forget_argument(url: str) -> None:
     """Takes the password of an address that was given on the command line out of what `ps`
     shows of this process (Linux)."""
+    _overwrite(lambda shown: url in shown, *(
+        one for part in _SECRET.findall(url) for one in (*part, unquote(part[0] or part[1])) if one))
+
+
+def forget_text(text: str) -> None:
+    """The same of the whole value of an option."""
+    _overwrite(lambda shown: shown.endswith(text), text)
+
+
+def _overwrite(holds: Callable[[str], bool], *secret: str) -> None:
     import ctypes
 
-    secret = [one.encode() for part in (_SECRET.findall(url)) for one in (*part, unquote(part[0] or part[1])) if one]
     try:
         begin, end = map(int, Path("/proc/self/stat").read_text().rpartition(")")[2].split()[45:47])
         shown = Path("/proc/self/cmdline").read_bytes()
@@ -78,9 +89,11 @@ def forget_argument(url: str) -> None:
         return
     if len(shown) != end - begin or ctypes.string_at(begin, len(shown)) != shown:
         return
-    for one in secret:
-        shown = shown.replace(one, b"*" * len(one))
-    ctypes.memmove(begin, shown, len(shown))
+    arguments = shown.split(b"\0")
+    for n, argument in enumerate(arguments):
+        for one in map(os.fsencode, secret) if holds(os.fsdecode(argument)) else ():
+            arguments[n] = arguments[n].replace(one, b"*" * len(one))
+    ctypes.memmove(begin, b"\0".join(arguments), len(shown))
 
 
 _SECRET = re.compile(r"://[^@:/]*:(.*)@|[?&](?:ssl)?password=([^&]*)")

@@ -7,6 +7,7 @@ output cannot be written; 130 interrupted; 141 the reader of standard output has
 import errno
 import io
 import os
+import resource
 import select
 import sys
 from collections.abc import Callable, Sequence
@@ -155,6 +156,8 @@ class Program(click.Group):
             return super().main(args, prog_name, complete_var, False, **extra)
         _open_streams()
         log.choose()
+        # a core dump would hold whatever this process has opened
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
         try:
             code = self._ended(lambda: super(Program, self).main(args, prog_name, complete_var, False, **extra))
             sys.stdout.flush()

@@ -272,9 +272,9 @@ class _Worker:
                   and not isinstance(form, dict)}
         self._streams.load(wanted, batch)
         self._streams.trim(stored)
-        if self._sealer is not None and not self._trusted:
-            self._sealer.prepare([form for _, part in forms for form in part if isinstance(form, Submission)
-                                  and has_protected(form)])
+        if self._sealer is not None:
+            self._sealer.prepare([one for _, part in forms for form in part if form is not None and not isinstance(
+                form, dict) and has_protected(one := form if isinstance(form, Submission) else form[0])])
         decided = _Decided()
         heads: dict[str, int] = {}
         for number, part in forms:
@@ -301,11 +301,12 @@ class _Worker:
         except StreamSetAside as error:
             return set_aside(form.id if isinstance(form, Submission) else form[0].id, error.one)
         head = stream.version
-        verdict = (self._desk.sealed(self._desk.judge(stream, form)) if isinstance(form, Submission)
-                   else _as_recorded(stream, form[0]))
+        verdict = self._desk.sealed(self._desk.judge(stream, form) if isinstance(form, Submission)
+                                    else self._as_recorded(stream, form[0]))
         if isinstance(verdict, Event):
             self._streams.add(verdict.student, [verdict])
-            encoded.append(self._store.encode(verdict) if isinstance(form, Submission) else form[1])
+            encoded.append(self._store.encode(verdict) if isinstance(form, Submission) or verdict is not form[0]
+                           else form[1])
             heads.setdefault(verdict.student, head)
             return verdict.id, verdict.version, verdict.breaches, None, None
         if isinstance(verdict, Known):
@@ -315,20 +316,23 @@ class _Worker:
         heads.setdefault(_student(form), head)  # what keeps it out may rest on the stream
         return verdict
 
+    def _as_recorded(self, stream: Stream, event: Event) -> Event | Known | Reply:
+        """What is trusted is stored as it is, but sealed where there is a key store; only its place in the stream is
+        checked."""
+        known = stream.by_id.get(event.id)
+        if known is not None:
+            held = self._sealer.open(known) or event if (
+                self._sealer is not None and known.sealed is not None and event.sealed is None) else known
+            if held.placed(0) == event.placed(0):
+                return Known(known, stream.standing.voided.get(known.id))
+        if known is not None or event.version != stream.version + 1:
+            return invalid(event.id, [Problem("version", says("record/version", student=event.student,
+                                                             number=str(stream.version)))])
+        return event
+
 
 def _student(form: _Form) -> str:
     return form.student if isinstance(form, Submission) else form[0].student
-
-
-def _as_recorded(stream: Stream, event: Event) -> Event | Known | Reply:
-    """What is trusted is stored as it is; only its place in the stream is checked."""
-    known = stream.by_id.get(event.id)
-    if known is not None and known.placed(0) == event.placed(0):
-        return Known(known, stream.standing.voided.get(known.id))
-    if known is not None or event.version != stream.version + 1:
-        return invalid(event.id, [Problem("version", says("record/version", student=event.student,
-                                                         number=str(stream.version)))])
-    return event
 
 
 _worker: _Worker | None = None

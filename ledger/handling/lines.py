@@ -7,7 +7,7 @@ from typing import Any, BinaryIO
 
 from jiter import from_json
 
-from ledger.domain.form import Problem
+from ledger.domain.form import Problem, named
 from ledger.domain.phrases import says
 
 LONGEST_LINE = 1 << 20
@@ -74,7 +74,7 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise _Twice(twice[:60])
+        raise _Twice(named(twice))
     return found
 
 

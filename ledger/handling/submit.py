@@ -21,7 +21,7 @@ from typing import Any, Protocol, TypeVar
 from ledger.domain.books import LawBooks
 from ledger.domain.decisions import AHEAD, Accepted, Mode, Refused, decide, lies_ahead
 from ledger.domain.events import SEALED_ONLY, Event
-from ledger.domain.form import Problem
+from ledger.domain.form import Problem, named
 from ledger.domain.knowledge import is_forgotten
 from ledger.domain.phrases import Phrase, says, verbatim
 from ledger.domain.protected import CodeTaken, IsForgotten, Sealer, has_protected, taken_out
@@ -297,7 +297,7 @@ def set_aside(id: str, one: SetAside) -> Reply:
 def invalid(id: str | None, problems: Iterable[Problem]) -> Reply:
     """Problems repeat what was submitted: a lone surrogate in it could not be printed."""
     return {"id": _printable(id) if id is not None else None, "outcome": "invalid",
-            "problems": [Problem(_printable(one.path), Phrase(one.message.id, {
+            "problems": [Problem(named(_printable(one.path)), Phrase(one.message.id, {
                 name: _printable(value) for name, value in one.message.values.items()}, one.message.carried)).as_json()
                 for one in problems]}
 

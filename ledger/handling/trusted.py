@@ -1,7 +1,8 @@
 """A recorded event as `career-ledger history --json` writes it: its form is checked, no rule is asked.
 
-What is sealed is taken as it is and not opened. For an export of a ledger of ours, so that whole ledgers can be moved;
-nobody should be able to send one to a ledger in use."""
+What is sealed is taken as it is and not opened; what was printed with a purpose is sealed again where there is a key
+store, and what names a person is taken sealed only. For an export of a ledger of ours, so that whole ledgers can be
+moved; nobody should be able to send one to a ledger in use."""
 
 import codecs
 
@@ -9,7 +10,7 @@ import msgspec
 from eventsourcing.persistence import StoredEvent
 from pydantic import ValidationError
 
-from ledger.domain.events import PAYLOADS, Event
+from ledger.domain.events import PAYLOADS, SEALED_ONLY, Event
 from ledger.domain.form import Problem, problems_of
 from ledger.domain.phrases import Phrase, says
 from ledger.domain.protected import PROTECTED
@@ -39,6 +40,8 @@ def recorded_event(line: bytes, position: int) -> tuple[Event, StoredEvent] | Re
             record.pop(name, None)
         if record.get("rulebook", "") is None:
             del record["rulebook"]
+        if record["type"] in SEALED_ONLY and "sealed" not in record:
+            return _unrecorded(says("record/opened"))
         name, version = STORED_NAMES[record["type"]], record["version"]
         state = _encode(record)
         event = _mapper.to_event(name, state, position + version)

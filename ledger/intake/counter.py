@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 
 from ledger.domain.books import LawBooks
 from ledger.domain.events import SEALED_ONLY, Event
-from ledger.domain.form import Problem
+from ledger.domain.form import Problem, named
 from ledger.domain.knowledge import is_forgotten
 from ledger.domain.phrases import says
 from ledger.domain.protected import Sealer
@@ -54,7 +54,6 @@ _TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0
 """W3C Trace Context: versions to come may append to it; ids of zeros are none."""
 
 _STUDENT = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_PATH = re.compile(r"([a-z_]{1,40}|[0-9]{1,6})?(\.([a-z_]{1,40}|[0-9]{1,6}))*")
 
 
 class Received(NamedTuple):
@@ -253,7 +252,7 @@ def _is_text(text: str) -> bool:
 
 
 def _short(outcome: Reply) -> Reply:
-    problems = [_bounded(one | {"path": _named(one["path"])}) for one in told(outcome["problems"][:PROBLEMS])]
+    problems = [_bounded(one) for one in told(outcome["problems"][:PROBLEMS])]
     more = len(outcome["problems"]) - PROBLEMS
     if more > 0:
         problems.append(told(Problem("", says("form/more", count=more)).as_json()))
@@ -276,18 +275,12 @@ def _content_type(headers: Sequence[tuple[str, bytes | None]]) -> str:
     return _header(headers, "content-type").partition(b";")[0].strip().lower().decode("ascii", "replace")
 
 
-def _named(path: str) -> str:
-    """The path of a problem; a field that is not ours is repeated only where it looks like a field's
-    name and not like a value."""
-    return path if _PATH.fullmatch(path) else "?"
-
-
 def _without_values(outcome: bytes) -> bytes:
     """What an earlier release answered: its sentences about what was malformed may quote it."""
     found: Reply = json.loads(outcome)
     if "problems" in found:
         said = "this was not valid: see section 2 of the published language"
-        found = found | {"problems": [{"path": _named(one["path"]), "message": said} for one in found["problems"]]}
+        found = found | {"problems": [{"path": named(one["path"]), "message": said} for one in found["problems"]]}
     return json.dumps(found).encode()
 
 

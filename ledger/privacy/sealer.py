@@ -26,7 +26,7 @@ class KeySealer:
     def __init__(self, keys: KeyStore, streams: Streams) -> None:
         self.keys, self._streams = keys, streams
 
-    def prepare(self, submissions: Sequence[Submission]) -> None:
+    def prepare(self, submissions: Sequence[Submission | Event]) -> None:
         people: dict[str, Person] = {}
         for one in submissions:
             if isinstance(one.data, PersonRegistered):

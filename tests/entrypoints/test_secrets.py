@@ -137,13 +137,13 @@ def test_message_hides_passwords_of_addresses_and_settings() -> None:
         sqlite_path("postgresql://a b")
 
 
-def test_process_shows_no_password_in_its_title(tmp_path: Path) -> None:
+def test_process_shows_neither_password_nor_purpose_in_its_title(tmp_path: Path) -> None:
     """A process of its own, since it is about what the system shows of it."""
     code = ("import os\nfrom ledger.entrypoints.cli import main\nimport ledger.bootstrap as b\n"
             "b.open_ledger = lambda *_: (print(open('/proc/self/cmdline').read(), flush=True), os._exit(0))\nmain()")
     done = subprocess.run([sys.executable, "-c", code, "--db",
-                           f"postgresql://u:{SECRET}%40x@127.0.0.1:1/x?sslpassword={SECRET}", "status",
-                           "S01"], capture_output=True, text=True, timeout=60,
+                           f"postgresql://u:{SECRET}%40x@127.0.0.1:1/x?sslpassword={SECRET}", "person",
+                           "S01", "--purpose", f"for {SECRET}"], capture_output=True, text=True, timeout=60,
                           env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert "postgresql://u:*" in done.stdout
     assert SECRET not in done.stdout + done.stderr

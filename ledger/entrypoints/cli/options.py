@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 import click
+from click.core import ParameterSource
 
 from ledger.domain.phrases import Phrase, says
 from ledger.edges import program
+from ledger.edges.address import forget_text
 from ledger.edges.log import Note
 
 from .errors import bad_value, in_words, locale_language, misused
@@ -166,9 +168,11 @@ LONGEST_PURPOSE = 2_000
 def purpose_option(required: bool) -> Callable[[_F], _F]:
     """`--purpose`, which stands in the access log. It is missed in words: nothing is opened without one."""
 
-    def said(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
+    def said(context: click.Context, parameter: click.Parameter, text: str | None) -> str | None:
         if (text is None and required) or (text is not None and not 0 < len(text.strip()) <= LONGEST_PURPOSE):
             raise misused(says("cli/purpose", count=LONGEST_PURPOSE))
+        if text is not None and context.get_parameter_source(str(parameter.name)) is ParameterSource.COMMANDLINE:
+            forget_text(text)  # it may name her
         return text.strip() if text is not None else None
 
     return click.option("--purpose", callback=said, metavar="TEXT",

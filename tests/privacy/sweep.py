@@ -1,0 +1,125 @@
+"""Every byte that the system has written, and every spelling in which a marked value may stand in it: files, the pages
+and the write-ahead log of a PostgreSQL server, what a broker keeps."""
+
+import gzip
+import secrets
+import string
+from base64 import b64encode
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import psycopg
+
+Bytes = tuple[str, bytes]
+"""Where they stand, and what."""
+
+
+def unmistakable() -> str:
+    """What all marks of a test have in common, and nothing else on this machine: eight letters and digits."""
+    return "q" + "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(7))
+
+
+def spellings(text: str) -> set[bytes]:
+    """In either case: plain, in UTF-8 and UTF-16, escaped for JSON and for an address, in hexadecimal digits, and in
+    Base64 wherever it begins."""
+    found = set()
+    for one in {text, text.lower(), text.upper(), text.capitalize()}:
+        for raw in (one.encode(), one.encode("utf-16-le"), one.encode("utf-16-be")):
+            found |= {raw, raw.hex().encode(), raw.hex().upper().encode()}
+            for before in range(3):
+                coded = b64encode(b"\0" * before + raw)
+                # signs that also hold bits of a neighbour are left out
+                inner = coded[-(-before * 8 // 6):(before + len(raw)) * 8 // 6]
+                found |= {inner, inner.replace(b"+", b"-").replace(b"/", b"_")}
+        found |= {"".join(f"\\u{ord(sign):04x}" for sign in one).encode(), "".join(f"%{ord(sign):02X}" for sign in one
+                                                                                   ).encode()}
+    return found
+
+
+def found(places: Iterable[Bytes], *marks: str) -> list[str]:
+    """Where one of the marks stands, and what is around it."""
+    spelt = [spelling for mark in marks for spelling in spellings(mark)]
+    return [f"{where}: {content[max(at - 80, 0):at + 60]!r}" for where, content in places for spelling in spelt
+            if (at := content.find(spelling)) >= 0]
+
+
+def files(folder: Path, *without: str) -> Iterator[Bytes]:
+    """All below a folder but some folders in it, with the names themselves; what is packed also unpacked."""
+    for path in sorted(folder.rglob("*")):
+        name = str(path.relative_to(folder))
+        if name.partition("/")[0] in without:
+            continue
+        yield f"name of {name}", name.encode()
+        if path.is_file():
+            content = path.read_bytes()
+            yield name, content
+            if content[:2] == b"\x1f\x8b":
+                yield f"{name}, unpacked", gzip.decompress(content)
+
+
+class Server:
+    """A PostgreSQL server, read by its administrator: nothing of it need lie on this machine."""
+
+    def __init__(self, admin: str) -> None:
+        self._admin = admin
+        with psycopg.connect(admin, autocommit=True) as link:
+            [self._since] = link.execute("SELECT pg_current_wal_insert_lsn()").fetchone()
+            [data] = link.execute("SHOW data_directory").fetchone()
+        self._log = Path(data).parent / "log"  # of `infra/postgres`
+        self._said = self._log.stat().st_size if self._log.exists() else 0
+
+    def copy(self, database: str, to: str) -> None:
+        """Nobody may be connected to it."""
+        with psycopg.connect(self._admin, autocommit=True) as link:
+            link.execute(f"CREATE DATABASE {to} TEMPLATE {database}".encode())
+
+    def pages(self, like: str, unlike: str) -> Iterator[Bytes]:
+        """All files of the databases with such a name, but not with such a one."""
+        with psycopg.connect(self._admin, autocommit=True) as link:
+            link.execute("CHECKPOINT")
+            for [name, folder] in link.execute("SELECT datname, 'base/' || oid FROM pg_database WHERE datname LIKE %s "
+                                               "AND datname NOT LIKE %s", [like, unlike]).fetchall():
+                for file, content in link.execute(
+                        "SELECT f, pg_read_binary_file(%s || '/' || f, 0, 1 << 29, true) FROM pg_ls_dir(%s) AS f",
+                        [folder, folder], binary=True):
+                    yield f"{name}, page file {file}", content or b""
+
+    def logs(self) -> Iterator[Bytes]:
+        """What was written ahead since this object was made, by whomever, and what the server has said."""
+        with psycopg.connect(self._admin, autocommit=True) as link:
+            for name, content in link.execute(
+                    "SELECT name, pg_read_binary_file('pg_wal/' || name, 0, 1 << 29, true) FROM pg_ls_waldir() WHERE "
+                    "name BETWEEN pg_walfile_name(%s) AND pg_walfile_name(pg_current_wal_insert_lsn()) ORDER BY name",
+                    [self._since], binary=True):
+                yield f"write-ahead log {name}", (content or b"").rstrip(b"\0")
+        if self._log.exists():
+            with self._log.open("rb") as file:
+                file.seek(self._said)
+                yield "the server's own log", file.read()
+
+
+def rows(url: str) -> Iterator[Bytes]:
+    """Every row of every table, as a dump writes them: values that the server packs are whole in them."""
+    with psycopg.connect(url) as link:
+        tables = link.execute("SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname NOT IN "
+                              "('pg_catalog', 'information_schema')").fetchall()
+        for [table] in tables:
+            with link.cursor().copy(f"COPY {table} TO STDOUT".encode()) as copied:
+                yield f"rows of {table}", b"".join(copied)
+
+
+def segments(brokers: str, prefix: str, *without: str) -> Iterator[Bytes]:
+    """The files of a prefix's topics, where the broker keeps them on this machine."""
+    from kafka.admin import KafkaAdminClient
+
+    admin = KafkaAdminClient(bootstrap_servers=brokers)
+    try:
+        folders = [Path(log["log_dir"]) for broker in admin.describe_log_dirs() for log in broker["log_dirs"]]
+    finally:
+        admin.close()
+    for folder in folders:
+        for part in folder.glob(f"{prefix}*"):
+            if not any(part.name.startswith(prefix + topic) for topic in without):
+                for path in part.iterdir():
+                    # an index is as long as it may ever get
+                    yield f"{part.name}/{path.name}", path.read_bytes().rstrip(b"\0")
