@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ledger.projections.everybody import ProjectionDatabase
     from ledger.projections.everybody.rebuild import Progress, Rebuilt
     from ledger.projections.everybody.reports import Reports
+    from ledger.proofs.sequencer import Sequencer
     from ledger.store import EventStore
 
 Answer = dict[str, Any]
@@ -57,6 +58,13 @@ def law(rulebooks: Path | None = None) -> "LawBooks":
     from ledger.rulebooks.loader import load_books
 
     return load_books(rulebooks).known_at(clock())
+
+
+def signing_key(name: str) -> str:
+    """The verifier key of the log of this name; its signing key is made where there is none. Raises StoreUnusable."""
+    from ledger.proofs.signing import make
+
+    return make(name).verifier
 
 
 def today() -> date:
@@ -312,6 +320,31 @@ class Ledger:
         keys = self._needed_sealer().keys
         return {"rotated": rotate(keys, clock().date(), days), **status_of(keys, clock())}
 
+    # Proofs
+
+    def checkpoint(self) -> Answer:
+        """Seals and signs what is recorded. Raises NotFound where nothing is, and what `Sequencer.seal` does."""
+        with self._sequencer() as sequencer:
+            sealed = sequencer.seal()
+        if sealed is None:
+            raise NotFound(says("missing/sealed"))
+        return sealed.answer()
+
+    def follow_checkpoints(self, stop: Flag, said: Callable[[Answer], None]) -> None:
+        """Goes on sealing until `stop` is set; `said` is told of each checkpoint."""
+        with self._sequencer() as sequencer:
+            sequencer.follow(stop, lambda sealed: said(sealed.answer()))
+
+    @contextmanager
+    def _sequencer(self) -> "Iterator[Sequencer]":
+        from ledger.proofs import signing
+        from ledger.proofs.sequencer import Sequencer
+        from ledger.proofs.tables import ProofTables
+
+        signer, store = signing.load(), self._store
+        with ProofTables(self._url) as tables:
+            yield Sequencer(store, tables, signer)
+
     # What a person has a right to
 
     def forget(self, student: str, authorities: Sequence[str], reason: str, anyway: bool = False) -> Answer:
@@ -457,12 +490,15 @@ class Ledger:
 
         Raises StoreUnusable (a newer version's; not the owner's) and StoreUnavailable."""
         from ledger.projections.everybody.upgrade import upgrade_projections
+        from ledger.proofs.tables import ProofTables
         from ledger.relay import Positions
         from ledger.store import upgrade_store
 
         done = {"ledger": upgrade_store(self._url)}
         with Positions(self._url) as positions:
             done["relay"] = positions.upgrade()
+        with ProofTables(self._url) as tables:
+            done["proofs"] = tables.upgrade()
         return done | {"projections": upgrade_projections(self._url, lambda: self.books)}
 
     # Publishing

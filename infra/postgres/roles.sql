@@ -15,6 +15,7 @@
 -- career_ledger_importer   `append --mode record` of history: a writer who may record at moments that lie in the past.
 -- career_ledger_projector  `project`, `projection rebuild`: reads events, makes and keeps the stored projections. It cannot append.
 -- career_ledger_relay      `publish`: reads events and keeps how far the topics go. It cannot append.
+-- career_ledger_sequencer  `checkpoint`: reads events, keeps tiles, heads and checkpoints. It cannot append.
 --
 -- None can log in: grant them to your users, e.g.  GRANT career_ledger_writer TO registrar;
 -- The owner of the tables is for installing and upgrading only. It too is stopped by a trigger from changing events.
@@ -25,7 +26,7 @@ DO $$
 DECLARE
     name text;
 BEGIN
-    FOREACH name IN ARRAY ARRAY['reader', 'intake', 'projector', 'writer', 'importer', 'relay'] LOOP
+    FOREACH name IN ARRAY ARRAY['reader', 'intake', 'projector', 'writer', 'importer', 'relay', 'sequencer'] LOOP
         name := 'career_ledger_' || name;
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) THEN
             BEGIN
@@ -50,7 +51,7 @@ BEGIN
 END $$;
 
 GRANT USAGE ON SCHEMA public TO career_ledger_reader, career_ledger_intake, career_ledger_projector, career_ledger_writer,
-    career_ledger_relay;
+    career_ledger_relay, career_ledger_sequencer;
 
 DO $$
 BEGIN

@@ -107,9 +107,10 @@ Tiles = Callable[[Place], bytes]
 class Tree:
     """The first `size` leaves of what is kept. Raises KeyError where tiles are missing."""
 
-    def __init__(self, size: int, tiles: Tiles) -> None:
+    def __init__(self, size: int, tiles: Tiles, bits: int = BITS) -> None:
+        """`bits`: a tile has two to the power of it hashes."""
         self.size = size
-        self._tiles, self._held = tiles, dict[Place, list[bytes]]()
+        self._tiles, self._bits, self._held = tiles, bits, dict[Place, list[bytes]]()
 
     def root(self) -> bytes:
         return self._over(0, self.size)
@@ -149,9 +150,8 @@ class Tree:
         return node_hash(self._over(low, middle), self._over(middle, high))
 
     def _node(self, height: int, index: int) -> bytes:
-        level, rest = divmod(height, BITS)
-        first = index << rest
-        number, at = first // WIDTH, first % WIDTH
+        level, rest = divmod(height, self._bits)
+        number, at = divmod(index << rest, 1 << self._bits)
         held = self._held.get((level, number))
         if held is None:
             held = self._held[level, number] = split(self._tiles((level, number)))

@@ -231,6 +231,18 @@ class Postgres:
                     connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
                 yield PostgresTransaction(connection, self._spelled)
 
+    @contextmanager
+    def held(self, kind: str, name: str) -> Iterator["psycopg.Connection[Any] | None"]:
+        """An advisory lock, and the connection of its own that holds it: when it breaks, the lock is lost. None where
+        somebody else has it."""
+        with self.explained():
+            holder = self.connect()
+            try:
+                row = holder.execute("SELECT pg_try_advisory_lock(hashtext(%s), hashtext(%s))", (kind, name)).fetchone()
+                yield holder if row is not None and row[0] else None
+            finally:
+                holder.close()
+
     def has(self, table: str) -> bool:
         """Outside of a transaction."""
         return PostgresTransaction(self.connection(), self._spelled).has(table)

@@ -6,6 +6,7 @@ sees another file. Looking at the path costs microseconds. (Opening it would not
 SQLite's locks.)
 """
 
+import fcntl
 import os
 import sqlite3
 import time
@@ -13,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from ledger.edges.files import make_file
+from ledger.edges.files import make_file, open_file
 
 from .base import (
     LOCK_SECONDS,
@@ -262,6 +263,18 @@ class SQLite:
                     connection.execute("ROLLBACK")
                 raise
             self._check(write)
+
+    @contextmanager
+    def held(self, name: str) -> Iterator[bool]:
+        """Whether nobody else holds this name: a lock on a file beside the database, which the system releases when
+        the process ends."""
+        with open_file(Path(f"{self._path}.{name}.lock")) as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+                return
+            yield True
 
     def single(self, statement: str, parameters: Parameters = NOTHING) -> list[Row]:
         with self.explained():

@@ -22,7 +22,7 @@ from ledger.sql.base import Explain
 from . import keys
 from .errors import SetAside, StoreUnavailable, StoreUnusable, StreamSetAside, UnreadableEvent, VersionConflict
 from .mapper import Mapper, StoredRecord, stream_id
-from .recorder import Identity, LogRow, Recorder, Refusal
+from .recorder import Identity, LogRow, Recorder, Refusal, WholeRow
 
 T = TypeVar("T")
 
@@ -149,6 +149,14 @@ class EventStore:
         """Up to `limit` events of a position above `after`, in order. Nothing appears later
         behind a position once read."""
         return self._events(self._patiently(lambda: self._recorder.log(after, limit)))
+
+    def rows(self, after: int = 0, limit: int = PAGE) -> list[WholeRow]:
+        """The same undecoded: what the database holds of them, for proofs."""
+        return self._patiently(lambda: self._recorder.rows(after, limit))
+
+    def rows_of(self, student: str) -> list[LogRow]:
+        """The student's stream undecoded, in the order of versions."""
+        return self._patiently(lambda: self._recorder.stream(stream_id(student), 0))
 
     def records(self, after: int = 0, limit: int = PAGE) -> list[tuple[int, StoredRecord | SetAside, str]]:
         """The same as `log` undecoded: position, the event as JSON (as it reads today, position included), and the

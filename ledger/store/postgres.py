@@ -28,7 +28,7 @@ from ledger.sql.postgres import CONNECT_SECONDS, Link, Postgres, refused
 from . import versions
 from .errors import StoreUnavailable, StoreUnusable
 from .migrations import POSTGRES
-from .recorder import Identity, LogRow, Refusal
+from .recorder import Identity, LogRow, Refusal, WholeRow
 
 CHUNK = 1000
 """Events in one call of `career_ledger_append`; more go into several calls of one transaction."""
@@ -255,6 +255,12 @@ class PostgresRecorder(PostgresApplicationRecorder):
         """Up to `limit` events of a position above `after`, in order."""
         return self.read("SELECT notification_id, topic, state FROM public.stored_events WHERE notification_id > %s "
                          "ORDER BY notification_id LIMIT %s", (after, limit))
+
+    def rows(self, after: int, limit: int) -> list[WholeRow]:
+        """The same with everything that stands in their rows."""
+        return self.read("SELECT notification_id, encode(uuid_send(originator_id), 'hex'), originator_version, topic, "
+                         "state FROM public.stored_events WHERE notification_id > %s ORDER BY notification_id LIMIT %s",
+                         (after, limit))
 
     def touched(self, after: int, limit: int) -> list[tuple[int, UUID]]:
         """Position and stream of each of these events."""

@@ -8,10 +8,11 @@ CREATE OR REPLACE FUNCTION public.career_ledger_grant() RETURNS void LANGUAGE pl
 SET search_path = pg_catalog, pg_temp SET client_min_messages = error AS $body$
 DECLARE
     roles text[] := ARRAY(SELECT rolname::text FROM pg_roles WHERE rolname IN ('career_ledger_reader', 'career_ledger_intake',
-        'career_ledger_projector', 'career_ledger_writer', 'career_ledger_importer', 'career_ledger_relay'));
+        'career_ledger_projector', 'career_ledger_writer', 'career_ledger_importer', 'career_ledger_relay',
+        'career_ledger_sequencer'));
     kept text[] := ARRAY(SELECT oid::regclass::text FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relname IN (
         'stored_events', 'stored_events_notification_id_seq', 'career_ledger', 'career_ledger_migrations', 'refused_submissions',
-        'relay_positions', 'relay_aside'));
+        'relay_positions', 'relay_aside', 'log_tiles', 'log_checkpoints', 'student_heads', 'student_tiles'));
     one record;
 BEGIN
     FOR one IN SELECT who, thing FROM unnest(kept) AS thing, unnest(array_append(roles, 'public')) AS who LOOP
@@ -19,14 +20,22 @@ BEGIN
     END LOOP;
     FOR one IN
         SELECT role, may, thing FROM (VALUES
-            ('SELECT', 'public.stored_events', '{reader, intake, writer, projector, relay}'),
-            ('SELECT', 'public.career_ledger', '{reader, intake, writer, projector, relay}'),
-            ('SELECT', 'public.career_ledger_migrations', '{reader, intake, writer, projector, relay}'),
+            ('SELECT', 'public.stored_events', '{reader, intake, writer, projector, relay, sequencer}'),
+            ('SELECT', 'public.career_ledger', '{reader, intake, writer, projector, relay, sequencer}'),
+            ('SELECT', 'public.career_ledger_migrations', '{reader, intake, writer, projector, relay, sequencer}'),
             ('SELECT', 'public.refused_submissions', '{intake, writer}'),
             ('SELECT', 'public.relay_positions', '{reader, writer}'),
             ('SELECT', 'public.relay_aside', '{reader}'),
             ('SELECT, INSERT, UPDATE, DELETE', 'public.relay_positions', '{relay}'),
-            ('SELECT, INSERT, UPDATE, DELETE', 'public.relay_aside', '{relay}')) AS given (may, thing, who),
+            ('SELECT, INSERT, UPDATE, DELETE', 'public.relay_aside', '{relay}'),
+            ('SELECT', 'public.log_tiles', '{reader}'),
+            ('SELECT', 'public.log_checkpoints', '{reader}'),
+            ('SELECT', 'public.student_heads', '{reader}'),
+            ('SELECT', 'public.student_tiles', '{reader}'),
+            ('SELECT, INSERT, UPDATE', 'public.log_tiles', '{sequencer}'),
+            ('SELECT, INSERT, UPDATE', 'public.log_checkpoints', '{sequencer}'),
+            ('SELECT, INSERT, UPDATE', 'public.student_heads', '{sequencer}'),
+            ('SELECT, INSERT, UPDATE', 'public.student_tiles', '{sequencer}')) AS given (may, thing, who),
             LATERAL unnest(who::text[]) AS short, LATERAL (SELECT 'career_ledger_' || short AS role) AS named
         WHERE role = ANY (roles) AND to_regclass(thing) IS NOT NULL
     LOOP

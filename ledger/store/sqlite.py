@@ -34,7 +34,7 @@ from . import versions
 from .errors import StoreUnavailable, StoreUnusable
 from .guards import KEPT_OUT
 from .migrations import APPLICATION_ID, SQLITE
-from .recorder import Identity, LogRow, Refusal
+from .recorder import Identity, LogRow, Refusal, WholeRow
 
 JUMP_SECONDS = 400 * 86_400
 """A ledger in use is written at least once a year."""
@@ -266,6 +266,11 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
         """Up to `limit` events of a position above `after`, in order."""
         return self.read("SELECT rowid, topic, state FROM stored_events WHERE rowid > ? ORDER BY rowid LIMIT ?",
                          (after, limit))
+
+    def rows(self, after: int, limit: int) -> list[WholeRow]:
+        """The same with everything that stands in their rows."""
+        return self.read("SELECT rowid, originator_id, originator_version, topic, state FROM stored_events "
+                         "WHERE rowid > ? ORDER BY rowid LIMIT ?", (after, limit))
 
     def touched(self, after: int, limit: int) -> list[tuple[int, UUID]]:
         """Position and stream of each of these events."""

@@ -123,7 +123,7 @@ def test_database_of_every_version_is_brought_up_to_date_and_answers_as_recorded
     assert {student: answers(url, student) for student in STUDENTS} == recorded
     with Positions(url) as positions:
         assert [(one.topic, one.position, one.rate) for one in positions.all()] == [("career.events.v1", 7, 3.5)]
-    assert upgrade(url) == {"ledger": [], "relay": [], "projections": []}
+    assert upgrade(url) == {"ledger": [], "relay": [], "proofs": [], "projections": []}
 
 
 def test_tables_that_were_brought_up_to_date_are_those_of_a_new_ledger(

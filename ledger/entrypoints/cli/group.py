@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 PLACES = {
     "append": "record",
+    "checkpoint": "proofs",
     "audit": "student", "eligibility": "student", "fees": "student", "history": "student", "status": "student",
     "rules": "law",
     "find": "everybody", "project": "everybody", "projection": "everybody", "report": "everybody",

@@ -1,9 +1,12 @@
-"""The key store: `keys new`, `keys status`, `keys rotate`, `keys doctor`."""
+"""The key store: `keys new`, `keys status`, `keys rotate`, `keys doctor`; and `keys sign`, of the key that signs
+checkpoints."""
 
 import click
 
-from ledger.edges.program import tell_json
+from ledger.domain.phrases import says
+from ledger.edges.program import tell, tell_json
 
+from .errors import bad_value
 from .options import FOUND, json_option, opened, page, spoken
 
 TERM_DAYS = 30
@@ -70,3 +73,26 @@ def doctor(json_: bool) -> None:
         page().key_findings(found)
     if found:
         raise click.exceptions.Exit(FOUND)
+
+
+@keys.command(short_help="The key that signs checkpoints; made where there is none.")
+@click.argument("name")
+@json_option
+def sign(name: str, json_: bool) -> None:
+    """Print the verifier key of the log NAME, for those who check, and make its signing key in the file that
+    CAREER_LEDGER_SIGNING_KEY names where there is none.
+
+    NAME says whose log it is, such as ledger.example.edu/careers, and never changes. Keep the file apart from the
+    database, and a copy of it in a safe: without it the log cannot go on under its name.
+
+    \b
+    Example:
+      CAREER_LEDGER_SIGNING_KEY=/safe/signing.key career-ledger keys sign ledger.example.edu/careers > careers.vkey
+    """
+    from ledger.bootstrap import signing_key
+    from ledger.proofs.signing import NAME
+
+    if not NAME.fullmatch(name):
+        raise bad_value(says("cli/log-name", field=name))
+    verifier = signing_key(name)
+    tell_json({"name": name, "verifier": verifier}) if json_ else tell(verifier)

@@ -126,19 +126,14 @@ class PostgresTables(Postgres):
     @contextmanager
     def lock(self, name: str) -> Iterator[bool]:
         """An advisory lock of a connection of its own, which also listens: when it breaks, waiting says so."""
-        with self.explained():
-            holder = self.connect()
+        with self.held("career-ledger projections", name) as holder:
+            if holder is not None:
+                holder.execute("LISTEN stored_events")
+                self._listener = holder
             try:
-                row = holder.execute("SELECT pg_try_advisory_lock(hashtext('career-ledger projections'), hashtext(%s))",
-                                     (name,)).fetchone()
-                taken = row is not None and bool(row[0])
-                if taken:
-                    holder.execute("LISTEN stored_events")
-                    self._listener = holder
-                yield taken
+                yield holder is not None
             finally:
                 self._listener = None if self._listener is holder else self._listener
-                holder.close()
 
     def wait(self, seconds: float) -> None:
         """Until something was appended, or the time is over: what was committed before LISTEN

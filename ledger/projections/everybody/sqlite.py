@@ -6,16 +6,13 @@ begins. `synchronous=NORMAL`: after a power cut the last transactions may be gon
 together, and are made again.
 """
 
-import fcntl
 import sqlite3
 import time
 import uuid
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
+from collections.abc import Collection, Mapping
+from contextlib import AbstractContextManager
 from uuid import UUID
 
-from ledger.edges.files import open_file
 from ledger.sql.base import Transaction
 from ledger.sql.sqlite import SQLite
 from ledger.store import migrations
@@ -91,16 +88,8 @@ class SQLiteTables(SQLite):
             except sqlite3.OperationalError:
                 return None
 
-    @contextmanager
-    def lock(self, name: str) -> Iterator[bool]:
-        """A lock on a file beside the ledger, which the system releases when the process ends."""
-        with open_file(Path(f"{self.place}.{name}.lock")) as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield False
-                return
-            yield True
+    def lock(self, name: str) -> AbstractContextManager[bool]:
+        return self.held(name)
 
     def wait(self, seconds: float) -> None:
         time.sleep(min(seconds, POLL_SECONDS))

@@ -1,0 +1,152 @@
+"""The one that seals: takes the events above the last sealed position into the tree, ends them with the entry that
+names the map of students, and signs. Outside the write path: nobody who appends waits for it, and it may be killed at
+any moment.
+
+Positions are commit order, so nothing appears behind a position once read. One transaction keeps tiles, heads and
+checkpoint without signature; then it is signed; then the signature is kept. Killed between, the next one signs what
+was kept: the same text, and Ed25519 gives the same signature. """
+
+import time
+from collections.abc import Callable
+from hashlib import sha256
+from threading import Event as Flag
+
+from ledger.store import EventStore, StoreUnavailable, StoreUnusable
+
+from .auditor import heads_entry, leaf_hash, read_checkpoint
+from .signing import Signer, checkpoint_body
+from .students import Heads, OutOfOrder, changed, leaves_of_rows, root_in
+from .tables import Kept, ProofTables, Sealed
+from .tree import WIDTH, Edge, Tile, Tree, edge_of
+
+BATCH = 1 << 18
+"""Events of one checkpoint at most: so much is computed before it is kept."""
+PAGE = 5_000
+EVERY_SECONDS, EVERY_EVENTS = 60.0, 1_000
+"""What was appended after the last checkpoint is covered by no proof: so long, and so many events."""
+LOOK_SECONDS = 1.0
+NO_CHECKPOINT = "0" * 64
+
+
+class TwoHistories(StoreUnusable):
+    """The ledger is not the continuation of what was signed before: nothing is signed."""
+
+
+class Sequencer:
+    """Raises StoreUnavailable and StoreUnusable."""
+
+    def __init__(self, store: EventStore, tables: ProofTables, signer: Signer) -> None:
+        self._store, self._tables, self._signer = store, tables, signer
+
+    def seal(self, batch: int = BATCH) -> Sealed | None:
+        """Seals everything that is recorded now; the newest checkpoint, None where there is none. Raises
+        StoreUnavailable where another process does it."""
+        with self._tables.alone() as mine:
+            if not mine:
+                raise StoreUnavailable("another process seals this ledger: only one does")
+            return self._seal(batch)
+
+    def follow(self, stop: Flag, said: Callable[[Sealed], None], every: float = EVERY_SECONDS) -> None:
+        """Seals every so many seconds, or events, what has come until `stop` is set; where another process does it,
+        waits until it ends."""
+        while not stop.is_set():
+            with self._tables.alone() as mine:
+                if mine:
+                    self._follow(stop, said, every)
+            stop.wait(LOOK_SECONDS)
+
+    def _follow(self, stop: Flag, said: Callable[[Sealed], None], every: float) -> None:
+        last = self._seal(BATCH)
+        if last is not None:
+            said(last)
+        at = time.monotonic()
+        while not stop.wait(min(LOOK_SECONDS, every)):
+            waiting = self._store.last_position() - (last.position if last is not None else 0)
+            if waiting >= EVERY_EVENTS or (waiting and time.monotonic() - at >= every):
+                last, at = self._seal(BATCH), time.monotonic()
+                if last is not None:
+                    said(last)
+
+    def _seal(self, batch: int) -> Sealed | None:
+        self._tables.prepare()
+        end = self._store.last_position()
+        while True:
+            with self._tables.reading() as kept:
+                last = kept.last()
+                self._check(kept, last)
+            if last is not None and last.note is None:
+                last = self._sign(last)
+            if end <= (last.position if last is not None else 0):
+                return last
+            self._grow(last, end, batch)
+
+    def _check(self, kept: Kept, last: Sealed | None) -> None:
+        """Raises TwoHistories."""
+        signed = self._signer.last()
+        if last is not None and read_checkpoint(last.body).origin != self._signer.name:
+            raise StoreUnusable(f"the checkpoints of this ledger are those of {read_checkpoint(last.body).origin}, and "
+                                f"the key that signs is that of {self._signer.name}: name the right one")
+        if signed is None:
+            return
+        size = last.size if last is not None else 0
+        if signed.size > size:
+            raise TwoHistories(f"the key has signed a log of {signed.size} entries, and this ledger has sealed {size}: "
+                               "it was restored from an older copy, or the key is another ledger's. Put the newer copy "
+                               "back; nothing is signed, since a log never has two histories")
+        try:
+            same = Tree(signed.size, kept.tile).root() == signed.root
+        except KeyError:
+            same = False
+        if not same:
+            raise TwoHistories(f"the log is not the continuation of the one of {signed.size} entries that the key has "
+                               "signed: `career-ledger verify` says what was changed. Nothing is signed")
+
+    def _grow(self, last: Sealed | None, end: int, batch: int) -> None:
+        before = last.size if last is not None else 0
+        at = last.position if last is not None else 0
+        positions: list[int] = []
+        leaves: list[bytes] = []
+        heads = Heads()
+        while len(leaves) < batch and (rows := self._store.rows(at, min(PAGE, batch - len(leaves)))):
+            rows = [row for row in rows if row[0] <= end]
+            if not rows:
+                break
+            found = leaves_of_rows(rows)
+            heads.add(rows, found)
+            leaves += found
+            positions += [row[0] for row in rows]
+            at = rows[-1][0]
+        if not leaves:
+            raise StoreUnavailable(f"the log ended at position {end} a moment ago, and does not any more: try again")
+        with self._tables.reading() as kept:
+            edge = Edge(before, [Tile(*place, kept.tile(place)) for place in edge_of(before)])
+            heads.know(kept.buckets(heads.touched()))
+            try:
+                moved = heads.settle()
+            except OutOfOrder as error:
+                raise StoreUnusable(f"{error}: the log was changed. Nothing is sealed; `career-ledger verify` says "
+                                    "more") from None
+            map_tiles = changed(kept.map_tile, moved.roots)
+        events, students, previous = 0, 0, NO_CHECKPOINT
+        if last is not None:
+            if edge.root() != read_checkpoint(last.body).root:
+                raise StoreUnusable("the tiles that are kept are not those of the last checkpoint: they were changed. "
+                                    "Nothing is sealed; `career-ledger verify` says more")
+            events, students = (int(last.heads.split("\n")[line]) for line in (1, 3))
+            previous = sha256(last.body.encode()).hexdigest()
+        entry = heads_entry(events + len(leaves), at, students + moved.newcomers, root_in(map_tiles).hex(), previous)
+        full = edge.append([*leaves, leaf_hash(entry)])
+        body = checkpoint_body(self._signer.name, edge.size, edge.root())
+
+        def first(tile: Tile) -> int | None:
+            index = max(tile.number * WIDTH, before) - before
+            return positions[index] if tile.level == 0 and index < len(positions) else None
+
+        self._tables.seal(before, Sealed(edge.size, at, entry.decode(), body, None),
+                          [(tile, first(tile)) for tile in (*full, *edge.partial())], moved.heads, map_tiles)
+
+    def _sign(self, sealed: Sealed) -> Sealed:
+        note = self._signer.sign(sealed.body)
+        self._signer.remember(note)
+        self._tables.note(sealed.size, note)
+        return sealed._replace(note=note)
