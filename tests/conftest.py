@@ -16,11 +16,12 @@ from typing import Any
 
 import pytest
 
-from infra.kafka.cluster import Cluster
+from infra.kafka.cluster import Cluster, Encrypted
 from ledger import processes
 from ledger.rulebooks import loader
 from ledger.store import EventStore, open_store
 
+from . import certificates
 from .processes import pool
 from .sizes import sized
 
@@ -134,8 +135,17 @@ def kafka_bootstrap() -> str:
 
 
 @pytest.fixture(scope="session")
-def brokers() -> Iterator[Cluster]:
-    with Cluster(sized(1, 3)) as made:
+def broker_certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of the brokers (server), of whom they believe (client), and of a stranger (other)."""
+    folder = tmp_path_factory.mktemp("tls")
+    certificates.make(folder, "server", "client", "other")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def brokers(broker_certificates: Path) -> Iterator[Cluster]:
+    tls = Encrypted(broker_certificates / "server.pem", broker_certificates / "client.crt", certificates.NAME)
+    with Cluster(sized(1, 3), tls) as made:
         yield made
 
 

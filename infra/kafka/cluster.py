@@ -49,6 +49,16 @@ _prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
 
 @dataclass(frozen=True)
+class Encrypted:
+    """A second listener of every broker speaks TLS: its own key and certificates (PEM, PKCS#8), and those of whom it
+    believes that they are clients. `name`: by which clients call it, as the certificate says."""
+
+    identity: Path
+    clients: Path
+    name: str
+
+
+@dataclass(frozen=True)
 class Partition:
     """One partition as a broker sees it; `leader` is -1 where there is none."""
 
@@ -164,12 +174,15 @@ def _remember_classes(lib: Path, classes: Path) -> None:
 class Cluster:
     """Use it in `with`. Every method that changes a broker takes one or more numbers, from 1."""
 
-    def __init__(self, brokers: int = 1) -> None:
+    def __init__(self, brokers: int = 1, encrypted: Encrypted | None = None) -> None:
         if brokers not in (1, 3):
             raise ValueError(f"brokers must be 1 or 3, not {brokers}: with two, the loss of one stops both")
         self.numbers = tuple(range(1, brokers + 1))
         self.ports: dict[int, int] = {}
         """The port that clients use, by broker."""
+        self.tls_ports: dict[int, int] = {}
+        """The port of the listener that speaks TLS, where there is one."""
+        self._encrypted = encrypted
         self.folder = Path()
         """Gone after the end; one folder a broker, in it `log` (text) and `data`."""
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
@@ -182,6 +195,10 @@ class Cluster:
     def bootstrap(self) -> str:
         """host:port of every broker, separated by commas."""
         return ",".join(f"{HOST}:{port}" for port in self.ports.values())
+
+    @property
+    def tls_bootstrap(self) -> str:
+        return ",".join(f"{self._encrypted.name}:{port}" for port in self.tls_ports.values()) if self._encrypted else ""
 
     def __enter__(self) -> Self:
         java()  # Maven needs it too
@@ -229,9 +246,10 @@ class Cluster:
     def _format(self) -> None:
         """New ports and empty folders for all brokers."""
         count = len(self.numbers)
-        ports = _free_ports(2 * count)
+        ports = _free_ports(3 * count)
         self.ports = dict(zip(self.numbers, ports, strict=False))
-        controllers = dict(zip(self.numbers, ports[count:], strict=True))
+        controllers = dict(zip(self.numbers, ports[count:], strict=False))
+        self.tls_ports = dict(zip(self.numbers, ports[2 * count:], strict=True)) if self._encrypted else {}
         # a leading dash would be an option
         name = base64.urlsafe_b64encode(b"\0" + uuid.uuid4().bytes[1:]).decode().rstrip("=")
         for number in self.numbers:
@@ -248,13 +266,19 @@ class Cluster:
 
     def _settings(self, number: int, controllers: dict[int, int]) -> dict[str, object]:
         copies = len(self.numbers)
+        tls = self._encrypted
+        also = f"SSL://{HOST}:{self.tls_ports[number]}," if tls else ""
         return {
+            **({"ssl.keystore.type": "PEM", "ssl.keystore.location": tls.identity, "ssl.client.auth": "required",
+                "ssl.truststore.type": "PEM", "ssl.truststore.location": tls.clients} if tls else {}),
             "process.roles": "broker,controller",
             "node.id": number,
-            "listeners": f"PLAINTEXT://{HOST}:{self.ports[number]},CONTROLLER://{HOST}:{controllers[number]}",
-            "advertised.listeners": f"PLAINTEXT://{HOST}:{self.ports[number]}",
+            "listeners": f"PLAINTEXT://{HOST}:{self.ports[number]},{also}CONTROLLER://{HOST}:{controllers[number]}",
+            "advertised.listeners": ",".join([
+                f"PLAINTEXT://{HOST}:{self.ports[number]}",
+                *([f"SSL://{tls.name}:{self.tls_ports[number]}"] if tls else [])]),
             "controller.listener.names": "CONTROLLER",
-            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SSL:SSL",
             "controller.quorum.voters": ",".join(f"{n}@{HOST}:{port}" for n, port in controllers.items()),
             "log.dirs": self.folder / str(number) / "data",
             # what a client must ask for

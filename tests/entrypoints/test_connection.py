@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from infra.postgres.__main__ import server
 from ledger.entrypoints.cli import cli
+from tests.certificates import make
 
 
 def _appended(url: str) -> Result:
@@ -47,11 +47,7 @@ def test_ledger_is_opened_when_the_password_stands_outside_the_address(
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """server.crt for the name localhost, its own authority, and other.crt, another's."""
     folder = tmp_path_factory.mktemp("tls")
-    for name in ("server", "other"):
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
-                        "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
-                        "-keyout", str(folder / f"{name}.key"), "-out", str(folder / f"{name}.crt")],
-                       check=True, capture_output=True)
+    make(folder, "server", "other")
     return folder
 
 
