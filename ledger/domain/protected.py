@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from .events import PAYLOADS, SEALED_ONLY, Event, Override, Payload, payload_json
+from .events import PAYLOADS, SEALED_ONLY, Event, Override, Payload, shown
 from .submissions import Submission
 
 NAMES = frozenset({"answer", "band", "category", "note", "reason", "reduction", "subject"})
@@ -69,8 +69,9 @@ def has_protected(one: Event | Submission) -> bool:
 def taken_out(event: Event) -> tuple[Event, dict[str, Any]]:
     """The event without its protected values, and these as JSON: `data` by field, `override` the reason of each. The
     dict is empty where it has none."""
-    names = PROTECTED[event.type]
-    data = {name: value for name, value in payload_json(event.data).items() if name in names}
+    names, given = PROTECTED[event.type], event.data.__pydantic_fields_set__
+    data = {name: shown(value) for name, value in event.data.__dict__.items()
+            if name in names and name in given and value is not None}
     taken: dict[str, Any] = {"data": data} if data else {}
     if event.override:
         taken["override"] = [one.reason for one in event.override]
@@ -99,4 +100,8 @@ def _changed(one: Any, values: Mapping[str, Any]) -> Any:
     held = one.__dict__ | values
     if "former_tax_codes" in held and held["former_tax_codes"] is None:
         held["former_tax_codes"] = ()
-    return kind.model_construct(given, **held)
+    made = kind.__new__(kind)  # `model_construct`, in a third of its time
+    for name, value in (("__dict__", held), ("__pydantic_fields_set__", given), ("__pydantic_extra__", None),
+                        ("__pydantic_private__", None)):
+        object.__setattr__(made, name, value)
+    return made

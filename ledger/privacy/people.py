@@ -1,10 +1,10 @@
 """By what a person is found: her tax codes, and her names as they were written or without what people write in two
 ways."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 from unicodedata import combining, normalize
+
+from ledger.domain.events import PersonRegistered
 
 _SAME = str.maketrans({"-": " ", "‐": " ", "‑": " ", "–": " ", "'": None, "’": None, "‘": None, "`": None,
                        "´": None, "ʼ": None, "ø": "o", "ł": "l", "đ": "d", "æ": "ae", "œ": "oe"})
@@ -13,30 +13,30 @@ _SAME = str.maketrans({"-": " ", "‐": " ", "‑": " ", "–": " ", "'": None, 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """`names`: given name, family name, and both in either order, as written; `folded`: the same folded."""
+    """`names`: given name and family name, of each registration."""
 
     codes: tuple[str, ...]
-    names: tuple[str, ...]
-    folded: tuple[str, ...]
+    names: tuple[tuple[str, str], ...]
 
     def is_within(self, other: "Person | None") -> bool:
         return other is not None and {*self.codes} <= {*other.codes} and {*self.names} <= {*other.names}
 
     def __or__(self, other: "Person | None") -> "Person":
-        return self if other is None else Person(
-            self.codes + other.codes, self.names + other.names, self.folded + other.folded)
+        return self if other is None else Person(self.codes + other.codes, self.names + other.names)
+
+    def looked_up_by(self) -> set[tuple[str, str]]:
+        """`exact` or `folded`, and the words of the given name, the family name or both."""
+        found = set()
+        for names in self.names:
+            given, family = map(folded, names)
+            found |= {("exact", in_order(one)) for one in (*names, " ".join(names))}
+            found |= {("folded", in_order(one)) for one in (given, family, f"{given} {family}")}
+        return found
 
 
-def person_of(taken: Mapping[str, Any]) -> Person:
-    """From the fields of a `person-registered`, as JSON."""
-    codes = [one for one in (taken.get("tax_code"), *(taken.get("former_tax_codes") or ())) if one]
-    given, family = taken["given_name"], taken["family_name"]
-    return Person(tuple(dict.fromkeys(map(spelt, codes))), _forms(given, family),
-                  _forms(folded(given), folded(family)))
-
-
-def _forms(given: str, family: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((given, family, f"{given} {family}", f"{family} {given}")))
+def person_of(data: PersonRegistered) -> Person:
+    codes = (data.former_tax_codes if data.tax_code is None else (data.tax_code, *data.former_tax_codes))
+    return Person(tuple(dict.fromkeys(map(spelt, codes))), ((data.given_name, data.family_name),))
 
 
 def spelt(code: str) -> str:
@@ -48,4 +48,9 @@ def folded(name: str) -> str:
     plain = name.casefold().translate(_SAME)
     if not plain.isascii():
         plain = "".join(one for one in normalize("NFKD", plain) if not combining(one)).translate(_SAME)
-    return " ".join(plain.split())
+    return plain
+
+
+def in_order(name: str) -> str:
+    """Whichever of its words is written first."""
+    return " ".join(sorted(name.split()))

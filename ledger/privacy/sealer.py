@@ -5,7 +5,7 @@ from datetime import datetime, timezone
 
 from msgspec.structs import replace
 
-from ledger.domain.events import Event, PersonRegistered, Sealed, payload_json
+from ledger.domain.events import Event, PersonRegistered, Sealed
 from ledger.domain.knowledge import is_forgotten, voided
 from ledger.domain.protected import put_back, taken_out
 from ledger.domain.submissions import Submission
@@ -30,7 +30,7 @@ class KeySealer:
         people: dict[str, Person] = {}
         for one in submissions:
             if isinstance(one.data, PersonRegistered):
-                people[one.student] = person_of(payload_json(one.data)) | people.get(one.student)
+                people[one.student] = person_of(one.data) | people.get(one.student)
         self.keys.prepare(dict.fromkeys(one.student for one in submissions), self._in_log, people)
 
     def seal(self, events: Sequence[Event]) -> list[Event]:
@@ -40,9 +40,9 @@ class KeySealer:
         if not students:
             return list(events)
         people: dict[str, Person] = {}
-        for event, taken in parts:
-            if event.type == "person-registered":
-                people[event.student] = person_of(taken["data"]) | people.get(event.student)
+        for event in events:
+            if isinstance(event.data, PersonRegistered):
+                people[event.student] = person_of(event.data) | people.get(event.student)
         found = self.keys.current(students, self._in_log, people, self._holds)
         sealed = []
         for event, taken in parts:
@@ -77,7 +77,8 @@ class KeySealer:
         for event in events:
             if event.type == "person-registered" and event.id not in gone:
                 opened = self.open(event)
-                if opened is not None and code in person_of(taken_out(opened)[1]["data"]).codes:
+                if opened is not None and isinstance(opened.data, PersonRegistered) and code in person_of(
+                        opened.data).codes:
                     return True
         return False
 

@@ -1,7 +1,9 @@
 """The tables of a key store, numbered, and the two databases that they can stand in."""
 
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from ledger.edges.address import WrongAddress, sqlite_path
 from ledger.sql.base import Backend, NotTheirOwner, Replaced, Transaction
@@ -11,6 +13,8 @@ from ledger.store.errors import StoreUnavailable, StoreUnusable
 # 0x434C4B53, `CLKS`, in the header of the file
 _SQLITE = """
 PRAGMA application_id = 1129073491;
+CREATE TABLE names (student TEXT NOT NULL, hmac TEXT NOT NULL, PRIMARY KEY (student, hmac)) WITHOUT ROWID;
+CREATE INDEX names_by_hmac ON names (hmac);
 CREATE TABLE access_log (number INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, student TEXT, who TEXT NOT NULL,
     actor TEXT, what TEXT NOT NULL, sealed_by INTEGER NOT NULL, purpose BYTEA NOT NULL);
 CREATE TRIGGER access_log_no_update BEFORE UPDATE ON access_log
@@ -23,6 +27,8 @@ CREATE TRIGGER access_log_no_replace BEFORE INSERT ON access_log
 """
 # the role is of who uses a key store without owning it: it adds to the access log and changes nothing in it
 _POSTGRES = """
+CREATE TABLE names (student TEXT NOT NULL, hmac TEXT NOT NULL, PRIMARY KEY (student, hmac));
+CREATE INDEX names_by_hmac ON names (hmac);
 CREATE TABLE access_log (number BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, at TEXT NOT NULL, student TEXT,
     who TEXT NOT NULL, actor TEXT, what TEXT NOT NULL, sealed_by INTEGER NOT NULL, purpose BYTEA NOT NULL);
 CREATE FUNCTION career_ledger_keep_access() RETURNS trigger LANGUAGE plpgsql AS $body$
@@ -43,7 +49,7 @@ END $body$;
 """
 
 
-def _access(tx: Transaction) -> None:
+def _names_and_access(tx: Transaction) -> None:
     tx.script(_SQLITE if tx.dialect == "sqlite" else _POSTGRES)
 
 
@@ -57,13 +63,32 @@ MIGRATIONS = Migrations("keys", "key_store_migrations", "key_store", (
         "CREATE TABLE forgotten (student TEXT PRIMARY KEY, at TEXT NOT NULL, event TEXT NOT NULL)",
         "CREATE TABLE tax_codes (hmac TEXT PRIMARY KEY, student TEXT NOT NULL, at TEXT NOT NULL)",
         "CREATE INDEX tax_codes_of ON tax_codes (student)",
-        "CREATE TABLE names (hmac TEXT NOT NULL, student TEXT NOT NULL, PRIMARY KEY (hmac, student))",
-        "CREATE INDEX names_of ON names (student)",
         "CREATE TABLE orders (at TEXT NOT NULL, student TEXT NOT NULL, said BYTEA NOT NULL)"),
-    _access))
+    _names_and_access))
 """`own`: the two keys of the store itself, wrapped. `looked_through`: the position of the log up to which persons who
 were forgotten were searched for. `to_scrub`: something was deleted that may still stand on the disk. `sealed_by`: the
 number of the student's key, 0 for the store's own."""
+
+
+COLUMNS = {"student_keys": {"student": "text", "number": "integer", "wrapped": "bytea", "master": "text",
+                            "made_at": "text"},
+           "tax_codes": {"hmac": "text", "student": "text", "at": "text"}, "names": {"student": "text", "hmac": "text"}}
+
+
+def add(tx: Transaction, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Those that are there already stay as they are. In PostgreSQL one statement: it takes a third of the time of one
+    for each row."""
+    if not rows:
+        return
+    columns = COLUMNS[table]
+    into = f"INSERT INTO {table} ({', '.join(columns)})"
+    if tx.dialect == "sqlite":
+        tx.many(f"{into} VALUES ({', '.join(f':{name}' for name in columns)}) ON CONFLICT DO NOTHING",
+                [dict(zip(columns, row, strict=True)) for row in rows])
+        return
+    lists = ", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in columns.items())
+    tx.run(f"{into} SELECT * FROM unnest({lists}) ON CONFLICT DO NOTHING",  # noqa: S608 - words of ours
+           dict(zip(columns, map(list, zip(*rows, strict=True)), strict=True)))
 
 
 def explain(error: Exception, place: str) -> Exception:
