@@ -27,8 +27,10 @@ from ledger.domain.knowledge import in_force
 from ledger.domain.submissions import Submission, read_submission
 from ledger.domain.timelines import timelines
 from ledger.generate import generate
-from ledger.handling.bulk import Crew, import_lines
-from ledger.handling.submit import Desk, submit
+from ledger.handling.bulk import Crew, Opens, import_lines
+from ledger.handling.submit import Desk, append_lines, submit
+from ledger.privacy import KeySealer, open_keys, open_sealer
+from ledger.privacy.key_store import new_keys
 from ledger.projections.everybody import law_of, open_database
 from ledger.projections.everybody.rebuild import rebuild
 from ledger.projections.everybody.reports import Reports
@@ -200,13 +202,34 @@ def warm_up() -> Lines:
     return list(generate(30, 99, first=10_000_000))
 
 
-def bulk(url: str, lines: Lines, ready: Lines, trusted: bool = False, workers: int | None = None) -> dict[str, float]:
+def registered(lines: Lines) -> Lines:
+    """The same lines, each student registered before her first one. Nobody is called so."""
+    found, seen = [], set()
+    for line in lines:
+        first = json.loads(line)
+        if first["student"] not in seen:
+            seen.add(first["student"])
+            n = len(seen)
+            found.append(json.dumps({
+                **{name: first[name] for name in ("student", "effective_on", "recorded_at", "source", "actor")},
+                "id": f"{first['student']}-person", "type": "person-registered",
+                "data": {"given_name": f"Given {n % 500}", "family_name": f"Family {n}", "tax_code": f"CODE {n:011}",
+                         "birth_date": "2001-02-03", "birth_place": "Nowhere", "email": f"{n}@example.org",
+                         "phone": "+39 000 0000000", "language": "it"}}).encode() + b"\n")
+        found.append(line)
+    return found
+
+
+def bulk(url: str, lines: Lines, ready: Lines, trusted: bool = False, workers: int | None = None,
+         keys: str | None = None) -> dict[str, float]:
     """Events a second of an import whose worker processes stand ready, and the seconds it took to make them so: to
-    start them and to import `ready`, events of other students."""
+    start them and to import `ready`, events of other students. `keys`: of a key store that does not exist yet."""
     with open_store(url) as store:
+        if keys is not None:
+            new_keys(keys, store.identity().origin, url, clock, 30).close()
+        opens = Opens(partial(open_store, url, create=False), partial(open_sealer, keys, url) if keys else None)
         began = time.perf_counter()
-        crew = Crew(partial(open_store, url, create=False), BOOKS, "record", clock, workers or os.cpu_count() or 1,
-                    trusted)
+        crew = Crew(opens, BOOKS, "record", clock, workers or os.cpu_count() or 1, trusted)
         try:
             for _ in crew.import_lines(store, ready):
                 pass
@@ -215,6 +238,30 @@ def bulk(url: str, lines: Lines, ready: Lines, trusted: bool = False, workers: i
             return {"events a second": count / (time.perf_counter() - started), "start": started - began}
         finally:
             crew.close()
+
+
+def opened(folder: Path) -> float:
+    """Seconds in which 5 boxes among 100 events of one student are opened, her key read and unwrapped included."""
+    url, keys = (f"sqlite:///{folder / name}" for name in ("boxes.db", "boxes-keys.db"))
+    lines = registered(list(generate(1, 3)))
+    with open_store(url) as store:
+        with new_keys(keys, store.identity().origin, url, clock, 30) as made:
+            sealer = KeySealer(made, store.streams)
+            for _ in append_lines(store, BOOKS, lines, "record", False, clock, sealer):
+                pass
+            sealed = next(event for event in store.log(0, 1) if event.sealed is not None)
+            clear = next(event for event in store.log(0, 100) if event.sealed is None)
+            events = [sealed if n % 20 == 0 else clear for n in range(100)]
+
+        def act(_: int) -> None:
+            with open_keys(keys, store.identity().origin, url, clock) as again:
+                fresh = KeySealer(again, store.streams)
+                took.append(seconds(lambda: [fresh.open(event) for event in events]))
+
+        took: list[float] = []
+        for n in range(50):
+            act(n)
+        return statistics.median(took)
 
 
 def raw_copy(url: str, rows: list[tuple[UUID, int, str, bytes]]) -> float:

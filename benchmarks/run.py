@@ -145,6 +145,25 @@ class Bench:
                     self.figures[kind][f"append function, {size} events a transaction"] = parts.group_commit(
                         url, rows[:{1: 500, 10: 5000}.get(size, 20_000)], size)
 
+    def sealing(self, kind: str) -> None:
+        """With a person sealed for each student and a box in every 25th event, beside the same without a key store, in
+        turns. The best of each: what is looked for is smaller than what a busy machine adds to some."""
+        say(f"{kind}: bulk import with a key store")
+        ready, named = parts.warm_up(), parts.registered(self.lines)
+        clear, sealed = [], []
+        for _ in range(2 * self.runs):
+            with self.fresh(kind) as url:
+                clear.append(parts.bulk(url, self.lines, ready)["events a second"])
+            with self.fresh(kind) as url, self.fresh(kind) as keys:
+                sealed.append(parts.bulk(url, named, ready, keys=keys)["events a second"])
+        self.figures.setdefault(kind, {})["bulk import without and with a key store"] = [clear, sealed]
+        self.add(kind, Line("bulk import, sealing, a person a student", rate(max(sealed)), rate(max(clear)),
+                            max(sealed) / max(clear), 0.95, note="beside: the same without a key store"))
+        if kind == "sqlite":
+            took = parts.opened(self.folder)
+            self.add(kind, Line("opening 5 boxes in 100 events of a student", ms(took), ms(0.001), took / 0.001, 1.0,
+                                True))
+
     def reading(self, kind: str, peers_found: dict[str, Any]) -> None:
         say(f"{kind}: reading, rebuild, questions")
         bar = kind == "postgresql"
@@ -221,6 +240,7 @@ def main() -> None:
                          "benchmarks.run`")
     with tempfile.TemporaryDirectory(prefix="career-ledger-bench-") as name:
         folder = Path(name)
+        os.environ["CAREER_LEDGER_MASTER_KEY"] = str(folder / "master.key")
         bench = Bench(admin, folder, asked.students, asked.runs)
         about = machine(admin)
         say("the peers")
@@ -234,6 +254,7 @@ def main() -> None:
             print_from = len(bench.table)
             bench.single(kind, beside)
             bench.in_bulk(kind)
+            bench.sealing(kind)
             bench.reading(kind, beside)
             bench.growth(kind, max(100, asked.students // 5))
             print(f"\n{kind}, {len(bench.lines):,} events of {asked.students:,} students")
