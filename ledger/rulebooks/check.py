@@ -111,7 +111,7 @@ def _values(value: Any, place: Place) -> Iterator[tuple[Place, Any]]:
         yield place, value
 
 
-def _all(book: RuleBook) -> dict[Place, Any]:
+def every_value(book: RuleBook) -> dict[Place, Any]:
     found: dict[Place, Any] = {("acts_from",): book.acts_from, ("acts_until",): book.acts_until}
     for number, one in enumerate(book.amendments):
         found |= {("amendments", number, "known_since"): one.known_since,
@@ -125,7 +125,7 @@ def _days(book: RuleBook, institution: Institution) -> _Found:
     session; it may become known at any time after."""
     year = int(book.academic_year[:4])
     begin, end = date(year, 1, 1), date(year + 2, 4, 30)
-    for place, day in _all(book).items():
+    for place, day in every_value(book).items():
         if not isinstance(day, date):
             continue
         if not begin <= day <= (date.max if place[-1] == "known_since" else end):
@@ -136,7 +136,7 @@ def _days(book: RuleBook, institution: Institution) -> _Found:
 
 def _order(book: RuleBook) -> _Found:
     """Terms of different rules that follow each other; those of one entry are the loader's."""
-    days = {".".join(map(str, place[1:])): (place, day) for place, day in _all(book).items() if isinstance(day, date)}
+    days = {".".join(map(str, place[1:])): (place, day) for place, day in every_value(book).items() if isinstance(day, date)}
     steps = [*ORDER, *_chain(days, "RAT-4.due_on", "RAT-4.further.{}.due_on"),
              *_chain(days, "RIN-10.until", "RIN-10.further.{}")]
     for one, other in steps:
@@ -161,7 +161,7 @@ def _sources(book: RuleBook) -> _Found:
 
 def _against(book: RuleBook, before: RuleBook) -> _Found:
     """What differs from the year before in a way that looks like a slip of the pen."""
-    new, old, year = _all(book), _all(before), before.academic_year
+    new, old, year = every_value(book), every_value(before), before.academic_year
     for place, value in new.items():
         was = old.get(place)
         if isinstance(value, Decimal) and isinstance(was, Decimal) and place[-1] not in SHARES \
