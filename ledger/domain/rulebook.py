@@ -529,6 +529,7 @@ class Interpretations(BaseModel):
     AMB_55: _AsDecided = Field(alias="AMB-55")
     AMB_56: _AsDecided = Field(alias="AMB-56")
     AMB_57: _AsDecided = Field(alias="AMB-57")
+    AMB_58: _AsDecided = Field(alias="AMB-58")
 
 class Register(BaseModel):
     """What a folder of rule books decides for all its years."""

@@ -136,7 +136,8 @@ def _days(book: RuleBook, institution: Institution) -> _Found:
 
 def _order(book: RuleBook) -> _Found:
     """Terms of different rules that follow each other; those of one entry are the loader's."""
-    days = {".".join(map(str, place[1:])): (place, day) for place, day in every_value(book).items() if isinstance(day, date)}
+    days = {".".join(map(str, place[1:])): (place, day) for place, day in every_value(book).items()
+            if isinstance(day, date)}
     steps = [*ORDER, *_chain(days, "RAT-4.due_on", "RAT-4.further.{}.due_on"),
              *_chain(days, "RIN-10.until", "RIN-10.further.{}")]
     for one, other in steps:

@@ -68,10 +68,10 @@ def suspended(person: Person, career: Career, event: Event, books: LawBooks) -> 
     career.suspended_from = max(asked or "", year_of(event.effective_on))
 
 
-@obeys("SOS-5", "SOS-6")
+@obeys("SOS-5", "SOS-6", "AMB-58")
 def resumed(person: Person, career: Career, event: Event, books: LawBooks) -> None:
-    """She stands where she stood. The return asks the fee of every academic year that passed under suspension, by the
-    book of that year."""
+    """She stands where she stood. The return asks the fee of every academic year that passed under this suspension, by
+    the book of that year."""
     years, facts = years_suspended(career, event.effective_on), (*_since(career), Fact(event.id, event.effective_on))
     career.suspended_on, career.suspended_event, career.suspended_from = None, None, None
     career.suspended_years += [year for year in years if year not in career.suspended_years]
@@ -97,7 +97,8 @@ def _ask_for(career: Career, book: RuleBook, kind: str, rule: str, number: int, 
     year = book.academic_year
     fee = read_or_leave_open(career, f"{year}:{kind}", event, partial(book.entry, rule))
     if isinstance(fee, YearlyFee):
-        raise_charge(career, year, kind, AmountByRule(fee_of_year(fee, number), rule), event.effective_on, tuple(facts))
+        price = AmountByRule(fee_of_year(fee, number), rule, fee.interpretation)
+        raise_charge(career, year, kind, price, event.effective_on, tuple(facts))
 
 
 # What it forbids
