@@ -2,6 +2,7 @@
 
 import os
 import re
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,8 @@ ROOT = Path(__file__).parents[2]
 
 
 def run_in_a_clone(script: str, folder: Path, *parts: str) -> "subprocess.CompletedProcess[str]":
-    """Runs a page's commands in a folder that has the command and these parts of the program's own."""
+    """Runs a page's commands in a folder that has the command and these parts of the program's own, with a umask that
+    allows everything: what it leaves is walked through."""
     program = folder / ".venv" / "bin" / "career-ledger"
     program.parent.mkdir(parents=True)
     program.write_text(
@@ -18,9 +20,29 @@ def run_in_a_clone(script: str, folder: Path, *parts: str) -> "subprocess.Comple
     program.chmod(0o755)
     for part in parts:
         (folder / part).symlink_to(ROOT / part)
-    return subprocess.run(["bash", "-euo", "pipefail", "-c", script], cwd=folder,
+    done = subprocess.run(["bash", "-euo", "pipefail", "-c", f"umask 000\n{script}"], cwd=folder,
                           env=os.environ | {"PYTHONPATH": str(ROOT), "PATH": f"{program.parent}:{os.environ['PATH']}"},
                           capture_output=True, text=True, timeout=300, check=False)
+    assert {path: mode for path, mode in kept(folder).items() if mode != 0o600} == {}
+    return done
+
+
+def kept(folder: Path) -> dict[str, int]:
+    """The mode of each database and key that was left, and of what was disclosed."""
+    found = {}
+    for path in (one for one in sorted(folder.iterdir()) if not one.is_symlink()):
+        for one in path.rglob("*") if path.is_dir() else [path]:
+            if one.is_file() and ".venv" not in one.parts and _is_secret(one):
+                found[one.relative_to(folder).as_posix()] = stat.S_IMODE(one.stat().st_mode)
+    return found
+
+
+def _is_secret(path: Path) -> bool:
+    """By what it holds, and the names of what stands beside a database."""
+    content = path.read_bytes()
+    return (content.startswith((b"SQLite format 3", b"career-ledger-master")) or path.name.startswith("disclosure.")
+            or re.search(r"-wal$|-shm$|-journal$|key", path.name) is not None
+            or re.fullmatch(rb"[0-9a-f]{64}\n?", content) is not None)
 
 
 def commands(page: str) -> str:
