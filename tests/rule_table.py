@@ -41,7 +41,7 @@ def _import_all() -> None:
 def _tests() -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for path in sorted((ROOT / "tests" / "rules").glob("*.yaml")):
-        for document in yaml.load_all(path.read_text(), yaml.BaseLoader):
+        for document in yaml.load_all(path.read_text(), getattr(yaml, "CBaseLoader", yaml.BaseLoader)):
             for rule in (document or {}).get("rules", []):
                 names = found.setdefault(str(rule), [])
                 if path.stem not in names:

@@ -14,6 +14,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -81,8 +82,9 @@ class _Plain(GenerateJsonSchema):
         return dict(found) if found else None
 
 
+@cache
 def schemas() -> dict[str, Schema]:
-    """By name and version, such as `exam-booked.v1`."""
+    """By name and version, such as `exam-booked.v1`. Not to be changed by the caller."""
     models: dict[str, type[BaseModel]] = {f"{name}.v{version}": value_model(name) for name, version in VERSIONS.items()}
     models |= {f"state.v{VERSION}": CareerState, "heartbeat.v1": Heartbeat, "outcome.v1": Outcome}
     found = {name: _document(name, model.model_json_schema(schema_generator=_Plain)) for name, model in models.items()}

@@ -11,6 +11,8 @@ WITHIN_A_LINE = ("change/", "page/")
 """Of these a charge's name does not begin the line."""
 TOGETHER = ("phrases", "parts")
 """Values that are phrases themselves: sentences one after the other, or parts of one sentence."""
+AS_IT_IS = frozenset({str, int, bool, type(None)})
+"""Most values of an answer: nothing is in them to be told."""
 
 
 def sentence(phrase: Phrase, language: Language = DEFAULT) -> str:
@@ -56,7 +58,9 @@ def told(answer: Any, language: Language = DEFAULT) -> Any:
     if isinstance(answer, dict):
         found: dict[str, Any] = {}
         for name, value in answer.items():
-            if isinstance(value, Phrase):
+            if type(value) in AS_IT_IS:
+                found[name] = value
+            elif isinstance(value, Phrase):
                 found[name] = sentence(value, language)
                 if value.id != VERBATIM and name != "rebuild_needed":
                     found |= value.as_json()

@@ -153,21 +153,21 @@ def test_append_of_nothing_says_so(run) -> None:
     assert (result.exit_code, result.stdout) == (0, "0 lines: 0 accepted, 0 duplicate, 0 refused, 0 invalid\n")
 
 
-def test_append_trusted_moves_a_ledger_as_it_is(ledger, line, lines, start, tmp_path: Path) -> None:
+def test_append_trusted_moves_a_ledger_as_it_is(ledger, line, lines, tmp_path: Path) -> None:
     """Breaches, rule books and moments of recording come along; what no rule would allow is stored again."""
     assert ledger("append", "-", "--mode", "record",
                   given=lines(line("b1", "exam-booked", "2026-03-25", BOOKING))).exit_code == 0
-    export = start("history", "S01", "--json").stdout
+    export = ledger("history", "S01", "--json").stdout
     file = tmp_path / "export.jsonl"
-    file.write_bytes(export)
-    other = f"sqlite:///{tmp_path / 'other.db'}"
-    moved = start("append", str(file), "--trusted", "--mode", "record", "--json", CAREER_LEDGER_DB=other)
-    assert (moved.returncode, moved.stderr) == (0, b"")
-    assert [row["outcome"] for row in outcomes(moved.stdout.decode())] == ["accepted"] * 4
-    assert "BLK-1" in outcomes(moved.stdout.decode())[3]["breaches"]
-    assert start("history", "S01", "--json", CAREER_LEDGER_DB=other).stdout == export
-    again = start("append", str(file), "--trusted", "--mode", "record", CAREER_LEDGER_DB=other)
-    assert again.stdout.decode() == "4 lines: 0 accepted, 4 duplicate, 0 refused, 0 invalid\n"
+    file.write_text(export)
+    other = ("--db", f"sqlite:///{tmp_path / 'other.db'}")
+    moved = ledger(*other, "append", str(file), "--trusted", "--mode", "record", "--json")
+    assert (moved.exit_code, moved.stderr) == (0, "")
+    assert [row["outcome"] for row in outcomes(moved.stdout)] == ["accepted"] * 4
+    assert "BLK-1" in outcomes(moved.stdout)[3]["breaches"]
+    assert ledger(*other, "history", "S01", "--json").stdout == export
+    again = ledger(*other, "append", str(file), "--trusted", "--mode", "record")
+    assert again.stdout == "4 lines: 0 accepted, 4 duplicate, 0 refused, 0 invalid\n"
 
 
 def test_append_trusted_says_what_is_no_recorded_event(run, history, lines, tmp_path: Path) -> None:

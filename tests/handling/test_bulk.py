@@ -243,13 +243,14 @@ def test_history_is_invalid_line_by_line_when_the_user_is_no_importer(postgres_u
 
 
 def test_import_by_command_is_completed_by_the_same_command_when_it_was_killed(store_url: str, tmp_path: Path) -> None:
-    """The file is large enough to be imported in bulk by itself."""
+    """The file is large enough to be imported in bulk by itself, where a tenth of the usual size is."""
     file = tmp_path / "history.jsonl"
-    file.write_bytes(b"".join(population(450)))
-    assert file.stat().st_size > BULK_FILE
+    file.write_bytes(b"".join(population(100)))
+    assert file.stat().st_size > BULK_FILE // 10
     count = len(file.read_bytes().splitlines())
-    command = [sys.executable, "-c", "from ledger.entrypoints.cli import main; main()", "--db", store_url, "append",
-               str(file), "--mode", "record", "--json"]
+    program = ("from ledger.entrypoints.cli import main, record\nfrom ledger.handling import bulk\n"
+               "record.BULK_FILE //= 10\nbulk.BATCH_LINES //= 10\nmain()")
+    command = [sys.executable, "-c", program, "--db", store_url, "append", str(file), "--mode", "record", "--json"]
     with open_store(store_url) as store:
         with subprocess.Popen(command, stdout=subprocess.DEVNULL) as running:
             until = time.monotonic() + 120

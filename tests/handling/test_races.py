@@ -16,10 +16,10 @@ from tests.store.workers import FORKED, in_processes
 from . import workers
 from .histories import booking, clock, enrolled, lines, payment, submission
 
-ROUNDS = sized(50, 200)
+ROUNDS = sized(25, 200)
 WRITERS = 5
 LINES = 30
-KILLS = sized(8, 50)
+KILLS = sized(4, 50)
 
 
 @pytest.fixture

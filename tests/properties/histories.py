@@ -445,14 +445,14 @@ def heard_at(line: Line, number: int) -> datetime:
 
 def record(lines: Sequence[Line], mode: Mode = "record") -> list[Event]:
     """The events of a ledger that was told a story; what it refuses is not in it."""
-    events: list[Event] = []
+    standing = Standing(STUDENT, BOOKS)
     for number, line in enumerate(lines):
         moment = heard_at(line, number)
-        verdict = decide(Standing(line.submission.student, BOOKS, events), line.submission, moment, BOOKS, mode)
+        verdict = decide(standing, line.submission, moment, BOOKS, mode)
         if isinstance(verdict, Accepted):
-            at = len(events) + 1
-            events.append(recorded(line.submission, moment, at, verdict.rulebook, verdict.breaches, at, verdict.clear))
-    return events
+            at = len(standing.events) + 1
+            standing.add(recorded(line.submission, moment, at, verdict.rulebook, verdict.breaches, at, verdict.clear))
+    return standing.events
 
 
 def told(events: Iterable[Event]) -> str:

@@ -13,6 +13,7 @@ from ledger.domain.decisions import Accepted, Invalid, Refused, decide
 from ledger.domain.events import ExamBooked
 from ledger.domain.knowledge import NotFound
 from ledger.domain.standing import Standing
+from ledger.domain.submissions import recorded
 from ledger.projections.student import eligibility, fees, history, status
 
 from .histories import BOOKS, ONE_DAY, STUDENT, YEARS, Line, heard_at, record, stories, told, well_formed
@@ -56,6 +57,17 @@ def test_every_submission_gets_a_verdict_in_both_modes(lines: list[Line]) -> Non
             else:
                 assert isinstance(verdict, Invalid)
                 assert verdict.problems
+
+
+@given(stories())
+def test_standing_kept_between_acts_decides_as_one_made_anew(lines: list[Line]) -> None:
+    kept = Standing(STUDENT, BOOKS)
+    for number, line in enumerate(lines):
+        moment, at = heard_at(line, number), len(kept.events) + 1
+        verdict = decide(kept, line.submission, moment, BOOKS, "record")
+        assert verdict == decide(Standing(STUDENT, BOOKS, kept.events), line.submission, moment, BOOKS, "record")
+        if isinstance(verdict, Accepted):
+            kept.add(recorded(line.submission, moment, at, verdict.rulebook, verdict.breaches, at, verdict.clear))
 
 
 @given(stories(), st.sampled_from(["X1", "X2", "X9"]), st.sampled_from(_FAR_YEARS), st.integers(-40, 40))

@@ -17,7 +17,8 @@ def wrong_citations(answer: Any, books: LawBooks, year: str | None = None) -> It
     `year`: that of the charge or year that the answer is about, where it says so; else any year's source will do."""
     if isinstance(answer, list | tuple):
         for one in answer:
-            yield from wrong_citations(one, books, year)
+            if isinstance(one, list | tuple | dict):
+                yield from wrong_citations(one, books, year)
     if not isinstance(answer, dict):
         return
     if "state" in answer and _KEY.match(answer.get("charge", "")):
@@ -33,7 +34,7 @@ def wrong_citations(answer: Any, books: LawBooks, year: str | None = None) -> It
     for name, value in answer.items():
         if name == "breaches":
             yield from (f"{one} cannot be cited" for one in value if not books.knows(one))
-        elif name not in ("data", "override", "problems"):
+        elif isinstance(value, list | tuple | dict) and name not in ("data", "override", "problems"):
             yield from wrong_citations(value, books, year)
 
 

@@ -19,10 +19,11 @@ from ledger.wire.message import History, encode
 from ledger.wire.state import CareerState, Span, message
 from ledger.words import sentence, told
 from tests.projections.populations import BOOKS, population, streams, submission
+from tests.sizes import sized
 
 from .examples import DATA, MOMENT, SECRET
 
-STUDENTS = 60
+STUDENTS = sized(15, 60)
 
 
 def _streams(students: int, seed: int) -> dict[str, list[Event]]:
@@ -58,6 +59,7 @@ def _calls(events: list[Event], pick: random.Random) -> list[ExamBooked]:
     return pick.sample(found, min(len(found), 8))
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_gate_answers_equal_the_ledgers_for_a_generated_population(seed: int) -> None:
     pick = random.Random(seed)
@@ -72,14 +74,14 @@ def test_gate_answers_equal_the_ledgers_for_a_generated_population(seed: int) ->
                 reasons = reasons_against_act("exam-booked", call, day, person_on(state, day), career, BOOKS)
                 assert told([r.as_json() for r in reasons]) == told(expected["reasons"]), (student, career, day, call)
                 asked, refused = asked + 1, refused + bool(reasons)
-    assert asked > 500
+    assert asked > 8 * STUDENTS
     assert 0 < refused < asked
 
 
-@pytest.mark.parametrize("seed", [4])
-def test_timelines_equal_status_and_fees_on_any_day(seed: int) -> None:
-    pick = random.Random(seed)
-    for student, events in _streams(40, seed).items():
+@pytest.mark.faults
+def test_timelines_equal_status_and_fees_on_any_day() -> None:
+    pick = random.Random(4)
+    for student, events in _streams(STUDENTS, 4).items():
         found = _read(events, student)
         for day in _days(events, found, pick):
             shown = {c["career"]: c for c in status.answer(events, student, day, BOOKS)["careers"]}
