@@ -330,9 +330,10 @@ class Ledger:
             raise NotFound(says("missing/sealed"))
         return sealed.answer()
 
-    def follow_checkpoints(self, stop: Flag, said: Callable[[Answer], None]) -> None:
+    def follow_checkpoints(self, stop: Flag, said: Callable[[Answer], None], watch: "Watch | None" = None) -> None:
         """Goes on sealing until `stop` is set; `said` is told of each checkpoint."""
         with self._sequencer() as sequencer:
+            sequencer.watch = watch or sequencer.watch
             sequencer.follow(stop, lambda sealed: said(sealed.answer()))
 
     @contextmanager

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from hashlib import sha256
 from threading import Event as Flag
 
+from ledger.edges.watch import Watch
 from ledger.store import EventStore, StoreUnavailable, StoreUnusable
 
 from .auditor import heads_entry, leaf_hash, read_checkpoint
@@ -37,6 +38,7 @@ class Sequencer:
 
     def __init__(self, store: EventStore, tables: ProofTables, signer: Signer) -> None:
         self._store, self._tables, self._signer = store, tables, signer
+        self.watch = Watch()
 
     def seal(self, batch: int = BATCH) -> Sealed | None:
         """Seals everything that is recorded now; the newest checkpoint, None where there is none. Raises
@@ -53,6 +55,7 @@ class Sequencer:
             with self._tables.alone() as mine:
                 if mine:
                     self._follow(stop, said, every)
+            self.watch.turn(works=False)
             stop.wait(LOOK_SECONDS)
 
     def _follow(self, stop: Flag, said: Callable[[Sealed], None], every: float) -> None:
@@ -61,11 +64,17 @@ class Sequencer:
             said(last)
         at = time.monotonic()
         while not stop.wait(min(LOOK_SECONDS, every)):
-            waiting = self._store.last_position() - (last.position if last is not None else 0)
+            end, sealed = self._store.last_position(), last.position if last is not None else 0
+            waiting = end - sealed
+            self.watch.turn()
+            self.watch.log_ends(end)
+            self.watch.stands("log", sealed)
             if waiting >= EVERY_EVENTS or (waiting and time.monotonic() - at >= every):
+                before = last.size if last is not None else 0
                 last, at = self._seal(BATCH), time.monotonic()
                 if last is not None:
                     said(last)
+                    self.watch.stands("log", last.position, max(last.size - before - 1, 0))
 
     def _seal(self, batch: int) -> Sealed | None:
         self._tables.prepare()

@@ -106,10 +106,10 @@ def test_dashboard_has_the_shape_that_grafana_wants() -> None:
 def test_prometheus_asks_every_program_at_a_port_of_its_own() -> None:
     found = yaml.safe_load((FOLDER / "prometheus.yml").read_text())
     targets = [one for job in found["scrape_configs"] for one in job["static_configs"]]
-    assert len({one["targets"][0] for one in targets}) == len(targets) == 7
+    assert len({one["targets"][0] for one in targets}) == len(targets) == 8
     assert found["rule_files"] == ["alerts.yml"]
-    assert {one["labels"]["runs"] for one in targets} == {"publish", "intake", "project", "booking_gate", "treasury",
-                                                          "notifications", "archive"}
+    assert {one["labels"]["runs"] for one in targets} == {"publish", "intake", "project", "checkpoint", "booking_gate",
+                                                          "treasury", "notifications", "archive"}
 
 
 def test_labels_of_numbers_can_name_no_person(shown: dict[str, set[str]]) -> None:

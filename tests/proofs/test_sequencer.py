@@ -6,6 +6,7 @@ from hashlib import sha256
 import pytest
 
 from ledger.bootstrap import open_ledger
+from ledger.edges.watch import Watch
 from ledger.proofs import sequencer as sequencing
 from ledger.proofs.auditor import (
     bucket_of,
@@ -134,6 +135,18 @@ def test_nothing_is_sealed_when_tiles_were_changed_or_the_key_is_another_logs(se
         Sequencer(sealing.store, sealing.tables, sealing.signer._replace(signed=None)).seal()
 
 
+class Seen(Watch):
+    def __init__(self) -> None:
+        self.turns: list[bool] = []
+        self.stood: list[tuple[str, int, int]] = []
+
+    def turn(self, works: bool = True) -> None:
+        self.turns.append(works)
+
+    def stands(self, part: str, position: int, events: int = 0) -> None:
+        self.stood.append((part, position, events))
+
+
 def test_follower_seals_what_comes_until_it_is_stopped(sealing, monkeypatch) -> None:
     monkeypatch.setattr(sequencing, "LOOK_SECONDS", 0.01)
     sealing.record("S01", 1, 1)
@@ -146,8 +159,11 @@ def test_follower_seals_what_comes_until_it_is_stopped(sealing, monkeypatch) -> 
         else:
             stop.set()
 
-    sealing.sequencer.follow(stop, said, every=0.01)
+    sequencer = sealing.sequencer
+    watch = sequencer.watch = Seen()
+    sequencer.follow(stop, said, every=0.01)
     assert seen == [2, 4]
+    assert (watch.turns[0], watch.stood[-1]) == (True, ("log", sealing.store.last_position(), 1))
 
 
 def test_tables_are_made_by_upgrade_when_a_ledger_has_none(store_url, store) -> None:

@@ -1,9 +1,9 @@
 """The command line: `career-ledger [--db URL] COMMAND ... [--json]` (section 7 of the published language).
 
-Exit codes: 0 all done; 1 a line was refused or invalid, or the audit found something; 2 wrong usage; 3 not found; 4
-others kept writing to the same students; 5 verification failed; 6 the database is unavailable or cannot be used, or
-students were set aside; and those of every program (`ledger.edges.program`): 70, 74, 130, 141. What a command needs is
-imported inside it, so that a question starts fast.
+Exit codes: 0 all done; 1 a line was refused or invalid, or the audit or a doctor found something; 2 wrong usage; 3 not
+found; 4 others kept writing to the same students; 5 verification failed; 6 the database is unavailable or cannot be
+used, or students were set aside; and those of every program (`ledger.edges.program`): 70, 74, 130, 141. What a command
+needs is imported inside it, so that a question starts fast.
 """
 
 import sys
@@ -104,10 +104,10 @@ def cli(ctx: click.Context, db: str | None, rulebooks: Path | None, keys: str | 
       career-ledger fees S01
       career-ledger rules cite BLK-1
 
-    Exit codes: 0 done; 1 a line was refused or invalid, or the audit found something; 2 wrong usage; 3 not found;
-    4 others kept writing to the same students; 5 verification failed; 6 the database is unavailable, or students were
-    set aside; 70 a fault of this program; 74 the output cannot be written; 130 interrupted; 141 nobody reads the
-    output.
+    Exit codes: 0 done; 1 a line was refused or invalid, or the audit or a doctor found something; 2 wrong usage;
+    3 not found; 4 others kept writing to the same students; 5 verification failed; 6 the database is unavailable, or
+    students were set aside; 70 a fault of this program; 74 the output cannot be written; 130 interrupted; 141 nobody
+    reads the output.
     """
     ctx.obj = Settings(db, rulebooks, lang, keys or None)
     for name, url in (("db", db), ("keys", keys)):

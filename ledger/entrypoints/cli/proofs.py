@@ -10,7 +10,7 @@ from ledger.domain.phrases import says
 from ledger.edges.log import Note, log_format_option
 from ledger.edges.program import tell, tell_json
 
-from .options import json_option, opened, page, say
+from .options import json_option, opened, page, say, shows_metrics, watched
 
 if TYPE_CHECKING:
     from ledger.bootstrap import Answer
@@ -22,6 +22,7 @@ PAUSE_SECONDS = 1.0
 @click.command(short_help="Seal and sign what is recorded.")
 @click.option("--follow", is_flag=True, help="Go on, a minute or 1,000 events later, until SIGTERM.")
 @json_option
+@shows_metrics
 @log_format_option
 def checkpoint(follow: bool, json_: bool) -> None:
     """Take what is recorded into the Merkle tree, sign its root with the key that CAREER_LEDGER_SIGNING_KEY names, and
@@ -44,13 +45,15 @@ def checkpoint(follow: bool, json_: bool) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    while not stop.is_set():
-        try:
-            with opened() as ledger:
-                ledger.follow_checkpoints(stop, lambda answer: _tell(answer, json_, note=False))
-        except StoreUnavailable as error:
-            say(Note("checkpoint/away", "{error}; trying again", level="warning", error=str(error)))
-            stop.wait(PAUSE_SECONDS)
+    with watched("checkpoint") as watch:
+        while not stop.is_set():
+            try:
+                with opened() as ledger:
+                    ledger.follow_checkpoints(stop, lambda answer: _tell(answer, json_, note=False), watch)
+            except StoreUnavailable as error:
+                say(Note("checkpoint/away", "{error}; trying again", level="warning", error=str(error)))
+                watch.retry()
+                stop.wait(PAUSE_SECONDS)
 
 
 def _tell(answer: "Answer", json_: bool, note: bool = True) -> None:
