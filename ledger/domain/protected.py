@@ -44,9 +44,9 @@ class CodeTaken(Exception):
 class Sealer(Protocol):
     """Whoever has the keys (`ledger.privacy`)."""
 
-    def seal(self, events: Sequence[Event]) -> list[Event]:
-        """The events without their protected values, which are in `sealed`; those that have none as they are. The keys
-        of all students are durable then. Raises IsForgotten, CodeTaken."""
+    def seal(self, event: Event) -> Event:
+        """Without its protected values, which are in `sealed`; one that has none as it is. Her key is durable then.
+        Raises IsForgotten, CodeTaken."""
         ...
 
     def prepare(self, submissions: Sequence[Submission | Event]) -> None:

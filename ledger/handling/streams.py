@@ -31,12 +31,15 @@ class Stream:
         self.events = self.standing.events
         self.version = 0
         self.turn = 0
+        self.forgotten = False
 
     def add(self, events: Iterable[Event]) -> None:
         for event in events:
             self.standing.add(event)
             self.by_id[event.id] = event
             self.version = event.version
+            if event.type == "person-forgotten":
+                self.forgotten = True
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,6 @@ from ledger.domain.books import LawBooks
 from ledger.domain.decisions import AHEAD, Accepted, Mode, Refused, decide, lies_ahead
 from ledger.domain.events import SEALED_ONLY, Event
 from ledger.domain.form import Problem, named
-from ledger.domain.knowledge import is_forgotten
 from ledger.domain.phrases import Phrase, says, verbatim
 from ledger.domain.protected import CodeTaken, IsForgotten, Sealer, has_protected, taken_out
 from ledger.domain.reasons import DONE, reason
@@ -189,11 +188,10 @@ class Desk:
         raised: nothing is stored in the clear instead."""
         if self._sealer is None or not isinstance(verdict, Event) or not has_protected(verdict):
             return verdict
-        if is_forgotten(self.streams[verdict.student].events):  # also where her key is still held in memory
+        if self.streams[verdict.student].forgotten:  # also where her key is still held in memory
             return _about_the_forgotten(verdict)
         try:
-            [found] = self._sealer.seal([verdict])
-            return found
+            return self._sealer.seal(verdict)
         except IsForgotten:
             return _about_the_forgotten(verdict)
         except CodeTaken:

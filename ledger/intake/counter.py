@@ -27,7 +27,6 @@ from typing import Any, NamedTuple
 from ledger.domain.books import LawBooks
 from ledger.domain.events import SEALED_ONLY, Event
 from ledger.domain.form import Problem, named
-from ledger.domain.knowledge import is_forgotten
 from ledger.domain.phrases import says
 from ledger.domain.protected import Sealer
 from ledger.domain.submissions import Submission
@@ -156,7 +155,7 @@ class Counter:
             except Exception as error:
                 raise _Fault(form, error) from error
             # of a person who was forgotten nothing is remembered again: the next time it is decided anew
-            if isinstance(verdict, _New) and not is_forgotten(self._streams[form.student].events):
+            if isinstance(verdict, _New) and not self._streams[form.student].forgotten:
                 fresh.append(Refusal(form.student, form.id, self._store.content_digest(form.hash()),
                                      json.dumps(verdict).encode()))
                 kept[form.student, form.id] = fresh[-1]

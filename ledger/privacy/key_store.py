@@ -63,6 +63,13 @@ class Access(NamedTuple):
     purpose: str | None
 
 
+class _Made(NamedTuple):
+    """`people`: who can be looked up now."""
+
+    keys: dict[str, Key]
+    people: dict[str, Person]
+
+
 class KeyStore:
     """For one thread. Every method raises StoreUnavailable and StoreUnusable."""
 
@@ -114,51 +121,34 @@ class KeyStore:
 
     # Keys
 
-    def current(self, students: Collection[str], in_log: InLog, people: Mapping[str, Person] | None = None,
-                holds: Holds | None = None) -> dict[str, Key]:
-        """The newest key of each, made where there is none, and durable; `people`: what is to be found by name and tax
-        code from now on, in the same transaction. Raises IsForgotten and CodeTaken; then nothing was made."""
+    def newest(self, student: str, in_log: InLog, person: Person | None = None, holds: Holds | None = None) -> Key:
+        """Her newest key, made where there is none, and durable; `person`: by what she is to be found from now on, in
+        the same transaction. Raises IsForgotten and CodeTaken; then nothing was made."""
         self.check_term()
-        people = {student: one for student, one in (people or {}).items()
-                  if not one.is_within(self._ready.get(student))}
-        found = {one: key for one in students if (key := self._held(one, None)) is not None}
-        if len(found) == len(students) and not people:
-            return found
-        lacking = self._newest([one for one in students if one not in found], found)
-        if lacking and (gone := set(in_log(lacking))):
-            raise IsForgotten(next(one for one in lacking if one in gone))
-        if lacking or people:
-            free = self._free(people, holds)
-            self._written(lambda tx: self._make(tx, lacking, people, free))
-            self._newest(lacking, found)
-        return found
+        held = self._held(student, None)
+        people = {} if person is None or person.is_within(self._ready.get(student)) else {student: person}
+        if held is not None and not people:
+            return held
+        found, gone = self._read([student])
+        if gone or (not found and in_log([student])):
+            raise IsForgotten(student)
+        if not found or people:
+            lacking = [] if found else [student]
+            found |= self._make(lacking, people, self._free(people, holds), strict=True).keys
+        return found[student] if found else self._read([student])[0][student]
 
     def prepare(self, students: Collection[str], in_log: InLog, people: Mapping[str, Person]) -> None:
         """The keys that these lack and the look-ups of these people, in one transaction. Who was forgotten gets
         nothing, and who claims another's tax code no look-up: sealing says so. It may hold until the next call."""
         self._ready = {}
         self.check_term()
-        gone = {row[0] for part in _parts(students) for row in self._backend.single(
-            "SELECT student FROM forgotten WHERE student IN :students", {"students": part})}
-        lacking = self._newest([one for one in students if one not in gone and self._held(one, None) is None], {})
+        found, gone = self._read([one for one in students if one in people or self._held(one, None) is None])
+        lacking = [one for one in students if self._held(one, None) is None and one not in found and one not in gone]
         gone |= set(in_log(lacking)) if lacking else set()
-        made = [one for one in lacking if one not in gone]
-        found = {student: one for student, one in people.items() if student not in gone}
-        if not made and not found:
-            return
-        ready: dict[str, Person] = {}
-
-        def act(tx: Transaction) -> None:
-            ready.clear()
-            self._make(tx, made, {}, frozenset(), strict=False)
-            late = self._tombstones(tx, found)
-            living = {student: one for student, one in found.items() if student not in late}
-            taken = self._register(tx, living, frozenset(), self._clock().isoformat())
-            ready.update({student: one for student, one in living.items() if student not in taken})
-
-        self._written(act)
-        self._ready = ready
-        self._newest([one for one in made if one not in gone], {})
+        lacking = [one for one in lacking if one not in gone]
+        people = {student: one for student, one in people.items() if student not in gone}
+        if lacking or people:
+            self._ready = self._make(lacking, people, frozenset(), strict=False).people
 
     def key(self, student: str, number: int) -> Key | None:
         """The key of a number; None where there is none."""
@@ -193,44 +183,64 @@ class KeyStore:
         if by != self.master.id:
             self.master = self._load(by)
         plain = self._unwrapped(self.master, wrapped, _about(self._ledger, student, of), f"the key of {student}")
-        found = Key(of, AESGCM(plain))
-        for held in {of, number}:
+        return self._hold(student, Key(of, AESGCM(plain)), number)
+
+    def _hold(self, student: str, found: Key, number: int | None) -> Key:
+        """`number`: what was asked for, None the newest."""
+        for held in {found.number, number}:
             self._ciphers[student, held] = found, time.monotonic()
         while len(self._ciphers) > CIPHERS_KEPT:
             self._ciphers.popitem(last=False)
         return found
 
-    def _newest(self, students: Sequence[str], into: dict[str, Key]) -> list[str]:
-        """Adds the newest key of each; who has none. Raises IsForgotten."""
-        lacking = dict.fromkeys(students)
+    def _read(self, students: Iterable[str]) -> tuple[dict[str, Key], set[str]]:
+        """The newest key of each who has one, and who was forgotten."""
+        found: dict[str, Key] = {}
+        gone: set[str] = set()
         for part in _parts(students):
             # one statement, so that a tombstone and a key are of one moment
             rows = self._backend.single(
                 "SELECT student, number, wrapped, master FROM student_keys WHERE student IN :students UNION ALL "
                 "SELECT student, NULL, NULL, NULL FROM forgotten WHERE student IN :again",
                 {"students": part, "again": part})
-            for row in sorted(rows, key=lambda row: (row[0], row[1] or 0)):
-                if row[1] is None:
-                    raise IsForgotten(row[0])
-                into[row[0]] = self._keep(row, None)
-                lacking.pop(row[0], None)
-        return list(lacking)
+            gone.update(row[0] for row in rows if row[1] is None)
+            for row in sorted((row for row in rows if row[1] is not None), key=lambda row: (row[0], row[1])):
+                if row[0] not in gone:
+                    found[row[0]] = self._keep(row, None)
+        return found, gone
 
-    def _make(self, tx: Transaction, students: Sequence[str], people: Mapping[str, Person], free: Collection[str],
-              strict: bool = True) -> None:
-        gone = self._tombstones(tx, [*students, *people])
-        if gone and strict:
-            raise IsForgotten(min(gone))
-        now = self._clock().isoformat()
-        tables.add(tx, "student_keys", [
-            (one, 1, self.master.wrap(secrets.token_bytes(box.KEY), _about(self._ledger, one, 1)), self.master.id, now)
-            for one in students if one not in gone])
-        if people and (taken := self._register(tx, people, free, now)):
-            raise CodeTaken(min(taken))
+    def _make(self, students: Sequence[str], people: Mapping[str, Person], free: Collection[str],
+              strict: bool) -> "_Made":
+        """Keys of those who have none, and look-ups. Who was forgotten meanwhile gets nothing, and who claims another's
+        tax code no look-up; `strict`: then IsForgotten or CodeTaken is raised and nothing is made."""
+        plain: dict[str, bytes] = {}
+        registered: dict[str, Person] = {}
 
-    def _tombstones(self, tx: Transaction, students: Iterable[str]) -> set[str]:
+        def act(tx: Transaction) -> None:
+            plain.clear()
+            registered.clear()
+            gone, there = self._asked(tx, "forgotten", {*students, *people}), self._asked(tx, "student_keys", students)
+            if gone and strict:
+                raise IsForgotten(min(gone))
+            plain.update((one, secrets.token_bytes(box.KEY)) for one in students if one not in gone | there)
+            now = self._clock().isoformat()
+            tables.add(tx, "student_keys", [
+                (one, 1, self.master.wrap(key, _about(self._ledger, one, 1)), self.master.id, now)
+                for one, key in plain.items()])
+            registered.update((student, one) for student, one in people.items() if student not in gone)
+            taken = self._register(tx, registered, free, now) if registered else set()
+            if taken and strict:
+                raise CodeTaken(min(taken))
+            for one in taken:
+                del registered[one]
+
+        self._written(act)
+        return _Made({one: self._hold(one, Key(1, AESGCM(key)), None) for one, key in plain.items()}, registered)
+
+    def _asked(self, tx: Transaction, table: str, students: Iterable[str]) -> set[str]:
+        """Which of them stand in a table."""
         return {student for part in _parts(students) for (student,) in tx.ask(
-            "SELECT student FROM forgotten WHERE student IN :students", {"students": part})}
+            f"SELECT student FROM {table} WHERE student IN :students", {"students": part})}  # noqa: S608 - ours
 
     def _register(self, tx: Transaction, people: Mapping[str, Person], free: Collection[str], now: str) -> set[str]:
         """Look-ups of all but those whose tax code is another's; these."""

@@ -33,24 +33,14 @@ class KeySealer:
                 people[one.student] = person_of(one.data) | people.get(one.student)
         self.keys.prepare(dict.fromkeys(one.student for one in submissions), self._in_log, people)
 
-    def seal(self, events: Sequence[Event]) -> list[Event]:
-        """Raises IsForgotten, CodeTaken; then nothing of them is sealed, and no key was made."""
-        parts = [taken_out(event) for event in events]
-        students = dict.fromkeys(event.student for event, taken in parts if taken)
-        if not students:
-            return list(events)
-        people: dict[str, Person] = {}
-        for event in events:
-            if isinstance(event.data, PersonRegistered):
-                people[event.student] = person_of(event.data) | people.get(event.student)
-        found = self.keys.current(students, self._in_log, people, self._holds)
-        sealed = []
-        for event, taken in parts:
-            if taken:
-                number, cipher = found[event.student]
-                event = replace(event, sealed=Sealed(number, box.seal(cipher, self.keys.ledger, event, taken)))
-            sealed.append(event)
-        return sealed
+    def seal(self, event: Event) -> Event:
+        """Raises IsForgotten, CodeTaken; then no key was made."""
+        bare, taken = taken_out(event)
+        if not taken:
+            return event
+        person = person_of(event.data) if isinstance(event.data, PersonRegistered) else None
+        number, cipher = self.keys.newest(event.student, self._in_log, person, self._holds)
+        return replace(bare, sealed=Sealed(number, box.seal(cipher, self.keys.ledger, event, taken)))
 
     def open(self, event: Event) -> Event | None:
         """Raises StoreUnusable where it should open and does not."""

@@ -56,12 +56,13 @@ def test_person_is_answered_with_the_history_of_registrations_and_leaves_a_trace
 
 
 def test_trace_stands_before_the_answer_is_printed_and_nothing_is_answered_without_it(
-        sealed: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+        sealed: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(KeyStore, "note", full)
-    for command in (("person", "S01"), ("history", "S01"), ("lookup", "name")):
+    for command in (("person", "S01"), ("history", "S01"), ("lookup", "name"),
+                    ("disclose", "S01", "--to", str(tmp_path / "hers"))):
         done = sealed(*command, "--purpose", "x", given="Zoë")
         assert done.exit_code == 1 or done.exit_code == 6
         assert MARK not in done.output
@@ -81,6 +82,7 @@ def test_history_shows_what_is_sealed_to_who_says_why_and_to_nobody_else(sealed:
     closed = sealed("history", "S01", "--json")
     assert MARK not in closed.output
     assert sum("sealed" in one for one in said(closed)) == 3
+    assert "--purpose opens it" in sealed("history", "S01").stdout
     assert said(sealed("access", "S01", "--json")) == []
     opened = said(sealed("history", "S01", "--purpose", "appeal", "--json"))
     assert [one["data"]["band"] for one in opened if "band" in one["data"]] == [MARK + "band"]

@@ -21,10 +21,7 @@ class Keys:
     def prepare(self, submissions: Sequence[Submission]) -> None:
         pass
 
-    def seal(self, events: Sequence[Event]) -> list[Event]:
-        return [self._seal(event) for event in events]
-
-    def _seal(self, event: Event) -> Event:
+    def seal(self, event: Event) -> Event:
         without, taken = taken_out(event)
         if not taken:
             return event

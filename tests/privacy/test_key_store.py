@@ -75,11 +75,11 @@ def test_master_key_is_taken_from_the_environment_itself_and_half_of_one_is_not_
 
 def test_expired_master_key_seals_and_opens_nothing_until_it_is_rotated_and_still_forgets(
         made: KeySealer, clock: Clock) -> None:
-    one, hers = made.seal([ticket("S01", 1), ticket("S02", 1)])
+    one, hers = made.seal(ticket("S01", 1)), made.seal(ticket("S02", 1))
     clock.now = NOW + timedelta(days=30)
     assert made.open(one) is not None  # its last day
     clock.now += timedelta(days=1)
-    for act in (lambda: made.open(one), lambda: made.seal([ticket("S01", 2)]),
+    for act in (lambda: made.open(one), lambda: made.seal(ticket("S01", 2)),
                 lambda: made.prepare([submitted("S03")])):
         with pytest.raises(StoreUnusable, match=r"ended on 2026-04-01: run .career-ledger keys rotate"):
             act()
@@ -119,7 +119,7 @@ def test_ledgers_own_postgresql_database_is_refused_as_a_key_store(
 @pytest.mark.parametrize("left", [0, 50, 3000])
 def test_key_store_is_refused_in_words_when_it_was_cut_off(
         made: KeySealer, opener: Opener, sqlite_keys: str, tmp_path: Path, left: int) -> None:
-    made.seal([person("S01")])
+    made.seal(person("S01"))
     made.keys.close()
     path = tmp_path / "keys.db"
     path.write_bytes(path.read_bytes()[:left])
@@ -128,7 +128,7 @@ def test_key_store_is_refused_in_words_when_it_was_cut_off(
 
 
 def test_wrapped_key_that_was_moved_or_changed_is_refused_in_words(made: KeySealer) -> None:
-    one, _ = made.seal([ticket("S01", 1), ticket("S02", 1)])
+    one, _ = made.seal(ticket("S01", 1)), made.seal(ticket("S02", 1))
     with made.keys._backend.transaction() as tx:
         tx.run("UPDATE student_keys SET wrapped = (SELECT wrapped FROM student_keys WHERE student = 'S02') "
                "WHERE student = 'S01'")
@@ -139,7 +139,7 @@ def test_wrapped_key_that_was_moved_or_changed_is_refused_in_words(made: KeySeal
 
 
 def test_forgetting_again_deletes_what_an_older_copy_has_brought_back(made: KeySealer) -> None:
-    made.seal([person("S01")])
+    made.seal(person("S01"))
     made.keys.forget("S01", "gone")
     with made.keys._backend.transaction() as tx:
         tx.run("INSERT INTO tax_codes (hmac, student, at) VALUES ('x', 'S01', '2026')")
@@ -153,7 +153,7 @@ def test_rotation_wraps_all_keys_anew_and_leaves_the_old_master_and_older_copies
         monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(key_store, "PAGE", 2)
     sealer, other = (KeySealer(opener(keys_url, new=new), ledger.streams) for new in (True, False))
-    sealed = sealer.seal([ticket(f"S{n:02}", 1) for n in range(5)])
+    sealed = [sealer.seal(ticket(f"S{n:02}", 1)) for n in range(5)]
     old, text, held = sealer.keys.master.id, master_file.read_text(), master_file.open()
     copy = sealer.keys._backend.single("SELECT student, number, wrapped, master FROM student_keys LIMIT 1")
     assert rotate(sealer.keys, clock.now.date(), 10) == 5
@@ -164,7 +164,7 @@ def test_rotation_wraps_all_keys_anew_and_leaves_the_old_master_and_older_copies
     assert (oct(master_file.stat().st_mode)[-3:], master.waiting(master_file).exists()) == ("600", False)
     assert [sealer.open(one) for one in sealed] == [ticket(f"S{n:02}", 1) for n in range(5)]
     # who was at work meanwhile wraps nothing under the old one, and goes on under the new
-    [late] = other.seal([ticket("S99", 1)])
+    late = other.seal(ticket("S99", 1))
     assert other.open(sealed[0]) is not None
     assert {row[0] for row in sealer.keys._backend.single("SELECT master FROM student_keys")} == {sealer.keys.master.id}
     assert KeySealer(opener(keys_url), ledger.streams).open(late) == ticket("S99", 1)
@@ -197,7 +197,7 @@ def _killed(step: str, url: str, ledger_url: str, origin: str) -> None:
 def test_rotation_that_was_killed_is_finished_or_undone_by_the_next_start(
         made: KeySealer, opener: Opener, sqlite_keys: str, sqlite_url: str, ledger: EventStore, master_file: Path,
         step: str) -> None:
-    sealed = made.seal([ticket("S01", 1), ticket("S02", 1)])
+    sealed = [made.seal(ticket(student, 1)) for student in ("S01", "S02")]
     old = made.keys.master.id
     worker = multiprocessing.get_context("fork").Process(
         target=_killed, args=(step, sqlite_keys, sqlite_url, ledger.identity().origin))
@@ -257,7 +257,7 @@ def test_role_of_a_key_store_adds_to_the_access_log_and_may_not_change_it(
         try:
             keys = opener(re.sub("//[^@]*@", f"//{user}:secret@", postgres_url))
             sealer = KeySealer(keys, ledger.streams)
-            assert sealer.open(sealer.seal([ticket("S01", 1)])[0]) == ticket("S01", 1)
+            assert sealer.open(sealer.seal(ticket("S01", 1))) == ticket("S01", 1)
             keys.note("S01", "u", None, "person", "why")
             assert [one.purpose for one in keys.accesses("S01")] == ["why"]
             for statement in ("UPDATE access_log SET who = 'x'", "DELETE FROM access_log", "DELETE FROM orders"):

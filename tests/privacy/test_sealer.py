@@ -12,10 +12,11 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from msgspec.structs import replace
 
 from ledger.domain.events import Event, Sealed
-from ledger.domain.protected import CodeTaken, IsForgotten
+from ledger.domain.protected import CodeTaken, IsForgotten, taken_out
 from ledger.privacy import KeySealer, KeyStore, box, open_sealer
 from ledger.privacy.key_store import CLAIM, TRUSTED_SECONDS
 from ledger.store import EventStore, StoreUnusable
@@ -23,10 +24,8 @@ from ledger.store import EventStore, StoreUnusable
 from .conftest import Clock, Opener
 from .people import MARK, forgotten, person, submitted, ticket
 
-
-def seal(sealer: KeySealer, event: Event) -> Event:
-    [found] = sealer.seal([event])
-    return found
+GOLDEN = ("AAECAwQFBgcICQoLPCCyerGE4CH2Y/blwp4dH6HspWe/LBEdVhSS4G9Lfc8hMI7cj+EyuFSEX82opwgYznlArXr2g/oftwo5OMPV"
+          "znXNQSc9AKACU3eimWRqY0U=")
 
 
 def box_of(event: Event) -> bytes:
@@ -36,17 +35,24 @@ def box_of(event: Event) -> bytes:
 
 def test_sealed_event_opens_to_what_it_was_and_holds_none_of_it_when_closed(sealer: KeySealer) -> None:
     for one in (person("S01", former_tax_codes=["OLD-CODE"]), ticket("S01", 2)):
-        sealed = seal(sealer, one)
+        sealed = sealer.seal(one)
         assert MARK not in repr(sealed)
         assert sealer.open(sealed) == one
         assert (len(box_of(sealed)) - 12 - 16) % box.BLOCK == 0
-    assert box_of(seal(sealer, ticket("S01", 2))) != box_of(seal(sealer, ticket("S01", 2)))
+    assert box_of(sealer.seal(ticket("S01", 2))) != box_of(sealer.seal(ticket("S01", 2)))
+
+
+def test_box_of_another_day_opens_for_ever_and_is_made_in_the_same_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    cipher, one = AESGCM(bytes(range(32))), ticket("S01", 3)
+    assert box.unseal(cipher, "urn:golden", one, GOLDEN) == {"data": {"answer": MARK + "answer"}}
+    monkeypatch.setattr("ledger.privacy.box.secrets.token_bytes", lambda count: bytes(range(count)))
+    assert box.seal(cipher, "urn:golden", one, taken_out(one)[1]) == GOLDEN
 
 
 def test_event_without_protected_values_is_as_it_was_and_takes_no_key(sealer: KeySealer) -> None:
     one = ticket("S01", 1, "")
     bare = replace(one, data=type(one.data).model_validate({"number": "7"}))
-    assert sealer.seal([bare]) == [bare]
+    assert sealer.seal(bare) is bare
     assert sealer.open(bare) is bare
     assert sealer.keys.counts()["student_keys"] == 0
 
@@ -62,8 +68,8 @@ MOVED: dict[str, Callable[[Event], Event]] = {
 
 @pytest.mark.parametrize("how", MOVED)
 def test_box_is_refused_in_words_when_it_was_moved_or_changed(sealer: KeySealer, how: str) -> None:
-    sealed = seal(sealer, ticket("S01", 1))
-    seal(sealer, ticket("S02", 1))
+    sealed = sealer.seal(ticket("S01", 1))
+    sealer.seal(ticket("S02", 1))
     with pytest.raises(StoreUnusable, match=r"position 1: what is sealed does not open") as refused:
         sealer.open(MOVED[how](sealed))
     assert MARK not in str(refused.value)
@@ -71,7 +77,7 @@ def test_box_is_refused_in_words_when_it_was_moved_or_changed(sealer: KeySealer,
 
 def test_box_of_another_ledger_does_not_open_under_the_same_key(
         sealer: KeySealer, monkeypatch: pytest.MonkeyPatch) -> None:
-    sealed = seal(sealer, ticket("S01", 1))
+    sealed = sealer.seal(ticket("S01", 1))
     monkeypatch.setattr(sealer.keys, "_ledger", "another")
     with pytest.raises(StoreUnusable, match="does not open"):
         sealer.open(sealed)
@@ -79,19 +85,19 @@ def test_box_of_another_ledger_does_not_open_under_the_same_key(
 
 def test_person_who_was_forgotten_is_neither_opened_nor_sealed_and_others_are(
         sealer: KeySealer, keys: KeyStore) -> None:
-    hers, other = seal(sealer, person("S01")), seal(sealer, ticket("S02", 1))
+    hers, other = sealer.seal(person("S01")), sealer.seal(ticket("S02", 1))
     keys.forget("S01", "S01-gone")
     assert sealer.open(hers) is None
     assert sealer.open(other) == ticket("S02", 1)
     sealer.prepare([submitted("S01"), submitted("S03")])
     with pytest.raises(IsForgotten, match="S01"):
-        sealer.seal([ticket("S02", 2), ticket("S01", 2)])
+        sealer.seal(ticket("S01", 2))
     assert [sealer.keys.counts()[name] for name in ("student_keys", "tax_codes", "names")] == [2, 0, 0]
 
 
 def test_no_key_is_made_for_who_was_forgotten_when_the_key_store_comes_back_from_before(
         sealer: KeySealer, ledger: EventStore) -> None:
-    one = seal(sealer, person("S01"))
+    one = sealer.seal(person("S01"))
     ledger.append([one, forgotten("S01", 2)])
     with sealer.keys._backend.transaction() as tx:  # an older copy: neither key nor tombstone
         tx.run("DELETE FROM student_keys")
@@ -99,12 +105,12 @@ def test_no_key_is_made_for_who_was_forgotten_when_the_key_store_comes_back_from
     assert sealer.open(one) is None
     sealer.prepare([submitted("S01")])
     with pytest.raises(IsForgotten):
-        sealer.seal([ticket("S01", 3)])
+        sealer.seal(ticket("S01", 3))
     assert sealer.keys.counts()["student_keys"] == 0
 
 
 def test_missing_key_is_an_error_when_nobody_says_that_she_was_forgotten(sealer: KeySealer, keys: KeyStore) -> None:
-    one = seal(sealer, ticket("S01", 1))
+    one = sealer.seal(ticket("S01", 1))
     with keys._backend.transaction() as tx:
         tx.run("DELETE FROM student_keys")
     keys._ciphers.clear()
@@ -114,7 +120,7 @@ def test_missing_key_is_an_error_when_nobody_says_that_she_was_forgotten(sealer:
 
 def test_key_in_memory_is_gone_within_a_minute_when_another_process_has_destroyed_it(
         sealer: KeySealer, keys: KeyStore, opener: Opener, keys_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    one = seal(sealer, ticket("S01", 1))
+    one = sealer.seal(ticket("S01", 1))
     opener(keys_url).forget("S01", "S01-gone")
     later = time.monotonic() + TRUSTED_SECONDS + 1
     monkeypatch.setattr("ledger.privacy.key_store.time.monotonic", lambda: later)
@@ -122,11 +128,11 @@ def test_key_in_memory_is_gone_within_a_minute_when_another_process_has_destroye
 
 
 def test_tax_code_of_another_person_is_refused_without_repeating_it_and_leaves_nothing(sealer: KeySealer) -> None:
-    seal(sealer, person("S01", former_tax_codes=["Old code"]))
-    seal(sealer, person("S01", 2))
+    sealer.seal(person("S01", former_tax_codes=["Old code"]))
+    sealer.seal(person("S01", 2))
     for code in ("code-" + MARK, " OLDCODE "):
         with pytest.raises(CodeTaken) as taken:
-            seal(sealer, person("S02", code=code))
+            sealer.seal(person("S02", code=code))
         assert code.strip().upper() not in str(taken.value).upper()
         assert taken.value.student == "S02"
     assert sealer.keys.counts()["student_keys"] == 1
@@ -135,21 +141,21 @@ def test_tax_code_of_another_person_is_refused_without_repeating_it_and_leaves_n
 
 def test_tax_code_is_free_again_when_its_registration_never_came_into_the_log(
         sealer: KeySealer, ledger: EventStore, clock: Clock) -> None:
-    seal(sealer, person("S01"))  # and its line was kept out
+    sealer.seal(person("S01"))  # and its line was kept out
     with pytest.raises(CodeTaken):
-        seal(sealer, person("S02"))
+        sealer.seal(person("S02"))
     clock.now += CLAIM + timedelta(seconds=1)
-    ledger.append([seal(sealer, person("S02"))])
+    ledger.append([sealer.seal(person("S02"))])
     clock.now += CLAIM + timedelta(seconds=1)
     assert sealer.keys.with_tax_code("CODE-" + MARK) == ["S02"]
     with pytest.raises(CodeTaken):
-        seal(sealer, person("S03"))
+        sealer.seal(person("S03"))
 
 
 def test_person_is_found_by_name_as_written_or_as_somebody_may_write_it_until_she_is_forgotten(
         sealer: KeySealer, keys: KeyStore) -> None:
-    seal(sealer, person("S01"))
-    seal(sealer, person("S02", code=None, given_name="Zoe", family_name="Other"))
+    sealer.seal(person("S01"))
+    sealer.seal(person("S02", code=None, given_name="Zoe", family_name="Other"))
     assert keys.with_name("Zoë-Anna D’Invènto") == (["S01"], True)
     for text in ("dinvento", "D'INVENTO  zoe anna", "zoé anna"):
         assert keys.with_name(text) == (["S01"], False)
@@ -169,11 +175,11 @@ def test_sealing_writes_nothing_more_when_it_was_prepared_and_a_code_that_is_tak
     with monkeypatch.context() as patched:
         patched.setattr(keys, "_written", lambda _: pytest.fail("written"))
         for one in people[1:3]:
-            assert sealer.open(seal(sealer, one)) == one
+            assert sealer.open(sealer.seal(one)) == one
     with pytest.raises(CodeTaken, match="S03"):
-        seal(sealer, people[3])
+        sealer.seal(people[3])
     with pytest.raises(IsForgotten, match="S00"):
-        seal(sealer, people[0])
+        sealer.seal(people[0])
     assert keys.with_tax_code("CODE2") == ["S02"]
 
 
@@ -182,8 +188,7 @@ def _make(url: str, ledger_url: str, gate: "multiprocessing.synchronize.Barrier"
     sealer = pickle.loads(pickle.dumps(partial(open_sealer, url, ledger_url)))()  # noqa: S301 - our own
     sealer.keys._clock = Clock()
     gate.wait(20)
-    [found] = sealer.seal([ticket("S01", n)])
-    made.put(found)
+    made.put(sealer.seal(ticket("S01", n)))
 
 
 def test_two_processes_that_make_a_key_for_one_student_at_once_have_the_same_one(
@@ -204,7 +209,7 @@ def test_nothing_of_a_person_stands_in_the_key_store_and_her_rows_leave_its_file
         opener: Opener, sqlite_keys: str, ledger: EventStore, tmp_path: Path) -> None:
     keys = opener(sqlite_keys, new=True)
     sealer = KeySealer(keys, ledger.streams)
-    seal(sealer, person("S01"))
+    sealer.seal(person("S01"))
     keys.note("S01", "root", None, "person", "asked by " + MARK)
     with closing(sqlite3.connect(tmp_path / "keys.db")) as raw:
         [(wrapped,), (hmac,)] = [raw.execute(f"SELECT {column} FROM {table}").fetchone() for column, table in (
@@ -225,7 +230,7 @@ def test_nothing_of_a_person_stands_in_the_key_store_and_her_rows_leave_its_file
 
 
 def test_purpose_is_kept_for_who_asks_and_the_access_log_takes_no_change(keys: KeyStore, sealer: KeySealer) -> None:
-    seal(sealer, ticket("S01", 1))
+    sealer.seal(ticket("S01", 1))
     keys.note("S01", "root", "officer:7", "person", "her request")
     keys.note("S02", "root", None, "history", "no key")
     assert [one[1:] for one in keys.accesses("S01")] == [("S01", "root", "officer:7", "person", "her request")]
@@ -240,7 +245,7 @@ def test_opening_a_student_of_100_events_with_5_boxes_takes_under_a_millisecond(
         opener: Opener, sqlite_keys: str, ledger: EventStore) -> None:
     sealer = KeySealer(opener(sqlite_keys, new=True), ledger.streams)
     bare = replace(ticket("S01", 1), data=type(ticket("S01", 1).data).model_validate({"number": "7"}))
-    events = [seal(sealer, ticket("S01", n)) if n % 20 == 0 else bare for n in range(100)]
+    events = [sealer.seal(ticket("S01", n)) if n % 20 == 0 else bare for n in range(100)]
     taken = []
     for _ in range(20):
         sealer.keys._ciphers.clear()  # the key is asked of the store each time

@@ -54,7 +54,9 @@ def test_answers_projections_and_audit_are_the_same_when_a_tenth_was_forgotten(
     with open_ledger(sqlite_url, keys=f"sqlite:///{tmp_path / 'keys.db'}") as ledger:
         ledger.new_keys(30)
         assert ledger._sealer is not None
-        sealed = ledger._sealer.seal([*events, *map(registered, last_of.values())])
+        people = [*map(registered, last_of.values())]
+        ledger._sealer.prepare(people)
+        sealed = [ledger._sealer.seal(one) for one in (*events, *people)]
         with open_store(sqlite_url) as store:
             fill(store, sealed)
             last = store.last_position()
