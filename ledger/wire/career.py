@@ -40,13 +40,15 @@ def career_on(state: CareerState, day: date) -> Career:
                              for e in status.enrolments]
         if status.withdrawal is not None:
             w = status.withdrawal
-            career.withdrawals = [Withdrawal(w.filed_on, w.event, 0, None, None, w.last_day,
+            year = max((name.partition(":")[0] for about, name in career.gaps
+                        if about == "charge" and name.endswith(":withdrawal-stamp")), default=None)
+            career.withdrawals = [Withdrawal(w.filed_on, w.event, 0, year, None, w.last_day,
                                              perfected_on=w.perfected_on)]
         if status.reservation is not None:
             held = status.reservation
             term = held.term or date.max
-            year = next((name for about, name in career.gaps if about == "reservation"), "")
-            career.reservation = Reservation("", held.filed_on, held.event, term, "", None, year, term, term)
+            applied = next((name for about, name in career.gaps if about == "reservation"), "")
+            career.reservation = Reservation("", held.filed_on, held.event, term, "", None, applied, term, term)
         if status.change_asked is not None:
             asked = status.change_asked
             career.change_asked = ChangeAsked(asked.on, asked.event, asked.academic_year, asked.to_career)
