@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from ledger.projections.everybody import ProjectionDatabase
     from ledger.projections.everybody.rebuild import Progress, Rebuilt
     from ledger.projections.everybody.reports import Reports
+    from ledger.proofs.proving import Proof
     from ledger.proofs.sequencer import Sequencer
+    from ledger.proofs.verifying import Told
     from ledger.store import EventStore
 
 Answer = dict[str, Any]
@@ -58,6 +60,14 @@ def law(rulebooks: Path | None = None) -> "LawBooks":
     from ledger.rulebooks.loader import load_books
 
     return load_books(rulebooks).known_at(clock())
+
+
+def check_file(file: Path, keys: Sequence[str], outside: Sequence[Path]) -> Answer | None:
+    """What a student's proof, or a checkpoint, shows: no ledger is asked. None where no key is known to check it with.
+    Raises WrongProof, OSError."""
+    from ledger.proofs.reading import checked
+
+    return checked(file, keys, outside)
 
 
 def signing_key(name: str) -> str:
@@ -335,6 +345,35 @@ class Ledger:
         with self._sequencer() as sequencer:
             sequencer.watch = watch or sequencer.watch
             sequencer.follow(stop, lambda sealed: said(sealed.answer()))
+
+    def prove(self, student: str, position: int | None = None, full: bool = False) -> "Proof":
+        """Raises NotFound where nothing is sealed, or was by then."""
+        from ledger.proofs.proving import NotSealed, prove
+        from ledger.proofs.tables import ProofTables
+
+        store = self._store
+        try:
+            with ProofTables(self._url) as tables:
+                return prove(store, tables, student, position, full)
+        except NotSealed:
+            raise NotFound(says("missing/sealed") if position is None else
+                           says("missing/sealed-by", position=position)) from None
+
+    def verify_log(self, outside: Sequence[Path], keys: Sequence[str], told: "Told") -> Answer:
+        """Everything again from the events. `outside`: files of checkpoints that others have kept, and folders of them;
+        `keys`: verifier keys, or files with them. Raises WrongProof, OSError; NotFound where nothing is sealed and
+        there is nothing to compare with."""
+        from ledger.proofs.reading import outside_of, verifier_keys
+        from ledger.proofs.tables import ProofTables
+        from ledger.proofs.verifying import verify
+
+        known = verifier_keys(keys)
+        held = outside_of(outside, known)
+        store = self._store
+        with ProofTables(self._url) as tables:
+            if not held and not tables.exist():
+                raise NotFound(says("missing/sealed"))
+            return dict(verify(store, tables, held, known, told))
 
     @contextmanager
     def _sequencer(self) -> "Iterator[Sequencer]":

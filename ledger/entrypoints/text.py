@@ -6,6 +6,7 @@ Every function takes the JSON of section 7 of the published language, so that wh
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from datetime import datetime, timezone
 from io import TextIOWrapper
 from typing import IO, Any, Self
 
@@ -16,6 +17,7 @@ from rich.text import Text
 
 from ledger.bootstrap import Answer
 from ledger.domain.phrases import Phrase
+from ledger.domain.values import format_instant
 from ledger.edges.text import visible
 from ledger.words import DEFAULT, Language, sentence
 from ledger.words.entries import named
@@ -389,6 +391,33 @@ class Page:
                 shown = ", ".join(value) if isinstance(value, list) else str(value)
                 self._line(f"{self._named('field', name)}: {shown}", indent=2)
 
+    def verified(self, answer: Answer) -> None:
+        for one in answer["findings"]:
+            self._line(one["message"], style="bold red")
+        if not answer["findings"]:
+            self._line(self._t("verify/holds", count=answer["events"], more=answer["checkpoints"],
+                               position=answer["position"]), style="bold")
+        for one in answer["outside"]:
+            self._line(self._t("verify/compared", text=one["file"], count=one["size"]), indent=2)
+        if not answer["outside"]:
+            self._line(self._t("verify/none"), style="bold yellow")
+        if not answer["signatures"]:
+            self._line(self._t("verify/unsigned"), style="bold yellow")
+        if answer["unsealed"]:
+            self._line(self._t("verify/unsealed", count=answer["unsealed"]), style="yellow")
+
+    def proven(self, answer: Answer) -> None:
+        if "student" in answer:
+            self._line(self._t("proofs/shown", student=answer["student"], count=len(answer["events"]),
+                               position=answer["position"]), style="bold")
+            for event in answer["events"]:
+                self._line(f"{event['version']}. {event['name']} ({event['position']}): {event['state']}", indent=2)
+        self._line(self._t("proofs/checkpoint", text=answer["origin"], count=answer["size"]))
+        self._line(answer["root"], indent=2)
+        for one in answer["signed_by"]:
+            self._line(self._t("proofs/signed", text=one["name"]) if one["time"] is None else
+                       self._t("proofs/cosigned", text=one["name"], recorded_at=_moment(one["time"])), indent=2)
+
     def looked_up(self, answer: Answer) -> None:
         if not answer["exact"]:
             self._line(self._t("person/nearly"))
@@ -719,3 +748,11 @@ MEASURES = {"grade": "/30", "cfu": " CFU"}
 FIELDS = {"regime": "regime", "session": "session", "outcome": "result", "kind": "recognition"}
 """The table of names of a field's values."""
 PLURALS = {"outcome": "outcomes", "severity": "severities"}
+
+
+def _moment(seconds: int) -> str:
+    """Of a witness: whatever it says, there is a text for it."""
+    try:
+        return format_instant(datetime.fromtimestamp(seconds, timezone.utc))
+    except (ValueError, OverflowError, OSError):
+        return str(seconds)

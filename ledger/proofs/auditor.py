@@ -43,7 +43,7 @@ TLOG_PROOF = "c2sp.org/tlog-proof@v1"
 STREAMS = uuid.UUID("5b0ac2a4-6a0d-5a4f-9a3e-3d1b8f8a7c10")
 """A student's stream is the UUID of version 5 of her name in this namespace."""
 BUCKET_BITS = 16
-LONGEST_FILE = 64 << 20
+LONGEST_FILE, LONGEST_NOTE = 64 << 20, 1 << 20
 """Bytes; so is everything else that is read bounded before it is read."""
 MOST_EVENTS, MOST_IN_A_BUCKET, MOST_SIGNATURES = 100_000, 10_000, 64
 LARGEST = 2**63 - 1
@@ -506,7 +506,7 @@ def _check_bytes(event: Event, student: str) -> None:
 
 # The command
 
-def _text(path: str, most: int = LONGEST_FILE) -> str:
+def read_text(path: str, most: int = LONGEST_FILE) -> str:
     with Path(path).open("rb") as file:
         data = file.read(most + 1)
     if len(data) > most:
@@ -519,7 +519,7 @@ def _text(path: str, most: int = LONGEST_FILE) -> str:
 
 def key_given(said: str) -> Key:
     """The text of a key, or the file that holds it. Raises Wrong, OSError."""
-    return read_key(said if said.count("+") >= 2 else _text(said, 4096))
+    return read_key(said if said.count("+") >= 2 else read_text(said, 4096))
 
 
 def _visible(text: str) -> str:
@@ -553,11 +553,11 @@ def main(arguments: list[str]) -> int:
         return 2
     try:
         keys = [key_given(said) for said in named["--key"]]
-        others = [open_checkpoint(_text(one, 1 << 20), keys)[0] for one in named["--checkpoint"]]
+        others = [open_checkpoint(read_text(one, LONGEST_NOTE), keys)[0] for one in named["--checkpoint"]]
         if plain[0] == "checkpoint":
-            checkpoint, seen = open_checkpoint(_text(plain[1], 1 << 20), keys)
+            checkpoint, seen = open_checkpoint(read_text(plain[1], LONGEST_NOTE), keys)
         else:
-            proven = check_proof(_text(plain[1]), keys)
+            proven = check_proof(read_text(plain[1]), keys)
             checkpoint, seen = proven.checkpoint, proven.seen
         for other in others:
             if other.size == checkpoint.size and other.root != checkpoint.root:

@@ -28,6 +28,7 @@ from ledger.store import StoreUnusable
 
 NAME = "ledger.example.edu/careers"
 BODY = checkpoint_body(NAME, 2, node_hash(leaf_hash(b"a"), leaf_hash(b"b")))
+SEED = Ed25519PrivateKey.from_private_bytes(b"\7" * 32)
 KEY = "PRIVATE+KEY+ledger.example.edu/careers+857d19ca+AQcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH"
 
 

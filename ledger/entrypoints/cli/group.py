@@ -19,14 +19,14 @@ from ledger.edges.program import UNAVAILABLE, USAGE, Program
 
 from . import errors
 from .errors import in_words
-from .options import CONFLICT, NOT_FOUND, PROGRAM, Settings
+from .options import CONFLICT, DIFFERENT, NOT_FOUND, PROGRAM, Settings
 
 if TYPE_CHECKING:
     from ledger.words import Language
 
 PLACES = {
     "append": "record",
-    "checkpoint": "proofs",
+    "check": "proofs", "checkpoint": "proofs", "prove": "proofs", "verify": "proofs",
     "audit": "student", "eligibility": "student", "fees": "student", "history": "student", "status": "student",
     "rules": "law",
     "find": "everybody", "project": "everybody", "projection": "everybody", "report": "everybody",
@@ -71,6 +71,11 @@ class Commands(Program):
             told = getattr(error, "told", None)
             text = " ".join(str(error).split()) if told is None else in_words(told)
             return [text], CONFLICT if isinstance(error, VersionConflict) else UNAVAILABLE
+        if "ledger.proofs.reading" in sys.modules:
+            from ledger.proofs.reading import WrongProof
+
+            if isinstance(error, WrongProof):
+                return [str(error)], DIFFERENT
         if "ledger.wire.kafka" in sys.modules:
             from .kafka import explained
 

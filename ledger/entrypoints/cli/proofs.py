@@ -1,7 +1,9 @@
-"""Proofs: `checkpoint` seals and signs."""
+"""Proofs: `checkpoint` seals and signs, `verify` makes everything again from the events, `prove` and `check` are for
+one student."""
 
 import signal
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -10,13 +12,22 @@ from ledger.domain.phrases import says
 from ledger.edges.log import Note, log_format_option
 from ledger.edges.program import tell, tell_json
 
-from .options import json_option, opened, page, say, shows_metrics, watched
+from .errors import misused
+from .everybody import progress
+from .options import DIFFERENT, POSITIONS, json_option, opened, page, say, shows_metrics, spoken, watched
 
 if TYPE_CHECKING:
     from ledger.bootstrap import Answer
 
 PAUSE_SECONDS = 1.0
 """Between a lost database and the next attempt."""
+
+keys_option = click.option("--key", "keys", multiple=True, metavar="KEY",
+                           help="A verifier key, of the log or of a witness, or the file with it. Default: that of the "
+                                "key that CAREER_LEDGER_SIGNING_KEY names.")
+outside_option = click.option("--checkpoint", "outside", multiple=True, metavar="FILE|FOLDER",
+                              type=click.Path(exists=True, path_type=Path),
+                              help="A checkpoint that somebody else has kept, or a folder of them.")
 
 
 @click.command(short_help="Seal and sign what is recorded.")
@@ -64,3 +75,75 @@ def _tell(answer: "Answer", json_: bool, note: bool = True) -> None:
             tell(line)
     else:
         page().tell(says("proofs/sealed", count=answer["size"], position=answer["position"]))
+
+
+@click.command(short_help="Verify that no event was altered, removed or inserted.")
+@outside_option
+@keys_option
+@json_option
+def verify(outside: tuple[Path, ...], keys: tuple[str, ...], json_: bool) -> None:
+    """Make leaves, tiles, the map of students and every checkpoint again from the events, and name the first event that
+    is not what it was: changed, removed or inserted. Exit code 5 where something does not hold.
+
+    Whoever could change the events could change the checkpoints in the same database: give checkpoints that others have
+    kept. What was recorded after the last checkpoint is covered by none.
+
+    \b
+    Examples:
+      career-ledger verify --checkpoint witnesses/ --key careers.vkey
+      career-ledger verify
+    """
+    with opened() as ledger, progress("verify") as told:
+        answer = ledger.verify_log(outside, keys, told)
+    tell_json(spoken(answer)) if json_ else page().verified(spoken(answer))
+    if answer["findings"]:
+        raise click.exceptions.Exit(DIFFERENT)
+
+
+@click.command(short_help="Prove a student's whole history, as one file.")
+@click.argument("student")
+@click.option("--as-of", "position", type=POSITIONS, metavar="POSITION",
+              help="As of the newest checkpoint that ends at or before POSITION. Default: the newest.")
+@click.option("--full", is_flag=True, help="With the place of each event in the tree, not only of the newest.")
+@click.option("--to", "file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+              help="Default: STUDENT.proof. Only you can read it: it holds her events.")
+def prove(student: str, position: int | None, full: bool, file: Path | None) -> None:
+    """Write a file that proves what the ledger held of STUDENT at a checkpoint: these events, in this order, and no
+    other; or nothing at all. `check` checks it, and so does ledger/proofs/auditor.py on a machine without this package.
+
+    \b
+    Examples:
+      career-ledger prove S01
+      career-ledger prove S01 --as-of 120000 --to S01-in-march.proof
+    """
+    from ledger.edges.files import open_file
+
+    with opened() as ledger:
+        found = ledger.prove(student, position, full)
+    path = file or Path(f"{student}.proof")
+    with open_file(path) as out:
+        out.write(found.text.encode())
+    page().tell(says("proofs/written", text=str(path), count=found.events, student=student,
+                     position=found.sealed.position))
+
+
+@click.command(short_help="Check a proof or a checkpoint, without a database.")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@keys_option
+@outside_option
+@json_option
+def check(file: Path, keys: tuple[str, ...], outside: tuple[Path, ...], json_: bool) -> None:
+    """Check FILE, a student's proof or a checkpoint: no ledger is asked. Exit code 5 where it does not hold.
+
+    Take the verifier key from whom you believe, not from who gave you the file.
+
+    \b
+    Example:
+      career-ledger check S01.proof --key careers.vkey --checkpoint witnesses/
+    """
+    from ledger.bootstrap import check_file
+
+    answer = check_file(file, keys, outside)
+    if answer is None:
+        raise misused(says("cli/no-key"))
+    tell_json(answer) if json_ else page().proven(answer)

@@ -1,0 +1,99 @@
+"""A student's proof: all her events when the log ended at a checkpoint, as one file that `auditor.py` checks."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from ledger.store import EventStore, StoreUnusable
+from ledger.store.recorder import LogRow, WholeRow
+
+from .auditor import bucket_of, key_of, read_checkpoint, stream_of
+from .students import NEW, Bucket, Heads, OutOfOrder, changed, leaves_of, leaves_of_rows, map_of
+from .tables import Kept, ProofTables, Sealed
+from .tree import Place, Tree
+from .writing import Shown, Way, proof
+
+PAGE = 5_000
+
+
+class NotSealed(Exception):
+    """There is no checkpoint, or none as old as it was asked for."""
+
+
+class Disagrees(StoreUnusable):
+    """What is kept of the proofs is not what the events give."""
+
+    def __init__(self) -> None:
+        super().__init__("the log and what is kept of its proofs disagree: one of them was changed. `career-ledger "
+                         "verify` says more")
+
+
+class Proof(NamedTuple):
+    """`text`: of the file."""
+
+    text: str
+    events: int
+    sealed: Sealed
+
+
+def prove(store: EventStore, tables: ProofTables, student: str, position: int | None = None,
+          full: bool = False) -> Proof:
+    """As of the newest checkpoint, or of the newest whose events all stand at or below `position`: then the map of
+    students is made again from the log. `full`: with the place of each event in the tree, not only of the newest.
+    Raises NotSealed, Disagrees."""
+    if not tables.exist():
+        raise NotSealed
+    with tables.reading() as kept:
+        sealed = kept.known_at((1 << 63) - 1 if position is None else position)
+        if sealed is None or sealed.note is None:
+            raise NotSealed
+        events = [row for row in store.rows_of(student) if row[0] <= sealed.position]
+        try:
+            text = _text(kept, sealed, sealed.note, student, events, _map_at(store, kept, sealed), full)
+        except (KeyError, OutOfOrder, ValueError):
+            raise Disagrees from None
+    return Proof(text, len(events), sealed)
+
+
+_Map = tuple[Callable[[int], Bucket], Tree]
+
+
+def _map_at(store: EventStore, kept: Kept, sealed: Sealed) -> _Map:
+    """A bucket by its number, and the tree over all of them, at a checkpoint. What is kept is that of the newest
+    one."""
+    if sealed == kept.last():
+        return lambda index: kept.buckets([index]).get(index, {}), map_of(kept.map_tile)
+    heads, at = Heads(), 0
+    while rows := [row for row in store.rows(at, PAGE) if row[0] <= sealed.position]:
+        heads.add(rows, leaves_of_rows(rows))
+        at = rows[-1][0]
+    tiles: dict[Place, bytes] = {}
+    tiles |= {(one.level, one.number): one.hashes for one in changed(tiles.__getitem__, heads.settle().roots)}
+    return heads.bucket, map_of(tiles.__getitem__)
+
+
+def _text(kept: Kept, sealed: Sealed, note: str, student: str, events: list[LogRow], at: _Map, full: bool) -> str:
+    stream = stream_of(student)
+    key = key_of(stream)
+    rows: list[WholeRow] = [(position, stream, version, name, state)
+                            for version, (position, name, state) in enumerate(events, 1)]
+    leaves = leaves_of_rows(rows)
+    bucket_at, map_tree = at
+    index = bucket_of(key)
+    bucket = bucket_at(index)
+    hers = Heads()
+    hers.add(rows, leaves)
+    hers.settle()
+    if bucket.get(key, NEW) != hers.bucket(index).get(key, NEW):
+        raise Disagrees
+    tree = Tree(sealed.size, kept.tile)
+    if map_tree.root().hex() != sealed.heads.split("\n")[4] or tree.root() != read_checkpoint(sealed.body).root:
+        raise Disagrees
+    if any(b"\n" in state for _, _, state in events):
+        raise Disagrees  # no event that this program writes has a line break
+    inclusions = {}
+    for version, (position, _, _) in enumerate(events, 1):
+        if full or version == len(events):
+            place = kept.index_of(position)
+            inclusions[version] = Way(place, tree.inclusion(place))
+    return proof(Shown(student, events, inclusions, leaves_of(bucket), Way(index, map_tree.inclusion(index)),
+                       sealed.heads.encode(), Way(sealed.size - 1, tree.inclusion(sealed.size - 1)), note))

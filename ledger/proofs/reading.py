@@ -1,0 +1,81 @@
+"""Checking what lies in files: no database, and only the code of `auditor.py`."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .auditor import (
+    LONGEST_FILE,
+    LONGEST_NOTE,
+    PROOF,
+    Checkpoint,
+    Key,
+    Seen,
+    Wrong,
+    check_proof,
+    key_given,
+    open_checkpoint,
+    read_checkpoint,
+    read_key,
+    read_text,
+)
+from .signing import VARIABLE, load
+from .verifying import Outside
+
+
+class WrongProof(Exception):
+    """A file does not hold what it says; the text begins with its name."""
+
+
+def verifier_keys(said: Sequence[str]) -> list[Key]:
+    """Those that are given; where none are, the ledger's own, if this process has it; else none. Raises WrongProof."""
+    try:
+        if said:
+            return [key_given(one) for one in said]
+        return [read_key(load().verifier)] if os.environ.get(VARIABLE, "").strip() else []
+    except Wrong as error:
+        raise WrongProof(f"--key: {error}") from None
+
+
+def outside_of(paths: Sequence[Path], keys: list[Key]) -> list[Outside]:
+    """The checkpoints in these files, and in the files of these folders. Raises WrongProof."""
+    files = [file for path in paths for file in
+             (sorted(one for one in path.iterdir() if one.is_file() and not one.name.startswith(".")) if path.is_dir()
+              else [path])]
+    return [Outside(str(file), *_checkpoint(file, keys)) for file in files]
+
+
+def _checkpoint(file: Path, keys: list[Key]) -> tuple[Checkpoint, list[Seen]]:
+    try:
+        note = read_text(str(file), LONGEST_NOTE)
+        return open_checkpoint(note, keys) if keys else (read_checkpoint(note[:note.rfind("\n\n") + 1]), [])
+    except Wrong as error:
+        raise WrongProof(f"{file}: {error}") from None
+
+
+def checked(file: Path, said: Sequence[str], outside: Sequence[Path]) -> dict[str, Any] | None:
+    """What a proof or a checkpoint shows. `student` and what follows it only of a proof. None without any key. Raises
+    WrongProof."""
+    keys = verifier_keys(said)
+    if not keys:
+        return None
+    try:
+        text = read_text(str(file), LONGEST_FILE)
+        proven = check_proof(text, keys) if text.startswith(PROOF) else None
+        checkpoint, seen = (proven.checkpoint, proven.seen) if proven else open_checkpoint(text, keys)
+    except Wrong as error:
+        raise WrongProof(f"{file}: {error}") from None
+    for one in outside_of(outside, keys):
+        if one.checkpoint.size == checkpoint.size and one.checkpoint.root != checkpoint.root:
+            raise WrongProof(f"{file}: {one.where} is a checkpoint of as many entries with another root: keep both, "
+                             "they convict the ledger")
+    answer: dict[str, Any] = {
+        "origin": checkpoint.origin, "size": checkpoint.size, "root": checkpoint.root.hex(),
+        "signed_by": [{"name": one.name, "time": one.time} for one in seen]}
+    if proven is not None:
+        answer |= {"student": proven.student, "position": proven.position, "log_events": proven.log_events,
+                   "students": proven.students, "events": [
+                       {"position": one.position, "version": one.version, "name": one.name, "state": one.state.decode()}
+                       for one in proven.events]}
+    return answer

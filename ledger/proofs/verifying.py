@@ -1,0 +1,243 @@
+"""Everything again from the events: leaves, tiles, map of students, every checkpoint; what was changed, and where
+first.
+
+Tiles and checkpoints come from the same database as the events: who may change one may change all of them. Only
+checkpoints from outside, which somebody else has kept, show that it was not done. """
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from hashlib import sha256
+from itertools import pairwise
+from json import loads
+from re import compile as pattern
+from typing import Any, NamedTuple
+
+from ledger.domain.phrases import Phrase, says
+from ledger.store import EventStore
+from ledger.store.mapper import STORED_NAMES, stream_id
+from ledger.store.recorder import WholeRow
+
+from .auditor import Checkpoint, Key, Seen, Wrong, heads_entry, leaf_hash, open_checkpoint, read_checkpoint
+from .sequencer import NO_CHECKPOINT
+from .signing import checkpoint_body
+from .students import Heads, OutOfOrder, changed, leaves_of_rows, root_in
+from .tables import ProofTables, Sealed
+from .tree import WIDTH, Edge, Place, split
+
+PAGE = 5_000
+BEFORE_ALL = -(1 << 63)
+"""A row of a superuser may stand at a position below the first one."""
+_TAIL = pattern(rb'"student":"([^"\\]{1,64})","type":"([a-z-]{1,64})","version":([0-9]{1,19})\}\Z')
+
+Told = Callable[[int, int], None]
+"""Of positions done, of how many."""
+
+
+class Outside(NamedTuple):
+    """A checkpoint that somebody else has kept. `where`: the file; `seen`: whose signatures were checked."""
+
+    where: str
+    checkpoint: Checkpoint
+    seen: Sequence[Seen]
+
+
+class Finding(NamedTuple):
+    """`kind`: changed, removed, inserted, disagrees, order, tiles, checkpoint, signature, outside, cut, lacking.
+    `position`: of the first bad event, or of the last good one before it; None where it is no matter of one."""
+
+    kind: str
+    position: int | None
+    message: Phrase
+
+
+class _Walk:
+    """Through the log, from checkpoint to checkpoint."""
+
+    def __init__(self, store: EventStore, tables: ProofTables, outside: Sequence[Outside], keys: Sequence[Key],
+                 told: Told) -> None:
+        self._store, self._tables, self._keys, self._told = store, tables, list(keys), told
+        self._outside = sorted(outside, key=lambda one: one.checkpoint.size)
+        self._edge, self._heads = Edge(), Heads()
+        self._map: dict[Place, bytes] = {}
+        self._previous, self._students = NO_CHECKPOINT, 0
+        self._end = store.last_position()
+        self.events, self.position, self.sealed = 0, BEFORE_ALL, 0
+        self.unsealed = 0
+        self.compared: list[Outside] = []
+
+    def findings(self) -> Iterator[Finding]:
+        """Up to the first event that is not what it was."""
+        checkpoints: list[Sealed] = []
+        if self._tables.exist():
+            with self._tables.reading() as kept:
+                checkpoints = kept.checkpoints()
+        yield from self._known({one.size for one in checkpoints})
+        for one in checkpoints:
+            found = self._checkpoint(one)
+            yield from found
+            if any(finding.kind not in ("tiles", "signature") for finding in found):
+                return
+            self.sealed += 1
+        yield from self._tail()
+
+    def _known(self, sizes: set[int]) -> Iterator[Finding]:
+        """Outside checkpoints that the ledger should have, and has not."""
+        last = max(sizes, default=0)
+        for one, other in pairwise(self._outside):
+            if one.checkpoint.size == other.checkpoint.size and one.checkpoint != other.checkpoint:
+                yield Finding("outside", None, says("verify/two-roots", text=one.where, second=other.where,
+                                                    count=one.checkpoint.size))
+        for one in self._outside:
+            size = one.checkpoint.size
+            if size > last:
+                yield Finding("cut", None, says("verify/cut", text=one.where, count=size, more=last))
+            elif size not in sizes:
+                yield Finding("lacking", None, says("verify/lacking", text=one.where, count=size))
+
+    def _checkpoint(self, sealed: Sealed) -> list[Finding]:
+        rows: list[tuple[int, bytes]] = []
+        found: list[Finding] = []
+        for page in self._pages(self.position, sealed.position):
+            leaves = leaves_of_rows(page)
+            self._heads.add(page, leaves)
+            rows += zip((row[0] for row in page), leaves, strict=True)
+            if not found and (bad := _disagreeing(page)) is not None:
+                found.append(bad)
+        leaves = [leaf for _, leaf in rows]
+        first, start = self._edge.size, max(self.position, 0)
+        expected = self._leaves_kept(first, sealed.size - 1)
+        theirs = [one for one in self._outside if one.checkpoint.size == sealed.size]
+        root = theirs[0].checkpoint.root if theirs else read_checkpoint(sealed.body).root
+        self.compared += theirs
+        try:
+            moved = self._heads.settle()
+        except OutOfOrder as error:
+            blamed = self._blamed(expected, rows, start) if leaves != expected else None
+            return [blamed or Finding("order", error.position, says("verify/order", position=error.position))]
+        tiles = changed(self._map.__getitem__, moved.roots)
+        self._map |= {(one.level, one.number): one.hashes for one in tiles}
+        self._students += moved.newcomers
+        last = rows[-1][0] if rows else self.position
+        entry = heads_entry(self.events + len(rows), last, self._students,
+                            root_in(tiles).hex() if tiles else "", self._previous)
+        self._edge.append([*leaves, leaf_hash(entry)])
+        body = checkpoint_body(read_checkpoint(sealed.body).origin, self._edge.size, self._edge.root())
+        self.events, self.position = self.events + len(rows), sealed.position
+        self._previous = sha256(sealed.body.encode()).hexdigest()
+        if self._edge.size == sealed.size and self._edge.root() == root:  # the events are those that were signed
+            return found + self._of_what_is_kept(sealed, body, entry, leaves != expected)
+        blamed = self._blamed(expected, rows, start) if leaves != expected else None
+        if blamed is not None:
+            return [blamed]
+        if theirs and body == sealed.body:
+            return [Finding("outside", None, says("verify/outside", text=theirs[0].where, count=sealed.size,
+                                                  position=sealed.position))]
+        return [Finding("checkpoint", None, says("verify/checkpoint", count=sealed.size, position=sealed.position))]
+
+    def _of_what_is_kept(self, sealed: Sealed, body: str, entry: bytes, other_tiles: bool) -> list[Finding]:
+        found = []
+        if other_tiles:
+            found.append(Finding("tiles", None, says("verify/tiles", count=sealed.size)))
+        if body != sealed.body or entry.decode() != sealed.heads:
+            found.append(Finding("checkpoint", None, says("verify/checkpoint", count=sealed.size,
+                                                          position=sealed.position)))
+        elif sealed.note is not None and not _is_note_of(sealed, self._keys):
+            found.append(Finding("signature", None, says("verify/signature", count=sealed.size)))
+        return found
+
+    def _blamed(self, expected: Sequence[bytes], rows: Sequence[tuple[int, bytes]], start: int) -> Finding:
+        """The first event that is not what the tiles say, between the last one that is and the next one that is.
+        `start`: the position of the last one before these."""
+        at = next((at for at, (_, leaf) in enumerate(rows) if expected[at:at + 1] != [leaf]), len(rows))
+        places = {leaf: place for place, leaf in enumerate(expected) if place >= at}
+        here = next((here for here in range(at, len(rows)) if rows[here][1] in places), len(rows))
+        more = here - at
+        less = (places[rows[here][1]] if here < len(rows) else len(expected)) - at
+        before = rows[at - 1][0] if at else start
+        if more < less:
+            return Finding("removed", before, says("verify/removed", count=less - more, position=before))
+        if more > less:
+            return Finding("inserted", rows[at][0], says("verify/inserted", count=more - less, position=rows[at][0]))
+        return Finding("changed", rows[at][0], says("verify/changed", count=more, position=rows[at][0]))
+
+    def _leaves_kept(self, first: int, end: int) -> list[bytes]:
+        found: list[bytes] = []
+        with self._tables.reading() as kept:
+            for number in range(first // WIDTH, -(-end // WIDTH)):
+                try:
+                    tile = split(kept.tile((0, number)))
+                except KeyError:
+                    tile = []
+                found += tile[max(first - number * WIDTH, 0):end - number * WIDTH]
+        return found
+
+    def _tail(self) -> Iterator[Finding]:
+        """What no checkpoint covers yet."""
+        for page in self._pages(self.position, None):
+            self.unsealed += len(page)
+            self._heads.add(page, [b""] * len(page))
+            if (bad := _disagreeing(page)) is not None:
+                yield bad
+                return
+        try:
+            self._heads.settle()
+        except OutOfOrder as error:
+            yield Finding("order", error.position, says("verify/order", position=error.position))
+
+    def _pages(self, after: int, last: int | None) -> Iterator[list[WholeRow]]:
+        """Each page begins with the last row of the one before, so that two rows at one position are seen."""
+        seen: WholeRow | None = None
+        while page := self._store.rows(after, PAGE):
+            after = page[-1][0] - 1
+            at_end = len(page) < PAGE or (seen is not None and page[-1] == seen)
+            rows = [row for row in page if row != seen and (last is None or row[0] <= last)]
+            seen = page[-1]
+            if rows:
+                yield rows
+                self._told(max(rows[-1][0], 0), self._end)
+            if at_end or (last is not None and page[-1][0] > last):
+                return
+
+
+def _disagreeing(rows: Sequence[WholeRow]) -> Finding | None:
+    """The first row whose columns say something else than its bytes: no program of ours has written it so."""
+    for position, stream, version, name, state in rows:
+        tail = _TAIL.search(state, max(len(state) - 250, 0))
+        try:
+            student, kind, number = tail.groups() if tail is not None else _read(state)
+            same = stream == stream_id(student.decode()).hex and int(number) == version and \
+                STORED_NAMES.get(kind.decode(), "").partition(".")[0] == name.partition(".")[0]
+        except (ValueError, KeyError, TypeError, AttributeError):
+            same = False
+        if not same:
+            return Finding("disagrees", position, says("verify/disagrees", position=position))
+    return None
+
+
+def _read(state: bytes) -> tuple[bytes, bytes, bytes]:
+    said: dict[str, Any] = loads(state)
+    return said["student"].encode(), said["type"].encode(), str(said["version"]).encode()
+
+
+def _is_note_of(sealed: Sealed, keys: list[Key]) -> bool:
+    """Whether the note is the signed text of the checkpoint; without keys the signature is not looked at."""
+    note = sealed.note or ""
+    if not note.startswith(sealed.body + "\n"):
+        return False
+    try:
+        return not keys or bool(open_checkpoint(note, keys))
+    except Wrong:
+        return False
+
+
+def verify(store: EventStore, tables: ProofTables, outside: Sequence[Outside], keys: Sequence[Key],
+           told: Told = lambda _, __: None) -> Mapping[str, Any]:
+    """The answer: `events`, `students` and `checkpoints` that hold up to `position`; `unsealed`: events that no
+    checkpoint covers yet; `signatures`: whether they were looked at; `outside`: the checkpoints that were compared;
+    `findings`."""
+    walk = _Walk(store, tables, outside, keys, told)
+    findings = [one._asdict() for one in walk.findings()]
+    return {"events": walk.events, "position": max(walk.position, 0), "checkpoints": walk.sealed,
+            "unsealed": walk.unsealed, "signatures": bool(keys),
+            "outside": [{"file": one.where, "size": one.checkpoint.size, "signed_by": [seen.name for seen in one.seen]}
+                        for one in walk.compared],
+            "findings": findings}

@@ -1,0 +1,157 @@
+"""A student's proof: what it shows, at any checkpoint, to the library and to the auditor's script; damaged ones are
+refused."""
+
+import base64
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ledger.proofs import auditor
+from ledger.proofs.auditor import Wrong, check_proof, leaf_hash
+from ledger.proofs.proving import Disagrees, NotSealed, prove
+from ledger.proofs.tables import ProofTables
+from ledger.store import open_store
+from tests.store.damage import alter
+from tests.store.examples import events
+
+ZEROS = base64.b64encode(bytes(32)).decode()
+SCRIPT = Path(auditor.__file__)
+
+
+@pytest.fixture
+def sealed(sealing):
+    """S01 has three events, sealed at positions 2, 4 and 5."""
+    sealing.record("S01", 1, 1)
+    sealing.record("S02", 1, 1)
+    sealing.sequencer.seal()
+    sealing.record("S01", 2, 2)
+    sealing.record("S03", 1, 1)
+    sealing.sequencer.seal()
+    sealing.record("S01", 3, 3)
+    sealing.sequencer.seal()
+    return sealing
+
+
+def test_proof_shows_all_events_in_order_at_each_checkpoint(sealed) -> None:
+    for position, count, size in ((None, 3, 8), (4, 2, 6), (3, 1, 3), (2, 1, 3)):
+        for full in (False, True):
+            found = check_proof(prove(sealed.store, sealed.tables, "S01", position, full).text, sealed.keys)
+            stored = sealed.store.rows_of("S01")[:count]
+            assert [(one.position, one.name, one.state) for one in found.events] == stored
+            assert (found.checkpoint.size, found.position) == (size, {8: 5, 6: 4, 3: 2}[size])
+            assert [one.place is not None for one in found.events] == [full] * (count - 1) + [True]
+    assert [one.place for one in found.events] == [0]
+    with pytest.raises(NotSealed):
+        prove(sealed.store, sealed.tables, "S01", 1)
+
+
+def test_proof_shows_that_nothing_was_held_when_a_student_is_unknown_or_came_later(sealed) -> None:
+    for student, position in (("S99", None), ("S03", 2)):
+        found = check_proof(prove(sealed.store, sealed.tables, student, position).text, sealed.keys)
+        assert (found.student, found.events, found.students) == (student, [], 2 if position else 3)
+
+
+def test_no_proof_is_made_when_an_event_was_altered(sealed) -> None:
+    alter(sealed.url, "UPDATE stored_events SET topic = 'refunded.v1' WHERE POSITION = 3")
+    with pytest.raises(Disagrees):
+        prove(sealed.store, sealed.tables, "S01")
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory):
+    """The text of a full proof of S01, that of a student without events, and the verifier key."""
+    from ledger.proofs.sequencer import Sequencer
+    from ledger.proofs.signing import Signer
+    from tests.proofs.test_signing import KEY, SEED
+
+    url = f"sqlite:///{tmp_path_factory.mktemp('shown') / 'ledger.db'}"
+    signer = Signer(KEY.split("+")[2], SEED, None)
+    with open_store(url) as store, ProofTables(url) as tables:
+        store.append([*events("S01", 1, 2), *events("S02", 1, 1)])
+        Sequencer(store, tables, signer).seal()
+        store.append(events("S01", 3, 3))
+        Sequencer(store, tables, signer).seal()
+        return prove(store, tables, "S01", full=True).text, prove(store, tables, "S99").text, signer.verifier
+
+
+def _without(text: str, name: str) -> str:
+    """The newest event, with the lines that count it."""
+    lines = text.split("\n")
+    at = next(number for number, line in enumerate(lines) if line.startswith("inclusions"))
+    return "\n".join([*lines[:at - 2], *lines[at:]]).replace("events 3", "events 2")
+
+
+DAMAGED = {
+    "an event changed": lambda text: text.replace('"amount":"2.00"', '"amount":"3.00"'),
+    "an event left out": lambda text: _without(text, "").replace("inclusions 3", "inclusions 0"),
+    "the newest event left out, with its path": lambda text: re.sub(
+        r"version 3\n.*?\n\n", "", _without(text, "").replace("inclusions 3", "inclusions 2"), flags=re.S),
+    "all events left out": lambda text: re.sub(
+        r"events 3\n.*?inclusions 3\n.*?bucket", "events 0\ninclusions 0\nbucket", text, flags=re.S),
+    "a position changed": lambda text: text.replace("\n2 instalment-paid.v1", "\n3 instalment-paid.v1"),
+    "a stored name changed": lambda text: text.replace("1 instalment-paid.v1", "1 instalment-paid.v2"),
+    "another student": lambda text: text.replace("student S01", "student S02"),
+    "her name changed in the bytes": lambda text: text.replace('"student":"S01"', '"student":"S02"', 1),
+    "her bucket emptied": lambda text: re.sub(r"bucket 1\n.*\n", "bucket 0\n", text),
+    "her bucket doubled": lambda text: re.sub(r"bucket 1\n(.*\n)", r"bucket 2\n\1\1", text),
+    "a leaf of the bucket changed": lambda text: re.sub(r"(bucket 1\n\S+ )\S+", r"\g<1>" + "0" * 64, text),
+    "another bucket": lambda text: re.sub(r"(bucket 1\n.*\nindex )\d+", r"\g<1>7", text),
+    "another root of the map": lambda text: re.sub(r"(heads\.v1\n.*\n.*\n.*\n)\S+", r"\g<1>" + "0" * 64, text),
+    "more students": lambda text: re.sub(r"(heads\.v1\n.*\n.*\n).*", r"\g<1>3", text),
+    "an earlier end": lambda text: re.sub(r"(heads\.v1\n.*\n)4", r"\g<1>3", text),
+    "a path changed": lambda text: re.sub(r"(version 2\nindex 1\n)\S+", rf"\g<1>{ZEROS}", text),
+    "a path too long": lambda text: re.sub(r"(version 2\nindex 1\n)(\S+\n)", r"\1\2\2", text),
+    "an index changed": lambda text: text.replace("version 2\nindex 1", "version 2\nindex 2"),
+    "another size": lambda text: text.replace("careers\n6\n", "careers\n7\n"),
+    "another root": lambda text: re.sub(r"(careers\n6\n)\S+", rf"\g<1>{ZEROS}", text),
+    "a signature changed": lambda text: text[:-10] + "AAAAAAA==\n",
+    "the end cut off": lambda text: text[:-100],
+    "no number": lambda text: text.replace("events 3", "events 0x3"),
+    "too many events": lambda text: text.replace("events 3", "events 999999999999"),
+    "nothing": lambda text: "",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGED)
+def test_proof_is_refused_when_it_is_damaged(shown, damage) -> None:
+    text, _, verifier = shown
+    keys = [auditor.read_key(verifier)]
+    assert len(check_proof(text, keys).events) == 3
+    damaged = DAMAGED[damage](text)
+    assert damaged != text
+    with pytest.raises(Wrong):
+        check_proof(damaged, keys)
+
+
+def test_proof_ends_with_a_tlog_proof_of_the_entry_that_names_the_map(shown) -> None:
+    text, _, verifier = shown
+    entry = re.search(r"career-ledger/heads.*?\n(?=c2sp)", text, re.S)
+    checkpoint = auditor.check_tlog_proof(text[entry.end():], entry[0].encode(), [auditor.read_key(verifier)])
+    assert checkpoint.size == 6
+    assert leaf_hash(entry[0].encode())
+
+
+def test_script_answers_as_the_library_when_it_runs_without_this_package(shown, tmp_path) -> None:
+    text, unknown, verifier = shown
+    (tmp_path / "auditor.py").write_bytes(SCRIPT.read_bytes())
+    (tmp_path / "key").write_text(verifier + "\n")
+    (tmp_path / "checkpoint").write_text(text[text.rindex("ledger.example.edu/careers\n6"):])
+
+    def run(what: str, content: str, *more: str) -> subprocess.CompletedProcess[str]:
+        (tmp_path / "file").write_text(content)
+        return subprocess.run([sys.executable, "-I", "-S", "auditor.py", what, "file", *more], cwd=tmp_path, text=True,
+                              capture_output=True, check=False)
+
+    done = run("proof", text, "--key", "key", "--checkpoint", "checkpoint")
+    assert (done.returncode, done.stdout.splitlines()[-1], done.stderr) == (0, "IT HOLDS", "")
+    assert done.stdout.count("event ") == 3
+    assert "held nothing of this student" in run("proof", unknown, "--key", verifier).stdout
+    note = (tmp_path / "checkpoint").read_text()
+    assert run("checkpoint", note, "--key", "key").returncode == 0
+    for what, content in (("proof", DAMAGED["an event changed"](text)), ("checkpoint", note.replace("\n6\n", "\n7\n"))):
+        refused = run(what, content, "--key", "key")
+        assert (refused.returncode, refused.stderr.startswith("DOES NOT HOLD")) == (1, True)
+    assert (run("proof", text).returncode, run("proof", text, "--key", "nothing").returncode) == (2, 1)
