@@ -297,7 +297,7 @@ class Ledger:
     def _noted(self, student: str, what: str, read: "Read") -> "KeySealer":
         """What is opened then has left its trace."""
         sealer = self._needed_sealer()
-        sealer.keys.note(student, *read[:2], what, read.purpose)
+        sealer.note(student, *read[:2], what, read.purpose)
         return sealer
 
     # The key store

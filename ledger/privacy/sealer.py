@@ -1,13 +1,14 @@
 """Seals events before they are stored, and opens them for who may read them: `ledger.domain.protected.Sealer`."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timezone
 
 from msgspec.structs import replace
 
 from ledger.domain.events import Event, PersonRegistered, Sealed
 from ledger.domain.knowledge import is_forgotten, voided
-from ledger.domain.protected import put_back, taken_out
+from ledger.domain.protected import IsForgotten, put_back, taken_out
 from ledger.domain.submissions import Submission
 from ledger.store import EventStore, open_store
 from ledger.store.errors import StoreUnusable
@@ -57,6 +58,12 @@ class KeySealer:
         except (box.DoesNotOpen, ValueError, KeyError, TypeError, AttributeError):
             raise StoreUnusable(f"position {event.position}: what is sealed does not open, it was changed or belongs "
                                 "to another event, version, student or ledger") from None
+
+    def note(self, student: str, who: str, actor: str | None, what: str, purpose: str) -> None:
+        """In the access log. A purpose goes with her key, so she has one from now on, unless she was forgotten."""
+        with suppress(IsForgotten):
+            self.keys.newest(student, self._in_log)
+        self.keys.note(student, who, actor, what, purpose)
 
     def _in_log(self, students: Collection[str]) -> list[str]:
         return [student for student, events in self._streams(students).items() if is_forgotten(events)]

@@ -20,19 +20,20 @@ def unmistakable() -> str:
 
 
 def spellings(text: str) -> set[bytes]:
-    """In either case: plain, in UTF-8 and UTF-16, escaped for JSON and for an address, in hexadecimal digits, and in
-    Base64 wherever it begins."""
+    """Small letters, and the same in capitals: plain, in UTF-8 and UTF-16, escaped for JSON and for an address, in
+    hexadecimal digits, and in Base64 wherever it begins."""
     found = set()
-    for one in {text, text.lower(), text.upper(), text.capitalize()}:
-        for raw in (one.encode(), one.encode("utf-16-le"), one.encode("utf-16-be")):
-            found |= {raw, raw.hex().encode(), raw.hex().upper().encode()}
+    for one in (text, text.upper()):
+        plain = one.encode()
+        found |= {plain.hex().encode(), plain.hex().upper().encode()}
+        for raw in (plain, one.encode("utf-16-le"), one.encode("utf-16-be")):
+            found.add(raw)
             for before in range(3):
                 coded = b64encode(b"\0" * before + raw)
                 # signs that also hold bits of a neighbour are left out
                 inner = coded[-(-before * 8 // 6):(before + len(raw)) * 8 // 6]
                 found |= {inner, inner.replace(b"+", b"-").replace(b"/", b"_")}
-        found |= {"".join(f"\\u{ord(sign):04x}" for sign in one).encode(), "".join(f"%{ord(sign):02X}" for sign in one
-                                                                                   ).encode()}
+        found |= {"".join(form % ord(sign) for sign in one).encode() for form in ("\\u%04x", "%%%02X")}
     return found
 
 
@@ -73,16 +74,15 @@ class Server:
         with psycopg.connect(self._admin, autocommit=True) as link:
             link.execute(f"CREATE DATABASE {to} TEMPLATE {database}".encode())
 
-    def pages(self, like: str, unlike: str) -> Iterator[Bytes]:
-        """All files of the databases with such a name, but not with such a one."""
+    def pages(self, database: str) -> Iterator[Bytes]:
+        """All its files."""
         with psycopg.connect(self._admin, autocommit=True) as link:
             link.execute("CHECKPOINT")
-            for [name, folder] in link.execute("SELECT datname, 'base/' || oid FROM pg_database WHERE datname LIKE %s "
-                                               "AND datname NOT LIKE %s", [like, unlike]).fetchall():
-                for file, content in link.execute(
-                        "SELECT f, pg_read_binary_file(%s || '/' || f, 0, 1 << 29, true) FROM pg_ls_dir(%s) AS f",
-                        [folder, folder], binary=True):
-                    yield f"{name}, page file {file}", content or b""
+            for file, content in link.execute(
+                    "SELECT file, pg_read_binary_file(folder || '/' || file, 0, 1 << 29, true) FROM (SELECT 'base/' || "
+                    "oid FROM pg_database WHERE datname = %s) AS of (folder), pg_ls_dir(folder) AS file", [database],
+                    binary=True):
+                yield f"{database}, page file {file}", content or b""
 
     def logs(self) -> Iterator[Bytes]:
         """What was written ahead since this object was made, by whomever, and what the server has said."""

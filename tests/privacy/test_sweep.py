@@ -17,6 +17,7 @@ from datetime import datetime, timezone
 from multiprocessing.util import get_temp_dir
 from pathlib import Path
 from random import Random
+from shutil import rmtree
 from typing import Any
 from urllib.parse import quote
 from urllib.request import urlopen
@@ -25,11 +26,14 @@ import psycopg
 import pytest
 from click.testing import CliRunner
 
-from ledger.edges.program import FAULT
+from consumers.database import Database
+from consumers.notifications.__main__ import notifications
+from ledger.edges.program import FAULT, UNAVAILABLE
 from ledger.entrypoints.cli import cli
-from ledger.entrypoints.cli.options import FOUND
+from ledger.entrypoints.cli.options import FOUND, NOT_FOUND
 from ledger.wire.kafka import COMPRESSION, PREFIX
 from ledger.wire.topics import DEAD_LETTER, OUTCOMES, SUBMISSIONS
+from tests.consumers.notifications_bench import Mailbox
 from tests.handling.histories import enrolled, lines, payment, submission, void
 from tests.intake.conftest import Topics, answered, wait_for
 from tests.processes import LEDGER, Program
@@ -113,11 +117,11 @@ def torn(marks: Marks) -> list[bytes]:
 
 def imported(marks: Marks) -> list[dict[str, Any]]:
     """What has already happened, of every kind."""
-    found = enrolled(marks.student)
-    found[0]["data"] |= {"regime": "part-time", "category": marks("category")}
     single = act(marks, "single", "single-courses-enrolled", academic_year="2025-26", reduction="detention",
                  courses=[{"code": "X1", "cfu": 6, "lectures_end_on": "2025-12-20"}], note=marks("single"))
-    return [*found, *facts(marks, "record"), person(marks, "person"), single | {"career": f"{marks.student}-C"},
+    return [*facts(marks, "record"), person(marks, "person"), single | {"career": f"{marks.student}-C"},
+            act(marks, "regime", "regime-changed", "2025-10-01", regime="part-time", academic_year="2025-26",
+                category=marks("category")),
             act(marks, "band", "contribution-assessed", academic_year="2025-26", contribution="900.00",
                 band=marks("band")),
             act(marks, "pause", "suspended", "2026-02-01", reason=marks("pause")),
@@ -177,21 +181,16 @@ class House:
         return f"{place}/{to}_{database}"
 
     def databases(self, service: bool) -> Iterator[tuple[str, bytes]]:
-        """`service`: that of the service, else all others, copies included."""
+        """`service`: that of the service, else all others; of files also their copies."""
         if self.server is None:
             for where, content in files(self.folder / "databases"):
                 if service == ("service" in where):
                     yield where, content
             return
-        service_s = f"service{self.ending}"
-        yield from self.server.pages(*((service_s, "") if service else (f"%{self.ending}", service_s)))
         for name, url in self.urls.items():
             if service == (name == "service"):
+                yield from self.server.pages(url.rpartition("/")[2])
                 yield from rows(url)
-
-    @property
-    def ending(self) -> str:
-        return self.topics.prefix[:-1]
 
     def written(self) -> Iterator[tuple[str, bytes]]:
         """Everything but what is meant to hold the marks, and the database of the service."""
@@ -214,10 +213,19 @@ class House:
                   if re.search(rb"reduction\W{1,6}detention", content))]
 
 
+@pytest.fixture
+def mailbox() -> Iterator[Mailbox]:
+    opened = Mailbox().start()
+    try:
+        yield opened
+    finally:
+        opened.stop()
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def house(request: pytest.FixtureRequest, tmp_path: Path, kafka_bootstrap: str, topic_prefix: str,
           monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
-    for name in ("given", "shown", "said", "temporary", "databases", "safe"):
+    for name in ("given", "shown", "after", "restored", "rotated", "noise", "said", "temporary", "databases", "safe"):
         (tmp_path / name).mkdir()
     for name, value in {"CAREER_LEDGER_MASTER_KEY": str(tmp_path / "safe" / "master.key"), PREFIX: topic_prefix,
                         COMPRESSION: "none",  # what is packed cannot be searched
@@ -251,6 +259,9 @@ def sow(house: House) -> None:
     """By file and by standard input, one by one, whole and in bulk, in mode enforce and record."""
     for marks in (house.hers, house.others):
         student = marks.student
+        assert house.run("append", "-", "--mode", "record", given=text_of(enrolled(student))) == 0
+        # she has no key yet
+        assert house.run("history", student, "--purpose", marks("early"), to="shown") == 0
         whole = text_of([*facts(marks, "bulk"), *kept_out(marks, "bulk")]) + b"".join(torn(marks))
         assert house.run("append", house.given(f"{student}-1", text_of(imported(marks))), "--mode", "record") == 0
         assert house.run("append", "-", "--json", given=text_of([
@@ -343,12 +354,93 @@ def test_every_spelling_of_a_mark_is_found_and_nothing_else() -> None:
     assert not found([("here", repr(spellings(unmistakable())).encode())], mark)
 
 
-def test_what_was_sown_through_every_way_in_stands_nowhere_in_the_clear(
-        house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def ask(house: House) -> None:
+    """What answers, prints and copies without a purpose."""
+    assert house.run("project") == 0
+    assert house.run("history", HERS, "--json") == 0
+    assert b'"sealed"' in house.last.read_bytes()
+    for words in (("audit",), ("status", HERS), ("fees", HERS), ("digests",), ("keys", "doctor"),
+                  ("projection", "verify", "--workers", "1")):
+        assert house.run(*words) in (0, FOUND), words
+
+
+def show(house: House, to: str, purpose: str = "an audit", **urls: str) -> list[int]:
+    """What a program of ours opens for who gives a purpose: its exit codes. `to`: the folder for what it says."""
+    folder = house.out(to)
+    return [house.run(*words, "--purpose", purpose, to=to, given=given.encode(), **urls)
+            for words, given in (
+                (("person", HERS), ""), (("history", HERS, "--json"), ""), (("lookup", "name"), house.hers("family")),
+                (("lookup", "tax-code"), house.hers("former")), (("disclose", HERS, "--to", str(folder)), ""))]
+
+
+def office(house: House, mailbox: Mailbox) -> Program:
+    """The notifications at work, with both addresses; the mail server does not take one of them, and repeats it."""
+    csv = "student,email,language\n" + "".join(
+        f"{one.student},{one.address},it\n" for one in (house.hers, house.others)) + f"S-WRONG,{house.post} wrong,it\n"
+    done = CliRunner().invoke(notifications, ["directory", "import", "--db", house.urls["service"], "-"], input=csv)
+    house.out().write_bytes(done.stdout_bytes + done.stderr_bytes)
+    assert '"new": 2' in done.stdout
+    assert '"wrong": 1' in done.stdout
+    mailbox.refuse[house.others.address] = f"550 nobody is called {house.others.address}"
+    process, out = house.program(
+        "run", "--db", house.urls["service"], "--kafka", house.topics.brokers, "--smtp", f"127.0.0.1:{mailbox.port}",
+        "--sender", "no-reply@office.example", "--metrics-port", "0", module="consumers.notifications")
+    wait_for(lambda: bool(mailbox.mails) and b"550" in out.read_bytes())
+    (house.folder / "said" / "metrics-of-the-office").write_bytes(metrics(out))
+    return process
+
+
+def published(house: House) -> None:
+    process, _ = house.program("publish", "--once", "--kafka", house.topics.brokers, "--partitions", "4")
+    assert process.wait(60) == 0
+
+
+def rows_of_hers(house: House) -> list[str]:
+    """The tables of the service in which she stands, by pseudonym or by address."""
+    with Database(house.urls["service"]) as own:
+        tables = own.ask("SELECT name FROM sqlite_master WHERE type = 'table'" if house.server is None else
+                         "SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        return sorted(table for [table] in tables for row in own.ask(f"SELECT * FROM {table}")
+                      if HERS in repr(row) or house.hers.address in repr(row))
+
+
+def test_what_was_sown_stands_sealed_only_and_once_she_is_forgotten_nothing_of_ours_opens_it(
+        house: House, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch) -> None:
     assert house.run("keys", "new") == 0
     sow(house)
     sow_what_was_opened(house)
     sow_through_the_intake(house)
     fail_unforeseen(house, monkeypatch)
     kill_in_the_middle(house)
+    published(house)
+    ask(house)
+    notifying = office(house, mailbox)
+    try:
+        assert {mail["To"] for mail in mailbox.mails} == {house.hers.address}
+        assert show(house, "shown", house.hers("purpose")) == [0] * 5
+        old = {"keys": house.copied("keys", "old"), "ledger": house.copied("ledger", "older")}
+        assert house.finds() == []
+
+        rmtree(house.folder / "shown")  # it is hers now
+        reason = house.given("reason", house.hers("asked for it").encode())
+        assert house.run("forget", HERS, "--authority", "Rector", "--authority", "Officer", "--reason", reason,
+                         "--even-if-open") == 0
+        published(house)
+        wait_for(lambda: rows_of_hers(house) == ["notifications_erased"])
+        notifying.terminate()
+        assert notifying.wait(60) == 0
+    finally:
+        notifying.kill()
+    if house.server is None:
+        assert found(house.databases(service=True), house.hers.address) == []
+    gone = [0, 0, NOT_FOUND, NOT_FOUND, 0]
+    assert show(house, "after") == gone
+    assert house.run("access", HERS) == 0
+    assert show(house, "restored", keys=old["keys"]) == gone  # under the same master key
+    assert house.run("keys", "rotate") == 0
+    assert show(house, "rotated") == gone
+    assert show(house, "noise", **old) == [UNAVAILABLE] * 5
+    (house.folder / "shown").mkdir()
+    assert house.run("person", OTHERS, "--purpose", "still there", to="shown") == 0
+    assert house.others("family") in house.last.read_text()
     assert house.finds() == []
