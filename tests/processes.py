@@ -2,22 +2,27 @@
 which has imported everything. Importing a consumer costs half a second of a processor, and some tests start dozens.
 
 They can be killed, frozen and asked to end like any others. That the programs start from the command line too is for
-`tests/entrypoints`, `tests/docs` and the tests of a service's own command; that a pool starts as the ledger starts it,
+`tests/entrypoints` and the tests of a service's own command; that a pool starts as the ledger starts it,
 for `tests/handling/test_processes.py` and whatever runs in a process of its own.
 """
 
+import ast
 import atexit
 import os
 import runpy
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import forkserver, get_context
+from contextlib import contextmanager
+from multiprocessing import forkserver, get_context, reduction
 from pathlib import Path
-from typing import Any
+from socketserver import BaseRequestHandler, ThreadingUnixStreamServer
+from threading import Thread
+from typing import Any, NamedTuple
 
 from infra.kafka.cluster import end_with_parent
 from ledger import processes
@@ -67,9 +72,7 @@ class Program:
         self._said = [out, out] if out else [Path(self._folder.name, name) for name in ("out", "error")]
         for path in self._said:
             path.touch()
-        forkserver.ensure_running()
-        self._process = SERVER.Process(target=_run, args=(module, arguments, dict(environment), *self._said, _server()))
-        self._process.start()
+        self._process = _forked(_run, module, arguments, dict(environment), *self._said, _server())
         _started.append(self)
 
     @property
@@ -118,6 +121,13 @@ class Program:
             self._folder.cleanup()
 
 
+def _forked(run: Callable[..., None], *arguments: Any) -> Any:
+    forkserver.ensure_running()
+    process = SERVER.Process(target=run, args=arguments)
+    process.start()
+    return process
+
+
 def _server() -> dict[str, Any]:
     """What a program needs to have its helpers from the server that it comes from itself."""
     return {name: value for name, value in vars(forkserver._forkserver).items()
@@ -126,15 +136,20 @@ def _server() -> dict[str, Any]:
 
 def _run(module: str, arguments: tuple[str, ...], environment: dict[str, str], out: Path, error: Path,
          server: dict[str, Any]) -> None:
+    for number, path in ((1, out), (2, error)):
+        to = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        os.dup2(to, number)
+        os.close(to)
+    _begin_program(module, arguments, environment, server)
+
+
+def _begin_program(module: str, arguments: Sequence[str], environment: Mapping[str, str],
+                   server: dict[str, Any]) -> None:
     end_with_parent()
     _in(environment)
     vars(forkserver._forkserver).update(server, ensure_running=lambda: None)
     import ledger.relay.prepare
     ledger.relay.prepare.get_context = lambda _: Helpers
-    for number, path in ((1, out), (2, error)):
-        to = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        os.dup2(to, number)
-        os.close(to)
     begun = ["-c", "from ledger.entrypoints.cli import main; main()"] if module == LEDGER else ["-m", module]
     sys.orig_argv = [sys.executable, *begun, *arguments]  # with which the relay begins again
     sys.argv = [module, *arguments]
@@ -146,6 +161,73 @@ def _run(module: str, arguments: tuple[str, ...], environment: dict[str, str], o
             runpy.run_module(module, run_name="__main__")
     finally:
         atexit._run_exitfuncs()
+
+
+ASKS = """import os, sys
+from _socket import AF_UNIX, SCM_RIGHTS, SHUT_WR, SOL_SOCKET, socket
+from array import array
+place = socket(AF_UNIX)
+place.connect(sys.argv[1])
+place.sendmsg([b"-"], [(SOL_SOCKET, SCM_RIGHTS, array("i", (0, 1, 2)))])
+place.sendall(repr((sys.argv[2:], dict(os.environ), os.getcwd(), os.umask(0))).encode())
+place.shutdown(SHUT_WR)
+os._exit(place.recv(1)[0])
+"""
+"""`career-ledger` for a script: it lends its streams, environment, folder and umask to one that is forked, and ends
+with its exit status."""
+
+
+@contextmanager
+def command(path: Path) -> Iterator[None]:
+    """`path` is the command `career-ledger`, as long as this lasts."""
+    with tempfile.TemporaryDirectory(prefix="asked-") as folder:
+        client = Path(folder, "client.py")
+        client.write_text(ASKS)
+        with ThreadingUnixStreamServer(f"{folder}/socket", _Asked) as server:
+            path.write_text(f'#!/bin/sh\nexec {sys.executable} -ISu {client} {folder}/socket "$@"\n')
+            path.chmod(0o755)
+            Thread(target=server.serve_forever, args=(0.05,)).start()
+            try:
+                yield
+            finally:
+                server.shutdown()
+
+
+class _Asked(BaseRequestHandler):
+    def handle(self) -> None:
+        _, streams, _, _ = socket.recv_fds(self.request, 1, 3)
+        with self.request.makefile("r", encoding="utf-8") as words:
+            asked = ast.literal_eval(words.read())
+        process = _forked(_lent, [_Stream(one) for one in streams], _server(), *asked)
+        for one in streams:
+            os.close(one)
+        process.join()
+        self.request.sendall(bytes([process.exitcode % 256]))
+
+
+class _Stream(NamedTuple):
+    """An open file that goes along to another process, and is its number there."""
+
+    number: int
+
+    def __reduce__(self) -> Any:
+        return _taken, (reduction.DupFd(self.number),)
+
+
+def _taken(stream: Any) -> int:
+    return int(stream.detach())
+
+
+def _lent(streams: Sequence[int], server: dict[str, Any], arguments: Sequence[str], environment: Mapping[str, str],
+          folder: str, umask: int) -> None:
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+        os.close(stream)
+    sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)  # in place of nothing
+    os.chdir(folder)
+    os.umask(umask)
+    _begin_program(LEDGER, arguments, environment, server)
+
 
 
 @atexit.register

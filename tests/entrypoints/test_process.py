@@ -51,7 +51,7 @@ def test_process_shows_progress_only_for_a_long_file_on_a_terminal(start, termin
     assert start("append", str(long)).stderr == b""
 
 
-def test_process_is_interrupted_with_one_line(filled, popen, start, lines, history) -> None:
+def test_process_is_interrupted_with_one_line(filled, popen, run, lines, history) -> None:
     process = popen("append", "-", "--json", stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     process.stdin.write(lines(history[2] | {"id": "n1"}))
     process.stdin.flush()
@@ -60,7 +60,7 @@ def test_process_is_interrupted_with_one_line(filled, popen, start, lines, histo
     process.send_signal(signal.SIGINT)
     error = process.communicate(timeout=120)[1]
     assert (process.returncode, error) == (130, b"career-ledger: interrupted\n")
-    again = start("append", "-", "--json", given=lines(history[2] | {"id": "n1"}))
+    again = run("append", "-", "--json", given=lines(history[2] | {"id": "n1"}))
     assert json.loads(again.stdout)["outcome"] == "duplicate"
 
 

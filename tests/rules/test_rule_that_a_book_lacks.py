@@ -14,6 +14,7 @@ import pytest
 from ledger.domain.books import LawBooks
 from ledger.domain.rulebook import RuleBook
 from ledger.rulebooks.loader import load_books
+from tests.sizes import sized
 
 from .memory import MemoryLedger
 from .runner import History, _Run
@@ -21,7 +22,7 @@ from .test_histories import FOUND
 
 BOOKS = load_books()
 HISTORIES = dict(FOUND)
-NAMING, OTHERS = 4, 1
+NAMING, OTHERS = sized(2, 4), 1
 """So many histories that name the rule, and that do not, are asked for each entry; over all entries all are."""
 
 SAYS_NOTHING_NEW = {
@@ -136,6 +137,7 @@ def bystanders(rule: str, seed: str) -> Iterator[str]:
             yield name
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(("year", "rule"), list(entries()))
 def test_only_its_effect_vanishes_when_a_rule_is_removed(year: str, rule: str) -> None:
     books, seed = lacking(year, rule), f"{year} {rule}"
