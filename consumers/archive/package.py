@@ -14,6 +14,7 @@ import gzip
 import hashlib
 import json
 import os
+import re
 from base64 import b64decode, b64encode
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -76,9 +77,21 @@ def read_line(raw: bytes) -> Entry:
     except (KeyError, TypeError, ValueError, AttributeError):
         raise Damaged("an entry has exactly the fields " + ", ".join(Entry._fields)) from None
     for name, kind in Entry.__annotations__.items():
-        if type(getattr(entry, name)) is not kind:
-            raise Damaged(f"{name}: not of type {kind.__name__}")
+        check(name, getattr(entry, name), kind)
     return entry
+
+
+def check(name: str, value: Any, kind: type) -> None:
+    """That a database can keep a value, and as what it is to be. Raises Damaged."""
+    if type(value) is not kind:
+        raise Damaged(f"{name}: not of type {kind.__name__}")
+    if isinstance(value, int) and not -1 << 63 <= value < 1 << 63:
+        raise Damaged(f"{name}: too large a number")
+    if isinstance(value, str) and _SURROGATE.search(value):
+        raise Damaged(f"{name}: half a surrogate pair, which is no text")
+
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def _object(raw: bytes) -> dict[str, Any]:
@@ -134,9 +147,11 @@ def read_manifest(raw: bytes) -> dict[str, Any]:
                         ("package.bytes", int), ("content", dict), ("content.sha256", str), ("content.entries", int)):
         value: Any = found
         for name in path.split("."):
-            value = value.get(name) if isinstance(value, dict) else None
+            value = value.get(name, ...) if isinstance(value, dict) else ...
         if not isinstance(value, kinds):
             raise Damaged(f"{path}: missing, or not of its type")
+        if not isinstance(value, dict | None):
+            check(path, value, type(value))
     return found
 
 

@@ -23,7 +23,7 @@ from consumers.kit.service import Record, Service
 from ledger.edges.files import make_folder, open_file
 from ledger.sql.migrations import statements
 from ledger.wire.letters import Heartbeat
-from ledger.wire.reading import Unreadable, identify
+from ledger.wire.reading import Unreadable, header_text, identify
 from ledger.wire.topics import EVENTS, HEARTBEAT
 
 from .package import MANIFEST, Damaged, Entry, digest, read_manifest, seal, sealed_days
@@ -80,12 +80,9 @@ class Archive(Service):
         if record.value is None:
             raise Unreadable("value: there is none")
         headers = dict(record.headers)
-        try:
-            position, type_, stored, sent = (headers.get(name, b"").decode() for name in NAMED)
-        except UnicodeDecodeError:
-            raise Unreadable("a header is not UTF-8") from None
+        position, type_, stored, sent = (header_text(headers, name) for name in NAMED)
         if not (type_ and stored and sent):
-            raise Unreadable(f"{next(name for name in NAMED if not headers.get(name))}: this header is missing")
+            raise Unreadable(f"{next(name for name in NAMED if not headers[name])}: this header is empty")
         if not (position.isascii() and position.isdigit() and len(position) < 19):
             raise Unreadable("position: this header is no number")
         if sha256(record.value).hexdigest() != sent:

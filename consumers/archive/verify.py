@@ -41,6 +41,7 @@ from .package import (
     Damaged,
     Entry,
     Tally,
+    check,
     day_in,
     digest,
     file_digest,
@@ -253,11 +254,14 @@ def _digests(ledger: Iterable[bytes]) -> Iterator[tuple[Any, ...]]:
             continue
         try:
             one = json.loads(raw)
-            yield tuple(kind(one[name]) for name, kind in (
-                ("student", str), ("version", int), ("position", int), ("type", str), ("digest", str),
-                ("payload_sha256", str)))
+            for name, kind in _DIGEST.items():
+                check(name, one[name], kind)
         except (ValueError, KeyError, TypeError, RecursionError):
             raise Damaged(f"--ledger, line {number}: no line of `career-ledger digests`") from None
+        yield tuple(one[name] for name in _DIGEST)
+
+
+_DIGEST = {"student": str, "version": int, "position": int, "type": str, "digest": str, "payload_sha256": str}
 
 
 def sentence(finding: ArchiveFinding) -> str:

@@ -50,7 +50,7 @@ def _limits(meta: Iterable[Any]) -> Iterator[tuple[str, Any]]:
         if isinstance(one, FieldInfo):
             yield from _limits(one.metadata)
         for name in ("ge", "le"):
-            if (limit := getattr(one, name, None)) is not None:
+            if isinstance(limit := getattr(one, name, None), int):  # of a day the model says it
                 yield name, limit
 
 

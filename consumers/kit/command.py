@@ -9,6 +9,7 @@ and those of every program (`ledger.edges.program`). Where the database or Kafka
 import functools
 import gc
 import logging
+import re
 import signal
 import sys
 import threading
@@ -22,6 +23,7 @@ import click
 from click.core import ParameterSource
 
 from consumers.database import Database, DatabaseAway, DatabaseRefused, DatabaseUnusable
+from ledger.domain.values import FIRST_YEAR, LAST_YEAR
 from ledger.edges.address import forget_argument
 from ledger.edges.door import Door, bound_to, door_options, metrics_option
 from ledger.edges.log import Note, formatter, log_format_option
@@ -51,11 +53,20 @@ class Consumer(Program):
         return super().explained(error)
 
 
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
 def day(text: str) -> date:
+    """Of the years that the ledger knows: days before and after one can be counted."""
     try:
-        return date.fromisoformat(text)
+        found = date.fromisoformat(text) if _DAY.fullmatch(text) else None
     except ValueError:
-        raise click.BadParameter(f"{text!r} is no day: write it as YYYY-MM-DD") from None
+        found = None
+    if found is None:
+        raise click.BadParameter(f"{text!r} is no day: write it as YYYY-MM-DD")
+    if not FIRST_YEAR <= found.year <= LAST_YEAR:
+        raise click.BadParameter(f"{text}: write a year from {FIRST_YEAR} to {LAST_YEAR}")
+    return found
 
 
 def _given(context: click.Context, _: click.Parameter, url: str) -> str:

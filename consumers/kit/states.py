@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from ledger.domain.values import Pseudonym
 from ledger.wire.models import FromOne, Wire
-from ledger.wire.reading import Unreadable, describe
+from ledger.wire.reading import Unreadable, check_text, describe
 from ledger.wire.state import TYPE
 
 from .service import Record, check_type
@@ -48,8 +48,7 @@ def read_state(record: Record, model: type[S]) -> S:
     if record.value is None:
         raise Unreadable("value: there is none")
     check_type(record, TYPE)
-    if rb"\u0000" in record.value:
-        raise Unreadable("value: a NUL character, which no database keeps as text")
+    check_text(record.value)
     try:
         state = model.model_validate_json(record.value)
     except ValidationError as error:

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from consumers.kit.states import State
 from ledger.domain.values import ZERO
-from ledger.wire.models import Euro, Moment
+from ledger.wire.models import AnyDay, Euro, Moment
 from ledger.wire.state import PartRef, PlanRef, Span, WithdrawalRef
 
 TICKET_OPENED, TICKET_CLOSED, BLOCK_BEGINS, BLOCK_LIFTED, INSTALMENT_DUE, WITHDRAWAL_LAPSES = KINDS = (
@@ -66,7 +66,7 @@ class BlockDays(Span):
 class ChargeDays(Span):
     charge: str
     state: str
-    due_on: date | None = None
+    due_on: AnyDay | None = None
     outstanding: Euro
     accruing: Euro
     plan: PlanRef | None = None

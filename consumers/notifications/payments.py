@@ -36,8 +36,13 @@ class _Pair(BaseModel):
 
 class _Option(BaseModel):
     nav: Annotated[str, StringConstraints(pattern=r"^[0-9]{18}$")]
-    amount: Annotated[int, Field(ge=1, strict=True)]
+    amount: Annotated[int, Field(ge=1, le=2**53 - 1, strict=True)]
     paymentOptionMetadata: tuple[_Pair, ...]
+
+
+class _About(BaseModel):
+    career: Pseudonym
+    charge: Annotated[str, StringConstraints(pattern=r"^[^\s\x00]{1,120}$")]
 
 
 class _Position(BaseModel):
@@ -55,10 +60,10 @@ def read(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
         try:
             found = _Position.model_validate(read_json(line))
             [option] = found.paymentOption
-            about = {pair.key: pair.value for pair in option.paymentOptionMetadata}
-            yield {"number": option.nav, "student": found.fullName, "career": about["career"],
-                   "charge": about["charge"], "amount": option.amount}
-        except (BadJson, ValidationError, KeyError) as error:
+            about = _About.model_validate({pair.key: pair.value for pair in option.paymentOptionMetadata})
+            yield {"number": option.nav, "student": found.fullName, "career": about.career, "charge": about.charge,
+                   "amount": option.amount}
+        except (BadJson, ValidationError) as error:
             said = describe(error) if isinstance(error, ValidationError) else str(error)
             raise PaymentsInvalid(f"line {number}: no line of `python -m consumers.treasury export`: {said}") from None
 

@@ -155,14 +155,14 @@ def _shown(value: Any) -> Any:
 @treasury.command("reconcile")
 @command.db
 @on_option
-@click.option("--since", type=command.day, default="0001-01-01", metavar="DATE",
+@click.option("--since", type=command.day, metavar="DATE",
               help="Leave out money paid before this day, such as the history from before the treasury began.")
 @click.option("--json", "json_", is_flag=True, help="Print JSON for programs instead of text for people.")
-def reconcile_command(url: str, on: date | None, since: date, json_: bool) -> None:
+def reconcile_command(url: str, on: date | None, since: date | None, json_: bool) -> None:
     """Lists every difference between the money reported and the ledger as of the end of a day; exit code 1 where there
     is one."""
     with _opened(url) as database, database.transaction() as tx:
-        report = reconcile(tx, on or _today(), since)
+        report = reconcile(tx, on or _today(), since or date.min)
     if json_:
         tell_json(report.as_json())
     else:

@@ -11,7 +11,6 @@ sum goes to the common account. A position without a date of its own, or whose d
 which its amount holds, and where that is open `open_days` from the day of the export: pagoPA takes no date of the past.
 """
 
-import tomllib
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
@@ -22,6 +21,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from consumers.database import Transaction
 from ledger.domain.form import problems_of
 from ledger.domain.values import ZERO, PositiveAmount
+from ledger.edges.toml import NoToml, read_toml
 from ledger.words import sentence
 
 from . import reference
@@ -83,9 +83,9 @@ class WrongFile(ValueError):
 def read_creditor(path: Path) -> Creditor:
     """Raises WrongFile."""
     try:
-        return Creditor.model_validate(tomllib.loads(path.read_text("utf-8")))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise WrongFile(f"{path}: no TOML: {error}") from None
+        return Creditor.model_validate(read_toml(path.read_bytes()))
+    except NoToml as error:
+        raise WrongFile(f"{path}: {error}") from None
     except OSError as error:
         raise WrongFile(f"{path}: {error.strerror}") from None
     except ValidationError as error:

@@ -8,7 +8,6 @@ What is beyond the debt, up to what accrues for the delay, is submitted for the 
 on the very day, and would otherwise hold the money as credit.
 """
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
+from jiter import from_json
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
 from consumers.database import Database, Transaction
@@ -115,14 +115,22 @@ def read_notice(line: bytes) -> PaymentNotice:
     try:
         value = read_json(line)
     except BadJson as error:
-        twice = json.loads(line) if error.field is not None else None
-        raise Malformed([Problem(error.field or "", error.told)], _receipt_of(twice)) from None
+        raise Malformed([Problem(error.field or "", error.told)],
+                        _receipt_of(_last_of_each(line)) if error.field is not None else None) from None
     if not isinstance(value, dict):
         raise Malformed([Problem("", says("notice/object"))])
     try:
         return PaymentNotice.model_validate(value)
     except ValidationError as error:
         raise Malformed(problems_of(error), _receipt_of(value)) from None
+
+
+def _last_of_each(line: bytes) -> Any:
+    """What stands behind a name that stands twice need be no JSON."""
+    try:
+        return from_json(line, allow_inf_nan=False)
+    except ValueError:
+        return None
 
 
 def _receipt_of(value: Any) -> str | None:

@@ -4,13 +4,15 @@ of its own submissions; between batches it sends the outbox."""
 import hashlib
 import json
 import logging
+import re
 from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Any
 
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
-from pydantic import ValidationError
+from pydantic import ValidationError, field_validator
+from pydantic_core import PydanticCustomError
 
 from consumers.database import Database, Transaction
 from consumers.kit.service import Record, Service
@@ -20,7 +22,7 @@ from ledger.sql.migrations import statements
 from ledger.wire.kafka import connection, prefix, producer_settings
 from ledger.wire.letters import Outcome
 from ledger.wire.message import JSON, Header, encode
-from ledger.wire.reading import Unreadable, WireEvent, describe
+from ledger.wire.reading import Unreadable, WireEvent, check_text, describe
 from ledger.wire.state import ChargeSpan, UnallocatedSpan
 from ledger.wire.topics import EVENTS, OUTCOMES, STATE, SUBMISSIONS
 
@@ -61,6 +63,17 @@ class CareerMoney(State):
 
     charges: tuple[ChargeSpan, ...]
     unallocated: tuple[UnallocatedSpan, ...]
+
+    @field_validator("charges")
+    @classmethod
+    def _one_after_the_other(cls, charges: tuple[ChargeSpan, ...]) -> tuple[ChargeSpan, ...]:
+        """Of a charge there is one period on each day: each has a row of its own."""
+        ends: dict[str, date] = {}
+        for span in sorted(charges, key=lambda one: one.from_):
+            if span.from_ < ends.get(span.charge, date.min) or (span.until or date.max) <= span.from_:
+                raise PydanticCustomError("periods", "two periods of a charge hold on one day, or one on none")
+            ends[span.charge] = span.until or date.max
+        return charges
 
 
 class Treasury(Service):
@@ -172,8 +185,14 @@ class Treasury(Service):
 _HEADERS: list[Header] = [("content-type", JSON)]
 
 
+_STUDENT = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+
+
 def read_outcome(record: Record) -> Outcome:
     """Raises Unreadable."""
+    if not _STUDENT.fullmatch(record.key or b""):
+        raise Unreadable("key: this is no student's pseudonym")
+    check_text(record.value or b"")
     try:
         return Outcome.model_validate_json(record.value or b"")
     except ValidationError as error:

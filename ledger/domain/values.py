@@ -21,6 +21,8 @@ CENT = Decimal("0.01")
 ZERO = Decimal("0.00")
 ONE_DAY = timedelta(days=1)
 ROME = ZoneInfo("Europe/Rome")
+FIRST_YEAR, LAST_YEAR = 1900, 2199
+"""Of whatever is recorded."""
 
 _MONEY = re.compile(r"(0|[1-9][0-9]{0,8})\.[0-9]{2}")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -70,7 +72,7 @@ def _read_day(value: str) -> date:
         day = date.fromisoformat(value)
     except ValueError:
         raise wrong("form/no-such-day") from None
-    if not 1900 <= day.year <= 2199:
+    if not FIRST_YEAR <= day.year <= LAST_YEAR:
         raise wrong("form/year-range")
     return day
 
@@ -86,7 +88,7 @@ def _instant(value: Any) -> datetime:
         raise wrong("form/instant")
     if moment.tzinfo is None:
         raise wrong("form/time-zone")
-    if not 1900 <= moment.year <= 2199:
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
         raise wrong("form/year-range")
     return moment if moment.tzinfo is timezone.utc else moment.astimezone(timezone.utc)
 
@@ -100,15 +102,15 @@ def _cfu(value: Any) -> int | float:
 
 
 def _academic_year(value: Any) -> str:
-    if isinstance(value, str) and _is_academic_year(value):
+    if isinstance(value, str) and is_academic_year(value):
         return value
     raise wrong("form/academic-year")
 
 
 @lru_cache(maxsize=256)
-def _is_academic_year(value: str) -> bool:
+def is_academic_year(value: str) -> bool:
     first = int(value[:4]) if _YEAR.fullmatch(value) else 0
-    return 1900 <= first <= 2199 and f"{(first + 1) % 100:02d}" == value[5:]
+    return FIRST_YEAR <= first <= LAST_YEAR and f"{(first + 1) % 100:02d}" == value[5:]
 
 
 @lru_cache(maxsize=256)

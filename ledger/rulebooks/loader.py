@@ -369,7 +369,10 @@ def nodes(content: bytes) -> Any:
 
 
 def line_of(root: Any, place: Place) -> int:
-    """The line of the deepest part of a place that the file has: of the key, where there is one."""
+    """The line of the deepest part of a place that the file has: of the key, where there is one; of an empty file the
+    first."""
+    if root is None:
+        return 1
     node, line = root, root.start_mark.line
     for step in place:
         if node.id == "sequence" and isinstance(step, int) and step < len(node.value):

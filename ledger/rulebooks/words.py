@@ -5,7 +5,6 @@ The words stand apart from the law, so that correcting them changes no book's sh
 is told as its book has it, in whatever language an institution has written its own."""
 
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -14,6 +13,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from ledger.domain.rulebook import Interpretations, Law, Rule
+from ledger.edges.toml import NoToml, read_toml
 from ledger.words import DEFAULT, Language
 from ledger.words.values import written
 
@@ -82,11 +82,9 @@ def _entries(name: str, file: Traversable) -> Entries:
     if len(content) > LONGEST_BOOK:
         raise RuleBookError(f"{name}: longer than {LONGEST_BOOK >> 10} KiB; leave only the words of the rules")
     try:
-        found = tomllib.loads(content.decode())
-    except UnicodeDecodeError:
-        raise RuleBookError(f"{name}: the file is not UTF-8 text; save it as UTF-8") from None
-    except tomllib.TOMLDecodeError as error:
-        raise RuleBookError(f"{name}: not TOML: {error}") from None
+        found = read_toml(content)
+    except NoToml as error:
+        raise RuleBookError(f"{name}: {error}") from None
     if wrong := list(_wrong(found)):
         raise RuleBookError(*(f"{name}: {line}" for line in wrong))
     return found

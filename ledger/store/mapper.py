@@ -161,7 +161,7 @@ class Mapper:
             if kind is None:
                 kind, state = self._upcast(name, state, position)
             return reader(kind)(state, position)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise UnreadableEvent(position,
                                   f"({name}) cannot be read, the stored bytes are damaged: {error}") from error
 
@@ -173,7 +173,7 @@ class Mapper:
                 kind, state = self._upcast(name, state, position)
             checker(kind)(state)
             record: StoredRecord = msgspec.json.decode(state, type=StoredRecord)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise UnreadableEvent(position,
                                   f"({name}) cannot be read, the stored bytes are damaged: {error}") from error
         record["position"] = position

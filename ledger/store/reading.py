@@ -1,17 +1,19 @@
 """From the canonical bytes of a type straight to the event, at the speed of a compiled decoder.
 
 msgspec reads the bytes into a form made of the payload's own annotations: names, types and literals are checked, a
-field that is missing or unknown is refused. The payload is then made of the form without asking again what was asked
-before the event was stored (whether texts are printable, whether CFU fit). What was left out stays out:
-`model_fields_set` is as it was.
+field that is missing or unknown is refused. The payload is then made of the form. Of what was asked before the event
+was stored, only that is asked again with which rules compute (`_JUDGED`), so that a damaged byte stops one student and
+not whoever adds up everybody's; texts are taken as they are. What was left out stays out: `model_fields_set` is as it
+was.
 """
 
 from collections.abc import Callable
 from datetime import date, datetime
+from decimal import Decimal
 from functools import cache, lru_cache, reduce
 from operator import or_
 from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -19,6 +21,18 @@ from pydantic import BaseModel
 
 from ledger.domain.events import NOTHING, PAYLOADS, SEALED_ONLY, Event, Override, Rulebook, Sealed
 from ledger.domain.protected import PROTECTED
+from ledger.domain.values import (
+    CENT,
+    FIRST_YEAR,
+    LAST_YEAR,
+    ZERO,
+    Amount,
+    Cfu,
+    Day,
+    PositiveAmount,
+    Year,
+    is_academic_year,
+)
 
 Reader = Callable[[bytes, int], Event]
 """From bytes and position to the event. Raises ValueError for bytes that are not an event of this type."""
@@ -40,18 +54,21 @@ _OVERRIDE = frozenset({"reason"})
 
 @cache
 def checker(kind: str) -> Callable[[bytes], Any]:
-    """Reads the bytes of a type into its form. Raises ValueError for bytes that are not an event of this type."""
-    if kind in SEALED_ONLY:
-        return _decoder(kind, True)
-    plain = _decoder(kind, False)
+    """Whether bytes are an event of this type. Raises ValueError where `reader` does."""
+    plain, judged = _decoder(kind, kind in SEALED_ONLY), _judged(PAYLOADS[kind])
 
     def check(state: bytes) -> Any:
         try:
-            return plain(state)
+            one = plain(state)
         except msgspec.ValidationError:
             if _MARK not in state:
                 raise
-        return _decoder(kind, True)(state)
+            one = _decoder(kind, True)(state)
+        if not (_FIRST_DAY <= one.effective_on <= _LAST_DAY and FIRST_YEAR <= one.recorded_at.year <= LAST_YEAR):
+            raise ValueError(_UNSOUND.format("effective_on or recorded_at"))
+        for name, is_sound in judged:
+            if not is_sound(getattr(one.data, name, None)):
+                raise ValueError(_UNSOUND.format(name))
 
     return check
 
@@ -71,6 +88,8 @@ def reader(kind: str) -> Reader:
             if _MARK not in state:
                 raise
             return _reader_of_sealed(kind)(state, position)
+        if not (_FIRST_DAY <= one.effective_on <= _LAST_DAY and FIRST_YEAR <= one.recorded_at.year <= LAST_YEAR):
+            raise ValueError(_UNSOUND.format("effective_on or recorded_at"))
         book = one.rulebook
         return Event(one.id, kind, one.student, one.career, one.effective_on, one.recorded_at, one.source, one.actor,
                      payload(one.data), position, one.version,
@@ -88,6 +107,8 @@ def _reader_of_sealed(kind: str) -> Reader:
 
     def read(state: bytes, position: int) -> Event:
         one: Any = decode(state)
+        if not (_FIRST_DAY <= one.effective_on <= _LAST_DAY and FIRST_YEAR <= one.recorded_at.year <= LAST_YEAR):
+            raise ValueError(_UNSOUND.format("effective_on or recorded_at"))
         book = one.rulebook
         return Event(one.id, kind, one.student, one.career, one.effective_on, one.recorded_at, one.source, one.actor,
                      payload(one.data), position, one.version, tuple(map(override, one.override)),
@@ -97,7 +118,52 @@ def _reader_of_sealed(kind: str) -> Reader:
     return read
 
 
+_UNSOUND = "{} is nothing that was ever recorded"
+_FIRST_DAY, _LAST_DAY = date(FIRST_YEAR, 1, 1), date(LAST_YEAR, 12, 31)
+_MOST = Decimal(10) ** 9
 _NONE: frozenset[str] = frozenset()
+
+
+def _is_money(value: Decimal) -> bool:
+    return value.same_quantum(CENT) and ZERO <= value < _MOST
+
+
+def _is_day(value: date) -> bool:
+    return _FIRST_DAY <= value <= _LAST_DAY
+
+
+def _is_cfu(value: float) -> bool:
+    return 0 <= value <= 1000
+
+
+_IsSound = Callable[[Any], bool]
+_JUDGED: tuple[tuple[Any, _IsSound], ...] = ((Amount, _is_money), (PositiveAmount, _is_money), (Day, _is_day),
+                                             (Year, is_academic_year), (Cfu, _is_cfu))
+
+
+@cache
+def _judged(model: type[BaseModel]) -> list[tuple[str, _IsSound]]:
+    """The fields of a model with which rules compute, and whether a value can be theirs. Of a list of parts each is
+    read, which raises ValueError itself."""
+    found: list[tuple[str, _IsSound]] = []
+    for name, declared in get_type_hints(model, include_extras=True).items():
+        optional = get_origin(declared) in (Union, UnionType)
+        kinds = get_args(declared) if optional else (declared,)
+        found += [(name, _or_absent(is_sound) if optional else is_sound) for kind, is_sound in _JUDGED if kind in kinds]
+    return found + [(name, _or_absent(_are(part))) for name, part in _parts(model)]
+
+
+def _or_absent(is_sound: _IsSound) -> _IsSound:
+    return lambda value: value is None or value is UNSET or is_sound(value)
+
+
+def _are(part: Callable[[bytes], Any]) -> _IsSound:
+    return lambda given: all(part(bytes(one)) for one in given)
+
+
+def _parts(model: type[BaseModel]) -> list[tuple[str, Callable[[bytes], Any]]]:
+    return [(name, _part(get_args(field.annotation)[0])) for name, field in model.model_fields.items()
+            if get_origin(field.annotation) is tuple and _is_model(get_args(field.annotation)[0])]
 
 
 @cache
@@ -161,8 +227,8 @@ def _maker(model: type[BaseModel], without: frozenset[str] = _NONE) -> Callable[
     there = {name: field for name, field in model.model_fields.items() if name not in without}
     optional = [(name, field.default, 1 << n) for n, (name, field) in enumerate(there.items())
                 if not field.is_required()]
-    parts = [(name, _part(get_args(field.annotation)[0])) for name, field in there.items()
-             if get_origin(field.annotation) is tuple and _is_model(get_args(field.annotation)[0])]
+    parts = [one for one in _parts(model) if one[0] in there]
+    judged = [one for one in _judged(model) if one[0] in there and one[0] not in dict(parts)]
     absent_values = {name: None if field.is_required() else field.default
                      for name, field in model.model_fields.items() if name in without}
     given: dict[int, set[str]] = {}
@@ -175,6 +241,9 @@ def _maker(model: type[BaseModel], without: frozenset[str] = _NONE) -> Callable[
             if fields[name] is UNSET:
                 fields[name] = default
                 absent |= bit
+        for name, is_sound in judged:
+            if not is_sound(fields[name]):
+                raise ValueError(_UNSOUND.format(name))
         for name, part in parts:
             fields[name] = tuple([part(bytes(one)) for one in fields[name]])
         if absent not in given:

@@ -1,15 +1,15 @@
 """The smaller messages: the relay's heartbeat, the outcome of a submission, and what a consumer could not use."""
 
-from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
 from .message import Header, History, Message, cloud_headers, encode
-from .models import FactRef, FromOne, Moment, SourceRef, Wire
+from .models import AnyDay, FactRef, FromOne, Moment, SourceRef, Wire
 from .topics import DEAD_LETTER, HEARTBEAT, OUTCOMES
 
-FromZero = Annotated[int, Field(ge=0)]
+FromZero = Annotated[int, Field(ge=0, le=2**53 - 1), WithJsonSchema({"minimum": 0, "type": "integer"})]
+"""The limit of what readers count with is not in the schema, which promised none."""
 
 
 class Heartbeat(Wire):
@@ -37,7 +37,7 @@ class ClearsRef(Wire):
     """What would remove a reason, and from when (null: no day is known)."""
 
     what: str
-    from_: date | None = Field(default=None, alias="from")
+    from_: AnyDay | None = Field(default=None, alias="from")
 
 
 class ReasonRef(Wire):

@@ -32,19 +32,29 @@ class Wire(BaseModel):
 
 
 class _Euro:
-    """A string with two digits, straight to Decimal in pydantic's compiled core."""
+    """A string with two digits, straight to Decimal in pydantic's compiled core. Every database can count its cents."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return cs.chain_schema([cs.str_schema(pattern=r"^[0-9]+\.[0-9]{2}$"), cs.decimal_schema(strict=False)],
+        return cs.chain_schema([cs.str_schema(pattern=r"^[0-9]+\.[0-9]{2}$"),
+                                cs.decimal_schema(strict=False, lt=Decimal(10) ** 15)],
                                serialization=cs.to_string_ser_schema())
+
+
+FIRST, LAST = date(1000, 1, 1), date(9000, 12, 31)
+"""Of the days that are read: some years can be added to each, and taken off it."""
 
 
 def _real(moment: str) -> str:
     try:
-        datetime.fromisoformat(moment)
+        found = datetime.fromisoformat(moment)
     except ValueError:
-        raise PydanticCustomError("instant", "there is no such instant") from None
+        found = None
+    if found is None or not FIRST.year <= found.year <= LAST.year:
+        raise PydanticCustomError("instant", "there is no such instant")
     return moment
+
+
+AnyDay = Annotated[date, Field(ge=FIRST, le=LAST)]
 
 
 AnyPseudonym = Annotated[str, ALPHABET]
@@ -63,7 +73,7 @@ class FactRef(Wire):
     """What an answer rests on."""
 
     event: str
-    on: date
+    on: AnyDay
     amount: Euro | None = None
 
     def fact(self) -> Fact:
@@ -97,7 +107,7 @@ class Recorded(Wire):
     id: str
     type: str
     student: AnyPseudonym
-    effective_on: date
+    effective_on: AnyDay
     recorded_at: Moment
     source: str
     actor: str
@@ -160,6 +170,8 @@ def _form(annotation: Any) -> Any:
         return AnyPseudonym
     if annotation == int | float:
         return Number
+    if annotation is date:
+        return AnyDay
     if get_origin(annotation) is Annotated:
         native = get_args(annotation)[0]
         if native is Decimal:

@@ -75,7 +75,7 @@ def provenance(headers: Sequence[Header], event: bool = True) -> Provenance:
     """That of a message of any topic that the ledger fills; `digest` is empty but in those of an `event`. Raises
     Unreadable."""
     found = dict(headers)
-    return Provenance(*_history(found), _text(found, "ce_time"), _text(found, "digest") if event else "")
+    return Provenance(*_history(found), header_text(found, "ce_time"), header_text(found, "digest") if event else "")
 
 
 @overload
@@ -92,12 +92,11 @@ def read_event(key: bytes | None, value: bytes | None, headers: Sequence[Header]
     student, version = _identify(key, found)
     if value is None:
         raise Unreadable("value: there is none; events are never erased by a tombstone")
-    said = _text(found, "payload_sha256")
+    said = header_text(found, "payload_sha256")
     if sha256(value).hexdigest() != said:
         raise Unreadable("payload_sha256: the value was altered on its way")
-    if rb"\u0000" in value:
-        raise Unreadable("value: a NUL character, which no database keeps as text")
-    name, read = _reader(_text(found, "ce_type"))
+    check_text(value)
+    name, read = _reader(header_text(found, "ce_type"))
     if needed is not None and name not in needed:
         return None
     try:
@@ -108,17 +107,23 @@ def read_event(key: bytes | None, value: bytes | None, headers: Sequence[Header]
         raise Unreadable("student: differs from the key")
     if event.version != version:
         raise Unreadable("version: differs from its header")
-    if name != _text(found, "event_type"):
+    if name != header_text(found, "event_type"):
         raise Unreadable("event_type: differs from ce_type")
-    if str(event.position) != _text(found, "position"):
+    if str(event.position) != header_text(found, "position"):
         raise Unreadable("position: differs from its header")
-    if event.id != _text(found, "event_id"):
+    if event.id != header_text(found, "event_id"):
         raise Unreadable("id: differs from the header event_id")
     held = event.__dict__
     origin, epoch = _history(found)
     return WireEvent(held["id"], name, student, held.get("career"), held["effective_on"], held["recorded_at"],
-                     held["source"], held["actor"], held["position"], version, origin, epoch, _text(found, "digest"),
-                     said, held["data"], held["override"], held["breaches"], value)
+                     held["source"], held["actor"], held["position"], version, origin, epoch,
+                     header_text(found, "digest"), said, held["data"], held["override"], held["breaches"], value)
+
+
+def check_text(value: bytes) -> None:
+    """That a database can keep the texts of a value of JSON. Raises Unreadable."""
+    if rb"\u0000" in value:
+        raise Unreadable("value: a NUL character, which no database keeps as text")
 
 
 def describe(error: ValidationError) -> str:
@@ -130,29 +135,33 @@ def describe(error: ValidationError) -> str:
     return f"{where}: {said[:1].lower()}{said[1:]}" + (f" (and {len(others)} more)" if others else "")
 
 
-def _text(headers: dict[str, bytes], name: str) -> str:
+def header_text(headers: dict[str, bytes], name: str) -> str:
+    """Raises Unreadable."""
     try:
-        return headers[name].decode()
+        found = headers[name].decode()
     except KeyError:
         raise Unreadable(f"{name}: this header is missing") from None
     except UnicodeDecodeError:
         raise Unreadable(f"{name}: this header is not UTF-8") from None
+    if "\0" in found:
+        raise Unreadable(f"{name}: a NUL character, which no database keeps as text")
+    return found
 
 
 def _identify(key: bytes | None, headers: dict[str, bytes]) -> tuple[str, int]:
     if key is None or not _STUDENT.fullmatch(key):
         raise Unreadable("key: this is no student's pseudonym")
-    version = _text(headers, "version")
+    version = header_text(headers, "version")
     if not _NUMBER.fullmatch(version):
         raise Unreadable("version: this header is no number from 1")
     return key.decode(), int(version)
 
 
 def _history(headers: dict[str, bytes]) -> tuple[str, int]:
-    epoch = _text(headers, "epoch")
+    epoch = header_text(headers, "epoch")
     if not _NUMBER.fullmatch(epoch):
         raise Unreadable("epoch: this header is no number from 1")
-    return _text(headers, "origin"), int(epoch)
+    return header_text(headers, "origin"), int(epoch)
 
 
 @cache

@@ -16,7 +16,7 @@ from ledger.domain.phrases import Phrase, verbatim
 from ledger.domain.values import ZERO, Pseudonym, format_instant
 
 from .message import History, Message, cloud_headers, encode
-from .models import AcademicYear, Euro, FactRef, FromOne, Moment, Number, SourceRef, Wire
+from .models import AcademicYear, AnyDay, Euro, FactRef, FromOne, Moment, Number, SourceRef, Wire
 from .topics import STATE
 
 VERSION = 1
@@ -32,8 +32,8 @@ Status = Literal["preenrolled", "admitted", "not-admitted", "excluded", "enrolme
 class Span(Wire):
     """Holds from the end of day `from` up to, not including, day `until`."""
 
-    from_: date = Field(alias="from")
-    until: date | None = None
+    from_: AnyDay = Field(alias="from")
+    until: AnyDay | None = None
 
     def holds_on(self, day: date) -> bool:
         return self.from_ <= day and (self.until is None or day < self.until)
@@ -44,34 +44,34 @@ class EnrolmentRef(Wire):
 
     academic_year: AcademicYear
     year: int
-    filed_on: date
+    filed_on: AnyDay
     event: str
     charge: str | None = None
-    perfected_on: date | None = None
+    perfected_on: AnyDay | None = None
 
 
 class WithdrawalRef(Wire):
     """Filed and alive. It lapses after `last_day` unless its stamp is paid (`perfected_on`)."""
 
     event: str
-    filed_on: date
-    last_day: date | None = None
-    perfected_on: date | None = None
+    filed_on: AnyDay
+    last_day: AnyDay | None = None
+    perfected_on: AnyDay | None = None
 
 
 class ReservationRef(Wire):
     """Alive until `term` (null: without a term)."""
 
     event: str
-    filed_on: date
-    term: date | None = None
+    filed_on: AnyDay
+    term: AnyDay | None = None
 
 
 class ChangeAskedRef(Wire):
     """A change of programme that was asked for from this career: from `on` on none of its exams is booked or sat."""
 
     event: str
-    on: date
+    on: AnyDay
     academic_year: AcademicYear
     to_career: Pseudonym
 
@@ -97,7 +97,7 @@ class StatusSpan(Span):
     year: int | None = None
     regime: Regime | None = None
     ended: Status | None = None
-    suspended_on: date | None = None
+    suspended_on: AnyDay | None = None
     enrolments: tuple[EnrolmentRef, ...] = ()
     withdrawal: WithdrawalRef | None = None
     reservation: ReservationRef | None = None
@@ -111,7 +111,7 @@ class BlockSpan(Span):
     `params` say the same as `reason` and `how_to_lift`, in no language; an older message has none."""
 
     kind: Literal["exam-booking", "final-exam", "administrative", "reservation"]
-    since: date
+    since: AnyDay
     rule: str
     charge: str | None = None
     amount: Euro | None = None
@@ -134,14 +134,14 @@ class BlockSpan(Span):
 
 class RefundRef(Wire):
     amount: Euro
-    by: date | None = None
+    by: AnyDay | None = None
     rule: str
 
 
 class PartRef(Wire):
     """What of a charge falls due on a day, and what of it is still owed."""
 
-    due_on: date
+    due_on: AnyDay
     amount: Euro
     outstanding: Euro
 
@@ -150,7 +150,7 @@ class PlanRef(Wire):
     """The agreed instalment plan that gives a charge its due dates."""
 
     event: str
-    agreed_on: date
+    agreed_on: AnyDay
 
 
 class ChargeSpan(Span):
@@ -161,10 +161,10 @@ class ChargeSpan(Span):
     charge: str
     state: Literal["paid", "moved", "waived", "payable", "overdue", "to-come"]
     amount: Euro
-    due_on: date | None = None
-    raised_on: date
+    due_on: AnyDay | None = None
+    raised_on: AnyDay
     paid: Euro
-    paid_on: date | None = None
+    paid_on: AnyDay | None = None
     refunded: Euro
     waived: Euro
     moved: Euro
@@ -191,7 +191,7 @@ class PlanCourseRef(Wire):
     cfu: Number
     year: int
     semester: Literal[0, 1, 2]
-    lectures_end_on: date
+    lectures_end_on: AnyDay
     prerequisites: tuple[str, ...] = ()
     supernumerary: bool = False
     anticipated: bool = False
@@ -207,7 +207,7 @@ class PlanSpan(Span):
 class SingleCourseRef(Wire):
     code: str
     cfu: Number
-    lectures_end_on: date
+    lectures_end_on: AnyDay
 
 
 class SingleCoursesSpan(Span):
@@ -224,11 +224,11 @@ class ResultSpan(Span):
     """A result that counts: a written one from the day after it can be refused. `recorded_on`: the fact's own day."""
 
     course: str
-    held_on: date
+    held_on: AnyDay
     outcome: Literal["passed", "failed"]
     cfu: Number
     event: str
-    recorded_on: date
+    recorded_on: AnyDay
 
 
 class RecognisedCourseRef(Wire):
@@ -246,7 +246,7 @@ class BookingSpan(Span):
     """An open booking."""
 
     course: str
-    held_on: date
+    held_on: AnyDay
     event: str
 
 

@@ -131,7 +131,7 @@ def test_export_prints_json_lines(own_url: str) -> None:
     ("IT60X0542811101000000123456", "IT60X0542811101000000123457", "check digits"),
     ('"9/0000000XX/"', '"nothing"', "account.taxonomy"), ('"140.00"', "140", "split.enrolment.0.amount"),
     ("retention_days = 365", "", "retention_days"), ("office =", "offices =", "offices"),
-    ("[account]", "[account", "no TOML"),
+    ("[account]", "[account", "not TOML"),
 ])
 def test_wrong_file_is_said_with_the_field(old: str, new: str, said: str, tmp_path: Path) -> None:
     file = tmp_path / "creditor.toml"

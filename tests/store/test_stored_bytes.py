@@ -135,6 +135,9 @@ def _plan() -> dict[str, Any]:
     lambda r: r | {"data": {"courses": []}},
     lambda r: r | {"data": r["data"] | {"courses": [r["data"]["courses"][0] | {"unheard-of": 1}]}},
     lambda r: r | {"data": r["data"] | {"courses": [r["data"]["courses"][0] | {"cfu": "6"}]}},
+    lambda r: r | {"effective_on": "0001-01-01"}, lambda r: r | {"recorded_at": "2200-01-01T00:00:00Z"},
+    lambda r: r | {"data": r["data"] | {"academic_year": "2025-27"}},
+    lambda r: r | {"data": r["data"] | {"courses": [r["data"]["courses"][0] | {"cfu": 1001}]}},
     lambda r: r | {"effective_on": "2026-02-30"}, lambda r: r | {"student": None}])
 def test_reading_refuses_what_was_never_written(damage: Any) -> None:
     Mapper().to_event("study-plan-approved.v1", canonical_json(_plan()), 7)

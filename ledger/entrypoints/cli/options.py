@@ -77,6 +77,8 @@ def instant(text: str) -> datetime:
         moment = None
     if moment is None or moment.tzinfo is None:
         raise bad_value(says("cli/instant", field=text))
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        raise bad_value(says("form/year-range"))
     return moment
 
 
