@@ -1,6 +1,6 @@
 """The attack on withheld values: whoever has a message rebuilds the bytes that the ledger stored, with each of the few
 values that a withheld field can have, and compares every digest that left the ledger with the hash of each. On every
-event type and every way out."""
+event type and every way out, of a ledger that seals them and of one that does not."""
 
 import gzip
 import hashlib
@@ -8,15 +8,22 @@ import hmac
 import itertools
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import date
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from consumers.archive.package import seal
 from consumers.archive.service import Archive
 from consumers.kit.service import Record
 from ledger.domain.events import PAYLOADS, SEALED_ONLY, Event
+from ledger.domain.protected import has_protected, taken_out
 from ledger.intake.counter import Counter, Received
+from ledger.privacy import KeySealer, box
+from ledger.privacy.key_store import new_keys
 from ledger.relay import digests
 from ledger.store import EventStore, open_store
 from ledger.store.mapper import STORED_NAMES, canonical_json
@@ -72,9 +79,22 @@ def events() -> list[Event]:
     return [event(kind, version) for version, kind in enumerate(STORED, 1)]
 
 
-def test_no_withheld_value_can_be_tried_out_on_any_digest_that_leaves(sqlite_url, topics, tmp_path, caplog) -> None:
+@pytest.fixture
+def sealer_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[EventStore], KeySealer]]:
+    """Makes a key store for a ledger."""
+    monkeypatch.setenv("CAREER_LEDGER_MASTER_KEY", str(tmp_path / "master.key"))
+    with ExitStack() as opened:
+        yield lambda store: KeySealer(opened.enter_context(new_keys(
+            f"sqlite:///{tmp_path / 'keys.db'}", store.identity().origin, "sqlite:///another", lambda: MOMENT, 30)),
+            store.streams)
+
+
+@pytest.mark.parametrize("sealing", [False, True])
+def test_no_withheld_value_can_be_tried_out_on_any_digest_that_leaves(sqlite_url, topics, tmp_path, caplog, sealer_of,
+                                                                      sealing: bool) -> None:
     with open_store(sqlite_url) as store:
-        store.append(events())
+        recorded = [*map(sealer_of(store).seal, events())] if sealing else events()
+        store.append(recorded)
         publish_once(sqlite_url, topics)
         stored = {position: bytes(state) for position, _, state in store._recorder.log(0, 1000)}
         printed = [encode(one) for one in digests(store, 0)]
@@ -99,11 +119,16 @@ def test_no_withheld_value_can_be_tried_out_on_any_digest_that_leaves(sqlite_url
     left = {way: digests_in(*texts) for way, texts in ways.items()}
     assert all(left[way] for way in ("headers", "digests", "archive", "dead letters"))
     attacked = set()
+    boxes = [one.sealed.box for one in recorded if one.sealed is not None]
+    assert len(boxes) == (sum(map(has_protected, events())) if sealing else 0)
     for one in sent:
         kind = one.headers["event_type"]
         tried = list(candidates(kind, one.json))
-        assert stored[one.json["position"]] in tried, f"the attack on {kind} does not build what was stored"
+        built = stored[one.json["position"]] in tried
+        assert built or sealing, f"the attack on {kind} does not build what was stored"
+        tried += [box.padded(taken) for event in events() if event.type == kind and (taken := taken_out(event)[1])]
         attacked.add(kind)
+        assert not any(word in (one.value or b"") for word in (b'"sealed"', b'"clear"', *map(str.encode, boxes)))
         for content in tried:
             for guess in guesses(content, public):
                 for way, found in left.items():
@@ -111,8 +136,11 @@ def test_no_withheld_value_can_be_tried_out_on_any_digest_that_leaves(sqlite_url
     assert attacked == set(STORED)
 
 
-def test_refused_submission_keeps_no_withheld_value_and_no_hash_to_try_it_on(store: EventStore) -> None:
-    counter, submitted = Counter(store, BOOKS, lambda: MOMENT, History("test", 1)), []
+@pytest.mark.parametrize("sealing", [False, True])
+def test_refused_submission_keeps_no_withheld_value_and_no_hash_to_try_it_on(store: EventStore, sealer_of,
+                                                                             sealing: bool) -> None:
+    sealer = sealer_of(store) if sealing else None
+    counter, submitted = Counter(store, BOOKS, lambda: MOMENT, History("test", 1), sealer), []
     for kind in PAYLOADS:
         right = event(kind).content()
         wrong = right | {"id": f"wrong-{kind}", "data": right["data"] | {
