@@ -280,6 +280,26 @@ def _topics(asked: Asked) -> Found:
         yield "attention", says("doctor/behind", count=behind, text="publish")
 
 
+def _proofs(asked: Asked) -> Found:
+    from ledger.proofs import signing
+    from ledger.proofs.sequencer import EVERY_EVENTS
+    from ledger.proofs.tables import ProofTables
+
+    if not os.environ.get(signing.VARIABLE):
+        yield "ok", says("doctor/no-signing-key")
+        return
+    signer = signing.load()
+    with open_store(asked.db, create=False) as store, ProofTables(asked.db) as tables:
+        end, last = store.last_position(), None
+        if tables.exist():
+            with tables.reading() as kept:
+                last = kept.last()
+    sealed = last.position if last is not None else 0
+    yield "ok", says("doctor/signing-key", text=signer.name, position=sealed)
+    if end - sealed > EVERY_EVENTS:
+        yield "attention", says("doctor/behind", count=end - sealed, text="checkpoint --follow")
+
+
 # What stands beside it
 
 
@@ -335,7 +355,7 @@ def _is_here(brokers: str) -> bool:
     return hosts <= {"localhost", "127.0.0.1", "::1"}
 
 
-ON_THE_LEDGER = frozenset({"projections", "topics", "keys"})
+ON_THE_LEDGER = frozenset({"projections", "topics", "proofs", "keys"})
 CHECKS: dict[str, Callable[[Asked], Found]] = {
     "program": _program, "settings": _settings, "locale": _locale, "rulebooks": _rulebooks, "ledger": _store,
-    "projections": _projections, "topics": _topics, "keys": _keys, "brokers": _brokers}
+    "projections": _projections, "topics": _topics, "proofs": _proofs, "keys": _keys, "brokers": _brokers}

@@ -21,6 +21,7 @@ from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
 from ledger.entrypoints import doctor, settings
 from ledger.entrypoints.cli import cli
+from ledger.proofs import sequencer
 from ledger.relay import Positions
 from ledger.store import open_store
 from ledger.wire.kafka import CLIENT, PREFIX, Made, create_topics
@@ -160,6 +161,22 @@ def test_doctor_names_the_last_trouble_of_a_topic(examined, db: str) -> None:
     found = examined()
     assert found["doctor/topic-error"] == "topics attention"
     assert found["doctor/behind"] == "topics attention"
+
+
+def test_doctor_names_a_signing_key_that_cannot_be_used_and_events_without_a_checkpoint(
+        examined, run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert examined()["doctor/no-signing-key"] == "proofs ok"
+    monkeypatch.setenv("CAREER_LEDGER_SIGNING_KEY", str(key := tmp_path / "signing.key"))
+    assert examined()["doctor/error"] == "proofs failed"
+    assert run("keys", "sign", "ledger.example.edu/careers").exit_code == 0
+    assert "doctor/behind" not in examined()
+    monkeypatch.setattr(sequencer, "EVERY_EVENTS", 2)
+    assert examined()["doctor/behind"] == "proofs attention"
+    assert run("checkpoint").exit_code == 0
+    assert {"doctor/signing-key": "proofs ok"}.items() <= (found := examined()).items()
+    assert "doctor/behind" not in found
+    key.chmod(0o644)
+    assert examined()["doctor/error"] == "proofs failed"
 
 
 def test_doctor_looks_at_the_key_store_as_keys_doctor_does(examined, run, tmp_path: Path,

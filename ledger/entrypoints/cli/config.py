@@ -44,8 +44,8 @@ def show(json_: bool) -> None:
 @json_option
 def doctor(brokers: str | None, json_: bool) -> None:
     """Look through what this ledger needs: program, settings, locale, rule books, database, rights, clock, key for
-    digests, projections, topics, key store, brokers. Nothing is changed. In PostgreSQL run it as a reader, or as the
-    user whose rights are in doubt.
+    digests, projections, topics, proofs, key store, brokers. Nothing is changed. In PostgreSQL run it as a reader, or
+    as the user whose rights are in doubt.
 
     Each line is ok, attention or failed, and says what to do. Exit code 1 where something has failed.
 
