@@ -28,6 +28,8 @@ def gap_phrase(what: GapKind, name: str, gap: Gap) -> Phrase:
             return says("UNKNOWN-VALUE/reservation", rule=rule, academic_year=year, missing=missing)
         case "end":
             return says("UNKNOWN-VALUE/end", rule=rule, academic_year=year, missing=missing)
+        case "forfeiture":
+            return says("UNKNOWN-VALUE/forfeiture", rule=rule, academic_year=year, missing=missing)
         case "enrolment":
             return says("UNKNOWN-VALUE/enrolment", rule=rule, academic_year=year, missing=missing)
         case "regime":

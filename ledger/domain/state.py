@@ -305,11 +305,11 @@ class Block:
 
 
 GapKind = Literal["charge", "surcharge", "refund", "block", "term", "reservation", "end", "enrolment", "regime", "year",
-                  "fact"]
+                  "fact", "forfeiture"]
 """What cannot be told: whether a charge is owed and how much (its key), what paying it late costs more, whether it is
 refunded; whether a block is in force (its kind); a last day to enrol, or of a reservation (the academic year), whether
 it has ended the career (the rule); whether an enrolment is perfected, its regime, its year of course (the academic
-year); what else a fact brings (its type)."""
+year); what else a fact brings (its type); from when the office may forfeit it (the rule), which no act waits for."""
 Found = Literal["fact", "money", "day"]
 """What met the unknown value: a fact, which it stays with; money against charges; a day."""
 

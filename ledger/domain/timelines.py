@@ -95,7 +95,7 @@ class _Recorder:
             if coming.forfeitable:
                 found["forfeitable", name] = (forfeiture.RULE,)
             if (gap := coming.gap) is not None:
-                found["gaps", name, "end", gap.rule] = (gap.rule, gap.year, gap.missing)
+                found["gaps", name, "forfeiture", gap.rule] = (gap.rule, gap.year, gap.missing)
             if found or name in self._without_exams:
                 self._without_exams.observe(name, found, coming.since)
 

@@ -67,7 +67,7 @@ def test_rows_say_of_each_day_what_the_fold_of_that_day_says(name: str) -> None:
     rows = timelines(events, "S", books)
     spans = [(since, until) for _, since, until, _ in rows["forfeitable"]]
     assert [since.isoformat() for since, _ in spans] == begins
-    unknown = [row for row in rows["gaps"] if row[1:3] == ("end", "DEC-1")]
+    unknown = [row for row in rows["gaps"] if row[1:3] == ("forfeiture", "DEC-1")]
     day, last = events[0].effective_on, date(2031, 1, 1)
     while day < last:
         career = replay(in_force(events), "S", day, books).careers["B"]

@@ -227,7 +227,7 @@ def _seen(person: Person, day: date) -> dict[tuple[Any, ...], Any]:
 def _unknown(career: Any, day: date) -> list[tuple[tuple[str, str], Gap]]:
     """What cannot be told of a career."""
     gap = not_foreseen(career, day, BOOKS)
-    return [*career.gaps.items(), *([(("end", "DEC-1"), gap)] if gap is not None else ())]
+    return [*career.gaps.items(), *([(("forfeiture", "DEC-1"), gap)] if gap is not None else ())]
 
 
 @pytest.mark.parametrize("on", [*DAYS[:4], date(2024, 6, 1), date(2025, 6, 16)], ids=str)

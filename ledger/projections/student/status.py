@@ -86,6 +86,9 @@ def _career(career: Career, person: Person, books: LawBooks) -> dict[str, Any]:
     shown |= {"blocks": [block_json(b, books.on(person.day)) for b in career.blocks.values()], "upcoming": [
         {"on": loses.isoformat(), "what": "forfeiture", "rule": "DEC-1", "change": says("DEC-1/foreseen")}]
         if loses is not None else []}
-    if unknown := [*gaps_json(career, books), *([gap_json("end", gap.rule, gap, books)] if gap is not None else ())]:
+    unknown = list(gaps_json(career, books))
+    if gap is not None:
+        unknown.append(gap_json("forfeiture", gap.rule, gap, books))
+    if unknown:
         shown["unknown"] = unknown
     return shown
