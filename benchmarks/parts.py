@@ -19,6 +19,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ledger.bootstrap import clock
 from ledger.domain.events import Event
@@ -35,6 +36,11 @@ from ledger.projections.everybody import law_of, open_database
 from ledger.projections.everybody.rebuild import rebuild
 from ledger.projections.everybody.reports import Reports
 from ledger.projections.student.words import snapshot
+from ledger.proofs.proving import prove
+from ledger.proofs.sequencer import Sequencer
+from ledger.proofs.signing import Signer
+from ledger.proofs.tables import ProofTables
+from ledger.proofs.verifying import verify
 from ledger.rulebooks.loader import load_books
 from ledger.store import EventStore, open_store
 from ledger.store.mapper import stream_id
@@ -328,6 +334,22 @@ def raw_log(url: str) -> float:
             for _ in copy:
                 count += 1
         return (count - 2) / (time.perf_counter() - began)  # without header and trailer
+
+
+def proofs(url: str) -> dict[str, float]:
+    """Events a second: rows read as the database holds them, sealed from nothing, verified; seconds of a proof."""
+    signer = Signer("bench.example", Ed25519PrivateKey.generate(), None)
+    with open_store(url) as store, ProofTables(url) as tables:
+        def rows() -> None:
+            at = 0
+            while page := store.rows(at, 5_000):
+                at = page[-1][0]
+
+        count = store.last_position()
+        found = {"raw": count / seconds(rows), "sealed": count / seconds(Sequencer(store, tables, signer).seal),
+                 "verified": count / seconds(lambda: verify(store, tables, [], []))}
+        student = next(iter(store.students()))
+        return found | {"proof": median_of(lambda _: prove(store, tables, student), 20)}
 
 
 def rebuilt(url: str) -> float:

@@ -175,6 +175,12 @@ class Bench:
                              if isinstance(peer, dict))
             self.add(kind, Line("reading the log, decoded to events", rate(ours), rate(raw),
                                 ours / raw, 0.2 if bar else None, note=note))
+            proofs = parts.proofs(url)
+            for work, name in (("sealing: leaves, tree, map, checkpoint", "sealed"),
+                               ("verify: everything again from the rows", "verified")):
+                self.add(kind, Line(work, rate(proofs[name]), rate(proofs["raw"]), proofs[name] / proofs["raw"], 0.4,
+                                    note="beside: the same rows read, one process"))
+            self.add(kind, Line("a student's proof", ms(proofs["proof"]), ms(0.02), proofs["proof"] / 0.02, 1.0, True))
             rebuilds = statistics.median(parts.rebuilt(url) for _ in range(self.runs))
             self.add(kind, Line("rebuild of all projections, 2 cores", rate(rebuilds), rate(raw),
                                 rebuilds / raw, 0.1 if bar else None))

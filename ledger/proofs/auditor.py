@@ -72,7 +72,7 @@ def tree_root(hashes: list[bytes]) -> bytes:
     if not hashes:
         return EMPTY
     while len(hashes) > 1:
-        pairs = [sha256(b"\1" + hashes[at] + hashes[at + 1]).digest() for at in range(0, len(hashes) - 1, 2)]
+        pairs = [sha256(b"\1" + left + right).digest() for left, right in zip(hashes[::2], hashes[1::2], strict=False)]
         hashes = pairs + hashes[len(pairs) * 2:]
     return hashes[0]
 

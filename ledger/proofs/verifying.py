@@ -8,12 +8,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from itertools import pairwise
 from json import loads
-from re import compile as pattern
 from typing import Any, NamedTuple
 
 from ledger.domain.phrases import Phrase, says
 from ledger.store import EventStore
-from ledger.store.mapper import STORED_NAMES, stream_id
+from ledger.store.mapper import STORED_NAMES, canonical_json, stream_id
 from ledger.store.recorder import WholeRow
 
 from .auditor import Checkpoint, Key, Seen, Wrong, heads_entry, leaf_hash, open_checkpoint, read_checkpoint
@@ -26,7 +25,6 @@ from .tree import WIDTH, Edge, Place, split
 PAGE = 5_000
 BEFORE_ALL = -(1 << 63)
 """A row of a superuser may stand at a position below the first one."""
-_TAIL = pattern(rb'"student":"([^"\\]{1,64})","type":"([a-z-]{1,64})","version":([0-9]{1,19})\}\Z')
 
 Told = Callable[[int, int], None]
 """Of positions done, of how many."""
@@ -58,6 +56,7 @@ class _Walk:
         self._outside = sorted(outside, key=lambda one: one.checkpoint.size)
         self._edge, self._heads = Edge(), Heads()
         self._map: dict[Place, bytes] = {}
+        self._rows = _Rows()
         self._previous, self._students = NO_CHECKPOINT, 0
         self._end = store.last_position()
         self.events, self.position, self.sealed = 0, BEFORE_ALL, 0
@@ -94,15 +93,16 @@ class _Walk:
                 yield Finding("lacking", None, says("verify/lacking", text=one.where, count=size))
 
     def _checkpoint(self, sealed: Sealed) -> list[Finding]:
-        rows: list[tuple[int, bytes]] = []
+        positions: list[int] = []
+        leaves: list[bytes] = []
         found: list[Finding] = []
         for page in self._pages(self.position, sealed.position):
-            leaves = leaves_of_rows(page)
-            self._heads.add(page, leaves)
-            rows += zip((row[0] for row in page), leaves, strict=True)
-            if not found and (bad := _disagreeing(page)) is not None:
+            some = leaves_of_rows(page)
+            self._heads.add(page, some)
+            leaves += some
+            positions += [row[0] for row in page]
+            if not found and (bad := self._rows.disagreeing(page)) is not None:
                 found.append(bad)
-        leaves = [leaf for _, leaf in rows]
         first, start = self._edge.size, max(self.position, 0)
         expected = self._leaves_kept(first, sealed.size - 1)
         theirs = [one for one in self._outside if one.checkpoint.size == sealed.size]
@@ -111,21 +111,21 @@ class _Walk:
         try:
             moved = self._heads.settle()
         except OutOfOrder as error:
-            blamed = self._blamed(expected, rows, start) if leaves != expected else None
+            blamed = self._blamed(expected, leaves, positions, start) if leaves != expected else None
             return [blamed or Finding("order", error.position, says("verify/order", position=error.position))]
         tiles = changed(self._map.__getitem__, moved.roots)
         self._map |= {(one.level, one.number): one.hashes for one in tiles}
         self._students += moved.newcomers
-        last = rows[-1][0] if rows else self.position
-        entry = heads_entry(self.events + len(rows), last, self._students,
+        last = positions[-1] if positions else self.position
+        entry = heads_entry(self.events + len(positions), last, self._students,
                             root_in(tiles).hex() if tiles else "", self._previous)
         self._edge.append([*leaves, leaf_hash(entry)])
         body = checkpoint_body(read_checkpoint(sealed.body).origin, self._edge.size, self._edge.root())
-        self.events, self.position = self.events + len(rows), sealed.position
+        self.events, self.position = self.events + len(positions), sealed.position
         self._previous = sha256(sealed.body.encode()).hexdigest()
         if self._edge.size == sealed.size and self._edge.root() == root:  # the events are those that were signed
             return found + self._of_what_is_kept(sealed, body, entry, leaves != expected)
-        blamed = self._blamed(expected, rows, start) if leaves != expected else None
+        blamed = self._blamed(expected, leaves, positions, start) if leaves != expected else None
         if blamed is not None:
             return [blamed]
         if theirs and body == sealed.body:
@@ -144,20 +144,22 @@ class _Walk:
             found.append(Finding("signature", None, says("verify/signature", count=sealed.size)))
         return found
 
-    def _blamed(self, expected: Sequence[bytes], rows: Sequence[tuple[int, bytes]], start: int) -> Finding:
+    def _blamed(self, expected: Sequence[bytes], leaves: Sequence[bytes], positions: Sequence[int],
+                start: int) -> Finding:
         """The first event that is not what the tiles say, between the last one that is and the next one that is.
         `start`: the position of the last one before these."""
-        at = next((at for at, (_, leaf) in enumerate(rows) if expected[at:at + 1] != [leaf]), len(rows))
+        at = next((at for at, leaf in enumerate(leaves) if expected[at:at + 1] != [leaf]), len(leaves))
         places = {leaf: place for place, leaf in enumerate(expected) if place >= at}
-        here = next((here for here in range(at, len(rows)) if rows[here][1] in places), len(rows))
+        here = next((here for here in range(at, len(leaves)) if leaves[here] in places), len(leaves))
         more = here - at
-        less = (places[rows[here][1]] if here < len(rows) else len(expected)) - at
-        before = rows[at - 1][0] if at else start
+        less = (places[leaves[here]] if here < len(leaves) else len(expected)) - at
+        before = positions[at - 1] if at else start
         if more < less:
             return Finding("removed", before, says("verify/removed", count=less - more, position=before))
         if more > less:
-            return Finding("inserted", rows[at][0], says("verify/inserted", count=more - less, position=rows[at][0]))
-        return Finding("changed", rows[at][0], says("verify/changed", count=more, position=rows[at][0]))
+            here = positions[at]
+            return Finding("inserted", here, says("verify/inserted", count=more - less, position=here))
+        return Finding("changed", positions[at], says("verify/changed", count=more, position=positions[at]))
 
     def _leaves_kept(self, first: int, end: int) -> list[bytes]:
         found: list[bytes] = []
@@ -175,7 +177,7 @@ class _Walk:
         for page in self._pages(self.position, None):
             self.unsealed += len(page)
             self._heads.add(page, [b""] * len(page))
-            if (bad := _disagreeing(page)) is not None:
+            if (bad := self._rows.disagreeing(page)) is not None:
                 yield bad
                 return
         try:
@@ -189,7 +191,9 @@ class _Walk:
         while page := self._store.rows(after, PAGE):
             after = page[-1][0] - 1
             at_end = len(page) < PAGE or (seen is not None and page[-1] == seen)
-            rows = [row for row in page if row != seen and (last is None or row[0] <= last)]
+            rows = [row for row in page if row[0] <= last] if last is not None and page[-1][0] > last else page
+            if seen is not None and seen[0] == page[0][0]:
+                rows = [row for row in rows if row[0] != seen[0] or row != seen]
             seen = page[-1]
             if rows:
                 yield rows
@@ -198,24 +202,40 @@ class _Walk:
                 return
 
 
-def _disagreeing(rows: Sequence[WholeRow]) -> Finding | None:
-    """The first row whose columns say something else than its bytes: no program of ours has written it so."""
-    for position, stream, version, name, state in rows:
-        tail = _TAIL.search(state, max(len(state) - 250, 0))
-        try:
-            student, kind, number = tail.groups() if tail is not None else _read(state)
-            same = stream == stream_id(student.decode()).hex and int(number) == version and \
-                STORED_NAMES.get(kind.decode(), "").partition(".")[0] == name.partition(".")[0]
-        except (ValueError, KeyError, TypeError, AttributeError):
-            same = False
-        if not same:
-            return Finding("disagrees", position, says("verify/disagrees", position=position))
-    return None
+class _Rows:
+    """Looks whether columns and bytes of rows say the same."""
+
+    def __init__(self) -> None:
+        self._beginnings: dict[tuple[str, str], bytes] = {}
+        """By stream and stored name, how canonical JSON ends, but for the version."""
+
+    def disagreeing(self, rows: Sequence[WholeRow]) -> Finding | None:
+        """The first row whose columns say something else than its bytes: no program of ours has written it so."""
+        known = self._beginnings
+        for position, stream, version, name, state in rows:
+            beginning = known.get((stream, name))
+            if beginning is None or not state.endswith(b"%b%d}" % (beginning, version)):
+                said = _said(state)
+                if said is None or not self._agree(stream, version, name, *said):
+                    return Finding("disagrees", position, says("verify/disagrees", position=position))
+        return None
+
+    def _agree(self, stream: str, version: int, name: str, student: str, kind: str, number: int) -> bool:
+        if stream != stream_id(student).hex or number != version or \
+                STORED_NAMES.get(kind, "").partition(".")[0] != name.partition(".")[0]:
+            return False
+        self._beginnings[stream, name] = canonical_json({"student": student, "type": kind})[1:-1] + b',"version":'
+        return True
 
 
-def _read(state: bytes) -> tuple[bytes, bytes, bytes]:
-    said: dict[str, Any] = loads(state)
-    return said["student"].encode(), said["type"].encode(), str(said["version"]).encode()
+def _said(state: bytes) -> tuple[str, str, int] | None:
+    """Student, type and version as the bytes have them."""
+    try:
+        said: Any = loads(state)
+        found = said["student"], said["type"], said["version"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return found if [type(one) for one in found] == [str, str, int] else None
 
 
 def _is_note_of(sealed: Sealed, keys: list[Key]) -> bool:
