@@ -21,6 +21,7 @@ from consumers.treasury.service import Treasury
 from ledger.store import EventStore, open_store
 from ledger.wire.kafka import PREFIX
 from ledger.wire.topics import OUTCOMES, STATE, SUBMISSIONS
+from tests.sizes import sized
 
 from .support import ROUNDS, Member, Topics, arrived, eventually, in_thread
 from .treasury_books import Books
@@ -160,7 +161,7 @@ def test_kill_at_random_points_loses_and_doubles_nothing(
     with Database(own_url) as books:
         for _ in range(ROUNDS):
             member = Member(MODULE, own_url, topics.bootstrap, topics.prefix, log)
-            end = time.monotonic() + pick.uniform(0.5, 12)
+            end = time.monotonic() + pick.uniform(0.5, sized(6, 12))
             while time.monotonic() < end:
                 receipts += notify(books, pick, receipts)
                 ledger.answer()

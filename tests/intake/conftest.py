@@ -3,12 +3,13 @@
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient
+from kafka.errors import KafkaTimeoutError
 
 from ledger.wire.kafka import PREFIX, PRODUCER, create_topics
 from ledger.wire.topics import DEAD_LETTER, OUTCOMES, SUBMISSIONS
@@ -68,8 +69,9 @@ class Topics:
             consumer.close()
 
     def count(self, topic: str = OUTCOMES) -> int:
-        return sum(self._reader.end_offsets([TopicPartition(self.prefix + topic, n)
-                                             for n in range(PARTITIONS)]).values())
+        """How many messages were ever written to it. Raises KafkaTimeoutError while no broker says."""
+        return sum(self._reader.end_offsets([TopicPartition(self.prefix + topic, n) for n in range(PARTITIONS)],
+                                            timeout_ms=5000).values())
 
     def committed(self) -> int:
         """How many submissions the group has behind it."""
@@ -101,8 +103,12 @@ def topics(kafka_bootstrap: str, topic_prefix: str, monkeypatch: pytest.MonkeyPa
 
 
 def wait_for(what: Callable[[], bool], seconds: float = SECONDS) -> None:
+    """Brokers that are away have no answer yet."""
     until = time.monotonic() + seconds
-    while not what():
+    while True:
+        with suppress(KafkaTimeoutError):
+            if what():
+                return
         if time.monotonic() > until:
             pytest.fail(f"waited {seconds:.0f} seconds in vain")
         time.sleep(0.05)

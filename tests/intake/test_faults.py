@@ -20,7 +20,7 @@ from tests.sizes import sized
 from .conftest import Topics, answered, finish, intake, start, wait_for
 
 ROUNDS = sized(2, 4, 100)
-SHARERS = sized(80, 200)
+SHARERS = sized(50, 200)
 """Students whose submissions several members share."""
 STATIC = 'group_instance_id="one"'
 """Who is killed and started again takes the place of the dead at once, instead of after a time."""

@@ -22,9 +22,9 @@ from tests.sizes import sized
 from .populations import BOOKS, a_debtor, append, fill, population, submission, tables
 from .workers import SERVER, follow, write
 
-MANY = sized(900, 3000, 100_000)
+MANY = sized(450, 3000, 100_000)
 """Events that six writers append while a follower runs."""
-KILLS = sized(12, 50)
+KILLS = sized(6, 50)
 
 
 @pytest.fixture

@@ -8,13 +8,14 @@ import subprocess
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Event as Flag
 from typing import Any, NamedTuple
 
 import pytest
 from click.testing import CliRunner
 from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaTimeoutError
 
 from ledger.entrypoints.cli import cli
 from ledger.relay import Relay, prepare, status
@@ -79,10 +80,11 @@ class Topics:
             consumer.close(autocommit=False)
 
     def count(self, topic: str) -> int:
-        """How many messages were ever written to it. Asked often: the connection stays."""
+        """How many messages were ever written to it. Asked often: the connection stays. Raises KafkaTimeoutError while
+        no broker says."""
         parts = [TopicPartition(self.prefix + topic, n)
                  for n in self._counter.partitions_for_topic(self.prefix + topic) or ()]
-        return sum(self._counter.end_offsets(parts).values())
+        return sum(self._counter.end_offsets(parts, timeout_ms=5000).values())
 
     def heartbeats(self, of: str) -> list[Heartbeat]:
         return [Heartbeat.model_validate_json(one.value) for one in self.read(HEARTBEAT) if one.key == of]
@@ -141,8 +143,12 @@ def assert_states_are_newest(store: EventStore, topics: Topics) -> None:
 
 
 def wait_for(what: Callable[[], bool], seconds: float = SECONDS, pause: float = 0.1) -> None:
+    """Brokers that are away have no answer yet."""
     until = time.monotonic() + seconds
-    while not what():
+    while True:
+        with suppress(KafkaTimeoutError):
+            if what():
+                return
         if time.monotonic() > until:
             pytest.fail(f"waited {seconds:.0f} seconds in vain")
         time.sleep(pause)

@@ -23,7 +23,7 @@ from .conftest import (
 
 
 def test_publish_from_sends_the_log_from_a_position_on_again(store_url, store, topics) -> None:
-    fill(store, population(20))
+    fill(store, population(10))
     recorded = log(store)
     publish_once(store_url, topics)
     half = recorded[len(recorded) // 2][0]
@@ -40,7 +40,7 @@ def test_publish_from_sends_the_log_from_a_position_on_again(store_url, store, t
 
 
 def test_publish_from_beside_a_live_relay_leaves_the_newest_state_last(store_url, store, topics) -> None:
-    events = population(40)
+    events = population(20)
     half = len(events) // 2
     fill(store, events[:half])
     with relay(store_url, topics, chunks=(50, 10)):

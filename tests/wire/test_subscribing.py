@@ -19,6 +19,7 @@ from ledger.store import open_store
 from ledger.wire.kafka import PREFIX, PRODUCER, connection, create_topics
 from ledger.wire.message import History, Message
 from ledger.wire.topics import EVENTS, TOPICS
+from tests.processes import command
 
 from .examples import record
 from .messages import message
@@ -51,11 +52,9 @@ class Place:
     def __init__(self, folder: Path, brokers: str, prefix: str) -> None:
         self.folder, self.brokers, self.prefix = folder, brokers, prefix
         (folder / ".venv" / "bin").mkdir(parents=True)
-        for name, arguments in (("career-ledger", "-c 'from ledger.entrypoints.cli import main; main()'"),
-                                ("python", "")):
-            program = folder / ".venv" / "bin" / name
-            program.write_text(f'#!/bin/sh\nexec {sys.executable} {arguments} "$@"\n')
-            program.chmod(0o755)
+        program = folder / ".venv" / "bin" / "python"
+        program.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+        program.chmod(0o755)
         (folder / "examples").symlink_to(ROOT / "examples")
         self.environment = os.environ | {"PYTHONPATH": str(ROOT), "CAREER_LEDGER_KAFKA": brokers,
                                          "CAREER_LEDGER_TOPIC_PREFIX": prefix}
@@ -118,8 +117,10 @@ def _wait(ready: Callable[[], bool]) -> None:
 
 
 @pytest.fixture
-def place(tmp_path: Path, kafka_bootstrap: str, topic_prefix: str) -> Place:
-    return Place(tmp_path / "clone", kafka_bootstrap, topic_prefix)
+def place(tmp_path: Path, kafka_bootstrap: str, topic_prefix: str) -> Iterator[Place]:
+    found = Place(tmp_path / "clone", kafka_bootstrap, topic_prefix)
+    with command(found.folder / ".venv" / "bin" / "career-ledger"):
+        yield found
 
 
 def test_page_leads_to_a_subscriber_that_equals_the_log_however_often_it_is_killed(place: Place) -> None:
