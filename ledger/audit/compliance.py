@@ -131,7 +131,7 @@ def _walk(person: Person, facts: Sequence[Event], on: date, books: LawBooks) -> 
         if isinstance(fact.data, e.ExamGraded) and fact.data.held_on >= fact.effective_on:
             yield fact, True
         yield fact, False
-        apply(person, fact, books)
+        apply(person, fact, books.on(person.day))
     if on > person.day:
         advance(person, on, books)
 

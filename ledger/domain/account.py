@@ -66,6 +66,7 @@ def settle_amounts(career: Career, charge: Charge) -> None:
 
     Money and what left are taken in their order. What leaves takes credit first, then what was paid; it never reopens
     the debt, so that later money fills only what is outstanding."""
+    charge.told_as = None
     charge.waived = min(charge.amount, sum((w.amount for w in charge.waivers), ZERO)) if charge.waivers else ZERO
     owed = charge.amount - charge.waived if charge.waivers else charge.amount
     took = take(career, charge.key, owed)
@@ -156,7 +157,7 @@ def unallocated(career: Career) -> list[tuple[str, date, Decimal, str]]:
 def state_of(career: Career, charge: Charge, day: date) -> str:
     """Section 4, the first that fits: paid, moved, waived, payable, overdue, to-come."""
     if not charge.outstanding:
-        wholly = not charge.amount or any(w.whole and w.amount > ZERO for w in charge.waivers)
+        wholly = not charge.amount or (bool(charge.waivers) and wholly_waived(charge))
         if not wholly and charge.paid + charge.refunded > ZERO:
             return "paid"
         if not wholly and charge.moved > ZERO:
@@ -170,9 +171,12 @@ def state_of(career: Career, charge: Charge, day: date) -> str:
 def is_payable(career: Career, charge: Charge) -> bool:
     """May be paid but is no debt: it never blocks and is never overdue."""
     kind = charge.base_kind
-    if kind == "enrolment":
-        return not any(e.charge == charge.key and e.perfected_on is not None and not e.taken for e in career.enrolments)
-    return kind in PAYABLE
+    if kind != "enrolment":
+        return kind in PAYABLE
+    for enrolment in career.enrolments:
+        if enrolment.charge == charge.key and enrolment.perfected_on is not None and not enrolment.taken:
+            return False
+    return True
 
 
 def overdue(career: Career, day: date) -> list[tuple[Charge, Decimal]]:

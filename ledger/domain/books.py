@@ -70,9 +70,7 @@ class LawBooks:
         self.clocks: dict[tuple[str, str, date, date | None], tuple[date, ...]] = {}
         """Kept by `law.consequences`: the days on which time changes a charge, by its year, kind, due date and last
         plan date."""
-        self.partial = frozenset(year for year, book in books.items() if book.unknown or any(
-            rule is not None and rule.unknown for rule in vars(book.rules).values()))
-        """The years of which any value is unknown."""
+        self._lacking: dict[frozenset[str], frozenset[str]] = {}
         self._full = {year: book for year, book in books.items() if book.covers != "single-courses"}
         self._age = age or _Age(self, stages or {})
         self.turns = self._age.turns
@@ -104,6 +102,19 @@ class LawBooks:
             age = _Age(latest.books, known, latest)
             found = latest.earlier[number] = age.books
         return found
+
+    def lacking(self, rules: frozenset[str]) -> frozenset[str]:
+        """The years of which any value of these rules is unknown."""
+        found = self._lacking.get(rules)
+        if found is None:
+            found = self._lacking[rules] = frozenset(
+                year for year, book in self._books.items() if not rules.isdisjoint(book.unsure))
+        return found
+
+    def next_turn(self, day: date) -> date | None:
+        """The next day after this one on which the law changes."""
+        number = bisect_right(self.turns, day)
+        return self.turns[number] if number < len(self.turns) else None
 
     def with_books(self, books: dict[str, RuleBook], identities: dict[str, tuple[str, str]], age: "_Age") -> "LawBooks":
         """The same with other books of some years."""

@@ -3,18 +3,19 @@ the words show these values."""
 
 from datetime import date
 from decimal import Decimal
-from typing import NamedTuple
+
+import msgspec
 
 from .account import overdue_amount, state_of
 from .books import LawBooks
-from .law.lateness import accruing
-from .law.refunds import Refundable, refundable
+from .law import lateness
+from .law.refunds import Refundable, may_be_refunded, refundable
 from .rulebook import UnknownValue
 from .state import Career, Charge, Person
 from .values import ZERO
 
 
-class Told(NamedTuple):
+class Told(msgspec.Struct, frozen=True):
     """Amounts in euro. `due_on`: the first day on which something unpaid falls due; `accruing`: what
     paying on this day costs more."""
 
@@ -34,19 +35,28 @@ class Told(NamedTuple):
     refundable: Refundable | None
 
 
-def told(person: Person, career: Career, charge: Charge, books: LawBooks) -> Told:
-    day, books = person.day, books.on(person.day)
-    return Told(state_of(career, charge, day), charge.amount, charge.next_due_on, charge.raised_on,
-                charge.paid, charge.paid_on,
-                charge.refunded, charge.waived, charge.moved, charge.outstanding, overdue_amount(career, charge, day),
-                accrues(career, charge, day, books) if charge.outstanding else ZERO, charge.rule,
-                _refundable(person, career, charge, books) if charge.paid else None)
+def told(person: Person, career: Career, charge: Charge, law: LawBooks) -> Told:
+    """`law`: in force on the person's day."""
+    kept: Told | None = charge.told_as
+    if kept is not None and kept.rule is charge.rule and kept.due_on is charge.due_on and kept.amount is charge.amount \
+            and not may_be_refunded(career, charge):
+        return kept
+    day = person.day
+    late = accruing = ZERO
+    if charge.outstanding:
+        late, accruing = overdue_amount(career, charge, day), accrues(career, charge, day, law)
+    now = Told(state_of(career, charge, day), charge.amount, charge.next_due_on, charge.raised_on,
+               charge.paid, charge.paid_on, charge.refunded, charge.waived, charge.moved, charge.outstanding,
+               late, accruing, charge.rule, _refundable(person, career, charge, law) if charge.paid else None)
+    if not (charge.outstanding or charge.waivers or charge.dates):
+        charge.told_as = now  # time changes nothing of what is settled
+    return now
 
 
 def accrues(career: Career, charge: Charge, day: date, books: LawBooks) -> Decimal:
     """What paying on a day costs more; nothing where it is unknown, which the career's gaps tell."""
     try:
-        return accruing(career, charge, day, books)
+        return lateness.accruing(career, charge, day, books)
     except UnknownValue:
         return ZERO
 

@@ -27,14 +27,16 @@ def replay(facts: Iterable[Event], student: str, until: date, books: LawBooks, *
     ones are left out.
 
     Each observer is told of each day before `until` on which something may have changed."""
-    person = Person(student)
+    person, law = Person(student), books
     for fact in facts:
-        if fact.effective_on > until:
+        day = fact.effective_on
+        if day > until:
             break
-        if fact.effective_on != person.day:
+        if day != person.day:
             tell(person, observers)
-            advance(person, fact.effective_on, books, *observers)
-        apply(person, fact, books)
+            advance(person, day, books, *observers)
+            law = books.on(day)
+        apply(person, fact, law)
     if person.day != date.min and person.day < until:
         tell(person, observers)
         advance(person, until, books, *observers)
@@ -44,7 +46,7 @@ def replay(facts: Iterable[Event], student: str, until: date, books: LawBooks, *
 
 def tell(person: Person, observers: Collection[Observer]) -> None:
     """Tell all observers what may have changed since they were told last."""
-    if not observers or not (person.touched or person.money_touched):
+    if not (person.touched or person.money_touched) or not observers:
         return
     touched, money_touched = person.touched, person.money_touched
     person.touched, person.money_touched = set(), set()
@@ -99,10 +101,9 @@ def pass_to(person: Person, day: date, books: LawBooks) -> None:
     refresh(person, books)
 
 
-def apply(person: Person, event: Event, books: LawBooks) -> None:
-    """Apply one fact on the person's day."""
+def apply(person: Person, event: Event, law: LawBooks) -> None:
+    """Apply one fact on the person's day, under the law in force on it."""
     person.order += 1
-    books = books.on(person.day)
     if event.career is None:
         handler = ABOUT_THE_PERSON.get(event.type)
         if handler is not None:
@@ -114,10 +115,10 @@ def apply(person: Person, event: Event, books: LawBooks) -> None:
     left_open = len(career.gaps)
     if career.ended is None or TAKES_EFFECT(career, event):
         try:
-            HANDLERS[event.type](person, career, event, books)
+            HANDLERS[event.type](person, career, event, law)
         except UnknownValue as unknown:  # the handlers leave open what they can name
             career.leave_open("fact", event.type, unknown, "fact", event.effective_on, event=event.id)
         if event.type not in QUIET or len(career.gaps) != left_open:
             career.stale = True
     if career.stale or career.unsettled:
-        refresh(person, books)
+        refresh(person, law)

@@ -21,13 +21,10 @@ class Intervals(Generic[V]):
         self._closed = closed
         self._values: dict[Hashable, Mapping[Thing, V]] = {}
         self._since: dict[Thing, date] = {}
+        self._alone: dict[Thing, tuple[date, V]] = {}
 
     def __contains__(self, group: Hashable) -> bool:
         return group in self._values
-
-    def held(self, group: Hashable) -> Mapping[Thing, V]:
-        """What a group was told to hold last."""
-        return self._values.get(group, {})
 
     def observe(self, group: Hashable, now: Mapping[Thing, V], day: date) -> None:
         """At the end of a day the things of a group hold these values, and no others."""
@@ -43,8 +40,26 @@ class Intervals(Generic[V]):
             self._since.setdefault(thing, day)
         self._values[group] = now
 
+    def hold(self, thing: Thing, value: V, day: date) -> None:
+        """The same of a thing that is in no group."""
+        held = self._alone.get(thing)
+        if held is not None:
+            since, before = held
+            if before == value:
+                return
+            if since != day:
+                self._closed(thing, since, day, before)
+        self._alone[thing] = day, value
+
+    def last(self, thing: Thing) -> V | None:
+        """The value that such a thing was told to hold last."""
+        held = self._alone.get(thing)
+        return held[1] if held is not None else None
+
     def finish(self) -> None:
         """Nothing that is known ends what is held."""
         for values in self._values.values():
             for thing, value in values.items():
                 self._closed(thing, self._since[thing], None, value)
+        for thing, (since, value) in self._alone.items():
+            self._closed(thing, since, None, value)

@@ -796,8 +796,8 @@ class RuleBook(BaseModel):
     def stands_on(self, own: OwnBook) -> None:
         """Answer for the ledger's own rules too."""
         self._own = own
-        self.__dict__.pop("ids", None)
-        self.__dict__.pop("asked", None)
+        for kept in ("ids", "asked", "unsure"):
+            self.__dict__.pop(kept, None)
 
     @cached_property
     def ids(self) -> frozenset[str]:
@@ -810,6 +810,12 @@ class RuleBook(BaseModel):
     def asked(self) -> frozenset[str]:
         """The same and those that are unknown: what speaks for one of them is asked, and finds out if it matters."""
         return self.ids | self.unknown.keys()
+
+    @cached_property
+    def unsure(self) -> frozenset[str]:
+        """The rules that are unknown, whole or in any of their values."""
+        return frozenset(self.unknown) | {field.replace("_", "-") for field, rule in vars(self.rules).items()
+                                          if rule is not None and rule.unknown}
 
     @cached_property
     def instalments(self) -> Mapping[str, Day]:

@@ -41,7 +41,7 @@ class Standing:
             self._person = None
             return
         advance(person, event.effective_on, self._books)
-        apply(person, event, self._books)
+        apply(person, event, self._books.on(person.day))
 
     def on(self, day: date, books: LawBooks) -> Person:
         """The state at the end of a day under the law that is known: the facts up to that day, voided ones left out.

@@ -5,7 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
+
+import msgspec
 
 from .events import (
     CfuRecognised,
@@ -135,6 +137,10 @@ class Charge:
     completed_on: date | None = None
     parts: list[DuePart] = field(default_factory=list)
     """What `dates` come to after what is waived and paid; empty where all of it is due on `due_on`."""
+    settled_as: tuple[Any, ...] | None = None
+    """Kept by `law.consequences`: what it was settled from last."""
+    told_as: Any = None
+    """Kept by `charges`: what was told of it since it was settled last."""
     base_kind: str = field(init=False)
     is_instalment: bool = field(init=False)
 
@@ -152,7 +158,7 @@ class Charge:
     @property
     def due(self) -> date:
         """The day through which it is in time: `next_due_on`, else the day it was raised."""
-        return self.next_due_on or self.raised_on
+        return (self.next_due_on if self.parts else self.due_on) or self.raised_on
 
     def unpaid_after(self, last_day: Callable[[date], date], day: date) -> Decimal:
         """Euro still unpaid on `day` of which the last day that is in time has passed
@@ -314,8 +320,7 @@ Found = Literal["fact", "money", "day"]
 """What met the unknown value: a fact, which it stays with; money against charges; a day."""
 
 
-@dataclass(frozen=True, slots=True)
-class Gap:
+class Gap(msgspec.Struct, frozen=True):
     """Why something of a career cannot be told. `on`: the day from which it matters, `due_on`: when a charge that may
     be owed would be due, `event`: the fact that met it."""
 
@@ -402,6 +407,9 @@ class Career:
     """By charge, what an officer's decision has settled."""
     # kept by the fold: money to attach, answers to bring up to date, the next day on which time alone changes one,
     # and the next on which a result begins to count
+    counted: dict[str, int | float] = field(default_factory=dict)
+    counted_to: int = 0
+    """CFU by course of the first so many results, which count and were not taken back."""
     unsettled: bool = True
     stale: bool = True
     next_change: date | None = None
@@ -414,8 +422,8 @@ class Career:
                    most: tuple[Decimal, date] | None = None) -> None:
         if what == "charge" and name in self.settled_gaps and found != "fact":
             return
-        self.gaps.setdefault((what, name),
-                             Gap(unknown.rule, unknown.year, unknown.missing, found, on, due_on, event, most))
+        if (what, name) not in self.gaps:
+            self.gaps[what, name] = Gap(unknown.rule, unknown.year, unknown.missing, found, on, due_on, event, most)
 
     def must_know(self, what: GapKind, name: str) -> None:
         """Raises `UnknownValue`."""
@@ -430,7 +438,8 @@ class Career:
 
     def forget(self, found: Found) -> None:
         """What is found anew."""
-        self.gaps = {about: gap for about, gap in self.gaps.items() if gap.found != found}
+        for about in [about for about, gap in self.gaps.items() if gap.found == found]:
+            del self.gaps[about]
 
     # What follows from the facts
 
@@ -533,14 +542,23 @@ class Career:
                 and r.data.outcome == "passed"}
 
     def cfu_passed(self, day: date) -> int | float:
-        """Each course once."""
-        found = {}
-        for result in self.results:
-            if result.until is None and result.counts_from <= day:
-                data = result.data
-                if data.outcome == "passed":
-                    found[data.course] = data.cfu
+        """Each course once. Not to be asked for a day before that of an earlier question."""
+        found, results = self.counted, self.results
+        for result in results[self.counted_to:]:
+            if result.counts_from > day:
+                break
+            self.counted_to += 1
+            if result.until is None and result.data.outcome == "passed":
+                found[result.data.course] = result.data.cfu
+        if self.counted_to < len(results):
+            found = found | {r.data.course: r.data.cfu for r in results[self.counted_to:]
+                             if r.until is None and r.counts_from <= day and r.data.outcome == "passed"}
         return sum(found.values())
+
+    def take_back(self, result: Result, day: date) -> None:
+        """From a day on it counts no more."""
+        result.until = day
+        self.counted, self.counted_to = {}, 0
 
     def recognised(self) -> dict[str, str]:
         """Recognised courses and the event that recognised each."""

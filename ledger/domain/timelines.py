@@ -11,9 +11,11 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+from msgspec.structs import astuple
+
 from .account import unallocated
 from .books import LawBooks
-from .charges import told
+from .charges import Told, told
 from .events import Event
 from .fold import replay, run_out
 from .intervals import Intervals, Thing
@@ -55,7 +57,7 @@ class _Recorder:
     def __init__(self, books: LawBooks) -> None:
         self._books = books
         self._status: Intervals[Value] = Intervals(self._row)
-        self._money: Intervals[Value] = Intervals(self._row)
+        self._money: Intervals[Value | Told] = Intervals(self._row)
         self._gaps: Intervals[Value] = Intervals(self._row)
         self._without_exams: Intervals[Value] = Intervals(self._row)
         self._outlook: dict[str, list[forfeiture.Outlook]] = {}
@@ -71,20 +73,20 @@ class _Recorder:
                                           for about, gap in career.gaps.items()}, day)
             self._years_pass(name, day)
             self._outlook[name] = forfeiture.outlook(career, day, self._books)
-            thing = ("status", name)
-            before = self._status.held(name).get(thing)
+            thing = "status", name
+            before = self._status.last(thing)
             if before is not None and name not in money_touched:  # a result came in or began to count, nothing else
                 value = (*before[:-1], career.cfu_passed(day))
             elif career.status is None:
                 continue
             else:
                 value = _status(career, day)
-            if value != before:
-                self._status.observe(name, {thing: value}, day)
+            self._status.hold(thing, value, day)
+        law = self._books.on(day)
         for name in money_touched:
             career = person.careers[name]
             if career.charges or career.money or career.blocks or name in self._money:
-                self._money.observe(name, _money(person, career, self._books), day)
+                self._money.observe(name, _money(person, career, law), day)
 
     def _years_pass(self, name: str, day: date) -> None:
         """What was to come before a day has come."""
@@ -99,8 +101,10 @@ class _Recorder:
             if found or name in self._without_exams:
                 self._without_exams.observe(name, found, coming.since)
 
-    def _row(self, thing: Thing, since: date, until: date | None, value: Value) -> None:
+    def _row(self, thing: Thing, since: date, until: date | None, value: Value | Told) -> None:
         kind, *key = thing
+        if isinstance(value, Told):
+            value = (*astuple(value)[:-1], *(value.refundable or _NO_RIGHT))
         self.rows[str(kind)].append((*key, since, until, *value))
 
     def finish(self, person: Person) -> Rows:
@@ -135,12 +139,11 @@ def _status(career: Career, day: date) -> Value:
 _NO_RIGHT = (ZERO, None, None)
 
 
-def _money(person: Person, career: Career, books: LawBooks) -> dict[Thing, Value]:
+def _money(person: Person, career: Career, law: LawBooks) -> dict[Thing, Value | Told]:
     name = career.name
-    found: dict[Thing, Value] = {}
+    found: dict[Thing, Value | Told] = {}
     for charge in career.charges.values():
-        values = told(person, career, charge, books)
-        found["charges", name, charge.key] = values[:-1] + (values.refundable or _NO_RIGHT)
+        found["charges", name, charge.key] = told(person, career, charge, law)
         if charge.credit:
             found["money", name, charge.key] = ("credit", charge.credit)
     waiting: dict[str, Decimal] = {}
@@ -154,8 +157,8 @@ def _money(person: Person, career: Career, books: LawBooks) -> dict[Thing, Value
         if what == "block":
             found["blocks", name, of, "UNKNOWN-VALUE", None] = (None,)
         elif what == "charge" and of not in career.charges:
-            found["charges", name, of] = ("unknown", ZERO, gap.due_on, gap.on, ZERO, None, *[ZERO] * 6,
-                                          "UNKNOWN-VALUE", *_NO_RIGHT)
+            found["charges", name, of] = Told("unknown", ZERO, gap.due_on, gap.on, ZERO, None, ZERO, ZERO, ZERO, ZERO,
+                                              ZERO, ZERO, "UNKNOWN-VALUE", None)
     return found
 
 

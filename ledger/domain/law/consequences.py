@@ -14,11 +14,11 @@ from ..state import Career, Charge, Person, Waiver
 from ..values import ONE_DAY, ZERO
 from .blocks import may_be_owed, refresh_blocks
 from .catalogue import ANNULMENTS, DAYS_OF_A_CAREER, DAYS_OF_A_CHARGE, DEADLINES, ON_NEW_LAW
-from .chapter import Deadline, OfACharge
+from .chapter import NEVER, Deadline, OfACharge
 from .enrolment import perfect, take_as_perfected
-from .lateness import accruing, on_completion, raise_late_fees
+from .lateness import COSTS, accruing, may_cost_more, on_completion, raise_late_fees
 from .recognition import change_asked
-from .refunds import refundable
+from .refunds import RIGHTS, refundable
 from .single_courses import awaited_degrees
 from .withdrawal import perfect_withdrawal, refresh_waivers
 
@@ -48,8 +48,7 @@ def refresh(person: Person, books: LawBooks) -> None:
         refresh_blocks(career, day, books)
         career.next_change = _next_moment(career, day, books)
         career.stale = False
-        if books.partial:
-            _note_what_is_unknown(person, career, day, books)
+        _note_what_is_unknown(person, career, day, books)
     if person.across:
         _refresh_across(person, books)
 
@@ -68,9 +67,18 @@ def _settle(career: Career, day: date, books: LawBooks) -> None:
     """Attach money, perfect enrolments, raise surcharges, until nothing changes any more."""
     while career.unsettled:
         career.unsettled = False
+        simple = career.ended is None and not career.gaps
         if career.gaps:
             career.forget("money")
         for charge in list(career.charges.values()):
+            if simple and not (charge.waivers or charge.dates or charge.plan):
+                found = (charge.amount, charge.due_on, charge.rule, books, len(career.money.get(charge.key, ())),
+                         len(career.outflows.get(charge.key, ())))
+                if found == charge.settled_as:
+                    continue  # all that it is settled from is as it was
+                charge.settled_as = found
+            else:
+                charge.settled_as = None
             settle_amounts(career, charge)
             if charge.waivers or career.ended is not None:
                 _annul(career, charge, day, books)
@@ -78,6 +86,7 @@ def _settle(career: Career, day: date, books: LawBooks) -> None:
                 try:
                     raise_late_fees(career, charge, day, books)
                 except UnknownValue as unknown:
+                    charge.settled_as = None
                     career.leave_open("charge", f"{charge.year}:late-fee/{charge.kind}", unknown, "money", day)
             received = charge.paid + charge.refunded + charge.moved
             done = not charge.outstanding and charge.amount > ZERO and received > ZERO
@@ -147,17 +156,18 @@ def _last_day(deadline: Deadline, career: Career, day: date, books: LawBooks) ->
 
 def _note_what_is_unknown(person: Person, career: Career, day: date, books: LawBooks) -> None:
     """What answers about a charge leave out, since it depends on an unknown value."""
+    costs, rights, gaps = books.lacking(COSTS), books.lacking(RIGHTS), bool(career.gaps)
     for charge in career.charges.values():
-        if charge.year not in books.partial:
-            continue
-        try:
-            accruing(career, charge, day, books)
-        except UnknownValue as unknown:
-            career.leave_open("surcharge", charge.key, unknown, "day", day)
-        try:
-            refundable(person, career, charge, books)
-        except UnknownValue as unknown:
-            career.leave_open("refund", charge.key, unknown, "day", day)
+        if charge.outstanding and (gaps or charge.year in costs) and may_cost_more(charge):
+            try:
+                accruing(career, charge, day, books)
+            except UnknownValue as unknown:
+                career.leave_open("surcharge", charge.key, unknown, "day", day)
+        if charge.paid and charge.year in rights:
+            try:
+                refundable(person, career, charge, books)
+            except UnknownValue as unknown:
+                career.leave_open("refund", charge.key, unknown, "day", day)
 
 
 def law_turns(career: Career, day: date, before: LawBooks, after: LawBooks) -> None:
@@ -171,31 +181,31 @@ def law_turns(career: Career, day: date, before: LawBooks, after: LawBooks) -> N
 
 def _next_moment(career: Career, day: date, books: LawBooks) -> date | None:
     """The next day on which time alone may change something of this career."""
-    found: list[date] = []
+    found = books.next_turn(day) or NEVER
     owing = [charge for charge in career.charges.values() if charge.outstanding]
     for charge in owing:
-        found += _days_of(charge, day, books)
+        found = min(found, _next_day_of(charge, day, books))
     if career.gaps:
         for (what, key), gap in career.gaps.items():
             if what == "charge" and key not in career.charges and gap.due_on is not None:
-                found += _days_of(may_be_owed(key, gap), day, books)
+                found = min(found, _next_day_of(may_be_owed(key, gap), day, books))
     if owing:
         for days in DAYS_OF_A_CAREER:
-            found += [one for one in days(career, owing, books) if one > day]
+            for one in days(career, owing, books):
+                if day < one < found:
+                    found = one
     if career.ended is None:
         for deadline in DEADLINES:
             last = _last_day(deadline, career, day, books)
             if last is not None:
-                found.append(max(last, day) + ONE_DAY)
-    turn = next((one for one in books.turns if one > day), None)
-    if turn is not None:
-        found.append(turn)
-    return min(found) if found else None
+                found = min(found, max(last, day) + ONE_DAY)
+    return found if found != NEVER else None
 
 
-def _days_of(charge: Charge, day: date, books: LawBooks) -> list[date]:
-    """Of each due date of a charge the first day after `day` on which its state, accruing amount or blocks change."""
-    found = []
+def _next_day_of(charge: Charge, day: date, books: LawBooks) -> date:
+    """The first day after `day` on which the state, the accruing amount or the blocks of a charge change; NEVER where
+    there is none."""
+    found = NEVER
     plan_end = charge.plan.last_on if charge.plan is not None else None
     for due in [p.due_on for p in charge.parts if p.outstanding] or (charge.due,):
         key = charge.year, charge.kind, due, plan_end
@@ -209,7 +219,7 @@ def _days_of(charge: Charge, day: date, books: LawBooks) -> list[date]:
                 for one in _known(given, charge, due, plan_end, book))}))
         for one in days:
             if one > day:
-                found.append(one)
+                found = min(found, one)
                 break
     return found
 

@@ -60,7 +60,8 @@ def grade_refused(person: Person, career: Career, event: Event, books: LawBooks)
     data = data_of(event, GradeRefused)
     result = find_result(career, data.course, data.held_on)
     if result is not None and result.data.mode == "written" and event.effective_on < result.counts_from:
-        result.refused, result.until = True, event.effective_on
+        result.refused = True
+        career.take_back(result, event.effective_on)
 
 
 @obeys("ESA-7")
@@ -68,7 +69,8 @@ def exam_annulled(person: Person, career: Career, event: Event, books: LawBooks)
     data = data_of(event, ExamAnnulled)
     result = find_result(career, data.course, data.held_on)
     if result is not None:
-        result.annulled, result.until = True, event.effective_on
+        result.annulled = True
+        career.take_back(result, event.effective_on)
     career.close_bookings(data.course, data.held_on, event.effective_on)
 
 

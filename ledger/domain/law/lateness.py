@@ -30,7 +30,7 @@ def surcharge(law: Law, due: date, paid: date) -> Decimal:
 
 def days_of_a_charge(charge: Charge, due: date, plan_end: date | None, book: RuleBook) -> Iterator[date]:
     """When the surcharge grows (MOR-2, MOR-3)."""
-    if book.rules.MOR_1 is not None and (charge.is_instalment or charge.base_kind == "enrolment"):
+    if may_cost_more(charge) and book.rules.MOR_1 is not None:
         yield from (days_after(due, tier.through + 1) for tier in book.rules.MOR_1.tiers if tier.through is not None)
 
 
@@ -51,9 +51,18 @@ def late_by(career: Career, enrolment: Enrolment, paid: date, book: RuleBook) ->
     return "MOR-5a" if book.has("MOR-5a") else "MOR-5" if book.has("PRE-10") else None
 
 
+def may_cost_more(charge: Charge) -> bool:
+    """Whether paying it late may."""
+    return charge.is_instalment or charge.base_kind == "enrolment"
+
+
+COSTS = frozenset({"MOR-1", "MOR-2", "MOR-3", "MOR-5", "MOR-5a", "MOR-5b", "MOR-5c", "PRE-10"})
+"""The rules that `accruing` asks."""
+
+
 def accruing(career: Career, charge: Charge, day: date, books: LawBooks) -> Decimal:
     """The extra amount if the charge were paid on `day`, in euro. Raises `UnknownValue`."""
-    if not charge.outstanding:
+    if not charge.outstanding or not may_cost_more(charge):
         return ZERO
     book = books.of(charge.year)
     if book is None:
@@ -101,6 +110,8 @@ def raise_late_fees(career: Career, charge: Charge, day: date, books: LawBooks) 
     if not charge.is_instalment and not renewal:
         return
     book = books.of(charge.year)
+    if not charge.dates and (charge.outstanding or charge.amount == ZERO):
+        return
     if book is None or wholly_waived(charge) or (renewal
                                                  and any(e.first for e in career.enrolments if e.charge == charge.key)):
         return

@@ -25,12 +25,16 @@ class Refundable(NamedTuple):
     rule: str
 
 
+RIGHTS = frozenset({"CHG-2", "LAU-2", "LAU-3", "LAU-7", "LAU-8", "CS-10"})
+"""The rules that `refundable` asks."""
+
+
 @obeys("LAU-2", "LAU-3", "LAU-7", "LAU-8", "LAU-9", "RIN-6", "RIN-8a", "CS-10", "AMB-29", "MOR-7")
 def refundable(person: Person, career: Career, charge: Charge, books: LawBooks) -> Refundable | None:
     """The right to a refund of what is paid on a charge: a graduate's renewal of the next year and a failed reservation
     from elsewhere, always without the stamp; a declined reservation (regional tax only); single courses followed by a
     scroll."""
-    if not charge.paid:
+    if not may_be_refunded(career, charge):
         return None
     if charge.base_kind == "single-courses":
         book = books.for_single_courses(charge.year)
@@ -39,7 +43,7 @@ def refundable(person: Person, career: Career, charge: Charge, books: LawBooks) 
             return Refundable(charge.paid, None, "CS-10")
         return None
     full, held = books.of(charge.year), career.reservation
-    if full is None or "CHG-2" not in full.asked or (career.graduated is None and held is None):
+    if full is None or "CHG-2" not in full.asked:
         return None
     law = full.rules
     if charge.base_kind == "enrolment":
@@ -50,6 +54,12 @@ def refundable(person: Person, career: Career, charge: Charge, books: LawBooks) 
             and law.LAU_7 is not None:
         return Refundable(charge.paid, None, "LAU-7")
     return None
+
+
+def may_be_refunded(career: Career, charge: Charge) -> bool:
+    """Whether anything has happened that a right could rest on."""
+    return bool(charge.paid) and (
+        career.graduated is not None or career.reservation is not None or charge.base_kind == "single-courses")
 
 
 def _right_to_the_regional_tax(career: Career, charge: Charge, law: Law) -> tuple[date | None, str] | None:

@@ -1,10 +1,11 @@
 """A state in the words of the published language: blocks, charges and careers as JSON (sections 4 and 5)."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Any, TypeVar
+
+from msgspec.structs import replace
 
 from ledger.domain.account import overdue_amount, state_of
 from ledger.domain.books import LawBooks
