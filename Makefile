@@ -20,13 +20,14 @@ unexport PYTHONDONTWRITEBYTECODE
 SIZE ?= faults
 ONLY ?= faults or long
 
-.PHONY: help demo check test faults lint release sbom bench bench-kafka bench-university clean
+.PHONY: help demo check test faults lint release sbom bench bench-kafka bench-university clean proofs-go
 help:
 	@echo "make demo    load invented histories and ask questions about them"
 	@echo "make check   before each commit: lint, and the tests that need no server (three minutes)"
 	@echo "make test    every test, on SQLite, a real PostgreSQL and a real Kafka (about ten minutes)"
 	@echo "make faults  the tests that kill, cut off and overload, at full size (10 minutes)"
 	@echo "make lint    ruff, mypy, import-linter, generated pages up to date"
+	@echo "make proofs-go  have the golden proofs checked by the libraries of others (needs Go 1.26)"
 	@echo "make bench   every figure beside the raw limit and the peers, on PostgreSQL and SQLite (about ten minutes)"
 	@echo "make bench-kafka        relay and consumers beside the raw clients of the same library, a million events (about 45 minutes)"
 	@echo "make bench-university   a million events end to end (long)"
@@ -82,6 +83,9 @@ sbom: $(INSTALLED)
 	@build/lister/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible -o build/sbom.cdx.json build/product
 	@rm -rf build/product build/lister
 	@echo "written to build/sbom.cdx.json"
+
+proofs-go:
+	cd tests/proofs/go && go run . ../golden
 
 bench: $(INSTALLED)
 	$(BIN)/python infra/postgres run -- $(BIN)/python -m benchmarks.run

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from hashlib import sha256
 from threading import Event as Flag
 
+from ledger.edges.memory import uncollected
 from ledger.edges.watch import Watch
 from ledger.store import EventStore, StoreUnavailable, StoreUnusable
 
@@ -87,7 +88,8 @@ class Sequencer:
                 last = self._sign(last)
             if end <= (last.position if last is not None else 0):
                 return last
-            self._grow(last, end, batch)
+            with uncollected():
+                self._grow(last, end, batch)
 
     def _check(self, kept: Kept, last: Sealed | None) -> None:
         """Raises TwoHistories."""

@@ -11,6 +11,7 @@ from json import loads
 from typing import Any, NamedTuple
 
 from ledger.domain.phrases import Phrase, says
+from ledger.edges.memory import uncollected
 from ledger.store import EventStore
 from ledger.store.mapper import STORED_NAMES, canonical_json, stream_id
 from ledger.store.recorder import WholeRow
@@ -255,7 +256,8 @@ def verify(store: EventStore, tables: ProofTables, outside: Sequence[Outside], k
     checkpoint covers yet; `signatures`: whether they were looked at; `outside`: the checkpoints that were compared;
     `findings`."""
     walk = _Walk(store, tables, outside, keys, told)
-    findings = [one._asdict() for one in walk.findings()]
+    with uncollected():
+        findings = [one._asdict() for one in walk.findings()]
     return {"events": walk.events, "position": max(walk.position, 0), "checkpoints": walk.sealed,
             "unsealed": walk.unsealed, "signatures": bool(keys),
             "outside": [{"file": one.where, "size": one.checkpoint.size, "signed_by": [seen.name for seen in one.seen]}

@@ -4,7 +4,6 @@ A stream's versions run 1, 2, 3 ... without holes. Positions rise over the whole
 holes, and are never used twice.
 """
 
-import gc
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -16,6 +15,7 @@ from uuid import UUID
 from eventsourcing.persistence import IntegrityError, InterfaceError, OperationalError, PersistenceError, StoredEvent
 
 from ledger.domain.events import Event
+from ledger.edges.memory import uncollected
 from ledger.sql.again import tried_again
 from ledger.sql.base import Explain
 
@@ -330,16 +330,9 @@ class EventStore:
         return found
 
     def _events(self, rows: Sequence[LogRow]) -> list[Event]:
-        """Decoding makes no cycles: the garbage collector, which would go through all of them again and again, waits
-        until it is done."""
-        collecting = gc.isenabled()
-        gc.disable()
-        try:
+        with uncollected():  # decoding makes none
             read = self._mapper.to_event
             return [read(name, state, position) for position, name, state in rows]
-        finally:
-            if collecting:
-                gc.enable()
 
     def _patiently(self, act: Callable[[], T]) -> T:
         """Tries again while the backend is away, for `PATIENCE` seconds at most."""
