@@ -20,12 +20,16 @@ unexport PYTHONDONTWRITEBYTECODE
 SIZE ?= faults
 ONLY ?= faults or long
 
-.PHONY: help demo check test faults lint release sbom bench bench-kafka bench-university clean proofs-go
+# of `make fuzz`, shared out to the parsers
+SECONDS ?= 60
+
+.PHONY: help demo check test faults fuzz lint release sbom bench bench-kafka bench-university clean proofs-go
 help:
 	@echo "make demo    load invented histories and ask questions about them"
 	@echo "make check   before each commit: lint, and the tests that need no server (three minutes)"
 	@echo "make test    every test, on SQLite, a real PostgreSQL and a real Kafka (about ten minutes)"
 	@echo "make faults  the tests that kill, cut off and overload, at full size (10 minutes)"
+	@echo "make fuzz    every parser under atheris for SECONDS=60 together, from the golden files (TARGET=stored-bytes: one of them)"
 	@echo "make lint    ruff, mypy, import-linter, generated pages up to date"
 	@echo "make proofs-go  have the golden proofs checked by the libraries of others (needs Go 1.26)"
 	@echo "make bench   every figure beside the raw limit and the peers, on PostgreSQL and SQLite (about ten minutes)"
@@ -51,6 +55,10 @@ test: $(INSTALLED)
 
 faults: $(INSTALLED)
 	CAREER_LEDGER_TEST_SIZE=$(SIZE) $(SERVERS) $(PYTEST) -n $(WORKERS) -m "$(ONLY)" --durations 25
+
+fuzz: $(INSTALLED)
+	@$(BIN)/python -c "import atheris" 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[fuzz]" || true
+	nice -n 19 $(BIN)/python -m tests.fuzz run --seconds $(SECONDS) $(TARGET:%=--only %)
 
 check: lint
 	$(MEMORY) $(PYTEST) -q -n auto -m "not server and not long"
@@ -99,4 +107,4 @@ bench-university: $(INSTALLED)
 	$(BIN)/python infra/postgres run -- $(BIN)/python -m benchmarks.university
 
 clean:
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .fuzz .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -291,7 +291,7 @@ class KeyStore:
 
     def _unwrapped(self, by: Master, wrapped: bytes, about: bytes, what: str) -> bytes:
         try:
-            return by.unwrap(bytes(wrapped), about)
+            return by.unwrap(_bytes(wrapped), about)
         except box.DoesNotOpen:
             raise StoreUnusable(f"{what} in the key store {self._backend.place} cannot be unwrapped: the bytes were "
                                 "changed, or come from another store. Put its newest copy back") from None
@@ -403,7 +403,7 @@ class KeyStore:
 
     def _heard(self, cipher: AESGCM, said: bytes, at: str, student: str | None) -> dict[str, Any]:
         try:
-            found: dict[str, Any] = json.loads(box.opened(cipher, bytes(said), self._said(at, student)))
+            found: dict[str, Any] = json.loads(box.opened(cipher, _bytes(said), self._said(at, student)))
         except box.DoesNotOpen:
             raise StoreUnusable(f"a purpose in the access log of {self._backend.place} does not open: its bytes or its "
                                 "row were changed") from None
@@ -450,7 +450,7 @@ class KeyStore:
                 for student, number, wrapped, by in rows:
                     try:
                         (self.master if by == self.master.id else self._load(by)).unwrap(
-                            bytes(wrapped), _about(self._ledger, student, number))
+                            _bytes(wrapped), _about(self._ledger, student, number))
                     except (box.DoesNotOpen, StoreUnusable):
                         yield student
 
@@ -536,6 +536,13 @@ def finish_rotation(backend: Backend) -> None:
             master.take_place(path)
         elif known == [master.from_file(path).id]:
             master.give_up(path)
+
+
+def _bytes(held: Any) -> bytes:
+    """Of a column of bytes, whatever somebody has put into it. Raises box.DoesNotOpen."""
+    if not isinstance(held, bytes):
+        raise box.DoesNotOpen
+    return held
 
 
 def _about(ledger: str, student: str, number: int) -> bytes:

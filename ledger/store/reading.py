@@ -43,8 +43,9 @@ class _Rulebook(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     sha256: str
 
 
-class _Sealed(Sealed, frozen=True, forbid_unknown_fields=True, gc=False):
-    pass
+class _Sealed(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    key: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
+    box: str
 
 
 _MARK = b',"sealed":{'

@@ -10,6 +10,7 @@ from ledger.wire.topics import OUTCOMES
 
 from .targets import TARGETS
 from .targets.files import an_archive
+from .targets.privacy import made
 from .targets.stored import histories, states
 from .targets.wire import _archive, _treasury, beats, golden, of_today, used
 
@@ -80,6 +81,12 @@ FOUND: dict[str, tuple[str, Callable[[], bytes]]] = {
     "a manifest of nothing before": ("archive-folder",
         lambda: changed(an_archive(), "", ' "previous": null,\n', "")),
     "the first moment": ("moment", lambda: b"0001-01-01T00:00:00+14:00"),
+    "a key's number without end": ("sealed-event",
+        lambda: changed(made().states, "ticket-closed", '"key":1', f'"key":{"9" * 20}')),
+    "a text in the place of a key": ("key-store-rows", lambda: b"student_keys wrapped text abc"),
+    "a number in the place of a key": ("key-store-rows", lambda: b"student_keys wrapped number 999999999999"),
+    "a text in the place of the store's keys": ("key-store-rows", lambda: b"key_store own text abc"),
+    "a text in the place of a purpose": ("key-store-rows", lambda: b"access_log purpose text abc"),
     "a day after which there is none": ("day-of-a-service", lambda: b"9999-12-31"),
     "a day spelt as a week": ("day-of-a-service", lambda: b"2026-W01-1"),
 }
