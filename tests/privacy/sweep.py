@@ -5,7 +5,7 @@ import gzip
 import secrets
 import string
 from base64 import b64encode
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
 import psycopg
@@ -28,18 +28,26 @@ def spellings(text: str) -> set[bytes]:
         found |= {plain.hex().encode(), plain.hex().upper().encode()}
         for raw in (plain, one.encode("utf-16-le"), one.encode("utf-16-be")):
             found.add(raw)
-            for before in range(3):
-                coded = b64encode(b"\0" * before + raw)
-                # signs that also hold bits of a neighbour are left out
-                inner = coded[-(-before * 8 // 6):(before + len(raw)) * 8 // 6]
+            for inner in in_base64(raw):
                 found |= {inner, inner.replace(b"+", b"-").replace(b"/", b"_")}
         found |= {"".join(form % ord(sign) for sign in one).encode() for form in ("\\u%04x", "%%%02X")}
     return found
 
 
-def found(places: Iterable[Bytes], *marks: str) -> list[str]:
+def usual(text: str) -> set[bytes]:
+    """As a program of ours would write it: what has the same content elsewhere, in every spelling, is searched for
+    this much only."""
+    return {text.encode(), text.encode().hex().encode(), *in_base64(text.encode())}
+
+
+def in_base64(raw: bytes) -> list[bytes]:
+    """After none, one or two bytes of others; signs that also hold bits of a neighbour are left out."""
+    return [b64encode(b"\0" * before + raw)[-(-before * 8 // 6):(before + len(raw)) * 8 // 6] for before in range(3)]
+
+
+def found(places: Iterable[Bytes], *marks: str, spelled: Callable[[str], Collection[bytes]] = spellings) -> list[str]:
     """Where one of the marks stands, and what is around it."""
-    spelt = [spelling for mark in marks for spelling in spellings(mark)]
+    spelt = [spelling for mark in marks for spelling in spelled(mark)]
     return [f"{where}: {content[max(at - 80, 0):at + 60]!r}" for where, content in places for spelling in spelt
             if (at := content.find(spelling)) >= 0]
 
@@ -74,10 +82,14 @@ class Server:
         with psycopg.connect(self._admin, autocommit=True) as link:
             link.execute(f"CREATE DATABASE {to} TEMPLATE {database}".encode())
 
+    def settle(self) -> None:
+        """What was written is in the files."""
+        with psycopg.connect(self._admin, autocommit=True) as link:
+            link.execute("CHECKPOINT")
+
     def pages(self, database: str) -> Iterator[Bytes]:
         """All its files."""
         with psycopg.connect(self._admin, autocommit=True) as link:
-            link.execute("CHECKPOINT")
             for file, content in link.execute(
                     "SELECT file, pg_read_binary_file(folder || '/' || file, 0, 1 << 29, true) FROM (SELECT 'base/' || "
                     "oid FROM pg_database WHERE datname = %s) AS of (folder), pg_ls_dir(folder) AS file", [database],
