@@ -2,10 +2,12 @@
 
 import sqlite3
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from ledger.edges.address import WrongAddress, sqlite_path
+from ledger.edges.files import make_folder
 from ledger.sql.base import Backend, NotTheirOwner, Replaced, Transaction
 from ledger.sql.migrations import Migrations, NotOfToday, statements
 from ledger.store.errors import StoreUnavailable, StoreUnusable
@@ -130,7 +132,14 @@ def backend_at(url: str, ledger_url: str, create: bool) -> Backend:
         return Postgres(url, explain, lambda _: None)
     if ledgers is not None and file.resolve() == ledgers.resolve():
         raise StoreUnusable("--keys names the ledger's own file: keys that lie beside what they open protect nothing")
-    if not create and not file.exists():
+    if file.is_dir():
+        raise StoreUnusable(f"--keys names a folder ({file}): name the file of the key store")
+    if create:
+        with suppress(OSError):
+            make_folder(file.parent)
+        if not file.parent.is_dir():
+            raise StoreUnusable(f"there is no folder {file.parent}, and none can be made: name another place in --keys")
+    elif not file.exists():
         raise StoreUnusable(f"there is no key store at {file}: correct --keys, or make one with "
                             "`career-ledger keys new`")
     _be_its_owners(file)

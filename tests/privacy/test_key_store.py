@@ -102,9 +102,12 @@ def test_key_store_is_refused_in_words_when_it_is_another_ledgers_or_none(
     open_store(other).close()
     ledger.identity()
     for url, words in ((other, "names a ledger's database"), (f"sqlite:///{tmp_path}/none.db", "there is no key store"),
-                       ("keys.db", "--keys: the address")):
+                       ("keys.db", "--keys: the address"), (f"sqlite:///{tmp_path}", "names a folder")):
         with pytest.raises(StoreUnusable, match=words):
             opener(url)
+    with pytest.raises(StoreUnusable, match="none can be made"):
+        opener(f"sqlite:///{tmp_path}/keys.db/keys.db", new=True)
+    assert opener(f"sqlite:///{tmp_path}/new/keys.db", new=True).place.endswith("new/keys.db")
     (tmp_path / "keys.db").chmod(0o640)
     with pytest.raises(StoreUnusable, match="chmod 600"):
         opener(sqlite_keys)
