@@ -234,6 +234,7 @@ def house(request: pytest.FixtureRequest, tmp_path: Path, kafka_bootstrap: str, 
     for name in (*MEANT, *LATER, "said", "temporary", "databases", "safe"):
         (tmp_path / name).mkdir()
     for name, value in {"CAREER_LEDGER_MASTER_KEY": str(tmp_path / "safe" / "master.key"), PREFIX: topic_prefix,
+                        "CAREER_LEDGER_SIGNING_KEY": str(tmp_path / "safe" / "signing.key"),
                         COMPRESSION: "none",  # what is packed cannot be searched
                         "TMPDIR": str(tmp_path / "temporary")}.items():
         monkeypatch.setenv(name, value)
@@ -372,9 +373,13 @@ def ask(house: House) -> None:
     assert house.run("project") == 0
     assert house.run("history", HERS, "--json") == 0
     assert b'"sealed"' in house.last.read_bytes()
-    for words in (("audit",), ("status", HERS), ("fees", HERS), ("digests",), ("keys", "doctor"),
-                  ("projection", "verify", "--workers", "1")):
+    proof = house.folder / "said" / "proof"
+    for words in (("audit",), ("status", HERS), ("fees", HERS), ("digests",),
+                  ("projection", "verify", "--workers", "1"), ("keys", "sign", "test.example/careers"),
+                  ("checkpoint",), ("prove", HERS, "--full", "--to", str(proof)), ("keys", "doctor"),
+                  ("doctor", "--kafka", house.topics.brokers), ("config", "show")):
         assert house.run(*words) in (0, FOUND), words
+    assert HERS.encode() in proof.read_bytes()
 
 
 def show(house: House, to: str, purpose: str = "an audit", **urls: str) -> list[int]:
