@@ -23,11 +23,11 @@ ONLY ?= faults or long
 # of `make fuzz`, shared out to the parsers
 SECONDS ?= 60
 
-.PHONY: help demo check test faults fuzz lint release sbom bench bench-kafka bench-university clean proofs-go
+.PHONY: help demo check serverless test faults fuzz lint release sbom bench bench-kafka bench-university clean proofs-go
 help:
 	@echo "make demo    load invented histories and ask questions about them"
-	@echo "make check   before each commit: lint, and the tests that need no server (three minutes)"
-	@echo "make test    every test, on SQLite, a real PostgreSQL and a real Kafka (about ten minutes)"
+	@echo "make check   before each commit: lint, and the tests that need no server (a minute and a half)"
+	@echo "make test    every test, on SQLite, a real PostgreSQL and a real Kafka (about eight minutes)"
 	@echo "make faults  the tests that kill, cut off and overload, at full size (10 minutes)"
 	@echo "make fuzz    every parser under atheris for SECONDS=60 together, from the golden files (TARGET=stored-bytes: one of them)"
 	@echo "make lint    ruff, mypy, import-linter, generated pages up to date"
@@ -60,7 +60,11 @@ fuzz: $(INSTALLED)
 	@$(BIN)/python -c "import atheris" 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[fuzz]" || true
 	nice -n 19 $(BIN)/python -m tests.fuzz run --seconds $(SECONDS) $(TARGET:%=--only %)
 
-check: lint
+# side by side: nothing of lint uses a second core
+check: $(INSTALLED)
+	@$(MAKE) --no-print-directory -j 2 lint serverless
+
+serverless: $(INSTALLED)
 	$(MEMORY) $(PYTEST) -q -n auto -m "not server and not long"
 
 lint: $(INSTALLED)
