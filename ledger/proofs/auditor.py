@@ -182,7 +182,7 @@ def is_signed(public: bytes, signature: bytes, message: bytes) -> bool:
 
 LOG_KEY, WITNESS_KEY = 1, 4
 """The first byte of a key: it signs a note as it stands, or with a time."""
-_NAME = re.compile(r"[^\s+\x00-\x1f\x7f]{1,255}")
+_NAME = re.compile(r"[^\s+\x00-\x1f\x7f\ud800-\udfff]{1,255}")
 _ID = re.compile(r"[0-9a-f]{8}")
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,18}")
 _HEX = re.compile(r"[0-9a-f]{64}")

@@ -11,6 +11,7 @@ from ledger.wire.topics import OUTCOMES
 from .targets import TARGETS
 from .targets.files import an_archive
 from .targets.privacy import made
+from .targets.proofs import verifiers
 from .targets.stored import histories, states
 from .targets.wire import _archive, _treasury, beats, golden, of_today, used
 
@@ -87,6 +88,8 @@ FOUND: dict[str, tuple[str, Callable[[], bytes]]] = {
     "a number in the place of a key": ("key-store-rows", lambda: b"student_keys wrapped number 999999999999"),
     "a text in the place of the store's keys": ("key-store-rows", lambda: b"key_store own text abc"),
     "a text in the place of a purpose": ("key-store-rows", lambda: b"access_log purpose text abc"),
+    "a key's name that is no UTF-8": ("verifier-key",
+        lambda: verifiers()[0].replace(b"ledger.example.edu", b"\xff\xfe")),
     "a day after which there is none": ("day-of-a-service", lambda: b"9999-12-31"),
     "a day spelt as a week": ("day-of-a-service", lambda: b"2026-W01-1"),
 }
