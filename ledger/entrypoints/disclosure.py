@@ -13,7 +13,7 @@ from ledger.edges.files import FOLDER, make_folder, open_file
 from ledger.edges.text import json_text, visible
 from ledger.words import LANGUAGES, Language, sentence, told
 from ledger.words.entries import named
-from ledger.words.values import charge, day, money
+from ledger.words.values import charge, day, moment, money
 
 from .text import AMOUNTS, CHARGES, FIELDS
 
@@ -169,7 +169,7 @@ class _Sheet:
             return Section(title, [self._t("disclosure/no-reads")])
         return Section(title, [], (self._t("disclosure/when"), self._t("disclosure/by"), self._t("disclosure/what"),
                                    self._t("disclosure/purpose")),
-                       [(one["at"], one["who"], self._named("read", one["what"]),
+                       [(moment(one["at"], self._language), one["who"], self._named("read", one["what"]),
                          one["why"] or self._t("access/destroyed")) for one in found])
 
     def _left(self, found: Sequence[Answer]) -> Section:

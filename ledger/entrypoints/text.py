@@ -22,7 +22,7 @@ from ledger.edges.text import visible
 from ledger.words import DEFAULT, Language, sentence
 from ledger.words.entries import named
 from ledger.words.values import charge as charge_name
-from ledger.words.values import day, figure, money
+from ledger.words.values import day, figure, moment, money
 
 STYLES = {
     "paid": "green", "overdue": "bold red", "waived": "dim", "moved": "dim", "payable": "cyan", "to-come": "yellow",
@@ -428,7 +428,7 @@ class Page:
         if not found:
             self._line(self._t("access/none", student=student))
         for one in found:
-            self._line(_spaced(one["at"], one["who"], self._named("read", one["what"]),
+            self._line(_spaced(moment(one["at"], self._language), one["who"], self._named("read", one["what"]),
                                one["why"] or self._t("access/destroyed")))
 
     def keys(self, answer: Answer) -> None:

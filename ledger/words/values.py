@@ -6,10 +6,12 @@ takes as long as a question."""
 
 import re
 from collections.abc import Callable, Iterable
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from functools import partial
 from typing import Any
+
+from ledger.domain.values import ROME
 
 from .entries import DEFAULT, Language, named
 
@@ -60,6 +62,12 @@ def day(value: date | str, language: Language) -> str:
     one = value if isinstance(value, date) else date.fromisoformat(value)
     number = "1º" if one.day == 1 and language == "it" else one.day
     return ShownDay(f"{number} {MONTHS[language][one.month - 1]} {one.year}")
+
+
+def moment(text: str, language: Language) -> str:
+    """17 febbraio 2026, 10:30 or 17 February 2026, 10:30: by the clocks of Italy. `text`: an instant in ISO 8601."""
+    there = datetime.fromisoformat(text).astimezone(ROME)
+    return f"{day(there.date(), language)}, {there:%H:%M}"
 
 
 def charge(key: str, language: Language) -> str:

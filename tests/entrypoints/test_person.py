@@ -11,6 +11,7 @@ import pytest
 from click.testing import Result
 
 from ledger.privacy import KeyStore
+from ledger.words.values import moment
 
 from .conftest import Run
 
@@ -111,7 +112,10 @@ def test_person_who_was_forgotten_is_neither_read_nor_found_and_the_reads_stay_w
     disclosed = json.loads((tmp_path / "before" / "disclosure.json").read_text())
     assert disclosed["person"]["given_name"] == "Zoë"
     assert [one["what"] for one in disclosed["reads"]] == ["person", "disclosure"]
-    assert "Renamed" in (tmp_path / "before" / "disclosure.it.html").read_text()
+    page = (tmp_path / "before" / "disclosure.it.html").read_text()
+    assert "Renamed" in page
+    assert moment(disclosed["reads"][0]["at"], "it") in page
+    assert moment("2026-07-01T22:05:00.123456+00:00", "it") == "2 luglio 2026, 00:05"
     (tmp_path / "why").write_text("she asked")
     done = sealed("forget", "S01", "--authority", "a", "--authority", "b", "--reason", str(tmp_path / "why"),
                   "--even-if-open", "--json")
