@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ledger.projections.everybody.reports import Reports
     from ledger.proofs.proving import Proof
     from ledger.proofs.sequencer import Sequencer
-    from ledger.proofs.verifying import Told
+    from ledger.proofs.verifying import HowFar
     from ledger.store import EventStore
 
 Answer = dict[str, Any]
@@ -115,6 +115,11 @@ class Ledger:
 
         return open_store(self._url, self._create)
 
+    @property
+    def log(self) -> "EventStore":
+        """For who examines an installation."""
+        return self._store
+
     @cached_property
     def _sealer(self) -> "KeySealer | None":
         return self._sealer_over(self._store)
@@ -186,9 +191,9 @@ class Ledger:
         """Answers what is submitted through Kafka until `stop` is set; how many of each kind. Raises as
         `ledger.intake.run.run` does."""
         from ledger.edges.watch import Watch
-        from ledger.intake.run import Running, run
+        from ledger.intake.run import Serving, run
 
-        return run(self._open, self.books, clock, brokers, Running(stop, say, watch or Watch()),
+        return run(self._open, self.books, clock, brokers, Serving(stop, say, watch or Watch()),
                    sealer=self._sealer_over)
 
     # Questions about one student, and the audit
@@ -359,7 +364,7 @@ class Ledger:
             raise NotFound(says("missing/sealed") if position is None else
                            says("missing/sealed-by", position=position)) from None
 
-    def verify_log(self, outside: Sequence[Path], keys: Sequence[str], told: "Told") -> Answer:
+    def verify_log(self, outside: Sequence[Path], keys: Sequence[str], told: "HowFar") -> Answer:
         """Everything again from the events. `outside`: files of checkpoints that others have kept, and folders of them;
         `keys`: verifier keys, or files with them. Raises WrongProof, OSError; NotFound where nothing is sealed and
         there is nothing to compare with."""
@@ -374,6 +379,18 @@ class Ledger:
             if not held and not tables.exist():
                 raise NotFound(says("missing/sealed"))
             return dict(verify(store, tables, held, known, told))
+
+    def sealed(self) -> tuple[int, int]:
+        """The position of the last event, and of the last one before the newest checkpoint; 0 where there is none."""
+        from ledger.proofs.tables import ProofTables
+
+        end = self.log.last_position()
+        with ProofTables(self._url) as tables:
+            if not tables.exist():
+                return end, 0
+            with tables.reading() as kept:
+                last = kept.last()
+        return end, last.position if last is not None else 0
 
     @contextmanager
     def _sequencer(self) -> "Iterator[Sequencer]":
@@ -444,6 +461,10 @@ class Ledger:
 
         with self._projections() as database:
             yield Reports(database, law_of(self.books))
+
+    def has_projections(self) -> bool:
+        with self._projections() as database:
+            return database.backend.exists()
 
     def projection_status(self) -> Answer:
         from ledger.projections.everybody import law_of

@@ -27,7 +27,7 @@ _WAITING = Gauge("career_ledger_waiting_submissions", "Submissions of a partitio
 DUE_SECONDS = 1.0
 
 
-class Shown(Pulse, Watch):
+class ShownWatch(Pulse, Watch):
     """Of the one program that this process is."""
 
     def __init__(self, program: str) -> None:
@@ -77,6 +77,6 @@ class Shown(Pulse, Watch):
 
 @contextmanager
 def shown(program: str, place: Listener) -> Iterator[Watch]:
-    watch = Shown(program)
+    watch = ShownWatch(program)
     with Server(watch.routes, place):
         yield watch

@@ -21,9 +21,9 @@ from ledger.domain.values import year_of
 from ledger.edges.address import WrongAddress, hidden, sqlite_path
 from ledger.entrypoints.settings import PREFIX, SETTINGS, unknown
 from ledger.rulebooks.loader import RuleBookError
-from ledger.store import EventStore, StoreUnavailable, StoreUnusable, open_store
+from ledger.store import EventStore, StoreUnavailable, StoreUnusable
 
-State = Literal["ok", "attention", "failed"]
+Grade = Literal["ok", "attention", "failed"]
 OLDEST_POSTGRES = 14
 APART_SECONDS, AHEAD_SECONDS = 5, 60
 """So far may the clocks of two machines be apart unsaid; from here on events or heartbeats are refused."""
@@ -32,33 +32,33 @@ LEAST_FREE = 500_000_000
 TROUBLE = (StoreUnavailable, StoreUnusable, NotFound, WrongAddress, OSError)
 
 
-class Asked(NamedTuple):
+class Installation(NamedTuple):
     db: str
     rulebooks: Path | None
     keys: str | None
     brokers: str | None
 
 
-class Finding(NamedTuple):
+class Diagnosis(NamedTuple):
     check: str
-    state: State
+    state: Grade
     message: Phrase
 
 
-def examine(asked: Asked) -> Iterator[Finding]:
+def examine(asked: Installation) -> Iterator[Diagnosis]:
     """Where the ledger cannot be opened, what rests on it is left out."""
     away = False
     for check, look in CHECKS.items():
         if away and check in ON_THE_LEDGER:
             continue
         try:
-            yield from (Finding(check, state, message) for state, message in look(asked))
+            yield from (Diagnosis(check, state, message) for state, message in look(asked))
         except TROUBLE as error:
             away |= check == "ledger"
-            yield Finding(check, "failed", _in_words(error))
+            yield Diagnosis(check, "failed", _in_words(error))
 
 
-Found = Iterator[tuple[State, Phrase]]
+Graded = Iterator[tuple[Grade, Phrase]]
 
 
 def _in_words(error: Exception) -> Phrase:
@@ -69,7 +69,7 @@ def _in_words(error: Exception) -> Phrase:
 # The machine
 
 
-def _program(_: Asked) -> Found:
+def _program(_: Installation) -> Graded:
     yield "ok", says("doctor/program", text=metadata.version("career-ledger"), first=sys.version.split()[0],
                      second=sqlite3.sqlite_version)
     for wanted in metadata.requires("career-ledger") or ():
@@ -99,7 +99,7 @@ def _holds(there: tuple[int, ...], sign: str, bound: tuple[int, ...]) -> bool:
     return there >= bound if sign == ">=" else there < bound
 
 
-def _settings(asked: Asked) -> Found:
+def _settings(asked: Installation) -> Graded:
     from ledger.wire.kafka import CLIENT, COMPRESSION, KafkaUnusable, producer_settings
 
     known = [one.variable for one in SETTINGS if one.variable in os.environ]
@@ -122,12 +122,12 @@ def _settings(asked: Asked) -> Found:
             yield from _open_to_others(Path(os.environ[name]))
 
 
-def _open_to_others(path: Path) -> Found:
+def _open_to_others(path: Path) -> Graded:
     if path.exists() and (mode := stat.S_IMODE(path.stat().st_mode)) & 0o077:
         yield "attention", says("doctor/open-to-others", text=str(path), number=f"{mode:04o}")
 
 
-def _locale(_: Asked) -> Found:
+def _locale(_: Installation) -> Graded:
     import locale
     from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -144,7 +144,7 @@ def _locale(_: Asked) -> Found:
         yield "failed", says("doctor/time-zone")
 
 
-def _rulebooks(asked: Asked) -> Found:
+def _rulebooks(asked: Installation) -> Graded:
     try:
         books = law(asked.rulebooks)
     except RuleBookError as error:
@@ -158,8 +158,9 @@ def _rulebooks(asked: Asked) -> Found:
 # The ledger
 
 
-def _store(asked: Asked) -> Found:
-    with _opened(asked), open_store(asked.db, create=False) as store:
+def _store(asked: Installation) -> Graded:
+    with _opened(asked) as ledger:
+        store = ledger.log
         position, identity = store.last_position(), store.identity()
         yield "ok", says("doctor/ledger", text=hidden(asked.db), position=position, said=identity.origin)
         moment = _newest(store, position)
@@ -173,7 +174,7 @@ def _store(asked: Asked) -> Found:
         yield from _server(asked.db)
 
 
-def _opened(asked: Asked) -> Ledger:
+def _opened(asked: Installation) -> Ledger:
     """Raises NotFound where there is none."""
     return open_ledger(asked.db, False, asked.rulebooks, asked.keys)
 
@@ -186,7 +187,7 @@ def _newest(store: EventStore, position: int) -> datetime | None:
         return None
 
 
-def _file(path: Path) -> Found:
+def _file(path: Path) -> Graded:
     for name in ("", "-wal", "-shm", ".digest-key"):
         yield from _open_to_others(path.with_name(path.name + name))
     if not _may_write(path):
@@ -212,7 +213,7 @@ SELECT current_setting('server_version_num')::int / 10000, extract(epoch FROM cl
     (SELECT count(*) FROM pg_roles WHERE rolname LIKE 'career#_ledger#_%' ESCAPE '#')"""
 
 
-def _server(url: str) -> Found:
+def _server(url: str) -> Graded:
     from ledger.store.postgres import opened
 
     server = opened(url)
@@ -239,20 +240,17 @@ def _server(url: str) -> Found:
     yield _apart(max(before - moment, moment - after, 0.0))
 
 
-def _apart(seconds: float) -> tuple[State, Phrase]:
+def _apart(seconds: float) -> tuple[Grade, Phrase]:
     if seconds < APART_SECONDS:
         return "ok", says("doctor/clock")
     return "failed" if seconds >= AHEAD_SECONDS else "attention", says("doctor/clock-apart", seconds=round(seconds))
 
 
-def _projections(asked: Asked) -> Found:
-    from ledger.projections.everybody import open_database
-
+def _projections(asked: Installation) -> Graded:
     with _opened(asked) as ledger:
-        with open_database(asked.db) as database:
-            if not database.backend.exists():
-                yield "attention", says("doctor/no-projections")
-                return
+        if not ledger.has_projections():
+            yield "attention", says("doctor/no-projections")
+            return
         found = ledger.projection_status()
         yield "ok", says("doctor/projections", position=found["known_position"])
         if found["rebuild_needed"]:
@@ -263,7 +261,7 @@ def _projections(asked: Asked) -> Found:
             yield "failed", says("doctor/set-aside", count=len(found["set_aside"]), text="projection status")
 
 
-def _topics(asked: Asked) -> Found:
+def _topics(asked: Installation) -> Graded:
     with _opened(asked) as ledger:
         try:
             found = ledger.published()["topics"]
@@ -280,21 +278,16 @@ def _topics(asked: Asked) -> Found:
         yield "attention", says("doctor/behind", count=behind, text="publish")
 
 
-def _proofs(asked: Asked) -> Found:
+def _proofs(asked: Installation) -> Graded:
     from ledger.proofs import signing
     from ledger.proofs.sequencer import EVERY_EVENTS
-    from ledger.proofs.tables import ProofTables
 
     if not os.environ.get(signing.VARIABLE):
         yield "ok", says("doctor/no-signing-key")
         return
     signer = signing.load()
-    with open_store(asked.db, create=False) as store, ProofTables(asked.db) as tables:
-        end, last = store.last_position(), None
-        if tables.exist():
-            with tables.reading() as kept:
-                last = kept.last()
-    sealed = last.position if last is not None else 0
+    with _opened(asked) as ledger:
+        end, sealed = ledger.sealed()
     yield "ok", says("doctor/signing-key", text=signer.name, position=sealed)
     if end - sealed > EVERY_EVENTS:
         yield "attention", says("doctor/behind", count=end - sealed, text="checkpoint --follow")
@@ -307,7 +300,7 @@ GRAVE = frozenset({"broken", "undead"})
 """Findings of `keys doctor` that are faults, and not merely to be seen to."""
 
 
-def _keys(asked: Asked) -> Found:
+def _keys(asked: Installation) -> Graded:
     if asked.keys is None:
         yield "attention", says("doctor/no-keys")
         return
@@ -322,7 +315,7 @@ def _keys(asked: Asked) -> Found:
         yield from _open_to_others(path)
 
 
-def _brokers(asked: Asked) -> Found:
+def _brokers(asked: Installation) -> Graded:
     if not asked.brokers:
         yield "ok", says("doctor/no-brokers")
         return
@@ -356,6 +349,6 @@ def _is_here(brokers: str) -> bool:
 
 
 ON_THE_LEDGER = frozenset({"projections", "topics", "proofs", "keys"})
-CHECKS: dict[str, Callable[[Asked], Found]] = {
+CHECKS: dict[str, Callable[[Installation], Graded]] = {
     "program": _program, "settings": _settings, "locale": _locale, "rulebooks": _rulebooks, "ledger": _store,
     "projections": _projections, "topics": _topics, "proofs": _proofs, "keys": _keys, "brokers": _brokers}

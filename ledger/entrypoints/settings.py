@@ -53,7 +53,7 @@ ELSEWHERE = (f"{PREFIX}TEST_", f"{PREFIX}POSTGRES_", f"{PREFIX}KAFKA_PORT")
 """Begin the names of those of the tests and of infra/compose.yaml."""
 
 
-class Shown(NamedTuple):
+class ShownSetting(NamedTuple):
     """`value`: None where there is none. `origin`: option, environment, default."""
 
     setting: str
@@ -63,7 +63,7 @@ class Shown(NamedTuple):
 
 
 def shown(given: Mapping[str, str], defaults: Mapping[str, str],
-          environment: Mapping[str, str] = os.environ) -> Iterator[Shown]:
+          environment: Mapping[str, str] = os.environ) -> Iterator[ShownSetting]:
     """`given` by options; `defaults`: those that depend on the machine. PostgreSQL's own only where they are set."""
     for one in SETTINGS:
         option = f"--{one.option}" if one.option else None
@@ -74,7 +74,7 @@ def shown(given: Mapping[str, str], defaults: Mapping[str, str],
             if not one.variable.startswith(PREFIX):
                 continue
             value, origin = defaults.get(one.option or "", one.default), "default"
-        yield Shown(one.variable, option, None if value is None else one.shown(value), origin)
+        yield ShownSetting(one.variable, option, None if value is None else one.shown(value), origin)
 
 
 def unknown(environment: Mapping[str, str] = os.environ) -> list[tuple[str, str | None]]:

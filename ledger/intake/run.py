@@ -58,7 +58,7 @@ REJOIN = (RebalanceInProgressError, CommitFailedError, IllegalGenerationError, U
 come again."""
 
 
-class Running(NamedTuple):
+class Serving(NamedTuple):
     """How it is told to end, what it says, and whom it shows its figures."""
 
     stop: threading.Event
@@ -66,7 +66,7 @@ class Running(NamedTuple):
     watch: Watch = Watch()
 
 
-def run(opened: Callable[[], EventStore], books: LawBooks, clock: Clock, brokers: str, running: Running,
+def run(opened: Callable[[], EventStore], books: LawBooks, clock: Clock, brokers: str, running: Serving,
         settings: Mapping[str, Any] | None = None,
         sealer: Callable[[EventStore], Sealer | None] = lambda _: None) -> Tally[str]:
     """Answers submissions for the ledger that `opened` gives until `running.stop` is set; returns how many of each kind
@@ -97,7 +97,7 @@ def run(opened: Callable[[], EventStore], books: LawBooks, clock: Clock, brokers
     return given
 
 
-def _serve(desk: Counter, brokers: str, running: Running, settings: Mapping[str, Any]) -> None:
+def _serve(desk: Counter, brokers: str, running: Serving, settings: Mapping[str, Any]) -> None:
     create_topics(brokers)
     topics, shared = prefix(), connection(brokers)
     consumer = KafkaConsumer(**{**CONSUMER, **SETTINGS, **shared, "group_id": topics + NAME,
@@ -116,7 +116,7 @@ def _serve(desk: Counter, brokers: str, running: Running, settings: Mapping[str,
 
 class _Turns(ConsumerRebalanceListener):  # type: ignore[misc]
     def __init__(self, desk: Counter, consumer: KafkaConsumer, producer: KafkaProducer, topics: str,
-                 running: Running) -> None:
+                 running: Serving) -> None:
         self._desk, self._consumer, self._producer = desk, consumer, producer
         self._topics, (self._stop, self._say, self._watch) = topics, running
         self._answered: dict[TopicPartition, int] = {}

@@ -27,7 +27,7 @@ from ledger.store.keys import digester
 
 from . import box, master, tables
 from .master import Master
-from .people import Person, folded, in_order, spelt
+from .people import Named, folded, in_order, spelt
 
 CIPHERS_KEPT = 4_096
 TRUSTED_SECONDS = 60.0
@@ -52,7 +52,7 @@ class Key(NamedTuple):
     cipher: AESGCM
 
 
-class Access(NamedTuple):
+class Reading(NamedTuple):
     """`what`: a word of `ledger/words`, and of an event its type. `purpose`: None where it went with her key."""
 
     at: str
@@ -67,7 +67,7 @@ class _Made(NamedTuple):
     """`people`: who can be looked up now."""
 
     keys: dict[str, Key]
-    people: dict[str, Person]
+    people: dict[str, Named]
 
 
 class KeyStore:
@@ -89,7 +89,7 @@ class KeyStore:
         both = self._unwrapped(self.master, own, _about(ledger, "store", 0), "its own keys")
         self._lookup, self._own = digester(both[:box.KEY]), AESGCM(both[box.KEY:])
         self._ciphers: OrderedDict[tuple[str, int | None], tuple[Key, float]] = OrderedDict()
-        self._ready: dict[str, Person] = {}
+        self._ready: dict[str, Named] = {}
         """Whose look-ups `prepare` has made durable."""
         self._scrub_if_needed()
 
@@ -121,7 +121,7 @@ class KeyStore:
 
     # Keys
 
-    def newest(self, student: str, in_log: InLog, person: Person | None = None, holds: Holds | None = None) -> Key:
+    def newest(self, student: str, in_log: InLog, person: Named | None = None, holds: Holds | None = None) -> Key:
         """Her newest key, made where there is none, and durable; `person`: by what she is to be found from now on, in
         the same transaction. Raises IsForgotten and CodeTaken; then nothing was made."""
         self.check_term()
@@ -137,7 +137,7 @@ class KeyStore:
             found |= self._make(lacking, people, self._free(people, holds), strict=True).keys
         return found[student] if found else self._read([student])[0][student]
 
-    def prepare(self, students: Collection[str], in_log: InLog, people: Mapping[str, Person]) -> None:
+    def prepare(self, students: Collection[str], in_log: InLog, people: Mapping[str, Named]) -> None:
         """The keys that these lack and the look-ups of these people, in one transaction. Who was forgotten gets
         nothing, and who claims another's tax code no look-up: sealing says so. It may hold until the next call."""
         self._ready = {}
@@ -209,12 +209,12 @@ class KeyStore:
                     found[row[0]] = self._keep(row, None)
         return found, gone
 
-    def _make(self, students: Sequence[str], people: Mapping[str, Person], free: Collection[str],
+    def _make(self, students: Sequence[str], people: Mapping[str, Named], free: Collection[str],
               strict: bool) -> "_Made":
         """Keys of those who have none, and look-ups. Who was forgotten meanwhile gets nothing, and who claims another's
         tax code no look-up; `strict`: then IsForgotten or CodeTaken is raised and nothing is made."""
         plain: dict[str, bytes] = {}
-        registered: dict[str, Person] = {}
+        registered: dict[str, Named] = {}
 
         def act(tx: Transaction) -> None:
             plain.clear()
@@ -242,7 +242,7 @@ class KeyStore:
         return {student for part in _parts(students) for (student,) in tx.ask(
             f"SELECT student FROM {table} WHERE student IN :students", {"students": part})}  # noqa: S608 - ours
 
-    def _register(self, tx: Transaction, people: Mapping[str, Person], free: Collection[str], now: str) -> set[str]:
+    def _register(self, tx: Transaction, people: Mapping[str, Named], free: Collection[str], now: str) -> set[str]:
         """Look-ups of all but those whose tax code is another's; these."""
         codes = {student: [self._code(code) for code in one.codes] for student, one in people.items()}
         holders = {code: student for part in _parts(code for many in codes.values() for code in many)
@@ -266,7 +266,7 @@ class KeyStore:
         tables.add(tx, "names", sorted(names))
         return taken
 
-    def _free(self, people: Mapping[str, Person], holds: Holds | None) -> set[str]:
+    def _free(self, people: Mapping[str, Named], holds: Holds | None) -> set[str]:
         """Of the tax codes that others have claimed, those whose registration never came into the log. What was claimed
         a moment ago may be on its way."""
         free = set()
@@ -388,7 +388,7 @@ class KeyStore:
                    {"at": at, "student": student, "who": who, "actor": actor, "what": what,
                     "number": number if key is not None else 0, "said": said})
 
-    def accesses(self, student: str) -> Iterator[Access]:
+    def accesses(self, student: str) -> Iterator[Reading]:
         """In the order in which they were noted."""
         for at, who, actor, what, number, said in self._backend.single(
                 "SELECT at, who, actor, what, sealed_by, purpose FROM access_log WHERE student = :student "
@@ -396,7 +396,7 @@ class KeyStore:
             key = self.key(student, number) if number else None
             cipher = self._own if not number else key.cipher if key is not None else None
             purpose = self._heard(cipher, said, at, student)["purpose"] if cipher is not None else None
-            yield Access(at, student, who, actor, what, purpose)
+            yield Reading(at, student, who, actor, what, purpose)
 
     def _said(self, at: str, student: str | None) -> bytes:
         return f"career-ledger/said.v1\n{self._ledger}\n{at}\n{student or ''}\n".encode()

@@ -12,17 +12,17 @@ _SAME = str.maketrans({"-": " ", "‐": " ", "‑": " ", "–": " ", "'": None, 
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class Named:
     """`names`: given name and family name, of each registration."""
 
     codes: tuple[str, ...]
     names: tuple[tuple[str, str], ...]
 
-    def is_within(self, other: "Person | None") -> bool:
+    def is_within(self, other: "Named | None") -> bool:
         return other is not None and {*self.codes} <= {*other.codes} and {*self.names} <= {*other.names}
 
-    def __or__(self, other: "Person | None") -> "Person":
-        return self if other is None else Person(self.codes + other.codes, self.names + other.names)
+    def __or__(self, other: "Named | None") -> "Named":
+        return self if other is None else Named(self.codes + other.codes, self.names + other.names)
 
     def looked_up_by(self) -> set[tuple[str, str]]:
         """`exact` or `folded`, and the words of the given name, the family name or both."""
@@ -34,9 +34,9 @@ class Person:
         return found
 
 
-def person_of(data: PersonRegistered) -> Person:
+def person_of(data: PersonRegistered) -> Named:
     codes = (data.former_tax_codes if data.tax_code is None else (data.tax_code, *data.former_tax_codes))
-    return Person(tuple(dict.fromkeys(map(spelt, codes))), ((data.given_name, data.family_name),))
+    return Named(tuple(dict.fromkeys(map(spelt, codes))), ((data.given_name, data.family_name),))
 
 
 def spelt(code: str) -> str:

@@ -15,20 +15,20 @@ from ledger.store.errors import StoreUnusable
 
 from . import box
 from .key_store import KeyStore, open_keys
-from .people import Person, person_of
+from .people import Named, person_of
 
-Streams = Callable[[Collection[str]], Mapping[str, Sequence[Event]]]
+StreamsOf = Callable[[Collection[str]], Mapping[str, Sequence[Event]]]
 
 
 class KeySealer:
     """`streams`: of students, from the log: a key store that was restored has lost its newest tombstones, and a tax
     code may be claimed for a registration that was kept out."""
 
-    def __init__(self, keys: KeyStore, streams: Streams) -> None:
+    def __init__(self, keys: KeyStore, streams: StreamsOf) -> None:
         self.keys, self._streams = keys, streams
 
     def prepare(self, submissions: Sequence[Submission | Event]) -> None:
-        people: dict[str, Person] = {}
+        people: dict[str, Named] = {}
         for one in submissions:
             if isinstance(one.data, PersonRegistered):
                 people[one.student] = person_of(one.data) | people.get(one.student)

@@ -570,11 +570,11 @@ def main(arguments: list[str]) -> int:
     if plain[0] == "proof":
         _say("student:", proven.student)
         _say(f"known when the log ended at position {proven.position}: {proven.log_events} events of "
-              f"{proven.students} students")
+             f"{proven.students} students")
         for event in proven.events:
             _say(f"event {event.version} at position {event.position}: {_visible(event.state.decode())}")
         _say(f"These {len(proven.events)} events are all that the log held of this student then."
-              if proven.events else "The log held nothing of this student then.")
+             if proven.events else "The log held nothing of this student then.")
     _say("IT HOLDS")
     return 0
 

@@ -8,9 +8,9 @@ from ledger.store.recorder import LogRow, WholeRow
 
 from .auditor import bucket_of, key_of, read_checkpoint, stream_of
 from .students import NEW, Bucket, Heads, OutOfOrder, changed, leaves_of, leaves_of_rows, map_of
-from .tables import Kept, ProofTables, Sealed
-from .tree import Place, Tree
-from .writing import Shown, Way, proof
+from .tables import Kept, KeptPoint, ProofTables
+from .tree import TilePlace, Tree
+from .writing import Proven, Way, proof
 
 PAGE = 5_000
 
@@ -32,7 +32,7 @@ class Proof(NamedTuple):
 
     text: str
     events: int
-    sealed: Sealed
+    sealed: KeptPoint
 
 
 def prove(store: EventStore, tables: ProofTables, student: str, position: int | None = None,
@@ -57,7 +57,7 @@ def prove(store: EventStore, tables: ProofTables, student: str, position: int | 
 _Map = tuple[Callable[[int], Bucket], Tree]
 
 
-def _map_at(store: EventStore, kept: Kept, sealed: Sealed) -> _Map:
+def _map_at(store: EventStore, kept: Kept, sealed: KeptPoint) -> _Map:
     """A bucket by its number, and the tree over all of them, at a checkpoint. What is kept is that of the newest
     one."""
     if sealed == kept.last():
@@ -66,12 +66,12 @@ def _map_at(store: EventStore, kept: Kept, sealed: Sealed) -> _Map:
     while rows := [row for row in store.rows(at, PAGE) if row[0] <= sealed.position]:
         heads.add(rows, leaves_of_rows(rows))
         at = rows[-1][0]
-    tiles: dict[Place, bytes] = {}
+    tiles: dict[TilePlace, bytes] = {}
     tiles |= {(one.level, one.number): one.hashes for one in changed(tiles.__getitem__, heads.settle().roots)}
     return heads.bucket, map_of(tiles.__getitem__)
 
 
-def _text(kept: Kept, sealed: Sealed, note: str, student: str, events: list[LogRow], at: _Map, full: bool) -> str:
+def _text(kept: Kept, sealed: KeptPoint, note: str, student: str, events: list[LogRow], at: _Map, full: bool) -> str:
     stream = stream_of(student)
     key = key_of(stream)
     rows: list[WholeRow] = [(position, stream, version, name, state)
@@ -95,5 +95,5 @@ def _text(kept: Kept, sealed: Sealed, note: str, student: str, events: list[LogR
         if full or version == len(events):
             place = kept.index_of(position)
             inclusions[version] = Way(place, tree.inclusion(place))
-    return proof(Shown(student, events, inclusions, leaves_of(bucket), Way(index, map_tree.inclusion(index)),
+    return proof(Proven(student, events, inclusions, leaves_of(bucket), Way(index, map_tree.inclusion(index)),
                        sealed.heads.encode(), Way(sealed.size - 1, tree.inclusion(sealed.size - 1)), note))

@@ -18,7 +18,7 @@ from ledger.store import EventStore, StoreUnavailable, StoreUnusable
 from .auditor import heads_entry, leaf_hash, read_checkpoint
 from .signing import Signer, checkpoint_body
 from .students import Heads, OutOfOrder, changed, leaves_of_rows, root_in
-from .tables import Kept, ProofTables, Sealed
+from .tables import Kept, KeptPoint, ProofTables
 from .tree import WIDTH, Edge, Tile, Tree, edge_of
 
 BATCH = 1 << 18
@@ -41,7 +41,7 @@ class Sequencer:
         self._store, self._tables, self._signer = store, tables, signer
         self.watch = Watch()
 
-    def seal(self, batch: int = BATCH) -> Sealed | None:
+    def seal(self, batch: int = BATCH) -> KeptPoint | None:
         """Seals everything that is recorded now; the newest checkpoint, None where there is none. Raises
         StoreUnavailable where another process does it."""
         with self._tables.alone() as mine:
@@ -49,7 +49,7 @@ class Sequencer:
                 raise StoreUnavailable("another process seals this ledger: only one does")
             return self._seal(batch)
 
-    def follow(self, stop: Flag, said: Callable[[Sealed], None], every: float = EVERY_SECONDS) -> None:
+    def follow(self, stop: Flag, said: Callable[[KeptPoint], None], every: float = EVERY_SECONDS) -> None:
         """Seals every so many seconds, or events, what has come until `stop` is set; where another process does it,
         waits until it ends."""
         while not stop.is_set():
@@ -59,7 +59,7 @@ class Sequencer:
             self.watch.turn(works=False)
             stop.wait(LOOK_SECONDS)
 
-    def _follow(self, stop: Flag, said: Callable[[Sealed], None], every: float) -> None:
+    def _follow(self, stop: Flag, said: Callable[[KeptPoint], None], every: float) -> None:
         last = self._seal(BATCH)
         if last is not None:
             said(last)
@@ -77,7 +77,7 @@ class Sequencer:
                     said(last)
                     self.watch.stands("log", last.position, max(last.size - before - 1, 0))
 
-    def _seal(self, batch: int) -> Sealed | None:
+    def _seal(self, batch: int) -> KeptPoint | None:
         self._tables.prepare()
         end = self._store.last_position()
         while True:
@@ -91,7 +91,7 @@ class Sequencer:
             with uncollected():
                 self._grow(last, end, batch)
 
-    def _check(self, kept: Kept, last: Sealed | None) -> None:
+    def _check(self, kept: Kept, last: KeptPoint | None) -> None:
         """Raises TwoHistories."""
         signed = self._signer.last()
         if last is not None and read_checkpoint(last.body).origin != self._signer.name:
@@ -112,7 +112,7 @@ class Sequencer:
             raise TwoHistories(f"the log is not the continuation of the one of {signed.size} entries that the key has "
                                "signed: `career-ledger verify` says what was changed. Nothing is signed")
 
-    def _grow(self, last: Sealed | None, end: int, batch: int) -> None:
+    def _grow(self, last: KeptPoint | None, end: int, batch: int) -> None:
         before = last.size if last is not None else 0
         at = last.position if last is not None else 0
         positions: list[int] = []
@@ -153,10 +153,10 @@ class Sequencer:
             index = max(tile.number * WIDTH, before) - before
             return positions[index] if tile.level == 0 and index < len(positions) else None
 
-        self._tables.seal(before, Sealed(edge.size, at, entry.decode(), body, None),
+        self._tables.seal(before, KeptPoint(edge.size, at, entry.decode(), body, None),
                           [(tile, first(tile)) for tile in (*full, *edge.partial())], moved.heads, map_tiles)
 
-    def _sign(self, sealed: Sealed) -> Sealed:
+    def _sign(self, sealed: KeptPoint) -> KeptPoint:
         note = self._signer.sign(sealed.body)
         self._signer.remember(note)
         self._tables.note(sealed.size, note)

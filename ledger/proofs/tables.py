@@ -18,7 +18,7 @@ from ledger.store import StoreUnavailable, rights, versions
 
 from .auditor import read_checkpoint
 from .students import Bucket, Head
-from .tree import WIDTH, Place, Tile
+from .tree import WIDTH, Tile, TilePlace
 
 LOCK = "sequencer"
 
@@ -47,7 +47,7 @@ of the last event before it; `body`: what is signed; `note`: with the signature,
 signature."""
 
 
-class Sealed(NamedTuple):
+class KeptPoint(NamedTuple):
     """A checkpoint as it is kept."""
 
     size: int
@@ -125,8 +125,8 @@ class ProofTables:
             tx.run("UPDATE log_checkpoints SET note = :note WHERE size = :size AND note IS NULL",
                    {"size": size, "note": note})
 
-    def seal(self, before: int, sealed: Sealed, tiles: Sequence[tuple[Tile, int | None]], heads: Mapping[int, Bucket],
-             map_tiles: Sequence[Tile]) -> None:
+    def seal(self, before: int, sealed: KeptPoint, tiles: Sequence[tuple[Tile, int | None]],
+             heads: Mapping[int, Bucket], map_tiles: Sequence[Tile]) -> None:
         """All of a checkpoint but its signature, in one transaction. `before`: the size of the one before; where
         another one has come meanwhile StoreUnavailable is raised."""
         with self._backend.transaction() as tx:
@@ -155,23 +155,23 @@ class Kept:
     def __init__(self, tx: Transaction) -> None:
         self._tx = tx
 
-    def last(self) -> Sealed | None:
+    def last(self) -> KeptPoint | None:
         return self._one("WHERE size = (SELECT max(size) FROM log_checkpoints)", {})
 
-    def known_at(self, position: int) -> Sealed | None:
+    def known_at(self, position: int) -> KeptPoint | None:
         """The newest signed checkpoint whose events all stand at or below a position."""
         return self._one("WHERE size = (SELECT max(size) FROM log_checkpoints WHERE position <= :position "
                          "AND note IS NOT NULL)", {"position": position})
 
-    def checkpoints(self) -> list[Sealed]:
+    def checkpoints(self) -> list[KeptPoint]:
         rows = self._ask(f"SELECT {COLUMNS} FROM log_checkpoints ORDER BY size")  # noqa: S608
-        return [Sealed(*row) for row in rows]
+        return [KeptPoint(*row) for row in rows]
 
-    def tile(self, place: Place) -> bytes:
+    def tile(self, place: TilePlace) -> bytes:
         """Raises KeyError."""
         return self._tile("log_tiles", place)
 
-    def map_tile(self, place: Place) -> bytes:
+    def map_tile(self, place: TilePlace) -> bytes:
         """Raises KeyError."""
         return self._tile("student_tiles", place)
 
@@ -199,11 +199,11 @@ class Kept:
         events = (at for at in range(low, low + WIDTH) if at not in ends)
         return next(islice(events, count - 1, None))
 
-    def _one(self, where: str, parameters: Mapping[str, Any]) -> Sealed | None:
+    def _one(self, where: str, parameters: Mapping[str, Any]) -> KeptPoint | None:
         rows = self._ask(f"SELECT {COLUMNS} FROM log_checkpoints {where}", parameters)  # noqa: S608
-        return Sealed(*rows[0]) if rows else None
+        return KeptPoint(*rows[0]) if rows else None
 
-    def _tile(self, table: str, place: Place) -> bytes:
+    def _tile(self, table: str, place: TilePlace) -> bytes:
         rows = self._ask(f"SELECT hashes FROM {table} WHERE level = :level AND number = :number",  # noqa: S608
                          {"level": place[0], "number": place[1]})
         if not rows:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from .auditor import EMPTY, node_hash, tree_root
 
 WIDTH, BITS, HASH = 256, 8, 32
-Place = tuple[int, int]
+TilePlace = tuple[int, int]
 """Of a tile: level and number."""
 
 
@@ -24,7 +24,7 @@ class Tile(NamedTuple):
         return len(self.hashes) // HASH
 
 
-def path_of(tile: Place, width: int = WIDTH) -> str:
+def path_of(tile: TilePlace, width: int = WIDTH) -> str:
     """Where a tile is served: `tile/0/x001/x234/067`, a partial one with `.p/WIDTH`."""
     level, number = tile
     groups = [f"{number % 1000:03}"]
@@ -37,7 +37,7 @@ def split(hashes: bytes) -> list[bytes]:
     return [hashes[at:at + HASH] for at in range(0, len(hashes), HASH)]
 
 
-def edge_of(size: int) -> list[Place]:
+def edge_of(size: int) -> list[TilePlace]:
     """The partial tiles of a tree, from level 0 up."""
     found, level = [], 0
     while size:
@@ -100,7 +100,7 @@ class Edge:
         return self._levels[level]
 
 
-Tiles = Callable[[Place], bytes]
+Tiles = Callable[[TilePlace], bytes]
 """The hashes of a tile that is kept. Raises KeyError where it is not."""
 
 
@@ -110,7 +110,7 @@ class Tree:
     def __init__(self, size: int, tiles: Tiles, bits: int = BITS) -> None:
         """`bits`: a tile has two to the power of it hashes."""
         self.size = size
-        self._tiles, self._bits, self._held = tiles, bits, dict[Place, list[bytes]]()
+        self._tiles, self._bits, self._held = tiles, bits, dict[TilePlace, list[bytes]]()
 
     def root(self) -> bytes:
         return self._over(0, self.size)

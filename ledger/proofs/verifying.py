@@ -20,14 +20,14 @@ from .auditor import Checkpoint, Key, Seen, Wrong, heads_entry, leaf_hash, open_
 from .sequencer import NO_CHECKPOINT
 from .signing import checkpoint_body
 from .students import Heads, OutOfOrder, changed, leaves_of_rows, root_in
-from .tables import ProofTables, Sealed
-from .tree import WIDTH, Edge, Place, split
+from .tables import KeptPoint, ProofTables
+from .tree import WIDTH, Edge, TilePlace, split
 
 PAGE = 5_000
 BEFORE_ALL = -(1 << 63)
 """A row of a superuser may stand at a position below the first one."""
 
-Told = Callable[[int, int], None]
+HowFar = Callable[[int, int], None]
 """Of positions done, of how many."""
 
 
@@ -39,7 +39,7 @@ class Outside(NamedTuple):
     seen: Sequence[Seen]
 
 
-class Finding(NamedTuple):
+class Disagreement(NamedTuple):
     """`kind`: changed, removed, inserted, disagrees, order, tiles, checkpoint, signature, outside, cut, lacking.
     `position`: of the first bad event, or of the last good one before it; None where it is no matter of one."""
 
@@ -52,11 +52,11 @@ class _Walk:
     """Through the log, from checkpoint to checkpoint."""
 
     def __init__(self, store: EventStore, tables: ProofTables, outside: Sequence[Outside], keys: Sequence[Key],
-                 told: Told) -> None:
+                 told: HowFar) -> None:
         self._store, self._tables, self._keys, self._told = store, tables, list(keys), told
         self._outside = sorted(outside, key=lambda one: one.checkpoint.size)
         self._edge, self._heads = Edge(), Heads()
-        self._map: dict[Place, bytes] = {}
+        self._map: dict[TilePlace, bytes] = {}
         self._rows = _Rows()
         self._previous, self._students = NO_CHECKPOINT, 0
         self._end = store.last_position()
@@ -64,9 +64,9 @@ class _Walk:
         self.unsealed = 0
         self.compared: list[Outside] = []
 
-    def findings(self) -> Iterator[Finding]:
+    def findings(self) -> Iterator[Disagreement]:
         """Up to the first event that is not what it was."""
-        checkpoints: list[Sealed] = []
+        checkpoints: list[KeptPoint] = []
         if self._tables.exist():
             with self._tables.reading() as kept:
                 checkpoints = kept.checkpoints()
@@ -79,24 +79,24 @@ class _Walk:
             self.sealed += 1
         yield from self._tail()
 
-    def _known(self, sizes: set[int]) -> Iterator[Finding]:
+    def _known(self, sizes: set[int]) -> Iterator[Disagreement]:
         """Outside checkpoints that the ledger should have, and has not."""
         last = max(sizes, default=0)
         for one, other in pairwise(self._outside):
             if one.checkpoint.size == other.checkpoint.size and one.checkpoint != other.checkpoint:
-                yield Finding("outside", None, says("verify/two-roots", text=one.where, second=other.where,
+                yield Disagreement("outside", None, says("verify/two-roots", text=one.where, second=other.where,
                                                     count=one.checkpoint.size))
         for one in self._outside:
             size = one.checkpoint.size
             if size > last:
-                yield Finding("cut", None, says("verify/cut", text=one.where, count=size, more=last))
+                yield Disagreement("cut", None, says("verify/cut", text=one.where, count=size, more=last))
             elif size not in sizes:
-                yield Finding("lacking", None, says("verify/lacking", text=one.where, count=size))
+                yield Disagreement("lacking", None, says("verify/lacking", text=one.where, count=size))
 
-    def _checkpoint(self, sealed: Sealed) -> list[Finding]:
+    def _checkpoint(self, sealed: KeptPoint) -> list[Disagreement]:
         positions: list[int] = []
         leaves: list[bytes] = []
-        found: list[Finding] = []
+        found: list[Disagreement] = []
         for page in self._pages(self.position, sealed.position):
             some = leaves_of_rows(page)
             self._heads.add(page, some)
@@ -113,7 +113,7 @@ class _Walk:
             moved = self._heads.settle()
         except OutOfOrder as error:
             blamed = self._blamed(expected, leaves, positions, start) if leaves != expected else None
-            return [blamed or Finding("order", error.position, says("verify/order", position=error.position))]
+            return [blamed or Disagreement("order", error.position, says("verify/order", position=error.position))]
         tiles = changed(self._map.__getitem__, moved.roots)
         self._map |= {(one.level, one.number): one.hashes for one in tiles}
         self._students += moved.newcomers
@@ -130,23 +130,24 @@ class _Walk:
         if blamed is not None:
             return [blamed]
         if theirs and body == sealed.body:
-            return [Finding("outside", None, says("verify/outside", text=theirs[0].where, count=sealed.size,
+            return [Disagreement("outside", None, says("verify/outside", text=theirs[0].where, count=sealed.size,
                                                   position=sealed.position))]
-        return [Finding("checkpoint", None, says("verify/checkpoint", count=sealed.size, position=sealed.position))]
+        return [Disagreement("checkpoint", None, says("verify/checkpoint", count=sealed.size,
+                                                      position=sealed.position))]
 
-    def _of_what_is_kept(self, sealed: Sealed, body: str, entry: bytes, other_tiles: bool) -> list[Finding]:
+    def _of_what_is_kept(self, sealed: KeptPoint, body: str, entry: bytes, other_tiles: bool) -> list[Disagreement]:
         found = []
         if other_tiles:
-            found.append(Finding("tiles", None, says("verify/tiles", count=sealed.size)))
+            found.append(Disagreement("tiles", None, says("verify/tiles", count=sealed.size)))
         if body != sealed.body or entry.decode() != sealed.heads:
-            found.append(Finding("checkpoint", None, says("verify/checkpoint", count=sealed.size,
+            found.append(Disagreement("checkpoint", None, says("verify/checkpoint", count=sealed.size,
                                                           position=sealed.position)))
         elif sealed.note is not None and not _is_note_of(sealed, self._keys):
-            found.append(Finding("signature", None, says("verify/signature", count=sealed.size)))
+            found.append(Disagreement("signature", None, says("verify/signature", count=sealed.size)))
         return found
 
     def _blamed(self, expected: Sequence[bytes], leaves: Sequence[bytes], positions: Sequence[int],
-                start: int) -> Finding:
+                start: int) -> Disagreement:
         """The first event that is not what the tiles say, between the last one that is and the next one that is.
         `start`: the position of the last one before these."""
         at = next((at for at, leaf in enumerate(leaves) if expected[at:at + 1] != [leaf]), len(leaves))
@@ -156,11 +157,11 @@ class _Walk:
         less = (places[leaves[here]] if here < len(leaves) else len(expected)) - at
         before = positions[at - 1] if at else start
         if more < less:
-            return Finding("removed", before, says("verify/removed", count=less - more, position=before))
+            return Disagreement("removed", before, says("verify/removed", count=less - more, position=before))
         if more > less:
             here = positions[at]
-            return Finding("inserted", here, says("verify/inserted", count=more - less, position=here))
-        return Finding("changed", positions[at], says("verify/changed", count=more, position=positions[at]))
+            return Disagreement("inserted", here, says("verify/inserted", count=more - less, position=here))
+        return Disagreement("changed", positions[at], says("verify/changed", count=more, position=positions[at]))
 
     def _leaves_kept(self, first: int, end: int) -> list[bytes]:
         found: list[bytes] = []
@@ -173,7 +174,7 @@ class _Walk:
                 found += tile[max(first - number * WIDTH, 0):end - number * WIDTH]
         return found
 
-    def _tail(self) -> Iterator[Finding]:
+    def _tail(self) -> Iterator[Disagreement]:
         """What no checkpoint covers yet."""
         for page in self._pages(self.position, None):
             self.unsealed += len(page)
@@ -184,7 +185,7 @@ class _Walk:
         try:
             self._heads.settle()
         except OutOfOrder as error:
-            yield Finding("order", error.position, says("verify/order", position=error.position))
+            yield Disagreement("order", error.position, says("verify/order", position=error.position))
 
     def _pages(self, after: int, last: int | None) -> Iterator[list[WholeRow]]:
         """Each page begins with the last row of the one before, so that two rows at one position are seen."""
@@ -210,7 +211,7 @@ class _Rows:
         self._beginnings: dict[tuple[str, str], bytes] = {}
         """By stream and stored name, how canonical JSON ends, but for the version."""
 
-    def disagreeing(self, rows: Sequence[WholeRow]) -> Finding | None:
+    def disagreeing(self, rows: Sequence[WholeRow]) -> Disagreement | None:
         """The first row whose columns say something else than its bytes: no program of ours has written it so."""
         known = self._beginnings
         for position, stream, version, name, state in rows:
@@ -218,7 +219,7 @@ class _Rows:
             if beginning is None or not state.endswith(b"%b%d}" % (beginning, version)):
                 said = _said(state)
                 if said is None or not self._agree(stream, version, name, *said):
-                    return Finding("disagrees", position, says("verify/disagrees", position=position))
+                    return Disagreement("disagrees", position, says("verify/disagrees", position=position))
         return None
 
     def _agree(self, stream: str, version: int, name: str, student: str, kind: str, number: int) -> bool:
@@ -239,7 +240,7 @@ def _said(state: bytes) -> tuple[str, str, int] | None:
     return found if [type(one) for one in found] == [str, str, int] else None
 
 
-def _is_note_of(sealed: Sealed, keys: list[Key]) -> bool:
+def _is_note_of(sealed: KeptPoint, keys: list[Key]) -> bool:
     """Whether the note is the signed text of the checkpoint; without keys the signature is not looked at."""
     note = sealed.note or ""
     if not note.startswith(sealed.body + "\n"):
@@ -251,7 +252,7 @@ def _is_note_of(sealed: Sealed, keys: list[Key]) -> bool:
 
 
 def verify(store: EventStore, tables: ProofTables, outside: Sequence[Outside], keys: Sequence[Key],
-           told: Told = lambda _, __: None) -> Mapping[str, Any]:
+           told: HowFar = lambda _, __: None) -> Mapping[str, Any]:
     """The answer: `events`, `students` and `checkpoints` that hold up to `position`; `unsealed`: events that no
     checkpoint covers yet; `signatures`: whether they were looked at; `outside`: the checkpoints that were compared;
     `findings`."""

@@ -18,7 +18,7 @@ class Way(NamedTuple):
         return "".join((f"index {self.at}\n", *(f"{base64.b64encode(one).decode()}\n" for one in self.hashes), "\n"))
 
 
-class Shown(NamedTuple):
+class Proven(NamedTuple):
     """`events`: position, stored name and stored bytes of each; `inclusions`: paths by version; `bucket`: leaf hashes
     by key, in order; `heads`: the entry that names the map, and its path."""
 
@@ -36,7 +36,7 @@ def tlog_proof(path: Way, note: str) -> str:
     return f"{TLOG_PROOF}\n{path.text()}{note}"
 
 
-def proof(shown: Shown) -> str:
+def proof(shown: Proven) -> str:
     """Its end is a tlog-proof of the entry that names the map."""
     def lines() -> Iterable[str]:
         yield f"{PROOF}\nstudent {shown.student}\nevents {len(shown.events)}\n"

@@ -156,7 +156,7 @@ def create_topics(brokers: str, partitions: int = PARTITIONS, replicas: int | No
             for name, topic in names.items()}
 
 
-class Seen(NamedTuple):
+class Cluster(NamedTuple):
     """`topics`: how many of ours are there. `wrong`: sentences about those that keep less than their readers need."""
 
     brokers: int
@@ -166,7 +166,7 @@ class Seen(NamedTuple):
     encrypted: bool
 
 
-def look_at(brokers: str) -> Seen:
+def look_at(brokers: str) -> Cluster:
     """The cluster and the topics in it, as they are. Raises KafkaUnusable, and KafkaError where no broker answers."""
     from kafka import KafkaAdminClient
 
@@ -175,7 +175,7 @@ def look_at(brokers: str) -> Seen:
     try:
         there = {name: topic for name, topic in names.items() if name in set(admin.list_topics())}
         found = {one["name"]: one for one in admin.describe_topics(list(there))} if there else {}
-        return Seen(len(admin.describe_cluster()["brokers"]), len(there), sorted(names.keys() - there.keys()),
+        return Cluster(len(admin.describe_cluster()["brokers"]), len(there), sorted(names.keys() - there.keys()),
                     _wrong(admin, there, found) if there else [],
                     str(settings.get("security_protocol", "PLAINTEXT")).endswith("SSL"))
     finally:

@@ -190,7 +190,8 @@ def test_text_of_others_stays_on_its_line_in_sentences_letters_and_logs() -> Non
 
 def test_programs_print_through_the_edges_only() -> None:
     """`click.echo` and `print` know nothing of escape codes, of a full disk and of a reader who has gone."""
-    allowed = {"ledger/edges/program.py": 3, "ledger/entrypoints/cli/group.py": 1}
+    allowed = {"ledger/edges/program.py": 3, "ledger/entrypoints/cli/group.py": 1,
+               "ledger/proofs/auditor.py": 3}  # runs where there is nothing else of ours
     root = Path(__file__).parents[2]
     found = {}
     for path in (*root.glob("ledger/**/*.py"), *root.glob("consumers/**/*.py")):

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 from prometheus_client import REGISTRY
 
-from ledger.edges.figures import Shown
+from ledger.edges.figures import ShownWatch
 from ledger.edges.metrics import ALIVE_SECONDS
 from ledger.edges.watch import Watch
 from ledger.entrypoints.cli import cli
@@ -31,15 +31,15 @@ class Noted(Watch):
 
 
 @pytest.fixture
-def watch() -> Iterator[Shown]:
-    return Shown("a-test")
+def watch() -> Iterator[ShownWatch]:
+    return ShownWatch("a-test")
 
 
 def figure(name: str, **labels: str) -> float | None:
     return REGISTRY.get_sample_value(name, labels)
 
 
-def test_program_is_at_work_as_long_as_it_turns(watch: Shown) -> None:
+def test_program_is_at_work_as_long_as_it_turns(watch: ShownWatch) -> None:
     _, health = watch.routes["/health"]
     assert json.loads(health(None).body) == {"program": "a-test", "at_work": True, "last_turn_seconds": 0.0}
     watch.turned_at -= ALIVE_SECONDS
@@ -49,19 +49,19 @@ def test_program_is_at_work_as_long_as_it_turns(watch: Shown) -> None:
     assert figure("career_ledger_last_turn", program="a-test") == pytest.approx(time.time(), abs=5)
 
 
-def test_program_that_stands_by_turns_and_does_not_work(watch: Shown) -> None:
+def test_program_that_stands_by_turns_and_does_not_work(watch: ShownWatch) -> None:
     watch.turn()
     assert figure("career_ledger_works", program="a-test") == 1
     watch.turn(works=False)
     assert figure("career_ledger_works", program="a-test") == 0
 
 
-def test_questions_for_figures_are_asked_once_a_second_and_only_where_somebody_looks(watch: Shown) -> None:
+def test_questions_for_figures_are_asked_once_a_second_and_only_where_somebody_looks(watch: ShownWatch) -> None:
     assert (watch.due(), watch.due()) == (True, False)
     assert not Watch().due()
 
 
-def test_partitions_that_went_to_another_process_are_not_shown(watch: Shown) -> None:
+def test_partitions_that_went_to_another_process_are_not_shown(watch: ShownWatch) -> None:
     watch.waiting({1: 5, 2: 0})
     assert figure("career_ledger_waiting_submissions", partition="1") == 5
     watch.waiting({2: 7})
@@ -69,7 +69,7 @@ def test_partitions_that_went_to_another_process_are_not_shown(watch: Shown) -> 
     assert figure("career_ledger_waiting_submissions", partition="2") == 7
 
 
-def test_figures_of_one_moment_are_added_up(watch: Shown) -> None:
+def test_figures_of_one_moment_are_added_up(watch: ShownWatch) -> None:
     for position in (10, 25):
         watch.stands(EVENTS, position, 4)
     watch.answered({"accepted": 2})

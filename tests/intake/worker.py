@@ -7,7 +7,7 @@ import sys
 import threading
 
 from ledger.bootstrap import clock, law
-from ledger.intake.run import Running, run
+from ledger.intake.run import Serving, run
 from ledger.store import open_store
 
 
@@ -15,7 +15,7 @@ def main(url: str, brokers: str, *settings: str) -> None:
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    run(lambda: open_store(url), law(), clock, brokers, Running(stop, print),
+    run(lambda: open_store(url), law(), clock, brokers, Serving(stop, print),
         {name: json.loads(value) for name, _, value in (one.partition("=") for one in settings)})
 
 

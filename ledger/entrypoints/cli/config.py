@@ -55,11 +55,11 @@ def doctor(brokers: str | None, json_: bool) -> None:
       career-ledger --keys sqlite:////keys/keys.db doctor --kafka localhost:9092 --json
     """
     from ledger.bootstrap import default_url
-    from ledger.entrypoints.doctor import Asked, examine
+    from ledger.entrypoints.doctor import Installation, examine
 
     told = settings()
     failed = False
-    for one in examine(Asked(told.db or default_url(), told.rulebooks, told.keys, brokers)):
+    for one in examine(Installation(told.db or default_url(), told.rulebooks, told.keys, brokers)):
         failed |= one.state == "failed"
         answer = spoken({"check": one.check, "state": one.state, "message": one.message})
         tell_json(answer) if json_ else page().checked(answer)
