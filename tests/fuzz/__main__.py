@@ -36,7 +36,7 @@ def run(seconds: int, only: tuple[str, ...]) -> None:
     for target in chosen:
         corpus, found = CORPUS / target.name, FOUND / target.name
         corpus.mkdir(parents=True, exist_ok=True)
-        found.mkdir(exist_ok=True)
+        found.mkdir(parents=True, exist_ok=True)
         before = set(found.iterdir())
         with tempfile.TemporaryDirectory() as seeds:
             for number, seed in enumerate(target.seeds()):
