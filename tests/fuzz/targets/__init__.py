@@ -1,9 +1,9 @@
 """Every parser, once: for hypothesis (`make test`) and for atheris (`make fuzz`)."""
 
-from . import books, files, privacy, proofs, spoken, stored, submissions, wire
+from . import books, files, privacy, proofs, spoken, stored, submissions, ways, wire
 from .target import Target
 
-TARGETS: tuple[Target, ...] = (*submissions.TARGETS, *stored.TARGETS, *books.TARGETS, *wire.TARGETS,
-                               *files.TARGETS, *spoken.TARGETS, *privacy.TARGETS, *proofs.TARGETS)
+TARGETS: tuple[Target, ...] = (*submissions.TARGETS, *ways.TARGETS, *stored.TARGETS, *books.TARGETS,
+                               *wire.TARGETS, *files.TARGETS, *spoken.TARGETS, *privacy.TARGETS, *proofs.TARGETS)
 
 __all__ = ["TARGETS", "Target"]

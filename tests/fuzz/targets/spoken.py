@@ -25,11 +25,10 @@ from ledger.edges.address import WrongAddress, forget_argument, hidden, sqlite_p
 from ledger.edges.text import said
 from ledger.edges.web import Application, Door, _Bounded
 from ledger.entrypoints.cli import options
-from ledger.rulebooks.loader import load_books
 from ledger.sql.postgres import place_of
 from ledger.wire.kafka import KafkaUnusable, connection
 
-from .target import Target, or_refused
+from .target import Target, law, or_refused
 
 SECRET = "pa55w0rd"
 
@@ -114,7 +113,7 @@ def service() -> tuple[asyncio.AbstractEventLoop, uvicorn.Config]:
     database.migrate(migrations(BookingGate))
     started = Flag()
     started.set()
-    app: Any = Application(routes(Gate(database, load_books(), 1e12), started), Door(), frozenset({"localhost"}))
+    app: Any = Application(routes(Gate(database, law(), 1e12), started), Door(), frozenset({"localhost"}))
     config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", ws="none", proxy_headers=False)
     config.load()
     return asyncio.new_event_loop(), config

@@ -7,7 +7,6 @@ from functools import cache
 from ledger.domain.events import Event
 from ledger.handling.submit import append_lines
 from ledger.relay.states import states as states_of
-from ledger.rulebooks.loader import load_books
 from ledger.store import open_store
 from ledger.store.errors import UnreadableEvent
 from ledger.store.mapper import STORED_NAMES, Mapper, canonical_json
@@ -16,7 +15,7 @@ from tests.handling.histories import booking, clock, enrolled, lines, payment, s
 from tests.rules.memory import MemoryLedger
 from tests.store.test_stored_bytes import GOLDEN, SEALED
 
-from .target import Target, or_refused, printable
+from .target import Target, law, or_refused, printable
 
 MAPPER = Mapper()
 
@@ -57,7 +56,7 @@ def a_history() -> list[Event]:
     given = [*enrolled("S01"), booking("S01", "b1"), payment("S01", 1), *(
         submission("S01", f"m{number}", name, "2026-05-26", **data) for number, (name, data) in enumerate(more))]
     with tempfile.TemporaryDirectory() as folder, open_store(f"sqlite:///{folder}/ledger.db") as store:
-        found = [one["outcome"] for one in append_lines(store, load_books(), lines(*given), "record", False, clock)]
+        found = [one["outcome"] for one in append_lines(store, law(), lines(*given), "record", False, clock)]
         assert found == ["accepted"] * len(given), found
         return list(store.stream("S01"))
 
@@ -73,13 +72,13 @@ def asked(text: bytes) -> None:
             return
         events.append(event)
     if events:
-        ledger = MemoryLedger(load_books())
+        ledger = MemoryLedger(law())
         ledger.streams["S01"] = events
         for day in (date(2026, 5, 28), date(2027, 11, 2)):
             printable(ledger.status("S01", day))
             printable(ledger.fees("S01", day))
             printable(list(ledger.audit(["S01"], day)))
-        for one in states_of(events, "S01", load_books()):
+        for one in states_of(events, "S01", law()):
             encode(one)
 
 

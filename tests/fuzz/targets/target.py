@@ -3,14 +3,18 @@
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from typing import Any, NamedTuple, TypeVar
 from unittest.mock import patch
 
+from ledger.rulebooks.loader import load_books
 from ledger.sql.base import NOTHING
 from ledger.sql.sqlite import SQLiteTransaction
 from ledger.words import LANGUAGES, told
 
 T = TypeVar("T")
+
+law = cache(load_books)
 
 
 class Target(NamedTuple):

@@ -27,7 +27,6 @@ from consumers.treasury.gpd import payable_on, payment_position, read_creditor
 from consumers.treasury.reconcile import reconcile
 from consumers.treasury.service import Treasury
 from ledger.rulebooks.institution import packaged
-from ledger.rulebooks.loader import load_books
 from ledger.wire.message import Header, Message, header
 from ledger.wire.reading import Unreadable, identify, provenance, read_event
 from ledger.wire.topics import EVENTS, HEARTBEAT, OUTCOMES, STATE
@@ -35,7 +34,7 @@ from tests.consumers.support import state_messages
 from tests.wire.messages import GOLDEN, load
 
 from .stored import a_history
-from .target import Target, as_strict_as_postgresql, or_refused
+from .target import Target, as_strict_as_postgresql, law, or_refused
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 NOW = datetime(2026, 2, 12, 10, tzinfo=UTC)
@@ -82,7 +81,7 @@ def beats() -> list[bytes]:
 @cache
 def of_today() -> list[bytes]:
     """States under the books of today, of which the gate can be asked, beside those of the golden files."""
-    made = state_messages(a_history(), "S01", load_books())
+    made = state_messages(a_history(), "S01", law())
     return [*golden(STATE), *map(as_text, made), b"S01/S01-B\n" + as_text(made[0]).partition(b"\n")[2].partition(
         b"\n\n")[0] + b"\n\n(tombstone)"]
 
@@ -155,7 +154,7 @@ def idle(one: Fed, record: Record) -> None:
 
 @cache
 def gate(database: Database) -> Gate:
-    return Gate(database, load_books(), 1e12)
+    return Gate(database, law(), 1e12)
 
 
 def asked(one: Fed, record: Record) -> None:
