@@ -22,6 +22,8 @@ from .loader import LONGEST_BOOK, RuleBookError, own_rules
 Entries = Mapping[str, Mapping[str, str]]
 """By id: `says`, or `question` and `decided`; what one year alone says or decides under the year, such as 2019-20."""
 
+_LONGEST = 60
+"""Characters of a name that are repeated."""
 _YEAR = re.compile(r"\d{4}-\d{2}( \d{4}-\d{2}-\d{2})?")
 
 
@@ -94,12 +96,13 @@ def _wrong(found: dict[str, object]) -> Iterator[str]:
     known = {*(one.replace("_", "-") for one in (*Law.model_fields, *Interpretations.model_fields)), *own_rules().rules}
     for key, entry in found.items():
         if key not in known:
-            yield f"{key}: unknown id; mend it or remove the entry"
+            yield f"{key[:_LONGEST]}: unknown id; mend it or remove the entry"
         elif not isinstance(entry, dict):
             yield f"{key}: write [{key}] and below it says, question, decided or a year, each with a text"
         else:
             for part, text in entry.items():
                 if part not in ("says", "question", "decided") and not _YEAR.fullmatch(part):
-                    yield f"{key}.{part}: unknown field; write says, question, decided or a year such as 2025-26"
+                    yield (f"{key}.{part[:_LONGEST]}: unknown field; write says, question, decided or a year such as "
+                           "2025-26")
                 elif not isinstance(text, str) or not text.strip():
                     yield f"{key}.{part}: write a text in quotes"

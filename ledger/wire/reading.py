@@ -18,6 +18,7 @@ from .message import Header
 from .models import OverrideRef, value_model
 
 _STUDENT = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_OURS = re.compile(r"[A-Za-z_\[\]]{1,40}|[0-9]{1,9}")
 _NUMBER = re.compile(r"[1-9][0-9]{0,14}")
 _TYPE = re.compile(r"career\.([a-z][a-z-]*)\.v([1-9][0-9]{0,3})")
 
@@ -130,7 +131,7 @@ def describe(error: ValidationError) -> str:
     """The first thing wrong and how many more, as field and rule: no content, not even the name of a field that is not
     ours."""
     first, *others = error.errors(include_url=False, include_input=False)
-    where = ".".join(str(one) for one in first["loc"]) or "value"
+    where = ".".join(str(one) if _OURS.fullmatch(str(one)) else "?" for one in first["loc"]) or "value"
     said = sentence(phrase_of(first))
     return f"{where}: {said[:1].lower()}{said[1:]}" + (f" (and {len(others)} more)" if others else "")
 

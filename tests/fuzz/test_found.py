@@ -90,6 +90,9 @@ FOUND: dict[str, tuple[str, Callable[[], bytes]]] = {
     "a text in the place of a purpose": ("key-store-rows", lambda: b"access_log purpose text abc"),
     "a key's name that is no UTF-8": ("verifier-key",
         lambda: verifiers()[0].replace(b"ledger.example.edu", b"\xff\xfe")),
+    "a name without end in the words": ("book-words", lambda: b"a" * 5000 + b" = 1"),
+    "a name of others in the message of an error": ("booking-heartbeat",
+        lambda: changed(beats(), '"topic":"career.state.v1"', '"offsets":{"0"', r'"offsets":{"0\u0000"')),
     "a day after which there is none": ("day-of-a-service", lambda: b"9999-12-31"),
     "a day spelt as a week": ("day-of-a-service", lambda: b"2026-W01-1"),
 }
