@@ -122,14 +122,14 @@ class Program:
 
 
 def _forked(run: Callable[..., None], *arguments: Any) -> Any:
-    forkserver.ensure_running()
     process = SERVER.Process(target=run, args=arguments)
     process.start()
     return process
 
 
 def _server() -> dict[str, Any]:
-    """What a program needs to have its helpers from the server that it comes from itself."""
+    """What a program needs to have its helpers from the server that it comes from itself, which runs from here on."""
+    forkserver.ensure_running()
     return {name: value for name, value in vars(forkserver._forkserver).items()
             if name in ("_forkserver_address", "_forkserver_authkey")}
 
