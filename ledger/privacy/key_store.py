@@ -250,7 +250,7 @@ class KeyStore:
                                                {"codes": part})}
         taken, left = set(), set(free)
         rows: list[tuple[str, str, str]] = []
-        names: list[tuple[str, str]] = []
+        names: list[tuple[str, str, str]] = []
         for student, hers in codes.items():
             others = [code for code in hers if holders.get(code, student) != student]
             if any(code not in left for code in others):
@@ -261,7 +261,8 @@ class KeyStore:
             left.difference_update(others)
             holders |= dict.fromkeys(hers, student)
             rows += [(code, student, now) for code in hers]
-            names += [(student, self._hmac(*one)) for one in people[student].looked_up_by()]
+            names += [(student, self._hmac("folded", plain), self._hmac("exact", written))
+                      for plain, written in people[student].looked_up_by()]
         tables.add(tx, "tax_codes", rows)
         tables.add(tx, "names", sorted(names))
         return taken
@@ -305,13 +306,12 @@ class KeyStore:
     def with_name(self, name: str) -> tuple[list[str], bool]:
         """Who has this given name, family name or both of them, the words in any order, now or before; whether exactly
         so, else without regard to case, accents, apostrophes and hyphens."""
-        for form, text in (("exact", name), ("folded", folded(name))):
-            found = [student for (student,) in self._backend.single(
-                "SELECT student FROM names WHERE hmac = :hmac ORDER BY student",
-                {"hmac": self._hmac(form, in_order(text))})]
-            if found:
-                return found, form == "exact"
-        return [], False
+        rows = self._backend.single(
+            "SELECT student, exact FROM names WHERE folded = :folded ORDER BY student",
+            {"folded": self._hmac("folded", in_order(folded(name)))})
+        written = self._hmac("exact", in_order(name))
+        exact = [student for student, said in rows if said == written]
+        return list(dict.fromkeys(exact or [student for student, _ in rows])), bool(exact)
 
     def _code(self, code: str) -> str:
         return self._hmac("tax-code", spelt(code))

@@ -25,13 +25,8 @@ class Named:
         return self if other is None else Named(self.codes + other.codes, self.names + other.names)
 
     def looked_up_by(self) -> set[tuple[str, str]]:
-        """`exact` or `folded`, and the words of the given name, the family name or both."""
-        found = set()
-        for names in self.names:
-            given, family = map(folded, names)
-            found |= {("exact", in_order(one)) for one in (*names, " ".join(names))}
-            found |= {("folded", in_order(one)) for one in (given, family, f"{given} {family}")}
-        return found
+        """The words of the given name, the family name and both, folded and as written."""
+        return {(in_order(folded(one)), in_order(one)) for names in self.names for one in (*names, " ".join(names))}
 
 
 def person_of(data: PersonRegistered) -> Named:

@@ -15,8 +15,9 @@ from ledger.store.errors import StoreUnavailable, StoreUnusable
 # 0x434C4B53, `CLKS`, in the header of the file
 _SQLITE = """
 PRAGMA application_id = 1129073491;
-CREATE TABLE names (student TEXT NOT NULL, hmac TEXT NOT NULL, PRIMARY KEY (student, hmac)) WITHOUT ROWID;
-CREATE INDEX names_by_hmac ON names (hmac);
+CREATE TABLE names (student TEXT NOT NULL, folded TEXT NOT NULL, exact TEXT NOT NULL,
+    PRIMARY KEY (student, folded, exact)) WITHOUT ROWID;
+CREATE INDEX names_by_folded ON names (folded);
 CREATE TABLE access_log (number INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, student TEXT, who TEXT NOT NULL,
     actor TEXT, what TEXT NOT NULL, sealed_by INTEGER NOT NULL, purpose BYTEA NOT NULL);
 CREATE TRIGGER access_log_no_update BEFORE UPDATE ON access_log
@@ -29,8 +30,9 @@ CREATE TRIGGER access_log_no_replace BEFORE INSERT ON access_log
 """
 # the role is of who uses a key store without owning it: it adds to the access log and changes nothing in it
 _POSTGRES = """
-CREATE TABLE names (student TEXT NOT NULL, hmac TEXT NOT NULL, PRIMARY KEY (student, hmac));
-CREATE INDEX names_by_hmac ON names (hmac);
+CREATE TABLE names (student TEXT NOT NULL, folded TEXT NOT NULL, exact TEXT NOT NULL,
+    PRIMARY KEY (student, folded, exact));
+CREATE INDEX names_by_folded ON names (folded);
 CREATE TABLE access_log (number BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, at TEXT NOT NULL, student TEXT,
     who TEXT NOT NULL, actor TEXT, what TEXT NOT NULL, sealed_by INTEGER NOT NULL, purpose BYTEA NOT NULL);
 CREATE FUNCTION career_ledger_keep_access() RETURNS trigger LANGUAGE plpgsql AS $body$
@@ -74,7 +76,8 @@ number of the student's key, 0 for the store's own."""
 
 COLUMNS = {"student_keys": {"student": "text", "number": "integer", "wrapped": "bytea", "master": "text",
                             "made_at": "text"},
-           "tax_codes": {"hmac": "text", "student": "text", "at": "text"}, "names": {"student": "text", "hmac": "text"}}
+           "tax_codes": {"hmac": "text", "student": "text", "at": "text"},
+           "names": {"student": "text", "folded": "text", "exact": "text"}}
 
 
 def add(tx: Transaction, table: str, rows: Sequence[tuple[Any, ...]]) -> None:

@@ -145,7 +145,7 @@ def test_key_store_that_comes_back_from_before_forgets_again_at_its_next_start(u
         backend = ledger._sealer.keys._backend
         before = {table: (columns, backend.single(f"SELECT {columns} FROM {table}"))
                   for table, columns in (("student_keys", "student, number, wrapped, master, made_at"),
-                                         ("tax_codes", "hmac, student, at"), ("names", "hmac, student"))}
+                                         ("tax_codes", "hmac, student, at"), ("names", "student, folded, exact"))}
         forget(ledger)
     with opened(urls) as ledger:
         assert ledger._sealer is not None
