@@ -578,9 +578,11 @@ class Career:
     @obeys("AMB-36")
     def exam_year(self, data: ExamGraded) -> str:
         """The academic year of an exam: the one that it, or its booking, states, else the one that runs on its day."""
+        if data.academic_year is not None:
+            return data.academic_year
         booked = (b.data for b in reversed(self.bookings) if b.data.course == data.course
                   and b.data.held_on == data.held_on)
-        return data.academic_year or next((b.academic_year for b in booked), year_of(data.held_on))
+        return next((b.academic_year for b in booked), year_of(data.held_on))
 
     def charge(self, year: str | None, kind: str) -> Charge | None:
         return self.charges.get(f"{year}:{kind}")

@@ -60,8 +60,8 @@ class _Recorder:
         self._money: Intervals[Value | Told] = Intervals(self._row)
         self._gaps: Intervals[Value] = Intervals(self._row)
         self._without_exams: Intervals[Value] = Intervals(self._row)
-        self._outlook: dict[str, list[forfeiture.Outlook]] = {}
-        """By career, what was to come when it was looked at last."""
+        self._outlook: dict[str, tuple[tuple[object, ...], list[forfeiture.Outlook]]] = {}
+        """By career, what it rests on and what is to come."""
         self.rows: Rows = {kind: [] for kind in COLUMNS}
 
     def observe(self, person: Person, touched: Collection[str], money_touched: Collection[str]) -> None:
@@ -72,7 +72,9 @@ class _Recorder:
                 self._gaps.observe(name, {("gaps", name, *about): (gap.rule, gap.year, gap.missing)
                                           for about, gap in career.gaps.items()}, day)
             self._years_pass(name, day)
-            self._outlook[name] = forfeiture.outlook(career, day, self._books)
+            rests_on = forfeiture.rests_on(career, day, self._books)
+            if name not in self._outlook or self._outlook[name][0] != rests_on:
+                self._outlook[name] = rests_on, forfeiture.outlook(career, day, self._books)
             thing = "status", name
             before = self._status.last(thing)
             if before is not None and name not in money_touched:  # a result came in or began to count, nothing else
@@ -90,9 +92,9 @@ class _Recorder:
 
     def _years_pass(self, name: str, day: date) -> None:
         """What was to come before a day has come."""
-        for coming in self._outlook.pop(name, ()):
-            if coming.since >= day:
-                break
+        outlook = self._outlook[name][1] if name in self._outlook else []
+        while outlook and outlook[0].since < day:
+            coming = outlook.pop(0)
             found: dict[Thing, Value] = {}
             if coming.forfeitable:
                 found["forfeitable", name] = (forfeiture.RULE,)

@@ -56,6 +56,14 @@ class Outlook:
     gap: Gap | None
 
 
+def rests_on(career: Career, day: date, books: LawBooks) -> tuple[object, ...]:
+    """What the outlook from a day on follows from, beside the law: where it is the same on a later day, so is the
+    outlook."""
+    if not turns(books):
+        return ()
+    return _first_year_without(career, day), career.suspended_from, *career.suspended_years
+
+
 @obeys("DEC-1")
 def outlook(career: Career, day: date, books: LawBooks) -> list[Outlook]:
     """Of a day and of every later one on which time alone may change it, in order."""
