@@ -1,7 +1,7 @@
 """The state of a person on a day: what the events up to that day amount to. The fold and the
 chapters of the law change it, nothing else does."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
@@ -407,9 +407,9 @@ class Career:
     """By charge, what an officer's decision has settled."""
     # kept by the fold: money to attach, answers to bring up to date, the next day on which time alone changes one,
     # and the next on which a result begins to count
-    counted: dict[str, int | float] = field(default_factory=dict)
+    counted: dict[str, Result] = field(default_factory=dict)
     counted_to: int = 0
-    """CFU by course of the first so many results, which count and were not taken back."""
+    """By course what was passed of the first so many results, which count and were not taken back."""
     unsettled: bool = True
     stale: bool = True
     next_change: date | None = None
@@ -542,18 +542,22 @@ class Career:
                 and r.data.outcome == "passed"}
 
     def cfu_passed(self, day: date) -> int | float:
-        """Each course once. Not to be asked for a day before that of an earlier question."""
+        """Each course once. As `passed_by_now`."""
+        return sum([result.data.cfu for result in self.passed_by_now(day).values()])
+
+    def passed_by_now(self, day: date) -> Mapping[str, Result]:
+        """The same as `passed`, where it is asked for in the order of days."""
         found, results = self.counted, self.results
         for result in results[self.counted_to:]:
             if result.counts_from > day:
                 break
             self.counted_to += 1
             if result.until is None and result.data.outcome == "passed":
-                found[result.data.course] = result.data.cfu
-        if self.counted_to < len(results):
-            found = found | {r.data.course: r.data.cfu for r in results[self.counted_to:]
-                             if r.until is None and r.counts_from <= day and r.data.outcome == "passed"}
-        return sum(found.values())
+                found[result.data.course] = result
+        if self.counted_to == len(results):
+            return found
+        return found | {r.data.course: r for r in results[self.counted_to:]
+                        if r.until is None and r.counts_from <= day and r.data.outcome == "passed"}
 
     def take_back(self, result: Result, day: date) -> None:
         """From a day on it counts no more."""

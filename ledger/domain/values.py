@@ -188,6 +188,7 @@ def cents(value: Decimal) -> Decimal:
     return value.quantize(CENT, ROUND_HALF_UP)
 
 
+@lru_cache(maxsize=4096)
 def year_of(day: date) -> str:
     """The academic year that runs on a day: 1 October to 30 September (AMB-36)."""
     first = day.year if day.month >= 10 else day.year - 1
@@ -199,11 +200,13 @@ def year_start(year: str) -> date:
     return date(int(year[:4]), 10, 1)
 
 
+@lru_cache(maxsize=256)
 def year_end(year: str) -> date:
     """30 September, the last day of the academic year."""
     return date(int(year[:4]) + 1, 9, 30)
 
 
+@lru_cache(maxsize=256)
 def next_year(year: str) -> str:
     return year_of(year_end(year) + ONE_DAY)
 

@@ -1,7 +1,7 @@
 """Forfeiture after years without exams (DEC): it is foreseen, the office decides it."""
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -12,7 +12,7 @@ from ..phrases import says
 from ..reasons import Fact, Reason, reason
 from ..registry import obeys
 from ..rulebook import RuleBook
-from ..state import Career, Gap, Person
+from ..state import Career, Gap, Person, Result
 from ..values import ONE_DAY, next_year, year_end, year_of, year_start
 from .chapter import end
 
@@ -36,14 +36,14 @@ def foreseen(career: Career, day: date, books: LawBooks) -> date | None:
 
     The years follow that of the last exam passed; without one they begin with the first enrolment."""
     book = _law(day, books)
-    year = _first_year_without(career, day) if book is not None else None
+    year = _first_year_without(career, career.passed(day)) if book is not None else None
     return _counted(career, year, book) if book is not None and year is not None else None
 
 
 @obeys("DEC-1")
 def not_foreseen(career: Career, day: date, books: LawBooks) -> Gap | None:
     """After a whole academic year without an exam, in a year of which nobody has read how many lead to a forfeiture."""
-    book, year = _law(day, books), _first_year_without(career, day)
+    book, year = _law(day, books), _first_year_without(career, career.passed(day))
     return _open(year, day, book) if book is not None and year is not None else None
 
 
@@ -61,14 +61,16 @@ def rests_on(career: Career, day: date, books: LawBooks) -> tuple[object, ...]:
     outlook."""
     if not turns(books):
         return ()
-    return _first_year_without(career, day), career.suspended_from, *career.suspended_years
+    return _first_year_without(career, career.passed_by_now(day)), career.suspended_from, *career.suspended_years
 
 
 @obeys("DEC-1")
 def outlook(career: Career, day: date, books: LawBooks) -> list[Outlook]:
     """Of a day and of every later one on which time alone may change it, in order."""
     days = turns(books)
-    year = _first_year_without(career, day) if days and (day < days[-1] or _law(day, books) is not None) else None
+    year = None
+    if days and (day < days[-1] or _law(day, books) is not None):
+        year = _first_year_without(career, career.passed(day))
     if year is None:
         return [Outlook(day, False, None)]
     found = []
@@ -133,13 +135,14 @@ def _open(year: str, day: date, book: RuleBook) -> Gap | None:
     return Gap(RULE, book.academic_year, book.unknown[RULE].unknown, "day", year_end(year) + ONE_DAY)
 
 
-def _first_year_without(career: Career, day: date) -> str | None:
+def _first_year_without(career: Career, passed: Mapping[str, Result]) -> str | None:
     """The first academic year that counts as one without an exam, of a career that goes on."""
     first = career.first_enrolment
     if first is None or career.ended is not None or career.latest_perfected is None:
         return None
-    passed = [career.exam_year(result.data) for result in career.passed(day).values()]
-    return next_year(max(passed)) if passed else first.academic_year
+    if not passed:
+        return first.academic_year
+    return next_year(max([career.exam_year(result.data) for result in passed.values()]))
 
 
 # What does not fit it
