@@ -456,7 +456,10 @@ class Career:
 
     @property
     def first_enrolment(self) -> Enrolment | None:
-        return next((e for e in self.enrolments if e.first), self.enrolments[0] if self.enrolments else None)
+        for enrolment in self.enrolments:
+            if enrolment.first:
+                return enrolment
+        return self.enrolments[0] if self.enrolments else None
 
     @property
     def latest_perfected(self) -> Enrolment | None:

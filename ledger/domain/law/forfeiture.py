@@ -137,12 +137,12 @@ def _open(year: str, day: date, book: RuleBook) -> Gap | None:
 
 def _first_year_without(career: Career, passed: Mapping[str, Result]) -> str | None:
     """The first academic year that counts as one without an exam, of a career that goes on."""
-    first = career.first_enrolment
-    if first is None or career.ended is not None or career.latest_perfected is None:
+    if career.ended is not None or career.latest_perfected is None:
         return None
-    if not passed:
-        return first.academic_year
-    return next_year(max([career.exam_year(result.data) for result in passed.values()]))
+    if passed:
+        return next_year(max([career.exam_year(result.data) for result in passed.values()]))
+    first = career.first_enrolment
+    return first.academic_year if first is not None else None
 
 
 # What does not fit it
