@@ -27,6 +27,7 @@ from ledger.wire.message import History, Message
 from ledger.wire.state import message as state_message
 from ledger.wire.topics import TOPICS
 from tests.processes import Program
+from tests.reader import READER
 from tests.sizes import sized
 
 ORIGIN = History("test", 1, "/test")
@@ -70,8 +71,7 @@ class Topics:
 
     def read(self, topic: str) -> list[Any]:
         """Everything on a topic."""
-        with KafkaConsumer(bootstrap_servers=self.bootstrap, auto_offset_reset="earliest",
-                           enable_auto_commit=False) as consumer:
+        with KafkaConsumer(bootstrap_servers=self.bootstrap, auto_offset_reset="earliest", **READER) as consumer:
             parts = [TopicPartition(self.prefix + topic, n)
                      for n in sorted(consumer.partitions_for_topic(self.prefix + topic))]
             consumer.assign(parts)
@@ -85,7 +85,7 @@ class Topics:
 
     def ends(self, topic: str) -> dict[TopicPartition, int]:
         """The offset after the newest message of each partition."""
-        with KafkaConsumer(bootstrap_servers=self.bootstrap) as consumer:
+        with KafkaConsumer(bootstrap_servers=self.bootstrap, **READER) as consumer:
             found: dict[TopicPartition, int] = consumer.end_offsets(
                 [TopicPartition(self.prefix + topic, n) for n in consumer.partitions_for_topic(self.prefix + topic)])
             return found

@@ -19,6 +19,7 @@ from kafka.admin import NewTopic
 from infra.kafka import cluster as cluster_module
 from infra.kafka.cluster import HOST, Cluster, metadata
 from infra.kafka.install import version
+from tests.reader import READER
 from tests.sizes import sized
 
 ROOT = Path(__file__).parents[2]
@@ -50,7 +51,7 @@ def send(producer: KafkaProducer, topic: str, values: range) -> None:
 
 def read(bootstrap: str, topic: str, partitions: int) -> dict[bytes, list[int]]:
     """Every number on the topic, by key, in the topic's order."""
-    consumer = KafkaConsumer(bootstrap_servers=bootstrap, group_id=None, enable_auto_commit=False)
+    consumer = KafkaConsumer(bootstrap_servers=bootstrap, group_id=None, **READER)
     found: dict[bytes, list[int]] = {}
     try:
         places = [TopicPartition(topic, number) for number in range(partitions)]

@@ -14,6 +14,7 @@ from kafka.errors import KafkaTimeoutError
 from ledger.wire.kafka import PREFIX, PRODUCER, create_topics
 from ledger.wire.topics import DEAD_LETTER, OUTCOMES, SUBMISSIONS
 from tests.processes import LEDGER, Program
+from tests.reader import READER
 
 PARTITIONS = 4
 SECONDS = 90.0
@@ -37,7 +38,7 @@ class Topics:
         self.brokers, self.prefix, self.group = brokers, prefix, f"{prefix}career-ledger.intake"
         create_topics(brokers, PARTITIONS)
         self._producer = KafkaProducer(bootstrap_servers=brokers, **PRODUCER)
-        self._reader = KafkaConsumer(bootstrap_servers=brokers, enable_auto_commit=False, reconnect_backoff_max_ms=500)
+        self._reader = KafkaConsumer(bootstrap_servers=brokers, **READER, reconnect_backoff_max_ms=500)
         self._admin = KafkaAdminClient(bootstrap_servers=brokers, reconnect_backoff_max_ms=500)
 
     def send(self, *messages: tuple[bytes | None, bytes | None], headers: Sequence[tuple[str, bytes]] = ()) -> None:
@@ -53,8 +54,7 @@ class Topics:
 
     def read(self, topic: str) -> list[Answer]:
         """Everything that is in it, each partition in order."""
-        consumer = KafkaConsumer(bootstrap_servers=self.brokers, max_partition_fetch_bytes=8 << 20,
-                                 enable_auto_commit=False)
+        consumer = KafkaConsumer(bootstrap_servers=self.brokers, max_partition_fetch_bytes=8 << 20, **READER)
         try:
             parts = [TopicPartition(self.prefix + topic, n) for n in range(PARTITIONS)]
             consumer.assign(parts)

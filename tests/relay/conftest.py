@@ -29,6 +29,7 @@ from ledger.wire.message import History
 from ledger.wire.topics import EVENTS, HEARTBEAT, STATE
 from tests.processes import LEDGER, Helpers, Program
 from tests.projections.populations import BOOKS
+from tests.reader import READER
 from tests.sizes import sized
 
 SECONDS = 120.0
@@ -54,13 +55,12 @@ class Topics:
 
     def __init__(self, brokers: str, prefix: str) -> None:
         self.brokers, self.prefix = brokers, prefix
-        self._counter = KafkaConsumer(bootstrap_servers=brokers, reconnect_backoff_max_ms=500)
+        self._counter = KafkaConsumer(bootstrap_servers=brokers, **READER, reconnect_backoff_max_ms=500)
         self.close = self._counter.close
 
     def read(self, topic: str) -> list[Found]:
         """Everything that is in it, each partition in order."""
-        consumer = KafkaConsumer(bootstrap_servers=self.brokers, max_partition_fetch_bytes=8 << 20,
-                                 enable_auto_commit=False)
+        consumer = KafkaConsumer(bootstrap_servers=self.brokers, max_partition_fetch_bytes=8 << 20, **READER)
         try:
             parts = [TopicPartition(self.prefix + topic, n)
                      for n in sorted(consumer.partitions_for_topic(self.prefix + topic) or ())]
