@@ -67,6 +67,8 @@ def head(value: bytes) -> tuple[str, str, int, str]:
         if said.startswith("Invalid enum value"):
             said = "not one of the values that it may have"  # msgspec would quote it
         raise Unreadable(f"{path.strip('`.') or 'value'}: {said}") from None
+    except RecursionError:
+        raise Unreadable("value: nested deeper than any state") from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise Unreadable("value: this is no JSON") from None
     return found.student, found.career, found.position, found.law

@@ -50,6 +50,8 @@ FOUND: dict[str, tuple[str, Callable[[], bytes]]] = {
     "digits in the creditor": ("creditor", lambda: f"a = {DIGITS}".encode()),
     "more cents than a database counts": ("treasury-state",
         lambda: of_a_career('"amount":"156.00"', f'"amount":"{"9" * 30}.00"')),
+    **{f"depth in a state: {one}": (one, lambda: of_a_career('"charges":[', f'"later":{DEEP},"charges":['))
+       for one in ("booking-state", "notifications-state", "treasury-state")},
     "a payment of more": ("treasury-events",
         lambda: changed(used(_treasury), "instalment-paid", '"400.00"', f'"{"9" * 30}.00"')),
     "a position above all": ("booking-heartbeat",
