@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ledger.projections.everybody import ProjectionDatabase
     from ledger.projections.everybody.rebuild import Progress, Rebuilt
     from ledger.projections.everybody.reports import Reports
+    from ledger.projections.student.what_if import Call
     from ledger.proofs.proving import Proof
     from ledger.proofs.sequencer import Sequencer
     from ledger.proofs.verifying import HowFar
@@ -43,6 +44,15 @@ class Read(NamedTuple):
     who: str
     actor: str | None
     purpose: str
+
+
+class WhatIf(NamedTuple):
+    """The day of the answers (None: today, or the last day that is supposed), as known when, and of which exam."""
+
+    on: date | None = None
+    known_at: datetime | None = None
+    known_position: int | None = None
+    call: "Call | None" = None
 
 
 def default_url() -> str:
@@ -233,6 +243,21 @@ class Ledger:
             sealer = self._noted(student, "history", read)
             events = opened(sealer, events)
         return iter(history.answer(events, student, on or today(), self.books.known_at(known_at)))
+
+    def what_if(self, student: str, given: Iterable[tuple[int, Any]], asked: "WhatIf") -> Answer:
+        """What would be answered if these submissions came (line numbers and decoded JSON): their outcomes, and every
+        answer before and after. Nothing is stored. Raises NotFound for an unknown career, of a call, too."""
+        from ledger.handling.what_if import suppose
+        from ledger.projections.student import what_if
+
+        on, known_at, known_position, call = asked
+        events, books = self._known(student, known_at, known_position), self.books.known_at(known_at)
+        supposed = suppose(self._store, books, events, student, given, known_at or clock(), self._sealer)
+        if call is not None and not any(event.career == call.career for event in (*events, *supposed.events)):
+            raise NotFound(_no_career(student, call.career, known_at, known_position))
+        day = on or max([today(), *(event.effective_on for event in supposed.events)])
+        found = what_if.answer(events, supposed.events, student, day, books, call)
+        return {"outcomes": supposed.outcomes, **found}
 
     def audit(self, students: Sequence[str] = (), on: date | None = None, known_at: datetime | None = None,
               known_position: int | None = None) -> Iterator[Answer]:

@@ -7,12 +7,12 @@ the law that was known at a moment, `on` the one that is in force on a day; both
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta, timezone
+from datetime import date, datetime, timedelta
 from functools import cached_property
 from hashlib import sha256
 
 from .rulebook import OwnBook, RuleBook, is_register_entry
-from .values import ROME
+from .values import begins
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +40,10 @@ class _Age:
         self.by_day = tuple(books.with_books({y: s.books[bisect_right(s.turns, day)] for y, s in now.items()}, {
             year: stage.identity for year, stage in now.items()}, self)
             for day in (date.min, *self.turns)) if now else ()
-        self.moments = tuple(sorted({_begins(stage.known_since) for known in stages.values() for stage in known
+        self.moments = tuple(sorted({begins(stage.known_since) for known in stages.values() for stage in known
                                      if stage.known_since is not None}))
         self.earlier: dict[int, LawBooks] = {}
         """By the number of `moments` that had come."""
-
-
-def _begins(day: date) -> datetime:
-    return datetime.combine(day, time.min, ROME).astimezone(timezone.utc)
 
 
 class LawBooks:
@@ -97,7 +93,7 @@ class LawBooks:
         number = bisect_right(latest.moments, moment)
         found = latest.earlier.get(number)
         if found is None:
-            known = {year: [s for s in stages if s.known_since is None or _begins(s.known_since) <= moment]
+            known = {year: [s for s in stages if s.known_since is None or begins(s.known_since) <= moment]
                      for year, stages in latest.stages.items()}
             age = _Age(latest.books, known, latest)
             found = latest.earlier[number] = age.books

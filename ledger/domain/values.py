@@ -5,7 +5,7 @@ and so that a value which is not exact (three decimals, 30 February, NaN) is ref
 """
 
 import re
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime, time, timedelta, timezone
 from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
 from typing import Annotated, Any, Literal
@@ -28,6 +28,11 @@ _MONEY = re.compile(r"(0|[1-9][0-9]{0,8})\.[0-9]{2}")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _NO_SPACE = r"^\S+$"
 _YEAR = re.compile(r"[0-9]{4}-[0-9]{2}")
+
+
+def begins(day: date) -> datetime:
+    """The moment in UTC at which a day begins in Italy."""
+    return datetime.combine(day, time.min, ROME).astimezone(timezone.utc)
 
 
 def _money(value: Any) -> Decimal:

@@ -30,6 +30,7 @@ STYLES = {
     "withdrawal-pending": "yellow", "suspended": "yellow", "single-courses": "green",
     "accepted": "green", "duplicate": "dim", "refused": "bold red", "invalid": "bold red",
     "conflict": "yellow", "set-aside": "bold red",
+    "changed": "bold yellow", "new": "bold yellow", "gone": "bold yellow",
     "breach": "bold red", "derogation": "yellow", "notice": "cyan", "mend": "bold red", "look": "cyan",
     "attention": "yellow", "failed": "bold red",
 }
@@ -183,6 +184,66 @@ class Page:
         for reason in answer["reasons"]:
             self._reason(reason)
         self._unruled(answer)
+
+    def what_if(self, answer: Answer) -> None:
+        """What would change; every part of the answers now and then, what differs with a word; what would still block
+        her."""
+        self._title(answer)
+        self._line(self._t("page/supposed"), style="yellow")
+        for outcome in answer["outcomes"]:
+            self.outcome(outcome)
+        self._line(self._t("page/changes" if answer["changes"] else "page/no-changes"), style="bold")
+        for change in answer["changes"]:
+            self._line(": ".join(part for part in (change["career"], change["change"]) if part), indent=2)
+        table = self._table(self._t("page/what"), self._t("page/now"), self._t("page/then"), "")
+        for row in answer["compared"]:
+            parts = {side: _at(answer[side][row["answer"]], row[side]) for side in ("before", "after")
+                     if row[side] is not None}
+            mark = "same" if not row["changed"] else "changed" if len(parts) == 2 else "gone" if "before" in parts \
+                else "new"
+            table.add_row(_spaced(row["career"], self._part_name(row["what"], next(iter(parts.values())))),
+                          *(self._part(row["what"], parts[side]) if side in parts else "" for side in (
+                              "before", "after")), self._styled("mark", mark), style="" if row["changed"] else "dim")
+        self._console.print(table)
+        for career in answer["after"]["status"]["careers"]:
+            for block in career["blocks"]:
+                self._block(career["career"], block, answer["on"])
+        for reason in (answer["after"].get("eligibility") or {}).get("reasons", ()):
+            self._reason(reason)
+
+    def _part_name(self, what: str, part: Any) -> str:
+        """What a row of a comparison is about, beside its career."""
+        if what == "charge":
+            return self._of(part)
+        if what == "block":
+            return self._named("block", part["kind"])
+        return _spaced(self._named("compared", what), part.get("number") if what == "ticket" else
+                       day(part["on"], self._language) if what == "upcoming" else None)
+
+    def _part(self, what: str, part: Any) -> str:
+        """How it stands, in a cell."""
+        if what == "career":
+            year, cfu = part.get("academic_year"), part["cfu"]
+            return ", ".join([self._named("status", part["status"]), *([year] if year else []),
+                              f"{cfu['recognised'] + cfu['passed']} CFU"])
+        if what == "charge":
+            late = "" if part["accruing"] == "0.00" else f" +{self._euro(part['accruing'])}"
+            return f"{self._named('state', part['state'])}, {self._euro(part['outstanding'])}{late}"
+        if what == "block":
+            last = part.get("until")
+            return _spaced(f"{part['rule']}:", day(part["from"], self._language),
+                           "-" if last else None, day(last, self._language) if last else None)
+        if what in ("overdue", "to_come", "credit"):
+            return self._euro(part)
+        if what == "eligible":
+            return self._t("page/yes" if part else "page/no")
+        if what == "booking":
+            return _spaced(part["course"], day(part["held_on"], self._language))
+        if what == "ticket":
+            return self._named("ticket_state", part["state"])
+        told = next((part[name] for name in ("change", "message") if name in part), None)
+        rule = part.get("rule") if what != "upcoming" else None
+        return _spaced(rule, told, self._euro(part["amount"]) if "amount" in part else None)
 
     def history(self, student: str, steps: Iterable[Answer]) -> None:
         self._line(self._t("page/history", student=student), style="bold")
@@ -727,6 +788,13 @@ class Page:
             return
         for number, part in enumerate(text.wrap(self._console, max(20, self._console.width - indent - len(GOES_ON)))):
             self._console.print(Text(" " * indent + (GOES_ON if number else "")).append_text(part))
+
+
+def _at(answer: Any, pointer: str) -> Any:
+    """What a JSON pointer of our own names."""
+    for step in pointer.split("/")[1:]:
+        answer = answer[int(step)] if isinstance(answer, list) else answer[step]
+    return answer
 
 
 def _number(value: Any) -> str:

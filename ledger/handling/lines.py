@@ -2,7 +2,7 @@
 
 import codecs
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO
 
 from jiter import from_json
@@ -45,6 +45,14 @@ def decode_line(line: bytes, first: bool = False) -> Any | Problem | None:
     except ValueError:
         found = _decode_slowly(line)
     return [] if found is None else found  # null is no submission, as a list is none
+
+
+def numbered(lines: Iterable[bytes]) -> Iterator[tuple[int, Any]]:
+    """Line numbers from 1, and the JSON value of each line that is not blank."""
+    for number, line in enumerate(lines, 1):
+        raw = decode_line(line, first=number == 1)
+        if raw is not None:
+            yield number, raw
 
 
 def _decode_slowly(line: bytes) -> Any | Problem:

@@ -30,7 +30,7 @@ from ledger.domain.values import format_instant
 from ledger.sql.again import tried_again
 from ledger.store import EventStore, SetAside, StoreUnusable, StreamSetAside, VersionConflict
 
-from .lines import LONGEST_LINE, decode_line, read_lines
+from .lines import LONGEST_LINE, numbered, read_lines
 from .streams import PENDING, Known, Stream, Streams
 
 __all__ = ["LONGEST_LINE", "append_lines", "read_lines", "submit"]
@@ -89,9 +89,9 @@ def append_lines(store: EventStore, books: LawBooks, lines: Iterable[bytes], mod
     """
     desk = Desk(store, books, mode, clock, sealer=sealer)
     if atomic:
-        yield from desk.submit_all([(number, desk.form(raw)) for number, raw in _numbered(lines)])
+        yield from desk.submit_all([(number, desk.form(raw)) for number, raw in numbered(lines)])
         return
-    for number, raw in _numbered(lines):
+    for number, raw in numbered(lines):
         yield desk.line(number, raw)
 
 
@@ -188,14 +188,20 @@ class Desk:
         raised: nothing is stored in the clear instead."""
         if self._sealer is None or not isinstance(verdict, Event) or not has_protected(verdict):
             return verdict
-        if self.streams[verdict.student].forgotten:  # also where her key is still held in memory
-            return _about_the_forgotten(verdict)
+        verdict = self.unless_forgotten(self.streams[verdict.student], verdict)  # also where a key is held in memory
+        if not isinstance(verdict, Event):
+            return verdict
         try:
             return self._sealer.seal(verdict)
         except IsForgotten:
             return _about_the_forgotten(verdict)
         except CodeTaken:
             return invalid(verdict.id, [Problem("data.tax_code", says("form/tax-code-taken"))])
+
+    def unless_forgotten(self, stream: Stream, verdict: Verdict) -> Verdict:
+        """With a key store: nothing protected is recorded of a person who was forgotten."""
+        barred = self._sealer is not None and stream.forgotten and isinstance(verdict, Event) and has_protected(verdict)
+        return _about_the_forgotten(verdict) if barred and isinstance(verdict, Event) else verdict
 
     def _is_that(self, known: Event, submission: Submission) -> bool:
         """Whether an event holds this submission; also where nobody can tell any more, since its student was forgotten.
@@ -254,14 +260,6 @@ class _KeptOut(Exception):
     def __init__(self, verdicts: Sequence[Verdict]) -> None:
         super().__init__()
         self.verdicts = verdicts
-
-
-def _numbered(lines: Iterable[bytes]) -> Iterator[tuple[int, Any]]:
-    """Line numbers from 1, and the JSON value of each line that is not blank."""
-    for number, line in enumerate(lines, 1):
-        raw = decode_line(line, first=number == 1)
-        if raw is not None:
-            yield number, raw
 
 
 def _about_the_forgotten(event: Event) -> Reply:

@@ -70,7 +70,9 @@ def test_readme_commands_work(tmp_path: Path, postgres_url: str) -> None:
     script = script.replace("generate --students 200 ", "generate --students 20 ")
     done = run_in_a_clone(script, tmp_path / "clone", "examples")
     assert done.returncode == 0, done.stderr
-    for words in ("3 lines: 3 accepted", "exam-booking block from 20 March 2026", "No: S01/B may not book FIL-101",
+    for words in ("3 lines: 3 accepted", "exam-booking block from 20 March 2026",
+                  "Supposed only: nothing is recorded.", "the exam-booking block ends",
+                  "No: S01/B may not book FIL-101",
                   "BLK-1 in 2025-26", "S-DEMO-01 on 20 March 2026"):
         assert words in done.stdout
 

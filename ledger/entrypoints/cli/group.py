@@ -28,6 +28,7 @@ PLACES = {
     "append": "record",
     "check": "proofs", "checkpoint": "proofs", "prove": "proofs", "verify": "proofs",
     "audit": "student", "eligibility": "student", "fees": "student", "history": "student", "status": "student",
+    "what-if": "student",
     "rules": "law",
     "find": "everybody", "project": "everybody", "projection": "everybody", "report": "everybody",
     "config": "config", "doctor": "config",
@@ -53,7 +54,8 @@ class Commands(Program):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in PLACES:
             return super().get_command(ctx, cmd_name)
-        found: click.Command = getattr(import_module(f".{PLACES[cmd_name]}", __package__), cmd_name)
+        found: click.Command = getattr(import_module(f".{PLACES[cmd_name]}", __package__),
+                                       cmd_name.replace("-", "_"))
         return found
 
     def explained(self, error: Exception) -> tuple[Sequence[str], int] | None:

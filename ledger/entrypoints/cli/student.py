@@ -1,14 +1,15 @@
-"""The questions about one student, and the audit: `status`, `fees`, `eligibility`, `history`, `audit`."""
+"""The questions about one student, and the audit: `status`, `fees`, `eligibility`, `history`, `what-if`, `audit`."""
 
 import functools
 from collections.abc import Callable
-from datetime import date
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
 import click
 
+from ledger.domain.phrases import says
 from ledger.edges.program import tell_json
 
+from .errors import misused
 from .options import (
     FOUND,
     SESSIONS,
@@ -26,7 +27,7 @@ from .options import (
 )
 
 if TYPE_CHECKING:
-    from ledger.domain.events import ExamBooked
+    from ledger.projections.student.what_if import Call
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -64,41 +65,56 @@ def fees(student: str, asked: Asked, json_: bool) -> None:
     tell_json(answer) if json_ else page().fees(answer)
 
 
-def as_call(function: _F) -> _F:
-    """The options that name a call of an exam, handed over as `call`."""
+def as_call(required: bool) -> Callable[[_F], _F]:
+    """The options that name a call of an exam, handed over as `call`; where none is `required`, all or none are given,
+    and it may be None."""
 
-    @functools.wraps(function)
-    def with_call(*args: Any, course: str, held_on: date, session: str, academic_year: str, calls_start_on: date,
-                  opens_on: date | None, mode: str | None, **rest: Any) -> Any:
-        from ledger.domain.events import ExamBooked
+    def decorated(function: _F) -> _F:
+        @functools.wraps(function)
+        def with_call(*args: Any, **rest: Any) -> Any:
+            from ledger.domain.events import ExamBooked
+            from ledger.projections.student.what_if import Call
 
-        return function(*args, call=ExamBooked.model_validate({
-            "course": course, "held_on": held_on, "academic_year": academic_year, "session": session,
-            "calls_start_on": calls_start_on,
-            "opens_on": opens_on, "mode": mode or "written"}), **rest)
+            given = {name: rest.pop(name) for name in ("career", *_CALL)}
+            missing = [f"--{name.replace('_', '-')}" for name in ("career", *_NEEDED) if given[name] is None]
+            if all(value is None for value in given.values()):
+                return function(*args, call=None, **rest)
+            if missing:
+                raise misused(says("cli/whole-call", text=", ".join(missing)))
+            career = given.pop("career")
+            return function(*args, call=Call(career, ExamBooked.model_validate(
+                given | {"mode": given["mode"] or "written"})), **rest)
 
-    made: Any = with_call
-    for option in reversed((
-            click.option("--course", type=course_code, required=True, metavar="CODE", help="The course's code."),
-            click.option("--held-on", type=day, required=True, metavar="DATE", help="The day of the exam."),
-            click.option("--session", type=click.Choice(SESSIONS), required=True, help="The session of the call."),
-            click.option("--academic-year", type=academic_year, required=True, metavar="YEAR",
-                         help="The academic year of the call, 2025-26."),
-            click.option("--calls-start-on", type=day, required=True, metavar="DATE",
-                         help="The day on which the session's calls start."),
-            click.option("--opens-on", type=day, metavar="DATE", help="The day on which booking opens. Default: "
-                                                                      "as the year's rules say."),
-            click.option("--mode", type=click.Choice(["written", "oral"]), help="How the exam is held."))):
-        made = option(made)
-    return cast("_F", made)
+        made: Any = with_call
+        for option in reversed((
+                click.option("--career", required=required, help="The career in which the exam is sat."),
+                click.option("--course", type=course_code, required=required, metavar="CODE",
+                             help="The course's code."),
+                click.option("--held-on", type=day, required=required, metavar="DATE", help="The day of the exam."),
+                click.option("--session", type=click.Choice(SESSIONS), required=required,
+                             help="The session of the call."),
+                click.option("--academic-year", type=academic_year, required=required, metavar="YEAR",
+                             help="The academic year of the call, 2025-26."),
+                click.option("--calls-start-on", type=day, required=required, metavar="DATE",
+                             help="The day on which the session's calls start."),
+                click.option("--opens-on", type=day, metavar="DATE", help="The day on which booking opens. Default: "
+                                                                          "as the year's rules say."),
+                click.option("--mode", type=click.Choice(["written", "oral"]), help="How the exam is held."))):
+            made = option(made)
+        return cast("_F", made)
+
+    return decorated
+
+
+_NEEDED = ("course", "held_on", "session", "academic_year", "calls_start_on")
+_CALL = (*_NEEDED, "opens_on", "mode")
 
 
 @click.command(short_help="May this exam be booked, and if not, why?")
 @click.argument("student")
-@click.option("--career", required=True, help="The career in which the exam is sat.")
-@as_call
+@as_call(required=True)
 @as_known
-def eligibility(student: str, career: str, call: "ExamBooked", asked: Asked, json_: bool) -> None:
+def eligibility(student: str, call: "Call", asked: Asked, json_: bool) -> None:
     """May STUDENT book this exam on the day asked about? If not: every reason, its source, and what would lift it.
 
     \b
@@ -107,7 +123,7 @@ def eligibility(student: str, career: str, call: "ExamBooked", asked: Asked, jso
           --academic-year 2025-26 --calls-start-on 2026-06-08 --on 2026-05-25
     """
     with opened() as ledger:
-        answer = spoken(ledger.eligibility(student, asked.on, career, call, asked.known_at, asked.known_position))
+        answer = spoken(ledger.eligibility(student, asked.on, *call, asked.known_at, asked.known_position))
     tell_json(answer) if json_ else page().eligibility(answer)
 
 
@@ -135,6 +151,39 @@ def history(student: str, purpose: str | None, actor: str | None, asked: Asked, 
                 tell_json(step)
         else:
             page().history(student, steps)
+
+
+@click.command("what-if", short_help="What would change if more had happened? Nothing is stored.")
+@click.argument("student")
+@click.option("--with", "file", required=True, metavar="FILE",
+              type=click.Path(dir_okay=False, exists=True, readable=True, allow_dash=True),
+              help="What is supposed: submissions as `append` takes them, one JSON object a line; - reads standard "
+                   "input.")
+@as_call(required=False)
+@as_known
+def what_if(student: str, file: str, call: "Call | None", asked: Asked, json_: bool) -> None:
+    """Every answer about STUDENT before and after events that are supposed, and what differs. Nothing is stored.
+
+    Each line is decided as `append` would decide it after those before it; one that is refused or invalid counts for
+    nothing, says why, and makes the exit code 1. An event of a day to come is supposed to be submitted on that day.
+    Without --on the answers are those of today, or of the last day that is supposed. With the options of `eligibility`
+    that is asked too.
+
+    \b
+    Examples:
+      career-ledger what-if S01 --with payment.jsonl
+      career-ledger what-if S01 --with - --on 2026-03-20 --json < payment.jsonl
+    """
+    from ledger.bootstrap import WhatIf
+    from ledger.handling.lines import numbered, read_lines
+
+    given = click.get_current_context().params["on"]
+    with click.open_file(file, "rb") as stream, opened() as ledger:
+        answer = spoken(ledger.what_if(student, numbered(read_lines(cast("BinaryIO", stream))),
+                                       WhatIf(given, asked.known_at, asked.known_position, call)))
+    tell_json(answer) if json_ else page().what_if(answer)
+    if any(one["outcome"] in ("refused", "invalid") for one in answer["outcomes"]):
+        raise click.exceptions.Exit(FOUND)
 
 
 @click.command(short_help="Breaches of the rules, and derogations.")
