@@ -125,6 +125,25 @@ class Ledger:
 
         return open_store(self._url, self._create)
 
+    @cached_property
+    def _writer(self) -> "EventStore":
+        return self._looked(self._store)
+
+    def _open_writer(self) -> "EventStore":
+        """Nothing is added to an older copy of the ledger, nor published. Raises Behind."""
+        return self._looked(self._open())
+
+    def _looked(self, store: "EventStore") -> "EventStore":
+        from ledger.proofs.outside import look
+
+        try:
+            store.look_first(look)
+        except BaseException:
+            if store is not self.__dict__.get("_store"):
+                store.close()
+            raise
+        return store
+
     @property
     def log(self) -> "EventStore":
         """For who examines an installation."""
@@ -180,7 +199,7 @@ class Ledger:
         """Record one JSON object a line and yield one outcome a line, in order, as they are stored."""
         from ledger.handling.submit import append_lines
 
-        return append_lines(self._store, self.books, lines, mode, atomic, clock, self._sealer)
+        return append_lines(self._writer, self.books, lines, mode, atomic, clock, self._sealer)
 
     def import_lines(self, lines: Iterable[bytes], trusted: bool = False) -> Iterator[Answer]:
         """The same in mode `record` for large files, in worker processes and large transactions. `trusted`: the lines
@@ -188,7 +207,7 @@ class Ledger:
         from ledger.handling.bulk import Opens, import_lines
         from ledger.store import open_store
 
-        store, sealer = self._store, None
+        store, sealer = self._writer, None
         if self._sealer is not None:
             from ledger.privacy import open_sealer
 
@@ -203,7 +222,7 @@ class Ledger:
         from ledger.edges.watch import Watch
         from ledger.intake.run import Serving, run
 
-        return run(self._open, self.books, clock, brokers, Serving(stop, say, watch or Watch()),
+        return run(self._open_writer, self.books, clock, brokers, Serving(stop, say, watch or Watch()),
                    sealer=self._sealer_over)
 
     # Questions about one student, and the audit
@@ -394,10 +413,11 @@ class Ledger:
         `keys`: verifier keys, or files with them. Raises WrongProof, OSError; NotFound where nothing is sealed and
         there is nothing to compare with."""
         from ledger.proofs.reading import outside_of, verifier_keys
+        from ledger.proofs.signing import of_epochs
         from ledger.proofs.tables import ProofTables
         from ledger.proofs.verifying import verify
 
-        known = verifier_keys(keys)
+        known = of_epochs(verifier_keys(keys), self._store.identity().epoch)
         held = outside_of(outside, known)
         store = self._store
         with ProofTables(self._url) as tables:
@@ -427,6 +447,44 @@ class Ledger:
         with ProofTables(self._url) as tables:
             yield Sequencer(store, tables, signer)
 
+    # After a restore
+
+    def accept_restore(self, authorities: Sequence[str], reason: str, brokers: str | None,
+                       topics_lost: bool = False) -> Answer:
+        """The older copy of the ledger that stands in its place goes on from here, as another epoch; what is gone is
+        listed by the topics. Raises NotFound where nothing is missing, TopicsNotRead, StoreUnusable (not the owner),
+        and what `ledger.relay.beyond` raises."""
+        from ledger.proofs import outside, signing
+        from ledger.proofs.tables import ProofTables
+        from ledger.store.epochs import Epoch, begin, position_given
+
+        store = self._store
+        identity = store.identity()
+        with ProofTables(self._url) as tables, tables.looking() as tx:
+            found = outside.known(tx)
+        published = None
+        if brokers is not None:
+            from ledger.relay import beyond
+
+            published = beyond(store, brokers)
+        elif found.is_published and not topics_lost:
+            raise outside.TopicsNotRead(says("restore/topics"))
+        if found.lacks is None and not (published is not None and published.gone):
+            raise NotFound(says("missing/restore", position=found.position))
+        lost = found.signed.checkpoint if found.signed is not None else None
+        epochs = [identity.epoch, found.signed.epoch if found.signed else 1, published.epoch if published else 1]
+        epoch = Epoch(max(epochs) + 1, format_instant(clock()), found.position,
+                      max(found.reached, position_given(self._url), published.reached if published else 0),
+                      lost.size if lost else 0, lost.root if lost else bytes(32), tuple(authorities), reason)
+        begin(self._url, epoch)
+        return {"epoch": epoch.number, "position": epoch.position, "reached": epoch.reached,
+                "lost_checkpoint": {"origin": lost.origin, "size": lost.size, "root": lost.root.hex()}
+                if lost else None,
+                "log": signing.named(signing.epoch_of(lost.origin)[0], epoch.number) if lost else None,
+                "topics_read": published is not None,
+                "students": [{"student": student, "versions": list(versions)}
+                             for student, versions in sorted(published.gone.items())] if published else []}
+
     # What a person has a right to
 
     def forget(self, student: str, authorities: Sequence[str], reason: str, anyway: bool = False) -> Answer:
@@ -436,7 +494,7 @@ class Ledger:
         from ledger.wire.topics import longest_kept_days
 
         keys = self._sealer.keys if self._sealer is not None else None
-        answer = forget(self._store, self.books, clock, keys, Ordered(student, tuple(authorities), reason, today(),
+        answer = forget(self._writer, self.books, clock, keys, Ordered(student, tuple(authorities), reason, today(),
                                                                     anyway))
         if answer["outcome"] == "forgotten":
             answer["topics_until"] = (today() + timedelta(days=longest_kept_days())).isoformat()
@@ -596,7 +654,7 @@ class Ledger:
         sent yet with it."""
         from ledger.relay import Relay
 
-        self._open().close()
+        self._open_writer().close()
         Relay(self._url, self.books, brokers, partitions, replicas, say, watch=watch).run(stop, once)
 
     def publish_from(self, brokers: str, position: int) -> tuple[int, int]:

@@ -437,6 +437,17 @@ class Page:
             self._line(self._t("forget/clear", count=answer["in_the_clear"]), indent=2)
         self._line(self._t("forget/topics", until=answer["topics_until"]), indent=2)
 
+    def restored(self, answer: Answer) -> None:
+        self._line(self._t("restore/epoch", number=answer["epoch"], position=answer["position"],
+                           more=answer["reached"]), style="bold")
+        if answer["lost_checkpoint"] is not None:
+            self._line(self._t("restore/log", count=answer["lost_checkpoint"]["size"], text=answer["log"]), indent=2)
+        for one in answer["students"]:
+            self._line(self._t("restore/gone", student=one["student"],
+                               text=", ".join(str(version) for version in one["versions"])), indent=2)
+        if answer["topics_read"]:
+            self._line(self._t("restore/students", count=len(answer["students"])), indent=2)
+
     def person(self, answer: Answer) -> None:
         gone = answer["forgotten"]
         self._line(self._t("person/of", student=answer["student"]), style="bold")

@@ -38,6 +38,7 @@ from typing import Any, NamedTuple
 PROOF = "career-ledger/proof.v1"
 EVENT = "career-ledger/event.v1"
 HEADS = "career-ledger/heads.v1"
+RESTORE = "career-ledger/restore.v1"
 STUDENT = "career-ledger/student.v1"
 TLOG_PROOF = "c2sp.org/tlog-proof@v1"
 STREAMS = uuid.UUID("5b0ac2a4-6a0d-5a4f-9a3e-3d1b8f8a7c10")
@@ -311,6 +312,28 @@ def heads_entry(events: int, position: int, students: int, root: str, previous: 
     return f"{HEADS}\n{events}\n{position}\n{students}\n{root}\n{previous}\n".encode()
 
 
+def restore_entry(heads: bytes, epoch: int, reached: int, lost: Checkpoint | None, digest: str) -> bytes:
+    """The last entry of the checkpoint with which an epoch begins: an older copy was put in the place of the ledger.
+    What `heads` says, the number of the epoch, the highest position that was given before, size and root of the newest
+    checkpoint that is gone (0 and 64 zeros: none is known), and the SHA-256 over who accepted it, when and why."""
+    size, root = (lost.size, lost.root) if lost is not None else (0, bytes(32))
+    told = heads.decode().replace(HEADS, RESTORE, 1)
+    return f"{told}{epoch}\n{reached}\n{size}\n{root.hex()}\n{digest}\n".encode()
+
+
+def is_end(entry: bytes, map_root: bytes) -> bool:
+    """Whether it is an entry with which a checkpoint ends, and names this map of students. Raises Wrong."""
+    lines = entry.decode().split("\n")
+    events, position, students = (number(one) for one in lines[1:4])
+    said = heads_entry(events, position, students, map_root.hex(), lines[5])
+    if lines[0] == RESTORE:
+        epoch, reached, size = (number(one) for one in lines[6:9])
+        if not _HEX.fullmatch(lines[9]) or not _HEX.fullmatch(lines[10]):
+            return False
+        said = restore_entry(said, epoch, reached, Checkpoint("", size, bytes.fromhex(lines[9])), lines[10])
+    return bool(_HEX.fullmatch(lines[5])) and entry == said
+
+
 def student_entry(key: str, version: int, chain: bytes) -> bytes:
     return f"{STUDENT}\n{key}\n{version}\n{chain.hex()}\n".encode()
 
@@ -447,11 +470,11 @@ def check_proof(text: str, keys: list[Key]) -> Proven:
 
     root = _map_root(lines, key_of(stream), student_entry(key_of(stream), len(events), chain) if events else None)
 
-    entry = "".join(lines.next() + "\n" for _ in range(6)).encode()
-    log_events, last, students = (number(one.decode()) for one in entry.split(b"\n")[1:4])
-    previous = entry.split(b"\n")[5].decode()
-    if not _HEX.fullmatch(previous) or entry != heads_entry(log_events, last, students, root.hex(), previous):
+    kind = lines.next()
+    entry = "".join(one + "\n" for one in (kind, *(lines.next() for _ in range(10 if kind == RESTORE else 5)))).encode()
+    if not is_end(entry, root):
         raise Wrong("the map of students is not the one that the log names")
+    log_events, last, students = (number(one.decode()) for one in entry.split(b"\n")[1:4])
     if events and events[-1].position > last:
         raise Wrong("an event stands after the end of the log that the proof speaks of")
 

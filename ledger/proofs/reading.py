@@ -20,7 +20,7 @@ from .auditor import (
     read_key,
     read_text,
 )
-from .signing import VARIABLE, load
+from .signing import VARIABLE, load, of_epochs
 from .verifying import Outside
 
 
@@ -33,7 +33,11 @@ def verifier_keys(said: Sequence[str]) -> list[Key]:
     try:
         if said:
             return [key_given(one) for one in said]
-        return [read_key(load().verifier)] if os.environ.get(VARIABLE, "").strip() else []
+        if not os.environ.get(VARIABLE, "").strip():
+            return []
+        mine = load()
+        last = mine.last()
+        return of_epochs([read_key(mine.verifier)], last.epoch if last is not None else 1)
     except Wrong as error:
         raise WrongProof(f"--key: {error}") from None
 

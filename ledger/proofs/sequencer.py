@@ -6,18 +6,20 @@ Positions are commit order, so nothing appears behind a position once read. One 
 checkpoint without signature; then it is signed; then the signature is kept. Killed between, the next one signs what
 was kept: the same text, and Ed25519 gives the same signature. """
 
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from threading import Event as Flag
 
 from ledger.edges.memory import uncollected
 from ledger.edges.watch import Watch
 from ledger.store import EventStore, StoreUnavailable, StoreUnusable
+from ledger.store.epochs import Epoch
 
-from .auditor import heads_entry, leaf_hash, read_checkpoint
-from .signing import Signer, checkpoint_body
-from .students import Heads, OutOfOrder, changed, leaves_of_rows, root_in
+from .auditor import Checkpoint, heads_entry, leaf_hash, read_checkpoint, restore_entry
+from .signing import Signer, checkpoint_body, epoch_of, named
+from .students import Heads, OutOfOrder, changed, leaves_of_rows, map_of, root_in
 from .tables import Kept, KeptPoint, ProofTables
 from .tree import WIDTH, Edge, Tile, Tree, edge_of
 
@@ -82,28 +84,30 @@ class Sequencer:
         end = self._store.last_position()
         while True:
             with self._tables.reading() as kept:
-                last = kept.last()
-                self._check(kept, last)
+                last, epochs = kept.last(), kept.epochs()
+                self._check(kept, last, epochs)
             if last is not None and last.note is None:
-                last = self._sign(last)
-            if end <= (last.position if last is not None else 0):
+                last = self._sign(last, epochs)
+            epoch = _to_begin(last, epochs)
+            if epoch is None and end <= (last.position if last is not None else 0):
                 return last
             with uncollected():
-                self._grow(last, end, batch)
+                self._grow(last, end, batch, epoch)
 
-    def _check(self, kept: Kept, last: KeptPoint | None) -> None:
+    def _check(self, kept: Kept, last: KeptPoint | None, epochs: Sequence[Epoch]) -> None:
         """Raises TwoHistories."""
-        signed = self._signer.last()
-        if last is not None and read_checkpoint(last.body).origin != self._signer.name:
+        found = self._signer.last()
+        if last is not None and epoch_of(read_checkpoint(last.body).origin)[0] != self._signer.name:
             raise StoreUnusable(f"the checkpoints of this ledger are those of {read_checkpoint(last.body).origin}, and "
                                 f"the key that signs is that of {self._signer.name}: name the right one")
-        if signed is None:
+        if found is None or is_given_up(found.checkpoint, epochs):
             return
-        size = last.size if last is not None else 0
-        if signed.size > size:
-            raise TwoHistories(f"the key has signed a log of {signed.size} entries, and this ledger has sealed {size}: "
-                               "it was restored from an older copy, or the key is another ledger's. Put the newer copy "
-                               "back; nothing is signed, since a log never has two histories")
+        signed, size = found.checkpoint, last.size if last is not None else 0
+        if signed.size > size or found.epoch > max((one.number for one in epochs), default=1):
+            raise TwoHistories(f"the key has signed a log of {signed.size} entries ({signed.origin}), and this ledger "
+                               f"has sealed {size}: it was restored from an older copy, or the key is another "
+                               "ledger's. Put the newer copy back; nothing is signed, since a log never has two "
+                               "histories. Where it is lost: docs/restore.md")
         try:
             same = Tree(signed.size, kept.tile).root() == signed.root
         except KeyError:
@@ -112,12 +116,15 @@ class Sequencer:
             raise TwoHistories(f"the log is not the continuation of the one of {signed.size} entries that the key has "
                                "signed: `career-ledger verify` says what was changed. Nothing is signed")
 
-    def _grow(self, last: KeptPoint | None, end: int, batch: int) -> None:
+    def _grow(self, last: KeptPoint | None, end: int, batch: int, epoch: Epoch | None) -> None:
+        """With `epoch` what stands before it, all at once: nothing of that is signed any more by the name of the epoch
+        before."""
         before = last.size if last is not None else 0
         at = last.position if last is not None else 0
         positions: list[int] = []
         leaves: list[bytes] = []
         heads = Heads()
+        end, batch = (epoch.position, sys.maxsize) if epoch is not None else (end, batch)
         while len(leaves) < batch and (rows := self._store.rows(at, min(PAGE, batch - len(leaves)))):
             rows = [row for row in rows if row[0] <= end]
             if not rows:
@@ -127,7 +134,7 @@ class Sequencer:
             leaves += found
             positions += [row[0] for row in rows]
             at = rows[-1][0]
-        if not leaves:
+        if not leaves and epoch is None:
             raise StoreUnavailable(f"the log ended at position {end} a moment ago, and does not any more: try again")
         with self._tables.reading() as kept:
             edge = Edge(before, [Tile(*place, kept.tile(place)) for place in edge_of(before)])
@@ -138,6 +145,7 @@ class Sequencer:
                 raise StoreUnusable(f"{error}: the log was changed. Nothing is sealed; `career-ledger verify` says "
                                     "more") from None
             map_tiles = changed(kept.map_tile, moved.roots)
+            map_root = root_in(map_tiles) if map_tiles else map_of(kept.map_tile).root()
         events, students, previous = 0, 0, NO_CHECKPOINT
         if last is not None:
             if edge.root() != read_checkpoint(last.body).root:
@@ -145,9 +153,12 @@ class Sequencer:
                                     "Nothing is sealed; `career-ledger verify` says more")
             events, students = (int(last.heads.split("\n")[line]) for line in (1, 3))
             previous = sha256(last.body.encode()).hexdigest()
-        entry = heads_entry(events + len(leaves), at, students + moved.newcomers, root_in(map_tiles).hex(), previous)
+        entry = heads_entry(events + len(leaves), at, students + moved.newcomers, map_root.hex(), previous)
+        origin = read_checkpoint(last.body).origin if last is not None else self._signer.name
+        if epoch is not None:
+            entry, origin = epoch_entry(entry, epoch), named(self._signer.name, epoch.number)
         full = edge.append([*leaves, leaf_hash(entry)])
-        body = checkpoint_body(self._signer.name, edge.size, edge.root())
+        body = checkpoint_body(origin, edge.size, edge.root())
 
         def first(tile: Tile) -> int | None:
             index = max(tile.number * WIDTH, before) - before
@@ -156,8 +167,25 @@ class Sequencer:
         self._tables.seal(before, KeptPoint(edge.size, at, entry.decode(), body, None),
                           [(tile, first(tile)) for tile in (*full, *edge.partial())], moved.heads, map_tiles)
 
-    def _sign(self, sealed: KeptPoint) -> KeptPoint:
-        note = self._signer.sign(sealed.body)
-        self._signer.remember(note)
+    def _sign(self, sealed: KeptPoint, epochs: Sequence[Epoch]) -> KeptPoint:
+        note = self._signer.of(epoch_of(read_checkpoint(sealed.body).origin)[1]).sign(sealed.body)
+        self._signer.remember(note, max(sealed.position, *(one.reached for one in epochs), 0))
         self._tables.note(sealed.size, note)
         return sealed._replace(note=note)
+
+
+def is_given_up(signed: Checkpoint, epochs: Sequence[Epoch]) -> bool:
+    """Whether it is known that the log is not its continuation: the epoch that came after says so."""
+    before = epoch_of(signed.origin)[1]
+    return any((one.lost_size, one.lost_root) == (signed.size, signed.root) for one in epochs if one.number > before)
+
+
+def epoch_entry(heads: bytes, epoch: Epoch) -> bytes:
+    return restore_entry(heads, epoch.number, epoch.reached, Checkpoint("", epoch.lost_size, epoch.lost_root),
+                         epoch.digest)
+
+
+def _to_begin(last: KeptPoint | None, epochs: Sequence[Epoch]) -> Epoch | None:
+    """The first one of which the log does not tell yet."""
+    told = epoch_of(read_checkpoint(last.body).origin)[1] if last is not None else 1
+    return next((one for one in epochs if one.number > told), None)

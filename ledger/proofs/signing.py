@@ -3,13 +3,17 @@
 `CAREER_LEDGER_SIGNING_KEY` names its file (mode 0600), or holds its text, which is the one that other programs for
 transparency logs use: `PRIVATE+KEY+NAME+ID+BASE64`, Ed25519. NAME says which log it is, such as
 `ledger.example.edu/careers`. Beside the file stands `FILE.signed`, the newest checkpoint that was signed: no key
-signs two histories. """
+signs two histories. Under the note the file says which is the highest position that was given by then.
+
+An epoch that begins with an accepted restore (`ledger.store.epochs`) is another history, and so another log: NAME,
+NAME/epoch-2, NAME/epoch-3, all signed by one key. """
 
 import base64
 import os
 import re
 import secrets
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,11 +21,67 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ledger.store.errors import StoreUnusable
 
-from .auditor import LOG_KEY, Checkpoint, Wrong, key_id, read_checkpoint, unbase64
+from .auditor import LOG_KEY, Checkpoint, Key, Wrong, key_id, number, read_checkpoint, unbase64
 
 VARIABLE = "CAREER_LEDGER_SIGNING_KEY"
 FORM = "PRIVATE+KEY+"
+_EPOCH = re.compile(r"(.+)/epoch-([1-9][0-9]{0,8})")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,199}")
+
+
+def named(name: str, epoch: int) -> str:
+    """The log of an epoch of the ledger whose first one has this name."""
+    return name if epoch == 1 else f"{name}/epoch-{epoch}"
+
+
+def epoch_of(origin: str) -> tuple[str, int]:
+    """The name of the first epoch, and the number of this one."""
+    found = _EPOCH.fullmatch(origin)
+    return (found[1], int(found[2])) if found else (origin, 1)
+
+
+def of_epochs(keys: Iterable[Key], epochs: int) -> list[Key]:
+    """The same keys under the names of every epoch up to a number: one key signs them all."""
+    found: dict[tuple[str, bytes], Key] = {}
+    for key in keys:
+        names = [key.name] if key.kind != LOG_KEY else [
+            key.name, *(named(epoch_of(key.name)[0], epoch) for epoch in range(1, epochs + 1))]
+        found |= {(name, key.public): key._replace(name=name, id=key_id(name, key.kind, key.public)) for name in names}
+    return list(found.values())
+
+
+class Signed(NamedTuple):
+    """What a key has signed last. `position`: the highest that was given by then; None: not said."""
+
+    checkpoint: Checkpoint
+    position: int | None
+
+    @property
+    def epoch(self) -> int:
+        return epoch_of(self.checkpoint.origin)[1]
+
+
+def signed_in(file: Path) -> Signed | None:
+    """None where there is no such file. Raises StoreUnusable."""
+    try:
+        body, _, rest = file.read_text("utf-8").partition("\n\n")
+        told = rest.rpartition("\n\nposition ")
+        return Signed(read_checkpoint(body + "\n"), number(told[2].strip()) if told[1] else None)
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError, Wrong) as error:
+        raise StoreUnusable(f"{file} does not say what was signed last ({error}): put back its newest copy, or the "
+                            "newest checkpoint that anybody holds") from None
+
+
+def signed_file() -> Path | None:
+    """Beside the file that the variable names; None where the key stands in the variable, or is not there at all."""
+    said = os.environ.get(VARIABLE, "").strip()
+    return None if not said or said.startswith(FORM) else _beside(Path(said))
+
+
+def _beside(key: Path) -> Path:
+    return key.with_name(key.name + ".signed")
 
 
 class Signer(NamedTuple):
@@ -47,19 +107,16 @@ class Signer(NamedTuple):
         signature = key_id(self.name, LOG_KEY, public) + self.key.sign(body.encode())
         return f"{body}\n\u2014 {self.name} {base64.b64encode(signature).decode()}\n"
 
-    def last(self) -> Checkpoint | None:
-        """The newest that was ever signed, as the file beside the key says. Raises StoreUnusable."""
-        if self.signed is None or not self.signed.exists():
-            return None
-        try:
-            return read_checkpoint(self.signed.read_text("utf-8").partition("\n\n")[0] + "\n")
-        except (OSError, UnicodeDecodeError, Wrong) as error:
-            raise StoreUnusable(f"{self.signed} does not say what was signed last ({error}): put back its "
-                                "newest copy, or the newest checkpoint that anybody holds") from None
+    def of(self, epoch: int) -> "Signer":
+        return self._replace(name=named(self.name, epoch))
 
-    def remember(self, note: str) -> None:
+    def last(self) -> Signed | None:
+        """The newest that was ever signed, as the file beside the key says. Raises StoreUnusable."""
+        return signed_in(self.signed) if self.signed is not None else None
+
+    def remember(self, note: str, position: int) -> None:
         if self.signed is not None:
-            _write(self.signed, note)
+            _write(self.signed, f"{note}\nposition {position}\n")
 
 
 def checkpoint_body(origin: str, size: int, root: bytes) -> str:
@@ -85,7 +142,7 @@ def load() -> Signer:
     except OSError as error:
         raise StoreUnusable(f"the file that {VARIABLE} names cannot be read ({error.strerror}): `career-ledger "
                             "keys sign NAME` makes the first one") from None
-    return _read(text, f"the file that {VARIABLE} names", path.with_name(path.name + ".signed"))
+    return _read(text, f"the file that {VARIABLE} names", _beside(path))
 
 
 def make(name: str) -> Signer:

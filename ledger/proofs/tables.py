@@ -15,6 +15,7 @@ from ledger.sql.migrations import Migrations, statements
 from ledger.sql.postgres import Postgres
 from ledger.sql.sqlite import SQLite
 from ledger.store import StoreUnavailable, rights, versions
+from ledger.store.epochs import Epoch, epochs
 
 from .auditor import read_checkpoint
 from .students import Bucket, Head
@@ -41,7 +42,7 @@ MIGRATIONS = Migrations("proofs", "career_ledger_migrations", "log_tiles", (
             chain BYTEA NOT NULL, PRIMARY KEY (bucket, key))""",
         """CREATE TABLE student_tiles (level INTEGER NOT NULL, number INTEGER NOT NULL, hashes BYTEA NOT NULL,
             PRIMARY KEY (level, number))"""),
-    _rights))
+    _rights, _rights))
 """`first_position`: of the first event in a tile of level 0. `heads`: the entry that ends a checkpoint; `position`:
 of the last event before it; `body`: what is signed; `note`: with the signature, NULL between the transaction and the
 signature."""
@@ -119,6 +120,12 @@ class ProofTables:
         with self._backend.transaction(write=False) as tx:
             yield Kept(tx)
 
+    @contextmanager
+    def looking(self) -> Iterator[Transaction]:
+        """At what else the database holds."""
+        with self._backend.transaction(write=False) as tx:
+            yield tx
+
     def note(self, size: int, note: str) -> None:
         """The signature of a checkpoint that has none."""
         with self._backend.transaction() as tx:
@@ -158,6 +165,9 @@ class Kept:
     def last(self) -> KeptPoint | None:
         return self._one("WHERE size = (SELECT max(size) FROM log_checkpoints)", {})
 
+    def of_size(self, size: int) -> KeptPoint | None:
+        return self._one("WHERE size = :size", {"size": size})
+
     def known_at(self, position: int) -> KeptPoint | None:
         """The newest signed checkpoint whose events all stand at or below a position."""
         return self._one("WHERE size = (SELECT max(size) FROM log_checkpoints WHERE position <= :position "
@@ -166,6 +176,10 @@ class Kept:
     def checkpoints(self) -> list[KeptPoint]:
         rows = self._ask(f"SELECT {COLUMNS} FROM log_checkpoints ORDER BY size")  # noqa: S608
         return [KeptPoint(*row) for row in rows]
+
+    def epochs(self) -> list[Epoch]:
+        """That began with an accepted restore."""
+        return epochs(self._tx)
 
     def tile(self, place: TilePlace) -> bytes:
         """Raises KeyError."""

@@ -13,13 +13,14 @@ from typing import Any, NamedTuple
 from ledger.domain.phrases import Phrase, says
 from ledger.edges.memory import uncollected
 from ledger.store import EventStore
+from ledger.store.epochs import Epoch
 from ledger.store.mapper import STORED_NAMES, canonical_json, stream_id
 from ledger.store.recorder import WholeRow
 
 from .auditor import Checkpoint, Key, Seen, Wrong, heads_entry, leaf_hash, open_checkpoint, read_checkpoint
-from .sequencer import NO_CHECKPOINT
-from .signing import checkpoint_body
-from .students import Heads, OutOfOrder, changed, leaves_of_rows, root_in
+from .sequencer import NO_CHECKPOINT, epoch_entry
+from .signing import checkpoint_body, epoch_of
+from .students import Heads, OutOfOrder, changed, leaves_of_rows, map_of, root_in
 from .tables import KeptPoint, ProofTables
 from .tree import WIDTH, Edge, TilePlace, split
 
@@ -40,7 +41,8 @@ class Outside(NamedTuple):
 
 
 class Disagreement(NamedTuple):
-    """`kind`: changed, removed, inserted, disagrees, order, tiles, checkpoint, signature, outside, cut, lacking.
+    """`kind`: changed, removed, inserted, disagrees, order, tiles, checkpoint, signature, outside, cut, given-up,
+    lacking.
     `position`: of the first bad event, or of the last good one before it; None where it is no matter of one."""
 
     kind: str
@@ -54,11 +56,12 @@ class _Walk:
     def __init__(self, store: EventStore, tables: ProofTables, outside: Sequence[Outside], keys: Sequence[Key],
                  told: HowFar) -> None:
         self._store, self._tables, self._keys, self._told = store, tables, list(keys), told
-        self._outside = sorted(outside, key=lambda one: one.checkpoint.size)
+        self._outside = sorted(outside, key=lambda one: (one.checkpoint.size, one.checkpoint.origin))
         self._edge, self._heads = Edge(), Heads()
         self._map: dict[TilePlace, bytes] = {}
         self._rows = _Rows()
         self._previous, self._students = NO_CHECKPOINT, 0
+        self._epoch, self._epochs = 1, dict[int, Epoch]()
         self._end = store.last_position()
         self.events, self.position, self.sealed = 0, BEFORE_ALL, 0
         self.unsealed = 0
@@ -70,7 +73,8 @@ class _Walk:
         if self._tables.exist():
             with self._tables.reading() as kept:
                 checkpoints = kept.checkpoints()
-        yield from self._known({one.size for one in checkpoints})
+                self._epochs = {one.number: one for one in kept.epochs()}
+        yield from self._known([read_checkpoint(one.body) for one in checkpoints])
         for one in checkpoints:
             found = self._checkpoint(one)
             yield from found
@@ -79,16 +83,22 @@ class _Walk:
             self.sealed += 1
         yield from self._tail()
 
-    def _known(self, sizes: set[int]) -> Iterator[Disagreement]:
+    def _known(self, kept: Sequence[Checkpoint]) -> Iterator[Disagreement]:
         """Outside checkpoints that the ledger should have, and has not."""
-        last = max(sizes, default=0)
         for one, other in pairwise(self._outside):
-            if one.checkpoint.size == other.checkpoint.size and one.checkpoint != other.checkpoint:
+            if one.checkpoint[:2] == other.checkpoint[:2] and one.checkpoint != other.checkpoint:
                 yield Disagreement("outside", None, says("verify/two-roots", text=one.where, second=other.where,
                                                     count=one.checkpoint.size))
         for one in self._outside:
-            size = one.checkpoint.size
-            if size > last:
+            size, epoch = one.checkpoint.size, epoch_of(one.checkpoint.origin)[1]
+            sizes = {there.size for there in kept if there.origin == one.checkpoint.origin}
+            last = max(sizes, default=0)
+            after = next((there for there in self._epochs.values()
+                          if there.number > epoch and there.lost_size >= size), None)
+            if size > last and after is not None:
+                yield Disagreement("given-up", None, says("verify/given-up", text=one.where, count=size, more=last,
+                                                          number=after.number, recorded_at=after.accepted_at))
+            elif size > last:
                 yield Disagreement("cut", None, says("verify/cut", text=one.where, count=size, more=last))
             elif size not in sizes:
                 yield Disagreement("lacking", None, says("verify/lacking", text=one.where, count=size))
@@ -106,8 +116,9 @@ class _Walk:
                 found.append(bad)
         first, start = self._edge.size, max(self.position, 0)
         expected = self._leaves_kept(first, sealed.size - 1)
-        theirs = [one for one in self._outside if one.checkpoint.size == sealed.size]
-        root = theirs[0].checkpoint.root if theirs else read_checkpoint(sealed.body).root
+        named = read_checkpoint(sealed.body)
+        theirs = [one for one in self._outside if one.checkpoint[:2] == named[:2]]
+        root = theirs[0].checkpoint.root if theirs else named.root
         self.compared += theirs
         try:
             moved = self._heads.settle()
@@ -119,9 +130,13 @@ class _Walk:
         self._students += moved.newcomers
         last = positions[-1] if positions else self.position
         entry = heads_entry(self.events + len(positions), last, self._students,
-                            root_in(tiles).hex() if tiles else "", self._previous)
+                            (root_in(tiles) if tiles else map_of(self._map.__getitem__).root()).hex(), self._previous)
+        epoch = epoch_of(named.origin)[1]
+        if epoch != self._epoch and epoch in self._epochs:
+            entry = epoch_entry(entry, self._epochs[epoch])
+        self._epoch = epoch
         self._edge.append([*leaves, leaf_hash(entry)])
-        body = checkpoint_body(read_checkpoint(sealed.body).origin, self._edge.size, self._edge.root())
+        body = checkpoint_body(named.origin, self._edge.size, self._edge.root())
         self.events, self.position = self.events + len(positions), sealed.position
         self._previous = sha256(sealed.body.encode()).hexdigest()
         if self._edge.size == sealed.size and self._edge.root() == root:  # the events are those that were signed

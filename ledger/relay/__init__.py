@@ -14,5 +14,7 @@ from .again import digests, publish_from, replay
 from .left import left
 from .positions import Displaced, Positions, status
 from .relay import Relay, Restart
+from .tails import beyond
 
-__all__ = ["Displaced", "Positions", "Relay", "Restart", "digests", "left", "publish_from", "replay", "status"]
+__all__ = ["Displaced", "Positions", "Relay", "Restart", "beyond", "digests", "left", "publish_from", "replay",
+           "status"]

@@ -165,6 +165,15 @@ class Positions:
             raise Displaced(f"another relay has moved the position of {at.topic}")
         return replace(at, position=to, complete_at=complete_at, at=now, rate=rate)
 
+    def reached(self, made: Made, position: int) -> None:
+        """A topic goes on above the log, up to a position: whoever is to write looks here (`ledger.proofs.outside`)."""
+        with self._backend.transaction() as cursor:
+            cursor.run("INSERT INTO relay_positions (topic, topic_id, partitions, law, position, at, rate) VALUES "
+                       "(:topic, :id, :partitions, '', :position, :at, 0) ON CONFLICT (topic) DO UPDATE SET "
+                       "position = excluded.position",
+                       {"topic": made.name, "id": made.id, "partitions": made.partitions, "position": position,
+                        "at": datetime.now(timezone.utc).isoformat()})
+
     def failed(self, topics: list[str], error: str, now: str) -> None:
         """Keeps a failure for `publish --status`."""
         with self._backend.transaction() as cursor:

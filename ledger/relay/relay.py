@@ -21,7 +21,7 @@ from ledger.wire.topics import EVENTS, HEARTBEAT, STATE, TOPICS
 from .lane import Lane
 from .positions import Positions, TopicPosition, older
 from .prepare import EVENTS_CHUNK, STATES_CHUNK, EventSource, Preparer, StateSource, latest, now
-from .tails import check_history
+from .tails import AboveTheLog, check_history
 
 PAUSE_SECONDS = 1.0
 WATCH_SECONDS = 0.25
@@ -109,7 +109,11 @@ class Relay:
                  stop: Flag, once: bool) -> None:
         positions.check_clock()
         with open_store(self._url, create=False) as store:
-            check_history(store, history, self._brokers, topics)
+            try:
+                check_history(store, history, self._brokers, topics)
+            except AboveTheLog as error:
+                positions.reached(topics[EVENTS], error.reached)
+                raise
         lanes = [self._lane(positions, topics, history, name) for name in (EVENTS, STATE)]
         for lane in lanes:
             if lane.standing.position > positions.last_position():

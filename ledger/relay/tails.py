@@ -7,18 +7,19 @@ the position of the newest.
 """
 
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from kafka import KafkaConsumer, TopicPartition
 from pydantic import ValidationError
 
 from ledger.store import EventStore
-from ledger.wire.kafka import CONSUMER, PREFIX, KafkaUnusable, Made, connection
+from ledger.wire.kafka import CONSUMER, PREFIX, KafkaUnusable, Made, connection, create_topics
 from ledger.wire.letters import Heartbeat
 from ledger.wire.message import History
 from ledger.wire.topics import EVENTS, HEARTBEAT, STATE
 
+LOG_PAGE = 5_000
 LOOKED_AT = 100
 """Messages at the end of each partition: `publish --replay` may have put old ones behind the newest."""
 SECONDS = 30.0
@@ -41,10 +42,10 @@ def check_history(store: EventStore, history: History, brokers: str, topics: Map
     said = [_said(found) for found in newest[HEARTBEAT] if _whose(found) == (history.origin, str(history.epoch))]
     reached = max([*said, *(_position(found) for name in (EVENTS, STATE) for found in newest[name])], default=0)
     if reached > last:
-        raise KafkaUnusable(
+        raise AboveTheLog(
             f"the topics hold events up to position {reached}, and the ledger ends at {last}: "
             "an older copy of the database (a backup?) stands in the place of the one that published. "
-            f"Nothing was sent. Put the newer one back. If it is lost: {anew}")
+            f"Nothing was sent. Put the newer one back. If it is lost: docs/restore.md", reached)
     for found in newest[EVENTS]:
         records = store.records(_position(found) - 1, 1)
         if not records or (records[0][0], records[0][2]) != (_position(found), _text(found, "digest")):
@@ -52,6 +53,73 @@ def check_history(store: EventStore, history: History, brokers: str, topics: Map
                 f"at position {_position(found)} the topic {topics[EVENTS].name} holds another event than the ledger, "
                 "which was restored from a backup and written on, or altered. Nothing was sent. "
                 f"Put the database back that published. If it is lost: {anew}")
+
+
+class AboveTheLog(KafkaUnusable):
+    """The topic of events goes on above the log, up to the position `reached`."""
+
+    def __init__(self, said: str, reached: int) -> None:
+        super().__init__(said)
+        self.reached = reached
+
+
+class Beyond(NamedTuple):
+    """What the topic of events holds and the log does not. `epoch`: the newest one in it, 0 where it is empty;
+    `reached`: its highest position; `gone`: by student the versions, in order, of that epoch."""
+
+    epoch: int
+    reached: int
+    gone: Mapping[str, Sequence[int]]
+
+
+def beyond(store: EventStore, brokers: str) -> Beyond:
+    """Reads all of it, once in a life of a ledger. Raises KafkaUnusable, KafkaError where the brokers do not answer."""
+    made = create_topics(brokers)[EVENTS]
+    consumer = KafkaConsumer(**connection(brokers), **CONSUMER)
+    epoch = reached = 0
+    gone: dict[str, set[int]] = {}
+    try:
+        for records in _all(consumer, made):
+            known = _in_the_log(store, records)
+            for record in records:
+                whose, position = _whose(record), _position(record)
+                if whose[0] != store.identity().origin:
+                    raise KafkaUnusable(f"{made.name} holds what another ledger published: name this one's {PREFIX}")
+                reached = max(reached, position)
+                if int(whose[1]) > epoch:
+                    epoch, gone = int(whose[1]), {}
+                if int(whose[1]) == epoch and known.get(position) != _text(record, "digest"):
+                    gone.setdefault((record.key or b"").decode(), set()).add(int(_text(record, "version")))
+    finally:
+        consumer.close(autocommit=False)
+    return Beyond(epoch, reached, {student: sorted(versions) for student, versions in gone.items()})
+
+
+def _all(consumer: KafkaConsumer, made: Made) -> Iterator[list[Any]]:
+    """All records, those of a partition at a time."""
+    parts = [TopicPartition(made.name, number) for number in range(made.partitions)]
+    consumer.assign(parts)
+    consumer.seek_to_beginning(*parts)
+    ends = consumer.end_offsets(parts)
+    until = time.monotonic() + SECONDS
+    while any(consumer.position(part) < ends[part] for part in parts):
+        if time.monotonic() > until:
+            raise KafkaUnusable(f"{made.name} cannot be read: the brokers have sent nothing for {SECONDS:.0f} seconds")
+        for records in consumer.poll(timeout_ms=500).values():
+            until = time.monotonic() + SECONDS
+            yield records
+
+
+def _in_the_log(store: EventStore, records: Sequence[Any]) -> Mapping[int, str]:
+    """The digests of the log's events at the positions of these."""
+    found: dict[int, str] = {}
+    at = 0
+    for position in sorted({_position(record) for record in records}):
+        if position > at:
+            rows = store.rows(position - 1, LOG_PAGE)
+            at = rows[-1][0] if len(rows) == LOG_PAGE else 1 << 63
+            found |= {row[0]: store.digest(row[4]) for row in rows}
+    return found
 
 
 def _newest(consumer: KafkaConsumer, made: Made) -> list[Any]:

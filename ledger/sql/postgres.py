@@ -49,6 +49,8 @@ class Link(psycopg.Connection[Any]):
 
     address = ""
     asking = False
+    looked = False
+    """Whether who uses it has looked at what it leads to."""
 
     @classmethod
     def connect(cls, conninfo: str = "", **given: Any) -> Self:

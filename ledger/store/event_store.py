@@ -22,7 +22,7 @@ from ledger.sql.base import Explain
 from . import keys
 from .errors import SetAside, StoreUnavailable, StoreUnusable, StreamSetAside, UnreadableEvent, VersionConflict
 from .mapper import Mapper, StoredRecord, stream_id
-from .recorder import Identity, LogRow, Recorder, Refusal, WholeRow
+from .recorder import FirstLook, Identity, LogRow, Recorder, Refusal, WholeRow
 
 T = TypeVar("T")
 
@@ -58,9 +58,11 @@ class EventStore:
     def identity(self) -> Identity:
         return self._patiently(self._recorder.identity)
 
-    def raise_epoch(self) -> None:
-        """Another history begins here: a restored backup was accepted. Only for the owner of the database."""
-        self._patiently(self._recorder.raise_epoch)
+    def look_first(self, look: FirstLook) -> None:
+        """From now on `look` is called before each link to the database is used for the first time, and once now: after
+        a break it may lead to an older copy. What it raises ends the act."""
+        self._recorder.look_first(look)
+        self.identity()
 
     def adopt_key(self) -> None:
         """Binds the ledger to its key: for whoever sends, stores or prints digests. Raises StoreUnusable for another

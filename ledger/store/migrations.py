@@ -133,11 +133,20 @@ def forgetting(tx: Transaction) -> None:
         tx.script(guards.POSTGRES_FORGET + rights.POSTGRES)
 
 
+def epochs(tx: Transaction) -> None:
+    """Backups that were put back and accepted (`epochs`)."""
+    table = "public.career_ledger_epochs" if tx.dialect == "postgresql" else "career_ledger_epochs"
+    tx.run(f"CREATE TABLE IF NOT EXISTS {table} (epoch BIGINT PRIMARY KEY, accepted_at TEXT NOT NULL, "
+           "position BIGINT NOT NULL, reached BIGINT NOT NULL, lost_size BIGINT NOT NULL, lost_root BYTEA NOT NULL, "
+           "authorities TEXT NOT NULL, reason TEXT NOT NULL)")
+    privileges(tx)
+
+
 def sealed_events(tx: Transaction) -> None:
     """Events may be sealed, and personal data must be: the databases know their stored names, older programs refuse."""
     checks(tx)
 
 
-STEPS = (events, identity, checks, privileges, numbers, forgetting, sealed_events)
+STEPS = (events, identity, checks, privileges, numbers, forgetting, sealed_events, epochs)
 SQLITE = Migrations("ledger", "career_ledger_migrations", "stored_events", STEPS)
 POSTGRES = Migrations("ledger", "public.career_ledger_migrations", "public.stored_events", STEPS)

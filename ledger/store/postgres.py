@@ -22,14 +22,15 @@ from psycopg.rows import dict_row, tuple_row
 from psycopg_pool import PoolTimeout
 
 from ledger.edges.address import WrongAddress
-from ledger.sql.base import LOCK_SECONDS
-from ledger.sql.postgres import CONNECT_SECONDS, Link, Postgres, refused
+from ledger.sql.base import LOCK_SECONDS, NO_NAMES, spelling
+from ledger.sql.postgres import CONNECT_SECONDS, Link, Postgres, PostgresTransaction, refused
 
 from . import versions
 from .errors import StoreUnavailable, StoreUnusable
 from .migrations import POSTGRES
-from .recorder import Identity, LogRow, Refusal, WholeRow
+from .recorder import FirstLook, Identity, LogRow, Refusal, WholeRow
 
+SPELLING = spelling("postgresql", NO_NAMES)
 CHUNK = 1000
 """Events in one call of `career_ledger_append`; more go into several calls of one transaction."""
 
@@ -52,10 +53,21 @@ REMEMBERED = ("SELECT r.student, r.id, r.content, r.outcome FROM unnest(%b::text
 _ROW, _STATE = struct.Struct(">hi16siqi"), struct.Struct(">i")
 
 
+@contextmanager
+def in_tuples(connection: psycopg.Connection[Any]) -> Iterator[None]:
+    """The library wants rows as dictionaries."""
+    before, connection.row_factory = connection.row_factory, tuple_row
+    try:
+        yield
+    finally:
+        connection.row_factory = before
+
+
 class _Datastore(PostgresDatastore):
     def __init__(self, url: str) -> None:
         super().__init__(dbname="", host="", port="", user="", password="")
         self.link_broke = False
+        self.first: FirstLook | None = None
         self._url = url
         self.pool = ConnectionPool(
             url, connection_class=Link, kwargs={"row_factory": dict_row},
@@ -74,6 +86,10 @@ class _Datastore(PostgresDatastore):
             self.pool.check()
         try:
             with super().get_connection() as connection:
+                if self.first is not None and isinstance(connection, Link) and not connection.looked:
+                    with connection.transaction(), in_tuples(connection):
+                        self.first(PostgresTransaction(connection, SPELLING))
+                    connection.looked = True
                 yield connection
         except (InterfaceError, OperationalError) as error:
             self.link_broke = True
@@ -94,8 +110,12 @@ class PostgresRecorder(PostgresApplicationRecorder):
     """The library's recorder with our append and our reads, which bring positions along."""
 
     def __init__(self, url: str, may_import: bool) -> None:
-        super().__init__(_Datastore(url))
+        self._links = _Datastore(url)
+        super().__init__(self._links)
         self.may_import = may_import
+
+    def look_first(self, look: FirstLook) -> None:
+        self._links.first = look
 
     def insert_events(self, stored_events: Sequence[StoredEvent], **_: Any) -> Sequence[int]:
         """All or none. Raises IntegrityError where a stream does not stand at the version
@@ -195,10 +215,6 @@ class PostgresRecorder(PostgresApplicationRecorder):
         """Does nothing where another one was faster."""
         with self.datastore.get_connection() as connection:
             connection.execute("SELECT public.career_ledger_adopt_key(%s)", (check,))
-
-    def raise_epoch(self) -> None:
-        with self.datastore.get_connection() as connection:
-            connection.execute("UPDATE public.career_ledger SET epoch = epoch + 1")
 
     def rewrite_refusals(self, rewrite: Callable[[Refusal], Refusal]) -> None:
         """Does nothing for a user who may not: only the owner may."""

@@ -12,7 +12,7 @@ DECLARE
         'career_ledger_sequencer'));
     kept text[] := ARRAY(SELECT oid::regclass::text FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relname IN (
         'stored_events', 'stored_events_notification_id_seq', 'career_ledger', 'career_ledger_migrations', 'refused_submissions',
-        'relay_positions', 'relay_aside', 'log_tiles', 'log_checkpoints', 'student_heads', 'student_tiles'));
+        'career_ledger_epochs', 'relay_positions', 'relay_aside', 'log_tiles', 'log_checkpoints', 'student_heads', 'student_tiles'));
     one record;
 BEGIN
     FOR one IN SELECT who, thing FROM unnest(kept) AS thing, unnest(array_append(roles, 'public')) AS who LOOP
@@ -23,13 +23,15 @@ BEGIN
             ('SELECT', 'public.stored_events', '{reader, intake, writer, projector, relay, sequencer}'),
             ('SELECT', 'public.career_ledger', '{reader, intake, writer, projector, relay, sequencer}'),
             ('SELECT', 'public.career_ledger_migrations', '{reader, intake, writer, projector, relay, sequencer}'),
+            ('SELECT', 'public.career_ledger_epochs', '{reader, intake, writer, projector, relay, sequencer}'),
             ('SELECT', 'public.refused_submissions', '{intake, writer}'),
-            ('SELECT', 'public.relay_positions', '{reader, writer}'),
+            ('SELECT', 'public.relay_positions', '{reader, intake, writer}'),
             ('SELECT', 'public.relay_aside', '{reader}'),
             ('SELECT, INSERT, UPDATE, DELETE', 'public.relay_positions', '{relay}'),
             ('SELECT, INSERT, UPDATE, DELETE', 'public.relay_aside', '{relay}'),
             ('SELECT', 'public.log_tiles', '{reader}'),
-            ('SELECT', 'public.log_checkpoints', '{reader}'),
+            -- whoever writes looks whether what was signed is in it
+            ('SELECT', 'public.log_checkpoints', '{reader, intake, writer, relay}'),
             ('SELECT', 'public.student_heads', '{reader}'),
             ('SELECT', 'public.student_tiles', '{reader}'),
             ('SELECT, INSERT, UPDATE', 'public.log_tiles', '{sequencer}'),

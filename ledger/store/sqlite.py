@@ -27,15 +27,17 @@ from eventsourcing.sqlite import (
     SQLiteTransaction,
 )
 
-from ledger.sql.base import LOCK_SECONDS, Replaced
+from ledger.sql.base import LOCK_SECONDS, NO_NAMES, Replaced, spelling
 from ledger.sql.sqlite import SameFile, SQLite, keep_a_log
+from ledger.sql.sqlite import SQLiteTransaction as Asking
 
 from . import versions
 from .errors import StoreUnavailable, StoreUnusable
 from .guards import KEPT_OUT
 from .migrations import APPLICATION_ID, SQLITE
-from .recorder import Identity, LogRow, Refusal, WholeRow
+from .recorder import FirstLook, Identity, LogRow, Refusal, WholeRow
 
+SPELLING = spelling("sqlite", NO_NAMES)
 JUMP_SECONDS = 400 * 86_400
 """A ledger in use is written at least once a year."""
 INSERT = "INSERT INTO stored_events (originator_id, originator_version, topic, state) VALUES (?,?,?,?)"
@@ -71,13 +73,18 @@ class _Transaction(SQLiteTransaction):
 class _Connection(SQLiteConnection):
     """Each transaction looks whether the file at the path is the one that it reads and writes."""
 
-    def __init__(self, connection: sqlite3.Connection, max_age: float | None, path: str, same: SameFile) -> None:
+    def __init__(self, connection: sqlite3.Connection, max_age: float | None, pool: "_Pool", same: SameFile) -> None:
         super().__init__(connection, max_age)
-        self._path, self._same = path, same
+        self._pool, self._same = pool, same
+        self._link, self._looked = connection, False
 
     @contextmanager
     def transaction(self, *, commit: bool) -> Iterator[SQLiteCursor]:
         self._check(writing=False)
+        if self._pool.first is not None and not self._looked:
+            with _Transaction(self, commit=False) as cursor, cursor:
+                self._pool.first(Asking(self._link, SPELLING))
+            self._looked = True
         with _Transaction(self, commit=commit) as cursor, cursor:
             if commit:
                 self._check(commit)
@@ -88,10 +95,12 @@ class _Connection(SQLiteConnection):
         """Raises StoreUnusable where the file is another one: nothing that it answers may be believed."""
         trouble = self._same.trouble(writing)
         if trouble is not None:
-            raise problem(Replaced(trouble), self._path)
+            raise problem(Replaced(trouble), self._pool.db_name)
 
 
 class _Pool(SQLiteConnectionPool):
+    first: FirstLook | None = None
+
     def _create_connection(self) -> SQLiteConnection:
         same = SameFile(self.db_name)
         try:
@@ -102,13 +111,13 @@ class _Pool(SQLiteConnectionPool):
             raise problem(Replaced("it was deleted"), self.db_name) from None
         except sqlite3.Error as error:
             raise PersistenceError(error) from error
-        return _Connection(made, self.max_age, self.db_name, same)
+        return _Connection(made, self.max_age, self, same)
 
 
 class _Datastore(SQLiteDatastore):
     def __init__(self, path: str) -> None:
         super().__init__(path)
-        self.pool = _Pool(db_name=path, lock_timeout=LOCK_SECONDS)
+        self.pool = self.links = _Pool(db_name=path, lock_timeout=LOCK_SECONDS)
 
 
 class SQLiteRecorder(SQLiteApplicationRecorder):
@@ -117,8 +126,13 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
     may_import = True
 
     def __init__(self, path: str) -> None:
-        super().__init__(_Datastore(path))
+        store = _Datastore(path)
+        super().__init__(store)
+        self._pool = store.links
         self._path = Path(path)
+
+    def look_first(self, look: FirstLook) -> None:
+        self._pool.first = look
 
     def construct_create_table_statements(self) -> list[str]:
         return []  # the migrations make the tables
@@ -199,10 +213,6 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
         """Does nothing where another one was faster."""
         with self.datastore.transaction(commit=True) as c:
             c.execute("UPDATE career_ledger SET digest_key = ? WHERE digest_key IS NULL", (check,))
-
-    def raise_epoch(self) -> None:
-        with self.datastore.transaction(commit=True) as c:
-            c.execute("UPDATE career_ledger SET epoch = epoch + 1")
 
     def rewrite_refusals(self, rewrite: Callable[[Refusal], Refusal]) -> None:
         with self.datastore.transaction(commit=True) as c:

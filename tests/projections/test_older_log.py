@@ -15,6 +15,7 @@ from ledger.projections.everybody.verify import verify
 from ledger.store import EventStore, open_store
 from tests.projections.populations import BOOKS, a_debtor, append
 from tests.relay.conftest import command
+from tests.store.backups import accept
 
 DAY = date(2026, 3, 25)
 
@@ -105,7 +106,7 @@ def test_rebuild_beside_newer_projections_ends_when_the_log_is_older(store_url, 
 def test_projections_of_another_epoch_or_ledger_are_refused(store_url, store, database) -> None:
     append(store, *a_debtor("S01"))
     project(store, database)
-    store.raise_epoch()
+    accept(store_url)
     assert_refused(store_url, store, "of epoch 1 of this ledger, which is in epoch 2")
     rebuild(store_url, BOOKS, 1)
     if store_url.startswith("sqlite"):

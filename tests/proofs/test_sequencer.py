@@ -91,7 +91,7 @@ def test_sealing_goes_on_when_it_was_killed_at_any_step(sealing, monkeypatch) ->
                 sealing.sequencer.seal()
         last = sealing.sequencer.seal()
         assert (last.size - first.size, last.position - first.position) == (2, 1)
-        assert open_checkpoint(last.note, sealing.keys)[0].size == sealing.signer.last().size == last.size
+        assert open_checkpoint(last.note, sealing.keys)[0].size == sealing.signer.last().checkpoint.size == last.size
         first = last
     assert made_at_once(sealing, [*range(2, 11)]) == open_checkpoint(last.note, sealing.keys)[0].root
 
@@ -110,13 +110,13 @@ def test_nothing_is_signed_when_the_key_has_signed_another_history(sealing, sign
     last = sealing.sequencer.seal()
     for size, root, words in ((4, bytes(32), "restored from an older copy"), (3, bytes(32), "not the continuation"),
                               (2, bytes(32), "not the continuation")):
-        sealing.signer.remember(sealing.signer.sign(sequencing.checkpoint_body(sealing.signer.name, size, root)))
+        sealing.signer.remember(sealing.signer.sign(sequencing.checkpoint_body(sealing.signer.name, size, root)), 2)
         sealing.record("S02", 5 - size, 5 - size)
         with pytest.raises(TwoHistories, match=words):
             sealing.sequencer.seal()
     with sealing.tables.reading() as kept:
         assert kept.last() == last
-    sealing.signer.remember(last.note)
+    sealing.signer.remember(last.note, last.position)
     assert sealing.sequencer.seal().size == 7
 
 
@@ -169,6 +169,6 @@ def test_follower_seals_what_comes_until_it_is_stopped(sealing, monkeypatch) -> 
 def test_tables_are_made_by_upgrade_when_a_ledger_has_none(store_url, store) -> None:
     with ProofTables(store_url) as tables, open_ledger(store_url, create=False) as ledger:
         assert not tables.exist()
-        assert ledger.upgrade()["proofs"] == [1, 2] == [*range(1, MIGRATIONS.newest + 1)]
+        assert ledger.upgrade()["proofs"] == [1, 2, 3] == [*range(1, MIGRATIONS.newest + 1)]
         assert tables.exist()
         assert ledger.upgrade()["proofs"] == []

@@ -117,8 +117,8 @@ def test_key_is_made_for_its_owner_alone_and_stays_when_it_is_asked_for_again(mo
     made = signing.make(NAME)
     assert (file.stat().st_mode & 0o777, signing.make(NAME).verifier) == (0o600, made.verifier)
     assert made.last() is None
-    made.remember(made.sign(BODY))
-    assert signing.load().last().size == 2
+    made.remember(made.sign(BODY), 7)
+    assert (signing.load().last().checkpoint.size, signing.load().last().position) == (2, 7)
     with pytest.raises(StoreUnusable, match="is that of ledger"):
         signing.make("other.example")
     file.chmod(0o640)

@@ -12,6 +12,7 @@ from ledger.store import StoreUnusable, open_store
 from ledger.wire.kafka import PRODUCER, KafkaUnusable, create_topics
 from ledger.wire.topics import EVENTS, HEARTBEAT, STATE
 from tests.projections.populations import BOOKS, a_debtor, append
+from tests.store.backups import accept
 
 from .conftest import Topics, done, publish_once, published, relay, wait_for
 
@@ -93,8 +94,7 @@ def test_topic_of_another_epoch_is_refused_in_both_directions(sqlite_url, tmp_pa
     fill(sqlite_url, "S01")
     publish_once(sqlite_url, topics)
     copy(sqlite_url, former)
-    with open_store(sqlite_url) as store:
-        store.raise_epoch()
+    accept(sqlite_url)
     with pytest.raises(KafkaUnusable, match=r"holds epoch 1 of this ledger, which is in epoch 2"):
         publish_once(sqlite_url, topics)
     topics_of_epoch_2 = Topics(topics.brokers, topics.prefix + "2.")

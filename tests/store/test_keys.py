@@ -9,6 +9,7 @@ import pytest
 from ledger.relay import digests
 from ledger.store import StoreUnusable, keys, open_store
 from tests.conftest import DIGEST_KEY
+from tests.store.backups import accept
 
 OTHER = "f" * 64
 
@@ -115,8 +116,8 @@ def test_postgresql_has_no_place_for_a_key_so_it_must_be_named(postgres_url, mon
     assert (tmp_path / "key").stat().st_mode & 0o777 == 0o600
 
 
-def test_ledger_has_an_identity_of_its_own(store) -> None:
+def test_ledger_has_an_identity_of_its_own(store_url, store) -> None:
     first = store.identity()
     assert (len(first.origin), first.epoch) == (32, 1)
-    store.raise_epoch()
+    accept(store_url)
     assert store.identity() == first._replace(epoch=2)

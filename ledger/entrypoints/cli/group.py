@@ -35,7 +35,7 @@ PLACES = {
     "access": "person", "lookup": "person", "person": "person",
     "digests": "kafka", "intake": "kafka", "publish": "kafka",
     "disclose": "rights", "forget": "rights",
-    "generate": "generate", "keys": "keys", "upgrade": "upgrade",
+    "generate": "generate", "keys": "keys", "restore": "restore", "upgrade": "upgrade",
 }
 """The module of each command, which is imported when one of them is named or all are listed."""
 

@@ -98,6 +98,31 @@ def course_code(text: str) -> str:
     return text
 
 
+LONGEST_REASON = 10_000
+"""Characters."""
+
+
+def read_reason(_: click.Context, __: click.Parameter, file: Path) -> str:
+    """Of an order, as a file of text."""
+    try:
+        text = file.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        text = ""
+    if not text or len(text) > LONGEST_REASON:
+        raise bad_value(says("cli/reason", count=LONGEST_REASON))
+    return text
+
+
+def _two(_: click.Context, __: click.Parameter, authorities: tuple[str, ...]) -> tuple[str, ...]:
+    named = tuple(one.strip() for one in authorities)
+    if len({one.casefold() for one in named if one}) < 2 or not all(named):
+        raise misused(says("cli/two-authorities"))
+    return named
+
+
+authorities_option = click.option("--authority", "authorities", multiple=True, required=True, callback=_two,
+                                  metavar="NAME", help="Who orders it: give two different ones.")
+
 workers_option = click.option("--workers", type=click.IntRange(1, 1024), metavar="N",
                               help="Worker processes. Default: one a processor.")
 on_option = click.option("--on", type=day, metavar="DATE", help="The day that is asked about. Default: today in Italy.")

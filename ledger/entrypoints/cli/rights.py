@@ -9,28 +9,26 @@ import click
 from ledger.domain.phrases import says
 from ledger.edges.program import tell_json
 
-from .errors import bad_value, misused
-from .options import FOUND, actor_option, json_option, on_option, opened, page, purpose_option, read_for, spoken
-
-LONGEST_REASON = 10_000
-"""Characters."""
-
-
-def _reason(_: click.Context, __: click.Parameter, file: Path) -> str:
-    try:
-        text = file.read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError):
-        text = ""
-    if not text or len(text) > LONGEST_REASON:
-        raise bad_value(says("cli/reason", count=LONGEST_REASON))
-    return text
+from .errors import bad_value
+from .options import (
+    FOUND,
+    actor_option,
+    authorities_option,
+    json_option,
+    on_option,
+    opened,
+    page,
+    purpose_option,
+    read_for,
+    read_reason,
+    spoken,
+)
 
 
 @click.command(short_help="Destroy the keys to what names a student, and have the services delete it, for good.")
 @click.argument("student")
-@click.option("--authority", "authorities", multiple=True, required=True, metavar="NAME",
-              help="Who orders it: give two different ones.")
-@click.option("--reason", required=True, callback=_reason, metavar="FILE",
+@authorities_option
+@click.option("--reason", required=True, callback=read_reason, metavar="FILE",
               type=click.Path(path_type=Path, exists=True, dir_okay=False),
               help="Why, as text: no order without one. A key store keeps it sealed; without one it is not kept.")
 @click.option("--even-if-open", "anyway", is_flag=True, help="Also while a career is open or money is owed.")
@@ -47,11 +45,8 @@ def forget(student: str, authorities: tuple[str, ...], reason: str, anyway: bool
     Example:
       career-ledger forget S01 --authority "Rector" --authority "Data protection officer" --reason request.txt
     """
-    named = [one.strip() for one in authorities]
-    if len({one.casefold() for one in named if one}) < 2 or not all(named):
-        raise misused(says("cli/two-authorities"))
     with opened() as ledger:
-        answer = ledger.forget(student, named, reason, anyway)
+        answer = ledger.forget(student, authorities, reason, anyway)
     tell_json(spoken(answer)) if json_ else page().forgotten(spoken(answer))
     if answer["outcome"] == "refused":
         raise click.exceptions.Exit(FOUND)
