@@ -53,6 +53,7 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks, and puts first what needs a server: who waits for a server leaves the processor to others, and no long
     test comes last."""

@@ -143,6 +143,7 @@ def test_old_segments_go_when_their_time_is_over(kafka_bootstrap: str, topic_pre
 
 @pytest.mark.server
 @pytest.mark.long
+@pytest.mark.xdist_group("brokers")  # never beside the three of the fixture at work
 def test_three_brokers_lose_nothing_when_one_is_killed_frozen_or_stopped(topic_prefix: str) -> None:
     topic = f"{topic_prefix}events"
     with Cluster(brokers=3) as cluster:
@@ -209,7 +210,8 @@ def started(tmp_path: Path, *command: str, **environment: str) -> subprocess.Pop
     given = {name: value for name, value in os.environ.items() if name != VARIABLE}
     return subprocess.Popen([sys.executable, "infra/kafka", *command], cwd=ROOT,
                             env=given | {"TMPDIR": str(tmp_path)} | environment,
-                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                            start_new_session=True)
 
 
 TELL_AND_WAIT = ("run", "--", sys.executable, "-c",
@@ -252,6 +254,7 @@ def test_broker_ends_when_run_is_killed(tmp_path: Path) -> None:
         port = port_of(process)
         process.kill()
         process.wait(60)
+        os.killpg(process.pid, signal.SIGKILL)  # its command, which waits
         until = time.monotonic() + 30
         while answers(port) and time.monotonic() < until:
             time.sleep(0.1)
