@@ -53,7 +53,6 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks, and puts first what needs a server: who waits for a server leaves the processor to others, and no long
     test comes last."""
@@ -64,7 +63,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("server")
         if "brokers" in fixtures:  # one worker has them all, and starts one cluster
             item.add_marker(pytest.mark.xdist_group("brokers"))
+        _tell_group(item)
     items.sort(key=lambda item: item.get_closest_marker("server") is None)
+
+
+def _tell_group(item: pytest.Item) -> None:
+    """xdist puts a test's group behind its id, where pytest 9.2 looks no more, and every worker had brokers of its own
+    (github.com/pytest-dev/pytest-xdist/issues/1386)."""
+    group = item.get_closest_marker("xdist_group")
+    if group and getattr(item.config.option, "loadgroup", False) and hasattr(item, "_id"):
+        item._id = type(item._id).parse(f"{item.nodeid}@{group.args[0]}")
 
 
 @pytest.fixture(scope="session")
@@ -162,9 +170,11 @@ def brokers(broker_certificates: Path) -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def cluster(brokers: Cluster) -> Iterator[Cluster]:
+def cluster(request: pytest.FixtureRequest, brokers: Cluster) -> Iterator[Cluster]:
     """Brokers that a test may kill, freeze and restart: one, or three at full size. The
     next test finds them at work."""
+    if getattr(request.config.option, "loadgroup", False):
+        assert request.node.nodeid.endswith("@brokers"), "every worker starts brokers of its own"
     try:
         yield brokers
     finally:

@@ -24,10 +24,10 @@ def config(tmp_path: Path, broker_certificates: Path, topic_prefix: str, monkeyp
     monkeypatch.setenv(CLIENT, str(file := tmp_path / "kafka.json"))
     file.touch(0o600)
 
-    def write(server: str = "server", client: str | None = "client") -> None:
+    def write(server: str = "server", client: str | None = "client", patience_ms: int = 30_000) -> None:
         shown = {} if client is None else {"ssl_certfile": str(broker_certificates / f"{client}.crt"),
                                            "ssl_keyfile": str(broker_certificates / f"{client}.key")}
-        file.write_text(json.dumps({"security_protocol": "SSL", "bootstrap_timeout_ms": 1_000,
+        file.write_text(json.dumps({"security_protocol": "SSL", "bootstrap_timeout_ms": patience_ms,
                                     "ssl_cafile": str(broker_certificates / f"{server}.crt"), **shown}))
 
     return write
@@ -59,5 +59,5 @@ def test_topics_are_made_written_and_read_over_tls_when_both_sides_believe_each_
     ids=["another authority", "no client certificate", "a stranger's certificate", "another name"])
 def test_brokers_are_not_used_when_one_side_cannot_be_believed(server: str, client: str | None, host: str,
                                                                cluster: Cluster, config, sqlite_url: str) -> None:
-    config(server, client)
+    config(server, client, patience_ms=1_000)
     assert found(sqlite_url, cluster.tls_bootstrap.replace(NAME, host)) == {"doctor/no-broker": "failed"}
