@@ -77,6 +77,11 @@ PYDANTIC: dict[str, tuple[str, Names]] = {
     "string_pattern_mismatch": ("form/pattern", {"pattern": "text"}),
     "literal_error": ("form/choice", {"expected": "choices"}),
     "int_type": ("form/whole-number", {}),
+    "int_parsing": ("form/whole-number", {}),
+    "int_from_float": ("form/whole-number", {}),
+    "decimal_parsing": ("form/number", {}),
+    "decimal_type": ("form/number", {}),
+    "bool_parsing": ("form/boolean", {}),
     "int_parsing_size": ("form/number-size", {}),
     "greater_than_equal": ("form/at-least", {"ge": "at_least"}),
     "less_than_equal": ("form/at-most", {"le": "at_most"}),
@@ -86,7 +91,8 @@ PYDANTIC: dict[str, tuple[str, Names]] = {
     "dict_type": ("form/object", {}),
     "model_type": ("form/object-of", {"class_name": "text"}),
 }
-"""pydantic's types of errors that a submission can meet: our id, and our name for each value that it shows."""
+"""pydantic's types of errors that a submission or a rule book can meet: our id, and our name for each value that it
+shows."""
 _PATTERNS: dict[str, tuple[str, Names]] = {
     r"^[A-Za-z0-9._-]{1,64}$": ("form/pseudonym", {}), r"^\S+$": ("form/no-spaces", {})}
 """What a pattern of ours asks for."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, PrivateAttr, create_model, model_validator
 
+from .form import wrong
 from .values import Amount, Day, RecognitionKind, Text, Year
 
 MOST_INSTALMENTS = 6
@@ -62,10 +63,10 @@ class Rule(BaseModel):
             return handler(data)
         for name in names:
             if name not in cls.model_fields or name in Rule.model_fields:
-                values = ", ".join(one for one in cls.model_fields if one not in Rule.model_fields) or "none"
-                raise ValueError(f"unknown.{name} is no value of this rule; its values: {values}")
+                raise wrong("form/no-value-of-the-rule", text=str(name), categories=[
+                    one for one in cls.model_fields if one not in Rule.model_fields])
             if name in data:
-                raise ValueError(f"{name} is stated and marked unknown; remove one of the two")
+                raise wrong("form/stated-and-unknown", text=name)
         made: Self = _partial(cls, frozenset(names)).model_validate(data)
         return made
 

@@ -148,7 +148,7 @@ def _rulebooks(asked: Installation) -> Graded:
     try:
         books = law(asked.rulebooks)
     except RuleBookError as error:
-        yield "failed", says("doctor/error", text=" ".join(error.lines))
+        yield from (("failed", one.phrase()) for one in error.problems)
         return
     yield "ok", says("doctor/rulebooks", text=", ".join(books.years))
     if (year := year_of(clock().date())) not in books.years:

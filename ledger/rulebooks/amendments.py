@@ -10,9 +10,12 @@ from datetime import date
 from typing import Any
 
 from ledger.domain.books import Stage
+from ledger.domain.phrases import Phrase, says
 from ledger.domain.rulebook import Amendment, RuleBook
 
 Place = tuple[str | int, ...]
+AtPlace = tuple[Place, Phrase]
+"""What is wrong at a place of the file."""
 SOURCE = ("document", "heading", "says")
 _FIELD = re.compile(rb"^amendments:", re.MULTILINE)
 Checking = Callable[[Mapping[str, Any], Mapping[str, int]], RuleBook]
@@ -41,18 +44,15 @@ def stages(data: Mapping[str, Any], made: Checking, content: bytes, register: by
 
 
 def out_of_place(data: Mapping[str, Any], content: bytes, known: Sequence[Amendment],
-                 documents: Sequence[str]) -> Iterator[tuple[Place, str]]:
+                 documents: Sequence[str]) -> Iterator[AtPlace]:
     """What is wrong with the amendments themselves."""
     if known and ([*data][-1] != "amendments" or not _FIELD.search(content)):
-        yield ("amendments",), "write amendments: at the beginning of a line, as the last field of the file"
+        yield ("amendments",), says("book/amendments-last")
     for number, one in enumerate(known):
         if number and one.known_since < known[number - 1].known_since:
-            yield ("amendments", number, "known_since"), \
-                (f"{one.known_since} lies before that of the amendment above; write them in the order in which they "
-                 "became known")
+            yield ("amendments", number, "known_since"), says("book/amendment-order", text=one.known_since.isoformat())
         if one.document not in (*documents, *one.documents):
-            yield ("amendments", number, "document"), \
-                f"{one.document} is not among the documents of this book; give its title under documents, here"
+            yield ("amendments", number, "document"), says("book/amendment-document", text=one.document)
 
 
 def _amended(data: Mapping[str, Any], made: Checking, known: Sequence[Amendment], count: int, day: date) -> RuleBook:

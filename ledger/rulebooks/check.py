@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel
 
 from ledger.domain.books import LawBooks
-from ledger.domain.phrases import Phrase, says, verbatim
+from ledger.domain.phrases import Phrase, says
 from ledger.domain.rulebook import Rule, RuleBook
 
 from .amendments import Place
@@ -29,8 +29,6 @@ SHARES = frozenset({"share", "disability", "detention"})
 _MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
            "November", "December")
 _YEAR = re.compile(r"20\d\d-\d\d(?!\d)")
-_PROBLEM = re.compile(r"(?s)(?P<file>.*?)(?:, line (?P<line>\d+))?: "
-                      r"(?:(?P<field>[^ ]+|\(the whole file\)): )?(?P<said>.*)")
 
 
 class Finding(NamedTuple):
@@ -49,7 +47,8 @@ def check(name: str, content: bytes, readings: Readings, books: LawBooks, instit
     try:
         book = read_book(name, plain, readings)
     except RuleBookError as error:
-        return [*_not_read(content), *map(_problem, error.lines)]
+        return [*_not_read(content),
+                *(Finding(MEND, one.line, one.field, one.message) for one in error.problems)]
     root = nodes(content)
     found = [Finding(MEND, line_of(root, place), dotted(place), says("rules/unconfirmed", text=_at(root, place)))
              for place in unconfirmed(root)]
@@ -68,14 +67,6 @@ def _not_read(content: bytes) -> Iterator[Finding]:
         return
     for place in unconfirmed(root):
         yield Finding(MEND, line_of(root, place), dotted(place), says("rules/unconfirmed", text=_at(root, place)))
-
-
-def _problem(line: str) -> Finding:
-    """What the loader says, in its own words."""
-    told = _PROBLEM.fullmatch(line)
-    if told is None:
-        return Finding(MEND, None, "", verbatim(line))
-    return Finding(MEND, int(told["line"]) if told["line"] else None, told["field"] or "", verbatim(told["said"]))
 
 
 def _at(root: Any, place: Place) -> str:

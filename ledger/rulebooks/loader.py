@@ -15,19 +15,19 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
 from ledger.domain.books import LawBooks, Stage
 from ledger.domain.form import phrase_of
 from ledger.domain.knowledge import NotFound
-from ledger.domain.phrases import says
+from ledger.domain.phrases import Phrase, says
 from ledger.domain.rulebook import Admission, Interpretations, Law, OwnBook, Register, RuleBook, Tiers
 from ledger.edges.text import visible
-from ledger.words import sentence
+from ledger.words import DEFAULT, Language, sentence
 
-from .amendments import Place, out_of_place, stages
+from .amendments import AtPlace, Place, out_of_place, stages
 
 REGISTER = "readings.yaml"
 """The file of a folder that is no year's book: what the guides leave open and how it is read, for every year."""
@@ -48,12 +48,30 @@ SMALLEST = ("CHG-3", "RAT-3", "RAT-4", "RAT-5", "RAT-6", "MOR-1", "MOR-2", "MOR-
 pass."""
 
 
-class RuleBookError(ValueError):
-    """A rule book cannot be used. `lines` has one for each problem: file, line, field and what to write."""
+class Misread(NamedTuple):
+    """What is wrong with a file: its name, the line (None: no line of it), the field ("": the file) and what to do."""
 
-    def __init__(self, *lines: str) -> None:
-        self.lines = [visible(line) for line in lines]
-        super().__init__("\n".join(self.lines))
+    file: str
+    line: int | None
+    field: str
+    message: Phrase
+
+    def phrase(self) -> Phrase:
+        told = says("book/at-field", text=self.field, parts=(self.message,)) if self.field else self.message
+        return says("book/in-file", text=self.file, parts=(told,)) if self.line is None else \
+            says("book/at-line", text=self.file, count=self.line, parts=(told,))
+
+
+class RuleBookError(ValueError):
+    """A rule book cannot be used: every problem with file, line, field and what to write."""
+
+    def __init__(self, *problems: Misread) -> None:
+        self.problems = problems
+        super().__init__("\n".join(self.told()))
+
+    def told(self, language: Language = DEFAULT) -> list[str]:
+        """A line for each problem."""
+        return [visible(sentence(one.phrase(), language)) for one in self.problems]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -80,8 +98,8 @@ def load_books(folder: Path | None = None) -> LawBooks:
         book, found = read_stages(name, content, readings)
         year = book.academic_year
         if year in books:
-            raise RuleBookError(f"{name}: academic_year: {year} is the year of {source[year]} already; "
-                                "keep one file a year")
+            raise RuleBookError(Misread(name, None, "academic_year", says("book/second-of-the-year", academic_year=year,
+                                                                          text=source[year])))
         books[year], source[year] = book, name
         identities[year] = (book.id, hashlib.sha256(content + readings.content).hexdigest())
         if found:
@@ -135,7 +153,7 @@ def read_readings(name: str, content: bytes) -> Readings:
     """The checked register from the bytes of its file; `name` is what an error calls the file."""
     data = read_plain(name, content)
     if not isinstance(data, dict):
-        raise RuleBookError(f"{name}, line 1: write the register: interpretations, and below it AMB-1 and so on")
+        raise RuleBookError(Misread(name, 1, "", says("book/no-register")))
     try:
         entries = Register.model_validate(data).interpretations
     except ValidationError as error:
@@ -153,7 +171,7 @@ def read_stages(name: str, content: bytes, readings: Readings) -> tuple[RuleBook
     """The same, and where it has amendments how it was known before each of them."""
     data = read_plain(name, content)
     if not isinstance(data, dict):
-        raise RuleBookError(f"{name}, line 1: write a rule book: id, academic_year, covers, rules, interpretations")
+        raise RuleBookError(Misread(name, 1, "", says("book/no-book")))
     entries = _of_the_year(readings, data)
 
     def made(data: Mapping[str, Any], amended: Mapping[str, int]) -> RuleBook:
@@ -182,11 +200,11 @@ def _of_the_year(readings: Readings, data: dict[Any, Any]) -> Any:
 def refusal(name: str, content: bytes, error: ValidationError,
              amended: Mapping[str, int] | None = None) -> RuleBookError:
     found = error.errors(include_url=False)[:LISTED]
-    problems = [_explained(e["type"], _in_the_file(e["loc"]), sentence(phrase_of(e)), e["input"]) for e in found]
+    problems = [_explained(e["type"], _in_the_file(e["loc"]), phrase_of(e), e["input"]) for e in found]
     return RuleBookError(*_told(name, content, _moved(problems, amended or {}), error.error_count()))
 
 
-def _moved(problems: Sequence[tuple[Place, str]], amended: Mapping[str, int]) -> list[tuple[Place, str]]:
+def _moved(problems: Sequence[AtPlace], amended: Mapping[str, int]) -> list[AtPlace]:
     """What is wrong with an amended entry stands in the amendment."""
     return [(("amendments", amended[str(place[1])], *place) if place[:1] == ("rules",) and len(place) > 1
              and place[1] in amended else place, message) for place, message in problems]
@@ -196,12 +214,12 @@ def _documents(book: RuleBook) -> list[str]:
     return [*book.documents, *own_rules().documents]
 
 
-def _told(name: str, content: bytes, problems: Sequence[tuple[Place, str]], total: int) -> Iterator[str]:
+def _told(name: str, content: bytes, problems: Sequence[AtPlace], total: int) -> Iterator[Misread]:
     root = nodes(content)
     for place, message in problems:
-        yield f"{name}, line {line_of(root, place)}: {dotted(place)}: {message}"
+        yield Misread(name, line_of(root, place), dotted(place), message)
     if total > len(problems):
-        yield f"{name}: and {total - len(problems)} problems more"
+        yield Misread(name, None, "", says("book/more-problems", count=total - len(problems)))
 
 
 def book_files(folder: Path | None) -> Iterator[tuple[str, bytes]]:
@@ -214,7 +232,7 @@ def book_files(folder: Path | None) -> Iterator[tuple[str, bytes]]:
         return
     found = sorted(path for path in folder.glob("*.yaml") if path.name not in NO_BOOKS)
     if not found:
-        raise RuleBookError(f"{folder}: no rule book here; put one *.yaml file per academic year into the folder")
+        raise RuleBookError(Misread(str(folder), None, "", says("book/empty-folder")))
     for path in found:
         yield str(path), read_file(path)
 
@@ -224,30 +242,32 @@ def read_file(path: Path) -> bytes:
         with path.open("rb") as opened:
             return opened.read(LONGEST_BOOK + 1)
     except OSError as error:
-        raise RuleBookError(
-            f"{path}: cannot be read ({error.strerror}); mend the file or its permissions") from None
+        raise RuleBookError(unreadable(str(path), error)) from None
+
+
+def unreadable(name: str, error: OSError) -> Misread:
+    return Misread(name, None, "", says("book/unreadable", text=error.strerror or type(error).__name__))
 
 
 def read_plain(name: str, content: bytes) -> Any:
     import yaml
     from yaml.constructor import ConstructorError
 
-    from .plain import Plain, shown
+    from .plain import Plain, Wrong, shown
 
     if len(content) > LONGEST_BOOK:
-        raise RuleBookError(f"{name}, line 1: longer than {LONGEST_BOOK >> 10} KiB; put the rules of one year into a "
-                            "file")
+        raise RuleBookError(Misread(name, 1, "", says("book/too-long", count=LONGEST_BOOK >> 10)))
     try:
         return Plain(content).get_single_data()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else 1
-        what = "" if isinstance(error, ConstructorError) else "not YAML: "
         why = shown(error.problem or error.context or "", LONGEST_PROBLEM)
-        raise RuleBookError(f"{name}, line {line}: {what}{why}") from None
+        told = error.told if isinstance(error, Wrong) else \
+            says("book/no-plain-data" if isinstance(error, ConstructorError) else "book/no-yaml", text=why)
+        raise RuleBookError(Misread(name, mark.line + 1 if mark else 1, "", told)) from None
     except yaml.YAMLError as error:
         line = content[:getattr(error, "position", 0)].count(b"\n") + 1
-        raise RuleBookError(f"{name}, line {line}: the file is not UTF-8 text; save it as UTF-8") from None
+        raise RuleBookError(Misread(name, line, "", says("book/no-utf-8"))) from None
 
 
 def _in_the_file(place: Place) -> Place:
@@ -255,7 +275,7 @@ def _in_the_file(place: Place) -> Place:
     return ("rules", *place[1:]) if place[:1] in (("[unknown]",), ("[denied]",)) else place
 
 
-def _explained(kind: str, place: Place, message: str, value: Any) -> tuple[Place, str]:
+def _explained(kind: str, place: Place, message: Phrase, value: Any) -> AtPlace:
     """What to do about a validation error, in the words of who edits the file."""
     from .plain import LONGEST_SHOWN, shown
 
@@ -263,19 +283,20 @@ def _explained(kind: str, place: Place, message: str, value: Any) -> tuple[Place
     if kind == "extra_forbidden":
         if place[:1] in (("rules",), ("interpretations",)) and len(place) == 2:
             if place[0] == "rules" and last in own_rules().rules:
-                return place, "this is one of the ledger's own rules, which no file of a year holds; remove the entry"
-            known = _ids(Law if place[0] == "rules" else Interpretations)
-            return place, f"unknown id{_near(last[:LONGEST_SHOWN], known)}; mend it or remove the entry"
-        return place, "unknown field; mend its name or remove it"
+                return place, says("book/own-rule")
+            return place, _unknown_id(last[:LONGEST_SHOWN], _ids(Law if place[0] == "rules" else Interpretations))
+        return place, says("book/unknown-field")
     if kind == "missing":
-        return place, f"missing; add {last}"
+        return place, says("book/missing", text=last)
     if kind == "literal_error" and isinstance(value, bool):
-        return place, f"{message}; put the word in quotes"
-    if kind == "model_type" or kind == "model_attributes_type":
-        return place, "write an entry with fields here (document, heading, says, ...)"
-    if kind == "value_error":
-        return place, message.removeprefix("Value error, ")
-    return place, message if isinstance(value, dict | list | set | tuple) else f"{message}; found {shown(repr(value))}"
+        return place, says("book/word-in-quotes", parts=(message,))
+    if kind in ("model_type", "model_attributes_type"):
+        return place, says("book/entry")
+    if kind == "dict_type":
+        return place, says("book/fields")
+    if isinstance(value, dict | list | set | tuple):
+        return place, message
+    return place, says("book/found", parts=(message,), text=shown(repr(value)))
 
 
 _BOUNDS = (("first", "last"), ("enrol_from", "enrol_until"), ("first", "until"), ("until", "late_until"),
@@ -283,53 +304,51 @@ _BOUNDS = (("first", "last"), ("enrol_from", "enrol_until"), ("first", "until"),
            ("until", "reserved_until"))
 
 
-def _inconsistencies(data: Mapping[str, Any], book: RuleBook) -> Iterator[tuple[Place, str]]:
+def _inconsistencies(data: Mapping[str, Any], book: RuleBook) -> Iterator[AtPlace]:
     """What the shape alone does not tell: register entries that do not exist, periods that end before they begin, steps
     out of order."""
     register, documents = set(_ids(Interpretations)), _documents(book)
     for section in ("rules", "interpretations"):
         for key in data.get(section, {}):
             if "_" in key:
-                yield (section, key), f"write {key.replace('_', '-')}"
+                yield (section, key), says("book/write", text=key.replace("_", "-"))
     if book.acts_until is not None and (book.acts_from is None or book.acts_until < book.acts_from):
-        yield ("acts_until",), "must not lie before acts_from"
+        yield ("acts_until",), says("book/not-before", text="acts_from")
     yield from _gaps(book)
     stated = {field.replace("_", "-"): rule for field, rule in vars(book.rules).items() if rule is not None}
     for key, entry in (*stated.items(), *book.denied.items()):
         if entry.document not in documents:
-            near = _near(entry.document, documents)
-            yield ("rules", key, "document"), (f"{entry.document} is not among the documents of this book{near}; "
-                                               "add it to them with its title")
+            yield ("rules", key, "document"), _or_near(says("book/no-document", text=entry.document), entry.document,
+                                                       documents)
     for key, rule in stated.items():
         place: Place = ("rules", key)
         if rule.interpretation is not None and rule.interpretation not in register:
-            near = _near(rule.interpretation, list(register))
-            yield (*place, "interpretation"), f"{rule.interpretation} is not in the register of interpretations{near}"
+            yield (*place, "interpretation"), _or_near(says("book/no-reading", text=rule.interpretation),
+                                                       rule.interpretation, list(register))
         if isinstance(rule, Tiers | Admission):
             name = "tiers" if isinstance(rule, Tiers) else "steps"
             edges = [step.through for step in vars(rule).get(name, ())]
             if name not in rule.unknown and not _ascending(edges):
-                yield (*place, name), "`through` must grow from step to step and be null in the last one only"
+                yield (*place, name), says("book/steps")
         yield from _periods(place, vars(rule))
     block = stated.get("BLK-3")
     if block is not None and not block.unknown and (block.deadline is None) == (block.days is None):
-        yield ("rules", "BLK-3"), "give either deadline or days"
+        yield ("rules", "BLK-3"), says("book/either", first="deadline", second="days")
 
 
-def _gaps(book: RuleBook) -> Iterator[tuple[Place, str]]:
+def _gaps(book: RuleBook) -> Iterator[AtPlace]:
     """What the book leaves out and must not: a rule that is not there is one that the year does not have."""
     known = _ids(Law)
     for key in (*book.unknown, *book.denied):
         if key not in known:
-            yield ("rules", key), f"unknown id{_near(key[:40], known)}; mend it or remove the entry"
+            yield ("rules", key), _unknown_id(key[:40], known)
     if book.covers == "single-courses":
         return
     told = {field.replace("_", "-") for field, rule in vars(book.rules).items() if rule is not None} \
         | book.unknown.keys() | book.denied.keys()
     for key in SMALLEST if book.covers == "everything" else known:
         if key not in told:
-            yield ("rules",), f"{key} is missing; state it, or write {key}: {{unknown: what was looked for}}, or " \
-                              f"{key}: {{denied: what the guide says instead, document: .., heading: ..}}"
+            yield ("rules",), says("book/rule-missing", rule=key)
 
 
 def _ascending(edges: list[int | None]) -> bool:
@@ -337,12 +356,12 @@ def _ascending(edges: list[int | None]) -> bool:
     return bool(edges) and edges[-1] is None and len(closed) == len(edges) - 1 and closed == sorted(set(closed))
 
 
-def _periods(place: Place, values: dict[str, Any]) -> Iterator[tuple[Place, str]]:
+def _periods(place: Place, values: dict[str, Any]) -> Iterator[AtPlace]:
     """Every pair of days that bounds a period, in an entry or in its parts."""
     for first, last in _BOUNDS:
         begin, end = values.get(first), values.get(last)
         if begin is not None and end is not None and end < begin:
-            yield (*place, last), f"{end.isoformat()} lies before {first} {begin.isoformat()}; mend one of the two"
+            yield (*place, last), says("book/period", text=end.isoformat(), first=first, second=begin.isoformat())
     for name, value in values.items():
         if isinstance(value, BaseModel):
             yield from _periods((*place, name), vars(value))
@@ -356,9 +375,14 @@ def _ids(model: type[Law] | type[Interpretations]) -> list[str]:
     return [field.replace("_", "-") for field in model.model_fields]
 
 
-def _near(word: str, known: list[str]) -> str:
+def _unknown_id(word: str, known: list[str]) -> Phrase:
+    return _or_near(says("book/unknown-id"), word, known)
+
+
+def _or_near(told: Phrase, word: str, known: list[str]) -> Phrase:
+    """With what may have been meant."""
     close = get_close_matches(word, known, 1)
-    return f" (did you mean {close[0]}?)" if close else ""
+    return says("book/near", parts=(told,), text=close[0]) if close else told
 
 
 def nodes(content: bytes) -> Any:

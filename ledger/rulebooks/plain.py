@@ -9,6 +9,8 @@ from typing import Any
 import yaml
 from yaml.constructor import ConstructorError
 
+from ledger.domain.phrases import Phrase, says
+
 MERGE, WORD = "tag:yaml.org,2002:merge", "tag:yaml.org,2002:str"
 CONFIRM = "!confirm"
 """Before each value of a draft (`draft.py`): no book that has it is read as law."""
@@ -18,10 +20,11 @@ FIRST_YEAR, LAST_YEAR = 1900, 2199
 
 
 class Wrong(ConstructorError):
-    """Well-formed YAML, and still no plain data."""
+    """Well-formed YAML, and still no plain data. `told` says what to do."""
 
-    def __init__(self, problem: str, node: Any) -> None:
-        super().__init__(None, None, problem, node.start_mark)
+    def __init__(self, told: Phrase, node: Any) -> None:
+        super().__init__(None, None, told.id, node.start_mark)
+        self.told = told
 
 
 class Plain(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
@@ -29,36 +32,35 @@ class Plain(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         if node.id != "mapping":
-            raise Wrong("write fields here, each with its name", node)
+            raise Wrong(says("book/fields"), node)
         seen = set()
         for key, _ in node.value:
             if key.tag == MERGE:
-                raise Wrong("`<<` is not read in a rule book; write the fields out", key)
+                raise Wrong(says("book/merge"), key)
             if key.tag != WORD or not isinstance(key.value, str):
-                raise Wrong("the name of a field is a word; put it in quotes", key)
+                raise Wrong(says("book/field-name"), key)
             if key.value in seen:
-                raise Wrong(f"{shown(key.value)} stands here a second time; keep one", key)
+                raise Wrong(says("book/twice", text=shown(key.value)), key)
             seen.add(key.value)
         found: dict[Any, Any] = super().construct_mapping(node, deep)
         return found
 
     def construct_object(self, node: Any, deep: bool = False) -> Any:
         if node in self.constructed_objects or node in self.recursive_objects:
-            raise Wrong("aliases (*name) are not read in a rule book; write the value out", node)
+            raise Wrong(says("book/alias"), node)
         try:
             found = super().construct_object(node, deep)
         except yaml.YAMLError:
             raise
         except Exception:
-            raise Wrong(f"{_text(node)}is no {node.tag.rpartition(':')[2]}; mend the value or remove the !! before it",
-                        node) from None
+            raise Wrong(says("book/other-kind", text=_text(node), type=node.tag.rpartition(":")[2]), node) from None
         if isinstance(found, int) and abs(found) > LARGEST:
-            raise Wrong(f"{_text(node)}is too large a number", node)
+            raise Wrong(says("book/too-large", text=_text(node)), node)
         return found
 
 
 def _text(node: Any) -> str:
-    return f"{shown(node.value)} " if isinstance(node.value, str) else ""
+    return shown(node.value) if isinstance(node.value, str) else "..."
 
 
 def _day(loader: Any, node: Any) -> Any:
@@ -71,8 +73,7 @@ def _day(loader: Any, node: Any) -> Any:
 
 
 def _unconfirmed(loader: Any, node: Any) -> Any:
-    raise Wrong(f"this value was taken over from another year: compare it with the guide, then remove {CONFIRM} before "
-                "it; `career-ledger rules check FILE` lists them all", node)
+    raise Wrong(says("book/to-confirm"), node)
 
 
 Plain.add_constructor("tag:yaml.org,2002:timestamp", _day)

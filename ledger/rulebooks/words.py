@@ -12,12 +12,13 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
+from ledger.domain.phrases import Phrase, says, verbatim
 from ledger.domain.rulebook import Interpretations, Law, Rule
 from ledger.edges.toml import NoToml, read_toml
 from ledger.words import DEFAULT, Language
 from ledger.words.values import written
 
-from .loader import LONGEST_BOOK, RuleBookError, own_rules
+from .loader import LONGEST_BOOK, Misread, RuleBookError, own_rules, unreadable
 
 Entries = Mapping[str, Mapping[str, str]]
 """By id: `says`, or `question` and `decided`; what one year alone says or decides under the year, such as 2019-20."""
@@ -80,29 +81,28 @@ def _entries(name: str, file: Traversable) -> Entries:
     try:
         content = file.read_bytes()
     except OSError as error:
-        raise RuleBookError(f"{name}: cannot be read ({error.strerror}); mend the file or its permissions") from None
+        raise RuleBookError(unreadable(name, error)) from None
     if len(content) > LONGEST_BOOK:
-        raise RuleBookError(f"{name}: longer than {LONGEST_BOOK >> 10} KiB; leave only the words of the rules")
+        raise RuleBookError(Misread(name, None, "", says("words/too-long", count=LONGEST_BOOK >> 10)))
     try:
         found = read_toml(content)
     except NoToml as error:
-        raise RuleBookError(f"{name}: {error}") from None
+        raise RuleBookError(Misread(name, None, "", verbatim(str(error)))) from None
     if wrong := list(_wrong(found)):
-        raise RuleBookError(*(f"{name}: {line}" for line in wrong))
+        raise RuleBookError(*(Misread(name, None, field, told) for field, told in wrong))
     return found
 
 
-def _wrong(found: dict[str, object]) -> Iterator[str]:
+def _wrong(found: dict[str, object]) -> Iterator[tuple[str, Phrase]]:
     known = {*(one.replace("_", "-") for one in (*Law.model_fields, *Interpretations.model_fields)), *own_rules().rules}
     for key, entry in found.items():
         if key not in known:
-            yield f"{key[:_LONGEST]}: unknown id; mend it or remove the entry"
+            yield key[:_LONGEST], says("book/unknown-id")
         elif not isinstance(entry, dict):
-            yield f"{key}: write [{key}] and below it says, question, decided or a year, each with a text"
+            yield key, says("words/entry", text=key)
         else:
             for part, text in entry.items():
                 if part not in ("says", "question", "decided") and not _YEAR.fullmatch(part):
-                    yield (f"{key}.{part[:_LONGEST]}: unknown field; write says, question, decided or a year such as "
-                           "2025-26")
+                    yield f"{key}.{part[:_LONGEST]}", says("words/field")
                 elif not isinstance(text, str) or not text.strip():
-                    yield f"{key}.{part}: write a text in quotes"
+                    yield f"{key}.{part}", says("words/text")

@@ -131,7 +131,7 @@ def test_doctor_names_a_key_for_digests_that_is_not_the_ledgers(examined, db: st
 def test_doctor_names_rule_books_that_cannot_be_read(examined, tmp_path: Path) -> None:
     (folder := tmp_path / "books").mkdir()
     (folder / "2025-26.yaml").write_text("academic_year: [")
-    assert examined(before=("--rulebooks", str(folder)))["doctor/error"] == "rulebooks failed"
+    assert examined(before=("--rulebooks", str(folder)))["book/at-line"] == "rulebooks failed"
 
 
 def test_doctor_names_projections_that_lag_and_students_who_are_set_aside(examined, run, db: str, line, lines) -> None:

@@ -31,6 +31,8 @@ def test_wrong_rule_book_is_named_with_its_line(tmp_path: Path, monkeypatch: pyt
     done = CliRunner().invoke(cli, ["--rulebooks", str(tmp_path), "rules", "show", "2025-26"])
     assert done.exit_code not in (0, 70), done.output
     assert "2025-26.yaml, line 2" in done.output
+    done = CliRunner().invoke(cli, ["--lang", "it", "--rulebooks", str(tmp_path), "rules", "show", "2025-26"])
+    assert "2025-26.yaml, riga 2: academic_year: scrivere l'anno accademico" in done.output
 
 
 def asked(*arguments: str) -> Result:

@@ -273,7 +273,7 @@ def test_diff_names_the_year_whose_value_was_amended() -> None:
 
 WRONG = {  # what is wrong: (text, fragment of the line to mend, what the message must say)
     "unknown rule": (SECOND.replace("RAT-4:", "RTA-4:"), "RTA-4:",
-        "amendments.0.rules.RTA-4: unknown id (did you mean RAT-4?)"),
+        "amendments.0.rules.RTA-4: unknown id; mend it or remove the entry (did you mean RAT-4?)"),
     "unknown field": (SECOND.replace("due_on", "due_date"), "due_date:",
         "amendments.0.rules.RAT-4.due_date: unknown field"),
     "no such day": (SECOND.replace("2026-06-30", "2026-06-31"), "2026-06-31", "amendments.0.rules.RAT-4.due_on"),

@@ -117,15 +117,16 @@ def test_check_names_each_value_that_is_not_confirmed(drafted: str, books: LawBo
     ("due_on: 2027-05-15", "due_on: 2027-02-16", "mend", "rules.RAT-4.due_on", "rules/before"),
     ("due_on: 2027-05-15", "due_on: 2027-06-02", "look", "rules.RAT-4.due_on", "rules/holiday"),
     ("due_on: 2027-05-15", "due_on: 2027-05-14", "look", "rules.RAT-4.says", "rules/words"),
-    ("last: 2026-05-30, enrol_from", "last: 2026-03-30, enrol_from", "mend", "rules.PRE-2.windows.0.last", "verbatim"),
-    ("  PRE-1:", "  PRE-4:", "mend", "", "verbatim"),
+    ("last: 2026-05-30, enrol_from", "last: 2026-03-30, enrol_from", "mend", "rules.PRE-2.windows.0.last",
+     "book/period"),
+    ("  PRE-1:", "  PRE-4:", "mend", "", "book/twice"),
     ("at_most: 2\n", "at_most: 2\n    unknown: {}\n", "", "rules.PRE-1", ""),
     ("    at_most: 2\n", "    unknown: {at_most: not printed yet}\n", "look", "rules.PRE-1.unknown.at_most",
      "rules/unknown"),
     ("guide-2026-27: Guida dello studente 2026-27", "guide-2026-27: Guida dello studente 2025-26", "look",
      "documents.guide-2026-27", "rules/guide"),
     ("\n    heading: \"12. DIPLOMA SUPPLEMENT\"\n    says: The Diploma Supplement is issued", "\n    says: The",
-     "mend", "rules.DS-1.heading", "verbatim")])
+     "mend", "rules.DS-1.heading", "book/missing")])
 def test_check_finds_what_is_missing_or_implausible(drafted: str, books: LawBooks, old: str, new: str, severity: str,
                                                     field: str, message: str) -> None:
     text = re.sub("  # 2025-26.*", "", confirmed(drafted.encode()).decode())

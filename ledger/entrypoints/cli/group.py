@@ -66,7 +66,7 @@ class Commands(Program):
         from ledger.rulebooks.loader import RuleBookError
 
         if isinstance(error, RuleBookError):
-            return error.lines, USAGE
+            return error.told(errors.reader()), USAGE
         from ledger.store import StoreUnavailable, StoreUnusable, VersionConflict
 
         if isinstance(error, VersionConflict | StoreUnavailable | StoreUnusable):

@@ -29,7 +29,7 @@ def refused(read: Callable[[str, bytes], object], text: bytes) -> None:
         try:
             return read("book.yaml", text)
         except RuleBookError as error:
-            for one in error.lines:
+            for one in error.told():
                 assert one.startswith("book.yaml"), one
                 assert visible(one) == one
                 assert len(one) < 2000
