@@ -27,15 +27,17 @@ def replay(facts: Iterable[Event], student: str, until: date, books: LawBooks, *
     ones are left out.
 
     Each observer is told of each day before `until` on which something may have changed."""
-    person, law = Person(student), books
+    person, law, turn = Person(student), books.on(date.min), books.next_turn(date.min)
     for fact in facts:
         day = fact.effective_on
         if day > until:
             break
         if day != person.day:
-            tell(person, observers)
+            if observers:
+                tell(person, observers)
             advance(person, day, books, *observers)
-            law = books.on(day)
+            if turn is not None and day >= turn:
+                law, turn = books.on(day), books.next_turn(day)
         apply(person, fact, law)
     if person.day != date.min and person.day < until:
         tell(person, observers)
@@ -46,7 +48,7 @@ def replay(facts: Iterable[Event], student: str, until: date, books: LawBooks, *
 
 def tell(person: Person, observers: Collection[Observer]) -> None:
     """Tell all observers what may have changed since they were told last."""
-    if not (person.touched or person.money_touched) or not observers:
+    if not observers or not (person.touched or person.money_touched):
         return
     touched, money_touched = person.touched, person.money_touched
     person.touched, person.money_touched = set(), set()
@@ -58,7 +60,7 @@ def advance(person: Person, day: date, books: LawBooks, *observers: Observer) ->
     """Let time pass to the morning of `day`."""
     while (moment := next_change(person)) is not None and moment <= day:
         pass_to(person, moment, books)
-        if moment < day:
+        if observers and moment < day:
             tell(person, observers)
     person.day = day
 
@@ -112,7 +114,7 @@ def apply(person: Person, event: Event, law: LawBooks) -> None:
     career = person.career(event.career)
     if event.override and career.gaps:
         BY_DEROGATION(career, event)
-    left_open = len(career.gaps)
+    left_open = len(career.gaps) if career.gaps else 0
     if career.ended is None or TAKES_EFFECT(career, event):
         try:
             HANDLERS[event.type](person, career, event, law)

@@ -23,6 +23,7 @@ from .single_courses import awaited_degrees
 from .withdrawal import perfect_withdrawal, refresh_waivers
 
 CLOCKS_KEPT = 1 << 14
+_COSTS_AND_RIGHTS = COSTS | RIGHTS
 _ANNULLING = frozenset(annulment.rule for annulment in ANNULMENTS)
 
 
@@ -48,7 +49,8 @@ def refresh(person: Person, books: LawBooks) -> None:
         refresh_blocks(career, day, books)
         career.next_change = _next_moment(career, day, books)
         career.stale = False
-        _note_what_is_unknown(person, career, day, books)
+        if career.gaps or books.lacking(_COSTS_AND_RIGHTS):
+            _note_what_is_unknown(person, career, day, books)
     if person.across:
         _refresh_across(person, books)
 
@@ -137,21 +139,21 @@ def time_passes(career: Career, day: date, books: LawBooks) -> None:
     if career.ended is not None:
         return
     for deadline in DEADLINES:
-        last = _last_day(deadline, career, day, books)
+        try:
+            last = deadline.last_day(career, books)
+        except UnknownValue as unknown:
+            last = _not_known(deadline, career, day, unknown)
         if last is not None and day > last:
             deadline.then(career, day, books)
             return
 
 
-def _last_day(deadline: Deadline, career: Career, day: date, books: LawBooks) -> date | None:
-    """None also where nobody can tell."""
-    try:
-        return deadline.last_day(career, books)
-    except UnknownValue as unknown:
-        if unknown.after is not None and day <= unknown.after:
-            return unknown.after
-        career.leave_open(*(deadline.leaves_open or ("end", deadline.rule)), unknown, "fact", day)
-        return None
+def _not_known(deadline: Deadline, career: Career, day: date, unknown: UnknownValue) -> date | None:
+    """The day up to which an unknown last day has not come; None from the day after it on: nobody can tell."""
+    if unknown.after is not None and day <= unknown.after:
+        return unknown.after
+    career.leave_open(*(deadline.leaves_open or ("end", deadline.rule)), unknown, "fact", day)
+    return None
 
 
 def _note_what_is_unknown(person: Person, career: Career, day: date, books: LawBooks) -> None:
@@ -181,7 +183,7 @@ def law_turns(career: Career, day: date, before: LawBooks, after: LawBooks) -> N
 
 def _next_moment(career: Career, day: date, books: LawBooks) -> date | None:
     """The next day on which time alone may change something of this career."""
-    found = books.next_turn(day) or NEVER
+    found = (books.next_turn(day) if books.turns else None) or NEVER
     owing = [charge for charge in career.charges.values() if charge.outstanding]
     for charge in owing:
         found = min(found, _next_day_of(charge, day, books))
@@ -196,8 +198,11 @@ def _next_moment(career: Career, day: date, books: LawBooks) -> date | None:
                     found = one
     if career.ended is None:
         for deadline in DEADLINES:
-            last = _last_day(deadline, career, day, books)
-            if last is not None:
+            try:
+                last = deadline.last_day(career, books)
+            except UnknownValue as unknown:
+                last = _not_known(deadline, career, day, unknown)
+            if last is not None and last < found:
                 found = min(found, max(last, day) + ONE_DAY)
     return found if found != NEVER else None
 
