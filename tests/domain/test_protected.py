@@ -16,9 +16,11 @@ OTHERS_OF_THAT_NAME = {
     "ledger/projections/student/words.py": {"block.reason"}, "ledger/relay/states.py": {"block.reason"},
     "ledger/wire/state.py": {"self.reason"},
     "ledger/domain/events.py": {"self.tax_code", "self.former_tax_codes"},
+    "ledger/projections/student/what_if.py": {"status.answer", "fees.answer", "eligibility.answer"},
     "ledger/domain/law/blocks.py": {"block.reason", "b.reason", "found[0].reason"},
 }
-"""The sentence of a block is no field of an event; a form is asked before anything is sealed."""
+"""The sentence of a block is no field of an event, nor is what answers a question; a form is asked before anything is
+sealed."""
 
 
 def test_protected_field_is_read_by_the_one_module_that_says_what_rules_need() -> None:
