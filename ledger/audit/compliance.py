@@ -5,8 +5,10 @@ give for its day: so it also finds what was allowed when it was decided and is n
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from ledger.domain import events as e
@@ -18,24 +20,34 @@ from ledger.domain.events import Event
 from ledger.domain.fold import advance, apply
 from ledger.domain.gaps import gap_phrase
 from ledger.domain.knowledge import in_force
-from ledger.domain.law.catalogue import MISFITS, MISFITS_OF_ALL, SITTING
-from ledger.domain.law.chapter import against, elsewhere, year_of_act
-from ledger.domain.law.exams import reasons_against
+from ledger.domain.law.catalogue import LOOKOUTS, MISFITS, MISFITS_OF_ALL, SAT_AS_WELL, SITTING
+from ledger.domain.law.chapter import StillOpen, against, year_of_act
+from ledger.domain.law.exams import find_result, reasons_against
 from ledger.domain.law.forfeiture import foreseen
-from ledger.domain.law.recognition import left_career, no_change_of_programme_is_asked_for
+from ledger.domain.law.recognition import left_career
 from ledger.domain.numbers import payments_with_one_iuv
 from ledger.domain.phrases import Phrase, says
 from ledger.domain.reasons import Fact, Reason, reason, source_of, unknown_value
 from ledger.domain.registry import obeys
 from ledger.domain.rulebook import OwnBook, RuleBook, UnknownValue
 from ledger.domain.state import ADMINISTRATIVE, Career, Person
-from ledger.domain.values import format_instant, year_of
+from ledger.domain.values import ROME, ZERO, format_instant, year_of
 
 TOLERANCE = timedelta(minutes=1)
 """Two clocks that are right differ by less."""
 
 
-def findings(events: Sequence[Event], on: date, books: LawBooks) -> Iterator[dict[str, Any]]:
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much is let pass: `days` between a fact and its record, `money` in euro that is set against no charge."""
+
+    days: int = 90
+    money: Decimal = ZERO
+
+
+LIMITS = Limits()
+
+def findings(events: Sequence[Event], on: date, books: LawBooks, limits: Limits = LIMITS) -> Iterator[dict[str, Any]]:
     """One JSON object a finding, in the order in which the facts hold, up to a day.
 
     `severity`: `breach` (a rule was broken), `derogation` (an officer's override), `notice` (something to look at)."""
@@ -44,13 +56,7 @@ def findings(events: Sequence[Event], on: date, books: LawBooks) -> Iterator[dic
     found: list[dict[str, Any]] = []
 
     def note(event: Event | None, career: str | None, severity: str, given: Reason, student: str) -> None:
-        shown: dict[str, Any] = {"student": student, "career": career, "event": event.id if event is not None else None,
-                                 "rule": given.rule,
-                 "severity": severity, "message": _message(given), "source": given.source}
-        if given.interpretation:
-            shown["interpretation"] = given.interpretation
-        if given.facts:
-            shown["facts"] = [f.as_json() for f in given.facts]
+        shown = _told(student, career, event.id if event is not None else None, severity, given)
         if shown not in found:
             found.append(shown)
 
@@ -69,7 +75,8 @@ def findings(events: Sequence[Event], on: date, books: LawBooks) -> Iterator[dic
                  event.student)
         for sat, given in _sat_on_the_day(person, career, event, facts, law):
             note(sat, sat.career, _severity(given), given, event.student)
-        for given in (*_facts_in_breach(person, career, event, law), *of_exams.get(event.id, ())):
+        for given in (*_facts_in_breach(person, career, event, law), *of_exams.get(event.id, ()),
+                      *_annulled_in_order(career, event, of_exams, law), *_recorded_late(event, limits, books)):
             note(event, event.career, _severity(given), given, event.student)
 
     of_exams: dict[str, list[Reason]] = {}
@@ -83,7 +90,7 @@ def findings(events: Sequence[Event], on: date, books: LawBooks) -> Iterator[dic
     for payment, given in _paid_with_one_iuv(facts, books):
         note(payment, payment.career, "notice", given, payment.student)
     yield from found
-    yield from _at_the_end(person, books)
+    yield from _at_the_end(person, books, limits)
 
 
 def _paid_with_one_iuv(facts: Sequence[Event], books: LawBooks) -> Iterator[tuple[Event, Reason]]:
@@ -92,6 +99,16 @@ def _paid_with_one_iuv(facts: Sequence[Event], books: LawBooks) -> Iterator[tupl
             yield payment, reason(books.own, "IUV", says("IUV", iuv=iuv, count=len(paid)), facts=tuple(
                 Fact(p.id, p.effective_on, p.data.amount) for p in paid if p is not payment
                 and isinstance(p.data, e.InstalmentPaid)))
+
+
+def _told(student: str, career: str | None, event: str | None, severity: str, given: Reason) -> dict[str, Any]:
+    shown: dict[str, Any] = {"student": student, "career": career, "event": event, "rule": given.rule,
+                             "severity": severity, "message": _message(given), "source": given.source}
+    if given.interpretation:
+        shown["interpretation"] = given.interpretation
+    if given.facts:
+        shown["facts"] = [f.as_json() for f in given.facts]
+    return shown
 
 
 def _message(given: Reason) -> Phrase:
@@ -136,11 +153,19 @@ def _walk(person: Person, facts: Sequence[Event], on: date, books: LawBooks) -> 
         advance(person, on, books)
 
 
-_NOTICES = frozenset({"TKT-1", "ISE-1", "ISE-3", "ISE-6", "DEC-1", "UNKNOWN-VALUE"})
+_NOTICES = frozenset({"TKT-1", "ISE-1", "ISE-6", "DEC-1", "UNKNOWN-VALUE", "LATE", "PRN-4", "AMB-23", "AMB-31",
+                      "AMB-49"})
+"""Rules of which a finding says: look at this."""
+_NOTICES_ABOUT = frozenset({
+    "ISE-3", "AMB-3/sat", "SEQ/no-booking", "SEQ/no-exam", "ESA-7/in-order", "RAT-3/not-assessed", "CHG-1/unpaid",
+    "DEG-1/unpaid", "CS-5/unpaid", "CS-5/late", "PDS-4/missing", "BLK-3/not-ordered"})
+"""The same of single messages: what the ledger was not told may explain them, or nothing follows from them."""
 
 
 def _severity(given: Reason) -> str:
-    return "notice" if given.rule in _NOTICES else "breach"
+    if given.message.id == "charge-decided/otherwise":
+        return "derogation"
+    return "notice" if given.rule in _NOTICES or given.message.id in _NOTICES_ABOUT else "breach"
 
 
 @obeys("UNKNOWN-VALUE")
@@ -150,6 +175,13 @@ def _as_far_as_known(judged: Iterator[Reason], books: LawBooks) -> Iterator[Reas
         yield from judged
     except UnknownValue as unknown:
         yield unknown_value(books, unknown)
+
+
+def _opened(found: Iterable[StillOpen], books: LawBooks) -> Iterator[StillOpen]:
+    try:
+        yield from found
+    except UnknownValue as unknown:
+        yield StillOpen(None, unknown_value(books, unknown))
 
 
 def _book_with(rule: str, book: RuleBook | None, books: LawBooks) -> RuleBook | OwnBook:
@@ -187,12 +219,54 @@ def _exam_in_breach(person: Person, event: Event, books: LawBooks) -> Iterator[R
     call = e.ExamBooked(course=data.course, held_on=data.held_on, academic_year=year, session=data.session,
                         calls_start_on=data.held_on, mode=data.mode)
     case = Case("exam-graded", call, data.held_on, person, career, book, books)
-    yield from against(case, (elsewhere(no_change_of_programme_is_asked_for, "RIC-5"),))
+    yield from against(case, [one for one in SAT_AS_WELL if "ENR" not in one.rules or _states_its_year(career, data)])
     yield from _as_far_as_known(_without_a_booking(case, call), books)
-    if data.outcome == "passed" and "ESA-7" in book.asked:
+    yield from _under_a_block(case, call)
+    if data.outcome == "failed":  # there is nothing to annul
+        yield from reasons_against(case, SITTING)
+    elif "ESA-7" in book.asked:
         found = reasons_against(case, SITTING)
         if found and book.has("ESA-7"):
             yield from found
+
+
+def _states_its_year(career: Career, data: e.ExamGraded) -> bool:
+    """The year that runs on the day of an exam need not be its own: its last sessions lie in the next. And after the
+    end of a career nothing is recorded of it anyway (END)."""
+    return career.ended is None and (data.academic_year is not None or any(
+        b.data.course == data.course and b.data.held_on == data.held_on for b in career.bookings))
+
+
+@obeys("AMB-3")
+def _under_a_block(case: Case, call: e.ExamBooked) -> Iterator[Reason]:
+    """A booking made before the administrative block was kept; that the exam was sat under it is flagged."""
+    booking = case.career.open_booking(call.course, call.held_on)
+    block = next((b for b in case.career.blocks.values() if b.kind == ADMINISTRATIVE), None)
+    if block is not None and booking is not None and booking.on < block.start:
+        yield reason(case.books.own, "AMB-3", says("AMB-3/sat", course=call.course, held_on=call.held_on),
+                     facts=block.facts, interpretation="AMB-3")
+
+
+@obeys("ESA-7")
+def _annulled_in_order(career: Career, event: Event, of_exams: dict[str, list[Reason]],
+                       books: LawBooks) -> Iterator[Reason]:
+    """An exam against which nothing is known was annulled."""
+    data = event.data
+    if not isinstance(data, e.ExamAnnulled):
+        return
+    result = find_result(career, data.course, data.held_on)
+    book = books.for_late_degrees(career.exam_year(result.data), data.held_on) if result is not None else None
+    if result is not None and book is not None and "ESA-7" in book.ids and not of_exams.get(result.event):
+        yield reason(book, "ESA-7", says("ESA-7/in-order", course=data.course, held_on=data.held_on),
+                     facts=(Fact(result.event, result.on),))
+
+
+@obeys("LATE")
+def _recorded_late(event: Event, limits: Limits, books: LawBooks) -> Iterator[Reason]:
+    """What the ledger learned of long after it happened: answers given in between did not know it."""
+    days = (event.recorded_at.astimezone(ROME).date() - event.effective_on).days
+    if days > limits.days:
+        yield reason(books.own, "LATE", says("LATE", days=days, at_most=limits.days))
 
 
 def _without_a_booking(case: Case, call: e.ExamBooked) -> Iterator[Reason]:
@@ -232,20 +306,27 @@ def _is_unruled(key: str, books: LawBooks) -> bool:
     return not found[2].startswith("single-courses") or books.for_single_courses(found[1]) is None
 
 
-@obeys("AMB-3", "AMB-33", "AMB-47", "AMB-52", "DEC-1")
-def _at_the_end(person: Person, books: LawBooks) -> Iterator[dict[str, Any]]:
+@obeys("AMB-3", "AMB-33", "AMB-47", "AMB-52", "DEC-1", "MONEY")
+def _at_the_end(person: Person, books: LawBooks, limits: Limits) -> Iterator[dict[str, Any]]:
     """What is open on the asked day: money without a charge, bookings under an administrative block."""
     for name, career in sorted(person.careers.items()):
+        for lookout in LOOKOUTS:
+            for event, given in _opened(lookout(person, career, books), books):
+                yield _told(person.name, name, event, _severity(given), given)
         for about, gap in sorted(career.gaps.items()):
             yield {"student": person.name, "career": name, "event": gap.event, "rule": "UNKNOWN-VALUE",
                    "severity": "notice", "message": gap_phrase(*about, gap),
                    "source": source_of(books.own, "UNKNOWN-VALUE"), "interpretation": "AMB-33"}
         for key, paid, amount, event in unallocated(career):
-            if _is_unruled(key, books):
+            if amount <= limits.money or _is_unruled(key, books):
                 continue
             yield {"student": person.name, "career": name, "event": event, "rule": "AMB-33", "severity": "notice",
                    "message": says("AMB-33/unallocated", amount=amount, paid_on=paid, charge=key),
                    "source": source_of(books.own, "AMB-33")}
+        for charge in career.charges.values():
+            if charge.credit > limits.money:
+                yield _told(person.name, name, career.money[charge.key][-1].event, "notice", reason(
+                    books.own, "MONEY", says("MONEY/credit", amount=charge.credit, charge=charge.key)))
         for key, decision, assessment in career.overtaken:
             yield {"student": person.name, "career": name, "event": decision.event, "rule": "AMB-47",
                    "severity": "notice",

@@ -31,7 +31,7 @@ def raise_charge(career: Career, year: str, kind: str, price: AmountByRule, day:
     key, count = f"{year}:{kind}", 1
     existing = career.charges.get(key)
     if existing is not None and existing.decision is not None and existing.rule == "charge-decided":
-        existing.rule, existing.due_on = price.rule, due_on
+        existing.rule, existing.due_on, existing.asked = price.rule, due_on, price.amount
         return existing
     while key in career.charges:
         count += 1
@@ -49,6 +49,7 @@ def waive_ahead(career: Career, charge: Charge) -> None:
     """An officer's waiver that came before the charge holds when it is raised."""
     ahead = career.waived_ahead.get(charge.key)
     if ahead is not None:
+        charge.asked = charge.amount
         charge.decision = Decision(ZERO, charge.assessed, *ahead)
         charge.waivers.append(Waiver("charge-decided", charge.amount, True, *ahead))
 

@@ -121,6 +121,8 @@ class Charge:
     """An instalment: what the assessments ask, whatever an officer decided; once the first is
     settled, the advance that stands."""
     decision: Decision | None = None
+    asked: Decimal | None = None
+    """No instalment: what the book asks, where an officer decided on it."""
     gap: "Gap | None" = None
     """What an officer's decision has settled, for the law did not tell."""
     # derived by `account.settle_amounts`
@@ -502,6 +504,15 @@ class Career:
         held = self.reservation
         return held is not None and (held.lapsed_on is not None or (
             self.under_reservation and held.met_late is None and held.sure_until < day <= held.term))
+
+    def left_by(self, day: date) -> bool:
+        """Whether it had ended on a day, or a withdrawal was filed that lives."""
+        return (self.ended_on is not None and self.ended_on <= day) or (
+            self.withdrawal is not None and self.withdrawal.filed_on <= day)
+
+    def is_suspended_in(self, academic_year: str) -> bool:
+        return academic_year in self.suspended_years or (
+            self.suspended_from is not None and self.suspended_from <= academic_year)
 
     @property
     def status(self) -> str | None:

@@ -153,7 +153,7 @@ def test_fees_show_an_iuv_that_stands_on_two_payments(ledger, line, lines) -> No
 
 
 def test_audit_finds_nothing_when_all_is_well(ledger) -> None:
-    result = ledger("audit", "--on", "2026-03-20")
+    result = ledger("audit", "--on", "2025-11-17")
     assert (result.exit_code, result.stdout) == (0, "No findings.\n")
 
 

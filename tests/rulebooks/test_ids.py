@@ -82,6 +82,8 @@ CATALOGUE = {f"{one.predicate.__module__.removeprefix('ledger.')}.{one.predicate
 ELSEWHERE = {
     "audit.compliance._NOTICES: DEC-1": "says how severe a finding is",
     "audit.compliance._at_the_end: DEC-1": "foreseen asks the book",
+    "audit.compliance._NOTICES_ABOUT: DEG-1": "says how severe a finding is",
+    "domain.law.degree.graduated_without_paying_to_apply: DEG-1": "the charge was raised by it",
     "domain.law.forfeiture.RULE: DEC-1": "asked of the book where it is used",
     "projections.everybody.reports.Reports: DEC-1": "outlook asks the book",
     "projections.student.status._career: DEC-1": "foreseen asks the book",

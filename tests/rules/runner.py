@@ -24,7 +24,7 @@ from .citations import wrong_citations
 Rule = Annotated[str,
                  Field(pattern=r"^(AMB|ANN|BLK|CHG|CS|DEC|DEG|DS|ESA|INT|ISE|LAU|MOR|PDS|PRE|PRN|PT|RAT|REI|RIC|RIN|RIS"
                                 r"|RNW|SOS|TKT|TRO|VRB)-[0-9D]+[a-zF]*$"
-                                r"|^(ENR|END|RIN|PREP|FUT|SEQ|IUV|MONEY|ATOMIC|NO-RULEBOOK|UNKNOWN-VALUE)$")]
+                                r"|^(ENR|END|RIN|PREP|FUT|LATE|SEQ|IUV|MONEY|ATOMIC|NO-RULEBOOK|UNKNOWN-VALUE|charge-decided)$")]
 Mode = Literal["enforce", "record"]
 ChargeField = Literal["charge", "career", "amount", "due_on", "raised_on", "paid", "paid_on", "refunded", "waived",
                       "moved", "outstanding", "overdue", "parts", "state", "accruing", "rule", "interpretation",

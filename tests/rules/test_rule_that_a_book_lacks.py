@@ -29,7 +29,7 @@ SAYS_NOTHING_NEW = {
     "SOS-4": "the stamp is on the paper", "SOS-7": "nothing forbids two careers at once",
     "RIC-15": "what it asks for is not among the facts that the ledger is told",
     "RIN-2": "nothing else ends a career either",
-    "ESA-2": "ESA-1F says it of every course", "PRN-4": "a cancellation is a fact, and accepted",
+    "ESA-2": "ESA-1F says it of every course",
     "RIN-7": "the book's days say which year an unrenewed career follows, and RIN-4 what must be paid",
     "RIN-9": "nothing waives it then", "RIN-12": "nothing waives it then", "MOR-4": "MOR-2 says it of every instalment",
     "RAT-10": "the due dates know no reservation", "PT-4": "nothing refunds earlier years",

@@ -34,7 +34,7 @@ from ..state import (
     days_after,
 )
 from ..values import ONE_DAY, ZERO
-from .chapter import data_of
+from .chapter import StillOpen, data_of
 from .reservation import reservation_block
 
 # What a fact changes
@@ -192,6 +192,12 @@ def _exam_booking(charge: Charge, day: date, books: LawBooks) -> Iterator[Block]
                      days=rule.days), late, "AMB-1", charge.year, charge.basis)
 
 
+def _late_for_the_block(charge: Charge, rule: AdministrativeBlock, day: date) -> Decimal:
+    """Euro of an instalment that are unpaid after the day that it may be."""
+    plan_end = charge.plan.last_on if charge.plan is not None else None
+    return charge.unpaid_after(lambda due: _unblocked_through(rule, due, plan_end), day)
+
+
 @obeys("BLK-3", "AMB-2", "AMB-19", "AMB-32")
 def _administrative(career: Career, charge: Charge, day: date, books: LawBooks) -> Iterator[Block]:
     """2019-20: an instalment unpaid 30 days after its due date. 2025-26: unpaid after the year's deadline (a later last
@@ -201,7 +207,7 @@ def _administrative(career: Career, charge: Charge, day: date, books: LawBooks) 
     if book is None or rule is None:
         return
     plan_end = charge.plan.last_on if charge.plan is not None else None
-    late = charge.unpaid_after(lambda due: _unblocked_through(rule, due, plan_end), day)
+    late = _late_for_the_block(charge, rule, day)
     if late == ZERO:
         return
     ordered = career.ordered_blocks.get(charge.year)
@@ -319,3 +325,54 @@ def has_no_debts_to_resume(case: Case) -> Reason | None:
     if not owed or case.law.BLK_4 is None:
         return None
     return case.no("BLK-4", DONE, owed_facts(owed), owed=listed(owed))
+
+
+# What does not fit it
+
+
+def _blocking(career: Career, year: str, day: date, book: RuleBook | None) -> list[tuple[Charge, Decimal]]:
+    """The year's instalments that the administrative block is for. Raises `UnknownValue`."""
+    rule = book.rules.BLK_3 if book is not None else None
+    if rule is None:
+        return []
+    for (what, key), gap in career.gaps.items():
+        if what == "charge" and key.startswith(f"{year}:instalment-"):
+            raise gap.unknown
+    owed = [(c, _late_for_the_block(c, rule, day)) for c in career.charges.values()
+            if c.is_instalment and c.year == year and c.outstanding]
+    return [(c, late) for c, late in owed if late]
+
+
+@obeys("BLK-3", "AMB-32")
+def ordered_without_ground(person: Person, career: Career, event: Event, book: RuleBook | None,
+                           books: LawBooks) -> Iterator[Reason]:
+    year = data_of(event, AdministrativeBlockOrdered).academic_year
+    if book is not None and "BLK-3" in book.asked and not _blocking(career, year, event.effective_on, book) \
+            and book.has("BLK-3"):
+        yield reason(book, "BLK-3", says("BLK-3/no-ground", academic_year=year), interpretation="AMB-32")
+
+
+@obeys("BLK-3", "AMB-32")
+def revoked_while_unpaid(person: Person, career: Career, event: Event, book: RuleBook | None,
+                         books: LawBooks) -> Iterator[Reason]:
+    owed = _blocking(career, data_of(event, AdministrativeBlockRevoked).academic_year, event.effective_on, book)
+    if owed and book is not None:
+        yield reason(book, "BLK-3", says("BLK-3/revoked", owed=listed(owed)), facts=tuple(owed_facts(owed)),
+                     interpretation="AMB-32")
+
+
+# What is open
+
+
+@obeys("BLK-3", "AMB-32")
+def block_is_not_ordered(person: Person, career: Career, books: LawBooks) -> Iterator[StillOpen]:
+    """Where the block needs an act of the office: what it is for is there, the act is not."""
+    for year in sorted({c.year for c in career.charges.values() if c.is_instalment and c.outstanding}):
+        book = books.of(year)
+        if book is None or book.interpretations.AMB_32.decision != "by-an-act" or year in career.ordered_blocks \
+                or career.ended is not None:
+            continue
+        owed = _blocking(career, year, person.day, book)
+        if owed:
+            yield StillOpen(None, reason(book, "BLK-3", says("BLK-3/not-ordered", owed=listed(owed)),
+                                         facts=tuple(owed_facts(owed)), interpretation="AMB-32"))

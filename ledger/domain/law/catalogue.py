@@ -30,7 +30,7 @@ from . import (
     tickets,
     withdrawal,
 )
-from .chapter import Forbids, Misfit, OfACharge, elsewhere, here
+from .chapter import Forbids, Lookout, Misfit, OfACharge, elsewhere, here
 
 # Facts
 
@@ -331,6 +331,11 @@ MISFITS: dict[str, tuple[Misfit, ...]] = {
     "forfeited": (forfeiture.forfeited_early,),
     "diploma-supplement-issued": (withdrawal.supplement_without_degree,),
     "isee-certified": (isee.attestation_of_no_use, isee.attestation_too_late),
+    "contribution-assessed": (isee.lowered_by_a_late_attestation,),
+    "administrative-block-ordered": (blocks.ordered_without_ground,),
+    "administrative-block-revoked": (blocks.revoked_while_unpaid,),
+    "exam-booking-cancelled": (exams.cancelled_late,),
+    "exam-annulled": (exams.annulled_nothing,),
     "study-plan-approved": (study_plan.extra_exams_after_the_term,),
     "reservation-declined": (reservation.declined_too_late,),
     "payment-refunded": (refunds.refund_without_right,),
@@ -341,6 +346,25 @@ MISFITS: dict[str, tuple[Misfit, ...]] = {
 """What does not fit the rules although it is stored as a fact, by its type: the audit reports it."""
 
 MISFITS_OF_ALL: tuple[Misfit, ...] = (career.after_the_end,)
+
+LOOKOUTS: tuple[Lookout, ...] = (
+    payments.decided_otherwise,
+    payments.left_undecided,
+    contribution.not_assessed,
+    refunds.refund_is_late,
+    entry.enrolled_without_paying_to_apply,
+    degree.graduated_without_paying_to_apply,
+    single_courses.not_paid_in_time,
+    study_plan.plan_is_missing,
+    blocks.block_is_not_ordered,
+)
+"""What a career leaves open on a day that the rules ask for, or has that they do not ask for: the audit reports it."""
+
+SAT_AS_WELL: tuple[Forbids, ...] = (
+    here(exams.is_enrolled_for_the_call, "ENR"),
+    elsewhere(recognition.no_change_of_programme_is_asked_for, "RIC-5"),
+)
+"""What an exam that was sat breaks without being annulled."""
 
 
 def gaps() -> list[str]:

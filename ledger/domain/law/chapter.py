@@ -80,6 +80,17 @@ Misfit = Callable[[Person, Career, Event, RuleBook | None, LawBooks], Iterable[R
 """What does not fit the rules about a stored fact, given the book of its year, where there is one."""
 
 
+class StillOpen(NamedTuple):
+    """What stands on a day although the rules ask for something else, and the event that it comes from."""
+
+    event: str | None
+    reason: Reason
+
+
+Lookout = Callable[[Person, Career, LawBooks], Iterable[StillOpen]]
+"""What is open in a career at the end of the person's day."""
+
+
 class Annulment(NamedTuple):
     """What is unpaid of a charge falls away at a career's end: the rule, and whether it speaks of this end and this
     charge."""

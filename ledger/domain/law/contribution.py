@@ -1,7 +1,7 @@
 """The yearly contribution and its instalments (RAT-3..6, RAT-8..10), and what later assessments change (AMB-46,
 AMB-47)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -10,12 +10,13 @@ from typing import NamedTuple
 from ..account import fitted, settle_amounts, take, waive_ahead
 from ..books import LawBooks
 from ..events import ContributionAssessed, Event
-from ..reasons import Fact
+from ..phrases import says
+from ..reasons import Fact, reason
 from ..registry import obeys
 from ..rulebook import INSTALMENTS, Law, RuleBook, SecondInstalment, UnknownValue
 from ..state import Career, Charge, Decision, Person, days_after
 from ..values import ZERO, cents
-from .chapter import data_of
+from .chapter import StillOpen, data_of
 from .withdrawal import refresh_waivers
 
 Assessment = tuple[date, str, ContributionAssessed]
@@ -387,3 +388,24 @@ def _reschedule(charge: Charge, standing: Decimal, wanted: Decimal, more_due_on:
         charge.plan = None
     if charge.plan is None and len(dates) <= 1:
         charge.due_on, charge.dates = next(iter(dates), charge.due_on), []
+
+
+# What is open
+
+
+@obeys("RAT-3", "RAT-8")
+def not_assessed(person: Person, career: Career, books: LawBooks) -> Iterator[StillOpen]:
+    """Years enrolled in whose first instalment would have been due, and for which no contribution was ever assessed:
+    nothing was asked. A year without its due date, a suspended one and one left before it is none."""
+    seen: set[str] = set()
+    for enrolment in career.enrolments:
+        year, book = enrolment.academic_year, books.of(enrolment.academic_year)
+        if book is None or enrolment.perfected_on is None or enrolment.taken or year in career.contributions \
+                or year in seen or "RAT-3" not in book.ids:
+            continue
+        due_on = instalment_due_on(book, 0)
+        if due_on is not None and person.day > max(due_on, enrolment.perfected_on) \
+                and not career.left_by(due_on) and not career.is_suspended_in(year):
+            seen.add(year)
+            yield StillOpen(enrolment.event, reason(book, "RAT-3", says("RAT-3/not-assessed", academic_year=year,
+                                                                        due_on=due_on)))

@@ -1,14 +1,17 @@
 """The degree: candidates, graduates, what a degree makes needless (LAU)."""
 
+from collections.abc import Iterator
+
 from ..account import AmountByRule, raise_charge
 from ..books import LawBooks
 from ..case import Case
 from ..events import DegreeCandidacyDeclared, Event, Graduated
-from ..reasons import DONE, Fact, Reason
+from ..phrases import says
+from ..reasons import DONE, Fact, Reason, reason
 from ..registry import obeys
 from ..rulebook import INSTALMENTS
 from ..state import Career, Charge, Person
-from .chapter import Annulment, data_of, end, read_or_leave_open
+from .chapter import Annulment, StillOpen, data_of, end, read_or_leave_open
 from .reservation import meet
 
 # What a fact changes
@@ -83,3 +86,15 @@ def is_enrolled_for_the_degree(case: Case) -> Reason | None:
                            last_day=term, next_year=case.book.academic_year)
     career.must_know("enrolment", data.academic_year)
     return None
+
+
+# What is open
+
+
+@obeys("DEG-1")
+def graduated_without_paying_to_apply(person: Person, career: Career, books: LawBooks) -> Iterator[StillOpen]:
+    """The stamps of the application for the final exam, which are no debt and stop no degree."""
+    for charge in career.charges.values() if career.graduated is not None else ():
+        if charge.outstanding and charge.rule == "DEG-1":
+            yield StillOpen(charge.facts[0].event, reason(books.book_with("DEG-1") or books.own, "DEG-1", says(
+                "DEG-1/unpaid", charge=charge.key, amount=charge.outstanding), facts=charge.facts))

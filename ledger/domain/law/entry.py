@@ -1,17 +1,19 @@
 """Pre-enrolment, selection, preparation and the terms to enrol (PRE, PREP, MOR-6, MOR-9 of who is late)."""
 
+from collections.abc import Iterator
 from datetime import date
 
 from ..account import AmountByRule, raise_charge
 from ..books import LawBooks
 from ..case import Case
 from ..events import Enrolled, Event, Preenrolled, PreparationAssessed, Ranked
-from ..reasons import DONE, Clears, Fact, Reason
+from ..phrases import says
+from ..reasons import DONE, Clears, Fact, Reason, reason
 from ..registry import obeys
 from ..rulebook import Law, PreenrolmentWindow, UnknownValue
 from ..state import Career, Enrolment, Person, Preenrolment
 from ..values import next_year, year_of
-from .chapter import Deadline, begin, data_of, end, ends_after
+from .chapter import Deadline, StillOpen, begin, data_of, end, ends_after
 from .isee import spare_isee_penalty
 
 # What the book gives: windows, selections, terms
@@ -381,3 +383,15 @@ def enrolment_is_still_possible(case: Case) -> Reason | None:
     if case.day <= rule.late_until:
         return None
     return case.no("PRE-5", last_day=rule.late_until)
+
+
+# What is open
+
+
+@obeys("CHG-1")
+def enrolled_without_paying_to_apply(person: Person, career: Career, books: LawBooks) -> Iterator[StillOpen]:
+    """The 52 euro stop no enrolment (AMB-37): unpaid they are found here only."""
+    for charge in career.charges.values() if career.enrolments else ():
+        if charge.base_kind == "preenrolment" and charge.outstanding and charge.rule == "CHG-1":
+            yield StillOpen(charge.facts[0].event, reason(books.book_of(charge.year), "CHG-1", says(
+                "CHG-1/unpaid", charge=charge.key, amount=charge.outstanding), facts=charge.facts))

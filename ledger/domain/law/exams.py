@@ -1,13 +1,15 @@
 """Exams: may a call be booked, does a result count, may a grade be refused (ESA, PRN, VRB, ENR; section 6)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 
 from ..books import LawBooks
 from ..case import Case
 from ..events import Event, ExamAnnulled, ExamBooked, ExamBookingCancelled, ExamGraded, GradeRefused, PlanCourse
-from ..reasons import DONE, Clears, Fact, Reason
+from ..phrases import says
+from ..reasons import DONE, Clears, Fact, Reason, reason
 from ..registry import obeys
+from ..rulebook import RuleBook
 from ..state import Booking, Career, Person, Result
 from ..values import ONE_DAY
 from .chapter import Forbids, against, data_of
@@ -251,3 +253,32 @@ def grade_is_not_oral(case: Case) -> Reason | None:
     if result is None or result.data.outcome != "passed" or result.data.mode != "oral":
         return None
     return case.no("VRB-2", facts=[Fact(result.event, result.on)])
+
+
+# What does not fit it
+
+
+@obeys("PRN-4")
+def cancelled_late(person: Person, career: Career, event: Event, book: RuleBook | None,
+                   books: LawBooks) -> Iterator[Reason]:
+    """After the term of the booking, which the guides ask and do not punish; or a booking that is not there."""
+    data = data_of(event, ExamBookingCancelled)
+    booking = career.open_booking(data.course, data.held_on)
+    if booking is None:
+        yield reason(books.own, "SEQ", says("SEQ/no-booking", course=data.course, held_on=data.held_on))
+        return
+    law = books.for_late_degrees(booking.data.academic_year, data.held_on)
+    term = law.rules.PRN_1 if law is not None and "PRN-4" in law.asked else None
+    if law is None or term is None:
+        return
+    last = data.held_on - timedelta(days=term.days)
+    if event.effective_on > last and law.has("PRN-4"):
+        yield reason(law, "PRN-4", says("PRN-4", course=data.course, held_on=data.held_on, last_day=last))
+
+
+@obeys("SEQ")
+def annulled_nothing(person: Person, career: Career, event: Event, book: RuleBook | None,
+                     books: LawBooks) -> Iterator[Reason]:
+    data = data_of(event, ExamAnnulled)
+    if find_result(career, data.course, data.held_on) is None:
+        yield reason(books.own, "SEQ", says("SEQ/no-exam", course=data.course, held_on=data.held_on))

@@ -5,7 +5,7 @@ from datetime import date
 
 from ..account import AmountByRule, raise_charge
 from ..books import LawBooks
-from ..events import Event, IseeCertified
+from ..events import ContributionAssessed, Event, IseeCertified
 from ..phrases import says
 from ..reasons import Fact, Reason, reason
 from ..registry import obeys
@@ -98,3 +98,19 @@ def attestation_too_late(person: Person, career: Career, event: Event, book: Rul
     late = book.rules.ISE_2 if book is not None and data.valid_for_university and "ISE-3" in book.asked else None
     if book is not None and late is not None and data.issued_on > late.until and book.has("ISE-3"):
         yield reason(book, "ISE-3", says("ISE-3", last_day=late.until))
+
+
+@obeys("ISE-3")
+def lowered_by_a_late_attestation(person: Person, career: Career, event: Event, book: RuleBook | None,
+                                  books: LawBooks) -> Iterator[Reason]:
+    """After the last day the top band stays: an assessment that asks less than the one before, where the only
+    attestations that hold were issued later still."""
+    data = data_of(event, ContributionAssessed)
+    before = career.contributions.get(data.academic_year)
+    if book is None or "ISE-3" not in book.asked or not before or data.contribution >= before[-1][2].contribution:
+        return
+    issued = [d.issued_on for _, _, d in career.isee.get(data.academic_year, ()) if d.valid_for_university]
+    late = book.rules.ISE_2 if issued else None
+    if late is not None and min(issued) > late.until and book.has("ISE-3"):
+        yield reason(book, "ISE-3", says("ISE-3/lowered", amount=data.contribution, last_day=late.until), facts=(
+            Fact(before[-1][1], before[-1][0], before[-1][2].contribution),))

@@ -1,18 +1,22 @@
 """Money that comes, goes and moves, and an officer's word on a charge (AMB-2, AMB-11, AMB-20, AMB-47)."""
 
+from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 
 from ..account import add_outflow, gross, settle_amounts
 from ..books import LawBooks
 from ..events import ChargeDecided, Event, InstalmentPaid, PaymentMoved, PaymentRefunded
-from ..reasons import Fact
+from ..phrases import says
+from ..reasons import Fact, reason
 from ..registry import obeys
 from ..rulebook import INSTALMENTS, RuleBook, UnknownValue
 from ..state import Career, Charge, Decision, Gap, Money, Person, Waiver
 from ..values import ZERO
-from .chapter import data_of
+from .chapter import StillOpen, data_of
 from .contribution import instalment_due_on
+
+BY_AN_OFFICER = "charge-decided"
 
 # What a fact changes
 
@@ -77,6 +81,8 @@ def charge_decided(person: Person, career: Career, event: Event, books: LawBooks
         if gap is not None:
             _instead_of_the_book(career, charge, gap)
     charge.gap = gap or charge.gap
+    if charge.decision is None and charge.rule != BY_AN_OFFICER:
+        charge.asked = charge.amount
     charge.decision = Decision(data.amount, charge.assessed, event.effective_on, event.id)
     charge.waivers = [w for w in charge.waivers if w.rule != "charge-decided"]
     settle_amounts(career, charge)
@@ -121,7 +127,7 @@ def _raised_by_officer(career: Career, event: Event, data: ChargeDecided, books:
     known = base in OFFICER_KINDS or base.startswith("late-fee/") or (book is not None and _is_asked_in(base, book))
     if len(year) != 7 or not known:
         return None
-    charge = Charge(data.charge, kind, year, data.amount, _due_on(base, book), event.effective_on, "charge-decided",
+    charge = Charge(data.charge, kind, year, data.amount, _due_on(base, book), event.effective_on, BY_AN_OFFICER,
                     (Fact(event.id, event.effective_on, data.amount),))
     career.charges[data.charge] = charge
     return charge
@@ -139,3 +145,41 @@ def _due_on(kind: str, book: RuleBook | None) -> date | None:
         return book.rules.CHG_3.due_on if kind == "enrolment" and book.rules.CHG_3 is not None else None
     except UnknownValue:
         return None
+
+
+# What is open
+
+LEFT_TO_AN_OFFICER = frozenset({
+    "late-instance/recognition", "late-instance/transfer-out", "study-plan-penalty", "diploma-supplement-post",
+    "suspension", "interruption", "transfer-out", "final-exam-application"})
+"""Kinds of charge that the guides, or what the ledger is told, do not give: an officer's decision is their ground."""
+
+
+@obeys("AMB-47", "AMB-11")
+def decided_otherwise(person: Person, career: Career, books: LawBooks) -> Iterator[StillOpen]:
+    """Officers' decisions that ask for another amount than the book, or for a charge for which the book knows no ground
+    in this career. What the law leaves to an officer is neither."""
+    for charge in career.charges.values():
+        decision = charge.decision
+        if decision is None or charge.gap is not None or charge.key in career.settled_gaps:
+            continue
+        fact = Fact(decision.event, decision.on, decision.amount)
+        asked = charge.assessed if charge.is_instalment else charge.asked
+        if asked is None:
+            book = books.of(charge.year) or books.for_single_courses(charge.year)
+            if charge.rule == BY_AN_OFFICER and decision.amount and book is not None and "#" not in charge.kind \
+                    and charge.base_kind not in LEFT_TO_AN_OFFICER:
+                yield StillOpen(decision.event, reason(books.own, BY_AN_OFFICER, says(
+                    "charge-decided/no-ground", charge=charge.key, amount=decision.amount), facts=(fact,)))
+        elif asked != decision.amount:
+            law = books.book_of(charge.year)
+            law = law if charge.rule in law.ids else books.book_with(charge.rule) or books.own
+            yield StillOpen(decision.event, reason(law, charge.rule, says(
+                "charge-decided/otherwise", charge=charge.key, allowed=asked, amount=decision.amount), facts=(fact,)))
+
+
+@obeys("AMB-23", "AMB-31", "AMB-49")
+def left_undecided(person: Person, career: Career, books: LawBooks) -> Iterator[StillOpen]:
+    """Charges that the guides leave to an officer, who has not decided yet."""
+    for _, why in sorted(career.to_decide.items()):
+        yield StillOpen(None, reason(books.own, why.id, why, interpretation=why.id))

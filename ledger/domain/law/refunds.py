@@ -1,6 +1,7 @@
 """What may be refunded, by when and why (LAU-2, LAU-3, LAU-7, LAU-8, CS-10)."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import date
 from decimal import Decimal
 from typing import NamedTuple
@@ -11,10 +12,10 @@ from ..events import Event, PaymentMoved, PaymentRefunded
 from ..phrases import says
 from ..reasons import Reason, reason
 from ..registry import obeys
-from ..rulebook import INSTALMENTS, Law, RuleBook
+from ..rulebook import INSTALMENTS, Law, RuleBook, UnknownValue
 from ..state import Career, Charge, Person
 from ..values import ZERO
-from .chapter import data_of
+from .chapter import StillOpen, data_of
 
 
 class Refundable(NamedTuple):
@@ -142,3 +143,19 @@ def move_without_right(person: Person, career: Career, event: Event, book: RuleB
     elif (charge.base_kind == "single-courses" and law.has("CS-10")
           and refundable(person, career, charge, books) is None):
         yield reason(law, "CS-10", says("CS-10/set-off", charge=charge.key))
+
+
+# What is open
+
+
+@obeys("LAU-2", "LAU-3")
+def refund_is_late(person: Person, career: Career, books: LawBooks) -> Iterator[StillOpen]:
+    """What was to be paid back by a day that has passed, and neither was nor was moved."""
+    for charge in career.charges.values():
+        right = None
+        with suppress(UnknownValue):  # that it is not known stands among what cannot be told
+            right = refundable(person, career, charge, books)
+        law = books.book_of(charge.year)
+        if right is not None and right.by is not None and right.by < person.day and law.has("LAU-3"):
+            yield StillOpen(career.ended_event, reason(law, "LAU-3", says(
+                "LAU-3", amount=right.amount, charge=charge.key, last_day=right.by)))

@@ -1,6 +1,6 @@
 """Single courses: who may apply, what they cost, until when they may be paid and sat (CS, RIS-8)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from decimal import Decimal
 
@@ -15,7 +15,7 @@ from ..registry import obeys
 from ..rulebook import Law, RuleBook, UnknownValue
 from ..state import Career, Person, Reservation, days_after
 from ..values import ONE_DAY, ZERO, cents
-from .chapter import begin, data_of
+from .chapter import StillOpen, begin, data_of
 
 # What the book gives
 
@@ -302,3 +302,24 @@ def first_degree_is_conferred(case: Case) -> Reason | None:
         return None
     return reason(book, "RIS-8",
                   says("RIS-8"), DONE, (failed,), "AMB-48")
+
+
+# What is open
+
+
+@obeys("CS-5")
+def not_paid_in_time(person: Person, career: Career, books: LawBooks) -> Iterator[StillOpen]:
+    """Paid after the days that the guides give for it, or not at all: nothing follows from it by itself."""
+    for charge in career.charges.values():
+        due = charge.due_on
+        if charge.base_kind not in ("single-courses", "single-courses-stamp") or due is None or person.day <= due:
+            continue
+        book = books.for_single_courses(charge.year)
+        if book is None or "CS-5" not in book.ids or not charge.facts:
+            continue
+        if charge.outstanding:
+            yield StillOpen(charge.facts[0].event, reason(book, "CS-5", says(
+                "CS-5/unpaid", charge=charge.key, amount=charge.outstanding, last_day=due), facts=charge.facts))
+        elif charge.completed_by is not None and charge.completed_by.on > due and not charge.completed_by.spared:
+            yield StillOpen(charge.completed_by.event, reason(book, "CS-5", says(
+                "CS-5/late", charge=charge.key, paid_on=charge.completed_by.on, last_day=due), facts=charge.facts))

@@ -1,6 +1,7 @@
 """The study plan: its window and its penalty (PDS)."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import date
 
 from ..account import AmountByRule, raise_charge
@@ -12,7 +13,7 @@ from ..reasons import Clears, Fact, Reason, reason
 from ..registry import obeys
 from ..rulebook import Law, Period, RuleBook, UnknownValue
 from ..state import Career, Person
-from .chapter import data_of
+from .chapter import StillOpen, data_of
 
 # What the book gives
 
@@ -117,3 +118,26 @@ def extra_exams_after_the_term(person: Person, career: Career, event: Event, boo
             and any(c.anticipated or c.supernumerary for c in data.courses) \
             and not filed_in_time(career, book.rules, data.academic_year) and book.has("PDS-4"):
         yield reason(book, "PDS-4", says("PDS-4"))
+
+
+# What is open
+
+
+@obeys("PDS-4")
+def plan_is_missing(person: Person, career: Career, books: LawBooks) -> Iterator[StillOpen]:
+    """A plan is due every year: of who was enrolled before the window closed none was filed for the year, nor approved.
+    Beyond the course nothing is left to plan."""
+    filed = {year for _, _, year in career.plans_submitted} | career.plans.keys()
+    for enrolment in career.enrolments:
+        year, book = enrolment.academic_year, books.of(enrolment.academic_year)
+        if book is None or "PDS-4" not in book.ids or year in filed or enrolment.standing == "beyond-course" \
+                or enrolment.perfected_on is None or enrolment.taken:
+            continue
+        window = None
+        with suppress(UnknownValue):  # nobody can tell by when it was due
+            window = plan_window(career, book.rules, year)
+        if window is not None and enrolment.perfected_on <= window.last < person.day \
+                and not career.left_by(window.last) and not career.is_suspended_in(year):
+            filed.add(year)
+            yield StillOpen(enrolment.event, reason(book, "PDS-4", says("PDS-4/missing", academic_year=year,
+                                                                        last_day=window.last)))
