@@ -6,7 +6,7 @@ Most imports stand inside the functions that need them, because a question on th
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date, datetime, timedelta, timezone
 from functools import cached_property, partial
 from pathlib import Path
@@ -484,6 +484,47 @@ class Ledger:
                 "topics_read": published is not None,
                 "students": [{"student": student, "versions": list(versions)}
                              for student, versions in sorted(published.gone.items())] if published else []}
+
+    # Moving the whole ledger
+
+    def export(self, folder: Path, keys: Sequence[str], told: "HowFar") -> Answer | None:
+        """Everything up to the newest checkpoint into a folder; with a key that signs that is everything that is
+        recorded now. None where no verifier key is known. Raises NotFound where nothing is sealed, WrongProof, OSError,
+        and what `Sequencer.seal` does."""
+        from ledger.exports.writing import Unsealed, export
+        from ledger.proofs import signing
+        from ledger.proofs.reading import verifier_keys
+        from ledger.proofs.tables import ProofTables
+        from ledger.store import StoreUnavailable
+        from ledger.store.epochs import position_given
+
+        known, store = verifier_keys(keys), self._store
+        if not known:
+            return None
+        if signing.is_named():
+            with self._sequencer() as sequencer, suppress(StoreUnavailable):  # another one seals: to where it is
+                sequencer.seal()
+        with ProofTables(self._url) as tables:
+            try:
+                return export(store, tables, folder, known, position_given(self._url), told)
+            except Unsealed:
+                raise NotFound(says("missing/sealed")) from None
+
+    def import_folder(self, folder: Path, keys: Sequence[str], outside: Sequence[Path], told: "HowFar") -> Answer:
+        """What `export` wrote, into an empty database. Raises WrongProof, OSError; StoreUnusable where the database is
+        not empty, or the key store is another ledger's."""
+        from ledger.exports.taking_in import opened, take_in
+        from ledger.proofs.reading import outside_of, verifier_keys
+        from ledger.proofs.signing import of_epochs
+
+        known = verifier_keys(keys)
+        found = opened(folder, known)
+        held = outside_of(outside, of_epochs(known, found.bag.manifest.epoch))
+        if self._keys is not None:
+            from ledger.privacy.key_store import open_keys
+
+            open_keys(self._keys, found.ledger, self._url, clock).close()
+        return take_in(found, self._url, held, told)
 
     # What a person has a right to
 

@@ -1,6 +1,7 @@
 """Files and folders that this project makes are their owner's alone, whatever the umask says.
 What exists keeps its mode."""
 
+import errno
 import os
 import stat
 import tempfile
@@ -54,6 +55,31 @@ def _open(path: str, flags: int) -> int:
         return os.open(path, flags)
     os.fchmod(made, FILE)
     return made
+
+
+def regular_file(path: Path) -> BinaryIO | None:
+    """For reading; None where a link, a folder or anything else stands there. Raises OSError."""
+    try:
+        file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")
+    except IsADirectoryError:
+        return None
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):
+            return None
+        raise
+    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        return file
+    file.close()
+    return None
+
+
+def durable(folder: Path) -> None:
+    """What was made, renamed or deleted in a folder stays so when the power fails. Raises OSError."""
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def replace(part: Path, path: Path) -> None:

@@ -478,6 +478,22 @@ class Page:
         if answer["unsealed"]:
             self._line(self._t("verify/unsealed", count=answer["unsealed"]), style="yellow")
 
+    def exported(self, answer: Answer) -> None:
+        self._line(self._t("export/written", text=answer["folder"], count=answer["events"], more=answer["files"],
+                           megabytes=answer["bytes"] / 1e6, position=answer["position"]), style="bold")
+        self._line(self._t("proofs/root", count=answer["size"]))
+        self._line(answer["root"], indent=2)
+
+    def imported(self, answer: Answer) -> None:
+        self._line(self._t("import/done", count=answer["events"], more=answer["students"],
+                           position=answer["position"], last_position=answer["highest"]), style="bold")
+        self._line(self._t("proofs/root", count=answer["size"]))
+        self._line(answer["root"], indent=2)
+        for one in answer["signed_by"]:
+            self._line(self._t("proofs/signed", text=one), indent=2)
+        for one in answer["outside"]:
+            self._line(self._t("verify/compared", text=one["file"], count=one["size"]), indent=2)
+
     def proven(self, answer: Answer) -> None:
         if "student" in answer:
             self._line(self._t("proofs/shown", student=answer["student"], count=len(answer["events"]),

@@ -1,6 +1,5 @@
 """Checking what lies in files: no database, and only the code of `auditor.py`."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from .auditor import (
     read_key,
     read_text,
 )
-from .signing import VARIABLE, load, of_epochs
+from .signing import is_named, load, of_epochs
 from .verifying import Outside
 
 
@@ -33,7 +32,7 @@ def verifier_keys(said: Sequence[str]) -> list[Key]:
     try:
         if said:
             return [key_given(one) for one in said]
-        if not os.environ.get(VARIABLE, "").strip():
+        if not is_named():
             return []
         mine = load()
         last = mine.last()

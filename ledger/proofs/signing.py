@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from ledger.edges.files import durable
 from ledger.store.errors import StoreUnusable
 
 from .auditor import LOG_KEY, Checkpoint, Key, Wrong, key_id, number, read_checkpoint, unbase64
@@ -123,6 +124,11 @@ def checkpoint_body(origin: str, size: int, root: bytes) -> str:
     return f"{origin}\n{size}\n{base64.b64encode(root).decode()}\n"
 
 
+def is_named() -> bool:
+    """Whether this process has a key that signs."""
+    return bool(os.environ.get(VARIABLE, "").strip())
+
+
 def load() -> Signer:
     """Raises StoreUnusable, whose text never repeats what the variable holds."""
     said = os.environ.get(VARIABLE, "").strip()
@@ -193,10 +199,6 @@ def _write(path: Path, text: str, new: bool = False) -> None:
             path.hardlink_to(part)
         else:
             part.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        durable(path.parent)
     finally:
         part.unlink(missing_ok=True)

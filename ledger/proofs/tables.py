@@ -4,7 +4,7 @@ tiles.
 None of it is believed: `verify` makes all of it again from the events. Tiles and heads tell of persons (whoever
 guesses an event finds its hash): they never leave the house; checkpoints may. """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any, NamedTuple, Self
@@ -140,20 +140,34 @@ class ProofTables:
             tx.alone("career-ledger proofs")
             if tx.ask("SELECT coalesce(max(size), 0) FROM log_checkpoints") != [(before,)]:
                 raise StoreUnavailable("another process has sealed the ledger meanwhile: try again")
-            tx.many("INSERT INTO log_tiles (level, number, hashes, first_position) "
-                    "VALUES (:level, :number, :hashes, :first) "
-                    "ON CONFLICT (level, number) DO UPDATE SET hashes = excluded.hashes, "
-                    "first_position = coalesce(log_tiles.first_position, excluded.first_position)",
-                    [{**one._asdict(), "first": first} for one, first in tiles])
-            tx.many("INSERT INTO student_heads (bucket, key, version, chain) VALUES (:bucket, :key, :version, :chain) "
-                    "ON CONFLICT (bucket, key) DO UPDATE SET version = excluded.version, chain = excluded.chain",
-                    [{"bucket": index, "key": key, **head._asdict()} for index, bucket in heads.items()
-                     for key, head in bucket.items()])
-            tx.many("INSERT INTO student_tiles (level, number, hashes) VALUES (:level, :number, :hashes) "
-                    "ON CONFLICT (level, number) DO UPDATE SET hashes = excluded.hashes",
-                    [one._asdict() for one in map_tiles])
-            tx.run(f"INSERT INTO log_checkpoints ({COLUMNS}) VALUES (:size, :position, :heads, :body, NULL)",  # noqa: S608
-                   {name: value for name, value in sealed._asdict().items() if name != "note"})
+            _keep(tx, [sealed], tiles, heads.items(), map_tiles)
+
+
+def keep_whole(tx: Transaction, sealed: Sequence[KeptPoint], tiles: Sequence[tuple[Tile, int | None]],
+               heads: Iterable[tuple[int, Bucket]], map_tiles: Sequence[Tile]) -> None:
+    """The proofs of a whole ledger that is moved in, in its transaction: the tables are made where there are none."""
+    MIGRATIONS.apply(tx)
+    if tx.dialect == "postgresql":
+        tx.run(rights.GRANT)
+    _keep(tx, sealed, tiles, heads, map_tiles)
+
+
+def _keep(tx: Transaction, sealed: Sequence[KeptPoint], tiles: Sequence[tuple[Tile, int | None]],
+          heads: Iterable[tuple[int, Bucket]], map_tiles: Sequence[Tile]) -> None:
+    tx.many("INSERT INTO log_tiles (level, number, hashes, first_position) "
+            "VALUES (:level, :number, :hashes, :first) "
+            "ON CONFLICT (level, number) DO UPDATE SET hashes = excluded.hashes, "
+            "first_position = coalesce(log_tiles.first_position, excluded.first_position)",
+            [{**one._asdict(), "first": first} for one, first in tiles])
+    tx.many("INSERT INTO student_heads (bucket, key, version, chain) VALUES (:bucket, :key, :version, :chain) "
+            "ON CONFLICT (bucket, key) DO UPDATE SET version = excluded.version, chain = excluded.chain",
+            [{"bucket": index, "key": key, **head._asdict()} for index, bucket in heads
+             for key, head in bucket.items()])
+    tx.many("INSERT INTO student_tiles (level, number, hashes) VALUES (:level, :number, :hashes) "
+            "ON CONFLICT (level, number) DO UPDATE SET hashes = excluded.hashes",
+            [one._asdict() for one in map_tiles])
+    tx.many(f"INSERT INTO log_checkpoints ({COLUMNS}) VALUES (:size, :position, :heads, :body, :note)",  # noqa: S608
+            [one._asdict() for one in sealed])
 
 
 class Kept:

@@ -59,7 +59,7 @@ class _Walk:
         self._outside = sorted(outside, key=lambda one: (one.checkpoint.size, one.checkpoint.origin))
         self._edge, self._heads = Edge(), Heads()
         self._map: dict[TilePlace, bytes] = {}
-        self._rows = _Rows()
+        self._rows = RowCheck()
         self._previous, self._students = NO_CHECKPOINT, 0
         self._epoch, self._epochs = 1, dict[int, Epoch]()
         self._end = store.last_position()
@@ -219,7 +219,7 @@ class _Walk:
                 return
 
 
-class _Rows:
+class RowCheck:
     """Looks whether columns and bytes of rows say the same."""
 
     def __init__(self) -> None:
@@ -232,7 +232,7 @@ class _Rows:
         for position, stream, version, name, state in rows:
             beginning = known.get((stream, name))
             if beginning is None or not state.endswith(b"%b%d}" % (beginning, version)):
-                said = _said(state)
+                said = said_in(state)
                 if said is None or not self._agree(stream, version, name, *said):
                     return Disagreement("disagrees", position, says("verify/disagrees", position=position))
         return None
@@ -245,7 +245,7 @@ class _Rows:
         return True
 
 
-def _said(state: bytes) -> tuple[str, str, int] | None:
+def said_in(state: bytes) -> tuple[str, str, int] | None:
     """Student, type and version as the bytes have them."""
     try:
         said: Any = loads(state)

@@ -2,8 +2,8 @@
 
 from .errors import SetAside, SomeSetAside, StoreUnavailable, StoreUnusable, StreamSetAside, VersionConflict
 from .event_store import EventStore
-from .open import open_store, upgrade_store
+from .open import moved_in, open_store, upgrade_store
 from .recorder import Identity, Refusal
 
 __all__ = ["EventStore", "Identity", "Refusal", "SetAside", "SomeSetAside", "StoreUnavailable",
-           "StoreUnusable", "StreamSetAside", "VersionConflict", "open_store", "upgrade_store"]
+           "StoreUnusable", "StreamSetAside", "VersionConflict", "moved_in", "open_store", "upgrade_store"]

@@ -63,13 +63,17 @@ def begin(url: str, epoch: Epoch) -> None:
             raise StoreUnusable(f"{backend.place}: the ledger is in epoch {current} by now: another process has "
                                 "accepted the copy")
         tx.run(f"UPDATE {schema}career_ledger SET epoch = :number", {"number": epoch.number})
-        tx.run(f"INSERT INTO {schema}career_ledger_epochs ({COLUMNS}) VALUES (:number, :accepted_at, :position, "
-               ":reached, :lost_size, :lost_root, :authorities, :reason)",
-               {**epoch._asdict(), "authorities": json.dumps(list(epoch.authorities), ensure_ascii=False)})
+        keep(tx, [epoch])
         if tx.has(f"{schema}relay_positions"):  # of a history that is gone: everything is published anew
             tx.run(f"DELETE FROM {schema}relay_positions")
             tx.run(f"DELETE FROM {schema}relay_aside")
-        _go_on_above(tx, epoch.reached)
+        go_on_above(tx, epoch.reached)
+
+
+def keep(tx: Transaction, begun: Sequence[Epoch]) -> None:
+    tx.many(f"INSERT INTO {_schema(tx)}career_ledger_epochs ({COLUMNS}) VALUES (:number, :accepted_at, :position, "
+            ":reached, :lost_size, :lost_root, :authorities, :reason)",
+            [{**one._asdict(), "authorities": json.dumps(list(one.authorities), ensure_ascii=False)} for one in begun])
 
 
 def position_given(url: str) -> int:
@@ -81,7 +85,8 @@ def position_given(url: str) -> int:
         return int(tx.ask("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'stored_events'")[0][0])
 
 
-def _go_on_above(tx: Transaction, position: int) -> None:
+def go_on_above(tx: Transaction, position: int) -> None:
+    """No position up to this one is given any more."""
     to = {"position": position}
     if tx.dialect == "postgresql":
         tx.ask("SELECT setval('public.stored_events_notification_id_seq', greatest(:position, last_value), "

@@ -1,12 +1,17 @@
 """Opening a ledger, and bringing an older one up to date."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ledger.edges.address import WrongAddress, sqlite_path
 
+from .epochs import go_on_above
 from .errors import StoreUnusable
 from .event_store import EventStore
+from .recorder import Identity
+from .whole import Arriving
 
 NO = {"", "0", "f", "false", "n", "no", "off"}
 
@@ -42,6 +47,23 @@ def upgrade_store(url: str) -> list[int]:
         return sqlite.upgrade(str(file))
     from . import postgres
     return postgres.upgrade(url)
+
+
+@contextmanager
+def moved_in(url: str, identity: Identity, highest: int) -> Iterator[Arriving]:
+    """A whole ledger into an empty database, or in the place of a ledger that was never used, in one transaction: it
+    becomes the one of this identity, whose positions go on above `highest`. Raises StoreUnusable and
+    StoreUnavailable."""
+    file = _file(url)
+    if file is not None:
+        from . import sqlite
+        way = sqlite.moved_in(str(file), identity)
+    else:
+        from . import postgres
+        way = postgres.moved_in(url, identity)
+    with way as arriving:
+        yield arriving
+        go_on_above(arriving.tx, highest)
 
 
 def _file(url: str) -> Path | None:

@@ -25,7 +25,7 @@ from ledger.edges.address import WrongAddress
 from ledger.sql.base import LOCK_SECONDS, NO_NAMES, spelling
 from ledger.sql.postgres import CONNECT_SECONDS, Link, Postgres, PostgresTransaction, refused
 
-from . import versions
+from . import versions, whole
 from .errors import StoreUnavailable, StoreUnusable
 from .migrations import POSTGRES
 from .recorder import FirstLook, Identity, LogRow, Refusal, WholeRow
@@ -39,6 +39,8 @@ APPEND_ONE = "SELECT public.career_ledger_append(ARRAY[%b::uuid], ARRAY[%b::bigi
 """The same for one event: writing four arrays costs the driver more than all else."""
 
 COPY = "COPY public.stored_events (originator_id, originator_version, topic, state) FROM STDIN (FORMAT binary)"
+COPY_PLACED = ("COPY public.stored_events (notification_id, originator_id, originator_version, topic, state) "
+               "FROM STDIN (FORMAT binary)")
 COPY_BEGIN, COPY_END = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"
 MAY_COPY = ("SELECT has_table_privilege('public.stored_events', "
             "'INSERT') AND has_table_privilege('public.stored_events', "
@@ -50,7 +52,7 @@ LOCK = "SELECT public.career_ledger_append('{}', '{}', '{}', '{}')"
 REFUSE = "SELECT public.career_ledger_refuse(%b::text[], %b::bytea[], %b::bytea[], %b::bytea[])"
 REMEMBERED = ("SELECT r.student, r.id, r.content, r.outcome FROM unnest(%b::text[], %b::bytea[]) AS n (student, id) "
               "JOIN public.refused_submissions AS r ON r.student = n.student AND r.id = n.id")
-_ROW, _STATE = struct.Struct(">hi16siqi"), struct.Struct(">i")
+_ROW, _STATE, _PLACED = struct.Struct(">hi16siqi"), struct.Struct(">i"), struct.Struct(">hiqi16siqi")
 
 
 @contextmanager
@@ -360,6 +362,38 @@ def upgrade(url: str) -> list[int]:
     with closing(opened(url)) as backend:
         _is_ready(backend)
         return versions.bring(POSTGRES, backend)
+
+
+@contextmanager
+def moved_in(url: str, identity: Identity) -> Iterator[whole.Arriving]:
+    """A whole ledger into a database without one, or with one that was never used. It becomes the one of this identity.
+    Whatever the block raises, and a kill, leaves what was there before. What the
+    guards refuse is not asked: older programs may have stored it, and who moves a ledger has proved it to be the same.
+    For the owner of the tables. Raises StoreUnusable, StoreUnavailable."""
+    with closing(opened(url)) as backend:
+        _is_ready(backend)
+        with backend.transaction() as tx:
+            versions.apply(POSTGRES, tx, backend)
+            tx.run(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
+            tx.run("LOCK TABLE public.stored_events IN EXCLUSIVE MODE")
+            whole.check_unused(tx, "public.", backend.place)
+            connection = backend.connection()
+
+            def insert(rows: Sequence[WholeRow]) -> None:
+                with connection.cursor() as cursor, cursor.copy(COPY_PLACED.encode()) as copy:
+                    copy.write(b"".join((COPY_BEGIN, *map(_placed, rows), COPY_END)))
+
+            yield whole.Arriving(tx, insert)
+            whole.identify(tx, "public.", identity)
+            tx.run("NOTIFY stored_events")
+
+
+def _placed(row: WholeRow) -> bytes:
+    """In PostgreSQL's binary COPY format."""
+    position, stream, version, topic, state = row
+    name = topic.encode()
+    return b"".join((_PLACED.pack(5, 8, position, 16, bytes.fromhex(stream), 8, version, len(name)), name,
+                     _STATE.pack(len(state)), state))
 
 
 def opened(url: str) -> Postgres:

@@ -31,16 +31,18 @@ from ledger.sql.base import LOCK_SECONDS, NO_NAMES, Replaced, spelling
 from ledger.sql.sqlite import SameFile, SQLite, keep_a_log
 from ledger.sql.sqlite import SQLiteTransaction as Asking
 
-from . import versions
+from . import guards, versions, whole
 from .errors import StoreUnavailable, StoreUnusable
 from .guards import KEPT_OUT
-from .migrations import APPLICATION_ID, SQLITE
+from .migrations import APPLICATION_ID, SQLITE, checks
 from .recorder import FirstLook, Identity, LogRow, Refusal, WholeRow
 
 SPELLING = spelling("sqlite", NO_NAMES)
 JUMP_SECONDS = 400 * 86_400
 """A ledger in use is written at least once a year."""
 INSERT = "INSERT INTO stored_events (originator_id, originator_version, topic, state) VALUES (?,?,?,?)"
+INSERT_PLACED = ("INSERT INTO stored_events (rowid, originator_id, originator_version, topic, state) "
+                 "VALUES (?,?,?,?,?)")
 NEWEST = "SELECT max(originator_version) FROM stored_events WHERE originator_id = ?"
 FORGOTTEN = "SELECT 1 FROM stored_events WHERE originator_id = ? AND topic LIKE 'person-forgotten.v%'"
 REMEMBERED = "SELECT student, id, content, outcome FROM refused_submissions WHERE student = ? AND id = ?"
@@ -333,6 +335,31 @@ def upgrade(path: str) -> list[int]:
     with closing(opened(path, create=False)) as backend:
         _is_ready(backend)
         return _bring(backend)
+
+
+@contextmanager
+def moved_in(path: str, identity: Identity) -> Iterator[whole.Arriving]:
+    """A whole ledger into a file that is not there, is empty, or holds one that was never used. It becomes the one of
+    this identity. Whatever the block raises, and a kill, leaves what was there
+    before, or an empty file. What the guards refuse is not asked: older programs may have stored it, and who moves a
+    ledger has proved it to be the same. Raises StoreUnusable, StoreUnavailable."""
+    with closing(opened(path, create=True)) as backend:
+        _is_ready(backend)
+        with backend.explained():
+            keep_a_log(backend.connection())
+        with backend.transaction() as tx:
+            versions.apply(SQLITE, tx, backend)
+            whole.check_unused(tx, "", path)
+            for name, statement in guards.SQLITE.items():
+                tx.script(f"DROP {statement.split()[1]} {name};")
+            connection = backend.connection()
+
+            def insert(rows: Sequence[WholeRow]) -> None:
+                connection.executemany(INSERT_PLACED, rows)
+
+            yield whole.Arriving(tx, insert)
+            checks(tx)
+            whole.identify(tx, "", identity)
 
 
 def _bring(backend: SQLite) -> list[int]:

@@ -1,7 +1,7 @@
 """Whether the tables in a ledger's database are those of this program, in words, and bringing them up to date: those of
 the log, and those that others keep beside it."""
 
-from ledger.sql.base import Backend, NotTheirOwner
+from ledger.sql.base import Backend, NotTheirOwner, Transaction
 from ledger.sql.migrations import Migrations, NotOfToday, Older
 
 from .errors import StoreUnusable
@@ -24,13 +24,18 @@ def check(kind: Migrations, backend: Backend) -> bool:
 def bring(kind: Migrations, backend: Backend) -> list[int]:
     """Makes the tables, or brings them up to date, and gives roles their rights; the numbers of the steps that were
     taken. Raises StoreUnusable for tables of a newer program, and for a user who may not change them."""
+    with backend.transaction() as tx:
+        return apply(kind, tx, backend)
+
+
+def apply(kind: Migrations, tx: Transaction, backend: Backend) -> list[int]:
+    """The same within a transaction that writes."""
     try:
-        with backend.transaction() as tx:
-            done = kind.apply(tx)
-            if tx.dialect == "postgresql":
-                tx.act_for_owner("public.stored_events")
-                tx.run(GRANT)
-            return done
+        done = kind.apply(tx)
+        if tx.dialect == "postgresql":
+            tx.act_for_owner("public.stored_events")
+            tx.run(GRANT)
+        return done
     except NotOfToday as error:
         raise StoreUnusable(_said(error, backend)) from None
     except NotTheirOwner as error:

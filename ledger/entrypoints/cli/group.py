@@ -9,6 +9,7 @@ needs is imported inside it, so that a question starts fast.
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from keyword import iskeyword
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,7 @@ PLACES = {
     "access": "person", "lookup": "person", "person": "person",
     "digests": "kafka", "intake": "kafka", "publish": "kafka",
     "disclose": "rights", "forget": "rights",
+    "export": "moving", "import": "moving",
     "generate": "generate", "keys": "keys", "restore": "restore", "upgrade": "upgrade",
 }
 """The module of each command, which is imported when one of them is named or all are listed."""
@@ -54,8 +56,8 @@ class Commands(Program):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in PLACES:
             return super().get_command(ctx, cmd_name)
-        found: click.Command = getattr(import_module(f".{PLACES[cmd_name]}", __package__),
-                                       cmd_name.replace("-", "_"))
+        called = f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name.replace("-", "_")
+        found: click.Command = getattr(import_module(f".{PLACES[cmd_name]}", __package__), called)
         return found
 
     def explained(self, error: Exception) -> tuple[Sequence[str], int] | None:
