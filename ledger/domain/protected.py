@@ -42,16 +42,25 @@ class CodeTaken(Exception):
 
 
 class Sealer(Protocol):
-    """Whoever has the keys (`ledger.privacy`)."""
+    """Whoever has the keys (`ledger.privacy`). What a key is, and what was prepared, is its own affair."""
 
-    def seal(self, event: Event) -> Event:
-        """Without its protected values, which are in `sealed`; one that has none as it is. Her key is durable then.
-        Raises IsForgotten, CodeTaken."""
+    def key_of(self, event: Event) -> Any:
+        """What an event that has protected values is sealed with: her key, durable from now on. Raises IsForgotten,
+        CodeTaken."""
         ...
 
-    def prepare(self, submissions: Sequence[Submission | Event]) -> None:
+    def seal(self, event: Event, key: Any = None) -> Event:
+        """Without its protected values, which are in `sealed`; one that has none as it is. `key`: what `key_of` said.
+        Raises IsForgotten, CodeTaken where it is not given."""
+        ...
+
+    def prepare(self, submissions: Sequence[Submission | Event]) -> Any:
         """Makes durable, in one transaction, what sealing these next will need: keys and look-ups. What is not needed
         then harms nobody; who was forgotten gets nothing."""
+        ...
+
+    def take(self, prepared: Any) -> None:
+        """What another one, in another thread, has prepared."""
         ...
 
     def open(self, event: Event) -> Event | None:

@@ -4,7 +4,7 @@ The file is read in batches. Each line goes to the worker process that its stude
 events of a student are decided by one worker in the order of the file, whatever the order of the file. Workers read,
 decide and encode; this process stores what they return, one transaction a batch, in the order of the lines: one writer,
 so that positions rise with the lines as they do line by line. While a batch is stored, the workers are at the next
-ones.
+ones; and while they decide one, they have read the one after it and make the keys that it will be sealed with.
 
 A worker remembers the students it met last together with what it decided about them and is not stored yet. Each
 transaction checks, under the lock, that every stream still stands where the worker believed it to be. Where somebody
@@ -19,10 +19,10 @@ import re
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from eventsourcing.persistence import StoredEvent
@@ -45,8 +45,8 @@ from .trusted import recorded_event
 
 BATCH_LINES = 4_000
 BATCH_BYTES = 16 << 20
-AHEAD = 2
-"""Batches that are with the workers while one is stored."""
+AHEAD = 3
+"""Batches that are with the workers while one is stored; the last of them is only read."""
 EVENTS_KEPT = 6_000
 """How many events of the students met last a worker keeps beside those of the waiting batches (about 15 MB)."""
 NumberedLines = tuple[int, list[bytes]]
@@ -175,7 +175,9 @@ def _again(crew: "Crew", waiting: Iterable[_Batch]) -> None:
             future.exception()  # wait: what was decided on a state that is no more is thrown away
     crew.epoch += 1
     for batch in waiting:
-        crew.send(batch)
+        if batch.found:
+            crew.read(batch)
+            crew.decide(batch)
 
 
 def _store(store: EventStore, batch: _Batch) -> list[Reply]:
@@ -222,19 +224,27 @@ class Crew:
         waiting: deque[_Batch] = deque()
         try:
             for batch in _batches(lines, self.size, self.stored + 1):
-                self.send(batch)
+                self.read(batch)
+                if waiting:
+                    self.decide(waiting[-1])
                 waiting.append(batch)
                 if len(waiting) > AHEAD:
                     yield from _finish(store, self, waiting)
+            if waiting:
+                self.decide(waiting[-1])
             while waiting:
                 yield from _finish(store, self, waiting)
         except BrokenProcessPool:
             raise StoreUnavailable(
                 "a worker process was ended from outside (out of memory?): send the same file again") from None
 
-    def send(self, batch: _Batch) -> None:
-        batch.found = [pool.submit(_decide, parts, batch.number, self.stored, self.epoch)
-                       for pool, parts in zip(self._pools, batch.routed, strict=True)]
+    def read(self, batch: _Batch) -> None:
+        for pool, parts in zip(self._pools, batch.routed, strict=True):
+            pool.submit(_read, parts, batch.number)
+
+    def decide(self, batch: _Batch) -> None:
+        """One that was read."""
+        batch.found = [pool.submit(_decide, batch.number, self.stored, self.epoch) for pool in self._pools]
 
     def line_by_line(self, store: EventStore, batch: _Batch) -> list[Reply]:
         desk = Desk(store, self._books, self._mode, self._clock,
@@ -251,43 +261,64 @@ class Crew:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
+_LATER = StoredEvent(UUID(int=0), 0, "", b"")
+"""In the place of an event that is sealed and encoded later."""
+_Read = list[tuple[int, list[_Form | Reply | None]]]
+"""The forms of neighbouring lines, and the number of the first."""
+
+
 class _Worker:
-    """Decides and encodes; remembers the students it met last."""
+    """Decides and encodes; remembers the students it met last, with their protected values."""
 
     def __init__(self, opens: Opens, books: LawBooks, mode: Mode, clock: Clock, trusted: bool) -> None:
         self._store = opens.store()
         self._sealer = opens.sealer() if opens.sealer is not None else None
+        self._keys = _Keys(opens.sealer) if opens.sealer is not None else None
         self._desk = Desk(self._store, books, mode, clock, EVENTS_KEPT, self._sealer)
         self._streams = self._desk.streams
         self._epoch = 0
         self._trusted = trusted
+        self._read: dict[int, tuple[_Read, Future[Any] | None]] = {}
 
-    def decide(self, parts: list[NumberedLines], batch: int, stored: int, epoch: int) -> _Decided:
+    def read(self, parts: list[NumberedLines], batch: int) -> None:
+        forms: _Read = [(number, [self._form(line, number + n == 1) for n, line in enumerate(lines)])
+                        for number, lines in parts]
+        self._read[batch] = forms, self._keys.prepare(forms) if self._keys is not None else None
+
+    def decide(self, batch: int, stored: int, epoch: int) -> _Decided:
+        forms, prepared = self._read.pop(batch)
         if epoch != self._epoch:
             self._streams.clear()
             self._epoch = epoch
-        forms = [(number, [self._form(line, number + n == 1) for n, line in enumerate(lines)])
-                 for number, lines in parts]
         wanted = {_student(form) for _, part in forms for form in part if form is not None
                   and not isinstance(form, dict)}
         self._streams.load(wanted, batch)
         self._streams.trim(stored)
-        if self._sealer is not None:
-            self._sealer.prepare([one for _, part in forms for form in part if form is not None and not isinstance(
-                form, dict) and has_protected(one := form if isinstance(form, Submission) else form[0])])
+        if self._sealer is not None and prepared is not None:
+            self._sealer.take(prepared.result())
         decided = _Decided()
         heads: dict[str, int] = {}
         for number, part in forms:
             encoded: list[StoredEvent] = []
+            sealed: list[tuple[int, Event, Any]] = []
             outcomes: list[_Placed | Reply] = []
             for n, form in enumerate(part):
                 if isinstance(form, dict):
                     outcomes.append(with_line(form, number + n))
                 elif form is not None:
-                    outcomes.append(self._outcome(form, encoded, heads))
-            decided.parts.append((self._store.pack(encoded) if encoded else b"", len(encoded), outcomes))
+                    outcomes.append(self._outcome(form, encoded, sealed, heads))
+            decided.parts.append((self._store.pack(self._with(sealed, encoded)) if encoded else b"", len(encoded),
+                                  outcomes))
         decided.heads = {stream_id(student): head for student, head in heads.items()}
         return decided
+
+    def _with(self, sealed: Iterable[tuple[int, Event, Any]], encoded: list[StoredEvent]) -> list[StoredEvent]:
+        """Each in its place, one after the other: what is done seldom is slow each time, and sealed in between took
+        three times as long."""
+        for place, event, key in sealed:
+            if self._sealer is not None:
+                encoded[place] = self._store.encode(self._sealer.seal(event, key))
+        return encoded
 
     def _form(self, line: bytes, first: bool) -> _Form | Reply | None:
         if self._trusted:
@@ -295,17 +326,21 @@ class _Worker:
         raw = decode_line(line, first)
         return None if raw is None else self._desk.form(raw)
 
-    def _outcome(self, form: _Form, encoded: list[StoredEvent], heads: dict[str, int]) -> _Placed | Reply:
+    def _outcome(self, form: _Form, encoded: list[StoredEvent], sealed: list[tuple[int, Event, Any]],
+                 heads: dict[str, int]) -> _Placed | Reply:
+        """`sealed`: the places in `encoded` of what is sealed later, and with which key."""
         try:
             stream = self._streams[_student(form)]
         except StreamSetAside as error:
             return set_aside(form.id if isinstance(form, Submission) else form[0].id, error.one)
         head = stream.version
-        verdict = self._desk.sealed(self._desk.judge(stream, form) if isinstance(form, Submission)
-                                    else self._as_recorded(stream, form[0]))
+        verdict, key = self._desk.with_key(self._desk.judge(stream, form) if isinstance(form, Submission)
+                                           else self._as_recorded(stream, form[0]))
         if isinstance(verdict, Event):
             self._streams.add(verdict.student, [verdict])
-            encoded.append(self._store.encode(verdict) if isinstance(form, Submission) or verdict is not form[0]
+            if key is not None:
+                sealed.append((len(encoded), verdict, key))
+            encoded.append(_LATER if key is not None else self._store.encode(verdict) if isinstance(form, Submission)
                            else form[1])
             heads.setdefault(verdict.student, head)
             return verdict.id, verdict.version, verdict.breaches, None, None
@@ -331,6 +366,20 @@ class _Worker:
         return event
 
 
+class _Keys:
+    """Makes keys while others are used: a thread, since it does little but wait for the key store, with links of its
+    own."""
+
+    def __init__(self, opened: Callable[[], Sealer]) -> None:
+        self._thread = ThreadPoolExecutor(1, "keys")
+        self._opened = self._thread.submit(opened)
+
+    def prepare(self, forms: _Read) -> Future[Any]:
+        needed = [one for _, part in forms for form in part if form is not None and not isinstance(form, dict)
+                  and has_protected(one := form if isinstance(form, Submission) else form[0])]
+        return self._thread.submit(lambda: self._opened.result().prepare(needed))
+
+
 def _student(form: _Form) -> str:
     return form.student if isinstance(form, Submission) else form[0].student
 
@@ -345,7 +394,15 @@ def _start(opens: Opens, books: LawBooks, mode: Mode, clock: Clock, trusted: boo
     _worker = _Worker(opens, books, mode, clock, trusted)
 
 
-def _decide(parts: list[NumberedLines], batch: int, stored: int, epoch: int) -> _Decided:
+def _at_work() -> _Worker:
     if _worker is None:
         raise RuntimeError("the worker was not started")
-    return _worker.decide(parts, batch, stored, epoch)
+    return _worker
+
+
+def _read(parts: list[NumberedLines], batch: int) -> None:
+    _at_work().read(parts, batch)
+
+
+def _decide(batch: int, stored: int, epoch: int) -> _Decided:
+    return _at_work().decide(batch, stored, epoch)

@@ -186,17 +186,24 @@ class Desk:
     def sealed(self, verdict: Verdict) -> Verdict:
         """What is to be appended, as it is stored, or the outcome that keeps it out. A fault of the key store is
         raised: nothing is stored in the clear instead."""
+        verdict, key = self.with_key(verdict)
+        return self._sealer.seal(verdict, key) if self._sealer is not None and isinstance(
+            verdict, Event) and key is not None else verdict
+
+    def with_key(self, verdict: Verdict) -> tuple[Verdict, Any]:
+        """What is to be appended, and the key to seal it with (None: it has nothing to seal), or the outcome that keeps
+        it out."""
         if self._sealer is None or not isinstance(verdict, Event) or not has_protected(verdict):
-            return verdict
+            return verdict, None
         verdict = self.unless_forgotten(self.streams[verdict.student], verdict)  # also where a key is held in memory
         if not isinstance(verdict, Event):
-            return verdict
+            return verdict, None
         try:
-            return self._sealer.seal(verdict)
+            return verdict, self._sealer.key_of(verdict)
         except IsForgotten:
-            return _about_the_forgotten(verdict)
+            return _about_the_forgotten(verdict), None
         except CodeTaken:
-            return invalid(verdict.id, [Problem("data.tax_code", says("form/tax-code-taken"))])
+            return invalid(verdict.id, [Problem("data.tax_code", says("form/tax-code-taken"))]), None
 
     def unless_forgotten(self, stream: Stream, verdict: Verdict) -> Verdict:
         """With a key store: nothing protected is recorded of a person who was forgotten."""

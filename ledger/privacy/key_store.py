@@ -63,11 +63,18 @@ class Reading(NamedTuple):
     purpose: str | None
 
 
-class _Made(NamedTuple):
-    """`people`: who can be looked up now."""
+class Prepared(NamedTuple):
+    """Keys, each with since when it is trusted, and who can be looked up: all of it is durable."""
 
-    keys: dict[str, Key]
+    keys: dict[str, tuple[Key, float]]
     people: dict[str, Named]
+
+
+SEEN = ("SELECT 'master', master FROM key_store UNION ALL "
+        "SELECT 'forgotten', student FROM forgotten WHERE student IN :everybody UNION ALL "
+        "SELECT 'key', student FROM student_keys WHERE student IN :students UNION ALL "
+        "SELECT hmac, student FROM tax_codes WHERE hmac IN :codes")
+"""What making keys depends on, asked under the lock. One question: each takes a thread as long as ten keys do."""
 
 
 class KeyStore:
@@ -134,21 +141,32 @@ class KeyStore:
             raise IsForgotten(student)
         if not found or people:
             lacking = [] if found else [student]
-            found |= self._make(lacking, people, self._free(people, holds), strict=True).keys
+            found |= self._make(lacking, people, self._free(people, holds), strict=True)[0]
         return found[student] if found else self._read([student])[0][student]
 
-    def prepare(self, students: Collection[str], in_log: InLog, people: Mapping[str, Named]) -> None:
+    def prepare(self, students: Collection[str], in_log: InLog, people: Mapping[str, Named]) -> Prepared:
         """The keys that these lack and the look-ups of these people, in one transaction. Who was forgotten gets
         nothing, and who claims another's tax code no look-up: sealing says so. It may hold until the next call."""
         self._ready = {}
         self.check_term()
-        found, gone = self._read([one for one in students if one in people or self._held(one, None) is None])
-        lacking = [one for one in students if self._held(one, None) is None and one not in found and one not in gone]
+        held = {one: self._ciphers[one, None] for one in students if self._held(one, None) is not None}
+        found, gone = self._read([one for one in students if one in people or one not in held])
+        lacking = [one for one in students if one not in held and one not in found and one not in gone]
         gone |= set(in_log(lacking)) if lacking else set()
         lacking = [one for one in lacking if one not in gone]
         people = {student: one for student, one in people.items() if student not in gone}
         if lacking or people:
-            self._ready = self._make(lacking, people, frozenset(), strict=False).people
+            made, self._ready = self._make(lacking, people, frozenset(), strict=False)
+            found |= made
+        now = time.monotonic()
+        held = {student: one for student, one in held.items() if student not in gone}
+        return Prepared({**held, **{student: (one, now) for student, one in found.items()}}, self._ready)
+
+    def take(self, prepared: Prepared) -> None:
+        """What another link to this key store has prepared."""
+        for student, (key, since) in prepared.keys.items():
+            self._hold(student, key, None, since)
+        self._ready = prepared.people
 
     def key(self, student: str, number: int) -> Key | None:
         """The key of a number; None where there is none."""
@@ -185,10 +203,10 @@ class KeyStore:
         plain = self._unwrapped(self.master, wrapped, _about(self._ledger, student, of), f"the key of {student}")
         return self._hold(student, Key(of, AESGCM(plain)), number)
 
-    def _hold(self, student: str, found: Key, number: int | None) -> Key:
+    def _hold(self, student: str, found: Key, number: int | None, since: float | None = None) -> Key:
         """`number`: what was asked for, None the newest."""
-        for held in {found.number, number}:
-            self._ciphers[student, held] = found, time.monotonic()
+        for held in (found.number, number):
+            self._ciphers[student, held] = found, time.monotonic() if since is None else since
         while len(self._ciphers) > CIPHERS_KEPT:
             self._ciphers.popitem(last=False)
         return found
@@ -210,47 +228,47 @@ class KeyStore:
         return found, gone
 
     def _make(self, students: Sequence[str], people: Mapping[str, Named], free: Collection[str],
-              strict: bool) -> "_Made":
-        """Keys of those who have none, and look-ups. Who was forgotten meanwhile gets nothing, and who claims another's
-        tax code no look-up; `strict`: then IsForgotten or CodeTaken is raised and nothing is made."""
-        plain: dict[str, bytes] = {}
-        registered: dict[str, Named] = {}
-
-        def act(tx: Transaction) -> None:
-            plain.clear()
-            registered.clear()
-            gone, there = self._asked(tx, "forgotten", {*students, *people}), self._asked(tx, "student_keys", students)
+              strict: bool) -> tuple[dict[str, Key], dict[str, Named]]:
+        """Keys of those who have none, and look-ups; who can be looked up now. Who was forgotten meanwhile gets
+        nothing, and who claims another's tax code no look-up; `strict`: then IsForgotten or CodeTaken is raised and
+        nothing is made. In a transaction that no other writer of this store is in, under the master key that holds
+        now."""
+        now = self._clock().isoformat()
+        codes = {student: [self._code(code) for code in one.codes] for student, one in people.items()}
+        names = {student: [(student, self._hmac("folded", plain), self._hmac("exact", written))
+                           for plain, written in one.looked_up_by()] for student, one in people.items()}
+        with self._backend.transaction() as tx:
+            tx.alone(LOCK)
+            seen = tx.ask(SEEN, {"everybody": [*{*students, *people}], "students": [*students],
+                                 "codes": [code for hers in codes.values() for code in hers]})
+            gone, there = ({student for kind, student in seen if kind == which} for which in ("forgotten", "key"))
+            self._use(next(one for kind, one in seen if kind == "master"))
             if gone and strict:
                 raise IsForgotten(min(gone))
-            plain.update((one, secrets.token_bytes(box.KEY)) for one in students if one not in gone | there)
-            now = self._clock().isoformat()
+            plain = {one: secrets.token_bytes(box.KEY) for one in students if one not in gone and one not in there}
             tables.add(tx, "student_keys", [
                 (one, 1, self.master.wrap(key, _about(self._ledger, one, 1)), self.master.id, now)
                 for one, key in plain.items()])
-            registered.update((student, one) for student, one in people.items() if student not in gone)
-            taken = self._register(tx, registered, free, now) if registered else set()
+            registered = [student for student in people if student not in gone]
+            taken = self._claim(tx, {student: codes[student] for student in registered}, dict(seen), free, now)
             if taken and strict:
                 raise CodeTaken(min(taken))
-            for one in taken:
-                del registered[one]
+            registered = [student for student in registered if student not in taken]
+            tables.add(tx, "names", sorted(row for student in registered for row in names[student]))
+        return ({one: self._hold(one, Key(1, AESGCM(key)), None) for one, key in plain.items()},
+                {student: people[student] for student in registered})
 
-        self._written(act)
-        return _Made({one: self._hold(one, Key(1, AESGCM(key)), None) for one, key in plain.items()}, registered)
+    def _use(self, known: str) -> None:
+        """The master key of this id."""
+        if known != self.master.id:
+            self.master = self._load(known)
+            self.check_term()
 
-    def _asked(self, tx: Transaction, table: str, students: Iterable[str]) -> set[str]:
-        """Which of them stand in a table."""
-        return {student for part in _parts(students) for (student,) in tx.ask(
-            f"SELECT student FROM {table} WHERE student IN :students", {"students": part})}  # noqa: S608 - ours
-
-    def _register(self, tx: Transaction, people: Mapping[str, Named], free: Collection[str], now: str) -> set[str]:
-        """Look-ups of all but those whose tax code is another's; these."""
-        codes = {student: [self._code(code) for code in one.codes] for student, one in people.items()}
-        holders = {code: student for part in _parts(code for many in codes.values() for code in many)
-                   for code, student in tx.ask("SELECT hmac, student FROM tax_codes WHERE hmac IN :codes",
-                                               {"codes": part})}
+    def _claim(self, tx: Transaction, codes: Mapping[str, Sequence[str]], holders: dict[str, str],
+               free: Collection[str], now: str) -> set[str]:
+        """Tax codes of all but those whose code is another's; these. `holders`: whose they are."""
         taken, left = set(), set(free)
         rows: list[tuple[str, str, str]] = []
-        names: list[tuple[str, str, str]] = []
         for student, hers in codes.items():
             others = [code for code in hers if holders.get(code, student) != student]
             if any(code not in left for code in others):
@@ -261,10 +279,7 @@ class KeyStore:
             left.difference_update(others)
             holders |= dict.fromkeys(hers, student)
             rows += [(code, student, now) for code in hers]
-            names += [(student, self._hmac("folded", plain), self._hmac("exact", written))
-                      for plain, written in people[student].looked_up_by()]
         tables.add(tx, "tax_codes", rows)
-        tables.add(tx, "names", sorted(names))
         return taken
 
     def _free(self, people: Mapping[str, Named], holds: Holds | None) -> set[str]:
@@ -279,16 +294,6 @@ class KeyStore:
                     if other != student and at < before and holds is not None and not holds(other, code):
                         free.add(self._code(code))
         return free
-
-    def _written(self, act: Callable[[Transaction], None]) -> None:
-        """In a transaction that no other writer of this store is in, under the master key that holds now."""
-        with self._backend.transaction() as tx:
-            tx.alone(LOCK)
-            [(known,)] = tx.ask("SELECT master FROM key_store")
-            if known != self.master.id:
-                self.master = self._load(known)
-                self.check_term()
-            act(tx)
 
     def _unwrapped(self, by: Master, wrapped: bytes, about: bytes, what: str) -> bytes:
         try:

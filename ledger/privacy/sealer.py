@@ -14,7 +14,7 @@ from ledger.store import EventStore, open_store
 from ledger.store.errors import StoreUnusable
 
 from . import box
-from .key_store import KeyStore, open_keys
+from .key_store import Key, KeyStore, Prepared, open_keys
 from .people import Named, person_of
 
 StreamsOf = Callable[[Collection[str]], Mapping[str, Sequence[Event]]]
@@ -27,20 +27,26 @@ class KeySealer:
     def __init__(self, keys: KeyStore, streams: StreamsOf) -> None:
         self.keys, self._streams = keys, streams
 
-    def prepare(self, submissions: Sequence[Submission | Event]) -> None:
+    def prepare(self, submissions: Sequence[Submission | Event]) -> Prepared:
         people: dict[str, Named] = {}
         for one in submissions:
             if isinstance(one.data, PersonRegistered):
                 people[one.student] = person_of(one.data) | people.get(one.student)
-        self.keys.prepare(dict.fromkeys(one.student for one in submissions), self._in_log, people)
+        return self.keys.prepare(dict.fromkeys(one.student for one in submissions), self._in_log, people)
 
-    def seal(self, event: Event) -> Event:
+    def take(self, prepared: Prepared) -> None:
+        self.keys.take(prepared)
+
+    def key_of(self, event: Event) -> Key:
         """Raises IsForgotten, CodeTaken; then no key was made."""
+        person = person_of(event.data) if isinstance(event.data, PersonRegistered) else None
+        return self.keys.newest(event.student, self._in_log, person, self._holds)
+
+    def seal(self, event: Event, key: Key | None = None) -> Event:
         bare, taken = taken_out(event)
         if not taken:
             return event
-        person = person_of(event.data) if isinstance(event.data, PersonRegistered) else None
-        number, cipher = self.keys.newest(event.student, self._in_log, person, self._holds)
+        number, cipher = key or self.key_of(event)
         return replace(bare, sealed=Sealed(number, box.seal(cipher, self.keys.ledger, event, taken)))
 
     def open(self, event: Event) -> Event | None:

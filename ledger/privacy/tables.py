@@ -81,8 +81,8 @@ COLUMNS = {"student_keys": {"student": "text", "number": "integer", "wrapped": "
 
 
 def add(tx: Transaction, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Those that are there already stay as they are. In PostgreSQL one statement: it takes a third of the time of one
-    for each row."""
+    """Those that are there already stay as they are. In PostgreSQL one statement, and a column one text: it takes a
+    tenth of the time of a statement for each row, and a third of that of lists. No value holds a line feed."""
     if not rows:
         return
     columns = COLUMNS[table]
@@ -91,9 +91,10 @@ def add(tx: Transaction, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
         tx.many(f"{into} VALUES ({', '.join(f':{name}' for name in columns)}) ON CONFLICT DO NOTHING",
                 [dict(zip(columns, row, strict=True)) for row in rows])
         return
-    lists = ", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in columns.items())
+    lists = ", ".join(f"CAST(string_to_array(:{name}, chr(10)) AS {kind}[])" for name, kind in columns.items())
     tx.run(f"{into} SELECT * FROM unnest({lists}) ON CONFLICT DO NOTHING",  # noqa: S608 - words of ours
-           dict(zip(columns, map(list, zip(*rows, strict=True)), strict=True)))
+           {name: "\n".join([rf"\x{one.hex()}" if isinstance(one, bytes) else str(one) for one in column])
+            for name, column in zip(columns, zip(*rows, strict=True), strict=True)})
 
 
 def explain(error: Exception, place: str) -> Exception:

@@ -3,6 +3,7 @@
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -18,20 +19,27 @@ class Keys:
         self.sealed: list[tuple[str, int]] = []
         """Student and version of all that was sealed."""
 
-    def prepare(self, submissions: Sequence[Submission]) -> None:
+    def prepare(self, submissions: Sequence[Submission | Event]) -> None:
         pass
 
-    def seal(self, event: Event) -> Event:
+    def take(self, prepared: Any) -> None:
+        pass
+
+    def key_of(self, event: Event) -> int:
+        if event.student in self.forgotten:
+            raise IsForgotten(event.student)
+        code = taken_out(event)[1].get("data", {}).get("tax_code")
+        if code is not None and self.codes.setdefault(code, event.student) != event.student:
+            raise CodeTaken(event.student)
+        return 1
+
+    def seal(self, event: Event, key: int | None = None) -> Event:
         without, taken = taken_out(event)
         if not taken:
             return event
-        if event.student in self.forgotten:
-            raise IsForgotten(event.student)
-        code = taken.get("data", {}).get("tax_code")
-        if code is not None and self.codes.setdefault(code, event.student) != event.student:
-            raise CodeTaken(event.student)
         self.sealed.append((event.student, event.version))
-        return replace(without, sealed=Sealed(1, b64encode(_turned(json.dumps(taken).encode())).decode()))
+        box = b64encode(_turned(json.dumps(taken).encode())).decode()
+        return replace(without, sealed=Sealed(key or self.key_of(event), box))
 
     def open(self, event: Event) -> Event | None:
         if event.student in self.forgotten or event.sealed is None:

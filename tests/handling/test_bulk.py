@@ -119,7 +119,8 @@ def test_import_is_the_same_when_students_are_forgotten_and_loaded_again(store: 
     found: list[dict[str, Any]] = []
     for batch in bulk._batches(file, 1, 0):
         [parts] = batch.routed
-        decided = crew.decide(parts, batch.number, batch.number - 1, 0)
+        crew.read(parts, batch.number)
+        decided = crew.decide(batch.number, batch.number - 1, 0)
         assert len(crew._streams) <= len({json.loads(line)["student"] for _, part in parts for line in part})
         rows_ = sum(part[1] for part in decided.parts)
         store.append_packed([part[0] for part in decided.parts if part[1]], rows_, decided.heads)

@@ -17,11 +17,15 @@ from msgspec.structs import replace
 
 from ledger.domain.events import Event, Sealed
 from ledger.domain.protected import CodeTaken, IsForgotten, taken_out
+from ledger.handling.bulk import Opens, _batches, _Worker
 from ledger.privacy import KeySealer, KeyStore, box, open_sealer
 from ledger.privacy.key_store import CLAIM, TRUSTED_SECONDS
-from ledger.store import EventStore, StoreUnusable
+from ledger.privacy.sealer import sealer_for
+from ledger.rulebooks.loader import load_books
+from ledger.store import EventStore, StoreUnusable, open_store
+from tests.handling.histories import lines, submission
 
-from .conftest import Clock, Opener
+from .conftest import NOW, Clock, Opener
 from .people import MARK, forgotten, person, submitted, ticket
 
 GOLDEN = ("AAECAwQFBgcICQoLPCCyerGE4CH2Y/blwp4dH6HspWe/LBEdVhSS4G9Lfc8hMI7cj+EyuFSEX82opwgYznlArXr2g/oftwo5OMPV"
@@ -173,7 +177,7 @@ def test_sealing_writes_nothing_more_when_it_was_prepared_and_a_code_that_is_tak
     sealer.prepare([submitted(one.student, one) for one in people])
     assert [keys.counts()[name] for name in ("student_keys", "tax_codes")] == [3, 2]
     with monkeypatch.context() as patched:
-        patched.setattr(keys, "_written", lambda _: pytest.fail("written"))
+        patched.setattr(keys, "_make", lambda *_: pytest.fail("written"))
         for one in people[1:3]:
             assert sealer.open(sealer.seal(one)) == one
     with pytest.raises(CodeTaken, match="S03"):
@@ -181,6 +185,44 @@ def test_sealing_writes_nothing_more_when_it_was_prepared_and_a_code_that_is_tak
     with pytest.raises(IsForgotten, match="S00"):
         sealer.seal(people[0])
     assert keys.with_tax_code("CODE2") == ["S02"]
+
+
+def test_what_another_link_has_prepared_is_used_until_its_time_is_over(
+        sealer: KeySealer, opener: Opener, keys_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = KeySealer(opener(keys_url), sealer._streams)
+    one = person("S01")
+    prepared = other.prepare([submitted("S01", one)])
+    sealer.take(prepared)
+    with monkeypatch.context() as patched:
+        patched.setattr(sealer.keys, "_read", lambda _: pytest.fail("asked"))
+        assert other.open(sealer.seal(one)) == one
+    other.keys.forget("S01", "S01-gone")
+    [(student, (key, since))] = prepared.keys.items()
+    sealer.take(prepared._replace(keys={student: (key, since - TRUSTED_SECONDS)}))
+    with pytest.raises(IsForgotten):
+        sealer.seal(one)
+
+
+def test_who_is_forgotten_between_reading_and_deciding_a_batch_gets_no_key_again(
+        sealer: KeySealer, ledger: EventStore, sqlite_url: str, keys_url: str) -> None:
+    opened = partial(open_store, sqlite_url, create=False)
+    worker = _Worker(Opens(opened, lambda: sealer_for(keys_url, sqlite_url, opened(), lambda: NOW)), load_books(),
+                     "record", lambda: NOW, False)
+    given = [submission(student, f"{student}-{n}", "ticket-opened", "2026-03-01", number=f"{n}", service="desk",
+                        subject=MARK, context="fees") for student in ("S01", "S02") for n in (1, 2)]
+    [batch] = _batches(lines(*({name: one[name] for name in one if name != "career"} for one in given)), 1, 0)
+    worker.read(batch.routed[0], 0)
+    prepared = worker._read[0][1]
+    assert prepared is not None
+    prepared.result()
+    assert sealer.keys.counts()["student_keys"] == 2
+    ledger.append([forgotten("S01", 1)])
+    sealer.keys.forget("S01", "S01-gone")
+    [(_, count, outcomes)] = worker.decide(0, -1, 0).parts
+    assert count == 2
+    assert [one["outcome"] if isinstance(one, dict) else one[0] for one in outcomes] == [
+        "invalid", "invalid", "S02-1", "S02-2"]
+    assert sealer.keys.counts()["student_keys"] == 1
 
 
 def _make(url: str, ledger_url: str, gate: "multiprocessing.synchronize.Barrier", made: "multiprocessing.Queue[Event]",

@@ -45,7 +45,8 @@ def imported(given: list[bytes], store: EventStore) -> list[dict[str, Any]]:
     worker, found = _Worker(Opens(lambda: store), law(), "record", clock, False), []
     for batch in _batches(given, 1, 0):
         done: Future[Any] = Future()
-        done.set_result(worker.decide(batch.routed[0], batch.number, batch.number - 1, 0))
+        worker.read(batch.routed[0], batch.number)
+        done.set_result(worker.decide(batch.number, batch.number - 1, 0))
         batch.found = [done]
         found += _store(store, batch)
     return found
