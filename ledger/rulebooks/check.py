@@ -1,7 +1,7 @@
 """What is missing or implausible in a year's rule book before it becomes law (`career-ledger rules check`)."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -11,9 +11,11 @@ from pydantic import BaseModel
 from ledger.domain.books import LawBooks
 from ledger.domain.phrases import Phrase, says
 from ledger.domain.rulebook import Rule, RuleBook
+from ledger.words import Language
+from ledger.words.values import day as in_letters
 
 from .amendments import Place
-from .draft import confirmed, unconfirmed
+from .draft import YEARS, confirmed, unconfirmed
 from .institution import Institution
 from .loader import Readings, RuleBookError, dotted, line_of, nodes, read_book
 from .words import Words
@@ -26,8 +28,6 @@ ORDER = (("RAT-3.due_on", "RAT-4.due_on"), ("ISE-1.until", "ISE-2.until"), ("RIN
 """Days of two rules of which the second must not lie before the first."""
 SHARES = frozenset({"share", "disability", "detention"})
 """Of a sum, and no sum themselves."""
-_MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
-           "November", "December")
 _YEAR = re.compile(r"20\d\d-\d\d(?!\d)")
 
 
@@ -55,6 +55,7 @@ def check(name: str, content: bytes, readings: Readings, books: LawBooks, instit
     before = next((books.for_single_courses(year) for year in reversed(books.years) if year < book.academic_year), None)
     for place, message, severity in (*_days(book, institution), *_order(book), *_sources(book),
                                      *(_against(book, before) if before is not None else ()),
+                                     *(_retold(book, before, italian) if before is not None else ()),
                                      *_unread(book), *_untold(book, italian), *_not_yet_known(book, today)):
         found.append(Finding(severity, line_of(root, place), dotted(place), message))
     return sorted(found, key=lambda one: one.line or 0)
@@ -161,10 +162,6 @@ def _against(book: RuleBook, before: RuleBook) -> _Found:
             yield place, says("rules/amount", amount=value, academic_year=year, planned=was), LOOK
         elif isinstance(value, date) and value == was:
             yield place, says("rules/same-day", on=value, academic_year=year), MEND
-        elif isinstance(value, date) and isinstance(was, date) and place[0] == "rules":
-            said, says_now = _rules(before)[str(place[1])].says, _rules(book)[str(place[1])].says
-            if _named(was) in said and _named(value) not in says_now:
-                yield (*place[:2], "says"), says("rules/words", on=value, academic_year=year), LOOK
     told = _rules(book).keys() | book.unknown.keys() | book.denied.keys()
     if book.covers == before.covers:
         for key in _rules(before):
@@ -172,9 +169,40 @@ def _against(book: RuleBook, before: RuleBook) -> _Found:
                 yield ("rules",), says("rules/left-out", academic_year=year, rule=key), LOOK
 
 
-def _named(day: date) -> str:
-    """As an entry's words name a day."""
-    return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
+def _retold(book: RuleBook, before: RuleBook, italian: Words) -> _Found:
+    """Values that the words of the year before told and these do not, and words of the year before that name a
+    year."""
+    new, old, year = every_value(book), every_value(before), before.academic_year
+    now, then = _rules(book), _rules(before)
+    changed: dict[str, list[tuple[Any, Any]]] = {key: [] for key in now if key in then}
+    for place, value in new.items():
+        was = old.get(place)
+        if place[1:2] and place[1] in changed and isinstance(value, date | Decimal) and type(value) is type(was) \
+                and value != was:
+            changed[str(place[1])].append((value, was))
+    for key, values in changed.items():
+        for phrase in _unlike(then[key].says, now[key].says, values, year, "en"):
+            yield ("rules", key, "says"), phrase, LOOK
+        said = italian.rule(key, book.academic_year, now[key])
+        if said != now[key].says:
+            for phrase in _unlike(italian.rule(key, year, then[key]), said, values, year, "it"):
+                yield ("rules", key), says("rules/in-italian", parts=(phrase,), text="it.toml"), LOOK
+
+
+def _unlike(then: str, now: str, values: Sequence[tuple[Any, Any]], year: str, language: Language) -> Iterator[Phrase]:
+    if then == now and YEARS.search(now):
+        yield says("rules/words-of-the-year", academic_year=year)
+        return
+    for value, was in values:
+        if _told(was, then, language) and not _told(value, now, language):
+            yield says("rules/words", on=value, academic_year=year) if isinstance(value, date) else \
+                says("rules/words-amount", amount=value, academic_year=year)
+
+
+def _told(value: date | Decimal, text: str, language: Language) -> bool:
+    """A day in letters, or whole euro."""
+    told = str(in_letters(value, language)) if isinstance(value, date) else f"{value:.2f}".removesuffix(".00")
+    return re.search(rf"(?<![0-9.,]){re.escape(told)}(?![0-9])", text) is not None
 
 
 def _unread(book: RuleBook) -> _Found:

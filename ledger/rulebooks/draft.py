@@ -6,7 +6,7 @@ are moved by as many years; before each value stands `!confirm`, which no book t
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import date, timedelta
 from typing import Any, NamedTuple
 
@@ -21,7 +21,7 @@ Teller = Callable[[Phrase], str]
 
 DAY = "tag:yaml.org,2002:timestamp"
 _KEPT = frozenset({"tag:yaml.org,2002:null", "tag:yaml.org,2002:bool"})
-_YEARS = re.compile(r"(?<![/\d])(?:(20\d\d)-(20\d\d)|(20\d\d)-(\d\d)(?![-\d])|(20\d\d))(?!\d)")
+YEARS = re.compile(r"(?<![/\d])(?:(20\d\d)-(20\d\d)|(20\d\d)-(\d\d)(?![-\d])|(20\d\d))(?!\d)")
 """2025-2026, 2025-26, 2026; not that of a law, as in 33/2022."""
 _COMMENT = re.compile(r"^\s*#")
 _CHAPTER = re.compile(r"\d+")
@@ -89,14 +89,19 @@ def draft(name: str, source: str, old: str, new: str, institution: Institution, 
     return "".join([*made, "\n", _changed(source, changes)])
 
 
-def words_draft(source: str, old: str, new: str) -> str:
-    """The words of the books in a further language (`it.toml`) with those of the year `new` after those of `old`."""
+def words_draft(source: str, old: str, new: str, rules: Collection[str]) -> str:
+    """The words of the books in a further language (`it.toml`) with those of the year `new` after those of `old`, also
+    of the `rules` of that year whose words are everybody's (`says`) and yet name a year."""
     step = int(new[:4]) - int(old[:4])
     made = []
-    for line in source.splitlines(keepends=True):
-        made.append(line)
-        if re.match(rf"{old}\s*=", line):
-            made.append(_later(line if line.endswith("\n") else f"{line}\n", step))
+    for entry in re.split(r"(?m)^(?=\[)", source):
+        lines = [line if line.endswith("\n") else f"{line}\n" for line in entry.splitlines(keepends=True)]
+        told = f"{old}\\s*=" if any(re.match(rf"{old}\s*=", line) for line in lines) else \
+            r"says\s*=" if entry[1:].partition("]")[0] in rules else None
+        for line in lines:
+            made.append(line)
+            if told is not None and re.match(told, line) and (later := _later(line, step)) != line:
+                made.append(later if later.startswith(new) else later.replace("says", new, 1))
     return "".join(made)
 
 
@@ -205,7 +210,7 @@ def _later(text: str, step: int) -> str:
         first = int(short or alone) + step
         return f"{first}-{(first + 1) % 100:02d}" if short else str(first)
 
-    return _YEARS.sub(one, text)
+    return YEARS.sub(one, text)
 
 
 def _changed(text: str, changes: list[tuple[int, int, str]]) -> str:

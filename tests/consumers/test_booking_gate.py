@@ -3,7 +3,7 @@
 import json
 import random
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -354,6 +354,39 @@ def test_refuses_when_the_state_was_computed_under_other_rule_books(own: Databas
     assert found.more == {"state_law": BOOKS.identity, "gate_law": other.identity}
     fed.take(state_messages(a_student(5), "S1", other))
     assert ask(fed)["eligible"] is True
+
+
+def test_gate_that_runs_over_the_day_of_an_amendment_does_not_answer_until_it_is_started_again(
+        tmp_path: Path) -> None:
+    """The session of 2018-19 was extended on 20 March 2020: a reservation asked about in May, before and since."""
+    from ledger.domain.submissions import recorded
+
+    before, since = (BOOKS.known_at(datetime(2020, 3, 19, hour, tzinfo=UTC)) for hour in (22, 23))
+    reserved = {"programme": "LM", "course_type": "master", "access": "open", "academic_year": "2019-20", "year": 1,
+                "regime": "full-time", "ground": "degree-pending", "missing_exams": 1, "missing_cfu": 6,
+                "home_university": "same"}
+    filed = submission("S1", "m1", "enrolled-with-reservation", "2019-10-10", reserved)
+    paid = submission("S1", "m2", "instalment-paid", "2019-10-10", {"charge": "2019-20:enrolment", "amount": "156.00"})
+    events = [recorded(one, one.recorded_at, n, None, (), n) for n, one in enumerate((filed, paid), 1)]
+    asked = {"course": "A", "held_on": "2020-05-20", "session": "summer", "academic_year": "2019-20",
+             "calls_start_on": "2020-05-15"}
+    call = ExamBooked.model_validate(asked | {"mode": "written"})
+    with Database(f"sqlite:///{tmp_path}/gate.db") as own:
+        told_then = []
+        for law, states_of in ((before, before), (before, since), (since, since)):
+            fed = Fed(own, law)
+            fed.know()
+            fed.take(state_messages(events, "S1", states_of))
+            question = {"student": "S1", "career": "S1-B", "on": "2020-05-05", **asked}
+            if law is not states_of:
+                with pytest.raises(NoAnswer) as found:
+                    fed.ask(**question)
+                told_then.append(found.value.reason)
+                continue
+            answer = without_knowledge(fed.ask(**question))
+            assert answer == told(eligibility.answer(events, "S1", date(2020, 5, 5), law, "S1-B", call))
+            told_then.append([one["rule"] for one in answer["reasons"]])
+    assert told_then == [["ENR", "ESA-1"], "other-law", ["ESA-5", "ESA-1"]]
 
 
 def test_an_unknown_career_and_that_of_a_forgotten_person_are_not_found(fed: Fed) -> None:

@@ -12,7 +12,7 @@ from ledger.rulebooks.check import Finding, check
 from ledger.rulebooks.draft import confirmed, draft, moved, words_draft
 from ledger.rulebooks.institution import institution, packaged
 from ledger.rulebooks.loader import RuleBookError, load_books, packaged_readings, read_book, source_of
-from ledger.rulebooks.words import words_in
+from ledger.rulebooks.words import source_in, words_in
 from ledger.words import sentence
 
 NEW = "2026-27.yaml"
@@ -84,9 +84,15 @@ def test_leap_day_moves_to_the_end_of_february() -> None:
 
 def test_words_of_the_new_year_stand_after_those_of_the_old_one() -> None:
     old = '[BLK-3]\n2025-26 = "entro il 30 settembre 2026"\n'
-    other = '[X]\nsays = "2025-26"\n'
-    assert words_draft(old + other, "2025-26", "2026-27") == (
+    other = '[BLK-1]\nsays = "2025-26"\n[BLK-2]\nsays = "ogni rata"\n'
+    assert words_draft(old + other, "2025-26", "2026-27", {"BLK-2", "BLK-3"}) == (
         old + '2026-27 = "entro il 30 settembre 2027"\n' + other)
+
+
+def test_words_of_every_year_are_those_of_the_new_one_too_unless_they_name_a_year() -> None:
+    everybody = '[PRE-5]\nsays = "entro il 3 ottobre 2025"\n'
+    assert words_draft(everybody, "2025-26", "2026-27", {"PRE-5"}) == (
+        everybody + '2026-27 = "entro il 3 ottobre 2026"\n')
 
 
 @pytest.mark.parametrize(("day", "closed"), [
@@ -117,6 +123,7 @@ def test_check_names_each_value_that_is_not_confirmed(drafted: str, books: LawBo
     ("due_on: 2027-05-15", "due_on: 2027-02-16", "mend", "rules.RAT-4.due_on", "rules/before"),
     ("due_on: 2027-05-15", "due_on: 2027-06-02", "look", "rules.RAT-4.due_on", "rules/holiday"),
     ("due_on: 2027-05-15", "due_on: 2027-05-14", "look", "rules.RAT-4.says", "rules/words"),
+    ('amount: "52.00"', 'amount: "60.00"', "look", "rules.CHG-1.says", "rules/words-amount"),
     ("last: 2026-05-30, enrol_from", "last: 2026-03-30, enrol_from", "mend", "rules.PRE-2.windows.0.last",
      "book/period"),
     ("  PRE-1:", "  PRE-4:", "mend", "", "book/twice"),
@@ -169,6 +176,23 @@ def test_check_names_a_rule_without_italian_words(books: LawBooks, source: str) 
                   words_in("it"), TODAY)
     assert {one.field for one in found if one.message.id == "rules/no-italian"} >= {"rules.RAT-3"}
     assert not [one for one in found if one.message.id == "rules/no-italian" and one.field == "rules.BLK-1"]
+
+
+def test_check_names_italian_words_that_tell_another_day_or_amount_or_the_year_before(
+        drafted: str, books: LawBooks, tmp_path: Path) -> None:
+    text = confirmed(drafted.encode()).decode().replace("due_on: 2026-10-03", "due_on: 2026-10-05").replace(
+        'at_most: "400.00"', 'at_most: "450.00"', 1)
+    source, ids = source_in("it"), books.book_of("2025-26").ids
+
+    def found(words: str) -> set[tuple[str, str]]:
+        (tmp_path / "it.toml").write_text(words)
+        return {(one.field, one.message.values["parts"][0].id) for one in check(
+            NEW, text.encode(), packaged_readings(), books, packaged(), words_in("it", tmp_path), TODAY)
+            if one.message.id == "rules/in-italian"}
+
+    assert ("rules.PRE-5", "rules/words-of-the-year") in found(source)
+    assert found(words_draft(source, "2025-26", "2026-27", ids)) == {
+        ("rules.CHG-3", "rules/words"), ("rules.RAT-3", "rules/words-amount")}
 
 
 @pytest.mark.parametrize("text", [

@@ -199,6 +199,22 @@ def test_enrolment_waits_when_nobody_can_tell_what_perfects_it() -> None:
     assert story.unknown("2025-09-12") == set()
 
 
+@pytest.mark.parametrize(("on", "year"), [("2024-09-30", None), ("2024-10-01", "2024-25"), ("2025-09-30", "2024-25"),
+                                          ("2025-10-01", "2025-26"), ("2027-02-01", "2025-26")])
+def test_forfeiture_stays_an_open_question_from_year_to_year(on: str, year: str | None) -> None:
+    ledger = MemoryLedger(BOOKS)
+    for number, (kind, data) in enumerate((
+            ("enrolled", {"programme": "L-FIL", "academic_year": "2023-24", "course_type": "bachelor",
+                          "access": "open", "year": 1, "regime": "full-time"}),
+            ("instalment-paid", {"charge": "2023-24:enrolment", "amount": "156.00"}))):
+        line = {"id": f"e{number}", "type": kind, "student": "s", "career": "B", "effective_on": "2023-09-20",
+                "recorded_at": "2023-09-20T10:00:00Z", "source": "t", "actor": "t", "data": data}
+        assert next(iter(ledger.append_lines([json.dumps(line).encode()], "record")))["outcome"] == "accepted"
+    [career] = told(ledger.status("s", date.fromisoformat(on)))["careers"]
+    found = [gap["missing"] for gap in career.get("unknown", ()) if gap["about"] == "forfeiture"]
+    assert [(one["rule"], one["academic_year"]) for one in found] == ([("DEC-1", year)] if year else [])
+
+
 RESERVED = {"programme": "LM-A", "course_type": "master", "access": "open", "year": 1, "regime": "full-time",
             "ground": "degree-pending", "missing_exams": 1, "missing_cfu": 6, "home_university": "other"}
 

@@ -117,6 +117,7 @@ def new_(year: str, old: str, words: bool, output: Path | None) -> None:
       career-ledger rules new 2026-27 --from 2025-26 --output 2026-27.yaml
       career-ledger rules new 2026-27 --from 2025-26 --words --output it.toml
     """
+    from ledger.bootstrap import law
     from ledger.rulebooks.draft import draft, words_draft
     from ledger.rulebooks.institution import institution
     from ledger.rulebooks.loader import source_of
@@ -127,7 +128,7 @@ def new_(year: str, old: str, words: bool, output: Path | None) -> None:
         raise misused(says("cli/same-year", academic_year=old))
     folder, language = settings().rulebooks, answered_in()
     name, text = source_of(old, folder)
-    made = words_draft(source_in("it", folder), old, year) if words else draft(
+    made = words_draft(source_in("it", folder), old, year, law(folder).book_of(old).ids) if words else draft(
         Path(name).name, text, old, year, institution(folder), lambda phrase: sentence(phrase, language))
     if output is None:
         for line in made.splitlines():
