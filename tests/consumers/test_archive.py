@@ -28,6 +28,7 @@ from ledger.wire.letters import Heartbeat
 from ledger.wire.message import Message, header
 from ledger.wire.reading import Unreadable
 from ledger.wire.topics import EVENTS
+from tests.sizes import at_a_store
 
 from .support import ORIGIN, ROUNDS, Member, Topics, a_log, arrived, changed, eventually, in_thread
 
@@ -196,7 +197,7 @@ def test_lost_database_begins_anew_behind_the_folder(topics: Topics, own: Databa
     assert (verdict.findings, verdict.entries, verdict.repeated) == ([], 100, 50)
 
 
-@pytest.mark.faults
+@at_a_store
 def test_kill_at_random_points_loses_and_doubles_nothing(topics: Topics, own: Database, own_url: str,
                                                          tmp_path: Path) -> None:
     """Events of several days come in, days are over, and the archive is killed (SIGKILL) again and again:

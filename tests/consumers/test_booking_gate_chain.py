@@ -20,6 +20,7 @@ from ledger.wire.topics import DEAD_LETTER, STATE
 from ledger.words import told
 from tests.processes import LEDGER, Program
 from tests.projections.populations import BOOKS, fill, population, streams
+from tests.sizes import at_a_store
 
 from .gate import a_call, heartbeat, portal
 from .support import ROUNDS, Topics, arrived, changed, eventually, in_thread, killed, runs_into, state_messages
@@ -115,7 +116,7 @@ def test_a_poisoned_state_is_a_dead_letter_and_silences_one_career_until_it_is_s
         eventually(lambda: asked.ask(question)[0] == 200, "it answers again")
 
 
-@pytest.mark.faults
+@at_a_store
 def test_killed_at_random_points_the_gate_holds_what_the_topic_says(topics: Topics, own: Database,
                                                                     tmp_path: Path) -> None:
     [one] = state_messages(a_student(), "S1", BOOKS)

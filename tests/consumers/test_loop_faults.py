@@ -10,6 +10,7 @@ import pytest
 from consumers.database import Database
 from infra.kafka.cluster import Cluster
 from ledger.wire.kafka import PREFIX
+from tests.sizes import at_a_store
 
 from .counter import Counter
 from .support import ROUNDS, Member, Topics, a_log, an_endless_log, arrived, eventually, in_thread, killed
@@ -18,7 +19,7 @@ from .test_loop_contract import assert_exactly
 COUNTER = "tests.consumers.counter"
 
 
-@pytest.mark.faults
+@at_a_store
 def test_killed_at_random_points_it_loses_and_doubles_nothing(topics: Topics, own: Database, tmp_path: Path) -> None:
     with topics.traffic(an_endless_log(students=40)) as traffic:
         killed(ROUNDS, topics, COUNTER, "counter", own, tmp_path / "log", lambda: _handled(own))
@@ -35,7 +36,7 @@ def _handled(own: Database) -> int:
     return int(found)
 
 
-@pytest.mark.faults
+@at_a_store
 def test_three_members_that_come_and_go_share_the_work_without_a_loss_or_a_double(topics: Topics, own: Database,
                                                                                   tmp_path: Path) -> None:
     number = itertools.count()

@@ -17,13 +17,14 @@ from consumers.notifications import directory, outbox
 from consumers.notifications.service import Notifications
 from ledger.wire.message import Message
 from ledger.wire.topics import DEAD_LETTER, HEARTBEAT
+from tests.sizes import at_a_store
 
 from .notifications_bench import Clock, History, Mailbox, beat_at
 from .notifications_member import PORT, SHIFT
 from .support import ROUNDS, Member, Topics, arrived, eventually, killed
 
 MEMBER = "tests.consumers.notifications_member"
-STUDENTS = 60
+STUDENTS = 25
 NOW = "2026-02-10T10:00"
 
 
@@ -164,7 +165,7 @@ def an_endless_log(office: Office) -> Iterator[Message]:
         before = mine
 
 
-@pytest.mark.faults
+@at_a_store
 def test_kill_9_at_random_points_sends_every_notice_under_one_message_id(office: Office) -> None:
     """A second copy may only come where the kill fell between the server's word and the mark, one a kill at most, and
     bears the same Message-ID."""

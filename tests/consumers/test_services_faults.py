@@ -391,9 +391,11 @@ class Office:
                else [f"submitted and sent: {rows}"])
         self.answer()
 
-    def equals(self, days: Sequence[tuple[str, Sequence[Record]]], *names: str) -> None:
-        for name in names or CASES:
-            expected = folded(name, self.scratch, days)
+    def folds(self, *days: tuple[str, Sequence[Record]]) -> dict[str, Tables]:
+        return {name: folded(name, self.scratch, days) for name in CASES}
+
+    def equals(self, folds: Mapping[str, Tables]) -> None:
+        for name, expected in folds.items():
             slowly(lambda name=name, expected=expected: [
                 f"{name}: {one}" for one in differences(tables(name, self.own[name], self.stage), expected)])
 
@@ -480,12 +482,12 @@ def test_three_members_of_every_service_come_and_go(office: Office) -> None:
     office.beat()
     records = log(office.topics)
     assert as_sent(records, traffic.sent)
-    office.equals([(NOW, records)])
+    office.equals(folds := office.folds((NOW, records)))
     for name, mine in members.items():
         eventually(lambda mine=mine: all("started" in one.said() for one in mine), f"all of {name} have started", LONG)
         assert [one.stop() for one in mine] == [0, 0, 0], "\n".join(one.said() for one in mine)
     office.mended()
-    office.equals([(NOW, records)])
+    office.equals(folds)
     copies = office.mails(copies=kills)
     print(f"{ROUNDS} rounds, {kills} kills, {len(records)} messages, {len(office.stage.mailbox.mails)} mails, "
           f"{copies} second copies")
@@ -519,12 +521,12 @@ def test_brokers_are_killed_frozen_restarted_and_all_down(
         office.beat()
         records = log(topics)
         assert as_sent(records, [*traffic.sent, *rest])
-        office.equals([(NOW, records)])
+        office.equals(folds := office.folds((NOW, records)))
         assert topics.read(DEAD_LETTER) == []
         for name, member in members.items():
             assert member.stop() == 0, f"{name}: {member.said()}"
         office.mended()
-        office.equals([(NOW, records)])
+        office.equals(folds)
         office.mails()
         print(f"{len(records)} messages, {len(rest)} of them after the faults, {len(mailbox.mails)} mails")
         topics.close()
@@ -542,7 +544,7 @@ def test_from_nothing_on_an_old_topic_then_away_for_a_day_and_without_group_offs
         office.reads_all()
         office.pays()
         first = log(topics)
-        office.equals([(NOW, first)])
+        office.equals(office.folds((NOW, first)))
     assert not office.stage.folder.exists() or not sealed_days(office.stage.folder)
 
     for name in CASES:
@@ -560,7 +562,7 @@ def test_from_nothing_on_an_old_topic_then_away_for_a_day_and_without_group_offs
         topics.send([beat_at(Clock(NEXT_DAY)())])
         seen = {(r.topic, r.partition, r.offset) for r in first}
         later = [r for r in log(topics) if r[:3] not in seen]
-        office.equals([(NOW, first), (NEXT_DAY, later)])
+        office.equals(office.folds((NOW, first), (NEXT_DAY, later)))
         slowly(lambda: [] if sealed_days(office.stage.folder) == [yesterday] else ["yesterday is not sealed"])
     office.mended()
     office.mails()
@@ -623,7 +625,7 @@ def test_two_megabytes_poison_unknown_types_and_newer_versions(office: Office) -
     with office.at_work():
         office.reads_all()
         office.pays()
-        office.equals([(NOW, log(topics))])
+        office.equals(office.folds((NOW, log(topics))))
         assert {name: office.parked(name) for name in CASES} == {
             "booking_gate": {}, "treasury": waits, "notifications": waits, "archive": {"H1": (3, "unreadable")}}
         letters = Counter((header(r.headers, "dead_letter_consumer"), r.key.decode()) for r in topics.read(DEAD_LETTER))
@@ -638,7 +640,7 @@ def test_two_megabytes_poison_unknown_types_and_newer_versions(office: Office) -
         topics.send([m for m in [*events, *states] if m.key[:2] in (b"H1", b"H2", b"H3", b"H4", b"H5")])
         office.reads_all()
         office.beat()
-        office.equals([(NOW, log(topics))])
+        office.equals(office.folds((NOW, log(topics))))
     office.mended()
     office.mails()
     assert office.own["booking_gate"].ask(
@@ -683,7 +685,7 @@ def test_the_oldest_is_gone_until_it_is_published_again(office: Office, lost: st
             office.reads_all()
             office.beat(history=history_of(identity.origin, identity.epoch))
             seen = {r[:3] for r in first}
-            office.equals([(NOW, first), (NOW, [r for r in log(topics) if r[:3] not in seen])])
+            office.equals(office.folds((NOW, first), (NOW, [r for r in log(topics) if r[:3] not in seen])))
         office.mended()
         held = {f"{student}/{career}" for student, career in office.own["booking_gate"].ask(
             "SELECT student, career FROM booking_gate_careers WHERE value IS NOT NULL")}

@@ -21,7 +21,7 @@ from consumers.treasury.service import Treasury
 from ledger.store import EventStore, open_store
 from ledger.wire.kafka import PREFIX
 from ledger.wire.topics import OUTCOMES, STATE, SUBMISSIONS
-from tests.sizes import sized
+from tests.sizes import at_a_store, sized
 
 from .support import ROUNDS, Member, Topics, arrived, eventually, in_thread
 from .treasury_books import Books
@@ -148,7 +148,7 @@ def test_treasury_begun_anew_has_the_same_positions(ledger: Ledger, topics: Topi
         assert payments_of(other) == payments_of(own) != []
 
 
-@pytest.mark.faults
+@at_a_store
 def test_kill_at_random_points_loses_and_doubles_nothing(
         ledger: Ledger, topics: Topics, own: Database, own_url: str, tmp_path: Path) -> None:
     """Notices come in, the ledger answers, and the treasury is killed (SIGKILL) again and again; in the end every

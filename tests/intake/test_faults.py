@@ -15,7 +15,7 @@ from ledger.store import open_store
 from ledger.wire.kafka import PREFIX
 from ledger.wire.topics import DEAD_LETTER, OUTCOMES
 from tests.handling.histories import booking, enrolled, payment
-from tests.sizes import sized
+from tests.sizes import at_a_store, sized
 
 from .conftest import Topics, answered, finish, intake, start, wait_for
 
@@ -99,7 +99,7 @@ def test_nothing_is_doubled_when_all_messages_come_again(store_url: str, topics:
     assert check(store_url, topics, students) == once | {"duplicate": 480, "refused": 80, "invalid": 80}
 
 
-@pytest.mark.faults
+@at_a_store
 def test_nothing_is_lost_or_doubled_when_the_intake_is_killed(store_url: str, topics: Topics) -> None:
     """kill -9 at random points of its start, its batches (of at most 37) and its end; the next
     begins where the offset stands."""
@@ -128,7 +128,7 @@ def test_nothing_is_lost_or_doubled_when_the_intake_is_killed(store_url: str, to
     print(f"{ROUNDS} kills, {len(students) * 10} submissions: {counted}")
 
 
-@pytest.mark.faults
+@at_a_store
 def test_members_that_come_and_go_share_the_work(store_url: str, topics: Topics) -> None:
     """Two intakes at once, a third that joins, one that is killed, one that is frozen until the group has given its
     partitions away."""

@@ -8,6 +8,7 @@ from ledger.relay import status
 from ledger.store import EventStore, open_store
 from ledger.wire.topics import EVENTS, STATE
 from tests.projections.populations import a_debtor, append, fill, population
+from tests.sizes import at_a_store, sized
 
 from .conftest import (
     assert_states_are_newest,
@@ -39,8 +40,9 @@ def test_publish_from_sends_the_log_from_a_position_on_again(store_url, store, t
     assert all(one["position"] == recorded[-1][0] for one in status(store_url)["topics"])
 
 
+@at_a_store
 def test_publish_from_beside_a_live_relay_leaves_the_newest_state_last(store_url, store, topics) -> None:
-    events = population(20)
+    events = population(sized(10, 20))
     half = len(events) // 2
     fill(store, events[:half])
     with relay(store_url, topics, chunks=(50, 10)):

@@ -19,7 +19,7 @@ from ledger.store import open_store
 from ledger.wire.kafka import PREFIX
 from ledger.wire.topics import EVENTS
 from tests.projections.populations import fill, population
-from tests.sizes import sized
+from tests.sizes import at_a_store, sized
 
 from .conftest import (
     ROUNDS,
@@ -60,7 +60,7 @@ def written(url: str, events: Sequence[Event], seconds: float, size: int = 5) ->
         writer.join()
 
 
-@pytest.mark.faults
+@at_a_store
 def test_topics_are_the_log_when_the_relay_is_killed_at_random_points(store_url, store, topics) -> None:
     chance = random.Random(7)
     events = population(max(20, ROUNDS * 2))
@@ -79,8 +79,9 @@ def test_topics_are_the_log_when_the_relay_is_killed_at_random_points(store_url,
     assert_states_are_newest(store, topics)
 
 
+@at_a_store
 def test_restart_sends_at_most_one_chunk_again(store_url, store, topics) -> None:
-    fill(store, population(60))
+    fill(store, population(sized(30, 60)))
     whole = len(log(store))
     process = start(store_url, topics, chunks=(CHUNK, 15))
     wait_for(lambda: topics.count(EVENTS) > 10 * CHUNK, pause=0.01)
@@ -91,8 +92,9 @@ def test_restart_sends_at_most_one_chunk_again(store_url, store, topics) -> None
     assert_topic_is_the_log(store, topics, again=CHUNK)
 
 
+@at_a_store
 def test_one_relay_is_active_and_another_takes_over(store_url, store, topics) -> None:
-    events = population(40)
+    events = population(sized(16, 40))
     half = len(events) // 2
     fill(store, events[:half])
     first, second = (start(store_url, topics, chunks=(CHUNK, 15)) for _ in range(2))
@@ -123,7 +125,7 @@ def test_one_relay_is_active_and_another_takes_over(store_url, store, topics) ->
 @pytest.mark.parametrize(("how", "down"), [(STOP, 0.0), (CRASH, 3.0), *sized([], [(CRASH, 0.0), (STOP, 3.0)])])
 @pytest.mark.faults
 def test_topics_are_the_log_when_postgresql_is_restarted_under_the_relay(topics, how, down) -> None:
-    events = population(40)
+    events = population(sized(16, 40))
     with own_postgres() as server, relay(server.url, topics, chunks=(CHUNK, 15)) as process:
         with written(server.url, events, sized(3.0, 6.0), 20):
             wait_for(lambda: topics.count(EVENTS) > 0)
@@ -161,7 +163,7 @@ def test_relay_ends_with_its_helpers_when_it_is_killed(sqlite_url, topics: Topic
 
 def test_relay_begins_again_when_its_helper_is_killed(sqlite_url, topics: Topics) -> None:
     with open_store(sqlite_url) as store:
-        events = population(20)
+        events = population(10)
         process = from_the_command_line(sqlite_url, topics)
         try:
             with written(sqlite_url, events, 2.0):

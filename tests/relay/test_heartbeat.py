@@ -43,7 +43,7 @@ def assert_true(topics: Topics, committed: list[tuple[int, str]]) -> int:
 
 
 def test_heartbeat_promises_only_what_is_acknowledged(store_url, store, topics) -> None:
-    fill(store, population(8))
+    fill(store, population(4))
     committed: list[tuple[int, str]] = []
     with relay(store_url, topics, chunks=(3, 2)):
         for n in range(60):
