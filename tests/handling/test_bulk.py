@@ -39,15 +39,15 @@ def imported(store: EventStore, url: str, file: Iterable[bytes], workers: int,
 
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bulk, "BATCH_LINES", 300)
+    monkeypatch.setattr(bulk, "BATCH_LINES", 150)
 
 
-def population(students: int = 40, seed: int = 7) -> list[bytes]:
+def population(students: int = 20, seed: int = 7) -> list[bytes]:
     """All of it is accepted."""
     return list(generate(students, seed))
 
 
-def eventful(students: int = 40, seed: int = 7) -> list[bytes]:
+def eventful(students: int = 20, seed: int = 7) -> list[bytes]:
     """Some of it is voided before what rests on it, and so invalid."""
     return list(generate(students, seed, Shares(voided=0.05, late_recorded=0.1, breaches=0.2, derogations=0.1)))
 
@@ -132,7 +132,7 @@ def test_import_is_the_same_when_students_are_forgotten_and_loaded_again(store: 
 def test_import_of_the_rest_stores_each_line_once_when_it_was_killed_between(store: EventStore, store_url: str) -> None:
     file = population()
     begun: Iterator[dict[str, Any]] = imported(store, store_url, file, 2)
-    first = [next(begun) for _ in range(350)]
+    first = [next(begun) for _ in range(175)]
     begun.close()
     done = store.last_position()
     assert len(first) <= done < len(file)
@@ -144,12 +144,12 @@ def test_import_of_the_rest_stores_each_line_once_when_it_was_killed_between(sto
 def test_import_decides_again_when_somebody_appends_to_its_students(store: EventStore, store_url: str) -> None:
     """Whatever both send is stored once; every line of both is answered."""
     file = population()
-    other = iter(append_lines(store, BOOKS, file[::-1][:200][::-1], "record", False, clock))
+    other = iter(append_lines(store, BOOKS, file[::-1][:100][::-1], "record", False, clock))
     found = []
     for n, one in enumerate(imported(store, store_url, file, 2)):
         found.append(one)
-        if n % 300 == 0:
-            for _ in range(40):
+        if n % 150 == 0:
+            for _ in range(20):
                 next(other, None)
     assert len(found) == len(file)
     events = store.log(0, 1_000_000)

@@ -19,7 +19,7 @@ from .histories import booking, clock, enrolled, lines, payment, submission
 ROUNDS = sized(25, 200)
 WRITERS = 5
 LINES = 30
-KILLS = sized(4, 50)
+KILLS = sized(3, 50)
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ from .workers import SERVER, clock, follow, submit_until
 
 def test_import_while_another_writes_to_its_students_and_a_follower_follows(store_url: str, store: EventStore,
                                                                             monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bulk, "BATCH_LINES", 200)
-    events = [json.loads(line) for line in generate(40, 21)]
+    monkeypatch.setattr(bulk, "BATCH_LINES", 60)
+    events = [json.loads(line) for line in generate(12, 21)]
     for event in events:
         del event["recorded_at"]  # the ledger's clock: another's event may come before it in the same stream
     students = list(dict.fromkeys(event["student"] for event in events))
@@ -30,7 +30,7 @@ def test_import_while_another_writes_to_its_students_and_a_follower_follows(stor
                            "actor": "portal", "effective_on": "2026-01-10",
                            "data": {"number": str(n), "service": "desk", "subject": "fees",
                                     "context": "help"}}).encode()
-               for n in range(20_000)]
+               for n in range(3_000)]
     started, enough, following = SERVER.Event(), SERVER.Event(), SERVER.Event()
     other = SERVER.Process(target=submit_until, args=(store_url, started, enough, tickets), daemon=True)
     follower = SERVER.Process(target=follow, args=(store_url, following, 100), daemon=True)

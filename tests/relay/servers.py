@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,13 @@ class Postgres:
             row = admin.execute("SHOW data_directory").fetchone()
             self._data = Path(str(row[0] if row else ""))
         self._started: subprocess.Popen[bytes] | None = None
+
+    def empty(self) -> str:
+        """The URL of a new database."""
+        name = f"ledger_{uuid.uuid4().hex}"
+        with psycopg.connect(self.url, autocommit=True) as admin:
+            admin.execute(f"CREATE DATABASE {name}".encode())
+        return f"{self.url.rpartition('/')[0]}/{name}"
 
     def restart(self, number: int, down: float) -> None:
         """`number`: SIGINT ends the sessions at once and the server in good order; SIGQUIT is a crash."""

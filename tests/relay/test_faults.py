@@ -34,7 +34,7 @@ from .conftest import (
     stopped,
     wait_for,
 )
-from .servers import CRASH, STOP, own_postgres
+from .servers import CRASH, STOP, Postgres, own_postgres
 
 CHUNK = 40
 
@@ -122,16 +122,24 @@ def test_one_relay_is_active_and_another_takes_over(store_url, store, topics) ->
     assert_states_are_newest(store, topics)
 
 
+@pytest.fixture(scope="module")
+def own_server() -> Iterator[Postgres]:
+    with own_postgres() as found:
+        yield found
+
+
+@pytest.mark.xdist_group("own PostgreSQL")  # making its files takes longer than the rest
+@pytest.mark.server
 @pytest.mark.parametrize(("how", "down"), [(STOP, 0.0), (CRASH, 3.0), *sized([], [(CRASH, 0.0), (STOP, 3.0)])])
 @pytest.mark.faults
-def test_topics_are_the_log_when_postgresql_is_restarted_under_the_relay(topics, how, down) -> None:
-    events = population(sized(16, 40))
-    with own_postgres() as server, relay(server.url, topics, chunks=(CHUNK, 15)) as process:
-        with written(server.url, events, sized(3.0, 6.0), 20):
+def test_topics_are_the_log_when_postgresql_is_restarted_under_the_relay(own_server, topics, how, down) -> None:
+    events, url = population(sized(16, 40)), own_server.empty()
+    with relay(url, topics, chunks=(CHUNK, 15)) as process:
+        with written(url, events, sized(3.0, 6.0), 20):
             wait_for(lambda: topics.count(EVENTS) > 0)
-            server.restart(how, down)
-        with open_store(server.url) as store:
-            wait_for(lambda: published(server.url))
+            own_server.restart(how, down)
+        with open_store(url) as store:
+            wait_for(lambda: published(url))
             assert process.poll() is None
             assert_topic_is_the_log(store, topics, again=2 * CHUNK)
             assert_states_are_newest(store, topics)

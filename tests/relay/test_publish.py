@@ -40,18 +40,18 @@ SMALL = (70, 30)
 
 
 def test_publish_makes_the_topics_equal_to_the_log_for_a_population(store_url, store, topics) -> None:
-    fill(store, population(40))
+    fill(store, population(20))
     publish_once(store_url, topics, SMALL)
     assert_topic_is_the_log(store, topics)
     assert_states_are_newest(store, topics)
-    fill(store, population(15, first=1000))
+    fill(store, population(6, first=1000))
     assert done(store_url, topics, "--once")[0] == 0
     assert_topic_is_the_log(store, topics)
     assert_states_are_newest(store, topics)
 
 
 def test_publish_computes_a_student_once_while_much_is_behind(store_url, store, topics) -> None:
-    fill(store, population(40))
+    fill(store, population(20))
     publish_once(store_url, topics, (5000, 20))
     states = topics.read(STATE)
     assert len(states) == len({one.key for one in states})

@@ -22,7 +22,7 @@ from .test_histories import FOUND
 
 BOOKS = load_books()
 HISTORIES = dict(FOUND)
-NAMING, OTHERS = sized(2, 4), 1
+NAMING, OTHERS = sized(1, 4), 1
 """So many histories that name the rule, and that do not, are asked for each entry; over all entries all are."""
 
 SAYS_NOTHING_NEW = {
