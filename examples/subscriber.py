@@ -12,7 +12,19 @@ db = sqlite3.connect(sys.argv[2])
 db.executescript("""CREATE TABLE IF NOT EXISTS positions (part INTEGER PRIMARY KEY, next_offset INTEGER);
     CREATE TABLE IF NOT EXISTS students (student TEXT PRIMARY KEY, version INTEGER);
     CREATE TABLE IF NOT EXISTS aside (student TEXT, version INTEGER, value BLOB, PRIMARY KEY (student, version));
-    CREATE TABLE IF NOT EXISTS payments (student TEXT, career TEXT, charge TEXT, amount TEXT, paid_on TEXT)""")
+    CREATE TABLE IF NOT EXISTS payments (student TEXT, career TEXT, charge TEXT, amount TEXT, paid_on TEXT);
+    CREATE TABLE IF NOT EXISTS epochs (epoch INTEGER)""")
+
+
+def counts(epoch):
+    """After a restore of the ledger everything comes again as the next epoch, but what was lost: begin anew with it."""
+    known = db.execute("SELECT max(epoch) FROM epochs").fetchone()[0]
+    if epoch > (known or epoch):
+        for statement in ("DELETE FROM students", "DELETE FROM aside", "DELETE FROM payments"):
+            db.execute(statement)
+    if epoch > (known or 0):
+        db.execute("INSERT INTO epochs VALUES (?)", (epoch,))
+    return epoch >= (known or epoch)
 
 
 def take(student, version, value):
@@ -42,5 +54,7 @@ while True:
     for part, records in consumer.poll(timeout_ms=500).items():
         with db:  # effects and position together, or neither
             for record in records:
-                take(record.key.decode(), int(dict(record.headers)["version"]), record.value)
+                headers = dict(record.headers)
+                if counts(int(headers["epoch"])):
+                    take(record.key.decode(), int(headers["version"]), record.value)
             db.execute("INSERT OR REPLACE INTO positions VALUES (?, ?)", (part.partition, records[-1].offset + 1))

@@ -39,6 +39,7 @@ loader.read_stages = cache(loader.read_stages)
 book."""
 processes.pool = pool
 """Workers that tests start in their own process are forked from a server: three tenths of a second less for each."""
+COUNTED = "counted"
 SERVERS = frozenset({"postgres_admin", "kafka_bootstrap", "brokers"})
 """The fixtures that stand for a server: who asks for one, also by way of others, is marked `server`."""
 
@@ -73,6 +74,19 @@ def _tell_group(item: pytest.Item) -> None:
     group = item.get_closest_marker("xdist_group")
     if group and getattr(item.config.option, "loadgroup", False) and hasattr(item, "_id"):
         item._id = type(item._id).parse(f"{item.nodeid}@{group.args[0]}")
+
+
+@pytest.fixture
+def counted(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """What a test of faults has counted, for the end of the run."""
+    return lambda said: record_property(COUNTED, said)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    for report in terminalreporter.stats.get("passed", ()):
+        for name, said in getattr(report, "user_properties", ()):
+            if name == COUNTED:
+                terminalreporter.write_line(f"counted: {report.nodeid.rpartition('::')[2]}: {said}")
 
 
 @pytest.fixture(scope="session")

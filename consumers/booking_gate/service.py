@@ -115,8 +115,16 @@ class BookingGate(Service):
         """States are gone that were never read: what is held of these careers may be old, so it is given up."""
         if topic == STATE:
             tx.run("DELETE FROM booking_gate_careers WHERE part = :part", {"part": part})
-            tx.run("DELETE FROM booking_gate_heartbeats")
-            tx.run("DELETE FROM booking_gate_knowledge")
+            _know_nothing(tx)
+
+    def anew(self, tx: Transaction) -> None:
+        tx.run("DELETE FROM booking_gate_careers")
+        _know_nothing(tx)
+
+
+def _know_nothing(tx: Transaction) -> None:
+    tx.run("DELETE FROM booking_gate_heartbeats")
+    tx.run("DELETE FROM booking_gate_knowledge")
 
 
 _KEEP = (

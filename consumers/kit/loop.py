@@ -30,7 +30,7 @@ from ledger.wire.topics import DEAD_LETTER, EVENTS, HEARTBEAT, OUTCOMES, STATE, 
 
 from .erasure import erase
 from .metrics import Metrics
-from .order import ANEW, REASONS, Order, OtherHistory, Todo, why
+from .order import ANEW, REASONS, Former, NextEpoch, Order, OtherHistory, Todo, why
 from .service import Ahead, Record, Service
 from .states import career_of, student_of
 from .tables import migrations
@@ -87,6 +87,7 @@ class Loop:
         self._fresh: set[TopicPartition] = set()
         self._next: Offsets = {}
         self._log_positions: Offsets = {}
+        self._epoch: int | None = None
         self._stamps: Offsets = {}
         self._retried: set[TopicPartition] = set()
         self._committed: Offsets = {}
@@ -147,7 +148,7 @@ class Loop:
                 polled = consumer.poll(timeout_ms=0 if waiting else POLL_MS)
                 batch = {tp: records for tp, records in polled.items() if tp in self._next and tp not in self._fresh}
                 if batch:
-                    self._apply(consumer, batch)
+                    self._apply(batch)
                 self._between(consumer)
                 self._trouble = None
                 self.metrics.turn()
@@ -260,15 +261,30 @@ class Loop:
 
     # A batch
 
-    def _apply(self, consumer: KafkaConsumer, polled: dict[TopicPartition, Sequence[Any]]) -> None:
-        begun = time.perf_counter()
+    def _apply(self, polled: dict[TopicPartition, Sequence[Any]]) -> None:
         batch = {tp: _records(self._name(tp), polled[tp]) for tp in sorted(polled)}
+        while True:
+            try:
+                self._take(batch)
+                return
+            except NextEpoch as error:
+                with self._database.transaction() as tx:
+                    begun = self._order.begin_epoch(tx, error.epoch)
+                if begun:
+                    self.log.warning(Note("consumer/epoch", "epoch {epoch} of the ledger begins: what was known before "
+                                          "is given up and comes anew", epoch=error.epoch))
+
+    def _take(self, batch: dict[TopicPartition, list[Record]]) -> None:
+        """Raises NextEpoch, and then nothing has happened."""
+        begun = time.perf_counter()
         after = {tp: records[-1].offset + 1 for tp, records in batch.items()}
-        reached = {tp: max(self._log_positions[tp], _log_position(records[-1])) for tp, records in batch.items()}
         with self._database.transaction() as tx:
+            self._order.begin(tx)
+            known = self._log_positions if self._epoch == self._order.epoch else dict.fromkeys(self._log_positions, 0)
+            reached = {tp: max(known[tp], _log_position(records[-1], self._order.epoch))
+                       for tp, records in batch.items()}
             for tp in batch:
                 self._move(tx, tp, self._next[tp], after[tp], reached[tp])
-            self._order.begin(tx)
             todo = self._order.take(tx,
                                     [r for tp, records in batch.items() if self._name(tp) == EVENTS for r in records])
             for tp, records in batch.items():
@@ -276,7 +292,7 @@ class Loop:
                     self._messages(tx, self._name(tp), records, todo)
             self._effects(tx, todo)
         self._next |= after
-        self._log_positions |= reached
+        self._epoch, self._log_positions = self._order.epoch, known | reached
         self._stamps |= {tp: records[-1].timestamp for tp, records in batch.items()}
         counted: Counter[str] = Counter()
         for tp, records in batch.items():
@@ -304,6 +320,8 @@ class Loop:
                 if topic == HEARTBEAT:
                     self._agrees(said)
                 found.append((record, said))
+            except Former:
+                continue
             except Unreadable as error:
                 if topic == HEARTBEAT and isinstance(error, OtherHistory | Ahead):
                     todo.passed_over.append((record, error))  # another comes every few seconds
@@ -461,7 +479,10 @@ def _records(topic: str, polled: Iterable[Any]) -> list[Record]:
                    else [(name, value or b"") for name, value in r.headers]) for r in polled]
 
 
-def _log_position(record: Record) -> int:
+def _log_position(record: Record, epoch: int | None) -> int:
+    """0 of another epoch."""
+    if epoch is not None and header(record.headers, "epoch") not in (None, str(epoch)):
+        return 0
     text = header(record.headers, "position") or ""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
 

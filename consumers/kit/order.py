@@ -4,9 +4,10 @@
 A parked student waits for one version. Later ones are kept aside, raw, until it comes, be it behind newer ones, or,
 where it is here but could not be read, until a newer release of this program is started. Other students go on.
 
-All messages of a service tell one history: that of the first message it took (NAME_history). One of another ledger or
-epoch, and a version that was handed over with another digest, park the student for good: which of the two is true is
-not for this program to say.
+All messages of a service tell one history: that of the first message it took (NAME_history). One of another ledger,
+and a version that was handed over with another digest, park the student for good: which of the two is true is not for
+this program to say. The next epoch of the same ledger begins everything anew (`begin_epoch`); what still comes of a
+former one is passed over.
 """
 
 import json
@@ -33,7 +34,19 @@ ANEW = "two histories in one topic: mend the topic, then let this service make i
 
 
 class OtherHistory(Unreadable):
-    """Of another ledger, another epoch, or another event than the one that was handed over under this version."""
+    """Of another ledger, or another event than the one that was handed over under this version."""
+
+
+class Former(Unreadable):
+    """Of an epoch before this one: it is told again, or gone."""
+
+
+class NextEpoch(Exception):
+    """A message is the first one of an epoch: everything before is given up first (`Order.begin_epoch`)."""
+
+    def __init__(self, epoch: int) -> None:
+        super().__init__(f"epoch {epoch}")
+        self.epoch = epoch
 
 
 def why(error: Unreadable) -> Why:
@@ -128,6 +141,8 @@ class Order:
                     continue
                 mark = _mark(said.digest)
                 self._is_the_same(tx, found, student, version, mark)
+            except Former:
+                continue
             except OtherHistory as error:
                 self._divide(found, student, record, error, todo)
                 continue
@@ -155,14 +170,18 @@ class Order:
 
     def check(self, tx: Transaction, said: Provenance) -> None:
         """That a message, of any topic which the ledger fills, tells the history of those before it, and nothing of a
-        moment that has not come. Raises OtherHistory, Ahead."""
+        moment that has not come. Raises OtherHistory, Former, NextEpoch, Ahead."""
         if self._history is None:
             tx.run(f"INSERT INTO {self._name}_history (one, origin, epoch) VALUES (1, :origin, "
                    ":epoch) ON CONFLICT (one) DO NOTHING",
                    {"origin": said.origin, "epoch": said.epoch})
             self.begin(tx)
         if said[:2] != self._history:
-            raise OtherHistory(f"origin: this is of another ledger, or of another epoch of it, than all before; {ANEW}")
+            if self._history is not None and said.origin == self._history[0]:
+                if said.epoch > self._history[1]:
+                    raise NextEpoch(said.epoch)
+                raise Former("epoch: this is of an epoch of the ledger that is over")
+            raise OtherHistory(f"origin: this is of another ledger than all before; {ANEW}")
         if said.time[:19] > self._latest:
             raise Ahead("ce_time: this moment has not come by this machine's clock: set the clocks right")
 
@@ -170,7 +189,24 @@ class Order:
         """In each transaction: looks at the clock, and up the history that is known; one that failed may have been the
         first to say it."""
         self._latest = latest()
-        self._history = next(iter(tx.ask(f"SELECT origin, epoch FROM {self._name}_history")), None)
+        held = " FOR SHARE" if tx.dialect == "postgresql" else ""  # no member begins another epoch meanwhile
+        self._history = next(iter(tx.ask(f"SELECT origin, epoch FROM {self._name}_history{held}")), None)
+
+    @property
+    def epoch(self) -> int | None:
+        """As of the last `begin`; None before the first message."""
+        return self._history[1] if self._history is not None else None
+
+    def begin_epoch(self, tx: Transaction, epoch: int) -> bool:
+        """Gives up what the epochs before told; False where another member has done so. Positions in the topics stay:
+        what is of the new epoch comes behind what was read. Who was forgotten stays forgotten."""
+        if not tx.run(f"UPDATE {self._name}_history SET epoch = :epoch WHERE epoch < :epoch", {"epoch": epoch}):
+            return False
+        for table in ("versions", "parked", "aside"):
+            tx.run(f"DELETE FROM {self._name}_{table}")
+        tx.run(f"UPDATE {self._name}_positions SET log_position = 0")
+        self._service.anew(tx)
+        return True
 
     def _is_the_same(self, tx: Transaction, found: _Student, student: str, version: int, mark: bytes) -> None:
         """Raises OtherHistory where another event is known under this version."""

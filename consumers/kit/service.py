@@ -66,6 +66,10 @@ class Service:
         """These persons were forgotten: deletes all that it holds about them. Nothing of theirs is handed over any
         more."""
 
+    def anew(self, tx: Transaction) -> None:
+        """The ledger is in another epoch, after a backup was accepted in its place: gives up what the former one told.
+        Everything is told again, but what is gone. What this service has done in the world stays."""
+
     def idle(self, database: Database) -> None:
         """Between batches and at least once a second: work that time alone brings. Several members may do it at
         once."""

@@ -126,6 +126,10 @@ def drop(tx: Transaction, notices: Sequence[Notice], why: str) -> None:
                 [{"id": notice.id, "why": why} for notice in notices])
 
 
+def drop_waiting(tx: Transaction, why: str) -> None:
+    tx.run("UPDATE notifications_outbox SET state = 'dropped', why = :why WHERE state = 'waiting'", {"why": why})
+
+
 def drop_stale(tx: Transaction, made_before: date) -> int:
     """What has waited too long to be of use; how many."""
     return tx.run("UPDATE notifications_outbox SET state = 'dropped', why = 'too late' WHERE state = 'waiting' AND "

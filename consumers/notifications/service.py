@@ -120,6 +120,12 @@ class Notifications(Service):
         for part in (careers, directory, outbox, payments):
             part.forget(tx, students)
 
+    def anew(self, tx: Transaction) -> None:
+        """What was told stays, so that it is told once; what waits is told where it turns out to be true still."""
+        for table in ("careers", "payments", "pulse"):
+            tx.run(f"DELETE FROM notifications_{table}")  # noqa: S608 - names of ours
+        outbox.drop_waiting(tx, "restored")
+
     def idle(self, database: Database) -> None:
         """What the day brings is looked up, what has waited too long is dropped, what is true is sent."""
         with database.transaction() as tx:

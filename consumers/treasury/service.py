@@ -136,6 +136,14 @@ class Treasury(Service):
             tx.run(f"DELETE FROM treasury_{table} WHERE student IN :students", among)  # noqa: S608 - names of ours
         tx.run("UPDATE treasury_debts SET student = '', career = '', charge = iuv WHERE student IN :students", among)
 
+    def anew(self, tx: Transaction) -> None:
+        """References and the notices of money that arrived stay, and every payment is submitted once more: the ledger
+        takes the one that it has lost, and calls the others duplicates."""
+        for table in ("careers", "life", "unallocated", "payments"):
+            tx.run(f"DELETE FROM treasury_{table}")  # noqa: S608 - names of ours
+        tx.run("UPDATE treasury_submissions SET sent = 0, outcome = NULL, position = NULL "
+               "WHERE outcome IS NULL OR outcome IN ('accepted', 'duplicate')")
+
     def unusable(self, tx: Transaction, record: Record, error: Unreadable) -> None:
         """The reconciliation names the career until a newer state can be read."""
         if record.topic != STATE:

@@ -19,6 +19,17 @@ public class Subscriber {
     static final ObjectMapper JSON = new ObjectMapper();
     static ObjectNode state;
 
+    /** After a restore of the ledger everything comes again as the next epoch, but what was lost: begin anew with it. */
+    static boolean counts(int epoch) {
+        if (epoch > state.path("epoch").asInt(epoch)) state.remove(List.of("versions", "aside", "payments"));
+        state.put("epoch", Math.max(epoch, state.path("epoch").asInt(epoch)));
+        return epoch == state.path("epoch").asInt();
+    }
+
+    static int number(ConsumerRecord<String, String> one, String header) {
+        return Integer.parseInt(new String(one.headers().lastHeader(header).value(), StandardCharsets.UTF_8));
+    }
+
     /** Each version once and in order: what was seen is dropped, what comes too early waits for what is missing. */
     static void take(String student, int version, JsonNode event) {
         ObjectNode versions = state.withObject("/versions"), aside = state.withObject("/aside").withObject("/" + student);
@@ -63,8 +74,7 @@ public class Subscriber {
             while (true) {
                 var records = consumer.poll(Duration.ofMillis(500));
                 for (ConsumerRecord<String, String> one : records) {
-                    String version = new String(one.headers().lastHeader("version").value(), StandardCharsets.UTF_8);
-                    take(one.key(), Integer.parseInt(version), JSON.readTree(one.value()));
+                    if (counts(number(one, "epoch"))) take(one.key(), number(one, "version"), JSON.readTree(one.value()));
                     state.withObject("/positions").put(String.valueOf(one.partition()), one.offset() + 1);
                 }
                 if (!records.isEmpty()) save(file);

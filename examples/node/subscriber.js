@@ -4,7 +4,14 @@ import { Kafka, logLevel } from "kafkajs";
 
 const [brokers, file] = process.argv.slice(2);
 const prefix = process.env.CAREER_LEDGER_TOPIC_PREFIX ?? "";
-const state = existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : { versions: {}, aside: {}, payments: [] };
+const state = existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : { epoch: 0, versions: {}, aside: {}, payments: [] };
+
+// After a restore of the ledger everything comes again as the next epoch, but what was lost: begin anew with it.
+function counts(epoch) {
+  if (state.epoch && epoch > state.epoch) Object.assign(state, { versions: {}, aside: {}, payments: [] });
+  state.epoch = Math.max(state.epoch ?? 0, epoch);
+  return epoch === state.epoch;
+}
 
 // Each version once and in order: what was seen is dropped, what comes too early waits for what is missing.
 function take(student, version, event) {
@@ -34,7 +41,7 @@ await consumer.run({
   autoCommit: false,
   eachBatch: async ({ batch }) => {
     for (const message of batch.messages)
-      take(message.key.toString(), Number(message.headers.version), JSON.parse(message.value.toString()));
+      if (counts(Number(message.headers.epoch))) take(message.key.toString(), Number(message.headers.version), JSON.parse(message.value.toString()));
     save(); // first the effects, then the offset: what comes again is known by its version
     const next = String(BigInt(batch.lastOffset()) + 1n);
     await consumer.commitOffsets([{ topic: batch.topic, partition: batch.partition, offset: next }]);

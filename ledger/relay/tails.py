@@ -3,7 +3,7 @@
 A topic that holds events of another ledger, of another epoch, or events that this log does not have (it is an older
 copy of itself) would give its readers two histories in one, in which versions and positions stand twice with other
 content. The newest messages of every partition are compared: whose they are, and that the log holds the same event at
-the position of the newest.
+the position of the newest. Behind those of a former epoch everything comes again, under the number of this one.
 """
 
 import time
@@ -38,8 +38,10 @@ def check_history(store: EventStore, history: History, brokers: str, topics: Map
     for name in (EVENTS, STATE):
         for found in newest[name]:
             _is_of(found, history, topics[name].name, anew)
+    mine = (history.origin, str(history.epoch))
+    newest = {name: [one for one in found if _whose(one) == mine] for name, found in newest.items()}
     last = store.last_position()
-    said = [_said(found) for found in newest[HEARTBEAT] if _whose(found) == (history.origin, str(history.epoch))]
+    said = [_said(found) for found in newest[HEARTBEAT]]
     reached = max([*said, *(_position(found) for name in (EVENTS, STATE) for found in newest[name])], default=0)
     if reached > last:
         raise AboveTheLog(
@@ -76,20 +78,20 @@ def beyond(store: EventStore, brokers: str) -> Beyond:
     """Reads all of it, once in a life of a ledger. Raises KafkaUnusable, KafkaError where the brokers do not answer."""
     made = create_topics(brokers)[EVENTS]
     consumer = KafkaConsumer(**connection(brokers), **CONSUMER)
-    epoch = reached = 0
+    epoch, reached, origin = 0, 0, store.identity().origin
     gone: dict[str, set[int]] = {}
     try:
         for records in _all(consumer, made):
             known = _in_the_log(store, records)
             for record in records:
-                whose, position = _whose(record), _position(record)
-                if whose[0] != store.identity().origin:
+                (whose, text), position = _whose(record), _position(record)
+                if whose != origin:
                     raise KafkaUnusable(f"{made.name} holds what another ledger published: name this one's {PREFIX}")
-                reached = max(reached, position)
-                if int(whose[1]) > epoch:
-                    epoch, gone = int(whose[1]), {}
-                if int(whose[1]) == epoch and known.get(position) != _text(record, "digest"):
-                    gone.setdefault((record.key or b"").decode(), set()).add(int(_text(record, "version")))
+                reached, its = max(reached, position), _number(text)
+                if its > epoch:
+                    epoch, gone = its, {}
+                if its == epoch and known.get(position) != _text(record, "digest"):
+                    gone.setdefault((record.key or b"").decode(), set()).add(_number(_text(record, "version")))
     finally:
         consumer.close(autocommit=False)
     return Beyond(epoch, reached, {student: sorted(versions) for student, versions in gone.items()})
@@ -137,6 +139,10 @@ def _newest(consumer: KafkaConsumer, made: Made) -> list[Any]:
     return [one for records in found.values() if records for one in (max(records, key=_reached), records[-1])]
 
 
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
+
+
 def _is_of(found: Any, history: History, topic: str, anew: str) -> None:
     origin, epoch = _whose(found)
     if not origin:
@@ -146,18 +152,18 @@ def _is_of(found: Any, history: History, topic: str, anew: str) -> None:
         raise KafkaUnusable(f"{topic} holds what another ledger published ({origin}, this one is {history.origin}). "
                             f"Nothing was sent. Give each ledger a {PREFIX} of its own; "
                             f"where the other one is not needed any more: {anew}")
-    if epoch != str(history.epoch):
-        raise KafkaUnusable(f"{topic} holds epoch {epoch} of this ledger, which is in epoch {history.epoch}: "
-                            "a backup was restored between the two, and what one holds the other need not. "
-                            f"Nothing was sent. To go on: {anew}")
+    if _number(epoch) > history.epoch:
+        raise KafkaUnusable(f"{topic} holds epoch {epoch} of this ledger, which is in epoch {history.epoch}: it is an "
+                            "older copy, from before a restore that was accepted. Nothing was sent. Put the newer one "
+                            "back. If it is lost: docs/restore.md")
 
 
 def _whose(found: Any) -> tuple[str, str]:
     return _text(found, "origin"), _text(found, "epoch")
 
 
-def _reached(found: Any) -> int:
-    return _position(found) or _said(found)
+def _reached(found: Any) -> tuple[int, int]:
+    return _number(_whose(found)[1]), _position(found) or _said(found)
 
 
 def _said(found: Any) -> int:
@@ -173,5 +179,4 @@ def _text(found: Any, name: str) -> str:
 
 
 def _position(found: Any) -> int:
-    text = _text(found, "position")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
+    return _number(_text(found, "position"))

@@ -36,6 +36,10 @@ class Counter(Service):
                 "in_order = counter_totals.in_order + CASE WHEN excluded.last = counter_totals.last + 1 THEN 1 ELSE 0 "
                 "END", rows)
 
+    def anew(self, tx: Transaction) -> None:
+        tx.run("DELETE FROM counter_seen")
+        tx.run("DELETE FROM counter_totals")
+
     def idle(self, database: Database) -> None:
         self.idled.set()
 

@@ -56,7 +56,7 @@ class Fed:
                 found = batch.setdefault(at, [])
                 found.append(Record(one.topic, 0, self.loop._next[at] + len(found), 0, one.key, one.value, one.headers))
         if batch:
-            self.loop._apply(None, batch)  # type: ignore[arg-type]
+            self.loop._apply(batch)
 
 
 def held(database: Database, *marks: str) -> dict[str, int]:

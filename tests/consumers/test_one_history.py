@@ -72,17 +72,32 @@ def test_consumer_parks_whom_a_ledger_restored_from_a_backup_tells_otherwise(
     assert own.ask("SELECT version FROM counter_aside") == [(5,)]
 
 
-def test_consumer_parks_whom_another_ledger_or_epoch_speaks_of_and_others_go_on(topics: Topics, own: Database) -> None:
+def test_consumer_parks_whom_another_ledger_speaks_of_and_others_go_on(topics: Topics, own: Database) -> None:
     log = a_log(students=3, events=9)
     handle(topics, own, log)
-    strange = [as_message(an_event("S0000", 4, 10)), as_message(an_event("S0001", 9, 99))]
-    handle(topics, own, [changed(strange[0], origin="another"), changed(strange[1], epoch="2"),
+    strange = as_message(an_event("S0000", 4, 10))
+    handle(topics, own, [changed(strange, origin="another"),
                          *a_log(3, 3, 10, dict.fromkeys(("S0000", "S0001", "S0002"), 3))])
-    assert [seen(own, f"S000{n}") for n in range(3)] == [3, 3, 4]
-    assert parked(own) == [("S0000", 4, "other-history"), ("S0001", 4, "other-history")]
-    assert own.ask("SELECT student, version FROM counter_aside ORDER BY student") == [("S0000", 4), ("S0001", 4)]
+    assert [seen(own, f"S000{n}") for n in range(3)] == [3, 4, 4]
+    assert parked(own) == [("S0000", 4, "other-history")]
+    assert own.ask("SELECT student, version FROM counter_aside ORDER BY student") == [("S0000", 4)]
     assert own.ask("SELECT origin, epoch FROM counter_history") == [("test", 1)]
-    assert len(topics.read(DEAD_LETTER)) == 2
+    assert len(topics.read(DEAD_LETTER)) == 1
+
+
+def test_consumer_begins_anew_with_the_next_epoch_and_passes_over_what_still_comes_of_the_former(
+        topics: Topics, own: Database, caplog: pytest.LogCaptureFixture) -> None:
+    first = a_log(students=3, events=9)
+    handle(topics, own, [*first, as_message(an_event("S0001", 7, 50))])  # a gap parks her
+    assert parked(own) == [("S0001", 4, "gap")]
+    restored = [changed(one, epoch="2") for one in first[:6]]
+    other = [changed(as_message(an_event(f"S000{n}", 3, 60 + n)), epoch="2", digest="cd" * 32) for n in range(2)]
+    handle(topics, own, [as_message(an_event("S0002", 4, 51)), *restored, *other, as_message(an_event("S0000", 4, 52))])
+    assert ([seen(own, f"S000{n}") for n in range(3)], parked(own)) == ([3, 3, 2], [])
+    assert own.ask("SELECT origin, epoch FROM counter_history") == [("test", 2)]
+    assert own.ask("SELECT position FROM counter_seen WHERE student = 'S0000' ORDER BY version DESC LIMIT 1") == [(60,)]
+    assert caplog.text.count("epoch 2 of the ledger begins") == 1
+    assert topics.read(DEAD_LETTER) == []
 
 
 def test_event_put_aside_is_not_replaced_by_another_and_what_lacks_a_digest_waits_for_one(topics: Topics,

@@ -25,6 +25,8 @@ class Postgres:
             row = admin.execute("SHOW data_directory").fetchone()
             self._data = Path(str(row[0] if row else ""))
         self._started: subprocess.Popen[bytes] | None = None
+        self._pid = int((self._data / "postmaster.pid").read_text().splitlines()[0])
+        self._command = Path(f"/proc/{self._pid}/cmdline").read_bytes().rstrip(b"\0").split(b"\0")
 
     def empty(self) -> str:
         """The URL of a new database."""
@@ -35,21 +37,29 @@ class Postgres:
 
     def restart(self, number: int, down: float) -> None:
         """`number`: SIGINT ends the sessions at once and the server in good order; SIGQUIT is a crash."""
-        pid = int((self._data / "postmaster.pid").read_text().splitlines()[0])
-        command = Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").split(b"\0")
-        os.kill(pid, number)
+        os.kill(self._pid, number)
         until = time.monotonic() + SECONDS
-        while not self._is_gone(pid):
+        while not self._is_gone(self._pid):
             assert time.monotonic() < until, "the server does not end"
             time.sleep(0.05)
         time.sleep(down)
+        self._start()
+
+    def revive(self) -> None:
+        """Starts it again where it has ended by itself."""
+        if self._is_gone(self._pid):
+            self._start()
+
+    def _start(self) -> None:
+        until = time.monotonic() + SECONDS
         (self._data / "postmaster.pid").unlink(missing_ok=True)
-        self._started = subprocess.Popen(command, cwd=self._data.parent, stdin=subprocess.DEVNULL,
+        self._started = subprocess.Popen(self._command, cwd=self._data.parent, stdin=subprocess.DEVNULL,
                                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
                                          preexec_fn=end_with_parent, **unprivileged())
         while not ready(self._data):
             assert time.monotonic() < until, "the server does not start"
             time.sleep(0.05)
+        self._pid = self._started.pid
 
     def _is_gone(self, pid: int) -> bool:
         if self._started is not None:

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from kafka import KafkaProducer
 
-from ledger.relay import Positions, publish_from, replay, status
+from ledger.relay import Positions, beyond, publish_from, replay, status
 from ledger.store import StoreUnusable, open_store
 from ledger.wire.kafka import PRODUCER, KafkaUnusable, create_topics
 from ledger.wire.topics import EVENTS, HEARTBEAT, STATE
-from tests.projections.populations import BOOKS, a_debtor, append
-from tests.store.backups import accept
+from tests.projections.populations import BOOKS, a_debtor, append, submission
+from tests.store.backups import accept, backup
 
 from .conftest import Topics, done, publish_once, published, relay, wait_for
 
@@ -89,22 +89,45 @@ def test_two_ledgers_do_not_share_a_topic(store_url, store, tmp_path, topics) ->
             for one in topics.read(EVENTS)} == {f"urn:career-ledger:{store.identity().origin}:1"}
 
 
-def test_topic_of_another_epoch_is_refused_in_both_directions(sqlite_url, tmp_path, topics) -> None:
+def test_next_epoch_is_published_behind_the_former_one_which_publishes_no_more(sqlite_url, tmp_path, topics) -> None:
     former = f"sqlite:///{tmp_path / 'former.db'}"
     fill(sqlite_url, "S01")
     publish_once(sqlite_url, topics)
     copy(sqlite_url, former)
     accept(sqlite_url)
-    with pytest.raises(KafkaUnusable, match=r"holds epoch 1 of this ledger, which is in epoch 2"):
-        publish_once(sqlite_url, topics)
-    topics_of_epoch_2 = Topics(topics.brokers, topics.prefix + "2.")
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("CAREER_LEDGER_TOPIC_PREFIX", topics_of_epoch_2.prefix)
-        publish_once(sqlite_url, topics_of_epoch_2)
-        with pytest.raises(KafkaUnusable, match=r"holds epoch 2 of this ledger, which is in epoch 1"):
-            publish_once(former, topics_of_epoch_2)
-    assert {one.headers["epoch"] for name in (EVENTS, STATE, HEARTBEAT)
-            for one in topics_of_epoch_2.read(name)} == {"2"}
+    fill(sqlite_url, "S02")
+    publish_once(sqlite_url, topics)
+    assert [one.headers["epoch"] for one in topics.read(EVENTS) if one.key == "S01"] == ["1"] * 3 + ["2"] * 3
+    assert published(sqlite_url)
+    before = everything(topics)
+    with pytest.raises(KafkaUnusable, match=r"holds epoch 2 of this ledger, which is in epoch 1"):
+        publish_once(former, topics)
+    assert everything(topics) == before
+    fill(sqlite_url, "S03")
+    publish_once(sqlite_url, topics)
+    assert replay(sqlite_url, BOOKS, topics.brokers, "S01") == (3, 1)
+
+
+def test_what_the_topic_holds_and_the_log_does_not_is_listed(store_url, store, topics, tmp_path) -> None:
+    append(store, *a_debtor("S01"), *a_debtor("S02"))
+    with backup(store_url) as older:
+        append(store, *a_debtor("S03"), submission("S01", "x4", "resumed", "2026-04-01", {"reason": "x"}))
+        publish_once(store_url, topics)
+        store.close()
+        older.put_back()
+        with open_store(store_url) as restored:
+            found = beyond(restored, topics.brokers)
+            assert found == (1, 10, {"S03": [1, 2, 3], "S01": [4]})
+            append(restored, *a_debtor("S04"))  # written on
+            assert beyond(restored, topics.brokers) == found
+        for _ in range(2):
+            with pytest.raises(KafkaUnusable):
+                publish_once(store_url, topics)
+        accept(store_url, reached=10)
+        with open_store(store_url) as restored:
+            append(restored, submission("S01", "y4", "suspended", "2026-04-01", {"reason": "y"}))
+            publish_once(store_url, topics)
+            assert beyond(restored, topics.brokers) == (2, 11, {})
 
 
 def test_topic_that_a_release_before_filled_is_refused_because_its_hashes_give_values_away(sqlite_url, topics) -> None:

@@ -8,8 +8,8 @@ from typing import Self
 
 
 class Proxy:
-    """`hush`: from now on what the server says reaches nobody on the connections that stand. `silent`: nor does
-    anything pass on any other, in either direction."""
+    """`cut`: the connections that stand break after so many bytes of one way. `hush`: from now on what the server says
+    reaches nobody on the connections that stand. `silent`: nor does anything pass on any other, in either direction."""
 
     def __init__(self, host: str, port: int) -> None:
         self._server = (host, port)
@@ -18,6 +18,8 @@ class Proxy:
         self.silent = threading.Event()
         self._hushed: set[socket.socket] = set()
         self._open: list[socket.socket] = []
+        self._cut: set[socket.socket] = set()
+        self._way, self._left, self._broke = "", 0, False
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._accept, daemon=True).start()
@@ -33,6 +35,24 @@ class Proxy:
     def hush(self) -> None:
         self._hushed = set(self._open)
 
+    def cut(self, way: str, after: int) -> None:
+        """`way`: `up` to the server, or `down` from it."""
+        self._way, self._left, self._broke, self._cut = way, after, False, set(self._open)
+
+    def mend(self) -> bool:
+        """No connection breaks any more; whether one has."""
+        self._cut = set()
+        return self._broke
+
+    def _passes(self, source: socket.socket, data: bytes) -> bytes | None:
+        """What of it goes on; None where nothing more does."""
+        if source not in self._cut or (source.getpeername() == self._server) is not (self._way == "down"):
+            return data
+        data = data[:self._left] if self._left else data[:0]
+        self._left -= len(data)
+        self._broke = self._broke or self._left == 0
+        return data or None
+
     def _accept(self) -> None:
         with suppress(OSError):
             while True:
@@ -46,7 +66,12 @@ class Proxy:
         with suppress(OSError):
             while data := source.recv(65536):
                 if not self.silent.is_set() and (source.getpeername() != self._server or source not in self._hushed):
-                    target.sendall(data)
+                    some = self._passes(source, data)
+                    if some is None:
+                        break
+                    target.sendall(some)
+                    if self._broke and source in self._cut:
+                        break
         for one in (source, target):
             with suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,53 @@
+"""A program under strace, which kills it at its nth system call of a kind, or lets that fail."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from infra.kafka.install import from_debian
+from tests.sizes import SIZE
+
+SYNCS, WRITES = "fsync,fdatasync", "pwrite64"
+LEDGER = (sys.executable, "-c", "from ledger.entrypoints.cli import main; main()")
+SECONDS = 120.0
+MIDDLE = 5
+
+
+def ledger(environment: Mapping[str, str], *words: str, calls: str | None = None,
+           fault: str | None = None) -> tuple[int, str, str, int]:
+    """`career-ledger WORDS`: exit code (-9 where it was killed), standard output and error, and how many calls of this
+    kind it made, its workers' included. `fault`: as strace says it, such as `signal=KILL:when=3`."""
+    command: list[str] = list(LEDGER)
+    log = Path(environment["TMPDIR"]) / "strace.log"
+    if calls is not None:
+        quick = [] if fault and "signal" in fault else ["--seccomp-bpf"]  # strace 6.1 delivers no signal with it
+        command = [strace(), "-f", *quick, "-qq", "-o", str(log), "-e", f"trace={calls}",
+                   *(("-e", f"inject={calls}:{fault}") if fault else ()), *command]
+    done = subprocess.run([*command, *words], env=environment, capture_output=True, text=True, timeout=SECONDS)
+    made = sum(one in line for line in log.read_text().splitlines() for one in (f" {c}(" for c in calls.split(","))) \
+        if calls is not None else 0
+    return done.returncode, done.stdout, done.stderr, made
+
+
+def strace() -> str:
+    if shutil.which("strace") is None:
+        from_debian("strace")
+    found = shutil.which("strace")
+    if found is None:
+        pytest.fail("strace is needed (Debian's package strace)", pytrace=False)
+    return found
+
+
+def around(url: str, folder: Path, **more: str) -> dict[str, str]:
+    """The environment of a program on a ledger."""
+    return os.environ | {"CAREER_LEDGER_DB": url, "TMPDIR": str(folder)} | more
+
+
+def each(counted: Callable[[], int]) -> Sequence[int]:
+    """Every n up to as many as are counted; in the small form one in the middle of what is written, uncounted."""
+    return range(1, counted() + 1) if SIZE else [MIDDLE]
