@@ -46,7 +46,8 @@ class Keys(Protocol):
 
     @property
     def to_scrub(self) -> bool:
-        """What was deleted may still stand on the disk, because somebody is reading: the next start sees to it."""
+        """What was deleted may still stand on the disk, because somebody is reading or this user does not own the
+        tables: the next start that may do so sees to it."""
         ...
 
     def complete_from(self) -> date:

@@ -367,13 +367,13 @@ class KeyStore:
 
     def _scrub_if_needed(self) -> None:
         if self.to_scrub:
-            with suppress(StoreUnavailable):  # somebody reads: the next start does it
+            with suppress(StoreUnavailable):  # somebody reads: the next start does it, in PostgreSQL that of the owner
                 self.scrub()
 
     def scrub(self) -> None:
-        tables.scrub(self._backend)
-        with self._backend.transaction() as tx:
-            tx.run("UPDATE key_store SET to_scrub = 0")
+        if tables.scrub(self._backend):
+            with self._backend.transaction() as tx:
+                tx.run("UPDATE key_store SET to_scrub = 0")
 
     # Who read what
 

@@ -184,8 +184,13 @@ def prepare(backend: Backend, create: bool) -> None:
         raise StoreUnusable(f"the key store {backend.place}: {error}") from None
 
 
-def scrub(backend: Backend) -> None:
-    """What was deleted is gone from the disk, as far as a program can say so."""
+_OURS = """SELECT bool_and(pg_has_role(relowner, 'USAGE')) FROM pg_class WHERE oid IN ('student_keys'::regclass,
+    'tax_codes'::regclass, 'names'::regclass)"""
+
+
+def scrub(backend: Backend) -> bool:
+    """What was deleted is gone from the disk, as far as a program can say so; False: only the owner of the tables may
+    do it. Raises StoreUnavailable where somebody is reading."""
     from ledger.sql.sqlite import SQLite
 
     if isinstance(backend, SQLite):
@@ -194,9 +199,12 @@ def scrub(backend: Backend) -> None:
         if not backend.scrub():
             raise StoreUnavailable(f"the key store {backend.place} is being read: what was deleted still stands in its "
                                    "-wal file; the next start finishes it")
-        return
+        return True
     from ledger.sql.postgres import Postgres
 
     if isinstance(backend, Postgres):
+        if backend.single(_OURS) != [(True,)]:
+            return False  # the server would say a warning, and skip them
         with backend.explained():
             backend.connection().execute("VACUUM student_keys, tax_codes, names")
+    return True

@@ -112,6 +112,33 @@ def test_prometheus_asks_every_program_at_a_port_of_its_own() -> None:
                                                           "treasury", "notifications", "archive"}
 
 
+def test_compose_file_gives_prometheus_and_grafana_what_is_here_on_loopback_only() -> None:
+    services = yaml.safe_load((FOLDER.parent / "compose.yaml").read_text())["services"]
+    mounted = {}
+    for name in ("prometheus", "grafana"):
+        assert services[name]["profiles"] == ["monitoring"]  # nobody gets it who does not ask
+        for one in services[name]["volumes"]:
+            here, there, *_ = one.split(":")
+            if here.startswith("."):
+                assert (FOLDER.parent / here).is_file(), one
+                mounted[there] = (FOLDER.parent / here).resolve()
+    assert {path.relative_to(FOLDER).as_posix() for path in mounted.values()} == {
+        path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*") if path.is_file()}
+    asked = dict(one.lstrip("-").split("=", 1) for one in services["prometheus"]["command"])
+    settings = mounted[asked["config.file"]]
+    for rules_ in yaml.safe_load(settings.read_text())["rule_files"]:
+        assert str(Path(asked["config.file"]).with_name(rules_)) in mounted
+    [source] = yaml.safe_load((FOLDER / "grafana" / "sources.yml").read_text())["datasources"]
+    assert (source["type"], source["url"]) == (board()["templating"]["list"][0]["query"],
+                                               f"http://{asked['web.listen-address']}")
+    [provider] = yaml.safe_load((FOLDER / "grafana" / "dashboards.yml").read_text())["providers"]
+    said = services["grafana"]["environment"]
+    assert said["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"].rpartition("/")[0] == provider["options"]["path"]
+    assert mounted[said["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]] == FOLDER / "dashboard.json"
+    assert {one.partition(":")[0] for one in (asked["web.listen-address"], said["GF_SERVER_HTTP_ADDR"])} == {
+        "127.0.0.1"}
+
+
 def test_labels_of_numbers_can_name_no_person(shown: dict[str, set[str]]) -> None:
     assert set().union(*shown.values()) <= {"program", "part", "outcome", "partition", "consumer", "topic", "reason",
                                             "kind"}

@@ -266,6 +266,10 @@ def test_role_of_a_key_store_adds_to_the_access_log_and_may_not_change_it(
             for statement in ("UPDATE access_log SET who = 'x'", "DELETE FROM access_log", "DELETE FROM orders"):
                 with pytest.raises(StoreUnusable, match="permission denied"), keys._backend.transaction() as tx:
                     tx.run(statement)
+            keys.forget("S01", "S01-gone")
+            assert keys.counts()["student_keys"] == 0
+            assert keys.to_scrub  # it may not: who owns the tables does
             keys.close()
+            assert not opener(postgres_url).to_scrub
         finally:
             admin.execute(f"DROP ROLE {user}".encode())
