@@ -18,7 +18,7 @@ from .books import LawBooks
 from .charges import Told, told
 from .events import Event
 from .fold import replay, run_out
-from .intervals import Intervals, Thing
+from .intervals import Closed, Intervals, Thing
 from .knowledge import in_force
 from .law import forfeiture
 from .state import Career, Person
@@ -50,6 +50,44 @@ Rows = dict[str, list[tuple[Any, ...]]]
 Value = tuple[Any, ...]
 
 
+class ForfeitureRecorder:
+    """When the office may forfeit careers without exams, or nobody can tell, as the days pass (DEC-1).
+
+    `closed` is called with each interval: of `("forfeitable", career)`, with the rule, or of
+    `("gaps", career, "forfeiture", rule)`, with the rule, the year and what is missing in its book."""
+
+    def __init__(self, books: LawBooks, closed: Closed[Value]) -> None:
+        self._books = books
+        self._held: Intervals[Value] = Intervals(closed)
+        self._outlook: dict[str, tuple[tuple[object, ...], list[forfeiture.Outlook]]] = {}
+        """By career, what it rests on and what is to come."""
+
+    def observe(self, career: Career, day: date) -> None:
+        name = career.name
+        self._years_pass(name, day)
+        rests_on = forfeiture.rests_on(career, day, self._books)
+        if name not in self._outlook or self._outlook[name][0] != rests_on:
+            self._outlook[name] = rests_on, forfeiture.outlook(career, day, self._books)
+
+    def finish(self) -> None:
+        for name in list(self._outlook):
+            self._years_pass(name, date.max)
+        self._held.finish()
+
+    def _years_pass(self, name: str, day: date) -> None:
+        """What was to come before a day has come."""
+        outlook = self._outlook[name][1] if name in self._outlook else []
+        while outlook and outlook[0].since < day:
+            coming = outlook.pop(0)
+            found: dict[Thing, Value] = {}
+            if coming.forfeitable:
+                found["forfeitable", name] = (forfeiture.RULE,)
+            if (gap := coming.gap) is not None:
+                found["gaps", name, "forfeiture", gap.rule] = (gap.rule, gap.year, gap.missing)
+            if found or name in self._held:
+                self._held.observe(name, found, coming.since)
+
+
 class _Recorder:
     """Makes the rows of intervals while the fold runs. Only careers in which something may
     have changed are looked at."""
@@ -59,9 +97,7 @@ class _Recorder:
         self._status: Intervals[Value] = Intervals(self._row)
         self._money: Intervals[Value | Told] = Intervals(self._row)
         self._gaps: Intervals[Value] = Intervals(self._row)
-        self._without_exams: Intervals[Value] = Intervals(self._row)
-        self._outlook: dict[str, tuple[tuple[object, ...], list[forfeiture.Outlook]]] = {}
-        """By career, what it rests on and what is to come."""
+        self._without_exams = ForfeitureRecorder(books, self._row)
         self.rows: Rows = {kind: [] for kind in COLUMNS}
 
     def observe(self, person: Person, touched: Collection[str], money_touched: Collection[str]) -> None:
@@ -71,10 +107,7 @@ class _Recorder:
             if career.gaps or name in self._gaps:
                 self._gaps.observe(name, {("gaps", name, *about): (gap.rule, gap.year, gap.missing)
                                           for about, gap in career.gaps.items()}, day)
-            self._years_pass(name, day)
-            rests_on = forfeiture.rests_on(career, day, self._books)
-            if name not in self._outlook or self._outlook[name][0] != rests_on:
-                self._outlook[name] = rests_on, forfeiture.outlook(career, day, self._books)
+            self._without_exams.observe(career, day)
             thing = "status", name
             before = self._status.last(thing)
             if before is not None and name not in money_touched:  # a result came in or began to count, nothing else
@@ -90,19 +123,6 @@ class _Recorder:
             if career.charges or career.money or career.blocks or name in self._money:
                 self._money.observe(name, _money(person, career, law), day)
 
-    def _years_pass(self, name: str, day: date) -> None:
-        """What was to come before a day has come."""
-        outlook = self._outlook[name][1] if name in self._outlook else []
-        while outlook and outlook[0].since < day:
-            coming = outlook.pop(0)
-            found: dict[Thing, Value] = {}
-            if coming.forfeitable:
-                found["forfeitable", name] = (forfeiture.RULE,)
-            if (gap := coming.gap) is not None:
-                found["gaps", name, "forfeiture", gap.rule] = (gap.rule, gap.year, gap.missing)
-            if found or name in self._without_exams:
-                self._without_exams.observe(name, found, coming.since)
-
     def _row(self, thing: Thing, since: date, until: date | None, value: Value | Told) -> None:
         kind, *key = thing
         if isinstance(value, Told):
@@ -110,8 +130,6 @@ class _Recorder:
         self.rows[str(kind)].append((*key, since, until, *value))
 
     def finish(self, person: Person) -> Rows:
-        for name in list(self._outlook):
-            self._years_pass(name, date.max)
         for recorded in (self._status, self._money, self._gaps, self._without_exams):
             recorded.finish()
         for career in person.careers.values():

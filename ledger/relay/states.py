@@ -17,6 +17,7 @@ from ledger.domain.knowledge import in_force
 from ledger.domain.phrases import Phrase
 from ledger.domain.reasons import Fact, source_of
 from ledger.domain.state import Block, Career, Charge, Person
+from ledger.domain.timelines import ForfeitureRecorder
 from ledger.domain.values import ZERO, format_instant
 from ledger.wire.message import History, Message
 from ledger.wire.state import Json, tombstone
@@ -38,9 +39,10 @@ def states(events: Sequence[Event], student: str, books: LawBooks) -> Iterator[J
     spans = seen.finish()
     for name in sorted({e.career for e in events if e.career is not None} | set(person.careers)):
         career = person.careers.get(name) or Career(name)
-        found = {kind: spans.get(name, {}).get(kind, [])
-                 for kind in ("status", "blocks", "charges", "unallocated", "single_courses")}
-        yield head | {"career": name, **found, "plans": _plans(facts, name), **_exams(career)}
+        of_it = spans.get(name, {})
+        found = {kind: of_it.get(kind, []) for kind in ("status", "blocks", "charges", "unallocated", "single_courses")}
+        yield head | {"career": name, **found, "plans": _plans(facts, name), **_exams(career),
+                      **({"forfeiture": of_it["forfeiture"]} if "forfeiture" in of_it else {})}
 
 
 def tombstones(events: Sequence[Event], student: str, history: History) -> Iterator[Message]:
@@ -58,9 +60,12 @@ class _Spans:
     def __init__(self, books: LawBooks) -> None:
         self._books = books
         self._spans: Intervals[Json] = Intervals(self._span)
+        self._without_exams = ForfeitureRecorder(books, self._forfeiture)
         self._found: dict[str, dict[str, list[Json]]] = {}
 
     def observe(self, person: Person, touched: Collection[str], money_touched: Collection[str]) -> None:
+        for name in touched:
+            self._without_exams.observe(person.careers[name], person.day)
         # of the others a result came in, which has its days
         for name in {*money_touched, *(n for n in touched if n not in self._spans)}:
             self._spans.observe(name, dict(self._things(person, person.careers[name])), person.day)
@@ -72,6 +77,13 @@ class _Spans:
             reason, how_to_lift = _words(phrase.id, tuple(phrase.values.items()))
             value = value | {"reason": reason, "how_to_lift": how_to_lift, **phrase.as_json()}
         self._found.setdefault(career, {}).setdefault(kind, []).append({"from": since, "until": until} | value)
+
+    def _forfeiture(self, thing: Thing, since: date, until: date | None, value: tuple[Any, ...]) -> None:
+        span = {"from": since, "until": until, "rule": value[0]}
+        if thing[0] == "gaps":
+            span["unknown"] = {"about": thing[2], "name": thing[3],
+                               **dict(zip(("rule", "academic_year", "missing"), value, strict=True))}
+        self._found.setdefault(str(thing[1]), {}).setdefault("forfeiture", []).append(span)
 
     def _things(self, person: Person, career: Career) -> Iterator[tuple[Thing, Json]]:
         name, books = career.name, self._books.on(person.day)
@@ -96,6 +108,7 @@ class _Spans:
     def finish(self) -> dict[str, dict[str, list[Json]]]:
         """By career and kind, its spans in order."""
         self._spans.finish()
+        self._without_exams.finish()
         for kinds in self._found.values():
             for spans in kinds.values():
                 spans.sort(key=lambda span: (span["from"], span.get("charge") or ""))

@@ -250,6 +250,13 @@ class BookingSpan(Span):
     event: str
 
 
+class ForfeitureSpan(Span):
+    """After years without an exam the office may forfeit the career; with `unknown` nobody can tell whether it may."""
+
+    rule: str
+    unknown: UnknownRef | None = None
+
+
 class CareerState(Wire):
     """The value of `career.state.v1`; key `student/career`. `position` and `version` are those of the newest event of
     the student that it reflects; `law` names the rule books that it was computed under, `recorded_at` the newest
@@ -270,6 +277,7 @@ class CareerState(Wire):
     results: tuple[ResultSpan, ...]
     recognitions: tuple[RecognitionSpan, ...]
     bookings: tuple[BookingSpan, ...]
+    forfeiture: tuple[ForfeitureSpan, ...] = ()
 
 
 Json = dict[str, Any]

@@ -18,6 +18,7 @@ from ledger.projections.everybody.rebuild import rebuild
 from ledger.projections.everybody.reports import Reports
 from ledger.projections.everybody.verify import verify
 from ledger.projections.student import status
+from ledger.relay.states import states
 from ledger.store import open_store
 from tests.domain.test_enrolled_students import EVERY_YEAR, PACKAGED, TWO_YEARS, graded, with_rules
 from tests.domain.test_switches import BACHELOR, ENROLLED, history
@@ -68,6 +69,11 @@ def test_rows_say_of_each_day_what_the_fold_of_that_day_says(name: str) -> None:
     spans = [(since, until) for _, since, until, _ in rows["forfeitable"]]
     assert [since.isoformat() for since, _ in spans] == begins
     unknown = [row for row in rows["gaps"] if row[1:3] == ("forfeiture", "DEC-1")]
+    [state] = states(events, "S", books)
+    sent = [(span["from"], span["until"], span.get("unknown")) for span in state.get("forfeiture", ())]
+    assert [(since, until) for since, until, missing in sent if missing is None] == spans
+    assert [(since, until, missing["academic_year"]) for since, until, missing in sent if missing is not None] == [
+        (*row[3:5], row[6]) for row in unknown]
     day, last = events[0].effective_on, date(2031, 1, 1)
     while day < last:
         career = replay(in_force(events), "S", day, books).careers["B"]

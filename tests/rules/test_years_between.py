@@ -213,6 +213,10 @@ def test_forfeiture_stays_an_open_question_from_year_to_year(on: str, year: str 
     [career] = told(ledger.status("s", date.fromisoformat(on)))["careers"]
     found = [gap["missing"] for gap in career.get("unknown", ()) if gap["about"] == "forfeiture"]
     assert [(one["rule"], one["academic_year"]) for one in found] == ([("DEC-1", year)] if year else [])
+    [state] = states(ledger.streams["s"], "s", BOOKS)
+    sent = CareerState.model_validate_json(encode(state)).forfeiture
+    assert [one.unknown.academic_year for one in sent if one.holds_on(date.fromisoformat(on)) and one.unknown] == (
+        [year] if year else [])
 
 
 RESERVED = {"programme": "LM-A", "course_type": "master", "access": "open", "year": 1, "regime": "full-time",
