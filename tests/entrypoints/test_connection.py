@@ -15,6 +15,8 @@ from infra.postgres.__main__ import server
 from ledger.entrypoints.cli import cli
 from tests.certificates import make
 
+pytestmark = pytest.mark.xdist_group("own PostgreSQL")  # making its files takes longer than the rest
+
 
 def _appended(url: str) -> Result:
     return CliRunner().invoke(cli, ["--db", url, "append", "-"], input="")

@@ -14,6 +14,7 @@ from ledger.bootstrap import Ledger, open_ledger
 from ledger.entrypoints.cli import cli
 from ledger.store import StoreUnavailable, StoreUnusable, VersionConflict
 
+pytestmark = pytest.mark.xdist_group("demo")  # one ledger
 EXAMPLES = Path(__file__).parents[2] / "examples"
 STUDENTS = [f"S-DEMO-{n:02d}" for n in range(1, 22)]
 

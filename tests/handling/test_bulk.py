@@ -20,6 +20,7 @@ from ledger.handling.bulk import import_lines
 from ledger.handling.submit import append_lines
 from ledger.store import EventStore, open_store
 from ledger.words import sentence
+from tests.sizes import at_a_store
 
 from .histories import booking, enrolled, lines, payment, void
 from .workers import BOOKS
@@ -243,6 +244,7 @@ def test_history_is_invalid_line_by_line_when_the_user_is_no_importer(postgres_u
         assert store.last_position() == 0
 
 
+@at_a_store
 def test_import_by_command_is_completed_by_the_same_command_when_it_was_killed(store_url: str, tmp_path: Path) -> None:
     """The file is large enough to be imported in bulk by itself, where a tenth of the usual size is."""
     file = tmp_path / "history.jsonl"

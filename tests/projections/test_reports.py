@@ -27,6 +27,7 @@ from tests.sizes import sized
 
 from .populations import BOOKS, fill, population, streams
 
+pytestmark = pytest.mark.xdist_group("reports")  # who does the sums once has them for all
 STUDENTS, DATES = sized((80, 8), (80, 8), (2000, 20))
 ONE_DAY = timedelta(days=1)
 

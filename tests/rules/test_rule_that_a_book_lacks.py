@@ -20,6 +20,7 @@ from .memory import MemoryLedger
 from .runner import History, _Run
 from .test_histories import FOUND
 
+pytestmark = pytest.mark.xdist_group("histories")  # each is told once with all rules
 BOOKS = load_books()
 HISTORIES = dict(FOUND)
 NAMING, OTHERS = sized(1, 4), 1

@@ -24,6 +24,7 @@ from .memory import MemoryLedger
 from .runner import _Run
 from .test_rule_that_a_book_lacks import BOOKS, HISTORIES, answers, in_turn, naming, with_all_rules
 
+pytestmark = pytest.mark.xdist_group("histories")  # each is told once with all rules
 NAMING, OTHERS = 1, 1
 LOOKED_FOR = "cut off in the page"
 

@@ -37,13 +37,16 @@ SAID_IN = {"reason": 2, "Block": 4}
 OTHERS: dict[str, set[str]] = {"verbatim": {"said", "remedy"}} | {one: set(names) for one, names in form.messages()}
 
 
+@cache
+def _all_calls() -> list[tuple[ast.Call, str]]:
+    paths = sorted([*ROOT.rglob("*.py"), *Path(consumers.__file__).parent.rglob("*.py")])
+    return [(node, getattr(node.func, "attr", getattr(node.func, "id", "")))
+            for path in paths for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.Call) and node.args]
+
+
 def _calls(names: frozenset[str] = MAKERS) -> Iterator[tuple[ast.Call, str]]:
-    for path in sorted([*ROOT.rglob("*.py"), *Path(consumers.__file__).parent.rglob("*.py")]):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call):
-                name = getattr(node.func, "attr", getattr(node.func, "id", ""))
-                if name in names and node.args:
-                    yield node, name
+    return ((node, name) for node, name in _all_calls() if name in names)
 
 
 def _ids(given: ast.expr) -> Iterator[str]:
