@@ -13,7 +13,8 @@ from ledger.domain.form import Problem
 from ledger.domain.phrases import says
 from ledger.edges.web import PROBLEM, Request, Response, Routes
 from ledger.wire.message import encode
-from ledger.words import DEFAULT, LANGUAGES, Language
+from ledger.words import Language
+from ledger.words.accepted import preferred
 
 from .answers import Gate, NoAnswer, utc_now
 
@@ -53,23 +54,7 @@ def routes(gate: Gate, started: threading.Event) -> Routes:
 
         return answered(request, found)
 
-    return {"/v1/booking": ("POST", booking), "/v1/knowledge": ("GET", knowledge)}
-
-
-def preferred(accepted: str) -> Language:
-    """The language of ours that an Accept-Language header (RFC 9110) wants most; where it
-    wants none of them, English."""
-    wanted: list[tuple[float, int, Language]] = []
-    for part in accepted.split(","):
-        tag, _, weight = part.strip().lower().partition(";")
-        name, _, given = weight.strip().partition("=")
-        try:
-            quality = float(given) if name.strip() == "q" else 1.0
-        except ValueError:
-            continue
-        wanted += [(-quality, len(wanted), one) for one in LANGUAGES if tag.strip().partition("-")[0] == one
-                   and 0 < quality <= 1]
-    return min(wanted)[2] if wanted else DEFAULT
+    return {"/v1/booking": {"POST": booking}, "/v1/knowledge": {"GET": knowledge}}
 
 
 def _decoded(body: bytes) -> object:

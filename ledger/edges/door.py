@@ -52,6 +52,12 @@ class Listener(NamedTuple):
     def port(self) -> int:
         return int(self.bound.getsockname()[1])
 
+    @property
+    def address(self) -> str:
+        """HOST:PORT."""
+        host = self.bound.getsockname()[0]
+        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+
 
 def door_options(command: _F) -> _F:
     """--http-token-file, --tls-certificate, --tls-key, --behind-proxy, --http-host, handed over as `door`."""

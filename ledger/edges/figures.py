@@ -1,10 +1,10 @@
-"""The numbers that `publish`, `intake` and `project` show on request. No label names a person."""
+"""The numbers that `publish`, `intake`, `project` and `serve` show on request. No label names a person."""
 
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter, Gauge, Histogram
 
 from .door import Listener
 from .metrics import Pulse
@@ -24,6 +24,10 @@ _ASIDE = Gauge("career_ledger_set_aside_students", "Students who are set aside, 
 _SUBMISSIONS = Counter("career_ledger_submissions", "Submissions answered, by outcome", ["outcome"])
 _LOST = Counter("career_ledger_lost_submissions", "Submissions that their topic deleted before they were read")
 _WAITING = Gauge("career_ledger_waiting_submissions", "Submissions of a partition not yet answered", ["partition"])
+ANSWER_SECONDS = Histogram(
+    "career_ledger_answer_seconds", "From a request over HTTP to its answer, waiting for a thread included",
+    ["route", "status"], buckets=(.001, .002, .005, .01, .02, .05, .1, .2, .5, 1, 5))
+"""`route`: as it is written, with names in braces and nobody's id."""
 DUE_SECONDS = 1.0
 
 

@@ -24,7 +24,7 @@ class Pulse:
 
     @property
     def routes(self) -> Routes:
-        return {"/metrics": ("GET", _shown), "/health": ("GET", self._health)}
+        return {"/metrics": {"GET": _shown}, "/health": {"GET": self._health}}
 
     def _health(self, _: Request) -> Response:
         seconds = time.monotonic() - self.turned_at

@@ -13,20 +13,24 @@ import socket
 import ssl
 import threading
 from asyncio.events import TimerHandle
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from .door import Door, Listener
+from .program import fault, say
 
 LONGEST_HEAD = LONGEST_BODY = 16_384
 """Bytes of a request's head and of its body."""
 HEAD_SECONDS, ANSWER_SECONDS = 5.0, 10.0
 """From the connection, or a further request's first byte, until its head is complete; from there until it is
 answered."""
+TAKEN_SECONDS = 30.0
+"""So long may who listens to a stream not take a piece of it."""
 MOST_CONNECTIONS = 600
+CONNECTION = "career_ledger.connection"
 PROBLEM = "application/problem+json"
 
 # Questions and answers
@@ -39,14 +43,27 @@ class Response(NamedTuple):
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
+class Flow(NamedTuple):
+    """An answer with status 200 that goes on: its pieces are sent as they come, for as long as somebody takes them."""
+
+    pieces: AsyncIterator[bytes]
+    type: str
+
+
 class Request(NamedTuple):
+    """`parts`: what stands in the path where the route has a name in braces."""
+
     headers: Mapping[bytes, bytes]
     body: bytes
+    parts: tuple[str, ...] = ()
+    query: bytes = b""
 
 
-Route = Callable[[Request], Response]
-Routes = Mapping[str, tuple[str, Route]]
-"""path -> method and what answers it. A POST has a body of JSON."""
+Shown = Response | Flow
+Route = Callable[[Request], Shown | Awaitable[Shown]]
+"""What takes long is awaited: it holds up nobody else then."""
+Routes = Mapping[str, Mapping[str, Route]]
+"""path (`/v1/students/{student}/fees`) -> method -> what answers it. A POST has a body of JSON."""
 
 
 def json_body(value: Any) -> bytes:
@@ -65,15 +82,27 @@ _JSON = re.compile(rb"application/json\s*(;.*)?", re.IGNORECASE)
 
 
 class Application:
-    """The ASGI application of a few routes."""
+    """The ASGI application of a few routes. `longest`: bytes of a body; `free`: paths that need no token."""
 
-    def __init__(self, routes: Routes, door: Door, hosts: frozenset[str]) -> None:
-        self._routes, self._hosts = routes, hosts
+    def __init__(self, routes: Routes, door: Door, hosts: frozenset[str], longest: int = LONGEST_BODY,
+                 free: frozenset[str] = frozenset()) -> None:
+        self._hosts, self._longest, self._free = hosts, longest, free
+        self._routes = {path: methods for path, methods in routes.items() if "{" not in path}
+        self._patterns = [(re.compile(re.sub(r"\{[a-z_]+\}", "([^/]+)", path)), methods)
+                          for path, methods in routes.items() if "{" in path]
+        self._known = ", ".join(f"{method} {path}" for path, methods in routes.items() for method in methods)
         self._token = None if door.token is None else b"Bearer " + door.token
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        answer = await self._answer(scope, receive)
+        try:
+            answer = await self._answer(scope, receive)
+        except Exception as error:  # its text may tell of a person
+            answer = problem(500, "fault", f"a fault of this program, please report it: {fault(error)}", headers=_LAST)
+            say(answer.body.decode(), level="error")
         if answer is None:  # whoever asked has gone
+            return
+        if isinstance(answer, Flow):
+            await self._stream(answer, scope, send)
             return
         await send({"type": "http.response.start", "status": answer.status, "headers": [
             (b"content-type", answer.type.encode()), (b"content-length", b"%d" % len(answer.body)),
@@ -81,28 +110,46 @@ class Application:
             *answer.headers]})
         await send({"type": "http.response.body", "body": answer.body})
 
-    async def _answer(self, scope: Any, receive: Any) -> Response | None:
+    async def _stream(self, answer: Flow, scope: Any, send: Any) -> None:
+        connection: _Bounded = scope["state"][CONNECTION]
+        connection.goes_on()
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": [
+                (b"content-type", answer.type.encode()), (b"cache-control", b"no-store")]})
+            async for piece in answer.pieces:
+                if connection.transport.is_closing():
+                    return
+                await asyncio.wait_for(send({"type": "http.response.body", "body": piece, "more_body": True}),
+                                       TAKEN_SECONDS)
+            await send({"type": "http.response.body", "body": b""})
+        except TimeoutError:
+            connection.transport.abort()
+
+    async def _answer(self, scope: Any, receive: Any) -> Shown | None:
         headers = dict(scope["headers"])
-        found = self._allowed(scope, headers) or self._known(scope, headers)
+        refused = self._refused(scope, headers)
+        found = refused or self._found(scope, headers)
         if isinstance(found, Response):
             return found
-        if scope["method"] != "POST":
-            return found(Request(headers, b""))
-        length = headers.get(b"content-length", b"")
-        body = None if length.isdigit() and int(length[:20]) > LONGEST_BODY else b""
-        more = True
-        while body is not None and more:
-            part = await receive()
-            if part["type"] == "http.disconnect":
-                return None
-            body, more = body + part.get("body", b""), part.get("more_body", False)
-            if len(body) > LONGEST_BODY:
-                body = None
+        route, parts = found
+        body: bytes | None = b""
+        if scope["method"] == "POST":
+            length = headers.get(b"content-length", b"")
+            body = None if length.isdigit() and int(length[:20]) > self._longest else b""
+            more = True
+            while body is not None and more:
+                part = await receive()
+                if part["type"] == "http.disconnect":
+                    return None
+                body, more = body + part.get("body", b""), part.get("more_body", False)
+                if len(body) > self._longest:
+                    body = None
         if body is None:
-            return problem(413, "too-long", f"a question has at most {LONGEST_BODY} bytes", headers=_LAST)
-        return found(Request(headers, body))
+            return problem(413, "too-long", f"a question has at most {self._longest} bytes", headers=_LAST)
+        answer = route(Request(headers, body, parts, scope["query_string"]))
+        return answer if isinstance(answer, Response | Flow) else await answer
 
-    def _allowed(self, scope: Any, headers: Mapping[bytes, bytes]) -> Response | None:
+    def _refused(self, scope: Any, headers: Mapping[bytes, bytes]) -> Response | None:
         named = [value for name, value in scope["headers"] if name == b"host"]
         if len(named) != 1:
             return problem(400, "no-host", "send one Host header", headers=_LAST)
@@ -110,23 +157,29 @@ class Application:
             return problem(421, "unknown-host",
                            "this is asked by its own name only: whoever runs it adds names with --http-host",
                            headers=_LAST)
-        if self._token is not None and not hmac.compare_digest(headers.get(b"authorization", b""), self._token):
+        if self._token is not None and scope["path"] not in self._free and not hmac.compare_digest(
+                headers.get(b"authorization", b""), self._token):
             return problem(401, "unauthorised", "send Authorization: Bearer TOKEN",
                            headers=((b"www-authenticate", b"Bearer"), *_LAST))
         return None
 
-    def _known(self, scope: Any, headers: Mapping[bytes, bytes]) -> Response | Route:
-        found = self._routes.get(scope["path"])
-        if found is None:
-            known = ", ".join(f"{method} {path}" for path, (method, _) in self._routes.items())
-            return problem(404, "unknown-route", f"there is only {known}", headers=_LAST)
-        method, route = found
-        if scope["method"] != method:
-            return problem(405, "unknown-method", f"this route takes {method}",
-                           headers=((b"allow", method.encode()), *_LAST))
+    def _found(self, scope: Any, headers: Mapping[bytes, bytes]) -> Response | tuple[Route, tuple[str, ...]]:
+        path, method = scope["path"], scope["method"]
+        methods: Mapping[str, Route] | None = self._routes.get(path)
+        parts: tuple[str, ...] = ()
+        if methods is None:
+            methods, parts = next(((methods, match.groups()) for pattern, methods in self._patterns
+                                   if (match := pattern.fullmatch(path))), (None, ()))
+        if methods is None:
+            return problem(404, "unknown-route", f"there is only {self._known}", headers=_LAST)
+        route = methods.get(method)
+        if route is None:
+            allowed = ", ".join(methods)
+            return problem(405, "unknown-method", f"this route takes {allowed}",
+                           headers=((b"allow", allowed.encode()), *_LAST))
         if method == "POST" and not _JSON.fullmatch(headers.get(b"content-type", b"")):
             return problem(415, "unknown-content-type", "send Content-Type: application/json", headers=_LAST)
-        return route
+        return route, parts
 
 
 # Connections
@@ -160,6 +213,7 @@ class _Bounded(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self.scope["state"][CONNECTION] = self
         self._in_head, self._head_bytes = True, 0
 
     def on_headers_complete(self) -> None:
@@ -172,6 +226,10 @@ class _Bounded(HttpToolsProtocol):
         if self._in_head or self.pipeline:  # another one has come meanwhile
             self._within(HEAD_SECONDS if self._in_head else ANSWER_SECONDS)
         super().on_response_complete()
+
+    def goes_on(self) -> None:
+        """The answer has no end of its own: whoever sends it looks to it that it is taken."""
+        self._at_ease()
 
     def send_400_response(self, msg: str) -> None:
         self._end(problem(400, "no-http", msg))
@@ -190,8 +248,11 @@ class _Bounded(HttpToolsProtocol):
         answering = cycle is not None and cycle.response_started and not cycle.response_complete
         if self.transport.get_write_buffer_size() or answering:
             self.transport.abort()
-        else:
+        elif cycle is None or cycle.response_complete or cycle.more_body:
             self._end(problem(408, "too-slow", "the request did not arrive in time"))
+        else:
+            self._end(problem(503, "answer-too-slow", "there was no answer in time: ask again",
+                              headers=((b"retry-after", b"1"),)))
 
     def _end(self, answer: Response) -> None:
         """Says why, and closes."""
@@ -218,10 +279,11 @@ class _Server(uvicorn.Server):
 
 
 class Server:
-    """Answers from a thread of its own."""
+    """Answers from a thread of its own. `longest`, `free`: as `Application` takes them."""
 
-    def __init__(self, routes: Routes, place: Listener) -> None:
-        app: Any = Application(routes, place.door, place.hosts)
+    def __init__(self, routes: Routes, place: Listener, longest: int = LONGEST_BODY,
+                 free: frozenset[str] = frozenset()) -> None:
+        app: Any = Application(routes, place.door, place.hosts, longest, free)
         self._server = _Server(uvicorn.Config(app, log_level="error", log_config=None, access_log=False,
                                               server_header=False,
                                               proxy_headers=False, lifespan="off", ws="none",

@@ -30,7 +30,7 @@ def _echo(request: Request) -> Response:
     return Response(200, request.body)
 
 
-ROUTES: web.Routes = {"/v1/echo": ("POST", _echo), "/v1/one": ("GET", lambda _: Response(200, b"1"))}
+ROUTES: web.Routes = {"/v1/echo": {"POST": _echo}, "/v1/one": {"GET": lambda _: Response(200, b"1")}}
 
 
 @contextmanager

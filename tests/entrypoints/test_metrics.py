@@ -40,7 +40,7 @@ def figure(name: str, **labels: str) -> float | None:
 
 
 def test_program_is_at_work_as_long_as_it_turns(watch: ShownWatch) -> None:
-    _, health = watch.routes["/health"]
+    health = watch.routes["/health"]["GET"]
     assert json.loads(health(None).body) == {"program": "a-test", "at_work": True, "last_turn_seconds": 0.0}
     watch.turned_at -= ALIVE_SECONDS
     assert health(None).status == 503

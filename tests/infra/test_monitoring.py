@@ -141,5 +141,5 @@ def test_compose_file_gives_prometheus_and_grafana_what_is_here_on_loopback_only
 
 def test_labels_of_numbers_can_name_no_person(shown: dict[str, set[str]]) -> None:
     assert set().union(*shown.values()) <= {"program", "part", "outcome", "partition", "consumer", "topic", "reason",
-                                            "kind"}
+                                            "kind", "route", "status"}
     assert all("student" not in topic.name for topic in TOPICS)

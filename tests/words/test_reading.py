@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from consumers.booking_gate.http import preferred
 from ledger.domain.phrases import Phrase, Remedy, says, verbatim
 from ledger.domain.timelines import timelines
 from ledger.generate.population import generate
@@ -17,6 +16,7 @@ from ledger.store import open_store
 from ledger.wire.message import encode
 from ledger.wire.state import BlockSpan
 from ledger.words import catalogue, sentence, told
+from ledger.words.accepted import preferred
 
 from ..handling.histories import clock
 

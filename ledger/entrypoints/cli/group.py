@@ -30,7 +30,7 @@ PLACES = {
     "check": "proofs", "checkpoint": "proofs", "prove": "proofs", "verify": "proofs",
     "audit": "student", "eligibility": "student", "fees": "student", "history": "student", "status": "student",
     "what-if": "student",
-    "rules": "law",
+    "rules": "law", "serve": "serve",
     "find": "everybody", "project": "everybody", "projection": "everybody", "report": "everybody",
     "config": "config", "doctor": "config",
     "access": "person", "lookup": "person", "person": "person",

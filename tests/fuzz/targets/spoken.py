@@ -16,7 +16,7 @@ from psycopg.conninfo import conninfo_to_dict
 from uvicorn.server import ServerState
 
 from consumers.booking_gate.answers import Gate
-from consumers.booking_gate.http import preferred, routes
+from consumers.booking_gate.http import routes
 from consumers.booking_gate.service import BookingGate
 from consumers.database import Database
 from consumers.kit.command import day as day_of_a_service
@@ -27,6 +27,7 @@ from ledger.edges.web import Application, Door, _Bounded
 from ledger.entrypoints.cli import options
 from ledger.sql.postgres import place_of
 from ledger.wire.kafka import KafkaUnusable, connection
+from ledger.words.accepted import preferred
 
 from .target import Target, law, or_refused
 

@@ -1,0 +1,85 @@
+"""`career-ledger serve`: the answers over HTTP, in one process."""
+
+import signal
+import threading
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import click
+
+from ledger.domain.knowledge import NotFound
+from ledger.domain.phrases import says
+from ledger.edges.door import Door, bound_to, door_options
+from ledger.edges.log import Note, log_format_option
+from ledger.edges.program import tell
+
+from .errors import misused
+from .options import opened, say, settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ledger.bootstrap import Ledger
+
+LISTEN = "127.0.0.1:8080"
+
+
+@click.command(short_help="Answer over HTTP: questions, submissions, a feed of events.")
+@click.option("--listen", default=LISTEN, show_default=True, metavar="HOST:PORT",
+              help="Where it answers (port 0: a free one). Another address than this machine's needs a token and "
+                   "encryption.")
+@door_options
+@log_format_option
+def serve(listen: str, door: Door) -> None:
+    """Answer over HTTP under /v1 until SIGTERM: the same answers as the command line's --json.
+
+    Whoever asks must send `Authorization: Bearer TOKEN`. Without --http-token-file a new token is made and printed
+    once, on standard output, below the address. The ledger is made where there is none.
+
+    \b
+    Examples:
+      career-ledger serve
+      career-ledger serve --listen 127.0.0.1:0 --http-token-file token
+    """
+    try:
+        from ledger.edges.figures import ShownWatch
+        from ledger.edges.web import Server
+        from ledger.entrypoints.http.api import FREE, LONGEST, Api
+    except ModuleNotFoundError as error:
+        raise misused(says("cli/serve", text=error.name or "")) from None
+    if door.token is None:
+        place = bound_to(listen, door, "--listen")  # others than this machine are refused without one of their own
+        place = place._replace(door=replace(door, token=_token()))
+    else:
+        place = bound_to(listen, door, "--listen")
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with (_ledger() as ledger, Api(ledger, ShownWatch("serve"), settings().rulebooks) as api,
+          Server(api.routes, place, LONGEST, FREE)):
+        tell(f"http{'s' if door.tls else ''}://{place.address}/v1")
+        if door.token is None and place.door.token is not None:
+            tell(f"Authorization: Bearer {place.door.token.decode()}")
+        say(Note("serve/started", "answers on port {port}", port=place.port))
+        stop.wait()
+    say(Note("serve/ended", "ended"))
+
+
+@contextmanager
+def _ledger() -> "Iterator[Ledger]":
+    """One that is there is opened as it is, since it may be for reading only."""
+    try:
+        with opened() as ledger:
+            _ = ledger.log
+    except NotFound:
+        with opened(create=True) as ledger:
+            _ = ledger.log
+    with opened() as ledger:
+        yield ledger
+
+
+def _token() -> bytes:
+    import secrets
+
+    return secrets.token_urlsafe(32).encode()

@@ -1,0 +1,210 @@
+"""`career-ledger serve`: the command line's answers over HTTP, on both stores."""
+
+import http.client
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+import pytest
+from click.testing import CliRunner
+
+from ledger.bootstrap import Ledger, open_ledger
+from ledger.edges.door import Door, bound_to
+from ledger.edges.figures import ShownWatch
+from ledger.edges.web import Server
+from ledger.entrypoints.cli import cli
+from ledger.entrypoints.http.api import FREE, LONGEST, Api
+from ledger.store import StoreUnavailable
+
+TOKEN = b"0123456789abcdef0123456789abcdef"
+ON = {"on": "2026-03-20"}
+CALL = {"career": "B", "course": "F1", "held_on": "2026-04-22", "session": "summer", "academic_year": "2025-26",
+        "calls_start_on": "2026-04-08"}
+
+
+class Said(NamedTuple):
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Client:
+    """Asks one server, with its token."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+
+    def __call__(self, path: str, method: str = "GET", body: Any = None, headers: dict[str, str] | None = None,
+                 **query: str) -> Said:
+        given = {"Authorization": f"Bearer {TOKEN.decode()}"} | (headers or {})
+        if body is not None:
+            given = {"Content-Type": "application/json"} | given
+            body = body if isinstance(body, bytes) else json.dumps(body).encode()
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            connection.request(method, f"{path}?{urlencode(query)}" if query else path, body, given)
+            answer = connection.getresponse()
+            return Said(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
+        finally:
+            connection.close()
+
+
+@contextmanager
+def served(url: str) -> Iterator[Client]:
+    place = bound_to("127.0.0.1:0", Door(TOKEN), "--listen")
+    with (open_ledger(url) as ledger, Api(ledger, ShownWatch("serve")) as api,
+          Server(api.routes, place, LONGEST, FREE)):
+        yield Client(place.port)
+
+
+@pytest.fixture
+def command(store_url: str, history: list[dict[str, Any]], lines: Callable[..., bytes]) -> Callable[..., Any]:
+    """The command line on a ledger, of either store, that holds `history`."""
+
+    def call(*arguments: str, given: bytes | None = None) -> Any:
+        return CliRunner().invoke(cli, ["--db", store_url, *arguments], input=given, prog_name="career-ledger")
+
+    assert call("append", "-", given=lines(*history)).exit_code == 0
+    return call
+
+
+@pytest.fixture
+def ask(command: Callable[..., Any], store_url: str) -> Iterator[Client]:
+    with served(store_url) as client:
+        yield client
+
+
+def test_answers_are_the_bytes_of_the_command_line(ask: Client, command: Callable[..., Any]) -> None:
+    options = [part for name, value in CALL.items() for part in (f"--{name.replace('_', '-')}", value)]
+    for question, given, more in (("status", {}, []), ("fees", {}, []), ("history", {}, []),
+                                  ("eligibility", CALL, options)):
+        for language in ("en", "it"):
+            for clock, known in ((ON, ["--on", "2026-03-20"]),
+                                 (ON | {"known_position": "2"}, ["--on", "2026-03-20", "--known-position", "2"]),
+                                 (ON | {"known_at": "2026-01-01T12:00:00Z"},
+                                  ["--on", "2026-03-20", "--known-at", "2026-01-01T12:00:00Z"])):
+                found = ask(f"/v1/students/S01/{question}", headers={"Accept-Language": language}, **given, **clock)
+                told = command("--lang", language, question, "S01", *more, *known, "--json")
+                assert (found.status, found.body.decode()) == (200, told.stdout)
+                assert found.headers["content-language"] == language
+    assert ask("/v1/rules/BLK-1").body.decode() == command("--lang", "en", "rules", "cite", "BLK-1", "--json").stdout
+    assert ask("/v1/rulebooks/2025-26", headers={"Accept-Language": "it"}).body.decode() == command(
+        "--lang", "it", "rules", "show", "2025-26", "--json").stdout
+    assert found.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize(("path", "query", "status", "reason", "parameters"), [
+    ("students/S02/status", {}, 404, "not-found", []),
+    ("students/S01/status", {"known_at": "2020-01-01T12:00:00Z"}, 404, "not-found", []),
+    ("students/S01/eligibility", CALL | {"career": "X"}, 404, "not-found", []),
+    ("students/S01/eligibility", {"career": "B", "held_on": "2026-02-30", "note": "x"}, 400, "bad-query",
+     ["course", "held_on", "session", "academic_year", "calls_start_on", "note"]),
+    ("students/S01/status", {"on": "20 March", "known_position": "-1", "x": "1"}, 400, "bad-query",
+     ["on", "known_position", "x"]),
+    ("students/S01/fees", {"known_at": "2026-01-01T12:00:00Z", "known_position": "2"}, 400, "bad-query",
+     ["known_position"]),
+    ("students/S01/fees", {"known_at": "2026-01-01"}, 400, "bad-query", ["known_at"]),
+    ("students/S01", {}, 404, "unknown-route", []), ("rules/NO-1", {}, 404, "not-found", []),
+    ("rulebooks/1999-00", {}, 404, "not-found", []), ("rules/BLK-1", {"on": "2026-01-01"}, 400, "bad-query", []),
+])
+def test_wrong_question_is_told_what_to_mend(ask: Client, path: str, query: dict[str, str], status: int, reason: str,
+                                             parameters: list[str]) -> None:
+    found = ask(f"/v1/{path}", **query)
+    assert (found.status, found.json["reason"], found.headers["content-type"]) == (
+        status, reason, "application/problem+json")
+    assert {one["parameter"] for one in found.json.get("errors", ())} == set(parameters)
+    assert all(one["detail"] for one in found.json.get("errors", ()))
+
+
+def test_nobody_is_answered_without_the_token_but_whether_it_lives(ask: Client) -> None:
+    for path in ("/v1/students/S01/status", "/metrics", "/v1/rules/BLK-1"):
+        assert ask(path, headers={"Authorization": "Bearer " + "0" * 32}).status == 401
+    stranger = {"Authorization": ""}
+    assert (ask("/health", headers=stranger).status, ask("/ready", headers=stranger).status) == (200, 200)
+    shown = ask("/metrics").body.decode()
+    assert 'career_ledger_answer_seconds_count{route="/ready",status="200"}' in shown
+    assert "S01" not in shown
+
+
+def test_question_is_refused_while_the_database_is_away(ask: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the reason is for who runs it, not for who asks."""
+    def gone(*_: Any) -> None:
+        raise StoreUnavailable("secret.example:5432 refused the connection")
+
+    monkeypatch.setattr(Ledger, "status", gone)
+    found = ask("/v1/students/S01/status")
+    assert (found.status, found.json["reason"], found.headers["retry-after"]) == (503, "unavailable", "1")
+    assert b"secret" not in found.body
+
+
+def test_fault_is_told_by_its_place_alone(ask: Client, monkeypatch: pytest.MonkeyPatch,
+                                          capfd: pytest.CaptureFixture[str]) -> None:
+    def broken(*_: Any) -> None:
+        raise KeyError("Anna Rossi")
+
+    monkeypatch.setattr(Ledger, "fees", broken)
+    found = ask("/v1/students/S01/fees")
+    assert (found.status, found.json["reason"]) == (500, "fault")
+    assert "KeyError at " in found.json["detail"]
+    assert "Rossi" not in found.body.decode() + "".join(capfd.readouterr())
+
+
+# The command
+
+
+def test_command_prints_its_address_and_a_token_once_and_ends_when_told(popen: Any, run: Any, lines: Any,
+                                                                        history: Any) -> None:
+    assert run("append", "-", given=lines(*history)).exit_code == 0
+    process = popen("serve", "--listen", "127.0.0.1:0", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        address, token = (process.stdout.readline().decode().strip() for _ in range(2))
+        assert address.startswith("http://127.0.0.1:")
+        name, _, value = token.partition(": ")
+        port = int(address.removesuffix("/v1").rpartition(":")[2])
+        found = Client(port)("/v1/students/S01/status", headers={name: value})
+        assert (found.status, found.json["student"]) == (200, "S01")
+        assert Client(port)("/v1/students/S01/status").status == 401
+        assert Client(port)("/health", headers={"Host": "evil.example"}).status == 421
+    finally:
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (0, b"")
+    assert value.removeprefix("Bearer ").encode() not in err
+
+
+@pytest.mark.parametrize(("options", "words"), [
+    (["--listen", "0.0.0.0:0"], "--http-token-file"), (["--listen", "nowhere"], "--listen nowhere"),
+    (["--listen", "127.0.0.1:99999"], "0 to 65535")])
+def test_command_says_what_it_cannot_listen_on(run: Any, options: list[str], words: str) -> None:
+    found = run("serve", *options)
+    assert found.exit_code == 2
+    assert words in found.stderr
+
+
+def test_package_that_is_missing_is_named(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ledger.edges.web", None)
+    found = run("serve", "--listen", "127.0.0.1:0")
+    assert found.exit_code == 2
+    assert "career-ledger[serve]" in found.stderr
+
+
+def test_question_on_the_command_line_imports_no_server(run: Any, db: str, history: Any, lines: Any) -> None:
+    assert run("append", "-", given=lines(*history)).exit_code == 0
+    asked = f"""
+import sys
+from ledger.entrypoints.cli import cli
+cli(["--db", {db!r}, "status", "S01", "--json"], standalone_mode=False)
+server = {{"uvicorn", "httptools", "prometheus_client", "asyncio"}}
+print(sorted({{name.split(".")[0] for name in sys.modules}} & server))
+"""
+    found = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert found.stdout.splitlines()[-1] == "[]"
