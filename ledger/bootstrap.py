@@ -84,7 +84,9 @@ def signing_key(name: str) -> str:
     """The verifier key of the log of this name; its signing key is made where there is none. Raises StoreUnusable."""
     from ledger.proofs.signing import make
 
-    return make(name).verifier
+    made = make(name)
+    last = made.last()
+    return made.of(last.epoch if last is not None else 1).verifier
 
 
 def today() -> date:
@@ -449,6 +451,14 @@ class Ledger:
 
     # After a restore
 
+    def lacks(self) -> Phrase | None:
+        """What is missing here and known outside of the database, in words."""
+        from ledger.proofs.outside import known
+        from ledger.proofs.tables import ProofTables
+
+        with ProofTables(self._url) as tables, tables.looking() as tx:
+            return known(tx).lacks
+
     def accept_restore(self, authorities: Sequence[str], reason: str, brokers: str | None,
                        topics_lost: bool = False) -> Answer:
         """The older copy of the ledger that stands in its place goes on from here, as another epoch; what is gone is
@@ -481,7 +491,7 @@ class Ledger:
                 "lost_checkpoint": {"origin": lost.origin, "size": lost.size, "root": lost.root.hex()}
                 if lost else None,
                 "log": signing.named(signing.epoch_of(lost.origin)[0], epoch.number) if lost else None,
-                "topics_read": published is not None,
+                "key": signing.verifier_of(epoch.number) if lost else None, "topics_read": published is not None,
                 "students": [{"student": student, "versions": list(versions)}
                              for student, versions in sorted(published.gone.items())] if published else []}
 

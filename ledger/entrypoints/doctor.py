@@ -282,12 +282,15 @@ def _proofs(asked: Installation) -> Graded:
     from ledger.proofs import signing
     from ledger.proofs.sequencer import EVERY_EVENTS
 
+    with _opened(asked) as ledger:
+        lacks = ledger.lacks()
+        end, sealed = ledger.sealed()
+    if lacks is not None:
+        yield "failed", lacks
     if not os.environ.get(signing.VARIABLE):
         yield "ok", says("doctor/no-signing-key")
         return
     signer = signing.load()
-    with _opened(asked) as ledger:
-        end, sealed = ledger.sealed()
     yield "ok", says("doctor/signing-key", text=signer.name, position=sealed)
     if end - sealed > EVERY_EVENTS:
         yield "attention", says("doctor/behind", count=end - sealed, text="checkpoint --follow")

@@ -442,6 +442,8 @@ class Page:
                            more=answer["reached"]), style="bold")
         if answer["lost_checkpoint"] is not None:
             self._line(self._t("restore/log", count=answer["lost_checkpoint"]["size"], text=answer["log"]), indent=2)
+        if answer["key"] is not None:
+            self._line(self._t("restore/key", text=answer["key"]), indent=2)
         for one in answer["students"]:
             self._line(self._t("restore/gone", student=one["student"],
                                text=", ".join(str(version) for version in one["versions"])), indent=2)

@@ -151,6 +151,14 @@ def load() -> Signer:
     return _read(text, f"the file that {VARIABLE} names", _beside(path))
 
 
+def verifier_of(epoch: int) -> str | None:
+    """The verifier key of an epoch's log; None where this process has no key that signs."""
+    try:
+        return load().of(epoch).verifier
+    except StoreUnusable:
+        return None
+
+
 def make(name: str) -> Signer:
     """The key in the file that the variable names, which is made where there is none. Raises StoreUnusable."""
     said = os.environ.get(VARIABLE, "").strip()

@@ -1,9 +1,11 @@
 """A program under strace, which kills it at its nth system call of a kind, or lets that fail."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -19,9 +21,9 @@ MIDDLE = 5
 
 
 def ledger(environment: Mapping[str, str], *words: str, calls: str | None = None,
-           fault: str | None = None) -> tuple[int, str, str, int]:
-    """`career-ledger WORDS`: exit code (-9 where it was killed), standard output and error, and how many calls of this
-    kind it made, its workers' included. `fault`: as strace says it, such as `signal=KILL:when=3`."""
+           fault: str | None = None) -> tuple[int, str, str, Counter[str]]:
+    """`career-ledger WORDS`: exit code (-9 where it was killed), standard output and error, and how often it made each
+    of these calls, its workers included. `fault`: as strace says it, such as `signal=KILL:when=3`."""
     command: list[str] = list(LEDGER)
     log = Path(environment["TMPDIR"]) / "strace.log"
     if calls is not None:
@@ -29,8 +31,7 @@ def ledger(environment: Mapping[str, str], *words: str, calls: str | None = None
         command = [strace(), "-f", *quick, "-qq", "-o", str(log), "-e", f"trace={calls}",
                    *(("-e", f"inject={calls}:{fault}") if fault else ()), *command]
     done = subprocess.run([*command, *words], env=environment, capture_output=True, text=True, timeout=SECONDS)
-    made = sum(one in line for line in log.read_text().splitlines() for one in (f" {c}(" for c in calls.split(","))) \
-        if calls is not None else 0
+    made = Counter(re.findall(r"^[0-9]+ +([a-z0-9]+)\(", log.read_text() if calls is not None else "", re.MULTILINE))
     return done.returncode, done.stdout, done.stderr, made
 
 
@@ -48,6 +49,8 @@ def around(url: str, folder: Path, **more: str) -> dict[str, str]:
     return os.environ | {"CAREER_LEDGER_DB": url, "TMPDIR": str(folder)} | more
 
 
-def each(counted: Callable[[], int]) -> Sequence[int]:
-    """Every n up to as many as are counted; in the small form one in the middle of what is written, uncounted."""
-    return range(1, counted() + 1) if SIZE else [MIDDLE]
+def each(counted: Callable[[], Counter[str]], calls: str) -> Sequence[tuple[str, int]]:
+    """Each call and every n up to as many as are counted; in the small form one in the middle of what is written,
+    uncounted."""
+    return [(call, n) for call, most in counted().items() for n in range(1, most + 1)] if SIZE else \
+        [(calls.rpartition(",")[2], MIDDLE)]

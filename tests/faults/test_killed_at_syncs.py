@@ -3,6 +3,7 @@ stored, nothing is doubled, no version is left out, and the same command goes on
 
 import json
 import shutil
+from collections import Counter as Tally
 from collections.abc import Callable
 from pathlib import Path
 
@@ -55,13 +56,13 @@ class Stage:
         self._signed.unlink(missing_ok=True)
         shutil.copyfile(self._kept, self.path)
 
-    def killed(self, *words: str, n: int) -> str:
+    def killed(self, *words: str, at: tuple[str, int]) -> str:
         """What it had said by then."""
-        code, said, error, _ = ledger(self.environment, *words, calls=SYNCS, fault=f"signal=KILL:when={n}")
+        code, said, error, _ = ledger(self.environment, *words, calls=at[0], fault=f"signal=KILL:when={at[1]}")
         assert code in (-9, 137), error
         return said
 
-    def syncs(self, *words: str) -> int:
+    def syncs(self, *words: str) -> Tally[str]:
         code, _, error, made = ledger(self.environment, *words, calls=SYNCS)
         assert code == 0, error
         return made
@@ -96,9 +97,9 @@ def test_append_is_killed_at_each_sync(stage: Stage, bulk: bool, counted: Counte
     stage.keep()
     sent = [f"S{n}-{kind}" for n in range(STUDENTS) for kind in "ep"]
     kills = acknowledged = kept = 0
-    for n in each(lambda: stage.syncs(*words)):
+    for at in each(lambda: stage.syncs(*words), SYNCS):
         stage.again()
-        said = [json.loads(line) for line in stage.killed(*words, n=n).splitlines() if line.endswith("}")]
+        said = [json.loads(line) for line in stage.killed(*words, at=at).splitlines() if line.endswith("}")]
         stored = stage.stored()
         answered = [one["id"] for one in said if one["outcome"] == "accepted"]
         assert set(answered) <= set(stored) <= set(sent)
@@ -114,9 +115,9 @@ def test_rebuild_is_killed_at_each_sync(stage: Stage, counted: Counted) -> None:
     stage.keep()
     words = ("projection", "rebuild")
     kills, log = 0, stage.stored()
-    for n in each(lambda: stage.syncs(*words)):
+    for at in each(lambda: stage.syncs(*words), SYNCS):
         stage.again()
-        stage.killed(*words, n=n)
+        stage.killed(*words, at=at)
         stage.run(*words)
         assert list(verify(stage.url, law(), 1)) == []
         assert stage.stored() == log
@@ -129,9 +130,9 @@ def test_seal_is_killed_at_each_sync(stage: Stage, counted: Counted) -> None:
     stage.keep()
     kills, note = 0, stage.run("checkpoint")
     stage.again()
-    for n in each(lambda: stage.syncs("checkpoint")):
+    for at in each(lambda: stage.syncs("checkpoint"), SYNCS):
         stage.again()
-        said = stage.killed("checkpoint", n=n)
+        said = stage.killed("checkpoint", at=at)
         assert said in ("", note)
         assert stage.run("checkpoint") == note
         assert json.loads(stage.run("verify", "--json"))["findings"] == []

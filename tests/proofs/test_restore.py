@@ -80,6 +80,9 @@ def test_nothing_is_written_to_an_older_copy_and_it_is_said_what_is_missing(lost
     assert "older copy" in run(lost, "checkpoint", code=6)
     assert "copia meno recente" in run(lost, "--lang", "it", "append", "-", code=6, text=line("S03"))
     run(lost, "status", "S01")
+    assert ("proofs", "failed", "behind/signed") in {
+        (one["check"], one["state"], one["message_id"]) for one in map(json.loads, run(lost, "doctor", "--json", code=1)
+                                                                       .splitlines())}
     with open_store(lost) as store:
         assert store.last_position() == 3
     assert signing.signed_file().read_bytes() == signed
@@ -134,12 +137,13 @@ def test_accepted_copy_goes_on_as_another_epoch_above_every_position(lost, reaso
     answer = json.loads(accepted(lost, reason, "--json"))
     assert {name: answer[name] for name in ("epoch", "position", "reached", "log", "topics_read", "students")} == {
         "epoch": 2, "position": 3, "reached": 5, "log": f"{NAME}/epoch-2", "topics_read": False, "students": []}
-    assert answer["lost_checkpoint"]["size"] == 7
+    assert (answer["lost_checkpoint"]["size"], answer["key"]) == (7, signing.load().of(2).verifier)
     assert "nothing is known to be missing" in accepted(lost, reason, code=3)
     append(lost, "S02")
     with open_store(lost) as store:
         assert (store.identity().epoch, store.last_position()) == (2, 6)
     note = run(lost, "checkpoint")
+    assert run(lost, "keys", "sign", NAME).strip() == answer["key"]
     (tmp_path / "new.note").write_text(note)
     assert note.startswith(f"{NAME}/epoch-2\n7\n")
     answer = json.loads(run(lost, "verify", "--json", "--checkpoint", str(tmp_path / "old.note"),
