@@ -2,13 +2,19 @@
 and the write-ahead log of a PostgreSQL server, what a broker keeps."""
 
 import gzip
+import os
 import secrets
+import shutil
 import string
+import subprocess
 from base64 import b64encode
 from collections.abc import Callable, Collection, Iterable, Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import psycopg
+
+from infra.postgres.__main__ import installed
 
 Bytes = tuple[str, bytes]
 """Where they stand, and what."""
@@ -43,6 +49,25 @@ def usual(text: str) -> set[bytes]:
 def in_base64(raw: bytes) -> list[bytes]:
     """After none, one or two bytes of others; signs that also hold bits of a neighbour are left out."""
     return [b64encode(b"\0" * before + raw)[-(-before * 8 // 6):(before + len(raw)) * 8 // 6] for before in range(3)]
+
+
+class Clean:
+    """What was searched and holds none of the marks is not searched again: most pages of a database are those of any
+    other, and most files are as they were."""
+
+    def __init__(self, *marks: str) -> None:
+        self._marks = marks
+        self._seen: set[bytes] = set()
+
+    def found(self, places: Iterable[Bytes]) -> list[str]:
+        dirty: list[str] = []
+        for where, content in places:
+            if (known := sha256(content).digest()) not in self._seen:
+                here = found([(where, content)], *self._marks)
+                if not here:
+                    self._seen.add(known)
+                dirty += here
+        return dirty
 
 
 def found(places: Iterable[Bytes], *marks: str, spelled: Callable[[str], Collection[bytes]] = spellings) -> list[str]:
@@ -110,14 +135,22 @@ class Server:
                 yield "the server's own log", file.read()
 
 
-def rows(url: str) -> Iterator[Bytes]:
-    """Every row of every table, as a dump writes them: values that the server packs are whole in them."""
+def dump(url: str) -> Bytes:
+    """What `pg_dump` copies of a database, values that the server packs whole in it. Where there is no `pg_dump` on
+    this machine, every row of every table, as it would write them."""
+    name = f"dump of {url.rpartition('/')[2]}"
+    folder = installed()
+    program = shutil.which("pg_dump") or (str(folder / "pg_dump") if folder is not None else None)
+    if program is not None and Path(program).exists():
+        return name, subprocess.run([program, "--dbname", url], check=True, capture_output=True).stdout
     with psycopg.connect(url) as link:
         tables = link.execute("SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname NOT IN "
                               "('pg_catalog', 'information_schema')").fetchall()
+        copied = []
         for [table] in tables:
-            with link.cursor().copy(f"COPY {table} TO STDOUT".encode()) as copied:
-                yield f"rows of {table}", b"".join(copied)
+            with link.cursor().copy(f"COPY {table} TO STDOUT".encode()) as rows:
+                copied += list(rows)
+    return name, b"".join(map(bytes, copied))
 
 
 def segments(brokers: str, prefix: str, *without: str) -> Iterator[Bytes]:
@@ -133,5 +166,20 @@ def segments(brokers: str, prefix: str, *without: str) -> Iterator[Bytes]:
         for part in folder.glob(f"{prefix}*"):
             if not any(part.name.startswith(prefix + topic) for topic in without):
                 for path in part.iterdir():
-                    # an index is as long as it may ever get
-                    yield f"{part.name}/{path.name}", path.read_bytes().rstrip(b"\0")
+                    yield f"{part.name}/{path.name}", written(path)
+
+
+def written(path: Path) -> bytes:
+    """What was ever written of a file: an index of Kafka is as long as it may ever get, and empty."""
+    parts, at = [], 0
+    with path.open("rb") as file:
+        length = os.fstat(file.fileno()).st_size
+        while at < length:
+            try:
+                begin = os.lseek(file.fileno(), at, os.SEEK_DATA)
+            except OSError:  # nothing more
+                break
+            at = os.lseek(file.fileno(), begin, os.SEEK_HOLE)
+            file.seek(begin)
+            parts.append(file.read(at - begin))
+    return b"".join(parts)
