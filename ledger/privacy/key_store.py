@@ -486,6 +486,9 @@ def new_keys(url: str, ledger: str, ledger_url: str, clock: Callable[[], datetim
     backend = tables.backend_at(url, ledger_url, create=True)
     try:
         tables.prepare(backend, create=True)
+        there = StoreUnusable(f"there is a key store in {backend.place} already")
+        if backend.single("SELECT 1 FROM key_store"):
+            raise there  # before a master key is made in the place of one that is missing
         if path is not None and not path.exists():
             try:
                 master.make(path, clock().date(), days)
@@ -498,7 +501,7 @@ def new_keys(url: str, ledger: str, ledger_url: str, clock: Callable[[], datetim
         with backend.transaction() as tx:
             tx.alone(LOCK)
             if tx.ask("SELECT 1 FROM key_store"):
-                raise StoreUnusable(f"there is a key store in {backend.place} already")
+                raise there
             tx.run("INSERT INTO key_store (ledger, made_at, master, own, looked_through, to_scrub) VALUES (:ledger, "
                    ":at, :master, :own, 0, 0)",
                    {"ledger": ledger, "at": clock().isoformat(), "master": held.id, "own": own})

@@ -146,6 +146,8 @@ def backend_at(url: str, ledger_url: str, create: bool) -> Backend:
     elif not file.exists():
         raise StoreUnusable(f"there is no key store at {file}: correct --keys, or make one with "
                             "`career-ledger keys new`")
+    elif not file.stat().st_size:
+        raise StoreUnusable(f"the key store {file} is empty, it was cut off: put its newest copy back")
     _be_its_owners(file)
     from ledger.sql.sqlite import SQLite
 

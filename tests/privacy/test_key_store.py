@@ -58,6 +58,14 @@ def test_master_key_is_refused_in_words_without_repeating_it_when_it_cannot_be_u
     assert not any(digits[n:n + 8] in str(refused.value) for n in range(57))
 
 
+def test_no_master_key_is_made_in_the_place_of_one_that_is_missing(
+        keys: KeyStore, opener: Opener, keys_url: str, master_file: Path) -> None:
+    master_file.unlink()
+    with pytest.raises(StoreUnusable, match="already"):
+        opener(keys_url, new=True)
+    assert not master_file.exists()
+
+
 def test_master_key_is_taken_from_the_environment_itself_and_half_of_one_is_not_repeated(
         made: KeySealer, opener: Opener, sqlite_keys: str, master_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = master_file.read_text()
@@ -126,7 +134,7 @@ def test_key_store_is_refused_in_words_when_it_was_cut_off(
     made.keys.close()
     path = tmp_path / "keys.db"
     path.write_bytes(path.read_bytes()[:left])
-    with pytest.raises(StoreUnusable, match="key store"):
+    with pytest.raises(StoreUnusable, match="newest copy"):
         opener(sqlite_keys)
 
 
