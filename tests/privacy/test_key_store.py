@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from ledger.privacy import KeySealer, KeyStore, key_store, master, open_keys
+from ledger.privacy import KeySealer, KeyStore, box, key_store, master, open_keys, tables
 from ledger.privacy.key_store import new_keys, rotate
 from ledger.store import EventStore, StoreUnusable, open_store
 
@@ -56,6 +57,36 @@ def test_master_key_is_refused_in_words_without_repeating_it_when_it_cannot_be_u
     with pytest.raises(StoreUnusable, match=words) as refused:
         opener(sqlite_keys)
     assert not any(digits[n:n + 8] in str(refused.value) for n in range(57))
+
+
+class Token:
+    """A master key that never leaves where it is, as one in a PKCS#11 token or of a key management service."""
+
+    id, made, until = "token", NOW.date(), NOW.date()
+
+    def __init__(self) -> None:
+        self._cipher = AESGCM(AESGCM.generate_key(256))
+        self.asked: list[bytes] = []
+
+    def wrap(self, key: bytes, about: bytes) -> bytes:
+        return box.sealed(self._cipher, key, about)
+
+    def unwrap(self, wrapped: bytes, about: bytes) -> bytes:
+        self.asked.append(about)
+        return box.opened(self._cipher, wrapped, about)
+
+
+def test_another_kind_of_master_key_is_asked_once_for_each_key(
+        keys: KeyStore, ledger: EventStore, sqlite_url: str, keys_url: str, clock: Clock) -> None:
+    sealed = [KeySealer(keys, ledger.streams).seal(ticket("S01", n)) for n in (1, 2, 3)]
+    token = Token()
+    assert keys.rewrap(token) == 1
+    backend = tables.backend_at(keys_url, sqlite_url, create=False)
+    with KeyStore(backend, keys.ledger, clock, lambda _: token) as held:
+        sealer = KeySealer(held, ledger.streams)
+        assert [sealer.open(one) for one in sealed] == [ticket("S01", n) for n in (1, 2, 3)]
+        sealer.open(sealer.seal(ticket("S02", 1)))
+    assert len(token.asked) == 2  # for the store's own keys, and for that of S01: S02's was made here
 
 
 def test_no_master_key_is_made_in_the_place_of_one_that_is_missing(
