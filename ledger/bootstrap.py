@@ -20,10 +20,13 @@ from ledger.edges.address import SQLITE, sqlite_path
 from ledger.edges.files import make_folder
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from ledger.domain.books import LawBooks
     from ledger.domain.decisions import Mode
     from ledger.domain.events import Event, ExamBooked
     from ledger.edges.watch import Watch
+    from ledger.handling.group import Group
     from ledger.privacy import KeySealer
     from ledger.projections.everybody import ProjectionDatabase
     from ledger.projections.everybody.rebuild import Progress, Rebuilt
@@ -190,10 +193,10 @@ class Ledger:
         self.close()
 
     def close(self) -> None:
-        if (sealer := self.__dict__.get("_sealer")) is not None:
+        if (sealer := self.__dict__.pop("_sealer", None)) is not None:
             sealer.keys.close()
-        if "_store" in self.__dict__:
-            self._store.close()
+        if (store := self.__dict__.pop("_store", None)) is not None:
+            store.close()
 
     # Recording
 
@@ -202,6 +205,33 @@ class Ledger:
         from ledger.handling.submit import append_lines
 
         return append_lines(self._writer, self.books, lines, mode, atomic, clock, self._sealer)
+
+    def group(self, executor: "Executor") -> "Group":
+        """Records submissions of many callers, in mode `enforce`, in the one thread of `executor`. The key store is
+        opened and used there: whatever else needs it is asked there too, `close` included."""
+        from ledger.handling.group import Group
+        from ledger.handling.submit import Desk
+
+        return Group(self._store, lambda: Desk(self._store, self.books, "enforce", clock, sealer=self._sealer),
+                     executor)
+
+    @property
+    def seals(self) -> bool:
+        """Whether there is a key store."""
+        return self._keys is not None
+
+    def head(self, student: str) -> Answer:
+        """How far her stream goes. Raises NotFound."""
+        last = self._known(student, None, None)[-1]
+        return {"student": student, "version": last.version, "position": last.position}
+
+    def dry_run(self, student: str, submission: Any) -> Answer:
+        """The outcome that a submission would have now; nothing is stored."""
+        from ledger.handling.what_if import suppose
+
+        found = suppose(self._store, self.books, self._store.stream(student), student, [(1, submission)], clock(),
+                        self._sealer, ahead=False)
+        return found.outcomes[0]
 
     def import_lines(self, lines: Iterable[bytes], trusted: bool = False) -> Iterator[Answer]:
         """The same in mode `record` for large files, in worker processes and large transactions. `trusted`: the lines

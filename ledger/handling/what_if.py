@@ -36,9 +36,11 @@ class _Clock:
 
 
 def suppose(store: EventStore, books: LawBooks, events: Sequence[Event], student: str,
-            given: Iterable[tuple[int, Any]], moment: datetime, sealer: Sealer | None = None) -> Supposed:
+            given: Iterable[tuple[int, Any]], moment: datetime, sealer: Sealer | None = None,
+            ahead: bool = True) -> Supposed:
     """`events`: what is known of the student; `given`: line numbers and decoded JSON; `moment`: when they are supposed
-    to come. One whose day lies ahead is supposed to come when that day begins, and those after it no earlier.
+    to come. With `ahead` one whose day lies ahead is supposed to come when that day begins, and those after it no
+    earlier.
 
     Whether a tax code is another person's is not asked: that would write to the key store."""
     clock = _Clock(moment)
@@ -53,7 +55,7 @@ def suppose(store: EventStore, books: LawBooks, events: Sequence[Event], student
         if not isinstance(form, Submission):
             outcomes.append(with_line(form, number))
             continue
-        if lies_ahead(form.effective_on, clock.at):
+        if ahead and lies_ahead(form.effective_on, clock.at):
             clock.at = begins(form.effective_on)
         verdict = desk.unless_forgotten(stream, desk.judge(stream, form))
         if isinstance(verdict, Event):

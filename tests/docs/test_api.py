@@ -35,5 +35,6 @@ def test_commands_of_the_page_about_http_work(tmp_path: Path) -> None:
                 os.killpg(process.pid, signal.SIGKILL)
     assert process.returncode == 0, err
     for words in ('"ready": true', '"kind": "exam-booking"', "prima rata 2025-26", '"eligible": false', '"id": "BLK-1"',
-                  '"reason":"bad-query"', "nothing is recorded of student NOBODY"):
+                  '"reason":"bad-query"', 'etag: "', '"outcome": "accepted", "version"', '"outcome": "duplicate"',
+                  '"outcome": "accepted", "position"', '"compared": [', "nothing is recorded of student NOBODY"):
         assert words in out, words

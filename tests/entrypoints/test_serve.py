@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
@@ -19,7 +20,7 @@ from ledger.edges.figures import ShownWatch
 from ledger.edges.web import Server
 from ledger.entrypoints.cli import cli
 from ledger.entrypoints.http.api import FREE, LONGEST, Api
-from ledger.store import StoreUnavailable
+from ledger.store import EventStore, StoreUnavailable, open_store
 
 TOKEN = b"0123456789abcdef0123456789abcdef"
 ON = {"on": "2026-03-20"}
@@ -113,7 +114,7 @@ def test_answers_are_the_bytes_of_the_command_line(ask: Client, command: Callabl
     ("students/S01/fees", {"known_at": "2026-01-01T12:00:00Z", "known_position": "2"}, 400, "bad-query",
      ["known_position"]),
     ("students/S01/fees", {"known_at": "2026-01-01"}, 400, "bad-query", ["known_at"]),
-    ("students/S01", {}, 404, "unknown-route", []), ("rules/NO-1", {}, 404, "not-found", []),
+    ("students", {}, 404, "unknown-route", []), ("rules/NO-1", {}, 404, "not-found", []),
     ("rulebooks/1999-00", {}, 404, "not-found", []), ("rules/BLK-1", {"on": "2026-01-01"}, 400, "bad-query", []),
 ])
 def test_wrong_question_is_told_what_to_mend(ask: Client, path: str, query: dict[str, str], status: int, reason: str,
@@ -156,6 +157,111 @@ def test_fault_is_told_by_its_place_alone(ask: Client, monkeypatch: pytest.Monke
     assert (found.status, found.json["reason"]) == (500, "fault")
     assert "KeyError at " in found.json["detail"]
     assert "Rossi" not in found.body.decode() + "".join(capfd.readouterr())
+
+
+# Recording
+
+EVENTS, WHAT_IF = "/v1/students/S01/events", "/v1/students/S01/what-if"
+
+
+@pytest.fixture
+def paid(line: Callable[..., dict[str, Any]]) -> dict[str, Any]:
+    return line("p1", "instalment-paid", "2026-03-20", {"charge": "2025-26:instalment-1", "amount": "400.00"},
+                recorded_at=None)
+
+
+def test_submission_is_stored_once_under_the_version_that_is_known(ask: Client, paid: dict[str, Any]) -> None:
+    version = ask("/v1/students/S01").headers["etag"]
+    assert version == '"3"'
+    first = ask(EVENTS, "POST", paid, {"If-Match": version})
+    assert (first.status, first.headers["etag"]) == (201, '"4"')
+    assert first.json["outcome"] == "accepted"
+    again = ask(EVENTS, "POST", paid, {"If-Match": version, "Idempotency-Key": '"p1"'})
+    assert (again.status, again.json) == (200, first.json | {"outcome": "duplicate"})  # although the version is old
+    stale = ask(EVENTS, "POST", paid | {"id": "p2"}, {"If-Match": version})
+    assert (stale.status, stale.json["reason"]) == (412, "stale")
+    assert "4" in stale.json["detail"]
+    assert ask(EVENTS, "POST", paid | {"id": "p2"}).status == 428
+    assert ask(EVENTS, "POST", paid | {"id": "p2"}, {"If-Match": 'W/"4"'}).status == 412
+    assert ask("/v1/students/S01").json["version"] == 4
+
+
+def test_version_that_another_writer_has_raised_is_stale(ask: Client, paid: dict[str, Any], command: Any,
+                                                         lines: Any) -> None:
+    assert ask(EVENTS, "POST", paid, {"If-Match": "*"}).status == 201
+    assert command("append", "-", given=lines(paid | {"id": "other"})).exit_code == 0
+    assert ask(EVENTS, "POST", paid | {"id": "p2"}, {"If-Match": '"4"'}).status == 412
+    assert ask(EVENTS, "POST", paid | {"id": "p2"}, {"If-Match": '"5"'}).status == 201
+
+
+def test_refusal_names_the_rule_its_source_and_what_lifts_it(ask: Client, line: Any) -> None:
+    booked = line("b1", "exam-booked", "2026-03-20", {name: value for name, value in CALL.items() if name != "career"}
+                  | {"mode": "written"}, recorded_at=None)
+    found = ask(EVENTS, "POST", booked, {"If-Match": "*", "Accept-Language": "it"})
+    assert (found.status, found.json["reason"]) == (422, "refused")
+    [one] = [error for error in found.json["errors"] if error["rule"] == "BLK-1"]
+    assert one["source"]["document"]
+    assert one["clears"]["what"] == "pagare 400,00 € (prima rata 2025-26)"
+    dry = ask(EVENTS + "?dry_run=true", "POST", booked)
+    assert dry.status == 422
+
+
+@pytest.mark.parametrize(("change", "status", "pointers"), [
+    ({"data": {"charge": "2025-26:instalment-1", "amount": "4"}}, 422, ["#/data/amount"]),
+    ({"student": "S02"}, 422, ["#/student"]), ({"id": "a1"}, 422, ["#/id"]), ({"type": "nothing"}, 422, ["#/type"])])
+def test_field_that_is_wrong_is_pointed_to(ask: Client, paid: dict[str, Any], change: dict[str, Any], status: int,
+                                           pointers: list[str]) -> None:
+    found = ask(EVENTS, "POST", paid | change, {"If-Match": "*"})
+    assert (found.status, [one["pointer"] for one in found.json["errors"]]) == (status, pointers)
+
+
+@pytest.mark.parametrize(("body", "headers", "status"), [
+    (b"{", {}, 400), (b"", {}, 400), (b'{"id": 1, "id": 2}', {}, 400), (b"[]", {}, 422), (b"\xff", {}, 400),
+    (b"{}", {"Content-Type": "text/plain"}, 415), (b"{}", {"Idempotency-Key": "x"}, 422)])
+def test_body_that_is_no_submission_is_refused(ask: Client, body: bytes, headers: dict[str, str], status: int) -> None:
+    found = ask(EVENTS, "POST", body, {"If-Match": "*"} | headers)
+    assert (found.status, found.headers["content-type"]) == (status, "application/problem+json")
+    assert ask("/v1/students/S01").json["version"] == 3
+
+
+def test_dry_run_and_what_if_store_nothing(ask: Client, paid: dict[str, Any], command: Any, lines: Any) -> None:
+    dry = ask(EVENTS + "?dry_run=true", "POST", paid)
+    assert (dry.status, dry.json) == (200, {"id": "p1", "outcome": "accepted", "version": 4})
+    found = ask(WHAT_IF, "POST", [paid], on="2026-03-20")
+    told = command("--lang", "en", "what-if", "S01", "--with", "-", "--on", "2026-03-20", "--json", given=lines(paid))
+    assert (found.status, found.body.decode()) == (200, told.stdout)
+    assert "eligibility" in ask(WHAT_IF, "POST", [paid], on="2026-03-20", **CALL).json["after"]
+    assert ask("/v1/students/S01").json["version"] == 3
+
+
+def test_many_are_answered_one_by_one(ask: Client, paid: dict[str, Any]) -> None:
+    found = ask("/v1/events", "POST", [paid, {"id": "x"}, paid, paid | {"id": "p2", "student": "S09"}, 3])
+    assert found.status == 200
+    assert [(one["id"], one["outcome"]) for one in found.json] == [
+        ("p1", "accepted"), ("x", "invalid"), ("p1", "duplicate"), ("p2", "invalid"), (None, "invalid")]
+    assert found.json[-1]["line"] == 5
+    assert ask("/v1/events", "POST", {}).status == 422
+
+
+def test_clients_at_once_share_transactions_and_lose_nothing(ask: Client, paid: dict[str, Any],
+                                                             store_url: str) -> None:
+    """Each is decided on top of those before it, and no version is given twice."""
+    appended: list[int] = []
+    original = EventStore.append
+
+    def counted(store: EventStore, events: Any) -> Any:
+        appended.append(len(events))
+        return original(store, events)
+
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(16) as clients:
+        patch.setattr(EventStore, "append", counted)
+        found = list(clients.map(lambda n: ask(EVENTS, "POST", paid | {"id": f"n{n}"}, {"If-Match": "*"}), range(48)))
+    assert {one.status for one in found} == {201}
+    assert sorted(one.json["version"] for one in found) == list(range(4, 52))
+    assert sum(appended) == 48
+    assert len(appended) < 48
+    with open_store(store_url) as store:
+        assert [event.version for event in store.stream("S01")] == list(range(1, 52))
 
 
 # The command

@@ -5,24 +5,27 @@ What asks the database runs in a few threads, so that nobody waits for somebody 
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-from ledger.bootstrap import Ledger, today
+from ledger.bootstrap import Answer, Ledger, WhatIf, today
 from ledger.domain.phrases import says
+from ledger.domain.submissions import Submission
 from ledger.edges.figures import ANSWER_SECONDS, ShownWatch
 from ledger.edges.text import json_text
 from ledger.edges.web import Request, Response, Route, Routes
+from ledger.handling.group import STALE, Entered
 from ledger.handling.lines import LONGEST_LINE
+from ledger.handling.submit import read_form, with_line
 from ledger.words import Language, told
 from ledger.words.accepted import preferred
 
-from .asked import call_and_clocks, clocks, query
-from .problems import Misasked, explained
+from .asked import CALL, call_and_clocks, clocks, decoded, expected, listed, must_agree, query
+from .problems import Misasked, explained, field, rule
 
 THREADS = 4
 """As many as a ledger has connections to PostgreSQL. Python computes in one of them at a time."""
@@ -49,7 +52,8 @@ class Api:
 
     def __init__(self, ledger: Ledger, watch: ShownWatch, rulebooks: Path | None = None) -> None:
         self._ledger, self._watch, self._rulebooks = ledger, watch, rulebooks
-        self._threads = ThreadPoolExecutor(THREADS, "answers")
+        self._threads, self._writer = ThreadPoolExecutor(THREADS, "answers"), ThreadPoolExecutor(1, "writer")
+        self._group = ledger.group(self._writer)
 
     def __enter__(self) -> Self:
         """Opens what it needs: a store that cannot be used is said before anybody asks."""
@@ -60,10 +64,14 @@ class Api:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  trace: TracebackType | None) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
+        self._writer.submit(self._ledger.close)
+        self._writer.shutdown()
 
     @property
     def routes(self) -> Routes:
         made: dict[str, dict[str, Work]] = {
+            "/v1/students/{student}": {"GET": self._head},
+            "/v1/students/{student}/what-if": {"POST": self._what_if},
             "/v1/students/{student}/status": {"GET": self._status},
             "/v1/students/{student}/fees": {"GET": self._fees},
             "/v1/students/{student}/eligibility": {"GET": self._eligibility},
@@ -72,8 +80,11 @@ class Api:
             "/v1/rulebooks/{academic_year}": {"GET": self._rulebook},
             "/ready": {"GET": self._ready},
         }
-        found = {path: {method: self._answered(path, work) for method, work in methods.items()}
-                 for path, methods in made.items()}
+        found: dict[str, dict[str, Route]] = {path: {method: self._answered(path, work)
+                                                     for method, work in methods.items()}
+                                              for path, methods in made.items()}
+        found |= {path: {"POST": self._awaited(path, work)} for path, work in (
+            ("/v1/students/{student}/events", self._append), ("/v1/events", self._append_many))}
         return {**found, **self._watch.routes, "/health": {"GET": _alive}}
 
     def _answered(self, path: str, work: Work) -> Route:
@@ -81,7 +92,26 @@ class Api:
 
         async def answered(request: Request) -> Response:
             begun = time.perf_counter()
-            found = await asyncio.get_running_loop().run_in_executor(self._threads, partial(_tried, work, request))
+            found = await asyncio.get_running_loop().run_in_executor(
+                self._writer if self._ledger.seals and request.body else self._threads, partial(_tried, work, request))
+            ANSWER_SECONDS.labels(path, str(found.status)).observe(time.perf_counter() - begun)
+            return found
+
+        return answered
+
+    def _awaited(self, path: str, work: Callable[[Inquiry], Awaitable[Response]]) -> Route:
+        """What holds no thread while it waits for a commit."""
+
+        async def answered(request: Request) -> Response:
+            begun = time.perf_counter()
+            language = preferred(request.headers.get(b"accept-language", b"").decode("latin-1"))
+            try:
+                found = await work(Inquiry(request.parts, query(request.query), request, language))
+            except Exception as error:
+                wrong = explained(error, language)
+                if wrong is None:
+                    raise
+                found = wrong
             ANSWER_SECONDS.labels(path, str(found.status)).observe(time.perf_counter() - begun)
             return found
 
@@ -108,6 +138,49 @@ class Api:
     def _history(self, asked: Inquiry) -> Response:
         on, known_at, position = clocks(asked.query)
         return told_as(asked, *self._ledger.history(asked.parts[0], on or today(), known_at, position), type=LINES)
+
+    def _head(self, asked: Inquiry) -> Response:
+        found = self._ledger.head(asked.parts[0])
+        return told_as(asked, found, headers=(_tag(found),))
+
+    def _what_if(self, asked: Inquiry) -> Response:
+        given = asked.query
+        call, known = call_and_clocks(given) if given.keys() & {"career", *CALL} else (None, clocks(given))
+        supposed = listed(asked.request.body)
+        return told_as(asked, self._ledger.what_if(asked.parts[0], enumerate(supposed, 1), WhatIf(*known, call)))
+
+    # Recording
+
+    async def _append(self, asked: Inquiry) -> Response:
+        """One submission, under the version that the caller knows (If-Match)."""
+        [student], given = asked.parts, dict(asked.query)
+        dry = _flag(given, "dry_run")
+        if given:
+            raise _only("dry_run")
+        raw = decoded(asked.request.body)
+        form = read_form(raw, self._ledger.seals)
+        if isinstance(form, Submission) and form.student != student:
+            raise invalid_form([{"path": "student", "message": says("http/another-student", student=student)}])
+        if not isinstance(form, Submission):
+            return outcome_as(asked, form)
+        must_agree(asked.request, form.id)
+        if dry:
+            threads = self._writer if self._ledger.seals else self._threads
+            return outcome_as(asked, await asyncio.get_running_loop().run_in_executor(
+                threads, self._ledger.dry_run, student, form), stored=False)
+        version = expected(asked.request)
+        return outcome_as(asked, await asyncio.wrap_future(self._group.submit(Entered(form, version))))
+
+    async def _append_many(self, asked: Inquiry) -> Response:
+        """The outcome of each, in order. They are not stored together: one that is kept out keeps out no other."""
+        if asked.query:
+            raise _only("")
+        forms = [read_form(raw, self._ledger.seals) for raw in listed(asked.request.body)]
+        waiting = [asyncio.wrap_future(self._group.submit(Entered(form, None))) for form in forms
+                   if isinstance(form, Submission)]
+        stored = iter(await asyncio.gather(*waiting))
+        return told_as(asked, [next(stored) if isinstance(form, Submission) else with_line(form, number)
+                               for number, form in enumerate(forms, 1)])
 
     # The law
 
@@ -137,10 +210,44 @@ class Api:
         return told_as(asked, {"program": "serve", "ready": True})
 
 
-def told_as(asked: Inquiry, *answers: Any, type: str = "application/json") -> Response:
+def told_as(asked: Inquiry, *answers: Any, type: str = "application/json", status: int = 200,
+            headers: tuple[tuple[bytes, bytes], ...] = ()) -> Response:
     """As the command line prints them, one a line."""
     lines = "".join(f"{json_text(told(one, asked.language))}\n" for one in answers)
-    return Response(200, lines.encode(), type, ((b"content-language", asked.language.encode()),))
+    return Response(status, lines.encode(), type, ((b"content-language", asked.language.encode()), *headers))
+
+
+def outcome_as(asked: Inquiry, outcome: Answer, stored: bool = True) -> Response:
+    """What became of one submission; where it is kept out, as a problem. `stored`: it was to be."""
+    what = outcome["outcome"]
+    if what == STALE:
+        raise Misasked(412, "stale", says("http/stale", number=str(outcome["version"])))
+    if what == "refused":
+        raise Misasked(422, "refused", says("http/refused"), [rule(one) for one in outcome["reasons"]])
+    if what == "invalid":
+        raise invalid_form(outcome["problems"])
+    if what == "set-aside":
+        raise Misasked(503, "set-aside", outcome["problems"][0]["message"])
+    if what == "accepted" and stored:
+        return told_as(asked, outcome, status=201, headers=(_tag(outcome),))
+    return told_as(asked, outcome)
+
+
+def invalid_form(problems: Iterable[Mapping[str, Any]]) -> Misasked:
+    return Misasked(422, "invalid", says("http/invalid"), [field(one) for one in problems])
+
+
+def _tag(found: Answer) -> tuple[bytes, bytes]:
+    """A strong one: the version of the student's stream."""
+    return b"etag", b'"%d"' % found["version"]
+
+
+def _flag(given: dict[str, str], name: str) -> bool:
+    value = given.pop(name, "false")
+    if value not in ("true", "false"):
+        raise Misasked(400, "bad-query", says("http/query"), [
+            {"parameter": name, "detail": says("form/boolean")}])
+    return value == "true"
 
 
 def _tried(work: Work, request: Request) -> Response:

@@ -1,8 +1,10 @@
-"""What stands in a query: the two clocks of every question, and the exam that is asked about."""
+"""What is asked: in the query the two clocks of every question and the exam, in the body submissions, in the head
+which version of the student the caller knows."""
 
+import re
 from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -11,6 +13,8 @@ from ledger.domain.events import ExamBooked
 from ledger.domain.form import Problem, problems_of
 from ledger.domain.phrases import says
 from ledger.domain.values import Day, Instant, Pseudonym
+from ledger.edges.web import Request
+from ledger.handling.lines import decode_line
 from ledger.projections.student.what_if import Call
 
 from .problems import Misasked, parameter
@@ -82,6 +86,49 @@ def call_and_clocks(given: _Query) -> tuple[Call, Clocks]:
     if who is None or exam is None:
         raise _misasked(problems)
     return Call(who.career, exam), asked
+
+
+MOST_SUBMISSIONS = 1000
+_TAG = re.compile(rb'"(0|[1-9][0-9]{0,17})"')
+
+
+def decoded(body: bytes) -> Any:
+    """The JSON of a body. Raises Misasked where it cannot be used."""
+    found = decode_line(body, first=True)
+    if isinstance(found, Problem):
+        raise Misasked(400, "bad-json", found.message)
+    if found is None:
+        raise Misasked(400, "bad-json", says("http/no-body"))
+    return found
+
+
+def listed(body: bytes) -> list[Any]:
+    """The same of a list of submissions."""
+    found = decoded(body)
+    if not isinstance(found, list) or len(found) > MOST_SUBMISSIONS:
+        raise Misasked(422, "invalid", says("http/list", at_most=MOST_SUBMISSIONS))
+    return found
+
+
+def expected(request: Request) -> int | None:
+    """The version that the caller knows; None where `*` says that any will do. Raises Misasked where none is named, or
+    it is no strong ETag of ours."""
+    given = request.headers.get(b"if-match")
+    if given is None:
+        raise Misasked(428, "no-version", says("http/no-version"))
+    if given.strip() == b"*":
+        return None
+    match = _TAG.fullmatch(given.strip())
+    if match is None:
+        raise Misasked(412, "stale", says("http/no-tag"))
+    return int(match[1])
+
+
+def must_agree(request: Request, id: str) -> None:
+    """A submission's id is its idempotency key: one that is sent beside it is the same. Raises Misasked."""
+    given = request.headers.get(b"idempotency-key")
+    if given is not None and given.strip(b' "') != id.encode():
+        raise Misasked(422, "invalid", says("http/idempotency-key"))
 
 
 def _clocks(given: _Query, problems: list[Problem]) -> Clocks:
