@@ -13,7 +13,7 @@ import socket
 import ssl
 import threading
 from asyncio.events import TimerHandle
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 
 import uvicorn
@@ -46,7 +46,7 @@ class Response(NamedTuple):
 class Flow(NamedTuple):
     """An answer with status 200 that goes on: its pieces are sent as they come, for as long as somebody takes them."""
 
-    pieces: AsyncIterator[bytes]
+    pieces: AsyncGenerator[bytes, None]
     type: str
 
 
@@ -124,6 +124,8 @@ class Application:
             await send({"type": "http.response.body", "body": b""})
         except TimeoutError:
             connection.transport.abort()
+        finally:
+            await answer.pieces.aclose()
 
     async def _answer(self, scope: Any, receive: Any) -> Shown | None:
         headers = dict(scope["headers"])

@@ -3,8 +3,10 @@
 import http.client
 import json
 import signal
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -19,8 +21,11 @@ from ledger.edges.door import Door, bound_to
 from ledger.edges.figures import ShownWatch
 from ledger.edges.web import Server
 from ledger.entrypoints.cli import cli
+from ledger.entrypoints.http import feed
 from ledger.entrypoints.http.api import FREE, LONGEST, Api
 from ledger.store import EventStore, StoreUnavailable, open_store
+from ledger.wire.events import message
+from ledger.wire.kafka import history_of
 
 TOKEN = b"0123456789abcdef0123456789abcdef"
 ON = {"on": "2026-03-20"}
@@ -64,7 +69,10 @@ def served(url: str) -> Iterator[Client]:
     place = bound_to("127.0.0.1:0", Door(TOKEN), "--listen")
     with (open_ledger(url) as ledger, Api(ledger, ShownWatch("serve")) as api,
           Server(api.routes, place, LONGEST, FREE)):
-        yield Client(place.port)
+        try:
+            yield Client(place.port)
+        finally:
+            api.leave()
 
 
 @pytest.fixture
@@ -262,6 +270,124 @@ def test_clients_at_once_share_transactions_and_lose_nothing(ask: Client, paid: 
     assert len(appended) < 48
     with open_store(store_url) as store:
         assert [event.version for event in store.stream("S01")] == list(range(1, 52))
+
+
+# The feed
+
+
+class Listener:
+    """Server-sent events, as they come. Killed, it knows its last position and nothing else."""
+
+    def __init__(self, port: int, last: int | None) -> None:
+        self.events: list[tuple[int, Any]] = []
+        self._connection = socket.create_connection(("127.0.0.1", port), timeout=20)
+        known = f"Last-Event-ID: {last}\r\n" if last is not None else ""
+        self._connection.sendall(f"GET /v1/events HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n{known}"
+                                 f"Authorization: Bearer {TOKEN.decode()}\r\n\r\n".encode())
+        self._lines = self._connection.makefile("rb")
+
+    def until(self, position: int) -> "Listener":
+        """Until this position has come."""
+        at = 0
+        while not self.events or self.events[-1][0] < position:
+            line = self._lines.readline()
+            assert line, "the feed ended"
+            name, _, value = line.partition(b": ")
+            if name == b"id":
+                at = int(value)
+            elif name == b"data":
+                self.events.append((at, json.loads(value)))
+        return self
+
+    def next_line(self) -> bytes:
+        return self._lines.readline()
+
+    def kill(self) -> None:
+        self._connection.shutdown(socket.SHUT_RDWR)
+        self._connection.close()
+
+
+def published(url: str) -> list[tuple[int, Any]]:
+    """What `publish` would send of the log: position, and key, headers and value."""
+    with open_store(url) as store:
+        identity = store.identity()
+        history = history_of(identity.origin, identity.epoch)
+        found = [message(record, digest, history) for _, record, digest in store.records()]
+    return [(int(dict(one.headers)["position"]), {
+        "key": one.key.decode(), "headers": {name: value.decode() for name, value in one.headers},
+        "value": json.loads(one.value)}) for one in found]
+
+
+def test_feed_of_a_killed_and_resumed_client_is_the_log_under_writes(ask: Client, paid: dict[str, Any],
+                                                                     store_url: str) -> None:
+    def write(numbers: range) -> None:
+        for n in numbers:
+            assert ask(EVENTS, "POST", paid | {"id": f"n{n}"}, {"If-Match": "*"}).status == 201
+
+    heard: list[tuple[int, Any]] = []
+    with ThreadPoolExecutor(3) as writers:
+        writing = [writers.submit(write, range(start, start + 15)) for start in (0, 15, 30)]
+        last = None
+        for _ in range(6):
+            listener = Listener(ask.port, last).until((last or 0) + 6)
+            heard += listener.events
+            last = heard[-1][0]
+            listener.kill()
+        for one in writing:
+            one.result()
+    told = published(store_url)
+    listener = Listener(ask.port, last).until(told[-1][0])
+    heard += listener.events
+    listener.kill()
+    assert heard == told
+    assert len(told) == 48
+
+
+def test_feed_that_is_behind_catches_up_page_by_page(ask: Client, paid: dict[str, Any], store_url: str,
+                                                     monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed, "PAGE", 2)
+    monkeypatch.setattr(feed, "KEPT", 3)
+    early = Listener(ask.port, None).until(3)
+    assert ask("/v1/events", "POST", [paid | {"id": f"n{n}"} for n in range(20)]).status == 200
+    told = published(store_url)
+    assert early.until(told[-1][0]).events == told
+    assert Listener(ask.port, 0).until(told[-1][0]).events == told  # what it wants is not kept any more
+
+
+def test_feed_says_that_it_lives_and_ends_with_the_program(store_url: str, command: Any,
+                                                           monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed, "COMMENT_SECONDS", 0.1)
+    with served(store_url) as ask:
+        listener = Listener(ask.port, 3)
+        while listener.next_line() != b":\n":
+            pass
+        begun = time.monotonic()
+    assert time.monotonic() - begun < 4
+    while listener.next_line():
+        pass
+
+
+def test_long_poll_gives_the_same_and_waits_for_what_comes(ask: Client, paid: dict[str, Any], store_url: str) -> None:
+    told = published(store_url)
+    first = ask("/v1/events", limit="2").json
+    assert (first["events"], first["next"]) == ([one for _, one in told[:2]], told[1][0])
+    rest = ask("/v1/events", after=str(first["next"])).json
+    assert (rest["events"], rest["next"]) == ([told[2][1]], told[2][0])
+    assert ask("/v1/events", after=str(rest["next"])).json == {"events": [], "next": rest["next"]}
+    with ThreadPoolExecutor(1) as other:
+        waiting = other.submit(lambda: ask("/v1/events", after=str(rest["next"]), wait="8").json)
+        assert ask(EVENTS, "POST", paid, {"If-Match": "*"}).status == 201
+        assert waiting.result()["events"] == [published(store_url)[3][1]]
+
+
+@pytest.mark.parametrize(("query", "last", "status", "reason"), [
+    ({"after": "99"}, None, 409, "unknown-position"), ({}, "99", 409, "unknown-position"),
+    ({}, "x", 400, "bad-query"), ({"wait": "9"}, None, 400, "bad-query"), ({"limit": "0"}, None, 400, "bad-query"),
+    ({"from": "1"}, None, 400, "bad-query")])
+def test_feed_refuses_a_position_that_it_never_gave(ask: Client, query: dict[str, str], last: str | None, status: int,
+                                                    reason: str) -> None:
+    found = ask("/v1/events", headers={"Last-Event-ID": last} if last else {}, **query)
+    assert (found.status, found.json["reason"]) == (status, reason)
 
 
 # The command

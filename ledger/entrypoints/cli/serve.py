@@ -63,6 +63,7 @@ def serve(listen: str, door: Door) -> None:
             tell(f"Authorization: Bearer {place.door.token.decode()}")
         say(Note("serve/started", "answers on port {port}", port=place.port))
         stop.wait()
+        api.leave()
     say(Note("serve/ended", "ended"))
 
 

@@ -17,14 +17,15 @@ from ledger.domain.phrases import says
 from ledger.domain.submissions import Submission
 from ledger.edges.figures import ANSWER_SECONDS, ShownWatch
 from ledger.edges.text import json_text
-from ledger.edges.web import Request, Response, Route, Routes
+from ledger.edges.web import Flow, Request, Response, Route, Routes, Shown
 from ledger.handling.group import STALE, Entered
 from ledger.handling.lines import LONGEST_LINE
 from ledger.handling.submit import read_form, with_line
 from ledger.words import Language, told
 from ledger.words.accepted import preferred
 
-from .asked import CALL, call_and_clocks, clocks, decoded, expected, listed, must_agree, query
+from .asked import CALL, call_and_clocks, clocks, decoded, expected, heard, listed, must_agree, query
+from .feed import Feed
 from .problems import Misasked, explained, field, rule
 
 THREADS = 4
@@ -54,15 +55,22 @@ class Api:
         self._ledger, self._watch, self._rulebooks = ledger, watch, rulebooks
         self._threads, self._writer = ThreadPoolExecutor(THREADS, "answers"), ThreadPoolExecutor(1, "writer")
         self._group = ledger.group(self._writer)
+        self._feed = Feed(ledger.log, self._threads, watch)
 
     def __enter__(self) -> Self:
         """Opens what it needs: a store that cannot be used is said before anybody asks."""
         self._turn()
         _ = self._ledger.books
+        self._feed.start()
         return self
+
+    def leave(self) -> None:
+        """Those who listen are told that it ends: else the server would wait for them."""
+        self._feed.end()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  trace: TracebackType | None) -> None:
+        self._feed.end()
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._writer.submit(self._ledger.close)
         self._writer.shutdown()
@@ -83,8 +91,11 @@ class Api:
         found: dict[str, dict[str, Route]] = {path: {method: self._answered(path, work)
                                                      for method, work in methods.items()}
                                               for path, methods in made.items()}
-        found |= {path: {"POST": self._awaited(path, work)} for path, work in (
-            ("/v1/students/{student}/events", self._append), ("/v1/events", self._append_many))}
+        awaited: dict[str, dict[str, Callable[[Inquiry], Awaitable[Shown]]]] = {
+            "/v1/students/{student}/events": {"POST": self._append},
+            "/v1/events": {"GET": self._events, "POST": self._append_many}}
+        found |= {path: {method: self._awaited(path, work) for method, work in methods.items()}
+                  for path, methods in awaited.items()}
         return {**found, **self._watch.routes, "/health": {"GET": _alive}}
 
     def _answered(self, path: str, work: Work) -> Route:
@@ -99,19 +110,21 @@ class Api:
 
         return answered
 
-    def _awaited(self, path: str, work: Callable[[Inquiry], Awaitable[Response]]) -> Route:
-        """What holds no thread while it waits for a commit."""
+    def _awaited(self, path: str, work: Callable[[Inquiry], Awaitable[Shown]]) -> Route:
+        """What holds no thread while it waits: for a commit, or for what comes."""
 
-        async def answered(request: Request) -> Response:
+        async def answered(request: Request) -> Shown:
             begun = time.perf_counter()
             language = preferred(request.headers.get(b"accept-language", b"").decode("latin-1"))
             try:
-                found = await work(Inquiry(request.parts, query(request.query), request, language))
+                found: Shown = await work(Inquiry(request.parts, query(request.query), request, language))
             except Exception as error:
                 wrong = explained(error, language)
                 if wrong is None:
                     raise
                 found = wrong
+            if isinstance(found, Flow):
+                return found
             ANSWER_SECONDS.labels(path, str(found.status)).observe(time.perf_counter() - begun)
             return found
 
@@ -169,7 +182,9 @@ class Api:
             return outcome_as(asked, await asyncio.get_running_loop().run_in_executor(
                 threads, self._ledger.dry_run, student, form), stored=False)
         version = expected(asked.request)
-        return outcome_as(asked, await asyncio.wrap_future(self._group.submit(Entered(form, version))))
+        outcome = await asyncio.wrap_future(self._group.submit(Entered(form, version)))
+        self._feed.hurry()
+        return outcome_as(asked, outcome)
 
     async def _append_many(self, asked: Inquiry) -> Response:
         """The outcome of each, in order. They are not stored together: one that is kept out keeps out no other."""
@@ -179,8 +194,22 @@ class Api:
         waiting = [asyncio.wrap_future(self._group.submit(Entered(form, None))) for form in forms
                    if isinstance(form, Submission)]
         stored = iter(await asyncio.gather(*waiting))
+        self._feed.hurry()
         return told_as(asked, [next(stored) if isinstance(form, Submission) else with_line(form, number)
                                for number, form in enumerate(forms, 1)])
+
+    # The feed
+
+    async def _events(self, asked: Inquiry) -> Shown:
+        """What was recorded above a position, as `career.events.v1` has it."""
+        after, limit, seconds = heard(asked.request, asked.query)
+        end = await asyncio.get_running_loop().run_in_executor(self._threads, self._ledger.log.last_position)
+        if after > end:
+            raise Misasked(409, "unknown-position", says("http/unknown-position", position=after, last_position=end))
+        if b"text/event-stream" in asked.request.headers.get(b"accept", b""):
+            return Flow(self._feed.stream(after), "text/event-stream")
+        found, position = await self._feed.page(after, limit, seconds)
+        return Response(200, b'{"events":[%b],"next":%d}\n' % (b",".join(found), position))
 
     # The law
 

@@ -124,6 +124,26 @@ def expected(request: Request) -> int | None:
     return int(match[1])
 
 
+class _Heard(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    after: Annotated[int, Field(strict=True, ge=0, le=LAST_POSITION)] = 0
+    limit: Annotated[int, Field(strict=True, ge=1, le=500)] = 500
+    wait: Annotated[int, Field(strict=True, ge=0, le=8)] = 0
+
+
+def heard(request: Request, given: _Query) -> tuple[int, int, int]:
+    """From which position on (Last-Event-ID, else `after`, else all), how many at most, and for how many seconds it is
+    waited where there is none. Raises Misasked."""
+    last = request.headers.get(b"last-event-id")
+    if last is not None:
+        given = {**given, "after": last.decode("latin-1").strip()}
+    try:
+        found = _Heard.model_validate({name: _number(value) for name, value in given.items()})
+    except ValidationError as error:
+        raise _misasked(problems_of(error)) from None
+    return found.after, found.limit, found.wait
+
+
 def must_agree(request: Request, id: str) -> None:
     """A submission's id is its idempotency key: one that is sent beside it is the same. Raises Misasked."""
     given = request.headers.get(b"idempotency-key")
