@@ -82,12 +82,17 @@ class _Plain(GenerateJsonSchema):
         return dict(found) if found else None
 
 
+def plain(model: type[BaseModel]) -> Schema:
+    """The schema of one of our models, with what the domain's types ask for."""
+    return model.model_json_schema(schema_generator=_Plain)
+
+
 @cache
 def schemas() -> dict[str, Schema]:
     """By name and version, such as `exam-booked.v1`. Not to be changed by the caller."""
     models: dict[str, type[BaseModel]] = {f"{name}.v{version}": value_model(name) for name, version in VERSIONS.items()}
     models |= {f"state.v{VERSION}": CareerState, "heartbeat.v1": Heartbeat, "outcome.v1": Outcome}
-    found = {name: _document(name, model.model_json_schema(schema_generator=_Plain)) for name, model in models.items()}
+    found = {name: _document(name, plain(model)) for name, model in models.items()}
     return found | {SUBMISSION: _document(SUBMISSION, _submission())}
 
 
@@ -119,7 +124,7 @@ def _submission() -> Schema:
         if name in ABOUT_THE_PERSON or name == "event-voided":
             fields["career"] = (None if name in ABOUT_THE_PERSON else Pseudonym | None, None)
         model: type[BaseModel] = create_model(name, __base__=_Submission, **fields)
-        one = model.model_json_schema(schema_generator=_Plain)
+        one = plain(model)
         defs |= one.pop("$defs")
         del one["title"]
         defs[name] = one

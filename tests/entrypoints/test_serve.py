@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -10,18 +11,20 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 import pytest
 from click.testing import CliRunner
+from jsonschema import Draft202012Validator
 
 from ledger.bootstrap import Ledger, open_ledger
 from ledger.edges.door import Door, bound_to
 from ledger.edges.figures import ShownWatch
 from ledger.edges.web import Server
 from ledger.entrypoints.cli import cli
-from ledger.entrypoints.http import feed
+from ledger.entrypoints.http import feed, openapi
 from ledger.entrypoints.http.api import FREE, LONGEST, Api
 from ledger.store import EventStore, StoreUnavailable, open_store
 from ledger.wire.events import message
@@ -388,6 +391,52 @@ def test_feed_refuses_a_position_that_it_never_gave(ask: Client, query: dict[str
                                                     reason: str) -> None:
     found = ask("/v1/events", headers={"Last-Event-ID": last} if last else {}, **query)
     assert (found.status, found.json["reason"]) == (status, reason)
+
+
+# The document
+
+
+def test_document_names_the_routes_that_are_served_and_no_other(tmp_path: Path) -> None:
+    with open_ledger(f"sqlite:///{tmp_path}/ledger.db") as ledger:
+        served = {(path, method) for path, methods in Api(ledger, ShownWatch("serve")).routes.items()
+                  for method in methods if path not in openapi.UNDESCRIBED}
+    found = openapi.document("en", FREE)
+    assert {(path, method.upper()) for path, methods in found["paths"].items() for method in methods} == served
+    assert {path for path, methods in found["paths"].items() if methods.get("get", {}).get("security") == []} == {
+        "/health", "/ready"}
+    names = [one["operationId"] for methods in found["paths"].values() for one in methods.values()]
+    assert len(set(names)) == len(names)
+
+
+def test_answers_are_as_the_document_says(ask: Client, paid: dict[str, Any]) -> None:
+    found = ask("/v1/openapi.json", headers={"Authorization": ""}).json
+    booked = {"path": "/v1/students/S01/eligibility", **CALL}
+    asked: dict[str, list[tuple[str, Said]]] = {
+        "head": [("head", ask("/v1/students/S01"))], "status": [("status", ask("/v1/students/S01/status"))],
+        "fees": [("fees", ask("/v1/students/S01/fees"))], "eligibility": [("eligibility", ask(**booked))],
+        "rule": [("rule", ask("/v1/rules/BLK-1"))], "rulebook": [("rulebook", ask("/v1/rulebooks/2025-26"))],
+        "feed": [("page", ask("/v1/events"))], "what-if": [("what-if", ask(WHAT_IF, "POST", [paid]))],
+        "append": [("told", ask(EVENTS, "POST", paid, {"If-Match": "*"}))], "ready": [("alive", ask("/ready"))],
+        "health": [("alive", ask("/health"))],
+        "history": [("step", ask("/v1/students/S01/history"))], "problem": [("problem", ask("/v1/students/S9/fees")), (
+            "problem", ask(EVENTS, "POST", paid | {"id": "a1"}, {"If-Match": "*"}))]}
+    for name, answers in asked.items():
+        for schema, said in answers:
+            assert said.status < 300 or name == "problem", (name, said)
+            for line in said.body.splitlines():
+                Draft202012Validator({"$ref": f"#/components/schemas/{schema}", "components": found["components"]}
+                                     ).validate(json.loads(line))
+    Draft202012Validator({"$ref": "#/components/schemas/submission", "components": found["components"]}).validate(
+        {name: value for name, value in paid.items() if value is not None})
+
+
+def test_page_about_it_loads_nothing_and_speaks_both_languages(ask: Client) -> None:
+    for language, words in (("en", "Every charge"), ("it", "Ogni addebito")):
+        found = ask("/v1", headers={"Accept-Language": language, "Authorization": ""})
+        text = found.body.decode()
+        assert (found.status, words in text) == (200, True)
+        assert not re.search(r"<(script|link|img|style|iframe)|https?://", text)
+        assert "default-src 'none'" in found.headers["content-security-policy"]
 
 
 # The command

@@ -26,14 +26,14 @@ from ledger.words.accepted import preferred
 
 from .asked import CALL, call_and_clocks, clocks, decoded, expected, heard, listed, must_agree, query
 from .feed import Feed
+from .openapi import LINES, PAGE_HEADERS, document, page
 from .problems import Misasked, explained, field, rule
 
 THREADS = 4
 """As many as a ledger has connections to PostgreSQL. Python computes in one of them at a time."""
 LONGEST = LONGEST_LINE
 """Bytes of a request's body: as of a line of `append`."""
-LINES = "application/x-ndjson"
-FREE = frozenset({"/health", "/ready"})
+FREE = frozenset({"/health", "/ready", "/v1", "/v1/openapi.json"})
 """Asked without a token, for they tell of nobody."""
 
 class Inquiry(NamedTuple):
@@ -87,6 +87,7 @@ class Api:
             "/v1/rules/{rule}": {"GET": self._rule},
             "/v1/rulebooks/{academic_year}": {"GET": self._rulebook},
             "/ready": {"GET": self._ready},
+            "/v1": {"GET": _page}, "/v1/openapi.json": {"GET": _document},
         }
         found: dict[str, dict[str, Route]] = {path: {method: self._answered(path, work)
                                                      for method, work in methods.items()}
@@ -292,6 +293,14 @@ def _tried(work: Work, request: Request) -> Response:
 
 def _only(name: str) -> Misasked:
     return Misasked(400, "bad-query", says("http/only", text=name) if name else says("http/nothing-asked"))
+
+
+def _document(asked: Inquiry) -> Response:
+    return told_as(asked, document(asked.language, FREE))
+
+
+def _page(asked: Inquiry) -> Response:
+    return Response(200, page(document(asked.language, FREE), asked.language), "text/html; charset=utf-8", PAGE_HEADERS)
 
 
 def _alive(_: Request) -> Response:

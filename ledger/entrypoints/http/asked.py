@@ -41,7 +41,7 @@ class Clocks(NamedTuple):
     known_position: int | None
 
 
-class _Who(BaseModel):
+class Who(BaseModel):
     model_config = ConfigDict(extra="forbid")
     career: Pseudonym
 
@@ -74,7 +74,7 @@ def call_and_clocks(given: _Query) -> tuple[Call, Clocks]:
     problems: list[Problem] = []
     who = exam = None
     try:
-        who = _Who.model_validate({name: value for name, value in given.items() if name == "career"})
+        who = Who.model_validate({name: value for name, value in given.items() if name == "career"})
     except ValidationError as error:
         problems += problems_of(error)
     try:
@@ -124,7 +124,7 @@ def expected(request: Request) -> int | None:
     return int(match[1])
 
 
-class _Heard(BaseModel):
+class Heard(BaseModel):
     model_config = ConfigDict(extra="forbid")
     after: Annotated[int, Field(strict=True, ge=0, le=LAST_POSITION)] = 0
     limit: Annotated[int, Field(strict=True, ge=1, le=500)] = 500
@@ -138,7 +138,7 @@ def heard(request: Request, given: _Query) -> tuple[int, int, int]:
     if last is not None:
         given = {**given, "after": last.decode("latin-1").strip()}
     try:
-        found = _Heard.model_validate({name: _number(value) for name, value in given.items()})
+        found = Heard.model_validate({name: _number(value) for name, value in given.items()})
     except ValidationError as error:
         raise _misasked(problems_of(error)) from None
     return found.after, found.limit, found.wait

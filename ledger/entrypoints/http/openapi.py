@@ -1,0 +1,190 @@
+"""The OpenAPI 3.1 document, made from the types that read what is asked and from the published schemas, and a page
+that shows it and loads nothing.
+
+A test compares it with the routes that are served, and real answers with what it says of them.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from html import escape
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel
+
+from ledger import __name__ as title
+from ledger.domain.events import ExamBooked
+from ledger.domain.phrases import Phrase, says
+from ledger.edges.web import PROBLEM
+from ledger.wire.schemas import plain, schemas
+from ledger.words import Language, sentence
+
+from .asked import CALL, AsKnown, Heard, Who
+
+Schema = dict[str, Any]
+JSON, LINES, SSE = "application/json", "application/x-ndjson", "text/event-stream"
+PAGE_HEADERS = ((b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'"),
+                (b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
+
+
+class Operation(NamedTuple):
+    """`query`: the models of its parameters; `takes`: the schema of its body, of one or of a list; `gives`: of its
+    answers, by status and media type."""
+
+    path: str
+    method: str
+    name: str
+    summary: Phrase
+    gives: Mapping[tuple[str, str], Schema]
+    query: Sequence[tuple[type[BaseModel], Sequence[str]]] = ()
+    takes: Schema | None = None
+    headers: Sequence[str] = ()
+
+
+def _of(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _list(schema: Schema) -> Schema:
+    return {"type": "array", "items": schema}
+
+
+def _object(**fields: Schema) -> Schema:
+    return {"type": "object", "required": list(fields), "properties": fields}
+
+
+_TEXT, _NUMBER, _FLAG = {"type": "string"}, {"type": "integer"}, {"type": "boolean"}
+_OBJECTS = _list({"type": "object"})
+_DAY, _EURO = {"type": "string", "format": "date"}, {"type": "string", "pattern": r"^-?[0-9]+\.[0-9]{2}$"}
+_ASKED = {"student": _TEXT, "on": _DAY, "known_position": _NUMBER}
+_CLEARS = {"type": ["object", "null"], "properties": {"what": _TEXT, "from": {"type": ["string", "null"]}}}
+
+SCHEMAS: dict[str, Schema] = {
+    "head": _object(student=_TEXT, version=_NUMBER, position=_NUMBER),
+    "status": _object(**_ASKED, careers=_OBJECTS, tickets=_OBJECTS, unruled_years=_list(_TEXT)),
+    "fees": _object(**_ASKED, charges=_OBJECTS, overdue=_EURO, to_come=_EURO, credit=_EURO, unallocated=_OBJECTS),
+    "eligibility": _object(**_ASKED, career=_TEXT, course=_TEXT, held_on=_DAY, eligible=_FLAG, reasons=_OBJECTS),
+    "step": _object(id=_TEXT, type=_TEXT, student=_TEXT, effective_on=_DAY, position=_NUMBER, version=_NUMBER,
+                    changes=_OBJECTS),
+    "what-if": _object(**_ASKED, outcomes=_OBJECTS, changes=_OBJECTS, compared=_list(_object(
+        answer=_TEXT, what=_TEXT, changed=_FLAG)), before={"type": "object"}, after={"type": "object"}),
+    "rule": _object(id=_TEXT, years=_OBJECTS),
+    "rulebook": _object(academic_year=_TEXT, id=_TEXT, sha256=_TEXT, rules=_OBJECTS),
+    "told": _object(id={"type": ["string", "null"]}, outcome={"enum": [
+        "accepted", "duplicate", "refused", "invalid", "conflict", "set-aside"]}),
+    "page": _object(events=_list(_object(key=_TEXT, headers={"type": "object"}, value={"type": "object"})),
+                    next=_NUMBER),
+    "problem": _object(type=_TEXT, title=_TEXT, status=_NUMBER, reason=_TEXT, detail=_TEXT) | {"properties": {
+        "type": _TEXT, "title": _TEXT, "status": _NUMBER, "reason": _TEXT, "detail": _TEXT, "errors": _list({
+            "type": "object", "required": ["detail"], "properties": {
+                "pointer": _TEXT, "parameter": _TEXT, "detail": _TEXT, "rule": _TEXT, "clears": _CLEARS,
+                "source": {"type": "object"}}})}},
+    "alive": _object(program=_TEXT),
+}
+_CLOCKS = ((AsKnown, tuple(AsKnown.model_fields)),)
+_EXAM = ((Who, ("career",)), (ExamBooked, CALL))
+_STUDENT, _ONE = "/v1/students/{student}", {("200", JSON): _of("told"), ("201", JSON): _of("told")}
+
+OPERATIONS = (
+    Operation(_STUDENT, "GET", "head", says("api/head"), {("200", JSON): _of("head")}),
+    Operation(f"{_STUDENT}/status", "GET", "status", says("api/status"), {("200", JSON): _of("status")}, _CLOCKS),
+    Operation(f"{_STUDENT}/fees", "GET", "fees", says("api/fees"), {("200", JSON): _of("fees")}, _CLOCKS),
+    Operation(f"{_STUDENT}/eligibility", "GET", "eligibility", says("api/eligibility"),
+              {("200", JSON): _of("eligibility")}, (*_EXAM, *_CLOCKS)),
+    Operation(f"{_STUDENT}/history", "GET", "history", says("api/history"), {("200", LINES): _of("step")}, _CLOCKS),
+    Operation(f"{_STUDENT}/what-if", "POST", "what-if", says("api/what-if"), {("200", JSON): _of("what-if")},
+              (*_EXAM, *_CLOCKS), _list(_of("submission"))),
+    Operation(f"{_STUDENT}/events", "POST", "append", says("api/append"), _ONE, (), _of("submission"),
+              ("If-Match", "Idempotency-Key")),
+    Operation("/v1/events", "POST", "append-many", says("api/append-many"), {("200", JSON): _list(_of("told"))}, (),
+              _list(_of("submission"))),
+    Operation("/v1/events", "GET", "feed", says("api/feed"), {("200", JSON): _of("page"), ("200", SSE): _TEXT},
+              ((Heard, tuple(Heard.model_fields)),), None, ("Last-Event-ID",)),
+    Operation("/v1/rules/{rule}", "GET", "rule", says("api/rule"), {("200", JSON): _of("rule")}),
+    Operation("/v1/rulebooks/{academic_year}", "GET", "rulebook", says("api/rulebook"),
+              {("200", JSON): _of("rulebook")}, ((AsKnown, ("known_at",)),)),
+    Operation("/health", "GET", "health", says("api/health"), {("200", JSON): _of("alive")}),
+    Operation("/ready", "GET", "ready", says("api/ready"), {("200", JSON): _of("alive")}),
+)
+UNDESCRIBED = frozenset({"/metrics", "/v1", "/v1/openapi.json"})
+"""What is served for Prometheus, and this document itself."""
+
+
+def document(language: Language, free: frozenset[str]) -> Schema:
+    """`free`: what is answered without a token."""
+    paths: dict[str, Schema] = {}
+    for one in OPERATIONS:
+        paths.setdefault(one.path, {})[one.method.lower()] = _operation(one, language) | (
+            {"security": []} if one.path in free else {})
+    return {"openapi": "3.1.0", "info": {"title": title, "version": "1"},
+            "security": [{"token": []}], "paths": paths,
+            "components": {"securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+                           "schemas": SCHEMAS | dict(_published("submission", schemas()["submission.v1"]))}}
+
+
+def _operation(one: Operation, language: Language) -> Schema:
+    responses: dict[str, Schema] = {}
+    for (status, media), schema in one.gives.items():
+        responses.setdefault(status, {"description": status, "content": {}})["content"][media] = {"schema": schema}
+    responses["default"] = {"description": "RFC 9457", "content": {PROBLEM: {"schema": _of("problem")}}}
+    found: Schema = {"operationId": one.name, "summary": sentence(one.summary, language),
+                     "parameters": list(_parameters(one)), "responses": responses}
+    if one.takes is not None:
+        found["requestBody"] = {"required": True, "content": {JSON: {"schema": one.takes}}}
+    return found
+
+
+def _parameters(one: Operation) -> Iterator[Schema]:
+    for part in one.path.split("/"):
+        if part.startswith("{"):
+            yield {"name": part.strip("{}"), "in": "path", "required": True, "schema": _TEXT}
+    for model, names in one.query:
+        schema = plain(model)
+        required = set(schema.get("required", ())) - {"mode"} if one.name != "what-if" else ()
+        for name in names:
+            yield {"name": name, "in": "query", "required": name in required,
+                   "schema": _without_null(schema["properties"][name])}
+    if one.name == "append":
+        yield {"name": "dry_run", "in": "query", "required": False, "schema": _FLAG}
+    for name in one.headers:
+        yield {"name": name, "in": "header", "required": False, "schema": _TEXT}
+
+
+def _without_null(schema: Schema) -> Schema:
+    """A parameter is there or not; null cannot be written in a query."""
+    kinds = [one for one in schema.get("anyOf", ()) if one != {"type": "null"}]
+    return kinds[0] if len(kinds) == 1 else schema
+
+
+def _published(name: str, schema: Schema) -> Iterator[tuple[str, Schema]]:
+    """A published schema and its parts as components, which refer to each other."""
+    parts = schema.get("$defs", {})
+    for part, found in ({name: {key: value for key, value in schema.items() if not key.startswith("$")}}
+                        | {f"{name}.{part}": found for part, found in parts.items()}).items():
+        yield part, _referred(found, name)
+
+
+def _referred(schema: Any, name: str) -> Any:
+    if isinstance(schema, list):
+        return [_referred(one, name) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {key: f"#/components/schemas/{name}.{value.rpartition('/')[2]}" if key == "$ref" else _referred(value, name)
+            for key, value in schema.items()}
+
+
+def page(found: Schema, language: Language) -> bytes:
+    """The operations of a document, for people: one file that asks for no other."""
+    rows = "".join(
+        f"<h2><code>{method.upper()} {escape(path)}</code></h2><p>{escape(one['summary'])}</p><ul>"
+        + "".join(f"<li><code>{escape(given['name'])}</code> ({given['in']}{', *' if given['required'] else ''}): "
+                  f"<code>{escape(_kind(given['schema']))}</code></li>" for given in one["parameters"])
+        + "</ul>" for path, methods in found["paths"].items() for method, one in methods.items())
+    name = escape(sentence(says("api/page"), language))
+    return (f'<!doctype html><html lang="{language}"><head><meta charset="utf-8"><title>{name}</title></head>'
+            f'<body><main><h1>{name}</h1><p><a href="/v1/openapi.json">OpenAPI 3.1</a></p>{rows}</main></body></html>'
+            ).encode()
+
+
+def _kind(schema: Schema) -> str:
+    if "enum" in schema:
+        return " | ".join(map(str, schema["enum"]))
+    return str(schema.get("format") or schema.get("pattern") or schema.get("type", ""))
