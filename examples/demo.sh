@@ -54,6 +54,7 @@ cat <<END
   career-ledger status S-DEMO-10 --on 2026-03-13     # a withdrawal that lapsed
   career-ledger fees S-DEMO-15 --on 2026-06-01       # an instalment plan, and a payment that was voided
   career-ledger rules diff 2019-20 2025-26           # what changed between the two years
+  career-ledger serve                                # the same answers over HTTP, described at its /v1
   career-ledger --help
 Then read README.md: "Your first events".
 END

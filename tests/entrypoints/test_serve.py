@@ -26,6 +26,7 @@ from ledger.edges.web import Server
 from ledger.entrypoints.cli import cli
 from ledger.entrypoints.http import feed, openapi
 from ledger.entrypoints.http.api import FREE, LONGEST, Api
+from ledger.relay.prepare import EventSource
 from ledger.store import EventStore, StoreUnavailable, open_store
 from ledger.wire.events import message
 from ledger.wire.kafka import history_of
@@ -228,7 +229,8 @@ def test_field_that_is_wrong_is_pointed_to(ask: Client, paid: dict[str, Any], ch
 
 @pytest.mark.parametrize(("body", "headers", "status"), [
     (b"{", {}, 400), (b"", {}, 400), (b'{"id": 1, "id": 2}', {}, 400), (b"[]", {}, 422), (b"\xff", {}, 400),
-    (b"{}", {"Content-Type": "text/plain"}, 415), (b"{}", {"Idempotency-Key": "x"}, 422)])
+    (b"{}", {"Content-Type": "text/plain"}, 415), (b"{}", {"Idempotency-Key": "x"}, 422),
+    (b"{}", {"Content-Length": str(LONGEST + 1)}, 413)])
 def test_body_that_is_no_submission_is_refused(ask: Client, body: bytes, headers: dict[str, str], status: int) -> None:
     found = ask(EVENTS, "POST", body, {"If-Match": "*"} | headers)
     assert (found.status, found.headers["content-type"]) == (status, "application/problem+json")
@@ -370,6 +372,26 @@ def test_feed_says_that_it_lives_and_ends_with_the_program(store_url: str, comma
         pass
 
 
+def test_feed_goes_on_after_a_fault(ask: Client, paid: dict[str, Any], store_url: str,
+                                    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    listener = Listener(ask.port, 0).until(3)
+
+    def broken(*_: Any) -> None:
+        raise KeyError("Anna Rossi")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(EventSource, "next", broken)
+        assert ask("/v1/events", "POST", [paid]).status == 200
+        said, until = "", time.monotonic() + 20
+        while "KeyError at " not in said and time.monotonic() < until:  # whoever runs it is told the place
+            ask("/ready")
+            said += capfd.readouterr().err
+    assert "KeyError at " in said
+    assert "Rossi" not in said
+    told = published(store_url)
+    assert listener.until(told[-1][0]).events == told
+
+
 def test_long_poll_gives_the_same_and_waits_for_what_comes(ask: Client, paid: dict[str, Any], store_url: str) -> None:
     told = published(store_url)
     first = ask("/v1/events", limit="2").json
@@ -460,6 +482,17 @@ def test_command_prints_its_address_and_a_token_once_and_ends_when_told(popen: A
         out, err = process.communicate(timeout=30)
     assert (process.returncode, out) == (0, b"")
     assert value.removeprefix("Bearer ").encode() not in err
+
+
+def test_command_makes_the_ledger_where_there_is_none(popen: Any, store_url: str) -> None:
+    process = popen("--db", store_url, "serve", "--listen", "127.0.0.1:0", stdout=subprocess.PIPE)
+    try:
+        assert process.stdout.readline().startswith(b"http://127.0.0.1:")
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+    with open_store(store_url, create=False) as store:
+        assert store.last_position() == 0
 
 
 @pytest.mark.parametrize(("options", "words"), [

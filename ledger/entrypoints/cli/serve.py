@@ -70,10 +70,12 @@ def serve(listen: str, door: Door) -> None:
 @contextmanager
 def _ledger() -> "Iterator[Ledger]":
     """One that is there is opened as it is, since it may be for reading only."""
+    from ledger.store import StoreUnusable
+
     try:
         with opened() as ledger:
             _ = ledger.log
-    except NotFound:
+    except (NotFound, StoreUnusable):  # what else is wrong than that there is none is said once more
         with opened(create=True) as ledger:
             _ = ledger.log
     with opened() as ledger:

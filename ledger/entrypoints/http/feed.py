@@ -12,8 +12,10 @@ from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Executor
 from typing import NamedTuple
 
+from ledger.edges.log import Note
+from ledger.edges.program import fault, say
 from ledger.edges.watch import Watch
-from ledger.relay.pages import Page, Told, pages
+from ledger.relay.pages import Carried, Portion, pages
 from ledger.store import EventStore, StoreUnavailable, StoreUnusable
 
 KEPT = 2_000
@@ -28,7 +30,7 @@ _COMMENT = b":\n\n"
 
 
 class Batch(NamedTuple):
-    messages: list[Told]
+    messages: list[Carried]
     position: int
 
 
@@ -37,7 +39,7 @@ class Feed:
 
     def __init__(self, store: EventStore, executor: Executor, watch: Watch) -> None:
         self._store, self._executor, self._watch = store, executor, watch
-        self._kept: deque[Told] = deque()
+        self._kept: deque[Carried] = deque()
         self._first = self._last = -1
         """Kept is what lies above `_first`, up to `_last`; -1: nobody has listened yet."""
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -83,7 +85,7 @@ class Feed:
     def _listener(self, after: int) -> "Callable[[float], asyncio.Future[Batch]]":
         """What gives one listener's next messages, after waiting for them so many seconds at most."""
         at = after
-        page: Callable[[], Page] | None = None
+        page: Callable[[], Portion] | None = None
 
         async def next_(seconds: float) -> Batch:
             nonlocal at, page
@@ -111,7 +113,7 @@ class Feed:
 
         return lambda seconds: asyncio.ensure_future(next_(seconds))
 
-    def _arrived(self, found: Page) -> None:
+    def _arrived(self, found: Portion) -> None:
         self._kept.extend(found.messages)
         self._last = found.position
         while len(self._kept) > KEPT:
@@ -127,7 +129,7 @@ class Feed:
     # In its thread
 
     def _read(self) -> None:
-        page: Callable[[], Page] | None = None
+        page: Callable[[], Portion] | None = None
         while not self._ended.is_set():
             pause = IDLE_SECONDS
             try:
@@ -141,5 +143,9 @@ class Feed:
                 self._watch.log_ends(self._store.last_position())
             except (StoreUnavailable, StoreUnusable):
                 self._watch.retry()
+            except Exception as error:  # the next attempt begins where the last one that went well ended
+                say(Note("serve/feed", "a fault of this program, please report it: {place}", "error",
+                         place=fault(error)), "career-ledger")
+                page = None
             self._hurry.wait(pause)
             self._hurry.clear()

@@ -14,12 +14,11 @@ from ledger import __name__ as title
 from ledger.domain.events import ExamBooked
 from ledger.domain.phrases import Phrase, says
 from ledger.edges.web import PROBLEM
-from ledger.wire.schemas import plain, schemas
+from ledger.wire.schemas import Schema, plain, schemas
 from ledger.words import Language, sentence
 
 from .asked import CALL, AsKnown, Heard, Who
 
-Schema = dict[str, Any]
 JSON, LINES, SSE = "application/json", "application/x-ndjson", "text/event-stream"
 PAGE_HEADERS = ((b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'"),
                 (b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
