@@ -16,9 +16,8 @@ WORKERS := 6
 # the programs that tests start would compile every module each time
 unexport PYTHONDONTWRITEBYTECODE
 
-# what of the faults `make faults` runs, and how large (tests/sizes.py)
+# how large the faults of `make faults` are (tests/sizes.py)
 SIZE ?= faults
-ONLY ?= faults or long
 
 # of `make fuzz`, shared out to the parsers
 SECONDS ?= 60
@@ -54,7 +53,7 @@ test: $(INSTALLED)
 	$(SERVERS) $(PYTEST) -n $(WORKERS) -m "not long" --durations 25
 
 faults: $(INSTALLED)
-	CAREER_LEDGER_TEST_SIZE=$(SIZE) $(SERVERS) $(PYTEST) -n $(WORKERS) -m "$(ONLY)" --durations 25
+	CAREER_LEDGER_TEST_SIZE=$(SIZE) $(SERVERS) $(PYTEST) -n $(WORKERS) -m "faults or long" --durations 25
 
 fuzz: $(INSTALLED)
 	@$(BIN)/python -c "import atheris" 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[fuzz]" || true

@@ -193,14 +193,21 @@ def command(path: Path) -> Iterator[None]:
                 server.shutdown()
 
 
+def lend(streams: Sequence[int], arguments: Sequence[str], environment: Mapping[str, str], folder: str,
+         umask: int = 0o022) -> Any:
+    """`career-ledger ARGUMENTS` on these open files, which are closed here: the process."""
+    process = _forked(_lent, [_Stream(one) for one in streams], _server(), arguments, dict(environment), folder, umask)
+    for one in set(streams):
+        os.close(one)
+    return process
+
+
 class _Asked(BaseRequestHandler):
     def handle(self) -> None:
         _, streams, _, _ = socket.recv_fds(self.request, 1, 3)
         with self.request.makefile("r", encoding="utf-8") as words:
             asked = ast.literal_eval(words.read())
-        process = _forked(_lent, [_Stream(one) for one in streams], _server(), *asked)
-        for one in streams:
-            os.close(one)
+        process = lend(streams, *asked)
         process.join()
         self.request.sendall(bytes([process.exitcode % 256]))
 

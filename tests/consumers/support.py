@@ -33,7 +33,7 @@ from tests.sizes import sized
 ORIGIN = History("test", 1, "/test")
 ROUNDS = sized(2, 4, 50)
 """How often a process is killed, or members come and go."""
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 180.0
 SEND_SECONDS = 300.0
 """More than any test keeps its brokers away."""
 

@@ -60,13 +60,13 @@ from .treasury_books import Books
 
 pytestmark = pytest.mark.faults
 NOW, NEXT_DAY = "2026-02-10T10:00", "2026-02-11T10:00"
-INVENTED, GENERATED = 4, 4
+INVENTED, GENERATED = 4, sized(2, 4)
 """Students in a block of the news."""
 PAYERS = 10
 """Students whose bank reports a payment before the treasury knows what it is for."""
 ADDRESSES = sized(500, 500, 5000)
-LONG = sized(120.0, 120.0, 900.0)
-DEAD_SECONDS, FROZEN_SECONDS, DARK_SECONDS, MESSAGES = sized((1.0, 2.0, 2.0, 1_600), (2.0, 4.0, 3.0, 3_000),
+LONG = sized(180.0, 300.0, 900.0)
+DEAD_SECONDS, FROZEN_SECONDS, DARK_SECONDS, MESSAGES = sized((1.0, 2.0, 2.0, 1_000), (2.0, 4.0, 3.0, 3_000),
                                                              (6.0, 20.0, 60.0, 50_000))
 BLOCKS = sized(3, 3, 20)
 """Of the news, on an old topic: as many students as pay, at least."""

@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from ledger.entrypoints.cli import cli
+from tests.processes import lend
 
 Run = Callable[..., Result]
 Start = Callable[..., "subprocess.CompletedProcess[bytes]"]
@@ -35,14 +36,18 @@ def run(db: str) -> Run:
     return call
 
 
+def surroundings(db: str, environment: dict[str, str]) -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "FORCE_COLOR", "TERM", "COLUMNS")}
+    return kept | {"PYTHONPATH": str(ROOT), "CAREER_LEDGER_DB": db, "TERM": "xterm-256color"} | environment
+
+
 @pytest.fixture
 def popen(db: str, tmp_path: Path) -> Callable[..., "subprocess.Popen[bytes]"]:
     """The command line as a process of its own, with the streams of the caller's choice."""
 
     def call(*arguments: str, environment: dict[str, str] | None = None, **streams: Any) -> "subprocess.Popen[bytes]":
-        kept = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "FORCE_COLOR", "TERM", "COLUMNS")}
-        env = kept | {"PYTHONPATH": str(ROOT), "CAREER_LEDGER_DB": db, "TERM": "xterm-256color"} | (environment or {})
-        return subprocess.Popen([*COMMAND, *arguments], cwd=tmp_path, env=env, **streams)
+        return subprocess.Popen([*COMMAND, *arguments], cwd=tmp_path, env=surroundings(db, environment or {}),
+                                **streams)
 
     return call
 
@@ -61,14 +66,14 @@ def start(popen: Callable[..., "subprocess.Popen[bytes]"]) -> Start:
 
 
 @pytest.fixture
-def terminal(popen: Callable[..., "subprocess.Popen[bytes]"]) -> Callable[..., str]:
+def terminal(db: str, tmp_path: Path) -> Callable[..., str]:
     """What the command shows on a terminal of 120 columns, standard output and standard error together."""
 
     def call(*arguments: str, **environment: str) -> str:
         outer, inner = pty.openpty()
-        process = popen(*arguments, environment={"COLUMNS": "120", **environment}, stdin=subprocess.DEVNULL,
-                        stdout=inner, stderr=inner)
-        os.close(inner)
+        given = {"COLUMNS": "120", **environment}
+        process = lend((os.open(os.devnull, os.O_RDONLY), inner, inner), arguments, surroundings(db, given),
+                       str(tmp_path))
         shown = b""
         while True:
             try:
@@ -79,7 +84,8 @@ def terminal(popen: Callable[..., "subprocess.Popen[bytes]"]) -> Callable[..., s
                 break
             shown += part
         os.close(outer)
-        assert process.wait(120) == 0, shown
+        process.join(120)
+        assert process.exitcode == 0, shown
         return shown.decode().replace("\r\n", "\n")
 
     return call

@@ -58,6 +58,7 @@ def test_process_is_interrupted_with_one_line(filled, popen, run, lines, history
     assert json.loads(process.stdout.readline())["outcome"] == "accepted"
     time.sleep(0.1)
     process.send_signal(signal.SIGINT)
+    process.wait(120)  # not yet at the end of its lines
     error = process.communicate(timeout=120)[1]
     assert (process.returncode, error) == (130, b"career-ledger: interrupted\n")
     again = run("append", "-", "--json", given=lines(history[2] | {"id": "n1"}))

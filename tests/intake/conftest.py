@@ -17,7 +17,7 @@ from tests.processes import LEDGER, Program
 from tests.reader import READER
 
 PARTITIONS = 4
-SECONDS = 90.0
+SECONDS = 180.0
 
 
 class Answer(NamedTuple):

@@ -119,7 +119,7 @@ def test_a_follower_that_lost_its_place_stores_nothing(store, database) -> None:
 
 
 def test_partitions_give_equal_tables(store_url, store, database) -> None:
-    events = population(40)
+    events = population(20)
     fill(store, events)
     found = []
     for count in (1, 2, 4):

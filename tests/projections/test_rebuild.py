@@ -29,8 +29,8 @@ def database(store_url: str, store: EventStore) -> Iterator[ProjectionDatabase]:
 
 def test_rebuild_gives_the_rows_that_a_follower_gives(store_url, store, database, monkeypatch) -> None:
     monkeypatch.setattr(workers, "WORTH_EVENTS", 100)  # so that this little is worth two processes
-    monkeypatch.setattr(workers, "PART_EVENTS", 300)
-    fill(store, population(40))
+    monkeypatch.setattr(workers, "PART_EVENTS", 150)
+    fill(store, population(20))
     follower = Follower(store, database, BOOKS)
     follower.prepare()
     follower.catch_up()
@@ -38,7 +38,7 @@ def test_rebuild_gives_the_rows_that_a_follower_gives(store_url, store, database
     seen: list[tuple[int, int]] = []
     done = rebuild(store_url, BOOKS, 2, lambda *at: seen.append(at))
     assert tables(database) == before
-    assert (done.events, done.resumed, done.position) == (len(population(40)), 0, store.last_position())
+    assert (done.events, done.resumed, done.position) == (len(population(20)), 0, store.last_position())
     assert seen[-1][0] == seen[-1][1] == done.events
     fill(store, population(5, first=500))
     follower.catch_up()
@@ -47,18 +47,18 @@ def test_rebuild_gives_the_rows_that_a_follower_gives(store_url, store, database
 
 
 def test_rebuild_goes_on_where_it_was_killed(store_url, store, database) -> None:
-    events = population(40)
+    events = population(20)
     fill(store, events)
     Follower(store, database, BOOKS).prepare()
-    for after in (300, 700):
-        process = SERVER.Process(target=rebuild_and_die, args=(store_url, 150, after))
+    for after in (150, 350):
+        process = SERVER.Process(target=rebuild_and_die, args=(store_url, 75, after))
         process.start()
         process.join(60)
         assert process.exitcode == -signal.SIGKILL
         assert database.positions()[0].position == 0  # the live tables are as they were
     fill(store, population(5, first=500))
     done = rebuild(store_url, BOOKS, 1)
-    assert 700 <= done.resumed < done.events
+    assert 350 <= done.resumed < done.events
     assert done.position >= events[-1].position
     Follower(store, database, BOOKS).catch_up()
     assert list(verify(store_url, BOOKS, 1)) == []

@@ -32,7 +32,7 @@ from tests.projections.populations import BOOKS
 from tests.reader import READER
 from tests.sizes import sized
 
-SECONDS = 120.0
+SECONDS = 180.0
 prepare.get_context = lambda _: Helpers
 ROUNDS = sized(2, 6, 100)
 """How often a process is killed."""
