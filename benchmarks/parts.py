@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from datetime import date
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -27,6 +28,9 @@ from ledger.domain.fold import replay
 from ledger.domain.knowledge import in_force
 from ledger.domain.submissions import Submission, read_submission
 from ledger.domain.timelines import timelines
+from ledger.exports.taking_in import opened as opened_export
+from ledger.exports.taking_in import take_in
+from ledger.exports.writing import export
 from ledger.generate import generate
 from ledger.handling.bulk import Crew, Opens, import_lines
 from ledger.handling.submit import Desk, append_lines, submit
@@ -36,6 +40,7 @@ from ledger.projections.everybody import law_of, open_database
 from ledger.projections.everybody.rebuild import rebuild
 from ledger.projections.everybody.reports import Reports
 from ledger.projections.student.words import snapshot
+from ledger.proofs.auditor import read_key
 from ledger.proofs.proving import prove
 from ledger.proofs.sequencer import Sequencer
 from ledger.proofs.signing import Signer
@@ -337,7 +342,8 @@ def raw_log(url: str) -> float:
 
 
 def proofs(url: str) -> dict[str, float]:
-    """Events a second: rows read as the database holds them, sealed from nothing, verified; seconds of a proof."""
+    """Events a second: rows read as the database holds them, sealed from nothing, verified, exported, imported into a
+    new SQLite file; seconds of a proof."""
     signer = Signer("bench.example", Ed25519PrivateKey.generate(), None)
     with open_store(url) as store, ProofTables(url) as tables:
         def rows() -> None:
@@ -348,6 +354,12 @@ def proofs(url: str) -> dict[str, float]:
         count = store.last_position()
         found = {"raw": count / seconds(rows), "sealed": count / seconds(Sequencer(store, tables, signer).seal),
                  "verified": count / seconds(lambda: verify(store, tables, [], []))}
+        keys = [read_key(signer.verifier)]
+        with TemporaryDirectory() as name:
+            folder = Path(name, "exported")
+            found["exported"] = count / seconds(lambda: export(store, tables, folder, keys, count, lambda *_: None))
+            found["imported"] = count / seconds(lambda: take_in(opened_export(folder, keys), f"sqlite:///{name}/new.db",
+                                                                [], lambda *_: None))
         student = next(iter(store.students()))
         return found | {"proof": median_of(lambda _: prove(store, tables, student), 20)}
 

@@ -176,9 +176,11 @@ class Bench:
             self.add(kind, Line("reading the log, decoded to events", rate(ours), rate(raw),
                                 ours / raw, 0.2 if bar else None, note=note))
             proofs = parts.proofs(url)
-            for work, name in (("sealing: leaves, tree, map, checkpoint", "sealed"),
-                               ("verify: everything again from the rows", "verified")):
-                self.add(kind, Line(work, rate(proofs[name]), rate(proofs["raw"]), proofs[name] / proofs["raw"], 0.4,
+            for work, name, least in (("sealing: leaves, tree, map, checkpoint", "sealed", 0.4),
+                                      ("verify: everything again from the rows", "verified", 0.4),
+                                      ("export: read, made again, spliced, packed", "exported", None),
+                                      ("import into SQLite, made again", "imported", None)):
+                self.add(kind, Line(work, rate(proofs[name]), rate(proofs["raw"]), proofs[name] / proofs["raw"], least,
                                     note="beside: the same rows read, one process"))
             self.add(kind, Line("a student's proof", ms(proofs["proof"]), ms(0.02), proofs["proof"] / 0.02, 1.0, True))
             rebuilds = statistics.median(parts.rebuilt(url) for _ in range(self.runs))

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from ledger.proofs.proving import Proof
     from ledger.proofs.sequencer import Sequencer
     from ledger.proofs.verifying import HowFar
+    from ledger.proofs.witnesses import Delivery
     from ledger.store import EventStore
 
 Answer = dict[str, Any]
@@ -56,6 +57,15 @@ class WhatIf(NamedTuple):
     known_at: datetime | None = None
     known_position: int | None = None
     call: "Call | None" = None
+
+
+class GivenTo(NamedTuple):
+    """Where checkpoints go: folders, URLs of witnesses, the topic of checkpoints. `keys`: verifier keys of the
+    witnesses; `brokers`: where the topic is."""
+
+    places: Sequence[str]
+    keys: Sequence[str] = ()
+    brokers: str | None = None
 
 
 def default_url() -> str:
@@ -413,19 +423,52 @@ class Ledger:
 
     # Proofs
 
-    def checkpoint(self) -> Answer:
-        """Seals and signs what is recorded. Raises NotFound where nothing is, and what `Sequencer.seal` does."""
+    def checkpoint(self, to: "GivenTo | None" = None) -> Answer:
+        """Seals and signs what is recorded, and gives it away. Raises NotFound where nothing is, NotGiven where a place
+        does not take it (it is signed then), and what `Sequencer.seal` does."""
         with self._sequencer() as sequencer:
             sealed = sequencer.seal()
         if sealed is None:
             raise NotFound(says("missing/sealed"))
+        failed: list[Exception] = []
+        with self._delivery(to, failed.append) as delivery:
+            sealed = delivery.give(sealed)
+        if failed:
+            raise failed[0]
         return sealed.answer()
 
-    def follow_checkpoints(self, stop: Flag, said: Callable[[Answer], None], watch: "Watch | None" = None) -> None:
-        """Goes on sealing until `stop` is set; `said` is told of each checkpoint."""
-        with self._sequencer() as sequencer:
+    def follow_checkpoints(self, stop: Flag, said: Callable[[Answer], None], watch: "Watch | None" = None,
+                           to: "GivenTo | None" = None, told: Callable[[Exception], None] = lambda _: None) -> None:
+        """Goes on sealing until `stop` is set; `said` is told of each checkpoint, `told` of each NotGiven: it is given
+        again later."""
+        with self._sequencer() as sequencer, self._delivery(to, told) as delivery:
             sequencer.watch = watch or sequencer.watch
-            sequencer.follow(stop, lambda sealed: said(sealed.answer()))
+            sequencer.between = delivery.again
+            sequencer.follow(stop, lambda sealed: said(delivery.give(sealed).answer()))
+
+    @contextmanager
+    def _delivery(self, to: "GivenTo | None", told: Callable[[Exception], None]) -> "Iterator[Delivery]":
+        from ledger.proofs import signing
+        from ledger.proofs.auditor import read_key
+        from ledger.proofs.reading import verifier_keys
+        from ledger.proofs.tables import ProofTables
+        from ledger.proofs.witnesses import Delivery, Folder, IntoTopic, Taker, Witness
+        from ledger.wire.topics import CHECKPOINTS
+
+        places: list[Taker] = []
+        if to is not None:
+            mine = signing.of_epochs([read_key(signing.load().verifier)], self._store.identity().epoch)
+            keys = [*mine, *(verifier_keys(to.keys) if to.keys else [])]
+            places = [Witness(one, keys) for one in to.places if "://" in one]  # what they sign goes to the others
+            for one in to.places:
+                if one == CHECKPOINTS:
+                    from ledger.relay.checkpoints import send
+
+                    places.append(IntoTopic(CHECKPOINTS, partial(send, to.brokers or "")))
+                elif "://" not in one:
+                    places.append(Folder(Path(one)))
+        with ProofTables(self._url) as tables:
+            yield Delivery(tables, places, told)
 
     def prove(self, student: str, position: int | None = None, full: bool = False) -> "Proof":
         """Raises NotFound where nothing is sealed, or was by then."""
@@ -440,17 +483,22 @@ class Ledger:
             raise NotFound(says("missing/sealed") if position is None else
                            says("missing/sealed-by", position=position)) from None
 
-    def verify_log(self, outside: Sequence[Path], keys: Sequence[str], told: "HowFar") -> Answer:
+    def verify_log(self, outside: Sequence[Path], keys: Sequence[str], told: "HowFar",
+                   brokers: str | None = None) -> Answer:
         """Everything again from the events. `outside`: files of checkpoints that others have kept, and folders of them;
-        `keys`: verifier keys, or files with them. Raises WrongProof, OSError; NotFound where nothing is sealed and
-        there is nothing to compare with."""
-        from ledger.proofs.reading import outside_of, verifier_keys
+        `keys`: verifier keys, or files with them; `brokers`: whose topic of checkpoints is compared too. Raises
+        WrongProof, OSError; NotFound where nothing is sealed and there is nothing to compare with."""
+        from ledger.proofs.reading import outside_notes, outside_of, verifier_keys
         from ledger.proofs.signing import of_epochs
         from ledger.proofs.tables import ProofTables
         from ledger.proofs.verifying import verify
 
         known = of_epochs(verifier_keys(keys), self._store.identity().epoch)
         held = outside_of(outside, known)
+        if brokers is not None:
+            from ledger.relay.checkpoints import held as in_the_topic
+
+            held += outside_notes(in_the_topic(brokers), known)
         store = self._store
         with ProofTables(self._url) as tables:
             if not held and not tables.exist():

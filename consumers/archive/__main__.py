@@ -24,6 +24,12 @@ folder_option = click.option("--folder", required=True, envvar="CAREER_LEDGER_AR
                              type=click.Path(file_okay=False, path_type=Path), help="Where the sealed packages are.")
 
 
+checkpoints_option = click.option("--checkpoints", envvar="CAREER_LEDGER_CHECKPOINTS", metavar="DIR", show_envvar=True,
+                                  type=click.Path(exists=True, file_okay=False, path_type=Path),
+                                  help="Where `career-ledger checkpoint --to DIR` puts checkpoints: each day's "
+                                       "manifest carries the newest.")
+
+
 @click.group(cls=command.Consumer, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 def archive() -> None:
     """Sealed daily packages of every event, each chained to the day before."""
@@ -32,10 +38,11 @@ def archive() -> None:
 @archive.command()
 @command.run_options
 @folder_option
-def run(running: command.Running, folder: Path) -> None:
+@checkpoints_option
+def run(running: command.Running, folder: Path, checkpoints: Path | None) -> None:
     """Follows the ledger and seals each day (UTC) once it is over, until it is stopped. One process to a folder."""
     try:
-        command.run(Archive(folder), running)
+        command.run(Archive(folder, checkpoints), running)
     except Damaged as error:
         _fail(str(error), FAILED)
     except OSError as error:
@@ -48,8 +55,9 @@ archive.add_command(command.status_command(Archive))
 @archive.command()
 @command.db
 @folder_option
+@checkpoints_option
 @click.option("--through", type=command.day, metavar="DATE", help="The last day (UTC) to seal. Default: yesterday.")
-def seal(url: str, folder: Path, through: date | None) -> None:
+def seal(url: str, folder: Path, checkpoints: Path | None, through: date | None) -> None:
     """Seals what was read so far, also while no heartbeat comes. What arrives later goes into the next package."""
     today = datetime.now(timezone.utc).date()
     if through is not None and through > today:
@@ -57,7 +65,7 @@ def seal(url: str, folder: Path, through: date | None) -> None:
     with command.database_at(url) as database:
         try:
             database.migrate(migrations(Archive))
-            last = seal_through(database, folder, through or today - ONE_DAY)
+            last = seal_through(database, folder, through or today - ONE_DAY, checkpoints)
         except Damaged as error:
             _fail(str(error), FAILED)
         except OSError as error:
@@ -90,6 +98,8 @@ def verify_command(folder: Path, ledger: BinaryIO | None, after: int, head: str 
             tell(f"{verdict.packages} packages from {verdict.first_day} to {verdict.last_day}, "
                  f"{verdict.entries} entries up to position {verdict.last_position}, {verdict.repeated} repeated; "
                  f"head {verdict.head}")
+            tell(f"the newest checkpoint of the ledger in it: {verdict.checkpoint['size']} entries of "
+                 f"{verdict.checkpoint['origin']}" if verdict.checkpoint else "no checkpoint of the ledger is in it")
         if ledger is not None:
             tell(f"{verdict.compared} events of the ledger compared, {verdict.not_sealed} above the last position not "
                  "sealed yet")

@@ -131,9 +131,11 @@ class Tally:
 
 
 def manifest(day: date, previous: str | None, package_sha256: str, package_bytes: int,
-             content: dict[str, Any]) -> bytes:
+             content: dict[str, Any], checkpoint: str | None = None) -> bytes:
+    """`checkpoint`: the ledger's newest signed checkpoint, as it was given away."""
+    carried = {"checkpoint": checkpoint} if checkpoint is not None else {}
     return json.dumps({
-        "format": FORMAT, "day": day.isoformat(), "previous": previous,
+        "format": FORMAT, "day": day.isoformat(), "previous": previous, **carried,
         "package": {"name": f"{day}{PACKAGE}", "sha256": package_sha256, "bytes": package_bytes}, "content": content},
         indent=1, ensure_ascii=False).encode() + b"\n"
 
@@ -143,6 +145,8 @@ def read_manifest(raw: bytes) -> dict[str, Any]:
     found = _object(raw)
     if found.get("format") not in (FORMAT, FORMER):
         raise Damaged(f"format: not {FORMAT}")
+    if not isinstance(found.get("checkpoint", ""), str):
+        raise Damaged("checkpoint: not of its type")
     for path, kinds in (("day", str), ("previous", (str, type(None))), ("package.name", str), ("package.sha256", str),
                         ("package.bytes", int), ("content", dict), ("content.sha256", str), ("content.entries", int)):
         value: Any = found
@@ -180,9 +184,11 @@ def sealed_days(folder: Path) -> list[date]:
     return sorted(day for path in folder.glob(f"*{MANIFEST}") if (day := day_in(path.name)) is not None)
 
 
-def seal(folder: Path, day: date, previous: str | None, entries: Iterable[Entry]) -> tuple[str, int]:
-    """Writes a day's package and manifest; the manifest's sha256 and the number of entries. Where a crash left both
-    behind they stay as they are. Raises Damaged where the folder has another package of that day."""
+def seal(folder: Path, day: date, previous: str | None, entries: Iterable[Entry],
+         checkpoint: str | None = None) -> tuple[str, int]:
+    """Writes a day's package and manifest, which carries the ledger's `checkpoint`; the manifest's sha256 and the
+    number of entries. Where a crash left both behind they stay as they are. Raises Damaged where the folder has another
+    package of that day."""
     package, described = folder / f"{day}{PACKAGE}", folder / f"{day}{MANIFEST}"
     tally = Tally()
     with _beside(package) as (raw, commit):
@@ -201,7 +207,7 @@ def seal(folder: Path, day: date, previous: str | None, entries: Iterable[Entry]
                               "restore the two from the same moment")
             return digest(before), content["entries"]
         commit()
-    made = manifest(day, previous, file_digest(package), package.stat().st_size, content)
+    made = manifest(day, previous, file_digest(package), package.stat().st_size, content, checkpoint)
     with _beside(described) as (raw, commit):
         raw.write(made)
         commit()

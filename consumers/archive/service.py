@@ -26,6 +26,7 @@ from ledger.wire.letters import Heartbeat
 from ledger.wire.reading import Unreadable, header_text, identify
 from ledger.wire.topics import EVENTS, HEARTBEAT
 
+from .checkpoints import newest
 from .package import MANIFEST, Damaged, Entry, digest, read_manifest, seal, sealed_days
 
 ONE_DAY = timedelta(days=1)
@@ -64,8 +65,9 @@ class Archive(Service):
     steps = STEPS
     keeps = True
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, checkpoints: Path | None = None) -> None:
+        """`checkpoints`: the folder that the ledger gives them to."""
+        self._folder, self._checkpoints = folder, checkpoints
         self._heard: Heartbeat | None = None
         self._sealed: date | None = None
         self._sealer = ThreadPoolExecutor(1, "seal")
@@ -114,7 +116,7 @@ class Archive(Service):
         if self._sealed is not None and self._sealed >= through:
             return
         if is_reached(self._heard.offsets, read_so_far(database, self.name, EVENTS)):
-            self._sealing = self._sealer.submit(seal_through, database, self._folder, through)
+            self._sealing = self._sealer.submit(seal_through, database, self._folder, through, self._checkpoints)
 
     def close(self) -> None:
         """Waits for the day that is being sealed, and those after it that are over."""
@@ -131,14 +133,15 @@ def _day(days: int, today: date) -> str:
     return (EPOCH + timedelta(days=min(max(days, 0), (today - EPOCH).days))).isoformat()
 
 
-def seal_through(database: Database, folder: Path, through: date) -> date | None:
+def seal_through(database: Database, folder: Path, through: date, checkpoints: Path | None = None) -> date | None:
     """Seals every day up to and including `through` that is not sealed yet, also those without an event, so that the
     chain has no hole; the last sealed day, None where there is nothing to seal yet. Raises Damaged where folder and
     database disagree."""
     with _alone(folder):
         last, head = _agree(database, folder)
         while (day := _freeze(database, last, through)) is not None:
-            head, entries = seal(folder, day, head, _frozen(database, day))
+            given = newest(checkpoints) if checkpoints is not None else None
+            head, entries = seal(folder, day, head, _frozen(database, day), given)
             with database.transaction() as tx:
                 tx.run("UPDATE archive_packages SET manifest = :manifest, entries = :entries WHERE day = :day",
                        {"day": day.isoformat(), "manifest": head, "entries": entries})

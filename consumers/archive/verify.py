@@ -8,6 +8,7 @@ unexpected-file, missing-package, missing-manifest, unreadable-manifest, unreada
 sealing leaves
 day-missing        the days do not follow one another
 chain              `previous` is not the hash of the manifest before it
+checkpoint         what a manifest carries as the ledger's checkpoint is none, or does not continue the one before
 head               the last manifest is not the one that was noted elsewhere (`--head`): days at the end may be missing
 package, content   the package, or what is in it, is not what its manifest says (`fields`)
 entry              a line is no entry, or its value does not fit its hashes or its fields
@@ -35,6 +36,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from .checkpoints import Noted, read
 from .package import (
     MANIFEST,
     PACKAGE,
@@ -59,8 +61,9 @@ ArchiveFinding = dict[str, Any]
 
 @dataclass(slots=True)
 class Verification:
-    """`head`: the sha256 of the last manifest. `repeated`: entries that stand once more alike; `not_sealed`: events of
-    the ledger above the archive's last position."""
+    """`head`: the sha256 of the last manifest. `checkpoint`: origin, size and root of the ledger's newest one in a
+    manifest (its signature is for `career-ledger verify` to check). `repeated`: entries that stand once more alike;
+    `not_sealed`: events of the ledger above the archive's last position."""
 
     findings: list[ArchiveFinding] = field(default_factory=list)
     packages: int = 0
@@ -68,6 +71,7 @@ class Verification:
     first_day: str | None = None
     last_day: str | None = None
     head: str | None = None
+    checkpoint: dict[str, Any] | None = None
     last_position: int = 0
     repeated: int = 0
     compared: int = 0
@@ -129,10 +133,26 @@ def _chain(folder: Path, verdict: Verification, events: sqlite3.Connection) -> N
                 verdict.add("chain", file=name, expected=verdict.head, found=found["previous"])
             if found["day"] != day.isoformat():
                 verdict.add("content", file=name, fields=["day"])
+            _checkpoint(found, name, verdict)
             _package(folder, day, found, verdict, events)
         verdict.packages += 1
         verdict.first_day = verdict.first_day or day.isoformat()
         verdict.last_day, verdict.head, before = day.isoformat(), digest(raw), day
+
+
+def _checkpoint(described: dict[str, Any], name: str, verdict: Verification) -> None:
+    if "checkpoint" not in described:
+        return
+    try:
+        found = read(described["checkpoint"])
+    except Damaged as error:
+        verdict.add("checkpoint", file=name, problem=str(error))
+        return
+    before = Noted(**verdict.checkpoint) if verdict.checkpoint else None
+    if before is not None and (found.place < before.place or (found.place == before.place and found != before)):
+        verdict.add("checkpoint", file=name, problem=f"{found.size} entries of {found.origin} come after {before.size} "
+                    f"of {before.origin}: the ledger was restored, or has two histories")
+    verdict.checkpoint = found._asdict()
 
 
 def _package(folder: Path, day: date, described: dict[str, Any], verdict: Verification,

@@ -3,6 +3,7 @@ What exists keeps its mode."""
 
 import errno
 import os
+import secrets
 import stat
 import tempfile
 from contextlib import suppress
@@ -80,6 +81,24 @@ def durable(folder: Path) -> None:
         os.fsync(opened)
     finally:
         os.close(opened)
+
+
+def write_whole(path: Path, text: str, new: bool = False, mode: int = FILE) -> None:
+    """Whole or not at all, and durable. Raises OSError; with `new` FileExistsError where there is one."""
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="utf-8") as file:
+            os.fchmod(file.fileno(), mode)
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        if new:
+            path.hardlink_to(part)
+        else:
+            part.replace(path)
+        durable(path.parent)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def replace(part: Path, path: Path) -> None:

@@ -29,6 +29,8 @@ SEGMENT = 100_000
 LONGEST_LINE = 16 << 20
 LARGEST_MANIFEST = 64 << 20
 CHUNK = 1 << 18
+UNDECODED = (msgspec.MsgspecError, ValueError, RecursionError)
+"""What decoding JSON raises; ValueError where a text is no UTF-8."""
 
 _Count = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
 _Position = Annotated[int, msgspec.Meta(ge=1, le=(1 << 63) - 1)]
@@ -98,7 +100,7 @@ def read_epochs(data: bytes, where: str) -> list[Epoch]:
     try:
         return [Epoch(**(msgspec.structs.asdict(one) | {"lost_root": bytes.fromhex(one.lost_root)}))
                 for one in msgspec.json.decode(data, type=list[_Epoch])]
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except UNDECODED as error:
         raise WrongProof(f"{where}: {error}: it was changed; export again") from None
 
 
@@ -114,7 +116,7 @@ def read_manifest(data: bytes, where: str) -> Manifest:
     """Raises WrongProof with the field that is wrong."""
     try:
         said = msgspec.json.decode(data)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except UNDECODED as error:
         raise WrongProof(f"{where} is no JSON ({error}): it was cut off or changed; export again") from None
     if not isinstance(said, dict) or said.get("format") != FORMAT:
         found = said.get("format") if isinstance(said, dict) else None
@@ -122,7 +124,7 @@ def read_manifest(data: bytes, where: str) -> Manifest:
                          "take the version of career-ledger that wrote it, or a newer one")
     try:
         manifest = msgspec.json.decode(data, type=Manifest)
-    except msgspec.ValidationError as error:
+    except UNDECODED as error:
         raise WrongProof(f"{where}: {error}: it was changed; export again") from None
     for why in _contradictions(manifest):
         raise WrongProof(f"{where}: {why}: it was changed; export again")

@@ -177,7 +177,7 @@ class _Arrival:
             for line in lines:
                 try:
                     one = read_point(line)
-                except msgspec.MsgspecError as error:
+                except form.UNDECODED as error:
                     raise WrongProof(f"{path}: a line is no checkpoint ({error}): {_DAMAGED}") from None
                 yield one
 

@@ -1,6 +1,7 @@
 """Checking what lies in files: no database, and only the code of `auditor.py`."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,9 @@ from .auditor import (
 )
 from .signing import is_named, load, of_epochs
 from .verifying import Outside
+
+MANIFEST, PACKAGE = ".manifest.json", ".jsonl.gz"
+"""Of an archive's day (`consumers.archive`)."""
 
 
 class WrongProof(Exception):
@@ -46,15 +50,36 @@ def outside_of(paths: Sequence[Path], keys: list[Key]) -> list[Outside]:
     files = [file for path in paths for file in
              (sorted(one for one in path.iterdir() if one.is_file() and not one.name.startswith(".")) if path.is_dir()
               else [path])]
-    return [Outside(str(file), *_checkpoint(file, keys)) for file in files]
+    notes = [(str(file), note) for file in files if (note := _note(file)) is not None]
+    return outside_notes(notes, keys)
 
 
-def _checkpoint(file: Path, keys: list[Key]) -> tuple[Checkpoint, list[Seen]]:
+def outside_notes(notes: Iterable[tuple[str, str]], keys: list[Key]) -> list[Outside]:
+    """Those that stand elsewhere, as place and text. Raises WrongProof."""
+    return [Outside(where, *_opened(where, note, keys)) for where, note in notes]
+
+
+def _note(file: Path) -> str | None:
+    """In a file, or in the manifest of an archive's day, which may have none; None for the day's package too."""
+    if file.name.endswith(PACKAGE):
+        return None
     try:
-        note = read_text(str(file), LONGEST_NOTE)
-        return open_checkpoint(note, keys) if keys else (read_checkpoint(note[:note.rfind("\n\n") + 1]), [])
+        text = read_text(str(file), LONGEST_NOTE)
+        note = json.loads(text).get("checkpoint") if file.name.endswith(MANIFEST) else text
     except Wrong as error:
         raise WrongProof(f"{file}: {error}") from None
+    except (ValueError, AttributeError, RecursionError):
+        note = ""
+    if not isinstance(note, str | None):
+        raise WrongProof(f"{file}: checkpoint is no text")
+    return note
+
+
+def _opened(where: str, note: str, keys: list[Key]) -> tuple[Checkpoint, list[Seen]]:
+    try:
+        return open_checkpoint(note, keys) if keys else (read_checkpoint(note[:note.rfind("\n\n") + 1]), [])
+    except Wrong as error:
+        raise WrongProof(f"{where}: {error}") from None
 
 
 def checked(file: Path, said: Sequence[str], outside: Sequence[Path]) -> dict[str, Any] | None:

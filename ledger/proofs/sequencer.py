@@ -42,6 +42,8 @@ class Sequencer:
     def __init__(self, store: EventStore, tables: ProofTables, signer: Signer) -> None:
         self._store, self._tables, self._signer = store, tables, signer
         self.watch = Watch()
+        self.between: Callable[[], None] = lambda: None
+        """Called by `follow` every so many seconds, whether anything was sealed or not."""
 
     def seal(self, batch: int = BATCH) -> KeptPoint | None:
         """Seals everything that is recorded now; the newest checkpoint, None where there is none. Raises
@@ -65,10 +67,13 @@ class Sequencer:
         last = self._seal(BATCH)
         if last is not None:
             said(last)
-        at = time.monotonic()
+        at = looked = time.monotonic()
         while not stop.wait(min(LOOK_SECONDS, every)):
             end, sealed = self._store.last_position(), last.position if last is not None else 0
             waiting = end - sealed
+            if time.monotonic() - looked >= every:
+                looked = time.monotonic()
+                self.between()
             self.watch.turn()
             self.watch.log_ends(end)
             self.watch.stands("log", sealed)

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from ledger.edges.files import durable
+from ledger.edges.files import write_whole
 from ledger.store.errors import StoreUnusable
 
 from .auditor import LOG_KEY, Checkpoint, Key, Wrong, key_id, number, read_checkpoint, unbase64
@@ -117,7 +117,7 @@ class Signer(NamedTuple):
 
     def remember(self, note: str, position: int) -> None:
         if self.signed is not None:
-            _write(self.signed, f"{note}\nposition {position}\n")
+            write_whole(self.signed, f"{note}\nposition {position}\n")
 
 
 def checkpoint_body(origin: str, size: int, root: bytes) -> str:
@@ -168,7 +168,7 @@ def make(name: str) -> Signer:
         public = Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
         coded = base64.b64encode(bytes([LOG_KEY]) + seed).decode()
         try:
-            _write(path, f"{FORM}{name}+{key_id(name, LOG_KEY, public).hex()}+{coded}\n", new=True)
+            write_whole(path, f"{FORM}{name}+{key_id(name, LOG_KEY, public).hex()}+{coded}\n", new=True)
         except FileExistsError:
             pass  # another process was faster
         except OSError as error:
@@ -193,20 +193,3 @@ def _read(text: str, where: str, signed: Path | None) -> Signer:
         pass
     raise StoreUnusable(f"{where} holds no whole key that signs checkpoints: it was cut off or changed. "
                         "Put the right one back")
-
-
-def _write(path: Path, text: str, new: bool = False) -> None:
-    """Whole or not at all, and durable. Raises OSError; with `new` FileExistsError where there is one."""
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        if new:
-            path.hardlink_to(part)
-        else:
-            part.replace(path)
-        durable(path.parent)
-    finally:
-        part.unlink(missing_ok=True)

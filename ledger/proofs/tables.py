@@ -132,6 +132,12 @@ class ProofTables:
             tx.run("UPDATE log_checkpoints SET note = :note WHERE size = :size AND note IS NULL",
                    {"size": size, "note": note})
 
+    def cosigned(self, size: int, note: str) -> None:
+        """The note of a checkpoint that a witness has signed too."""
+        with self._backend.transaction() as tx:
+            tx.run("UPDATE log_checkpoints SET note = :note WHERE size = :size AND note IS NOT NULL",
+                   {"size": size, "note": note})
+
     def seal(self, before: int, sealed: KeptPoint, tiles: Sequence[tuple[Tile, int | None]],
              heads: Mapping[int, Bucket], map_tiles: Sequence[Tile]) -> None:
         """All of a checkpoint but its signature, in one transaction. `before`: the size of the one before; where

@@ -81,7 +81,7 @@ def beyond(store: EventStore, brokers: str) -> Beyond:
     epoch, reached, origin = 0, 0, store.identity().origin
     gone: dict[str, set[int]] = {}
     try:
-        for records in _all(consumer, made):
+        for records in all_records(consumer, made):
             known = _in_the_log(store, records)
             for record in records:
                 (whose, text), position = _whose(record), _position(record)
@@ -97,7 +97,7 @@ def beyond(store: EventStore, brokers: str) -> Beyond:
     return Beyond(epoch, reached, {student: sorted(versions) for student, versions in gone.items()})
 
 
-def _all(consumer: KafkaConsumer, made: Made) -> Iterator[list[Any]]:
+def all_records(consumer: KafkaConsumer, made: Made) -> Iterator[list[Any]]:
     """All records, those of a partition at a time."""
     parts = [TopicPartition(made.name, number) for number in range(made.partitions)]
     consumer.assign(parts)

@@ -340,9 +340,9 @@ def upgrade(path: str) -> list[int]:
 @contextmanager
 def moved_in(path: str, identity: Identity) -> Iterator[whole.Arriving]:
     """A whole ledger into a file that is not there, is empty, or holds one that was never used. It becomes the one of
-    this identity. Whatever the block raises, and a kill, leaves what was there
-    before, or an empty file. What the guards refuse is not asked: older programs may have stored it, and who moves a
-    ledger has proved it to be the same. Raises StoreUnusable, StoreUnavailable."""
+    this identity. Whatever the block raises, and a kill, leaves what was there before, or an empty file. What the
+    guards refuse is not asked: older programs may have stored it, and who moves a ledger has proved it to be the same.
+    Raises StoreUnusable, StoreUnavailable."""
     with closing(opened(path, create=True)) as backend:
         _is_ready(backend)
         with backend.explained():

@@ -5,7 +5,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -113,7 +113,8 @@ class Made(NamedTuple):
     partitions: int
 
 
-def create_topics(brokers: str, partitions: int = PARTITIONS, replicas: int | None = None) -> dict[str, Made]:
+def create_topics(brokers: str, partitions: int = PARTITIONS, replicas: int | None = None,
+                  of: Sequence[Topic] = TOPICS) -> dict[str, Made]:
     """Makes the topics that are missing and checks those that exist; by name without prefix. `replicas` None: 3, or as
     many as there are brokers. Several processes may do it at once.
 
@@ -121,7 +122,7 @@ def create_topics(brokers: str, partitions: int = PARTITIONS, replicas: int | No
     from kafka import KafkaAdminClient
     from kafka.errors import InvalidReplicationFactorError, TopicAlreadyExistsError, TopicAuthorizationFailedError
 
-    names = {prefix() + topic.name: topic for topic in TOPICS}
+    names = {prefix() + topic.name: topic for topic in of}
     admin = KafkaAdminClient(**{"bootstrap_timeout_ms": 10_000, **connection(brokers)})
     try:
         copies = replicas or min(3, len(admin.describe_cluster()["brokers"]))

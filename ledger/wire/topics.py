@@ -9,6 +9,8 @@ HEARTBEAT = "career.heartbeat.v1"
 SUBMISSIONS = "career.submissions.v1"
 OUTCOMES = "career.outcomes.v1"
 DEAD_LETTER = "career.dead-letter.v1"
+CHECKPOINTS = "career.checkpoints.v1"
+"""Signed notes. Not among `TOPICS`: who publishes need not have it, and `checkpoint --to` makes it."""
 
 _MIB = 1 << 20
 FOR_EVER: Mapping[str, str] = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
@@ -48,6 +50,9 @@ TOPICS: tuple[Topic, ...] = (
     Topic(DEAD_LETTER, "the key of the letter", _days(90), 8 * _MIB),
 )
 """Dead letters are as they came, so they may hold what a submitter wrote: not for ever."""
+
+
+WITNESS: tuple[Topic, ...] = (Topic(CHECKPOINTS, "the log's name", FOR_EVER, one_partition=True),)
 
 
 def longest_kept_days() -> int:

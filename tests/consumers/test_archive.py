@@ -269,7 +269,7 @@ def test_crash_between_table_and_files_is_healed(
     class Crash(Exception):
         pass
 
-    def crashing(into: Path, day: date, previous: str | None, entries: Any) -> tuple[str, int]:
+    def crashing(into: Path, day: date, previous: str | None, entries: Any, *_: Any) -> tuple[str, int]:
         if place == "before-files":
             raise Crash
         original(into, day, previous, entries)

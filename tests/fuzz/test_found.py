@@ -9,6 +9,7 @@ import pytest
 from ledger.wire.topics import OUTCOMES
 
 from .targets import TARGETS
+from .targets.exports import EPOCH
 from .targets.files import an_archive
 from .targets.privacy import made
 from .targets.proofs import verifiers
@@ -92,6 +93,7 @@ FOUND: dict[str, tuple[str, Callable[[], bytes]]] = {
     "a text in the place of a purpose": ("key-store-rows", lambda: b"access_log purpose text abc"),
     "a key's name that is no UTF-8": ("verifier-key",
         lambda: verifiers()[0].replace(b"ledger.example.edu", b"\xff\xfe")),
+    "a reason that is no UTF-8": ("export-epochs", lambda: EPOCH.replace(b"the disk", b"the di\xf2k")),
     "a name without end in the words": ("book-words", lambda: b"a" * 5000 + b" = 1"),
     "a name of others in the message of an error": ("booking-heartbeat",
         lambda: changed(beats(), '"topic":"career.state.v1"', '"offsets":{"0"', r'"offsets":{"0\u0000"')),

@@ -1,6 +1,7 @@
 """Proofs: `checkpoint` seals and signs, `verify` makes everything again from the events, `prove` and `check` are for
 one student."""
 
+import re
 import signal
 import threading
 from pathlib import Path
@@ -11,9 +12,11 @@ import click
 from ledger.domain.phrases import says
 from ledger.edges.log import Note, log_format_option
 from ledger.edges.program import tell, tell_json
+from ledger.wire.topics import CHECKPOINTS
 
-from .errors import misused
+from .errors import bad_value, misused
 from .everybody import progress
+from .kafka import kafka_option, needed
 from .options import DIFFERENT, POSITIONS, json_option, opened, page, say, shows_metrics, spoken, watched
 
 if TYPE_CHECKING:
@@ -30,26 +33,52 @@ outside_option = click.option("--checkpoint", "outside", multiple=True, metavar=
                               help="A checkpoint that somebody else has kept, or a folder of them.")
 
 
+def _place(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
+    """A folder that is there, an address of the web, or the topic."""
+    for one in given:
+        if not re.fullmatch(r"https?://[^\s@]+", one) and one != CHECKPOINTS and not Path(one).is_dir():
+            raise bad_value(says("cli/no-place", field=one, text=CHECKPOINTS))
+    return given
+
+
+def _held(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
+    """A file or folder that is there, or the topic."""
+    for one in given:
+        if one != CHECKPOINTS and not Path(one).exists():
+            raise bad_value(says("cli/no-checkpoint", field=one, text=CHECKPOINTS))
+    return given
+
+
 @click.command(short_help="Seal and sign what is recorded.")
 @click.option("--follow", is_flag=True, help="Go on, a minute or 1,000 events later, until SIGTERM.")
+@click.option("--to", "places", multiple=True, callback=_place, metavar="FOLDER|TOPIC|URL",
+              help=f"Give it away: to a folder that others read, to the topic {CHECKPOINTS}, to a witness at URL "
+                   "(C2SP tlog-witness), which signs it too. May be repeated.")
+@keys_option
+@kafka_option
 @json_option
 @shows_metrics
 @log_format_option
-def checkpoint(follow: bool, json_: bool) -> None:
+def checkpoint(follow: bool, places: tuple[str, ...], keys: tuple[str, ...], brokers: str | None, json_: bool) -> None:
     """Take what is recorded into the Merkle tree, sign its root with the key that CAREER_LEDGER_SIGNING_KEY names, and
     print the checkpoint: a signed note, which anybody may have.
 
     Give it away: to witnesses, auditors, another office. What was recorded before it cannot be altered unnoticed by who
-    holds it. Killed at any moment, the next one goes on; of several only one works.
+    holds it. Killed at any moment, the next one goes on; of several only one works. A place that does not take it is
+    tried again a minute later, and never holds up what is sealed.
 
     \b
     Examples:
       career-ledger checkpoint > checkpoint.txt
-      career-ledger checkpoint --follow
+      career-ledger checkpoint --follow --to /srv/rector --to career.checkpoints.v1
+      career-ledger checkpoint --to https://witness.example.org/ --key witness.vkey
     """
+    from ledger.bootstrap import GivenTo
+
+    to = GivenTo(places, keys, needed(brokers) if CHECKPOINTS in places else None) if places else None
     if not follow:
         with opened() as ledger:
-            _tell(ledger.checkpoint(), json_)
+            _tell(ledger.checkpoint(to), json_)
         return
     from ledger.store import StoreUnavailable
 
@@ -60,11 +89,16 @@ def checkpoint(follow: bool, json_: bool) -> None:
         while not stop.is_set():
             try:
                 with opened() as ledger:
-                    ledger.follow_checkpoints(stop, lambda answer: _tell(answer, json_, note=False), watch)
+                    ledger.follow_checkpoints(stop, lambda answer: _tell(answer, json_, note=False), watch, to,
+                                              _not_given)
             except StoreUnavailable as error:
                 say(Note("checkpoint/away", "{error}; trying again", level="warning", error=str(error)))
                 watch.retry()
                 stop.wait(PAUSE_SECONDS)
+
+
+def _not_given(error: Exception) -> None:
+    say(Note("checkpoint/not-given", "{error}; given again in a minute", level="warning", error=str(error)))
 
 
 def _tell(answer: "Answer", json_: bool, note: bool = True) -> None:
@@ -78,10 +112,12 @@ def _tell(answer: "Answer", json_: bool, note: bool = True) -> None:
 
 
 @click.command(short_help="Verify that no event was altered, removed or inserted.")
-@outside_option
+@click.option("--checkpoint", "outside", multiple=True, metavar="FILE|FOLDER|TOPIC", callback=_held,
+              help=f"A checkpoint that somebody else has kept, a folder of them, or the topic {CHECKPOINTS}.")
 @keys_option
+@kafka_option
 @json_option
-def verify(outside: tuple[Path, ...], keys: tuple[str, ...], json_: bool) -> None:
+def verify(outside: tuple[str, ...], keys: tuple[str, ...], brokers: str | None, json_: bool) -> None:
     """Make leaves, tiles, the map of students and every checkpoint again from the events, and name the first event that
     is not what it was: changed, removed or inserted. Exit code 5 where something does not hold.
 
@@ -91,10 +127,12 @@ def verify(outside: tuple[Path, ...], keys: tuple[str, ...], json_: bool) -> Non
     \b
     Examples:
       career-ledger verify --checkpoint witnesses/ --key careers.vkey
+      career-ledger verify --checkpoint career.checkpoints.v1 --kafka localhost:9092
       career-ledger verify
     """
     with opened() as ledger, progress("verify") as told:
-        answer = ledger.verify_log(outside, keys, told)
+        answer = ledger.verify_log([Path(one) for one in outside if one != CHECKPOINTS], keys, told,
+                                   needed(brokers) if CHECKPOINTS in outside else None)
     tell_json(spoken(answer)) if json_ else page().verified(spoken(answer))
     if answer["findings"]:
         raise click.exceptions.Exit(DIFFERENT)

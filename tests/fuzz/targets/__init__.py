@@ -1,9 +1,10 @@
 """Every parser, once: for hypothesis (`make test`) and for atheris (`make fuzz`)."""
 
-from . import books, files, privacy, proofs, spoken, stored, submissions, ways, wire
+from . import books, exports, files, privacy, proofs, spoken, stored, submissions, ways, wire
 from .target import Target
 
 TARGETS: tuple[Target, ...] = (*submissions.TARGETS, *ways.TARGETS, *stored.TARGETS, *books.TARGETS,
-                               *wire.TARGETS, *files.TARGETS, *spoken.TARGETS, *privacy.TARGETS, *proofs.TARGETS)
+                               *wire.TARGETS, *files.TARGETS, *spoken.TARGETS, *privacy.TARGETS, *proofs.TARGETS,
+                               *exports.TARGETS)
 
 __all__ = ["TARGETS", "Target"]
