@@ -61,11 +61,13 @@ class WhatIf(NamedTuple):
 
 class GivenTo(NamedTuple):
     """Where checkpoints go: folders, URLs of witnesses, the topic of checkpoints. `keys`: verifier keys of the
-    witnesses; `brokers`: where the topic is."""
+    witnesses; `brokers`: where the topic is; `authority`: the URL of one that stamps what stands in the folders
+    with the time (RFC 3161)."""
 
     places: Sequence[str]
     keys: Sequence[str] = ()
     brokers: str | None = None
+    authority: str | None = None
 
 
 def default_url() -> str:
@@ -467,6 +469,10 @@ class Ledger:
                     places.append(IntoTopic(CHECKPOINTS, partial(send, to.brokers or "")))
                 elif "://" not in one:
                     places.append(Folder(Path(one)))
+                    if to.authority is not None:
+                        from ledger.proofs.stamping import Stamped
+
+                        places.append(Stamped(to.authority, Path(one)))
         with ProofTables(self._url) as tables:
             yield Delivery(tables, places, told)
 

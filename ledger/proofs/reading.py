@@ -23,8 +23,8 @@ from .auditor import (
 from .signing import is_named, load, of_epochs
 from .verifying import Outside
 
-MANIFEST, PACKAGE = ".manifest.json", ".jsonl.gz"
-"""Of an archive's day (`consumers.archive`)."""
+MANIFEST, PACKAGE, STAMP = ".manifest.json", ".jsonl.gz", ".tsr"
+"""Of an archive's day (`consumers.archive`); a checkpoint's time stamp."""
 
 
 class WrongProof(Exception):
@@ -60,8 +60,8 @@ def outside_notes(notes: Iterable[tuple[str, str]], keys: list[Key]) -> list[Out
 
 
 def _note(file: Path) -> str | None:
-    """In a file, or in the manifest of an archive's day, which may have none; None for the day's package too."""
-    if file.name.endswith(PACKAGE):
+    """In a file, or in the manifest of an archive's day, which may have none; None for what stands beside them."""
+    if file.name.endswith((PACKAGE, STAMP)):
         return None
     try:
         text = read_text(str(file), LONGEST_NOTE)

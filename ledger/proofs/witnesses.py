@@ -45,12 +45,17 @@ class Folder:
         self._path = path
 
     def take(self, sealed: KeptPoint, note: str, tables: ProofTables) -> str | None:
-        name = f"{read_checkpoint(sealed.body).origin.replace('/', '_')}-{sealed.size}"
+        path = self._path / file_of(sealed)
         try:
-            write_whole(self._path / name, note, mode=SEEN_BY_ALL)
+            write_whole(path, note, mode=SEEN_BY_ALL)
         except OSError as error:
-            raise NotGiven(f"{self._path / name} cannot be written: {error.strerror}") from None
+            raise NotGiven(f"{path} cannot be written: {error.strerror}") from None
         return None
+
+
+def file_of(sealed: KeptPoint) -> str:
+    """The name of a checkpoint's file."""
+    return f"{read_checkpoint(sealed.body).origin.replace('/', '_')}-{sealed.size}"
 
 
 class IntoTopic:
@@ -104,7 +109,8 @@ class Witness:
                 raise NotGiven(f"{self._url}: the tiles of this ledger are not whole; `career-ledger verify` says "
                                "more") from None
         proof = "".join(f"{base64.b64encode(one).decode()}\n" for one in path)
-        return _posted(f"{self._url}/add-checkpoint", f"old {self._seen}\n{proof}\n{note}".encode())
+        status, answer = posted(f"{self._url}/add-checkpoint", f"old {self._seen}\n{proof}\n{note}".encode())
+        return status, answer.decode("utf-8", "replace")
 
     def _cosigned(self, note: str, answer: str) -> str:
         """Raises NotGiven where no line holds."""
@@ -123,16 +129,16 @@ class Witness:
         return found
 
 
-def _posted(url: str, content: bytes) -> tuple[int, str]:
-    """Status and text. Raises NotGiven."""
+def posted(url: str, content: bytes, kind_of: str = "application/octet-stream") -> tuple[int, bytes]:
+    """Status and answer. Raises NotGiven."""
     parts = urlsplit(url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     try:
         link = kind(parts.netloc, timeout=SECONDS)
         try:
-            link.request("POST", parts.path, content, {"Content-Type": "application/octet-stream"})
+            link.request("POST", parts.path or "/", content, {"Content-Type": kind_of})
             answer = link.getresponse()
-            return answer.status, answer.read(LONGEST_ANSWER).decode("utf-8", "replace")
+            return answer.status, answer.read(LONGEST_ANSWER)
         finally:
             link.close()
     except (OSError, http.client.HTTPException, ValueError) as error:

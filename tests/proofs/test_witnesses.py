@@ -60,8 +60,11 @@ class ForTests:
         coded = base64.b64encode(key_id(NAME, WITNESS_KEY, self.public) + TIME.to_bytes(8, "big") + signed).decode()
         return f"\u2014 {NAME} {coded}\n"
 
-    def answer(self, path: str, text: str) -> tuple[int, str]:
-        self.asked.append(path)
+    def reply(self, content: bytes) -> tuple[int, bytes]:
+        status, text = self.answer(content.decode())
+        return status, text.encode()
+
+    def answer(self, text: str) -> tuple[int, str]:
         if self.answers:
             return self.answers.pop(0)
         head, _, note = text.partition("\n\n")
@@ -83,11 +86,11 @@ class ForTests:
 def served(witness: ForTests) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            text = self.rfile.read(int(self.headers["Content-Length"])).decode()
-            status, answer = witness.answer(self.path, text)
+            witness.asked.append(self.path)
+            status, answer = witness.reply(self.rfile.read(int(self.headers["Content-Length"])))
             self.send_response(status)
             self.end_headers()
-            self.wfile.write(answer.encode())
+            self.wfile.write(answer)
 
         def log_message(self, *_: Any) -> None:
             """Nothing."""

@@ -33,11 +33,20 @@ outside_option = click.option("--checkpoint", "outside", multiple=True, metavar=
                               help="A checkpoint that somebody else has kept, or a folder of them.")
 
 
+_URL = re.compile(r"https?://[^\s@]+")
+
+
 def _place(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
     """A folder that is there, an address of the web, or the topic."""
     for one in given:
-        if not re.fullmatch(r"https?://[^\s@]+", one) and one != CHECKPOINTS and not Path(one).is_dir():
+        if not _URL.fullmatch(one) and one != CHECKPOINTS and not Path(one).is_dir():
             raise bad_value(says("cli/no-place", field=one, text=CHECKPOINTS))
+    return given
+
+
+def _authority(_: click.Context, __: click.Parameter, given: str | None) -> str | None:
+    if given is not None and not _URL.fullmatch(given):
+        raise bad_value(says("cli/no-authority", field=given))
     return given
 
 
@@ -54,12 +63,15 @@ def _held(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> tupl
 @click.option("--to", "places", multiple=True, callback=_place, metavar="FOLDER|TOPIC|URL",
               help=f"Give it away: to a folder that others read, to the topic {CHECKPOINTS}, to a witness at URL "
                    "(C2SP tlog-witness), which signs it too. May be repeated.")
+@click.option("--stamp", "authority", metavar="URL", callback=_authority,
+              help="Have each checkpoint in the folders stamped with the time by the authority at URL (RFC 3161).")
 @keys_option
 @kafka_option
 @json_option
 @shows_metrics
 @log_format_option
-def checkpoint(follow: bool, places: tuple[str, ...], keys: tuple[str, ...], brokers: str | None, json_: bool) -> None:
+def checkpoint(follow: bool, places: tuple[str, ...], authority: str | None, keys: tuple[str, ...], brokers: str | None,
+               json_: bool) -> None:
     """Take what is recorded into the Merkle tree, sign its root with the key that CAREER_LEDGER_SIGNING_KEY names, and
     print the checkpoint: a signed note, which anybody may have.
 
@@ -75,7 +87,9 @@ def checkpoint(follow: bool, places: tuple[str, ...], keys: tuple[str, ...], bro
     """
     from ledger.bootstrap import GivenTo
 
-    to = GivenTo(places, keys, needed(brokers) if CHECKPOINTS in places else None) if places else None
+    if authority is not None and not any(Path(one).is_dir() for one in places):
+        raise misused(says("cli/stamp-where"))
+    to = GivenTo(places, keys, needed(brokers) if CHECKPOINTS in places else None, authority) if places else None
     if not follow:
         with opened() as ledger:
             _tell(ledger.checkpoint(to), json_)
