@@ -115,6 +115,25 @@ def test_each_kind_is_told_in_the_students_language(bench: Bench, kind: str) -> 
     assert bench.idle() == []
 
 
+def test_next_epoch_of_the_ledger_tells_nothing_twice_and_nothing_that_is_gone(bench: Bench) -> None:
+    """A backup was accepted in its place: everything comes again, but what was lost."""
+    first, second = History("S1").opened("212617", "2026-04-08"), History("S2").opened("999", "2026-04-08")
+    bench.clock.to("2026-04-08T10:00")
+    bench.take(History("S1").enrolled().state())
+    bench.take(first.told())
+    assert bench.idle() == ["Ticket n. 212617 aperto"]
+    bench.take(second.told())
+    with bench.database.transaction() as tx:
+        bench.service.anew(tx)
+    assert bench.database.ask("SELECT count(*) FROM notifications_careers") == [(0,)]
+    bench.take(History("S1").enrolled().state())
+    bench.take(first.told())
+    assert bench.idle() == []
+    assert ("ticket-opened", "restored") in bench.outbox("dropped")
+    bench.take(second.told())  # it was not lost
+    assert bench.idle() == ["Ticket no. 999 opened"]
+
+
 def test_round_that_takes_long_leaves_the_rest_to_the_next(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between two rounds the loop reads what has come."""
     monkeypatch.setattr(sender_module, "ROUND_SECONDS", 0.0)
