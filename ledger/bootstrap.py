@@ -224,7 +224,7 @@ class Ledger:
         from ledger.handling.group import Group
         from ledger.handling.submit import Desk
 
-        return Group(self._store, lambda: Desk(self._store, self.books, "enforce", clock, sealer=self._sealer),
+        return Group(self._writer, lambda: Desk(self._writer, self.books, "enforce", clock, sealer=self._sealer),
                      executor)
 
     @property
