@@ -307,6 +307,14 @@ class Ledger:
             events = opened(sealer, events)
         return iter(history.answer(events, student, on or today(), self.books.known_at(known_at)))
 
+    def timeline(self, student: str, on: date, known_at: datetime | None = None,
+                 known_position: int | None = None) -> Answer:
+        """What was when, and what is to come if nothing else happens, lane by lane."""
+        from ledger.projections.student import timeline
+
+        return timeline.answer(self._known(student, known_at, known_position), student, on,
+                               self.books.known_at(known_at))
+
     def what_if(self, student: str, given: Iterable[tuple[int, Any]], asked: "WhatIf") -> Answer:
         """What would be answered if these submissions came (line numbers and decoded JSON): their outcomes, and every
         answer before and after. Nothing is stored. Raises NotFound for an unknown career, of a call, too."""

@@ -6,7 +6,7 @@ Every function takes the JSON of section 7 of the published language, so that wh
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timezone
+from datetime import date, datetime, timezone
 from io import TextIOWrapper
 from typing import IO, Any, Self
 
@@ -17,7 +17,7 @@ from rich.text import Text
 
 from ledger.bootstrap import Answer
 from ledger.domain.phrases import Phrase
-from ledger.domain.values import format_instant
+from ledger.domain.values import ONE_DAY, format_instant
 from ledger.edges.text import visible
 from ledger.words import DEFAULT, Language, sentence
 from ledger.words.entries import named
@@ -184,6 +184,27 @@ class Page:
         for reason in answer["reasons"]:
             self._reason(reason)
         self._unruled(answer)
+
+    def picture(self, answer: Answer) -> None:
+        """The items of the picture as a table: an equal way to read it."""
+        self._title(answer)
+        if not answer["careers"]:
+            self._line(self._t("page/none-begun"))
+        for career in answer["careers"]:
+            self._line(_spaced(self._t("page/career"), career["career"], career["programme"]), style="bold")
+            table = self._table(self._t("page/lane"), self._t("page/when"), self._t("page/what-was"), "")
+            for item in career["items"]:
+                table.add_row(self._named("lane", item["lane"]), self._when(item), item["says"],
+                              self._t("page/still-to-come") if item["foreseen"] else "")
+            self._console.print(table)
+
+    def _when(self, item: Answer) -> str:
+        """Up to the last day on which it holds."""
+        if item["until"]:
+            last = date.fromisoformat(item["until"]) - ONE_DAY
+            return self._t("page/interval", since=item["from"], until=last.isoformat())
+        lasts = item["lane"] in ("enrolment", "blocks")
+        return self._t("page/interval-open", since=item["from"]) if lasts else str(day(item["from"], self._language))
 
     def what_if(self, answer: Answer) -> None:
         """What would change; every part of the answers now and then, what differs with a word; what would still block

@@ -17,6 +17,7 @@ OTHERS_OF_THAT_NAME = {
     "ledger/wire/state.py": {"self.reason"},
     "ledger/domain/events.py": {"self.tax_code", "self.former_tax_codes"},
     "ledger/projections/student/what_if.py": {"status.answer", "fees.answer", "eligibility.answer"},
+    "ledger/projections/student/timeline.py": {"status.answer"},
     "ledger/domain/law/blocks.py": {"block.reason", "b.reason", "found[0].reason"},
 }
 """The sentence of a block is no field of an event, nor is what answers a question; a form is asked before anything is

@@ -180,7 +180,7 @@ def test_diff_shows_whose_answers_change_and_how(run: Run, other_folder: Path) -
     assert shown.exit_code == 0
     assert f"{len(found)} things would be answered otherwise." in shown.stdout
     assert "S02 blocks: S02-B administrative block BLK-3 first instalment 2025-26\n" in shown.stdout
-    assert "before  20 March 2026 to open: Amount €400.00\n" in shown.stdout
+    assert "before  from 20 March 2026: Amount €400.00\n" in shown.stdout
     italian = run("--lang", "it", "projection", "diff", "--rulebooks", str(other_folder)).stdout
     assert "prima  dal 20 marzo 2026 in poi: Importo 400,00 €\n" in italian
 

@@ -1,7 +1,9 @@
-"""The questions about one student, and the audit: `status`, `fees`, `eligibility`, `history`, `what-if`, `audit`."""
+"""The questions about one student, and the audit: `status`, `fees`, `eligibility`, `history`, `picture`,
+`what-if`, `audit`."""
 
 import functools
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
 import click
@@ -16,6 +18,7 @@ from .options import (
     Asked,
     academic_year,
     actor_option,
+    answered_in,
     as_known,
     course_code,
     day,
@@ -151,6 +154,41 @@ def history(student: str, purpose: str | None, actor: str | None, asked: Asked, 
                 tell_json(step)
         else:
             page().history(student, steps)
+
+
+@click.command(short_help="A career as a picture, and as the equal table.")
+@click.argument("student")
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE.svg",
+              help="Write the picture there, in the place of one that is there. Default: print the table.")
+@as_known
+def picture(student: str, output: Path | None, asked: Asked, json_: bool) -> None:
+    """What was when in each career of STUDENT, and what is to come if nothing else happens: enrolment, blocks, money,
+    exams, deadlines, and what was recorded more than a week late.
+
+    \b
+    Examples:
+      career-ledger picture S01
+      career-ledger picture S01 --on 2026-03-20 --output timeline.svg
+    """
+    from ledger.edges.files import open_file
+
+    with opened() as ledger:
+        found = ledger.timeline(student, *asked)
+    if output is not None:
+        from ledger.entrypoints.picture import svg
+
+        drawn = svg(found, answered_in())
+        try:
+            with open_file(output) as out:
+                out.write(drawn)
+        except OSError as error:
+            raise misused(says("cli/output", text=f"{output} ({error.strerror})")) from None
+    if json_:
+        tell_json(spoken(found))
+    elif output is not None:
+        page().tell(says("picture/written", student=student, text=str(output)))
+    else:
+        page().picture(spoken(found))
 
 
 @click.command("what-if", short_help="What would change if more had happened? Nothing is stored.")
