@@ -22,6 +22,7 @@ from uuid import UUID, uuid4
 import psycopg
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from ledger.audit.run import Audit, of_everybody
 from ledger.bootstrap import clock
 from ledger.domain.events import Event
 from ledger.domain.fold import replay
@@ -367,6 +368,16 @@ def proofs(url: str) -> dict[str, float]:
 def rebuilt(url: str) -> float:
     """Events a second."""
     return (done := rebuild(url, BOOKS)).events / done.seconds
+
+
+def audited(url: str, workers: int) -> float:
+    """Events a second of the audit of everybody."""
+    with open_store(url) as store:
+        total = store.last_position()
+    begun = time.perf_counter()
+    for _ in of_everybody(url, Audit(date(2026, 10, 31), clock()), BOOKS, workers):
+        pass
+    return total / (time.perf_counter() - begun)
 
 
 # Questions about one student

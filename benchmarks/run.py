@@ -186,6 +186,10 @@ class Bench:
             rebuilds = statistics.median(parts.rebuilt(url) for _ in range(self.runs))
             self.add(kind, Line("rebuild of all projections, 2 cores", rate(rebuilds), rate(raw),
                                 rebuilds / raw, 0.1 if bar else None))
+            alone, both = (statistics.median(parts.audited(url, workers) for _ in range(self.runs))
+                           for workers in (1, 2))
+            self.add(kind, Line("audit of everybody, 2 cores", rate(both), rate(alone), both / alone, 1.8,
+                                note="beside: the same in one process"))
             one = parts.one_student(url, 100, 60)
             self.figures[kind]["seconds of one student's answers"] = one
             for work, name, limit, most in (("status, fees, blocks from the stream", "computed", "select stream", 4.0),

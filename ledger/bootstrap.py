@@ -22,6 +22,8 @@ from ledger.edges.files import make_folder
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
+    from ledger.audit.compliance import Limits
+    from ledger.audit.run import Since
     from ledger.domain.books import LawBooks
     from ledger.domain.decisions import Mode
     from ledger.domain.events import Event, ExamBooked
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from ledger.handling.group import Group
     from ledger.privacy import KeySealer
     from ledger.projections.everybody import ProjectionDatabase
-    from ledger.projections.everybody.rebuild import Progress, Rebuilt
+    from ledger.projections.everybody.rebuild import Rebuilt
     from ledger.projections.everybody.reports import Reports
     from ledger.projections.student.what_if import Call
     from ledger.proofs.proving import Proof
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from ledger.proofs.verifying import HowFar
     from ledger.proofs.witnesses import Delivery
     from ledger.store import EventStore
+    from ledger.store.workers import Progress
 
 Answer = dict[str, Any]
 """The JSON of section 7 of the published language."""
@@ -48,6 +51,15 @@ class Read(NamedTuple):
     who: str
     actor: str | None
     purpose: str
+
+
+class HowToAudit(NamedTuple):
+    """Only what is new since then, how much is let pass, and of everybody: in how many processes, told how far."""
+
+    since: "Since | None" = None
+    limits: "Limits | None" = None
+    workers: int | None = None
+    progress: "Progress | None" = None
 
 
 class WhatIf(NamedTuple):
@@ -331,41 +343,43 @@ class Ledger:
         return {"outcomes": supposed.outcomes, **found}
 
     def audit(self, students: Sequence[str] = (), on: date | None = None, known_at: datetime | None = None,
-              known_position: int | None = None) -> Iterator[Answer]:
+              known_position: int | None = None, how: "HowToAudit | None" = None) -> Iterator[Answer]:
         """Every breach, derogation and oddity of the students named, or of all; last, what only several of them
-        together show. Raises SomeSetAside at the end where students cannot be read."""
-        from ledger.audit.compliance import ahead_of_the_clock, findings
-        from ledger.audit.everybody import Numbers, sightings
-        from ledger.domain.knowledge import known
-        from ledger.projections.everybody.shape import fault
-        from ledger.store import SetAside, SomeSetAside, StreamSetAside
-        from ledger.store.mapper import stream_id
+        together show. Raises NotFound for one who is not there, SomeSetAside at the end where students cannot be
+        read."""
+        from ledger.audit.run import Audit, of_everybody, of_some
 
-        day, books = on or today(), self.books.known_at(known_at)
-        aside: dict[str, SetAside] = {}
+        how, books = how or HowToAudit(), self.books.known_at(known_at)
+        asked = Audit(on or today(), clock(), known_at, known_position, since=how.since,
+                      **({"limits": how.limits} if how.limits is not None else {}))
+        if not students:
+            return of_everybody(self._url, asked, books, how.workers, how.progress)
+        return of_some(lambda student: self._known(student, known_at, known_position), students, asked, books)
 
-        def note(one: SetAside) -> None:
-            aside[one.stream.hex] = one
+    def since(self, checkpoint: Path, keys: Sequence[str]) -> "Since":
+        """Where a signed checkpoint of this ledger stands. Raises WrongProof for one that it is not, whose signature
+        nothing was given to check with, or whose root is not that of the ledger's own."""
+        from ledger.audit.run import Since
+        from ledger.domain.values import ROME
+        from ledger.proofs.auditor import Wrong
+        from ledger.proofs.reading import WrongProof, outside_of, verifier_keys
+        from ledger.proofs.signing import of_epochs
+        from ledger.proofs.tables import ProofTables
+        from ledger.proofs.verifying import position_of
 
-        with Numbers() as numbers:
-            for student in dict.fromkeys(students) or self._store.students(note):
-                try:
-                    events = self._known(student, known_at, known_position) if students else \
-                        known(self._store.stream(student), known_at, known_position)
-                except StreamSetAside as error:
-                    note(error.one)
-                    continue
-                try:
-                    seen, found = list(sightings(events, day)), [
-                        *findings(events, day, books), *ahead_of_the_clock(events, clock(), books)]
-                except Exception as error:  # the others are looked through all the same
-                    note(SetAside(stream_id(student), student, events[-1].position, fault(error)))
-                    continue
-                numbers.add(seen)
-                yield from found
-            yield from numbers.findings(books)
-        if aside:
-            raise SomeSetAside(list(aside.values()))
+        known = of_epochs(verifier_keys(keys), self._store.identity().epoch)
+        if not known:
+            raise WrongProof(f"{checkpoint}: nothing was given to check its signature with: give --key, or name the "
+                             "signing key in CAREER_LEDGER_SIGNING_KEY")
+        [held] = outside_of([checkpoint], known)
+        with ProofTables(self._url) as tables:
+            try:
+                position = position_of(held.checkpoint, tables)
+            except Wrong as error:
+                raise WrongProof(f"{checkpoint}: {error}") from None
+        last = self._store.log(position - 1, 1)
+        at = last[0].recorded_at if last else datetime.min.replace(tzinfo=timezone.utc)
+        return Since(position, at, at.astimezone(ROME).date())
 
     # Who she is
 

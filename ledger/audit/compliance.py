@@ -48,7 +48,8 @@ class Limits:
 LIMITS = Limits()
 
 def findings(events: Sequence[Event], on: date, books: LawBooks, limits: Limits = LIMITS) -> Iterator[dict[str, Any]]:
-    """One JSON object a finding, in the order in which the facts hold, up to a day.
+    """One JSON object a finding, in the order in which the facts hold, up to a day. `programme` is that of the career,
+    `academic_year` the one that the finding speaks of, else the one that ran on the event's day.
 
     `severity`: `breach` (a rule was broken), `derogation` (an officer's override), `notice` (something to look at)."""
     if not events:
@@ -89,8 +90,12 @@ def findings(events: Sequence[Event], on: date, books: LawBooks, limits: Limits 
             judge(person, event)
     for payment, given in _paid_with_one_iuv(facts, books):
         note(payment, payment.career, "notice", given, payment.student)
-    yield from found
-    yield from _at_the_end(person, books, limits)
+    of = {fact.id: fact for fact in facts}
+    for one in (*found, *_at_the_end(person, books, limits)):
+        career = person.careers.get(one["career"] or "")
+        yield {**one, "programme": career.programme if career is not None else None,
+               "academic_year": one.get("academic_year") or year_spoken_of(one["message"], of.get(one["event"] or ""),
+                                                                           on)}
 
 
 def _paid_with_one_iuv(facts: Sequence[Event], books: LawBooks) -> Iterator[tuple[Event, Reason]]:
@@ -99,6 +104,20 @@ def _paid_with_one_iuv(facts: Sequence[Event], books: LawBooks) -> Iterator[tupl
             yield payment, reason(books.own, "IUV", says("IUV", iuv=iuv, count=len(paid)), facts=tuple(
                 Fact(p.id, p.effective_on, p.data.amount) for p in paid if p is not payment
                 and isinstance(p.data, e.InstalmentPaid)))
+
+
+def year_spoken_of(message: Phrase, event: Event | None, on: date) -> str:
+    """The academic year that a message or its event names, else the one that ran on the event's day (or on `on`)."""
+    data = event.data if event is not None else None
+    for said in (message.values.get("academic_year"), message.values.get("charge"), *(
+            key for key, _ in message.values.get("owed", ())), getattr(data, "academic_year", None),
+            getattr(data, "charge", None), getattr(data, "from_charge", None)):
+        if isinstance(said, str) and (found := _A_YEAR.match(said)) is not None:
+            return found[0]
+    return year_of(event.effective_on if event is not None else on)
+
+
+_A_YEAR = re.compile(r"\d{4}-\d\d(?=:|$)")
 
 
 def _told(student: str, career: str | None, event: str | None, severity: str, given: Reason) -> dict[str, Any]:
@@ -128,7 +147,8 @@ def ahead_of_the_clock(events: Sequence[Event], now: datetime, books: LawBooks) 
             yield {"student": event.student, "career": event.career, "event": event.id, "rule": "FUT",
                    "severity": "notice",
                    "message": says("FUT", recorded_at=format_instant(event.recorded_at), position=event.position),
-                   "source": source_of(books.own, "FUT")}
+                   "source": source_of(books.own, "FUT"), "programme": None,
+                   "academic_year": year_of(event.effective_on)}
 
 
 def _walk(person: Person, facts: Sequence[Event], on: date, books: LawBooks) -> Iterator[tuple[Event, bool]]:
@@ -311,8 +331,9 @@ def _at_the_end(person: Person, books: LawBooks, limits: Limits) -> Iterator[dic
     """What is open on the asked day: money without a charge, bookings under an administrative block."""
     for name, career in sorted(person.careers.items()):
         for lookout in LOOKOUTS:
-            for event, given in _opened(lookout(person, career, books), books):
-                yield _told(person.name, name, event, _severity(given), given)
+            for event, given, year in _opened(lookout(person, career, books), books):
+                yield _told(person.name, name, event, _severity(given), given) | (
+                    {"academic_year": year} if year is not None else {})
         for about, gap in sorted(career.gaps.items()):
             yield {"student": person.name, "career": name, "event": gap.event, "rule": "UNKNOWN-VALUE",
                    "severity": "notice", "message": gap_phrase(*about, gap),

@@ -8,24 +8,33 @@ from types import TracebackType
 from typing import Any, Self
 
 from ledger.domain.books import LawBooks
-from ledger.domain.events import Event
+from ledger.domain.events import Enrolled, Event, Preenrolled
 from ledger.domain.knowledge import in_force
 from ledger.domain.numbers import IUV, TICKET, number_of
 from ledger.domain.phrases import Phrase, says
 from ledger.domain.reasons import source_of
 from ledger.domain.registry import obeys
 
-Sighting = tuple[str, str, str, str | None, str, int]
-"""What, number, student, career, event, position: plain, so that a worker can send it."""
+from .compliance import year_spoken_of
 
+Sighting = tuple[str, str, str, str | None, str, int, str | None, str]
+"""What, number, student, career, event, position, programme, academic year: plain, so that a worker can send it."""
+
+NOTHING = says("verbatim")
 _RULES = {TICKET: "TKT-1", IUV: "IUV"}
 
 
 def sightings(events: Sequence[Event], on: date) -> Iterator[Sighting]:
     """The numbers that one student's events give, as known and up to a day."""
+    programmes: dict[str | None, str] = {}
     for event in in_force(events):
-        if event.effective_on <= on and (number := number_of(event)) is not None:
-            yield (*number, event.student, event.career, event.id, event.position)
+        if event.effective_on > on:
+            break
+        if isinstance(event.data, Enrolled | Preenrolled):
+            programmes[event.career] = event.data.programme
+        if (number := number_of(event)) is not None:
+            yield (*number, event.student, event.career, event.id, event.position, programmes.get(event.career),
+                   year_spoken_of(NOTHING, event, on))
 
 
 class Numbers:
@@ -35,7 +44,7 @@ class Numbers:
     def __init__(self) -> None:
         self._database = sqlite3.connect("")
         self._database.execute("CREATE TABLE seen (what TEXT, number TEXT, student TEXT, career TEXT, event TEXT, "
-                               "position INTEGER)")
+                               "position INTEGER, programme TEXT, year TEXT)")
 
     def __enter__(self) -> Self:
         return self
@@ -45,21 +54,29 @@ class Numbers:
         self._database.close()
 
     def add(self, seen: Iterable[Sighting]) -> None:
-        self._database.executemany("INSERT INTO seen VALUES (?, ?, ?, ?, ?, ?)", seen)
+        self._database.executemany("INSERT INTO seen VALUES (?, ?, ?, ?, ?, ?, ?, ?)", seen)
 
     @obeys("TKT-1", "TKT-4", "IUV")
-    def findings(self, books: LawBooks) -> Iterator[dict[str, Any]]:
+    def findings(self, books: LawBooks, since: int | None = None) -> Iterator[dict[str, Any]]:
         """One for each event whose number another student's event gives too. In the order of the
-        numbers, then of the log."""
-        for what, number, student, career, event, first, last, students in self._database.execute(
-                "SELECT what, number, student, career, event, first, last, students FROM seen JOIN (SELECT what, "
-                "number, min(student) AS first, max(student) AS last, count(DISTINCT student) AS students FROM seen "
-                "GROUP BY what, number HAVING min(student) <> max(student)) USING (what, number) ORDER BY what, "
-                "number, position"):
+        numbers, then of the log. `since`: only what did not hold when the log ended at that position."""
+        before = set(self._shared(since)) if since is not None else set()
+        for one in self._shared(None):
+            if one in before:
+                continue
+            what, number, student, career, event, first, last, students, programme, year = one
             other = last if student == first else first
             yield {"student": student, "career": career, "event": event, "rule": _RULES[what], "severity": "notice",
                    "message": _shared(what, number, other, students - 2),
-                   "source": source_of(books.own, _RULES[what])}
+                   "source": source_of(books.own, _RULES[what]), "programme": programme, "academic_year": year}
+
+    def _shared(self, position: int | None) -> Iterator[tuple[Any, ...]]:
+        return self._database.execute(
+            "SELECT what, number, student, career, event, first, last, students, programme, year FROM seen JOIN "
+            "(SELECT what, number, min(student) AS first, max(student) AS last, count(DISTINCT student) AS students "
+            "FROM seen WHERE position <= coalesce(:position, position) GROUP BY what, number HAVING min(student) <> "
+            "max(student)) USING (what, number) WHERE position <= coalesce(:position, position) "
+            "ORDER BY what, number, position", {"position": position})
 
 
 def _shared(what: str, number: str, other: str, more: int) -> Phrase:

@@ -2,22 +2,20 @@
 nothing that is loaded from elsewhere. It tells what `disclosure.json` beside it tells to programs."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from html import escape
-from importlib.resources import files
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from ledger.bootstrap import Answer
 from ledger.domain.phrases import Phrase, says
 from ledger.edges.files import FOLDER, make_folder, open_file
-from ledger.edges.text import json_text, visible
+from ledger.edges.text import json_text
 from ledger.words import LANGUAGES, Language, sentence, told
 from ledger.words.entries import named
 from ledger.words.values import charge, day, moment, money
 
+from .sheets import Section, html
 from .text import AMOUNTS, CHARGES, FIELDS
 
-Lines = Sequence[Sequence[str]]
 VALUES = FIELDS | {"course_type": "course_type", "access": "access", "standing": "standing", "ground": "ground",
                    "evidence": "evidence", "mode": "mode"}
 """The table of names of a field's values."""
@@ -56,18 +54,9 @@ def write(folder: Path, answer: Answer) -> None:
         raise WrongFolder(says("disclosure/no-folder", text=error.strerror or type(error).__name__)) from None
 
 
-class Section(NamedTuple):
-    """`rows` under `heads`; without heads each row is a name and its value. A cell's lines are a list."""
-
-    title: str
-    says: Sequence[str]
-    heads: Sequence[str] = ()
-    rows: Lines = ()
-
-
 def page(answer: Answer, language: Language) -> str:
     """`answer` as `Ledger.disclosure` gives it."""
-    return _html(*_Sheet(language).written(told(answer, language)), language)
+    return html(*_Sheet(language).written(told(answer, language)), language)
 
 
 class _Sheet:
@@ -202,31 +191,3 @@ class _Sheet:
         if name in DAYS:
             return self._day(value)
         return self._named(VALUES[name], str(value)) if name in VALUES else str(value)
-
-
-def _html(title: str, first: Sequence[str], sections: Sequence[Section], language: Language) -> str:
-    style = (files(__package__) / "disclosure.css").read_text(encoding="utf-8")
-    parts = [f'<!doctype html>\n<html lang="{language}"><head><meta charset="utf-8">'
-             '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; style-src \'unsafe-inline\'">'
-             '<meta name="viewport" content="width=device-width">'
-             f"<title>{_text(title)}</title><style>\n{style}</style></head><body><h1>{_text(title)}</h1>",
-             f"<p>{_text(first[0])}</p>", *(f'<p class="note">{_text(one)}</p>' for one in first[1:])]
-    for one in sections:
-        parts.append(f"<section><h2>{_text(one.title)}</h2>")
-        parts += [f"<p>{_text(said)}</p>" for said in one.says]
-        if one.rows:
-            heads = "".join(f'<th scope="col">{_text(head)}</th>' for head in one.heads)
-            parts.append(f"<table>{f'<thead><tr>{heads}</tr></thead>' if heads else ''}<tbody>")
-            for row in one.rows:
-                cells = [f"<td>{'<br>'.join(_text(line) for line in cell.splitlines())}</td>" for cell in row]
-                if not one.heads:
-                    cells[0] = f'<th scope="row">{_text(row[0])}</th>'
-                parts.append(f"<tr>{''.join(cells)}</tr>")
-            parts.append("</tbody></table>")
-        parts.append("</section>")
-    return "\n".join([*parts, "</body></html>\n"])
-
-
-def _text(said: str) -> str:
-    """What would act on a terminal or turn a line around is shown instead."""
-    return escape(visible(said))

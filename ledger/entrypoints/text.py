@@ -310,6 +310,18 @@ class Page:
                    self._t("page/findings", count=total, text=text), style="bold")
         return total
 
+    def totals(self, rows: Sequence[Answer]) -> None:
+        """How many findings: a row for each group, or that there are none."""
+        if not rows:
+            self._line(self._t("page/no-findings"), style="bold")
+            return
+        names = list(rows[0])
+        table = self._table(*(self._named("column", name) for name in names),
+                            right=tuple(n for n, name in enumerate(names) if isinstance(rows[0][name], int)))
+        for row in rows:
+            table.add_row(*("" if row[name] is None else str(row[name]) for name in names))
+        self._console.print(table)
+
     def outcome(self, outcome: Answer) -> None:
         """A line of a file that was not taken, or stands for nothing; one whose id cannot be
         read is named by its number."""

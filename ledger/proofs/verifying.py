@@ -279,3 +279,19 @@ def verify(store: EventStore, tables: ProofTables, outside: Sequence[Outside], k
             "outside": [{"file": one.where, "size": one.checkpoint.size, "signed_by": [seen.name for seen in one.seen]}
                         for one in walk.compared],
             "findings": findings}
+
+
+def position_of(held: Checkpoint, tables: ProofTables) -> int:
+    """Of the last event before a checkpoint that somebody else has kept. Raises Wrong where the ledger has none of this
+    size, or another one."""
+    kept = None
+    if tables.exist():
+        with tables.reading() as there:
+            kept = there.of_size(held.size)
+    if kept is None:
+        raise Wrong(f"this ledger has no checkpoint of {held.size} entries: is it another ledger, or an older copy? "
+                    "`career-ledger verify --checkpoint` compares them")
+    if read_checkpoint(kept.body) != held:
+        raise Wrong(f"this ledger's checkpoint of {held.size} entries has another name or root: keep it, and run "
+                    "`career-ledger verify --checkpoint`")
+    return max(kept.position, 0)

@@ -22,8 +22,8 @@ from ledger.domain.books import LawBooks
 from ledger.domain.events import Event
 from ledger.domain.knowledge import is_forgotten
 from ledger.domain.values import format_instant
-from ledger.projections.everybody.shape import fault
 from ledger.store import EventStore, SetAside, StoreUnavailable, StoreUnusable, open_store
+from ledger.store.errors import fault
 from ledger.store.mapper import stream_id
 from ledger.wire import events, state
 from ledger.wire.message import Header, History, Message

@@ -15,4 +15,11 @@ def test_page_for_the_auditor_shows_what_was_known_and_finds_what_was_altered(tm
                   "The event at position 32 is not the one that was sealed: it was changed (1 in a row)."):
         assert words in done.stdout, done.stdout
     assert "disagree" in done.stderr
-    assert not list((tmp_path / "clone").glob("altered*"))
+    clone = tmp_path / "clone"
+    assert not list(clone.glob("altered*"))
+    assert "findings:" in (clone / "findings.txt").read_text()
+    assert (clone / "audit.pdf").read_bytes().startswith(b"%PDF-")
+    assert "<h1>Compliance audit</h1>" in (clone / "audit.html").read_text()
+    found, new = ((clone / name).read_text().splitlines() for name in ("findings.csv", "new.csv"))
+    assert found[0] == new[0]
+    assert 1 < len(new) < len(found)

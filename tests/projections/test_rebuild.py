@@ -8,11 +8,11 @@ from datetime import date, datetime, timezone
 
 import pytest
 
-from ledger.projections.everybody import Follower, ProjectionDatabase, law_of, open_database, shape, workers
+from ledger.projections.everybody import Follower, ProjectionDatabase, law_of, open_database, shape
 from ledger.projections.everybody.rebuild import rebuild
 from ledger.projections.everybody.reports import Reports, status_of
 from ledger.projections.everybody.verify import diff, verify
-from ledger.store import EventStore, StoreUnavailable
+from ledger.store import EventStore, StoreUnavailable, workers
 from ledger.words import sentence
 
 from .populations import BOOKS, a_debtor, append, fill, population, submission, tables

@@ -12,9 +12,9 @@ from typing import Any
 
 from ledger.domain.events import Event
 from ledger.handling.submit import append_lines
-from ledger.projections.everybody import Follower, open_database, workers
+from ledger.projections.everybody import Follower, open_database
 from ledger.projections.everybody.rebuild import rebuild
-from ledger.store import VersionConflict, open_store
+from ledger.store import VersionConflict, open_store, workers
 from tests.processes import SERVER
 
 from .populations import BOOKS

@@ -81,10 +81,12 @@ Misfit = Callable[[Person, Career, Event, RuleBook | None, LawBooks], Iterable[R
 
 
 class StillOpen(NamedTuple):
-    """What stands on a day although the rules ask for something else, and the event that it comes from."""
+    """What stands on a day although the rules ask for something else, the event that it comes from, and the academic
+    year where neither names it."""
 
     event: str | None
     reason: Reason
+    academic_year: str | None = None
 
 
 Lookout = Callable[[Person, Career, LawBooks], Iterable[StillOpen]]

@@ -181,5 +181,5 @@ def decided_otherwise(person: Person, career: Career, books: LawBooks) -> Iterat
 @obeys("AMB-23", "AMB-31", "AMB-49")
 def left_undecided(person: Person, career: Career, books: LawBooks) -> Iterator[StillOpen]:
     """Charges that the guides leave to an officer, who has not decided yet."""
-    for _, why in sorted(career.to_decide.items()):
-        yield StillOpen(None, reason(books.own, why.id, why, interpretation=why.id))
+    for key, why in sorted(career.to_decide.items()):
+        yield StillOpen(None, reason(books.own, why.id, why, interpretation=why.id), key.partition(":")[0])

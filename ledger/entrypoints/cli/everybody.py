@@ -38,8 +38,8 @@ from .options import (
 )
 
 if TYPE_CHECKING:
-    from ledger.projections.everybody.rebuild import Progress
     from ledger.projections.everybody.reports import ReportAnswer, Reports
+    from ledger.store.workers import Progress
 
 BLOCKS = ("exam-booking", "final-exam", "administrative", "reservation")
 _F = TypeVar("_F", bound=Callable[..., Any])

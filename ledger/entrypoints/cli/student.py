@@ -11,6 +11,7 @@ import click
 from ledger.domain.phrases import says
 from ledger.edges.program import tell_json
 
+from .audit import audit as audit
 from .errors import misused
 from .options import (
     FOUND,
@@ -221,29 +222,4 @@ def what_if(student: str, file: str, call: "Call | None", asked: Asked, json_: b
                                        WhatIf(given, asked.known_at, asked.known_position, call)))
     tell_json(answer) if json_ else page().what_if(answer)
     if any(one["outcome"] in ("refused", "invalid") for one in answer["outcomes"]):
-        raise click.exceptions.Exit(FOUND)
-
-
-@click.command(short_help="Breaches of the rules, and derogations.")
-@click.argument("students", nargs=-1, metavar="[STUDENT]...")
-@as_known
-def audit(students: tuple[str, ...], asked: Asked, json_: bool) -> None:
-    """What breaks a rule, and every derogation: for the STUDENTs named, or for all. Exit code 1 when there is any
-    finding.
-
-    \b
-    Examples:
-      career-ledger audit
-      career-ledger audit S01 S02 --on 2026-09-30 --json
-    """
-    with opened() as ledger:
-        findings = map(spoken, ledger.audit(students, *asked))
-        if json_:
-            count = 0
-            for finding in findings:
-                tell_json(finding)
-                count += 1
-        else:
-            count = page().audit(findings)
-    if count:
         raise click.exceptions.Exit(FOUND)

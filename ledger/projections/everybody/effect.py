@@ -6,8 +6,8 @@ from typing import Any
 
 from ledger.domain.books import LawBooks
 from ledger.domain.values import ZERO
+from ledger.store.workers import Progress
 
-from .rebuild import Progress
 from .verify import diff
 
 

@@ -12,26 +12,25 @@
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from ledger.domain.books import LawBooks
 from ledger.domain.timelines import COLUMNS
 from ledger.store import EventStore, SetAside, StoreUnavailable, open_store
+from ledger.store.workers import Progress, Task, Workbench, parts_of, run_all, workers_for
 
 from .database import ProjectionDatabase, add_aside, positions_in, set_positions
 from .follower import advance
 from .open import open_database
 from .shape import StoredRows, compute, law_of
 from .tables import LIVE, NEW, create, indexes
-from .workers import Task, Workbench, parts_of, run_all, workers_for
 
 CATCH_UP_PAGE = 5_000
 INDEXERS = 2
 """Tables that are indexed at a time: the work is the server's."""
-Progress = Callable[[int, int], None]
-"""Called with the events done and all events there are to do."""
+Bench = Workbench[ProjectionDatabase]
 
 
 class Busy(StoreUnavailable):
@@ -99,7 +98,8 @@ def _fill(url: str, store: EventStore, database: ProjectionDatabase, books: LawB
     todo = [number for number in range(parts) if number not in marks]
     alone = database.backend.one_writer  # workers hand their rows over
     tasks = [Task(_compute_part if alone else _store_part, _Part(number, parts, law)) for number in todo]
-    for part, events, rows, aside in run_all(tasks, url, books, workers_for(total - resumed, workers)):
+    for part, events, rows, aside in run_all(tasks, url, books, workers_for(total - resumed, workers),
+                                             beside=open_database):
         if rows is not None:
             _write(database, _Part(part, parts, law), events, rows, aside)
         done += events
@@ -112,16 +112,16 @@ _Found = tuple[int, int, StoredRows | None, list[SetAside]]
 """A part's number, how many events it has, its rows unless they are stored, and who is set aside."""
 
 
-def _compute_part(bench: Workbench, part: _Part) -> _Found:
+def _compute_part(bench: Bench, part: _Part) -> _Found:
     aside: list[SetAside] = []
     streams = bench.store.part(part.number, part.of, aside.append)
     return part.number, sum(map(len, streams.values())), compute(streams, bench.books, aside.append), aside
 
 
-def _store_part(bench: Workbench, part: _Part) -> _Found:
+def _store_part(bench: Bench, part: _Part) -> _Found:
     _, events, rows, aside = _compute_part(bench, part)
     if rows is not None:
-        _write(bench.database, part, events, rows, aside)
+        _write(bench.beside, part, events, rows, aside)
     return part.number, events, None, aside
 
 

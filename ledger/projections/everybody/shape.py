@@ -2,9 +2,7 @@
 
 import hashlib
 import json
-import traceback
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any
 
 from ledger.domain.books import LawBooks
@@ -14,6 +12,7 @@ from ledger.domain.phrases import Phrase, says
 from ledger.domain.timelines import COLUMNS, timelines
 from ledger.sql.base import Row, Spelled
 from ledger.store import SetAside
+from ledger.store.errors import fault
 from ledger.store.mapper import stream_id
 
 STEPS = 2
@@ -74,13 +73,6 @@ def compute(streams: dict[str, list[Event]], books: LawBooks, aside: Callable[[S
         for kind, some in rows.items():
             found[kind] += some
     return found
-
-
-def fault(error: Exception) -> str:
-    """Names the place in the program and nothing of the content."""
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    return (f"her answers cannot be computed, a fault of this program, please report it: {type(error).__name__} in "
-            f"{Path(place.filename).name}, line {place.lineno}")
 
 
 def shown(column: str, value: Any) -> Any:

@@ -11,13 +11,14 @@ from ledger.domain.phrases import says
 from ledger.domain.timelines import COLUMNS, KEYS
 from ledger.sql.base import Row
 from ledger.store import SetAside, SomeSetAside, StoreUnusable, open_store
+from ledger.store.errors import fault
 from ledger.store.mapper import stream_id
+from ledger.store.workers import Progress, Task, parts_of, run_all, workers_for
 
 from .database import OtherLog, Position, check_law
 from .open import open_database
-from .rebuild import Progress
-from .shape import StoredRows, fault, law_of, rows_of, shown
-from .workers import Task, Workbench, parts_of, run_all, workers_for
+from .rebuild import Bench
+from .shape import StoredRows, law_of, rows_of, shown
 
 Difference = dict[str, Any]
 """`student`, `what` (the kind of row), the columns of its key, and the intervals that stand on one side only."""
@@ -60,7 +61,8 @@ def _all_parts(call: Any, url: str, books: LawBooks, workers: int | None, progre
     done = 0
     aside: list[SetAside] = []
     tasks: list[Task[_Found]] = [Task(call, (number, parts)) for number in range(parts)]
-    for events, found, unread in run_all(tasks, url, books, workers_for(total, workers), other):
+    for events, found, unread in run_all(tasks, url, books, workers_for(total, workers), other,
+                                         open_database):
         yield from found
         aside += unread
         done += events
@@ -70,10 +72,10 @@ def _all_parts(call: Any, url: str, books: LawBooks, workers: int | None, progre
         raise SomeSetAside(aside)
 
 
-def _verify_part(bench: Workbench, part: tuple[int, int]) -> _Found:
+def _verify_part(bench: Bench, part: tuple[int, int]) -> _Found:
     aside: list[SetAside] = []
     streams = bench.store.part(*part, aside.append)
-    positions, rows = bench.database.rows(streams.keys())
+    positions, rows = bench.beside.rows(streams.keys())
     check_law(positions, law_of(bench.books))
     stored = _by_student(rows, streams.keys())
     found: list[Difference] = []
@@ -88,7 +90,7 @@ def _verify_part(bench: Workbench, part: tuple[int, int]) -> _Found:
     return sum(map(len, streams.values())), found, aside
 
 
-def _was_true(bench: Workbench, student: str, stored: StoredRows, positions: list[Position]) -> bool:
+def _was_true(bench: Bench, student: str, stored: StoredRows, positions: list[Position]) -> bool:
     """Whether the rows are those of the events up to some position between the partition's and now."""
     at = next(p.position for p in positions if p.owns(stream_id(student)))
     events: list[Event] = bench.store.stream(student)
@@ -97,7 +99,7 @@ def _was_true(bench: Workbench, student: str, stored: StoredRows, positions: lis
                for length in range(known, len(events) + 1))
 
 
-def _diff_part(bench: Workbench, part: tuple[int, int]) -> _Found:
+def _diff_part(bench: Bench, part: tuple[int, int]) -> _Found:
     if bench.other is None:
         raise RuntimeError("there is nothing to compare with")
     aside: list[SetAside] = []

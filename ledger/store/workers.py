@@ -6,18 +6,17 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from ledger import processes
 from ledger.domain.books import LawBooks
-from ledger.store import EventStore, StoreUnavailable, open_store
 
-from .database import ProjectionDatabase
-from .open import open_database
+from . import EventStore, StoreUnavailable, open_store
 
 R = TypeVar("R")
+B = TypeVar("B")
 
 PART_EVENTS = 5_000
 """About as many events a part: some 20 MB decoded."""
@@ -28,24 +27,34 @@ SELDOM = (200_000, 20, 20)
 
 
 @dataclass(frozen=True, slots=True)
-class Workbench:
-    """What a worker works with. `other`: the law that is compared with, for a diff."""
+class Workbench(Generic[B]):
+    """What a worker works with. `beside`: what else it has open; `other`: the law that is compared with, for a diff."""
 
     store: EventStore
-    database: ProjectionDatabase
+    beside: B
     books: LawBooks
     other: LawBooks | None = None
 
 
+Progress = Callable[[int, int], None]
+"""Called with the events done and all events there are to do."""
+Opener = Callable[[str], AbstractContextManager[B]]
+"""Opens what a worker has beside the events, at the ledger's address: a function of a module."""
+
+
+def nothing(_: str) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
 @dataclass(frozen=True, slots=True)
 class Task(Generic[R]):
-    """A function of this package's modules, and its argument."""
+    """A function of a module, and its argument."""
 
-    call: Callable[[Workbench, Any], R]
+    call: Callable[[Workbench[Any], Any], R]
     argument: Any
 
 
-_bench: Workbench | None = None
+_bench: Workbench[Any] | None = None
 
 
 def parts_of(events: int) -> int:
@@ -59,11 +68,11 @@ def workers_for(events: int, wanted: int | None) -> int:
     return max(1, min(wanted or os.cpu_count() or 1, events // WORTH_EVENTS))
 
 
-def _start(url: str, books: LawBooks, other: LawBooks | None) -> None:
+def _start(url: str, beside: Opener[Any], books: LawBooks, other: LawBooks | None) -> None:
     global _bench
     gc.freeze()
     gc.set_threshold(*SELDOM)
-    _bench = Workbench(open_store(url, create=False), open_database(url), books, other)
+    _bench = Workbench(open_store(url, create=False), beside(url).__enter__(), books, other)  # until the process ends
 
 
 def _run(task: Task[R]) -> R:
@@ -73,12 +82,12 @@ def _run(task: Task[R]) -> R:
 
 
 def run_all(tasks: Iterable[Task[R]], url: str, books: LawBooks, workers: int,
-            other: LawBooks | None = None) -> Iterator[R]:
+            other: LawBooks | None = None, beside: Opener[Any] = nothing) -> Iterator[R]:
     """The results in the order of the tasks. This process is one of the workers: it begins while the others start.
 
     Raises StoreUnavailable where a worker was killed."""
-    with open_store(url, create=False) as store, open_database(url) as database, _seldom_collected():
-        bench = Workbench(store, database, books, other)
+    with open_store(url, create=False) as store, beside(url) as more, _seldom_collected():
+        bench = Workbench(store, more, books, other)
         if workers <= 1:
             for task in tasks:
                 yield task.call(bench, task.argument)
@@ -86,7 +95,7 @@ def run_all(tasks: Iterable[Task[R]], url: str, books: LawBooks, workers: int,
         helpers = workers - 1
         waiting: deque[Future[R]] = deque()
         handed: deque[Future[R]] = deque()
-        pool = processes.pool(helpers, _start, url, processes.Long(books), processes.Long(other))
+        pool = processes.pool(helpers, _start, url, beside, processes.Long(books), processes.Long(other))
         try:
             for task in tasks:
                 while handed and handed[0].done():
@@ -107,7 +116,7 @@ def run_all(tasks: Iterable[Task[R]], url: str, books: LawBooks, workers: int,
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _done_here(bench: Workbench, task: Task[R]) -> Future[R]:
+def _done_here(bench: Workbench[Any], task: Task[R]) -> Future[R]:
     found: Future[R] = Future()
     found.set_result(task.call(bench, task.argument))
     return found

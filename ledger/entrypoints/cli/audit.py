@@ -1,0 +1,176 @@
+"""The compliance audit: `audit`."""
+
+import csv
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from ledger.domain.knowledge import NotFound
+from ledger.domain.phrases import says
+from ledger.edges.program import tell_json
+from ledger.edges.text import csv_cell
+
+from .errors import bad_value, misused
+from .everybody import progress
+from .options import FOUND, Asked, answered_in, as_known, opened, page, settings, spoken, workers_option
+from .proofs import keys_option
+
+if TYPE_CHECKING:
+    from ledger.audit.totals import Totals
+    from ledger.bootstrap import Answer, HowToAudit, Ledger
+
+COLUMNS = ("severity", "rule", "student", "career", "programme", "academic_year", "event", "message", "document",
+           "heading", "interpretation")
+BY = ("rule", "programme", "academic_year")
+
+
+def _euro(text: str) -> Decimal:
+    try:
+        found = Decimal(text)
+    except InvalidOperation:
+        found = Decimal("NaN")
+    if not found.is_finite() or not 0 <= found < Decimal(10) ** 9 or found != round(found, 2):
+        raise bad_value(says("cli/euro", field=text))
+    return found
+
+
+class HowTold(NamedTuple):
+    """How the findings are to be told."""
+
+    json: bool
+    csv: bool
+    totals: bool
+
+
+@click.command(short_help="Breaches of the rules, and derogations.")
+@click.argument("students", nargs=-1, metavar="[STUDENT]...")
+@click.option("--totals", "totals", is_flag=True,
+              help="Only how many there are, by rule, programme and academic year.")
+@click.option("--since", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="CHECKPOINT",
+              help="Only what is new since a signed checkpoint of this ledger: what did not hold as known then.")
+@click.option("--late-after", "days", type=click.IntRange(0, 100_000), default=90, show_default=True, metavar="DAYS",
+              help="Report what was recorded more than so many days after it happened.")
+@click.option("--money-above", "money", type=_euro, default="0.00", show_default=True, metavar="EURO",
+              help="Report money that is set against no charge, or that is more than is owed, above this amount.")
+@click.option("--csv", "csv_", is_flag=True, help="Print comma-separated values with a heading; a text that a "
+                                                  "spreadsheet would take for a formula has an apostrophe before it.")
+@click.option("--report", "file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+              help="Write a page for people with pictures, as HTML or PDF by its ending, instead of printing findings.")
+@keys_option
+@workers_option
+@as_known
+def audit(students: tuple[str, ...], asked: Asked, totals: bool, json_: bool, csv_: bool, file: Path | None,
+          **limits: Any) -> None:
+    """What breaks a rule, and every derogation: for the STUDENTs named, or for all. Exit code 1 when there is any
+    finding.
+
+    A `breach` is against a rule; a `derogation` is an officer's; a `notice` is to be looked at: what the ledger was not
+    told may explain it, or nothing follows from it.
+
+    \b
+    Examples:
+      career-ledger audit
+      career-ledger audit S01 S02 --on 2026-09-30 --json
+      career-ledger audit --totals --csv > totals.csv
+      career-ledger --lang it audit --on 2026-09-30 --report audit.pdf
+      career-ledger audit --since witnesses/march.txt --key careers.pub
+    """
+    if json_ and csv_:
+        raise misused(says("cli/not-both", first="--json", second="--csv"))
+    if file is not None and (json_ or csv_ or totals):
+        raise misused(says("cli/not-both", first="--report", second="--json, --csv, --totals"))
+    from ledger.audit.totals import Totals
+
+    counted = Totals()
+    with opened() as ledger, _told_how_far(students if file is None else ()) as told:
+        how = _how(ledger, told, **limits)
+        if file is not None:
+            _report(ledger, students, asked, how, file, counted)
+        else:
+            _tell(map(spoken, counted.watched(ledger.audit(students, *asked, how))), counted,
+                  HowTold(json_, csv_, totals))
+    if len(counted):
+        raise click.exceptions.Exit(FOUND)
+
+
+def _report(ledger: "Ledger", students: Sequence[str], asked: Asked, how: "HowToAudit", file: Path,
+            counted: "Totals") -> None:
+    from ledger.entrypoints import audit_report as report
+
+    try:
+        printed = report.writer(file)  # before hours of looking
+        kept, end = report.Sample(counted), ledger.log.last_position()
+        for _ in kept.watched(map(spoken, ledger.audit(students, *asked, how))):
+            pass
+        position = asked.known_position if asked.known_position is not None else end
+        since = (how.since.on, how.since.position) if how.since is not None else None
+        about = report.About(asked.on, min(position, end), since, students, _says(ledger))
+        report.write(file, printed(report.page(kept, about, answered_in())))
+    except report.Unwritable as error:
+        raise misused(error.told) from None
+    page().tell(says("report/written", count=len(counted), text=str(file)))
+
+
+def _says(ledger: "Ledger") -> Callable[[str], str]:
+    """What a rule says in the newest book that has it, or how the newest register decides."""
+    from ledger.rulebooks.show import cite
+    from ledger.rulebooks.words import words_in
+
+    words = words_in(answered_in(), settings().rulebooks)
+
+    def said(rule: str) -> str:
+        try:
+            found = cite(ledger.books, rule, words)
+        except NotFound:
+            return ""
+        years = [one for one in found["years"] if "says" in one or "decided" in one]
+        newest: dict[str, Any] = years[-1] if years else found.get("own", {})
+        return str(newest.get("says") or newest.get("decided") or "")
+
+    return said
+
+
+def _told_how_far(students: Sequence[str]) -> AbstractContextManager[Callable[[int, int], None] | None]:
+    """Not among findings on a terminal, nor for those that are named."""
+    return nullcontext() if students or sys.stdout.isatty() else progress("audit")
+
+
+def _how(ledger: "Ledger", told: Callable[[int, int], None] | None, since: Path | None, keys: tuple[str, ...],
+         days: int, money: Decimal, workers: int | None) -> "HowToAudit":
+    from ledger.audit.compliance import Limits
+    from ledger.bootstrap import HowToAudit
+
+    return HowToAudit(ledger.since(since, keys) if since is not None else None, Limits(days, money), workers, told)
+
+
+def _tell(findings: "Iterator[Answer]", counted: "Totals", shown: HowTold) -> None:
+    if shown.totals:
+        for _ in findings:
+            pass
+        rows = counted.by(*BY)
+        if shown.csv:
+            _tell_csv(tuple(rows[0]) if rows else (*BY, "findings"), iter(rows))
+        elif shown.json:
+            for row in rows:
+                tell_json(row)
+        else:
+            page().totals(rows)
+    elif shown.csv:
+        _tell_csv(COLUMNS, ({**finding, **finding["source"]} for finding in findings))
+    elif shown.json:
+        for finding in findings:
+            tell_json(finding)
+    else:
+        page().audit(findings)
+
+
+def _tell_csv(columns: Sequence[str], rows: "Iterator[Answer]") -> None:
+    out = csv.writer(sys.stdout, lineterminator="\n")
+    out.writerow(columns)
+    out.writerows([csv_cell(row.get(name)) for name in columns] for row in rows)
+    sys.stdout.flush()
