@@ -18,7 +18,7 @@ import os
 import re
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
@@ -278,15 +278,19 @@ class _Worker:
         self._streams = self._desk.streams
         self._epoch = 0
         self._trusted = trusted
-        self._read: dict[int, tuple[_Read, Future[Any] | None]] = {}
+        self._read: dict[int, tuple[_Read, dict[int, Event | Submission], Future[Any] | None]] = {}
+        """Of each batch its forms, those with something to seal by their identity, and what is made for them."""
 
     def read(self, parts: list[NumberedLines], batch: int) -> None:
         forms: _Read = [(number, [self._form(line, number + n == 1) for n, line in enumerate(lines)])
                         for number, lines in parts]
-        self._read[batch] = forms, self._keys.prepare(forms) if self._keys is not None else None
+        protected = {id(form): one for _, part in forms for form in part if form is not None
+                     and not isinstance(form, dict) and has_protected(
+                         one := form if isinstance(form, Submission) else form[0])} if self._keys is not None else {}
+        self._read[batch] = forms, protected, self._keys.prepare([*protected.values()]) if self._keys else None
 
     def decide(self, batch: int, stored: int, epoch: int) -> _Decided:
-        forms, prepared = self._read.pop(batch)
+        forms, protected, prepared = self._read.pop(batch)
         if epoch != self._epoch:
             self._streams.clear()
             self._epoch = epoch
@@ -306,7 +310,7 @@ class _Worker:
                 if isinstance(form, dict):
                     outcomes.append(with_line(form, number + n))
                 elif form is not None:
-                    outcomes.append(self._outcome(form, encoded, sealed, heads))
+                    outcomes.append(self._outcome(form, encoded, sealed if id(form) in protected else None, heads))
             decided.parts.append((self._store.pack(self._with(sealed, encoded)) if encoded else b"", len(encoded),
                                   outcomes))
         decided.heads = {stream_id(student): head for student, head in heads.items()}
@@ -326,19 +330,22 @@ class _Worker:
         raw = decode_line(line, first)
         return None if raw is None else self._desk.form(raw)
 
-    def _outcome(self, form: _Form, encoded: list[StoredEvent], sealed: list[tuple[int, Event, Any]],
+    def _outcome(self, form: _Form, encoded: list[StoredEvent], sealed: list[tuple[int, Event, Any]] | None,
                  heads: dict[str, int]) -> _Placed | Reply:
-        """`sealed`: the places in `encoded` of what is sealed later, and with which key."""
+        """`sealed`: the places in `encoded` of what is sealed later, and with which key; None where this one has
+        nothing to seal."""
         try:
             stream = self._streams[_student(form)]
         except StreamSetAside as error:
             return set_aside(form.id if isinstance(form, Submission) else form[0].id, error.one)
         head = stream.version
-        verdict, key = self._desk.with_key(self._desk.judge(stream, form) if isinstance(form, Submission)
-                                           else self._as_recorded(stream, form[0]))
+        verdict = self._desk.judge(stream, form) if isinstance(form, Submission) else self._as_recorded(stream, form[0])
+        key = None
+        if sealed is not None:
+            verdict, key = self._desk.with_key(verdict)
         if isinstance(verdict, Event):
             self._streams.add(verdict.student, [verdict])
-            if key is not None:
+            if sealed is not None and key is not None:
                 sealed.append((len(encoded), verdict, key))
             encoded.append(_LATER if key is not None else self._store.encode(verdict) if isinstance(form, Submission)
                            else form[1])
@@ -374,9 +381,7 @@ class _Keys:
         self._thread = ThreadPoolExecutor(1, "keys")
         self._opened = self._thread.submit(opened)
 
-    def prepare(self, forms: _Read) -> Future[Any]:
-        needed = [one for _, part in forms for form in part if form is not None and not isinstance(form, dict)
-                  and has_protected(one := form if isinstance(form, Submission) else form[0])]
+    def prepare(self, needed: Sequence[Event | Submission]) -> Future[Any]:
         return self._thread.submit(lambda: self._opened.result().prepare(needed))
 
 

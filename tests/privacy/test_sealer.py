@@ -212,7 +212,7 @@ def test_who_is_forgotten_between_reading_and_deciding_a_batch_gets_no_key_again
                         subject=MARK, context="fees") for student in ("S01", "S02") for n in (1, 2)]
     [batch] = _batches(lines(*({name: one[name] for name in one if name != "career"} for one in given)), 1, 0)
     worker.read(batch.routed[0], 0)
-    prepared = worker._read[0][1]
+    prepared = worker._read[0][2]
     assert prepared is not None
     prepared.result()
     assert sealer.keys.counts()["student_keys"] == 2
