@@ -96,7 +96,7 @@ def ask(command: Callable[..., Any], store_url: str) -> Iterator[Client]:
         yield client
 
 
-def test_answers_are_the_bytes_of_the_command_line(ask: Client, command: Callable[..., Any]) -> None:
+def test_answers_are_the_bytes_of_the_command_line(ask: Client, command: Callable[..., Any], lines: Any) -> None:
     options = [part for name, value in CALL.items() for part in (f"--{name.replace('_', '-')}", value)]
     for question, given, more in (("status", {}, []), ("fees", {}, []), ("history", {}, []),
                                   ("eligibility", CALL, options)):
@@ -109,6 +109,14 @@ def test_answers_are_the_bytes_of_the_command_line(ask: Client, command: Callabl
                 told = command("--lang", language, question, "S01", *more, *known, "--json")
                 assert (found.status, found.body.decode()) == (200, told.stdout)
                 assert found.headers["content-language"] == language
+    booked = {"id": "late", "type": "exam-booked", "student": "S01", "career": "B", "effective_on": "2026-03-21",
+              "source": "t", "actor": "t", "data": {name: CALL[name] for name in CALL if name != "career"}
+              | {"mode": "written"}}
+    assert command("append", "-", "--mode", "record", given=lines(booked)).exit_code == 0
+    found = ask("/v1/students/S01/findings", on="2026-03-31", known_position="4")
+    told = command("--lang", "en", "audit", "S01", "--on", "2026-03-31", "--known-position", "4", "--json").stdout
+    assert (found.status, found.body.decode()) == (200, told)
+    assert "BLK-1" in told
     assert ask("/v1/rules/BLK-1").body.decode() == command("--lang", "en", "rules", "cite", "BLK-1", "--json").stdout
     assert ask("/v1/rulebooks/2025-26", headers={"Accept-Language": "it"}).body.decode() == command(
         "--lang", "it", "rules", "show", "2025-26", "--json").stdout

@@ -84,6 +84,7 @@ class Api:
             "/v1/students/{student}/fees": {"GET": self._fees},
             "/v1/students/{student}/eligibility": {"GET": self._eligibility},
             "/v1/students/{student}/history": {"GET": self._history},
+            "/v1/students/{student}/findings": {"GET": self._findings},
             "/v1/rules/{rule}": {"GET": self._rule},
             "/v1/rulebooks/{academic_year}": {"GET": self._rulebook},
             "/ready": {"GET": self._ready},
@@ -152,6 +153,9 @@ class Api:
     def _history(self, asked: Inquiry) -> Response:
         on, known_at, position = clocks(asked.query)
         return told_as(asked, *self._ledger.history(asked.parts[0], on or today(), known_at, position), type=LINES)
+
+    def _findings(self, asked: Inquiry) -> Response:
+        return told_as(asked, *self._ledger.audit(asked.parts, *clocks(asked.query)), type=LINES)
 
     def _head(self, asked: Inquiry) -> Response:
         found = self._ledger.head(asked.parts[0])

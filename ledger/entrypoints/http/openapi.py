@@ -63,6 +63,7 @@ SCHEMAS: dict[str, Schema] = {
     "eligibility": _object(**_ASKED, career=_TEXT, course=_TEXT, held_on=_DAY, eligible=_FLAG, reasons=_OBJECTS),
     "step": _object(id=_TEXT, type=_TEXT, student=_TEXT, effective_on=_DAY, position=_NUMBER, version=_NUMBER,
                     changes=_OBJECTS),
+    "finding": _object(severity={"enum": ["breach", "derogation", "notice"]}, rule=_TEXT, student=_TEXT, message=_TEXT),
     "what-if": _object(**_ASKED, outcomes=_OBJECTS, changes=_OBJECTS, compared=_list(_object(
         answer=_TEXT, what=_TEXT, changed=_FLAG)), before={"type": "object"}, after={"type": "object"}),
     "rule": _object(id=_TEXT, years=_OBJECTS),
@@ -89,6 +90,8 @@ OPERATIONS = (
     Operation(f"{_STUDENT}/eligibility", "GET", "eligibility", says("api/eligibility"),
               {("200", JSON): _of("eligibility")}, (*_EXAM, *_CLOCKS)),
     Operation(f"{_STUDENT}/history", "GET", "history", says("api/history"), {("200", LINES): _of("step")}, _CLOCKS),
+    Operation(f"{_STUDENT}/findings", "GET", "findings", says("api/findings"), {("200", LINES): _of("finding")},
+              _CLOCKS),
     Operation(f"{_STUDENT}/what-if", "POST", "what-if", says("api/what-if"), {("200", JSON): _of("what-if")},
               (*_EXAM, *_CLOCKS), _list(_of("submission"))),
     Operation(f"{_STUDENT}/events", "POST", "append", says("api/append"), _ONE, (), _of("submission"),
