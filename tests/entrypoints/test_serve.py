@@ -206,6 +206,25 @@ def test_submission_is_stored_once_under_the_version_that_is_known(ask: Client, 
     assert ask("/v1/students/S01").json["version"] == 4
 
 
+def test_answer_is_found_anew_only_where_something_was_recorded(ask: Client, paid: dict[str, Any],
+                                                                monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[str] = []
+    original = Ledger.fees
+
+    def counted(ledger: Ledger, student: str, *asked: Any) -> Any:
+        found.append(student)
+        return original(ledger, student, *asked)
+
+    monkeypatch.setattr(Ledger, "fees", counted)
+    first = [ask("/v1/students/S01/fees", **ON).json for _ in range(3)]
+    assert (first[0], found) == (first[2], ["S01"])
+    assert ask(EVENTS, "POST", paid, {"If-Match": "*"}).status == 201
+    assert ask("/v1/students/S01/fees", **ON).json["overdue"] == "0.00" != first[0]["overdue"]
+    ask("/v1/students/S01/fees", on="2026-03-21")
+    ask("/v1/students/S01/fees", headers={"Accept-Language": "it"}, **ON)
+    assert found == ["S01"] * 4
+
+
 def test_version_that_another_writer_has_raised_is_stale(ask: Client, paid: dict[str, Any], command: Any,
                                                          lines: Any) -> None:
     assert ask(EVENTS, "POST", paid, {"If-Match": "*"}).status == 201
@@ -439,7 +458,9 @@ def test_document_names_the_routes_that_are_served_and_no_other(tmp_path: Path) 
 
 
 def test_answers_are_as_the_document_says(ask: Client, paid: dict[str, Any]) -> None:
-    found = ask("/v1/openapi.json", headers={"Authorization": ""}).json
+    shown = ask("/v1/openapi.json", headers={"Authorization": ""})
+    assert shown.status == 200, shown
+    found = shown.json
     booked = {"path": "/v1/students/S01/eligibility", **CALL}
     asked: dict[str, list[tuple[str, Said]]] = {
         "head": [("head", ask("/v1/students/S01"))], "status": [("status", ask("/v1/students/S01/status"))],

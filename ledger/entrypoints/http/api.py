@@ -7,7 +7,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -21,16 +21,19 @@ from ledger.edges.web import Flow, Request, Response, Route, Routes, Shown
 from ledger.handling.group import STALE, Entered
 from ledger.handling.lines import LONGEST_LINE
 from ledger.handling.submit import read_form, with_line
-from ledger.words import Language, told
+from ledger.projections.student.what_if import Call
+from ledger.words import DEFAULT, Language, told
 from ledger.words.accepted import preferred
 
-from .asked import CALL, call_and_clocks, clocks, decoded, expected, heard, listed, must_agree, query
+from .asked import CALL, Clocks, call_and_clocks, clocks, decoded, expected, heard, listed, must_agree, query
 from .feed import Feed
 from .openapi import LINES, PAGE_HEADERS, document, page
 from .problems import Misasked, explained, field, rule
 
 THREADS = 4
 """As many as a ledger has connections to PostgreSQL. Python computes in one of them at a time."""
+KEPT = 2_000
+"""Answers that are in memory (about 5 kB each): most questions are asked again before anything is recorded."""
 LONGEST = LONGEST_LINE
 """Bytes of a request's body: as of a line of `append`."""
 FREE = frozenset({"/health", "/ready", "/v1", "/v1/openapi.json"})
@@ -55,6 +58,7 @@ class Api:
         self._ledger, self._watch, self._rulebooks = ledger, watch, rulebooks
         self._threads, self._writer = ThreadPoolExecutor(THREADS, "answers"), ThreadPoolExecutor(1, "writer")
         self._group = ledger.group(self._writer)
+        self._found = lru_cache(KEPT)(self._find)
         self._feed = Feed(ledger.log, self._threads, watch)
 
     def __enter__(self) -> Self:
@@ -62,6 +66,7 @@ class Api:
         self._turn()
         _ = self._ledger.books
         self._feed.start()
+        self._threads.submit(document, DEFAULT, FREE)  # the first time it takes a third of a second
         return self
 
     def leave(self) -> None:
@@ -139,16 +144,27 @@ class Api:
     # Questions about one student
 
     def _status(self, asked: Inquiry) -> Response:
-        on, known_at, position = clocks(asked.query)
-        return told_as(asked, self._ledger.status(asked.parts[0], on or today(), known_at, position))
+        return self._answer("status", asked, clocks(asked.query))
 
     def _fees(self, asked: Inquiry) -> Response:
-        on, known_at, position = clocks(asked.query)
-        return told_as(asked, self._ledger.fees(asked.parts[0], on or today(), known_at, position))
+        return self._answer("fees", asked, clocks(asked.query))
 
     def _eligibility(self, asked: Inquiry) -> Response:
-        call, (on, known_at, position) = call_and_clocks(asked.query)
-        return told_as(asked, self._ledger.eligibility(asked.parts[0], on or today(), *call, known_at, position))
+        call, known = call_and_clocks(asked.query)
+        return self._answer("eligibility", asked, known, call)
+
+    def _answer(self, question: str, asked: Inquiry, known: Clocks, call: Call | None = None) -> Response:
+        """Found anew where anything was recorded of her since it was found last, or another day has come."""
+        rows = self._ledger.log.rows_of(asked.parts[0])
+        return self._found(question, asked.language, asked.parts[0], rows[-1][0] if rows else 0,
+                           known._replace(on=known.on or today()), call)
+
+    def _find(self, question: str, language: Language, student: str, _: int, known: Clocks,
+              call: Call | None) -> Response:
+        day = known.on or today()
+        found = self._ledger.eligibility(student, day, *call, *known[1:]) if call is not None else \
+            getattr(self._ledger, question)(student, day, *known[1:])
+        return told_in(language, found)
 
     def _history(self, asked: Inquiry) -> Response:
         on, known_at, position = clocks(asked.query)
@@ -246,9 +262,14 @@ class Api:
 
 def told_as(asked: Inquiry, *answers: Any, type: str = "application/json", status: int = 200,
             headers: tuple[tuple[bytes, bytes], ...] = ()) -> Response:
+    return told_in(asked.language, *answers)._replace(status=status, type=type, headers=(
+        (b"content-language", asked.language.encode()), *headers))
+
+
+def told_in(language: Language, *answers: Any) -> Response:
     """As the command line prints them, one a line."""
-    lines = "".join(f"{json_text(told(one, asked.language))}\n" for one in answers)
-    return Response(status, lines.encode(), type, ((b"content-language", asked.language.encode()), *headers))
+    lines = "".join(f"{json_text(told(one, language))}\n" for one in answers)
+    return Response(200, lines.encode(), headers=((b"content-language", language.encode()),))
 
 
 def outcome_as(asked: Inquiry, outcome: Answer, stored: bool = True) -> Response:
