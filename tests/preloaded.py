@@ -14,7 +14,8 @@ for package in (ledger, consumers):
     for module in walk_packages(package.__path__, f"{package.__name__}."):
         if not module.name.endswith("__main__"):
             import_module(module.name)
-for name in ("holidays.countries.italy", "tests.consumers.notifications_bench", "tests.projections.workers"):
+for name in ("holidays.countries.italy", "tests.consumers.notifications_bench", "tests.handling.workers",
+             "tests.projections.workers", "tests.store.workers"):
     import_module(name)
 loader.read_stages = cache(loader.read_stages)
 loader.load_books()

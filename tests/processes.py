@@ -28,7 +28,8 @@ from infra.kafka.cluster import end_with_parent
 from ledger import processes
 
 SERVER = get_context("forkserver")
-SERVER.set_forkserver_preload(["tests.preloaded"])
+PRELOADED = ["tests.preloaded"]
+SERVER.set_forkserver_preload(PRELOADED)
 LEDGER = "ledger.entrypoints.cli"
 """The program `career-ledger`, as a module to start."""
 SPAWNED = processes.pool
@@ -129,6 +130,7 @@ def _forked(run: Callable[..., None], *arguments: Any) -> Any:
 
 def _server() -> dict[str, Any]:
     """What a program needs to have its helpers from the server that it comes from itself, which runs from here on."""
+    assert forkserver._forkserver._preload_modules == PRELOADED, "each program would import everything itself"
     forkserver.ensure_running()
     return {name: value for name, value in vars(forkserver._forkserver).items()
             if name in ("_forkserver_address", "_forkserver_authkey")}

@@ -10,8 +10,9 @@ import pytest
 
 from ledger.handling.submit import append_lines
 from ledger.store import open_store
+from tests.processes import SERVER
 from tests.sizes import sized
-from tests.store.workers import FORKED, in_processes
+from tests.store.workers import in_processes
 
 from . import workers
 from .histories import booking, clock, enrolled, lines, payment, submission
@@ -87,8 +88,8 @@ def test_every_line_is_stored_once_or_not_at_all_when_the_process_is_killed(quic
             file = [line for student in students for line in lines(*enrolled(student),
                                                                    *(payment(student, n) for n in range(1, 6)))]
             assert len(file) == 1000
-            answered = FORKED.RawValue("i", 0)  # without a lock: who dies while holding one would hang this process
-            process = FORKED.Process(target=workers.append_and_count, args=(quick_url, file, answered))
+            answered = SERVER.RawValue("i", 0)  # without a lock: who dies while holding one would hang this process
+            process = SERVER.Process(target=workers.append_and_count, args=(quick_url, file, answered))
             process.start()
             wanted = chance.randrange(0, 1000)
             while answered.value < wanted and process.is_alive():

@@ -5,18 +5,16 @@ The processes are forked from a server that has imported everything already, so 
 
 import traceback
 from collections.abc import Callable, Sequence
-from multiprocessing import get_context
 from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Barrier
 from queue import Empty
 from typing import Any
 
 from ledger.store import VersionConflict, open_store
+from tests.processes import SERVER
 
 from .examples import an_event
 
-FORKED = get_context("forkserver")
-FORKED.set_forkserver_preload(["tests.store.workers", "tests.handling.workers"])
 SECONDS = 120.0
 
 
@@ -31,9 +29,9 @@ def _guarded(body: Callable[..., Any], results: "Queue[Any]", barrier: Barrier, 
 
 def in_processes(body: Callable[..., Any], *arguments: Sequence[Any]) -> list[Any]:
     """The results of `body(barrier, *a)` run in one process for each `a` of `arguments`, in any order."""
-    barrier = FORKED.Barrier(len(arguments))
-    results: Queue[Any] = FORKED.Queue()
-    processes = [FORKED.Process(target=_guarded, args=(body, results, barrier, given), daemon=True)
+    barrier = SERVER.Barrier(len(arguments))
+    results: Queue[Any] = SERVER.Queue()
+    processes = [SERVER.Process(target=_guarded, args=(body, results, barrier, given), daemon=True)
                  for given in arguments]
     for process in processes:
         process.start()
