@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 PLACES = {
     "append": "record",
     "check": "proofs", "checkpoint": "proofs", "prove": "proofs", "verify": "proofs",
-    "audit": "student", "eligibility": "student", "fees": "student", "history": "student", "picture": "student",
+    "audit": "audit", "eligibility": "student", "fees": "student", "history": "student", "picture": "student",
     "status": "student",
     "what-if": "student",
     "rules": "law", "serve": "serve",

@@ -1,5 +1,5 @@
-"""The questions about one student, and the audit: `status`, `fees`, `eligibility`, `history`, `picture`,
-`what-if`, `audit`."""
+"""The questions about one student: `status`, `fees`, `eligibility`, `history`, `picture`,
+`what-if`."""
 
 import functools
 from collections.abc import Callable
@@ -11,7 +11,6 @@ import click
 from ledger.domain.phrases import says
 from ledger.edges.program import tell_json
 
-from .audit import audit as audit
 from .errors import misused
 from .options import (
     FOUND,
