@@ -23,6 +23,9 @@ MOST_INSTALMENTS = 6
 INSTALMENTS = tuple(f"instalment-{number}" for number in range(1, MOST_INSTALMENTS + 1))
 """The kinds of charge, in the order in which a year asks for them; a book says how many it has (RAT-3, RAT-4)."""
 
+SHARES = frozenset({"share", "disability", "detention"})
+"""Values that are shares of a sum; all other decimals are euro."""
+
 _FROZEN = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, defer_build=True)
 
 class UnknownValue(Exception):

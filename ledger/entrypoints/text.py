@@ -4,9 +4,11 @@ Every function takes the JSON of section 7 of the published language, so that wh
 """
 
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timezone
+from decimal import Decimal
 from io import TextIOWrapper
 from typing import IO, Any, Self
 
@@ -17,6 +19,7 @@ from rich.text import Text
 
 from ledger.bootstrap import Answer
 from ledger.domain.phrases import Phrase
+from ledger.domain.rulebook import SHARES
 from ledger.domain.values import ONE_DAY, format_instant
 from ledger.edges.text import visible
 from ledger.words import DEFAULT, Language, sentence
@@ -47,6 +50,8 @@ IN_THE_SENTENCE = {
     "upcoming": frozenset({"what", "charge", "from", "to", "message_id", "params"}),
     "unknown": frozenset({"about", "name", "rule", "academic_year", "missing", "message_id", "params"})}
 """By report, the columns whose values the sentence beside them tells."""
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+_AMOUNT = re.compile(r"\d+\.\d\d")
 SIDE_WIDTH = 11
 GOES_ON = "  | "
 """Before the rest of a line that is longer than the terminal is wide."""
@@ -388,8 +393,8 @@ class Page:
         for change in changes["changed"]:
             self._line(f"{change['rule']}: {change['says'][new]}", indent=2)
             for name, values in change["values"].items():
-                self._line(f"{name}: {self._value(values[old])} -> {self._value(values[new])}",
-                           style="yellow", indent=4)
+                told = " -> ".join(self._value(values[year], name) for year in (old, new))
+                self._line(f"{self._named_field(name)}: {told}", style="yellow", indent=4)
             if not change["values"] and change["says"][old] != change["says"][new]:
                 self._line(self._t("page/in-year", academic_year=old, text=change["says"][old]),
                            style="yellow", indent=4)
@@ -682,25 +687,37 @@ class Page:
                 self._t("page/step", number=numbers[0]) if numbers else self._t("page/no-steps")
             self._line(f"{self._named('part', part)}: {what}")
 
-    def _value(self, value: Any) -> str:
-        """A value of a rule book in words: tables and lists on one line."""
+    def _value(self, value: Any, field: str = "") -> str:
+        """A value of a rule book in words: tables and lists on one line, days and amounts as people write them."""
         if isinstance(value, dict):
-            return ", ".join(f"{name} {self._value(part)}" if not isinstance(part, list) else
-                             f"{name} ({self._value(part)})" if part else name
-                             for name, part in value.items() if part is not None)
+            return ", ".join(f"{name} {self._value(part, key)}" if not isinstance(part, list) else
+                             f"{name} ({self._value(part, key)})" if part else name
+                             for key, part in value.items() if part is not None
+                             for name in (self._named_field(key, field),))
         if isinstance(value, list):
-            return "; ".join(self._value(part) for part in value)
-        return self._named("value", str(value).lower()) if value is None or isinstance(value, bool) else str(value)
+            return "; ".join(self._value(part, field) for part in value)
+        if value is None or isinstance(value, bool):
+            return self._named("value", str(value).lower())
+        if _DAY.fullmatch(str(value)):
+            return str(day(value, self._language))
+        if _AMOUNT.fullmatch(str(value)):
+            return figure(Decimal(value), self._language, 2) if field in SHARES else money(value, self._language)
+        return self._named("rule_value", str(value))
+
+    def _named_field(self, name: str, within: str = "") -> str:
+        """Of a rule book. The names of categories are what an event has to say."""
+        return name if within == "categories" else self._named("rule_field", name)
 
     def _rule(self, head: str, rule: Answer) -> None:
         self._line(f"{head}: {rule['says']}", style="bold")
         for name, value in rule["values"].items():
-            self._line(f"{name}: {self._value(value)}", indent=2)
+            self._line(f"{self._named_field(name)}: {self._value(value, name)}", indent=2)
         heading = self._named("heading", rule["heading"])
         self._line(self._t("page/source", text=f"{rule['document']}, {heading}"), style="dim", indent=2)
         if "printed" in rule:
             was = rule["printed"]
-            values = "; ".join(f"{name}: {self._value(value)}" for name, value in was["values"].items())
+            values = "; ".join(f"{self._named_field(name)}: {self._value(value, name)}"
+                               for name, value in was["values"].items())
             self._line(self._t("page/printed", text=was["says"] + (f" ({values})" if values else "")), style="yellow",
                        indent=2)
             self._line(self._t("page/source", text=f"{was['document']}, {was['heading']}"), style="dim", indent=4)

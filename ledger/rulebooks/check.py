@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from ledger.domain.books import LawBooks
 from ledger.domain.phrases import Phrase, says
-from ledger.domain.rulebook import Rule, RuleBook
+from ledger.domain.rulebook import SHARES, Rule, RuleBook
 from ledger.words import Language
 from ledger.words.values import day as in_letters
 
@@ -26,8 +26,6 @@ BEGINNINGS = frozenset({"first", "enrol_from", "issued_from", "acts_from", "know
 ORDER = (("RAT-3.due_on", "RAT-4.due_on"), ("ISE-1.until", "ISE-2.until"), ("RIN-8.until", "RIN-10.until"),
          ("RAT-4.due_on", "BLK-3.deadline"))
 """Days of two rules of which the second must not lie before the first."""
-SHARES = frozenset({"share", "disability", "detention"})
-"""Of a sum, and no sum themselves."""
 _YEAR = re.compile(r"20\d\d-\d\d(?!\d)")
 
 

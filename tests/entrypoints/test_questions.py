@@ -1,6 +1,7 @@
 """The questions: JSON for programs, sentences for people, the two clocks, exit codes."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -214,13 +215,22 @@ def test_questions_are_wrong_usage_when_the_address_is_of_no_known_form(run, url
     assert "secret" not in result.stderr
 
 
+@pytest.mark.parametrize("year", ["2019-20", "2024-25", "2025-26"])
+def test_values_of_a_rule_book_are_told_as_people_write_them(run, year: str) -> None:
+    shown = "".join(run("--lang", "it", "rules", *what).stdout for what in (("show", year), ("diff", "2023-24", year)))
+    values = [line for line in shown.splitlines() if re.match(r" +[^ :]+(?: [^:]+)?: ", line)]
+    assert len(values) > 100
+    assert not [line for line in values if re.search(r"\d{4}-\d\d-\d\d|: \d+\.\d\d|^ +[a-z]+_[a-z]+", line)]
+    assert f"  scadenza: 17 febbraio {int(year[:4]) + 1}\n  al massimo: 400,00 €\n" in shown
+
+
 def test_rules_are_shown_compared_and_cited(run) -> None:
     shown = run("rules", "show", "2025-26").stdout
     assert "BLK-1" in shown
     assert "Interpretations" in shown
     changes = run("rules", "diff", "2019-20", "2025-26").stdout
     assert "Only in 2025-26" in changes
-    assert "due_on: 2020-02-17 -> 2026-02-17" in changes
+    assert "due on: 17 February 2020 -> 17 February 2026" in changes
     assert ("  RIC-4: Who changes programme still renews for 2025-26 by 3 October 2025, "
             "or pays the surcharge of a late renewal.\n"
             "    in 2019-20: Who changes programme still renews for 2019-20 by 7 October 2019.\n") in changes

@@ -57,6 +57,12 @@ def test_draft_is_written_once_and_checked_in_both_languages(tmp_path: Path, mon
     assert asked("rules", "check", str(file)).exit_code == 0
 
 
+def test_words_are_not_drafted_where_there_are_none(tmp_path: Path) -> None:
+    (tmp_path / "2025-26.yaml").write_bytes((files("ledger.rulebooks") / "2025-26.yaml").read_bytes())
+    done = asked("--rulebooks", str(tmp_path), "rules", "new", "2026-27", "--from", "2025-26", "--words")
+    assert (done.exit_code, "there is no it.toml in" in done.output) == (2, True)
+
+
 def test_draft_of_a_year_without_a_book_is_not_found() -> None:
     done = asked("rules", "new", "2026-27", "--from", "2012-13")
     assert done.exit_code == 3

@@ -15,10 +15,11 @@ from typing import Any, get_args
 import pytest
 from babel.dates import format_date
 from babel.numbers import format_currency
+from pydantic import BaseModel
 
 import consumers
 import ledger
-from ledger.domain import form
+from ledger.domain import form, rulebook
 from ledger.domain.events import PAYLOADS
 from ledger.domain.phrases import says
 from ledger.wire.state import BlockSpan, Status
@@ -129,6 +130,16 @@ def test_value_of_a_message_is_told_somewhere_and_can_be_written() -> None:
         assert given - {"remedies",
                         "rule"} <= _fields(said["says"]) | _fields(said.get("clears", "")) | {"phrases"}, one
         assert given - {"phrases", "remedies", "parts"} <= WRITERS.keys(), one
+
+
+def test_each_field_of_a_rule_has_a_name() -> None:
+    entries = [one for one in vars(rulebook).values() if isinstance(one, type) and issubclass(one, BaseModel)
+               and one not in (rulebook.Amendment, rulebook.Unknown, rulebook.Denied)
+               and not {"AMB_1", "CHG_1", "decided", "interpretations", "rules"} & one.model_fields.keys()]
+    fields = {name for one in entries for name in one.model_fields} - rulebook.Rule.model_fields.keys()
+    assert len(fields) > 60
+    for language in LANGUAGES:
+        assert fields <= entry(f"{NAMES}rule_field", language).keys()
 
 
 def test_names_are_the_same_in_every_language() -> None:

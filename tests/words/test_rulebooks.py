@@ -121,7 +121,7 @@ def test_rules_are_told_in_the_language_that_was_asked_for() -> None:
                                                                                               "show", "2025-26")
     changes = told("--lang", "it", "rules", "diff", "2019-20", "2025-26")
     assert "Le prenotazioni si aprono quindici giorni prima" in changes
-    assert "deadline: non indicato -> 2026-09-30" in changes
+    assert "termine: non indicato -> 30 settembre 2026" in changes
     assert "primo giorno per prenotarsi" in told("--lang", "it", "rules", "cite", "PRN-2")
     for known in (told("--lang", "it", "rules", "show", "2024-25", "--json"),
                   told("--lang", "it", "rules", "diff", "2024-25", "2025-26", "--json")):

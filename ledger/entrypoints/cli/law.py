@@ -128,6 +128,8 @@ def new_(year: str, old: str, words: bool, output: Path | None) -> None:
         raise misused(says("cli/same-year", academic_year=old))
     folder, language = settings().rulebooks, answered_in()
     name, text = source_of(old, folder)
+    if words and not source_in("it", folder):
+        raise misused(says("cli/no-words", text=str(folder)))
     made = words_draft(source_in("it", folder), old, year, law(folder).book_of(old).ids) if words else draft(
         Path(name).name, text, old, year, institution(folder), lambda phrase: sentence(phrase, language))
     if output is None:
