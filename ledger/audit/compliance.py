@@ -77,7 +77,8 @@ def findings(events: Sequence[Event], on: date, books: LawBooks, limits: Limits 
         for sat, given in _sat_on_the_day(person, career, event, facts, law):
             note(sat, sat.career, _severity(given), given, event.student)
         for given in (*_facts_in_breach(person, career, event, law), *of_exams.get(event.id, ()),
-                      *_annulled_in_order(career, event, of_exams, law), *_recorded_late(event, limits, books)):
+                      *_as_far_as_known(_annulled_in_order(career, event, of_exams, law), law),
+                      *_recorded_late(event, limits, books)):
             note(event, event.career, _severity(given), given, event.student)
 
     of_exams: dict[str, list[Reason]] = {}
@@ -276,7 +277,7 @@ def _annulled_in_order(career: Career, event: Event, of_exams: dict[str, list[Re
         return
     result = find_result(career, data.course, data.held_on)
     book = books.for_late_degrees(career.exam_year(result.data), data.held_on) if result is not None else None
-    if result is not None and book is not None and "ESA-7" in book.ids and not of_exams.get(result.event):
+    if result is not None and book is not None and "ESA-7" in book.asked and not of_exams.get(result.event):
         yield reason(book, "ESA-7", says("ESA-7/in-order", course=data.course, held_on=data.held_on),
                      facts=(Fact(result.event, result.on),))
 

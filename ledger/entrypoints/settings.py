@@ -43,6 +43,7 @@ SETTINGS = (
     Setting(f"{PREFIX}KAFKA"), Setting(f"{PREFIX}KAFKA_CONFIG"), Setting(f"{PREFIX}KAFKA_COMPRESSION", default="gzip"),
     Setting(f"{PREFIX}TOPIC_PREFIX", default=""), Setting(f"{PREFIX}ORIGIN", default="urn:career-ledger"),
     Setting(f"{PREFIX}HTTP_TOKEN", shown=_secret), Setting(f"{PREFIX}CONSUMER_DB"), Setting(f"{PREFIX}ARCHIVE"),
+    Setting(f"{PREFIX}CHECKPOINTS"),
     Setting(f"{PREFIX}SMTP"), Setting(f"{PREFIX}SMTP_USER"), Setting(f"{PREFIX}SMTP_PASSWORD", shown=_secret),
     Setting(f"{PREFIX}MAIL_SENDER"), Setting(f"{PREFIX}MAIL_REPLY_TO"),
     *(Setting(name) for name in ("PGHOST", "PGPORT", "PGDATABASE", "PGUSER")), Setting("PGPASSWORD", shown=_secret),

@@ -134,6 +134,7 @@ def own_server() -> Iterator[Postgres]:
 @pytest.mark.faults
 def test_topics_are_the_log_when_postgresql_is_restarted_under_the_relay(own_server, topics, how, down) -> None:
     events, url = population(sized(16, 40)), own_server.empty()
+    open_store(url).close()  # a relay starts where a ledger is
     with relay(url, topics, chunks=(CHUNK, 15)) as process:
         with written(url, events, sized(3.0, 6.0), 20):
             wait_for(lambda: topics.count(EVENTS) > 0)

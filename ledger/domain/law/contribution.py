@@ -11,7 +11,7 @@ from ..account import fitted, settle_amounts, take, waive_ahead
 from ..books import LawBooks
 from ..events import ContributionAssessed, Event
 from ..phrases import says
-from ..reasons import Fact, reason
+from ..reasons import Fact, reason, unknown_value
 from ..registry import obeys
 from ..rulebook import INSTALMENTS, Law, RuleBook, SecondInstalment, UnknownValue
 from ..state import Career, Charge, Decision, Person, days_after
@@ -401,9 +401,14 @@ def not_assessed(person: Person, career: Career, books: LawBooks) -> Iterator[St
     for enrolment in career.enrolments:
         year, book = enrolment.academic_year, books.of(enrolment.academic_year)
         if book is None or enrolment.perfected_on is None or enrolment.taken or year in career.contributions \
-                or year in seen or "RAT-3" not in book.ids:
+                or year in seen or "RAT-3" not in book.asked:
             continue
-        due_on = instalment_due_on(book, 0)
+        try:
+            due_on = book.rules.RAT_3.due_on if book.rules.RAT_3 is not None else None
+        except UnknownValue as unknown:
+            seen.add(year)
+            yield StillOpen(enrolment.event, unknown_value(books, unknown))
+            continue
         if due_on is not None and person.day > max(due_on, enrolment.perfected_on) \
                 and not career.left_by(due_on) and not career.is_suspended_in(year):
             seen.add(year)

@@ -9,7 +9,7 @@ from ..books import LawBooks
 from ..case import Case
 from ..events import Event, StudyPlanApproved, StudyPlanSubmitted
 from ..phrases import says
-from ..reasons import Clears, Fact, Reason, reason
+from ..reasons import Clears, Fact, Reason, reason, unknown_value
 from ..registry import obeys
 from ..rulebook import Law, Period, RuleBook, UnknownValue
 from ..state import Career, Person
@@ -130,7 +130,7 @@ def plan_is_missing(person: Person, career: Career, books: LawBooks) -> Iterator
     filed = {year for _, _, year in career.plans_submitted} | career.plans.keys()
     for enrolment in career.enrolments:
         year, book = enrolment.academic_year, books.of(enrolment.academic_year)
-        if book is None or "PDS-4" not in book.ids or year in filed or enrolment.standing == "beyond-course" \
+        if book is None or "PDS-4" not in book.asked or year in filed or enrolment.standing == "beyond-course" \
                 or enrolment.perfected_on is None or enrolment.taken:
             continue
         window = None
@@ -139,5 +139,8 @@ def plan_is_missing(person: Person, career: Career, books: LawBooks) -> Iterator
         if window is not None and enrolment.perfected_on <= window.last < person.day \
                 and not career.left_by(window.last) and not career.is_suspended_in(year):
             filed.add(year)
-            yield StillOpen(enrolment.event, reason(book, "PDS-4", says("PDS-4/missing", academic_year=year,
-                                                                        last_day=window.last)))
+            try:
+                given = reason(book, "PDS-4", says("PDS-4/missing", academic_year=year, last_day=window.last))
+            except UnknownValue as unknown:
+                given = unknown_value(books, unknown)
+            yield StillOpen(enrolment.event, given)
