@@ -205,7 +205,12 @@ class Program(click.Group):
 
 
 def _show(error: click.ClickException) -> None:
-    """Usage and what is wrong with it; a choice that is missing is listed by click on lines of its own."""
+    """Usage and what is wrong with it; a choice that is missing is listed by click on lines of its own. Where nothing
+    at all was asked for, the help."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        for line in error.format_message().splitlines():
+            say(line, level="error")
+        return
     context = error.ctx if isinstance(error, click.UsageError) else None
     with context.scope(cleanup=False) if context is not None else nullcontext():
         if context is not None:

@@ -1,4 +1,5 @@
-"""What stands in the catalogues: `en.toml` and `it.toml`, messages by their id, names by their table.
+"""What stands in the catalogues: `en.toml` and `it.toml`, messages by their id, names by their table; and what `--help`
+says, in `help.it.toml`, by its English.
 
 An entry is read when it is first asked for: reading a whole catalogue would cost a question more than its answer."""
 
@@ -40,3 +41,11 @@ def entry(id: str, language: Language) -> Mapping[str, str]:
 def named(table: str, value: str, language: Language) -> str:
     """A name of a table; what stands in none is shown as it is."""
     return entry(NAMES + table, language).get(value, value)
+
+
+@cache
+def help_texts(language: Language) -> Mapping[str, str]:
+    """Of `--help`, by the English of the code; none in English."""
+    if language == DEFAULT:
+        return {}
+    return tomllib.loads((files(__package__) / f"help.{language}.toml").read_text(encoding="utf-8"))

@@ -77,6 +77,6 @@ def test_wrong_command_is_told_in_the_language_that_was_asked_for(words: tuple[s
 
 def test_usage_and_the_way_to_help_are_told_in_the_language_that_was_asked_for() -> None:
     assert _said("status", language="it").splitlines()[:3] == [
-        "Uso: career-ledger status [OPTIONS] STUDENT", "Per l'aiuto: 'career-ledger status --help'.", ""]
+        "Uso: career-ledger status [OPZIONI] STUDENT", "Per l'aiuto: 'career-ledger status --help'.", ""]
 
 

@@ -48,8 +48,17 @@ def reader() -> "Language":
 
 
 def _asked(context: click.Context) -> "Language | None":
-    found: Language | None = context.find_root().params.get("lang")
-    return found
+    root = context.find_root()
+    found: Language | None = root.params.get("lang")
+    return found if "lang" in root.params else _of_environment()
+
+
+def _of_environment() -> "Language | None":
+    """For help that is asked for before `--lang` is read: click reads what the environment says last."""
+    from ledger.words import LANGUAGES
+
+    given = os.environ.get("CAREER_LEDGER_LANG", "")
+    return next((one for one in LANGUAGES if one == given), None)
 
 
 def locale_language() -> "Language":

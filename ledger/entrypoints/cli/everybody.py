@@ -406,10 +406,10 @@ def report_counts(by: str, on: date | None, json_: bool, csv_: bool) -> None:
 
 
 @click.command(short_help="Find careers by student, programme or status.")
-@click.option("--career", help="The career's name.")
-@click.option("--student", help="The student's pseudonym.")
-@click.option("--programme", help="The programme, as it is recorded.")
-@click.option("--status", help="The status on that day, such as enrolled.")
+@click.option("--career", metavar="NAME", help="The career's name.")
+@click.option("--student", metavar="NAME", help="The student's pseudonym.")
+@click.option("--programme", metavar="NAME", help="The programme, as it is recorded.")
+@click.option("--status", metavar="NAME", help="The status on that day, such as enrolled.")
 @on_option
 @as_report
 def find(career: str | None, student: str | None, programme: str | None, status: str | None, on: date | None,

@@ -20,6 +20,7 @@ from ledger.edges.program import UNAVAILABLE, USAGE, Program
 
 from . import errors
 from .errors import in_words
+from .help import Helped
 from .options import CONFLICT, DIFFERENT, NOT_FOUND, PROGRAM, Settings
 
 if TYPE_CHECKING:
@@ -41,6 +42,10 @@ PLACES = {
     "generate": "generate", "keys": "keys", "restore": "restore", "upgrade": "upgrade",
 }
 """The module of each command, which is imported when one of them is named or all are listed."""
+
+
+click.Command.context_class = Helped
+"""Of every command that is made by whatever decorator."""
 
 
 class Commands(Program):

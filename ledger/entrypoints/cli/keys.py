@@ -11,7 +11,7 @@ from .options import FOUND, json_option, opened, page, spoken
 
 TERM_DAYS = 30
 days_option = click.option("--days", type=click.IntRange(1, 366), default=TERM_DAYS, show_default=True,
-                           help="The term of the master key that is made.")
+                           metavar="DAYS", help="The term of the master key that is made.")
 
 
 @click.group(short_help="The key store, apart from the ledger.")

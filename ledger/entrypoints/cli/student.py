@@ -90,7 +90,8 @@ def as_call(required: bool) -> Callable[[_F], _F]:
 
         made: Any = with_call
         for option in reversed((
-                click.option("--career", required=required, help="The career in which the exam is sat."),
+                click.option("--career", required=required, metavar="NAME",
+                             help="The career in which the exam is sat."),
                 click.option("--course", type=course_code, required=required, metavar="CODE",
                              help="The course's code."),
                 click.option("--held-on", type=day, required=required, metavar="DATE", help="The day of the exam."),

@@ -1,0 +1,71 @@
+"""`--help` in the language of who reads it: the English of the code stands beside its translation in
+`ledger/words/help.it.toml`, which is read for nothing else than help and the usage beside an error."""
+
+import inspect
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import click
+
+from .errors import reader
+
+_APART = re.compile(r"\n\s*\n")
+_AS_IT_IS = "\b\n"
+"""Before a paragraph that is not wrapped: a heading and examples."""
+_TEXTS = ("help", "short_help", "options_metavar", "subcommand_metavar")
+_TEXTS_OF_OPTIONS = ("help", "metavar")
+
+
+class Helped(click.Context):
+    """The context of each command. What is shown of a command is English again once it was shown."""
+
+    def get_help(self) -> str:
+        with _in_words(self, _shown(self.command, self)):
+            return super().get_help()
+
+    def get_usage(self) -> str:
+        with _in_words(self, [self.command]):
+            return super().get_usage()
+
+
+def paragraphs(text: str) -> Iterator[str]:
+    """What is translated as one: each paragraph on one line, and of examples their heading."""
+    for one in _APART.split(inspect.cleandoc(text)):
+        yield one.split("\n")[1] if one.startswith(_AS_IT_IS) else " ".join(one.split())
+
+
+def texts(one: click.Command | click.Parameter) -> dict[str, str]:
+    """What is told of a command or an option, by the name of its attribute. Arguments keep the names that errors
+    call them by."""
+    names = _TEXTS if isinstance(one, click.Command) else _TEXTS_OF_OPTIONS if isinstance(one, click.Option) else ()
+    return {name: text for name in names if isinstance(text := getattr(one, name, None), str)}
+
+
+def _shown(command: click.Command, context: click.Context) -> list[click.Command | click.Parameter]:
+    found: list[click.Command | click.Parameter] = [command, *command.get_params(context)]
+    if isinstance(command, click.Group):
+        found += [one for name in command.list_commands(context) if (one := command.get_command(context, name))]
+    return found
+
+
+@contextmanager
+def _in_words(context: click.Context, shown: Sequence[click.Command | click.Parameter]) -> Iterator[None]:
+    from ledger.words.entries import help_texts
+
+    with context.scope(cleanup=False):
+        words = help_texts(reader())
+    kept = [(one, name, text) for one in shown for name, text in texts(one).items()] if words else []
+    try:
+        for one, name, text in kept:
+            setattr(one, name, _told(text, words))
+        yield
+    finally:
+        for one, name, text in kept:
+            setattr(one, name, text)
+
+
+def _told(text: str, words: Mapping[str, str]) -> str:
+    return "\n\n".join(
+        one.replace(said, words.get(said, said), 1) if one.startswith(_AS_IT_IS) else words.get(said, one)
+        for one, said in zip(_APART.split(inspect.cleandoc(text)), paragraphs(text), strict=True))

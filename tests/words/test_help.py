@@ -1,0 +1,79 @@
+"""`--help` is told in the language of who asks."""
+
+from collections.abc import Iterator
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from ledger.entrypoints.cli import cli
+from ledger.entrypoints.cli.help import paragraphs, texts
+from ledger.words.entries import help_texts
+
+ALIKE = {"N", "S", "I/N", "FILE", "FILE.svg", "URL", "EURO", "CHECKPOINT"}
+"""What stands for a value and is called so in Italian too."""
+
+
+def _commands(command: click.Command, above: click.Context | None = None) -> Iterator[tuple[click.Command,
+                                                                                          click.Context]]:
+    context = command.context_class(command, info_name=command.name, parent=above)
+    yield command, context
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            found = command.get_command(context, name)
+            assert found is not None
+            yield from _commands(found, context)
+
+
+def _told() -> set[str]:
+    """All that help tells, in the English of the code."""
+    return {part for command, context in _commands(cli) for one in (command, *command.get_params(context))
+            for text in texts(one).values() for part in paragraphs(text)}
+
+
+def _asked(*words: str, language: str | None = None) -> str:
+    ran = CliRunner().invoke(cli, [*words], env={"LC_ALL": "C", "CAREER_LEDGER_LANG": language},
+                             prog_name="career-ledger")
+    return ran.output
+
+
+def test_every_text_of_help_has_italian_words_and_no_words_are_left_over() -> None:
+    told, known = _told(), help_texts("it")
+    assert len(told) > 200
+    assert sorted(told - known.keys() - ALIKE) == []
+    assert sorted(known.keys() - told) == []
+
+
+def test_every_command_tells_what_it_does_and_no_argument_has_a_text_of_its_own() -> None:
+    for command, context in _commands(cli):
+        assert command.help, context.command_path
+        assert not any(one.help for one in command.params if isinstance(one, click.Argument)), context.command_path
+        assert command.epilog is None, context.command_path
+        assert not command.deprecated, context.command_path
+
+
+def test_help_is_in_the_language_that_is_asked_for() -> None:
+    english = _asked("--lang", "en", "fees", "--help")
+    assert english.startswith("Usage: career-ledger fees [OPTIONS] STUDENT\n\n  Every charge of STUDENT")
+    italian = _asked("--lang", "it", "fees", "--help")
+    assert italian.startswith("Uso: career-ledger fees [OPZIONI] STUDENT\n\n  Ogni importo di STUDENT")
+    assert "\n  Esempi:\n    career-ledger fees S01\n    career-ledger fees S01 --on 2026-02-18 --json\n" in italian
+    assert "\nOpzioni:\n" in italian
+    assert "  --on DATA " in italian
+    assert "Mostra questo messaggio e termina." in italian
+    assert _asked("--lang", "en", "fees", "--help") == english
+
+
+@pytest.mark.parametrize("words", [("--help",), ()])
+def test_help_of_the_whole_program_is_in_the_language_of_the_environment(words: tuple[str, ...]) -> None:
+    italian = _asked(*words, language="it")
+    assert italian.startswith("Uso: career-ledger [OPZIONI] COMANDO [ARGOMENTI]...\n\n  Il registro delle carriere")
+    assert "\nComandi:\n" in italian
+    assert "\n  fees         Importi: pagati" in italian
+    assert _asked(*words, language="en").startswith("Usage: career-ledger [OPTIONS] COMMAND [ARGS]...\n")
+
+
+def test_what_click_adds_to_an_option_is_told_in_italian() -> None:
+    assert "[obbligatorio]" in _asked("--lang", "it", "eligibility", "--help")
+    assert "[variabile d'ambiente: CAREER_LEDGER_LOG; predefinito: text]" in " ".join(
+        _asked("--lang", "it", "publish", "--help").split())
