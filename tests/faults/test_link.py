@@ -2,11 +2,13 @@
 once under load."""
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import count
 
+import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
@@ -30,10 +32,20 @@ def warm(store: EventStore) -> None:
             return
 
 
+def at_rest(url: str) -> None:
+    """A server that was sent a whole COMMIT obeys it, whoever listens: until then nobody can tell what it stores."""
+    until = time.monotonic() + 30
+    with psycopg.connect(url, autocommit=True) as admin:
+        while admin.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+                            "AND pid <> pg_backend_pid() AND state <> 'idle'").fetchone() != (0,):
+            assert time.monotonic() < until, "a session of a link that was cut does not end"
+            time.sleep(0.01)
+
+
 def cut_through(proxy: Proxy, links: tuple[EventStore, EventStore], way: str, told: Counter[str],
                 act: Callable[[int], bool]) -> None:
     """An append for every STEPth byte, until one gets through uncut. `links`: through the proxy, and past it. `act`
-    says whether it was acknowledged."""
+    says whether it was acknowledged, of which the server has made up its mind then."""
     store, beside = links
     for n in count(0, STEP if way == "up" else max(1, STEP // 8)):
         before = len(beside.stream("S01"))
@@ -66,6 +78,8 @@ def test_append_is_stored_once_or_said_to_have_failed_when_the_link_is_cut_at_ea
                 try:
                     store.append(events("S01", version, version))
                 except StoreUnavailable:
+                    proxy.mend()
+                    at_rest(postgres_url)
                     return False
                 return True
 
