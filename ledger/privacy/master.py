@@ -23,6 +23,7 @@ from typing import Protocol
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from ledger.edges.files import durable
 from ledger.store.errors import StoreUnusable
 
 from . import box
@@ -154,7 +155,7 @@ def make(path: Path, today: date, days: int = TERM_DAYS) -> None:
         os.link(part, path)
     finally:
         part.unlink(missing_ok=True)
-    _settle(path.parent)
+    durable(path.parent)
 
 
 def waiting(path: Path) -> Path:
@@ -166,7 +167,7 @@ def take_place(path: Path) -> None:
     with path.open("r+b") as old:
         length = os.fstat(old.fileno()).st_size
         waiting(path).replace(path)
-        _settle(path.parent)
+        durable(path.parent)
         old.write(b"\0" * length)
         old.flush()
         os.fsync(old.fileno())
@@ -174,15 +175,7 @@ def take_place(path: Path) -> None:
 
 def give_up(path: Path) -> None:
     waiting(path).unlink(missing_ok=True)
-    _settle(path.parent)
-
-
-def _settle(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    durable(path.parent)
 
 
 @contextmanager

@@ -172,7 +172,7 @@ def _keep(tx: Transaction, sealed: Sequence[KeptPoint], tiles: Sequence[tuple[Ti
     tx.many("INSERT INTO student_tiles (level, number, hashes) VALUES (:level, :number, :hashes) "
             "ON CONFLICT (level, number) DO UPDATE SET hashes = excluded.hashes",
             [one._asdict() for one in map_tiles])
-    tx.many(f"INSERT INTO log_checkpoints ({COLUMNS}) VALUES (:size, :position, :heads, :body, :note)",  # noqa: S608
+    tx.many(f"INSERT INTO log_checkpoints ({COLUMNS}) VALUES (:size, :position, :heads, :body, :note)",  # noqa: S608 - ours
             [one._asdict() for one in sealed])
 
 

@@ -229,7 +229,7 @@ def _killed(step: str, url: str, ledger_url: str, origin: str) -> None:
     elif step == "take_place":
         master.take_place = kill  # type: ignore[assignment]
     elif step == "replaced":
-        master._settle = lambda *_: None if master.waiting(master.path_of() or Path()).exists() else kill()
+        master.durable = lambda *_: None if master.waiting(master.path_of() or Path()).exists() else kill()
     else:
         keys.scrub = kill  # type: ignore[method-assign]
     rotate(keys, NOW.date())
