@@ -30,10 +30,14 @@ from ledger.edges.log import Note, formatter, log_format_option
 from ledger.edges.program import UNAVAILABLE, USAGE, Program, tell_json
 from ledger.edges.web import Server
 from ledger.wire.kafka import BROKERS, KafkaUnusable
+from ledger.words.help import translate
+from ledger.words.reader import read_by
 
 from .loop import Loop, MessagesGone
 from .service import Service
 from .tables import migrations
+
+translate()
 
 GONE, AWAY = 5, UNAVAILABLE
 PARKED = ("student", "waits_for_version", "reason", "detail", "partition", "offset", "since")
@@ -44,6 +48,10 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 class Consumer(Program):
     """The group of a service's commands."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        read_by(ctx)
+        return super().invoke(ctx)
 
     def explained(self, error: Exception) -> tuple[Sequence[str], int] | None:
         if isinstance(error, DatabaseAway | DatabaseRefused):

@@ -131,7 +131,7 @@ def _locale(_: Installation) -> Graded:
     import locale
     from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-    from ledger.entrypoints.cli.errors import locale_language
+    from ledger.words.reader import locale_language
 
     found = locale.getpreferredencoding(False)
     if found.lower().replace("-", "") == "utf8":

@@ -1,4 +1,4 @@
-"""`--help` is told in the language of who asks."""
+"""`--help` of every program is told in the language of who asks."""
 
 from collections.abc import Iterator
 
@@ -6,11 +6,16 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from consumers.archive.__main__ import archive
+from consumers.booking_gate.__main__ import main as booking_gate
+from consumers.notifications.__main__ import notifications
+from consumers.treasury.__main__ import treasury
 from ledger.entrypoints.cli import cli
-from ledger.entrypoints.cli.help import paragraphs, texts
 from ledger.words.entries import help_texts
+from ledger.words.help import paragraphs, texts
 
-ALIKE = {"N", "S", "I/N", "FILE", "FILE.svg", "URL", "EURO", "CHECKPOINT"}
+PROGRAMS: tuple[click.Command, ...] = (cli, archive, booking_gate, notifications, treasury)
+ALIKE = {"N", "NN", "S", "I/N", "SHA256", "FILE", "FILE.svg", "URL", "EURO", "CHECKPOINT"}
 """What stands for a value and is called so in Italian too."""
 
 
@@ -27,8 +32,9 @@ def _commands(command: click.Command, above: click.Context | None = None) -> Ite
 
 def _told() -> set[str]:
     """All that help tells, in the English of the code."""
-    return {part for command, context in _commands(cli) for one in (command, *command.get_params(context))
-            for text in texts(one).values() for part in paragraphs(text)}
+    return {part for program in PROGRAMS for command, context in _commands(program)
+            for one in (command, *command.get_params(context)) for text in texts(one).values()
+            for part in paragraphs(text)}
 
 
 def _asked(*words: str, language: str | None = None) -> str:
@@ -45,11 +51,20 @@ def test_every_text_of_help_has_italian_words_and_no_words_are_left_over() -> No
 
 
 def test_every_command_tells_what_it_does_and_no_argument_has_a_text_of_its_own() -> None:
-    for command, context in _commands(cli):
+    for command, context in (one for program in PROGRAMS for one in _commands(program)):
         assert command.help, context.command_path
         assert not any(one.help for one in command.params if isinstance(one, click.Argument)), context.command_path
         assert command.epilog is None, context.command_path
         assert not command.deprecated, context.command_path
+
+
+def test_the_services_speak_italian_too() -> None:
+    env = {"LC_ALL": "it_IT.UTF-8", "CAREER_LEDGER_LANG": None}
+    told = CliRunner().invoke(treasury, ["run", "--help"], env=env, prog_name="treasury").output
+    assert told.startswith("Uso: treasury run [OPZIONI]\n\n  Segue il registro e gli invia le notifiche di pagamento")
+    wrong = CliRunner().invoke(treasury, ["debts"], env=env, prog_name="treasury").output
+    assert wrong.startswith("Uso: treasury debts [OPZIONI]")
+    assert "\nErrore: Manca" in wrong
 
 
 def test_help_is_in_the_language_that_is_asked_for() -> None:

@@ -6,8 +6,8 @@ import pytest
 from consumers.notifications import letter
 from consumers.notifications.agenda import KINDS
 from ledger.entrypoints.cli import cli
-from ledger.entrypoints.cli.errors import locale_language
 from ledger.words import LANGUAGES, Language
+from ledger.words.reader import locale_language
 
 
 def test_option_offers_every_language_that_has_words() -> None:

@@ -4,8 +4,8 @@ import click
 from click.core import ParameterSource
 
 from ledger.edges.program import tell_json
+from ledger.words.reader import locale_language
 
-from .errors import locale_language
 from .kafka import kafka_option
 from .options import FOUND, json_option, page, settings, spoken
 

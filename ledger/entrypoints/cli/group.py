@@ -17,10 +17,10 @@ import click
 from click.core import ParameterSource
 
 from ledger.edges.program import UNAVAILABLE, USAGE, Program
+from ledger.words.help import translate
+from ledger.words.reader import read_by, reader
 
-from . import errors
 from .errors import in_words
-from .help import Helped
 from .options import CONFLICT, DIFFERENT, NOT_FOUND, PROGRAM, Settings
 
 if TYPE_CHECKING:
@@ -44,16 +44,12 @@ PLACES = {
 """The module of each command, which is imported when one of them is named or all are listed."""
 
 
-click.Command.context_class = Helped
-"""Of every command that is made by whatever decorator."""
-
-
 class Commands(Program):
     """The group of all commands."""
 
     title = PROGRAM
     def invoke(self, ctx: click.Context) -> Any:
-        errors.read_by(ctx)
+        read_by(ctx)
         return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -74,7 +70,7 @@ class Commands(Program):
         from ledger.rulebooks.loader import RuleBookError
 
         if isinstance(error, RuleBookError):
-            return error.told(errors.reader()), USAGE
+            return error.told(reader()), USAGE
         from ledger.store import StoreUnavailable, StoreUnusable, VersionConflict
 
         if isinstance(error, VersionConflict | StoreUnavailable | StoreUnusable):
@@ -149,7 +145,7 @@ def completion(shell: str) -> None:
         click.echo(found(cli, {}, PROGRAM, "_CAREER_LEDGER_COMPLETE").source())  # our own lines
 
 
-errors.translate()
+translate()
 
 
 def main() -> None:

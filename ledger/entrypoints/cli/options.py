@@ -16,8 +16,9 @@ from ledger.domain.phrases import Phrase, says
 from ledger.edges import program
 from ledger.edges.address import forget_text
 from ledger.edges.log import Note
+from ledger.words.reader import locale_language
 
-from .errors import bad_value, in_words, locale_language, misused
+from .errors import bad_value, in_words, misused
 
 if TYPE_CHECKING:
     from ledger.bootstrap import Answer, Ledger, Read

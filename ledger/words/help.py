@@ -1,14 +1,19 @@
-"""`--help` in the language of who reads it: the English of the code stands beside its translation in
-`ledger/words/help.it.toml`, which is read for nothing else than help and the usage beside an error."""
+"""What click says, and `--help`, in the language of who reads it: the English of the code stands beside its translation
+in `help.it.toml`, which is read for nothing else than help and the usage beside an error."""
 
+import gettext
 import inspect
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import click
 
-from .errors import reader
+from ledger.edges import program
+
+from .entries import help_texts
+from .reader import counted, reader, translated
 
 _APART = re.compile(r"\n\s*\n")
 _AS_IT_IS = "\b\n"
@@ -27,6 +32,17 @@ class Helped(click.Context):
     def get_usage(self) -> str:
         with _in_words(self, [self.command]):
             return super().get_usage()
+
+
+def translate() -> None:
+    """Has click, `ledger.edges.program` and the help of every command speak the language of who reads. gettext itself
+    would want compiled files and the language of the whole process."""
+    click.Command.context_class = Helped
+    for module in (*(found for name, found in sys.modules.items() if name.startswith("click.")), program):
+        held = vars(module)
+        held.update({name: ours for name, theirs, ours in (("_", gettext.gettext, translated),
+                                                           ("ngettext", gettext.ngettext, counted))
+                     if held.get(name) is theirs})
 
 
 def paragraphs(text: str) -> Iterator[str]:
@@ -51,8 +67,6 @@ def _shown(command: click.Command, context: click.Context) -> list[click.Command
 
 @contextmanager
 def _in_words(context: click.Context, shown: Sequence[click.Command | click.Parameter]) -> Iterator[None]:
-    from ledger.words.entries import help_texts
-
     with context.scope(cleanup=False):
         words = help_texts(reader())
     kept = [(one, name, text) for one in shown for name, text in texts(one).items()] if words else []
