@@ -11,7 +11,7 @@ from ledger.store.recorder import WholeRow
 from .auditor import heads_entry, leaf_hash
 from .sequencer import NO_CHECKPOINT, epoch_entry
 from .signing import checkpoint_body, epoch_of
-from .students import BUCKETS, Bucket, Heads, changed, leaves_of_rows, map_of, root_in
+from .students import BUCKETS, Bucket, Heads, Moved, changed, leaves_of_rows, map_of, root_in
 from .tables import KeptPoint
 from .tree import WIDTH, Edge, Tile, TilePlace
 
@@ -37,8 +37,13 @@ class Regrown:
         self._previous = NO_CHECKPOINT
         self.events, self.position, self.students = 0, 0, 0
 
-    def add(self, rows: Sequence[WholeRow]) -> None:
-        """The next events, in order; at least one."""
+    @property
+    def size(self) -> int:
+        """Entries of the tree by now."""
+        return self._edge.size
+
+    def add(self, rows: Sequence[WholeRow]) -> list[bytes]:
+        """The next events, in order, at least one; their leaf hashes."""
         leaves = leaves_of_rows(rows)
         self._heads.add(rows, leaves)
         at = self._edge.size
@@ -48,10 +53,15 @@ class Regrown:
         self._full += self._edge.append(leaves)
         self.events += len(rows)
         self.position = rows[-1][0]
+        return leaves
+
+    def settle(self) -> Moved:
+        """Takes the events of the students into their chains. Raises OutOfOrder."""
+        return self._heads.settle()
 
     def end(self, origin: str) -> Grown:
         """Ends a checkpoint of this name here. Raises OutOfOrder."""
-        moved = self._heads.settle()
+        moved = self.settle()
         tiles = changed(self._map.__getitem__, moved.roots)
         self._map |= {(one.level, one.number): one.hashes for one in tiles}
         self.students += moved.newcomers

@@ -5,7 +5,6 @@ Tiles and checkpoints come from the same database as the events: who may change 
 checkpoints from outside, which somebody else has kept, show that it was not done. """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from hashlib import sha256
 from itertools import pairwise
 from json import loads
 from typing import Any, NamedTuple
@@ -17,12 +16,12 @@ from ledger.store.epochs import Epoch
 from ledger.store.mapper import STORED_NAMES, canonical_json, stream_id
 from ledger.store.recorder import WholeRow
 
-from .auditor import Checkpoint, Key, Seen, Wrong, heads_entry, leaf_hash, open_checkpoint, read_checkpoint
-from .sequencer import NO_CHECKPOINT, epoch_entry
-from .signing import checkpoint_body, epoch_of
-from .students import Heads, OutOfOrder, changed, leaves_of_rows, map_of, root_in
+from .auditor import Checkpoint, Key, Seen, Wrong, open_checkpoint, read_checkpoint
+from .regrown import Regrown
+from .signing import epoch_of
+from .students import OutOfOrder
 from .tables import KeptPoint, ProofTables
-from .tree import WIDTH, Edge, TilePlace, split
+from .tree import WIDTH, split
 
 PAGE = 5_000
 BEFORE_ALL = -(1 << 63)
@@ -57,11 +56,8 @@ class _Walk:
                  told: HowFar) -> None:
         self._store, self._tables, self._keys, self._told = store, tables, list(keys), told
         self._outside = sorted(outside, key=lambda one: (one.checkpoint.size, one.checkpoint.origin))
-        self._edge, self._heads = Edge(), Heads()
-        self._map: dict[TilePlace, bytes] = {}
+        self._log, self._epochs = Regrown(()), dict[int, Epoch]()
         self._rows = RowCheck()
-        self._previous, self._students = NO_CHECKPOINT, 0
-        self._epoch, self._epochs = 1, dict[int, Epoch]()
         self._end = store.last_position()
         self.events, self.position, self.sealed = 0, BEFORE_ALL, 0
         self.unsealed = 0
@@ -74,6 +70,7 @@ class _Walk:
             with self._tables.reading() as kept:
                 checkpoints = kept.checkpoints()
                 self._epochs = {one.number: one for one in kept.epochs()}
+        self._log = Regrown(self._epochs.values())
         yield from self._known([read_checkpoint(one.body) for one in checkpoints])
         for one in checkpoints:
             found = self._checkpoint(one)
@@ -107,54 +104,38 @@ class _Walk:
         positions: list[int] = []
         leaves: list[bytes] = []
         found: list[Disagreement] = []
+        first, start = self._log.size, max(self.position, 0)
         for page in self._pages(self.position, sealed.position):
-            some = leaves_of_rows(page)
-            self._heads.add(page, some)
-            leaves += some
+            leaves += self._log.add(page)
             positions += [row[0] for row in page]
             if not found and (bad := self._rows.disagreeing(page)) is not None:
                 found.append(bad)
-        first, start = self._edge.size, max(self.position, 0)
         expected = self._leaves_kept(first, sealed.size - 1)
         named = read_checkpoint(sealed.body)
         theirs = [one for one in self._outside if one.checkpoint[:2] == named[:2]]
-        root = theirs[0].checkpoint.root if theirs else named.root
         self.compared += theirs
         try:
-            moved = self._heads.settle()
+            grown = self._log.end(named.origin).point
         except OutOfOrder as error:
             blamed = self._blamed(expected, leaves, positions, start) if leaves != expected else None
             return [blamed or Disagreement("order", error.position, says("verify/order", position=error.position))]
-        tiles = changed(self._map.__getitem__, moved.roots)
-        self._map |= {(one.level, one.number): one.hashes for one in tiles}
-        self._students += moved.newcomers
-        last = positions[-1] if positions else self.position
-        entry = heads_entry(self.events + len(positions), last, self._students,
-                            (root_in(tiles) if tiles else map_of(self._map.__getitem__).root()).hex(), self._previous)
-        epoch = epoch_of(named.origin)[1]
-        if epoch != self._epoch and epoch in self._epochs:
-            entry = epoch_entry(entry, self._epochs[epoch])
-        self._epoch = epoch
-        self._edge.append([*leaves, leaf_hash(entry)])
-        body = checkpoint_body(named.origin, self._edge.size, self._edge.root())
-        self.events, self.position = self.events + len(positions), sealed.position
-        self._previous = sha256(sealed.body.encode()).hexdigest()
-        if self._edge.size == sealed.size and self._edge.root() == root:  # the events are those that were signed
-            return found + self._of_what_is_kept(sealed, body, entry, leaves != expected)
+        self.events, self.position = self._log.events, sealed.position
+        if read_checkpoint(grown.body)[1:] == (theirs[0].checkpoint if theirs else named)[1:]:  # as it was signed
+            return found + self._of_what_is_kept(sealed, grown, leaves != expected)
         blamed = self._blamed(expected, leaves, positions, start) if leaves != expected else None
         if blamed is not None:
             return [blamed]
-        if theirs and body == sealed.body:
+        if theirs and grown.body == sealed.body:
             return [Disagreement("outside", None, says("verify/outside", text=theirs[0].where, count=sealed.size,
                                                   position=sealed.position))]
         return [Disagreement("checkpoint", None, says("verify/checkpoint", count=sealed.size,
                                                       position=sealed.position))]
 
-    def _of_what_is_kept(self, sealed: KeptPoint, body: str, entry: bytes, other_tiles: bool) -> list[Disagreement]:
+    def _of_what_is_kept(self, sealed: KeptPoint, grown: KeptPoint, other_tiles: bool) -> list[Disagreement]:
         found = []
         if other_tiles:
             found.append(Disagreement("tiles", None, says("verify/tiles", count=sealed.size)))
-        if body != sealed.body or entry.decode() != sealed.heads:
+        if (grown.body, grown.heads) != (sealed.body, sealed.heads):
             found.append(Disagreement("checkpoint", None, says("verify/checkpoint", count=sealed.size,
                                                           position=sealed.position)))
         elif sealed.note is not None and not _is_note_of(sealed, self._keys):
@@ -193,12 +174,12 @@ class _Walk:
         """What no checkpoint covers yet."""
         for page in self._pages(self.position, None):
             self.unsealed += len(page)
-            self._heads.add(page, [b""] * len(page))
+            self._log.add(page)
             if (bad := self._rows.disagreeing(page)) is not None:
                 yield bad
                 return
         try:
-            self._heads.settle()
+            self._log.settle()
         except OutOfOrder as error:
             yield Disagreement("order", error.position, says("verify/order", position=error.position))
 

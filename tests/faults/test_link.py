@@ -19,7 +19,7 @@ from tests.store.examples import events
 from tests.store.proxy import Proxy
 
 pytestmark = pytest.mark.faults
-STEP = sized(160, 8, 1)
+STEP = sized(160, 1)
 CRASHES = sized(1, 5)
 Counted = Callable[[str], None]
 
