@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from datetime import date, datetime, timedelta, timezone
 from functools import cached_property, partial
 from pathlib import Path
+from secrets import token_bytes
 from threading import Event as Flag
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from ledger.proofs.sequencer import Sequencer
     from ledger.proofs.verifying import HowFar
     from ledger.proofs.witnesses import Delivery
-    from ledger.store import EventStore
+    from ledger.store import EventStore, SetAside
     from ledger.store.workers import Progress
 
 Answer = dict[str, Any]
@@ -239,6 +240,16 @@ class Ledger:
         return Group(self._writer, lambda: Desk(self._writer, self.books, "enforce", clock, sealer=self._sealer),
                      executor)
 
+    def secret(self) -> bytes:
+        """With which an answer is signed that must come back as it was given. The same in every process, and after a
+        restart, where there is a key for digests that this process holds; else of this process alone."""
+        from ledger.store import StoreUnusable
+
+        with suppress(StoreUnusable):
+            if self._store.key_is_bound():
+                return bytes.fromhex(self._store.digest(b"career-ledger cursors"))  # an event begins with a brace
+        return token_bytes(32)
+
     @property
     def seals(self) -> bool:
         """Whether there is a key store."""
@@ -355,6 +366,14 @@ class Ledger:
         if not students:
             return of_everybody(self._url, asked, books, how.workers, how.progress)
         return of_some(lambda student: self._known(student, known_at, known_position), students, asked, books)
+
+    def findings_in_order(self, on: date, known_at: datetime | None, known_position: int | None,
+                          after: int) -> "Iterator[tuple[int, list[Answer], list[SetAside]]]":
+        """The same student by student from a position on, as `ledger.audit.run.in_order` has it: for who asks page by
+        page."""
+        from ledger.audit.run import Audit, in_order
+
+        return in_order(self._store, Audit(on, clock(), known_at, known_position), self.books.known_at(known_at), after)
 
     def since(self, checkpoint: Path, keys: Sequence[str]) -> "Since":
         """Where a signed checkpoint of this ledger stands. Raises WrongProof for one that it is not, whose signature

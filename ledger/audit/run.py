@@ -8,7 +8,7 @@ from typing import Any
 from ledger.domain.books import LawBooks
 from ledger.domain.events import Event
 from ledger.domain.knowledge import known
-from ledger.store import SetAside, SomeSetAside, StreamSetAside, open_store
+from ledger.store import EventStore, SetAside, SomeSetAside, StreamSetAside, open_store
 from ledger.store.errors import fault
 from ledger.store.mapper import stream_id
 from ledger.store.workers import Progress, Task, Workbench, parts_of, run_all, workers_for
@@ -16,6 +16,8 @@ from ledger.store.workers import Progress, Task, Workbench, parts_of, run_all, w
 from .compliance import LIMITS, Limits, ahead_of_the_clock, findings
 from .everybody import Numbers, Sighting, sightings
 
+STUDENTS = 50
+"""Whose streams are read at a time where students are looked at in order."""
 _Finding = dict[str, Any]
 """A finding, as JSON."""
 
@@ -86,6 +88,21 @@ def of_some(read: Callable[[str], Sequence[Event]], students: Sequence[str], ask
                 yield 0, [], [], [error.one]
 
     return _together(each(), asked, books, lambda _: None)
+
+
+def in_order(store: EventStore, asked: Audit, books: LawBooks,
+             after: int) -> Iterator[tuple[int, list[_Finding], list[SetAside]]]:
+    """Student by student, in the order of their first events above a position: that position, what was found, and who
+    cannot be read. Without what only several of them together show."""
+    while begun := store.begun(after, STUDENTS):
+        aside: list[SetAside] = []
+        streams = {stream_id(student): (student, events) for student, events in store.streams_of(
+            [stream for _, stream in begun], aside.append).items()}
+        for after, stream in begun:
+            if asked.known_position is not None and after > asked.known_position:
+                return
+            _, _, found, failed = look([streams[stream]] if stream in streams else [], asked, books)
+            yield after, found, [*failed, *(one for one in aside if one.stream == stream)]
 
 
 def of_everybody(url: str, asked: Audit, books: LawBooks, workers: int | None = None,

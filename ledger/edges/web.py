@@ -30,6 +30,7 @@ answered."""
 TAKEN_SECONDS = 30.0
 """So long may who listens to a stream not take a piece of it."""
 MOST_CONNECTIONS = 600
+"""Above them the one that has been silent longest gives way: whoever asks is answered, however many only hold on."""
 CONNECTION = "career_ledger.connection"
 PROBLEM = "application/problem+json"
 
@@ -190,19 +191,23 @@ class Application:
 class _Bounded(HttpToolsProtocol):
     """A connection that must come to the point: uvicorn alone waits for ever for the rest of a head or a body."""
 
+    silent: dict["_Bounded", None]
+    """Those of this server that have asked nothing yet, or nothing since their last answer, the longest first."""
     _deadline: TimerHandle | None = None
     _in_head = False
     _head_bytes = 0
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
+        self.silent[self] = None
+        self._within(HEAD_SECONDS)
         if len(self.connections) > MOST_CONNECTIONS:
-            self._end(problem(503, "too-many-connections", "ask again in a moment", headers=((b"retry-after", b"1"),)))
-        else:
-            self._within(HEAD_SECONDS)
+            next(iter(self.silent)).end(problem(503, "too-many-connections", "ask again in a moment",
+                                                 headers=((b"retry-after", b"1"),)))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._at_ease()
+        self.silent.pop(self, None)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -211,7 +216,7 @@ class _Bounded(HttpToolsProtocol):
         super().data_received(data)
         self._head_bytes += len(data) if self._in_head else 0
         if self._head_bytes > LONGEST_HEAD and not self.transport.is_closing():
-            self._end(problem(431, "head-too-long", f"the head of a request has at most {LONGEST_HEAD} bytes"))
+            self.end(problem(431, "head-too-long", f"the head of a request has at most {LONGEST_HEAD} bytes"))
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -220,11 +225,14 @@ class _Bounded(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head, self._head_bytes = False, 0
+        self.silent.pop(self, None)
         self._within(ANSWER_SECONDS)
         super().on_headers_complete()
 
     def on_response_complete(self) -> None:
         self._at_ease()
+        if not self.pipeline and not self.transport.is_closing():
+            self.silent[self] = None
         if self._in_head or self.pipeline:  # another one has come meanwhile
             self._within(HEAD_SECONDS if self._in_head else ANSWER_SECONDS)
         super().on_response_complete()
@@ -234,7 +242,7 @@ class _Bounded(HttpToolsProtocol):
         self._at_ease()
 
     def send_400_response(self, msg: str) -> None:
-        self._end(problem(400, "no-http", msg))
+        self.end(problem(400, "no-http", msg))
 
     def _within(self, seconds: float) -> None:
         self._at_ease()
@@ -251,13 +259,15 @@ class _Bounded(HttpToolsProtocol):
         if self.transport.get_write_buffer_size() or answering:
             self.transport.abort()
         elif cycle is None or cycle.response_complete or cycle.more_body:
-            self._end(problem(408, "too-slow", "the request did not arrive in time"))
+            self.end(problem(408, "too-slow", "the request did not arrive in time"))
         else:
-            self._end(problem(503, "answer-too-slow", "there was no answer in time: ask again",
+            self.end(problem(503, "answer-too-slow", "there was no answer in time: ask again",
                               headers=((b"retry-after", b"1"),)))
 
-    def _end(self, answer: Response) -> None:
+    def end(self, answer: Response) -> None:
         """Says why, and closes."""
+        self._at_ease()
+        self.silent.pop(self, None)
         lines = [(b"content-type", answer.type.encode()), (b"content-length", b"%d" % len(answer.body)),
                  *_LAST, *answer.headers]
         self.transport.write(b"".join((STATUS_LINE[answer.status],
@@ -273,8 +283,15 @@ class _Server(uvicorn.Server):
         """As uvicorn's, but a handshake ends in time too."""
         await self.lifespan.startup()
         loop = asyncio.get_running_loop()
+        silent: dict[_Bounded, None] = {}
+
+        def connection() -> _Bounded:
+            made = _Bounded(self.config, self.server_state, {}, loop)
+            made.silent = silent
+            return made
+
         self.servers = [await loop.create_server(
-            lambda: _Bounded(self.config, self.server_state, {}, loop), sock=one, ssl=self.tls,
+            connection, sock=one, ssl=self.tls,
             backlog=self.config.backlog,
             ssl_handshake_timeout=HEAD_SECONDS if self.tls is not None else None) for one in sockets or ()]
         self.started = True

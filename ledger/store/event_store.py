@@ -187,6 +187,16 @@ class EventStore:
                     self._one_by_one([self.touched(position - 1, 1)[0][1]], aside)
             at = rows[-1][0]
 
+    def begun(self, after: int = 0, limit: int = PAGE) -> list[tuple[int, UUID]]:
+        """Position and stream id of up to `limit` first events of students above `after`, in order."""
+        found = []
+        for position, name, state in self._patiently(lambda: self._recorder.first_events(after, limit)):
+            try:
+                found.append((position, stream_id(self._mapper.to_event(name, state, position).student)))
+            except UnreadableEvent:
+                found.append(self.touched(position - 1, 1)[0])
+        return found
+
     def last_position(self) -> int:
         """The newest position; 0 for an empty log."""
         return self._patiently(self._recorder.last_position)

@@ -3,6 +3,7 @@ on sockets of this machine."""
 
 import json
 import re
+import resource
 import socket
 import ssl
 import subprocess
@@ -138,17 +139,35 @@ def test_a_request_that_does_not_arrive_in_time_is_ended(monkeypatch: pytest.Mon
         assert connection.recv(1) == b""
 
 
-def test_more_connections_than_allowed_are_told_so_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_connection_that_has_been_silent_longest_gives_way_to_who_asks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(web, "MOST_CONNECTIONS", 3)
     with served() as port, ExitStack() as opened:
         held = [opened.enter_context(socket.create_connection(("127.0.0.1", port), timeout=3)) for _ in range(3)]
         for one in held:
             one.sendall(request())
             assert answer_of(one)[0] == 200
-        fourth = opened.enter_context(socket.create_connection(("127.0.0.1", port), timeout=3))
-        assert answer_of(fourth)[2]["reason"] == "too-many-connections"
         held[0].sendall(request())
         assert answer_of(held[0])[0] == 200
+        fourth = opened.enter_context(socket.create_connection(("127.0.0.1", port), timeout=3))
+        assert answer_of(held[1])[2]["reason"] == "too-many-connections"
+        for one in (held[0], held[2], fourth):
+            one.sendall(request())
+            assert answer_of(one)[0] == 200
+
+
+def test_2000_connections_that_only_hold_on_keep_nobody_out(port: int) -> None:
+    """Half of them have begun a request. Not one of those who ask meanwhile is turned away."""
+    before, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with ExitStack() as opened:
+        opened.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (before, most))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(8_192, most), most))
+        for n in range(2_000):
+            one = opened.enter_context(socket.create_connection(("127.0.0.1", port), timeout=3))
+            if n % 2:
+                one.sendall(request()[:30])
+            if n % 100 == 0:
+                assert said(port, request())[0] == 200
+        assert said(port, request())[0] == 200
 
 
 @pytest.mark.parametrize("sent", [b"", request()[:40], request()[:-4], request()],

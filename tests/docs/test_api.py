@@ -36,6 +36,7 @@ def test_commands_of_the_page_about_http_work(tmp_path: Path) -> None:
     assert process.returncode == 0, err
     for words in ('"ready": true', '"kind": "exam-booking"', "prima rata 2025-26", '"eligible": false', '"id": "BLK-1"',
                   '"reason":"bad-query"', 'etag: "', '"outcome": "accepted", "version"', '"outcome": "duplicate"',
-                  '"outcome": "accepted", "position"', '"compared": [', '"next":2}', "id: 171\n",
+                  '"outcome": "accepted", "position"', '"compared": [', '"next":2}', '"report": "blocked"',
+                  '"report": "find"', '"report": "findings"', "id: 171\n",
                   "nothing is recorded of student NOBODY"):
         assert words in out, words

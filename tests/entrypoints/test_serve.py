@@ -1,6 +1,5 @@
 """`career-ledger serve`: the command line's answers over HTTP, on both stores."""
 
-import http.client
 import json
 import re
 import signal
@@ -10,19 +9,15 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
-from urllib.parse import urlencode
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 from jsonschema import Draft202012Validator
 
 from ledger.bootstrap import Ledger, open_ledger
-from ledger.edges.door import Door, bound_to
 from ledger.edges.figures import ShownWatch
-from ledger.edges.web import Server
 from ledger.entrypoints.cli import cli
 from ledger.entrypoints.http import feed, openapi
 from ledger.entrypoints.http.api import FREE, LONGEST, Api
@@ -30,53 +25,11 @@ from ledger.relay.prepare import EventSource
 from ledger.store import EventStore, StoreUnavailable, open_store
 from ledger.wire.events import message
 from ledger.wire.kafka import history_of
+from tests.desk import TOKEN, Client, Said, served
 
-TOKEN = b"0123456789abcdef0123456789abcdef"
 ON = {"on": "2026-03-20"}
 CALL = {"career": "B", "course": "F1", "held_on": "2026-04-22", "session": "summer", "academic_year": "2025-26",
         "calls_start_on": "2026-04-08"}
-
-
-class Said(NamedTuple):
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-
-class Client:
-    """Asks one server, with its token."""
-
-    def __init__(self, port: int) -> None:
-        self.port = port
-
-    def __call__(self, path: str, method: str = "GET", body: Any = None, headers: dict[str, str] | None = None,
-                 **query: str) -> Said:
-        given = {"Authorization": f"Bearer {TOKEN.decode()}"} | (headers or {})
-        if body is not None:
-            given = {"Content-Type": "application/json"} | given
-            body = body if isinstance(body, bytes) else json.dumps(body).encode()
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        try:
-            connection.request(method, f"{path}?{urlencode(query)}" if query else path, body, given)
-            answer = connection.getresponse()
-            return Said(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
-        finally:
-            connection.close()
-
-
-@contextmanager
-def served(url: str) -> Iterator[Client]:
-    place = bound_to("127.0.0.1:0", Door(TOKEN), "--listen")
-    with (open_ledger(url) as ledger, Api(ledger, ShownWatch("serve")) as api,
-          Server(api.routes, place, LONGEST, FREE)):
-        try:
-            yield Client(place.port)
-        finally:
-            api.leave()
 
 
 @pytest.fixture

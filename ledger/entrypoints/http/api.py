@@ -26,6 +26,7 @@ from ledger.words import DEFAULT, Language, told
 from ledger.words.accepted import preferred
 
 from .asked import CALL, Clocks, call_and_clocks, clocks, decoded, expected, heard, listed, must_agree, query
+from .everybody import REPORTS, Everybody, path_of
 from .feed import Feed
 from .openapi import LINES, PAGE_HEADERS, document, page
 from .problems import Misasked, explained, field, rule
@@ -60,6 +61,7 @@ class Api:
         self._group = ledger.group(self._writer)
         self._found = lru_cache(KEPT)(self._find)
         self._feed = Feed(ledger.log, self._threads, watch)
+        self._everybody = Everybody(ledger)
 
     def __enter__(self) -> Self:
         """Opens what it needs: a store that cannot be used is said before anybody asks."""
@@ -77,6 +79,7 @@ class Api:
                  trace: TracebackType | None) -> None:
         self._feed.end()
         self._threads.shutdown(wait=False, cancel_futures=True)
+        self._everybody.close()
         self._writer.submit(self._ledger.close)
         self._writer.shutdown()
 
@@ -90,6 +93,8 @@ class Api:
             "/v1/students/{student}/eligibility": {"GET": self._eligibility},
             "/v1/students/{student}/history": {"GET": self._history},
             "/v1/students/{student}/findings": {"GET": self._findings},
+            **{path_of(name): {"GET": partial(self._report, name)} for name in REPORTS},
+            "/v1/findings": {"GET": self._all_findings},
             "/v1/rules/{rule}": {"GET": self._rule},
             "/v1/rulebooks/{academic_year}": {"GET": self._rulebook},
             "/ready": {"GET": self._ready},
@@ -182,6 +187,14 @@ class Api:
         call, known = call_and_clocks(given) if given.keys() & {"career", *CALL} else (None, clocks(given))
         supposed = listed(asked.request.body)
         return told_as(asked, self._ledger.what_if(asked.parts[0], enumerate(supposed, 1), WhatIf(*known, call)))
+
+    # Questions about everybody
+
+    def _report(self, name: str, asked: Inquiry) -> Response:
+        return told_as(asked, self._everybody.report(name, asked.query))
+
+    def _all_findings(self, asked: Inquiry) -> Response:
+        return told_as(asked, self._everybody.findings(asked.query))
 
     # Recording
 

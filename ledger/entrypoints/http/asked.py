@@ -4,7 +4,7 @@ which version of the student the caller knows."""
 import re
 from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, TypeVar
 from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -21,6 +21,7 @@ from .problems import Misasked, parameter
 
 MOST_PARAMETERS = 20
 MOST_DIGITS = 19
+_NUMBERS = frozenset({"known_position", "after", "limit", "wait"})
 LAST_POSITION = 2**63 - 1
 
 _Query = Mapping[str, str]
@@ -137,11 +138,20 @@ def heard(request: Request, given: _Query) -> tuple[int, int, int]:
     last = request.headers.get(b"last-event-id")
     if last is not None:
         given = {**given, "after": last.decode("latin-1").strip()}
+    found = read_as(Heard, given)
+    return found.after, found.limit, found.wait
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def read_as(model: type[M], given: _Query) -> M:
+    """The parameters as a model has them. Raises Misasked (400) with every one that is wrong."""
     try:
-        found = Heard.model_validate({name: _number(value) for name, value in given.items()})
+        return model.model_validate({name: _number(value) if name in _NUMBERS else value
+                                     for name, value in given.items()})
     except ValidationError as error:
         raise _misasked(problems_of(error)) from None
-    return found.after, found.limit, found.wait
 
 
 def must_agree(request: Request, id: str) -> None:
@@ -155,7 +165,7 @@ def _clocks(given: _Query, problems: list[Problem]) -> Clocks:
     """Raises Misasked where anything is wrong by now."""
     found = AsKnown()
     try:
-        found = AsKnown.model_validate({name: _number(value) if name == "known_position" else value
+        found = AsKnown.model_validate({name: _number(value) if name in _NUMBERS else value
                                         for name, value in given.items()})
     except ValidationError as error:
         problems = [*problems, *problems_of(error)]

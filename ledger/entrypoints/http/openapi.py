@@ -18,6 +18,7 @@ from ledger.wire.schemas import Schema, plain, schemas
 from ledger.words import Language, sentence
 
 from .asked import CALL, AsKnown, Heard, Who
+from .everybody import REPORTS, AskedFindings, path_of
 
 JSON, LINES, SSE = "application/json", "application/x-ndjson", "text/event-stream"
 PAGE_HEADERS = ((b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'"),
@@ -70,6 +71,8 @@ SCHEMAS: dict[str, Schema] = {
     "rulebook": _object(academic_year=_TEXT, id=_TEXT, sha256=_TEXT, rules=_OBJECTS),
     "told": _object(id={"type": ["string", "null"]}, outcome={"enum": [
         "accepted", "duplicate", "refused", "invalid", "conflict", "set-aside"]}),
+    "report": _object(report=_TEXT, known_position={"type": ["integer", "null"]}, rows=_OBJECTS,
+                      next={"type": ["string", "null"]}),
     "page": _object(events=_list(_object(key=_TEXT, headers={"type": "object"}, value={"type": "object"})),
                     next=_NUMBER),
     "problem": _object(type=_TEXT, title=_TEXT, status=_NUMBER, reason=_TEXT, detail=_TEXT) | {"properties": {
@@ -82,6 +85,12 @@ SCHEMAS: dict[str, Schema] = {
 _CLOCKS = ((AsKnown, tuple(AsKnown.model_fields)),)
 _EXAM = ((Who, ("career",)), (ExamBooked, CALL))
 _STUDENT, _ONE = "/v1/students/{student}", {("200", JSON): _of("told"), ("201", JSON): _of("told")}
+
+
+def _all(model: type[BaseModel]) -> tuple[type[BaseModel], Sequence[str]]:
+    """A model, and all that it takes, named as in a query."""
+    return model, [field.alias or name for name, field in model.model_fields.items()]
+
 
 OPERATIONS = (
     Operation(_STUDENT, "GET", "head", says("api/head"), {("200", JSON): _of("head")}),
@@ -100,6 +109,10 @@ OPERATIONS = (
               _list(_of("submission"))),
     Operation("/v1/events", "GET", "feed", says("api/feed"), {("200", JSON): _of("page"), ("200", SSE): _TEXT},
               ((Heard, tuple(Heard.model_fields)),), None, ("Last-Event-ID",)),
+    *(Operation(path_of(name), "GET", name, summary, {("200", JSON): _of("report")}, (_all(kind),))
+      for name, (kind, _, summary) in REPORTS.items()),
+    Operation("/v1/findings", "GET", "all-findings", says("api/all-findings"), {("200", JSON): _of("report")},
+              (_all(AskedFindings),)),
     Operation("/v1/rules/{rule}", "GET", "rule", says("api/rule"), {("200", JSON): _of("rule")}),
     Operation("/v1/rulebooks/{academic_year}", "GET", "rulebook", says("api/rulebook"),
               {("200", JSON): _of("rulebook")}, ((AsKnown, ("known_at",)),)),

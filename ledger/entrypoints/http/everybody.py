@@ -1,0 +1,174 @@
+"""Questions about everybody: the reports and `find` of the command line over the stored projections, and what the
+records show that the rules forbid, page by page."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from itertools import islice
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field
+
+from ledger.bootstrap import Answer, Ledger, today
+from ledger.domain.phrases import Phrase, says
+from ledger.domain.values import Day
+from ledger.projections.everybody.reports import BLOCKS, GROUPS, Reports
+from ledger.store import StoreUnusable
+
+from .asked import AsKnown, read_as
+from .paging import Cursor, Cursors, KeptRows, Paged
+from .problems import Misasked
+
+SECONDS = 3.0
+"""After so long a page of findings ends with what there is: the rest of the log is for the next one."""
+_SHORT = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class OnDay(Paged):
+    on: Day | None = None
+
+
+class BlockedOn(OnDay):
+    kind: Literal[BLOCKS] | None = None  # type: ignore[valid-type] # the words of a tuple
+
+
+class Within(Paged):
+    first: Annotated[Day, Field(alias="from")]
+    last: Annotated[Day, Field(alias="to")]
+
+
+class CountedBy(OnDay):
+    by: Annotated[str, Field(max_length=200, pattern=rf"^({'|'.join(GROUPS)})(,({'|'.join(GROUPS)}))*$")] = \
+        "programme,status,year"
+
+
+class Careers(OnDay):
+    career: _SHORT | None = None
+    student: _SHORT | None = None
+    programme: _SHORT | None = None
+    status: _SHORT | None = None
+
+
+class AskedFindings(Paged, AsKnown):
+    severity: Literal["breach", "derogation", "notice"] | None = None
+    rule: _SHORT | None = None
+
+
+_Ask = Callable[[Reports, Any], Answer]
+REPORTS: Mapping[str, tuple[type[Paged], _Ask, Phrase]] = {
+    "blocked": (BlockedOn, lambda reports, asked: reports.blocked(asked.on, asked.kind), says("api/blocked")),
+    "arrears": (OnDay, lambda reports, asked: reports.arrears(asked.on), says("api/arrears")),
+    "upcoming": (Within, lambda reports, asked: reports.upcoming(asked.first, asked.last), says("api/upcoming")),
+    "reservations": (OnDay, lambda reports, asked: reports.reservations(asked.on), says("api/reservations")),
+    "refunds": (OnDay, lambda reports, asked: reports.refunds(asked.on), says("api/refunds")),
+    "unallocated": (OnDay, lambda reports, asked: reports.unallocated(asked.on), says("api/unallocated")),
+    "unknown": (OnDay, lambda reports, asked: reports.unknown(asked.on), says("api/unknown")),
+    "counts": (CountedBy, lambda reports, asked: reports.counts(asked.on, asked.by.split(",")), says("api/counts")),
+    "find": (Careers, lambda reports, asked: reports.find(asked.on, asked.career, asked.student, asked.programme,
+                                                          asked.status), says("api/find")),
+}
+"""Each question by its name on the command line: what it takes, who answers, and what it is in a sentence."""
+
+
+def path_of(report: str) -> str:
+    return "/v1/careers" if report == "find" else f"/v1/reports/{report}"
+
+
+class Everybody:
+    """Used by several threads. To be closed."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._cursors, self._kept = Cursors(ledger.secret), KeptRows()
+        self._idle: list[tuple[Reports, ExitStack]] = []
+
+    def close(self) -> None:
+        while self._idle:
+            self._idle.pop()[1].close()
+
+    def report(self, name: str, query: Mapping[str, str]) -> Answer:
+        """The rows of a page, `count` of all, and `next`: the cursor of the next page, null after the last. Raises
+        Misasked."""
+        kind, ask, _ = REPORTS[name]
+        cursor = self._cursors.read(name, query) if "cursor" in query else None
+        asked = read_as(kind, {**query, **(cursor.filters if cursor else {})})
+        if isinstance(asked, OnDay):
+            asked.on = asked.on or today()
+        if isinstance(asked, Within) and asked.last < asked.first:
+            raise Misasked(400, "bad-query", says("http/query"), [
+                {"parameter": "to", "detail": says("cli/to-before-from")}])
+
+        def find() -> Answer:
+            with self._reports() as reports:
+                return ask(reports, asked)
+
+        digest, begin = cursor.at if cursor is not None else ("", 0)
+        whole = self._kept.again(digest, find) if cursor is not None else find()
+        end = begin + asked.limit
+        following = None
+        if end < len(whole["rows"]):
+            following = self._cursors.write(Cursor(name, cursor.filters if cursor else _filters(asked),
+                                                   [digest or self._kept.keep(whole), end]))
+        return {**whole, "rows": whole["rows"][begin:end], "count": len(whole["rows"]), "next": following}
+
+    def findings(self, query: Mapping[str, str]) -> Answer:
+        """The same of what the records of students show, one after the other, all as of one position. `set_aside`: how
+        many on this page could not be read. Raises Misasked."""
+        cursor = self._cursors.read("findings", query) if "cursor" in query else None
+        asked = read_as(AskedFindings, {**query, **(cursor.filters if cursor else {})})
+        asked.on = asked.on or today()
+        if asked.known_at is not None and asked.known_position is not None:
+            raise Misasked(400, "bad-query", says("http/query"), [{
+                "parameter": "known_position",
+                "detail": says("cli/not-both", first="known_at", second="known_position")}])
+        if asked.known_at is None and asked.known_position is None:
+            asked.known_position = self._ledger.log.last_position()
+        after, skip = cursor.at if cursor is not None else (0, 0)
+        rows: list[Answer] = []
+        aside, going_on, until = 0, None, time.monotonic() + SECONDS
+        for position, found, failed in self._ledger.findings_in_order(asked.on, asked.known_at, asked.known_position,
+                                                                      after):
+            aside += len(failed)
+            wanted = (one for one in found if asked.severity in (None, one["severity"])
+                      and asked.rule in (None, one["rule"]))
+            of_hers = list(islice(wanted, skip, None))
+            room = asked.limit - len(rows)
+            rows += of_hers[:room]
+            if len(of_hers) > room:
+                going_on = [position - 1, skip + room]
+                break
+            after, skip = position, 0
+            if time.monotonic() > until:
+                going_on = [after, 0]
+                break
+        filters = cursor.filters if cursor else _filters(asked)
+        return {"report": "findings", "on": asked.on.isoformat(), "known_position": asked.known_position,
+                **({"set_aside": aside} if aside else {}), "rows": rows,
+                "next": self._cursors.write(Cursor("findings", filters, going_on)) if going_on else None}
+
+    @contextmanager
+    def _reports(self) -> Iterator[Reports]:
+        """One that is open, if nobody else has it just now. One that failed is opened anew."""
+        try:
+            reports, stack = self._idle.pop()
+        except IndexError:
+            stack = ExitStack()
+            reports = stack.enter_context(self._ledger.reports())
+        try:
+            yield reports
+        except StoreUnusable:
+            stack.close()
+            if not self._ledger.has_projections():
+                raise Misasked(503, "no-projections", says("rebuild/nothing-stored")) from None
+            raise
+        except BaseException:
+            stack.close()
+            raise
+        self._idle.append((reports, stack))
+
+
+def _filters(asked: BaseModel) -> dict[str, str]:
+    """As they stand in a query."""
+    given = asked.model_dump(mode="json", by_alias=True, exclude_none=True, exclude=set(Paged.model_fields))
+    return {name: str(value) for name, value in given.items()}
+
