@@ -11,7 +11,8 @@ from ledger.bootstrap import open_ledger
 from ledger.edges.door import Door, bound_to
 from ledger.edges.figures import ShownWatch
 from ledger.edges.web import Server
-from ledger.entrypoints.http.api import FREE, LONGEST, Api
+from ledger.entrypoints.http.api import LONGEST, Api
+from ledger.entrypoints.http.who import Entrance
 
 TOKEN = b"0123456789abcdef0123456789abcdef"
 
@@ -51,7 +52,7 @@ class Client:
 def served(url: str) -> Iterator[Client]:
     place = bound_to("127.0.0.1:0", Door(TOKEN), "--listen")
     with (open_ledger(url) as ledger, Api(ledger, ShownWatch("serve")) as api,
-          Server(api.routes, place, LONGEST, FREE)):
+          Server(api.routes, place, LONGEST, Entrance(place))):
         try:
             yield Client(place.port)
         finally:

@@ -40,6 +40,11 @@ class Door:
     proxied: bool = False
     hosts: tuple[str, ...] = ()
 
+    @property
+    def secure(self) -> bool:
+        """Whoever asks does so over TLS."""
+        return self.tls is not None or self.proxied
+
 
 class Listener(NamedTuple):
     """Where a service listens: the socket, the door before it, and the names by which it may be asked there."""
@@ -51,6 +56,11 @@ class Listener(NamedTuple):
     @property
     def port(self) -> int:
         return int(self.bound.getsockname()[1])
+
+    @property
+    def is_here_only(self) -> bool:
+        """Nobody but this machine asks, and no proxy for others."""
+        return not self.door.proxied and _is_this_machine(self.bound.getsockname()[0])
 
     @property
     def address(self) -> str:

@@ -1,8 +1,8 @@
 """What a program answers over HTTP (the gate's questions, metrics, health) to who may ask (`ledger.edges.door`), how
 long and how much.
 
-The `Host` of a question must be a name that was given, so that a web page cannot ask through a visitor's browser.
-Nothing redirects. Whatever is wrong is answered with RFC 9457's JSON.
+The `Host` of a question must be a name that was given, so that a web page cannot ask through a visitor's browser. Who
+asks is found out by a `Guard`. Whatever is wrong is answered with RFC 9457's JSON, unless the guard shows it otherwise.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from .callers import NOBODY, OPERATOR, Caller
 from .door import Door, Listener
 from .program import fault, say
 
@@ -52,12 +53,14 @@ class Flow(NamedTuple):
 
 
 class Request(NamedTuple):
-    """`parts`: what stands in the path where the route has a name in braces."""
+    """`parts`: what stands in the path where the route has a name in braces. `caller`: who asks, as far as the route
+    needs to know."""
 
     headers: Mapping[bytes, bytes]
     body: bytes
     parts: tuple[str, ...] = ()
     query: bytes = b""
+    caller: Caller = NOBODY
 
 
 Shown = Response | Flow
@@ -80,19 +83,78 @@ def problem(status: int, reason: str, detail: str, urn: str = "urn:career-ledger
 
 _LAST = ((b"connection", b"close"),)
 _JSON = re.compile(rb"application/json\s*(;.*)?", re.IGNORECASE)
+_SNIFF = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
+PAGE_HEADERS = (
+    (b"content-security-policy",
+     b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+     b"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"),
+    (b"cross-origin-opener-policy", b"same-origin"), (b"cross-origin-resource-policy", b"same-origin"))
+"""Of every answer that a browser shows as a page."""
+_NO_STORE = ((b"cache-control", b"no-store"),)
+_HSTS = ((b"strict-transport-security", b"max-age=31536000"),)
+
+
+class Incoming(NamedTuple):
+    """What is known of a request before its body is read. `route`: as it is written; None where there is no such
+    one."""
+
+    method: str
+    route: str | None
+    path: str
+    query: bytes
+    headers: Mapping[bytes, bytes]
+
+    def told(self, name: bytes) -> bytes:
+        return self.headers.get(name, b"")
+
+
+class Guard:
+    """Whoever shows the token of the door may ask everything, and anybody where it has none. `free`: routes that are
+    answered to everybody."""
+
+    def __init__(self, door: Door, free: frozenset[str] = frozenset()) -> None:
+        self._free = free
+        self._token = None if door.token is None else b"Bearer " + door.token
+
+    async def caller(self, head: Incoming) -> Caller | Response:
+        """Who asks, or why there is no answer."""
+        if self._token is None or head.route in self._free:
+            return NOBODY
+        return OPERATOR if self._shows_token(head) else unauthorised()
+
+    def _shows_token(self, head: Incoming) -> bool:
+        return self._token is not None and hmac.compare_digest(head.told(b"authorization"), self._token)
+
+    def wrong_type(self, head: Incoming) -> Response | None:
+        """Of the body of a POST."""
+        if _JSON.fullmatch(head.told(b"content-type")):
+            return None
+        return problem(415, "unknown-content-type", "send Content-Type: application/json", headers=_LAST)
+
+    def forged(self, head: Incoming, caller: Caller, body: bytes) -> Response | None:
+        """Why a body is not what the caller meant to send."""
+        return None
+
+    def shown(self, head: Incoming, answer: Response) -> Response:
+        """A problem as whoever asked can read it."""
+        return answer
+
+
+def unauthorised(detail: str = "send Authorization: Bearer TOKEN", reason: str = "unauthorised") -> Response:
+    return problem(401, reason, detail, headers=((b"www-authenticate", b"Bearer"), *_LAST))
 
 
 class Application:
-    """The ASGI application of a few routes. `longest`: bytes of a body; `free`: paths that need no token."""
+    """The ASGI application of a few routes. `longest`: bytes of a body."""
 
     def __init__(self, routes: Routes, door: Door, hosts: frozenset[str], longest: int = LONGEST_BODY,
-                 free: frozenset[str] = frozenset()) -> None:
-        self._hosts, self._longest, self._free = hosts, longest, free
+                 guard: Guard | None = None) -> None:
+        self._hosts, self._longest, self._guard = hosts, longest, guard or Guard(door)
         self._routes = {path: methods for path, methods in routes.items() if "{" not in path}
-        self._patterns = [(re.compile(re.sub(r"\{[a-z_]+\}", "([^/]+)", path)), methods)
+        self._patterns = [(re.compile(re.sub(r"\{[a-z_]+\}", "([^/]+)", path)), path, methods)
                           for path, methods in routes.items() if "{" in path]
         self._known = ", ".join(f"{method} {path}" for path, methods in routes.items() for method in methods)
-        self._token = None if door.token is None else b"Bearer " + door.token
+        self._always = _SNIFF + (_HSTS if door.secure else ())
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         try:
@@ -106,9 +168,9 @@ class Application:
             await self._stream(answer, scope, send)
             return
         await send({"type": "http.response.start", "status": answer.status, "headers": [
-            (b"content-type", answer.type.encode()), (b"content-length", b"%d" % len(answer.body)),
-            (b"cache-control", b"no-store"),
-            *answer.headers]})
+            (b"content-type", answer.type.encode()), (b"content-length", b"%d" % len(answer.body)), *self._always,
+            *(PAGE_HEADERS if answer.type.startswith("text/html") else ()),
+            *(() if any(name == b"cache-control" for name, _ in answer.headers) else _NO_STORE), *answer.headers]})
         await send({"type": "http.response.body", "body": answer.body})
 
     async def _stream(self, answer: Flow, scope: Any, send: Any) -> None:
@@ -116,7 +178,7 @@ class Application:
         connection.goes_on()
         try:
             await send({"type": "http.response.start", "status": 200, "headers": [
-                (b"content-type", answer.type.encode()), (b"cache-control", b"no-store")]})
+                (b"content-type", answer.type.encode()), *_NO_STORE, *self._always]})
             async for piece in answer.pieces:
                 if connection.transport.is_closing():
                     return
@@ -130,29 +192,61 @@ class Application:
 
     async def _answer(self, scope: Any, receive: Any) -> Shown | None:
         headers = dict(scope["headers"])
-        refused = self._refused(scope, headers)
-        found = refused or self._found(scope, headers)
-        if isinstance(found, Response):
-            return found
-        route, parts = found
-        body: bytes | None = b""
-        if scope["method"] == "POST":
-            length = headers.get(b"content-length", b"")
-            body = None if length.isdigit() and int(length[:20]) > self._longest else b""
-            more = True
-            while body is not None and more:
-                part = await receive()
-                if part["type"] == "http.disconnect":
-                    return None
-                body, more = body + part.get("body", b""), part.get("more_body", False)
-                if len(body) > self._longest:
-                    body = None
-        if body is None:
-            return problem(413, "too-long", f"a question has at most {self._longest} bytes", headers=_LAST)
-        answer = route(Request(headers, body, parts, scope["query_string"]))
+        if (refused := self._misnamed(scope)) is not None:
+            return refused
+        path = scope["path"]
+        found: tuple[str | None, Mapping[str, Route] | None, tuple[str, ...]] = path, self._routes.get(path), ()
+        if found[1] is None:
+            found = next(((route, methods, match.groups()) for pattern, route, methods in self._patterns
+                          if (match := pattern.fullmatch(path))), (None, None, ()))
+        route, methods, parts = found
+        head = Incoming(scope["method"], route, path, scope["query_string"], headers)
+        answer = await self._answered(head, methods, parts, receive)
+        if isinstance(answer, Response) and answer.type == PROBLEM:
+            return self._guard.shown(head, answer)
+        return answer
+
+    async def _answered(self, head: Incoming, methods: Mapping[str, Route] | None, parts: tuple[str, ...],
+                        receive: Any) -> Shown | None:
+        caller = await self._guard.caller(head)
+        if isinstance(caller, Response):
+            return caller
+        if methods is None:
+            return problem(404, "unknown-route", f"there is only {self._known}", headers=_LAST)
+        route = methods.get(head.method)
+        if route is None:
+            allowed = ", ".join(methods)
+            return problem(405, "unknown-method", f"this route takes {allowed}",
+                           headers=((b"allow", allowed.encode()), *_LAST))
+        body = b""
+        if head.method == "POST":
+            if (wrong := self._guard.wrong_type(head)) is not None:
+                return wrong
+            sent = await self._body(head, receive)
+            if sent is None or isinstance(sent, Response):
+                return sent
+            if (forged := self._guard.forged(head, caller, sent)) is not None:
+                return forged
+            body = sent
+        answer = route(Request(head.headers, body, parts, head.query, caller))
         return answer if isinstance(answer, Response | Flow) else await answer
 
-    def _refused(self, scope: Any, headers: Mapping[bytes, bytes]) -> Response | None:
+    async def _body(self, head: Incoming, receive: Any) -> bytes | Response | None:
+        """None where whoever asked has gone."""
+        length = head.told(b"content-length")
+        too_long = length.isdigit() and int(length[:20]) > self._longest
+        body, more = b"", True
+        while more and not too_long:
+            part = await receive()
+            if part["type"] == "http.disconnect":
+                return None
+            body, more = body + part.get("body", b""), part.get("more_body", False)
+            too_long = len(body) > self._longest
+        if too_long:
+            return problem(413, "too-long", f"a question has at most {self._longest} bytes", headers=_LAST)
+        return body
+
+    def _misnamed(self, scope: Any) -> Response | None:
         named = [value for name, value in scope["headers"] if name == b"host"]
         if len(named) != 1:
             return problem(400, "no-host", "send one Host header", headers=_LAST)
@@ -160,29 +254,7 @@ class Application:
             return problem(421, "unknown-host",
                            "this is asked by its own name only: whoever runs it adds names with --http-host",
                            headers=_LAST)
-        if self._token is not None and scope["path"] not in self._free and not hmac.compare_digest(
-                headers.get(b"authorization", b""), self._token):
-            return problem(401, "unauthorised", "send Authorization: Bearer TOKEN",
-                           headers=((b"www-authenticate", b"Bearer"), *_LAST))
         return None
-
-    def _found(self, scope: Any, headers: Mapping[bytes, bytes]) -> Response | tuple[Route, tuple[str, ...]]:
-        path, method = scope["path"], scope["method"]
-        methods: Mapping[str, Route] | None = self._routes.get(path)
-        parts: tuple[str, ...] = ()
-        if methods is None:
-            methods, parts = next(((methods, match.groups()) for pattern, methods in self._patterns
-                                   if (match := pattern.fullmatch(path))), (None, ()))
-        if methods is None:
-            return problem(404, "unknown-route", f"there is only {self._known}", headers=_LAST)
-        route = methods.get(method)
-        if route is None:
-            allowed = ", ".join(methods)
-            return problem(405, "unknown-method", f"this route takes {allowed}",
-                           headers=((b"allow", allowed.encode()), *_LAST))
-        if method == "POST" and not _JSON.fullmatch(headers.get(b"content-type", b"")):
-            return problem(415, "unknown-content-type", "send Content-Type: application/json", headers=_LAST)
-        return route, parts
 
 
 # Connections
@@ -298,11 +370,11 @@ class _Server(uvicorn.Server):
 
 
 class Server:
-    """Answers from a thread of its own. `longest`, `free`: as `Application` takes them."""
+    """Answers from a thread of its own. `longest`, `guard`: as `Application` takes them."""
 
     def __init__(self, routes: Routes, place: Listener, longest: int = LONGEST_BODY,
-                 free: frozenset[str] = frozenset()) -> None:
-        app: Any = Application(routes, place.door, place.hosts, longest, free)
+                 guard: Guard | None = None) -> None:
+        app: Any = Application(routes, place.door, place.hosts, longest, guard)
         self._server = _Server(uvicorn.Config(app, log_level="error", log_config=None, access_log=False,
                                               server_header=False,
                                               proxy_headers=False, lifespan="off", ws="none",

@@ -20,7 +20,8 @@ from ledger.bootstrap import Ledger, open_ledger
 from ledger.edges.figures import ShownWatch
 from ledger.entrypoints.cli import cli
 from ledger.entrypoints.http import feed, openapi
-from ledger.entrypoints.http.api import FREE, LONGEST, Api
+from ledger.entrypoints.http.api import LONGEST, Api
+from ledger.entrypoints.http.who import OPEN
 from ledger.relay.prepare import EventSource
 from ledger.store import EventStore, StoreUnavailable, open_store
 from ledger.wire.events import message
@@ -402,7 +403,7 @@ def test_document_names_the_routes_that_are_served_and_no_other(tmp_path: Path) 
     with open_ledger(f"sqlite:///{tmp_path}/ledger.db") as ledger:
         served = {(path, method) for path, methods in Api(ledger, ShownWatch("serve")).routes.items()
                   for method in methods if path not in openapi.UNDESCRIBED}
-    found = openapi.document("en", FREE)
+    found = openapi.document("en", OPEN)
     assert {(path, method.upper()) for path, methods in found["paths"].items() for method in methods} == served
     assert {path for path, methods in found["paths"].items() if methods.get("get", {}).get("security") == []} == {
         "/health", "/ready"}
@@ -462,7 +463,8 @@ def test_command_prints_its_address_and_a_token_once_and_ends_when_told(popen: A
     finally:
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=30)
-    assert (process.returncode, out) == (0, b"")
+    assert process.returncode == 0
+    assert re.fullmatch(rf"Sign in at http://127.0.0.1:{port}/login with \S{{43}} \(.*\)\n", out.decode())
     assert value.removeprefix("Bearer ").encode() not in err
 
 

@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,13 +12,13 @@ from ledger.domain.knowledge import NotFound
 from ledger.domain.phrases import says
 from ledger.edges.door import Door, bound_to, door_options
 from ledger.edges.log import Note, log_format_option
-from ledger.edges.program import tell
+from ledger.edges.program import OutputLost, tell
 
 from .errors import misused
 from .options import opened, say, settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from ledger.bootstrap import Ledger
 
@@ -35,7 +35,8 @@ def serve(listen: str, door: Door) -> None:
     """Answer over HTTP under /v1 until SIGTERM: the same answers as the command line's --json.
 
     Whoever asks must send `Authorization: Bearer TOKEN`. Without --http-token-file a new token is made and printed
-    once, on standard output, below the address. The ledger is made where there is none.
+    once, on standard output, below the address. A one-time code for signing in with a browser is printed there too.
+    The ledger is made where there is none.
 
     \b
     Examples:
@@ -45,7 +46,8 @@ def serve(listen: str, door: Door) -> None:
     try:
         from ledger.edges.figures import ShownWatch
         from ledger.edges.web import Server
-        from ledger.entrypoints.http.api import FREE, LONGEST, Api
+        from ledger.entrypoints.http.api import LONGEST, Api
+        from ledger.entrypoints.http.who import Entrance
     except ModuleNotFoundError as error:
         raise misused(says("cli/serve", text=error.name or "")) from None
     if door.token is None:
@@ -56,15 +58,31 @@ def serve(listen: str, door: Door) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    with (_ledger() as ledger, Api(ledger, ShownWatch("serve"), settings().rulebooks) as api,
-          Server(api.routes, place, LONGEST, FREE)):
-        tell(f"http{'s' if door.tls else ''}://{place.address}/v1")
+    with (_ledger() as ledger, Api(ledger, ShownWatch("serve"), settings().rulebooks) as api, ExitStack() as stack):
+        site = f"http{'s' if door.tls else ''}://{place.address}"
+        tell(f"{site}/v1")
         if door.token is None and place.door.token is not None:
             tell(f"Authorization: Bearer {place.door.token.decode()}")
+        entrance = Entrance(place, show=_shower(f"{site}/login"))
+        stack.enter_context(Server({**api.routes, **entrance.routes}, place, LONGEST, entrance))
         say(Note("serve/started", "answers on port {port}", port=place.port))
         stop.wait()
         api.leave()
     say(Note("serve/ended", "ended"))
+
+
+def _shower(page: str) -> "Callable[[str], None]":
+    """Where nobody reads standard output any more, nobody signs in like this."""
+    from ledger.words import sentence
+    from ledger.words.reader import reader
+
+    language = reader()
+
+    def show(once: str) -> None:
+        with suppress(OutputLost):
+            tell(sentence(says("cli/sign-in", first=page, second=once), language))
+
+    return show
 
 
 @contextmanager

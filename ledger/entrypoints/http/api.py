@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Self
 from ledger.bootstrap import Answer, Ledger, WhatIf, today
 from ledger.domain.phrases import says
 from ledger.domain.submissions import Submission
+from ledger.edges.callers import OFFICER
 from ledger.edges.figures import ANSWER_SECONDS, ShownWatch
 from ledger.edges.text import json_text
 from ledger.edges.web import Flow, Request, Response, Route, Routes, Shown
@@ -28,8 +29,9 @@ from ledger.words.accepted import preferred
 from .asked import CALL, Clocks, call_and_clocks, clocks, decoded, expected, heard, listed, must_agree, query
 from .everybody import REPORTS, Everybody, path_of
 from .feed import Feed
-from .openapi import LINES, PAGE_HEADERS, document, page
+from .openapi import LINES, document, page
 from .problems import Misasked, explained, field, rule
+from .who import OPEN
 
 THREADS = 4
 """As many as a ledger has connections to PostgreSQL. Python computes in one of them at a time."""
@@ -37,8 +39,6 @@ KEPT = 2_000
 """Answers that are in memory (about 5 kB each): most questions are asked again before anything is recorded."""
 LONGEST = LONGEST_LINE
 """Bytes of a request's body: as of a line of `append`."""
-FREE = frozenset({"/health", "/ready", "/v1", "/v1/openapi.json"})
-"""Asked without a token, for they tell of nobody."""
 
 class Inquiry(NamedTuple):
     """`language`: of the answer."""
@@ -68,7 +68,7 @@ class Api:
         self._turn()
         _ = self._ledger.books
         self._feed.start()
-        self._threads.submit(document, DEFAULT, FREE)  # the first time it takes a third of a second
+        self._threads.submit(document, DEFAULT, OPEN)  # the first time it takes a third of a second
         return self
 
     def leave(self) -> None:
@@ -210,6 +210,7 @@ class Api:
             raise invalid_form([{"path": "student", "message": says("http/another-student", student=student)}])
         if not isinstance(form, Submission):
             return outcome_as(asked, form)
+        must_be_officer(asked, [form])
         must_agree(asked.request, form.id)
         if dry:
             threads = self._writer if self._ledger.seals else self._threads
@@ -225,6 +226,7 @@ class Api:
         if asked.query:
             raise _only("")
         forms = [read_form(raw, self._ledger.seals) for raw in listed(asked.request.body)]
+        must_be_officer(asked, forms)
         waiting = [asyncio.wrap_future(self._group.submit(Entered(form, None))) for form in forms
                    if isinstance(form, Submission)]
         stored = iter(await asyncio.gather(*waiting))
@@ -305,6 +307,13 @@ def invalid_form(problems: Iterable[Mapping[str, Any]]) -> Misasked:
     return Misasked(422, "invalid", says("http/invalid"), [field(one) for one in problems])
 
 
+def must_be_officer(asked: Inquiry, forms: Iterable[Any]) -> None:
+    """Whoever derogates from a rule. Raises Misasked."""
+    if OFFICER not in asked.request.caller.roles and any(
+            isinstance(form, Submission) and form.override for form in forms):
+        raise Misasked(403, "forbidden", says("http/officer"))
+
+
 def _tag(found: Answer) -> tuple[bytes, bytes]:
     """A strong one: the version of the student's stream."""
     return b"etag", b'"%d"' % found["version"]
@@ -334,11 +343,11 @@ def _only(name: str) -> Misasked:
 
 
 def _document(asked: Inquiry) -> Response:
-    return told_as(asked, document(asked.language, FREE))
+    return told_as(asked, document(asked.language, OPEN))
 
 
 def _page(asked: Inquiry) -> Response:
-    return Response(200, page(document(asked.language, FREE), asked.language), "text/html; charset=utf-8", PAGE_HEADERS)
+    return Response(200, page(document(asked.language, OPEN), asked.language), "text/html; charset=utf-8")
 
 
 def _alive(_: Request) -> Response:

@@ -21,8 +21,6 @@ from .asked import CALL, AsKnown, Heard, Who
 from .everybody import REPORTS, AskedFindings, path_of
 
 JSON, LINES, SSE = "application/json", "application/x-ndjson", "text/event-stream"
-PAGE_HEADERS = ((b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'"),
-                (b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
 
 
 class Operation(NamedTuple):

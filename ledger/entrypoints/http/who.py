@@ -1,0 +1,248 @@
+"""Who may ask what over HTTP: the table of roles, and how programs and people are recognised.
+
+A program shows a token with every question. A person signs in, and her browser has a session: a cookie that only pages
+take, so that no other page can ask the API through her browser. What a form sends must bear the session's token and
+come from our own pages.
+"""
+
+import hmac
+import re
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+from urllib.parse import parse_qsl, quote, urlsplit
+
+from ledger.domain.phrases import Phrase, says
+from ledger.edges.callers import (
+    ADMINISTRATOR,
+    AUDITOR,
+    NOBODY,
+    OFFICER,
+    PEOPLE,
+    REGISTRAR,
+    ROLES,
+    SERVICE,
+    STUDENT,
+    Caller,
+)
+from ledger.edges.door import Listener
+from ledger.edges.web import Guard, Incoming, Request, Response, Routes, problem, unauthorised
+from ledger.words import Language, sentence
+from ledger.words.accepted import preferred
+
+from .everybody import REPORTS, path_of
+from .pages import html, problem_page
+from .problems import Misasked, document
+from .sessions import OneTime, Sessions
+
+
+class Permit(NamedTuple):
+    """`roles`: any of them will do; None: nobody needs to be known. `page`: for people, who sign in, rather than for
+    programs; what is sent to it is a form."""
+
+    roles: frozenset[str] | None
+    page: bool = False
+
+
+Table = Mapping[str, Mapping[str, Permit]]
+"""Route -> method -> who may ask it. A route that is not in it is asked by nobody."""
+
+_ALL, _OPEN = Permit(ROLES), Permit(None)
+_OF_ONE = Permit(frozenset({REGISTRAR, OFFICER, AUDITOR, SERVICE, STUDENT}))
+_OF_ALL = Permit(frozenset({REGISTRAR, OFFICER, AUDITOR, SERVICE}))
+_RECORDS = Permit(frozenset({REGISTRAR, OFFICER, SERVICE}))
+_AUDITS = Permit(frozenset({REGISTRAR, OFFICER, AUDITOR}))
+_HEARS = Permit(frozenset({AUDITOR, SERVICE}))
+_RUNS = Permit(frozenset({ADMINISTRATOR, SERVICE}))
+_ENTRANCE = Permit(None, page=True)
+
+TABLE: Table = {
+    "/v1/students/{student}": {"GET": _OF_ONE},
+    "/v1/students/{student}/status": {"GET": _OF_ONE},
+    "/v1/students/{student}/fees": {"GET": _OF_ONE},
+    "/v1/students/{student}/eligibility": {"GET": _OF_ONE},
+    "/v1/students/{student}/history": {"GET": _OF_ONE},
+    "/v1/students/{student}/findings": {"GET": _AUDITS},
+    "/v1/students/{student}/what-if": {"POST": _OF_ONE},
+    "/v1/students/{student}/events": {"POST": _RECORDS},
+    "/v1/events": {"GET": _HEARS, "POST": _RECORDS},
+    **{path_of(name): {"GET": _OF_ALL} for name in REPORTS},
+    "/v1/findings": {"GET": _AUDITS},
+    "/v1/rules/{rule}": {"GET": _ALL},
+    "/v1/rulebooks/{academic_year}": {"GET": _ALL},
+    "/metrics": {"GET": _RUNS},
+    "/health": {"GET": _OPEN}, "/ready": {"GET": _OPEN},
+    "/v1": {"GET": _OPEN}, "/v1/openapi.json": {"GET": _OPEN},
+    "/login": {"GET": _ENTRANCE, "POST": _ENTRANCE},
+    "/logout": {"POST": Permit(ROLES, page=True)},
+}
+"""A student (and nothing else) sees only what is her own of it."""
+
+OPEN = frozenset(route for route, methods in TABLE.items() if all(one.roles is None for one in methods.values()))
+"""What is answered without a token, for it tells of nobody."""
+
+_FORM = re.compile(rb"application/x-www-form-urlencoded\s*(;.*)?", re.IGNORECASE)
+_FORWARDED = (b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip")
+MOST_FIELDS = 200
+
+
+class Entrance(Guard):
+    """`table`: of all that is served. `show`: tells who runs the program, on its terminal, the one-time token of the
+    next sign-in; None: nobody signs in with one."""
+
+    def __init__(self, place: Listener, table: Table = TABLE, show: Callable[[str], None] | None = None,
+                 sessions: Sessions | None = None) -> None:
+        super().__init__(place.door)
+        self._table = table
+        self._sessions = sessions or Sessions()
+        self._once = OneTime(show) if show is not None and place.is_here_only else None
+        secure = place.door.secure
+        self._scheme = "https" if secure else "http"
+        self._cookie = "__Host-career-ledger" if secure else f"career-ledger-{place.port}"
+        self._marks = "; Path=/; HttpOnly; SameSite=Lax" + ("; Secure" if secure else "")
+        if self._once is not None:
+            self._once.offer()
+
+    @property
+    def routes(self) -> Routes:
+        return {"/login": {"GET": self._login, "POST": self._signed_in}, "/logout": {"POST": self._logout}}
+
+    async def caller(self, head: Incoming) -> Caller | Response:
+        permit = self._permit(head)
+        if permit is None:  # not there, in this way or at all: said to whoever is known
+            caller = self._visitor(head)
+            return caller if caller is not None else await super().caller(head)
+        if permit.roles is None:
+            return NOBODY
+        if permit.page:
+            caller = self._visitor(head)
+            if caller is None:
+                return unauthorised("sign in", "signed-out")
+            if head.method == "POST" and not self._is_ours(head):
+                return _forged(head)
+        else:
+            found = await super().caller(head)
+            if isinstance(found, Response):
+                return found
+            caller = found
+        if not caller.roles & permit.roles:
+            return document(_language(head.headers), Misasked(403, "forbidden", says(
+                "http/forbidden", text=", ".join(sorted(permit.roles)))))
+        return caller
+
+    def wrong_type(self, head: Incoming) -> Response | None:
+        if not self._is_page(head):
+            return super().wrong_type(head)
+        if _FORM.fullmatch(head.told(b"content-type")):
+            return None
+        return problem(415, "unknown-content-type", "send a form")
+
+    def forged(self, head: Incoming, caller: Caller, body: bytes) -> Response | None:
+        if not self._is_page(head):
+            return None
+        if not self._is_ours(head):
+            return _forged(head)
+        if caller is not NOBODY and not hmac.compare_digest(form(body).get("csrf", "").encode(), caller.csrf.encode()):
+            return _forged(head)
+        return None
+
+    def shown(self, head: Incoming, answer: Response) -> Response:
+        if not self._is_page(head) and not (head.route is None and b"text/html" in head.told(b"accept")):
+            return answer
+        if answer.status == 401 and head.method == "GET":
+            target = head.path + ("?" + head.query.decode("ascii", "replace") if head.query else "")
+            return _see(f"/login?next={quote(target, safe='')}")
+        return problem_page(answer, _language(head.headers))
+
+    # Signing in
+
+    def _login(self, request: Request) -> Response:
+        if self._once is not None:
+            self._once.offer()
+        return self._page(request, 200, _next(request.query))
+
+    def _page(self, request: Request, status: int, then: str, wrong: Phrase | None = None) -> Response:
+        language = _language(request.headers)
+        return html("login.html", language, status, {
+            "title": says("login/title"), "how": says("login/how"), "token": says("login/token"),
+            "enter": says("login/enter"), "nowhere": says("login/nowhere")},
+            once=self._once is not None, next=then, wrong=sentence(wrong, language) if wrong else None)
+
+    def _signed_in(self, request: Request) -> Response:
+        given = form(request.body)
+        then = _local(given.get("next", ""))
+        if self._once is None:
+            return self._page(request, 403, then)
+        if any(name in request.headers for name in _FORWARDED):
+            return self._page(request, 403, then, says("login/forwarded"))
+        if not self._once.take(given.get("token", "").strip()):
+            return self._page(request, 403, then, says("login/wrong"))
+        self._end(request.headers)
+        made = self._sessions.begin(Caller("terminal", PEOPLE))
+        return _see(then, self._set(made))
+
+    def _logout(self, request: Request) -> Response:
+        self._end(request.headers)
+        return _see("/login", self._set("", "; Max-Age=0"))
+
+    def _set(self, value: str, more: str = "") -> tuple[bytes, bytes]:
+        return b"set-cookie", f"{self._cookie}={value}{self._marks}{more}".encode()
+
+    def _end(self, headers: Mapping[bytes, bytes]) -> None:
+        if (held := self._session(headers)) is not None:
+            self._sessions.end(held)
+
+    def _permit(self, head: Incoming) -> Permit | None:
+        return self._table.get(head.route or "", {}).get(head.method)
+
+    def _is_page(self, head: Incoming) -> bool:
+        return any(one.page for one in self._table.get(head.route or "", {}).values())
+
+    def _visitor(self, head: Incoming) -> Caller | None:
+        held = self._session(head.headers)
+        return self._sessions.of(held) if held is not None else None
+
+    def _session(self, headers: Mapping[bytes, bytes]) -> str | None:
+        """None where there is not exactly one."""
+        cookies = [part.strip().partition("=") for part in headers.get(b"cookie", b"").decode("latin-1").split(";")]
+        found = [value for name, _, value in cookies if name == self._cookie]
+        return found[0] if len(found) == 1 else None
+
+    def _is_ours(self, head: Incoming) -> bool:
+        """Whether a form was sent from a page of our own. With `no-referrer` browsers name `null` as its origin, and
+        all that are of today say `Sec-Fetch-Site`."""
+        own = f"{self._scheme}://{head.told(b'host').decode('latin-1').lower()}"
+        origin, site = head.told(b"origin").decode("latin-1").lower(), head.told(b"sec-fetch-site")
+        if site:
+            return site == b"same-origin" and origin in ("", "null", own)
+        return origin == own
+
+
+def form(body: bytes) -> dict[str, str]:
+    """The fields of a form; the last one where a name stands twice, none where it is no form."""
+    try:
+        return dict(parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict",
+                              max_num_fields=MOST_FIELDS))
+    except ValueError:
+        return {}
+
+
+def _forged(head: Incoming) -> Response:
+    return document(_language(head.headers), Misasked(403, "not-from-here", says("http/not-from-here")))
+
+
+def _language(headers: Mapping[bytes, bytes]) -> Language:
+    return preferred(headers.get(b"accept-language", b"").decode("latin-1"))
+
+
+def _see(target: str, *headers: tuple[bytes, bytes]) -> Response:
+    return Response(303, b"", "text/plain", ((b"location", target.encode("latin-1")), *headers))
+
+
+def _next(query: bytes) -> str:
+    return _local(form(query).get("next", ""))
+
+
+def _local(target: str) -> str:
+    """A page of our own: no browser takes it for another's address."""
+    parts = urlsplit(target) if re.fullmatch(r"/[!-\[\]-~]{0,999}", target) else None
+    return target if parts is not None and not parts.netloc and not target.startswith("//") else "/"
