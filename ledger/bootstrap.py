@@ -330,6 +330,21 @@ class Ledger:
             events = opened(sealer, events)
         return iter(history.answer(events, student, on or today(), self.books.known_at(known_at)))
 
+    def recorded(self, student: str, on: date, known_at: datetime | None = None,
+                 known_position: int | None = None) -> list[Answer]:
+        """Each recorded event up to a day, without what it changed."""
+        from ledger.projections.student import history
+
+        return history.recorded(self._known(student, known_at, known_position), on)
+
+    def event(self, student: str, version: int, known_at: datetime | None = None,
+              known_position: int | None = None) -> Answer:
+        """One of `history`, by its number in the student's stream. Raises NotFound."""
+        from ledger.projections.student import history
+
+        return history.one(self._known(student, known_at, known_position), student, version,
+                           self.books.known_at(known_at))
+
     def timeline(self, student: str, on: date, known_at: datetime | None = None,
                  known_position: int | None = None) -> Answer:
         """What was when, and what is to come if nothing else happens, lane by lane."""

@@ -13,8 +13,8 @@ from ledger.words import LANGUAGES, Language, sentence, told
 from ledger.words.entries import named
 from ledger.words.values import charge, day, moment, money
 
+from .facts import AMOUNTS, CHARGES, FIELDS
 from .sheets import Section, html
-from .text import AMOUNTS, CHARGES, FIELDS
 
 VALUES = FIELDS | {"course_type": "course_type", "access": "access", "standing": "standing", "ground": "ground",
                    "evidence": "evidence", "mode": "mode"}

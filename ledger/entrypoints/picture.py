@@ -57,7 +57,13 @@ class Mark(NamedTuple):
 
 def svg(answer: Answer, language: Language) -> bytes:
     """`answer` as `Ledger.timeline` gives it."""
-    return _Picture(told(answer, language), language).drawn()
+    return bytes(ET.tostring(_Picture(told(answer, language), language).drawn(), encoding="utf-8",
+                             xml_declaration=True))
+
+
+def inline(answer: Answer, language: Language) -> str:
+    """The same as a part of a page. `answer` is in words already."""
+    return ET.tostring(_Picture(answer, language).drawn(), encoding="unicode")
 
 
 class _Picture:
@@ -82,7 +88,7 @@ class _Picture:
     def _named(self, table: str, value: str) -> str:
         return named(table, value, self._language)
 
-    def drawn(self) -> bytes:
+    def drawn(self) -> ET.Element:
         title = self._t("picture/title", student=visible(self._answer["student"]), on=self._answer["on"])
         ET.SubElement(self._root, "title", {"id": "picture-title"}).text = title
         ET.SubElement(self._root, "desc", {"id": "picture-says"}).text = self._t("picture/how")
@@ -101,7 +107,7 @@ class _Picture:
         height = f"{self._y + 12:g}"
         paper.set("height", height)
         self._root.set("viewBox", f"0 0 {WIDTH} {height}")
-        return bytes(ET.tostring(self._root, encoding="utf-8", xml_declaration=True))
+        return self._root
 
     def _patterns(self) -> None:
         defined = self._add("defs")

@@ -7,7 +7,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime, timezone
+from datetime import datetime, timezone
 from decimal import Decimal
 from io import TextIOWrapper
 from typing import IO, Any, Self
@@ -20,12 +20,14 @@ from rich.text import Text
 from ledger.bootstrap import Answer
 from ledger.domain.phrases import Phrase
 from ledger.domain.rulebook import SHARES
-from ledger.domain.values import ONE_DAY, format_instant
+from ledger.domain.values import format_instant
 from ledger.edges.text import visible
 from ledger.words import DEFAULT, Language, sentence
 from ledger.words.entries import named
 from ledger.words.values import charge as charge_name
 from ledger.words.values import day, figure, moment, money
+
+from .facts import said, when
 
 STYLES = {
     "paid": "green", "overdue": "bold red", "waived": "dim", "moved": "dim", "payable": "cyan", "to-come": "yellow",
@@ -199,17 +201,9 @@ class Page:
             self._line(_spaced(self._t("page/career"), career["career"], career["programme"]), style="bold")
             table = self._table(self._t("page/lane"), self._t("page/when"), self._t("page/what-was"), "")
             for item in career["items"]:
-                table.add_row(self._named("lane", item["lane"]), self._when(item), item["says"],
+                table.add_row(self._named("lane", item["lane"]), when(item, self._language), item["says"],
                               self._t("page/still-to-come") if item["foreseen"] else "")
             self._console.print(table)
-
-    def _when(self, item: Answer) -> str:
-        """Up to the last day on which it holds."""
-        if item["until"]:
-            last = date.fromisoformat(item["until"]) - ONE_DAY
-            return self._t("page/interval", since=item["from"], until=last.isoformat())
-        lasts = item["lane"] in ("enrolment", "blocks")
-        return self._t("page/interval-open", since=item["from"]) if lasts else str(day(item["from"], self._language))
 
     def what_if(self, answer: Answer) -> None:
         """What would change; every part of the answers now and then, what differs with a word; what would still block
@@ -277,7 +271,8 @@ class Page:
             head = VisibleText(f"#{event['position']}  ", style="dim")
             head.append(str(day(event["effective_on"], self._language)), style="not dim bold")
             head.append(f"  {self._named('event_type', event['type'])}", style="not dim cyan")
-            head.append(_spaced("", event.get("career"), self._said(event["data"])), style="not dim")
+            told = " ".join(said(event["data"], self._language))
+            head.append(_spaced("", event.get("career"), told), style="not dim")
             if event["recorded_at"][:10] != event["effective_on"]:
                 head.append(f"  {self._t('page/learned', on=event['recorded_at'][:10])}")
             self._put(head)
@@ -832,23 +827,6 @@ class Page:
     def _of(self, charge: Answer) -> str:
         return charge_name(charge["charge"], self._language)
 
-    def _said(self, data: Answer) -> str:
-        return " ".join(self._field(name, data[name]) for name in SAID if name in data)
-
-    def _field(self, name: str, value: Any) -> str:
-        """A value of an event's data."""
-        if name in CHARGES:
-            return charge_name(value, self._language)
-        if name in AMOUNTS:
-            return self._euro(value)
-        if name == "held_on":
-            return str(day(value, self._language))
-        if name == "year":
-            return self._t("page/course-year", year=value)
-        if name in MEASURES:
-            return f"{value}{MEASURES[name]}"
-        return self._named(FIELDS[name], str(value)) if name in FIELDS else str(value)
-
     def _table(self, *headings: str, right: tuple[int, ...] = ()) -> Table:
         table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
         for index, heading in enumerate(headings):
@@ -884,16 +862,6 @@ def _spaced(*parts: Any) -> str:
     return "  ".join(str(part) for part in parts if part is not None)
 
 
-SAID = ("number", "programme", "charge", "from_charge", "to_charge", "amount", "to_career", "kind", "contribution",
-        "regime", "course", "held_on", "outcome", "grade", "cfu", "academic_year", "year", "session", "event")
-"""What a line of history shows of an event's data. Free text and what reveals health or means stay out."""
-
-
-CHARGES = frozenset({"charge", "from_charge", "to_charge"})
-AMOUNTS = frozenset({"amount", "contribution"})
-MEASURES = {"grade": "/30", "cfu": " CFU"}
-FIELDS = {"regime": "regime", "session": "session", "outcome": "result", "kind": "recognition"}
-"""The table of names of a field's values."""
 PLURALS = {"outcome": "outcomes", "severity": "severities"}
 
 

@@ -452,7 +452,7 @@ def test_command_prints_its_address_and_a_token_once_and_ends_when_told(popen: A
     assert run("append", "-", given=lines(*history)).exit_code == 0
     process = popen("serve", "--listen", "127.0.0.1:0", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
-        address, token = (process.stdout.readline().decode().strip() for _ in range(2))
+        address, token, once = (process.stdout.readline().decode().strip() for _ in range(3))
         assert address.startswith("http://127.0.0.1:")
         name, _, value = token.partition(": ")
         port = int(address.removesuffix("/v1").rpartition(":")[2])
@@ -464,7 +464,8 @@ def test_command_prints_its_address_and_a_token_once_and_ends_when_told(popen: A
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=30)
     assert process.returncode == 0
-    assert re.fullmatch(rf"Sign in at http://127.0.0.1:{port}/login with \S{{43}} \(.*\)\n", out.decode())
+    assert re.fullmatch(rf"Sign in at http://127.0.0.1:{port}/login with \S{{43}} \(.*\)", once)
+    assert out == b""
     assert value.removeprefix("Bearer ").encode() not in err
 
 

@@ -15,6 +15,7 @@ from typing import Any, get_args
 import pytest
 from babel.dates import format_date
 from babel.numbers import format_currency
+from jinja2 import Environment, nodes
 from pydantic import BaseModel
 
 import consumers
@@ -81,9 +82,20 @@ def used() -> dict[str, tuple[set[str], bool]]:
                      if isinstance(part, ast.Call)):
             for one in _ids(said.args[0]) if getattr(said.func, "id", "") == "says" else ():
                 cleared[one] |= made == "Block" or _is_cleared(call, place + 1)
+    for one, given in _of_templates():
+        names[one] |= given
     return {one: (given | ({"remedies"} if "phrases" in given else set()), cleared[one])
             for one, given in names.items()} | {
                 one: (given, one == "verbatim") for one, given in OTHERS.items()}
+
+
+def _of_templates() -> Iterator[tuple[str, set[str]]]:
+    """What pages say, `t(id, ...)`, and the names of its values."""
+    for path in sorted((ROOT / "entrypoints").rglob("*.html")):
+        for call in Environment(autoescape=True).parse(path.read_text()).find_all(nodes.Call):
+            if isinstance(call.node, nodes.Name) and call.node.name == "t":
+                assert isinstance(call.args[0], nodes.Const), f"{path.name}:{call.lineno}: write the id as a literal"
+                yield call.args[0].value, {one.key for one in call.kwargs}
 
 
 def _is_cleared(call: ast.Call, place: int) -> bool:
@@ -221,6 +233,13 @@ def test_no_sentence_is_left_outside_the_catalogues() -> None:
         for path in [place] if place.is_file() else sorted(place.rglob("*.py")):
             found += _sentences(path)
     assert found == []
+
+
+def test_page_says_nothing_but_what_stands_in_the_catalogues() -> None:
+    bare = {path.name: re.sub(r"<[^>]*>", " ", re.sub(r"\{[#{%].*?[#}%]\}", "", path.read_text(), flags=re.DOTALL))
+            for path in (ROOT / "entrypoints").rglob("*.html")}
+    assert {name: re.findall(r"[^\W\d_]{2,}", text) for name, text in bare.items()} == {
+        name: [] for name in bare}
 
 
 def test_sentence_is_found_wherever_the_code_makes_one(tmp_path: Path) -> None:

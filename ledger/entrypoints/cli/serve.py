@@ -47,6 +47,7 @@ def serve(listen: str, door: Door) -> None:
         from ledger.edges.figures import ShownWatch
         from ledger.edges.web import Server
         from ledger.entrypoints.http.api import LONGEST, Api
+        from ledger.entrypoints.http.console.console import Console
         from ledger.entrypoints.http.who import Entrance
     except ModuleNotFoundError as error:
         raise misused(says("cli/serve", text=error.name or "")) from None
@@ -64,7 +65,8 @@ def serve(listen: str, door: Door) -> None:
         if door.token is None and place.door.token is not None:
             tell(f"Authorization: Bearer {place.door.token.decode()}")
         entrance = Entrance(place, show=_shower(f"{site}/login"))
-        stack.enter_context(Server({**api.routes, **entrance.routes}, place, LONGEST, entrance))
+        routes = {**api.routes, **entrance.routes, **Console(api).routes}
+        stack.enter_context(Server(routes, place, LONGEST, entrance))
         say(Note("serve/started", "answers on port {port}", port=place.port))
         stop.wait()
         api.leave()

@@ -56,19 +56,19 @@ class Api:
     """Answers from one ledger. `rulebooks`: the institution's own folder, for what its rules say in Italian."""
 
     def __init__(self, ledger: Ledger, watch: ShownWatch, rulebooks: Path | None = None) -> None:
-        self._ledger, self._watch, self._rulebooks = ledger, watch, rulebooks
-        self._threads, self._writer = ThreadPoolExecutor(THREADS, "answers"), ThreadPoolExecutor(1, "writer")
+        self.ledger, self._watch, self._rulebooks = ledger, watch, rulebooks
+        self.threads, self._writer = ThreadPoolExecutor(THREADS, "answers"), ThreadPoolExecutor(1, "writer")
         self._group = ledger.group(self._writer)
         self._found = lru_cache(KEPT)(self._find)
-        self._feed = Feed(ledger.log, self._threads, watch)
-        self._everybody = Everybody(ledger)
+        self._feed = Feed(ledger.log, self.threads, watch)
+        self.everybody = Everybody(ledger)
 
     def __enter__(self) -> Self:
         """Opens what it needs: a store that cannot be used is said before anybody asks."""
         self._turn()
-        _ = self._ledger.books
+        _ = self.ledger.books
         self._feed.start()
-        self._threads.submit(document, DEFAULT, OPEN)  # the first time it takes a third of a second
+        self.threads.submit(document, DEFAULT, OPEN)  # the first time it takes a third of a second
         return self
 
     def leave(self) -> None:
@@ -78,9 +78,9 @@ class Api:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  trace: TracebackType | None) -> None:
         self._feed.end()
-        self._threads.shutdown(wait=False, cancel_futures=True)
-        self._everybody.close()
-        self._writer.submit(self._ledger.close)
+        self.threads.shutdown(wait=False, cancel_futures=True)
+        self.everybody.close()
+        self._writer.submit(self.ledger.close)
         self._writer.shutdown()
 
     @property
@@ -116,7 +116,7 @@ class Api:
         async def answered(request: Request) -> Response:
             begun = time.perf_counter()
             found = await asyncio.get_running_loop().run_in_executor(
-                self._writer if self._ledger.seals and request.body else self._threads, partial(_tried, work, request))
+                self._writer if self.ledger.seals and request.body else self.threads, partial(_tried, work, request))
             ANSWER_SECONDS.labels(path, str(found.status)).observe(time.perf_counter() - begun)
             return found
 
@@ -143,7 +143,7 @@ class Api:
         return answered
 
     def _turn(self) -> None:
-        self._watch.log_ends(self._ledger.log.last_position())
+        self._watch.log_ends(self.ledger.log.last_position())
         self._watch.turn()
 
     # Questions about one student
@@ -160,41 +160,41 @@ class Api:
 
     def _answer(self, question: str, asked: Inquiry, known: Clocks, call: Call | None = None) -> Response:
         """Found anew where anything was recorded of her since it was found last, or another day has come."""
-        rows = self._ledger.log.rows_of(asked.parts[0])
+        rows = self.ledger.log.rows_of(asked.parts[0])
         return self._found(question, asked.language, asked.parts[0], rows[-1][0] if rows else 0,
                            known._replace(on=known.on or today()), call)
 
     def _find(self, question: str, language: Language, student: str, _: int, known: Clocks,
               call: Call | None) -> Response:
         day = known.on or today()
-        found = self._ledger.eligibility(student, day, *call, *known[1:]) if call is not None else \
-            getattr(self._ledger, question)(student, day, *known[1:])
+        found = self.ledger.eligibility(student, day, *call, *known[1:]) if call is not None else \
+            getattr(self.ledger, question)(student, day, *known[1:])
         return told_in(language, found)
 
     def _history(self, asked: Inquiry) -> Response:
         on, known_at, position = clocks(asked.query)
-        return told_as(asked, *self._ledger.history(asked.parts[0], on or today(), known_at, position), type=LINES)
+        return told_as(asked, *self.ledger.history(asked.parts[0], on or today(), known_at, position), type=LINES)
 
     def _findings(self, asked: Inquiry) -> Response:
-        return told_as(asked, *self._ledger.audit(asked.parts, *clocks(asked.query)), type=LINES)
+        return told_as(asked, *self.ledger.audit(asked.parts, *clocks(asked.query)), type=LINES)
 
     def _head(self, asked: Inquiry) -> Response:
-        found = self._ledger.head(asked.parts[0])
+        found = self.ledger.head(asked.parts[0])
         return told_as(asked, found, headers=(_tag(found),))
 
     def _what_if(self, asked: Inquiry) -> Response:
         given = asked.query
         call, known = call_and_clocks(given) if given.keys() & {"career", *CALL} else (None, clocks(given))
         supposed = listed(asked.request.body)
-        return told_as(asked, self._ledger.what_if(asked.parts[0], enumerate(supposed, 1), WhatIf(*known, call)))
+        return told_as(asked, self.ledger.what_if(asked.parts[0], enumerate(supposed, 1), WhatIf(*known, call)))
 
     # Questions about everybody
 
     def _report(self, name: str, asked: Inquiry) -> Response:
-        return told_as(asked, self._everybody.report(name, asked.query))
+        return told_as(asked, self.everybody.report(name, asked.query))
 
     def _all_findings(self, asked: Inquiry) -> Response:
-        return told_as(asked, self._everybody.findings(asked.query))
+        return told_as(asked, self.everybody.findings(asked.query))
 
     # Recording
 
@@ -205,7 +205,7 @@ class Api:
         if given:
             raise _only("dry_run")
         raw = decoded(asked.request.body)
-        form = read_form(raw, self._ledger.seals)
+        form = read_form(raw, self.ledger.seals)
         if isinstance(form, Submission) and form.student != student:
             raise invalid_form([{"path": "student", "message": says("http/another-student", student=student)}])
         if not isinstance(form, Submission):
@@ -213,9 +213,9 @@ class Api:
         must_be_officer(asked, [form])
         must_agree(asked.request, form.id)
         if dry:
-            threads = self._writer if self._ledger.seals else self._threads
+            threads = self._writer if self.ledger.seals else self.threads
             return outcome_as(asked, await asyncio.get_running_loop().run_in_executor(
-                threads, self._ledger.dry_run, student, form), stored=False)
+                threads, self.ledger.dry_run, student, form), stored=False)
         version = expected(asked.request)
         outcome = await asyncio.wrap_future(self._group.submit(Entered(form, version)))
         self._feed.hurry()
@@ -225,7 +225,7 @@ class Api:
         """The outcome of each, in order. They are not stored together: one that is kept out keeps out no other."""
         if asked.query:
             raise _only("")
-        forms = [read_form(raw, self._ledger.seals) for raw in listed(asked.request.body)]
+        forms = [read_form(raw, self.ledger.seals) for raw in listed(asked.request.body)]
         must_be_officer(asked, forms)
         waiting = [asyncio.wrap_future(self._group.submit(Entered(form, None))) for form in forms
                    if isinstance(form, Submission)]
@@ -239,7 +239,7 @@ class Api:
     async def _events(self, asked: Inquiry) -> Shown:
         """What was recorded above a position, as `career.events.v1` has it."""
         after, limit, seconds = heard(asked.request, asked.query)
-        end = await asyncio.get_running_loop().run_in_executor(self._threads, self._ledger.log.last_position)
+        end = await asyncio.get_running_loop().run_in_executor(self.threads, self.ledger.log.last_position)
         if after > end:
             raise Misasked(409, "unknown-position", says("http/unknown-position", position=after, last_position=end))
         if b"text/event-stream" in asked.request.headers.get(b"accept", b""):
@@ -256,7 +256,7 @@ class Api:
         on, known_at, position = clocks(asked.query)
         if on is not None or position is not None:
             raise _only("known_at")
-        return told_as(asked, show(self._ledger.books.known_at(known_at), asked.parts[0],
+        return told_as(asked, show(self.ledger.books.known_at(known_at), asked.parts[0],
                                    words_in(asked.language, self._rulebooks)))
 
     def _rule(self, asked: Inquiry) -> Response:
@@ -265,7 +265,7 @@ class Api:
 
         if asked.query:
             raise _only("")
-        return told_as(asked, cite(self._ledger.books, asked.parts[0], words_in(asked.language, self._rulebooks)))
+        return told_as(asked, cite(self.ledger.books, asked.parts[0], words_in(asked.language, self._rulebooks)))
 
     # The program
 

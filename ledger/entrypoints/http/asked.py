@@ -85,7 +85,7 @@ def call_and_clocks(given: _Query) -> tuple[Call, Clocks]:
         problems += problems_of(error)
     asked = _clocks({name: value for name, value in given.items() if name != "career" and name not in CALL}, problems)
     if who is None or exam is None:
-        raise _misasked(problems)
+        raise misasked(problems)
     return Call(who.career, exam), asked
 
 
@@ -151,7 +151,7 @@ def read_as(model: type[M], given: _Query) -> M:
         return model.model_validate({name: _number(value) if name in _NUMBERS else value
                                      for name, value in given.items()})
     except ValidationError as error:
-        raise _misasked(problems_of(error)) from None
+        raise misasked(problems_of(error)) from None
 
 
 def must_agree(request: Request, id: str) -> None:
@@ -173,7 +173,7 @@ def _clocks(given: _Query, problems: list[Problem]) -> Clocks:
         problems = [*problems, Problem("known_position", says("cli/not-both", first="known_at",
                                                               second="known_position"))]
     if problems:
-        raise _misasked(problems)
+        raise misasked(problems)
     return Clocks(found.on, found.known_at, found.known_position)
 
 
@@ -182,6 +182,6 @@ def _number(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS else -1
 
 
-def _misasked(problems: list[Problem]) -> Misasked:
+def misasked(problems: list[Problem]) -> Misasked:
     return Misasked(400, "bad-query", says("http/query"),
                     [parameter(Problem(one.path[:40], one.message)) for one in problems])

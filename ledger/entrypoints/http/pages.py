@@ -1,28 +1,54 @@
-"""The pages of signing in, and what is wrong, for who asked with a browser."""
+"""What a browser is shown: templates with every value escaped and every word from the catalogues."""
 
 import json
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ledger.domain.phrases import Phrase, says
+from ledger.edges.text import visible
 from ledger.edges.web import Response
-from ledger.words import Language, sentence
+from ledger.words import LANGUAGES, Language, sentence
+from ledger.words.accepted import preferred
+from ledger.words.entries import named
+from ledger.words.values import charge, day, figure, moment, money
+
+from .console import assets
+
+HTML = "text/html; charset=utf-8"
+LANGUAGE = "lang"
+"""Of a page's address, and of the cookie that keeps what was chosen there."""
+
+
+def _shown(value: Any) -> Any:
+    """What would act on a terminal or turn a line around is shown instead. Markup of our own is another type."""
+    return visible(value) if type(value) is str else value
 
 
 @cache
-def _environment() -> Environment:
-    return Environment(loader=PackageLoader("ledger.entrypoints.http.console"), undefined=StrictUndefined,
-                       autoescape=True, trim_blocks=True, lstrip_blocks=True)
+def _environment(language: Language) -> Environment:
+    made = Environment(loader=PackageLoader("ledger.entrypoints.http.console"), undefined=StrictUndefined,
+                       autoescape=True, trim_blocks=True, lstrip_blocks=True, finalize=_shown)
+    made.filters |= {"day": partial(day, language=language), "money": partial(money, language=language),
+                     "charge": partial(charge, language=language), "moment": partial(moment, language=language),
+                     "figure": partial(figure, language=language)}
+    made.globals |= {"t": partial(_text, language), "named": partial(named, language=language), "asset": assets.path,
+                     "language": language, "languages": LANGUAGES}
+    return made
 
 
-def html(name: str, language: Language, status: int, told: Mapping[str, Phrase], **values: Any) -> Response:
-    """`told`: what the template says, by its names for it."""
-    words = {one: sentence(phrase, language) for one, phrase in told.items()}
-    text = _environment().get_template(name).render(language=language, **words, **values)
-    return Response(status, text.encode(), "text/html; charset=utf-8", ((b"content-language", language.encode()),))
+def _text(language: Language, id: str, **values: Any) -> str:
+    return sentence(Phrase(id, values), language)
+
+
+def html(name: str, language: Language, status: int, headers: tuple[tuple[bytes, bytes], ...] = (), /,
+         **values: Any) -> Response:
+    """`values`: what the template shows, by its names for it."""
+    text = _environment(language).get_template(name).render(**values)
+    return Response(status, text.encode(), HTML, (
+        (b"content-language", language.encode()), (b"vary", b"Accept-Language, Cookie"), *headers))
 
 
 _TITLES = {401: says("page/signed-out"), 403: says("page/forbidden"), 404: says("page/not-found")}
@@ -30,6 +56,19 @@ _TITLES = {401: says("page/signed-out"), 403: says("page/forbidden"), 404: says(
 
 def problem_page(answer: Response, language: Language) -> Response:
     """A problem document as a page."""
-    return html("problem.html", language, answer.status, {
-        "title": _TITLES.get(answer.status, says("page/problem")), "login": says("login/title")},
-        problem=json.loads(answer.body))
+    return html("problem.html", language, answer.status, problem=json.loads(answer.body),
+                title=sentence(_TITLES.get(answer.status, says("page/problem")), language))
+
+
+def spoken(headers: Mapping[bytes, bytes], chosen: str | None = None) -> Language:
+    """The language of an address, else that chosen before, else the one that the browser wants most."""
+    for name in (chosen, cookies(headers).get(LANGUAGE)):
+        found = next((one for one in LANGUAGES if one == name), None)
+        if found is not None:
+            return found
+    return preferred(headers.get(b"accept-language", b"").decode("latin-1"))
+
+
+def cookies(headers: Mapping[bytes, bytes]) -> dict[str, str]:
+    found = (one.strip().partition("=") for one in headers.get(b"cookie", b"").decode("latin-1").split(";"))
+    return {name: value for name, _, value in found}

@@ -49,18 +49,28 @@ def document(language: Language, misasked: Misasked, headers: tuple[tuple[bytes,
     return problem(misasked.status, misasked.reason, sentence(misasked.message, language), headers=headers, **more)
 
 
-def explained(error: Exception, language: Language) -> Response | None:
+def understood(error: Exception) -> Misasked | None:
     """What an error means to who asked; None where it is unforeseen. What it says of the database is for who runs the
     program, and is said on standard error."""
     if isinstance(error, Misasked):
-        return document(language, error)
+        return error
     if isinstance(error, NotFound):
-        return document(language, Misasked(404, "not-found", error.told))
+        return Misasked(404, "not-found", error.told)
     if isinstance(error, VersionConflict):
-        return document(language, Misasked(409, "conflict", error.told or verbatim(str(error))), RETRY)
+        return Misasked(409, "conflict", error.told or verbatim(str(error)))
     if isinstance(error, StreamSetAside):
-        return document(language, Misasked(503, "set-aside", error.told or verbatim(str(error))))
+        return Misasked(503, "set-aside", error.told or verbatim(str(error)))
     if isinstance(error, StoreUnavailable | StoreUnusable | RuleBookError):
         say(Note("serve/unavailable", "{why}", "error", why=error), "career-ledger")
-        return document(language, Misasked(503, "unavailable", says("http/unavailable")), RETRY)
+        return Misasked(503, "unavailable", says("http/unavailable"))
     return None
+
+
+AGAIN = frozenset({"conflict", "unavailable"})
+"""Reasons after which the same may be asked again in a moment."""
+
+
+def explained(error: Exception, language: Language) -> Response | None:
+    """The same as a document."""
+    wrong = understood(error)
+    return document(language, wrong, RETRY if wrong.reason in AGAIN else ()) if wrong is not None else None

@@ -26,11 +26,10 @@ from ledger.edges.callers import (
 )
 from ledger.edges.door import Listener
 from ledger.edges.web import Guard, Incoming, Request, Response, Routes, problem, unauthorised
-from ledger.words import Language, sentence
-from ledger.words.accepted import preferred
+from ledger.words import sentence
 
 from .everybody import REPORTS, path_of
-from .pages import html, problem_page
+from .pages import html, problem_page, spoken
 from .problems import Misasked, document
 from .sessions import OneTime, Sessions
 
@@ -54,6 +53,8 @@ _AUDITS = Permit(frozenset({REGISTRAR, OFFICER, AUDITOR}))
 _HEARS = Permit(frozenset({AUDITOR, SERVICE}))
 _RUNS = Permit(frozenset({ADMINISTRATOR, SERVICE}))
 _ENTRANCE = Permit(None, page=True)
+_LOOKS = Permit(frozenset({REGISTRAR, OFFICER, AUDITOR}), page=True)
+_HER_OWN = Permit(frozenset({STUDENT}), page=True)
 
 TABLE: Table = {
     "/v1/students/{student}": {"GET": _OF_ONE},
@@ -72,6 +73,10 @@ TABLE: Table = {
     "/metrics": {"GET": _RUNS},
     "/health": {"GET": _OPEN}, "/ready": {"GET": _OPEN},
     "/v1": {"GET": _OPEN}, "/v1/openapi.json": {"GET": _OPEN},
+    "/assets/{mark}/{name}": {"GET": _OPEN}, "/favicon.ico": {"GET": _OPEN},
+    "/": {"GET": _LOOKS},
+    "/students/{student}": {"GET": _LOOKS}, "/students/{student}/timeline": {"GET": _LOOKS},
+    "/my": {"GET": _HER_OWN}, "/my/timeline": {"GET": _HER_OWN},
     "/login": {"GET": _ENTRANCE, "POST": _ENTRANCE},
     "/logout": {"POST": Permit(ROLES, page=True)},
 }
@@ -79,6 +84,12 @@ TABLE: Table = {
 
 OPEN = frozenset(route for route, methods in TABLE.items() if all(one.roles is None for one in methods.values()))
 """What is answered without a token, for it tells of nobody."""
+
+def admits(caller: Caller, route: str, method: str = "GET") -> bool:
+    """Whether the table lets somebody in."""
+    permit = TABLE.get(route, {}).get(method)
+    return permit is not None and (permit.roles is None or bool(caller.roles & permit.roles))
+
 
 _FORM = re.compile(rb"application/x-www-form-urlencoded\s*(;.*)?", re.IGNORECASE)
 _FORWARDED = (b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip")
@@ -125,7 +136,7 @@ class Entrance(Guard):
                 return found
             caller = found
         if not caller.roles & permit.roles:
-            return document(_language(head.headers), Misasked(403, "forbidden", says(
+            return document(spoken(head.headers), Misasked(403, "forbidden", says(
                 "http/forbidden", text=", ".join(sorted(permit.roles)))))
         return caller
 
@@ -151,7 +162,7 @@ class Entrance(Guard):
         if answer.status == 401 and head.method == "GET":
             target = head.path + ("?" + head.query.decode("ascii", "replace") if head.query else "")
             return _see(f"/login?next={quote(target, safe='')}")
-        return problem_page(answer, _language(head.headers))
+        return problem_page(answer, spoken(head.headers))
 
     # Signing in
 
@@ -161,11 +172,9 @@ class Entrance(Guard):
         return self._page(request, 200, _next(request.query))
 
     def _page(self, request: Request, status: int, then: str, wrong: Phrase | None = None) -> Response:
-        language = _language(request.headers)
-        return html("login.html", language, status, {
-            "title": says("login/title"), "how": says("login/how"), "token": says("login/token"),
-            "enter": says("login/enter"), "nowhere": says("login/nowhere")},
-            once=self._once is not None, next=then, wrong=sentence(wrong, language) if wrong else None)
+        language = spoken(request.headers)
+        return html("login.html", language, status, once=self._once is not None, next=then,
+                    wrong=sentence(wrong, language) if wrong else None)
 
     def _signed_in(self, request: Request) -> Response:
         given = form(request.body)
@@ -227,11 +236,7 @@ def form(body: bytes) -> dict[str, str]:
 
 
 def _forged(head: Incoming) -> Response:
-    return document(_language(head.headers), Misasked(403, "not-from-here", says("http/not-from-here")))
-
-
-def _language(headers: Mapping[bytes, bytes]) -> Language:
-    return preferred(headers.get(b"accept-language", b"").decode("latin-1"))
+    return document(spoken(head.headers), Misasked(403, "not-from-here", says("http/not-from-here")))
 
 
 def _see(target: str, *headers: tuple[bytes, bytes]) -> Response:

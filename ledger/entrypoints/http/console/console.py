@@ -1,0 +1,132 @@
+"""The pages by their addresses."""
+
+import asyncio
+import re
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+from urllib.parse import quote
+
+from markupsafe import Markup
+
+from ledger.bootstrap import Answer, today
+from ledger.domain.knowledge import NotFound
+from ledger.domain.phrases import says
+from ledger.edges.web import Request, Response, Route
+from ledger.entrypoints import facts, picture
+from ledger.words import Language, sentence, told
+
+from ..api import Api
+from ..pages import spoken
+from ..problems import Misasked, understood
+from . import assets, search, situation
+from .pages import event_name, page
+from .visit import AskedDays, Visit, visit
+
+_Page = Callable[[Visit], Response]
+
+
+class Console:
+    """Pages over one ledger, found in the same threads as every other answer."""
+
+    def __init__(self, api: Api) -> None:
+        self._api, self._ledger = api, api.ledger
+
+    @property
+    def routes(self) -> dict[str, dict[str, Route]]:
+        of_a_student: dict[str, _Page] = {"": self._student, "/timeline": self._timeline}
+        found = {"/": self._search, **{f"{whose}{path}": work for path, work in of_a_student.items()
+                                       for whose in ("/students/{student}", "/my")}}
+        return {"/assets/{mark}/{name}": {"GET": assets.given}, "/favicon.ico": {"GET": assets.given},
+                **{path: {"GET": self._shown(path, work)} for path, work in found.items()}}
+
+    def _shown(self, path: str, work: _Page) -> Route:
+        async def shown(request: Request) -> Response:
+            return await asyncio.get_running_loop().run_in_executor(self._api.threads,
+                                                                    partial(_tried, work, path, request))
+
+        return shown
+
+    # Who
+
+    def _search(self, asked: Visit) -> Response:
+        return page(asked, "search", **search.found(self._ledger, self._api.everybody, asked))
+
+    # One student
+
+    def _student(self, asked: Visit) -> Response:
+        student, language = _student(asked), asked.language
+        clocks = asked.on, asked.known_at
+        status, fees, timeline = (told(ask(student, *clocks), language) for ask in (
+            self._ledger.status, self._ledger.fees, self._ledger.timeline))
+        events = self._ledger.recorded(student, *clocks)
+        return page(
+            asked, "student", student=student, tab="student", careers=[
+                {**one, "about": situation.about(one, language)} for one in status["careers"]],
+            tiles=situation.tiles(status, fees, language), blocks=list(situation.blocks(status, fees)), fees=fees,
+            unknown=_unknown(status, fees), **drawn(timeline, language),
+            years=list(situation.years(in_words(events, language))), of={one["id"]: one["version"] for one in events})
+
+    def _timeline(self, asked: Visit) -> Response:
+        student = _student(asked)
+        timeline = told(self._ledger.timeline(student, asked.on, asked.known_at), asked.language)
+        return page(asked, "timeline", student=student, tab="timeline", **drawn(timeline, asked.language))
+
+
+def _student(asked: Visit) -> str:
+    """Whose page it is; a student's own is her session's. Raises NotFound."""
+    if not asked.mine:
+        return asked.request.parts[0]
+    if asked.caller.student is None:
+        raise NotFound(says("missing/student", student=""))
+    return asked.caller.student
+
+
+def _unknown(status: Answer, fees: Answer) -> list[str]:
+    """What cannot be told, once each."""
+    found = [*(gap["message"] for career in status["careers"] for gap in career.get("unknown", ())),
+             *(gap["message"] for gap in fees.get("unknown", ()))]
+    return list(dict.fromkeys(found))
+
+
+def drawn(timeline: Answer, language: Language) -> dict[str, Any]:
+    """The picture, and the items that it shows for the table beside it. `timeline`: in words."""
+    for career in timeline["careers"]:
+        for item in career["items"]:
+            item["when"] = facts.when(item, language)
+    # of our own making, with every text escaped
+    made = Markup(picture.inline(timeline, language)) if timeline["careers"] else None  # noqa: S704
+    return {"timeline": timeline, "picture": made}
+
+
+def in_words(events: Iterable[Answer], language: Language) -> list[Answer]:
+    """Recorded events as a line tells them: `name`, `says`, `late` (recorded on another day than it holds)."""
+    return [{**one, "name": event_name(one["type"], language), "says": ", ".join(facts.said(one["data"], language)),
+             "late": one["recorded_at"][:10] != one["effective_on"]} for one in events]
+
+
+def _tried(work: _Page, path: str, request: Request) -> Response:
+    at = _filled(path, request.parts)
+    asked = Visit(request, at, {}, spoken(request.headers), False, AskedDays(), today())
+    try:
+        asked = visit(request, at)
+        return work(asked)
+    except Exception as error:
+        wrong = understood(error)
+        if wrong is None:
+            raise
+        return refused(asked, wrong)
+
+
+def _filled(path: str, parts: tuple[str, ...]) -> str:
+    """A route as it was asked for."""
+    given = iter(parts)
+    return re.sub(r"\{[a-z_]+\}", lambda _: quote(next(given), safe=""), path)
+
+
+def refused(asked: Visit, wrong: Misasked) -> Response:
+    """A page that says what is wrong and what to mend."""
+    errors = [{"of": one.get("parameter") or one.get("pointer"), "says": sentence(one["detail"], asked.language)}
+              for one in wrong.errors]
+    told = says("console/address") if wrong.reason == "bad-query" else wrong.message
+    return page(asked, "wrong", wrong.status, tab=None, says=sentence(told, asked.language), errors=errors)

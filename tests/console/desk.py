@@ -1,0 +1,126 @@
+"""The console in a real browser: one server with the ledger of `examples/`, one Chromium, and what is wanted of every
+screen."""
+
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from infra.chromium import program
+from ledger.bootstrap import open_ledger
+from ledger.edges.callers import PEOPLE, STUDENT, Caller
+from ledger.edges.door import Door, bound_to
+from ledger.edges.figures import ShownWatch
+from ledger.edges.web import Server
+from ledger.entrypoints.http.api import LONGEST, Api
+from ledger.entrypoints.http.console.console import Console
+from ledger.entrypoints.http.sessions import Sessions
+from ledger.entrypoints.http.who import Entrance
+
+ROOT = Path(__file__).resolve().parents[2]
+SCREENS = ROOT / "build" / "screens"
+"""Where a person can look at what the browser showed."""
+AXE = (Path(__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+WIDE, NARROW = 1280, 320
+STAFF, HERSELF = "staff", "herself"
+CALLERS = {STAFF: Caller("tester", PEOPLE), HERSELF: Caller("herself", frozenset({STUDENT}), "S-DEMO-01")}
+
+
+class Desk:
+    """The addresses of a server and the windows of a browser. A window belongs to a caller, speaks a language and runs
+    scripts or does not."""
+
+    def __init__(self, port: int, sessions: Sessions, browser: Browser) -> None:
+        self.site = f"http://127.0.0.1:{port}"
+        self._cookie, self._sessions, self._browser = f"career-ledger-{port}", sessions, browser
+        self._contexts: dict[tuple[str, str, bool], BrowserContext] = {}
+        self.wrong: list[str] = []
+        """What a browser complained about, and whatever it asked of anybody else."""
+
+    def window(self, language: str, caller: str = STAFF, scripts: bool = True) -> Page:
+        key = language, caller, scripts
+        if key not in self._contexts:
+            made = self._browser.new_context(
+                viewport={"width": WIDE, "height": 900}, locale={"en": "en-GB", "it": "it-IT"}[language],
+                java_script_enabled=scripts, reduced_motion="reduce")
+            made.add_cookies([{"name": self._cookie, "value": self._sessions.begin(CALLERS[caller]), "url": self.site}])
+            self._contexts[key] = made
+        page = self._contexts[key].new_page()
+        page.on("console", lambda one: self.wrong.append(f"{one.type}: {one.text}"))
+        page.on("pageerror", lambda one: self.wrong.append(str(one)))
+        page.on("request", lambda one: self._looked_at(one.url))
+        return page
+
+    def _looked_at(self, url: str) -> None:
+        parts = urlsplit(url)
+        if f"{parts.scheme}://{parts.netloc}" != self.site and parts.scheme != "data":
+            self.wrong.append(f"asked {url}")
+
+    def shows(self, page: Page, path: str, name: str) -> None:
+        """Opens a screen at both widths: nothing is wrong with it, and pictures of it are kept."""
+        answer = page.goto(self.site + path)
+        assert answer is not None
+        assert answer.ok, f"{path}: {answer.status}"
+        self.judged(page, name)
+
+    def judged(self, page: Page, name: str) -> None:
+        """The same of the screen that a window shows."""
+        for width in (WIDE, NARROW):
+            page.set_viewport_size({"width": width, "height": 900})
+            SCREENS.mkdir(parents=True, exist_ok=True)
+            page.screenshot(path=SCREENS / f"{name}.{width}.png", full_page=True)
+            assert _overflow(page) <= 0, f"{name}: wider than {width} px"
+            assert violations(page) == [], name
+        page.set_viewport_size({"width": WIDE, "height": 900})
+        assert self.wrong == [], name
+
+    def same_without_scripts(self, path: str, name: str, language: str, caller: str, scripted: Page) -> None:
+        """A window that runs no scripts is given the same page to the last mark, so that whatever holds of the
+        one holds of the other, and shows what is on it."""
+        page = self.window(language, caller, scripts=False)
+        page.goto(self.site + path)
+        page.screenshot(path=SCREENS / f"{name}.unscripted.{WIDE}.png", full_page=True)
+        assert _plain(page.content()) == _plain(scripted.content()), name
+        page.close()
+
+
+def _plain(page: str) -> str:
+    """Without the marks of a session, which differ from window to window."""
+    return re.sub(r'name="csrf" value="[^"]*"', "", page)
+
+
+def _overflow(page: Page) -> int:
+    found: int = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    return found
+
+
+def violations(page: Page) -> list[str]:
+    """What axe finds against WCAG 2.2 AA. It comes through the debugger, as no page of ours would load it."""
+    if not page.evaluate("typeof axe === 'object'"):
+        page.evaluate(AXE)
+    found: list[Any] = page.evaluate("options => axe.run(document, options).then(found => found.violations)", {
+        "runOnly": {"type": "tag", "values": RULES}, "resultTypes": ["violations"]})
+    return [f"{one['id']}: {node['html'][:200]} {node['failureSummary'][:300]}"
+            for one in found for node in one["nodes"]]
+
+
+@contextmanager
+def desk(url: str) -> Iterator[Desk]:
+    with ExitStack() as stack:
+        place = bound_to("127.0.0.1:0", Door(b"0" * 32), "--listen")
+        sessions = Sessions()
+        entrance = Entrance(place, sessions=sessions)
+        ledger = stack.enter_context(open_ledger(url))
+        api = stack.enter_context(Api(ledger, ShownWatch("serve")))
+        routes = {**api.routes, **entrance.routes, **Console(api).routes}
+        stack.enter_context(Server(routes, place, LONGEST, entrance))
+        stack.callback(api.leave)
+        browser = stack.enter_context(sync_playwright()).chromium.launch(
+            executable_path=program(), args=["--no-sandbox", "--disable-gpu"])
+        stack.callback(browser.close)
+        yield Desk(place.port, sessions, browser)
