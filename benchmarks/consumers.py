@@ -49,7 +49,6 @@ from benchmarks.run import ROOT, machine
 from consumers.archive.service import Archive, seal_through
 from consumers.booking_gate.service import BookingGate
 from consumers.database import NOTHING, Database, Parameters, Transaction
-from consumers.kit.command import spare_the_collector
 from consumers.kit.loop import BATCH, SETTINGS, Loop
 from consumers.kit.service import Record, Service
 from consumers.kit.tables import migrations
@@ -58,6 +57,7 @@ from consumers.notifications.post import MailServer, Post
 from consumers.notifications.service import Notifications
 from consumers.treasury.service import Treasury
 from ledger.domain.values import format_instant
+from ledger.edges.memory import spare_the_collector
 from ledger.sql.migrations import statements
 from ledger.wire.kafka import PREFIX, connection
 from ledger.wire.letters import Heartbeat

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from consumers.database import Database
-from consumers.kit.command import spare_the_collector
+from ledger.edges.memory import spare_the_collector
 
 
 def questions(url: str, students: int, asked: int) -> dict[str, float]:

@@ -234,10 +234,10 @@ class Ledger:
     def group(self, executor: "Executor") -> "Group":
         """Records submissions of many callers, in mode `enforce`, in the one thread of `executor`. The key store is
         opened and used there: whatever else needs it is asked there too, `close` included."""
-        from ledger.handling.group import Group
+        from ledger.handling.group import KEPT, Group
         from ledger.handling.submit import Desk
 
-        return Group(self._writer, lambda: Desk(self._writer, self.books, "enforce", clock, sealer=self._sealer),
+        return Group(self._writer, lambda: Desk(self._writer, self.books, "enforce", clock, KEPT, self._sealer),
                      executor)
 
     def secret(self) -> bytes:

@@ -7,7 +7,6 @@ and those of every program (`ledger.edges.program`). Where the database or Kafka
 """
 
 import functools
-import gc
 import logging
 import re
 import signal
@@ -27,6 +26,7 @@ from ledger.domain.values import FIRST_YEAR, LAST_YEAR
 from ledger.edges.address import forget_argument
 from ledger.edges.door import Door, bound_to, door_options, metrics_option
 from ledger.edges.log import Note, formatter, log_format_option
+from ledger.edges.memory import spare_the_collector
 from ledger.edges.program import UNAVAILABLE, USAGE, Program, tell_json
 from ledger.edges.web import Server
 from ledger.wire.kafka import BROKERS, KafkaUnusable
@@ -147,14 +147,6 @@ def run(service: Service, running: Running) -> None:
                 loop.log.error(Note("consumer/messages-gone", "{line}", line=line))
             raise SystemExit(GONE) from None
         loop.log.info(Note("consumer/stopped", "stopped"))
-
-
-def spare_the_collector() -> None:
-    """A batch makes many objects that all live until it ends: with Python's defaults a third of the time goes into
-    looking through them, and through everything that was imported, again and again."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 10, 10)
 
 
 def database_at(url: str) -> Database:

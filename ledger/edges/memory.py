@@ -15,3 +15,11 @@ def uncollected() -> Iterator[None]:
     finally:
         if collecting:
             gc.enable()
+
+
+def spare_the_collector() -> None:
+    """For a program that makes many objects that live on (a batch, the students met last): with Python's defaults a
+    third of the time goes into looking through them, and through everything that was imported, again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 10, 10)

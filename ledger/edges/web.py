@@ -260,6 +260,30 @@ class Application:
 # Connections
 
 
+class _Joined:
+    """A transport that sends the head of an answer with its first piece: one call of the system and one packet, not
+    two. uvicorn writes them one after the other."""
+
+    def __init__(self, transport: Any) -> None:
+        self._transport, self._head = transport, b""
+        self.is_closing = transport.is_closing
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        if not self._head and data.startswith(b"HTTP/1.1 ") and data.endswith(b"\r\n\r\n") and data[9:10] != b"1":
+            self._head = data
+            return
+        self._transport.write(self._head + data)
+        self._head = b""
+
+    def close(self) -> None:
+        if self._head:
+            self._transport.write(self._head)
+        self._transport.close()
+
+
 class _Bounded(HttpToolsProtocol):
     """A connection that must come to the point: uvicorn alone waits for ever for the rest of a head or a body."""
 
@@ -270,7 +294,8 @@ class _Bounded(HttpToolsProtocol):
     _head_bytes = 0
 
     def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
+        joined: Any = _Joined(transport)
+        super().connection_made(joined)
         self.silent[self] = None
         self._within(HEAD_SECONDS)
         if len(self.connections) > MOST_CONNECTIONS:

@@ -1,20 +1,22 @@
 """Submissions of many callers, stored together: those that wait while others are being stored come next, in one
 transaction. Each is decided on its own student's stream, on top of those before it, and answered after the commit."""
 
-from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor
 from typing import NamedTuple
 
 from ledger.domain.events import Event
 from ledger.domain.phrases import says
 from ledger.domain.submissions import Submission
+from ledger.edges.batches import Batches
 from ledger.store import EventStore, StoreUnavailable, StoreUnusable, StreamSetAside, VersionConflict
 
 from .submit import Desk, Reply, Verdict, in_turn, set_aside
 
 MOST = 200
 """Submissions in one transaction."""
+KEPT = 50_000
+"""Events of the students met last that stay in memory (about 100 MB)."""
 STALE = "stale"
 """The outcome of a submission whose caller knows another version of the student than there is; no outcome of the
 published language."""
@@ -31,42 +33,21 @@ class Entered(NamedTuple):
         return self.form.student
 
 
-class Group:
-    """`desk`: used by the one thread of `executor` alone."""
+class Group(Batches[Entered, Reply]):
+    """`desk`: used by the one thread of `executor` alone. What is submitted raises what `submit.submit` raises."""
 
     def __init__(self, store: EventStore, desk: Callable[[], Desk], executor: Executor) -> None:
-        self._store, self._make, self._executor = store, desk, executor
+        super().__init__(self._outcomes, executor, MOST)
+        self._store, self._make = store, desk
         self._made: Desk | None = None
-        self._waiting: deque[tuple[Entered, Future[Reply]]] = deque()
 
-    def submit(self, one: Entered) -> "Future[Reply]":
-        """Its outcome, once it is stored or kept out. Raises, then, what `submit.submit` raises."""
-        answer: Future[Reply] = Future()
-        self._waiting.append((one, answer))
-        self._executor.submit(self._store_waiting)
-        return answer
-
-    def _store_waiting(self) -> None:
-        taken = [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST))]
-        taken = [(one, answer) for one, answer in taken if answer.set_running_or_notify_cancel()]
-        if taken:
-            self._answer(taken)
-
-    def _answer(self, taken: Sequence[tuple[Entered, "Future[Reply]"]]) -> None:
+    def _outcomes(self, asked: Sequence[Entered]) -> list[Reply | Exception]:
         try:
-            replies = self._decided([one for one, _ in taken])
+            return list(self._decided(asked))
         except (VersionConflict, StoreUnavailable, StoreUnusable) as error:
-            for _, answer in taken:
-                answer.set_exception(error)
+            return [error] * len(asked)
         except Exception as error:  # of one of them, which must not keep the others out
-            if len(taken) == 1:
-                taken[0][1].set_exception(error)
-                return
-            for one in taken:
-                self._answer([one])
-        else:
-            for (_, answer), reply in zip(taken, replies, strict=True):
-                answer.set_result(reply)
+            return [error] if len(asked) == 1 else [self._outcomes([one])[0] for one in asked]
 
     def _decided(self, asked: Sequence[Entered]) -> list[Reply]:
         if self._made is None:

@@ -125,6 +125,10 @@ class EventStore:
         found = self._whole(rows, set(ids).__contains__)
         return found if found is not None else self._one_by_one(ids, aside)
 
+    def newest(self, students: Sequence[str]) -> list[int]:
+        """The position of each student's last event, in their order; 0 for an unknown one."""
+        return self._patiently(lambda: self._recorder.newest([stream_id(student) for student in students]))
+
     def touched(self, after: int = 0, limit: int = PAGE) -> list[tuple[int, UUID]]:
         """Position and stream id of up to `limit` events above `after`, in order: what is new, without decoding it."""
         return self._patiently(lambda: self._recorder.touched(after, limit))

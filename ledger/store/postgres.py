@@ -48,6 +48,11 @@ MAY_COPY = ("SELECT has_table_privilege('public.stored_events', "
 MOVED_ON = ("SELECT FROM unnest(%s::uuid[], %s::bigint[]) AS n (stream, version) "
             "WHERE n.version <> coalesce((SELECT max(originator_version) "
             "FROM public.stored_events AS e WHERE e.originator_id = n.stream), 0) LIMIT 1")
+NEWEST = ("SELECT coalesce((SELECT e.notification_id FROM public.stored_events AS e WHERE e.originator_id = n.stream "
+          "ORDER BY e.originator_version DESC LIMIT 1), 0) FROM unnest(%s::uuid[]) WITH ORDINALITY AS n (stream, nth) "
+          "ORDER BY n.nth")
+NEWEST_OF_ONE = ("SELECT notification_id FROM public.stored_events WHERE originator_id = %s "
+                 "ORDER BY originator_version DESC LIMIT 1")
 LOCK = "SELECT public.career_ledger_append('{}', '{}', '{}', '{}')"
 REFUSE = "SELECT public.career_ledger_refuse(%b::text[], %b::bytea[], %b::bytea[], %b::bytea[])"
 REMEMBERED = ("SELECT r.student, r.id, r.content, r.outcome FROM unnest(%b::text[], %b::bytea[]) AS n (student, id) "
@@ -263,6 +268,13 @@ class PostgresRecorder(PostgresApplicationRecorder):
         nothing is sorted."""
         return self.read("SELECT notification_id, topic, state FROM public.stored_events WHERE originator_id = ANY(%s) "
                          "ORDER BY notification_id", (list(originator_ids),))
+
+    def newest(self, originator_ids: Sequence[UUID]) -> list[int]:
+        """The position of the last event of each of these streams, in their order; 0 where there is none."""
+        if len(originator_ids) == 1:  # half the time of the other one
+            found = self.read(NEWEST_OF_ONE, (originator_ids[0],))
+            return [found[0][0] if found else 0]
+        return [position for (position,) in self.read(NEWEST, (list(originator_ids),))]
 
     def part(self, first: UUID, last: UUID) -> list[LogRow]:
         """The same of all streams from one id through another."""

@@ -44,6 +44,8 @@ INSERT = "INSERT INTO stored_events (originator_id, originator_version, topic, s
 INSERT_PLACED = ("INSERT INTO stored_events (rowid, originator_id, originator_version, topic, state) "
                  "VALUES (?,?,?,?,?)")
 NEWEST = "SELECT max(originator_version) FROM stored_events WHERE originator_id = ?"
+LAST = ("SELECT coalesce((SELECT e.rowid FROM stored_events AS e WHERE e.originator_id = n.value ORDER BY "
+        "e.originator_version DESC LIMIT 1), 0) FROM json_each(?) AS n ORDER BY n.key")
 FORGOTTEN = "SELECT 1 FROM stored_events WHERE originator_id = ? AND topic LIKE 'person-forgotten.v%'"
 REMEMBERED = "SELECT student, id, content, outcome FROM refused_submissions WHERE student = ? AND id = ?"
 
@@ -268,6 +270,10 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
         return self.read("SELECT rowid, topic, state FROM stored_events WHERE originator_id IN (SELECT value FROM "
                          "json_each(?)) ORDER BY originator_id, originator_version",
                          (json.dumps([one.hex for one in originator_ids]),))
+
+    def newest(self, originator_ids: Sequence[UUID]) -> list[int]:
+        """The position of the last event of each of these streams, in their order; 0 where there is none."""
+        return [position for (position,) in self.read(LAST, (json.dumps([one.hex for one in originator_ids]),))]
 
     def part(self, first: UUID, last: UUID) -> list[LogRow]:
         """The same of all streams from one id through another."""

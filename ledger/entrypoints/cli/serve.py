@@ -12,6 +12,7 @@ from ledger.domain.knowledge import NotFound
 from ledger.domain.phrases import says
 from ledger.edges.door import Door, bound_to, door_options
 from ledger.edges.log import Note, log_format_option
+from ledger.edges.memory import spare_the_collector
 from ledger.edges.program import OutputLost, tell
 
 from .errors import misused
@@ -67,6 +68,7 @@ def serve(listen: str, door: Door) -> None:
         entrance = Entrance(place, show=_shower(f"{site}/login"))
         routes = {**api.routes, **entrance.routes, **Console(api).routes}
         stack.enter_context(Server(routes, place, LONGEST, entrance))
+        spare_the_collector()
         say(Note("serve/started", "answers on port {port}", port=place.port))
         stop.wait()
         api.leave()

@@ -5,9 +5,10 @@ What asks the database runs in a few threads, so that nobody waits for somebody 
 
 import asyncio
 import time
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -15,11 +16,12 @@ from typing import Any, NamedTuple, Self
 from ledger.bootstrap import Answer, Ledger, WhatIf, today
 from ledger.domain.phrases import says
 from ledger.domain.submissions import Submission
+from ledger.edges.batches import Batches
 from ledger.edges.callers import OFFICER
 from ledger.edges.figures import ANSWER_SECONDS, ShownWatch
 from ledger.edges.text import json_text
 from ledger.edges.web import Flow, Request, Response, Route, Routes, Shown
-from ledger.handling.group import STALE, Entered
+from ledger.handling.group import MOST, STALE, Entered
 from ledger.handling.lines import LONGEST_LINE
 from ledger.handling.submit import read_form, with_line
 from ledger.projections.student.what_if import Call
@@ -40,6 +42,18 @@ KEPT = 2_000
 LONGEST = LONGEST_LINE
 """Bytes of a request's body: as of a line of `append`."""
 
+
+class KeptBy(NamedTuple):
+    """What an answer is kept by. `position`: of the student's newest event."""
+
+    question: str
+    language: Language
+    student: str
+    position: int
+    known: Clocks
+    call: Call | None
+
+
 class Inquiry(NamedTuple):
     """`language`: of the answer."""
 
@@ -59,7 +73,8 @@ class Api:
         self.ledger, self._watch, self._rulebooks = ledger, watch, rulebooks
         self.threads, self._writer = ThreadPoolExecutor(THREADS, "answers"), ThreadPoolExecutor(1, "writer")
         self._group = ledger.group(self._writer)
-        self._found = lru_cache(KEPT)(self._find)
+        self._newest: Batches[str, int] = Batches(ledger.log.newest, self.threads, MOST)
+        self._found: OrderedDict[KeptBy, Response] = OrderedDict()
         self._feed = Feed(ledger.log, self.threads, watch)
         self.everybody = Everybody(ledger)
 
@@ -88,9 +103,6 @@ class Api:
         made: dict[str, dict[str, Work]] = {
             "/v1/students/{student}": {"GET": self._head},
             "/v1/students/{student}/what-if": {"POST": self._what_if},
-            "/v1/students/{student}/status": {"GET": self._status},
-            "/v1/students/{student}/fees": {"GET": self._fees},
-            "/v1/students/{student}/eligibility": {"GET": self._eligibility},
             "/v1/students/{student}/history": {"GET": self._history},
             "/v1/students/{student}/findings": {"GET": self._findings},
             **{path_of(name): {"GET": partial(self._report, name)} for name in REPORTS},
@@ -104,6 +116,9 @@ class Api:
                                                      for method, work in methods.items()}
                                               for path, methods in made.items()}
         awaited: dict[str, dict[str, Callable[[Inquiry], Awaitable[Shown]]]] = {
+            "/v1/students/{student}/status": {"GET": self._status},
+            "/v1/students/{student}/fees": {"GET": self._fees},
+            "/v1/students/{student}/eligibility": {"GET": self._eligibility},
             "/v1/students/{student}/events": {"POST": self._append},
             "/v1/events": {"GET": self._events, "POST": self._append_many}}
         found |= {path: {method: self._awaited(path, work) for method, work in methods.items()}
@@ -148,28 +163,37 @@ class Api:
 
     # Questions about one student
 
-    def _status(self, asked: Inquiry) -> Response:
-        return self._answer("status", asked, clocks(asked.query))
+    async def _status(self, asked: Inquiry) -> Response:
+        return await self._answer("status", asked, clocks(asked.query))
 
-    def _fees(self, asked: Inquiry) -> Response:
-        return self._answer("fees", asked, clocks(asked.query))
+    async def _fees(self, asked: Inquiry) -> Response:
+        return await self._answer("fees", asked, clocks(asked.query))
 
-    def _eligibility(self, asked: Inquiry) -> Response:
+    async def _eligibility(self, asked: Inquiry) -> Response:
         call, known = call_and_clocks(asked.query)
-        return self._answer("eligibility", asked, known, call)
+        return await self._answer("eligibility", asked, known, call)
 
-    def _answer(self, question: str, asked: Inquiry, known: Clocks, call: Call | None = None) -> Response:
-        """Found anew where anything was recorded of her since it was found last, or another day has come."""
-        rows = self.ledger.log.rows_of(asked.parts[0])
-        return self._found(question, asked.language, asked.parts[0], rows[-1][0] if rows else 0,
-                           known._replace(on=known.on or today()), call)
+    async def _answer(self, question: str, asked: Inquiry, known: Clocks, call: Call | None = None) -> Response:
+        """Found anew where anything was recorded of her since it was found last, or another day has come. Many who ask
+        at once are looked up by one SELECT."""
+        [student] = asked.parts
+        one = KeptBy(question, asked.language, student, await self._newest.submit(student),
+                    known._replace(on=known.on or today()), call)
+        found = self._found.get(one)
+        if found is None:
+            found = await asyncio.get_running_loop().run_in_executor(self.threads, self._find, one)
+            self._found[one] = found
+            if len(self._found) > KEPT:
+                self._found.popitem(last=False)
+        else:
+            self._found.move_to_end(one)
+        return found
 
-    def _find(self, question: str, language: Language, student: str, _: int, known: Clocks,
-              call: Call | None) -> Response:
-        day = known.on or today()
-        found = self.ledger.eligibility(student, day, *call, *known[1:]) if call is not None else \
-            getattr(self.ledger, question)(student, day, *known[1:])
-        return told_in(language, found)
+    def _find(self, one: KeptBy) -> Response:
+        day = one.known.on or today()
+        found = self.ledger.eligibility(one.student, day, *one.call, *one.known[1:]) if one.call is not None else \
+            getattr(self.ledger, one.question)(one.student, day, *one.known[1:])
+        return told_in(one.language, found)
 
     def _history(self, asked: Inquiry) -> Response:
         on, known_at, position = clocks(asked.query)
@@ -217,7 +241,7 @@ class Api:
             return outcome_as(asked, await asyncio.get_running_loop().run_in_executor(
                 threads, self.ledger.dry_run, student, form), stored=False)
         version = expected(asked.request)
-        outcome = await asyncio.wrap_future(self._group.submit(Entered(form, version)))
+        outcome = await self._group.submit(Entered(form, version))
         self._feed.hurry()
         return outcome_as(asked, outcome)
 
@@ -227,8 +251,7 @@ class Api:
             raise _only("")
         forms = [read_form(raw, self.ledger.seals) for raw in listed(asked.request.body)]
         must_be_officer(asked, forms)
-        waiting = [asyncio.wrap_future(self._group.submit(Entered(form, None))) for form in forms
-                   if isinstance(form, Submission)]
+        waiting = [self._group.submit(Entered(form, None)) for form in forms if isinstance(form, Submission)]
         stored = iter(await asyncio.gather(*waiting))
         self._feed.hurry()
         return told_as(asked, [next(stored) if isinstance(form, Submission) else with_line(form, number)

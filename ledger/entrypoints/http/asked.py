@@ -163,6 +163,8 @@ def must_agree(request: Request, id: str) -> None:
 
 def _clocks(given: _Query, problems: list[Problem]) -> Clocks:
     """Raises Misasked where anything is wrong by now."""
+    if not given and not problems:
+        return Clocks(None, None, None)
     found = AsKnown()
     try:
         found = AsKnown.model_validate({name: _number(value) if name in _NUMBERS else value

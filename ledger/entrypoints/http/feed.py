@@ -7,6 +7,7 @@ it is sent is cut off (`ledger.edges.web`); it goes on from the position that it
 
 import asyncio
 import threading
+import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Executor
@@ -22,7 +23,7 @@ KEPT = 2_000
 """Messages at the end of the log that are in memory: some 4 MB."""
 PAGE = 500
 COMMENT_SECONDS = 15.0
-POLL_SECONDS = 0.25
+SHORTEST_SECONDS, POLL_SECONDS = 0.02, 0.25
 IDLE_SECONDS = 1.0
 LONGEST_WAIT = 8
 """Seconds of a long poll: an answer must come within `web.ANSWER_SECONDS`."""
@@ -51,8 +52,9 @@ class Feed:
         self._thread.start()
 
     def hurry(self) -> None:
-        """Something was stored: it is looked for at once."""
-        self._hurry.set()
+        """Something was stored: it is looked for at once, where anybody listens."""
+        if self._last >= 0:
+            self._hurry.set()
 
     def end(self) -> None:
         """Ends every listener's stream."""
@@ -130,6 +132,7 @@ class Feed:
 
     def _read(self) -> None:
         page: Callable[[], Portion] | None = None
+        looked = float("-inf")
         while not self._ended.is_set():
             pause = IDLE_SECONDS
             try:
@@ -140,12 +143,15 @@ class Feed:
                     if found.position > self._last:
                         self._loop.call_soon_threadsafe(self._arrived, found)
                     pause = POLL_SECONDS if found.at_end else 0.0
-                self._watch.log_ends(self._store.last_position())
+                if time.monotonic() - looked >= IDLE_SECONDS:
+                    looked = time.monotonic()
+                    self._watch.log_ends(self._store.last_position())
             except (StoreUnavailable, StoreUnusable):
                 self._watch.retry()
             except Exception as error:  # the next attempt begins where the last one that went well ended
                 say(Note("serve/feed", "a fault of this program, please report it: {place}", "error",
                          place=fault(error)), "career-ledger")
                 page = None
+            self._ended.wait(SHORTEST_SECONDS)  # what comes at once is read at once
             self._hurry.wait(pause)
             self._hurry.clear()
