@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     import ssl
 
 TOKEN = "CAREER_LEDGER_HTTP_TOKEN"  # noqa: S105 - the variable's name
+ISSUER, AUDIENCE, CLIENT = "CAREER_LEDGER_ISSUER", "CAREER_LEDGER_AUDIENCE", "CAREER_LEDGER_CLIENT_ID"
+SECRET, PUBLIC = "CAREER_LEDGER_CLIENT_SECRET", "CAREER_LEDGER_PUBLIC_URL"
+ROLES_CLAIM, STUDENT_CLAIM = "CAREER_LEDGER_ROLES_CLAIM", "CAREER_LEDGER_STUDENT_CLAIM"
 SHORTEST_TOKEN = 32
 """Characters."""
 
@@ -30,15 +33,33 @@ metrics_option = click.option("--metrics-port", "metrics", metavar="[HOST:]PORT"
                                    "otherwise (0: a free port).")
 
 
+class IssuerAt(NamedTuple):
+    """An identity provider. `audience`: for whom its tokens for us are; `client`, `secret`, `public`: what we are there
+    for the sign-in of people (`client` empty: nobody signs in), and the address at which their browsers know us;
+    `roles`, `student`: which claims say in what roles somebody is here, and which student she is."""
+
+    url: str
+    audience: str
+    roles: str = "roles"
+    student: str = "student"
+    client: str = ""
+    secret: str | None = None
+    public: str | None = None
+
+    def __repr__(self) -> str:
+        return f"IssuerAt({self.url!r})"
+
+
 @dataclass(frozen=True)
 class Door:
-    """`token`: what askers must show (None: nothing). `tls`: answers are encrypted here; `proxied`: by a proxy in
-    front. `hosts`: names by which it is asked, beside those of this machine."""
+    """`token`: what askers must show (None: nothing), unless `issuer` knows them. `tls`: answers are encrypted here;
+    `proxied`: by a proxy in front. `hosts`: names by which it is asked, beside those of this machine."""
 
     token: bytes | None = field(default=None, repr=False)
     tls: "ssl.SSLContext | None" = None
     proxied: bool = False
     hosts: tuple[str, ...] = ()
+    issuer: IssuerAt | None = None
 
     @property
     def secure(self) -> bool:
@@ -60,7 +81,7 @@ class Listener(NamedTuple):
     @property
     def is_here_only(self) -> bool:
         """Nobody but this machine asks, and no proxy for others."""
-        return not self.door.proxied and _is_this_machine(self.bound.getsockname()[0])
+        return not self.door.proxied and is_this_machine(self.bound.getsockname()[0])
 
     @property
     def address(self) -> str:
@@ -96,15 +117,101 @@ def door_options(command: _F) -> _F:
     return made  # type: ignore[no-any-return]
 
 
+def issuer_options(people: bool) -> Callable[[_F], _F]:
+    """--issuer, --audience, --roles-claim; for who lets people sign in also --student-claim, --client-id,
+    --client-secret-file and --public-url: handed over as `issuer`."""
+
+    def option(name: str, variable: str, help_: str, metavar: str, **more: Any) -> Any:
+        return click.option(name, name.strip("-").replace("-", "_"), envvar=variable, show_envvar=True, help=help_,
+                            metavar=metavar, **more)
+
+    made = [option("--issuer", ISSUER, "The identity provider (OpenID Connect) whose tokens are taken.", "URL"),
+            option("--audience", AUDIENCE, "For whom its tokens are: the aud of those that are meant for this program.",
+                   "TEXT"),
+            option("--roles-claim", ROLES_CLAIM, "The claim of a token that says in which roles somebody is here.",
+                   "NAME", default="roles", show_default=True)]
+    if people:
+        file = click.Path(path_type=Path, exists=True, dir_okay=False)
+        made += [
+            option("--student-claim", STUDENT_CLAIM, "The claim that says which student somebody is.", "NAME",
+                   default="student", show_default=True),
+            option("--client-id", CLIENT, "What this program is called there: people sign in with it.", "TEXT"),
+            click.option("--client-secret-file", "secret_file", type=file, metavar="FILE",
+                         help=f"Its secret there, where it has one, in this file (mode 0600) or in {SECRET}."),
+            option("--public-url", PUBLIC, "The address at which browsers know this program; they come back from the "
+                                           "sign-in to /login/answer below it.", "URL")]
+
+    def with_options(command: _F) -> _F:
+        @functools.wraps(command)
+        def with_issuer(*args: Any, issuer: str | None, audience: str | None, roles_claim: str,
+                        student_claim: str = "student", client_id: str | None = None,
+                        secret_file: Path | None = None, public_url: str | None = None, **rest: Any) -> Any:
+            at = None if issuer is None else IssuerAt(
+                _issuer(issuer), _audience(audience, client_id), roles_claim, student_claim, client_id or "",
+                _client_secret(secret_file) if client_id else None, _public(public_url))
+            if at is None and (audience or client_id):
+                raise click.UsageError("--audience and --client-id speak of an identity provider: give --issuer")
+            return command(*args, issuer=at, **rest)
+
+        found: Any = with_issuer
+        for one in reversed(made):
+            found = one(found)
+        return found  # type: ignore[no-any-return]
+
+    return with_options
+
+
+def _issuer(url: str) -> str:
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(url)
+    if not parts.hostname or parts.query or parts.fragment or parts.username or not (
+            parts.scheme == "https" or (parts.scheme == "http" and is_this_machine(parts.hostname))):
+        raise click.UsageError(f"--issuer {url}: write its address with https:// (http:// on this machine only), as "
+                               "its tokens name it in iss")
+    return url
+
+
+def _audience(audience: str | None, client: str | None) -> str:
+    if not audience:
+        raise click.UsageError("--issuer needs --audience: without it tokens that were made for others would be taken")
+    if audience == client:
+        raise click.UsageError("--audience and --client-id are the same: a token of a sign-in would be taken for one "
+                               "of a program; have the issuer name this program's API differently")
+    return audience
+
+
+def _public(url: str | None) -> str | None:
+    from urllib.parse import urlsplit
+
+    if url is None:
+        return None
+    parts = urlsplit(url)
+    if parts.scheme not in ("https", "http") or not parts.hostname or parts.path.strip("/") or parts.query or \
+            parts.fragment:
+        raise click.UsageError(f"--public-url {url}: write https://NAME, with the port where it has one and no path")
+    return url.rstrip("/")
+
+
+def _client_secret(file: Path | None) -> str | None:
+    """Raises click.UsageError."""
+    found = _secret(file, SECRET, "--client-secret-file")[0]
+    return found or None
+
+
+def _secret(file: Path | None, variable: str, option: str) -> tuple[str | None, str]:
+    """What the file or the variable holds, and which of them. Raises click.UsageError, which never says it."""
+    if file is None:
+        return os.environ.get(variable) or None, variable
+    place = f"{option} {file}"
+    if stat.S_IMODE(file.stat().st_mode) & 0o077:
+        raise click.UsageError(f"{place}: others than its owner may read it: chmod 600 {file}")
+    return file.read_text("utf-8", "replace").strip(), place
+
+
 def _token(file: Path | None) -> bytes | None:
     """Raises click.UsageError, which never says what the file or the variable holds."""
-    if file is None:
-        text, place = os.environ.get(TOKEN) or None, TOKEN
-    else:
-        place = f"--http-token-file {file}"
-        if stat.S_IMODE(file.stat().st_mode) & 0o077:
-            raise click.UsageError(f"{place}: others than its owner may read it: chmod 600 {file}")
-        text = file.read_text("utf-8", "replace").strip()
+    text, place = _secret(file, TOKEN, "--http-token-file")
     if text is None:
         return None
     if len(text) < SHORTEST_TOKEN or not re.fullmatch(r"[A-Za-z0-9._~+/-]+=*", text):
@@ -130,19 +237,21 @@ def _tls(certificate: Path | None, key: Path | None) -> "ssl.SSLContext | None":
     return context
 
 
-def bound_to(listen: str, door: Door, option: str) -> Listener:
+def bound_to(listen: str, door: Door, option: str, people: bool = False) -> Listener:
     """Binds HOST:PORT, or PORT of this machine. Raises click.UsageError for an address that cannot be used, or that is
-    open to others than this machine without token and encryption."""
+    open to others than this machine without a token or an issuer, and encryption. `people`: a token is not enough, for
+    it does not say who asks."""
     import socket
 
     host, _, port = listen.rpartition(":")
     host = host.strip("[]").lower() or "127.0.0.1"
     names = {host if ":" not in host else f"[{host}]", *door.hosts}
-    if _is_this_machine(host):
+    if is_this_machine(host):
         names |= {"localhost", "127.0.0.1", "[::1]"}
     else:
         missing = [what for what, there in (
-            ("--http-token-file", door.token is not None),
+            ("--issuer", door.issuer is not None) if people else
+            ("--http-token-file, or --issuer", door.token is not None or door.issuer is not None),
             ("--tls-certificate and --tls-key, or --behind-proxy", door.tls or door.proxied),
             ("--http-host NAME", door.hosts or host not in ("0.0.0.0", "::"))) if not there]  # noqa: S104 - compared
         if missing:
@@ -160,7 +269,7 @@ def bound_to(listen: str, door: Door, option: str) -> Listener:
     return Listener(bound, door, frozenset(names))
 
 
-def _is_this_machine(host: str) -> bool:
+def is_this_machine(host: str) -> bool:
     import ipaddress
 
     try:

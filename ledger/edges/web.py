@@ -14,14 +14,17 @@ import ssl
 import threading
 from asyncio.events import TimerHandle
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from .callers import NOBODY, OPERATOR, Caller
-from .door import Door, Listener
+from .callers import ADMINISTRATOR, NOBODY, OPERATOR, SERVICE, Caller, IssuerAway, NoRole, NotBelieved
+from .door import Door, IssuerAt, Listener
 from .program import fault, say
+
+if TYPE_CHECKING:
+    from .issuer import Issuer
 
 LONGEST_HEAD = LONGEST_BODY = 16_384
 """Bytes of a request's head and of its body."""
@@ -109,21 +112,41 @@ class Incoming(NamedTuple):
 
 
 class Guard:
-    """Whoever shows the token of the door may ask everything, and anybody where it has none. `free`: routes that are
-    answered to everybody."""
+    """Whoever shows the token of the door may ask everything, who has one of its issuer and one of `roles` too; anybody
+    where it has neither. `free`: routes that are answered to everybody."""
 
-    def __init__(self, door: Door, free: frozenset[str] = frozenset()) -> None:
-        self._free = free
+    def __init__(self, door: Door, free: frozenset[str] = frozenset(),
+                 roles: frozenset[str] = frozenset({SERVICE, ADMINISTRATOR})) -> None:
+        self._free, self._roles = free, roles
         self._token = None if door.token is None else b"Bearer " + door.token
+        self._issuer = _issuer_at(door.issuer) if door.issuer is not None else None
 
     async def caller(self, head: Incoming) -> Caller | Response:
         """Who asks, or why there is no answer."""
-        if self._token is None or head.route in self._free:
+        if head.route in self._free:
             return NOBODY
-        return OPERATOR if self._shows_token(head) else unauthorised()
+        found = await self._program(head)
+        return found if isinstance(found, Response) or found is NOBODY else may(found, self._roles) or found
 
-    def _shows_token(self, head: Incoming) -> bool:
-        return self._token is not None and hmac.compare_digest(head.told(b"authorization"), self._token)
+    async def _program(self, head: Incoming) -> Caller | Response:
+        """Whose token is shown."""
+        if self._token is None and self._issuer is None:
+            return NOBODY
+        said = head.told(b"authorization")
+        if self._token is not None and hmac.compare_digest(said, self._token):
+            return OPERATOR
+        if self._issuer is None or said[:7].lower() != b"bearer ":
+            return unauthorised()
+        try:
+            return await self._issuer.caller(said[7:].strip().decode("latin-1"))
+        except NotBelieved as error:
+            return unauthorised(f"the token is not taken: {error}", "wrong-token",
+                                b'Bearer error="invalid_token"')
+        except NoRole:
+            return problem(403, "no-role", "the token names no role that there is here")
+        except IssuerAway:
+            return problem(503, "issuer-away", "the identity provider cannot be asked: ask again",
+                           headers=((b"retry-after", b"5"),))
 
     def wrong_type(self, head: Incoming) -> Response | None:
         """Of the body of a POST."""
@@ -140,8 +163,22 @@ class Guard:
         return answer
 
 
-def unauthorised(detail: str = "send Authorization: Bearer TOKEN", reason: str = "unauthorised") -> Response:
-    return problem(401, reason, detail, headers=((b"www-authenticate", b"Bearer"), *_LAST))
+def _issuer_at(at: IssuerAt) -> "Issuer":
+    from .issuer import Issuer  # its packages take a fifth of a second
+
+    return Issuer(at)
+
+
+def unauthorised(detail: str = "send Authorization: Bearer TOKEN", reason: str = "unauthorised",
+                 challenge: bytes = b"Bearer") -> Response:
+    return problem(401, reason, detail, headers=((b"www-authenticate", challenge), *_LAST))
+
+
+def may(caller: Caller, roles: frozenset[str]) -> Response | None:
+    """Why somebody may not."""
+    if caller.roles & roles:
+        return None
+    return problem(403, "forbidden", f"this is for who has one of these roles: {', '.join(sorted(roles))}")
 
 
 class Application:

@@ -10,8 +10,8 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import urlsplit
 
+from ledger.edges.fetch import Unanswered, fetched
 from ledger.edges.files import write_whole
 from ledger.store import StoreUnavailable
 from ledger.wire.kafka import KafkaUnusable
@@ -131,18 +131,10 @@ class Witness:
 
 def posted(url: str, content: bytes, kind_of: str = "application/octet-stream") -> tuple[int, bytes]:
     """Status and answer. Raises NotGiven."""
-    parts = urlsplit(url)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     try:
-        link = kind(parts.netloc, timeout=SECONDS)
-        try:
-            link.request("POST", parts.path or "/", content, {"Content-Type": kind_of})
-            answer = link.getresponse()
-            return answer.status, answer.read(LONGEST_ANSWER)
-        finally:
-            link.close()
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        raise NotGiven(f"{url} does not answer ({type(error).__name__})") from None
+        return fetched(url, content, {"Content-Type": kind_of}, SECONDS, LONGEST_ANSWER)
+    except Unanswered as error:
+        raise NotGiven(str(error)) from None
 
 
 class Delivery:

@@ -481,7 +481,7 @@ def test_command_makes_the_ledger_where_there_is_none(popen: Any, store_url: str
 
 
 @pytest.mark.parametrize(("options", "words"), [
-    (["--listen", "0.0.0.0:0"], "--http-token-file"), (["--listen", "nowhere"], "--listen nowhere"),
+    (["--listen", "0.0.0.0:0"], "--issuer"), (["--listen", "nowhere"], "--listen nowhere"),
     (["--listen", "127.0.0.1:99999"], "0 to 65535")])
 def test_command_says_what_it_cannot_listen_on(run: Any, options: list[str], words: str) -> None:
     found = run("serve", *options)

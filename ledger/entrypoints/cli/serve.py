@@ -10,7 +10,7 @@ import click
 
 from ledger.domain.knowledge import NotFound
 from ledger.domain.phrases import says
-from ledger.edges.door import Door, bound_to, door_options
+from ledger.edges.door import Door, bound_to, door_options, issuer_options
 from ledger.edges.log import Note, log_format_option
 from ledger.edges.memory import spare_the_collector
 from ledger.edges.program import OutputLost, tell
@@ -22,17 +22,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ledger.bootstrap import Ledger
+    from ledger.edges.door import IssuerAt
 
 LISTEN = "127.0.0.1:8080"
 
 
 @click.command(short_help="Answer over HTTP: questions, submissions, a feed of events.")
 @click.option("--listen", default=LISTEN, show_default=True, metavar="HOST:PORT",
-              help="Where it answers (port 0: a free one). Another address than this machine's needs a token and "
+              help="Where it answers (port 0: a free one). Another address than this machine's needs an issuer and "
                    "encryption.")
 @door_options
+@issuer_options(people=True)
 @log_format_option
-def serve(listen: str, door: Door) -> None:
+def serve(listen: str, door: Door, issuer: "IssuerAt | None") -> None:
     """Answer over HTTP under /v1 until SIGTERM: the same answers as the command line's --json.
 
     Whoever asks must send `Authorization: Bearer TOKEN`. Without --http-token-file a new token is made and printed
@@ -52,11 +54,12 @@ def serve(listen: str, door: Door) -> None:
         from ledger.entrypoints.http.who import Entrance
     except ModuleNotFoundError as error:
         raise misused(says("cli/serve", text=error.name or "")) from None
-    if door.token is None:
-        place = bound_to(listen, door, "--listen")  # others than this machine are refused without one of their own
+    door = replace(door, issuer=issuer)
+    place = bound_to(listen, door, "--listen", people=True)
+    if issuer is not None and issuer.client and issuer.public is None and not place.is_here_only:
+        raise misused(says("cli/public-url"))
+    if door.token is None and issuer is None:  # this machine alone asks
         place = place._replace(door=replace(door, token=_token()))
-    else:
-        place = bound_to(listen, door, "--listen")
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ledger.edges.callers import Caller
+from ledger.edges.callers import Begun, Caller
 
 IDLE_SECONDS, LONGEST_SECONDS = 30 * 60.0, 8 * 3600.0
 """A session ends after so long without a question, and at the latest so long after it was begun."""
@@ -62,6 +62,27 @@ class Sessions:
 
     def end(self, id: str) -> None:
         self._held.pop(_digest(id), None)
+
+
+class OnTheirWay:
+    """What is kept of each browser that was sent away to sign in, until it comes back: once, and within ten minutes."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._held: OrderedDict[bytes, tuple[Begun, float]] = OrderedDict()
+
+    def begin(self, then: str) -> tuple[str, Begun]:
+        """`then`: the page that she wanted."""
+        made, begun = opaque(), Begun(opaque(), opaque(), opaque(), then)
+        self._held[_digest(made)] = begun, self._now() + ONCE_SECONDS
+        if len(self._held) > MOST:
+            self._held.popitem(last=False)
+        return made, begun
+
+    def take(self, id: str, state: str) -> Begun | None:
+        begun, until = self._held.pop(_digest(id), (None, 0.0))
+        return begun if begun is not None and self._now() <= until and hmac.compare_digest(
+            _digest(state), _digest(begun.state)) else None
 
 
 class OneTime:

@@ -23,6 +23,9 @@ from ledger.edges.callers import (
     SERVICE,
     STUDENT,
     Caller,
+    IssuerAway,
+    NoRole,
+    NotBelieved,
 )
 from ledger.edges.door import Listener
 from ledger.edges.web import Guard, Incoming, Request, Response, Routes, problem, unauthorised
@@ -31,7 +34,7 @@ from ledger.words import sentence
 from .everybody import REPORTS, path_of
 from .pages import html, problem_page, spoken
 from .problems import Misasked, document
-from .sessions import OneTime, Sessions
+from .sessions import OneTime, OnTheirWay, Sessions
 
 
 class Permit(NamedTuple):
@@ -46,7 +49,7 @@ Table = Mapping[str, Mapping[str, Permit]]
 """Route -> method -> who may ask it. A route that is not in it is asked by nobody."""
 
 _ALL, _OPEN = Permit(ROLES), Permit(None)
-_OF_ONE = Permit(frozenset({REGISTRAR, OFFICER, AUDITOR, SERVICE, STUDENT}))
+_OF_ONE = Permit(frozenset({REGISTRAR, OFFICER, AUDITOR, SERVICE}))
 _OF_ALL = Permit(frozenset({REGISTRAR, OFFICER, AUDITOR, SERVICE}))
 _RECORDS = Permit(frozenset({REGISTRAR, OFFICER, SERVICE}))
 _AUDITS = Permit(frozenset({REGISTRAR, OFFICER, AUDITOR}))
@@ -78,6 +81,7 @@ TABLE: Table = {
     "/students/{student}": {"GET": _LOOKS}, "/students/{student}/timeline": {"GET": _LOOKS},
     "/my": {"GET": _HER_OWN}, "/my/timeline": {"GET": _HER_OWN},
     "/login": {"GET": _ENTRANCE, "POST": _ENTRANCE},
+    "/login/start": {"GET": _ENTRANCE}, "/login/answer": {"GET": _ENTRANCE},
     "/logout": {"POST": Permit(ROLES, page=True)},
 }
 """A student (and nothing else) sees only what is her own of it."""
@@ -105,23 +109,30 @@ class Entrance(Guard):
         super().__init__(place.door)
         self._table = table
         self._sessions = sessions or Sessions()
-        self._once = OneTime(show) if show is not None and place.is_here_only else None
+        self._once = OneTime(show) if show is not None and place.is_here_only and place.door.issuer is None \
+            else None
+        issuer = place.door.issuer
+        self._people = self._issuer if issuer is not None and issuer.client else None
         secure = place.door.secure
         self._scheme = "https" if secure else "http"
         self._cookie = "__Host-career-ledger" if secure else f"career-ledger-{place.port}"
         self._marks = "; Path=/; HttpOnly; SameSite=Lax" + ("; Secure" if secure else "")
+        self._site = (issuer.public if issuer is not None else None) or f"{self._scheme}://{place.address}"
+        self._answer = f"{self._site}/login/answer"
+        self._away, self._on_their_way = f"{self._cookie}-login", OnTheirWay()
         if self._once is not None:
             self._once.offer()
 
     @property
     def routes(self) -> Routes:
-        return {"/login": {"GET": self._login, "POST": self._signed_in}, "/logout": {"POST": self._logout}}
+        return {"/login": {"GET": self._login, "POST": self._signed_in}, "/logout": {"POST": self._logout},
+                "/login/start": {"GET": self._start}, "/login/answer": {"GET": self._back}}
 
     async def caller(self, head: Incoming) -> Caller | Response:
         permit = self._permit(head)
         if permit is None:  # not there, in this way or at all: said to whoever is known
             caller = self._visitor(head)
-            return caller if caller is not None else await super().caller(head)
+            return caller if caller is not None else await self._program(head)
         if permit.roles is None:
             return NOBODY
         if permit.page:
@@ -131,7 +142,7 @@ class Entrance(Guard):
             if head.method == "POST" and not self._is_ours(head):
                 return _forged(head)
         else:
-            found = await super().caller(head)
+            found = await self._program(head)
             if isinstance(found, Response):
                 return found
             caller = found
@@ -173,8 +184,8 @@ class Entrance(Guard):
 
     def _page(self, request: Request, status: int, then: str, wrong: Phrase | None = None) -> Response:
         language = spoken(request.headers)
-        return html("login.html", language, status, once=self._once is not None, next=then,
-                    wrong=sentence(wrong, language) if wrong else None)
+        return html("login.html", language, status, once=self._once is not None, people=self._people is not None,
+                    next=then, wrong=sentence(wrong, language) if wrong else None)
 
     def _signed_in(self, request: Request) -> Response:
         given = form(request.body)
@@ -185,19 +196,51 @@ class Entrance(Guard):
             return self._page(request, 403, then, says("login/forwarded"))
         if not self._once.take(given.get("token", "").strip()):
             return self._page(request, 403, then, says("login/wrong"))
+        return self._enter(request, Caller("terminal", PEOPLE), then)
+
+    def _enter(self, request: Request, caller: Caller, then: str, *headers: tuple[bytes, bytes]) -> Response:
+        """Under a new id, whatever the browser had before."""
         self._end(request.headers)
-        made = self._sessions.begin(Caller("terminal", PEOPLE))
-        return _see(then, self._set(made))
+        return _see(then, self._set(self._cookie, self._sessions.begin(caller)), *headers)
+
+    async def _start(self, request: Request) -> Response:
+        """To the issuer's own page."""
+        then = _next(request.query)
+        if self._people is None:
+            return self._page(request, 403, then)
+        if request.headers.get(b"host", b"").decode("latin-1").lower() != urlsplit(self._site).netloc.lower():
+            return _see(f"{self._site}/login/start?next={quote(then, safe='')}")  # else the cookie is another site's
+        held, begun = self._on_their_way.begin(then)
+        try:
+            return _see(await self._people.begin(begun, self._answer), self._set(self._away, held, "; Max-Age=600"))
+        except IssuerAway:
+            return self._page(request, 503, then, says("login/away"))
+
+    async def _back(self, request: Request) -> Response:
+        """From there."""
+        answer, held = form(request.query), _cookie(request.headers, self._away)
+        begun = self._on_their_way.take(held, answer.get("state", "")) if held is not None else None
+        if self._people is None or begun is None:
+            return self._page(request, 403, "/", says("login/stale"))
+        try:
+            caller = await self._people.signed_in(begun, answer, self._answer)
+        except NotBelieved:
+            return self._page(request, 403, begun.then, says("login/refused"))
+        except NoRole:
+            return self._page(request, 403, begun.then, says("login/no-role"))
+        except IssuerAway:
+            return self._page(request, 503, begun.then, says("login/away"))
+        return self._enter(request, caller, begun.then, self._set(self._away, "", "; Max-Age=0"))
 
     def _logout(self, request: Request) -> Response:
         self._end(request.headers)
-        return _see("/login", self._set("", "; Max-Age=0"))
+        return _see("/login", self._set(self._cookie, "", "; Max-Age=0"))
 
-    def _set(self, value: str, more: str = "") -> tuple[bytes, bytes]:
-        return b"set-cookie", f"{self._cookie}={value}{self._marks}{more}".encode()
+    def _set(self, name: str, value: str, more: str = "") -> tuple[bytes, bytes]:
+        return b"set-cookie", f"{name}={value}{self._marks}{more}".encode()
 
     def _end(self, headers: Mapping[bytes, bytes]) -> None:
-        if (held := self._session(headers)) is not None:
+        if (held := _cookie(headers, self._cookie)) is not None:
             self._sessions.end(held)
 
     def _permit(self, head: Incoming) -> Permit | None:
@@ -207,14 +250,8 @@ class Entrance(Guard):
         return any(one.page for one in self._table.get(head.route or "", {}).values())
 
     def _visitor(self, head: Incoming) -> Caller | None:
-        held = self._session(head.headers)
+        held = _cookie(head.headers, self._cookie)
         return self._sessions.of(held) if held is not None else None
-
-    def _session(self, headers: Mapping[bytes, bytes]) -> str | None:
-        """None where there is not exactly one."""
-        cookies = [part.strip().partition("=") for part in headers.get(b"cookie", b"").decode("latin-1").split(";")]
-        found = [value for name, _, value in cookies if name == self._cookie]
-        return found[0] if len(found) == 1 else None
 
     def _is_ours(self, head: Incoming) -> bool:
         """Whether a form was sent from a page of our own. With `no-referrer` browsers name `null` as its origin, and
@@ -224,6 +261,13 @@ class Entrance(Guard):
         if site:
             return site == b"same-origin" and origin in ("", "null", own)
         return origin == own
+
+
+def _cookie(headers: Mapping[bytes, bytes], name: str) -> str | None:
+    """None where there is not exactly one."""
+    held = [part.strip().partition("=") for part in headers.get(b"cookie", b"").decode("latin-1").split(";")]
+    found = [value for one, _, value in held if one == name]
+    return found[0] if len(found) == 1 else None
 
 
 def form(body: bytes) -> dict[str, str]:
