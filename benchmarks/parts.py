@@ -35,6 +35,7 @@ from ledger.exports.writing import export
 from ledger.generate import generate
 from ledger.handling.bulk import Crew, Opens, import_lines
 from ledger.handling.submit import Desk, append_lines, submit
+from ledger.parallel import How
 from ledger.privacy import KeySealer, open_keys, open_sealer
 from ledger.privacy.key_store import new_keys
 from ledger.projections.everybody import law_of, open_database
@@ -375,7 +376,7 @@ def audited(url: str, workers: int) -> float:
     with open_store(url) as store:
         total = store.last_position()
     begun = time.perf_counter()
-    for _ in of_everybody(url, Audit(date(2026, 10, 31), clock()), BOOKS, workers):
+    for _ in of_everybody(url, Audit(date(2026, 10, 31), clock()), BOOKS, How(workers)):
         pass
     return total / (time.perf_counter() - begun)
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ledger.domain.events import Event, ExamBooked
     from ledger.edges.watch import Watch
     from ledger.handling.group import Group
+    from ledger.parallel import How
     from ledger.privacy import KeySealer
     from ledger.projections.everybody import ProjectionDatabase
     from ledger.projections.everybody.rebuild import Rebuilt
@@ -59,7 +60,7 @@ class HowToAudit(NamedTuple):
 
     since: "Since | None" = None
     limits: "Limits | None" = None
-    workers: int | None = None
+    by: "How | None" = None
     progress: "Progress | None" = None
 
 
@@ -379,7 +380,7 @@ class Ledger:
         asked = Audit(on or today(), clock(), known_at, known_position, since=how.since,
                       **({"limits": how.limits} if how.limits is not None else {}))
         if not students:
-            return of_everybody(self._url, asked, books, how.workers, how.progress)
+            return of_everybody(self._url, asked, books, how.by, how.progress)
         return of_some(lambda student: self._known(student, known_at, known_position), students, asked, books)
 
     def findings_in_order(self, on: date, known_at: datetime | None, known_position: int | None,
@@ -747,43 +748,45 @@ class Ledger:
         with self._projections() as database:
             return status_of(database, law_of(self.books))
 
-    def verify(self, workers: int | None = None, progress: "Progress | None" = None) -> Iterator[Answer]:
+    def verify(self, how: "How | None" = None, progress: "Progress | None" = None) -> Iterator[Answer]:
         """Every difference between stored and computed rows. Raises as `ledger.projections.everybody.verify.verify`
         does."""
         from ledger.projections.everybody.verify import verify
 
         with self._projections():
             pass
-        return verify(self._url, self.books, workers, progress)
+        return verify(self._url, self.books, how, progress)
 
-    def diff(self, rulebooks: Path, workers: int | None = None, progress: "Progress | None" = None) -> Iterator[Answer]:
+    def diff(self, rulebooks: Path, how: "How | None" = None, progress: "Progress | None" = None) -> Iterator[Answer]:
         """What other rule books would answer otherwise, with all that they say."""
         from ledger.projections.everybody.verify import diff
         from ledger.rulebooks.loader import load_books
 
-        return diff(self._url, self.books, load_books(rulebooks), workers, progress)
+        return diff(self._url, self.books, load_books(rulebooks), how, progress)
 
-    def diff_of_knowledge(self, first: datetime, second: datetime | None, workers: int | None = None,
+    def diff_of_knowledge(self, first: datetime, second: datetime | None, how: "How | None" = None,
                           progress: "Progress | None" = None) -> Iterator[Answer]:
         """What the law as known at one moment answers otherwise than as known at another (None: now)."""
         from ledger.projections.everybody.verify import diff
 
-        return diff(self._url, self.books.known_at(first), self.books.known_at(second), workers, progress)
+        return diff(self._url, self.books.known_at(first), self.books.known_at(second), how, progress)
 
-    def effect(self, file: Path, workers: int | None = None, progress: "Progress | None" = None) -> Answer:
+    def effect(self, file: Path, how: "How | None" = None, progress: "Progress | None" = None) -> Answer:
         """Whom a rule book would change in the place of its year's, and how much money."""
         from ledger.projections.everybody.effect import effect
         from ledger.rulebooks.loader import load_books_with
 
         other, year = load_books_with(file, self._rulebooks)
-        return {"file": str(file), "academic_year": year, **effect(self._url, self.books, other, workers, progress)}
+        return {"file": str(file), "academic_year": year, **effect(self._url, self.books, other, how, progress)}
 
     # Keeping the stored projections
 
-    def rebuild(self, workers: int | None = None, progress: "Progress | None" = None) -> "Rebuilt":
+    def rebuild(self, how: "How | None" = None, progress: "Progress | None" = None,
+                replica: str | None = None) -> "Rebuilt":
+        """`replica`: the address of a copy that follows this ledger, from which events are read."""
         from ledger.projections.everybody.rebuild import rebuild
 
-        return rebuild(self._url, self.books, workers, progress)
+        return rebuild(self._url, self.books, how, progress, replica)
 
     def follow(self, stop: Flag, say: Callable[[str], None], part: tuple[int, int] = (1, 1),
                watch: "Watch | None" = None) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from infra.kafka.cluster import Cluster, Encrypted
-from ledger import processes
+from ledger.parallel import processes
 from ledger.rulebooks import loader
 from ledger.store import EventStore, open_store
 

@@ -3,7 +3,7 @@ which has imported everything. Importing a consumer costs half a second of a pro
 
 They can be killed, frozen and asked to end like any others. That the programs start from the command line too is for
 `tests/entrypoints` and the tests of a service's own command; that a pool starts as the ledger starts it,
-for `tests/handling/test_processes.py` and whatever runs in a process of its own.
+for `tests/parallel/test_processes.py` and whatever runs in a process of its own.
 """
 
 import ast
@@ -25,7 +25,7 @@ from threading import Thread
 from typing import Any, NamedTuple
 
 from infra.kafka.cluster import end_with_parent
-from ledger import processes
+from ledger.parallel import processes
 
 SERVER = get_context("forkserver")
 PRELOADED = ["tests.preloaded"]
@@ -37,15 +37,16 @@ SPAWNED = processes.pool
 _started: list["Program"] = []
 
 
-def pool(size: int, start: Callable[..., None], *arguments: Any) -> ProcessPoolExecutor:
-    """`ledger.processes.pool` for what runs in the process of the tests."""
+def pool(size: int, start: Callable[..., None] | None = None, *arguments: Any) -> ProcessPoolExecutor:
+    """`ledger.parallel.processes.pool` for what runs in the process of the tests."""
     return ProcessPoolExecutor(size, SERVER, _begin, (dict(os.environ), start, arguments))
 
 
-def _begin(environment: dict[str, str], start: Callable[..., None], arguments: Sequence[Any]) -> None:
+def _begin(environment: dict[str, str], start: Callable[..., None] | None, arguments: Sequence[Any]) -> None:
     end_with_parent()
     _in(environment)
-    start(*arguments)
+    if start is not None:
+        start(*arguments)
 
 
 class Helpers:

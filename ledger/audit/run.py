@@ -8,10 +8,11 @@ from typing import Any
 from ledger.domain.books import LawBooks
 from ledger.domain.events import Event
 from ledger.domain.knowledge import known
+from ledger.parallel import How
 from ledger.store import EventStore, SetAside, SomeSetAside, StreamSetAside, open_store
 from ledger.store.errors import fault
 from ledger.store.mapper import stream_id
-from ledger.store.workers import Progress, Task, Workbench, parts_of, run_all, workers_for
+from ledger.store.workers import Divided, Progress, Task, Workbench, parts_of, run_all
 
 from .compliance import LIMITS, Limits, ahead_of_the_clock, findings
 from .everybody import Numbers, Sighting, sightings
@@ -105,7 +106,7 @@ def in_order(store: EventStore, asked: Audit, books: LawBooks,
             yield after, found, [*failed, *(one for one in aside if one.stream == stream)]
 
 
-def of_everybody(url: str, asked: Audit, books: LawBooks, workers: int | None = None,
+def of_everybody(url: str, asked: Audit, books: LawBooks, how: How | None = None,
                  progress: Progress | None = None) -> Iterator[_Finding]:
     """Student by student, and last what only several of them together show. Raises SomeSetAside at the end where
     students cannot be read."""
@@ -120,7 +121,7 @@ def of_everybody(url: str, asked: Audit, books: LawBooks, workers: int | None = 
             progress(done, max(done, total))
 
     tasks: list[Task[Looked]] = [Task(_part, (number, parts, asked)) for number in range(parts)]
-    return _together(run_all(tasks, url, books, workers_for(total, workers)), asked, books, told)
+    return _together(run_all(tasks, Divided(url, books), how, total), asked, books, told)
 
 
 def _part(bench: Workbench[None], part: tuple[int, int, Audit]) -> Looked:

@@ -67,6 +67,14 @@ def hidden(text: str) -> str:
     return _IN_PARAMETER.sub(r"\1***", text)
 
 
+def without_password(url: str) -> str:
+    """The same address for whoever has the password from elsewhere."""
+    url = re.sub(r"^(postgres(?:ql)?://[^:@/?]*):[^@/?]*@", r"\1@", url)
+    address, mark, query = url.partition("?")
+    kept = [one for one in query.split("&") if not re.match(r"(?:ssl)?password=", one)]
+    return f"{address}?{'&'.join(kept)}" if mark and any(kept) else address
+
+
 def forget_argument(url: str) -> None:
     """Takes the password of an address that was given on the command line out of what `ps`
     shows of this process (Linux)."""

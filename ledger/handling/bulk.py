@@ -22,12 +22,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from eventsourcing.persistence import StoredEvent
 
-from ledger import processes
 from ledger.domain.books import LawBooks
 from ledger.domain.decisions import Mode
 from ledger.domain.events import Event
@@ -35,6 +35,7 @@ from ledger.domain.form import Problem
 from ledger.domain.phrases import says
 from ledger.domain.protected import Sealer, has_protected
 from ledger.domain.submissions import Submission
+from ledger.parallel import processes
 from ledger.store import EventStore, StoreUnavailable, StreamSetAside, VersionConflict
 from ledger.store.mapper import stream_id
 
@@ -216,7 +217,8 @@ class Crew:
         self.size = size
         self.epoch = 0
         self.stored = -1
-        arguments = opens, processes.Long(books), mode, clock, trusted
+        self._law = processes.Lent(books)
+        arguments = opens, self._law.path, mode, clock, trusted
         self._pools = [processes.pool(1, _start, *arguments) for _ in range(size)]
 
     def import_lines(self, store: EventStore, lines: Iterable[bytes]) -> Iterator[Reply]:
@@ -259,6 +261,7 @@ class Crew:
     def close(self) -> None:
         for pool in self._pools:
             pool.shutdown(wait=True, cancel_futures=True)
+        self._law.close()
 
 
 _LATER = StoredEvent(UUID(int=0), 0, "", b"")
@@ -392,11 +395,11 @@ def _student(form: _Form) -> str:
 _worker: _Worker | None = None
 
 
-def _start(opens: Opens, books: LawBooks, mode: Mode, clock: Clock, trusted: bool) -> None:
+def _start(opens: Opens, law: Path, mode: Mode, clock: Clock, trusted: bool) -> None:
     global _worker
     # what is remembered lives long: looking through it for cycles took half of the time
     gc.set_threshold(50_000, 20, 50)
-    _worker = _Worker(opens, books, mode, clock, trusted)
+    _worker = _Worker(opens, processes.read(law), mode, clock, trusted)
 
 
 def _at_work() -> _Worker:

@@ -1,19 +1,29 @@
-"""Work on parts of the ledger (`EventStore.part`) in several processes, with few parts in memory at a time."""
+"""Work on parts of the ledger (`EventStore.part`), with few parts in memory at a time, by whatever `ledger.parallel`
+hands it to.
+
+A part is one of the whole space of stream ids, cut into as many as the ledger has events for. What is asked of one is a
+function of a module: of what the worker opens for itself (`Workbench`), and of an argument.
+"""
 
 import gc
 import os
-from collections import deque
+import pickle
+import socket
+import zlib
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from functools import lru_cache, partial
+from pathlib import Path
+from threading import Lock, Timer, get_ident
+from typing import Any, Generic, NamedTuple, TypeVar
 
-from ledger import processes
 from ledger.domain.books import LawBooks
+from ledger.domain.phrases import says
+from ledger.edges.address import without_password
+from ledger.parallel import HERE, How, in_order, processes
 
-from . import EventStore, StoreUnavailable, open_store
+from . import EventStore, StoreUnavailable, StoreUnusable, open_store
 
 R = TypeVar("R")
 B = TypeVar("B")
@@ -22,8 +32,8 @@ PART_EVENTS = 5_000
 """About as many events a part: some 20 MB decoded."""
 WORTH_EVENTS = 20_000
 """A process folds so many while another one starts."""
-SELDOM = (200_000, 20, 20)
-"""Thresholds of the garbage collector."""
+KEPT_SECONDS = 5.0
+"""So long a worker keeps open what it does not use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +57,28 @@ def nothing(_: str) -> AbstractContextManager[None]:
 
 
 @dataclass(frozen=True, slots=True)
+class Divided(Generic[B]):
+    """What the parts are of, and the law by which they are looked at. `replica`: where events are read in place of the
+    ledger itself."""
+
+    url: str
+    books: LawBooks
+    other: LawBooks | None = None
+    beside: Opener[B] = nothing  # type: ignore[assignment]
+    replica: str | None = None
+
+    @contextmanager
+    def opened(self) -> "Iterator[Workbench[B]]":
+        with open_store(self.replica or self.url, create=False) as store, self.beside(self.url) as more:
+            yield Workbench(store, more, self.books, self.other)
+
+
+@dataclass(frozen=True, slots=True)
 class Task(Generic[R]):
     """A function of a module, and its argument."""
 
     call: Callable[[Workbench[Any], Any], R]
     argument: Any
-
-
-_bench: Workbench[Any] | None = None
 
 
 def parts_of(events: int) -> int:
@@ -68,65 +92,134 @@ def workers_for(events: int, wanted: int | None) -> int:
     return max(1, min(wanted or os.cpu_count() or 1, events // WORTH_EVENTS))
 
 
-def _start(url: str, beside: Opener[Any], books: LawBooks, other: LawBooks | None) -> None:
-    global _bench
-    gc.freeze()
-    gc.set_threshold(*SELDOM)
-    _bench = Workbench(open_store(url, create=False), beside(url).__enter__(), books, other)  # until the process ends
+def run_all(tasks: Iterable[Task[R]], source: Divided[Any], how: How | None, events: int) -> Iterator[R]:
+    """The results in the order of the tasks, which have so many events to look at.
+
+    Raises EngineFailed where nobody can do them, and what opening the ledger raises, here or where a worker runs."""
+    how = how or HERE
+    size = workers_for(events, how.workers)
+    with source.opened() as bench, _seldom_collected(), ExitStack() as lent:
+        far = _run_here
+        if how.cluster is not None:
+            far = partial(_run_far, _Far.of(source))
+        elif size > 1:
+            law = lent.enter_context(closing(processes.Lent((source.books, source.other))))
+            far = partial(_run_near, _Near(source.url, source.replica, source.beside, law.path))
+        yield from in_order(tasks, far, how, size, lambda task: task.call(bench, task.argument))
 
 
-def _run(task: Task[R]) -> R:
-    if _bench is None:
-        raise RuntimeError("the worker was not started")
-    return task.call(_bench, task.argument)
+def _run_here(_: Task[Any]) -> Any:
+    raise RuntimeError("one process is enough, which works at a bench of its own")
 
 
-def run_all(tasks: Iterable[Task[R]], url: str, books: LawBooks, workers: int,
-            other: LawBooks | None = None, beside: Opener[Any] = nothing) -> Iterator[R]:
-    """The results in the order of the tasks. This process is one of the workers: it begins while the others start.
+class _Near(NamedTuple):
+    """A source for another process of this machine: `law` is a file that both laws lie in."""
 
-    Raises StoreUnavailable where a worker was killed."""
-    with open_store(url, create=False) as store, beside(url) as more, _seldom_collected():
-        bench = Workbench(store, more, books, other)
-        if workers <= 1:
-            for task in tasks:
-                yield task.call(bench, task.argument)
-            return
-        helpers = workers - 1
-        waiting: deque[Future[R]] = deque()
-        handed: deque[Future[R]] = deque()
-        pool = processes.pool(helpers, _start, url, beside, processes.Long(books), processes.Long(other))
+    url: str
+    replica: str | None
+    beside: Opener[Any]
+    law: Path
+
+    def source(self) -> Divided[Any]:
+        books, other = _lent(self.law)
+        return Divided(self.url, books, other, self.beside, self.replica)
+
+
+class _Far(NamedTuple):
+    """A source for another machine. Addresses come without passwords: who works there has them in its own environment,
+    as libpq reads it (PGPASSFILE, PGPASSWORD)."""
+
+    url: str
+    replica: str | None
+    beside: Opener[Any]
+    law: bytes
+
+    @classmethod
+    def of(cls, source: Divided[Any]) -> "_Far":
+        return cls(without_password(source.url),
+                   without_password(source.replica) if source.replica is not None else None, source.beside,
+                   zlib.compress(pickle.dumps((source.books, source.other)), 1))
+
+    def source(self) -> Divided[Any]:
+        books, other = _sent(self.law)
+        return Divided(self.url, books, other, self.beside, self.replica)
+
+
+@lru_cache(2)
+def _lent(path: Path) -> Any:
+    return processes.read(path)
+
+
+@lru_cache(8)
+def _sent(law: bytes) -> Any:
+    return pickle.loads(zlib.decompress(law))  # noqa: S301 - whoever gives a worker anything to do may do what it likes
+
+
+def _run_near(near: _Near, task: Task[R]) -> R:
+    return _run_at(near, task)
+
+
+def _run_far(far: _Far, task: Task[R]) -> R:
+    """Says which worker it is that cannot open the ledger."""
+    try:
+        return _run_at(far, task)
+    except (StoreUnavailable, StoreUnusable) as error:
+        kind = StoreUnavailable if isinstance(error, StoreUnavailable) else StoreUnusable
+        raise kind(says("engine/no-access", first=socket.gethostname(), text=str(error))) from None
+
+
+def _run_at(place: "_Near | _Far", task: Task[R]) -> R:
+    with _benches.at(place) as bench, _seldom_collected():
+        return task.call(bench, task.argument)
+
+
+class _Benches:
+    """Those of this process. Opening one takes a tenth of the time of a part: it is kept for the next part of the same
+    thread, and closed when nothing came for some seconds."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._free: dict[tuple[Any, int], list[tuple[Workbench[Any], ExitStack]]] = {}
+        self._timer: Timer | None = None
+
+    @contextmanager
+    def at(self, place: "_Near | _Far") -> Iterator[Workbench[Any]]:
+        key = place, get_ident()
+        with self._lock:
+            if self._timer is not None:
+                self._timer.cancel()
+            held = self._free.get(key)
+            found = held.pop() if held else None
+        if found is None:
+            stack = ExitStack()
+            found = stack.enter_context(place.source().opened()), stack
         try:
-            for task in tasks:
-                while handed and handed[0].done():
-                    handed.popleft()
-                if len(handed) < 2 * helpers:
-                    handed.append(pool.submit(_run, task))
-                    waiting.append(handed[-1])
-                else:
-                    waiting.append(_done_here(bench, task))
-                while waiting and (waiting[0].done() or len(waiting) > 4 * workers):
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        except BrokenProcessPool:
-            raise StoreUnavailable("a worker process was ended from outside (out of memory?): run the command again, "
-                                   "with fewer --workers if it happens again") from None
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+            yield found[0]
+        except BaseException:
+            found[1].close()
+            raise
+        with self._lock:
+            self._free.setdefault(key, []).append(found)
+            self._timer = Timer(KEPT_SECONDS, self._close)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def _close(self) -> None:
+        with self._lock:
+            free, self._free = self._free, {}
+        for held in free.values():
+            for _, stack in held:
+                stack.close()
 
 
-def _done_here(bench: Workbench[Any], task: Task[R]) -> Future[R]:
-    found: Future[R] = Future()
-    found.set_result(task.call(bench, task.argument))
-    return found
+_benches = _Benches()
 
 
 @contextmanager
 def _seldom_collected() -> Iterator[None]:
     """Folding makes many objects and hardly a cycle: the garbage collector looks for them less often meanwhile."""
     before = gc.get_threshold()
-    gc.set_threshold(*SELDOM)
+    gc.set_threshold(*processes.SELDOM)
     try:
         yield
     finally:

@@ -20,6 +20,7 @@ from ledger.domain.knowledge import in_force, known
 from ledger.domain.numbers import number_of
 from ledger.entrypoints.cli import cli
 from ledger.handling.submit import append_lines
+from ledger.parallel import How
 from ledger.proofs import signing
 from ledger.store import EventStore, open_store, workers
 from tests.handling.histories import enrolled, lines, submission
@@ -55,7 +56,8 @@ def test_findings_are_those_of_each_student_alone_however_many_processes_look(st
     totals, answers = Totals(), []
     for count in (1, 2):
         progress = told.append if count == 2 else (lambda _: None)
-        found = of_everybody(store_url, Audit(ON, clock()), BOOKS, count, lambda done, _, told=progress: told(done))
+        found = of_everybody(store_url, Audit(ON, clock()), BOOKS, How(count),
+                             lambda done, _, told=progress: told(done))
         answers.append([plain(one) for one in (totals.watched(found) if count == 1 else found)])
     assert len(alone) > 100
     assert answers[0] == answers[1]

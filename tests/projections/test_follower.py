@@ -45,7 +45,7 @@ def test_stored_is_as_computed_for_a_population(store_url, store, database) -> N
     for start in range(0, len(events), 700):
         fill(store, events[start:start + 700])
         project(store, database, page=333)
-    assert list(verify(store_url, BOOKS, 1)) == []
+    assert list(verify(store_url, BOOKS)) == []
     assert {kind for kind, rows in tables(database).items() if not rows} == {"forfeitable"}  # no book states DEC-1
     state = status_of(database, law_of(BOOKS))
     assert (state["events_behind"], state["known_position"],
@@ -64,18 +64,18 @@ def test_stored_is_as_computed_after_voids_and_late_recording(store_url, store, 
     append(store, paid)  # learned late: it was paid in time
     project(store, database)
     assert {row["student"] for row in blocked(day, "exam-booking")["rows"]} == {"S02"}
-    assert list(verify(store_url, BOOKS, 1)) == []
+    assert list(verify(store_url, BOOKS)) == []
     append(store, submission("S01", "a5", "event-voided", "2026-04-03",
                              {"event": "a4", "reason": "wrong student", "authority": "office"}))
     project(store, database)
     assert {row["student"] for row in blocked(day, "exam-booking")["rows"]} == {"S01", "S02"}
-    assert list(verify(store_url, BOOKS, 1)) == []
+    assert list(verify(store_url, BOOKS)) == []
     append(store, *(submission("S02", f"v{n}", "event-voided", "2026-04-03",
                                {"event": f"a{n}", "reason": "x", "authority": "office"})
                     for n in (3, 2, 1)))  # nothing is left of her
     project(store, database)
     assert {row["student"] for row in Reports(database, law_of(BOOKS)).find(day)["rows"]} == {"S01"}
-    assert list(verify(store_url, BOOKS, 1)) == []
+    assert list(verify(store_url, BOOKS)) == []
 
 
 def test_verify_names_each_difference(store_url, store, database) -> None:
@@ -85,7 +85,7 @@ def test_verify_names_each_difference(store_url, store, database) -> None:
         cursor.run("UPDATE {charges} SET outstanding = outstanding + 1 WHERE student = 'S01' AND state = 'overdue'")
         cursor.run("DELETE FROM {blocks} WHERE student = 'S02' AND kind = 'final-exam'")
         cursor.insert("bookings", [("S99", "S99-B", "X", "2026-01-01", "2025-12-01", None)])
-    found = list(verify(store_url, BOOKS, 1))
+    found = list(verify(store_url, BOOKS))
     assert {(d["student"], d["what"]) for d in found} == {("S01", "charges"), ("S02", "blocks"), ("S99", "bookings")}
     wrong = next(d for d in found if d["what"] == "charges")
     assert {row["outstanding"] for row in wrong["stored"]} == {"400.01"}
@@ -99,11 +99,11 @@ def test_verify_allows_what_the_follower_has_not_seen_but_nothing_older_than_its
     project(store, database)
     append(store, submission("S01", "a4", "instalment-paid", "2026-02-17",
                              {"charge": "2025-26:instalment-1", "amount": "400.00"}))
-    assert list(verify(store_url, BOOKS, 1)) == []
+    assert list(verify(store_url, BOOKS)) == []
     with database.backend.transaction(write=True) as cursor:
         last = store.last_position()
         cursor.run("UPDATE {position} SET position = :to, mark = :mark", {"to": last, "mark": mark_of(cursor, last)})
-    assert {d["student"] for d in verify(store_url, BOOKS, 1)} == {"S01"}
+    assert {d["student"] for d in verify(store_url, BOOKS)} == {"S01"}
     assert first < store.last_position()
 
 
@@ -158,9 +158,9 @@ def test_the_number_of_partitions_can_change(store_url, store, database) -> None
     with pytest.raises(Repartitioned, match="4 partitions now, not 1"):
         old.step()
     project(store, database, 2, 4)
-    assert list(verify(store_url, BOOKS, 1)) == []
+    assert list(verify(store_url, BOOKS)) == []
     project(store, database, 1, 1)
-    assert list(verify(store_url, BOOKS, 1)) == []
+    assert list(verify(store_url, BOOKS)) == []
     assert database.positions()[0].position == store.last_position()
 
 
@@ -190,9 +190,9 @@ def test_kill_mid_batch_again_and_again_loses_nothing(store_url, store, database
         else:
             longest /= 2  # it is quicker than that here
     assert cut_short >= KILLS // 5  # killed in the middle of their work
-    assert list(verify(store_url, BOOKS, 1)) == []
+    assert list(verify(store_url, BOOKS)) == []
     project(store, database)
-    assert list(verify(store_url, BOOKS, 1)) == []
+    assert list(verify(store_url, BOOKS)) == []
     assert status_of(database, law_of(BOOKS))["events_behind"] == 0
 
 
@@ -211,7 +211,7 @@ def test_six_writers_and_a_follower_miss_nothing(store_url, store, database) -> 
     _reach(database, store.last_position())
     os.kill(follower.pid, signal.SIGKILL)
     follower.join()
-    assert list(verify(store_url, BOOKS, 1)) == []
+    assert list(verify(store_url, BOOKS)) == []
     students = {row[0] for row in tables(database)["status"]}
     assert len(students) >= sum(len({e.student for e in some[:MANY // 6]}) for some in events) * 0.9
 
@@ -238,7 +238,7 @@ def test_a_second_follower_takes_over(store_url, store, database) -> None:
     _reach(database, store.last_position())
     os.kill(second.pid, signal.SIGKILL)
     second.join()
-    assert list(verify(store_url, BOOKS, 1)) == []
+    assert list(verify(store_url, BOOKS)) == []
 
 
 def test_waiting_returns_when_the_events_are_included(store_url, store, database) -> None:
@@ -273,4 +273,4 @@ def test_the_command_follows_and_shows_its_figures_until_sigterm(store_url, stor
     process.terminate()
     said = process.communicate(timeout=20)[1].splitlines()
     assert (process.returncode, said[1:]) == (0, ["career-ledger: following partition 1 of 1"])
-    assert list(verify(store_url, BOOKS, 1)) == []
+    assert list(verify(store_url, BOOKS)) == []

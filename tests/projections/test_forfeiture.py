@@ -93,8 +93,8 @@ def test_report_foresees_the_forfeiture_that_the_status_foresees(name: str, tmp_
     url = f"sqlite:///{tmp_path / 'ledger.db'}"
     with open_store(url) as store:
         store.append([replace(event, recorded_at=EARLY) for event in events])
-    rebuild(url, books, 1)
-    assert list(verify(url, books, 1)) == []
+    rebuild(url, books)
+    assert list(verify(url, books)) == []
     with open_database(url) as database:
         reports = Reports(database, law_of(books))
         for begin in map(date.fromisoformat, begins):

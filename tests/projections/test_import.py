@@ -61,4 +61,4 @@ def test_import_while_another_writes_to_its_students_and_a_follower_follows(stor
             time.sleep(0.05)
         os.kill(follower.pid or 0, signal.SIGKILL)
         follower.join()
-    assert list(verify(store_url, BOOKS, 1)) == []
+    assert list(verify(store_url, BOOKS)) == []

@@ -74,7 +74,7 @@ def assert_refused(url: str, store: EventStore, said: str) -> None:
             act()
         assert "projection rebuild" in str(error.value), name
     with pytest.raises(OtherLog, match=said) as error:
-        list(verify(url, BOOKS, 1))
+        list(verify(url, BOOKS))
     assert "projection rebuild" not in str(error.value)
     assert "compared with an archive" in str(error.value)
 
@@ -87,10 +87,10 @@ def test_older_log_under_newer_projections_is_refused_until_they_are_made_anew(s
     assert_refused(store_url, store, f"up to position {last}, and the ledger ends at {last - 3}")
     append(store, *a_debtor("S04"), *a_debtor("S05"))  # it grows beyond them: they would be passed over
     assert_refused(store_url, store, f"at position {last} stands another event")
-    assert rebuild(store_url, BOOKS, 1).position == store.last_position()
+    assert rebuild(store_url, BOOKS).position == store.last_position()
     for act in acts(store_url, store).values():
         act()
-    assert list(verify(store_url, BOOKS, 1)) == []
+    assert list(verify(store_url, BOOKS)) == []
     assert {row["student"] for row in Reports(database, law_of(BOOKS)).blocked(DAY)["rows"]} == {"S01",
                                                                                                  "S02", "S04", "S05"}
 
@@ -99,7 +99,7 @@ def test_rebuild_beside_newer_projections_ends_when_the_log_is_older(store_url, 
     append(store, *a_debtor("S01"), *a_debtor("S02"))
     project(store, database)
     lose(store_url, 3)
-    assert rebuild(store_url, BOOKS, 1).position == 3
+    assert rebuild(store_url, BOOKS).position == 3
     assert status_of(database, law_of(BOOKS))["known_position"] == 3
 
 
@@ -108,7 +108,7 @@ def test_projections_of_another_epoch_or_ledger_are_refused(store_url, store, da
     project(store, database)
     accept(store_url)
     assert_refused(store_url, store, "of epoch 1 of this ledger, which is in epoch 2")
-    rebuild(store_url, BOOKS, 1)
+    rebuild(store_url, BOOKS)
     if store_url.startswith("sqlite"):
         with sqlite3.connect(store_url.removeprefix("sqlite:///")) as connection:
             connection.execute("UPDATE projection_position SET origin = 'another'")
@@ -137,6 +137,6 @@ def test_questions_name_the_upgrade_when_the_tables_are_those_of_an_older_versio
     for name, act in acts(store_url, store).items():
         with pytest.raises(RebuildNeeded, match="Run `career-ledger upgrade`"):
             pytest.fail(f"{name} answered {act()}")
-    rebuild(store_url, BOOKS, 1)
+    rebuild(store_url, BOOKS)
     for act in acts(store_url, store).values():
         act()

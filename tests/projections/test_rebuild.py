@@ -8,6 +8,7 @@ from datetime import date, datetime, timezone
 
 import pytest
 
+from ledger.parallel import How
 from ledger.projections.everybody import Follower, ProjectionDatabase, law_of, open_database, shape
 from ledger.projections.everybody.rebuild import rebuild
 from ledger.projections.everybody.reports import Reports, status_of
@@ -36,14 +37,14 @@ def test_rebuild_gives_the_rows_that_a_follower_gives(store_url, store, database
     follower.catch_up()
     before = tables(database)
     seen: list[tuple[int, int]] = []
-    done = rebuild(store_url, BOOKS, 2, lambda *at: seen.append(at))
+    done = rebuild(store_url, BOOKS, How(2), lambda *at: seen.append(at))
     assert tables(database) == before
     assert (done.events, done.resumed, done.position) == (len(population(20)), 0, store.last_position())
     assert seen[-1][0] == seen[-1][1] == done.events
     fill(store, population(5, first=500))
     follower.catch_up()
-    rebuild(store_url, BOOKS, 1)
-    assert list(verify(store_url, BOOKS, 2)) == []
+    rebuild(store_url, BOOKS)
+    assert list(verify(store_url, BOOKS, How(2))) == []
 
 
 def test_rebuild_goes_on_where_it_was_killed(store_url, store, database) -> None:
@@ -57,12 +58,12 @@ def test_rebuild_goes_on_where_it_was_killed(store_url, store, database) -> None
         assert process.exitcode == -signal.SIGKILL
         assert database.positions()[0].position == 0  # the live tables are as they were
     fill(store, population(5, first=500))
-    done = rebuild(store_url, BOOKS, 1)
+    done = rebuild(store_url, BOOKS)
     assert 350 <= done.resumed < done.events
     assert done.position >= events[-1].position
     Follower(store, database, BOOKS).catch_up()
-    assert list(verify(store_url, BOOKS, 1)) == []
-    assert rebuild(store_url, BOOKS, 1).resumed == 0
+    assert list(verify(store_url, BOOKS)) == []
+    assert rebuild(store_url, BOOKS).resumed == 0
 
 
 def test_rebuild_killed_under_another_law_begins_anew(store_url, store, database, other_books) -> None:
@@ -70,8 +71,8 @@ def test_rebuild_killed_under_another_law_begins_anew(store_url, store, database
     process = SERVER.Process(target=rebuild_and_die, args=(store_url, 100, 300))
     process.start()
     process.join(60)
-    assert rebuild(store_url, other_books, 1).resumed == 0
-    assert list(verify(store_url, other_books, 1)) == []
+    assert rebuild(store_url, other_books).resumed == 0
+    assert list(verify(store_url, other_books)) == []
 
 
 def test_amendment_asks_for_a_rebuild_and_diff_names_whose_answers_it_changes(store_url, store, database) -> None:
@@ -85,19 +86,19 @@ def test_amendment_asks_for_a_rebuild_and_diff_names_whose_answers_it_changes(st
         ("instalment-paid", "2019-10-10", {"charge": "2019-20:enrolment", "amount": "156.00"})))))
     before = BOOKS.known_at(datetime(2020, 3, 1, tzinfo=timezone.utc))
     after = BOOKS.known_at(datetime(2020, 5, 1, tzinfo=timezone.utc))
-    rebuild(store_url, before, 1)
+    rebuild(store_url, before)
     assert status_of(database, law_of(before))["rebuild_needed"] is None
     why = sentence(status_of(database, law_of(after))["rebuild_needed"])
     assert "the rule book of 2019-20 is another one" in why
-    found = list(diff(store_url, before, after, 1))
+    found = list(diff(store_url, before, after))
     assert {one["student"] for one in found} == {"S02"}
     assert {one["what"] for one in found} == {"status", "charges", "blocks"}
     lapses = [one for one in found if one["what"] == "status" and one["before"]]
     assert "2020-05-01" in str(lapses[0]["before"])
     assert "2020-06-16" in str(lapses[0]["after"])
-    rebuild(store_url, after, 1)
+    rebuild(store_url, after)
     assert status_of(database, law_of(after))["rebuild_needed"] is None
-    assert list(verify(store_url, after, 1)) == []
+    assert list(verify(store_url, after)) == []
 
 
 def test_only_one_rebuild_runs(store_url, store, database) -> None:
@@ -105,7 +106,7 @@ def test_only_one_rebuild_runs(store_url, store, database) -> None:
     with open_database(store_url) as other, other.backend.lock("rebuild") as mine:
         assert mine
         with pytest.raises(StoreUnavailable, match="another rebuild"):
-            rebuild(store_url, BOOKS, 1)
+            rebuild(store_url, BOOKS)
 
 
 def test_rebuild_during_writes_with_followers_and_questions(store_url, store, database) -> None:
@@ -133,7 +134,7 @@ def test_rebuild_during_writes_with_followers_and_questions(store_url, store, da
     asking.start()
     count = 0
     while any(process.is_alive() for process in writers) or count < 2:
-        rebuild(store_url, BOOKS, 1)
+        rebuild(store_url, BOOKS)
         count += 1
     stop.set()
     asking.join()
@@ -148,7 +149,7 @@ def test_rebuild_during_writes_with_followers_and_questions(store_url, store, da
     assert positions == sorted(positions)  # never an older answer after a newer one
     assert len(positions) > 5
     assert [process.exitcode for process in writers] == [0] * 4
-    assert list(verify(store_url, BOOKS, 1)) == []
+    assert list(verify(store_url, BOOKS)) == []
 
 
 def test_a_changed_interpretation_is_noticed_shown_and_adopted(store_url, store, database,
@@ -158,9 +159,9 @@ def test_a_changed_interpretation_is_noticed_shown_and_adopted(store_url, store,
                              {"charge": "2025-26:instalment-1", "amount": "400.00"}))
     append(store, submission("S02", "a5", "instalment-paid", "2026-02-17",
                              {"charge": "2025-26:instalment-2", "amount": "500.00"}))
-    rebuild(store_url, BOOKS, 1)
+    rebuild(store_url, BOOKS)
     assert status_of(database, law_of(BOOKS))["rebuild_needed"] is None
-    changed = list(diff(store_url, BOOKS, other_books, 1))
+    changed = list(diff(store_url, BOOKS, other_books))
     assert {(d["student"], d["what"], d["kind"], d["rule"], d["charge"])
             for d in changed if d["charge"] == "2025-26:instalment-1"} == {
         ("S01", "blocks", "exam-booking", "BLK-1", "2025-26:instalment-1"),
@@ -180,12 +181,12 @@ def test_a_changed_interpretation_is_noticed_shown_and_adopted(store_url, store,
     assert needed in sentence(answer["rebuild_needed"])
     assert [row["student"] for row in answer["rows"]] == ["S01"]  # still answered, from the old rows
     with pytest.raises(Exception, match="need a rebuild"):
-        list(verify(store_url, other_books, 1))
+        list(verify(store_url, other_books))
 
-    rebuild(store_url, other_books, 1)
-    assert list(verify(store_url, other_books, 1)) == []
+    rebuild(store_url, other_books)
+    assert list(verify(store_url, other_books)) == []
     answer = Reports(database, law).blocked(DAY)
     assert answer["rebuild_needed"] is None
     assert ("S01", "administrative") in {(row["student"], row["kind"]) for row in answer["rows"]}
-    assert list(diff(store_url, other_books, other_books, 1)) == []
+    assert list(diff(store_url, other_books, other_books)) == []
     assert Follower(store, database, other_books).step() is False

@@ -72,7 +72,7 @@ def reports(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 def _on(url: str) -> Iterator[Reports]:
     with open_store(url) as store:
         fill(store, population(STUDENTS))
-    rebuild(url, BOOKS, 1)
+    rebuild(url, BOOKS)
     with open_database(url) as database:
         yield Reports(database, law_of(BOOKS))
 

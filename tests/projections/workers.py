@@ -64,4 +64,4 @@ def rebuild_and_die(url: str, part_events: int, after: int) -> None:
         if done >= after:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    rebuild(url, BOOKS, 1, die)
+    rebuild(url, BOOKS, None, die)

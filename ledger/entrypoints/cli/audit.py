@@ -17,12 +17,13 @@ from ledger.edges.text import csv_cell
 
 from .errors import bad_value, misused
 from .everybody import progress
-from .options import FOUND, Asked, answered_in, as_known, opened, page, settings, spoken, workers_option
+from .options import FOUND, Asked, answered_in, as_known, engine_options, opened, page, settings, spoken
 from .proofs import keys_option
 
 if TYPE_CHECKING:
     from ledger.audit.totals import Totals
     from ledger.bootstrap import Answer, HowToAudit, Ledger
+    from ledger.parallel import How
 
 COLUMNS = ("severity", "rule", "student", "career", "programme", "academic_year", "event", "message", "document",
            "heading", "interpretation")
@@ -62,7 +63,7 @@ class HowTold(NamedTuple):
 @click.option("--report", "file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
               help="Write a page for people with pictures, as HTML or PDF by its ending, instead of printing findings.")
 @keys_option
-@workers_option
+@engine_options
 @as_known
 def audit(students: tuple[str, ...], asked: Asked, totals: bool, json_: bool, csv_: bool, file: Path | None,
           **limits: Any) -> None:
@@ -141,11 +142,11 @@ def _told_how_far(students: Sequence[str]) -> AbstractContextManager[Callable[[i
 
 
 def _how(ledger: "Ledger", told: Callable[[int, int], None] | None, since: Path | None, keys: tuple[str, ...],
-         days: int, money: Decimal, workers: int | None) -> "HowToAudit":
+         days: int, money: Decimal, how: "How") -> "HowToAudit":
     from ledger.audit.compliance import Limits
     from ledger.bootstrap import HowToAudit
 
-    return HowToAudit(ledger.since(since, keys) if since is not None else None, Limits(days, money), workers, told)
+    return HowToAudit(ledger.since(since, keys) if since is not None else None, Limits(days, money), how, told)
 
 
 def _tell(findings: "Iterator[Answer]", counted: "Totals", shown: HowTold) -> None:

@@ -24,6 +24,7 @@ from .errors import bad_value, misused
 from .options import (
     DIFFERENT,
     day,
+    engine_options,
     instant,
     json_option,
     on_option,
@@ -34,10 +35,10 @@ from .options import (
     spoken,
     tell_reader,
     watched,
-    workers_option,
 )
 
 if TYPE_CHECKING:
+    from ledger.parallel import How
     from ledger.projections.everybody.reports import ReportAnswer, Reports
     from ledger.store.workers import Progress
 
@@ -151,9 +152,10 @@ def progress(label: str) -> "Iterator[Progress]":
 
 
 @projection.command("rebuild")
-@workers_option
+@click.option("--replica", metavar="URL", help="A PostgreSQL replica of the ledger, from which events are read.")
+@engine_options
 @json_option
-def projection_rebuild(workers: int | None, json_: bool) -> None:
+def projection_rebuild(how: "How", replica: str | None, json_: bool) -> None:
     """Make the stored projections anew beside the old ones, then put them in their place at once.
 
     Questions are answered from the old ones meanwhile, and events may be appended. Interrupted, the same command goes
@@ -166,7 +168,7 @@ def projection_rebuild(workers: int | None, json_: bool) -> None:
     from ledger.store import SomeSetAside
 
     with opened() as ledger, progress("rebuilding") as told:
-        done = ledger.rebuild(workers, told)
+        done = ledger.rebuild(how, told, replica)
     if json_:
         tell_json({"events": done.events, "resumed": done.resumed, "known_position": done.position,
                    "seconds": round(done.seconds, 3)})
@@ -180,9 +182,9 @@ def projection_rebuild(workers: int | None, json_: bool) -> None:
 
 
 @projection.command("verify")
-@workers_option
+@engine_options
 @json_option
-def projection_verify(workers: int | None, json_: bool) -> None:
+def projection_verify(how: "How", json_: bool) -> None:
     """Compute every student and compare with the stored rows. Names each difference; exit code 5 when there is any.
 
     \b
@@ -190,7 +192,7 @@ def projection_verify(workers: int | None, json_: bool) -> None:
       career-ledger projection verify
     """
     with opened() as ledger, progress("verifying") as told:
-        count = _differences(ledger.verify(workers, told), json_, "stored", "computed")
+        count = _differences(ledger.verify(how, told), json_, "stored", "computed")
     if count:
         tell_reader(says("cli/difference") if count == 1 else says("cli/differences", count=count))
         raise click.exceptions.Exit(DIFFERENT)
@@ -203,9 +205,9 @@ def projection_verify(workers: int | None, json_: bool) -> None:
               metavar="FOLDER", help="The rule books to compare with, one *.yaml file an academic year.")
 @click.option("--known-at", "moments", multiple=True, type=instant, metavar="INSTANT",
               help="The law as it was known then, to compare with what is known now; twice: as known at two moments.")
-@workers_option
+@engine_options
 @json_option
-def projection_diff(folder: Path | None, moments: tuple[datetime, ...], workers: int | None, json_: bool) -> None:
+def projection_diff(folder: Path | None, moments: tuple[datetime, ...], how: "How", json_: bool) -> None:
     """Which answers other rule books or interpretations would change, for whom and how, before they are adopted; or
     which ones an amendment of the rule books changed.
 
@@ -219,8 +221,8 @@ def projection_diff(folder: Path | None, moments: tuple[datetime, ...], workers:
     if (folder is None) == (not moments) or len(moments) > 2:
         raise misused(says("cli/compared"))
     with opened() as ledger, progress("comparing") as told:
-        differences = ledger.diff(folder, workers, told) if folder is not None else \
-            ledger.diff_of_knowledge(moments[0], moments[1] if len(moments) > 1 else None, workers, told)
+        differences = ledger.diff(folder, how, told) if folder is not None else \
+            ledger.diff_of_knowledge(moments[0], moments[1] if len(moments) > 1 else None, how, told)
         count = _differences(differences, json_, "before", "after")
     if not json_:
         page().tell(says("page/unchanged") if not count else says("page/otherwise-one") if count == 1 else

@@ -3,7 +3,7 @@
 import sys
 from dataclasses import fields, replace
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,7 +11,10 @@ from ledger.domain.phrases import says
 from ledger.edges.program import tell
 
 from .errors import bad_value
-from .options import tell_reader
+from .options import engine_options, tell_reader
+
+if TYPE_CHECKING:
+    from ledger.parallel import How
 
 
 def _share(text: str) -> tuple[str, str]:
@@ -37,7 +40,9 @@ def _share(text: str) -> tuple[str, str]:
 @click.option("--list-shares", is_flag=True, help="Print every share with its value and stop.",
               is_eager=True, expose_value=False,
               callback=lambda ctx, _param, asked: _list_shares(ctx) if asked else None)
-def generate(students: int, seed: int, output: str, first: int, until: Any, given: tuple[tuple[str, str], ...]) -> None:
+@engine_options
+def generate(students: int, seed: int, output: str, first: int, until: Any, given: tuple[tuple[str, str], ...],
+             how: "How") -> None:
     """Write the events of invented students as JSON lines, all events of a student together, ready for append --mode
     record.
 
@@ -65,10 +70,10 @@ def generate(students: int, seed: int, output: str, first: int, until: Any, give
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--share") from None
     if not sys.stderr.isatty():
-        count = write(output, students, seed, shares, first=first)
+        count = write(output, students, seed, shares, None, first, how)
     else:
         with click.progressbar(length=students, label="generate", file=sys.stderr) as bar:
-            count = write(output, students, seed, shares, lambda done, _events: bar.update(done - bar.pos), first)
+            count = write(output, students, seed, shares, lambda done, _events: bar.update(done - bar.pos), first, how)
     if output != "-":
         tell_reader(says("cli/generated", count=count, more=students, text=output))
 

@@ -77,6 +77,11 @@ class Commands(Program):
             told = getattr(error, "told", None)
             text = " ".join(str(error).split()) if told is None else in_words(told)
             return [text], CONFLICT if isinstance(error, VersionConflict) else UNAVAILABLE
+        if "ledger.parallel" in sys.modules:
+            from ledger.parallel import EngineFailed
+
+            if isinstance(error, EngineFailed):
+                return [in_words(error.told)], UNAVAILABLE
         if "ledger.proofs.reading" in sys.modules:
             from ledger.proofs.reading import WrongProof
 

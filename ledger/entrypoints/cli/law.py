@@ -10,13 +10,14 @@ from ledger.domain.phrases import says
 from ledger.edges.program import tell, tell_json
 
 from .errors import misused
-from .options import FOUND, academic_year, answered_in, instant, json_option, opened, page, settings, workers_option
+from .options import FOUND, academic_year, answered_in, engine_options, instant, json_option, opened, page, settings
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from ledger.bootstrap import Answer
     from ledger.domain.books import LawBooks
+    from ledger.parallel import How
     from ledger.rulebooks.words import Words
 
 
@@ -181,9 +182,9 @@ def check_(file: Path, json_: bool) -> None:
 
 @rules.command("effect")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@workers_option
+@engine_options
 @json_option
-def effect_(file: Path, workers: int | None, json_: bool) -> None:
+def effect_(file: Path, how: "How", json_: bool) -> None:
     """Whom the rule book FILE would change if it took the place of its year's, and how much money.
 
     Every student of the ledger is computed under the law in force and with FILE. Nothing is stored and nothing changes;
@@ -196,5 +197,5 @@ def effect_(file: Path, workers: int | None, json_: bool) -> None:
     from .everybody import progress
 
     with opened() as ledger, progress("comparing") as told:
-        answer = ledger.effect(file, workers, told)
+        answer = ledger.effect(file, how, told)
     tell_json(answer) if json_ else page().rule_effect(answer)

@@ -124,8 +124,33 @@ def _two(_: click.Context, __: click.Parameter, authorities: tuple[str, ...]) ->
 authorities_option = click.option("--authority", "authorities", multiple=True, required=True, callback=_two,
                                   metavar="NAME", help="Who orders it: give two different ones.")
 
-workers_option = click.option("--workers", type=click.IntRange(1, 1024), metavar="N",
-                              help="Worker processes. Default: one a processor.")
+_SCHEDULER = re.compile(r"(?:tcp|tls|wss?)://[^\s@]{1,300}")
+
+
+def engine_options(function: _F) -> _F:
+    """`--workers` and `--cluster`, handed over as `how`."""
+
+    @functools.wraps(function)
+    def with_how(*args: Any, workers: int | None, cluster: str | None, **rest: Any) -> Any:
+        from ledger.parallel import How
+
+        if workers is not None and cluster is not None:
+            raise misused(says("cli/not-both", first="--workers", second="--cluster"))
+        if cluster is not None and not _SCHEDULER.fullmatch(cluster):
+            raise bad_value(says("cli/cluster", field=cluster), param_hint="--cluster")
+        return function(*args, how=How(workers, cluster), **rest)
+
+    made: Any = with_how
+    for option in (
+        click.option("--cluster", metavar="ADDRESS",
+                     help="Have the work done by a Dask cluster, tcp://SCHEDULER:8786, in place of this machine."),
+        click.option("--workers", type=click.IntRange(1, 1024), metavar="N",
+                     help="Worker processes. Default: one a processor."),
+    ):
+        made = option(made)
+    return cast("_F", made)
+
+
 on_option = click.option("--on", type=day, metavar="DATE", help="The day that is asked about. Default: today in Italy.")
 actor_option = click.option("--actor", metavar="NAME", help="On whose behalf; your own user name is noted too.")
 json_option = click.option("--json", "json_", is_flag=True, help="Print JSON for programs instead of text for people.")

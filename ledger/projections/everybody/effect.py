@@ -6,12 +6,13 @@ from typing import Any
 
 from ledger.domain.books import LawBooks
 from ledger.domain.values import ZERO
+from ledger.parallel import How
 from ledger.store.workers import Progress
 
 from .verify import diff
 
 
-def effect(url: str, books: LawBooks, other: LawBooks, workers: int | None = None,
+def effect(url: str, books: LawBooks, other: LawBooks, how: How | None = None,
            progress: Progress | None = None) -> dict[str, Any]:
     """`{"students", "careers": how many, "charges": [{"charge": YEAR:KIND, "count", "before", "after"}], "changed":
     [{"student", "career", "what": [kinds of rows]}]}`. A charge counts with the amount that it comes to in the end, in
@@ -20,7 +21,7 @@ def effect(url: str, books: LawBooks, other: LawBooks, workers: int | None = Non
     count: Counter[str] = Counter()
     before: dict[str, Decimal] = {}
     after: dict[str, Decimal] = {}
-    for one in diff(url, books, other, workers, progress):
+    for one in diff(url, books, other, how, progress):
         kinds = changed.setdefault((one["student"], one["career"]), [])
         if one["what"] not in kinds:
             kinds.append(one["what"])

@@ -17,9 +17,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from ledger.domain.books import LawBooks
+from ledger.domain.phrases import says
 from ledger.domain.timelines import COLUMNS
-from ledger.store import EventStore, SetAside, StoreUnavailable, open_store
-from ledger.store.workers import Progress, Task, Workbench, parts_of, run_all, workers_for
+from ledger.parallel import How
+from ledger.store import EventStore, SetAside, StoreUnavailable, StoreUnusable, open_store
+from ledger.store.workers import Divided, Progress, Task, Workbench, parts_of, run_all
 
 from .database import ProjectionDatabase, add_aside, positions_in, set_positions
 from .follower import advance
@@ -28,6 +30,8 @@ from .shape import StoredRows, compute, law_of
 from .tables import LIVE, NEW, create, indexes
 
 CATCH_UP_PAGE = 5_000
+BEHIND_SECONDS = 30.0
+"""So long a replica may need for what the ledger has."""
 INDEXERS = 2
 """Tables that are indexed at a time: the work is the server's."""
 Bench = Workbench[ProjectionDatabase]
@@ -51,12 +55,16 @@ class Rebuilt:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
+    """`end`: where the log ended when these tables were begun."""
+
     number: int
     of: int
     law: str
+    end: int
 
 
-def rebuild(url: str, books: LawBooks, workers: int | None = None, progress: Progress | None = None) -> Rebuilt:
+def rebuild(url: str, books: LawBooks, how: How | None = None, progress: Progress | None = None,
+            replica: str | None = None) -> Rebuilt:
     """Raises Busy where another rebuild is running. Killed at any moment, the next call goes on where it was."""
     begun = time.monotonic()
     law = law_of(books)
@@ -66,14 +74,30 @@ def rebuild(url: str, books: LawBooks, workers: int | None = None, progress: Pro
             raise Busy("another rebuild of the stored projections is running: wait until it is done")
         database.is_older()  # tables of a newer program are left alone
         database.prepare(law)
-        _begin(store, database, law)
-        resumed, done = _fill(url, store, database, books, law, workers, progress)
+        end = _begin(store, database, law)
+        if replica is not None:
+            _wait_for(replica, store, end)
+        resumed, done = _fill(Divided(url, books, None, open_database, replica), end, database, how, progress)
         _index(url, database)
         position = _swap(store, database, books)
         return Rebuilt(done, resumed, position, time.monotonic() - begun, tuple(database.aside()))
 
 
-def _begin(store: EventStore, database: ProjectionDatabase, law: str) -> None:
+def _wait_for(replica: str, store: EventStore, end: int) -> None:
+    """Until the copy has what the ledger has. Raises StoreUnusable for another ledger's, StoreUnavailable where it
+    stays behind."""
+    until = time.monotonic() + BEHIND_SECONDS
+    with open_store(replica, create=False) as copy:
+        if copy.identity() != store.identity():
+            raise StoreUnusable(says("engine/other-replica"))
+        while copy.last_position() < end:
+            if time.monotonic() > until:
+                raise StoreUnavailable(says("engine/replica-behind", position=copy.last_position(), last_position=end))
+            time.sleep(BEHIND_SECONDS / 100)
+
+
+def _begin(store: EventStore, database: ProjectionDatabase, law: str) -> int:
+    """The position from which on it is caught up."""
     backend = database.backend
     strange = database.strange(NEW)
     with backend.transaction() as cursor:
@@ -82,29 +106,29 @@ def _begin(store: EventStore, database: ProjectionDatabase, law: str) -> None:
         end = store.last_position()  # before any stream is read: every stream then holds at least these events
         if create(backend, cursor, NEW):
             set_positions(cursor, 1, end, law, NEW)
+        return positions_in(cursor, NEW)[0].position
 
 
-def _fill(url: str, store: EventStore, database: ProjectionDatabase, books: LawBooks, law: str, workers: int | None,
+def _fill(source: Divided[ProjectionDatabase], end: int, database: ProjectionDatabase, how: How | None,
           progress: Progress | None) -> tuple[int, int]:
     """Events that were done before, and in all."""
     with database.backend.reading(NEW) as cursor:
         marks = {row[0]: (row[1], row[2])
                  for row in cursor.ask("SELECT part, parts, events FROM {done} WHERE part >= 0", tables=NEW)}
-    total = store.last_position()  # a little more than the events: positions have holes
-    parts = next((parts for parts, _ in marks.values()), parts_of(total))
+    parts = next((parts for parts, _ in marks.values()), parts_of(end))  # positions have holes: a few too many
     resumed = done = sum(events for _, events in marks.values())
     if progress is not None:
-        progress(done, total)
+        progress(done, max(end, done))
     todo = [number for number in range(parts) if number not in marks]
     alone = database.backend.one_writer  # workers hand their rows over
-    tasks = [Task(_compute_part if alone else _store_part, _Part(number, parts, law)) for number in todo]
-    for part, events, rows, aside in run_all(tasks, url, books, workers_for(total - resumed, workers),
-                                             beside=open_database):
+    law = law_of(source.books)
+    tasks = [Task(_compute_part if alone else _store_part, _Part(number, parts, law, end)) for number in todo]
+    for part, events, rows, aside in run_all(tasks, source, how, end - resumed):
         if rows is not None:
-            _write(database, _Part(part, parts, law), events, rows, aside)
+            _write(database, _Part(part, parts, law, end), events, rows, aside)
         done += events
         if progress is not None:
-            progress(done, max(total, done))
+            progress(done, max(end, done))
     return resumed, done
 
 
@@ -127,9 +151,10 @@ def _store_part(bench: Bench, part: _Part) -> _Found:
 
 def _write(database: ProjectionDatabase, part: _Part, events: int, rows: StoredRows, aside: Sequence[SetAside]) -> None:
     """The mark comes first: a worker that an interrupted rebuild left behind makes this one
-    wait, and only one stores."""
+    wait, and only one stores. Nor does it store into the tables of a later rebuild, whose parts are others."""
     with database.backend.transaction() as cursor:
-        if any(p.law != part.law for p in positions_in(cursor, NEW)):
+        if not database.backend.exists(NEW) or any((p.law, p.position) != (part.law, part.end)
+                                                   for p in positions_in(cursor, NEW)):
             raise StoreUnavailable("another rebuild has begun meanwhile: run the command again")
         marked = cursor.run("INSERT INTO {done} (part, parts, events) VALUES (:part, :parts, "
                             ":events) ON CONFLICT DO NOTHING",

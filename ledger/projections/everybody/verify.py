@@ -9,11 +9,12 @@ from ledger.domain.books import LawBooks
 from ledger.domain.events import Event
 from ledger.domain.phrases import says
 from ledger.domain.timelines import COLUMNS, KEYS
+from ledger.parallel import How
 from ledger.sql.base import Row
 from ledger.store import SetAside, SomeSetAside, StoreUnusable, open_store
 from ledger.store.errors import fault
 from ledger.store.mapper import stream_id
-from ledger.store.workers import Progress, Task, parts_of, run_all, workers_for
+from ledger.store.workers import Divided, Progress, Task, Workbench, parts_of, run_all
 
 from .database import OtherLog, Position, check_law
 from .open import open_database
@@ -27,7 +28,7 @@ _Found = tuple[int, list[Difference], list[SetAside]]
 PAGE = 5_000
 
 
-def verify(url: str, books: LawBooks, workers: int | None = None,
+def verify(url: str, books: LawBooks, how: How | None = None,
            progress: Progress | None = None) -> Iterator[Difference]:
     """Every difference between stored and computed rows: `stored` and `computed` intervals. Nothing where all is well.
 
@@ -43,26 +44,24 @@ def verify(url: str, books: LawBooks, workers: int | None = None,
                            "FOLDER --ledger -`")
         if not database.positions():
             raise StoreUnusable(says("rebuild/nothing-stored"))
-    yield from _all_parts(_verify_part, url, books, workers, progress)
+    yield from _all_parts(_verify_part, Divided(url, books, beside=open_database), how, progress)
     yield from _without_events(url)
 
 
-def diff(url: str, books: LawBooks, other: LawBooks, workers: int | None = None,
+def diff(url: str, books: LawBooks, other: LawBooks, how: How | None = None,
          progress: Progress | None = None) -> Iterator[Difference]:
     """What would be answered otherwise under `other` rule books: `before` and `after` intervals, student by student."""
-    yield from _all_parts(_diff_part, url, books, workers, progress, other)
+    yield from _all_parts(_diff_part, Divided(url, books, other), how, progress)
 
 
-def _all_parts(call: Any, url: str, books: LawBooks, workers: int | None, progress: Progress | None,
-               other: LawBooks | None = None) -> Iterator[Difference]:
-    with open_store(url, create=False) as store:
+def _all_parts(call: Any, source: Divided[Any], how: How | None, progress: Progress | None) -> Iterator[Difference]:
+    with open_store(source.url, create=False) as store:
         total = store.last_position()  # a little more than the events: positions have holes
     parts = parts_of(total)
     done = 0
     aside: list[SetAside] = []
     tasks: list[Task[_Found]] = [Task(call, (number, parts)) for number in range(parts)]
-    for events, found, unread in run_all(tasks, url, books, workers_for(total, workers), other,
-                                         open_database):
+    for events, found, unread in run_all(tasks, source, how, total):
         yield from found
         aside += unread
         done += events
@@ -99,7 +98,7 @@ def _was_true(bench: Bench, student: str, stored: StoredRows, positions: list[Po
                for length in range(known, len(events) + 1))
 
 
-def _diff_part(bench: Bench, part: tuple[int, int]) -> _Found:
+def _diff_part(bench: Workbench[None], part: tuple[int, int]) -> _Found:
     if bench.other is None:
         raise RuntimeError("there is nothing to compare with")
     aside: list[SetAside] = []

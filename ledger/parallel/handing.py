@@ -1,0 +1,138 @@
+"""Hands parts out and takes their results in order; what was lost with a worker is handed out again."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import AbstractContextManager
+from typing import Any, Generic, TypeVar
+
+from ledger.domain.phrases import says
+
+from .engine import Engine, EngineFailed, How, Lost
+
+P = TypeVar("P")
+R = TypeVar("R")
+
+AGAIN = 5
+"""So often in a row workers may be lost while nothing gets done."""
+
+
+class _Out(Generic[P, R]):
+    def __init__(self, part: P, future: "Future[R]") -> None:
+        self.part, self.future = part, future
+
+
+def in_order(parts: Iterable[P], far: Callable[[P], R], how: How, size: int,
+             near: Callable[[P], R] | None = None) -> Iterator[R]:
+    """The results in the order of the parts, few of which are in memory at a time.
+
+    `far`: what another process calls, a function of a module or a partial of one; `near`: the same for this process,
+    which works too where its processes are used. `size`: how many processes have enough to do; on a cluster it counts
+    for nothing. Raises EngineFailed, and what a part raises."""
+    here = near or far
+    if how.cluster is None and size <= 1:
+        yield from map(here, parts)
+        return
+    with _engine(how, size) as engine:
+        waiting: deque[_Out[P, R]] = deque()
+        out = _Taken(engine, far)
+        for part in parts:
+            if engine.helps and out.busy(waiting):
+                waiting.append(_Out(part, _done(here, part)))
+            else:
+                waiting.append(_Out(part, out.submit(part)))
+            while waiting and (waiting[0].future.done() or len(waiting) > 4 * (engine.at_once + engine.helps)):
+                yield out.take(waiting)
+        while waiting:
+            yield out.take(waiting)
+
+
+def _done(here: Callable[[P], R], part: P) -> "Future[R]":
+    """What it raises is raised in its turn."""
+    found: Future[R] = Future()
+    try:
+        found.set_result(here(part))
+    except Exception as error:
+        found.set_exception(error)
+    return found
+
+
+class _Taken(Generic[P, R]):
+    """Submits and takes from one engine, and counts what was lost since something was taken last."""
+
+    def __init__(self, engine: Engine, far: Callable[[P], R]) -> None:
+        self._engine, self._far, self._lost = engine, far, 0
+
+    def busy(self, waiting: Iterable[_Out[P, R]]) -> bool:
+        return sum(not one.future.done() for one in waiting) >= 2 * self._engine.at_once
+
+    def submit(self, part: P) -> "Future[R]":
+        try:
+            return self._engine.submit(self._far, part)
+        except Lost as error:
+            broken: Future[R] = Future()
+            broken.set_exception(error)  # taken in its turn
+            return broken
+
+    def take(self, waiting: "deque[_Out[P, R]]") -> R:
+        while True:
+            try:
+                found = self._engine.result(waiting[0].future)
+            except Lost:
+                self._lost += 1
+                if self._lost > AGAIN:
+                    raise EngineFailed(says("engine/lost", count=self._lost)) from None
+                self._engine.renew()
+                for one in waiting:
+                    if one.future.done() and (one.future.cancelled() or one.future.exception() is not None):
+                        one.future = self.submit(one.part)
+                continue
+            waiting.popleft()
+            self._lost = 0
+            return found
+
+
+def _engine(how: How, size: int) -> AbstractContextManager[Engine]:
+    if how.cluster is not None:
+        from .cluster import DaskCluster
+
+        return DaskCluster(how.cluster)
+    return _Processes(size)
+
+
+class _Processes:
+    """Of this machine: one less than is wanted, for this one works too. While the others start it has begun."""
+
+    helps = True
+
+    def __init__(self, size: int) -> None:
+        self.at_once = size - 1
+        self._executor: Executor = self._made()
+
+    def _made(self) -> Executor:
+        from . import processes
+
+        return processes.pool(self.at_once)
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._executor.shutdown(wait=True, cancel_futures=True)
+
+    def submit(self, far: Callable[[P], R], part: P) -> "Future[R]":
+        try:
+            return self._executor.submit(far, part)
+        except BrokenProcessPool as error:
+            raise Lost from error
+
+    def result(self, future: "Future[R]") -> R:
+        try:
+            return future.result()
+        except (BrokenProcessPool, Lost) as error:
+            raise Lost from error
+
+    def renew(self) -> None:
+        self._executor.shutdown(wait=True, cancel_futures=True)
+        self._executor = self._made()

@@ -1,0 +1,62 @@
+"""Processes of this machine for `concurrent.futures`: they end with whoever started them, however that ends.
+
+What a process is given when it starts must be short: it is written into a pipe that is waited for without end where
+the process dies before it reads it. The same is true of what is submitted, in Python before 3.12. Whatever may be long,
+such as a law, lies in a file (`Lent`).
+"""
+
+import gc
+import os
+import pickle
+import signal
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+SELDOM = (200_000, 20, 20)
+"""Thresholds of the garbage collector: folding makes many objects and hardly a cycle."""
+
+
+class Lent:
+    """A value of any length for the processes of this machine: `path` is a file of its owner's alone, until this is
+    closed."""
+
+    def __init__(self, value: Any) -> None:
+        self._file = tempfile.NamedTemporaryFile(prefix="career-ledger-")  # noqa: SIM115 - until this is closed
+        pickle.dump(value, self._file)
+        self._file.flush()
+        self.path = Path(self._file.name)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def read(path: Path) -> Any:
+    """What was lent."""
+    return pickle.loads(path.read_bytes())  # noqa: S301 - of our parent, in a file of its own
+
+
+def pool(size: int, start: Callable[..., None] | None = None, *arguments: Any) -> ProcessPoolExecutor:
+    """At most `size` processes, each of which first calls `start`, a function of a module, with the arguments."""
+    return ProcessPoolExecutor(size, get_context("spawn"), _start, (start, *arguments))
+
+
+def _start(start: Callable[..., None] | None, *arguments: Any) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # sent to the whole group: the parent ends its pool
+    Thread(target=_end_with_parent, daemon=True).start()
+    gc.freeze()
+    gc.set_threshold(*SELDOM)
+    if start is not None:
+        start(*arguments)
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+    os._exit(1)
