@@ -30,7 +30,7 @@ help:
 	@echo "make faults  the tests that kill, cut off and overload, at full size (10 minutes)"
 	@echo "make fuzz    every parser under atheris for SECONDS=60 together, from the golden files (TARGET=stored-bytes: one of them)"
 	@echo "make lint    ruff, mypy, import-linter, generated pages up to date"
-	@echo "make proofs-go  have the golden proofs checked by the libraries of others (needs Go 1.26)"
+	@echo "make proofs-go  have golden and damaged proofs checked by the libraries of others (needs Go 1.26)"
 	@echo "make bench   every figure beside the raw limit and the peers, on PostgreSQL and SQLite (about ten minutes)"
 	@echo "make bench-kafka        relay and consumers beside the raw clients of the same library, a million events (about 45 minutes)"
 	@echo "make bench-university   a million events end to end (long)"
@@ -95,8 +95,9 @@ sbom: $(INSTALLED)
 	@rm -rf build/product build/lister
 	@echo "written to build/sbom.cdx.json"
 
-proofs-go:
-	cd tests/proofs/go && go run . ../golden
+proofs-go: $(INSTALLED)
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && $(BIN)/python -m tests.proofs.damaged "$$folder" && \
+		cd tests/proofs/go && go run . ../golden "$$folder"
 
 bench: $(INSTALLED)
 	$(BIN)/python infra/postgres run -- $(BIN)/python -m benchmarks.run

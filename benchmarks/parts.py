@@ -31,7 +31,7 @@ from ledger.domain.submissions import Submission, read_submission
 from ledger.domain.timelines import timelines
 from ledger.exports.taking_in import opened as opened_export
 from ledger.exports.taking_in import take_in
-from ledger.exports.writing import export
+from ledger.exports.writing import Exporting, export
 from ledger.generate import generate
 from ledger.handling.bulk import Crew, Opens, import_lines
 from ledger.handling.submit import Desk, append_lines, submit
@@ -45,7 +45,7 @@ from ledger.projections.student.words import snapshot
 from ledger.proofs.auditor import read_key
 from ledger.proofs.proving import prove
 from ledger.proofs.sequencer import Sequencer
-from ledger.proofs.signing import Signer
+from ledger.proofs.signing import KeysGiven, Signer
 from ledger.proofs.tables import ProofTables
 from ledger.proofs.verifying import verify
 from ledger.rulebooks.loader import load_books
@@ -356,10 +356,11 @@ def proofs(url: str) -> dict[str, float]:
         count = store.last_position()
         found = {"raw": count / seconds(rows), "sealed": count / seconds(Sequencer(store, tables, signer).seal),
                  "verified": count / seconds(lambda: verify(store, tables, [], []))}
-        keys = [read_key(signer.verifier)]
+        keys = KeysGiven([read_key(signer.verifier)])
         with TemporaryDirectory() as name:
             folder = Path(name, "exported")
-            found["exported"] = count / seconds(lambda: export(store, tables, folder, keys, count, lambda *_: None))
+            sealing = Exporting(keys, signer, count)
+            found["exported"] = count / seconds(lambda: export(store, tables, folder, sealing, lambda *_: None))
             found["imported"] = count / seconds(lambda: take_in(opened_export(folder, keys), f"sqlite:///{name}/new.db",
                                                                 [], lambda *_: None))
         student = next(iter(store.students()))

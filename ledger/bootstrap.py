@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from ledger.projections.everybody.rebuild import Rebuilt
     from ledger.projections.everybody.reports import Reports
     from ledger.projections.student.what_if import Call
+    from ledger.proofs.auditor import Key
     from ledger.proofs.proving import Proof
     from ledger.proofs.sequencer import Sequencer
     from ledger.proofs.verifying import HowFar
@@ -397,12 +398,11 @@ class Ledger:
         from ledger.audit.run import Since
         from ledger.domain.values import ROME
         from ledger.proofs.auditor import Wrong
-        from ledger.proofs.reading import WrongProof, outside_of, verifier_keys
-        from ledger.proofs.signing import of_epochs
+        from ledger.proofs.reading import WrongProof, outside_of
         from ledger.proofs.tables import ProofTables
         from ledger.proofs.verifying import position_of
 
-        known = of_epochs(verifier_keys(keys), self._store.identity().epoch)
+        known = self._known_keys(keys)
         if not known:
             raise WrongProof(f"{checkpoint}: nothing was given to check its signature with: give --key, or name the "
                              "signing key in CAREER_LEDGER_SIGNING_KEY")
@@ -509,15 +509,15 @@ class Ledger:
     def _delivery(self, to: "GivenTo | None", told: Callable[[Exception], None]) -> "Iterator[Delivery]":
         from ledger.proofs import signing
         from ledger.proofs.auditor import read_key
-        from ledger.proofs.reading import verifier_keys
+        from ledger.proofs.reading import of_epochs, verifier_keys
         from ledger.proofs.tables import ProofTables
         from ledger.proofs.witnesses import Delivery, Folder, IntoTopic, Taker, Witness
         from ledger.wire.topics import CHECKPOINTS
 
         places: list[Taker] = []
         if to is not None:
-            mine = signing.of_epochs([read_key(signing.load().verifier)], self._store.identity().epoch)
-            keys = [*mine, *(verifier_keys(to.keys) if to.keys else [])]
+            mine = of_epochs(signing.KeysGiven([read_key(signing.load().verifier)]), self._store.identity().epoch)
+            keys = [*mine, *(verifier_keys(to.keys).keys if to.keys else [])]
             places = [Witness(one, keys) for one in to.places if "://" in one]  # what they sign goes to the others
             for one in to.places:
                 if one == CHECKPOINTS:
@@ -551,12 +551,11 @@ class Ledger:
         """Everything again from the events. `outside`: files of checkpoints that others have kept, and folders of them;
         `keys`: verifier keys, or files with them; `brokers`: whose topic of checkpoints is compared too. Raises
         WrongProof, OSError; NotFound where nothing is sealed and there is nothing to compare with."""
-        from ledger.proofs.reading import outside_notes, outside_of, verifier_keys
-        from ledger.proofs.signing import of_epochs
+        from ledger.proofs.reading import outside_notes, outside_of
         from ledger.proofs.tables import ProofTables
         from ledger.proofs.verifying import verify
 
-        known = of_epochs(verifier_keys(keys), self._store.identity().epoch)
+        known = self._known_keys(keys)
         held = outside_of(outside, known)
         if brokers is not None:
             from ledger.relay.checkpoints import held as in_the_topic
@@ -567,6 +566,41 @@ class Ledger:
             if not held and not tables.exist():
                 raise NotFound(says("missing/sealed"))
             return dict(verify(store, tables, held, known, told))
+
+    def _known_keys(self, said: Sequence[str]) -> "list[Key]":
+        """With which this ledger's checkpoints are checked, in all epochs. Raises WrongProof."""
+        from ledger.proofs.proving import handovers
+        from ledger.proofs.reading import of_epochs, verifier_keys
+        from ledger.proofs.tables import ProofTables
+
+        with ProofTables(self._url) as tables:
+            return of_epochs(verifier_keys(said), self._store.identity().epoch, handovers(tables))
+
+    def hand_key_over(self) -> str:
+        """Another key signs from now on; its verifier key. Killed in between, it goes on where it was. Raises NotFound
+        where nothing is recorded; StoreUnusable, also where the key stands in the environment."""
+        from ledger.proofs import signing
+        from ledger.store import StoreUnusable
+
+        with self._sequencer() as sequencer:
+            signer = signing.load()
+            to = signer.successor(made=True)
+            if to is None:
+                raise StoreUnusable(f"{signing.VARIABLE} holds the key itself: only one in a file is handed over. Put "
+                                    "it into a file of mode 0600, and name that")
+            sealed = sequencer.hand_over(to)
+            if sealed is None:
+                raise NotFound(says("missing/sealed"))
+            signer.give_way()
+        return signing_key(signer.name)
+
+    def handovers(self) -> str:
+        """Of the key that signs, from the first one to today's, for who holds an earlier verifier key: a text."""
+        from ledger.proofs.proving import handovers
+        from ledger.proofs.tables import ProofTables
+
+        with ProofTables(self._url) as tables:
+            return handovers(tables)
 
     def sealed(self) -> tuple[int, int]:
         """The position of the last event, and of the last one before the newest checkpoint; 0 where there is none."""
@@ -642,7 +676,7 @@ class Ledger:
         """Everything up to the newest checkpoint into a folder; with a key that signs that is everything that is
         recorded now. None where no verifier key is known. Raises NotFound where nothing is sealed, WrongProof, OSError,
         and what `Sequencer.seal` does."""
-        from ledger.exports.writing import Unsealed, export
+        from ledger.exports.writing import Exporting, Unsealed, export
         from ledger.proofs import signing
         from ledger.proofs.reading import verifier_keys
         from ledger.proofs.tables import ProofTables
@@ -652,12 +686,13 @@ class Ledger:
         known, store = verifier_keys(keys), self._store
         if not known:
             return None
-        if signing.is_named():
+        signer = signing.load() if signing.is_named() else None
+        if signer is not None:
             with self._sequencer() as sequencer, suppress(StoreUnavailable):  # another one seals: to where it is
                 sequencer.seal()
         with ProofTables(self._url) as tables:
             try:
-                return export(store, tables, folder, known, position_given(self._url), told)
+                return export(store, tables, folder, Exporting(known, signer, position_given(self._url)), told)
             except Unsealed:
                 raise NotFound(says("missing/sealed")) from None
 
@@ -665,8 +700,7 @@ class Ledger:
         """What `export` wrote, into an empty database. Raises WrongProof, OSError; StoreUnusable where the database is
         not empty, or the key store is another ledger's."""
         from ledger.exports.taking_in import opened, take_in
-        from ledger.proofs.reading import outside_of, verifier_keys
-        from ledger.proofs.signing import of_epochs
+        from ledger.proofs.reading import of_epochs, outside_of, verifier_keys
 
         known = verifier_keys(keys)
         found = opened(folder, known)

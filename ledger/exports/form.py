@@ -1,5 +1,6 @@
 """What lies in an exported folder: a bag (BagIt, RFC 8493) whose `data` holds segments of events, the checkpoints, the
-newest of these by itself, the key that checks it, and a manifest.
+newest of these by itself, the key that checks it, and a manifest, which is signed too where the key that signs was
+there: the checkpoint says nothing of ledger id and highest position.
 
 A segment has a line for each event, with its stored bytes as they are. Nothing in the folder says when or where it was
 made: the same ledger gives the same files. """
@@ -19,10 +20,13 @@ from ledger.store.epochs import Epoch
 
 from .zstd import ZstdError, decompressor
 
-FORMAT = "career-ledger/export.v1"
+FORMAT = "career-ledger/export.v2"
+FORMATS = ("career-ledger/export.v1", FORMAT)
+"""That are read. The first one has no signed manifest, and no log whose key was handed over."""
 BAG = "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 BAGIT, SUMS, DATA = "bagit.txt", "manifest-sha256.txt", "data"
 MANIFEST, CHECKPOINT, KEY, EPOCHS = "manifest.json", "checkpoint", "key.vkey", "epochs.json"
+SIGNED = "manifest.signed"
 CHECKPOINTS = "checkpoints.jsonl.zst"
 SEGMENT = 100_000
 """Events of one file."""
@@ -112,15 +116,20 @@ def manifest_text(manifest: Manifest) -> bytes:
     return msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n"
 
 
+def signed_text(manifest: bytes) -> str:
+    """What is signed of a manifest. No checkpoint reads so."""
+    return f"{FORMAT}\n{sha256(manifest).hexdigest()}\n"
+
+
 def read_manifest(data: bytes, where: str) -> Manifest:
     """Raises WrongProof with the field that is wrong."""
     try:
         said = msgspec.json.decode(data)
     except UNDECODED as error:
         raise WrongProof(f"{where} is no JSON ({error}): it was cut off or changed; export again") from None
-    if not isinstance(said, dict) or said.get("format") != FORMAT:
+    if not isinstance(said, dict) or said.get("format") not in FORMATS:
         found = said.get("format") if isinstance(said, dict) else None
-        raise WrongProof(f"{where}: format is {str(found)[:80]!r}, and this program reads {FORMAT!r}: "
+        raise WrongProof(f"{where}: format is {str(found)[:80]!r}, and this program reads {', '.join(FORMATS)}: "
                          "take the version of career-ledger that wrote it, or a newer one")
     try:
         manifest = msgspec.json.decode(data, type=Manifest)
@@ -166,6 +175,10 @@ class Bag:
         found = self._whole(self.data / name)
         self._compare(name, sha256(found).hexdigest())
         return found
+
+    def has(self, name: str) -> bool:
+        """Whether the bag's list has it, or it lies there."""
+        return f"{DATA}/{name}" in self._sums or (self.data / name).exists()
 
     def lines(self, part: Packed) -> Iterator[list[bytes]]:
         """Of a compressed file, some at a time, without their ends. It is known to be the right one when the last ones

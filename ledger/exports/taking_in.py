@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import msgspec
 
 from ledger.edges.memory import uncollected
-from ledger.proofs.auditor import Checkpoint, Key, Seen, Wrong, open_checkpoint, read_checkpoint, read_key
-from ledger.proofs.reading import WrongProof
+from ledger.proofs.auditor import Checkpoint, Key, Seen, Wrong, open_checkpoint, open_note, read_checkpoint, read_key
+from ledger.proofs.reading import WrongProof, of_epochs
 from ledger.proofs.regrown import Grown, Regrown
-from ledger.proofs.signing import of_epochs
+from ledger.proofs.signing import KeysGiven
 from ledger.proofs.students import OutOfOrder
 from ledger.proofs.tables import KeptPoint, keep_whole
 from ledger.proofs.verifying import HowFar, Outside
@@ -33,17 +33,20 @@ class _Point(msgspec.Struct, forbid_unknown_fields=True):
     size: int
     position: int
     note: str
+    keys: tuple[str, str] | None = None
 
 
 class Export(NamedTuple):
     """A folder whose small files were read and hold. `seen`: whose signatures of its checkpoint were checked;
-    `vouched`: whether with keys from elsewhere, and not with the one in the folder."""
+    `vouched`: whether with keys from elsewhere, and not with the one in the folder; `signed`: whether the manifest is
+    signed too."""
 
     bag: form.Bag
     checkpoint: Checkpoint
     note: str
     seen: Sequence[Seen]
     vouched: bool
+    signed: bool
     epochs: Sequence[Epoch]
 
     @property
@@ -51,14 +54,15 @@ class Export(NamedTuple):
         return self.bag.manifest.ledger
 
 
-def opened(folder: Path, keys: Sequence[Key]) -> Export:
-    """`keys`: with which its checkpoint is checked; without any the one that lies in the folder, which proves no more
-    than that the folder agrees with itself. Raises WrongProof, OSError."""
+def opened(folder: Path, given: KeysGiven) -> Export:
+    """`given`: the keys with which checkpoint and manifest are checked; without any the one that lies in the folder,
+    which proves no more than that the folder agrees with itself. Raises WrongProof, OSError."""
     bag = form.Bag(folder)
     where, manifest = bag.data / form.CHECKPOINT, bag.manifest
     try:
         note = bag.small(form.CHECKPOINT).decode()
-        known = of_epochs(keys or [read_key(bag.small(form.KEY).decode())], min(manifest.epoch, MOST_EPOCHS))
+        given_or_its = given or KeysGiven([read_key(bag.small(form.KEY).decode())])
+        known = of_epochs(given_or_its, min(manifest.epoch, MOST_EPOCHS))
         found, seen = open_checkpoint(note, known)
     except (Wrong, UnicodeDecodeError) as error:
         raise WrongProof(f"{where}: {error}") from None
@@ -69,7 +73,23 @@ def opened(folder: Path, keys: Sequence[Key]) -> Export:
     numbers = [one.number for one in epochs]
     if numbers != sorted(set(numbers)) or manifest.epoch != max(numbers, default=1):
         raise WrongProof(f"{bag.data / form.EPOCHS}: its numbers do not rise to epoch in {form.MANIFEST}: {_DAMAGED}")
-    return Export(bag, found, note, seen, bool(keys), epochs)
+    return Export(bag, found, note, seen, bool(given), _is_signed(bag, found, known), epochs)
+
+
+def _is_signed(bag: form.Bag, checkpoint: Checkpoint, keys: list[Key]) -> bool:
+    """Whether the manifest is, by the key that signs from this checkpoint on. Raises WrongProof where it is another
+    one's."""
+    if not bag.has(form.SIGNED):
+        return False
+    where = bag.data / form.SIGNED
+    try:
+        body, seen = open_note(bag.small(form.SIGNED).decode(), [
+            one for one in keys if one.name == checkpoint.origin and one.first <= checkpoint.size < one.last])
+    except (Wrong, UnicodeDecodeError) as error:
+        raise WrongProof(f"{where}: {error}") from None
+    if not seen or body != form.signed_text(bag.small(form.MANIFEST)):
+        raise WrongProof(f"{where} is not the signature of {form.MANIFEST}: one of the two was changed; export again")
+    return True
 
 
 def take_in(export: Export, url: str, outside: Sequence[Outside], told: HowFar) -> dict[str, Any]:
@@ -88,6 +108,7 @@ def take_in(export: Export, url: str, outside: Sequence[Outside], told: HowFar) 
     return {"ledger": manifest.ledger, "events": manifest.events, "students": manifest.students,
             "position": manifest.last, "highest": manifest.highest, "checkpoints": len(points),
             "size": manifest.size, "root": manifest.root, "vouched": export.vouched,
+            "signed": export.signed,
             "signed_by": [one.name for one in export.seen],
             "outside": [{"file": one.where, "size": one.checkpoint.size} for one in outside]}
 
@@ -162,7 +183,7 @@ class _Arrival:
         return ends
 
     def _end(self, signed: _Point) -> None:
-        grown: Grown = self._log.end(signed.note.partition("\n")[0])
+        grown: Grown = self._log.end(signed.note.partition("\n")[0], signed.keys)
         if signed.size != grown.point.size or not signed.note.startswith(grown.point.body + "\n"):
             raise WrongProof(f"{self._where}: the checkpoint of {signed.size} entries is not that of the events up to "
                              f"position {signed.position}: one of them was changed; export again, or take another copy")

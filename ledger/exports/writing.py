@@ -15,9 +15,11 @@ import msgspec
 
 from ledger.edges.files import durable, make_folder, open_file
 from ledger.edges.memory import uncollected
-from ledger.proofs.auditor import LOG_KEY, Key, Wrong, open_checkpoint, read_checkpoint
+from ledger.proofs.auditor import LOG_KEY, Key, Wrong, open_checkpoint, open_note, read_checkpoint
+from ledger.proofs.proving import handovers
+from ledger.proofs.reading import of_epochs
 from ledger.proofs.regrown import Grown, Regrown
-from ledger.proofs.signing import epoch_of, of_epochs
+from ledger.proofs.signing import KeysGiven, Signer, epoch_of, keys_in
 from ledger.proofs.students import OutOfOrder
 from ledger.proofs.tables import KeptPoint, ProofTables
 from ledger.proofs.verifying import HowFar, RowCheck
@@ -97,6 +99,15 @@ class _Segments:
             self._file.close()
 
 
+class Exporting(NamedTuple):
+    """`keys`: with which the newest checkpoint is checked; `signer`: the key that signs, None where it is not there;
+    `highest`: the highest position ever given."""
+
+    keys: KeysGiven
+    signer: Signer | None
+    highest: int
+
+
 class _Sealed(NamedTuple):
     """What was signed, up to the newest checkpoint."""
 
@@ -106,13 +117,11 @@ class _Sealed(NamedTuple):
     highest: int
 
 
-def export(store: EventStore, tables: ProofTables, folder: Path, keys: Sequence[Key], highest: int,
-           told: HowFar) -> dict[str, Any]:
-    """Into a folder that is not there, or empty: it appears when it is whole. `keys`: with which the newest checkpoint
-    is checked; `highest`: the highest position ever given. The answer has the manifest's counts, and `left_out`: events
-    that came after the newest checkpoint.
+def export(store: EventStore, tables: ProofTables, folder: Path, sealing: Exporting, told: HowFar) -> dict[str, Any]:
+    """Into a folder that is not there, or empty: it appears when it is whole. The answer has the manifest's counts,
+    `left_out`: events that came after the newest checkpoint, and `signed`: whether the manifest is.
     Raises Unsealed, StoreUnusable for what was changed or stands in the way, StoreUnavailable, OSError."""
-    sealed = _sealed(tables, keys, highest)
+    sealed = _sealed(tables, sealing.keys, sealing.highest)
     with _appearing(folder) as part:
         data = part / form.DATA
         make_folder(data)
@@ -121,10 +130,13 @@ def export(store: EventStore, tables: ProofTables, folder: Path, keys: Sequence[
         sums = [(one.name, one.sha256) for one in (*manifest.segments, manifest.checkpoints)]
         newest = sealed.points[-1]
         coded = base64.b64encode(bytes([LOG_KEY]) + sealed.key.public).decode()
-        for name, text in ((form.CHECKPOINT, (newest.note or "").encode()),
-                           (form.KEY, f"{sealed.key.name}+{sealed.key.id.hex()}+{coded}\n".encode()),
-                           (form.EPOCHS, form.epochs_text(sealed.epochs)),
-                           (form.MANIFEST, form.manifest_text(manifest))):
+        verifier, about = f"{sealed.key.name}+{sealed.key.id.hex()}+{coded}", form.manifest_text(manifest)
+        signer = sealing.signer.of(epoch_of(sealed.key.name)[1]) if sealing.signer is not None else None
+        signed = signer is not None and signer.verifier == verifier
+        for name, text in ((form.CHECKPOINT, (newest.note or "").encode()), (form.KEY, f"{verifier}\n".encode()),
+                           (form.EPOCHS, form.epochs_text(sealed.epochs)), (form.MANIFEST, about),
+                           *([(form.SIGNED, signer.sign(form.signed_text(about)).encode())]
+                             if signer is not None and signed else [])):
             _whole(data / name, text)
             sums.append((name, sha256(text).hexdigest()))
         _whole(part / form.SUMS, form.sums_text(sums).encode())
@@ -134,10 +146,11 @@ def export(store: EventStore, tables: ProofTables, folder: Path, keys: Sequence[
     left = store.touched(manifest.last, PAGE)
     return {"folder": str(folder), "ledger": manifest.ledger, "events": manifest.events, "students": manifest.students,
             "position": manifest.last, "highest": manifest.highest, "size": manifest.size, "root": manifest.root,
-            "files": len(sums) + 2, "bytes": sum(one.bytes for one in manifest.segments), "left_out": len(left)}
+            "files": len(sums) + 2, "bytes": sum(one.bytes for one in manifest.segments), "left_out": len(left),
+            "signed": signed}
 
 
-def _sealed(tables: ProofTables, keys: Sequence[Key], highest: int) -> _Sealed:
+def _sealed(tables: ProofTables, given: KeysGiven, highest: int) -> _Sealed:
     if not tables.exist():
         raise Unsealed
     with tables.reading() as kept:
@@ -147,7 +160,7 @@ def _sealed(tables: ProofTables, keys: Sequence[Key], highest: int) -> _Sealed:
     if not points:
         raise Unsealed
     try:
-        known = of_epochs(keys, max((one.number for one in epochs), default=1))
+        known = of_epochs(given, max((one.number for one in epochs), default=1), handovers(tables))
         found, _ = open_checkpoint(points[-1].note or "", known)
     except Wrong as error:
         raise StoreUnusable(f"the newest checkpoint of this ledger: {error}. Give the verifier key of its log with "
@@ -155,7 +168,8 @@ def _sealed(tables: ProofTables, keys: Sequence[Key], highest: int) -> _Sealed:
     if epochs and epochs[-1].number > epoch_of(found.origin)[1]:
         raise StoreUnusable("an accepted restore is not in the log yet: run `career-ledger checkpoint`, then export "
                             "again")
-    key = next(one for one in known if one.kind == LOG_KEY and one.name == found.origin)
+    signed = open_note(points[-1].note or "", known)[1]
+    key = max((one for one in signed if one.name == found.origin), key=lambda one: one.first)
     return _Sealed(points, key, epochs, highest)
 
 
@@ -179,7 +193,7 @@ def _written(store: EventStore, sealed: _Sealed, data: Path, told: HowFar) -> fo
                 first = first or rows[0][0]
                 log.add(rows)
                 told(log.position, last)
-            grown = log.end(read_checkpoint(point.body).origin)
+            grown = log.end(read_checkpoint(point.body).origin, keys_in(point.heads))
             if (grown.point.body, grown.point.heads) != (point.body, point.heads):
                 raise _changed(f"the checkpoint of {point.size} entries is not that of its events")
         segments.end()
@@ -208,7 +222,9 @@ def _checkpoints(data: Path, points: Sequence[KeptPoint]) -> form.Packed:
     file = _File(data / ".checkpoints")
     try:
         for one in points:
-            file.write(msgspec.json.encode({"size": one.size, "position": one.position, "note": one.note}) + b"\n")
+            keys = keys_in(one.heads)
+            file.write(msgspec.json.encode({"size": one.size, "position": one.position, "note": one.note}
+                                           | ({"keys": keys} if keys is not None else {})) + b"\n")
         return file.done(form.CHECKPOINTS)
     finally:
         file.close()

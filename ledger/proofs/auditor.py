@@ -5,15 +5,17 @@
     python3 auditor.py checkpoint FILE --key KEY
 
 KEY is the text of a verifier key (`NAME+ID+BASE64`) or a file that holds it. Take it from whom you believe, and never
-from the file that you check. Give it again for each witness whose cosignature you want to see checked. `--checkpoint`
-is one that you hold from elsewhere (a witness, an earlier day): a proof under the same size must have the same root.
+from the file that you check. Give it again for each witness whose cosignature you want to see checked, and for a file
+of hand-overs, with which the key that you hold leads to the one that signs today. `--checkpoint` is one that you hold
+from elsewhere (a witness, an earlier day): a proof under the same size must have the same root.
 
 Exit codes: 0 it holds, 1 it does not, 2 wrong usage.
 
 What is believed, from the bottom up. Each event is one line, an *entry*, of which only the digest of the stored bytes
 is part (`event_entry`). The entries are the leaves of a Merkle tree as RFC 6962, section 2.1, has it: whoever knows
 its root and a path of hashes knows that an entry stands at its place (`path_root`). The root and the number of leaves
-are a *checkpoint*, which the ledger signs (C2SP tlog-checkpoint, signed-note; Ed25519, RFC 8032).
+are a *checkpoint*, which the ledger signs (C2SP tlog-checkpoint, signed-note; Ed25519, RFC 8032). Where it changes its
+key, the last entry of a checkpoint names the old one and the new one, and both sign it (`read_handovers`).
 
 So that nothing can be left out, the last entry of each checkpoint names the root of a *map of students*. Each student
 has one entry in it: the version of her newest event, and a chain of hashes over all of them (`chained`). It lies in
@@ -39,6 +41,9 @@ PROOF = "career-ledger/proof.v1"
 EVENT = "career-ledger/event.v1"
 HEADS = "career-ledger/heads.v1"
 RESTORE = "career-ledger/restore.v1"
+HANDOVER = "career-ledger/key.v1"
+ENDS = {HEADS: 5, RESTORE: 10, HANDOVER: 7}
+"""What the last entry of a checkpoint begins with, and how many lines follow."""
 STUDENT = "career-ledger/student.v1"
 TLOG_PROOF = "c2sp.org/tlog-proof@v1"
 STREAMS = uuid.UUID("5b0ac2a4-6a0d-5a4f-9a3e-3d1b8f8a7c10")
@@ -190,12 +195,14 @@ _HEX = re.compile(r"[0-9a-f]{64}")
 
 
 class Key(NamedTuple):
-    """Of a ledger (`kind` 1) or of a witness (`kind` 4)."""
+    """Of a ledger (`kind` 1) or of a witness (`kind` 4). It signs checkpoints of `first` to `last` entries."""
 
     name: str
     id: bytes
     kind: int
     public: bytes
+    first: int = 0
+    last: int = LARGEST
 
 
 class Seen(NamedTuple):
@@ -247,7 +254,7 @@ def number(text: str) -> int:
     return int(text)
 
 
-def open_note(note: str, keys: list[Key]) -> tuple[str, list[Seen]]:
+def open_note(note: str, keys: list[Key]) -> tuple[str, dict[Key, Seen]]:
     """The text that was signed, and the signatures that hold, of those whose keys are known: others are passed over.
     Raises Wrong for a known key whose signature does not hold, and where no log's key has signed."""
     if any((ord(one) < 32 and one != "\n") or ord(one) == 127 for one in note):
@@ -275,8 +282,8 @@ def open_note(note: str, keys: list[Key]) -> tuple[str, list[Seen]]:
                 raise Wrong(f"the signature of {name} does not hold: the text was changed, or another key signed it")
             seen[key] = Seen(name, time)
     if not any(one.time is None for one in seen.values()):
-        raise Wrong("the key that you gave has not signed this")
-    return body, list(seen.values())
+        raise Wrong("the key that you gave has not signed this; if it was handed over since, give the hand-overs too")
+    return body, seen
 
 
 def read_checkpoint(body: str) -> Checkpoint:
@@ -291,12 +298,18 @@ def read_checkpoint(body: str) -> Checkpoint:
 
 
 def open_checkpoint(note: str, keys: list[Key]) -> tuple[Checkpoint, list[Seen]]:
-    """Raises Wrong, also where it is another log's than the key that has signed it."""
+    """Raises Wrong, also where it is another log's than the key that has signed it, or the key was not the log's then:
+    handed over before, or not yet."""
     body, seen = open_note(note, keys)
     found = read_checkpoint(body)
-    if found.origin not in {one.name for one in seen if one.time is None}:
+    if found.origin not in {one.name for one in seen.values() if one.time is None}:
         raise Wrong(f"the checkpoint is one of {found.origin}, whose key you did not give")
-    return found, seen
+    for key in seen:
+        if not key.first <= found.size <= key.last:
+            raise Wrong(f"the checkpoint of {found.size} entries is signed by a key of {key.name} that signs those of "
+                        f"{key.first} to {'any number of' if key.last == LARGEST else key.last} entries: it was handed "
+                        "over")
+    return found, list(seen.values())
 
 
 # Entries
@@ -321,9 +334,17 @@ def restore_entry(heads: bytes, epoch: int, reached: int, lost: Checkpoint | Non
     return f"{told}{epoch}\n{reached}\n{size}\n{root.hex()}\n{digest}\n".encode()
 
 
+def handover_entry(heads: bytes, old: str, new: str) -> bytes:
+    """The last entry of the checkpoint with which the key changes: what `heads` says, and two verifier keys of the log.
+    The old one signs up to this checkpoint, the new one from it on."""
+    return f"{heads.decode().replace(HEADS, HANDOVER, 1)}{old}\n{new}\n".encode()
+
+
 def is_end(entry: bytes, map_root: bytes) -> bool:
     """Whether it is an entry with which a checkpoint ends, and names this map of students. Raises Wrong."""
     lines = entry.decode().split("\n")
+    if len(lines) != ENDS.get(lines[0], 0) + 2:
+        return False
     events, position, students = (number(one) for one in lines[1:4])
     said = heads_entry(events, position, students, map_root.hex(), lines[5])
     if lines[0] == RESTORE:
@@ -331,6 +352,8 @@ def is_end(entry: bytes, map_root: bytes) -> bool:
         if not _HEX.fullmatch(lines[9]) or not _HEX.fullmatch(lines[10]):
             return False
         said = restore_entry(said, epoch, reached, Checkpoint("", size, bytes.fromhex(lines[9])), lines[10])
+    if lines[0] == HANDOVER:
+        said = handover_entry(said, *lines[6:8])
     return bool(_HEX.fullmatch(lines[5])) and entry == said
 
 
@@ -354,6 +377,61 @@ def bucket_of(key: str) -> int:
 def chained(chain: bytes, leaf: bytes) -> bytes:
     """The chain over one event more; the first one stands on 32 zero bytes."""
     return sha256(chain + leaf).digest()
+
+
+# Keys that were handed over
+
+class Handover(NamedTuple):
+    """From one key of a log to the next: both have signed this checkpoint."""
+
+    old: Key
+    new: Key
+    checkpoint: Checkpoint
+
+
+def read_handovers(text: str) -> list[Handover]:
+    """Of a file: of each the entry that ends a checkpoint and names two keys, and its tlog-proof. They hold in
+    themselves; whether one of the keys is to be believed is for `handed_over` to say. Raises Wrong."""
+    found = []
+    for part in text.split(f"{HANDOVER}\n")[1:]:
+        lines = _Lines(f"{HANDOVER}\n{part}")
+        entry = read_end(lines)
+        said = entry.decode().split("\n")
+        if not _HEX.fullmatch(said[4]) or not is_end(entry, bytes.fromhex(said[4])):
+            raise Wrong("a hand-over is damaged")
+        old, new = read_key(said[6]), read_key(said[7])
+        index, path, note = read_tlog_proof(lines)
+        checkpoint, _ = open_checkpoint(note, [old, new])
+        if old == new or {old, new} != open_note(note, [old, new])[1].keys() or old.kind != LOG_KEY or \
+                new.kind != LOG_KEY:
+            raise Wrong("a hand-over is not signed by both keys")
+        if index != checkpoint.size - 1 or path_root(leaf_hash(entry), index, checkpoint.size, path) != checkpoint.root:
+            raise Wrong("the hand-over of a key is not the last entry of its checkpoint")
+        found.append(Handover(old, new, checkpoint))
+    return found
+
+
+def handed_over(keys: list[Key], handovers: list[Handover]) -> list[Key]:
+    """The keys, those that they were handed over to or from, and the checkpoints that each signs. Raises Wrong for a
+    hand-over to none of them, and for two that contradict each other."""
+    def place(key: Key) -> tuple[str, int, bytes]:
+        return key.name, key.kind, key.public
+
+    found = {place(one): one for one in keys}
+    waiting = list(dict.fromkeys(handovers))
+    while waiting:
+        one = next((one for one in waiting if place(one.old) in found or place(one.new) in found), None)
+        if one is None:
+            raise Wrong("a key was handed over that is none of those that you gave")
+        waiting.remove(one)
+        old, new = found.get(place(one.old), one.old), found.get(place(one.new), one.new)
+        if old.last != LARGEST or new.first != 0:
+            raise Wrong(f"two hand-overs of one key of {old.name}: keep both, they convict who holds the key")
+        found[place(old)] = old._replace(last=one.checkpoint.size)
+        found[place(new)] = new._replace(first=one.checkpoint.size)
+    if any(one.first > one.last for one in found.values()):
+        raise Wrong("a key was handed over before it was the log's")
+    return list(found.values())
 
 
 # The proof of a student
@@ -435,6 +513,12 @@ def read_tlog_proof(lines: _Lines) -> tuple[int, list[bytes], str]:
     return index, path, lines.rest()
 
 
+def read_end(lines: _Lines) -> bytes:
+    """An entry with which a checkpoint ends, not looked at."""
+    kind = lines.next()
+    return "".join(one + "\n" for one in (kind, *(lines.next() for _ in range(ENDS.get(kind, 0))))).encode()
+
+
 def check_tlog_proof(text: str, entry: bytes, keys: list[Key]) -> Checkpoint:
     """Of one entry, in the format of C2SP. Raises Wrong."""
     index, path, note = read_tlog_proof(_Lines(text))
@@ -470,8 +554,7 @@ def check_proof(text: str, keys: list[Key]) -> Proven:
 
     root = _map_root(lines, key_of(stream), student_entry(key_of(stream), len(events), chain) if events else None)
 
-    kind = lines.next()
-    entry = "".join(one + "\n" for one in (kind, *(lines.next() for _ in range(10 if kind == RESTORE else 5)))).encode()
+    entry = read_end(lines)
     if not is_end(entry, root):
         raise Wrong("the map of students is not the one that the log names")
     log_events, last, students = (number(one.decode()) for one in entry.split(b"\n")[1:4])
@@ -540,9 +623,11 @@ def read_text(path: str, most: int = LONGEST_FILE) -> str:
         raise Wrong(f"{path} is not a text in UTF-8") from None
 
 
-def key_given(said: str) -> Key:
-    """The text of a key, or the file that holds it. Raises Wrong, OSError."""
-    return read_key(said if said.count("+") >= 2 else read_text(said, 4096))
+def keys_given(those: list[str]) -> tuple[list[Key], list[Handover]]:
+    """Each the text of a key, or a file that holds one, or hand-overs. Raises Wrong, OSError."""
+    texts = [said if said.count("+") >= 2 else read_text(said, LONGEST_NOTE) for said in those]
+    return ([read_key(one) for one in texts if not one.startswith(HANDOVER)],
+            [found for one in texts if one.startswith(HANDOVER) for found in read_handovers(one)])
 
 
 def _visible(text: str) -> str:
@@ -575,7 +660,7 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write(f"{__doc__}\n")
         return 2
     try:
-        keys = [key_given(said) for said in named["--key"]]
+        keys = handed_over(*keys_given(named["--key"]))
         others = [open_checkpoint(read_text(one, LONGEST_NOTE), keys)[0] for one in named["--checkpoint"]]
         if plain[0] == "checkpoint":
             checkpoint, seen = open_checkpoint(read_text(plain[1], LONGEST_NOTE), keys)

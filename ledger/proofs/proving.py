@@ -10,7 +10,7 @@ from .auditor import bucket_of, key_of, read_checkpoint, stream_of
 from .students import NEW, Bucket, Heads, OutOfOrder, changed, leaves_of, leaves_of_rows, map_of
 from .tables import Kept, KeptPoint, ProofTables
 from .tree import TilePlace, Tree
-from .writing import Proven, Way, proof
+from .writing import Proven, Way, proof, tlog_proof
 
 PAGE = 5_000
 
@@ -52,6 +52,19 @@ def prove(store: EventStore, tables: ProofTables, student: str, position: int | 
         except (KeyError, OutOfOrder, ValueError):
             raise Disagrees from None
     return Proof(text, len(events), sealed)
+
+
+def handovers(tables: ProofTables) -> str:
+    """Of the log's key, from one to the next, as `auditor.read_handovers` takes them; empty where there is none, or
+    its tiles are not whole."""
+    if not tables.exist():
+        return ""
+    with tables.reading() as kept:
+        try:
+            return "".join(one.heads + tlog_proof(Way(one.size - 1, Tree(one.size, kept.tile).inclusion(one.size - 1)),
+                                                  one.note or "") for one in kept.handovers())
+        except KeyError:
+            return ""
 
 
 _Map = tuple[Callable[[int], Bucket], Tree]

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,14 @@ from .auditor import (
     Seen,
     Wrong,
     check_proof,
-    key_given,
+    keys_given,
     open_checkpoint,
     read_checkpoint,
+    read_handovers,
     read_key,
     read_text,
 )
-from .signing import is_named, load, of_epochs
+from .signing import KeysGiven, is_named, load
 from .verifying import Outside
 
 MANIFEST, PACKAGE, STAMP = ".manifest.json", ".jsonl.gz", ".tsr"
@@ -31,16 +33,28 @@ class WrongProof(Exception):
     """A file does not hold what it says; the text begins with its name."""
 
 
-def verifier_keys(said: Sequence[str]) -> list[Key]:
-    """Those that are given; where none are, the ledger's own, if this process has it; else none. Raises WrongProof."""
+def verifier_keys(said: Sequence[str]) -> KeysGiven:
+    """Those that are given, and hand-overs; where none are, the ledger's own, if this process has it. Raises
+    WrongProof."""
     try:
         if said:
-            return [key_given(one) for one in said]
+            return KeysGiven(*keys_given([*said]))
         if not is_named():
-            return []
+            return KeysGiven()
         mine = load()
         last = mine.last()
-        return of_epochs([read_key(mine.verifier)], last.epoch if last is not None else 1)
+        return KeysGiven([read_key(mine.of(last.epoch if last is not None else 1).verifier)])
+    except Wrong as error:
+        raise WrongProof(f"--key: {error}") from None
+
+
+def of_epochs(given: KeysGiven, epochs: int = 1, kept: str = "") -> list[Key]:
+    """As `KeysGiven.of_epochs`. `kept`: the hand-overs that the ledger's own log tells of; they count as far as a key
+    that was given leads to them. Raises WrongProof where two contradict each other."""
+    with suppress(Wrong):  # a changed one leads nowhere, and `verify` names it
+        given = given._replace(handovers=[*given.handovers, *read_handovers(kept)])
+    try:
+        return given.of_epochs(epochs)
     except Wrong as error:
         raise WrongProof(f"--key: {error}") from None
 
@@ -85,7 +99,7 @@ def _opened(where: str, note: str, keys: list[Key]) -> tuple[Checkpoint, list[Se
 def checked(file: Path, said: Sequence[str], outside: Sequence[Path]) -> dict[str, Any] | None:
     """What a proof or a checkpoint shows. `student` and what follows it only of a proof. None without any key. Raises
     WrongProof."""
-    keys = verifier_keys(said)
+    keys = of_epochs(verifier_keys(said))
     if not keys:
         return None
     try:

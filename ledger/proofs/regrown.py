@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ledger.store.epochs import Epoch
 from ledger.store.recorder import WholeRow
 
-from .auditor import heads_entry, leaf_hash
+from .auditor import handover_entry, heads_entry, leaf_hash
 from .sequencer import NO_CHECKPOINT, epoch_entry
 from .signing import checkpoint_body, epoch_of
 from .students import BUCKETS, Bucket, Heads, Moved, changed, leaves_of_rows, map_of, root_in
@@ -59,8 +59,9 @@ class Regrown:
         """Takes the events of the students into their chains. Raises OutOfOrder."""
         return self._heads.settle()
 
-    def end(self, origin: str) -> Grown:
-        """Ends a checkpoint of this name here. Raises OutOfOrder."""
+    def end(self, origin: str, keys: tuple[str, str] | None = None) -> Grown:
+        """Ends a checkpoint of this name here, where it hands the key over with these verifier keys, old and new.
+        Raises OutOfOrder."""
         moved = self.settle()
         tiles = changed(self._map.__getitem__, moved.roots)
         self._map |= {(one.level, one.number): one.hashes for one in tiles}
@@ -70,6 +71,8 @@ class Regrown:
         epoch = epoch_of(origin)[1]
         if epoch != self._epoch and epoch in self._epochs:
             entry = epoch_entry(entry, self._epochs[epoch])
+        elif keys is not None:
+            entry = handover_entry(entry, *keys)
         self._epoch = epoch
         self._full += self._edge.append([leaf_hash(entry)])
         body = checkpoint_body(origin, self._edge.size, self._edge.root())

@@ -17,8 +17,18 @@ from ledger.edges.watch import Watch
 from ledger.store import EventStore, StoreUnavailable, StoreUnusable
 from ledger.store.epochs import Epoch
 
-from .auditor import Checkpoint, heads_entry, leaf_hash, read_checkpoint, restore_entry
-from .signing import Signer, checkpoint_body, epoch_of, named
+from .auditor import (
+    Checkpoint,
+    Wrong,
+    handover_entry,
+    heads_entry,
+    leaf_hash,
+    open_checkpoint,
+    read_checkpoint,
+    read_key,
+    restore_entry,
+)
+from .signing import Signer, checkpoint_body, epoch_of, keys_in, named
 from .students import Heads, OutOfOrder, changed, leaves_of_rows, map_of, root_in
 from .tables import Kept, KeptPoint, ProofTables
 from .tree import WIDTH, Edge, Tile, Tree, edge_of
@@ -53,6 +63,25 @@ class Sequencer:
                 raise StoreUnavailable("another process seals this ledger: only one does")
             return self._seal(batch)
 
+    def hand_over(self, to: Signer) -> KeptPoint | None:
+        """Seals everything that is recorded now, and ends it with a checkpoint after which another key signs; None
+        where nothing is recorded. Goes on where it was killed. Raises as `seal`."""
+        with self._tables.alone() as mine:
+            if not mine:
+                raise StoreUnavailable("another process seals this ledger (`career-ledger checkpoint --follow`): stop "
+                                       "it first, and start it again afterwards with the new key")
+            self._tables.prepare()
+            with self._tables.reading() as kept:
+                last, epochs = kept.last(), kept.epochs()
+            if last is not None and last.note is None:
+                last = self._sign(last, epochs, to)
+            return last if last is not None and self._names(last, to) else self._seal(BATCH, to)
+
+    def _names(self, last: KeptPoint, to: Signer) -> bool:
+        """Whether a checkpoint hands the key over to this one."""
+        keys = keys_in(last.heads)
+        return keys is not None and keys[1] == to.of(epoch_of(read_checkpoint(last.body).origin)[1]).verifier
+
     def follow(self, stop: Flag, said: Callable[[KeptPoint], None], every: float = EVERY_SECONDS) -> None:
         """Seals every so many seconds, or events, what has come until `stop` is set; where another process does it,
         waits until it ends."""
@@ -84,7 +113,8 @@ class Sequencer:
                     said(last)
                     self.watch.stands("log", last.position, max(last.size - before - 1, 0))
 
-    def _seal(self, batch: int) -> KeptPoint | None:
+    def _seal(self, batch: int, to: Signer | None = None) -> KeptPoint | None:
+        """`to`: hands the key over to this one at the end."""
         self._tables.prepare()
         end = self._store.last_position()
         while True:
@@ -92,12 +122,13 @@ class Sequencer:
                 last, epochs = kept.last(), kept.epochs()
                 self._check(kept, last, epochs)
             if last is not None and last.note is None:
-                last = self._sign(last, epochs)
+                last = self._sign(last, epochs, to)
             epoch = _to_begin(last, epochs)
-            if epoch is None and end <= (last.position if last is not None else 0):
+            done = epoch is None and end <= (last.position if last is not None else 0)
+            if done and (to is None or last is None or self._names(last, to)):
                 return last
             with uncollected():
-                self._grow(last, end, batch, epoch)
+                self._grow(last, end, batch, epoch, to if done else None)
 
     def _check(self, kept: Kept, last: KeptPoint | None, epochs: Sequence[Epoch]) -> None:
         """Raises TwoHistories."""
@@ -105,6 +136,8 @@ class Sequencer:
         if last is not None and epoch_of(read_checkpoint(last.body).origin)[0] != self._signer.name:
             raise StoreUnusable(f"the checkpoints of this ledger are those of {read_checkpoint(last.body).origin}, and "
                                 f"the key that signs is that of {self._signer.name}: name the right one")
+        if last is not None and last.note is not None and _to_begin(last, epochs) is None:
+            self._check_key(last, last.note)
         if found is None or is_given_up(found.checkpoint, epochs):
             return
         signed, size = found.checkpoint, last.size if last is not None else 0
@@ -121,9 +154,23 @@ class Sequencer:
             raise TwoHistories(f"the log is not the continuation of the one of {signed.size} entries that the key has "
                                "signed: `career-ledger verify` says what was changed. Nothing is signed")
 
-    def _grow(self, last: KeptPoint | None, end: int, batch: int, epoch: Epoch | None) -> None:
+    def _check_key(self, last: KeptPoint, note: str) -> None:
+        """That it is the one that signs what comes next. Raises StoreUnusable."""
+        mine = self._signer.of(epoch_of(read_checkpoint(last.body).origin)[1]).verifier
+        keys = keys_in(last.heads)
+        if keys is not None and keys[1] != mine:
+            raise StoreUnusable("the key that signs was handed over to another one: start again with that. Where "
+                                "`career-ledger keys sign --rotate` was interrupted, run it again")
+        try:
+            open_checkpoint(note, [read_key(mine)])
+        except Wrong as error:
+            raise StoreUnusable(f"the newest checkpoint of this ledger is not that of the key that signs ({error}): "
+                                "name the right key; `career-ledger verify` says whether it was changed. Nothing is "
+                                "sealed") from None
+
+    def _grow(self, last: KeptPoint | None, end: int, batch: int, epoch: Epoch | None, to: Signer | None) -> None:
         """With `epoch` what stands before it, all at once: nothing of that is signed any more by the name of the epoch
-        before."""
+        before. With `to` nothing but the entry that hands the key over."""
         before = last.size if last is not None else 0
         at = last.position if last is not None else 0
         positions: list[int] = []
@@ -139,7 +186,7 @@ class Sequencer:
             leaves += found
             positions += [row[0] for row in rows]
             at = rows[-1][0]
-        if not leaves and epoch is None:
+        if not leaves and epoch is None and to is None:
             raise StoreUnavailable(f"the log ended at position {end} a moment ago, and does not any more: try again")
         with self._tables.reading() as kept:
             edge = Edge(before, [Tile(*place, kept.tile(place)) for place in edge_of(before)])
@@ -162,6 +209,9 @@ class Sequencer:
         origin = read_checkpoint(last.body).origin if last is not None else self._signer.name
         if epoch is not None:
             entry, origin = epoch_entry(entry, epoch), named(self._signer.name, epoch.number)
+        if to is not None:
+            number = epoch_of(origin)[1]
+            entry = handover_entry(entry, self._signer.of(number).verifier, to.of(number).verifier)
         full = edge.append([*leaves, leaf_hash(entry)])
         body = checkpoint_body(origin, edge.size, edge.root())
 
@@ -172,8 +222,15 @@ class Sequencer:
         self._tables.seal(before, KeptPoint(edge.size, at, entry.decode(), body, None),
                           [(tile, first(tile)) for tile in (*full, *edge.partial())], moved.heads, map_tiles)
 
-    def _sign(self, sealed: KeptPoint, epochs: Sequence[Epoch]) -> KeptPoint:
-        note = self._signer.of(epoch_of(read_checkpoint(sealed.body).origin)[1]).sign(sealed.body)
+    def _sign(self, sealed: KeptPoint, epochs: Sequence[Epoch], to: Signer | None = None) -> KeptPoint:
+        number = epoch_of(read_checkpoint(sealed.body).origin)[1]
+        note = self._signer.of(number).sign(sealed.body)
+        if (keys := keys_in(sealed.heads)) is not None:
+            to = to or self._signer.successor()
+            if to is None or keys != (self._signer.of(number).verifier, to.of(number).verifier):
+                raise StoreUnusable("the log hands its key over, and the new one (FILE.next) is not beside the one "
+                                    "that signs: put both back as they were. Nothing is signed")
+            note += to.of(number).line(sealed.body)
         self._signer.remember(note, max(sealed.position, *(one.reached for one in epochs), 0))
         self._tables.note(sealed.size, note)
         return sealed._replace(note=note)

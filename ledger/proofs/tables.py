@@ -17,7 +17,7 @@ from ledger.sql.sqlite import SQLite
 from ledger.store import StoreUnavailable, rights, versions
 from ledger.store.epochs import Epoch, epochs
 
-from .auditor import read_checkpoint
+from .auditor import HANDOVER, read_checkpoint
 from .students import Bucket, Head
 from .tree import WIDTH, Tile, TilePlace
 
@@ -195,6 +195,12 @@ class Kept:
 
     def checkpoints(self) -> list[KeptPoint]:
         rows = self._ask(f"SELECT {COLUMNS} FROM log_checkpoints ORDER BY size")  # noqa: S608
+        return [KeptPoint(*row) for row in rows]
+
+    def handovers(self) -> list[KeptPoint]:
+        """The signed checkpoints with which the key changed."""
+        rows = self._ask(f"SELECT {COLUMNS} FROM log_checkpoints WHERE heads LIKE :these AND note IS NOT NULL "  # noqa: S608
+                         "ORDER BY size", {"these": f"{HANDOVER}%"})
         return [KeptPoint(*row) for row in rows]
 
     def epochs(self) -> list[Epoch]:

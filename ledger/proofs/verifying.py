@@ -18,7 +18,7 @@ from ledger.store.recorder import WholeRow
 
 from .auditor import Checkpoint, Key, Seen, Wrong, open_checkpoint, read_checkpoint
 from .regrown import Regrown
-from .signing import epoch_of
+from .signing import epoch_of, keys_in
 from .students import OutOfOrder
 from .tables import KeptPoint, ProofTables
 from .tree import WIDTH, split
@@ -115,7 +115,7 @@ class _Walk:
         theirs = [one for one in self._outside if one.checkpoint[:2] == named[:2]]
         self.compared += theirs
         try:
-            grown = self._log.end(named.origin).point
+            grown = self._log.end(named.origin, keys_in(sealed.heads)).point
         except OutOfOrder as error:
             blamed = self._blamed(expected, leaves, positions, start) if leaves != expected else None
             return [blamed or Disagreement("order", error.position, says("verify/order", position=error.position))]

@@ -123,7 +123,7 @@ class Witness:
                 raise NotGiven(f"{self._url} answers a signature that does not hold: {error}") from None
             if len(seen) > len(before) and not any(line.startswith(one) for one in held):
                 found += f"{line}\n"
-        if not any(one.time is not None for one in open_note(found, self._keys)[1]):
+        if not any(one.time is not None for one in open_note(found, self._keys)[1].values()):
             raise NotGiven(f"{self._url} answers no cosignature by a key that is known here: name its verifier key "
                            "with --key")
         return found

@@ -8,13 +8,14 @@ from .test_readme import commands, run_in_a_clone
 def test_page_for_the_auditor_shows_what_was_known_and_finds_what_was_altered(tmp_path: Path) -> None:
     done = run_in_a_clone(commands("docs/audit.md"), tmp_path / "clone", "examples", "ledger")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("IT HOLDS") == 4
+    assert done.stdout.count("IT HOLDS") == 5
     for words in ("These 8 events are all that the log held", "These 13 events are all that the log held",
                   "The log held nothing of this student then.", "these 13 events are all that the ledger held",
-                  "2 checkpoints hold", "NO CHECKPOINT FROM OUTSIDE WAS USED",
+                  "4 checkpoints hold", "NO CHECKPOINT FROM OUTSIDE WAS USED",
                   "The event at position 32 is not the one that was sealed: it was changed (1 in a row)."):
         assert words in done.stdout, done.stdout
     assert "disagree" in done.stderr
+    assert "DOES NOT HOLD: the key that you gave has not signed this; if it was handed over" in done.stderr
     clone = tmp_path / "clone"
     assert not list(clone.glob("altered*"))
     assert "findings:" in (clone / "findings.txt").read_text()

@@ -40,9 +40,21 @@ def manifest_with(change: Callable[[dict[str, Any]], object]) -> Harm:
         found = json.loads((data / form.MANIFEST).read_bytes())
         change(found)
         (data / form.MANIFEST).write_text(json.dumps(found))
+        (data / form.SIGNED).unlink()  # who cannot sign the other one would leave it out
         summed(data)
 
     return harm
+
+
+def resigned(harm: Harm) -> Harm:
+    """With the signature of before."""
+    def kept(data: Path) -> None:
+        signature = (data / form.SIGNED).read_bytes()
+        harm(data)
+        (data / form.SIGNED).write_bytes(signature)
+        summed(data)
+
+    return kept
 
 
 def packed(data: Path, part: dict[str, Any], plain: bytes, told: int | None = None) -> None:
@@ -144,6 +156,13 @@ HARMS: dict[str, tuple[Harm, str]] = {
                             r"\$\.segments\[0\]\.first"),
     "a highest position below": (manifest_with(lambda found: found.update(highest=5)), "highest"),
     "other counts": (manifest_with(lambda found: found.update(events=3)), "events is not the number"),
+    "another ledger, as if it were signed": (resigned(manifest_with(lambda found: found.update(ledger="0" * 32))),
+                                             "manifest.signed is not the signature"),
+    "a higher position, as if it were signed": (resigned(manifest_with(lambda found: found.update(highest=99))),
+                                                "manifest.signed is not the signature"),
+    "a signature that is none": (lambda data: ((data / form.SIGNED).write_text("x"), summed(data)),
+                                 "manifest.signed: "),
+    "a signature that is missing": (lambda data: (data / form.SIGNED).unlink(), "manifest.signed is missing"),
     "no segments": (manifest_with(lambda found: found.update(segments=[])), "segments"),
     "an overlap": (manifest_with(lambda found: found["segments"].append(found["segments"][0])), r"segments\[1\]"),
     "other students": (manifest_with(lambda found: found.update(students=3)), "students or map_root"),

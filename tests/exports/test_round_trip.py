@@ -44,6 +44,7 @@ def test_imported_ledger_is_the_exported_one_when_it_goes_to_either_store(filled
     said = run(other_url, "import", str(exported))
     assert "283 events of 280 students" in said
     assert "KEY IN THE FOLDER" not in said
+    assert "NO SIGNATURE" not in said
     assert kept(other_url) == kept(filled)
     run(other_url, "export", str(tmp_path / "again"))
     assert files(tmp_path / "again") == files(exported)
@@ -114,7 +115,9 @@ def test_export_without_a_signing_key_ends_at_the_newest_checkpoint_and_says_so(
     said = run(filled, "export", str(tmp_path / "out"), "--key", verifier)
     assert "EVENTS ARE LEFT OUT: 2 or more" in said
     assert "281 events" in said
-    assert "KEY IN THE FOLDER" in run(f"sqlite:///{tmp_path / 'other.db'}", "import", str(tmp_path / "out"))
+    said = run(f"sqlite:///{tmp_path / 'other.db'}", "import", str(tmp_path / "out"))
+    assert "KEY IN THE FOLDER" in said
+    assert "NO SIGNATURE COVERS WHICH LEDGER IT IS" in said
     other = "example.org+" + "+".join(verifier.split("+")[1:])
     assert "damaged" in run(filled, "export", str(tmp_path / "none"), "--key", other, code=5)
     assert not (tmp_path / "none").exists()

@@ -38,9 +38,10 @@ def main(name: str) -> None:
 
         lines = (EXAMPLES / "current.jsonl").read_text().splitlines(keepends=True)[:LINES]
         with patch.dict(os.environ, {signing.VARIABLE: f"{folder}/signing.key"}):
-            (made / "careers.vkey").write_text(run("keys", "sign", NAME))
+            run("keys", "sign", NAME)
             run("append", str(EXAMPLES / "imported.jsonl"), "--mode", "record")
             run("checkpoint")
+            (made / "careers.vkey").write_text(run("keys", "sign", NAME, "--rotate"))
             for at in range(0, len(lines), LINES // 2):
                 part = Path(folder, "part.jsonl")
                 part.write_text("".join(lines[at:at + LINES // 2]))

@@ -8,21 +8,22 @@ import sys
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ledger.proofs import auditor
 from ledger.proofs.auditor import Wrong, check_proof, leaf_hash
-from ledger.proofs.proving import Disagrees, NotSealed, prove
+from ledger.proofs.proving import Disagrees, NotSealed, handovers, prove
 from ledger.proofs.sequencer import Sequencer
 from ledger.proofs.signing import Signer
 from ledger.proofs.tables import ProofTables
 from ledger.proofs.tree import Tree
 from ledger.proofs.writing import Way, tlog_proof
 from ledger.store import open_store
+from tests.proofs.damaged import DAMAGED, GOLDEN
 from tests.proofs.test_signing import KEY, SEED
 from tests.store.damage import alter
 from tests.store.examples import events
 
-ZEROS = base64.b64encode(bytes(32)).decode()
 SCRIPT = Path(auditor.__file__)
 
 
@@ -65,9 +66,8 @@ def test_no_proof_is_made_when_an_event_was_altered(sealed) -> None:
         prove(sealed.store, sealed.tables, "S01")
 
 
-GOLDEN = Path(__file__).parent / "golden"
-"""Accepted once by the libraries of others (`make proofs-go`): whoever changes a byte of them
-changes a format."""
+NEXT = Ed25519PrivateKey.from_private_bytes(b"\x09" * 32)
+"""To which the key is handed over."""
 
 
 def made_golden(folder: Path) -> dict[str, str]:
@@ -84,12 +84,19 @@ def made_golden(folder: Path) -> dict[str, str]:
             tree = Tree(second.size, kept.tile)
             consistency = [base64.b64encode(one).decode() for one in tree.consistency(first.size)]
             way = Way(second.size - 1, tree.inclusion(second.size - 1))
-        return {"key": signer.verifier + "\n", "first.checkpoint": first.note, "second.checkpoint": second.note,
+        golden = {"key": signer.verifier + "\n", "first.checkpoint": first.note, "second.checkpoint": second.note,
                 "consistency": "\n".join(consistency) + "\n", "heads.entry": second.heads,
                 "heads.tlog-proof": tlog_proof(way, second.note),
                 "S01.proof": prove(store, tables, "S01").text,
                 "S01-full.proof": prove(store, tables, "S01", full=True).text,
                 "S99.proof": prove(store, tables, "S99").text}
+        third = sequencer.hand_over(signer._replace(key=NEXT))
+        later = Sequencer(store, tables, signer._replace(key=NEXT))
+        store.append(events("S02", 2, 2))
+        later.seal()
+        return golden | {"third.checkpoint": third.note, "handover": handovers(tables),
+                         "next-key": signer._replace(key=NEXT).verifier + "\n",
+                         "S02-later.proof": prove(store, tables, "S02").text}
 
 
 def test_golden_proofs_are_made_again_byte_for_byte_and_hold(tmp_path) -> None:
@@ -101,50 +108,17 @@ def test_golden_proofs_are_made_again_byte_for_byte_and_hold(tmp_path) -> None:
     auditor.check_consistency(first.size, second.size, first.root, second.root, steps)
     assert auditor.check_tlog_proof(golden["heads.tlog-proof"], golden["heads.entry"].encode(), keys) == second
     assert [len(check_proof(golden[f"{name}.proof"], keys).events) for name in ("S01", "S01-full", "S99")] == [3, 3, 0]
+    with pytest.raises(Wrong, match="handed over"):
+        check_proof(golden["S02-later.proof"], keys)
+    keys = auditor.handed_over(keys, auditor.read_handovers(golden["handover"]))
+    assert keys[1][:4] == auditor.read_key(golden["next-key"])[:4]
+    assert len(check_proof(golden["S02-later.proof"], keys).events) == 2
 
 
 @pytest.fixture(scope="module")
 def shown():
     """The text of a full proof of S01, that of a student without events, and the verifier key."""
     return tuple((GOLDEN / name).read_text() for name in ("S01-full.proof", "S99.proof", "key"))
-
-
-def _without(text: str, name: str) -> str:
-    """The newest event, with the lines that count it."""
-    lines = text.split("\n")
-    at = next(number for number, line in enumerate(lines) if line.startswith("inclusions"))
-    return "\n".join([*lines[:at - 2], *lines[at:]]).replace("events 3", "events 2")
-
-
-DAMAGED = {
-    "an event changed": lambda text: text.replace('"amount":"2.00"', '"amount":"3.00"'),
-    "an event left out": lambda text: _without(text, "").replace("inclusions 3", "inclusions 0"),
-    "the newest event left out, with its path": lambda text: re.sub(
-        r"version 3\n.*?\n\n", "", _without(text, "").replace("inclusions 3", "inclusions 2"), flags=re.S),
-    "all events left out": lambda text: re.sub(
-        r"events 3\n.*?inclusions 3\n.*?bucket", "events 0\ninclusions 0\nbucket", text, flags=re.S),
-    "a position changed": lambda text: text.replace("\n2 instalment-paid.v1", "\n3 instalment-paid.v1"),
-    "a stored name changed": lambda text: text.replace("1 instalment-paid.v1", "1 instalment-paid.v2"),
-    "another student": lambda text: text.replace("student S01", "student S02"),
-    "her name changed in the bytes": lambda text: text.replace('"student":"S01"', '"student":"S02"', 1),
-    "her bucket emptied": lambda text: re.sub(r"bucket 1\n.*\n", "bucket 0\n", text),
-    "her bucket doubled": lambda text: re.sub(r"bucket 1\n(.*\n)", r"bucket 2\n\1\1", text),
-    "a leaf of the bucket changed": lambda text: re.sub(r"(bucket 1\n\S+ )\S+", r"\g<1>" + "0" * 64, text),
-    "another bucket": lambda text: re.sub(r"(bucket 1\n.*\nindex )\d+", r"\g<1>7", text),
-    "another root of the map": lambda text: re.sub(r"(heads\.v1\n.*\n.*\n.*\n)\S+", r"\g<1>" + "0" * 64, text),
-    "more students": lambda text: re.sub(r"(heads\.v1\n.*\n.*\n).*", r"\g<1>3", text),
-    "an earlier end": lambda text: re.sub(r"(heads\.v1\n.*\n)4", r"\g<1>3", text),
-    "a path changed": lambda text: re.sub(r"(version 2\nindex 1\n)\S+", rf"\g<1>{ZEROS}", text),
-    "a path too long": lambda text: re.sub(r"(version 2\nindex 1\n)(\S+\n)", r"\1\2\2", text),
-    "an index changed": lambda text: text.replace("version 2\nindex 1", "version 2\nindex 2"),
-    "another size": lambda text: text.replace("careers\n6\n", "careers\n7\n"),
-    "another root": lambda text: re.sub(r"(careers\n6\n)\S+", rf"\g<1>{ZEROS}", text),
-    "a signature changed": lambda text: text[:-10] + "AAAAAAA==\n",
-    "the end cut off": lambda text: text[:-100],
-    "no number": lambda text: text.replace("events 3", "events 0x3"),
-    "too many events": lambda text: text.replace("events 3", "events 999999999999"),
-    "nothing": lambda text: "",
-}
 
 
 @pytest.mark.parametrize("damage", DAMAGED)

@@ -1,6 +1,8 @@
 """The key store: `keys new`, `keys status`, `keys rotate`, `keys doctor`; and `keys sign`, of the key that signs
 checkpoints."""
 
+from pathlib import Path
+
 import click
 
 from ledger.domain.phrases import says
@@ -77,22 +79,39 @@ def doctor(json_: bool) -> None:
 
 @keys.command(short_help="The key that signs checkpoints; made where there is none.")
 @click.argument("name")
+@click.option("--rotate", is_flag=True, help="Hand the log over to a new key, which takes the place of the old one.")
+@click.option("--handovers", "file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+              help="Write how the key was handed over so far, for those who hold an earlier verifier key: --key takes "
+                   "it.")
 @json_option
-def sign(name: str, json_: bool) -> None:
+def sign(name: str, rotate: bool, file: Path | None, json_: bool) -> None:
     """Print the verifier key of the log NAME, for those who check, and make its signing key in the file that
     CAREER_LEDGER_SIGNING_KEY names where there is none.
 
     NAME says whose log it is, such as ledger.example.edu/careers, and never changes. Keep the file apart from the
     database, and a copy of it in a safe: without it the log cannot go on under its name.
 
+    With --rotate everything that is recorded is sealed first; the last checkpoint of the old key names the new one, and
+    both sign it. From then on a checkpoint by the old key is refused by whoever knows of it. Stop `checkpoint --follow`
+    before. Killed at any moment, the same command goes on.
+
     \b
-    Example:
+    Examples:
       CAREER_LEDGER_SIGNING_KEY=/safe/signing.key career-ledger keys sign ledger.example.edu/careers > careers.vkey
+      career-ledger keys sign ledger.example.edu/careers --rotate --handovers careers.handovers > careers-2.vkey
     """
     from ledger.bootstrap import signing_key
+    from ledger.edges.files import write_whole
     from ledger.proofs.signing import NAME
+    from ledger.proofs.witnesses import SEEN_BY_ALL
 
     if not NAME.fullmatch(name):
         raise bad_value(says("cli/log-name", field=name))
     verifier = signing_key(name)
+    if rotate or file is not None:
+        with opened() as ledger:
+            if rotate:
+                verifier = ledger.hand_key_over()
+            if file is not None:
+                write_whole(file, ledger.handovers(), mode=SEEN_BY_ALL)
     tell_json({"name": name, "verifier": verifier}) if json_ else tell(verifier)

@@ -62,3 +62,5 @@ def import_(folder: Path, keys: tuple[str, ...], outside: tuple[Path, ...], json
     tell_json(answer) if json_ else page().imported(answer)
     if not answer["vouched"]:
         tell_reader(says("import/not-vouched"))
+    if not answer["signed"]:
+        tell_reader(says("import/not-signed", text=answer["ledger"], last_position=answer["highest"]))

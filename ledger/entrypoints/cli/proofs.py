@@ -26,8 +26,9 @@ PAUSE_SECONDS = 1.0
 """Between a lost database and the next attempt."""
 
 keys_option = click.option("--key", "keys", multiple=True, metavar="KEY",
-                           help="A verifier key, of the log or of a witness, or the file with it. Default: that of the "
-                                "key that CAREER_LEDGER_SIGNING_KEY names.")
+                           help="A verifier key, of the log or of a witness, or the file with it; or a file of "
+                                "hand-overs (`keys sign --handovers`). Default: that of the key that "
+                                "CAREER_LEDGER_SIGNING_KEY names.")
 outside_option = click.option("--checkpoint", "outside", multiple=True, metavar="FILE|FOLDER",
                               type=click.Path(exists=True, path_type=Path),
                               help="A checkpoint that somebody else has kept, or a folder of them.")

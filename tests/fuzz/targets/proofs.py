@@ -7,7 +7,15 @@ from typing import NamedTuple
 from unittest.mock import patch
 
 from ledger.proofs import signing
-from ledger.proofs.auditor import Key, Wrong, check_proof, open_checkpoint, read_checkpoint, read_key
+from ledger.proofs.auditor import (
+    Key,
+    Wrong,
+    check_proof,
+    open_checkpoint,
+    read_checkpoint,
+    read_handovers,
+    read_key,
+)
 from ledger.proofs.proving import prove
 from ledger.proofs.sequencer import Sequencer
 from ledger.proofs.tables import ProofTables
@@ -16,6 +24,8 @@ from ledger.store.errors import StoreUnusable
 from tests.store.examples import events
 
 from .target import Target, or_refused
+
+HANDOVER = Path(__file__).parents[2] / "proofs" / "golden" / "handover"
 
 
 class Made(NamedTuple):
@@ -62,6 +72,12 @@ def key(text: bytes) -> None:
     or_refused(lambda: read_key(text.decode("utf-8", "surrogateescape")), Wrong)
 
 
+def handover(text: bytes) -> None:
+    """Nobody but the two keys hands over."""
+    found = or_refused(lambda: read_handovers(text.decode("utf-8", "replace")), Wrong)
+    assert not found or set(found) == set(read_handovers(HANDOVER.read_text()))
+
+
 def signing_key(text: bytes) -> None:
     given = text.decode("utf-8", "surrogateescape").strip()
     found = or_refused(lambda: signing._read(given, "the place", None), StoreUnusable, "the place")
@@ -76,6 +92,7 @@ def verifiers() -> list[bytes]:
 
 
 TARGETS = (
+    Target("handover", handover, lambda: [HANDOVER.read_bytes()], 40),
     Target("student-proof", proof, lambda: made().proofs, 40),
     Target("checkpoint", checkpoint, lambda: [made().checkpoint]),
     Target("verifier-key", key, verifiers),
