@@ -412,6 +412,12 @@ class Career:
     counted: dict[str, Result] = field(default_factory=dict)
     counted_to: int = 0
     """By course what was passed of the first so many results, which count and were not taken back."""
+    counted_on: date = date.min
+    counted_cfu: int | float | None = None
+    counted_year: str | None = None
+    """Up to which day, and the CFU and the latest academic year of them; None where they are to be found anew."""
+    told_by_booking: bool = False
+    """Whether one of them states no year."""
     unsettled: bool = True
     stale: bool = True
     next_change: date | None = None
@@ -557,17 +563,32 @@ class Career:
 
     def cfu_passed(self, day: date) -> int | float:
         """Each course once. As `passed_by_now`."""
-        return sum([result.data.cfu for result in self.passed_by_now(day).values()])
+        passed = self.passed_by_now(day)
+        if passed is not self.counted:
+            return sum([result.data.cfu for result in passed.values()])
+        if self.counted_cfu is None:
+            self.counted_cfu = sum([result.data.cfu for result in passed.values()])
+        return self.counted_cfu
+
+    def last_exam_year(self, day: date) -> str | None:
+        """The latest academic year of an exam passed. As `passed_by_now`."""
+        passed = self.passed_by_now(day)
+        if passed is not self.counted:
+            return max([self.exam_year(result.data) for result in passed.values()], default=None)
+        if self.counted_year is None and passed:
+            self.counted_year = max([self.exam_year(result.data) for result in passed.values()])
+        return self.counted_year
 
     def passed_by_now(self, day: date) -> Mapping[str, Result]:
-        """The same as `passed`, where it is asked for in the order of days."""
+        """The same as `passed`, at less cost where it is asked for in the order of days."""
+        if day < self.counted_on:
+            self._count_anew()
         found, results = self.counted, self.results
-        for result in results[self.counted_to:]:
-            if result.counts_from > day:
-                break
+        self.counted_on = day
+        while self.counted_to < len(results) and (result := results[self.counted_to]).counts_from <= day:
             self.counted_to += 1
             if result.until is None and result.data.outcome == "passed":
-                found[result.data.course] = result
+                self._count(result)
         if self.counted_to == len(results):
             return found
         return found | {r.data.course: r for r in results[self.counted_to:]
@@ -576,7 +597,19 @@ class Career:
     def take_back(self, result: Result, day: date) -> None:
         """From a day on it counts no more."""
         result.until = day
-        self.counted, self.counted_to = {}, 0
+        self._count_anew()
+
+    def _count(self, result: Result) -> None:
+        data, year = result.data, self.exam_year(result.data)
+        if not self.counted or (self.counted_year is not None and year > self.counted_year):
+            self.counted_year = year
+        if data.course in self.counted:
+            self.counted_year = None
+        self.counted[data.course], self.counted_cfu = result, None
+        self.told_by_booking = self.told_by_booking or data.academic_year is None
+
+    def _count_anew(self) -> None:
+        self.counted, self.counted_to, self.counted_cfu, self.counted_year = {}, 0, None, None
 
     def recognised(self) -> dict[str, str]:
         """Recognised courses and the event that recognised each."""
@@ -588,10 +621,16 @@ class Career:
                 return booking
         return None
 
+    def book(self, booking: Booking) -> None:
+        self.bookings.append(booking)
+        if self.told_by_booking:
+            self.counted_year = None
+
     def close_bookings(self, course: str, held_on: date, day: date) -> None:
         """Of a call; elsewhere it may have been booked twice."""
-        while (booking := self.open_booking(course, held_on)) is not None:
-            booking.closed_on = day
+        for booking in self.bookings:
+            if booking.closed_on is None and booking.data.course == course and booking.data.held_on == held_on:
+                booking.closed_on = day
 
     @obeys("AMB-36")
     def exam_year(self, data: ExamGraded) -> str:

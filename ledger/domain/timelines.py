@@ -6,7 +6,8 @@ change is one interval. `until` None: nothing that is known ends it. Rows are pl
 `COLUMNS`, ready for a table.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -22,7 +23,7 @@ from .intervals import Closed, Intervals, Thing
 from .knowledge import in_force
 from .law import forfeiture
 from .state import Career, Person
-from .values import ZERO
+from .values import ZERO, next_year
 
 COLUMNS: dict[str, tuple[str, ...]] = {
     "status": ("career", "from_on", "until_on", "status", "programme", "course_type", "academic_year", "year", "regime",
@@ -50,6 +51,23 @@ Rows = dict[str, list[tuple[Any, ...]]]
 Value = tuple[Any, ...]
 
 
+@dataclass(slots=True)
+class _Ahead:
+    """What is to come of a career, the first of it `since` a day: the outlook, looked at as far as days have passed."""
+
+    rests_on: forfeiture.RestsOn
+    since: date
+    outlook: Iterator[forfeiture.Outlook]
+    coming: forfeiture.Outlook | None = None
+
+    def before(self, day: date) -> Iterator[forfeiture.Outlook]:
+        while self.since < day:
+            if self.coming is not None:
+                yield self.coming
+            self.coming = next(self.outlook, None)
+            self.since = self.coming.since if self.coming is not None else date.max
+
+
 class ForfeitureRecorder:
     """When the office may forfeit careers without exams, or nobody can tell, as the days pass (DEC-1).
 
@@ -59,26 +77,31 @@ class ForfeitureRecorder:
     def __init__(self, books: LawBooks, closed: Closed[Value]) -> None:
         self._books = books
         self._held: Intervals[Value] = Intervals(closed)
-        self._outlook: dict[str, tuple[tuple[object, ...], list[forfeiture.Outlook]]] = {}
-        """By career, what it rests on and what is to come."""
+        self._ahead: dict[str, _Ahead] = {}
 
     def observe(self, career: Career, day: date) -> None:
         name = career.name
-        self._years_pass(name, day)
+        ahead = self._ahead.get(name)
+        if ahead is not None and ahead.since < day:
+            self._years_pass(name, ahead, day)
         rests_on = forfeiture.rests_on(career, day, self._books)
-        if name not in self._outlook or self._outlook[name][0] != rests_on:
-            self._outlook[name] = rests_on, forfeiture.outlook(career, day, self._books)
+        if ahead is None or ahead.rests_on != rests_on:
+            self._ahead[name] = _Ahead(rests_on, day, forfeiture.outlook(rests_on, day, self._books))
+
+    def observe_results(self, career: Career, day: date) -> None:
+        """The same of a career in which results came in or began to count, and nothing else changed."""
+        ahead, year = self._ahead.get(career.name), career.last_exam_year(day)
+        if ahead is None or (year is not None and next_year(year) != ahead.rests_on.year):
+            self.observe(career, day)
 
     def finish(self) -> None:
-        for name in list(self._outlook):
-            self._years_pass(name, date.max)
+        for name, ahead in self._ahead.items():
+            self._years_pass(name, ahead, date.max)
         self._held.finish()
 
-    def _years_pass(self, name: str, day: date) -> None:
+    def _years_pass(self, name: str, ahead: "_Ahead", day: date) -> None:
         """What was to come before a day has come."""
-        outlook = self._outlook[name][1] if name in self._outlook else []
-        while outlook and outlook[0].since < day:
-            coming = outlook.pop(0)
+        for coming in ahead.before(day):
             found: dict[Thing, Value] = {}
             if coming.forfeitable:
                 found["forfeitable", name] = (forfeiture.RULE,)
@@ -107,16 +130,15 @@ class _Recorder:
             if career.gaps or name in self._gaps:
                 self._gaps.observe(name, {("gaps", name, *about): (gap.rule, gap.year, gap.missing)
                                           for about, gap in career.gaps.items()}, day)
-            self._without_exams.observe(career, day)
             thing = "status", name
             before = self._status.last(thing)
             if before is not None and name not in money_touched:  # a result came in or began to count, nothing else
-                value = (*before[:-1], career.cfu_passed(day))
-            elif career.status is None:
+                self._without_exams.observe_results(career, day)
+                self._status.hold(thing, (*before[:-1], career.cfu_passed(day)), day)
                 continue
-            else:
-                value = _status(career, day)
-            self._status.hold(thing, value, day)
+            self._without_exams.observe(career, day)
+            if (status := career.status) is not None:
+                self._status.hold(thing, _value(status, career, day), day)
         law = self._books.on(day)
         for name in money_touched:
             career = person.careers[name]
@@ -124,10 +146,9 @@ class _Recorder:
                 self._money.observe(name, _money(person, career, law), day)
 
     def _row(self, thing: Thing, since: date, until: date | None, value: Value | Told) -> None:
-        kind, *key = thing
         if isinstance(value, Told):
             value = (*astuple(value)[:-1], *(value.refundable or _NO_RIGHT))
-        self.rows[str(kind)].append((*key, since, until, *value))
+        self.rows[str(thing[0])].append((*thing[1:], since, until, *value))
 
     def finish(self, person: Person) -> Rows:
         for recorded in (self._status, self._money, self._gaps, self._without_exams):
@@ -145,14 +166,14 @@ class _Recorder:
         return self.rows
 
 
-def _status(career: Career, day: date) -> Value:
+def _value(status: str, career: Career, day: date) -> Value:
     current = career.current_enrolment
     if current is None:
         year, standing, regime = career.academic_year, None, None
     else:
         year, standing, regime = current.academic_year, current.year, career.regime_in(current.academic_year)
     recognised = sum([data.cfu for _, _, data in career.recognitions]) if career.recognitions else 0
-    return (career.status, career.programme, career.course_type, year, standing, regime, career.under_reservation,
+    return (status, career.programme, career.course_type, year, standing, regime, career.under_reservation,
             recognised, career.cfu_passed(day))
 
 

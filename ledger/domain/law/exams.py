@@ -19,7 +19,7 @@ from .single_courses import application_of, single_course
 
 
 def exam_booked(person: Person, career: Career, event: Event, books: LawBooks) -> None:
-    career.bookings.append(Booking(data_of(event, ExamBooked), event.effective_on, event.id))
+    career.book(Booking(data_of(event, ExamBooked), event.effective_on, event.id))
 
 
 @obeys("PRN-4")

@@ -1,10 +1,10 @@
 """Forfeiture after years without exams (DEC): it is foreseen, the office decides it."""
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import date
 from functools import lru_cache
+from typing import NamedTuple
 
 from ..books import LawBooks
 from ..events import Event
@@ -12,7 +12,7 @@ from ..phrases import says
 from ..reasons import Fact, Reason, reason
 from ..registry import obeys
 from ..rulebook import RuleBook
-from ..state import Career, Gap, Person, Result
+from ..state import Career, Gap, Person
 from ..values import ONE_DAY, next_year, year_end, year_of, year_start
 from .chapter import end
 
@@ -36,19 +36,26 @@ def foreseen(career: Career, day: date, books: LawBooks) -> date | None:
 
     The years follow that of the last exam passed; without one they begin with the first enrolment."""
     book = _law(day, books)
-    year = _first_year_without(career, career.passed(day)) if book is not None else None
-    return _counted(career, year, book) if book is not None and year is not None else None
+    return _counted(rests_on(career, day, books), book) if book is not None else None
 
 
 @obeys("DEC-1")
 def not_foreseen(career: Career, day: date, books: LawBooks) -> Gap | None:
     """After a whole academic year without an exam, in a year of which nobody has read how many lead to a forfeiture."""
-    book, year = _law(day, books), _first_year_without(career, career.passed(day))
+    book, year = _law(day, books), rests_on(career, day, books).year
     return _open(year, day, book) if book is not None and year is not None else None
 
 
-@dataclass(frozen=True, slots=True)
-class Outlook:
+class RestsOn(NamedTuple):
+    """What the outlook from a day on follows from, beside the law: where it is the same on a later day, so is the
+    outlook. `year`: the first academic year that counts as one without an exam, None where none does."""
+
+    year: str | None
+    suspended_from: str | None
+    suspended_years: tuple[str, ...]
+
+
+class Outlook(NamedTuple):
     """What holds from a day on if nothing else happens: the office may forfeit the career, or nobody knows."""
 
     since: date
@@ -56,73 +63,84 @@ class Outlook:
     gap: Gap | None
 
 
-def rests_on(career: Career, day: date, books: LawBooks) -> tuple[object, ...]:
-    """What the outlook from a day on follows from, beside the law: where it is the same on a later day, so is the
-    outlook."""
-    if not turns(books):
-        return ()
-    return _first_year_without(career, career.passed_by_now(day)), career.suspended_from, *career.suspended_years
+_NOTHING = RestsOn(None, None, ())
+
+
+def rests_on(career: Career, day: date, books: LawBooks) -> RestsOn:
+    """Quickest in the order of days."""
+    if not _laws(books)[0] or career.ended is not None or career.latest_perfected is None:
+        return _NOTHING
+    last, first = career.last_exam_year(day), career.first_enrolment
+    year = next_year(last) if last is not None else first.academic_year if first is not None else None
+    return RestsOn(year, career.suspended_from, tuple(career.suspended_years))
 
 
 @obeys("DEC-1")
-def outlook(career: Career, day: date, books: LawBooks) -> list[Outlook]:
+def outlook(basis: RestsOn, day: date, books: LawBooks) -> Iterator[Outlook]:
     """Of a day and of every later one on which time alone may change it, in order."""
-    days = turns(books)
-    year = None
-    if days and (day < days[-1] or _law(day, books) is not None):
-        year = _first_year_without(career, career.passed(day))
+    year = basis.year
     if year is None:
-        return [Outlook(day, False, None)]
-    found = []
-    for since in (day, *days[bisect_right(days, day):]):
-        book = _law(since, books)
-        first = _counted(career, year, book) if book is not None else None
+        yield Outlook(day, False, None)
+        return
+    days, laws = _laws(books)
+    now = bisect_right(days, day)
+    for since, book in zip((day, *days[now:]), laws[now:], strict=True):
+        first = _counted(basis, book) if book is not None else None
         gap = _open(year, since, book) if book is not None else None
-        found.append(Outlook(since, first is not None and first <= since, gap))
+        yield Outlook(since, first is not None and first <= since, gap)
     if book is not None:  # what no later law changes
         first = first or (year_end(year) + ONE_DAY if RULE in book.unknown else None)
         if first is not None and first > since:
-            found.append(Outlook(first, RULE in book.ids, _open(year, first, book)))
-    return found
+            yield Outlook(first, RULE in book.ids, _open(year, first, book))
 
 
 def coming(career: Career, day: date, books: LawBooks) -> date | None:
     """The first day after a day on which the office may forfeit the career if nothing else happens; None where it may
     already."""
-    now, *later = outlook(career, day, books)
+    now, *later = outlook(rests_on(career, day, books), day, books)
     return None if now.forfeitable else next((one.since for one in later if one.forfeitable), None)
 
 
 def _law(day: date, books: LawBooks) -> RuleBook | None:
     """The book of the academic year that runs on a day, or the newest before it, where that says anything of the
     rule."""
-    book = books.on(day).latest_to(year_of(day))
-    return book if book is not None and (RULE in book.ids or RULE in book.unknown) else None
+    days, laws = _laws(books)
+    return laws[bisect_right(days, day)]
 
 
 @lru_cache(maxsize=8)
-def turns(books: LawBooks) -> tuple[date, ...]:
+def _laws(books: LawBooks) -> tuple[tuple[date, ...], tuple[RuleBook | None, ...]]:
     """The first days of the academic years whose law says anything of the rule, or that of the day before did, and
-    those within them on which an amendment changes the law; none where no book says anything."""
+    those within them on which an amendment changes the law; and the law before the first of them (None) and from each
+    of them on, one more. No days where no book says anything."""
     days, year = set(books.turns), min(books.years)
     while year <= max(books.years):
         days.add(year_start(year))
         year = next_year(year)
     days.add(year_start(year))
-    return tuple(day for day in sorted(days) if _law(day, books) or _law(day - ONE_DAY, books))
+    found: list[date] = []
+    laws: list[RuleBook | None] = [None]
+    for day in sorted(days):
+        book = books.on(day).latest_to(year_of(day))
+        if book is not None and RULE not in book.ids and RULE not in book.unknown:
+            book = None
+        if book is not None or laws[-1] is not None:
+            found.append(day)
+            laws.append(book)
+    return tuple(found), tuple(laws)
 
 
-def _counted(career: Career, year: str, book: RuleBook) -> date | None:
-    """When the years are over that count from an academic year on."""
-    rule = book.rules.DEC_1 if RULE in book.ids else None
-    if rule is None:
+def _counted(basis: RestsOn, book: RuleBook) -> date | None:
+    """When the years are over that count."""
+    rule, year = book.rules.DEC_1 if RULE in book.ids else None, basis.year
+    if rule is None or year is None:
         return None
     left = rule.years
     pauses = rule.suspended == "do-not-count"
     while True:
-        if pauses and career.suspended_from is not None and year >= career.suspended_from:
+        if pauses and basis.suspended_from is not None and year >= basis.suspended_from:
             return None
-        if not (pauses and year in career.suspended_years):
+        if not (pauses and year in basis.suspended_years):
             left -= 1
         if left == 0:
             return year_end(year) + ONE_DAY
@@ -133,16 +151,6 @@ def _open(year: str, day: date, book: RuleBook) -> Gap | None:
     if year >= year_of(day) or RULE not in book.unknown:
         return None
     return Gap(RULE, book.academic_year, book.unknown[RULE].unknown, "day", year_end(year) + ONE_DAY)
-
-
-def _first_year_without(career: Career, passed: Mapping[str, Result]) -> str | None:
-    """The first academic year that counts as one without an exam, of a career that goes on."""
-    if career.ended is not None or career.latest_perfected is None:
-        return None
-    if passed:
-        return next_year(max([career.exam_year(result.data) for result in passed.values()]))
-    first = career.first_enrolment
-    return first.academic_year if first is not None else None
 
 
 # What does not fit it
