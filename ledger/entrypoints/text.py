@@ -7,6 +7,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from decimal import Decimal
 from io import TextIOWrapper
@@ -291,24 +292,45 @@ class Page:
                 self._line(": ".join(part for part in (change["career"], change["change"]) if part), indent=4)
 
     def audit(self, findings: Iterable[Answer]) -> int:
-        """Print each finding as it comes and say how many there were."""
-        counted: Counter[str] = Counter()
-        for finding in findings:
-            severity = str(finding["severity"])
-            counted[severity] += 1
-            head = VisibleText(f"{self._named('severity', severity):<12}", style=STYLES.get(severity, "bold"))
-            head.append(f"{finding['rule']:<13} ", style="bold")
-            head.append("/".join(str(finding[k]) for k in ("student", "career") if finding.get(k)))
-            if finding.get("event"):
-                head.append(f"  {self._t('page/event', event=finding['event'])}", style="dim")
-            self._put(head)
-            self._line(finding["message"], indent=12)
-            self._source(finding, indent=12)
+        """Print each breach as it comes, then the derogations, then the notices, equal ones as one, and say how many
+        findings there were."""
+        counted: Counter[str] = Counter(dict.fromkeys(SEVERITIES, 0))
+        held: dict[str, dict[tuple[object, ...], _Alike]] = {severity: {} for severity in SEVERITIES[1:]}
+        try:
+            for finding in findings:
+                severity = str(finding["severity"])
+                counted[severity] += 1
+                alike = held.get(severity)
+                if alike is None or (sum(map(len, held.values())) >= HELD and _about(finding) not in alike):
+                    self._finding(_Alike(finding, findings=1))
+                else:
+                    alike.setdefault(_about(finding), _Alike(finding)).add(finding)
+        finally:  # also before it is told who could not be read
+            for alike in held.values():
+                for one in alike.values():
+                    self._finding(one)
         total = counted.total()
-        text = ", ".join(self._counted("severity", one, n) for one, n in counted.most_common())
+        text = ", ".join(self._counted("severity", one, n) for one, n in counted.items() if n)
         self._line(self._t("page/no-findings") if not total else self._t("page/finding", text=text) if total == 1 else
                    self._t("page/findings", count=total, text=text), style="bold")
         return total
+
+    def _finding(self, alike: "_Alike") -> None:
+        finding, severity = alike.first, str(alike.first["severity"])
+        head = VisibleText(f"{self._named('severity', severity):<12}", style=STYLES.get(severity, "bold"))
+        head.append(f"{finding['rule']:<13} ", style="bold")
+        if alike.students > 1:
+            more, text = alike.students - len(alike.named), ", ".join(alike.named)
+            head.append(self._t("page/students-more", count=alike.students, text=text, more=more) if more else
+                        self._t("page/students", count=alike.students, text=text))
+        else:
+            alone = alike.findings == 1
+            head.append("/".join(str(finding[k]) for k in ("student", "career")[:1 + alone] if finding.get(k)))
+            if alone and finding.get("event"):
+                head.append(f"  {self._t('page/event', event=finding['event'])}", style="dim")
+        self._put(head)
+        self._line(finding["message"], indent=12)
+        self._source(finding, indent=12)
 
     def totals(self, rows: Sequence[Answer]) -> None:
         """How many findings: a row for each group, or that there are none."""
@@ -852,6 +874,41 @@ def _at(answer: Any, pointer: str) -> Any:
     for step in pointer.split("/")[1:]:
         answer = answer[int(step)] if isinstance(answer, list) else answer[step]
     return answer
+
+
+SEVERITIES = ("breach", "derogation", "notice")
+"""Of findings, the gravest first."""
+HELD = 10_000
+"""Findings that wait for the breaches; further ones are printed as they come, so that memory stays flat."""
+NAMED = 4
+"""Students of one finding, unless there are more: then one less."""
+
+
+@dataclass(slots=True)
+class _Alike:
+    """Notices that say the same of several students, who come one after the other."""
+
+    first: Answer
+    findings: int = 0
+    students: int = 0
+    last: str = ""
+    named: list[str] = field(default_factory=list)
+
+    def add(self, finding: Answer) -> None:
+        self.findings += 1
+        student = str(finding["student"])
+        if student != self.last:
+            self.students, self.last = self.students + 1, student
+            if self.students <= NAMED:
+                self.named.append(student)
+            else:
+                del self.named[NAMED - 1:]
+
+
+def _about(finding: Answer) -> tuple[object, ...]:
+    """Where it is the same two findings are told as one."""
+    return (finding["rule"], finding["message"], str(finding.get("source")), str(finding.get("facts")),
+            finding["event"] if finding["severity"] != "notice" else None)
 
 
 def _number(value: Any) -> str:

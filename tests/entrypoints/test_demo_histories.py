@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from ledger.bootstrap import Ledger, open_ledger
+from ledger.entrypoints import text
 from ledger.entrypoints.cli import cli
 from ledger.store import StoreUnavailable, StoreUnusable, VersionConflict
 
@@ -81,11 +82,34 @@ def test_demo_audit_lists_breaches_and_the_derogation(demo) -> None:
     shown = demo("audit", "--on", "2026-10-31")
     assert shown.exit_code == 1
     for words in ("breach", "ESA-1", "S-DEMO-16/B  event demo-16-05", "derogation",
-                  "37 findings: 33 notice, 3 breach, 1 derogation"):
+                  "37 findings: 3 breaches, 1 derogation, 33 notices"):
         assert words in shown.stdout
     told = [json.loads(row) for row in demo("audit", "--on", "2026-10-31", "--json").stdout.splitlines()]
     assert {row["student"] for row in told if row["severity"] != "notice"} == {"S-DEMO-16"}
     assert all(set(row) >= {"student", "career", "event", "rule", "severity", "message", "source"} for row in told)
+
+
+@pytest.mark.parametrize(("language", "kinds", "words"), [
+    ("en", ("breach", "derogation", "notice"), "8 students: S-DEMO-07, S-DEMO-18, S-DEMO-19 and 5 more"),
+    ("it", ("violazione", "deroga", "avviso"), "8 studenti: S-DEMO-07, S-DEMO-18, S-DEMO-19 e altri 5")])
+def test_demo_audit_tells_breaches_first_and_equal_notices_once(demo, language: str, kinds: tuple[str, ...],
+                                                                words: str) -> None:
+    lines = demo("--lang", language, "audit", "--on", "2026-10-31").stdout.splitlines()
+    found = [line.split()[0] for line in lines if line.split()[0] in kinds]
+    assert found == sorted(found, key=kinds.index)
+    assert [found.count(kind) for kind in kinds] == [3, 1, 12]
+    assert sum(words in line for line in lines) == 1
+    assert [line for line in lines if line.startswith(kinds[2]) and " S-DEMO-14/M  " in line]  # alone, with her event
+
+
+def test_demo_audit_holds_back_only_so_much(demo, monkeypatch) -> None:
+    """What is more is printed as it comes, so that memory stays flat over a university."""
+    monkeypatch.setattr(text, "HELD", 2)
+    lines = [line for line in demo("audit", "--on", "2026-10-31").stdout.splitlines() if line.startswith("notice")]
+    assert lines[-2:] == ["notice      AMB-49        S-DEMO-07/B",
+                          "notice      PDS-4         8 students: S-DEMO-07, S-DEMO-18, S-DEMO-19 and 5 more"]
+    assert len(lines) == 26
+    assert "students" not in "".join(lines[:-2])
 
 
 def test_demo_history_keeps_free_text_to_programs(demo) -> None:
