@@ -109,10 +109,9 @@ def _paid_with_one_iuv(facts: Sequence[Event], books: LawBooks) -> Iterator[tupl
 
 def year_spoken_of(message: Phrase, event: Event | None, on: date) -> str:
     """The academic year that a message or its event names, else the one that ran on the event's day (or on `on`)."""
-    data = event.data if event is not None else None
-    for said in (message.values.get("academic_year"), message.values.get("charge"), *(
-            key for key, _ in message.values.get("owed", ())), getattr(data, "academic_year", None),
-            getattr(data, "charge", None), getattr(data, "from_charge", None)):
+    told, data = message.values, vars(event.data) if event is not None else {}
+    for said in (told.get("academic_year"), told.get("charge"), *(key for key, _ in told.get("owed", ())),
+                 data.get("academic_year"), data.get("charge"), data.get("from_charge")):
         if isinstance(said, str) and (found := _A_YEAR.match(said)) is not None:
             return found[0]
     return year_of(event.effective_on if event is not None else on)
@@ -211,7 +210,7 @@ def _book_with(rule: str, book: RuleBook | None, books: LawBooks) -> RuleBook | 
 
 
 def _book(books: LawBooks, event: Event, career: Career) -> RuleBook | None:
-    stated: str | None = getattr(event.data, "academic_year", None)
+    stated: str | None = vars(event.data).get("academic_year")
     year = stated or year_of_act(career, event.effective_on, books)
     return (books.of(year) or books.for_single_courses(year)) if year is not None else None
 
@@ -285,6 +284,8 @@ def _annulled_in_order(career: Career, event: Event, of_exams: dict[str, list[Re
 @obeys("LATE")
 def _recorded_late(event: Event, limits: Limits, books: LawBooks) -> Iterator[Reason]:
     """What the ledger learned of long after it happened: answers given in between did not know it."""
+    if (event.recorded_at.date() - event.effective_on).days < limits.days:
+        return  # Rome is hours ahead, at most a day
     days = (event.recorded_at.astimezone(ROME).date() - event.effective_on).days
     if days > limits.days:
         yield reason(books.own, "LATE", says("LATE", days=days, at_most=limits.days))

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from .books import LawBooks
@@ -93,6 +94,7 @@ def reason(book: Book, rule: str, message: Phrase, clears: Clears | None = None,
     return Reason(rule, message, source_of(book, rule), clears, interpretation or interpretation_of(book, rule), facts)
 
 
+@lru_cache(maxsize=256)
 def no_rulebook(books: LawBooks, year: str | None) -> Reason:
     covered = tuple(y for y in books.years if books.of(y) is not None)
     return reason(books.own, "NO-RULEBOOK", says("NO-RULEBOOK", academic_year=year, years=covered) if year else

@@ -10,7 +10,7 @@ the entry of the register of interpretations. Values are dates, euro, days, CFU:
 from collections.abc import Collection, Mapping
 from datetime import date
 from decimal import Decimal
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, PrivateAttr, create_model, model_validator
@@ -32,13 +32,13 @@ class UnknownValue(Exception):
     """An answer depends on what a year's book marks as unknown: `missing` says what was looked for."""
 
     def __init__(self, rule: str, year: str, missing: str) -> None:
-        super().__init__(f"{rule} of {year} is unknown: {missing}")
+        super().__init__(rule, year, missing)
         self.rule, self.year, self.missing = rule, year, missing
         self.after: date | None = None
         """The day up to which it does not matter, where that is known."""
 
-    def __reduce__(self) -> tuple[type[Self], tuple[str, str, str]]:
-        return type(self), (self.rule, self.year, self.missing)
+    def __str__(self) -> str:
+        return f"{self.rule} of {self.year} is unknown: {self.missing}"
 
     def again(self) -> "UnknownValue":
         """To be raised: one that was raised before would carry its traceback along."""
@@ -541,6 +541,7 @@ class Register(BaseModel):
     model_config = _FROZEN
     interpretations: Interpretations
 
+@lru_cache(maxsize=1024)
 def is_register_entry(rule: str) -> bool:
     return rule.replace("-", "_") in Interpretations.model_fields
 
@@ -558,9 +559,10 @@ class Law(BaseModel):
 
     if not TYPE_CHECKING:
         def __getattr__(self, name: str) -> Any:
-            if name[0] == "_" or name not in self._unknown:
+            marked = self.__pydantic_private__
+            if name[0] == "_" or not marked or name not in marked["_unknown"]:
                 return super().__getattr__(name)
-            raise self._unknown[name].again()
+            raise marked["_unknown"][name].again()
 
     BLK_1: AfterDays | None = Field(None, alias="BLK-1")
     BLK_2: Rule | None = Field(None, alias="BLK-2")

@@ -31,7 +31,6 @@ from ledger.domain.values import (
     Day,
     PositiveAmount,
     Year,
-    is_academic_year,
 )
 
 Reader = Callable[[bytes, int], Event]
@@ -68,7 +67,8 @@ def checker(kind: str) -> Callable[[bytes], Any]:
         if not (_FIRST_DAY <= one.effective_on <= _LAST_DAY and FIRST_YEAR <= one.recorded_at.year <= LAST_YEAR):
             raise ValueError(_UNSOUND.format("effective_on or recorded_at"))
         for name, is_sound in judged:
-            if not is_sound(getattr(one.data, name, None)):
+            value = getattr(one.data, name, None)
+            if value is not None and value is not UNSET and not is_sound(value):
                 raise ValueError(_UNSOUND.format(name))
 
     return check
@@ -133,29 +133,23 @@ def _is_day(value: date) -> bool:
     return _FIRST_DAY <= value <= _LAST_DAY
 
 
-def _is_cfu(value: float) -> bool:
-    return 0 <= value <= 1000
-
-
 _IsSound = Callable[[Any], bool]
-_JUDGED: tuple[tuple[Any, _IsSound], ...] = ((Amount, _is_money), (PositiveAmount, _is_money), (Day, _is_day),
-                                             (Year, is_academic_year), (Cfu, _is_cfu))
+_JUDGED: tuple[tuple[Any, _IsSound], ...] = ((Amount, _is_money), (PositiveAmount, _is_money), (Day, _is_day))
+_COMPILED: tuple[tuple[Any, Any], ...] = (
+    (Year, Literal[tuple(f"{first}-{(first + 1) % 100:02d}" for first in range(FIRST_YEAR, LAST_YEAR + 1))]),
+    (Cfu, Annotated[int, msgspec.Meta(ge=0, le=1000)] | Annotated[float, msgspec.Meta(ge=0, le=1000)]))
+"""What msgspec judges itself of that with which rules compute."""
 
 
 @cache
 def _judged(model: type[BaseModel]) -> list[tuple[str, _IsSound]]:
-    """The fields of a model with which rules compute, and whether a value can be theirs. Of a list of parts each is
-    read, which raises ValueError itself."""
+    """The other fields of a model with which rules compute, and whether a value can be theirs. Of a list of parts each
+    is read, which raises ValueError itself."""
     found: list[tuple[str, _IsSound]] = []
     for name, declared in get_type_hints(model, include_extras=True).items():
-        optional = get_origin(declared) in (Union, UnionType)
-        kinds = get_args(declared) if optional else (declared,)
-        found += [(name, _or_absent(is_sound) if optional else is_sound) for kind, is_sound in _JUDGED if kind in kinds]
-    return found + [(name, _or_absent(_are(part))) for name, part in _parts(model)]
-
-
-def _or_absent(is_sound: _IsSound) -> _IsSound:
-    return lambda value: value is None or value is UNSET or is_sound(value)
+        kinds = get_args(declared) if get_origin(declared) in (Union, UnionType) else (declared,)
+        found += [(name, is_sound) for kind, is_sound in _JUDGED if kind in kinds]
+    return found + [(name, _are(part)) for name, part in _parts(model)]
 
 
 def _are(part: Callable[[bytes], Any]) -> _IsSound:
@@ -192,14 +186,18 @@ def _rulebook(name: str, sha256: str) -> Rulebook:
 @cache
 def _form(model: type[BaseModel], without: frozenset[str] = _NONE) -> Any:
     """A model's fields as a msgspec type; UNSET stands for what was left out, `without` are not there."""
+    declared = get_type_hints(model, include_extras=True)
     fields: list[Any] = [(name, kind) if field.is_required() else (name, kind | UnsetType, UNSET)
                          for name, field in model.model_fields.items() if name not in without
-                         for kind in [_plain(field.annotation)]]
+                         for kind in [_plain(declared[name])]]
     return msgspec.defstruct(model.__name__, fields, forbid_unknown_fields=True, kw_only=True, gc=False)
 
 
 def _plain(kind: Any) -> Any:
     """An annotation without pydantic's conditions."""
+    for one, compiled in _COMPILED:
+        if kind == one:
+            return compiled
     origin = get_origin(kind)
     if origin is Annotated:
         return _plain(get_args(kind)[0])
@@ -243,7 +241,8 @@ def _maker(model: type[BaseModel], without: frozenset[str] = _NONE) -> Callable[
                 fields[name] = default
                 absent |= bit
         for name, is_sound in judged:
-            if not is_sound(fields[name]):
+            value = fields[name]
+            if value is not None and not is_sound(value):
                 raise ValueError(_UNSOUND.format(name))
         for name, part in parts:
             fields[name] = tuple([part(bytes(one)) for one in fields[name]])

@@ -77,7 +77,7 @@ def _in_force(career: Career, day: date, books: LawBooks) -> Iterator[Block]:
         return
     if career.reservation is not None:
         yield from _told(career, RESERVATION, day, reservation_block(career, day, books))
-    owing = [c for c in career.charges.values() if c.outstanding]
+    owing = outstanding = [c for c in career.charges.values() if c.outstanding]
     if career.gaps:
         owing = [c for c in owing if ("charge", c.key) not in career.gaps]
         _may_be_in_force(career, day, books)
@@ -91,7 +91,8 @@ def _in_force(career: Career, day: date, books: LawBooks) -> Iterator[Block]:
         if charge.is_instalment:
             yield from _told(career, EXAM_BOOKING, day, _exam_booking(charge, day, books))
             yield from _told(career, ADMINISTRATIVE, day, _administrative(career, charge, day, books))
-    yield from _told(career, EXAM_BOOKING, day, _kept_by_surcharge(career, day, books))
+    if surcharges := [c for c in outstanding if c.kind.startswith("late-fee/instalment-")]:
+        yield from _told(career, EXAM_BOOKING, day, _kept_by_surcharge(surcharges, day, books))
     if late:
         yield from _told(career, FINAL_EXAM, day, _final_exam(career, day, books))
 
@@ -220,12 +221,10 @@ def _administrative(career: Career, charge: Charge, day: date, books: LawBooks) 
 
 
 @obeys("AMB-4")
-def _kept_by_surcharge(career: Career, day: date, books: LawBooks) -> Iterator[Block]:
+def _kept_by_surcharge(surcharges: Sequence[Charge], day: date, books: LawBooks) -> Iterator[Block]:
     """Only where the institution decides so: an unpaid surcharge of a blocked instalment keeps the booking block
     alive."""
-    for charge in career.charges.values():
-        if not charge.outstanding or not charge.kind.startswith("late-fee/instalment-"):
-            continue
+    for charge in surcharges:
         book = books.of(charge.year)
         if (book is None or book.interpretations.AMB_4.decision == "no"
                 or book.rules.BLK_1 is None or book.rules.MOR_1 is None):

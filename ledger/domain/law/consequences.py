@@ -160,7 +160,8 @@ def _note_what_is_unknown(person: Person, career: Career, day: date, books: LawB
     """What answers about a charge leave out, since it depends on an unknown value."""
     costs, rights, gaps = books.lacking(COSTS), books.lacking(RIGHTS), bool(career.gaps)
     for charge in career.charges.values():
-        if charge.outstanding and (gaps or charge.year in costs) and may_cost_more(charge):
+        if charge.outstanding and may_cost_more(charge) and (
+                charge.year in costs or (gaps and not charge.is_instalment)):  # an enrolment's may rest on the gaps
             try:
                 accruing(career, charge, day, books)
             except UnknownValue as unknown:
