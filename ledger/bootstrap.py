@@ -143,6 +143,13 @@ class Ledger:
 
     def __init__(self, url: str, create: bool, rulebooks: Path | None, keys: str | None = None) -> None:
         self._url, self._create, self._rulebooks, self._keys = url, create, rulebooks, keys
+        self._patience: float | None = None
+        self._opened: list[EventStore] = []
+
+    def be_patient(self, seconds: float) -> None:
+        """So long is tried again, in place of `ledger.store.event_store.PATIENCE`, while the database is away. To be
+        said first."""
+        self._patience = seconds
 
     @cached_property
     def books(self) -> "LawBooks":
@@ -155,7 +162,10 @@ class Ledger:
     def _open(self) -> "EventStore":
         from ledger.store import open_store
 
-        return open_store(self._url, self._create)
+        store = open_store(self._url, self._create)
+        if self._patience is not None:
+            store.be_patient(self._patience)
+        return store
 
     @cached_property
     def _writer(self) -> "EventStore":
@@ -224,6 +234,8 @@ class Ledger:
             sealer.keys.close()
         if (store := self.__dict__.pop("_store", None)) is not None:
             store.close()
+        while self._opened:
+            self._opened.pop().close()
 
     # Recording
 
@@ -235,11 +247,18 @@ class Ledger:
 
     def group(self, executor: "Executor") -> "Group":
         """Records submissions of many callers, in mode `enforce`, in the one thread of `executor`. The key store is
-        opened and used there: whatever else needs it is asked there too, `close` included."""
+        opened and used there: whatever else needs it is asked there too, `close` included. It has a store of its own,
+        opened for the first of them, so that an older copy of the ledger, or one for reading only, is read all the
+        same."""
         from ledger.handling.group import KEPT, Group
         from ledger.handling.submit import Desk
 
-        return Group(self._writer, lambda: Desk(self._writer, self.books, "enforce", clock, KEPT, self._sealer),
+        def desk() -> Desk:
+            store = self._open_writer()
+            self._opened.append(store)
+            return Desk(store, self.books, "enforce", clock, KEPT, self._sealer)
+
+        return Group(desk,
                      executor)
 
     def secret(self) -> bytes:

@@ -5,11 +5,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from typing import NamedTuple
 
-from ledger.domain.events import Event
 from ledger.domain.phrases import says
 from ledger.domain.submissions import Submission
 from ledger.edges.batches import Batches
-from ledger.store import EventStore, StoreUnavailable, StoreUnusable, StreamSetAside, VersionConflict
+from ledger.store import StoreUnavailable, StoreUnusable, StreamSetAside, VersionConflict
 
 from .submit import Desk, Reply, Verdict, in_turn, set_aside
 
@@ -36,9 +35,9 @@ class Entered(NamedTuple):
 class Group(Batches[Entered, Reply]):
     """`desk`: used by the one thread of `executor` alone. What is submitted raises what `submit.submit` raises."""
 
-    def __init__(self, store: EventStore, desk: Callable[[], Desk], executor: Executor) -> None:
+    def __init__(self, desk: Callable[[], Desk], executor: Executor) -> None:
         super().__init__(self._outcomes, executor, MOST)
-        self._store, self._make = store, desk
+        self._make = desk
         self._made: Desk | None = None
 
     def _outcomes(self, asked: Sequence[Entered]) -> list[Reply | Exception]:
@@ -49,10 +48,14 @@ class Group(Batches[Entered, Reply]):
         except Exception as error:  # of one of them, which must not keep the others out
             return [error] if len(asked) == 1 else [self._outcomes([one])[0] for one in asked]
 
-    def _decided(self, asked: Sequence[Entered]) -> list[Reply]:
+    def prepare(self) -> Desk:
+        """Opens what it stores in; in its thread. Raises why nothing can be recorded."""
         if self._made is None:
             self._made = self._make()
-        desk = self._made
+        return self._made
+
+    def _decided(self, asked: Sequence[Entered]) -> list[Reply]:
+        desk = self.prepare()
         remembered = {one.student for one in asked if one.student in desk.streams}
         replies = self._together(desk, asked)
         # whoever is kept out may be so by what is old: others have appended since
@@ -73,7 +76,4 @@ class Group(Batches[Entered, Reply]):
             except StreamSetAside as error:
                 return set_aside(one.form.id, error.one)
 
-        def append(verdicts: Sequence[Verdict]) -> Sequence[Event]:
-            return self._store.append([verdict for verdict in verdicts if isinstance(verdict, Event)])
-
-        return in_turn(lambda: desk.together(asked, take, append), says("conflict/file"))
+        return in_turn(lambda: desk.together(asked, take, desk.append), says("conflict/file"))

@@ -122,7 +122,7 @@ class Desk:
         remembered = form.student in self.streams
 
         def outcome() -> Reply:
-            return in_turn(lambda: self.together([form], self.take, self._append)[0],
+            return in_turn(lambda: self.together([form], self.take, self.append)[0],
                            says("conflict/student", student=form.student, event=form.id))
 
         found = outcome()
@@ -140,7 +140,7 @@ class Desk:
         def append(verdicts: Sequence[Verdict]) -> Sequence[Event]:
             if len(sound) < len(forms) or any(isinstance(verdict, dict) for verdict in verdicts):
                 raise _KeptOut(verdicts)
-            return self._append(verdicts)
+            return self.append(verdicts)
 
         try:
             return in_turn(lambda: self.together(sound, self.take, append),
@@ -221,7 +221,8 @@ class Desk:
         opened = self._sealer.open(known)
         return opened is None or opened.content() == submission.content()
 
-    def _append(self, verdicts: Sequence[Verdict]) -> Sequence[Event]:
+    def append(self, verdicts: Sequence[Verdict]) -> Sequence[Event]:
+        """Stores what is to be."""
         return self._store.append([verdict for verdict in verdicts if isinstance(verdict, Event)])
 
     def judge(self, stream: Stream, submission: Submission) -> Verdict:

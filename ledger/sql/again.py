@@ -1,5 +1,6 @@
 """Trying again, with pauses that grow and differ, so that those who compete for the same thing take turns."""
 
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -14,12 +15,14 @@ def tried_again(act: Callable[[], T], passes: Callable[[BaseException], bool], s
 
     A pause is drawn anew each time from 0 to its limit: whoever waits the same time as the others
     meets the same others again."""
+    begun = time.monotonic()
     try:
         return act()
     except Exception as error:
-        if not passes(error):
+        left = begun + seconds - time.monotonic()
+        if not passes(error) or left <= 0:
             raise
     from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential  # seldom needed, 40 ms
 
-    return Retrying(retry=retry_if_exception(passes), stop=stop_after_delay(seconds), reraise=True,
+    return Retrying(retry=retry_if_exception(passes), stop=stop_after_delay(left), reraise=True,
                     wait=wait_random_exponential(multiplier=FIRST_SECONDS, max=longest))(act)

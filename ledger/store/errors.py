@@ -33,6 +33,10 @@ class StoreUnusable(_Told):
     set up in a way that loses events. Trying again does not help."""
 
 
+class ReadOnly(StoreUnusable):
+    """This user, or this copy of the ledger, may be read and not written."""
+
+
 class UnreadableEvent(StoreUnusable):
     """An event that this program cannot read: damaged, of a newer program, or not at home in its stream."""
 

@@ -49,6 +49,7 @@ class EventStore:
     def __init__(self, recorder: Recorder, place: str, explain: Explain, mapper: Mapper | None = None,
                  key_file: Path | None = None) -> None:
         """`key_file`: where the key for digests stands unless the environment says otherwise."""
+        self._patience: float | None = None
         self._recorder = recorder
         self._place = place
         self._explain = explain
@@ -63,6 +64,11 @@ class EventStore:
         a break it may lead to an older copy. What it raises ends the act."""
         self._recorder.look_first(look)
         self.identity()
+
+    def be_patient(self, seconds: float) -> None:
+        """Tries for so long in place of `PATIENCE`."""
+        self._patience = seconds
+        self._recorder.be_patient(seconds)
 
     def adopt_key(self) -> None:
         """Binds the ledger to its key: for whoever sends, stores or prints digests. Raises StoreUnusable for another
@@ -351,7 +357,7 @@ class EventStore:
             return [read(name, state, position) for position, name, state in rows]
 
     def _patiently(self, act: Callable[[], T]) -> T:
-        """Tries again while the backend is away, for `PATIENCE` seconds at most."""
+        """Tries again while the backend is away, for so long at most as it is patient."""
         def attempt() -> T:
             try:
                 return act()
@@ -360,7 +366,8 @@ class EventStore:
             except PersistenceError as error:
                 raise self._explain(error, self._place) from error
 
-        return tried_again(attempt, lambda error: isinstance(error, StoreUnavailable), PATIENCE, LONGEST_PAUSE)
+        return tried_again(attempt, lambda error: isinstance(error, StoreUnavailable),
+                           PATIENCE if self._patience is None else self._patience, LONGEST_PAUSE)
 
 
 def _in_order(events: list[Event], student: str | None, after: int = 0) -> list[Event]:

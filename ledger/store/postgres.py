@@ -26,7 +26,7 @@ from ledger.sql.base import LOCK_SECONDS, NO_NAMES, spelling
 from ledger.sql.postgres import CONNECT_SECONDS, Link, Postgres, PostgresTransaction, refused
 
 from . import versions, whole
-from .errors import StoreUnavailable, StoreUnusable
+from .errors import ReadOnly, StoreUnavailable, StoreUnusable
 from .migrations import POSTGRES
 from .recorder import FirstLook, Identity, LogRow, Refusal, WholeRow
 
@@ -120,6 +120,10 @@ class PostgresRecorder(PostgresApplicationRecorder):
         self._links = _Datastore(url)
         super().__init__(self._links)
         self.may_import = may_import
+
+    def be_patient(self, seconds: float) -> None:
+        """So long is waited for a connection."""
+        self._links.pool.timeout = min(seconds, CONNECT_SECONDS)
 
     def look_first(self, look: FirstLook) -> None:
         self._links.first = look
@@ -341,8 +345,12 @@ def problem(error: Exception, place: str) -> Exception:
                              "what was accepted is stored")
     if state.startswith("22"):
         return StoreUnusable(f"{place} refuses what was to be stored: {text}")
+    if state == "25006":
+        return ReadOnly(f"{place} may only be read, as this user or at all, since it follows another server ({text}): "
+                        "write to the server that it follows")
     if state == "42501":
-        return StoreUnusable(f"{place} does not allow this user to do that ({text}): see infra/postgres/roles.sql")
+        kind = ReadOnly if "function career_ledger_" in text else StoreUnusable
+        return kind(f"{place} does not allow this user to do that ({text}): see infra/postgres/roles.sql")
     if (why := refused(cause)) is not None:
         return StoreUnusable(f"{place} lets nobody in like this ({why}): correct user, password, "
                              "database or certificate in --db")

@@ -32,7 +32,7 @@ from ledger.sql.sqlite import SameFile, SQLite, keep_a_log
 from ledger.sql.sqlite import SQLiteTransaction as Asking
 
 from . import guards, versions, whole
-from .errors import StoreUnavailable, StoreUnusable
+from .errors import ReadOnly, StoreUnavailable, StoreUnusable
 from .guards import KEPT_OUT
 from .migrations import APPLICATION_ID, SQLITE, checks
 from .recorder import FirstLook, Identity, LogRow, Refusal, WholeRow
@@ -134,6 +134,9 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
         super().__init__(store)
         self._pool = store.links
         self._path = Path(path)
+
+    def be_patient(self, seconds: float) -> None:
+        """A file is there or not."""
 
     def look_first(self, look: FirstLook) -> None:
         self._pool.first = look
@@ -321,7 +324,7 @@ def problem(error: Exception, path: str) -> Exception:
         return StoreUnusable(f"{path} cannot grow ({text}): free space, submit the rest again; "
                              "what was accepted is stored")
     if "readonly" in text:
-        return StoreUnusable(f"{path} cannot be written ({text}): check the rights of the file and of its folder")
+        return ReadOnly(f"{path} cannot be written ({text}): check the rights of the file and of its folder")
     if KEPT_OUT in text:
         return StoreUnusable(f"{path} refuses what was to be stored: {text}")
     return StoreUnusable(f"{path} cannot be used: {text}")
@@ -331,7 +334,10 @@ def prepare(path: str, create: bool) -> SQLiteRecorder:
     """The recorder of an existing ledger, or of a new one where `create` allows it. Raises StoreUnusable,
     StoreUnavailable."""
     with closing(opened(path, create)) as backend:
-        if not _is_ready(backend) or not versions.check(SQLITE, backend):
+        if not (_is_ready(backend) and versions.check(SQLITE, backend)):
+            if not create:  # a question makes nothing
+                raise StoreUnusable(f"there is no ledger in {path}, which is empty: append something first, or correct "
+                                    "--db")
             _bring(backend)
     return SQLiteRecorder(path)
 

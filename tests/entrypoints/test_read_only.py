@@ -1,9 +1,12 @@
-"""Questions to a ledger that may only be read: a file, a folder, a role of PostgreSQL."""
+"""Questions to a ledger that may only be read: a file, a folder, a role of PostgreSQL, a standby; on the command line
+and over HTTP."""
 
 import os
 import shutil
 import sqlite3
+import subprocess
 import tempfile
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -14,8 +17,14 @@ import pytest
 from click.testing import CliRunner, Result
 from psycopg.conninfo import conninfo_to_dict
 
+from infra.postgres import __main__ as postgres
 from ledger.entrypoints.cli import cli
+from ledger.proofs import signing
 from ledger.store import open_store
+from tests.desk import Client, served
+from tests.store.backups import backup
+
+pytestmark = pytest.mark.xdist_group("own PostgreSQL")  # of which the last one has two
 
 ROLES = Path(__file__).parents[2] / "infra" / "postgres" / "roles.sql"
 NOBODY = 65534
@@ -27,6 +36,12 @@ QUESTIONS = [
     ("report", "blocked", *ASKED), ("find", "--student", "S01", *ASKED), ("projection", "status"),
     ("projection", "verify"), ("digests",),
 ]
+
+
+ROUTES = [
+    ("/v1/students/S01", {}), ("/v1/students/S01/status", {}), ("/v1/students/S01/history", {}),
+    ("/v1/students/S01/findings", {}), ("/v1/reports/blocked", {}), ("/v1/careers", {"student": "S01"}),
+    ("/v1/findings", {}), ("/v1/rules/BLK-1", {}), ("/ready", {}), ("/health", {})]
 
 
 def ask(url: str, *question: str, given: bytes | None = None) -> Result:
@@ -148,3 +163,144 @@ def test_every_question_is_answered_when_the_role_may_only_read(
         finally:
             admin.execute(f"DROP OWNED BY {user}".encode())
             admin.execute(f"DROP ROLE {user}".encode())
+
+
+# Over HTTP
+
+
+def everything(client: Client) -> list[tuple[int, bytes]]:
+    return [client(path, **({"on": "2026-03-20"} if "careers" in path or "students/S01/" in path else {}),
+                   **query)[::2] for path, query in ROUTES]
+
+
+def paid(line: Callable[..., dict[str, object]]) -> dict[str, object]:
+    return line("p1", "instalment-paid", "2026-03-20", {"charge": "2025-26:instalment-1", "amount": "400.00"},
+                recorded_at=None)
+
+
+def refuses(client: Client, line: Callable[..., dict[str, object]], status: int = 403,
+            reason: str = "read-only") -> None:
+    """Whatever would be recorded, in words and at once."""
+    for path, body in (("/v1/students/S01/events", paid(line)), ("/v1/events", [paid(line)])):
+        found = client(path, "POST", body, {"If-Match": "*"})
+        assert (found.status, found.json["reason"]) == (status, reason), found
+    assert client("/v1/students/S01/events?dry_run=true", "POST", paid(line)).json["outcome"] == "accepted"
+    assert client("/v1/students/S01").json["version"] == 3
+
+
+def test_file_that_may_only_be_read_is_served_and_nothing_is_made(path: Path, line: Callable[..., dict[str, object]],
+                                                                  capfd: pytest.CaptureFixture[str]) -> None:
+    url = f"sqlite:///{path}"
+    with served(url) as client:
+        before = everything(client)
+    assert {status for status, _ in before} == {200}
+    held = sorted(one.name for one in path.parent.iterdir())
+    with read_only(path), served(url) as client:
+        assert everything(client) == before
+        refuses(client, line)
+        assert sorted(one.name for one in path.parent.iterdir()) == held
+
+
+def test_role_that_may_only_read_is_served(postgres_url: str, as_role: Callable[[str | None], str],
+                                           history: list[dict[str, object]], lines: Callable[..., bytes],
+                                           line: Callable[..., dict[str, object]]) -> None:
+    assert ask(postgres_url, "append", "-", given=lines(*history)).exit_code == 0
+    assert ask(postgres_url, "project").exit_code == 0
+    with served(postgres_url) as client:
+        before = everything(client)
+    url = as_role("career_ledger_reader")
+    with served(url) as client:
+        assert everything(client) == before
+        refuses(client, line)
+    with psycopg.connect(postgres_url, autocommit=True) as owner:
+        writer = conninfo_to_dict(as_role("career_ledger_writer"))["user"]
+        owner.execute(f"GRANT career_ledger_reader TO {writer}".encode())
+        owner.execute(f"ALTER ROLE {writer} SET default_transaction_read_only = on".encode())
+    with served(url.replace(str(conninfo_to_dict(url)["user"]), str(writer))) as client:
+        refuses(client, line)
+
+
+@contextmanager
+def standby_of(primary: str) -> Iterator[str]:
+    """Another server that follows this one."""
+    binaries, rights, to = postgres.installed(), postgres.unprivileged(), conninfo_to_dict(primary)
+    assert binaries is not None
+    folder = Path(tempfile.mkdtemp(prefix="career-ledger-postgres-"))
+    process = None
+    try:
+        postgres.own(folder, rights)
+        subprocess.run([str(binaries / "pg_basebackup"), "-h", str(to["host"]), "-p", str(to["port"]), "-U", "postgres",
+                        "-D", str(folder / "data"), "-R", "-X", "stream", "-c", "fast", "--no-sync"], check=True,
+                       env=os.environ | {"PGPASSWORD": str(to["password"])}, cwd=folder, **rights)
+        port = postgres.free_port()
+        given = {"listen_addresses": "127.0.0.1", "port": port, "unix_socket_directories": "", "max_connections": 200}
+        process = subprocess.Popen(
+            [str(binaries / "postgres"), "-D", str(folder / "data"),
+             *(part for name, value in given.items() for part in ("-c", f"{name}={value}"))], cwd=folder,
+            stderr=subprocess.DEVNULL, start_new_session=True, preexec_fn=postgres.end_with_parent, **rights)
+        while not postgres.ready(folder / "data"):
+            assert process.poll() is None
+            time.sleep(0.02)
+        yield primary.replace(f":{to['port']}/", f":{port}/")
+    finally:
+        if process is not None:
+            postgres.stop(process)
+        shutil.rmtree(folder)
+
+
+def test_standby_answers_everything_and_records_nothing(postgres_admin: str, history: list[dict[str, object]],
+                                                        lines: Callable[..., bytes],
+                                                        line: Callable[..., dict[str, object]]) -> None:
+    """Asking for the shared server says that this test needs one."""
+    with postgres.server() as primary:
+        assert ask(primary, "append", "-", given=lines(*history)).exit_code == 0
+        assert ask(primary, "project").exit_code == 0
+        with served(primary) as client:
+            before = everything(client)
+        with standby_of(primary) as url:
+            for question in QUESTIONS:
+                expected, answered = ask(primary, *question), ask(url, *question)
+                assert (answered.exit_code, answered.stdout) == (expected.exit_code, expected.stdout), question
+            found = ask(url, "append", "-", given=lines(paid(line)))
+            assert (found.exit_code, "follows another server" in found.stderr) == (6, True), found.output
+            with served(url) as client:
+                assert everything(client) == before
+                refuses(client, line)
+
+
+@pytest.mark.parametrize("at_work", [True, False])
+def test_older_copy_in_the_ledgers_place_is_read_and_not_written(
+        store_url: str, history: list[dict[str, object]], lines: Callable[..., bytes], tmp_path: Path, at_work: bool,
+        line: Callable[..., dict[str, object]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is replaced is not believed any more by who has it open: that is said at each question."""
+    monkeypatch.setenv(signing.VARIABLE, str(tmp_path / "signing.key"))
+    signing.make("ledger.example.edu/careers")
+    assert ask(store_url, "append", "-", given=lines(*history)).exit_code == 0
+    with backup(store_url) as older:
+        assert ask(store_url, "append", "-", given=lines(paid(line) | {"id": "lost"})).exit_code == 0
+        if at_work:
+            with served(store_url) as client:
+                assert client("/v1/students/S01").json["version"] == 4
+                assert ask(store_url, "checkpoint").exit_code == 0
+                older.put_back()
+                if store_url.startswith("sqlite"):
+                    found = client("/v1/students/S01/events", "POST", paid(line), {"If-Match": "*"})
+                    assert (found.status, found.json["reason"]) == (503, "unavailable")
+                else:
+                    refuses(client, line, 503, "older-copy")
+        else:
+            assert ask(store_url, "checkpoint").exit_code == 0
+            older.put_back()
+            with served(store_url) as client:
+                refuses(client, line, 503, "older-copy")
+
+
+def test_question_makes_no_ledger_of_an_empty_file(tmp_path: Path) -> None:
+    file = tmp_path / "empty.db"
+    file.touch()
+    for question in (*QUESTIONS, ("doctor",), ("project",)):
+        found = ask(f"sqlite:///{file}", *question)
+        assert found.exit_code != 0, question
+        assert "Traceback" not in found.output
+        assert (file.read_bytes(), [one.name for one in tmp_path.iterdir()]) == (b"", ["empty.db"]), question
+    assert "is empty" in ask(f"sqlite:///{file}", "status", "S01").stderr

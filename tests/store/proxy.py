@@ -11,9 +11,9 @@ class Proxy:
     """`cut`: the connections that stand break after so many bytes of one way. `hush`: from now on what the server says
     reaches nobody on the connections that stand. `silent`: nor does anything pass on any other, in either direction."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, at: int = 0) -> None:
         self._server = (host, port)
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(("127.0.0.1", at))
         self.port: int = self._listener.getsockname()[1]
         self.silent = threading.Event()
         self._hushed: set[socket.socket] = set()

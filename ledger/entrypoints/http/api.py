@@ -19,12 +19,15 @@ from ledger.domain.submissions import Submission
 from ledger.edges.batches import Batches
 from ledger.edges.callers import OFFICER
 from ledger.edges.figures import ANSWER_SECONDS, ShownWatch
+from ledger.edges.log import Note
+from ledger.edges.program import say
 from ledger.edges.text import json_text
 from ledger.edges.web import Flow, Request, Response, Route, Routes, Shown
 from ledger.handling.group import MOST, STALE, Entered
 from ledger.handling.lines import LONGEST_LINE
 from ledger.handling.submit import read_form, with_line
 from ledger.projections.student.what_if import Call
+from ledger.store import StoreUnusable
 from ledger.words import DEFAULT, Language, told
 from ledger.words.accepted import preferred
 
@@ -37,6 +40,9 @@ from .who import OPEN
 
 THREADS = 4
 """As many as a ledger has connections to PostgreSQL. Python computes in one of them at a time."""
+PATIENCE = 3.0
+"""Seconds for which the store is tried again while it is away: with an attempt that has just begun there is an answer
+within `web.ANSWER_SECONDS`, and no thread is held longer."""
 KEPT = 2_000
 """Answers that are in memory (about 5 kB each): most questions are asked again before anything is recorded."""
 LONGEST = LONGEST_LINE
@@ -72,6 +78,7 @@ class Api:
     def __init__(self, ledger: Ledger, watch: ShownWatch, rulebooks: Path | None = None) -> None:
         self.ledger, self._watch, self._rulebooks = ledger, watch, rulebooks
         self.threads, self._writer = ThreadPoolExecutor(THREADS, "answers"), ThreadPoolExecutor(1, "writer")
+        ledger.be_patient(PATIENCE)
         self._group = ledger.group(self._writer)
         self._newest: Batches[str, int] = Batches(ledger.log.newest, self.threads, MOST)
         self._found: OrderedDict[KeptBy, Response] = OrderedDict()
@@ -79,9 +86,15 @@ class Api:
         self.everybody = Everybody(ledger)
 
     def __enter__(self) -> Self:
-        """Opens what it needs: a store that cannot be used is said before anybody asks."""
+        """Opens what it needs: a store that cannot be used is said before anybody asks, also one that can only be
+        read."""
         self._turn()
         _ = self.ledger.books
+        try:
+            self._writer.submit(self._group.prepare).result()
+        except StoreUnusable as error:
+            say(Note("serve/reads-only", "nothing can be recorded, and everything is answered: {why}", "warning",
+                     why=error), "career-ledger")
         self._feed.start()
         self.threads.submit(document, DEFAULT, OPEN)  # the first time it takes a third of a second
         return self

@@ -13,8 +13,9 @@ from ledger.domain.phrases import Phrase, says, verbatim
 from ledger.edges.log import Note
 from ledger.edges.program import say
 from ledger.edges.web import Response, problem
+from ledger.proofs.outside import Behind
 from ledger.rulebooks.loader import RuleBookError
-from ledger.store import StoreUnavailable, StoreUnusable, StreamSetAside, VersionConflict
+from ledger.store import ReadOnly, StoreUnavailable, StoreUnusable, StreamSetAside, VersionConflict
 from ledger.words import Language, sentence, told
 
 RETRY = ((b"retry-after", b"1"),)
@@ -60,8 +61,12 @@ def understood(error: Exception) -> Misasked | None:
         return Misasked(409, "conflict", error.told or verbatim(str(error)))
     if isinstance(error, StreamSetAside):
         return Misasked(503, "set-aside", error.told or verbatim(str(error)))
+    if isinstance(error, ReadOnly):
+        return Misasked(403, "read-only", says("http/read-only"))
     if isinstance(error, StoreUnavailable | StoreUnusable | RuleBookError):
         say(Note("serve/unavailable", "{why}", "error", why=error), "career-ledger")
+        if isinstance(error, Behind):
+            return Misasked(503, "older-copy", says("http/older-copy"))
         return Misasked(503, "unavailable", says("http/unavailable"))
     return None
 
