@@ -13,14 +13,8 @@ from ledger.words import LANGUAGES, Language, sentence, told
 from ledger.words.entries import named
 from ledger.words.values import charge, day, moment, money
 
-from .facts import AMOUNTS, CHARGES, FIELDS
+from .facts import value_of
 from .sheets import Section, html
-
-VALUES = FIELDS | {"course_type": "course_type", "access": "access", "standing": "standing", "ground": "ground",
-                   "evidence": "evidence", "mode": "mode"}
-"""The table of names of a field's values."""
-DAYS = frozenset({"birth_date", "held_on", "enrol_by", "recognition_by", "conferred_on", "lectures_end_on", "issued_on",
-                  "due_on", "calls_start_on", "opens_on", "refuse_by"})
 
 
 class WrongFolder(ValueError):
@@ -87,7 +81,7 @@ class _Sheet:
         title = self._t("disclosure/who")
         if not person:
             return Section(title, [self._t("disclosure/nobody")])
-        return Section(title, [], rows=[(self._named("field", name), self._value(name, value))
+        return Section(title, [], rows=[(self._named("field", name), value_of(name, value, self._language))
                                         for name, value in person.items()])
 
     def _careers(self, status: Answer) -> Iterator[Section]:
@@ -132,7 +126,8 @@ class _Sheet:
             self._t("disclosure/says"), self._t("disclosure/changed")), [self._step(one) for one in steps])
 
     def _step(self, step: Answer) -> Sequence[str]:
-        says = [f"{self._named('field', name)}: {self._value(name, value)}" for name, value in step["data"].items()]
+        says = [f"{self._named('field', name)}: {value_of(name, value, self._language)}"
+                for name, value in step["data"].items()]
         for one in step.get("override", ()):
             says += [self._t("page/derogation", rule=one["rule"], text=one["authority"]), *filter(None, [
                 one.get("reason")])]
@@ -176,18 +171,3 @@ class _Sheet:
 
     def _money(self, amount: str) -> str:
         return money(amount, self._language)
-
-    def _value(self, name: str, value: Any) -> str:
-        if isinstance(value, list):
-            return "; ".join(self._value(name, one) for one in value)
-        if isinstance(value, dict):
-            return ", ".join(f"{self._named('field', part)} {self._value(part, one)}" for part, one in value.items())
-        if isinstance(value, bool):
-            return self._t("page/yes" if value else "page/no")
-        if name in CHARGES or name == "charges":
-            return charge(value, self._language)
-        if name in AMOUNTS:
-            return self._money(value)
-        if name in DAYS:
-            return self._day(value)
-        return self._named(VALUES[name], str(value)) if name in VALUES else str(value)

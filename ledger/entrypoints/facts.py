@@ -19,6 +19,12 @@ MEASURES = {"grade": "/30", "cfu": " CFU"}
 FIELDS = {"regime": "regime", "session": "session", "outcome": "result", "kind": "recognition"}
 """The table of names of a field's values."""
 
+VALUES = FIELDS | {"course_type": "course_type", "access": "access", "standing": "standing", "ground": "ground",
+                   "evidence": "evidence", "mode": "mode"}
+"""The table of names of a field's values."""
+DAYS = frozenset({"birth_date", "held_on", "enrol_by", "recognition_by", "conferred_on", "lectures_end_on", "issued_on",
+                  "due_on", "calls_start_on", "opens_on", "refuse_by"})
+
 
 def said(data: Answer, language: Language) -> list[str]:
     """What a line says of it."""
@@ -38,6 +44,24 @@ def field(name: str, value: Any, language: Language) -> str:
     if name in MEASURES:
         return f"{value}{MEASURES[name]}"
     return named(FIELDS[name], str(value), language) if name in FIELDS else str(value)
+
+
+def value_of(name: str, value: Any, language: Language) -> str:
+    """Any value of an event's data, free text included."""
+    if isinstance(value, list):
+        return "; ".join(value_of(name, one, language) for one in value)
+    if isinstance(value, dict):
+        return ", ".join(f"{named('field', part, language)} {value_of(part, one, language)}"
+                         for part, one in value.items())
+    if isinstance(value, bool):
+        return sentence(says("page/yes") if value else says("page/no"), language)
+    if name in CHARGES or name == "charges":
+        return charge(value, language)
+    if name in AMOUNTS:
+        return money(value, language)
+    if name in DAYS:
+        return str(day(value[:10], language))
+    return named(VALUES[name], str(value), language) if name in VALUES else str(value)
 
 
 def when(item: Answer, language: Language) -> str:

@@ -28,6 +28,7 @@ from ledger.words.entries import named
 from ledger.words.values import charge as charge_name
 from ledger.words.values import day, figure, moment, money
 
+from .compared import cells, spaced
 from .facts import said, when
 
 STYLES = {
@@ -120,7 +121,7 @@ class Page:
             cfu = career.get("cfu") or {}
             kind, regime = career.get("course_type"), career.get("regime")
             table.add_row(career["career"],
-                          _spaced(career.get("programme"), self._named("course_type", kind) if kind else None), years,
+                          spaced(career.get("programme"), self._named("course_type", kind) if kind else None), years,
                           self._named("regime", regime) if regime else "", self._styled("status", career["status"]),
                           _number(cfu.get("passed")), _number(cfu.get("recognised")))
         self._console.print(table)
@@ -199,7 +200,7 @@ class Page:
         if not answer["careers"]:
             self._line(self._t("page/none-begun"))
         for career in answer["careers"]:
-            self._line(_spaced(self._t("page/career"), career["career"], career["programme"]), style="bold")
+            self._line(spaced(self._t("page/career"), career["career"], career["programme"]), style="bold")
             table = self._table(self._t("page/lane"), self._t("page/when"), self._t("page/what-was"), "")
             for item in career["items"]:
                 table.add_row(self._named("lane", item["lane"]), when(item, self._language), item["says"],
@@ -217,54 +218,14 @@ class Page:
         for change in answer["changes"]:
             self._line(": ".join(part for part in (change["career"], change["change"]) if part), indent=2)
         table = self._table(self._t("page/what"), self._t("page/now"), self._t("page/then"), "")
-        for row in answer["compared"]:
-            parts = {side: _at(answer[side][row["answer"]], row[side]) for side in ("before", "after")
-                     if row[side] is not None}
-            mark = "same" if not row["changed"] else "changed" if len(parts) == 2 else "gone" if "before" in parts \
-                else "new"
-            table.add_row(_spaced(row["career"], self._part_name(row["what"], next(iter(parts.values())))),
-                          *(self._part(row["what"], parts[side]) if side in parts else "" for side in (
-                              "before", "after")), self._styled("mark", mark), style="" if row["changed"] else "dim")
+        for cell in cells(answer, self._language):
+            table.add_row(*cell[:3], self._styled("mark", cell.mark), style="dim" if cell.mark == "same" else "")
         self._console.print(table)
         for career in answer["after"]["status"]["careers"]:
             for block in career["blocks"]:
                 self._block(career["career"], block, answer["on"])
         for reason in (answer["after"].get("eligibility") or {}).get("reasons", ()):
             self._reason(reason)
-
-    def _part_name(self, what: str, part: Any) -> str:
-        """What a row of a comparison is about, beside its career."""
-        if what == "charge":
-            return self._of(part)
-        if what == "block":
-            return self._named("block", part["kind"])
-        return _spaced(self._named("compared", what), part.get("number") if what == "ticket" else
-                       day(part["on"], self._language) if what == "upcoming" else None)
-
-    def _part(self, what: str, part: Any) -> str:
-        """How it stands, in a cell."""
-        if what == "career":
-            year, cfu = part.get("academic_year"), part["cfu"]
-            return ", ".join([self._named("status", part["status"]), *([year] if year else []),
-                              f"{cfu['recognised'] + cfu['passed']} CFU"])
-        if what == "charge":
-            late = "" if part["accruing"] == "0.00" else f" +{self._euro(part['accruing'])}"
-            return f"{self._named('state', part['state'])}, {self._euro(part['outstanding'])}{late}"
-        if what == "block":
-            last = part.get("until")
-            return _spaced(f"{part['rule']}:", day(part["from"], self._language),
-                           "-" if last else None, day(last, self._language) if last else None)
-        if what in ("overdue", "to_come", "credit"):
-            return self._euro(part)
-        if what == "eligible":
-            return self._t("page/yes" if part else "page/no")
-        if what == "booking":
-            return _spaced(part["course"], day(part["held_on"], self._language))
-        if what == "ticket":
-            return self._named("ticket_state", part["state"])
-        told = next((part[name] for name in ("change", "message") if name in part), None)
-        rule = part.get("rule") if what != "upcoming" else None
-        return _spaced(rule, told, self._euro(part["amount"]) if "amount" in part else None)
 
     def history(self, student: str, steps: Iterable[Answer]) -> None:
         self._line(self._t("page/history", student=student), style="bold")
@@ -273,7 +234,7 @@ class Page:
             head.append(str(day(event["effective_on"], self._language)), style="not dim bold")
             head.append(f"  {self._named('event_type', event['type'])}", style="not dim cyan")
             told = " ".join(said(event["data"], self._language))
-            head.append(_spaced("", event.get("career"), told), style="not dim")
+            head.append(spaced("", event.get("career"), told), style="not dim")
             if event["recorded_at"][:10] != event["effective_on"]:
                 head.append(f"  {self._t('page/learned', on=event['recorded_at'][:10])}")
             self._put(head)
@@ -573,7 +534,7 @@ class Page:
         if not found:
             self._line(self._t("access/none", student=student))
         for one in found:
-            self._line(_spaced(moment(one["at"], self._language), one["who"], self._named("read", one["what"]),
+            self._line(spaced(moment(one["at"], self._language), one["who"], self._named("read", one["what"]),
                                one["why"] or self._t("access/destroyed")))
 
     def keys(self, answer: Answer) -> None:
@@ -869,13 +830,6 @@ class Page:
             self._console.print(Text(" " * indent + (GOES_ON if number else "")).append_text(part))
 
 
-def _at(answer: Any, pointer: str) -> Any:
-    """What a JSON pointer of our own names."""
-    for step in pointer.split("/")[1:]:
-        answer = answer[int(step)] if isinstance(answer, list) else answer[step]
-    return answer
-
-
 SEVERITIES = ("breach", "derogation", "notice")
 """Of findings, the gravest first."""
 HELD = 10_000
@@ -913,10 +867,6 @@ def _about(finding: Answer) -> tuple[object, ...]:
 
 def _number(value: Any) -> str:
     return "" if value is None else str(value)
-
-
-def _spaced(*parts: Any) -> str:
-    return "  ".join(str(part) for part in parts if part is not None)
 
 
 PLURALS = {"outcome": "outcomes", "severity": "severities"}

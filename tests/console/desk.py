@@ -1,6 +1,7 @@
 """The console in a real browser: one server with the ledger of `examples/`, one Chromium, and what is wanted of every
 screen."""
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -11,8 +12,8 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from infra.chromium import program
-from ledger.bootstrap import open_ledger
-from ledger.edges.callers import PEOPLE, STUDENT, Caller
+from ledger.bootstrap import Ledger, open_ledger
+from ledger.edges.callers import PEOPLE, REGISTRAR, STUDENT, Caller
 from ledger.edges.door import Door, bound_to
 from ledger.edges.figures import ShownWatch
 from ledger.edges.web import Server
@@ -27,15 +28,17 @@ SCREENS = ROOT / "build" / "screens"
 AXE = (Path(__file__).parent / "axe.min.js").read_text(encoding="utf-8")
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 WIDE, NARROW = 1280, 320
-STAFF, HERSELF = "staff", "herself"
-CALLERS = {STAFF: Caller("tester", PEOPLE), HERSELF: Caller("herself", frozenset({STUDENT}), "S-DEMO-01")}
+STAFF, CLERK, HERSELF = "staff", "clerk", "herself"
+CALLERS = {STAFF: Caller("tester", PEOPLE), CLERK: Caller("clerk", frozenset({REGISTRAR})),
+            HERSELF: Caller("herself", frozenset({STUDENT}), "S-DEMO-01")}
 
 
 class Desk:
     """The addresses of a server and the windows of a browser. A window belongs to a caller, speaks a language and runs
     scripts or does not."""
 
-    def __init__(self, port: int, sessions: Sessions, browser: Browser) -> None:
+    def __init__(self, ledger: Ledger, url: str, port: int, sessions: Sessions, browser: Browser) -> None:
+        self.ledger, self.url = ledger, url
         self.site = f"http://127.0.0.1:{port}"
         self._cookie, self._sessions, self._browser = f"career-ledger-{port}", sessions, browser
         self._contexts: dict[tuple[str, str, bool], BrowserContext] = {}
@@ -51,10 +54,15 @@ class Desk:
             made.add_cookies([{"name": self._cookie, "value": self._sessions.begin(CALLERS[caller]), "url": self.site}])
             self._contexts[key] = made
         page = self._contexts[key].new_page()
-        page.on("console", lambda one: self.wrong.append(f"{one.type}: {one.text}"))
+        page.on("console", lambda one: self.wrong.append(f"{one.type}: {one.text} {one.location}"))
         page.on("pageerror", lambda one: self.wrong.append(str(one)))
         page.on("request", lambda one: self._looked_at(one.url))
         return page
+
+    def append(self, event: dict[str, Any]) -> None:
+        """By way of another program."""
+        with open_ledger(self.url) as ledger:
+            assert [one["outcome"] for one in ledger.append_lines([json.dumps(event).encode()])] == ["accepted"]
 
     def _looked_at(self, url: str) -> None:
         parts = urlsplit(url)
@@ -77,7 +85,8 @@ class Desk:
             assert _overflow(page) <= 0, f"{name}: wider than {width} px"
             assert violations(page) == [], name
         page.set_viewport_size({"width": WIDE, "height": 900})
-        assert self.wrong == [], name
+        wrong, self.wrong = self.wrong, []
+        assert not wrong, f"{name}: {wrong}"
 
     def same_without_scripts(self, path: str, name: str, language: str, caller: str, scripted: Page) -> None:
         """A window that runs no scripts is given the same page to the last mark, so that whatever holds of the
@@ -90,8 +99,8 @@ class Desk:
 
 
 def _plain(page: str) -> str:
-    """Without the marks of a session, which differ from window to window."""
-    return re.sub(r'name="csrf" value="[^"]*"', "", page)
+    """Without what differs from window to window, and what htmx and the picture leave behind."""
+    return re.sub(r'name="(csrf|id)" value="[^"]*"| data-htmx-powered="[^"]*"| style=""', "", page)
 
 
 def _overflow(page: Page) -> int:
@@ -105,6 +114,8 @@ def violations(page: Page) -> list[str]:
         page.evaluate(AXE)
     found: list[Any] = page.evaluate("options => axe.run(document, options).then(found => found.violations)", {
         "runOnly": {"type": "tag", "values": RULES}, "resultTypes": ["violations"]})
+    # what axe leaves behind
+    page.evaluate("document.querySelectorAll('[style]').forEach(one => one.removeAttribute('style'))")
     return [f"{one['id']}: {node['html'][:200]} {node['failureSummary'][:300]}"
             for one in found for node in one["nodes"]]
 
@@ -123,4 +134,4 @@ def desk(url: str) -> Iterator[Desk]:
         browser = stack.enter_context(sync_playwright()).chromium.launch(
             executable_path=program(), args=["--no-sandbox", "--disable-gpu"])
         stack.callback(browser.close)
-        yield Desk(place.port, sessions, browser)
+        yield Desk(ledger, url, place.port, sessions, browser)

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar
 
 from ledger.bootstrap import Answer, Ledger, WhatIf, today
 from ledger.domain.phrases import says
@@ -38,6 +38,7 @@ from .openapi import LINES, document, page
 from .problems import Misasked, explained, field, rule
 from .who import OPEN
 
+T = TypeVar("T")
 THREADS = 4
 """As many as a ledger has connections to PostgreSQL. Python computes in one of them at a time."""
 PATIENCE = 3.0
@@ -235,6 +236,17 @@ class Api:
 
     # Recording
 
+    def decide(self, ask: Callable[..., T], *given: Any) -> T:
+        """What would come of a submission: with a key store it is asked in the one thread that has it, else in this
+        one, which waits for it."""
+        return self._writer.submit(ask, *given).result() if self.ledger.seals else ask(*given)
+
+    async def enter(self, form: Submission, version: int | None) -> Answer:
+        """The outcome of a submission, once it is stored or kept out, under the version that its caller knows."""
+        outcome: Answer = await self._group.submit(Entered(form, version))
+        self._feed.hurry()
+        return outcome
+
     async def _append(self, asked: Inquiry) -> Response:
         """One submission, under the version that the caller knows (If-Match)."""
         [student], given = asked.parts, dict(asked.query)
@@ -247,23 +259,20 @@ class Api:
             raise invalid_form([{"path": "student", "message": says("http/another-student", student=student)}])
         if not isinstance(form, Submission):
             return outcome_as(asked, form)
-        must_be_officer(asked, [form])
+        must_be_officer(asked.request, [form])
         must_agree(asked.request, form.id)
         if dry:
-            threads = self._writer if self.ledger.seals else self.threads
             return outcome_as(asked, await asyncio.get_running_loop().run_in_executor(
-                threads, self.ledger.dry_run, student, form), stored=False)
+                self.threads, self.decide, self.ledger.dry_run, student, form), stored=False)
         version = expected(asked.request)
-        outcome = await self._group.submit(Entered(form, version))
-        self._feed.hurry()
-        return outcome_as(asked, outcome)
+        return outcome_as(asked, await self.enter(form, version))
 
     async def _append_many(self, asked: Inquiry) -> Response:
         """The outcome of each, in order. They are not stored together: one that is kept out keeps out no other."""
         if asked.query:
             raise _only("")
         forms = [read_form(raw, self.ledger.seals) for raw in listed(asked.request.body)]
-        must_be_officer(asked, forms)
+        must_be_officer(asked.request, forms)
         waiting = [self._group.submit(Entered(form, None)) for form in forms if isinstance(form, Submission)]
         stored = iter(await asyncio.gather(*waiting))
         self._feed.hurry()
@@ -343,9 +352,9 @@ def invalid_form(problems: Iterable[Mapping[str, Any]]) -> Misasked:
     return Misasked(422, "invalid", says("http/invalid"), [field(one) for one in problems])
 
 
-def must_be_officer(asked: Inquiry, forms: Iterable[Any]) -> None:
+def must_be_officer(request: Request, forms: Iterable[Any]) -> None:
     """Whoever derogates from a rule. Raises Misasked."""
-    if OFFICER not in asked.request.caller.roles and any(
+    if OFFICER not in request.caller.roles and any(
             isinstance(form, Submission) and form.override for form in forms):
         raise Misasked(403, "forbidden", says("http/officer"))
 

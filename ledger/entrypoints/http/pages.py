@@ -6,6 +6,7 @@ from functools import cache, partial
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from ledger.domain.phrases import Phrase, says
 from ledger.edges.text import visible
@@ -33,10 +34,26 @@ def _environment(language: Language) -> Environment:
                        autoescape=True, trim_blocks=True, lstrip_blocks=True, finalize=_shown)
     made.filters |= {"day": partial(day, language=language), "money": partial(money, language=language),
                      "charge": partial(charge, language=language), "moment": partial(moment, language=language),
-                     "figure": partial(figure, language=language)}
+                     "figure": partial(figure, language=language), "first_up": first_up, "lines": lines}
     made.globals |= {"t": partial(_text, language), "named": partial(named, language=language), "asset": assets.path,
-                     "language": language, "languages": LANGUAGES}
+                     "language": language, "languages": LANGUAGES,
+                     "event_name": partial(event_name, language=language)}
     return made
+
+
+def first_up(text: str) -> str:
+    """As it begins a line."""
+    return text[:1].upper() + text[1:]
+
+
+def lines(text: str) -> Markup:
+    """A text that may have several."""
+    return Markup("\n").join(visible(one) for one in text.splitlines())
+
+
+def event_name(name: str, language: Language) -> str:
+    """Of a type of event: never as programs write it."""
+    return first_up(named("event_type", name, language).replace("-", " "))
 
 
 def _text(language: Language, id: str, **values: Any) -> str:

@@ -57,6 +57,7 @@ _HEARS = Permit(frozenset({AUDITOR, SERVICE}))
 _RUNS = Permit(frozenset({ADMINISTRATOR, SERVICE}))
 _ENTRANCE = Permit(None, page=True)
 _LOOKS = Permit(frozenset({REGISTRAR, OFFICER, AUDITOR}), page=True)
+_ENTERS = Permit(frozenset({REGISTRAR, OFFICER}), page=True)
 _HER_OWN = Permit(frozenset({STUDENT}), page=True)
 
 TABLE: Table = {
@@ -79,7 +80,11 @@ TABLE: Table = {
     "/assets/{mark}/{name}": {"GET": _OPEN}, "/favicon.ico": {"GET": _OPEN},
     "/": {"GET": _LOOKS},
     "/students/{student}": {"GET": _LOOKS}, "/students/{student}/timeline": {"GET": _LOOKS},
-    "/my": {"GET": _HER_OWN}, "/my/timeline": {"GET": _HER_OWN},
+    "/students/{student}/events/{version}": {"GET": _LOOKS},
+    "/students/{student}/what-if": {"GET": _LOOKS, "POST": _LOOKS},
+    "/students/{student}/record": {"GET": _ENTERS, "POST": _ENTERS},
+    "/my": {"GET": _HER_OWN}, "/my/timeline": {"GET": _HER_OWN}, "/my/events/{version}": {"GET": _HER_OWN},
+    "/my/what-if": {"GET": _HER_OWN, "POST": _HER_OWN},
     "/login": {"GET": _ENTRANCE, "POST": _ENTRANCE},
     "/login/start": {"GET": _ENTRANCE}, "/login/answer": {"GET": _ENTRANCE},
     "/logout": {"POST": Permit(ROLES, page=True)},
@@ -172,7 +177,7 @@ class Entrance(Guard):
             return answer
         if answer.status == 401 and head.method == "GET":
             target = head.path + ("?" + head.query.decode("ascii", "replace") if head.query else "")
-            return _see(f"/login?next={quote(target, safe='')}")
+            return see(f"/login?next={quote(target, safe='')}")
         return problem_page(answer, spoken(head.headers))
 
     # Signing in
@@ -201,7 +206,7 @@ class Entrance(Guard):
     def _enter(self, request: Request, caller: Caller, then: str, *headers: tuple[bytes, bytes]) -> Response:
         """Under a new id, whatever the browser had before."""
         self._end(request.headers)
-        return _see(then, self._set(self._cookie, self._sessions.begin(caller)), *headers)
+        return see(then, self._set(self._cookie, self._sessions.begin(caller)), *headers)
 
     async def _start(self, request: Request) -> Response:
         """To the issuer's own page."""
@@ -209,10 +214,10 @@ class Entrance(Guard):
         if self._people is None:
             return self._page(request, 403, then)
         if request.headers.get(b"host", b"").decode("latin-1").lower() != urlsplit(self._site).netloc.lower():
-            return _see(f"{self._site}/login/start?next={quote(then, safe='')}")  # else the cookie is another site's
+            return see(f"{self._site}/login/start?next={quote(then, safe='')}")  # else the cookie is another site's
         held, begun = self._on_their_way.begin(then)
         try:
-            return _see(await self._people.begin(begun, self._answer), self._set(self._away, held, "; Max-Age=600"))
+            return see(await self._people.begin(begun, self._answer), self._set(self._away, held, "; Max-Age=600"))
         except IssuerAway:
             return self._page(request, 503, then, says("login/away"))
 
@@ -234,7 +239,7 @@ class Entrance(Guard):
 
     def _logout(self, request: Request) -> Response:
         self._end(request.headers)
-        return _see("/login", self._set(self._cookie, "", "; Max-Age=0"))
+        return see("/login", self._set(self._cookie, "", "; Max-Age=0"))
 
     def _set(self, name: str, value: str, more: str = "") -> tuple[bytes, bytes]:
         return b"set-cookie", f"{name}={value}{self._marks}{more}".encode()
@@ -283,7 +288,8 @@ def _forged(head: Incoming) -> Response:
     return document(spoken(head.headers), Misasked(403, "not-from-here", says("http/not-from-here")))
 
 
-def _see(target: str, *headers: tuple[bytes, bytes]) -> Response:
+def see(target: str, *headers: tuple[bytes, bytes]) -> Response:
+    """To another page, after something was done."""
     return Response(303, b"", "text/plain", ((b"location", target.encode("latin-1")), *headers))
 
 

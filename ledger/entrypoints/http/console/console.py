@@ -12,15 +12,18 @@ from markupsafe import Markup
 from ledger.bootstrap import Answer, today
 from ledger.domain.knowledge import NotFound
 from ledger.domain.phrases import says
+from ledger.domain.submissions import Submission
+from ledger.edges.text import json_text
 from ledger.edges.web import Request, Response, Route
 from ledger.entrypoints import facts, picture
 from ledger.words import Language, sentence, told
 
 from ..api import Api
-from ..pages import spoken
+from ..pages import event_name, spoken
 from ..problems import Misasked, understood
-from . import assets, search, situation
-from .pages import event_name, page
+from ..who import form, see
+from . import acts, assets, search, situation
+from .pages import page
 from .visit import AskedDays, Visit, visit
 
 _Page = Callable[[Visit], Response]
@@ -31,19 +34,25 @@ class Console:
 
     def __init__(self, api: Api) -> None:
         self._api, self._ledger = api, api.ledger
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
     def routes(self) -> dict[str, dict[str, Route]]:
-        of_a_student: dict[str, _Page] = {"": self._student, "/timeline": self._timeline}
-        found = {"/": self._search, **{f"{whose}{path}": work for path, work in of_a_student.items()
-                                       for whose in ("/students/{student}", "/my")}}
+        of_a_student: dict[str, dict[str, _Page]] = {
+            "": {"GET": self._student}, "/timeline": {"GET": self._timeline}, "/events/{version}": {"GET": self._event},
+            "/what-if": {"GET": self._what_if, "POST": self._what_if}}
+        found: dict[str, dict[str, _Page]] = {
+            "/": {"GET": self._search}, "/students/{student}/record": {"GET": self._record, "POST": self._record},
+            **{f"{whose}{path}": methods for path, methods in of_a_student.items()
+               for whose in ("/students/{student}", "/my")}}
         return {"/assets/{mark}/{name}": {"GET": assets.given}, "/favicon.ico": {"GET": assets.given},
-                **{path: {"GET": self._shown(path, work)} for path, work in found.items()}}
+                **{path: {method: self._shown(path, work) for method, work in methods.items()}
+                   for path, methods in found.items()}}
 
     def _shown(self, path: str, work: _Page) -> Route:
         async def shown(request: Request) -> Response:
-            return await asyncio.get_running_loop().run_in_executor(self._api.threads,
-                                                                    partial(_tried, work, path, request))
+            self._loop = asyncio.get_running_loop()
+            return await self._loop.run_in_executor(self._api.threads, partial(_tried, work, path, request))
 
         return shown
 
@@ -71,6 +80,46 @@ class Console:
         student = _student(asked)
         timeline = told(self._ledger.timeline(student, asked.on, asked.known_at), asked.language)
         return page(asked, "timeline", student=student, tab="timeline", **drawn(timeline, asked.language))
+
+
+    def _event(self, asked: Visit) -> Response:
+        student, language, clock = _student(asked), asked.language, asked.known_at
+        number = asked.request.parts[-1]
+        version = int(number) if number.isdigit() and len(number) < 10 else 0
+        recorded = self._ledger.event(student, version, clock)
+        event, raw = told(recorded, language), json_text(
+            {name: value for name, value in recorded.items() if name not in ("changes", "seen_on", "voided")}, indent=2)
+        known = self._ledger.head(student)["version"]
+        return page(
+            asked, "event", student=student, tab=None, event=event, raw=raw, name=event_name(event["type"], language),
+            says=", ".join(facts.said(event["data"], language)),
+            data=[(name, facts.value_of(name, value, language)) for name, value in event["data"].items()],
+            before=version - 1 if version > 1 else None, following=version + 1 if version < known else None,
+            new="recorded" in asked.given)
+
+    def _what_if(self, asked: Visit) -> Response:
+        student, given = _student(asked), {**asked.given, **form(asked.request.body)}
+        listed = acts.supposed(asked, student, given)
+        found = acts.compared(self._api, asked, student, listed)
+        values = given if given.get("do") == "choose" else {}
+        return page(asked, "what-if", student=student, tab="what-if", action=asked.about(student, "what-if"), **found,
+                    **acts.form_of(self._ledger, asked, student, acts.type_of(given), values))
+
+    def _record(self, asked: Visit) -> Response:
+        """A check and a record come from the same form."""
+        student, given = _student(asked), {**asked.given, **form(asked.request.body)}
+        found = acts.entered(self._api, self._enter, asked, student, given)
+        if isinstance(found, acts.EventMade):
+            return see(asked.about(student, "events", found.version, recorded=1))
+        return page(asked, "record", student=student, tab="record", **found,
+                    action=asked.about(student, "record"), given=given,
+                    **acts.form_of(self._ledger, asked, student, acts.type_of(given), given))
+
+
+    def _enter(self, form: Submission, version: int) -> Answer:
+        """Submissions are gathered in the server's loop; this thread of answers waits for it."""
+        assert self._loop is not None  # noqa: S101
+        return asyncio.run_coroutine_threadsafe(self._api.enter(form, version), self._loop).result()
 
 
 def _student(asked: Visit) -> str:

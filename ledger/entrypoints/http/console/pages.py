@@ -3,17 +3,9 @@
 from typing import Any
 
 from ledger.edges.web import Response
-from ledger.words import Language
-from ledger.words.entries import named
 
 from ..pages import LANGUAGE, html
 from .visit import Visit
-
-
-def event_name(name: str, language: Language) -> str:
-    """Of a type of event: never as programs write it."""
-    found = named("event_type", name, language).replace("-", " ")
-    return found[:1].upper() + found[1:]
 
 
 def page(asked: Visit, name: str, status: int = 200, /, **values: Any) -> Response:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from ledger.bootstrap import today
 from ledger.domain.form import problems_of
 from ledger.domain.values import ONE_DAY, Day, begins
-from ledger.edges.callers import Caller
+from ledger.edges.callers import OFFICER, Caller
 from ledger.edges.web import Request
 from ledger.words import LANGUAGES, Language
 
@@ -80,6 +80,10 @@ class Visit(NamedTuple):
 
     def may(self, route: str, method: str = "GET") -> bool:
         return admits(self.caller, route, method)
+
+    @property
+    def is_officer(self) -> bool:
+        return OFFICER in self.caller.roles
 
     def to(self, *steps: str | int, **given: Given) -> str:
         """The address of a page, as things stood on the days of this one."""

@@ -1,0 +1,96 @@
+"""A form for each type of event, made from what the type may hold; and what somebody filled in, as a submission has
+it."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any, NamedTuple
+
+from ledger.domain.events import ABOUT_THE_PERSON, PAYLOADS
+from ledger.entrypoints.facts import AMOUNTS, CHARGES, VALUES
+
+TYPES: Mapping[str, Sequence[str]] = {
+    "payments": ("instalment-paid", "payment-refunded", "payment-moved", "instalment-plan-agreed",
+                 "contribution-assessed", "isee-certified", "charge-decided"),
+    "enrolment": ("preenrolled", "preparation-assessed", "ranked", "enrolled", "enrolled-with-reservation",
+                  "reservation-lifted", "reservation-declined", "enrolment-renewed", "enrolment-cancelled",
+                  "regime-changed", "single-courses-enrolled"),
+    "exams": ("study-plan-submitted", "study-plan-approved", "exam-booked", "exam-booking-cancelled", "exam-graded",
+              "grade-refused", "exam-annulled", "recognition-requested", "cfu-recognised"),
+    "course": ("suspended", "resumed", "programme-changed", "transferred-in", "transferred-out",
+               "withdrawal-requested", "renounced", "forfeited", "degree-candidacy-declared", "graduated",
+               "diploma-supplement-issued"),
+    "office": ("administrative-block-ordered", "administrative-block-revoked", "event-voided", "ticket-opened",
+               "ticket-closed"),
+}
+"""What a form offers, as an office would look for it. Who somebody is has a way of its own (`docs/privacy.md`)."""
+OFFERED = frozenset(name for several in TYPES.values() for name in several)
+FIRST = "instalment-paid"
+LONG = frozenset({"reason", "note", "answer", "resolution"})
+_ITALIAN_AMOUNT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{3})*|[0-9]+),([0-9]{2})")
+
+
+class Field(NamedTuple):
+    """`kind`: day, choice, yes-no, number, amount, charge, year, several (JSON), long or text. `table`: of the names of
+    its choices."""
+
+    name: str
+    kind: str
+    required: bool
+    choices: tuple[str, ...] = ()
+    table: str | None = None
+
+
+@cache
+def fields(type: str) -> tuple[Field, ...]:
+    """Of a type's data, as its published schema has them."""
+    schema = PAYLOADS[type].model_json_schema()
+    required = frozenset(schema.get("required", ()))
+    found = (_field(name, one, name in required) for name, one in schema["properties"].items())
+    return tuple(sorted(found, key=lambda field: field.name == "note"))
+
+
+def _field(name: str, schema: Mapping[str, Any], required: bool) -> Field:
+    kinds = [one for one in schema.get("anyOf", [schema]) if one.get("type") != "null"]
+    choices = tuple(str(value) for one in kinds for value in one.get("enum", [one["const"]] if "const" in one else ()))
+    if choices:
+        return Field(name, "choice", required, choices, VALUES.get(name, name))
+    types = {one.get("type") for one in kinds}
+    kind = "charge" if name in CHARGES else "amount" if name in AMOUNTS else "year" if name == "academic_year" else \
+        "yes-no" if "boolean" in types else "day" if any(one.get("format") == "date" for one in kinds) else \
+        "number" if types & {"integer", "number"} else "several" if types & {"array", "object"} else \
+        "long" if name in LONG else "text"
+    return Field(name, kind, required)
+
+
+def submission(type: str, student: str, given: Mapping[str, str], id: str, actor: str) -> dict[str, Any]:
+    """What a form was filled in with. Whether it is right is for the ledger to say: what cannot be read as its field
+    wants it is handed on as it is."""
+    found: dict[str, Any] = {
+        "id": id, "type": type, "student": student, "effective_on": given.get("effective_on", ""), "source": "console",
+        "actor": actor, "data": dict(_data(type, given))}
+    career = given.get("career", "").strip()
+    if career and type not in ABOUT_THE_PERSON:
+        found["career"] = career
+    return found
+
+
+def _data(type: str, given: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
+    for field in fields(type):
+        text = given.get(f"data.{field.name}", "").strip()
+        if text:
+            yield field.name, _value(field, text)
+
+
+def _value(field: Field, text: str) -> Any:
+    if field.kind == "yes-no":
+        return text == "true"
+    if field.kind == "amount" and (match := _ITALIAN_AMOUNT.fullmatch(text)):
+        return f"{match[1].replace('.', '')}.{match[2]}"
+    if field.kind in ("number", "several") or (field.kind == "choice" and text.isdigit()):
+        try:
+            return json.loads(text.replace(",", ".") if field.kind == "number" else text)
+        except ValueError:
+            return text
+    return text

@@ -1,0 +1,139 @@
+"""What somebody does on the console's pages, with scripts and without."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from .desk import CLERK, STAFF, Desk
+
+pytestmark = pytest.mark.xdist_group("console")
+SCRIPTS = pytest.mark.parametrize("scripts", [True, False], ids=["scripted", "unscripted"])
+PAID = {"data.charge": "2025-26:instalment-1", "data.amount": "400,00"}
+
+
+def opened_at(opened: Desk, path: str, scripts: bool, caller: str = STAFF) -> Page:
+    page = opened.window("en", caller, scripts)
+    page.goto(opened.site + path)
+    return page
+
+
+def fill(page: Page, **values: str) -> None:
+    for name, value in values.items():
+        field = page.locator(f'[name="{name}"]')
+        if field.evaluate("one => one.tagName") == "SELECT":
+            field.select_option(value)
+        else:
+            field.fill(value)
+
+
+def choose(page: Page, type: str) -> None:
+    fill(page, type=type)
+    page.get_by_role("button", name="Show its form").click()
+
+
+def version(opened: Desk, student: str) -> int:
+    return int(opened.ledger.head(student)["version"])
+
+
+@SCRIPTS
+def test_payment_is_tried_from_the_card_of_the_block_that_it_lifts(opened: Desk, scripts: bool) -> None:
+    before = version(opened, "S-DEMO-01")
+    page = opened_at(opened, "/students/S-DEMO-01?on=2026-03-20", scripts)
+    page.get_by_role("link", name=re.compile("^Try it")).first.click()
+    expect(page.get_by_role("heading", name="Nothing would block")).to_be_visible()
+    choose(page, "exam-booked")
+    expect(page.get_by_label("Course")).to_be_visible()
+    fill(page, effective_on="2026-04-01", **{"data.course": "LIN-110", "data.held_on": "2026-04-10"})
+    page.get_by_role("button", name="See what would change").click()
+    expect(page.locator("ol > li").nth(1)).to_contain_text("this field is required")
+    page.get_by_role("button", name=re.compile("^Take it out")).nth(1).click()
+    expect(page.locator("ol > li")).to_have_count(1)
+    assert version(opened, "S-DEMO-01") == before
+    page.close()
+
+
+@SCRIPTS
+def test_act_is_checked_then_recorded_once(opened: Desk, scripts: bool) -> None:
+    before = version(opened, "S-DEMO-16")
+    page = opened_at(opened, "/students/S-DEMO-16/record?on=2026-03-20", scripts)
+    fill(page, **PAID | {"data.amount": "1,00" if scripts else "2,00"})
+    page.get_by_role("button", name="Check").click()
+    expect(page.get_by_role("heading", name="The rules allow it")).to_be_visible()
+    assert version(opened, "S-DEMO-16") == before
+    page.get_by_role("button", name="Record it").click()
+    expect(page.get_by_text("It is recorded.")).to_be_visible()
+    expect(page).to_have_url(re.compile(f"/students/S-DEMO-16/events/{before + 1}"))
+    assert version(opened, "S-DEMO-16") == before + 1
+    page.close()
+
+
+@SCRIPTS
+def test_old_page_is_told_so_and_nothing_is_recorded(opened: Desk, scripts: bool) -> None:
+    page = opened_at(opened, "/students/S-DEMO-15/record?on=2026-03-20", scripts)
+    choose(page, "ticket-opened")
+    fill(page, **{"data.number": f"T{scripts}", "data.service": "fees", "data.subject": "x", "data.context": "x"})
+    page.get_by_role("button", name="Check").click()
+    expect(page.get_by_role("button", name="Record it")).to_be_visible()
+    meanwhile = {"id": f"meanwhile-{scripts}", "type": "ticket-opened", "student": "S-DEMO-15", "source": "t",
+                 "actor": "t", "effective_on": "2026-03-20",
+                 "data": {"number": f"M{scripts}", "service": "x", "subject": "x", "context": "x"}}
+    opened.append(meanwhile)
+    known = version(opened, "S-DEMO-15")
+    page.get_by_role("button", name="Record it").click()
+    expect(page.get_by_role("alert")).to_contain_text("Nothing of yours was recorded")
+    assert version(opened, "S-DEMO-15") == known
+    opened.judged(page, "stale.en") if scripts else None
+    page.get_by_role("button", name="Check").click()
+    page.get_by_role("button", name="Record it").click()
+    expect(page.get_by_text("It is recorded.")).to_be_visible()
+    page.close()
+
+
+BOOKING = {"effective_on": "2026-03-20", "data.course": "LIN-110", "data.held_on": "2026-04-10",
+           "data.academic_year": "2025-26", "data.session": "extraordinary", "data.calls_start_on": "2026-04-01",
+           "data.mode": "oral"}
+
+
+@SCRIPTS
+def test_officer_derogates_from_the_rules_that_refuse(opened: Desk, scripts: bool) -> None:
+    before = version(opened, "S-DEMO-01")
+    page = opened_at(opened, "/students/S-DEMO-01/record?on=2026-03-20", scripts)
+    choose(page, "exam-booked")
+    fill(page, **BOOKING)
+    page.get_by_role("button", name="Check").click()
+    expect(page.get_by_role("heading", name="The rules do not allow it")).to_be_visible()
+    expect(page.get_by_role("alert")).to_contain_text("BLK-1")
+    opened.judged(page, "refused.en") if scripts else None
+    fill(page, authority="Rector", reason="appeal 12")
+    page.get_by_role("button", name="Check with the derogation").click()
+    expect(page.get_by_text("In derogation, by Rector.")).to_be_visible()
+    assert version(opened, "S-DEMO-01") == before
+    page.close()
+
+
+def test_registrar_who_is_no_officer_cannot_derogate(opened: Desk) -> None:
+    page = opened_at(opened, "/students/S-DEMO-01/record?on=2026-03-20", False, CLERK)
+    choose(page, "exam-booked")
+    fill(page, **BOOKING)
+    page.get_by_role("button", name="Check").click()
+    expect(page.get_by_text("Only an officer can derogate from them.")).to_be_visible()
+    page.close()
+
+
+def test_form_that_is_not_right_names_its_fields(opened: Desk) -> None:
+    page = opened_at(opened, "/students/S-DEMO-01/record", True)
+    fill(page, **{"data.amount": "many"})
+    page.get_by_role("button", name="Check").click()
+    expect(page.get_by_role("heading", name="The form is not right yet")).to_be_visible()
+    expect(page.get_by_label("Amount")).to_have_attribute("aria-invalid", "true")
+    opened.judged(page, "invalid.en")
+    page.close()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_wrong(opened: Desk) -> Iterator[None]:
+    opened.wrong.clear()
+    yield
+    assert opened.wrong == []
