@@ -20,6 +20,7 @@ PROTECTED: dict[str, frozenset[str]] = {
     name: frozenset(payload.model_fields if name in SEALED_ONLY else NAMES & payload.model_fields.keys())
     for name, payload in PAYLOADS.items()}
 """By type, the protected fields of `data`."""
+_HAVE = frozenset(name for name, fields in PROTECTED.items() if fields)
 
 _READ: dict[str, Callable[[Any], Any]] = {"birth_date": date.fromisoformat, "former_tax_codes": tuple}
 """From JSON, where the field holds no text."""
@@ -59,8 +60,9 @@ class Sealer(Protocol):
         then harms nobody; who was forgotten gets nothing."""
         ...
 
-    def take(self, prepared: Any) -> None:
-        """What another one, in another thread, has prepared."""
+    def take(self, prepared: Any) -> Mapping[str, Any]:
+        """What another one, in another thread, has prepared: by student what `key_of` would say now of each of the
+        submissions that it was prepared for. Who is missing has to be asked about."""
         ...
 
     def open(self, event: Event) -> Event | None:
@@ -70,9 +72,9 @@ class Sealer(Protocol):
 
 def has_protected(one: Event | Submission) -> bool:
     """In the clear."""
-    if isinstance(one, Event) and one.sealed is not None:
+    if not one.override and (one.type not in _HAVE or PROTECTED[one.type].isdisjoint(one.data.__pydantic_fields_set__)):
         return False
-    return bool(one.override) or not PROTECTED[one.type].isdisjoint(one.data.__pydantic_fields_set__)
+    return not isinstance(one, Event) or one.sealed is None
 
 
 def taken_out(event: Event) -> tuple[Event, dict[str, Any]]:

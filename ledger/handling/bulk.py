@@ -18,7 +18,7 @@ import os
 import re
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
@@ -266,6 +266,17 @@ class Crew:
 
 _LATER = StoredEvent(UUID(int=0), 0, "", b"")
 """In the place of an event that is sealed and encoded later."""
+_Later = tuple[list[StoredEvent], int, Event, Any]
+"""Its place, and its key."""
+
+
+class _Sealing(NamedTuple):
+    """By student the keys that are ready, and what is to be sealed at the end."""
+
+    ready: Mapping[str, Any]
+    later: list[_Later]
+
+
 _Read = list[tuple[int, list[_Form | Reply | None]]]
 """The forms of neighbouring lines, and the number of the first."""
 
@@ -301,31 +312,32 @@ class _Worker:
                   and not isinstance(form, dict)}
         self._streams.load(wanted, batch)
         self._streams.trim(stored)
-        if self._sealer is not None and prepared is not None:
-            self._sealer.take(prepared.result())
+        ready = self._sealer.take(prepared.result()) if self._sealer is not None and prepared is not None else {}
         decided = _Decided()
         heads: dict[str, int] = {}
+        sealing = _Sealing(ready, [])
+        parts: list[tuple[list[StoredEvent], list[_Placed | Reply]]] = []
         for number, part in forms:
             encoded: list[StoredEvent] = []
-            sealed: list[tuple[int, Event, Any]] = []
             outcomes: list[_Placed | Reply] = []
             for n, form in enumerate(part):
                 if isinstance(form, dict):
                     outcomes.append(with_line(form, number + n))
                 elif form is not None:
-                    outcomes.append(self._outcome(form, encoded, sealed if id(form) in protected else None, heads))
-            decided.parts.append((self._store.pack(self._with(sealed, encoded)) if encoded else b"", len(encoded),
-                                  outcomes))
+                    outcomes.append(self._outcome(form, encoded, sealing if id(form) in protected else None, heads))
+            parts.append((encoded, outcomes))
+        self._seal(sealing.later)
+        decided.parts = [(self._store.pack(encoded) if encoded else b"", len(encoded), outcomes)
+                         for encoded, outcomes in parts]
         decided.heads = {stream_id(student): head for student, head in heads.items()}
         return decided
 
-    def _with(self, sealed: Iterable[tuple[int, Event, Any]], encoded: list[StoredEvent]) -> list[StoredEvent]:
+    def _seal(self, later: Iterable[_Later]) -> None:
         """Each in its place, one after the other: what is done seldom is slow each time, and sealed in between took
         three times as long."""
-        for place, event, key in sealed:
-            if self._sealer is not None:
+        if self._sealer is not None:
+            for encoded, place, event, key in later:
                 encoded[place] = self._store.encode(self._sealer.seal(event, key))
-        return encoded
 
     def _form(self, line: bytes, first: bool) -> _Form | Reply | None:
         if self._trusted:
@@ -333,10 +345,9 @@ class _Worker:
         raw = decode_line(line, first)
         return None if raw is None else self._desk.form(raw)
 
-    def _outcome(self, form: _Form, encoded: list[StoredEvent], sealed: list[tuple[int, Event, Any]] | None,
-                 heads: dict[str, int]) -> _Placed | Reply:
-        """`sealed`: the places in `encoded` of what is sealed later, and with which key; None where this one has
-        nothing to seal."""
+    def _outcome(self, form: _Form, encoded: list[StoredEvent], sealing: _Sealing | None, heads: dict[str, int]
+                 ) -> _Placed | Reply:
+        """`sealing`: None where this one has nothing to seal."""
         try:
             stream = self._streams[_student(form)]
         except StreamSetAside as error:
@@ -344,12 +355,14 @@ class _Worker:
         head = stream.version
         verdict = self._desk.judge(stream, form) if isinstance(form, Submission) else self._as_recorded(stream, form[0])
         key = None
-        if sealed is not None:
-            verdict, key = self._desk.with_key(verdict)
+        if sealing is not None and isinstance(verdict, Event):
+            key = sealing.ready.get(verdict.student) if not stream.forgotten else None
+            if key is None:
+                verdict, key = self._desk.with_key(verdict)
         if isinstance(verdict, Event):
             self._streams.add(verdict.student, [verdict])
-            if sealed is not None and key is not None:
-                sealed.append((len(encoded), verdict, key))
+            if sealing is not None and key is not None:
+                sealing.later.append((encoded, len(encoded), verdict, key))
             encoded.append(_LATER if key is not None else self._store.encode(verdict) if isinstance(form, Submission)
                            else form[1])
             heads.setdefault(verdict.student, head)

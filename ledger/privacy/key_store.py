@@ -64,10 +64,11 @@ class Reading(NamedTuple):
 
 
 class Prepared(NamedTuple):
-    """Keys, each with since when it is trusted, and who can be looked up: all of it is durable."""
+    """Keys, each with since when it is trusted, who can be looked up, and who cannot be: all of it is durable."""
 
     keys: dict[str, tuple[Key, float]]
     people: dict[str, Named]
+    unnamed: frozenset[str]
 
 
 SEEN = ("SELECT 'master', master FROM key_store UNION ALL "
@@ -160,13 +161,17 @@ class KeyStore:
             found |= made
         now = time.monotonic()
         held = {student: one for student, one in held.items() if student not in gone}
-        return Prepared({**held, **{student: (one, now) for student, one in found.items()}}, self._ready)
+        return Prepared({**held, **{student: (one, now) for student, one in found.items()}}, self._ready,
+                        frozenset(people.keys() - self._ready.keys()))
 
-    def take(self, prepared: Prepared) -> None:
-        """What another link to this key store has prepared."""
+    def take(self, prepared: Prepared) -> dict[str, Key]:
+        """What another link to this key store has prepared: the keys of all who can be looked up as was asked."""
+        self.check_term()
         for student, (key, since) in prepared.keys.items():
             self._hold(student, key, None, since)
         self._ready = prepared.people
+        return {student: key for student, (key, since) in prepared.keys.items()
+                if student not in prepared.unnamed and time.monotonic() - since <= TRUSTED_SECONDS}
 
     def key(self, student: str, number: int) -> Key | None:
         """The key of a number; None where there is none."""

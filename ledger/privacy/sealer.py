@@ -34,8 +34,8 @@ class KeySealer:
                 people[one.student] = person_of(one.data) | people.get(one.student)
         return self.keys.prepare(dict.fromkeys(one.student for one in submissions), self._in_log, people)
 
-    def take(self, prepared: Prepared) -> None:
-        self.keys.take(prepared)
+    def take(self, prepared: Prepared) -> Mapping[str, Key]:
+        return self.keys.take(prepared)
 
     def key_of(self, event: Event) -> Key:
         """Raises IsForgotten, CodeTaken; then no key was made."""

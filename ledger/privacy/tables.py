@@ -133,7 +133,8 @@ def backend_at(url: str, ledger_url: str, create: bool) -> Backend:
     if file is None:
         from ledger.sql.postgres import Postgres
 
-        return Postgres(url, explain, lambda _: None)
+        # the plan of a prepared question is kept from when there were few keys: it would read all of them, each time
+        return Postgres(url, explain, lambda made: made.execute("SET enable_seqscan = off; SET jit = off"))
     if ledgers is not None and file.resolve() == ledgers.resolve():
         raise StoreUnusable("--keys names the ledger's own file: keys that lie beside what they open protect nothing")
     if file.is_dir():

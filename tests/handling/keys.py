@@ -22,8 +22,8 @@ class Keys:
     def prepare(self, submissions: Sequence[Submission | Event]) -> None:
         pass
 
-    def take(self, prepared: Any) -> None:
-        pass
+    def take(self, prepared: Any) -> dict[str, int]:
+        return {}
 
     def key_of(self, event: Event) -> int:
         if event.student in self.forgotten:

@@ -19,7 +19,7 @@ from ledger.domain.events import Event, Sealed
 from ledger.domain.protected import CodeTaken, IsForgotten, taken_out
 from ledger.handling.bulk import Opens, _batches, _Worker
 from ledger.privacy import KeySealer, KeyStore, box, open_sealer
-from ledger.privacy.key_store import CLAIM, TRUSTED_SECONDS
+from ledger.privacy.key_store import CLAIM, SEEN, TRUSTED_SECONDS
 from ledger.privacy.sealer import sealer_for
 from ledger.rulebooks.loader import load_books
 from ledger.store import EventStore, StoreUnusable, open_store
@@ -174,8 +174,9 @@ def test_sealing_writes_nothing_more_when_it_was_prepared_and_a_code_that_is_tak
         sealer: KeySealer, keys: KeyStore, monkeypatch: pytest.MonkeyPatch) -> None:
     people = [person(f"S{n:02}", code=f"CODE{min(n, 2)}") for n in range(4)]  # S02 and S03 have the same one
     keys.forget("S00", "S00-gone")
-    sealer.prepare([submitted(one.student, one) for one in people])
+    prepared = sealer.prepare([submitted(one.student, one) for one in people])
     assert [keys.counts()[name] for name in ("student_keys", "tax_codes")] == [3, 2]
+    assert sealer.take(prepared).keys() == {"S01", "S02"}  # who was forgotten, and who claims another's code, is asked about
     with monkeypatch.context() as patched:
         patched.setattr(keys, "_make", lambda *_: pytest.fail("written"))
         for one in people[1:3]:
@@ -192,13 +193,13 @@ def test_what_another_link_has_prepared_is_used_until_its_time_is_over(
     other = KeySealer(opener(keys_url), sealer._streams)
     one = person("S01")
     prepared = other.prepare([submitted("S01", one)])
-    sealer.take(prepared)
+    key = sealer.take(prepared)["S01"]
     with monkeypatch.context() as patched:
         patched.setattr(sealer.keys, "_read", lambda _: pytest.fail("asked"))
-        assert other.open(sealer.seal(one)) == one
+        assert other.open(sealer.seal(one)) == other.open(sealer.seal(one, key)) == one
     other.keys.forget("S01", "S01-gone")
     [(student, (key, since))] = prepared.keys.items()
-    sealer.take(prepared._replace(keys={student: (key, since - TRUSTED_SECONDS)}))
+    assert not sealer.take(prepared._replace(keys={student: (key, since - TRUSTED_SECONDS)}))
     with pytest.raises(IsForgotten):
         sealer.seal(one)
 
@@ -223,6 +224,19 @@ def test_who_is_forgotten_between_reading_and_deciding_a_batch_gets_no_key_again
     assert [one["outcome"] if isinstance(one, dict) else one[0] for one in outcomes] == [
         "invalid", "invalid", "S02-1", "S02-2"]
     assert sealer.keys.counts()["student_keys"] == 1
+
+
+def test_making_keys_reads_no_whole_table_with_the_plan_of_when_there_were_few(opener: Opener, postgres_url: str) -> None:
+    keys = opener(postgres_url, new=True)
+    KeySealer(keys, lambda _: {}).prepare([submitted(f"S{n:03}", person(f"S{n:03}", code=f"CODE{n}")) for n in range(400)])
+    asked = SEEN
+    for n, name in enumerate(("everybody", "students", "codes"), 1):
+        asked = asked.replace(f"IN :{name}", f"= ANY(${n})")
+    with keys._backend.transaction() as tx:
+        tx.run("SET LOCAL plan_cache_mode = force_generic_plan")
+        tx.run(f"PREPARE seen (text[], text[], text[]) AS {asked}")
+        plan = "".join(row[0] for row in tx.ask("EXPLAIN EXECUTE seen ('{a}', '{a}', '{a}')"))
+    assert plan.count("Seq Scan") == plan.count("Seq Scan on key_store") == 1 and "JIT" not in plan, plan  # of one row
 
 
 def _make(url: str, ledger_url: str, gate: "multiprocessing.synchronize.Barrier", made: "multiprocessing.Queue[Event]",
