@@ -472,12 +472,16 @@ class Ledger:
     # The key store
 
     def new_keys(self, days: int) -> Answer:
-        """Makes a key store, and a master key where its file is not there yet."""
+        """Makes a key store, and a master key where its file is not there yet. Raises StoreUnusable where the ledger
+        has had one."""
         from ledger.privacy.key_store import new_keys
         from ledger.privacy.reading import status_of
+        from ledger.privacy.sealer import lost
 
         if self._keys is None:
             raise NotFound(says("missing/keys"))
+        if (sealed := self._store.first_sealed()) is not None:
+            raise lost(sealed, "a new one would open nothing of it")
         with new_keys(self._keys, self._store.identity().origin, self._url, clock, days) as keys:
             return status_of(keys, clock())
 

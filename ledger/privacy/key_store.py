@@ -173,6 +173,11 @@ class KeyStore:
         return {student: key for student, (key, since) in prepared.keys.items()
                 if student not in prepared.unnamed and time.monotonic() - since <= TRUSTED_SECONDS}
 
+    @property
+    def is_new(self) -> bool:
+        """No key was ever made in it, and nobody forgotten."""
+        return not self._backend.single("SELECT 1 FROM student_keys UNION ALL SELECT 1 FROM forgotten LIMIT 1")
+
     def key(self, student: str, number: int) -> Key | None:
         """The key of a number; None where there is none."""
         self.check_term()

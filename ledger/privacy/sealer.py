@@ -92,8 +92,22 @@ def clock() -> datetime:
 
 def sealer_for(url: str, ledger_url: str, store: EventStore,
                clock: Callable[[], datetime] = clock) -> KeySealer:
-    """Over a ledger that is open. Raises StoreUnusable and StoreUnavailable."""
-    return KeySealer(open_keys(url, store.identity().origin, ledger_url, clock), store.streams)
+    """Over a ledger that is open. Raises StoreUnusable, also for a new key store where another one has sealed events,
+    and StoreUnavailable."""
+    keys = open_keys(url, store.identity().origin, ledger_url, clock)
+    try:
+        # asked again: keys are made before what is sealed under them
+        if keys.is_new and (sealed := store.first_sealed(keys.looked_through())) is not None and keys.is_new:
+            raise lost(sealed, f"the key store {keys.place} is new and opens nothing of it")
+    except BaseException:
+        keys.close()
+        raise
+    return KeySealer(keys, store.streams)
+
+
+def lost(position: int, why: str) -> StoreUnusable:
+    return StoreUnusable(f"position {position} of the ledger is sealed under a key of another key store: {why}. Put "
+                         "the newest copy of that one back, and name it with --keys")
 
 
 def open_sealer(url: str, ledger_url: str) -> KeySealer:

@@ -274,6 +274,11 @@ class EventStore:
         where they are few."""
         return self._events(self._patiently(lambda: self._recorder.forgotten(after)))
 
+    def first_sealed(self, after: int = 0) -> int | None:
+        """The position of the first sealed event above `after`; None where there is none, for which the rest of the log
+        is looked through, undecoded."""
+        return self._patiently(lambda: self._recorder.first_sealed(after))
+
     def refusals_of(self, student: str) -> list[Refusal]:
         """All that are remembered of a student's submissions."""
         return self._patiently(lambda: self._recorder.refusals_of(student))

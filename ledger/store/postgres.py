@@ -28,7 +28,7 @@ from ledger.sql.postgres import CONNECT_SECONDS, Link, Postgres, PostgresTransac
 from . import versions, whole
 from .errors import ReadOnly, StoreUnavailable, StoreUnusable
 from .migrations import POSTGRES
-from .recorder import FirstLook, Identity, LogRow, Refusal, WholeRow
+from .recorder import SEALED, FirstLook, Identity, LogRow, Refusal, WholeRow
 
 SPELLING = spelling("postgresql", NO_NAMES)
 CHUNK = 1000
@@ -248,6 +248,11 @@ class PostgresRecorder(PostgresApplicationRecorder):
     def forgotten(self, after: int) -> list[LogRow]:
         return self.read("SELECT notification_id, topic, state FROM public.stored_events WHERE notification_id > %s "
                          "AND topic LIKE 'person-forgotten.v%%' ORDER BY notification_id", (after,))
+
+    def first_sealed(self, after: int) -> int | None:
+        rows = self.read("SELECT notification_id FROM public.stored_events WHERE notification_id > %s AND "
+                         "position(%s::bytea IN state) > 0 ORDER BY notification_id LIMIT 1", (after, SEALED))
+        return rows[0][0] if rows else None
 
     def refusals_of(self, student: str) -> list[Refusal]:
         return [Refusal(student, id_.decode(), content, outcome) for student, id_, content, outcome in self.read(

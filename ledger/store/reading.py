@@ -33,6 +33,8 @@ from ledger.domain.values import (
     Year,
 )
 
+from .recorder import SEALED
+
 Reader = Callable[[bytes, int], Event]
 """From bytes and position to the event. Raises ValueError for bytes that are not an event of this type."""
 
@@ -47,8 +49,6 @@ class _Sealed(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     box: str
 
 
-_MARK = b',"sealed":{'
-"""Stands in the bytes of sealed events only: within a text the quote would be escaped."""
 _OVERRIDE = frozenset({"reason"})
 
 
@@ -61,7 +61,7 @@ def checker(kind: str) -> Callable[[bytes], Any]:
         try:
             one = plain(state)
         except msgspec.ValidationError:
-            if _MARK not in state:
+            if SEALED not in state:
                 raise
             one = _decoder(kind, True)(state)
         if not (_FIRST_DAY <= one.effective_on <= _LAST_DAY and FIRST_YEAR <= one.recorded_at.year <= LAST_YEAR):
@@ -86,7 +86,7 @@ def reader(kind: str) -> Reader:
         try:
             one: Any = plain(state)
         except msgspec.ValidationError:
-            if _MARK not in state:
+            if SEALED not in state:
                 raise
             return _reader_of_sealed(kind)(state, position)
         if not (_FIRST_DAY <= one.effective_on <= _LAST_DAY and FIRST_YEAR <= one.recorded_at.year <= LAST_YEAR):

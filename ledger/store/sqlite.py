@@ -35,7 +35,7 @@ from . import guards, versions, whole
 from .errors import ReadOnly, StoreUnavailable, StoreUnusable
 from .guards import KEPT_OUT
 from .migrations import APPLICATION_ID, SQLITE, checks
-from .recorder import FirstLook, Identity, LogRow, Refusal, WholeRow
+from .recorder import SEALED, FirstLook, Identity, LogRow, Refusal, WholeRow
 
 SPELLING = spelling("sqlite", NO_NAMES)
 JUMP_SECONDS = 400 * 86_400
@@ -240,6 +240,11 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
     def forgotten(self, after: int) -> list[LogRow]:
         return self.read("SELECT rowid, topic, state FROM stored_events WHERE rowid > ? AND topic LIKE "
                          "'person-forgotten.v%' ORDER BY rowid", (after,))
+
+    def first_sealed(self, after: int) -> int | None:
+        rows = self.read("SELECT rowid FROM stored_events WHERE rowid > ? AND instr(state, ?) > 0 ORDER BY rowid "
+                         "LIMIT 1", (after, SEALED))
+        return rows[0][0] if rows else None
 
     def refusals_of(self, student: str) -> list[Refusal]:
         return [Refusal(row[0], row[1].decode(), row[2], row[3]) for row in self.read(

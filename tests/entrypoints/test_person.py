@@ -134,6 +134,16 @@ def test_everything_that_reads_says_that_no_key_store_is_named(ledger: Run) -> N
         assert (done.exit_code, "no key store is named" in done.stderr) == (3, True), command
 
 
+def test_second_key_store_is_neither_made_nor_used_where_events_are_sealed(sealed: Run, tmp_path: Path) -> None:
+    other = tmp_path / "other.db"
+    for command in (("keys", "new"), ("keys", "status")):
+        done = sealed("--keys", f"sqlite:///{other}", *command)
+        assert (done.exit_code, other.exists()) == (6, False), done.output
+    done = sealed("--keys", f"sqlite:///{other}", "keys", "new")
+    assert "under a key of another key store: a new one would open nothing of it. Put the newest copy" in done.stderr
+    assert MARK in sealed("person", "S01", "--purpose", "x").stdout
+
+
 def test_bulk_import_seals_in_its_workers(sealed: Run, lines: Callable[..., bytes], line: Callable[..., Any],
                                           tmp_path: Path) -> None:
     given = [line(f"b{n}", "person-registered", "2026-01-10", {"given_name": MARK, "family_name": f"Bulk{n}"},

@@ -97,8 +97,14 @@ def test_no_protected_value_stands_in_the_database_or_in_an_outcome_whichever_wa
 
 def test_event_without_protected_values_is_stored_as_ever(store: EventStore, keys: Keys) -> None:
     appended(store, keys, *enrolled("S01"))
+    assert store.first_sealed() is None
     assert keys.sealed == []
     assert [event.sealed for event in store.stream("S01")] == [None] * 3
+
+
+def test_first_sealed_event_is_found_by_its_position(store: EventStore, keys: Keys) -> None:
+    appended(store, keys, *enrolled("S01"), person("S01"))
+    assert [store.first_sealed(after) for after in (0, 3, 4)] == [4, 4, None]
 
 
 def test_registration_is_invalid_when_there_is_no_key_store(store: EventStore) -> None:

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from ledger.privacy import KeySealer, KeyStore, box, key_store, master, open_keys, tables
 from ledger.privacy.key_store import new_keys, rotate
+from ledger.privacy.sealer import sealer_for
 from ledger.store import EventStore, StoreUnusable, open_store
 
 from .conftest import NOW, Clock, Opener
@@ -150,6 +151,21 @@ def test_key_store_is_refused_in_words_when_it_is_another_ledgers_or_none(
     (tmp_path / "keys.db").chmod(0o640)
     with pytest.raises(StoreUnusable, match="chmod 600"):
         opener(sqlite_keys)
+
+
+def test_new_key_store_is_refused_where_another_one_has_sealed_events(
+        made: KeySealer, opener: Opener, ledger: EventStore, sqlite_url: str, tmp_path: Path, clock: Clock) -> None:
+    ledger.append([ticket("S09", 1)])
+    other = f"sqlite:///{tmp_path}/other-keys.db"
+    opener(other, new=True)
+    sealer_for(other, sqlite_url, ledger, clock).keys.close()  # nothing is sealed yet
+    ledger.append([made.seal(ticket("S01", 1))])
+    assert (ledger.first_sealed(), ledger.first_sealed(2)) == (2, None)
+    with pytest.raises(StoreUnusable, match=r"position 2 .*other-keys.db is new .* the newest copy of that one back"):
+        sealer_for(other, sqlite_url, ledger, clock)
+    opener(other).forget("S02", "S02-gone")  # it is one that was used
+    for url in (other, f"sqlite:///{made.keys.place}"):
+        sealer_for(url, sqlite_url, ledger, clock).keys.close()
 
 
 def test_ledgers_own_postgresql_database_is_refused_as_a_key_store(
