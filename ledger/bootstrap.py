@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ledger.domain.decisions import Mode
     from ledger.domain.events import Event, ExamBooked
     from ledger.edges.watch import Watch
+    from ledger.eservices.services import Services
     from ledger.handling.group import Group
     from ledger.parallel import How
     from ledger.privacy import KeySealer
@@ -468,6 +469,56 @@ class Ledger:
         sealer = self._needed_sealer()
         sealer.note(student, *read[:2], what, read.purpose)
         return sealer
+
+    # The national e-services
+
+    def eservices(self, reference: Path) -> "Services":
+        """Over the reference data in a folder, in the thread that has the key store. Raises NotFound where no key store
+        is named, RuleBookError."""
+        from ledger.eservices.services import Services
+        from ledger.rulebooks.reference import reference as read
+
+        return Services(self._store, lambda: self.books, self._needed_sealer(), read(reference), clock, today)
+
+    def follow_fingerprints(self, reference: Path, stop: Flag, once: bool = False) -> None:
+        """Keeps them up to date until `stop` is set; `once`: to the end of the log."""
+        from ledger.edges.log import Note
+        from ledger.edges.program import say
+        from ledger.store import StoreUnavailable
+
+        following = self.eservices(reference).following
+        while not stop.is_set():
+            try:
+                if not following.step() and following.kept.state().again is None:
+                    if once:
+                        return
+                    stop.wait(1.0)
+            except StoreUnavailable as error:
+                if once:
+                    raise
+                say(Note("fingerprints/trying-again", "{why}; trying again", "warning", why=error), "career-ledger")
+                stop.wait(1.0)
+
+    def left_out(self, reference: Path) -> Answer:
+        """What answers leave out for want of data. `programmes`: names and academic years that the reference files do
+        not have, of stored projections; `without_tax_code`: how many students who are enrolled nobody can ask for, and
+        `behind`: events that fingerprints have not seen, both None without a key store. Raises RuleBookError."""
+        from ledger.rulebooks.reference import reference as read
+
+        known = read(reference)
+        with self._projections() as database:
+            enrolled = database.ask([(
+                "SELECT DISTINCT programme, academic_year FROM {status} WHERE year IS NOT NULL AND programme IS NOT "
+                "NULL ORDER BY programme, academic_year", {})])[1][0] if database.backend.exists() else []
+        found: Answer = {"programmes": [[name, year] for name, year in enrolled if known.programme(name, year) is None],
+                         "without_tax_code": None, "behind": None}
+        if self._sealer is not None:
+            from ledger.privacy.fingerprints import Fingerprints
+
+            kept = Fingerprints(self._sealer.keys)
+            found |= {"without_tax_code": kept.without_place(),
+                      "behind": self._store.last_position() - kept.state().position}
+        return found
 
     # The key store
 

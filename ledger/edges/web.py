@@ -111,6 +111,10 @@ class Incoming(NamedTuple):
         return self.headers.get(name, b"")
 
 
+def is_json(headers: Mapping[bytes, bytes]) -> bool:
+    return _JSON.fullmatch(headers.get(b"content-type", b"")) is not None
+
+
 class Guard:
     """Whoever shows the token of the door may ask everything, who has one of its issuer and one of `roles` too; anybody
     where it has neither. `free`: routes that are answered to everybody."""
@@ -150,7 +154,7 @@ class Guard:
 
     def wrong_type(self, head: Incoming) -> Response | None:
         """Of the body of a POST."""
-        if _JSON.fullmatch(head.told(b"content-type")):
+        if is_json(head.headers):
             return None
         return problem(415, "unknown-content-type", "send Content-Type: application/json", headers=_LAST)
 

@@ -318,6 +318,31 @@ def _keys(asked: Installation) -> Graded:
         yield from _open_to_others(path)
 
 
+def _eservices(asked: Installation) -> Graded:
+    """What the national e-services leave out, and why."""
+    folder, file = (os.environ.get(f"{PREFIX}{name}") for name in ("REFERENCE", "ESERVICES"))
+    if not folder:
+        yield "failed" if file else "ok", says("doctor/no-reference")
+        return
+    try:
+        with _opened(asked) as ledger:
+            found = ledger.left_out(Path(folder))
+        if file:
+            from ledger.entrypoints.http.vouchers import VoucherGate
+
+            VoucherGate(Path(file), clock)
+    except RuleBookError as error:
+        yield from (("failed", one.phrase()) for one in error.problems)
+        return
+    yield "ok", says("doctor/reference", text=folder)
+    for name, year in found["programmes"]:
+        yield "attention", says("doctor/no-programme", text=name, academic_year=year)
+    if found["without_tax_code"]:
+        yield "attention", says("doctor/no-tax-code", count=found["without_tax_code"])
+    if found["behind"]:
+        yield "attention", says("doctor/behind", count=found["behind"], text="eservices fingerprints")
+
+
 def _brokers(asked: Installation) -> Graded:
     if not asked.brokers:
         yield "ok", says("doctor/no-brokers")
@@ -351,7 +376,8 @@ def _is_here(brokers: str) -> bool:
     return hosts <= {"localhost", "127.0.0.1", "::1"}
 
 
-ON_THE_LEDGER = frozenset({"projections", "topics", "proofs", "keys"})
+ON_THE_LEDGER = frozenset({"projections", "topics", "proofs", "keys", "eservices"})
 CHECKS: dict[str, Callable[[Installation], Graded]] = {
     "program": _program, "settings": _settings, "locale": _locale, "rulebooks": _rulebooks, "ledger": _store,
-    "projections": _projections, "topics": _topics, "proofs": _proofs, "keys": _keys, "brokers": _brokers}
+    "projections": _projections, "topics": _topics, "proofs": _proofs, "keys": _keys,
+    "eservices": _eservices, "brokers": _brokers}

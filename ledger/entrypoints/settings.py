@@ -42,6 +42,7 @@ SETTINGS = (
     Setting(f"{PREFIX}SIGNING_KEY", shown=_key_or_file),
     Setting(f"{PREFIX}KAFKA"), Setting(f"{PREFIX}KAFKA_CONFIG"), Setting(f"{PREFIX}KAFKA_COMPRESSION", default="gzip"),
     Setting(f"{PREFIX}TOPIC_PREFIX", default=""), Setting(f"{PREFIX}ORIGIN", default="urn:career-ledger"),
+    Setting(f"{PREFIX}REFERENCE"), Setting(f"{PREFIX}ESERVICES"),
     Setting(f"{PREFIX}HTTP_TOKEN", shown=_secret), Setting(f"{PREFIX}ISSUER"), Setting(f"{PREFIX}AUDIENCE"),
     Setting(f"{PREFIX}ROLES_CLAIM", default="roles"), Setting(f"{PREFIX}STUDENT_CLAIM", default="student"),
     Setting(f"{PREFIX}CLIENT_ID"), Setting(f"{PREFIX}CLIENT_SECRET", shown=_secret), Setting(f"{PREFIX}PUBLIC_URL"),

@@ -334,12 +334,34 @@ class KeyStore:
     def _hmac(self, form: str, text: str) -> str:
         return self._lookup(f"{form}\n{text}".encode())[:HMAC].hex()
 
+    # For what else stands in it (`fingerprints`)
+
+    @property
+    def backend(self) -> Backend:
+        return self._backend
+
+    def derived(self, what: str) -> bytes:
+        """A key of the store's own that serves one thing only; 32 bytes, the same for ever."""
+        return self._lookup(f"derived\n{what}".encode())
+
+    def seal_own(self, values: Mapping[str, Any], about: bytes) -> bytes:
+        return box.sealed(self._own, box.padded(values), about)
+
+    def open_own(self, sealed: Any, about: bytes) -> dict[str, Any]:
+        """Raises StoreUnusable."""
+        try:
+            found: dict[str, Any] = json.loads(box.opened(self._own, _bytes(sealed), about))
+        except box.DoesNotOpen:
+            raise StoreUnusable(f"what {self._backend.place} holds for the e-services does not open: its bytes or its "
+                                "row were changed") from None
+        return found
+
     # Forgetting: `handling.forgetting.Keys`
 
     def forget(self, student: str, event: str) -> None:
         def act(tx: Transaction) -> None:
             gone = sum(tx.run(f"DELETE FROM {table} WHERE student = :student", {"student": student})  # noqa: S608
-                       for table in ("student_keys", "tax_codes", "names"))
+                       for table in tables.OF_A_STUDENT)
             tx.run("INSERT INTO forgotten (student, at, event) VALUES (:student, :at, :event) ON CONFLICT DO NOTHING",
                    {"student": student, "at": self._clock().isoformat(), "event": event})
             if gone:

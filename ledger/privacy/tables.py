@@ -57,6 +57,33 @@ def _names_and_access(tx: Transaction) -> None:
     tx.script(_SQLITE if tx.dialect == "sqlite" else _POSTGRES)
 
 
+_OF_SERVICES = ("fingerprints", "fingerprint_keys", "fingerprint_state", "counted_enrolments", "used_tokens")
+
+
+def _eservices(tx: Transaction) -> None:
+    """What the national e-services keep of persons (`fingerprints`)."""
+    for text in (
+            """CREATE TABLE fingerprints (service TEXT NOT NULL, place TEXT NOT NULL, student TEXT NOT NULL,
+                from_on TEXT NOT NULL, until_on TEXT, since BIGINT NOT NULL, until BIGINT, recent_on TEXT,
+                listed INTEGER NOT NULL, value BYTEA NOT NULL, PRIMARY KEY (service, place, since, from_on))""",
+            "CREATE INDEX fingerprints_of ON fingerprints (student)",
+            "CREATE TABLE fingerprint_keys (place TEXT PRIMARY KEY, student TEXT NOT NULL)",
+            "CREATE INDEX fingerprint_keys_of ON fingerprint_keys (student)",
+            """CREATE TABLE fingerprint_state (version BIGINT NOT NULL, position BIGINT NOT NULL, again BIGINT,
+                at TEXT NOT NULL, made_of TEXT NOT NULL, steps TEXT NOT NULL)""",
+            """CREATE TABLE counted_enrolments (student TEXT NOT NULL, academic_year TEXT NOT NULL,
+                course TEXT NOT NULL, told BYTEA NOT NULL, PRIMARY KEY (academic_year, course, student))""",
+            "CREATE INDEX counted_enrolments_of ON counted_enrolments (student)",
+            "CREATE TABLE used_tokens (token TEXT PRIMARY KEY, until TEXT NOT NULL)"):
+        tx.run(text)
+    if tx.dialect == "postgresql":
+        tx.script(f"""DO $body$ BEGIN
+            IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'career_ledger_keys') THEN
+                GRANT SELECT, INSERT, UPDATE, DELETE ON {", ".join(_OF_SERVICES)} TO career_ledger_keys;
+            END IF;
+        END $body$;""")
+
+
 MIGRATIONS = Migrations("keys", "key_store_migrations", "key_store", (
     statements(
         "keys",
@@ -68,10 +95,13 @@ MIGRATIONS = Migrations("keys", "key_store_migrations", "key_store", (
         "CREATE TABLE tax_codes (hmac TEXT PRIMARY KEY, student TEXT NOT NULL, at TEXT NOT NULL)",
         "CREATE INDEX tax_codes_of ON tax_codes (student)",
         "CREATE TABLE orders (at TEXT NOT NULL, student TEXT NOT NULL, said BYTEA NOT NULL)"),
-    _names_and_access))
+    _names_and_access, _eservices))
 """`own`: the two keys of the store itself, wrapped. `looked_through`: the position of the log up to which persons who
 were forgotten were searched for. `to_scrub`: something was deleted that may still stand on the disk. `sealed_by`: the
 number of the student's key, 0 for the store's own."""
+
+OF_A_STUDENT = ("student_keys", "tax_codes", "names", "fingerprints", "fingerprint_keys", "counted_enrolments")
+"""What goes when she is forgotten."""
 
 
 COLUMNS = {"student_keys": {"student": "text", "number": "integer", "wrapped": "bytea", "master": "text",
@@ -187,8 +217,8 @@ def prepare(backend: Backend, create: bool) -> None:
         raise StoreUnusable(f"the key store {backend.place}: {error}") from None
 
 
-_OURS = """SELECT bool_and(pg_has_role(relowner, 'USAGE')) FROM pg_class WHERE oid IN ('student_keys'::regclass,
-    'tax_codes'::regclass, 'names'::regclass)"""
+_OURS = f"""SELECT bool_and(pg_has_role(relowner, 'USAGE')) FROM pg_class WHERE oid IN (
+    {", ".join(f"'{name}'::regclass" for name in OF_A_STUDENT)})"""  # noqa: S608 - words of ours
 
 
 def scrub(backend: Backend) -> bool:
@@ -209,5 +239,5 @@ def scrub(backend: Backend) -> bool:
         if backend.single(_OURS) != [(True,)]:
             return False  # the server would say a warning, and skip them
         with backend.explained():
-            backend.connection().execute("VACUUM student_keys, tax_codes, names")
+            backend.connection().execute(f"VACUUM {', '.join(OF_A_STUDENT)}".encode())
     return True

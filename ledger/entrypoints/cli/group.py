@@ -38,6 +38,7 @@ PLACES = {
     "access": "person", "lookup": "person", "person": "person",
     "digests": "kafka", "intake": "kafka", "publish": "kafka",
     "disclose": "rights", "forget": "rights",
+    "eservices": "eservices",
     "export": "moving", "import": "moving",
     "generate": "generate", "keys": "keys", "restore": "restore", "upgrade": "upgrade",
 }

@@ -215,6 +215,13 @@ def watched(name: str) -> "Iterator[Watch]":
         yield watch
 
 
+def reference_option(required: bool = False) -> Callable[[_F], _F]:
+    return click.option("--reference", type=click.Path(exists=True, file_okay=False, path_type=Path), required=required,
+                        envvar="CAREER_LEDGER_REFERENCE", metavar="FOLDER",
+                        help="The university's codes, degree programmes and courses (institute.yaml, courses.yaml, "
+                             "programmes-YEAR.yaml).")
+
+
 LONGEST_PURPOSE = 2_000
 
 

@@ -4,6 +4,7 @@ import signal
 import threading
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -14,15 +15,18 @@ from ledger.edges.door import Door, bound_to, door_options, issuer_options
 from ledger.edges.log import Note, log_format_option
 from ledger.edges.memory import spare_the_collector
 from ledger.edges.program import OutputLost, tell
+from ledger.entrypoints.settings import PREFIX
 
 from .errors import misused
-from .options import opened, say, settings
+from .options import opened, reference_option, say, settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from concurrent.futures import Executor
 
     from ledger.bootstrap import Ledger
     from ledger.edges.door import IssuerAt
+    from ledger.entrypoints.http.eservices import EServices
 
 LISTEN = "127.0.0.1:8080"
 
@@ -31,10 +35,16 @@ LISTEN = "127.0.0.1:8080"
 @click.option("--listen", default=LISTEN, show_default=True, metavar="HOST:PORT",
               help="Where it answers (port 0: a free one). Another address than this machine's needs an issuer and "
                    "encryption.")
+@click.option("--eservices", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              envvar=f"{PREFIX}ESERVICES", metavar="FILE",
+              help="Answers the national e-services too, to the platform that this file names; needs --reference and "
+                   "--keys.")
+@reference_option()
 @door_options
 @issuer_options(people=True)
 @log_format_option
-def serve(listen: str, door: Door, issuer: "IssuerAt | None") -> None:
+def serve(listen: str, door: Door, issuer: "IssuerAt | None", eservices: Path | None,
+          reference: Path | None) -> None:
     """Answer over HTTP under /v1 until SIGTERM: the same answers as the command line's --json.
 
     Whoever asks must send `Authorization: Bearer TOKEN`. Without --http-token-file a new token is made and printed
@@ -51,7 +61,7 @@ def serve(listen: str, door: Door, issuer: "IssuerAt | None") -> None:
         from ledger.edges.web import Server
         from ledger.entrypoints.http.api import LONGEST, Api
         from ledger.entrypoints.http.console.console import Console
-        from ledger.entrypoints.http.who import Entrance
+        from ledger.entrypoints.http.who import TABLE, Entrance
     except ModuleNotFoundError as error:
         raise misused(says("cli/serve", text=error.name or "")) from None
     door = replace(door, issuer=issuer)
@@ -68,8 +78,9 @@ def serve(listen: str, door: Door, issuer: "IssuerAt | None") -> None:
         tell(f"{site}/v1")
         if door.token is None and place.door.token is not None:
             tell(f"Authorization: Bearer {place.door.token.decode()}")
-        entrance = Entrance(place, show=_shower(f"{site}/login"))
-        routes = {**api.routes, **entrance.routes, **Console(api).routes}
+        more = stack.enter_context(_eservices(ledger, api.keeper, eservices, reference))
+        entrance = Entrance(place, {**TABLE, **(more.table if more else {})}, _shower(f"{site}/login"))
+        routes = {**api.routes, **entrance.routes, **Console(api).routes, **(more.routes if more else {})}
         stack.enter_context(Server(routes, place, LONGEST, entrance))
         spare_the_collector()
         say(Note("serve/started", "answers on port {port}", port=place.port))
@@ -90,6 +101,37 @@ def _shower(page: str) -> "Callable[[str], None]":
             tell(sentence(says("cli/sign-in", first=page, second=once), language))
 
     return show
+
+
+@contextmanager
+def _eservices(ledger: "Ledger", keeper: "Executor", file: Path | None,
+               reference: Path | None) -> "Iterator[EServices | None]":
+    """None where no file names a platform. Fingerprints are kept up to date meanwhile, in a thread with links of its
+    own."""
+    if file is None:
+        yield None
+        return
+    if reference is None or not ledger.seals:
+        raise misused(says("cli/eservices-need"))
+    from ledger.bootstrap import clock
+    from ledger.entrypoints.http.eservices import EServices
+    from ledger.entrypoints.http.vouchers import VoucherGate
+
+    services = keeper.submit(ledger.eservices, reference).result()
+    stop = threading.Event()
+
+    def follow(own: "Ledger") -> None:
+        with own:
+            own.follow_fingerprints(reference, stop)
+
+    with opened() as own:
+        thread = threading.Thread(target=follow, args=(own,), name="fingerprints", daemon=True)
+        thread.start()
+        try:
+            yield EServices(ledger, VoucherGate(file, clock), services, keeper)
+        finally:
+            stop.set()
+            thread.join(10)
 
 
 @contextmanager

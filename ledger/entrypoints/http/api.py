@@ -7,7 +7,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -99,6 +99,11 @@ class Api:
         self._feed.start()
         self.threads.submit(document, DEFAULT, OPEN)  # the first time it takes a third of a second
         return self
+
+    @property
+    def keeper(self) -> Executor:
+        """The thread that has the key store."""
+        return self._writer
 
     def leave(self) -> None:
         """Those who listen are told that it ends: else the server would wait for them."""

@@ -39,10 +39,12 @@ from .sessions import OneTime, OnTheirWay, Sessions
 
 class Permit(NamedTuple):
     """`roles`: any of them will do; None: nobody needs to be known. `page`: for people, who sign in, rather than for
-    programs; what is sent to it is a form."""
+    programs; what is sent to it is a form. `own`: the route sees itself to who asks, and in what: both are noted where
+    it refuses them."""
 
     roles: frozenset[str] | None
     page: bool = False
+    own: bool = False
 
 
 Table = Mapping[str, Mapping[str, Permit]]
@@ -157,6 +159,8 @@ class Entrance(Guard):
         return caller
 
     def wrong_type(self, head: Incoming) -> Response | None:
+        if (permit := self._permit(head)) is not None and permit.own:
+            return None
         if not self._is_page(head):
             return super().wrong_type(head)
         if _FORM.fullmatch(head.told(b"content-type")):
