@@ -38,18 +38,19 @@ class Told(msgspec.Struct, frozen=True):
 def told(person: Person, career: Career, charge: Charge, law: LawBooks) -> Told:
     """`law`: in force on the person's day."""
     kept: Told | None = charge.told_as
-    if kept is not None and kept.rule is charge.rule and kept.due_on is charge.due_on and kept.amount is charge.amount \
-            and not may_be_refunded(career, charge):
-        return kept
     day = person.day
+    if kept is not None and day < charge.told_until and kept.rule is charge.rule and kept.due_on is charge.due_on \
+            and kept.amount is charge.amount and not may_be_refunded(career, charge):
+        return kept
     late = accruing = ZERO
     if charge.outstanding:
         late, accruing = overdue_amount(career, charge, day), accrues(career, charge, day, law)
     now = Told(state_of(career, charge, day), charge.amount, charge.next_due_on, charge.raised_on,
                charge.paid, charge.paid_on, charge.refunded, charge.waived, charge.moved, charge.outstanding,
                late, accruing, charge.rule, _refundable(person, career, charge, law) if charge.paid else None)
-    if not (charge.outstanding or charge.waivers or charge.dates):
+    if not (charge.waivers or charge.dates) and (charge.is_instalment or not charge.outstanding):
         charge.told_as = now  # time changes nothing of what is settled
+        charge.told_until = charge.next_day if charge.outstanding else date.max
     return now
 
 

@@ -141,8 +141,11 @@ class Charge:
     """What `dates` come to after what is waived and paid; empty where all of it is due on `due_on`."""
     settled_as: tuple[Any, ...] | None = None
     """Kept by `law.consequences`: what it was settled from last."""
+    next_day: date = date.max
+    """Kept by `law.consequences`: the next day on which time alone changes something of it."""
     told_as: Any = None
-    """Kept by `charges`: what was told of it since it was settled last."""
+    told_until: date = date.min
+    """Kept by `charges`: what was told of it since it was settled last, and the day on which it may be otherwise."""
     base_kind: str = field(init=False)
     is_instalment: bool = field(init=False)
 

@@ -187,7 +187,8 @@ def _next_moment(career: Career, day: date, books: LawBooks) -> date | None:
     found = (books.next_turn(day) if books.turns else None) or NEVER
     owing = [charge for charge in career.charges.values() if charge.outstanding]
     for charge in owing:
-        found = min(found, _next_day_of(charge, day, books))
+        charge.next_day = _next_day_of(charge, day, books)
+        found = min(found, charge.next_day)
     if career.gaps:
         for (what, key), gap in career.gaps.items():
             if what == "charge" and key not in career.charges and gap.due_on is not None:
