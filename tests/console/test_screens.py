@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from .desk import HERSELF, STAFF, Desk
 
-pytestmark = pytest.mark.xdist_group("console")
+pytestmark = [pytest.mark.xdist_group("console"), pytest.mark.server]
 ON = "on=2026-03-20"
 SCREENS = {
     "search": (STAFF, f"/?{ON}", "S-DEMO-05"),

@@ -34,7 +34,7 @@ from ledger.store import EventStore, StoreUnusable, open_store, workers
 from tests.projections.populations import BOOKS, fill, population, tables
 from tests.sizes import sized
 
-pytestmark = pytest.mark.xdist_group("dask")
+pytestmark = [pytest.mark.xdist_group("dask"), pytest.mark.server]
 ON = date(2026, 10, 31)
 
 
