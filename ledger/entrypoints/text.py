@@ -634,8 +634,9 @@ class Page:
         what = found["what"]
         about = " ".join(self._cell("money" if (what, name) == ("money", "kind") else name, value)
                          for name, value in found.items()
-                         if name not in ("student", "what", left, right) and value is not None)
-        self._line(f"{found['student']} {self._named('table', what)}: {about}")
+                         if name not in ("ledger", "student", "what", left, right) and value is not None)
+        whose = [found[name] for name in ("ledger", "student") if name in found]
+        self._line(f"{' '.join(whose)} {self._named('table', what)}: {about}")
         for name in (left, right):
             side = self._named("side", name)
             for row in found[name]:

@@ -17,6 +17,8 @@ from ledger.edges.text import csv_cell
 
 from .errors import bad_value, misused
 from .everybody import progress
+from .ledgers import are_many, label, ledgers_option
+from .ledgers import asked as ask_each
 from .options import FOUND, Asked, answered_in, as_known, engine_options, opened, page, settings, spoken
 from .proofs import keys_option
 
@@ -50,7 +52,7 @@ class HowTold(NamedTuple):
 
 @click.command(short_help="Breaches of the rules, and derogations.")
 @click.argument("students", nargs=-1, metavar="[STUDENT]...")
-@click.option("--totals", "totals", is_flag=True,
+@click.option("--summary", "--totals", "totals", is_flag=True,
               help="Only how many there are, by rule, programme and academic year.")
 @click.option("--since", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="CHECKPOINT",
               help="Only what is new since a signed checkpoint of this ledger: what did not hold as known then.")
@@ -63,6 +65,7 @@ class HowTold(NamedTuple):
 @click.option("--report", "file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
               help="Write a page for people with pictures, as HTML or PDF by its ending, instead of printing findings.")
 @keys_option
+@ledgers_option
 @engine_options
 @as_known
 def audit(students: tuple[str, ...], asked: Asked, totals: bool, json_: bool, csv_: bool, file: Path | None,
@@ -77,16 +80,22 @@ def audit(students: tuple[str, ...], asked: Asked, totals: bool, json_: bool, cs
     Examples:
       career-ledger audit
       career-ledger audit S01 S02 --on 2026-09-30 --json
-      career-ledger audit --totals --csv > totals.csv
+      career-ledger audit --summary --csv > totals.csv
+      career-ledger audit --summary --ledgers universities.toml --csv
       career-ledger --lang it audit --on 2026-09-30 --report audit.pdf
       career-ledger audit --since witnesses/march.txt --key careers.pub
     """
     if json_ and csv_:
         raise misused(says("cli/not-both", first="--json", second="--csv"))
     if file is not None and (json_ or csv_ or totals):
-        raise misused(says("cli/not-both", first="--report", second="--json, --csv, --totals"))
+        raise misused(says("cli/not-both", first="--report", second="--json, --csv, --summary"))
     from ledger.audit.totals import Totals
 
+    if are_many():
+        if not totals or students or limits["since"] is not None:
+            raise misused(says("ledgers/summary-only"))
+        _of_many(asked, HowTold(json_, csv_, totals), limits)
+        return
     counted = Totals()
     with opened() as ledger, _told_how_far(students if file is None else ()) as told:
         how = _how(ledger, told, **limits)
@@ -97,6 +106,25 @@ def audit(students: tuple[str, ...], asked: Asked, totals: bool, json_: bool, cs
                   HowTold(json_, csv_, totals))
     if len(counted):
         raise click.exceptions.Exit(FOUND)
+
+
+def _of_many(asked: Asked, shown: HowTold, limits: dict[str, Any]) -> None:
+    """How many there are, ledger by ledger, in one table."""
+    from ledger.audit.totals import Totals
+
+    rows: list[Answer] = []
+
+    def count(ledger: "Ledger", name: str | None) -> None:
+        counted = Totals()
+        with progress(label("audit", name)) as told:
+            for _ in counted.watched(ledger.audit((), *asked, _how(ledger, told, **limits))):
+                pass
+        rows.extend({"ledger": name, **row} for row in counted.by(*BY))
+
+    code = ask_each(count)
+    _tell_totals(rows, ("ledger", *BY), shown)
+    if code or rows:
+        raise click.exceptions.Exit(code or FOUND)
 
 
 def _report(ledger: "Ledger", students: Sequence[str], asked: Asked, how: "HowToAudit", file: Path,
@@ -153,14 +181,7 @@ def _tell(findings: "Iterator[Answer]", counted: "Totals", shown: HowTold) -> No
     if shown.totals:
         for _ in findings:
             pass
-        rows = counted.by(*BY)
-        if shown.csv:
-            _tell_csv(tuple(rows[0]) if rows else (*BY, "findings"), iter(rows))
-        elif shown.json:
-            for row in rows:
-                tell_json(row)
-        else:
-            page().totals(rows)
+        _tell_totals(counted.by(*BY), BY, shown)
     elif shown.csv:
         _tell_csv(COLUMNS, ({**finding, **finding["source"]} for finding in findings))
     elif shown.json:
@@ -168,6 +189,16 @@ def _tell(findings: "Iterator[Answer]", counted: "Totals", shown: HowTold) -> No
             tell_json(finding)
     else:
         page().audit(findings)
+
+
+def _tell_totals(rows: "Sequence[Answer]", by: Sequence[str], shown: HowTold) -> None:
+    if shown.csv:
+        _tell_csv(tuple(rows[0]) if rows else (*by, "findings"), iter(rows))
+    elif shown.json:
+        for row in rows:
+            tell_json(row)
+    else:
+        page().totals(rows)
 
 
 def _tell_csv(columns: Sequence[str], rows: "Iterator[Answer]") -> None:

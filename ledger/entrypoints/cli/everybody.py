@@ -21,6 +21,7 @@ from ledger.edges.program import tell_json
 from ledger.edges.text import csv_cell
 
 from .errors import bad_value, misused
+from .ledgers import asked, label, ledgers_option
 from .options import (
     DIFFERENT,
     day,
@@ -38,6 +39,7 @@ from .options import (
 )
 
 if TYPE_CHECKING:
+    from ledger.bootstrap import Ledger
     from ledger.parallel import How
     from ledger.projections.everybody.reports import ReportAnswer, Reports
     from ledger.store.workers import Progress
@@ -205,6 +207,7 @@ def projection_verify(how: "How", json_: bool) -> None:
               metavar="FOLDER", help="The rule books to compare with, one *.yaml file an academic year.")
 @click.option("--known-at", "moments", multiple=True, type=instant, metavar="INSTANT",
               help="The law as it was known then, to compare with what is known now; twice: as known at two moments.")
+@ledgers_option
 @engine_options
 @json_option
 def projection_diff(folder: Path | None, moments: tuple[datetime, ...], how: "How", json_: bool) -> None:
@@ -217,16 +220,26 @@ def projection_diff(folder: Path | None, moments: tuple[datetime, ...], how: "Ho
     Examples:
       career-ledger projection diff --rulebooks our-rules
       career-ledger projection diff --known-at 2020-03-01T12:00:00Z
+      career-ledger projection diff --ledgers universities.toml --rulebooks proposed
     """
     if (folder is None) == (not moments) or len(moments) > 2:
         raise misused(says("cli/compared"))
-    with opened() as ledger, progress("comparing") as told:
-        differences = ledger.diff(folder, how, told) if folder is not None else \
-            ledger.diff_of_knowledge(moments[0], moments[1] if len(moments) > 1 else None, how, told)
-        count = _differences(differences, json_, "before", "after")
+    count = 0
+
+    def compare(ledger: "Ledger", name: str | None) -> None:
+        nonlocal count
+        with progress(label("comparing", name)) as told:
+            differences = ledger.diff(folder, how, told) if folder is not None else \
+                ledger.diff_of_knowledge(moments[0], moments[1] if len(moments) > 1 else None, how, told)
+            count += _differences(differences if name is None else ({"ledger": name, **one} for one in differences),
+                                  json_, "before", "after")
+
+    code = asked(compare)
     if not json_:
         page().tell(says("page/unchanged") if not count else says("page/otherwise-one") if count == 1 else
                     says("page/otherwise", count=count))
+    if code:
+        raise click.exceptions.Exit(code)
 
 
 def _differences(found: "Iterator[ReportAnswer]", json_: bool, left: str, right: str) -> int:
@@ -242,10 +255,10 @@ def _differences(found: "Iterator[ReportAnswer]", json_: bool, left: str, right:
 
 
 def as_report(function: _F) -> _F:
-    """`--json` and `--csv`."""
-    return json_option(click.option("--csv", "csv_", is_flag=True,
-                                    help="Print comma-separated values with a heading; a text that a "
-                                     "spreadsheet would take for a formula has an apostrophe before it.")(function))
+    """`--json`, `--csv` and `--ledgers`."""
+    csv_option = click.option("--csv", "csv_", is_flag=True, help="Print comma-separated values with a heading; a text "
+                              "that a spreadsheet would take for a formula has an apostrophe before it.")
+    return json_option(csv_option(ledgers_option(function)))
 
 
 @click.group(short_help="Questions about everybody, for any day.")
@@ -257,6 +270,7 @@ def report() -> None:
       career-ledger report blocked --on 2026-03-20 --kind exam-booking
       career-ledger report upcoming --from 2026-03-01 --to 2026-03-31
       career-ledger report counts --by programme,status --csv
+      career-ledger report counts --ledgers universities.toml --csv
     """
 
 
@@ -270,25 +284,43 @@ def _report(ask: "Callable[[Reports, date], ReportAnswer]", on: date | None, jso
 
     if json_ and csv_:
         raise misused(says("cli/not-both", first="--json", second="--csv"))
-    with opened() as ledger, ledger.reports() as reports:
-        answer = _worded(ask(reports, on or today()))
-    if json_:
-        tell_json(answer)
-    elif csv_:
-        rows = answer["rows"]
-        out = csv.writer(sys.stdout, lineterminator="\n")
-        columns = [name for name in rows[0] if name not in ("message_id", "params")] if rows else []
-        if rows:
-            out.writerow(columns)
-        out.writerows([csv_cell(row[name]) for name in columns] for row in rows)
-        sys.stdout.flush()
-        tell_reader(says("cli/known", position=answer["known_position"], last_position=answer["last_position"]))
-        if answer["rebuild_needed"]:
-            say(answer["rebuild_needed"])
-        if answer.get("set_aside"):
-            tell_reader(says("cli/left-out", count=answer["set_aside"]))
-    else:
-        page().report(answer)
+    headed = False
+
+    def tell(ledger: "Ledger", name: str | None) -> None:
+        nonlocal headed
+        with ledger.reports() as reports:
+            answer = _worded(ask(reports, on or today()))
+        if name is not None:
+            answer = {"ledger": name, **answer}
+        if json_:
+            tell_json(answer)
+            return
+        if name is not None:
+            answer["rows"] = [{"ledger": name, **row} for row in answer["rows"]]
+        if csv_:
+            headed = _tell_csv(answer, headed)
+        else:
+            page().report(answer)
+
+    if code := asked(tell, rows=True):
+        raise click.exceptions.Exit(code)
+
+
+def _tell_csv(answer: "ReportAnswer", headed: bool) -> bool:
+    """Whether there is a heading by now."""
+    rows = answer["rows"]
+    out = csv.writer(sys.stdout, lineterminator="\n")
+    columns = [name for name in rows[0] if name not in ("message_id", "params")] if rows else []
+    if rows and not headed:
+        out.writerow(columns)
+    out.writerows([csv_cell(row[name]) for name in columns] for row in rows)
+    sys.stdout.flush()
+    tell_reader(says("cli/known", position=answer["known_position"], last_position=answer["last_position"]))
+    if answer["rebuild_needed"]:
+        say(answer["rebuild_needed"])
+    if answer.get("set_aside"):
+        tell_reader(says("cli/left-out", count=answer["set_aside"]))
+    return headed or bool(rows)
 
 
 @report.command("blocked")
