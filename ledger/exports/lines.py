@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from ledger.proofs.auditor import stream_of
+from ledger.proofs.hashing import said_in
 from ledger.proofs.reading import WrongProof
-from ledger.proofs.verifying import said_in
 from ledger.store.recorder import WholeRow
 
 _LINE = re.compile(rb'\{"position":([1-9][0-9]{0,18}),"name":"([a-z0-9.-]{1,100})","state":(\{.*\})\}', re.DOTALL)

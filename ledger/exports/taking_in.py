@@ -13,7 +13,7 @@ from ledger.proofs.auditor import Checkpoint, Key, Seen, Wrong, open_checkpoint,
 from ledger.proofs.reading import WrongProof, of_epochs
 from ledger.proofs.regrown import Grown, Regrown
 from ledger.proofs.signing import KeysGiven
-from ledger.proofs.students import OutOfOrder
+from ledger.proofs.students import OutOfOrder, hashed
 from ledger.proofs.tables import KeptPoint, keep_whole
 from ledger.proofs.verifying import HowFar, Outside
 from ledger.store import Identity, StoreUnavailable, StoreUnusable, moved_in
@@ -167,7 +167,7 @@ class _Arrival:
                 raise WrongProof(f"{where}: no checkpoint covers position {rows[0][0]}: {_DAMAGED}")
             cut = bisect_right(positions, self._next.position)
             if cut:
-                self._log.add(rows[:cut])
+                self._log.add(hashed(rows[:cut]))
                 self._told(self._log.position, self._bag.manifest.last)
             rows, positions = rows[cut:], positions[cut:]
             if not self._end_here() and rows:

@@ -16,13 +16,14 @@ import msgspec
 from ledger.edges.files import durable, make_folder, open_file
 from ledger.edges.memory import uncollected
 from ledger.proofs.auditor import LOG_KEY, Key, Wrong, open_checkpoint, open_note, read_checkpoint
+from ledger.proofs.hashing import RowCheck
 from ledger.proofs.proving import handovers
 from ledger.proofs.reading import of_epochs
 from ledger.proofs.regrown import Grown, Regrown
 from ledger.proofs.signing import KeysGiven, Signer, epoch_of, keys_in
-from ledger.proofs.students import OutOfOrder
+from ledger.proofs.students import OutOfOrder, hashed
 from ledger.proofs.tables import KeptPoint, ProofTables
-from ledger.proofs.verifying import HowFar, RowCheck
+from ledger.proofs.verifying import HowFar
 from ledger.store import EventStore, StoreUnusable
 from ledger.store.epochs import Epoch
 from ledger.store.recorder import WholeRow
@@ -188,10 +189,10 @@ def _written(store: EventStore, sealed: _Sealed, data: Path, told: HowFar) -> fo
                     break
                 bad = check.disagreeing(rows)
                 if bad is not None:
-                    raise _changed(f"the row at position {bad.position} and the bytes in it disagree")
+                    raise _changed(f"the row at position {bad} and the bytes in it disagree")
                 segments.add(rows)
                 first = first or rows[0][0]
-                log.add(rows)
+                log.add(hashed(rows))
                 told(log.position, last)
             grown = log.end(read_checkpoint(point.body).origin, keys_in(point.heads))
             if (grown.point.body, grown.point.heads) != (point.body, point.heads):

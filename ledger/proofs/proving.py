@@ -7,7 +7,7 @@ from ledger.store import EventStore, StoreUnusable
 from ledger.store.recorder import LogRow, WholeRow
 
 from .auditor import bucket_of, key_of, read_checkpoint, stream_of
-from .students import NEW, Bucket, Heads, OutOfOrder, changed, leaves_of, leaves_of_rows, map_of
+from .students import NEW, Bucket, Heads, OutOfOrder, changed, hashed, leaves_of, map_of
 from .tables import Kept, KeptPoint, ProofTables
 from .tree import TilePlace, Tree
 from .writing import Proven, Way, proof, tlog_proof
@@ -77,7 +77,7 @@ def _map_at(store: EventStore, kept: Kept, sealed: KeptPoint) -> _Map:
         return lambda index: kept.buckets([index]).get(index, {}), map_of(kept.map_tile)
     heads, at = Heads(), 0
     while rows := [row for row in store.rows(at, PAGE) if row[0] <= sealed.position]:
-        heads.add(rows, leaves_of_rows(rows))
+        heads.add(hashed(rows))
         at = rows[-1][0]
     tiles: dict[TilePlace, bytes] = {}
     tiles |= {(one.level, one.number): one.hashes for one in changed(tiles.__getitem__, heads.settle().roots)}
@@ -89,12 +89,12 @@ def _text(kept: Kept, sealed: KeptPoint, note: str, student: str, events: list[L
     key = key_of(stream)
     rows: list[WholeRow] = [(position, stream, version, name, state)
                             for version, (position, name, state) in enumerate(events, 1)]
-    leaves = leaves_of_rows(rows)
     bucket_at, map_tree = at
     index = bucket_of(key)
     bucket = bucket_at(index)
     hers = Heads()
-    hers.add(rows, leaves)
+    if rows:
+        hers.add(hashed(rows))
     hers.settle()
     if bucket.get(key, NEW) != hers.bucket(index).get(key, NEW):
         raise Disagrees

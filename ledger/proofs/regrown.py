@@ -6,12 +6,11 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from ledger.store.epochs import Epoch
-from ledger.store.recorder import WholeRow
 
 from .auditor import handover_entry, heads_entry, leaf_hash
 from .sequencer import NO_CHECKPOINT, epoch_entry
 from .signing import checkpoint_body, epoch_of
-from .students import BUCKETS, Bucket, Heads, Moved, changed, leaves_of_rows, map_of, root_in
+from .students import BUCKETS, Bucket, Hashed, Heads, Moved, changed, map_of, root_in
 from .tables import KeptPoint
 from .tree import WIDTH, Edge, Tile, TilePlace
 
@@ -42,18 +41,17 @@ class Regrown:
         """Entries of the tree by now."""
         return self._edge.size
 
-    def add(self, rows: Sequence[WholeRow]) -> list[bytes]:
-        """The next events, in order, at least one; their leaf hashes."""
-        leaves = leaves_of_rows(rows)
-        self._heads.add(rows, leaves)
+    def add(self, events: Hashed) -> None:
+        """The next events, in order, at least one."""
+        positions = events.positions
+        self._heads.add(events)
         at = self._edge.size
-        self._first.setdefault(at // WIDTH, rows[0][0])
-        for beginning in range(-at % WIDTH, len(rows), WIDTH):
-            self._first.setdefault((at + beginning) // WIDTH, rows[beginning][0])
-        self._full += self._edge.append(leaves)
-        self.events += len(rows)
-        self.position = rows[-1][0]
-        return leaves
+        self._first.setdefault(at // WIDTH, positions[0])
+        for beginning in range(-at % WIDTH, len(positions), WIDTH):
+            self._first.setdefault((at + beginning) // WIDTH, positions[beginning])
+        self._full += self._edge.append(events.leaves)
+        self.events += len(positions)
+        self.position = positions[-1]
 
     def settle(self) -> Moved:
         """Takes the events of the students into their chains. Raises OutOfOrder."""

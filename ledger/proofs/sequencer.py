@@ -6,9 +6,9 @@ Positions are commit order, so nothing appears behind a position once read. One 
 checkpoint without signature; then it is signed; then the signature is kept. Killed between, the next one signs what
 was kept: the same text, and Ed25519 gives the same signature. """
 
-import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from hashlib import sha256
 from threading import Event as Flag
 
@@ -28,14 +28,14 @@ from .auditor import (
     read_key,
     restore_entry,
 )
+from .hashing import HashedSpan, TakenUpTo, read
 from .signing import Signer, checkpoint_body, epoch_of, keys_in, named
-from .students import Heads, OutOfOrder, changed, leaves_of_rows, map_of, root_in
+from .students import Heads, OutOfOrder, changed, map_of, root_in
 from .tables import Kept, KeptPoint, ProofTables
 from .tree import WIDTH, Edge, Tile, Tree, edge_of
 
 BATCH = 1 << 18
 """Events of one checkpoint at most: so much is computed before it is kept."""
-PAGE = 5_000
 EVERY_SECONDS, EVERY_EVENTS = 60.0, 1_000
 """What was appended after the last checkpoint is covered by no proof: so long, and so many events."""
 LOOK_SECONDS = 1.0
@@ -116,7 +116,13 @@ class Sequencer:
     def _seal(self, batch: int, to: Signer | None = None) -> KeptPoint | None:
         """`to`: hands the key over to this one at the end."""
         self._tables.prepare()
-        end = self._store.last_position()
+        with self._tables.reading() as kept:
+            last = kept.last()
+        after, end = last.position if last is not None else 0, self._store.last_position()
+        with closing(read(self._tables.url, self._store, after, end)) as reads, uncollected():
+            return self._seal_up_to(end, TakenUpTo(reads), batch, to)
+
+    def _seal_up_to(self, end: int, up_to: TakenUpTo, batch: int, to: Signer | None) -> KeptPoint | None:
         while True:
             with self._tables.reading() as kept:
                 last, epochs = kept.last(), kept.epochs()
@@ -127,8 +133,8 @@ class Sequencer:
             done = epoch is None and end <= (last.position if last is not None else 0)
             if done and (to is None or last is None or self._names(last, to)):
                 return last
-            with uncollected():
-                self._grow(last, end, batch, epoch, to if done else None)
+            events = up_to(epoch.position) if epoch is not None else up_to(end, batch)
+            self._grow(last, events, epoch, to if done else None)
 
     def _check(self, kept: Kept, last: KeptPoint | None, epochs: Sequence[Epoch]) -> None:
         """Raises TwoHistories."""
@@ -168,7 +174,7 @@ class Sequencer:
                                 "name the right key; `career-ledger verify` says whether it was changed. Nothing is "
                                 "sealed") from None
 
-    def _grow(self, last: KeptPoint | None, end: int, batch: int, epoch: Epoch | None, to: Signer | None) -> None:
+    def _grow(self, last: KeptPoint | None, read: Iterable[HashedSpan], epoch: Epoch | None, to: Signer | None) -> None:
         """With `epoch` what stands before it, all at once: nothing of that is signed any more by the name of the epoch
         before. With `to` nothing but the entry that hands the key over."""
         before = last.size if last is not None else 0
@@ -176,18 +182,14 @@ class Sequencer:
         positions: list[int] = []
         leaves: list[bytes] = []
         heads = Heads()
-        end, batch = (epoch.position, sys.maxsize) if epoch is not None else (end, batch)
-        while len(leaves) < batch and (rows := self._store.rows(at, min(PAGE, batch - len(leaves)))):
-            rows = [row for row in rows if row[0] <= end]
-            if not rows:
-                break
-            found = leaves_of_rows(rows)
-            heads.add(rows, found)
-            leaves += found
-            positions += [row[0] for row in rows]
-            at = rows[-1][0]
+        for events, _ in read:
+            heads.add(events)
+            leaves += events.leaves
+            positions += events.positions
+            at = positions[-1]
         if not leaves and epoch is None and to is None:
-            raise StoreUnavailable(f"the log ended at position {end} a moment ago, and does not any more: try again")
+            raise StoreUnavailable(f"events above position {at} were there a moment ago, and are not any more: try "
+                                   "again")
         with self._tables.reading() as kept:
             edge = Edge(before, [Tile(*place, kept.tile(place)) for place in edge_of(before)])
             heads.know(kept.buckets(heads.touched()))
@@ -198,14 +200,14 @@ class Sequencer:
                                     "more") from None
             map_tiles = changed(kept.map_tile, moved.roots)
             map_root = root_in(map_tiles) if map_tiles else map_of(kept.map_tile).root()
-        events, students, previous = 0, 0, NO_CHECKPOINT
+        before_these, students, previous = 0, 0, NO_CHECKPOINT
         if last is not None:
             if edge.root() != read_checkpoint(last.body).root:
                 raise StoreUnusable("the tiles that are kept are not those of the last checkpoint: they were changed. "
                                     "Nothing is sealed; `career-ledger verify` says more")
-            events, students = (int(last.heads.split("\n")[line]) for line in (1, 3))
+            before_these, students = (int(last.heads.split("\n")[line]) for line in (1, 3))
             previous = sha256(last.body.encode()).hexdigest()
-        entry = heads_entry(events + len(leaves), at, students + moved.newcomers, map_root.hex(), previous)
+        entry = heads_entry(before_these + len(leaves), at, students + moved.newcomers, map_root.hex(), previous)
         origin = read_checkpoint(last.body).origin if last is not None else self._signer.name
         if epoch is not None:
             entry, origin = epoch_entry(entry, epoch), named(self._signer.name, epoch.number)

@@ -2,7 +2,7 @@
 Both are plain trees of RFC 6962. The second one is kept in tiles of 16 hashes: a student who has a new event changes
 five of them. """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any, NamedTuple
 
@@ -22,6 +22,27 @@ class Head(NamedTuple):
 
     version: int
     chain: bytes
+
+
+class Hashed(NamedTuple):
+    """What the log keeps of events, one after the other."""
+
+    positions: Sequence[int]
+    streams: Sequence[str]
+    versions: Sequence[int]
+    leaves: Sequence[bytes]
+
+    def part(self, first: int, end: int) -> "Hashed":
+        return Hashed(self.positions[first:end], self.streams[first:end], self.versions[first:end],
+                      self.leaves[first:end])
+
+
+def hashed(rows: Sequence[WholeRow]) -> Hashed:
+    """At least one. The leaves are `leaf_hash(event_entry(...))` of each, in half the time."""
+    positions, streams, versions, _, _ = zip(*rows, strict=True)
+    return Hashed(positions, streams, versions, [
+        sha256(f"\0{EVENT}\n{position}\n{stream}\n{version}\n{name}\n{sha256(state).hexdigest()}\n".encode()).digest()
+        for position, stream, version, name, state in rows])
 
 
 Bucket = Mapping[str, Head]
@@ -110,9 +131,10 @@ class Heads:
         self._new: dict[str, list[Any]] = {}
         """By stream position, version and leaf of each event, one after the other: no object more for each."""
 
-    def add(self, rows: Iterable[WholeRow], leaves: Iterable[bytes]) -> None:
+    def add(self, events: Hashed) -> None:
         new = self._new
-        for (position, stream, version, _, _), leaf in zip(rows, leaves, strict=True):
+        for position, stream, version, leaf in zip(events.positions, events.streams, events.versions, events.leaves,
+                                                   strict=True):
             if stream in new:
                 new[stream] += position, version, leaf
             else:
@@ -147,10 +169,3 @@ class Heads:
             bucket[key] = found.setdefault(index, {})[key] = Head(version, chain)
         self._new = {}
         return Moved(found, {index: bucket_root(self._buckets[index]) for index in found}, newcomers)
-
-
-def leaves_of_rows(rows: Iterable[WholeRow]) -> list[bytes]:
-    """`leaf_hash(event_entry(...))` of each, in half the time."""
-    return [sha256(f"\0{EVENT}\n{position}\n{stream}\n{version}\n{name}\n{sha256(state).hexdigest()}\n"
-                   .encode()).digest()
-            for position, stream, version, name, state in rows]

@@ -72,6 +72,7 @@ class ProofTables:
     StoreUnusable."""
 
     def __init__(self, url: str) -> None:
+        self.url = url
         path = sqlite_path(url)
         self._backend: SQLite | Postgres
         if path is not None:

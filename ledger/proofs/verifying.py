@@ -5,27 +5,22 @@ Tiles and checkpoints come from the same database as the events: who may change 
 checkpoints from outside, which somebody else has kept, show that it was not done. """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from itertools import pairwise
-from json import loads
 from typing import Any, NamedTuple
 
 from ledger.domain.phrases import Phrase, says
 from ledger.edges.memory import uncollected
 from ledger.store import EventStore
 from ledger.store.epochs import Epoch
-from ledger.store.mapper import STORED_NAMES, canonical_json, stream_id
-from ledger.store.recorder import WholeRow
 
 from .auditor import Checkpoint, Key, Seen, Wrong, open_checkpoint, read_checkpoint
+from .hashing import BEFORE_ALL, TakenUpTo, read
 from .regrown import Regrown
 from .signing import epoch_of, keys_in
 from .students import OutOfOrder
 from .tables import KeptPoint, ProofTables
 from .tree import WIDTH, split
-
-PAGE = 5_000
-BEFORE_ALL = -(1 << 63)
-"""A row of a superuser may stand at a position below the first one."""
 
 HowFar = Callable[[int, int], None]
 """Of positions done, of how many."""
@@ -57,11 +52,15 @@ class _Walk:
         self._store, self._tables, self._keys, self._told = store, tables, list(keys), told
         self._outside = sorted(outside, key=lambda one: (one.checkpoint.size, one.checkpoint.origin))
         self._log, self._epochs = Regrown(()), dict[int, Epoch]()
-        self._rows = RowCheck()
         self._end = store.last_position()
+        self._reads = read(tables.url, store, BEFORE_ALL, self._end, checked=True)
+        self._up_to = TakenUpTo(self._reads)
         self.events, self.position, self.sealed = 0, BEFORE_ALL, 0
         self.unsealed = 0
         self.compared: list[Outside] = []
+
+    def close(self) -> None:
+        self._reads.close()
 
     def findings(self) -> Iterator[Disagreement]:
         """Up to the first event that is not what it was."""
@@ -105,11 +104,13 @@ class _Walk:
         leaves: list[bytes] = []
         found: list[Disagreement] = []
         first, start = self._log.size, max(self.position, 0)
-        for page in self._pages(self.position, sealed.position):
-            leaves += self._log.add(page)
-            positions += [row[0] for row in page]
-            if not found and (bad := self._rows.disagreeing(page)) is not None:
-                found.append(bad)
+        for events, bad in self._up_to(sealed.position):
+            self._log.add(events)
+            leaves += events.leaves
+            positions += events.positions
+            if not found and bad is not None:
+                found.append(_disagrees(bad))
+            self._told(max(positions[-1], 0), self._end)
         expected = self._leaves_kept(first, sealed.size - 1)
         named = read_checkpoint(sealed.body)
         theirs = [one for one in self._outside if one.checkpoint[:2] == named[:2]]
@@ -172,68 +173,21 @@ class _Walk:
 
     def _tail(self) -> Iterator[Disagreement]:
         """What no checkpoint covers yet."""
-        for page in self._pages(self.position, None):
-            self.unsealed += len(page)
-            self._log.add(page)
-            if (bad := self._rows.disagreeing(page)) is not None:
-                yield bad
+        for events, bad in self._up_to(self._end):
+            self.unsealed += len(events.positions)
+            self._log.add(events)
+            self._told(max(events.positions[-1], 0), self._end)
+            if bad is not None:
+                yield _disagrees(bad)
                 return
         try:
             self._log.settle()
         except OutOfOrder as error:
             yield Disagreement("order", error.position, says("verify/order", position=error.position))
 
-    def _pages(self, after: int, last: int | None) -> Iterator[list[WholeRow]]:
-        """Each page begins with the last row of the one before, so that two rows at one position are seen."""
-        seen: WholeRow | None = None
-        while page := self._store.rows(after, PAGE):
-            after = page[-1][0] - 1
-            at_end = len(page) < PAGE or (seen is not None and page[-1] == seen)
-            rows = [row for row in page if row[0] <= last] if last is not None and page[-1][0] > last else page
-            if seen is not None and seen[0] == page[0][0]:
-                rows = [row for row in rows if row[0] != seen[0] or row != seen]
-            seen = page[-1]
-            if rows:
-                yield rows
-                self._told(max(rows[-1][0], 0), self._end)
-            if at_end or (last is not None and page[-1][0] > last):
-                return
 
-
-class RowCheck:
-    """Looks whether columns and bytes of rows say the same."""
-
-    def __init__(self) -> None:
-        self._beginnings: dict[tuple[str, str], bytes] = {}
-        """By stream and stored name, how canonical JSON ends, but for the version."""
-
-    def disagreeing(self, rows: Sequence[WholeRow]) -> Disagreement | None:
-        """The first row whose columns say something else than its bytes: no program of ours has written it so."""
-        known = self._beginnings
-        for position, stream, version, name, state in rows:
-            beginning = known.get((stream, name))
-            if beginning is None or not state.endswith(b"%b%d}" % (beginning, version)):
-                said = said_in(state)
-                if said is None or not self._agree(stream, version, name, *said):
-                    return Disagreement("disagrees", position, says("verify/disagrees", position=position))
-        return None
-
-    def _agree(self, stream: str, version: int, name: str, student: str, kind: str, number: int) -> bool:
-        if stream != stream_id(student).hex or number != version or \
-                STORED_NAMES.get(kind, "").partition(".")[0] != name.partition(".")[0]:
-            return False
-        self._beginnings[stream, name] = canonical_json({"student": student, "type": kind})[1:-1] + b',"version":'
-        return True
-
-
-def said_in(state: bytes) -> tuple[str, str, int] | None:
-    """Student, type and version as the bytes have them."""
-    try:
-        said: Any = loads(state)
-        found = said["student"], said["type"], said["version"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return None
-    return found if [type(one) for one in found] == [str, str, int] else None
+def _disagrees(position: int) -> Disagreement:
+    return Disagreement("disagrees", position, says("verify/disagrees", position=position))
 
 
 def _is_note_of(sealed: KeptPoint, keys: list[Key]) -> bool:
@@ -253,7 +207,7 @@ def verify(store: EventStore, tables: ProofTables, outside: Sequence[Outside], k
     checkpoint covers yet; `signatures`: whether they were looked at; `outside`: the checkpoints that were compared;
     `findings`."""
     walk = _Walk(store, tables, outside, keys, told)
-    with uncollected():
+    with uncollected(), closing(walk):
         findings = [one._asdict() for one in walk.findings()]
     return {"events": walk.events, "position": max(walk.position, 0), "checkpoints": walk.sealed,
             "unsealed": walk.unsealed, "signatures": bool(keys),

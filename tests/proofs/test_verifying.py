@@ -137,7 +137,7 @@ def test_verify_says_loudly_what_was_not_compared(sqlite_url, signing_key, tmp_p
 
 
 def test_verify_reads_rows_at_one_position_when_pages_end_there(sealing, monkeypatch) -> None:
-    monkeypatch.setattr("ledger.proofs.verifying.PAGE", 2)
+    monkeypatch.setattr("ledger.proofs.hashing.PAGE", 2)
     sealing.record("S01", 1, 5)
     sealing.sequencer.seal()
     assert found(sealing, []) == []
