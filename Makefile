@@ -22,7 +22,7 @@ SIZE ?= faults
 # of `make fuzz`, shared out to the parsers
 SECONDS ?= 60
 
-.PHONY: help demo check serverless test faults fuzz lint release sbom bench bench-kafka bench-university clean proofs-go
+.PHONY: help demo check serverless test faults fuzz lint release sbom pictures bench bench-kafka bench-university clean proofs-go
 help:
 	@echo "make demo    load invented histories and ask questions about them"
 	@echo "make check   before each commit: lint, and the tests that need no server (a minute and a half)"
@@ -35,6 +35,7 @@ help:
 	@echo "make bench-kafka        relay and consumers beside the raw clients of the same library, a million events (about 45 minutes)"
 	@echo "make bench-university   a million events end to end (long)"
 	@echo "make release VERSION=x.y.z   lint, released schemas, version, changelog, commit and tag; pushes nothing"
+	@echo "make pictures   what docs/console.md shows, from the tests of the console in a browser"
 	@echo "make sbom    bill of materials of what is installed for production: build/sbom.cdx.json (CycloneDX)"
 	@echo "make clean   remove .venv and caches"
 
@@ -98,6 +99,13 @@ sbom: $(INSTALLED)
 proofs-go: $(INSTALLED)
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && $(BIN)/python -m tests.proofs.damaged "$$folder" && \
 		cd tests/proofs/go && go run . ../golden "$$folder"
+
+# what docs/console.md shows; of the others, build/screens has all
+PICTURES := docs/pictures
+pictures: $(INSTALLED)
+	@rm -rf build/pictures && mkdir -p build/pictures $(PICTURES)
+	CAREER_LEDGER_PICTURES=build/pictures $(MEMORY) $(PYTEST) -q tests/console
+	@for name in $$(grep -o 'pictures/[a-z.-]*\.jpg' docs/console.md); do cp build/$$name $(PICTURES); done
 
 bench: $(INSTALLED)
 	$(BIN)/python infra/postgres run -- $(BIN)/python -m benchmarks.run

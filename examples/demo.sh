@@ -54,7 +54,16 @@ cat <<END
   career-ledger status S-DEMO-10 --on 2026-03-13     # a withdrawal that lapsed
   career-ledger fees S-DEMO-15 --on 2026-06-01       # an instalment plan, and a payment that was voided
   career-ledger rules diff 2019-20 2025-26           # what changed between the two years
-  career-ledger serve                                # the same answers over HTTP, described at its /v1
+  career-ledger serve                                # the same answers in a browser and over HTTP
   career-ledger --help
 Then read README.md: "Your first events".
 END
+
+# a person looks on; a pipe and a machine do not wait
+if [ -t 1 ] && [ -z "${CI:-}" ]; then
+    say "The console: the same in a browser, until you press Ctrl-C. Open the address and give the code that stands behind it."
+    career-ledger project --follow >/dev/null 2>&1 &
+    trap "kill $! 2>/dev/null || :" EXIT
+    trap : INT
+    ask serve --listen 127.0.0.1:0
+fi

@@ -352,12 +352,16 @@ class Ledger:
             events = opened(sealer, events)
         return iter(history.answer(events, student, on or today(), self.books.known_at(known_at)))
 
-    def recorded(self, student: str, on: date, known_at: datetime | None = None,
-                 known_position: int | None = None) -> list[Answer]:
-        """Each recorded event up to a day, without what it changed."""
-        from ledger.projections.student import history
+    def situation(self, student: str, on: date, known_at: datetime | None = None) -> dict[str, Any]:
+        """`status`, `fees` and `timeline` from the same events, and `recorded`: each event up to that day, without what
+        it changed."""
+        from ledger.projections.student import fees, history, status, timeline
 
-        return history.recorded(self._known(student, known_at, known_position), on)
+        events, books = self._known(student, known_at, None), self.books.known_at(known_at)
+        now = status.answer(events, student, on, books)
+        return {"status": now, "fees": fees.answer(events, student, on, books),
+                "timeline": timeline.answer(events, student, on, books, now),
+                "recorded": history.recorded(events, on)}
 
     def event(self, student: str, version: int, known_at: datetime | None = None,
               known_position: int | None = None) -> Answer:

@@ -104,6 +104,13 @@ def page(kept: Sample, about: About, language: Language) -> str:
     return _Page(kept, about, language).written()
 
 
+def by_rule(totals: Totals, language: Language) -> str:
+    """The picture of the rules with the most findings, for a page of others. There are some."""
+    about = About(date.min, 0, None, (), str)
+    rows = sorted(totals.by("rule"), key=_weight)
+    return _Page(Sample(totals), about, language).bars(sentence(says("report/by-rule"), language), "rule", rows)
+
+
 def _weight(row: Answer) -> tuple[int, int, int]:
     """Breaches first, then derogations, then notices: most first."""
     return -row["breach"], -row["derogation"], -row["notice"]
@@ -138,15 +145,15 @@ class _Page:
         by_rule = sorted(self._totals.by("rule"), key=_weight)
         yield Section(self._t("report/by-rule"), [], self._heads("rule", "says"), [
             (row["rule"], self._about.rule(row["rule"]), *self._counts(row)) for row in by_rule],
-            self._bars(self._t("report/by-rule"), "rule", by_rule), 2)
+            self.bars(self._t("report/by-rule"), "rule", by_rule), 2)
         years = self._totals.by("academic_year")
         yield Section(self._t("report/by-year"), [], self._heads("academic_year"), [
             (row["academic_year"], *self._counts(row)) for row in years],
-            self._bars(self._t("report/by-year"), "academic_year", years[-BARS:]), 1)
+            self.bars(self._t("report/by-year"), "academic_year", years[-BARS:]), 1)
         programmes = sorted(self._totals.by("programme"), key=_weight)
         yield Section(self._t("report/by-programme"), [], self._heads("programme"), [
             (row["programme"] or self._t("report/no-programme"), *self._counts(row)) for row in programmes],
-            self._bars(self._t("report/by-programme"), "programme", programmes), 1)
+            self.bars(self._t("report/by-programme"), "programme", programmes), 1)
         for severity in SEVERITIES:
             yield from self._list(severity)
 
@@ -179,7 +186,7 @@ class _Page:
             (one["rule"], one["student"], one["career"] or "", one["academic_year"], one["message"])
             for one in sorted(found, key=lambda one: one["rule"])])
 
-    def _bars(self, title: str, name: str, rows: Sequence[Answer]) -> str:
+    def bars(self, title: str, name: str, rows: Sequence[Answer]) -> str:
         """Horizontal bars, a segment for each severity: of breaches and derogations, which notices would dwarf; of
         these where there is nothing else. All of it stands as numbers in the table after it."""
         drawn = [one for one in SEVERITIES[:2] if any(row[one] for row in rows)] or list(SEVERITIES[2:])

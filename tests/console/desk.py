@@ -2,6 +2,7 @@
 screen."""
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -12,7 +13,7 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from infra.chromium import program
-from ledger.bootstrap import Ledger, open_ledger
+from ledger.bootstrap import open_ledger
 from ledger.edges.callers import PEOPLE, REGISTRAR, STUDENT, Caller
 from ledger.edges.door import Door, bound_to
 from ledger.edges.figures import ShownWatch
@@ -25,6 +26,8 @@ from ledger.entrypoints.http.who import Entrance
 ROOT = Path(__file__).resolve().parents[2]
 SCREENS = ROOT / "build" / "screens"
 """Where a person can look at what the browser showed."""
+PICTURES = os.environ.get("CAREER_LEDGER_PICTURES")
+"""Where those of docs/console.md go, with `make pictures`."""
 AXE = (Path(__file__).parent / "axe.min.js").read_text(encoding="utf-8")
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 WIDE, NARROW = 1280, 320
@@ -37,8 +40,9 @@ class Desk:
     """The addresses of a server and the windows of a browser. A window belongs to a caller, speaks a language and runs
     scripts or does not."""
 
-    def __init__(self, ledger: Ledger, url: str, port: int, sessions: Sessions, browser: Browser) -> None:
-        self.ledger, self.url = ledger, url
+    def __init__(self, console: Console, url: str, port: int, sessions: Sessions, browser: Browser) -> None:
+        self.console, self.url = console, url
+        self.ledger = console.ledger
         self.site = f"http://127.0.0.1:{port}"
         self._cookie, self._sessions, self._browser = f"career-ledger-{port}", sessions, browser
         self._contexts: dict[tuple[str, str, bool], BrowserContext] = {}
@@ -82,6 +86,8 @@ class Desk:
             page.set_viewport_size({"width": width, "height": 900})
             SCREENS.mkdir(parents=True, exist_ok=True)
             page.screenshot(path=SCREENS / f"{name}.{width}.png", full_page=True)
+            if PICTURES and width == WIDE:
+                page.screenshot(path=Path(PICTURES) / f"{name}.jpg", type="jpeg", quality=60, full_page=True)
             assert _overflow(page) <= 0, f"{name}: wider than {width} px"
             assert violations(page) == [], name
         page.set_viewport_size({"width": WIDE, "height": 900})
@@ -128,10 +134,11 @@ def desk(url: str) -> Iterator[Desk]:
         entrance = Entrance(place, sessions=sessions)
         ledger = stack.enter_context(open_ledger(url))
         api = stack.enter_context(Api(ledger, ShownWatch("serve")))
-        routes = {**api.routes, **entrance.routes, **Console(api).routes}
+        console = Console(api)
+        routes = {**api.routes, **entrance.routes, **console.routes}
         stack.enter_context(Server(routes, place, LONGEST, entrance))
         stack.callback(api.leave)
         browser = stack.enter_context(sync_playwright()).chromium.launch(
             executable_path=program(), args=["--no-sandbox", "--disable-gpu"])
         stack.callback(browser.close)
-        yield Desk(ledger, url, place.port, sessions, browser)
+        yield Desk(console, url, place.port, sessions, browser)

@@ -37,3 +37,10 @@ def test_sheets_load_only_fonts_that_lie_beside_them() -> None:
 def test_another_version_of_the_sheet_must_be_looked_at() -> None:
     with pytest.raises(ValueError, match="0 fonts"):
         without_data_font(b"body{}")
+
+
+def test_page_about_the_console_shows_pictures_that_are_there() -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "console.md"
+    named = re.findall(r"\]\((pictures/[^)]*)\)", page.read_text(encoding="utf-8"))
+    assert len(named) >= 9
+    assert {page.parent / name for name in named} == set((page.parent / "pictures").iterdir())

@@ -16,6 +16,7 @@ SCREENS = {
     "event": (STAFF, f"/students/S-DEMO-01/events/6?{ON}", "€912.00|912,00 €"),
     "what-if": (STAFF, f"/students/S-DEMO-01/what-if?{ON}&pay=2025-26:instalment-1&career=B&amount=400.00", "BLK-2"),
     "record": (STAFF, "/students/S-DEMO-01/record", "S-DEMO-01"),
+    "subscribers": (STAFF, "/subscribers", "179"),
     "my-career": (HERSELF, f"/my?{ON}", "BLK-1"),
 }
 """By its name: who looks, where, and what must be on it."""

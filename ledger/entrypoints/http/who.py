@@ -59,6 +59,8 @@ _HEARS = Permit(frozenset({AUDITOR, SERVICE}))
 _RUNS = Permit(frozenset({ADMINISTRATOR, SERVICE}))
 _ENTRANCE = Permit(None, page=True)
 _LOOKS = Permit(frozenset({REGISTRAR, OFFICER, AUDITOR}), page=True)
+_FINDS = Permit(frozenset({REGISTRAR, OFFICER, AUDITOR}), page=True)
+_ADMINISTERS = Permit(frozenset({ADMINISTRATOR}), page=True)
 _ENTERS = Permit(frozenset({REGISTRAR, OFFICER}), page=True)
 _HER_OWN = Permit(frozenset({STUDENT}), page=True)
 
@@ -80,7 +82,8 @@ TABLE: Table = {
     "/health": {"GET": _OPEN}, "/ready": {"GET": _OPEN},
     "/v1": {"GET": _OPEN}, "/v1/openapi.json": {"GET": _OPEN},
     "/assets/{mark}/{name}": {"GET": _OPEN}, "/favicon.ico": {"GET": _OPEN},
-    "/": {"GET": _LOOKS},
+    "/": {"GET": _LOOKS}, "/subscribers": {"GET": _ADMINISTERS},
+    "/findings": {"GET": _FINDS, "POST": _FINDS}, "/findings.csv": {"GET": _FINDS},
     "/students/{student}": {"GET": _LOOKS}, "/students/{student}/timeline": {"GET": _LOOKS},
     "/students/{student}/events/{version}": {"GET": _LOOKS},
     "/students/{student}/what-if": {"GET": _LOOKS, "POST": _LOOKS},

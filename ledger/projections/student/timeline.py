@@ -23,12 +23,14 @@ _FORESEEN = frozenset({"status", "block", "charge", "forfeiture", "unknown"})
 """Of what is upcoming; how a surcharge grows is told where the charge is."""
 
 
-def answer(events: Sequence[Event], student: str, on: date, books: LawBooks) -> dict[str, Any]:
+def answer(events: Sequence[Event], student: str, on: date, books: LawBooks,
+           now: dict[str, Any] | None = None) -> dict[str, Any]:
     """`careers`, each with its `items` in the order of days: `lane`, `from`, `until` (null: one day, or nothing that is
     known ends it), `foreseen` (after `on`, if nothing else happens), `says`, and by lane what the picture marks.
 
-    Raises NotFound when nothing is known of the student."""
-    now = status.answer(events, student, on, books)
+    `now`: what `status` answers of the same, where that is known. Raises NotFound when nothing is known of the
+    student."""
+    now = now or status.answer(events, student, on, books)
     facts = [event for event in in_force(events) if event.effective_on <= on]
     items: dict[str, list[LaneItem]] = {}
     for lane, name, item in (*_recorded(timelines(facts, student, books), on), *_learned(facts), *_upcoming(now)):

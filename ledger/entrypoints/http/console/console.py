@@ -22,7 +22,7 @@ from ..api import Api
 from ..pages import event_name, spoken
 from ..problems import Misasked, understood
 from ..who import form, see
-from . import acts, assets, search, situation
+from . import acts, assets, findings, search, situation
 from .pages import page
 from .visit import AskedDays, Visit, visit
 
@@ -33,7 +33,8 @@ class Console:
     """Pages over one ledger, found in the same threads as every other answer."""
 
     def __init__(self, api: Api) -> None:
-        self._api, self._ledger = api, api.ledger
+        self._api, self.ledger = api, api.ledger
+        self.looks = findings.LooksAtAll(api.ledger)
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
@@ -42,7 +43,9 @@ class Console:
             "": {"GET": self._student}, "/timeline": {"GET": self._timeline}, "/events/{version}": {"GET": self._event},
             "/what-if": {"GET": self._what_if, "POST": self._what_if}}
         found: dict[str, dict[str, _Page]] = {
-            "/": {"GET": self._search}, "/students/{student}/record": {"GET": self._record, "POST": self._record},
+            "/": {"GET": self._search}, "/findings": {"GET": self._findings, "POST": self._look},
+            "/findings.csv": {"GET": self._findings_as_csv}, "/subscribers": {"GET": self._subscribers},
+            "/students/{student}/record": {"GET": self._record, "POST": self._record},
             **{f"{whose}{path}": methods for path, methods in of_a_student.items()
                for whose in ("/students/{student}", "/my")}}
         return {"/assets/{mark}/{name}": {"GET": assets.given}, "/favicon.ico": {"GET": assets.given},
@@ -59,16 +62,43 @@ class Console:
     # Who
 
     def _search(self, asked: Visit) -> Response:
-        return page(asked, "search", **search.found(self._ledger, self._api.everybody, asked))
+        return page(asked, "search", **search.found(self.ledger, self._api.everybody, asked))
+
+    # Everybody
+
+    def _findings(self, asked: Visit) -> Response:
+        found = findings.shown(self.looks, asked)
+        if found.get("picture"):
+            found["picture"] = Markup(found["picture"])  # noqa: S704 - of our own making, with every text escaped
+        return page(asked, "findings", **found)
+
+    def _look(self, asked: Visit) -> Response:
+        self.looks.begin(findings.LookedAt(asked.on, asked.known_at))
+        return see(asked.to("findings"))
+
+    def _findings_as_csv(self, asked: Visit) -> Response:
+        return Response(200, findings.as_csv(self.looks, asked, asked.language), "text/csv; charset=utf-8", (
+            (b"content-disposition", b'attachment; filename="findings.csv"'),))
+
+    def _subscribers(self, asked: Visit) -> Response:
+        try:
+            published = self.ledger.published()
+        except NotFound:
+            published = {"topics": [], "last_position": 0}
+        tables = told(self.ledger.projection_status(), asked.language) if self.ledger.has_projections() else None
+        aside = [{**one, "where": topic["topic"]} for topic in published["topics"] for one in topic["set_aside"]]
+        where = sentence(says("console/tables"), asked.language)
+        aside += [{**one, "where": where} for one in (tables or {"set_aside": []})["set_aside"]]
+        return page(asked, "subscribers", tab="subscribers", tables=tables, aside=aside, **published)
 
     # One student
 
     def _student(self, asked: Visit) -> Response:
         student, language = _student(asked), asked.language
         clocks = asked.on, asked.known_at
-        status, fees, timeline = (told(ask(student, *clocks), language) for ask in (
-            self._ledger.status, self._ledger.fees, self._ledger.timeline))
-        events = self._ledger.recorded(student, *clocks)
+        found = self.ledger.situation(student, *clocks)
+        status, fees, timeline = (told(found[name], language) for name in ("status", "fees", "timeline"))
+        events = found["recorded"]
         return page(
             asked, "student", student=student, tab="student", careers=[
                 {**one, "about": situation.about(one, language)} for one in status["careers"]],
@@ -78,7 +108,7 @@ class Console:
 
     def _timeline(self, asked: Visit) -> Response:
         student = _student(asked)
-        timeline = told(self._ledger.timeline(student, asked.on, asked.known_at), asked.language)
+        timeline = told(self.ledger.timeline(student, asked.on, asked.known_at), asked.language)
         return page(asked, "timeline", student=student, tab="timeline", **drawn(timeline, asked.language))
 
 
@@ -86,10 +116,10 @@ class Console:
         student, language, clock = _student(asked), asked.language, asked.known_at
         number = asked.request.parts[-1]
         version = int(number) if number.isdigit() and len(number) < 10 else 0
-        recorded = self._ledger.event(student, version, clock)
+        recorded = self.ledger.event(student, version, clock)
         event, raw = told(recorded, language), json_text(
             {name: value for name, value in recorded.items() if name not in ("changes", "seen_on", "voided")}, indent=2)
-        known = self._ledger.head(student)["version"]
+        known = self.ledger.head(student)["version"]
         return page(
             asked, "event", student=student, tab=None, event=event, raw=raw, name=event_name(event["type"], language),
             says=", ".join(facts.said(event["data"], language)),
@@ -103,7 +133,7 @@ class Console:
         found = acts.compared(self._api, asked, student, listed)
         values = given if given.get("do") == "choose" else {}
         return page(asked, "what-if", student=student, tab="what-if", action=asked.about(student, "what-if"), **found,
-                    **acts.form_of(self._ledger, asked, student, acts.type_of(given), values))
+                    **acts.form_of(self.ledger, asked, student, acts.type_of(given), values))
 
     def _record(self, asked: Visit) -> Response:
         """A check and a record come from the same form."""
@@ -113,7 +143,7 @@ class Console:
             return see(asked.about(student, "events", found.version, recorded=1))
         return page(asked, "record", student=student, tab="record", **found,
                     action=asked.about(student, "record"), given=given,
-                    **acts.form_of(self._ledger, asked, student, acts.type_of(given), given))
+                    **acts.form_of(self.ledger, asked, student, acts.type_of(given), given))
 
 
     def _enter(self, form: Submission, version: int) -> Answer:
