@@ -66,6 +66,15 @@ class HowToAudit(NamedTuple):
     progress: "Progress | None" = None
 
 
+class RecordRead(NamedTuple):
+    """A read of a student's record over HTTP, for the access log. `what`: a word of `names.read`."""
+
+    student: str
+    who: str
+    what: str
+    purpose: str
+
+
 class WhatIf(NamedTuple):
     """The day of the answers (None: today, or the last day that is supposed), as known when, and of which exam."""
 
@@ -467,6 +476,15 @@ class Ledger:
         from ledger.privacy.reading import accesses
 
         return accesses(self._needed_sealer().keys, student)
+
+    def open_keys(self) -> None:
+        """The key store, in the thread in which it is used from then on."""
+        _ = self._sealer
+
+    def note_reads(self, reads: "Sequence[RecordRead]") -> list[None]:
+        """They are in the access log when it returns."""
+        self._needed_sealer().keys.note_all([(one.student, one.who, None, one.what, one.purpose) for one in reads])
+        return [None] * len(reads)
 
     def _noted(self, student: str, what: str, read: "Read") -> "KeySealer":
         """What is opened then has left its trace."""

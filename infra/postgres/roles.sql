@@ -16,6 +16,8 @@
 -- career_ledger_projector  `project`, `projection rebuild`: reads events, makes and keeps the stored projections. It cannot append.
 -- career_ledger_relay      `publish`: reads events and keeps how far the topics go. It cannot append.
 -- career_ledger_sequencer  `checkpoint`: reads events, keeps tiles, heads and checkpoints. It cannot append.
+-- career_ledger_student    taken on by `serve` for a student's questions, with her stream in `career_ledger.stream`: reads her events and no
+--                          other, whatever is asked. Grant it to the user of `serve` beside its own role.
 --
 -- None can log in: grant them to your users, e.g.  GRANT career_ledger_writer TO registrar;
 -- The owner of the tables is for installing and upgrading only. It too is stopped by a trigger from changing events.
@@ -26,7 +28,7 @@ DO $$
 DECLARE
     name text;
 BEGIN
-    FOREACH name IN ARRAY ARRAY['reader', 'intake', 'projector', 'writer', 'importer', 'relay', 'sequencer'] LOOP
+    FOREACH name IN ARRAY ARRAY['reader', 'intake', 'projector', 'writer', 'importer', 'relay', 'sequencer', 'student'] LOOP
         name := 'career_ledger_' || name;
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) THEN
             BEGIN
@@ -48,10 +50,13 @@ BEGIN
     IF NOT pg_has_role(current_user, 'career_ledger_projector', 'MEMBER') THEN  -- the owner goes on making projections too
         EXECUTE format('GRANT career_ledger_projector TO %I', current_user);
     END IF;
+    IF NOT pg_has_role(current_user, 'career_ledger_student', 'MEMBER') THEN
+        EXECUTE format('GRANT career_ledger_student TO %I', current_user);
+    END IF;
 END $$;
 
 GRANT USAGE ON SCHEMA public TO career_ledger_reader, career_ledger_intake, career_ledger_projector, career_ledger_writer,
-    career_ledger_relay, career_ledger_sequencer;
+    career_ledger_relay, career_ledger_sequencer, career_ledger_student;
 
 DO $$
 BEGIN

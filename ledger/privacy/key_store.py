@@ -412,18 +412,22 @@ class KeyStore:
     def note(self, student: str | None, who: str, actor: str | None, what: str, purpose: str) -> None:
         """Durable when it returns. The purpose is sealed under her key where she has one, since it may name her, and
         goes with it; else under the store's own."""
-        at = self._clock().isoformat()
-        rows = [] if student is None else self._backend.single(
-            "SELECT max(number) FROM student_keys WHERE student = :student", {"student": student})
-        number = int(rows[0][0] or 0) if rows else 0
-        key = self.key(student, number) if student is not None and number else None
-        cipher = key.cipher if key is not None else self._own
-        said = box.sealed(cipher, box.padded({"purpose": purpose}), self._said(at, student))
+        self.note_all([(student, who, actor, what, purpose)])
+
+    def note_all(self, notes: Sequence[tuple[str | None, str, str | None, str, str]]) -> None:
+        """The same of several reads, in one transaction."""
+        at, rows = self._clock().isoformat(), []
+        for student, who, actor, what, purpose in notes:
+            number = 0 if student is None else int(self._backend.single(
+                "SELECT max(number) FROM student_keys WHERE student = :student", {"student": student})[0][0] or 0)
+            key = self.key(student, number) if student is not None and number else None
+            cipher = key.cipher if key is not None else self._own
+            rows.append({"at": at, "student": student, "who": who, "actor": actor, "what": what,
+                         "number": number if key is not None else 0,
+                         "said": box.sealed(cipher, box.padded({"purpose": purpose}), self._said(at, student))})
         with self._backend.transaction() as tx:
-            tx.run("INSERT INTO access_log (at, student, who, actor, what, sealed_by, purpose) VALUES (:at, :student, "
-                   ":who, :actor, :what, :number, :said)",
-                   {"at": at, "student": student, "who": who, "actor": actor, "what": what,
-                    "number": number if key is not None else 0, "said": said})
+            tx.many("INSERT INTO access_log (at, student, who, actor, what, sealed_by, purpose) VALUES (:at, :student, "
+                    ":who, :actor, :what, :number, :said)", rows)
 
     def accesses(self, student: str) -> Iterator[Reading]:
         """In the order in which they were noted."""

@@ -147,6 +147,13 @@ def sealed_events(tx: Transaction) -> None:
     checks(tx)
 
 
-STEPS = (events, identity, checks, privileges, numbers, forgetting, sealed_events, epochs)
+def rows(tx: Transaction) -> None:
+    """Who asks as a student sees her own events (`subject`)."""
+    if tx.dialect == "postgresql":
+        tx.script(rights.ROWS)
+        privileges(tx)
+
+
+STEPS = (events, identity, checks, privileges, numbers, forgetting, sealed_events, epochs, rows)
 SQLITE = Migrations("ledger", "career_ledger_migrations", "stored_events", STEPS)
 POSTGRES = Migrations("ledger", "public.career_ledger_migrations", "public.stored_events", STEPS)

@@ -29,6 +29,7 @@ from . import versions, whole
 from .errors import ReadOnly, StoreUnavailable, StoreUnusable
 from .migrations import POSTGRES
 from .recorder import SEALED, FirstLook, Identity, LogRow, Refusal, WholeRow
+from .subject import whose
 
 SPELLING = spelling("postgresql", NO_NAMES)
 CHUNK = 1000
@@ -38,6 +39,8 @@ APPEND = ("SELECT public.career_ledger_append(%b::uuid[], %b::bigint[], %b::text
 APPEND_ONE = "SELECT public.career_ledger_append(ARRAY[%b::uuid], ARRAY[%b::bigint], ARRAY[%b::text], ARRAY[%b::bytea])"
 """The same for one event: writing four arrays costs the driver more than all else."""
 
+AS_STUDENT = ("SELECT set_config('role', 'career_ledger_student', true), "
+              "set_config('career_ledger.stream', %s, true)")
 COPY = "COPY public.stored_events (originator_id, originator_version, topic, state) FROM STDIN (FORMAT binary)"
 COPY_PLACED = ("COPY public.stored_events (notification_id, originator_id, originator_version, topic, state) "
                "FROM STDIN (FORMAT binary)")
@@ -263,9 +266,14 @@ class PostgresRecorder(PostgresApplicationRecorder):
         return int(self.read("SELECT public.career_ledger_forget(%s, %s)", (stream, student))[0][0])
 
     def read(self, statement: str, parameters: tuple[Any, ...]) -> list[Any]:
+        stream = whose()
         with (self.datastore.get_connection() as connection,
               connection.cursor(row_factory=tuple_row, binary=True) as cursor):
-            return cursor.execute(statement.encode(), parameters, prepare=True).fetchall()
+            if stream is None:
+                return cursor.execute(statement.encode(), parameters, prepare=True).fetchall()
+            with connection.transaction():  # never for the connection, which somebody else has next
+                cursor.execute(AS_STUDENT, (str(stream),))
+                return cursor.execute(statement.encode(), parameters, prepare=True).fetchall()
 
     def stream(self, originator_id: UUID, after: int) -> list[LogRow]:
         """The stream's events of a version above `after`, in order."""

@@ -9,10 +9,12 @@ SET search_path = pg_catalog, pg_temp SET client_min_messages = error AS $body$
 DECLARE
     roles text[] := ARRAY(SELECT rolname::text FROM pg_roles WHERE rolname IN ('career_ledger_reader', 'career_ledger_intake',
         'career_ledger_projector', 'career_ledger_writer', 'career_ledger_importer', 'career_ledger_relay',
-        'career_ledger_sequencer'));
+        'career_ledger_sequencer', 'career_ledger_student'));
     kept text[] := ARRAY(SELECT oid::regclass::text FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relname IN (
         'stored_events', 'stored_events_notification_id_seq', 'career_ledger', 'career_ledger_migrations', 'refused_submissions',
         'career_ledger_epochs', 'relay_positions', 'relay_aside', 'log_tiles', 'log_checkpoints', 'student_heads', 'student_tiles'));
+    others text[];
+    known text[];
     one record;
 BEGIN
     FOR one IN SELECT who, thing FROM unnest(kept) AS thing, unnest(array_append(roles, 'public')) AS who LOOP
@@ -20,10 +22,10 @@ BEGIN
     END LOOP;
     FOR one IN
         SELECT role, may, thing FROM (VALUES
-            ('SELECT', 'public.stored_events', '{reader, intake, writer, projector, relay, sequencer}'),
-            ('SELECT', 'public.career_ledger', '{reader, intake, writer, projector, relay, sequencer}'),
-            ('SELECT', 'public.career_ledger_migrations', '{reader, intake, writer, projector, relay, sequencer}'),
-            ('SELECT', 'public.career_ledger_epochs', '{reader, intake, writer, projector, relay, sequencer}'),
+            ('SELECT', 'public.stored_events', '{reader, intake, writer, projector, relay, sequencer, student}'),
+            ('SELECT', 'public.career_ledger', '{reader, intake, writer, projector, relay, sequencer, student}'),
+            ('SELECT', 'public.career_ledger_migrations', '{reader, intake, writer, projector, relay, sequencer, student}'),
+            ('SELECT', 'public.career_ledger_epochs', '{reader, intake, writer, projector, relay, sequencer, student}'),
             ('SELECT', 'public.refused_submissions', '{intake, writer}'),
             ('SELECT', 'public.relay_positions', '{reader, intake, writer}'),
             ('SELECT', 'public.relay_aside', '{reader}'),
@@ -55,7 +57,29 @@ BEGIN
     LOOP
         EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', one.call, one.role);
     END LOOP;
+    IF to_regclass('public.stored_events') IS NULL THEN
+        RETURN;
+    END IF;
+    others := ARRAY(SELECT who FROM unnest(roles) AS who WHERE who <> 'career_ledger_student' ORDER BY who);
+    known := ARRAY(SELECT rolname::text FROM pg_policy JOIN pg_roles ON pg_roles.oid = ANY (polroles)
+        WHERE polrelid = 'public.stored_events'::regclass AND polname = 'processes' ORDER BY rolname::text);
+    IF others <> '{}' AND others <> known THEN  -- of either the table is locked for a moment
+        EXECUTE format(CASE known WHEN '{}' THEN 'CREATE POLICY processes ON public.stored_events TO %s USING (true)'
+            ELSE 'ALTER POLICY processes ON public.stored_events TO %s' END,
+            (SELECT string_agg(quote_ident(who), ', ') FROM unnest(others) AS who));
+    END IF;
+    IF 'career_ledger_student' = ANY (roles) AND NOT EXISTS (
+        SELECT FROM pg_policy WHERE polrelid = 'public.stored_events'::regclass AND polname = 'her_own') THEN
+        CREATE POLICY her_own ON public.stored_events FOR SELECT TO career_ledger_student
+            USING (originator_id = nullif(current_setting('career_ledger.stream', true), '')::uuid);
+    END IF;
 END $body$;
 REVOKE ALL ON FUNCTION public.career_ledger_grant() FROM PUBLIC;
 """
+ROWS = """
+CREATE POLICY everybody ON public.stored_events USING (current_user <> 'career_ledger_student');
+ALTER TABLE public.stored_events ENABLE ROW LEVEL SECURITY;
+"""
+"""Everybody sees every row but the role that a student's questions take on, which sees what `her_own` shows it. For the
+roles of the processes `processes` says so without looking at each row. The owner is bound by none of them."""
 GRANT = "SELECT public.career_ledger_grant()"

@@ -36,6 +36,7 @@ from .errors import ReadOnly, StoreUnavailable, StoreUnusable
 from .guards import KEPT_OUT
 from .migrations import APPLICATION_ID, SQLITE, checks
 from .recorder import SEALED, FirstLook, Identity, LogRow, Refusal, WholeRow
+from .subject import who, whose
 
 SPELLING = spelling("sqlite", NO_NAMES)
 JUMP_SECONDS = 400 * 86_400
@@ -233,7 +234,7 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
         with self.datastore.transaction(commit=False) as c:
             found = []
             for student, id_ in submissions:
-                c.execute(REMEMBERED, (student, id_.encode()))
+                c.execute(_hers(REMEMBERED), (student, id_.encode()))
                 found += [Refusal(row[0], row[1].decode(), row[2], row[3]) for row in c.fetchall()]
         return found
 
@@ -265,7 +266,7 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
 
     def read(self, statement: str, parameters: tuple[Any, ...]) -> list[Any]:
         with self.datastore.transaction(commit=False) as c:
-            c.execute(statement, parameters)
+            c.execute(_hers(statement), parameters)
             return [tuple(row) for row in c.fetchall()]
 
     def stream(self, originator_id: UUID, after: int) -> list[LogRow]:
@@ -314,6 +315,17 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
 
     def close(self) -> None:
         self.datastore.close()
+
+
+def _hers(statement: str) -> str:
+    """Reads one student's rows, where nobody else's may be read."""
+    stream, student = whose(), who()
+    if stream is None or student is None:
+        return statement
+    quoted = student.replace("'", "''")
+    return (f"WITH stored_events AS (SELECT rowid AS rowid, * FROM main.stored_events WHERE originator_id = "
+            f"'{stream.hex}'), refused_submissions AS (SELECT * FROM main.refused_submissions WHERE student = "
+            f"'{quoted}') {statement}")
 
 
 def problem(error: Exception, path: str) -> Exception:

@@ -79,7 +79,8 @@ def serve(listen: str, door: Door, issuer: "IssuerAt | None", eservices: Path | 
         if door.token is None and place.door.token is not None:
             tell(f"Authorization: Bearer {place.door.token.decode()}")
         more = stack.enter_context(_eservices(ledger, api.keeper, eservices, reference))
-        entrance = Entrance(place, {**TABLE, **(more.table if more else {})}, _shower(f"{site}/login"))
+        entrance = Entrance(place, {**TABLE, **(more.table if more else {})}, _shower(f"{site}/login"),
+                            trail=api.trail)
         routes = {**api.routes, **entrance.routes, **Console(api).routes, **(more.routes if more else {})}
         stack.enter_context(Server(routes, place, LONGEST, entrance))
         spare_the_collector()

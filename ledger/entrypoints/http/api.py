@@ -7,17 +7,18 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextvars import copy_context
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
 
-from ledger.bootstrap import Answer, Ledger, WhatIf, today
+from ledger.bootstrap import Answer, Ledger, RecordRead, WhatIf, today
 from ledger.domain.phrases import says
 from ledger.domain.submissions import Submission
 from ledger.edges.batches import Batches
-from ledger.edges.callers import OFFICER
+from ledger.edges.callers import OFFICER, Caller
 from ledger.edges.figures import ANSWER_SECONDS, ShownWatch
 from ledger.edges.log import Note
 from ledger.edges.program import say
@@ -36,7 +37,7 @@ from .everybody import REPORTS, Everybody, path_of
 from .feed import Feed
 from .openapi import LINES, document, page
 from .problems import Misasked, explained, field, rule
-from .who import OPEN
+from .who import OPEN, Trail
 
 T = TypeVar("T")
 THREADS = 4
@@ -48,6 +49,8 @@ KEPT = 2_000
 """Answers that are in memory (about 5 kB each): most questions are asked again before anything is recorded."""
 LONGEST = LONGEST_LINE
 """Bytes of a request's body: as of a line of `append`."""
+
+_T = TypeVar("_T")
 
 
 class KeptBy(NamedTuple):
@@ -73,16 +76,24 @@ class Inquiry(NamedTuple):
 Work = Callable[[Inquiry], Response]
 
 
+class Threads(ThreadPoolExecutor):
+    """What is done there is done in the context of who asked for it: whose events alone may be read goes along."""
+
+    def submit(self, fn: Callable[..., _T], /, *args: Any, **kwargs: Any) -> Future[_T]:
+        return super().submit(copy_context().run, fn, *args, **kwargs)
+
+
 class Api:
     """Answers from one ledger. `rulebooks`: the institution's own folder, for what its rules say in Italian."""
 
     def __init__(self, ledger: Ledger, watch: ShownWatch, rulebooks: Path | None = None) -> None:
         self.ledger, self._watch, self._rulebooks = ledger, watch, rulebooks
-        self.threads, self._writer = ThreadPoolExecutor(THREADS, "answers"), ThreadPoolExecutor(1, "writer")
+        self.threads, self._writer = Threads(THREADS, "answers"), ThreadPoolExecutor(1, "writer")
         ledger.be_patient(PATIENCE)
         self._group = ledger.group(self._writer)
         self._newest: Batches[str, int] = Batches(ledger.log.newest, self.threads, MOST)
         self._found: OrderedDict[KeptBy, Response] = OrderedDict()
+        self._noted: Batches[RecordRead, None] = Batches(ledger.note_reads, self._writer, MOST)
         self._feed = Feed(ledger.log, self.threads, watch)
         self.everybody = Everybody(ledger)
 
@@ -96,6 +107,8 @@ class Api:
         except StoreUnusable as error:
             say(Note("serve/reads-only", "nothing can be recorded, and everything is answered: {why}", "warning",
                      why=error), "career-ledger")
+        if self.ledger.seals:  # in nobody's name
+            self._writer.submit(self.ledger.open_keys).result()
         self._feed.start()
         self.threads.submit(document, DEFAULT, OPEN)  # the first time it takes a third of a second
         return self
@@ -150,7 +163,8 @@ class Api:
         async def answered(request: Request) -> Response:
             begun = time.perf_counter()
             found = await asyncio.get_running_loop().run_in_executor(
-                self._writer if self.ledger.seals and request.body else self.threads, partial(_tried, work, request))
+                self._writer if self.ledger.seals and request.body else self.threads,
+                partial(copy_context().run, _tried, work, request))
             ANSWER_SECONDS.labels(path, str(found.status)).observe(time.perf_counter() - begun)
             return found
 
@@ -176,6 +190,11 @@ class Api:
 
         return answered
 
+    @property
+    def trail(self) -> Trail | None:
+        """Notes a read of a student's record; None where there is no key store, with the access log in it."""
+        return self._noted.submit if self.ledger.seals else None
+
     def _turn(self) -> None:
         self._watch.log_ends(self.ledger.log.last_position())
         self._watch.turn()
@@ -196,7 +215,7 @@ class Api:
         """Found anew where anything was recorded of her since it was found last, or another day has come. Many who ask
         at once are looked up by one SELECT."""
         [student] = asked.parts
-        one = KeptBy(question, asked.language, student, await self._newest.submit(student),
+        one = KeptBy(question, asked.language, student, await self._position(student, asked.request.caller),
                     known._replace(on=known.on or today()), call)
         found = self._found.get(one)
         if found is None:
@@ -207,6 +226,13 @@ class Api:
         else:
             self._found.move_to_end(one)
         return found
+
+    async def _position(self, student: str, caller: Caller) -> int:
+        """Of her newest event, as far as the caller may read. A student is not looked up with others, who may."""
+        if not caller.only_student:
+            return await self._newest.submit(student)
+        [position] = await asyncio.get_running_loop().run_in_executor(self.threads, self.ledger.log.newest, [student])
+        return position
 
     def _find(self, one: KeptBy) -> Response:
         day = one.known.on or today()

@@ -7,10 +7,11 @@ come from our own pages.
 
 import hmac
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 from urllib.parse import parse_qsl, quote, urlsplit
 
+from ledger.bootstrap import RecordRead
 from ledger.domain.phrases import Phrase, says
 from ledger.edges.callers import (
     ADMINISTRATOR,
@@ -28,12 +29,14 @@ from ledger.edges.callers import (
     NotBelieved,
 )
 from ledger.edges.door import Listener
+from ledger.edges.text import visible
 from ledger.edges.web import Guard, Incoming, Request, Response, Routes, problem, unauthorised
+from ledger.store import read_only_of
 from ledger.words import sentence
 
 from .everybody import REPORTS, path_of
 from .pages import html, problem_page, spoken
-from .problems import Misasked, document
+from .problems import Misasked, document, explained
 from .sessions import OneTime, OnTheirWay, Sessions
 
 
@@ -47,11 +50,12 @@ class Permit(NamedTuple):
     own: bool = False
 
 
+Trail = Callable[[RecordRead], Awaitable[None]]
 Table = Mapping[str, Mapping[str, Permit]]
 """Route -> method -> who may ask it. A route that is not in it is asked by nobody."""
 
 _ALL, _OPEN = Permit(ROLES), Permit(None)
-_OF_ONE = Permit(frozenset({REGISTRAR, OFFICER, AUDITOR, SERVICE}))
+_OF_ONE = Permit(frozenset({REGISTRAR, OFFICER, AUDITOR, SERVICE, STUDENT}))
 _OF_ALL = Permit(frozenset({REGISTRAR, OFFICER, AUDITOR, SERVICE}))
 _RECORDS = Permit(frozenset({REGISTRAR, OFFICER, SERVICE}))
 _AUDITS = Permit(frozenset({REGISTRAR, OFFICER, AUDITOR}))
@@ -107,17 +111,19 @@ def admits(caller: Caller, route: str, method: str = "GET") -> bool:
 
 _FORM = re.compile(rb"application/x-www-form-urlencoded\s*(;.*)?", re.IGNORECASE)
 _FORWARDED = (b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip")
+_PSEUDONYM = re.compile(r"[A-Za-z0-9._-]{1,64}")
 MOST_FIELDS = 200
+LONGEST_PURPOSE = 2_000
 
 
 class Entrance(Guard):
     """`table`: of all that is served. `show`: tells who runs the program, on its terminal, the one-time token of the
-    next sign-in; None: nobody signs in with one."""
+    next sign-in; None: nobody signs in with one. `trail`: notes who reads a student's record, before it is answered."""
 
     def __init__(self, place: Listener, table: Table = TABLE, show: Callable[[str], None] | None = None,
-                 sessions: Sessions | None = None) -> None:
+                 sessions: Sessions | None = None, trail: Trail | None = None) -> None:
         super().__init__(place.door)
-        self._table = table
+        self._table, self._trail = table, trail
         self._sessions = sessions or Sessions()
         self._once = OneTime(show) if show is not None and place.is_here_only and place.door.issuer is None \
             else None
@@ -139,6 +145,7 @@ class Entrance(Guard):
                 "/login/start": {"GET": self._start}, "/login/answer": {"GET": self._back}}
 
     async def caller(self, head: Incoming) -> Caller | Response:
+        read_only_of(None)  # a request that was sent on before the last one was answered begins in that one's context
         permit = self._permit(head)
         if permit is None:  # not there, in this way or at all: said to whoever is known
             caller = self._visitor(head)
@@ -159,7 +166,27 @@ class Entrance(Guard):
         if not caller.roles & permit.roles:
             return document(spoken(head.headers), Misasked(403, "forbidden", says(
                 "http/forbidden", text=", ".join(sorted(permit.roles)))))
-        return caller
+        if caller.only_student:  # whatever is read from here on, a fault of ours included
+            read_only_of(caller.student or "")
+        return await self._left_a_trail(head, caller) or caller
+
+    async def _left_a_trail(self, head: Incoming, caller: Caller) -> Response | None:
+        """Of a student's record: who asks, in which roles or why, what and whether it is hers to see. Where that cannot
+        be noted nothing is answered."""
+        student = _student(head, caller)
+        if student is None or self._trail is None:
+            return None
+        denied = caller.only_student and student != caller.student
+        said = visible(head.told(b"access-purpose").decode("utf-8", "replace"))[:LONGEST_PURPOSE]
+        try:
+            await self._trail(RecordRead(student, caller.subject, "record-denied" if denied else "record",
+                                    said or ", ".join(sorted(caller.roles))))
+        except Exception as error:
+            found = explained(error, spoken(head.headers))
+            if found is None:
+                raise
+            return found
+        return None
 
     def wrong_type(self, head: Incoming) -> Response | None:
         if (permit := self._permit(head)) is not None and permit.own:
@@ -273,6 +300,17 @@ class Entrance(Guard):
         if site:
             return site == b"same-origin" and origin in ("", "null", own)
         return origin == own
+
+
+def _student(head: Incoming, caller: Caller) -> str | None:
+    """Whose record is asked for, if anybody's. What is recorded says itself who recorded it."""
+    route = (head.route or "").split("/")
+    if "my" in route[:2]:
+        return caller.student
+    if "{student}" not in route or (head.method == "POST" and route[-1] == "events"):
+        return None
+    student = head.path.split("/")[route.index("{student}")]
+    return student if _PSEUDONYM.fullmatch(student) else None
 
 
 def _cookie(headers: Mapping[bytes, bytes], name: str) -> str | None:
