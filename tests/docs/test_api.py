@@ -38,5 +38,6 @@ def test_commands_of_the_page_about_http_work(tmp_path: Path) -> None:
                   '"reason":"bad-query"', 'etag: "', '"outcome": "accepted", "version"', '"outcome": "duplicate"',
                   '"outcome": "accepted", "position"', '"compared": [', '"next":2}', '"report": "blocked"',
                   '"report": "find"', '"report": "findings"', "id: 171\n",
-                  "nothing is recorded of student NOBODY"):
+                  "nothing is recorded of student NOBODY", '"reason":"unauthorised"',
+                  "/login?next=%2Fstudents%2FS-DEMO-01"):
         assert words in out, words
