@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from ledger.proofs.witnesses import Delivery
     from ledger.store import EventStore, SetAside
     from ledger.store.workers import Progress
+    from ledger.words import Language
 
 Answer = dict[str, Any]
 """The JSON of section 7 of the published language."""
@@ -500,7 +501,41 @@ class Ledger:
         from ledger.eservices.services import Services
         from ledger.rulebooks.reference import reference as read
 
-        return Services(self._store, lambda: self.books, self._needed_sealer(), read(reference), clock, today)
+        def record(submissions: list[Answer]) -> list[Answer]:
+            return list(self.append_lines([json.dumps(one).encode() for one in submissions], atomic=True))
+
+        return Services(self._store, lambda: self.books, self._needed_sealer(), read(reference), clock, today, record)
+
+    def rectify(self, student: str, number: str, outcome: str, lines: Iterable[bytes], answer: str,
+                actor: str) -> Iterator[Answer]:
+        """Closes a rectification that waits, with the submissions that correct what it is about (`approved`), all of it
+        or nothing, in mode `record`: the outcome of each line, that of the closing last. Raises NotFound where none
+        waits."""
+        from ledger.eservices import rectify
+
+        waiting = {**rectify.requests(events := self._known(student, None, None), "ifs04"),
+                   **rectify.requests(events, "ifs05")}
+        if waiting.get(number) != "acquired":
+            raise NotFound(says("missing/rectification", student=student, text=number))
+        closing = json.dumps(rectify.closed(student, number, outcome, today(), actor, answer)).encode()
+        return self.append_lines([*lines, closing], "record", atomic=True)
+
+    def supplement(self, student: str, reference: Path, language: "Language", read: "Read") -> Answer:
+        """What IFS03.4 answers of her, for a page in a language: `degrees`, and whose they are. The read is noted.
+        Raises NotFound where nothing is recorded of her, or she has no degree that the reference files can name."""
+        from ledger.eservices import answers
+        from ledger.eservices.following import registered
+        from ledger.eservices.identity import TaxPayer
+        from ledger.rulebooks.reference import reference as loaded
+
+        events, known, day = self._known(student, None, None), loaded(reference), today()
+        found = answers.proof_supplement(answers.Student(events, student, day, self.books, known, language),
+                                         TaxPayer(("",), None, None))
+        if not found["proof_qualifications_diploma_supplement"]:
+            raise NotFound(says("missing/degree", student=student))
+        person = registered(self._noted(student, "supplement", read), events)
+        return {"student": student, "on": day.isoformat(), "institute": known.institute.name.in_language(language),
+                "person": person or {}, "degrees": found["proof_qualifications_diploma_supplement"]}
 
     def follow_fingerprints(self, reference: Path, stop: Flag, once: bool = False) -> None:
         """Keeps them up to date until `stop` is set; `once`: to the end of the log."""

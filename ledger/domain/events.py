@@ -413,16 +413,24 @@ class PersonForgotten(Payload):
 
 
 class TicketOpened(Payload):
+    """`kind`: a rectification or an issue that came by an e-service of the state; None: of the help desk. `request`:
+    what is asked, beside the subject."""
+
     number: Text
     service: Text
     subject: LongText
     context: Text
     career: Pseudonym | None = None
+    kind: Literal["rectification", "issue"] | None = None
+    request: LongText | None = None
 
 
 class TicketClosed(Payload):
+    """`outcome`: of a rectification; `cancelled` by who had asked for it."""
+
     number: Text
     answer: LongText | None = None
+    outcome: Literal["approved", "rejected", "cancelled"] | None = None
 
 
 class EventVoided(Payload):

@@ -13,7 +13,7 @@ import msgspec
 from .events import PAYLOADS, SEALED_ONLY, Event, Override, Payload, shown
 from .submissions import Submission
 
-NAMES = frozenset({"answer", "band", "category", "note", "reason", "reduction", "subject"})
+NAMES = frozenset({"answer", "band", "category", "note", "reason", "reduction", "request", "subject"})
 """Protected wherever they stand; of an override its reason."""
 
 PROTECTED: dict[str, frozenset[str]] = {

@@ -19,7 +19,7 @@ from ledger.privacy.sealer import KeySealer
 from ledger.rulebooks.reference import Reference
 from ledger.store import EventStore
 
-from . import answers
+from . import answers, rectify
 from .answers import AnswerJson, nobody, read
 from .contract import Unasked, contract
 from .following import ENROLMENTS, QUALIFICATIONS, Following, registered
@@ -28,6 +28,10 @@ from .offer import CountedEnrolment, by_course, by_isee, detail, offering
 
 PAGE = 1000
 """Fingerprints on a page."""
+
+
+RecordsTogether = Callable[[list[AnswerJson]], list[AnswerJson]]
+"""Records submissions together, or none of them; their outcomes."""
 
 
 class Asker(NamedTuple):
@@ -42,8 +46,9 @@ class Services:
     """For one thread, which has the key store."""
 
     def __init__(self, store: EventStore, books: Callable[[], LawBooks], sealer: KeySealer, reference: Reference,
-                 clock: Callable[[], datetime], today: Callable[[], date]) -> None:
+                 clock: Callable[[], datetime], today: Callable[[], date], record: RecordsTogether) -> None:
         self._store, self._books, self._sealer, self.reference = store, books, sealer, reference
+        self._record = record
         self._clock, self._today = clock, today
         self.following = Following(store, books(), sealer, reference, clock, today)
         self._cursors = sealer.keys.derived("cursors")
@@ -54,7 +59,9 @@ class Services:
             "student-qualifications-changes": self._changed_qualifications,
             "count-academic-enrollments-by-isee-ranges": self._by_isee,
             "count-academic-enrollments-by-degree-courses": self._by_course,
-            **dict.fromkeys(PROOFS, self._proof)}
+            **dict.fromkeys(PROOFS, self._proof), **dict.fromkeys(REQUESTS, self._requested),
+            **dict.fromkeys(STATUSES, self._requests), **dict.fromkeys(CANCELLATIONS, self._cancelled),
+            **dict.fromkeys(ISSUES, self._issue)}
 
     def operations(self, service: str) -> list[str]:
         return [name for name in contract(service).asks if name in self._ops]
@@ -145,6 +152,48 @@ class Services:
         except ValueError:  # no hash of anybody
             return None
 
+    # Rectifications: IFS04 and IFS05, as IFS-21 reads them
+
+    def _requested(self, asked: AnswerJson, reader: Asker, what: str) -> AnswerJson:
+        student = self._of_code(asked, reader, what)
+        if student is None:
+            return rectify.detail(False, None, None)
+        opened = rectify.opened(student, what, asked, self._today(), reader.who)
+        done = self._record([opened])[0]["outcome"] == "accepted"
+        return rectify.detail(done, "acquired" if done else None, opened["data"]["number"] if done else None)
+
+    def _requests(self, asked: AnswerJson, reader: Asker, what: str) -> AnswerJson:
+        student = self._of_code(asked, reader, what)
+        found = rectify.requests(self._store.stream(student), what) if student is not None else {}
+        name = "enrollment_change_request" if what.startswith("ifs04") else "change_requests_status"
+        return {name: [{"file_status": status, "file_code": code, "message": rectify.MESSAGES[status]}
+                       for code, status in found.items() if code == asked.get("file_code", code)]}
+
+    def _cancelled(self, asked: AnswerJson, reader: Asker, what: str) -> AnswerJson:
+        student, code = self._of_code(asked, reader, what), asked["file_code"]
+        found = rectify.requests(self._store.stream(student), what) if student is not None else {}
+        if student is None or found.get(code) != "acquired":
+            return rectify.detail(False, found.get(code), code if code in found else None)
+        closed = rectify.closed(student, code, "cancelled", self._today(), f"eservice:{reader.who}")
+        done = self._record([closed])[0]["outcome"] == "accepted"
+        return rectify.detail(done, "cancelled" if done else "acquired", code)
+
+    def _issue(self, asked: AnswerJson, reader: Asker, what: str) -> AnswerJson:
+        student = self._of_code(asked.get("personal_data") or {}, reader, what)
+        if student is None:
+            return {"file_status": "rejected", "message": rectify.MESSAGES["rejected"]}
+        opened = rectify.issue(student, what, asked, self._today(), reader.who)
+        done = "acquired" if self._record([opened])[0]["outcome"] == "accepted" else "rejected"
+        return {"file_status": done, "message": rectify.MESSAGES[done]}
+
+    def _of_code(self, asked: AnswerJson, reader: Asker, what: str) -> str | None:
+        """Who is spoken of by her tax code, and by her ANPR id where it is given; noted."""
+        if asked.get("tax_code") is None:
+            self._note(None, reader, what)
+            return None
+        found = self._found({name: asked[name] for name in ("tax_code", "person_id") if asked.get(name)}, reader, what)
+        return found[0] if found is not None else None
+
     # IFS06, IFS07
 
     def _changed_enrollments(self, asked: AnswerJson, reader: Asker, what: str) -> AnswerJson:
@@ -224,3 +273,7 @@ PROOFS: dict[str, tuple[Callable[[answers.Student, TaxPayer], AnswerJson], str]]
     "proof-tertiary-education-qualifications-diploma-supplement": (
         answers.proof_supplement, "proof_qualifications_diploma_supplement")}
 """By operation, what answers and under which name."""
+
+REQUESTS = ("academic-enrollment-change-request", "academic-qualification-change-request")
+STATUSES, CANCELLATIONS = ([f"{name}-{act}" for name in REQUESTS] for act in ("status", "cancellation"))
+ISSUES = ("enrollments-issues", "academic-qualifications-issues")

@@ -82,8 +82,8 @@ DATA: dict[str, dict[str, Any]] = {
     | {"birth_date": "1987-01-31", "former_tax_codes": [SECRET + "former"], "sex": "F", "person_id": "AB12345CD"},
     "person-forgotten": {"authorities": [SECRET + "first", SECRET + "second"]},
     "ticket-opened": {"number": "T-2026-118", "service": "Segreteria studenti", "subject": SECRET + "subject",
-                      "context": "Tasse", "career": "S01-B"},
-    "ticket-closed": {"number": "T-2026-118", "answer": SECRET + "answer"},
+                      "context": "Tasse", "career": "S01-B", "kind": "rectification", "request": SECRET + "request"},
+    "ticket-closed": {"number": "T-2026-118", "answer": SECRET + "answer", "outcome": "approved"},
     "event-voided": {"event": "a-former-id", "reason": SECRET + "reason", "authority": "Registrar"},
 }
 

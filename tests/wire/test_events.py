@@ -33,8 +33,8 @@ WITHHELD: dict[str, set[str]] = {
         "given_name", "family_name", "tax_code", "former_tax_codes", "birth_date", "birth_place", "sex", "person_id",
         "email", "phone", "address", "language"},
     "person-forgotten": {"authorities"},
-    "ticket-opened": {"subject"},
-    "ticket-closed": {"answer"},
+    "ticket-opened": {"subject", "kind", "request"},
+    "ticket-closed": {"answer", "outcome"},
     "event-voided": {"reason"},
 }
 """Decided once, field by field. A field that the domain gains belongs either here or in `FIELDS`: whoever adds it
