@@ -110,6 +110,7 @@ pictures: $(INSTALLED)
 bench: $(INSTALLED)
 	$(BIN)/python infra/postgres run -- $(BIN)/python -m benchmarks.run
 	$(BIN)/python benchmarks/questions.py --students 200 --runs 10
+	$(BIN)/python -m benchmarks.eservices
 
 bench-kafka: $(INSTALLED)
 	$(BIN)/python infra/postgres run -- $(BIN)/python infra/kafka run -- $(BIN)/python -m benchmarks.kafka_relay --events 1000000

@@ -245,9 +245,12 @@ class ContributionAssessed(Payload):
 
 
 class IseeCertified(Payload):
+    """`indicator`: what is certified, in euro."""
+
     academic_year: Year
     issued_on: Day
     valid_for_university: Flag
+    indicator: Amount | None = None
 
 
 class InstalmentPaid(Payload):

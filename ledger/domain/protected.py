@@ -6,6 +6,7 @@ in `Event.clear`. Then none of them needs a key, and no answer changes when keys
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
+from decimal import Decimal
 from typing import Any, Protocol
 
 import msgspec
@@ -13,7 +14,7 @@ import msgspec
 from .events import PAYLOADS, SEALED_ONLY, Event, Override, Payload, shown
 from .submissions import Submission
 
-NAMES = frozenset({"answer", "band", "category", "note", "reason", "reduction", "request", "subject"})
+NAMES = frozenset({"answer", "band", "category", "indicator", "note", "reason", "reduction", "request", "subject"})
 """Protected wherever they stand; of an override its reason."""
 
 PROTECTED: dict[str, frozenset[str]] = {
@@ -22,7 +23,8 @@ PROTECTED: dict[str, frozenset[str]] = {
 """By type, the protected fields of `data`."""
 _HAVE = frozenset(name for name, fields in PROTECTED.items() if fields)
 
-_READ: dict[str, Callable[[Any], Any]] = {"birth_date": date.fromisoformat, "former_tax_codes": tuple}
+_READ: dict[str, Callable[[Any], Any]] = {
+    "birth_date": date.fromisoformat, "former_tax_codes": tuple, "indicator": Decimal}
 """From JSON, where the field holds no text."""
 
 

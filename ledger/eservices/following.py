@@ -108,7 +108,9 @@ class Following:
         attested: dict[str, str] = {}
         for one in in_force(events):
             if isinstance(one.data, IseeCertified) and one.data.valid_for_university:
-                attested[one.data.academic_year] = ""
+                opened = self._sealer.open(one)
+                value = opened.data.indicator if opened is not None and isinstance(opened.data, IseeCertified) else None
+                attested[one.data.academic_year] = f"{value:.2f}" if value is not None else ""
         found = {}
         for row in rows:
             year = row["academic_year"]

@@ -188,3 +188,13 @@ def test_counts_hide_small_cells_and_tell_what_is_known(ledger: Ledger, services
     services.following.catch_up()
     found = ask(services, "ifs08", "count-academic-enrollments-by-isee-ranges", academic_year="2025/2026")
     assert {one["enrollment_count"] for one in found["ranges"]} == {None}
+    record(ledger, [line("isee-certified", f"S{number}", "2025-12-11", academic_year="2025-26", issued_on="2025-11-20",
+                         valid_for_university=True, indicator=amount) for number, amount in enumerate(
+                             ("13000.00", "13000.00", "12.34", "16000.00", "250000.00"))])
+    services.following.catch_up()
+    found = ask(services, "ifs08", "count-academic-enrollments-by-isee-ranges", academic_year="2025/2026")
+    counts = {one["range_description"]: one["enrollment_count"] for one in found["ranges"]}
+    assert (counts["ISEE non presentato"], counts["<=13.000"], counts["13.001-16.000"], counts["> 100.000"]) == (
+        3, 3, None, None)
+    assert counts["16.001-18.000"] == 0
+    assert "13000" not in repr([one.as_json() for one in ledger.log.stream("S0")])

@@ -27,6 +27,7 @@ WITHHELD: dict[str, set[str]] = {
     "charge-decided": {"reason"},
     "single-courses-enrolled": {"reduction"},
     "contribution-assessed": {"band"},
+    "isee-certified": {"indicator"},
     "exam-annulled": {"reason"},
     "forfeited": {"reason"},
     "person-registered": {
