@@ -15,7 +15,6 @@ from ledger.edges.door import Door, bound_to, door_options, issuer_options
 from ledger.edges.log import Note, log_format_option
 from ledger.edges.memory import spare_the_collector
 from ledger.edges.program import OutputLost, tell
-from ledger.entrypoints.settings import PREFIX
 
 from .errors import misused
 from .options import opened, reference_option, say, settings
@@ -36,7 +35,7 @@ LISTEN = "127.0.0.1:8080"
               help="Where it answers (port 0: a free one). Another address than this machine's needs an issuer and "
                    "encryption.")
 @click.option("--eservices", type=click.Path(exists=True, dir_okay=False, path_type=Path),
-              envvar=f"{PREFIX}ESERVICES", metavar="FILE",
+              envvar="CAREER_LEDGER_ESERVICES", metavar="FILE",
               help="Answers the national e-services too, to the platform that this file names; needs --reference and "
                    "--keys.")
 @reference_option()
