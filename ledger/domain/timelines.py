@@ -120,6 +120,7 @@ class _Recorder:
         self._status: Intervals[Value] = Intervals(self._row)
         self._money: Intervals[Value | Told] = Intervals(self._row)
         self._gaps: Intervals[Value] = Intervals(self._row)
+        self._any_gap = False
         self._without_exams = ForfeitureRecorder(books, self._row)
         self.rows: Rows = {kind: [] for kind in COLUMNS}
 
@@ -127,14 +128,16 @@ class _Recorder:
         day = person.day
         for name in touched:
             career = person.careers[name]
-            if career.gaps or name in self._gaps:
+            self._any_gap = self._any_gap or bool(career.gaps)
+            if self._any_gap and (career.gaps or name in self._gaps):
                 self._gaps.observe(name, {("gaps", name, *about): (gap.rule, gap.year, gap.missing)
                                           for about, gap in career.gaps.items()}, day)
             thing = "status", name
             before = self._status.last(thing)
             if before is not None and name not in money_touched:  # a result came in or began to count, nothing else
                 self._without_exams.observe_results(career, day)
-                self._status.hold(thing, (*before[:-1], career.cfu_passed(day)), day)
+                if (passed := career.cfu_passed(day)) != before[-1]:
+                    self._status.hold(thing, (*before[:-1], passed), day)
                 continue
             self._without_exams.observe(career, day)
             if (status := career.status) is not None:
