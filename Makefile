@@ -109,6 +109,7 @@ pictures: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/python infra/postgres run -- $(BIN)/python -m benchmarks.run
+	$(BIN)/python infra/postgres run -- $(BIN)/python -m benchmarks.engines --growth 0
 	$(BIN)/python benchmarks/questions.py --students 200 --runs 10
 	$(BIN)/python -m benchmarks.eservices
 
