@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 
 from .desk import CLERK, STAFF, Desk
 
-pytestmark = pytest.mark.xdist_group("console")
+pytestmark = [pytest.mark.xdist_group("console"), pytest.mark.server]
 SCRIPTS = pytest.mark.parametrize("scripts", [True, False], ids=["scripted", "unscripted"])
 PAID = {"data.charge": "2025-26:instalment-1", "data.amount": "400,00"}
 

@@ -13,7 +13,7 @@ from ledger.entrypoints.http.console.findings import LookedAt
 
 from .desk import STAFF, Desk
 
-pytestmark = pytest.mark.xdist_group("console")
+pytestmark = [pytest.mark.xdist_group("console"), pytest.mark.server]
 
 
 @pytest.mark.parametrize("language", ["en", "it"])
