@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from unittest.mock import patch
 from uuid import UUID, uuid4
 
 import psycopg
@@ -42,6 +43,7 @@ from ledger.projections.everybody import law_of, open_database
 from ledger.projections.everybody.rebuild import rebuild
 from ledger.projections.everybody.reports import Reports
 from ledger.projections.student.words import snapshot
+from ledger.proofs import hashing
 from ledger.proofs.auditor import read_key
 from ledger.proofs.proving import prove
 from ledger.proofs.sequencer import Sequencer
@@ -49,7 +51,7 @@ from ledger.proofs.signing import KeysGiven, Signer
 from ledger.proofs.tables import ProofTables
 from ledger.proofs.verifying import verify
 from ledger.rulebooks.loader import load_books
-from ledger.store import EventStore, open_store
+from ledger.store import EventStore, moved_in, open_store
 from ledger.store.mapper import stream_id
 from ledger.store.postgres import COPY, COPY_BEGIN, COPY_END
 
@@ -343,9 +345,25 @@ def raw_log(url: str) -> float:
         return (count - 2) / (time.perf_counter() - began)  # without header and trailer
 
 
+def multiplied(url: str, into: str, times: int) -> None:
+    """A ledger's events so many times, each time of other students, in the empty database at `into`."""
+    with open_store(url) as store, moved_in(into, store.identity(), 1) as arriving:
+        position = 0
+        for nth in range(times):
+            at = 0
+            while page := store.rows(at, 5_000):
+                rows, at = [], page[-1][0]
+                for _, _, version, name, state in page:
+                    student = json.loads(state)["student"]
+                    other, position = f"{student}-{nth}", position + 1
+                    rows.append((position, stream_id(other).hex, version, name, state.replace(
+                        b'"student":"%b"' % student.encode(), b'"student":"%b"' % other.encode())))
+                arriving.insert(rows)
+
+
 def proofs(url: str) -> dict[str, float]:
-    """Events a second: rows read as the database holds them, sealed from nothing, verified, exported, imported into a
-    new SQLite file; seconds of a proof."""
+    """Events a second: rows read as the database holds them, sealed from nothing and verified by one process and by
+    two, exported, imported into a new SQLite file; seconds of a proof."""
     signer = Signer("bench.example", Ed25519PrivateKey.generate(), None)
     with open_store(url) as store, ProofTables(url) as tables:
         def rows() -> None:
@@ -354,8 +372,15 @@ def proofs(url: str) -> dict[str, float]:
                 at = page[-1][0]
 
         count = store.last_position()
-        found = {"raw": count / seconds(rows), "sealed": count / seconds(Sequencer(store, tables, signer).seal),
-                 "verified": count / seconds(lambda: verify(store, tables, [], []))}
+        found = {"events": count, "raw": count / seconds(rows)}
+        for processes in (1, 2):
+            with tables._backend.transaction() as tx:
+                for table in ("log_tiles", "log_checkpoints", "student_heads", "student_tiles"):
+                    if tx.has(table):
+                        tx.run(f"DELETE FROM {table}")  # noqa: S608 - our own names
+            with patch.multiple(hashing, MOST_PROCESSES=processes, WORTH=1):
+                found |= {f"sealed by {processes}": count / seconds(Sequencer(store, tables, signer).seal),
+                          f"verified by {processes}": count / seconds(lambda: verify(store, tables, [], []))}
         keys = KeysGiven([read_key(signer.verifier)])
         with TemporaryDirectory() as name:
             folder = Path(name, "exported")

@@ -26,6 +26,7 @@ from ledger.generate import generate
 from ledger.store import open_store
 
 ROOT = Path(__file__).parents[1]
+EVENTS_TO_SEAL = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,13 +176,17 @@ class Bench:
                              if isinstance(peer, dict))
             self.add(kind, Line("reading the log, decoded to events", rate(ours), rate(raw),
                                 ours / raw, 0.2 if bar else None, note=note))
-            proofs = parts.proofs(url)
-            for work, name, least in (("sealing: leaves, tree, map, checkpoint", "sealed", 0.4),
-                                      ("verify: everything again from the rows", "verified", 0.4),
+            with self.fresh(kind) as million:
+                parts.multiplied(url, million, max(1, EVENTS_TO_SEAL // len(self.lines)))
+                proofs = parts.proofs(million)
+            for work, name, least in (("sealing: leaves, tree, map, checkpoint", "sealed by 1", 0.4),
+                                      ("sealing, 2 processes", "sealed by 2", 0.5),
+                                      ("verify: everything again from the rows", "verified by 1", None),
+                                      ("verify, 2 processes", "verified by 2", 0.4),
                                       ("export: read, made again, spliced, packed", "exported", None),
                                       ("import into SQLite, made again", "imported", None)):
                 self.add(kind, Line(work, rate(proofs[name]), rate(proofs["raw"]), proofs[name] / proofs["raw"], least,
-                                    note="beside: the same rows read, one process"))
+                                    note=f"{proofs['events']:,.0f} events; beside: the same rows read, one process"))
             self.add(kind, Line("a student's proof", ms(proofs["proof"]), ms(0.02), proofs["proof"] / 0.02, 1.0, True))
             rebuilds = statistics.median(parts.rebuilt(url) for _ in range(self.runs))
             self.add(kind, Line("rebuild of all projections, 2 cores", rate(rebuilds), rate(raw),

@@ -10,6 +10,7 @@ from .auditor import (
     LONGEST_FILE,
     LONGEST_NOTE,
     PROOF,
+    TLOG_PROOF,
     Checkpoint,
     Key,
     Seen,
@@ -74,11 +75,16 @@ def outside_notes(notes: Iterable[tuple[str, str]], keys: list[Key]) -> list[Out
 
 
 def _note(file: Path) -> str | None:
-    """In a file, or in the manifest of an archive's day, which may have none; None for what stands beside them."""
+    """In a file, at the end of a student's proof, or in the manifest of an archive's day, which may have none; None for
+    what stands beside them."""
     if file.name.endswith((PACKAGE, STAMP)):
         return None
     try:
-        text = read_text(str(file), LONGEST_NOTE)
+        text = read_text(str(file), LONGEST_FILE)
+        if text.startswith(PROOF):  # whoever kept a proof has kept a checkpoint
+            text = text[text.rfind(f"\n{TLOG_PROOF}\n") + 1:].partition("\n\n")[2]
+        if len(text) > LONGEST_NOTE:
+            raise Wrong(f"it is larger than {LONGEST_NOTE} bytes")
         note = json.loads(text).get("checkpoint") if file.name.endswith(MANIFEST) else text
     except Wrong as error:
         raise WrongProof(f"{file}: {error}") from None

@@ -1,12 +1,16 @@
 """What a superuser does to the log is found and named: with a checkpoint from outside always, without one as far as the
 database still agrees with itself."""
 
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 from click.testing import CliRunner
 
 from ledger.entrypoints.cli import cli
 from ledger.proofs.auditor import open_checkpoint
+from ledger.proofs.proving import prove
+from ledger.proofs.reading import outside_of as outside_files
 from ledger.proofs.sequencer import Sequencer
 from ledger.proofs.tables import ProofTables
 from ledger.proofs.verifying import Outside, verify
@@ -65,24 +69,30 @@ def test_log_holds_as_long_as_nobody_has_altered_it(sealing) -> None:
     assert [(one["file"], one["size"]) for one in answer["outside"]] == [("witness", 4), ("witness", 7)]
 
 
-def test_every_tampering_is_found_and_named_with_a_checkpoint_from_outside(sealing) -> None:
-    for student in ("S01", "S02", "S01"):
+def test_every_tampering_is_found_and_named_with_a_checkpoint_from_outside_and_with_an_earlier_proof(
+        sealing, tmp_path: Path, counted: Callable[[str], None]) -> None:
+    """Each by whoever holds the checkpoints, and by whoever holds nothing but what was proved to her."""
+    held: dict[str, list[Outside]] = {"checkpoints": [], "proofs": []}
+    for nth, student in enumerate(("S01", "S02", "S01")):
         done = len(sealing.store.rows_of(student))
         sealing.record(student, done + 1, done + 2)
-        if student == "S02":
-            outside = outside_of(sealing, sealing.sequencer.seal().note)
-    outside += outside_of(sealing, sealing.sequencer.seal().note)
+        if nth:
+            held["checkpoints"] += outside_of(sealing, sealing.sequencer.seal().note)
+            (tmp_path / f"{nth}.proof").write_text(prove(sealing.store, sealing.tables, "S02").text)
+    held["proofs"] = outside_files([tmp_path / "1.proof", tmp_path / "2.proof"], sealing.keys)
     alter(sealing.url, *(f"CREATE TABLE copy_of_{table} AS SELECT * FROM {table}" for table in TABLES[:3]))
-    named = 0
+    named: Counter[str] = Counter()
     for what, (statements, expected) in TAMPERED.items():
         alter(sealing.url, "CREATE TABLE kept_events AS SELECT * FROM stored_events", *statements)
-        assert found(sealing, outside)[:len(expected)] == expected, what
-        named += 1
+        for whose, outside in held.items():
+            assert found(sealing, outside)[:len(expected)] == expected, (what, whose)
+            named[whose] += 1
         alter(sealing.url, "DROP TABLE kept_events", *(
             one for table in TABLES[:3] for one in (f"DELETE FROM {table}", f"INSERT INTO {table} SELECT * FROM "
                                                                             f"copy_of_{table}")))
-    assert found(sealing, outside) == []
-    print(f"{len(TAMPERED)} tamperings by a superuser, found and named: {named}")
+    assert [found(sealing, outside) for outside in held.values()] == [[], []]
+    counted(f"{len(TAMPERED)} tamperings by a superuser: {named['checkpoints']} found and named with checkpoints from "
+            f"outside, {named['proofs']} with earlier proofs")
 
 
 def test_history_written_anew_is_found_by_a_checkpoint_from_outside_only(sealing) -> None:
