@@ -19,7 +19,8 @@ from typing import Any, NamedTuple
 from .fetch import Unanswered, fetched
 
 ALGORITHMS = ("RS256", "ES256")
-LONGEST = 16_384
+LONGEST, LATEST = 16_384, 1e11
+"""Characters of a token; seconds of Unix time that it may name."""
 APART_SECONDS = 30
 """So far may the issuer's clock be ahead of ours."""
 FETCH_SECONDS, AGAIN_SECONDS, KEPT_SECONDS = 3.0, 60.0, 3600.0
@@ -100,7 +101,8 @@ def _meant(claims: dict[str, Any], wanted: Wanted, now: datetime) -> dict[str, A
 
 def _timely(claims: Mapping[str, Any], now: float) -> None:
     times = {name: claims.get(name) for name in ("exp", "iat", "nbf") if name != "nbf" or name in claims}
-    if any(isinstance(one, bool) or not isinstance(one, int | float) for one in times.values()):
+    if any(isinstance(one, bool) or not isinstance(one, int | float) or not abs(one) < LATEST
+           for one in times.values()):  # of NaN that is not so either
         raise BadToken("token-claims")
     if times["exp"] <= now:  # type: ignore[operator]
         raise BadToken("token-expired")

@@ -36,7 +36,7 @@ class Contract:
     def read(self, operation: str, body: bytes) -> dict[str, Any]:
         """The body, without what is null where it may be. Raises Unasked."""
         try:
-            given = json.loads(body, object_pairs_hook=_once)
+            given = json.loads(body, object_pairs_hook=_once, parse_constant=_none_such)
         except (ValueError, RecursionError):
             raise Unasked(says("eservices/no-json")) from None
         wrong = next(self._wrong(given, self.asks[operation], ""), None)
@@ -70,7 +70,8 @@ class Contract:
 
 _IS = {"object": lambda one: isinstance(one, dict), "array": lambda one: isinstance(one, list),
        "string": lambda one: isinstance(one, str),
-       "integer": lambda one: isinstance(one, int | float) and not isinstance(one, bool) and one == int(one),
+       "integer": lambda one: (isinstance(one, int) and not isinstance(one, bool)) or (
+           isinstance(one, float) and one.is_integer()),
        "number": lambda one: isinstance(one, int | float) and not isinstance(one, bool)}
 
 
@@ -113,6 +114,11 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         raise ValueError
     return found
+
+
+def _none_such(_: str) -> None:
+    """JSON has no NaN and no Infinity."""
+    raise ValueError
 
 
 @cache

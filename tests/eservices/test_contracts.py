@@ -85,3 +85,11 @@ def test_body_is_taken_when_the_file_takes_it_and_refused_when_not(service: str,
 def test_body_that_is_no_object_is_refused(body: bytes) -> None:
     with pytest.raises(Unasked):
         contract("ifs02").read("academic-enrollments", body)
+
+
+@pytest.mark.parametrize("year", ["NaN", "Infinity", "1e999", "9" * 400, "1.5"])
+def test_number_that_is_none_is_refused(year: str) -> None:
+    body = b'{"subscriber_id": "1", "subscriber_name": "a", "subscriber_message": "b", "enrollments": ' \
+           b'[{"degree_course_year": %b}]}' % year.encode()
+    with pytest.raises(Unasked):
+        contract("ifs04").read("enrollments-issues", body)
