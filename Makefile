@@ -31,7 +31,7 @@ help:
 	@echo "make fuzz    every parser under atheris for SECONDS=60 together, from the golden files (TARGET=stored-bytes: one of them)"
 	@echo "make lint    ruff, mypy, import-linter, generated pages up to date"
 	@echo "make proofs-go  have golden and damaged proofs checked by the libraries of others (needs Go 1.26)"
-	@echo "make bench   every figure beside the raw limit and the peers, on PostgreSQL and SQLite (about ten minutes)"
+	@echo "make bench   every figure beside the raw limit and the peers, on PostgreSQL and SQLite (about twelve minutes)"
 	@echo "make bench-kafka        relay and consumers beside the raw clients of the same library, a million events (about 45 minutes)"
 	@echo "make bench-university   a million events end to end (long)"
 	@echo "make release VERSION=x.y.z   lint, released schemas, version, changelog, commit and tag; pushes nothing"

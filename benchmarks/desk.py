@@ -55,7 +55,7 @@ class _Caller(asyncio.Protocol):
 
     def __init__(self, requests: Iterator[bytes], load: Load, done: Any) -> None:
         self._requests, self._load, self._done = requests, load, done
-        self._got, self._begun = b"", 0.0
+        self._got, self._wanted, self._begun = bytearray(), 0, 0.0
 
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
@@ -71,14 +71,16 @@ class _Caller(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._got += data
-        head, found, body = self._got.partition(b"\r\n\r\n")
-        if not found or (length := _LENGTH.search(head)) is None or len(body) < int(length[1]):
+        if not self._wanted and (end := self._got.find(b"\r\n\r\n")) > 0:
+            length = _LENGTH.search(self._got, 0, end)
+            self._wanted = end + 4 + int(length[1] if length else 0)
+        if not self._wanted or len(self._got) < self._wanted:
             return
-        if head[9:10] != b"2" and not self._load.statuses:
-            print(self._got)
-        self._got = b""
+        status = int(self._got[9:12])
+        if status >= 300 and not self._load.statuses:
+            print(bytes(self._got))
+        self._got, self._wanted = bytearray(), 0
         self._load.each.append(time.perf_counter() - self._begun)
-        status = int(head[9:12])
         self._load.statuses[status] = self._load.statuses.get(status, 0) + 1
         self._next()
 
@@ -173,14 +175,16 @@ def filled(url: str, students: int) -> list[str]:
 
 def appending(url: str, folder: Path, students: int, rounds: int, many: int = 1, events: int = 1_000) -> dict[str, Any]:
     """Events a second that 64 clients append, `many` in each request, and of one that does INSERT + COMMIT."""
-    names = filled(url, students)
+    with open_store(url) as store:
+        names = list(store.students())
+    names = names or filled(url, students)
     raw = parts.raw_inserter(url)
     found: dict[str, list[float]] = {"raw": [], "ours": [], "cpu": [], "p50": [], "p99": []}
     with served(url, folder) as server, Clients() as clients:
         for turn in range(-1, rounds):  # the first one is for what is made once
             rows = [(parts.uuid4(), 1, "exam-graded.v1", os.urandom(190).hex().encode()) for _ in range(200)]
             took = parts.seconds(lambda rows=rows: [raw(row) for row in rows])
-            said = submissions(names, events, f"t{turn + 1}")
+            said = submissions(names, events, f"{many}-{turn + 1}")
             requests = [server.request("/v1/events", b"[" + b",".join(said[n:n + many]) + b"]")
                         for n in range(0, events, many)] if many > 1 else [
                 server.request(f"/v1/students/{json.loads(one)['student']}/events", one) for one in said]
@@ -241,7 +245,7 @@ def asking(url: str, folder: Path, rounds: int, questions: int = 2_000) -> dict[
         link = http.client.HTTPConnection("127.0.0.1", server.port)
         link.request("GET", f"/v1/students/{names[0]}/status", headers={"Authorization": f"Bearer {server.token}"})
         size = len(link.getresponse().read())
-        select, _ = parts.raw_selects(url, names[0])
+        select = parts.raw_stream(url, names[0])
         with constant(b"x" * size) as port:
             base = [server.request("/v1/constant")]
             for turn in range(-1, rounds):
@@ -269,6 +273,29 @@ def asking(url: str, folder: Path, rounds: int, questions: int = 2_000) -> dict[
     return {name: statistics.median(values) for name, values in found.items()}
 
 
+def lines(admin: str, kind: str, folder: Path, students: int, rounds: int) -> Iterator[tuple[Any, ...]]:
+    """Of the table of `benchmarks.run`: work, ours, beside, ratio, bar, whether it is the most, note."""
+    bar = kind == "postgresql"
+    with parts.database(admin, folder, kind) as url:
+        for many in (1, 20):
+            one = appending(url, folder, students, rounds, many)
+            yield (f"64 clients append over HTTP, {many} in a request", one["ours"], one["raw"],
+                   one["ours"] / one["raw"], 3.0 if bar else None, False,
+                   f"{one['cpu']:.0f} us of the server's processor an event; beside: INSERT + COMMIT by one client")
+        found = asking(url, folder, rounds)
+    for question in ("status", "fees"):
+        yield (f"{question} over HTTP, 64 clients", found[f"{question} rate"], found["constant rate"],
+               found[f"{question} rate"] / found["constant rate"], 0.5, False, "beside: a constant route of that size")
+        yield (f"{question} over HTTP, p99 of 64 clients, ms", found[f"{question} p99"] * 1e3,
+               found[f"{question} p50"] * 1e3, found[f"{question} p99"] / found[f"{question} p50"], 5.0, True,
+               "beside: the median")
+        yield (f"{question} over HTTP, one client, ms", found[f"{question} alone"] * 1e3, found["select"] * 1e3,
+               found[f"{question} alone"] / found["select"], 3.0, True,
+               f"beside: SELECT of the rows; a constant route {found['constant alone'] * 1e3:.2f}")
+    yield ("the feed, pages of 500", found["feed"], found["log"], found["feed"] / found["log"], 0.5, False,
+           "beside: the log read and decoded")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--students", type=int, default=500)
@@ -276,11 +303,12 @@ def main() -> None:
     asked = parser.parse_args()
     os.environ["CAREER_LEDGER_DIGEST_KEY"] = os.urandom(32).hex()
     admin = os.environ["CAREER_LEDGER_TEST_POSTGRES"]
-    with tempfile.TemporaryDirectory(prefix="career-ledger-bench-") as name, \
-            parts.database(admin, Path(name), "postgresql") as url:
-        for many in (1, 20):
-            print(many, appending(url, Path(name), asked.students, asked.rounds, many))
-        print(json.dumps(asking(url, Path(name), asked.rounds), indent=1))
+    with tempfile.TemporaryDirectory(prefix="career-ledger-bench-") as name:
+        for kind in ("postgresql", "sqlite"):
+            for work, ours, beside, ratio, bar, most, note in lines(admin, kind, Path(name), asked.students,
+                                                                    asked.rounds):
+                wanted = f"{'<=' if most else '>='} {bar}" if bar is not None else ""
+                print(f"{kind:11}{work:52}{ours:12,.2f}{beside:12,.2f}{ratio:7.2f} {wanted:8}{note}", flush=True)
 
 
 if __name__ == "__main__":

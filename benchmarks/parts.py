@@ -442,24 +442,31 @@ def one_student(url: str, events: int, runs: int) -> dict[str, float]:
         return found | {name: statistics.median(values) for name, values in taken.items()}
 
 
+def raw_stream(url: str, student: str) -> Callable[[int], Any]:
+    """The SELECT of a student's rows."""
+    id_, asked = stream_id(student), ("SELECT {}, topic, state FROM stored_events WHERE originator_id = {} ORDER BY "
+                                      "originator_version")
+    if url.startswith("sqlite"):
+        c = sqlite3.connect(url.removeprefix("sqlite:///"))
+        return lambda _: c.execute(asked.format("rowid", "?"), (id_.hex,)).fetchall()
+    postgres = psycopg.connect(url, autocommit=True)
+    statement = asked.format("notification_id", "%s").encode()
+    return lambda _: postgres.execute(statement, (id_,), prepare=True, binary=True).fetchall()
+
+
 def raw_selects(url: str, student: str) -> tuple[Callable[[int], Any], Callable[[int], Any]]:
-    id_ = stream_id(student)
     if url.startswith("sqlite"):
         c = sqlite3.connect(url.removeprefix("sqlite:///"))
         name = c.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE '%status%'").fetchone()[0]
-        return (lambda _: c.execute("SELECT rowid, topic, state FROM stored_events WHERE originator_id = ? ORDER BY "
-                                    "originator_version",
-                                    (id_.hex,)).fetchall(),
+        return (raw_stream(url, student),
                 lambda _: c.execute(f"SELECT * FROM {name} WHERE student = ? AND from_on <= ?",  # noqa: S608
                                     (student, DAY.isoformat())).fetchall())
     postgres = psycopg.connect(url, autocommit=True)
     row = postgres.execute("SELECT oid::regclass::text FROM pg_class "
                            "WHERE relkind = 'r' AND relname LIKE '%status%'").fetchone()
     name = row[0] if row else ""
-    one, other = ("SELECT notification_id, topic, state FROM public.stored_events WHERE originator_id = %s ORDER BY "
-                  "originator_version",
-                  f"SELECT * FROM {name} WHERE student = %s AND from_on <= %s")  # noqa: S608
-    return (lambda _: postgres.execute(one.encode(), (id_,), prepare=True, binary=True).fetchall(),
+    other = f"SELECT * FROM {name} WHERE student = %s AND from_on <= %s"  # noqa: S608
+    return (raw_stream(url, student),
             lambda _: postgres.execute(other.encode(), (student, DAY), prepare=True, binary=True).fetchall())
 
 

@@ -21,7 +21,7 @@ from typing import Any
 
 import psycopg
 
-from benchmarks import parts, peers
+from benchmarks import desk, parts, peers
 from ledger.generate import generate
 from ledger.store import open_store
 
@@ -212,6 +212,11 @@ class Bench:
                 with open_store(url) as store:
                     self.figures["cost of each projection"] = parts.costs(store.part(0, 20))
 
+    def desk(self, kind: str) -> None:
+        say(f"{kind}: over HTTP")
+        for work, ours, beside, ratio, bar, most, note in desk.lines(self.admin, kind, self.folder, 500, self.runs):
+            self.add(kind, Line(work, f"{ours:,.2f}", f"{beside:,.2f}", ratio, bar, most, note))
+
     def growth(self, kind: str, students: int) -> None:
         say(f"{kind}: growth from {students} to {10 * students} students")
         found: list[dict[str, float]] = []
@@ -257,6 +262,7 @@ def main() -> None:
                          "benchmarks.run`")
     with tempfile.TemporaryDirectory(prefix="career-ledger-bench-") as name:
         folder = Path(name)
+        os.environ["CAREER_LEDGER_DIGEST_KEY"] = os.urandom(32).hex()
         os.environ["CAREER_LEDGER_MASTER_KEY"] = str(folder / "master.key")
         bench = Bench(admin, folder, asked.students, asked.runs)
         about = machine(admin)
@@ -274,6 +280,7 @@ def main() -> None:
             bench.sealing(kind)
             bench.reading(kind, beside)
             bench.growth(kind, max(100, asked.students // 5))
+            bench.desk(kind)
             print(f"\n{kind}, {len(bench.lines):,} events of {asked.students:,} students")
             show(bench.table[print_from:])
     for peer, what in found.items():

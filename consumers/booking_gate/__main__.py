@@ -13,6 +13,7 @@ from ledger.edges.door import IssuerAt, bound_to, issuer_options
 from ledger.edges.web import Guard, Server
 from ledger.rulebooks.loader import RuleBookError, load_books
 
+from . import openapi
 from .answers import Gate
 from .http import routes
 from .service import BookingGate
@@ -44,7 +45,7 @@ def start(running: Running, listen: str, max_age: float, rulebooks: Path | None,
     running = replace(running, door=replace(running.door, issuer=issuer))
     place = bound_to(listen, running.door, "--listen")
     with database_at(running.url) as database, Server(routes(Gate(database, books, max_age), service.started), place,
-                                                    guard=Guard(place.door, roles=ASKERS)):
+                                                    guard=Guard(place.door, frozenset({openapi.PATH}), ASKERS)):
         run(service, running)
 
 

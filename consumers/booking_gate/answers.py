@@ -50,14 +50,14 @@ class NoAnswer(Exception):
         return found
 
 
-class _Who(BaseModel):
+class WhoBooks(BaseModel):
     model_config = ConfigDict(extra="forbid")
     student: Pseudonym
     career: Pseudonym
     on: Day | None = None
 
 
-_CALL = frozenset(ExamBooked.model_fields) - {"note"}
+CALL = frozenset(ExamBooked.model_fields) - {"note"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +80,12 @@ def question(asked: Any, today: date) -> Question:
     problems: list[Problem] = []
     who = call = None
     try:
-        who = _Who.model_validate({name: value for name, value in asked.items() if name not in _CALL})
+        who = WhoBooks.model_validate({name: value for name, value in asked.items() if name not in CALL})
     except ValidationError as error:
         problems += problems_of(error)
     try:
         call = ExamBooked.model_validate({"mode": "written"}
-                                         | {name: value for name, value in asked.items() if name in _CALL})
+                                         | {name: value for name, value in asked.items() if name in CALL})
     except ValidationError as error:
         problems += problems_of(error)
     if who is None or call is None:

@@ -1,5 +1,5 @@
-"""The gate over HTTP: POST /v1/booking with a question as JSON; GET /v1/knowledge. Nothing about a person
-stands in a URL or a log."""
+"""The gate over HTTP: POST /v1/booking with a question as JSON; GET /v1/knowledge, GET /v1/openapi.json. Nothing about
+a person stands in a URL or a log."""
 
 import threading
 import time
@@ -16,6 +16,7 @@ from ledger.wire.message import encode
 from ledger.words import Language
 from ledger.words.accepted import preferred
 
+from . import openapi
 from .answers import Gate, NoAnswer, utc_now
 
 _SECONDS = Histogram("booking_gate_answer_seconds", "From the question's bytes to the answer's, without HTTP",
@@ -54,7 +55,10 @@ def routes(gate: Gate, started: threading.Event) -> Routes:
 
         return answered(request, found)
 
-    return {"/v1/booking": {"POST": booking}, "/v1/knowledge": {"GET": knowledge}}
+    def described(_: Request) -> Response:
+        return Response(200, encode(openapi.document()))
+
+    return {"/v1/booking": {"POST": booking}, "/v1/knowledge": {"GET": knowledge}, openapi.PATH: {"GET": described}}
 
 
 def _decoded(body: bytes) -> object:

@@ -89,6 +89,7 @@ class Portal:
     """Asks over one connection that stays open."""
 
     def __init__(self, port: int) -> None:
+        self.port = port
         self._connection = HTTPConnection("127.0.0.1", port, timeout=30)
 
     def ask(self, asked: Any, path: str = "/v1/booking", method: str = "POST",
