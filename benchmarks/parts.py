@@ -506,6 +506,26 @@ def costs(streams: dict[str, list[Event]]) -> dict[str, float]:
             **{f"rows of {kind} per event": count / events for kind, count in rows.items()}}
 
 
+def started(url: str, runs: int) -> dict[str, float]:
+    """Seconds, medians of programs in turns: Python that does nothing, that imports click, and one question about one
+    student, from the start to the end of each."""
+    with open_store(url) as store:
+        student = next(iter(store.students()))
+    programs = {"nothing": ["-c", "pass"], "click": ["-c", "import click"],
+                "status": ["-c", "from ledger.entrypoints.cli import main; main()", "--db", url, "status", student,
+                           "--on", DAY.isoformat()]}
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    found: dict[str, list[float]] = {name: [] for name in programs}
+    for n in range(runs + 2):
+        for name, arguments in programs.items():
+            begun = time.perf_counter()
+            subprocess.run([sys.executable, *arguments], stdout=subprocess.DEVNULL, cwd=ROOT, env=environment,
+                           check=True)
+            if n >= 2:  # compiled code and rule books are remembered by then
+                found[name].append(time.perf_counter() - begun)
+    return {name: statistics.median(taken) for name, taken in found.items()}
+
+
 MEASURED = """import re, resource, sys
 from ledger.entrypoints.cli import cli
 try:

@@ -202,6 +202,11 @@ class Bench:
                                             ("a stored answer", "stored", "select stored", 1.5)):
                 self.add(kind, Line(work, ms(one[name]), ms(one[limit]), one[name] / one[limit], most if bar else None,
                                     True, f"{one['events']:.0f} events"))
+            started = parts.started(url, 11)
+            self.figures[kind]["seconds of programs that start"] = started
+            self.add(kind, Line("status, from the start of Python to its end", ms(started["status"]),
+                                ms(started["click"]), started["status"] / started["click"], 2.5, True,
+                                f"beside: Python imports click; Python that does nothing {ms(started['nothing'])}"))
             size = parts.bytes_per_event(url)
             self.figures[kind]["bytes per event"] = size
             note = "; ".join(f"{name} {peer['bytes']:.0f}" for name, peer in peers_found.items()

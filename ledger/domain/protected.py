@@ -7,12 +7,14 @@ in `Event.clear`. Then none of them needs a key, and no answer changes when keys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
 from .events import PAYLOADS, SEALED_ONLY, Event, Override, Payload, shown
-from .submissions import Submission
+
+if TYPE_CHECKING:  # the forms of what is submitted are made by whoever takes it in
+    from .submissions import Submission
 
 NAMES = frozenset({"answer", "band", "category", "indicator", "note", "reason", "reduction", "request", "subject"})
 """Protected wherever they stand; of an override its reason."""
@@ -57,7 +59,7 @@ class Sealer(Protocol):
         Raises IsForgotten, CodeTaken where it is not given."""
         ...
 
-    def prepare(self, submissions: Sequence[Submission | Event]) -> Any:
+    def prepare(self, submissions: "Sequence[Submission | Event]") -> Any:
         """Makes durable, in one transaction, what sealing these next will need: keys and look-ups. What is not needed
         then harms nobody; who was forgotten gets nothing."""
         ...
@@ -72,7 +74,7 @@ class Sealer(Protocol):
         ...
 
 
-def has_protected(one: Event | Submission) -> bool:
+def has_protected(one: "Event | Submission") -> bool:
     """In the clear."""
     if not one.override and (one.type not in _HAVE or PROTECTED[one.type].isdisjoint(one.data.__pydantic_fields_set__)):
         return False

@@ -23,14 +23,14 @@ Checking = Callable[[Mapping[str, Any], Mapping[str, int]], RuleBook]
 
 
 def stages(data: Mapping[str, Any], made: Checking, content: bytes, register: bytes,
-           nodes: Callable[[bytes], Any]) -> tuple[RuleBook, tuple[Stage, ...]]:
+           begin: Sequence[int]) -> tuple[RuleBook, tuple[Stage, ...]]:
     """The book as it is known now, with all that holds on any day, and, where it has amendments, each state of
-    knowledge in order."""
+    knowledge in order. `begin`: see `beginnings`."""
     base = made(data, {})
     known = base.amendments
     if not known:
         return base, ()
-    ends = [*_beginnings(content, nodes), len(content)]
+    ends = [*begin, len(content)]
     days = [None, *sorted({one.known_since for one in known})]
     found = []
     for day in days:
@@ -82,14 +82,16 @@ def _entry(before: Any, change: Mapping[str, Any], source: Mapping[str, str]) ->
     return found | ({"unknown": unknown} if unknown else {})
 
 
-def _beginnings(content: bytes, nodes: Callable[[bytes], Any]) -> Iterator[int]:
-    """Where in the file the field and each amendment after the first begins."""
+def beginnings(content: bytes, nodes: Callable[[bytes], Any]) -> list[int]:
+    """Where in the file the field and each amendment after the first begins. Empty where they are none."""
     field = _FIELD.search(content)
-    start = field.start() if field is not None else len(content)
-    yield start
+    if field is None:
+        return []
+    start = field.start()
     lines = content[start:].splitlines(keepends=True)
-    for item in nodes(content[start:]).value[0][1].value[1:]:
-        yield start + sum(map(len, lines[:item.start_mark.line]))
+    pairs = getattr(nodes(content[start:]), "value", [])
+    items = pairs[0][1].value[1:] if pairs and isinstance(pairs[0], tuple) and pairs[0][1].id == "sequence" else []
+    return [start, *(start + sum(map(len, lines[:item.start_mark.line])) for item in items)]
 
 
 def _kept(content: bytes, end: int, whole: bool) -> bytes:

@@ -27,13 +27,15 @@ from ledger.domain.rulebook import Admission, Interpretations, Law, OwnBook, Reg
 from ledger.edges.text import visible
 from ledger.words import DEFAULT, Language, sentence
 
-from .amendments import AtPlace, Place, out_of_place, stages
+from .amendments import AtPlace, Place, beginnings, out_of_place, stages
+from .remembered import AsRead, remembered
 
 REGISTER = "readings.yaml"
 """The file of a folder that is no year's book: what the guides leave open and how it is read, for every year."""
 INSTITUTION = "institution.yaml"
 """Whose books these are (`institution.py`)."""
 NO_BOOKS = frozenset({REGISTER, INSTITUTION})
+PACKAGED = Path(__file__).parent
 LONGEST_BOOK = 1 << 19
 """Bytes of a file. The packaged ones have a tenth of it; a larger one takes seconds to read before it can be
 refused."""
@@ -95,7 +97,7 @@ def load_books(folder: Path | None = None) -> LawBooks:
     known: dict[str, tuple[Stage, ...]] = {}
     readings = readings_of(folder)
     for name, content in book_files(folder):
-        book, found = read_stages(name, content, readings)
+        book, found = read_stages(name, content, readings, (folder or PACKAGED) / Path(name).name)
         year = book.academic_year
         if year in books:
             raise RuleBookError(Misread(name, None, "academic_year", says("book/second-of-the-year", academic_year=year,
@@ -111,12 +113,14 @@ def load_books(folder: Path | None = None) -> LawBooks:
 def own_rules() -> OwnBook:
     """The ledger's own rules: part of the program, whatever folder an institution names."""
     file = files("ledger.rulebooks") / "own" / "rules.yaml"
-    return OwnBook.model_validate(read_plain("ledger/rulebooks/own/rules.yaml", file.read_bytes()))
+    return OwnBook.model_validate(_read("ledger/rulebooks/own/rules.yaml", file.read_bytes(),
+                                        PACKAGED / "own" / "rules.yaml").data)
 
 
 @cache
 def packaged_readings() -> Readings:
-    return read_readings(f"ledger/rulebooks/{REGISTER}", (files("ledger.rulebooks") / REGISTER).read_bytes())
+    return read_readings(f"ledger/rulebooks/{REGISTER}", (files("ledger.rulebooks") / REGISTER).read_bytes(),
+                         PACKAGED / REGISTER)
 
 
 def load_books_with(file: Path, folder: Path | None = None) -> tuple[LawBooks, str]:
@@ -146,12 +150,13 @@ def source_of(year: str, folder: Path | None = None) -> tuple[str, str]:
 
 def readings_of(folder: Path | None) -> Readings:
     path = folder / REGISTER if folder else None
-    return read_readings(str(path), read_file(path)) if path and path.exists() else packaged_readings()
+    return read_readings(str(path), read_file(path), path) if path and path.exists() else packaged_readings()
 
 
-def read_readings(name: str, content: bytes) -> Readings:
-    """The checked register from the bytes of its file; `name` is what an error calls the file."""
-    data = read_plain(name, content)
+def read_readings(name: str, content: bytes, file: Path | None = None) -> Readings:
+    """The checked register from the bytes of its file; `name` is what an error calls the file. `file`: beside which
+    the data may be remembered."""
+    data = _read(name, content, file).data
     if not isinstance(data, dict):
         raise RuleBookError(Misread(name, 1, "", says("book/no-register")))
     try:
@@ -167,9 +172,11 @@ def read_book(name: str, content: bytes, readings: Readings | None = None) -> Ru
     return read_stages(name, content, readings or packaged_readings())[0]
 
 
-def read_stages(name: str, content: bytes, readings: Readings) -> tuple[RuleBook, tuple[Stage, ...]]:
-    """The same, and where it has amendments how it was known before each of them."""
-    data = read_plain(name, content)
+def read_stages(name: str, content: bytes, readings: Readings, file: Path | None = None
+                ) -> tuple[RuleBook, tuple[Stage, ...]]:
+    """The same, and where it has amendments how it was known before each of them. `file`: beside which the data may be
+    remembered."""
+    data, begin = _read(name, content, file)
     if not isinstance(data, dict):
         raise RuleBookError(Misread(name, 1, "", says("book/no-book")))
     entries = _of_the_year(readings, data)
@@ -185,7 +192,7 @@ def read_stages(name: str, content: bytes, readings: Readings) -> tuple[RuleBook
             raise RuleBookError(*_told(name, content, _moved(problems[:LISTED], amended), len(problems)))
         return book
 
-    return stages(data, made, content, readings.content, nodes)
+    return stages(data, made, content, readings.content, begin)
 
 
 def _of_the_year(readings: Readings, data: dict[Any, Any]) -> Any:
@@ -247,6 +254,13 @@ def read_file(path: Path) -> bytes:
 
 def unreadable(name: str, error: OSError) -> Misread:
     return Misread(name, None, "", says("book/unreadable", text=error.strerror or type(error).__name__))
+
+
+def _read(name: str, content: bytes, file: Path | None) -> AsRead:
+    def read() -> AsRead:
+        return AsRead(read_plain(name, content), beginnings(content, nodes))
+
+    return read() if file is None else remembered(file, content, read)
 
 
 def read_plain(name: str, content: bytes) -> Any:

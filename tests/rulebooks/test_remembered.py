@@ -1,0 +1,166 @@
+"""What is remembered of rule books beside them is used as long as it is of these bytes and of this program, and never
+where somebody else could have written it."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ledger.entrypoints.cli import cli
+from ledger.rulebooks import loader, remembered
+from ledger.rulebooks.loader import PACKAGED, RuleBookError, load_books
+from ledger.rulebooks.remembered import DAY, AsRead
+
+YEAR = "2019-20.yaml"
+"""It has amendments."""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Of one year's book, where Python writes down what it has compiled."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    monkeypatch.setattr(loader, "read_stages", vars(loader.read_stages)["__wrapped__"])  # of `tests/conftest.py`
+    made = tmp_path / "books"
+    made.mkdir()
+    shutil.copy(PACKAGED / YEAR, made)
+    return made
+
+
+@pytest.fixture
+def place(folder: Path) -> Path:
+    return folder / "__pycache__" / f"{YEAR}.json"
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], int]:
+    """How many files are read as YAML where the books of a folder are loaded."""
+    plain, found = loader.read_plain, []
+
+    def counted(name: str, content: bytes) -> Any:
+        found.append(name)
+        return plain(name, content)
+
+    def of(folder: Path) -> int:
+        monkeypatch.setattr(loader, "read_plain", counted)
+        loader.own_rules()
+        loader.packaged_readings()
+        found.clear()
+        load_books(folder)
+        return len(found)
+
+    return of
+
+
+def test_books_are_the_same_from_what_is_remembered(folder: Path, place: Path, reads: Callable[[Path], int]) -> None:
+    first = load_books(folder)
+    assert place.stat().st_mode & 0o777 == (folder / YEAR).stat().st_mode & 0o644
+    again = load_books(folder)
+    assert repr(vars(again) | {"_age": None}) == repr(vars(first) | {"_age": None})
+    assert reads(folder) == 0
+
+
+def test_changed_book_is_read_again(folder: Path, reads: Callable[[Path], int]) -> None:
+    load_books(folder)
+    with (folder / YEAR).open("a") as book:
+        book.write("# a remark\n")
+    assert (reads(folder), reads(folder)) == (1, 0)
+
+
+def test_wrong_book_stays_wrong(folder: Path) -> None:
+    load_books(folder)
+    with (folder / YEAR).open("a") as book:
+        book.write("!!python/object:os.system 'true'\n")
+    for _ in range(2):
+        with pytest.raises(RuleBookError):
+            load_books(folder)
+
+
+@pytest.mark.parametrize("harm", [
+    lambda file: file.write_bytes(file.read_bytes()[:-9]), lambda file: file.write_bytes(b""),
+    lambda file: file.write_text(file.read_text().replace("ISE-1", "ISE-2", 1)), lambda file: file.chmod(0o664),
+    lambda file: file.chmod(0o646), lambda file: file.rename(file.with_suffix(".old")),
+    lambda file: (file.rename(file.with_suffix(".old")), file.symlink_to(file.with_suffix(".old"))),
+    lambda file: os.link(file, file.with_suffix(".other")), lambda file: (file.unlink(), file.mkdir())])
+def test_what_is_damaged_or_could_be_another_hand_s_is_left_alone(
+        folder: Path, place: Path, reads: Callable[[Path], int], harm: Callable[[Path], object]) -> None:
+    load_books(folder)
+    harm(place)
+    assert reads(folder) == 1
+
+
+def test_what_another_user_has_put_there_is_left_alone(
+        folder: Path, place: Path, reads: Callable[[Path], int], monkeypatch: pytest.MonkeyPatch) -> None:
+    load_books(folder)
+    held = os.fstat
+
+    def foreign(descriptor: int) -> Any:
+        found = [*held(descriptor)]
+        found[4] += 1 if os.geteuid() else 4711
+        return os.stat_result(found)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(remembered.os, "fstat", foreign)
+        assert reads(folder) == 1
+
+
+def test_another_program_s_is_left_alone(
+        folder: Path, reads: Callable[[Path], int], monkeypatch: pytest.MonkeyPatch) -> None:
+    load_books(folder)
+    monkeypatch.setattr(remembered, "_reader", lambda: "0" * 64)
+    assert reads(folder) == 1
+
+
+def test_folder_that_cannot_be_written_is_read_each_time(
+        folder: Path, place: Path, reads: Callable[[Path], int], monkeypatch: pytest.MonkeyPatch) -> None:
+    place.parent.write_text("in the way")
+    assert (reads(folder), reads(folder)) == (1, 1)
+    place.parent.unlink()
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    assert (reads(folder), place.parent.exists()) == (1, False)
+
+
+@pytest.mark.parametrize("data", [{DAY: "2026-01-01"}, {"a": float("nan")}, {"a": (1,)}, {"a": {1}}, {1: "a"}])
+def test_what_would_come_back_as_something_else_is_not_remembered(tmp_path: Path, data: Any) -> None:
+    file = tmp_path / "book.yaml"
+    file.write_bytes(b"")
+    assert remembered.remembered(file, b"", lambda: AsRead(data, [])).data is data
+    assert not (tmp_path / "__pycache__" / "book.yaml.json").exists()
+
+
+def test_days_and_places_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    file, whole = tmp_path / "book.yaml", AsRead({"a": [date(2026, 1, 1), {"b": None, "c": 1.5, "d": True}]}, [3, 9])
+    file.write_bytes(b"a")
+    assert [remembered.remembered(file, b"a", lambda: whole), remembered.remembered(
+        file, b"a", lambda: pytest.fail("read again"))] == [whole, whole]
+
+
+def test_status_imports_neither_yaml_nor_who_writes_sends_and_serves(tmp_path: Path) -> None:
+    db, examples = f"sqlite:///{tmp_path / 'ledger.db'}", Path(__file__).parents[2] / "examples" / "imported.jsonl"
+    cli(["--db", db, "append", str(examples), "--mode", "record"], standalone_mode=False)
+    asked = """
+import sys
+from ledger.entrypoints.cli import cli
+cli(sys.argv[1:], standalone_mode=False)
+print(*sys.modules)
+"""
+    arguments = [sys.executable, "-c", asked, "--db", db, "status", "S-DEMO-07", "--json"]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    for _ in range(2):  # the first time books are read
+        done = subprocess.run(arguments, capture_output=True, text=True, check=True, env=environment)
+    answer, imported = done.stdout.splitlines()
+    assert json.loads(answer)["student"] == "S-DEMO-07"
+    late = {"yaml", "rich", "psycopg", "cryptography", "confluent_kafka", "multiprocessing", "concurrent", "asyncio",
+            "uvicorn", "dask", "holidays", "ledger.handling", "ledger.intake", "ledger.relay", "ledger.wire",
+            "ledger.privacy", "ledger.proofs", "ledger.exports", "ledger.audit", "ledger.generate",
+            "ledger.domain.decisions", "ledger.domain.submissions", "ledger.domain.timelines",
+            "ledger.projections.everybody", "ledger.entrypoints.http", "ledger.entrypoints.text",
+            "ledger.rulebooks.plain", "ledger.rulebooks.check"}
+    assert not late & {*imported.split()}
