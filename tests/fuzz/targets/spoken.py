@@ -128,6 +128,7 @@ def request(text: bytes) -> None:
     loop, config = service()
     state, wire = ServerState(), Wire()
     server = _Bounded(config, state, {}, loop)
+    server.silent = {}
     half = len(text) // 2
 
     async def talk() -> None:
