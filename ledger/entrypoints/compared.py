@@ -9,6 +9,8 @@ from ledger.words import Language, sentence
 from ledger.words.entries import named
 from ledger.words.values import charge, day, money
 
+from .facts import last_day
+
 
 class Cell(NamedTuple):
     """A row: what it is about, how it stands in each answer ("" where it is in one only), and `mark`: same, changed,
@@ -57,7 +59,7 @@ def _part(what: str, part: Any, language: Language) -> str:
         late = "" if part["accruing"] == "0.00" else f" +{money(part['accruing'], language)}"
         return f"{named('state', part['state'], language)}, {money(part['outstanding'], language)}{late}"
     if what == "block":
-        last = part.get("until")
+        last = last_day(part["until"]) if part.get("until") else None
         return spaced(f"{part['rule']}:", day(part["from"], language),
                       "-" if last else None, day(last, language) if last else None)
     if what in ("overdue", "to_come", "credit"):

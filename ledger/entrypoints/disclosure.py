@@ -13,7 +13,7 @@ from ledger.words import LANGUAGES, Language, sentence, told
 from ledger.words.entries import named
 from ledger.words.values import charge, day, moment, money
 
-from .facts import value_of
+from .facts import last_day, value_of
 from .sheets import Section, html
 
 
@@ -104,7 +104,7 @@ class _Sheet:
     def _block(self, career: str, block: Answer) -> str:
         stands = {"career": career, "block": block["kind"], "on": block["from"],
                   "text": self._named("stops", block["kind"])}
-        said = self._t("page/block-until", **stands, last_day=block["until"]) if block.get("until") else \
+        said = self._t("page/block-until", **stands, last_day=last_day(block["until"])) if block.get("until") else \
             self._t("page/block", **stands)
         return f"{said} {block['reason']}"
 

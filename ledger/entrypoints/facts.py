@@ -64,11 +64,15 @@ def value_of(name: str, value: Any, language: Language) -> str:
     return named(VALUES[name], str(value), language) if name in VALUES else str(value)
 
 
+def last_day(until: str) -> str:
+    """People are told the last day on which something holds; `until` is the first on which it does not."""
+    return (date.fromisoformat(until) - ONE_DAY).isoformat()
+
+
 def when(item: Answer, language: Language) -> str:
     """Of an item, up to the last day on which it holds."""
     if item["until"]:
-        last = date.fromisoformat(item["until"]) - ONE_DAY
-        return sentence(says("page/interval", since=item["from"], until=last.isoformat()), language)
+        return sentence(says("page/interval", since=item["from"], until=last_day(item["until"])), language)
     lasts = item["lane"] in ("enrolment", "blocks")
     return sentence(says("page/interval-open", since=item["from"]), language) if lasts else \
         str(day(item["from"], language))

@@ -29,7 +29,7 @@ from ledger.words.values import charge as charge_name
 from ledger.words.values import day, figure, moment, money
 
 from .compared import cells, spaced
-from .facts import said, when
+from .facts import last_day, said, when
 
 STYLES = {
     "paid": "green", "overdue": "bold red", "waived": "dim", "moved": "dim", "payable": "cyan", "to-come": "yellow",
@@ -595,7 +595,7 @@ class Page:
         if isinstance(value, bool):
             return self._t("page/yes" if value else "page/no")
         if name in REPORTED_DAYS:
-            return str(day(value, self._language))
+            return str(day(last_day(value) if name == "until" else value, self._language))
         if name in RIGHT and isinstance(value, str):
             return self._euro(value)
         if name == "charge":
@@ -721,7 +721,7 @@ class Page:
             return
         stands = {"career": career, "block": block["kind"], "on": block["from"],
                   "text": self._named("stops", block["kind"])}
-        self._line(self._t("page/block-until", **stands, last_day=block["until"]) if block.get("until") else
+        self._line(self._t("page/block-until", **stands, last_day=last_day(block["until"])) if block.get("until") else
                    self._t("page/block", **stands), style="yellow" if coming else "bold red")
         self._line(f"{block['rule']}: {block['reason']}", indent=2)
         if block.get("how_to_lift"):

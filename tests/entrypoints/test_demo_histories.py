@@ -50,6 +50,18 @@ def test_demo_student_can_be_asked_about_on_any_day(demo, student: str) -> None:
             assert all(json.loads(row) for row in told.stdout.splitlines())
 
 
+def test_people_are_told_the_last_day_on_which_a_block_stands(demo, url: str) -> None:
+    """Programs are told the first on which it does not (`until`)."""
+    with open_ledger(url) as ledger:
+        found = {on: [block["until"] for career in ledger.status("S-DEMO-11", date(2026, *on))["careers"]
+                      for block in career["blocks"] if block["kind"] == "reservation"]
+                 for on in ((3, 20), (4, 30), (5, 1))}
+    assert found == {(3, 20): ["2026-05-01"], (4, 30): ["2026-05-01"], (5, 1): []}
+    asked = ("status", "S-DEMO-11", "--on", "2026-03-20")
+    assert " dal 4 novembre 2025 al 30 aprile 2026: " in demo("--lang", "it", *asked).stdout
+    assert " from 4 November 2025 until 30 April 2026: " in demo("--lang", "en", *asked).stdout
+
+
 def test_demo_covers_every_way_that_a_career_goes(demo, url: str) -> None:
     days = ("2019-09-10", "2020-03-01", "2025-09-29", "2025-10-05", "2025-10-20", "2025-11-10", "2025-12-20",
             "2026-02-15", "2026-02-25", "2026-05-10", "2026-10-31")
