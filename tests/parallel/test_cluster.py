@@ -33,7 +33,7 @@ from ledger.projections.everybody.verify import diff, verify
 from ledger.sql.base import Row
 from ledger.store import EventStore, StoreUnusable, open_store, workers
 from tests.projections.populations import BOOKS, fill, population, tables
-from tests.sizes import sized
+from tests.sizes import at_a_store, sized
 
 pytestmark = [pytest.mark.xdist_group("dask"), pytest.mark.server]
 ON = date(2026, 10, 31)
@@ -94,7 +94,7 @@ def killing(dask: Any, every: float) -> Iterator[list[int]]:
             thread.join()
 
 
-@pytest.mark.faults
+@at_a_store
 def test_tables_are_the_same_whoever_makes_them(dask: Any, store_url: str, monkeypatch: pytest.MonkeyPatch,
                                                 counted: Callable[[str], None]) -> None:
     if sized(True, False):
