@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ledger.edges.text import visible
+
 from .message import History
 from .topics import FOR_EVER, LATEST, TOMBSTONES, TOPICS, Topic
 
@@ -83,8 +85,8 @@ def _settings(path: str | None) -> dict[str, Any]:
     known = (KafkaConsumer.DEFAULT_CONFIG.keys() & KafkaProducer.DEFAULT_CONFIG.keys()
              & KafkaAdminClient.DEFAULT_CONFIG.keys())
     if unknown := sorted(found.keys() - known):
-        raise KafkaUnusable(f"{CLIENT}: {path}: {unknown[0][:60]} is no setting that every client of kafka-python "
-                            "knows")
+        raise KafkaUnusable(f"{CLIENT}: {path}: {visible(unknown[0][:60])} is no setting that every client of "
+                            "kafka-python knows")
     return found
 
 

@@ -93,5 +93,6 @@ TARGETS = (
     Target("book-words", words, small_words),
     Target("creditor", creditor, lambda: [(EXAMPLES / "creditor.toml").read_bytes()]),
     Target("kafka-settings", settings, lambda: [
-        b'{"security_protocol": "SASL_SSL", "sasl_mechanism": "PLAIN", "sasl_plain_password": "x"}']),
+        b'{"security_protocol": "SASL_SSL", "sasl_mechanism": "PLAIN", "sasl_plain_password": "x"}',
+        b'{"sasl_mechanism\\ud800": "PLAIN"}']),  # once refused in words that could not be printed
 )
