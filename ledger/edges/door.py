@@ -11,7 +11,7 @@ import stat
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 import click
 
@@ -114,7 +114,7 @@ def door_options(command: _F) -> _F:
                          help="A name by which it is asked (the Host of a request), beside those of this machine. "
                               "May be repeated."))):
         made = option(made)
-    return made  # type: ignore[no-any-return]
+    return cast("_F", made)
 
 
 def issuer_options(people: bool) -> Callable[[_F], _F]:
@@ -156,7 +156,7 @@ def issuer_options(people: bool) -> Callable[[_F], _F]:
         found: Any = with_issuer
         for one in reversed(made):
             found = one(found)
-        return found  # type: ignore[no-any-return]
+        return cast("_F", found)
 
     return with_options
 

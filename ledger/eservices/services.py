@@ -3,8 +3,6 @@
 Whoever is asked about, and by whom and why, is noted before her registration is opened.
 """
 
-import base64
-import hmac
 import json
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
@@ -14,6 +12,7 @@ from typing import Any, NamedTuple
 from ledger.domain.books import LawBooks
 from ledger.domain.phrases import says
 from ledger.domain.values import year_of
+from ledger.edges.signed import opened, signed
 from ledger.privacy.fingerprints import HOLDS_HOURS
 from ledger.privacy.sealer import KeySealer
 from ledger.rulebooks.reference import Reference
@@ -243,24 +242,22 @@ class Services:
 
     def _cursor(self, of: str, *filters: Any, **at: Any) -> str:
         made = at | {"until": at.get("until") or (self._clock() + timedelta(hours=HOLDS_HOURS)).isoformat()}
-        text = json.dumps(made, separators=(",", ":")).encode()
-        return base64.urlsafe_b64encode(self._signature(text, of, filters) + text).decode().rstrip("=")
+        return signed(json.dumps(made, separators=(",", ":")).encode(), self._cursors, _about(of, filters))
 
     def _resumed(self, asked: AnswerJson, of: str, *filters: Any) -> AnswerJson:
         """Raises Unasked for a cursor that is not ours, is of another question, or too old."""
-        try:
-            raw = base64.b64decode(asked["cursor"] + "=" * (-len(asked["cursor"]) % 4), b"-_", validate=True)
-        except ValueError:
-            raw = b""
-        if not hmac.compare_digest(raw[:16], self._signature(raw[16:], of, filters)):
+        text = opened(asked["cursor"], self._cursors, _about(of, filters))
+        if text is None:
             raise Unasked(says("eservices/cursor"))
-        found: AnswerJson = json.loads(raw[16:])
+        found: AnswerJson = json.loads(text)
         if found["until"] < self._clock().isoformat():
             raise Unasked(says("eservices/old-cursor"))
         return found
 
-    def _signature(self, text: bytes, of: str, filters: Any) -> bytes:
-        return hmac.digest(self._cursors, json.dumps([of, *filters]).encode() + b"\n" + text, "sha256")[:16]
+
+def _about(of: str, filters: Any) -> bytes:
+    """What a cursor is good for."""
+    return json.dumps([of, *filters]).encode()
 
 
 PROOFS: dict[str, tuple[Callable[[answers.Student, TaxPayer], AnswerJson], str]] = {

@@ -1,9 +1,6 @@
 """Long answers page by page. A cursor says of what it is the next page: signed, with the filters inside, so that it
 cannot be altered nor used with others. Nobody need read it."""
 
-import base64
-import binascii
-import hmac
 import json
 import threading
 from collections import OrderedDict
@@ -15,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ledger.bootstrap import Answer
 from ledger.domain.phrases import says
+from ledger.edges.signed import opened, signed
 
 from .problems import Misasked
 
@@ -23,7 +21,6 @@ LONGEST = 2_000
 """Characters of a cursor."""
 ROWS_KEPT = 100_000
 """Of the reports that somebody is in the middle of (about 60 MB)."""
-_SIGNATURE = 16
 
 
 class Paged(BaseModel):
@@ -50,18 +47,14 @@ class Cursors:
         self._key: bytes | None = None
 
     def write(self, cursor: Cursor) -> str:
-        text = json.dumps(cursor, separators=(",", ":")).encode()
-        return base64.urlsafe_b64encode(self._signature(text) + text).rstrip(b"=").decode()
+        return signed(json.dumps(cursor, separators=(",", ":")).encode(), self._signing())
 
     def read(self, question: str, given: Mapping[str, str]) -> Cursor:
         """That of a query in which there is one; whatever else stands there must be as it says. Raises Misasked."""
-        try:
-            raw = base64.b64decode(given["cursor"] + "=" * (-len(given["cursor"]) % 4), b"-_", validate=True)
-        except (binascii.Error, ValueError):
-            raise _wrong() from None
-        signature, text = raw[:_SIGNATURE], raw[_SIGNATURE:]
-        if not hmac.compare_digest(signature, self._signature(text)):
-            raise _wrong()
+        text = opened(given["cursor"], self._signing())
+        if text is None:
+            raise Misasked(400, "bad-cursor", says("http/cursor"), [
+                {"parameter": "cursor", "detail": says("http/cursor")}])
         found = Cursor(*json.loads(text))
         others = {name: value for name, value in given.items() if name not in Paged.model_fields}
         if found.question != question or others.items() - found.filters.items():
@@ -69,10 +62,10 @@ class Cursors:
                 {"parameter": "cursor", "detail": says("http/cursor-of-another")}])
         return found
 
-    def _signature(self, text: bytes) -> bytes:
+    def _signing(self) -> bytes:
         if self._key is None:
             self._key = self._secret()
-        return blake2b(text, digest_size=_SIGNATURE, key=self._key).digest()
+        return self._key
 
 
 class KeptRows:
@@ -102,7 +95,3 @@ class KeptRows:
         if self.keep(found) != digest:
             raise Misasked(409, "moved-on", says("http/moved-on"))
         return found
-
-
-def _wrong() -> Misasked:
-    return Misasked(400, "bad-cursor", says("http/cursor"), [{"parameter": "cursor", "detail": says("http/cursor")}])

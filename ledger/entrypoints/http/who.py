@@ -63,7 +63,6 @@ _HEARS = Permit(frozenset({AUDITOR, SERVICE}))
 _RUNS = Permit(frozenset({ADMINISTRATOR, SERVICE}))
 _ENTRANCE = Permit(None, page=True)
 _LOOKS = Permit(frozenset({REGISTRAR, OFFICER, AUDITOR}), page=True)
-_FINDS = Permit(frozenset({REGISTRAR, OFFICER, AUDITOR}), page=True)
 _ADMINISTERS = Permit(frozenset({ADMINISTRATOR}), page=True)
 _ENTERS = Permit(frozenset({REGISTRAR, OFFICER}), page=True)
 _HER_OWN = Permit(frozenset({STUDENT}), page=True)
@@ -87,7 +86,7 @@ TABLE: Table = {
     "/v1": {"GET": _OPEN}, "/v1/openapi.json": {"GET": _OPEN},
     "/assets/{mark}/{name}": {"GET": _OPEN}, "/favicon.ico": {"GET": _OPEN},
     "/": {"GET": _LOOKS}, "/subscribers": {"GET": _ADMINISTERS},
-    "/findings": {"GET": _FINDS, "POST": _FINDS}, "/findings.csv": {"GET": _FINDS},
+    "/findings": {"GET": _LOOKS, "POST": _LOOKS}, "/findings.csv": {"GET": _LOOKS},
     "/students/{student}": {"GET": _LOOKS}, "/students/{student}/timeline": {"GET": _LOOKS},
     "/students/{student}/events/{version}": {"GET": _LOOKS},
     "/students/{student}/what-if": {"GET": _LOOKS, "POST": _LOOKS},

@@ -35,7 +35,7 @@ class Console:
     def __init__(self, api: Api) -> None:
         self._api, self.ledger = api, api.ledger
         self.looks = findings.LooksAtAll(api.ledger)
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop: asyncio.AbstractEventLoop  # of the server, known from the first request on
 
     @property
     def routes(self) -> dict[str, dict[str, Route]]:
@@ -145,10 +145,8 @@ class Console:
                     action=asked.about(student, "record"), given=given,
                     **acts.form_of(self.ledger, asked, student, acts.type_of(given), given))
 
-
     def _enter(self, form: Submission, version: int) -> Answer:
         """Submissions are gathered in the server's loop; this thread of answers waits for it."""
-        assert self._loop is not None  # noqa: S101
         return asyncio.run_coroutine_threadsafe(self._api.enter(form, version), self._loop).result()
 
 
