@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ledger.domain.books import LawBooks
+from ledger.domain.checked import names
 from ledger.domain.rulebook import Interpretations, Law, OwnBook, Rule, RuleBook
 from ledger.rulebooks.loader import load_books
 from ledger.words.values import MONTHS
@@ -50,7 +51,7 @@ class _Sources:
 def page() -> str:
     books, sources = load_books(), _Sources()
     lines = [HEAD, *_years(books)]
-    fields = [name for name in Law.model_fields if any(told(books, year, name) for year in books.years)]
+    fields = [name for name in names(Law) if any(told(books, year, name) for year in books.years)]
     chapters: dict[str, list[str]] = {}
     for field in fields:
         chapters.setdefault(CHAPTERS.get(field.split("_")[0], "Other"), []).append(field)
@@ -73,7 +74,7 @@ def _years(books: LawBooks) -> Iterator[str]:
     yield "|---|---|---|---|---|"
     for year in books.years:
         book = _book(books, year)
-        stated = sum(rule is not None for rule in vars(book.rules).values())
+        stated = len(book.rules.stated)
         yield f"| {year} | {book.covers} | {stated} | {len(book.unknown)} | {len(book.denied)} |"
 
 
@@ -86,12 +87,12 @@ def _book(books: LawBooks, year: str) -> RuleBook:
 def told(books: LawBooks, year: str, field: str) -> bool:
     """Whether a year's book says anything of a rule."""
     book, rule = _book(books, year), field.replace("_", "-")
-    return rule in book.unknown or rule in book.denied or vars(book.rules).get(field) is not None
+    return rule in book.unknown or rule in book.denied or rule in book.rules.stated
 
 
 def _row(books: LawBooks, field: str, sources: _Sources) -> str:
     rule = field.replace("_", "-")
-    stated = [found for year in books.years if (found := vars(_book(books, year).rules).get(field)) is not None]
+    stated = [found for year in books.years if (found := _book(books, year).rules.stated.get(rule)) is not None]
     says = stated[-1].says if stated else ""
     cells = [_cell_of(books, year, field, says, sources) for year in books.years]
     return f"| {rule} | {_text(says)} | {' | '.join(cells)} |"
@@ -115,7 +116,7 @@ def _cell(book: RuleBook, field: str, says: str, sources: _Sources) -> str:
     if name in book.denied:
         denied = book.denied[name]
         return f"**no**: {_text(denied.denied)} {sources.number(book.title(denied.document), denied.heading)}"
-    rule = vars(book.rules).get(field)
+    rule = book.rules.stated.get(name)
     if rule is None:
         return "–"
     values = [f"{name.replace('_', ' ')} {value}" for name, value in _values(rule)]
@@ -126,8 +127,7 @@ def _cell(book: RuleBook, field: str, says: str, sources: _Sources) -> str:
 
 def _values(rule: Rule) -> Iterator[tuple[str, str]]:
     """What an entry states beside its words."""
-    stated = rule.model_dump(mode="json", exclude=set(Rule.model_fields), exclude_unset=True)
-    return ((name, _value(value)) for name, value in stated.items() if name not in rule.unknown)
+    return ((name, _value(value)) for name, value in rule.shown().items())
 
 
 def _value(value: Any) -> str:
@@ -148,7 +148,7 @@ def _marks(book: RuleBook | OwnBook, rule: Rule, sources: _Sources) -> str:
 
 
 def _readings(books: LawBooks) -> Iterator[str]:
-    for field in Interpretations.model_fields:
+    for field in names(Interpretations):
         by_year = {year: getattr(_book(books, year).interpretations, field) for year in books.years}
         usual = list(by_year.values())[-1]
         others = "".join(f" **{year}**: {one.decided}" for year, one in by_year.items() if one.decided != usual.decided)

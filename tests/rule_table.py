@@ -56,12 +56,8 @@ def _says() -> dict[str, str]:
         book = books.for_single_courses(year)
         if book is None:
             continue
-        for name, field in type(book.rules).model_fields.items():
-            entry = vars(book.rules).get(name)
-            if entry is not None:
-                found[field.alias or name] = entry.says
-        for name, field in type(book.interpretations).model_fields.items():
-            found[field.alias or name] = getattr(book.interpretations, name).decided
+        found |= {rule: entry.says for rule, entry in book.rules.stated.items()}
+        found |= {field.replace("_", "-"): entry.decided for field, entry in book.interpretations.held().items()}
     return found
 
 

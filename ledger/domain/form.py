@@ -3,12 +3,13 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, LiteralString
-
-from pydantic import ValidationError
-from pydantic_core import PydanticCustomError
+from typing import TYPE_CHECKING, Any, LiteralString
 
 from .phrases import Phrase, verbatim
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+    from pydantic_core import PydanticCustomError
 
 OURS = "form/"
 """Begins the ids of these messages, and the types of the errors that our own checks raise in pydantic."""
@@ -25,12 +26,14 @@ class Problem:
         return {"path": self.path, "message": self.message}
 
 
-def wrong(id: LiteralString, field: str | None = None, **values: Any) -> PydanticCustomError:
+def wrong(id: LiteralString, field: str | None = None, **values: Any) -> "PydanticCustomError":
     """What a check of ours finds wrong with a value; `field`: the one to mend, for a check of several fields."""
+    from pydantic_core import PydanticCustomError
+
     return PydanticCustomError(id, id, values if field is None else values | {"field": field})
 
 
-def problems_of(error: ValidationError, prefix: str = "") -> list[Problem]:
+def problems_of(error: "ValidationError", prefix: str = "") -> list[Problem]:
     """Everything that pydantic found, by field."""
     found = []
     for item in error.errors(include_url=False, include_input=False):

@@ -10,11 +10,12 @@ the entry of the register of interpretations. Values are dates, euro, days, CFU:
 from collections.abc import Collection, Mapping
 from datetime import date
 from decimal import Decimal
-from functools import cache, cached_property, lru_cache
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from functools import cached_property, lru_cache
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, PrivateAttr, create_model, model_validator
+import msgspec
 
+from .checked import Checked, Narrowed, as_json, lacking, names
 from .form import wrong
 from .values import Amount, Day, RecognitionKind, Text, Year
 
@@ -25,8 +26,6 @@ INSTALMENTS = tuple(f"instalment-{number}" for number in range(1, MOST_INSTALMEN
 
 SHARES = frozenset({"share", "disability", "detention"})
 """Values that are shares of a sum; all other decimals are euro."""
-
-_FROZEN = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, defer_build=True)
 
 class UnknownValue(Exception):
     """An answer depends on what a year's book marks as unknown: `missing` says what was looked for."""
@@ -46,86 +45,60 @@ class UnknownValue(Exception):
         made.after = self.after
         return made
 
-class Rule(BaseModel):
+class Rule(Checked):
     """A rule with its source: a document of the book's list and a heading. `interpretation` names the register entry
-    that this reading rests on. `unknown` names values that the entry does not state, each with what was looked for."""
+    that this reading rests on. `unknown` names values that the entry does not state, each with what was looked for:
+    it is of a kind that does not ask for them, and reading one raises `UnknownValue`."""
 
-    model_config = _FROZEN
     document: Text
     heading: Text
     says: Text
     interpretation: Text | None = None
-    unknown: dict[Text, Text] = Field(default_factory=dict)
+    unknown: dict[Text, Text] = msgspec.field(default_factory=dict)
 
-    @model_validator(mode="wrap")
     @classmethod
-    def _without_what_is_unknown(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
-        """An entry with unknown values is one of a model that does not ask for them."""
-        names = data.get("unknown") if isinstance(data, dict) else None
-        if not isinstance(names, dict) or issubclass(cls, _Partial):
-            return handler(data)
-        for name in names:
-            if name not in cls.model_fields or name in Rule.model_fields:
-                raise wrong("form/no-value-of-the-rule", text=str(name), categories=[
-                    one for one in cls.model_fields if one not in Rule.model_fields])
+    def instead(cls, data: Any) -> type[Checked]:
+        unknown = data.get("unknown") if isinstance(data, dict) else None
+        if not isinstance(unknown, dict) or "_lacks" in cls.__struct_fields__:
+            return cls
+        own = [one for one in names(cls) if one not in names(Rule)]
+        for name in unknown:
+            if name not in own:
+                raise wrong("form/no-value-of-the-rule", text=str(name), categories=own)
             if name in data:
                 raise wrong("form/stated-and-unknown", text=name)
-        made: Self = _partial(cls, frozenset(names)).model_validate(data)
-        return made
+        return without(cls, frozenset(unknown))
 
-class _Partial(BaseModel):
-    """An entry without the values that it marks as unknown: reading one raises `UnknownValue`."""
+    def values(self) -> dict[str, Any]:
+        """What it states beside its words."""
+        return {name: value for name, value in self.given().items() if name not in names(Rule)}
 
-    _of: tuple[str, str] = PrivateAttr(default=("", ""))
+    def shown(self) -> dict[str, Any]:
+        """The same as JSON: euro as text, days as YYYY-MM-DD."""
+        found: dict[str, Any] = {name: as_json(value, Checked.given) for name, value in self.values().items()}
+        return found
 
-    def belongs_to(self, rule: str, year: str) -> None:
-        self._of = rule, year
+def without(kind: type[Checked], fields: frozenset[str]) -> type[Any]:
+    """A kind of entry, or of law, that lacks what is unknown."""
+    return lacking(kind, fields, _raise_unknown)
 
-    @model_validator(mode="after")
-    def _forget(self) -> Self:
-        for name in vars(self)["unknown"]:
-            vars(self).pop(name, None)
-        return self
+def _raise_unknown(one: Any, field: str) -> Any:
+    raise UnknownValue(*lacks(one)[field])
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Books go to worker processes, which have none of the models that are made here."""
-        return _blank, (type(self).__bases__[1], frozenset(vars(self)["unknown"])), self.__getstate__()
-
-    if not TYPE_CHECKING:
-        def __getattr__(self, name: str) -> Any:
-            missing = vars(self).get("unknown", {}).get(name)
-            if missing is None:
-                return super().__getattr__(name)
-            raise UnknownValue(*self._of, missing)
-
-@cache
-def _partial(kind: type[Rule], names: frozenset[str]) -> type[Any]:
-    fields: dict[str, Any] = dict.fromkeys(sorted(names), (Any, None))
-    return create_model(kind.__name__, __base__=(_Partial, kind), **fields)
-
-def _blank(kind: type[Rule], names: frozenset[str]) -> Any:
-    made: Any = _partial(kind, names)
-    return made.__new__(made)
-
-class Unknown(BaseModel):
+class Unknown(Checked):
     """A rule of which nothing was seen: what was looked for, and where it was cut off."""
 
-    model_config = _FROZEN
     unknown: Text
 
-class Denied(BaseModel):
+class Denied(Checked):
     """A rule that the year is known not to have: what its guide says instead."""
 
-    model_config = _FROZEN
     denied: Text
     document: Text
     heading: Text
 
-class _Value(BaseModel):
-    model_config = _FROZEN
-
-Days = Annotated[int, Field(strict=True, ge=0, le=3660)]
-Share = Annotated[Decimal, Field(ge=0, le=1)]
+Days = Annotated[int, Narrowed(strict=True, ge=0, le=3660)]
+Share = Annotated[Decimal, Narrowed(ge=0, le=1)]
 
 class Price(Rule):
     amount: Amount
@@ -157,7 +130,7 @@ class FirstInstalment(Rule):
     due_on: Day
     at_most: Amount
 
-class FurtherInstalment(_Value):
+class FurtherInstalment(Checked):
     due_on: Day
     share: Share = Decimal(1)
 
@@ -166,7 +139,7 @@ class SecondInstalment(Rule):
     `further`, each with its own share of what the first leaves; the last one takes what is left."""
     due_on: Day
     share: Share = Decimal(1)
-    further: Annotated[tuple[FurtherInstalment, ...], Field(max_length=MOST_INSTALMENTS - 2)] = ()
+    further: Annotated[tuple[FurtherInstalment, ...], Narrowed(max_length=MOST_INSTALMENTS - 2)] = ()
 
 class UpTo(Rule):
     up_to: Amount
@@ -185,7 +158,7 @@ class Over(Rule):
 class ShareOf(Rule):
     share: Share
 
-class Tier(_Value):
+class Tier(Checked):
     """`through` is the last day after the due date to which the amount applies; None for the last tier."""
     through: Days | None
     amount: Amount
@@ -213,7 +186,7 @@ class IssuedFrom(Rule):
 class AtMost(Rule):
     at_most: Days
 
-class PreenrolmentWindow(_Value):
+class PreenrolmentWindow(Checked):
     """Pre-enrolment from..until leads to enrolment between enrol_from and enrol_until; `late` always costs the late
     instance."""
     first: Day
@@ -225,14 +198,14 @@ class PreenrolmentWindow(_Value):
 class PreenrolmentWindows(Rule):
     windows: tuple[PreenrolmentWindow, ...]
 
-class Period(_Value):
+class Period(Checked):
     first: Day
     last: Day
 
 class ForeignWindows(Rule):
     windows: tuple[Period, ...]
 
-class Selection(_Value):
+class Selection(Checked):
     """One selection of a programme with restricted access."""
     first: Day
     last: Day
@@ -326,13 +299,13 @@ class LeavingWindow(Window):
     late_until: Day | None = None
 
 class AcademicYears(Rule):
-    years: Annotated[int, Field(strict=True, ge=1, le=30)]
+    years: Annotated[int, Narrowed(strict=True, ge=1, le=30)]
 
 class YearlyFee(Rule):
     """Euro for each academic year; `later` is asked from the year with the number `later_from` on (1 is the first)."""
     amount: Amount
     later: Amount | None = None
-    later_from: Annotated[int, Field(strict=True, ge=2, le=30)] | None = None
+    later_from: Annotated[int, Narrowed(strict=True, ge=2, le=30)] | None = None
 
 class WithoutExams(AcademicYears):
     """So many academic years in a row without an exam passed. `suspended`: whether years of suspension are among
@@ -346,7 +319,7 @@ class FirstYear(Rule):
 class LastYears(Rule):
     last_year: dict[Literal["bachelor", "master", "single-cycle"], int]
 
-class LateRequest(_Value):
+class LateRequest(Checked):
     """A pre-enrolment up to `preenrolled_until` moves the term of the request to `until`."""
     preenrolled_until: Day
     until: Day
@@ -380,9 +353,9 @@ class RequestWindow(Rule):
     until: Day
     late: bool
     late_until: Day | None = None
-    classes: dict[str, Day] = Field(default_factory=dict)
+    classes: dict[str, Day] = msgspec.field(default_factory=dict)
 
-class AdmissionStep(_Value):
+class AdmissionStep(Checked):
     """Up to `through` CFU (inclusive; None: no limit) the year of admission is `year`."""
     through: Days | None
     year: int
@@ -406,7 +379,7 @@ class WithdrawalTerm(Rule):
     `further`: the last days to withdraw from the third instalment, from the fourth and so on (RIN-10); those without a
     day of their own go with the one before."""
     until: Day
-    further: Annotated[tuple[Day, ...], Field(max_length=MOST_INSTALMENTS - 2)] = ()
+    further: Annotated[tuple[Day, ...], Narrowed(max_length=MOST_INSTALMENTS - 2)] = ()
     exams: Literal["session", "year"]
 
 class Postage(Rule):
@@ -433,11 +406,10 @@ class FreeAfterReservation(Rule):
     free_for: Literal["own-graduates", "every-failed-reservation"]
 
 
-class Choice(BaseModel):
+class Choice(Checked):
     """An entry of the register of interpretations: the question, what was decided, and the other readings that the code
     knows."""
 
-    model_config = _FROZEN
     question: Text
     decided: Text
 
@@ -471,256 +443,266 @@ class _AsDecided(Choice):
     """A reading with one implementation: the register names it so that answers can cite it."""
     decision: Literal["as-decided"] = "as-decided"
 
-class Interpretations(BaseModel):
+def _dashed(field: str) -> str:
+    return field.replace("_", "-")
+
+class Interpretations(Checked, rename=_dashed):
     """The register (sections 15 and 17 of rules.md): named, switchable per institution, shown in every answer that
     rests on it."""
 
-    model_config = _FROZEN
-    AMB_1: _AmbOne = Field(alias="AMB-1")
-    AMB_2: _AsDecided = Field(alias="AMB-2")
-    AMB_3: _AsDecided = Field(alias="AMB-3")
-    AMB_4: _YesNo = Field(alias="AMB-4")
-    AMB_5: _FinalExam = Field(alias="AMB-5")
-    AMB_6: _AsDecided = Field(alias="AMB-6")
-    AMB_7: _AsDecided = Field(alias="AMB-7")
-    AMB_8: _AsDecided = Field(alias="AMB-8")
-    AMB_9: _AsDecided = Field(alias="AMB-9")
-    AMB_10: _AsDecided = Field(alias="AMB-10")
-    AMB_11: _AsDecided = Field(alias="AMB-11")
-    AMB_12: _FailedReservation = Field(alias="AMB-12")
-    AMB_13: _FirstYear = Field(alias="AMB-13")
-    AMB_14: _AsDecided = Field(alias="AMB-14")
-    AMB_15: _AsDecided = Field(alias="AMB-15")
-    AMB_16: _AsDecided = Field(alias="AMB-16")
-    AMB_17: _AsDecided = Field(alias="AMB-17")
-    AMB_18: _AsDecided = Field(alias="AMB-18")
-    AMB_19: _AsDecided = Field(alias="AMB-19")
-    AMB_20: _AsDecided = Field(alias="AMB-20")
-    AMB_21: _AsDecided = Field(alias="AMB-21")
-    AMB_22: _AsDecided = Field(alias="AMB-22")
-    AMB_23: _AsDecided = Field(alias="AMB-23")
-    AMB_24: _AsDecided = Field(alias="AMB-24")
-    AMB_25: _AsDecided = Field(alias="AMB-25")
-    AMB_26: _AsDecided = Field(alias="AMB-26")
-    AMB_27: _AsDecided = Field(alias="AMB-27")
-    AMB_28: _AsDecided = Field(alias="AMB-28")
-    AMB_29: _AsDecided = Field(alias="AMB-29")
-    AMB_30: _AsDecided = Field(alias="AMB-30")
-    AMB_31: _AsDecided = Field(alias="AMB-31")
-    AMB_32: _Act = Field(alias="AMB-32")
-    AMB_33: _AsDecided = Field(alias="AMB-33")
-    AMB_34: _AsDecided = Field(alias="AMB-34")
-    AMB_35: _AsDecided = Field(alias="AMB-35")
-    AMB_36: _AsDecided = Field(alias="AMB-36")
-    AMB_37: _AsDecided = Field(alias="AMB-37")
-    AMB_38: _AsDecided = Field(alias="AMB-38")
-    AMB_39: _AsDecided = Field(alias="AMB-39")
-    AMB_40: _AsDecided = Field(alias="AMB-40")
-    AMB_41: _AsDecided = Field(alias="AMB-41")
-    AMB_42: _AsDecided = Field(alias="AMB-42")
-    AMB_43: _AsDecided = Field(alias="AMB-43")
-    AMB_44: _AsDecided = Field(alias="AMB-44")
-    AMB_45: _AsDecided = Field(alias="AMB-45")
-    AMB_46: _LaterAssessment = Field(alias="AMB-46")
-    AMB_47: _DecidedCharge = Field(alias="AMB-47")
-    AMB_48: _AsDecided = Field(alias="AMB-48")
-    AMB_49: _AsDecided = Field(alias="AMB-49")
-    AMB_50: _AsDecided = Field(alias="AMB-50")
-    AMB_51: _AsDecided = Field(alias="AMB-51")
-    AMB_52: _AsDecided = Field(alias="AMB-52")
-    AMB_53: _AsDecided = Field(alias="AMB-53")
-    AMB_54: _AsDecided = Field(alias="AMB-54")
-    AMB_55: _AsDecided = Field(alias="AMB-55")
-    AMB_56: _AsDecided = Field(alias="AMB-56")
-    AMB_57: _AsDecided = Field(alias="AMB-57")
-    AMB_58: _AsDecided = Field(alias="AMB-58")
+    AMB_1: _AmbOne
+    AMB_2: _AsDecided
+    AMB_3: _AsDecided
+    AMB_4: _YesNo
+    AMB_5: _FinalExam
+    AMB_6: _AsDecided
+    AMB_7: _AsDecided
+    AMB_8: _AsDecided
+    AMB_9: _AsDecided
+    AMB_10: _AsDecided
+    AMB_11: _AsDecided
+    AMB_12: _FailedReservation
+    AMB_13: _FirstYear
+    AMB_14: _AsDecided
+    AMB_15: _AsDecided
+    AMB_16: _AsDecided
+    AMB_17: _AsDecided
+    AMB_18: _AsDecided
+    AMB_19: _AsDecided
+    AMB_20: _AsDecided
+    AMB_21: _AsDecided
+    AMB_22: _AsDecided
+    AMB_23: _AsDecided
+    AMB_24: _AsDecided
+    AMB_25: _AsDecided
+    AMB_26: _AsDecided
+    AMB_27: _AsDecided
+    AMB_28: _AsDecided
+    AMB_29: _AsDecided
+    AMB_30: _AsDecided
+    AMB_31: _AsDecided
+    AMB_32: _Act
+    AMB_33: _AsDecided
+    AMB_34: _AsDecided
+    AMB_35: _AsDecided
+    AMB_36: _AsDecided
+    AMB_37: _AsDecided
+    AMB_38: _AsDecided
+    AMB_39: _AsDecided
+    AMB_40: _AsDecided
+    AMB_41: _AsDecided
+    AMB_42: _AsDecided
+    AMB_43: _AsDecided
+    AMB_44: _AsDecided
+    AMB_45: _AsDecided
+    AMB_46: _LaterAssessment
+    AMB_47: _DecidedCharge
+    AMB_48: _AsDecided
+    AMB_49: _AsDecided
+    AMB_50: _AsDecided
+    AMB_51: _AsDecided
+    AMB_52: _AsDecided
+    AMB_53: _AsDecided
+    AMB_54: _AsDecided
+    AMB_55: _AsDecided
+    AMB_56: _AsDecided
+    AMB_57: _AsDecided
+    AMB_58: _AsDecided
 
-class Register(BaseModel):
+class Register(Checked):
     """What a folder of rule books decides for all its years."""
 
-    model_config = _FROZEN
     interpretations: Interpretations
 
 @lru_cache(maxsize=1024)
 def is_register_entry(rule: str) -> bool:
-    return rule.replace("-", "_") in Interpretations.model_fields
+    return rule.replace("-", "_") in names(Interpretations)
 
-class Law(BaseModel):
+class Law(Checked, rename=_dashed):
     """The rules of one academic year, by their id in rules.md (`BLK-1` is `BLK_1`). None: the year does not have the
-    rule. One that is unknown is no attribute: reading it raises `UnknownValue`."""
+    rule. One that is unknown is lacking: reading it raises `UnknownValue`."""
 
-    model_config = _FROZEN
-    _unknown: dict[str, UnknownValue] = PrivateAttr(default_factory=dict)
+    @property
+    def stated(self) -> dict[str, Any]:
+        """What the year has, by id."""
+        return {_dashed(field): rule for field, rule in self.held().items() if rule is not None}
 
-    def mark(self, rule: str, unknown: UnknownValue) -> None:
-        field = rule.replace("-", "_")
-        vars(self).pop(field, None)
-        self._unknown[field] = unknown
+    def having(self, **rules: "Rule | None") -> "Law":
+        """The same with other rules, by field."""
+        return _law(self.held() | rules, {field: why for field, why in lacks(self).items() if field not in rules})
 
-    if not TYPE_CHECKING:
-        def __getattr__(self, name: str) -> Any:
-            marked = self.__pydantic_private__
-            if name[0] == "_" or not marked or name not in marked["_unknown"]:
-                return super().__getattr__(name)
-            raise marked["_unknown"][name].again()
+    def marked(self, unknown: Mapping[str, tuple[str, str, str]]) -> "Law":
+        """The same without what is unknown: by field what to raise."""
+        return _law(self.held(), {**lacks(self), **unknown}) if unknown else self
 
-    BLK_1: AfterDays | None = Field(None, alias="BLK-1")
-    BLK_2: Rule | None = Field(None, alias="BLK-2")
-    BLK_3: AdministrativeBlock | None = Field(None, alias="BLK-3")
-    BLK_4: Rule | None = Field(None, alias="BLK-4")
-    BLK_5: Rule | None = Field(None, alias="BLK-5")
-    CHG_1: Price | None = Field(None, alias="CHG-1")
-    CHG_2: StampedPrice | None = Field(None, alias="CHG-2")
-    CHG_3: DuePrice | None = Field(None, alias="CHG-3")
-    CHG_9: Price | None = Field(None, alias="CHG-9")
-    CHG_10: Price | None = Field(None, alias="CHG-10")
-    CHG_11: Price | None = Field(None, alias="CHG-11")
-    CHG_12: Price | None = Field(None, alias="CHG-12")
-    CHG_14: Rule | None = Field(None, alias="CHG-14")
-    CHG_16: Postage | None = Field(None, alias="CHG-16")
-    MOR_1: Tiers | None = Field(None, alias="MOR-1")
-    MOR_2: Rule | None = Field(None, alias="MOR-2")
-    MOR_3: Rule | None = Field(None, alias="MOR-3")
-    MOR_4: Rule | None = Field(None, alias="MOR-4")
-    MOR_5: LateInstance | None = Field(None, alias="MOR-5")
-    MOR_5a: Rule | None = Field(None, alias="MOR-5a")
-    MOR_5b: Rule | None = Field(None, alias="MOR-5b")
-    MOR_5c: Rule | None = Field(None, alias="MOR-5c")
-    MOR_5d: Rule | None = Field(None, alias="MOR-5d")
-    MOR_6: Rule | None = Field(None, alias="MOR-6")
-    RAT_2: Rule | None = Field(None, alias="RAT-2")
-    RAT_3: FirstInstalment | None = Field(None, alias="RAT-3")
-    RAT_4: SecondInstalment | None = Field(None, alias="RAT-4")
-    RAT_5: UpTo | None = Field(None, alias="RAT-5")
-    RAT_6: Below | None = Field(None, alias="RAT-6")
-    RAT_7: Over | None = Field(None, alias="RAT-7")
-    RAT_9: ShareOf | None = Field(None, alias="RAT-9")
-    RAT_10: Rule | None = Field(None, alias="RAT-10")
-    ISE_1: Term | None = Field(None, alias="ISE-1")
-    ISE_2: LateIsee | None = Field(None, alias="ISE-2")
-    ISE_3: Rule | None = Field(None, alias="ISE-3")
-    ISE_4: Rule | None = Field(None, alias="ISE-4")
-    ISE_5: IssuedFrom | None = Field(None, alias="ISE-5")
-    ISE_6: Rule | None = Field(None, alias="ISE-6")
-    PRE_1: AtMost | None = Field(None, alias="PRE-1")
-    PRE_2: PreenrolmentWindows | None = Field(None, alias="PRE-2")
-    PRE_3: Selections | None = Field(None, alias="PRE-3")
-    PRE_4: Rule | None = Field(None, alias="PRE-4")
-    PRE_5: EnrolmentTerm | None = Field(None, alias="PRE-5")
-    PRE_6: ForeignWindows | None = Field(None, alias="PRE-6")
-    PRE_7: VisaTerms | None = Field(None, alias="PRE-7")
-    PRE_8: Rule | None = Field(None, alias="PRE-8")
-    PRE_10: Rule | None = Field(None, alias="PRE-10")
-    PREP: Rule | None = Field(None, alias="PREP")
-    RIS_1: Rule | None = Field(None, alias="RIS-1")
-    RIS_2: MissingAtMost | None = Field(None, alias="RIS-2")
-    RIS_3: SingleCoursesPending | None = Field(None, alias="RIS-3")
-    RIS_4: Rule | None = Field(None, alias="RIS-4")
-    RIS_5: Rule | None = Field(None, alias="RIS-5")
-    RIS_6: DegreeTerm | None = Field(None, alias="RIS-6")
-    RIS_7: Rule | None = Field(None, alias="RIS-7")
-    RIS_8: FreeAfterReservation | None = Field(None, alias="RIS-8")
-    LAU_1: NoRenewalNeeded | None = Field(None, alias="LAU-1")
-    LAU_2: Rule | None = Field(None, alias="LAU-2")
-    LAU_3: RefundDates | None = Field(None, alias="LAU-3")
-    LAU_4: Rule | None = Field(None, alias="LAU-4")
-    LAU_6: Rule | None = Field(None, alias="LAU-6")
-    LAU_7: Rule | None = Field(None, alias="LAU-7")
-    LAU_8: Rule | None = Field(None, alias="LAU-8")
-    LAU_9: Rule | None = Field(None, alias="LAU-9")
-    CS_1: Window | None = Field(None, alias="CS-1")
-    CS_2: MaxCfu | None = Field(None, alias="CS-2")
-    CS_3: OneApplication | None = Field(None, alias="CS-3")
-    CS_4: PerCfu | None = Field(None, alias="CS-4")
-    CS_5: AfterDays | None = Field(None, alias="CS-5")
-    CS_6: WorkingDays | None = Field(None, alias="CS-6")
-    CS_7: Rule | None = Field(None, alias="CS-7")
-    CS_8: Compatibility | None = Field(None, alias="CS-8")
-    CS_9: Reductions | None = Field(None, alias="CS-9")
-    CS_10: SingleCourseRefund | None = Field(None, alias="CS-10")
-    CS_11: Validity | None = Field(None, alias="CS-11")
-    CS_12: Exchange | None = Field(None, alias="CS-12")
-    PT_1: Categories | None = Field(None, alias="PT-1")
-    PT_2: RegimeWindow | None = Field(None, alias="PT-2")
-    PT_3: Rule | None = Field(None, alias="PT-3")
-    PT_4: Rule | None = Field(None, alias="PT-4")
-    PT_5: Rule | None = Field(None, alias="PT-5")
-    PT_6: AdaptedTime | None = Field(None, alias="PT-6")
-    PT_7: LastYears | None = Field(None, alias="PT-7")
-    PT_9: Rule | None = Field(None, alias="PT-9")
-    RIC_1: RequestTerms | None = Field(None, alias="RIC-1")
-    RIC_2: RestrictedRequestTerms | None = Field(None, alias="RIC-2")
-    RIC_3: Rule | None = Field(None, alias="RIC-3")
-    RIC_4: Rule | None = Field(None, alias="RIC-4")
-    RIC_5: Rule | None = Field(None, alias="RIC-5")
-    RIC_6: FirstYear | None = Field(None, alias="RIC-6")
-    RIC_7: FirstYear | None = Field(None, alias="RIC-7")
-    RIC_8: BeforeTheCouncil | None = Field(None, alias="RIC-8")
-    RIC_9: Rule | None = Field(None, alias="RIC-9")
-    RIC_10: Rule | None = Field(None, alias="RIC-10")
-    RIC_11: RequestWindow | None = Field(None, alias="RIC-11")
-    RIC_12: RequestWindow | None = Field(None, alias="RIC-12")
-    RIC_14: StartsOn | None = Field(None, alias="RIC-14")
-    RIC_15: Rule | None = Field(None, alias="RIC-15")
-    ANN_1: Admission | None = Field(None, alias="ANN-1")
-    ANN_2: Admission | None = Field(None, alias="ANN-2")
-    ANN_3: Admission | None = Field(None, alias="ANN-3")
-    ANN_4: Admission | None = Field(None, alias="ANN-4")
-    PDS_1: PlanWindows | None = Field(None, alias="PDS-1")
-    PDS_2: Price | None = Field(None, alias="PDS-2")
-    PDS_4: Rule | None = Field(None, alias="PDS-4")
-    ESA_1: Rule | None = Field(None, alias="ESA-1")
-    ESA_1F: Rule | None = Field(None, alias="ESA-1F")
-    ESA_2: Rule | None = Field(None, alias="ESA-2")
-    ESA_3: Rule | None = Field(None, alias="ESA-3")
-    ESA_4: Rule | None = Field(None, alias="ESA-4")
-    ESA_5: Rule | None = Field(None, alias="ESA-5")
-    ESA_6: Rule | None = Field(None, alias="ESA-6")
-    ESA_7: Rule | None = Field(None, alias="ESA-7")
-    PRN_1: AfterDays | None = Field(None, alias="PRN-1")
-    PRN_2: AfterDays | None = Field(None, alias="PRN-2")
-    PRN_3: Rule | None = Field(None, alias="PRN-3")
-    PRN_4: Rule | None = Field(None, alias="PRN-4")
-    VRB_1: Rule | None = Field(None, alias="VRB-1")
-    VRB_2: Rule | None = Field(None, alias="VRB-2")
-    VRB_3: Rule | None = Field(None, alias="VRB-3")
-    RIN_1: Rule | None = Field(None, alias="RIN-1")
-    RIN_2: Rule | None = Field(None, alias="RIN-2")
-    RIN_3: Stamp | None = Field(None, alias="RIN-3")
-    RIN_4: Rule | None = Field(None, alias="RIN-4")
-    RIN_5: Rule | None = Field(None, alias="RIN-5")
-    RIN_6: Rule | None = Field(None, alias="RIN-6")
-    RIN_6a: Rule | None = Field(None, alias="RIN-6a")
-    RIN_7: Rule | None = Field(None, alias="RIN-7")
-    RIN_8: WithdrawalTerm | None = Field(None, alias="RIN-8")
-    RIN_8a: Rule | None = Field(None, alias="RIN-8a")
-    RIN_9: Rule | None = Field(None, alias="RIN-9")
-    RIN_10: WithdrawalTerm | None = Field(None, alias="RIN-10")
-    RIN_11: ShareOf | None = Field(None, alias="RIN-11")
-    RIN_11a: Rule | None = Field(None, alias="RIN-11a")
-    RIN_12: Rule | None = Field(None, alias="RIN-12")
-    RNW_1: StartsOn | None = Field(None, alias="RNW-1")
-    SOS_1: Window | None = Field(None, alias="SOS-1")
-    SOS_2: Categories | None = Field(None, alias="SOS-2")
-    SOS_3: AcademicYears | None = Field(None, alias="SOS-3")
-    SOS_4: Price | None = Field(None, alias="SOS-4")
-    SOS_5: Rule | None = Field(None, alias="SOS-5")
-    SOS_6: YearlyFee | None = Field(None, alias="SOS-6")
-    SOS_7: Rule | None = Field(None, alias="SOS-7")
-    INT_1: YearlyFee | None = Field(None, alias="INT-1")
-    DEC_1: WithoutExams | None = Field(None, alias="DEC-1")
-    TRO_1: LeavingWindow | None = Field(None, alias="TRO-1")
-    TRO_2: Price | None = Field(None, alias="TRO-2")
-    REI_1: RequestWindow | None = Field(None, alias="REI-1")
-    DEG_1: Price | None = Field(None, alias="DEG-1")
-    DS_1: Rule | None = Field(None, alias="DS-1")
-    RIN: Rule | None = Field(None, alias="RIN")
-    ENR: Rule | None = Field(None, alias="ENR")
+    BLK_1: AfterDays | None = None
+    BLK_2: Rule | None = None
+    BLK_3: AdministrativeBlock | None = None
+    BLK_4: Rule | None = None
+    BLK_5: Rule | None = None
+    CHG_1: Price | None = None
+    CHG_2: StampedPrice | None = None
+    CHG_3: DuePrice | None = None
+    CHG_9: Price | None = None
+    CHG_10: Price | None = None
+    CHG_11: Price | None = None
+    CHG_12: Price | None = None
+    CHG_14: Rule | None = None
+    CHG_16: Postage | None = None
+    MOR_1: Tiers | None = None
+    MOR_2: Rule | None = None
+    MOR_3: Rule | None = None
+    MOR_4: Rule | None = None
+    MOR_5: LateInstance | None = None
+    MOR_5a: Rule | None = None
+    MOR_5b: Rule | None = None
+    MOR_5c: Rule | None = None
+    MOR_5d: Rule | None = None
+    MOR_6: Rule | None = None
+    RAT_2: Rule | None = None
+    RAT_3: FirstInstalment | None = None
+    RAT_4: SecondInstalment | None = None
+    RAT_5: UpTo | None = None
+    RAT_6: Below | None = None
+    RAT_7: Over | None = None
+    RAT_9: ShareOf | None = None
+    RAT_10: Rule | None = None
+    ISE_1: Term | None = None
+    ISE_2: LateIsee | None = None
+    ISE_3: Rule | None = None
+    ISE_4: Rule | None = None
+    ISE_5: IssuedFrom | None = None
+    ISE_6: Rule | None = None
+    PRE_1: AtMost | None = None
+    PRE_2: PreenrolmentWindows | None = None
+    PRE_3: Selections | None = None
+    PRE_4: Rule | None = None
+    PRE_5: EnrolmentTerm | None = None
+    PRE_6: ForeignWindows | None = None
+    PRE_7: VisaTerms | None = None
+    PRE_8: Rule | None = None
+    PRE_10: Rule | None = None
+    PREP: Rule | None = None
+    RIS_1: Rule | None = None
+    RIS_2: MissingAtMost | None = None
+    RIS_3: SingleCoursesPending | None = None
+    RIS_4: Rule | None = None
+    RIS_5: Rule | None = None
+    RIS_6: DegreeTerm | None = None
+    RIS_7: Rule | None = None
+    RIS_8: FreeAfterReservation | None = None
+    LAU_1: NoRenewalNeeded | None = None
+    LAU_2: Rule | None = None
+    LAU_3: RefundDates | None = None
+    LAU_4: Rule | None = None
+    LAU_6: Rule | None = None
+    LAU_7: Rule | None = None
+    LAU_8: Rule | None = None
+    LAU_9: Rule | None = None
+    CS_1: Window | None = None
+    CS_2: MaxCfu | None = None
+    CS_3: OneApplication | None = None
+    CS_4: PerCfu | None = None
+    CS_5: AfterDays | None = None
+    CS_6: WorkingDays | None = None
+    CS_7: Rule | None = None
+    CS_8: Compatibility | None = None
+    CS_9: Reductions | None = None
+    CS_10: SingleCourseRefund | None = None
+    CS_11: Validity | None = None
+    CS_12: Exchange | None = None
+    PT_1: Categories | None = None
+    PT_2: RegimeWindow | None = None
+    PT_3: Rule | None = None
+    PT_4: Rule | None = None
+    PT_5: Rule | None = None
+    PT_6: AdaptedTime | None = None
+    PT_7: LastYears | None = None
+    PT_9: Rule | None = None
+    RIC_1: RequestTerms | None = None
+    RIC_2: RestrictedRequestTerms | None = None
+    RIC_3: Rule | None = None
+    RIC_4: Rule | None = None
+    RIC_5: Rule | None = None
+    RIC_6: FirstYear | None = None
+    RIC_7: FirstYear | None = None
+    RIC_8: BeforeTheCouncil | None = None
+    RIC_9: Rule | None = None
+    RIC_10: Rule | None = None
+    RIC_11: RequestWindow | None = None
+    RIC_12: RequestWindow | None = None
+    RIC_14: StartsOn | None = None
+    RIC_15: Rule | None = None
+    ANN_1: Admission | None = None
+    ANN_2: Admission | None = None
+    ANN_3: Admission | None = None
+    ANN_4: Admission | None = None
+    PDS_1: PlanWindows | None = None
+    PDS_2: Price | None = None
+    PDS_4: Rule | None = None
+    ESA_1: Rule | None = None
+    ESA_1F: Rule | None = None
+    ESA_2: Rule | None = None
+    ESA_3: Rule | None = None
+    ESA_4: Rule | None = None
+    ESA_5: Rule | None = None
+    ESA_6: Rule | None = None
+    ESA_7: Rule | None = None
+    PRN_1: AfterDays | None = None
+    PRN_2: AfterDays | None = None
+    PRN_3: Rule | None = None
+    PRN_4: Rule | None = None
+    VRB_1: Rule | None = None
+    VRB_2: Rule | None = None
+    VRB_3: Rule | None = None
+    RIN_1: Rule | None = None
+    RIN_2: Rule | None = None
+    RIN_3: Stamp | None = None
+    RIN_4: Rule | None = None
+    RIN_5: Rule | None = None
+    RIN_6: Rule | None = None
+    RIN_6a: Rule | None = None
+    RIN_7: Rule | None = None
+    RIN_8: WithdrawalTerm | None = None
+    RIN_8a: Rule | None = None
+    RIN_9: Rule | None = None
+    RIN_10: WithdrawalTerm | None = None
+    RIN_11: ShareOf | None = None
+    RIN_11a: Rule | None = None
+    RIN_12: Rule | None = None
+    RNW_1: StartsOn | None = None
+    SOS_1: Window | None = None
+    SOS_2: Categories | None = None
+    SOS_3: AcademicYears | None = None
+    SOS_4: Price | None = None
+    SOS_5: Rule | None = None
+    SOS_6: YearlyFee | None = None
+    SOS_7: Rule | None = None
+    INT_1: YearlyFee | None = None
+    DEC_1: WithoutExams | None = None
+    TRO_1: LeavingWindow | None = None
+    TRO_2: Price | None = None
+    REI_1: RequestWindow | None = None
+    DEG_1: Price | None = None
+    DS_1: Rule | None = None
+    RIN: Rule | None = None
+    ENR: Rule | None = None
 
-class OwnBook(BaseModel):
+def lacks(one: Rule | Law) -> Mapping[str, tuple[str, str, str]]:
+    """What an entry or a law lacks, by field: what reading it raises."""
+    found: Mapping[str, tuple[str, str, str]] = getattr(one, "_lacks", {})
+    return found
+
+def _law(rules: dict[str, Any], unknown: Mapping[str, tuple[str, str, str]]) -> Law:
+    stated = {field: rule for field, rule in rules.items() if field not in unknown}
+    if not unknown:
+        return Law(**stated)
+    made: Law = without(Law, frozenset(unknown))(**stated, _lacks=unknown)
+    return made
+
+class OwnBook(Checked):
     """Rules of no academic year: what the ledger itself asks for, and what holds where a year's book has no entry."""
 
-    model_config = _FROZEN
     id: Text
     documents: dict[Text, Text]
     rules: dict[str, Rule]
@@ -738,20 +720,23 @@ class OwnBook(BaseModel):
     def title(self, document: str) -> str:
         return self.documents[document]
 
-class Amendment(BaseModel):
+class Amendment(Checked):
     """What became known after the book was written: `rules` gives, by id, the fields that change (or a whole entry),
     known since one day and holding from another. `documents`: titles of further documents."""
 
-    model_config = _FROZEN
     known_since: Day
     holds_from: Day
     document: Text
     heading: Text
     says: Text
-    documents: dict[Text, Text] = Field(default_factory=dict)
-    rules: Annotated[dict[Text, dict[str, Any]], Field(min_length=1)]
+    documents: dict[Text, Text] = msgspec.field(default_factory=dict)
+    rules: Annotated[dict[Text, dict[str, Any]], Narrowed(min_length=1)]
 
-class RuleBook(BaseModel):
+    def after(self) -> Self:
+        """What changes is kept as JSON knows it: entries are made of what the file says."""
+        return msgspec.structs.replace(self, rules=as_json(self.rules))
+
+class RuleBook(Checked, dict=True):
     """The law of one academic year. `covers` says whether it holds for everything, for everything as far as the sources
     were read (`part`: each rule is stated, denied or marked as unknown), or for single courses only.
 
@@ -761,7 +746,6 @@ class RuleBook(BaseModel):
     documents can be cited too. `interpretations` are those of the folder's register, with what this year decides
     otherwise."""
 
-    model_config = _FROZEN
     id: Text
     academic_year: Year
     covers: Literal["everything", "part", "single-courses"]
@@ -770,17 +754,17 @@ class RuleBook(BaseModel):
     late_degrees_of: Year | None = None
     documents: dict[Text, Text]
     rules: Law
-    unknown: dict[str, Unknown] = Field(default_factory=dict, alias="[unknown]")
-    denied: dict[str, Denied] = Field(default_factory=dict, alias="[denied]")
+    unknown: dict[str, Unknown] = msgspec.field(default_factory=dict, name="[unknown]")
+    denied: dict[str, Denied] = msgspec.field(default_factory=dict, name="[denied]")
     """By id, what `rules` of the file marks instead of stating it."""
     interpretations: Interpretations
     amendments: tuple[Amendment, ...] = ()
     """Those that are known; which of them `rules` includes is told by the day (`LawBooks.on`)."""
-    _own: OwnBook | None = PrivateAttr(default=None)
+    _own: OwnBook | None = None
 
-    @model_validator(mode="before")
     @classmethod
-    def _marks_apart(cls, data: Any) -> Any:
+    def before(cls, data: Any) -> Any:
+        """The marks apart."""
         rules = data.get("rules") if isinstance(data, dict) else None
         if not isinstance(rules, dict):
             return data
@@ -790,27 +774,28 @@ class RuleBook(BaseModel):
         return {**data, "rules": {key: entry for key, entry in rules.items() if key not in unknown | denied},
                 "[unknown]": unknown, "[denied]": denied}
 
-    @model_validator(mode="after")
-    def _name_what_is_unknown(self) -> Self:
-        for rule, mark in self.unknown.items():
-            self.rules.mark(rule, UnknownValue(rule, self.academic_year, mark.unknown))
-        for field, entry in vars(self.rules).items():
-            if isinstance(entry, _Partial):
-                entry.belongs_to(field.replace("_", "-"), self.academic_year)
+    def after(self) -> Self:
+        """What is unknown has a name."""
+        for rule, entry in self.rules.stated.items():
+            if entry.unknown:
+                msgspec.structs.force_setattr(entry, "_lacks", {
+                    value: (rule, self.academic_year, why) for value, why in entry.unknown.items()})
+        law = self.rules.marked({rule.replace("-", "_"): (rule, self.academic_year, mark.unknown)
+                                 for rule, mark in self.unknown.items()})
+        msgspec.structs.force_setattr(self, "rules", law)
         return self
 
     def stands_on(self, own: OwnBook) -> None:
         """Answer for the ledger's own rules too."""
-        self._own = own
+        msgspec.structs.force_setattr(self, "_own", own)
         for kept in ("ids", "asked", "unsure"):
             self.__dict__.pop(kept, None)
 
     @cached_property
     def ids(self) -> frozenset[str]:
-        """The rules that the year has, and the ledger's own: a rule that is in neither does nothing. Pydantic's private
-        attributes would be slow here."""
-        here = {field.replace("_", "-") for field, rule in vars(self.rules).items() if rule is not None}
-        return frozenset((here if self._own is None else here.union(self._own.rules)) - self.unknown.keys())
+        """The rules that the year has, and the ledger's own: a rule that is in neither does nothing."""
+        own = self._own.rules.keys() if self._own is not None else ()
+        return frozenset({*self.rules.stated, *own} - self.unknown.keys())
 
     @cached_property
     def asked(self) -> frozenset[str]:
@@ -820,8 +805,7 @@ class RuleBook(BaseModel):
     @cached_property
     def unsure(self) -> frozenset[str]:
         """The rules that are unknown, whole or in any of their values."""
-        return frozenset(self.unknown) | {field.replace("_", "-") for field, rule in vars(self.rules).items()
-                                          if rule is not None and rule.unknown}
+        return frozenset({*self.unknown, *(key for key, rule in self.rules.stated.items() if rule.unknown)})
 
     @cached_property
     def instalments(self) -> Mapping[str, Day]:
@@ -848,7 +832,7 @@ class RuleBook(BaseModel):
 
     def entry(self, rule: str) -> Rule | None:
         """What a rule id such as `MOR-5a` says: here, else among the ledger's own rules. Raises `UnknownValue`."""
-        found: Rule | None = vars(self.rules).get(rule.replace("-", "_"))
-        if found is None and rule in self.unknown:
+        if rule in self.unknown:
             raise UnknownValue(rule, self.academic_year, self.unknown[rule].unknown)
+        found: Rule | None = getattr(self.rules, rule.replace("-", "_"), None)
         return found if found is not None or self._own is None else self._own.entry(rule)

@@ -11,9 +11,7 @@ from functools import lru_cache
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BeforeValidator, PlainSerializer, StringConstraints
-from pydantic_core import core_schema as cs
-
+from .checked import After, Before, Narrowed, WrittenBy
 from .form import wrong
 from .registry import obeys
 
@@ -156,28 +154,28 @@ def _amount_text(value: Decimal) -> str:
     return f"{value:.2f}"
 
 
-Amount = Annotated[Decimal, BeforeValidator(_money), PlainSerializer(_amount_text, return_type=str)]
+Amount = Annotated[Decimal, Before(_money), WrittenBy(_amount_text)]
 """Euro, not negative, two decimals; a JSON string."""
-PositiveAmount = Annotated[Amount, AfterValidator(_positive)]
-Day = Annotated[date, BeforeValidator(_day)]
+PositiveAmount = Annotated[Amount, After(_positive)]
+Day = Annotated[date, Before(_day)]
 """A calendar day; a JSON string YYYY-MM-DD."""
-Instant = Annotated[datetime, BeforeValidator(_instant), PlainSerializer(format_instant, return_type=str)]
+Instant = Annotated[datetime, Before(_instant), WrittenBy(format_instant)]
 """A moment in UTC."""
-Cfu = Annotated[int | float, BeforeValidator(_cfu)]
+Cfu = Annotated[int | float, Before(_cfu)]
 """Crediti formativi universitari: a JSON number."""
-Year = Annotated[str, BeforeValidator(_academic_year)]
+Year = Annotated[str, Before(_academic_year)]
 """An academic year, `2025-26`: from 1 October 2025 to 30 September 2026."""
-Text = Annotated[str, StringConstraints(min_length=1, max_length=300), AfterValidator(_printable)]
-LongText = Annotated[str, StringConstraints(max_length=20_000), AfterValidator(_printable)]
-ALPHABET = StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")
-Pseudonym = Annotated[str, ALPHABET, AfterValidator(_identifies)]
+Text = Annotated[str, Narrowed(min_length=1, max_length=300), After(_printable)]
+LongText = Annotated[str, Narrowed(max_length=20_000), After(_printable)]
+ALPHABET = Narrowed(pattern=r"^[A-Za-z0-9._-]{1,64}$")
+Pseudonym = Annotated[str, ALPHABET, After(_identifies)]
 """Names a student or a career, wherever somebody submits one."""
 RecognitionKind = Literal["transfer", "programme-change", "second-degree", "re-enrolment",
                           "shortening", "foreign-degree"]
-CourseCode = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=_NO_SPACE),
-                       AfterValidator(_printable)]
-ChargeKey = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=_NO_SPACE),
-                      AfterValidator(_printable)]
+CourseCode = Annotated[str, Narrowed(min_length=1, max_length=64, pattern=_NO_SPACE),
+                       After(_printable)]
+ChargeKey = Annotated[str, Narrowed(min_length=1, max_length=100, pattern=_NO_SPACE),
+                      After(_printable)]
 """`ACADEMIC-YEAR:KIND` or `ACADEMIC-YEAR:KIND#2` (section 4 of the published language)."""
 
 
@@ -225,6 +223,8 @@ def compiled(schema: Any) -> Any:
     """A payload's core schema in which no Python code of ours judges a value: compiled checks and cached
     readers that accept nothing that the functions above refuse. What they do accept less (7.5 CFU) must be
     asked of the model itself."""
+    from pydantic_core import core_schema as cs
+
     if isinstance(schema, list):
         return [compiled(one) for one in schema]
     if not isinstance(schema, dict):

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
 
+from msgspec.structs import replace
+
 from ledger.domain.books import Stage
 from ledger.domain.phrases import Phrase, says
 from ledger.domain.rulebook import Amendment, RuleBook
@@ -37,7 +39,7 @@ def stages(data: Mapping[str, Any], made: Checking, content: bytes, register: by
         count = sum(day is not None and one.known_since <= day for one in known)
         sha256 = hashlib.sha256(_kept(content, ends[count], count == len(known)) + register).hexdigest()
         turns = tuple(sorted({one.holds_from for one in known[:count]}))
-        books = (base.model_copy(update={"amendments": known[:count]}),
+        books = (replace(base, amendments=known[:count]),
                  *(_amended(data, made, known, count, turn) for turn in turns))
         found.append(Stage(day, (base.id, sha256), turns, books))
     return found[-1].books[-1], tuple(found)
@@ -61,7 +63,7 @@ def _amended(data: Mapping[str, Any], made: Checking, known: Sequence[Amendment]
     comes_from: dict[str, int] = {}
     for number, one in enumerate(known[:count]):
         if one.holds_from <= day:
-            for rule, change in one.rules.items():
+            for rule, change in data["amendments"][number]["rules"].items():
                 rules[rule] = _entry(rules.get(rule), change, {name: getattr(one, name) for name in SOURCE})
                 comes_from[rule] = number
     documents = data["documents"] | {key: title for one in known[:count] for key, title in one.documents.items()}

@@ -6,9 +6,8 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from pydantic import BaseModel
-
 from ledger.domain.books import LawBooks
+from ledger.domain.checked import Checked
 from ledger.domain.phrases import Phrase, says
 from ledger.domain.rulebook import SHARES, Rule, RuleBook
 from ledger.words import Language
@@ -81,16 +80,14 @@ _Found = Iterator[tuple[Place, Phrase, str]]
 
 
 def _rules(book: RuleBook) -> dict[str, Rule]:
-    return {field.replace("_", "-"): rule for field, rule in vars(book.rules).items() if rule is not None}
+    return book.rules.stated
 
 
 def _values(value: Any, place: Place) -> Iterator[tuple[Place, Any]]:
     """Each value of an entry with its place in the file."""
-    if isinstance(value, BaseModel):
-        told = value.model_fields_set - Rule.model_fields.keys() if isinstance(value, Rule) else value.model_fields_set
-        for name, one in vars(value).items():
-            if name in told:
-                yield from _values(one, (*place, name))
+    if isinstance(value, Checked):
+        for name, one in (value.values() if isinstance(value, Rule) else value.given()).items():
+            yield from _values(one, (*place, name))
     elif isinstance(value, Mapping):
         for name, one in value.items():
             yield from _values(one, (*place, name))

@@ -11,15 +11,13 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import cache
-from importlib.resources import files
+from functools import cache, cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
-
-from pydantic import BaseModel, ValidationError
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ledger.domain.books import LawBooks, Stage
+from ledger.domain.checked import Checked, names
 from ledger.domain.form import phrase_of
 from ledger.domain.knowledge import NotFound
 from ledger.domain.phrases import Phrase, says
@@ -28,7 +26,10 @@ from ledger.edges.text import visible
 from ledger.words import DEFAULT, Language, sentence
 
 from .amendments import AtPlace, Place, beginnings, out_of_place, stages
-from .remembered import AsRead, remembered
+from .remembered import AsRead, own_remembered, year_remembered
+
+if TYPE_CHECKING:
+    pass
 
 REGISTER = "readings.yaml"
 """The file of a folder that is no year's book: what the guides leave open and how it is read, for every year."""
@@ -76,14 +77,29 @@ class RuleBookError(ValueError):
         return [visible(sentence(one.phrase(), language)) for one in self.problems]
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False)
 class Readings:
-    """The register as a folder gives it: `content`, whose bytes every year's identity covers, and what stands there as
-    plain data and as checked entries."""
+    """The register as a folder gives it: `name`, what an error calls the file, and its bytes, which every year's
+    identity covers. It is read and checked for the first book that is."""
 
+    name: str
     content: bytes
-    data: dict[str, Any]
-    entries: Interpretations
+
+    @cached_property
+    def data(self) -> dict[str, Any]:
+        """What stands there, as plain data. Raises `RuleBookError`."""
+        found = read_plain(self.name, self.content)
+        if not isinstance(found, dict):
+            raise RuleBookError(Misread(self.name, 1, "", says("book/no-register")))
+        return found
+
+    @cached_property
+    def entries(self) -> Interpretations:
+        """Checked. Raises `RuleBookError`."""
+        try:
+            return Register.model_validate(self.data).interpretations
+        except ValueError as error:
+            raise refusal(self.name, self.content, error) from None
 
 
 def load_books(folder: Path | None = None) -> LawBooks:
@@ -112,15 +128,15 @@ def load_books(folder: Path | None = None) -> LawBooks:
 @cache
 def own_rules() -> OwnBook:
     """The ledger's own rules: part of the program, whatever folder an institution names."""
-    file = files("ledger.rulebooks") / "own" / "rules.yaml"
-    return OwnBook.model_validate(_read("ledger/rulebooks/own/rules.yaml", file.read_bytes(),
-                                        PACKAGED / "own" / "rules.yaml").data)
+    file = PACKAGED / "own" / "rules.yaml"
+    content = file.read_bytes()
+    return own_remembered(file, content, lambda: OwnBook.model_validate(
+        read_plain("ledger/rulebooks/own/rules.yaml", content)))
 
 
 @cache
 def packaged_readings() -> Readings:
-    return read_readings(f"ledger/rulebooks/{REGISTER}", (files("ledger.rulebooks") / REGISTER).read_bytes(),
-                         PACKAGED / REGISTER)
+    return Readings(f"ledger/rulebooks/{REGISTER}", (PACKAGED / REGISTER).read_bytes())
 
 
 def load_books_with(file: Path, folder: Path | None = None) -> tuple[LawBooks, str]:
@@ -150,62 +166,63 @@ def source_of(year: str, folder: Path | None = None) -> tuple[str, str]:
 
 def readings_of(folder: Path | None) -> Readings:
     path = folder / REGISTER if folder else None
-    return read_readings(str(path), read_file(path), path) if path and path.exists() else packaged_readings()
-
-
-def read_readings(name: str, content: bytes, file: Path | None = None) -> Readings:
-    """The checked register from the bytes of its file; `name` is what an error calls the file. `file`: beside which
-    the data may be remembered."""
-    data = _read(name, content, file).data
-    if not isinstance(data, dict):
-        raise RuleBookError(Misread(name, 1, "", says("book/no-register")))
-    try:
-        entries = Register.model_validate(data).interpretations
-    except ValidationError as error:
-        raise refusal(name, content, error) from None
-    return Readings(content, data["interpretations"], entries)
+    return Readings(str(path), read_file(path)) if path and path.exists() else packaged_readings()
 
 
 def read_book(name: str, content: bytes, readings: Readings | None = None) -> RuleBook:
     """One checked rule book from the bytes of its file, with all its amendments; `name` is what an error calls the
     file. `readings` are those that it does not decide otherwise, None: the packaged ones."""
-    return read_stages(name, content, readings or packaged_readings())[0]
+    return read_stages(name, content, readings or packaged_readings()).book
 
 
-def read_stages(name: str, content: bytes, readings: Readings, file: Path | None = None
-                ) -> tuple[RuleBook, tuple[Stage, ...]]:
-    """The same, and where it has amendments how it was known before each of them. `file`: beside which the data may be
+def read_stages(name: str, content: bytes, readings: Readings, file: Path | None = None) -> AsRead:
+    """The same, and where it has amendments how it was known before each of them. `file`: beside which they may be
     remembered."""
-    data, begin = _read(name, content, file)
+    if file is None:
+        return _read(name, content, readings)
+    return year_remembered(file, b"%d " % len(content) + content + readings.content,
+                           lambda: _read(name, content, readings))
+
+
+def _read(name: str, content: bytes, readings: Readings) -> AsRead:
+    usual = readings.entries
+    data = read_plain(name, content)
     if not isinstance(data, dict):
         raise RuleBookError(Misread(name, 1, "", says("book/no-book")))
-    entries = _of_the_year(readings, data)
+    entries = _of_the_year(usual, readings, data)
 
     def made(data: Mapping[str, Any], amended: Mapping[str, int]) -> RuleBook:
         """`amended`: the rules that come from an amendment, by its number: their problems are to be mended there."""
         try:
             book = RuleBook.model_validate({**data, "interpretations": entries})
-        except ValidationError as error:
+        except ValueError as error:
             raise refusal(name, content, error, amended) from None
         problems = [*_inconsistencies(data, book), *out_of_place(data, content, book.amendments, _documents(book))]
         if problems:
             raise RuleBookError(*_told(name, content, _moved(problems[:LISTED], amended), len(problems)))
         return book
 
-    return stages(data, made, content, readings.content, begin)
+    return AsRead(*stages(data, made, content, readings.content, beginnings(content, nodes)))
 
 
-def _of_the_year(readings: Readings, data: dict[Any, Any]) -> Any:
+def _of_the_year(usual: Interpretations, readings: Readings, data: dict[Any, Any]) -> Any:
     """The register with what a year's file decides otherwise: of an entry the fields that it gives, else the whole."""
     own = data.get("interpretations", {})
     if not isinstance(own, dict):
         return own
-    return readings.data | {key: readings.data[key] | entry if isinstance(entry, dict) and key in readings.data
-                            else entry for key, entry in own.items()} if own else readings.entries
+    if not own:
+        return usual
+    entries = readings.data["interpretations"]
+    return entries | {key: entries[key] | entry if isinstance(entry, dict) and key in entries else entry
+                      for key, entry in own.items()}
 
 
-def refusal(name: str, content: bytes, error: ValidationError,
-             amended: Mapping[str, int] | None = None) -> RuleBookError:
+def refusal(name: str, content: bytes, error: ValueError, amended: Mapping[str, int] | None = None) -> RuleBookError:
+    """Of pydantic's `ValidationError`; any other is raised again."""
+    from pydantic import ValidationError
+
+    if not isinstance(error, ValidationError):
+        raise error
     found = error.errors(include_url=False)[:LISTED]
     problems = [_explained(e["type"], _in_the_file(e["loc"]), phrase_of(e), e["input"]) for e in found]
     return RuleBookError(*_told(name, content, _moved(problems, amended or {}), error.error_count()))
@@ -232,10 +249,9 @@ def _told(name: str, content: bytes, problems: Sequence[AtPlace], total: int) ->
 def book_files(folder: Path | None) -> Iterator[tuple[str, bytes]]:
     """The books of years: every `*.yaml` of a folder but its register and what it says of the institution."""
     if folder is None:
-        packaged = sorted((f for f in files("ledger.rulebooks").iterdir()
-                           if f.name.endswith(".yaml") and f.name not in NO_BOOKS), key=lambda f: f.name)
-        for file in packaged:
-            yield f"ledger/rulebooks/{file.name}", file.read_bytes()
+        for file in sorted(PACKAGED.glob("*.yaml")):
+            if file.name not in NO_BOOKS:
+                yield f"ledger/rulebooks/{file.name}", file.read_bytes()
         return
     found = sorted(path for path in folder.glob("*.yaml") if path.name not in NO_BOOKS)
     if not found:
@@ -254,13 +270,6 @@ def read_file(path: Path) -> bytes:
 
 def unreadable(name: str, error: OSError) -> Misread:
     return Misread(name, None, "", says("book/unreadable", text=error.strerror or type(error).__name__))
-
-
-def _read(name: str, content: bytes, file: Path | None) -> AsRead:
-    def read() -> AsRead:
-        return AsRead(read_plain(name, content), beginnings(content, nodes))
-
-    return read() if file is None else remembered(file, content, read)
 
 
 def read_plain(name: str, content: bytes) -> Any:
@@ -329,7 +338,7 @@ def _inconsistencies(data: Mapping[str, Any], book: RuleBook) -> Iterator[AtPlac
     if book.acts_until is not None and (book.acts_from is None or book.acts_until < book.acts_from):
         yield ("acts_until",), says("book/not-before", text="acts_from")
     yield from _gaps(book)
-    stated = {field.replace("_", "-"): rule for field, rule in vars(book.rules).items() if rule is not None}
+    stated = book.rules.stated
     for key, entry in (*stated.items(), *book.denied.items()):
         if entry.document not in documents:
             yield ("rules", key, "document"), _or_near(says("book/no-document", text=entry.document), entry.document,
@@ -341,10 +350,9 @@ def _inconsistencies(data: Mapping[str, Any], book: RuleBook) -> Iterator[AtPlac
                                                        rule.interpretation, list(register))
         if isinstance(rule, Tiers | Admission):
             name = "tiers" if isinstance(rule, Tiers) else "steps"
-            edges = [step.through for step in vars(rule).get(name, ())]
-            if name not in rule.unknown and not _ascending(edges):
+            if name not in rule.unknown and not _ascending([step.through for step in getattr(rule, name)]):
                 yield (*place, name), says("book/steps")
-        yield from _periods(place, vars(rule))
+        yield from _periods(place, rule.held())
     block = stated.get("BLK-3")
     if block is not None and not block.unknown and (block.deadline is None) == (block.days is None):
         yield ("rules", "BLK-3"), says("book/either", first="deadline", second="days")
@@ -358,8 +366,7 @@ def _gaps(book: RuleBook) -> Iterator[AtPlace]:
             yield ("rules", key), _unknown_id(key[:40], known)
     if book.covers == "single-courses":
         return
-    told = {field.replace("_", "-") for field, rule in vars(book.rules).items() if rule is not None} \
-        | book.unknown.keys() | book.denied.keys()
+    told = book.rules.stated.keys() | book.unknown.keys() | book.denied.keys()
     for key in SMALLEST if book.covers == "everything" else known:
         if key not in told:
             yield ("rules",), says("book/rule-missing", rule=key)
@@ -377,16 +384,16 @@ def _periods(place: Place, values: dict[str, Any]) -> Iterator[AtPlace]:
         if begin is not None and end is not None and end < begin:
             yield (*place, last), says("book/period", text=end.isoformat(), first=first, second=begin.isoformat())
     for name, value in values.items():
-        if isinstance(value, BaseModel):
-            yield from _periods((*place, name), vars(value))
+        if isinstance(value, Checked):
+            yield from _periods((*place, name), value.held())
         elif isinstance(value, tuple):
             for index, item in enumerate(value):
-                if isinstance(item, BaseModel):
-                    yield from _periods((*place, name, index), vars(item))
+                if isinstance(item, Checked):
+                    yield from _periods((*place, name, index), item.held())
 
 
 def _ids(model: type[Law] | type[Interpretations]) -> list[str]:
-    return [field.replace("_", "-") for field in model.model_fields]
+    return [field.replace("_", "-") for field in names(model)]
 
 
 def _unknown_id(word: str, known: list[str]) -> Phrase:

@@ -5,6 +5,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from ledger.domain.books import LawBooks
+from ledger.domain.checked import as_json
 from ledger.domain.knowledge import NotFound
 from ledger.domain.phrases import says
 from ledger.domain.rulebook import Amendment, Choice, Rule, RuleBook
@@ -126,16 +127,16 @@ def _book(books: LawBooks, year: str) -> RuleBook:
 
 
 def _rules(book: RuleBook) -> dict[str, Rule]:
-    return {field.replace("_", "-"): rule for field, rule in vars(book.rules).items() if rule is not None}
+    return book.rules.stated
 
 
 def _register(book: RuleBook) -> dict[str, Any]:
-    return {field.replace("_", "-"): choice for field, choice in vars(book.interpretations).items()}
+    return {field.replace("_", "-"): choice for field, choice in book.interpretations.held().items()}
 
 
 def _values(rule: Rule) -> dict[str, Any]:
     """What the rule states beside its words: euro as text, days as YYYY-MM-DD."""
-    return rule.model_dump(mode="json", exclude=set(Rule.model_fields), exclude_unset=True)
+    return rule.shown()
 
 
 def _entry(book: RuleBook, rule_id: str, rule: Rule, words: Words, own: bool = False) -> dict[str, Any]:
@@ -157,7 +158,8 @@ def _says(book: RuleBook, rule_id: str, rule: Rule, words: Words) -> str:
 
 
 def _amendment(one: Amendment, book: RuleBook, words: Words) -> dict[str, Any]:
-    shown = one.model_dump(mode="json", exclude={"documents"})
+    shown: dict[str, Any] = as_json(one)
+    del shown["documents"]
     said = words.books.get(next(iter(one.rules)), {}).get(f"{book.academic_year} {one.known_since}", one.says)
     return shown | {"document": book.title(one.document), "says": said}
 
@@ -176,4 +178,4 @@ def _printed(books: LawBooks, year: str, rule_id: str, words: Words) -> dict[str
 
 def _choice(book: RuleBook, key: str, words: Words) -> dict[str, Any]:
     choice: Choice = _register(book)[key]
-    return {"id": key, **choice.model_dump(mode="json"), **words.reading(key, book.academic_year)}
+    return {"id": key, **as_json(choice), **words.reading(key, book.academic_year)}

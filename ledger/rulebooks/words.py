@@ -12,6 +12,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
+from ledger.domain.checked import names
 from ledger.domain.phrases import Phrase, says, verbatim
 from ledger.domain.rulebook import Interpretations, Law, Rule
 from ledger.edges.toml import NoToml, read_toml
@@ -94,7 +95,7 @@ def _entries(name: str, file: Traversable) -> Entries:
 
 
 def _wrong(found: dict[str, object]) -> Iterator[tuple[str, Phrase]]:
-    known = {*(one.replace("_", "-") for one in (*Law.model_fields, *Interpretations.model_fields)), *own_rules().rules}
+    known = {*(one.replace("_", "-") for one in (*names(Law), *names(Interpretations))), *own_rules().rules}
     for key, entry in found.items():
         if key not in known:
             yield key[:_LONGEST], says("book/unknown-id")

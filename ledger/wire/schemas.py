@@ -51,7 +51,7 @@ class _Submission(BaseModel):
 
 def _judges(form: Any) -> Any:
     """The function of ours that judges values of one of the domain's types: what its core schema names."""
-    return form.__metadata__[-1 if form is PositiveAmount else 0].func
+    return form.__metadata__[-1 if form is PositiveAmount else 0].function
 
 
 _MONEY = r"(0|[1-9][0-9]{0,8})\.[0-9]{2}$"

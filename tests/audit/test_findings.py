@@ -6,6 +6,8 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+from msgspec.structs import replace
+
 from ledger.audit.compliance import Limits, findings
 from ledger.domain.books import LawBooks
 from ledger.rulebooks.loader import load_books
@@ -89,8 +91,8 @@ def test_limits_let_pass_what_they_say_and_no_more() -> None:
 def test_block_that_needs_an_act_is_missed_only_where_the_institution_asks_for_one() -> None:
     book = BOOKS.of("2025-26")
     assert book is not None
-    reading = book.interpretations.AMB_32.model_copy(update={"decision": "by-an-act"})
-    by_an_act = book.model_copy(update={"interpretations": book.interpretations.model_copy(update={"AMB_32": reading})})
+    reading = replace(book.interpretations.AMB_32, decision="by-an-act")
+    by_an_act = replace(book, interpretations=replace(book.interpretations, AMB_32=reading))
     books = LawBooks({one: BOOKS.book_of(one) for one in BOOKS.years} | {"2025-26": by_an_act}, BOOKS.identities,
                      BOOKS.own)
     found = (None, "BLK-3", "notice", "BLK-3/not-ordered")

@@ -2,13 +2,15 @@
 only, or nowhere, does what it says where a book states it."""
 
 from datetime import date
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
+from msgspec.structs import replace
 
 from ledger.audit.compliance import findings
 from ledger.domain.books import LawBooks
 from ledger.domain.decisions import Accepted, Refused
+from ledger.domain.rulebook import Law
 from ledger.projections.student import fees, status
 from ledger.rulebooks.loader import load_books
 from ledger.words import sentence
@@ -27,11 +29,10 @@ def with_rules(**stated: dict[str, Any]) -> LawBooks:
     books = {year: book for year in PACKAGED.years if (book := PACKAGED.for_single_courses(year)) is not None}
     for year in ("2025-26", "2026-27", "2027-28", "2028-29"):
         opens = base.acts_from.replace(year=int(year[:4])) if base.acts_from is not None else None
-        own = {name: _entry(type(base.rules).model_fields[name].annotation, values, int(year[:4]) - 2025)
+        own = {name: _entry(get_type_hints(Law)[name], values, int(year[:4]) - 2025)
                for name, values in stated.items()}
-        books[year] = base.model_copy(update={
-            "academic_year": year, "acts_from": opens, "rules": base.rules.model_copy(update=own),
-            "unknown": {rule: mark for rule, mark in base.unknown.items() if rule.replace("-", "_") not in own}})
+        books[year] = replace(base, academic_year=year, acts_from=opens, rules=base.rules.having(**own), unknown={
+            rule: mark for rule, mark in base.unknown.items() if rule.replace("-", "_") not in own})
     return LawBooks(books, PACKAGED.identities | {year: (f"own-{year}", "0" * 64) for year in books}, PACKAGED.own)
 
 

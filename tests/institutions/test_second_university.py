@@ -8,6 +8,7 @@ from threading import Event
 
 import pytest
 from click.testing import CliRunner
+from msgspec.structs import replace
 
 from consumers.notifications.__main__ import notifications
 from consumers.notifications.agenda import Notice
@@ -63,8 +64,7 @@ def test_instalments_add_up_to_the_contribution_to_the_cent() -> None:
                                                ("the-total", ["instalment-1", "instalment-2", "instalment-3"])])
 def test_an_instalment_below_the_least_payment_is_not_asked_where_none_is(remits: str, kinds: list[str]) -> None:
     rules = BOOKS.book_of("2025-26").rules
-    law = rules.model_copy(update={"RAT_6": rules.RAT_6.model_copy(update={"remits": remits}),
-                                   "RAT_4": rules.RAT_4.model_copy(update={"share": Decimal("0.10")})})
+    law = rules.having(RAT_6=replace(rules.RAT_6, remits=remits), RAT_4=replace(rules.RAT_4, share=Decimal("0.10")))
     assert [kind for kind, *_ in instalment_amounts(law, Decimal("300.00"), False, False)] == kinds
 
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 
 import ledger
+from ledger.domain.checked import names
 from ledger.domain.law.catalogue import PREDICATES
 from ledger.domain.reasons import UNKNOWN, source_of
 from ledger.domain.rulebook import Interpretations, is_register_entry
@@ -179,4 +180,4 @@ def test_own_rules_say_what_holds_and_rest_on_the_register() -> None:
 
 def test_every_reading_in_the_code_is_in_the_register() -> None:
     assert {use.rule for use in uses() if use.rule.startswith("AMB-")} <= {name.replace("_", "-")
-                                                                         for name in Interpretations.model_fields}
+                                                                         for name in names(Interpretations)}

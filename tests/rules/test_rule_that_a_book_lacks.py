@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 import pytest
+from msgspec import structs
 
 from ledger.domain.books import LawBooks
 from ledger.domain.rulebook import RuleBook
@@ -62,7 +63,7 @@ def lacking(year: str, rule: str) -> LawBooks:
 
 
 def _without(book: RuleBook, rule: str) -> RuleBook:
-    return book.model_copy(update={"rules": book.rules.model_copy(update={rule.replace("-", "_"): None})})
+    return structs.replace(book, rules=book.rules.having(**{rule.replace("-", "_"): None}))
 
 
 def answers(history: History, run: _Run) -> list[Any]:
@@ -105,8 +106,7 @@ def entries() -> Iterator[tuple[str, str]]:
         book = BOOKS.of(year)
         if book is None or book.covers != "everything":
             continue
-        yield from ((year, field.replace("_", "-")) for field, rule in vars(book.rules).items()
-                    if rule is not None)
+        yield from ((year, rule) for rule in book.rules.stated)
 
 
 def naming(rule: str) -> list[str]:

@@ -8,10 +8,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from ledger.domain import decisions
 from ledger.domain.books import LawBooks
 from ledger.domain.case import Case
+from ledger.domain.checked import names
 from ledger.domain.decisions import Refused
 from ledger.domain.law import exams
 from ledger.domain.law.catalogue import PREDICATES
@@ -39,12 +41,9 @@ def unknowing(year: str, *rules: str) -> LawBooks:
 
 
 def _marked(book: RuleBook, rules: tuple[str, ...]) -> RuleBook:
-    law = book.rules.model_copy()  # what it has marked is still that of the other
-    law._unknown = dict(law._unknown)
-    for rule in rules:
-        law.mark(rule, UnknownValue(rule, book.academic_year, LOOKED_FOR))
-    return book.model_copy(update={"rules": law, "unknown": book.unknown | {
-        rule: Unknown(unknown=LOOKED_FOR) for rule in rules}})
+    law = book.rules.marked({rule.replace("-", "_"): (rule, book.academic_year, LOOKED_FOR) for rule in rules})
+    unknown = {rule: Unknown(unknown=LOOKED_FOR) for rule in rules}
+    return structs.replace(book, rules=law, unknown=book.unknown | unknown)
 
 
 LEFT_OUT = {("2024-25", "RAT-4"): "the split is unknown there already, and the charge names that; what an officer "
@@ -56,8 +55,7 @@ LEFT_OUT = {("2024-25", "RAT-4"): "the split is unknown there already, and the c
 def entries() -> Iterator[tuple[str, str]]:
     for year in BOOKS.years:
         book = BOOKS.for_single_courses(year)
-        yield from ((year, field.replace("_", "-")) for field, rule in vars(book.rules).items()
-                    if rule is not None and (year, field.replace("_", "-")) not in LEFT_OUT) if book else ()
+        yield from ((year, rule) for rule in book.rules.stated if (year, rule) not in LEFT_OUT) if book else ()
 
 
 class WithAnOfficer(MemoryLedger):
@@ -132,8 +130,8 @@ ALWAYS_DEPEND = frozenset({
 
 def test_predicates_look_at_the_situation_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """Under a book of which everything is unknown each predicate lets somebody pass: whom it has nothing to ask."""
-    nothing = {year: _marked(book.model_copy(update={"rules": Law()}), tuple(
-        name.replace("_", "-") for name in Law.model_fields)) for year in BOOKS.years
+    nothing = {year: _marked(structs.replace(book, rules=Law()), tuple(
+        name.replace("_", "-") for name in names(Law))) for year in BOOKS.years
         if (book := BOOKS.for_single_courses(year)) is not None}
     governed = {one.predicate for given in PREDICATES.values() for one in given if one.governed}
     asks = {predicate for predicate in governed if predicate.__name__ not in ALWAYS_DEPEND}

@@ -75,7 +75,7 @@ def test_texts_differ_between_years_exactly_when_those_of_the_books_do(language:
 _BOOKS = [book for year in LAWS.years if (book := LAWS.for_single_courses(year)) is not None]
 UNKNOWN = {mark.unknown for book in _BOOKS for mark in book.unknown.values()} | {
     text for book in _BOOKS
-    for rule in vars(book.rules).values() if rule is not None for text in rule.unknown.values()}
+    for rule in book.rules.stated.values() for text in rule.unknown.values()}
 """What the books mark as unknown, whole rules and single values."""
 
 

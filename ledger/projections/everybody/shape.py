@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ledger.domain.books import LawBooks
+from ledger.domain.checked import as_json
 from ledger.domain.edition import EDITION
 from ledger.domain.events import Event
 from ledger.domain.phrases import Phrase, says
@@ -96,7 +97,7 @@ def law_of(books: LawBooks) -> str:
     for year in books.years:
         book = books.for_single_courses(year)
         if book is not None:
-            interpretations[year] = book.interpretations.model_dump(mode="json")
+            interpretations[year] = as_json(book.interpretations)
     digest = hashlib.sha256(json.dumps(interpretations, sort_keys=True).encode()).hexdigest()
     return json.dumps({"rulebooks": {year: list(identity) for year, identity in books.identities.items()},
                        "interpretations": digest, "schema": schema()}, sort_keys=True)

@@ -12,7 +12,7 @@ from unittest.mock import patch
 from consumers.treasury.gpd import WrongFile, read_creditor
 from ledger.edges.text import visible
 from ledger.rulebooks.institution import _read as read_institution
-from ledger.rulebooks.loader import RuleBookError, packaged_readings, read_book, read_readings
+from ledger.rulebooks.loader import Readings, RuleBookError, packaged_readings, read_book
 from ledger.rulebooks.words import _entries
 from ledger.wire.kafka import CLIENT, KafkaUnusable, connection
 
@@ -88,7 +88,8 @@ def settings(text: bytes) -> None:
 TARGETS = (
     Target("rule-book", partial(refused, lambda name, text: read_book(name, text, packaged_readings())), small_books,
            30),
-    Target("register", partial(refused, read_readings), lambda: [(PACKAGED / "readings.yaml").read_bytes()[:3000]]),
+    Target("register", partial(refused, lambda name, text: Readings(name, text).entries),
+           lambda: [(PACKAGED / "readings.yaml").read_bytes()[:3000]]),
     Target("institution", partial(refused, read_institution), partial(packaged, "institution.yaml")),
     Target("book-words", words, small_words),
     Target("creditor", creditor, lambda: [(EXAMPLES / "creditor.toml").read_bytes()]),

@@ -1,0 +1,243 @@
+"""Plain structs, and the checks of what somebody sends or writes of them.
+
+What is read from the log, folded and asked is made of structs, which msgspec makes in a fraction of a model's time and
+which a program that only asks can declare without pydantic. Where a form is to be checked (`model_validate`), pydantic
+makes the checks of the same annotations then, and answers with the struct or with everything that is wrong.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import date
+from decimal import Decimal
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any, Self, TypeVar, dataclass_transform, get_type_hints
+
+import msgspec
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+    from pydantic_core import CoreSchema
+
+NOTHING: frozenset[str] = frozenset()
+
+
+class Narrowed:
+    """Of a text's length and pattern, a number's range, a list's length: what pydantic's schema of it asks."""
+
+    __slots__ = ("asked",)
+
+    def __init__(self, **asked: Any) -> None:
+        self.asked = asked
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        return handler(source) | self.asked
+
+
+class Before:
+    """What a value is made with, and checked, before pydantic looks at it."""
+
+    __slots__ = ("function",)
+
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        self.function = function
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> "CoreSchema":
+        from pydantic import BeforeValidator
+
+        return BeforeValidator(self.function).__get_pydantic_core_schema__(source, handler)
+
+
+class After:
+    """What is asked of a value afterwards."""
+
+    __slots__ = ("function",)
+
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        self.function = function
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> "CoreSchema":
+        from pydantic import AfterValidator
+
+        return AfterValidator(self.function).__get_pydantic_core_schema__(source, handler)
+
+
+class WrittenBy:
+    """The text that stands for a value in JSON."""
+
+    __slots__ = ("function",)
+
+    def __init__(self, function: Callable[[Any], str]) -> None:
+        self.function = function
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> "CoreSchema":
+        from pydantic import PlainSerializer
+
+        return PlainSerializer(self.function, return_type=str).__get_pydantic_core_schema__(source, handler)
+
+
+class _Kind(msgspec.StructMeta):
+    """Each field is given by name, so that what may be left out can stand anywhere."""
+
+    def __new__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **config: Any) -> Any:
+        return super().__new__(cls, name, bases, namespace, kw_only=True, **config)
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(msgspec.field,))
+class Checked(msgspec.Struct, metaclass=_Kind, frozen=True, forbid_unknown_fields=True):
+    """`_left_out`: of the fields that have a default, those that were not given."""
+
+    _left_out: frozenset[str] = NOTHING
+
+    @classmethod
+    def model_validate(cls, data: Any) -> Self:
+        """Raises pydantic's ValidationError, a ValueError, with everything that is wrong."""
+        found: Self = _checks(cls)(data)
+        return found
+
+    def held(self) -> dict[str, Any]:
+        """The fields with their values; without those that it lacks."""
+        lacks = getattr(self, "_lacks", NOTHING)
+        return {name: getattr(self, name) for name in names(type(self)) if name not in lacks}
+
+    def given(self) -> dict[str, Any]:
+        """What was stated: without what was left out."""
+        return {name: value for name, value in self.held().items() if name not in self._left_out}
+
+    @classmethod
+    def before(cls, data: Any) -> Any:
+        """What is to be checked of what was given."""
+        return data
+
+    def after(self) -> Self:
+        """What is asked of several fields together: raises `form.wrong`."""
+        return self
+
+    @classmethod
+    def instead(cls, data: Any) -> "type[Checked]":
+        """What is to be made of it: this, or a form of it without values (`lacking`)."""
+        return cls
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> "CoreSchema":
+        from pydantic_core import core_schema as cs
+
+        return cs.no_info_wrap_validator_function(_made(cls), _fields_of(model_of(cls).__pydantic_core_schema__)
+                                                  | {"extra_behavior": "forbid"})
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> dict[str, Any]:
+        found: dict[str, Any] = handler(model_of(cls).__pydantic_core_schema__)
+        return found
+
+
+_Some = TypeVar("_Some", bound=Checked)
+
+
+def names(kind: type[Checked]) -> tuple[str, ...]:
+    """Of its fields."""
+    return tuple(name for name in kind.__struct_fields__ if name[0] != "_")
+
+
+@cache
+def required(kind: type[Checked]) -> frozenset[str]:
+    return frozenset(field.name for field in msgspec.structs.fields(kind) if field.required)
+
+
+def as_json(value: Any, of: Callable[[Any], Mapping[str, Any]] = Checked.held) -> Any:
+    """As JSON knows it: days as YYYY-MM-DD, decimals as text. `of`: which fields of a struct."""
+    if isinstance(value, Checked):
+        return {name: as_json(one, of) for name, one in of(value).items()}
+    if isinstance(value, Mapping):
+        return {name: as_json(one, of) for name, one in value.items()}
+    if isinstance(value, tuple | list):
+        return [as_json(one, of) for one in value]
+    return value.isoformat() if isinstance(value, date) else str(value) if isinstance(value, Decimal) else value
+
+
+@cache
+def lacking(kind: type[_Some], fields: frozenset[str], read: Callable[[Any, str], Any]) -> type[_Some]:
+    """A kind that does not ask for these fields. Who reads one gets what `read` says of the struct and the field; its
+    `_lacks` is for whoever made it, by field."""
+    made: Any = _Kind(kind.__name__, (kind,), {
+        "__module__": kind.__module__, "__doc__": kind.__doc__,
+        "__annotations__": dict.fromkeys(sorted(fields), Any) | {"_lacks": dict[str, Any]},
+        "_lacks": msgspec.field(default_factory=dict),
+        "__reduce__": lambda one: (_lacking_again, (kind, fields, read, msgspec.structs.asdict(one))),
+    } | dict.fromkeys(fields))
+    for field in fields:
+        setattr(made, field, property(partial(_read_what_lacks, read, field)))
+    found: type[_Some] = made
+    return found
+
+
+def _read_what_lacks(read: Callable[[Any, str], Any], field: str, one: Any) -> Any:
+    return read(one, field)
+
+
+def _lacking_again(kind: type[Checked], fields: frozenset[str], read: Callable[[Any, str], Any],
+                   values: dict[str, Any]) -> Checked:
+    """From another process, which has none of the kinds that are made here."""
+    made: Any = lacking(kind, fields, read)
+    found: Checked = made(**values)
+    return found
+
+
+@cache
+def model_of(kind: type[Checked]) -> "type[BaseModel]":
+    """The model of a struct's form: its checks and its JSON Schema."""
+    from pydantic import ConfigDict, Field, create_model
+
+    hints = get_type_hints(kind, include_extras=True)
+    fields: dict[str, Any] = {}
+    for field in msgspec.structs.fields(kind):
+        if field.name[0] == "_":
+            continue
+        options: dict[str, Any] = {} if field.name == field.encode_name else {"alias": field.encode_name}
+        if not field.required:
+            options |= {"default": field.default} if field.default_factory is msgspec.NODEFAULT else \
+                {"default_factory": field.default_factory}
+        fields[field.name] = (hints[field.name], Field(**options))
+    made: Any = create_model(kind.__name__, __config__=ConfigDict(frozen=True, extra="forbid", populate_by_name=True),
+                             __doc__=kind.__doc__, __module__=kind.__module__, **fields)
+    found: type[BaseModel] = made
+    return found
+
+
+@cache
+def _checks(kind: type[Checked]) -> Callable[[Any], Any]:
+    from pydantic import ConfigDict, TypeAdapter
+
+    return TypeAdapter(kind, config=ConfigDict(populate_by_name=True)).validate_python
+
+
+def _fields_of(model: Any) -> Any:
+    """The part of a model's schema that gives the fields and makes no model of them."""
+    while model["type"] != "model-fields":
+        model = model["schema"]
+    return model
+
+
+def _has_its_own(kind: type[Checked], name: str) -> bool:
+    return next(vars(one)[name] for one in kind.__mro__ if name in vars(one)) is not vars(Checked)[name]
+
+
+def _made(kind: type[Checked]) -> Callable[[Any, Any], Any]:
+    """What pydantic has found of the fields, as the struct."""
+    prepares, chooses, asks = (_has_its_own(kind, name) for name in ("before", "instead", "after"))
+    usual = frozenset(field.name for field in msgspec.structs.fields(kind)
+                      if field.name[0] != "_" and not field.required)
+    kept: dict[frozenset[str], frozenset[str]] = {}
+
+    def make(value: Any, read: Any) -> Any:
+        if isinstance(value, kind):
+            return value
+        if prepares:
+            value = kind.before(value)
+        if chooses and (other := kind.instead(value)) is not kind:
+            return other.model_validate(value)
+        fields, _, given = read(value)
+        if left_out := usual - given:
+            fields["_left_out"] = kept.setdefault(left_out, left_out)
+        one = kind(**fields)
+        return one.after() if asks else one
+
+    return make
