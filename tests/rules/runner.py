@@ -46,6 +46,11 @@ _Loader.yaml_implicit_resolvers = {
 _Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|false)$"), list("tf"))
 
 
+def load_plain(path: Path) -> Any:
+    """The one document of a file, days as they are written."""
+    return _plain(yaml.load(path.read_text(encoding="utf-8"), _Loader))
+
+
 class _Form(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 

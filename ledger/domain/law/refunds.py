@@ -113,7 +113,8 @@ def refund_without_right(person: Person, career: Career, event: Event, book: Rul
     if data.amount <= allowed:
         return
     law = books.book_of(charge.year)
-    rule = right.rule if right is not None else _NO_REFUND.get(charge.base_kind, "AMB-29")
+    rule = right.rule if right is not None else "RIN-7" if charge.rule == "CHG-3" \
+        else _NO_REFUND.get(charge.base_kind, "AMB-29")
     if not law.has(rule):
         rule = "AMB-29"
     yield reason(law, rule, says("AMB-29", amount=data.amount, charge=charge.key, allowed=allowed))
