@@ -1,5 +1,6 @@
-"""The table rule -> code -> tests, as docs/rules.md, and with it docs/law.md (tests/law_table.py). `--check` fails on
-an empty cell and on a page that is not up to date; `--files` counts in how many files each rule has its code."""
+"""The table rule -> code -> tests, as docs/rules.md, and with it docs/law.md (tests/law_table.py) and docs/breaches.md
+(tests/audit/breaches.py). `--check` fails on an empty cell and on a page that is not up to date; `--files` counts in
+how many files each rule has its code."""
 
 import argparse
 import importlib
@@ -18,6 +19,7 @@ from ledger.domain.registry import CODE
 from ledger.rulebooks.loader import load_books
 
 from . import law_table
+from .audit import breaches
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "rules.md"
@@ -49,7 +51,8 @@ def _tests() -> dict[str, list[str]]:
     return found
 
 
-def _says() -> dict[str, str]:
+def rules_of_the_books() -> dict[str, str]:
+    """What each says; of several books the newest."""
     books = load_books()
     found = {name: entry.says for name, entry in books.own.rules.items()}
     for year in books.years:
@@ -67,7 +70,7 @@ def table() -> tuple[str, list[str]]:
     listed: dict[str, Any] = yaml.safe_load((ROOT / "tests" / "rule_ids.yaml").read_text())
     ids = [rule for group in listed["ids"] for rule in group]
     reasons: dict[str, str] = listed["cannot_act"]
-    says, tests, wrong, rows = _says(), _tests(), [], []
+    says, tests, wrong, rows = rules_of_the_books(), _tests(), [], []
     for rule in ids:
         code = CODE.get(rule, [])
         if rule in reasons and code:
@@ -118,7 +121,7 @@ def main() -> int:
         _print_files()
         return 0
     page, wrong = table()
-    for path, text in ((PAGE, page), (law_table.PAGE, law_table.page())):
+    for path, text in ((PAGE, page), (law_table.PAGE, law_table.page()), (breaches.PAGE, breaches.page())):
         if args.write:
             path.write_text(text)
         elif not path.exists() or path.read_text() != text:

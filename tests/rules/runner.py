@@ -48,7 +48,8 @@ _Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|fa
 
 def load_plain(path: Path) -> Any:
     """The one document of a file, days as they are written."""
-    return _plain(yaml.load(path.read_text(encoding="utf-8"), _Loader))
+    (found,) = yaml.load_all(path.read_text(encoding="utf-8"), _Loader)
+    return _plain(found)
 
 
 class _Form(BaseModel):
