@@ -42,6 +42,8 @@ processes.pool = pool
 COUNTED = "counted"
 SERVERS = frozenset({"postgres_admin", "kafka_bootstrap", "brokers"})
 """The fixtures that stand for a server: who asks for one, also by way of others, is marked `server`."""
+DOCS = Path(__file__).parent / "docs"
+"""Commands of pages, most of which start servers of their own: marked `server` too."""
 
 
 gc.disable()
@@ -60,7 +62,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         fixtures = getattr(item, "fixturenames", ())
         parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
-        if SERVERS.intersection(fixtures) or "postgresql" in parameters:
+        if SERVERS.intersection(fixtures) or "postgresql" in parameters or DOCS in item.path.parents:
             item.add_marker("server")
         if "brokers" in fixtures:  # one worker has them all, and starts one cluster
             item.add_marker(pytest.mark.xdist_group("brokers"))

@@ -4,6 +4,7 @@ catalogue that leaves nothing out."""
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -20,10 +21,15 @@ AUDITOR = "ledger.proofs.auditor"
 """A program of its own, read alone and run where there is nothing else of ours."""
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def imported(name: str, path: Path) -> Iterator[str]:
     """Our modules that a module imports anywhere, also only when a function runs."""
     package = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name in MODULES)
         elif isinstance(node, ast.ImportFrom):
@@ -58,7 +64,7 @@ def test_no_program_hands_settings_on_in_its_environment() -> None:
 
 def named(path: Path) -> Iterator[str]:
     """The public classes and type aliases of a module: what it gives a name in capitals and small letters."""
-    for node in ast.parse(path.read_text()).body:
+    for node in parsed(path).body:
         match node:
             case ast.ClassDef(name=name) | ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(
                     target=ast.Name(id=name)) if re.fullmatch(r"[A-Z]\w*[a-z]\w*", name):
