@@ -37,10 +37,13 @@ class OneLine(logging.Formatter):
         return said(super().format(record))
 
 
+_json = json.JSONEncoder(ensure_ascii=False).encode
+
+
 def json_text(value: Any, ascii_only: bool = False, indent: int | None = None) -> str:
     """The exact value as JSON. Letters stay readable; what would act on a terminal is written as JSON's own escape."""
-    text = json.dumps(value, ensure_ascii=ascii_only, separators=(", ", ": ") if indent is None else None,
-                      indent=indent)
+    text = _json(value) if indent is None and not ascii_only else json.dumps(value, ensure_ascii=ascii_only,
+                                                                             indent=indent)
     if text.isprintable():
         return text
     return "".join(one if one == "\n" or _has_shape(one) else json.dumps(one)[1:-1] for one in text)

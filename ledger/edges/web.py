@@ -14,6 +14,7 @@ import ssl
 import threading
 from asyncio.events import TimerHandle
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import uvicorn
@@ -33,6 +34,10 @@ HEAD_SECONDS, ANSWER_SECONDS = 5.0, 10.0
 answered."""
 TAKEN_SECONDS = 30.0
 """So long may who listens to a stream not take a piece of it."""
+IDLE_SECONDS = 5.0
+"""From an answer to the next request of the same connection."""
+MOST_NAMES = 1_000
+"""Values of `Host` that are known to be ours."""
 MOST_CONNECTIONS = 600
 """Above them the one that has been silent longest gives way: whoever asks is answered, however many only hold on."""
 CONNECTION = "career_ledger.connection"
@@ -41,11 +46,14 @@ PROBLEM = "application/problem+json"
 # Questions and answers
 
 
+Headers = tuple[tuple[bytes, bytes], ...]
+
+
 class Response(NamedTuple):
     status: int
     body: bytes
     type: str = "application/json"
-    headers: tuple[tuple[bytes, bytes], ...] = ()
+    headers: Headers = ()
 
 
 class Flow(NamedTuple):
@@ -78,13 +86,14 @@ def json_body(value: Any) -> bytes:
 
 
 def problem(status: int, reason: str, detail: str, urn: str = "urn:career-ledger:http:",
-            headers: tuple[tuple[bytes, bytes], ...] = (), **more: Any) -> Response:
+            headers: Headers = (), **more: Any) -> Response:
     """`reason` is for programs, `detail` for people."""
     return Response(status, json_body({"type": urn + reason, "title": reason.replace("-", " "), "status": status,
                                        "reason": reason, "detail": detail, **more}), PROBLEM, headers)
 
 
 _LAST = ((b"connection", b"close"),)
+_BREAKS = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _JSON = re.compile(rb"application/json\s*(;.*)?", re.IGNORECASE)
 _SNIFF = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
 PAGE_HEADERS = (
@@ -94,7 +103,21 @@ PAGE_HEADERS = (
     (b"cross-origin-opener-policy", b"same-origin"), (b"cross-origin-resource-policy", b"same-origin"))
 """Of every answer that a browser shows as a page."""
 _NO_STORE = ((b"cache-control", b"no-store"),)
+_NO_STORE_LINE = b"cache-control: no-store\r\n"
 _HSTS = ((b"strict-transport-security", b"max-age=31536000"),)
+
+
+@lru_cache(maxsize=256)
+def _head(status: int, type: str, always: Headers) -> bytes:
+    """What begins an answer: those of its lines that are the same for many."""
+    return b"".join((STATUS_LINE[status], b"content-type: ", type.encode(), b"\r\n", _lines(
+        always + (PAGE_HEADERS if type.startswith("text/html") else ()))))
+
+
+def _lines(headers: Headers) -> bytes:
+    if any(_BREAKS.search(value) for _, value in headers):
+        raise ValueError("a header with a line break")
+    return b"".join([b"%b: %b\r\n" % header for header in headers])
 
 
 class Incoming(NamedTuple):
@@ -191,28 +214,34 @@ class Application:
     def __init__(self, routes: Routes, door: Door, hosts: frozenset[str], longest: int = LONGEST_BODY,
                  guard: Guard | None = None) -> None:
         self._hosts, self._longest, self._guard = hosts, longest, guard or Guard(door)
-        self._routes = {path: methods for path, methods in routes.items() if "{" not in path}
-        self._patterns = [(re.compile(re.sub(r"\{[a-z_]+\}", "([^/]+)", path)), path, methods)
-                          for path, methods in routes.items() if "{" in path]
+        self._routes = _tree(routes)
+        self._named: set[bytes] = set()
         self._known = ", ".join(f"{method} {path}" for path, methods in routes.items() for method in methods)
         self._always = _SNIFF + (_HSTS if door.secure else ())
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         try:
             answer = await self._answer(scope, receive)
+            head = self._head(answer)
         except Exception as error:  # its text may tell of a person
             answer = problem(500, "fault", f"a fault of this program, please report it: {fault(error)}", headers=_LAST)
+            head = self._head(answer)
             say(answer.body.decode(), level="error")
         if answer is None:  # whoever asked has gone
             return
         if isinstance(answer, Flow):
             await self._stream(answer, scope, send)
             return
-        await send({"type": "http.response.start", "status": answer.status, "headers": [
-            (b"content-type", answer.type.encode()), (b"content-length", b"%d" % len(answer.body)), *self._always,
-            *(PAGE_HEADERS if answer.type.startswith("text/html") else ()),
-            *(() if any(name == b"cache-control" for name, _ in answer.headers) else _NO_STORE), *answer.headers]})
-        await send({"type": "http.response.body", "body": answer.body})
+        await _whole(send.__self__, head, answer)
+
+    def _head(self, answer: Shown | None) -> bytes:
+        """But for its last lines. Raises ValueError."""
+        if not isinstance(answer, Response):
+            return b""
+        head = _head(answer.status, answer.type, self._always)
+        if not any(name == b"cache-control" for name, _ in answer.headers):
+            head += _NO_STORE_LINE
+        return head + _lines(answer.headers) if answer.headers else head
 
     async def _stream(self, answer: Flow, scope: Any, send: Any) -> None:
         connection: _Bounded = scope["state"][CONNECTION]
@@ -233,14 +262,11 @@ class Application:
 
     async def _answer(self, scope: Any, receive: Any) -> Shown | None:
         headers = dict(scope["headers"])
-        if (refused := self._misnamed(scope)) is not None:
+        if ((len(headers) < len(scope["headers"]) or headers.get(b"host") not in self._named)
+                and (refused := self._misnamed(scope)) is not None):
             return refused
         path = scope["path"]
-        found: tuple[str | None, Mapping[str, Route] | None, tuple[str, ...]] = path, self._routes.get(path), ()
-        if found[1] is None:
-            found = next(((route, methods, match.groups()) for pattern, route, methods in self._patterns
-                          if (match := pattern.fullmatch(path))), (None, None, ()))
-        route, methods, parts = found
+        route, methods, parts = _found(self._routes, path)
         head = Incoming(scope["method"], route, path, scope["query_string"], headers)
         answer = await self._answered(head, methods, parts, receive)
         if isinstance(answer, Response) and answer.type == PROBLEM:
@@ -295,34 +321,68 @@ class Application:
             return problem(421, "unknown-host",
                            "this is asked by its own name only: whoever runs it adds names with --http-host",
                            headers=_LAST)
+        if len(self._named) < MOST_NAMES:
+            self._named.add(named[0])
         return None
+
+
+_Found = tuple[str | None, Mapping[str, Route] | None, tuple[str, ...]]
+_NOWHERE: _Found = (None, None, ())
+
+
+def _tree(routes: Routes) -> dict[str, Any]:
+    """Part of a path (`{` for one with a name) -> what follows; at the end, under `/`, the route. Raises ValueError
+    where a part may be either: which one is meant would depend on what comes after."""
+    root: dict[str, Any] = {}
+    for route, methods in routes.items():
+        node = root
+        for part in route.split("/")[1:]:
+            node = node.setdefault("{" if part.startswith("{") else part, {})
+        node["/"] = route, methods
+    todo = [root]
+    while todo:
+        one = todo.pop()
+        nodes = [node for name, node in one.items() if name != "/"]
+        if "{" in one and len(nodes) > 1:
+            raise ValueError(f"a name in braces beside {sorted(one)}")
+        todo += nodes
+    return root
+
+
+def _found(node: dict[str, Any], path: str) -> _Found:
+    parts: tuple[str, ...] = ()
+    for part in path.split("/")[1:]:
+        following = node.get(part)
+        if following is None:
+            following = node.get("{")
+            if following is None or not part:
+                return _NOWHERE
+            parts += (part,)
+        node = following
+    return (*node["/"], parts) if "/" in node else _NOWHERE
 
 
 # Connections
 
 
-class _Joined:
-    """A transport that sends the head of an answer with its first piece: one call of the system and one packet, not
-    two. uvicorn writes them one after the other."""
-
-    def __init__(self, transport: Any) -> None:
-        self._transport, self._head = transport, b""
-        self.is_closing = transport.is_closing
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-    def write(self, data: bytes) -> None:
-        if not self._head and data.startswith(b"HTTP/1.1 ") and data.endswith(b"\r\n\r\n") and data[9:10] != b"1":
-            self._head = data
-            return
-        self._transport.write(self._head + data)
-        self._head = b""
-
-    def close(self) -> None:
-        if self._head:
-            self._transport.write(self._head)
-        self._transport.close()
+async def _whole(cycle: Any, head: bytes, answer: Response) -> None:
+    """An answer in one piece, which is one call of the system and one packet. uvicorn's `send` would make two of it,
+    and look at each header twice."""
+    if cycle.flow.write_paused and not cycle.disconnected:
+        await cycle.flow.drain()
+    if cycle.disconnected:
+        return
+    cycle.response_started = cycle.response_complete = True
+    last = _LAST[0] in answer.headers
+    cycle.keep_alive = cycle.keep_alive and not last
+    cycle.transport.write(b"".join((
+        head, *[b"%b: %b\r\n" % header for header in cycle.default_headers],
+        b"" if cycle.keep_alive or last else b"connection: close\r\n",
+        b"content-length: %d\r\n\r\n" % len(answer.body), b"" if cycle.scope["method"] == "HEAD" else answer.body)))
+    cycle.message_event.set()
+    if not cycle.keep_alive:
+        cycle.transport.close()
+    cycle.on_response()
 
 
 class _Bounded(HttpToolsProtocol):
@@ -330,13 +390,14 @@ class _Bounded(HttpToolsProtocol):
 
     silent: dict["_Bounded", None]
     """Those of this server that have asked nothing yet, or nothing since their last answer, the longest first."""
-    _deadline: TimerHandle | None = None
-    _in_head = False
+    _due: float | None = None
+    _timer: TimerHandle | None = None
+    """One for all deadlines of the connection: when it goes off it is set anew for the one that holds by then."""
+    _in_head = _idle = False
     _head_bytes = 0
 
     def connection_made(self, transport: Any) -> None:
-        joined: Any = _Joined(transport)
-        super().connection_made(joined)
+        super().connection_made(transport)
         self.silent[self] = None
         self._within(HEAD_SECONDS)
         if len(self.connections) > MOST_CONNECTIONS:
@@ -345,11 +406,13 @@ class _Bounded(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._at_ease()
+        if self._timer is not None:
+            self._timer.cancel()
         self.silent.pop(self, None)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._deadline is None:  # a further request
+        if self._idle or self._due is None:  # a further request
             self._within(HEAD_SECONDS)
         super().data_received(data)
         self._head_bytes += len(data) if self._in_head else 0
@@ -368,12 +431,22 @@ class _Bounded(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_response_complete(self) -> None:
+        """As uvicorn's, whose own timer for the next request is one more for each."""
         self._at_ease()
-        if not self.pipeline and not self.transport.is_closing():
-            self.silent[self] = None
-        if self._in_head or self.pipeline:  # another one has come meanwhile
-            self._within(HEAD_SECONDS if self._in_head else ANSWER_SECONDS)
-        super().on_response_complete()
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:  # another one has come meanwhile
+            self._within(ANSWER_SECONDS)
+            self._start_asgi_task(*self.pipeline.pop())
+            return
+        self.silent[self] = None
+        if self._in_head:
+            self._within(HEAD_SECONDS)
+        else:
+            self._within(IDLE_SECONDS)
+            self._idle = True
 
     def goes_on(self) -> None:
         """The answer has no end of its own: whoever sends it looks to it that it is taken."""
@@ -383,13 +456,26 @@ class _Bounded(HttpToolsProtocol):
         self.end(problem(400, "no-http", msg))
 
     def _within(self, seconds: float) -> None:
-        self._at_ease()
-        self._deadline = self.loop.call_later(seconds, self._late)
+        self._idle = False
+        self._due = due = self.loop.time() + seconds
+        if self._timer is None or self._timer.when() > due:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self.loop.call_at(due, self._rings)
 
     def _at_ease(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
+        self._due, self._idle = None, False
+
+    def _rings(self) -> None:
+        self._timer = None
+        if self._due is None or self.transport.is_closing():
+            return
+        if self._due > self.loop.time():
+            self._timer = self.loop.call_at(self._due, self._rings)
+        elif self._idle:
+            self.transport.close()
+        else:
+            self._late()
 
     def _late(self) -> None:
         cycle: Any = self.cycle  # None before the first head

@@ -1,8 +1,11 @@
 """Which language somebody who asks over HTTP is answered in."""
 
+from functools import lru_cache
+
 from .entries import DEFAULT, LANGUAGES, Language
 
 
+@lru_cache(maxsize=64)
 def preferred(accepted: str) -> Language:
     """The language of ours that an Accept-Language header (RFC 9110) wants most; where it
     wants none of them, English."""

@@ -139,6 +139,38 @@ def test_a_request_that_does_not_arrive_in_time_is_ended(monkeypatch: pytest.Mon
         assert connection.recv(1) == b""
 
 
+def test_connection_on_which_nothing_more_is_asked_is_closed_without_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web, "IDLE_SECONDS", 0.3)
+    with served() as port, socket.create_connection(("127.0.0.1", port), timeout=3) as connection:
+        for _ in range(3):
+            connection.sendall(request())
+            assert answer_of(connection)[0] == 200
+            time.sleep(0.15)  # in all longer than it may be idle, and never so long
+        assert connection.recv(1) == b""
+
+
+def test_requests_sent_together_are_answered_in_their_order_and_the_connection_ends_when_asked_to(port: int) -> None:
+    bodies = [b"%d" % n for n in range(5)]
+    with socket.create_connection(("127.0.0.1", port), timeout=3) as connection:
+        connection.sendall(b"".join(request(body=body) for body in bodies) + request(body=b"6", Connection="close"))
+        file = connection.makefile("rb").read()
+    assert [part.partition(b"HTTP/1.1")[0] for part in file.split(b"\r\n\r\n")[1:]] == [*bodies, b"6"]
+    assert file.count(b"connection: close") == 1
+
+
+@pytest.mark.parametrize("path", ["/v1/{name}", "/v1/one", "/v1/{name}/more"])
+def test_paths_of_which_only_the_rest_tells_which_route_is_meant_are_refused(path: str) -> None:
+    with pytest.raises(ValueError, match="braces"):
+        web.Application({"/v1/{other}/x": {}, "/v1/two": {}} | {path: {}}, Door(), frozenset())
+
+
+def test_header_with_a_line_break_is_not_sent() -> None:
+    answer = Response(200, b"1", headers=((b"location", b"/x\r\nset-cookie: a=b"),))
+    with served(routes={"/v1/one": {"GET": lambda _: answer}}) as port:
+        status, headers, found = said(port, request("/v1/one", "GET"))
+        assert (status, found["reason"], "set-cookie" in headers) == (500, "fault", False)
+
+
 def test_connection_that_has_been_silent_longest_gives_way_to_who_asks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(web, "MOST_CONNECTIONS", 3)
     with served() as port, ExitStack() as opened:

@@ -52,8 +52,10 @@ CALL = tuple(name for name in ExamBooked.model_fields if name != "note")
 
 def query(text: bytes) -> dict[str, str]:
     """The parameters. Raises Misasked for one that stands twice."""
+    if not text:
+        return {}
     try:
-        given = parse_qsl(text.decode("ascii"), keep_blank_values=True, strict_parsing=bool(text), errors="strict",
+        given = parse_qsl(text.decode("ascii"), keep_blank_values=True, strict_parsing=True, errors="strict",
                           max_num_fields=MOST_PARAMETERS)
     except ValueError:
         raise Misasked(400, "bad-query", says("http/query")) from None

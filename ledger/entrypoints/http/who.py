@@ -123,6 +123,7 @@ class Entrance(Guard):
                  sessions: Sessions | None = None, trail: Trail | None = None) -> None:
         super().__init__(place.door)
         self._table, self._trail = table, trail
+        self._pages = frozenset(route for route, methods in table.items() if any(one.page for one in methods.values()))
         self._sessions = sessions or Sessions()
         self._once = OneTime(show) if show is not None and place.is_here_only and place.door.issuer is None \
             else None
@@ -167,19 +168,19 @@ class Entrance(Guard):
                 "http/forbidden", text=", ".join(sorted(permit.roles)))))
         if caller.only_student:  # whatever is read from here on, a fault of ours included
             read_only_of(caller.student or "")
-        return await self._left_a_trail(head, caller) or caller
+        return caller if self._trail is None else await self._left_a_trail(head, caller, self._trail) or caller
 
-    async def _left_a_trail(self, head: Incoming, caller: Caller) -> Response | None:
+    async def _left_a_trail(self, head: Incoming, caller: Caller, trail: Trail) -> Response | None:
         """Of a student's record: who asks, in which roles or why, what and whether it is hers to see. Where that cannot
         be noted nothing is answered."""
         student = _student(head, caller)
-        if student is None or self._trail is None:
+        if student is None:
             return None
         denied = caller.only_student and student != caller.student
         said = visible(head.told(b"access-purpose").decode("utf-8", "replace"))[:LONGEST_PURPOSE]
         try:
-            await self._trail(RecordRead(student, caller.subject, "record-denied" if denied else "record",
-                                    said or ", ".join(sorted(caller.roles))))
+            await trail(RecordRead(student, caller.subject, "record-denied" if denied else "record",
+                              said or ", ".join(sorted(caller.roles))))
         except Exception as error:
             found = explained(error, spoken(head.headers))
             if found is None:
@@ -285,7 +286,7 @@ class Entrance(Guard):
         return self._table.get(head.route or "", {}).get(head.method)
 
     def _is_page(self, head: Incoming) -> bool:
-        return any(one.page for one in self._table.get(head.route or "", {}).values())
+        return head.route in self._pages
 
     def _visitor(self, head: Incoming) -> Caller | None:
         held = _cookie(head.headers, self._cookie)
