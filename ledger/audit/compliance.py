@@ -20,7 +20,14 @@ from ledger.domain.events import Event
 from ledger.domain.fold import advance, apply
 from ledger.domain.gaps import gap_phrase
 from ledger.domain.knowledge import in_force
-from ledger.domain.law.catalogue import LOOKOUTS, MISFITS, MISFITS_OF_ALL, SAT_AS_WELL, SITTING
+from ledger.domain.law.catalogue import (
+    LOOKOUTS,
+    MISFITS,
+    MISFITS_OF_ALL,
+    SAT_AS_WELL,
+    SAT_IN_ITS_YEAR,
+    SITTING,
+)
 from ledger.domain.law.chapter import StillOpen, against, year_of_act
 from ledger.domain.law.exams import find_result, reasons_against
 from ledger.domain.law.forfeiture import foreseen
@@ -30,7 +37,7 @@ from ledger.domain.phrases import Phrase, says
 from ledger.domain.reasons import Fact, Reason, reason, source_of, unknown_value
 from ledger.domain.registry import obeys
 from ledger.domain.rulebook import OwnBook, RuleBook, UnknownValue
-from ledger.domain.state import ADMINISTRATIVE, Career, Person
+from ledger.domain.state import ADMINISTRATIVE, Booking, Career, Person
 from ledger.domain.values import ROME, ZERO, format_instant, year_of
 
 TOLERANCE = timedelta(minutes=1)
@@ -46,6 +53,8 @@ class Limits:
 
 
 LIMITS = Limits()
+_NO_RULES: frozenset[str] = frozenset()
+
 
 def findings(events: Sequence[Event], on: date, books: LawBooks, limits: Limits = LIMITS) -> Iterator[dict[str, Any]]:
     """One JSON object a finding, in the order in which the facts hold, up to a day. `programme` is that of the career,
@@ -64,7 +73,7 @@ def findings(events: Sequence[Event], on: date, books: LawBooks, limits: Limits 
     def judge(person: Person, event: Event) -> None:
         career = person.careers.get(event.career or "") or Career(event.career or "")
         law = books.on(event.effective_on)
-        overridden = frozenset(o.rule for o in event.override)
+        overridden = frozenset(o.rule for o in event.override) if event.override else _NO_RULES
         for given in reasons_against_act(event.type, event.data, event.effective_on, person,
                                          career.name, books, overridden, event):
             if given.rule not in overridden and given.rule != "NO-RULEBOOK":
@@ -74,12 +83,17 @@ def findings(events: Sequence[Event], on: date, books: LawBooks, limits: Limits 
                  Reason(override.rule, says("derogation", rule=override.rule),
                         source_of(_book_with(override.rule, _book(law, event, career), law), override.rule)),
                  event.student)
-        for sat, given in _sat_on_the_day(person, career, event, facts, law):
-            note(sat, sat.career, _severity(given), given, event.student)
-        for given in (*_facts_in_breach(person, career, event, law), *of_exams.get(event.id, ()),
-                      *_as_far_as_known(_annulled_in_order(career, event, of_exams, law), law),
-                      *_recorded_late(event, limits, books)):
+        if isinstance(event.data, e.RecognitionRequested):
+            for sat, given in _sat_on_the_day(person, career, event, event.data, facts, law):
+                note(sat, sat.career, _severity(given), given, event.student)
+        for given in (*_facts_in_breach(person, career, event, law), *of_exams.get(event.id, ())):
             note(event, event.career, _severity(given), given, event.student)
+        if isinstance(event.data, e.ExamAnnulled):
+            for given in _as_far_as_known(_annulled_in_order(career, event.data, of_exams, law), law):
+                note(event, event.career, _severity(given), given, event.student)
+        late = _recorded_late(event, limits, books)
+        if late is not None:
+            note(event, event.career, _severity(late), late, event.student)
 
     of_exams: dict[str, list[Reason]] = {}
     person = Person(events[0].student)
@@ -142,8 +156,9 @@ def ahead_of_the_clock(events: Sequence[Event], now: datetime, books: LawBooks) 
     """Events that were recorded later than it is: the clock of the machine that recorded them ran ahead. What follows
     them in their stream has the same moment, since it is never earlier than that of the student's last event. Keeps
     silent about `TOLERANCE`."""
+    latest = now + TOLERANCE
     for event in events:
-        if event.recorded_at > now + TOLERANCE:
+        if event.recorded_at > latest:
             yield {"student": event.student, "career": event.career, "event": event.id, "rule": "FUT",
                    "severity": "notice",
                    "message": says("FUT", recorded_at=format_instant(event.recorded_at), position=event.position),
@@ -219,8 +234,9 @@ def _facts_in_breach(person: Person, career: Career, event: Event, books: LawBoo
     """What is stored as a fact and yet does not fit the rules."""
     if event.type in e.ACTS:
         return
-    book = _book(books, event, career)
-    for misfit in (*MISFITS_OF_ALL, *MISFITS.get(event.type, ())):
+    asked = (*MISFITS_OF_ALL.of(career), *MISFITS.get(event.type, ()))
+    book = _book(books, event, career) if asked else None
+    for misfit in asked:
         yield from _as_far_as_known(iter(misfit(person, career, event, book, books)), books)
 
 
@@ -239,9 +255,14 @@ def _exam_in_breach(person: Person, event: Event, books: LawBooks) -> Iterator[R
     call = e.ExamBooked(course=data.course, held_on=data.held_on, academic_year=year, session=data.session,
                         calls_start_on=data.held_on, mode=data.mode)
     case = Case("exam-graded", call, data.held_on, person, career, book, books)
-    yield from against(case, [one for one in SAT_AS_WELL if "ENR" not in one.rules or _states_its_year(career, data)])
-    yield from _as_far_as_known(_without_a_booking(case, call), books)
-    yield from _under_a_block(case, call)
+    if _states_its_year(career, data):
+        yield from against(case, SAT_IN_ITS_YEAR)
+    yield from against(case, SAT_AS_WELL)
+    booking = career.open_booking(call.course, call.held_on)
+    if booking is None:
+        yield from _as_far_as_known(_without_a_booking(case, call), books)
+    elif career.blocks:
+        yield from _under_a_block(case, call, booking)
     if data.outcome == "failed":  # there is nothing to annul
         yield from reasons_against(case, SITTING)
     elif "ESA-7" in book.asked:
@@ -258,22 +279,18 @@ def _states_its_year(career: Career, data: e.ExamGraded) -> bool:
 
 
 @obeys("AMB-3")
-def _under_a_block(case: Case, call: e.ExamBooked) -> Iterator[Reason]:
+def _under_a_block(case: Case, call: e.ExamBooked, booking: Booking) -> Iterator[Reason]:
     """A booking made before the administrative block was kept; that the exam was sat under it is flagged."""
-    booking = case.career.open_booking(call.course, call.held_on)
     block = next((b for b in case.career.blocks.values() if b.kind == ADMINISTRATIVE), None)
-    if block is not None and booking is not None and booking.on < block.start:
+    if block is not None and booking.on < block.start:
         yield reason(case.books.own, "AMB-3", says("AMB-3/sat", course=call.course, held_on=call.held_on),
                      facts=block.facts, interpretation="AMB-3")
 
 
 @obeys("ESA-7")
-def _annulled_in_order(career: Career, event: Event, of_exams: dict[str, list[Reason]],
+def _annulled_in_order(career: Career, data: e.ExamAnnulled, of_exams: dict[str, list[Reason]],
                        books: LawBooks) -> Iterator[Reason]:
     """An exam against which nothing is known was annulled."""
-    data = event.data
-    if not isinstance(data, e.ExamAnnulled):
-        return
     result = find_result(career, data.course, data.held_on)
     book = books.for_late_degrees(career.exam_year(result.data), data.held_on) if result is not None else None
     if result is not None and book is not None and "ESA-7" in book.asked and not of_exams.get(result.event):
@@ -282,28 +299,25 @@ def _annulled_in_order(career: Career, event: Event, of_exams: dict[str, list[Re
 
 
 @obeys("LATE")
-def _recorded_late(event: Event, limits: Limits, books: LawBooks) -> Iterator[Reason]:
+def _recorded_late(event: Event, limits: Limits, books: LawBooks) -> Reason | None:
     """What the ledger learned of long after it happened: answers given in between did not know it."""
-    if (event.recorded_at.date() - event.effective_on).days < limits.days:
-        return  # Rome is hours ahead, at most a day
+    if event.recorded_at.toordinal() - event.effective_on.toordinal() < limits.days:
+        return None  # Rome is hours ahead, at most a day
     days = (event.recorded_at.astimezone(ROME).date() - event.effective_on).days
-    if days > limits.days:
-        yield reason(books.own, "LATE", says("LATE", days=days, at_most=limits.days))
+    return reason(books.own, "LATE", says("LATE", days=days, at_most=limits.days)) if days > limits.days else None
 
 
 def _without_a_booking(case: Case, call: e.ExamBooked) -> Iterator[Reason]:
-    if case.career.open_booking(call.course, call.held_on) is None and case.book.has("PRN-3"):
+    if case.book.has("PRN-3"):
         yield reason(case.book, "PRN-3", says("PRN-3", course=call.course, held_on=call.held_on))
 
 
 @obeys("RIC-5")
-def _sat_on_the_day(person: Person, career: Career, asked: Event, facts: Sequence[Event],
+def _sat_on_the_day(person: Person, career: Career, asked: Event, data: e.RecognitionRequested, facts: Sequence[Event],
                     books: LawBooks) -> Iterator[tuple[Event, Reason]]:
     """Exams of the career that is left that were recorded before the request of the same day; later ones are judged
     when they are sat."""
-    if not isinstance(asked.data, e.RecognitionRequested):
-        return
-    book, left = books.of(asked.data.academic_year), left_career(person, career, asked.data)
+    book, left = books.of(data.academic_year), left_career(person, career, data)
     if book is None or "RIC-5" not in book.asked or left is None:
         return
     for fact in facts:
@@ -332,7 +346,7 @@ def _is_unruled(key: str, books: LawBooks) -> bool:
 def _at_the_end(person: Person, books: LawBooks, limits: Limits) -> Iterator[dict[str, Any]]:
     """What is open on the asked day: money without a charge, bookings under an administrative block."""
     for name, career in sorted(person.careers.items()):
-        for lookout in LOOKOUTS:
+        for lookout in LOOKOUTS.of(career):
             for event, given, year in _opened(lookout(person, career, books), books):
                 yield _told(person.name, name, event, _severity(given), given) | (
                     {"academic_year": year} if year is not None else {})

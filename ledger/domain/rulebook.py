@@ -800,7 +800,7 @@ class RuleBook(Checked, dict=True):
     @cached_property
     def asked(self) -> frozenset[str]:
         """The same and those that are unknown: what speaks for one of them is asked, and finds out if it matters."""
-        return self.ids | self.unknown.keys()
+        return self.ids.union(self.unknown)
 
     @cached_property
     def unsure(self) -> frozenset[str]:

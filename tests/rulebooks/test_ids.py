@@ -76,7 +76,7 @@ def _is_mark(node: ast.AST) -> bool:
         or (isinstance(node, ast.keyword) and node.arg == "alias")
 
 
-CATALOGUE = {f"{one.predicate.__module__.removeprefix('ledger.')}.{one.predicate.__name__}": one.rules
+CATALOGUE = {f"{one.asks.__module__.removeprefix('ledger.')}.{one.asks.__name__}": one.rules
              for asked in PREDICATES.values() for one in asked if one.governed}
 """By predicate the rules without which it is not asked."""
 

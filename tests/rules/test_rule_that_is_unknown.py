@@ -2,7 +2,7 @@
 depends on the rule (it is another one with the rule than without it) the answer with it unknown says so, and no charge,
 waiver or block rests on it; any other answer is as it is with the rule, or says which value it would need."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -12,12 +12,12 @@ from msgspec import structs
 
 from ledger.domain import decisions
 from ledger.domain.books import LawBooks
-from ledger.domain.case import Case
+from ledger.domain.case import Case, Predicate
 from ledger.domain.checked import names
 from ledger.domain.decisions import Refused
 from ledger.domain.law import exams
 from ledger.domain.law.catalogue import PREDICATES
-from ledger.domain.law.chapter import Forbids, against
+from ledger.domain.law.chapter import Questions, against
 from ledger.domain.reasons import Reason
 from ledger.domain.rulebook import Law, RuleBook, Unknown, UnknownValue
 from ledger.domain.submissions import Submission
@@ -133,17 +133,16 @@ def test_predicates_look_at_the_situation_first(monkeypatch: pytest.MonkeyPatch)
     nothing = {year: _marked(structs.replace(book, rules=Law()), tuple(
         name.replace("_", "-") for name in names(Law))) for year in BOOKS.years
         if (book := BOOKS.for_single_courses(year)) is not None}
-    governed = {one.predicate for given in PREDICATES.values() for one in given if one.governed}
+    governed = {one.asks for given in PREDICATES.values() for one in given if one.governed}
     asks = {predicate for predicate in governed if predicate.__name__ not in ALWAYS_DEPEND}
 
-    def watched(case: Case, asked: Iterable[Forbids]) -> list[Reason]:
-        asked = list(asked)
+    def watched(case: Case, asked: Questions[Predicate]) -> list[Reason]:
         found = against(case, asked)
         for one in asked:
-            if one.predicate in asks:
+            if one.asks in asks:
                 with suppress(UnknownValue):
-                    if one.predicate(replace(case, book=nothing[case.book.academic_year])) is None:
-                        asks.remove(one.predicate)
+                    if one.asks(replace(case, book=nothing[case.book.academic_year])) is None:
+                        asks.remove(one.asks)
         return found
 
     for module in (decisions, exams):

@@ -34,7 +34,7 @@ from ..state import (
     days_after,
 )
 from ..values import ONE_DAY, ZERO
-from .chapter import StillOpen, data_of
+from .chapter import StillOpen, data_of, reads
 from .reservation import reservation_block
 
 # What a fact changes
@@ -262,10 +262,19 @@ def _book_of_the_degree(career: Career, day: date, books: LawBooks) -> RuleBook 
 
 
 @obeys("BLK-3", "AMB-3", "AMB-43", "BLK-7")
+@reads("blocks", "ended", "gaps")
 def no_administrative_block(case: Case) -> Reason | None:
-    """The administrative block forbids new acts that the student asks for; an act of the person looks at all her
-    careers."""
-    careers = list(case.person.careers.values()) if case.act == "single-courses-enrolled" else [case.career]
+    """The administrative block forbids new acts that the student asks for."""
+    return _no_block_of(case, [case.career])
+
+
+@obeys("BLK-3", "AMB-3", "AMB-43", "BLK-7")
+def no_administrative_block_of_hers(case: Case) -> Reason | None:
+    """An act of the person looks at all her careers."""
+    return _no_block_of(case, list(case.person.careers.values()))
+
+
+def _no_block_of(case: Case, careers: Sequence[Career]) -> Reason | None:
     for career in careers:
         for block in administrative_blocks(career, case.day, case.books):
             return reason(case.books.book_of(block.year), block.rule,
@@ -280,6 +289,7 @@ def _blocks(case: Case, kind: str) -> list[Block]:
 
 
 @obeys("BLK-1", "AMB-1", "AMB-2", "AMB-4")
+@reads("blocks", "gaps")
 def instalments_are_paid(case: Case) -> Reason | None:
     found = _blocks(case, EXAM_BOOKING)
     if not found:
@@ -292,6 +302,7 @@ def instalments_are_paid(case: Case) -> Reason | None:
 
 
 @obeys("BLK-3", "AMB-3", "AMB-32")
+@reads("blocks", "gaps")
 def career_is_not_blocked(case: Case) -> Reason | None:
     found = _blocks(case, ADMINISTRATIVE)
     if not found:
@@ -364,6 +375,7 @@ def revoked_while_unpaid(person: Person, career: Career, event: Event, book: Rul
 
 
 @obeys("BLK-3", "AMB-32")
+@reads("charges")
 def block_is_not_ordered(person: Person, career: Career, books: LawBooks) -> Iterator[StillOpen]:
     """Where the block needs an act of the office: what it is for is there, the act is not."""
     for year in sorted({c.year for c in career.charges.values() if c.is_instalment and c.outstanding}):

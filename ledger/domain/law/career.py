@@ -11,7 +11,7 @@ from ..reasons import DONE, Clears, Fact, Reason, reason
 from ..registry import obeys
 from ..rulebook import RuleBook
 from ..state import Career, Person
-from .chapter import begin, data_of, end, read_or_leave_open, year_with_window
+from .chapter import begin, data_of, end, read_or_leave_open, reads, year_with_window
 from .entry import readmit
 
 LEAVING = "TRO-1"
@@ -76,6 +76,7 @@ def goes_on_by_derogation(career: Career, fact: Event) -> None:
 
 
 @obeys("END")
+@reads("ended", "gaps")
 def career_goes_on(case: Case) -> Reason | None:
     """No act after the end; a reservation that was met in time may still be lifted (AMB-45)."""
     if case.career.ended is None:
@@ -111,6 +112,7 @@ def is_suspended(case: Case) -> Reason | None:
 
 
 @obeys("SEQ")
+@reads("transferred_in_on")
 def does_not_arrive_twice(case: Case) -> Reason | None:
     """A transfer in comes once."""
     if case.career.transferred_in_on is None:
@@ -141,6 +143,7 @@ AFTER_THE_END = frozenset({
 
 
 @obeys("END")
+@reads("ended")
 def after_the_end(person: Person, career: Career, event: Event, book: RuleBook | None,
                   books: LawBooks) -> Iterator[Reason]:
     data = event.data

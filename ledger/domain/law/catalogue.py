@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 
 from ..books import LawBooks
+from ..case import Predicate
 from ..events import ABOUT_THE_PERSON as OF_THE_PERSON
 from ..events import ACTS, PAYLOADS, Event
 from ..state import Career, Charge, Person
@@ -30,7 +31,7 @@ from . import (
     tickets,
     withdrawal,
 )
-from .chapter import Forbids, Lookout, Misfit, OfACharge, elsewhere, here
+from .chapter import Lookout, Misfit, OfACharge, Questions, elsewhere, here
 
 # Facts
 
@@ -121,8 +122,8 @@ ANNULMENTS = (*reservation.ANNULMENTS, *degree.ANNULMENTS)
 
 # Acts
 
-PREDICATES: dict[str, tuple[Forbids, ...]] = {
-    "preenrolled": (
+PREDICATES: dict[str, Questions[Predicate]] = {
+    "preenrolled": Questions(
         here(career.career_goes_on, "END"),
         here(enrolment.is_not_enrolled_yet, "SEQ"),
         here(entry.at_most_two_masters_a_year, "PRE-1"),
@@ -132,7 +133,7 @@ PREDICATES: dict[str, tuple[Forbids, ...]] = {
         here(entry.selection_is_open, "PRE-3"),
         here(entry.applies_again_only_if_not_admitted, "PRE-4"),
     ),
-    "enrolled": (
+    "enrolled": Questions(
         here(career.career_goes_on, "END"),
         here(enrolment.is_not_enrolled_yet, "SEQ"),
         here(entry.has_applied_in_a_window, "PRE-2"),
@@ -144,7 +145,7 @@ PREDICATES: dict[str, tuple[Forbids, ...]] = {
         here(recognition.may_enrol_before_the_council, "RIC-8"),
         here(regime.part_time_has_a_listed_category, "PT-1"),
     ),
-    "enrolled-with-reservation": (
+    "enrolled-with-reservation": Questions(
         here(career.career_goes_on, "END"),
         here(reservation.reservation_is_for_masters, "RIS-1"),
         here(enrolment.is_not_enrolled_yet, "SEQ"),
@@ -162,11 +163,11 @@ PREDICATES: dict[str, tuple[Forbids, ...]] = {
         here(reservation.single_courses_can_still_be_passed, "RIS-3"),
         here(regime.part_time_has_a_listed_category, "PT-1"),
     ),
-    "reservation-lifted": (
+    "reservation-lifted": Questions(
         here(career.career_goes_on, "END"),
         here(reservation.reservation_is_met_in_time, "RIS-6"),
     ),
-    "enrolment-renewed": (
+    "enrolment-renewed": Questions(
         here(career.career_goes_on, "END"),
         here(enrolment.renews_a_later_year, "SEQ"),
         here(enrolment.renewal_has_opened, "RNW-1"),
@@ -174,13 +175,13 @@ PREDICATES: dict[str, tuple[Forbids, ...]] = {
         elsewhere(suspension.returns_to_the_next_year, "SOS-5"),
         here(regime.adapted_time_is_known, "PT-6"),
     ),
-    "degree-candidacy-declared": (
+    "degree-candidacy-declared": Questions(
         here(career.career_goes_on, "END"),
         elsewhere(blocks.no_administrative_block, "BLK-3"),
         here(career.has_been_enrolled, "SEQ"),
         here(regime.part_time_years_are_complete, "PT-7"),
     ),
-    "graduated": (
+    "graduated": Questions(
         here(career.career_goes_on, "END"),
         here(career.has_been_enrolled, "SEQ"),
         here(degree.is_enrolled_for_the_degree, "LAU-4"),
@@ -188,7 +189,7 @@ PREDICATES: dict[str, tuple[Forbids, ...]] = {
         here(blocks.fees_are_paid_for_the_degree, "BLK-2"),
         here(regime.part_time_years_are_complete, "PT-7"),
     ),
-    "regime-changed": (
+    "regime-changed": Questions(
         here(career.career_goes_on, "END"),
         elsewhere(blocks.no_administrative_block, "BLK-3"),
         here(regime.part_time_has_a_listed_category, "PT-1"),
@@ -198,7 +199,7 @@ PREDICATES: dict[str, tuple[Forbids, ...]] = {
         here(regime.full_time_is_asked_in_time, "PT-5"),
         here(regime.regime_changes_once, "PT-5"),
     ),
-    "suspended": (
+    "suspended": Questions(
         here(career.career_goes_on, "END"),
         elsewhere(blocks.no_administrative_block, "BLK-3"),
         here(career.is_enrolled_now, "SEQ"),
@@ -206,30 +207,30 @@ PREDICATES: dict[str, tuple[Forbids, ...]] = {
         here(suspension.suspension_is_asked_in_its_window, "SOS-1"),
         here(suspension.suspension_has_a_listed_ground, "SOS-2"),
     ),
-    "resumed": (
+    "resumed": Questions(
         here(career.career_goes_on, "END"),
         here(career.is_suspended, "SEQ"),
         here(blocks.has_no_debts_to_resume, "BLK-4"),
         elsewhere(suspension.suspension_lasts_whole_years, "SOS-3"),
     ),
-    "programme-changed": (
+    "programme-changed": Questions(
         here(career.career_goes_on, "END"),
         elsewhere(blocks.no_administrative_block, "BLK-3"),
         here(recognition.left_career_is_past_its_first_year, "RIC-6"),
         here(recognition.left_career_is_renewed, "RIC-4"),
     ),
-    "transferred-in": (
+    "transferred-in": Questions(
         here(career.career_goes_on, "END"),
         here(career.does_not_arrive_twice, "SEQ"),
     ),
-    "transferred-out": (
+    "transferred-out": Questions(
         here(career.career_goes_on, "END"),
         elsewhere(blocks.no_administrative_block, "BLK-3"),
         here(career.has_been_enrolled, "SEQ"),
         elsewhere(recognition.first_year_stays, "RIC-7"),
         here(career.transfer_out_is_asked_in_its_window, "TRO-1"),
     ),
-    "recognition-requested": (
+    "recognition-requested": Questions(
         here(career.career_goes_on, "END"),
         elsewhere(blocks.no_administrative_block, "BLK-3"),
         here(recognition.is_preenrolled_before_asking, "PRE-8"),
@@ -248,29 +249,29 @@ PREDICATES: dict[str, tuple[Forbids, ...]] = {
         here(recognition.asks_after_the_first_year, "RIC-6"),
         here(recognition.names_the_career_it_leaves, "RIC-5"),
     ),
-    "cfu-recognised": (
+    "cfu-recognised": Questions(
         here(career.career_goes_on, "END"),
         here(recognition.recognition_fee_is_paid, "RIC-3"),
         here(recognition.year_follows_from_the_cfu, "ANN-1", "ANN-2", "ANN-3", "ANN-4"),
     ),
-    "single-courses-enrolled": (
+    "single-courses-enrolled": Questions(
         here(career.career_goes_on, "END"),
-        elsewhere(blocks.no_administrative_block, "BLK-3"),
+        elsewhere(blocks.no_administrative_block_of_hers, "BLK-3"),
         here(single_courses.application_window_is_open, "CS-1"),
         here(single_courses.cfu_are_within_the_limit, "CS-2"),
         here(single_courses.applies_once, "CS-3"),
         here(single_courses.is_compatible_with_her_careers, "CS-8"),
     ),
-    "instalment-plan-agreed": (
+    "instalment-plan-agreed": Questions(
         here(career.career_goes_on, "END"),
         here(plans.plan_may_be_agreed, "RAT-7", "CS-10"),
     ),
-    "study-plan-submitted": (
+    "study-plan-submitted": Questions(
         here(career.career_goes_on, "END"),
         elsewhere(blocks.no_administrative_block, "BLK-3"),
         here(study_plan.plan_window_has_opened, "PDS-1"),
     ),
-    "exam-booked": (
+    "exam-booked": Questions(
         here(reservation.is_free_of_reservation, "ESA-5"),
         elsewhere(blocks.instalments_are_paid, "BLK-1"),
         elsewhere(blocks.career_is_not_blocked, "BLK-3"),
@@ -289,18 +290,18 @@ PREDICATES: dict[str, tuple[Forbids, ...]] = {
         elsewhere(single_courses.first_degree_is_conferred, "RIS-8"),
         elsewhere(recognition.no_change_of_programme_is_asked_for, "RIC-5"),
     ),
-    "grade-refused": (
+    "grade-refused": Questions(
         here(career.career_goes_on, "END"),
         here(exams.written_grade_can_be_refused, "VRB-1"),
         here(exams.grade_is_not_oral, "VRB-2"),
     ),
-    "withdrawal-requested": (
+    "withdrawal-requested": Questions(
         here(career.career_goes_on, "END"),
         here(withdrawal.has_filed_an_enrolment, "SEQ"),
         here(withdrawal.has_not_withdrawn_already, "SEQ"),
         here(withdrawal.has_no_debts_to_withdraw, "RIN-4"),
     ),
-    "renounced": (
+    "renounced": Questions(
         here(career.career_goes_on, "END"),
         here(withdrawal.withdrawal_is_filed, "RIN-1"),
         here(withdrawal.withdrawal_is_perfected, "RIN-3"),
@@ -314,7 +315,7 @@ application (`elsewhere`)."""
 WINDOWS = {"suspended": suspension.WINDOW, "transferred-out": career.LEAVING}
 """Acts without an academic year that have a window of their own, and the rule that gives it."""
 
-SITTING: tuple[Forbids, ...] = (
+SITTING: Questions[Predicate] = Questions(
     here(reservation.is_free_of_reservation, "ESA-5"),
     here(exams.course_is_in_the_plan, "ESA-1"),
     here(exams.attendance_is_matured, "ESA-1F"),
@@ -345,26 +346,26 @@ MISFITS: dict[str, tuple[Misfit, ...]] = {
 }
 """What does not fit the rules although it is stored as a fact, by its type: the audit reports it."""
 
-MISFITS_OF_ALL: tuple[Misfit, ...] = (career.after_the_end,)
+MISFITS_OF_ALL: Questions[Misfit] = Questions(elsewhere(career.after_the_end))
 
-LOOKOUTS: tuple[Lookout, ...] = (
-    payments.decided_otherwise,
-    payments.left_undecided,
-    contribution.not_assessed,
-    refunds.refund_is_late,
-    entry.enrolled_without_paying_to_apply,
-    degree.graduated_without_paying_to_apply,
-    single_courses.not_paid_in_time,
-    study_plan.plan_is_missing,
-    blocks.block_is_not_ordered,
+LOOKOUTS: Questions[Lookout] = Questions(
+    elsewhere(payments.decided_otherwise),
+    elsewhere(payments.left_undecided),
+    elsewhere(contribution.not_assessed),
+    elsewhere(refunds.refund_is_late),
+    elsewhere(entry.enrolled_without_paying_to_apply),
+    elsewhere(degree.graduated_without_paying_to_apply),
+    elsewhere(single_courses.not_paid_in_time),
+    elsewhere(study_plan.plan_is_missing),
+    elsewhere(blocks.block_is_not_ordered),
 )
 """What a career leaves open on a day that the rules ask for, or has that they do not ask for: the audit reports it."""
 
-SAT_AS_WELL: tuple[Forbids, ...] = (
-    here(exams.is_enrolled_for_the_call, "ENR"),
+SAT_IN_ITS_YEAR: Questions[Predicate] = Questions(here(exams.is_enrolled_for_the_call, "ENR"))
+SAT_AS_WELL: Questions[Predicate] = Questions(
     elsewhere(recognition.no_change_of_programme_is_asked_for, "RIC-5"),
 )
-"""What an exam that was sat breaks without being annulled."""
+"""What an exam that was sat breaks without being annulled; the former where its year is known."""
 
 
 def gaps() -> list[str]:

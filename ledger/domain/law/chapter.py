@@ -1,9 +1,10 @@
 """What the chapters share: the payload of a fact, the year of an act that states none, a career's beginning and end,
 and the forms of what they register with the catalogue."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date
-from typing import NamedTuple, TypeVar
+from operator import attrgetter
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from ..books import LawBooks
 from ..case import Case, Predicate
@@ -29,23 +30,70 @@ class Deadline(NamedTuple):
     leaves_open: tuple[GapKind, str] | None = None
 
 
-class Forbids(NamedTuple):
-    """A predicate and the rules that it speaks for. `governed`: by the book of the act's year; else the predicate looks
-    it up."""
+_F = TypeVar("_F", bound=Callable[..., Any])
+_READS: dict[Callable[..., Any], frozenset[str]] = {}
 
-    predicate: Predicate
+
+def reads(*parts: str) -> Callable[[_F], _F]:
+    """Of what a predicate, a misfit or a lookout speaks: fields of a career, one of which at least must hold something.
+    While they all stand as when a career begins it says nothing, and is not asked.
+
+    What declares nothing is asked each time: it speaks of the act or its day, which are new each time, or of what is
+    missing."""
+
+    def mark(function: _F) -> _F:
+        _READS[function] = frozenset(parts)
+        return function
+
+    return mark
+
+
+class Question(NamedTuple, Generic[_F]):
+    """A predicate (`Forbids`), a misfit or a lookout, and the rules that it speaks for. `governed`: by the book of the
+    act's year; else it looks the book up itself."""
+
+    asks: _F
     rules: tuple[str, ...]
     governed: bool
 
+    def may_speak(self, there: frozenset[str], rules: frozenset[str] | None) -> bool:
+        read = _READS.get(self.asks)
+        return (read is None or not read.isdisjoint(there)) and not (
+            self.governed and rules is not None and rules.isdisjoint(self.rules))
+
+
+class Questions(Generic[_F]):
+    """What is asked together, in order."""
+
+    def __init__(self, *asked: Question[_F]) -> None:
+        self._all = asked
+        read = {part for one in asked for part in _READS.get(one.asks, ())}
+        self._parts = sorted(read | {"ended", "gaps"})
+        self._values = attrgetter(*self._parts)
+        self._kept: dict[tuple[frozenset[str] | None, tuple[bool, ...]], tuple[_F, ...]] = {}
+
+    def __iter__(self) -> Iterator[Question[_F]]:
+        return iter(self._all)
+
+    def of(self, career: Career, rules: frozenset[str] | None = None) -> tuple[_F, ...]:
+        """What may have something to say of a career, by a book that has these rules."""
+        key = rules, tuple(map(bool, self._values(career)))
+        found = self._kept.get(key)
+        if found is None:
+            there = frozenset(part for part, held in zip(self._parts, key[1], strict=True) if held)
+            found = self._kept[key] = tuple(one.asks for one in self._all if one.may_speak(there, rules))
+        return found
+
+
+Forbids = Question[Predicate]
+
 
 @obeys("UNKNOWN-VALUE")
-def against(case: Case, asked: Iterable[Forbids]) -> list[Reason]:
+def against(case: Case, asked: Questions[Predicate]) -> list[Reason]:
     """What speaks against an act, of what its year's book lets ask. One that finds out that it depends on an unknown
     value is no reason of its own rule, but for an officer."""
-    ids, found = case.book.asked, []
-    for predicate, rules, governed in asked:
-        if governed and ids.isdisjoint(rules):
-            continue
+    found: list[Reason] = []
+    for predicate in asked.of(case.career, case.book.asked):
         try:
             reason = predicate(case)
         except UnknownValue as unknown:
@@ -66,12 +114,12 @@ def ends_after(book: RuleBook, rule: str, last_day: date | None) -> date | None:
         raise
 
 
-def here(predicate: Predicate, *rules: str) -> Forbids:
-    return Forbids(predicate, rules, True)
+def here(asks: _F, *rules: str) -> Question[_F]:
+    return Question(asks, rules, True)
 
 
-def elsewhere(predicate: Predicate, *rules: str) -> Forbids:
-    return Forbids(predicate, rules, False)
+def elsewhere(asks: _F, *rules: str) -> Question[_F]:
+    return Question(asks, rules, False)
 
 
 OfACharge = Callable[[Charge, date, date | None, RuleBook], Iterable[date]]

@@ -16,7 +16,7 @@ from ..registry import obeys
 from ..rulebook import INSTALMENTS, Law, RuleBook, SecondInstalment, UnknownValue
 from ..state import Career, Charge, Decision, Person, days_after
 from ..values import ZERO, cents
-from .chapter import StillOpen, data_of
+from .chapter import StillOpen, data_of, reads
 from .withdrawal import refresh_waivers
 
 Assessment = tuple[date, str, ContributionAssessed]
@@ -394,6 +394,7 @@ def _reschedule(charge: Charge, standing: Decimal, wanted: Decimal, more_due_on:
 
 
 @obeys("RAT-3", "RAT-8")
+@reads("enrolments")
 def not_assessed(person: Person, career: Career, books: LawBooks) -> Iterator[StillOpen]:
     """Years enrolled in whose first instalment would have been due, and for which no contribution was ever assessed:
     nothing was asked. A year without its due date, a suspended one and one left before it is none."""

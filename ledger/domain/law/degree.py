@@ -11,7 +11,7 @@ from ..reasons import DONE, Fact, Reason, reason
 from ..registry import obeys
 from ..rulebook import INSTALMENTS
 from ..state import Career, Charge, Person
-from .chapter import Annulment, StillOpen, data_of, end, read_or_leave_open
+from .chapter import Annulment, StillOpen, data_of, end, read_or_leave_open, reads
 from .reservation import meet
 
 # What a fact changes
@@ -92,6 +92,7 @@ def is_enrolled_for_the_degree(case: Case) -> Reason | None:
 
 
 @obeys("DEG-1")
+@reads("graduated")
 def graduated_without_paying_to_apply(person: Person, career: Career, books: LawBooks) -> Iterator[StillOpen]:
     """The stamps of the application for the final exam, which are no debt and stop no degree."""
     for charge in career.charges.values() if career.graduated is not None else ():

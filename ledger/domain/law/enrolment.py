@@ -11,7 +11,7 @@ from ..registry import obeys
 from ..rulebook import RuleBook, UnknownValue
 from ..state import Career, Enrolment, Person
 from ..values import ZERO
-from .chapter import begin, data_of
+from .chapter import begin, data_of, reads
 from .contribution import refresh_instalments
 from .entry import enrolment_term, known_term, latest_preenrolment
 from .isee import spare_isee_penalty
@@ -171,6 +171,7 @@ def take_as_perfected(career: Career, enrolment: Enrolment, day: date, books: La
 
 
 @obeys("SEQ")
+@reads("enrolments")
 def is_not_enrolled_yet(case: Case) -> Reason | None:
     if not case.career.enrolments:
         return None

@@ -13,7 +13,7 @@ from ..registry import obeys
 from ..rulebook import Law, PreenrolmentWindow, UnknownValue
 from ..state import Career, Enrolment, Person, Preenrolment
 from ..values import next_year, year_of
-from .chapter import Deadline, StillOpen, begin, data_of, end, ends_after
+from .chapter import Deadline, StillOpen, begin, data_of, end, ends_after, reads
 from .isee import spare_isee_penalty
 
 # What the book gives: windows, selections, terms
@@ -389,6 +389,7 @@ def enrolment_is_still_possible(case: Case) -> Reason | None:
 
 
 @obeys("CHG-1")
+@reads("enrolments")
 def enrolled_without_paying_to_apply(person: Person, career: Career, books: LawBooks) -> Iterator[StillOpen]:
     """The 52 euro stop no enrolment (AMB-37): unpaid they are found here only."""
     for charge in career.charges.values() if career.enrolments else ():

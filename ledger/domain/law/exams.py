@@ -1,10 +1,10 @@
 """Exams: may a call be booked, does a result count, may a grade be refused (ESA, PRN, VRB, ENR; section 6)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import date, timedelta
 
 from ..books import LawBooks
-from ..case import Case
+from ..case import Case, Predicate
 from ..events import Event, ExamAnnulled, ExamBooked, ExamBookingCancelled, ExamGraded, GradeRefused, PlanCourse
 from ..phrases import says
 from ..reasons import DONE, Clears, Fact, Reason, reason
@@ -12,7 +12,7 @@ from ..registry import obeys
 from ..rulebook import RuleBook
 from ..state import Booking, Career, Person, Result
 from ..values import ONE_DAY
-from .chapter import Forbids, against, data_of
+from .chapter import Questions, against, data_of, reads
 from .single_courses import application_of, single_course
 
 # What a fact changes
@@ -130,6 +130,7 @@ def course_is_in_the_plan(case: Case) -> Reason | None:
 
 
 @obeys("ESA-1F", "ESA-2")
+@reads("plans", "singles")
 def attendance_is_matured(case: Case) -> Reason | None:
     """The lectures have ended before the exam's day."""
     data = case.of(ExamBooked)
@@ -150,6 +151,7 @@ def _matures(case: Case, academic_year: str) -> bool:
 
 
 @obeys("ESA-3")
+@reads("plans")
 def semester_fits_the_session(case: Case) -> Reason | None:
     """A second-semester course of the call's year's plan is not sat in the winter session."""
     data = case.of(ExamBooked)
@@ -160,6 +162,7 @@ def semester_fits_the_session(case: Case) -> Reason | None:
 
 
 @obeys("ESA-4", "PRN-5")
+@reads("results", "recognitions")
 def exam_is_not_passed(case: Case) -> Reason | None:
     """A failed exam does not bar the next call; a passed or recognised one does."""
     data = case.of(ExamBooked)
@@ -174,6 +177,7 @@ def exam_is_not_passed(case: Case) -> Reason | None:
 
 
 @obeys("ESA-6")
+@reads("plans")
 def prerequisites_are_met(case: Case) -> Reason | None:
     """Every prerequisite in the plan is passed or recognised."""
     data, career = case.of(ExamBooked), case.career
@@ -211,6 +215,7 @@ def booking_has_opened(case: Case) -> Reason | None:
 
 
 @obeys("PRN-D")
+@reads("bookings")
 def call_is_not_booked_already(case: Case) -> Reason | None:
     data = case.of(ExamBooked)
     booking = case.career.open_booking(data.course, data.held_on)
@@ -223,7 +228,7 @@ SILENCED_BY_ESA_1 = frozenset({"ESA-1F", "ESA-3", "ESA-6"})
 
 
 @obeys("ESA-7")
-def reasons_against(case: Case, asked: Sequence[Forbids], lifted: frozenset[str] = frozenset()) -> list[Reason]:
+def reasons_against(case: Case, asked: Questions[Predicate], lifted: frozenset[str] = frozenset()) -> list[Reason]:
     """All reasons against an exam; a course that is in no plan says nothing about lectures, semester and
     prerequisites."""
     found = against(case, asked)

@@ -13,7 +13,7 @@ from ..registry import obeys
 from ..rulebook import INSTALMENTS, RuleBook, UnknownValue
 from ..state import Career, Charge, Decision, Gap, Money, Person, Waiver
 from ..values import ZERO
-from .chapter import StillOpen, data_of
+from .chapter import StillOpen, data_of, reads
 from .contribution import instalment_due_on
 
 BY_AN_OFFICER = "charge-decided"
@@ -156,6 +156,7 @@ LEFT_TO_AN_OFFICER = frozenset({
 
 
 @obeys("AMB-47", "AMB-11")
+@reads("charges")
 def decided_otherwise(person: Person, career: Career, books: LawBooks) -> Iterator[StillOpen]:
     """Officers' decisions that ask for another amount than the book, or for a charge for which the book knows no ground
     in this career. What the law leaves to an officer is neither."""
@@ -179,6 +180,7 @@ def decided_otherwise(person: Person, career: Career, books: LawBooks) -> Iterat
 
 
 @obeys("AMB-23", "AMB-31", "AMB-49")
+@reads("to_decide")
 def left_undecided(person: Person, career: Career, books: LawBooks) -> Iterator[StillOpen]:
     """Charges that the guides leave to an officer, who has not decided yet."""
     for key, why in sorted(career.to_decide.items()):

@@ -14,7 +14,7 @@ from ..registry import obeys
 from ..rulebook import Admission, Law, Price, RequestWindow, RuleBook, UnknownValue
 from ..state import Career, ChangeAsked, Person, RecognitionAsked
 from ..values import ZERO, year_end
-from .chapter import data_of, end
+from .chapter import data_of, end, reads
 from .entry import is_admitted, latest_preenrolment
 
 # What the book gives: fees, terms, tables
@@ -472,6 +472,7 @@ def left_career_is_renewed(case: Case) -> Reason | None:
 
 
 @obeys("RIC-7", "AMB-13", "AMB-37")
+@reads("enrolments")
 def first_year_stays(case: Case) -> Reason | None:
     """A master's career (or those that the book names) may not be transferred out or suspended in the academic year of
     its first enrolment, in the first year.
@@ -548,6 +549,7 @@ def year_follows_from_the_cfu(case: Case) -> Reason | None:
 
 
 @obeys("RIC-5")
+@reads("change_asked")
 def no_change_of_programme_is_asked_for(case: Case) -> Reason | None:
     """2025-26: from the day on which a change of programme is asked for no exam of the career that is left."""
     asked = case.career.change_asked

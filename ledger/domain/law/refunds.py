@@ -15,7 +15,7 @@ from ..registry import obeys
 from ..rulebook import INSTALMENTS, Law, RuleBook, UnknownValue
 from ..state import Career, Charge, Person
 from ..values import ZERO
-from .chapter import StillOpen, data_of
+from .chapter import StillOpen, data_of, reads
 
 
 class Refundable(NamedTuple):
@@ -150,6 +150,7 @@ def move_without_right(person: Person, career: Career, event: Event, book: RuleB
 
 
 @obeys("LAU-2", "LAU-3")
+@reads("charges")
 def refund_is_late(person: Person, career: Career, books: LawBooks) -> Iterator[StillOpen]:
     """What was to be paid back by a day that has passed, and neither was nor was moved."""
     for charge in career.charges.values():

@@ -11,7 +11,7 @@ from ..reasons import DONE, Clears, Fact, Reason, reason
 from ..registry import obeys
 from ..rulebook import DegreeTerm, RuleBook, SingleCoursesPending, UnknownValue
 from ..state import RESERVATION, Block, Career, Charge, Person, Reservation
-from .chapter import NEVER, Annulment, Deadline, data_of, end, ends_after
+from .chapter import NEVER, Annulment, Deadline, data_of, end, ends_after, reads
 from .enrolment import enrolled
 
 # What a fact changes
@@ -246,6 +246,7 @@ def reservation_is_met_in_time(case: Case) -> Reason | None:
 
 
 @obeys("RIS-5", "SEQ")
+@reads("reservation")
 def is_not_under_reservation(case: Case) -> Reason | None:
     held = case.career.reservation
     if held is None or not case.career.under_reservation:
@@ -255,6 +256,7 @@ def is_not_under_reservation(case: Case) -> Reason | None:
 
 
 @obeys("ESA-5", "RIS-9")
+@reads("reservation")
 def is_free_of_reservation(case: Case) -> Reason | None:
     held = case.career.reservation
     if held is None or not case.career.under_reservation:

@@ -15,7 +15,7 @@ from ..registry import obeys
 from ..rulebook import Law, RuleBook, UnknownValue
 from ..state import Career, Person, Reservation, days_after
 from ..values import ONE_DAY, ZERO, cents
-from .chapter import StillOpen, begin, data_of
+from .chapter import StillOpen, begin, data_of, reads
 
 # What the book gives
 
@@ -245,6 +245,7 @@ def single_course(career: Career, code: str, academic_year: str) -> SingleCourse
 
 
 @obeys("CS-6", "BLK-6", "AMB-16")
+@reads("singles")
 def single_course_is_paid(case: Case) -> Reason | None:
     """Paid, and so many working days ahead of the exam; in 2019-20 paid at all."""
     data, career = case.of(ExamBooked), case.career
@@ -276,6 +277,7 @@ def single_course_is_paid(case: Case) -> Reason | None:
 
 
 @obeys("CS-11", "AMB-18")
+@reads("singles")
 def single_course_is_still_valid(case: Case) -> Reason | None:
     data, career = case.of(ExamBooked), case.career
     applied = application_of(career, data.academic_year)
@@ -291,6 +293,7 @@ def single_course_is_still_valid(case: Case) -> Reason | None:
 
 
 @obeys("RIS-8", "AMB-48", "AMB-33")
+@reads("awaited_degree")
 def first_degree_is_conferred(case: Case) -> Reason | None:
     """Single courses after a failed reservation: their exams wait for the first degree. One conferred elsewhere is not
     known here."""
@@ -308,6 +311,7 @@ def first_degree_is_conferred(case: Case) -> Reason | None:
 
 
 @obeys("CS-5")
+@reads("charges")
 def not_paid_in_time(person: Person, career: Career, books: LawBooks) -> Iterator[StillOpen]:
     """Paid after the days that the guides give for it, or not at all: nothing follows from it by itself."""
     for charge in career.charges.values():

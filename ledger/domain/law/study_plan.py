@@ -13,7 +13,7 @@ from ..reasons import Clears, Fact, Reason, reason, unknown_value
 from ..registry import obeys
 from ..rulebook import Law, Period, RuleBook, UnknownValue
 from ..state import Career, Person
-from .chapter import StillOpen, data_of
+from .chapter import StillOpen, data_of, reads
 
 # What the book gives
 
@@ -124,6 +124,7 @@ def extra_exams_after_the_term(person: Person, career: Career, event: Event, boo
 
 
 @obeys("PDS-4")
+@reads("enrolments")
 def plan_is_missing(person: Person, career: Career, books: LawBooks) -> Iterator[StillOpen]:
     """A plan is due every year: of who was enrolled before the window closed none was filed for the year, nor approved.
     Beyond the course nothing is left to plan."""

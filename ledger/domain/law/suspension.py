@@ -16,7 +16,7 @@ from ..registry import obeys
 from ..rulebook import RuleBook, YearlyFee
 from ..state import Career, Person
 from ..values import ONE_DAY, next_year, year_end, year_of
-from .chapter import read_or_leave_open, year_with_window
+from .chapter import read_or_leave_open, reads, year_with_window
 
 WINDOW = "SOS-1"
 
@@ -129,6 +129,7 @@ def suspension_has_a_listed_ground(case: Case) -> Reason | None:
 
 
 @obeys("SOS-3")
+@reads("suspended_from")
 def suspension_lasts_whole_years(case: Case) -> Reason | None:
     """By the book of the first suspended year, whichever book the return itself follows."""
     career, year = case.career, case.career.suspended_from
@@ -145,6 +146,7 @@ def suspension_lasts_whole_years(case: Case) -> Reason | None:
 
 
 @obeys("SOS-5")
+@reads("suspended_from", "suspended_years")
 def returns_to_the_next_year(case: Case) -> Reason | None:
     """After a suspension one goes on from the year of course after that of the last enrolment: years of suspension are
     no years of course. By the book of the last suspended year."""

@@ -25,7 +25,7 @@ from ..registry import obeys
 from ..rulebook import INSTALMENTS, Law, RuleBook, Stamp, UnknownValue
 from ..state import Career, GapKind, Person, Waiver, Withdrawal, days_after
 from ..values import ONE_DAY, ZERO, cents, last_of_february
-from .chapter import Deadline, data_of, end, year_of_act
+from .chapter import Deadline, data_of, end, reads, year_of_act
 
 # What a fact changes
 
@@ -223,6 +223,7 @@ def has_filed_an_enrolment(case: Case) -> Reason | None:
 
 
 @obeys("SEQ", "RIN-3")
+@reads("withdrawals")
 def has_not_withdrawn_already(case: Case) -> Reason | None:
     alive = case.career.withdrawal
     if alive is None:
@@ -287,6 +288,7 @@ def everything_is_settled(case: Case) -> Reason | None:
 
 
 @obeys("RIN", "RIN-3")
+@reads("withdrawals")
 def has_not_filed_a_withdrawal(case: Case) -> Reason | None:
     alive = case.career.withdrawal
     if alive is None or case.career.ended is not None:
