@@ -83,17 +83,11 @@ def findings(events: Sequence[Event], on: date, books: LawBooks, limits: Limits 
                  Reason(override.rule, says("derogation", rule=override.rule),
                         source_of(_book_with(override.rule, _book(law, event, career), law), override.rule)),
                  event.student)
-        if isinstance(event.data, e.RecognitionRequested):
-            for sat, given in _sat_on_the_day(person, career, event, event.data, facts, law):
-                note(sat, sat.career, _severity(given), given, event.student)
-        for given in (*_facts_in_breach(person, career, event, law), *of_exams.get(event.id, ())):
+        for sat, given in _sat_on_the_day(person, career, event, facts, law):
+            note(sat, sat.career, _severity(given), given, event.student)
+        for given in (*_facts_in_breach(person, career, event, law), *of_exams.get(event.id, ()),
+                      *_annulled_in_order(career, event, of_exams, law), *_recorded_late(event, limits, books)):
             note(event, event.career, _severity(given), given, event.student)
-        if isinstance(event.data, e.ExamAnnulled):
-            for given in _as_far_as_known(_annulled_in_order(career, event.data, of_exams, law), law):
-                note(event, event.career, _severity(given), given, event.student)
-        late = _recorded_late(event, limits, books)
-        if late is not None:
-            note(event, event.career, _severity(late), late, event.student)
 
     of_exams: dict[str, list[Reason]] = {}
     person = Person(events[0].student)
@@ -287,9 +281,16 @@ def _under_a_block(case: Case, call: e.ExamBooked, booking: Booking) -> Iterator
                      facts=block.facts, interpretation="AMB-3")
 
 
+def _annulled_in_order(career: Career, event: Event, of_exams: dict[str, list[Reason]],
+                       books: LawBooks) -> Iterable[Reason]:
+    if not isinstance(event.data, e.ExamAnnulled):
+        return ()
+    return _as_far_as_known(_annulled_an_exam_in_order(career, event.data, of_exams, books), books)
+
+
 @obeys("ESA-7")
-def _annulled_in_order(career: Career, data: e.ExamAnnulled, of_exams: dict[str, list[Reason]],
-                       books: LawBooks) -> Iterator[Reason]:
+def _annulled_an_exam_in_order(career: Career, data: e.ExamAnnulled, of_exams: dict[str, list[Reason]],
+                               books: LawBooks) -> Iterator[Reason]:
     """An exam against which nothing is known was annulled."""
     result = find_result(career, data.course, data.held_on)
     book = books.for_late_degrees(career.exam_year(result.data), data.held_on) if result is not None else None
@@ -299,12 +300,12 @@ def _annulled_in_order(career: Career, data: e.ExamAnnulled, of_exams: dict[str,
 
 
 @obeys("LATE")
-def _recorded_late(event: Event, limits: Limits, books: LawBooks) -> Reason | None:
+def _recorded_late(event: Event, limits: Limits, books: LawBooks) -> Sequence[Reason]:
     """What the ledger learned of long after it happened: answers given in between did not know it."""
     if event.recorded_at.toordinal() - event.effective_on.toordinal() < limits.days:
-        return None  # Rome is hours ahead, at most a day
+        return ()  # Rome is hours ahead, at most a day
     days = (event.recorded_at.astimezone(ROME).date() - event.effective_on).days
-    return reason(books.own, "LATE", says("LATE", days=days, at_most=limits.days)) if days > limits.days else None
+    return (reason(books.own, "LATE", says("LATE", days=days, at_most=limits.days)),) if days > limits.days else ()
 
 
 def _without_a_booking(case: Case, call: e.ExamBooked) -> Iterator[Reason]:
@@ -313,11 +314,13 @@ def _without_a_booking(case: Case, call: e.ExamBooked) -> Iterator[Reason]:
 
 
 @obeys("RIC-5")
-def _sat_on_the_day(person: Person, career: Career, asked: Event, data: e.RecognitionRequested, facts: Sequence[Event],
+def _sat_on_the_day(person: Person, career: Career, asked: Event, facts: Sequence[Event],
                     books: LawBooks) -> Iterator[tuple[Event, Reason]]:
     """Exams of the career that is left that were recorded before the request of the same day; later ones are judged
     when they are sat."""
-    book, left = books.of(data.academic_year), left_career(person, career, data)
+    if not isinstance(asked.data, e.RecognitionRequested):
+        return
+    book, left = books.of(asked.data.academic_year), left_career(person, career, asked.data)
     if book is None or "RIC-5" not in book.asked or left is None:
         return
     for fact in facts:

@@ -736,6 +736,12 @@ class Amendment(Checked):
         """What changes is kept as JSON knows it: entries are made of what the file says."""
         return msgspec.structs.replace(self, rules=as_json(self.rules))
 
+@lru_cache(maxsize=64)
+def _one(rules: frozenset[str]) -> frozenset[str]:
+    """The same object for all books with these rules: what is kept by it is found without comparing them."""
+    return rules
+
+
 class RuleBook(Checked, dict=True):
     """The law of one academic year. `covers` says whether it holds for everything, for everything as far as the sources
     were read (`part`: each rule is stated, denied or marked as unknown), or for single courses only.
@@ -800,7 +806,7 @@ class RuleBook(Checked, dict=True):
     @cached_property
     def asked(self) -> frozenset[str]:
         """The same and those that are unknown: what speaks for one of them is asked, and finds out if it matters."""
-        return self.ids.union(self.unknown)
+        return _one(self.ids.union(self.unknown))
 
     @cached_property
     def unsure(self) -> frozenset[str]:

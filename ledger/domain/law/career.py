@@ -112,7 +112,6 @@ def is_suspended(case: Case) -> Reason | None:
 
 
 @obeys("SEQ")
-@reads("transferred_in_on")
 def does_not_arrive_twice(case: Case) -> Reason | None:
     """A transfer in comes once."""
     if case.career.transferred_in_on is None:

@@ -48,7 +48,7 @@ def reads(*parts: str) -> Callable[[_F], _F]:
     return mark
 
 
-class Question(NamedTuple, Generic[_F]):
+class ToAsk(NamedTuple, Generic[_F]):
     """A predicate (`Forbids`), a misfit or a lookout, and the rules that it speaks for. `governed`: by the book of the
     act's year; else it looks the book up itself."""
 
@@ -65,14 +65,14 @@ class Question(NamedTuple, Generic[_F]):
 class Questions(Generic[_F]):
     """What is asked together, in order."""
 
-    def __init__(self, *asked: Question[_F]) -> None:
+    def __init__(self, *asked: ToAsk[_F]) -> None:
         self._all = asked
         read = {part for one in asked for part in _READS.get(one.asks, ())}
         self._parts = sorted(read | {"ended", "gaps"})
         self._values = attrgetter(*self._parts)
         self._kept: dict[tuple[frozenset[str] | None, tuple[bool, ...]], tuple[_F, ...]] = {}
 
-    def __iter__(self) -> Iterator[Question[_F]]:
+    def __iter__(self) -> Iterator[ToAsk[_F]]:
         return iter(self._all)
 
     def of(self, career: Career, rules: frozenset[str] | None = None) -> tuple[_F, ...]:
@@ -85,7 +85,7 @@ class Questions(Generic[_F]):
         return found
 
 
-Forbids = Question[Predicate]
+Forbids = ToAsk[Predicate]
 
 
 @obeys("UNKNOWN-VALUE")
@@ -114,12 +114,12 @@ def ends_after(book: RuleBook, rule: str, last_day: date | None) -> date | None:
         raise
 
 
-def here(asks: _F, *rules: str) -> Question[_F]:
-    return Question(asks, rules, True)
+def here(asks: _F, *rules: str) -> ToAsk[_F]:
+    return ToAsk(asks, rules, True)
 
 
-def elsewhere(asks: _F, *rules: str) -> Question[_F]:
-    return Question(asks, rules, False)
+def elsewhere(asks: _F, *rules: str) -> ToAsk[_F]:
+    return ToAsk(asks, rules, False)
 
 
 OfACharge = Callable[[Charge, date, date | None, RuleBook], Iterable[date]]

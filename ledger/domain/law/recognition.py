@@ -472,7 +472,6 @@ def left_career_is_renewed(case: Case) -> Reason | None:
 
 
 @obeys("RIC-7", "AMB-13", "AMB-37")
-@reads("enrolments")
 def first_year_stays(case: Case) -> Reason | None:
     """A master's career (or those that the book names) may not be transferred out or suspended in the academic year of
     its first enrolment, in the first year.

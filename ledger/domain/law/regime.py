@@ -7,7 +7,7 @@ from ..events import Enrolled, EnrolmentRenewed, Event, RegimeChanged
 from ..reasons import DONE, Clears, Fact, Reason
 from ..registry import obeys
 from ..state import Career, Person
-from .chapter import data_of, reads
+from .chapter import data_of
 from .contribution import refresh_instalments
 from .enrolment import ends_the_adapted_time
 
@@ -165,7 +165,6 @@ def _ends_early(case: Case) -> bool:
 
 
 @obeys("PT-7")
-@reads("regime_by_year")
 def part_time_years_are_complete(case: Case) -> Reason | None:
     """Part-time students apply for the final exam in the repetition of the last year."""
     if case.career.regime != "part-time" or case.law.PT_7 is None:
