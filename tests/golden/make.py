@@ -3,9 +3,9 @@
     python tests/golden/make.py NAME --ledger CHECKOUT --postgres ADMINISTRATOR_URL
 
 CHECKOUT is the folder of the version (`git worktree add /tmp/before COMMIT`; `.` for this one), run by this Python. It
-writes into tests/golden/databases/NAME: `ledger.sqlite.gz`, `consumers.sqlite.gz`, `ledger.sql` (of PostgreSQL) and
-`answers.json`. The histories are the invented ones of examples/. A released version's folder is never made again;
-whoever adds a migration adds a folder.
+writes into tests/golden/databases/NAME: `ledger.sqlite.gz`, `ledger.sql` (of PostgreSQL), of each its key store
+(`keys.sqlite.gz`, `keys.sql`) and master key, `consumers.sqlite.gz` and `answers.json`. The histories are the invented
+ones of examples/. A released version's folder is never made again; whoever adds a migration adds a folder.
 """
 
 import argparse
@@ -22,6 +22,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
 
@@ -31,6 +32,10 @@ LINES = 40
 """Of examples/current.jsonl."""
 STUDENTS = ("S-DEMO-01", "S-DEMO-07")
 DAY = "2026-03-20"
+PERSON = {"id": "golden-person", "type": "person-registered", "student": STUDENTS[1], "effective_on": "2026-03-02",
+          "recorded_at": "2026-03-02T09:00:00Z", "source": "registry", "actor": "officer:7",
+          "data": {"given_name": "Invented", "family_name": "Person"}}
+MASTER = "master-{}.key"
 KEY = "0123456789abcdef" * 4
 COMMAND = "from ledger.entrypoints.cli import main; main()"
 RELAY = """import sys
@@ -68,19 +73,24 @@ with Database(sys.argv[1]) as own:
             tx.run(f"INSERT INTO {name}_versions (student, version) VALUES ('S-DEMO-01', 3)")"""
 
 
-def run(checkout: Path, program: str, *arguments: str) -> str:
+def run(checkout: Path, program: str, *arguments: str, **more: str) -> str:
     done = subprocess.run([sys.executable, "-c", program, *arguments], cwd=checkout, capture_output=True, text=True,
-                          check=False, env=os.environ | {"PYTHONPATH": str(checkout), "CAREER_LEDGER_DIGEST_KEY": KEY})
+                          check=False, env=os.environ | more | {"PYTHONPATH": str(checkout),
+                                                                "CAREER_LEDGER_DIGEST_KEY": KEY})
     if done.returncode > 1:
         raise SystemExit(f"{arguments}: {done.stderr}")
     return done.stdout
 
 
-def fill(checkout: Path, url: str, folder: Path) -> None:
+def fill(checkout: Path, url: str, keys: str, master: Path, folder: Path) -> None:
     file = folder / "current.jsonl"
     file.write_text("".join((EXAMPLES / "current.jsonl").read_text().splitlines(keepends=True)[:LINES]))
     for one in (EXAMPLES / "imported.jsonl", file):
         run(checkout, COMMAND, "--db", url, "append", str(one), "--mode", "record", "--json")
+    person = folder / "person.jsonl"
+    person.write_text(json.dumps(PERSON) + "\n")
+    for words in (("keys", "new"), ("append", str(person), "--mode", "record", "--json")):
+        run(checkout, COMMAND, "--db", url, "--keys", keys, *words, CAREER_LEDGER_MASTER_KEY=str(master))
     run(checkout, COMMAND, "--db", url, "project")
     run(checkout, RELAY, url)
 
@@ -98,7 +108,8 @@ def answers_of(checkout: Path, url: str) -> dict[str, Any]:
 
 
 def without_changes(event: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in event.items() if name != "changes"}
+    """And without what is sealed, which is other bytes each time."""
+    return {name: value for name, value in event.items() if name not in ("changes", "sealed")}
 
 
 def reduced(status: Mapping[str, Any], fees: Mapping[str, Any]) -> dict[str, Any]:
@@ -136,23 +147,25 @@ def main() -> None:
     made.mkdir(parents=True)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        url = f"sqlite:///{folder / 'ledger.db'}"
-        fill(checkout, url, folder)
+        url, keys = (f"sqlite:///{folder / one}.db" for one in ("ledger", "keys"))
+        fill(checkout, url, keys, made / MASTER.format("sqlite"), folder)
         (made / "answers.json").write_text(json.dumps(answers_of(checkout, url), indent=1, sort_keys=True) + "\n")
         run(checkout, CONSUMERS, f"sqlite:///{folder / 'consumers.db'}")
-        (made / "ledger.sqlite.gz").write_bytes(packed(folder / "ledger.db"))
-        (made / "consumers.sqlite.gz").write_bytes(packed(folder / "consumers.db"))
-        database = f"golden_{uuid.uuid4().hex[:12]}"
+        for one in ("ledger", "keys", "consumers"):
+            (made / f"{one}.sqlite.gz").write_bytes(packed(folder / f"{one}.db"))
+        names = {one: f"golden_{one}_{uuid.uuid4().hex[:12]}" for one in ("ledger", "keys")}
         with psycopg.connect(given.postgres, autocommit=True) as admin:
-            admin.execute(f"CREATE DATABASE {database}".encode())
             try:
-                url = re.sub(r"/[^/?]*(\?|$)", rf"/{database}\1", given.postgres,
-                             count=0) if "?" in given.postgres else (
-                    given.postgres.rpartition("/")[0] + f"/{database}")
-                fill(checkout, url, folder)
-                (made / "ledger.sql").write_text(dump(url))
+                for database in names.values():
+                    admin.execute(f"CREATE DATABASE {database}".encode())
+                urls = {one: urlsplit(given.postgres)._replace(path=f"/{database}").geturl()
+                        for one, database in names.items()}
+                fill(checkout, urls["ledger"], urls["keys"], made / MASTER.format("postgresql"), folder)
+                for one, at in urls.items():
+                    (made / f"{one}.sql").write_text(dump(at))
             finally:
-                admin.execute(f"DROP DATABASE {database} WITH (FORCE)".encode())
+                for database in names.values():
+                    admin.execute(f"DROP DATABASE IF EXISTS {database} WITH (FORCE)".encode())
 
 
 if __name__ == "__main__":

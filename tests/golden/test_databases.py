@@ -5,12 +5,15 @@ import gzip
 import json
 import multiprocessing
 import os
+import re
+import shutil
 import signal
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +29,19 @@ from consumers.kit.tables import migrations as of_service
 from consumers.notifications.service import Notifications
 from consumers.treasury.__main__ import treasury
 from consumers.treasury.service import Treasury
+from ledger import bootstrap
 from ledger.bootstrap import open_ledger
 from ledger.entrypoints.cli import cli
+from ledger.privacy.tables import MIGRATIONS
 from ledger.projections.everybody import open_database, shape
 from ledger.relay import Positions
 from ledger.store import StoreUnusable, migrations, open_store
-from tests.golden.make import DAY, STUDENTS, reduced, without_changes
+from tests.golden import make
+from tests.golden.make import DAY, MASTER, PERSON, STUDENTS, reduced, without_changes
 
 FOLDERS = sorted((Path(__file__).parent / "databases").iterdir())
+KEPT = [folder for folder in FOLDERS if (folder / "keys.sql").exists()]
+"""Where what names a student is sealed."""
 OLDER = [folder for folder in FOLDERS if folder.name == "before-numbers"]
 """What was released last before the tables had numbers; `before-numbers-guarded` is the last commit before."""
 SERVICES: list[type[Service]] = [Archive, BookingGate, Notifications, Treasury]
@@ -85,7 +93,7 @@ def execute(url: str, statement: str) -> list[Any]:
         return cursor.fetchall() if cursor.description else []
 
 
-def schema_of(url: str) -> list[Any]:
+def schema_of(url: str, version: str = "SELECT schema_version FROM career_ledger") -> list[Any]:
     """Everything that is made of statements."""
     if url.startswith("sqlite"):
         found = execute(url,
@@ -101,7 +109,7 @@ def schema_of(url: str) -> list[Any]:
                       "BY 1"),
         *execute(url, "SELECT tgname, tgenabled::text, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal "
                       "ORDER BY 1"),
-        *execute(url, "SELECT schema_version FROM career_ledger")]
+        *execute(url, version)]
 
 
 def answers(url: str, student: str) -> dict[str, Any]:
@@ -146,6 +154,61 @@ def test_tables_that_were_brought_up_to_date_are_those_of_a_new_ledger(
             assert schema_of(url) == schema_of(new)
         finally:
             admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+def keys_of(folder: Path, url: str) -> str:
+    """Puts back the key store of what `folder` has of either database."""
+    if url.startswith("sqlite"):
+        path = Path(url.removeprefix("sqlite:///"))
+        path.write_bytes(gzip.decompress((folder / "keys.sqlite.gz").read_bytes()))
+        path.chmod(0o600)
+    else:
+        execute(url, (folder / "keys.sql").read_text())
+    return url
+
+
+@pytest.mark.parametrize("folder", KEPT, ids=lambda folder: folder.name)
+def test_key_store_of_every_version_is_brought_up_to_date_and_opens_what_it_sealed(
+        folder: Path, store_url: str, tmp_path: Path, request: pytest.FixtureRequest,
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    kind = store_url.partition(":")[0]
+    at = f"sqlite:///{tmp_path / 'keys.db'}" if kind == "sqlite" else request.getfixturevalue("other_postgres_url")
+    new = f"sqlite:///{tmp_path / 'new.db'}" if kind == "sqlite" else at
+    (safe := tmp_path / "safe").mkdir()  # apart from the key store
+    master = safe / "master.key"
+    monkeypatch.setenv("CAREER_LEDGER_MASTER_KEY", str(master))
+    open_store(first := f"sqlite:///{tmp_path / 'first.db'}").close()
+    assert ask(first, "--keys", new, "keys", "new").exit_code == 0
+    version = "SELECT count(*) FROM key_store_migrations"
+    wanted = schema_of(new, version)
+    if kind != "sqlite":
+        execute(at, "DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    shutil.copy(folder / MASTER.format(kind), master)
+    master.chmod(0o600)
+    keys_of(folder, at)
+    restored(folder, store_url)
+    [(made_at,)] = execute(at, "SELECT made_at FROM key_store")
+    monkeypatch.setattr(bootstrap, "clock", lambda: datetime.fromisoformat(made_at))  # its master key has a term
+    upgrade(store_url)
+    found = ask(store_url, "--keys", at, "--lang", "en", "person", PERSON["student"], "--purpose", "golden")
+    assert found.exit_code == 0, found.output
+    assert "family name: Person" in found.output
+    assert ask(store_url, "--keys", at, "keys", "doctor").exit_code == 0
+    assert schema_of(at, version) == wanted
+
+
+def test_there_is_a_database_of_todays_version() -> None:
+    """Whoever adds a migration leaves behind, for those to come, what this version makes."""
+    for name, kind in (("ledger", migrations.SQLITE), ("key_store", MIGRATIONS)):
+        assert kind.newest == max(newest(folder, name) for folder in KEPT), f"{name}: {make.__doc__}"
+
+
+def newest(folder: Path, name: str) -> int:
+    """Which step of its migrations the folder's database knows last."""
+    dump = (folder / ("keys.sql" if name == "key_store" else "ledger.sql")).read_text()
+    table = "key_store_migrations" if name == "key_store" else "career_ledger_migrations"
+    kind = "keys" if name == "key_store" else name
+    return max(int(one) for one in re.findall(rf"INTO public\.{table} VALUES \('{kind}', (\d+),", dump))
 
 
 def test_every_command_names_the_upgrade_when_an_older_version_made_the_ledger(older: str) -> None:
