@@ -53,11 +53,11 @@ from consumers.kit.loop import BATCH, SETTINGS, Loop
 from consumers.kit.service import Record, Service
 from consumers.kit.tables import migrations
 from consumers.notifications.letter import From
-from consumers.notifications.post import MailServer, Post
 from consumers.notifications.service import Notifications
 from consumers.treasury.service import Treasury
 from ledger.domain.values import format_instant
 from ledger.edges.memory import spare_the_collector
+from ledger.edges.post import MailServer, Post
 from ledger.sql.migrations import statements
 from ledger.wire.kafka import PREFIX, connection
 from ledger.wire.letters import Heartbeat

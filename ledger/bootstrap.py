@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ledger.edges.watch import Watch
     from ledger.eservices.services import Services
     from ledger.handling.group import Group
+    from ledger.helpdesk.desk import HelpDesk
     from ledger.parallel import How
     from ledger.privacy import KeySealer
     from ledger.projections.everybody import ProjectionDatabase
@@ -576,6 +577,21 @@ class Ledger:
             found |= {"without_tax_code": kept.without_place(),
                       "behind": self._store.last_position() - kept.state().position}
         return found
+
+    # The ticket desk
+
+    def help_desk(self) -> "HelpDesk":
+        """In the thread that has the key store. Raises NotFound where there is none, or where the institution has no
+        desk; RuleBookError."""
+        from ledger.helpdesk.desk import HelpDesk
+        from ledger.rulebooks.institution import institution
+
+        if self._keys is None:
+            raise NotFound(says("desk/no-keys"))
+        offer = institution(self._rulebooks).desk
+        if offer is None:
+            raise NotFound(says("desk/no-offer"))
+        return HelpDesk(self._store, self._needed_sealer(), offer, clock, today)
 
     # The key store
 

@@ -17,6 +17,7 @@ import click
 from consumers.database import Transaction
 from consumers.kit import command
 from consumers.kit.tables import migrations
+from ledger.edges.post import MailServer, Post, is_address
 from ledger.edges.program import say, tell_json
 from ledger.rulebooks.institution import institution
 from ledger.rulebooks.loader import RuleBookError
@@ -26,7 +27,6 @@ from . import outbox as box
 from . import payments
 from .agenda import LEAD_DAYS
 from .letter import From
-from .post import MailServer, Post
 from .service import Notifications
 
 PROBLEM = 1
@@ -39,7 +39,7 @@ def notifications() -> None:
 
 
 def _address(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
-    if value is not None and not addresses.is_address(parseaddr(value)[1]):
+    if value is not None and not is_address(parseaddr(value)[1]):
         raise click.BadParameter("write an address such as no-reply@example.org or Office <no-reply@example.org>")
     return value
 

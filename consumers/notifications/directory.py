@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from consumers.database import Transaction
 from consumers.kit.erasure import among
+from ledger.edges.post import is_address
 
 from . import outbox
 
@@ -19,23 +20,7 @@ address was refused for good."""
 
 COLUMNS = ["student", "email", "language"]
 CHUNK = 1000
-LONGEST_ADDRESS = 254
 _STUDENT = re.compile(r"[A-Za-z0-9._-]{1,64}")
-
-
-def is_address(text: str) -> bool:
-    """An address that every mail server can be given: ASCII, and no word that a command would take for an
-    option. Asks no name server."""
-    from email_validator import EmailNotValidError, validate_email
-
-    if not text.isascii() or not text.isprintable() or text.startswith("-") or len(text) > LONGEST_ADDRESS:
-        return False
-    try:
-        found = validate_email(text, allow_smtputf8=False, check_deliverability=False, globally_deliverable=False,
-                               strict=True)
-    except EmailNotValidError:
-        return False
-    return found.ascii_email is not None
 
 
 class DirectoryInvalid(ValueError):

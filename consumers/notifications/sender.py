@@ -9,11 +9,11 @@ from prometheus_client import Counter
 
 from consumers.database import Database, Transaction
 from ledger.edges.log import Note
+from ledger.edges.post import Away, Later, LetterRefused, Post, is_address
 
 from . import careers, directory, letter, outbox, payments
 from .agenda import ITALY, KINDS, LEAD_DAYS, TICKET_CLOSED, TICKET_OPENED, TICKETS, Facts
 from .careers import Rules
-from .post import Away, Later, LetterRefused, Post
 
 log = logging.getLogger("consumers.notifications")
 
@@ -75,7 +75,7 @@ class Sender:
         with database.transaction() as tx:
             told = [(one, facts) for one in act if (facts := self._claimed(tx, one, now)) is not None]
             entry = directory.find(tx, act[0].notice.student) if told else None
-            if entry is None or not directory.is_address(entry.email):
+            if entry is None or not is_address(entry.email):
                 for one, _ in told:
                     outbox.release(tx, one)
                 if entry is not None:  # no server could be given it

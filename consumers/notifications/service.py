@@ -13,6 +13,7 @@ from consumers.kit.heartbeats import read_heartbeat
 from consumers.kit.service import Record, Service
 from consumers.kit.states import CareerKey, career_of, read_state
 from ledger.edges.log import Note
+from ledger.edges.post import Post
 from ledger.sql.migrations import statements
 from ledger.wire.reading import Unreadable, WireEvent
 from ledger.wire.topics import EVENTS, HEARTBEAT, STATE
@@ -21,7 +22,6 @@ from . import careers, directory, outbox, payments, pulse
 from .agenda import FRESH_DAYS, ITALY, LEAD_DAYS, TICKET_OPENED, TICKETS, KnownCareer, Notice
 from .careers import Rules
 from .letter import From, plain
-from .post import Post
 from .sender import LEASE_SECONDS, NOT_TOLD, UNTRUE, Sender
 
 log = logging.getLogger("consumers.notifications")

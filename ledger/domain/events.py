@@ -416,16 +416,18 @@ class PersonForgotten(Payload):
 
 
 class TicketOpened(Payload):
-    """`kind`: a rectification or an issue that came by an e-service of the state; None: of the help desk. `request`:
-    what is asked, beside the subject."""
+    """`kind`: of the ledger's own ticket desk, or a rectification or an issue that came by an e-service of the state;
+    None: of somebody else's help desk. `request`: what is asked, beside the subject; of the ticket desk and of
+    e-services as JSON. `follows`: the number of the closed ticket that it takes up again."""
 
     number: Text
     service: Text
     subject: LongText
     context: Text
     career: Pseudonym | None = None
-    kind: Literal["rectification", "issue"] | None = None
+    kind: Literal["desk", "rectification", "issue"] | None = None
     request: LongText | None = None
+    follows: Text | None = None
 
 
 class TicketClosed(Payload):

@@ -84,6 +84,35 @@ def _eservices(tx: Transaction) -> None:
         END $body$;""")
 
 
+_OF_TICKETS = ("tickets", "ticket_tries", "ticket_mails", "ticket_state")
+
+
+def _tickets(tx: Transaction) -> None:
+    """What the ticket desk keeps (`tickets`)."""
+    for text in (
+            """CREATE TABLE tickets (number TEXT PRIMARY KEY, student TEXT NOT NULL, linked TEXT, pair TEXT,
+                form TEXT UNIQUE, on_day TEXT NOT NULL, service TEXT NOT NULL, context TEXT NOT NULL,
+                kind TEXT NOT NULL, opened_at TEXT, closed_at TEXT)""",
+            "CREATE INDEX tickets_of ON tickets (student)", "CREATE INDEX tickets_linked ON tickets (linked)",
+            "CREATE INDEX tickets_pair ON tickets (pair)",
+            "CREATE INDEX tickets_by_time ON tickets (opened_at, number)",
+            """CREATE TABLE ticket_tries (place TEXT NOT NULL, hour BIGINT NOT NULL, tries INTEGER NOT NULL,
+                PRIMARY KEY (place, hour))""",
+            """CREATE TABLE ticket_mails (number TEXT NOT NULL, kind TEXT NOT NULL, student TEXT NOT NULL,
+                made_at TEXT NOT NULL, state TEXT NOT NULL, why TEXT, attempts INTEGER NOT NULL,
+                next_attempt DOUBLE PRECISION NOT NULL, PRIMARY KEY (number, kind))""",
+            "CREATE INDEX ticket_mails_of ON ticket_mails (student)",
+            "CREATE INDEX ticket_mails_waiting ON ticket_mails (state, next_attempt)",
+            "CREATE TABLE ticket_state (position BIGINT NOT NULL)"):
+        tx.run(text)
+    if tx.dialect == "postgresql":
+        tx.script(f"""DO $body$ BEGIN
+            IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'career_ledger_keys') THEN
+                GRANT SELECT, INSERT, UPDATE, DELETE ON {", ".join(_OF_TICKETS)} TO career_ledger_keys;
+            END IF;
+        END $body$;""")
+
+
 MIGRATIONS = Migrations("keys", "key_store_migrations", "key_store", (
     statements(
         "keys",
@@ -95,12 +124,13 @@ MIGRATIONS = Migrations("keys", "key_store_migrations", "key_store", (
         "CREATE TABLE tax_codes (hmac TEXT PRIMARY KEY, student TEXT NOT NULL, at TEXT NOT NULL)",
         "CREATE INDEX tax_codes_of ON tax_codes (student)",
         "CREATE TABLE orders (at TEXT NOT NULL, student TEXT NOT NULL, said BYTEA NOT NULL)"),
-    _names_and_access, _eservices))
+    _names_and_access, _eservices, _tickets))
 """`own`: the two keys of the store itself, wrapped. `looked_through`: the position of the log up to which persons who
 were forgotten were searched for. `to_scrub`: something was deleted that may still stand on the disk. `sealed_by`: the
 number of the student's key, 0 for the store's own."""
 
-OF_A_STUDENT = ("student_keys", "tax_codes", "names", "fingerprints", "fingerprint_keys", "counted_enrolments")
+OF_A_STUDENT = ("student_keys", "tax_codes", "names", "fingerprints", "fingerprint_keys", "counted_enrolments",
+                "tickets", "ticket_mails")
 """What goes when she is forgotten."""
 
 

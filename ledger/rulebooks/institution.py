@@ -47,14 +47,34 @@ class Programme(BaseModel):
     code: Text
 
 
+class Listed(BaseModel):
+    """One that a form offers. `id`: what is recorded of it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    id: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$")]
+    name: Name
+
+
+class TicketDesk(BaseModel):
+    """What the form of the ticket desk offers: `services` that answer, `contexts` of a problem. `domain`: where the
+    addresses are that students write from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    domain: Annotated[str, Field(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$", max_length=200)]
+    services: Annotated[tuple[Listed, ...], Field(min_length=1)]
+    contexts: Annotated[tuple[Listed, ...], Field(min_length=1)]
+
+
 class Institution(BaseModel):
-    """`tickets`: where a person reads what became of a ticket, a line each."""
+    """`tickets`: where a person reads what became of a ticket, a line each; `desk`: None where the ledger has no ticket
+    desk."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     name: Name
     holidays: tuple[Holiday, ...] = ()
     tickets: dict[_Language, tuple[Text, ...]] = Field(default_factory=dict)
     programmes: tuple[Programme, ...] = ()
+    desk: TicketDesk | None = None
 
     def closed(self, day: date) -> Phrase | None:
         """Why nobody is there on a day: a Saturday, a Sunday, a public holiday of Italy's or one of its own."""

@@ -71,7 +71,7 @@ FIELDS: dict[str, Leaves] = {
     "diploma-supplement-issued": (("format", "destination"), {}),
     "person-registered": ((), {}),
     "person-forgotten": ((), {}),
-    "ticket-opened": (("number", "service", "context", "career"), {}),
+    "ticket-opened": (("number", "service", "context", "career", "kind", "follows"), {}),
     "ticket-closed": (("number",), {}),
     "event-voided": (("event", "authority"), {}),
 }

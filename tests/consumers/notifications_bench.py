@@ -23,10 +23,10 @@ from consumers.kit.tables import migrations
 from consumers.notifications import directory, outbox
 from consumers.notifications.agenda import ITALY
 from consumers.notifications.letter import From
-from consumers.notifications.post import MailServer, Post
 from consumers.notifications.service import Notifications
 from ledger.domain.events import Event
 from ledger.domain.submissions import Submission, read_submission, recorded
+from ledger.edges.post import MailServer, Post
 from ledger.relay.states import states
 from ledger.wire.events import message as event_message
 from ledger.wire.letters import Heartbeat

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta, timezone
 import click
 
 from consumers.kit import command
-from consumers.notifications.post import MailServer, Post
 from consumers.notifications.service import Notifications
+from ledger.edges.post import MailServer, Post
 
 from .notifications_bench import SENDER
 

@@ -16,11 +16,11 @@ from consumers.kit.service import Record, Service
 from consumers.kit.tables import migrations
 from consumers.notifications import directory, payments
 from consumers.notifications.letter import From
-from consumers.notifications.post import MailServer, Post
 from consumers.notifications.service import Notifications
 from consumers.treasury import notices
 from consumers.treasury.notices import PaymentNotice
 from consumers.treasury.service import Treasury
+from ledger.edges.post import MailServer, Post
 from ledger.wire.letters import outcome_message
 from ledger.wire.message import Message
 from ledger.wire.reading import Unreadable

@@ -18,12 +18,11 @@ from msgspec.structs import replace
 
 from consumers.database import Database, DatabaseAway
 from consumers.kit.service import Record
-from consumers.notifications import directory
 from consumers.notifications import sender as sender_module
 from consumers.notifications.__main__ import USER, notifications
 from consumers.notifications.letter import From
-from consumers.notifications.post import Away, MailServer, Post
 from consumers.notifications.service import Notifications
+from ledger.edges.post import Away, MailServer, Post, is_address
 from ledger.wire.message import Message
 from ledger.wire.reading import Unreadable
 from ledger.wire.topics import STATE
@@ -835,4 +834,4 @@ def test_careers_kept_hold_no_history(bench: Bench) -> None:
     ("\u00e8@c.it", False), (f"{'a' * 65}@c.it", False), (f"a@{'c.' * 130}it", False), ("@c.it", False),
     ("a@", False), ("", False)])
 def test_address_is_taken_only_when_every_mail_server_can_be_given_it(text: str, taken: bool) -> None:
-    assert directory.is_address(text) is taken
+    assert is_address(text) is taken

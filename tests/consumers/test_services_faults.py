@@ -33,12 +33,12 @@ from consumers.kit.service import Record, Service
 from consumers.kit.tables import migrations
 from consumers.notifications import directory, outbox
 from consumers.notifications.agenda import ITALY, KINDS
-from consumers.notifications.post import MailServer, Post
 from consumers.notifications.service import Notifications
 from consumers.treasury import reference
 from consumers.treasury.service import Treasury
 from infra.kafka.cluster import Cluster
 from ledger.domain.events import Event
+from ledger.edges.post import MailServer, Post
 from ledger.store import open_store
 from ledger.wire.events import message as event_message
 from ledger.wire.kafka import BROKERS, PREFIX, history_of

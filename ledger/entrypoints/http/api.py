@@ -39,6 +39,7 @@ from .everybody import REPORTS, Everybody, path_of
 from .feed import Feed
 from .openapi import LINES, document, page
 from .problems import Misasked, explained, field, rule
+from .tickets import Tickets
 from .who import OPEN, Trail
 
 T = TypeVar("T")
@@ -97,7 +98,7 @@ class Api:
         self._found: OrderedDict[KeptBy, Response] = OrderedDict()
         self._noted: Batches[RecordRead, None] = Batches(ledger.note_reads, self._writer, MOST)
         self._feed = Feed(ledger.log, self.threads, watch)
-        self.everybody = Everybody(ledger)
+        self.everybody, self.tickets = Everybody(ledger), Tickets(self)
 
     def __enter__(self) -> Self:
         """Opens what it needs: a store that cannot be used is said before anybody asks, also one that can only be
@@ -149,12 +150,12 @@ class Api:
         found: dict[str, dict[str, Route]] = {path: {method: self._answered(path, work)
                                                      for method, work in methods.items()}
                                               for path, methods in made.items()}
-        awaited: dict[str, dict[str, Callable[[Inquiry], Awaitable[Shown]]]] = {
+        awaited: dict[str, Mapping[str, Callable[[Inquiry], Awaitable[Shown]]]] = {
             "/v1/students/{student}/status": {"GET": self._status},
             "/v1/students/{student}/fees": {"GET": self._fees},
             "/v1/students/{student}/eligibility": {"GET": self._eligibility},
             "/v1/students/{student}/events": {"POST": self._append},
-            "/v1/events": {"GET": self._events, "POST": self._append_many}}
+            "/v1/events": {"GET": self._events, "POST": self._append_many}, **self.tickets.works}
         found |= {path: {method: self._awaited(path, work) for method, work in methods.items()}
                   for path, methods in awaited.items()}
         return {**found, **self._watch.routes, "/health": {"GET": _alive}}

@@ -14,11 +14,13 @@ from ledger import __name__ as title
 from ledger.domain.events import ExamBooked
 from ledger.domain.phrases import Phrase, says
 from ledger.edges.web import PROBLEM
+from ledger.helpdesk.form import FILLED_IN, TicketForm
 from ledger.wire.schemas import Schema, plain, schemas
 from ledger.words import Language, sentence
 
 from .asked import CALL, AsKnown, Heard, Who
 from .everybody import REPORTS, AskedFindings, path_of
+from .tickets import AskedState, AskedTickets, TicketAnswer
 
 JSON, LINES, SSE = "application/json", "application/x-ndjson", "text/event-stream"
 
@@ -55,6 +57,8 @@ _DAY, _EURO = {"type": "string", "format": "date"}, {"type": "string", "pattern"
 _ASKED = {"student": _TEXT, "on": _DAY, "known_position": _NUMBER}
 _CLEARS = {"type": ["object", "null"], "properties": {"what": _TEXT, "from": {"type": ["string", "null"]}}}
 
+_MAYBE, _TICKET_STATE = {"type": ["string", "null"]}, {"enum": ["open", "closed"]}
+
 SCHEMAS: dict[str, Schema] = {
     "head": _object(student=_TEXT, version=_NUMBER, position=_NUMBER),
     "status": _object(**_ASKED, careers=_OBJECTS, tickets=_OBJECTS, unruled_years=_list(_TEXT)),
@@ -79,6 +83,12 @@ SCHEMAS: dict[str, Schema] = {
                 "pointer": _TEXT, "parameter": _TEXT, "detail": _TEXT, "rule": _TEXT, "clears": _CLEARS,
                 "source": {"type": "object"}}})}},
     "alive": _object(program=_TEXT),
+    "ticket": _object(number=_TEXT, student=_TEXT, service=_TEXT, context=_TEXT, kind=_TEXT, state=_TICKET_STATE,
+                      opened_at=_TEXT, closed_at=_MAYBE, follows=_MAYBE, sender={"type": ["object", "null"]},
+                      subject=_MAYBE, message=_TEXT, answer=_MAYBE, forgotten=_FLAG),
+    "ticket-opened": _object(number=_TEXT, student=_TEXT, state=_TICKET_STATE),
+    "ticket-closed": _object(number=_TEXT, state=_TICKET_STATE),
+    "tickets": _object(tickets=_OBJECTS, next=_MAYBE),
 }
 _CLOCKS = ((AsKnown, tuple(AsKnown.model_fields)),)
 _EXAM = ((Who, ("career",)), (ExamBooked, CALL))
@@ -88,6 +98,13 @@ _STUDENT, _ONE = "/v1/students/{student}", {("200", JSON): _of("told"), ("201", 
 def _all(model: type[BaseModel]) -> tuple[type[BaseModel], Sequence[str]]:
     """A model, and all that it takes, named as in a query."""
     return model, [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _taken(model: type[BaseModel], **more: Schema) -> Schema:
+    """A body that is none of the published language. What a signed-in student need not send is not required."""
+    schema = plain(model)
+    return {"type": "object", "properties": schema["properties"] | more, "additionalProperties": False,
+            "required": [name for name in schema["required"] if not more or name not in FILLED_IN]}
 
 
 OPERATIONS = (
@@ -111,6 +128,17 @@ OPERATIONS = (
       for name, (kind, _, summary) in REPORTS.items()),
     Operation("/v1/findings", "GET", "all-findings", says("api/all-findings"), {("200", JSON): _of("report")},
               (_all(AskedFindings),)),
+    Operation("/v1/tickets", "GET", "tickets", says("api/tickets"), {("200", JSON): _of("tickets")},
+              (_all(AskedTickets),)),
+    Operation("/v1/tickets", "POST", "open-ticket", says("api/open-ticket"), {
+        ("200", JSON): _of("ticket-opened"), ("201", JSON): _of("ticket-opened")}, (),
+              _taken(TicketForm, student=_TEXT), ("Idempotency-Key",)),
+    Operation("/v1/tickets/state", "POST", "ticket-state", says("api/ticket-state"), {("200", JSON): _of("ticket")}, (),
+              _taken(AskedState)),
+    Operation("/v1/tickets/{number}", "GET", "ticket", says("api/ticket"), {("200", JSON): _of("ticket")}, (), None,
+              ("Access-Purpose",)),
+    Operation("/v1/tickets/{number}/answer", "POST", "answer-ticket", says("api/answer-ticket"), {
+        ("200", JSON): _of("ticket-closed"), ("201", JSON): _of("ticket-closed")}, (), _taken(TicketAnswer)),
     Operation("/v1/rules/{rule}", "GET", "rule", says("api/rule"), {("200", JSON): _of("rule")}),
     Operation("/v1/rulebooks/{academic_year}", "GET", "rulebook", says("api/rulebook"),
               {("200", JSON): _of("rulebook")}, ((AsKnown, ("known_at",)),)),

@@ -71,11 +71,11 @@ def understood(error: Exception) -> Misasked | None:
     return None
 
 
-AGAIN = frozenset({"conflict", "unavailable"})
-"""Reasons after which the same may be asked again in a moment."""
+AGAIN = {"conflict": RETRY, "unavailable": RETRY, "too-often": ((b"retry-after", b"3600"),)}
+"""Reasons after which the same may be asked again, and when."""
 
 
 def explained(error: Exception, language: Language) -> Response | None:
     """The same as a document."""
     wrong = understood(error)
-    return document(language, wrong, RETRY if wrong.reason in AGAIN else ()) if wrong is not None else None
+    return document(language, wrong, AGAIN.get(wrong.reason, ())) if wrong is not None else None

@@ -59,6 +59,9 @@ _OF_ONE = Permit(frozenset({REGISTRAR, OFFICER, AUDITOR, SERVICE, STUDENT}))
 _OF_ALL = Permit(frozenset({REGISTRAR, OFFICER, AUDITOR, SERVICE}))
 _RECORDS = Permit(frozenset({REGISTRAR, OFFICER, SERVICE}))
 _AUDITS = Permit(frozenset({REGISTRAR, OFFICER, AUDITOR}))
+_ANSWERS = Permit(frozenset({REGISTRAR, OFFICER}))
+_ASKS_THE_DESK = Permit(frozenset({REGISTRAR, OFFICER, SERVICE, STUDENT}))
+_READS_TICKETS = Permit(frozenset({REGISTRAR, OFFICER, STUDENT}))
 _HEARS = Permit(frozenset({AUDITOR, SERVICE}))
 _RUNS = Permit(frozenset({ADMINISTRATOR, SERVICE}))
 _ENTRANCE = Permit(None, page=True)
@@ -79,6 +82,8 @@ TABLE: Table = {
     "/v1/events": {"GET": _HEARS, "POST": _RECORDS},
     **{path_of(name): {"GET": _OF_ALL} for name in REPORTS},
     "/v1/findings": {"GET": _AUDITS},
+    "/v1/tickets": {"GET": _READS_TICKETS, "POST": _ASKS_THE_DESK}, "/v1/tickets/state": {"POST": _ASKS_THE_DESK},
+    "/v1/tickets/{number}": {"GET": _READS_TICKETS}, "/v1/tickets/{number}/answer": {"POST": _ANSWERS},
     "/v1/rules/{rule}": {"GET": _ALL},
     "/v1/rulebooks/{academic_year}": {"GET": _ALL},
     "/metrics": {"GET": _RUNS},

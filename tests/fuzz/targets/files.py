@@ -16,6 +16,7 @@ from consumers.notifications import directory, payments
 from consumers.notifications.service import Notifications
 from consumers.treasury.notices import Malformed, accept, read_notice
 from consumers.treasury.service import Treasury
+from ledger.edges.post import is_address
 from ledger.edges.text import json_text
 from ledger.wire.topics import EVENTS
 from tests.wire.messages import GOLDEN, load
@@ -41,7 +42,7 @@ def addresses(text: bytes) -> None:
         if isinstance(one, directory.DirectoryInvalid):
             assert str(one).startswith("line ")
         else:
-            assert not one.email or directory.is_address(one.email)
+            assert not one.email or is_address(one.email)
     with database(Notifications).transaction() as tx:
         directory.take(tx, [one for one in found or () if isinstance(one, directory.Contact)])
 

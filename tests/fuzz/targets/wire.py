@@ -21,11 +21,11 @@ from consumers.kit.service import Record, Service
 from consumers.kit.tables import migrations
 from consumers.notifications import directory
 from consumers.notifications.letter import From
-from consumers.notifications.post import MailServer, Post
 from consumers.notifications.service import Notifications
 from consumers.treasury.gpd import payable_on, payment_position, read_creditor
 from consumers.treasury.reconcile import reconcile
 from consumers.treasury.service import Treasury
+from ledger.edges.post import MailServer, Post
 from ledger.rulebooks.institution import packaged
 from ledger.wire.message import Header, Message, header
 from ledger.wire.reading import Unreadable, identify, provenance, read_event

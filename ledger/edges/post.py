@@ -1,4 +1,5 @@
-"""Hands letters to a mail server, and tells a refusal of one letter from a server that is away."""
+"""Letters on their way out: what an address is, and a mail server that they are handed to; its refusal of one letter is
+told from a server that is away."""
 
 import contextlib
 import smtplib
@@ -10,6 +11,22 @@ from email.utils import parseaddr
 TIMEOUT_SECONDS = 10.0
 """For each step of the conversation."""
 _GOING_AWAY = 421
+LONGEST_ADDRESS = 254
+
+
+def is_address(text: str) -> bool:
+    """An address that every mail server can be given: ASCII, and no word that a command would take for an
+    option. Asks no name server."""
+    from email_validator import EmailNotValidError, validate_email
+
+    if not text.isascii() or not text.isprintable() or text.startswith("-") or len(text) > LONGEST_ADDRESS:
+        return False
+    try:
+        found = validate_email(text, allow_smtputf8=False, check_deliverability=False, globally_deliverable=False,
+                               strict=True)
+    except EmailNotValidError:
+        return False
+    return found.ascii_email is not None
 
 
 class Away(RuntimeError):

@@ -1,0 +1,198 @@
+"""What happens at the ticket desk: a request is recorded under a number, looked up, listed, read and answered.
+
+Everything that its sender wrote, and the answer, is sealed in the ledger under the key of her stream. For the thread
+that has the key store; every method raises StoreUnavailable and StoreUnusable.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import date, datetime
+from typing import Any, NamedTuple
+
+from ledger.domain.events import Enrolled, Event, PersonRegistered, Preenrolled, TicketClosed, TicketOpened
+from ledger.domain.knowledge import NotFound, in_force, is_forgotten
+from ledger.domain.numbers import ticket_number
+from ledger.domain.phrases import says
+from ledger.domain.registry import obeys
+from ledger.domain.values import format_instant
+from ledger.privacy.reading import person_of
+from ledger.privacy.sealer import KeySealer
+from ledger.privacy.tickets import TicketClaim, TicketIndex, TicketRow, spelt_number
+from ledger.rulebooks.institution import TicketDesk
+from ledger.store import EventStore
+
+from .form import KnownSender, TicketForm
+
+DESK = "desk"
+SOURCE = "help-desk"
+SENDER = ("email", "full_name", "phone", "student_number", "degree_programme")
+"""Of whoever asks; with her message they are the `request` of the event."""
+Answer = dict[str, Any]
+
+
+class Reader(NamedTuple):
+    """Who reads what is sealed, and why: for the access log."""
+
+    who: str
+    purpose: str
+
+
+class HelpDesk:
+    def __init__(self, store: EventStore, sealer: KeySealer, offer: TicketDesk, clock: Callable[[], datetime],
+                 today: Callable[[], date]) -> None:
+        self.offer, self.index = offer, TicketIndex(sealer.keys, clock)
+        self._store, self._sealer, self._today = store, sealer, today
+
+    # Opening
+
+    def sender(self, student: str) -> KnownSender:
+        """What the ledger knows of a student. Raises NotFound where it knows nothing of her, or was told to forget
+        her."""
+        events = self._store.stream(student)
+        if not events or is_forgotten(events):
+            raise NotFound(says("missing/student", student=student))
+        programmes = {event.career: event.data.programme for event in in_force(events)
+                      if event.career is not None and isinstance(event.data, Preenrolled | Enrolled)}
+        if not any(isinstance(event.data, PersonRegistered) for event in events):
+            return KnownSender(student, None, None, programmes)
+        self._sealer.note(student, "help-desk", student, "ticket", "her own form")
+        person = person_of(self._sealer, events)["person"] or {}
+        name = " ".join(filter(None, (person.get("given_name"), person.get("family_name"))))
+        return KnownSender(student, name or None, person.get("email"), programmes)
+
+    @obeys("TKT-1")
+    def claim(self, form: TicketForm, sender: KnownSender | None, who: str) -> TicketClaim:
+        """A number of its own for a form; the same when it comes again from the same sender. Raises TriedTooOften;
+        NotFound where `follows` names no closed ticket of hers."""
+        student = sender.student if sender is not None else None
+        if form.follows is not None:
+            before = self.index.row(form.follows)
+            if before is None or before.closed_at is None or (student is not None and student not in (
+                    before.student, before.linked)):
+                raise NotFound(says("missing/ticket", text=form.follows))
+            student = student or before.student
+        return self.index.claim(f"{who}\n{form.id}", student, form.email, form.service, form.context, self._today())
+
+    def submission(self, claim: TicketClaim, form: TicketForm, actor: str) -> Answer:
+        request = {name: getattr(form, name) for name in (*SENDER, "message", "language")}
+        data: Answer = {"number": claim.number, "service": form.service, "subject": form.subject,
+                        "context": form.context, "kind": DESK,
+                        "request": json.dumps(request, ensure_ascii=False, sort_keys=True)}
+        data |= {name: value for name, value in (("career", form.career), ("follows", form.follows)) if value}
+        return {"id": f"ticket-{claim.number}", "type": "ticket-opened", "student": claim.student,
+                "effective_on": claim.on.isoformat(), "source": SOURCE, "actor": actor, "data": data}
+
+    def recorded(self, number: str, student: str) -> None:
+        """What was recorded of a ticket can be found at once."""
+        for event in self._store.stream(student):
+            data = event.data
+            if isinstance(data, TicketOpened) and data.number == number:
+                self.index.opened(row_of(event, data))
+            elif isinstance(data, TicketClosed) and data.number == number:
+                self.index.closed(number, format_instant(event.recorded_at))
+
+    # Reading
+
+    def look_up(self, email: str, number: str) -> Answer | None:
+        """The thread of a ticket, for who has its number and the address it was opened with; None for any other pair.
+        Raises TriedTooOften."""
+        number = spelt_number(number)[:64]
+        student = self.index.look_up(email.strip()[:300], number)
+        if student is None:
+            return None
+        with suppress(NotFound):
+            return self.thread(number, Reader("help-desk", "e-mail and number"))
+        return None
+
+    def thread(self, number: str, reader: Reader, student: str | None = None) -> Answer:
+        """`student`: hers only. Raises NotFound."""
+        row = self.index.row(spelt_number(number))
+        if row is None or (student is not None and row.student != student):
+            raise NotFound(says("missing/ticket", text=number))
+        self._sealer.note(row.student, reader.who, None, "ticket", reader.purpose)
+        return self._told(row, self._store.stream(row.student))
+
+    def listed(self, service: str | None, is_open: bool, after: tuple[str, str], limit: int,
+               reader: Reader) -> tuple[list[Answer], tuple[str, str] | None]:
+        """A page of tickets, and after which one the next page begins."""
+        rows = self.index.listed(service, is_open, after, limit + 1)
+        following = (rows[limit - 1].opened_at, rows[limit - 1].number) if len(rows) > limit else None
+        rows = rows[:limit]
+        self._sealer.keys.note_all([(row.student, reader.who, None, "ticket", reader.purpose) for row in rows])
+        streams = self._store.streams({row.student for row in rows}, lambda _: None) if rows else {}
+        found = []
+        for row in rows:
+            with suppress(NotFound):  # taken back since, or unreadable
+                told = self._told(row, streams.get(row.student, ()))
+                found.append({name: told[name] for name in LISTED})
+        return found, following
+
+    def of(self, student: str) -> list[Answer]:
+        """A student's own, the newest first, and those of a stranger that turned out to be hers."""
+        return [{"number": row.number, "service": row.service, "context": row.context, "kind": row.kind,
+                 "state": _state(row), "opened_at": row.opened_at, "closed_at": row.closed_at,
+                 "elsewhere": row.student != student} for row in self.index.of(student)]
+
+    def _told(self, row: TicketRow, events: Sequence[Event]) -> Answer:
+        """Raises NotFound where nothing of it holds any more."""
+        opened = closed = None
+        for event in in_force(events):
+            data = event.data
+            if isinstance(data, TicketOpened) and ticket_number(data.number) == row.number:
+                opened = opened or event
+            elif isinstance(data, TicketClosed) and ticket_number(data.number) == row.number:
+                closed = closed or event
+        if opened is None or not isinstance(opened.data, TicketOpened):
+            raise NotFound(says("missing/ticket", text=row.number))
+        forgotten = is_forgotten(events)
+        said = None if forgotten else self._sealer.open(opened)
+        data = said.data if said is not None and isinstance(said.data, TicketOpened) else opened.data
+        request = requested(data)
+        end = closed if closed is None or forgotten else self._sealer.open(closed) or closed
+        ended = end.data if end is not None and isinstance(end.data, TicketClosed) else TicketClosed(number=row.number)
+        sender = {name: request.pop(name, "") for name in SENDER} if row.kind == DESK else None
+        message = request.pop("message", "")
+        return {"number": row.number, "student": row.student, "linked": row.linked, "career": data.career,
+                "service": row.service, "context": row.context, "kind": row.kind,
+                "state": "open" if closed is None else "closed",
+                "outcome": ended.outcome,
+                "opened_at": format_instant(opened.recorded_at),
+                "closed_at": format_instant(closed.recorded_at) if closed is not None else None,
+                "follows": data.follows, "sender": sender, "subject": data.subject if said is not None else None,
+                "message": message, "request": request or None, "answer": ended.answer, "forgotten": forgotten}
+
+    # Answering
+
+    @obeys("TKT-1")
+    def closing(self, number: str, answer: str, actor: str) -> Answer:
+        """The submission that answers a ticket and closes it. Raises NotFound where there is no such ticket of the
+        desk."""
+        row = self.index.row(spelt_number(number))
+        if row is None or row.kind != DESK:
+            raise NotFound(says("missing/ticket", text=number))
+        return {"id": f"ticket-{row.number}-closed", "type": "ticket-closed", "student": row.student,
+                "effective_on": self._today().isoformat(), "source": SOURCE, "actor": actor,
+                "data": {"number": row.number, "answer": answer}}
+
+
+LISTED = ("number", "student", "linked", "service", "context", "kind", "state", "opened_at", "closed_at", "subject",
+          "sender", "forgotten")
+
+
+def row_of(event: Event, data: TicketOpened) -> TicketRow:
+    return TicketRow(ticket_number(data.number), event.student, None, data.service, data.context, data.kind or "",
+                     format_instant(event.recorded_at), None)
+
+
+def requested(data: TicketOpened) -> dict[str, Any]:
+    """What its sender wrote beside the subject; empty where it is sealed, or no form of ours."""
+    try:
+        found = json.loads(data.request or "{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _state(row: TicketRow) -> str:
+    return "open" if row.closed_at is None else "closed"
