@@ -49,9 +49,9 @@ class Client:
 
 
 @contextmanager
-def served(url: str) -> Iterator[Client]:
+def served(url: str, keys: str | None = None) -> Iterator[Client]:
     place = bound_to("127.0.0.1:0", Door(TOKEN), "--listen")
-    with (open_ledger(url) as ledger, Api(ledger, ShownWatch("serve")) as api,
+    with (open_ledger(url, keys=keys) as ledger, Api(ledger, ShownWatch("serve")) as api,
           Server(api.routes, place, LONGEST, Entrance(place))):
         try:
             yield Client(place.port)

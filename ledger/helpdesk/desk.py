@@ -14,7 +14,6 @@ from ledger.domain.events import Enrolled, Event, PersonRegistered, Preenrolled,
 from ledger.domain.knowledge import NotFound, in_force, is_forgotten
 from ledger.domain.numbers import ticket_number
 from ledger.domain.phrases import says
-from ledger.domain.registry import obeys
 from ledger.domain.values import format_instant
 from ledger.privacy.reading import person_of
 from ledger.privacy.sealer import KeySealer
@@ -28,10 +27,10 @@ DESK = "desk"
 SOURCE = "help-desk"
 SENDER = ("email", "full_name", "phone", "student_number", "degree_programme")
 """Of whoever asks; with her message they are the `request` of the event."""
-Answer = dict[str, Any]
+TicketJson = dict[str, Any]
 
 
-class Reader(NamedTuple):
+class TicketReader(NamedTuple):
     """Who reads what is sealed, and why: for the access log."""
 
     who: str
@@ -61,7 +60,6 @@ class HelpDesk:
         name = " ".join(filter(None, (person.get("given_name"), person.get("family_name"))))
         return KnownSender(student, name or None, person.get("email"), programmes)
 
-    @obeys("TKT-1")
     def claim(self, form: TicketForm, sender: KnownSender | None, who: str) -> TicketClaim:
         """A number of its own for a form; the same when it comes again from the same sender. Raises TriedTooOften;
         NotFound where `follows` names no closed ticket of hers."""
@@ -74,9 +72,9 @@ class HelpDesk:
             student = student or before.student
         return self.index.claim(f"{who}\n{form.id}", student, form.email, form.service, form.context, self._today())
 
-    def submission(self, claim: TicketClaim, form: TicketForm, actor: str) -> Answer:
+    def submission(self, claim: TicketClaim, form: TicketForm, actor: str) -> TicketJson:
         request = {name: getattr(form, name) for name in (*SENDER, "message", "language")}
-        data: Answer = {"number": claim.number, "service": form.service, "subject": form.subject,
+        data: TicketJson = {"number": claim.number, "service": form.service, "subject": form.subject,
                         "context": form.context, "kind": DESK,
                         "request": json.dumps(request, ensure_ascii=False, sort_keys=True)}
         data |= {name: value for name, value in (("career", form.career), ("follows", form.follows)) if value}
@@ -94,7 +92,7 @@ class HelpDesk:
 
     # Reading
 
-    def look_up(self, email: str, number: str) -> Answer | None:
+    def look_up(self, email: str, number: str) -> TicketJson | None:
         """The thread of a ticket, for who has its number and the address it was opened with; None for any other pair.
         Raises TriedTooOften."""
         number = spelt_number(number)[:64]
@@ -102,10 +100,10 @@ class HelpDesk:
         if student is None:
             return None
         with suppress(NotFound):
-            return self.thread(number, Reader("help-desk", "e-mail and number"))
+            return self.thread(number, TicketReader("help-desk", "e-mail and number"))
         return None
 
-    def thread(self, number: str, reader: Reader, student: str | None = None) -> Answer:
+    def thread(self, number: str, reader: TicketReader, student: str | None = None) -> TicketJson:
         """`student`: hers only. Raises NotFound."""
         row = self.index.row(spelt_number(number))
         if row is None or (student is not None and row.student != student):
@@ -114,7 +112,7 @@ class HelpDesk:
         return self._told(row, self._store.stream(row.student))
 
     def listed(self, service: str | None, is_open: bool, after: tuple[str, str], limit: int,
-               reader: Reader) -> tuple[list[Answer], tuple[str, str] | None]:
+               reader: TicketReader) -> tuple[list[TicketJson], tuple[str, str] | None]:
         """A page of tickets, and after which one the next page begins."""
         rows = self.index.listed(service, is_open, after, limit + 1)
         following = (rows[limit - 1].opened_at, rows[limit - 1].number) if len(rows) > limit else None
@@ -128,13 +126,13 @@ class HelpDesk:
                 found.append({name: told[name] for name in LISTED})
         return found, following
 
-    def of(self, student: str) -> list[Answer]:
+    def of(self, student: str) -> list[TicketJson]:
         """A student's own, the newest first, and those of a stranger that turned out to be hers."""
         return [{"number": row.number, "service": row.service, "context": row.context, "kind": row.kind,
                  "state": _state(row), "opened_at": row.opened_at, "closed_at": row.closed_at,
                  "elsewhere": row.student != student} for row in self.index.of(student)]
 
-    def _told(self, row: TicketRow, events: Sequence[Event]) -> Answer:
+    def _told(self, row: TicketRow, events: Sequence[Event]) -> TicketJson:
         """Raises NotFound where nothing of it holds any more."""
         opened = closed = None
         for event in in_force(events):
@@ -164,8 +162,7 @@ class HelpDesk:
 
     # Answering
 
-    @obeys("TKT-1")
-    def closing(self, number: str, answer: str, actor: str) -> Answer:
+    def closing(self, number: str, answer: str, actor: str) -> TicketJson:
         """The submission that answers a ticket and closes it. Raises NotFound where there is no such ticket of the
         desk."""
         row = self.index.row(spelt_number(number))

@@ -83,13 +83,16 @@ DATA: dict[str, dict[str, Any]] = {
     | {"birth_date": "1987-01-31", "former_tax_codes": [SECRET + "former"], "sex": "F", "person_id": "AB12345CD"},
     "person-forgotten": {"authorities": [SECRET + "first", SECRET + "second"]},
     "ticket-opened": {"number": "T-2026-118", "service": "Segreteria studenti", "subject": SECRET + "subject",
-                      "context": "Tasse", "career": "S01-B", "kind": "rectification", "request": SECRET + "request"},
+                      "context": "Tasse", "career": "S01-B", "kind": "rectification", "request": SECRET + "request",
+                      "follows": "T-2026-117"},
     "ticket-closed": {"number": "T-2026-118", "answer": SECRET + "answer", "outcome": "approved"},
     "event-voided": {"event": "a-former-id", "reason": SECRET + "reason", "authority": "Registrar"},
 }
 
 FIRST: dict[str, dict[str, Any]] = {
     "recognition-requested": {"kind": "second-degree", "academic_year": "2025-26"},
+    "ticket-opened": {"number": "T-2026-118", "service": "Segreteria studenti", "subject": "x", "context": "Tasse",
+                      "career": "S01-B"},
 }
 """What the golden message of a type was made of where its full example has gained a field since:
 `golden/NAME-2.vN.json` has that."""

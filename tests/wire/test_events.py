@@ -34,7 +34,7 @@ WITHHELD: dict[str, set[str]] = {
         "given_name", "family_name", "tax_code", "former_tax_codes", "birth_date", "birth_place", "sex", "person_id",
         "email", "phone", "address", "language"},
     "person-forgotten": {"authorities"},
-    "ticket-opened": {"subject", "kind", "request"},
+    "ticket-opened": {"subject", "request"},
     "ticket-closed": {"answer", "outcome"},
     "event-voided": {"reason"},
 }

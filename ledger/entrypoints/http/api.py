@@ -24,14 +24,13 @@ from ledger.edges.callers import OFFICER, Caller
 from ledger.edges.figures import ANSWER_SECONDS, ShownWatch
 from ledger.edges.log import Note
 from ledger.edges.program import say
-from ledger.edges.text import json_text
 from ledger.edges.web import Flow, Request, Response, Route, Routes, Shown
 from ledger.handling.group import MOST, STALE, Entered
 from ledger.handling.lines import LONGEST_LINE
 from ledger.handling.submit import read_form, with_line
 from ledger.projections.student.what_if import Call
 from ledger.store import StoreUnusable
-from ledger.words import DEFAULT, Language, told
+from ledger.words import DEFAULT, Language
 from ledger.words.accepted import preferred
 
 from .asked import CALL, Clocks, call_and_clocks, clocks, decoded, expected, heard, listed, must_agree, query
@@ -39,6 +38,7 @@ from .everybody import REPORTS, Everybody, path_of
 from .feed import Feed
 from .openapi import LINES, document, page
 from .problems import Misasked, explained, field, rule
+from .replies import Inquiry, told_as, told_in
 from .tickets import Tickets
 from .who import OPEN, Trail
 
@@ -67,15 +67,6 @@ class KeptBy(NamedTuple):
     call: Call | None
 
 
-class Inquiry(NamedTuple):
-    """`language`: of the answer."""
-
-    parts: tuple[str, ...]
-    query: dict[str, str]
-    request: Request
-    language: Language
-
-
 Work = Callable[[Inquiry], Response]
 
 
@@ -98,7 +89,7 @@ class Api:
         self._found: OrderedDict[KeptBy, Response] = OrderedDict()
         self._noted: Batches[RecordRead, None] = Batches(ledger.note_reads, self._writer, MOST)
         self._feed = Feed(ledger.log, self.threads, watch)
-        self.everybody, self.tickets = Everybody(ledger), Tickets(self)
+        self.everybody, self.tickets = Everybody(ledger), Tickets(ledger, self.keeper, self.enter)
 
     def __enter__(self) -> Self:
         """Opens what it needs: a store that cannot be used is said before anybody asks, also one that can only be
@@ -356,18 +347,6 @@ class Api:
         """Whether the ledger can be read."""
         self._turn()
         return told_as(asked, {"program": "serve", "ready": True})
-
-
-def told_as(asked: Inquiry, *answers: Any, type: str = "application/json", status: int = 200,
-            headers: tuple[tuple[bytes, bytes], ...] = ()) -> Response:
-    return told_in(asked.language, *answers)._replace(status=status, type=type, headers=(
-        (b"content-language", asked.language.encode()), *headers))
-
-
-def told_in(language: Language, *answers: Any) -> Response:
-    """As the command line prints them, one a line."""
-    lines = "".join(f"{json_text(told(one, language))}\n" for one in answers)
-    return Response(200, lines.encode(), headers=((b"content-language", language.encode()),))
 
 
 def outcome_as(asked: Inquiry, outcome: Answer, stored: bool = True) -> Response:

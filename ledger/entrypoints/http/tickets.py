@@ -6,30 +6,30 @@ key store, what is recorded goes the way of every submission.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import Executor
 from contextvars import copy_context
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from ledger.bootstrap import Answer
+from ledger.bootstrap import Answer, Ledger
 from ledger.domain.form import Problem, problems_of
 from ledger.domain.knowledge import NotFound
 from ledger.domain.phrases import says
 from ledger.domain.submissions import Submission
 from ledger.edges.callers import Caller
+from ledger.edges.text import visible
 from ledger.edges.web import Response
 from ledger.handling.submit import read_form
-from ledger.helpdesk.desk import HelpDesk, Reader
+from ledger.helpdesk.desk import HelpDesk, TicketReader
 from ledger.helpdesk.form import KnownSender, TicketForm, read
 from ledger.privacy.tickets import TriedTooOften, spelt_number
 
 from .asked import decoded, must_agree, read_as
 from .paging import Cursor, Cursors, Paged
 from .problems import Misasked, field
-
-if TYPE_CHECKING:
-    from .api import Api, Inquiry
+from .replies import Inquiry, told_as
 
 T = TypeVar("T")
 LONGEST_ANSWER = 8_000
@@ -67,18 +67,20 @@ class OpenedNow(NamedTuple):
 
 
 M = TypeVar("M", bound=BaseModel)
+Entering = Callable[[Submission, int | None], Awaitable[Answer]]
 
 
 class Tickets:
     """One ticket desk, for programs and for the pages."""
 
-    def __init__(self, api: "Api") -> None:
-        self._api = api
-        self._cursors = Cursors(api.ledger.secret)
+    def __init__(self, ledger: Ledger, keeper: Executor, enter: Entering) -> None:
+        """`keeper`: the thread that has the key store; `enter`: stores a submission."""
+        self._ledger, self._keeper, self._enter = ledger, keeper, enter
+        self._cursors = Cursors(ledger.secret)
         self._desk: HelpDesk | None = None
 
     @property
-    def works(self) -> Mapping[str, Mapping[str, Callable[["Inquiry"], Awaitable[Response]]]]:
+    def works(self) -> Mapping[str, Mapping[str, Callable[[Inquiry], Awaitable[Response]]]]:
         return {"/v1/tickets": {"GET": self._listed, "POST": self._opened},
                 "/v1/tickets/state": {"POST": self._state},
                 "/v1/tickets/{number}": {"GET": self._thread},
@@ -89,15 +91,15 @@ class Tickets:
     async def kept(self, ask: Callable[..., T], *given: Any) -> T:
         """In the thread that has the key store, as whoever asks."""
         return await asyncio.get_running_loop().run_in_executor(
-            self._api.keeper, partial(copy_context().run, ask, *given))
+            self._keeper, partial(copy_context().run, ask, *given))
 
     async def desk(self) -> HelpDesk:
         """Raises Misasked where it is switched off."""
         if self._desk is None:
             try:
-                self._desk = await self.kept(self._api.ledger.help_desk)
+                self._desk = await self.kept(self._ledger.help_desk)
             except NotFound as error:
-                raise Misasked(503, "desk-off", error.told) from None
+                raise Misasked(404, "desk-off", error.told) from None
         return self._desk
 
     async def sender(self, student: str | None) -> KnownSender | None:
@@ -119,7 +121,7 @@ class Tickets:
         except TriedTooOften:
             raise Misasked(429, "too-often", says("desk/opened-too-often")) from None
         found = await self._recorded(desk.submission(claim, form, who), claim.number)
-        if found["outcome"] == "invalid":
+        if found["outcome"] == "invalid":  # its id is taken
             raise Misasked(409, "sent-before", says("desk/sent-before"))
         return OpenedNow(claim.number, claim.student, found["outcome"] == "duplicate")
 
@@ -132,7 +134,7 @@ class Tickets:
 
     async def thread(self, number: str, caller: Caller, purpose: str) -> Answer:
         """Raises NotFound."""
-        return await self.kept((await self.desk()).thread, number, Reader(caller.subject, purpose),
+        return await self.kept((await self.desk()).thread, number, TicketReader(caller.subject, purpose),
                                (caller.student or "") if caller.only_student else None)
 
     async def answer(self, number: str, answer: str, caller: Caller) -> Answer:
@@ -148,16 +150,18 @@ class Tickets:
         form = read_form(submission, True)
         if not isinstance(form, Submission):
             raise Misasked(422, "invalid", says("http/invalid"), [field(one) for one in form["problems"]])
-        found = await self._api.enter(form, None)
+        found = await self._enter(form, None)
         if found["outcome"] == "set-aside":
             raise Misasked(503, "set-aside", found["problems"][0]["message"])
+        if found["outcome"] == "invalid" and found["problems"][0]["path"] != "id":
+            raise Misasked(422, "invalid", says("http/invalid"), [field(one) for one in found["problems"]])
         if found["outcome"] != "invalid":
             await self.kept((await self.desk()).recorded, number, form.student)
         return found
 
     # The API
 
-    async def _opened(self, asked: "Inquiry") -> Response:
+    async def _opened(self, asked: Inquiry) -> Response:
         given = _object(asked)
         caller = asked.request.caller
         student = given.pop("student", None)
@@ -171,26 +175,26 @@ class Tickets:
         found = await self.open(given, student, caller.subject)
         if not isinstance(found, OpenedNow):
             raise _wrong(found)
-        return _told(asked, {"number": found.number, "student": found.student, "state": "open"},
-                     200 if found.again else 201)
+        return told_as(asked, {"number": found.number, "student": found.student, "state": "open"},
+                       status=200 if found.again else 201)
 
-    async def _state(self, asked: "Inquiry") -> Response:
+    async def _state(self, asked: Inquiry) -> Response:
         given = _read(AskedState, _object(asked))
         found = await self.look_up(given.email, given.number)
         if found is None:
             raise Misasked(404, "not-found", says("desk/no-such-pair"))
-        return _told(asked, found)
+        return told_as(asked, found)
 
-    async def _thread(self, asked: "Inquiry") -> Response:
-        return _told(asked, await self.thread(asked.parts[0], asked.request.caller, purpose_of(asked)))
+    async def _thread(self, asked: Inquiry) -> Response:
+        return told_as(asked, await self.thread(asked.parts[0], asked.request.caller, purpose_of(asked)))
 
-    async def _listed(self, asked: "Inquiry") -> Response:
+    async def _listed(self, asked: Inquiry) -> Response:
         caller = asked.request.caller
         if caller.only_student:
             rows = await self.kept((await self.desk()).of, caller.student or "")
-            return _told(asked, {"tickets": rows, "next": None})
+            return told_as(asked, {"tickets": rows, "next": None})
         rows, following = await self.page(asked.query, caller, purpose_of(asked))
-        return _told(asked, {"tickets": rows, "next": following})
+        return told_as(asked, {"tickets": rows, "next": following})
 
     async def page(self, query: Mapping[str, str], caller: Caller, purpose: str) -> tuple[list[Answer], str | None]:
         """A page of the list, and the cursor of the next one. Raises Misasked."""
@@ -199,26 +203,24 @@ class Tickets:
         asked = read_as(AskedTickets, {**query, **(cursor.filters if cursor else {})})
         at, number = cursor.at if cursor is not None else ("", "")
         rows, following = await self.kept(desk.listed, asked.service, asked.state == "open", (at, number), asked.limit,
-                                          Reader(caller.subject, purpose))
+                                          TicketReader(caller.subject, purpose))
         filters = {"state": asked.state} | ({"service": asked.service} if asked.service is not None else {})
         return rows, self._cursors.write(Cursor("tickets", filters, following)) if following else None
 
-    async def _answered(self, asked: "Inquiry") -> Response:
+    async def _answered(self, asked: Inquiry) -> Response:
         given = _read(TicketAnswer, _object(asked))
         found = await self.answer(asked.parts[0], given.answer, asked.request.caller)
-        return _told(asked, {"number": asked.parts[0], "state": "closed"}, 200 if found["outcome"] == "duplicate"
-                     else 201)
+        return told_as(asked, {"number": asked.parts[0], "state": "closed"},
+                       status=200 if found["outcome"] == "duplicate" else 201)
 
 
-def purpose_of(asked: "Inquiry") -> str:
+def purpose_of(asked: Inquiry) -> str:
     """Why somebody reads: what was said, else the roles."""
-    from ledger.edges.text import visible
-
     said = asked.request.headers.get(b"access-purpose", b"").decode("utf-8", "replace")
     return visible(said)[:2_000] or ", ".join(sorted(asked.request.caller.roles))
 
 
-def _object(asked: "Inquiry") -> Answer:
+def _object(asked: Inquiry) -> Answer:
     if asked.query:
         raise Misasked(400, "bad-query", says("http/nothing-asked"))
     found = decoded(asked.request.body)
@@ -237,9 +239,3 @@ def _read(model: type[M], given: Answer) -> M:
 def _wrong(problems: list[Problem]) -> Misasked:
     return Misasked(422, "invalid", says("desk/invalid"), [field(one.as_json() | {"path": one.path[:40]})
                                                           for one in problems])
-
-
-def _told(asked: "Inquiry", found: Any, status: int = 200) -> Response:
-    from .api import told_as
-
-    return told_as(asked, found, status=status)
