@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from consumers.database import Database, Row
 from ledger.domain.books import LawBooks
+from ledger.domain.checked import names
 from ledger.domain.decisions import reasons_against_act
 from ledger.domain.events import ExamBooked
 from ledger.domain.form import Problem, problems_of
@@ -57,7 +58,7 @@ class WhoBooks(BaseModel):
     on: Day | None = None
 
 
-CALL = frozenset(ExamBooked.model_fields) - {"note"}
+CALL = frozenset(names(ExamBooked)) - {"note"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,9 +117,9 @@ def _paid_with_one_iuv(facts: Sequence[Event], books: LawBooks) -> Iterator[tupl
 
 def year_spoken_of(message: Phrase, event: Event | None, on: date) -> str:
     """The academic year that a message or its event names, else the one that ran on the event's day (or on `on`)."""
-    told, data = message.values, vars(event.data) if event is not None else {}
+    told, data = message.values, event.data if event is not None else None
     for said in (told.get("academic_year"), told.get("charge"), *(key for key, _ in told.get("owed", ())),
-                 data.get("academic_year"), data.get("charge"), data.get("from_charge")):
+                 *(getattr(data, field, None) for field in ("academic_year", "charge", "from_charge"))):
         if isinstance(said, str) and (found := _A_YEAR.match(said)) is not None:
             return found[0]
     return year_of(event.effective_on if event is not None else on)
@@ -219,7 +219,7 @@ def _book_with(rule: str, book: RuleBook | None, books: LawBooks) -> RuleBook | 
 
 
 def _book(books: LawBooks, event: Event, career: Career) -> RuleBook | None:
-    stated: str | None = vars(event.data).get("academic_year")
+    stated: str | None = getattr(event.data, "academic_year", None)
     year = stated or year_of_act(career, event.effective_on, books)
     return (books.of(year) or books.for_single_courses(year)) if year is not None else None
 

@@ -5,11 +5,11 @@ which a program that only asks can declare without pydantic. Where a form is to 
 makes the checks of the same annotations then, and answers with the struct or with everything that is wrong.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import date
 from decimal import Decimal
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any, Self, TypeVar, dataclass_transform, get_type_hints
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, dataclass_transform, get_type_hints
 
 import msgspec
 
@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
     from pydantic_core import CoreSchema
 
-NOTHING: frozenset[str] = frozenset()
+class LeftOut(frozenset[str]):
+    """Names of fields. A kind of its own, which no bytes can be read as where nobody says how."""
+
+
+NOTHING = LeftOut()
 
 
 class Narrowed:
@@ -33,17 +37,18 @@ class Narrowed:
 
 
 class Before:
-    """What a value is made with, and checked, before pydantic looks at it."""
+    """What a value is made with, and checked, before pydantic looks at it. `kind`: what it is then, where it is
+    declared as something else."""
 
-    __slots__ = ("function",)
+    __slots__ = ("function", "kind")
 
-    def __init__(self, function: Callable[[Any], Any]) -> None:
-        self.function = function
+    def __init__(self, function: Callable[[Any], Any], kind: Any = None) -> None:
+        self.function, self.kind = function, kind
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> "CoreSchema":
         from pydantic import BeforeValidator
 
-        return BeforeValidator(self.function).__get_pydantic_core_schema__(source, handler)
+        return BeforeValidator(self.function).__get_pydantic_core_schema__(self.kind or source, handler)
 
 
 class After:
@@ -85,7 +90,9 @@ class _Kind(msgspec.StructMeta):
 class Checked(msgspec.Struct, metaclass=_Kind, frozen=True, forbid_unknown_fields=True):
     """`_left_out`: of the fields that have a default, those that were not given."""
 
-    _left_out: frozenset[str] = NOTHING
+    _left_out: LeftOut = NOTHING
+    NONE_IS_LEFT_OUT: ClassVar[bool] = False
+    """Whether None says that nothing was given: then `_left_out` says nothing of fields whose default it is."""
 
     @classmethod
     def model_validate(cls, data: Any) -> Self:
@@ -100,7 +107,21 @@ class Checked(msgspec.Struct, metaclass=_Kind, frozen=True, forbid_unknown_field
 
     def given(self) -> dict[str, Any]:
         """What was stated: without what was left out."""
-        return {name: value for name, value in self.held().items() if name not in self._left_out}
+        left_out = self._left_out
+        if not self.NONE_IS_LEFT_OUT:
+            return {name: value for name, value in self.held().items() if name not in left_out}
+        return {name: value for name in names(type(self))
+                if (value := getattr(self, name)) is not None and name not in left_out}
+
+    def changed(self, **values: Any) -> Self:
+        """With other values of some fields, as if they had been given."""
+        return msgspec.structs.replace(self, **values, _left_out=LeftOut(self._left_out - values.keys()))
+
+    def bared(self, fields: Collection[str]) -> Self:
+        """As if some fields had been left out: one that must be given is None then."""
+        usual = {one.name: one.default for one in msgspec.structs.fields(self) if not one.required}
+        left_out = self._left_out | may_be_left_out(type(self)).intersection(fields)
+        return msgspec.structs.replace(self, **{name: usual.get(name) for name in fields}, _left_out=LeftOut(left_out))
 
     @classmethod
     def before(cls, data: Any) -> Any:
@@ -118,10 +139,7 @@ class Checked(msgspec.Struct, metaclass=_Kind, frozen=True, forbid_unknown_field
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> "CoreSchema":
-        from pydantic_core import core_schema as cs
-
-        return cs.no_info_wrap_validator_function(_made(cls), _fields_of(model_of(cls).__pydantic_core_schema__)
-                                                  | {"extra_behavior": "forbid"})
+        return _instead_of_models(model_of(cls).__pydantic_core_schema__, cls)
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> dict[str, Any]:
@@ -132,6 +150,7 @@ class Checked(msgspec.Struct, metaclass=_Kind, frozen=True, forbid_unknown_field
 _Some = TypeVar("_Some", bound=Checked)
 
 
+@cache
 def names(kind: type[Checked]) -> tuple[str, ...]:
     """Of its fields."""
     return tuple(name for name in kind.__struct_fields__ if name[0] != "_")
@@ -140,6 +159,13 @@ def names(kind: type[Checked]) -> tuple[str, ...]:
 @cache
 def required(kind: type[Checked]) -> frozenset[str]:
     return frozenset(field.name for field in msgspec.structs.fields(kind) if field.required)
+
+
+@cache
+def may_be_left_out(kind: type[Checked]) -> frozenset[str]:
+    """The fields that `_left_out` speaks of."""
+    return frozenset(field.name for field in msgspec.structs.fields(kind) if field.name[0] != "_" and not field.required
+                     and (field.default is not None or not kind.NONE_IS_LEFT_OUT))
 
 
 def as_json(value: Any, of: Callable[[Any], Mapping[str, Any]] = Checked.held) -> Any:
@@ -209,11 +235,14 @@ def _checks(kind: type[Checked]) -> Callable[[Any], Any]:
     return TypeAdapter(kind, config=ConfigDict(populate_by_name=True)).validate_python
 
 
-def _fields_of(model: Any) -> Any:
-    """The part of a model's schema that gives the fields and makes no model of them."""
-    while model["type"] != "model-fields":
-        model = model["schema"]
-    return model
+def _instead_of_models(schema: Any, kind: type[Checked]) -> "CoreSchema":
+    """The part of a model's schema that gives the fields, and what makes a struct of them."""
+    from pydantic_core import core_schema as cs
+
+    if schema["type"] == "definitions":
+        return cs.definitions_schema(_instead_of_models(schema["schema"], kind), schema["definitions"])
+    return cs.no_info_wrap_validator_function(_made(kind), schema["schema"] | {"extra_behavior": "forbid"},
+                                              ref=f"{kind.__module__}.{kind.__qualname__}:{id(kind)}")
 
 
 def _has_its_own(kind: type[Checked], name: str) -> bool:
@@ -223,9 +252,7 @@ def _has_its_own(kind: type[Checked], name: str) -> bool:
 def _made(kind: type[Checked]) -> Callable[[Any, Any], Any]:
     """What pydantic has found of the fields, as the struct."""
     prepares, chooses, asks = (_has_its_own(kind, name) for name in ("before", "instead", "after"))
-    usual = frozenset(field.name for field in msgspec.structs.fields(kind)
-                      if field.name[0] != "_" and not field.required)
-    kept: dict[frozenset[str], frozenset[str]] = {}
+    usual, kept = may_be_left_out(kind), dict[frozenset[str], LeftOut]()
 
     def make(value: Any, read: Any) -> Any:
         if isinstance(value, kind):
@@ -236,7 +263,7 @@ def _made(kind: type[Checked]) -> Callable[[Any, Any], Any]:
             return other.model_validate(value)
         fields, _, given = read(value)
         if left_out := usual - given:
-            fields["_left_out"] = kept.setdefault(left_out, left_out)
+            fields["_left_out"] = kept.get(left_out) or kept.setdefault(left_out, LeftOut(left_out))
         one = kind(**fields)
         return one.after() if asks else one
 

@@ -12,6 +12,7 @@ from typing import Literal
 from . import events as e
 from .books import LawBooks
 from .case import Case
+from .checked import names
 from .clear import Clear, clear_of, in_the_clear
 from .events import Rulebook
 from .form import Problem
@@ -49,8 +50,7 @@ class Invalid:
     problems: tuple[Problem, ...]
 
 
-_STATES_A_YEAR = frozenset(payload for payload in e.PAYLOADS.values() if "academic_year" in payload.model_fields)
-"""Asking a model for a field that it has not is slow."""
+_STATES_A_YEAR = frozenset(payload for payload in e.PAYLOADS.values() if "academic_year" in names(payload))
 
 
 _OF_A_DEGREE = (e.Graduated, e.DegreeCandidacyDeclared)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from .events import PAYLOADS, SEALED_ONLY, Event, Override, Payload, shown
+from .checked import names
+from .events import PAYLOADS, SEALED_ONLY, Event, shown
 
 if TYPE_CHECKING:  # the forms of what is submitted are made by whoever takes it in
     from .submissions import Submission
@@ -20,7 +21,7 @@ NAMES = frozenset({"answer", "band", "category", "indicator", "note", "reason", 
 """Protected wherever they stand; of an override its reason."""
 
 PROTECTED: dict[str, frozenset[str]] = {
-    name: frozenset(payload.model_fields if name in SEALED_ONLY else NAMES & payload.model_fields.keys())
+    name: frozenset(names(payload) if name in SEALED_ONLY else NAMES.intersection(names(payload)))
     for name, payload in PAYLOADS.items()}
 """By type, the protected fields of `data`."""
 _HAVE = frozenset(name for name, fields in PROTECTED.items() if fields)
@@ -76,7 +77,7 @@ class Sealer(Protocol):
 
 def has_protected(one: "Event | Submission") -> bool:
     """In the clear."""
-    if not one.override and (one.type not in _HAVE or PROTECTED[one.type].isdisjoint(one.data.__pydantic_fields_set__)):
+    if not one.override and (one.type not in _HAVE or PROTECTED[one.type].isdisjoint(one.data.given())):
         return False
     return not isinstance(one, Event) or one.sealed is None
 
@@ -84,17 +85,15 @@ def has_protected(one: "Event | Submission") -> bool:
 def taken_out(event: Event) -> tuple[Event, dict[str, Any]]:
     """The event without its protected values, and these as JSON: `data` by field, `override` the reason of each. The
     dict is empty where it has none."""
-    names, given = PROTECTED[event.type], event.data.__pydantic_fields_set__
-    data = {name: shown(value) for name, value in event.data.__dict__.items()
-            if name in names and name in given and value is not None}
+    data = {name: shown(value) for name, value in event.data.given().items() if name in PROTECTED[event.type]}
     taken: dict[str, Any] = {"data": data} if data else {}
     if event.override:
         taken["override"] = [one.reason for one in event.override]
     if not taken:
         return event, taken
     return msgspec.structs.replace(
-        event, data=_changed(event.data, dict.fromkeys(data)),
-        override=tuple(_changed(one, {"reason": None}) for one in event.override)), taken
+        event, data=event.data.bared(data),
+        override=tuple(one.bared(("reason",)) for one in event.override)), taken
 
 
 def put_back(event: Event, taken: Mapping[str, Any]) -> Event:
@@ -104,19 +103,5 @@ def put_back(event: Event, taken: Mapping[str, Any]) -> Event:
         raise ValueError("what was sealed does not belong to this event")
     values = {name: _READ[name](value) if name in _READ else value for name, value in data.items()}
     return msgspec.structs.replace(
-        event, data=_changed(event.data, values), sealed=None,
-        override=tuple(_changed(one, {"reason": reason}) for one, reason in zip(event.override, reasons, strict=True)))
-
-
-def _changed(one: Any, values: Mapping[str, Any]) -> Any:
-    """A model with other values, unasked as when it is read from the log; None: left out."""
-    kind: type[Payload] | type[Override] = type(one)
-    given = (one.model_fields_set - values.keys()) | {name for name, value in values.items() if value is not None}
-    held = one.__dict__ | values
-    if "former_tax_codes" in held and held["former_tax_codes"] is None:
-        held["former_tax_codes"] = ()
-    made = kind.__new__(kind)  # `model_construct`, in a third of its time
-    for name, value in (("__dict__", held), ("__pydantic_fields_set__", given), ("__pydantic_extra__", None),
-                        ("__pydantic_private__", None)):
-        object.__setattr__(made, name, value)
-    return made
+        event, data=event.data.changed(**values), sealed=None,
+        override=tuple(one.changed(reason=reason) for one, reason in zip(event.override, reasons, strict=True)))

@@ -115,7 +115,6 @@ def _usual(raw: dict[str, Any], sealing: bool) -> Submission | None:
 def _reader(kind: str) -> Callable[[Any], Submission]:
     """A type's form in pydantic's compiled core."""
     model = PAYLOADS[kind]
-    model.model_rebuild()
     given: dict[str, Any] = {"id": _Id, "student": Pseudonym, "career": Pseudonym, "effective_on": Day,
                              "recorded_at": Instant | None, "source": Text, "actor": Text}
     form = {name: compiled(TypeAdapter(one).core_schema) for name, one in given.items()}
@@ -123,7 +122,7 @@ def _reader(kind: str) -> Callable[[Any], Submission]:
         form["career"] = _or_else(cs.none_schema(), None)
     elif kind == "event-voided":
         form["career"] = _or_else(cs.nullable_schema(form["career"]), None)
-    form |= {"type": cs.literal_schema([kind]), "data": compiled(model.__pydantic_core_schema__),
+    form |= {"type": cs.literal_schema([kind]), "data": compiled(TypeAdapter(model).core_schema),
              "recorded_at": _or_else(form["recorded_at"], None), "override": _or_else(cs.any_schema(), ())}
     fields = cs.dataclass_args_schema("Submission",
                                       [cs.dataclass_field(name, schema, kw_only=True) for name, schema in form.items()],

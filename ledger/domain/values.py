@@ -11,6 +11,8 @@ from functools import lru_cache
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from .checked import After, Before, Narrowed, WrittenBy
 from .form import wrong
 from .registry import obeys
@@ -161,7 +163,8 @@ Day = Annotated[date, Before(_day)]
 """A calendar day; a JSON string YYYY-MM-DD."""
 Instant = Annotated[datetime, Before(_instant), WrittenBy(format_instant)]
 """A moment in UTC."""
-Cfu = Annotated[int | float, Before(_cfu)]
+Cfu = Annotated[Annotated[int, msgspec.Meta(ge=0, le=1000)] | Annotated[float, msgspec.Meta(ge=0, le=1000)],
+                Before(_cfu, int | float)]
 """Crediti formativi universitari: a JSON number."""
 Year = Annotated[str, Before(_academic_year)]
 """An academic year, `2025-26`: from 1 October 2025 to 30 September 2026."""

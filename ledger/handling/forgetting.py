@@ -90,7 +90,7 @@ def forget(store: EventStore, books: LawBooks, clock: Clock, keys: Keys | None, 
         version = stream.version + 1
         return Event(f"person-forgotten-{uuid4().hex}", "person-forgotten", one.student, None, one.on,
                      max(clock(), stream.events[-1].recorded_at), SOURCE, ACTOR,
-                     PersonForgotten(authorities=one.authorities), PENDING + version, version)
+                     PersonForgotten.model_validate({"authorities": one.authorities}), PENDING + version, version)
 
     def append(verdicts: Sequence[Verdict]) -> Sequence[Event]:
         events = [one for one in verdicts if isinstance(one, Event)]

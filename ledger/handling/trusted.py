@@ -10,6 +10,7 @@ import msgspec
 from eventsourcing.persistence import StoredEvent
 from pydantic import ValidationError
 
+from ledger.domain.checked import required
 from ledger.domain.events import PAYLOADS, SEALED_ONLY, Event
 from ledger.domain.form import Problem, problems_of
 from ledger.domain.phrases import Phrase, says
@@ -48,7 +49,7 @@ def recorded_event(line: bytes, position: int) -> tuple[Event, StoredEvent] | Re
         # the store's reader leaves out what was asked before
         model = PAYLOADS[event.type]
         absent = {name: "-" for name in PROTECTED[event.type] if event.sealed is not None
-                  and model.model_fields[name].is_required()}
+                  and name in required(model)}
         model.model_validate(msgspec.json.decode(state)["data"] | absent)
         if not (1 <= version <= LARGEST and 1900 <= event.effective_on.year <= 2199
                 and 1900 <= event.recorded_at.year <= 2199):

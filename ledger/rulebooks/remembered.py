@@ -79,7 +79,8 @@ def year_remembered(file: Path, made_of: bytes, read: Callable[[], AsRead]) -> A
 
 def own_remembered(file: Path, made_of: bytes, read: Callable[[], OwnBook]) -> OwnBook:
     """The same, of the ledger's own rules."""
-    return _remembered(file, made_of, _Spelling(msgspec.json.encode, msgspec.json.Decoder(OwnBook).decode), read)
+    decode = msgspec.json.Decoder(OwnBook, dec_hook=_left_out).decode
+    return _remembered(file, made_of, _Spelling(msgspec.json.encode, decode), read)
 
 
 def _remembered(file: Path, made_of: bytes, spelling: _Spelling, read: Callable[[], _Found]) -> _Found:
@@ -141,7 +142,7 @@ def _read_year(text: bytes) -> AsRead:
 
 @cache
 def _years() -> msgspec.json.Decoder[_Year]:
-    return msgspec.json.Decoder(_Year)
+    return msgspec.json.Decoder(_Year, dec_hook=_left_out)
 
 
 def _apart(book: RuleBook) -> _Book:
@@ -159,7 +160,11 @@ def _together(one: _Book) -> RuleBook:
 def _entry(field: str, state: msgspec.Raw) -> Any:
     [kind] = (one for one in get_args(_kinds()[field]) if one is not NoneType)
     unknown = msgspec.json.decode(state)["unknown"]
-    return msgspec.json.decode(state, type=without(kind, frozenset(unknown)))
+    return msgspec.json.decode(state, type=without(kind, frozenset(unknown)), dec_hook=_left_out)
+
+
+def _left_out(kind: Any, value: Any) -> Any:
+    return kind(value)
 
 
 @cache

@@ -18,9 +18,8 @@ from uuid import UUID, uuid5
 
 import msgspec
 from eventsourcing.persistence import StoredEvent
-from pydantic import BaseModel
 
-from ledger.domain.events import SEALED_ONLY, Event
+from ledger.domain.events import SEALED_ONLY, Event, PayloadPart
 from ledger.domain.values import format_instant
 
 from .errors import StoreUnusable, UnreadableEvent
@@ -99,12 +98,14 @@ def stream_id(student: str) -> UUID:
     return uuid5(STUDENTS, student)
 
 
-def _fields(one: BaseModel) -> StoredRecord:
+def _fields(one: PayloadPart) -> StoredRecord:
     """The fields as they were submitted, those that were left out left out, in types that the encoder spells as JSON
     should have them."""
-    given = one.__pydantic_fields_set__
-    return {name: _SPELT[type(value)](value) if type(value) in _SPELT else value
-            for name, value in one.__dict__.items() if value is not None and name in given}
+    return {name: _SPELT[type(value)](value) if type(value) in _SPELT else value for name, value in one.given().items()}
+
+
+def _many(values: tuple[Any, ...]) -> list[Any]:
+    return [_fields(one) if isinstance(one, PayloadPart) else one for one in values]
 
 
 def _fraction(value: float) -> msgspec.Raw:
@@ -112,8 +113,8 @@ def _fraction(value: float) -> msgspec.Raw:
     return msgspec.Raw(canonical_json(value))
 
 
-_SPELT: dict[type, Callable[[Any], Any]] = {Decimal: "{:.2f}".format, float: _fraction}
-_encode = msgspec.json.Encoder(order="sorted", enc_hook=_fields).encode
+_SPELT: dict[type, Callable[[Any], Any]] = {Decimal: "{:.2f}".format, float: _fraction, tuple: _many}
+_encode = msgspec.json.Encoder(order="sorted").encode
 
 
 def _state(event: Event) -> bytes:
@@ -124,7 +125,7 @@ def _state(event: Event) -> bytes:
     if event.career is not None:
         record["career"] = event.career
     if event.override:
-        record["override"] = event.override
+        record["override"] = _many(event.override)
     if event.rulebook is not None:
         record["rulebook"] = event.rulebook
     if event.breaches:

@@ -1,25 +1,24 @@
 """From the canonical bytes of a type straight to the event, at the speed of a compiled decoder.
 
-msgspec reads the bytes into a form made of the payload's own annotations: names, types and literals are checked, a
-field that is missing or unknown is refused. The payload is then made of the form. Of what was asked before the event
-was stored, only that is asked again with which rules compute (`_JUDGED`), so that a damaged byte stops one student and
-not whoever adds up everybody's; texts are taken as they are. What was left out stays out: `model_fields_set` is as it
-was.
+msgspec reads the bytes by the payload's own annotations: names, types and literals are checked, a field that is missing
+or unknown is refused. Of what was asked before the event was stored, only that is asked again with which rules compute
+(`_JUDGED`), so that a damaged byte stops one student and not whoever adds up everybody's; texts are taken as they are.
+What was left out stays out: a payload with fields whose absence is not None, and one that has parts, is read as a form
+and made of it.
 """
 
 from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
-from functools import cache, lru_cache, reduce
-from operator import or_
+from functools import cache, lru_cache
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import UNSET, UnsetType
-from pydantic import BaseModel
 
-from ledger.domain.events import NOTHING, PAYLOADS, SEALED_ONLY, Event, Override, Rulebook, Sealed
+from ledger.domain.checked import LeftOut, may_be_left_out
+from ledger.domain.events import NOTHING, PAYLOADS, SEALED_ONLY, Event, Override, PayloadPart, Rulebook, Sealed
 from ledger.domain.protected import PROTECTED
 from ledger.domain.values import (
     CENT,
@@ -27,7 +26,6 @@ from ledger.domain.values import (
     LAST_YEAR,
     ZERO,
     Amount,
-    Cfu,
     Day,
     PositiveAmount,
     Year,
@@ -80,7 +78,7 @@ def reader(kind: str) -> Reader:
     for one question meet none."""
     if kind in SEALED_ONLY:
         return _reader_of_sealed(kind)
-    payload, override, plain = _maker(PAYLOADS[kind]), _maker(Override), _decoder(kind, False)
+    payload, plain = _maker(PAYLOADS[kind]), _decoder(kind, False)
 
     def read(state: bytes, position: int) -> Event:
         try:
@@ -93,8 +91,7 @@ def reader(kind: str) -> Reader:
             raise ValueError(_UNSOUND.format("effective_on or recorded_at"))
         book = one.rulebook
         return Event(one.id, kind, one.student, one.career, one.effective_on, one.recorded_at, one.source, one.actor,
-                     payload(one.data), position, one.version,
-                     tuple(map(override, one.override)) if one.override else (),
+                     payload(one.data), position, one.version, one.override,
                      _rulebook(book.id, book.sha256) if book is not None else None, one.breaches,
                      one.clear or NOTHING)
 
@@ -123,6 +120,7 @@ _UNSOUND = "{} is nothing that was ever recorded"
 _FIRST_DAY, _LAST_DAY = date(FIRST_YEAR, 1, 1), date(LAST_YEAR, 12, 31)
 _MOST = Decimal(10) ** 9
 _NONE: frozenset[str] = frozenset()
+_YEARS = frozenset(f"{first}-{(first + 1) % 100:02d}" for first in range(FIRST_YEAR, LAST_YEAR + 1))
 
 
 def _is_money(value: Decimal) -> bool:
@@ -134,44 +132,47 @@ def _is_day(value: date) -> bool:
 
 
 _IsSound = Callable[[Any], bool]
-_JUDGED: tuple[tuple[Any, _IsSound], ...] = ((Amount, _is_money), (PositiveAmount, _is_money), (Day, _is_day))
-_COMPILED: tuple[tuple[Any, Any], ...] = (
-    (Year, Literal[tuple(f"{first}-{(first + 1) % 100:02d}" for first in range(FIRST_YEAR, LAST_YEAR + 1))]),
-    (Cfu, Annotated[int, msgspec.Meta(ge=0, le=1000)] | Annotated[float, msgspec.Meta(ge=0, le=1000)]))
-"""What msgspec judges itself of that with which rules compute."""
+_JUDGED: tuple[tuple[Any, _IsSound], ...] = (
+    (Amount, _is_money), (PositiveAmount, _is_money), (Day, _is_day), (Year, _YEARS.__contains__))
 
 
 @cache
-def _judged(model: type[BaseModel]) -> list[tuple[str, _IsSound]]:
-    """The other fields of a model with which rules compute, and whether a value can be theirs. Of a list of parts each
+def _judged(kind: type[PayloadPart]) -> list[tuple[str, _IsSound]]:
+    """The fields of a payload with which rules compute, and whether a value can be theirs. Of a list of parts each
     is read, which raises ValueError itself."""
     found: list[tuple[str, _IsSound]] = []
-    for name, declared in get_type_hints(model, include_extras=True).items():
+    for name, declared in get_type_hints(kind, include_extras=True).items():
         kinds = get_args(declared) if get_origin(declared) in (Union, UnionType) else (declared,)
-        found += [(name, is_sound) for kind, is_sound in _JUDGED if kind in kinds]
-    return found + [(name, _are(part)) for name, part in _parts(model)]
+        found += [(name, is_sound) for one, is_sound in _JUDGED if one in kinds]
+    return found + [(name, _are(_part(part))) for name, part in _parts(kind).items()]
 
 
 def _are(part: Callable[[bytes], Any]) -> _IsSound:
     return lambda given: all(part(bytes(one)) for one in given)
 
 
-def _parts(model: type[BaseModel]) -> list[tuple[str, Callable[[bytes], Any]]]:
-    return [(name, _part(get_args(field.annotation)[0])) for name, field in model.model_fields.items()
-            if get_origin(field.annotation) is tuple and _is_model(get_args(field.annotation)[0])]
+@cache
+def _parts(kind: type[PayloadPart]) -> dict[str, type[PayloadPart]]:
+    """By field, of what a list of parts consists."""
+    found: dict[str, type[PayloadPart]] = {}
+    for name, declared in get_type_hints(kind).items():
+        of = get_args(declared)[0] if get_origin(declared) is tuple else None
+        if isinstance(of, type) and issubclass(of, PayloadPart):
+            found[name] = of
+    return found
 
 
 @cache
 def _decoder(kind: str, sealed: bool) -> Callable[[bytes], Any]:
     """`sealed`: of the form in which the protected fields are absent and `sealed` stands."""
-    overrides: Any = tuple.__class_getitem__((_form(Override, _OVERRIDE if sealed else _NONE), ...))
+    override: Any = _form(Override, _OVERRIDE if sealed else _NONE)
     fields: list[Any] = [
         ("id", str), ("student", str), ("effective_on", date),
         ("recorded_at", Annotated[datetime, msgspec.Meta(tz=True)]),
         ("source", str), ("actor", str),
         ("data", _form(PAYLOADS[kind], PROTECTED[kind] if sealed else _NONE)), ("version", int),
         ("type", Literal[kind]), ("career", str | None, None),
-        ("override", overrides, ()), ("rulebook", _Rulebook | None, None), ("breaches", tuple[str, ...], ()),
+        ("override", tuple[override, ...], ()), ("rulebook", _Rulebook | None, None), ("breaches", tuple[str, ...], ()),
         ("clear", dict[str, str] | None, None)]
     form = msgspec.defstruct("Form", [*fields, ("sealed", _Sealed)] if sealed else fields,
                              forbid_unknown_fields=True, kw_only=True, gc=False)
@@ -184,54 +185,39 @@ def _rulebook(name: str, sha256: str) -> Rulebook:
 
 
 @cache
-def _form(model: type[BaseModel], without: frozenset[str] = _NONE) -> Any:
-    """A model's fields as a msgspec type; UNSET stands for what was left out, `without` are not there."""
-    declared = get_type_hints(model, include_extras=True)
-    fields: list[Any] = [(name, kind) if field.is_required() else (name, kind | UnsetType, UNSET)
-                         for name, field in model.model_fields.items() if name not in without
-                         for kind in [_plain(declared[name])]]
-    return msgspec.defstruct(model.__name__, fields, forbid_unknown_fields=True, kw_only=True, gc=False)
-
-
-def _plain(kind: Any) -> Any:
-    """An annotation without pydantic's conditions."""
-    for one, compiled in _COMPILED:
-        if kind == one:
-            return compiled
-    origin = get_origin(kind)
-    if origin is Annotated:
-        return _plain(get_args(kind)[0])
-    if origin in (Union, UnionType):
-        return reduce(or_, map(_plain, get_args(kind)))
-    if origin is tuple and _is_model(get_args(kind)[0]):
-        return list[msgspec.Raw]
-    if origin is tuple:
-        return tuple.__class_getitem__((_plain(get_args(kind)[0]), ...))
-    return kind
-
-
-def _is_model(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, BaseModel)
-
-
-_put_fields, _put_given, _put_extra, _put_private = (
-    BaseModel.__dict__[name].__set__ for name in ("__dict__", "__pydantic_fields_set__", "__pydantic_extra__",
-                                                  "__pydantic_private__"))
+def _form(kind: type[PayloadPart], without: frozenset[str] = _NONE) -> Any:
+    """What msgspec reads: the payload itself, or its fields where some are made afterwards. UNSET stands for what was
+    left out, `without` are not there."""
+    left_out, parts = may_be_left_out(kind), _parts(kind)
+    if not (left_out or parts or without):
+        return kind
+    hints, fields = get_type_hints(kind, include_extras=True), []
+    for field in msgspec.structs.fields(kind):
+        if field.name[0] != "_" and field.name not in without:
+            form: Any = list[msgspec.Raw] if field.name in parts else hints[field.name]
+            fields.append((field.name, form) if field.required else (field.name, form | UnsetType, UNSET)
+                          if field.name in left_out else (field.name, form, field.default))
+    return msgspec.defstruct(kind.__name__, fields, forbid_unknown_fields=True, kw_only=True, gc=False)
 
 
 @cache
-def _maker(model: type[BaseModel], without: frozenset[str] = _NONE) -> Callable[[Any], Any]:
-    """From a form to the frozen model, as `model_construct` does, in a fifth of its time. A required field that is
-    `without` a value is None."""
-    there = {name: field for name, field in model.model_fields.items() if name not in without}
-    optional = [(name, field.default, 1 << n) for n, (name, field) in enumerate(there.items())
-                if not field.is_required()]
-    parts = [one for one in _parts(model) if one[0] in there]
-    judged = [one for one in _judged(model) if one[0] in there and one[0] not in dict(parts)]
-    absent_values = {name: None if field.is_required() else field.default
-                     for name, field in model.model_fields.items() if name in without}
-    given: dict[int, set[str]] = {}
-    fields_of, new = msgspec.structs.asdict, model.__new__
+def _maker(kind: type[PayloadPart], without: frozenset[str] = _NONE) -> Callable[[Any], Any]:
+    """From what was read to the payload. A required field that is `without` a value is None."""
+    parts = [(name, _part(part)) for name, part in _parts(kind).items() if name not in without]
+    judged = [one for one in _judged(kind) if one[0] not in without and one[0] not in dict(parts)]
+    defaults = {one.name: None if one.required else one.default for one in msgspec.structs.fields(kind)}
+    usual = may_be_left_out(kind)
+    optional = [(name, defaults[name], 1 << n) for n, name in enumerate(usual - without)]
+    absent_values = {name: defaults[name] for name in without}
+    left_out: dict[int, LeftOut] = {}
+    fields_of = msgspec.structs.asdict
+
+    def judge(payload: Any) -> Any:
+        for name, is_sound in judged:
+            value = getattr(payload, name)
+            if value is not None and not is_sound(value):
+                raise ValueError(_UNSOUND.format(name))
+        return payload
 
     def make(form: Any) -> Any:
         fields = fields_of(form)
@@ -240,28 +226,20 @@ def _maker(model: type[BaseModel], without: frozenset[str] = _NONE) -> Callable[
             if fields[name] is UNSET:
                 fields[name] = default
                 absent |= bit
-        for name, is_sound in judged:
-            value = fields[name]
-            if value is not None and not is_sound(value):
-                raise ValueError(_UNSOUND.format(name))
         for name, part in parts:
-            fields[name] = tuple([part(bytes(one)) for one in fields[name]])
-        if absent not in given:
-            given[absent] = {name for n, name in enumerate(there) if not absent & 1 << n}
+            if (several := fields[name]) is not defaults[name]:
+                fields[name] = tuple([part(bytes(one)) for one in several])
+        if absent not in left_out:
+            left_out[absent] = LeftOut([*(usual & without), *(name for name, _, bit in optional if absent & bit)])
         if absent_values:
-            fields = fields | absent_values
-        made = new(model)
-        _put_fields(made, fields)
-        _put_given(made, given[absent])  # one set for all that have the same fields: they are frozen
-        _put_extra(made, None)
-        _put_private(made, None)
-        return made
+            fields |= absent_values
+        return judge(kind(**fields, _left_out=left_out[absent]))
 
-    return make
+    return judge if _form(kind, without) is kind else make
 
 
 @cache
-def _part(model: type[BaseModel]) -> Callable[[bytes], Any]:
-    """From the bytes of a part (a course of a plan) to the model. Remembered: the same courses stand in many plans."""
-    decode, make = msgspec.json.Decoder(_form(model)).decode, _maker(model)
+def _part(kind: type[PayloadPart]) -> Callable[[bytes], Any]:
+    """From the bytes of a part (a course of a plan) to the struct. Remembered: the same courses stand in many plans."""
+    decode, make = msgspec.json.Decoder(_form(kind)).decode, _maker(kind)
     return lru_cache(maxsize=1 << 14)(lambda state: make(decode(state)))

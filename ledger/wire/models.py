@@ -12,14 +12,15 @@ from functools import cache
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from msgspec import structs
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler, WithJsonSchema, create_model
-from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, PydanticCustomError
 from pydantic_core import core_schema as cs
 
+from ledger.domain.checked import Checked
 from ledger.domain.events import ABOUT_THE_PERSON, PAYLOADS
 from ledger.domain.reasons import Fact
-from ledger.domain.values import ALPHABET, Pseudonym, Year
+from ledger.domain.values import ALPHABET, Cfu, Pseudonym, Year
 
 from .events import FIELDS, Parts
 
@@ -143,14 +144,14 @@ def _class_name(type: str) -> str:
     return type.title().replace("-", "")
 
 
-def _model(name: str, payload: type[BaseModel], names: tuple[str, ...], parts: Parts) -> _Model:
+def _model(name: str, payload: type[Checked], names: tuple[str, ...], parts: Parts) -> _Model:
     """The fields of a payload that leave; of those that hold objects, theirs."""
     hints = get_type_hints(payload, include_extras=True)
     fields: dict[str, Any] = {}
+    declared = {one.name: one for one in structs.fields(payload)}
     for field in (*names, *parts):
-        declared: FieldInfo = payload.model_fields[field]
         form = _objects(f"{name}{field.title()}", hints[field], parts[field]) if field in parts else _form(hints[field])
-        fields[field] = (form, ... if declared.is_required() else declared.default)
+        fields[field] = (form, ... if declared[field].required else declared[field].default)
     found: _Model = create_model(name, __base__=Wire, **fields)
     return found
 
@@ -168,7 +169,7 @@ def _form(annotation: Any) -> Any:
         return AcademicYear
     if annotation == Pseudonym:
         return AnyPseudonym
-    if annotation == int | float:
+    if annotation == Cfu:
         return Number
     if annotation is date:
         return AnyDay

@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import core_schema as cs
 
+from ledger.domain.checked import Checked, model_of
 from ledger.domain.events import ABOUT_THE_PERSON, NOT_SUBMITTED, PAYLOADS, SEALED_ONLY, Override
 from ledger.domain.values import Amount, Cfu, Day, Instant, PositiveAmount, Pseudonym, Text, Year
 
@@ -82,9 +83,9 @@ class _Plain(GenerateJsonSchema):
         return dict(found) if found else None
 
 
-def plain(model: type[BaseModel]) -> Schema:
+def plain(model: type[BaseModel | Checked]) -> Schema:
     """The schema of one of our models, with what the domain's types ask for."""
-    return model.model_json_schema(schema_generator=_Plain)
+    return (model_of(model) if issubclass(model, Checked) else model).model_json_schema(schema_generator=_Plain)
 
 
 @cache

@@ -8,6 +8,8 @@ from datetime import UTC, date, datetime, timedelta
 from http.client import HTTPConnection
 from typing import Any
 
+from msgspec.structs import replace
+
 from consumers.booking_gate.answers import Gate
 from consumers.booking_gate.http import routes
 from consumers.booking_gate.service import BookingGate
@@ -15,6 +17,7 @@ from consumers.database import Database
 from consumers.kit.service import Record
 from consumers.kit.tables import migrations
 from ledger.domain.books import LawBooks
+from ledger.domain.events import payload_json
 from ledger.domain.values import format_instant
 from ledger.edges.door import Door, bound_to
 from ledger.edges.web import Server
@@ -81,8 +84,7 @@ def a_call(**changes: Any) -> dict[str, Any]:
 
 
 def as_question(student: str, career: str, on: date, call: Any) -> dict[str, Any]:
-    return {"student": student, "career": career, "on": on.isoformat()} | call.model_dump(mode="json", exclude={"note"},
-                                                                                          exclude_none=True)
+    return {"student": student, "career": career, "on": on.isoformat()} | payload_json(replace(call, note=None))
 
 
 class Portal:

@@ -19,7 +19,7 @@ from consumers.kit.erasure import erase
 from consumers.kit.service import Ahead
 from ledger.bootstrap import open_ledger
 from ledger.domain.books import LawBooks
-from ledger.domain.events import Event, ExamBooked
+from ledger.domain.events import Event, ExamBooked, payload_json
 from ledger.projections.student import eligibility
 from ledger.wire.message import Message, encode
 from ledger.wire.reading import UnknownType, Unreadable
@@ -57,7 +57,7 @@ class _Witness:
         self._fed.forget()
         self._fed.take(state_messages(self._ledger._known(student, known_at, None), student, self._ledger.books))
         found = self._fed.ask(student=student, on=on.isoformat(), career=career,
-                              **call.model_dump(mode="json", exclude_none=True))
+                              **payload_json(call))
         assert without_knowledge(found) == told(expected)
         self.asked += 1
         return expected

@@ -600,7 +600,7 @@ def test_states_that_cannot_be_used_are_named(bench: Bench, key: bytes, value: b
 def test_a_number_with_a_line_break_stays_on_the_subjects_line(bench: Bench) -> None:
     history = History().opened("7", "2026-01-05")
     event = history.events[0]
-    history.events[0] = replace(event, data=event.data.model_copy(update={"number": "7\r\nBcc: all@students.example"}))
+    history.events[0] = replace(event, data=event.data.changed(number="7\r\nBcc: all@students.example"))
     bench.clock.to("2026-01-05T12:00")
     bench.take(history.told())
     assert bench.idle() == ["Ticket n. 7 Bcc: all@students.example aperto"]
@@ -682,8 +682,7 @@ def test_what_somebody_wrote_is_text_in_the_html(bench: Bench) -> None:
     history = History().opened("7", "2026-01-05")
     event = history.events[0]
     history.events[0] = replace(event,
-                                data=event.data.model_copy(
-                                    update={"context": '# <a href="https://evil.example">win</a>'}))
+                                data=event.data.changed(context='# <a href="https://evil.example">win</a>'))
     bench.clock.to("2026-01-05T12:00")
     bench.take(history.told())
     bench.idle()

@@ -13,6 +13,7 @@ from consumers.archive.service import Archive
 from consumers.booking_gate.service import BookingGate
 from consumers.notifications.service import Notifications
 from consumers.treasury.service import Treasury
+from ledger.domain.checked import names
 from ledger.domain.events import PAYLOADS
 from ledger.entrypoints.cli import cli
 from ledger.relay import Positions
@@ -128,7 +129,7 @@ def test_readers_are_those_of_the_services() -> None:
 @pytest.mark.parametrize("language", ["it", "en"])
 def test_every_field_has_a_name(language: str) -> None:
     named = entry(f"{NAMES}field", language)  # type: ignore[arg-type]
-    assert {name for model in PAYLOADS.values() for name in model.model_fields} <= named.keys()
+    assert {name for model in PAYLOADS.values() for name in names(model)} <= named.keys()
     assert {name for names, parts in FIELDS.values() for name in (*names, *parts)} <= named.keys()
     assert CareerState.model_fields.keys() - {"student", "position", "version", "recorded_at", "law"} <= named.keys()
 

@@ -13,6 +13,7 @@ import pytest
 from ledger import words
 from ledger.bootstrap import open_ledger
 from ledger.domain.books import LawBooks
+from ledger.domain.checked import names
 from ledger.domain.events import PAYLOADS
 from ledger.domain.form import Problem
 from ledger.domain.knowledge import NotFound
@@ -277,7 +278,7 @@ def test_atomic_file_is_decided_again_when_another_program_was_faster(
                                     "1e99999999999", "NaN", "-Infinity"])
 def test_line_is_invalid_at_its_field_when_that_holds_a_number_without_end(number: str) -> None:
     for kind, payload in PAYLOADS.items():
-        for field in payload.model_fields:
+        for field in names(payload):
             given = json.dumps(submission("S01", "x", kind, "2026-05-04", **{field: "@"})).replace('"@"', number)
             found = read_form(decode_line(given.encode()))
             assert isinstance(found, dict)

@@ -13,11 +13,11 @@ from functools import cache
 from typing import Any
 
 from hypothesis import strategies as st
-from pydantic import BaseModel
 
 from ledger.domain import events as e
+from ledger.domain.checked import Checked
 from ledger.domain.decisions import Accepted, Mode, decide
-from ledger.domain.events import Event
+from ledger.domain.events import Event, payload_json
 from ledger.domain.standing import Standing
 from ledger.domain.submissions import Submission, read_submission, recorded
 from ledger.domain.values import year_of
@@ -69,8 +69,8 @@ def _october(year: str) -> date:
 def _dates(value: Any) -> Iterator[date]:
     if isinstance(value, date):
         yield value
-    elif isinstance(value, BaseModel):
-        for stated in vars(value).values():
+    elif isinstance(value, Checked):
+        for stated in value.held().values():
             yield from _dates(stated)
     elif isinstance(value, dict):
         for item in value.values():
@@ -458,4 +458,4 @@ def record(lines: Sequence[Line], mode: Mode = "record") -> list[Event]:
 def told(events: Iterable[Event]) -> str:
     """A history as a person reads it, for the report of a failure."""
     return "\n".join(f"{n.position:3} {n.id} {n.effective_on} heard {n.recorded_at:%Y-%m-%d} {n.career} {n.type} "
-                     f"{n.data.model_dump(mode='json', exclude_unset=True)}" for n in events)
+                     f"{payload_json(n.data)}" for n in events)

@@ -257,7 +257,7 @@ def test_assessment_that_repeats_the_last_changes_nothing(lines: list[Line]) -> 
     again = Line(day, well_formed({
         "id": "again", "type": last.type, "student": STUDENT, "career": last.career, "effective_on": day.isoformat(),
         "source": "test",
-        "actor": "test", "data": last.data.model_dump(mode="json", exclude_unset=True)}))
+        "actor": "test", "data": e.payload_json(last.data)}))
 
     def shown(known: list[Event]) -> list[dict[str, Any]]:
         charges = fees.answer(known, STUDENT, day, BOOKS)["charges"]

@@ -19,6 +19,7 @@ import pytest
 from consumers.archive.package import seal
 from consumers.archive.service import Archive
 from consumers.kit.service import Record
+from ledger.domain.checked import names as names_of
 from ledger.domain.events import PAYLOADS, SEALED_ONLY, Event
 from ledger.domain.protected import has_protected, taken_out
 from ledger.intake.counter import Counter, Received
@@ -45,7 +46,7 @@ OTHERS = {"reduction": ("disability", "detention", "exchange")}
 def withheld(type: str) -> list[str]:
     """The fields of `data` that stay inside; `note` is one of every type."""
     names, parts = FIELDS[type]
-    return [name for name in PAYLOADS[type].model_fields if name not in {*names, *parts}]
+    return [name for name in names_of(PAYLOADS[type]) if name not in {*names, *parts}]
 
 
 def candidates(type: str, message: dict[str, Any]) -> Iterator[bytes]:

@@ -16,6 +16,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ledger.bootstrap import open_ledger
+from ledger.domain.checked import names
 from ledger.domain.events import ExamBooked
 from ledger.words import told
 
@@ -298,7 +299,7 @@ class _Run:
     def _eligibility(self, ask: EligibilityCheck) -> Iterator[str]:
         where = _where("eligibility", ask, ask.career)
         call = ExamBooked.model_validate({"mode": "written"} | {
-            name: value for name in ExamBooked.model_fields if (value := getattr(ask, name, None)) is not None})
+            name: value for name in names(ExamBooked) if (value := getattr(ask, name, None)) is not None})
         answer = told(self.ledger.eligibility(ask.student or self.history.student, ask.on,
                                               ask.career, call, **self._known(ask)))
         self.told.append(answer)

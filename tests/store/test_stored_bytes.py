@@ -148,5 +148,5 @@ def test_reading_refuses_what_was_never_written(damage: Any) -> None:
 def test_what_was_left_out_stays_out_when_it_is_read() -> None:
     for golden in GOLDEN:
         read_back = Mapper().to_event(golden["stored_name"], golden["stored"].encode(), 17)
-        assert read_back.data.model_fields_set == set(json.loads(golden["stored"])["data"])
+        assert read_back.data.given().keys() == set(json.loads(golden["stored"])["data"])
         assert Mapper().to_stored_event(read_back).state == golden["stored"].encode()

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ledger.domain.checked import required
 from ledger.domain.events import PAYLOADS
 from ledger.wire.events import FIELDS, message
 from ledger.wire.message import Header, History, Message
@@ -55,7 +56,7 @@ def test_every_type_is_read_as_it_was_recorded(type: str) -> None:
         assert getattr(found.data, name) == getattr(recorded.data, name), name
     for name, inner in parts.items():
         for one, expected in zip(getattr(found.data, name), getattr(recorded.data, name), strict=True):
-            assert {field: getattr(one, field) for field in inner} == dict(expected)
+            assert {field: getattr(one, field) for field in inner} == expected.held()
 
 
 def test_values_have_the_domains_types() -> None:
@@ -68,7 +69,7 @@ def test_values_have_the_domains_types() -> None:
 @pytest.mark.parametrize("type", sorted(PAYLOADS))
 def test_optional_fields_may_be_absent_and_take_the_domains_defaults(type: str) -> None:
     model = PAYLOADS[type]
-    needed = {name: DATA[type][name] for name, field in model.model_fields.items() if field.is_required()}
+    needed = {name: DATA[type][name] for name in required(model)}
     bare = message(record(type) | {"data": needed}, SHA, ORIGIN)
     found, expected = read_event(bare.key, bare.value, bare.headers).data, model.model_validate(needed)
     for name in FIELDS[type][0]:

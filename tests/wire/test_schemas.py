@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 
+from ledger.domain.checked import required
 from ledger.domain.events import ABOUT_THE_PERSON, NOT_SUBMITTED, PAYLOADS, SEALED_ONLY
 from ledger.domain.submissions import Submission, _Envelope, read_submission
 from ledger.wire import schemas
@@ -93,7 +94,7 @@ def test_submission_schema_takes_what_the_ledger_takes_and_refuses_what_it_refus
            _submitted(type, id="x" * 201), _submitted(type, source=""), _submitted(type, override={"rule": "ESA-1"}),
            _submitted(type, career="S01-B" if type in ABOUT_THE_PERSON else "a/b")]
     bad += [_submitted(type, data={k: v for k, v in DATA[type].items() if k != name})
-            for name, field in PAYLOADS[type].model_fields.items() if field.is_required()]
+            for name in required(PAYLOADS[type])]
     bad += [_submitted(type, data=DATA[type] | {name: "0.0"}) for name in ("amount", "contribution")
             if name in DATA[type]]
     for one in good:

@@ -129,8 +129,8 @@ def single_courses_enrolled(person: Person, career: Career, event: Event, books:
     begin(career, event.effective_on)
     year = data.academic_year
     held = career.singles.get(year)
-    career.singles[year] = data if held is None else data.model_copy(
-        update={"courses": held.courses + data.courses, "purpose": held.purpose or data.purpose})
+    career.singles[year] = data if held is None else data.changed(
+        courses=held.courses + data.courses, purpose=held.purpose or data.purpose)
     person.across = person.across or data.purpose == "failed-reservation"
     book = books.for_single_courses(data.academic_year)
     if book is None:

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from ledger.domain.checked import names
 from ledger.domain.events import ExamBooked
 from ledger.domain.form import Problem, problems_of
 from ledger.domain.phrases import says
@@ -47,7 +48,7 @@ class Who(BaseModel):
     career: Pseudonym
 
 
-CALL = tuple(name for name in ExamBooked.model_fields if name != "note")
+CALL = tuple(name for name in names(ExamBooked) if name != "note")
 
 
 def query(text: bytes) -> dict[str, str]:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel
 
 from ledger import __name__ as title
+from ledger.domain.checked import Checked
 from ledger.domain.events import ExamBooked
 from ledger.domain.phrases import Phrase, says
 from ledger.edges.web import PROBLEM
@@ -34,7 +35,7 @@ class Operation(NamedTuple):
     name: str
     summary: Phrase
     gives: Mapping[tuple[str, str], Schema]
-    query: Sequence[tuple[type[BaseModel], Sequence[str]]] = ()
+    query: Sequence[tuple[type[BaseModel | Checked], Sequence[str]]] = ()
     takes: Schema | None = None
     headers: Sequence[str] = ()
 

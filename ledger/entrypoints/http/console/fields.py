@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
+from ledger.domain.checked import model_of
 from ledger.domain.events import ABOUT_THE_PERSON, PAYLOADS
 from ledger.entrypoints.facts import AMOUNTS, CHARGES, VALUES
 
@@ -45,7 +46,7 @@ class Field(NamedTuple):
 @cache
 def fields(type: str) -> tuple[Field, ...]:
     """Of a type's data, as its published schema has them."""
-    schema = PAYLOADS[type].model_json_schema()
+    schema = model_of(PAYLOADS[type]).model_json_schema()
     required = frozenset(schema.get("required", ()))
     found = (_field(name, one, name in required) for name, one in schema["properties"].items())
     return tuple(sorted(found, key=lambda field: field.name == "note"))
