@@ -1,11 +1,12 @@
-"""Things asked of one thread by many callers of an event loop: what waits while others are done comes next, at once.
+"""Things asked by many callers of an event loop: what waits while others are done comes next, at once.
 
-A batch costs two changes of threads, however many are in it; a lone caller waits for nobody.
+A batch costs as much as one thing does (two changes of threads where a thread does it), however many are in it; a lone
+caller waits for nobody.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from typing import Generic, TypeVar
 
@@ -13,14 +14,21 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-class Batches(Generic[T, R]):
-    """`act` is called in a thread of `executor`, for one batch at a time, and returns what became of each of up to
-    `most` things, in order: a result, or the error that its caller is to get. What it raises all of them get."""
+def in_thread(executor: Executor, act: Callable[[Sequence[T]], Sequence[R | Exception]],
+              ) -> Callable[[Sequence[T]], Awaitable[Sequence[R | Exception]]]:
+    """What does so in a thread of `executor`."""
+    return lambda things: asyncio.get_running_loop().run_in_executor(executor, act, things)
 
-    def __init__(self, act: Callable[[Sequence[T]], Sequence[R | Exception]], executor: Executor, most: int) -> None:
-        self._act, self._executor, self._most = act, executor, most
+
+class Batches(Generic[T, R]):
+    """`act` is asked for one batch at a time, and tells what became of each of up to `most` things, in order: a result,
+    or the error that its caller is to get. What it raises all of them get."""
+
+    def __init__(self, act: Callable[[Sequence[T]], Awaitable[Sequence[R | Exception]]], most: int) -> None:
+        self._act, self._most = act, most
         self._waiting: deque[tuple[T, asyncio.Future[R]]] = deque()
         self._at_work = False
+        self._work: asyncio.Future[Sequence[R | Exception]] | None = None
 
     def submit(self, one: T) -> "asyncio.Future[R]":
         """What becomes of it. To be called in the loop; whoever cancels it before its batch begins withdraws it."""
@@ -40,7 +48,7 @@ class Batches(Generic[T, R]):
                 taken.append((one, answer))
         self._at_work = bool(taken)
         if taken:
-            work = loop.run_in_executor(self._executor, self._act, [one for one, _ in taken])
+            self._work = work = asyncio.ensure_future(self._act([one for one, _ in taken]))  # held: the loop does not
             work.add_done_callback(lambda done: self._tell(loop, [answer for _, answer in taken], done))
 
     def _tell(self, loop: asyncio.AbstractEventLoop, answers: "Sequence[asyncio.Future[R]]",

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ledger.domain.phrases import says
 from ledger.domain.submissions import Submission
-from ledger.edges.batches import Batches
+from ledger.edges.batches import Batches, in_thread
 from ledger.store import StoreUnavailable, StoreUnusable, StreamSetAside, VersionConflict
 
 from .submit import Desk, Reply, Verdict, in_turn, set_aside
@@ -36,7 +36,7 @@ class Group(Batches[Entered, Reply]):
     """`desk`: used by the one thread of `executor` alone. What is submitted raises what `submit.submit` raises."""
 
     def __init__(self, desk: Callable[[], Desk], executor: Executor) -> None:
-        super().__init__(self._outcomes, executor, MOST)
+        super().__init__(in_thread(executor, self._outcomes), MOST)
         self._make = desk
         self._made: Desk | None = None
 

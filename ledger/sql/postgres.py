@@ -49,6 +49,8 @@ class Link(psycopg.Connection[Any]):
 
     address = ""
     asking = False
+    silence: float | None = None
+    """In place of `SILENT_SECONDS`, and of what connecting may take where it is asked."""
     looked = False
     """Whether who uses it has looked at what it leads to."""
 
@@ -63,7 +65,7 @@ class Link(psycopg.Connection[Any]):
         return made
 
     def wait(self, gen: Gen[Got], *rest: Any, **named: Any) -> Got:
-        return super().wait(_watched(gen, self._is_silent), *rest, **named)
+        return super().wait(_watched(gen, self._is_silent, self.silence), *rest, **named)
 
     def _is_silent(self) -> bool:
         """True where the link is given up."""
@@ -74,25 +76,32 @@ class Link(psycopg.Connection[Any]):
 
     def _is_at_work(self) -> bool:
         try:
-            with type(self).connect(self.address, autocommit=True) as other:
-                other.asking = True
+            soon = {} if self.silence is None else {"connect_timeout": in_time(self.silence)}
+            with type(self).connect(self.address, autocommit=True, **soon) as other:
+                other.asking, other.silence = True, self.silence
                 return other.execute(AT_WORK, (self.info.backend_pid,)).rowcount == 1
         except psycopg.Error:
             return False
 
 
-def _watched(gen: Gen[Got], is_silent: Callable[[], bool]) -> Gen[Got]:
+def in_time(seconds: float) -> int:
+    """What libpq takes for it: whole seconds, two at least."""
+    return max(2, min(CONNECT_SECONDS, round(seconds)))
+
+
+def _watched(gen: Gen[Got], is_silent: Callable[[], bool], silence: float | None) -> Gen[Got]:
     """The same generator, looked at whenever nothing has come for long."""
     try:
         wanted = next(gen)
         since = time.monotonic()
+        most = SILENT_SECONDS if silence is None else silence
         while True:
             ready = yield wanted
             if ready:
                 since = time.monotonic()
-            elif time.monotonic() - since > SILENT_SECONDS:
+            elif time.monotonic() - since > most:
                 if is_silent():
-                    raise psycopg.OperationalError(f"the server has not answered for {SILENT_SECONDS:.0f} seconds")
+                    raise psycopg.OperationalError(f"the server has not answered for {most:.0f} seconds")
                 since = time.monotonic()
             wanted = gen.send(ready)
     except StopIteration as ended:

@@ -74,15 +74,20 @@ class EventStore:
         """Binds the ledger to its key: for whoever sends, stores or prints digests. Raises StoreUnusable for another
         key than before."""
         known = self.identity().key_check
+        if known is None:
+            self._bind("")  # whether it can be done at all: else no key is made
         check = keys.check_of(keys.load(self._key_file, known))
         if known is None:
-            try:
-                self._patiently(lambda: self._recorder.adopt_key(check))
-            except StoreUnusable as error:
-                raise StoreUnusable("the ledger is bound to no key for digests yet, "
-                                    f"and this user cannot bind it ({error}): first run `publish`, "
-                                    "or `digests` as its owner, with the key that all processes will have") from error
+            self._bind(check)
             keys.load(self._key_file, self.identity().key_check)  # another process may have been faster
+
+    def _bind(self, check: str) -> None:
+        try:
+            self._patiently(lambda: self._recorder.adopt_key(check))
+        except StoreUnusable as error:
+            raise StoreUnusable("the ledger is bound to no key for digests yet, "
+                                f"and this user cannot bind it ({error}): first run `publish`, "
+                                "or `digests` as its owner, with the key that all processes will have") from error
 
     def key_is_bound(self) -> bool:
         """Whether digests were ever made. Raises StoreUnusable where this process has another key than they have."""
@@ -134,6 +139,11 @@ class EventStore:
     def newest(self, students: Sequence[str]) -> list[int]:
         """The position of each student's last event, in their order; 0 for an unknown one."""
         return self._patiently(lambda: self._recorder.newest([stream_id(student) for student in students]))
+
+    async def newest_at_once(self, students: Sequence[str]) -> list[int] | None:
+        """The same from an event loop, without a thread; None where the backend does not do that or does not answer at
+        once: then `newest` tells. Not for who may read one student only."""
+        return await self._recorder.newest_at_once([stream_id(student) for student in students])
 
     def touched(self, after: int = 0, limit: int = PAGE) -> list[tuple[int, UUID]]:
         """Position and stream id of up to `limit` events above `after`, in order: what is new, without decoding it."""

@@ -23,10 +23,11 @@ from psycopg_pool import PoolTimeout
 
 from ledger.edges.address import WrongAddress
 from ledger.sql.base import LOCK_SECONDS, NO_NAMES, spelling
-from ledger.sql.postgres import CONNECT_SECONDS, Link, Postgres, PostgresTransaction, refused
+from ledger.sql.postgres import CONNECT_SECONDS, Link, Postgres, PostgresTransaction, in_time, refused
 
 from . import versions, whole
 from .errors import ReadOnly, StoreUnavailable, StoreUnusable
+from .glance import Glance
 from .migrations import POSTGRES
 from .recorder import SEALED, FirstLook, Identity, LogRow, Refusal, WholeRow
 from .subject import whose
@@ -77,6 +78,7 @@ class _Datastore(PostgresDatastore):
     def __init__(self, url: str) -> None:
         super().__init__(dbname="", host="", port="", user="", password="")
         self.link_broke = False
+        self.silence: float | None = None
         self.first: FirstLook | None = None
         self._url = url
         self.pool = ConnectionPool(
@@ -89,13 +91,15 @@ class _Datastore(PostgresDatastore):
 
     @contextmanager
     def get_connection(self) -> Iterator[psycopg.Connection[dict[str, Any]]]:
-        """After a broken link the idle connections are looked at first, lest further attempts meet
-        the broken ones one by one."""
+        """After a broken link the idle connections are given up first, lest further attempts meet the broken ones one
+        by one: looking at each would take as long where the server is silent."""
         if self.link_broke:
             self.link_broke = False
-            self.pool.check()
+            self.pool.drain()
         try:
             with super().get_connection() as connection:
+                if isinstance(connection, Link):
+                    connection.silence = self.silence
                 if self.first is not None and isinstance(connection, Link) and not connection.looked:
                     with connection.transaction(), in_tuples(connection):
                         self.first(PostgresTransaction(connection, SPELLING))
@@ -111,7 +115,7 @@ class _Datastore(PostgresDatastore):
         """The pool does not tell why no connection comes about. Raises OperationalError with the
         reason, if there still is one."""
         try:
-            Link.connect(self._url).close()
+            Link.connect(self._url, connect_timeout=in_time(self.pool.timeout)).close()
         except psycopg.OperationalError as error:
             raise OperationalError(str(error)) from error
 
@@ -120,13 +124,14 @@ class PostgresRecorder(PostgresApplicationRecorder):
     """The library's recorder with our append and our reads, which bring positions along."""
 
     def __init__(self, url: str, may_import: bool) -> None:
-        self._links = _Datastore(url)
+        self._links, self._glance = _Datastore(url), Glance(url)
         super().__init__(self._links)
         self.may_import = may_import
 
     def be_patient(self, seconds: float) -> None:
-        """So long is waited for a connection."""
+        """So long is waited for a connection, and for a word of a server that may be silent."""
         self._links.pool.timeout = min(seconds, CONNECT_SECONDS)
+        self._links.silence = seconds
 
     def look_first(self, look: FirstLook) -> None:
         self._links.first = look
@@ -226,7 +231,7 @@ class PostgresRecorder(PostgresApplicationRecorder):
         return Identity(*self.read("SELECT origin, epoch, digest_key FROM public.career_ledger", ())[0])
 
     def adopt_key(self, check: str) -> None:
-        """Does nothing where another one was faster."""
+        """Does nothing where another one was faster, nor for an empty check, with which it is only tried."""
         with self.datastore.get_connection() as connection:
             connection.execute("SELECT public.career_ledger_adopt_key(%s)", (check,))
 
@@ -293,6 +298,17 @@ class PostgresRecorder(PostgresApplicationRecorder):
             return [found[0][0] if found else 0]
         return [position for (position,) in self.read(NEWEST, (list(originator_ids),))]
 
+    async def newest_at_once(self, originator_ids: Sequence[UUID]) -> list[int] | None:
+        """None where there is no answer at once."""
+        if whose() is not None:
+            return None
+        one = len(originator_ids) == 1
+        rows = await self._glance.ask(NEWEST_OF_ONE if one else NEWEST,
+                                      (originator_ids[0] if one else list(originator_ids),))
+        if rows is None:
+            return None
+        return [position for (position,) in rows] or [0]
+
     def part(self, first: UUID, last: UUID) -> list[LogRow]:
         """The same of all streams from one id through another."""
         return self.read("SELECT notification_id, topic, state FROM public.stored_events WHERE originator_id BETWEEN "
@@ -323,6 +339,7 @@ class PostgresRecorder(PostgresApplicationRecorder):
         return int(self.read("SELECT coalesce(max(notification_id), 0) FROM public.stored_events", ())[0][0])
 
     def close(self) -> None:
+        self._glance.close()
         self.datastore.close()
 
 

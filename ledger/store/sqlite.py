@@ -218,9 +218,9 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
         return Identity(*self.read("SELECT origin, epoch, digest_key FROM career_ledger", ())[0])
 
     def adopt_key(self, check: str) -> None:
-        """Does nothing where another one was faster."""
+        """Does nothing where another one was faster, nor for an empty check, with which it is only tried."""
         with self.datastore.transaction(commit=True) as c:
-            c.execute("UPDATE career_ledger SET digest_key = ? WHERE digest_key IS NULL", (check,))
+            c.execute("UPDATE career_ledger SET digest_key = ?1 WHERE digest_key IS NULL AND ?1 <> ''", (check,))
 
     def rewrite_refusals(self, rewrite: Callable[[Refusal], Refusal]) -> None:
         with self.datastore.transaction(commit=True) as c:
@@ -283,6 +283,10 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
     def newest(self, originator_ids: Sequence[UUID]) -> list[int]:
         """The position of the last event of each of these streams, in their order; 0 where there is none."""
         return [position for (position,) in self.read(LAST, (json.dumps([one.hex for one in originator_ids]),))]
+
+    async def newest_at_once(self, originator_ids: Sequence[UUID]) -> list[int] | None:
+        """None: a file is waited for, and nobody else could be answered meanwhile."""
+        return None
 
     def part(self, first: UUID, last: UUID) -> list[LogRow]:
         """The same of all streams from one id through another."""

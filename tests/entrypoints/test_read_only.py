@@ -20,7 +20,8 @@ from psycopg.conninfo import conninfo_to_dict
 from infra.postgres import __main__ as postgres
 from ledger.entrypoints.cli import cli
 from ledger.proofs import signing
-from ledger.store import open_store
+from ledger.relay.pages import pages
+from ledger.store import StoreUnusable, keys, open_store
 from tests.desk import Client, served
 from tests.store.backups import backup
 
@@ -139,6 +140,18 @@ def test_append_is_refused_in_words_when_the_file_may_only_be_read(path: Path, h
         found = ask(f"sqlite:///{path}", "append", "-", given=lines(history[0] | {"id": "new", "student": "S02"}))
     assert found.exit_code == 6
     assert "cannot be written" in found.stderr
+
+
+def test_feed_of_a_file_that_may_only_be_read_makes_no_key_that_no_digest_was_made_under(
+        path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever comes later might take it for the ledger's."""
+    monkeypatch.delenv(keys.VARIABLE)
+    path.chmod(0o444)
+    path.parent.chmod(0o777)  # here a key could be made
+    with (as_nobody(), open_store(f"sqlite:///{path}", create=False) as store,
+          pytest.raises(StoreUnusable, match="cannot bind it")):
+        pages(store, 0, 10)
+    assert not [one for one in path.parent.iterdir() if "key" in one.name]
 
 
 def test_every_question_is_answered_when_the_role_may_only_read(

@@ -100,6 +100,29 @@ def test_database_that_is_gone_is_said_in_time_and_found_again(filled: str, paid
             assert ask("/v1/students/S01/status").status == 200
 
 
+@pytest.mark.faults
+@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
+def test_database_that_says_nothing_any_more_holds_nobody_longer_than_one_that_is_gone(
+        filled: str, paid: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twice: the second ones meet whatever the first ones have left behind."""
+    monkeypatch.setattr("ledger.entrypoints.http.api.PATIENCE", 0.5)
+    to = conninfo_to_dict(filled)
+    with (Proxy(str(to["host"]), int(str(to["port"]))) as way, ThreadPoolExecutor(16) as clients,
+          served(filled.replace(f":{to['port']}/", f":{way.port}/")) as ask):
+        warm = [clients.submit(ask, "/v1/students/S01/history") for _ in range(8)]
+        assert {one.result().status for one in warm} == {200}
+        way.silent.set()
+        for _ in range(sized(1, 2)):
+            begun = time.monotonic()
+            asked = [clients.submit(ask, f"/v1/students/S01/{what}") for what in ("status", "history", "fees") * 2]
+            asked.append(clients.submit(ask, EVENTS, "POST", paid, {"If-Match": "*"}))
+            assert ask("/health").status == 200
+            assert {(one.result().status, one.result().json["reason"]) for one in asked} == {(503, "unavailable")}
+            assert time.monotonic() - begun < 8
+        way.silent.clear()
+        assert until(lambda: ask("/v1/students/S01/status"), 200).status == 200
+
+
 def until(asked: Callable[[], Said], *statuses: int) -> Said:
     end = time.monotonic() + 20
     while (found := asked()).status not in statuses:

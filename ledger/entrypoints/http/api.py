@@ -6,7 +6,7 @@ What asks the database runs in a few threads, so that nobody waits for somebody 
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
@@ -19,7 +19,7 @@ from prometheus_client import Histogram
 from ledger.bootstrap import Answer, Ledger, RecordRead, WhatIf, today
 from ledger.domain.phrases import says
 from ledger.domain.submissions import Submission
-from ledger.edges.batches import Batches
+from ledger.edges.batches import Batches, in_thread
 from ledger.edges.callers import OFFICER, Caller
 from ledger.edges.figures import ANSWER_SECONDS, ShownWatch
 from ledger.edges.log import Note
@@ -85,9 +85,9 @@ class Api:
         self.threads, self._writer = Threads(THREADS, "answers"), ThreadPoolExecutor(1, "writer")
         ledger.be_patient(PATIENCE)
         self._group = ledger.group(self._writer)
-        self._newest: Batches[str, int] = Batches(ledger.log.newest, self.threads, MOST)
+        self._newest: Batches[str, int] = Batches(self._newest_of, MOST)
         self._found: OrderedDict[KeptBy, Response] = OrderedDict()
-        self._noted: Batches[RecordRead, None] = Batches(ledger.note_reads, self._writer, MOST)
+        self._noted: Batches[RecordRead, None] = Batches(in_thread(self._writer, ledger.note_reads), MOST)
         self._feed = Feed(ledger.log, self.threads, watch)
         self.everybody, self.tickets = Everybody(ledger), Tickets(ledger, self.keeper, self.enter)
 
@@ -224,6 +224,13 @@ class Api:
         else:
             self._found.move_to_end(one)
         return found
+
+    async def _newest_of(self, students: Sequence[str]) -> list[int]:
+        """Without a thread where that can be had: who asks alone would wait longer for threads than for the rest."""
+        log = self.ledger.log
+        found = await log.newest_at_once(students)
+        return found if found is not None else await asyncio.get_running_loop().run_in_executor(
+            self.threads, log.newest, students)
 
     async def _position(self, student: str, caller: Caller) -> int:
         """Of her newest event, as far as the caller may read. A student is not looked up with others, who may."""
