@@ -131,11 +131,11 @@ def _locale(_: Installation) -> Graded:
     import locale
     from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-    from ledger.words.reader import locale_language
+    from ledger.words.reader import reader
 
     found = locale.getpreferredencoding(False)
     if found.lower().replace("-", "") == "utf8":
-        yield "ok", says("doctor/locale", text=locale_language())
+        yield "ok", says("doctor/locale", text=reader())
     else:
         yield "attention", says("doctor/encoding", text=found)
     try:

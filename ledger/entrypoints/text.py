@@ -490,7 +490,8 @@ class Page:
         for one in answer["outside"]:
             self._line(self._t("verify/compared", text=one["file"], count=one["size"]), indent=2)
         if not answer["outside"]:
-            self._line(self._t("verify/none"), style="bold yellow")
+            beyond = any(one["kind"] in ("cut", "lacking", "given-up") for one in answer["findings"])
+            self._line(self._t("verify/none-compared" if beyond else "verify/none"), style="bold yellow")
         if not answer["signatures"]:
             self._line(self._t("verify/unsigned"), style="bold yellow")
         if answer["unsealed"]:

@@ -12,6 +12,7 @@ from contextlib import closing
 from hashlib import sha256
 from threading import Event as Flag
 
+from ledger.domain.phrases import says
 from ledger.edges.memory import uncollected
 from ledger.edges.watch import Watch
 from ledger.store import EventStore, StoreUnavailable, StoreUnusable
@@ -148,17 +149,13 @@ class Sequencer:
             return
         signed, size = found.checkpoint, last.size if last is not None else 0
         if signed.size > size or found.epoch > max((one.number for one in epochs), default=1):
-            raise TwoHistories(f"the key has signed a log of {signed.size} entries ({signed.origin}), and this ledger "
-                               f"has sealed {size}: it was restored from an older copy, or the key is another "
-                               "ledger's. Put the newer copy back; nothing is signed, since a log never has two "
-                               "histories. Where it is lost: docs/restore.md")
+            raise TwoHistories(says("seal/behind", text=signed.origin, count=signed.size, more=size))
         try:
             same = Tree(signed.size, kept.tile).root() == signed.root
         except KeyError:
             same = False
         if not same:
-            raise TwoHistories(f"the log is not the continuation of the one of {signed.size} entries that the key has "
-                               "signed: `career-ledger verify` says what was changed. Nothing is signed")
+            raise TwoHistories(says("seal/two-histories", count=signed.size))
 
     def _check_key(self, last: KeptPoint, note: str) -> None:
         """That it is the one that signs what comes next. Raises StoreUnusable."""

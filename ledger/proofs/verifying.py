@@ -6,10 +6,12 @@ checkpoints from outside, which somebody else has kept, show that it was not don
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
+from datetime import date, datetime
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 from ledger.domain.phrases import Phrase, says
+from ledger.domain.values import ROME
 from ledger.edges.memory import uncollected
 from ledger.store import EventStore
 from ledger.store.epochs import Epoch
@@ -93,7 +95,7 @@ class _Walk:
                           if there.number > epoch and there.lost_size >= size), None)
             if size > last and after is not None:
                 yield Disagreement("given-up", None, says("verify/given-up", text=one.where, count=size, more=last,
-                                                          number=after.number, recorded_at=after.accepted_at))
+                                                          number=after.number, on=_day(after.accepted_at)))
             elif size > last:
                 yield Disagreement("cut", None, says("verify/cut", text=one.where, count=size, more=last))
             elif size not in sizes:
@@ -184,6 +186,11 @@ class _Walk:
             self._log.settle()
         except OutOfOrder as error:
             yield Disagreement("order", error.position, says("verify/order", position=error.position))
+
+
+def _day(moment: str) -> date:
+    """In Rome."""
+    return datetime.fromisoformat(moment).astimezone(ROME).date()
 
 
 def _disagrees(position: int) -> Disagreement:
