@@ -3,6 +3,7 @@ language, without scripts and with nothing that is loaded from elsewhere."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date
 from importlib.resources import files
 from pathlib import Path
@@ -19,7 +20,9 @@ from ledger.words.values import figure
 from .sheets import Section, html, shown
 
 SHOWN = 100
-"""So many findings of each severity stand on the page; the others in the CSV."""
+"""So many findings of each severity stand on the page, notices that say the same as one; the others in the CSV."""
+MOST_ALIKE = 2_000
+"""Notices that say something of their own and are remembered: further ones stand in the totals only."""
 BARS = 12
 WIDTH, LABELS, BAR, STEP = 720, 220, 20, 30
 COLOURS = {"breach": "#9c1c1c", "derogation": "#8a5a00", "notice": "#1d5fa8"}
@@ -49,19 +52,42 @@ class About(NamedTuple):
     rule: Callable[[str], str]
 
 
+@dataclass(slots=True)
+class _Alike:
+    """Notices that say the same, student after student."""
+
+    findings: int = 0
+    students: int = 0
+    last: str = ""
+
+    def add(self, student: str) -> None:
+        self.findings += 1
+        self.students += student != self.last
+        self.last = student
+
+
 class Sample:
-    """What is counted of findings while they pass, and the first of each severity: as much, however many there are."""
+    """What is counted of findings while they pass, the first breaches and derogations, and what notices say: as much,
+    however many there are. `alike`: by rule, academic year and words."""
 
     def __init__(self, totals: Totals) -> None:
         self.totals = totals
-        self.first: dict[str, list[Answer]] = {severity: [] for severity in SEVERITIES}
+        self.first: dict[str, list[Answer]] = {severity: [] for severity in SEVERITIES[:2]}
+        self.alike: dict[tuple[str, str, str], _Alike] = {}
 
     def watched(self, findings: Iterable[Answer]) -> Iterator[Answer]:
         for finding in self.totals.watched(findings):
-            kept = self.first[finding["severity"]]
-            if len(kept) < SHOWN:
+            kept = self.first.get(finding["severity"])
+            if kept is None:
+                self._notice(finding)
+            elif len(kept) < SHOWN:
                 kept.append(finding)
             yield finding
+
+    def _notice(self, finding: Answer) -> None:
+        said = finding["rule"], finding["academic_year"], finding["message"]
+        if said in self.alike or len(self.alike) < MOST_ALIKE:
+            self.alike.setdefault(said, _Alike()).add(finding["student"])
 
 
 def writer(file: Path) -> Callable[[str], bytes]:
@@ -135,7 +161,8 @@ class _Page:
         if about.students:
             first.append(self._t("report/of-some", text=", ".join(about.students)))
         css = (files(__package__) / "audit_report.css").read_text(encoding="utf-8")
-        return html(self._t("report/title"), first, list(self._sections()), self._language, css)
+        made = html(self._t("report/title"), first, list(self._sections()), self._language, css)
+        return made.replace(" €", "&nbsp;€")  # no line ends between an amount and its euro
 
     def _sections(self) -> Iterator[Section]:
         if not len(self._totals):
@@ -154,8 +181,9 @@ class _Page:
         yield Section(self._t("report/by-programme"), [], self._heads("programme"), [
             (row["programme"] or self._t("report/no-programme"), *self._counts(row)) for row in programmes],
             self.bars(self._t("report/by-programme"), "programme", programmes), 1)
-        for severity in SEVERITIES:
+        for severity in SEVERITIES[:2]:
             yield from self._list(severity)
+        yield from self._notices()
 
     def _heads(self, *names: str) -> list[str]:
         return [self._named("column", name) for name in (*names, *SEVERITIES, "findings")]
@@ -185,6 +213,17 @@ class _Page:
         yield Section(self._named("column", severity), told, [self._named("column", name) for name in names], [
             (one["rule"], one["student"], one["career"] or "", one["academic_year"], one["message"])
             for one in sorted(found, key=lambda one: one["rule"])])
+
+    def _notices(self) -> Iterator[Section]:
+        """One line for those that say the same: a body need not read it of each student."""
+        most = sorted(self._kept.alike.items(), key=lambda one: (-one[1].findings, one[0]))[:SHOWN]
+        if not most:
+            return
+        total = sum(count for group, count in self._totals.counted.items() if group.severity == "notice")
+        told = self._t("report/notices", count=len(most), number=sum(one.findings for _, one in most), more=total)
+        yield Section(self._named("column", "notice"), [told], [self._named("column", name) for name in (
+            "rule", "academic_year", "message", "students", "findings")], [
+            (*said, self._figure(one.students), self._figure(one.findings)) for said, one in most], numbers_from=3)
 
     def bars(self, title: str, name: str, rows: Sequence[Answer]) -> str:
         """Horizontal bars, a segment for each severity: of breaches and derogations, which notices would dwarf; of

@@ -106,6 +106,19 @@ def test_page_holds_the_first_findings_of_each_severity_and_says_how_many_there_
     assert f"S{SHOWN:04d}" not in told
 
 
+def test_notices_that_say_the_same_are_one_line_with_how_many_students_they_are_of() -> None:
+    kept = Sample(Totals())
+    notice = {"rule": "LATE", "programme": None, "academic_year": "2025-26", "career": None, "severity": "notice"}
+    given = [notice | {"student": f"S{number % 30:04d}", "message": "the same: 1,00 €"} for number in range(40)]
+    given += [notice | {"student": "S0001", "message": f"of its own {number}"} for number in range(SHOWN)]
+    given.sort(key=lambda one: str(one["student"]))
+    assert len(list(kept.watched(given))) == 40 + SHOWN
+    page = written(kept, About(date(2026, 3, 20), 9, None, (), lambda _: "x"), "en")
+    assert f"{SHOWN} lines for {40 + SHOWN - 1} of {40 + SHOWN} notices" in page
+    assert '<td>the same: 1,00&nbsp;€</td><td class="number">30</td><td class="number">40</td>' in page
+    assert "S0001" not in page
+
+
 def test_pdf_is_made_and_says_its_language(broken: Callable[..., Any], tmp_path: Path) -> None:
     file = tmp_path / "audit.pdf"
     done = broken("--lang", "it", "audit", "--on", "2026-03-20", "--report", str(file))

@@ -151,6 +151,9 @@ def test_accepted_copy_goes_on_as_another_epoch_above_every_position(lost, reaso
     assert (answer["findings"], answer["checkpoints"], len(answer["outside"])) == ([], 3, 2)
     answer = json.loads(run(lost, "verify", "--json", "--checkpoint", str(tmp_path / "lost.note"), code=5))
     assert [one["kind"] for one in answer["findings"]] == ["given-up"]
+    said = run(lost, "verify", "--checkpoint", str(tmp_path / "lost.note"), code=5)
+    assert "NO CHECKPOINT FROM OUTSIDE COVERS WHAT IS IN THE LEDGER" in said
+    assert "WAS USED" not in said
 
 
 def test_log_says_what_was_given_up_and_proofs_hold_in_both_epochs(lost, reason, tmp_path, signing_key, capsys) -> None:
