@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Hashable, Mapping
 from datetime import date
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 Thing = tuple[Hashable, ...]
 """What a value belongs to: its kind, then its name."""
@@ -57,9 +57,15 @@ class Intervals(Generic[V]):
         return held[1] if held is not None else None
 
     def finish(self) -> None:
-        """Nothing that is known ends what is held."""
+        """Nothing that is known ends what is held. What it calls is let go: who made this often holds it, and both
+        would stay in memory, with all rows, until the garbage collector comes."""
         for values in self._values.values():
             for thing, value in values.items():
                 self._closed(thing, self._since[thing], None, value)
         for thing, (since, value) in self._alone.items():
             self._closed(thing, since, None, value)
+        self._closed = _nobody
+
+
+def _nobody(thing: Thing, since: date, until: date | None, value: Any) -> None:
+    """Takes nothing any more."""

@@ -47,6 +47,24 @@ def test_rebuild_gives_the_rows_that_a_follower_gives(store_url, store, database
     assert list(verify(store_url, BOOKS, How(2))) == []
 
 
+def test_rebuild_asks_for_the_rows_once_part_by_part_in_the_order_of_streams(store_url, store, monkeypatch) -> None:
+    monkeypatch.setattr(workers, "PART_EVENTS", 150)
+    fill(store, population(20))
+    asked: list[tuple[str, object]] = []
+    recorder = type(store._recorder)
+
+    def noted(name, ask):
+        return lambda *given: asked.append((name, given[1])) or ask(*given)
+
+    for name in ("part", "stream", "streams", "log", "first_events"):
+        monkeypatch.setattr(recorder, name, noted(name, getattr(recorder, name)))
+    rebuild(store_url, BOOKS, How(1))
+    assert {name for name, _ in asked} == {"part"}
+    firsts = [first for _, first in asked]
+    assert len(firsts) == workers.parts_of(store.last_position()) > 3
+    assert firsts == sorted(set(firsts))
+
+
 def test_rebuild_goes_on_where_it_was_killed(store_url, store, database) -> None:
     events = population(20)
     fill(store, events)
