@@ -208,6 +208,13 @@ def may(caller: Caller, roles: frozenset[str]) -> Response | None:
     return problem(403, "forbidden", f"this is for who has one of these roles: {', '.join(sorted(roles))}")
 
 
+def _faulty(error: Exception) -> Response:
+    """Its text may tell of a person, its place does not."""
+    answer = problem(500, "fault", f"a fault of this program, please report it: {fault(error)}", headers=_LAST)
+    say(answer.body.decode(), level="error")
+    return answer
+
+
 class Application:
     """The ASGI application of a few routes. `longest`: bytes of a body."""
 
@@ -223,10 +230,9 @@ class Application:
         try:
             answer = await self._answer(scope, receive)
             head = self._head(answer)
-        except Exception as error:  # its text may tell of a person
-            answer = problem(500, "fault", f"a fault of this program, please report it: {fault(error)}", headers=_LAST)
+        except Exception as error:
+            answer = _faulty(error)
             head = self._head(answer)
-            say(answer.body.decode(), level="error")
         if answer is None:  # whoever asked has gone
             return
         if isinstance(answer, Flow):
@@ -268,7 +274,10 @@ class Application:
         path = scope["path"]
         route, methods, parts = _found(self._routes, path)
         head = Incoming(scope["method"], route, path, scope["query_string"], headers)
-        answer = await self._answered(head, methods, parts, receive)
+        try:
+            answer = await self._answered(head, methods, parts, receive)
+        except Exception as error:
+            answer = _faulty(error)
         if isinstance(answer, Response) and answer.type == PROBLEM:
             return self._guard.shown(head, answer)
         return answer

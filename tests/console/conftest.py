@@ -1,23 +1,35 @@
 """One server and one browser for all tests of the console."""
 
+import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from ledger.bootstrap import open_ledger
+from ledger.entrypoints.cli import cli
 
 from .desk import ROOT, Desk, desk
+
+PERSON = {"id": "person-05", "type": "person-registered", "student": "S-DEMO-05", "source": "t", "actor": "t",
+          "effective_on": "2026-01-10", "data": {"given_name": "Zoë", "family_name": "D'Invento",
+                                                 "tax_code": "CODE-OF-NOBODY"}}
 
 
 @pytest.fixture(scope="package")
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    url = f"sqlite:///{tmp_path_factory.mktemp('console') / 'demo.db'}"
-    with open_ledger(url) as ledger:
-        for name, mode in (("imported", "record"), ("current", "enforce")):
-            lines = Path(ROOT, "examples", f"{name}.jsonl").read_bytes().splitlines(keepends=True)
-            assert {one["outcome"] for one in ledger.append_lines(lines, mode)} <= {"accepted", "refused"}
-        ledger.project(threading.Event())
-    with desk(url) as made:
-        yield made
+    folder = tmp_path_factory.mktemp("console")
+    url, keys = (f"sqlite:///{folder / name}.db" for name in ("demo", "keys"))
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("CAREER_LEDGER_MASTER_KEY", str(folder / "master.key"))
+        assert CliRunner().invoke(cli, ["--db", url, "--keys", keys, "keys", "new"]).exit_code == 0
+        with open_ledger(url, keys=keys) as ledger:
+            given = [(Path(ROOT, "examples", f"{name}.jsonl").read_bytes().splitlines(keepends=True), mode)
+                     for name, mode in (("imported", "record"), ("current", "enforce"))]
+            for lines, mode in [*given, ([json.dumps(PERSON).encode()], "record")]:
+                assert {one["outcome"] for one in ledger.append_lines(lines, mode)} <= {"accepted", "refused"}
+            ledger.project(threading.Event())
+        with desk(url, keys) as made:
+            yield made

@@ -1,34 +1,171 @@
 """Every screen of the console in a browser: in both languages, with scripts and without, wide and narrow."""
 
 import re
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
-from .desk import HERSELF, STAFF, Desk
+from ledger.entrypoints.http.who import TABLE
+from ledger.store import StoreUnavailable
+
+from .desk import CLERK, HERSELF, NARROW, NOBODY, STAFF, Desk
 
 pytestmark = [pytest.mark.xdist_group("console"), pytest.mark.server]
 ON = "on=2026-03-20"
+HER = "/students/S-DEMO-01"
+TRIED = f"{HER}/what-if?{ON}&pay=2025-26:instalment-1&career=B&amount=400.00"
+
+
+class Screen(NamedTuple):
+    """`of`: the route that it is a run of, with its method; `path`: where one looks, `act`: and what one then does;
+    `told`: what must be on it; `status`: with which it comes."""
+
+    of: str
+    path: str
+    told: str
+    caller: str = STAFF
+    act: Callable[[Page], None] | None = None
+    status: int = 200
+
+
+def _looks_up(page: Page) -> None:
+    page.locator("details.look > summary").click()
+    page.locator("[name=value]").fill("Zoë d'Invento")
+    page.locator("[name=purpose]").fill("call of 3 March")
+    page.locator("details.look button").click()
+
+
+def _supposes(page: Page) -> None:
+    page.locator("[name='data.charge']").select_option("2025-26:instalment-1")
+    page.locator("[name='data.amount']").fill("400,00")
+    page.locator("button[value=add]").click()
+
+
+def _checks(page: Page) -> None:
+    page.locator("[name='data.amount']").fill("a lot")
+    page.locator("button[value=check]").click()
+
+
+def _enters(page: Page) -> None:
+    page.locator("[name=token]").fill("x" * 43)
+    page.locator("main button").click()
+
+
 SCREENS = {
-    "search": (STAFF, f"/?{ON}", "S-DEMO-05"),
-    "student": (STAFF, f"/students/S-DEMO-01?{ON}", "BLK-1"),
-    "timeline": (STAFF, f"/students/S-DEMO-01/timeline?{ON}", "FIL-101"),
-    "event": (STAFF, f"/students/S-DEMO-01/events/6?{ON}", "€912.00|912,00 €"),
-    "what-if": (STAFF, f"/students/S-DEMO-01/what-if?{ON}&pay=2025-26:instalment-1&career=B&amount=400.00", "BLK-2"),
-    "record": (STAFF, "/students/S-DEMO-01/record", "S-DEMO-01"),
-    "subscribers": (STAFF, "/subscribers", "179"),
-    "my-career": (HERSELF, f"/my?{ON}", "BLK-1"),
+    "search": Screen("GET /", f"/?{ON}", "S-DEMO-05"),
+    "search-blocked": Screen("GET /", f"/?{ON}&block=exam-booking", "BLK-1"),
+    "look-up": Screen("POST /", f"/?{ON}", "S-DEMO-05", act=_looks_up),
+    "student": Screen("GET /students/{student}", f"{HER}?{ON}", "BLK-1"),
+    "student-then": Screen("GET /students/{student}", f"{HER}?on=2026-02-01&known_on=2026-01-31", "B"),
+    "timeline": Screen("GET /students/{student}/timeline", f"{HER}/timeline?{ON}", "FIL-101"),
+    "event": Screen("GET /students/{student}/events/{version}", f"{HER}/events/6?{ON}", "€912.00|912,00.€"),
+    "what-if": Screen("GET /students/{student}/what-if", TRIED, "BLK-2"),
+    "what-if-added": Screen("POST /students/{student}/what-if", f"{HER}/what-if?{ON}", "BLK-2", act=_supposes),
+    "record": Screen("GET /students/{student}/record", f"{HER}/record", "S-DEMO-01"),
+    "record-wrong": Screen("POST /students/{student}/record", f"{HER}/record", "va corretto|not right",
+                           act=_checks),
+    "subscribers": Screen("GET /subscribers", "/subscribers", "180"),
+    "findings-before": Screen("GET /findings", "/findings?on=2020-01-01", "CSV|1"),
+    "my-career": Screen("GET /my", f"/my?{ON}", "BLK-1", HERSELF),
+    "my-timeline": Screen("GET /my/timeline", f"/my/timeline?{ON}", "FIL-101", HERSELF),
+    "my-event": Screen("GET /my/events/{version}", f"/my/events/6?{ON}", "€912.00|912,00.€", HERSELF),
+    "my-what-if": Screen("GET /my/what-if", f"/my/what-if?{ON}", ".", HERSELF),
+    "my-what-if-added": Screen("POST /my/what-if", f"/my/what-if?{ON}", "BLK-2", HERSELF, _supposes),
+    "sign-in": Screen("GET /login", "/login", "career-ledger serve", NOBODY),
+    "sign-in-wrong": Screen("POST /login", "/login", "career-ledger serve", NOBODY, _enters, 403),
+    "sign-in-nowhere": Screen("GET /login/start", "/login/start", ".", NOBODY, status=403),
+    "sign-in-stale": Screen("GET /login/answer", "/login/answer?code=x&state=y", ".", NOBODY, status=403),
+    "bad-address": Screen("GET /students/{student}", f"{HER}?on=yesterday", "on", status=400),
+    "not-for-you": Screen("GET /subscribers", "/subscribers", "administrator", CLERK, status=403),
+    "no-student": Screen("GET /students/{student}", "/students/NOBODY", "NOBODY", status=404),
+    "no-page": Screen("", "/nowhere", "page at this address|nessuna pagina", status=404),
 }
-"""By its name: who looks, where, and what must be on it."""
+"""By its name."""
+DONE_ELSEWHERE = {"POST /findings": "test_findings.py"}
+NO_PAGE = {"GET /findings.csv", "POST /logout", "GET /students/{student}/proof"}
+"""What gives a file, or sends one on."""
+
+
+def test_every_page_is_run() -> None:
+    pages = {f"{method} {route}" for route, methods in TABLE.items() for method, permit in methods.items()
+             if permit.page}
+    run = {one.of for one in SCREENS.values()} - {""} | DONE_ELSEWHERE.keys()
+    assert pages - NO_PAGE & pages == run
 
 
 @pytest.mark.parametrize("language", ["en", "it"])
 @pytest.mark.parametrize("name", SCREENS)
 def test_screen_is_fit_for_everybody(opened: Desk, name: str, language: str) -> None:
-    caller, path, told = SCREENS[name]
-    page = opened.window(language, caller)
-    opened.shows(page, path, f"{name}.{language}")
-    expect(page.locator("main")).to_contain_text(re.compile(told))
-    expect(page.locator("html")).to_have_attribute("lang", language)
-    opened.same_without_scripts(path, f"{name}.{language}", language, caller, page)
+    one = SCREENS[name]
+    scripted, plain = (_shown(opened, one, language, scripts) for scripts in (True, False))
+    opened.judged(scripted, f"{name}.{language}")
+    expect(scripted.locator("html")).to_have_attribute("lang", language)
+    opened.same_without_scripts(plain, f"{name}.{language}", scripted)
+    plain.close()
+    scripted.close()
+
+
+def _shown(opened: Desk, one: Screen, language: str, scripts: bool) -> Page:
+    page = opened.window(language, one.caller, scripts)
+    opened.opens(page, one.path, one.status if one.act is None else 200)
+    if one.act is not None:
+        one.act(page)
+    expect(page.locator("main")).to_contain_text(re.compile(one.told))
+    expect(page.locator(".htmx-settling, .htmx-request")).to_have_count(0)
+    opened.came(one.status)
+    return page
+
+
+@pytest.mark.parametrize(("status", "error"), [(503, StoreUnavailable("away")), (500, ValueError("her name"))])
+def test_page_of_a_ledger_that_cannot_be_read_says_so(opened: Desk, monkeypatch: pytest.MonkeyPatch, status: int,
+                                                      error: Exception) -> None:
+    def fails(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(opened.ledger, "situation", fails)
+    for language in ("en", "it"):
+        page = opened.window(language)
+        opened.shows(page, HER, f"away-{status}.{language}", status)
+        expect(page.locator("main")).not_to_contain_text(str(error))
+        page.close()
+
+
+def test_sign_in_with_a_provider_is_one_button(opened: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opened.entrance, "_once", None)
+    monkeypatch.setattr(opened.entrance, "_people", object())
+    for language in ("en", "it"):
+        page = opened.window(language, NOBODY)
+        opened.shows(page, "/login", f"sign-in-provider.{language}")
+        expect(page.locator("main a.btn")).to_have_attribute("href", re.compile("^/login/start"))
+        page.close()
+
+
+@pytest.mark.parametrize("path", [f"{HER}?{ON}", f"{HER}/timeline?{ON}"])
+def test_list_stands_where_there_is_no_room_for_the_picture(opened: Desk, path: str) -> None:
+    page = opened.window("it", scripts=False)
+    page.goto(opened.site + path)
+    expect(page.locator(".picture")).to_be_visible()
+    page.set_viewport_size({"width": NARROW, "height": 900})
+    expect(page.locator(".picture")).to_be_hidden()
+    expect(page.get_by_text("FIL-101 superato (6 CFU)").locator("visible=true")).to_have_count(1)
     page.close()
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_days_move_what_is_supposed_along(opened: Desk, scripts: bool) -> None:
+    page = opened.window("it", STAFF, scripts)
+    page.goto(f"{opened.site}{TRIED}")
+    page.locator("form.days [name=on]").fill("2026-04-01")
+    page.locator("form.days button").click()
+    expect(page.get_by_role("heading", name="Che cosa varrebbe al 1º aprile 2026")).to_be_visible()
+    expect(page.locator("ol > li")).to_have_count(1)
+    page.close()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_wrong(opened: Desk) -> Iterator[None]:
+    opened.wrong.clear()
+    yield
+    assert opened.wrong == []

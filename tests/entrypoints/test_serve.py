@@ -21,7 +21,7 @@ from ledger.edges.figures import ShownWatch
 from ledger.entrypoints.cli import cli
 from ledger.entrypoints.http import feed, openapi
 from ledger.entrypoints.http.api import LONGEST, Api
-from ledger.entrypoints.http.who import OPEN
+from ledger.entrypoints.http.who import TABLE
 from ledger.relay.prepare import EventSource
 from ledger.store import EventStore, StoreUnavailable, open_store
 from ledger.wire.events import message
@@ -403,10 +403,14 @@ def test_document_names_the_routes_that_are_served_and_no_other(tmp_path: Path) 
     with open_ledger(f"sqlite:///{tmp_path}/ledger.db") as ledger:
         served = {(path, method) for path, methods in Api(ledger, ShownWatch("serve")).routes.items()
                   for method in methods if path not in openapi.UNDESCRIBED}
-    found = openapi.document("en", OPEN)
+    found = openapi.document("en")
     assert {(path, method.upper()) for path, methods in found["paths"].items() for method in methods} == served
     assert {path for path, methods in found["paths"].items() if methods.get("get", {}).get("security") == []} == {
         "/health", "/ready"}
+    for path, methods in found["paths"].items():
+        for method, one in methods.items():
+            roles = TABLE[path][method.upper()].roles
+            assert one.get("x-roles") == (None if roles is None else sorted(roles)), path
     names = [one["operationId"] for methods in found["paths"].values() for one in methods.values()]
     assert len(set(names)) == len(names)
 

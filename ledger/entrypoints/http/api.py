@@ -40,7 +40,7 @@ from .openapi import LINES, document, page
 from .problems import Misasked, explained, field, rule
 from .replies import Inquiry, told_as, told_in
 from .tickets import Tickets
-from .who import OPEN, Trail
+from .who import Trail
 
 T = TypeVar("T")
 THREADS = 4
@@ -104,7 +104,7 @@ class Api:
         if self.ledger.seals:  # in nobody's name
             self._writer.submit(self.ledger.open_keys).result()
         self._feed.start()
-        self.threads.submit(document, DEFAULT, OPEN)  # the first time it takes a third of a second
+        self.threads.submit(document, DEFAULT)  # the first time it takes a third of a second
         return self
 
     @property
@@ -412,11 +412,11 @@ def _only(name: str) -> Misasked:
 
 
 def _document(asked: Inquiry) -> Response:
-    return told_as(asked, document(asked.language, OPEN))
+    return told_as(asked, document(asked.language))
 
 
 def _page(asked: Inquiry) -> Response:
-    return Response(200, page(document(asked.language, OPEN), asked.language), "text/html; charset=utf-8")
+    return Response(200, page(document(asked.language), asked.language), "text/html; charset=utf-8")
 
 
 def _alive(_: Request) -> Response:

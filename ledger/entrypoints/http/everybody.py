@@ -2,8 +2,9 @@
 records show that the rules forbid, page by page."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from datetime import date
 from itertools import islice
 from typing import Annotated, Any, Literal
 
@@ -47,6 +48,7 @@ class Careers(OnDay):
     student: _SHORT | None = None
     programme: _SHORT | None = None
     status: _SHORT | None = None
+    begins: _SHORT | None = None
 
 
 class AskedFindings(Paged, AsKnown):
@@ -65,7 +67,7 @@ REPORTS: Mapping[str, tuple[type[Paged], _Ask, Phrase]] = {
     "unknown": (OnDay, lambda reports, asked: reports.unknown(asked.on), says("api/unknown")),
     "counts": (CountedBy, lambda reports, asked: reports.counts(asked.on, asked.by.split(",")), says("api/counts")),
     "find": (Careers, lambda reports, asked: reports.find(asked.on, asked.career, asked.student, asked.programme,
-                                                          asked.status), says("api/find")),
+                                                          asked.status, asked.begins), says("api/find")),
 }
 """Each question by its name on the command line: what it takes, who answers, and what it is in a sentence."""
 
@@ -110,6 +112,12 @@ class Everybody:
             following = self._cursors.write(Cursor(name, cursor.filters if cursor else _filters(asked),
                                                    [digest or self._kept.keep(whole), end]))
         return {**whole, "rows": whole["rows"][begin:end], "count": len(whole["rows"]), "next": following}
+
+    def blocks_of(self, rows: Iterable[Answer], on: date) -> dict[tuple[str, str], list[tuple[str, str]]]:
+        """By student and career: the blocks of a page's students on a day, each as its kind and rule. Raises
+        Misasked."""
+        with self._reports() as reports:
+            return reports.blocks_of({row["student"] for row in rows}, on)
 
     def findings(self, query: Mapping[str, str]) -> Answer:
         """The same of what the records of students show, one after the other, all as of one position. `set_aside`: how

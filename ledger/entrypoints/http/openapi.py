@@ -22,6 +22,7 @@ from ledger.words import Language, sentence
 from .asked import CALL, AsKnown, Heard, Who
 from .everybody import REPORTS, AskedFindings, path_of
 from .tickets import AskedState, AskedTickets, TicketAnswer
+from .who import TABLE
 
 JSON, LINES, SSE = "application/json", "application/x-ndjson", "text/event-stream"
 
@@ -150,12 +151,13 @@ UNDESCRIBED = frozenset({"/metrics", "/v1", "/v1/openapi.json"})
 """What is served for Prometheus, and this document itself."""
 
 
-def document(language: Language, free: frozenset[str]) -> Schema:
-    """`free`: what is answered without a token."""
+def document(language: Language) -> Schema:
+    """`x-roles` of an operation: who may ask it, as the table of roles has it; absent where nobody needs a token."""
     paths: dict[str, Schema] = {}
     for one in OPERATIONS:
+        roles = TABLE[one.path][one.method].roles
         paths.setdefault(one.path, {})[one.method.lower()] = _operation(one, language) | (
-            {"security": []} if one.path in free else {})
+            {"security": []} if roles is None else {"x-roles": sorted(roles)})
     return {"openapi": "3.1.0", "info": {"title": title, "version": "1"},
             "security": [{"token": []}], "paths": paths,
             "components": {"securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
@@ -216,7 +218,8 @@ def _referred(schema: Any, name: str) -> Any:
 def page(found: Schema, language: Language) -> bytes:
     """The operations of a document, for people: one file that asks for no other."""
     rows = "".join(
-        f"<h2><code>{method.upper()} {escape(path)}</code></h2><p>{escape(one['summary'])}</p><ul>"
+        f"<h2><code>{method.upper()} {escape(path)}</code></h2><p>{escape(one['summary'])}</p>"
+        f"<p>{escape(', '.join(one.get('x-roles', ())))}</p><ul>"
         + "".join(f"<li><code>{escape(given['name'])}</code> ({given['in']}{', *' if given['required'] else ''}): "
                   f"<code>{escape(_kind(given['schema']))}</code></li>" for given in one["parameters"])
         + "</ul>" for path, methods in found["paths"].items() for method, one in methods.items())

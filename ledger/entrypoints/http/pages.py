@@ -1,6 +1,7 @@
 """What a browser is shown: templates with every value escaped and every word from the catalogues."""
 
 import json
+import re
 from collections.abc import Mapping
 from functools import cache, partial
 from typing import Any
@@ -22,10 +23,13 @@ HTML = "text/html; charset=utf-8"
 LANGUAGE = "lang"
 """Of a page's address, and of the cookie that keeps what was chosen there."""
 
+_AMOUNT = re.compile(r"(?<=[0-9]) €")
+
 
 def _shown(value: Any) -> Any:
-    """What would act on a terminal or turn a line around is shown instead. Markup of our own is another type."""
-    return visible(value) if type(value) is str else value
+    """What would act on a terminal or turn a line around is shown instead, and no amount is parted from its euro sign.
+    Markup of our own is another type."""
+    return _AMOUNT.sub("\N{NO-BREAK SPACE}€", visible(value)) if type(value) is str else value
 
 
 @cache
@@ -71,9 +75,18 @@ def html(name: str, language: Language, status: int, headers: tuple[tuple[bytes,
 _TITLES = {401: says("page/signed-out"), 403: says("page/forbidden"), 404: says("page/not-found")}
 
 
+_TOLD = {404: says("page/no-such-page"), 405: says("page/no-such-page"), 413: says("page/not-taken"),
+         415: says("page/not-taken"), 421: says("page/no-such-page"), 500: says("page/fault"),
+         503: says("page/try-later")}
+"""What the server itself says of them is for programs."""
+
+
 def problem_page(answer: Response, language: Language) -> Response:
     """A problem document as a page."""
-    return html("problem.html", language, answer.status, problem=json.loads(answer.body),
+    problem = json.loads(answer.body)
+    told = _TOLD.get(answer.status)
+    return html("problem.html", language, answer.status, problem=problem,
+                says=sentence(told, language) if told is not None else problem["detail"],
                 title=sentence(_TITLES.get(answer.status, says("page/problem")), language))
 
 

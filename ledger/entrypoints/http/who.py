@@ -90,7 +90,7 @@ TABLE: Table = {
     "/health": {"GET": _OPEN}, "/ready": {"GET": _OPEN},
     "/v1": {"GET": _OPEN}, "/v1/openapi.json": {"GET": _OPEN},
     "/assets/{mark}/{name}": {"GET": _OPEN}, "/favicon.ico": {"GET": _OPEN},
-    "/": {"GET": _LOOKS}, "/subscribers": {"GET": _ADMINISTERS},
+    "/": {"GET": _LOOKS, "POST": _LOOKS}, "/subscribers": {"GET": _ADMINISTERS},
     "/findings": {"GET": _LOOKS, "POST": _LOOKS}, "/findings.csv": {"GET": _LOOKS},
     "/students/{student}": {"GET": _LOOKS}, "/students/{student}/timeline": {"GET": _LOOKS},
     "/students/{student}/events/{version}": {"GET": _LOOKS},
@@ -104,8 +104,6 @@ TABLE: Table = {
 }
 """A student (and nothing else) sees only what is her own of it."""
 
-OPEN = frozenset(route for route, methods in TABLE.items() if all(one.roles is None for one in methods.values()))
-"""What is answered without a token, for it tells of nobody."""
 
 def admits(caller: Caller, route: str, method: str = "GET") -> bool:
     """Whether the table lets somebody in."""
@@ -129,7 +127,7 @@ class Entrance(Guard):
         super().__init__(place.door)
         self._table, self._trail = table, trail
         self._pages = frozenset(route for route, methods in table.items() if any(one.page for one in methods.values()))
-        self._sessions = sessions or Sessions()
+        self.sessions = sessions or Sessions()
         self._once = OneTime(show) if show is not None and place.is_here_only and place.door.issuer is None \
             else None
         issuer = place.door.issuer
@@ -245,7 +243,7 @@ class Entrance(Guard):
     def _enter(self, request: Request, caller: Caller, then: str, *headers: tuple[bytes, bytes]) -> Response:
         """Under a new id, whatever the browser had before."""
         self._end(request.headers)
-        return see(then, self._set(self._cookie, self._sessions.begin(caller)), *headers)
+        return see(then, self._set(self._cookie, self.sessions.begin(caller)), *headers)
 
     async def _start(self, request: Request) -> Response:
         """To the issuer's own page."""
@@ -285,7 +283,7 @@ class Entrance(Guard):
 
     def _end(self, headers: Mapping[bytes, bytes]) -> None:
         if (held := _cookie(headers, self._cookie)) is not None:
-            self._sessions.end(held)
+            self.sessions.end(held)
 
     def _permit(self, head: Incoming) -> Permit | None:
         return self._table.get(head.route or "", {}).get(head.method)
@@ -295,7 +293,7 @@ class Entrance(Guard):
 
     def _visitor(self, head: Incoming) -> Caller | None:
         held = _cookie(head.headers, self._cookie)
-        return self._sessions.of(held) if held is not None else None
+        return self.sessions.of(held) if held is not None else None
 
     def _is_ours(self, head: Incoming) -> bool:
         """Whether a form was sent from a page of our own. With `no-referrer` browsers name `null` as its origin, and

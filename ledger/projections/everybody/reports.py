@@ -7,7 +7,7 @@ day on which it ends if nothing else happens. Money is text in euro, days are IS
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from functools import cache
 from typing import Any
@@ -135,9 +135,11 @@ class Reports:
         return self._answer("counts", {"on": on}, (*by, "careers", "students"), statement, {})
 
     def find(self, on: date, career: str | None = None, student: str | None = None, programme: str | None = None,
-             status: str | None = None) -> ReportAnswer:
-        """Careers as they stand on the day, with these values where given."""
-        wanted = {"career": career, "student": student, "programme": programme, "status": status}
+             status: str | None = None, begins: str | None = None) -> ReportAnswer:
+        """Careers as they stand on the day, with these values where given. `begins`: how the id of the student does, in
+        capitals or not."""
+        wanted = {"career": career, "student": student, "programme": programme, "status": status,
+                  "begins": None if begins is None else _beginning(begins)}
         given = {name: value for name, value in wanted.items() if value is not None}
         asked = {"on": on.isoformat(), "law": self._law, **given}
         self._database.check_log(LOOK_SECONDS)
@@ -167,6 +169,17 @@ class Reports:
         return {"student": student, "on": on.isoformat(), "known_position": at.position,
                 "rebuild_needed": needs_rebuild([at], self._law),
                 "rows": [_shown(row[3:], columns, money) for row in rows if row[2] is not None]}
+
+    def blocks_of(self, students: Collection[str], on: date) -> dict[tuple[str, str], list[tuple[str, str]]]:
+        """By student and career: the blocks of these on a day, each as its kind and rule."""
+        found: dict[tuple[str, str], list[tuple[str, str]]] = {}
+        if students:
+            _, _, [rows] = self._ask([(
+                "SELECT DISTINCT b.student, b.career, b.kind, b.rule FROM {blocks} b WHERE b.student IN :students AND "
+                f"{_covers('b')}", {"students": sorted(students), "on": on.isoformat()})])
+            for student, career, kind, rule in sorted(rows, key=lambda row: (BLOCKS.index(row[2]), row[3])):
+                found.setdefault((student, career), []).append((kind, rule))
+        return found
 
     def upcoming(self, first: date, last: date) -> ReportAnswer:
         """What changes from `first` to `last`, both included, if nothing else happens (what did change, in the past).
@@ -279,6 +292,15 @@ class Reports:
 _FLAGS = ("reservation",)
 
 
+_WANTED = {**{name: f"s.{name} = :{name}" for name in ("career", "student", "programme", "status")},
+           "begins": "lower(s.student) LIKE :begins ESCAPE '!'"}
+
+
+def _beginning(text: str) -> str:
+    """As a pattern of SQL."""
+    return "".join(f"!{one}" if one in "!%_" else one for one in text.lower()) + "%"
+
+
 @cache
 def _finding(given: tuple[str, ...]) -> str:
     """One statement for positions, law, the end of the log and the careers, so that an answer is one round trip."""
@@ -287,7 +309,7 @@ def _finding(given: tuple[str, ...]) -> str:
     return (f"SELECT p.position, p.same, l.last, {columns} "
             "FROM (SELECT min(position) AS position, min(CASE WHEN law = :law THEN 1 ELSE 0 END) AS same FROM "
             "{position}) p CROSS JOIN (SELECT coalesce(max({event_position}), 0) AS last FROM {events}) l "
-            f"LEFT JOIN {{status}} s ON {_covers('s')} {''.join(f'AND s.{name} = :{name} ' for name in given)}"
+            f"LEFT JOIN {{status}} s ON {_covers('s')} {''.join(f'AND {_WANTED[name]} ' for name in given)}"
             "ORDER BY s.student, s.career")
 
 

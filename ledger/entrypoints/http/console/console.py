@@ -43,7 +43,7 @@ class Console:
             "": {"GET": self._student}, "/timeline": {"GET": self._timeline}, "/events/{version}": {"GET": self._event},
             "/what-if": {"GET": self._what_if, "POST": self._what_if}}
         found: dict[str, dict[str, _Page]] = {
-            "/": {"GET": self._search}, "/findings": {"GET": self._findings, "POST": self._look},
+            "/": {"GET": self._search, "POST": self._look_up}, "/findings": {"GET": self._findings, "POST": self._look},
             "/findings.csv": {"GET": self._findings_as_csv}, "/subscribers": {"GET": self._subscribers},
             "/students/{student}/record": {"GET": self._record, "POST": self._record},
             **{f"{whose}{path}": methods for path, methods in of_a_student.items()
@@ -62,7 +62,10 @@ class Console:
     # Who
 
     def _search(self, asked: Visit) -> Response:
-        return page(asked, "search", **search.found(self.ledger, self._api.everybody, asked))
+        return page(asked, "search", **search.found(self._api, asked))
+
+    def _look_up(self, asked: Visit) -> Response:
+        return page(asked, "search", **search.looked_up(self._api, asked, form(asked.request.body)))
 
     # Everybody
 
@@ -129,6 +132,8 @@ class Console:
 
     def _what_if(self, asked: Visit) -> Response:
         student, given = _student(asked), {**asked.given, **form(asked.request.body)}
+        if given.get("do") == "move":
+            asked = asked.moved(given)
         listed = acts.supposed(asked, student, given)
         found = acts.compared(self._api, asked, student, listed)
         values = given if given.get("do") == "choose" else {}

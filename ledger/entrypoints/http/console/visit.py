@@ -94,6 +94,10 @@ class Visit(NamedTuple):
         """The address of one of a student's pages."""
         return self.to(*(("my",) if self.mine else ("students", student)), *steps, **given)
 
+    def moved(self, given: Mapping[str, str]) -> "Visit":
+        """To other days, where they are asked for by a form. Raises Misasked."""
+        return self._replace(asked=_days({name: given[name] for name in AskedDays.model_fields if given.get(name)}))
+
     def in_language(self, language: Language) -> str:
         """This page again."""
         days = {name: day.isoformat() for name, day in self.asked if day is not None}
@@ -115,8 +119,12 @@ def visit(request: Request, path: str) -> Visit:
     """Raises Misasked where an address cannot be read."""
     given = {name: value for name, value in query(request.query).items() if value}
     chosen = given.pop(LANGUAGE, None)
+    asked = _days({name: given.pop(name) for name in AskedDays.model_fields if name in given})
+    return Visit(request, path, given, spoken(request.headers, chosen), chosen in LANGUAGES, asked, today())
+
+
+def _days(given: Mapping[str, str]) -> AskedDays:
     try:
-        asked = AskedDays.model_validate({name: given.pop(name) for name in AskedDays.model_fields if name in given})
+        return AskedDays.model_validate(given)
     except ValidationError as error:
         raise misasked(problems_of(error)) from None
-    return Visit(request, path, given, spoken(request.headers, chosen), chosen in LANGUAGES, asked, today())
