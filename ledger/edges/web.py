@@ -340,8 +340,8 @@ _NOWHERE: _Found = (None, None, ())
 
 
 def _tree(routes: Routes) -> dict[str, Any]:
-    """Part of a path (`{` for one with a name) -> what follows; at the end, under `/`, the route. Raises ValueError
-    where a part may be either: which one is meant would depend on what comes after."""
+    """Part of a path (`{` for one with a name) -> what follows; at the end, under `/`, the route. A word wins over a
+    name. Raises ValueError where more follows on a word beside a name: which one is meant would depend on it."""
     root: dict[str, Any] = {}
     for route, methods in routes.items():
         node = root
@@ -352,7 +352,7 @@ def _tree(routes: Routes) -> dict[str, Any]:
     while todo:
         one = todo.pop()
         nodes = [node for name, node in one.items() if name != "/"]
-        if "{" in one and len(nodes) > 1:
+        if "{" in one and any(node.keys() - {"/"} for name, node in one.items() if name not in ("/", "{")):
             raise ValueError(f"a name in braces beside {sorted(one)}")
         todo += nodes
     return root

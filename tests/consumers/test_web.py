@@ -161,7 +161,7 @@ def test_requests_sent_together_are_answered_in_their_order_and_the_connection_e
 @pytest.mark.parametrize("path", ["/v1/{name}", "/v1/one", "/v1/{name}/more"])
 def test_paths_of_which_only_the_rest_tells_which_route_is_meant_are_refused(path: str) -> None:
     with pytest.raises(ValueError, match="braces"):
-        web.Application({"/v1/{other}/x": {}, "/v1/two": {}} | {path: {}}, Door(), frozenset())
+        web.Application({"/v1/{other}/x": {}, "/v1/two/y": {}} | {path: {}}, Door(), frozenset())
 
 
 def test_header_with_a_line_break_is_not_sent() -> None:
