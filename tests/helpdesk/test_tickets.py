@@ -30,7 +30,7 @@ def opened(client: Client, **given: Any) -> dict[str, Any]:
 
 
 def looked_up(client: Client, email: str, number: str) -> Said:
-    return client("/v1/tickets/state", "POST", {"email": email, "number": number})
+    return client("/v1/ticket-state", "POST", {"email": email, "number": number})
 
 
 def answered(client: Client, number: str, answer: str = "Questa è la risposta.") -> Said:

@@ -135,7 +135,7 @@ OPERATIONS = (
     Operation("/v1/tickets", "POST", "open-ticket", says("api/open-ticket"), {
         ("200", JSON): _of("ticket-opened"), ("201", JSON): _of("ticket-opened")}, (),
               _taken(TicketForm, student=_TEXT), ("Idempotency-Key",)),
-    Operation("/v1/tickets/state", "POST", "ticket-state", says("api/ticket-state"), {("200", JSON): _of("ticket")}, (),
+    Operation("/v1/ticket-state", "POST", "ticket-state", says("api/ticket-state"), {("200", JSON): _of("ticket")}, (),
               _taken(AskedState)),
     Operation("/v1/tickets/{number}", "GET", "ticket", says("api/ticket"), {("200", JSON): _of("ticket")}, (), None,
               ("Access-Purpose",)),

@@ -82,7 +82,7 @@ class Tickets:
     @property
     def works(self) -> Mapping[str, Mapping[str, Callable[[Inquiry], Awaitable[Response]]]]:
         return {"/v1/tickets": {"GET": self._listed, "POST": self._opened},
-                "/v1/tickets/state": {"POST": self._state},
+                "/v1/ticket-state": {"POST": self._state},
                 "/v1/tickets/{number}": {"GET": self._thread},
                 "/v1/tickets/{number}/answer": {"POST": self._answered}}
 

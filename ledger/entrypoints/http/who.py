@@ -82,7 +82,7 @@ TABLE: Table = {
     "/v1/events": {"GET": _HEARS, "POST": _RECORDS},
     **{path_of(name): {"GET": _OF_ALL} for name in REPORTS},
     "/v1/findings": {"GET": _AUDITS},
-    "/v1/tickets": {"GET": _READS_TICKETS, "POST": _ASKS_THE_DESK}, "/v1/tickets/state": {"POST": _ASKS_THE_DESK},
+    "/v1/tickets": {"GET": _READS_TICKETS, "POST": _ASKS_THE_DESK}, "/v1/ticket-state": {"POST": _ASKS_THE_DESK},
     "/v1/tickets/{number}": {"GET": _READS_TICKETS}, "/v1/tickets/{number}/answer": {"POST": _ANSWERS},
     "/v1/rules/{rule}": {"GET": _ALL},
     "/v1/rulebooks/{academic_year}": {"GET": _ALL},
