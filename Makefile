@@ -106,7 +106,7 @@ PICTURES := docs/pictures
 pictures: $(INSTALLED)
 	@rm -rf build/pictures && mkdir -p build/pictures $(PICTURES)
 	CAREER_LEDGER_PICTURES=build/pictures $(MEMORY) $(PYTEST) -q tests/console
-	@for name in $$(grep -o 'pictures/[a-z.-]*\.jpg' docs/console.md); do cp build/$$name $(PICTURES); done
+	@for name in $$(grep -oh 'pictures/[a-z.-]*\.jpg' docs/console.md docs/tickets.md); do cp build/$$name $(PICTURES); done
 
 bench: $(INSTALLED)
 	$(BIN)/python infra/postgres run -- $(BIN)/python -m benchmarks.run

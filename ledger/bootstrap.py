@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from ledger.eservices.services import Services
     from ledger.handling.group import Group
     from ledger.helpdesk.desk import HelpDesk
+    from ledger.helpdesk.mailing import Letterhead
     from ledger.parallel import How
     from ledger.privacy import KeySealer
     from ledger.projections.everybody import ProjectionDatabase
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
     from ledger.store.workers import Progress
     from ledger.words import Language
 
+MAIL_SECONDS = 1.0
+"""The ticket desk looks so often for what is to be told."""
 Answer = dict[str, Any]
 """The JSON of section 7 of the published language."""
 
@@ -592,6 +595,22 @@ class Ledger:
         if offer is None:
             raise NotFound(says("desk/no-offer"))
         return HelpDesk(self._store, self._needed_sealer(), offer, clock, today)
+
+    def send_tickets(self, head: "Letterhead", stop: Flag) -> None:
+        """Sends the desk's mails until `stop` is set, in a thread that has this ledger for itself."""
+        from ledger.edges.log import Note
+        from ledger.edges.program import say
+        from ledger.helpdesk.mailing import Mailing
+        from ledger.store import StoreUnavailable
+
+        mailing = Mailing(self._store, self._needed_sealer(), head, clock)
+        while not stop.is_set():
+            try:
+                if not mailing.step():
+                    stop.wait(MAIL_SECONDS)
+            except StoreUnavailable as error:
+                say(Note("desk/trying-again", "{why}; trying again", "warning", why=error), "career-ledger")
+                stop.wait(MAIL_SECONDS)
 
     # The key store
 

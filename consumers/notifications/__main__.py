@@ -3,12 +3,9 @@
 Exit codes: 0 done; 1 the file, or a line of it, cannot be used; 2 wrong usage; 5 and 6 as of every service.
 """
 
-import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from email.utils import parseaddr
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
@@ -17,7 +14,7 @@ import click
 from consumers.database import Transaction
 from consumers.kit import command
 from consumers.kit.tables import migrations
-from ledger.edges.post import MailServer, Post, is_address
+from ledger.edges.post import Mails, Post, mail_options
 from ledger.edges.program import say, tell_json
 from ledger.rulebooks.institution import institution
 from ledger.rulebooks.loader import RuleBookError
@@ -30,7 +27,6 @@ from .letter import From
 from .service import Notifications
 
 PROBLEM = 1
-USER, PASSWORD = "CAREER_LEDGER_SMTP_USER", "CAREER_LEDGER_SMTP_PASSWORD"
 
 
 @click.group(cls=command.Consumer, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -38,29 +34,9 @@ def notifications() -> None:
     """E-mails about tickets, blocks, instalments and renunciations, each sent once."""
 
 
-def _address(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
-    if value is not None and not is_address(parseaddr(value)[1]):
-        raise click.BadParameter("write an address such as no-reply@example.org or Office <no-reply@example.org>")
-    return value
-
-
-def _host(context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, int]:
-    found = re.fullmatch(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})", value)
-    if found is None or not 0 < int(found[2]) < 65536:
-        raise click.BadParameter(f"write HOST:PORT, such as mail.example.org:587; {USER} and {PASSWORD} are the login")
-    return found[1].strip("[]"), int(found[2])
-
-
 @notifications.command()
 @command.run_options
-@click.option("--smtp", required=True, envvar="CAREER_LEDGER_SMTP", metavar="HOST:PORT", show_envvar=True,
-              callback=_host,
-              help=f"The mail server. {USER} and {PASSWORD} in the environment are its login, if it asks for one.")
-@click.option("--starttls", is_flag=True, help="Encrypts the connection and checks the server's certificate.")
-@click.option("--sender", required=True, envvar="CAREER_LEDGER_MAIL_SENDER", metavar="ADDRESS", show_envvar=True,
-              callback=_address, help="Whom the e-mails come from.")
-@click.option("--reply-to", envvar="CAREER_LEDGER_MAIL_REPLY_TO", metavar="ADDRESS", show_envvar=True,
-              callback=_address, help="Who reads what is answered. Without it the e-mails ask not to be answered.")
+@mail_options(needed=True)
 @click.option("--rulebooks", type=click.Path(path_type=Path, exists=True, file_okay=False), metavar="FOLDER",
               envvar="CAREER_LEDGER_RULEBOOKS", show_envvar=True,
               help="The institution's own rule books: its institution.yaml names it in the e-mails.")
@@ -69,18 +45,14 @@ def _host(context: click.Context, parameter: click.Parameter, value: str) -> tup
 @click.option("--start-day", type=click.DateTime(["%Y-%m-%d"]), metavar="DATE",
               help="Nothing from before this day is told. Counts at the first start; default: "
                    "the day of the first start.")
-def run(running: command.Running, smtp: tuple[str, int], starttls: bool, sender: str, reply_to: str | None,
-        rulebooks: Path | None, lead_days: int, start_day: datetime | None) -> None:
+def run(running: command.Running, mails: Mails, rulebooks: Path | None, lead_days: int,
+        start_day: datetime | None) -> None:
     """Follows the ledger and sends e-mails until it is stopped."""
-    user = os.environ.get(USER) or None
-    if user and not starttls:
-        raise click.UsageError(f"{USER} is set: a password is sent over an encrypted connection only, add --starttls")
     try:
         university = institution(rulebooks)
     except RuleBookError as error:
         raise click.UsageError(str(error)) from None
-    post = Post(MailServer(*smtp, starttls, user, os.environ.get(PASSWORD)))
-    service = Notifications(post, From(sender, reply_to, university), lead_days,
+    service = Notifications(Post(mails.server), From(mails.sender, mails.reply_to, university), lead_days,
                             start_day.date() if start_day is not None else None)
     command.run(service, running)
 

@@ -12,6 +12,7 @@ from datetime import date
 from typing import Any, NamedTuple
 
 from consumers.database import Transaction
+from ledger.edges.post import pause_seconds
 
 from .agenda import Notice
 
@@ -27,7 +28,6 @@ TABLES = (
 the server's, which may hold an address; `next_attempt`: Unix seconds."""
 
 WAITING, SENT, REFUSED, DROPPED = "waiting", "sent", "refused", "dropped"
-FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 60.0, 3600.0
 
 _COLUMNS = ("o.id, o.student, o.career, o.kind, o.thing, o.day, o.details, o.attempts, o.next_attempt, o.position, "
             "o.made_on")
@@ -67,6 +67,26 @@ def add(tx: Transaction, found: Sequence[New], made_on: date) -> None:
                   "day": n.day.isoformat(),
                   "event": event, "details": json.dumps(details), "position": position, "made_on": made_on.isoformat()}
                  for n, details, event, position in found])
+
+
+def leave(tx: Transaction, found: Sequence[New], made_on: date) -> None:
+    """Notices that the ledger's own ticket desk tells, or an e-service: they are known and never sent."""
+    if found:
+        tx.many("INSERT INTO notifications_outbox (id, student, career, kind, thing, day, event, details, position, "
+                "made_on, state, why, attempts, next_attempt) VALUES (:id, :student, '', :kind, :thing, :day, :event, "
+                "'{}', :position, :made_on, 'dropped', 'told elsewhere', 0, 0) ON CONFLICT (id) DO NOTHING",
+                [{"id": n.id, "student": n.student, "kind": n.kind, "thing": n.thing, "day": n.day.isoformat(),
+                  "event": event, "position": position, "made_on": made_on.isoformat()}
+                 for n, _, event, position in found])
+
+
+def left(tx: Transaction, notices: Sequence[Notice]) -> set[tuple[str, str]]:
+    """Student and number of those tickets among them that are told elsewhere."""
+    if not notices:
+        return set()
+    return {(student, thing) for student, thing in tx.ask(
+        "SELECT student, thing FROM notifications_outbox WHERE student IN :students AND why = 'told elsewhere'",
+        {"students": sorted({one.student for one in notices})})}
 
 
 def void(tx: Transaction, events: Sequence[tuple[str, str]]) -> None:
@@ -150,10 +170,9 @@ def refused(tx: Transaction, notice: Notice, code: int) -> None:
 
 def later(tx: Transaction, one: Waiting, why: str, now: float) -> None:
     """Tries again after a while, which doubles."""
-    wait = min(FIRST_RETRY_SECONDS * 2.0 ** min(one.attempts, 16), LONGEST_RETRY_SECONDS)
     tx.run("UPDATE notifications_outbox SET attempts = attempts + 1, next_attempt = :next, "
            "why = :why WHERE id = :id AND state = 'waiting'",
-           {"id": one.notice.id, "next": now + wait, "why": why})
+           {"id": one.notice.id, "next": now + pause_seconds(one.attempts), "why": why})
 
 
 def release(tx: Transaction, one: Waiting) -> None:

@@ -91,7 +91,11 @@ class Notifications(Service):
         rules = self._rules(tx)
         since = max(rules.start, rules.today - timedelta(days=FRESH_DAYS))
         told = [event for _, event in found]
-        outbox.add(tx, [_ticket(event) for event in told if event.type in TICKETS and event.effective_on >= since],
+        outbox.leave(tx, [_ticket(event) for event in told
+                          if event.type == TICKET_OPENED and event.data.kind], rules.today)
+        found_now = [_ticket(event) for event in told if event.type in TICKETS and event.effective_on >= since]
+        elsewhere = outbox.left(tx, [one.notice for one in found_now])
+        outbox.add(tx, [one for one in found_now if (one.notice.student, one.notice.thing) not in elsewhere],
                    rules.today)
         outbox.void(tx, [(event.student, event.data.event) for event in told if event.type == "event-voided"])
 

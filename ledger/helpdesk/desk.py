@@ -62,12 +62,13 @@ class HelpDesk:
 
     def claim(self, form: TicketForm, sender: KnownSender | None, who: str) -> TicketClaim:
         """A number of its own for a form; the same when it comes again from the same sender. Raises TriedTooOften;
-        NotFound where `follows` names no closed ticket of hers."""
+        NotFound where `follows` names no closed ticket of hers, of who is no student one of her address."""
         student = sender.student if sender is not None else None
         if form.follows is not None:
             before = self.index.row(form.follows)
-            if before is None or before.closed_at is None or (student is not None and student not in (
-                    before.student, before.linked)):
+            hers = self.index.look_up(form.email, form.follows) is not None if student is None else (
+                before is not None and student in (before.student, before.linked))
+            if not hers or before is None or before.closed_at is None:
                 raise NotFound(says("missing/ticket", text=form.follows))
             student = student or before.student
         return self.index.claim(f"{who}\n{form.id}", student, form.email, form.service, form.context, self._today())
@@ -88,7 +89,7 @@ class HelpDesk:
             if isinstance(data, TicketOpened) and data.number == number:
                 self.index.opened(row_of(event, data))
             elif isinstance(data, TicketClosed) and data.number == number:
-                self.index.closed(number, format_instant(event.recorded_at))
+                self.index.closed(number, student, format_instant(event.recorded_at))
 
     # Reading
 

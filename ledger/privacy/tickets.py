@@ -59,6 +59,16 @@ class TicketRow(NamedTuple):
     closed_at: str | None
 
 
+class MailWaiting(NamedTuple):
+    """`kind`: opened or closed. `next_attempt`: Unix seconds."""
+
+    number: str
+    kind: str
+    student: str
+    attempts: int
+    next_attempt: float
+
+
 _ROW = "number, student, linked, service, context, kind, opened_at, closed_at"
 
 
@@ -105,20 +115,20 @@ class TicketIndex:
                     "day": on.isoformat(), "service": service, "context": context})
         return TicketClaim(number, hers, on)
 
-    def opened(self, row: TicketRow, pair: str | None = None) -> None:
-        """The event is recorded. `pair`: `pair_of` the address, where it was not claimed here."""
+    def opened(self, row: TicketRow) -> None:
+        """The event is recorded."""
         with self._backend.transaction() as tx:
-            self.take(tx, [(row, pair)], [])
+            self._take(tx, [(row, None)], [])
 
-    def closed(self, number: str, at: str) -> None:
+    def closed(self, number: str, student: str, at: str) -> None:
         with self._backend.transaction() as tx:
-            self.take(tx, [], [(number, at)])
+            self._take(tx, [], [(number, student, at)])
 
     def pair_of(self, email: str, number: str) -> str:
         return self._pair(email, number)
 
-    def take(self, tx: Transaction, opened: Sequence[tuple[TicketRow, str | None]],
-             closed: Sequence[tuple[str, str]]) -> None:
+    def _take(self, tx: Transaction, opened: Sequence[tuple[TicketRow, str | None]],
+              closed: Sequence[tuple[str, str, str]]) -> None:
         """What events say. A number that another stream has taken stays where it is (the audit reports it)."""
         tx.many("INSERT INTO tickets (number, student, pair, form, on_day, service, context, kind, opened_at) VALUES "
                 "(:number, :student, :pair, NULL, :day, :service, :context, :kind, :at) ON CONFLICT (number) DO UPDATE "
@@ -127,8 +137,9 @@ class TicketIndex:
                 [{"number": row.number, "student": row.student, "pair": pair, "day": row.opened_at[:10],
                   "service": row.service, "context": row.context, "kind": row.kind, "at": row.opened_at}
                  for row, pair in opened])
-        tx.many("UPDATE tickets SET closed_at = :at WHERE number = :number AND closed_at IS NULL",
-                [{"number": number, "at": at} for number, at in closed])
+        tx.many("UPDATE tickets SET closed_at = :at WHERE number = :number AND student = :student AND closed_at IS "
+                "NULL",
+                [{"number": number, "student": student, "at": at} for number, student, at in closed])
 
     # Finding
 
@@ -164,6 +175,62 @@ class TicketIndex:
             f"SELECT {_ROW} FROM tickets WHERE {among}closed_at IS {'' if is_open else 'NOT '}NULL AND "
             "(opened_at, number) > (:at, :number) ORDER BY opened_at, number LIMIT :limit",
             {"at": after[0], "number": after[1], "limit": limit} | ({} if service is None else {"service": service}))]
+
+    # Following the log
+
+    def position(self) -> int:
+        """Up to which it has been followed."""
+        rows = self._backend.single("SELECT position FROM ticket_state")
+        return int(rows[0][0]) if rows else 0
+
+    def follow(self, before: int, after: int,
+               found: tuple[Sequence[tuple[TicketRow, str | None]], Sequence[tuple[str, str, str]]],
+               told: Sequence[tuple[str, str]], gone: tuple[Sequence[tuple[str, str]], Sequence[str]]) -> None:
+        """What the log says up to a position; nothing is done where another process was faster. `told`: numbers and
+        kinds of mails, of those that turn out to be of the desk; `gone`: what was taken back, students and numbers,
+        and who was forgotten."""
+        with self._backend.transaction() as tx:
+            tx.alone(ALONE)
+            rows = tx.ask("SELECT position FROM ticket_state")
+            if (int(rows[0][0]) if rows else 0) != before:
+                return
+            self._take(tx, *found)
+            tx.many("INSERT INTO ticket_mails (number, kind, student, made_at, state, attempts, next_attempt) SELECT "
+                    "number, :kind, student, :at, 'waiting', 0, 0 FROM tickets WHERE number = :number AND kind = "
+                    "'desk' ON CONFLICT (number, kind) DO NOTHING",
+                    [{"number": number, "kind": kind, "at": self._clock().isoformat()} for number, kind in told])
+            for table in ("tickets", "ticket_mails"):
+                tx.many(f"DELETE FROM {table} WHERE student = :student AND number = :number",
+                        [{"student": student, "number": number} for student, number in gone[0]])
+                tx.many(f"DELETE FROM {table} WHERE student = :student", [{"student": one} for one in gone[1]])
+            tx.run("DELETE FROM ticket_state")
+            tx.run("INSERT INTO ticket_state (position) VALUES (:position)", {"position": after})
+
+    # Mails
+
+    def waiting(self, now: float, limit: int) -> list[MailWaiting]:
+        return [MailWaiting(*row) for row in self._backend.single(
+            "SELECT number, kind, student, attempts, next_attempt FROM ticket_mails WHERE state = 'waiting' AND "
+            "next_attempt <= :now ORDER BY next_attempt, made_at, kind DESC LIMIT :limit",
+            {"now": now, "limit": limit})]
+
+    def lease(self, one: MailWaiting, until: float) -> bool:
+        """Takes it until then; False where another process has it."""
+        with self._backend.transaction() as tx:
+            return tx.run("UPDATE ticket_mails SET next_attempt = :until WHERE number = :number AND kind = :kind AND "
+                          "state = 'waiting' AND next_attempt = :seen",
+                          {"until": until, "number": one.number, "kind": one.kind, "seen": one.next_attempt}) == 1
+
+    def later(self, one: MailWaiting, why: str, at: float) -> None:
+        with self._backend.transaction() as tx:
+            tx.run("UPDATE ticket_mails SET attempts = attempts + 1, why = :why, next_attempt = :at WHERE number = "
+                   ":number AND kind = :kind", {"why": why, "at": at, "number": one.number, "kind": one.kind})
+
+    def mailed(self, one: MailWaiting, state: str, why: str | None) -> None:
+        """`state`: sent, refused or dropped; `why`: a code of the server's or a word, never its text."""
+        with self._backend.transaction() as tx:
+            tx.run("UPDATE ticket_mails SET state = :state, why = :why WHERE number = :number AND kind = :kind",
+                   {"state": state, "why": why, "number": one.number, "kind": one.kind})
 
     # Trying
 

@@ -144,6 +144,7 @@ def desk(url: str, keys: str | None = None) -> Iterator[Desk]:
         again = partial(open_ledger, url, keys=keys)
         ledger = stack.enter_context(again())
         api = stack.enter_context(Api(ledger, ShownWatch("serve")))
+        api.tickets.mails = keys is not None
         console = Console(api)
         routes = {**api.routes, **entrance.routes, **console.routes}
         stack.enter_context(Server(routes, place, LONGEST, entrance))

@@ -19,10 +19,10 @@ from msgspec.structs import replace
 from consumers.database import Database, DatabaseAway
 from consumers.kit.service import Record
 from consumers.notifications import sender as sender_module
-from consumers.notifications.__main__ import USER, notifications
+from consumers.notifications.__main__ import notifications
 from consumers.notifications.letter import From
 from consumers.notifications.service import Notifications
-from ledger.edges.post import Away, MailServer, Post, is_address
+from ledger.edges.post import USER, Away, MailServer, Post, is_address
 from ledger.wire.message import Message
 from ledger.wire.reading import Unreadable
 from ledger.wire.topics import STATE
@@ -111,6 +111,19 @@ def test_each_kind_is_told_in_the_students_language(bench: Bench, kind: str) -> 
                for mail in bench.mailbox.mails)
     assert all(max(map(len, text_of(mail).splitlines())) <= 76 for mail in bench.mailbox.mails)
     bench.restart()
+    assert bench.idle() == []
+
+
+@pytest.mark.parametrize("kind", ["desk", "rectification", "issue"])
+def test_ticket_that_is_told_elsewhere_is_not_told_here(bench: Bench, kind: str) -> None:
+    """The ledger's own desk mails number and answer; who asked by an e-service of the state asks there again."""
+    bench.clock.to("2026-04-08T10:00")
+    ours = History("S1").add("ticket-opened", "2026-04-08", {
+        "number": "7Q4MX-2ZK9D", "service": "x", "subject": "x", "context": "x", "kind": kind})
+    ours.closed("7Q4MX-2ZK9D", "2026-04-08").opened("212617", "2026-04-08")
+    bench.take(ours.told())
+    assert bench.idle() == ["Ticket n. 212617 aperto"]
+    bench.take(ours.told())
     assert bench.idle() == []
 
 

@@ -14,6 +14,7 @@ from ledger.domain.phrases import says
 from ledger.edges.door import Door, bound_to, door_options, issuer_options
 from ledger.edges.log import Note, log_format_option
 from ledger.edges.memory import spare_the_collector
+from ledger.edges.post import Mails, mail_options
 from ledger.edges.program import OutputLost, tell
 
 from .errors import misused
@@ -41,9 +42,10 @@ LISTEN = "127.0.0.1:8080"
 @reference_option()
 @door_options
 @issuer_options(people=True)
+@mail_options(needed=False)
 @log_format_option
 def serve(listen: str, door: Door, issuer: "IssuerAt | None", eservices: Path | None,
-          reference: Path | None) -> None:
+          reference: Path | None, mails: Mails | None) -> None:
     """Answer over HTTP under /v1 until SIGTERM: the same answers as the command line's --json.
 
     Whoever asks must send `Authorization: Bearer TOKEN`. Without --http-token-file a new token is made and printed
@@ -78,6 +80,8 @@ def serve(listen: str, door: Door, issuer: "IssuerAt | None", eservices: Path | 
         if door.token is None and place.door.token is not None:
             tell(f"Authorization: Bearer {place.door.token.decode()}")
         more = stack.enter_context(_eservices(ledger, api.keeper, eservices, reference))
+        stack.enter_context(_mailed(ledger, mails, (issuer.public if issuer is not None else None) or site))
+        api.tickets.mails = mails is not None
         entrance = Entrance(place, {**TABLE, **(more.table if more else {})}, _shower(f"{site}/login"),
                             trail=api.trail)
         routes = {**api.routes, **entrance.routes, **Console(api).routes, **(more.routes if more else {})}
@@ -87,6 +91,32 @@ def serve(listen: str, door: Door, issuer: "IssuerAt | None", eservices: Path | 
         stop.wait()
         api.leave()
     say(Note("serve/ended", "ended"))
+
+
+@contextmanager
+def _mailed(ledger: "Ledger", mails: Mails | None, site: str) -> "Iterator[None]":
+    """The ticket desk's mails are sent meanwhile, in a thread with links of its own; none where no server is named, or
+    nothing is sealed."""
+    if mails is None or not ledger.seals:
+        yield
+        return
+    from ledger.helpdesk.mailing import Letterhead
+    from ledger.rulebooks.institution import institution
+
+    stop, head = threading.Event(), Letterhead(mails, institution(settings().rulebooks), site)
+
+    def send(own: "Ledger") -> None:
+        with own:
+            own.send_tickets(head, stop)
+
+    with opened() as own:
+        thread = threading.Thread(target=send, args=(own,), name="mails", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join(10)
 
 
 def _shower(page: str) -> "Callable[[str], None]":

@@ -78,6 +78,8 @@ class Tickets:
         self._ledger, self._keeper, self._enter = ledger, keeper, enter
         self._cursors = Cursors(ledger.secret)
         self._desk: HelpDesk | None = None
+        self.mails = False
+        """Whether somebody sends them: without mails nobody opens a ticket on a page."""
 
     @property
     def works(self) -> Mapping[str, Mapping[str, Callable[[Inquiry], Awaitable[Response]]]]:

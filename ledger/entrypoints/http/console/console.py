@@ -24,6 +24,7 @@ from ..problems import Misasked, understood
 from ..who import form, see
 from . import acts, assets, findings, search, situation
 from .pages import page
+from .tickets import TicketPages
 from .visit import AskedDays, Visit, visit
 
 _Page = Callable[[Visit], Response]
@@ -48,7 +49,8 @@ class Console:
             "/students/{student}/record": {"GET": self._record, "POST": self._record},
             **{f"{whose}{path}": methods for path, methods in of_a_student.items()
                for whose in ("/students/{student}", "/my")}}
-        return {"/assets/{mark}/{name}": {"GET": assets.given}, "/favicon.ico": {"GET": assets.given},
+        return {**TicketPages(self._api.tickets, self.ledger.secret).routes,
+                "/assets/{mark}/{name}": {"GET": assets.given}, "/favicon.ico": {"GET": assets.given},
                 **{path: {method: self._shown(path, work) for method, work in methods.items()}
                    for path, methods in found.items()}}
 

@@ -19,9 +19,10 @@ from ..pages import LANGUAGE, spoken
 from ..who import admits
 
 Given = str | int | None
-PAGES: Mapping[str, tuple[str, ...]] = {"search": (), "findings": ("findings",), "subscribers": ("subscribers",)}
+PAGES: Mapping[str, tuple[str, ...]] = {"search": (), "tickets": ("tickets",), "findings": ("findings",),
+                                        "subscribers": ("subscribers",)}
 TABS: Mapping[str, tuple[str, ...]] = {"student": (), "timeline": ("timeline",), "what-if": ("what-if",),
-                                       "record": ("record",)}
+                                       "record": ("record",), "tickets": ("tickets",)}
 
 
 class AskedDays(BaseModel):
