@@ -49,16 +49,6 @@ def _begin(environment: dict[str, str], start: Callable[..., None] | None, argum
         start(*arguments)
 
 
-class Helpers:
-    """The context that the relay's helpers come from, in place of `spawn`. They are children of the server."""
-
-    Pipe = SERVER.Pipe
-
-    @staticmethod
-    def Process(target: Callable[..., None], args: Sequence[Any], daemon: bool) -> Any:  # noqa: N802 - its name there
-        return SERVER.Process(target=_begin, args=(dict(os.environ), target, args), daemon=daemon)
-
-
 def _in(environment: Mapping[str, str]) -> None:
     os.environ.clear()
     os.environ.update(environment)
@@ -152,7 +142,7 @@ def _begin_program(module: str, arguments: Sequence[str], environment: Mapping[s
     _in(environment)
     vars(forkserver._forkserver).update(server, ensure_running=lambda: None)
     import ledger.relay.prepare
-    ledger.relay.prepare.get_context = lambda _: Helpers
+    ledger.relay.prepare.pool = pool
     begun = ["-c", "from ledger.entrypoints.cli import main; main()"] if module == LEDGER else ["-m", module]
     sys.orig_argv = [sys.executable, *begun, *arguments]  # with which the relay begins again
     sys.argv = [module, *arguments]

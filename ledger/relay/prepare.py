@@ -1,18 +1,16 @@
-"""What a lane sends next, prepared in a process of its own while the lane sends what came before.
+"""What a lane sends next, prepared in a process of its own (a pool of one) while the lane sends what came before."""
 
-The process is started afresh (no fork), holds one chunk ahead, and ends as soon as the one that started it is gone,
-however that ended: its pipe breaks.
-"""
-
-import gc
-import marshal
+import os
 import signal
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
+from concurrent.futures import CancelledError, Future
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
-from multiprocessing import get_context
-from multiprocessing.connection import Connection
+from pathlib import Path
+from threading import Event as Signal
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
@@ -22,6 +20,7 @@ from ledger.domain.books import LawBooks
 from ledger.domain.events import Event
 from ledger.domain.knowledge import is_forgotten
 from ledger.domain.values import format_instant
+from ledger.parallel.processes import Lent, pool, read
 from ledger.store import EventStore, SetAside, StoreUnavailable, StoreUnusable, open_store
 from ledger.store.errors import fault
 from ledger.store.mapper import stream_id
@@ -195,85 +194,97 @@ def states_of(store: EventStore, books: LawBooks, streams: Collection[UUID], his
                 yield stream_id(student), found[-1].position, message
 
 
+class PreparationFailed(RuntimeError):
+    """A fault of this program in the process that prepares. The text names type and place and no content."""
+
+
 class Preparer:
     """The process, as the lane sees it; it waits for `wake` before it begins. `make`: a function of a module that makes
     the source from a store and the arguments."""
 
     def __init__(self, url: str, make: Callable[..., Source], arguments: Mapping[str, Any]) -> None:
-        context = get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_prepare, args=(theirs,), daemon=True)
-        self._process.start()
-        theirs.close()
-        with suppress(OSError):  # `next` says why
-            # as start arguments they would be waited for after a child's early death
-            self._pipe.send((url, make, dict(arguments)))
+        lent = Lent((url, make, dict(arguments)))
+        self._pool = pool(1, _undisturbed)
+        self._pid = self._pool.submit(os.getpid)
+        self._ready = self._pool.submit(_open, lent.path)
+        self._ready.add_done_callback(lambda _: lent.close())
+        self._coming: Future[Chunk] | None = None
+        self._news = Signal()
+        self._looks_at: float | None = None
 
     def next(self, seconds: float) -> Chunk | None:
         """The next chunk, None where there is none within that time. Raises what stopped the process:
-        StoreUnavailable, StoreUnusable."""
+        StoreUnavailable, StoreUnusable, PreparationFailed."""
+        until = time.monotonic() + seconds
         try:
-            if not self._pipe.poll(seconds):
-                return None
-            found = marshal.loads(self._pipe.recv_bytes())  # noqa: S302 - made by `_prepare` of this program
-        except (EOFError, OSError):
+            if self._coming is None:
+                looks_at = until if self._looks_at is None else min(until, self._looks_at)
+                if not self._news.wait(max(0.0, looks_at - time.monotonic())) and looks_at == until:
+                    return None
+                self._ready.result(max(0.0, until - time.monotonic()))
+                self._news.clear()
+                self._coming = self._asked()
+            found = self._coming.result(max(0.0, until - time.monotonic()))
+            self._coming = self._asked() if found.complete_at is None else None
+        except TimeoutError:
+            return None
+        except (BrokenProcessPool, CancelledError):
             raise StoreUnavailable(
                 "the process that prepares messages was ended from outside (out of memory?)") from None
-        if found[0] == "chunk":
-            return Chunk(*found[1:])
-        kind, text = found
-        raise FAILURES[kind](text)
+        self._looks_at = time.monotonic() + WAKE_SECONDS
+        return found
+
+    def _asked(self) -> "Future[Chunk]":
+        try:
+            return self._pool.submit(_next)
+        except RuntimeError:  # it is broken or was ended
+            raise CancelledError from None
 
     def wake(self) -> None:
-        """Begin, or look for news now: only at the beginning and after a chunk with `complete_at`."""
-        with suppress(OSError):  # `next` says why
-            self._pipe.send_bytes(b"look")
+        """Begin, or look for news now."""
+        self._news.set()
 
     def kill(self) -> None:
-        self._process.kill()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        with suppress(Exception):  # it has ended, or never began
+            os.kill(self._pid.result(0), signal.SIGKILL)
 
     def close(self) -> None:
-        self._pipe.close()
-        self._process.kill()
-        self._process.join()
+        self.kill()
+        self._pool.shutdown()
 
 
-class PreparationFailed(RuntimeError):
-    """A fault of this program in the process that prepares. The text names type and place and no content."""
+def _undisturbed() -> None:
+    """A signal is sent to the whole group: the lane finishes its chunk and ends the pool."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
-FAILURES: Mapping[str, type[Exception]] = {
-    "unavailable": StoreUnavailable, "unusable": StoreUnusable, "fault": PreparationFailed}
+_held = ExitStack()
+_sources: list[Source] = []
+"""Both until the process ends."""
 
 
-def _prepare(pipe: Connection) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM):
-        # sent to the whole group: the lane finishes its chunk and closes the pipe
-        signal.signal(number, signal.SIG_IGN)
-    gc.freeze()
-    gc.set_threshold(200_000, 20, 20)  # decoding and folding make many objects and hardly a cycle
+def _open(lent: Path) -> None:
+    with _told():
+        url, make, arguments = read(lent)
+        _sources.append(make(_held.enter_context(open_store(url, create=False)), **arguments))
+
+
+def _next() -> Chunk:
+    with _told():
+        return _sources[0].next()
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What the other process is told of a failure."""
     try:
-        url, make, arguments = pipe.recv()
-        try:
-            with open_store(url, create=False) as store:
-                source = make(store, **arguments)
-                pipe.recv_bytes()
-                while True:
-                    chunk = source.next()
-                    pipe.send_bytes(marshal.dumps(("chunk", *chunk)))
-                    if chunk.complete_at is not None and pipe.poll(WAKE_SECONDS):
-                        pipe.recv_bytes()
-        except StoreUnavailable as error:
-            pipe.send_bytes(marshal.dumps(("unavailable", str(error))))
-        except StoreUnusable as error:
-            pipe.send_bytes(marshal.dumps(("unusable", str(error))))
-        except (EOFError, OSError):
-            raise
-        except Exception as error:
-            place = error.__traceback__
-            while place is not None and place.tb_next is not None:
-                place = place.tb_next
-            where = f"{place.tb_frame.f_globals.get('__name__', '?')}:{place.tb_lineno}" if place is not None else "?"
-            pipe.send_bytes(marshal.dumps(("fault", f"{type(error).__name__} at {where}")))
-    except (EOFError, OSError):
-        return  # nobody is there any more
+        yield
+    except (StoreUnavailable, StoreUnusable) as error:  # some of their kinds cannot be sent
+        raise (StoreUnavailable if isinstance(error, StoreUnavailable) else StoreUnusable)(str(error)) from None
+    except Exception as error:
+        place = error.__traceback__
+        while place is not None and place.tb_next is not None:
+            place = place.tb_next
+        where = f"{place.tb_frame.f_globals.get('__name__', '?')}:{place.tb_lineno}" if place is not None else "?"
+        raise PreparationFailed(f"{type(error).__name__} at {where}") from None

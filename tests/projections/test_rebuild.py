@@ -1,5 +1,6 @@
 """A rebuild beside the live tables: equal rows, during writes, resumed, and when the law has changed."""
 
+import shutil
 import signal
 import threading
 import time
@@ -10,10 +11,11 @@ import pytest
 
 from ledger.parallel import How
 from ledger.projections.everybody import Follower, ProjectionDatabase, law_of, open_database, shape
+from ledger.projections.everybody import rebuild as rebuilding
 from ledger.projections.everybody.rebuild import rebuild
 from ledger.projections.everybody.reports import Reports, status_of
 from ledger.projections.everybody.verify import diff, verify
-from ledger.store import EventStore, StoreUnavailable, workers
+from ledger.store import EventStore, StoreUnavailable, StoreUnusable, open_store, workers
 from ledger.words import sentence
 
 from .populations import BOOKS, a_debtor, append, fill, population, submission, tables
@@ -63,6 +65,30 @@ def test_rebuild_asks_for_the_rows_once_part_by_part_in_the_order_of_streams(sto
     firsts = [first for _, first in asked]
     assert len(firsts) == workers.parts_of(store.last_position()) > 3
     assert firsts == sorted(set(firsts))
+
+
+def test_rebuild_reads_a_replica_and_no_other_copy(tmp_path, monkeypatch) -> None:
+    ours, copy, other = (f"sqlite:///{tmp_path}/{name}.db" for name in ("ours", "copy", "other"))
+    with open_store(ours) as store:
+        fill(store, population(5))
+    shutil.copy(tmp_path / "ours.db", tmp_path / "copy.db")
+    with open_store(copy, create=False) as store:
+        held = [event.position for event in store.log()]
+    read: list[str] = []
+    monkeypatch.setattr(rebuilding, "_compute_part", lambda bench, part, compute=rebuilding._compute_part: (
+        read.append(bench.store._place), compute(bench, part))[1])
+    assert rebuild(ours, BOOKS, replica=copy).events == len(held)
+    assert read == [str(tmp_path / "copy.db")] * len(read) != []
+    assert list(verify(ours, BOOKS)) == []
+    monkeypatch.setattr(rebuilding, "BEHIND_SECONDS", 0.2)
+    with open_store(ours, create=False) as store:
+        fill(store, population(1, first=900))
+    with pytest.raises(StoreUnavailable, match="does not come up"):
+        rebuild(ours, BOOKS, replica=copy)
+    with open_store(other) as store:
+        fill(store, population(5))
+    with pytest.raises(StoreUnusable, match="another ledger"):
+        rebuild(ours, BOOKS, replica=other)
 
 
 def test_rebuild_goes_on_where_it_was_killed(store_url, store, database) -> None:

@@ -27,13 +27,13 @@ from ledger.wire.kafka import PREFIX, history_of
 from ledger.wire.letters import Heartbeat
 from ledger.wire.message import History
 from ledger.wire.topics import EVENTS, HEARTBEAT, STATE
-from tests.processes import LEDGER, Helpers, Program
+from tests.processes import LEDGER, Program, pool
 from tests.projections.populations import BOOKS
 from tests.reader import READER
 from tests.sizes import sized
 
 SECONDS = 180.0
-prepare.get_context = lambda _: Helpers
+prepare.pool = pool
 ROUNDS = sized(2, 6, 100)
 """How often a process is killed."""
 
