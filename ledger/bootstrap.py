@@ -699,6 +699,17 @@ class Ledger:
         with ProofTables(self._url) as tables:
             yield Delivery(tables, places, told)
 
+    def sealed_up_to(self) -> int | None:
+        """The position of the newest event that a signed checkpoint covers; None where nothing is sealed."""
+        from ledger.proofs.tables import ProofTables
+
+        with ProofTables(self._url) as tables:
+            if not tables.exist():
+                return None
+            with tables.reading() as kept:
+                newest = kept.known_at((1 << 63) - 1)
+        return newest.position if newest is not None else None
+
     def prove(self, student: str, position: int | None = None, full: bool = False) -> "Proof":
         """Raises NotFound where nothing is sealed, or was by then."""
         from ledger.proofs.proving import NotSealed, prove

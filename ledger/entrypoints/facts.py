@@ -14,7 +14,7 @@ SAID = ("number", "programme", "charge", "from_charge", "to_charge", "amount", "
         "regime", "course", "held_on", "outcome", "grade", "cfu", "academic_year", "year", "session", "event")
 """What a line shows of an event's data. Free text and what reveals health or means stay out."""
 CHARGES = frozenset({"charge", "from_charge", "to_charge"})
-AMOUNTS = frozenset({"amount", "contribution"})
+AMOUNTS = frozenset({"amount", "contribution", "indicator"})
 MEASURES = {"grade": "/30", "cfu": " CFU"}
 FIELDS = {"regime": "regime", "session": "session", "outcome": "result", "kind": "recognition"}
 """The table of names of a field's values."""

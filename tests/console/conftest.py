@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from ledger.bootstrap import open_ledger
 from ledger.entrypoints.cli import cli
+from ledger.proofs import signing
 
 from .desk import ROOT, Desk, desk
 
@@ -24,6 +25,8 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     url, keys = (f"sqlite:///{folder / name}.db" for name in ("demo", "keys"))
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("CAREER_LEDGER_MASTER_KEY", str(folder / "master.key"))
+        environment.setenv(signing.VARIABLE, str(folder / "signing.key"))
+        signing.make("ledger.example.edu/careers")
         assert CliRunner().invoke(cli, ["--db", url, "--keys", keys, "keys", "new"]).exit_code == 0
         with open_ledger(url, keys=keys) as ledger:
             given = [(Path(ROOT, "examples", f"{name}.jsonl").read_bytes().splitlines(keepends=True), mode)
@@ -31,5 +34,6 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
             for lines, mode in [*given, ([json.dumps(PERSON).encode()], "record")]:
                 assert {one["outcome"] for one in ledger.append_lines(lines, mode)} <= {"accepted", "refused"}
             ledger.project(threading.Event())
+            ledger.checkpoint()
         with desk(url, keys) as made:
             yield made

@@ -47,9 +47,12 @@ def test_payment_is_tried_from_the_card_of_the_block_that_it_lifts(opened: Desk,
     expect(page.get_by_label("Course")).to_be_visible()
     fill(page, effective_on="2026-04-01", **{"data.course": "LIN-110", "data.held_on": "2026-04-10"})
     page.get_by_role("button", name="See what would change").click()
-    expect(page.locator("ol > li").nth(1)).to_contain_text("this field is required")
-    page.get_by_role("button", name=re.compile("^Take it out")).nth(1).click()
+    expect(page.get_by_role("alert")).to_contain_text("this field is required")
+    expect(page.get_by_label("Academic year")).to_have_attribute("aria-invalid", "true")
+    expect(page.get_by_label("Course")).to_have_value("LIN-110")
     expect(page.locator("ol > li")).to_have_count(1)
+    page.get_by_role("button", name=re.compile("^Take it out")).click()
+    expect(page.locator("ol > li")).to_have_count(0)
     assert version(opened, "S-DEMO-01") == before
     page.close()
 
@@ -88,6 +91,35 @@ def test_old_page_is_told_so_and_nothing_is_recorded(opened: Desk, scripts: bool
     page.get_by_role("button", name="Check").click()
     page.get_by_role("button", name="Record it").click()
     expect(page.get_by_text("It is recorded.")).to_be_visible()
+    page.close()
+
+
+@SCRIPTS
+def test_list_is_filled_in_row_by_row(opened: Desk, scripts: bool) -> None:
+    page = opened_at(opened, "/students/S-DEMO-05/record?on=2026-03-20", scripts)
+    choose(page, "study-plan-approved")
+    expect(page.get_by_label("Code")).to_have_count(1)
+    fill(page, **{"data.academic_year": "2025-26", "data.courses.0.code": "ECO-101", "data.courses.0.cfu": "six",
+                  "data.courses.0.prerequisites": "ECO-001, ECO-002"})
+    page.get_by_role("button", name=re.compile("^Add a row")).click()
+    expect(page.get_by_label("Code")).to_have_count(2)
+    page.get_by_role("button", name="Check").click()  # a row in which nothing stands does not count
+    expect(page.get_by_role("alert")).to_contain_text(re.compile("1: CFU", re.IGNORECASE))
+    expect(page.get_by_label("Code")).to_have_count(1)
+    wrong = page.locator("[name='data.courses.0.cfu']")
+    expect(wrong).to_have_value("six")
+    expect(wrong).to_have_attribute("aria-invalid", "true")
+    expect(page.locator("[id='wrong-data.courses.0.cfu']")).to_contain_text("number")
+    expect(page.locator("[name='data.courses.0.prerequisites']")).to_have_value("ECO-001, ECO-002")
+    page.get_by_role("button", name=re.compile("^Add a row")).click()
+    expect(page.get_by_label("Code")).to_have_count(2)
+    for number, code in enumerate(("ECO-101", "ECO-102")):
+        fill(page, **{f"data.courses.{number}.{name}": value for name, value in {
+            "code": code, "cfu": "6", "year": "1", "semester": "1", "lectures_end_on": "2026-01-10"}.items()})
+    opened.judged(page, "rows.en") if scripts else None
+    page.get_by_role("button", name="Check").click()
+    expect(page.get_by_role("heading", name=re.compile("The rules"))).to_be_visible()
+    expect(page.locator("[name='data.courses.1.code']")).to_have_value("ECO-102")
     page.close()
 
 

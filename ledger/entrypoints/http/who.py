@@ -93,7 +93,7 @@ TABLE: Table = {
     "/": {"GET": _LOOKS, "POST": _LOOKS}, "/subscribers": {"GET": _ADMINISTERS},
     "/findings": {"GET": _LOOKS, "POST": _LOOKS}, "/findings.csv": {"GET": _LOOKS},
     "/students/{student}": {"GET": _LOOKS}, "/students/{student}/timeline": {"GET": _LOOKS},
-    "/students/{student}/events/{version}": {"GET": _LOOKS},
+    "/students/{student}/events/{version}": {"GET": _LOOKS}, "/students/{student}/proof": {"GET": _LOOKS},
     "/students/{student}/what-if": {"GET": _LOOKS, "POST": _LOOKS},
     "/students/{student}/record": {"GET": _ENTERS, "POST": _ENTERS},
     "/my": {"GET": _HER_OWN}, "/my/timeline": {"GET": _HER_OWN}, "/my/events/{version}": {"GET": _HER_OWN},
@@ -119,7 +119,7 @@ def admits(caller: Caller, route: str, method: str = "GET") -> bool:
 _FORM = re.compile(rb"application/x-www-form-urlencoded\s*(;.*)?", re.IGNORECASE)
 _FORWARDED = (b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip")
 _PSEUDONYM = re.compile(r"[A-Za-z0-9._-]{1,64}")
-MOST_FIELDS = 200
+MOST_FIELDS = 1_000
 LONGEST_PURPOSE = 2_000
 
 

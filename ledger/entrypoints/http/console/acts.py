@@ -22,7 +22,7 @@ from ledger.words.entries import named
 from ..api import Api, must_be_officer
 from ..pages import event_name
 from ..problems import Misasked
-from .fields import FIRST, OFFERED, TYPES, fields, submission
+from .fields import FIRST, OFFERED, TYPES, cell, fields, rows, submission
 from .visit import Visit
 
 MOST_SUPPOSED = 20
@@ -36,7 +36,10 @@ def form_of(ledger: Ledger, asked: Visit, student: str, type: str, given: Mappin
     except NotFound:  # of her the first thing is to be recorded
         fees, careers = {"charges": []}, []
     values = {"effective_on": asked.on.isoformat(), "career": careers[-1] if careers else "", **given}
+    held = {field.name: rows(field, given) for field in fields(type) if field.kind == "rows"}
     return {"type": type, "types": TYPES, "fields": fields(type), "values": values, "careers": careers,
+            "rows": {name: several + [{}] * max(given.get("do") == f"row-{name}", not several)
+                     for name, several in held.items()}, "cell": cell,
             "of_a_career": type not in ABOUT_THE_PERSON,
             "charges": list(dict.fromkeys(one["charge"] for one in fees["charges"]))}
 
@@ -52,24 +55,42 @@ def type_of(given: Mapping[str, str]) -> str:
 # What if
 
 
-def supposed(asked: Visit, student: str, given: Mapping[str, str]) -> list[Answer]:
-    """The list that a page carries with it, and what is asked of it. Raises Misasked."""
+class Suppositions(NamedTuple):
+    """The acts that a page carries with it; what is wrong with the form of the one that was to be added; what its form
+    is filled in with."""
+
+    listed: list[Answer]
+    wrong: Answer | None = None
+    kept: Mapping[str, str] = {}
+
+
+def supposed(api: Api, asked: Visit, student: str, given: Mapping[str, str]) -> Suppositions:
+    """What a page carries with it, and what is asked of it. Raises Misasked."""
     if "pay" in given:  # of a block's card
         act = {"effective_on": asked.on.isoformat(), "career": given.get("career", ""),
                "data.charge": given["pay"], "data.amount": given.get("amount", "")}
-        return [submission("instalment-paid", student, act, "supposed-1", asked.caller.subject)]
+        return Suppositions([submission("instalment-paid", student, act, "supposed-1", asked.caller.subject)])
     try:
         listed = json.loads(given.get("supposed", "[]"))
     except ValueError:
         raise Misasked(400, "bad-query", says("http/query")) from None
-    if not isinstance(listed, list) or len(listed) >= MOST_SUPPOSED or not all(map(_is_act, listed)):
+    if not isinstance(listed, list) or len(listed) > MOST_SUPPOSED or not all(map(_is_act, listed)):
         raise Misasked(422, "invalid", says("http/list", at_most=MOST_SUPPOSED))
-    do = given.get("do", "")
+    do, kept, wrong = given.get("do", ""), given if not given.get("do", "").startswith("drop-") else {}, None
     if do == "add":
-        listed.append(submission(type_of(given), student, given, "", asked.caller.subject))
+        if len(listed) == MOST_SUPPOSED:
+            raise Misasked(422, "invalid", says("http/list", at_most=MOST_SUPPOSED))
+        one = submission(type_of(given), student, given, "supposed", asked.caller.subject)
+        form = read_form(one, api.ledger.seals)
+        if isinstance(form, Submission):
+            listed.append(one)
+            kept = {}
+        else:
+            wrong = outcome_of(told(form, asked.language), asked.language)
     elif do.startswith("drop-") and do[5:].isdigit():
         listed = [one for n, one in enumerate(listed) if n != int(do[5:])]
-    return [{**one, "id": f"supposed-{n}", "student": student} for n, one in enumerate(listed, 1)]
+    return Suppositions([{**one, "id": f"supposed-{n}", "student": student} for n, one in enumerate(listed, 1)],
+                    wrong, kept)
 
 
 def _is_act(one: Any) -> bool:
@@ -120,7 +141,14 @@ def outcome_of(outcome: Answer, language: Language) -> Answer:
 
 
 def _field_name(path: str, language: Language) -> str:
-    return ": ".join(named("field", part, language) for part in path.split(".") if part != "data")
+    """That of a row by its number: courses 2: CFU."""
+    told = ""
+    for part in path.split("."):
+        if part.isdecimal():
+            told += f" {int(part) + 1}"
+        elif part != "data":
+            told += (": " if told else "") + named("field", part, language)
+    return told
 
 
 # Recording

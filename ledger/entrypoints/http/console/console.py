@@ -46,6 +46,7 @@ class Console:
         found: dict[str, dict[str, _Page]] = {
             "/": {"GET": self._search, "POST": self._look_up}, "/findings": {"GET": self._findings, "POST": self._look},
             "/findings.csv": {"GET": self._findings_as_csv}, "/subscribers": {"GET": self._subscribers},
+            "/students/{student}/proof": {"GET": self._proof},
             "/students/{student}/record": {"GET": self._record, "POST": self._record},
             **{f"{whose}{path}": methods for path, methods in of_a_student.items()
                for whose in ("/students/{student}", "/my")}}
@@ -130,17 +131,22 @@ class Console:
             says=", ".join(facts.said(event["data"], language)),
             data=[(name, facts.value_of(name, value, language)) for name, value in event["data"].items()],
             before=version - 1 if version > 1 else None, following=version + 1 if version < known else None,
-            new="recorded" in asked.given)
+            new="recorded" in asked.given, sealed=None if asked.mine else self.ledger.sealed_up_to())
+
+    def _proof(self, asked: Visit) -> Response:
+        student = _student(asked)
+        name = f'attachment; filename="{student}.proof"'.encode()
+        return Response(200, self.ledger.prove(student).text.encode(), "text/plain; charset=utf-8", (
+            (b"content-disposition", name),))
 
     def _what_if(self, asked: Visit) -> Response:
         student, given = _student(asked), {**asked.given, **form(asked.request.body)}
         if given.get("do") == "move":
             asked = asked.moved(given)
-        listed = acts.supposed(asked, student, given)
-        found = acts.compared(self._api, asked, student, listed)
-        values = given if given.get("do") == "choose" else {}
-        return page(asked, "what-if", student=student, tab="what-if", action=asked.about(student, "what-if"), **found,
-                    **acts.form_of(self.ledger, asked, student, acts.type_of(given), values))
+        supposed = acts.supposed(self._api, asked, student, given)
+        return page(asked, "what-if", student=student, tab="what-if", action=asked.about(student, "what-if"),
+                    wrong=supposed.wrong, **acts.compared(self._api, asked, student, supposed.listed),
+                    **acts.form_of(self.ledger, asked, student, acts.type_of(given), supposed.kept))
 
     def _record(self, asked: Visit) -> Response:
         """A check and a record come from the same form."""

@@ -33,14 +33,21 @@ _ITALIAN_AMOUNT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{3})*|[0-9]+),([0-9]{2})")
 
 
 class Field(NamedTuple):
-    """`kind`: day, choice, yes-no, number, amount, charge, year, several (JSON), long or text. `table`: of the names of
-    its choices."""
+    """`kind`: day, choice, yes-no, number, amount, charge, year, codes (a short list, in one line), rows, long or text.
+    `table`: of the names of its choices; `columns`: of each row, one without a name where a row is no object."""
 
     name: str
     kind: str
     required: bool
     choices: tuple[str, ...] = ()
     table: str | None = None
+    columns: "tuple[Field, ...]" = ()
+
+
+Filled = Mapping[str, str]
+"""What a form was filled in with: `data.FIELD`, and for the rows of a list `data.FIELD.NUMBER` or
+`data.FIELD.NUMBER.COLUMN`."""
+MOST_ROWS = 60
 
 
 @cache
@@ -48,11 +55,11 @@ def fields(type: str) -> tuple[Field, ...]:
     """Of a type's data, as its published schema has them."""
     schema = model_of(PAYLOADS[type]).model_json_schema()
     required = frozenset(schema.get("required", ()))
-    found = (_field(name, one, name in required) for name, one in schema["properties"].items())
+    found = (_field(name, one, name in required, schema.get("$defs", {})) for name, one in schema["properties"].items())
     return tuple(sorted(found, key=lambda field: field.name == "note"))
 
 
-def _field(name: str, schema: Mapping[str, Any], required: bool) -> Field:
+def _field(name: str, schema: Mapping[str, Any], required: bool, parts: Mapping[str, Any]) -> Field:
     kinds = [one for one in schema.get("anyOf", [schema]) if one.get("type") != "null"]
     choices = tuple(str(value) for one in kinds for value in one.get("enum", [one["const"]] if "const" in one else ()))
     if choices:
@@ -60,12 +67,38 @@ def _field(name: str, schema: Mapping[str, Any], required: bool) -> Field:
     types = {one.get("type") for one in kinds}
     kind = "charge" if name in CHARGES else "amount" if name in AMOUNTS else "year" if name == "academic_year" else \
         "yes-no" if "boolean" in types else "day" if any(one.get("format") == "date" for one in kinds) else \
-        "number" if types & {"integer", "number"} else "several" if types & {"array", "object"} else \
-        "long" if name in LONG else "text"
+        "number" if types & {"integer", "number"} else "long" if name in LONG else "text"
+    for one in kinds:
+        if one.get("type") == "array":
+            part = parts.get(one["items"].get("$ref", "").rpartition("/")[2])
+            if part is None and not required:
+                return Field(name, "codes", required)
+            if part is None:
+                return Field(name, "rows", required, columns=(
+                    _field(name.removesuffix("s"), one["items"], True, parts)._replace(name=""),))
+            return Field(name, "rows", required, columns=tuple(
+                _field(column, inner, column in part.get("required", ()), parts)
+                for column, inner in part["properties"].items()))
     return Field(name, kind, required)
 
 
-def submission(type: str, student: str, given: Mapping[str, str], id: str, actor: str) -> dict[str, Any]:
+def rows(field: Field, given: Filled) -> list[dict[str, str]]:
+    """What stands in the rows of a list, by the names of its columns. One in which nothing was written does not count:
+    what is chosen from a list always says something."""
+    numbers = {int(parts[2]) for name in given if (parts := name.split("."))[:2] == ["data", field.name]
+               and len(parts) > 2 and parts[2].isdecimal() and len(parts[2]) < 4}
+    found = [{column.name: given.get(cell(field, number, column), "").strip() for column in field.columns}
+             for number in sorted(numbers)]
+    written = [column.name for column in field.columns if column.kind not in ("choice", "yes-no")]
+    return [row for row in found if any(row[name] for name in written)][:MOST_ROWS]
+
+
+def cell(field: Field, number: int, column: Field) -> str:
+    """Its name in a form, and its path in a submission."""
+    return ".".join(filter(None, ("data", field.name, str(number), column.name)))
+
+
+def submission(type: str, student: str, given: Filled, id: str, actor: str) -> dict[str, Any]:
     """What a form was filled in with. Whether it is right is for the ledger to say: what cannot be read as its field
     wants it is handed on as it is."""
     found: dict[str, Any] = {
@@ -77,19 +110,31 @@ def submission(type: str, student: str, given: Mapping[str, str], id: str, actor
     return found
 
 
-def _data(type: str, given: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
+def _data(type: str, given: Filled) -> Iterator[tuple[str, Any]]:
     for field in fields(type):
         text = given.get(f"data.{field.name}", "").strip()
-        if text:
+        if field.kind == "rows":
+            held = [_row(field, row) for row in rows(field, given)]
+            if held or field.required:
+                yield field.name, held
+        elif text:
             yield field.name, _value(field, text)
 
 
+def _row(field: Field, row: Mapping[str, str]) -> Any:
+    if not field.columns[0].name:
+        return _value(field.columns[0], row[""])
+    return {column.name: _value(column, row[column.name]) for column in field.columns if row[column.name]}
+
+
 def _value(field: Field, text: str) -> Any:
+    if field.kind == "codes":
+        return re.split(r"[\s,;]+", text)
     if field.kind == "yes-no":
         return text == "true"
     if field.kind == "amount" and (match := _ITALIAN_AMOUNT.fullmatch(text)):
         return f"{match[1].replace('.', '')}.{match[2]}"
-    if field.kind in ("number", "several") or (field.kind == "choice" and text.isdigit()):
+    if field.kind == "number" or (field.kind == "choice" and text.isdigit()):
         try:
             return json.loads(text.replace(",", ".") if field.kind == "number" else text)
         except ValueError:
