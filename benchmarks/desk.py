@@ -1,16 +1,19 @@
 """What `career-ledger serve` answers and takes in a second, each figure beside its base of the same run, in turns.
 
-    python infra/postgres run -- python -m benchmarks.desk [--students 300] [--rounds 5]
+    python infra/postgres run -- python -m benchmarks.desk [--students 400] [--rounds 5] [--million]
 
 The server is a process of its own; 64 clients are another one, wrk. INSERT + COMMIT waits for the disk as the server's
 transactions do: a PostgreSQL whose files are in memory or that does not sync them is no base, and is refused (have
-TMPDIR, where `infra/postgres` keeps them, on a disk). `benchmarks.run` prints the same in its table.
+TMPDIR, where `infra/postgres` keeps them, on a disk). `benchmarks.run` prints the same in its table. With `--million`
+only the page of a student is asked, of a ledger of a million events (700 MB).
 """
 
 import argparse
+import http.client
 import json
 import multiprocessing
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -20,6 +23,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 import psycopg
 
@@ -40,9 +44,25 @@ question."""
 
 
 class Served(NamedTuple):
+    """`once`: with which somebody signs in."""
+
     port: int
     token: str
     pid: int
+    once: str
+
+    def page(self, path: str, cookie: str) -> bytes:
+        return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\nCookie: {cookie}\r\n\r\n".encode()
+
+    def signed_in(self) -> str:
+        """The cookie of a registrar's browser."""
+        own = f"127.0.0.1:{self.port}"
+        link = http.client.HTTPConnection(own)
+        link.request("POST", "/login", urlencode({"token": self.once}), {
+            "Content-Type": "application/x-www-form-urlencoded", "Sec-Fetch-Site": "same-origin",
+            "Origin": f"http://{own}"})
+        answer = link.getresponse()
+        return (answer.getheader("Set-Cookie") or "").partition(";")[0]
 
     def request(self, path: str, body: bytes = b"") -> bytes:
         given = f"Content-Type: application/json\r\nIf-Match: *\r\nContent-Length: {len(body)}\r\n" if body else ""
@@ -58,9 +78,10 @@ def served(url: str, folder: Path) -> Iterator[Served]:
     file.write_text(token)
     with subprocess.Popen([*COMMAND, "--db", url, "serve", "--listen", "127.0.0.1:0", "--http-token-file", str(file)],
                           stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)}) as process:
-        line = process.stdout.readline() if process.stdout is not None else ""
+        line, code = [process.stdout.readline() for _ in range(2)] if process.stdout is not None else ("", "")
+        once = re.search(r"[A-Za-z0-9_-]{40,}", code)
         try:
-            yield Served(int(line.rpartition(":")[2].partition("/")[0]), token, process.pid)
+            yield Served(int(line.rpartition(":")[2].partition("/")[0]), token, process.pid, once[0] if once else "")
         finally:
             process.terminate()
 
@@ -178,8 +199,6 @@ def constant(serve: Callable[[bytes, Any], None], body: bytes) -> Iterator[int]:
 def asking(url: str, folder: Path, rounds: int) -> dict[str, float]:
     """Of answers that are kept, by one client and by 64, beside constant routes of the same size, of Starlette and of
     our own server, and the SELECT of the student's rows; of the feed beside the log, decoded in this process."""
-    import http.client
-
     with open_store(url) as store:
         names, end = list(store.students())[:50], store.last_position()
     found: dict[str, list[float]] = {}
@@ -209,6 +228,46 @@ def asking(url: str, folder: Path, rounds: int) -> dict[str, float]:
                 for name, value in rates.items() if turn >= 0 else ():
                     note(name, value)
     return {name: statistics.median(values) for name, values in found.items()}
+
+
+def page_of_a_student(url: str, folder: Path, rounds: int) -> dict[str, float]:
+    """Seconds until a registrar has the page of one of 500 students in turn, so that no answer is there yet: the median
+    and the slowest of a hundred, of one who asks and of eight."""
+    with open_store(url) as store:
+        names = [name for name, _ in zip(store.students(), range(500), strict=False)]
+    found: dict[str, list[float]] = {}
+    with served(url, folder) as server:
+        cookie = server.signed_in()
+        link = http.client.HTTPConnection("127.0.0.1", server.port)
+        link.request("GET", f"/students/{names[0]}", headers={"Cookie": cookie})
+        answer = link.getresponse()
+        if answer.status != 200 or names[0].encode() not in answer.read():
+            raise SystemExit(f"no page: {answer.status}")
+        requests = [server.page(f"/students/{name}", cookie) for name in names]
+        for turn in range(-1, rounds):
+            for clients in (1, 8):
+                load = asked(server.port, requests, clients, BUSY_SECONDS)
+                if turn >= 0:
+                    found.setdefault(f"{clients} p50", []).append(load.p50)
+                    found.setdefault(f"{clients} p99", []).append(load.p99)
+    return {name: statistics.median(values) for name, values in found.items()}
+
+
+def million(admin: str, kind: str, folder: Path, rounds: int) -> Iterator[tuple[Any, ...]]:
+    """The same of a small ledger and of one of a million events."""
+    with parts.database(admin, folder, kind) as small, parts.database(admin, folder, kind) as large:
+        filled(small, STUDENTS)
+        with open_store(small) as store:
+            times = -(-1_000_000 // store.last_position())
+        took = parts.seconds(lambda: parts.multiplied(small, large, times))
+        with open_store(large) as store:
+            events = store.last_position()
+        before, found = page_of_a_student(small, folder, rounds), page_of_a_student(large, folder, rounds)
+    for clients in (1, 8):
+        yield (f"page of a student at {events:,} events, {clients} at once, ms", found[f"{clients} p50"] * 1e3,
+               before[f"{clients} p50"] * 1e3, found[f"{clients} p50"] * 1e3, 30.0 if clients == 1 else None, True,
+               f"the ratio is the median in ms; p99 {found[f'{clients} p99'] * 1e3:.1f}; beside: at "
+               f"{events // times:,} events; filled in {took:.0f} s")
 
 
 def lines(admin: str, kind: str, folder: Path, students: int, rounds: int) -> Iterator[tuple[Any, ...]]:
@@ -243,13 +302,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--students", type=int, default=STUDENTS)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--million", action="store_true")
     asked = parser.parse_args()
     os.environ["CAREER_LEDGER_DIGEST_KEY"] = os.urandom(32).hex()
     admin = os.environ["CAREER_LEDGER_TEST_POSTGRES"]
     with tempfile.TemporaryDirectory(prefix="career-ledger-bench-") as name:
         for kind in ("postgresql", "sqlite"):
-            for work, ours, beside, ratio, bar, most, note in lines(admin, kind, Path(name), asked.students,
-                                                                    asked.rounds):
+            for work, ours, beside, ratio, bar, most, note in (
+                    million(admin, kind, Path(name), asked.rounds) if asked.million else
+                    lines(admin, kind, Path(name), asked.students, asked.rounds)):
                 wanted = f"{'<=' if most else '>='} {bar}" if bar is not None else ""
                 print(f"{kind:11}{work:52}{ours:12,.2f}{beside:12,.2f}{ratio:7.2f} {wanted:8}{note}", flush=True)
 

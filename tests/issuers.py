@@ -58,8 +58,8 @@ class Provider:
     def token(self, *, key: Key = RSA, algorithm: str = "RS256", header: dict[str, Any] | None = None,
               **claims: Any) -> str:
         """One that holds, for what is not given. A claim that is None is left out."""
-        given = {"iss": self.url, "aud": AUDIENCE, "sub": "system-1", "iat": time.time(),
-                 "exp": time.time() + 60, "roles": ["service"]} | claims
+        given = {"iss": self.url, "aud": AUDIENCE, "sub": "system-1", "exp": time.time() + 60,
+                 "roles": ["service"]} | claims
         return signed({name: one for name, one in given.items() if one is not None}, key, algorithm, **(header or {}))
 
     @property
@@ -96,8 +96,8 @@ class Provider:
         if asked is None or challenge != asked["code_challenge"] or form["redirect_uri"] != asked["redirect_uri"] or \
                 request.headers.get(b"authorization") != b"Basic " + base64.b64encode(b"desk:s%2Fcret"):
             return Response(400, json_body({"error": "invalid_grant"}))
-        claims = {"iss": self.url, "aud": CLIENT, "iat": time.time(), "exp": time.time() + 60,
-                  "nonce": asked["nonce"]} | (self.person or {}) | self.claims
+        claims = {"iss": self.url, "aud": CLIENT, "exp": time.time() + 60, "nonce": asked["nonce"]} | (
+            self.person or {}) | self.claims
         return Response(200, json_body({"access_token": "opaque", "token_type": "Bearer", "id_token": signed(
             {name: one for name, one in claims.items() if one is not None}, typ="JWT")}))
 

@@ -6,22 +6,19 @@ ours has signed; never by a key that the token itself names or brings. The algor
 """
 
 import base64
+import binascii
 import hashlib
 import json
 import time
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
-from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from .fetch import Unanswered, fetched
 
-KINDS = {"RS256": "RSA", "ES256": "EC", "EdDSA": "OKP", "Ed25519": "OKP"}
-"""What each algorithm is signed with. The last two are the same: RFC 9864 gave it a name of its own."""
 ALGORITHMS = ("RS256", "ES256")
-"""Of the national platform and of those who call by it."""
 LONGEST, LATEST = 16_384, 1e11
 """Characters of a token; seconds of Unix time that it may name."""
 APART_SECONDS = 30
@@ -31,23 +28,19 @@ FETCH_SECONDS, AGAIN_SECONDS, KEPT_SECONDS = 3.0, 60.0, 3600.0
 kept."""
 
 
-warnings.filterwarnings("ignore", "EdDSA is deprecated")  # joserfc means its name; issuers go on using it
-
-
 class BadToken(ValueError):
     """A word for programs and logs: it never holds anything of the token."""
 
 
 class Wanted(NamedTuple):
     """Of a token: `kinds`: its `typ`, in lower case (empty: any). `issuer`: None: anybody, who proves it by the key.
-    `claims`: texts that must be there, beside exp and iat. `late`: so many seconds may it have ended before."""
+    `claims`: that must be there, beside exp and iat."""
 
     audience: str
     kinds: frozenset[str] = frozenset()
     issuer: str | None = None
     claims: Sequence[str] = ()
     algorithms: Sequence[str] = ALGORITHMS
-    late: int = 0
 
 
 def header_of(token: str) -> dict[str, Any]:
@@ -70,33 +63,22 @@ def _part(token: str, number: int) -> dict[str, Any]:
 
 def verified(token: str, key: Any, wanted: Wanted, now: datetime) -> dict[str, Any]:
     """The claims. `key`: a key of joserfc's. Raises BadToken."""
-    from joserfc import jws
+    from joserfc import jwt
     from joserfc.errors import JoseError
+    from joserfc.jws import JWSRegistry
 
     header = header_of(token)
     if wanted.kinds and str(header.get("typ", "")).lower().removeprefix("application/") not in wanted.kinds:
         raise BadToken("token-type")
-    algorithm = str(header.get("alg"))
-    if algorithm not in wanted.algorithms:
+    if header.get("alg") not in wanted.algorithms:
         raise BadToken("token-algorithm")
-    if key.key_type != KINDS[algorithm] or key.alg not in (None, algorithm):
-        raise BadToken("token-key")
     try:
-        claims = json.loads(jws.deserialize_compact(token.encode(), key, [algorithm], _registry()).payload)
+        registry = JWSRegistry(algorithms=list(wanted.algorithms))
+        registry.max_header_length = registry.max_payload_length = LONGEST  # a header with certificates is long
+        claims = jwt.decode(token, key, registry=registry).claims
     except (JoseError, ValueError, TypeError, RecursionError):
         raise BadToken("token-signature") from None
-    if not isinstance(claims, dict):
-        raise BadToken("token-claims")
     return _meant(claims, wanted, now)
-
-
-@cache
-def _registry() -> Any:
-    from joserfc.jws import JWSRegistry
-
-    made = JWSRegistry(algorithms=list(KINDS), strict_check_header=False)  # issuers add words of their own
-    made.max_header_length = made.max_payload_length = LONGEST  # a header with certificates is long
-    return made
 
 
 def bound(token: str, wanted: Wanted, now: datetime) -> dict[str, Any]:
@@ -106,7 +88,7 @@ def bound(token: str, wanted: Wanted, now: datetime) -> dict[str, Any]:
 
 def _meant(claims: dict[str, Any], wanted: Wanted, now: datetime) -> dict[str, Any]:
     """For us, and now."""
-    _timely(claims, now.timestamp(), wanted.late)
+    _timely(claims, now.timestamp())
     audience = claims.get("aud")
     if wanted.audience not in (audience if isinstance(audience, list) else [audience]):
         raise BadToken("token-audience")
@@ -117,10 +99,10 @@ def _meant(claims: dict[str, Any], wanted: Wanted, now: datetime) -> dict[str, A
     return claims
 
 
-def _timely(claims: Mapping[str, Any], now: float, late: int) -> None:
+def _timely(claims: Mapping[str, Any], now: float) -> None:
     ends = _moment(claims.get("exp"))
     begins = max(_moment(claims.get("iat")), _moment(claims.get("nbf", 0)))
-    if ends + late <= now:
+    if ends <= now:
         raise BadToken("token-expired")
     if begins > now + APART_SECONDS:
         raise BadToken("token-not-yet")
@@ -175,6 +157,55 @@ class IssuerKeys:
         except (ValueError, KeyError, TypeError, AttributeError):
             raise OSError(f"{self._place} holds no keys") from None
         self._keys, self._asked = found, self._clock()
+
+
+class Certificates:
+    """Of callers, or of those who sign theirs: a chain that ends in one of them is believed."""
+
+    def __init__(self, pem: bytes) -> None:
+        from cryptography import x509
+
+        self._own = x509.load_pem_x509_certificates(pem)
+
+    def key_of(self, token: str, now: datetime) -> Any:
+        """The key of the certificate that the token brings in `x5c`. Raises BadToken."""
+        from cryptography import x509
+        from cryptography.exceptions import InvalidSignature
+        from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+        from joserfc.jwk import import_key
+
+        brought = header_of(token).get("x5c")
+        if not isinstance(brought, list) or not 0 < len(brought) <= 5 or not all(
+                isinstance(one, str) for one in brought):
+            raise BadToken("token-certificate")
+        try:
+            chain = [x509.load_der_x509_certificate(base64.b64decode(one, validate=True)) for one in brought]
+            if any(not one.not_valid_before_utc <= now <= one.not_valid_after_utc for one in chain):
+                raise BadToken("token-certificate")
+            for one, by in pairwise(chain):
+                _signs(by)
+                one.verify_directly_issued_by(by)
+            last = chain[-1]
+            if last not in self._own:
+                issuer = next((one for one in self._own if one.subject == last.issuer), None)
+                if issuer is None or not issuer.not_valid_before_utc <= now <= issuer.not_valid_after_utc:
+                    raise BadToken("token-certificate")
+                _signs(issuer)
+                last.verify_directly_issued_by(issuer)
+            public = chain[0].public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+            return import_key(public, "RSA" if header_of(token).get("alg") == "RS256" else "EC")
+        except BadToken:
+            raise
+        except (binascii.Error, ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound):
+            raise BadToken("token-certificate") from None
+
+
+def _signs(certificate: Any) -> None:
+    """It may sign others. Raises BadToken."""
+    from cryptography import x509
+
+    if not certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca:
+        raise BadToken("token-certificate")
 
 
 def digest_header(body: bytes) -> str:

@@ -13,7 +13,7 @@ import socket
 import ssl
 import threading
 from asyncio.events import TimerHandle
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -272,7 +272,7 @@ class Application:
                 and (refused := self._misnamed(scope)) is not None):
             return refused
         path = scope["path"]
-        route, methods, parts = _found(self._routes, path)
+        route, methods, parts = _found(self._routes, path.split("/")[1:]) or _NOWHERE
         head = Incoming(scope["method"], route, path, scope["query_string"], headers)
         try:
             answer = await self._answered(head, methods, parts, receive)
@@ -340,35 +340,23 @@ _NOWHERE: _Found = (None, None, ())
 
 
 def _tree(routes: Routes) -> dict[str, Any]:
-    """Part of a path (`{` for one with a name) -> what follows; at the end, under `/`, the route. A word wins over a
-    name. Raises ValueError where more follows on a word beside a name: which one is meant would depend on it."""
+    """Part of a path (`/{` for one with a name) -> what follows; at the end, under `/`, the route."""
     root: dict[str, Any] = {}
     for route, methods in routes.items():
         node = root
         for part in route.split("/")[1:]:
-            node = node.setdefault("{" if part.startswith("{") else part, {})
+            node = node.setdefault("/{" if part.startswith("{") else part, {})
         node["/"] = route, methods
-    todo = [root]
-    while todo:
-        one = todo.pop()
-        nodes = [node for name, node in one.items() if name != "/"]
-        if "{" in one and any(node.keys() - {"/"} for name, node in one.items() if name not in ("/", "{")):
-            raise ValueError(f"a name in braces beside {sorted(one)}")
-        todo += nodes
     return root
 
 
-def _found(node: dict[str, Any], path: str) -> _Found:
-    parts: tuple[str, ...] = ()
-    for part in path.split("/")[1:]:
-        following = node.get(part)
-        if following is None:
-            following = node.get("{")
-            if following is None or not part:
-                return _NOWHERE
-            parts += (part,)
-        node = following
-    return (*node["/"], parts) if "/" in node else _NOWHERE
+def _found(node: dict[str, Any], path: Sequence[str], parts: tuple[str, ...] = ()) -> _Found | None:
+    """The route whose words are those of the path, as far on as there is one; None where there is none."""
+    if not path:
+        return (*node["/"], parts) if "/" in node else None
+    part, *rest = path
+    found = _found(node[part], rest, parts) if part in node else None
+    return found or (_found(node["/{"], rest, (*parts, part)) if part and "/{" in node else None)
 
 
 # Connections

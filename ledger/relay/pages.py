@@ -4,14 +4,14 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from ledger.store import EventStore
+from ledger.wire.cut import Cut, as_object
 from ledger.wire.kafka import history_of
-from ledger.wire.message import Header, encode
 
 from .prepare import EventSource
 
 
 class Carried(NamedTuple):
-    """A message under its position: `{"key", "headers": {..}, "value": {..}}`, the value byte for byte."""
+    """A message under its position, as `cut.as_object` writes it."""
 
     position: int
     text: bytes
@@ -25,22 +25,19 @@ class Portion(NamedTuple):
     at_end: bool
 
 
+class _Feed(EventSource):
+    def made(self, one: Cut) -> Carried:
+        return Carried(one.position, as_object(one, self._history))
+
+
 def pages(store: EventStore, after: int, size: int) -> Callable[[], Portion]:
     """What is above a position, a page at each call. A student of whom an event cannot be read is left out from there
     on, as the relay does. Raises StoreUnusable where digests cannot be made, and what reading raises."""
-    store.adopt_key()
-    identity = store.identity()
-    source = EventSource(store, after, 1, history_of(identity.origin, identity.epoch), size)
+    identity = store.adopt_key()
+    source = _Feed(store, after, 1, history_of(identity.origin, identity.epoch), size)
 
     def page() -> Portion:
         chunk = source.next()
-        return Portion([_told(key, value, headers) for _, key, value, headers in chunk.messages], chunk.position,
-                    chunk.complete_at is not None)
+        return Portion(chunk.messages, chunk.position, chunk.complete_at is not None)
 
     return page
-
-
-def _told(key: bytes | None, value: bytes | None, headers: list[Header]) -> Carried:
-    named = {name: text.decode() for name, text in headers}
-    return Carried(int(named["position"]), b'{"key":%b,"headers":%b,"value":%b}' % (
-        encode((key or b"").decode()), encode(named), value or b"null"))

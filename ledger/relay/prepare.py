@@ -24,7 +24,8 @@ from ledger.parallel.processes import Lent, pool, read
 from ledger.store import EventStore, SetAside, StoreUnavailable, StoreUnusable, open_store
 from ledger.store.errors import fault
 from ledger.store.mapper import stream_id
-from ledger.wire import events, state
+from ledger.wire import state
+from ledger.wire.cut import Cut, as_message, cut
 from ledger.wire.message import Header, History, Message
 
 from .states import states, tombstones
@@ -47,11 +48,12 @@ Ready = tuple[int, bytes | None, bytes | None, list[Header]]
 
 
 class Chunk(NamedTuple):
-    """`events` of the log up to `position` are in the topic once all `messages` are acknowledged. `complete_at`: the
+    """`events` of the log up to `position` are in the topic once all `messages` (each a `Ready`; of the feed, a
+    `pages.Carried`) are acknowledged. `complete_at`: the
     instant before the read, where that found the end of the log. `aside`: who could not be read in it (`SetAside`, the
     stream in hex), `taken_up`: the streams, in hex, that were set aside and are whole again."""
 
-    messages: list[Ready]
+    messages: list[Any]
     events: int
     position: int
     complete_at: str | None
@@ -98,24 +100,29 @@ class EventSource:
         self._aside = {UUID(stream): position for stream, position in aside.items()}
         self._waiting = dict(self._aside)
 
+    def made(self, one: Cut) -> Any:
+        """What a chunk holds of it."""
+        return ready(as_message(one, self._history), self._partitions)
+
     def next(self) -> Chunk:
         began = now()
         messages, taken_up = self._taken_up()
-        found = self._store.records(self._at, self._chunk)
+        found = self._store.sound(self._at, self._chunk)
         aside, limit = [], latest()
-        for position, record, digest in found:
-            if not isinstance(record, SetAside) and record["recorded_at"][:19] > limit:
-                record = not_yet(stream_id(record["student"]), record["student"], position)
-            if isinstance(record, SetAside):
-                self._aside.setdefault(record.stream, record.position)
-                aside.append((record.stream.hex, *record[1:]))
-            elif not self._aside or stream_id(record["student"]) not in self._aside:
-                messages.append(ready(events.message(record, digest, self._history), self._partitions))
+        for position, sound, digest in found:
+            one = sound if isinstance(sound, SetAside) else cut(*sound, position, digest)
+            if not isinstance(one, SetAside) and one.recorded_at[:19] > limit:
+                one = not_yet(stream_id(one.student), one.student, position)
+            if isinstance(one, SetAside):
+                self._aside.setdefault(one.stream, one.position)
+                aside.append((one.stream.hex, *one[1:]))
+            elif not self._aside or stream_id(one.student) not in self._aside:
+                messages.append(self.made(one))
         self._at = found[-1][0] if found else self._at
         return Chunk(messages, len(found), self._at, began if len(found) < self._chunk else None, aside, taken_up)
 
-    def _taken_up(self) -> tuple[list[Ready], list[str]]:
-        messages: list[Ready] = []
+    def _taken_up(self) -> tuple[list[Any], list[str]]:
+        messages: list[Any] = []
         taken_up = []
         waiting, self._waiting = self._waiting, {}
         for stream, first in waiting.items():
@@ -124,9 +131,9 @@ class EventSource:
                     continue
                 for event in held:
                     if first <= event.position <= self._at:
-                        _, record, digest = self._store.records(event.position - 1, 1)[0]
-                        if not isinstance(record, SetAside):
-                            messages.append(ready(events.message(record, digest, self._history), self._partitions))
+                        _, sound, digest = self._store.sound(event.position - 1, 1)[0]
+                        if not isinstance(sound, SetAside):
+                            messages.append(self.made(cut(*sound, event.position, digest)))
                 del self._aside[stream]
                 taken_up.append(stream.hex)
         return messages, taken_up

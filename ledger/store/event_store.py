@@ -21,7 +21,7 @@ from ledger.sql.base import Explain
 
 from . import keys
 from .errors import SetAside, StoreUnavailable, StoreUnusable, StreamSetAside, UnreadableEvent, VersionConflict
-from .mapper import Mapper, StoredRecord, stream_id
+from .mapper import Mapper, Sound, StoredRecord, as_record, stream_id
 from .recorder import FirstLook, Identity, LogRow, Recorder, Refusal, WholeRow
 
 T = TypeVar("T")
@@ -70,16 +70,19 @@ class EventStore:
         self._patience = seconds
         self._recorder.be_patient(seconds)
 
-    def adopt_key(self) -> None:
+    def adopt_key(self) -> Identity:
         """Binds the ledger to its key: for whoever sends, stores or prints digests. Raises StoreUnusable for another
         key than before."""
-        known = self.identity().key_check
+        found = self.identity()
+        known = found.key_check
         if known is None:
             self._bind("")  # whether it can be done at all: else no key is made
         check = keys.check_of(keys.load(self._key_file, known))
         if known is None:
             self._bind(check)
-            keys.load(self._key_file, self.identity().key_check)  # another process may have been faster
+            found = self.identity()
+            keys.load(self._key_file, found.key_check)  # another process may have been faster
+        return found
 
     def _bind(self, check: str) -> None:
         try:
@@ -183,13 +186,18 @@ class EventStore:
     def records(self, after: int = 0, limit: int = PAGE) -> list[tuple[int, StoredRecord | SetAside, str]]:
         """The same as `log` undecoded: position, the event as JSON (as it reads today, position included), and the
         `digest` of its stored bytes. An event that cannot be read is told by the stream to set aside."""
+        return [(position, one if isinstance(one, SetAside) else as_record(one, position), digest)
+                for position, one, digest in self.sound(after, limit)]
+
+    def sound(self, after: int = 0, limit: int = PAGE) -> list[tuple[int, Sound | SetAside, str]]:
+        """The same with the type and the bytes themselves, as they read today, in place of the event as JSON."""
         digest = self._digest
-        return [(position, self._record(name, state, position), digest(state).hex())
+        return [(position, self._sound(name, state, position), digest(state).hex())
                 for position, name, state in self._patiently(lambda: self._recorder.log(after, limit))]
 
-    def _record(self, name: str, state: bytes, position: int) -> StoredRecord | SetAside:
+    def _sound(self, name: str, state: bytes, position: int) -> Sound | SetAside:
         try:
-            return self._mapper.to_record(name, state, position)
+            return self._mapper.to_sound(name, state, position)
         except UnreadableEvent as error:
             stream = self.touched(position - 1, 1)[0][1]
             rows = self._patiently(lambda: self._recorder.stream(stream, 0))

@@ -27,6 +27,8 @@ from .reading import checker, reader
 
 StoredRecord = dict[str, Any]
 """A stored event as decoded JSON."""
+Sound = tuple[str, bytes]
+"""The type and the bytes of a stored event, as it reads today."""
 Upcast = tuple[str, Callable[[StoredRecord], StoredRecord]]
 """The stored name that follows, and the function from a record of the old form to one of the new form."""
 
@@ -137,6 +139,12 @@ def _state(event: Event) -> bytes:
     return _encode(record)
 
 
+def as_record(sound: Sound, position: int) -> StoredRecord:
+    record: StoredRecord = msgspec.json.decode(sound[1], type=StoredRecord)
+    record["position"] = position
+    return record
+
+
 class Mapper:
     """Encodes and decodes. The tables are arguments so that a test can show a form that does not exist yet."""
 
@@ -168,17 +176,19 @@ class Mapper:
 
     def to_record(self, name: str, state: bytes, position: int) -> StoredRecord:
         """The stored event as decoded JSON with its position, as it reads today. Raises what `to_event` raises."""
+        return as_record(self.to_sound(name, state, position), position)
+
+    def to_sound(self, name: str, state: bytes, position: int) -> Sound:
+        """The type, and the stored bytes as they read today. Raises what `to_event` raises."""
         try:
             kind = self._types.get(name)
             if kind is None:
                 kind, state = self._upcast(name, state, position)
             checker(kind)(state)
-            record: StoredRecord = msgspec.json.decode(state, type=StoredRecord)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise UnreadableEvent(position,
                                   f"({name}) cannot be read, the stored bytes are damaged: {error}") from error
-        record["position"] = position
-        return record
+        return kind, state
 
     def _upcast(self, name: str, state: bytes, position: int) -> tuple[str, bytes]:
         """The type of today and the record as it reads today."""

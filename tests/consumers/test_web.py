@@ -158,10 +158,21 @@ def test_requests_sent_together_are_answered_in_their_order_and_the_connection_e
     assert file.count(b"connection: close") == 1
 
 
-@pytest.mark.parametrize("path", ["/v1/{name}", "/v1/one", "/v1/{name}/more"])
-def test_paths_of_which_only_the_rest_tells_which_route_is_meant_are_refused(path: str) -> None:
-    with pytest.raises(ValueError, match="braces"):
-        web.Application({"/v1/{other}/x": {}, "/v1/two/y": {}} | {path: {}}, Door(), frozenset())
+@pytest.mark.parametrize(("path", "answer"), [
+    ("/v1/one", b'"one"'), ("/v1/two", b'["two"]'), ("/v1/one/more", b'["one"]'), ("/v1/one/last", b'"last"'),
+    ("/v1/two/last", None), ("/v1//more", None), ("/v1/", None), ("/v1/one/more/", None), ("/v1/{", b'["{"]')])
+def test_route_that_names_more_of_the_path_is_meant(path: str, answer: bytes | None) -> None:
+    """Also where only what comes after tells which one can be."""
+    def named(found: Request) -> Response:
+        return Response(200, json.dumps(found.parts).encode())
+
+    routes: web.Routes = {"/v1/{name}": {"GET": named}, "/v1/{name}/more": {"GET": named},
+                          "/v1/one": {"GET": lambda _: Response(200, b'"one"')},
+                          "/v1/one/last": {"GET": lambda _: Response(200, b'"last"')}}
+    with served(routes=routes) as port:
+        status, _, found = said(port, request(path, "GET"))
+        assert (status, found if status == 200 else None) == (
+            (200, json.loads(answer)) if answer is not None else (404, None))
 
 
 def test_header_with_a_line_break_is_not_sent() -> None:

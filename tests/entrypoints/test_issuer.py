@@ -16,7 +16,6 @@ from ledger.edges.callers import ASKERS, Caller, IssuerAway, NotBelieved
 from ledger.edges.door import Door, IssuerAt, bound_to, issuer_options
 from ledger.edges.fetch import Unanswered
 from ledger.edges.issuer import Issuer
-from ledger.edges.tokens import APART_SECONDS
 from ledger.edges.web import Guard, Server
 from ledger.entrypoints.http.who import TABLE, Entrance
 from tests.issuers import AUDIENCE, CLIENT, EC, ED, RSA, STRANGER, Provider, b64, provider
@@ -110,7 +109,6 @@ FORGED = {
     "with a strange end": lambda there: there.token(exp="tomorrow"),
     "with a true end": lambda there: there.token(exp=True),
     "not good yet": lambda there: there.token(nbf=time.time() + 60),
-    "of no moment": lambda there: there.token(iat=None),
     "of the future": lambda there: there.token(iat=time.time() + 60),
     "of nobody": lambda there: there.token(sub=None), "of a control character": lambda there: there.token(sub="a\nb"),
     "no typ": lambda there: there.token(header={"typ": None}),
@@ -185,7 +183,7 @@ class Away:
         return 200, (self.there._published if url.endswith("/keys") else self.there._about)(None).body  # type: ignore[arg-type]
 
     def token(self, **more: Any) -> str:
-        return self.there.token(iat=self.now, exp=self.now + 100_000, **more)
+        return self.there.token(exp=self.now + 100_000, **more)
 
 
 @pytest.fixture
@@ -236,11 +234,11 @@ def test_keys_that_are_known_are_good_for_a_while_without_the_issuer(there: Prov
 
 def test_token_that_was_read_expires(there: Provider, away: Away, run: Any) -> None:
     issuer = Issuer(at(there), away, lambda: away.now)
-    token = there.token(iat=away.now, exp=away.now + 60)
+    token = there.token(exp=away.now + 60)
 
     async def checked() -> None:
         await issuer.caller(token)
-        away.now += 60 + APART_SECONDS - 1
+        away.now += 60 + issuers.LEEWAY - 1
         await issuer.caller(token)
         away.now += 1
         with pytest.raises(NotBelieved):

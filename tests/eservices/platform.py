@@ -15,7 +15,6 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 from joserfc import jwt
 from joserfc.jwk import RSAKey
-from joserfc.jws import JWSRegistry
 
 ISSUER, AUDIENCE, PRODUCER = "https://platform.test", "https://careers.test", "producer-1"
 PATTERNS = ("ID_AUTH_REST_02", "INTEGRITY_REST_01")
@@ -82,9 +81,8 @@ class Platform:
         return {name: value for name, value in found.items() if value is not None}
 
     def voucher(self, service: str, header: dict[str, Any] | None = None, key: Any = None, **claims: Any) -> str:
-        return jwt.encode({"alg": "RS256", "typ": "at+jwt", "kid": "k1", "use": "sig"} | (header or {}),
-                          self.claims(service, **claims), key or self.key, registry=JWSRegistry(
-                              algorithms=["RS256", "PS256", "HS256"], strict_check_header=False))
+        return jwt.encode({"alg": "RS256", "typ": "at+jwt", "kid": "k1"} | (header or {}),
+                          self.claims(service, **claims), key or self.key, algorithms=["RS256", "PS256", "HS256"])
 
     def signature(self, service: str, body: bytes, by: Signer | None = None, **claims: Any) -> str:
         signer, moment = by or self.caller, int(self.now.timestamp())

@@ -14,9 +14,8 @@ import pytest
 from joserfc.jwk import OctKey
 
 from ledger.bootstrap import Ledger
-from ledger.edges.certificates import Certificates
 from ledger.edges.door import Door, bound_to
-from ledger.edges.tokens import BadToken, IssuerKeys, Wanted, verified
+from ledger.edges.tokens import BadToken, Certificates, IssuerKeys, Wanted, verified
 from ledger.edges.web import Server
 from ledger.entrypoints.http import eservices as module
 from ledger.entrypoints.http.eservices import EServices

@@ -320,12 +320,17 @@ class Api:
     async def _events(self, asked: Inquiry) -> Shown:
         """What was recorded above a position, as `career.events.v1` has it."""
         after, limit, seconds = heard(asked.request, asked.query)
-        end = await asyncio.get_running_loop().run_in_executor(self.threads, self.ledger.log.last_position)
-        if after > end:
-            raise Misasked(409, "unknown-position", says("http/unknown-position", position=after, last_position=end))
-        if b"text/event-stream" in asked.request.headers.get(b"accept", b""):
-            return Flow(self._feed.stream(after), "text/event-stream")
-        found, position = await self._feed.page(after, limit, seconds)
+        goes_on = b"text/event-stream" in asked.request.headers.get(b"accept", b"")
+        found, position = ([], after) if goes_on else await self._feed.page(after, limit, 0)
+        if not found:  # else there is something above it
+            end = await asyncio.get_running_loop().run_in_executor(self.threads, self.ledger.log.last_position)
+            if after > end:
+                raise Misasked(409, "unknown-position", says("http/unknown-position", position=after,
+                                                             last_position=end))
+            if goes_on:
+                return Flow(self._feed.stream(after), "text/event-stream")
+            if seconds:
+                found, position = await self._feed.page(position, limit, seconds)
         return Response(200, b'{"events":[%b],"next":%d}\n' % (b",".join(found), position))
 
     # The law

@@ -95,9 +95,7 @@ class Feed:
             until = loop.time() + seconds
             while True:
                 if self._first < 0 or at < self._first:
-                    if page is None:
-                        page = await loop.run_in_executor(self._executor, pages, self._store, at, PAGE)
-                    found = await loop.run_in_executor(self._executor, page)
+                    page, found = await loop.run_in_executor(self._executor, self._next, page, at)
                     if self._first < 0 and found.at_end:  # from here on the thread reads
                         self._first = self._last = found.position
                         self._hurry.set()
@@ -114,6 +112,11 @@ class Feed:
                     await asyncio.wait({self._news}, timeout=left)
 
         return lambda seconds: asyncio.ensure_future(next_(seconds))
+
+    def _next(self, page: "Callable[[], Portion] | None", at: int) -> "tuple[Callable[[], Portion], Portion]":
+        """In a thread."""
+        page = page or pages(self._store, at, PAGE)
+        return page, page()
 
     def _arrived(self, found: Portion) -> None:
         self._kept.extend(found.messages)

@@ -13,8 +13,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ledger.domain.form import wrong
-from ledger.edges.certificates import Certificates
-from ledger.edges.tokens import BadToken, IssuerKeys, Wanted, bound, digest_header, expires, verified
+from ledger.edges.tokens import BadToken, Certificates, IssuerKeys, Wanted, bound, digest_header, expires, verified
 from ledger.edges.web import Request
 from ledger.eservices.services import Asker
 from ledger.rulebooks.loader import Misread, RuleBookError, read_file, read_plain, refusal, unreadable
