@@ -26,6 +26,8 @@ MOST_PROCESSES = 4
 BEFORE_ALL = -(1 << 63)
 """A row of a superuser may stand at a position below the first one."""
 MOST_KNOWN = 1 << 17
+_ENDS = {version: b"%d}" % version for version in range(1_000)}
+"""By version, how the bytes end; those of higher ones are read."""
 
 
 class RowCheck:
@@ -40,12 +42,12 @@ class RowCheck:
     def disagreeing(self, rows: Sequence[WholeRow]) -> int | None:
         """The position of the first row whose columns say something else than its bytes: no program of ours has
         written it so."""
-        students, types = self._students, self._types
+        students, types, ends = self._students, self._types, _ENDS
         if len(students) > MOST_KNOWN:
             students.clear()
         for position, stream, version, name, state in rows:
             try:
-                agrees = state.endswith(b"%b%b%d}" % (students[stream], types[name], version))
+                agrees = state.endswith(students[stream] + types[name] + ends[version])
             except KeyError:
                 agrees = False
             if not agrees:

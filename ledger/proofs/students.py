@@ -40,9 +40,14 @@ class Hashed(NamedTuple):
 def hashed(rows: Sequence[WholeRow]) -> Hashed:
     """At least one. The leaves are `leaf_hash(event_entry(...))` of each, in half the time."""
     positions, streams, versions, _, _ = zip(*rows, strict=True)
-    return Hashed(positions, streams, versions, [
-        sha256(f"\0{EVENT}\n{position}\n{stream}\n{version}\n{name}\n{sha256(state).hexdigest()}\n".encode()).digest()
-        for position, stream, version, name, state in rows])
+    # a copy of a hash costs less than a new one
+    nothing, begun, leaves = sha256().copy, sha256(f"\0{EVENT}\n".encode()).copy, []
+    for position, stream, version, name, state in rows:
+        stored, leaf = nothing(), begun()
+        stored.update(state)
+        leaf.update(f"{position}\n{stream}\n{version}\n{name}\n{stored.hexdigest()}\n".encode())
+        leaves.append(leaf.digest())
+    return Hashed(positions, streams, versions, leaves)
 
 
 Bucket = Mapping[str, Head]
@@ -115,6 +120,13 @@ class OutOfOrder(Exception):
         self.position = position
 
 
+def _out_of_order(stream: str, version: int, events: Sequence[Any]) -> OutOfOrder:
+    """The first that does not follow on a version; there is one. `events` as in `Heads`."""
+    given = enumerate(zip(events[::3], events[1::3], strict=True), version + 1)
+    return next(OutOfOrder(position, stream, said, expected) for expected, (position, said) in given
+                if said != expected)
+
+
 class Moved(NamedTuple):
     """What events have changed: heads by bucket and key, and how many students are new."""
 
@@ -154,18 +166,22 @@ class Heads:
     def settle(self) -> Moved:
         """Takes in what was added. Raises OutOfOrder."""
         found: dict[int, dict[str, Head]] = {}
-        newcomers = 0
+        newcomers, nothing = 0, sha256().copy
         for stream, events in self._new.items():
             key = key_of(stream)
             index = bucket_of(key)
             bucket = self._buckets.setdefault(index, {})
             version, chain = bucket.get(key, NEW)
             newcomers += version == 0
-            for position, given, leaf in zip(events[::3], events[1::3], events[2::3], strict=True):
-                version += 1
-                if given != version:
-                    raise OutOfOrder(position, stream, given, version)
-                chain = sha256(chain + leaf).digest()  # `chained`
+            versions = events[1::3]
+            if versions != list(range(version + 1, version + 1 + len(versions))):
+                raise _out_of_order(stream, version, events)
+            for leaf in events[2::3]:
+                link = nothing()  # `chained`
+                link.update(chain)
+                link.update(leaf)
+                chain = link.digest()
+            version += len(versions)
             bucket[key] = found.setdefault(index, {})[key] = Head(version, chain)
         self._new = {}
         return Moved(found, {index: bucket_root(self._buckets[index]) for index in found}, newcomers)

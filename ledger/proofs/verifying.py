@@ -5,7 +5,7 @@ Tiles and checkpoints come from the same database as the events: who may change 
 checkpoints from outside, which somebody else has kept, show that it was not done. """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import date, datetime
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -22,7 +22,7 @@ from .regrown import Regrown
 from .signing import epoch_of, keys_in
 from .students import OutOfOrder
 from .tables import KeptPoint, ProofTables
-from .tree import WIDTH, split
+from .tree import HASH, WIDTH, split
 
 HowFar = Callable[[int, int], None]
 """Of positions done, of how many."""
@@ -114,18 +114,19 @@ class _Walk:
                 found.append(_disagrees(bad))
             self._told(max(positions[-1], 0), self._end)
         expected = self._leaves_kept(first, sealed.size - 1)
+        differ = expected != b"".join(leaves)
         named = read_checkpoint(sealed.body)
         theirs = [one for one in self._outside if one.checkpoint[:2] == named[:2]]
         self.compared += theirs
         try:
             grown = self._log.end(named.origin, keys_in(sealed.heads)).point
         except OutOfOrder as error:
-            blamed = self._blamed(expected, leaves, positions, start) if leaves != expected else None
+            blamed = self._blamed(split(expected), leaves, positions, start) if differ else None
             return [blamed or Disagreement("order", error.position, says("verify/order", position=error.position))]
         self.events, self.position = self._log.events, sealed.position
         if read_checkpoint(grown.body)[1:] == (theirs[0].checkpoint if theirs else named)[1:]:  # as it was signed
-            return found + self._of_what_is_kept(sealed, grown, leaves != expected)
-        blamed = self._blamed(expected, leaves, positions, start) if leaves != expected else None
+            return found + self._of_what_is_kept(sealed, grown, differ)
+        blamed = self._blamed(split(expected), leaves, positions, start) if differ else None
         if blamed is not None:
             return [blamed]
         if theirs and grown.body == sealed.body:
@@ -162,16 +163,15 @@ class _Walk:
             return Disagreement("inserted", here, says("verify/inserted", count=more - less, position=here))
         return Disagreement("changed", positions[at], says("verify/changed", count=more, position=positions[at]))
 
-    def _leaves_kept(self, first: int, end: int) -> list[bytes]:
+    def _leaves_kept(self, first: int, end: int) -> bytes:
+        """One after the other, as the tiles have them."""
         found: list[bytes] = []
         with self._tables.reading() as kept:
             for number in range(first // WIDTH, -(-end // WIDTH)):
-                try:
-                    tile = split(kept.tile((0, number)))
-                except KeyError:
-                    tile = []
-                found += tile[max(first - number * WIDTH, 0):end - number * WIDTH]
-        return found
+                with suppress(KeyError):
+                    at = number * WIDTH
+                    found.append(kept.tile((0, number))[max(first - at, 0) * HASH:(end - at) * HASH])
+        return b"".join(found)
 
     def _tail(self) -> Iterator[Disagreement]:
         """What no checkpoint covers yet."""
