@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from ledger.proofs.verifying import HowFar
     from ledger.proofs.witnesses import Delivery
     from ledger.store import EventStore, SetAside
-    from ledger.store.workers import Progress
+    from ledger.store.workers import Elsewhere, Progress
     from ledger.words import Language
 
 MAIL_SECONDS = 1.0
@@ -160,6 +160,7 @@ class Ledger:
         self._url, self._create, self._rulebooks, self._keys = url, create, rulebooks, keys
         self._patience: float | None = None
         self._opened: list[EventStore] = []
+        self._elsewhere: Elsewhere | None = None
 
     def be_patient(self, seconds: float) -> None:
         """So long is tried again, in place of `ledger.store.event_store.PATIENCE`, while the database is away. To be
@@ -419,7 +420,7 @@ class Ledger:
         asked = Audit(on or today(), clock(), known_at, known_position, since=how.since,
                       **({"limits": how.limits} if how.limits is not None else {}))
         if not students:
-            return of_everybody(self._url, asked, books, how.by, how.progress)
+            return of_everybody(self._url, asked, books, how.by, how.progress, self._elsewhere)
         return of_some(lambda student: self._known(student, known_at, known_position), students, asked, books)
 
     def findings_in_order(self, on: date, known_at: datetime | None, known_position: int | None,
@@ -888,6 +889,16 @@ class Ledger:
             open_keys(self._keys, found.ledger, self._url, clock).close()
         return take_in(found, self._url, held, told)
 
+    def bring(self, folder: Path, keys: Sequence[str]) -> None:
+        """The same of a folder that is only asked about. Workers of a cluster bring it in themselves."""
+        from ledger.exports.taking_in import Brought
+        from ledger.proofs.reading import verifier_keys
+        from ledger.proofs.signing import KeysGiven
+
+        self.import_folder(folder, keys, (), lambda *_: None)
+        known = verifier_keys(keys)
+        self._elsewhere = Brought(folder.absolute(), KeysGiven(tuple(known.keys), tuple(known.handovers)))
+
     # What a person has a right to
 
     def forget(self, student: str, authorities: Sequence[str], reason: str, anyway: bool = False) -> Answer:
@@ -973,14 +984,15 @@ class Ledger:
         from ledger.projections.everybody.verify import diff
         from ledger.rulebooks.loader import load_books
 
-        return diff(self._url, self.books, load_books(rulebooks), how, progress)
+        return diff(self._url, self.books, load_books(rulebooks), how, progress, self._elsewhere)
 
     def diff_of_knowledge(self, first: datetime, second: datetime | None, how: "How | None" = None,
                           progress: "Progress | None" = None) -> Iterator[Answer]:
         """What the law as known at one moment answers otherwise than as known at another (None: now)."""
         from ledger.projections.everybody.verify import diff
 
-        return diff(self._url, self.books.known_at(first), self.books.known_at(second), how, progress)
+        return diff(self._url, self.books.known_at(first), self.books.known_at(second), how, progress,
+                    self._elsewhere)
 
     def effect(self, file: Path, how: "How | None" = None, progress: "Progress | None" = None) -> Answer:
         """Whom a rule book would change in the place of its year's, and how much money."""

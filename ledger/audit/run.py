@@ -12,7 +12,7 @@ from ledger.parallel import How
 from ledger.store import EventStore, SetAside, SomeSetAside, StreamSetAside, open_store
 from ledger.store.errors import fault
 from ledger.store.mapper import stream_id
-from ledger.store.workers import Divided, Progress, Task, Workbench, parts_of, run_all
+from ledger.store.workers import Divided, Elsewhere, Progress, Task, Workbench, parts_of, run_all
 
 from .compliance import LIMITS, Limits, ahead_of_the_clock, findings
 from .everybody import Numbers, Sighting, sightings
@@ -106,8 +106,8 @@ def in_order(store: EventStore, asked: Audit, books: LawBooks,
             yield after, found, [*failed, *(one for one in aside if one.stream == stream)]
 
 
-def of_everybody(url: str, asked: Audit, books: LawBooks, how: How | None = None,
-                 progress: Progress | None = None) -> Iterator[_Finding]:
+def of_everybody(url: str, asked: Audit, books: LawBooks, how: How | None = None, progress: Progress | None = None,
+                 elsewhere: Elsewhere | None = None) -> Iterator[_Finding]:
     """Student by student, and last what only several of them together show. Raises SomeSetAside at the end where
     students cannot be read."""
     with open_store(url, create=False) as store:
@@ -121,7 +121,7 @@ def of_everybody(url: str, asked: Audit, books: LawBooks, how: How | None = None
             progress(done, max(done, total))
 
     tasks: list[Task[Looked]] = [Task(_part, (number, parts, asked)) for number in range(parts)]
-    return _together(run_all(tasks, Divided(url, books), how, total), asked, books, told)
+    return _together(run_all(tasks, Divided(url, books, elsewhere=elsewhere), how, total), asked, books, told)
 
 
 def _part(bench: Workbench[None], part: tuple[int, int, Audit]) -> Looked:

@@ -3,11 +3,15 @@ signed checkpoint before the one commit that makes the ledger usable. """
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import msgspec
 
+from ledger.edges.address import SQLITE
 from ledger.edges.memory import uncollected
 from ledger.proofs.auditor import Checkpoint, Key, Seen, Wrong, open_checkpoint, open_note, read_checkpoint, read_key
 from ledger.proofs.reading import WrongProof, of_epochs
@@ -16,7 +20,7 @@ from ledger.proofs.signing import KeysGiven
 from ledger.proofs.students import OutOfOrder, hashed
 from ledger.proofs.tables import KeptPoint, keep_whole
 from ledger.proofs.verifying import HowFar, Outside
-from ledger.store import Identity, StoreUnavailable, StoreUnusable, moved_in
+from ledger.store import EventStore, Identity, StoreUnavailable, StoreUnusable, moved_in, open_store
 from ledger.store.epochs import Epoch, keep
 from ledger.store.recorder import WholeRow
 from ledger.store.whole import Arriving
@@ -111,6 +115,30 @@ def take_in(export: Export, url: str, outside: Sequence[Outside], told: HowFar) 
             "signed": export.signed,
             "signed_by": [one.name for one in export.seen],
             "outside": [{"file": one.where, "size": one.checkpoint.size} for one in outside]}
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """An export as a ledger of whoever asks, in a temporary file, when all of it was checked. Raises WrongProof,
+    StoreUnusable, StoreUnavailable."""
+
+    folder: Path
+    given: KeysGiven
+
+    def __call__(self) -> AbstractContextManager[EventStore]:
+        return _brought(self.folder, self.given)
+
+
+@contextmanager
+def _brought(folder: Path, given: KeysGiven) -> Iterator[EventStore]:
+    with TemporaryDirectory(prefix="career-ledger-") as place:
+        url = f"{SQLITE}{place}/ledger.db"
+        try:
+            take_in(opened(folder, given), url, (), lambda *_: None)
+        except OSError as error:
+            raise StoreUnusable(f"{error.filename}: {error.strerror}") from None
+        with open_store(url, create=False) as store:
+            yield store
 
 
 class _Arrival:

@@ -52,6 +52,10 @@ Opener = Callable[[str], AbstractContextManager[B]]
 """Opens what a worker has beside the events, at the ledger's address: a function of a module."""
 
 
+Elsewhere = Callable[[], AbstractContextManager[EventStore]]
+"""Opens the events on another machine, where their address leads nowhere: an export, which a worker brings in."""
+
+
 def nothing(_: str) -> AbstractContextManager[None]:
     return nullcontext()
 
@@ -59,18 +63,24 @@ def nothing(_: str) -> AbstractContextManager[None]:
 @dataclass(frozen=True, slots=True)
 class Divided(Generic[B]):
     """What the parts are of, and the law by which they are looked at. `replica`: where events are read in place of the
-    ledger itself."""
+    ledger itself; `elsewhere`: how workers of a cluster open them."""
 
     url: str
     books: LawBooks
     other: LawBooks | None = None
     beside: Opener[B] = nothing  # type: ignore[assignment]
     replica: str | None = None
+    elsewhere: Elsewhere | None = None
 
     @contextmanager
-    def opened(self) -> "Iterator[Workbench[B]]":
-        with open_store(self.replica or self.url, create=False) as store, self.beside(self.url) as more:
+    def opened(self, elsewhere: bool = False) -> "Iterator[Workbench[B]]":
+        with self._events(elsewhere) as store, self.beside(self.url) as more:
             yield Workbench(store, more, self.books, self.other)
+
+    def _events(self, elsewhere: bool) -> AbstractContextManager[EventStore]:
+        if elsewhere and self.elsewhere is not None:
+            return self.elsewhere()
+        return open_store(self.replica or self.url, create=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +130,9 @@ class _Near(NamedTuple):
     beside: Opener[Any]
     law: Path
 
-    def source(self) -> Divided[Any]:
+    def opened(self) -> AbstractContextManager[Workbench[Any]]:
         books, other = _lent(self.law)
-        return Divided(self.url, books, other, self.beside, self.replica)
+        return Divided(self.url, books, other, self.beside, self.replica).opened()
 
 
 class _Far(NamedTuple):
@@ -133,16 +143,17 @@ class _Far(NamedTuple):
     replica: str | None
     beside: Opener[Any]
     law: bytes
+    elsewhere: Elsewhere | None
 
     @classmethod
     def of(cls, source: Divided[Any]) -> "_Far":
         return cls(without_password(source.url),
                    without_password(source.replica) if source.replica is not None else None, source.beside,
-                   zlib.compress(pickle.dumps((source.books, source.other)), 1))
+                   zlib.compress(pickle.dumps((source.books, source.other)), 1), source.elsewhere)
 
-    def source(self) -> Divided[Any]:
+    def opened(self) -> AbstractContextManager[Workbench[Any]]:
         books, other = _sent(self.law)
-        return Divided(self.url, books, other, self.beside, self.replica)
+        return Divided(self.url, books, other, self.beside, self.replica, self.elsewhere).opened(elsewhere=True)
 
 
 @lru_cache(2)
@@ -192,7 +203,7 @@ class _Benches:
             found = held.pop() if held else None
         if found is None:
             stack = ExitStack()
-            found = stack.enter_context(place.source().opened()), stack
+            found = stack.enter_context(place.opened()), stack
         try:
             yield found[0]
         except BaseException:

@@ -4,6 +4,7 @@ import io
 import os
 import pickle
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,7 +22,7 @@ import pytest
 from click.testing import CliRunner
 
 from ledger.audit.run import Audit, of_everybody
-from ledger.bootstrap import clock
+from ledger.bootstrap import HowToAudit, clock, open_ledger
 from ledger.entrypoints.cli import cli
 from ledger.generate import write
 from ledger.handling.bulk import import_lines
@@ -30,9 +31,12 @@ from ledger.projections.everybody import open_database
 from ledger.projections.everybody.rebuild import rebuild
 from ledger.projections.everybody.tables import NEW
 from ledger.projections.everybody.verify import diff, verify
+from ledger.proofs import signing
+from ledger.proofs.reading import WrongProof
 from ledger.sql.base import Row
 from ledger.store import EventStore, StoreUnusable, open_store, workers
 from tests.projections.populations import BOOKS, fill, population, tables
+from tests.proofs.conftest import NAME
 from tests.sizes import at_a_store, sized
 
 pytestmark = [pytest.mark.xdist_group("dask"), pytest.mark.server]
@@ -138,6 +142,32 @@ def test_generated_bytes_and_differences_are_the_same(dask: Any, store: EventSto
     alone, far = io.BytesIO(), io.BytesIO()
     assert write(alone, 30, 5, first=3, how=How(1)) == write(far, 30, 5, first=3, how=there)
     assert alone.getvalue() == far.getvalue()
+
+
+def test_export_is_brought_in_by_workers_that_reach_no_database(dask: Any, tmp_path: Path, small_parts: None,
+                                                                monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(signing.VARIABLE, str(tmp_path / "signing.key"))
+    signing.make(NAME)
+    ours, folder = f"sqlite:///{tmp_path}/ours.db", tmp_path / "exported"
+    with open_store(ours) as store:
+        fill(store, population(12))
+    assert CliRunner().invoke(cli, ["--db", ours, "export", str(folder)]).exit_code == 0
+    there = HowToAudit(by=How(cluster=dask.scheduler_address))
+    of = workers._Far.of
+    monkeypatch.setattr(workers._Far, "of", lambda source: of(source)._replace(url="sqlite:////nowhere/ledger.db"))
+    with open_ledger(f"sqlite:///{tmp_path}/asked.db") as ledger:
+        ledger.bring(folder, ())
+        assert list(ledger.audit(on=ON, how=there)) == list(ledger.audit(on=ON)) != []
+    altered = tmp_path / "altered"
+    shutil.copytree(folder, altered)
+    with open_ledger(f"sqlite:///{tmp_path}/again.db") as ledger:
+        ledger.bring(altered, ())
+        segment = next((altered / "data").glob("segment-*"))
+        content = bytearray(segment.read_bytes())
+        content[len(content) // 2] ^= 1
+        segment.write_bytes(content)
+        with pytest.raises(WrongProof, match=re.escape(str(segment))):
+            list(ledger.audit(on=ON, how=there))
 
 
 def test_worker_of_another_version_is_refused_by_name_before_the_work(dask: Any,

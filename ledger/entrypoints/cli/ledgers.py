@@ -106,7 +106,7 @@ def _opened(one: OneOfMany, rows: bool) -> "Iterator[Ledger]":
         raise RuntimeError("neither an address nor a folder")
     with tempfile.TemporaryDirectory(prefix="career-ledger-") as folder, \
             open_ledger(f"{SQLITE}{folder}/ledger.db", True, one.rulebooks) as ledger:
-        ledger.import_folder(one.export, [one.key] if one.key is not None else [], (), lambda *_: None)
+        ledger.bring(one.export, [one.key] if one.key is not None else [])
         if rows:
             ledger.rebuild()
         yield ledger

@@ -14,7 +14,7 @@ from ledger.sql.base import Row
 from ledger.store import SetAside, SomeSetAside, StoreUnusable, open_store
 from ledger.store.errors import fault
 from ledger.store.mapper import stream_id
-from ledger.store.workers import Divided, Progress, Task, Workbench, parts_of, run_all
+from ledger.store.workers import Divided, Elsewhere, Progress, Task, Workbench, parts_of, run_all
 
 from .database import OtherLog, Position, check_law
 from .open import open_database
@@ -48,10 +48,10 @@ def verify(url: str, books: LawBooks, how: How | None = None,
     yield from _without_events(url)
 
 
-def diff(url: str, books: LawBooks, other: LawBooks, how: How | None = None,
-         progress: Progress | None = None) -> Iterator[Difference]:
+def diff(url: str, books: LawBooks, other: LawBooks, how: How | None = None, progress: Progress | None = None,
+         elsewhere: Elsewhere | None = None) -> Iterator[Difference]:
     """What would be answered otherwise under `other` rule books: `before` and `after` intervals, student by student."""
-    yield from _all_parts(_diff_part, Divided(url, books, other), how, progress)
+    yield from _all_parts(_diff_part, Divided(url, books, other, elsewhere=elsewhere), how, progress)
 
 
 def _all_parts(call: Any, source: Divided[Any], how: How | None, progress: Progress | None) -> Iterator[Difference]:
