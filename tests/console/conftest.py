@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from consumers.database import Database
+from consumers.kit.order import NOT_COME
+from consumers.kit.tables import migrations
+from consumers.treasury.service import Treasury
 from ledger.bootstrap import open_ledger
 from ledger.entrypoints.cli import cli
 from ledger.proofs import signing
@@ -35,5 +39,13 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
                 assert {one["outcome"] for one in ledger.append_lines(lines, mode)} <= {"accepted", "refused"}
             ledger.project(threading.Event())
             ledger.checkpoint()
-        with desk(url, keys) as made:
+        with Database(f"sqlite:///{folder / 'treasury.db'}") as own:
+            own.migrate(migrations(Treasury))
+            with own.transaction() as tx:
+                tx.run("INSERT INTO treasury_positions VALUES ('career.events.v1', 0, 9, 90), "
+                       "('career.events.v1', 1, 7, 120)")
+                tx.run("INSERT INTO treasury_parked VALUES ('S-DEMO-07', 4, 'gap', :detail, 0, 8, "
+                       "'2026-03-20T08:00:00+00:00')", {"detail": NOT_COME})
+        followers = {"treasury": f"sqlite:///{folder / 'treasury.db'}", "archive": f"sqlite:///{folder / 'none.db'}"}
+        with desk(url, keys, followers) as made:
             yield made

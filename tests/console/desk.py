@@ -137,7 +137,7 @@ def violations(page: Page) -> list[str]:
 
 
 @contextmanager
-def desk(url: str, keys: str | None = None) -> Iterator[Desk]:
+def desk(url: str, keys: str | None = None, followers: dict[str, str] | None = None) -> Iterator[Desk]:
     with ExitStack() as stack:
         place = bound_to("127.0.0.1:0", Door(b"0" * 32), "--listen")
         entrance = Entrance(place, show=lambda _: None)
@@ -145,7 +145,7 @@ def desk(url: str, keys: str | None = None) -> Iterator[Desk]:
         ledger = stack.enter_context(again())
         api = stack.enter_context(Api(ledger, ShownWatch("serve")))
         api.tickets.mails = keys is not None
-        console = Console(api)
+        console = Console(api, followers or {})
         routes = {**api.routes, **entrance.routes, **console.routes}
         stack.enter_context(Server(routes, place, LONGEST, entrance))
         stack.callback(api.leave)

@@ -39,13 +39,16 @@ LISTEN = "127.0.0.1:8080"
               envvar="CAREER_LEDGER_ESERVICES", metavar="FILE",
               help="Answers the national e-services too, to the platform that this file names; needs --reference and "
                    "--keys.")
+@click.option("--services", "followers", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              envvar="CAREER_LEDGER_SERVICES", metavar="FILE",
+              help="A file that says where each service keeps what it could not take; /subscribers shows it.")
 @reference_option()
 @door_options
 @issuer_options(people=True)
 @mail_options(needed=False)
 @log_format_option
 def serve(listen: str, door: Door, issuer: "IssuerAt | None", eservices: Path | None,
-          reference: Path | None, mails: Mails | None) -> None:
+          reference: Path | None, mails: Mails | None, followers: Path | None) -> None:
     """Answer over HTTP under /v1 until SIGTERM: the same answers as the command line's --json.
 
     Whoever asks must send `Authorization: Bearer TOKEN`. Without --http-token-file a new token is made and printed
@@ -84,7 +87,8 @@ def serve(listen: str, door: Door, issuer: "IssuerAt | None", eservices: Path | 
         api.tickets.mails = mails is not None
         entrance = Entrance(place, {**TABLE, **(more.table if more else {})}, _shower(f"{site}/login"),
                             trail=api.trail)
-        routes = {**api.routes, **entrance.routes, **Console(api).routes, **(more.routes if more else {})}
+        console = Console(api, _followers(followers))
+        routes = {**api.routes, **entrance.routes, **console.routes, **(more.routes if more else {})}
         stack.enter_context(Server(routes, place, LONGEST, entrance))
         spare_the_collector()
         say(Note("serve/started", "answers on port {port}", port=place.port))
@@ -117,6 +121,15 @@ def _mailed(ledger: "Ledger", mails: Mails | None, site: str) -> "Iterator[None]
         finally:
             stop.set()
             thread.join(10)
+
+
+def _followers(file: Path | None) -> dict[str, str]:
+    from ledger.entrypoints.http.console.services import read
+
+    try:
+        return read(file) if file is not None else {}
+    except (OSError, ValueError) as error:
+        raise misused(says("cli/services", field=str(file), text=str(error))) from None
 
 
 def _shower(page: str) -> "Callable[[str], None]":

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 from urllib.parse import quote
@@ -22,7 +22,7 @@ from ..api import Api
 from ..pages import event_name, spoken
 from ..problems import Misasked, understood
 from ..who import form, see
-from . import acts, assets, findings, search, situation
+from . import acts, assets, findings, search, services, situation
 from .pages import page
 from .tickets import TicketPages
 from .visit import AskedDays, Visit, visit
@@ -33,8 +33,9 @@ _Page = Callable[[Visit], Response]
 class Console:
     """Pages over one ledger, found in the same threads as every other answer."""
 
-    def __init__(self, api: Api) -> None:
-        self._api, self.ledger = api, api.ledger
+    def __init__(self, api: Api, followers: Mapping[str, str] | None = None) -> None:
+        """`followers`: the addresses of the databases of services, by their names."""
+        self._api, self.ledger, self._followers = api, api.ledger, followers or {}
         self.looks = findings.LooksAtAll(api.ledger)
         self._loop: asyncio.AbstractEventLoop  # of the server, known from the first request on
 
@@ -90,12 +91,13 @@ class Console:
         try:
             published = self.ledger.published()
         except NotFound:
-            published = {"topics": [], "last_position": 0}
+            published = {"topics": [], "last_position": self.ledger.log.last_position()}
         tables = told(self.ledger.projection_status(), asked.language) if self.ledger.has_projections() else None
         aside = [{**one, "where": topic["topic"]} for topic in published["topics"] for one in topic["set_aside"]]
         where = sentence(says("console/tables"), asked.language)
         aside += [{**one, "where": where} for one in (tables or {"set_aside": []})["set_aside"]]
-        return page(asked, "subscribers", tab="subscribers", tables=tables, aside=aside, **published)
+        return page(asked, "subscribers", tab="subscribers", tables=tables, aside=aside,
+                    services=list(services.told(self._followers)), **published)
 
     # One student
 
