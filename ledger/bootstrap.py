@@ -506,10 +506,12 @@ class Ledger:
         from ledger.eservices.services import Services
         from ledger.rulebooks.reference import reference as read
 
-        def record(submissions: list[Answer]) -> list[Answer]:
-            return list(self.append_lines([json.dumps(one).encode() for one in submissions], atomic=True))
+        return Services(self._store, lambda: self.books, self._needed_sealer(), read(reference), clock, today,
+                        self.record_together)
 
-        return Services(self._store, lambda: self.books, self._needed_sealer(), read(reference), clock, today, record)
+    def record_together(self, submissions: "Sequence[Answer]") -> list[Answer]:
+        """The outcomes of submissions of which all are stored or none is; in the thread that has the key store."""
+        return list(self.append_lines([json.dumps(one).encode() for one in submissions], atomic=True))
 
     def rectify(self, student: str, number: str, outcome: str, lines: Iterable[bytes], answer: str,
                 actor: str) -> Iterator[Answer]:
@@ -904,13 +906,24 @@ class Ledger:
     def forget(self, student: str, authorities: Sequence[str], reason: str, anyway: bool = False) -> Answer:
         """Has deleted what others hold of her, for good. `topics_until`: so long the topics of submissions, outcomes
         and dead letters keep what was submitted about her. Raises NotFound."""
+        from dataclasses import replace
+
+        from ledger.domain.events import TicketLinked
+        from ledger.domain.values import STRANGER
         from ledger.handling.forgetting import Ordered, forget
         from ledger.wire.topics import longest_kept_days
 
         keys = self._sealer.keys if self._sealer is not None else None
-        answer = forget(self._writer, self.books, clock, keys, Ordered(student, tuple(authorities), reason, today(),
-                                                                    anyway))
+        order = Ordered(student, tuple(authorities), reason, today(), anyway)
+        answer = forget(self._writer, self.books, clock, keys, order)
         if answer["outcome"] == "forgotten":
+            # what she wrote before she had a career is hers: the streams of tickets that were linked to her
+            linked = sorted({event.data.person for event in self._store.stream(student) if isinstance(
+                event.data, TicketLinked) and event.data.person.startswith(STRANGER)})
+            for one in linked:
+                forget(self._writer, self.books, clock, keys, replace(order, student=one, anyway=True))
+            if linked:
+                answer["linked"] = linked
             answer["topics_until"] = (today() + timedelta(days=longest_kept_days())).isoformat()
         return answer
 

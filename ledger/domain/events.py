@@ -430,6 +430,14 @@ class TicketClosed(Payload):
     outcome: Literal["approved", "rejected", "cancelled"] | None = None
 
 
+class TicketLinked(Payload):
+    """The ticket of a person who had a stream of its own is a student's, as an officer found out: recorded in both
+    streams, `person` is each time the other one."""
+
+    number: Text
+    person: Pseudonym
+
+
 class EventVoided(Payload):
     event: Annotated[str, Narrowed(min_length=1, max_length=200)]
     reason: LongText
@@ -482,6 +490,7 @@ PAYLOADS: dict[str, type[Payload]] = {
     "ticket-closed": TicketClosed,
     "event-voided": EventVoided,
     "person-forgotten": PersonForgotten,
+    "ticket-linked": TicketLinked,
 }
 
 ACTS: frozenset[str] = frozenset({
@@ -494,7 +503,7 @@ ACTS: frozenset[str] = frozenset({
 """The types marked G: a rule can refuse them."""
 
 ABOUT_THE_PERSON: frozenset[str] = frozenset({
-    "person-registered", "person-forgotten", "ticket-opened", "ticket-closed"})
+    "person-registered", "person-forgotten", "ticket-opened", "ticket-closed", "ticket-linked"})
 """Events without a career."""
 
 SEALED_ONLY: frozenset[str] = frozenset({"person-registered"})

@@ -147,6 +147,10 @@ def _identifies(value: str) -> str:
     return value
 
 
+STRANGER = "TKT-"
+"""Begins the pseudonym of a person who has a ticket and no career."""
+
+
 def format_instant(moment: datetime) -> str:
     """UTC with microseconds only where there are any, ending in Z: one spelling for one instant."""
     return (moment if moment.tzinfo is timezone.utc else moment.astimezone(timezone.utc)).isoformat()[:-6] + "Z"

@@ -10,11 +10,19 @@ from contextlib import suppress
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
-from ledger.domain.events import Enrolled, Event, PersonRegistered, Preenrolled, TicketClosed, TicketOpened
+from ledger.domain.events import (
+    Enrolled,
+    Event,
+    PersonRegistered,
+    Preenrolled,
+    TicketClosed,
+    TicketLinked,
+    TicketOpened,
+)
 from ledger.domain.knowledge import NotFound, in_force, is_forgotten
 from ledger.domain.numbers import ticket_number
 from ledger.domain.phrases import says
-from ledger.domain.values import format_instant
+from ledger.domain.values import STRANGER, format_instant
 from ledger.privacy.reading import person_of
 from ledger.privacy.sealer import KeySealer
 from ledger.privacy.tickets import TicketClaim, TicketIndex, TicketRow, spelt_number
@@ -28,6 +36,10 @@ SOURCE = "help-desk"
 SENDER = ("email", "full_name", "phone", "student_number", "degree_programme")
 """Of whoever asks; with her message they are the `request` of the event."""
 TicketJson = dict[str, Any]
+
+
+class AlreadyLinked(Exception):
+    """To another student."""
 
 
 class TicketReader(NamedTuple):
@@ -88,6 +100,8 @@ class HelpDesk:
             data = event.data
             if isinstance(data, TicketOpened) and data.number == number:
                 self.index.opened(row_of(event, data))
+            elif isinstance(data, TicketLinked) and data.number == number:
+                self.index.linked(number, data.person)
             elif isinstance(data, TicketClosed) and data.number == number:
                 self.index.closed(number, student, format_instant(event.recorded_at))
 
@@ -172,6 +186,25 @@ class HelpDesk:
         return {"id": f"ticket-{row.number}-closed", "type": "ticket-closed", "student": row.student,
                 "effective_on": self._today().isoformat(), "source": SOURCE, "actor": actor,
                 "data": {"number": row.number, "answer": answer}}
+
+
+    # Whose it is
+
+    def linking(self, number: str, student: str, actor: str) -> list[TicketJson]:
+        """The submissions, of both streams, that say of a ticket of a person without a career that it is a student's.
+        Raises NotFound where there is no such ticket, or nothing is known of the student; AlreadyLinked."""
+        row = self.index.row(spelt_number(number))
+        if row is None or not row.student.startswith(STRANGER):
+            raise NotFound(says("missing/ticket", text=number))
+        if row.linked not in (None, student):
+            raise AlreadyLinked
+        events = self._store.stream(student)
+        if not events or is_forgotten(events) or student.startswith(STRANGER):
+            raise NotFound(says("missing/student", student=student))
+        return [{"id": f"ticket-{row.number}-linked", "type": "ticket-linked", "student": one, "source": SOURCE,
+                 "effective_on": self._today().isoformat(), "actor": actor,
+                 "data": {"number": row.number, "person": other}}
+                for one, other in ((row.student, student), (student, row.student))]
 
 
 LISTED = ("number", "student", "linked", "service", "context", "kind", "state", "opened_at", "closed_at", "subject",

@@ -13,7 +13,7 @@ from email.utils import format_datetime, parseaddr
 from textwrap import fill
 from typing import NamedTuple
 
-from ledger.domain.events import Event, EventVoided, TicketClosed, TicketOpened
+from ledger.domain.events import Event, EventVoided, TicketClosed, TicketLinked, TicketOpened
 from ledger.domain.knowledge import in_force
 from ledger.domain.numbers import ticket_number
 from ledger.domain.phrases import Phrase, says
@@ -71,7 +71,7 @@ class Mailing:
         events = self._store.log(position, PAGE)
         if not events:
             return 0
-        opened, closed, told, gone = [], [], [], []
+        opened, closed, linked, told, gone = [], [], [], [], []
         forgotten = [event.student for event in events if event.type == "person-forgotten"]
         since = self._clock() - FRESH
         for event in events:
@@ -84,10 +84,12 @@ class Mailing:
                 number = ticket_number(data.number)
                 closed.append((number, event.student, format_instant(event.recorded_at)))
                 told += [(number, CLOSED)] if event.recorded_at > since else []
+            elif isinstance(data, TicketLinked):
+                linked.append((ticket_number(data.number), data.person))
             elif isinstance(data, EventVoided):
                 gone.append((event.student, data.event))
         voided = [(student, number) for student, event_id in gone for number in self._number_of(student, event_id)]
-        self._index.follow(before, events[-1].position, (opened, closed), told, (voided, forgotten))
+        self._index.follow(before, events[-1].position, (opened, closed, linked), told, (voided, forgotten))
         return len(events)
 
     def _pair(self, event: Event, data: TicketOpened) -> str | None:

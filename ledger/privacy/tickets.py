@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from typing import NamedTuple
 
+from ledger.domain.values import STRANGER
 from ledger.sql.base import Transaction
 
 from .key_store import KeyStore
@@ -29,8 +30,6 @@ MOST_OPENED = 10
 MOST_OF_STRANGERS = 500
 """The same by all who are no students: whoever fills in forms by a program fills no more of the ledger."""
 STRANGERS = "strangers"
-STRANGER = "TKT-"
-"""Begins the pseudonym of a person who has no career."""
 _SPELT = str.maketrans({"O": "0", "I": "1", "L": "1", "-": None, "#": None})
 
 
@@ -124,6 +123,14 @@ class TicketIndex:
         with self._backend.transaction() as tx:
             self._take(tx, [], [(number, student, at)])
 
+    def linked(self, number: str, student: str) -> None:
+        with self._backend.transaction() as tx:
+            self._link(tx, [(number, student)])
+
+    def _link(self, tx: Transaction, linked: Sequence[tuple[str, str]]) -> None:
+        tx.many("UPDATE tickets SET linked = :student WHERE number = :number AND student <> :student",
+                [{"number": number, "student": student} for number, student in linked])
+
     def pair_of(self, email: str, number: str) -> str:
         return self._pair(email, number)
 
@@ -184,7 +191,8 @@ class TicketIndex:
         return int(rows[0][0]) if rows else 0
 
     def follow(self, before: int, after: int,
-               found: tuple[Sequence[tuple[TicketRow, str | None]], Sequence[tuple[str, str, str]]],
+               found: tuple[Sequence[tuple[TicketRow, str | None]], Sequence[tuple[str, str, str]],
+                            Sequence[tuple[str, str]]],
                told: Sequence[tuple[str, str]], gone: tuple[Sequence[tuple[str, str]], Sequence[str]]) -> None:
         """What the log says up to a position; nothing is done where another process was faster. `told`: numbers and
         kinds of mails, of those that turn out to be of the desk; `gone`: what was taken back, students and numbers,
@@ -194,7 +202,8 @@ class TicketIndex:
             rows = tx.ask("SELECT position FROM ticket_state")
             if (int(rows[0][0]) if rows else 0) != before:
                 return
-            self._take(tx, *found)
+            self._take(tx, *found[:2])
+            self._link(tx, found[2])
             tx.many("INSERT INTO ticket_mails (number, kind, student, made_at, state, attempts, next_attempt) SELECT "
                     "number, :kind, student, :at, 'waiting', 0, 0 FROM tickets WHERE number = :number AND kind = "
                     "'desk' ON CONFLICT (number, kind) DO NOTHING",

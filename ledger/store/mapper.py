@@ -78,6 +78,7 @@ STORED_NAMES: dict[str, str] = {
     "diploma-supplement-issued": "diploma-supplement-issued.v1",
     "person-registered": "person-registered.v1",
     "person-forgotten": "person-forgotten.v1",
+    "ticket-linked": "ticket-linked.v1",
     "ticket-opened": "ticket-opened.v1",
     "ticket-closed": "ticket-closed.v1",
     "event-voided": "event-voided.v1",

@@ -154,6 +154,11 @@ def rows(tx: Transaction) -> None:
         privileges(tx)
 
 
-STEPS = (events, identity, checks, privileges, numbers, forgetting, sealed_events, epochs, rows)
+def linked_tickets(tx: Transaction) -> None:
+    """The databases know the stored name of `ticket-linked`."""
+    checks(tx)
+
+
+STEPS = (events, identity, checks, privileges, numbers, forgetting, sealed_events, epochs, rows, linked_tickets)
 SQLITE = Migrations("ledger", "career_ledger_migrations", "stored_events", STEPS)
 POSTGRES = Migrations("ledger", "public.career_ledger_migrations", "public.stored_events", STEPS)

@@ -74,6 +74,7 @@ FIELDS: dict[str, Leaves] = {
     "ticket-opened": (("number", "service", "context", "career", "kind", "follows"), {}),
     "ticket-closed": (("number",), {}),
     "event-voided": (("event", "authority"), {}),
+    "ticket-linked": (("number", "person"), {}),
 }
 
 VERSIONS: dict[str, int] = dict.fromkeys(FIELDS, 1)

@@ -224,6 +224,20 @@ def test_what_is_wrong_stands_beside_its_field_and_a_wrong_pair_gets_nothing(tic
     page.close()
 
 
+def test_officer_links_a_stranger_to_a_student(tickets: TicketWindow) -> None:
+    page = tickets.opened.window("en", STAFF, scripts=False)
+    page.goto(f"{tickets.opened.site}/tickets?state=closed")
+    page.locator("tbody tr", has_text="NAME SURNAME").first.get_by_role("link").click()
+    fill(page, belongs_to="S-NOBODY")
+    page.get_by_role("button", name="Link to the student").click()
+    expect(page.locator("#wrong-student")).to_contain_text("S-NOBODY")
+    fill(page, belongs_to=ADA)
+    page.get_by_role("button", name="Link to the student").click()
+    expect(page.get_by_text("This ticket is of student")).to_be_visible()
+    expect(page.get_by_role("link", name=ADA)).to_be_visible()
+    page.close()
+
+
 def test_printed_page_has_the_thread_and_nothing_to_press(tickets: TicketWindow) -> None:
     page = tickets.opened.window("en", STAFF)
     page.goto(f"{tickets.opened.site}/tickets?state=closed")

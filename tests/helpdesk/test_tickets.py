@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ledger.bootstrap import open_ledger
+from ledger.bootstrap import Read, open_ledger
 from ledger.edges import web
 from ledger.edges.callers import OPERATOR, STUDENT, Caller
 from ledger.privacy.tickets import MOST_OF_STRANGERS, MOST_OPENED, MOST_TRIES
@@ -16,7 +16,7 @@ from tests.desk import Client, Said, served
 from tests.eservices.conftest import Clock
 from tests.sizes import sized
 
-from .conftest import ADA, form
+from .conftest import ADA, form, record
 
 GUESSES = sized(200, 10_000)
 NUMBER = re.compile(r"[0-9A-HJKMNP-TV-Z]{5}-[0-9A-HJKMNP-TV-Z]{5}")
@@ -224,3 +224,38 @@ def test_reads_leave_a_trace(client: Client, url: str, keys_url: str) -> None:
     with open_ledger(url, keys=keys_url) as other:
         assert [(one["who"], one["what"], one["why"]) for one in other.accesses(made["student"])] == [
             ("operator", "ticket", "to answer it"), ("help-desk", "ticket", "e-mail and number")]
+
+
+def test_officer_links_a_stranger_to_a_student_with_an_event_in_both_streams(client: Client, url: str, keys_url: str,
+                                                                              monkeypatch: pytest.MonkeyPatch) -> None:
+    made = opened(client)
+    path = f"/v1/tickets/{made['number']}/student"
+    assert wrong_fields(client(path, "POST", {"student": "no such thing"})) == ["#/student"]
+    assert client(path, "POST", {"student": "S-NOBODY"}).status == 404
+    assert client(path, "POST", {"student": made["student"]}).status == 404
+    for _ in range(2):
+        assert client(path, "POST", {"student": ADA}).status == 200
+    assert client(f"/v1/tickets/{made['number']}").json["linked"] == ADA
+    with open_ledger(url, keys=keys_url) as other:
+        record(other, "enrolled", "B", "S-EVE", programme="x", academic_year="2025-26", course_type="bachelor",
+               access="open", year=1, regime="full-time")
+        for one, person in ((ADA, made["student"]), (made["student"], ADA)):
+            last = list(other.history(one))[-1]
+            assert (last["type"], last["data"]) == ("ticket-linked", {"number": made["number"], "person": person})
+    assert client(path, "POST", {"student": "S-EVE"}).json["reason"] == "linked-before"
+    monkeypatch.setattr(web, "OPERATOR", Caller("ada", frozenset({STUDENT}), ADA))
+    assert [(one["number"], one["elsewhere"]) for one in client("/v1/tickets").json["tickets"]] == [
+        (made["number"], True)]
+    assert client(path, "POST", {"student": ADA}).status == 403
+    monkeypatch.setattr(web, "OPERATOR", OPERATOR)
+
+
+def test_forgetting_a_student_forgets_what_she_wrote_before_she_was_one(client: Client, url: str,
+                                                                         keys_url: str) -> None:
+    made = opened(client)
+    client(f"/v1/tickets/{made['number']}/student", "POST", {"student": ADA})
+    with open_ledger(url, keys=keys_url) as other:
+        done = other.forget(ADA, ["A", "B"], "asked for", anyway=True)
+        assert (done["outcome"], done["linked"]) == ("forgotten", [made["student"]])
+        assert other.disclosure(made["student"], Read("t", None, "asked for"))["forgotten"] is not None
+    assert looked_up(client, "n.surname@studenti.unibg.it", made["number"]).status == 404

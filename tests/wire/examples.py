@@ -87,6 +87,7 @@ DATA: dict[str, dict[str, Any]] = {
                       "follows": "T-2026-117"},
     "ticket-closed": {"number": "T-2026-118", "answer": SECRET + "answer", "outcome": "approved"},
     "event-voided": {"event": "a-former-id", "reason": SECRET + "reason", "authority": "Registrar"},
+    "ticket-linked": {"number": "7Q4MX-2ZK9D", "person": "TKT-0123456789abcdef0123"},
 }
 
 FIRST: dict[str, dict[str, Any]] = {

@@ -136,7 +136,7 @@ def transfer_out_is_asked_in_its_window(case: Case) -> Reason | None:
 
 AFTER_THE_END = frozenset({
     "instalment-paid", "payment-refunded", "payment-moved", "diploma-supplement-issued", "ticket-opened",
-    "ticket-closed", "event-voided", "person-registered", "person-forgotten",
+    "ticket-closed", "ticket-linked", "event-voided", "person-registered", "person-forgotten",
 })
 """Facts that may follow a career's end."""
 

@@ -84,7 +84,7 @@ ABOUT_THE_PERSON: dict[str, Callable[[Person, Event], None]] = {
     "ticket-closed": tickets.closed,
 }
 
-_CHANGES_NOTHING = frozenset({"person-registered", "person-forgotten", "event-voided"})
+_CHANGES_NOTHING = frozenset({"person-registered", "person-forgotten", "event-voided", "ticket-linked"})
 
 TAKES_EFFECT = career.takes_effect
 """Whether a fact changes a career that may have ended."""

@@ -21,7 +21,7 @@ from ledger.words import Language, sentence
 
 from .asked import CALL, AsKnown, Heard, Who
 from .everybody import REPORTS, AskedFindings, path_of
-from .tickets import AskedState, AskedTickets, TicketAnswer
+from .tickets import AskedState, AskedTickets, TicketAnswer, TicketStudent
 from .who import TABLE
 
 JSON, LINES, SSE = "application/json", "application/x-ndjson", "text/event-stream"
@@ -90,6 +90,7 @@ SCHEMAS: dict[str, Schema] = {
                       subject=_MAYBE, message=_TEXT, answer=_MAYBE, forgotten=_FLAG),
     "ticket-opened": _object(number=_TEXT, student=_TEXT, state=_TICKET_STATE),
     "ticket-closed": _object(number=_TEXT, state=_TICKET_STATE),
+    "ticket-linked": _object(number=_TEXT, student=_TEXT),
     "tickets": _object(tickets=_OBJECTS, next=_MAYBE),
 }
 _CLOCKS = ((AsKnown, tuple(AsKnown.model_fields)),)
@@ -141,6 +142,8 @@ OPERATIONS = (
               ("Access-Purpose",)),
     Operation("/v1/tickets/{number}/answer", "POST", "answer-ticket", says("api/answer-ticket"), {
         ("200", JSON): _of("ticket-closed"), ("201", JSON): _of("ticket-closed")}, (), _taken(TicketAnswer)),
+    Operation("/v1/tickets/{number}/student", "POST", "link-ticket", says("api/link-ticket"), {
+        ("200", JSON): _of("ticket-linked")}, (), _taken(TicketStudent)),
     Operation("/v1/rules/{rule}", "GET", "rule", says("api/rule"), {("200", JSON): _of("rule")}),
     Operation("/v1/rulebooks/{academic_year}", "GET", "rulebook", says("api/rulebook"),
               {("200", JSON): _of("rulebook")}, ((AsKnown, ("known_at",)),)),

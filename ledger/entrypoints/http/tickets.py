@@ -22,7 +22,7 @@ from ledger.edges.callers import Caller
 from ledger.edges.text import visible
 from ledger.edges.web import Response
 from ledger.handling.submit import read_form
-from ledger.helpdesk.desk import HelpDesk, TicketReader
+from ledger.helpdesk.desk import AlreadyLinked, HelpDesk, TicketReader
 from ledger.helpdesk.form import KnownSender, TicketForm, read
 from ledger.privacy.tickets import TriedTooOften, spelt_number
 
@@ -58,6 +58,13 @@ class TicketAnswer(BaseModel):
     answer: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_ANSWER)]
 
 
+class TicketStudent(BaseModel):
+    """The student whose ticket it is."""
+
+    model_config = ConfigDict(extra="forbid")
+    student: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+
+
 class OpenedNow(NamedTuple):
     """`again`: the form had come before."""
 
@@ -86,7 +93,8 @@ class Tickets:
         return {"/v1/tickets": {"GET": self._listed, "POST": self._opened},
                 "/v1/ticket-state": {"POST": self._state},
                 "/v1/tickets/{number}": {"GET": self._thread},
-                "/v1/tickets/{number}/answer": {"POST": self._answered}}
+                "/v1/tickets/{number}/answer": {"POST": self._answered},
+                "/v1/tickets/{number}/student": {"POST": self._linked}}
 
     # What pages do too
 
@@ -147,6 +155,18 @@ class Tickets:
         if found["outcome"] == "invalid":
             raise Misasked(409, "answered-before", says("desk/answered-before"))
         return found
+
+    async def link(self, number: str, student: str, caller: Caller) -> None:
+        """In both streams or in neither. Raises NotFound, Misasked where it is linked otherwise."""
+        desk = await self.desk()
+        try:
+            submissions = await self.kept(desk.linking, number, student, caller.subject)
+        except AlreadyLinked:
+            raise Misasked(409, "linked-before", says("desk/linked-before")) from None
+        found = await self.kept(self._ledger.record_together, submissions)
+        if any(one["outcome"] not in ("accepted", "duplicate") for one in found):
+            raise Misasked(409, "linked-before", says("desk/linked-before"))
+        await self.kept(desk.recorded, submissions[0]["data"]["number"], submissions[0]["student"])
 
     async def _recorded(self, submission: Answer, number: str) -> Answer:
         form = read_form(submission, True)
@@ -214,6 +234,11 @@ class Tickets:
         found = await self.answer(asked.parts[0], given.answer, asked.request.caller)
         return told_as(asked, {"number": asked.parts[0], "state": "closed"},
                        status=200 if found["outcome"] == "duplicate" else 201)
+
+    async def _linked(self, asked: Inquiry) -> Response:
+        given = _read(TicketStudent, _object(asked))
+        await self.link(asked.parts[0], given.student, asked.request.caller)
+        return told_as(asked, {"number": asked.parts[0], "student": given.student})
 
 
 def purpose_of(asked: Inquiry) -> str:

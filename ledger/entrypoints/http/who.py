@@ -84,6 +84,7 @@ TABLE: Table = {
     "/v1/findings": {"GET": _AUDITS},
     "/v1/tickets": {"GET": _READS_TICKETS, "POST": _ASKS_THE_DESK}, "/v1/ticket-state": {"POST": _ASKS_THE_DESK},
     "/v1/tickets/{number}": {"GET": _READS_TICKETS}, "/v1/tickets/{number}/answer": {"POST": _ANSWERS},
+    "/v1/tickets/{number}/student": {"POST": Permit(frozenset({OFFICER}))},
     "/v1/rules/{rule}": {"GET": _ALL},
     "/v1/rulebooks/{academic_year}": {"GET": _ALL},
     "/metrics": {"GET": _RUNS},

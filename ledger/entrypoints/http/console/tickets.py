@@ -11,8 +11,9 @@ from typing import Any
 
 from ledger.bootstrap import Answer, today
 from ledger.domain.form import Problem
+from ledger.domain.knowledge import NotFound
 from ledger.domain.phrases import says
-from ledger.edges.callers import NOBODY
+from ledger.edges.callers import NOBODY, OFFICER
 from ledger.edges.web import Request, Response, Route
 from ledger.helpdesk.form import FIELDS, filled_in, new_id
 from ledger.words import sentence
@@ -150,6 +151,8 @@ class TicketPages:
 
     async def _answer(self, asked: Visit) -> Response:
         number, given = asked.request.parts[-1], form(asked.request.body)
+        if given.get("do") == "link":
+            return await self._link(asked, number, given.get("belongs_to", "").strip())
         answer = given.get("answer", "").replace("\r\n", "\n").strip()
         if not answer or len(answer) > LONGEST_ANSWER:
             return await self._ticket(asked, answer, sentence(says("desk/no-answer", at_most=LONGEST_ANSWER),
@@ -157,10 +160,19 @@ class TicketPages:
         await self._tickets.answer(number, answer, asked.caller)
         return see(asked.to("tickets", number, answered=1))
 
-    async def _ticket(self, asked: Visit, answer: str, wrong: str) -> Response:
+    async def _link(self, asked: Visit, number: str, student: str) -> Response:
+        if not asked.is_officer:
+            raise Misasked(403, "forbidden", says("http/forbidden", text=OFFICER))
+        try:
+            await self._tickets.link(number, student, asked.caller)
+        except NotFound as error:
+            return await self._ticket(asked, "", "", sentence(error.told, asked.language))
+        return see(asked.to("tickets", number))
+
+    async def _ticket(self, asked: Visit, answer: str, wrong: str, unknown: str = "") -> Response:
         found = await self._tickets.thread(asked.request.parts[-1], asked.caller, "tickets")
         return page(asked, "ticket", **self._frame(asked), **await self._told(found), answer=answer, wrong=wrong,
-                    csrf=asked.caller.csrf, new="answered" in asked.given)
+                    unknown=unknown, csrf=asked.caller.csrf, new="answered" in asked.given)
 
     async def _told(self, found: Answer) -> Answer:
         desk = await self._tickets.desk()
