@@ -4,13 +4,13 @@ Most imports stand inside the functions that need them, because a question on th
 """
 
 import json
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date, datetime, timedelta, timezone
 from functools import cached_property, partial
 from pathlib import Path
-from secrets import token_bytes
 from threading import Event as Flag
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -285,7 +285,7 @@ class Ledger:
         with suppress(StoreUnusable):
             if self._store.key_is_bound():
                 return bytes.fromhex(self._store.digest(b"career-ledger cursors"))  # an event begins with a brace
-        return token_bytes(32)
+        return os.urandom(32)
 
     @property
     def seals(self) -> bool:

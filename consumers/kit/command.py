@@ -25,9 +25,10 @@ from consumers.database import Database, DatabaseAway, DatabaseRefused, Database
 from ledger.domain.values import FIRST_YEAR, LAST_YEAR
 from ledger.edges.address import forget_argument
 from ledger.edges.door import Door, bound_to, door_options, metrics_option
-from ledger.edges.log import Note, formatter, log_format_option
+from ledger.edges.log import Note, log_format_option
 from ledger.edges.memory import spare_the_collector
 from ledger.edges.program import UNAVAILABLE, USAGE, Program, tell_json
+from ledger.edges.records import formatter
 from ledger.edges.web import Server
 from ledger.wire.kafka import BROKERS, KafkaUnusable
 from ledger.words.help import translate

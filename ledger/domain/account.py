@@ -3,9 +3,10 @@
 A charge follows from an event or another charge and names the rule that raised it; `law/` says which and when."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+
+import msgspec
 
 from .reasons import Fact
 from .rulebook import INSTALMENTS
@@ -15,8 +16,7 @@ from .values import ZERO
 OVERDUE = "overdue"
 
 
-@dataclass(frozen=True, slots=True)
-class AmountByRule:
+class AmountByRule(msgspec.Struct, frozen=True):
     """Euro, the rule that gives it, and the register entry where it is a reading of ours."""
 
     amount: Decimal

@@ -6,17 +6,17 @@ the law that was known at a moment, `on` the one that is in force on a day; both
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from hashlib import sha256
+
+import msgspec
 
 from .rulebook import OwnBook, RuleBook, is_register_entry
 from .values import begins
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
+class Stage(msgspec.Struct, frozen=True):
     """The book of a year as it is known since a day (None: from the first), with (id, sha256) of all that was known.
 
     `books[n]` holds from `turns[n - 1]` up to the day before `turns[n]`."""

@@ -1,9 +1,10 @@
 """A case: an act that somebody asks for, and the state that it meets."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, TypeVar
+
+import msgspec
 
 from .books import LawBooks
 from .clear import Clear
@@ -16,8 +17,7 @@ from .state import Career, Person
 _P = TypeVar("_P", bound=Payload)
 
 
-@dataclass(slots=True)
-class Case:
+class Case(msgspec.Struct):
     """An act (its type) with `data` on `day`, in a career of a person, under the rule book of its academic year.
     `said`: what may be asked of protected fields."""
 
@@ -28,7 +28,7 @@ class Case:
     career: Career
     book: RuleBook
     books: LawBooks
-    said: Clear = field(default_factory=dict)
+    said: Clear = msgspec.field(default_factory=dict)
 
     @property
     def law(self) -> Law:

@@ -87,7 +87,7 @@ class _Kind(msgspec.StructMeta):
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(msgspec.field,))
-class Checked(msgspec.Struct, metaclass=_Kind, frozen=True, forbid_unknown_fields=True):
+class Checked(msgspec.Struct, metaclass=_Kind, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """`_left_out`: of the fields that have a default, those that were not given."""
 
     _left_out: LeftOut = NOTHING
@@ -99,6 +99,10 @@ class Checked(msgspec.Struct, metaclass=_Kind, frozen=True, forbid_unknown_field
         """Raises pydantic's ValidationError, a ValueError, with everything that is wrong."""
         found: Self = _checks(cls)(data)
         return found
+
+    @property
+    def left_out(self) -> LeftOut:
+        return self._left_out
 
     def held(self) -> dict[str, Any]:
         """The fields with their values; without those that it lacks."""
@@ -117,11 +121,11 @@ class Checked(msgspec.Struct, metaclass=_Kind, frozen=True, forbid_unknown_field
         """With other values of some fields, as if they had been given."""
         return msgspec.structs.replace(self, **values, _left_out=LeftOut(self._left_out - values.keys()))
 
-    def bared(self, fields: Collection[str]) -> Self:
+    def bared(self, without: Collection[str]) -> Self:
         """As if some fields had been left out: one that must be given is None then."""
-        usual = {one.name: one.default for one in msgspec.structs.fields(self) if not one.required}
-        left_out = self._left_out | may_be_left_out(type(self)).intersection(fields)
-        return msgspec.structs.replace(self, **{name: usual.get(name) for name in fields}, _left_out=LeftOut(left_out))
+        usual = {name: field.default for name, field in fields(type(self)).items() if not field.required}
+        left_out = self._left_out | may_be_left_out(type(self)).intersection(without)
+        return msgspec.structs.replace(self, **{name: usual.get(name) for name in without}, _left_out=LeftOut(left_out))
 
     @classmethod
     def before(cls, data: Any) -> Any:
@@ -157,14 +161,20 @@ def names(kind: type[Checked]) -> tuple[str, ...]:
 
 
 @cache
+def fields(kind: type[Checked]) -> Mapping[str, msgspec.structs.FieldInfo]:
+    """By name, what msgspec knows of its fields: `type` as it was declared."""
+    return {field.name: field for field in msgspec.structs.fields(kind) if field.name[0] != "_"}
+
+
+@cache
 def required(kind: type[Checked]) -> frozenset[str]:
-    return frozenset(field.name for field in msgspec.structs.fields(kind) if field.required)
+    return frozenset(name for name, field in fields(kind).items() if field.required)
 
 
 @cache
 def may_be_left_out(kind: type[Checked]) -> frozenset[str]:
     """The fields that `_left_out` speaks of."""
-    return frozenset(field.name for field in msgspec.structs.fields(kind) if field.name[0] != "_" and not field.required
+    return frozenset(name for name, field in fields(kind).items() if not field.required
                      and (field.default is not None or not kind.NONE_IS_LEFT_OUT))
 
 
@@ -180,16 +190,16 @@ def as_json(value: Any, of: Callable[[Any], Mapping[str, Any]] = Checked.held) -
 
 
 @cache
-def lacking(kind: type[_Some], fields: frozenset[str], read: Callable[[Any, str], Any]) -> type[_Some]:
+def lacking(kind: type[_Some], without: frozenset[str], read: Callable[[Any, str], Any]) -> type[_Some]:
     """A kind that does not ask for these fields. Who reads one gets what `read` says of the struct and the field; its
     `_lacks` is for whoever made it, by field."""
     made: Any = _Kind(kind.__name__, (kind,), {
         "__module__": kind.__module__, "__doc__": kind.__doc__,
-        "__annotations__": dict.fromkeys(sorted(fields), Any) | {"_lacks": dict[str, Any]},
+        "__annotations__": dict.fromkeys(sorted(without), Any) | {"_lacks": dict[str, Any]},
         "_lacks": msgspec.field(default_factory=dict),
-        "__reduce__": lambda one: (_lacking_again, (kind, fields, read, msgspec.structs.asdict(one))),
-    } | dict.fromkeys(fields))
-    for field in fields:
+        "__reduce__": lambda one: (_lacking_again, (kind, without, read, msgspec.structs.asdict(one))),
+    } | dict.fromkeys(without))
+    for field in without:
         setattr(made, field, property(partial(_read_what_lacks, read, field)))
     found: type[_Some] = made
     return found
@@ -199,10 +209,10 @@ def _read_what_lacks(read: Callable[[Any, str], Any], field: str, one: Any) -> A
     return read(one, field)
 
 
-def _lacking_again(kind: type[Checked], fields: frozenset[str], read: Callable[[Any, str], Any],
+def _lacking_again(kind: type[Checked], without: frozenset[str], read: Callable[[Any, str], Any],
                    values: dict[str, Any]) -> Checked:
     """From another process, which has none of the kinds that are made here."""
-    made: Any = lacking(kind, fields, read)
+    made: Any = lacking(kind, without, read)
     found: Checked = made(**values)
     return found
 
@@ -213,17 +223,15 @@ def model_of(kind: type[Checked]) -> "type[BaseModel]":
     from pydantic import ConfigDict, Field, create_model
 
     hints = get_type_hints(kind, include_extras=True)
-    fields: dict[str, Any] = {}
-    for field in msgspec.structs.fields(kind):
-        if field.name[0] == "_":
-            continue
+    declared: dict[str, Any] = {}
+    for field in fields(kind).values():
         options: dict[str, Any] = {} if field.name == field.encode_name else {"alias": field.encode_name}
         if not field.required:
             options |= {"default": field.default} if field.default_factory is msgspec.NODEFAULT else \
                 {"default_factory": field.default_factory}
-        fields[field.name] = (hints[field.name], Field(**options))
+        declared[field.name] = (hints[field.name], Field(**options))
     made: Any = create_model(kind.__name__, __config__=ConfigDict(frozen=True, extra="forbid", populate_by_name=True),
-                             __doc__=kind.__doc__, __module__=kind.__module__, **fields)
+                             __doc__=kind.__doc__, __module__=kind.__module__, **declared)
     found: type[BaseModel] = made
     return found
 
@@ -261,10 +269,10 @@ def _made(kind: type[Checked]) -> Callable[[Any, Any], Any]:
             value = kind.before(value)
         if chooses and (other := kind.instead(value)) is not kind:
             return other.model_validate(value)
-        fields, _, given = read(value)
+        found, _, given = read(value)
         if left_out := usual - given:
-            fields["_left_out"] = kept.get(left_out) or kept.setdefault(left_out, LeftOut(left_out))
-        one = kind(**fields)
+            found["_left_out"] = kept.get(left_out) or kept.setdefault(left_out, LeftOut(left_out))
+        one = kind(**found)
         return one.after() if asks else one
 
     return make

@@ -6,7 +6,6 @@ of the student, which a rule can refuse); every other type is a fact of the worl
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from itertools import pairwise
@@ -553,8 +552,7 @@ class Sealed(msgspec.Struct, frozen=True, gc=False):
     box: str
 
 
-@dataclass(frozen=True, slots=True)
-class Rulebook:
+class Rulebook(msgspec.Struct, frozen=True, gc=False):
     """The identity of the rule book that was applied."""
 
     id: str

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, LiteralString
+
+import msgspec
 
 from .phrases import Phrase, verbatim
 
@@ -15,8 +16,7 @@ OURS = "form/"
 """Begins the ids of these messages, and the types of the errors that our own checks raise in pydantic."""
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(msgspec.Struct, frozen=True):
     """Something malformed: the path of the field and what to write instead."""
 
     path: str

@@ -2,14 +2,14 @@
 the words, in each language."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class Phrase:
+
+class Phrase(msgspec.Struct, frozen=True, eq=False):
     """A message by its id: that of the rule that speaks, with a variant (`RIN-3/lapsed`) where the rule has several.
 
     The name of a value says what it is (`ledger.words.values`): an amount in euro, a day, a charge key, phrases that
@@ -18,15 +18,21 @@ class Phrase:
 
     id: str
     values: Mapping[str, Any]
-    carried: tuple[str, str] | None = field(default=None, compare=False)
+    carried: tuple[str, str] | None = None
+
+    def __eq__(self, other: object) -> bool:
+        """Whatever was carried."""
+        return (self.id, self.values) == (other.id, other.values) if isinstance(other, Phrase) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash((self.id, self.values))
 
     def as_json(self) -> dict[str, Any]:
         """As the published language has it: id and parameters."""
         return {"message_id": self.id, "params": {name: _plain(value) for name, value in self.values.items()}}
 
 
-@dataclass(frozen=True, slots=True)
-class Remedy:
+class Remedy(msgspec.Struct, frozen=True):
     """What the same message says would remove the matter."""
 
     of: Phrase

@@ -1,10 +1,11 @@
 """A reason: why a rule says no, what it rests on and what would remove it."""
 
-from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
+
+import msgspec
 
 from .books import LawBooks
 from .phrases import Phrase, Remedy, says
@@ -17,8 +18,7 @@ _REGISTER = "Register of interpretations"
 Book = RuleBook | OwnBook
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(msgspec.Struct, frozen=True):
     """Something that an answer rests on: the event, the day it holds from and, where there
     is one, the amount in euro."""
 
@@ -33,8 +33,7 @@ class Fact:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class Clears:
+class Clears(msgspec.Struct, frozen=True):
     """Something would remove a reason, which its message says: from which day (None: from the day it is done)."""
 
     on: date | None = None
@@ -43,8 +42,7 @@ class Clears:
 DONE = Clears()
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(msgspec.Struct, frozen=True):
     """A rule that is not satisfied. `clears` is None where nothing removes it."""
 
     rule: str
@@ -52,7 +50,7 @@ class Reason:
     source: dict[str, str]
     clears: Clears | None = None
     interpretation: str | None = None
-    facts: tuple[Fact, ...] = field(default=())
+    facts: tuple[Fact, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         found: dict[str, Any] = {"rule": self.rule, "message": self.message, "source": self.source,

@@ -518,14 +518,19 @@ class Register(Checked):
 def is_register_entry(rule: str) -> bool:
     return rule.replace("-", "_") in names(Interpretations)
 
-class Law(Checked, rename=_dashed):
+class Law(Checked, rename=_dashed, dict=True):
     """The rules of one academic year, by their id in rules.md (`BLK-1` is `BLK_1`). None: the year does not have the
     rule. One that is unknown is lacking: reading it raises `UnknownValue`."""
 
-    @property
+    @cached_property
+    def stated_by_field(self) -> dict[str, Any]:
+        """What the year has. Not to be changed."""
+        return {field: rule for field, rule in self.held().items() if rule is not None}
+
+    @cached_property
     def stated(self) -> dict[str, Any]:
-        """What the year has, by id."""
-        return {_dashed(field): rule for field, rule in self.held().items() if rule is not None}
+        """The same by id."""
+        return {_dashed(field): rule for field, rule in self.stated_by_field.items()}
 
     def having(self, **rules: "Rule | None") -> "Law":
         """The same with other rules, by field."""
@@ -533,7 +538,7 @@ class Law(Checked, rename=_dashed):
 
     def marked(self, unknown: Mapping[str, tuple[str, str, str]]) -> "Law":
         """The same without what is unknown: by field what to raise."""
-        return _law(self.held(), {**lacks(self), **unknown}) if unknown else self
+        return _law(self.held(), {**lacks(self), **unknown})
 
     BLK_1: AfterDays | None = None
     BLK_2: Rule | None = None
@@ -734,13 +739,18 @@ class Amendment(Checked):
 
     def after(self) -> Self:
         """What changes is kept as JSON knows it: entries are made of what the file says."""
-        return msgspec.structs.replace(self, rules=as_json(self.rules))
+        return msgspec.structs.replace(self, rules=_for_good(as_json(self.rules)))
 
 @lru_cache(maxsize=64)
 def _one(rules: frozenset[str]) -> frozenset[str]:
     """The same object for all books with these rules: what is kept by it is found without comparing them."""
     return rules
 
+
+def _for_good(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _for_good(one) for name, one in value.items()}
+    return tuple(map(_for_good, value)) if isinstance(value, list) else value
 
 class RuleBook(Checked, dict=True):
     """The law of one academic year. `covers` says whether it holds for everything, for everything as far as the sources

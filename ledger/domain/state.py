@@ -2,7 +2,6 @@
 chapters of the law change it, nothing else does."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, Literal
@@ -35,8 +34,7 @@ PAYABLE = frozenset({"preenrolment", "recognition", "single-courses", "single-co
 """Charges that may be paid but are no debt (section 4); an `enrolment` not yet perfected is one too."""
 
 
-@dataclass(slots=True)
-class Money:
+class Money(msgspec.Struct):
     """Money received for a charge key. `spared`: it was moved from a failed reservation (AMB-20) or from a degree
     candidate's renewal (LAU-2), so that the day of the move makes nothing late."""
 
@@ -47,8 +45,7 @@ class Money:
     spared: bool = False
 
 
-@dataclass(slots=True)
-class Outflow:
+class Outflow(msgspec.Struct):
     """Money that left a charge key: refunded, or moved to another key."""
 
     on: date
@@ -58,8 +55,7 @@ class Outflow:
     order: int
 
 
-@dataclass(slots=True)
-class Waiver:
+class Waiver(msgspec.Struct):
     """What is not owed any more and why. `whole`: the whole charge, not a share of it."""
 
     rule: str
@@ -70,8 +66,7 @@ class Waiver:
     interpretation: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True):
     """An agreed instalment plan (AMB-19). `settled`: what of the charge was settled before it, and is no part of it."""
 
     agreed_on: date
@@ -81,8 +76,7 @@ class Plan:
     order: int
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True):
     """An officer's new amount of a charge (0.00: nothing of it is owed). `over`: what the assessments asked when it was
     taken (AMB-47); None before the charge was assessed."""
 
@@ -92,8 +86,7 @@ class Decision:
     event: str
 
 
-@dataclass(frozen=True, slots=True)
-class DuePart:
+class DuePart(msgspec.Struct, frozen=True):
     """What of a charge falls due on a day, and what of it is still owed."""
 
     due_on: date
@@ -101,8 +94,7 @@ class DuePart:
     outstanding: Decimal
 
 
-@dataclass(slots=True)
-class Charge:
+class Charge(msgspec.Struct):
     key: str
     kind: str
     year: str
@@ -112,8 +104,8 @@ class Charge:
     rule: str
     facts: tuple[Fact, ...]
     interpretation: str | None = None
-    waivers: list[Waiver] = field(default_factory=list)
-    dates: list[tuple[date, Decimal]] = field(default_factory=list)
+    waivers: list[Waiver] = msgspec.field(default_factory=list)
+    dates: list[tuple[date, Decimal]] = msgspec.field(default_factory=list)
     """By day, what falls due on it, where that is not all of it on `due_on`: under a plan, or after a
     later assessment (AMB-46)."""
     plan: Plan | None = None
@@ -133,11 +125,11 @@ class Charge:
     outstanding: Decimal = ZERO
     credit: Decimal = ZERO
     paid_on: date | None = None
-    receipts: list[tuple[Money, Decimal]] = field(default_factory=list)
+    receipts: list[tuple[Money, Decimal]] = msgspec.field(default_factory=list)
     """Money that was taken, each with all that had come in for the charge by then."""
     completed_by: Money | None = None
     completed_on: date | None = None
-    parts: list[DuePart] = field(default_factory=list)
+    parts: list[DuePart] = msgspec.field(default_factory=list)
     """What `dates` come to after what is waived and paid; empty where all of it is due on `due_on`."""
     settled_as: tuple[Any, ...] | None = None
     """Kept by `law.consequences`: what it was settled from last."""
@@ -146,8 +138,9 @@ class Charge:
     told_as: Any = None
     told_until: date = date.min
     """Kept by `charges`: what was told of it since it was settled last, and the day on which it may be otherwise."""
-    base_kind: str = field(init=False)
-    is_instalment: bool = field(init=False)
+    base_kind: str = ""
+    is_instalment: bool = False
+    """Both of the kind."""
 
     def __post_init__(self) -> None:
         self.base_kind = self.kind.partition("#")[0]
@@ -178,8 +171,7 @@ class Charge:
         return self.facts if self.plan is None else (*self.facts, Fact(self.plan.event, self.plan.agreed_on))
 
 
-@dataclass(slots=True)
-class Enrolment:
+class Enrolment(msgspec.Struct):
     """One enrolment of a career in one academic year: the first one, or a renewal."""
 
     academic_year: str
@@ -196,8 +188,7 @@ class Enrolment:
     late_preenrolment: bool = False
 
 
-@dataclass(slots=True)
-class Reservation:
+class Reservation(msgspec.Struct):
     ground: str
     filed_on: date
     event: str
@@ -220,8 +211,7 @@ class Reservation:
         return self.lifted_on is None and self.lapsed_on is None and self.declined_on is None
 
 
-@dataclass(slots=True)
-class Withdrawal:
+class Withdrawal(msgspec.Struct):
     """A filed renunciation. `last_day` is the last day on which the stamp keeps it alive (None: it never lapses, or
     nobody knows the day: `lapse`, which matters after the days in which the stamp is paid)."""
 
@@ -240,8 +230,7 @@ class Withdrawal:
         return self.lapsed_on is None
 
 
-@dataclass(slots=True)
-class Preenrolment:
+class Preenrolment(msgspec.Struct):
     data: Preenrolled
     on: date
     event: str
@@ -250,8 +239,7 @@ class Preenrolment:
     late: bool
 
 
-@dataclass(slots=True)
-class RecognitionAsked:
+class RecognitionAsked(msgspec.Struct):
     """A recognition requested, its fee, and the career that a change of programme leaves."""
 
     data: RecognitionRequested
@@ -261,8 +249,7 @@ class RecognitionAsked:
     left: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ChangeAsked:
+class ChangeAsked(msgspec.Struct, frozen=True):
     """A change of programme that was asked for from a career (RIC-5)."""
 
     on: date
@@ -271,8 +258,7 @@ class ChangeAsked:
     to_career: str
 
 
-@dataclass(slots=True)
-class Result:
+class Result(msgspec.Struct):
     """A graded exam. It counts from `counts_from` unless it was refused or annulled (on `until`)."""
 
     data: ExamGraded
@@ -284,8 +270,7 @@ class Result:
     until: date | None = None
 
 
-@dataclass(slots=True)
-class Booking:
+class Booking(msgspec.Struct):
     data: ExamBooked
     on: date
     event: str
@@ -300,8 +285,7 @@ EXAM_BOOKING, FINAL_EXAM, ADMINISTRATIVE, RESERVATION = "exam-booking", "final-e
 """The kinds of blocks."""
 
 
-@dataclass(slots=True)
-class Block:
+class Block(msgspec.Struct):
     """Something a career may not do since a day. Key: (kind, rule, charge)."""
 
     kind: str
@@ -344,19 +328,18 @@ class Gap(msgspec.Struct, frozen=True):
         return UnknownValue(self.rule, self.year, self.missing)
 
 
-@dataclass(slots=True)
-class Career:
+class Career(msgspec.Struct):
     name: str
     begun_on: date | None = None
     programme: str | None = None
     course_type: str | None = None
     degree_class: str | None = None
     access: str | None = None
-    preenrolments: list[Preenrolment] = field(default_factory=list)
+    preenrolments: list[Preenrolment] = msgspec.field(default_factory=list)
     admitted: bool | None = None
     adequate: bool | None = None
     ranked: Ranked | None = None
-    enrolments: list[Enrolment] = field(default_factory=list)
+    enrolments: list[Enrolment] = msgspec.field(default_factory=list)
     reservation: Reservation | None = None
     ended: str | None = None
     ended_on: date | None = None
@@ -365,54 +348,54 @@ class Career:
     suspended_event: str | None = None
     suspended_from: str | None = None
     """The first academic year of the suspension that goes on."""
-    suspended_years: list[str] = field(default_factory=list)
+    suspended_years: list[str] = msgspec.field(default_factory=list)
     """Of suspensions that are over, each year once."""
-    withdrawals: list[Withdrawal] = field(default_factory=list)
-    candidacies: list[DegreeCandidacyDeclared] = field(default_factory=list)
+    withdrawals: list[Withdrawal] = msgspec.field(default_factory=list)
+    candidacies: list[DegreeCandidacyDeclared] = msgspec.field(default_factory=list)
     graduated: Graduated | None = None
-    regime_by_year: dict[str, str] = field(default_factory=dict)
-    regime_changes: list[tuple[date, str, str]] = field(default_factory=list)
+    regime_by_year: dict[str, str] = msgspec.field(default_factory=dict)
+    regime_changes: list[tuple[date, str, str]] = msgspec.field(default_factory=list)
     transferred_in_on: date | None = None
     transferred_year: str | None = None
     to_career: str | None = None
-    requests: list[RecognitionAsked] = field(default_factory=list)
-    recognitions: list[tuple[date, str, CfuRecognised]] = field(default_factory=list)
-    singles: dict[str, SingleCoursesEnrolled] = field(default_factory=dict)
+    requests: list[RecognitionAsked] = msgspec.field(default_factory=list)
+    recognitions: list[tuple[date, str, CfuRecognised]] = msgspec.field(default_factory=list)
+    singles: dict[str, SingleCoursesEnrolled] = msgspec.field(default_factory=dict)
     """Applications for single courses by academic year: each holds for its own year only (CS-11)."""
-    contributions: dict[str, list[tuple[date, str, ContributionAssessed]]] = field(default_factory=dict)
+    contributions: dict[str, list[tuple[date, str, ContributionAssessed]]] = msgspec.field(default_factory=dict)
     """The assessments of each academic year, in the order in which they hold."""
-    assessed: dict[str, Decimal] = field(default_factory=dict)
-    remitted: dict[str, Decimal] = field(default_factory=dict)
+    assessed: dict[str, Decimal] = msgspec.field(default_factory=dict)
+    remitted: dict[str, Decimal] = msgspec.field(default_factory=dict)
     """By academic year: the contribution owed, and the rest of it that is too small to be asked."""
-    overtaken: list[tuple[str, Decision, Fact]] = field(default_factory=list)
+    overtaken: list[tuple[str, Decision, Fact]] = msgspec.field(default_factory=list)
     """Officers' decisions on a charge (its key) that a later assessment replaced (AMB-47)."""
-    awaited_degree: dict[str, Fact] = field(default_factory=dict)
+    awaited_degree: dict[str, Fact] = msgspec.field(default_factory=dict)
     """By year of application, the failed reservation after which its exams wait for the first degree (RIS-8)."""
     change_asked: ChangeAsked | None = None
     """Both kept by `law.consequences`: they rest on facts of the person's other careers."""
-    isee: dict[str, list[tuple[date, str, IseeCertified]]] = field(default_factory=dict)
-    ordered_blocks: dict[str, tuple[date, str]] = field(default_factory=dict)
-    plans_submitted: list[tuple[date, str, str]] = field(default_factory=list)
-    plans: dict[str, dict[str, PlanCourse]] = field(default_factory=dict)
-    results: list[Result] = field(default_factory=list)
-    bookings: list[Booking] = field(default_factory=list)
-    charges: dict[str, Charge] = field(default_factory=dict)
-    waived_ahead: dict[str, tuple[date, str]] = field(default_factory=dict)
-    to_decide: dict[str, Phrase] = field(default_factory=dict)
+    isee: dict[str, list[tuple[date, str, IseeCertified]]] = msgspec.field(default_factory=dict)
+    ordered_blocks: dict[str, tuple[date, str]] = msgspec.field(default_factory=dict)
+    plans_submitted: list[tuple[date, str, str]] = msgspec.field(default_factory=list)
+    plans: dict[str, dict[str, PlanCourse]] = msgspec.field(default_factory=dict)
+    results: list[Result] = msgspec.field(default_factory=list)
+    bookings: list[Booking] = msgspec.field(default_factory=list)
+    charges: dict[str, Charge] = msgspec.field(default_factory=dict)
+    waived_ahead: dict[str, tuple[date, str]] = msgspec.field(default_factory=dict)
+    to_decide: dict[str, Phrase] = msgspec.field(default_factory=dict)
     not_excluded: bool = False
-    money: dict[str, list[Money]] = field(default_factory=dict)
-    outflows: dict[str, list[Outflow]] = field(default_factory=dict)
-    blocks: dict[tuple[str, str, str], Block] = field(default_factory=dict)
-    lifted_today: dict[tuple[str, str, str], tuple[date, date]] = field(default_factory=dict)
+    money: dict[str, list[Money]] = msgspec.field(default_factory=dict)
+    outflows: dict[str, list[Outflow]] = msgspec.field(default_factory=dict)
+    blocks: dict[tuple[str, str, str], Block] = msgspec.field(default_factory=dict)
+    lifted_today: dict[tuple[str, str, str], tuple[date, date]] = msgspec.field(default_factory=dict)
     """Blocks that ended: the day, and the first day that they had."""
-    unruled: set[str] = field(default_factory=set)
-    gaps: dict[tuple[GapKind, str], Gap] = field(default_factory=dict)
+    unruled: set[str] = msgspec.field(default_factory=set)
+    gaps: dict[tuple[GapKind, str], Gap] = msgspec.field(default_factory=dict)
     """What cannot be told of the career, since its answer depends on an unknown value: neither so nor otherwise."""
-    settled_gaps: dict[str, Gap] = field(default_factory=dict)
+    settled_gaps: dict[str, Gap] = msgspec.field(default_factory=dict)
     """By charge, what an officer's decision has settled."""
     # kept by the fold: money to attach, answers to bring up to date, the next day on which time alone changes one,
     # and the next on which a result begins to count
-    counted: dict[str, Result] = field(default_factory=dict)
+    counted: dict[str, Result] = msgspec.field(default_factory=dict)
     counted_to: int = 0
     """By course what was passed of the first so many results, which count and were not taken back."""
     counted_on: date = date.min
@@ -648,27 +631,25 @@ class Career:
         return self.charges.get(f"{year}:{kind}")
 
 
-@dataclass(slots=True)
-class Ticket:
+class Ticket(msgspec.Struct):
     number: str
     opened_on: date
     event: str
     closed_on: date | None = None
 
 
-@dataclass(slots=True)
-class Person:
+class Person(msgspec.Struct):
     """Everything about one student on `day`, at the end of that day."""
 
     name: str
     day: date = date.min
-    careers: dict[str, Career] = field(default_factory=dict)
-    tickets: dict[str, Ticket] = field(default_factory=dict)
+    careers: dict[str, Career] = msgspec.field(default_factory=dict)
+    tickets: dict[str, Ticket] = msgspec.field(default_factory=dict)
     order: int = 0
     across: bool = False
     """Whether a fact of one career bears on the exams of another."""
-    touched: set[str] = field(default_factory=set)
-    money_touched: set[str] = field(default_factory=set)
+    touched: set[str] = msgspec.field(default_factory=set)
+    money_touched: set[str] = msgspec.field(default_factory=set)
     """Careers whose status, and whose charges and blocks, may have changed since the fold last told its observers."""
 
     def career(self, name: str) -> Career:

@@ -88,6 +88,8 @@ def forget_text(text: str) -> None:
 
 
 def _overwrite(holds: Callable[[str], bool], *secret: str) -> None:
+    if not secret:
+        return
     import ctypes
 
     try:

@@ -3,9 +3,7 @@ What exists keeps its mode."""
 
 import errno
 import os
-import secrets
 import stat
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -34,6 +32,8 @@ def make_file(path: Path) -> None:
     real = Path(os.path.realpath(path))
     if real.exists():
         return
+    import tempfile
+
     with suppress(OSError):
         made, name = tempfile.mkstemp(dir=real.parent, prefix=f"{real.name}.")  # for its owner alone, says its contract
         os.close(made)
@@ -85,7 +85,7 @@ def durable(folder: Path) -> None:
 
 def write_whole(path: Path, text: str, new: bool = False, mode: int = FILE) -> None:
     """Whole or not at all, and durable. Raises OSError; with `new` FileExistsError where there is one."""
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    part = path.with_name(f".{path.name}.{os.urandom(4).hex()}.part")
     try:
         with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="utf-8") as file:
             os.fchmod(file.fileno(), mode)

@@ -8,14 +8,13 @@ through the same `said`: one line, no password, not without end. `numbers` are t
 else, so that no name gets in by them.
 """
 
-import logging
 import os
 from datetime import UTC, datetime
 from typing import Any, Literal, Self
 
 import click
 
-from .text import OneLine, json_text, said
+from .text import json_text, said
 
 Format = Literal["text", "json"]
 Level = Literal["info", "warning", "error"]
@@ -42,7 +41,7 @@ class Note(str):
         return made
 
 
-class _Chosen:
+class Chosen:
     """How this process says things: there is one standard error."""
 
     format: Format = "text"
@@ -50,7 +49,7 @@ class _Chosen:
 
 def choose(format_: Format | None = None) -> None:
     """None: what the environment says, else text. What it says wrongly is the option's to refuse."""
-    _Chosen.format = format_ or ("json" if os.environ.get(VARIABLE, "").strip().lower() == "json" else "text")
+    Chosen.format = format_ or ("json" if os.environ.get(VARIABLE, "").strip().lower() == "json" else "text")
 
 
 def _chosen(_: click.Context, __: click.Parameter, value: Format) -> None:
@@ -64,30 +63,12 @@ log_format_option = click.option("--log-format", type=click.Choice(FORMATS), env
 
 def line(text: str, program: str = "", level: Level = "info") -> str:
     """A message of this moment, in the chosen format. The level of a note is its own."""
-    if _Chosen.format == "text":
+    if Chosen.format == "text":
         return said(f"{program}: {text}" if program else text)
-    return _json(datetime.now(UTC), program, text.level if isinstance(text, Note) else level, text)
+    return as_json(datetime.now(UTC), program, text.level if isinstance(text, Note) else level, text)
 
 
-def _json(moment: datetime, program: str, level: str, text: str) -> str:
+def as_json(moment: datetime, program: str, level: str, text: str) -> str:
     return json_text({"time": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"), "level": level,
                       "program": program, "id": text.id if isinstance(text, Note) else UNNAMED, "text": said(text),
                       "numbers": text.numbers if isinstance(text, Note) else {}}, ascii_only=True)
-
-
-class JsonLines(logging.Formatter):
-    """Of the libraries' loggers too: their id is the logger's name, and of an exception its type alone is told."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        text: str = record.msg if isinstance(record.msg, Note) else Note(record.name, "{text}", text=_told(record))
-        return _json(datetime.fromtimestamp(record.created, UTC), record.name, record.levelname.lower(), text)
-
-
-def _told(record: logging.LogRecord) -> str:
-    kind = record.exc_info[0] if record.exc_info else None
-    return record.getMessage() + (f" ({kind.__name__})" if kind is not None else "")
-
-
-def formatter() -> logging.Formatter:
-    """For the handler of a program that logs."""
-    return JsonLines() if _Chosen.format == "json" else OneLine("%(asctime)s %(levelname)s %(name)s: %(message)s")

@@ -1,7 +1,6 @@
 """Text of others on its way to a terminal, a log line or a spreadsheet: it can neither forge a line nor act."""
 
 import json
-import logging
 import re
 from typing import Any
 from unicodedata import category
@@ -28,13 +27,6 @@ def said(text: str) -> str:
     """What goes to standard error or into a log: one line, no password, and not without end."""
     text = visible(hidden(text))
     return text if len(text) <= LONGEST_SAID else f"{text[:LONGEST_SAID]}... ({len(text)} characters)"
-
-
-class OneLine(logging.Formatter):
-    """A log record is one line, whatever it tells of others."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return said(super().format(record))
 
 
 _json = json.JSONEncoder(ensure_ascii=False).encode

@@ -11,18 +11,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from decimal import Decimal
 from io import TextIOWrapper
-from typing import IO, Any, Self
-
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+from typing import IO, Any
 
 from ledger.bootstrap import Answer
 from ledger.domain.phrases import Phrase
 from ledger.domain.rulebook import SHARES
 from ledger.domain.values import format_instant
-from ledger.edges.text import visible
 from ledger.words import DEFAULT, Language, sentence
 from ledger.words.entries import named
 from ledger.words.values import charge as charge_name
@@ -30,6 +24,7 @@ from ledger.words.values import day, figure, moment, money
 
 from .compared import cells, spaced
 from .facts import last_day, said, when
+from .paper import Grid, Paper, Styled
 
 STYLES = {
     "paid": "green", "overdue": "bold red", "waived": "dim", "moved": "dim", "payable": "cyan", "to-come": "yellow",
@@ -44,8 +39,6 @@ STYLES = {
 RIGHT = frozenset({"amount", "outstanding", "overdue", "accruing", "refundable", "paid", "refunded", "waived", "moved",
                    "careers", "students", "year", "cfu_passed", "cfu_recognised"})
 """Columns of reports that hold numbers."""
-PIPE_WIDTH = 160
-"""Columns of tables when the output is no terminal; other lines are as long as they are."""
 REPORTED_DAYS = frozenset({"on", "since", "until", "due_on", "refund_by", "raised_on", "paid_on", "held_on"})
 COLUMNS = {"status": "status", "kind": "block", "course_type": "course_type", "regime": "regime", "state": "state",
            "outcome": "result", "money": "money"}
@@ -57,25 +50,6 @@ IN_THE_SENTENCE = {
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _AMOUNT = re.compile(r"\d+\.\d\d")
 SIDE_WIDTH = 11
-GOES_ON = "  | "
-"""Before the rest of a line that is longer than the terminal is wide."""
-
-
-class VisibleText(Text):
-    """Words for a page, whoever wrote them, on one line: what would act on a terminal is shown instead."""
-
-    def __init__(self, text: str = "", style: str = "") -> None:
-        super().__init__(visible(text), style)
-
-    def append(self, text: Any, style: Any = None) -> Self:
-        super().append(visible(text) if isinstance(text, str) else text, style)
-        return self
-
-
-class _Console(Console):
-    def render_str(self, text: str, **how: Any) -> Text:
-        """What stands in tables and headings."""
-        return super().render_str(visible(text), **how)
 
 
 class Page:
@@ -87,9 +61,7 @@ class Page:
             out.reconfigure(errors="replace")  # a terminal that cannot show a letter must not hide the answer
         terminal = out.isatty()
         plain = not terminal or bool(os.environ.get("NO_COLOR"))
-        self._console = _Console(file=out, force_terminal=terminal, no_color=plain,
-                                 color_system=None if plain else "auto",
-                                markup=False, highlight=False, emoji=False, width=None if terminal else PIPE_WIDTH)
+        self._paper = Paper(out, terminal, plain)
 
     def _t(self, told: str, **values: Any) -> str:
         """A text of the catalogues."""
@@ -102,8 +74,8 @@ class Page:
         """A number of things: their name in the plural stands in a table of its own."""
         return f"{number} {self._named(table if number == 1 else PLURALS[table], value)}"
 
-    def _styled(self, table: str, value: str) -> VisibleText:
-        return VisibleText(self._named(table, value), style=STYLES.get(value, ""))
+    def _styled(self, table: str, value: str) -> Styled:
+        return Styled(self._named(table, value), style=STYLES.get(value, ""))
 
     def status(self, answer: Answer) -> None:
         self._title(answer)
@@ -124,7 +96,7 @@ class Page:
                           spaced(career.get("programme"), self._named("course_type", kind) if kind else None), years,
                           self._named("regime", regime) if regime else "", self._styled("status", career["status"]),
                           _number(cfu.get("passed")), _number(cfu.get("recognised")))
-        self._console.print(table)
+        self._paper.table(table)
         for career in answer["careers"]:
             for block in career.get("blocks", ()):
                 self._block(career["career"], block, answer["on"])
@@ -156,7 +128,7 @@ class Page:
                               day(charge["due_on"] or charge["raised_on"], self._language), self._euro(charge["paid"]),
                               self._euro(charge["outstanding"]), self._styled("state", charge["state"]),
                               f"+{self._euro(accruing)}" if accruing != "0.00" else "", charge["rule"] or "")
-            self._console.print(table)
+            self._paper.table(table)
             for charge in charges:
                 self._charge(charge)
         else:
@@ -174,7 +146,7 @@ class Page:
             paid = "; ".join(self._t("page/iuv-payment", event=p["event"], paid_on=p["paid_on"], amount=p["amount"],
                                      career=p["career"], charge=p["charge"]) for p in iuv["payments"])
             self._line(self._t("page/iuv", count=len(iuv["payments"]), iuv=iuv["iuv"], text=paid), style="yellow")
-        totals = VisibleText()
+        totals = Styled()
         for name, key in ((self._t("page/overdue"), "overdue"), (self._t("page/to-come"), "to_come"),
                           (self._t("page/credit"), "credit")):
             totals.append(f"{name} ")
@@ -205,7 +177,7 @@ class Page:
             for item in career["items"]:
                 table.add_row(self._named("lane", item["lane"]), when(item, self._language), item["says"],
                               self._t("page/still-to-come") if item["foreseen"] else "")
-            self._console.print(table)
+            self._paper.table(table)
 
     def what_if(self, answer: Answer) -> None:
         """What would change; every part of the answers now and then, what differs with a word; what would still block
@@ -220,7 +192,7 @@ class Page:
         table = self._table(self._t("page/what"), self._t("page/now"), self._t("page/then"), "")
         for cell in cells(answer, self._language):
             table.add_row(*cell[:3], self._styled("mark", cell.mark), style="dim" if cell.mark == "same" else "")
-        self._console.print(table)
+        self._paper.table(table)
         for career in answer["after"]["status"]["careers"]:
             for block in career["blocks"]:
                 self._block(career["career"], block, answer["on"])
@@ -230,7 +202,7 @@ class Page:
     def history(self, student: str, steps: Iterable[Answer]) -> None:
         self._line(self._t("page/history", student=student), style="bold")
         for event in steps:
-            head = VisibleText(f"#{event['position']}  ", style="dim")
+            head = Styled(f"#{event['position']}  ", style="dim")
             head.append(str(day(event["effective_on"], self._language)), style="not dim bold")
             head.append(f"  {self._named('event_type', event['type'])}", style="not dim cyan")
             told = " ".join(said(event["data"], self._language))
@@ -278,7 +250,7 @@ class Page:
 
     def _finding(self, alike: "_Alike") -> None:
         finding, severity = alike.first, str(alike.first["severity"])
-        head = VisibleText(f"{self._named('severity', severity):<12}", style=STYLES.get(severity, "bold"))
+        head = Styled(f"{self._named('severity', severity):<12}", style=STYLES.get(severity, "bold"))
         head.append(f"{finding['rule']:<13} ", style="bold")
         if alike.students > 1:
             more, text = alike.students - len(alike.named), ", ".join(alike.named)
@@ -303,12 +275,12 @@ class Page:
                             right=tuple(n for n, name in enumerate(names) if isinstance(rows[0][name], int)))
         for row in rows:
             table.add_row(*("" if row[name] is None else str(row[name]) for name in names))
-        self._console.print(table)
+        self._paper.table(table)
 
     def outcome(self, outcome: Answer) -> None:
         """A line of a file that was not taken, or stands for nothing; one whose id cannot be
         read is named by its number."""
-        head = VisibleText(f"{self._named('outcome', outcome['outcome'])}  ", style=STYLES[outcome["outcome"]])
+        head = Styled(f"{self._named('outcome', outcome['outcome'])}  ", style=STYLES[outcome["outcome"]])
         head.append(outcome["id"] if outcome.get("id") else self._t("page/file-line", number=outcome.get("line", "?")),
                     style="not bold default")
         self._put(head)
@@ -321,7 +293,7 @@ class Page:
 
     def appended(self, counted: Counter[str]) -> None:
         total = counted.total()
-        text = VisibleText(f"{self._t('page/line') if total == 1 else self._t('page/lines', count=total)} ",
+        text = Styled(f"{self._t('page/line') if total == 1 else self._t('page/lines', count=total)} ",
                            style="bold")
         for index, outcome in enumerate(("accepted", "duplicate", "refused", "invalid")):
             text.append(", " if index else "")
@@ -351,7 +323,7 @@ class Page:
             self._source(denied)
         for rule_id, missing in book["unknown"].items():
             self._line(self._t("page/unknown", rule=rule_id, missing=missing), style="yellow")
-        self._console.print()
+        self._paper.blank()
         self._line(self._t("page/interpretations"), style="bold")
         for choice in book["interpretations"]:
             self._choice(choice)
@@ -418,7 +390,7 @@ class Page:
         """What is to be done about a rule book, a line each."""
         counted = Counter(str(one["severity"]) for one in findings)
         for one in findings:
-            head = VisibleText(f"{self._named('todo', one['severity'])}  ", style=STYLES.get(one["severity"], "yellow"))
+            head = Styled(f"{self._named('todo', one['severity'])}  ", style=STYLES.get(one["severity"], "yellow"))
             place = f"{one['file']}:{one['line']}" if one["line"] else one["file"]
             head.append(": ".join(filter(None, (place, one["field"], one["message"]))), style="default not bold")
             self._put(head)
@@ -560,7 +532,7 @@ class Page:
         for one in found:
             table.add_row(one["setting"], one["option"] or "", "" if one["value"] is None else one["value"],
                           self._named("config", one["origin"] if one["value"] is not None else "none"))
-        self._console.print(table)
+        self._paper.table(table)
 
     def checked(self, one: Answer) -> None:
         state = one["state"]
@@ -581,7 +553,7 @@ class Page:
             table = self._table(*(self._named("column", name) for name in names), right=right)
             for row in rows:
                 table.add_row(*(self._cell(name, row[name]) for name in names))
-            self._console.print(table)
+            self._paper.table(table)
         if "total" in answer:
             self._line(self._t("page/total", amount=answer["total"]))
         position, end = answer["known_position"], answer["last_position"]
@@ -617,7 +589,7 @@ class Page:
         table = self._table(self._t("page/table"), self._t("page/table-rows"), right=(1,))
         for kind, count in answer["rows"].items():
             table.add_row(self._named("table", kind), figure(count, self._language))
-        self._console.print(table)
+        self._paper.table(table)
         if answer["bytes"] is not None:
             self._line(self._t("page/size", megabytes=answer["bytes"] / 1e6))
         self._warn(answer)
@@ -730,7 +702,7 @@ class Page:
         self._source(block)
 
     def _reason(self, reason: Answer) -> None:
-        text = VisibleText(f"{reason['rule']}: ", style="bold red")
+        text = Styled(f"{reason['rule']}: ", style="bold red")
         text.append(str(reason.get("message") or reason.get("reason")), style="not bold default")
         self._put(text, 2)
         clears = reason.get("clears")
@@ -758,7 +730,7 @@ class Page:
                       if part["outstanding"] != "0.00"]
         if not notes and charge["state"] != "overdue":
             return
-        text = VisibleText(f"{charge['career']} {self._of(charge)}: ", style="bold")
+        text = Styled(f"{charge['career']} {self._of(charge)}: ", style="bold")
         since = charge["due_on"] or charge["raised_on"]
         text.append("; ".join(notes) or self._t("page/overdue-since", amount=charge["overdue"], due_on=since),
                     style="not bold")
@@ -767,7 +739,7 @@ class Page:
             self._source(told)
 
     def _lifted(self, what: str | None, since: str, indent: int = 2) -> None:
-        text = VisibleText(f"{self._t('page/to-lift')} " if what else self._t("page/nothing-lifts"),
+        text = Styled(f"{self._t('page/to-lift')} " if what else self._t("page/nothing-lifts"),
                     style="green" if what else "dim")
         text.append(f"{what.rstrip('.')}{since}." if what else "", style="default")
         self._put(text, indent)
@@ -812,24 +784,15 @@ class Page:
     def _of(self, charge: Answer) -> str:
         return charge_name(charge["charge"], self._language)
 
-    def _table(self, *headings: str, right: tuple[int, ...] = ()) -> Table:
-        table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-        for index, heading in enumerate(headings):
-            table.add_column(heading, justify="right" if index in right else "left", overflow="fold",
-                             no_wrap=index in right)
-        return table
+    def _table(self, *headings: str, right: tuple[int, ...] = ()) -> Grid:
+        return Grid(headings, right)
 
     def _line(self, text: str, style: str = "", indent: int = 0) -> None:
-        self._put(VisibleText(text, style=style), indent)
+        self._put(Styled(text, style=style), indent)
 
-    def _put(self, text: VisibleText, indent: int = 0) -> None:
-        """One line. On a terminal a long one is wrapped, and its rest is marked, so that no part of it looks like a
-        line of its own."""
-        if not self._console.is_terminal:
-            self._console.print(Text(" " * indent).append_text(text), soft_wrap=True)
-            return
-        for number, part in enumerate(text.wrap(self._console, max(20, self._console.width - indent - len(GOES_ON)))):
-            self._console.print(Text(" " * indent + (GOES_ON if number else "")).append_text(part))
+    def _put(self, text: Styled, indent: int = 0) -> None:
+        """One line."""
+        self._paper.line(text, indent)
 
 
 SEVERITIES = ("breach", "derogation", "notice")

@@ -9,11 +9,8 @@ state of knowledge has its own, by the bytes of the year's file as it was before
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cache, cached_property
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ledger.domain.books import LawBooks, Stage
@@ -77,13 +74,12 @@ class RuleBookError(ValueError):
         return [visible(sentence(one.phrase(), language)) for one in self.problems]
 
 
-@dataclass(frozen=True, eq=False)
 class Readings:
     """The register as a folder gives it: `name`, what an error calls the file, and its bytes, which every year's
     identity covers. It is read and checked for the first book that is."""
 
-    name: str
-    content: bytes
+    def __init__(self, name: str, content: bytes) -> None:
+        self.name, self.content = name, content
 
     @cached_property
     def data(self) -> dict[str, Any]:
@@ -141,6 +137,8 @@ def packaged_readings() -> Readings:
 
 def load_books_with(file: Path, folder: Path | None = None) -> tuple[LawBooks, str]:
     """The rule books of a folder with that of a file in the place of its year's, and that year."""
+    from tempfile import TemporaryDirectory
+
     content, readings = read_file(file), readings_of(folder)
     year = read_book(str(file), content, readings).academic_year
     with TemporaryDirectory() as made:
@@ -402,6 +400,8 @@ def _unknown_id(word: str, known: list[str]) -> Phrase:
 
 def _or_near(told: Phrase, word: str, known: list[str]) -> Phrase:
     """With what may have been meant."""
+    from difflib import get_close_matches
+
     close = get_close_matches(word, known, 1)
     return says("book/near", parts=(told,), text=close[0]) if close else told
 

@@ -12,15 +12,18 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import date
+from decimal import Decimal
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from types import NoneType
-from typing import Any, NamedTuple, TypeVar, get_args, get_type_hints
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
+from msgspec import structs
 
+from ledger.domain import rulebook
 from ledger.domain.books import Stage
+from ledger.domain.checked import Checked, LeftOut
 from ledger.domain.rulebook import Law, OwnBook, RuleBook, without
 from ledger.edges.files import make_folder, regular_file, write_whole
 
@@ -40,35 +43,14 @@ class AsRead(NamedTuple):
     stages: tuple[Stage, ...]
 
 
-class _Book(msgspec.Struct):
-    """`lacking`: by field, the entries whose kinds are made when they are met."""
-
-    book: RuleBook
-    lacking: dict[str, msgspec.Raw]
-
-
-class _Stage(msgspec.Struct):
-    known_since: date | None
-    identity: tuple[str, str]
-    turns: tuple[date, ...]
-    books: tuple[_Book, ...]
-
-
-class _Year(msgspec.Struct):
-    """`book`: only of a year without amendments; else it is the last one of the last stage."""
-
-    book: _Book | None
-    stages: tuple[_Stage, ...]
-
-
 _Found = TypeVar("_Found", AsRead, OwnBook)
 
 
 class _Spelling(NamedTuple):
     """How something is written down, and read again."""
 
-    write: Callable[[Any], bytes]
-    read: Callable[[bytes], Any]
+    write: Callable[[Any], Any]
+    read: Callable[[Any], Any]
 
 
 def year_remembered(file: Path, made_of: bytes, read: Callable[[], AsRead]) -> AsRead:
@@ -79,8 +61,7 @@ def year_remembered(file: Path, made_of: bytes, read: Callable[[], AsRead]) -> A
 
 def own_remembered(file: Path, made_of: bytes, read: Callable[[], OwnBook]) -> OwnBook:
     """The same, of the ledger's own rules."""
-    decode = msgspec.json.Decoder(OwnBook, dec_hook=_left_out).decode
-    return _remembered(file, made_of, _Spelling(msgspec.json.encode, decode), read)
+    return _remembered(file, made_of, _Spelling(_written, _made), read)
 
 
 def _remembered(file: Path, made_of: bytes, spelling: _Spelling, read: Callable[[], _Found]) -> _Found:
@@ -105,15 +86,15 @@ def _held(place: Path, file: Path, mark: str, spelling: _Spelling) -> Any:
                 return None
             head, _, text = opened.read(LONGEST).partition(b"\n")
         if head.decode("ascii", "replace") == f"{mark} {sha256(text).hexdigest()}":
-            return spelling.read(text)
+            return spelling.read(msgspec.json.decode(text))
     return None
 
 
 def _hold(place: Path, file: Path, mark: str, spelling: _Spelling, found: AsRead | OwnBook) -> None:
     """Where it can be, and comes back as it is."""
     with suppress(OSError, ValueError, TypeError):
-        text = spelling.write(found)
-        if spelling.read(text) == found:
+        text = msgspec.json.encode(spelling.write(found))
+        if spelling.read(msgspec.json.decode(text)) == found:
             make_folder(place.parent)
             write_whole(place, f"{mark} {sha256(text).hexdigest()}\n{text.decode()}", mode=file.stat().st_mode & 0o644)
 
@@ -127,46 +108,74 @@ def _reader() -> str:
     return digest.hexdigest()
 
 
-def _write_year(found: AsRead) -> bytes:
-    stages = tuple(_Stage(one.known_since, one.identity, one.turns, tuple(map(_apart, one.books)))
-                   for one in found.stages)
-    return msgspec.json.encode(_Year(None if stages else _apart(found.book), stages))
+def _write_year(found: AsRead) -> Any:
+    """The year's book, and of each state of knowledge what its books have otherwise."""
+    book = found.book
+    return [_written(structs.replace(book, rules=Law())), _rules(book.rules, Law()), [
+        [_written(stage.known_since), stage.identity, _written(stage.turns), [
+            [_rules(one.rules, book.rules), _written((one.documents, one.unknown, one.denied)), len(one.amendments)]
+            for one in stage.books]] for stage in found.stages]]
 
 
-def _read_year(text: bytes) -> AsRead:
-    found = _years().decode(text)
-    stages = tuple(Stage(one.known_since, one.identity, one.turns, tuple(map(_together, one.books)))
-                   for one in found.stages)
-    return AsRead(stages[-1].books[-1] if found.book is None else _together(found.book), stages)
+def _read_year(found: Any) -> AsRead:
+    first, rules, stages = found
+    made = _made(first)
+    book = structs.replace(made, rules=_law({}, rules)).after()
+    stated = book.rules.stated_by_field
+    known = tuple(Stage(_made(since), tuple(identity), _made(turns), tuple(
+        structs.replace(made, rules=_law(stated, otherwise), amendments=made.amendments[:count], **dict(zip(
+            ("documents", "unknown", "denied"), _made(marks), strict=True))).after()
+        for otherwise, marks, count in books)) for since, identity, turns, books in stages)
+    return AsRead(known[-1].books[-1] if known else book, known)
+
+
+def _rules(law: Law, usual: Law) -> Any:
+    """By field the entries that are not as usual; null: there is none."""
+    here, there = law.stated_by_field, usual.stated_by_field
+    return {field: _written(here.get(field)) for field in {**here, **there} if here.get(field) != there.get(field)}
+
+
+def _law(usual: Mapping[str, Any], otherwise: Mapping[str, Any]) -> Law:
+    return Law(**{**usual, **{field: _made(entry) for field, entry in otherwise.items()}})
+
+
+DAY, NUMBER, FIELDS, STRUCT = "day", "number", "fields", "is"
+"""What an object of JSON stands for, by the first of its fields: a day, a decimal, a mapping, a struct of a kind."""
+_KINDS = {kind.__name__: kind for kind in vars(rulebook).values() if isinstance(kind, type)
+          and issubclass(kind, Checked)}
+
+
+def _written(value: Any) -> Any:
+    if isinstance(value, Checked):
+        lacks = getattr(value, "_lacks", ())
+        held = value.held()
+        told: dict[str, Any] = {STRUCT: [type(value).__name__, sorted(value.left_out), sorted(lacks)]}
+        return told | {name: _written(one) for name, one in held.items() if name not in value.left_out}
+    if isinstance(value, tuple | list):
+        return [_written(one) for one in value]
+    if isinstance(value, Mapping):
+        return {FIELDS: {name: _written(one) for name, one in value.items()}}
+    return {DAY: value.isoformat()} if isinstance(value, date) else \
+        {NUMBER: str(value)} if isinstance(value, Decimal) else value
+
+
+def _made(value: Any) -> Any:
+    """Texts and numbers are what they are."""
+    kind = type(value)
+    if kind is list:
+        return tuple([_made(one) for one in value])
+    if kind is not dict:
+        return value
+    if STRUCT in value:
+        name, left_out, lacks = value.pop(STRUCT)
+        made: Any = _KINDS[name]
+        return (without(made, frozenset(lacks)) if lacks else made)(
+            **{field: _made(one) for field, one in value.items()}, _left_out=_once(tuple(left_out)))
+    if DAY in value:
+        return date.fromisoformat(value[DAY])
+    return Decimal(value[NUMBER]) if NUMBER in value else {name: _made(one) for name, one in value[FIELDS].items()}
 
 
 @cache
-def _years() -> msgspec.json.Decoder[_Year]:
-    return msgspec.json.Decoder(_Year, dec_hook=_left_out)
-
-
-def _apart(book: RuleBook) -> _Book:
-    lacking = {field: rule for field, rule in book.rules.held().items() if rule is not None and rule.unknown}
-    law = Law(**book.rules.held() | dict.fromkeys(lacking))
-    return _Book(msgspec.structs.replace(book, rules=law),
-                 {field: msgspec.Raw(msgspec.json.encode(rule)) for field, rule in lacking.items()})
-
-
-def _together(one: _Book) -> RuleBook:
-    lacking = {field: _entry(field, state) for field, state in one.lacking.items()}
-    return msgspec.structs.replace(one.book, rules=one.book.rules.having(**lacking)).after()
-
-
-def _entry(field: str, state: msgspec.Raw) -> Any:
-    [kind] = (one for one in get_args(_kinds()[field]) if one is not NoneType)
-    unknown = msgspec.json.decode(state)["unknown"]
-    return msgspec.json.decode(state, type=without(kind, frozenset(unknown)), dec_hook=_left_out)
-
-
-def _left_out(kind: Any, value: Any) -> Any:
-    return kind(value)
-
-
-@cache
-def _kinds() -> Mapping[str, Any]:
-    return get_type_hints(Law)
+def _once(names: tuple[str, ...]) -> LeftOut:
+    return LeftOut(names)

@@ -8,8 +8,6 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from importlib.resources import files
-from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from ledger.domain.checked import names
@@ -64,7 +62,7 @@ def words_in(language: Language, folder: Path | None = None) -> Words:
     """The words of a language, of the packaged books or of an institution's own folder; none where no file gives them.
 
     Raises `RuleBookError` when a file is wrong."""
-    package = files("ledger.rulebooks")
+    package = Path(__file__).parent
     name = f"{language}.toml"
     beside = package / name if folder is None else folder / name
     return Words(_entries(str(beside), beside), _entries(f"own/{name}", package / "own" / name), language)
@@ -72,11 +70,11 @@ def words_in(language: Language, folder: Path | None = None) -> Words:
 
 def source_in(language: str, folder: Path | None = None) -> str:
     """The text of the file of a language; "" where there is none."""
-    file = (files("ledger.rulebooks") if folder is None else folder) / f"{language}.toml"
+    file = (folder or Path(__file__).parent) / f"{language}.toml"
     return file.read_text(encoding="utf-8") if file.is_file() else ""
 
 
-def _entries(name: str, file: Traversable) -> Entries:
+def _entries(name: str, file: Path) -> Entries:
     if not file.is_file():
         return {}
     try:

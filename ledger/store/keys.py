@@ -11,7 +11,6 @@ about it, and by which all processes of a ledger find out whether they hold the 
 
 import os
 import re
-import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from hashlib import sha256
@@ -94,10 +93,10 @@ def _read(text: str, where: str) -> bytes:
 
 def _make(path: Path) -> None:
     """Whole or not at all; of several processes that make it at once all read the same one."""
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    part = path.with_name(f".{path.name}.{os.urandom(4).hex()}.part")
     try:
         with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(secrets.token_hex(32) + "\n")
+            file.write(os.urandom(32).hex() + "\n")
             file.flush()
             os.fsync(file.fileno())
         with suppress(FileExistsError):

@@ -12,12 +12,12 @@ from datetime import date, datetime
 from decimal import Decimal
 from functools import cache, lru_cache
 from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from ledger.domain.checked import LeftOut, may_be_left_out
+from ledger.domain.checked import LeftOut, fields, may_be_left_out
 from ledger.domain.events import NOTHING, PAYLOADS, SEALED_ONLY, Event, Override, PayloadPart, Rulebook, Sealed
 from ledger.domain.protected import PROTECTED
 from ledger.domain.values import (
@@ -141,8 +141,8 @@ def _judged(kind: type[PayloadPart]) -> list[tuple[str, _IsSound]]:
     """The fields of a payload with which rules compute, and whether a value can be theirs. Of a list of parts each
     is read, which raises ValueError itself."""
     found: list[tuple[str, _IsSound]] = []
-    for name, declared in get_type_hints(kind, include_extras=True).items():
-        kinds = get_args(declared) if get_origin(declared) in (Union, UnionType) else (declared,)
+    for name, field in fields(kind).items():
+        kinds = get_args(field.type) if get_origin(field.type) in (Union, UnionType) else (field.type,)
         found += [(name, is_sound) for one, is_sound in _JUDGED if one in kinds]
     return found + [(name, _are(_part(part))) for name, part in _parts(kind).items()]
 
@@ -155,7 +155,8 @@ def _are(part: Callable[[bytes], Any]) -> _IsSound:
 def _parts(kind: type[PayloadPart]) -> dict[str, type[PayloadPart]]:
     """By field, of what a list of parts consists."""
     found: dict[str, type[PayloadPart]] = {}
-    for name, declared in get_type_hints(kind).items():
+    for name, field in fields(kind).items():
+        declared = get_args(field.type)[0] if get_origin(field.type) is Annotated else field.type
         of = get_args(declared)[0] if get_origin(declared) is tuple else None
         if isinstance(of, type) and issubclass(of, PayloadPart):
             found[name] = of
@@ -166,7 +167,7 @@ def _parts(kind: type[PayloadPart]) -> dict[str, type[PayloadPart]]:
 def _decoder(kind: str, sealed: bool) -> Callable[[bytes], Any]:
     """`sealed`: of the form in which the protected fields are absent and `sealed` stands."""
     override: Any = _form(Override, _OVERRIDE if sealed else _NONE)
-    fields: list[Any] = [
+    declared: list[Any] = [
         ("id", str), ("student", str), ("effective_on", date),
         ("recorded_at", Annotated[datetime, msgspec.Meta(tz=True)]),
         ("source", str), ("actor", str),
@@ -174,7 +175,7 @@ def _decoder(kind: str, sealed: bool) -> Callable[[bytes], Any]:
         ("type", Literal[kind]), ("career", str | None, None),
         ("override", tuple[override, ...], ()), ("rulebook", _Rulebook | None, None), ("breaches", tuple[str, ...], ()),
         ("clear", dict[str, str] | None, None)]
-    form = msgspec.defstruct("Form", [*fields, ("sealed", _Sealed)] if sealed else fields,
+    form = msgspec.defstruct("Form", [*declared, ("sealed", _Sealed)] if sealed else declared,
                              forbid_unknown_fields=True, kw_only=True, gc=False)
     return msgspec.json.Decoder(form).decode
 
@@ -191,13 +192,13 @@ def _form(kind: type[PayloadPart], without: frozenset[str] = _NONE) -> Any:
     left_out, parts = may_be_left_out(kind), _parts(kind)
     if not (left_out or parts or without):
         return kind
-    hints, fields = get_type_hints(kind, include_extras=True), []
-    for field in msgspec.structs.fields(kind):
-        if field.name[0] != "_" and field.name not in without:
-            form: Any = list[msgspec.Raw] if field.name in parts else hints[field.name]
-            fields.append((field.name, form) if field.required else (field.name, form | UnsetType, UNSET)
-                          if field.name in left_out else (field.name, form, field.default))
-    return msgspec.defstruct(kind.__name__, fields, forbid_unknown_fields=True, kw_only=True, gc=False)
+    declared: list[Any] = []
+    for name, field in fields(kind).items():
+        if name not in without:
+            form: Any = list[msgspec.Raw] if name in parts else field.type
+            declared.append((name, form) if field.required else (name, form | UnsetType, UNSET)
+                            if name in left_out else (name, form, field.default))
+    return msgspec.defstruct(kind.__name__, declared, forbid_unknown_fields=True, kw_only=True, gc=False)
 
 
 @cache
@@ -205,7 +206,7 @@ def _maker(kind: type[PayloadPart], without: frozenset[str] = _NONE) -> Callable
     """From what was read to the payload. A required field that is `without` a value is None."""
     parts = [(name, _part(part)) for name, part in _parts(kind).items() if name not in without]
     judged = [one for one in _judged(kind) if one[0] not in without and one[0] not in dict(parts)]
-    defaults = {one.name: None if one.required else one.default for one in msgspec.structs.fields(kind)}
+    defaults = {name: None if field.required else field.default for name, field in fields(kind).items()}
     usual = may_be_left_out(kind)
     optional = [(name, defaults[name], 1 << n) for n, name in enumerate(usual - without)]
     absent_values = {name: defaults[name] for name in without}
@@ -220,20 +221,20 @@ def _maker(kind: type[PayloadPart], without: frozenset[str] = _NONE) -> Callable
         return payload
 
     def make(form: Any) -> Any:
-        fields = fields_of(form)
+        given = fields_of(form)
         absent = 0
         for name, default, bit in optional:
-            if fields[name] is UNSET:
-                fields[name] = default
+            if given[name] is UNSET:
+                given[name] = default
                 absent |= bit
         for name, part in parts:
-            if (several := fields[name]) is not defaults[name]:
-                fields[name] = tuple([part(bytes(one)) for one in several])
+            if (several := given[name]) is not defaults[name]:
+                given[name] = tuple([part(bytes(one)) for one in several])
         if absent not in left_out:
             left_out[absent] = LeftOut([*(usual & without), *(name for name, _, bit in optional if absent & bit)])
         if absent_values:
-            fields |= absent_values
-        return judge(kind(**fields, _left_out=left_out[absent]))
+            given |= absent_values
+        return judge(kind(**given, _left_out=left_out[absent]))
 
     return judge if _form(kind, without) is kind else make
 

@@ -7,7 +7,6 @@ VACUUM does not renumber them. Triggers refuse to change what is recorded.
 """
 
 import json
-import pickle
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -181,11 +180,15 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
 
     def pack(self, stored_events: Sequence[StoredEvent]) -> bytes:
         """Rows of the table, for another process of this program."""
+        import pickle
+
         return pickle.dumps([(event.originator_id.hex if isinstance(event.originator_id, UUID) else event.originator_id,
                               event.originator_version, event.topic, event.state) for event in stored_events])
 
     def insert_packed(self, packs: Sequence[bytes], rows: int, heads: Mapping[UUID, int]) -> int:
         """One transaction: check of the streams, rows. Returns the first position; SQLite has one writer at a time."""
+        import pickle
+
         with self.datastore.transaction(commit=True) as c:
             self._distrust_a_jump()
             for stream, version in heads.items():

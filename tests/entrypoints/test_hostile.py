@@ -21,7 +21,8 @@ from consumers.notifications.agenda import Notice
 from consumers.notifications.letter import plain, text
 from consumers.treasury.reconcile import sentence as treasury_sentence
 from ledger.domain.submissions import Submission, read_submission
-from ledger.edges.text import OneLine, csv_cell, json_text, visible
+from ledger.edges.records import OneLine
+from ledger.edges.text import csv_cell, json_text, visible
 from ledger.entrypoints.cli import cli
 from ledger.entrypoints.text import Page
 from tests.wire.examples import DATA, record

@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 
 from consumers.treasury.__main__ import treasury
 from ledger.bootstrap import open_ledger
-from ledger.edges import log, program
+from ledger.edges import log, program, records
 from ledger.edges.log import Note
 from ledger.entrypoints.cli import cli
 
@@ -91,7 +91,7 @@ def test_consumer_says_json_when_it_is_asked_to(tmp_path: Path) -> None:
 
 def _logged(record: logging.LogRecord) -> dict[str, Any]:
     log.choose("json")
-    found: dict[str, Any] = json.loads(log.formatter().format(record))
+    found: dict[str, Any] = json.loads(records.formatter().format(record))
     assert list(found) == FIELDS
     return found
 

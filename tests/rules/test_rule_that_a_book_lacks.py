@@ -4,7 +4,6 @@ an answer answer as before."""
 
 import zlib
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import cache
 from itertools import islice
 from typing import Any, NamedTuple
@@ -57,8 +56,9 @@ def lacking(year: str, rule: str) -> LawBooks:
     """All books, that of the year without a rule."""
     books = {one: book for one in BOOKS.years if (book := BOOKS.for_single_courses(one)) is not None}
     books[year] = _without(books[year], rule)
-    stages = {one: [replace(stage, books=tuple(_without(book, rule) for book in stage.books)) for stage in known]
-              if one == year else known for one, known in BOOKS.stages.items()}
+    of_the_year = [structs.replace(stage, books=tuple(_without(book, rule) for book in stage.books))
+                   for stage in BOOKS.stages.get(year, ())]
+    stages = BOOKS.stages | {year: of_the_year} if of_the_year else BOOKS.stages
     return LawBooks(books, BOOKS.identities, BOOKS.own, stages)
 
 

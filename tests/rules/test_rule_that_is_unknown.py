@@ -4,7 +4,6 @@ waiver or block rests on it; any other answer is as it is with the rule, or says
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -35,8 +34,9 @@ def unknowing(year: str, *rules: str) -> LawBooks:
     """All books, that of the year with rules marked as unknown."""
     books = {one: book for one in BOOKS.years if (book := BOOKS.for_single_courses(one)) is not None}
     books[year] = _marked(books[year], rules)
-    stages = {one: [replace(stage, books=tuple(_marked(book, rules) for book in stage.books)) for stage in known]
-              if one == year else known for one, known in BOOKS.stages.items()}
+    of_the_year = [structs.replace(stage, books=tuple(_marked(book, rules) for book in stage.books))
+                   for stage in BOOKS.stages.get(year, ())]
+    stages = BOOKS.stages | {year: of_the_year} if of_the_year else BOOKS.stages
     return LawBooks(books, BOOKS.identities, BOOKS.own, stages)
 
 
@@ -141,7 +141,7 @@ def test_predicates_look_at_the_situation_first(monkeypatch: pytest.MonkeyPatch)
         for one in asked:
             if one.asks in asks:
                 with suppress(UnknownValue):
-                    if one.asks(replace(case, book=nothing[case.book.academic_year])) is None:
+                    if one.asks(structs.replace(case, book=nothing[case.book.academic_year])) is None:
                         asks.remove(one.asks)
         return found
 

@@ -3,6 +3,7 @@ an entry in every language."""
 
 import ast
 import re
+import tomllib
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import date
@@ -19,6 +20,7 @@ from jinja2 import Environment, nodes
 
 import consumers
 import ledger
+from ledger import words
 from ledger.domain import form, rulebook
 from ledger.domain.checked import Checked, names
 from ledger.domain.events import PAYLOADS
@@ -254,3 +256,9 @@ Y = {"message": "the grade counts as accepted"}
 """)
     found = [one.split(": ", 1)[1] for one in _sentences(path)]
     assert sorted(found) == [" is in no plan", "the grade counts as accepted"]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_entries_that_are_read_without_a_parser_are_what_one_reads(language: Language) -> None:
+    by_parser = tomllib.loads((Path(words.__file__).parent / f"{language}.toml").read_text(encoding="utf-8"))
+    assert {one: entry(one, language) for one in ids(language)} == by_parser

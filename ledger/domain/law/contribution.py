@@ -2,10 +2,11 @@
 AMB-47)."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from ..account import fitted, settle_amounts, take, waive_ahead
 from ..books import LawBooks
