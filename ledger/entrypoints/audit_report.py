@@ -27,7 +27,7 @@ BARS = 12
 WIDTH, LABELS, BAR, STEP = 720, 220, 20, 30
 COLOURS = {"breach": "#9c1c1c", "derogation": "#8a5a00", "notice": "#1d5fa8"}
 """As attributes: what makes a PDF reads no style sheet for a picture. White stands out on each."""
-LONGEST = 24
+LONGEST = 27
 """Characters of a label."""
 DIGIT = 8.5
 """How wide a digit is."""
@@ -229,7 +229,7 @@ class _Page:
         """Horizontal bars, a segment for each severity: of breaches and derogations, which notices would dwarf; of
         these where there is nothing else. All of it stands as numbers in the table after it."""
         drawn = [one for one in SEVERITIES[:2] if any(row[one] for row in rows)] or list(SEVERITIES[2:])
-        several = [(row[name] or self._t("report/no-programme"), [(one, row[one]) for one in drawn])
+        several = [(self._label(name, row[name]), [(one, row[one]) for one in drawn])
                    for row in rows if any(row[one] for one in drawn)][:BARS]
         scale = (WIDTH - LABELS - 60) / max(sum(count for _, count in bar) for _, bar in several)
         marks = [*self._legend(drawn), *(mark for n, (label, bar) in enumerate(several)
@@ -241,6 +241,15 @@ class _Page:
                 f'xmlns="http://www.w3.org/2000/svg">'
                 f'<title id="{name}-title">{shown(title)}</title><desc id="{name}-desc">{shown(said)}</desc>'
                 f'{"".join(marks)}</svg></figure>')
+
+    def _label(self, name: str, value: str | None) -> str:
+        """Of a rule with what it is about: nobody who looks at a picture knows them by heart."""
+        if value is None:
+            return self._t("report/no-programme")
+        if name != "rule":
+            return value
+        topic = self._named("rule_topic", value)
+        return f"{value} {self._named('rule_topic', value.partition('-')[0]) if topic == value else topic}"
 
     def _legend(self, drawn: Sequence[str]) -> Iterator[str]:
         left = LABELS

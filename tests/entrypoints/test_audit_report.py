@@ -15,6 +15,9 @@ import pytest
 from ledger.audit.totals import Totals
 from ledger.entrypoints.audit_report import COLOURS, SHOWN, About, Sample
 from ledger.entrypoints.audit_report import page as written
+from ledger.words import LANGUAGES, Language
+from ledger.words.entries import NAMES, entry
+from tests.audit.breaches import rows
 
 
 class Outline(HTMLParser):
@@ -81,6 +84,18 @@ def test_page_says_what_was_found_and_can_be_read_aloud(broken: Callable[..., An
     found = [json.loads(row) for row in broken("audit", "--on", "2026-03-20", "--json").stdout.splitlines()]
     for one in found:
         assert one["rule"] in outline.text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_picture_says_what_each_rule_is_about(language: Language) -> None:
+    topics = entry(f"{NAMES}rule_topic", language)
+    found = [{"rule": rule, "programme": None, "academic_year": "2025-26", "career": None, "severity": "breach",
+              "student": "S", "message": "m"} for rule in rows()]
+    assert {one["rule"] for one in found} - topics.keys() <= {
+        rule for rule in rows() if rule.partition("-")[0] in topics}
+    kept = Sample(Totals())
+    assert list(kept.watched(found[:1]))
+    assert f">BLK-1 {topics['BLK']}</text>" in written(kept, About(date(2026, 3, 20), 9, None, (), str), language)
 
 
 def _luminance(colour: str) -> float:
