@@ -604,14 +604,14 @@ class Ledger:
         from ledger.edges.log import Note
         from ledger.edges.program import say
         from ledger.helpdesk.mailing import Mailing
-        from ledger.store import StoreUnavailable
+        from ledger.store import StoreUnavailable, StoreUnusable
 
         mailing = Mailing(self._store, self._needed_sealer(), head, clock)
         while not stop.is_set():
             try:
                 if not mailing.step():
                     stop.wait(MAIL_SECONDS)
-            except StoreUnavailable as error:
+            except (StoreUnavailable, StoreUnusable) as error:  # the term of the master key is over, say
                 say(Note("desk/trying-again", "{why}; trying again", "warning", why=error), "career-ledger")
                 stop.wait(MAIL_SECONDS)
 

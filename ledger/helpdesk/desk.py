@@ -19,7 +19,7 @@ from ledger.domain.events import (
     TicketLinked,
     TicketOpened,
 )
-from ledger.domain.knowledge import NotFound, in_force, is_forgotten
+from ledger.domain.knowledge import NotFound, in_force, is_forgotten, voided
 from ledger.domain.numbers import ticket_number
 from ledger.domain.phrases import says
 from ledger.domain.values import STRANGER, format_instant
@@ -61,7 +61,7 @@ class HelpDesk:
         """What the ledger knows of a student. Raises NotFound where it knows nothing of her, or was told to forget
         her."""
         events = self._store.stream(student)
-        if not events or is_forgotten(events):
+        if not events or is_forgotten(events) or student.startswith(STRANGER):
             raise NotFound(says("missing/student", student=student))
         programmes = {event.career: event.data.programme for event in in_force(events)
                       if event.career is not None and isinstance(event.data, Preenrolled | Enrolled)}
@@ -83,7 +83,8 @@ class HelpDesk:
             if not hers or before is None or before.closed_at is None:
                 raise NotFound(says("missing/ticket", text=form.follows))
             student = student or before.student
-        return self.index.claim(f"{who}\n{form.id}", student, form.email, form.service, form.context, self._today())
+        return self.index.claim(f"{who}\n{form.id}", student, form.email, form.service, form.context, self._today(),
+                                sender is not None)
 
     def submission(self, claim: TicketClaim, form: TicketForm, actor: str) -> TicketJson:
         request = {name: getattr(form, name) for name in (*SENDER, "message", "language")}
@@ -96,12 +97,12 @@ class HelpDesk:
 
     def recorded(self, number: str, student: str) -> None:
         """What was recorded of a ticket can be found at once."""
-        for event in self._store.stream(student):
+        for event in in_force(self._store.stream(student)):
             data = event.data
             if isinstance(data, TicketOpened) and data.number == number:
-                self.index.opened(row_of(event, data))
+                self.index.opened(row_of(event, data), pair_of(self._sealer, self.index, event))
             elif isinstance(data, TicketLinked) and data.number == number:
-                self.index.linked(number, data.person)
+                self.index.linked(number, student, data.person)
             elif isinstance(data, TicketClosed) and data.number == number:
                 self.index.closed(number, student, format_instant(event.recorded_at))
 
@@ -183,10 +184,10 @@ class HelpDesk:
         row = self.index.row(spelt_number(number))
         if row is None or row.kind != DESK:
             raise NotFound(says("missing/ticket", text=number))
-        return {"id": f"ticket-{row.number}-closed", "type": "ticket-closed", "student": row.student,
+        return {"id": _again(f"ticket-{row.number}-closed", self._store.stream(row.student)), "type": "ticket-closed",
+                "student": row.student,
                 "effective_on": self._today().isoformat(), "source": SOURCE, "actor": actor,
                 "data": {"number": row.number, "answer": answer}}
-
 
     # Whose it is
 
@@ -201,10 +202,11 @@ class HelpDesk:
         events = self._store.stream(student)
         if not events or is_forgotten(events) or student.startswith(STRANGER):
             raise NotFound(says("missing/student", student=student))
-        return [{"id": f"ticket-{row.number}-linked", "type": "ticket-linked", "student": one, "source": SOURCE,
-                 "effective_on": self._today().isoformat(), "actor": actor,
+        return [{"id": _again(f"ticket-{row.number}-linked", stream), "type": "ticket-linked", "student": one,
+                 "source": SOURCE, "effective_on": self._today().isoformat(), "actor": actor,
                  "data": {"number": row.number, "person": other}}
-                for one, other in ((row.student, student), (student, row.student))]
+                for one, other, stream in ((row.student, student, self._store.stream(row.student)),
+                                           (student, row.student, events))]
 
 
 LISTED = ("number", "student", "linked", "service", "context", "kind", "state", "opened_at", "closed_at", "subject",
@@ -223,6 +225,27 @@ def requested(data: TicketOpened) -> dict[str, Any]:
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def pair_of(sealer: KeySealer, index: TicketIndex, opened: Event) -> str | None:
+    """By what the sender of a ticket finds it; None where what she wrote does not open any more."""
+    said = sealer.open(opened)
+    if said is None or not isinstance(said.data, TicketOpened):
+        return None
+    email = requested(said.data).get("email")
+    return index.pair_of(email, ticket_number(said.data.number)) if isinstance(email, str) else None
+
+
+def taken_back(id: str, events: Sequence[Event]) -> int:
+    """How often what bears this id, or followed on it, was."""
+    gone = voided(events)
+    return sum(one in gone for one in (id, *(f"{id}-{count}" for count in range(2, len(gone) + 1))))
+
+
+def _again(id: str, events: Sequence[Event]) -> str:
+    """The same id until what bears it is taken back: whatever is sent twice is recorded once."""
+    count = taken_back(id, events)
+    return f"{id}-{count + 1}" if count else id
 
 
 def _state(row: TicketRow) -> str:

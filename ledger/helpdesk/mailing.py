@@ -13,7 +13,7 @@ from email.utils import format_datetime, parseaddr
 from textwrap import fill
 from typing import NamedTuple
 
-from ledger.domain.events import Event, EventVoided, TicketClosed, TicketLinked, TicketOpened
+from ledger.domain.events import EventVoided, TicketClosed, TicketLinked, TicketOpened
 from ledger.domain.knowledge import in_force
 from ledger.domain.numbers import ticket_number
 from ledger.domain.phrases import Phrase, says
@@ -22,12 +22,12 @@ from ledger.edges.log import Note
 from ledger.edges.post import Away, Later, LetterRefused, Mails, Post, is_address, pause_seconds
 from ledger.edges.program import say
 from ledger.privacy.sealer import KeySealer
-from ledger.privacy.tickets import MailWaiting, TicketIndex
+from ledger.privacy.tickets import Followed, MailWaiting, TicketIndex
 from ledger.rulebooks.institution import Institution
 from ledger.store import EventStore
 from ledger.words import Language, sentence
 
-from .desk import DESK, requested, row_of
+from .desk import DESK, pair_of, requested, row_of, taken_back
 
 PAGE = 1_000
 """Events of the log at a time."""
@@ -71,36 +71,35 @@ class Mailing:
         events = self._store.log(position, PAGE)
         if not events:
             return 0
-        opened, closed, linked, told, gone = [], [], [], [], []
-        forgotten = [event.student for event in events if event.type == "person-forgotten"]
+        found = Followed([], [], [], [], [], [], [], [])
         since = self._clock() - FRESH
+        taken_back = {(event.student, event.data.event) for event in events if isinstance(event.data, EventVoided)}
         for event in events:
-            data = event.data
+            data, student = event.data, event.student
             if isinstance(data, TicketOpened):
                 row = row_of(event, data)
-                opened.append((row, self._pair(event, data) if row.kind == DESK else None))
-                told += [(row.number, OPENED)] if event.recorded_at > since else []
-            elif isinstance(data, TicketClosed):
+                found.opened.append((row, pair_of(self._sealer, self._index, event) if row.kind == DESK else None))
+                found.told.extend([(row.number, student, OPENED)] if event.recorded_at > since else [])
+            elif isinstance(data, TicketClosed) and (student, event.id) not in taken_back:
                 number = ticket_number(data.number)
-                closed.append((number, event.student, format_instant(event.recorded_at)))
-                told += [(number, CLOSED)] if event.recorded_at > since else []
-            elif isinstance(data, TicketLinked):
-                linked.append((ticket_number(data.number), data.person))
+                found.closed.append((number, student, format_instant(event.recorded_at)))
+                found.told.extend([(number, student, CLOSED)] if event.recorded_at > since else [])
+            elif isinstance(data, TicketLinked) and (student, event.id) not in taken_back:
+                found.linked.append((ticket_number(data.number), student, data.person))
             elif isinstance(data, EventVoided):
-                gone.append((event.student, data.event))
-        voided = [(student, number) for student, event_id in gone for number in self._number_of(student, event_id)]
-        self._index.follow(before, events[-1].position, (opened, closed, linked), told, (voided, forgotten))
+                self._take_back(found, student, data.event)
+            elif event.type == "person-forgotten":
+                found.forgotten.append(student)
+        self._index.follow(before, events[-1].position, found)
         return len(events)
 
-    def _pair(self, event: Event, data: TicketOpened) -> str | None:
-        """Of one that was not claimed at the desk, or by a key store that is no more."""
-        said = self._sealer.open(event)
-        email = requested(said.data).get("email") if said is not None and isinstance(said.data, TicketOpened) else None
-        return self._index.pair_of(email, ticket_number(data.number)) if isinstance(email, str) else None
-
-    def _number_of(self, student: str, id: str) -> list[str]:
-        return [ticket_number(event.data.number) for event in self._store.stream(student)
-                if event.id == id and isinstance(event.data, TicketOpened)]
+    def _take_back(self, found: Followed, student: str, id: str) -> None:
+        for event in self._store.stream(student):
+            data = event.data
+            if event.id == id and isinstance(data, TicketOpened | TicketClosed | TicketLinked):
+                gone = found.voided if isinstance(data, TicketOpened) else (
+                    found.reopened if isinstance(data, TicketClosed) else found.unlinked)
+                gone.append((ticket_number(data.number), student))
 
     # Telling it
 
@@ -108,10 +107,14 @@ class Mailing:
         now = self._clock().timestamp()
         if now < self._away_until:
             return 0
+        if given_up := self._index.give_up(self._clock() - FRESH):
+            say(Note("desk/mails-given-up", "{mails} mails could not be sent within {days} days and are tried no more",
+                     "error", mails=given_up, days=FRESH.days), "career-ledger")
         waiting = self._index.waiting(now, ROUND)
         sent = 0
         try:
             for one in waiting:
+                now = self._clock().timestamp()  # a slow server takes longer for a round than a lease lasts
                 if self._index.lease(one, now + LEASE_SECONDS):
                     sent += self._tell(one, now)
             self._away = 0
@@ -146,7 +149,8 @@ class Mailing:
     def _letter(self, one: MailWaiting) -> EmailMessage | None:
         """None where she was forgotten, or it was taken back."""
         opened = closed = None
-        for event in in_force(self._store.stream(one.student)):
+        stream = self._store.stream(one.student)
+        for event in in_force(stream):
             if isinstance(event.data, TicketOpened) and ticket_number(event.data.number) == one.number:
                 opened = opened or self._sealer.open(event)
             elif isinstance(event.data, TicketClosed) and ticket_number(event.data.number) == one.number:
@@ -164,6 +168,8 @@ class Mailing:
                 self._of(opened.data, language), sentence(says("desk-mail/keep-it"), language)])
         if closed is None or not isinstance(closed.data, TicketClosed) or closed.data.answer is None:
             return None
+        if again := taken_back(f"ticket-{one.number}-closed", stream):
+            one = one._replace(kind=f"{one.kind}-{again + 1}")  # another Message-ID: it is another answer
         return self._written(one, address, language, says("desk-mail/closed", number=one.number), [
             sentence(says("desk-mail/answered", number=one.number, on=closed.effective_on), language),
             self._of(opened.data, language), closed.data.answer])

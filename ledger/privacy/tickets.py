@@ -68,6 +68,22 @@ class MailWaiting(NamedTuple):
     next_attempt: float
 
 
+class Followed(NamedTuple):
+    """What a page of the log says. `opened`: with the `pair`, where it is known; `closed`: number, stream and when;
+    `linked`: number, stream and student; `told`: number, stream and kind of a mail, of those that turn out to be of the
+    desk; `voided`, `reopened`, `unlinked`: number and stream of what was taken back: the ticket, its answer, its link;
+    `forgotten`: students."""
+
+    opened: list[tuple[TicketRow, str | None]]
+    closed: list[tuple[str, str, str]]
+    linked: list[tuple[str, str, str]]
+    told: list[tuple[str, str, str]]
+    voided: list[tuple[str, str]]
+    reopened: list[tuple[str, str]]
+    unlinked: list[tuple[str, str]]
+    forgotten: list[str]
+
+
 _ROW = "number, student, linked, service, context, kind, opened_at, closed_at"
 
 
@@ -93,17 +109,23 @@ class TicketIndex:
 
     # Opening
 
-    def claim(self, form: str, student: str | None, email: str, service: str, context: str, on: date) -> TicketClaim:
+    def claim(self, form: str, student: str | None, email: str, service: str, context: str, on: date,
+              known: bool) -> TicketClaim:
         """A number for what a form asks, the same one whenever the form comes again. `form`: who sent it and its id;
-        `student`: None for a person who gets a stream of her own. Raises TriedTooOften."""
-        place = self._hmac("form", form)
+        `student`: None for a person who gets a stream of her own; `known`: she signed in, so what others open with her
+        address is not counted against her. Raises TriedTooOften."""
+        place = self._hmac("form", f"{form}\n{student or ''}")
         with self._backend.transaction() as tx:
             tx.alone(ALONE)
             for number, hers, day in tx.ask("SELECT number, student, on_day FROM tickets WHERE form = :form",
                                             {"form": place}):
+                # a process was killed before it was recorded, and she has mended what she wrote since
+                tx.run("UPDATE tickets SET pair = :pair, service = :service, context = :context WHERE number = :number "
+                       "AND opened_at IS NULL", {"pair": self._pair(email, number), "service": service,
+                                                 "context": context, "number": number})
                 return TicketClaim(number, hers, date.fromisoformat(day))
-            self._count(tx, [(self._hmac("opened", email.casefold()), MOST_OPENED),
-                             *([(STRANGERS, MOST_OF_STRANGERS)] if student is None else [])])
+            self._count(tx, [(self._hmac("opened by", student or ""), MOST_OPENED)] if known else [
+                (self._hmac("opened", email.casefold()), MOST_OPENED), (STRANGERS, MOST_OF_STRANGERS)])
             number = new_number()
             while tx.ask("SELECT 1 FROM tickets WHERE number = :number", {"number": number}):
                 number = new_number()
@@ -114,22 +136,23 @@ class TicketIndex:
                     "day": on.isoformat(), "service": service, "context": context})
         return TicketClaim(number, hers, on)
 
-    def opened(self, row: TicketRow) -> None:
+    def opened(self, row: TicketRow, pair: str | None) -> None:
         """The event is recorded."""
         with self._backend.transaction() as tx:
-            self._take(tx, [(row, None)], [])
+            self._take(tx, [(row, pair)], [])
 
     def closed(self, number: str, student: str, at: str) -> None:
         with self._backend.transaction() as tx:
             self._take(tx, [], [(number, student, at)])
 
-    def linked(self, number: str, student: str) -> None:
+    def linked(self, number: str, stream: str, student: str) -> None:
         with self._backend.transaction() as tx:
-            self._link(tx, [(number, student)])
+            self._link(tx, [(number, stream, student)])
 
-    def _link(self, tx: Transaction, linked: Sequence[tuple[str, str]]) -> None:
-        tx.many("UPDATE tickets SET linked = :student WHERE number = :number AND student <> :student",
-                [{"number": number, "student": student} for number, student in linked])
+    def _link(self, tx: Transaction, linked: Sequence[tuple[str, str, str]]) -> None:
+        """What the ticket's own stream says: any other may name its number."""
+        tx.many("UPDATE tickets SET linked = :student WHERE number = :number AND student = :stream",
+                [{"number": number, "stream": stream, "student": student} for number, stream, student in linked])
 
     def pair_of(self, email: str, number: str) -> str:
         return self._pair(email, number)
@@ -139,8 +162,9 @@ class TicketIndex:
         """What events say. A number that another stream has taken stays where it is (the audit reports it)."""
         tx.many("INSERT INTO tickets (number, student, pair, form, on_day, service, context, kind, opened_at) VALUES "
                 "(:number, :student, :pair, NULL, :day, :service, :context, :kind, :at) ON CONFLICT (number) DO UPDATE "
-                "SET opened_at = excluded.opened_at, kind = excluded.kind WHERE tickets.student = excluded.student AND "
-                "tickets.opened_at IS NULL",
+                "SET opened_at = excluded.opened_at, kind = excluded.kind, service = excluded.service, context = "
+                "excluded.context, pair = COALESCE(excluded.pair, tickets.pair) WHERE tickets.student = "
+                "excluded.student AND tickets.opened_at IS NULL",
                 [{"number": row.number, "student": row.student, "pair": pair, "day": row.opened_at[:10],
                   "service": row.service, "context": row.context, "kind": row.kind, "at": row.opened_at}
                  for row, pair in opened])
@@ -190,28 +214,29 @@ class TicketIndex:
         rows = self._backend.single("SELECT position FROM ticket_state")
         return int(rows[0][0]) if rows else 0
 
-    def follow(self, before: int, after: int,
-               found: tuple[Sequence[tuple[TicketRow, str | None]], Sequence[tuple[str, str, str]],
-                            Sequence[tuple[str, str]]],
-               told: Sequence[tuple[str, str]], gone: tuple[Sequence[tuple[str, str]], Sequence[str]]) -> None:
-        """What the log says up to a position; nothing is done where another process was faster. `told`: numbers and
-        kinds of mails, of those that turn out to be of the desk; `gone`: what was taken back, students and numbers,
-        and who was forgotten."""
+    def follow(self, before: int, after: int, found: Followed) -> None:
+        """What the log says up to a position; nothing is done where another process was faster."""
         with self._backend.transaction() as tx:
             tx.alone(ALONE)
             rows = tx.ask("SELECT position FROM ticket_state")
             if (int(rows[0][0]) if rows else 0) != before:
                 return
-            self._take(tx, *found[:2])
-            self._link(tx, found[2])
+            for column, taken_back in (("closed_at", found.reopened), ("linked", found.unlinked)):
+                tx.many(f"UPDATE tickets SET {column} = NULL WHERE number = :number AND student = :student",
+                        [{"number": number, "student": student} for number, student in taken_back])
+            tx.many("DELETE FROM ticket_mails WHERE number = :number AND student = :student AND kind = 'closed'",
+                    [{"number": number, "student": student} for number, student in found.reopened])
+            self._take(tx, found.opened, found.closed)
+            self._link(tx, found.linked)
             tx.many("INSERT INTO ticket_mails (number, kind, student, made_at, state, attempts, next_attempt) SELECT "
-                    "number, :kind, student, :at, 'waiting', 0, 0 FROM tickets WHERE number = :number AND kind = "
-                    "'desk' ON CONFLICT (number, kind) DO NOTHING",
-                    [{"number": number, "kind": kind, "at": self._clock().isoformat()} for number, kind in told])
+                    "number, :kind, student, :at, 'waiting', 0, 0 FROM tickets WHERE number = :number AND student = "
+                    ":student AND kind = 'desk' ON CONFLICT (number, kind) DO NOTHING",
+                    [{"number": number, "student": student, "kind": kind, "at": self._clock().isoformat()}
+                     for number, student, kind in found.told])
             for table in ("tickets", "ticket_mails"):
                 tx.many(f"DELETE FROM {table} WHERE student = :student AND number = :number",
-                        [{"student": student, "number": number} for student, number in gone[0]])
-                tx.many(f"DELETE FROM {table} WHERE student = :student", [{"student": one} for one in gone[1]])
+                        [{"student": student, "number": number} for number, student in found.voided])
+                tx.many(f"DELETE FROM {table} WHERE student = :student", [{"student": one} for one in found.forgotten])
             tx.run("DELETE FROM ticket_state")
             tx.run("INSERT INTO ticket_state (position) VALUES (:position)", {"position": after})
 
@@ -222,6 +247,12 @@ class TicketIndex:
             "SELECT number, kind, student, attempts, next_attempt FROM ticket_mails WHERE state = 'waiting' AND "
             "next_attempt <= :now ORDER BY next_attempt, made_at, kind DESC LIMIT :limit",
             {"now": now, "limit": limit})]
+
+    def give_up(self, made_before: datetime) -> int:
+        """How many were tried for so long."""
+        with self._backend.transaction() as tx:
+            return tx.run("UPDATE ticket_mails SET state = 'dropped' WHERE state = 'waiting' AND made_at < :before",
+                          {"before": made_before.isoformat()})
 
     def lease(self, one: MailWaiting, until: float) -> bool:
         """Takes it until then; False where another process has it."""

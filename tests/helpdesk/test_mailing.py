@@ -2,18 +2,20 @@
 
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
+from email.message import EmailMessage
 
 import pytest
 
 from ledger.bootstrap import Ledger, open_ledger
 from ledger.edges.post import Mails, MailServer
-from ledger.helpdesk.mailing import FRESH, Letterhead, Mailing
+from ledger.helpdesk.mailing import FRESH, LEASE_SECONDS, Letterhead, Mailing
 from ledger.rulebooks.institution import packaged
 from tests.consumers.notifications_bench import Mailbox, text_of
 from tests.desk import Client
 from tests.eservices.conftest import Clock
 
-from .conftest import form
+from .conftest import form, record
 from .test_tickets import answered, opened
 
 HERS = "n.surname@studenti.unibg.it"
@@ -135,6 +137,112 @@ def test_ticket_that_was_taken_back_is_gone(client: Client, other: Ledger, mailb
     all_sent(sends)
     assert client(f"/v1/tickets/{made['number']}").status == 404
     assert client("/v1/tickets").json["tickets"] == []
+
+
+def voided(client: Client, student: str, id: str, number: int = 1) -> None:
+    void = {"id": f"void-{number}", "type": "event-voided", "student": student, "source": "t", "actor": "t",
+            "effective_on": "2026-03-20", "data": {"event": id, "reason": "a mistake", "authority": "help desk"}}
+    assert client(f"/v1/students/{student}/events", "POST", void, {"If-Match": "*"}).status == 201
+
+
+def test_answer_that_was_taken_back_is_given_and_mailed_anew(client: Client, other: Ledger, mailbox: Mailbox,
+                                                             clock: Clock) -> None:
+    made = opened(client, language="en")
+    number, sends = made["number"], mailing(other, mailbox.port, clock)
+    for times, answer in enumerate(("To the wrong person.", "To her.", "At last."), 1):
+        assert [one["number"] for one in client("/v1/tickets").json["tickets"]] == [number]
+        assert answered(client, number, answer).status == 201
+        assert answered(client, number, answer).status == 200
+        all_sent(sends)
+        assert answer in text_of(mailbox.mails[-1])
+        if times < 3:
+            voided(client, made["student"], f"ticket-{number}-closed" + (f"-{times}" if times > 1 else ""), times)
+            all_sent(sends)
+    assert client(f"/v1/tickets/{number}").json["answer"] == "At last."
+    assert client("/v1/tickets").json["tickets"] == []
+    assert len({mail["Message-ID"] for mail in mailbox.mails}) == 4
+
+
+def test_link_that_was_taken_back_is_none_and_another_is_made(client: Client, other: Ledger, mailbox: Mailbox,
+                                                              clock: Clock) -> None:
+    made, sends = opened(client), mailing(other, mailbox.port, clock)
+    path = f"/v1/tickets/{made['number']}/student"
+    for times in (1, 2):
+        assert client(path, "POST", {"student": "S-ADA"}).status == 200
+        assert client(f"/v1/tickets/{made['number']}").json["linked"] == "S-ADA"
+        for student in (made["student"], "S-ADA"):
+            voided(client, student, f"ticket-{made['number']}-linked" + (f"-{times}" if times > 1 else ""), times)
+        all_sent(sends)
+        assert client(f"/v1/tickets/{made['number']}").json["linked"] is None
+
+
+def test_number_in_another_stream_is_not_the_ticket(client: Client, other: Ledger, mailbox: Mailbox,
+                                                    clock: Clock) -> None:
+    number, sends = opened(client)["number"], mailing(other, mailbox.port, clock)
+    record(other, "ticket-closed", None, number=number)
+    record(other, "ticket-linked", None, "S-EVE", number=number, person="S-ADA")
+    all_sent(sends)
+    found = client(f"/v1/tickets/{number}").json
+    assert (found["state"], found["linked"]) == ("open", None)
+    answered(client, number)
+    all_sent(sends)
+    assert mailbox.told(HERS) == [f"Ticket n. {number} aperto", f"Ticket n. {number} chiuso: la risposta"]
+
+
+def test_mail_is_its_sender_s_however_slow_the_server(client: Client, other: Ledger, url: str, keys_url: str,
+                                                      mailbox: Mailbox, clock: Clock) -> None:
+    taken = []
+
+    def slow(mail: EmailMessage) -> None:
+        clock.now += timedelta(seconds=LEASE_SECONDS - 1)
+        with open_ledger(url, keys=keys_url) as own:
+            taken.extend(one.number for one in own.help_desk().index.waiting(clock.now.timestamp(), 9)
+                         if one.number in mail["Subject"])
+
+    mailbox.answer = slow
+    for n in range(3):
+        opened(client, number=n)
+    all_sent(mailing(other, mailbox.port, clock))
+    assert (len(mailbox.mails), taken) == (3, [])
+
+
+def test_mail_that_no_server_takes_is_given_up_after_a_week(client: Client, other: Ledger, mailbox: Mailbox,
+                                                            clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    mailbox.answer = lambda mail: "451 later"
+    opened(client)
+    sends = mailing(other, mailbox.port, clock)
+    all_sent(sends)
+    mailbox.answer = lambda mail: None
+    clock.now += FRESH + timedelta(hours=1)
+    all_sent(sends)
+    assert mailbox.mails == []
+    assert "1 mails could not be sent within 7 days" in capsys.readouterr().err
+
+
+class Times:
+    """A flag that is set after so many waits."""
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+    def is_set(self) -> bool:
+        return self.left <= 0
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.left -= 1
+        return self.is_set()
+
+
+def test_master_key_past_its_term_ends_no_sending(client: Client, other: Ledger, mailbox: Mailbox, clock: Clock,
+                                                  capsys: pytest.CaptureFixture[str]) -> None:
+    opened(client)
+    head = Letterhead(Mails(MailServer("127.0.0.1", mailbox.port), "Desk <desk@office.example>", None), packaged(), "")
+    began, clock.now = clock.now, clock.now + timedelta(days=301)
+    other.send_tickets(head, Times(2))
+    assert "keys rotate" in capsys.readouterr().err
+    clock.now = began
+    other.send_tickets(head, Times(1))
+    assert len(mailbox.mails) == 1
 
 
 def test_key_store_that_lost_its_index_finds_every_ticket_again(client: Client, other: Ledger, mailbox: Mailbox,

@@ -11,12 +11,13 @@ import pytest
 from ledger.bootstrap import Read, open_ledger
 from ledger.edges import web
 from ledger.edges.callers import OPERATOR, STUDENT, Caller
+from ledger.helpdesk.form import TicketForm, read
 from ledger.privacy.tickets import MOST_OF_STRANGERS, MOST_OPENED, MOST_TRIES
 from tests.desk import Client, Said, served
 from tests.eservices.conftest import Clock
 from tests.sizes import sized
 
-from .conftest import ADA, form, record
+from .conftest import ADA, HERS, form, record
 
 GUESSES = sized(200, 10_000)
 NUMBER = re.compile(r"[0-9A-HJKMNP-TV-Z]{5}-[0-9A-HJKMNP-TV-Z]{5}")
@@ -78,7 +79,9 @@ def test_what_is_wrong_with_a_form_is_said_by_field_and_not_repeated(client: Cli
     assert wrong_fields(client("/v1/tickets", "POST", form() | {"student": 1})) == ["#/student"]
     assert client("/v1/tickets", "POST", [form()]).status == 422
     assert client("/v1/tickets", "POST", form(), {"Idempotency-Key": '"another"'}).status == 422
+    assert wrong_fields(client("/v1/tickets", "POST", form() | {"student": "\ud800"})) == ["#/student"]
     assert client("/v1/tickets", "POST", form() | {"student": "NOBODY"}).json["reason"] == "not-found"
+    assert client("/v1/tickets", "POST", form() | {"student": opened(client)["student"]}).status == 404
 
 
 def test_ticket_of_a_student_stands_in_her_stream_with_what_is_known_of_her(herself: Client) -> None:
@@ -146,6 +149,39 @@ def test_no_address_opens_tickets_without_end(client: Client) -> None:
     assert (said.status, said.json["reason"]) == (429, "too-often")
     assert client("/v1/tickets", "POST", form(98, email="another@example.org")).status == 201
     assert MOST_OPENED < MOST_OF_STRANGERS
+
+
+def test_what_others_open_with_her_address_keeps_no_student_out(client: Client,
+                                                                monkeypatch: pytest.MonkeyPatch) -> None:
+    for n in range(MOST_OPENED):
+        opened(client, number=n, email="a.rossi@studenti.unibg.it")
+    monkeypatch.setattr(web, "OPERATOR", HERS)
+    for n in range(MOST_OPENED):
+        opened(client, number=n, email=None, full_name=None)
+    assert client("/v1/tickets", "POST", form(99)).status == 429
+    monkeypatch.setattr(web, "OPERATOR", OPERATOR)
+
+
+def test_form_that_is_mended_before_it_was_recorded_is_found_as_it_was_recorded(client: Client, url: str,
+                                                                               keys_url: str) -> None:
+    """A process is killed between number and event; the page comes again, with another address and service."""
+    with open_ledger(url, keys=keys_url) as other:
+        desk = other.help_desk()
+        asked = read(form(), None, desk.offer)
+        assert isinstance(asked, TicketForm)
+        number = desk.claim(asked, None, "operator").number
+    assert opened(client, email="right@example.org", service="lingue")["number"] == number
+    assert looked_up(client, "right@example.org", number).status == 200
+    assert [one["number"] for one in client("/v1/tickets", service="lingue").json["tickets"]] == [number]
+
+
+def test_form_id_of_another_student_is_another_form(client: Client, url: str, keys_url: str) -> None:
+    with open_ledger(url, keys=keys_url) as other:
+        record(other, "enrolled", "B", "S-EVE", programme="Filosofia", academic_year="2025-26",
+               course_type="bachelor", access="open", year=1, regime="full-time")
+    made = [opened(client, student=student, career="B") for student in (ADA, "S-EVE")]
+    assert [one["student"] for one in made] == [ADA, "S-EVE"]
+    assert made[0]["number"] != made[1]["number"]
 
 
 def test_list_is_by_service_and_state_oldest_first_page_by_page(client: Client, clock: Clock) -> None:

@@ -177,8 +177,7 @@ class Tickets:
             raise Misasked(503, "set-aside", found["problems"][0]["message"])
         if found["outcome"] == "invalid" and found["problems"][0]["path"] != "id":
             raise Misasked(422, "invalid", says("http/invalid"), [field(one) for one in found["problems"]])
-        if found["outcome"] != "invalid":
-            await self.kept((await self.desk()).recorded, number, form.student)
+        await self.kept((await self.desk()).recorded, number, form.student)
         return found
 
     # The API
@@ -191,8 +190,8 @@ class Tickets:
             if student not in (None, caller.student):
                 raise _wrong([Problem("student", says("form/not-yours"))])
             student = caller.student or ""
-        elif student is not None and not isinstance(student, str):
-            raise _wrong([Problem("student", says("form/text"))])
+        elif student is not None:
+            student = _read(TicketStudent, {"student": student}).student
         must_agree(asked.request, str(given.get("id")))
         found = await self.open(given, student, caller.subject)
         if not isinstance(found, OpenedNow):
