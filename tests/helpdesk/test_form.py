@@ -1,11 +1,14 @@
 """The form of the ticket guide, case by case (`forms.yaml`)."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from pydantic import ValidationError
 
+from ledger.domain.checked import model_of
 from ledger.domain.events import TicketOpened
 from ledger.helpdesk.form import LONGEST_MESSAGE, KnownSender, TicketForm, read
 from ledger.rulebooks.institution import TicketDesk, packaged
@@ -49,8 +52,9 @@ def test_field_ends_somewhere(field: str, most: int) -> None:
 
 
 def test_longest_form_fits_into_an_event() -> None:
-    import json
-
     longest = dict.fromkeys(("full_name", "degree_programme"), "x" * 200) | {"message": "\n" * LONGEST_MESSAGE}
     request = json.dumps(FORM | longest | {"email": "x" * 254, "student_number": "x" * 64})
-    TicketOpened(number="1", service="x", subject="x", context="x", kind="desk", request=request)
+    event = {"number": "1", "service": "x", "subject": "x", "context": "x", "kind": "desk"}
+    model_of(TicketOpened).model_validate(event | {"request": request})
+    with pytest.raises(ValidationError):
+        model_of(TicketOpened).model_validate(event | {"request": request * 2})
