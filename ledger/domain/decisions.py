@@ -56,19 +56,27 @@ _STATES_A_YEAR = frozenset(payload for payload in e.PAYLOADS.values() if "academ
 _OF_A_DEGREE = (e.Graduated, e.DegreeCandidacyDeclared)
 
 
+def _stated_book(data: e.Payload, day: date, books: LawBooks) -> tuple[str, RuleBook | None] | None:
+    """The same of what states its year, whatever her career."""
+    stated: str | None = getattr(data, "academic_year", None) if type(data) in _STATES_A_YEAR else None
+    if stated is None:
+        return None
+    if isinstance(data, e.SingleCoursesEnrolled):
+        return stated, books.for_single_courses(stated)
+    if isinstance(data, e.ExamBooked):
+        return stated, books.for_late_degrees(stated, data.held_on)
+    if isinstance(data, _OF_A_DEGREE):
+        return stated, books.for_late_degrees(stated, day)
+    return stated, books.of(stated)
+
+
 @obeys("AMB-35", "NO-RULEBOOK")
 def governing_book(type_: str, data: e.Payload, day: date, career_: Career,
                    books: LawBooks) -> tuple[str | None, RuleBook | None]:
     """(academic year, rule book) of an act: the year that it states, else the career's (AMB-35)."""
-    stated: str | None = getattr(data, "academic_year", None) if type(data) in _STATES_A_YEAR else None
-    if isinstance(data, e.SingleCoursesEnrolled):
-        return stated, books.for_single_courses(data.academic_year)
-    if isinstance(data, e.ExamBooked):
-        return stated, books.for_late_degrees(data.academic_year, data.held_on)
-    if isinstance(data, _OF_A_DEGREE):
-        return stated, books.for_late_degrees(data.academic_year, day)
+    stated = _stated_book(data, day, books)
     if stated is not None:
-        return stated, books.of(stated)
+        return stated
     if isinstance(data, e.ReservationLifted) and career_.reservation is not None:
         year: str | None = career_.reservation.academic_year
     elif type_ in WINDOWS:
@@ -169,13 +177,15 @@ def decide(standing: Standing, submission: Submission, recorded_at: datetime, bo
         return Invalid(tuple(problems))
     known = books.known_at(recorded_at)
     law = known.on(submission.effective_on)
+    is_act = submission.type in e.ACTS
+    stated = _stated_book(submission.data, submission.effective_on, law) if not is_act else None
+    if stated is not None:  # a fact is not judged: where she stood, long ago perhaps, need not be found
+        return Accepted(_identity(submission, stated[1], law), clear=in_the_clear(submission.data, stated[1]))
     person = standing.on(submission.effective_on, known)
     career_ = person.careers.get(submission.career or "") or Career(submission.career or "")
     year, book = governing_book(submission.type, submission.data, submission.effective_on, career_, law)
-    identity = (Rulebook(*law.identities[book.academic_year])
-                if book is not None and submission.career is not None else None)
-    said = in_the_clear(submission.data, book)
-    if submission.type not in e.ACTS:
+    identity, said = _identity(submission, book, law), in_the_clear(submission.data, book)
+    if not is_act:
         return Accepted(identity, clear=said)
     lifted = frozenset(o.rule for o in submission.override) if submission.override else _NOTHING
     if book is None and mode == "record" and not lifted:
@@ -189,3 +199,7 @@ def decide(standing: Standing, submission: Submission, recorded_at: datetime, bo
         return Refused(tuple(against))
     return Accepted(identity,
                     tuple(dict.fromkeys(r.rule for r in reasons if r.rule not in NOT_JUDGED or r.rule in lifted)), said)
+
+
+def _identity(submission: Submission, book: RuleBook | None, law: LawBooks) -> Rulebook | None:
+    return Rulebook(*law.identities[book.academic_year]) if book is not None and submission.career is not None else None
