@@ -1,4 +1,4 @@
-"""Clients that ask over HTTP, one request after the other each: wrk, which takes a twentieth of the processor that
+"""Clients that ask over HTTP, one request after the other each: wrk, which takes a small part of the processor that
 clients in Python do, so that what is measured is the server."""
 
 import json

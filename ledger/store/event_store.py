@@ -143,10 +143,10 @@ class EventStore:
         """The position of each student's last event, in their order; 0 for an unknown one."""
         return self._patiently(lambda: self._recorder.newest([stream_id(student) for student in students]))
 
-    async def newest_at_once(self, students: Sequence[str]) -> list[int] | None:
-        """The same from an event loop, without a thread; None where the backend does not do that or does not answer at
-        once: then `newest` tells. Not for who may read one student only."""
-        return await self._recorder.newest_at_once([stream_id(student) for student in students])
+    async def newest_at_once(self, student: str) -> int | None:
+        """The same of one, from an event loop and without a thread; None where the backend does not do that or does not
+        answer at once: then `newest` tells. Not for who may read one student only."""
+        return await self._recorder.newest_at_once(stream_id(student))
 
     def touched(self, after: int = 0, limit: int = PAGE) -> list[tuple[int, UUID]]:
         """Position and stream id of up to `limit` events above `after`, in order: what is new, without decoding it."""

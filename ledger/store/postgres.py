@@ -298,16 +298,10 @@ class PostgresRecorder(PostgresApplicationRecorder):
             return [found[0][0] if found else 0]
         return [position for (position,) in self.read(NEWEST, (list(originator_ids),))]
 
-    async def newest_at_once(self, originator_ids: Sequence[UUID]) -> list[int] | None:
+    async def newest_at_once(self, originator_id: UUID) -> int | None:
         """None where there is no answer at once."""
-        if whose() is not None:
-            return None
-        one = len(originator_ids) == 1
-        rows = await self._glance.ask(NEWEST_OF_ONE if one else NEWEST,
-                                      (originator_ids[0] if one else list(originator_ids),))
-        if rows is None:
-            return None
-        return [position for (position,) in rows] or [0]
+        rows = await self._glance.ask(NEWEST_OF_ONE, (originator_id,)) if whose() is None else None
+        return None if rows is None else rows[0][0] if rows else 0
 
     def part(self, first: UUID, last: UUID) -> list[LogRow]:
         """The same of all streams from one id through another."""

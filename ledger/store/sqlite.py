@@ -287,7 +287,7 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
         """The position of the last event of each of these streams, in their order; 0 where there is none."""
         return [position for (position,) in self.read(LAST, (json.dumps([one.hex for one in originator_ids]),))]
 
-    async def newest_at_once(self, originator_ids: Sequence[UUID]) -> list[int] | None:
+    async def newest_at_once(self, originator_id: UUID) -> int | None:
         """None: a file is waited for, and nobody else could be answered meanwhile."""
         return None
 

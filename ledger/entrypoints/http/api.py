@@ -226,10 +226,11 @@ class Api:
         return found
 
     async def _newest_of(self, students: Sequence[str]) -> list[int]:
-        """Without a thread where that can be had: who asks alone would wait longer for threads than for the rest."""
+        """Who asks alone would wait longer for threads than for the rest. For many there is a thread: the loop goes on
+        meanwhile, where it would wait for the answer."""
         log = self.ledger.log
-        found = await log.newest_at_once(students)
-        return found if found is not None else await asyncio.get_running_loop().run_in_executor(
+        found = await log.newest_at_once(students[0]) if len(students) == 1 else None
+        return [found] if found is not None else await asyncio.get_running_loop().run_in_executor(
             self.threads, log.newest, students)
 
     async def _position(self, student: str, caller: Caller) -> int:
