@@ -65,6 +65,20 @@ def test_decision_is_a_derogation_where_the_book_asks_otherwise_and_a_breach_wit
         ("e2", "charge-decided", "breach", "charge-decided/no-ground")]
 
 
+def test_officer_may_decide_after_the_end_what_is_left_to_one_and_nothing_else() -> None:
+    decided = {"reason": "an act", "authority": "senate", "amount": "10.00"}
+    left = [act(1, "transferred-out", "2026-02-01", to_university="Pavia")]
+    for charge, found in (("2025-26:late-instance/transfer-out", []), ("2025-26:transfer-out", []),
+                          ("2025-26:instalment-1", [("e2", "END", "breach", "END/after")])):
+        given = [*BEGUN, *left, act(2, "charge-decided", "2026-02-02", charge=charge, **decided)]
+        assert [one for one in told(given, date(2026, 2, 2)) if one[1] == "END"] == found, charge
+    unknown = [act(0, "enrolled", "2022-09-20", programme="LMG", academic_year="2022-23", course_type="single-cycle",
+                   access="open", year=1, regime="full-time"),
+               act(1, "transferred-out", "2024-09-10", to_university="Pavia"),
+               *(act(n, "charge-decided", f"2024-09-1{n}", charge="2023-24:transfer-out", **decided) for n in (2, 3))]
+    assert [one for one in told(unknown, date(2024, 9, 30)) if one[1] == "END"] == []
+
+
 def test_decision_that_came_before_its_charge_is_compared_with_it_too() -> None:
     decided = {"charge": "2025-26:late-fee/instalment-1", "reason": "an act", "authority": "senate"}
     paid = act(2, "instalment-paid", "2026-02-18", charge="2025-26:instalment-1", amount="400.00")

@@ -13,6 +13,7 @@ from ..rulebook import RuleBook
 from ..state import Career, Person
 from .chapter import begin, data_of, end, read_or_leave_open, reads, year_with_window
 from .entry import readmit
+from .payments import LEFT_TO_AN_OFFICER
 
 LEAVING = "TRO-1"
 LATE_LEAVING = "late-instance/transfer-out"
@@ -141,12 +142,19 @@ AFTER_THE_END = frozenset({
 """Facts that may follow a career's end."""
 
 
+@obeys("END", "AMB-49")
+def _left_to_an_officer(career: Career, event: Event) -> bool:
+    """A decision on what the guides leave to an officer, or nobody knows: some of it is asked by the end itself."""
+    data = event.data
+    return isinstance(data, ChargeDecided) and (
+        data.charge.partition(":")[2].partition("#")[0] in LEFT_TO_AN_OFFICER
+        or ("charge", data.charge) in career.gaps or data.charge in career.settled_gaps)
+
+
 @obeys("END")
 @reads("ended")
 def after_the_end(person: Person, career: Career, event: Event, book: RuleBook | None,
                   books: LawBooks) -> Iterator[Reason]:
-    data = event.data
-    # it can only follow the end
-    decided = isinstance(data, ChargeDecided) and data.charge.endswith(f":{LATE_LEAVING}")
-    if career.ended is not None and event.type not in AFTER_THE_END and event.career is not None and not decided:
+    if career.ended is not None and event.type not in AFTER_THE_END and event.career is not None \
+            and not _left_to_an_officer(career, event):
         yield reason(books.own, "END", says("END/after", event_type=event.type, status=career.ended))
