@@ -3,11 +3,11 @@ worked histories and invented students, when acts are decided and when they are 
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import fields
 from datetime import date
 from typing import Any
 
 import pytest
+from msgspec.structs import fields
 
 from ledger.audit.compliance import findings
 from ledger.domain.law import catalogue, chapter, exams
