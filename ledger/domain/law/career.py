@@ -11,9 +11,8 @@ from ..reasons import DONE, Clears, Fact, Reason, reason
 from ..registry import obeys
 from ..rulebook import RuleBook
 from ..state import Career, Person
-from .chapter import begin, data_of, end, read_or_leave_open, reads, year_with_window
+from .chapter import LEFT_TO_AN_OFFICER, begin, data_of, end, read_or_leave_open, reads, year_with_window
 from .entry import readmit
-from .payments import LEFT_TO_AN_OFFICER
 
 LEAVING = "TRO-1"
 LATE_LEAVING = "late-instance/transfer-out"

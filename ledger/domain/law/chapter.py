@@ -31,6 +31,11 @@ class Deadline(NamedTuple):
 
 
 _F = TypeVar("_F", bound=Callable[..., Any])
+LEFT_TO_AN_OFFICER = frozenset({
+    "late-instance/recognition", "late-instance/transfer-out", "study-plan-penalty", "diploma-supplement-post",
+    "suspension", "interruption", "transfer-out", "final-exam-application"})
+"""Kinds of charge that the guides, or what the ledger is told, do not give: an officer's decision is their ground."""
+
 _READS: dict[Callable[..., Any], frozenset[str]] = {}
 
 

@@ -13,7 +13,7 @@ from ..registry import obeys
 from ..rulebook import INSTALMENTS, RuleBook, UnknownValue
 from ..state import Career, Charge, Decision, Gap, Money, Person, Waiver
 from ..values import ZERO
-from .chapter import StillOpen, data_of, reads
+from .chapter import LEFT_TO_AN_OFFICER, StillOpen, data_of, reads
 from .contribution import instalment_due_on
 
 BY_AN_OFFICER = "charge-decided"
@@ -148,11 +148,6 @@ def _due_on(kind: str, book: RuleBook | None) -> date | None:
 
 
 # What is open
-
-LEFT_TO_AN_OFFICER = frozenset({
-    "late-instance/recognition", "late-instance/transfer-out", "study-plan-penalty", "diploma-supplement-post",
-    "suspension", "interruption", "transfer-out", "final-exam-application"})
-"""Kinds of charge that the guides, or what the ledger is told, do not give: an officer's decision is their ground."""
 
 
 @obeys("AMB-47", "AMB-11")
