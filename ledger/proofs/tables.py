@@ -76,7 +76,7 @@ class ProofTables:
         path = sqlite_path(url)
         self._backend: SQLite | Postgres
         if path is not None:
-            from ledger.store.sqlite import problem
+            from ledger.store.sqlite_file import problem
 
             self._backend = SQLite(str(path), problem, lambda link: link.execute("PRAGMA synchronous=FULL"),
                                    {"": {"events": "stored_events", "event_position": "rowid"}})

@@ -65,7 +65,7 @@ class TopicPosition:
 
 def _in_sqlite(path: str) -> Backend:
     from ledger.sql.sqlite import SQLite
-    from ledger.store.sqlite import problem
+    from ledger.store.sqlite_file import problem
 
     return SQLite(path, problem, lambda link: link.execute("PRAGMA synchronous=NORMAL"),
                   {"": {"events": "stored_events", "event_position": "rowid"}})

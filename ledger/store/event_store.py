@@ -6,13 +6,11 @@ holes, and are never used twice.
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 from uuid import UUID
-
-from eventsourcing.persistence import IntegrityError, InterfaceError, OperationalError, PersistenceError, StoredEvent
 
 from ledger.domain.events import Event
 from ledger.edges.memory import uncollected
@@ -23,6 +21,9 @@ from . import keys
 from .errors import SetAside, StoreUnavailable, StoreUnusable, StreamSetAside, UnreadableEvent, VersionConflict
 from .mapper import Mapper, Sound, StoredRecord, as_record, stream_id
 from .recorder import FirstLook, Identity, LogRow, Recorder, Refusal, WholeRow
+
+if TYPE_CHECKING:
+    from eventsourcing.persistence import StoredEvent
 
 T = TypeVar("T")
 
@@ -247,13 +248,13 @@ class EventStore:
                 return found
             try:
                 return self._recorder.insert_events(stored) or ()
-            except IntegrityError:
+            except _failed().IntegrityError:
                 # the first attempt may have been committed only now
                 found = self._committed(stored) if uncertain else None
                 if found is None:
                     raise
                 return found
-            except (InterfaceError, OperationalError):
+            except (_failed().InterfaceError, _failed().OperationalError):
                 uncertain = True
                 raise
 
@@ -306,10 +307,10 @@ class EventStore:
         StoreUnusable is raised."""
         return self._patiently(lambda: self._recorder.forget_refusals(student, stream_id(student)))
 
-    def encode(self, event: Event) -> StoredEvent:
+    def encode(self, event: Event) -> "StoredEvent":
         return self._mapper.to_stored_event(event)
 
-    def pack(self, stored: Sequence[StoredEvent]) -> bytes:
+    def pack(self, stored: "Sequence[StoredEvent]") -> bytes:
         """Encoded events as `append_packed` takes them: encoding may be done in another process than storing."""
         return self._recorder.pack(stored)
 
@@ -332,7 +333,7 @@ class EventStore:
                  trace: TracebackType | None) -> None:
         self.close()
 
-    def _committed(self, stored: Sequence[StoredEvent]) -> list[int] | None:
+    def _committed(self, stored: "Sequence[StoredEvent]") -> list[int] | None:
         """The positions of these very events where an earlier attempt did store them, else None."""
         streams: dict[UUID, dict[int, LogRow]] = {}
         positions = []
@@ -384,13 +385,22 @@ class EventStore:
         def attempt() -> T:
             try:
                 return act()
-            except IntegrityError as error:
+            except _failed().IntegrityError as error:
                 raise VersionConflict(str(error)) from error
-            except PersistenceError as error:
+            except _failed().PersistenceError as error:
                 raise self._explain(error, self._place) from error
 
         return tried_again(attempt, lambda error: isinstance(error, StoreUnavailable),
                            PATIENCE if self._patience is None else self._patience, LONGEST_PAUSE)
+
+
+@cache
+def _failed() -> Any:
+    """The library with the errors that its recorders raise, which is not imported where only SQLite is asked and
+    nothing fails."""
+    from eventsourcing import persistence
+
+    return persistence
 
 
 def _in_order(events: list[Event], student: str | None, after: int = 0) -> list[Event]:

@@ -12,18 +12,20 @@ it and how the record of the old form reads in the new one. Old bytes stay as th
 import json
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from functools import lru_cache
-from typing import Any
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid5
 
 import msgspec
-from eventsourcing.persistence import StoredEvent
 
 from ledger.domain.events import SEALED_ONLY, Event, PayloadPart
 from ledger.domain.values import format_instant
 
 from .errors import StoreUnusable, UnreadableEvent
 from .reading import checker, reader
+
+if TYPE_CHECKING:
+    from eventsourcing.persistence import StoredEvent
 
 StoredRecord = dict[str, Any]
 """A stored event as decoded JSON."""
@@ -146,6 +148,14 @@ def as_record(sound: Sound, position: int) -> StoredRecord:
     return record
 
 
+@cache
+def _stored_event() -> "type[StoredEvent]":
+    """The library is imported by who writes."""
+    from eventsourcing.persistence import StoredEvent
+
+    return StoredEvent
+
+
 class Mapper:
     """Encodes and decodes. The tables are arguments so that a test can show a form that does not exist yet."""
 
@@ -154,14 +164,14 @@ class Mapper:
         self._types = {stored: name for name, stored in names.items()}
         self._upcasts = upcasts
 
-    def to_stored_event(self, event: Event) -> StoredEvent:
+    def to_stored_event(self, event: Event) -> "StoredEvent":
         """Raises StoreUnusable for a type without a stored name, and for one that is not stored in the clear."""
         name = self._names.get(event.type)
         if name is None:
             raise StoreUnusable(f"{event.type} cannot be stored: it has no stored name")
         if event.sealed is None and event.type in SEALED_ONLY:
             raise StoreUnusable(f"{event.type} cannot be stored in the clear")
-        return StoredEvent(stream_id(event.student), event.version, name, _state(event))
+        return _stored_event()(stream_id(event.student), event.version, name, _state(event))
 
     def to_event(self, name: str, state: bytes, position: int) -> Event:
         """Raises UnreadableEvent for a stored name that is not known (a newer program wrote it), and for damaged

@@ -29,9 +29,9 @@ def open_store(url: str, create: bool = True) -> EventStore:
                                 "Unset it.")
     file = _file(url)
     if file is not None:
-        from . import sqlite
+        from . import sqlite, sqlite_file
         path = str(file)
-        return EventStore(sqlite.prepare(path, create), path, sqlite.problem, key_file=Path(f"{path}.digest-key"))
+        return EventStore(sqlite.prepare(path, create), path, sqlite_file.problem, key_file=Path(f"{path}.digest-key"))
     from . import postgres
     recorder = postgres.prepare(url, create)
     return EventStore(recorder, postgres.opened(url).place, postgres.problem)

@@ -8,238 +8,106 @@ VACUUM does not renumber them. Triggers refuse to change what is recorded.
 
 import json
 import sqlite3
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any
+from threading import Lock
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from eventsourcing.persistence import IntegrityError, OperationalError, PersistenceError, StoredEvent
-from eventsourcing.sqlite import (
-    SQLiteApplicationRecorder,
-    SQLiteConnection,
-    SQLiteConnectionPool,
-    SQLiteCursor,
-    SQLiteDatastore,
-    SQLiteTransaction,
-)
-
-from ledger.sql.base import LOCK_SECONDS, NO_NAMES, Replaced, spelling
+from ledger.sql.base import Replaced
 from ledger.sql.sqlite import SameFile, SQLite, keep_a_log
 from ledger.sql.sqlite import SQLiteTransaction as Asking
 
 from . import guards, versions, whole
-from .errors import ReadOnly, StoreUnavailable, StoreUnusable
-from .guards import KEPT_OUT
+from .errors import StoreUnusable
 from .migrations import APPLICATION_ID, SQLITE, checks
 from .recorder import SEALED, FirstLook, Identity, LogRow, Refusal, WholeRow
+from .sqlite_file import REMEMBERED, SPELLING, link, problem
 from .subject import who, whose
 
-SPELLING = spelling("sqlite", NO_NAMES)
-JUMP_SECONDS = 400 * 86_400
-"""A ledger in use is written at least once a year."""
-INSERT = "INSERT INTO stored_events (originator_id, originator_version, topic, state) VALUES (?,?,?,?)"
+if TYPE_CHECKING:
+    from eventsourcing.persistence import StoredEvent
+
+    from .sqlite_writing import SQLiteWriter
+
 INSERT_PLACED = ("INSERT INTO stored_events (rowid, originator_id, originator_version, topic, state) "
                  "VALUES (?,?,?,?,?)")
-NEWEST = "SELECT max(originator_version) FROM stored_events WHERE originator_id = ?"
 LAST = ("SELECT coalesce((SELECT e.rowid FROM stored_events AS e WHERE e.originator_id = n.value ORDER BY "
         "e.originator_version DESC LIMIT 1), 0) FROM json_each(?) AS n ORDER BY n.key")
-FORGOTTEN = "SELECT 1 FROM stored_events WHERE originator_id = ? AND topic LIKE 'person-forgotten.v%'"
-REMEMBERED = "SELECT student, id, content, outcome FROM refused_submissions WHERE student = ? AND id = ?"
 
 
-class _Transaction(SQLiteTransaction):
-    """A writer takes its lock at the start, so that what it reads before it writes is still true when it writes."""
+class _Link:
+    """For one who reads at a time. `looked`: at what it leads to."""
 
-    def __enter__(self) -> SQLiteCursor:
-        cursor = self.connection.cursor()
-        try:
-            cursor.execute("BEGIN IMMEDIATE" if self.commit else "BEGIN")
-        except sqlite3.OperationalError as error:
-            raise OperationalError(error) from error
-        except sqlite3.DatabaseError as error:
-            raise PersistenceError(error) from error
-        return cursor
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
-        """What a guard refuses is no conflict of two writers: trying again does not help."""
-        try:
-            super().__exit__(kind, error, trace)
-        except IntegrityError as refused:
-            if KEPT_OUT in str(refused):
-                raise PersistenceError(str(refused)) from refused
-            raise
-
-
-class _Connection(SQLiteConnection):
-    """Each transaction looks whether the file at the path is the one that it reads and writes."""
-
-    def __init__(self, connection: sqlite3.Connection, max_age: float | None, pool: "_Pool", same: SameFile) -> None:
-        super().__init__(connection, max_age)
-        self._pool, self._same = pool, same
-        self._link, self._looked = connection, False
-
-    @contextmanager
-    def transaction(self, *, commit: bool) -> Iterator[SQLiteCursor]:
-        self._check(writing=False)
-        if self._pool.first is not None and not self._looked:
-            with _Transaction(self, commit=False) as cursor, cursor:
-                self._pool.first(Asking(self._link, SPELLING))
-            self._looked = True
-        with _Transaction(self, commit=commit) as cursor, cursor:
-            if commit:
-                self._check(commit)
-            yield cursor
-        self._check(commit)
-
-    def _check(self, writing: bool) -> None:
-        """Raises StoreUnusable where the file is another one: nothing that it answers may be believed."""
-        trouble = self._same.trouble(writing)
-        if trouble is not None:
-            raise problem(Replaced(trouble), self._pool.db_name)
-
-
-class _Pool(SQLiteConnectionPool):
-    first: FirstLook | None = None
-
-    def _create_connection(self) -> SQLiteConnection:
-        same = SameFile(self.db_name)
-        try:
-            made = same.opening(lambda address: sqlite3.connect(address, LOCK_SECONDS, 0, None, False, uri=True))
-            made.execute("PRAGMA journal_mode=WAL")  # as it is, unless somebody has changed it
-            made.execute("PRAGMA synchronous=FULL")
-        except FileNotFoundError:
-            raise problem(Replaced("it was deleted"), self.db_name) from None
-        except sqlite3.Error as error:
-            raise PersistenceError(error) from error
-        return _Connection(made, self.max_age, self, same)
-
-
-class _Datastore(SQLiteDatastore):
     def __init__(self, path: str) -> None:
-        super().__init__(path)
-        self.pool = self.links = _Pool(db_name=path, lock_timeout=LOCK_SECONDS)
+        self.same, self.looked = SameFile(path), False
+        self.connection = link(self.same)
 
 
-class SQLiteRecorder(SQLiteApplicationRecorder):
-    """The library's recorder on our table: whole streams with their positions, and a check of versions in the write."""
+class SQLiteRecorder:
+    """Whole streams with their positions, read on links of its own; whatever writes is the library's (`writing`)."""
 
     may_import = True
 
     def __init__(self, path: str) -> None:
-        store = _Datastore(path)
-        super().__init__(store)
-        self._pool = store.links
-        self._path = Path(path)
+        self._path = path
+        self._first: FirstLook | None = None
+        self._writer: SQLiteWriter | None = None
+        self._made = Lock()
+        self._idle: list[_Link] = []
+        with self._reading():  # from now on the file is this one
+            pass
+
+    @property
+    def writing(self) -> "SQLiteWriter":
+        with self._made:
+            if self._writer is None:
+                from .sqlite_writing import SQLiteWriter
+
+                self._writer = SQLiteWriter(self._path, self._first)
+            return self._writer
 
     def be_patient(self, seconds: float) -> None:
         """A file is there or not."""
 
     def look_first(self, look: FirstLook) -> None:
-        self._pool.first = look
+        with self._made:
+            self._first = look
+            if self._writer is not None:
+                self._writer.look_first(look)
 
-    def construct_create_table_statements(self) -> list[str]:
-        return []  # the migrations make the tables
+    def insert_events(self, stored_events: "Sequence[StoredEvent]") -> Sequence[int] | None:
+        """All or none. Raises IntegrityError where a stream does not stand at the version before its first event
+        here."""
+        return self.writing.insert_events(stored_events)
 
-    def _distrust_a_jump(self) -> None:
-        """The file's own times are the only witness of this machine's clock. Raises StoreUnusable where it has left
-        them far behind."""
-        written = max(file.stat().st_mtime for file in (self._path, self._path.with_name(self._path.name + "-wal"))
-                      if file.exists())
-        if time.time() - written > JUMP_SECONDS:
-            today, then = (time.strftime("%Y-%m-%d", time.gmtime(moment)) for moment in (time.time(), written))
-            raise StoreUnusable(f"the clock of this machine says {today}, and {self._path} was last written on {then}: "
-                                "set the clock, since a moment that lies ahead would stay with its student for ever. "
-                                f"If it is right, `touch {self._path}` and append again")
-
-    def insert_events(self, stored_events: Sequence[StoredEvent], **_: Any) -> Sequence[int]:
-        """All or none. Raises IntegrityError where a stream does not stand at the version
-        before its first event here."""
-        with self.datastore.transaction(commit=True) as c:
-            return self._insert(c, stored_events)
-
-    def _insert(self, c: SQLiteCursor, stored_events: Sequence[StoredEvent]) -> Sequence[int]:
-        self._distrust_a_jump()
-        newest: dict[str, int] = {}
-        positions = []
-        for event in stored_events:
-            stream = str(event.originator_id) if isinstance(event.originator_id, str) else event.originator_id.hex
-            if stream not in newest:
-                c.execute(NEWEST, (stream,))
-                newest[stream] = c.fetchone()[0] or 0
-            if event.originator_version != newest[stream] + 1:
-                raise IntegrityError(f"the stream stands at version {newest[stream]}, "
-                                     f"not {event.originator_version - 1}")
-            newest[stream] += 1
-            c.execute(INSERT, (stream, event.originator_version, event.topic, event.state))
-            positions.append(c.lastrowid)
-        return positions
-
-    def pack(self, stored_events: Sequence[StoredEvent]) -> bytes:
-        """Rows of the table, for another process of this program."""
-        import pickle
-
-        return pickle.dumps([(event.originator_id.hex if isinstance(event.originator_id, UUID) else event.originator_id,
-                              event.originator_version, event.topic, event.state) for event in stored_events])
+    def pack(self, stored_events: "Sequence[StoredEvent]") -> bytes:
+        return self.writing.pack(stored_events)
 
     def insert_packed(self, packs: Sequence[bytes], rows: int, heads: Mapping[UUID, int]) -> int:
-        """One transaction: check of the streams, rows. Returns the first position; SQLite has one writer at a time."""
-        import pickle
+        return self.writing.insert_packed(packs, rows, heads)
 
-        with self.datastore.transaction(commit=True) as c:
-            self._distrust_a_jump()
-            for stream, version in heads.items():
-                c.execute(NEWEST, (stream.hex,))
-                if (c.fetchone()[0] or 0) != version:
-                    raise IntegrityError(f"the stream stands at another version than {version}")
-            for pack in packs:
-                c.executemany(INSERT, pickle.loads(pack))  # noqa: S301 - made by `pack` of this program
-            c.execute("SELECT coalesce(max(rowid), 0) FROM stored_events")
-            return int(c.fetchone()[0]) - rows + 1
-
-    def insert_with_refusals(self, stored_events: Sequence[StoredEvent], refusals: Sequence[Refusal],
+    def insert_with_refusals(self, stored_events: "Sequence[StoredEvent]", refusals: Sequence[Refusal],
                              unmoved: Mapping[UUID, int], absent: Sequence[tuple[str, str]]) -> Sequence[int]:
-        """One transaction, all or none."""
-        with self.datastore.transaction(commit=True) as c:
-            for stream, version in unmoved.items():
-                c.execute(NEWEST, (stream.hex,))
-                if (c.fetchone()[0] or 0) != version:
-                    raise IntegrityError("a stream does not stand at the version that a refusal rests on")
-            for student, id_ in (*absent, *(one[:2] for one in refusals)):
-                c.execute(REMEMBERED, (student, id_.encode()))
-                if c.fetchone() is not None:
-                    raise IntegrityError("a submission has been refused meanwhile")
-            positions = self._insert(c, stored_events)
-            c.executemany("INSERT INTO refused_submissions (student, id, content, outcome) VALUES (?,?,?,?)",
-                          [(student, id_.encode(), content, outcome) for student, id_, content, outcome in refusals])
-        return positions
+        return self.writing.insert_with_refusals(stored_events, refusals, unmoved, absent)
+
+    def adopt_key(self, check: str) -> None:
+        self.writing.adopt_key(check)
+
+    def rewrite_refusals(self, rewrite: Callable[[Refusal], Refusal]) -> None:
+        self.writing.rewrite_refusals(rewrite)
+
+    def forget_refusals(self, student: str, stream: UUID) -> int:
+        return self.writing.forget_refusals(student, stream)
 
     def identity(self) -> Identity:
         return Identity(*self.read("SELECT origin, epoch, digest_key FROM career_ledger", ())[0])
 
-    def adopt_key(self, check: str) -> None:
-        """Does nothing where another one was faster, nor for an empty check, with which it is only tried."""
-        with self.datastore.transaction(commit=True) as c:
-            c.execute("UPDATE career_ledger SET digest_key = ?1 WHERE digest_key IS NULL AND ?1 <> ''", (check,))
-
-    def rewrite_refusals(self, rewrite: Callable[[Refusal], Refusal]) -> None:
-        with self.datastore.transaction(commit=True) as c:
-            c.execute("SELECT student, id, content, outcome FROM refused_submissions WHERE length(content) = 32")
-            for row in c.fetchall():
-                new = rewrite(Refusal(row[0], row[1].decode(), row[2], row[3]))
-                c.execute("UPDATE refused_submissions SET content = ?, outcome = ? WHERE student = ? AND id = ?",
-                          (new.content, new.outcome, row[0], row[1]))
-
     def refusals(self, submissions: Sequence[tuple[str, str]]) -> list[Refusal]:
-        with self.datastore.transaction(commit=False) as c:
-            found = []
-            for student, id_ in submissions:
-                c.execute(_hers(REMEMBERED), (student, id_.encode()))
-                found += [Refusal(row[0], row[1].decode(), row[2], row[3]) for row in c.fetchall()]
-        return found
+        with self._reading() as connection:
+            return [Refusal(row[0], row[1].decode(), row[2], row[3]) for student, id_ in submissions
+                    for row in connection.execute(_hers(REMEMBERED), (student, id_.encode()))]
 
     def forgotten(self, after: int) -> list[LogRow]:
         return self.read("SELECT rowid, topic, state FROM stored_events WHERE rowid > ? AND topic LIKE "
@@ -254,23 +122,34 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
         return [Refusal(row[0], row[1].decode(), row[2], row[3]) for row in self.read(
             "SELECT student, id, content, outcome FROM refused_submissions WHERE student = ? ORDER BY id", (student,))]
 
-    def forget_refusals(self, student: str, stream: UUID) -> int:
-        """Also from the pages that they stood in, and from the write-ahead log where nobody reads just now."""
-        with self.datastore.transaction(commit=True) as c:
-            c.execute("PRAGMA secure_delete=ON")
-            c.execute(FORGOTTEN, (stream.hex,))
-            if c.fetchone() is None:
-                raise PersistenceError("the log does not say that this person was forgotten")
-            c.execute("DELETE FROM refused_submissions WHERE student = ?", (student,))
-            c.execute("SELECT changes()")
-            gone = int(c.fetchone()[0])
-        self.read("PRAGMA wal_checkpoint(TRUNCATE)", ())
-        return gone
-
     def read(self, statement: str, parameters: tuple[Any, ...]) -> list[Any]:
-        with self.datastore.transaction(commit=False) as c:
-            c.execute(_hers(statement), parameters)
-            return [tuple(row) for row in c.fetchall()]
+        with self._reading() as connection:
+            return connection.execute(_hers(statement), parameters).fetchall()
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        """One moment, on a link that nobody else has meanwhile. It is kept also where something fails: a file that has
+        been replaced stays another one."""
+        with self._made:
+            one = self._idle.pop() if self._idle else None
+        try:
+            one = one or _Link(self._path)
+            _check(one)
+            if self._first is not None and not one.looked:
+                with _at_one_moment(one.connection):
+                    self._first(Asking(one.connection, SPELLING))
+                one.looked = True
+            with _at_one_moment(one.connection):
+                yield one.connection
+            _check(one)
+        except FileNotFoundError:
+            raise problem(Replaced("it was deleted"), self._path) from None
+        except (sqlite3.Error, Replaced) as error:
+            raise problem(error, self._path) from error
+        finally:
+            if one is not None:
+                with self._made:
+                    self._idle.append(one)
 
     def stream(self, originator_id: UUID, after: int) -> list[LogRow]:
         """The stream's events of a version above `after`, in order."""
@@ -321,7 +200,28 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
         return int(self.read("SELECT coalesce(max(rowid), 0) FROM stored_events", ())[0][0])
 
     def close(self) -> None:
-        self.datastore.close()
+        with self._made:
+            while self._idle:
+                self._idle.pop().connection.close()
+            if self._writer is not None:
+                self._writer.close()
+
+
+def _check(one: _Link) -> None:
+    """Raises Replaced where the file is another one: nothing that it answers may be believed."""
+    trouble = one.same.trouble(writing=False)
+    if trouble is not None:
+        raise Replaced(trouble)
+
+
+@contextmanager
+def _at_one_moment(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        if connection.in_transaction:
+            connection.execute("COMMIT")
 
 
 def _hers(statement: str) -> str:
@@ -333,25 +233,6 @@ def _hers(statement: str) -> str:
     return (f"WITH stored_events AS (SELECT rowid AS rowid, * FROM main.stored_events WHERE originator_id = "
             f"'{stream.hex}'), refused_submissions AS (SELECT * FROM main.refused_submissions WHERE student = "
             f"'{quoted}') {statement}")
-
-
-def problem(error: Exception, path: str) -> Exception:
-    """What a failure of SQLite means for the caller."""
-    text = str(error)
-    if isinstance(error, Replaced):
-        return StoreUnusable(f"the ledger's file was replaced while it was open: {text} ({path}). "
-                             "What was not answered is not stored. Put the right file back, "
-                             "then start this program again")
-    if "locked" in text or "busy" in text or "pool" in text.lower():
-        return StoreUnavailable(f"{path} is held by another program ({text}): try again when it is done")
-    if "full" in text or "disk I/O" in text:
-        return StoreUnusable(f"{path} cannot grow ({text}): free space, submit the rest again; "
-                             "what was accepted is stored")
-    if "readonly" in text:
-        return ReadOnly(f"{path} cannot be written ({text}): check the rights of the file and of its folder")
-    if KEPT_OUT in text:
-        return StoreUnusable(f"{path} refuses what was to be stored: {text}")
-    return StoreUnusable(f"{path} cannot be used: {text}")
 
 
 def prepare(path: str, create: bool) -> SQLiteRecorder:

@@ -148,7 +148,7 @@ def test_positions_above_the_log_are_refused_though_the_topics_are_empty(sqlite_
     with Positions(sqlite_url) as positions:
         positions.prepare()
     with (open_store(sqlite_url) as store,
-          store._recorder.datastore.transaction(commit=True) as cursor):  # type: ignore[attr-defined]
+          store._recorder.writing.datastore.transaction(commit=True) as cursor):  # type: ignore[attr-defined]
         cursor.execute("INSERT INTO relay_positions VALUES (?, ?, 4, '', 175, NULL, '2026-01-01T00:00:00Z', 0, NULL, "
                        "NULL)",
                        (made[EVENTS].name, made[EVENTS].id))

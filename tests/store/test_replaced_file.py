@@ -86,8 +86,8 @@ def test_question_is_refused_when_its_file_is_harmed(ledger: EventStore, path: P
 
 def test_nothing_is_acknowledged_when_the_file_is_replaced_between_the_write_and_the_commit(
         ledger: EventStore, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    recorder = ledger._recorder
-    insert = recorder._insert  # type: ignore[attr-defined]
+    recorder = ledger._recorder.writing  # type: ignore[attr-defined]
+    insert = recorder._insert
 
     def late(*given: object) -> object:
         found = insert(*given)

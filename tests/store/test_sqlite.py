@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ledger.store import EventStore, StoreUnavailable, StoreUnusable, open_store
-from ledger.store import sqlite as sqlite_store
+from ledger.store import EventStore, StoreUnavailable, StoreUnusable, open_store, sqlite_file
 
 from .examples import an_event, events
 
@@ -68,7 +67,7 @@ def test_trigger_refuses_to_change_what_is_recorded(ledger: EventStore, path: Pa
 
 
 def test_file_survives_a_power_cut_and_readers_do_not_wait(ledger: EventStore) -> None:
-    with ledger._recorder.datastore.get_connection(commit=True) as connection:
+    with ledger._recorder.writing.datastore.get_connection(commit=True) as connection:
         settings = {name: connection._sqlite_conn.execute(f"PRAGMA {name}").fetchone()[0]
                     for name in ("synchronous", "journal_mode")}
     assert settings == {"synchronous": 2, "journal_mode": "wal"}
@@ -108,7 +107,7 @@ def test_store_says_so_when_the_folder_is_missing_or_the_path_is_a_folder(tmp_pa
 
 def test_nothing_is_half_written_when_the_database_is_full(ledger: EventStore) -> None:
     ledger.append(events("S01", 1, 20))
-    with ledger._recorder.datastore.get_connection(commit=True) as connection:
+    with ledger._recorder.writing.datastore.get_connection(commit=True) as connection:
         pages = connection._sqlite_conn.execute("PRAGMA page_count").fetchone()[0]
         connection._sqlite_conn.execute(f"PRAGMA max_page_count = {pages + 2}")
     with pytest.raises(StoreUnusable, match=r"cannot grow .*free space"):
@@ -134,7 +133,8 @@ def test_nothing_is_half_written_when_the_disk_takes_no_more(ledger: EventStore,
 
 def test_writer_gives_up_with_a_message_when_another_program_holds_the_file(
         path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite_store, "LOCK_SECONDS", 0.2)
+    monkeypatch.setattr("ledger.store.sqlite_file.LOCK_SECONDS", 0.2)
+    monkeypatch.setattr("ledger.store.sqlite_writing.LOCK_SECONDS", 0.2)
     monkeypatch.setattr("ledger.store.event_store.PATIENCE", 0.1)
     with open_store(f"sqlite:///{path}") as ledger, closing(sqlite3.connect(path, isolation_level=None)) as other:
         ledger.append(events("S01", 1, 1))
@@ -159,7 +159,7 @@ def test_writing_to_a_read_only_file_is_said(path: Path) -> None:
     execute(path, "PRAGMA journal_mode = DELETE")
     path.chmod(stat.S_IRUSR)
     error = sqlite3.OperationalError("attempt to write a readonly database")
-    assert "check the rights" in str(sqlite_store.problem(error, os.fspath(path)))
+    assert "check the rights" in str(sqlite_file.problem(error, os.fspath(path)))
 
 
 def test_append_is_refused_when_the_clock_has_left_the_file_far_behind(ledger: EventStore, path: Path) -> None:

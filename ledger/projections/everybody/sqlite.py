@@ -16,7 +16,7 @@ from uuid import UUID
 from ledger.sql.base import Transaction
 from ledger.sql.sqlite import SQLite
 from ledger.store import migrations
-from ledger.store.sqlite import problem
+from ledger.store.sqlite_file import problem
 
 from .tables import KEPT, LIVE, NEW
 

@@ -59,7 +59,7 @@ def _look(name: str, url: str) -> Answer:
 def _opened(url: str) -> "SQLite | Postgres":
     path = sqlite_path(url)
     if path is not None:
-        from ledger.store.sqlite import problem
+        from ledger.store.sqlite_file import problem
 
         if not path.exists():
             raise StoreUnavailable(f"there is no file {path}")
