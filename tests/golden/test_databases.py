@@ -35,7 +35,7 @@ from ledger.entrypoints.cli import cli
 from ledger.privacy.tables import MIGRATIONS
 from ledger.projections.everybody import open_database, shape
 from ledger.relay import Positions
-from ledger.store import StoreUnusable, migrations, open_store
+from ledger.store import StoreUnusable, migrations, open_store, postgres, sqlite
 from tests.golden import make
 from tests.golden.make import DAY, MASTER, PERSON, STUDENTS, reduced, without_changes
 
@@ -251,8 +251,8 @@ def killed_after(step: str, url: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
     steps = tuple(then_die if one.__name__ == step else one for one in migrations.STEPS)
-    for kind in (migrations.SQLITE, migrations.POSTGRES):
-        object.__setattr__(kind, "steps", steps)
+    for module, name in ((sqlite, "SQLITE"), (postgres, "POSTGRES")):
+        setattr(module, name, getattr(module, name)._replace(steps=steps))
     upgrade(url)
 
 
