@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 from ledger.audit.totals import SEVERITIES, Totals
 from ledger.bootstrap import Answer
+from ledger.domain.books import LawBooks
+from ledger.domain.knowledge import NotFound
 from ledger.domain.phrases import Phrase, says
 from ledger.edges.files import open_file
 from ledger.words import Language, sentence
@@ -128,6 +130,26 @@ def write(file: Path, content: bytes) -> None:
 def page(kept: Sample, about: About, language: Language) -> str:
     """`kept`: of findings that are in words of this language already."""
     return _Page(kept, about, language).written()
+
+
+def says_of(books: LawBooks, language: Language, rulebooks: Path | None) -> Callable[[str], str]:
+    """What a rule says in the newest book that has it, or how the newest register decides; empty for what is in none.
+    `rulebooks`: the institution's own folder."""
+    from ledger.rulebooks.show import cite
+    from ledger.rulebooks.words import words_in
+
+    words = words_in(language, rulebooks)
+
+    def said(rule: str) -> str:
+        try:
+            found = cite(books, rule, words)
+        except NotFound:
+            return ""
+        years = [one for one in found["years"] if "says" in one or "decided" in one]
+        newest: dict[str, Any] = years[-1] if years else found.get("own", {})
+        return str(newest.get("says") or newest.get("decided") or "")
+
+    return said
 
 
 def by_rule(totals: Totals, language: Language) -> str:

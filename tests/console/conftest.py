@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from playwright.sync_api import Browser
 
 from consumers.database import Database
 from consumers.kit.order import NOT_COME
@@ -16,15 +17,21 @@ from ledger.bootstrap import open_ledger
 from ledger.entrypoints.cli import cli
 from ledger.proofs import signing
 
-from .desk import ROOT, Desk, desk
+from .desk import ROOT, Desk, desk, launched
 
 PERSON = {"id": "person-05", "type": "person-registered", "student": "S-DEMO-05", "source": "t", "actor": "t",
           "effective_on": "2026-01-10", "data": {"given_name": "Zoë", "family_name": "D'Invento",
                                                  "tax_code": "CODE-OF-NOBODY"}}
 
 
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with launched() as made:
+        yield made
+
+
 @pytest.fixture(scope="package")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+def opened(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[Desk]:
     folder = tmp_path_factory.mktemp("console")
     url, keys = (f"sqlite:///{folder / name}.db" for name in ("demo", "keys"))
     with pytest.MonkeyPatch.context() as environment:
@@ -47,5 +54,5 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
                 tx.run("INSERT INTO treasury_parked VALUES ('S-DEMO-07', 4, 'gap', :detail, 0, 8, "
                        "'2026-03-20T08:00:00+00:00')", {"detail": NOT_COME})
         followers = {"treasury": f"sqlite:///{folder / 'treasury.db'}", "archive": f"sqlite:///{folder / 'none.db'}"}
-        with desk(url, keys, followers) as made:
+        with desk(url, browser, keys, followers) as made:
             yield made

@@ -137,7 +137,17 @@ def violations(page: Page) -> list[str]:
 
 
 @contextmanager
-def desk(url: str, keys: str | None = None, followers: dict[str, str] | None = None) -> Iterator[Desk]:
+def launched() -> Iterator[Browser]:
+    """One of a kind in a process: Playwright runs in it once."""
+    with sync_playwright() as playwright:
+        made = playwright.chromium.launch(executable_path=program(), args=["--no-sandbox", "--disable-gpu"])
+        yield made
+        made.close()
+
+
+@contextmanager
+def desk(url: str, browser: Browser, keys: str | None = None,
+         followers: dict[str, str] | None = None) -> Iterator[Desk]:
     with ExitStack() as stack:
         place = bound_to("127.0.0.1:0", Door(b"0" * 32), "--listen")
         entrance = Entrance(place, show=lambda _: None)
@@ -149,7 +159,4 @@ def desk(url: str, keys: str | None = None, followers: dict[str, str] | None = N
         routes = {**api.routes, **entrance.routes, **console.routes}
         stack.enter_context(Server(routes, place, LONGEST, entrance))
         stack.callback(api.leave)
-        browser = stack.enter_context(sync_playwright()).chromium.launch(
-            executable_path=program(), args=["--no-sandbox", "--disable-gpu"])
-        stack.callback(browser.close)
         yield Desk(console, again, entrance, f"http://127.0.0.1:{place.port}", browser)

@@ -24,7 +24,7 @@ def test_vendored_file_is_the_one_that_was_looked_at(folder: Path) -> None:
 def test_no_file_is_served_that_is_neither_ours_nor_on_record() -> None:
     record = tomllib.loads((ASSETS / RECORD).read_text(encoding="utf-8"))["package"]
     vendored = {file["name"] for one in record for file in one["file"]}
-    assert assets().keys() - vendored == {"console.css", "console.js", "favicon.svg"}
+    assert assets().keys() - vendored == {"console.css", "tickets.css", "console.js", "favicon.svg"}
     assert all(Path(name).suffix in TYPES for name in assets())
 
 
@@ -39,8 +39,9 @@ def test_another_version_of_the_sheet_must_be_looked_at() -> None:
         without_data_font(b"body{}")
 
 
-def test_page_about_the_console_shows_pictures_that_are_there() -> None:
-    page = Path(__file__).resolve().parents[2] / "docs" / "console.md"
-    named = re.findall(r"\]\((pictures/[^)]*)\)", page.read_text(encoding="utf-8"))
+def test_documents_show_the_pictures_that_are_there() -> None:
+    docs = Path(__file__).resolve().parents[2] / "docs"
+    named = {docs / name for page in docs.glob("*.md")
+             for name in re.findall(r"\]\((pictures/[^)]*)\)", page.read_text(encoding="utf-8"))}
     assert len(named) >= 9
-    assert {page.parent / name for name in named} == set((page.parent / "pictures").iterdir())
+    assert named == set((docs / "pictures").iterdir())

@@ -57,6 +57,7 @@ SCREENS = {
     "search": Screen("GET /", f"/?{ON}", "S-DEMO-05"),
     "search-blocked": Screen("GET /", f"/?{ON}&block=exam-booking", "BLK-1"),
     "look-up": Screen("POST /", f"/?{ON}", "S-DEMO-05", act=_looks_up),
+    "reports": Screen("GET /reports", f"/reports?{ON}", "€1,?[0-9.]+|prenotazione esami"),
     "student": Screen("GET /students/{student}", f"{HER}?{ON}", "BLK-1"),
     "student-then": Screen("GET /students/{student}", f"{HER}?on=2026-02-01&known_on=2026-01-31", "B"),
     "timeline": Screen("GET /students/{student}/timeline", f"{HER}/timeline?{ON}", "FIL-101"),
@@ -83,7 +84,11 @@ SCREENS = {
     "no-page": Screen("", "/nowhere", "page at this address|nessuna pagina", status=404),
 }
 """By its name."""
-DONE_ELSEWHERE = {"POST /findings": "test_findings.py"}
+DONE_ELSEWHERE = {
+    "POST /findings": "test_findings.py", **dict.fromkeys((
+        "GET /help", "GET /help/new", "POST /help/new", "GET /help/sent", "GET /help/state", "POST /help/state",
+        "GET /my/tickets", "GET /my/tickets/{number}", "GET /my/new-ticket", "POST /my/new-ticket", "GET /tickets",
+        "GET /tickets/{number}", "POST /tickets/{number}"), "test_tickets.py")}
 NO_PAGE = {"GET /findings.csv", "POST /logout", "GET /students/{student}/proof"}
 """What gives a file, or sends one on."""
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from ledger.bootstrap import open_ledger
 from ledger.edges.post import Mails, MailServer
@@ -50,7 +50,7 @@ class TicketWindow:
 
 
 @pytest.fixture(scope="module")
-def tickets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TicketWindow]:
+def tickets(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[TicketWindow]:
     folder: Path = tmp_path_factory.mktemp("tickets")
     patch = pytest.MonkeyPatch()
     patch.setenv("CAREER_LEDGER_MASTER_KEY", str(folder / "master.key"))
@@ -67,7 +67,7 @@ def tickets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TicketWindow]:
             assert [one["outcome"] for one in ledger.append_lines([json.dumps(event).encode()], "record")] == [
                 "accepted"]
     mailbox = Mailbox().start()
-    with desk(url, keys) as opened, _mailed(url, keys, mailbox.port, opened.site):
+    with desk(url, browser, keys) as opened, _mailed(url, keys, mailbox.port, opened.site):
         yield TicketWindow(opened, mailbox)
     mailbox.stop()
     patch.undo()

@@ -172,6 +172,28 @@ def test_counts_and_find_are_as_folded(reports, on) -> None:
 
 
 @pytest.mark.parametrize("on", DAYS[:4], ids=str)
+def test_overview_and_blocks_are_those_of_the_reports(reports, on) -> None:
+    found, blocked, late = reports.overview(on), reports.blocked(on)["rows"], reports.arrears(on)
+    assert {row["name"]: row["careers"] for row in found["statuses"]} == Counter(
+        row["status"] for row in reports.find(on)["rows"])
+    assert {row["name"]: row["careers"] for row in found["blocks"]} == Counter(
+        kind for _, _, kind in {(row["student"], row["career"], row["kind"]) for row in blocked})
+    assert (found["overdue"], found["late"]) == (late["total"], len({row["student"] for row in late["rows"]}))
+    some = sorted({row["student"] for row in blocked})[:3]
+    assert {(*of, *block) for of, blocks in reports.blocks_of(some, on).items() for block in blocks} == {
+        (row["student"], row["career"], row["kind"], row["rule"]) for row in blocked if row["student"] in some}
+
+
+@pytest.mark.parametrize("on", DAYS[:2], ids=str)
+def test_student_is_found_by_how_her_id_begins(reports, on) -> None:
+    rows = reports.find(on)["rows"]
+    begins = rows[0]["student"][:-1].lower()
+    assert reports.find(on, begins=begins)["rows"] == [
+        row for row in rows if row["student"].lower().startswith(begins)]
+    assert reports.find(on, begins="%")["rows"] == []
+
+
+@pytest.mark.parametrize("on", DAYS[:4], ids=str)
 def test_rows_of_one_student_are_those_of_the_reports(reports, on) -> None:
     blocked = reports.blocked(on)
     for student in sorted(people(on))[:40]:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from ledger.domain.knowledge import NotFound
 from ledger.domain.phrases import says
 from ledger.edges.program import tell_json
 from ledger.edges.text import csv_cell
@@ -138,30 +137,12 @@ def _report(ledger: "Ledger", students: Sequence[str], asked: Asked, how: "HowTo
             pass
         position = asked.known_position if asked.known_position is not None else end
         since = (how.since.on, how.since.position) if how.since is not None else None
-        about = report.About(asked.on, min(position, end), since, students, _says(ledger))
+        told = report.says_of(ledger.books, answered_in(), settings().rulebooks)
+        about = report.About(asked.on, min(position, end), since, students, told)
         report.write(file, printed(report.page(kept, about, answered_in())))
     except report.Unwritable as error:
         raise misused(error.told) from None
     page().tell(says("report/written", count=len(counted), text=str(file)))
-
-
-def _says(ledger: "Ledger") -> Callable[[str], str]:
-    """What a rule says in the newest book that has it, or how the newest register decides."""
-    from ledger.rulebooks.show import cite
-    from ledger.rulebooks.words import words_in
-
-    words = words_in(answered_in(), settings().rulebooks)
-
-    def said(rule: str) -> str:
-        try:
-            found = cite(ledger.books, rule, words)
-        except NotFound:
-            return ""
-        years = [one for one in found["years"] if "says" in one or "decided" in one]
-        newest: dict[str, Any] = years[-1] if years else found.get("own", {})
-        return str(newest.get("says") or newest.get("decided") or "")
-
-    return said
 
 
 def _told_how_far(students: Sequence[str]) -> AbstractContextManager[Callable[[int, int], None] | None]:

@@ -81,7 +81,7 @@ class Api:
     """Answers from one ledger. `rulebooks`: the institution's own folder, for what its rules say in Italian."""
 
     def __init__(self, ledger: Ledger, watch: ShownWatch, rulebooks: Path | None = None) -> None:
-        self.ledger, self._watch, self._rulebooks = ledger, watch, rulebooks
+        self.ledger, self._watch, self.rulebooks = ledger, watch, rulebooks
         self.threads, self._writer = Threads(THREADS, "answers"), ThreadPoolExecutor(1, "writer")
         ledger.be_patient(PATIENCE)
         self._group = ledger.group(self._writer)
@@ -344,7 +344,7 @@ class Api:
         if on is not None or position is not None:
             raise _only("known_at")
         return told_as(asked, show(self.ledger.books.known_at(known_at), asked.parts[0],
-                                   words_in(asked.language, self._rulebooks)))
+                                   words_in(asked.language, self.rulebooks)))
 
     def _rule(self, asked: Inquiry) -> Response:
         from ledger.rulebooks.show import cite
@@ -352,7 +352,7 @@ class Api:
 
         if asked.query:
             raise _only("")
-        return told_as(asked, cite(self.ledger.books, asked.parts[0], words_in(asked.language, self._rulebooks)))
+        return told_as(asked, cite(self.ledger.books, asked.parts[0], words_in(asked.language, self.rulebooks)))
 
     # The program
 

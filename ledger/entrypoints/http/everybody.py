@@ -119,6 +119,11 @@ class Everybody:
         with self._reports() as reports:
             return reports.blocks_of({row["student"] for row in rows}, on)
 
+    def overview(self, on: date) -> Answer:
+        """How many stand how on a day. Raises Misasked."""
+        with self._reports() as reports:
+            return reports.overview(on)
+
     def findings(self, query: Mapping[str, str]) -> Answer:
         """The same of what the records of students show, one after the other, all as of one position. `set_aside`: how
         many on this page could not be read. Raises Misasked."""

@@ -170,6 +170,21 @@ class Reports:
                 "rebuild_needed": needs_rebuild([at], self._law),
                 "rows": [_shown(row[3:], columns, money) for row in rows if row[2] is not None]}
 
+    def overview(self, on: date) -> ReportAnswer:
+        """`statuses` and `blocks`: careers by each, the most first; `late`: students who owe what is overdue, and
+        `overdue`: euro."""
+        day = {"on": on.isoformat()}
+        positions, end, [statuses, blocks, [(late, overdue)]] = self._ask([
+            (f"SELECT s.status, count(*) FROM {{status}} s WHERE {_covers('s')} GROUP BY s.status", day),
+            ("SELECT b.kind, count(DISTINCT b.student || ' ' || b.career) FROM {blocks} b "
+             f"WHERE {_covers('b')} GROUP BY b.kind", day),
+            ("SELECT count(DISTINCT c.student), coalesce(sum(c.overdue), 0) FROM {charges} c "
+             f"WHERE c.state = 'overdue' AND {_covers('c')}", day)])
+        counted = {name: [{"name": one, "careers": many} for one, many in sorted(rows, key=lambda row: (-row[1], row))]
+                   for name, rows in (("statuses", statuses), ("blocks", blocks))}
+        return {**self._envelope("overview", {"on": on}, positions, end), "late": late,
+                "overdue": shown("overdue", int(overdue)), **counted}
+
     def blocks_of(self, students: Collection[str], on: date) -> dict[tuple[str, str], list[tuple[str, str]]]:
         """By student and career: the blocks of these on a day, each as its kind and rule."""
         found: dict[tuple[str, str], list[tuple[str, str]]] = {}

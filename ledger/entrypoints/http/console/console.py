@@ -47,6 +47,7 @@ class Console:
         found: dict[str, dict[str, _Page]] = {
             "/": {"GET": self._search, "POST": self._look_up}, "/findings": {"GET": self._findings, "POST": self._look},
             "/findings.csv": {"GET": self._findings_as_csv}, "/subscribers": {"GET": self._subscribers},
+            "/reports": {"GET": self._reports},
             "/students/{student}/proof": {"GET": self._proof},
             "/students/{student}/record": {"GET": self._record, "POST": self._record},
             **{f"{whose}{path}": methods for path, methods in of_a_student.items()
@@ -74,7 +75,7 @@ class Console:
     # Everybody
 
     def _findings(self, asked: Visit) -> Response:
-        found = findings.shown(self.looks, asked)
+        found = findings.shown(self.looks, asked, self._api.rulebooks)
         if found.get("picture"):
             found["picture"] = Markup(found["picture"])  # noqa: S704 - of our own making, with every text escaped
         return page(asked, "findings", **found)
@@ -86,6 +87,11 @@ class Console:
     def _findings_as_csv(self, asked: Visit) -> Response:
         return Response(200, findings.as_csv(self.looks, asked, asked.language), "text/csv; charset=utf-8", (
             (b"content-disposition", b'attachment; filename="findings.csv"'),))
+
+    def _reports(self, asked: Visit) -> Response:
+        if asked.given:
+            raise Misasked(400, "bad-query", says("http/query"))
+        return page(asked, "reports", tab="reports", **self._api.everybody.overview(asked.on))
 
     def _subscribers(self, asked: Visit) -> Response:
         try:

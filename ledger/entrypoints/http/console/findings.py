@@ -6,6 +6,7 @@ import io
 import threading
 from collections.abc import Mapping
 from datetime import date, datetime
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from ledger.audit.totals import SEVERITIES, Totals
@@ -14,7 +15,7 @@ from ledger.domain.phrases import says
 from ledger.edges.log import Note
 from ledger.edges.program import fault, say
 from ledger.edges.text import csv_cell
-from ledger.entrypoints.audit_report import by_rule
+from ledger.entrypoints.audit_report import by_rule, says_of
 from ledger.words import Language, told
 
 from ..problems import Misasked
@@ -71,7 +72,7 @@ class LooksAtAll:
     """The last look that somebody asked for. Used by several threads."""
 
     def __init__(self, ledger: Ledger) -> None:
-        self._ledger, self._lock = ledger, threading.Lock()
+        self.ledger, self._lock = ledger, threading.Lock()
         self._last: LookAtAll | None = None
 
     def forget(self) -> None:
@@ -89,12 +90,12 @@ class LooksAtAll:
                 if self._last.asked != asked:
                     raise Misasked(409, "busy", says("console/busy"))
                 return
-            self._last = LookAtAll(self._ledger, asked)
+            self._last = LookAtAll(self.ledger, asked)
         self._last.ended.wait(FIRST_SECONDS)
 
 
-def shown(looks: LooksAtAll, asked: Visit) -> dict[str, Any]:
-    """What the page shows. Raises Misasked."""
+def shown(looks: LooksAtAll, asked: Visit, rulebooks: Path | None) -> dict[str, Any]:
+    """What the page shows. `rulebooks`: the institution's own folder, for what its rules say. Raises Misasked."""
     rule, severity, start = _chosen(asked.given)
     look = looks.of(LookedAt(asked.on, asked.known_at))
     found: dict[str, Any] = {"tab": "findings", "look": look, "running": look is not None and not look.ended.is_set(),
@@ -105,6 +106,7 @@ def shown(looks: LooksAtAll, asked: Visit) -> dict[str, Any]:
     return found | {
         "picture": by_rule(look.totals, asked.language) if len(look.totals) else None,
         "by_rule": sorted(look.totals.by("rule"), key=lambda one: [-one[name] for name in SEVERITIES]),
+        "says": says_of(looks.ledger.books, asked.language, rulebooks),
         "count": len(rows), "rows": told(rows[start:start + ROWS], asked.language),
         "start": start, "following": start + ROWS if start + ROWS < len(rows) else None}
 

@@ -19,7 +19,8 @@ from ..pages import LANGUAGE, spoken
 from ..who import admits
 
 Given = str | int | None
-PAGES: Mapping[str, tuple[str, ...]] = {"search": (), "tickets": ("tickets",), "findings": ("findings",),
+PAGES: Mapping[str, tuple[str, ...]] = {"search": (), "tickets": ("tickets",), "reports": ("reports",),
+                                        "findings": ("findings",),
                                         "subscribers": ("subscribers",)}
 TABS: Mapping[str, tuple[str, ...]] = {"student": (), "timeline": ("timeline",), "what-if": ("what-if",),
                                        "record": ("record",), "tickets": ("tickets",)}
