@@ -224,6 +224,16 @@ def test_what_is_wrong_stands_beside_its_field_and_a_wrong_pair_gets_nothing(tic
     page.close()
 
 
+@LANGUAGES
+def test_desk_that_is_switched_off_says_so(tickets: TicketWindow, language: str,
+                                           monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tickets.opened.console._api.tickets, "mails", False)
+    page = tickets.opened.window(language, NOBODY)
+    tickets.opened.shows(page, "/help", f"help-off.{language}")
+    expect(page.get_by_role("alert")).to_contain_text("--smtp")
+    page.close()
+
+
 def test_officer_links_a_stranger_to_a_student(tickets: TicketWindow) -> None:
     page = tickets.opened.window("en", STAFF, scripts=False)
     page.goto(f"{tickets.opened.site}/tickets?state=closed")

@@ -266,3 +266,19 @@ def test_key_store_that_lost_its_index_finds_every_ticket_again(client: Client, 
     found = client("/v1/ticket-state", "POST", {"email": HERS, "number": number})
     assert (found.status, found.json["state"]) == (200, "closed")
     assert client("/v1/tickets", "POST", form(3)).status == 201
+
+
+def test_rectification_stands_in_the_list_and_is_neither_mailed_nor_answered_here(client: Client, other: Ledger,
+                                                                                   mailbox: Mailbox,
+                                                                                   clock: Clock) -> None:
+    event = {"id": "r", "type": "ticket-opened", "student": "S-ADA", "source": "eservices", "actor": "eservice:x",
+             "effective_on": "2026-03-20", "data": {
+                 "number": "6d183bc572f6b200015a4167", "service": "IFS04", "subject": "wrong mark",
+                 "context": "ifs04.1", "kind": "rectification", "request": '{"reason": "wrong mark"}'}}
+    assert client("/v1/students/S-ADA/events", "POST", event, {"If-Match": "*"}).status == 201
+    all_sent(mailing(other, mailbox.port, clock))
+    assert mailbox.mails == []
+    [row] = client("/v1/tickets", service="IFS04").json["tickets"]
+    assert (row["number"], row["kind"], row["subject"]) == ("6d183bc572f6b200015a4167", "rectification", "wrong mark")
+    assert client(f"/v1/tickets/{row['number']}").json["request"] == {"reason": "wrong mark"}
+    assert answered(client, row["number"]).status == 404

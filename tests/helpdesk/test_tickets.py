@@ -13,7 +13,8 @@ from ledger.edges import web
 from ledger.edges.callers import OPERATOR, STUDENT, Caller
 from ledger.helpdesk.form import TicketForm, read
 from ledger.privacy.tickets import MOST_OF_STRANGERS, MOST_OPENED, MOST_TRIES
-from tests.desk import Client, Said, served
+from tests.conforming import conforms
+from tests.desk import TOKEN, Client, Said, served
 from tests.eservices.conftest import Clock
 from tests.sizes import sized
 
@@ -295,3 +296,15 @@ def test_forgetting_a_student_forgets_what_she_wrote_before_she_was_one(client: 
         assert (done["outcome"], done["linked"]) == ("forgotten", [made["student"]])
         assert other.disclosure(made["student"], Read("t", None, "asked for"))["forgotten"] is not None
     assert looked_up(client, "n.surname@studenti.unibg.it", made["number"]).status == 404
+
+
+@pytest.mark.faults
+def test_document_holds_for_a_desk_that_is_switched_on(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ledger.privacy.tickets.MOST_OPENED", 10_000)
+    made = opened(client)["number"]
+    described = client("/v1/openapi.json").json
+    described["paths"] = {path: one for path, one in described["paths"].items() if "ticket" in path}
+    asked = sum(len(methods) for methods in described["paths"].values())
+    assert conforms(described, client.port, {"number": made}, {"Authorization": f"Bearer {TOKEN.decode()}"},
+                    sized(3, 60)) == asked
+    assert asked > 5
