@@ -277,7 +277,8 @@ def test_every_boundary_of_the_table_is_crossed_in_both_directions(tmp_path: Pat
             assert refused is not expected, (route, method, role, found)
             let_in[expected] += 1
             if expected:
-                nothing = () if permit.page else (404,)  # a page may have nothing to show yet
+                # a page may have nothing to show yet, and the ticket desk is switched off without a key store
+                nothing = () if permit.page or reason == "desk-off" else (404,)
                 assert found.status not in (401, 405, 500, *nothing), (route, method, role, found)
     assert min(let_in.values()) > 30
 
