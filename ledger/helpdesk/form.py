@@ -76,8 +76,8 @@ def _stripped(value: Any) -> Any:
 
 
 _Strip, _OneLine = BeforeValidator(_stripped), AfterValidator(_one_line)
-_Words = Annotated[str, _Strip, StringConstraints(min_length=1, max_length=200), _OneLine]
-_Short = Annotated[str, _Strip, StringConstraints(min_length=1, max_length=64), _OneLine]
+_Words = Annotated[str, StringConstraints(min_length=1, max_length=200), _Strip, _OneLine]
+_Short = Annotated[str, StringConstraints(min_length=1, max_length=64), _Strip, _OneLine]
 
 
 class TicketForm(BaseModel):
@@ -87,12 +87,12 @@ class TicketForm(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     id: Annotated[str, AfterValidator(_form_id)]
-    email: Annotated[str, _Strip, StringConstraints(min_length=1), AfterValidator(_address)]
+    email: Annotated[str, _Strip, AfterValidator(_address)]
     full_name: _Words
     phone: Annotated[str, _Strip, AfterValidator(_phone)] = ""
     service: _Short
     subject: _Words
-    message: Annotated[str, _Strip, StringConstraints(max_length=LONGEST_MESSAGE), AfterValidator(_lines)] = ""
+    message: Annotated[str, StringConstraints(max_length=LONGEST_MESSAGE), _Strip, AfterValidator(_lines)] = ""
     student_number: Annotated[_Short, AfterValidator(_student_number)]
     degree_programme: _Words
     context: _Short

@@ -185,7 +185,7 @@ class Mailing:
                  parts: list[str]) -> EmailMessage:
         mails = self._head.mails
         parts = [sentence(says("desk-mail/greeting"), language), *parts,
-                 sentence(says("desk-mail/look-it-up", text=f"{self._head.site}/help"), language),
+                 sentence(says("desk-mail/look-it-up", text=f"{self._head.site}/help/state"), language),
                  self._head.institution.name.in_language(language),
                  sentence(says("desk-mail/automatic") if mails.reply_to is None else says("desk-mail/reply"), language)]
         letter = EmailMessage(policy=SMTP)

@@ -48,7 +48,13 @@ def test_field_ends_somewhere(field: str, most: int) -> None:
     assert isinstance(read(FORM | {field: "x" * most}, None, desk()), TicketForm)
     found = read(FORM | {field: "x" * (most + 1)}, None, desk())
     assert isinstance(found, list)
-    assert [one.path for one in found] == [field]
+    assert [(one.path, one.message.id) for one in found] == [(field, "form/too-long")]
+
+
+def test_blanks_alone_are_no_subject() -> None:
+    found = read(FORM | {"subject": "  "}, None, desk())
+    assert isinstance(found, list)
+    assert [(one.path, one.message.id) for one in found] == [("subject", "form/too-short")]
 
 
 def test_longest_form_fits_into_an_event() -> None:
