@@ -78,8 +78,9 @@ SCREENS = {
     "sign-in-wrong": Screen("POST /login", "/login", "career-ledger serve", NOBODY, _enters, 403),
     "sign-in-nowhere": Screen("GET /login/start", "/login/start", ".", NOBODY, status=403),
     "sign-in-stale": Screen("GET /login/answer", "/login/answer?code=x&state=y", ".", NOBODY, status=403),
-    "bad-address": Screen("GET /students/{student}", f"{HER}?on=yesterday", "on", status=400),
-    "not-for-you": Screen("GET /subscribers", "/subscribers", "administrator", CLERK, status=403),
+    "bad-address": Screen("GET /students/{student}", f"{HER}?on=yesterday", "(Situation on|Situazione al): .*2026-03",
+                          status=400),
+    "not-for-you": Screen("GET /subscribers", "/subscribers", "administrator|amministratore", CLERK, status=403),
     "no-student": Screen("GET /students/{student}", "/students/NOBODY", "NOBODY", status=404),
     "no-page": Screen("", "/nowhere", "page at this address|nessuna pagina", status=404),
 }

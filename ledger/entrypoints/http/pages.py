@@ -86,7 +86,7 @@ def problem_page(answer: Response, language: Language) -> Response:
     problem = json.loads(answer.body)
     told = _TOLD.get(answer.status)
     return html("problem.html", language, answer.status, problem=problem,
-                says=sentence(told, language) if told is not None else problem["detail"],
+                says=first_up(sentence(told, language) if told is not None else problem["detail"]),
                 title=sentence(_TITLES.get(answer.status, says("page/problem")), language))
 
 

@@ -33,6 +33,7 @@ from ledger.edges.text import visible
 from ledger.edges.web import Guard, Incoming, Request, Response, Routes, problem, unauthorised
 from ledger.store import read_only_of
 from ledger.words import sentence
+from ledger.words.entries import named
 
 from .everybody import REPORTS, path_of
 from .pages import html, problem_page, spoken
@@ -174,8 +175,10 @@ class Entrance(Guard):
                 return found
             caller = found
         if not caller.roles & permit.roles:
-            return document(spoken(head.headers), Misasked(403, "forbidden", says(
-                "http/forbidden", text=", ".join(sorted(permit.roles)))))
+            language, roles = spoken(head.headers), sorted(permit.roles)
+            if permit.page:  # a person reads it
+                roles = [named("role", one, language) for one in roles]
+            return document(language, Misasked(403, "forbidden", says("http/forbidden", text=", ".join(roles))))
         if caller.only_student:  # whatever is read from here on, a fault of ours included
             read_only_of(caller.student or "")
         return caller if self._trail is None else await self._left_a_trail(head, caller, self._trail) or caller

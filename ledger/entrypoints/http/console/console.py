@@ -222,9 +222,13 @@ def _filled(path: str, parts: tuple[str, ...]) -> str:
     return re.sub(r"\{[a-z_]+\}", lambda _: quote(next(given), safe=""), path)
 
 
+_DAYS = {"on": says("console/on"), "known_on": says("console/known-on")}
+
+
 def refused(asked: Visit, wrong: Misasked) -> Response:
     """A page that says what is wrong and what to mend."""
-    errors = [{"of": one.get("parameter") or one.get("pointer"), "says": sentence(one["detail"], asked.language)}
+    errors = [{"of": sentence(_DAYS[one["parameter"]], asked.language) if one.get("parameter") in _DAYS else
+               one.get("parameter") or one.get("pointer"), "says": sentence(one["detail"], asked.language)}
               for one in wrong.errors]
     told = says("console/address") if wrong.reason == "bad-query" else wrong.message
     return page(asked, "wrong", wrong.status, tab=None, says=sentence(told, asked.language), errors=errors)

@@ -9,13 +9,15 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ledger.bootstrap import today
 from ledger.domain.form import problems_of
+from ledger.domain.phrases import says
 from ledger.domain.values import ONE_DAY, Day, begins
 from ledger.edges.callers import OFFICER, Caller
 from ledger.edges.web import Request
 from ledger.words import LANGUAGES, Language
 
-from ..asked import misasked, query
+from ..asked import query
 from ..pages import LANGUAGE, spoken
+from ..problems import Misasked
 from ..who import admits
 
 Given = str | int | None
@@ -129,4 +131,5 @@ def _days(given: Mapping[str, str]) -> AskedDays:
     try:
         return AskedDays.model_validate(given)
     except ValidationError as error:
-        raise misasked(problems_of(error)) from None
+        raise Misasked(400, "bad-query", says("http/query"), [
+            {"parameter": one.path, "detail": says("console/day")} for one in problems_of(error)]) from None
