@@ -111,11 +111,11 @@ class Checked(msgspec.Struct, metaclass=_Kind, frozen=True, forbid_unknown_field
 
     def given(self) -> dict[str, Any]:
         """What was stated: without what was left out."""
-        left_out = self._left_out
         if not self.NONE_IS_LEFT_OUT:
-            return {name: value for name, value in self.held().items() if name not in left_out}
-        return {name: value for name in names(type(self))
-                if (value := getattr(self, name)) is not None and name not in left_out}
+            return {name: value for name, value in self.held().items() if name not in self._left_out}
+        found = msgspec.structs.asdict(self)
+        left_out = found.pop("_left_out")
+        return {name: value for name, value in found.items() if value is not None and name not in left_out}
 
     def changed(self, **values: Any) -> Self:
         """With other values of some fields, as if they had been given."""
@@ -270,7 +270,7 @@ def _made(kind: type[Checked]) -> Callable[[Any, Any], Any]:
         if chooses and (other := kind.instead(value)) is not kind:
             return other.model_validate(value)
         found, _, given = read(value)
-        if left_out := usual - given:
+        if usual and (left_out := usual - given):
             found["_left_out"] = kept.get(left_out) or kept.setdefault(left_out, LeftOut(left_out))
         one = kind(**found)
         return one.after() if asks else one

@@ -106,7 +106,10 @@ def stream_id(student: str) -> UUID:
 def _fields(one: PayloadPart) -> StoredRecord:
     """The fields as they were submitted, those that were left out left out, in types that the encoder spells as JSON
     should have them."""
-    return {name: _SPELT[type(value)](value) if type(value) in _SPELT else value for name, value in one.given().items()}
+    found = msgspec.structs.asdict(one)
+    left_out = found.pop("_left_out")  # as `given` has it, without a second dictionary
+    return {name: _SPELT[type(value)](value) if type(value) in _SPELT else value
+            for name, value in found.items() if value is not None and name not in left_out}
 
 
 def _many(values: tuple[Any, ...]) -> list[Any]:
