@@ -43,7 +43,8 @@ def pool(size: int, start: Callable[..., None] | None = None, *arguments: Any) -
 
 
 def _begin(environment: dict[str, str], start: Callable[..., None] | None, arguments: Sequence[Any]) -> None:
-    end_with_parent()
+    end_with_parent()  # with the server
+    Thread(target=processes._end_with_parent, daemon=True).start()  # with whoever it works for, which may be killed
     _in(environment)
     if start is not None:
         start(*arguments)
