@@ -13,7 +13,7 @@ from consumers.database import Database
 from consumers.kit.order import NOT_COME
 from consumers.kit.tables import migrations
 from consumers.treasury.service import Treasury
-from ledger.bootstrap import open_ledger
+from ledger.bootstrap import open_ledger, signing_key
 from ledger.entrypoints.cli import cli
 from ledger.proofs import signing
 
@@ -37,7 +37,7 @@ def opened(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterat
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("CAREER_LEDGER_MASTER_KEY", str(folder / "master.key"))
         environment.setenv(signing.VARIABLE, str(folder / "signing.key"))
-        signing.make("ledger.example.edu/careers")
+        verifier = signing_key("ledger.example.edu/careers")
         assert CliRunner().invoke(cli, ["--db", url, "--keys", keys, "keys", "new"]).exit_code == 0
         with open_ledger(url, keys=keys) as ledger:
             given = [(Path(ROOT, "examples", f"{name}.jsonl").read_bytes().splitlines(keepends=True), mode)
@@ -54,5 +54,7 @@ def opened(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterat
                 tx.run("INSERT INTO treasury_parked VALUES ('S-DEMO-07', 4, 'gap', :detail, 0, 8, "
                        "'2026-03-20T08:00:00+00:00')", {"detail": NOT_COME})
         followers = {"treasury": f"sqlite:///{folder / 'treasury.db'}", "archive": f"sqlite:///{folder / 'none.db'}"}
+        environment.delenv(signing.VARIABLE)  # else other ledgers of these tests would be taken for older copies
         with desk(url, browser, keys, followers) as made:
+            made.verifier = verifier
             yield made

@@ -46,6 +46,8 @@ class Desk:
         self.ledger = console.ledger
         self.again, self._browser = again, browser
         self._contexts: dict[tuple[str, str, bool], BrowserContext] = {}
+        self.verifier = ""
+        """Of the key that has sealed the ledger."""
         self.wrong: list[str] = []
         """What a browser complained about, and whatever it asked of anybody else."""
 

@@ -21,7 +21,7 @@ def test_proof_is_given_where_the_record_is_sealed(opened: Desk, tmp_path: Path)
         page.get_by_role("link", name="La prova di tutto ciò che risulta di S-DEMO-01").click()
     assert going.value.suggested_filename == "S-DEMO-01.proof"
     going.value.save_as(tmp_path / "her.proof")
-    found = check_file(tmp_path / "her.proof", (), ())
+    found = check_file(tmp_path / "her.proof", (opened.verifier,), ())
     assert found is not None
     assert (found["student"], len(found["events"])) == ("S-DEMO-01", 13)
     page.close()
