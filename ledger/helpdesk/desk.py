@@ -82,7 +82,8 @@ class HelpDesk:
                 before is not None and student in (before.student, before.linked))
             if not hers or before is None or before.closed_at is None:
                 raise NotFound(says("missing/ticket", text=form.follows))
-            student = student or before.student
+            if student is None and before.student.startswith(STRANGER):
+                student = before.student  # nobody writes in a student's stream who has not signed in
         return self.index.claim(f"{who}\n{form.id}", student, form.email, form.service, form.context, self._today(),
                                 sender is not None)
 
@@ -119,9 +120,13 @@ class HelpDesk:
             return self.thread(number, TicketReader("help-desk", "e-mail and number"))
         return None
 
+    def _row(self, number: str) -> TicketRow | None:
+        """Also of a ticket that another help desk numbered, in its own way."""
+        return self.index.row(ticket_number(number)) or self.index.row(spelt_number(number))
+
     def thread(self, number: str, reader: TicketReader, student: str | None = None) -> TicketJson:
         """`student`: hers only. Raises NotFound."""
-        row = self.index.row(spelt_number(number))
+        row = self._row(number)
         if row is None or (student is not None and row.student != student):
             raise NotFound(says("missing/ticket", text=number))
         self._sealer.note(row.student, reader.who, None, "ticket", reader.purpose)
@@ -181,7 +186,7 @@ class HelpDesk:
     def closing(self, number: str, answer: str, actor: str) -> TicketJson:
         """The submission that answers a ticket and closes it. Raises NotFound where there is no such ticket of the
         desk."""
-        row = self.index.row(spelt_number(number))
+        row = self._row(number)
         if row is None or row.kind != DESK:
             raise NotFound(says("missing/ticket", text=number))
         return {"id": _again(f"ticket-{row.number}-closed", self._store.stream(row.student)), "type": "ticket-closed",
@@ -194,7 +199,7 @@ class HelpDesk:
     def linking(self, number: str, student: str, actor: str) -> list[TicketJson]:
         """The submissions, of both streams, that say of a ticket of a person without a career that it is a student's.
         Raises NotFound where there is no such ticket, or nothing is known of the student; AlreadyLinked."""
-        row = self.index.row(spelt_number(number))
+        row = self._row(number)
         if row is None or not row.student.startswith(STRANGER):
             raise NotFound(says("missing/ticket", text=number))
         if row.linked not in (None, student):

@@ -149,6 +149,16 @@ def test_ticket_that_was_taken_back_is_gone(client: Client, other: Ledger, mailb
     assert client("/v1/tickets").json["tickets"] == []
 
 
+def test_ticket_that_another_desk_numbered_is_found_by_its_number(client: Client, other: Ledger, mailbox: Mailbox,
+                                                                  clock: Clock) -> None:
+    """Ten digits stand there as they were given, and are no number of ours without its hyphen."""
+    record(other, "ticket-opened", None, number="0123456789", service="x", subject="x", context="x")
+    all_sent(mailing(other, mailbox.port, clock))
+    listed = [one["number"] for one in client("/v1/tickets").json["tickets"]]
+    assert listed == ["0123456789"]
+    assert client(f"/v1/tickets/{listed[0]}").json["kind"] == ""
+
+
 def voided(client: Client, student: str, id: str, number: int = 1) -> None:
     void = {"id": f"void-{number}", "type": "event-voided", "student": student, "source": "t", "actor": "t",
             "effective_on": "2026-03-20", "data": {"event": id, "reason": "a mistake", "authority": "help desk"}}

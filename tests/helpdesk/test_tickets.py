@@ -224,6 +224,14 @@ def test_closed_ticket_is_taken_up_by_a_new_one_that_names_it(client: Client) ->
     assert client(f"/v1/tickets/{before['number']}").json["state"] == "closed"
 
 
+def test_who_has_only_her_mail_writes_nothing_in_a_student_s_stream(client: Client) -> None:
+    before = opened(client, student=ADA)
+    answered(client, before["number"])
+    after = opened(client, number=2, email="a.rossi@studenti.unibg.it", student_number=ADA, follows=before["number"])
+    assert (before["student"], after["student"][:4]) == (ADA, "TKT-")
+    assert client(f"/v1/tickets/{after['number']}").json["follows"] == before["number"]
+
+
 def test_nothing_of_it_stands_anywhere_in_the_clear(client: Client, tmp_path: Path) -> None:
     made = opened(client, full_name="Zaffirina", subject="Zaffirina", message="Zaffirina", phone="0123456789",
                   email="zaffirina@example.org", degree_programme="Zaffirina", student_number="zaffirina")["number"]
