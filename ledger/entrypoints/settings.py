@@ -47,7 +47,7 @@ SETTINGS = (
     Setting(f"{PREFIX}ROLES_CLAIM", default="roles"), Setting(f"{PREFIX}STUDENT_CLAIM", default="student"),
     Setting(f"{PREFIX}CLIENT_ID"), Setting(f"{PREFIX}CLIENT_SECRET", shown=_secret), Setting(f"{PREFIX}PUBLIC_URL"),
     Setting(f"{PREFIX}CONSUMER_DB"), Setting(f"{PREFIX}ARCHIVE"),
-    Setting(f"{PREFIX}CHECKPOINTS"),
+    Setting(f"{PREFIX}CHECKPOINTS"), Setting(f"{PREFIX}SERVICES"),
     Setting(f"{PREFIX}SMTP"), Setting(f"{PREFIX}SMTP_USER"), Setting(f"{PREFIX}SMTP_PASSWORD", shown=_secret),
     Setting(f"{PREFIX}MAIL_SENDER"), Setting(f"{PREFIX}MAIL_REPLY_TO"),
     *(Setting(name) for name in ("PGHOST", "PGPORT", "PGDATABASE", "PGUSER")), Setting("PGPASSWORD", shown=_secret),

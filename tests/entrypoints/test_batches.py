@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from ledger.edges.batches import Batches
+from ledger.edges.batches import Batches, in_thread
 
 
 def test_what_waits_is_done_together_and_each_gets_its_own() -> None:
@@ -21,7 +21,7 @@ def test_what_waits_is_done_together_and_each_gets_its_own() -> None:
 
     async def ask() -> list[int | BaseException]:
         with ThreadPoolExecutor(1) as executor:
-            batches = Batches[int, int](act, executor, 4)
+            batches = Batches[int, int](in_thread(executor, act), 4)
             first = batches.submit(0)
             while not done:
                 await asyncio.sleep(0)
@@ -43,7 +43,7 @@ def test_what_the_act_raises_everybody_gets_and_the_next_batch_goes_on() -> None
 
     async def ask() -> int:
         with ThreadPoolExecutor(1) as executor:
-            batches = Batches[int, int](act, executor, 10)
+            batches = Batches[int, int](in_thread(executor, act), 10)
             for one in (batches.submit(1), batches.submit(1)):
                 with pytest.raises(KeyError):
                     await one
