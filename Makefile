@@ -11,8 +11,8 @@ MEMORY := $(shell grep -qs ' /dev/shm tmpfs [^ ]*noexec' /proc/mounts || df -Pk 
 JAVA := JDK_JAVA_OPTIONS=-XX:TieredStopAtLevel=1
 SERVERS := $(MEMORY) $(JAVA) $(BIN)/python infra/postgres run -- $(BIN)/python infra/kafka run --
 PYTEST := $(BIN)/python -m pytest --dist loadgroup
-# three for each of two cores: who kills a broker or a relay mostly waits
-WORKERS := 6
+# more than three for each of two cores: who kills a broker or a relay mostly waits
+WORKERS := 7
 # the programs that tests start would compile every module each time
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -105,7 +105,7 @@ proofs-go: $(INSTALLED)
 PICTURES := docs/pictures
 pictures: $(INSTALLED)
 	@rm -rf build/pictures && mkdir -p build/pictures $(PICTURES)
-	CAREER_LEDGER_PICTURES=build/pictures $(MEMORY) $(PYTEST) -q tests/console
+	CAREER_LEDGER_TEST_SIZE=$(SIZE) CAREER_LEDGER_PICTURES=build/pictures $(MEMORY) $(PYTEST) -q tests/console
 	@for name in $$(grep -oh 'pictures/[a-z.-]*\.jpg' docs/console.md docs/tickets.md); do cp build/$$name $(PICTURES); done
 
 bench: $(INSTALLED)

@@ -24,8 +24,9 @@ PERSON = {"id": "person-05", "type": "person-registered", "student": "S-DEMO-05"
                                                  "tax_code": "CODE-OF-NOBODY"}}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
+    """Not for the whole session: while Playwright is there, no other test of the same process can run an event loop."""
     with launched() as made:
         yield made
 

@@ -22,6 +22,7 @@ from ledger.edges.web import Server
 from ledger.entrypoints.http.api import LONGEST, Api
 from ledger.entrypoints.http.console.console import Console
 from ledger.entrypoints.http.who import Entrance
+from tests.sizes import sized
 
 ROOT = Path(__file__).resolve().parents[2]
 SCREENS = ROOT / "build" / "screens"
@@ -31,6 +32,8 @@ PICTURES = os.environ.get("CAREER_LEDGER_PICTURES")
 AXE = (Path(__file__).parent / "axe.min.js").read_text(encoding="utf-8")
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 WIDE, NARROW = 1280, 320
+JUDGED = sized((NARROW,), (WIDE, NARROW))
+"""By axe; that nothing is wider than the window is looked at in both."""
 STAFF, CLERK, HERSELF, NOBODY = "staff", "clerk", "herself", "nobody"
 CALLERS = {STAFF: Caller("tester", PEOPLE), CLERK: Caller("clerk", frozenset({REGISTRAR})),
             HERSELF: Caller("herself", frozenset({STUDENT}), "S-DEMO-01")}
@@ -102,7 +105,8 @@ class Desk:
             if PICTURES and width == WIDE:
                 page.screenshot(path=Path(PICTURES) / f"{name}.jpg", type="jpeg", quality=60, full_page=True)
             assert _overflow(page) <= 0, f"{name}: wider than {width} px"
-            assert violations(page) == [], name
+            if width in JUDGED:
+                assert violations(page) == [], name
         page.set_viewport_size({"width": WIDE, "height": 900})
         wrong, self.wrong = self.wrong, []
         assert not wrong, f"{name}: {wrong}"

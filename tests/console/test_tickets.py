@@ -18,6 +18,7 @@ from ledger.edges.post import Mails, MailServer
 from ledger.helpdesk.mailing import Letterhead
 from ledger.rulebooks.institution import packaged
 from tests.consumers.notifications_bench import Mailbox, text_of
+from tests.sizes import Test, sized
 
 from .desk import HERSELF, NOBODY, STAFF, Desk, desk
 
@@ -26,6 +27,16 @@ NUMBER = re.compile(r"[0-9A-Z]{5}-[0-9A-Z]{5}")
 SCRIPTS = pytest.mark.parametrize("scripts", [True, False], ids=["scripted", "unscripted"])
 LANGUAGES = pytest.mark.parametrize("language", ["en", "it"])
 ADA = "S-DEMO-01"
+
+
+
+def each_way(test: Test) -> Test:
+    """In both languages, with scripts and without; at full size in each of the four ways."""
+    ways = sized([("it", True), ("en", False)], [(one, scripts) for one in WORDS for scripts in (True, False)])
+    found: Test = pytest.mark.faults(pytest.mark.parametrize(("language", "scripts"), ways)(test))
+    return found
+
+
 WORDS = {
     "en": {"create": "Create ticket", "show": "Show the ticket", "reply": "Answer and close", "open": "Open",
            "closed": "Closed", "answered": "closed: the answer", "again": "Open a new ticket that takes this one up"},
@@ -132,8 +143,7 @@ def answer(tickets: TicketWindow, number: str, language: str, scripts: bool, tex
     page.close()
 
 
-@LANGUAGES
-@SCRIPTS
+@each_way
 def test_stranger_goes_through_the_guide(tickets: TicketWindow, language: str, scripts: bool) -> None:
     words, site = WORDS[language], tickets.opened.site
     address = f"surname.{language}.{scripts}@example.org".lower()
@@ -177,8 +187,7 @@ def test_stranger_goes_through_the_guide(tickets: TicketWindow, language: str, s
     page.close()
 
 
-@LANGUAGES
-@SCRIPTS
+@each_way
 def test_student_goes_through_the_guide(tickets: TicketWindow, language: str, scripts: bool) -> None:
     words, site = WORDS[language], tickets.opened.site
     page = tickets.opened.window(language, HERSELF, scripts)

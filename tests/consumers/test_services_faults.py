@@ -647,7 +647,8 @@ def test_two_megabytes_poison_unknown_types_and_newer_versions(office: Office) -
         "SELECT count(*) FROM booking_gate_careers WHERE unusable IS NOT NULL") == [(0,)]
 
 
-@pytest.mark.parametrize("lost", [EVENTS, STATE])
+@pytest.mark.faults
+@pytest.mark.parametrize("lost", sized([EVENTS], [EVENTS, STATE]))
 def test_the_oldest_is_gone_until_it_is_published_again(office: Office, lost: str) -> None:
     """With the real relay. Of a topic that somebody cut off at its beginning, whoever had not read that far stops, and
     says what to do."""

@@ -130,7 +130,7 @@ def own_server() -> Iterator[Postgres]:
 
 @pytest.mark.xdist_group("own PostgreSQL")  # making its files takes longer than the rest
 @pytest.mark.server
-@pytest.mark.parametrize(("how", "down"), [(STOP, 0.0), (CRASH, 3.0), *sized([], [(CRASH, 0.0), (STOP, 3.0)])])
+@pytest.mark.parametrize(("how", "down"), [(CRASH, 3.0), *sized([], [(CRASH, 0.0), (STOP, 3.0), (STOP, 0.0)])])
 @pytest.mark.faults
 def test_topics_are_the_log_when_postgresql_is_restarted_under_the_relay(own_server, topics, how, down) -> None:
     events, url = population(sized(16, 40)), own_server.empty()
