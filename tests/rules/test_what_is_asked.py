@@ -14,6 +14,7 @@ from ledger.domain.law import catalogue, chapter, exams
 from ledger.domain.law.chapter import Questions
 from ledger.domain.state import Career
 from ledger.generate import generate
+
 from .memory import MemoryLedger
 from .runner import _Run
 from .test_rule_that_a_book_lacks import BOOKS, HISTORIES, answers
