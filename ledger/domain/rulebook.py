@@ -796,8 +796,8 @@ class RuleBook(Checked, dict=True):
             if entry.unknown:
                 msgspec.structs.force_setattr(entry, "_lacks", {
                     value: (rule, self.academic_year, why) for value, why in entry.unknown.items()})
-        law = self.rules.marked({rule.replace("-", "_"): (rule, self.academic_year, mark.unknown)
-                                 for rule, mark in self.unknown.items()})
+        law = self.rules.marked({field: (rule, self.academic_year, mark.unknown) for rule, mark in self.unknown.items()
+                                 if (field := rule.replace("-", "_")) in names(Law)})  # an id of nothing is told later
         msgspec.structs.force_setattr(self, "rules", law)
         return self
 

@@ -28,6 +28,13 @@ SCRIPTS = pytest.mark.parametrize("scripts", [True, False], ids=["scripted", "un
 LANGUAGES = pytest.mark.parametrize("language", ["en", "it"])
 ADA = "S-DEMO-01"
 
+WORDS = {
+    "en": {"create": "Create ticket", "clear": "Clear the fields", "leave": "Cancel", "show": "Show the ticket",
+           "reply": "Answer and close", "open": "Open", "closed": "Closed", "answered": "closed: the answer",
+           "again": "Open a new ticket that takes this one up"},
+    "it": {"create": "Crea ticket", "clear": "Cancella i campi", "leave": "Annulla", "show": "Visualizza il ticket",
+           "reply": "Rispondi e chiudi", "open": "Aperto", "closed": "Chiuso", "answered": "chiuso: la risposta",
+           "again": "Apri un nuovo ticket che riprende questo"}}
 
 
 def each_way(test: Test) -> Test:
@@ -35,13 +42,6 @@ def each_way(test: Test) -> Test:
     ways = sized([("it", True), ("en", False)], [(one, scripts) for one in WORDS for scripts in (True, False)])
     found: Test = pytest.mark.faults(pytest.mark.parametrize(("language", "scripts"), ways)(test))
     return found
-
-
-WORDS = {
-    "en": {"create": "Create ticket", "show": "Show the ticket", "reply": "Answer and close", "open": "Open",
-           "closed": "Closed", "answered": "closed: the answer", "again": "Open a new ticket that takes this one up"},
-    "it": {"create": "Crea ticket", "show": "Visualizza il ticket", "reply": "Rispondi e chiudi", "open": "Aperto",
-           "closed": "Chiuso", "answered": "chiuso: la risposta", "again": "Apri un nuovo ticket che riprende questo"}}
 
 
 class TicketWindow:
@@ -152,6 +152,10 @@ def test_stranger_goes_through_the_guide(tickets: TicketWindow, language: str, s
     judged(tickets, page, f"help.{language}", scripts)
     page.goto(f"{site}/help/new")
     judged(tickets, page, f"ticket-form.{language}", scripts)
+    fill(page, email=address)
+    page.get_by_role("button", name=words["clear"]).click()
+    expect(page.locator("[name=email]")).to_have_value("")
+    expect(page.get_by_role("link", name=words["leave"], exact=True)).to_have_attribute("href", "/help")
     fill(page, email=address, full_name="NAME SURNAME", service="lettere-filosofia", subject="Ticket di prova",
          message="Buongiorno,\nquesto è un ticket di prova.", student_number="99999", degree_programme="FILOSOFIA",
          context="iscrizione")

@@ -20,7 +20,7 @@ from .histories import booking, clock, enrolled, lines, payment, submission
 ROUNDS = sized(25, 200)
 WRITERS = 5
 LINES = 30
-KILLS = sized(3, 50)
+KILLS = sized(3, 30)
 
 
 @pytest.fixture

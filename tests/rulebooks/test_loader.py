@@ -108,6 +108,8 @@ WRONG = {  # what is wrong: (text, fragment of the line to mend, what the messag
     "unknown without what was looked for": (marked("RAT-5", 'unknown: ""'), "  RAT-5:", ["rules.RAT-5.unknown"]),
     "unknown rule of no law": (BOOK.replace("  RAT-5:", '  RAT-55: {unknown: "cut off"}\n  RAT-5:'), "  RAT-55:",
                                ["rules.RAT-55", "did you mean RAT-5?"]),
+    "unknown rule whose id is no id": (BOOK.replace("  RAT-5:", '  "RAT 5": {unknown: "cut off"}\n  RAT-5:'),
+                                       '  "RAT 5":', ["rules.RAT 5", "unknown id"]),
     "denied without a source": (marked("RAT-5", 'denied: "nothing is merged"'), "  RAT-5:",
                                 ["rules.RAT-5.document", "add document"]),
     "denied by a document that is not listed": (marked("RAT-5", "denied: x, document: y, heading: z"), "  RAT-5:",
