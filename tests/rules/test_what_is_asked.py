@@ -14,13 +14,14 @@ from ledger.domain.law import catalogue, chapter, exams
 from ledger.domain.law.chapter import Questions
 from ledger.domain.state import Career
 from ledger.generate import generate
+from tests.sizes import sized
 
 from .memory import MemoryLedger
 from .runner import _Run
 from .test_rule_that_a_book_lacks import BOOKS, HISTORIES, answers
 
 ON = date(2026, 12, 31)
-STUDENTS = 30
+STUDENTS = sized(30, 100)
 
 
 class Watched:
@@ -69,6 +70,7 @@ def check_all(names: Iterable[str]) -> None:
             list(findings(stream, ON, BOOKS))
 
 
+@pytest.mark.faults
 def test_what_is_not_asked_would_have_said_nothing(watched: Watched) -> None:
     check_all(HISTORIES)
     ledger = MemoryLedger(BOOKS)
