@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
     from pydantic_core import CoreSchema
 
+
 class LeftOut(frozenset[str]):
     """Names of fields. A kind of its own, which no bytes can be read as where nobody says how."""
 

@@ -123,15 +123,23 @@ def _read_academic_year(value: str) -> str:
     return _academic_year(value)
 
 
-def _printable(value: str) -> str:
+def is_unicode(text: str) -> bool:
+    """JSON may hold half of a surrogate pair, which nothing stores or sends."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def printable(value: str) -> str:
+    """Any text, on several lines too. Raises `form.wrong`."""
     if value.isascii() and value.isprintable():
         return value
     if any(ord(c) < 32 and c not in "\n\t" for c in value):
         raise wrong("form/control-characters")
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise wrong("form/surrogate") from None
+    if not is_unicode(value):
+        raise wrong("form/surrogate")
     return value
 
 
@@ -172,17 +180,17 @@ Cfu = Annotated[Annotated[int, msgspec.Meta(ge=0, le=1000)] | Annotated[float, m
 """Crediti formativi universitari: a JSON number."""
 Year = Annotated[str, Before(_academic_year)]
 """An academic year, `2025-26`: from 1 October 2025 to 30 September 2026."""
-Text = Annotated[str, Narrowed(min_length=1, max_length=300), After(_printable)]
-LongText = Annotated[str, Narrowed(max_length=20_000), After(_printable)]
+Text = Annotated[str, Narrowed(min_length=1, max_length=300), After(printable)]
+LongText = Annotated[str, Narrowed(max_length=20_000), After(printable)]
 ALPHABET = Narrowed(pattern=r"^[A-Za-z0-9._-]{1,64}$")
 Pseudonym = Annotated[str, ALPHABET, After(_identifies)]
 """Names a student or a career, wherever somebody submits one."""
 RecognitionKind = Literal["transfer", "programme-change", "second-degree", "re-enrolment",
                           "shortening", "foreign-degree"]
 CourseCode = Annotated[str, Narrowed(min_length=1, max_length=64, pattern=_NO_SPACE),
-                       After(_printable)]
+                       After(printable)]
 ChargeKey = Annotated[str, Narrowed(min_length=1, max_length=100, pattern=_NO_SPACE),
-                      After(_printable)]
+                      After(printable)]
 """`ACADEMIC-YEAR:KIND` or `ACADEMIC-YEAR:KIND#2` (section 4 of the published language)."""
 
 
@@ -237,7 +245,7 @@ def compiled(schema: Any) -> Any:
     if not isinstance(schema, dict):
         return schema
     question = schema["function"]["function"] if str(schema.get("type")).startswith("function-") else None
-    if question is _printable:
+    if question is printable:
         text = schema["schema"]
         return text | {"pattern": _VISIBLE if text.get("pattern") == _NO_SPACE else _NO_CONTROL}
     if question is _cfu:

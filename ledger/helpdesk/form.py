@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from ledger.domain.form import Problem, problems_of, wrong
 from ledger.domain.phrases import says
 from ledger.domain.registry import obeys
-from ledger.domain.values import PLACEHOLDERS
+from ledger.domain.values import PLACEHOLDERS, printable
 from ledger.edges.post import is_address
 from ledger.rulebooks.institution import TicketDesk
 from ledger.words import Language
@@ -26,22 +26,6 @@ def _one_line(value: str) -> str:
     if not value.isprintable():
         raise wrong("form/one-line")
     return value
-
-
-def _lines(value: str) -> str:
-    if any(ord(one) < 32 and one not in "\n\t" for one in value):
-        raise wrong("form/control-characters")
-    if not _is_unicode(value):
-        raise wrong("form/surrogate")
-    return value
-
-
-def _is_unicode(value: str) -> bool:
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _address(value: str) -> str:
@@ -92,7 +76,7 @@ class TicketForm(BaseModel):
     phone: Annotated[str, _Strip, AfterValidator(_phone)] = ""
     service: _Short
     subject: _Words
-    message: Annotated[str, StringConstraints(max_length=LONGEST_MESSAGE), _Strip, AfterValidator(_lines)] = ""
+    message: Annotated[str, StringConstraints(max_length=LONGEST_MESSAGE), _Strip, AfterValidator(printable)] = ""
     student_number: Annotated[_Short, AfterValidator(_student_number)]
     degree_programme: _Words
     context: _Short

@@ -30,7 +30,7 @@ from ledger.domain.form import Problem, named
 from ledger.domain.phrases import says
 from ledger.domain.protected import Sealer
 from ledger.domain.submissions import Submission
-from ledger.domain.values import format_instant
+from ledger.domain.values import format_instant, is_unicode
 from ledger.handling.lines import decode_line
 from ledger.handling.submit import Clock, Desk, Reply, Verdict, in_turn, invalid, read_form
 from ledger.store import EventStore, Refusal, StreamSetAside, VersionConflict
@@ -222,7 +222,7 @@ def _read(one: Received, sealing: bool = False) -> _Form | str:
         return ("the value is a CloudEvents envelope (structured mode): send what stands in its `data`, "
                 "the submission itself, as the value (binary mode), with content-type application/json")
     id_, student = raw.get("id"), raw.get("student")
-    if not isinstance(id_, str) or not 1 <= len(id_) <= LONGEST_ID or not _is_text(id_):
+    if not isinstance(id_, str) or not 1 <= len(id_) <= LONGEST_ID or not is_unicode(id_):
         return f"id: give the submission an id, text of 1 to {LONGEST_ID} characters"
     if not isinstance(student, str) or not _STUDENT.fullmatch(student):
         return "student: name the student by a pseudonym of 1 to 64 letters, digits, dots, hyphens and underscores"
@@ -239,15 +239,6 @@ def _read(one: Received, sealing: bool = False) -> _Form | str:
     except Exception as error:
         return _fault(error)
     return _Form(student, id_, raw, form if isinstance(form, Submission) else _short(form))
-
-
-def _is_text(text: str) -> bool:
-    """JSON may hold half of a surrogate pair, which no message can."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _short(outcome: Reply) -> Reply:

@@ -57,6 +57,16 @@ def _names_and_access(tx: Transaction) -> None:
     tx.script(_SQLITE if tx.dialect == "sqlite" else _POSTGRES)
 
 
+def _give(tx: Transaction, tables: Sequence[str]) -> None:
+    """To whoever uses a key store without owning it."""
+    if tx.dialect == "postgresql":
+        tx.script(f"""DO $body$ BEGIN
+            IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'career_ledger_keys') THEN
+                GRANT SELECT, INSERT, UPDATE, DELETE ON {", ".join(tables)} TO career_ledger_keys;
+            END IF;
+        END $body$;""")
+
+
 _OF_SERVICES = ("fingerprints", "fingerprint_keys", "fingerprint_state", "counted_enrolments", "used_tokens")
 
 
@@ -76,12 +86,7 @@ def _eservices(tx: Transaction) -> None:
             "CREATE INDEX counted_enrolments_of ON counted_enrolments (student)",
             "CREATE TABLE used_tokens (token TEXT PRIMARY KEY, until TEXT NOT NULL)"):
         tx.run(text)
-    if tx.dialect == "postgresql":
-        tx.script(f"""DO $body$ BEGIN
-            IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'career_ledger_keys') THEN
-                GRANT SELECT, INSERT, UPDATE, DELETE ON {", ".join(_OF_SERVICES)} TO career_ledger_keys;
-            END IF;
-        END $body$;""")
+    _give(tx, _OF_SERVICES)
 
 
 _OF_TICKETS = ("tickets", "ticket_tries", "ticket_mails", "ticket_state")
@@ -105,12 +110,7 @@ def _tickets(tx: Transaction) -> None:
             "CREATE INDEX ticket_mails_waiting ON ticket_mails (state, next_attempt)",
             "CREATE TABLE ticket_state (position BIGINT NOT NULL)"):
         tx.run(text)
-    if tx.dialect == "postgresql":
-        tx.script(f"""DO $body$ BEGIN
-            IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'career_ledger_keys') THEN
-                GRANT SELECT, INSERT, UPDATE, DELETE ON {", ".join(_OF_TICKETS)} TO career_ledger_keys;
-            END IF;
-        END $body$;""")
+    _give(tx, _OF_TICKETS)
 
 
 MIGRATIONS = Migrations("keys", "key_store_migrations", "key_store", (

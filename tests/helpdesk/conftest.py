@@ -7,25 +7,17 @@ from typing import Any
 
 import pytest
 
-from ledger import bootstrap
 from ledger.bootstrap import Ledger, open_ledger
 from ledger.edges import web
 from ledger.edges.callers import OPERATOR, STUDENT, Caller
 from tests.desk import Client, served
-from tests.eservices.conftest import Clock
+from tests.eservices.conftest import Clock, clock
 
 from .test_form import FORM
 
+__all__ = ["clock"]
 ADA = "S-ADA"
 HERS = Caller("ada", frozenset({STUDENT}), ADA)
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    made = Clock()
-    monkeypatch.setattr(bootstrap, "clock", made)
-    monkeypatch.setattr(bootstrap, "today", made.today)
-    return made
 
 
 @pytest.fixture

@@ -1,8 +1,10 @@
 """What the desk keeps in the key store, on either database."""
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -66,15 +68,15 @@ def test_every_wrong_pair_costs_the_same(index: TicketIndex, monkeypatch: pytest
 class Watching:
     """A transaction, and what is said in it."""
 
-    def __init__(self, inner: object, said: list[str]) -> None:
+    def __init__(self, inner: AbstractContextManager[Any], said: list[str]) -> None:
         self._inner, self._said = inner, said
 
     def __enter__(self) -> "Watching":
-        self._tx = self._inner.__enter__()  # type: ignore[attr-defined]
+        self._tx = self._inner.__enter__()
         return self
 
-    def __exit__(self, *error: object) -> object:
-        return self._inner.__exit__(*error)  # type: ignore[attr-defined]
+    def __exit__(self, *error: Any) -> object:
+        return self._inner.__exit__(*error)
 
     def __getattr__(self, name: str) -> object:
         def call(*given: object) -> object:

@@ -107,14 +107,22 @@ def _mailed(ledger: "Ledger", mails: Mails | None, site: str) -> "Iterator[None]
     from ledger.helpdesk.mailing import Letterhead
     from ledger.rulebooks.institution import institution
 
-    stop, head = threading.Event(), Letterhead(mails, institution(settings().rulebooks), site)
+    head = Letterhead(mails, institution(settings().rulebooks), site)
+    with _meanwhile("mails", lambda own, stop: own.send_tickets(head, stop)):
+        yield
 
-    def send(own: "Ledger") -> None:
+
+@contextmanager
+def _meanwhile(name: str, act: "Callable[[Ledger, threading.Event], None]") -> "Iterator[None]":
+    """Done until it is told to stop, in a thread with links of its own."""
+    stop = threading.Event()
+
+    def run(own: "Ledger") -> None:
         with own:
-            own.send_tickets(head, stop)
+            act(own, stop)
 
     with opened() as own:
-        thread = threading.Thread(target=send, args=(own,), name="mails", daemon=True)
+        thread = threading.Thread(target=run, args=(own,), name=name, daemon=True)
         thread.start()
         try:
             yield
@@ -161,20 +169,8 @@ def _eservices(ledger: "Ledger", keeper: "Executor", file: Path | None,
     from ledger.entrypoints.http.vouchers import VoucherGate
 
     services = keeper.submit(ledger.eservices, reference).result()
-    stop = threading.Event()
-
-    def follow(own: "Ledger") -> None:
-        with own:
-            own.follow_fingerprints(reference, stop)
-
-    with opened() as own:
-        thread = threading.Thread(target=follow, args=(own,), name="fingerprints", daemon=True)
-        thread.start()
-        try:
-            yield EServices(ledger, VoucherGate(file, clock), services, keeper)
-        finally:
-            stop.set()
-            thread.join(10)
+    with _meanwhile("fingerprints", lambda own, stop: own.follow_fingerprints(reference, stop)):
+        yield EServices(ledger, VoucherGate(file, clock), services, keeper)
 
 
 @contextmanager
