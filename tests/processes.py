@@ -8,6 +8,7 @@ for `tests/parallel/test_processes.py` and whatever runs in a process of its own
 
 import ast
 import atexit
+import faulthandler
 import os
 import runpy
 import signal
@@ -34,7 +35,8 @@ LEDGER = "ledger.entrypoints.cli"
 """The program `career-ledger`, as a module to start."""
 SPAWNED = processes.pool
 """As the ledger starts its workers."""
-_started: list["Program"] = []
+started: list["Program"] = []
+"""All that were ever started here."""
 
 
 def pool(size: int, start: Callable[..., None] | None = None, *arguments: Any) -> ProcessPoolExecutor:
@@ -65,8 +67,12 @@ class Program:
         self._said = [out, out] if out else [Path(self._folder.name, name) for name in ("out", "error")]
         for path in self._said:
             path.touch()
+        self._asked = " ".join((module, *arguments))
         self._process = _forked(_run, module, arguments, dict(environment), *self._said, _server())
-        _started.append(self)
+        started.append(self)
+
+    def __str__(self) -> str:
+        return self._asked
 
     @property
     def pid(self) -> int:
@@ -134,6 +140,7 @@ def _run(module: str, arguments: tuple[str, ...], environment: dict[str, str], o
         to = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         os.dup2(to, number)
         os.close(to)
+    faulthandler.register(signal.SIGUSR1)  # tells where its threads stand (tests/waiting.py)
     _begin_program(module, arguments, environment, server)
 
 
@@ -234,5 +241,5 @@ def _lent(streams: Sequence[int], server: dict[str, Any], arguments: Sequence[st
 @atexit.register
 def _end() -> None:
     """Whatever a failed test has left; `multiprocessing` would wait for it."""
-    for one in _started:
+    for one in started:
         one.forget()

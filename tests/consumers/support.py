@@ -29,11 +29,11 @@ from ledger.wire.topics import TOPICS
 from tests.processes import Program
 from tests.reader import READER
 from tests.sizes import sized
+from tests.waiting import eventually
 
 ORIGIN = History("test", 1, "/test")
 ROUNDS = sized(2, 4, 50)
 """How often a process is killed, or members come and go."""
-PATIENCE_SECONDS = 180.0
 SEND_SECONDS = 300.0
 """More than any test keeps its brokers away."""
 
@@ -197,13 +197,6 @@ def state_messages(events: Sequence[Event], student: str, books: Any) -> list[Me
     return [state_message(state, ORIGIN) for state in states(events, student, books)]
 
 
-def eventually(true: Callable[[], bool], what: str, seconds: float = PATIENCE_SECONDS) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, f"not within {seconds} s: {what}"
-        time.sleep(0.05)
-
-
 def arrived(database: Database, service: str, ends: dict[TopicPartition, int], prefix: str) -> bool:
     """Whether a service has handled everything up to these offsets."""
     rows = database.ask(f"SELECT topic, part, next_offset FROM {service}_positions")
@@ -266,7 +259,7 @@ class Member:
     def stop(self) -> int:
         """As the system asks a service to stop, once it has started; its exit code."""
         eventually(lambda: self.process.poll() is not None or b"started" in self.log.read_bytes()[self._said_before:],
-                   f"started: {self.said()[-2000:]}", 60)
+                   "started", 60)
         self.process.terminate()
         return self.process.wait(60)
 
@@ -283,7 +276,7 @@ def killed(rounds: int, topics: Topics, module: str, name: str, database: Databa
     for _ in range(rounds):
         member = Member(module, database.url, topics.bootstrap, topics.prefix, log, *options)
         if pick.random() < 0.8:
-            eventually(lambda stood=stood: done() > stood, f"at work: {member.said()[-2000:]}")
+            eventually(lambda stood=stood: done() > stood, "at work")
         time.sleep(pick.uniform(0, 0.5))
         assert member.process.poll() is None, member.said()
         member.kill()

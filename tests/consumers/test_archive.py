@@ -29,8 +29,9 @@ from ledger.wire.message import Message, header
 from ledger.wire.reading import Unreadable
 from ledger.wire.topics import EVENTS
 from tests.sizes import at_a_store
+from tests.waiting import eventually
 
-from .support import ORIGIN, ROUNDS, Member, Topics, a_log, arrived, changed, eventually, in_thread
+from .support import ORIGIN, ROUNDS, Member, Topics, a_log, arrived, changed, in_thread
 
 MODULE = "consumers.archive"
 TODAY = datetime.now(timezone.utc).date()

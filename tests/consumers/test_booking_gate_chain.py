@@ -21,9 +21,10 @@ from ledger.words import told
 from tests.processes import LEDGER, Program
 from tests.projections.populations import BOOKS, fill, population, streams
 from tests.sizes import at_a_store
+from tests.waiting import eventually
 
 from .gate import a_call, heartbeat, portal
-from .support import ROUNDS, Topics, arrived, changed, eventually, in_thread, killed, runs_into, state_messages
+from .support import ROUNDS, Topics, arrived, changed, in_thread, killed, runs_into, state_messages
 from .test_booking_gate import a_state, a_student, without_knowledge
 
 

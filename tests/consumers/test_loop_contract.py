@@ -18,9 +18,10 @@ from ledger.edges.web import Server
 from ledger.wire import reading
 from ledger.wire.message import Message, header
 from ledger.wire.topics import DEAD_LETTER, EVENTS
+from tests.waiting import eventually
 
 from .counter import Counter
-from .support import Topics, a_log, an_event, arrived, as_message, changed, eventually, in_thread, runs_into
+from .support import Topics, a_log, an_event, arrived, as_message, changed, in_thread, runs_into
 
 
 def seen(own: Database) -> set[tuple[str, int, int]]:

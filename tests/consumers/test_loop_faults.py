@@ -11,9 +11,10 @@ from consumers.database import Database
 from infra.kafka.cluster import Cluster
 from ledger.wire.kafka import PREFIX
 from tests.sizes import at_a_store
+from tests.waiting import eventually
 
 from .counter import Counter
-from .support import ROUNDS, Member, Topics, a_log, an_endless_log, arrived, eventually, in_thread, killed
+from .support import ROUNDS, Member, Topics, a_log, an_endless_log, arrived, in_thread, killed
 from .test_loop_contract import assert_exactly
 
 COUNTER = "tests.consumers.counter"

@@ -26,9 +26,9 @@ from ledger.edges.post import USER, Away, MailServer, Post, is_address
 from ledger.wire.message import Message
 from ledger.wire.reading import Unreadable
 from ledger.wire.topics import STATE
+from tests.waiting import eventually
 
 from .notifications_bench import SENDER, YEAR, Bench, History, Mailbox, Running, beat_at, text_of
-from .support import eventually
 
 ANNA, BRUNO = "anna.verdi@students.example", "bruno.neri@students.example"
 FIRST = f"{YEAR}:instalment-1"

@@ -18,10 +18,11 @@ from consumers.notifications.service import Notifications
 from ledger.wire.message import Message
 from ledger.wire.topics import DEAD_LETTER, HEARTBEAT
 from tests.sizes import at_a_store
+from tests.waiting import eventually
 
 from .notifications_bench import Clock, History, Mailbox, beat_at
 from .notifications_member import PORT, SHIFT
-from .support import ROUNDS, Member, Topics, arrived, eventually, killed
+from .support import ROUNDS, Member, Topics, arrived, killed
 
 MEMBER = "tests.consumers.notifications_member"
 STUDENTS = 25

@@ -19,9 +19,10 @@ from ledger.wire.letters import Heartbeat
 from ledger.wire.message import History, Message, header
 from ledger.wire.topics import DEAD_LETTER, STATE
 from tests.projections.populations import BOOKS, a_debtor, append, submission
+from tests.waiting import eventually
 
 from .counter import Counter
-from .support import ORIGIN, Topics, a_log, an_event, arrived, as_message, changed, eventually, in_thread
+from .support import ORIGIN, Topics, a_log, an_event, arrived, as_message, changed, in_thread
 
 OTHER = History("another", 1)
 

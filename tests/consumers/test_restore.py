@@ -22,8 +22,9 @@ from ledger.wire.message import Message, header
 from ledger.wire.topics import EVENTS, SUBMISSIONS
 from tests.processes import LEDGER, Program
 from tests.store.backups import backup
+from tests.waiting import eventually
 
-from .support import Topics, eventually
+from .support import Topics
 from .treasury_ledger import YEAR, enrolled, fact
 
 FIRST, FEE = f"{YEAR}:instalment-1", f"{YEAR}:late-fee/instalment-1"

@@ -50,11 +50,12 @@ from ledger.wire.topics import DEAD_LETTER, EVENTS, HEARTBEAT, OUTCOMES, STATE, 
 from tests.processes import LEDGER, Program
 from tests.projections.populations import BOOKS, fill, population, streams
 from tests.sizes import sized
+from tests.waiting import eventually
 
 from .gate import heartbeat
 from .notifications_bench import SENDER, YEAR, Clock, History, Mailbox, beat_at
 from .notifications_member import LEASE, PORT, SHIFT
-from .support import ORIGIN, ROUNDS, Member, Topics, arrived, as_message, changed, eventually, in_thread, state_messages
+from .support import ORIGIN, ROUNDS, Member, Topics, arrived, as_message, changed, in_thread, state_messages
 from .test_archive import TODAY, beat, digests, send_on
 from .treasury_books import Books
 

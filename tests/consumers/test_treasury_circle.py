@@ -22,8 +22,9 @@ from ledger.store import EventStore, open_store
 from ledger.wire.kafka import PREFIX
 from ledger.wire.topics import OUTCOMES, STATE, SUBMISSIONS
 from tests.sizes import at_a_store, sized
+from tests.waiting import eventually
 
-from .support import ROUNDS, Member, Topics, arrived, eventually, in_thread
+from .support import ROUNDS, Member, Topics, arrived, in_thread
 from .treasury_books import Books
 from .treasury_ledger import YEAR, Ledger, assessed, enrolled
 

@@ -19,8 +19,9 @@ from consumers.treasury.__main__ import treasury
 from infra.kafka.cluster import end_with_parent
 from ledger.entrypoints.cli import cli
 from ledger.wire.kafka import BROKERS, PREFIX
+from tests.waiting import eventually
 
-from .support import Topics, eventually
+from .support import Topics
 from .treasury_ledger import YEAR, enrolled
 
 LEDGER = ("-c", "from ledger.entrypoints.cli import main; main()")

@@ -1,23 +1,21 @@
 """Topics of a test's own, submissions in them, and intakes as processes."""
 
 import json
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient
-from kafka.errors import KafkaTimeoutError
 
 from ledger.wire.kafka import PREFIX, PRODUCER, create_topics
 from ledger.wire.topics import DEAD_LETTER, OUTCOMES, SUBMISSIONS
 from tests.processes import LEDGER, Program
 from tests.reader import READER
+from tests.waiting import SECONDS, wait_for
 
 PARTITIONS = 4
-SECONDS = 180.0
 
 
 class Answer(NamedTuple):
@@ -100,18 +98,6 @@ def topics(kafka_bootstrap: str, topic_prefix: str, monkeypatch: pytest.MonkeyPa
     found = Topics(kafka_bootstrap, topic_prefix)
     yield found
     found.close()
-
-
-def wait_for(what: Callable[[], bool], seconds: float = SECONDS) -> None:
-    """Brokers that are away have no answer yet."""
-    until = time.monotonic() + seconds
-    while True:
-        with suppress(KafkaTimeoutError):
-            if what():
-                return
-        if time.monotonic() > until:
-            pytest.fail(f"waited {seconds:.0f} seconds in vain")
-        time.sleep(0.05)
 
 
 def start(url: str, topics: Topics, *settings: str) -> Program:

@@ -16,8 +16,9 @@ from ledger.wire.kafka import PREFIX
 from ledger.wire.topics import DEAD_LETTER, OUTCOMES
 from tests.handling.histories import booking, enrolled, payment
 from tests.sizes import at_a_store, sized
+from tests.waiting import wait_for
 
-from .conftest import Topics, answered, finish, intake, start, wait_for
+from .conftest import Topics, answered, finish, intake, start
 
 ROUNDS = sized(2, 4, 100)
 SHARERS = sized(50, 200)

@@ -15,8 +15,9 @@ from ledger.wire.kafka import CLIENT
 from ledger.wire.topics import DEAD_LETTER, OUTCOMES
 from tests.figures import PORT, asked, is_at_work, port_of, shows
 from tests.handling.histories import booking, enrolled, lines, payment
+from tests.waiting import wait_for
 
-from .conftest import PARTITIONS, Topics, answered, finish, intake, start, wait_for
+from .conftest import PARTITIONS, Topics, answered, finish, intake, start
 
 
 def test_every_kind_of_outcome_reaches_its_sender(store_url: str, topics: Topics) -> None:

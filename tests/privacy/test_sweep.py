@@ -35,8 +35,9 @@ from ledger.wire.kafka import COMPRESSION, PREFIX
 from ledger.wire.topics import DEAD_LETTER, EVENTS, OUTCOMES, STATE, SUBMISSIONS
 from tests.consumers.notifications_bench import Mailbox
 from tests.handling.histories import enrolled, lines, payment, submission, void
-from tests.intake.conftest import Topics, answered, wait_for
+from tests.intake.conftest import Topics, answered
 from tests.processes import LEDGER, Program
+from tests.waiting import wait_for
 
 from .sweep import Clean, Server, dump, files, found, segments, spellings, unmistakable, usual, written
 

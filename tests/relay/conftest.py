@@ -5,17 +5,15 @@ import json
 import os
 import signal
 import subprocess
-import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from threading import Event as Flag
 from typing import Any, NamedTuple
 
 import pytest
 from click.testing import CliRunner
 from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import KafkaTimeoutError
 
 from ledger.entrypoints.cli import cli
 from ledger.relay import Relay, prepare, status
@@ -31,8 +29,8 @@ from tests.processes import LEDGER, Program, pool
 from tests.projections.populations import BOOKS
 from tests.reader import READER
 from tests.sizes import sized
+from tests.waiting import SECONDS
 
-SECONDS = 180.0
 prepare.pool = pool
 ROUNDS = sized(2, 6, 100)
 """How often a process is killed."""
@@ -140,18 +138,6 @@ def assert_states_are_newest(store: EventStore, topics: Topics) -> None:
             expected[message.key.decode()] = message.value
     assert latest.keys() == expected.keys()
     assert [key for key in expected if latest[key] != expected[key]] == []
-
-
-def wait_for(what: Callable[[], bool], seconds: float = SECONDS, pause: float = 0.1) -> None:
-    """Brokers that are away have no answer yet."""
-    until = time.monotonic() + seconds
-    while True:
-        with suppress(KafkaTimeoutError):
-            if what():
-                return
-        if time.monotonic() > until:
-            pytest.fail(f"waited {seconds:.0f} seconds in vain")
-        time.sleep(pause)
 
 
 def published(url: str) -> bool:

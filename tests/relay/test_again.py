@@ -9,6 +9,7 @@ from ledger.store import EventStore, open_store
 from ledger.wire.topics import EVENTS, STATE
 from tests.projections.populations import a_debtor, append, fill, population
 from tests.sizes import at_a_store, sized
+from tests.waiting import wait_for
 
 from .conftest import (
     assert_states_are_newest,
@@ -19,7 +20,6 @@ from .conftest import (
     publish_once,
     published,
     relay,
-    wait_for,
 )
 
 

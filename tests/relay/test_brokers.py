@@ -16,6 +16,7 @@ from ledger.wire.kafka import PREFIX
 from ledger.wire.topics import EVENTS
 from tests.projections.populations import fill, population
 from tests.sizes import sized
+from tests.waiting import wait_for
 
 from .conftest import (
     Topics,
@@ -26,7 +27,6 @@ from .conftest import (
     relay,
     start,
     stopped,
-    wait_for,
 )
 from .test_faults import written
 

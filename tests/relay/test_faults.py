@@ -20,6 +20,7 @@ from ledger.wire.kafka import PREFIX
 from ledger.wire.topics import EVENTS
 from tests.projections.populations import fill, population
 from tests.sizes import at_a_store, sized
+from tests.waiting import wait_for
 
 from .conftest import (
     ROUNDS,
@@ -32,7 +33,6 @@ from .conftest import (
     relay,
     start,
     stopped,
-    wait_for,
 )
 from .servers import CRASH, STOP, Postgres, own_postgres
 

@@ -9,8 +9,9 @@ from ledger.store import open_store
 from ledger.wire.letters import Heartbeat
 from ledger.wire.topics import EVENTS, HEARTBEAT, STATE
 from tests.projections.populations import a_debtor, append, fill, population
+from tests.waiting import wait_for
 
-from .conftest import Topics, publish_once, relay, wait_for
+from .conftest import Topics, publish_once, relay
 
 
 def assert_true(topics: Topics, committed: list[tuple[int, str]]) -> int:

@@ -13,8 +13,9 @@ from ledger.wire.kafka import PRODUCER, KafkaUnusable, create_topics
 from ledger.wire.topics import EVENTS, HEARTBEAT, STATE
 from tests.projections.populations import BOOKS, a_debtor, append, submission
 from tests.store.backups import accept, backup
+from tests.waiting import wait_for
 
-from .conftest import Topics, done, publish_once, published, relay, wait_for
+from .conftest import Topics, done, publish_once, published, relay
 
 
 def copy(url: str, to: str) -> None:

@@ -21,6 +21,7 @@ from ledger.wire.kafka import CLIENT, KafkaUnusable, create_topics
 from ledger.wire.topics import EVENTS, HEARTBEAT, STATE, TOPICS
 from tests.figures import PORT, asked, is_at_work, port_of, shows
 from tests.projections.populations import a_debtor, append, fill, population, submission
+from tests.waiting import wait_for
 
 from .conftest import (
     assert_states_are_newest,
@@ -33,7 +34,6 @@ from .conftest import (
     relay,
     start,
     stopped,
-    wait_for,
 )
 
 SMALL = (70, 30)

@@ -15,8 +15,9 @@ import pytest
 from infra import node
 from infra.kafka.install import jars, java
 from tests.handling.histories import booking, enrolled
-from tests.intake.conftest import Topics, intake, wait_for
+from tests.intake.conftest import Topics, intake
 from tests.intake.conftest import topics as topics
+from tests.waiting import wait_for
 
 from .test_subscribing import ROOT, Place, _blocks
 from .test_subscribing import place as place
