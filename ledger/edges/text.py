@@ -1,7 +1,10 @@
 """Text of others on its way to a terminal, a log line or a spreadsheet: it can neither forge a line nor act."""
 
+import csv
+import io
 import json
 import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from unicodedata import category
 
@@ -51,3 +54,12 @@ def csv_cell(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     return f"'{visible(value)}" if _FORMULA.match(value) and not _NUMBER.fullmatch(value) else visible(value)
+
+
+def comma_separated(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
+    """Rows under a heading."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([csv_cell(row.get(name)) for name in columns] for row in rows)
+    return out.getvalue()

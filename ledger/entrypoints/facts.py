@@ -1,4 +1,5 @@
-"""An event's data and an item of the picture in words, for who reads of them on a terminal or on a page."""
+"""An event's data, an item of the picture and a row of a report in words, for who reads of them on a terminal or on a
+page."""
 
 from datetime import date
 from typing import Any
@@ -76,3 +77,39 @@ def when(item: Answer, language: Language) -> str:
     lasts = item["lane"] in ("enrolment", "blocks")
     return sentence(says("page/interval-open", since=item["from"]), language) if lasts else \
         str(day(item["from"], language))
+
+
+# Rows of reports
+
+NUMBERS = frozenset({"amount", "outstanding", "overdue", "accruing", "refundable", "paid", "refunded", "waived",
+                     "moved", "careers", "students", "year", "cfu_passed", "cfu_recognised"})
+"""Columns that hold numbers."""
+REPORTED_DAYS = frozenset({"on", "since", "until", "due_on", "refund_by", "raised_on", "paid_on", "held_on"})
+NAMED = {"status": "status", "kind": "block", "course_type": "course_type", "regime": "regime", "state": "state",
+         "outcome": "result", "money": "money"}
+"""The table of names of a column's values."""
+IN_THE_SENTENCE = {
+    "upcoming": frozenset({"what", "charge", "from", "to", "message_id", "params"}),
+    "unknown": frozenset({"about", "name", "rule", "academic_year", "missing", "message_id", "params"})}
+"""By report, the columns whose values the sentence beside them tells."""
+
+
+def columns(report: Answer) -> list[str]:
+    """Those that people are shown; none where there are no rows."""
+    hidden = IN_THE_SENTENCE.get(report["report"], ())
+    return [name for row in report["rows"][:1] for name in row if name not in hidden]
+
+
+def cell(name: str, value: Any, language: Language) -> str:
+    """A value of a report, by its column."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return sentence(says("page/yes") if value else says("page/no"), language)
+    if name in REPORTED_DAYS:
+        return str(day(last_day(value) if name == "until" else value, language))
+    if name in NUMBERS and isinstance(value, str):
+        return money(value, language)
+    if name == "charge":
+        return charge(value, language)
+    return named(NAMED[name], value, language) if name in NAMED else str(value)

@@ -23,7 +23,7 @@ from ledger.words.values import charge as charge_name
 from ledger.words.values import day, figure, moment, money
 
 from .compared import cells, spaced
-from .facts import last_day, said, when
+from .facts import NUMBERS, cell, columns, last_day, said, when
 from .paper import Grid, Paper, Styled
 
 STYLES = {
@@ -36,17 +36,6 @@ STYLES = {
     "breach": "bold red", "derogation": "yellow", "notice": "cyan", "mend": "bold red", "look": "cyan",
     "attention": "yellow", "failed": "bold red",
 }
-RIGHT = frozenset({"amount", "outstanding", "overdue", "accruing", "refundable", "paid", "refunded", "waived", "moved",
-                   "careers", "students", "year", "cfu_passed", "cfu_recognised"})
-"""Columns of reports that hold numbers."""
-REPORTED_DAYS = frozenset({"on", "since", "until", "due_on", "refund_by", "raised_on", "paid_on", "held_on"})
-COLUMNS = {"status": "status", "kind": "block", "course_type": "course_type", "regime": "regime", "state": "state",
-           "outcome": "result", "money": "money"}
-"""The table of names of a report's values, by its column."""
-IN_THE_SENTENCE = {
-    "upcoming": frozenset({"what", "charge", "from", "to", "message_id", "params"}),
-    "unknown": frozenset({"about", "name", "rule", "academic_year", "missing", "message_id", "params"})}
-"""By report, the columns whose values the sentence beside them tells."""
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _AMOUNT = re.compile(r"\d+\.\d\d")
 SIDE_WIDTH = 11
@@ -190,8 +179,8 @@ class Page:
         for change in answer["changes"]:
             self._line(": ".join(part for part in (change["career"], change["change"]) if part), indent=2)
         table = self._table(self._t("page/what"), self._t("page/now"), self._t("page/then"), "")
-        for cell in cells(answer, self._language):
-            table.add_row(*cell[:3], self._styled("mark", cell.mark), style="dim" if cell.mark == "same" else "")
+        for one in cells(answer, self._language):
+            table.add_row(*one[:3], self._styled("mark", one.mark), style="dim" if one.mark == "same" else "")
         self._paper.table(table)
         for career in answer["after"]["status"]["careers"]:
             for block in career["blocks"]:
@@ -548,11 +537,11 @@ class Page:
                    style="bold")
         rows = answer["rows"]
         if rows:
-            names = [name for name in rows[0] if name not in IN_THE_SENTENCE.get(answer["report"], ())]
-            right = tuple(n for n, name in enumerate(names) if name in RIGHT)
+            names = columns(answer)
+            right = tuple(n for n, name in enumerate(names) if name in NUMBERS)
             table = self._table(*(self._named("column", name) for name in names), right=right)
             for row in rows:
-                table.add_row(*(self._cell(name, row[name]) for name in names))
+                table.add_row(*(cell(name, row[name], self._language) for name in names))
             self._paper.table(table)
         if "total" in answer:
             self._line(self._t("page/total", amount=answer["total"]))
@@ -560,20 +549,6 @@ class Page:
         self._line(self._t("page/row", position=position, last_position=end) if len(rows) == 1 else
                    self._t("page/rows", count=len(rows), position=position, last_position=end))
         self._warn(answer)
-
-    def _cell(self, name: str, value: Any) -> str:
-        """A value of a report, by its column."""
-        if value is None:
-            return ""
-        if isinstance(value, bool):
-            return self._t("page/yes" if value else "page/no")
-        if name in REPORTED_DAYS:
-            return str(day(last_day(value) if name == "until" else value, self._language))
-        if name in RIGHT and isinstance(value, str):
-            return self._euro(value)
-        if name == "charge":
-            return charge_name(value, self._language)
-        return self._named(COLUMNS[name], value) if name in COLUMNS else str(value)
 
     def projection_status(self, answer: Answer) -> None:
         position, end, behind = answer["known_position"], answer["last_position"], answer["events_behind"]
@@ -605,7 +580,7 @@ class Page:
     def difference(self, left: str, right: str, found: Answer) -> None:
         """What two computations say otherwise."""
         what = found["what"]
-        about = " ".join(self._cell("money" if (what, name) == ("money", "kind") else name, value)
+        about = " ".join(cell("money" if (what, name) == ("money", "kind") else name, value, self._language)
                          for name, value in found.items()
                          if name not in ("ledger", "student", "what", left, right) and value is not None)
         whose = [found[name] for name in ("ledger", "student") if name in found]
@@ -613,7 +588,7 @@ class Page:
         for name in (left, right):
             side = self._named("side", name)
             for row in found[name]:
-                said = ", ".join(f"{self._named('column', k)} {self._cell(k, v)}" for k, v in row.items()
+                said = ", ".join(f"{self._named('column', k)} {cell(k, v, self._language)}" for k, v in row.items()
                                  if k not in ("from_on", "until_on") and v not in (None, "0.00"))
                 head = self._t("page/interval", since=row["from_on"], until=row["until_on"]) if row["until_on"] else \
                     self._t("page/interval-open", since=row["from_on"])

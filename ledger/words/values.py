@@ -64,6 +64,12 @@ def day(value: date | str, language: Language) -> str:
     return ShownDay(f"{number} {MONTHS[language][one.month - 1]} {one.year}")
 
 
+def month(value: str, language: Language) -> str:
+    """Of a day: marzo 2026 or March 2026."""
+    one = date.fromisoformat(value)
+    return f"{MONTHS[language][one.month - 1]} {one.year}"
+
+
 def moment(text: str, language: Language) -> str:
     """17 febbraio 2026, 10:30 or 17 February 2026, 10:30: by the clocks of Italy. `text`: an instant in ISO 8601."""
     there = datetime.fromisoformat(text).astimezone(ROME)

@@ -44,7 +44,9 @@ class Desk:
     scripts or does not."""
 
     def __init__(self, console: Console, again: Callable[[], Ledger], entrance: Entrance, site: str,
-                 browser: Browser) -> None:
+                 browser: Browser, url: str) -> None:
+        """`url`: of the ledger."""
+        self.url = url
         self.console, self.entrance, self.site = console, entrance, site
         self.ledger = console.ledger
         self.again, self._browser = again, browser
@@ -165,4 +167,4 @@ def desk(url: str, browser: Browser, keys: str | None = None,
         routes = {**api.routes, **entrance.routes, **console.routes}
         stack.enter_context(Server(routes, place, LONGEST, entrance))
         stack.callback(api.leave)
-        yield Desk(console, again, entrance, f"http://127.0.0.1:{place.port}", browser)
+        yield Desk(console, again, entrance, f"http://127.0.0.1:{place.port}", browser, url)

@@ -59,6 +59,10 @@ SCREENS = {
     "search-blocked": Screen("GET /", f"/?{ON}&block=exam-booking", "BLK-1"),
     "look-up": Screen("POST /", f"/?{ON}", "S-DEMO-05", act=_looks_up),
     "reports": Screen("GET /reports", f"/reports?{ON}", "€1,?[0-9.]+|prenotazione esami"),
+    "report": Screen("GET /reports/{report}", f"/reports/arrears?{ON}", "S-DEMO-16"),
+    "report-counts": Screen("GET /reports/{report}", f"/reports/counts?{ON}&by=programme,status", "LMCU-GIU"),
+    "report-upcoming": Screen("GET /reports/{report}", "/reports/upcoming?from=2026-03-01&to=2026-04-30", "BLK-1"),
+    "no-report": Screen("GET /reports/{report}", "/reports/nothing", "page at this address|nessuna pagina", status=404),
     "student": Screen("GET /students/{student}", f"{HER}?{ON}", "BLK-1"),
     "student-then": Screen("GET /students/{student}", f"{HER}?on=2026-02-01&known_on=2026-01-31", "B"),
     "timeline": Screen("GET /students/{student}/timeline", f"{HER}/timeline?{ON}", "FIL-101"),
@@ -91,7 +95,7 @@ DONE_ELSEWHERE = {
         "GET /help", "GET /help/new", "POST /help/new", "GET /help/sent", "GET /help/state", "POST /help/state",
         "GET /my/tickets", "GET /my/tickets/{number}", "GET /my/new-ticket", "POST /my/new-ticket", "GET /tickets",
         "GET /tickets/{number}", "POST /tickets/{number}"), "test_tickets.py")}
-NO_PAGE = {"GET /findings.csv", "POST /logout", "GET /students/{student}/proof"}
+NO_PAGE = {"GET /findings.csv", "GET /reports/{report}/rows.csv", "POST /logout", "GET /students/{student}/proof"}
 """What gives a file, or sends one on."""
 
 

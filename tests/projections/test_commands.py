@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from ledger.entrypoints.cli import cli
-from ledger.entrypoints.text import IN_THE_SENTENCE
+from ledger.entrypoints.facts import IN_THE_SENTENCE
 from ledger.store import open_store
 from ledger.words.entries import entry
 
@@ -93,7 +93,7 @@ def test_report_unknown_names_the_value_that_nobody_has_read(run: Run, tmp_path:
     assert {(row["student"], row["about"], row["name"], row["rule"]) for row in rows} >= {
         ("S04", "charge", "2024-25:instalment-1", "RAT-5")}
     page = run("--lang", "it", *asked).stdout
-    assert "Non noto al 1º febbraio 2025" in page
+    assert "Dati non noti al 1º febbraio 2025" in page
     assert "(se il pagamento dei 156 euro perfeziona l'immatricolazione)" in " ".join(page.split())
     assert run(*asked, "--csv").stdout.startswith("student,career,since,until,about,name,rule,academic_year,missing,")
 

@@ -91,6 +91,10 @@ class Everybody:
     def report(self, name: str, query: Mapping[str, str]) -> Answer:
         """The rows of a page, `count` of all, and `next`: the cursor of the next page, null after the last. Raises
         Misasked."""
+        return self.page(name, query)[0]
+
+    def page(self, name: str, query: Mapping[str, str]) -> tuple[Answer, Answer]:
+        """The same beside the whole answer that it is a page of. Raises Misasked."""
         kind, ask, _ = REPORTS[name]
         cursor = self._cursors.read(name, query) if "cursor" in query else None
         asked = read_as(kind, {**query, **(cursor.filters if cursor else {})})
@@ -111,7 +115,7 @@ class Everybody:
         if end < len(whole["rows"]):
             following = self._cursors.write(Cursor(name, cursor.filters if cursor else _filters(asked),
                                                    [digest or self._kept.keep(whole), end]))
-        return {**whole, "rows": whole["rows"][begin:end], "count": len(whole["rows"]), "next": following}
+        return {**whole, "rows": whole["rows"][begin:end], "count": len(whole["rows"]), "next": following}, whole
 
     def blocks_of(self, rows: Iterable[Answer], on: date) -> dict[tuple[str, str], list[tuple[str, str]]]:
         """By student and career: the blocks of a page's students on a day, each as its kind and rule. Raises

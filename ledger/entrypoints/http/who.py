@@ -94,7 +94,7 @@ TABLE: Table = {
     "/assets/{mark}/{name}": {"GET": _OPEN}, "/favicon.ico": {"GET": _OPEN},
     "/": {"GET": _LOOKS, "POST": _LOOKS}, "/subscribers": {"GET": _ADMINISTERS},
     "/findings": {"GET": _LOOKS, "POST": _LOOKS}, "/findings.csv": {"GET": _LOOKS},
-    "/reports": {"GET": _LOOKS},
+    "/reports": {"GET": _LOOKS}, "/reports/{report}": {"GET": _LOOKS}, "/reports/{report}/rows.csv": {"GET": _LOOKS},
     "/students/{student}": {"GET": _LOOKS}, "/students/{student}/timeline": {"GET": _LOOKS},
     "/students/{student}/events/{version}": {"GET": _LOOKS}, "/students/{student}/proof": {"GET": _LOOKS},
     "/students/{student}/what-if": {"GET": _LOOKS, "POST": _LOOKS},

@@ -22,7 +22,7 @@ from ..api import Api
 from ..pages import event_name, spoken
 from ..problems import Misasked, understood
 from ..who import form, see
-from . import acts, assets, findings, search, services, situation
+from . import acts, assets, findings, reports, search, services, situation
 from .pages import page
 from .tickets import TicketPages
 from .visit import AskedDays, Visit, visit
@@ -47,7 +47,8 @@ class Console:
         found: dict[str, dict[str, _Page]] = {
             "/": {"GET": self._search, "POST": self._look_up}, "/findings": {"GET": self._findings, "POST": self._look},
             "/findings.csv": {"GET": self._findings_as_csv}, "/subscribers": {"GET": self._subscribers},
-            "/reports": {"GET": self._reports},
+            "/reports": {"GET": self._reports}, "/reports/{report}": {"GET": self._report},
+            "/reports/{report}/rows.csv": {"GET": self._report_as_csv},
             "/students/{student}/proof": {"GET": self._proof},
             "/students/{student}/record": {"GET": self._record, "POST": self._record},
             **{f"{whose}{path}": methods for path, methods in of_a_student.items()
@@ -85,13 +86,20 @@ class Console:
         return see(asked.to("findings"))
 
     def _findings_as_csv(self, asked: Visit) -> Response:
-        return Response(200, findings.as_csv(self.looks, asked, asked.language), "text/csv; charset=utf-8", (
-            (b"content-disposition", b'attachment; filename="findings.csv"'),))
+        return _file("findings.csv", findings.as_csv(self.looks, asked, asked.language), "text/csv; charset=utf-8")
 
     def _reports(self, asked: Visit) -> Response:
         if asked.given:
             raise Misasked(400, "bad-query", says("http/query"))
-        return page(asked, "reports", tab="reports", **self._api.everybody.overview(asked.on))
+        return page(asked, "reports", tab="reports", listed=reports.listed(asked.language),
+                    **self._api.everybody.overview(asked.on))
+
+    def _report(self, asked: Visit) -> Response:
+        return page(asked, "report", **reports.shown(self._api, asked))
+
+    def _report_as_csv(self, asked: Visit) -> Response:
+        name, rows = reports.as_csv(self._api, asked)
+        return _file(f"{name}.csv", rows, "text/csv; charset=utf-8")
 
     def _subscribers(self, asked: Visit) -> Response:
         try:
@@ -143,9 +151,7 @@ class Console:
 
     def _proof(self, asked: Visit) -> Response:
         student = _student(asked)
-        name = f'attachment; filename="{student}.proof"'.encode()
-        return Response(200, self.ledger.prove(student).text.encode(), "text/plain; charset=utf-8", (
-            (b"content-disposition", name),))
+        return _file(f"{student}.proof", self.ledger.prove(student).text.encode(), "text/plain; charset=utf-8")
 
     def _what_if(self, asked: Visit) -> Response:
         student, given = _student(asked), {**asked.given, **form(asked.request.body)}
@@ -169,6 +175,11 @@ class Console:
     def _enter(self, form: Submission, version: int) -> Answer:
         """Submissions are gathered in the server's loop; this thread of answers waits for it."""
         return asyncio.run_coroutine_threadsafe(self._api.enter(form, version), self._loop).result()
+
+
+def _file(name: str, content: bytes, kind: str) -> Response:
+    """To be kept under this name."""
+    return Response(200, content, kind, ((b"content-disposition", f'attachment; filename="{name}"'.encode()),))
 
 
 def _student(asked: Visit) -> str:

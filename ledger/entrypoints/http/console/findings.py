@@ -1,8 +1,6 @@
 """What the records of everybody show that the rules forbid: counted by rule, then one by one. A look through a whole
 ledger may take minutes: it is made in processes of its own, and the page tells how far it is."""
 
-import csv
-import io
 import threading
 from collections.abc import Mapping
 from datetime import date, datetime
@@ -14,7 +12,7 @@ from ledger.bootstrap import Answer, HowToAudit, Ledger
 from ledger.domain.phrases import says
 from ledger.edges.log import Note
 from ledger.edges.program import fault, say
-from ledger.edges.text import csv_cell
+from ledger.edges.text import comma_separated
 from ledger.entrypoints.audit_report import by_rule, says_of
 from ledger.words import Language, told
 
@@ -117,13 +115,7 @@ def as_csv(looks: LooksAtAll, asked: Visit, language: Language) -> bytes:
     look = looks.of(LookedAt(asked.on, asked.known_at))
     if look is None or not look.ended.is_set():
         raise Misasked(404, "not-found", says("console/not-looked"))
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(COLUMNS)
-    for one in look.wanted(rule, severity):
-        row = told(one, language)
-        writer.writerow([csv_cell(row.get(name)) for name in COLUMNS])
-    return out.getvalue().encode()
+    return comma_separated(COLUMNS, (told(one, language) for one in look.wanted(rule, severity))).encode()
 
 
 def _chosen(given: Mapping[str, str]) -> tuple[str, str, int]:
