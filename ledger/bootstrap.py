@@ -261,10 +261,10 @@ class Ledger:
 
         return append_lines(self._writer, self.books, lines, mode, atomic, clock, self._sealer)
 
-    def group(self, executor: "Executor") -> "Group":
-        """Records submissions of many callers, in mode `enforce`, in the one thread of `executor`. The key store is
-        opened and used there: whatever else needs it is asked there too, `close` included. It has a store of its own,
-        opened for the first of them, so that an older copy of the ledger, or one for reading only, is read all the
+    def group(self, deciding: "Executor", storing: "Executor") -> "Group":
+        """Records submissions of many callers, in mode `enforce`, in a thread for each. The key store is opened and
+        used in the one that decides: whatever else needs it is asked there too, `close` included. It has a store of its
+        own, opened for the first of them, so that an older copy of the ledger, or one for reading only, is read all the
         same."""
         from ledger.handling.group import KEPT, Group
         from ledger.handling.submit import Desk
@@ -274,8 +274,7 @@ class Ledger:
             self._opened.append(store)
             return Desk(store, self.books, "enforce", clock, KEPT, self._sealer)
 
-        return Group(desk,
-                     executor)
+        return Group(desk, deciding, storing)
 
     def secret(self) -> bytes:
         """With which an answer is signed that must come back as it was given. The same in every process, and after a

@@ -158,20 +158,36 @@ class Desk:
         `take` decides one (`Desk.take`, or more), `append` stores what they came to and returns the events stored.
         Raises VersionConflict where somebody else appended meanwhile, and whatever the two raise: then all of these
         students are forgotten, because what is remembered of them may be why."""
-        students = dict.fromkeys(one.student for one in asked)
+        verdicts = self.decided(asked, take)
+        try:
+            # 6. Append.
+            return self.told(verdicts, append(verdicts))
+        except BaseException:
+            self.forget(asked)
+            raise
+
+    def decided(self, asked: Sequence[A], take: Callable[[A], Verdict]) -> list[Verdict]:
+        """Steps 2 to 5: what is to be appended counts as appended, until it is `told` or its students are forgotten."""
         try:
             # 2. Load the streams.
-            self.streams.load(students)
+            self.streams.load(dict.fromkeys(one.student for one in asked))
             # 3. to 5. The id, the moment, the decision: each rests on those before it.
-            verdicts = [take(one) for one in asked]
-            # 6. Append.
-            positions: dict[tuple[str, str], int] = {}
-            for event in append(verdicts):
-                positions[event.student, event.id] = event.position
-                self.streams[event.student].by_id[event.id] = event
+            return [take(one) for one in asked]
         except BaseException:
-            self.streams.forget(students)
+            self.forget(asked)
             raise
+
+    def forget(self, asked: Sequence[Asks]) -> None:
+        """What is remembered of these students may be wrong."""
+        self.streams.forget({one.student for one in asked})
+
+    def told(self, verdicts: Sequence[Verdict], events: Iterable[Event]) -> list[Reply]:
+        """Step 7, once `events` are stored."""
+        positions: dict[tuple[str, str], int] = {}
+        for event in events:
+            positions[event.student, event.id] = event.position
+            if event.student in self.streams:
+                self.streams[event.student].by_id[event.id] = event
         self.streams.trim()
         # 7. Answer.
         return [answer(verdict, positions) for verdict in verdicts]

@@ -50,3 +50,41 @@ def test_what_the_act_raises_everybody_gets_and_the_next_batch_goes_on() -> None
             return await batches.submit(2)
 
     assert asyncio.run(ask()) == 2
+
+
+def test_the_next_batch_goes_on_before_the_last_is_done_but_for_what_has_the_same_key() -> None:
+    begun: list[list[str]] = []
+    ends: dict[str, asyncio.Event] = {}
+
+    async def ask() -> list[str]:
+        async def act(asked: Sequence[str]) -> Sequence[str | Exception]:
+            begun.append(list(asked))
+            batches.go_on()
+            ends[asked[0]] = asyncio.Event()
+            await ends[asked[0]].wait()
+            return asked
+
+        async def until(count: int) -> None:
+            while len(begun) < count:
+                await asyncio.sleep(0)
+
+        batches = Batches[str, str](act, 10, key=lambda one: one[0])
+        asked = [batches.submit("a1")]
+        await until(1)
+        asked += [batches.submit(one) for one in ("a2", "b1", "a3")]
+        await until(2)
+        asked.append(batches.submit("c1"))
+        await until(3)
+        assert begun == [["a1"], ["b1"], ["c1"]]
+        ends["b1"].set()
+        await asked[2]
+        assert len(begun) == 3
+        ends["a1"].set()
+        await until(4)
+        assert [one.done() for one in asked] == [True, False, True, False, False]
+        for end in ends.values():
+            end.set()
+        return [*await asyncio.wait_for(asyncio.gather(*asked), 10)]
+
+    assert asyncio.run(ask()) == ["a1", "a2", "b1", "a3", "c1"]
+    assert begun == [["a1"], ["b1"], ["c1"], ["a2", "a3"]]

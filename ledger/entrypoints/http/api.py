@@ -83,8 +83,9 @@ class Api:
     def __init__(self, ledger: Ledger, watch: ShownWatch, rulebooks: Path | None = None) -> None:
         self.ledger, self._watch, self.rulebooks = ledger, watch, rulebooks
         self.threads, self._writer = Threads(THREADS, "answers"), ThreadPoolExecutor(1, "writer")
+        self._storer = ThreadPoolExecutor(1, "storer")
         ledger.be_patient(PATIENCE)
-        self._group = ledger.group(self._writer)
+        self._group = ledger.group(self._writer, self._storer)
         self._newest: Batches[str, int] = Batches(self._newest_of, MOST)
         self._found: OrderedDict[KeptBy, Response] = OrderedDict()
         self._noted: Batches[RecordRead, None] = Batches(in_thread(self._writer, ledger.note_reads), MOST)
@@ -121,6 +122,7 @@ class Api:
         self._feed.end()
         self.threads.shutdown(wait=False, cancel_futures=True)
         self.everybody.close()
+        self._storer.shutdown()
         self._writer.submit(self.ledger.close)
         self._writer.shutdown()
 
