@@ -164,6 +164,7 @@ def desk(url: str, browser: Browser, keys: str | None = None,
         api = stack.enter_context(Api(ledger, ShownWatch("serve")))
         api.tickets.mails = keys is not None
         console = Console(api, followers or {})
+        console.waiting.patience = 60.0  # however slow the machine of the tests is
         routes = {**api.routes, **entrance.routes, **console.routes}
         stack.enter_context(Server(routes, place, LONGEST, entrance))
         stack.callback(api.leave)

@@ -77,7 +77,9 @@ def desk(url: str, there: Provider, keys: str | None = None) -> Iterator[Asker]:
     sessions = Sessions()
     with open_ledger(url, keys=keys) as ledger, Api(ledger, ShownWatch("serve")) as api:
         entrance = Entrance(place, sessions=sessions, trail=api.trail)
-        with Server({**api.routes, **Console(api).routes, **entrance.routes}, place, LONGEST, entrance):
+        console = Console(api)
+        console.waiting.patience = 60.0
+        with Server({**api.routes, **console.routes, **entrance.routes}, place, LONGEST, entrance):
             try:
                 yield Asker(place.port, there, sessions)
             finally:

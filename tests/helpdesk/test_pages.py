@@ -27,7 +27,9 @@ def site(url: str, keys: str | None, mails: bool = True) -> Iterator[int]:
     entrance = Entrance(place)
     with open_ledger(url, keys=keys) as ledger, Api(ledger, ShownWatch("serve")) as api:
         api.tickets.mails = mails
-        routes = {**api.routes, **entrance.routes, **Console(api).routes}
+        console = Console(api)
+        console.waiting.patience = 60.0
+        routes = {**api.routes, **entrance.routes, **console.routes}
         with Server(routes, place, LONGEST, entrance):
             yield place.port
             api.leave()

@@ -1,11 +1,9 @@
 """The pages by their addresses."""
 
 import asyncio
-import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
-from urllib.parse import quote
 
 from markupsafe import Markup
 
@@ -25,9 +23,12 @@ from ..who import form, see
 from . import acts, assets, findings, reports, search, services, situation
 from .pages import page
 from .tickets import TicketPages
-from .visit import AskedDays, Visit, visit
+from .visit import AskedDays, Visit, filled, visit
+from .waiting import SlowPages
 
 _Page = Callable[[Visit], Response]
+FILES = frozenset({"/findings.csv", "/reports/{report}/rows.csv", "/students/{student}/proof"})
+"""What is kept rather than shown."""
 
 
 class Console:
@@ -36,7 +37,7 @@ class Console:
     def __init__(self, api: Api, followers: Mapping[str, str] | None = None) -> None:
         """`followers`: the addresses of the databases of services, by their names."""
         self._api, self.ledger, self._followers = api, api.ledger, followers or {}
-        self.looks = findings.LooksAtAll(api.ledger)
+        self.looks, self.waiting = findings.LooksAtAll(api.ledger), SlowPages()
         self._loop: asyncio.AbstractEventLoop  # of the server, known from the first request on
 
     @property
@@ -53,10 +54,13 @@ class Console:
             "/students/{student}/record": {"GET": self._record, "POST": self._record},
             **{f"{whose}{path}": methods for path, methods in of_a_student.items()
                for whose in ("/students/{student}", "/my")}}
-        return {**TicketPages(self._api.tickets, self.ledger.secret).routes,
-                "/assets/{mark}/{name}": {"GET": assets.given}, "/favicon.ico": {"GET": assets.given},
-                **{path: {method: self._shown(path, work) for method, work in methods.items()}
-                   for path, methods in found.items()}}
+        pages: dict[str, dict[str, Route]] = {
+            **TicketPages(self._api.tickets, self.ledger.secret).routes,
+            **{path: {method: self._shown(path, work) for method, work in methods.items()}
+               for path, methods in found.items()}}
+        return {"/assets/{mark}/{name}": {"GET": assets.given}, "/favicon.ico": {"GET": assets.given},
+                **{path: {method: self.waiting.over(path, route) if method == "GET" and path not in FILES else route
+                          for method, route in methods.items()} for path, methods in pages.items()}}
 
     def _shown(self, path: str, work: _Page) -> Route:
         async def shown(request: Request) -> Response:
@@ -215,7 +219,7 @@ def in_words(events: Iterable[Answer], language: Language) -> list[Answer]:
 
 
 def _tried(work: _Page, path: str, request: Request) -> Response:
-    at = _filled(path, request.parts)
+    at = filled(path, request.parts)
     asked = Visit(request, at, {}, spoken(request.headers), False, AskedDays(), today())
     try:
         asked = visit(request, at)
@@ -225,12 +229,6 @@ def _tried(work: _Page, path: str, request: Request) -> Response:
         if wrong is None:
             raise
         return refused(asked, wrong)
-
-
-def _filled(path: str, parts: tuple[str, ...]) -> str:
-    """A route as it was asked for."""
-    given = iter(parts)
-    return re.sub(r"\{[a-z_]+\}", lambda _: quote(next(given), safe=""), path)
 
 
 _DAYS = {"on": says("console/on"), "known_on": says("console/known-on")}

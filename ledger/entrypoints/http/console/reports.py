@@ -63,7 +63,8 @@ def shown(api: Api, asked: Visit) -> dict[str, Any]:
         if by[0] in ("rule", "refund_rule") else None,
         "rows": [(row, [cell(column, row[column], asked.language) for column in named_columns])
                  for row in answer["rows"]],
-        "following": page["next"], "behind": page if page["known_position"] != page["last_position"] else None}
+        "following": page["next"], "whole": page["next"] or query.get("cursor"),
+        "behind": page if page["known_position"] != page["last_position"] else None}
 
 
 def listed(language: Language) -> list[tuple[str, str]]:

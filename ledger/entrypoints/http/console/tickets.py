@@ -23,7 +23,7 @@ from ..problems import Misasked, understood
 from ..tickets import LONGEST_ANSWER, OpenedNow, Tickets
 from ..who import form, see
 from .pages import page
-from .visit import AskedDays, Visit, visit
+from .visit import AskedDays, Visit, filled, visit
 
 COOKIE = "career-ledger-form"
 
@@ -50,7 +50,7 @@ class TicketPages:
 
     def _shown(self, path: str, work: Callable[[Visit], Awaitable[Response]]) -> Route:
         async def shown(request: Request) -> Response:
-            at = path.replace("{number}", request.parts[-1]) if request.parts else path
+            at = filled(path, request.parts)
             asked = Visit(request, at, {}, spoken(request.headers), False, AskedDays(), today())
             try:
                 asked = visit(request, at)

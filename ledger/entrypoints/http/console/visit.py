@@ -1,5 +1,6 @@
 """Who looks at a page, in which language, and how things stood when: the two days stand in every address."""
 
+import re
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
@@ -108,9 +109,21 @@ class Visit(NamedTuple):
         return f"{self.path}?{urlencode({**days, **self.given, LANGUAGE: language})}"
 
     @property
+    def again(self) -> str:
+        """This page, as it was asked for."""
+        query = self.request.query.decode("ascii", "replace")
+        return f"{self.path}?{query}" if query else self.path
+
+    @property
     def at_once(self) -> str:
         """This page on today, as everything is known now."""
         return f"{self.path}?{urlencode(self.given)}" if self.given else self.path
+
+
+def filled(path: str, parts: tuple[str, ...]) -> str:
+    """A route as it was asked for."""
+    given = iter(parts)
+    return re.sub(r"\{[a-z_]+\}", lambda _: quote(next(given), safe=""), path)
 
 
 def address(*steps: str | int, **given: Given) -> str:
