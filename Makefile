@@ -45,6 +45,7 @@ $(INSTALLED): pyproject.toml
 	@$(PYTHON) -m venv --clear .venv || { echo "python's venv module is missing: on Debian or Ubuntu, apt-get install python3-venv" >&2; exit 1; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@$(BIN)/python -m compileall -q ledger consumers
+	@$(BIN)/python -m pytest -q --collect-only >/dev/null || true  # else each worker compiles every test
 	@touch $@
 
 demo: $(INSTALLED)

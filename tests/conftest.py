@@ -42,7 +42,7 @@ processes.pool = pool
 COUNTED = "counted"
 SERVERS = frozenset({"postgres_admin", "kafka_bootstrap", "brokers"})
 """The fixtures that stand for a server: who asks for one, also by way of others, is marked `server`."""
-DOCS = Path(__file__).parent / "docs"
+DOCS = f"{Path(__file__).parent / 'docs'}/"
 """Commands of pages, most of which start servers of their own: marked `server` too."""
 
 
@@ -51,8 +51,9 @@ gc.disable()
 
 def pytest_collection_finish() -> None:
     """What was collected stays until the end: looking through it again and again is a quarter of the time that it
-    takes to collect it."""
+    takes to collect it. What a test makes is looked through less often than in a program that runs for days."""
     gc.freeze()
+    gc.set_threshold(20_000)
     gc.enable()
 
 
@@ -62,7 +63,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         fixtures = getattr(item, "fixturenames", ())
         parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
-        if SERVERS.intersection(fixtures) or "postgresql" in parameters or DOCS in item.path.parents:
+        if SERVERS.intersection(fixtures) or "postgresql" in parameters or str(item.path).startswith(DOCS):
             item.add_marker("server")
         if "brokers" in fixtures:  # one worker has them all, and starts one cluster
             item.add_marker(pytest.mark.xdist_group("brokers"))

@@ -25,8 +25,8 @@ from ledger.entrypoints.http.who import Entrance
 from tests.sizes import sized
 
 ROOT = Path(__file__).resolve().parents[2]
-SCREENS = ROOT / "build" / "screens"
-"""Where a person can look at what the browser showed."""
+SCREENS = sized(None, ROOT / "build" / "screens")
+"""Where a person can look at what the browser showed, at full size: taking pictures is a quarter of its work."""
 PICTURES = os.environ.get("CAREER_LEDGER_PICTURES")
 """Where those of docs/console.md go, with `make pictures`."""
 AXE = (Path(__file__).parent / "axe.min.js").read_text(encoding="utf-8")
@@ -83,7 +83,7 @@ class Desk:
             self.wrong.append(f"asked {url}")
 
     def shows(self, page: Page, path: str, name: str, status: int = 200) -> None:
-        """Opens a screen at both widths: nothing is wrong with it, and pictures of it are kept."""
+        """Opens a screen at both widths: nothing is wrong with it. At full size pictures of it are kept."""
         self.opens(page, path, status)
         self.judged(page, name)
 
@@ -102,8 +102,7 @@ class Desk:
         """The same of the screen that a window shows."""
         for width in (WIDE, NARROW):
             page.set_viewport_size({"width": width, "height": 900})
-            SCREENS.mkdir(parents=True, exist_ok=True)
-            page.screenshot(path=SCREENS / f"{name}.{width}.png", full_page=True)
+            _picture(page, f"{name}.{width}")
             if PICTURES and width == WIDE:
                 page.screenshot(path=Path(PICTURES) / f"{name}.jpg", type="jpeg", quality=60, full_page=True)
             assert _overflow(page) <= 0, f"{name}: wider than {width} px"
@@ -116,9 +115,14 @@ class Desk:
     def same_without_scripts(self, page: Page, name: str, scripted: Page) -> None:
         """A window that runs no scripts was given the same page to the last mark, so that whatever holds of the one
         holds of the other, and shows what is on it."""
-        page.screenshot(path=SCREENS / f"{name}.unscripted.{WIDE}.png", full_page=True)
+        _picture(page, f"{name}.unscripted.{WIDE}")
         assert _plain(page.content()) == _plain(scripted.content()), name
         page.close()
+
+
+def _picture(page: Page, name: str) -> None:
+    if SCREENS is not None:
+        page.screenshot(path=SCREENS / f"{name}.png", full_page=True)
 
 
 def _plain(page: str) -> str:

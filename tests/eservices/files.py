@@ -13,7 +13,7 @@ NAMES = sorted(one.name for one in FOLDER.iterdir() if one.name.endswith(".yaml"
 BY_SERVICE = {name[:5].lower(): name for name in NAMES}
 
 
-class _Texts(yaml.SafeLoader):
+class _Texts(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
     """Days in examples are texts, as they are in JSON."""
 
 
