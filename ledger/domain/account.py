@@ -83,10 +83,16 @@ def take(career: Career, key: str,
     """Paid, refunded, moved, credit and receipts of a charge key of which so much is owed."""
     paid = refunded = moved = credit = ZERO
     receipts: list[tuple[Money, Decimal]] = []
-    steps: Sequence[Money | Outflow] = career.money.get(key, ())
-    outflows = career.outflows.get(key)
-    if outflows:
-        steps = sorted([*steps, *outflows], key=lambda step: step.order)
+    money, outflows = career.money.get(key, ()), career.outflows.get(key)
+    if not outflows:  # as nearly always: money alone
+        for one in money:
+            taken = min(one.amount, owed - paid)
+            credit += one.amount - taken
+            if taken > ZERO:
+                paid += taken
+                receipts.append((one, paid))
+        return paid, refunded, moved, credit, receipts
+    steps: Sequence[Money | Outflow] = sorted([*money, *outflows], key=lambda step: step.order)
     for step in steps:
         if isinstance(step, Money):
             taken = min(step.amount, owed - paid - refunded - moved)

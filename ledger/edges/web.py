@@ -75,6 +75,7 @@ class Request(NamedTuple):
 
 
 Shown = Response | Flow
+_SHOWN = (Response, Flow)
 Route = Callable[[Request], Shown | Awaitable[Shown]]
 """What takes long is awaited: it holds up nobody else then."""
 Routes = Mapping[str, Mapping[str, Route]]
@@ -305,7 +306,7 @@ class Application:
                 return forged
             body = sent
         answer = route(Request(head.headers, body, parts, head.query, caller))
-        return answer if isinstance(answer, Response | Flow) else await answer
+        return answer if isinstance(answer, _SHOWN) else await answer
 
     async def _body(self, head: Incoming, receive: Any) -> bytes | Response | None:
         """None where whoever asked has gone."""

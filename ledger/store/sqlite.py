@@ -20,7 +20,7 @@ from ledger.sql.sqlite import SameFile, SQLite, keep_a_log
 from ledger.sql.sqlite import SQLiteTransaction as Asking
 
 from . import guards, versions, whole
-from .errors import StoreUnusable
+from .errors import StoreUnavailable, StoreUnusable
 from .migrations import APPLICATION_ID, SQLITE, checks
 from .recorder import SEALED, FirstLook, Identity, LogRow, Refusal, WholeRow
 from .sqlite_file import REMEMBERED, SPELLING, link, problem
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 INSERT_PLACED = ("INSERT INTO stored_events (rowid, originator_id, originator_version, topic, state) "
                  "VALUES (?,?,?,?,?)")
+LAST_OF_ONE = "SELECT rowid FROM stored_events WHERE originator_id = ? ORDER BY originator_version DESC LIMIT 1"
 LAST = ("SELECT coalesce((SELECT e.rowid FROM stored_events AS e WHERE e.originator_id = n.value ORDER BY "
         "e.originator_version DESC LIMIT 1), 0) FROM json_each(?) AS n ORDER BY n.key")
 
@@ -43,6 +44,9 @@ class _Link:
     def __init__(self, path: str) -> None:
         self.same, self.looked = SameFile(path), False
         self.connection = link(self.same)
+
+    def waits_for_nobody(self) -> None:
+        self.connection.execute("PRAGMA busy_timeout=0")
 
 
 class SQLiteRecorder:
@@ -56,6 +60,8 @@ class SQLiteRecorder:
         self._writer: SQLiteWriter | None = None
         self._made = Lock()
         self._idle: list[_Link] = []
+        self._glancing: list[_Link] = []
+        """The one of an event loop."""
         with self._reading():  # from now on the file is this one
             pass
 
@@ -105,7 +111,7 @@ class SQLiteRecorder:
         return Identity(*self.read("SELECT origin, epoch, digest_key FROM career_ledger", ())[0])
 
     def refusals(self, submissions: Sequence[tuple[str, str]]) -> list[Refusal]:
-        with self._reading() as connection:
+        with self._reading() as connection, _at_one_moment(connection):
             return [Refusal(row[0], row[1].decode(), row[2], row[3]) for student, id_ in submissions
                     for row in connection.execute(_hers(REMEMBERED), (student, id_.encode()))]
 
@@ -123,24 +129,28 @@ class SQLiteRecorder:
             "SELECT student, id, content, outcome FROM refused_submissions WHERE student = ? ORDER BY id", (student,))]
 
     def read(self, statement: str, parameters: tuple[Any, ...]) -> list[Any]:
+        """One statement, which reads one moment by itself."""
         with self._reading() as connection:
             return connection.execute(_hers(statement), parameters).fetchall()
 
     @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
-        """One moment, on a link that nobody else has meanwhile. It is kept also where something fails: a file that has
-        been replaced stays another one."""
+    def _reading(self, at_once: bool = False) -> Iterator[sqlite3.Connection]:
+        """On a link that nobody else has meanwhile. It is kept also where something fails: a file that has been
+        replaced stays another one. `at_once`: on one that waits for nobody."""
+        idle = self._glancing if at_once else self._idle
         with self._made:
-            one = self._idle.pop() if self._idle else None
+            one = idle.pop() if idle else None
         try:
-            one = one or _Link(self._path)
+            if one is None:
+                one = _Link(self._path)
+                if at_once:
+                    one.waits_for_nobody()
             _check(one)
             if self._first is not None and not one.looked:
                 with _at_one_moment(one.connection):
                     self._first(Asking(one.connection, SPELLING))
                 one.looked = True
-            with _at_one_moment(one.connection):
-                yield one.connection
+            yield one.connection
             _check(one)
         except FileNotFoundError:
             raise problem(Replaced("it was deleted"), self._path) from None
@@ -149,7 +159,7 @@ class SQLiteRecorder:
         finally:
             if one is not None:
                 with self._made:
-                    self._idle.append(one)
+                    idle.append(one)
 
     def stream(self, originator_id: UUID, after: int) -> list[LogRow]:
         """The stream's events of a version above `after`, in order."""
@@ -167,8 +177,14 @@ class SQLiteRecorder:
         return [position for (position,) in self.read(LAST, (json.dumps([one.hex for one in originator_ids]),))]
 
     async def newest_at_once(self, originator_id: UUID) -> int | None:
-        """None: a file is waited for, and nobody else could be answered meanwhile."""
-        return None
+        """None where there is no answer without waiting for another program. One entry of an index is read, which
+        takes less than a change of threads, also where it is not in memory."""
+        try:
+            with self._reading(at_once=True) as connection:
+                row = connection.execute(_hers(LAST_OF_ONE), (originator_id.hex,)).fetchone()
+        except (StoreUnavailable, StoreUnusable):
+            return None
+        return row[0] if row is not None else 0
 
     def part(self, first: UUID, last: UUID) -> list[LogRow]:
         """The same of all streams from one id through another."""
@@ -201,8 +217,9 @@ class SQLiteRecorder:
 
     def close(self) -> None:
         with self._made:
-            while self._idle:
-                self._idle.pop().connection.close()
+            for idle in (self._idle, self._glancing):
+                while idle:
+                    idle.pop().connection.close()
             if self._writer is not None:
                 self._writer.close()
 

@@ -1,10 +1,11 @@
 """A question over HTTP as it is asked, and the answer as the command line prints it."""
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from ledger.edges.text import json_text
 from ledger.edges.web import Request, Response
-from ledger.words import Language, told
+from ledger.words import LANGUAGES, Language, told
 
 
 class Inquiry(NamedTuple):
@@ -18,11 +19,16 @@ class Inquiry(NamedTuple):
 
 def told_as(asked: Inquiry, *answers: Any, type: str = "application/json", status: int = 200,
             headers: tuple[tuple[bytes, bytes], ...] = ()) -> Response:
-    return told_in(asked.language, *answers)._replace(status=status, type=type, headers=(
-        (b"content-language", asked.language.encode()), *headers))
+    return Response(status, _lines(asked.language, answers), type, (_IN[asked.language], *headers))
 
 
 def told_in(language: Language, *answers: Any) -> Response:
     """As the command line prints them, one a line."""
-    lines = "".join(f"{json_text(told(one, language))}\n" for one in answers)
-    return Response(200, lines.encode(), headers=((b"content-language", language.encode()),))
+    return Response(200, _lines(language, answers), headers=(_IN[language],))
+
+
+_IN = {language: (b"content-language", language.encode()) for language in LANGUAGES}
+
+
+def _lines(language: Language, answers: Iterable[Any]) -> bytes:
+    return "".join([f"{json_text(told(one, language))}\n" for one in answers]).encode()
