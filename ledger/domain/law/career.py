@@ -76,13 +76,15 @@ def goes_on_by_derogation(career: Career, fact: Event) -> None:
 
 
 @obeys("END")
-@reads("ended", "gaps")
+@reads("ended", "gaps", "reservation")
 def career_goes_on(case: Case) -> Reason | None:
-    """No act after the end; a reservation that was met in time may still be lifted (AMB-45)."""
+    """No act after the end; a reservation that was met in time may still be lifted (AMB-45), not one that she
+    declined."""
     if case.career.ended is None:
         case.career.must_know_the_end()
         return None
-    if case.act == "reservation-lifted" and case.career.ended == "reservation-lapsed":
+    held = case.career.reservation
+    if case.act == "reservation-lifted" and held is not None and held.lapsed_on is not None:
         return None
     return case.no("END", status=case.career.ended,
                    facts=[Fact(case.career.ended_event, case.career.ended_on)] if case.career.ended_event
