@@ -17,7 +17,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import forkserver, get_context, reduction
 from pathlib import Path
@@ -39,9 +38,9 @@ started: list["Program"] = []
 """All that were ever started here."""
 
 
-def pool(size: int, start: Callable[..., None] | None = None, *arguments: Any) -> ProcessPoolExecutor:
+def pool(start: Callable[..., None] | None = None, *arguments: Any) -> processes.Pool:
     """`ledger.parallel.processes.pool` for what runs in the process of the tests."""
-    return ProcessPoolExecutor(size, SERVER, _begin, (dict(os.environ), start, arguments))
+    return processes.Pool(SERVER, _begin, (dict(os.environ), start, arguments))
 
 
 def _begin(environment: dict[str, str], start: Callable[..., None] | None, arguments: Sequence[Any]) -> None:

@@ -219,7 +219,7 @@ class Crew:
         self.stored = -1
         self._law = processes.Lent(books)
         arguments = opens, self._law.path, mode, clock, trusted
-        self._pools = [processes.pool(1, _start, *arguments) for _ in range(size)]
+        self._pools = [processes.pool(_start, *arguments) for _ in range(size)]
 
     def import_lines(self, store: EventStore, lines: Iterable[bytes]) -> Iterator[Reply]:
         """See the function of this name."""

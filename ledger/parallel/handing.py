@@ -2,14 +2,17 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ledger.domain.phrases import says
 
 from .engine import Engine, EngineFailed, How, Lost
+
+if TYPE_CHECKING:
+    from .processes import Pool
 
 P = TypeVar("P")
 R = TypeVar("R")
@@ -108,22 +111,25 @@ class _Processes:
 
     def __init__(self, size: int) -> None:
         self.at_once = size - 1
-        self._executor: Executor = self._made()
+        self._pools = self._made()
 
-    def _made(self) -> Executor:
+    def _made(self) -> "list[Pool]":
         from . import processes
 
-        return processes.pool(self.at_once)
+        return [processes.pool() for _ in range(self.at_once)]
 
     def __enter__(self) -> Engine:
         return self
 
     def __exit__(self, *_: Any) -> None:
-        self._executor.shutdown(wait=True, cancel_futures=True)
+        for one in self._pools:
+            one.shutdown(wait=False, cancel_futures=True)
+        for one in self._pools:
+            one.shutdown(wait=True)
 
     def submit(self, far: Callable[[P], R], part: P) -> "Future[R]":
         try:
-            return self._executor.submit(far, part)
+            return min(self._pools, key=lambda one: one.busy()).submit(far, part)
         except BrokenProcessPool as error:
             raise Lost from error
 
@@ -134,5 +140,5 @@ class _Processes:
             raise Lost from error
 
     def renew(self) -> None:
-        self._executor.shutdown(wait=True, cancel_futures=True)
-        self._executor = self._made()
+        self.__exit__()
+        self._pools = self._made()

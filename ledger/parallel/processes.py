@@ -11,12 +11,15 @@ import pickle
 import signal
 import tempfile
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
+from multiprocessing.context import BaseContext
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 SELDOM = (200_000, 20, 20)
 """Thresholds of the garbage collector: folding makes many objects and hardly a cycle."""
@@ -41,9 +44,31 @@ def read(path: Path) -> Any:
     return pickle.loads(path.read_bytes())  # noqa: S301 - of our parent, in a file of its own
 
 
-def pool(size: int, start: Callable[..., None] | None = None, *arguments: Any) -> ProcessPoolExecutor:
-    """At most `size` processes, each of which first calls `start`, a function of a module, with the arguments."""
-    return ProcessPoolExecutor(size, get_context("spawn"), _start, (start, *arguments))
+class Pool(ProcessPoolExecutor):
+    """Of one process. Where that is killed, whatever it was doing, what was submitted ends with BrokenProcessPool.
+
+    The library waits without end for the rest of a result of which only a part was written, for it holds the other end
+    of the pipe itself. Here only the process does, which is why there is one: another one would hold it too."""
+
+    def __init__(self, context: BaseContext, start: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+        super().__init__(1, context, start, arguments)
+        self._given: list[Future[Any]] = []
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> "Future[T]":
+        results: Any = self._result_queue
+        future = super().submit(fn, *args, **kwargs)
+        results._writer.close()  # noqa: SLF001 - the process has begun, with its own
+        self._given = [one for one in self._given if not one.done()] + [future]
+        return future
+
+    def busy(self) -> int:
+        """How much of what was submitted is not done."""
+        return sum(not one.done() for one in self._given)
+
+
+def pool(start: Callable[..., None] | None = None, *arguments: Any) -> Pool:
+    """A process that first calls `start`, a function of a module, with the arguments."""
+    return Pool(get_context("spawn"), _start, (start, *arguments))
 
 
 def _start(start: Callable[..., None] | None, *arguments: Any) -> None:

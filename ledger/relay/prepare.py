@@ -211,7 +211,7 @@ class Preparer:
 
     def __init__(self, url: str, make: Callable[..., Source], arguments: Mapping[str, Any]) -> None:
         lent = Lent((url, make, dict(arguments)))
-        self._pool = pool(1, _undisturbed)
+        self._pool = pool(_undisturbed)
         self._pid = self._pool.submit(os.getpid)
         self._ready = self._pool.submit(_open, lent.path)
         self._ready.add_done_callback(lambda _: lent.close())

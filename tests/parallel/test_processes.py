@@ -2,18 +2,21 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import resource_tracker, spawn
+from multiprocessing import connection, resource_tracker, spawn
 from pathlib import Path
 
 import pytest
 
 from ledger.parallel import processes
+from ledger.parallel.processes import Pool
 from tests.processes import SPAWNED
+from tests.processes import pool as forked
 
 LONGER_THAN_A_PIPE = 1 << 20
 _given = b""
@@ -43,8 +46,8 @@ def lent() -> Iterator[Path]:
 
 def test_workers_get_what_is_longer_than_a_pipe_when_they_start(lent: Path) -> None:
     assert lent.stat().st_mode & 0o777 == 0o600
-    with processes.pool(2, take, lent) as pool:
-        assert [pool.submit(size_given).result(60) for _ in range(2)] == [LONGER_THAN_A_PIPE] * 2
+    with processes.pool(take, lent) as pool:
+        assert pool.submit(size_given).result(60) == LONGER_THAN_A_PIPE
 
 
 def test_pool_is_broken_when_a_worker_dies_before_it_reads_its_arguments(monkeypatch: pytest.MonkeyPatch,
@@ -54,7 +57,7 @@ def test_pool_is_broken_when_a_worker_dies_before_it_reads_its_arguments(monkeyp
     found: list[type[BaseException]] = []
 
     def attempt() -> None:
-        with processes.pool(1, take, lent) as pool:
+        with processes.pool(take, lent) as pool:
             try:
                 pool.submit(size_given).result(30)
             except BrokenProcessPool as error:
@@ -66,12 +69,50 @@ def test_pool_is_broken_when_a_worker_dies_before_it_reads_its_arguments(monkeyp
     assert found == [BrokenProcessPool]
 
 
+def half() -> bytes:
+    """Is killed (as for want of memory) when a part of it is written."""
+    write = os.write
+
+    def killed(handle: int, content: bytes) -> int:
+        write(handle, bytes(content[:len(content) // 2]))
+        os.kill(os.getpid(), signal.SIGKILL)
+        return 0
+
+    connection.Connection._send.__defaults__ = (killed,)
+    return b"x" * LONGER_THAN_A_PIPE
+
+
+def give(what: bytes) -> int:
+    return len(what)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("made", [SPAWNED, forked], ids=["spawned", "forked"])
+def test_pool_is_broken_and_can_be_ended_when_its_worker_dies_within_its_answer(made: Callable[[], Pool]) -> None:
+    with made() as pool:
+        with pytest.raises(BrokenProcessPool):
+            pool.submit(half).result(30)
+        with pytest.raises(BrokenProcessPool):
+            pool.submit(give, b"")
+
+
+@pytest.mark.timeout(60)
+def test_pool_is_broken_and_can_be_ended_when_its_worker_dies_before_all_that_it_is_given_is_written() -> None:
+    with processes.pool() as pool:
+        number = pool.submit(os.getpid).result(30)
+        os.kill(number, signal.SIGSTOP)
+        found = pool.submit(give, b"x" * LONGER_THAN_A_PIPE)
+        os.kill(number, signal.SIGKILL)
+        with pytest.raises(BrokenProcessPool):
+            found.result(30)
+
+
 PARENT = """
 import os, sys
 from ledger.parallel import processes
 from tests.processes import SPAWNED
 if __name__ == "__main__":
-    pool = processes.pool(1)
+    pool = processes.pool()
     print(pool.submit(os.getpid).result(), flush=True)
     os.kill(os.getpid(), 9)
 """
