@@ -55,7 +55,7 @@ test: $(INSTALLED)
 	$(SERVERS) $(PYTEST) -n $(WORKERS) -m "not long" --durations 25
 
 faults: $(INSTALLED)
-	CAREER_LEDGER_TEST_SIZE=$(SIZE) $(SERVERS) $(PYTEST) -n $(WORKERS) -m "faults or long" --timeout 1500 --durations 25
+	CAREER_LEDGER_TEST_SIZE=$(SIZE) $(SERVERS) $(PYTEST) -n $(WORKERS) -m "faults or long" --timeout 1500 -o faulthandler_timeout=1200 --durations 25
 
 fuzz: $(INSTALLED)
 	@$(BIN)/python -c "import atheris" 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[fuzz]" || true
