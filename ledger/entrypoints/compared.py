@@ -9,7 +9,7 @@ from ledger.words import Language, sentence
 from ledger.words.entries import named
 from ledger.words.values import charge, day, money
 
-from .facts import last_day
+from .facts import when
 
 
 class Cell(NamedTuple):
@@ -23,16 +23,33 @@ class Cell(NamedTuple):
 
 
 def cells(answer: Answer, language: Language) -> Iterator[Cell]:
-    """`answer` as `Ledger.what_if` gives it, in words."""
-    for row in answer["compared"]:
+    """`answer` as `Ledger.what_if` gives it, in words: how things stand, then what is to come, by its days. Where all
+    is of one career it is not named."""
+    several = len({row["career"] for row in answer["compared"] if row["career"] is not None}) > 1
+    for row in sorted(answer["compared"], key=lambda row: _day(answer, row)):
         parts = {side: _at(answer[side][row["answer"]], row[side]) for side in ("before", "after")
                  if row[side] is not None}
         mark = "same" if not row["changed"] else "changed" if len(parts) == 2 else "gone" if "before" in parts else \
             "new"
         before, after = (_part(row["what"], parts[side], language) if side in parts else ""
                          for side in ("before", "after"))
-        about = spaced(row["career"], _name(row["what"], next(iter(parts.values())), language))
+        about = _name(row["what"], next(iter(parts.values())), language)
+        if row["what"] == "career":
+            about = f"{first_up(about)} {row['career']}"
+        elif several and row["career"] is not None:
+            about = f"{first_up(named('compared', 'career', language))} {row['career']}: {about}"
         yield Cell(about, before, after, mark)
+
+
+def first_up(text: str) -> str:
+    """As it begins a line."""
+    return text[:1].upper() + text[1:]
+
+
+def _day(answer: Answer, row: Answer) -> str:
+    """On which it comes; empty where it is there."""
+    side = "before" if row["before"] is not None else "after"
+    return str(_at(answer[side][row["answer"]], row[side])["on"]) if row["what"] == "upcoming" else ""
 
 
 def spaced(*parts: Any) -> str:
@@ -45,8 +62,9 @@ def _name(what: str, part: Any, language: Language) -> str:
         return charge(part["charge"], language)
     if what == "block":
         return named("block", part["kind"], language)
-    return spaced(named("compared", what, language), part.get("number") if what == "ticket" else
-                  day(part["on"], language) if what == "upcoming" else None)
+    if what == "upcoming":
+        return str(day(part["on"], language))
+    return spaced(named("compared", what, language), part.get("number") if what == "ticket" else None)
 
 
 def _part(what: str, part: Any, language: Language) -> str:
@@ -56,12 +74,11 @@ def _part(what: str, part: Any, language: Language) -> str:
         return ", ".join([named("status", part["status"], language), *([year] if year else []),
                           f"{cfu['recognised'] + cfu['passed']} CFU"])
     if what == "charge":
-        late = "" if part["accruing"] == "0.00" else f" +{money(part['accruing'], language)}"
-        return f"{named('state', part['state'], language)}, {money(part['outstanding'], language)}{late}"
+        owed = f"{named('state', part['state'], language)}, {money(part['outstanding'], language)}"
+        return owed if part["accruing"] == "0.00" else sentence(says(
+            "page/owed-late", text=owed, amount=part["accruing"]), language)
     if what == "block":
-        last = last_day(part["until"]) if part.get("until") else None
-        return spaced(f"{part['rule']}:", day(part["from"], language),
-                      "-" if last else None, day(last, language) if last else None)
+        return f"{when({**part, 'lane': 'blocks'}, language)} ({part['rule']})"
     if what in ("overdue", "to_come", "credit"):
         return money(part, language)
     if what == "eligible":

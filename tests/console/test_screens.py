@@ -70,7 +70,7 @@ SCREENS = {
     "what-if": Screen("GET /students/{student}/what-if", TRIED, "BLK-2"),
     "what-if-added": Screen("POST /students/{student}/what-if", f"{HER}/what-if?{ON}", "BLK-2", act=_supposes),
     "record": Screen("GET /students/{student}/record", f"{HER}/record", "S-DEMO-01"),
-    "record-wrong": Screen("POST /students/{student}/record", f"{HER}/record", "va corretto|not right",
+    "record-wrong": Screen("POST /students/{student}/record", f"{HER}/record", "negativo: 400,00|negative: 400.00",
                            act=_checks),
     "subscribers": Screen("GET /subscribers", "/subscribers", "180"),
     "findings-before": Screen("GET /findings", "/findings?on=2020-01-01", "CSV|1"),
@@ -171,8 +171,16 @@ def test_days_move_what_is_supposed_along(opened: Desk, scripts: bool) -> None:
     page.goto(f"{opened.site}{TRIED}")
     page.locator("form.days [name=on]").fill("2026-04-01")
     page.locator("form.days button").click()
-    expect(page.get_by_role("heading", name="Che cosa varrebbe al 1º aprile 2026")).to_be_visible()
+    expect(page.get_by_role("heading", name="Che cosa cambierebbe al 1º aprile 2026")).to_be_visible()
     expect(page.locator("ol > li")).to_have_count(1)
+    page.close()
+
+
+def test_block_is_told_up_to_its_last_day(opened: Desk) -> None:
+    page = opened.window("it", scripts=False)
+    page.goto(f"{opened.site}/students/S-DEMO-02?{ON}")
+    told = page.locator(".block .quiet").first
+    expect(told).to_have_text(re.compile("dal 5 novembre 2025 al 30 aprile 2026$"))
     page.close()
 
 

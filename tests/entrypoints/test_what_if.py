@@ -1,9 +1,12 @@
 """What if more had happened: both answers, what differs, and nothing stored."""
 
 import json
+import re
 from typing import Any
 
 import pytest
+
+from ledger.entrypoints.compared import Cell, cells
 
 from .test_questions import CALL
 
@@ -100,6 +103,15 @@ def test_eligibility_is_compared_when_the_call_is_named(ledger, asked) -> None:
     part = ledger("what-if", "S01", "--with", "-", *ON, "--career", "B", "--course", "F1", given=b"")
     assert part.exit_code == 2
     assert "--held-on, --session, --academic-year, --calls-start-on" in part.stderr
+
+
+def test_rows_say_since_when_and_days_to_come_stand_last(asked) -> None:
+    rows = list(cells(asked(PAID), "it"))
+    assert Cell("blocco alla prenotazione degli appelli d'esame", "dal 20 marzo 2026 in poi (BLK-1)", "",
+                "gone") in rows
+    assert ("prima rata 2025-26", "scaduto, 400,00 € e 40,00 € di mora", "saldato, 0,00 €") in [row[:3] for row in rows]
+    days = [row.about for row in rows].index("19 aprile 2026")
+    assert all(re.fullmatch(r"\d+º? \w+ 2026", row.about) for row in rows[days:])
 
 
 def test_people_read_now_and_then_in_their_language(ledger, lines, line) -> None:

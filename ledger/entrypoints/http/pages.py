@@ -12,6 +12,7 @@ from markupsafe import Markup
 from ledger.domain.phrases import Phrase, says
 from ledger.edges.text import visible
 from ledger.edges.web import Response
+from ledger.entrypoints.compared import first_up
 from ledger.words import LANGUAGES, Language, sentence
 from ledger.words.accepted import preferred
 from ledger.words.entries import named
@@ -45,11 +46,6 @@ def _environment(language: Language) -> Environment:
     return made
 
 
-def first_up(text: str) -> str:
-    """As it begins a line."""
-    return text[:1].upper() + text[1:]
-
-
 def lines(text: str) -> Markup:
     """A text that may have several."""
     return Markup("\n").join(visible(one) for one in text.splitlines())
@@ -57,7 +53,8 @@ def lines(text: str) -> Markup:
 
 def event_name(name: str, language: Language) -> str:
     """Of a type of event: never as programs write it."""
-    return first_up(named("event_type", name, language).replace("-", " "))
+    told = named("event_type", name, language)
+    return first_up(told.replace("-", " ") if told == name else told)
 
 
 def _text(language: Language, id: str, **values: Any) -> str:

@@ -86,7 +86,7 @@ def supposed(api: Api, asked: Visit, student: str, given: Mapping[str, str]) -> 
             listed.append(one)
             kept = {}
         else:
-            wrong = outcome_of(told(form, asked.language), asked.language)
+            wrong = outcome_of(told(on_a_form(form), asked.language), asked.language)
     elif do.startswith("drop-") and do[5:].isdigit():
         listed = [one for n, one in enumerate(listed) if n != int(do[5:])]
     return Suppositions([{**one, "id": f"supposed-{n}", "student": student} for n, one in enumerate(listed, 1)],
@@ -131,6 +131,18 @@ def in_words(one: Answer, language: Language) -> Answer:
         told_so = ", ".join(str(value) for value in one["data"].values())
     return {"name": event_name(one["type"], language), "says": told_so, "career": one.get("career"),
             "on": _day(one["effective_on"])}
+
+
+_ON_A_FORM = {"form/money": says("console/amount"), "form/day": says("console/day"),
+              "form/whole-number": says("console/whole-number"), "form/text": says("form/missing")}
+"""What a program must mind in JSON, and what a person on a form."""
+
+
+def on_a_form(outcome: Answer) -> Answer:
+    """`outcome`: not in words yet."""
+    problems = outcome.get("problems")
+    return outcome if not problems else {**outcome, "problems": [
+        {**one, "message": _ON_A_FORM.get(one["message"].id, one["message"])} for one in problems]}
 
 
 def outcome_of(outcome: Answer, language: Language) -> Answer:
@@ -188,7 +200,7 @@ def entered(api: Api, enter: Enter, asked: Visit, student: str,
             if outcome["outcome"] == "accepted" and version:
                 changes = _changes(api, student, raw)
     stale = outcome["outcome"] == STALE
-    return {"outcome": None if stale else outcome_of(told(outcome, asked.language), asked.language),
+    return {"outcome": None if stale else outcome_of(told(on_a_form(outcome), asked.language), asked.language),
             "changes": told(changes, asked.language), "id": raw["id"], "stale": stale,
             "version": outcome["version"] if stale else version}
 

@@ -128,8 +128,9 @@ class Console:
         return page(
             asked, "student", student=student, tab="student", careers=[
                 {**one, "about": situation.about(one, language)} for one in status["careers"]],
-            tiles=situation.tiles(status, fees, language), blocks=list(situation.blocks(status, fees)), fees=fees,
-            unknown=_unknown(status, fees), **drawn(timeline, language),
+            tiles=situation.tiles(status, fees, language), fees=fees,
+            blocks=list(situation.blocks(status, fees, language)), unknown=_unknown(status, fees),
+            **drawn(timeline, language),
             years=list(situation.years(in_words(events, language))), of={one["id"]: one["version"] for one in events})
 
     def _timeline(self, asked: Visit) -> Response:

@@ -9,6 +9,7 @@ from typing import Any
 from ledger.bootstrap import Answer
 from ledger.domain.phrases import says
 from ledger.domain.values import ZERO, year_of
+from ledger.entrypoints.facts import when
 from ledger.words import Language, sentence
 from ledger.words.entries import named
 
@@ -57,16 +58,17 @@ def _next(status: Answer, fees: Answer, language: Language) -> Answer | None:
             "says": [told for on, _, told in sorted(coming) if on == day]}
 
 
-def blocks(status: Answer, fees: Answer) -> Iterator[Answer]:
-    """Those in force, each with its career, what it stops, and the payment that would lift it (`pay`: None where it is
-    another act), with what paying it late costs on top."""
+def blocks(status: Answer, fees: Answer, language: Language) -> Iterator[Answer]:
+    """Those in force, each with its career, when and what it stops, and the payment that would lift it (`pay`: None
+    where it is another act), with what paying it late costs on top."""
     charges = {(one["career"], one["charge"]): one for one in fees["charges"]}
     for career in status["careers"]:
         for block in career["blocks"]:
             owed = charges.get((career["career"], block.get("charge")))
             pay = None if owed is None or Decimal(owed["outstanding"]) <= ZERO else {
                 "charge": owed["charge"], "amount": owed["outstanding"], "accruing": owed["accruing"]}
-            yield {**block, "career": career["career"], "pay": pay}
+            yield {**block, "career": career["career"], "pay": pay,
+                   "when": when({**block, "lane": "blocks"}, language)}
 
 
 def years(events: Iterable[Answer]) -> Iterator[Answer]:
