@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from infra.kafka.install import from_debian
+from tests.processes import Program
 from tests.sizes import SIZE
 
 SYNCS, WRITES = "fsync,fdatasync", "pwrite64"
@@ -20,19 +21,38 @@ SECONDS = 120.0
 MIDDLE = 5
 
 
-def ledger(environment: Mapping[str, str], *words: str, calls: str | None = None,
+def ledger(environment: Mapping[str, str], *words: str, calls: str,
            fault: str | None = None) -> tuple[int, str, str, Counter[str]]:
     """`career-ledger WORDS`: exit code (-9 where it was killed), standard output and error, and how often it made each
-    of these calls, its workers included. `fault`: as strace says it, such as `signal=KILL:when=3`."""
-    command: list[str] = list(LEDGER)
+    of these calls. `fault`: as strace says it, such as `signal=KILL:when=3`. With `--bulk` its workers are meant too:
+    they are its own then, and everything is imported anew, which costs ten times as much."""
     log = Path(environment["TMPDIR"]) / "strace.log"
-    if calls is not None:
+    asked = ["-f", "-o", str(log), "-e", f"trace={calls}", *(("-e", f"inject={calls}:{fault}") if fault else ())]
+    if "--bulk" in words:
         quick = [] if fault and "signal" in fault else ["--seccomp-bpf"]  # strace 6.1 delivers no signal with it
-        command = [strace(), "-f", *quick, "-qq", "-o", str(log), "-e", f"trace={calls}",
-                   *(("-e", f"inject={calls}:{fault}") if fault else ()), *command]
-    done = subprocess.run([*command, *words], env=environment, capture_output=True, text=True, timeout=SECONDS)
-    made = Counter(re.findall(r"^[0-9]+ +([a-z0-9]+)\(", log.read_text() if calls is not None else "", re.MULTILINE))
-    return done.returncode, done.stdout, done.stderr, made
+        done = subprocess.run([strace(), "-qq", *quick, *asked, *LEDGER, *words], env=environment, capture_output=True,
+                              text=True, timeout=SECONDS)
+        code, out, error = done.returncode, done.stdout, done.stderr
+    else:
+        code, out, error = _forked(environment, words, asked)
+    return code, out, error, Counter(re.findall(r"^[0-9]+ +([a-z0-9]+)\(", log.read_text(), re.MULTILINE))
+
+
+def _forked(environment: Mapping[str, str], words: Sequence[str], asked: Sequence[str]) -> tuple[int, str, str]:
+    held = Path(environment["TMPDIR"]) / "held"
+    held.touch()
+    program = Program("tests.faults.held", str(held), *words, environment=environment)
+    try:
+        with subprocess.Popen([strace(), *asked, "-p", str(program.pid)], stderr=subprocess.PIPE, text=True) as tracer:
+            assert tracer.stderr is not None
+            said = tracer.stderr.readline()
+            assert "attached" in said, said
+            held.unlink()
+            code = program.wait(SECONDS)
+            tracer.communicate(timeout=SECONDS)
+        return code, *program.said()
+    finally:
+        program.forget()
 
 
 def strace() -> str:
