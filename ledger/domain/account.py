@@ -70,7 +70,7 @@ def settle_amounts(career: Career, charge: Charge) -> None:
     charge.told_as = None
     charge.waived = min(charge.amount, sum((w.amount for w in charge.waivers), ZERO)) if charge.waivers else ZERO
     owed = charge.amount - charge.waived if charge.waivers else charge.amount
-    took = take(career, charge.key, owed)
+    took = _received(career, charge, owed)
     charge.paid, charge.refunded, charge.moved, charge.credit, charge.receipts = took
     charge.outstanding = owed - charge.paid - charge.refunded - charge.moved
     charge.completed_by = charge.receipts[-1][0] if charge.receipts and not charge.outstanding else None
@@ -78,21 +78,37 @@ def settle_amounts(career: Career, charge: Charge) -> None:
     charge.parts = _parts(charge, owed) if charge.dates else []
 
 
+def _received(career: Career, charge: Charge,
+              owed: Decimal) -> tuple[Decimal, Decimal, Decimal, Decimal, list[tuple[Money, Decimal]]]:
+    """What `take` finds. Where nothing has left and as much is owed as when money was set against the charge last, from
+    there on: what came before is as it was."""
+    money = career.money.get(charge.key, ())
+    if career.outflows.get(charge.key):
+        charge.counted = None
+        return take(career, charge.key, owed)
+    if charge.counted is None or charge.counted[0] != owed:
+        charge.counted = owed, len(money)
+        return take(career, charge.key, owed)
+    paid, credit, receipts = charge.paid, charge.credit, charge.receipts
+    for one in money[charge.counted[1]:]:
+        taken = min(one.amount, owed - paid)
+        credit += one.amount - taken
+        if taken > ZERO:
+            paid += taken
+            receipts = [*receipts, (one, paid)]
+    charge.counted = owed, len(money)
+    return paid, ZERO, ZERO, credit, receipts
+
+
 def take(career: Career, key: str,
          owed: Decimal) -> tuple[Decimal, Decimal, Decimal, Decimal, list[tuple[Money, Decimal]]]:
     """Paid, refunded, moved, credit and receipts of a charge key of which so much is owed."""
     paid = refunded = moved = credit = ZERO
     receipts: list[tuple[Money, Decimal]] = []
-    money, outflows = career.money.get(key, ()), career.outflows.get(key)
-    if not outflows:  # as nearly always: money alone
-        for one in money:
-            taken = min(one.amount, owed - paid)
-            credit += one.amount - taken
-            if taken > ZERO:
-                paid += taken
-                receipts.append((one, paid))
-        return paid, refunded, moved, credit, receipts
-    steps: Sequence[Money | Outflow] = sorted([*money, *outflows], key=lambda step: step.order)
+    steps: Sequence[Money | Outflow] = career.money.get(key, ())
+    outflows = career.outflows.get(key)
+    if outflows:
+        steps = sorted([*steps, *outflows], key=lambda step: step.order)
     for step in steps:
         if isinstance(step, Money):
             taken = min(step.amount, owed - paid - refunded - moved)

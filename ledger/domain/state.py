@@ -127,6 +127,8 @@ class Charge(msgspec.Struct):
     paid_on: date | None = None
     receipts: list[tuple[Money, Decimal]] = msgspec.field(default_factory=list)
     """Money that was taken, each with all that had come in for the charge by then."""
+    counted: tuple[Decimal, int] | None = None
+    """Kept by `account`: of how much that was owed, and of how many payments, this tells; None where money has left."""
     completed_by: Money | None = None
     completed_on: date | None = None
     parts: list[DuePart] = msgspec.field(default_factory=list)

@@ -7,6 +7,7 @@ from datetime import date
 
 import pytest
 
+from ledger.domain.account import take
 from ledger.domain.charges import told
 from ledger.domain.events import Event
 from ledger.domain.fold import replay, run_out
@@ -38,10 +39,16 @@ AFTER_YEARS = history(
     BOOKS, ("enrolled", "2019-09-20", "B", ENROLLED[0][3] | {"academic_year": "2019-20"}),
     ("instalment-paid", "2019-09-20", "B", {"charge": "2019-20:enrolment", "amount": "156.00"}),
     exam("2020-01-20", "A"), exam("2024-02-20", "C"))
+IN_PARTS = history(BOOKS, *ENROLLED, *(
+    (kind, f"2026-03-0{n}", "B", {"charge": charge, "amount": amount}) for n, (kind, charge, amount) in enumerate((
+        ("instalment-paid", "2025-26:enrolment", "100.00"), ("instalment-paid", "2025-26:instalment-2", "30.00"),
+        ("instalment-paid", "2025-26:instalment-2", "40.00"), ("instalment-paid", "2025-26:enrolment", "10.00"),
+        ("payment-refunded", "2025-26:enrolment", "50.00"), ("instalment-paid", "2025-26:instalment-2", "5.00"),
+        ("instalment-paid", "2025-26:enrolment", "20.00")), 1)))
 
 
 def invented() -> dict[str, list[Event]]:
-    found: dict[str, list[Event]] = {"S": TAKEN_BACK, "T": AFTER_YEARS}
+    found: dict[str, list[Event]] = {"S": TAKEN_BACK, "T": AFTER_YEARS, "U": IN_PARTS}
     for line in generate(12, 4):
         one = read_submission(json.loads(line))
         if isinstance(one, Submission) and one.recorded_at is not None:
@@ -55,6 +62,7 @@ STREAMS = invented()
 
 def test_what_is_kept_is_what_is_found_anew_when_each_day_is_looked_at() -> None:
     kept: list[object] = []
+    counted: list[object] = []
 
     def look(person: Person, touched: Collection[str], money_touched: Collection[str]) -> None:
         law = BOOKS.on(person.day)
@@ -67,6 +75,10 @@ def test_what_is_kept_is_what_is_found_anew_when_each_day_is_looked_at() -> None
             for charge in career.charges.values():
                 if charge.told_as is not None:
                     kept.append(charge.told_as)
+                if charge.counted is not None and charge.counted[1] > 1:
+                    counted.append(charge.counted)
+                assert (charge.paid, charge.refunded, charge.moved, charge.credit, charge.receipts) == take(
+                    career, charge.key, charge.amount - charge.waived), (person.name, person.day, charge.key)
                 before = told(person, career, charge, law)
                 charge.told_as = None
                 assert told(person, career, charge, law) == before, (person.name, person.day, charge.key)
@@ -75,6 +87,7 @@ def test_what_is_kept_is_what_is_found_anew_when_each_day_is_looked_at() -> None
         facts = in_force(events)
         run_out(replay(facts, student, facts[-1].effective_on, BOOKS, look), BOOKS, look)
     assert len(kept) > 100
+    assert len(set(counted)) > 3
 
 
 class Other(forfeiture.RestsOn):
