@@ -159,6 +159,12 @@ def linked_tickets(tx: Transaction) -> None:
     checks(tx)
 
 
-STEPS = (events, identity, checks, privileges, numbers, forgetting, sealed_events, epochs, rows, linked_tickets)
+def submissions_found(tx: Transaction) -> None:
+    """A stream's submission ids are looked up, as they are in SQLite since there were checks."""
+    if tx.dialect == "postgresql":
+        tx.script(guards.POSTGRES_IDS + guards.POSTGRES)
+
+
+STEPS = (events, identity, checks, privileges, numbers, forgetting, sealed_events, epochs, rows, linked_tickets, submissions_found)
 SQLITE = Migrations("ledger", "career_ledger_migrations", "stored_events", STEPS)
 POSTGRES = Migrations("ledger", "public.career_ledger_migrations", "public.stored_events", STEPS)

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from eventsourcing.persistence import StoredEvent
 
-from ledger.domain.events import Event
+from ledger.domain.events import Event, Override
 from ledger.store import EventStore, StoreUnusable, guards, open_store
 from ledger.store import postgres as postgres_store
 from ledger.store.guards import AHEAD_SECONDS, PAST_SECONDS
@@ -148,6 +148,35 @@ def test_database_refuses_what_is_no_event_of_its_stream(writer: Writer, attack:
     writer.append([row("S01", 3), row("S02", 1)])
     writer.append([row("S01", 4, now() + timedelta(seconds=AHEAD_SECONDS / 2), id='\u00e8 "\\\n\x01')])
     assert [event.version for event in writer.store.stream("S01")] == [1, 2, 3, 4]
+
+
+ODD = ["a", "a\"", "a\\", "\",\"", '","effective_on":"2026-01-01","id":"a', ',"id":"a",', "\u00e8\u2028\n\x01",
+       "\U0001f600" * 50]
+
+
+def test_no_id_is_taken_twice_however_it_is_spelt_and_none_for_another(writer: Writer) -> None:
+    said = Override(rule="PRN-D", reason=',"effective_on":"2026-01-01","id":"a",', authority='","id":"a"')
+    for n, name in enumerate(ODD):
+        writer.append([row("S01", 3 + n, id=name, override=(said,) if n % 2 else ())])
+    next_ = 3 + len(ODD)
+    for name in ODD:
+        for override in ((), (said,)):
+            with pytest.raises((psycopg.DataError, sqlite3.IntegrityError), match="same submission id"):
+                writer.append([row("S01", next_, id=name, override=override)])
+    writer.append([row("S02", 1 + n, id=name) for n, name in enumerate(ODD)])
+    assert [event.id for event in writer.store.stream("S01")[2:]] == ODD
+
+
+def test_an_id_is_looked_up_and_the_stream_is_not_gone_through(postgres_url: str) -> None:
+    with open_store(postgres_url) as store:
+        for first in range(1, 1201, 300):
+            store.append([an_event("S01", version) for version in range(first, first + 300)])
+    with psycopg.connect(postgres_url) as connection:
+        new = row("S01", 1201)
+        connection.execute(postgres_store.APPEND, [[new.originator_id], [1201], [new.topic], [new.state]])
+        [(rows,)] = connection.execute("SELECT idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = %s",
+                                       ("stored_events",))
+    assert 0 < rows < 20
 
 
 @pytest.mark.parametrize("attack", [name for name in ATTACKS if "JSON" not in name])
