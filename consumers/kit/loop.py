@@ -21,7 +21,7 @@ from kafka.structs import OffsetAndMetadata
 
 from consumers.database import Database, DatabaseAway, Transaction
 from ledger.edges.log import Note
-from ledger.wire.kafka import CONSUMER, connection, prefix, producer_settings
+from ledger.wire.kafka import CONSUMER, connection, end_at_once, prefix, producer_settings
 from ledger.wire.letters import Heartbeat, dead_letter
 from ledger.wire.members import Cooperative
 from ledger.wire.message import Message, header
@@ -469,7 +469,7 @@ class _Letters:
 
     def close(self) -> None:
         if self._producer is not None:
-            self._producer.close(timeout=0)
+            end_at_once(self._producer)
             self._producer = None
 
 

@@ -19,7 +19,7 @@ from consumers.kit.service import Record, Service
 from consumers.kit.states import CareerKey, State, career_of, read_state
 from ledger.edges.log import Note
 from ledger.sql.migrations import statements
-from ledger.wire.kafka import connection, prefix, producer_settings
+from ledger.wire.kafka import connection, end_at_once, prefix, producer_settings
 from ledger.wire.letters import Outcome
 from ledger.wire.message import JSON, Header, encode
 from ledger.wire.reading import Unreadable, WireEvent, check_text, describe
@@ -187,7 +187,7 @@ class Treasury(Service):
     def close(self) -> None:
         producer, self._producer = self._producer, None
         if producer is not None:
-            producer.close(timeout=0)
+            end_at_once(producer)
 
 
 _HEADERS: list[Header] = [("content-type", JSON)]

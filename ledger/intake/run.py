@@ -30,7 +30,16 @@ from ledger.edges.log import Note
 from ledger.edges.watch import Watch
 from ledger.handling.submit import Clock
 from ledger.store import EventStore, StoreUnavailable, VersionConflict
-from ledger.wire.kafka import CONSUMER, KafkaUnusable, connection, create_topics, history_of, prefix, producer_settings
+from ledger.wire.kafka import (
+    CONSUMER,
+    KafkaUnusable,
+    connection,
+    create_topics,
+    end_at_once,
+    history_of,
+    prefix,
+    producer_settings,
+)
 from ledger.wire.members import Cooperative
 from ledger.wire.message import Message
 from ledger.wire.topics import SUBMISSIONS
@@ -45,6 +54,9 @@ PAUSE_SECONDS = 1.0
 COMMIT_MS = 10_000
 ACKNOWLEDGED_SECONDS = 1.0
 """How long the acknowledgement of outcomes is awaited before SIGTERM is looked for."""
+SILENT_SECONDS = 120.0
+"""How long it is awaited before both clients are made anew: a client that is stuck is not told from brokers that are
+away."""
 LEAVE_SECONDS = 10.0
 """How long it is awaited after SIGTERM, and how long leaving may take."""
 RECONNECT: Mapping[str, Any] = {"reconnect_backoff_max_ms": 2_000}
@@ -110,8 +122,7 @@ def _serve(desk: Counter, brokers: str, running: Serving, settings: Mapping[str,
         with suppress(KafkaError):
             consumer.close(autocommit=False, timeout_ms=int(LEAVE_SECONDS * 1000))
         if producer is not None:
-            with suppress(KafkaError):
-                producer.close(timeout=0)
+            end_at_once(producer)
 
 
 class _Turns(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -152,17 +163,21 @@ class _Turns(ConsumerRebalanceListener):  # type: ignore[misc]
         return found
 
     def _deliver(self, messages: Iterable[Message]) -> None:
-        """Returns when all are acknowledged; else raises, so that the offset stays where it is."""
+        """Returns when all are acknowledged; else raises (RetriableError, or KafkaUnusable where it is to end), so that
+        the offset stays where it is."""
         futures = [self._producer.send(self._topics + topic, key=key, value=value, headers=list(headers))
                    for topic, key, value, headers in messages]
-        waited = 0.0
+        waited = leaving = 0.0
         while True:
             try:
                 self._producer.flush(timeout=ACKNOWLEDGED_SECONDS)
                 break
             except KafkaTimeoutError:
-                waited += ACKNOWLEDGED_SECONDS if self._stop.is_set() else 0.0
-                if waited >= LEAVE_SECONDS:
+                waited += ACKNOWLEDGED_SECONDS
+                leaving += ACKNOWLEDGED_SECONDS if self._stop.is_set() else 0.0
+                if leaving == 0.0 and waited >= SILENT_SECONDS:
+                    raise
+                if leaving >= LEAVE_SECONDS:
                     raise KafkaUnusable("stopped while the brokers acknowledged no outcome: "
                                         "the submissions are answered again at the next start") from None
         for future in futures:
@@ -181,7 +196,7 @@ class _Turns(ConsumerRebalanceListener):  # type: ignore[misc]
         for tp in tuple(self._new):
             try:
                 stood = self._consumer.committed(tp, timeout_ms=COMMIT_MS)
-                oldest = self._consumer.beginning_offsets([tp])[tp]
+                oldest = self._consumer.beginning_offsets([tp], timeout_ms=COMMIT_MS)[tp]
             except RetriableError:
                 return
             self._new.discard(tp)

@@ -98,6 +98,17 @@ def producer_settings() -> dict[str, Any]:
     return {**PRODUCER, "compression_type": None if codec == "none" else codec}
 
 
+def end_at_once(producer: Any) -> None:
+    """Whatever it has not sent is dropped. `close` alone leaves it at work where something is: it waits for that first
+    and says in vain that it is late."""
+    from kafka.errors import KafkaError
+
+    try:
+        producer.close(timeout=0)
+    except KafkaError:
+        producer._sender.force_close()  # noqa: SLF001 - there is no other way
+
+
 def prefix() -> str:
     return os.environ.get(PREFIX, "")
 

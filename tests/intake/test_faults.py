@@ -2,6 +2,7 @@
 
 import random
 import signal
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -9,8 +10,12 @@ from typing import Any
 
 import psycopg
 import pytest
+from kafka import KafkaProducer
+from kafka.errors import KafkaTimeoutError
 
 from infra.kafka.cluster import Cluster
+from ledger.bootstrap import clock, law
+from ledger.intake import run
 from ledger.store import open_store
 from ledger.wire.kafka import PREFIX
 from ledger.wire.topics import DEAD_LETTER, OUTCOMES
@@ -181,6 +186,39 @@ def test_intake_goes_on_when_the_database_is_back(postgres_url: str, topics: Top
             process.kill()
             process.communicate()
     check(postgres_url, topics, students)
+
+
+def test_clients_are_made_anew_when_nothing_is_acknowledged_for_long(
+        sqlite_url: str, topics: Topics, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first producer is stuck, whatever the brokers do."""
+    class Stuck(KafkaProducer):
+        def flush(self, timeout: float | None = None) -> None:
+            time.sleep(timeout or 0)
+            raise KafkaTimeoutError
+
+    made: list[KafkaProducer] = []
+
+    def make(**how: Any) -> KafkaProducer:
+        made.append((KafkaProducer if made else Stuck)(**how))
+        return made[-1]
+
+    monkeypatch.setattr(run, "KafkaProducer", make)
+    monkeypatch.setattr(run, "ACKNOWLEDGED_SECONDS", 0.1)
+    monkeypatch.setattr(run, "SILENT_SECONDS", 0.3)
+    stop, said = threading.Event(), []
+    thread = threading.Thread(target=lambda: run.run(
+        lambda: open_store(sqlite_url), law(), clock, topics.brokers, run.Serving(stop, said.append)))
+    topics.submit(*life("S1"))
+    thread.start()
+    try:
+        wait_for(lambda: topics.committed() == 10)
+    finally:
+        stop.set()
+        thread.join()
+    wait_for(lambda: not any(one._sender.is_alive() for one in made), 20)
+    made[0]._closed = True  # it would wait once more when it is collected
+    assert [str(one) for one in said] == ["Kafka does not answer (KafkaTimeoutError); trying again"]
+    assert sum(check(sqlite_url, topics, ["S1"]).values()) == topics.count() >= 10
 
 
 @pytest.mark.faults
