@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ledger.domain.phrases import says
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 P = TypeVar("P")
 R = TypeVar("R")
 
+AHEAD = 2
+"""Parts that a process has before it: what it is at, and what it begins while that is taken."""
 AGAIN = 5
 """So often in a row workers may be lost while nothing gets done."""
 
@@ -27,25 +30,35 @@ class _Out(Generic[P, R]):
 
 
 def in_order(parts: Iterable[P], far: Callable[[P], R], how: How, size: int,
-             near: Callable[[P], R] | None = None) -> Iterator[R]:
+             near: Callable[[P], R] | None = None, ahead: int = AHEAD) -> Iterator[R]:
     """The results in the order of the parts, few of which are in memory at a time.
 
     `far`: what another process calls, a function of a module or a partial of one; `near`: the same for this process,
     which works too where its processes are used. `size`: how many processes have enough to do; on a cluster it counts
-    for nothing. Raises EngineFailed, and what a part raises."""
+    for nothing. `ahead`: so many parts each of them has before it; more than usual where whoever takes the results is
+    long at some of them. Raises EngineFailed, and what a part raises."""
     here = near or far
     if how.cluster is None and size <= 1:
         yield from map(here, parts)
         return
     with _engine(how, size) as engine:
         waiting: deque[_Out[P, R]] = deque()
+        source, unsent = iter(parts), deque[P]()
         out = _Taken(engine, far)
-        for part in parts:
-            if engine.helps and out.busy(waiting):
+        while True:
+            enough = ahead * engine.at_once
+            unsent.extend(islice(source, max(enough - len(unsent), 0)))
+            if not unsent:
+                break
+            # towards the end others get no more than they do while this process does the rest
+            most = ahead if len(unsent) >= enough else min(len(unsent), AHEAD)
+            part = unsent.popleft()
+            if engine.helps and out.busy(waiting, most):
                 waiting.append(_Out(part, _done(here, part)))
             else:
                 waiting.append(_Out(part, out.submit(part)))
-            while waiting and (waiting[0].future.done() or len(waiting) > 4 * (engine.at_once + engine.helps)):
+            while waiting and (waiting[0].future.done() or
+                               len(waiting) > (ahead + AHEAD) * (engine.at_once + engine.helps)):
                 yield out.take(waiting)
         while waiting:
             yield out.take(waiting)
@@ -67,8 +80,9 @@ class _Taken(Generic[P, R]):
     def __init__(self, engine: Engine, far: Callable[[P], R]) -> None:
         self._engine, self._far, self._lost = engine, far, 0
 
-    def busy(self, waiting: Iterable[_Out[P, R]]) -> bool:
-        return sum(not one.future.done() for one in waiting) >= 2 * self._engine.at_once
+    def busy(self, waiting: Iterable[_Out[P, R]], most: int) -> bool:
+        """Whether each of the others has so many parts before it."""
+        return sum(not one.future.done() for one in waiting) >= most * self._engine.at_once
 
     def submit(self, part: P) -> "Future[R]":
         try:

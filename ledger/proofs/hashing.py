@@ -2,6 +2,7 @@
 positions of its own."""
 
 import os
+import re
 import sys
 from bisect import bisect_right
 from collections.abc import Generator, Iterator, Sequence
@@ -16,9 +17,12 @@ from ledger.store.recorder import WholeRow
 
 from .students import Hashed, hashed
 
-PAGE = 5_000
+PAGE = 2_000
+"""Rows that are read at a time: still in the processor's cache when they are hashed."""
 PART = 20_000
 """Positions that are read and hashed at a time."""
+AHEAD = 6
+"""Such parts each other process has before it while this one ends a checkpoint."""
 WORTH = 100_000
 """Events that are hashed while a process starts."""
 MOST_PROCESSES = 4
@@ -26,6 +30,8 @@ MOST_PROCESSES = 4
 BEFORE_ALL = -(1 << 63)
 """A row of a superuser may stand at a position below the first one."""
 MOST_KNOWN = 1 << 17
+_END = re.compile(rb',"student":"([A-Za-z0-9._-]{1,64})","type":"([a-z0-9-]{1,100})","version":([1-9][0-9]{0,17})\}')
+"""How canonical JSON ends, of a student whose name is spelt as it is."""
 _ENDS = {version: b"%d}" % version for version in range(1_000)}
 """By version, how the bytes end; those of higher ones are read."""
 
@@ -61,12 +67,17 @@ class RowCheck:
                 STORED_NAMES.get(kind, "").partition(".")[0] != name.partition(".")[0]:
             return False
         self._students[stream] = b"," + canonical_json({"student": student})[1:-1] + b',"type":'
-        self._types[name] = canonical_json(kind) + b',"version":'
+        if name not in self._types:
+            self._types[name] = canonical_json(kind) + b',"version":'
         return True
 
 
 def said_in(state: bytes) -> tuple[str, str, int] | None:
-    """Student, type and version as the bytes have them."""
+    """Student, type and version as the bytes have them; parsed only where they do not end as canonical JSON does."""
+    end = _END.fullmatch(state, max(state.rfind(b',"student":"'), 0))
+    if end is not None:
+        student, kind, version = end.groups()
+        return student.decode(), kind.decode(), int(version)
     try:
         said: Any = loads(state)
         found = said["student"], said["type"], said["version"]
@@ -97,7 +108,7 @@ def read(url: str, store: EventStore, after: int, last: int,
             yield HashedSpan(hashed(page), _check.disagreeing(page) if checked else None)
         return
     spans = _spans(store, after, last)
-    for found in in_order(spans, partial(_far, url, checked), How(), size, partial(_near, store, checked)):
+    for found in in_order(spans, partial(_far, url, checked), How(), size, partial(_near, store, checked), AHEAD):
         if found.events.positions:
             yield found
 

@@ -176,19 +176,23 @@ class Sequencer:
         before. With `to` nothing but the entry that hands the key over."""
         before = last.size if last is not None else 0
         at = last.position if last is not None else 0
+        with self._tables.reading() as kept:
+            edge = Edge(before, [Tile(*place, kept.tile(place)) for place in edge_of(before)])
+        if last is not None and edge.root() != read_checkpoint(last.body).root:
+            raise StoreUnusable("the tiles that are kept are not those of the last checkpoint: they were changed. "
+                                "Nothing is sealed; `career-ledger verify` says more")
         positions: list[int] = []
-        leaves: list[bytes] = []
+        full: list[Tile] = []
         heads = Heads()
         for events, _ in read:
             heads.add(events)
-            leaves += events.leaves
+            full += edge.append(events.leaves)
             positions += events.positions
             at = positions[-1]
-        if not leaves and epoch is None and to is None:
+        if not positions and epoch is None and to is None:
             raise StoreUnavailable(f"events above position {at} were there a moment ago, and are not any more: try "
                                    "again")
         with self._tables.reading() as kept:
-            edge = Edge(before, [Tile(*place, kept.tile(place)) for place in edge_of(before)])
             heads.know(kept.buckets(heads.touched()))
             try:
                 moved = heads.settle()
@@ -199,19 +203,16 @@ class Sequencer:
             map_root = root_in(map_tiles) if map_tiles else map_of(kept.map_tile).root()
         before_these, students, previous = 0, 0, NO_CHECKPOINT
         if last is not None:
-            if edge.root() != read_checkpoint(last.body).root:
-                raise StoreUnusable("the tiles that are kept are not those of the last checkpoint: they were changed. "
-                                    "Nothing is sealed; `career-ledger verify` says more")
             before_these, students = (int(last.heads.split("\n")[line]) for line in (1, 3))
             previous = sha256(last.body.encode()).hexdigest()
-        entry = heads_entry(before_these + len(leaves), at, students + moved.newcomers, map_root.hex(), previous)
+        entry = heads_entry(before_these + len(positions), at, students + moved.newcomers, map_root.hex(), previous)
         origin = read_checkpoint(last.body).origin if last is not None else self._signer.name
         if epoch is not None:
             entry, origin = epoch_entry(entry, epoch), named(self._signer.name, epoch.number)
         if to is not None:
             number = epoch_of(origin)[1]
             entry = handover_entry(entry, self._signer.of(number).verifier, to.of(number).verifier)
-        full = edge.append([*leaves, leaf_hash(entry)])
+        full += edge.append([leaf_hash(entry)])
         body = checkpoint_body(origin, edge.size, edge.root())
 
         def first(tile: Tile) -> int | None:

@@ -95,3 +95,38 @@ def test_few_parts_are_out_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in in_order(range(1000), squared, How(), 2):
         taken += 1
         assert engine.out - taken <= 4 * engine.at_once + 1
+
+
+class Slow(Threads):
+    """Does nothing before its result is wanted; `most`: so many parts were before it at once."""
+
+    at_once = 1
+    helps = True
+    most = 0
+
+    def submit(self, far, part) -> "Future[int]":
+        self._undone = [one for one in getattr(self, "_undone", []) if not one[0].done()]
+        self._undone.append((Future(), part))
+        self.most = max(self.most, len(self._undone))
+        return self._undone[-1][0]
+
+    def result(self, future: "Future[int]") -> int:
+        if not future.done():
+            future.set_result(squared(next(part for one, part in self._undone if one is future)))
+        return future.result()
+
+
+@pytest.mark.parametrize(("ahead", "parts", "most"), [(6, 40, 6), (2, 40, 2), (6, 5, 2), (2, 2, 1), (2, 1, 1)])
+def test_who_is_slow_has_a_few_parts_before_it_and_none_of_the_last_ones(monkeypatch: pytest.MonkeyPatch, ahead: int,
+                                                                       parts: int, most: int) -> None:
+    engine = Slow()
+    monkeypatch.setattr(handing, "_engine", lambda how, size: engine)
+    here: list[int] = []
+
+    def near(part: int) -> int:
+        here.append(part)
+        return squared(part)
+
+    assert list(in_order(range(parts), squared, How(), 2, near, ahead)) == [squared(part) for part in range(parts)]
+    assert engine.most == most
+    assert parts == 1 or parts - 1 in here

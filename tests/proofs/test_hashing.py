@@ -5,7 +5,7 @@ from itertools import chain
 import pytest
 
 from ledger.proofs import hashing
-from ledger.proofs.hashing import BEFORE_ALL, RowCheck, TakenUpTo, read
+from ledger.proofs.hashing import BEFORE_ALL, RowCheck, TakenUpTo, read, said_in
 from ledger.proofs.students import Hashed, hashed
 from ledger.proofs.verifying import verify
 from tests.store.damage import alter
@@ -77,3 +77,15 @@ def test_row_that_says_something_else_than_its_bytes_is_seen_after_any_other(sea
     changed = (*other[:column], value, *other[column + 1:])
     assert check.disagreeing([one, changed]) == 2
     assert check.disagreeing([(*one[:1], other[1], *one[2:])]) == 1
+
+
+@pytest.mark.parametrize(("state", "said"), [
+    (b'{"note":",\\"student\\":\\"S2\\"","student":"S1","type":"withdrawn","version":7}', ("S1", "withdrawn", 7)),
+    (b'{"student":"S1","type":"withdrawn","version":7}', ("S1", "withdrawn", 7)),
+    ('{"a":1,"student":"S\u00e9","type":"withdrawn","version":7}'.encode(), ("S\u00e9", "withdrawn", 7)),
+    (b'{"a":1,"version":7,"type":"withdrawn","student":"S1"}', ("S1", "withdrawn", 7)),
+    (b'{"a":1,"student":"S1","type":"withdrawn","version":7.0}', None),
+    (b'{"a":1,"student":"S1","type":"withdrawn","version":true}', None),
+    (b'{"a":1,"student":"S1","type":"withdrawn"}', None)])
+def test_student_type_and_version_are_read_however_they_are_spelt(state: bytes, said) -> None:
+    assert said_in(state) == said
