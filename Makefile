@@ -26,8 +26,8 @@ SECONDS ?= 60
 help:
 	@echo "make demo    load invented histories and ask questions about them"
 	@echo "make check   before each commit: lint, and the tests that need no server (a minute and a half)"
-	@echo "make test    every test, on SQLite, a real PostgreSQL and a real Kafka (about nine minutes)"
-	@echo "make faults  the tests that kill, cut off and overload, at full size (12 minutes)"
+	@echo "make test    every test, on SQLite, a real PostgreSQL and a real Kafka (about eight minutes)"
+	@echo "make faults  the tests that kill, cut off and overload, at full size (about nine minutes)"
 	@echo "make fuzz    every parser under atheris for SECONDS=60 together, from the golden files (TARGET=stored-bytes: one of them)"
 	@echo "make lint    ruff, mypy, import-linter, generated pages up to date"
 	@echo "make proofs-go  have golden and damaged proofs checked by the libraries of others (needs Go 1.26)"

@@ -20,6 +20,7 @@ ASKED: dict[str, dict[str, str]] = {
     "reservations": {"on": ON}, "refunds": {"on": ON}, "unallocated": {"on": ON}, "unknown": {"on": ON},
     "counts": {"on": ON, "by": "programme,status"}, "find": {"on": ON, "status": "enrolled"}}
 
+STUDENTS = 16
 MORE = b"".join(generate(2, 99)).replace(b"G0000", b"H0000")
 
 
@@ -30,7 +31,7 @@ def command(store_url: str) -> Callable[..., Any]:
     def call(*arguments: str, given: bytes | None = None) -> Any:
         return CliRunner().invoke(cli, ["--db", store_url, *arguments], input=given, prog_name="career-ledger")
 
-    assert call("append", "-", "--mode", "record", given=b"".join(generate(25, 1))).exit_code == 0
+    assert call("append", "-", "--mode", "record", given=b"".join(generate(STUDENTS, 3))).exit_code == 0
     return call
 
 
@@ -129,7 +130,7 @@ def test_page_of_findings_ends_in_time(ask: Client, monkeypatch: pytest.MonkeyPa
     whole = rows(pages(ask, "/v1/findings", 1000, on=ON))
     monkeypatch.setattr(everybody, "SECONDS", 0.0)
     found = pages(ask, "/v1/findings", 1000, on=ON)
-    assert len(found) == 26  # and the end of the log
+    assert len(found) == STUDENTS + 1  # and the end of the log
     assert rows(found) == whole
 
 

@@ -21,7 +21,7 @@ from .runner import _Run
 from .test_rule_that_a_book_lacks import BOOKS, HISTORIES, answers
 
 ON = date(2026, 12, 31)
-STUDENTS = sized(30, 100)
+STUDENTS = sized(20, 100)
 
 
 class Watched:
