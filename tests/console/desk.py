@@ -34,8 +34,9 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 WIDE, NARROW = 1280, 320
 JUDGED = sized((NARROW,), (WIDE, NARROW))
 """By axe; that nothing is wider than the window is looked at in both."""
-STAFF, CLERK, HERSELF, NOBODY = "staff", "clerk", "herself", "nobody"
-CALLERS = {STAFF: Caller("tester", PEOPLE), CLERK: Caller("clerk", frozenset({REGISTRAR})),
+STAFF, CLERK, HERSELF, LEAVER, NOBODY = "staff", "clerk", "herself", "leaver", "nobody"
+CALLERS = {STAFF: Caller("tester", PEOPLE), LEAVER: Caller("leaver", PEOPLE),
+           CLERK: Caller("clerk", frozenset({REGISTRAR})),
             HERSELF: Caller("herself", frozenset({STUDENT}), "S-DEMO-01")}
 
 

@@ -11,7 +11,7 @@ from ledger.entrypoints.http.who import TABLE
 from ledger.store import StoreUnavailable
 from tests.sizes import sized
 
-from .desk import CLERK, HERSELF, NARROW, NOBODY, STAFF, Desk
+from .desk import CLERK, HERSELF, LEAVER, NARROW, NOBODY, STAFF, Desk
 
 pytestmark = [pytest.mark.xdist_group("console"), pytest.mark.server]
 ON = "on=2026-03-20"
@@ -47,6 +47,16 @@ def _supposes(page: Page) -> None:
 def _checks(page: Page) -> None:
     page.locator("[name='data.amount']").fill("a lot")
     page.locator("button[value=check]").click()
+
+
+def _forges(page: Page) -> None:
+    page.locator("header [name=csrf]").evaluate("field => { field.value = 'x' }")
+    page.locator("header form button").click()
+
+
+def _is_signed_out(page: Page) -> None:
+    page.context.clear_cookies()
+    page.locator("header form button").click()
 
 
 def _enters(page: Page) -> None:
@@ -87,6 +97,8 @@ SCREENS = {
                           status=400),
     "not-for-you": Screen("GET /subscribers", "/subscribers", "administrator|amministratore", CLERK, status=403),
     "no-student": Screen("GET /students/{student}", "/students/NOBODY", "NOBODY", status=404),
+    "form-from-elsewhere": Screen("", "/reports", "an old one|vecchia", LEAVER, _forges, 403),
+    "signed-out": Screen("", "/reports", "The session has ended|La sessione è finita", LEAVER, _is_signed_out, 401),
     "no-page": Screen("", "/nowhere", "page at this address|nessuna pagina", status=404),
 }
 """By its name."""

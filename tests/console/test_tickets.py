@@ -15,7 +15,9 @@ from playwright.sync_api import Browser, Page, expect
 
 from ledger.bootstrap import open_ledger
 from ledger.edges.post import Mails, MailServer
+from ledger.helpdesk.desk import HelpDesk
 from ledger.helpdesk.mailing import Letterhead
+from ledger.privacy.tickets import TriedTooOften
 from ledger.rulebooks.institution import packaged
 from tests.consumers.notifications_bench import Mailbox, text_of
 from tests.sizes import Test, sized
@@ -244,6 +246,28 @@ def test_desk_that_is_switched_off_says_so(tickets: TicketWindow, language: str,
     page = tickets.opened.window(language, NOBODY)
     tickets.opened.shows(page, "/help", f"help-off.{language}")
     expect(page.get_by_role("alert")).to_contain_text("--smtp")
+    page.close()
+
+
+@LANGUAGES
+def test_who_tried_too_often_is_told_so(tickets: TicketWindow, language: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(*_: Any) -> None:
+        raise TriedTooOften
+
+    for name in ("look_up", "claim"):
+        monkeypatch.setattr(HelpDesk, name, refuses)
+    page = tickets.opened.window(language, NOBODY)
+    look_up(tickets, page, "somebody@example.org", "22222-22222", language)
+    expect(page.get_by_role("alert")).to_be_visible()
+    tickets.opened.came(429)
+    tickets.opened.judged(page, f"ticket-too-often.{language}")
+    page.goto(f"{tickets.opened.site}/help/new")
+    fill(page, email="somebody@example.org", full_name="N", service="lingue", subject="x", message="x",
+         student_number="99999", degree_programme="x", context="tasse")
+    page.get_by_role("button", name=WORDS[language]["create"]).click()
+    expect(page.get_by_role("alert")).to_be_visible()
+    tickets.opened.came(429)
+    tickets.opened.judged(page, f"ticket-opened-too-often.{language}")
     page.close()
 
 

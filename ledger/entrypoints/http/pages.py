@@ -72,7 +72,8 @@ def html(name: str, language: Language, status: int, headers: tuple[tuple[bytes,
 _TITLES = {401: says("page/signed-out"), 403: says("page/forbidden"), 404: says("page/not-found")}
 
 
-_TOLD = {404: says("page/no-such-page"), 405: says("page/no-such-page"), 413: says("page/not-taken"),
+_TOLD = {401: says("page/sign-in-again"),
+         404: says("page/no-such-page"), 405: says("page/no-such-page"), 413: says("page/not-taken"),
          415: says("page/not-taken"), 421: says("page/no-such-page"), 500: says("page/fault"),
          503: says("page/try-later")}
 """What the server itself says of them is for programs."""
