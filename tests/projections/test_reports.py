@@ -1,6 +1,7 @@
 """Every report equals a fold of every student by brute force, on many days."""
 
 import random
+import re
 import uuid
 from collections import Counter
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from ledger.domain.law.refunds import refundable
 from ledger.domain.state import Gap, Person
 from ledger.projections.everybody import law_of, open_database
 from ledger.projections.everybody.rebuild import rebuild
-from ledger.projections.everybody.reports import Reports
+from ledger.projections.everybody.reports import _WANTED, Reports, _beginnings
 from ledger.projections.everybody.shape import shown
 from ledger.store import EventStore, StoreUnusable, open_store
 from tests.sizes import sized
@@ -191,6 +192,19 @@ def test_student_is_found_by_how_her_id_begins(reports, on) -> None:
     assert reports.find(on, begins=begins)["rows"] == [
         row for row in rows if row["student"].lower().startswith(begins)]
     assert reports.find(on, begins="%")["rows"] == []
+    assert reports.find(on, begins=begins.upper())["rows"] == reports.find(on, begins=begins)["rows"] != []
+
+
+def test_how_an_id_begins_is_a_stretch_of_an_index(reports) -> None:
+    backend = reports._database.backend
+    with backend.transaction() as tx:
+        if tx.dialect == "postgresql":  # a small table would be read as a whole
+            tx.run("SET LOCAL enable_seqscan = off")
+        explain = "EXPLAIN" if tx.dialect == "postgresql" else "EXPLAIN QUERY PLAN"
+        rows = tx.ask(f"{explain} SELECT s.career FROM {{status}} s WHERE {_WANTED['begins']}", _beginnings("g0001"))
+    plan = "\n".join(str(row) for row in rows)
+    assert "student >= 'G0001'" in plan.partition("Index Cond")[2] or "(student>? AND student<?)" in plan, plan
+    assert not re.search(r"SCAN s\b|Seq Scan", plan), plan
 
 
 @pytest.mark.parametrize("on", DAYS[:4], ids=str)

@@ -136,12 +136,11 @@ class Reports:
 
     def find(self, on: date, career: str | None = None, student: str | None = None, programme: str | None = None,
              status: str | None = None, begins: str | None = None) -> ReportAnswer:
-        """Careers as they stand on the day, with these values where given. `begins`: how the id of the student does, in
-        capitals or not."""
-        wanted = {"career": career, "student": student, "programme": programme, "status": status,
-                  "begins": None if begins is None else _beginning(begins)}
+        """Careers as they stand on the day, with these values where given. `begins`: how the id of the student does, as
+        it is written, in capitals or in small letters."""
+        wanted = {"career": career, "student": student, "programme": programme, "status": status, "begins": begins}
         given = {name: value for name, value in wanted.items() if value is not None}
-        asked = {"on": on.isoformat(), "law": self._law, **given}
+        asked = {"on": on.isoformat(), "law": self._law, **given} | ({} if begins is None else _beginnings(begins))
         self._database.check_log(LOOK_SECONDS)
         try:
             rows = self._database.backend.single(_finding(tuple(given)), asked)
@@ -308,12 +307,15 @@ _FLAGS = ("reservation",)
 
 
 _WANTED = {**{name: f"s.{name} = :{name}" for name in ("career", "student", "programme", "status")},
-           "begins": "lower(s.student) LIKE :begins ESCAPE '!'"}
+           "begins": " OR ".join(f"s.student >= :first{n} AND s.student < :after{n}" for n in range(3)).join("()")}
+"""A beginning is a stretch of an index, which a pattern would not be on either store."""
 
 
-def _beginning(text: str) -> str:
-    """As a pattern of SQL."""
-    return "".join(f"!{one}" if one in "!%_" else one for one in text.lower()) + "%"
+def _beginnings(text: str) -> dict[str, str]:
+    """The first id that begins so, and what comes after all of these: as it is written, in capitals, in small letters.
+    No id has a `~`."""
+    return {name: value for n, one in enumerate((text, text.upper(), text.lower()))
+            for name, value in ((f"first{n}", one), (f"after{n}", f"{one}~"))}
 
 
 @cache

@@ -16,7 +16,7 @@ from ledger.store import SetAside
 from ledger.store.errors import fault
 from ledger.store.mapper import stream_id
 
-STEPS = 2
+STEPS = 3
 """How many migrations the tables have (`tables.migrations`): what is stored rests on their number."""
 
 StoredRows = dict[str, list[Row]]
