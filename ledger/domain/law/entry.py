@@ -281,15 +281,12 @@ def selection_is_open(case: Case) -> Reason | None:
 
 @obeys("PRE-4")
 def applies_again_only_if_not_admitted(case: Case) -> Reason | None:
-    """Restricted access: who was not admitted in the first selection may apply to the second, in whichever career of
-    hers she had applied for the course."""
+    """Restricted access: who was not admitted in the first selection may apply to the second."""
     data = case.of(Preenrolled)
-    if data.access != "restricted":
-        return None
-    before = [p for c in case.person.careers.values() if c.ranked is None or c.ranked.admitted
-              for p in c.preenrolments if p.data.academic_year == data.academic_year and p.data.access == "restricted"
-              and (c is case.career or p.data.programme == data.programme)]
-    if not before:
+    before = [p for p in case.career.preenrolments if p.data.academic_year == data.academic_year
+              and p.data.access == "restricted"]
+    turned_down = case.career.ranked is not None and not case.career.ranked.admitted
+    if not before or data.access != "restricted" or turned_down:
         return None
     return case.no("PRE-4", DONE, [Fact(p.event, p.on) for p in before])
 
