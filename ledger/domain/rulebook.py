@@ -126,6 +126,10 @@ class AdministrativeBlock(Rule):
     deadline: Day | None = None
     days: Days | None = None
 
+class PerfectedByPayment(Rule):
+    """`first_enrolments`: whether the payment perfects them too, beside renewals."""
+    first_enrolments: bool = True
+
 class FirstInstalment(Rule):
     due_on: Day
     at_most: Amount
@@ -564,7 +568,7 @@ class Law(Checked, rename=_dashed, dict=True):
     MOR_5c: Rule | None = None
     MOR_5d: Rule | None = None
     MOR_6: Rule | None = None
-    RAT_2: Rule | None = None
+    RAT_2: PerfectedByPayment | None = None
     RAT_3: FirstInstalment | None = None
     RAT_4: SecondInstalment | None = None
     RAT_5: UpTo | None = None

@@ -154,9 +154,14 @@ def perfect(career: Career, enrolment: Enrolment, day: date, books: LawBooks) ->
     if enrolment.charge is None or career.ended is not None:
         return
     book, charge = books.of(enrolment.academic_year), career.charges[enrolment.charge]
-    if charge.outstanding == ZERO or (book is not None and not book.has("RAT-2")):
+    if charge.outstanding == ZERO or (book is not None and not _waits_for_payment(enrolment, book)):
         enrolment.perfected_on, enrolment.taken = day, False
         refresh_instalments(career, enrolment.academic_year, day, books)
+
+
+def _waits_for_payment(enrolment: Enrolment, book: RuleBook) -> bool:
+    rule = book.rules.RAT_2
+    return rule is not None and (not enrolment.first or rule.first_enrolments)
 
 
 @obeys("RAT-2", "UNKNOWN-VALUE")
