@@ -23,7 +23,7 @@ from ledger.domain.knowledge import in_force
 from ledger.domain.law.catalogue import (
     LOOKOUTS,
     MISFITS,
-    MISFITS_OF_ALL,
+    MISFITS_AFTER_THE_END,
     SAT_AS_WELL,
     SAT_IN_ITS_YEAR,
     SITTING,
@@ -70,21 +70,18 @@ def findings(events: Sequence[Event], on: date, books: LawBooks, limits: Limits 
         if shown not in found:
             found.append(shown)
 
-    def judge(person: Person, event: Event) -> None:
+    def judge(person: Person, event: Event, law: LawBooks) -> None:
         career = person.careers.get(event.career or "") or Career(event.career or "")
-        law = books.on(event.effective_on)
-        overridden = frozenset(o.rule for o in event.override) if event.override else _NO_RULES
-        for given in reasons_against_act(event.type, event.data, event.effective_on, person,
-                                         career.name, books, overridden, event):
-            if given.rule not in overridden and given.rule != "NO-RULEBOOK":
-                note(event, event.career, _severity(given), given, event.student)
+        for given in _act_in_breach(person, career, event, law):
+            note(event, event.career, _severity(given), given, event.student)
         for override in event.override:
             note(event, event.career, "derogation",
                  Reason(override.rule, says("derogation", rule=override.rule),
                         source_of(_book_with(override.rule, _book(law, event, career), law), override.rule)),
                  event.student)
-        for sat, given in _sat_on_the_day(person, career, event, facts, law):
-            note(sat, sat.career, _severity(given), given, event.student)
+        if isinstance(event.data, e.RecognitionRequested):
+            for sat, given in _sat_on_the_day(person, career, event, event.data, facts, law):
+                note(sat, sat.career, _severity(given), given, event.student)
         for given in (*_facts_in_breach(person, career, event, law), *of_exams.get(event.id, ()),
                       *_annulled_in_order(career, event, of_exams, law), *_recorded_late(event, limits, books)):
             note(event, event.career, _severity(given), given, event.student)
@@ -92,11 +89,11 @@ def findings(events: Sequence[Event], on: date, books: LawBooks, limits: Limits 
     of_exams: dict[str, list[Reason]] = {}
     person = Person(events[0].student)
     facts = [fact for fact in in_force(events) if fact.effective_on <= on]
-    for event, is_sitting in _walk(person, facts, on, books):
+    for event, is_sitting, law in _walk(person, facts, on, books):
         if is_sitting:
             of_exams[event.id] = list(_as_far_as_known(_exam_in_breach(person, event, books), books))
         else:
-            judge(person, event)
+            judge(person, event, law)
     for payment, given in _paid_with_one_iuv(facts, books):
         note(payment, payment.career, "notice", given, payment.student)
     of = {fact.id: fact for fact in facts}
@@ -160,9 +157,10 @@ def ahead_of_the_clock(events: Sequence[Event], now: datetime, books: LawBooks) 
                    "academic_year": year_of(event.effective_on)}
 
 
-def _walk(person: Person, facts: Sequence[Event], on: date, books: LawBooks) -> Iterator[tuple[Event, bool]]:
-    """Each fact when the person stands as it met her; a grade first (True) when she stands
+def _walk(person: Person, facts: Sequence[Event], on: date, books: LawBooks) -> Iterator[tuple[Event, bool, LawBooks]]:
+    """Each fact when the person stands as it met her, with the law of its day; a grade first (True) when she stands
     as on the day of the exam."""
+    law = books
     sat = [(fact.data.held_on, fact) for fact in facts if isinstance(fact.data, e.ExamGraded)
            and fact.data.held_on < fact.effective_on]
     sat.sort(key=lambda one: one[0])
@@ -171,13 +169,14 @@ def _walk(person: Person, facts: Sequence[Event], on: date, books: LawBooks) -> 
             held_on, graded = sat.pop(0)
             if held_on > person.day:
                 advance(person, held_on, books)
-            yield graded, True
+            yield graded, True, books
         if fact.effective_on > person.day:
             advance(person, fact.effective_on, books)
+            law = books.on(fact.effective_on)
         if isinstance(fact.data, e.ExamGraded) and fact.data.held_on >= fact.effective_on:
-            yield fact, True
-        yield fact, False
-        apply(person, fact, books.on(person.day))
+            yield fact, True, books
+        yield fact, False, law
+        apply(person, fact, law)
     if on > person.day:
         advance(person, on, books)
 
@@ -224,14 +223,28 @@ def _book(books: LawBooks, event: Event, career: Career) -> RuleBook | None:
     return (books.of(year) or books.for_single_courses(year)) if year is not None else None
 
 
-def _facts_in_breach(person: Person, career: Career, event: Event, books: LawBooks) -> Iterator[Reason]:
+def _act_in_breach(person: Person, career: Career, event: Event, books: LawBooks) -> Sequence[Reason]:
+    """What speaks against an act, but for what an officer lifted."""
+    if event.type not in e.ACTS:
+        return ()
+    lifted = frozenset(o.rule for o in event.override) if event.override else _NO_RULES
+    return [given for given in reasons_against_act(event.type, event.data, event.effective_on, person, career.name,
+                                                   books, lifted, event)
+            if given.rule not in lifted and given.rule != "NO-RULEBOOK"]
+
+
+def _facts_in_breach(person: Person, career: Career, event: Event, books: LawBooks) -> Sequence[Reason]:
     """What is stored as a fact and yet does not fit the rules."""
     if event.type in e.ACTS:
-        return
-    asked = (*MISFITS_OF_ALL.of(career), *MISFITS.get(event.type, ()))
-    book = _book(books, event, career) if asked else None
-    for misfit in asked:
-        yield from _as_far_as_known(iter(misfit(person, career, event, book, books)), books)
+        return ()
+    asked = MISFITS.get(event.type, ())
+    if career.ended is not None:
+        asked = (*MISFITS_AFTER_THE_END, *asked)
+    if not asked:
+        return ()
+    book = _book(books, event, career)
+    return [given for misfit in asked
+            for given in _as_far_as_known(iter(misfit(person, career, event, book, books)), books)]
 
 
 @obeys("ESA-7", "PRN-3")
@@ -314,13 +327,11 @@ def _without_a_booking(case: Case, call: e.ExamBooked) -> Iterator[Reason]:
 
 
 @obeys("RIC-5")
-def _sat_on_the_day(person: Person, career: Career, asked: Event, facts: Sequence[Event],
+def _sat_on_the_day(person: Person, career: Career, asked: Event, data: e.RecognitionRequested, facts: Sequence[Event],
                     books: LawBooks) -> Iterator[tuple[Event, Reason]]:
     """Exams of the career that is left that were recorded before the request of the same day; later ones are judged
     when they are sat."""
-    if not isinstance(asked.data, e.RecognitionRequested):
-        return
-    book, left = books.of(asked.data.academic_year), left_career(person, career, asked.data)
+    book, left = books.of(data.academic_year), left_career(person, career, data)
     if book is None or "RIC-5" not in book.asked or left is None:
         return
     for fact in facts:

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Iterable
 from datetime import date
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
 from .books import LawBooks
 from .clear import Clear
-from .events import Payload
+from .events import Payload, PlanCourse
 from .phrases import Phrase
 from .reasons import Clears, Fact, Reason, reason
 from .rulebook import Law, RuleBook
@@ -29,6 +29,8 @@ class Case(msgspec.Struct):
     book: RuleBook
     books: LawBooks
     said: Clear = msgspec.field(default_factory=dict)
+    planned: tuple[str, PlanCourse] | Literal[False] | None = False
+    """Kept by `law.exams`: where the course of a call stands in the plans; False before it was looked for."""
 
     @property
     def law(self) -> Law:

@@ -9,7 +9,17 @@ followed: a share that is the same for every ground, a list that takes any word.
 from collections.abc import Mapping
 from decimal import Decimal
 
-from .events import NOTHING, Enrolled, Event, Payload, RegimeChanged, SingleCoursesEnrolled, Suspended, TicketClosed
+from .events import (
+    NOTHING,
+    PAYLOADS,
+    Enrolled,
+    Event,
+    Payload,
+    RegimeChanged,
+    SingleCoursesEnrolled,
+    Suspended,
+    TicketClosed,
+)
 from .rulebook import Categories, Reductions, RuleBook, UnknownValue
 
 GROUNDS = 2
@@ -20,8 +30,14 @@ Clear = Mapping[str, str]
 `listed`, `unlisted` or, where the year had no list, `named`; of `answer` `given`."""
 
 
+_ASKED_ABOUT = frozenset(one for one in PAYLOADS.values() if issubclass(
+    one, SingleCoursesEnrolled | Enrolled | RegimeChanged | Suspended | TicketClosed))
+
+
 def in_the_clear(data: Payload, book: RuleBook | None) -> Clear:
     """Of what was submitted, under the book of its year. What was not given has no word."""
+    if type(data) not in _ASKED_ABOUT:
+        return NOTHING
     if isinstance(data, SingleCoursesEnrolled):
         return {"reduction": _reduction(data.reduction, book)} if data.reduction is not None else NOTHING
     if isinstance(data, Enrolled | RegimeChanged):

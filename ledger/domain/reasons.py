@@ -101,5 +101,10 @@ def no_rulebook(books: LawBooks, year: str | None) -> Reason:
 
 def unknown_value(books: LawBooks, unknown: UnknownValue) -> Reason:
     """Whether a rule speaks against something depends on a value that nobody has read: an officer's (AMB-33)."""
-    return reason(books.own, "UNKNOWN-VALUE", says("UNKNOWN-VALUE", rule=unknown.rule, academic_year=unknown.year,
-                                                   missing=unknown.missing), DONE)
+    return _unknown_value(books, unknown.rule, unknown.year, unknown.missing)
+
+
+@lru_cache(maxsize=256)
+def _unknown_value(books: LawBooks, rule: str, year: str, missing: str) -> Reason:
+    return reason(books.own, "UNKNOWN-VALUE", says("UNKNOWN-VALUE", rule=rule, academic_year=year, missing=missing),
+                  DONE)

@@ -549,6 +549,14 @@ class Career(msgspec.Struct):
         return {r.data.course: r for r in self.results if r.until is None and r.counts_from <= day
                 and r.data.outcome == "passed"}
 
+    def passed_in(self, course: str, day: date) -> Result | None:
+        """The same of one course."""
+        for result in reversed(self.results):
+            if result.data.course == course and result.until is None and result.counts_from <= day \
+                    and result.data.outcome == "passed":
+                return result
+        return None
+
     def cfu_passed(self, day: date) -> int | float:
         """Each course once. As `passed_by_now`."""
         passed = self.passed_by_now(day)

@@ -153,7 +153,6 @@ def _left_to_an_officer(career: Career, event: Event) -> bool:
 
 
 @obeys("END")
-@reads("ended")
 def after_the_end(person: Person, career: Career, event: Event, book: RuleBook | None,
                   books: LawBooks) -> Iterator[Reason]:
     if career.ended is not None and event.type not in AFTER_THE_END and event.career is not None \

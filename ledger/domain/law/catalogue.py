@@ -93,8 +93,9 @@ BY_DEROGATION = career.goes_on_by_derogation
 """What a derogation settles of what cannot be told."""
 
 QUIET = frozenset({"exam-booked", "exam-booking-cancelled", "exam-graded", "study-plan-approved",
-                   "degree-candidacy-declared"})
-"""Facts after which no charge, block or term of the career can be another; a result says itself what it touches."""
+                   "degree-candidacy-declared", "study-plan-submitted", "isee-certified"})
+"""Facts after which no charge, block or term of the career can be another, but for a charge that they raise themselves;
+a result says itself what it touches."""
 
 
 # Days and money
@@ -346,7 +347,8 @@ MISFITS: dict[str, tuple[Misfit, ...]] = {
 }
 """What does not fit the rules although it is stored as a fact, by its type: the audit reports it."""
 
-MISFITS_OF_ALL: Questions[Misfit] = Questions(elsewhere(career.after_the_end))
+MISFITS_AFTER_THE_END: tuple[Misfit, ...] = (career.after_the_end,)
+"""The same of every fact of a career that has ended."""
 
 LOOKOUTS: Questions[Lookout] = Questions(
     elsewhere(payments.decided_otherwise),

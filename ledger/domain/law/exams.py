@@ -82,10 +82,18 @@ def exam_annulled(person: Person, career: Career, event: Event, books: LawBooks)
 @obeys("ESA-1", "AMB-44")
 def planned_course(career: Career, code: str, academic_year: str) -> tuple[str, PlanCourse] | None:
     """(plan year, course) of a course in the latest approved plan that is not after the call's year."""
-    for year in sorted(career.plans, reverse=True):
-        if year <= academic_year and code in career.plans[year]:
-            return year, career.plans[year][code]
-    return None
+    found = ""
+    for year, courses in career.plans.items():
+        if found < year <= academic_year and code in courses:
+            found = year
+    return (found, career.plans[found][code]) if found else None
+
+
+def _planned(case: Case, data: ExamBooked) -> tuple[str, PlanCourse] | None:
+    """The same of a call, looked for once for all predicates that ask."""
+    if case.planned is False:
+        case.planned = planned_course(case.career, data.course, data.academic_year)
+    return case.planned
 
 
 @obeys("ENR", "END", "RIN-7")
@@ -99,8 +107,9 @@ def is_enrolled_for_the_call(case: Case) -> Reason | None:
     if career.suspended_on is not None:
         return case.no("ENR/suspended", DONE)
     if career.is_enrolled_in(data.academic_year):
-        career.must_know("charge", f"{data.academic_year}:enrolment")
-        career.must_know("enrolment", data.academic_year)
+        if career.gaps:
+            career.must_know("charge", f"{data.academic_year}:enrolment")
+            career.must_know("enrolment", data.academic_year)
         return None
     pending = career.enrolment_in(data.academic_year)
     if pending is not None and pending.charge:
@@ -117,7 +126,7 @@ def course_is_in_the_plan(case: Case) -> Reason | None:
         if single_course(career, data.course, data.academic_year) is not None:
             return None
         return case.no("ESA-1/single-course", course=data.course)
-    found = planned_course(career, data.course, data.academic_year)
+    found = _planned(case, data)
     if found is None:
         return case.no("ESA-1", DONE, course=data.course, academic_year=data.academic_year)
     current = career.current_enrolment
@@ -134,7 +143,7 @@ def course_is_in_the_plan(case: Case) -> Reason | None:
 def attendance_is_matured(case: Case) -> Reason | None:
     """The lectures have ended before the exam's day."""
     data = case.of(ExamBooked)
-    found = planned_course(case.career, data.course, data.academic_year)
+    found = _planned(case, data)
     single = single_course(case.career, data.course, data.academic_year) if found is None else None
     ends = found[1].lectures_end_on if found is not None else single.lectures_end_on if single is not None else None
     if ends is None or ends < data.held_on or (single is not None and not _matures(case, data.academic_year)):
@@ -155,7 +164,7 @@ def _matures(case: Case, academic_year: str) -> bool:
 def semester_fits_the_session(case: Case) -> Reason | None:
     """A second-semester course of the call's year's plan is not sat in the winter session."""
     data = case.of(ExamBooked)
-    found = planned_course(case.career, data.course, data.academic_year)
+    found = _planned(case, data)
     if found is None or data.session != "winter" or found[0] != data.academic_year or found[1].semester != 2:
         return None
     return case.no("ESA-3", Clears(found[1].lectures_end_on + ONE_DAY), course=data.course)
@@ -166,10 +175,10 @@ def semester_fits_the_session(case: Case) -> Reason | None:
 def exam_is_not_passed(case: Case) -> Reason | None:
     """A failed exam does not bar the next call; a passed or recognised one does."""
     data = case.of(ExamBooked)
-    result = case.career.passed(case.day).get(data.course)
+    result = case.career.passed_in(data.course, case.day)
     if result is not None:
         return case.no("ESA-4", facts=[Fact(result.event, result.on)], course=data.course, held_on=result.data.held_on)
-    recognised = case.career.recognised().get(data.course)
+    recognised = case.career.recognised().get(data.course) if case.career.recognitions else None
     if recognised is None:
         return None
     on = next(day for day, event, _ in case.career.recognitions if event == recognised)
@@ -181,7 +190,7 @@ def exam_is_not_passed(case: Case) -> Reason | None:
 def prerequisites_are_met(case: Case) -> Reason | None:
     """Every prerequisite in the plan is passed or recognised."""
     data, career = case.of(ExamBooked), case.career
-    found = planned_course(career, data.course, data.academic_year)
+    found = _planned(case, data)
     if found is None or not found[1].prerequisites:
         return None
     passed, recognised = career.passed(case.day), career.recognised()
