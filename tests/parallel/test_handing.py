@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
@@ -43,6 +44,14 @@ def fails(part: int) -> int:
 @pytest.mark.parametrize("size", [1, 2, 4])
 def test_results_are_in_the_order_of_the_parts(size: int) -> None:
     assert list(in_order(PARTS, squared, How(), size)) == [squared(part) for part in PARTS]
+
+
+def test_threads_take_short_turns_while_processes_hand_over(tmp_path: Path) -> None:
+    """Also after a process was lost."""
+    before = sys.getswitchinterval()
+    found = in_order(PARTS, partial(dies, tmp_path), How(), 3, squared)
+    assert [sys.getswitchinterval() < before / 10 for _ in found] == [True] * len(PARTS)
+    assert sys.getswitchinterval() == before
 
 
 def test_what_died_with_a_process_is_done_again(tmp_path: Path) -> None:
