@@ -14,6 +14,8 @@ from pathlib import Path
 from threading import Event as Flag
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
+import msgspec
+
 from ledger.domain.knowledge import NotFound
 from ledger.domain.phrases import Phrase, says
 from ledger.domain.values import format_instant
@@ -62,7 +64,7 @@ class Read(NamedTuple):
     purpose: str
 
 
-class HowToAudit(NamedTuple):
+class HowToAudit(msgspec.Struct, frozen=True):
     """Only what is new since then, how much is let pass, and of everybody: in how many processes, told how far."""
 
     since: "Since | None" = None
@@ -71,7 +73,7 @@ class HowToAudit(NamedTuple):
     progress: "Progress | None" = None
 
 
-class RecordRead(NamedTuple):
+class RecordRead(msgspec.Struct, frozen=True):
     """A read of a student's record over HTTP, for the access log. `what`: a word of `names.read`."""
 
     student: str
@@ -89,7 +91,7 @@ class WhatIf(NamedTuple):
     call: "Call | None" = None
 
 
-class GivenTo(NamedTuple):
+class GivenTo(msgspec.Struct, frozen=True):
     """Where checkpoints go: folders, URLs of witnesses, the topic of checkpoints. `keys`: verifier keys of the
     witnesses; `brokers`: where the topic is; `authority`: the URL of one that stamps what stands in the folders
     with the time (RFC 3161)."""

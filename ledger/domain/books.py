@@ -8,7 +8,6 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from functools import cached_property
-from hashlib import sha256
 
 import msgspec
 
@@ -123,6 +122,8 @@ class LawBooks:
     @cached_property
     def identity(self) -> str:
         """One sha256 (hex) over all of them: two programs with the same one hold the same law."""
+        from hashlib import sha256
+
         return sha256("\n".join(f"{year} {self.identities[year][1]}" for year in self.years).encode()).hexdigest()
 
     @cached_property

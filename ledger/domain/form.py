@@ -57,17 +57,17 @@ def phrase_of(item: Mapping[str, Any]) -> Phrase:
 
 def _choices(expected: str) -> list[str | int]:
     """Of pydantic's list of texts in quotes and numbers."""
-    return [text or int(number) for text, number in _CHOICE.findall(expected)]
+    return [text or int(number) for text, number in re.findall(_CHOICE, expected)]
 
 
 def named(path: str) -> str:
     """The path of a problem; a field that is not ours is repeated only where it looks like a field's name and not like
     a value."""
-    return path if _PATH.fullmatch(path) else "?"
+    return path if re.fullmatch(_PATH, path) else "?"
 
 
-_PATH = re.compile(r"([a-z][A-Za-z_]{0,39}|[0-9]{1,6})?(\.([a-z][A-Za-z_]{0,39}|[0-9]{1,6}))*")
-_CHOICE = re.compile(r"'([^']+)'|([0-9]+)")
+_PATH = r"([a-z][A-Za-z_]{0,39}|[0-9]{1,6})?(\.([a-z][A-Za-z_]{0,39}|[0-9]{1,6}))*"
+_CHOICE = r"'([^']+)'|([0-9]+)"
 
 Names = Mapping[str, str]
 PYDANTIC: dict[str, tuple[str, Names]] = {

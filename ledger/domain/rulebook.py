@@ -10,7 +10,7 @@ the entry of the register of interpretations. Values are dates, euro, days, CFU:
 from collections.abc import Collection, Mapping
 from datetime import date
 from decimal import Decimal
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from typing import Annotated, Any, Literal, Self
 
 import msgspec
@@ -447,6 +447,7 @@ class _AsDecided(Choice):
     """A reading with one implementation: the register names it so that answers can cite it."""
     decision: Literal["as-decided"] = "as-decided"
 
+@cache
 def _dashed(field: str) -> str:
     return field.replace("_", "-")
 

@@ -15,10 +15,10 @@ class WrongAddress(ValueError):
 
 
 _HOST = r"(?:\[[0-9A-Za-z:.%]+\]|[A-Za-z0-9._%-]*)(?::[0-9]{0,5})?"
-_POSTGRES = re.compile(rf"postgres(?:ql)?://(?:[^:@/?]*(?::[^@/?]*)?@)?(?P<hosts>{_HOST}(?:,{_HOST})*)"
-                       r"(?:/[^/?@]*)?(?:\?(?P<query>[^@?]*))?")
-_PARAMETER = re.compile(r"[a-z_]+=[^=]*")
-_NOT_ENCODED = re.compile(r"%(?![0-9A-Fa-f]{2})|%00")
+_POSTGRES = (rf"postgres(?:ql)?://(?:[^:@/?]*(?::[^@/?]*)?@)?(?P<hosts>{_HOST}(?:,{_HOST})*)"
+             r"(?:/[^/?@]*)?(?:\?(?P<query>[^@?]*))?")
+_PARAMETER = r"[a-z_]+=[^=]*"
+_NOT_ENCODED = r"%(?![0-9A-Fa-f]{2})|%00"
 
 
 def sqlite_path(url: str) -> Path | None:
@@ -29,10 +29,10 @@ def sqlite_path(url: str) -> Path | None:
         raise WrongAddress(f"the address of the database must be {FORMS}")
     if not url.isprintable() or " " in url:
         raise WrongAddress("the address of the database holds a space or a control character: write %20 for a space")
-    if _NOT_ENCODED.search(url):
+    if re.search(_NOT_ENCODED, url):
         raise WrongAddress("the address of the database holds a % that is no escape: write %25 for it")
-    found = _POSTGRES.fullmatch(url)
-    if found is None or not all(_PARAMETER.fullmatch(one) for one in (found["query"] or "").split("&") if one):
+    found = re.fullmatch(_POSTGRES, url)
+    if found is None or not all(re.fullmatch(_PARAMETER, one) for one in (found["query"] or "").split("&") if one):
         raise WrongAddress("the address of the database must be postgresql://USER@HOST:PORT/NAME, "
                            "or USER:PASSWORD in place of USER; write %40 for @, %2F for /, %3A for : "
                            "and %3F for ? in both")
@@ -55,16 +55,16 @@ def _file(path: str) -> Path:
     return Path(path)
 
 
-_IN_ADDRESS = re.compile(r"(?<=://)([^\s@:/]*:)\S*(?=@)|(?<=://)([^\s@]*:)[^@\n]*(?=@)")
-_IN_PARAMETER = re.compile(r"""((?:pass(?:word|wd|phrase)?|pwd|secret|token)["']?\s*[=:]\s*)"""
-                           r"""("[^"]*"|'[^']*'|[^\s&,;}]+)""", re.IGNORECASE)
+_IN_ADDRESS = r"(?<=://)([^\s@:/]*:)\S*(?=@)|(?<=://)([^\s@]*:)[^@\n]*(?=@)"
+_IN_PARAMETER = (r"""(?i)((?:pass(?:word|wd|phrase)?|pwd|secret|token)["']?\s*[=:]\s*)"""
+                 r"""("[^"]*"|'[^']*'|[^\s&,;}]+)""")
 
 
 def hidden(text: str) -> str:
     """A text in which no password of an address or of a setting can be read."""
     if "://" in text:
-        text = _IN_ADDRESS.sub(lambda found: f"{found[1] or found[2]}***", text)
-    return _IN_PARAMETER.sub(r"\1***", text)
+        text = re.sub(_IN_ADDRESS, lambda found: f"{found[1] or found[2]}***", text)
+    return re.sub(_IN_PARAMETER, r"\1***", text)
 
 
 def without_password(url: str) -> str:
@@ -79,7 +79,7 @@ def forget_argument(url: str) -> None:
     """Takes the password of an address that was given on the command line out of what `ps`
     shows of this process (Linux)."""
     _overwrite(lambda shown: url in shown, *(
-        one for part in _SECRET.findall(url) for one in (*part, unquote(part[0] or part[1])) if one))
+        one for part in re.findall(_HELD, url) for one in (*part, unquote(part[0] or part[1])) if one))
 
 
 def forget_text(text: str) -> None:
@@ -106,4 +106,4 @@ def _overwrite(holds: Callable[[str], bool], *secret: str) -> None:
     ctypes.memmove(begin, b"\0".join(arguments), len(shown))
 
 
-_SECRET = re.compile(r"://[^@:/]*:(.*)@|[?&](?:ssl)?password=([^&]*)")
+_HELD = r"://[^@:/]*:(.*)@|[?&](?:ssl)?password=([^&]*)"

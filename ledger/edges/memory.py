@@ -17,9 +17,20 @@ def uncollected() -> Iterator[None]:
             gc.enable()
 
 
+def collect_seldom() -> None:
+    """For a program that makes many objects that live on (what is imported, a batch, the students met last): with
+    Python's defaults a good part of its time goes into looking through them again and again."""
+    gc.set_threshold(50_000, 10, 10)
+
+
 def spare_the_collector() -> None:
-    """For a program that makes many objects that live on (a batch, the students met last): with Python's defaults a
-    third of the time goes into looking through them, and through everything that was imported, again and again."""
+    """The same, of one that has begun and stays: what lives now is never looked through again."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 10, 10)
+    collect_seldom()
+
+
+def end_without_collecting() -> None:
+    """For a program that has closed what it opened: while it ends, Python would look through everything twice more."""
+    gc.disable()
+    gc.freeze()

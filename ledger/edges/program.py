@@ -19,6 +19,7 @@ import click
 
 from . import log
 from .address import WrongAddress
+from .memory import end_without_collecting
 from .text import json_text, visible
 
 USAGE, UNAVAILABLE, FAULT, NOT_WRITTEN, INTERRUPTED, NOBODY_READS = 2, 6, 70, 74, 130, 141
@@ -163,6 +164,7 @@ class Program(click.Group):
             sys.stdout.flush()
         except OutputLost as lost:
             code = self._lost(lost)
+        end_without_collecting()
         sys.exit(code)
 
     def invoke(self, ctx: click.Context) -> Any:

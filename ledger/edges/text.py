@@ -1,6 +1,5 @@
 """Text of others on its way to a terminal, a log line or a spreadsheet: it can neither forge a line nor act."""
 
-import csv
 import io
 import json
 import re
@@ -44,8 +43,8 @@ def json_text(value: Any, ascii_only: bool = False, indent: int | None = None) -
     return "".join(one if one == "\n" or _has_shape(one) else json.dumps(one)[1:-1] for one in text)
 
 
-_FORMULA = re.compile(r"[\t\r\n]|\s*[=+\-@＝＋－＠]")
-_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+_FORMULA = r"[\t\r\n]|\s*[=+\-@＝＋－＠]"
+_NUMBER = r"-?[0-9]+(\.[0-9]+)?"
 
 
 def csv_cell(value: Any) -> Any:
@@ -53,11 +52,13 @@ def csv_cell(value: Any) -> Any:
     advises, also where spaces stand before the sign. Numbers, negative ones too, stay numbers."""
     if not isinstance(value, str):
         return value
-    return f"'{visible(value)}" if _FORMULA.match(value) and not _NUMBER.fullmatch(value) else visible(value)
+    return f"'{visible(value)}" if re.match(_FORMULA, value) and not re.fullmatch(_NUMBER, value) else visible(value)
 
 
 def comma_separated(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
     """Rows under a heading."""
+    import csv
+
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(columns)

@@ -7,11 +7,12 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from decimal import Decimal
 from io import TextIOWrapper
 from typing import IO, Any
+
+import msgspec
 
 from ledger.bootstrap import Answer
 from ledger.domain.phrases import Phrase
@@ -36,8 +37,8 @@ STYLES = {
     "breach": "bold red", "derogation": "yellow", "notice": "cyan", "mend": "bold red", "look": "cyan",
     "attention": "yellow", "failed": "bold red",
 }
-_DAY = re.compile(r"\d{4}-\d\d-\d\d")
-_AMOUNT = re.compile(r"\d+\.\d\d")
+_DAY = r"\d{4}-\d\d-\d\d"
+_AMOUNT = r"\d+\.\d\d"
 SIDE_WIDTH = 11
 
 
@@ -625,9 +626,9 @@ class Page:
             return "; ".join(self._value(part, field) for part in value)
         if value is None or isinstance(value, bool):
             return self._named("value", str(value).lower())
-        if _DAY.fullmatch(str(value)):
+        if re.fullmatch(_DAY, str(value)):
             return str(day(value, self._language))
-        if _AMOUNT.fullmatch(str(value)):
+        if re.fullmatch(_AMOUNT, str(value)):
             return figure(Decimal(value), self._language, 2) if field in SHARES else money(value, self._language)
         return self._named("rule_value", str(value))
 
@@ -778,15 +779,14 @@ NAMED = 4
 """Students of one finding, unless there are more: then one less."""
 
 
-@dataclass(slots=True)
-class _Alike:
+class _Alike(msgspec.Struct):
     """Notices that say the same of several students, who come one after the other."""
 
     first: Answer
     findings: int = 0
     students: int = 0
     last: str = ""
-    named: list[str] = field(default_factory=list)
+    named: list[str] = []
 
     def add(self, finding: Answer) -> None:
         self.findings += 1

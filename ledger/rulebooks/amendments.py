@@ -3,7 +3,6 @@ the day from which it holds, and its source. They stand at the end of the year's
 known, so that the bytes before one of them are the file as it was before: that is what identifies the earlier law.
 """
 
-import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
@@ -19,7 +18,7 @@ Place = tuple[str | int, ...]
 AtPlace = tuple[Place, Phrase]
 """What is wrong at a place of the file."""
 SOURCE = ("document", "heading", "says")
-_FIELD = re.compile(rb"^amendments:", re.MULTILINE)
+_FIELD = rb"(?m)^amendments:"
 Checking = Callable[[Mapping[str, Any], Mapping[str, int]], RuleBook]
 """The checked book of a file's data; the second mapping says which amendment an entry comes from."""
 
@@ -32,23 +31,25 @@ def stages(data: Mapping[str, Any], made: Checking, content: bytes, register: by
     known = base.amendments
     if not known:
         return base, ()
+    from hashlib import sha256
+
     ends = [*begin, len(content)]
     days = [None, *sorted({one.known_since for one in known})]
     found = []
     for day in days:
         count = sum(day is not None and one.known_since <= day for one in known)
-        sha256 = hashlib.sha256(_kept(content, ends[count], count == len(known)) + register).hexdigest()
+        identity = sha256(_kept(content, ends[count], count == len(known)) + register).hexdigest()
         turns = tuple(sorted({one.holds_from for one in known[:count]}))
         books = (replace(base, amendments=known[:count]),
                  *(_amended(data, made, known, count, turn) for turn in turns))
-        found.append(Stage(day, (base.id, sha256), turns, books))
+        found.append(Stage(day, (base.id, identity), turns, books))
     return found[-1].books[-1], tuple(found)
 
 
 def out_of_place(data: Mapping[str, Any], content: bytes, known: Sequence[Amendment],
                  documents: Sequence[str]) -> Iterator[AtPlace]:
     """What is wrong with the amendments themselves."""
-    if known and ([*data][-1] != "amendments" or not _FIELD.search(content)):
+    if known and ([*data][-1] != "amendments" or not re.search(_FIELD, content)):
         yield ("amendments",), says("book/amendments-last")
     for number, one in enumerate(known):
         if number and one.known_since < known[number - 1].known_since:
@@ -86,7 +87,7 @@ def _entry(before: Any, change: Mapping[str, Any], source: Mapping[str, str]) ->
 
 def beginnings(content: bytes, nodes: Callable[[bytes], Any]) -> list[int]:
     """Where in the file the field and each amendment after the first begins. Empty where they are none."""
-    field = _FIELD.search(content)
+    field = re.search(_FIELD, content)
     if field is None:
         return []
     start = field.start()

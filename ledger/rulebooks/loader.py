@@ -7,11 +7,12 @@ which law, and which readings of it, it was decided under. Of a book with amendm
 state of knowledge has its own, by the bytes of the year's file as it was before the next one was written.
 """
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 from ledger.domain.books import LawBooks, Stage
 from ledger.domain.checked import Checked, names
@@ -24,9 +25,6 @@ from ledger.words import DEFAULT, Language, sentence
 
 from .amendments import AtPlace, Place, beginnings, out_of_place, stages
 from .remembered import AsRead, own_remembered, year_remembered
-
-if TYPE_CHECKING:
-    pass
 
 REGISTER = "readings.yaml"
 """The file of a folder that is no year's book: what the guides leave open and how it is read, for every year."""
@@ -48,7 +46,7 @@ SMALLEST = ("CHG-3", "RAT-3", "RAT-4", "RAT-5", "RAT-6", "MOR-1", "MOR-2", "MOR-
 pass."""
 
 
-class Misread(NamedTuple):
+class Misread(msgspec.Struct, frozen=True):
     """What is wrong with a file: its name, the line (None: no line of it), the field ("": the file) and what to do."""
 
     file: str
@@ -109,15 +107,15 @@ def load_books(folder: Path | None = None) -> LawBooks:
     known: dict[str, tuple[Stage, ...]] = {}
     readings = readings_of(folder)
     for name, content in book_files(folder):
-        book, found = read_stages(name, content, readings, (folder or PACKAGED) / Path(name).name)
-        year = book.academic_year
+        found = read_stages(name, content, readings, (folder or PACKAGED) / Path(name).name)
+        year = found.book.academic_year
         if year in books:
             raise RuleBookError(Misread(name, None, "academic_year", says("book/second-of-the-year", academic_year=year,
                                                                           text=source[year])))
-        books[year], source[year] = book, name
-        identities[year] = (book.id, hashlib.sha256(content + readings.content).hexdigest())
-        if found:
-            known[year] = found
+        books[year], source[year] = found.book, name
+        identities[year] = (found.book.id, found.sha256)
+        if found.stages:
+            known[year] = found.stages
     return LawBooks(books, identities, own_rules(), known)
 
 
@@ -183,6 +181,8 @@ def read_stages(name: str, content: bytes, readings: Readings, file: Path | None
 
 
 def _read(name: str, content: bytes, readings: Readings) -> AsRead:
+    from hashlib import sha256
+
     usual = readings.entries
     data = read_plain(name, content)
     if not isinstance(data, dict):
@@ -200,7 +200,8 @@ def _read(name: str, content: bytes, readings: Readings) -> AsRead:
             raise RuleBookError(*_told(name, content, _moved(problems[:LISTED], amended), len(problems)))
         return book
 
-    return AsRead(*stages(data, made, content, readings.content, beginnings(content, nodes)))
+    book, known = stages(data, made, content, readings.content, beginnings(content, nodes))
+    return AsRead(book, sha256(content + readings.content).hexdigest(), known)
 
 
 def _of_the_year(usual: Interpretations, readings: Readings, data: dict[Any, Any]) -> Any:
@@ -247,8 +248,8 @@ def _told(name: str, content: bytes, problems: Sequence[AtPlace], total: int) ->
 def book_files(folder: Path | None) -> Iterator[tuple[str, bytes]]:
     """The books of years: every `*.yaml` of a folder but its register and what it says of the institution."""
     if folder is None:
-        for file in sorted(PACKAGED.glob("*.yaml")):
-            if file.name not in NO_BOOKS:
+        for file in sorted(PACKAGED.iterdir()):
+            if file.suffix == ".yaml" and file.name not in NO_BOOKS:
                 yield f"ledger/rulebooks/{file.name}", file.read_bytes()
         return
     found = sorted(path for path in folder.glob("*.yaml") if path.name not in NO_BOOKS)

@@ -106,8 +106,8 @@ class Backend(Protocol):
     def close(self) -> None: ...
 
 
-_IN = re.compile(r"\bIN\s+:([a-z_][a-z0-9_]*)")
-_NAMES = re.compile(r"(?<![:\w]):([a-z_][a-z0-9_]*)")
+_IN = r"\bIN\s+:([a-z_][a-z0-9_]*)"
+_NAMES = r"(?<![:\w]):([a-z_][a-z0-9_]*)"
 Spelling = Callable[[str, str], str]
 """From a statement and a set of tables to what the database is told."""
 
@@ -120,8 +120,8 @@ def spelling(dialect: Dialect, names: TableNames) -> Spelling:
     def spelled(statement: str, tables: str) -> str:
         named = statement.format_map(names[tables or first]) if names else statement
         if dialect == "sqlite":
-            return _IN.sub(r"IN (SELECT value FROM json_each(:\1))", named)
-        return _NAMES.sub(r"%(\1)s", _IN.sub(r"= ANY(:\1)", named).replace("%", "%%"))
+            return re.sub(_IN, r"IN (SELECT value FROM json_each(:\1))", named)
+        return re.sub(_NAMES, r"%(\1)s", re.sub(_IN, r"= ANY(:\1)", named).replace("%", "%%"))
 
     return spelled
 

@@ -8,7 +8,8 @@ leave it as it is. Newer tables are nobody's business here: `check` refuses them
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
-from typing import NamedTuple
+
+import msgspec
 
 from .base import Backend, Transaction
 
@@ -28,7 +29,7 @@ class Newer(NotOfToday):
     """A newer program made them, or brought them up to date."""
 
 
-class Migrations(NamedTuple):
+class Migrations(msgspec.Struct, frozen=True):
     """Of one kind of tables. `part` names it within `table`, which keeps the numbers of all kinds in a database. `first`: the table by
     which one knows that there is anything; `{name}` is looked up in the set `tables` where there are several."""
 

@@ -7,7 +7,6 @@ stands for two events; versions cannot, and so whoever counts them begins anew w
 import json
 from collections.abc import Sequence
 from contextlib import closing
-from hashlib import sha256
 from typing import NamedTuple
 
 from ledger.edges.address import sqlite_path
@@ -33,6 +32,8 @@ class Epoch(NamedTuple):
     @property
     def digest(self) -> str:
         """Of who accepted it, when and why, in hex: the log names it, and no names."""
+        from hashlib import sha256
+
         return sha256(json.dumps([self.accepted_at, *self.authorities, self.reason],
                                  ensure_ascii=False).encode()).hexdigest()
 

@@ -1,6 +1,5 @@
 """What can go wrong with a store, in words that a person can act on."""
 
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -77,6 +76,8 @@ class SomeSetAside(StoreUnusable):
 
 def fault(error: Exception) -> str:
     """Why a student is set aside: names the place in the program and nothing of the content."""
+    import traceback
+
     place = traceback.extract_tb(error.__traceback__)[-1]
     return (f"her answers cannot be computed, a fault of this program, please report it: {type(error).__name__} in "
             f"{Path(place.filename).name}, line {place.lineno}")

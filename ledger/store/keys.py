@@ -13,20 +13,21 @@ import os
 import re
 from collections.abc import Callable
 from contextlib import suppress
-from hashlib import sha256
 from pathlib import Path
 
 from .errors import StoreUnusable
 
 VARIABLE = "CAREER_LEDGER_DIGEST_KEY"
-_KEY = re.compile(r"[0-9A-Fa-f]{64}")
-_DIGITS = re.compile(r"[0-9A-Fa-f]{8,}")
+_KEY = r"[0-9A-Fa-f]{64}"
+_DIGITS = r"[0-9A-Fa-f]{8,}"
 _FORM = "64 hexadecimal digits, as `openssl rand -hex 32` prints them"
 
 
 def digester(key: bytes) -> Callable[[bytes], bytes]:
     """HMAC-SHA-256 (RFC 2104) under a key. Its two beginnings are hashed once: a quarter of the time that
     the library takes for each."""
+    from hashlib import sha256
+
     padded = key.ljust(64, b"\0")
     inner, outer = (sha256(bytes(one ^ pad for one in padded)) for pad in (0x36, 0x5C))
 
@@ -50,7 +51,7 @@ def load(beside: Path | None, known: str | None) -> bytes:
 
     Raises StoreUnusable, whose text never repeats what the variable holds: it may be half a key."""
     said = os.environ.get(VARIABLE, "").strip()
-    if said and (_KEY.fullmatch(said) or _DIGITS.fullmatch(said)):
+    if said and (re.fullmatch(_KEY, said) or re.fullmatch(_DIGITS, said)):
         key, where = _read(said, VARIABLE), VARIABLE
     elif said or beside is not None:
         path = Path(said) if said else beside or Path()
@@ -86,7 +87,7 @@ def _from(path: Path, where: str, known: str | None) -> bytes:
 
 
 def _read(text: str, where: str) -> bytes:
-    if not _KEY.fullmatch(text):
+    if not re.fullmatch(_KEY, text):
         raise StoreUnusable(f"{where} holds no key for digests: write {_FORM}")
     return bytes.fromhex(text)
 

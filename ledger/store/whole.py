@@ -2,7 +2,8 @@
 both databases have in common."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+
+import msgspec
 
 from ledger.domain.phrases import says
 from ledger.sql.base import Transaction
@@ -11,7 +12,7 @@ from .errors import StoreUnusable
 from .recorder import Identity, WholeRow
 
 
-class Arriving(NamedTuple):
+class Arriving(msgspec.Struct, frozen=True):
     """A ledger on its way in. `insert` takes its events, in order, at the positions that they have; `tx` is for what
     others keep beside them."""
 

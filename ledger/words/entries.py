@@ -3,7 +3,6 @@ says, in `help.it.toml`, by its English.
 
 An entry is read when it is first asked for: reading a whole catalogue would cost a question more than its answer."""
 
-import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -16,19 +15,14 @@ NAMES = "names."
 """Before the name of a table of names: of statuses, charges, blocks."""
 
 _HERE = Path(__file__).parent
-_TEXT = re.compile(r'^"?([\w -]+?)"? = "([^"\\\n]*)"$', re.MULTILINE)
-_MORE = re.compile(r'^(?!"?[\w -]+?"? = "[^"\\\n]*"$|#|$)', re.MULTILINE)
-"""The fields of an entry that hold a text without escapes, and a line that is none."""
-_SECTION = re.compile(r'^\["?([^"\]\n]+)"?\]$', re.MULTILINE)
 
 
 @cache
 def _sections(language: Language) -> dict[str, str]:
     """The text of each entry of a catalogue, by its id."""
     text = (_HERE / f"{language}.toml").read_text(encoding="utf-8")
-    heads = list(_SECTION.finditer(text))
-    ends = [head.start() for head in heads[1:]] + [len(text)]
-    return {head[1]: text[head.end():end] for head, end in zip(heads, ends, strict=True)}
+    parts = (part.partition("]\n") for part in f"\n{text}".split("\n[")[1:])
+    return {head.strip('"'): below for head, _, below in parts}
 
 
 def ids(language: Language) -> frozenset[str]:
@@ -39,8 +33,18 @@ def ids(language: Language) -> frozenset[str]:
 def entry(id: str, language: Language) -> Mapping[str, str]:
     """What stands under an id. Raises KeyError where there is no such entry."""
     text = _sections(language)[id]
-    if not _MORE.search(text):  # what nearly all are is read without a parser of TOML
-        return dict(_TEXT.findall(text))
+    found = {}
+    for line in text.split("\n"):
+        if line and line[0] != "#":
+            name, _, value = line.partition(" = ")
+            if "\\" in line or name.count('"') not in (0, 2) or value.count('"') != 2 or value[0] + value[-1] != '""':
+                return _with_escapes(text)
+            found[name.strip('"')] = value[1:-1]
+    return found
+
+
+def _with_escapes(text: str) -> Mapping[str, str]:
+    """Few entries need a parser of TOML."""
     import tomllib
 
     return cast("Mapping[str, str]", tomllib.loads(text))

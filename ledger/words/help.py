@@ -15,7 +15,7 @@ from ledger.edges import program
 from .entries import help_texts
 from .reader import counted, reader, translated
 
-_APART = re.compile(r"\n\s*\n")
+_APART = r"\n\s*\n"
 _AS_IT_IS = "\b\n"
 """Before a paragraph that is not wrapped: a heading and examples."""
 _TEXTS = ("help", "short_help", "options_metavar", "subcommand_metavar")
@@ -47,7 +47,7 @@ def translate() -> None:
 
 def paragraphs(text: str) -> Iterator[str]:
     """What is translated as one: each paragraph on one line, and of examples their heading."""
-    for one in _APART.split(inspect.cleandoc(text)):
+    for one in re.split(_APART, inspect.cleandoc(text)):
         yield one.split("\n")[1] if one.startswith(_AS_IT_IS) else " ".join(one.split())
 
 
@@ -82,4 +82,4 @@ def _in_words(context: click.Context, shown: Sequence[click.Command | click.Para
 def _told(text: str, words: Mapping[str, str]) -> str:
     return "\n\n".join(
         one.replace(said, words.get(said, said), 1) if one.startswith(_AS_IT_IS) else words.get(said, one)
-        for one, said in zip(_APART.split(inspect.cleandoc(text)), paragraphs(text), strict=True))
+        for one, said in zip(re.split(_APART, inspect.cleandoc(text)), paragraphs(text), strict=True))

@@ -25,7 +25,7 @@ MONTHS: dict[Language, tuple[str, ...]] = {
 }
 _OR: dict[Language, str] = {"en": " or ", "it": " o "}
 _LATE_FEE = "late-fee/"
-_OF_A_RULE = re.compile(r"^[A-Z]+-\w+: ")
+_OF_A_RULE = r"^[A-Z]+-\w+: "
 """Before the second of several things that a book does not know, and before each later one."""
 
 
@@ -107,7 +107,7 @@ def _missing(value: str, language: Language) -> str:
     """What a rule book marks as unknown, which is written in English; that of an institution's own book as it is."""
     if language == DEFAULT:
         return value
-    parts = [_OF_A_RULE.sub("", part) for part in value.split("; ")]
+    parts = [re.sub(_OF_A_RULE, "", part) for part in value.split("; ")]
     return "; ".join(part.removesuffix(said) + named("missing", said, language)
                      for part, said in zip(value.split("; "), parts, strict=True))
 

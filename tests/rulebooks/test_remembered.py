@@ -197,8 +197,9 @@ print(*sys.modules)
         done = subprocess.run(arguments, capture_output=True, text=True, check=True, env=environment)
     *answer, imported = done.stdout.splitlines()
     assert "S-DEMO-07" in answer[0]
-    late = {"yaml", "rich", "pydantic", "pydantic_core", "annotated_types", "logging", "tempfile", "eventsourcing",
-            "starlette", "psycopg", "cryptography", "confluent_kafka", "multiprocessing", "concurrent",
+    late = {"yaml", "rich", "pydantic", "pydantic_core", "annotated_types", "logging", "tempfile",
+            "eventsourcing", "tomllib", "locale", "traceback", "dataclasses", "csv", "starlette", "psycopg",
+            "cryptography", "confluent_kafka", "multiprocessing", "concurrent",
             "asyncio", "uvicorn", "dask", "holidays", "ledger.handling", "ledger.intake", "ledger.relay",
             "ledger.wire", "ledger.privacy", "ledger.proofs", "ledger.exports", "ledger.audit",
             "ledger.generate", "ledger.domain.decisions", "ledger.domain.submissions",

@@ -6,6 +6,8 @@ from datetime import date
 from operator import attrgetter
 from typing import Any, Generic, NamedTuple, TypeVar
 
+import msgspec
+
 from ..books import LawBooks
 from ..case import Case, Predicate
 from ..events import Event, Payload
@@ -20,7 +22,7 @@ _P = TypeVar("_P", bound=Payload)
 _V = TypeVar("_V")
 
 
-class Deadline(NamedTuple):
+class Deadline(msgspec.Struct, frozen=True):
     """A last day of a career that goes on (None: there is none), what the day after it brings, and what is left open
     where nobody knows the day (by default whether the career has ended)."""
 
@@ -53,7 +55,7 @@ def reads(*parts: str) -> Callable[[_F], _F]:
     return mark
 
 
-class ToAsk(NamedTuple, Generic[_F]):
+class ToAsk(msgspec.Struct, Generic[_F], frozen=True):
     """A predicate (`Forbids`), a misfit or a lookout, and the rules that it speaks for. `governed`: by the book of the
     act's year; else it looks the book up itself."""
 
@@ -146,7 +148,7 @@ Lookout = Callable[[Person, Career, LawBooks], Iterable[StillOpen]]
 """What is open in a career at the end of the person's day."""
 
 
-class Annulment(NamedTuple):
+class Annulment(msgspec.Struct, frozen=True):
     """What is unpaid of a charge falls away at a career's end: the rule, and whether it speaks of this end and this
     charge."""
 

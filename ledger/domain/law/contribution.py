@@ -4,8 +4,8 @@ AMB-47)."""
 from collections.abc import Iterator, Sequence
 from datetime import date
 from decimal import Decimal
-from typing import NamedTuple
 
+import msgspec
 from msgspec.structs import replace
 
 from ..account import fitted, settle_amounts, take, waive_ahead
@@ -219,7 +219,7 @@ def instalment_due_on(book: RuleBook, number: int) -> date | None:
 # What a year's assessments ask
 
 
-class _Asking(NamedTuple):
+class _Asking(msgspec.Struct, frozen=True):
     """What an assessment asks for an instalment: euro, rule, when more than before falls due, the assessment, whether
     the year's contribution rises, whether it is a later assessment, whether it finds an instalment settled."""
 

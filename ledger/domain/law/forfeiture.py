@@ -4,7 +4,8 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from datetime import date
 from functools import lru_cache
-from typing import NamedTuple
+
+import msgspec
 
 from ..books import LawBooks
 from ..events import Event
@@ -46,7 +47,7 @@ def not_foreseen(career: Career, day: date, books: LawBooks) -> Gap | None:
     return _open(year, day, book) if book is not None and year is not None else None
 
 
-class RestsOn(NamedTuple):
+class RestsOn(msgspec.Struct, frozen=True):
     """What the outlook from a day on follows from, beside the law: where it is the same on a later day, so is the
     outlook. `year`: the first academic year that counts as one without an exam, None where none does."""
 
@@ -55,7 +56,7 @@ class RestsOn(NamedTuple):
     suspended_years: tuple[str, ...]
 
 
-class Outlook(NamedTuple):
+class Outlook(msgspec.Struct, frozen=True):
     """What holds from a day on if nothing else happens: the office may forfeit the career, or nobody knows."""
 
     since: date

@@ -96,8 +96,12 @@ class Commands(Program):
         return super().explained(error)
 
 
+translate()  # before click asks gettext, for which it would load a locale, what its own options are called
+
+
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(package_name=PROGRAM, prog_name=PROGRAM)
+@click.version_option(package_name=PROGRAM, prog_name=PROGRAM, message="%(prog)s, version %(version)s",
+                      help="Show the version and exit.")
 @click.option("--db", metavar="URL", envvar="CAREER_LEDGER_DB",
               help="sqlite:///PATH or postgresql://USER@HOST/NAME. Default: $CAREER_LEDGER_DB, "
                    "else a file in the user's data folder.")
@@ -149,9 +153,6 @@ def completion(shell: str) -> None:
     found = get_completion_class(shell)
     if found is not None:
         click.echo(found(cli, {}, PROGRAM, "_CAREER_LEDGER_COMPLETE").source())  # our own lines
-
-
-translate()
 
 
 def main() -> None:

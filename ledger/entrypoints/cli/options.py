@@ -124,7 +124,7 @@ def _two(_: click.Context, __: click.Parameter, authorities: tuple[str, ...]) ->
 authorities_option = click.option("--authority", "authorities", multiple=True, required=True, callback=_two,
                                   metavar="NAME", help="Who orders it: give two different ones.")
 
-_SCHEDULER = re.compile(r"(?:tcp|tls|wss?)://[^\s@]{1,300}")
+_SCHEDULER = r"(?:tcp|tls|wss?)://[^\s@]{1,300}"
 
 
 def engine_options(function: _F) -> _F:
@@ -136,7 +136,7 @@ def engine_options(function: _F) -> _F:
 
         if workers is not None and cluster is not None:
             raise misused(says("cli/not-both", first="--workers", second="--cluster"))
-        if cluster is not None and not _SCHEDULER.fullmatch(cluster):
+        if cluster is not None and not re.fullmatch(_SCHEDULER, cluster):
             raise bad_value(says("cli/cluster", field=cluster), param_hint="--cluster")
         return function(*args, how=How(workers, cluster), **rest)
 
