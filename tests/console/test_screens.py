@@ -177,6 +177,16 @@ def test_list_stands_where_there_is_no_room_for_the_picture(opened: Desk, path: 
     page.close()
 
 
+def test_narrow_rows_leave_out_what_is_empty(opened: Desk) -> None:
+    page = opened.window("it", scripts=False)
+    page.set_viewport_size({"width": NARROW, "height": 900})
+    page.goto(f"{opened.site}{TRIED}")
+    row = page.locator("table.stacked tr.changed", has_text="19 aprile 2026")
+    expect(row.locator("[data-head=Ora]")).to_be_visible()
+    expect(row.locator("[data-head=Dopo]")).to_be_hidden()
+    page.close()
+
+
 @pytest.mark.parametrize("scripts", [True, False])
 def test_days_move_what_is_supposed_along(opened: Desk, scripts: bool) -> None:
     page = opened.window("it", STAFF, scripts)
