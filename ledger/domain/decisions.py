@@ -7,7 +7,7 @@
 from dataclasses import dataclass
 from dataclasses import field as with_default
 from datetime import date, datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from . import events as e
 from .books import LawBooks
@@ -25,8 +25,10 @@ from .registry import obeys
 from .rulebook import RuleBook
 from .standing import Standing
 from .state import Career, Person
-from .submissions import Submission
 from .values import ROME
+
+if TYPE_CHECKING:
+    from .submissions import Submission
 
 Mode = Literal["enforce", "record"]
 
@@ -120,7 +122,7 @@ def lies_ahead(day: date, moment: datetime) -> bool:
 
 
 @obeys("FUT", "AMB-34")
-def _structural_problems(standing: Standing, submission: Submission, recorded_at: datetime) -> list[Problem]:
+def _structural_problems(standing: Standing, submission: "Submission", recorded_at: datetime) -> list[Problem]:
     """What makes a well-formed submission impossible: it names a career that is not there, or comes out of time."""
     found = []
     history, day, data = standing.events, submission.effective_on, submission.data
@@ -154,7 +156,7 @@ def _structural_problems(standing: Standing, submission: Submission, recorded_at
     return found
 
 
-def _unknown_overrides(submission: Submission, books: LawBooks) -> list[Problem]:
+def _unknown_overrides(submission: "Submission", books: LawBooks) -> list[Problem]:
     """A derogation from a rule that no book has lifts nothing: it is misspelt."""
     return [Problem(f"override.{n}.rule", says("form/unknown-rule", rule=override.rule[:60]))
             for n, override in enumerate(submission.override) if not books.knows(override.rule)]
@@ -165,7 +167,7 @@ NOT_JUDGED = frozenset({"NO-RULEBOOK", "UNKNOWN-VALUE"})
 """The law does not tell: no breach."""
 
 
-def decide(standing: Standing, submission: Submission, recorded_at: datetime, books: LawBooks,
+def decide(standing: Standing, submission: "Submission", recorded_at: datetime, books: LawBooks,
            mode: Mode) -> Accepted | Refused | Invalid:
     """Judge one submission against where the student stands.
 
@@ -201,5 +203,5 @@ def decide(standing: Standing, submission: Submission, recorded_at: datetime, bo
                     tuple(dict.fromkeys(r.rule for r in reasons if r.rule not in NOT_JUDGED or r.rule in lifted)), said)
 
 
-def _identity(submission: Submission, book: RuleBook | None, law: LawBooks) -> Rulebook | None:
+def _identity(submission: "Submission", book: RuleBook | None, law: LawBooks) -> Rulebook | None:
     return Rulebook(*law.identities[book.academic_year]) if book is not None and submission.career is not None else None

@@ -179,6 +179,12 @@ def test_unknown_values_and_rules_and_amendments_come_back(folder: Path) -> None
     assert deepcopy(book) == book  # as it is pickled
 
 
+def test_eligibility_does_not_import_the_checks_of_submissions() -> None:
+    asked = "import ledger.projections.student.eligibility, sys; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert {"pydantic", "ledger.domain.submissions"} & {*done.stdout.split()} == set()
+
+
 @pytest.mark.parametrize("form", ["--json", None])
 def test_status_imports_neither_yaml_nor_pydantic_nor_who_writes_sends_and_serves(
         tmp_path: Path, form: str | None) -> None:

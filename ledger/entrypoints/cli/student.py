@@ -85,8 +85,8 @@ def as_call(required: bool) -> Callable[[_F], _F]:
             if missing:
                 raise misused(says("cli/whole-call", text=", ".join(missing)))
             career = given.pop("career")
-            return function(*args, call=Call(career, ExamBooked.model_validate(
-                given | {"mode": given["mode"] or "written"})), **rest)
+            exam = ExamBooked(**given | {"mode": given["mode"] or "written"})  # each option has checked its value
+            return function(*args, call=Call(career, exam), **rest)
 
         made: Any = with_call
         for option in reversed((
