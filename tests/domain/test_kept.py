@@ -6,6 +6,7 @@ from collections.abc import Collection
 from datetime import date
 
 import pytest
+from msgspec.structs import astuple
 
 from ledger.domain.account import take
 from ledger.domain.charges import told
@@ -108,7 +109,7 @@ def test_rows_are_the_same_when_nothing_is_kept(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(consequences, "_settle", settle)
     rests_on = forfeiture.rests_on
-    monkeypatch.setattr(forfeiture, "rests_on", lambda *of: Other(*rests_on(*of)))
+    monkeypatch.setattr(forfeiture, "rests_on", lambda *of: Other(*astuple(rests_on(*of))))
     for student, events in STREAMS.items():
         anew = timelines(events, student, BOOKS)
         assert {kind: sorted(map(str, found)) for kind, found in anew.items()} == {

@@ -79,6 +79,7 @@ def desk(url: str, there: Provider, keys: str | None = None) -> Iterator[Asker]:
         entrance = Entrance(place, sessions=sessions, trail=api.trail)
         console = Console(api)
         console.waiting.patience = 60.0
+        console.waiting.patience = 60.0
         with Server({**api.routes, **console.routes, **entrance.routes}, place, LONGEST, entrance):
             try:
                 yield Asker(place.port, there, sessions)

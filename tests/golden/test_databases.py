@@ -20,6 +20,7 @@ from typing import Any
 import psycopg
 import pytest
 from click.testing import CliRunner, Result
+from msgspec.structs import replace
 
 from consumers.archive.service import Archive
 from consumers.booking_gate.service import BookingGate
@@ -252,7 +253,7 @@ def killed_after(step: str, url: str) -> None:
 
     steps = tuple(then_die if one.__name__ == step else one for one in migrations.STEPS)
     for module, name in ((sqlite, "SQLITE"), (postgres, "POSTGRES")):
-        setattr(module, name, getattr(module, name)._replace(steps=steps))
+        setattr(module, name, replace(getattr(module, name), steps=steps))
     upgrade(url)
 
 

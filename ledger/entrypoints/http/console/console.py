@@ -59,8 +59,13 @@ class Console:
             **{path: {method: self._shown(path, work) for method, work in methods.items()}
                for path, methods in found.items()}}
         return {"/assets/{mark}/{name}": {"GET": assets.given}, "/favicon.ico": {"GET": assets.given},
-                **{path: {method: self.waiting.over(path, route) if method == "GET" and path not in FILES else route
-                          for method, route in methods.items()} for path, methods in pages.items()}}
+                **{path: {method: self._patiently(path, method, route) for method, route in methods.items()}
+                   for path, methods in pages.items()}}
+
+    def _patiently(self, path: str, method: str, route: Route) -> Route:
+        if method != "GET":
+            return self.waiting.after(route)
+        return route if path in FILES else self.waiting.over(path, route)
 
     def _shown(self, path: str, work: _Page) -> Route:
         async def shown(request: Request) -> Response:

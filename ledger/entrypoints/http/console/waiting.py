@@ -68,6 +68,17 @@ class SlowPages:
 
         return shown
 
+    def after(self, route: Route) -> Route:
+        """What changes something: no page from before it is given to whoever changed it."""
+        async def done(request: Request) -> Shown:
+            try:
+                return await _answer(route, request)
+            finally:
+                for key in [key for key in self._made if key.session == request.caller.csrf]:
+                    del self._made[key]
+
+        return done
+
     def _forget(self) -> None:
         long_ago = time.monotonic() - KEPT_SECONDS
         for key in [key for key, made in self._made.items() if made.ended < long_ago]:
