@@ -37,6 +37,7 @@ from ledger.privacy.tables import MIGRATIONS
 from ledger.projections.everybody import open_database, shape
 from ledger.relay import Positions
 from ledger.store import StoreUnusable, migrations, open_store, postgres, sqlite
+from tests.conftest import ROLES
 from tests.golden import make
 from tests.golden.make import DAY, MASTER, PERSON, STUDENTS, reduced, without_changes
 
@@ -70,6 +71,7 @@ def restored(folder: Path, url: str) -> str:
         Path(url.removeprefix("sqlite:///")).write_bytes(gzip.decompress((folder / "ledger.sqlite.gz").read_bytes()))
     else:
         with psycopg.connect(url, autocommit=True) as admin:
+            admin.execute(ROLES.read_bytes())  # they are of the server, and in no dump
             admin.execute((folder / "ledger.sql").read_bytes())
     return url
 
