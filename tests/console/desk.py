@@ -173,5 +173,4 @@ def desk(url: str, browser: Browser, keys: str | None = None,
         routes = {**api.routes, **entrance.routes, **console.routes}
         stack.enter_context(Server(routes, place, LONGEST, entrance))
         stack.callback(api.leave)
-        console.waiting.patience = 60.0  # on a busy machine too; what is slow is told in test_waiting.py
         yield Desk(console, again, entrance, f"http://127.0.0.1:{place.port}", browser, url)

@@ -29,7 +29,6 @@ def site(url: str, keys: str | None, mails: bool = True) -> Iterator[int]:
         api.tickets.mails = mails
         console = Console(api)
         console.waiting.patience = 60.0
-        console.waiting.patience = 60.0
         routes = {**api.routes, **entrance.routes, **console.routes}
         with Server(routes, place, LONGEST, entrance):
             yield place.port
