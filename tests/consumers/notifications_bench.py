@@ -85,7 +85,7 @@ class Mailbox:
         return reply or "250 OK"
 
     def _authenticate(self, server: Any, session: Any, envelope: Any, mechanism: str, given: Any) -> AuthResult:
-        return AuthResult(success=(given.login, given.password) == self._login, handled=True)
+        return AuthResult(success=(given.login, given.password) == self._login, handled=False)
 
     def told(self, address: str | None = None) -> list[str]:
         """The subjects of what came, in order."""
