@@ -3,6 +3,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+COMPILED := .venv/.compiled
 # files and databases of the tests lie in memory where there is room for them and programs may run there: making and dropping a database
 # takes a tenth of a second in place of one or two
 MEMORY := $(shell grep -qs ' /dev/shm tmpfs [^ ]*noexec' /proc/mounts || df -Pk /dev/shm 2>/dev/null | \
@@ -45,16 +46,19 @@ $(INSTALLED): pyproject.toml
 	@$(PYTHON) -m venv --clear .venv || { echo "python's venv module is missing: on Debian or Ubuntu, apt-get install python3-venv" >&2; exit 1; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@$(BIN)/python -m compileall -q ledger consumers
+	@touch $@
+
+$(COMPILED): $(INSTALLED)
 	@$(BIN)/python -m pytest -q --collect-only >/dev/null || true  # else each worker compiles every test
 	@touch $@
 
 demo: $(INSTALLED)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/demo.sh
 
-test: $(INSTALLED)
+test: $(COMPILED)
 	$(SERVERS) $(PYTEST) -n $(WORKERS) -m "not long" --durations 25
 
-faults: $(INSTALLED)
+faults: $(COMPILED)
 	CAREER_LEDGER_TEST_SIZE=$(SIZE) $(SERVERS) $(PYTEST) -n $(WORKERS) -m "faults or long" --timeout 1500 -o faulthandler_timeout=1200 --durations 25
 
 fuzz: $(INSTALLED)
@@ -66,7 +70,7 @@ check: $(INSTALLED)
 	@$(MAKE) --no-print-directory -j 2 lint serverless
 
 # two for each of two cores: who starts a program waits for it
-serverless: $(INSTALLED)
+serverless: $(COMPILED)
 	$(MEMORY) $(PYTEST) -q -n 4 -m "not server and not faults and not long"
 
 lint: $(INSTALLED)

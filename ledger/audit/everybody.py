@@ -8,9 +8,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from ledger.domain.books import LawBooks
-from ledger.domain.events import PAYLOADS, Enrolled, Event, Preenrolled
+from ledger.domain.events import Enrolled, Event, Preenrolled
 from ledger.domain.knowledge import in_force
-from ledger.domain.numbers import IUV, NUMBERED, TICKET, number_of
+from ledger.domain.numbers import GIVE_NUMBERS, IUV, TICKET, number_of
 from ledger.domain.phrases import Phrase, says
 from ledger.domain.reasons import source_of
 from ledger.domain.registry import obeys
@@ -21,7 +21,7 @@ Sighting = tuple[str, str, str, str | None, str, int, str | None, str]
 """What, number, student, career, event, position, programme, academic year: plain, so that a worker can send it."""
 
 NOTHING = says("verbatim")
-_LOOKED_AT = NUMBERED | {name for name, data in PAYLOADS.items() if issubclass(data, Enrolled | Preenrolled)}
+_LOOKED_AT = (*GIVE_NUMBERS, Enrolled, Preenrolled)
 _RULES = {TICKET: "TKT-1", IUV: "IUV"}
 
 
@@ -31,7 +31,7 @@ def sightings(events: Sequence[Event], on: date) -> Iterator[Sighting]:
     for event in in_force(events):
         if event.effective_on > on:
             break
-        if event.type not in _LOOKED_AT:
+        if not isinstance(event.data, _LOOKED_AT):
             continue
         if isinstance(event.data, Enrolled | Preenrolled):
             programmes[event.career] = event.data.programme

@@ -9,8 +9,8 @@ from .events import Event, InstalmentPaid, TicketOpened
 from .registry import obeys
 
 TICKET, IUV = "ticket", "IUV"
-NUMBERED = frozenset({"ticket-opened", "instalment-paid"})
-"""The types of events that may give a number."""
+GIVE_NUMBERS = TicketOpened, InstalmentPaid
+"""What may give one."""
 _SURCHARGES = ("late-fee/", "late-instance")
 
 

@@ -27,6 +27,8 @@ TURN_SECONDS = 0.0002
 """So long a thread of this process goes on while another waits. What a worker found comes through a pipe that holds
 64 kB, each of which a thread reads between two turns of the one that works: by Python's own 5 ms a worker would wait
 a third of its time until its rows are taken."""
+USUAL_SECONDS = sys.getswitchinterval()
+"""Afterwards; not what was found before, which may be that of another batch of this process."""
 
 
 class _Out(Generic[P, R]):
@@ -138,12 +140,11 @@ class _Processes:
         return [processes.pool() for _ in range(self.at_once)]
 
     def __enter__(self) -> Engine:
-        self._before = sys.getswitchinterval()
         sys.setswitchinterval(TURN_SECONDS)
         return self
 
     def __exit__(self, *_: Any) -> None:
-        sys.setswitchinterval(self._before)
+        sys.setswitchinterval(USUAL_SECONDS)
         self._end()
 
     def _end(self) -> None:
