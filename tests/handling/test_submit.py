@@ -1,6 +1,5 @@
 """The write path: ids, the clock, decisions, files of all or nothing, and what is wrong with a line."""
 
-import gc
 import io
 import json
 import re
@@ -358,13 +357,9 @@ def test_memory_stays_flat_when_the_file_is_long(store: EventStore, books: LawBo
         tracemalloc.stop()
         return found
 
-    seldom = gc.get_threshold()
-    gc.set_threshold(700)  # what waits to be collected counts for nothing
-    try:
-        peak(20)
-        assert peak(1000) < peak(100) + 200_000
-    finally:
-        gc.set_threshold(*seldom)
+    peak(20)
+    # what other tests' threads hold is counted too; the lines would be 18 million
+    assert peak(1000) < peak(100) + 2_000_000
 
 
 def test_blank_line_is_nothing_and_a_mark_counts_at_the_start_only() -> None:
