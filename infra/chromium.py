@@ -3,7 +3,7 @@ engine for half of the processor time."""
 
 import shutil
 
-from infra.kafka.install import from_debian
+from infra.debian import found_or_installed
 
 NAMES = ("chromium-headless-shell", "chromium")
 
@@ -14,9 +14,7 @@ class NoChromium(Exception):
 
 def program() -> str:
     """Its path."""
-    if _found() is None:
-        from_debian(NAMES[0])
-    found = _found()
+    found = found_or_installed(_found, NAMES[0])
     if found is None:
         raise NoChromium(f"Chromium is needed: install it (Debian: {NAMES[0]})")
     return found

@@ -13,7 +13,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from infra.kafka.install import cache, from_debian
+from infra.debian import found_or_installed
+from infra.kafka.install import cache
 
 PACKAGE = Path(__file__).resolve().parents[1] / "examples" / "node" / "package.json"
 
@@ -24,9 +25,7 @@ class NoNode(Exception):
 
 def program(name: str) -> str:
     """The path of `node` or `npm`."""
-    if shutil.which(name) is None:
-        from_debian("nodejs", "npm")
-    found = shutil.which(name)
+    found = found_or_installed(lambda: shutil.which(name), "nodejs", "npm")
     if found is None:
         raise NoNode(f"{name} is needed: install Node.js 18 or newer with npm (Debian: nodejs, npm)")
     return found

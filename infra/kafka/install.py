@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
+from infra.debian import found_or_installed
+
 POM = Path(__file__).with_name("pom.xml")
 JAVA = 17
 """The oldest Java that runs Kafka 4."""
@@ -36,18 +38,6 @@ def version() -> str:
     if not found:
         raise NoBroker(f"{POM} names no kafka.version")
     return found
-
-
-def from_debian(*packages: str) -> None:
-    """Installs Debian's packages where apt-get may, that is as root; elsewhere does nothing."""
-    if os.geteuid() != 0 or not shutil.which("apt-get"):
-        return
-    say(f"installing Debian's {' and '.join(packages)}")
-    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    for arguments in (["update", "-q"], ["install", "-q", "-y", "--no-install-recommends", *packages]):
-        if subprocess.run(["apt-get", *arguments], env=environment, stdout=sys.stderr,
-                          stdin=subprocess.DEVNULL).returncode != 0:
-            say(f"apt-get {arguments[0]} failed")
 
 
 def _javas() -> Iterator[str]:
@@ -76,9 +66,7 @@ def java(compiler: bool = False) -> str:
     found = _installed_java(compiler)
     # each Debian release has one or both
     for package in (f"openjdk-{JAVA}-{kind}-headless", f"default-{kind}-headless"):
-        if found is None:
-            from_debian(package)
-            found = _installed_java(compiler)
+        found = found or found_or_installed(lambda: _installed_java(compiler), package)
     if found is None:
         raise NoBroker(f"Java {JAVA} or newer is needed: install it (Debian: openjdk-{JAVA}-{kind}-headless), {ELSE}")
     return found
@@ -104,9 +92,7 @@ def jars() -> Path:
 
 
 def _copy_jars(held: Path, folder: Path) -> None:
-    if not shutil.which("mvn"):
-        from_debian("maven")
-    maven = shutil.which("mvn")
+    maven = found_or_installed(lambda: shutil.which("mvn"), "maven")
     if maven is None:
         raise NoBroker(f"Maven is needed once, to bring Kafka: install it (Debian: maven), {ELSE}")
     say(f"bringing Apache Kafka {version()} with Maven (once)")

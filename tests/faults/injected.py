@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.kafka.install import from_debian
+from infra.debian import found_or_installed
 from tests.processes import Program
 from tests.sizes import SIZE
 
@@ -56,9 +56,7 @@ def _forked(environment: Mapping[str, str], words: Sequence[str], asked: Sequenc
 
 
 def strace() -> str:
-    if shutil.which("strace") is None:
-        from_debian("strace")
-    found = shutil.which("strace")
+    found = found_or_installed(lambda: shutil.which("strace"), "strace")
     if found is None:
         pytest.fail("strace is needed (Debian's package strace)", pytrace=False)
     return found
