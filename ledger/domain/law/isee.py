@@ -1,6 +1,6 @@
 """The ISEEU attestation and its penalty (ISE)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import date
 
 from ..account import AmountByRule, raise_charge
@@ -20,35 +20,62 @@ from .chapter import data_of
 def isee_certified(person: Person, career: Career, event: Event, books: LawBooks) -> None:
     """An attestation issued after 31 December and up to 30 September costs the penalty, once a year; one that is not
     valid for the university changes nothing; none is due from who enrolled after 31 December through the ranking's
-    scroll, nor from who holds one issued in the year's calendar year."""
+    scroll, nor from who holds one issued in the year's calendar year, whichever of them is recorded first."""
     data = data_of(event, IseeCertified)
     year = data.academic_year
-    earlier = [d for _, _, d in career.isee.get(year, ())]
     career.isee.setdefault(year, []).append((event.effective_on, event.id, data))
+    if not data.valid_for_university:
+        return
+    _take_penalties_back(career, event, books)
     book = books.of(year)
-    if book is None or not data.valid_for_university or career.charge(year, "isee-penalty") is not None:
+    if book is None or career.charge(year, "isee-penalty") is not None:
         return
     try:
-        _ask_for_the_penalty(career, data, earlier, book.rules, event)
+        _ask_for_the_penalty(career, data, book.rules, event)
     except UnknownValue as unknown:
         career.leave_open("charge", f"{year}:isee-penalty", unknown, "fact", event.effective_on, event=event.id)
 
 
-def _ask_for_the_penalty(career: Career, data: IseeCertified, earlier: Sequence[IseeCertified], law: Law,
-                         event: Event) -> None:
+def _ask_for_the_penalty(career: Career, data: IseeCertified, law: Law, event: Event) -> None:
     year, first = data.academic_year, law.ISE_1
     if first is None or data.issued_on <= first.until or law.ISE_2 is None or data.issued_on > law.ISE_2.until:
         return
-    if any(d.valid_for_university and d.issued_on <= first.until for d in earlier):
-        return
-    before = [d for y, ds in career.isee.items() if y < year for _, _, d in ds
-              if d.valid_for_university and d.issued_on <= first.until]
-    if before and law.ISE_5 is not None and any(law.ISE_5.issued_from <= d.issued_on for d in before):
-        return
-    if _enrols_late_by_scroll(career, year, event.effective_on, law):
+    if _in_time_by(career, year, law) is not None or _enrols_late_by_scroll(career, year, event.effective_on, law):
         return
     raise_charge(career, year, "isee-penalty", AmountByRule(law.ISE_2.amount, "ISE-2", "AMB-10"),
                  event.effective_on, (Fact(event.id, event.effective_on),))
+
+
+def _in_time_by(career: Career, year: str, law: Law) -> str | None:
+    """The rule by which she holds an attestation in time for a year: issued by the term, or in the same calendar year
+    for the late band of a year before."""
+    first = law.ISE_1
+    if first is None:
+        return None
+    held = [(y, d.issued_on) for y, ds in career.isee.items() if y <= year for _, _, d in ds
+            if d.valid_for_university and d.issued_on <= first.until]
+    if any(y == year for y, _ in held):
+        return "ISE-1"
+    if held and law.ISE_5 is not None and any(law.ISE_5.issued_from <= issued_on for _, issued_on in held):
+        return "ISE-5"
+    return None
+
+
+def _take_penalties_back(career: Career, event: Event, books: LawBooks) -> None:
+    """An attestation in time that is recorded after a late one: the penalty has lost its ground."""
+    for charge in [c for c in career.charges.values() if c.base_kind == "isee-penalty"]:
+        book = books.of(charge.year)
+        if book is None or any(w.rule in ("ISE-1", "ISE-5") for w in charge.waivers):
+            continue
+        try:
+            rule = _in_time_by(career, charge.year, book.rules)
+        except UnknownValue as unknown:
+            career.leave_open("charge", charge.key, unknown, "fact", event.effective_on, event=event.id)
+            continue
+        if rule is not None:
+            charge.waivers.append(Waiver(rule, charge.amount, True, event.effective_on, event.id))
+            career.gaps.pop(("charge", charge.key), None)
+            career.unsettled = True
 
 
 def _enrols_late_by_scroll(career: Career, year: str, day: date, law: Law) -> bool:

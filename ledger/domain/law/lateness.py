@@ -62,7 +62,7 @@ COSTS = frozenset({"MOR-1", "MOR-2", "MOR-3", "MOR-5", "MOR-5a", "MOR-5b", "MOR-
 
 def accruing(career: Career, charge: Charge, day: date, books: LawBooks) -> Decimal:
     """The extra amount if the charge were paid on `day`, in euro. Raises `UnknownValue`."""
-    if not charge.outstanding or not may_cost_more(charge):
+    if not charge.outstanding or not may_cost_more(charge) or _is_waived_ahead(career, charge):
         return ZERO
     book = books.of(charge.year)
     if book is None:
@@ -79,6 +79,15 @@ def accruing(career: Career, charge: Charge, day: date, books: LawBooks) -> Deci
             late_instance = book.rules.MOR_5
             return late_instance.amount if late_instance is not None else ZERO
     return ZERO
+
+
+def _is_waived_ahead(career: Career, charge: Charge) -> bool:
+    """Whether an officer has waived what paying it late costs before it is raised."""
+    if not career.waived_ahead:
+        return False
+    first = any(e.first and e.charge == charge.key for e in career.enrolments)
+    cost = f"{charge.year}:late-instance" if first else f"{charge.year}:late-fee/{charge.kind}"
+    return cost in career.waived_ahead and cost not in career.charges
 
 
 def days_of_an_enrolment(career: Career, owing: Sequence[Charge], books: LawBooks) -> list[date]:
