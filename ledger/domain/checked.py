@@ -93,7 +93,8 @@ class Checked(msgspec.Struct, metaclass=_Kind, frozen=True, forbid_unknown_field
 
     _left_out: LeftOut = NOTHING
     NONE_IS_LEFT_OUT: ClassVar[bool] = False
-    """Whether None says that nothing was given: then `_left_out` says nothing of fields whose default it is."""
+    """Whether None says that nothing was given, of fields with another default too: then `_left_out` says nothing of
+    fields whose default it is."""
 
     @classmethod
     def model_validate(cls, data: Any) -> Self:
@@ -230,7 +231,8 @@ def model_of(kind: type[Checked]) -> "type[BaseModel]":
         if not field.required:
             options |= {"default": field.default} if field.default_factory is msgspec.NODEFAULT else \
                 {"default_factory": field.default_factory}
-        declared[field.name] = (hints[field.name], Field(**options))
+        hint = hints[field.name]
+        declared[field.name] = (hint | None if kind.NONE_IS_LEFT_OUT and not field.required else hint, Field(**options))
     made: Any = create_model(kind.__name__, __config__=ConfigDict(frozen=True, extra="forbid", populate_by_name=True),
                              __doc__=kind.__doc__, __module__=kind.__module__, **declared)
     found: type[BaseModel] = made
@@ -262,6 +264,7 @@ def _made(kind: type[Checked]) -> Callable[[Any, Any], Any]:
     """What pydantic has found of the fields, as the struct."""
     prepares, chooses, asks = (_has_its_own(kind, name) for name in ("before", "instead", "after"))
     usual, kept = may_be_left_out(kind), dict[frozenset[str], LeftOut]()
+    nothing = kind.NONE_IS_LEFT_OUT
 
     def make(value: Any, read: Any) -> Any:
         if isinstance(value, kind):
@@ -271,6 +274,10 @@ def _made(kind: type[Checked]) -> Callable[[Any, Any], Any]:
         if chooses and (other := kind.instead(value)) is not kind:
             return other.model_validate(value)
         found, _, given = read(value)
+        if nothing and (nulls := [name for name in usual & given if found[name] is None]):
+            given = given.difference(nulls)
+            for name in nulls:
+                del found[name]
         if usual and (left_out := usual - given):
             found["_left_out"] = kept.get(left_out) or kept.setdefault(left_out, LeftOut(left_out))
         one = kind(**found)

@@ -22,6 +22,7 @@ from .values import (
     CourseCode,
     Day,
     LongText,
+    Numbered,
     PositiveAmount,
     Pseudonym,
     RecognitionKind,
@@ -62,7 +63,7 @@ class Preenrolled(Payload):
     course_type: CourseType
     degree_class: Text | None = None
     access: Access
-    selection: Literal[1, 2] | None = None
+    selection: Annotated[Literal[1, 2], Numbered] | None = None
     applicant: Literal["italian-title", "foreign-title", "visa"] = "italian-title"
     pre_assessed: Flag = False
 
@@ -293,7 +294,7 @@ class PlanCourse(PayloadPart):
     code: CourseCode
     cfu: Cfu
     year: CourseYear
-    semester: Literal[0, 1, 2]
+    semester: Annotated[Literal[0, 1, 2], Numbered]
     lectures_end_on: Day
     prerequisites: tuple[CourseCode, ...] = ()
     supernumerary: Flag = False

@@ -34,9 +34,13 @@ def wrong(id: LiteralString, field: str | None = None, **values: Any) -> "Pydant
 
 
 def problems_of(error: "ValidationError", prefix: str = "") -> list[Problem]:
-    """Everything that pydantic found, by field."""
-    found = []
-    for item in error.errors(include_url=False, include_input=False):
+    """Everything that pydantic found, by field. It counts what is right in a list: one that holds something wrong is
+    not too short for that."""
+    found, errors = [], error.errors(include_url=False, include_input=False)
+    within = {item["loc"][:count] for item in errors for count in range(len(item["loc"]))}
+    for item in errors:
+        if item["type"] == "too_short" and item["loc"] in within:
+            continue
         named = (item["ctx"]["field"],) if "field" in item.get("ctx", {}) else ()
         path = prefix + ".".join(str(p) for p in (*item["loc"], *named))
         found.append(Problem(path or prefix.rstrip("."), phrase_of(item)))

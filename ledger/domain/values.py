@@ -106,6 +106,12 @@ def _cfu(value: Any) -> int | float:
     return int(value) if value == int(value) else value
 
 
+def _no_flag(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise wrong("form/whole-number")
+    return value
+
+
 def _academic_year(value: Any) -> str:
     if isinstance(value, str) and is_academic_year(value):
         return value
@@ -178,6 +184,8 @@ Instant = Annotated[datetime, Before(_instant), WrittenBy(format_instant)]
 Cfu = Annotated[Annotated[int, msgspec.Meta(ge=0, le=1000)] | Annotated[float, msgspec.Meta(ge=0, le=1000)],
                 Before(_cfu, int | float)]
 """Crediti formativi universitari: a JSON number."""
+Numbered = Before(_no_flag)
+"""Of a choice among numbers: JSON's true is none, which Python takes for 1."""
 Year = Annotated[str, Before(_academic_year)]
 """An academic year, `2025-26`: from 1 October 2025 to 30 September 2026."""
 Text = Annotated[str, Narrowed(min_length=1, max_length=300), After(printable)]
@@ -250,6 +258,8 @@ def compiled(schema: Any) -> Any:
         return text | {"pattern": _VISIBLE if text.get("pattern") == _NO_SPACE else _NO_CONTROL}
     if question is _cfu:
         return cs.int_schema(strict=True, ge=0, le=1000)
+    if question is _no_flag:
+        return cs.chain_schema([cs.int_schema(strict=True), schema["schema"]])
     reader = _read_positive if question is _positive else _READERS.get(question)
     if reader is not None:
         return cs.no_info_plain_validator_function(reader)

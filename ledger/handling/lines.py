@@ -13,6 +13,9 @@ from ledger.domain.phrases import says
 LONGEST_LINE = 1 << 20
 """Bytes. A submission has a few hundred; the longest texts that it may hold fit many times."""
 
+_HELD = len(codecs.BOM_UTF8) + LONGEST_LINE + len(b"\r\n") + 1
+"""Bytes, so that of a line that is too long the beginning is too long too, whatever it holds."""
+
 LONGEST_NUMBER = 1000
 """Digits that are read one by one."""
 
@@ -20,10 +23,10 @@ LONGEST_NUMBER = 1000
 def read_lines(file: BinaryIO) -> Iterator[bytes]:
     """The lines of a file of any length. Of a line above `LONGEST_LINE` only the beginning
     is kept, a little too long."""
-    while line := file.readline(LONGEST_LINE + 3):
+    while line := file.readline(_HELD):
         yield line
-        while len(line) == LONGEST_LINE + 3 and not line.endswith(b"\n"):
-            line = file.readline(LONGEST_LINE + 3)
+        while len(line) == _HELD and not line.endswith(b"\n"):
+            line = file.readline(_HELD)
 
 
 def decode_line(line: bytes, first: bool = False) -> Any | Problem | None:
@@ -35,11 +38,12 @@ def decode_line(line: bytes, first: bool = False) -> Any | Problem | None:
     """
     if first:
         line = line.removeprefix(codecs.BOM_UTF8)
+    cut = len(line) > LONGEST_LINE + len(b"\r\n")
     line = line.strip()
+    if cut or len(line) > LONGEST_LINE:
+        return Problem("", says("line/too-long", bytes=LONGEST_LINE))
     if not line:
         return None
-    if len(line) > LONGEST_LINE:
-        return Problem("", says("line/too-long", bytes=LONGEST_LINE))
     try:
         found = from_json(line, catch_duplicate_keys=True, allow_inf_nan=False)
     except ValueError:

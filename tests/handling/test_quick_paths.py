@@ -4,18 +4,30 @@ import copy
 import json
 import random
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from ledger.domain import submissions
-from ledger.domain.events import Rulebook, payload_json
+from ledger.domain.checked import names, required
+from ledger.domain.events import (
+    ABOUT_THE_PERSON,
+    NOT_SUBMITTED,
+    PAYLOADS,
+    SEALED_ONLY,
+    PayloadPart,
+    Rulebook,
+    payload_json,
+)
 from ledger.domain.form import Problem
 from ledger.domain.submissions import Submission, read_submission, recorded
 from ledger.domain.values import format_instant
 from ledger.generate import generate
 from ledger.handling.lines import _decode_slowly, decode_line
 from ledger.store.mapper import Mapper
+from ledger.wire.schemas import schemas
+from tests.wire.examples import DATA
 
 ANYTHING: list[Any] = [
     None, True, False, 0, 1, 5, 6.0, 7.5, 1e-5, -1, 1001, 10**30, float("nan"), "",
@@ -61,6 +73,65 @@ def test_a_form_is_read_the_same_at_once_and_field_by_field(monkeypatch: pytest.
         if isinstance(one, Submission) and isinstance(other, Submission):
             assert json.dumps(one.content()) == json.dumps(other.content())
             assert one.data.given() == other.data.given()
+
+
+def of_type(name: str, **data: Any) -> dict[str, Any]:
+    """A full submission, some fields of its data replaced."""
+    return {"id": "x", "type": name, "student": "S01", "effective_on": "2026-02-01", "source": "s", "actor": "a",
+            "data": DATA[name] | data} | ({} if name in ABOUT_THE_PERSON else {"career": "B"})
+
+
+def problems(raw: dict[str, Any]) -> list[tuple[str, str]]:
+    found = read_submission(raw, sealing=True)
+    return [] if isinstance(found, Submission) else [(one.path, one.message.id) for one in found]
+
+
+def parts(name: str) -> list[tuple[str, type[PayloadPart]]]:
+    """The lists of objects that a type has."""
+    hints = get_type_hints(PAYLOADS[name])
+    return [(field, part) for field, hint in hints.items() if get_origin(hint) is tuple
+            for part in get_args(hint)[:1] if isinstance(part, type) and issubclass(part, PayloadPart)]
+
+
+TYPES = sorted(PAYLOADS.keys() - NOT_SUBMITTED)
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_null_says_that_an_optional_field_is_left_out(name: str) -> None:
+    """Of each optional field, one with a default too: programs write null where they have nothing to say."""
+    optional = set(names(PAYLOADS[name])) - required(PAYLOADS[name])
+    data = {field: value for field, value in DATA[name].items() if field not in optional}
+    for given, left_out in [(dict.fromkeys(optional), data), *(
+            ({field: [dict.fromkeys(names(part)) | one for one in least]}, data | {field: least})
+            for field, part in parts(name)
+            for least in [[{one: value for one, value in full.items() if one in required(part)}
+                           for full in DATA[name][field]]])]:
+        nothing = of_type(name) | {"data": data | given}
+        found, wanted = read_submission(nothing, sealing=True), read_submission(of_type(name) | {"data": left_out},
+                                                                                sealing=True)
+        assert isinstance(found, Submission), (given, found)
+        assert found == wanted
+        assert Draft202012Validator(schemas()["submission.v1"]).is_valid(nothing) or name in SEALED_ONLY
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_true_is_no_number_and_one_is_no_flag(name: str) -> None:
+    for field, value in DATA[name].items():
+        for wrong in [True, False] * (type(value) in (int, float)) + [1, 0] * (type(value) is bool):
+            assert [path for path, _ in problems(of_type(name, **{field: wrong}))] == [f"data.{field}"], (field, wrong)
+    for field, _ in parts(name):
+        [first, *_] = DATA[name][field]
+        for inner, value in first.items():
+            for wrong in [True, False] * (type(value) in (int, float)) + [1, 0] * (type(value) is bool):
+                given = of_type(name, **{field: [first | {inner: wrong}]})
+                assert [path for path, _ in problems(given)] == [f"data.{field}.0.{inner}"], (field, inner, wrong)
+
+
+def test_a_list_that_holds_something_wrong_is_not_said_to_be_empty() -> None:
+    wrong = {"code": "A", "cfu": "six", "lectures_end_on": "2026-01-16"}
+    assert problems(of_type("single-courses-enrolled", courses=[wrong])) == [("data.courses.0.cfu", "form/cfu")]
+    assert problems(of_type("single-courses-enrolled", courses=[])) == [("data.courses", "form/empty-list")]
+    assert problems(of_type("instalment-plan-agreed", charges=[5])) == [("data.charges.0", "form/text")]
 
 
 @pytest.mark.parametrize("line", [

@@ -340,8 +340,19 @@ def test_long_line_is_one_line_and_only_its_beginning_is_held(size: int, end: by
     head = b"1\n"
     found = list(read_lines(io.BytesIO(head + b"2" * size + end + (b"3\n" if end else b""))))
     assert [line[:1] for line in found] == ([b"1", b"2", b"3"] if end else [b"1", b"2"])
-    assert len(found[1]) <= LONGEST_LINE + 3
+    assert len(found[1]) <= LONGEST_LINE + 6
     assert (len(found[1].strip()) > LONGEST_LINE) == (size > LONGEST_LINE)
+
+
+@pytest.mark.parametrize("line", [
+    b'{"id": "x"}' + b" " * LONGEST_LINE + b"and more", b" " * (LONGEST_LINE + 10) + b'{"id": "x"}',
+    b"\r" * (LONGEST_LINE + 10) + b"1", b"\xef\xbb\xbf" + b" " * LONGEST_LINE + b" \r 1"],
+    ids=["after its end", "before its beginning", "returns", "with a mark"])
+def test_line_is_too_long_whatever_blanks_it_holds(line: bytes) -> None:
+    """What was cut off is not taken for nothing."""
+    [found] = [decode_line(one, first=True) for one in read_lines(io.BytesIO(line + b"\n"))]
+    assert isinstance(found, Problem)
+    assert "longer than 1048576 bytes" in sentence(found.message)
 
 
 def test_memory_stays_flat_when_the_file_is_long(store: EventStore, books: LawBooks) -> None:
