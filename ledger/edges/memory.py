@@ -4,6 +4,8 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+_BATCH = (200_000, 20, 20)
+
 
 @contextmanager
 def uncollected() -> Iterator[None]:
@@ -21,6 +23,23 @@ def collect_seldom() -> None:
     """For a program that makes many objects that live on (what is imported, a batch, the students met last): with
     Python's defaults a good part of its time goes into looking through them again and again."""
     gc.set_threshold(50_000, 10, 10)
+
+
+def work_through() -> None:
+    """For a process that works through a batch and ends, whose objects are many and hardly ever in a cycle."""
+    gc.freeze()
+    gc.set_threshold(*_BATCH)
+
+
+@contextmanager
+def working_through() -> Iterator[None]:
+    """The same in the middle of a program."""
+    before = gc.get_threshold()
+    gc.set_threshold(*_BATCH)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def spare_the_collector() -> None:

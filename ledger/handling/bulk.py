@@ -13,7 +13,6 @@ the second time on line by line. A killed import leaves whole batches: sending t
 duplicates and stores the rest.
 """
 
-import gc
 import os
 import re
 import zlib
@@ -410,8 +409,6 @@ _worker: _Worker | None = None
 
 def _start(opens: Opens, law: Path, mode: Mode, clock: Clock, trusted: bool) -> None:
     global _worker
-    # what is remembered lives long: looking through it for cycles took half of the time
-    gc.set_threshold(50_000, 20, 50)
     _worker = _Worker(opens, processes.read(law), mode, clock, trusted)
 
 

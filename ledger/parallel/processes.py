@@ -5,7 +5,6 @@ the process dies before it reads it. The same is true of what is submitted, in P
 such as a law, lies in a file (`Lent`).
 """
 
-import gc
 import os
 import pickle
 import signal
@@ -19,10 +18,9 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, TypeVar
 
-T = TypeVar("T")
+from ledger.edges.memory import work_through
 
-SELDOM = (200_000, 20, 20)
-"""Thresholds of the garbage collector: folding makes many objects and hardly a cycle."""
+T = TypeVar("T")
 
 
 class Lent:
@@ -74,8 +72,7 @@ def pool(start: Callable[..., None] | None = None, *arguments: Any) -> Pool:
 def _start(start: Callable[..., None] | None, *arguments: Any) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # sent to the whole group: the parent ends its pool
     Thread(target=_end_with_parent, daemon=True).start()
-    gc.freeze()
-    gc.set_threshold(*SELDOM)
+    work_through()
     if start is not None:
         start(*arguments)
 

@@ -5,7 +5,6 @@ A part is one of the whole space of stream ids, cut into as many as the ledger h
 function of a module: of what the worker opens for itself (`Workbench`), and of an argument.
 """
 
-import gc
 import os
 import pickle
 import socket
@@ -21,6 +20,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from ledger.domain.books import LawBooks
 from ledger.domain.phrases import says
 from ledger.edges.address import without_password
+from ledger.edges.memory import working_through
 from ledger.parallel import HERE, How, in_order, processes
 
 from . import EventStore, StoreUnavailable, StoreUnusable, open_store
@@ -108,7 +108,7 @@ def run_all(tasks: Iterable[Task[R]], source: Divided[Any], how: How | None, eve
     Raises EngineFailed where nobody can do them, and what opening the ledger raises, here or where a worker runs."""
     how = how or HERE
     size = workers_for(events, how.workers)
-    with source.opened() as bench, _seldom_collected(), ExitStack() as lent:
+    with source.opened() as bench, working_through(), ExitStack() as lent:
         far = _run_here
         if how.cluster is not None:
             far = partial(_run_far, _Far.of(source))
@@ -180,7 +180,7 @@ def _run_far(far: _Far, task: Task[R]) -> R:
 
 
 def _run_at(place: "_Near | _Far", task: Task[R]) -> R:
-    with _benches.at(place) as bench, _seldom_collected():
+    with _benches.at(place) as bench, working_through():
         return task.call(bench, task.argument)
 
 
@@ -224,14 +224,3 @@ class _Benches:
 
 
 _benches = _Benches()
-
-
-@contextmanager
-def _seldom_collected() -> Iterator[None]:
-    """Folding makes many objects and hardly a cycle: the garbage collector looks for them less often meanwhile."""
-    before = gc.get_threshold()
-    gc.set_threshold(*processes.SELDOM)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)

@@ -3,7 +3,6 @@
 Exit code 6 also where the brokers are unavailable or the topics cannot be used.
 """
 
-import gc
 import logging
 import os
 import signal
@@ -15,6 +14,7 @@ import click
 
 from ledger.domain.phrases import says
 from ledger.edges.log import Note, log_format_option
+from ledger.edges.memory import spare_the_collector
 from ledger.edges.program import tell_json
 from ledger.wire.kafka import BROKERS, PARTITIONS, KafkaUnusable
 
@@ -105,8 +105,7 @@ def _publish(brokers: str, partitions: int, replicas: int | None, once: bool, wa
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    gc.freeze()
-    gc.set_threshold(200_000, 20, 20)  # a message makes many objects and no cycle
+    spare_the_collector()
     while True:
         try:
             with opened() as ledger:
