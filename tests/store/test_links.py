@@ -46,7 +46,7 @@ def test_append_is_answered_when_its_commit_was_stored_and_the_answer_lost(ledge
     proxy.hush()
     begun = time.monotonic()
     [stored] = ledger.append(events("S01", 2, 2))
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 30  # TCP by itself: a quarter of an hour
     assert [event.position for event in ledger.stream("S01")] == [1, stored.position]
 
 
@@ -59,7 +59,7 @@ def test_store_says_so_within_its_deadline_when_the_whole_link_is_silent(
     begun = time.monotonic()
     with pytest.raises(StoreUnavailable, match="is not available"):
         ledger.append(events("S01", 2, 5))
-    assert time.monotonic() - begun < 8
+    assert time.monotonic() - begun < 30
 
 
 def test_statement_may_take_long_when_the_server_is_at_work(url: str, proxy: Proxy,
