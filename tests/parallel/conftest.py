@@ -1,16 +1,18 @@
 """A real Dask cluster on loopback, one for all tests here."""
 
 import os
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 WORKERS = 3
+BACK_SECONDS = 20.0
 
 
 @pytest.fixture(scope="session")
-def dask(request: pytest.FixtureRequest) -> Iterator[Any]:
+def cluster(request: pytest.FixtureRequest) -> Iterator[Any]:
     """Three workers with nannies, which start another in the place of one that dies. Their own environment has the
     password of the test server, as a pgpass file would."""
     import dask.config
@@ -32,3 +34,20 @@ def dask(request: pytest.FixtureRequest) -> Iterator[Any]:
     finally:
         os.environ.clear()
         os.environ.update(kept)
+
+
+@pytest.fixture
+def dask(cluster: Any) -> Any:
+    """All workers are there. A nanny whose worker dies while it starts gives up: then all are made anew."""
+    import distributed
+
+    until = time.monotonic() + BACK_SECONDS
+    with distributed.Client(cluster.scheduler_address, set_as_default=False) as client:
+        while len(client.scheduler_info()["workers"]) < WORKERS:
+            if time.monotonic() > until:
+                cluster.scale(0)
+                cluster.scale(WORKERS)
+                client.wait_for_workers(WORKERS, timeout=120)
+                break
+            time.sleep(0.1)
+    return cluster
