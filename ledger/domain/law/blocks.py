@@ -313,19 +313,6 @@ def career_is_not_blocked(case: Case) -> Reason | None:
                   tuple(f for b in found for f in b.facts), "AMB-3")
 
 
-@obeys("BLK-2", "AMB-5")
-def fees_are_paid_for_the_degree(case: Case) -> Reason | None:
-    """No final exam with anything overdue."""
-    owed = certain(case.career, overdue(case.career, case.day))
-    if case.book.interpretations.AMB_5.decision == "instalments-only":
-        owed = [(c, late) for c, late in owed if c.is_instalment]
-    if not owed:
-        case.career.must_know("block", FINAL_EXAM)
-    if not owed or case.law.BLK_2 is None:
-        return None
-    return case.no("BLK-2/degree", DONE, owed_facts(owed), "AMB-5", owed=listed(owed))
-
-
 @obeys("BLK-4")
 def has_no_debts_to_resume(case: Case) -> Reason | None:
     """After a suspension: what is overdue must be paid or under an agreed plan."""

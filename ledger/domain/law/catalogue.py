@@ -187,7 +187,7 @@ PREDICATES: dict[str, Questions[Predicate]] = {
         here(career.has_been_enrolled, "SEQ"),
         here(degree.is_enrolled_for_the_degree, "LAU-4"),
         here(reservation.is_not_under_reservation, "RIS-5"),
-        here(blocks.fees_are_paid_for_the_degree, "BLK-2"),
+        here(degree.fees_are_paid_for_the_degree, "BLK-2"),
         here(regime.part_time_years_are_complete, "PT-7"),
     ),
     "regime-changed": Questions(

@@ -1,16 +1,17 @@
 """The degree: candidates, graduates, what a degree makes needless (LAU)."""
 
 from collections.abc import Iterator
+from datetime import date
 
-from ..account import AmountByRule, raise_charge
+from ..account import AmountByRule, Owed, certain, listed, overdue, owed_facts, raise_charge
 from ..books import LawBooks
 from ..case import Case
 from ..events import DegreeCandidacyDeclared, Event, Graduated
 from ..phrases import says
 from ..reasons import DONE, Fact, Reason, reason
 from ..registry import obeys
-from ..rulebook import INSTALMENTS
-from ..state import Career, Charge, Person
+from ..rulebook import INSTALMENTS, Law, UnknownValue
+from ..state import FINAL_EXAM, Career, Charge, Person
 from .chapter import Annulment, StillOpen, data_of, end, read_or_leave_open, reads
 from .reservation import meet
 
@@ -54,15 +55,34 @@ _OF_A_RENEWAL = frozenset({"enrolment", *INSTALMENTS, "isee-penalty"}
 
 @obeys("LAU-1", "LAU-4", "AMB-45")
 def _needs_no_renewal(career: Career, charge: Charge, books: LawBooks) -> bool:
-    """A graduate of the year before needed no renewal: the 156, the instalments and the surcharges are for who did not
-    graduate."""
-    degree = career.graduated
-    if career.ended != "graduated" or degree is None or charge.base_kind not in _OF_A_RENEWAL \
-            or degree.academic_year >= charge.year:
+    """A graduate of the year before needed no renewal."""
+    degree, day = career.graduated, career.ended_on
+    return (career.ended == "graduated" and degree is not None and day is not None
+            and makes_needless(degree.academic_year, day, charge, books))
+
+
+@obeys("LAU-1", "LAU-4")
+def makes_needless(degree_year: str, day: date, charge: Charge, books: LawBooks) -> bool:
+    """Whether a degree of an academic year, conferred on a day, makes a charge of the next one needless: the 156, the
+    instalments and the surcharges are for who did not graduate by the end of the extraordinary session."""
+    if charge.base_kind not in _OF_A_RENEWAL:
         return False
     book = books.of(charge.year)
-    rule = book.rules.LAU_1 if book is not None else None
-    return rule is not None and rule.degree_year == degree.academic_year
+    return book is not None and is_of_the_year_before(degree_year, day, charge.year, book.rules)
+
+
+@obeys("LAU-1")
+def is_of_the_year_before(degree_year: str, day: date, year: str, law: Law) -> bool:
+    """Whether a degree is one of the year before that its extraordinary session still took in."""
+    if degree_year >= year or law.LAU_1 is None or law.LAU_1.degree_year != degree_year:
+        return False
+    last = _end_of_the_extraordinary_session(law)
+    return last is None or day <= last
+
+
+def _end_of_the_extraordinary_session(law: Law) -> date | None:
+    """That of the year before, in whose last days who is enrolled with reservation graduates (AMB-18)."""
+    return law.RIS_6.officer_until or law.RIS_6.until if law.RIS_6 is not None else None
 
 
 ANNULMENTS = (Annulment("LAU-1", _needs_no_renewal),)
@@ -74,18 +94,55 @@ ANNULMENTS = (Annulment("LAU-1", _needs_no_renewal),)
 @obeys("LAU-4", "AMB-18", "AMB-35")
 def is_enrolled_for_the_degree(case: Case) -> Reason | None:
     """A degree of a year needs an enrolment in it; who has not graduated by the end of the extraordinary session of the
-    year before must enrol anew."""
+    year before must enrol anew, and graduates in the new year."""
     data, career = case.of(Graduated), case.career
     if not career.is_enrolled_in(data.academic_year):
         return case.no("LAU-4", DONE, academic_year=data.academic_year) if case.law.LAU_4 is not None else None
-    if data.academic_year < case.book.academic_year and not career.is_enrolled_in(case.book.academic_year):
-        rule = case.law.RIS_6
-        term = rule.officer_until or rule.until if rule is not None else None
-        if term is not None and case.day > term and case.law.LAU_4 is not None:
-            return case.no("LAU-4/session-over", DONE, interpretation="AMB-18", academic_year=data.academic_year,
-                           last_day=term, next_year=case.book.academic_year)
+    if data.academic_year < case.book.academic_year:
+        following = case.book.academic_year
+        enrolled = career.is_enrolled_in(following)
+        try:
+            last = _end_of_the_extraordinary_session(case.law)
+        except UnknownValue:
+            if not enrolled:
+                raise
+            last = None
+        if last is not None and case.day > last and case.law.LAU_4 is not None:
+            return case.no("LAU-4/of-the-next-year" if enrolled else "LAU-4/session-over", DONE,
+                           interpretation="AMB-18", academic_year=data.academic_year, last_day=last,
+                           next_year=following)
     career.must_know("enrolment", data.academic_year)
     return None
+
+
+@obeys("BLK-2", "AMB-5")
+def fees_are_paid_for_the_degree(case: Case) -> Reason | None:
+    """No final exam with anything overdue, but for what this degree makes needless."""
+    owed = certain(case.career, overdue(case.career, case.day))
+    if case.book.interpretations.AMB_5.decision == "instalments-only":
+        owed = [(c, late) for c, late in owed if c.is_instalment]
+    owed = _owed_all_the_same(case, owed)
+    if not owed:
+        case.career.must_know("block", FINAL_EXAM)
+    if not owed or case.law.BLK_2 is None:
+        return None
+    return case.no("BLK-2/degree", DONE, owed_facts(owed), "AMB-5", owed=listed(owed))
+
+
+@obeys("LAU-1")
+def _owed_all_the_same(case: Case, owed: Owed) -> Owed:
+    """But for what the degree makes needless. Raises `UnknownValue` where nothing else is owed and nobody can tell."""
+    year, left, open_ = case.of(Graduated).academic_year, [], None
+    for charge, late in owed:
+        try:
+            if makes_needless(year, case.day, charge, case.books):
+                continue
+            left.append((charge, late))
+        except UnknownValue as unknown:
+            open_ = unknown
+    if not left and open_ is not None:
+        raise open_
+    return left
 
 
 # What is open

@@ -16,6 +16,7 @@ from ..rulebook import INSTALMENTS, Law, RuleBook, UnknownValue
 from ..state import Career, Charge, Person
 from ..values import ZERO
 from .chapter import StillOpen, data_of, reads
+from .degree import is_of_the_year_before
 
 
 class Refundable(NamedTuple):
@@ -66,8 +67,9 @@ def may_be_refunded(career: Career, charge: Charge) -> bool:
 def _right_to_the_regional_tax(career: Career, charge: Charge, law: Law) -> tuple[date | None, str] | None:
     """By when, and by which rule. The law is read where the right could arise."""
     degree, held = career.graduated, career.reservation
-    if degree is not None and degree.academic_year < charge.year and law.LAU_2 is not None \
-            and law.LAU_3 is not None and degree.academic_year == law.LAU_3.degree_year:
+    if degree is not None and career.ended_on is not None and degree.academic_year < charge.year \
+            and law.LAU_2 is not None and law.LAU_3 is not None and degree.academic_year == law.LAU_3.degree_year \
+            and is_of_the_year_before(degree.academic_year, career.ended_on, charge.year, law):
         session = "autumn" if degree.session == "summer" else degree.session  # "by the autumn session"
         return law.LAU_3.by.get(session), "LAU-2"
     if held is not None and held.academic_year == charge.year:
