@@ -14,9 +14,11 @@ from ledger.domain.events import Event, StudyPlanApproved
 from ledger.domain.fold import replay, run_out
 from ledger.domain.intervals import Intervals, Thing
 from ledger.domain.knowledge import in_force
+from ledger.domain.law.single_courses import price_that_is_unknown
 from ledger.domain.phrases import Phrase
 from ledger.domain.reasons import Fact, source_of
-from ledger.domain.state import Block, Career, Charge, Person
+from ledger.domain.rulebook import UnknownValue
+from ledger.domain.state import Block, Career, Charge, GapKind, Person
 from ledger.domain.timelines import ForfeitureRecorder
 from ledger.domain.values import ZERO, format_instant
 from ledger.wire.message import History, Message
@@ -134,10 +136,15 @@ def _status(career: Career) -> Json:
                              "to_career": asked.to_career}}
            if asked is not None else {}),
         "unruled_years": sorted(career.unruled),
-        **({"unknown": [{"about": what, "name": name, "rule": gap.rule, "academic_year": gap.year,
-                         "missing": gap.missing} for (what, name), gap in sorted(career.gaps.items())]}
+        **({"unknown": [_unknown(what, name, gap.unknown) for (what, name), gap in sorted(career.gaps.items())]}
            if career.gaps else {}),
     }
+
+
+def _unknown(what: GapKind, name: str, unknown: UnknownValue) -> Json:
+    unknown = price_that_is_unknown(name, unknown)
+    return {"about": what, "name": name, "rule": unknown.rule, "academic_year": unknown.year,
+            "missing": unknown.missing}
 
 
 @lru_cache(maxsize=4096)

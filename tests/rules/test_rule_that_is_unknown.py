@@ -58,6 +58,11 @@ def entries() -> Iterator[tuple[str, str]]:
         yield from ((year, rule) for rule in book.rules.stated if (year, rule) not in LEFT_OUT) if book else ()
 
 
+OF_A_PRICE = frozenset({"CHG-14", "CS-9", "CS-12", "RIS-8"})
+"""What the price of single courses rests on: of an exam it is told as the price, since the rule would give the ground
+of a reduction away."""
+
+
 class WithAnOfficer(MemoryLedger):
     """Lets every act pass that is `accepted` with all rules and refused for an unknown value alone, so that the state
     stays comparable."""
@@ -83,7 +88,9 @@ def says_so(answer: Any, year: str, rule: str) -> bool:
             or any(says_so(one, year, rule) for one in answer.values())
     if isinstance(answer, list | tuple):
         return any(says_so(one, year, rule) for one in answer)
-    return isinstance(answer, str) and LOOKED_FOR in answer and rule in answer and year in answer
+    if not isinstance(answer, str) or year not in answer:
+        return False
+    return (LOOKED_FOR in answer and rule in answer) or (rule in OF_A_PRICE and "price of single courses" in answer)
 
 
 def rests_on(answer: Any, year: str, rule: str, of: str | None = None) -> Iterator[str]:

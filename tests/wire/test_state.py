@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ledger.domain.books import LawBooks
 from ledger.domain.decisions import reasons_against_act
 from ledger.domain.events import PAYLOADS, Event, ExamBooked, Override, StudyPlanApproved
 from ledger.domain.submissions import Submission, recorded
@@ -19,6 +20,7 @@ from ledger.wire.message import History, encode
 from ledger.wire.state import CareerState, Span, message
 from ledger.words import sentence, told
 from tests.projections.populations import BOOKS, population, streams, submission
+from tests.rules.test_rule_that_is_unknown import unknowing
 from tests.sizes import sized
 
 from .examples import DATA, MOMENT, SECRET
@@ -124,6 +126,43 @@ def _recorded(*given: tuple[str, str | None, str, dict[str, Any]]) -> list[Event
         one = Submission(f"e{n}", kind, "S1", career, date.fromisoformat(on), None, "test", "test", payload, override)
         found.append(recorded(one, MOMENT, n, None, (), n))
     return found
+
+
+def _asked(state: CareerState, events: list[Event], day: date, call: ExamBooked, books: LawBooks) -> list[Any]:
+    """The reasons that the gate gives, which are the ledger's."""
+    found = told([r.as_json() for r in reasons_against_act("exam-booked", call, day, person_on(state, day),
+                                                           state.career, books)])
+    assert found == told(eligibility.answer(events, "S1", day, books, state.career, call)["reasons"])
+    return found
+
+
+def test_gate_answers_as_the_ledger_after_a_second_reservation() -> None:
+    """Whose term is known, where that of the first is not."""
+    enrolled = DATA["enrolled-with-reservation"] | {"access": "open", "home_university": "other"}
+    events = _recorded(
+        ("enrolled-with-reservation", "A", "2023-09-20", enrolled | {"academic_year": "2023-24"}),
+        ("enrolled-with-reservation", "A", "2025-09-20", enrolled))
+    [state] = _read(events, "S1").values()
+    call = ExamBooked.model_validate(DATA["exam-booked"])
+    assert "UNKNOWN-VALUE" in [one["rule"] for one in _asked(state, events, date(2024, 6, 10), call, BOOKS)]
+    assert "ESA-5" in [one["rule"] for one in _asked(state, events, date(2026, 4, 10), call, BOOKS)]
+
+
+@pytest.mark.parametrize(("reduction", "rule"), [("disability", "CS-9"), ("exchange", "CS-12")])
+def test_a_price_that_cannot_be_told_does_not_name_the_ground_of_a_reduction(reduction: str, rule: str) -> None:
+    """Where a book knows the price and not the reduction."""
+    books, day = unknowing("2025-26", rule), date(2025, 12, 1)
+    events = _recorded(("single-courses-enrolled", "D", "2025-10-20", {
+        "academic_year": "2025-26", "reduction": reduction,
+        "courses": [{"code": "PED-01", "cfu": 6, "lectures_end_on": "2026-01-16"}]}))
+    assert [one["missing"]["rule"] for one in fees(events, "S1", day, books)["unknown"]] == [rule, rule]
+    [state] = states(events, "S1", books)
+    read = CareerState.model_validate_json(encode(state))
+    assert [(one.name, one.rule) for one in read.status[0].unknown] == [
+        ("2025-26:single-courses", "CS-4"), ("2025-26:single-courses-stamp", "CS-4")]
+    said = _asked(read, events, day, ExamBooked.model_validate(DATA["exam-booked"] | {"course": "PED-01"}), books)
+    assert "UNKNOWN-VALUE" in [one["rule"] for one in said]
+    assert not re.search("disab|detent|exchange|reduction|CS-9|CS-12", f"{encode(state)!r} {said}")
 
 
 def test_nothing_withheld_is_anywhere_in_a_state() -> None:

@@ -21,6 +21,8 @@ from .enrolment import enrolled
 def enrolled_with_reservation(person: Person, career: Career, event: Event, books: LawBooks) -> None:
     data = data_of(event, EnrolledWithReservation)
     enrolled(person, career, event, books)
+    if career.reservation is not None:  # another takes its place, and what of it cannot be told matters no more
+        career.gaps.pop(("reservation", career.reservation.academic_year), None)
     try:
         term, sure_until, officer_until = _term(data.ground, books.of(data.academic_year))
     except UnknownValue as unknown:

@@ -46,6 +46,16 @@ def price_of(person: Person, data: SingleCoursesEnrolled, said: Clear, book: Rul
     return {"single-courses": AmountByRule(cents(amount), rule), "single-courses-stamp": stamp}
 
 
+@obeys("CS-4")
+def price_that_is_unknown(key: str, unknown: UnknownValue) -> UnknownValue:
+    """What is told, to whoever need not know her ground for a reduction, of a charge (its key) that cannot be told: the
+    rule that is missing would give that ground away (section 8 of the published language)."""
+    year, _, kind = key.partition(":")
+    if not kind.startswith("single-courses") or unknown.rule == "CS-5":  # which asks for no ground
+        return unknown
+    return UnknownValue("CS-4", year, "price of single courses")
+
+
 @obeys("RIS-8", "AMB-48", "AMB-52")
 def failed_reservation(person: Person, year: str, law: Law) -> Reservation | None:
     """Her reservation for an enrolment of the year that lapsed, or that an officer alone could still lift; who declined
@@ -256,7 +266,9 @@ def single_course_is_paid(case: Case) -> Reason | None:
     rule = book.rules.CS_6 if book is not None else None
     if book is None or rule is None:
         return None
-    career.must_know("charge", f"{applied.academic_year}:single-courses")
+    key = f"{applied.academic_year}:single-courses"
+    if (gap := career.gaps.get(("charge", key))) is not None:
+        raise price_that_is_unknown(key, gap.unknown)
     for charge in career.charges.values():
         if charge.base_kind != "single-courses" or charge.year != applied.academic_year:
             continue
