@@ -715,10 +715,14 @@ class Ledger:
         return newest.position if newest is not None else None
 
     def prove(self, student: str, position: int | None = None, full: bool = False) -> "Proof":
-        """Raises NotFound where nothing is sealed, or was by then."""
+        """Raises NotFound where nothing is sealed, or was by then; and for a name that no student has: a proof that
+        nothing is held of it could be taken for hers."""
+        from ledger.proofs.auditor import STUDENT_NAME
         from ledger.proofs.proving import NotSealed, prove
         from ledger.proofs.tables import ProofTables
 
+        if not STUDENT_NAME.fullmatch(student):
+            raise NotFound(says("missing/student", student=student))
         store = self._store
         try:
             with ProofTables(self._url) as tables:

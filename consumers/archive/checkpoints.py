@@ -12,7 +12,7 @@ from .package import Damaged
 
 LONGEST = 1 << 20
 _FILE = re.compile(r"(.+?)(?:_epoch-([1-9][0-9]{0,8}))?-([1-9][0-9]{0,18})")
-_EPOCH = re.compile(r".+/epoch-([1-9][0-9]{0,8})")
+_EPOCH = re.compile(r"(.+)/epoch-([1-9][0-9]{0,8})")
 _NUMBER = re.compile(r"[1-9][0-9]{0,18}")
 
 
@@ -27,7 +27,13 @@ class Noted(NamedTuple):
     def place(self) -> tuple[int, int]:
         """Epoch and size: it only grows."""
         found = _EPOCH.fullmatch(self.origin)
-        return int(found[1]) if found else 1, self.size
+        return int(found[2]) if found else 1, self.size
+
+    @property
+    def log(self) -> str:
+        """Its name in the first epoch."""
+        found = _EPOCH.fullmatch(self.origin)
+        return found[1] if found else self.origin
 
 
 def newest(folder: Path) -> str | None:

@@ -149,7 +149,10 @@ def _checkpoint(described: dict[str, Any], name: str, verdict: Verification) -> 
         verdict.add("checkpoint", file=name, problem=str(error))
         return
     before = Noted(**verdict.checkpoint) if verdict.checkpoint else None
-    if before is not None and (found.place < before.place or (found.place == before.place and found != before)):
+    if before is not None and found.log != before.log:
+        verdict.add("checkpoint", file=name, problem=f"it is one of {found.origin}, and those before are of "
+                    f"{before.origin}: another ledger's")
+    elif before is not None and (found.place < before.place or (found.place == before.place and found != before)):
         verdict.add("checkpoint", file=name, problem=f"{found.size} entries of {found.origin} come after {before.size} "
                     f"of {before.origin}: the ledger was restored, or has two histories")
     verdict.checkpoint = found._asdict()

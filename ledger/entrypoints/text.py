@@ -486,6 +486,10 @@ class Page:
         for one in answer["signed_by"]:
             self._line(self._t("proofs/signed", text=one["name"]) if one["time"] is None else
                        self._t("proofs/cosigned", text=one["name"], recorded_at=_moment(one["time"])), indent=2)
+        for one in answer["outside"]:
+            self._line(self._t("verify/compared", text=one, count=answer["size"]), indent=2)
+        if not answer["outside"]:
+            self._line(self._t("proofs/none-compared"), style="bold yellow")
 
     def looked_up(self, answer: Answer) -> None:
         if not answer["exact"]:

@@ -7,7 +7,8 @@
 KEY is the text of a verifier key (`NAME+ID+BASE64`) or a file that holds it. Take it from whom you believe, and never
 from the file that you check. Give it again for each witness whose cosignature you want to see checked, and for a file
 of hand-overs, with which the key that you hold leads to the one that signs today. `--checkpoint` is one that you hold
-from elsewhere (a witness, an earlier day): a proof under the same size must have the same root.
+from elsewhere (a witness): of the same log and size it must have the same root, and one of those that you give must be
+of that size, or nothing was compared. Where none is given, that is said.
 
 Exit codes: 0 it holds, 1 it does not, 2 wrong usage.
 
@@ -33,7 +34,7 @@ import re
 import sys
 import uuid
 from hashlib import sha256, sha512
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -198,6 +199,7 @@ _NAME = re.compile(r"[^\s+\x00-\x1f\x7f\ud800-\udfff]{1,255}")
 _ID = re.compile(r"[0-9a-f]{8}")
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,18}")
 _HEX = re.compile(r"[0-9a-f]{64}")
+STUDENT_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class Key(NamedTuple):
@@ -316,6 +318,21 @@ def open_checkpoint(note: str, keys: list[Key]) -> tuple[Checkpoint, list[Seen]]
                         f"{key.first} to {'any number of' if key.last == LARGEST else key.last} entries: it was handed "
                         "over")
     return found, list(seen.values())
+
+
+def compare(checkpoint: Checkpoint, held: list[tuple[str, Checkpoint]]) -> list[str]:
+    """The places of those that are the same. `held`: checkpoints from elsewhere, each with its place. Raises Wrong
+    where two of one log and size have two roots, and where there are some and none is of its log and size."""
+    roots = {checkpoint[:2]: checkpoint.root}
+    for place, one in held:
+        if roots.setdefault(one[:2], one.root) != one.root:
+            raise Wrong(f"{place} is a checkpoint of {one.size} entries, and another one of as many has another root: "
+                        "keep both, they convict the ledger")
+    same = [place for place, one in held if one[:2] == checkpoint[:2]]
+    if held and not same:
+        raise Wrong(f"nothing was compared: none of the checkpoints that you gave is one of {checkpoint.origin} with "
+                    f"{checkpoint.size} entries. Ask for a proof under one that you hold (`prove --as-of`)")
+    return same
 
 
 # Entries
@@ -539,6 +556,8 @@ def check_proof(text: str, keys: list[Key]) -> Proven:
     lines = _Lines(text)
     lines.expect(PROOF)
     student = lines.value("student")
+    if not STUDENT_NAME.fullmatch(student):  # nothing is held of a name that only looks like hers
+        raise Wrong(f"{student[:80]!a} is no name that a ledger gives a student")
     stream = stream_of(student)
     events, leaves, chain = [], [], bytes(32)
     for version in range(1, lines.count("events", MOST_EVENTS) + 1):
@@ -642,7 +661,7 @@ def _visible(text: str) -> str:
 
 
 def _say(*words: object) -> None:
-    sys.stdout.write(" ".join(str(one) for one in words) + "\n")
+    sys.stdout.write(_visible(" ".join(str(one) for one in words)) + "\n")
 
 
 def _say_checkpoint(checkpoint: Checkpoint, seen: list[Seen]) -> None:
@@ -659,34 +678,36 @@ def main(arguments: list[str]) -> int:
     rest = iter(arguments)
     for one in rest:
         if one in named:
-            named[one].append(next(rest, ""))
+            named[one] += [*islice(rest, 1)] or [""]
         else:
             plain.append(one)
-    if len(plain) != 2 or plain[0] not in ("proof", "checkpoint") or not named["--key"]:
+    if len(plain) != 2 or plain[0] not in ("proof", "checkpoint") or not named["--key"] or \
+            "" in named["--key"] + named["--checkpoint"]:
         sys.stderr.write(f"{__doc__}\n")
         return 2
     try:
         keys = handed_over(*keys_given(named["--key"]))
-        others = [open_checkpoint(read_text(one, LONGEST_NOTE), keys)[0] for one in named["--checkpoint"]]
+        held = [(one, open_checkpoint(read_text(one, LONGEST_NOTE), keys)[0]) for one in named["--checkpoint"]]
         if plain[0] == "checkpoint":
             checkpoint, seen = open_checkpoint(read_text(plain[1], LONGEST_NOTE), keys)
         else:
             proven = check_proof(read_text(plain[1]), keys)
             checkpoint, seen = proven.checkpoint, proven.seen
-        for other in others:
-            if other.size == checkpoint.size and other.root != checkpoint.root:
-                raise Wrong(f"two checkpoints of {other.size} entries have two roots: keep both, they convict "
-                            "the ledger")
+        compared = compare(checkpoint, held)
     except (Wrong, OSError) as error:
-        sys.stderr.write(f"DOES NOT HOLD: {error}\n")
+        sys.stderr.write(_visible(f"DOES NOT HOLD: {error}") + "\n")
         return 1
     _say_checkpoint(checkpoint, seen)
+    for place in compared:
+        _say("compared with:", place)
+    if not compared:
+        _say("COMPARED WITH NO CHECKPOINT FROM ELSEWHERE: whoever signs could show others another history")
     if plain[0] == "proof":
         _say("student:", proven.student)
         _say(f"known when the log ended at position {proven.position}: {proven.log_events} events of "
              f"{proven.students} students")
         for event in proven.events:
-            _say(f"event {event.version} at position {event.position}: {_visible(event.state.decode())}")
+            _say(f"event {event.version} at position {event.position}: {event.state.decode()}")
         _say(f"These {len(proven.events)} events are all that the log held of this student then."
              if proven.events else "The log held nothing of this student then.")
     _say("IT HOLDS")

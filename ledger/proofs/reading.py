@@ -16,6 +16,7 @@ from .auditor import (
     Seen,
     Wrong,
     check_proof,
+    compare,
     keys_given,
     open_checkpoint,
     read_checkpoint,
@@ -103,8 +104,9 @@ def _opened(where: str, note: str, keys: list[Key]) -> tuple[Checkpoint, list[Se
 
 
 def checked(file: Path, said: Sequence[str], outside: Sequence[Path]) -> dict[str, Any] | None:
-    """What a proof or a checkpoint shows. `student` and what follows it only of a proof. None without any key. Raises
-    WrongProof."""
+    """What a proof or a checkpoint shows. `outside`: files of checkpoints from elsewhere that are the same; `student`
+    and what follows it only of a proof. None without any key. Raises WrongProof, also where checkpoints were given and
+    none could be compared."""
     keys = of_epochs(verifier_keys(said))
     if not keys:
         return None
@@ -112,15 +114,12 @@ def checked(file: Path, said: Sequence[str], outside: Sequence[Path]) -> dict[st
         text = read_text(str(file), LONGEST_FILE)
         proven = check_proof(text, keys) if text.startswith(PROOF) else None
         checkpoint, seen = (proven.checkpoint, proven.seen) if proven else open_checkpoint(text, keys)
+        compared = compare(checkpoint, [(one.where, one.checkpoint) for one in outside_of(outside, keys)])
     except Wrong as error:
         raise WrongProof(f"{file}: {error}") from None
-    for one in outside_of(outside, keys):
-        if one.checkpoint.size == checkpoint.size and one.checkpoint.root != checkpoint.root:
-            raise WrongProof(f"{file}: {one.where} is a checkpoint of as many entries with another root: keep both, "
-                             "they convict the ledger")
     answer: dict[str, Any] = {
         "origin": checkpoint.origin, "size": checkpoint.size, "root": checkpoint.root.hex(),
-        "signed_by": [{"name": one.name, "time": one.time} for one in seen]}
+        "signed_by": [{"name": one.name, "time": one.time} for one in seen], "outside": compared}
     if proven is not None:
         answer |= {"student": proven.student, "position": proven.position, "log_events": proven.log_events,
                    "students": proven.students, "events": [

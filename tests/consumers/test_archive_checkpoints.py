@@ -78,6 +78,13 @@ def test_checkpoint_that_does_not_continue_the_one_before_is_found(signing_key, 
     assert problems(verdict) == [("checkpoint", DAYS[day].isoformat()) for day in bad]
 
 
+def test_checkpoint_of_another_ledger_is_found(signing_key, tmp_path) -> None:
+    other = signing.load().sign(signing.checkpoint_body("ledger.example.org/others", 5, bytes(32)))
+    verdict = archived(tmp_path / "archive", [note(4), other, note(6, 1)])
+    assert problems(verdict)[0] == ("checkpoint", DAYS[1].isoformat())
+    assert "another ledger's" in verdict.findings[0]["problem"]
+
+
 def test_what_is_no_checkpoint_is_found(signing_key, tmp_path) -> None:
     verdict = archived(tmp_path / "archive", ["x", None, note(3)])
     assert problems(verdict) == [("checkpoint", DAYS[0].isoformat())]

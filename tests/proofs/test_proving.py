@@ -8,8 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from ledger.entrypoints.cli import cli
 from ledger.proofs import auditor
 from ledger.proofs.auditor import Wrong, check_proof, leaf_hash
 from ledger.proofs.proving import Disagrees, NotSealed, handovers, prove
@@ -161,3 +163,49 @@ def test_script_answers_as_the_library_when_it_runs_without_this_package(shown, 
         refused = run(what, content, "--key", "key")
         assert (refused.returncode, refused.stderr.startswith("DOES NOT HOLD")) == (1, True)
     assert (run("proof", text).returncode, run("proof", text, "--key", "nothing").returncode) == (2, 1)
+
+
+FIRST, SECOND = (str(GOLDEN / f"{name}.checkpoint") for name in ("first", "second"))
+
+
+@pytest.mark.parametrize(("held", "code", "words"), [
+    ([], 0, "COMPARED WITH NO CHECKPOINT FROM ELSEWHERE"),
+    ([SECOND], 0, f"compared with: {SECOND}"),
+    ([FIRST, SECOND], 0, f"compared with: {SECOND}"),
+    ([FIRST], 1, "nothing was compared: none of the checkpoints that you gave is one of ledger.example.edu/careers "
+                 "with 6 entries")])
+def test_proof_says_which_checkpoints_it_was_compared_with(capsys, held, code, words) -> None:
+    given = [word for one in held for word in ("--checkpoint", one)]
+    proof, key = str(GOLDEN / "S01.proof"), str(GOLDEN / "key")
+    assert auditor.main(["proof", proof, "--key", key, *given]) == code
+    said = capsys.readouterr()
+    assert words in said.out + said.err
+    assert ("IT HOLDS" in said.out) == (code == 0)
+    done = CliRunner().invoke(cli, ["--lang", "en", "check", proof, "--key", key, *given])
+    assert (done.exit_code, words.split(":")[0] in done.output) == (5 * code, True), done.output
+
+
+def test_checkpoints_convict_only_those_of_one_log_and_size() -> None:
+    of = auditor.Checkpoint("ledger.example.edu/careers", 6, bytes(32))
+    same, later, given_up = of, of._replace(size=9), of._replace(origin=f"{of.origin}/epoch-2", root=bytes([1] * 32))
+    assert auditor.compare(of, [("a", same), ("b", later), ("c", given_up)]) == ["a"]
+    for other in (of, later):
+        with pytest.raises(Wrong, match="they convict the ledger"):
+            auditor.compare(of, [("a", same), ("b", later), ("c", other._replace(root=bytes([1] * 32)))])
+
+
+@pytest.mark.parametrize("name", ["S99\u200b", "\uff3399", "S99 ", "S99\x1b[2J", ""])
+def test_nothing_is_shown_of_a_name_that_only_looks_like_hers(sealed, signing_key, tmp_path, capsys, name) -> None:
+    """Of any name that no student has it could be proved, rightly, that nothing is held."""
+    path = tmp_path / "her.proof"
+    path.write_text(prove(sealed.store, sealed.tables, name).text)
+    with pytest.raises(Wrong, match="is no name that a ledger gives a student"):
+        check_proof(path.read_text(), sealed.keys)
+    assert auditor.main(["proof", str(path), "--key", sealed.signer.verifier]) == 1
+    assert capsys.readouterr().err.strip().isprintable()
+    assert CliRunner().invoke(cli, ["--db", sealed.url, "prove", name, "--to", str(path)]).exit_code == 3
+
+
+@pytest.mark.parametrize("words", [["--key"], ["--key", "x", "--checkpoint"], ["--key", ""]])
+def test_option_without_its_value_is_wrong_usage(words) -> None:
+    assert auditor.main(["proof", str(GOLDEN / "S01.proof"), *words]) == 2
