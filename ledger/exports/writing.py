@@ -22,7 +22,7 @@ from ledger.proofs.reading import of_epochs
 from ledger.proofs.regrown import Grown, Regrown
 from ledger.proofs.signing import KeysGiven, Signer, epoch_of, keys_in
 from ledger.proofs.students import OutOfOrder, hashed
-from ledger.proofs.tables import KeptPoint, ProofTables
+from ledger.proofs.tables import KeptPoint, NoCheckpoint, ProofTables
 from ledger.proofs.verifying import HowFar
 from ledger.store import EventStore, StoreUnusable
 from ledger.store.epochs import Epoch
@@ -155,7 +155,10 @@ def _sealed(tables: ProofTables, given: KeysGiven, highest: int) -> _Sealed:
     if not tables.exist():
         raise Unsealed
     with tables.reading() as kept:
-        points, epochs = kept.checkpoints(), kept.epochs()
+        try:
+            points, epochs = kept.checkpoints(), kept.epochs()
+        except NoCheckpoint as error:
+            raise StoreUnusable(f"{error}. Nothing was exported") from None
     while points and points[-1].note is None:
         points.pop()
     if not points:

@@ -54,7 +54,7 @@ class RowCheck:
         for position, stream, version, name, state in rows:
             try:
                 agrees = state.endswith(students[stream] + types[name] + ends[version])
-            except KeyError:
+            except (KeyError, TypeError, AttributeError):
                 agrees = False
             if not agrees:
                 said = said_in(state)
@@ -62,8 +62,8 @@ class RowCheck:
                     return position
         return None
 
-    def _agree(self, stream: str, version: int, name: str, student: str, kind: str, number: int) -> bool:
-        if stream != stream_id(student).hex or number != version or \
+    def _agree(self, stream: str, version: int, name: Any, student: str, kind: str, number: int) -> bool:
+        if stream != stream_id(student).hex or number != version or not isinstance(name, str) or \
                 STORED_NAMES.get(kind, "").partition(".")[0] != name.partition(".")[0]:
             return False
         self._students[stream] = b"," + canonical_json({"student": student})[1:-1] + b',"type":'
@@ -72,8 +72,13 @@ class RowCheck:
         return True
 
 
+VERSIONS = range(1, 1 << 63)
+
+
 def said_in(state: bytes) -> tuple[str, str, int] | None:
     """Student, type and version as the bytes have them; parsed only where they do not end as canonical JSON does."""
+    if not isinstance(state, bytes):
+        return None
     end = _END.fullmatch(state, max(state.rfind(b',"student":"'), 0))
     if end is not None:
         student, kind, version = end.groups()
@@ -81,9 +86,12 @@ def said_in(state: bytes) -> tuple[str, str, int] | None:
     try:
         said: Any = loads(state)
         found = said["student"], said["type"], said["version"]
+        if [type(one) for one in found] != [str, str, int] or found[2] not in VERSIONS:
+            return None
+        canonical_json([*found[:2]])  # half a character is no name
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
-    return found if [type(one) for one in found] == [str, str, int] else None
+    return found
 
 
 class HashedSpan(NamedTuple):
@@ -105,7 +113,7 @@ def read(url: str, store: EventStore, after: int, last: int,
     size = min(os.cpu_count() or 1, MOST_PROCESSES, max(store.last_position() - max(after, 0), 0) // WORTH)
     if size <= 1:
         for page in pages(store, after, last):
-            yield HashedSpan(hashed(page), _check.disagreeing(page) if checked else None)
+            yield _span(page, checked)
         return
     spans = _spans(store, after, last)
     for found in in_order(spans, partial(_far, url, checked), How(), size, partial(_near, store, checked), AHEAD):
@@ -168,18 +176,32 @@ def pages(store: EventStore, after: int, last: int) -> Iterator[list[WholeRow]]:
             return
 
 
+def _span(page: Sequence[WholeRow], checked: bool) -> HashedSpan:
+    bad = _check.disagreeing(page) if checked else None
+    try:
+        return HashedSpan(hashed(page if bad is None else _spelt(page)), bad)
+    except (TypeError, AttributeError):
+        return HashedSpan(hashed(_spelt(page)), bad)
+
+
+def _spelt(rows: Sequence[tuple[int, Any, Any, Any, Any]]) -> list[WholeRow]:
+    """SQLite takes any type in any column: what is of another one than ours is spelt so that it is no row of ours."""
+    return [(position, stream if isinstance(stream, str) else repr(stream), version,
+             name if isinstance(name, str) else repr(name), state if isinstance(state, bytes) else repr(state).encode())
+            for position, stream, version, name, state in rows]
+
+
 def _near(store: EventStore, checked: bool, span: AboveUpTo) -> HashedSpan:
     """Of a span."""
     positions, streams, versions, leaves = list[int](), list[str](), list[int](), list[bytes]()
     bad: int | None = None
     for page in pages(store, *span):
-        some = hashed(page)
+        some, disagreeing = _span(page, checked and bad is None)
         positions += some.positions
         streams += some.streams
         versions += some.versions
         leaves += some.leaves
-        if checked and bad is None:
-            bad = _check.disagreeing(page)
+        bad = disagreeing if bad is None else bad
     return HashedSpan(Hashed(positions, streams, versions, leaves), bad)
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from ledger.store import EventStore, StoreUnusable
 from ledger.store.recorder import LogRow, WholeRow
 
-from .auditor import bucket_of, key_of, read_checkpoint, stream_of
+from .auditor import Wrong, bucket_of, key_of, leaf_hash, path_root, read_checkpoint, stream_of
 from .students import NEW, Bucket, Heads, OutOfOrder, changed, hashed, leaves_of, map_of
 from .tables import Kept, KeptPoint, ProofTables
 from .tree import TilePlace, Tree
@@ -49,7 +49,7 @@ def prove(store: EventStore, tables: ProofTables, student: str, position: int | 
         events = [row for row in store.rows_of(student) if row[0] <= sealed.position]
         try:
             text = _text(kept, sealed, sealed.note, student, events, _map_at(store, kept, sealed), full)
-        except (KeyError, OutOfOrder, ValueError):
+        except (KeyError, OutOfOrder, ValueError, Wrong):
             raise Disagrees from None
     return Proof(text, len(events), sealed)
 
@@ -99,7 +99,9 @@ def _text(kept: Kept, sealed: KeptPoint, note: str, student: str, events: list[L
     if bucket.get(key, NEW) != hers.bucket(index).get(key, NEW):
         raise Disagrees
     tree = Tree(sealed.size, kept.tile)
-    if map_tree.root().hex() != sealed.heads.split("\n")[4] or tree.root() != read_checkpoint(sealed.body).root:
+    root, entry = tree.root(), sealed.heads.encode()
+    if map_tree.root().hex() != sealed.heads.split("\n")[4] or root != read_checkpoint(sealed.body).root or \
+            not note.startswith(f"{sealed.body}\n"):
         raise Disagrees
     if any(b"\n" in state for _, _, state in events):
         raise Disagrees  # no event that this program writes has a line break
@@ -108,5 +110,10 @@ def _text(kept: Kept, sealed: KeptPoint, note: str, student: str, events: list[L
         if full or version == len(events):
             place = kept.index_of(position)
             inclusions[version] = Way(place, tree.inclusion(place))
+    end = Way(sealed.size - 1, tree.inclusion(sealed.size - 1))
+    leaves = hashed(rows).leaves if rows else ()
+    for leaf, way in ((leaf_hash(entry), end), *((leaves[version - 1], way) for version, way in inclusions.items())):
+        if path_root(leaf, way.at, sealed.size, [*way.hashes]) != root:
+            raise Disagrees  # no proof leaves that would not hold
     return proof(Proven(student, events, inclusions, leaves_of(bucket), Way(index, map_tree.inclusion(index)),
-                       sealed.heads.encode(), Way(sealed.size - 1, tree.inclusion(sealed.size - 1)), note))
+                       entry, end, note))

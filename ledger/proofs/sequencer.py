@@ -7,8 +7,9 @@ checkpoint without signature; then it is signed; then the signature is kept. Kil
 was kept: the same text, and Ed25519 gives the same signature. """
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
+from functools import cache
 from hashlib import sha256
 from threading import Event as Flag
 
@@ -31,9 +32,9 @@ from .auditor import (
 )
 from .hashing import HashedSpan, TakenUpTo, read
 from .signing import Signer, checkpoint_body, epoch_of, keys_in, named
-from .students import Heads, OutOfOrder, changed, map_of, root_in
+from .students import Bucket, Head, Heads, OutOfOrder, bucket_root, changed, map_of, root_in
 from .tables import Kept, KeptPoint, ProofTables
-from .tree import WIDTH, Edge, Tile, Tree, edge_of
+from .tree import WIDTH, Edge, Tile, Tiles, Tree, edge_of
 
 BATCH = 1 << 18
 """Events of one checkpoint at most: so much is computed before it is kept."""
@@ -193,14 +194,17 @@ class Sequencer:
             raise StoreUnavailable(f"events above position {at} were there a moment ago, and are not any more: try "
                                    "again")
         with self._tables.reading() as kept:
-            heads.know(kept.buckets(heads.touched()))
+            map_tile, touched = cache(kept.map_tile), heads.touched()
+            known: dict[int, dict[str, Head]] = {index: {} for index in touched} | kept.buckets(touched)
+            self._check_map(last, map_tile, known)
+            heads.know(known)
             try:
                 moved = heads.settle()
             except OutOfOrder as error:
                 raise StoreUnusable(f"{error}: the log was changed. Nothing is sealed; `career-ledger verify` says "
                                     "more") from None
-            map_tiles = changed(kept.map_tile, moved.roots)
-            map_root = root_in(map_tiles) if map_tiles else map_of(kept.map_tile).root()
+            map_tiles = changed(map_tile, moved.roots)
+            map_root = root_in(map_tiles) if map_tiles else map_of(map_tile).root()
         before_these, students, previous = 0, 0, NO_CHECKPOINT
         if last is not None:
             before_these, students = (int(last.heads.split("\n")[line]) for line in (1, 3))
@@ -221,6 +225,16 @@ class Sequencer:
 
         self._tables.seal(before, KeptPoint(edge.size, at, entry.decode(), body, None),
                           [(tile, first(tile)) for tile in (*full, *edge.partial())], moved.heads, map_tiles)
+
+    @staticmethod
+    def _check_map(last: KeptPoint | None, tiles: Tiles, touched: Mapping[int, Bucket]) -> None:
+        """That what is kept of the map, as far as it changes, is what was signed: who may write in the database must
+        not have the next checkpoint name another map. Raises StoreUnusable."""
+        was = changed(tiles, {index: bucket_root(bucket) for index, bucket in touched.items()})
+        root = root_in(was) if was else map_of(tiles).root()
+        if last is not None and root.hex() != last.heads.split("\n")[4]:
+            raise StoreUnusable("what is kept of the map of students is not that of the last checkpoint: it was "
+                                "changed. Nothing is sealed; `career-ledger verify` says more")
 
     def _sign(self, sealed: KeptPoint, epochs: Sequence[Epoch], to: Signer | None = None) -> KeptPoint:
         number = epoch_of(read_checkpoint(sealed.body).origin)[1]

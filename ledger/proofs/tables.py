@@ -14,10 +14,10 @@ from ledger.sql.base import Row, Transaction
 from ledger.sql.migrations import Migrations, statements
 from ledger.sql.postgres import Postgres
 from ledger.sql.sqlite import SQLite
-from ledger.store import StoreUnavailable, rights, versions
+from ledger.store import StoreUnavailable, StoreUnusable, rights, versions
 from ledger.store.epochs import Epoch, epochs
 
-from .auditor import HANDOVER, read_checkpoint
+from .auditor import HANDOVER, Wrong, is_end, read_checkpoint
 from .students import Bucket, Head
 from .tree import WIDTH, Tile, TilePlace
 
@@ -65,6 +65,27 @@ class KeptPoint(NamedTuple):
 
 
 COLUMNS = "size, position, heads, body, note"
+
+
+class NoCheckpoint(StoreUnusable):
+    """What is kept of a checkpoint is none. `size`: as it is kept."""
+
+    def __init__(self, size: Any) -> None:
+        super().__init__(f"what is kept of the checkpoint of {size} entries is none: it was changed. `career-ledger "
+                         "verify` says more")
+        self.size = str(size)
+
+
+def _point(row: Sequence[Any]) -> KeptPoint:
+    """Raises NoCheckpoint where it does not say what a checkpoint says; SQLite takes any type in any column."""
+    size, position, heads, body, note = row
+    try:
+        if [type(one) for one in (size, position, heads, body, note or "")] == [int, int, str, str, str] and \
+                is_end(heads.encode(), bytes.fromhex(heads.split("\n")[4])) and read_checkpoint(body).size == size:
+            return KeptPoint(size, position, heads, body, note)
+    except (Wrong, IndexError, ValueError):
+        pass
+    raise NoCheckpoint(size)
 
 
 class ProofTables:
@@ -178,7 +199,7 @@ def _keep(tx: Transaction, sealed: Sequence[KeptPoint], tiles: Sequence[tuple[Ti
 
 
 class Kept:
-    """What is kept, at one moment."""
+    """What is kept, at one moment. Raises NoCheckpoint."""
 
     def __init__(self, tx: Transaction) -> None:
         self._tx = tx
@@ -196,13 +217,13 @@ class Kept:
 
     def checkpoints(self) -> list[KeptPoint]:
         rows = self._ask(f"SELECT {COLUMNS} FROM log_checkpoints ORDER BY size")  # noqa: S608
-        return [KeptPoint(*row) for row in rows]
+        return [_point(row) for row in rows]
 
     def handovers(self) -> list[KeptPoint]:
         """The signed checkpoints with which the key changed."""
         rows = self._ask(f"SELECT {COLUMNS} FROM log_checkpoints WHERE heads LIKE :these AND note IS NOT NULL "  # noqa: S608
                          "ORDER BY size", {"these": f"{HANDOVER}%"})
-        return [KeptPoint(*row) for row in rows]
+        return [_point(row) for row in rows]
 
     def epochs(self) -> list[Epoch]:
         """That began with an accepted restore."""
@@ -221,8 +242,17 @@ class Kept:
         for part in _parts(sorted(indexes)):
             for index, key, version, chain in self._ask(
                     "SELECT bucket, key, version, chain FROM student_heads WHERE bucket IN :these", {"these": part}):
-                found.setdefault(index, {})[key] = Head(version, bytes(chain))
+                found.setdefault(index, {})[key] = Head(version, _bytes(chain))
         return found
+
+    def above(self) -> dict[TilePlace, bytes | int | None]:
+        """The tiles of the log above level 0, and of those of level 0 the position of the first event."""
+        return {(level, number): first if level == 0 else _bytes(hashes) for level, number, hashes, first in self._ask(
+            "SELECT level, number, CASE WHEN level > 0 THEN hashes END, first_position FROM log_tiles")}
+
+    def map_tiles(self) -> dict[TilePlace, bytes]:
+        return {(level, number): _bytes(hashes) for level, number, hashes in self._ask(
+            "SELECT level, number, hashes FROM student_tiles")}
 
     def index_of(self, position: int) -> int:
         """Of the leaf of an event that was sealed. Raises KeyError."""
@@ -238,21 +268,29 @@ class Kept:
                           {"low": low, "high": low + WIDTH})
         ends = {size - 1 for (size,) in sizes}
         events = (at for at in range(low, low + WIDTH) if at not in ends)
-        return next(islice(events, count - 1, None))
+        index = next(islice(events, max(count - 1, 0), None), None)
+        if index is None:
+            raise KeyError(position)
+        return index
 
     def _one(self, where: str, parameters: Mapping[str, Any]) -> KeptPoint | None:
         rows = self._ask(f"SELECT {COLUMNS} FROM log_checkpoints {where}", parameters)  # noqa: S608
-        return KeptPoint(*rows[0]) if rows else None
+        return _point(rows[0]) if rows else None
 
     def _tile(self, table: str, place: TilePlace) -> bytes:
         rows = self._ask(f"SELECT hashes FROM {table} WHERE level = :level AND number = :number",  # noqa: S608
                          {"level": place[0], "number": place[1]})
         if not rows:
             raise KeyError(place)
-        return bytes(rows[0][0])
+        return _bytes(rows[0][0])
 
     def _ask(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[Row]:
         return self._tx.ask(statement, parameters or {})
+
+
+def _bytes(stored: Any) -> bytes:
+    """Empty where a superuser of SQLite has put something else there."""
+    return bytes(stored) if isinstance(stored, bytes | bytearray | memoryview) else b""
 
 
 def _parts(many: Sequence[int]) -> Iterator[list[int]]:

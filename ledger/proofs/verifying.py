@@ -20,10 +20,11 @@ from .auditor import Checkpoint, Key, Seen, Wrong, open_checkpoint, read_checkpo
 from .hashing import BEFORE_ALL, TakenUpTo, read
 from .regrown import Regrown
 from .signing import epoch_of, keys_in
-from .students import OutOfOrder
-from .tables import KeptPoint, ProofTables
-from .tree import HASH, WIDTH, split
+from .students import BUCKETS, OutOfOrder
+from .tables import KeptPoint, NoCheckpoint, ProofTables
+from .tree import HASH, WIDTH, TilePlace, split
 
+BUCKETS_AT_ONCE = 1024
 HowFar = Callable[[int, int], None]
 """Of positions done, of how many."""
 
@@ -37,7 +38,7 @@ class Outside(NamedTuple):
 
 
 class Disagreement(NamedTuple):
-    """`kind`: changed, removed, inserted, disagrees, order, tiles, checkpoint, signature, outside, cut, given-up,
+    """`kind`: changed, removed, inserted, disagrees, order, tiles, map, checkpoint, signature, outside, cut, given-up,
     lacking.
     `position`: of the first bad event, or of the last good one before it; None where it is no matter of one."""
 
@@ -57,6 +58,8 @@ class _Walk:
         self._end = store.last_position()
         self._reads = read(tables.url, store, BEFORE_ALL, self._end, checked=True)
         self._up_to = TakenUpTo(self._reads)
+        self._above: dict[TilePlace, bytes | int | None] = {}
+        """As `Kept.above`, of full tiles."""
         self.events, self.position, self.sealed = 0, BEFORE_ALL, 0
         self.unsealed = 0
         self.compared: list[Outside] = []
@@ -69,16 +72,24 @@ class _Walk:
         checkpoints: list[KeptPoint] = []
         if self._tables.exist():
             with self._tables.reading() as kept:
-                checkpoints = kept.checkpoints()
+                try:
+                    checkpoints = kept.checkpoints()
+                except NoCheckpoint as error:
+                    yield Disagreement("checkpoint", None, says("verify/no-checkpoint", text=error.size))
+                    return
                 self._epochs = {one.number: one for one in kept.epochs()}
         self._log = Regrown(self._epochs.values())
         yield from self._known([read_checkpoint(one.body) for one in checkpoints])
+        tiles = False
         for one in checkpoints:
-            found = self._checkpoint(one)
+            found = self._checkpoint(one, one is checkpoints[-1])
             yield from found
             if any(finding.kind not in ("tiles", "signature") for finding in found):
                 return
+            tiles = tiles or any(finding.kind == "tiles" for finding in found)
             self.sealed += 1
+        if checkpoints and not tiles:
+            yield from self._beside(checkpoints[-1].size)
         yield from self._tail()
 
     def _known(self, kept: Sequence[Checkpoint]) -> Iterator[Disagreement]:
@@ -101,7 +112,23 @@ class _Walk:
             elif size not in sizes:
                 yield Disagreement("lacking", None, says("verify/lacking", text=one.where, count=size))
 
-    def _checkpoint(self, sealed: KeptPoint) -> list[Disagreement]:
+    def _beside(self, size: int) -> Iterator[Disagreement]:
+        """What else is kept, and is not signed: with it proofs are made, and the next checkpoint."""
+        log = self._log
+        with self._tables.reading() as kept:
+            last = kept.last()
+            if last is None or last.size != size:  # sealed meanwhile
+                return
+            if kept.above() != self._above | {(one.level, one.number): first if one.level == 0 else one.hashes
+                                              for one, first in log.partial()}:
+                yield Disagreement("tiles", None, says("verify/tiles", count=size))
+            heads, some = dict(log.heads()), range(0, BUCKETS, BUCKETS_AT_ONCE)
+            if kept.map_tiles() != {(one.level, one.number): one.hashes for one in log.map_tiles()} or any(
+                    kept.buckets(these) != {index: heads[index] for index in these if index in heads}
+                    for these in (range(first, first + BUCKETS_AT_ONCE) for first in some)):
+                yield Disagreement("map", None, says("verify/map"))
+
+    def _checkpoint(self, sealed: KeptPoint, is_last: bool) -> list[Disagreement]:
         positions: list[int] = []
         leaves: list[bytes] = []
         found: list[Disagreement] = []
@@ -119,13 +146,14 @@ class _Walk:
         theirs = [one for one in self._outside if one.checkpoint[:2] == named[:2]]
         self.compared += theirs
         try:
-            grown = self._log.end(named.origin, keys_in(sealed.heads)).point
+            grown, _, full = self._log.end(named.origin, keys_in(sealed.heads))
         except OutOfOrder as error:
             blamed = self._blamed(split(expected), leaves, positions, start) if differ else None
             return [blamed or Disagreement("order", error.position, says("verify/order", position=error.position))]
-        self.events, self.position = self._log.events, sealed.position
+        self._above |= {(one.level, one.number): first if one.level == 0 else one.hashes for one, first in full}
+        self.events, self.position = self._log.events, self._log.position
         if read_checkpoint(grown.body)[1:] == (theirs[0].checkpoint if theirs else named)[1:]:  # as it was signed
-            return found + self._of_what_is_kept(sealed, grown, differ)
+            return found + self._of_what_is_kept(sealed, grown, differ, is_last)
         blamed = self._blamed(split(expected), leaves, positions, start) if differ else None
         if blamed is not None:
             return [blamed]
@@ -135,14 +163,15 @@ class _Walk:
         return [Disagreement("checkpoint", None, says("verify/checkpoint", count=sealed.size,
                                                       position=sealed.position))]
 
-    def _of_what_is_kept(self, sealed: KeptPoint, grown: KeptPoint, other_tiles: bool) -> list[Disagreement]:
+    def _of_what_is_kept(self, sealed: KeptPoint, grown: KeptPoint, other_tiles: bool,
+                         is_last: bool) -> list[Disagreement]:
         found = []
         if other_tiles:
             found.append(Disagreement("tiles", None, says("verify/tiles", count=sealed.size)))
-        if (grown.body, grown.heads) != (sealed.body, sealed.heads):
+        if grown._replace(note=sealed.note) != sealed:
             found.append(Disagreement("checkpoint", None, says("verify/checkpoint", count=sealed.size,
                                                           position=sealed.position)))
-        elif sealed.note is not None and not _is_note_of(sealed, self._keys):
+        elif (sealed.note is not None or not is_last) and not _is_note_of(sealed, self._keys):
             found.append(Disagreement("signature", None, says("verify/signature", count=sealed.size)))
         return found
 

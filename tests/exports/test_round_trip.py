@@ -139,6 +139,9 @@ def test_nothing_is_exported_when_nothing_is_sealed_or_the_folder_is_taken(sqlit
     "UPDATE stored_events SET state = CAST(replace(CAST(state AS TEXT), ',\"id\"', char(10) || ',\"id\"') AS BLOB) "
     "WHERE rowid = 2",
     "DELETE FROM stored_events WHERE rowid = 2",
+    "UPDATE stored_events SET state = replace(CAST(state AS TEXT), '2.00', '9.00') WHERE rowid = 2",
+    "UPDATE stored_events SET topic = CAST(topic AS BLOB) WHERE rowid = 2",
+    "UPDATE log_checkpoints SET heads = 'x'",
     "UPDATE log_checkpoints SET body = replace(body, '4', '5')"])
 def test_altered_ledger_is_not_exported(sqlite_url, signing_key, tmp_path, monkeypatch, change) -> None:
     with open_store(sqlite_url) as store:
@@ -152,6 +155,25 @@ def test_altered_ledger_is_not_exported(sqlite_url, signing_key, tmp_path, monke
     said = run(sqlite_url, "export", str(tmp_path / "out"), "--key", verifier, code=6)
     assert re.search("othing was exported", said)
     assert [path.name for path in tmp_path.iterdir() if "out" in path.name] == []
+
+
+def test_what_is_kept_of_proofs_is_made_anew_by_export_and_import(sqlite_url, signing_key, tmp_path,
+                                                                  monkeypatch) -> None:
+    with open_store(sqlite_url) as store:
+        store.append(events("S01", 1, 3))
+    run(sqlite_url, "checkpoint")
+    for table in ("log_tiles", "student_heads", "student_tiles"):
+        ask(sqlite_url, f"DELETE FROM {table}")
+    run(sqlite_url, "verify", code=5)
+    verifier, other = signing.load().verifier, f"sqlite:///{tmp_path / 'other.db'}"
+    with monkeypatch.context() as patched:
+        patched.delenv(signing.VARIABLE)
+        run(sqlite_url, "export", str(tmp_path / "out"), "--key", verifier)
+        run(other, "import", str(tmp_path / "out"), "--key", verifier)
+    run(other, "verify")
+    with open_store(other) as store:
+        store.append(events("S01", 4, 4))
+    run(other, "checkpoint")
 
 
 def test_export_ends_where_another_process_has_sealed_when_one_does(sqlite_url, signing_key, tmp_path) -> None:

@@ -80,7 +80,7 @@ def test_whoever_holds_one_of_the_two_keys_verifies_all(rotated, tmp_path) -> No
         assert rotated.findings(*outside, *key) == []
     proof = str(tmp_path / "S01.proof")
     run(rotated.url, "prove", "S01", "--to", proof)
-    for words in ((proof, "--checkpoint", str(rotated.before)), (str(rotated.after),), (str(rotated.before),)):
+    for words in ((proof, *outside), (str(rotated.after),), (str(rotated.before),)):
         for key in (rotated.old, rotated.new):
             run(rotated.url, "check", *words, "--key", key.verifier, "--key", str(rotated.chain))
     assert "hand-overs" in run(rotated.url, "check", proof, "--key", rotated.old.verifier, code=5)

@@ -21,8 +21,11 @@ from ledger.proofs.auditor import (
 )
 from ledger.proofs.sequencer import Sequencer, TwoHistories
 from ledger.proofs.signing import Signer
-from ledger.proofs.tables import MIGRATIONS, ProofTables
+from ledger.proofs.students import Heads, changed, hashed
+from ledger.proofs.tables import MIGRATIONS, ProofTables, _keep
+from ledger.proofs.tree import TilePlace
 from ledger.store import StoreUnavailable, StoreUnusable
+from tests.store.damage import alter
 from tests.store.examples import events
 
 
@@ -133,6 +136,38 @@ def test_nothing_is_sealed_when_tiles_were_changed_or_the_key_is_another_logs(se
         sealing.sequencer.seal()
     with pytest.raises(StoreUnusable, match="tiles that are kept"):
         Sequencer(sealing.store, sealing.tables, sealing.signer._replace(signed=None)).seal()
+
+
+@pytest.mark.parametrize("change", [
+    "UPDATE student_heads SET chain = (SELECT hashes FROM student_tiles WHERE level = 4)",
+    "UPDATE student_heads SET version = 1", "DELETE FROM student_heads",
+    "UPDATE student_tiles SET hashes = (SELECT hashes FROM student_tiles WHERE level = 4) WHERE level = 2"])
+def test_nothing_is_sealed_when_the_map_was_changed(sealing, change) -> None:
+    sealing.record("S01", 1, 2)
+    last = sealing.sequencer.seal()
+    alter(sealing.url, change)
+    sealing.record("S01", 3, 3)
+    with pytest.raises(StoreUnusable, match=r"map of students is not that of the last checkpoint|is version 3"):
+        sealing.sequencer.seal()
+    with sealing.tables.reading() as kept:
+        assert kept.last() == last
+
+
+def test_altered_history_is_never_signed_into_the_map(sealing) -> None:
+    """Whoever may write in the database alters an event, and the map as it would be with it."""
+    sealing.record("S01", 1, 2)
+    last = sealing.sequencer.seal()
+    alter(sealing.url, "UPDATE stored_events SET topic = 'payment-moved.v1' WHERE POSITION = 1")
+    hers, tiles = Heads(), dict[TilePlace, bytes]()
+    hers.add(hashed(sealing.store.rows(0, 2)))
+    moved = hers.settle()
+    with sealing.tables._backend.transaction() as tx:
+        _keep(tx, [], [], moved.heads.items(), changed(tiles.__getitem__, moved.roots))
+    sealing.record("S01", 3, 3)
+    with pytest.raises(StoreUnusable, match="map of students is not that of the last checkpoint"):
+        sealing.sequencer.seal()
+    with sealing.tables.reading() as kept:
+        assert kept.last() == last
 
 
 class Seen(Watch):

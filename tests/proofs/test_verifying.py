@@ -5,9 +5,11 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
 from ledger.entrypoints.cli import cli
+from ledger.proofs import signing
 from ledger.proofs.auditor import open_checkpoint
 from ledger.proofs.proving import prove
 from ledger.proofs.reading import outside_of as outside_files
@@ -21,6 +23,8 @@ from tests.store.examples import events
 TABLES = ("stored_events", "log_tiles", "log_checkpoints", "student_heads", "student_tiles")
 SWAP = ("UPDATE stored_events SET state = (SELECT state FROM stored_events AS other WHERE other.POSITION = "
         "5 - stored_events.POSITION) WHERE POSITION IN (2, 3)")
+TOP = "SELECT hashes FROM student_tiles WHERE level = 4"
+HERS = "SELECT other.originator_id FROM kept_events AS other WHERE other.POSITION ="
 TAMPERED: dict[str, tuple[list[str], list[tuple[str, int | None]]]] = {
     "a byte": (["UPDATE stored_events SET state = (SELECT other.state FROM kept_events AS other "
                 "WHERE other.POSITION = 6) WHERE POSITION = 4"], [("changed", 4)]),
@@ -43,6 +47,29 @@ TAMPERED: dict[str, tuple[list[str], list[tuple[str, int | None]]]] = {
     "the last checkpoint removed": (["DELETE FROM log_checkpoints WHERE position = 6"], [("cut", None)]),
     "all checkpoints removed": (["DELETE FROM log_checkpoints", "DELETE FROM log_tiles"],
                                 [("cut", None), ("cut", None)]),
+    "heads of students changed": (["UPDATE student_heads SET version = version + 1"], [("map", None)]),
+    "chains of students changed": ([f"UPDATE student_heads SET chain = ({TOP})"], [("map", None)]),
+    "heads of students removed": (["DELETE FROM student_heads"], [("map", None)]),
+    "tiles of the map changed": ([f"UPDATE student_tiles SET hashes = ({TOP}) WHERE level = 0"], [("map", None)]),
+    "tiles of the map removed": (["DELETE FROM student_tiles WHERE level = 2"], [("map", None)]),
+    "places of events changed": (["UPDATE log_tiles SET first_position = first_position + 1 WHERE level = 0"],
+                                 [("tiles", None)]),
+    "an earlier signature removed": (["UPDATE log_checkpoints SET note = NULL WHERE position = 4"],
+                                     [("signature", None)]),
+    "another checkpoint's signature": ([
+        "UPDATE log_checkpoints SET note = (SELECT other.note FROM copy_of_log_checkpoints AS other "
+        "WHERE other.position = 4) WHERE position = 6"], [("signature", None)]),
+    "a checkpoint that ends later": (["UPDATE log_checkpoints SET position = 50 WHERE position = 6"],
+                                     [("checkpoint", None)]),
+    "a checkpoint that is none": (["UPDATE log_checkpoints SET body = 'x' WHERE position = 6"], [("checkpoint", None)]),
+    "an end that is none": (["UPDATE log_checkpoints SET heads = 'x' WHERE position = 6"], [("checkpoint", None)]),
+    "a checkpoint of another size": (["UPDATE log_checkpoints SET size = 99 WHERE position = 6"],
+                                     [("checkpoint", None)]),
+    "streams swapped whole": (["UPDATE stored_events SET originator_version = originator_version + 90",
+                               f"UPDATE stored_events SET originator_id = CASE originator_id WHEN ({HERS} 1) THEN "
+                               f"({HERS} 3) ELSE ({HERS} 1) END, originator_version = originator_version - 90"],
+                              [("changed", 1)]),
+    "an event moved": (["UPDATE stored_events SET POSITION = 60 WHERE POSITION = 6"], [("removed", 5)]),
     "an earlier checkpoint removed": (["DELETE FROM log_checkpoints WHERE position = 4"], [("lacking", None)]),
 }
 
@@ -80,7 +107,7 @@ def test_every_tampering_is_found_and_named_with_a_checkpoint_from_outside_and_w
             held["checkpoints"] += outside_of(sealing, sealing.sequencer.seal().note)
             (tmp_path / f"{nth}.proof").write_text(prove(sealing.store, sealing.tables, "S02").text)
     held["proofs"] = outside_files([tmp_path / "1.proof", tmp_path / "2.proof"], sealing.keys)
-    alter(sealing.url, *(f"CREATE TABLE copy_of_{table} AS SELECT * FROM {table}" for table in TABLES[:3]))
+    alter(sealing.url, *(f"CREATE TABLE copy_of_{table} AS SELECT * FROM {table}" for table in TABLES))
     named: Counter[str] = Counter()
     for what, (statements, expected) in TAMPERED.items():
         alter(sealing.url, "CREATE TABLE kept_events AS SELECT * FROM stored_events", *statements)
@@ -88,11 +115,43 @@ def test_every_tampering_is_found_and_named_with_a_checkpoint_from_outside_and_w
             assert found(sealing, outside)[:len(expected)] == expected, (what, whose)
             named[whose] += 1
         alter(sealing.url, "DROP TABLE kept_events", *(
-            one for table in TABLES[:3] for one in (f"DELETE FROM {table}", f"INSERT INTO {table} SELECT * FROM "
+            one for table in TABLES for one in (f"DELETE FROM {table}", f"INSERT INTO {table} SELECT * FROM "
                                                                             f"copy_of_{table}")))
     assert [found(sealing, outside) for outside in held.values()] == [[], []]
     counted(f"{len(TAMPERED)} tamperings by a superuser: {named['checkpoints']} found and named with checkpoints from "
             f"outside, {named['proofs']} with earlier proofs")
+
+
+@pytest.mark.parametrize("change", [
+    "state = CAST(state AS TEXT)", "state = replace(CAST(state AS TEXT), '2.00', '9.00')", "state = 7",
+    "topic = CAST(topic AS BLOB)", "originator_id = CAST(originator_id AS BLOB)", "originator_version = 'x'",
+    "originator_version = 1.5",
+    r"""state = CAST('{"student":"\ud800","type":"x","version":1}' AS BLOB)"""])
+def test_event_is_named_whatever_stands_in_its_row(sqlite_url, signing_key, change) -> None:
+    """SQLite takes any type in any column, and `replace` makes a text of bytes."""
+    with open_store(sqlite_url) as store, ProofTables(sqlite_url) as tables:
+        store.append(events("S01", 1, 4))
+        Sequencer(store, tables, signing.load()).seal()
+    alter(sqlite_url, f"UPDATE stored_events SET {change} WHERE POSITION = 2")
+    done = CliRunner().invoke(cli, ["--db", sqlite_url, "--lang", "en", "verify"])
+    assert (done.exit_code, "The event at position 2 is not the one that was sealed" in done.output) == (5, True)
+
+
+@pytest.mark.parametrize("change", [
+    "UPDATE log_tiles SET hashes = 'text'", "UPDATE log_checkpoints SET note = CAST(note AS BLOB)",
+    "UPDATE log_checkpoints SET position = 'text'", "UPDATE student_heads SET chain = 'text', version = 'text'"])
+def test_what_is_kept_is_named_and_never_used_whatever_stands_there(sqlite_url, signing_key, tmp_path, change) -> None:
+    def run(*words: str) -> int:
+        return CliRunner().invoke(cli, ["--db", sqlite_url, *words]).exit_code
+
+    with open_store(sqlite_url) as store:
+        store.append(events("S01", 1, 2))
+        assert run("checkpoint") == 0
+        store.append(events("S01", 3, 3))
+    alter(sqlite_url, change)
+    assert (run("verify"), run("checkpoint")) == (5, 6)
+    assert run("prove", "S01", "--to", str(tmp_path / "proof")) in (3, 6)
+    assert not list(tmp_path.glob("proof*"))
 
 
 def test_history_written_anew_is_found_by_a_checkpoint_from_outside_only(sealing) -> None:
