@@ -12,7 +12,7 @@ from datetime import date, datetime, timedelta, timezone
 from functools import cached_property, partial
 from pathlib import Path
 from threading import Event as Flag
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
 import msgspec
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ledger.domain.decisions import Mode
     from ledger.domain.events import Event, ExamBooked
     from ledger.edges.watch import Watch
+    from ledger.eservices.following import Following
     from ledger.eservices.services import Services
     from ledger.handling.group import Group
     from ledger.helpdesk.desk import HelpDesk
@@ -50,8 +51,10 @@ if TYPE_CHECKING:
     from ledger.store.workers import Elsewhere, Progress
     from ledger.words import Language
 
-MAIL_SECONDS = 1.0
-"""The ticket desk looks so often for what is to be told."""
+REST_SECONDS, AFTER_FAULT_SECONDS = 1.0, 10.0
+"""Until what is done beside the answers looks again for something to do; until it is tried again after a fault of
+ours."""
+T = TypeVar("T")
 Answer = dict[str, Any]
 """The JSON of section 7 of the published language."""
 
@@ -547,22 +550,13 @@ class Ledger:
 
     def follow_fingerprints(self, reference: Path, stop: Flag, once: bool = False) -> None:
         """Keeps them up to date until `stop` is set; `once`: to the end of the log."""
-        from ledger.edges.log import Note
-        from ledger.edges.program import say
-        from ledger.store import StoreUnavailable
+        def begin() -> "Following":
+            return self.eservices(reference).following
 
-        following = self.eservices(reference).following
-        while not stop.is_set():
-            try:
-                if not following.step() and following.kept.state().again is None:
-                    if once:
-                        return
-                    stop.wait(1.0)
-            except StoreUnavailable as error:
-                if once:
-                    raise
-                say(Note("fingerprints/trying-again", "{why}; trying again", "warning", why=error), "career-ledger")
-                stop.wait(1.0)
+        if once:
+            begin().catch_up()
+        else:
+            _meanwhile(begin, lambda one: one.step() > 0 or one.kept.state().again is not None, stop, "fingerprints")
 
     def left_out(self, reference: Path) -> Answer:
         """What answers leave out for want of data. `programmes`: names and academic years that the reference files do
@@ -602,19 +596,10 @@ class Ledger:
 
     def send_tickets(self, head: "Letterhead", stop: Flag) -> None:
         """Sends the desk's mails until `stop` is set, in a thread that has this ledger for itself."""
-        from ledger.edges.log import Note
-        from ledger.edges.program import say
         from ledger.helpdesk.mailing import Mailing
-        from ledger.store import StoreUnavailable, StoreUnusable
 
-        mailing = Mailing(self._store, self._needed_sealer(), head, clock)
-        while not stop.is_set():
-            try:
-                if not mailing.step():
-                    stop.wait(MAIL_SECONDS)
-            except (StoreUnavailable, StoreUnusable) as error:  # the term of the master key is over, say
-                say(Note("desk/trying-again", "{why}; trying again", "warning", why=error), "career-ledger")
-                stop.wait(MAIL_SECONDS)
+        _meanwhile(lambda: Mailing(self._store, self._needed_sealer(), head, clock), lambda one: one.step() > 0, stop,
+                   "desk")
 
     # The key store
 
@@ -1122,6 +1107,31 @@ class Ledger:
         from ledger.relay import digests
 
         return digests(self._store, after)
+
+
+def _meanwhile(begin: "Callable[[], T]", step: "Callable[[T], bool]", stop: Flag, name: str) -> None:
+    """Until `stop` is set, with what `begin` makes: one step after the other, with a rest where it found nothing to do.
+    For a thread that nobody else looks after: whatever goes wrong is said, of a fault its place alone, and tried
+    again."""
+    from ledger.edges.log import Note
+    from ledger.edges.program import fault, say
+    from ledger.store import StoreUnavailable, StoreUnusable
+
+    made: T | None = None
+    while not stop.is_set():
+        seconds = 0.0
+        try:
+            made = begin() if made is None else made
+            seconds = 0.0 if step(made) else REST_SECONDS
+        except (StoreUnavailable, StoreUnusable) as error:  # the term of the master key is over, say
+            say(Note(f"{name}/trying-again", "{why}; trying again", "warning", why=error), "career-ledger")
+            seconds = REST_SECONDS
+        except Exception as error:
+            say(Note(f"{name}/fault", "a fault of this program, please report it: {place}; trying again", "error",
+                     place=fault(error)), "career-ledger")
+            seconds = AFTER_FAULT_SECONDS
+        if seconds:
+            stop.wait(seconds)
 
 
 def _nothing_of(student: str, known_at: datetime | None, known_position: int | None,

@@ -24,11 +24,12 @@ LONGEST_ADDRESS = 254
 
 
 def is_address(text: str) -> bool:
-    """An address that every mail server can be given: ASCII, and no word that a command would take for an
-    option. Asks no name server."""
+    """An address that every mail server can be given: ASCII, no word that a command would take for an option, and
+    none that a header would read as the spelling of something else (`=?`, RFC 2047). Asks no name server."""
     from email_validator import EmailNotValidError, validate_email
 
-    if not text.isascii() or not text.isprintable() or text.startswith("-") or len(text) > LONGEST_ADDRESS:
+    if not text.isascii() or not text.isprintable() or len(text) > LONGEST_ADDRESS or text.startswith("-") \
+            or "=?" in text:
         return False
     try:
         found = validate_email(text, allow_smtputf8=False, check_deliverability=False, globally_deliverable=False,
@@ -121,7 +122,7 @@ def mail_options(needed: bool) -> Callable[[_F], _F]:
 
 
 def _option_address(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
-    if value is not None and not is_address(parseaddr(value)[1]):
+    if value is not None and not (value.isprintable() and is_address(parseaddr(value)[1])):
         raise click.BadParameter("write an address such as no-reply@example.org or Office <no-reply@example.org>")
     return value
 

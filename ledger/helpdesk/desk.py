@@ -227,7 +227,7 @@ def requested(data: TicketOpened) -> dict[str, Any]:
     """What its sender wrote beside the subject; empty where it is sealed, or no form of ours."""
     try:
         found = json.loads(data.request or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 

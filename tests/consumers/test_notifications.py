@@ -9,11 +9,14 @@ import ssl
 import subprocess
 from datetime import date
 from email.message import EmailMessage
+from email.policy import SMTP
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from consumers.database import Database, DatabaseAway
@@ -843,7 +846,17 @@ def test_careers_kept_hold_no_history(bench: Bench) -> None:
     ("a@c.it.", False), ("a@c", True),
     ("a@b@c.it", False), ("a b@c.it", False), ('"a b"@c.it', False), ("a@[127.0.0.1]", False),
     ("a@c.it\r\nBcc: b@c.it", False),
+    ("=?utf-8?q?a=0D=0Ab?=@c.it", False), ("=?utf-8?b?YkBkLml0LA==?=@c.it", False), ("a=?x?q?b?=@c.it", False),
     ("\u00e8@c.it", False), (f"{'a' * 65}@c.it", False), (f"a@{'c.' * 130}it", False), ("@c.it", False),
     ("a@", False), ("", False)])
 def test_address_is_taken_only_when_every_mail_server_can_be_given_it(text: str, taken: bool) -> None:
     assert is_address(text) is taken
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(st.from_regex(r"[A-Za-z0-9=?_.!#$%&'*+/^`{|}~-]{1,40}@[a-z]{1,8}\.it", fullmatch=True))
+def test_letter_goes_to_the_address_that_was_taken(text: str) -> None:
+    letter = EmailMessage(policy=SMTP)
+    if is_address(text):
+        letter["To"] = text
+        assert (letter["To"], letter.as_bytes().splitlines()[0]) == (text, f"To: {text}".encode())

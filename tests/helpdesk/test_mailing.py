@@ -11,6 +11,7 @@ import pytest
 from ledger.bootstrap import Ledger, open_ledger
 from ledger.edges.post import Mails, MailServer
 from ledger.helpdesk.mailing import FRESH, LEASE_SECONDS, Letterhead, Mailing
+from ledger.privacy.tickets import MailWaiting
 from ledger.rulebooks.institution import packaged
 from tests.consumers.notifications_bench import Mailbox, text_of
 from tests.desk import Client
@@ -263,6 +264,43 @@ def test_master_key_past_its_term_ends_no_sending(client: Client, other: Ledger,
     clock.now = began
     other.send_tickets(head, Times(1))
     assert len(mailbox.mails) == 1
+
+
+def test_fault_of_one_mail_keeps_no_other_and_is_told_by_its_place(
+        client: Client, other: Ledger, mailbox: Mailbox, clock: Clock, monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str]) -> None:
+    bad, good = (opened(client, number=n, language="en")["number"] for n in (1, 2))
+    original = Mailing._letter
+
+    def broken(made: Mailing, one: MailWaiting) -> EmailMessage | None:
+        if one.number == bad:
+            raise KeyError("Anna Rossi")
+        return original(made, one)
+
+    head = Letterhead(Mails(MailServer("127.0.0.1", mailbox.port), "Desk <desk@office.example>", None), packaged(), "")
+    with monkeypatch.context() as patch:
+        patch.setattr(Mailing, "_letter", broken)
+        other.send_tickets(head, Times(2))
+    assert mailbox.told() == [f"Ticket no. {good} opened"]
+    said = capsys.readouterr().err
+    assert "KeyError at " in said
+    assert "Rossi" not in said
+    clock.now += timedelta(seconds=LEASE_SECONDS + 1)
+    other.send_tickets(head, Times(1))
+    assert mailbox.told() == [f"Ticket no. {one} opened" for one in (good, bad)]
+
+
+def test_request_that_no_form_wrote_stops_no_mail(client: Client, other: Ledger, mailbox: Mailbox,
+                                                  clock: Clock) -> None:
+    for number, request in enumerate(('{"a":' * 3000, "[" * 9000, '{"email": 3}', "no JSON")):
+        event = {"id": f"e-{number}", "type": "ticket-opened", "student": "S-ADA", "source": "t", "actor": "t",
+                 "effective_on": "2026-03-20", "data": {"number": f"1-{number}", "service": "x", "subject": "x",
+                                                        "context": "x", "kind": "desk", "request": request}}
+        assert client("/v1/students/S-ADA/events", "POST", event, {"If-Match": "*"}).status == 201
+    opened(client)
+    all_sent(mailing(other, mailbox.port, clock))
+    assert len(mailbox.mails) == 1
+    assert client("/v1/tickets").status == 200
 
 
 def test_key_store_that_lost_its_index_finds_every_ticket_again(client: Client, other: Ledger, mailbox: Mailbox,
