@@ -14,6 +14,7 @@ import ssl
 import threading
 from asyncio.events import TimerHandle
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -40,6 +41,9 @@ MOST_NAMES = 1_000
 """Values of `Host` that are known to be ours."""
 MOST_CONNECTIONS = 600
 """Above them the one that has been silent longest gives way: whoever asks is answered, however many only hold on."""
+MOST_HANDSHAKES = 200
+"""The same of those that have not agreed on encryption yet."""
+ACCEPT_AGAIN_SECONDS = 0.1
 CONNECTION = "career_ledger.connection"
 PROBLEM = "application/problem+json"
 
@@ -273,7 +277,8 @@ class Application:
                 and (refused := self._misnamed(scope)) is not None):
             return refused
         path = scope["path"]
-        route, methods, parts = _found(self._routes, path.split("/")[1:]) or _NOWHERE
+        named = _found(self._routes, path.split("/")[1:]) if path.isprintable() else None  # no id of ours is not
+        route, methods, parts = named or _NOWHERE
         head = Incoming(scope["method"], route, path, scope["query_string"], headers)
         try:
             answer = await self._answered(head, methods, parts, receive)
@@ -391,6 +396,8 @@ class _Bounded(HttpToolsProtocol):
     _due: float | None = None
     _timer: TimerHandle | None = None
     """One for all deadlines of the connection: when it goes off it is set anew for the one that holds by then."""
+    _left: int | None = None
+    """Bytes of the last answer that were not taken yet when it was looked last."""
     _in_head = _idle = False
     _head_bytes = 0
 
@@ -399,8 +406,10 @@ class _Bounded(HttpToolsProtocol):
         self.silent[self] = None
         self._within(HEAD_SECONDS)
         if len(self.connections) > MOST_CONNECTIONS:
-            next(iter(self.silent)).end(problem(503, "too-many-connections", "ask again in a moment",
-                                                 headers=((b"retry-after", b"1"),)))
+            silent = next(iter(self.silent))
+            silent.end(problem(503, "too-many-connections", "ask again in a moment", headers=((b"retry-after", b"1"),)))
+            if silent.transport.get_write_buffer_size():  # it does not take its last answer either
+                silent.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._at_ease()
@@ -433,6 +442,8 @@ class _Bounded(HttpToolsProtocol):
         self._at_ease()
         self.server_state.total_requests += 1
         if self.transport.is_closing():
+            self.silent[self] = None
+            self._leave()
             return
         self.flow.resume_reading()
         if self.pipeline:  # another one has come meanwhile
@@ -466,14 +477,24 @@ class _Bounded(HttpToolsProtocol):
 
     def _rings(self) -> None:
         self._timer = None
-        if self._due is None or self.transport.is_closing():
+        if self._due is None:
             return
         if self._due > self.loop.time():
             self._timer = self.loop.call_at(self._due, self._rings)
-        elif self._idle:
-            self.transport.close()
+        elif self._idle or self.transport.is_closing():
+            self._leave()
         else:
             self._late()
+
+    def _leave(self) -> None:
+        """Closes, once whoever asked has taken the rest; who takes nothing of it for long does without."""
+        self.transport.close()
+        left = self.transport.get_write_buffer_size()
+        if left and (self._left is None or left < self._left):
+            self._left = left
+            self._within(TAKEN_SECONDS)
+        elif left:
+            self.transport.abort()
 
     def _late(self) -> None:
         cycle: Any = self.cycle  # None before the first head
@@ -495,7 +516,53 @@ class _Bounded(HttpToolsProtocol):
         self.transport.write(b"".join((STATUS_LINE[answer.status],
                                        *(name + b": " + value + b"\r\n" for name, value in lines), b"\r\n",
                                        answer.body)))
-        self.transport.close()
+        self._leave()
+
+
+class _Encrypted:
+    """Takes connections that agree on encryption first. The library alone counts those that have not yet as nobody, and
+    each holds a file and a quarter of a megabyte: here the one that has been at it longest gives way. As
+    `asyncio.Server` to who ends it."""
+
+    def __init__(self, listens: socket.socket, tls: ssl.SSLContext, connection: Callable[[], asyncio.Protocol]) -> None:
+        self._listens, self._tls, self._connection = listens, tls, connection
+        self._agreeing: dict[asyncio.Task[None], None] = {}
+        self._task = asyncio.get_running_loop().create_task(self._take())
+
+    def close(self) -> None:
+        for one in (self._task, *self._agreeing):
+            one.cancel()
+
+    async def wait_closed(self) -> None:
+        await asyncio.gather(self._task, *self._agreeing, return_exceptions=True)
+
+    async def _take(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                one, _ = await loop.sock_accept(self._listens)
+            except OSError:  # it has gone, or too many files are open
+                await asyncio.sleep(ACCEPT_AGAIN_SECONDS)
+                continue
+            made = loop.create_task(self._agree(one))
+            self._agreeing[made] = None
+            made.add_done_callback(self._done)
+            if len(self._agreeing) > MOST_HANDSHAKES:
+                longest = next(iter(self._agreeing))
+                self._done(longest)
+                longest.cancel()
+
+    def _done(self, one: asyncio.Task[None]) -> None:
+        self._agreeing.pop(one, None)
+
+    async def _agree(self, one: socket.socket) -> None:
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(
+                self._connection, one, ssl=self._tls, ssl_handshake_timeout=HEAD_SECONDS)
+        except (OSError, asyncio.CancelledError):  # it speaks something else, is gone, or gives way
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)  # else the library goes on until the handshake's time is over
+            one.close()
 
 
 class _Server(uvicorn.Server):
@@ -512,10 +579,13 @@ class _Server(uvicorn.Server):
             made.silent = silent
             return made
 
-        self.servers = [await loop.create_server(
-            connection, sock=one, ssl=self.tls,
-            backlog=self.config.backlog,
-            ssl_handshake_timeout=HEAD_SECONDS if self.tls is not None else None) for one in sockets or ()]
+        taking: list[Any] = []
+        for one in sockets or ():
+            one.listen(self.config.backlog)
+            one.setblocking(False)
+            taking.append(_Encrypted(one, self.tls, connection) if self.tls is not None else
+                          await loop.create_server(connection, sock=one, backlog=self.config.backlog))
+        self.servers = taking
         self.started = True
 
 

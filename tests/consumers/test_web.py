@@ -9,7 +9,7 @@ import ssl
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -315,6 +315,25 @@ def test_it_answers_over_tls_and_ends_a_handshake_that_does_not_come(
         assert said(port, request(), ssl.create_default_context(cafile=certificate[0]))[2] == {"a": 1}
         with socket.create_connection(("127.0.0.1", port), timeout=3) as silent:
             assert silent.recv(1) == b""
+
+
+def test_who_never_agrees_on_encryption_keeps_nobody_out(certificate: tuple[str, str],
+                                                         monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web, "MOST_HANDSHAKES", 5)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    trusting = ssl.create_default_context(cafile=certificate[0])
+    with served(Door(tls=context)) as port, ExitStack() as stack:
+        held = [stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10)) for _ in range(25)]
+        for one in held[:20]:  # those that have been at it longest have given way, long before their time was over
+            with suppress(ConnectionResetError):
+                assert one.recv(1) == b""
+        assert said(port, request(), trusting)[2] == {"a": 1}
+        held[24].sendall(b"GET / HTTP/1.1\r\n\r\n")  # no encryption at all
+        with suppress(ConnectionResetError):
+            while held[24].recv(1_000):
+                pass
+        assert said(port, request(), trusting)[2] == {"a": 1}
 
 
 # JSON
