@@ -18,6 +18,7 @@ import click
 if TYPE_CHECKING:
     import socket
     import ssl
+    from urllib.parse import SplitResult
 
 TOKEN = "CAREER_LEDGER_HTTP_TOKEN"  # noqa: S105 - the variable's name
 ISSUER, AUDIENCE, CLIENT = "CAREER_LEDGER_ISSUER", "CAREER_LEDGER_AUDIENCE", "CAREER_LEDGER_CLIENT_ID"
@@ -97,7 +98,7 @@ def door_options(command: _F) -> _F:
     def with_door(*args: Any, token_file: Path | None, certificate: Path | None, key: Path | None, proxied: bool,
                   hosts: tuple[str, ...], **rest: Any) -> Any:
         return command(*args, door=Door(_token(token_file), _tls(certificate, key), proxied,
-                                        tuple(h.lower() for h in hosts)), **rest)
+                                        tuple(map(_name, hosts))), **rest)
 
     file = click.Path(path_type=Path, exists=True, dir_okay=False)
     made: Any = with_door
@@ -115,6 +116,14 @@ def door_options(command: _F) -> _F:
                               "May be repeated."))):
         made = option(made)
     return cast("_F", made)
+
+
+def _name(host: str) -> str:
+    """Raises click.UsageError."""
+    if not re.fullmatch(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?|\[[0-9A-Fa-f:.]+\]", host):
+        raise click.UsageError(f"--http-host {host}: write the name alone, such as desk.example.org, without https:// "
+                               "and without the port")
+    return host.lower()
 
 
 def issuer_options(people: bool) -> Callable[[_F], _F]:
@@ -162,11 +171,9 @@ def issuer_options(people: bool) -> Callable[[_F], _F]:
 
 
 def _issuer(url: str) -> str:
-    from urllib.parse import urlsplit
-
-    parts = urlsplit(url)
-    if not parts.hostname or parts.query or parts.fragment or parts.username or not (
-            parts.scheme == "https" or (parts.scheme == "http" and is_this_machine(parts.hostname))):
+    parts = _parts(url)
+    if parts is None or parts.query or parts.fragment or parts.username or not (
+            parts.scheme == "https" or (parts.scheme == "http" and is_this_machine(parts.hostname or ""))):
         raise click.UsageError(f"--issuer {url}: write its address with https:// (http:// on this machine only), as "
                                "its tokens name it in iss")
     return url
@@ -182,15 +189,25 @@ def _audience(audience: str | None, client: str | None) -> str:
 
 
 def _public(url: str | None) -> str | None:
-    from urllib.parse import urlsplit
-
     if url is None:
         return None
-    parts = urlsplit(url)
-    if parts.scheme not in ("https", "http") or not parts.hostname or parts.path.strip("/") or parts.query or \
-            parts.fragment:
+    parts = _parts(url)
+    if parts is None or parts.scheme not in ("https", "http") or parts.path.strip("/") or parts.query or \
+            parts.fragment or parts.username:
         raise click.UsageError(f"--public-url {url}: write https://NAME, with the port where it has one and no path")
     return url.rstrip("/")
+
+
+def _parts(url: str) -> "SplitResult | None":
+    """None for what is no address of a host."""
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # it is looked at only when it is asked for
+    except ValueError:
+        return None
+    return parts if parts.hostname and re.fullmatch(r"[!-~]+", url) else None
 
 
 def _client_secret(file: Path | None) -> str | None:
@@ -257,6 +274,10 @@ def bound_to(listen: str, door: Door, option: str, people: bool = False) -> List
         if missing:
             raise click.UsageError(f"{option} {listen}: others than this machine could ask. Give {'; '.join(missing)}; "
                                    "or listen on 127.0.0.1")
+    public = _parts(door.issuer.public) if door.issuer is not None and door.issuer.public is not None else None
+    if public is not None and public.netloc.rpartition("@")[2].removesuffix(f":{public.port}").lower() not in names:
+        raise click.UsageError(f"--public-url {public.geturl()}: who comes back to it would be refused: add "
+                               f"--http-host {public.hostname}")
     try:
         bound = socket.create_server((host, int(port)), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
         # answers leave at once: with Nagle's algorithm, which asyncio leaves on here, each takes 40 ms

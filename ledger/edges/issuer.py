@@ -17,11 +17,12 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from joserfc import jws
 from joserfc.errors import JoseError, SecurityWarning
-from joserfc.jwk import JWKRegistry, Key
+from joserfc.jwk import Key
 
 from .callers import ROLES, STUDENT, Begun, Caller, IssuerAway, NoRole, NotBelieved
 from .door import IssuerAt, is_this_machine
 from .fetch import Unanswered, fetched
+from .jwks import published_keys
 
 _KINDS = {"RS256": "RSA", "ES256": "EC", "EdDSA": "OKP", "Ed25519": "OKP"}
 """What each algorithm is signed with. The last two are the same: RFC 9864 gave it a name of its own."""
@@ -67,7 +68,7 @@ class Issuer:
     async def caller(self, token: str) -> Caller:
         """Whose token it is. Raises NotBelieved, NoRole, IssuerAway."""
         if (held := self._read.get(digest := hashlib.sha256(token.encode()).digest())) is not None:
-            if self._now() < held[1] and self._now() - self._known < KEYS_SECONDS:
+            if self._now() < held[1] and self._since(self._known) < KEYS_SECONDS:
                 return held[0]
             del self._read[digest]
         header, claims = await self._opened(token)
@@ -135,16 +136,16 @@ class Issuer:
 
     async def _key(self, kid: str) -> Key | None:
         """Asked for again where it is not known: the issuer may have a new one."""
-        if (found := self._keys.get(kid)) is not None and self._now() - self._known <= KEYS_SECONDS:
+        if (found := self._keys.get(kid)) is not None and self._since(self._known) <= KEYS_SECONDS:
             return found
         async with self._asking:
-            now = self._now()
-            if (kid not in self._keys or now - self._known > KEYS_SECONDS) and now - self._tried >= FLOOR_SECONDS:
-                self._tried = now
+            age = self._since(self._known)
+            if (kid not in self._keys or age > KEYS_SECONDS) and self._since(self._tried) >= FLOOR_SECONDS:
+                self._tried = now = self._now()
                 try:
                     keys = await self._published()
                 except IssuerAway:
-                    if now - self._known > KEPT_SECONDS:
+                    if age > KEPT_SECONDS:
                         self._keys = {}
                         raise
                 else:
@@ -154,19 +155,16 @@ class Issuer:
                 raise IssuerAway
             return self._keys.get(kid)
 
+    def _since(self, moment: float) -> float:
+        """Seconds; for ever where the clock was put back since, so that what was asked then does not count for as long
+        as it was ahead."""
+        passed = self._now() - moment
+        return passed if passed >= -LEEWAY else float("inf")
+
     async def _published(self) -> dict[str, Key]:
         held = await self._json((await self._there()).keys)
-        found: dict[str, Key] = {}
-        for one in held.get("keys") or ():
-            if not isinstance(one, dict) or one.get("kty") not in _KINDS.values() or one.get("use", "sig") != "sig":
-                continue
-            try:
-                key = JWKRegistry.import_key({name: value for name, value in one.items() if name != "d"})
-            except (JoseError, ValueError, TypeError, KeyError):
-                continue  # a kind that is not known here
-            if isinstance(one.get("kid"), str) and one["kid"] not in found:
-                found[one["kid"]] = key
-        return found
+        keys = held.get("keys")
+        return published_keys(keys if isinstance(keys, list) else (), _KINDS.values())
 
     async def _there(self) -> Endpoints:
         if self._found is None:

@@ -23,9 +23,9 @@ LONGEST, LATEST = 16_384, 1e11
 """Characters of a token; seconds of Unix time that it may name."""
 APART_SECONDS = 30
 """So far may the issuer's clock be ahead of ours."""
-FETCH_SECONDS, AGAIN_SECONDS, KEPT_SECONDS = 3.0, 60.0, 3600.0
-"""Of keys: so long is waited for them, so soon are they asked for again where one is unknown, and so long are they
-kept."""
+FETCH_SECONDS, AGAIN_SECONDS, KEPT_SECONDS, AWAY_SECONDS = 3.0, 60.0, 3600.0, 30.0
+"""Of keys: so long is waited for them, so soon are they asked for again where one is unknown, so long are they kept,
+and so long nobody is asked who did not answer: every caller would wait for it."""
 
 
 class BadToken(ValueError):
@@ -125,7 +125,7 @@ class IssuerKeys:
     def __init__(self, place: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._place, self._clock = place, clock
         self._keys: dict[str, Any] = {}
-        self._asked = float("-inf")
+        self._asked = self._failed = float("-inf")
 
     def of(self, token: str) -> Any:
         """The key that the token names. Raises BadToken, and OSError where the keys cannot be had."""
@@ -140,7 +140,17 @@ class IssuerKeys:
         return self._keys[kid]
 
     def _ask(self) -> None:
-        from joserfc.jwk import import_key
+        if self._clock() - self._failed < AWAY_SECONDS:
+            raise OSError(f"{self._place} did not give its keys a moment ago")
+        try:
+            self._keys = self._published()
+        except OSError:
+            self._failed = self._clock()
+            raise
+        self._asked = self._clock()
+
+    def _published(self) -> dict[str, Any]:
+        from .jwks import published_keys
 
         if self._place.startswith("https://"):
             try:
@@ -152,11 +162,9 @@ class IssuerKeys:
         else:
             text = Path(self._place).read_bytes()
         try:
-            found = {one["kid"]: import_key(one) for one in json.loads(text)["keys"]
-                     if one.get("kty") in ("RSA", "EC") and one.get("use", "sig") == "sig" and "kid" in one}
-        except (ValueError, KeyError, TypeError, AttributeError):
+            return published_keys(json.loads(text)["keys"], ("RSA", "EC"))
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise OSError(f"{self._place} holds no keys") from None
-        self._keys, self._asked = found, self._clock()
 
 
 class Certificates:

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from ledger.edges import issuer as issuers
 from ledger.edges.callers import ASKERS, Caller, IssuerAway, NotBelieved
-from ledger.edges.door import Door, IssuerAt, bound_to, issuer_options
+from ledger.edges.door import Door, IssuerAt, bound_to, door_options, issuer_options
 from ledger.edges.fetch import Unanswered
 from ledger.edges.issuer import Issuer
 from ledger.edges.web import Guard, Server
@@ -47,8 +47,8 @@ def at(there: Provider, **more: Any) -> IssuerAt:
 
 
 @contextmanager
-def desk(there: Provider, token: bytes | None = None, **more: Any) -> Iterator[Browser]:
-    place = bound_to("127.0.0.1:0", Door(token, issuer=at(there, **more)), "--listen")
+def desk(there: Provider, token: bytes | None = None, hosts: tuple[str, ...] = (), **more: Any) -> Iterator[Browser]:
+    place = bound_to("127.0.0.1:0", Door(token, hosts=hosts, issuer=at(there, **more)), "--listen")
     entrance = Entrance(place, {**TABLE, **PAGE}, pytest.fail)
     with Server({**SHOWN, **entrance.routes}, place, guard=entrance):
         yield Browser(place.port)
@@ -335,7 +335,7 @@ def test_answer_is_good_once_and_in_the_browser_that_began(there: Provider, ask:
 
 
 def test_sign_in_goes_to_the_address_by_which_browsers_know_us(there: Provider) -> None:
-    with desk(there, public="https://desk.example") as ask:
+    with desk(there, hosts=("desk.example",), public="https://desk.example") as ask:
         found = ask("/login/start?next=/page")
         assert found.getheader("Location") == "https://desk.example/login/start?next=%2Fpage"
 
@@ -349,6 +349,11 @@ def test_sign_in_goes_to_the_address_by_which_browsers_know_us(there: Provider) 
     (["--issuer", "https://u:p@idp.example", "--audience", "a"], "https://"),
     (["--issuer", "https://idp.example", "--audience", "a", "--client-id", "a"], "the same"),
     (["--issuer", "https://idp.example", "--audience", "a", "--public-url", "https://x/y"], "no path"),
+    *((["--issuer", "https://idp.example", "--audience", "a", "--public-url", odd], "--public-url")
+      for odd in ("https://[", "https://x:99999", "https://x:y", "https://x\n", "https://\u00e8.example", "https://u:p@x",
+                  "x")),
+    *((["--issuer", odd, "--audience", "a"], "--issuer")
+      for odd in ("https://[", "https://x:99999", "https://x y", "https://\u00e8.example", "https://")),
     (["--issuer", "https://idp.example", "--audience", "a", "--client-id", "c"], "")])
 def test_issuer_that_would_not_be_safe_is_refused(options: list[str], words: str) -> None:
     @click.command()
@@ -359,6 +364,44 @@ def test_issuer_that_would_not_be_safe_is_refused(options: list[str], words: str
     found = CliRunner().invoke(command, options, env={"CAREER_LEDGER_CLIENT_SECRET": "hidden-secret"})
     assert (found.exit_code, words in found.output) == (2 if words else 0, True)
     assert "hidden-secret" not in found.output
+
+
+@pytest.mark.parametrize("host", ["https://desk.example", "desk.example:8443", "", " ", "desk..example",
+                                  "\u00e8.example", "a,b", "*"])
+def test_name_that_no_request_bears_is_refused(host: str) -> None:
+    @click.command()
+    @door_options
+    def command(door: Door) -> None:
+        click.echo(door.hosts)
+
+    found = CliRunner().invoke(command, ["--http-host", "Desk.example", "--http-host", "[::1]", "--http-host", host])
+    assert (found.exit_code, "without the port" in found.output) == (2, True)
+
+
+def test_address_by_which_browsers_know_us_is_one_by_which_we_are_asked(there: Provider) -> None:
+    for public in ("https://desk.example:8443", "http://localhost:1", "http://[::1]:8080"):
+        door = Door(hosts=("desk.example",), issuer=at(there, public=public))
+        bound_to("127.0.0.1:0", door, "--listen").bound.close()
+    with pytest.raises(click.UsageError, match=r"--http-host desk\.example"):
+        bound_to("127.0.0.1:0", Door(issuer=at(there, public="https://desk.example")), "--listen")
+
+
+def test_clock_that_was_ahead_makes_keys_last_no_longer(there: Provider, away: Away, run: Any) -> None:
+    issuer = Issuer(at(there), away, lambda: away.now)
+    there.keys = [RSA]
+
+    async def checked() -> None:
+        away.now += 400 * 86_400.0
+        old = away.token()
+        await issuer.caller(old)
+        away.now -= 400 * 86_400.0
+        there.keys = [EC]
+        assert (await issuer.caller(away.token(key=EC, algorithm="ES256"))).subject == "system-1"
+        with pytest.raises(NotBelieved):  # it was withdrawn
+            await issuer.caller(away.token())
+        assert away.count == 2
+
+    run(checked())
 
 
 def test_others_than_this_machine_are_asked_who_they_are() -> None:

@@ -14,7 +14,9 @@ import pytest
 from joserfc.jwk import OctKey
 
 from ledger.bootstrap import Ledger
+from ledger.edges import tokens
 from ledger.edges.door import Door, bound_to
+from ledger.edges.fetch import Unanswered
 from ledger.edges.tokens import BadToken, Certificates, IssuerKeys, Wanted, verified
 from ledger.edges.web import Server
 from ledger.entrypoints.http import eservices as module
@@ -232,6 +234,39 @@ def test_keys_of_the_platform_are_asked_for_again_when_a_new_one_signs(ledger: L
     assert keys.of(new)
     with pytest.raises(BadToken):
         keys.of(platform.voucher("ifs02"))
+
+
+def test_key_that_is_not_known_here_takes_the_others_not_away(tmp_path: Path, clock: Clock) -> None:
+    platform = Platform(tmp_path, clock.now)
+    held = json.loads((tmp_path / "jwks.json").read_text())["keys"]
+    odd = [{"kty": "EC", "crv": "P-1", "x": "AA", "y": "AA", "kid": "a"}, {"kty": "RSA", "kid": "b"}, {"kty": "RSA"}, 3,
+           None, {"kty": "RSA", "kid": ["c"], "n": "AQ", "e": "AQAB"}, {"kty": ["RSA"], "kid": "d"},
+           {"kty": "AKP", "kid": "k1"}]
+    (tmp_path / "jwks.json").write_text(json.dumps({"keys": [*odd, *held, held[0] | {"n": "AQ"}]}))
+    assert IssuerKeys(str(tmp_path / "jwks.json")).of(platform.voucher("ifs02"))
+
+
+def test_place_of_keys_that_does_not_answer_is_not_waited_for_by_everybody(tmp_path: Path, clock: Clock,
+                                                                           monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever shows a token could have everybody wait, one after the other."""
+    platform, now, asked = Platform(tmp_path, clock.now), [0.0], list[str]()
+
+    def fetch(url: str, **_: Any) -> tuple[int, bytes]:
+        asked.append(url)
+        if len(asked) < 3:
+            raise Unanswered(url)
+        return 200, (tmp_path / "jwks.json").read_bytes()
+
+    monkeypatch.setattr(tokens, "fetched", fetch)
+    keys = IssuerKeys("https://platform.example/keys", lambda: now[0])
+    for begun, attempts in ((0.0, 1), (tokens.AWAY_SECONDS, 2)):
+        now[0] = begun
+        for _ in range(5):
+            with pytest.raises(OSError, match=r"keys|answer"):
+                keys.of(platform.voucher("ifs02"))
+        assert len(asked) == attempts
+    now[0] = 2 * tokens.AWAY_SECONDS
+    assert keys.of(platform.voucher("ifs02"))
 
 
 @pytest.mark.parametrize(("old", "new", "field"), [
