@@ -136,9 +136,10 @@ def test_code_is_good_for_ten_minutes() -> None:
 
 
 @pytest.mark.parametrize("target", ["//evil.example", "https://evil.example/", "/\\evil.example", "/a\nb", "page", "",
-                                    "/%0d%0a\r\nSet-Cookie: a=b", "/ö"])
+                                    "/%0d%0a\r\nSet-Cookie: a=b", "/ö", "//[", "///a"])
 def test_sign_in_leads_to_no_other_site(here: Site, target: str) -> None:
     browser = Browser(here.port)
+    assert browser(f"/login?{urlencode({'next': target})}").status == 200
     assert browser("/login", {"token": here.shown[-1], "next": target}).getheader("Location") == "/"
 
 

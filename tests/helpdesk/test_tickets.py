@@ -60,6 +60,18 @@ def test_stranger_opens_looks_up_is_answered_and_looks_up_again(client: Client) 
     assert found["opened_at"] <= found["closed_at"]
 
 
+def test_what_is_no_text_opens_answers_and_finds_nothing(client: Client) -> None:
+    number = opened(client)["number"]
+    for odd in ("\ud800", "a\0"):
+        assert wrong_fields(looked_up(client, odd, number)) == ["#/email"]
+        assert wrong_fields(looked_up(client, "a@example.org", odd)) == ["#/number"]
+        assert wrong_fields(answered(client, number, odd)) == ["#/answer"]
+        for name in ("full_name", "subject", "message", "degree_programme", "phone", "student_number", "follows"):
+            assert wrong_fields(client("/v1/tickets", "POST", form(9) | {name: odd})) == [f"#/{name}"]
+    for path in ("/v1/tickets/%00", "/v1/tickets?service=%00", "/v1/tickets/%ED%A0%80"):
+        assert 400 <= client(path).status < 500
+
+
 def test_form_that_is_sent_twice_is_one_ticket(client: Client, clock: Clock) -> None:
     first = opened(client)
     clock.day, clock.now = clock.day + timedelta(days=1), clock.now + timedelta(days=1)

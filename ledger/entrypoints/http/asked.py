@@ -62,8 +62,9 @@ def query(text: bytes) -> dict[str, str]:
         raise Misasked(400, "bad-query", says("http/query")) from None
     found: dict[str, str] = {}
     for name, value in given:
-        if name in found:
-            raise Misasked(400, "bad-query", says("http/query"), [parameter(Problem(name[:40], says("http/twice")))])
+        if name in found or "\0" in value:  # no database keeps the latter
+            why = says("http/twice" if name in found else "form/control-characters")
+            raise Misasked(400, "bad-query", says("http/query"), [parameter(Problem(name[:40], why))])
         found[name] = value
     return found
 
@@ -151,7 +152,7 @@ M = TypeVar("M", bound=BaseModel)
 def read_as(model: type[M], given: _Query) -> M:
     """The parameters as a model has them. Raises Misasked (400) with every one that is wrong."""
     try:
-        return model.model_validate({name: _number(value) if name in _NUMBERS else value
+        return model.model_validate({name: whole(value) if name in _NUMBERS else value
                                      for name, value in given.items()})
     except ValidationError as error:
         raise misasked(problems_of(error)) from None
@@ -170,7 +171,7 @@ def _clocks(given: _Query, problems: list[Problem]) -> Clocks:
         return Clocks(None, None, None)
     found = AsKnown()
     try:
-        found = AsKnown.model_validate({name: _number(value) if name in _NUMBERS else value
+        found = AsKnown.model_validate({name: whole(value) if name in _NUMBERS else value
                                         for name, value in given.items()})
     except ValidationError as error:
         problems = [*problems, *problems_of(error)]
@@ -182,9 +183,9 @@ def _clocks(given: _Query, problems: list[Problem]) -> Clocks:
     return Clocks(found.on, found.known_at, found.known_position)
 
 
-def _number(text: str) -> int:
-    """What is none is too small."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS else -1
+def whole(text: str, digits: int = MOST_DIGITS) -> int:
+    """A whole number of so many digits at most; -1 for what is none."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= digits else -1
 
 
 def misasked(problems: list[Problem]) -> Misasked:

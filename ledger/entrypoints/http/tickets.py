@@ -11,13 +11,14 @@ from contextvars import copy_context
 from functools import partial
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from ledger.bootstrap import Answer, Ledger
 from ledger.domain.form import Problem, problems_of
 from ledger.domain.knowledge import NotFound
 from ledger.domain.phrases import says
 from ledger.domain.submissions import Submission
+from ledger.domain.values import printable
 from ledger.edges.callers import Caller
 from ledger.edges.text import visible
 from ledger.edges.web import Response
@@ -47,15 +48,16 @@ class AskedState(BaseModel):
     """What a ticket is looked up by."""
 
     model_config = ConfigDict(extra="forbid")
-    email: Annotated[str, StringConstraints(min_length=1, max_length=300)]
-    number: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    email: Annotated[str, StringConstraints(min_length=1, max_length=300), AfterValidator(printable)]
+    number: Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(printable)]
 
 
 class TicketAnswer(BaseModel):
     """The answer, which closes the ticket."""
 
     model_config = ConfigDict(extra="forbid")
-    answer: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_ANSWER)]
+    answer: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_ANSWER),
+                      AfterValidator(printable)]
 
 
 class TicketStudent(BaseModel):

@@ -334,7 +334,10 @@ def _cookie(headers: Mapping[bytes, bytes], name: str) -> str | None:
 
 
 def form(body: bytes) -> dict[str, str]:
-    """The fields of a form; the last one where a name stands twice, none where it is no form."""
+    """The fields of a form; the last one where a name stands twice, none where it is no form, or holds what no browser
+    sends."""
+    if b"%00" in body or b"\0" in body:  # no database keeps it
+        return {}
     try:
         return dict(parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict",
                               max_num_fields=MOST_FIELDS))
@@ -357,5 +360,4 @@ def _next(query: bytes) -> str:
 
 def _local(target: str) -> str:
     """A page of our own: no browser takes it for another's address."""
-    parts = urlsplit(target) if re.fullmatch(r"/[!-\[\]-~]{0,999}", target) else None
-    return target if parts is not None and not parts.netloc and not target.startswith("//") else "/"
+    return target if re.fullmatch(r"/(?!/)[!-\[\]-~]{0,999}", target) else "/"

@@ -7,23 +7,28 @@ from datetime import date
 from typing import Any, NamedTuple
 from uuid import uuid4
 
+from pydantic import ValidationError
+
 from ledger.bootstrap import Answer, Ledger, WhatIf
 from ledger.domain.events import ABOUT_THE_PERSON
+from ledger.domain.form import Problem
 from ledger.domain.knowledge import NotFound
 from ledger.domain.phrases import says
 from ledger.domain.submissions import Submission
 from ledger.entrypoints import facts
 from ledger.entrypoints.compared import cells
 from ledger.handling.group import STALE
+from ledger.handling.lines import decode_line
 from ledger.handling.submit import read_form
 from ledger.words import Language, told
 from ledger.words.entries import named
 
 from ..api import Api, must_be_officer
+from ..asked import whole
 from ..pages import event_name
 from ..problems import Misasked
 from .fields import FIRST, OFFERED, TYPES, cell, fields, rows, submission
-from .visit import Visit
+from .visit import AskedDays, Visit
 
 MOST_SUPPOSED = 20
 
@@ -70,10 +75,9 @@ def supposed(api: Api, asked: Visit, student: str, given: Mapping[str, str]) -> 
         act = {"effective_on": asked.on.isoformat(), "career": given.get("career", ""),
                "data.charge": given["pay"], "data.amount": given.get("amount", "")}
         return Suppositions([submission("instalment-paid", student, act, "supposed-1", asked.caller.subject)])
-    try:
-        listed = json.loads(given.get("supposed", "[]"))
-    except ValueError:
-        raise Misasked(400, "bad-query", says("http/query")) from None
+    listed = decode_line(given.get("supposed", "[]").encode())
+    if listed is None or isinstance(listed, Problem):
+        raise Misasked(400, "bad-query", says("http/query"))
     if not isinstance(listed, list) or len(listed) > MOST_SUPPOSED or not all(map(_is_act, listed)):
         raise Misasked(422, "invalid", says("http/list", at_most=MOST_SUPPOSED))
     do, kept, wrong = given.get("do", ""), given if not given.get("do", "").startswith("drop-") else {}, None
@@ -87,8 +91,8 @@ def supposed(api: Api, asked: Visit, student: str, given: Mapping[str, str]) -> 
             kept = {}
         else:
             wrong = outcome_of(told(on_a_form(form), asked.language), asked.language)
-    elif do.startswith("drop-") and do[5:].isdigit():
-        listed = [one for n, one in enumerate(listed) if n != int(do[5:])]
+    elif do.startswith("drop-"):
+        listed = [one for n, one in enumerate(listed) if n != whole(do[5:])]
     return Suppositions([{**one, "id": f"supposed-{n}", "student": student} for n, one in enumerate(listed, 1)],
                     wrong, kept)
 
@@ -118,8 +122,9 @@ def compared(api: Api, asked: Visit, student: str, listed: Sequence[Answer]) -> 
 
 
 def _day(text: str) -> date | None:
-    with suppress(ValueError):
-        return date.fromisoformat(text)
+    """None for what no answer could be about."""
+    with suppress(ValidationError):
+        return AskedDays.model_validate({"on": text}).on
     return None
 
 
@@ -215,10 +220,10 @@ def _override(given: Mapping[str, str]) -> dict[str, Any]:
 
 def _version(given: Mapping[str, str]) -> int:
     """Of the student's record as the page knew it. Raises Misasked."""
-    text = given.get("version", "")
-    if not text.isdigit() or len(text) > 18:
+    found = whole(given.get("version", ""), 18)
+    if found < 0:
         raise Misasked(400, "bad-query", says("http/query"))
-    return int(text)
+    return found
 
 
 def head(api: Api, student: str) -> int:

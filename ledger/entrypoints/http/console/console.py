@@ -17,6 +17,7 @@ from ledger.entrypoints import facts, picture
 from ledger.words import Language, sentence, told
 
 from ..api import Api
+from ..asked import whole
 from ..pages import event_name, spoken
 from ..problems import Misasked, understood
 from ..who import form, see
@@ -146,8 +147,7 @@ class Console:
 
     def _event(self, asked: Visit) -> Response:
         student, language, clock = _student(asked), asked.language, asked.known_at
-        number = asked.request.parts[-1]
-        version = int(number) if number.isdigit() and len(number) < 10 else 0
+        version = max(0, whole(asked.request.parts[-1], 9))
         recorded = self.ledger.event(student, version, clock)
         event, raw = told(recorded, language), json_text(
             {name: value for name, value in recorded.items() if name not in ("changes", "seen_on", "voided")}, indent=2)

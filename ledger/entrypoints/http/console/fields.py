@@ -1,7 +1,6 @@
 """A form for each type of event, made from what the type may hold; and what somebody filled in, as a submission has
 it."""
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
@@ -9,7 +8,9 @@ from typing import Any, NamedTuple
 
 from ledger.domain.checked import model_of
 from ledger.domain.events import ABOUT_THE_PERSON, PAYLOADS
+from ledger.domain.form import Problem
 from ledger.entrypoints.facts import AMOUNTS, CHARGES, VALUES
+from ledger.handling.lines import decode_line
 
 TYPES: Mapping[str, Sequence[str]] = {
     "payments": ("instalment-paid", "payment-refunded", "payment-moved", "instalment-plan-agreed",
@@ -135,8 +136,6 @@ def _value(field: Field, text: str) -> Any:
     if field.kind == "amount" and (match := _ITALIAN_AMOUNT.fullmatch(text)):
         return f"{match[1].replace('.', '')}.{match[2]}"
     if field.kind == "number" or (field.kind == "choice" and text.isdigit()):
-        try:
-            return json.loads(text.replace(",", ".") if field.kind == "number" else text)
-        except ValueError:
-            return text
+        found = decode_line((text.replace(",", ".") if field.kind == "number" else text).encode())
+        return text if isinstance(found, Problem) else found
     return text

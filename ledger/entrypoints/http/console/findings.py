@@ -16,6 +16,7 @@ from ledger.edges.text import comma_separated
 from ledger.entrypoints.audit_report import by_rule, says_of
 from ledger.words import Language, told
 
+from ..asked import whole
 from ..problems import Misasked
 from .visit import Visit
 
@@ -119,7 +120,7 @@ def as_csv(looks: LooksAtAll, asked: Visit, language: Language) -> bytes:
 
 
 def _chosen(given: Mapping[str, str]) -> tuple[str, str, int]:
-    start = given.get("from", "0")
-    if given.keys() - {"rule", "severity", "from"} or not start.isdigit() or len(start) > 9:
+    start = whole(given.get("from", "0"), 9)
+    if given.keys() - {"rule", "severity", "from"} or start < 0:
         raise Misasked(400, "bad-query", says("http/query"))
-    return given.get("rule", ""), given.get("severity", ""), int(start)
+    return given.get("rule", ""), given.get("severity", ""), start
