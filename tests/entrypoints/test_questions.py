@@ -274,3 +274,18 @@ def test_eligibility_is_wrong_usage_when_a_value_is_none_that_an_event_can_have(
     result = ledger("eligibility", "S01", *(part for pair in asked.items() for part in pair))
     assert result.exit_code == 2
     assert wrong[0] in result.stderr
+
+
+def test_eligibility_can_be_asked_of_every_course_that_an_event_can_name(ledger, line, lines) -> None:
+    """Also of one whose code has a letter without shape, as copied text has."""
+    codes = ["A\u200bB", "A\xadB", "A\x7f", "\ue000"]
+    plan = {"academic_year": "2025-26", "courses": [
+        {"code": code, "cfu": 6, "year": 1, "semester": 1, "lectures_end_on": "2026-01-16"} for code in codes]}
+    assert ledger("append", "-", given=lines(line("p", "study-plan-approved", "2026-01-10", plan))).exit_code == 0
+    call = ("--career", "B", "--held-on", "2026-02-10", "--session", "winter", "--academic-year", "2025-26",
+            "--calls-start-on", "2026-02-01", "--on", "2026-01-30")
+    for code in codes:
+        result = ledger("eligibility", "S01", *call, "--course", code, "--json")
+        assert (result.exit_code, json.loads(result.stdout)["eligible"]) == (0, True), result.output
+    assert [one["rule"] for one in json.loads(ledger("eligibility", "S01", *call, "--course", "\u200b",
+                                                     "--json").stdout)["reasons"]] == ["ESA-1"]

@@ -94,7 +94,9 @@ def academic_year(text: str) -> str:
 
 def course_code(text: str) -> str:
     """As events have it."""
-    if not text.isprintable() or not re.fullmatch(r"\S{1,64}", text):
+    from ledger.domain.values import is_unicode
+
+    if not re.fullmatch(r"[^\s\x00-\x1f]{1,64}", text) or not is_unicode(text):
         raise bad_value(says("cli/course", field=text))
     return text
 
