@@ -141,11 +141,15 @@ class Program(click.Group):
 
     title = ""
     """Begins every message."""
+    _given: Sequence[str] = ()
+    """The arguments of this call."""
 
     def explained(self, error: Exception) -> tuple[Sequence[str], int] | None:
         """The lines that say what an error means to the caller, and the exit code; None where it is unforeseen."""
         if isinstance(error, WrongAddress):
             return [str(error)], USAGE
+        if isinstance(error, UnicodeEncodeError) and not all(map(_is_text, self._given)):
+            return [_("an argument is no text in UTF-8")], USAGE
         if isinstance(error, OSError):
             about = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
             return [about + (error.strerror or type(error).__name__)], UNAVAILABLE
@@ -155,6 +159,7 @@ class Program(click.Group):
              standalone_mode: bool = True, **extra: Any) -> Any:
         if not standalone_mode:
             return super().main(args, prog_name, complete_var, False, **extra)
+        self._given = sys.argv[1:] if args is None else args
         _open_streams()
         log.choose()
         # a core dump would hold whatever this process has opened
@@ -224,6 +229,15 @@ def _show(error: click.ClickException) -> None:
         say(_("Error: {message}").format(message=first), level="error")
         for line in rest:
             say(f"  {line.strip()}", level="error")
+
+
+def _is_text(argument: str) -> bool:
+    """Python keeps bytes that are not UTF-8 as halves of surrogate pairs, which nothing stores or sends."""
+    try:
+        argument.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def fault(error: BaseException) -> str:

@@ -1,6 +1,7 @@
 """The questions: JSON for programs, sentences for people, the two clocks, exit codes."""
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -289,3 +290,23 @@ def test_eligibility_can_be_asked_of_every_course_that_an_event_can_name(ledger,
         assert (result.exit_code, json.loads(result.stdout)["eligible"]) == (0, True), result.output
     assert [one["rule"] for one in json.loads(ledger("eligibility", "S01", *call, "--course", "\u200b",
                                                      "--json").stdout)["reasons"]] == ["ESA-1"]
+
+
+@pytest.mark.parametrize("command", [
+    ("status", "{}"), ("fees", "{}"), ("history", "{}"), ("picture", "{}"), ("audit", "{}"), ("audit", "S01", "{}"),
+    ("what-if", "{}", "--with", "-"), ("eligibility", "{}", *CALL),
+    ("person", "{}", "--purpose", "x"), ("person", "S01", "--purpose", "{}"),
+    ("person", "S01", "--purpose", "x", "--actor", "{}"), ("access", "{}"), ("history", "S01", "--purpose", "{}"),
+], ids=" ".join)
+def test_an_argument_that_is_no_text_is_wrong_usage(ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                                    command: tuple[str, ...]) -> None:
+    """Bytes that are not UTF-8 name no student, and nothing can be noted of them."""
+    monkeypatch.setenv("CAREER_LEDGER_MASTER_KEY", str(tmp_path / "master.key"))
+    monkeypatch.setenv("CAREER_LEDGER_KEYS", f"sqlite:///{tmp_path / 'keys.db'}")
+    assert ledger("keys", "new").exit_code == 0
+    given = os.fsdecode(b"S\xff")
+    result = ledger(*(given if one == "{}" else one for one in command), given=b"")
+    assert result.exit_code == 2
+    assert "an argument is no text in UTF-8" in result.stderr
+    assert "un argomento non è testo UTF-8" in ledger("--lang", "it", *(given if one == "{}" else one
+                                                                        for one in command), given=b"").stderr

@@ -90,7 +90,7 @@ def says_so(answer: Any, year: str, rule: str) -> bool:
         return any(says_so(one, year, rule) for one in answer)
     if not isinstance(answer, str) or year not in answer:
         return False
-    return (LOOKED_FOR in answer and rule in answer) or (rule in OF_A_PRICE and "price of single courses" in answer)
+    return (LOOKED_FOR in answer and rule in answer) or (rule in OF_A_PRICE and "CS-4" in answer)
 
 
 def rests_on(answer: Any, year: str, rule: str, of: str | None = None) -> Iterator[str]:

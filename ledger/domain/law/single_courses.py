@@ -51,9 +51,9 @@ def price_that_is_unknown(key: str, unknown: UnknownValue) -> UnknownValue:
     """What is told, to whoever need not know her ground for a reduction, of a charge (its key) that cannot be told: the
     rule that is missing would give that ground away (section 8 of the published language)."""
     year, _, kind = key.partition(":")
-    if not kind.startswith("single-courses") or unknown.rule == "CS-5":  # which asks for no ground
+    if not kind.startswith("single-courses") or unknown.rule in ("CS-4", "CS-5"):  # which ask for no ground
         return unknown
-    return UnknownValue("CS-4", year, "price of single courses")
+    return UnknownValue("CS-4", year, "single-courses")
 
 
 @obeys("RIS-8", "AMB-48", "AMB-52")
