@@ -186,7 +186,7 @@ _NOTICES = frozenset({"TKT-1", "ISE-1", "ISE-6", "DEC-1", "UNKNOWN-VALUE", "LATE
 """Rules of which a finding says: look at this."""
 _NOTICES_ABOUT = frozenset({
     "ISE-3", "AMB-3/sat", "SEQ/no-booking", "SEQ/no-exam", "ESA-7/in-order", "RAT-3/not-assessed", "CHG-1/unpaid",
-    "DEG-1/unpaid", "CS-5/unpaid", "CS-5/late", "PDS-4/missing", "BLK-3/not-ordered"})
+    "DEG-1/unpaid", "CS-5/unpaid", "CS-5/late", "PDS-4/missing", "BLK-3/not-ordered", "MONEY/settled-by-a-move"})
 """The same of single messages: what the ledger was not told may explain them, or nothing follows from them."""
 
 

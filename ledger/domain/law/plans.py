@@ -49,7 +49,7 @@ def put_under_plan(charges: Sequence[Charge], instalments: Sequence[tuple[date, 
 
 @obeys("RAT-7", "CS-10", "AMB-33", "AMB-53", "AMB-54")
 def plan_may_be_agreed(case: Case) -> Reason | None:
-    """An instalment after the first above 500 euro, as long as a plan may be asked for; anything else with reasons;
+    """An instalment after the first above 500 euro, anything else with reasons, as long as a plan may be asked for;
     arrears of earlier years always. The plan names open charges, has no date before its agreement and adds up to what
     is outstanding. Single courses are never paid by instalments."""
     data = case.of(InstalmentPlanAgreed)
@@ -63,15 +63,15 @@ def plan_may_be_agreed(case: Case) -> Reason | None:
         if charge.base_kind in ("single-courses", "single-courses-stamp") and case.book.has("CS-10"):
             return case.no("CS-10", charge=key)
         total += charge.outstanding
-        arrears = case.day > year_end(charge.year)
-        if not (arrears or data.motivated):
-            rule, amount = case.law.RAT_7, charge.amount
-            large = amount >= rule.over if rule.included else amount > rule.over
-            if not large or not charge.is_instalment or charge.kind == INSTALMENTS[0]:
-                return case.no("RAT-7/at-least" if rule.included else "RAT-7", DONE, charge.facts, charge=key,
-                               amount=amount, over=rule.over)
-            if rule.until is not None and case.day > rule.until:  # the agreement's day stands for the request's
-                return case.no("RAT-7/too-late", DONE, charge.facts, charge=key, last_day=rule.until)
+        if case.day > year_end(charge.year):  # arrears
+            continue
+        rule, amount = case.law.RAT_7, charge.amount
+        if rule.until is not None and case.day > rule.until:  # the agreement's day stands for the request's
+            return case.no("RAT-7/too-late", DONE, charge.facts, charge=key, last_day=rule.until)
+        large = amount >= rule.over if rule.included else amount > rule.over
+        if not data.motivated and (not large or not charge.is_instalment or charge.kind == INSTALMENTS[0]):
+            return case.no("RAT-7/at-least" if rule.included else "RAT-7", DONE, charge.facts, charge=key,
+                           amount=amount, over=rule.over)
     past = [i.due_on for i in data.instalments if i.due_on < case.day]
     if past:
         return case.no("RAT-7/past", DONE, due_on=past[0], agreed_on=case.day)

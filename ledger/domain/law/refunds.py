@@ -125,17 +125,24 @@ def refund_without_right(person: Person, career: Career, event: Event, book: Rul
 @obeys("LAU-2", "LAU-6", "RIN-6a", "CS-10", "MONEY")
 def move_without_right(person: Person, career: Career, event: Event, book: RuleBook | None,
                        books: LawBooks) -> Iterator[Reason]:
-    """Money moves between careers only as the guides say, and never more than there is."""
+    """Money moves between careers only as the guides say, and never more than there is. What the guides do not speak of
+    and was owed counts as settled where it was moved from: somebody must look at it."""
     data = data_of(event, PaymentMoved)
     if data.amount > _available(career, data.from_charge):
         yield reason(books.own, "MONEY", says("MONEY/moved", amount=data.amount, charge=data.from_charge))
         return
     charge = career.charges.get(data.from_charge)
-    target = person.careers.get(data.to_career) if data.to_career is not None else None
-    if charge is None or target is None or target is career or data.amount <= charge.credit:
+    if charge is None or data.amount <= charge.credit:
         return
+    target = person.careers.get(data.to_career) if data.to_career is not None else None
     law = books.book_of(charge.year)
-    if charge.base_kind == "enrolment":
+    if target is None or target is career or charge.base_kind not in ("enrolment", "single-courses"):
+        follows = target is not None and target is not career and (
+            career.ended == "programme-changed" or (career.ended == "reservation-lapsed" and law.has("LAU-6")))
+        if not follows:
+            yield reason(books.own, "MONEY", says("MONEY/settled-by-a-move", amount=data.amount - charge.credit,
+                                                  charge=charge.key))
+    elif charge.base_kind == "enrolment":
         allowed = ((career.ended == "reservation-lapsed" and law.has("LAU-6"))
                    or ((career.ended == "renounced" or career.withdrawal is not None) and law.has("RIN-6a"))
                    or ((bool(career.candidacies) or career.graduated is not None) and law.has("LAU-2"))
@@ -143,8 +150,7 @@ def move_without_right(person: Person, career: Career, event: Event, book: RuleB
         if not allowed:
             rule = next((one for one in ("RIN-6a", "RIN-6") if law.has(one)), "AMB-29")
             yield reason(law, rule, says("RIN-6a", charge=charge.key))
-    elif (charge.base_kind == "single-courses" and law.has("CS-10")
-          and refundable(person, career, charge, books) is None):
+    elif law.has("CS-10") and refundable(person, career, charge, books) is None:
         yield reason(law, "CS-10", says("CS-10/set-off", charge=charge.key))
 
 

@@ -16,6 +16,7 @@ from ..rulebook import Law, RuleBook, UnknownValue
 from ..state import Career, Person, Reservation, days_after
 from ..values import ONE_DAY, ZERO, cents
 from .chapter import StillOpen, begin, data_of, reads
+from .suspension import years_interrupted
 
 # What the book gives
 
@@ -217,8 +218,8 @@ _ENROLLED = frozenset({"enrolled", "enrolled-with-reservation", "withdrawal-pend
 
 @obeys("CS-8", "AMB-24", "AMB-43")
 def is_compatible_with_her_careers(case: Case) -> Reason | None:
-    """Not while suspended; beside a degree programme only where the year allows it, and for courses outside her own
-    plan. Doctoral students need a clearance: where it is asked for it must be given."""
+    """Not while suspended or interrupted; beside a degree programme only where the year allows it, and for courses
+    outside her own plan. Doctoral students need a clearance: where it is asked for it must be given."""
     data = case.of(SingleCoursesEnrolled)
     hers = [career for career in case.person.careers.values() if career.status in _ENROLLED]
     rule = case.law.CS_8 if hers or data.clearance is False else None
@@ -230,6 +231,9 @@ def is_compatible_with_her_careers(case: Case) -> Reason | None:
         if career.suspended_on is not None and rule.enrolled != "allowed":
             return case.no("CS-8/suspended", DONE, [Fact(career.suspended_event, career.suspended_on)]
                            if career.suspended_event is not None else (), career=career.name)
+        gap = [] if career.is_enrolled_in(data.academic_year) else years_interrupted(career, data.academic_year)
+        if gap and rule.enrolled != "allowed":
+            return case.no("CS-8/interrupted", DONE, career=career.name, academic_year=gap[-1])
         if rule.enrolled == "never":
             return case.no("CS-8/enrolled", career=career.name, academic_year=data.academic_year)
         if rule.enrolled == "outside-own-plan":
