@@ -60,7 +60,8 @@ def findings(events: Sequence[Event], on: date, books: LawBooks, limits: Limits 
     """One JSON object a finding, in the order in which the facts hold, up to a day. `programme` is that of the career,
     `academic_year` the one that the finding speaks of, else the one that ran on the event's day.
 
-    `severity`: `breach` (a rule was broken), `derogation` (an officer's override), `notice` (something to look at)."""
+    `effective_on` is the event's day. `severity`: `breach` (a rule was broken), `derogation` (an officer's override),
+    `notice` (something to look at)."""
     if not events:
         return
     found: list[dict[str, Any]] = []
@@ -76,7 +77,7 @@ def findings(events: Sequence[Event], on: date, books: LawBooks, limits: Limits 
             note(event, event.career, _severity(given), given, event.student)
         for override in event.override:
             note(event, event.career, "derogation",
-                 Reason(override.rule, says("derogation", rule=override.rule),
+                 Reason(override.rule, says("derogation", rule=override.rule, text=override.authority),
                         source_of(_book_with(override.rule, _book(law, event, career), law), override.rule)),
                  event.student)
         if isinstance(event.data, e.RecognitionRequested):
@@ -98,10 +99,10 @@ def findings(events: Sequence[Event], on: date, books: LawBooks, limits: Limits 
         note(payment, payment.career, "notice", given, payment.student)
     of = {fact.id: fact for fact in facts}
     for one in (*found, *_at_the_end(person, books, limits)):
-        career = person.careers.get(one["career"] or "")
-        yield {**one, "programme": career.programme if career is not None else None,
-               "academic_year": one.get("academic_year") or year_spoken_of(one["message"], of.get(one["event"] or ""),
-                                                                           on)}
+        career, about = person.careers.get(one["career"] or ""), of.get(one["event"] or "")
+        yield {**one, "effective_on": about.effective_on.isoformat() if about is not None else None,
+               "programme": career.programme if career is not None else None,
+               "academic_year": one.get("academic_year") or year_spoken_of(one["message"], about, on)}
 
 
 def _paid_with_one_iuv(facts: Sequence[Event], books: LawBooks) -> Iterator[tuple[Event, Reason]]:
@@ -153,7 +154,8 @@ def ahead_of_the_clock(events: Sequence[Event], now: datetime, books: LawBooks) 
             yield {"student": event.student, "career": event.career, "event": event.id, "rule": "FUT",
                    "severity": "notice",
                    "message": says("FUT", recorded_at=format_instant(event.recorded_at), position=event.position),
-                   "source": source_of(books.own, "FUT"), "programme": None,
+                   "source": source_of(books.own, "FUT"), "effective_on": event.effective_on.isoformat(),
+                   "programme": None,
                    "academic_year": year_of(event.effective_on)}
 
 

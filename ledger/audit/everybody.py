@@ -17,8 +17,9 @@ from ledger.domain.registry import obeys
 
 from .compliance import year_spoken_of
 
-Sighting = tuple[str, str, str, str | None, str, int, str | None, str]
-"""What, number, student, career, event, position, programme, academic year: plain, so that a worker can send it."""
+Sighting = tuple[str, str, str, str | None, str, int, str, str | None, str]
+"""What, number, student, career, event, position, day, programme, academic year: plain, so that a worker can send
+it."""
 
 NOTHING = says("verbatim")
 _LOOKED_AT = (*GIVE_NUMBERS, Enrolled, Preenrolled)
@@ -36,8 +37,8 @@ def sightings(events: Sequence[Event], on: date) -> Iterator[Sighting]:
         if isinstance(event.data, Enrolled | Preenrolled):
             programmes[event.career] = event.data.programme
         if (number := number_of(event)) is not None:
-            yield (*number, event.student, event.career, event.id, event.position, programmes.get(event.career),
-                   year_spoken_of(NOTHING, event, on))
+            yield (*number, event.student, event.career, event.id, event.position,
+                   event.effective_on.isoformat(), programmes.get(event.career), year_spoken_of(NOTHING, event, on))
 
 
 class Numbers:
@@ -47,7 +48,7 @@ class Numbers:
     def __init__(self) -> None:
         self._database = sqlite3.connect("")
         self._database.execute("CREATE TABLE seen (what TEXT, number TEXT, student TEXT, career TEXT, event TEXT, "
-                               "position INTEGER, programme TEXT, year TEXT)")
+                               "position INTEGER, day TEXT, programme TEXT, year TEXT)")
 
     def __enter__(self) -> Self:
         return self
@@ -57,7 +58,7 @@ class Numbers:
         self._database.close()
 
     def add(self, seen: Iterable[Sighting]) -> None:
-        self._database.executemany("INSERT INTO seen VALUES (?, ?, ?, ?, ?, ?, ?, ?)", seen)
+        self._database.executemany("INSERT INTO seen VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", seen)
 
     @obeys("TKT-1", "TKT-4", "IUV")
     def findings(self, books: LawBooks, since: int | None = None) -> Iterator[dict[str, Any]]:
@@ -67,15 +68,16 @@ class Numbers:
         for one in self._shared(None):
             if one in before:
                 continue
-            what, number, student, career, event, first, last, students, programme, year = one
+            what, number, student, career, event, first, last, students, day, programme, year = one
             other = last if student == first else first
             yield {"student": student, "career": career, "event": event, "rule": _RULES[what], "severity": "notice",
                    "message": _shared(what, number, other, students - 2),
-                   "source": source_of(books.own, _RULES[what]), "programme": programme, "academic_year": year}
+                   "source": source_of(books.own, _RULES[what]), "effective_on": day, "programme": programme,
+                   "academic_year": year}
 
     def _shared(self, position: int | None) -> Iterator[tuple[Any, ...]]:
         return self._database.execute(
-            "SELECT what, number, student, career, event, first, last, students, programme, year FROM seen JOIN "
+            "SELECT what, number, student, career, event, first, last, students, day, programme, year FROM seen JOIN "
             "(SELECT what, number, min(student) AS first, max(student) AS last, count(DISTINCT student) AS students "
             "FROM seen WHERE position <= coalesce(:position, position) GROUP BY what, number HAVING min(student) <> "
             "max(student)) USING (what, number) WHERE position <= coalesce(:position, position) "

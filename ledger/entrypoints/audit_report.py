@@ -17,7 +17,7 @@ from ledger.domain.phrases import Phrase, says
 from ledger.edges.files import open_file
 from ledger.words import Language, sentence
 from ledger.words.entries import named
-from ledger.words.values import figure
+from ledger.words.values import day, figure
 
 from .sheets import Section, html, shown
 
@@ -231,10 +231,15 @@ class _Page:
             return
         total = sum(count for group, count in self._totals.counted.items() if group.severity == severity)
         told = [self._t("report/first", count=len(found), more=total)] if total > len(found) else []
-        names = ("rule", "student", "career", "academic_year", "message")
+        names = ("rule", "student", "career", "academic_year", "effective_on", "message")
         yield Section(self._named("column", severity), told, [self._named("column", name) for name in names], [
-            (one["rule"], one["student"], one["career"] or "", one["academic_year"], one["message"])
+            (one["rule"], one["student"], one["career"] or "", one["academic_year"],
+             self._day(one["effective_on"]), one["message"])
             for one in sorted(found, key=lambda one: one["rule"])])
+
+    def _day(self, on: str | None) -> str:
+        """No line ends between the number and the month."""
+        return day(on, self._language).replace(" ", "\u00a0", 1) if on is not None else ""
 
     def _notices(self) -> Iterator[Section]:
         """One line for those that say the same: a body need not read it of each student."""

@@ -250,7 +250,8 @@ class Page:
             alone = alike.findings == 1
             head.append("/".join(str(finding[k]) for k in ("student", "career")[:1 + alone] if finding.get(k)))
             if alone and finding.get("event"):
-                head.append(f"  {self._t('page/event', event=finding['event'])}", style="dim")
+                told = self._t("page/event", event=finding["event"], on=finding["effective_on"])
+                head.append(f"  {told}", style="dim")
         self._put(head)
         self._line(finding["message"], indent=12)
         self._source(finding, indent=12)

@@ -16,7 +16,7 @@ from ledger.edges.memory import uncollected
 from ledger.proofs.auditor import Checkpoint, Key, Seen, Wrong, open_checkpoint, open_note, read_checkpoint, read_key
 from ledger.proofs.reading import WrongProof, of_epochs
 from ledger.proofs.regrown import Grown, Regrown
-from ledger.proofs.signing import KeysGiven
+from ledger.proofs.signing import KeysGiven, epoch_of
 from ledger.proofs.students import OutOfOrder, hashed
 from ledger.proofs.tables import KeptPoint, keep_whole
 from ledger.proofs.verifying import HowFar, Outside
@@ -75,8 +75,12 @@ def opened(folder: Path, given: KeysGiven) -> Export:
                          f"in {form.MANIFEST} are others: {_DAMAGED}")
     epochs = form.read_epochs(bag.small(form.EPOCHS), str(bag.data / form.EPOCHS))
     numbers = [one.number for one in epochs]
-    if numbers != sorted(set(numbers)) or manifest.epoch != max(numbers, default=1):
-        raise WrongProof(f"{bag.data / form.EPOCHS}: its numbers do not rise to epoch in {form.MANIFEST}: {_DAMAGED}")
+    if numbers != [*range(2, len(numbers) + 2)] or manifest.epoch != len(numbers) + 1:
+        raise WrongProof(f"{bag.data / form.EPOCHS}: its numbers do not rise from 2 to epoch in {form.MANIFEST}: "
+                         f"{_DAMAGED}")
+    if manifest.epoch != epoch_of(found.origin)[1]:  # the log tells of each that was accepted, and signs what it tells
+        raise WrongProof(f"{where} is one of {found.origin}, and epoch in {form.MANIFEST} is {manifest.epoch}: "
+                         f"{_DAMAGED}")
     return Export(bag, found, note, seen, bool(given), _is_signed(bag, found, known), epochs)
 
 

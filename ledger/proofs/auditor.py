@@ -5,10 +5,10 @@
     python3 auditor.py checkpoint FILE --key KEY
 
 KEY is the text of a verifier key (`NAME+ID+BASE64`) or a file that holds it. Take it from whom you believe, and never
-from the file that you check. Give it again for each witness whose cosignature you want to see checked, and for a file
-of hand-overs, with which the key that you hold leads to the one that signs today. `--checkpoint` is one that you hold
-from elsewhere (a witness): of the same log and size it must have the same root, and one of those that you give must be
-of that size, or nothing was compared. Where none is given, that is said.
+from the file that you check. Give it again for each witness who must have signed too, and for a file of hand-overs,
+with which the key that you hold leads to the one that signs today. `--checkpoint` is one that you hold from elsewhere
+(a witness): of the same log and size it must have the same root, and one of those that you give must be of that size,
+or nothing was compared. Where none is given, that is said.
 
 Exit codes: 0 it holds, 1 it does not, 2 wrong usage.
 
@@ -290,7 +290,8 @@ def open_note(note: str, keys: list[Key]) -> tuple[str, dict[Key, Seen]]:
                 raise Wrong(f"the signature of {name} does not hold: the text was changed, or another key signed it")
             seen[key] = Seen(name, time)
     if not any(one.time is None for one in seen.values()):
-        raise Wrong("the key that you gave has not signed this; if it was handed over since, give the hand-overs too")
+        raise Wrong("the key that you gave has not signed this; if it was handed over since, give the hand-overs too. "
+                    f"It is of {body.partition(chr(10))[0][:200]!a}")
     return body, seen
 
 
@@ -318,6 +319,13 @@ def open_checkpoint(note: str, keys: list[Key]) -> tuple[Checkpoint, list[Seen]]
                         f"{key.first} to {'any number of' if key.last == LARGEST else key.last} entries: it was handed "
                         "over")
     return found, list(seen.values())
+
+
+def witnessed(seen: list[Seen], keys: list[Key]) -> None:
+    """Raises Wrong where a witness whose key was given has not signed: a cosignature is easily left out."""
+    for key in keys:
+        if key.kind == WITNESS_KEY and not any(one.name == key.name and one.time is not None for one in seen):
+            raise Wrong(f"the witness {key.name}, whose key you gave, has not signed this")
 
 
 def compare(checkpoint: Checkpoint, held: list[tuple[str, Checkpoint]]) -> list[str]:
@@ -693,6 +701,7 @@ def main(arguments: list[str]) -> int:
         else:
             proven = check_proof(read_text(plain[1]), keys)
             checkpoint, seen = proven.checkpoint, proven.seen
+        witnessed(seen, keys)
         compared = compare(checkpoint, held)
     except (Wrong, OSError) as error:
         sys.stderr.write(_visible(f"DOES NOT HOLD: {error}") + "\n")

@@ -23,6 +23,7 @@ from .auditor import (
     read_handovers,
     read_key,
     read_text,
+    witnessed,
 )
 from .signing import KeysGiven, is_named, load
 from .verifying import Outside
@@ -105,8 +106,8 @@ def _opened(where: str, note: str, keys: list[Key]) -> tuple[Checkpoint, list[Se
 
 def checked(file: Path, said: Sequence[str], outside: Sequence[Path]) -> dict[str, Any] | None:
     """What a proof or a checkpoint shows. `outside`: files of checkpoints from elsewhere that are the same; `student`
-    and what follows it only of a proof. None without any key. Raises WrongProof, also where checkpoints were given and
-    none could be compared."""
+    and what follows it only of a proof. None without any key. Raises WrongProof, also where a witness whose key was
+    given has not signed, and where checkpoints were given and none could be compared."""
     keys = of_epochs(verifier_keys(said))
     if not keys:
         return None
@@ -114,6 +115,7 @@ def checked(file: Path, said: Sequence[str], outside: Sequence[Path]) -> dict[st
         text = read_text(str(file), LONGEST_FILE)
         proven = check_proof(text, keys) if text.startswith(PROOF) else None
         checkpoint, seen = (proven.checkpoint, proven.seen) if proven else open_checkpoint(text, keys)
+        witnessed(seen, keys)
         compared = compare(checkpoint, [(one.where, one.checkpoint) for one in outside_of(outside, keys)])
     except Wrong as error:
         raise WrongProof(f"{file}: {error}") from None

@@ -11,7 +11,7 @@ from tests.handling.histories import lines
 from tests.rule_table import ROOT, rules_of_the_books
 from tests.rules.memory import MemoryLedger
 
-from .breaches import as_finding, books, history, in_memory, rows, start
+from .breaches import as_finding, books, history, in_memory, lawful, rows, start
 
 BROKEN = {rule: row for rule, row in rows().items() if row.events is not None}
 
@@ -25,6 +25,12 @@ def test_what_breaks_a_rule_is_found_and_nothing_else(rule: str) -> None:
         assert len({sentence(one.said["message"], language) for language in LANGUAGES}) == len(LANGUAGES)
     before = set(map(str, in_memory(start(row), row.on))) if row.start else set()
     assert row.found[0] not in before, "the history breaks it before its own events"
+
+
+@pytest.mark.parametrize("rule", [rule for rule, row in BROKEN.items() if row.lawfully])
+def test_nearest_lawful_history_is_silent(rule: str) -> None:
+    row = lawful(BROKEN[rule])
+    assert [str(one) for one in in_memory(history(row), row.on)] == []
 
 
 def test_what_is_found_is_the_same_where_it_was_imported_into_a_ledger(tmp_path: Path) -> None:

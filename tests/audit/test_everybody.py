@@ -66,9 +66,10 @@ def test_findings_are_the_same_when_the_students_come_in_parts(store: EventStore
 def test_memory_stays_flat_when_there_are_many_numbers() -> None:
     with Numbers() as numbers:
         tracemalloc.start()
-        numbers.add(("IUV", f"{n:017d}", f"S{n % 5000}", "B", f"e{n}", n, None, "2025-26")
+        numbers.add(("IUV", f"{n:017d}", f"S{n % 5000}", "B", f"e{n}", n, "2026-01-01", None, "2025-26")
                     for n in range(100_000))
-        numbers.add([("IUV", f"{7:017d}", "S-other", "B", "e-other", 100_000, None, "2025-26")])
+        numbers.add([("IUV", f"{7:017d}", "S-other", "B", "e-other", 100_000, "2026-01-01", None,
+                      "2025-26")])
         assert [one["event"] for one in numbers.findings(BOOKS)] == ["e7", "e-other"]
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()

@@ -115,3 +115,16 @@ def test_block_that_needs_an_act_is_missed_only_where_the_institution_asks_for_o
     assert told(BEGUN, date(2026, 9, 30), books) == []
     ordered = [*BEGUN, act(1, "administrative-block-ordered", "2026-10-01", academic_year="2025-26")]
     assert told(ordered, date(2026, 10, 1), books) == []
+
+
+def test_finding_names_the_day_of_its_event_and_a_derogation_who_granted_it() -> None:
+    ledger = MemoryLedger(BOOKS)
+    given = act(1, "exam-booked", "2025-12-05", course="F1", held_on="2025-12-20", calls_start_on="2025-12-15",
+                session="winter", mode="oral", academic_year="2025-26") | {
+        "override": {"rule": "ESA-1F", "reason": "an act", "authority": "the rector"}}
+    assert {one["outcome"] for one in ledger.append_lines(lines(*BEGUN, given), "record")} == {"accepted"}
+    [one] = ledger.audit(on=date(2025, 12, 5))
+    assert (one["severity"], one["event"], one["effective_on"]) == ("derogation", "e1", "2025-12-05")
+    assert [sentence(one["message"], language) for language in ("en", "it")] == [
+        "An officer's derogation from ESA-1F, granted by the rector.",
+        "Deroga alla regola ESA-1F autorizzata da the rector."]

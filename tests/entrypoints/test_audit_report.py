@@ -84,13 +84,15 @@ def test_page_says_what_was_found_and_can_be_read_aloud(broken: Callable[..., An
     found = [json.loads(row) for row in broken("audit", "--on", "2026-03-20", "--json").stdout.splitlines()]
     for one in found:
         assert one["rule"] in outline.text
+    assert {"it": "10\u00a0febbraio 2026", "en": "10\u00a0February 2026"}[language] in outline.text
+    assert {one["event"]: one["effective_on"] for one in found}["p2"] == "2026-02-10"
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_picture_says_what_each_rule_is_about(language: Language) -> None:
     topics = entry(f"{NAMES}rule_topic", language)
-    found = [{"rule": rule, "programme": None, "academic_year": "2025-26", "career": None, "severity": "breach",
-              "student": "S", "message": "m"} for rule in rows()]
+    found = [{"rule": rule, "programme": None, "academic_year": "2025-26", "effective_on": None, "career": None,
+              "severity": "breach", "student": "S", "message": "m"} for rule in rows()]
     assert {one["rule"] for one in found} - topics.keys() <= {
         rule for rule in rows() if rule.partition("-")[0] in topics}
     kept = Sample(Totals())
@@ -113,8 +115,9 @@ def test_page_holds_the_first_findings_of_each_severity_and_says_how_many_there_
 
     kept = Sample(Totals())
     for number in range(SHOWN + 5):
-        assert list(kept.watched([{"rule": "ESA-1", "programme": None, "academic_year": "2025-26", "career": None,
-                                   "severity": "breach", "student": f"S{number:04d}", "message": "m"}]))
+        assert list(kept.watched([{"rule": "ESA-1", "programme": None, "academic_year": "2025-26", "effective_on": None,
+                                   "career": None, "severity": "breach", "student": f"S{number:04d}",
+                                   "message": "m"}]))
     told = Outline(written(kept, About(date(2026, 3, 20), 9, None, (), lambda _: "x"), "en")).text
     assert f"The first {SHOWN} of {SHOWN + 5}" in told
     assert f"S{SHOWN - 1:04d}" in told
@@ -123,7 +126,8 @@ def test_page_holds_the_first_findings_of_each_severity_and_says_how_many_there_
 
 def test_notices_that_say_the_same_are_one_line_with_how_many_students_they_are_of() -> None:
     kept = Sample(Totals())
-    notice = {"rule": "LATE", "programme": None, "academic_year": "2025-26", "career": None, "severity": "notice"}
+    notice = {"rule": "LATE", "programme": None, "academic_year": "2025-26", "effective_on": None, "career": None,
+              "severity": "notice"}
     given = [notice | {"student": f"S{number % 30:04d}", "message": "the same: 1,00 €"} for number in range(40)]
     given += [notice | {"student": "S0001", "message": f"of its own {number}"} for number in range(SHOWN)]
     given.sort(key=lambda one: str(one["student"]))

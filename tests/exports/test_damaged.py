@@ -121,6 +121,17 @@ def another_key(data: Path) -> None:
     summed(data)
 
 
+def epochs_with(*numbers: int, told: int) -> Harm:
+    """Restores that nobody has accepted."""
+    def harm(data: Path) -> None:
+        (data / form.EPOCHS).write_text(json.dumps([
+            {"number": number, "accepted_at": "2026-01-01T00:00:00Z", "position": 3, "reached": 99, "lost_size": 0,
+             "lost_root": "0" * 64, "authorities": ["a", "b"], "reason": "none"} for number in numbers]))
+        manifest_with(lambda found: found.update(epoch=told))(data)
+
+    return harm
+
+
 def without_first_line(plain: bytes) -> bytes:
     return plain.partition(b"\n")[2]
 
@@ -194,7 +205,17 @@ HARMS: dict[str, tuple[Harm, str]] = {
                                     "is not that of the events"),
     "epochs that are none": (lambda data: ((data / form.EPOCHS).write_text('[{"number": 2}]'), summed(data)),
                              r"epochs.json: .*accepted_at.*\$\[0\]"),
-    "an epoch that began nowhere": (manifest_with(lambda found: found.update(epoch=2)), "do not rise to epoch"),
+    "an epoch that began nowhere": (manifest_with(lambda found: found.update(epoch=2)), "do not rise from 2"),
+    "a restore that the log does not tell of": (epochs_with(2, told=2),
+                                                "is one of ledger.example.edu/careers, and epoch in"),
+    "a restore before the first epoch": (epochs_with(1, told=1), "do not rise from 2 to epoch"),
+    "epochs with a hole": (epochs_with(2, 4, told=4), "do not rise from 2 to epoch"),
+    "a version that no database holds": (segment_with(lambda plain: plain.replace(
+        b'"version":2}}', b'"version":9223372036854775808}}', 1)), "line 2: state names no student"),
+    "half a character for a student": (segment_with(lambda plain: plain.replace(
+        b'"student":"S1"', b'"student":"\\ud800"', 1)), "line 1: state names no student"),
+    "a moment changed": (segment_with(lambda plain: plain.replace(b"T12:00:00Z", b"T12:00:01Z", 1)),
+                         "one of them was changed"),
     "a checkpoint that is none": (checkpoints_with(lambda lines: [b"{}\n", *lines]), "a line is no checkpoint"),
     "a note of another text": (checkpoints_with(lambda lines: [lines[0].replace(b"careers", b"cars"), *lines[1:]]),
                                "is not that of the events"),

@@ -5,9 +5,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from ledger.entrypoints.cli import cli
 from ledger.proofs import signing
 from ledger.proofs.auditor import (
     WITNESS_KEY,
@@ -18,6 +20,7 @@ from ledger.proofs.auditor import (
     is_signed,
     key_id,
     leaf_hash,
+    main,
     node_hash,
     open_checkpoint,
     read_key,
@@ -87,6 +90,21 @@ def test_checkpoint_names_its_witnesses_when_they_are_known_and_passes_over_othe
     another = base64.b64encode(later[:4] + bytes(8) + later[12:]).decode()
     with pytest.raises(Wrong, match=r"witness\.example does not hold"):
         open_checkpoint(f"{note[:cut]}{another}\n", [ours, theirs])
+
+
+def test_witness_whose_key_is_given_must_have_signed(signer, tmp_path, capsys) -> None:
+    """Whoever leaves a cosignature out of a note leaves a signed note."""
+    witness = Ed25519PrivateKey.from_private_bytes(b"w" * 32)
+    public, alone = witness.public_key().public_bytes_raw(), signer.sign(BODY)
+    named = f"witness.example+{key_id('witness.example', WITNESS_KEY, public).hex()}+"
+    named += base64.b64encode(bytes([WITNESS_KEY]) + public).decode()
+    both = cosigned(alone, "witness.example", witness, 1_770_000_000)
+    for note, code in ((both, 0), (alone, 1)):
+        (tmp_path / "note").write_text(note)
+        words = [str(tmp_path / "note"), "--key", signer.verifier, "--key", named]
+        assert main(["checkpoint", *words]) == code
+        assert CliRunner().invoke(cli, ["check", *words]).exit_code == 5 * code
+    assert "the witness witness.example, whose key you gave, has not signed this" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("damaged", [

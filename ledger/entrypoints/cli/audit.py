@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from ledger.bootstrap import Answer, HowToAudit, Ledger
     from ledger.parallel import How
 
-COLUMNS = ("severity", "rule", "student", "career", "programme", "academic_year", "event", "message", "document",
-           "heading", "interpretation")
+COLUMNS = ("severity", "rule", "student", "career", "programme", "academic_year", "event", "effective_on", "message",
+           "document", "heading", "interpretation")
 BY = ("rule", "programme", "academic_year")
 
 

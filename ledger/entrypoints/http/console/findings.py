@@ -25,7 +25,7 @@ KEPT = 20_000
 """Findings of a look that stay in memory (about 30 MB); all are counted."""
 FIRST_SECONDS = 1.0
 """So long whoever starts a look waits for its end; after that for how far it is."""
-COLUMNS = ("rule", "severity", "student", "career", "academic_year", "event", "message")
+COLUMNS = ("rule", "severity", "student", "career", "academic_year", "event", "effective_on", "message")
 
 
 class LookedAt(NamedTuple):
