@@ -13,7 +13,7 @@ from ..reasons import DONE, Clears, Fact, Reason, reason
 from ..registry import obeys
 from ..rulebook import Admission, Law, Price, RequestWindow, RuleBook, UnknownValue
 from ..state import Career, ChangeAsked, Person, RecognitionAsked
-from ..values import ZERO, year_end
+from ..values import ONE_DAY, ZERO, year_end
 from .chapter import data_of, end, reads
 from .entry import is_admitted, latest_preenrolment
 
@@ -492,7 +492,7 @@ def first_year_stays(case: Case) -> Reason | None:
     fact = (Fact(first.event, first.filed_on),)
     if whole:
         return reason(book, "RIC-7", says("RIC-7/whole-career", academic_year=first.academic_year), None, fact)
-    return reason(book, "RIC-7", says("RIC-7", academic_year=first.academic_year), Clears(ends), fact)
+    return reason(book, "RIC-7", says("RIC-7", academic_year=first.academic_year), Clears(ends + ONE_DAY), fact)
 
 
 @obeys("RIC-8")

@@ -12,8 +12,8 @@ from ..events import Event, PaymentMoved, PaymentRefunded
 from ..phrases import says
 from ..reasons import Reason, reason
 from ..registry import obeys
-from ..rulebook import INSTALMENTS, Law, RuleBook, UnknownValue
-from ..state import Career, Charge, Person
+from ..rulebook import INSTALMENTS, Law, OwnBook, RuleBook, UnknownValue
+from ..state import Career, Charge, Person, Reservation
 from ..values import ZERO
 from .chapter import StillOpen, data_of, reads
 from .degree import is_of_the_year_before
@@ -52,7 +52,7 @@ def refundable(person: Person, career: Career, charge: Charge, books: LawBooks) 
         right = _right_to_the_regional_tax(career, charge, law)
         rest = charge.paid - law.CHG_2.stamp if right is not None and law.CHG_2 is not None else ZERO
         return Refundable(rest, *right) if right is not None and rest > ZERO else None
-    if charge.is_instalment and held is not None and held.lapsed_on is not None and held.home_university == "other" \
+    if charge.is_instalment and held is not None and _missed_the_degree(held) and held.home_university == "other" \
             and law.LAU_7 is not None:
         return Refundable(charge.paid, None, "LAU-7")
     return None
@@ -73,11 +73,16 @@ def _right_to_the_regional_tax(career: Career, charge: Charge, law: Law) -> tupl
         session = "autumn" if degree.session == "summer" else degree.session  # "by the autumn session"
         return law.LAU_3.by.get(session), "LAU-2"
     if held is not None and held.academic_year == charge.year:
-        if held.declined_on is not None and law.LAU_8 is not None:
+        if held.declined_on is not None and held.ground == "degree-pending" and law.LAU_8 is not None:
             return None, "LAU-8"
-        if held.lapsed_on is not None and held.home_university == "other" and law.LAU_7 is not None:
+        if _missed_the_degree(held) and held.home_university == "other" and law.LAU_7 is not None:
             return None, "LAU-7"
     return None
+
+
+def _missed_the_degree(held: Reservation) -> bool:
+    """The guide refunds who did not take the first degree in time; of who missed single courses it does not speak."""
+    return held.lapsed_on is not None and held.ground == "degree-pending"
 
 
 def _enrolled_through_scroll(person: Person, single: Career, charge: Charge) -> bool:
@@ -122,11 +127,37 @@ def refund_without_right(person: Person, career: Career, event: Event, book: Rul
     yield reason(law, rule, says("AMB-29", amount=data.amount, charge=charge.key, allowed=allowed))
 
 
+def _first_of(law: RuleBook | OwnBook, *rules: str) -> str:
+    """The rule that gives nothing back, of those that the year has; else AMB-29 says so."""
+    return next((rule for rule in rules if law.has(rule)), "AMB-29")
+
+
+@obeys("LAU-6")
+def _contribution_may_leave(career: Career, law: RuleBook | OwnBook) -> bool:
+    """What was paid for a master's whose reservation failed counts for the bachelor's; with a change of programme all
+    goes along."""
+    return career.ended == "programme-changed" or (career.ended == "reservation-lapsed" and law.has("LAU-6"))
+
+
+@obeys("LAU-2", "RIN-6a")
+def _tax_may_leave(career: Career, law: RuleBook | OwnBook) -> bool:
+    """The 156 euro of who withdraws to enrol elsewhere here, and of a degree candidate, besides."""
+    return (_contribution_may_leave(career, law)
+            or ((career.ended == "renounced" or career.withdrawal is not None) and law.has("RIN-6a"))
+            or ((bool(career.candidacies) or career.graduated is not None) and law.has("LAU-2")))
+
+
+def _is_an_enrolment_of(year: str, charge: str) -> bool:
+    of, _, kind = charge.partition(":")
+    return of == year and kind.partition("#")[0] == "enrolment"
+
+
 @obeys("LAU-2", "LAU-6", "RIN-6a", "CS-10", "MONEY")
 def move_without_right(person: Person, career: Career, event: Event, book: RuleBook | None,
                        books: LawBooks) -> Iterator[Reason]:
-    """Money moves between careers only as the guides say, and never more than there is. What the guides do not speak of
-    and was owed counts as settled where it was moved from: somebody must look at it."""
+    """Money moves between careers only as the guides say (the 156 euro to an enrolment of the same year), and never
+    more than there is. What the guides do not speak of and was owed counts as settled where it was moved from: somebody
+    must look at it."""
     data = data_of(event, PaymentMoved)
     if data.amount > _available(career, data.from_charge):
         yield reason(books.own, "MONEY", says("MONEY/moved", amount=data.amount, charge=data.from_charge))
@@ -137,19 +168,14 @@ def move_without_right(person: Person, career: Career, event: Event, book: RuleB
     target = person.careers.get(data.to_career) if data.to_career is not None else None
     law = books.book_of(charge.year)
     if target is None or target is career or charge.base_kind not in ("enrolment", "single-courses"):
-        follows = target is not None and target is not career and (
-            career.ended == "programme-changed" or (career.ended == "reservation-lapsed" and law.has("LAU-6")))
-        if not follows:
+        if target is None or target is career or not _contribution_may_leave(career, law):
             yield reason(books.own, "MONEY", says("MONEY/settled-by-a-move", amount=data.amount - charge.credit,
                                                   charge=charge.key))
     elif charge.base_kind == "enrolment":
-        allowed = ((career.ended == "reservation-lapsed" and law.has("LAU-6"))
-                   or ((career.ended == "renounced" or career.withdrawal is not None) and law.has("RIN-6a"))
-                   or ((bool(career.candidacies) or career.graduated is not None) and law.has("LAU-2"))
-                   or career.ended == "programme-changed")
-        if not allowed:
-            rule = next((one for one in ("RIN-6a", "RIN-6") if law.has(one)), "AMB-29")
-            yield reason(law, rule, says("RIN-6a", charge=charge.key))
+        if not _tax_may_leave(career, law):
+            yield reason(law, _first_of(law, "RIN-6a", "RIN-6"), says("RIN-6a", charge=charge.key))
+        elif not _is_an_enrolment_of(charge.year, data.to_charge):
+            yield reason(law, _first_of(law, "RIN-6a", "RIN-6"), says("RIN-6a/where", charge=charge.key))
     elif law.has("CS-10") and refundable(person, career, charge, books) is None:
         yield reason(law, "CS-10", says("CS-10/set-off", charge=charge.key))
 

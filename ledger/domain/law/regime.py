@@ -68,7 +68,7 @@ def part_time_is_asked_in_its_window(case: Case) -> Reason | None:
         return case.no("PT-2", Clears(window.first) if case.day < window.first else None, first_day=window.first,
                        last_day=window.last)
     if window.year is not None and _year_of_course(case, data) != window.year:
-        return case.no("PT-2/year", interpretation="AMB-33", course_year=window.year)
+        return case.no("PT-2/year", DONE, interpretation="AMB-33", course_year=window.year)
     if window.ofa and data.ofa_cleared is False and case.career.course_type != "master":
         return case.no("PT-2/ofa", DONE)
     return None

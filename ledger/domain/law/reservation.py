@@ -179,7 +179,7 @@ def few_single_courses_are_missing(case: Case) -> Reason | None:
     limit = case.law.RIS_3 if data.ground == "single-courses-pending" else None
     if limit is None or data.missing_cfu <= limit.cfu:
         return None
-    return case.no("RIS-3", missing_cfu=data.missing_cfu, most_cfu=limit.cfu)
+    return case.no("RIS-3", DONE, missing_cfu=data.missing_cfu, most_cfu=limit.cfu)
 
 
 @obeys("RIS-3")
@@ -234,7 +234,7 @@ def reservation_is_met_in_time(case: Case) -> Reason | None:
         return case.no("RIS-6/none")
     fact = [Fact(held.event, held.filed_on)]
     if (data.evidence == "degree-conferred") != (held.ground == "degree-pending"):
-        return case.no("RIS-6/evidence", facts=fact, evidence=data.evidence, ground=held.ground)
+        return case.no("RIS-6/evidence", DONE, fact, evidence=data.evidence, ground=held.ground)
     met = data.conferred_on or case.day
     if met > case.day:
         return case.no("RIS-6/ahead", Clears(met), fact, conferred_on=met)
