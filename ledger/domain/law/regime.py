@@ -59,11 +59,14 @@ def part_time_is_within_the_course(case: Case) -> Reason | None:
 @obeys("PT-2", "AMB-33")
 def part_time_is_asked_in_its_window(case: Case) -> Reason | None:
     """To part-time in a first degree only with the OFA cleared. In the first year the regime is chosen with the
-    enrolment."""
+    enrolment, and the window of the renewals is not hers."""
     data = case.of(RegimeChanged)
     window = case.law.PT_2 if data.regime == "part-time" and not _chosen_at_enrolment(case, data) else None
     if window is None:
         return None
+    first = case.career.first_enrolment
+    if first is not None and first.first and first.year == 1 and first.academic_year == data.academic_year:
+        return case.no("PT-2/first-year", facts=[Fact(first.event, first.filed_on)], academic_year=data.academic_year)
     if not window.first <= case.day <= window.last:
         return case.no("PT-2", Clears(window.first) if case.day < window.first else None, first_day=window.first,
                        last_day=window.last)
@@ -88,10 +91,12 @@ def full_time_is_asked_in_time(case: Case) -> Reason | None:
     return case.no("PT-5/too-late", academic_year=data.academic_year, last_day=term)
 
 
+@obeys("PT-2", "RAT-2")
 def _chosen_at_enrolment(case: Case, data: RegimeChanged) -> bool:
+    """Until the day on which the first enrolment is perfected, at least on that of its filing."""
     first = case.career.first_enrolment
     return (first is not None and first.first and first.academic_year == data.academic_year
-            and first.filed_on == case.day)
+            and (first.filed_on == case.day or first.perfected_on is None or first.perfected_on >= case.day))
 
 
 def _year_of_course(case: Case, data: RegimeChanged) -> int:
