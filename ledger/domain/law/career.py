@@ -107,6 +107,14 @@ def has_been_enrolled(case: Case) -> Reason | None:
 
 
 @obeys("SEQ")
+def has_filed_an_enrolment(case: Case) -> Reason | None:
+    """Paid or not, or come from elsewhere: what is for students is not for who applies, nor for single courses."""
+    if case.career.enrolments or case.career.transferred_in_on is not None:
+        return None
+    return case.no("SEQ/never-enrolled", status=case.career.status)
+
+
+@obeys("SEQ")
 def is_suspended(case: Case) -> Reason | None:
     if case.career.suspended_on is not None:
         return None

@@ -193,6 +193,7 @@ PREDICATES: dict[str, Questions[Predicate]] = {
     "regime-changed": Questions(
         here(career.career_goes_on, "END"),
         elsewhere(blocks.no_administrative_block, "BLK-3"),
+        here(career.has_filed_an_enrolment, "SEQ"),
         here(regime.part_time_has_a_listed_category, "PT-1"),
         here(regime.part_time_is_within_the_course, "PT-1"),
         here(regime.regime_really_changes, "PT-3"),
@@ -217,6 +218,7 @@ PREDICATES: dict[str, Questions[Predicate]] = {
     "programme-changed": Questions(
         here(career.career_goes_on, "END"),
         elsewhere(blocks.no_administrative_block, "BLK-3"),
+        here(career.has_been_enrolled, "SEQ"),
         here(recognition.left_career_is_past_its_first_year, "RIC-6"),
         here(recognition.left_career_is_renewed, "RIC-4"),
     ),
@@ -270,6 +272,7 @@ PREDICATES: dict[str, Questions[Predicate]] = {
     "study-plan-submitted": Questions(
         here(career.career_goes_on, "END"),
         elsewhere(blocks.no_administrative_block, "BLK-3"),
+        here(career.has_filed_an_enrolment, "SEQ"),
         here(study_plan.plan_window_has_opened, "PDS-1"),
     ),
     "exam-booked": Questions(
