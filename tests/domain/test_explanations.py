@@ -99,7 +99,7 @@ def test_evidence_that_does_not_fit_the_reservation_says_which_one_does() -> Non
         "The reservation waits for a pending degree; the evidence is passed single courses.",
         "the evidence for a pending degree")
     assert sentence(reason.message, "it") == (
-        "La riserva attende: laurea da conseguire. L'evidenza presentata è un'altra: corsi singoli superati.")
+        "La riserva è per laurea da conseguire: quanto presentato (corsi singoli superati) non la scioglie.")
     assert reason.clears == DONE
 
 
