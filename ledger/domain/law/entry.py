@@ -219,9 +219,10 @@ def at_most_two_masters_a_year(case: Case) -> Reason | None:
 
 @obeys("PRE-7", "AMB-33")
 def visa_applicant_is_in_time(case: Case) -> Reason | None:
-    """Who needs a visa applies by days of her own; for other programmes than a master's where the year gives one."""
+    """Who needs a visa applies by days of her own; for other programmes than a master's where the year gives one. For a
+    restricted master's she is assessed first and pre-enrols with her place (guide 2025-26, l.236-246)."""
     data = case.of(Preenrolled)
-    if data.applicant != "visa":
+    if data.applicant != "visa" or (data.access == "restricted" and data.pre_assessed):
         return None
     terms = case.law.PRE_7
     if data.course_type != "master":
