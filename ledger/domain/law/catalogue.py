@@ -118,7 +118,7 @@ ON_NEW_LAW: tuple[Callable[[Career, date, LawBooks, LawBooks], None], ...] = (
 """What moves with the law on a day on which an amendment begins to hold, given the law before and after: the days that
 a career keeps. What an act decided (prices, windows, terms of so many days) stays."""
 
-ANNULMENTS = (*reservation.ANNULMENTS, *degree.ANNULMENTS)
+ANNULMENTS = (*reservation.ANNULMENTS, *degree.ANNULMENTS, *entry.ANNULMENTS)
 
 
 # Acts

@@ -11,9 +11,9 @@ from ..phrases import says
 from ..reasons import DONE, Clears, Fact, Reason, reason
 from ..registry import obeys
 from ..rulebook import Law, PreenrolmentWindow, UnknownValue
-from ..state import Career, Enrolment, Person, Preenrolment
+from ..state import Career, Charge, Enrolment, Person, Preenrolment
 from ..values import next_year, year_of
-from .chapter import Deadline, StillOpen, begin, data_of, end, ends_after, reads
+from .chapter import Annulment, Deadline, StillOpen, begin, data_of, end, ends_after, reads
 from .isee import spare_isee_penalty
 
 # What the book gives: windows, selections, terms
@@ -188,6 +188,16 @@ def _exclude(career: Career, day: date, books: LawBooks) -> None:
 
 
 EXCLUDES = Deadline("MOR-6", _exclusion_term, _exclude)
+
+
+@obeys("MOR-6")
+def _cannot_be_paid_any_more(career: Career, charge: Charge, books: LawBooks) -> bool:
+    return career.ended == "excluded" and charge.base_kind == "enrolment"
+
+
+ANNULMENTS = (Annulment("MOR-6", _cannot_be_paid_any_more),)
+"""There is no late payment of a restricted place: what was not paid in time is asked no more, and what comes is
+credit."""
 
 
 def readmit(career: Career) -> None:

@@ -277,4 +277,4 @@ def declined_too_late(person: Person, career: Career, event: Event, book: RuleBo
                       books: LawBooks) -> Iterator[Reason]:
     held = career.reservation
     if book is not None and (held is None or held.lifted_on is not None) and book.rules.LAU_9 is not None:
-        yield reason(book, "LAU-9", says("LAU-9"))
+        yield reason(book, "LAU-9", says("LAU-9" if held is not None else "LAU-9/none"))
