@@ -95,6 +95,7 @@ ELSEWHERE = {
     "domain.law.blocks.instalments_are_paid: BLK-1": "the id of a message; the rule is the block's",
     "domain.law.career.takes_effect: MOR-6": "compared with what an override names",
     "domain.law.degree.ANNULMENTS: LAU-1": "asks for LAU-3, which names the year of the degrees",
+    "domain.law.entry.ANNULMENTS: MOR-6": "nothing is annulled where the book lacks it",
     "domain.law.entry.EXCLUDES: MOR-6": "its last day asks the book",
     "domain.law.isee.spare_isee_penalty: ISE-4": "_enrols_late_by_scroll asks the book",
     "domain.law.recognition._place_not_accepted: RIC-9": "the id of a message; the rule is the argument",
