@@ -321,13 +321,17 @@ def has_applied_in_a_selection(case: Case) -> Reason | None:
 
 
 def _has_preenrolled(case: Case, data: Enrolled) -> bool:
-    """Or need not."""
-    return data.course_type != "master" \
-        or latest_preenrolment(case.career, data.academic_year, data.access) is not None
+    """In the programme that she enrols in; or need not."""
+    before = latest_preenrolment(case.career, data.academic_year, data.access)
+    return data.course_type != "master" or (before is not None and before.data.programme == data.programme)
 
 
 def _not_preenrolled(case: Case, data: Enrolled, rule: str) -> Reason:
-    return case.no("PRE-8/access", DONE, rule=rule, academic_year=data.academic_year, access=data.access)
+    before = latest_preenrolment(case.career, data.academic_year, data.access)
+    if before is None:
+        return case.no("PRE-8/access", DONE, rule=rule, academic_year=data.academic_year, access=data.access)
+    return case.no("PRE-8/programme", DONE, [Fact(before.event, before.on)], rule=rule,
+                   academic_year=data.academic_year, programmes=(data.programme,))
 
 
 @obeys("PREP", "PRE-9", "RIC-10")
