@@ -155,6 +155,10 @@ def issuer_options(people: bool) -> Callable[[_F], _F]:
         def with_issuer(*args: Any, issuer: str | None, audience: str | None, roles_claim: str,
                         student_claim: str = "student", client_id: str | None = None,
                         secret_file: Path | None = None, public_url: str | None = None, **rest: Any) -> Any:
+            for name, value in (("--audience", audience), ("--roles-claim", roles_claim), ("--client-id", client_id),
+                                ("--student-claim", student_claim)):
+                if value is not None and not re.fullmatch(r"[!-~\u00a1-\uffff]*", value):
+                    raise click.UsageError(f"{name} {value!r}: write it as tokens have it, without blanks around it")
             at = None if issuer is None else IssuerAt(
                 _issuer(issuer), _audience(audience, client_id), roles_claim, student_claim, client_id or "",
                 _client_secret(secret_file) if client_id else None, _public(public_url))
@@ -232,8 +236,8 @@ def _token(file: Path | None) -> bytes | None:
     if text is None:
         return None
     if len(text) < SHORTEST_TOKEN or not re.fullmatch(r"[A-Za-z0-9._~+/-]+=*", text):
-        raise click.UsageError(f"{place}: a token has at least {SHORTEST_TOKEN} characters, letters, digits and . "
-                               "_ ~ + / - only: `openssl rand -hex 32` makes one")
+        raise click.UsageError(f"{place} must hold at least {SHORTEST_TOKEN} characters, letters, digits and . _ ~ + / "
+                               "- only: `openssl rand -hex 32` makes such a token")
     return text.encode()
 
 

@@ -35,6 +35,10 @@ HEAD_SECONDS, ANSWER_SECONDS = 5.0, 10.0
 answered."""
 TAKEN_SECONDS = 30.0
 """So long may who listens to a stream not take a piece of it."""
+RIGHTS_SECONDS = 60.0
+"""So often is who listens to a stream asked again whether she may."""
+GRACE_SECONDS = 5
+"""So long is waited at the end for answers that are on their way."""
 IDLE_SECONDS = 5.0
 """From an answer to the next request of the same connection."""
 MOST_NAMES = 1_000
@@ -235,6 +239,10 @@ class Application:
         try:
             answer = await self._answer(scope, receive)
             head = self._head(answer)
+        except asyncio.CancelledError:  # the program ends, and waits no longer; nobody else looks at this task
+            answer = problem(503, "unavailable", "the program ends: ask again",
+                             headers=((b"retry-after", b"1"), *_LAST))
+            head = self._head(answer)
         except Exception as error:
             answer = _faulty(error)
             head = self._head(answer)
@@ -311,7 +319,22 @@ class Application:
                 return forged
             body = sent
         answer = route(Request(head.headers, body, parts, head.query, caller))
-        return answer if isinstance(answer, _SHOWN) else await answer
+        found = answer if isinstance(answer, _SHOWN) else await answer
+        return found._replace(pieces=self._while_allowed(head, found.pieces)) if isinstance(found, Flow) else found
+
+    async def _while_allowed(self, head: Incoming, pieces: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+        """A stream outlives the token with which it was asked for."""
+        now = asyncio.get_running_loop().time
+        looked = now()
+        try:
+            async for piece in pieces:
+                if now() - looked >= RIGHTS_SECONDS:
+                    looked = now()
+                    if isinstance(await self._guard.caller(head), Response):
+                        return
+                yield piece
+        finally:
+            await pieces.aclose()
 
     async def _body(self, head: Incoming, receive: Any) -> bytes | Response | None:
         """None where whoever asked has gone."""
@@ -598,7 +621,7 @@ class Server:
         self._server = _Server(uvicorn.Config(app, log_level="error", log_config=None, access_log=False,
                                               server_header=False,
                                               proxy_headers=False, lifespan="off", ws="none",
-                                              timeout_graceful_shutdown=5))
+                                              timeout_graceful_shutdown=GRACE_SECONDS))
         self._server.tls = place.door.tls
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [place.bound]},
                                         name="http", daemon=True)

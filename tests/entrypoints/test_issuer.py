@@ -1,8 +1,10 @@
 """Tokens of an identity provider, true and forged, and the sign-in of people with it."""
 
+import asyncio
 import json
+import socket
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -12,11 +14,12 @@ import pytest
 from click.testing import CliRunner
 
 from ledger.edges import issuer as issuers
+from ledger.edges import web
 from ledger.edges.callers import ASKERS, Caller, IssuerAway, NotBelieved
 from ledger.edges.door import Door, IssuerAt, bound_to, door_options, issuer_options
 from ledger.edges.fetch import Unanswered
 from ledger.edges.issuer import Issuer
-from ledger.edges.web import Guard, Server
+from ledger.edges.web import Flow, Guard, Routes, Server
 from ledger.entrypoints.http.who import TABLE, Entrance
 from tests.issuers import AUDIENCE, CLIENT, EC, ED, RSA, STRANGER, Provider, b64, provider
 
@@ -376,6 +379,41 @@ def test_name_that_no_request_bears_is_refused(host: str) -> None:
 
     found = CliRunner().invoke(command, ["--http-host", "Desk.example", "--http-host", "[::1]", "--http-host", host])
     assert (found.exit_code, "without the port" in found.output) == (2, True)
+
+
+@pytest.mark.parametrize("option", ["--audience", "--roles-claim", "--student-claim", "--client-id"])
+@pytest.mark.parametrize("odd", [" ", "a ", "\ta", "a\n", "a\u00a0"])
+def test_word_that_no_token_has_is_refused(option: str, odd: str) -> None:
+    @click.command()
+    @issuer_options(people=True)
+    def command(issuer: IssuerAt | None) -> None:
+        click.echo(repr(issuer))
+
+    given = {"--issuer": "https://idp.example", "--audience": "b", option: odd}
+    found = CliRunner().invoke(command, [part for pair in given.items() for part in pair])
+    assert (found.exit_code, option in found.output) == (2, True)
+
+
+def test_who_listens_is_let_go_when_the_token_has_expired(there: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web, "RIGHTS_SECONDS", 0.0)
+
+    async def ticks() -> AsyncGenerator[bytes, None]:
+        while True:
+            yield b":\n\n"
+            await asyncio.sleep(0.05)
+
+    place = bound_to("127.0.0.1:0", Door(issuer=at(there)), "--listen")
+    routes: Routes = {"/ticks": {"GET": lambda _: Flow(ticks(), "text/event-stream")}}
+    with Server(routes, place, guard=Guard(place.door)), socket.create_connection(("127.0.0.1", place.port), 30) as one:
+        token = there.token(exp=time.time() - issuers.LEEWAY + 2)
+        one.sendall(f"GET /ticks HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n".encode())
+        said = b""
+        while part := one.recv(65_536):
+            said += part
+            if said.endswith(b"0\r\n\r\n"):
+                break
+    assert said.startswith(b"HTTP/1.1 200")
+    assert b":\n\n" in said
 
 
 def test_address_by_which_browsers_know_us_is_one_by_which_we_are_asked(there: Provider) -> None:

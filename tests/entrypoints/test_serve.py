@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,7 @@ from click.testing import CliRunner
 from jsonschema import Draft202012Validator
 
 from ledger.bootstrap import Ledger, open_ledger
+from ledger.edges import web
 from ledger.edges.figures import ShownWatch
 from ledger.entrypoints.cli import cli
 from ledger.entrypoints.http import feed, openapi
@@ -226,6 +228,47 @@ def test_dry_run_and_what_if_store_nothing(ask: Client, paid: dict[str, Any], co
     assert (found.status, found.body.decode()) == (200, told.stdout)
     assert "eligibility" in ask(WHAT_IF, "POST", [paid], on="2026-03-20", **CALL).json["after"]
     assert ask("/v1/students/S01").json["version"] == 3
+
+
+def test_what_is_supposed_holds_up_nobody_for_long(ask: Client, paid: dict[str, Any],
+                                                  monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is asked by students too, and takes the longer the more it supposes."""
+    assert ask(WHAT_IF, "POST", [paid | {"id": f"p{n}"} for n in range(101)]).status == 422
+    inside, most, original = [0], [0], Ledger.what_if
+
+    def counted(*asked: Any) -> Any:
+        inside[0] += 1
+        most[0] = max(most[0], inside[0])
+        try:
+            return original(*asked)
+        finally:
+            inside[0] -= 1
+
+    monkeypatch.setattr(Ledger, "what_if", counted)
+    with ThreadPoolExecutor(16) as clients:
+        found = list(clients.map(lambda n: ask(WHAT_IF, "POST", [paid]).status, range(32)))
+    assert (set(found), most) == ({200}, [1])
+
+
+def test_who_waits_when_the_program_ends_is_told_so(store_url: str, command: Any, monkeypatch: pytest.MonkeyPatch,
+                                                    capfd: pytest.CaptureFixture[str]) -> None:
+    """And nothing of a question, or of where it was answered, stands on standard error."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(*_: Any) -> Any:
+        begun.set()
+        go_on.wait(30)
+
+    monkeypatch.setattr(Ledger, "fees", slow)
+    monkeypatch.setattr(web, "GRACE_SECONDS", 0)
+    with ThreadPoolExecutor(1) as client:
+        with served(store_url) as ask:
+            waiting = client.submit(ask, "/v1/students/S01/fees")
+            assert begun.wait(30)
+        go_on.set()
+        found = waiting.result()
+    assert (found.status, found.json["reason"], found.headers["retry-after"]) == (503, "unavailable", "1")
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_many_are_answered_one_by_one(ask: Client, paid: dict[str, Any]) -> None:

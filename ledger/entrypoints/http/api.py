@@ -33,7 +33,19 @@ from ledger.store import StoreUnusable
 from ledger.words import DEFAULT, Language
 from ledger.words.accepted import preferred
 
-from .asked import CALL, Clocks, call_and_clocks, clocks, decoded, expected, heard, listed, must_agree, query
+from .asked import (
+    CALL,
+    MOST_SUPPOSED,
+    Clocks,
+    call_and_clocks,
+    clocks,
+    decoded,
+    expected,
+    heard,
+    listed,
+    must_agree,
+    query,
+)
 from .everybody import REPORTS, Everybody, path_of
 from .feed import Feed
 from .openapi import LINES, document, page
@@ -87,6 +99,7 @@ class Api:
         ledger.be_patient(PATIENCE)
         self._group = ledger.group(self._writer, self._storer)
         self._newest: Batches[str, int] = Batches(self._newest_of, MOST)
+        self._supposing = asyncio.Semaphore()  # one what-if at a time: what is to be recorded comes between two
         self._found: OrderedDict[KeptBy, Response] = OrderedDict()
         self._noted: Batches[RecordRead, None] = Batches(in_thread(self._writer, ledger.note_reads), MOST)
         self._feed = Feed(ledger.log, self.threads, watch)
@@ -157,10 +170,13 @@ class Api:
         """What answers a request: in a thread, whatever goes wrong as a problem document."""
 
         async def answered(request: Request) -> Response:
-            begun = time.perf_counter()
-            found = await asyncio.get_running_loop().run_in_executor(
-                self._writer if self.ledger.seals and request.body else self.threads,
-                partial(copy_context().run, _tried, work, request))
+            begun, run = time.perf_counter(), asyncio.get_running_loop().run_in_executor
+            work_ = partial(copy_context().run, _tried, work, request)
+            if request.body:
+                async with self._supposing:
+                    found = await run(self._writer if self.ledger.seals else self.threads, work_)
+            else:
+                found = await run(self.threads, work_)
             ANSWER_SECONDS.labels(path, str(found.status)).observe(time.perf_counter() - begun)
             return found
 
@@ -262,7 +278,7 @@ class Api:
     def _what_if(self, asked: Inquiry) -> Response:
         given = asked.query
         call, known = call_and_clocks(given) if given.keys() & {"career", *CALL} else (None, clocks(given))
-        supposed = listed(asked.request.body)
+        supposed = listed(asked.request.body, MOST_SUPPOSED)
         return told_as(asked, self.ledger.what_if(asked.parts[0], enumerate(supposed, 1), WhatIf(*known, call)))
 
     # Questions about everybody

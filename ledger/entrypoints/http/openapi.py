@@ -19,7 +19,7 @@ from ledger.helpdesk.form import FILLED_IN, TicketForm
 from ledger.wire.schemas import Schema, plain, schemas
 from ledger.words import Language, sentence
 
-from .asked import CALL, AsKnown, Heard, Who
+from .asked import CALL, MOST_SUBMISSIONS, MOST_SUPPOSED, AsKnown, Heard, Who
 from .everybody import REPORTS, AskedFindings, path_of
 from .tickets import AskedState, AskedTickets, TicketAnswer, TicketStudent
 from .who import TABLE
@@ -120,11 +120,11 @@ OPERATIONS = (
     Operation(f"{_STUDENT}/findings", "GET", "findings", says("api/findings"), {("200", LINES): _of("finding")},
               _CLOCKS),
     Operation(f"{_STUDENT}/what-if", "POST", "what-if", says("api/what-if"), {("200", JSON): _of("what-if")},
-              (*_EXAM, *_CLOCKS), _list(_of("submission"))),
+              (*_EXAM, *_CLOCKS), _list(_of("submission")) | {"maxItems": MOST_SUPPOSED}),
     Operation(f"{_STUDENT}/events", "POST", "append", says("api/append"), _ONE, (), _of("submission"),
               ("If-Match", "Idempotency-Key")),
     Operation("/v1/events", "POST", "append-many", says("api/append-many"), {("200", JSON): _list(_of("told"))}, (),
-              _list(_of("submission"))),
+              _list(_of("submission")) | {"maxItems": MOST_SUBMISSIONS}),
     Operation("/v1/events", "GET", "feed", says("api/feed"), {("200", JSON): _of("page"), ("200", SSE): _TEXT},
               ((Heard, tuple(Heard.model_fields)),), None, ("Last-Event-ID",)),
     *(Operation(path_of(name), "GET", name, summary, {("200", JSON): _of("report")}, (_all(kind),))
