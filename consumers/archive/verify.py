@@ -53,6 +53,8 @@ from .package import (
 )
 
 LONGEST_LINE = 64 << 20
+MOST_WRONG = 1_000
+"""Lines of a package that are none, before it is read no further: a small file may expand without end."""
 COMPARED = ("position", "type", "digest", "payload_sha256")
 _ROWS = 10_000
 
@@ -185,14 +187,18 @@ def _package(folder: Path, day: date, described: dict[str, Any], verdict: Verifi
 
 
 def _entries(packed: Any, name: str, tally: Tally, verdict: Verification) -> Iterator[tuple[Any, ...]]:
-    number = 0
+    number = wrong = 0
     while raw := packed.readline(LONGEST_LINE):
         number += 1
         tally.raw(raw)
         try:
             entry = read_line(raw)
         except Damaged as error:
+            wrong += 1
             verdict.add("entry", file=name, line=number, problem=str(error))
+            if wrong == MOST_WRONG:
+                verdict.add("entry", file=name, line=number, problem="so many are wrong that the rest is not read")
+                return
             continue
         tally.entry(entry)
         for problem in _problems(entry):

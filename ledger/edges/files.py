@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 FILE, FOLDER = 0o600, 0o700
+SQLITE_FILE = b"SQLite format 3\0"
+"""Begins a database."""
 
 
 def make_folder(path: Path) -> None:
@@ -47,6 +49,23 @@ def make_file(path: Path) -> None:
 def open_file(path: Path, buffering: int = -1) -> BinaryIO:
     """For writing, empty. Raises OSError."""
     return open(path, "wb", buffering, opener=_open)
+
+
+def open_output(path: Path) -> BinaryIO:
+    """The same for what a command was told to write: a database of SQLite's that lies there is spared, since it is
+    named by mistake. Raises OSError."""
+    spare_database(path)
+    return open_file(path)
+
+
+def spare_database(path: Path) -> None:
+    """Raises OSError where one lies."""
+    with suppress(FileNotFoundError):
+        file = None if path.is_dir() else regular_file(Path(os.path.realpath(path)))
+        if file is not None:
+            with file:
+                if file.read(len(SQLITE_FILE)) == SQLITE_FILE:
+                    raise FileExistsError(errno.EEXIST, "a database lies there", str(path))
 
 
 def _open(path: str, flags: int) -> int:

@@ -14,7 +14,7 @@ from ledger.bootstrap import Answer
 from ledger.domain.books import LawBooks
 from ledger.domain.knowledge import NotFound
 from ledger.domain.phrases import Phrase, says
-from ledger.edges.files import open_file
+from ledger.edges.files import open_output
 from ledger.words import Language, sentence
 from ledger.words.entries import named
 from ledger.words.values import day, figure
@@ -121,7 +121,7 @@ def _nothing(url: str, *_: Any, **__: Any) -> Any:
 def write(file: Path, content: bytes) -> None:
     """Raises Unwritable."""
     try:
-        with open_file(file) as out:
+        with open_output(file) as out:
             out.write(content)
     except OSError as error:
         raise Unwritable(says("report/no-file", text=error.strerror or type(error).__name__)) from None

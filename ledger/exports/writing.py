@@ -244,6 +244,7 @@ def _whole(path: Path, text: bytes) -> None:
 @contextmanager
 def _appearing(folder: Path) -> Iterator[Path]:
     """A folder beside it, which takes its place when everything is in it. Killed, it stays beside."""
+    folder = folder.resolve()  # `.` has no name
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise StoreUnusable(f"{folder} is there already and is not an empty folder: name a new one")
     part = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")

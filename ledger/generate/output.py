@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from ledger.edges.files import open_file, replace
+from ledger.edges.files import open_file, replace, spare_database
 from ledger.parallel import HERE, How, in_order
 
 from .population import one_student
@@ -36,6 +36,7 @@ def write(target: Path | str | BinaryIO, students: int, seed: int, shares: Share
         return count
     if isinstance(target, Path | str):
         path = Path(target)
+        spare_database(path)
         part = path.with_name(path.name + ".part")
         try:
             with open_file(part, 1 << 20) as out:

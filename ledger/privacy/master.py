@@ -102,6 +102,8 @@ def path_of() -> Path | None:
     if not said:
         raise StoreUnusable(f"the master key is missing: set {VARIABLE} to the file that holds it, and keep that file "
                             "apart from the key store and its copies")
+    if not Path(said).name:
+        raise StoreUnusable(f"{VARIABLE} names a folder: name the file of the master key")
     # half a key is no path: an error about a path might repeat it
     return None if said.startswith(FORM) or re.search(r"[0-9A-Fa-f]{24}", Path(said).name) else Path(said)
 

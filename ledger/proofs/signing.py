@@ -131,6 +131,9 @@ def signed_file() -> Path | None:
 
 
 def _beside(key: Path) -> Path:
+    """Raises StoreUnusable."""
+    if not key.name:
+        raise StoreUnusable(f"{VARIABLE} names a folder: name the file of the key that signs")
     return key.with_name(key.name + SIGNED)
 
 

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from consumers.archive.__main__ import archive
 from consumers.archive.package import Damaged, Entry, line, manifest, read_line, seal
-from consumers.archive.verify import Verification, sentence, verify
+from consumers.archive.verify import MOST_WRONG, Verification, sentence, verify
 
 DAYS = [date(2026, 2, 10) + timedelta(days=n) for n in range(3)]
 
@@ -322,6 +322,13 @@ def test_second_entry_of_an_event_alike_is_counted(folder: Path) -> None:
 def test_line_that_is_no_entry(folder: Path, bad: bytes) -> None:
     repack(folder, DAYS[0], lambda old: [*old, bad], described=False)
     assert ("entry", 4) in [(f["kind"], f.get("line")) for f in verify(folder).findings]
+
+
+def test_package_that_expands_without_end_is_not_read_to_it(folder: Path) -> None:
+    repack(folder, DAYS[0], lambda old: [*old, *[b"\n"] * (MOST_WRONG * 3)], described=False)
+    wrong = [one for one in verify(folder).findings if one["kind"] == "entry"]
+    assert len(wrong) == MOST_WRONG + 1
+    assert "not read" in wrong[-1]["problem"]
 
 
 # Against the ledger

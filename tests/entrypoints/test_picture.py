@@ -120,6 +120,19 @@ def test_errors(ledger, tmp_path: Path) -> None:
     assert "--output" in done.output
 
 
+def test_database_that_is_named_by_mistake_is_not_written_over(ledger, run, tmp_path: Path) -> None:
+    [held] = tmp_path.glob("*.db")
+    link, before = tmp_path / "link.svg", held.read_bytes()
+    link.symlink_to(held)
+    for arguments in (("picture", "S01", *ON, "--output", str(held)), ("picture", "S01", *ON, "--output", str(link)),
+                      ("generate", "--students", "1", "--seed", "1", "--output", str(held))):
+        done = ledger(*arguments)
+        assert done.exit_code in (2, 6)
+        assert "a database lies there" in done.output
+        assert held.read_bytes() == before
+    assert ledger("status", "S01", *ON).exit_code == 0
+
+
 def test_status_that_stays_while_credits_come_is_one_bar(answers) -> None:
     for _, answer in answers:
         for career in answer["careers"]:

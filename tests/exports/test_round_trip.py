@@ -123,6 +123,14 @@ def test_export_without_a_signing_key_ends_at_the_newest_checkpoint_and_says_so(
     assert not (tmp_path / "none").exists()
 
 
+def test_folder_may_be_the_one_where_somebody_stands(filled, tmp_path, monkeypatch) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    run(filled, "export", ".")
+    assert (tmp_path / "here" / "bagit.txt").exists()
+    assert not list(tmp_path.glob(".*.part"))
+
+
 def test_nothing_is_exported_when_nothing_is_sealed_or_the_folder_is_taken(sqlite_url, signing_key, tmp_path) -> None:
     with open_store(sqlite_url) as store:
         assert "nothing is sealed" in run(sqlite_url, "export", str(tmp_path / "out"), code=3)

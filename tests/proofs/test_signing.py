@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from ledger.entrypoints.cli import cli
+from ledger.privacy import master
 from ledger.proofs import signing
 from ledger.proofs.auditor import (
     WITNESS_KEY,
@@ -150,6 +151,18 @@ def test_key_is_refused_without_a_word_of_it_when_it_is_damaged(monkeypatch, tex
     with pytest.raises(StoreUnusable) as refused:
         signing.load()
     assert "AQcH" not in str(refused.value)
+
+
+@pytest.mark.parametrize("said", ["/", ".", "./"])
+def test_variable_that_names_a_folder_is_refused_in_words(monkeypatch, said: str) -> None:
+    monkeypatch.setenv(signing.VARIABLE, said)
+    for ask in (signing.signed_file, signing.load, lambda: signing.make(NAME)):
+        with pytest.raises(StoreUnusable, match=signing.VARIABLE):
+            ask()
+    monkeypatch.setenv(master.VARIABLE, said)
+    for load in (master.path_of, master.load):
+        with pytest.raises(StoreUnusable, match=f"{master.VARIABLE} names a folder"):
+            load()
 
 
 @pytest.mark.parametrize("text", ["", "x", "a+00000000+AQ==", "a b+00000000+" + base64.b64encode(b"\1" * 33).decode()])

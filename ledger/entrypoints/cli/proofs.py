@@ -169,12 +169,12 @@ def prove(student: str, position: int | None, full: bool, file: Path | None) -> 
       career-ledger prove S01
       career-ledger prove S01 --as-of 120000 --to S01-in-march.proof
     """
-    from ledger.edges.files import open_file
+    from ledger.edges.files import open_output
 
     with opened() as ledger:
         found = ledger.prove(student, position, full)
     path = file or Path(f"{student}.proof")
-    with open_file(path) as out:
+    with open_output(path) as out:
         out.write(found.text.encode())
     page().tell(says("proofs/written", text=str(path), count=found.events, student=student,
                      position=found.sealed.position))

@@ -171,7 +171,7 @@ def picture(student: str, output: Path | None, asked: Asked, json_: bool) -> Non
       career-ledger picture S01
       career-ledger picture S01 --on 2026-03-20 --output timeline.svg
     """
-    from ledger.edges.files import open_file
+    from ledger.edges.files import open_output
 
     with opened() as ledger:
         found = ledger.timeline(student, *asked)
@@ -180,7 +180,7 @@ def picture(student: str, output: Path | None, asked: Asked, json_: bool) -> Non
 
         drawn = svg(found, answered_in())
         try:
-            with open_file(output) as out:
+            with open_output(output) as out:
                 out.write(drawn)
         except OSError as error:
             raise misused(says("cli/output", text=f"{output} ({error.strerror})")) from None
