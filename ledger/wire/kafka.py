@@ -28,6 +28,7 @@ CODECS = ("gzip", "lz4", "none")
 ORIGIN = "CAREER_LEDGER_ORIGIN"
 """The name of this ledger (a URI, default urn:career-ledger): with its identity and epoch it makes the header
 `ce_source`."""
+DEFAULT_ORIGIN = "urn:career-ledger"
 PARTITIONS = 6
 """Of a topic that is made, unless another number is asked for. It cannot change afterwards: the order of a student
 hangs on it."""
@@ -57,13 +58,24 @@ def connection(brokers: str) -> dict[str, Any]:
                              "reconnect_backoff_max_ms": 2_000}
     if not found["bootstrap_servers"]:
         raise KafkaUnusable(f"name the brokers as host:port with --kafka or {BROKERS}")
-    if not all(_BROKER.fullmatch(one) for one in found["bootstrap_servers"]):
+    if not all(map(_is_broker, found["bootstrap_servers"])):
         raise KafkaUnusable("name the brokers as host:port,host:port; user and password go into the file that "
                             f"{CLIENT} names")
+    if not re.fullmatch(r"[A-Za-z0-9._-]{0,200}", prefix()):
+        raise KafkaUnusable(f"{PREFIX} must be letters, digits, . _ and - only, 200 at most: it begins the name of "
+                            "every topic")
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*:[!-~]{1,300}", _origin()):
+        raise KafkaUnusable(f"{ORIGIN} must be a URI, such as {DEFAULT_ORIGIN} or https://careers.example.org: every "
+                            "message bears it")
     return found | _settings(os.environ.get(CLIENT))
 
 
-_BROKER = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
+_BROKER = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?")
+
+
+def _is_broker(one: str) -> bool:
+    found = _BROKER.fullmatch(one)
+    return found is not None and (found[2] is None or 0 < int(found[2]) < 65_536)
 
 
 def _settings(path: str | None) -> dict[str, Any]:
@@ -115,7 +127,11 @@ def prefix() -> str:
 
 def history_of(origin: str, epoch: int) -> History:
     """That of a ledger by its identity, under the name that the installation gave it."""
-    return History(origin, epoch, os.environ.get(ORIGIN) or "urn:career-ledger")
+    return History(origin, epoch, _origin())
+
+
+def _origin() -> str:
+    return os.environ.get(ORIGIN) or DEFAULT_ORIGIN
 
 
 class Made(NamedTuple):

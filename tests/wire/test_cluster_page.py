@@ -68,3 +68,24 @@ def test_compression_that_is_not_known_is_refused_in_words(monkeypatch: pytest.M
     monkeypatch.setenv(kafka.COMPRESSION, "zip")
     with pytest.raises(kafka.KafkaUnusable, match="CAREER_LEDGER_KAFKA_COMPRESSION must be one of gzip, lz4, none"):
         kafka.producer_settings()
+
+
+@pytest.mark.parametrize(("variable", "value"), [
+    *((kafka.PREFIX, value) for value in ("a b.", "/x", "a\nb", "\u00e8.", " ", "9" * 201)),
+    *((kafka.ORIGIN, value) for value in ("careers", "urn:a b", "urn:a\nb", "urn:\u00e8", " ", ":x",
+                                          f"urn:{'x' * 301}")),
+    ("brokers", "one:0"), ("brokers", "one:65536"), ("brokers", "one:9092,two:99999"), ("brokers", "u:p@one:9092")])
+def test_what_no_topic_header_or_broker_can_be_called_is_refused_by_name(
+        monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
+    """A wrong name would stand in what is kept for ever."""
+    if variable != "brokers":
+        monkeypatch.setenv(variable, value)
+    with pytest.raises(kafka.KafkaUnusable, match=variable):
+        kafka.connection(value if variable == "brokers" else "one:9092")
+
+
+def test_names_of_an_installation_are_taken_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(kafka.PREFIX, "Test_1.uni-x.")
+    monkeypatch.setenv(kafka.ORIGIN, "https://careers.example.org/ledger")
+    assert kafka.connection("[::1]:9092, two")["bootstrap_servers"] == ["[::1]:9092", "two"]
+    assert kafka.history_of("0a", 1).source.startswith("https://careers.example.org/ledger")
