@@ -148,7 +148,8 @@ def raise_late_fees(career: Career, charge: Charge, day: date, books: LawBooks) 
 def _costs_already(career: Career, kind: str, event: str) -> bool:
     """Whether a surcharge of a kind rests on an event: one payment or one filing costs it once, also when its charge is
     completed again after a change of amount."""
-    return any(c.base_kind == kind and any(f.event == event for f in c.facts) for c in career.charges.values())
+    return any((c.kind == kind or c.kind.startswith(f"{kind}#")) and any(f.event == event for f in c.facts)
+               for c in career.charges.values())
 
 
 @obeys("MOR-5", "AMB-11", "AMB-27")
