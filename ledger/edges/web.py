@@ -129,6 +129,11 @@ def _lines(headers: Headers) -> bytes:
     return b"".join([b"%b: %b\r\n" % header for header in headers])
 
 
+def _over_tls(headers: Headers) -> Headers:
+    """No browser sends a cookie of ours in the clear."""
+    return tuple((name, value + b"; Secure" if name == b"set-cookie" else value) for name, value in headers)
+
+
 class Incoming(NamedTuple):
     """What is known of a request before its body is read. `route`: as it is written; None where there is no such
     one."""
@@ -233,7 +238,7 @@ class Application:
         self._routes = _tree(routes)
         self._named: set[bytes] = set()
         self._known = ", ".join(f"{method} {path}" for path, methods in routes.items() for method in methods)
-        self._always = _SNIFF + (_HSTS if door.secure else ())
+        self._secure, self._always = door.secure, _SNIFF + (_HSTS if door.secure else ())
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         try:
@@ -260,7 +265,9 @@ class Application:
         head = _head(answer.status, answer.type, self._always)
         if not any(name == b"cache-control" for name, _ in answer.headers):
             head += _NO_STORE_LINE
-        return head + _lines(answer.headers) if answer.headers else head
+        if not answer.headers:
+            return head
+        return head + _lines(_over_tls(answer.headers) if self._secure else answer.headers)
 
     async def _stream(self, answer: Flow, scope: Any, send: Any) -> None:
         connection: _Bounded = scope["state"][CONNECTION]

@@ -64,14 +64,21 @@ class Desk:
                 viewport={"width": WIDE, "height": 900}, locale={"en": "en-GB", "it": "it-IT"}[language],
                 java_script_enabled=scripts, reduced_motion="reduce")
             if caller != NOBODY:
-                made.add_cookies([{"name": f"career-ledger-{urlsplit(self.site).port}", "url": self.site,
-                                   "value": self.entrance.sessions.begin(CALLERS[caller])}])
+                self._sign_in(made, caller)
             self._contexts[key] = made
         page = self._contexts[key].new_page()
         page.on("console", lambda one: self.wrong.append(f"{one.type}: {one.text} {one.location}"))
         page.on("pageerror", lambda one: self.wrong.append(str(one)))
         page.on("request", lambda one: self._looked_at(one.url))
         return page
+
+    def sign_in(self, page: Page, caller: str) -> None:
+        """In the window of a page, with a new session."""
+        self._sign_in(page.context, caller)
+
+    def _sign_in(self, context: BrowserContext, caller: str) -> None:
+        context.add_cookies([{"name": f"career-ledger-{urlsplit(self.site).port}", "url": self.site,
+                              "value": self.entrance.sessions.begin(CALLERS[caller])}])
 
     def append(self, event: dict[str, Any]) -> None:
         """By way of another program."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from .desk import CLERK, STAFF, Desk
+from .desk import CLERK, LEAVER, STAFF, Desk
 
 pytestmark = [pytest.mark.xdist_group("console"), pytest.mark.server]
 SCRIPTS = pytest.mark.parametrize("scripts", [True, False], ids=["scripted", "unscripted"])
@@ -69,6 +69,47 @@ def test_act_is_checked_then_recorded_once(opened: Desk, scripts: bool) -> None:
     expect(page.get_by_text("It is recorded.")).to_be_visible()
     expect(page).to_have_url(re.compile(f"/students/S-DEMO-16/events/{before + 1}"))
     assert version(opened, "S-DEMO-16") == before + 1
+    page.close()
+
+
+@SCRIPTS
+def test_act_that_was_changed_after_its_check_is_checked_anew(opened: Desk, scripts: bool) -> None:
+    before = version(opened, "S-DEMO-16")
+    page = opened_at(opened, "/students/S-DEMO-16/record?on=2026-03-20", scripts)
+    fill(page, **PAID | {"data.amount": "3,00"})
+    page.get_by_role("button", name="Check").click()
+    fill(page, **{"data.amount": "300,00"})
+    page.get_by_role("button", name="Record it").click()
+    expect(page.get_by_role("heading", name="The rules allow it")).to_be_visible()
+    expect(page.locator("[name='data.amount']")).to_have_value("300,00")
+    assert version(opened, "S-DEMO-16") == before
+    page.close()
+
+
+@SCRIPTS
+@pytest.mark.parametrize("again", [False, True], ids=["signed-out", "signed-in-anew"])
+def test_what_was_typed_outlives_the_session(opened: Desk, scripts: bool, again: bool) -> None:
+    before = version(opened, "S-DEMO-16")
+    page = opened_at(opened, "/students/S-DEMO-16/record?on=2026-03-20", scripts, LEAVER)
+    choose(page, "charge-decided")
+    fill(page, **{"data.reason": "First line\n<b>second</b> line"})
+    page.context.clear_cookies()
+    if again:
+        opened.sign_in(page, LEAVER)
+    page.get_by_role("button", name="Check").click()
+    if not again:
+        expect(page.get_by_role("alert")).to_contain_text("The session has ended")
+        opened.came(401)
+        opened.judged(page, "typed-and-kept.en") if scripts else None
+        opened.sign_in(page, LEAVER)
+        page.get_by_role("button", name="Send what was typed").click()
+    expect(page.get_by_role("alert")).to_contain_text("before the last sign-in")
+    opened.came(403)
+    opened.judged(page, "typed-before.en") if scripts else None
+    page.get_by_role("button", name="Send what was typed").click()
+    expect(page.locator("[name='data.reason']")).to_have_value("First line\n<b>second</b> line")
+    expect(page.get_by_role("heading", name="The form is not right yet")).to_be_visible()
+    assert version(opened, "S-DEMO-16") == before
     page.close()
 
 

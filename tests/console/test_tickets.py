@@ -242,6 +242,51 @@ def test_what_is_wrong_stands_beside_its_field_and_a_wrong_pair_gets_nothing(tic
     page.close()
 
 
+@SCRIPTS
+def test_form_of_an_old_page_keeps_what_was_typed(tickets: TicketWindow, scripts: bool) -> None:
+    page = tickets.opened.window("en", NOBODY, scripts)
+    page.goto(f"{tickets.opened.site}/help/new")
+    fill(page, email=f"old.{scripts}@example.org".lower(), full_name="N", service="lingue", subject="x",
+         message="First line\nsecond", student_number="99999", degree_programme="x", context="tasse")
+    page.context.clear_cookies()
+    page.get_by_role("button", name="Create ticket").click()
+    expect(page.get_by_role("alert")).to_contain_text("What was typed is kept")
+    tickets.opened.came(403)
+    expect(page.locator("[name=message]")).to_have_value("First line\nsecond")
+    judged(tickets, page, "ticket-form-old.en", scripts)
+    page.get_by_role("button", name="Create ticket").click()
+    expect(page).to_have_url(f"{tickets.opened.site}/help/sent")
+    page.goto(f"{tickets.opened.site}/help/state")
+    fill(page, email="somebody@example.org", number="22222-22222")
+    page.context.clear_cookies()
+    page.get_by_role("button", name="Show the ticket").click()
+    expect(page.get_by_role("alert")).to_contain_text("What was typed is kept")
+    tickets.opened.came(403)
+    expect(page.locator("[name=number]")).to_have_value("22222-22222")
+    page.close()
+
+
+def test_answer_to_a_ticket_that_somebody_else_answered_is_not_lost(tickets: TicketWindow) -> None:
+    page = tickets.opened.window("en", HERSELF)
+    page.goto(f"{tickets.opened.site}/my/new-ticket")
+    fill(page, service="lettere-filosofia", subject="Two answers", context="certificati")
+    page.get_by_role("button", name="Create ticket").click()
+    expect(state(page)).to_have_text("Open")
+    number = page.url.rpartition("/")[2]
+    first, second = (tickets.opened.window("en", STAFF) for _ in range(2))
+    for window, text in ((first, "The first answer"), (second, "The second\nanswer")):
+        window.goto(f"{tickets.opened.site}/tickets/{number}")
+        fill(window, answer=text)
+    for window in (first, second):
+        window.get_by_role("button", name="Answer and close").click()
+    expect(second.get_by_role("alert")).to_contain_text("The second")
+    expect(second.locator("article.answer")).to_contain_text("The first answer")
+    tickets.opened.came(409)
+    judged(tickets, second, "ticket-answered-before.en", True)
+    for window in (first, second, page):
+        window.close()
+
+
 @LANGUAGES
 def test_desk_that_is_switched_off_says_so(tickets: TicketWindow, language: str,
                                            monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,9 +62,15 @@ def _who(request: Request) -> Response:
     return Response(200, f"{request.caller.subject} {request.caller.csrf}".encode(), "text/html; charset=utf-8")
 
 
-PAGE: Table = {"/page": {"GET": Permit(PEOPLE, page=True), "POST": Permit(frozenset({"officer"}), page=True)},
+def _cookie(_: Request) -> Response:
+    return Response(200, b"", "text/html; charset=utf-8", ((b"set-cookie", b"of-a-form=x; Path=/page; HttpOnly"),))
+
+
+PAGE: Table = {"/cookie": {"GET": Permit(None, page=True)},
+               "/page": {"GET": Permit(PEOPLE, page=True), "POST": Permit(frozenset({"officer"}), page=True)},
                "/machine": {"GET": Permit(frozenset({"service"}))}}
-SHOWN: Routes = {"/page": {"GET": _who, "POST": _who}, "/machine": {"GET": _who}}
+SHOWN: Routes = {"/page": {"GET": _who, "POST": _who}, "/machine": {"GET": _who},
+                 "/cookie": {"GET": _cookie}}
 
 
 class Site:
@@ -193,6 +199,26 @@ def test_form_is_taken_from_our_own_pages_with_the_sessions_token_only(here: Sit
     assert browser("/page", {"csrf": value}, given).status == status
 
 
+def test_what_was_typed_is_given_back_to_its_own_page_alone(here: Site) -> None:
+    browser, typed = here.signed_in(), {"csrf": "x", "note": "<b>what was typed</b>", "do": "record"}
+    kept = browser("/page", typed)
+    assert kept.status == 403
+    assert "&lt;b&gt;what was typed&lt;/b&gt;" in kept.text
+    assert browser("/page").text.split()[1] in kept.text
+    assert "\nrecord</textarea>" not in kept.text  # not before it is checked
+    browser.cookies = {}
+    kept = browser("/page?on=2026-03-20", typed)
+    assert kept.status == 401
+    assert "what was typed" in kept.text
+    assert 'action="/page?on=2026-03-20"' in kept.text
+    for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "http://evil.example"}):
+        for one in (browser, here.signed_in()):
+            found = one("/page", typed, headers)
+            assert found.status in (401, 403)
+            assert "what was typed" not in found.text
+    assert browser("/machine", typed).status == 401
+
+
 def test_code_from_a_foreign_page_or_through_a_proxy_is_not_taken(here: Site) -> None:
     browser, once = Browser(here.port), here.shown[-1]
     assert browser("/login", {"token": once}, {"Origin": "https://evil.example"}).status == 403
@@ -215,7 +241,9 @@ def test_behind_a_proxy_there_is_no_code_and_the_cookie_is_for_tls_only() -> Non
         found = browser("/page")
         assert (found.status, found.getheader("Strict-Transport-Security")) == (200, "max-age=31536000")
         browser("/logout", {"csrf": found.text.split()[1]})
-        assert browser.marks == "Path=/; HttpOnly; SameSite=Lax; Secure; Max-Age=0"
+        assert browser.marks == "Path=/; HttpOnly; SameSite=Lax; Max-Age=0; Secure"
+        browser("/cookie")
+        assert browser.marks == "Path=/page; HttpOnly; Secure"  # of whatever page it is
 
 
 def test_browser_asks_no_program_and_a_program_no_page(here: Site) -> None:

@@ -21,7 +21,7 @@ from ledger.domain.law.refunds import refundable
 from ledger.domain.state import Gap, Person
 from ledger.projections.everybody import law_of, open_database
 from ledger.projections.everybody.rebuild import rebuild
-from ledger.projections.everybody.reports import _WANTED, Reports, _beginnings
+from ledger.projections.everybody.reports import _WANTED, CareersPage, Reports, _beginnings, _finding
 from ledger.projections.everybody.shape import shown
 from ledger.store import EventStore, StoreUnusable, open_store
 from tests.sizes import sized
@@ -183,6 +183,29 @@ def test_overview_and_blocks_are_those_of_the_reports(reports, on) -> None:
     some = sorted({row["student"] for row in blocked})[:3]
     assert {(*of, *block) for of, blocks in reports.blocks_of(some, on).items() for block in blocks} == {
         (row["student"], row["career"], row["kind"], row["rule"]) for row in blocked if row["student"] in some}
+
+
+@pytest.mark.parametrize("on", DAYS[:4], ids=str)
+@pytest.mark.parametrize("wanted", [{}, {"status": "enrolled"}, {"begins": "g000"}], ids=str)
+def test_careers_page_by_page_are_those_of_find(reports, on, wanted) -> None:
+    rows = reports.find(on, **wanted)["rows"]
+    found, after = [], ("", "")
+    while page := reports.find(on, page=CareersPage(7, after), **wanted)["rows"]:
+        found += page
+        after = page[-1]["student"], page[-1]["career"]
+    assert (found, reports.how_many(on, **wanted)) == (rows, len(rows))
+
+
+def test_page_of_careers_begins_in_an_index(reports) -> None:
+    backend, given = reports._database.backend, {"at_most": 7, "after_student": "G00010", "after_career": "B"}
+    with backend.transaction() as tx:
+        explain = "EXPLAIN" if tx.dialect == "postgresql" else "EXPLAIN QUERY PLAN"
+        if tx.dialect == "postgresql":  # a small table would be read as a whole
+            tx.run("SET LOCAL enable_seqscan = off")
+            tx.run("SET LOCAL enable_bitmapscan = off")
+        rows = tx.ask(f"{explain} {_finding((), True)}", {"on": DAYS[0].isoformat(), "law": "", **given})
+    plan = "\n".join(str(row) for row in rows)
+    assert "student >= 'G00010'" in plan.partition("Index Cond")[2] or "(student>?)" in plan, plan
 
 
 @pytest.mark.parametrize("on", DAYS[:2], ids=str)

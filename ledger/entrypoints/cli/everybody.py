@@ -455,4 +455,5 @@ def find(career: str | None, student: str | None, programme: str | None, status:
       career-ledger find --student S01
       career-ledger find --programme L-FIL --status suspended --on 2026-03-20
     """
-    _report(lambda reports, asked: reports.find(asked, career, student, programme, status), on, json_, csv_)
+    _report(lambda reports, asked: reports.find(asked, career=career, student=student, programme=programme,
+                                                status=status), on, json_, csv_)

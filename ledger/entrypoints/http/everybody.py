@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from ledger.bootstrap import Answer, Ledger, today
 from ledger.domain.phrases import Phrase, says
 from ledger.domain.values import Day
-from ledger.projections.everybody.reports import BLOCKS, GROUPS, Reports
+from ledger.projections.everybody.reports import BLOCKS, GROUPS, CareersPage, Reports
 from ledger.store import StoreUnusable
 
 from .asked import AsKnown, read_as
@@ -51,13 +51,16 @@ class Careers(OnDay):
     begins: _SHORT | None = None
 
 
+_WANTED = ("career", "student", "programme", "status", "begins")
+
+
 class AskedFindings(Paged, AsKnown):
     severity: Literal["breach", "derogation", "notice"] | None = None
     rule: _SHORT | None = None
 
 
 _Ask = Callable[[Reports, Any], Answer]
-REPORTS: Mapping[str, tuple[type[Paged], _Ask, Phrase]] = {
+REPORTS: Mapping[str, tuple[type[Paged], _Ask | None, Phrase]] = {
     "blocked": (BlockedOn, lambda reports, asked: reports.blocked(asked.on, asked.kind), says("api/blocked")),
     "arrears": (OnDay, lambda reports, asked: reports.arrears(asked.on), says("api/arrears")),
     "upcoming": (Within, lambda reports, asked: reports.upcoming(asked.first, asked.last), says("api/upcoming")),
@@ -66,10 +69,10 @@ REPORTS: Mapping[str, tuple[type[Paged], _Ask, Phrase]] = {
     "unallocated": (OnDay, lambda reports, asked: reports.unallocated(asked.on), says("api/unallocated")),
     "unknown": (OnDay, lambda reports, asked: reports.unknown(asked.on), says("api/unknown")),
     "counts": (CountedBy, lambda reports, asked: reports.counts(asked.on, asked.by.split(",")), says("api/counts")),
-    "find": (Careers, lambda reports, asked: reports.find(asked.on, asked.career, asked.student, asked.programme,
-                                                          asked.status, asked.begins), says("api/find")),
+    "find": (Careers, None, says("api/find")),
 }
-"""Each question by its name on the command line: what it takes, who answers, and what it is in a sentence."""
+"""Each question by its name on the command line: what it takes, who answers (None: it is asked page by page), and
+what it is in a sentence."""
 
 
 def path_of(report: str) -> str:
@@ -91,11 +94,13 @@ class Everybody:
     def report(self, name: str, query: Mapping[str, str]) -> Answer:
         """The rows of a page, `count` of all, and `next`: the cursor of the next page, null after the last. Raises
         Misasked."""
-        return self.page(name, query)[0]
+        return self._careers(query) if name == "find" else self.page(name, query)[0]
 
     def page(self, name: str, query: Mapping[str, str]) -> tuple[Answer, Answer]:
         """The same beside the whole answer that it is a page of. Raises Misasked."""
         kind, ask, _ = REPORTS[name]
+        if ask is None:
+            raise ValueError(name)
         cursor = self._cursors.read(name, query) if "cursor" in query else None
         asked = read_as(kind, {**query, **(cursor.filters if cursor else {})})
         if isinstance(asked, OnDay):
@@ -116,6 +121,23 @@ class Everybody:
             following = self._cursors.write(Cursor(name, cursor.filters if cursor else _filters(asked),
                                                    [digest or self._kept.keep(whole), end]))
         return {**whole, "rows": whole["rows"][begin:end], "count": len(whole["rows"]), "next": following}, whole
+
+    def _careers(self, query: Mapping[str, str]) -> Answer:
+        """Those may be everybody's: no page looks at more of them than it has, and each is of its own moment. All are
+        counted where there are more, for the first page."""
+        cursor = self._cursors.read("find", query) if "cursor" in query else None
+        asked = read_as(Careers, {**query, **(cursor.filters if cursor else {})})
+        on = asked.on = asked.on or today()
+        wanted = {name: getattr(asked, name) for name in _WANTED}
+        student, career, count = cursor.at if cursor is not None else ("", "", None)
+        with self._reports() as reports:
+            found = reports.find(on, CareersPage(asked.limit + 1, (student, career)), **wanted)
+            rows, more = found["rows"][:asked.limit], len(found["rows"]) > asked.limit
+            if count is None:
+                count = reports.how_many(on, **wanted) if more else len(rows)
+        following = self._cursors.write(Cursor("find", cursor.filters if cursor else _filters(asked), [
+            rows[-1]["student"], rows[-1]["career"], count])) if more else None
+        return {**found, "rows": rows, "count": count, "next": following}
 
     def blocks_of(self, rows: Iterable[Answer], on: date) -> dict[tuple[str, str], list[tuple[str, str]]]:
         """By student and career: the blocks of a page's students on a day, each as its kind and rule. Raises

@@ -119,6 +119,7 @@ def admits(caller: Caller, route: str, method: str = "GET") -> bool:
     return permit is not None and (permit.roles is None or bool(caller.roles & permit.roles))
 
 
+_SIGNED_OUT = unauthorised("sign in", "signed-out")
 _FORM = re.compile(rb"application/x-www-form-urlencoded\s*(;.*)?", re.IGNORECASE)
 _FORWARDED = (b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip")
 _PSEUDONYM = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -143,7 +144,6 @@ class Entrance(Guard):
         secure = place.door.secure
         self._scheme = "https" if secure else "http"
         self._cookie = "__Host-career-ledger" if secure else f"career-ledger-{place.port}"
-        self._marks = "; Path=/; HttpOnly; SameSite=Lax" + ("; Secure" if secure else "")
         self._site = (issuer.public if issuer is not None else None) or f"{self._scheme}://{place.address}"
         self._answer = f"{self._site}/login/answer"
         self._away, self._on_their_way = f"{self._cookie}-login", OnTheirWay()
@@ -165,8 +165,8 @@ class Entrance(Guard):
             return NOBODY
         if permit.page:
             caller = self._visitor(head)
-            if caller is None:
-                return unauthorised("sign in", "signed-out")
+            if caller is None:  # what she typed is given back to her by `forged`, which sees it
+                return NOBODY if head.method == "POST" and self._is_ours(head) else _SIGNED_OUT
             if head.method == "POST" and not self._is_ours(head):
                 return _forged(head)
         else:
@@ -215,9 +215,19 @@ class Entrance(Guard):
             return None
         if not self._is_ours(head):
             return _forged(head)
-        if caller is not NOBODY and not hmac.compare_digest(form(body).get("csrf", "").encode(), caller.csrf.encode()):
-            return _forged(head)
-        return None
+        permit, given = self._permit(head), form(body)
+        signed_out = caller is NOBODY and (permit is None or permit.roles is not None)
+        if not signed_out and (caller is NOBODY or hmac.compare_digest(given.get("csrf", "").encode(),
+                                                                       caller.csrf.encode())):
+            return None
+        typed = {name: value for name, value in given.items() if name != "csrf"}
+        if not typed:
+            return _SIGNED_OUT if signed_out else _forged(head)
+        if typed.get("do") == "record":  # not before it was looked at again
+            typed["do"] = "check"
+        action = quote(head.path) + ("?" + head.query.decode("ascii", "replace") if head.query else "")
+        return html("kept.html", spoken(head.headers), 401 if signed_out else 403, typed=typed, action=action,
+                    csrf=caller.csrf)
 
     def shown(self, head: Incoming, answer: Response) -> Response:
         if not self._is_page(head) and not (head.route is None and b"text/html" in head.told(b"accept")):
@@ -289,7 +299,7 @@ class Entrance(Guard):
         return see("/login", self._set(self._cookie, "", "; Max-Age=0"))
 
     def _set(self, name: str, value: str, more: str = "") -> tuple[bytes, bytes]:
-        return b"set-cookie", f"{name}={value}{self._marks}{more}".encode()
+        return b"set-cookie", f"{name}={value}; Path=/; HttpOnly; SameSite=Lax{more}".encode()
 
     def _end(self, headers: Mapping[bytes, bytes]) -> None:
         if (held := _cookie(headers, self._cookie)) is not None:

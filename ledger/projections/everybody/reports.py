@@ -10,7 +10,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from ledger.domain.gaps import gap_phrase
 from ledger.domain.phrases import Phrase, says
@@ -65,6 +65,13 @@ BLOCK = ("student", "career", "kind", "rule", "charge")
 CHARGE = ("student", "career", "charge")
 CAREER = ("student", "career")
 GAP = ("student", "career", "about", "name")
+
+
+class CareersPage(NamedTuple):
+    """A stretch of them, by student and career. `after`: the career behind which it begins."""
+
+    at_most: int
+    after: tuple[str, str] = ("", "")
 
 
 class Reports:
@@ -134,26 +141,35 @@ class Reports:
                      f"GROUP BY {names} ORDER BY {', '.join(f'{n} IS NULL, {n}' for n in names.split(', '))}")
         return self._answer("counts", {"on": on}, (*by, "careers", "students"), statement, {})
 
-    def find(self, on: date, career: str | None = None, student: str | None = None, programme: str | None = None,
-             status: str | None = None, begins: str | None = None) -> ReportAnswer:
-        """Careers as they stand on the day, with these values where given. `begins`: how the id of the student does, as
-        it is written, in capitals or in small letters."""
-        wanted = {"career": career, "student": student, "programme": programme, "status": status, "begins": begins}
+    def find(self, on: date, page: CareersPage | None = None, **wanted: str | None) -> ReportAnswer:
+        """Careers as they stand on the day, with these values where given: career, student, programme, status, and
+        `begins`, how the id of the student does, as it is written, in capitals or in small letters. `page`: no more
+        than these."""
         given = {name: value for name, value in wanted.items() if value is not None}
-        asked = {"on": on.isoformat(), "law": self._law, **given} | ({} if begins is None else _beginnings(begins))
+        asked = {"on": on.isoformat(), "law": self._law, **_parameters(given)}
+        if page is not None:
+            asked |= {"at_most": page.at_most, "after_student": page.after[0], "after_career": page.after[1]}
         self._database.check_log(LOOK_SECONDS)
         try:
-            rows = self._database.backend.single(_finding(tuple(given)), asked)
+            rows = self._database.backend.single(_finding(tuple(given), page is not None), asked)
         except StoreUnusable:
             self._ask([])  # says so where nothing is stored
             raise
-        if student is not None and rows[0][3] is None:
-            self._must_be_known(student)
+        if "student" in given and rows[0][3] is None:
+            self._must_be_known(given["student"])
         position, same, end = rows[0][:3]
-        return {"report": "find", "on": asked["on"], "known_position": position, "last_position": end,
+        return {"report": "find", "on": on.isoformat(), "known_position": position, "last_position": end,
                 "rebuild_needed": None if same else needs_rebuild(self._database.positions(), self._law),
-                **({} if student is not None else self._aside()),
+                **({} if "student" in given else self._aside()),
                 "rows": [_shown(row[3:], _STATUS, _FLAGS) for row in rows if row[3] is not None]}
+
+    def how_many(self, on: date, **wanted: str | None) -> int:
+        """Careers that `find` finds."""
+        given = {name: value for name, value in wanted.items() if value is not None}
+        [(count,)] = self._database.backend.single(
+            f"SELECT count(*) FROM {{status}} s WHERE {_covers('s')} {_each(tuple(given))}",
+            {"on": on.isoformat(), **_parameters(given)})
+        return int(count)
 
     def of_student(self, kind: str, student: str, on: date) -> ReportAnswer:
         """The stored rows of one student on a day, of one kind (a table): one indexed SELECT, also for the position.
@@ -318,16 +334,29 @@ def _beginnings(text: str) -> dict[str, str]:
             for name, value in ((f"first{n}", one), (f"after{n}", f"{one}~"))}
 
 
+def _parameters(given: Mapping[str, str]) -> dict[str, Any]:
+    return {**given, **(_beginnings(given["begins"]) if "begins" in given else {})}
+
+
+def _each(given: tuple[str, ...]) -> str:
+    return "".join(f"AND {_WANTED[name]} " for name in given)
+
+
 @cache
-def _finding(given: tuple[str, ...]) -> str:
-    """One statement for positions, law, the end of the log and the careers, so that an answer is one round trip."""
+def _finding(given: tuple[str, ...], paged: bool) -> str:
+    """One statement for positions, law, the end of the log and the careers, so that an answer is one round trip. Those
+    of a page are the next ones of an index: the rest is not looked at."""
     # the driver's fastest way
     columns = ", ".join(f"CAST(s.{c} AS integer)" if c in _FLAGS else f"s.{c}" for c in _STATUS)
+    wanted, condition = "{status}", f"{_covers('s')} {_each(given)}"
+    if paged:
+        wanted, condition = (
+            f"(SELECT * FROM {{status}} s WHERE s.student >= :after_student AND (s.student > :after_student OR "
+            f"s.career > :after_career) AND {condition}ORDER BY s.student, s.career LIMIT :at_most)"), "1 = 1 "
     return (f"SELECT p.position, p.same, l.last, {columns} "
             "FROM (SELECT min(position) AS position, min(CASE WHEN law = :law THEN 1 ELSE 0 END) AS same FROM "
             "{position}) p CROSS JOIN (SELECT coalesce(max({event_position}), 0) AS last FROM {events}) l "
-            f"LEFT JOIN {{status}} s ON {_covers('s')} {''.join(f'AND {_WANTED[name]} ' for name in given)}"
-            "ORDER BY s.student, s.career")
+            f"LEFT JOIN {wanted} s ON {condition}ORDER BY s.student, s.career")
 
 
 @cache

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date
+from hashlib import blake2b
 from typing import Any, NamedTuple
 from uuid import uuid4
 
@@ -188,8 +189,11 @@ def entered(api: Api, enter: Enter, asked: Visit, student: str,
     raw |= _override(given)
     do = given.get("do")
     if do not in ("check", "record"):
-        return {"outcome": None, "changes": [], "id": raw["id"], "version": head(api, student), "stale": False}
-    version = _version(given)
+        return {"outcome": None, "changes": [], "id": raw["id"], "version": head(api, student), "stale": False,
+                "checked": ""}
+    version, checked = _version(given), _digest(raw)
+    if do == "record" and given.get("checked") != checked:  # it was changed since
+        do = "check"
     changes: list[Answer] = []
     form = read_form(raw, api.ledger.seals)
     if not isinstance(form, Submission):
@@ -206,8 +210,13 @@ def entered(api: Api, enter: Enter, asked: Visit, student: str,
                 changes = _changes(api, student, raw)
     stale = outcome["outcome"] == STALE
     return {"outcome": None if stale else outcome_of(told(on_a_form(outcome), asked.language), asked.language),
-            "changes": told(changes, asked.language), "id": raw["id"], "stale": stale,
+            "changes": told(changes, asked.language), "id": raw["id"], "stale": stale, "checked": checked,
             "version": outcome["version"] if stale else version}
+
+
+def _digest(raw: Answer) -> str:
+    """What tells one act from another."""
+    return blake2b(json.dumps(raw, sort_keys=True).encode(), digest_size=12).hexdigest()
 
 
 def _override(given: Mapping[str, str]) -> dict[str, Any]:

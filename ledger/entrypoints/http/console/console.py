@@ -65,7 +65,7 @@ class Console:
 
     def _patiently(self, path: str, method: str, route: Route) -> Route:
         if method != "GET":
-            return self.waiting.after(route)
+            return self.waiting.after(path, route)
         return route if path in FILES else self.waiting.over(path, route)
 
     def _shown(self, path: str, work: _Page) -> Route:
@@ -246,4 +246,5 @@ def refused(asked: Visit, wrong: Misasked) -> Response:
                one.get("parameter") or one.get("pointer"), "says": sentence(one["detail"], asked.language)}
               for one in wrong.errors]
     told = says("console/address") if wrong.reason == "bad-query" else wrong.message
-    return page(asked, "wrong", wrong.status, tab=None, says=sentence(told, asked.language), errors=errors)
+    return page(asked, "wrong", wrong.status, tab=None, says=sentence(told, asked.language), errors=errors,
+                public=False)

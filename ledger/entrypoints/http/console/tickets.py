@@ -89,7 +89,8 @@ class TicketPages:
 
     async def _state(self, asked: Visit) -> Response:
         given = form(asked.request.body)
-        self._must_fit(asked, given)
+        if not self._fits(asked, given):
+            return self._with_token(asked, "ticket-state", given=given, unknown=False, old=True)._replace(status=403)
         found = await self._tickets.look_up(given.get("email", ""), given.get("number", ""))
         if found is None:
             return self._with_token(asked, "ticket-state", given=given, unknown=True)
@@ -104,7 +105,8 @@ class TicketPages:
     async def _open(self, asked: Visit) -> Response:
         await self._must_mail()
         given = form(asked.request.body)
-        self._must_fit(asked, given)
+        if not self._fits(asked, given):
+            return (await self._form(asked, {"id": new_id(), **given}, [], True))._replace(status=403)
         if given.get("do") == "again":  # from a closed ticket
             return await self._form(asked, {**given, "id": new_id(), "message": ""}, [])
         sent: dict[str, Any] = {name: given[name] for name in FIELDS if given.get(name)}
@@ -116,7 +118,8 @@ class TicketPages:
             return await self._form(asked, given, found)
         return see(asked.to("my", "tickets", found.number) if asked.mine else "/help/sent")
 
-    async def _form(self, asked: Visit, given: Mapping[str, str], wrong: list[Problem]) -> Response:
+    async def _form(self, asked: Visit, given: Mapping[str, str], wrong: list[Problem], old: bool = False) -> Response:
+        """`old`: the page that it was sent from; what was typed is kept."""
         desk = await self._tickets.desk()
         sender = await self._tickets.sender(asked.caller.student if asked.mine else None)
         fixed = filled_in({}, sender, desk.offer)
@@ -124,7 +127,8 @@ class TicketPages:
         values |= {name: value for name, value in fixed.items() if name not in ("career", "degree_programme")}
         return self._with_token(
             asked, "ticket-form", given=values, fixed=fixed, programmes=dict(sender.programmes) if sender else {},
-            desk=desk.offer, wrong=[{"path": one.path, "says": sentence(one.message, asked.language)} for one in wrong])
+            desk=desk.offer, old=old,
+            wrong=[{"path": one.path, "says": sentence(one.message, asked.language)} for one in wrong])
 
     async def _must_mail(self) -> None:
         """Raises Misasked: a number comes by mail, and so does the answer."""
@@ -157,7 +161,13 @@ class TicketPages:
         if not answer or len(answer) > LONGEST_ANSWER:
             return await self._ticket(asked, answer, sentence(says("desk/no-answer", at_most=LONGEST_ANSWER),
                                                               asked.language))
-        await self._tickets.answer(number, answer, asked.caller)
+        try:
+            await self._tickets.answer(number, answer, asked.caller)
+        except Misasked as wrong:
+            if wrong.reason != "answered-before":
+                raise
+            shown = await self._ticket(asked, answer, sentence(wrong.message, asked.language))
+            return shown._replace(status=wrong.status)
         return see(asked.to("tickets", number, answered=1))
 
     async def _link(self, asked: Visit, number: str, student: str) -> Response:
@@ -193,12 +203,11 @@ class TicketPages:
         cookie = f"{COOKIE}={held}; Path=/help; HttpOnly; SameSite=Strict".encode()
         return found._replace(headers=(*found.headers, (b"set-cookie", cookie)))
 
-    def _must_fit(self, asked: Visit, given: Mapping[str, str]) -> None:
-        """Raises Misasked."""
-        if asked.caller is NOBODY:
-            held = cookies(asked.request.headers).get(COOKIE, "")
-            if not held or not hmac.compare_digest(given.get("csrf", "").encode(), self._token(held).encode()):
-                raise Misasked(403, "not-from-here", says("http/not-from-here"))
+    def _fits(self, asked: Visit, given: Mapping[str, str]) -> bool:
+        """Whether a form of nobody's bears the token of her cookie."""
+        held = cookies(asked.request.headers).get(COOKIE, "")
+        return asked.caller is not NOBODY or (bool(held) and hmac.compare_digest(
+            given.get("csrf", "").encode(), self._token(held).encode()))
 
     def _token(self, held: str) -> str:
         if self._key is None:
@@ -206,4 +215,4 @@ class TicketPages:
         return hmac.digest(self._key, f"form\n{held}".encode(), "sha256").hex()
 
 
-_DEFAULTS: Answer = {"answer": "", "wrong": [], "new": False}
+_DEFAULTS: Answer = {"answer": "", "wrong": [], "new": False, "old": False}
