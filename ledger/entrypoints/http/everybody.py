@@ -20,6 +20,8 @@ from .asked import AsKnown, read_as
 from .paging import Cursor, Cursors, KeptRows, Paged
 from .problems import Misasked
 
+MOST_COUNTED = 1_000
+"""Careers: to count those of a whole university takes seconds."""
 SECONDS = 3.0
 """After so long a page of findings ends with what there is: the rest of the log is for the next one."""
 _SHORT = Annotated[str, Field(min_length=1, max_length=200)]
@@ -49,9 +51,10 @@ class Careers(OnDay):
     programme: _SHORT | None = None
     status: _SHORT | None = None
     begins: _SHORT | None = None
+    named: _SHORT | None = None
 
 
-_WANTED = ("career", "student", "programme", "status", "begins")
+_WANTED = ("career", "student", "programme", "status", "begins", "named")
 
 
 class AskedFindings(Paged, AsKnown):
@@ -123,8 +126,8 @@ class Everybody:
         return {**whole, "rows": whole["rows"][begin:end], "count": len(whole["rows"]), "next": following}, whole
 
     def _careers(self, query: Mapping[str, str]) -> Answer:
-        """Those may be everybody's: no page looks at more of them than it has, and each is of its own moment. All are
-        counted where there are more, for the first page."""
+        """Those may be everybody's: no page looks at more of them than it has, and each is of its own moment. `count`,
+        of the first page's moment, is null where they are more than `MOST_COUNTED`."""
         cursor = self._cursors.read("find", query) if "cursor" in query else None
         asked = read_as(Careers, {**query, **(cursor.filters if cursor else {})})
         on = asked.on = asked.on or today()
@@ -133,8 +136,9 @@ class Everybody:
         with self._reports() as reports:
             found = reports.find(on, CareersPage(asked.limit + 1, (student, career)), **wanted)
             rows, more = found["rows"][:asked.limit], len(found["rows"]) > asked.limit
-            if count is None:
-                count = reports.how_many(on, **wanted) if more else len(rows)
+            if cursor is None:
+                counted = reports.how_many(on, MOST_COUNTED + 1, **wanted) if more else len(rows)
+                count = counted if counted <= MOST_COUNTED else None
         following = self._cursors.write(Cursor("find", cursor.filters if cursor else _filters(asked), [
             rows[-1]["student"], rows[-1]["career"], count])) if more else None
         return {**found, "rows": rows, "count": count, "next": following}

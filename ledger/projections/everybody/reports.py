@@ -70,8 +70,11 @@ GAP = ("student", "career", "about", "name")
 class CareersPage(NamedTuple):
     """A stretch of them, by student and career. `after`: the career behind which it begins."""
 
-    at_most: int
+    at_most: int = 2**62
     after: tuple[str, str] = ("", "")
+
+
+EVERY_CAREER = CareersPage()
 
 
 class Reports:
@@ -141,34 +144,31 @@ class Reports:
                      f"GROUP BY {names} ORDER BY {', '.join(f'{n} IS NULL, {n}' for n in names.split(', '))}")
         return self._answer("counts", {"on": on}, (*by, "careers", "students"), statement, {})
 
-    def find(self, on: date, page: CareersPage | None = None, **wanted: str | None) -> ReportAnswer:
-        """Careers as they stand on the day, with these values where given: career, student, programme, status, and
-        `begins`, how the id of the student does, as it is written, in capitals or in small letters. `page`: no more
-        than these."""
-        given = {name: value for name, value in wanted.items() if value is not None}
-        asked = {"on": on.isoformat(), "law": self._law, **_parameters(given)}
-        if page is not None:
-            asked |= {"at_most": page.at_most, "after_student": page.after[0], "after_career": page.after[1]}
+    def find(self, on: date, page: CareersPage = EVERY_CAREER, **wanted: str | None) -> ReportAnswer:
+        """Careers as they stand on the day, with these values where given: career, student, programme, status;
+        `named`: career or programme is called so, as it is written or in capitals; `begins`: the student's id does, as
+        it is written, in capitals or in small letters. `page`: no more than these."""
+        asked = _Asked(on, page, wanted)
         self._database.check_log(LOOK_SECONDS)
         try:
-            rows = self._database.backend.single(_finding(tuple(given), page is not None), asked)
+            rows = self._database.backend.single(_finding(*asked.form), {**asked.parameters, "law": self._law})
         except StoreUnusable:
             self._ask([])  # says so where nothing is stored
             raise
-        if "student" in given and rows[0][3] is None:
-            self._must_be_known(given["student"])
+        student = asked.given.get("student")
+        if student is not None and rows[0][3] is None:
+            self._must_be_known(student)
         position, same, end = rows[0][:3]
         return {"report": "find", "on": on.isoformat(), "known_position": position, "last_position": end,
                 "rebuild_needed": None if same else needs_rebuild(self._database.positions(), self._law),
-                **({} if "student" in given else self._aside()),
+                **({} if student is not None else self._aside()),
                 "rows": [_shown(row[3:], _STATUS, _FLAGS) for row in rows if row[3] is not None]}
 
-    def how_many(self, on: date, **wanted: str | None) -> int:
-        """Careers that `find` finds."""
-        given = {name: value for name, value in wanted.items() if value is not None}
-        [(count,)] = self._database.backend.single(
-            f"SELECT count(*) FROM {{status}} s WHERE {_covers('s')} {_each(tuple(given))}",
-            {"on": on.isoformat(), **_parameters(given)})
+    def how_many(self, on: date, at_most: int, **wanted: str | None) -> int:
+        """Careers that `find` finds. Not counted any further than this."""
+        asked = _Asked(on, CareersPage(at_most), wanted)
+        [(count,)] = self._database.backend.single(f"SELECT count(*) FROM {_careers(*asked.form)} s",
+                                                   asked.parameters)
         return int(count)
 
     def of_student(self, kind: str, student: str, on: date) -> ReportAnswer:
@@ -323,40 +323,46 @@ _FLAGS = ("reservation",)
 
 
 _WANTED = {**{name: f"s.{name} = :{name}" for name in ("career", "student", "programme", "status")},
-           "begins": " OR ".join(f"s.student >= :first{n} AND s.student < :after{n}" for n in range(3)).join("()")}
-"""A beginning is a stretch of an index, which a pattern would not be on either store."""
+           "named": "(s.programme IN (:named, :capitals) OR s.career IN (:named, :capitals))"}
 
 
-def _beginnings(text: str) -> dict[str, str]:
-    """The first id that begins so, and what comes after all of these: as it is written, in capitals, in small letters.
-    No id has a `~`."""
-    return {name: value for n, one in enumerate((text, text.upper(), text.lower()))
-            for name, value in ((f"first{n}", one), (f"after{n}", f"{one}~"))}
+class _Asked:
+    """A question after careers, as statements take it. `form`: what tells its statement from others."""
+
+    def __init__(self, on: date, page: CareersPage, wanted: Mapping[str, str | None]) -> None:
+        self.given = {name: value for name, value in wanted.items() if value is not None}
+        text = self.given.pop("begins", None)
+        # the first id that begins so, and what comes after all of these: no id has a `~`
+        stretches = [(page.after[0], "~")] if text is None else [
+            (max(one, page.after[0]), f"{one}~") for one in dict.fromkeys((text, text.upper(), text.lower()))]
+        self.form = tuple(self.given), len(stretches)
+        self.parameters: dict[str, Any] = {
+            **self.given, "capitals": self.given.get("named", "").upper(), "on": on.isoformat(),
+            "at_most": page.at_most, "after_student": page.after[0], "after_career": page.after[1],
+            **{f"first{n}": first for n, (first, _) in enumerate(stretches)},
+            **{f"last{n}": last for n, (_, last) in enumerate(stretches)}}
 
 
-def _parameters(given: Mapping[str, str]) -> dict[str, Any]:
-    return {**given, **(_beginnings(given["begins"]) if "begins" in given else {})}
-
-
-def _each(given: tuple[str, ...]) -> str:
-    return "".join(f"AND {_WANTED[name]} " for name in given)
+def _careers(given: tuple[str, ...], stretches: int) -> str:
+    """The next ones of an index, by student and career: the rest is not looked at."""
+    wanted = "".join(f"AND {_WANTED[name]} " for name in given)
+    ones = [f"SELECT * FROM (SELECT * FROM {{status}} s WHERE s.student >= :first{n} AND s.student < :last{n} AND "
+            f"(s.student > :after_student OR s.career > :after_career) AND {_covers('s')} {wanted}"
+            f"ORDER BY s.student, s.career LIMIT :at_most) s{n}" for n in range(stretches)]
+    if stretches == 1:
+        return f"({ones[0]})"
+    return f"(SELECT * FROM ({' UNION ALL '.join(ones)}) s ORDER BY s.student, s.career LIMIT :at_most)"
 
 
 @cache
-def _finding(given: tuple[str, ...], paged: bool) -> str:
-    """One statement for positions, law, the end of the log and the careers, so that an answer is one round trip. Those
-    of a page are the next ones of an index: the rest is not looked at."""
+def _finding(given: tuple[str, ...], stretches: int) -> str:
+    """One statement for positions, law, the end of the log and the careers, so that an answer is one round trip."""
     # the driver's fastest way
     columns = ", ".join(f"CAST(s.{c} AS integer)" if c in _FLAGS else f"s.{c}" for c in _STATUS)
-    wanted, condition = "{status}", f"{_covers('s')} {_each(given)}"
-    if paged:
-        wanted, condition = (
-            f"(SELECT * FROM {{status}} s WHERE s.student >= :after_student AND (s.student > :after_student OR "
-            f"s.career > :after_career) AND {condition}ORDER BY s.student, s.career LIMIT :at_most)"), "1 = 1 "
     return (f"SELECT p.position, p.same, l.last, {columns} "
             "FROM (SELECT min(position) AS position, min(CASE WHEN law = :law THEN 1 ELSE 0 END) AS same FROM "
             "{position}) p CROSS JOIN (SELECT coalesce(max({event_position}), 0) AS last FROM {events}) l "
-            f"LEFT JOIN {wanted} s ON {condition}ORDER BY s.student, s.career")
+            f"LEFT JOIN {_careers(given, stretches)} s ON 1 = 1 ORDER BY s.student, s.career")
 
 
 @cache

@@ -12,6 +12,7 @@ from ledger.projections.everybody.reports import BLOCKS
 from ledger.words import Language, sentence
 
 from ..api import Api
+from ..everybody import MOST_COUNTED
 from ..problems import Misasked
 from .situation import year_and
 from .visit import Visit
@@ -89,7 +90,7 @@ def _shown(api: Api, asked: Visit, answer: Answer) -> dict[str, Any]:
     return {"tab": "search", "statuses": STATUSES, "kinds": BLOCKS, "by": BY if api.ledger.seals else (),
             "rows": [_in_words({"held": held.get((row["student"], row.get("career")), ()), **row}, asked.language)
                      for row in rows],
-            "count": answer["count"], "following": answer["next"],
+            "count": answer["count"], "most_counted": MOST_COUNTED, "following": answer["next"],
             "behind": answer if answer["known_position"] != answer["last_position"] else None}
 
 
@@ -110,9 +111,8 @@ def _questions(asked: Visit, wanted: Mapping[str, str]) -> Iterator[tuple[str, d
         if wanted["status"]:
             query["status"] = wanted["status"]
         text = wanted["q"]
-        for name, value in (("student", text), ("begins", text), ("programme", text), ("programme", text.upper()),
-                            ("career", text), ("career", text.upper())) if text else ():
-            yield "find", {**query, name: value}
+        for name in ("student", "begins", "named") if text else ():
+            yield "find", {**query, name: text}
         if not text:
             yield "find", query
 
