@@ -331,9 +331,16 @@ def closed(tickets: TicketWindow) -> None:
 
 @pytest.mark.usefixtures("closed")
 def test_officer_links_a_stranger_to_a_student(tickets: TicketWindow) -> None:
+    stranger = tickets.opened.window("en", NOBODY, scripts=False)
+    stranger.goto(f"{tickets.opened.site}/help/new")
+    fill(stranger, email="linked@example.org", full_name="To be linked", service="lingue", subject="x",
+         student_number="99999", degree_programme="x", context="tasse")
+    stranger.get_by_role("button", name="Create ticket").click()
+    expect(stranger).to_have_url(f"{tickets.opened.site}/help/sent")
+    stranger.close()
     page = tickets.opened.window("en", STAFF, scripts=False)
-    page.goto(f"{tickets.opened.site}/tickets?state=closed")
-    page.locator("tbody tr", has_text="NAME SURNAME").first.get_by_role("link").click()
+    page.goto(f"{tickets.opened.site}/tickets")
+    page.locator("tbody tr", has_text="To be linked").get_by_role("link").click()
     fill(page, belongs_to="S-NOBODY")
     page.get_by_role("button", name="Link to the student").click()
     expect(page.locator("#wrong-student")).to_contain_text("S-NOBODY")

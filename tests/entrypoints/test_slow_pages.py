@@ -21,7 +21,8 @@ def test_page_from_before_a_change_is_not_given_to_who_made_it() -> None:
 
     async def ask() -> None:
         pages = SlowPages()
-        get, post = pages.over("/students/{student}", slow), pages.after(lambda _: Response(303, b""))
+        of_hers = "/students/{student}"
+        get, post = pages.over(of_hers, slow), pages.after(of_hers, lambda _: Response(303, b""))
         pages.patience = 0.001
         assert [(await get(one)).status for one in (HER, HIM)] == [202, 202]
         assert (await post(HER)).status == 303

@@ -51,10 +51,13 @@ def lines(text: str) -> Markup:
     return Markup("\n").join(visible(one) for one in text.splitlines())
 
 
+_SPELT = {"isee": "ISEE", "cfu": "CFU"}
+
+
 def event_name(name: str, language: Language) -> str:
     """Of a type of event: never as programs write it."""
     told = named("event_type", name, language)
-    return first_up(told.replace("-", " ") if told == name else told)
+    return first_up(" ".join(_SPELT.get(word, word) for word in told.split("-")) if told == name else told)
 
 
 def _text(language: Language, id: str, **values: Any) -> str:

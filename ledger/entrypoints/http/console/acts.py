@@ -119,7 +119,15 @@ def compared(api: Api, asked: Visit, student: str, listed: Sequence[Answer]) -> 
                    "changed": [one for one in table if one.mark != "same"],
                    "same": [one for one in table if one.mark == "same"],
                    "blocks": [{"career": career["career"], **block} for career in found["after"]["status"]["careers"]
-                              for block in career["blocks"]]}}
+                              for block in career["blocks"]],
+                   "next_blocks": _next_blocks(found["after"]["status"])}}
+
+
+def _next_blocks(status: Answer) -> list[Answer]:
+    """Those that begin next if nothing else happens, all on one day: what frees her today may not do for long."""
+    coming = [{"career": career["career"], **change} for career in status["careers"] for change in career["upcoming"]
+              if change["what"] == "block" and change["begins"]]
+    return [one for one in coming if one["on"] == min(each["on"] for each in coming)]
 
 
 def _day(text: str) -> date | None:
