@@ -372,15 +372,17 @@ class Ledger:
         return iter(history.answer(events, student, on or today(), self.books.known_at(known_at)))
 
     def situation(self, student: str, on: date, known_at: datetime | None = None) -> dict[str, Any]:
-        """`status`, `fees` and `timeline` from the same events, and `recorded`: each event up to that day, without what
-        it changed."""
-        from ledger.projections.student import fees, history, status, timeline
+        """`status`, `fees` and `timeline` from the same events, `recorded`: each event up to that day, without what it
+        changed, and `booking`: by career, the reasons against every exam beside its blocks and its status."""
+        from ledger.projections.student import eligibility, fees, history, status, timeline
 
         events, books = self._known(student, known_at, None), self.books.known_at(known_at)
         now = status.answer(events, student, on, books)
         return {"status": now, "fees": fees.answer(events, student, on, books),
                 "timeline": timeline.answer(events, student, on, books, now),
-                "recorded": history.recorded(events, on)}
+                "recorded": history.recorded(events, on),
+                "booking": {career: [one.as_json() for one in reasons] for career, reasons in
+                            eligibility.against_every_exam(events, student, on, books).items()}}
 
     def event(self, student: str, version: int, known_at: datetime | None = None,
               known_position: int | None = None) -> Answer:

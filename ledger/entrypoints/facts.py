@@ -32,7 +32,7 @@ def said(data: Answer, language: Language) -> list[str]:
     if "from_charge" in data and "to_charge" in data:
         moved = {name: value for name, value in data.items() if name not in ("from_charge", "to_charge", "to_career")}
         to = " ".join(filter(None, (charge(data["to_charge"], language), data.get("to_career"))))
-        return [sentence(says("page/moved", first=charge(data["from_charge"], language), second=to), language),
+        return [sentence(says("page/moved-to", first=charge(data["from_charge"], language), second=to), language),
                 *said(moved, language)]
     return [field(name, data[name], language) for name in SAID if name in data]
 

@@ -2,13 +2,18 @@
 
 import re
 from collections.abc import Callable, Iterator
+from datetime import date
 from typing import Any, NamedTuple
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from ledger.domain.events import ExamBooked
+from ledger.domain.knowledge import NotFound
+from ledger.entrypoints.http.console import situation
 from ledger.entrypoints.http.who import TABLE
 from ledger.store import StoreUnavailable
+from ledger.words import told
 from tests.sizes import sized
 
 from .desk import CLERK, HERSELF, LEAVER, NARROW, NOBODY, STAFF, Desk
@@ -204,6 +209,47 @@ def test_block_is_told_up_to_its_last_day(opened: Desk) -> None:
     told = page.locator(".block .quiet").first
     expect(told).to_have_text(re.compile("dal 5 novembre 2025 al 30 aprile 2026$"))
     page.close()
+
+
+@pytest.mark.parametrize(("student", "on", "told"), [
+    ("S-DEMO-10", "2026-03-10", ["No", "withdrawal filed on 10 February 2026",
+                                 "Can be paid until 12 March 2026: €16.00"]),
+    ("S-DEMO-20", "2026-03-20", ["SC No", "could be sat until 28 February 2026"]),
+    ("S-DEMO-13", "2026-03-20", ["Yes", "calls of 2019-20"]), ("S-DEMO-12", "2026-03-20", ["Yes", "calls of 2025-26"])])
+def test_tile_says_what_speaks_against_every_exam(opened: Desk, student: str, on: str, told: list[str]) -> None:
+    page = opened.window("en", scripts=False)
+    page.goto(f"{opened.site}/students/{student}?on={on}")
+    for part in told:
+        expect(page.locator(".tiles")).to_contain_text(part)
+    page.close()
+
+
+def test_payment_that_was_moved_reads_as_one(opened: Desk) -> None:
+    page = opened.window("it", scripts=False)
+    page.goto(f"{opened.site}/students/S-DEMO-11?on=2026-05-10")
+    expect(page.locator(".events")).to_contain_text(["da prima rata 2025-26 a prima rata 2025-26 B, 400,00 €"])
+    page.close()
+
+
+def test_tile_agrees_with_the_answer_about_an_exam(opened: Desk) -> None:
+    """Of an exam that is in her plan: nothing but that exam's own rules speaks against it where the tile says yes."""
+    asked = 0
+    for student in (f"S-DEMO-{number:02}" for number in range(1, 22)):
+        for day in (date(2025, 11, 20), date(2026, 2, 20), date(2026, 3, 20), date(2026, 6, 1)):
+            try:
+                found = opened.ledger.situation(student, day)
+            except NotFound:
+                continue
+            shown = {name: told(found[name], "en") for name in ("status", "fees", "booking")}
+            for one in situation.tiles(shown["status"], shown["fees"], shown["booking"], "en")["booking"]:
+                call = ExamBooked(course="ANY-1", held_on=day, session="summer", academic_year=one["academic_year"],
+                                  calls_start_on=day, mode="oral")
+                against = {reason["rule"] for reason in opened.ledger.eligibility(
+                    student, day, one["career"], call)["reasons"]}
+                asked += 1
+                assert one["may"] is not True or against <= {"ESA-1", "PRN-1", "PRN-2", "PRN-3", "UNKNOWN-VALUE"}, (
+                    student, day, against)
+    assert asked > 40
 
 
 @pytest.fixture(autouse=True)

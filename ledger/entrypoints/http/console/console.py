@@ -134,7 +134,7 @@ class Console:
         return page(
             asked, "student", student=student, tab="student", careers=[
                 {**one, "about": situation.about(one, language)} for one in status["careers"]],
-            tiles=situation.tiles(status, fees, language), fees=fees,
+            tiles=situation.tiles(status, fees, told(found["booking"], language), language), fees=fees,
             blocks=list(situation.blocks(status, fees, language)), unknown=_unknown(status, fees),
             **drawn(timeline, language),
             years=list(situation.years(in_words(events, language))), of={one["id"]: one["version"] for one in events})

@@ -24,18 +24,21 @@ MINOR = frozenset({"ticket-opened", "ticket-closed", "exam-booked", "exam-bookin
 """Types of events of which a year has many and which a registrar seldom looks for."""
 
 
-def tiles(status: Answer, fees: Answer, language: Language) -> Answer:
-    """`booking`: of each career that goes on, `may` (None: not known) and what stands against it. `owed`: euro overdue,
-    with what paying late costs on top; `next`: the day on which something changes or is to be paid, and what."""
-    return {"booking": [_booking(career) for career in status["careers"] if career["status"] not in ENDED],
+def tiles(status: Answer, fees: Answer, against: Answer, language: Language) -> Answer:
+    """`against`: by career, what speaks against every exam beside blocks and status. `booking`: of each career that
+    goes on, `may` (None: not known) and what stands against it. `owed`: euro overdue, with what paying late costs on
+    top; `next`: the day on which something changes or is to be paid, and what."""
+    return {"booking": [_booking(career, against.get(career["career"], ())) for career in status["careers"]
+                        if career["status"] not in ENDED],
             "owed": _owed(fees), "next": _next(status, fees, language)}
 
 
-def _booking(career: Answer) -> Answer:
+def _booking(career: Answer, against: Sequence[Answer]) -> Answer:
     blocks = [one for one in career["blocks"] if one["kind"] in BOOKING]
     unknown = [one for one in career.get("unknown", ()) if one["about"] == "block" and one["name"] in BOOKING]
-    may = False if blocks or career["status"] not in ENROLLED else None if unknown else True
-    return {"career": career["career"], "may": may, "blocks": blocks, "status": career["status"],
+    why = [one for one in against if one["rule"] != "NO-RULEBOOK"]
+    may = False if blocks or why or career["status"] not in ENROLLED else None if unknown or against else True
+    return {"career": career["career"], "may": may, "blocks": blocks, "status": career["status"], "why": why,
             "academic_year": career["academic_year"]}
 
 
@@ -43,6 +46,7 @@ def _owed(fees: Answer) -> Answer:
     late = [one for one in fees["charges"] if one["state"] == "overdue"]
     accruing = sum((Decimal(one["accruing"]) for one in late), ZERO)
     return {"overdue": fees["overdue"], "to_come": fees["to_come"], "credit": fees["credit"], "accruing": accruing,
+            "payable": [one for one in fees["charges"] if one["state"] == "payable"],
             "today": Decimal(fees["overdue"]) + accruing, "late": [one["charge"] for one in late]}
 
 
@@ -50,7 +54,8 @@ def _next(status: Answer, fees: Answer, language: Language) -> Answer | None:
     coming = [(change["on"], 1, change["change"]) for career in status["careers"] for change in career["upcoming"]]
     coming += [(one["due_on"], 0, sentence(says("console/to-pay", charge=one["charge"], amount=one["outstanding"]),
                                            language))
-               for one in fees["charges"] if one["state"] == "to-come" and (one["due_on"] or "") >= status["on"]]
+               for one in fees["charges"]
+               if one["state"] in ("to-come", "payable") and (one["due_on"] or "") >= status["on"]]
     if not coming:
         return None
     day = min(on for on, _, _ in coming)
