@@ -96,6 +96,23 @@ def test_button_pressed_twice_records_once(opened: Desk, scripts: bool) -> None:
     page.close()
 
 
+def test_event_is_voided_from_its_own_page(opened: Desk) -> None:
+    page = opened_at(opened, "/students/S-DEMO-03/events/4", False)
+    name = page.locator("h1").inner_text()
+    page.get_by_role("link", name="Void this event").click()
+    assert "demo" not in page.url  # ids of events are others' to make
+    expect(page.locator("[name='data.event']")).to_have_value(re.compile("^demo-03-"))
+    fill(page, **{"data.reason": "typed twice", "data.authority": "Office"})
+    page.get_by_role("button", name="Check").click()
+    expect(page.get_by_role("heading", name=re.compile("The rules allow it"))).to_be_visible()
+    page.get_by_role("button", name="Record it").click()
+    expect(page.get_by_text("It is recorded.")).to_be_visible()
+    page.goto(f"{opened.site}/students/S-DEMO-03/events/4")
+    expect(page.locator("h1")).to_have_text(name)
+    expect(page.get_by_role("link", name="Void this event")).to_have_count(0)
+    page.close()
+
+
 @SCRIPTS
 def test_act_is_checked_then_recorded_once(opened: Desk, scripts: bool) -> None:
     before = version(opened, "S-DEMO-16")

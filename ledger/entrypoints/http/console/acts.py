@@ -180,6 +180,11 @@ def _field_name(path: str, language: Language) -> str:
 # Recording
 
 
+def voiding(event: Answer) -> dict[str, str]:
+    """What fills in the form that voids it."""
+    return {"data.event": event["id"], "career": event.get("career") or ""}
+
+
 Enter = Callable[[Submission, int], Answer]
 """Stores a submission under the version of its student that the page knew, and waits for the outcome."""
 

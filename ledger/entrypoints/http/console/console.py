@@ -175,6 +175,8 @@ class Console:
     def _record(self, asked: Visit) -> Response:
         """A check and a record come from the same form."""
         student, given = _student(asked), {**asked.given, **form(asked.request.body)}
+        if "voids" in given:  # from the page of an event
+            given |= acts.voiding(self.ledger.event(student, max(0, whole(given["voids"], 9))))
         found = acts.entered(self._api, self._enter, asked, student, given)
         if isinstance(found, acts.EventMade):
             return see(asked.about(student, "events", found.version, recorded=1))
