@@ -46,12 +46,12 @@ def _looks_up(page: Page) -> None:
 def _supposes(page: Page) -> None:
     page.locator("[name='data.charge']").select_option("2025-26:instalment-1")
     page.locator("[name='data.amount']").fill("400,00")
-    page.locator("button[value=add]").click()
+    page.locator("button.btn[value=add]").click()
 
 
 def _checks(page: Page) -> None:
     page.locator("[name='data.amount']").fill("a lot")
-    page.locator("button[value=check]").click()
+    page.locator("button.btn[value=check]").click()
 
 
 def _forges(page: Page) -> None:
