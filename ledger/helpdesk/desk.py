@@ -147,11 +147,22 @@ class HelpDesk:
                 found.append({name: told[name] for name in LISTED})
         return found, following
 
-    def of(self, student: str) -> list[TicketJson]:
-        """A student's own, the newest first, and those of a stranger that turned out to be hers."""
-        return [{"number": row.number, "service": row.service, "context": row.context, "kind": row.kind,
-                 "state": _state(row), "opened_at": row.opened_at, "closed_at": row.closed_at,
-                 "elsewhere": row.student != student} for row in self.index.of(student)]
+    def of(self, student: str, reader: TicketReader) -> list[TicketJson]:
+        """A student's own, the newest first, and those of a stranger that turned out to be hers, whose subject stays
+        in their own stream."""
+        rows = self.index.of(student)
+        if rows:
+            self._sealer.note(student, reader.who, None, "ticket", reader.purpose)
+        events, found = self._store.stream(student) if rows else (), []
+        for row in rows:
+            subject = None
+            if row.student == student:
+                with suppress(NotFound):  # taken back since, or unreadable
+                    subject = self._told(row, events)["subject"]
+            found.append({"number": row.number, "subject": subject, "service": row.service, "context": row.context,
+                          "kind": row.kind, "state": _state(row), "opened_at": row.opened_at,
+                          "closed_at": row.closed_at, "elsewhere": row.student != student})
+        return found
 
     def _told(self, row: TicketRow, events: Sequence[Event]) -> TicketJson:
         """Raises NotFound where nothing of it holds any more."""

@@ -217,6 +217,7 @@ def test_student_goes_through_the_guide(tickets: TicketWindow, language: str, sc
     _, text = tickets.mail(page, "a.rossi@studenti.unibg.it", f"{number} {words['answered']}")
     assert "La copia è pronta." in text
     page.goto(f"{site}/my/tickets")
+    expect(page.locator("tbody tr", has_text=number)).to_contain_text(f"Copia {language} {scripts}")
     judged(tickets, page, f"my-tickets.{language}", scripts)
     page.get_by_role("link", name=number).click()
     expect(page.locator("article.answer")).to_contain_text("La copia è pronta.")

@@ -214,7 +214,8 @@ class Tickets:
     async def _listed(self, asked: Inquiry) -> Response:
         caller = asked.request.caller
         if caller.only_student:
-            rows = await self.kept((await self.desk()).of, caller.student or "")
+            rows = await self.kept((await self.desk()).of, caller.student or "",
+                                   TicketReader(caller.subject, purpose_of(asked)))
             return told_as(asked, {"tickets": rows, "next": None})
         rows, following = await self.page(asked.query, caller, purpose_of(asked))
         return told_as(asked, {"tickets": rows, "next": following})

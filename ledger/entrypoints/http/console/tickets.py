@@ -15,6 +15,7 @@ from ledger.domain.knowledge import NotFound
 from ledger.domain.phrases import says
 from ledger.edges.callers import NOBODY, OFFICER
 from ledger.edges.web import Request, Response, Route
+from ledger.helpdesk.desk import TicketReader
 from ledger.helpdesk.form import FIELDS, filled_in, new_id
 from ledger.words import sentence
 
@@ -140,7 +141,8 @@ class TicketPages:
 
     async def _mine(self, asked: Visit) -> Response:
         desk = await self._tickets.desk()
-        rows = await self._tickets.kept(desk.of, asked.caller.student or "")
+        rows = await self._tickets.kept(desk.of, asked.caller.student or "",
+                                        TicketReader(asked.caller.subject, "tickets"))
         return page(asked, "my-tickets", **self._frame(asked), rows=rows, **self._names(desk.offer))
 
     async def _listed(self, asked: Visit) -> Response:
