@@ -3,7 +3,7 @@
 import re
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Self, TypeVar
 
 import psycopg
@@ -252,6 +252,8 @@ class Postgres:
                 row = holder.execute("SELECT pg_try_advisory_lock(hashtext(%s), hashtext(%s))", (kind, name)).fetchone()
                 yield holder if row is not None and row[0] else None
             finally:
+                with suppress(psycopg.Error):  # it is broken, and the lock with it
+                    holder.execute("SELECT pg_advisory_unlock_all()")  # a session ends a moment after it was closed
                 holder.close()
 
     def has(self, table: str) -> bool:

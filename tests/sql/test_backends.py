@@ -126,3 +126,14 @@ def test_steps_are_taken_once_when_several_begin_at_the_same_time(backend: Backe
     for thread in threads:
         thread.join(30)
     assert sorted(done) == [[], [], [], [1, 2]]
+
+
+def test_lock_is_free_as_soon_as_it_is_let_go(postgres_url: str) -> None:
+    held, taken = Postgres(postgres_url, lambda error, _: error, lambda _: None, NAMES), []
+    asked = "SELECT pg_try_advisory_xact_lock(hashtext('a kind'), hashtext('a name'))"
+    with held.connect() as other:
+        for _ in range(30):
+            with held.held("a kind", "a name"):
+                pass
+            taken += other.execute(asked).fetchall()
+    assert taken == [(True,)] * 30
