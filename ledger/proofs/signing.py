@@ -43,6 +43,8 @@ from .auditor import (
 VARIABLE = "CAREER_LEDGER_SIGNING_KEY"
 FORM = "PRIVATE+KEY+"
 SIGNED, NEXT = ".signed", ".next"
+LONGEST_NAME = 200
+"""Of a file, with room for what stands behind."""
 _EPOCH = re.compile(r"(.+)/epoch-([1-9][0-9]{0,8})")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,199}")
 
@@ -132,6 +134,8 @@ def signed_file() -> Path | None:
 
 def _beside(key: Path) -> Path:
     """Raises StoreUnusable."""
+    if max(map(len, key.parts), default=0) > LONGEST_NAME:  # said once, so that no other message repeats a key
+        raise StoreUnusable(f"{VARIABLE} holds no key, which begins with {FORM}, nor the name of a file")
     if not key.name:
         raise StoreUnusable(f"{VARIABLE} names a folder: name the file of the key that signs")
     return key.with_name(key.name + SIGNED)
@@ -215,7 +219,8 @@ def load() -> Signer:
     if said.startswith(FORM):
         return _read(said, VARIABLE, None)
     path, where = Path(said), f"the file that {VARIABLE} names"
-    return _read(_text_in(path, where), where, _beside(path))
+    beside = _beside(path)
+    return _read(_text_in(path, where), where, beside)
 
 
 def _text_in(path: Path, where: str) -> str:
@@ -243,7 +248,7 @@ def make(name: str) -> Signer:
     """The key in the file that the variable names, which is made where there is none. Raises StoreUnusable."""
     said = os.environ.get(VARIABLE, "").strip()
     path = Path(said)
-    if said and not said.startswith(FORM) and not path.exists():
+    if signed_file() is not None and not path.exists():
         _make(path, name)
     found = load()
     if found.name != name:

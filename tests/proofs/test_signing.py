@@ -153,6 +153,16 @@ def test_key_is_refused_without_a_word_of_it_when_it_is_damaged(monkeypatch, tex
     assert "AQcH" not in str(refused.value)
 
 
+@pytest.mark.parametrize("said", ["AQcH" * 100, "AQcH/" + "AQcH" * 60, KEY.removeprefix(signing.FORM)])
+def test_what_is_neither_a_key_nor_a_file_is_refused_without_a_word_of_it(monkeypatch, tmp_path, said: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(signing.VARIABLE, said)
+    for ask in (signing.load, lambda: signing.signed_in(signing.signed_file()) or signing.load()):
+        with pytest.raises(StoreUnusable, match=signing.VARIABLE) as refused:
+            ask()
+        assert "AQcH" not in str(refused.value)
+
+
 @pytest.mark.parametrize("said", ["/", ".", "./"])
 def test_variable_that_names_a_folder_is_refused_in_words(monkeypatch, said: str) -> None:
     monkeypatch.setenv(signing.VARIABLE, said)
