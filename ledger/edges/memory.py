@@ -33,13 +33,13 @@ def work_through() -> None:
 
 @contextmanager
 def working_through() -> Iterator[None]:
-    """The same in the middle of a program."""
-    before = gc.get_threshold()
+    """The same in the middle of a program. Afterwards as of programs that stay; not as it was found, which may be that
+    of another batch of this process."""
     gc.set_threshold(*_BATCH)
     try:
         yield
     finally:
-        gc.set_threshold(*before)
+        collect_seldom()
 
 
 def spare_the_collector() -> None:

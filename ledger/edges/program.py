@@ -148,7 +148,8 @@ class Program(click.Group):
         """The lines that say what an error means to the caller, and the exit code; None where it is unforeseen."""
         if isinstance(error, WrongAddress):
             return [str(error)], USAGE
-        if isinstance(error, UnicodeEncodeError) and not all(map(_is_text, self._given)):
+        if isinstance(error, UnicodeEncodeError) and any(
+                "\ud800" <= one <= "\udfff" for one in "".join(self._given)):  # bytes that are not UTF-8
             return [_("an argument is no text in UTF-8")], USAGE
         if isinstance(error, OSError):
             about = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
@@ -229,15 +230,6 @@ def _show(error: click.ClickException) -> None:
         say(_("Error: {message}").format(message=first), level="error")
         for line in rest:
             say(f"  {line.strip()}", level="error")
-
-
-def _is_text(argument: str) -> bool:
-    """Python keeps bytes that are not UTF-8 as halves of surrogate pairs, which nothing stores or sends."""
-    try:
-        argument.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def fault(error: BaseException) -> str:

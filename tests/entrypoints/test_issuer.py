@@ -194,6 +194,15 @@ def away(there: Provider) -> Away:
     return Away(there)
 
 
+async def follows(issuer: Issuer, there: Provider, away: Away) -> None:
+    """The provider signs with another key from now on."""
+    there.keys = [EC]
+    assert (await issuer.caller(away.token(key=EC, algorithm="ES256"))).subject == "system-1"
+    with pytest.raises(NotBelieved):  # it was withdrawn
+        await issuer.caller(away.token())
+    assert away.count == 2
+
+
 def test_keys_are_asked_for_again_where_a_new_one_is_named_but_not_at_every_word(there: Provider, away: Away,
                                                                                 run: Any) -> None:
     issuer = Issuer(at(there), away, lambda: away.now)
@@ -206,11 +215,7 @@ def test_keys_are_asked_for_again_where_a_new_one_is_named_but_not_at_every_word
                 await issuer.caller(away.token(key=EC, algorithm="ES256"))
         assert away.count == 1
         away.now += issuers.FLOOR_SECONDS
-        there.keys = [EC]
-        assert (await issuer.caller(away.token(key=EC, algorithm="ES256"))).subject == "system-1"
-        with pytest.raises(NotBelieved):  # it was withdrawn
-            await issuer.caller(away.token())
-        assert away.count == 2
+        await follows(issuer, there, away)
 
     run(checked())
 
@@ -433,11 +438,7 @@ def test_clock_that_was_ahead_makes_keys_last_no_longer(there: Provider, away: A
         old = away.token()
         await issuer.caller(old)
         away.now -= 400 * 86_400.0
-        there.keys = [EC]
-        assert (await issuer.caller(away.token(key=EC, algorithm="ES256"))).subject == "system-1"
-        with pytest.raises(NotBelieved):  # it was withdrawn
-            await issuer.caller(away.token())
-        assert away.count == 2
+        await follows(issuer, there, away)
 
     run(checked())
 

@@ -13,7 +13,6 @@ import tempfile
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Iterator
 from contextlib import closing, suppress
-from datetime import datetime, timezone
 from multiprocessing.util import get_temp_dir
 from pathlib import Path
 from random import Random
@@ -28,6 +27,7 @@ from click.testing import CliRunner
 
 from consumers.database import Database
 from consumers.notifications.__main__ import notifications
+from ledger.bootstrap import today
 from ledger.edges.program import FAULT, UNAVAILABLE
 from ledger.entrypoints.cli import cli
 from ledger.entrypoints.cli.options import FOUND, NOT_FOUND
@@ -81,10 +81,10 @@ def person(marks: Marks, id: str, **changes: Any) -> dict[str, Any]:
 def facts(marks: Marks, way: str) -> list[dict[str, Any]]:
     """What every way in takes: a ticket with its answer, today so that it is worth a mail, and a payment against a rule
     with a note."""
-    today = datetime.now(timezone.utc).date().isoformat()
-    return [act(marks, f"{way}-opened", "ticket-opened", today, number=f"1{len(way)}", service="desk", context="fees",
+    on = today().isoformat()
+    return [act(marks, f"{way}-opened", "ticket-opened", on, number=f"1{len(way)}", service="desk", context="fees",
                 subject=marks(f"subject-{way}"), note=marks(f"note-{way}")),
-            act(marks, f"{way}-closed", "ticket-closed", today, number=f"1{len(way)}", answer=marks(f"answer-{way}")),
+            act(marks, f"{way}-closed", "ticket-closed", on, number=f"1{len(way)}", answer=marks(f"answer-{way}")),
             payment(marks.student, 1, id=f"{marks.student}-{way}-paid", effective_on=DAY, override={
                 "rule": "PRN-1", "reason": marks(f"override-{way}"), "authority": "office"})]
 

@@ -244,7 +244,7 @@ def has_no_debts_to_withdraw(case: Case) -> Reason | None:
     if not owed or case.law.RIN_4 is None:
         return None
     by_plan = "BLK-4" in case.book.asked  # what names a plan beside the payment
-    return case.no("RIN-4" if by_plan else "BLK-2/degree", DONE, owed_facts(owed), rule="RIN-4", owed=listed(owed))
+    return case.no("RIN-4" if by_plan else "RIN-4/no-plan", DONE, owed_facts(owed), rule="RIN-4", owed=listed(owed))
 
 
 @obeys("RIN-1", "AMB-40")
