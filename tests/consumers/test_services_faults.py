@@ -266,6 +266,7 @@ def folded(name: str, folder: Path, days: Sequence[tuple[str, Sequence[Record]]]
                     [{"student": student, "version": version, "marks": b"".join(
                         _mark_of(good[student, n][0]) for n in range(1, version + 1))}
                      for student, version in handed.items()])
+        service.close()  # else the archive may still be moving a day from its table to its folder
         found = tables(name, own, stage)
     assert all(found[table] for table in CASES[name].sure), {table: len(rows) for table, rows in found.items()}
     return found
