@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from infra.kafka.install import from_debian
+from infra.debian import found_or_installed
 
 NUMBER = "@" * 9
 """Stands in a request for a number that no other one has (`load.lua`)."""
@@ -37,9 +37,7 @@ class NoWrk(Exception):
 
 
 def wrk() -> str:
-    if shutil.which("wrk") is None:
-        from_debian("wrk")
-    found = shutil.which("wrk")
+    found = found_or_installed(lambda: shutil.which("wrk"), "wrk")
     if found is None:
         raise NoWrk("wrk is needed: install it (Debian: wrk)")
     return found
