@@ -653,8 +653,8 @@ class Ledger:
             raise failed[0]
         return sealed.answer()
 
-    def follow_checkpoints(self, stop: Flag, said: Callable[[Answer], None], watch: "Watch | None" = None,
-                           to: "GivenTo | None" = None, told: Callable[[Exception], None] = lambda _: None) -> None:
+    def follow_checkpoints(self, stop: Flag, said: Callable[[Answer], None], watch: "Watch | None",
+                           to: "GivenTo | None", told: Callable[[Exception], None]) -> None:
         """Goes on sealing until `stop` is set; `said` is told of each checkpoint, `told` of each NotGiven: it is given
         again later."""
         with self._sequencer() as sequencer, self._delivery(to, told) as delivery:

@@ -103,8 +103,9 @@ class DebtPosition(NamedTuple):
     period: Stretch
 
 
-def payable_on(tx: Transaction, day: date, after: str = "", limit: int = 1000) -> Iterator[DebtPosition]:
-    """Everything that may be paid on a day, by reference."""
+def payable_on(tx: Transaction, day: date, limit: int = 1000) -> Iterator[DebtPosition]:
+    """Everything that may be paid on a day, by reference; read `limit` at a time."""
+    after = ""
     columns = ", ".join(f"l.{name}" for name in PERIOD)
     while rows := tx.ask(
             f"SELECT d.iuv, d.student, d.career, d.charge, {columns} FROM treasury_life l "  # noqa: S608 - ours

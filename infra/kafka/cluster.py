@@ -402,14 +402,14 @@ class Cluster:
         except KeyError:
             raise ValueError(f"there is no broker {number}: they are {self.numbers}") from None
 
-    def wait_ready(self, seconds: float = START_SECONDS) -> None:
+    def wait_ready(self) -> None:
         """Waits until every running broker answers and names exactly the running ones as up, and every partition that
         one of those holds is led by one of them and in sync on all of them.
 
         So it also waits until a killed broker's partitions have new leaders, and until one started again has caught up.
-        Raises NoBroker after `seconds`, or as soon as a broker that was to come up has ended."""
+        Raises NoBroker after START_SECONDS, or as soon as a broker that was to come up has ended."""
         expected = self.running()
-        until = time.monotonic() + seconds
+        until = time.monotonic() + START_SECONDS
         missing = "no broker is running"
         while time.monotonic() < until and expected:
             if ended := expected - self.running():
@@ -421,7 +421,7 @@ class Cluster:
                 return
             missing = found
             time.sleep(0.1)
-        raise NoBroker(f"not ready after {seconds:.0f} seconds: {missing}")
+        raise NoBroker(f"not ready after {START_SECONDS:.0f} seconds: {missing}")
 
     def _not_ready(self, number: int, expected: set[int]) -> str | None:
         """What is missing from broker `number`'s point of view; None when nothing is."""

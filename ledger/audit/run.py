@@ -106,7 +106,7 @@ def in_order(store: EventStore, asked: Audit, books: LawBooks,
             yield after, found, [*failed, *(one for one in aside if one.stream == stream)]
 
 
-def of_everybody(url: str, asked: Audit, books: LawBooks, how: How | None = None, progress: Progress | None = None,
+def of_everybody(url: str, asked: Audit, books: LawBooks, how: How | None, progress: Progress | None = None,
                  elsewhere: Elsewhere | None = None) -> Iterator[_Finding]:
     """Student by student, and last what only several of them together show. Raises SomeSetAside at the end where
     students cannot be read."""

@@ -237,9 +237,9 @@ def next_year(year: str) -> str:
     return year_of(year_end(year) + ONE_DAY)
 
 
-def last_of_february(after_year: str, extra: int = 0) -> date:
-    """The last day of February that falls `extra` years after the spring of an academic year."""
-    return date(int(after_year[:4]) + 1 + extra, 3, 1) - ONE_DAY
+def last_of_february(academic_year: str) -> date:
+    """The one that falls in the spring of an academic year."""
+    return date(int(academic_year[:4]) + 1, 3, 1) - ONE_DAY
 
 
 def compiled(schema: Any) -> Any:

@@ -244,7 +244,7 @@ def _graduate(s: Story, p: Path, y: Terms, after: int = 0) -> None:
         return
     reserved = (p.programme.type == "bachelor" and name != "summer" and s.chance(s.shares.continues)
                 and following.start <= LAST_YEAR)
-    master = _reserved_master(s, p, following, day) if reserved else None
+    master = _reserved_master(s, p, following) if reserved else None
     if reserved and master is not None and s.chance(s.shares.reservation_fails) and following.law is not None:
         _fail_at_home(s, p, master, following)
         return
@@ -302,7 +302,7 @@ def _diploma(s: Story, p: Path, day: int) -> None:
 # Reservations
 
 
-def _reserved_master(s: Story, home: Path, y: Terms, degree: int) -> Path | None:
+def _reserved_master(s: Story, home: Path, y: Terms) -> Path | None:
     """A master's here before the degree of this university: enrolled with reservation, in time before the degree."""
     path = s.new_path("master")
     path.reserved = True

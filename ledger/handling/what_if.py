@@ -36,7 +36,7 @@ class _Clock:
 
 
 def suppose(store: EventStore, books: LawBooks, events: Sequence[Event], student: str,
-            given: Iterable[tuple[int, Any]], moment: datetime, sealer: Sealer | None = None,
+            given: Iterable[tuple[int, Any]], moment: datetime, sealer: Sealer | None,
             ahead: bool = True) -> Supposed:
     """`events`: what is known of the student; `given`: line numbers and decoded JSON; `moment`: when they are supposed
     to come. With `ahead` one whose day lies ahead is supposed to come when that day begins, and those after it no

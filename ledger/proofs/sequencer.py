@@ -236,7 +236,7 @@ class Sequencer:
             raise StoreUnusable("what is kept of the map of students is not that of the last checkpoint: it was "
                                 "changed. Nothing is sealed; `career-ledger verify` says more")
 
-    def _sign(self, sealed: KeptPoint, epochs: Sequence[Epoch], to: Signer | None = None) -> KeptPoint:
+    def _sign(self, sealed: KeptPoint, epochs: Sequence[Epoch], to: Signer | None) -> KeptPoint:
         number = epoch_of(read_checkpoint(sealed.body).origin)[1]
         note = self._signer.of(number).sign(sealed.body)
         if (keys := keys_in(sealed.heads)) is not None:

@@ -188,10 +188,6 @@ class Mapper:
             raise UnreadableEvent(position,
                                   f"({name}) cannot be read, the stored bytes are damaged: {error}") from error
 
-    def to_record(self, name: str, state: bytes, position: int) -> StoredRecord:
-        """The stored event as decoded JSON with its position, as it reads today. Raises what `to_event` raises."""
-        return as_record(self.to_sound(name, state, position), position)
-
     def to_sound(self, name: str, state: bytes, position: int) -> Sound:
         """The type, and the stored bytes as they read today. Raises what `to_event` raises."""
         try:

@@ -33,10 +33,10 @@ def histories(students: int, seed: int) -> dict[str, list[Event]]:
     return streams(e.placed(n) for n, e in enumerate(population(students, seed), 1))
 
 
-def a_state_log(students: int, seed: int = 3) -> list[Message]:
+def a_state_log(students: int) -> list[Message]:
     """States as a relay sends them: after some events of each student, then after all."""
     found = []
-    for stream in histories(students, seed).values():
+    for stream in histories(students, 3).values():
         for length in (len(stream) // 3, 2 * len(stream) // 3, len(stream)):
             if any(e.career for e in stream[:length]):
                 found.append((stream[length - 1].position, state_messages(stream[:length], stream[0].student, BOOKS)))

@@ -431,9 +431,9 @@ def differences(found: Tables, expected: Tables) -> list[str]:
             for row in list((Counter(rows[table]) - Counter(others[table])).elements())[:3]]
 
 
-def slowly(problems: Callable[[], list[str]], seconds: float = LONG) -> None:
+def slowly(problems: Callable[[], list[str]]) -> None:
     """Waits until there are none."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + LONG
     while found := problems():
         assert time.monotonic() < end, "\n".join(found)
         time.sleep(0.3)

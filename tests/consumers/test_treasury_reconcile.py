@@ -27,9 +27,9 @@ def kinds(books: Books, on: str = ON, since: str = "2026-01-01") -> list[str]:
     return [d["kind"] for d in books.reconcile(on, since).differences]
 
 
-def by_notice(books: Books, id: str = "pagopa:R1", amount: str = "400.00", **changes: Any) -> list[dict[str, Any]]:
+def by_notice(books: Books, **changes: Any) -> list[dict[str, Any]]:
     """The ledger's history with a payment as the notice's submission made it."""
-    return [*enrolled(), paid(id, "2026-02-10", FIRST, amount, iuv=books.iuv(FIRST)) | changes]
+    return [*enrolled(), paid("pagopa:R1", "2026-02-10", FIRST, "400.00", iuv=books.iuv(FIRST)) | changes]
 
 
 def notified(books: Books, now: datetime = EARLY) -> None:

@@ -286,8 +286,8 @@ def run() -> Any:
 # Sign-in of people
 
 
-def gone_there(browser: Browser, then: str = "/page") -> str:
-    found = browser(f"/login/start?next={then}")
+def gone_there(browser: Browser) -> str:
+    found = browser("/login/start?next=/page")
     assert found.status == 303
     return str(found.getheader("Location"))
 

@@ -48,9 +48,9 @@ def population(students: int = 20, seed: int = 7) -> list[bytes]:
     return list(generate(students, seed))
 
 
-def eventful(students: int = 20, seed: int = 7) -> list[bytes]:
+def eventful() -> list[bytes]:
     """Some of it is voided before what rests on it, and so invalid."""
-    return list(generate(students, seed, Shares(voided=0.05, late_recorded=0.1, breaches=0.2, derogations=0.1)))
+    return list(generate(20, 7, Shares(voided=0.05, late_recorded=0.1, breaches=0.2, derogations=0.1)))
 
 
 def spoilt(file: list[bytes]) -> list[bytes]:

@@ -31,9 +31,9 @@ def ordered(student: str = "S01", anyway: bool = True) -> Ordered:
     return Ordered(student, BY, "she asked for it", date(2026, 11, 27), anyway)
 
 
-def with_a_refusal(store: EventStore, student: str = "S01") -> None:
-    append(store, *a_debtor(student))
-    store.append_with_refusals([], [Refusal(student, "r1", store.content_digest(b"x" * 32),
+def with_a_refusal(store: EventStore) -> None:
+    append(store, *a_debtor("S01"))
+    store.append_with_refusals([], [Refusal("S01", "r1", store.content_digest(b"x" * 32),
                                             json.dumps({"id": "r1", "outcome": "refused"}).encode())], {})
 
 

@@ -216,8 +216,8 @@ def test_six_writers_and_a_follower_miss_nothing(store_url, store, database) -> 
     assert len(students) >= sum(len({e.student for e in some[:MANY // 6]}) for some in events) * 0.9
 
 
-def _reach(database: ProjectionDatabase, position: int, seconds: float = 120 + MANY / 100) -> None:
-    until = time.monotonic() + seconds
+def _reach(database: ProjectionDatabase, position: int) -> None:
+    until = time.monotonic() + 120 + MANY / 100
     while min(p.position for p in database.positions()) < position:
         assert time.monotonic() < until
         time.sleep(0.05)

@@ -64,8 +64,7 @@ def acts(url: str, store: EventStore) -> dict[str, Callable[[], object]]:
         "append --wait": lambda: wait_for(url, store, BOOKS, 1),
         "status": fresh(lambda own: status_of(own, law_of(BOOKS))),
         "report": fresh(lambda own: Reports(own, law_of(BOOKS)).blocked(DAY)),
-        "find": fresh(lambda own: Reports(own, law_of(BOOKS)).find(DAY)),
-        "one student": fresh(lambda own: Reports(own, law_of(BOOKS)).of_student("charges", "S01", DAY))}
+        "find": fresh(lambda own: Reports(own, law_of(BOOKS)).find(DAY))}
 
 
 def assert_refused(url: str, store: EventStore, said: str) -> None:

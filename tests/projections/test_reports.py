@@ -226,21 +226,6 @@ def test_page_of_careers_is_a_stretch_of_an_index(reports, wanted, from_) -> Non
     assert not re.search(r"Seq Scan on [a-z_]*status", plan), plan
 
 
-@pytest.mark.parametrize("on", DAYS[:4], ids=str)
-def test_rows_of_one_student_are_those_of_the_reports(reports, on) -> None:
-    blocked = reports.blocked(on)
-    for student in sorted(people(on))[:40]:
-        answer = reports.of_student("blocks", student, on)
-        assert (answer["known_position"], answer["rebuild_needed"]) == (blocked["known_position"], None)
-        assert keys(answer["rows"], "career", "kind", "rule", "charge", "amount") == keys(
-            [row for row in blocked["rows"] if row["student"] == student], "career", "kind", "rule", "charge", "amount")
-        assert keys(reports.of_student("charges", student, on)["rows"], "career", "charge", "state") == Counter(
-            [(c.name, o.key, state_of(c, o, on)) for c in people(on)[student].careers.values()
-             for o in c.charges.values()]
-            + [(c.name, name, "unknown") for c in people(on)[student].careers.values()
-               for what, name in c.gaps if what == "charge" and name not in c.charges])
-
-
 @pytest.mark.parametrize("first", DAYS[::2], ids=str)
 def test_upcoming_is_as_folded(reports, first) -> None:
     last = first + timedelta(days=6)

@@ -7,7 +7,7 @@ from unittest.mock import patch
 import pytest
 
 from ledger.domain.events import PAYLOADS
-from ledger.store.mapper import Mapper, canonical_json
+from ledger.store.mapper import Mapper, as_record, canonical_json
 from ledger.wire import cut as cuts
 from ledger.wire.cut import as_message, as_object, cut
 from ledger.wire.events import FIELDS, message
@@ -23,7 +23,7 @@ SEALED = [one for one in states() if b'"sealed"' in one]
 
 def same(name: str, state: bytes, quick: bool = True) -> None:
     kind, sound = MAPPER.to_sound(name, state, 41)
-    expected = message(MAPPER.to_record(name, state, 41), DIGEST, HISTORY)
+    expected = message(as_record((kind, sound), 41), DIGEST, HISTORY)
     with patch.object(cuts, "message", wraps=message) as slow:
         found = cut(kind, sound, 41, DIGEST)
     assert as_message(found, HISTORY) == expected

@@ -241,7 +241,7 @@ def purpose_option(required: bool) -> Callable[[_F], _F]:
                         help="Why it is read; it stands in the access log.")
 
 
-def read_for(purpose: str, actor: str | None = None) -> "Read":
+def read_for(purpose: str, actor: str | None) -> "Read":
     """By whoever runs this process, whatever the environment calls them."""
     import os
     import pwd

@@ -136,6 +136,7 @@ class Heard(BaseModel):
     after: Annotated[int, Field(strict=True, ge=0, le=LAST_POSITION)] = 0
     limit: Annotated[int, Field(strict=True, ge=1, le=500)] = 500
     wait: Annotated[int, Field(strict=True, ge=0, le=8)] = 0
+    """Seconds of a long poll: an answer must come within `web.ANSWER_SECONDS`."""
 
 
 def heard(request: Request, given: _Query) -> tuple[int, int, int]:

@@ -25,8 +25,6 @@ PAGE = 500
 COMMENT_SECONDS = 15.0
 SHORTEST_SECONDS, POLL_SECONDS = 0.02, 0.25
 IDLE_SECONDS = 1.0
-LONGEST_WAIT = 8
-"""Seconds of a long poll: an answer must come within `web.ANSWER_SECONDS`."""
 _COMMENT = b":\n\n"
 
 

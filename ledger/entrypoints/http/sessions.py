@@ -67,21 +67,20 @@ class Sessions:
 class OnTheirWay:
     """What is kept of each browser that was sent away to sign in, until it comes back: once, and within ten minutes."""
 
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
-        self._now = now
+    def __init__(self) -> None:
         self._held: OrderedDict[bytes, tuple[Begun, float]] = OrderedDict()
 
     def begin(self, then: str) -> tuple[str, Begun]:
         """`then`: the page that she wanted."""
         made, begun = opaque(), Begun(opaque(), opaque(), opaque(), then)
-        self._held[_digest(made)] = begun, self._now() + ONCE_SECONDS
+        self._held[_digest(made)] = begun, time.monotonic() + ONCE_SECONDS
         if len(self._held) > MOST:
             self._held.popitem(last=False)
         return made, begun
 
     def take(self, id: str, state: str) -> Begun | None:
         begun, until = self._held.pop(_digest(id), (None, 0.0))
-        return begun if begun is not None and self._now() <= until and hmac.compare_digest(
+        return begun if begun is not None and time.monotonic() <= until and hmac.compare_digest(
             _digest(state), _digest(begun.state)) else None
 
 

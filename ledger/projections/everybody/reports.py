@@ -20,7 +20,7 @@ from ledger.sql.base import Parameters, Row
 from ledger.store import StoreUnusable, StreamSetAside
 
 from .database import LOOK_SECONDS, Position, ProjectionDatabase, needs_rebuild
-from .shape import BOOLS, CENTS, DATES, shown
+from .shape import BOOLS, CENTS, shown
 
 ReportAnswer = dict[str, Any]
 """`report`, `on` (or `from` and `to`), `known_position`, `last_position`, `rebuild_needed`, `rows`;
@@ -170,20 +170,6 @@ class Reports:
         [(count,)] = self._database.backend.single(f"SELECT count(*) FROM {_careers(*asked.form)} s",
                                                    asked.parameters)
         return int(count)
-
-    def of_student(self, kind: str, student: str, on: date) -> ReportAnswer:
-        """The stored rows of one student on a day, of one kind (a table): one indexed SELECT, also for the position.
-
-        Raises KeyError for an unknown kind, StoreUnusable where nothing is stored or the student is set aside."""
-        statement, columns, money = _of_student(kind)
-        self._database.check_log(LOOK_SECONDS)
-        rows = self._database.backend.single(statement, {"student": student, "on": on.isoformat()})
-        if rows[0][2] is None:
-            self._must_be_known(student)
-        at = Position(1, 1, rows[0][0], rows[0][1])
-        return {"student": student, "on": on.isoformat(), "known_position": at.position,
-                "rebuild_needed": needs_rebuild([at], self._law),
-                "rows": [_shown(row[3:], columns, money) for row in rows if row[2] is not None]}
 
     def overview(self, on: date) -> ReportAnswer:
         """`statuses` and `blocks`: careers by each, the most first; `late`: students who owe what is overdue, and
@@ -363,18 +349,6 @@ def _finding(given: tuple[str, ...], stretches: int) -> str:
             "FROM (SELECT min(position) AS position, min(CASE WHEN law = :law THEN 1 ELSE 0 END) AS same FROM "
             "{position}) p CROSS JOIN (SELECT coalesce(max({event_position}), 0) AS last FROM {events}) l "
             f"LEFT JOIN {_careers(given, stretches)} s ON 1 = 1 ORDER BY s.student, s.career")
-
-
-@cache
-def _of_student(kind: str) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
-    """The statement, its columns, and those of them that are shown otherwise than they are stored."""
-    columns = COLUMNS[kind]
-    # the driver's fastest way
-    shown_columns = ", ".join(f"CAST(r.{c} AS text)" if c in DATES else f"r.{c}" for c in columns)
-    statement = (f"SELECT p.position, p.law, r.student, {shown_columns} "
-                 f"FROM (SELECT min(position) AS position, min(law) AS law FROM {{position}}) p "
-                 f"LEFT JOIN {{{kind}}} r ON r.student = :student AND {_covers('r')}")
-    return statement, columns, tuple(c for c in columns if c in CENTS or c in BOOLS)
 
 
 def _shown(row: Row, columns: tuple[str, ...], money: tuple[str, ...]) -> ReportAnswer:

@@ -9,7 +9,7 @@ from ledger.handling.submit import append_lines
 from ledger.relay.states import states as states_of
 from ledger.store import open_store
 from ledger.store.errors import UnreadableEvent
-from ledger.store.mapper import STORED_NAMES, Mapper, canonical_json
+from ledger.store.mapper import STORED_NAMES, Mapper, as_record, canonical_json
 from ledger.wire.message import encode
 from tests.handling.histories import booking, clock, enrolled, lines, payment, submission
 from tests.rules.memory import MemoryLedger
@@ -31,7 +31,7 @@ def state(text: bytes) -> None:
     first, _, held = text.partition(b"\n")
     name = first.decode("latin-1")
     event = or_refused(lambda: MAPPER.to_event(name, held, 7), UnreadableEvent, "position 7 ")
-    record = or_refused(lambda: MAPPER.to_record(name, held, 7), UnreadableEvent, "position 7 ")
+    record = or_refused(lambda: as_record(MAPPER.to_sound(name, held, 7), 7), UnreadableEvent, "position 7 ")
     assert (event is None) == (record is None), "read as an event and not as a record, or the other way round"
     if event is None:
         return
