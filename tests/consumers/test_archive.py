@@ -218,6 +218,7 @@ def test_kill_at_random_points_loses_and_doubles_nothing(topics: Topics, own: Da
             eventually(partial(_at_work, own, folder, turn), "at work")
         time.sleep(pick.uniform(0, 0.3))
         member.kill()
+        topics.bury("archive")
         for path in folder.glob("*") if folder.exists() else ():
             if path.name.startswith("."):
                 continue

@@ -21,7 +21,7 @@ ROUNDS = sized(25, 200)
 WRITERS = 5
 LINES = 30
 KILLS = sized(3, 30)
-STUDENTS = sized(40, 60, 125)
+STUDENTS = sized(20, 20, 125)
 """With eight events each, in the file of which an append is killed."""
 EVENTS = 8 * STUDENTS
 
@@ -82,7 +82,7 @@ def test_submission_is_stored_once_when_two_processes_send_it(quick_url: str) ->
 
 @pytest.mark.faults
 def test_every_line_is_stored_once_or_not_at_all_when_the_process_is_killed(quick_url: str) -> None:
-    """An append of hundreds of events is killed at a random point, and the same file is sent again."""
+    """An append of a hundred events and more is killed at a random point, and the same file is sent again."""
     chance = random.Random(20260504)
     with open_store(quick_url) as store:
         start = 0

@@ -19,7 +19,7 @@ from tests.projections.populations import fill, population, tables
 from tests.relay.test_forgotten import BY
 from tests.sizes import sized
 
-STUDENTS = sized(60, 1000, 2000)
+STUDENTS = sized(60, 250, 2000)
 DAY = date(2026, 9, 30)
 READ = Read("root", None, "test")
 
