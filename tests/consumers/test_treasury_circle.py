@@ -21,7 +21,7 @@ from consumers.treasury.service import Treasury
 from ledger.store import EventStore, open_store
 from ledger.wire.kafka import PREFIX
 from ledger.wire.topics import OUTCOMES, STATE, SUBMISSIONS
-from tests.sizes import at_a_store, sized
+from tests.sizes import at_a_store
 from tests.waiting import eventually
 
 from .support import ROUNDS, Member, Topics, arrived, in_thread

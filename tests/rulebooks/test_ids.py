@@ -86,7 +86,7 @@ ELSEWHERE = {
     "audit.compliance._NOTICES_ABOUT: DEG-1": "says how severe a finding is",
     "domain.law.degree.graduated_without_paying_to_apply: DEG-1": "the charge was raised by it",
     "domain.law.forfeiture.RULE: DEC-1": "asked of the book where it is used",
-    "projections.everybody.reports.Reports: DEC-1": "outlook asks the book",
+    "projections.everybody.reports._changes: DEC-1": "outlook asks the book",
     "projections.student.eligibility.OF_NO_EXAM: RIC-5": "picked out of the reasons that the book gives",
     "projections.student.status._career: DEC-1": "foreseen asks the book",
     "domain.law.suspension.ask_for_interruption: INT-1": "_ask_for asks the book",

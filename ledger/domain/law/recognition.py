@@ -11,7 +11,7 @@ from ..events import CfuRecognised, Event, ProgrammeChanged, RecognitionRequeste
 from ..phrases import says
 from ..reasons import DONE, Clears, Fact, Reason, reason
 from ..registry import obeys
-from ..rulebook import Admission, Law, Price, RequestWindow, RuleBook, UnknownValue
+from ..rulebook import Admission, Law, Price, RequestWindow, RestrictedRequestTerms, RuleBook, StartsOn, UnknownValue
 from ..state import Career, ChangeAsked, Person, RecognitionAsked
 from ..values import ONE_DAY, ZERO, year_end
 from .chapter import data_of, end, reads
@@ -299,11 +299,12 @@ def is_ranked_before_asking(case: Case) -> Reason | None:
     return case.no("PREP/no-place", DONE, rule="RIC-11")
 
 
-def _too_early(case: Case, rule: str, first: date | None) -> Reason | None:
-    """Requests before the first day go through the office."""
-    if first is None or case.day >= first:
+def _too_early(case: Case, rule: str,
+               window: RequestWindow | RestrictedRequestTerms | StartsOn | None) -> Reason | None:
+    """Requests before the first day of the rule's window go through the office."""
+    if window is None or case.day >= window.first:
         return None
-    return case.no("RIC-14", Clears(first), rule=rule, first_day=first)
+    return case.no("RIC-14", Clears(window.first), rule=rule, first_day=window.first)
 
 
 @obeys("RIC-12", "PRE-7")
@@ -311,10 +312,7 @@ def foreign_degrees_are_taken(case: Case) -> Reason | None:
     data = case.of(RecognitionRequested)
     if data.kind != "foreign-degree" or visa_term(case.career, case.law, data.academic_year) is not None:
         return None
-    rule = case.law.RIC_12
-    if rule is None:
-        return None
-    return _too_early(case, "RIC-12", rule.first)
+    return _too_early(case, "RIC-12", case.law.RIC_12)
 
 
 @obeys("RIC-2")
@@ -323,17 +321,16 @@ def requests_for_restricted_masters_are_taken(case: Case) -> Reason | None:
     if career.course_type != "master" or career.access != "restricted" \
             or data.kind in ("foreign-degree", "programme-change"):
         return None
-    rule = case.law.RIC_2
-    return _too_early(case, "RIC-2", rule.first) if rule is not None else None
+    return _too_early(case, "RIC-2", case.law.RIC_2)
 
 
 @obeys("RIC-14")
 def requests_for_masters_are_taken(case: Case) -> Reason | None:
     data, career = case.of(RecognitionRequested), case.career
     if career.course_type != "master" or data.kind not in _THROUGH_THE_OFFICE \
-            or (career.access == "restricted" and data.kind != "programme-change") or case.law.RIC_14 is None:
+            or (career.access == "restricted" and data.kind != "programme-change"):
         return None
-    return _too_early(case, "RIC-14", case.law.RIC_14.first)
+    return _too_early(case, "RIC-14", case.law.RIC_14)
 
 
 @obeys("RIC-1")
@@ -351,19 +348,15 @@ def requests_for_first_degrees_are_taken(case: Case) -> Reason | None:
     data = case.of(RecognitionRequested)
     if case.career.course_type == "master" or data.kind not in ("second-degree", "shortening"):
         return None
-    rule = case.law.RIC_11
-    if rule is None:
-        return None
-    return _too_early(case, "RIC-11", rule.first)
+    return _too_early(case, "RIC-11", case.law.RIC_11)
 
 
 @obeys("REI-1")
 def re_enrolments_are_taken(case: Case) -> Reason | None:
     """After a withdrawal or a forfeiture, in a first degree."""
-    if case.career.course_type == "master" or case.of(RecognitionRequested).kind != "re-enrolment" \
-            or case.law.REI_1 is None:
+    if case.career.course_type == "master" or case.of(RecognitionRequested).kind != "re-enrolment":
         return None
-    return _too_early(case, "REI-1", case.law.REI_1.first)
+    return _too_early(case, "REI-1", case.law.REI_1)
 
 
 @obeys("PRE-7")

@@ -7,7 +7,7 @@ day on which it ends if nothing else happens. Money is text in euro, days are IS
 """
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date
 from functools import cache
 from typing import Any, NamedTuple
@@ -202,73 +202,10 @@ class Reports:
 
         `change`: a phrase."""
         period: Parameters = {"first": first.isoformat(), "last": last.isoformat()}
-        within = "BETWEEN :first AND :last"
-        earlier = _same("p", "x", CAREER) + " AND p.until_on = x.from_on"
-        earlier_charge = _same("p", "x", CHARGE) + " AND p.until_on = x.from_on"
-        positions, end, found = self._ask([
-            (f"SELECT x.from_on, x.student, x.career, p.status, x.status, p.cfu_passed, x.cfu_passed, "
-             f"x.cfu_recognised FROM {{status}} x LEFT JOIN {{status}} p ON {earlier} WHERE x.from_on {within}",
-             period),
-            ("SELECT x.from_on, x.student, x.career, x.charge, p.state, x.state, p.accruing, x.accruing, "
-             f"x.outstanding, x.amount, x.overdue FROM {{charges}} x LEFT JOIN {{charges}} p ON {earlier_charge} WHERE "
-             f"x.from_on {within}", period),
-            (f"SELECT x.until_on, x.student, x.career, x.charge, x.state FROM {{charges}} x WHERE x.until_on {within} "
-             f"AND NOT EXISTS (SELECT 1 FROM {{charges}} n WHERE {_same('n', 'x', CHARGE)} AND n.from_on = x.until_on)",
-             period),
-            (f"SELECT x.from_on, x.student, x.career, x.kind, x.rule, x.charge FROM {{blocks}} x WHERE x.from_on "
-             f"{within} AND NOT EXISTS (SELECT 1 FROM {{blocks}} p WHERE {_same('p', 'x', BLOCK)} AND p.until_on = "
-             "x.from_on)", period),
-            (f"SELECT x.until_on, x.student, x.career, x.kind, x.rule, x.charge FROM {{blocks}} x WHERE x.until_on "
-             f"{within} AND NOT EXISTS (SELECT 1 FROM {{blocks}} n WHERE {_same('n', 'x', BLOCK)} AND n.from_on = "
-             "x.until_on)", period),
-            ("SELECT x.from_on, x.student, x.career, x.about, x.name, x.rule, x.academic_year, x.missing FROM {gaps} "
-             f"x WHERE x.from_on {within} {_OF_THEIR_OWN}", period),
-            ("SELECT x.until_on, x.student, x.career, x.about, x.name, x.rule, x.academic_year, x.missing FROM {gaps} "
-             f"x WHERE x.until_on {within} {_OF_THEIR_OWN} AND NOT EXISTS (SELECT 1 FROM {{gaps}} n WHERE "
-             f"{_same('n', 'x', GAP)} AND n.from_on = x.until_on)", period),
-            (f"SELECT x.from_on, x.student, x.career, x.rule FROM {{forfeitable}} x WHERE x.from_on {within}", period),
-        ])
-        rows: list[ReportAnswer] = []
-        for on, student, career, before, after, passed, passes, recognised in found[0]:
-            if before != after:
-                rows.append(_change(on, student, career, "status", None, before, after,
-                                    says("change/status", status=after)))
-            if passed is not None and passed != passes:
-                old, new, others = (int(cfu) if cfu == int(cfu) else cfu for cfu in (passed, passes, recognised))
-                rows.append(_change(on, student, career, "cfu", None, old, new,
-                                    says("change/cfu", passed_cfu=new, recognised_cfu=others)))
-        for on, student, career, charge, before, after, extra, accrues, *money in found[1]:
-            outstanding, amount, late = (shown("amount", cents) for cents in money)
-            if before != after:
-                rows.append(_change(on, student, career, "charge", charge, before, after, says(
-                    "change/charge-overdue", charge=charge, state=after, outstanding=outstanding,
-                    amount=amount, overdue=late)
-                    if late not in ("0.00", outstanding) else says(
-                    "change/charge", charge=charge, state=after, outstanding=outstanding, amount=amount)))
-            if (extra or 0) != accrues:
-                old, new = shown("accruing", extra or 0), shown("accruing", accrues)
-                rows.append(_change(on, student, career, "accruing", charge, old, new, says(
-                    "change/accruing", charge=charge, amount=new) if accrues
-                                    else says("change/accrues-nothing", charge=charge)))
-        rows += [_change(on, student, career, "charge", charge, before, None, says("change/charge-gone", charge=charge))
-                 for on, student, career, charge, before in found[2]]
-        for begins, blocks in ((True, found[3]), (False, found[4])):
-            for on, student, career, kind, rule, charge in blocks:
-                told = says("change/charge-blocks" if begins else "change/charge-unblocks",
-                            block=kind, rule=rule, charge=charge) \
-                    if charge else says("change/block-begins" if begins else "change/block-ends", block=kind, rule=rule)
-                rows.append(_change(on, student, career, f"{kind} block", charge, None if begins else rule,
-                                    rule if begins else None, told))
-        for begins, gaps in ((True, found[5]), (False, found[6])):
-            for on, student, career, about, name, rule, year, missing in gaps:
-                told = gap_phrase(about, name, _gap(first, rule, year, missing)) if begins else \
-                    says("change/no-longer-open", rule=rule, academic_year=year)
-                rows.append(_change(on, student, career, "unknown", None, None if begins else rule,
-                                    rule if begins else None, told))
-        rows += [_change(on, student, career, "forfeiture", None, None, rule, says("DEC-1/foreseen"))
-                 for on, student, career, rule in found[7]]
-        rows.sort(key=lambda row: (row["on"], row["student"], row["career"], row["what"], row["charge"] or "",
-                                   row["change"].id, str(row["from"]), str(row["to"])))
+        positions, end, found = self._ask([(statement, period) for statement in _UPCOMING])
+        rows = sorted(_changes(first, found), key=lambda row: (
+            row["on"], row["student"], row["career"], row["what"], row["charge"] or "", row["change"].id,
+            str(row["from"]), str(row["to"])))
         return self._envelope("upcoming", {"from": first, "to": last}, positions, end) | {"rows": rows}
 
     def _answer(self, name: str, asked: Mapping[str, date], columns: Sequence[str], statement: str,
@@ -356,6 +293,69 @@ def _shown(row: Row, columns: tuple[str, ...], money: tuple[str, ...]) -> Report
     for column in money:
         found[column] = shown(column, found[column])
     return found
+
+
+_WITHIN = "BETWEEN :first AND :last"
+_UPCOMING = (
+    f"SELECT x.from_on, x.student, x.career, p.status, x.status, p.cfu_passed, x.cfu_passed, x.cfu_recognised "
+    f"FROM {{status}} x LEFT JOIN {{status}} p ON {_same('p', 'x', CAREER)} AND p.until_on = x.from_on "
+    f"WHERE x.from_on {_WITHIN}",
+    "SELECT x.from_on, x.student, x.career, x.charge, p.state, x.state, p.accruing, x.accruing, x.outstanding, "
+    f"x.amount, x.overdue FROM {{charges}} x LEFT JOIN {{charges}} p ON {_same('p', 'x', CHARGE)} "
+    f"AND p.until_on = x.from_on WHERE x.from_on {_WITHIN}",
+    f"SELECT x.until_on, x.student, x.career, x.charge, x.state FROM {{charges}} x WHERE x.until_on {_WITHIN} "
+    f"AND NOT EXISTS (SELECT 1 FROM {{charges}} n WHERE {_same('n', 'x', CHARGE)} AND n.from_on = x.until_on)",
+    f"SELECT x.from_on, x.student, x.career, x.kind, x.rule, x.charge FROM {{blocks}} x WHERE x.from_on {_WITHIN} "
+    f"AND NOT EXISTS (SELECT 1 FROM {{blocks}} p WHERE {_same('p', 'x', BLOCK)} AND p.until_on = x.from_on)",
+    f"SELECT x.until_on, x.student, x.career, x.kind, x.rule, x.charge FROM {{blocks}} x WHERE x.until_on {_WITHIN} "
+    f"AND NOT EXISTS (SELECT 1 FROM {{blocks}} n WHERE {_same('n', 'x', BLOCK)} AND n.from_on = x.until_on)",
+    "SELECT x.from_on, x.student, x.career, x.about, x.name, x.rule, x.academic_year, x.missing FROM {gaps} x "
+    f"WHERE x.from_on {_WITHIN} {_OF_THEIR_OWN}",
+    "SELECT x.until_on, x.student, x.career, x.about, x.name, x.rule, x.academic_year, x.missing FROM {gaps} x "
+    f"WHERE x.until_on {_WITHIN} {_OF_THEIR_OWN} AND NOT EXISTS (SELECT 1 FROM {{gaps}} n WHERE "
+    f"{_same('n', 'x', GAP)} AND n.from_on = x.until_on)",
+    f"SELECT x.from_on, x.student, x.career, x.rule FROM {{forfeitable}} x WHERE x.from_on {_WITHIN}")
+"""What begins and ends in a period, in the order in which `_changes` takes the rows."""
+
+
+def _changes(first: date, found: Sequence[Sequence[Row]]) -> Iterator[ReportAnswer]:
+    statuses, charges, gone, blocks, unblocked, gaps, closed, forfeitable = found
+    for on, student, career, before, after, passed, passes, recognised in statuses:
+        if before != after:
+            yield _change(on, student, career, "status", None, before, after, says("change/status", status=after))
+        if passed is not None and passed != passes:
+            old, new, others = (int(cfu) if cfu == int(cfu) else cfu for cfu in (passed, passes, recognised))
+            yield _change(on, student, career, "cfu", None, old, new,
+                          says("change/cfu", passed_cfu=new, recognised_cfu=others))
+    for on, student, career, charge, before, after, extra, accrues, *money in charges:
+        outstanding, amount, late = (shown("amount", cents) for cents in money)
+        if before != after:
+            yield _change(on, student, career, "charge", charge, before, after, says(
+                "change/charge-overdue", charge=charge, state=after, outstanding=outstanding, amount=amount,
+                overdue=late) if late not in ("0.00", outstanding) else says(
+                "change/charge", charge=charge, state=after, outstanding=outstanding, amount=amount))
+        if (extra or 0) != accrues:
+            old, new = shown("accruing", extra or 0), shown("accruing", accrues)
+            yield _change(on, student, career, "accruing", charge, old, new, says(
+                "change/accruing", charge=charge, amount=new) if accrues
+                          else says("change/accrues-nothing", charge=charge))
+    for on, student, career, charge, before in gone:
+        yield _change(on, student, career, "charge", charge, before, None, says("change/charge-gone", charge=charge))
+    for begins, rows in ((True, blocks), (False, unblocked)):
+        for on, student, career, kind, rule, charge in rows:
+            told = says("change/charge-blocks" if begins else "change/charge-unblocks",
+                        block=kind, rule=rule, charge=charge) \
+                if charge else says("change/block-begins" if begins else "change/block-ends", block=kind, rule=rule)
+            yield _change(on, student, career, f"{kind} block", charge, None if begins else rule,
+                          rule if begins else None, told)
+    for begins, rows in ((True, gaps), (False, closed)):
+        for on, student, career, about, name, rule, year, missing in rows:
+            told = gap_phrase(about, name, _gap(first, rule, year, missing)) if begins else \
+                says("change/no-longer-open", rule=rule, academic_year=year)
+            yield _change(on, student, career, "unknown", None, None if begins else rule,
+                          rule if begins else None, told)
+    for on, student, career, rule in forfeitable:
+        yield _change(on, student, career, "forfeiture", None, None, rule, says("DEC-1/foreseen"))
 
 
 def _change(on: str, student: str, career: str, what: str, charge: str | None, before: Any, after: Any,
