@@ -36,6 +36,11 @@ class Case(msgspec.Struct):
     def law(self) -> Law:
         return self.book.rules
 
+    def follows(self, academic_year: str) -> bool:
+        """Whether it is decided by that year's book, and may ask it what perfects an enrolment; else the enrolment is
+        taken as perfected by itself."""
+        return self.book.academic_year == academic_year
+
     def of(self, kind: type[_P]) -> _P:
         if not isinstance(self.data, kind):
             raise TypeError(f"{self.act} carries {type(self.data).__name__}")

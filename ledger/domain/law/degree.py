@@ -111,7 +111,8 @@ def is_enrolled_for_the_degree(case: Case) -> Reason | None:
             return case.no("LAU-4/of-the-next-year" if enrolled else "LAU-4/session-over", DONE,
                            interpretation="AMB-18", academic_year=data.academic_year, last_day=last,
                            next_year=following)
-    career.must_know("enrolment", data.academic_year)
+    if case.follows(data.academic_year):
+        career.must_know("enrolment", data.academic_year)
     return None
 
 

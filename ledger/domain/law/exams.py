@@ -96,10 +96,10 @@ def _planned(case: Case, data: ExamBooked) -> tuple[str, PlanCourse] | None:
     return case.planned
 
 
-@obeys("ENR", "END", "RIN-7")
+@obeys("ENR", "END", "RIN-7", "AMB-35")
 def is_enrolled_for_the_call(case: Case) -> Reason | None:
     """Enrolled (also with reservation) for the call's academic year, in a career that has neither ended nor is
-    suspended."""
+    suspended. A call that follows a later book (AMB-35) asks its own year's nothing."""
     data, career = case.of(ExamBooked), case.career
     if career.ended is not None:
         return case.no("ENR/ended", status=career.ended)
@@ -107,7 +107,7 @@ def is_enrolled_for_the_call(case: Case) -> Reason | None:
     if career.suspended_on is not None:
         return case.no("ENR/suspended", DONE)
     if career.is_enrolled_in(data.academic_year):
-        if career.gaps:
+        if career.gaps and case.follows(data.academic_year):
             career.must_know("charge", f"{data.academic_year}:enrolment")
             career.must_know("enrolment", data.academic_year)
         return None
