@@ -35,8 +35,8 @@ PAYABLE = frozenset({"preenrolment", "recognition", "single-courses", "single-co
 
 
 class Money(msgspec.Struct):
-    """Money received for a charge key. `spared`: it was moved from a failed reservation (AMB-20) or from a degree
-    candidate's renewal (LAU-2), so that the day of the move makes nothing late."""
+    """Money received for a charge key. `spared`: it was moved as the guides say (LAU-2, LAU-6, RIN-6a, a change of
+    programme), so that the day of the move makes nothing late (AMB-20)."""
 
     on: date
     amount: Decimal

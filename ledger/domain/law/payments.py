@@ -38,7 +38,7 @@ def payment_refunded(person: Person, career: Career, event: Event, books: LawBoo
     add_outflow(career, data.charge, event.effective_on, data.amount, event.id, False, person.order)
 
 
-@obeys("LAU-2", "AMB-20")
+@obeys("AMB-20")
 def payment_moved(person: Person, career: Career, event: Event, books: LawBooks) -> None:
     """Money goes to another charge, of another career where one is named, with the day of the move; never more than
     there is."""
@@ -49,16 +49,27 @@ def payment_moved(person: Person, career: Career, event: Event, books: LawBooks)
         return
     add_outflow(career, data.from_charge, event.effective_on, amount, event.id, True, person.order)
     target = career if data.to_career is None else person.career(data.to_career)
-    year, _, kind = data.from_charge.partition(":")
-    candidate = kind.startswith("enrolment") and (bool(career.candidacies) or career.graduated is not None)
     try:
-        spared = target is not career and (career.ended == "reservation-lapsed"
-                                           or (candidate and books.book_of(year).has("LAU-2")))
+        spared = target is not career and _stays_in_time(career, data.from_charge, books)
     except UnknownValue as unknown:
         spared, (to_year, _, to_kind) = True, data.to_charge.partition(":")
         target.leave_open("charge", f"{to_year}:late-fee/{to_kind}", unknown, "fact", event.effective_on,
                           event=event.id)
     _receive(person, target, data.to_charge, event, amount, spared)
+
+
+@obeys("LAU-2", "LAU-6", "RIN-6a", "AMB-20")
+def _stays_in_time(career: Career, charge: str, books: LawBooks) -> bool:
+    """Whether money that moves from a career is not late for the day on which the office moves it: after a failed
+    reservation or a change of programme; the 156 euro also of a degree candidate and of who withdraws to enrol
+    elsewhere here."""
+    year, _, kind = charge.partition(":")
+    if career.ended in ("reservation-lapsed", "programme-changed"):
+        return True
+    candidate = bool(career.candidacies) or career.graduated is not None
+    leaves = career.ended == "renounced" or career.withdrawal is not None
+    law = books.book_of(year)
+    return kind.startswith("enrolment") and ((candidate and law.has("LAU-2")) or (leaves and law.has("RIN-6a")))
 
 
 @obeys("AMB-11", "AMB-20", "AMB-23", "AMB-31", "AMB-47")
