@@ -36,7 +36,7 @@ from ledger.exports.writing import Exporting, export
 from ledger.generate import generate
 from ledger.handling.bulk import Crew, Opens, import_lines
 from ledger.handling.submit import Desk, append_lines, submit
-from ledger.parallel import How
+from ledger.parallel import How, processors
 from ledger.privacy import KeySealer, open_keys, open_sealer
 from ledger.privacy.key_store import new_keys
 from ledger.projections.everybody import law_of, open_database
@@ -244,7 +244,7 @@ def bulk(url: str, lines: Lines, ready: Lines, trusted: bool = False, workers: i
             new_keys(keys, store.identity().origin, url, clock, 30).close()
         opens = Opens(partial(open_store, url, create=False), partial(open_sealer, keys, url) if keys else None)
         began = time.perf_counter()
-        crew = Crew(opens, BOOKS, "record", clock, workers or os.cpu_count() or 1, trusted)
+        crew = Crew(opens, BOOKS, "record", clock, workers or processors(), trusted)
         try:
             for _ in crew.import_lines(store, ready):
                 pass

@@ -1,6 +1,5 @@
 """A population as an event file."""
 
-import os
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -8,7 +7,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ledger.edges.files import open_file, replace, spare_database
-from ledger.parallel import HERE, How, in_order
+from ledger.parallel import HERE, How, in_order, processors
 
 from .population import one_student
 from .shares import Shares
@@ -54,7 +53,7 @@ _Part = tuple[int, int, bytes]
 
 def _parts(students: int, seed: int, shares: Shares, first: int, how: How) -> Iterator[_Part]:
     end = first + students
-    size = max(1, min(how.workers or os.cpu_count() or 1, students // WORTH))
+    size = max(1, min(how.workers or processors(), students // WORTH))
     ranges = (range(at, min(at + PART, end)) for at in range(first, end, PART))
     return in_order(ranges, partial(_made, seed, shares), how, size)
 

@@ -13,7 +13,6 @@ the second time on line by line. A killed import leaves whole batches: sending t
 duplicates and stores the rest.
 """
 
-import os
 import re
 import zlib
 from collections import deque
@@ -21,7 +20,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -34,7 +32,7 @@ from ledger.domain.form import Problem
 from ledger.domain.phrases import says
 from ledger.domain.protected import Sealer, has_protected
 from ledger.domain.submissions import Submission
-from ledger.parallel import processes
+from ledger.parallel import processes, processors
 from ledger.store import EventStore, StoreUnavailable, StreamSetAside, VersionConflict
 from ledger.store.mapper import stream_id
 
@@ -104,7 +102,7 @@ def import_lines(store: EventStore, opened: Opened | Opens, books: LawBooks, lin
     versions are checked, no rule is asked, and they are stored with the rule book and breaches that they state. Raises
     StoreUnavailable where a worker was ended from outside, and what `append_lines` raises.
     """
-    crew = Crew(opened, books, mode, clock, workers or os.cpu_count() or 1, trusted)
+    crew = Crew(opened, books, mode, clock, workers or processors(), trusted)
     try:
         yield from crew.import_lines(store, lines)
     finally:
@@ -217,7 +215,7 @@ class Crew:
         self.epoch = 0
         self.stored = -1
         self._law = processes.Lent(books)
-        arguments = opens, self._law.path, mode, clock, trusted
+        arguments = opens, self._law.loan, mode, clock, trusted
         self._pools = [processes.pool(_start, *arguments) for _ in range(size)]
 
     def import_lines(self, store: EventStore, lines: Iterable[bytes]) -> Iterator[Reply]:
@@ -407,7 +405,7 @@ def _student(form: _Form) -> str:
 _worker: _Worker | None = None
 
 
-def _start(opens: Opens, law: Path, mode: Mode, clock: Clock, trusted: bool) -> None:
+def _start(opens: Opens, law: processes.Loan, mode: Mode, clock: Clock, trusted: bool) -> None:
     global _worker
     _worker = _Worker(opens, processes.read(law), mode, clock, trusted)
 

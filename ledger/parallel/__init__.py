@@ -5,7 +5,7 @@ functions of modules that give the same for the same part, wherever and how ofte
 worker is done again, and results come in the order of the parts. So they do not depend on how many work, or how fast.
 """
 
-from .engine import HERE, EngineFailed, How
+from .engine import HERE, EngineFailed, How, processors
 from .handing import in_order
 
-__all__ = ["HERE", "EngineFailed", "How", "in_order"]
+__all__ = ["HERE", "EngineFailed", "How", "in_order", "processors"]

@@ -1,7 +1,9 @@
 """What hands parts out, and what stands behind it: how it is asked for, and how it fails."""
 
+import os
 from collections.abc import Callable
 from concurrent.futures import Future
+from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
 
 from ledger.domain.phrases import Phrase
@@ -9,6 +11,20 @@ from ledger.words import sentence
 
 P = TypeVar("P")
 R = TypeVar("R")
+
+
+SHARE = Path("/sys/fs/cgroup/cpu.max")
+"""In a container: of how many microseconds of processors' time it may use how many, or `max`."""
+
+
+def processors() -> int:
+    """That this process may use, which a container or `taskset` makes fewer than the machine has."""
+    size = len(os.sched_getaffinity(0))
+    try:
+        used, whole = SHARE.read_text().split()
+        return max(1, min(size, -(-int(used) // int(whole))))
+    except (OSError, ValueError):
+        return size
 
 
 class How(NamedTuple):

@@ -1,7 +1,6 @@
 """The log's events as the proofs see them, read and hashed; a long log in several processes, each of which reads
 positions of its own."""
 
-import os
 import re
 import sys
 from bisect import bisect_right
@@ -10,7 +9,7 @@ from functools import lru_cache, partial
 from json import loads
 from typing import Any, NamedTuple
 
-from ledger.parallel import How, in_order
+from ledger.parallel import How, in_order, processors
 from ledger.store import EventStore, open_store
 from ledger.store.mapper import STORED_NAMES, canonical_json, stream_id
 from ledger.store.recorder import WholeRow
@@ -110,7 +109,7 @@ def read(url: str, store: EventStore, after: int, last: int,
          checked: bool = False) -> Generator[HashedSpan, None, None]:
     """The events above a position, up to another one, in order; in more than one process where there are many. What
     stands there must not change meanwhile. Raises as the store does."""
-    size = min(os.cpu_count() or 1, MOST_PROCESSES, max(store.last_position() - max(after, 0), 0) // WORTH)
+    size = min(processors(), MOST_PROCESSES, max(store.last_position() - max(after, 0), 0) // WORTH)
     if size <= 1:
         for page in pages(store, after, last):
             yield _span(page, checked)

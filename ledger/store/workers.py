@@ -5,7 +5,6 @@ A part is one of the whole space of stream ids, cut into as many as the ledger h
 function of a module: of what the worker opens for itself (`Workbench`), and of an argument.
 """
 
-import os
 import pickle
 import socket
 import zlib
@@ -13,7 +12,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from pathlib import Path
 from threading import Lock, Timer, get_ident
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -21,7 +19,7 @@ from ledger.domain.books import LawBooks
 from ledger.domain.phrases import says
 from ledger.edges.address import without_password
 from ledger.edges.memory import working_through
-from ledger.parallel import HERE, How, in_order, processes
+from ledger.parallel import HERE, How, in_order, processes, processors
 
 from . import EventStore, StoreUnavailable, StoreUnusable, open_store
 
@@ -99,7 +97,7 @@ def parts_of(events: int) -> int:
 def workers_for(events: int, wanted: int | None) -> int:
     """As many processes as are wanted (None: one a processor), but only as many as have enough
     to do to be worth starting."""
-    return max(1, min(wanted or os.cpu_count() or 1, events // WORTH_EVENTS))
+    return max(1, min(wanted or processors(), events // WORTH_EVENTS))
 
 
 def run_all(tasks: Iterable[Task[R]], source: Divided[Any], how: How | None, events: int) -> Iterator[R]:
@@ -114,7 +112,7 @@ def run_all(tasks: Iterable[Task[R]], source: Divided[Any], how: How | None, eve
             far = partial(_run_far, _Far.of(source))
         elif size > 1:
             law = lent.enter_context(closing(processes.Lent((source.books, source.other))))
-            far = partial(_run_near, _Near(source.url, source.replica, source.beside, law.path))
+            far = partial(_run_near, _Near(source.url, source.replica, source.beside, law.loan))
         yield from in_order(tasks, far, how, size, lambda task: task.call(bench, task.argument))
 
 
@@ -123,12 +121,12 @@ def _run_here(_: Task[Any]) -> Any:
 
 
 class _Near(NamedTuple):
-    """A source for another process of this machine: `law` is a file that both laws lie in."""
+    """A source for another process of this machine: `law` is where both laws lie."""
 
     url: str
     replica: str | None
     beside: Opener[Any]
-    law: Path
+    law: processes.Loan
 
     def opened(self) -> AbstractContextManager[Workbench[Any]]:
         books, other = _lent(self.law)
@@ -157,8 +155,8 @@ class _Far(NamedTuple):
 
 
 @lru_cache(2)
-def _lent(path: Path) -> Any:
-    return processes.read(path)
+def _lent(law: processes.Loan) -> Any:
+    return processes.read(law)
 
 
 @lru_cache(8)

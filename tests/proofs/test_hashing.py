@@ -22,7 +22,7 @@ def several(monkeypatch):
     """Three processes, although there is little to do."""
     monkeypatch.setattr(hashing, "WORTH", 2)
     monkeypatch.setattr(hashing, "PART", 7)
-    monkeypatch.setattr("os.cpu_count", lambda: 3)
+    monkeypatch.setattr(hashing, "processors", lambda: 3)
 
 
 @pytest.fixture
