@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from kafka import KafkaConsumer, KafkaProducer
 from kafka.errors import KafkaError
 
-from ledger.wire.kafka import CONSUMER, KafkaUnusable, connection, create_topics, producer_settings
+from ledger.wire.kafka import CONSUMER, KafkaUnusable, connection, create_topics, end_at_once, producer_settings
 from ledger.wire.topics import CHECKPOINTS, WITNESS
 
 from .tails import all_records
@@ -22,7 +22,7 @@ def send(brokers: str, origin: str, note: str) -> None:
         try:
             producer.send(made.name, note.encode(), origin.encode()).get(timeout=SECONDS)
         finally:
-            producer.close(timeout=1)
+            end_at_once(producer)  # it would try for ever
     except KafkaError as error:
         raise KafkaUnusable(f"the brokers did not take it ({type(error).__name__})") from None
 

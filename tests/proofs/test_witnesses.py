@@ -29,7 +29,7 @@ from ledger.proofs.auditor import (
 )
 from ledger.relay import checkpoints
 from ledger.store import open_store
-from ledger.wire.kafka import PREFIX
+from ledger.wire.kafka import PREFIX, KafkaUnusable
 from ledger.wire.topics import CHECKPOINTS
 from tests.store.examples import events
 
@@ -232,6 +232,19 @@ def test_brokers_that_are_away_are_named(sqlite_url, signing_key, monkeypatch) -
     record(sqlite_url, "S01", 1, 1)
     said = run(sqlite_url, "checkpoint", "--to", CHECKPOINTS, "--kafka", "127.0.0.1:1", code=6)
     assert f"{CHECKPOINTS}, the checkpoint of 2 entries: the brokers did not take it" in said
+
+
+def test_checkpoint_that_brokers_do_not_acknowledge_is_given_up(kafka_bootstrap, topic_prefix, monkeypatch) -> None:
+    """Nobody goes on trying behind the next attempt's back."""
+    monkeypatch.setenv(PREFIX, topic_prefix)
+    monkeypatch.setattr("kafka.producer.sender.Sender._handle_produce_response", lambda *_, **__: None)
+    monkeypatch.setattr(checkpoints, "SECONDS", 1.0)
+    before = {*threading.enumerate()}
+    with pytest.raises(KafkaUnusable, match="did not take it"):
+        checkpoints.send(kafka_bootstrap, "ledger.example.edu/careers", "a note")
+    for one in {*threading.enumerate()} - before:
+        one.join(20)
+        assert not one.is_alive()
 
 
 def test_topic_holds_checkpoints_and_verify_compares_with_it(sqlite_url, signing_key, kafka_bootstrap, topic_prefix,
