@@ -175,6 +175,14 @@ def later(tx: Transaction, one: Waiting, why: str, now: float) -> None:
            {"id": one.notice.id, "next": now + pause_seconds(one.attempts), "why": why})
 
 
+def put_off(tx: Transaction, one: Waiting, why: str, now: float, lease_seconds: float) -> None:
+    """As `later`, but for one that another member has taken meanwhile."""
+    tx.run("UPDATE notifications_outbox SET attempts = attempts + 1, next_attempt = :next, why = :why WHERE id = :id "
+           "AND state = 'waiting' AND next_attempt IN :held",
+           {"id": one.notice.id, "next": now + pause_seconds(one.attempts), "why": why,
+            "held": [one.next_attempt, now + lease_seconds]})
+
+
 def release(tx: Transaction, one: Waiting) -> None:
     """As if it had never been claimed."""
     tx.run("UPDATE notifications_outbox SET next_attempt = :next WHERE id = :id AND state = 'waiting'",

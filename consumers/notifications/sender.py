@@ -7,9 +7,10 @@ from datetime import datetime
 
 from prometheus_client import Counter
 
-from consumers.database import Database, Transaction
+from consumers.database import Database, DatabaseAway, DatabaseUnusable, Transaction
 from ledger.edges.log import Note
 from ledger.edges.post import Away, Later, LetterRefused, Post, is_address
+from ledger.edges.program import fault
 
 from . import careers, directory, letter, outbox, payments
 from .agenda import ITALY, KINDS, LEAD_DAYS, TICKET_CLOSED, TICKET_OPENED, TICKETS, Facts
@@ -64,14 +65,29 @@ class Sender:
 
     def _round(self, database: Database, waiting: Sequence[Sequence[outbox.Waiting]], end: float) -> None:
         for act in waiting:
-            self._tell(database, act)
+            now = self._clock()
+            try:
+                self._tell(database, act, now)
+            except (Away, DatabaseAway, DatabaseUnusable):
+                raise
+            except Exception as error:  # of one letter: the others are none the worse for it
+                self._post.close()  # it may have been in the midst of a conversation
+                NOT_TOLD.labels("fault").inc()
+                self._put_off(database, act, now, error)
             if time.monotonic() > end:
                 return
 
-    def _tell(self, database: Database, act: Sequence[outbox.Waiting]) -> None:
+    def _put_off(self, database: Database, act: Sequence[outbox.Waiting], now: datetime, error: Exception) -> None:
+        """What a fault of ours kept from being told."""
+        log.error(Note("notifications/fault", "a fault of this program, please report it: {place}; trying again later "
+                       "(notices {notices})", place=fault(error), notices=" ".join(one.notice.id for one in act)))
+        with database.transaction() as tx:
+            for one in act:
+                outbox.put_off(tx, one, "fault", now.timestamp(), self._lease_seconds)
+
+    def _tell(self, database: Database, act: Sequence[outbox.Waiting], now: datetime) -> None:
         """Claimed by this member, still true, handed over, marked. Only a crash between the server's word and the mark
         lets notices go out a second time, with the same Message-ID. Raises Away."""
-        now = self._clock()
         with database.transaction() as tx:
             told = [(one, facts) for one in act if (facts := self._claimed(tx, one, now)) is not None]
             entry = directory.find(tx, act[0].notice.student) if told else None

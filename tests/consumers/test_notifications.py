@@ -501,6 +501,31 @@ def test_a_refused_text_stops_nothing_else(bench: Bench) -> None:
     assert bench.idle() == ["Ticket n. 7 aperto"]
 
 
+@pytest.mark.parametrize("where", ["letter.write", "directory.find", "outbox.sent"])
+def test_a_fault_of_one_letter_stops_no_other_and_is_tried_later(bench: Bench, caplog: pytest.LogCaptureFixture,
+                                                                monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    """Wherever it is; one that the server has taken before is not sent again."""
+    module, name = where.split(".")
+    right = getattr(getattr(sender_module, module), name)
+
+    def wrong(*given: Any) -> Any:
+        if "S1" in repr(given):
+            raise RuntimeError(f"Anna {ANNA}")
+        return right(*given)
+
+    bench.clock.to("2026-01-05T10:00")
+    bench.take(History().opened("7", "2026-01-05").told() + History("S2").opened("9", "2026-01-05").told())
+    with monkeypatch.context() as broken:
+        broken.setattr(getattr(sender_module, module), name, wrong)
+        before = bench.idle()
+    assert "Ticket no. 9 opened" in before
+    assert bench.outbox() == [("ticket-opened", "fault")]
+    assert "RuntimeError at " in caplog.text
+    assert "Anna" not in caplog.text
+    assert sorted(before + bench.idle("2026-01-05T10:01:01")) == ["Ticket n. 7 aperto", "Ticket no. 9 opened"]
+    assert bench.outbox() == []
+
+
 def test_a_mailbox_that_is_busy_is_tried_later(bench: Bench) -> None:
     bench.mailbox.refuse[ANNA] = "450 4.2.0 greylisted, try later"
     bench.clock.to("2026-01-05T10:00")
