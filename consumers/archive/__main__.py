@@ -105,6 +105,9 @@ def verify_command(folder: Path, ledger: BinaryIO | None, after: int, head: str 
                  "sealed yet")
         for finding in verdict.findings:
             tell(sentence(finding))
+        if not verdict.outside:
+            tell("COMPARED WITH NOTHING FROM OUTSIDE: this shows only that the packages agree with each other, and "
+                 "some at the end may be missing. Give --head or --ledger.")
     raise SystemExit(FAILED if verdict.findings else 0)
 
 

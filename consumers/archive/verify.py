@@ -65,7 +65,8 @@ ArchiveFinding = dict[str, Any]
 class Verification:
     """`head`: the sha256 of the last manifest. `checkpoint`: origin, size and root of the ledger's newest one in a
     manifest (its signature is for `career-ledger verify` to check). `repeated`: entries that stand once more alike;
-    `not_sealed`: events of the ledger above the archive's last position."""
+    `not_sealed`: events of the ledger above the archive's last position; `outside`: with what from elsewhere it was
+    compared, `head` or `ledger`."""
 
     findings: list[ArchiveFinding] = field(default_factory=list)
     packages: int = 0
@@ -78,6 +79,7 @@ class Verification:
     repeated: int = 0
     compared: int = 0
     not_sealed: int = 0
+    outside: list[str] = field(default_factory=list)
 
     def add(self, kind: str, **about: Any) -> None:
         self.findings.append({"kind": kind, **about})
@@ -90,7 +92,7 @@ def verify(folder: Path, head: str | None = None, ledger: Iterable[bytes] | None
            after: int = 0) -> Verification:
     """Reads everything. `ledger`: lines of `career-ledger digests --after AFTER`. Raises OSError where the folder
     cannot be read, and Damaged for a line of the ledger's that is no digest."""
-    verdict = Verification()
+    verdict = Verification(outside=[name for name, given in (("head", head), ("ledger", ledger)) if given is not None])
     _folder(folder, verdict)
     with closing(sqlite3.connect("")) as events:  # a temporary file, not memory
         events.execute("CREATE TABLE archived (student, version, position, type, digest, payload_sha256, place)")

@@ -361,6 +361,8 @@ def test_entries_with_a_plain_hash_from_before_are_read_without_it_and_compared_
 def test_folder_without_a_package_is_a_finding(tmp_path: Path) -> None:
     assert kinds(verify(tmp_path)) == ["empty"]
     found = CliRunner().invoke(archive, ["verify", str(tmp_path)])
+    assert "COMPARED WITH NOTHING FROM OUTSIDE" in found.output
+    assert "FROM OUTSIDE" not in CliRunner().invoke(archive, ["verify", str(tmp_path), "--head", "0" * 64]).output
     assert (found.exit_code, "no package is here" in found.output, "0 packages" in found.output) == (5, True, False)
     assert CliRunner().invoke(archive, ["verify", str(tmp_path / "nowhere")]).exit_code == 2
 
