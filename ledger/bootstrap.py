@@ -721,11 +721,12 @@ class Ledger:
     def verify_log(self, outside: Sequence[Path], keys: Sequence[str], told: "HowFar",
                    brokers: str | None = None) -> Answer:
         """Everything again from the events. `outside`: files of checkpoints that others have kept, and folders of them;
-        `keys`: verifier keys, or files with them; `brokers`: whose topic of checkpoints is compared too. Raises
-        WrongProof, OSError; NotFound where nothing is sealed and there is nothing to compare with."""
+        `keys`: verifier keys, or files with them; `brokers`: whose topic of checkpoints is compared too; what the file
+        beside the signing key says is compared always. Raises WrongProof, OSError, StoreUnusable; NotFound where
+        nothing is sealed and there is nothing to compare with."""
         from ledger.proofs.reading import outside_notes, outside_of
         from ledger.proofs.tables import ProofTables
-        from ledger.proofs.verifying import verify
+        from ledger.proofs.verifying import beside_the_key, verify
 
         known = self._known_keys(keys)
         held = outside_of(outside, known)
@@ -735,9 +736,10 @@ class Ledger:
             held += outside_notes(in_the_topic(brokers), known)
         store = self._store
         with ProofTables(self._url) as tables:
-            if not held and not tables.exist():
+            beside = beside_the_key(tables)
+            if not held and beside is None and not tables.exist():
                 raise NotFound(says("missing/sealed"))
-            return dict(verify(store, tables, held, known, told))
+            return dict(verify(store, tables, held, known, told, beside))
 
     def _known_keys(self, said: Sequence[str]) -> "list[Key]":
         """With which this ledger's checkpoints are checked, in all epochs. Raises WrongProof."""

@@ -452,6 +452,8 @@ class Page:
                                position=answer["position"]), style="bold")
         for one in answer["outside"]:
             self._line(self._t("verify/compared", text=one["file"], count=one["size"]), indent=2)
+        if answer["beside"]:
+            self._line(self._t("verify/beside", text=answer["beside"]), indent=2)
         if not answer["outside"]:
             beyond = any(one["kind"] in ("cut", "lacking", "given-up") for one in answer["findings"])
             self._line(self._t("verify/none-compared" if beyond else "verify/none"), style="bold yellow")

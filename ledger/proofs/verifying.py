@@ -19,7 +19,8 @@ from ledger.store.epochs import Epoch
 from .auditor import Checkpoint, Key, Seen, Wrong, open_checkpoint, read_checkpoint
 from .hashing import BEFORE_ALL, TakenUpTo, read
 from .regrown import Regrown
-from .signing import epoch_of, keys_in
+from .sequencer import is_given_up
+from .signing import epoch_of, keys_in, signed_file, signed_in
 from .students import BUCKETS, OutOfOrder
 from .tables import KeptPoint, NoCheckpoint, ProofTables
 from .tree import HASH, WIDTH, TilePlace, split
@@ -237,18 +238,32 @@ def _is_note_of(sealed: KeptPoint, keys: list[Key]) -> bool:
         return False
 
 
+def beside_the_key(tables: ProofTables) -> Outside | None:
+    """What was signed last, as the file beside the key says; None where there is none, or it was given up. Read before
+    the log, it is in it. Raises StoreUnusable."""
+    file = signed_file()
+    signed = signed_in(file) if file is not None else None
+    if signed is None:
+        return None
+    with tables.reading() as kept:
+        given_up = is_given_up(signed.checkpoint, kept.epochs())
+    return None if given_up else Outside(str(file), signed.checkpoint, ())
+
+
 def verify(store: EventStore, tables: ProofTables, outside: Sequence[Outside], keys: Sequence[Key],
-           told: HowFar = lambda _, __: None) -> Mapping[str, Any]:
+           told: HowFar = lambda _, __: None, beside: Outside | None = None) -> Mapping[str, Any]:
     """The answer: `events`, `students` and `checkpoints` that hold up to `position`; `unsealed`: events that no
     checkpoint covers yet; `signatures`: whether they were looked at; `outside`: the checkpoints that were compared;
+    `beside`: the file beside the key where what it holds was compared too, which whoever has the key could change;
     `findings`."""
-    walk = _Walk(store, tables, outside, keys, told)
+    walk = _Walk(store, tables, [*outside, beside] if beside is not None else outside, keys, told)
     with uncollected(), closing(walk):
         findings = [one._asdict() for one in walk.findings()]
     return {"events": walk.events, "position": max(walk.position, 0), "checkpoints": walk.sealed,
             "unsealed": walk.unsealed, "signatures": bool(keys),
             "outside": [{"file": one.where, "size": one.checkpoint.size, "signed_by": [seen.name for seen in one.seen]}
-                        for one in walk.compared],
+                        for one in walk.compared if one is not beside],
+            "beside": beside.where if beside in walk.compared else None,
             "findings": findings}
 
 

@@ -72,6 +72,18 @@ def accepted(url: str, reason: Path, *more: str, code: int = 0) -> str:
                "--reason", str(reason), *more, code=code)
 
 
+def test_older_copy_is_named_by_verify_beside_what_was_signed_last(lost, reason) -> None:
+    found = json.loads(run(lost, "verify", "--json", code=5))
+    assert [one["kind"] for one in found["findings"]] == ["cut"]
+    accepted(lost, reason)
+    run(lost, "checkpoint")
+    found = json.loads(run(lost, "verify", "--json"))
+    assert (found["findings"], found["outside"], found["beside"]) == ([], [], str(signing.signed_file()))
+    said = run(lost, "verify")
+    assert "compared with what was signed last" in said
+    assert "NO CHECKPOINT FROM OUTSIDE WAS USED" in said
+
+
 def test_nothing_is_written_to_an_older_copy_and_it_is_said_what_is_missing(lost, signing_key) -> None:
     signed = signing.signed_file().read_bytes()
     said = append(lost, "S03", code=6)

@@ -137,7 +137,8 @@ def verify(outside: tuple[str, ...], keys: tuple[str, ...], brokers: str | None,
     is not what it was: changed, removed or inserted. Exit code 5 where something does not hold.
 
     Whoever could change the events could change the checkpoints in the same database: give checkpoints that others have
-    kept. What was recorded after the last checkpoint is covered by none.
+    kept. What was signed last, as the file beside the key says, is compared too. What was recorded after the last
+    checkpoint is covered by none.
 
     \b
     Examples:
