@@ -194,7 +194,7 @@ def test_sealing_goes_on_when_places_fail_and_they_are_given_the_newest_later(sq
     thread = threading.Thread(target=lambda: _until(folder / "ledger.example.edu_careers-6", stop), daemon=True)
     thread.start()
     with open_ledger(sqlite_url) as ledger:
-        ledger.follow_checkpoints(stop, said, to=GivenTo((str(folder), url), (found.verifier,)), told=told)
+        ledger.follow_checkpoints(stop, said, None, to=GivenTo((str(folder), url), (found.verifier,)), told=told)
     thread.join()
     assert sealed == [2, 4, 6]
     assert any("503 later" in one for one in failed)
