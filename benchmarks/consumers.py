@@ -38,7 +38,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from uuid import uuid4
 
 from kafka import KafkaConsumer, TopicPartition
@@ -137,9 +137,9 @@ class Clock:
 class Timed(Loop):
     clock: Clock
 
-    def _apply(self, consumer: Any, polled: Any) -> None:
+    def _apply(self, polled: dict[TopicPartition, Sequence[Any]]) -> None:
         self.clock.begin()
-        super()._apply(consumer, polled)
+        super()._apply(polled)
         self.clock.add(sum(map(len, polled.values())))
 
 
@@ -147,8 +147,11 @@ class Noted:
     """A transaction that notes what it writes."""
 
     def __init__(self, tx: Transaction) -> None:
-        self._tx, self.ask = tx, tx.ask
+        self._tx = tx
         self.written: list[tuple[str, Any]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._tx, name)
 
     def run(self, statement: str, parameters: Parameters = NOTHING) -> int:
         self.written.append((statement, dict(parameters)))
@@ -175,7 +178,7 @@ class Rehearsal(Database):
     def transaction(self) -> Iterator[Transaction]:
         with super().transaction() as tx:
             noted = Noted(tx)
-            yield noted
+            yield cast(Transaction, noted)
         if noted.written:
             marshal.dump((self._clock.done, noted.written), self._file)
             self.rows["transactions"] += 1
@@ -275,12 +278,13 @@ def _of_others(m: Message, again: int, state: bool = False) -> Message:
     """The same message of another student: her pseudonym ends with the number of the round."""
     from hashlib import sha256
 
-    student = m.key.split(b"/")[0]
+    key = m.key or b""
+    student = key.split(b"/")[0]
     other = b"%s.%d" % (student, again)
     value = (m.value or b"").replace(b'"student":"%s"' % student, b'"student":"%s"' % other, 1)
     headers = [(name, sha256(value).hexdigest().encode() if name == "payload_sha256" else text)
                for name, text in m.headers]
-    return Message(m.topic, other + m.key[len(student):] if state else other, value, headers)
+    return Message(m.topic, other + key[len(student):] if state else other, value, headers)
 
 
 def main() -> None:

@@ -24,6 +24,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
+from uuid import uuid4
 
 import psycopg
 
@@ -127,8 +128,8 @@ def appending(url: str, folder: Path, students: int, rounds: int, many: int = 1)
     found: dict[str, list[float]] = {"raw": [], "ours": [], "cpu": [], "p50": [], "p99": []}
     with served(url, folder) as server:
         for turn in range(-1, rounds):  # the first one is for what is made once
-            rows = [(parts.uuid4(), 1, "exam-graded.v1", os.urandom(190).hex().encode()) for _ in range(400)]
-            took = parts.seconds(lambda rows=rows: [raw(row) for row in rows])
+            rows = [(uuid4(), 1, "exam-graded.v1", os.urandom(190).hex().encode()) for _ in range(400)]
+            took = parts.seconds(partial(list, map(raw, rows)))
             said = {name: submission(name, f"{many}-{turn + 1}") for name in names}
             requests = [server.request("/v1/events", b"[" + b",".join(
                 said[names[(n + m) % len(names)]] for m in range(many)) + b"]")

@@ -32,12 +32,15 @@ from uuid import uuid4
 
 from benchmarks import parts
 from benchmarks.run import ROOT, machine
+from ledger.bootstrap import clock
+from ledger.generate import generate
+from ledger.handling.bulk import import_lines
 from ledger.relay import Relay
 from ledger.relay.lane import producer_for
 from ledger.relay.positions import Positions
 from ledger.relay.prepare import EVENTS_CHUNK
 from ledger.rulebooks.loader import load_books
-from ledger.store import EventStore, open_store
+from ledger.store import EventStore, SetAside, open_store
 from ledger.wire import events
 from ledger.wire.kafka import PREFIX, PRODUCER, create_topics, history_of
 from ledger.wire.topics import EVENTS, STATE
@@ -55,7 +58,8 @@ def prepared(store: EventStore, folder: Path) -> tuple[Path, int]:
     with path.open("wb") as out:
         while found := store.records(after, EVENTS_CHUNK):
             after = found[-1][0]
-            messages = [events.message(record, digest, history) for _, record, digest in found]
+            messages = [events.message(record, digest, history) for _, record, digest in found
+                        if not isinstance(record, SetAside)]
             marshal.dump([(m.key, m.value, list(m.headers)) for m in messages], out)
             count += len(found)
     return path, count
@@ -207,10 +211,10 @@ def main() -> None:
     figures: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="career-ledger-bench-") as name, parts.database(admin, Path(name),
                                                                                             asked.db) as url:
-        lines = list(parts.generate(asked.events // 38 + 1, 1))
+        lines = list(generate(asked.events // 38 + 1, 1))
         with open_store(url) as store:
-            for outcome in parts.import_lines(store, partial(open_store, url, create=False),
-                                              load_books(), lines, "record", parts.clock):
+            for outcome in import_lines(store, partial(open_store, url, create=False),
+                                              load_books(), lines, "record", clock):
                 if outcome["outcome"] != "accepted":
                     raise SystemExit(f"bench: {outcome}")
             del lines

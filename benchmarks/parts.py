@@ -88,7 +88,7 @@ def seconds(act: Callable[[], Any]) -> float:
 
 
 def median_of(act: Callable[[int], Any], runs: int) -> float:
-    return statistics.median(seconds(lambda n=n: act(n)) for n in range(runs))
+    return statistics.median(seconds(partial(act, n)) for n in range(runs))
 
 
 # One event at a time
@@ -130,9 +130,9 @@ def appends(url: str, count: int) -> dict[str, float]:
     with open_store(url) as store:
         todo = prepare_students(store, url, max(10, count // 8), 50)
         warm = Desk(store, BOOKS, "record", clock)
-        for one in dict.fromkeys(s.student for s in todo):
-            warm.streams.load([one])
-            known = warm.streams[one]
+        for student in dict.fromkeys(s.student for s in todo):
+            warm.streams.load([student])
+            known = warm.streams[student]
             known.standing.on(max(event.effective_on for event in known.events), BOOKS)
         raw = raw_inserter(url)
         first = set(list(dict.fromkeys(s.student for s in todo))[::2])
@@ -140,11 +140,11 @@ def appends(url: str, count: int) -> dict[str, float]:
         for start in range(0, count, BLOCK):
             for _ in range(BLOCK):
                 row = (uuid4(), 1, "exam-graded.v1", os.urandom(190).hex().encode())
-                taken["raw"].append(seconds(lambda row=row: raw(row)))
+                taken["raw"].append(seconds(partial(raw, row)))
             for one in turns[0][start:start + BLOCK]:
-                taken["warm"].append(seconds(lambda one=one: warm.submit(one)))
+                taken["warm"].append(seconds(partial(warm.submit, one)))
             for one in turns[1][start:start + BLOCK]:
-                taken["cold"].append(seconds(lambda one=one: submit(store, BOOKS, one, "record", clock)))
+                taken["cold"].append(seconds(partial(submit, store, BOOKS, one, "record", clock)))
     return {name: statistics.median(found) for name, found in taken.items()}
 
 
@@ -436,7 +436,7 @@ def one_student(url: str, events: int, runs: int) -> dict[str, float]:
         taken: dict[str, list[float]] = {name: [] for name in acts}
         for n in range(runs + 3):
             for name, act in acts.items():
-                took = seconds(lambda act=act, n=n: act(n))
+                took = seconds(partial(act, n))
                 if n >= 3:
                     taken[name].append(took)
         return found | {name: statistics.median(values) for name, values in taken.items()}

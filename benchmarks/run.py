@@ -15,7 +15,10 @@ import sqlite3
 import statistics
 import sys
 import tempfile
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +30,7 @@ from ledger.store import open_store
 
 ROOT = Path(__file__).parents[1]
 EVENTS_TO_SEAL = 1_000_000
+"""Or 20 times as many as there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +88,10 @@ class Bench:
         self.figures.setdefault(kind, {})[line.work] = {"ours": line.ours, "limit": line.limit, "ratio": line.ratio,
                                                         "bar": line.bar, "met": line.met, "note": line.note}
 
-    def fresh(self, kind: str) -> Any:
+    def fresh(self, kind: str) -> AbstractContextManager[str]:
         return parts.database(self.admin, self.folder, kind)
 
-    def median(self, kind: str, act: Any) -> float:
+    def median(self, kind: str, act: Callable[[str], float]) -> float:
         found = []
         for _ in range(self.runs):
             with self.fresh(kind) as url:
@@ -107,7 +111,7 @@ class Bench:
         self.add(kind, Line("one event, whole write path, warm states", rate(1 / warm), rate(1 / raw), raw / warm,
                             0.5 if kind == "postgresql" else None, note=note))
         self.add(kind, Line("the same without a cache of states", rate(1 / cold), rate(1 / raw), raw / cold))
-        one, four = (self.median(kind, lambda url, n=n: parts.writers(url, n, 200)) for n in (1, 4))
+        one, four = (self.median(kind, partial(parts.writers, number=n, count=200)) for n in (1, 4))
         self.add(kind, Line("4 writers beside 1 writer", rate(four), rate(one), four / one,
                             1.0 if kind == "postgresql" else None))
 
@@ -122,15 +126,18 @@ class Bench:
                 export = [json.dumps(event.as_json()).encode() + b"\n" for event in store.log(0, 10_000_000)]
         count = len(rows) - len(self.lines)
         exported = export[count:], export[:count]
-        raws, ours, trusted = [], [], []
+        raws: list[float] = []
+        ours: list[dict[str, float]] = []
+        trusted: list[dict[str, float]] = []
         for _ in range(self.runs):
-            for found, act in ((raws, lambda url: {"events a second": parts.raw_copy(url, rows)}),
-                               (ours, lambda url: parts.bulk(url, self.lines, ready)),
-                               (trusted, lambda url: parts.bulk(url, *exported, trusted=True))):
-                with self.fresh(kind) as url:
-                    found.append(act(url))
-        raw, import_, moved = (statistics.median(one["events a second"] for one in found)
-                               for found in (raws, ours, trusted))
+            with self.fresh(kind) as url:
+                raws.append(parts.raw_copy(url, rows))
+            with self.fresh(kind) as url:
+                ours.append(parts.bulk(url, self.lines, ready))
+            with self.fresh(kind) as url:
+                trusted.append(parts.bulk(url, *exported, trusted=True))
+        raw = statistics.median(raws)
+        import_, moved = (statistics.median(one["events a second"] for one in found) for found in (ours, trusted))
         start = statistics.median(one["start"] for one in ours)
         self.figures.setdefault(kind, {})["seconds to start the workers"] = start
         note = f"without {start:.1f} s to start the workers; beside: {'binary COPY' if bar else 'executemany'}"
@@ -177,7 +184,7 @@ class Bench:
             self.add(kind, Line("reading the log, decoded to events", rate(ours), rate(raw),
                                 ours / raw, 0.2 if bar else None, note=note))
             with self.fresh(kind) as million:
-                parts.multiplied(url, million, max(1, EVENTS_TO_SEAL // len(self.lines)))
+                parts.multiplied(url, million, max(1, min(20, EVENTS_TO_SEAL // len(self.lines))))
                 proofs = parts.proofs(million)
             for work, name, least in (("sealing: leaves, tree, map, checkpoint", "sealed by 1", 0.4),
                                       ("sealing, 2 processes", "sealed by 2", 0.5),

@@ -13,6 +13,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -20,6 +21,7 @@ from uuid import uuid4
 import psycopg
 
 from benchmarks import parts
+from ledger.generate import generate
 from ledger.store import open_store
 from ledger.store.postgres import COPY, COPY_BEGIN, COPY_END
 
@@ -65,7 +67,7 @@ def partitions(url: str, rows: list[tuple[Any, ...]], count: int) -> dict[str, f
                           (uuid4(), 1, "a", b"b"), prepare=True)
 
         def median(act: Callable[[int], None]) -> float:
-            return statistics.median(parts.seconds(lambda n=n: act(n)) for n in range(60)) * 1000
+            return statistics.median(parts.seconds(partial(act, n)) for n in range(60)) * 1000
 
         return {"COPY rows/s": copied, "stream ms": median(one_stream), "log page of 1,000 ms": median(page),
                 "append ms": median(insert)}
@@ -81,7 +83,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with parts.database(admin, folder, "postgresql") as url:
-            parts.bulk(url, list(parts.generate(1000, 1)), [])
+            parts.bulk(url, list(generate(1000, 1)), [])
             with open_store(url) as store:
                 rows = parts.stored_rows(store)
             many = [(uuid4(), *row[1:]) if row[1] == 1 else row for row in rows]

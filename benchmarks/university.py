@@ -21,6 +21,7 @@ from pathlib import Path
 
 from benchmarks import parts
 from benchmarks.run import ROOT, machine
+from ledger.generate import generate
 
 COMMAND = [sys.executable, "-c", "from ledger.entrypoints.cli import main; main()"]
 NOT_FOUND, UNUSABLE = 3, 6
@@ -79,12 +80,12 @@ def main() -> None:
             ("audit",),
             *((*words, *(() if "upcoming" in words else ("--on", "2026-03-20"))) for words in REPORTS)]
         events = 0
-        student = json.loads(next(iter(parts.generate(1, 1))))["student"]
+        student = json.loads(next(iter(generate(1, 1))))["student"]
 
         def write() -> None:
             nonlocal events
             with file.open("wb") as out:
-                for line in parts.generate(asked.students, 1):
+                for line in generate(asked.students, 1):
                     out.write(line)
                     events += 1
 

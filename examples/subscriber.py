@@ -16,7 +16,7 @@ db.executescript("""CREATE TABLE IF NOT EXISTS positions (part INTEGER PRIMARY K
     CREATE TABLE IF NOT EXISTS epochs (epoch INTEGER)""")
 
 
-def counts(epoch):
+def counts(epoch: int) -> bool:
     """After a restore of the ledger everything comes again as the next epoch, but what was lost: begin anew with it."""
     known = db.execute("SELECT max(epoch) FROM epochs").fetchone()[0]
     if epoch > (known or epoch):
@@ -27,7 +27,7 @@ def counts(epoch):
     return epoch >= (known or epoch)
 
 
-def take(student, version, value):
+def take(student: str, version: int, value: bytes) -> None:
     """Each version once and in order: what was seen is dropped, what comes too early waits for what is missing."""
     seen = db.execute("SELECT max(version) FROM students WHERE student = ?", (student,)).fetchone()[0] or 0
     if version > seen + 1:
