@@ -124,6 +124,8 @@ def on_disk(admin: str) -> None:
 def appending(url: str, folder: Path, students: int, rounds: int, many: int = 1) -> dict[str, Any]:
     """Events a second that 64 clients append, `many` in each request, and of one that does INSERT + COMMIT."""
     names = filled(url, students)
+    with open_store(url) as store:
+        events = store.last_position()
     raw = parts.raw_inserter(url)
     found: dict[str, list[float]] = {"raw": [], "ours": [], "cpu": [], "p50": [], "p99": []}
     with served(url, folder) as server:
@@ -137,6 +139,7 @@ def appending(url: str, folder: Path, students: int, rounds: int, many: int = 1)
                 server.request(f"/v1/students/{name}/events", one) for name, one in said.items()]
             before = cpu(server.pid)
             load = asked(server.port, requests, CLIENTS, ALONE_SECONDS)
+            events += load.answers * many
             if turn < 0:
                 continue
             found["raw"].append(len(rows) / took)
@@ -144,6 +147,7 @@ def appending(url: str, folder: Path, students: int, rounds: int, many: int = 1)
             found["cpu"].append((cpu(server.pid) - before) / load.answers / many * 1e6)
             found["p50"].append(load.p50)
             found["p99"].append(load.p99)
+    parts.recorded(url, events)
     return {name: statistics.median(values) for name, values in found.items()}
 
 

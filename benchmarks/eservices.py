@@ -1,6 +1,6 @@
 """How fast IFS06 lists everybody, beside reading the stored rows of fingerprints alone, and whether memory stays flat.
 
-    python benchmarks/eservices.py [--students 25000] [--runs 7]
+    python -m benchmarks.eservices [--students 25000] [--runs 7]
 
 Both in pages of 1,000, on SQLite, one after the other in turns; medians. Prints a line; asserts nothing: machines
 differ.
@@ -66,7 +66,7 @@ def timed(act: Callable[[Services], int], services: Services, students: int) -> 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--students", type=int, default=25_000)
     parser.add_argument("--runs", type=int, default=7)
     asked = parser.parse_args()

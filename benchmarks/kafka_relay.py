@@ -45,7 +45,6 @@ from ledger.wire import events
 from ledger.wire.kafka import PREFIX, PRODUCER, create_topics, history_of
 from ledger.wire.topics import EVENTS, STATE
 
-os.environ.setdefault("CAREER_LEDGER_DIGEST_KEY", uuid4().hex * 2)  # PostgreSQL has no place for it
 PARTITIONS = 6
 FLUSH = 100_000
 BAR = 0.8
@@ -206,6 +205,7 @@ def main() -> None:
     brokers, admin = os.environ.get("CAREER_LEDGER_TEST_KAFKA"), os.environ.get("CAREER_LEDGER_TEST_POSTGRES", "")
     if not brokers or (asked.db == "postgresql" and not admin):
         raise SystemExit("bench: no Kafka or no PostgreSQL: run `make bench-kafka`")
+    os.environ.setdefault("CAREER_LEDGER_DIGEST_KEY", uuid4().hex * 2)  # PostgreSQL has no place for it
     gc.freeze()
     gc.set_threshold(200_000, 20, 20)  # as `career-ledger publish` does; the raw producer profits alike
     figures: dict[str, Any] = {}

@@ -151,7 +151,7 @@ class Bench:
             for size in (1, 10, 100, 1000):
                 with self.fresh(kind) as url:
                     self.figures[kind][f"append function, {size} events a transaction"] = parts.group_commit(
-                        url, rows[:{1: 500, 10: 5000}.get(size, 20_000)], size)
+                        url, rows, size)
 
     def sealing(self, kind: str) -> None:
         """With a person sealed for each student and a box in every 25th event, beside the same without a key store, in

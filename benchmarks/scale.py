@@ -58,7 +58,8 @@ def partitions(url: str, rows: list[tuple[Any, ...]], count: int) -> dict[str, f
 
         def page(n: int) -> None:
             c.execute("SELECT notification_id, topic, state FROM part_events WHERE notification_id > %s "
-                      "ORDER BY notification_id LIMIT 1000", (n * 1000,), prepare=True, binary=True).fetchall()
+                      "ORDER BY notification_id LIMIT 1000", (n * len(rows) // 64,), prepare=True,
+                      binary=True).fetchall()
 
         def insert(_: int) -> None:
             with c.transaction():
@@ -86,17 +87,17 @@ def main() -> None:
             parts.bulk(url, list(generate(1000, 1)), [])
             with open_store(url) as store:
                 rows = parts.stored_rows(store)
-            many = [(uuid4(), *row[1:]) if row[1] == 1 else row for row in rows]
+            many: list[tuple[Any, ...]] = []
             while len(many) < asked.events:
                 fresh: dict[Any, Any] = {}
                 many += [(fresh.setdefault(row[0], uuid4()), *row[1:]) for row in rows]
             for count in (1, 16, 64):
-                found = partitions(url, many[len(rows):asked.events], count)
+                found = partitions(url, many[:asked.events], count)
                 print(f"{count:3} partitions: " + "; ".join(f"{what} {value:,.2f}" for what, value in found.items()),
                       flush=True)
         for size in (1, 10, 100, 1000):
             with parts.database(admin, folder, "postgresql") as url:
-                found_rate = parts.group_commit(url, rows[:500 * min(size, 40)], size)
+                found_rate = parts.group_commit(url, rows, size)
                 print(f"{size:5} events a transaction: {found_rate:,.0f} events/s", flush=True)
 
 
