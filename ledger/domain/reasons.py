@@ -89,7 +89,8 @@ def reason(book: Book, rule: str, message: Phrase, clears: Clears | None = None,
            facts: tuple[Fact, ...] = (), interpretation: str | None = None) -> Reason:
     """A reason with the source and the interpretation that the rule book gives for the rule. Raises `UnknownValue`."""
     book.entry(rule)
-    return Reason(rule, message, source_of(book, rule), clears, interpretation or interpretation_of(book, rule), facts)
+    return Reason(rule, message, source_of(book, rule), clears, interpretation or interpretation_of(book, rule),
+                  tuple(dict.fromkeys(facts)))
 
 
 @lru_cache(maxsize=256)

@@ -88,6 +88,9 @@ def test_every_question_is_answered_on_any_history(lines: list[Line], course: st
                               calls_start_on=held, mode="written")
             answer = eligibility.answer(events, STUDENT, day, BOOKS, career, call)
             assert answer["eligible"] is (not answer["reasons"])
+            for reason in answer["reasons"]:
+                facts = reason.get("facts", [])
+                assert all(fact not in facts[:at] for at, fact in enumerate(facts))
 
 
 @st.composite
