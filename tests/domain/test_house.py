@@ -4,7 +4,6 @@ catalogue that leaves nothing out."""
 import ast
 import re
 from collections.abc import Iterator
-from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -13,17 +12,14 @@ import pytest
 from ledger.domain.events import ACTS, PAYLOADS
 from ledger.domain.law import catalogue
 from tests.rule_table import files
+from tests.sources import parsed
 
+pytestmark = pytest.mark.xdist_group("code")
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
            for top in ("ledger", "consumers") for path in (ROOT / top).rglob("*.py")}
 AUDITOR = "ledger.proofs.auditor"
 """A program of its own, read alone and run where there is nothing else of ours."""
-
-
-@cache
-def parsed(path: Path) -> ast.Module:
-    return ast.parse(path.read_text())
 
 
 def imported(name: str, path: Path) -> Iterator[str]:

@@ -4,10 +4,14 @@ keys are destroyed."""
 import ast
 from pathlib import Path
 
+import pytest
+
 from ledger.domain.checked import names
 from ledger.domain.events import PAYLOADS
 from ledger.domain.protected import NAMES, PROTECTED
+from tests.sources import parsed
 
+pytestmark = pytest.mark.xdist_group("code")
 LEDGER = Path(__file__).parents[2] / "ledger"
 READERS = [path for folder in ("domain", "projections", "relay", "audit", "wire")
            for path in (LEDGER / folder).rglob("*.py")
@@ -28,7 +32,7 @@ sealed."""
 def test_protected_field_is_read_by_the_one_module_that_says_what_rules_need() -> None:
     found: dict[str, set[str]] = {}
     for path in READERS:
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(parsed(path)):
             said = node.attr if isinstance(node, ast.Attribute) else (
                 node.args[1].value if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
                 and node.func.id == "getattr" and isinstance(node.args[1], ast.Constant) else None)

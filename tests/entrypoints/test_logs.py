@@ -18,6 +18,7 @@ from ledger.bootstrap import open_ledger
 from ledger.edges import log, program, records
 from ledger.edges.log import Note
 from ledger.entrypoints.cli import cli
+from tests.sources import parsed
 
 ROOT = Path(__file__).parents[2]
 FIELDS = ["time", "level", "program", "id", "text", "numbers"]
@@ -123,7 +124,7 @@ def _calls() -> Iterator[tuple[Path, ast.Call]]:
     """What programs that run for long say: through `say`, through a logger."""
     for folder in ("ledger/relay", "ledger/intake", "ledger/projections/everybody", "consumers"):
         for path in sorted((ROOT / folder).rglob("*.py")):
-            for node in ast.walk(ast.parse(path.read_text())):
+            for node in ast.walk(parsed(path)):
                 if isinstance(node, ast.Call) and path.name != "__main__.py" and _tells(ast.unparse(node.func)):
                     yield path, node
 

@@ -19,6 +19,7 @@ from ledger.domain.rulebook import Interpretations, is_register_entry
 from ledger.rulebooks.loader import load_books
 from ledger.rulebooks.show import cite
 from tests.rules.citations import wrong_citations
+from tests.sources import parsed
 
 pytestmark = pytest.mark.xdist_group("code")
 BOOKS = load_books()
@@ -46,8 +47,8 @@ ROOT = Path(ledger.__path__[0])
 
 @cache
 def uses() -> list[Use]:
-    """All of the code, which takes a second to look through: not while tests are collected."""
-    modules = {path.relative_to(ROOT).with_suffix("").as_posix().replace("/", "."): ast.parse(path.read_text())
+    """All of the code: not while tests are collected."""
+    modules = {path.relative_to(ROOT).with_suffix("").as_posix().replace("/", "."): parsed(path)
                for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))}
     marked = {child.value for tree in modules.values() for node in ast.walk(tree) if isinstance(node, ast.Call)
               and isinstance(node.func, ast.Name) and node.func.id == "obeys"

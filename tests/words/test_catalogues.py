@@ -29,6 +29,7 @@ from ledger.wire.state import BlockSpan, Status
 from ledger.words import LANGUAGES, Language, sentence
 from ledger.words.entries import NAMES, entry, ids
 from ledger.words.values import WRITERS, day, figure, money, written
+from tests.sources import parsed
 
 pytestmark = pytest.mark.xdist_group("code")
 ROOT = Path(ledger.__file__).parent
@@ -45,7 +46,7 @@ OTHERS: dict[str, set[str]] = {"verbatim": {"said", "remedy"}} | {one: set(names
 def _all_calls() -> list[tuple[ast.Call, str]]:
     paths = sorted([*ROOT.rglob("*.py"), *Path(consumers.__file__).parent.rglob("*.py")])
     return [(node, getattr(node.func, "attr", getattr(node.func, "id", "")))
-            for path in paths for node in ast.walk(ast.parse(path.read_text()))
+            for path in paths for node in ast.walk(parsed(path))
             if isinstance(node, ast.Call) and node.args]
 
 
@@ -213,7 +214,7 @@ HELP = frozenset({"command", "group", "option", "argument", "version_option"})
 def _sentences(path: Path) -> Iterator[str]:
     """Texts of at least three words that are no documentation: not of a module, a function, a command or an option."""
     name = path.relative_to(ROOT.parent).as_posix() if path.is_relative_to(ROOT) else path.name
-    tree = ast.parse(path.read_text())
+    tree = parsed(path)
     free: set[ast.AST] = set()
     for node in ast.walk(tree):
         called = getattr(node.func, "attr", getattr(node.func, "id", "")) if isinstance(node, ast.Call) else ""
