@@ -136,15 +136,12 @@ IN_POSTGRES: dict[str, tuple[Callable[[], list[StoredEvent]], str]] = {
 """SQLite knows no users and no SHA-1."""
 
 
-@pytest.mark.parametrize("attack", [*ATTACKS, *IN_POSTGRES])
-def test_database_refuses_what_is_no_event_of_its_stream(writer: Writer, attack: str) -> None:
-    if attack in IN_POSTGRES and writer.kind == "sqlite":
-        return
-    made, words = (ATTACKS | IN_POSTGRES)[attack]
+def test_database_refuses_what_is_no_event_of_its_stream(writer: Writer) -> None:
     before = writer.store.log()
-    with pytest.raises((psycopg.DataError, sqlite3.IntegrityError), match=words):
-        writer.append(made())
-    assert writer.store.log() == before
+    for attack, (made, words) in (ATTACKS | (IN_POSTGRES if writer.kind == "postgresql" else {})).items():
+        with pytest.raises((psycopg.DataError, sqlite3.IntegrityError), match=words):
+            writer.append(made())
+        assert writer.store.log() == before, attack
     writer.append([row("S01", 3), row("S02", 1)])
     writer.append([row("S01", 4, now() + timedelta(seconds=AHEAD_SECONDS / 2), id='\u00e8 "\\\n\x01')])
     assert [event.version for event in writer.store.stream("S01")] == [1, 2, 3, 4]
