@@ -309,8 +309,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--million", action="store_true")
     asked = parser.parse_args()
+    admin = os.environ.get("CAREER_LEDGER_TEST_POSTGRES")
+    if not admin:
+        raise SystemExit("bench: no PostgreSQL: run `python infra/postgres run -- python -m benchmarks.desk`")
     os.environ["CAREER_LEDGER_DIGEST_KEY"] = os.urandom(32).hex()
-    admin = os.environ["CAREER_LEDGER_TEST_POSTGRES"]
     with tempfile.TemporaryDirectory(prefix="career-ledger-bench-") as name:
         for kind in ("postgresql", "sqlite"):
             for work, ours, beside, ratio, bar, most, note in (

@@ -23,6 +23,15 @@ def test_tells_how_it_is_run(name: str, monkeypatch: pytest.MonkeyPatch, capsys:
     assert re.search(rf"benchmarks[./]{name}\b", capsys.readouterr().out)
 
 
+@pytest.mark.parametrize("name", sorted({*PROGRAMS} - {"eservices", "questions"}))
+def test_without_a_server_tells_how_to_have_one(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", [name])
+    for variable in ("CAREER_LEDGER_TEST_POSTGRES", "CAREER_LEDGER_TEST_KAFKA"):
+        monkeypatch.delenv(variable, raising=False)
+    with pytest.raises(SystemExit, match=r"^bench: .*run `"):
+        importlib.import_module(f"benchmarks.{name}").main()
+
+
 def test_fingerprints_are_listed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("CAREER_LEDGER_MASTER_KEY", "")  # is set
     monkeypatch.setattr(sys, "argv", ["eservices", "--students", "30", "--runs", "1"])
