@@ -238,8 +238,8 @@ class _Page:
             for one in sorted(found, key=lambda one: one["rule"])])
 
     def _day(self, on: str | None) -> str:
-        """No line ends between the number and the month."""
-        return day(on, self._language).replace(" ", "\u00a0", 1) if on is not None else ""
+        """No line ends within it."""
+        return day(on, self._language).replace(" ", "\u00a0") if on is not None else ""
 
     def _notices(self) -> Iterator[Section]:
         """One line for those that say the same: a body need not read it of each student."""

@@ -10,6 +10,8 @@ from ledger.edges.text import visible
 from ledger.words import Language
 
 Lines = Sequence[Sequence[str]]
+LONGEST_CODE = 16
+"""Of students, rules and years: longer ones may be broken, else what stands beside them has no room."""
 
 
 class Section(NamedTuple):
@@ -48,8 +50,8 @@ def _table(one: Section) -> list[str]:
     heads = "".join(f'<th scope="col"{_number(n >= end)}>{shown(head)}</th>' for n, head in enumerate(one.heads))
     parts = [f"<table>{f'<thead><tr>{heads}</tr></thead>' if heads else ''}<tbody>"]
     for row in one.rows:
-        cells = [f"<td{_number(bool(one.heads) and n >= end)}>{'<br>'.join(shown(line) for line in cell.splitlines())}"
-                 "</td>" for n, cell in enumerate(row)]
+        cells = [f"<td{_number(bool(one.heads) and n >= end) or _code(cell)}>"
+                 f"{'<br>'.join(shown(line) for line in cell.splitlines())}</td>" for n, cell in enumerate(row)]
         if not one.heads or one.numbers_from is not None:
             cells[0] = f'<th scope="row">{shown(row[0])}</th>'
         parts.append(f"<tr>{''.join(cells)}</tr>")
@@ -58,6 +60,11 @@ def _table(one: Section) -> list[str]:
 
 def _number(is_one: bool) -> str:
     return ' class="number"' if is_one else ""
+
+
+def _code(cell: str) -> str:
+    """On paper no line ends within a short one."""
+    return ' class="code"' if len(cell) <= LONGEST_CODE and "-" in cell and len(cell.split()) == 1 else ""
 
 
 def shown(said: str) -> str:

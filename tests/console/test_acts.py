@@ -1,10 +1,11 @@
 """What somebody does on the console's pages, with scripts and without."""
 
 import re
+import threading
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from .desk import CLERK, LEAVER, STAFF, Desk
 
@@ -77,6 +78,31 @@ def test_what_frees_her_today_but_not_tomorrow_is_told(opened: Desk) -> None:
     expect(page.get_by_role("heading", name="Nothing would block on 20 March 2026")).to_be_visible()
     expect(page.get_by_text("But on 21 March 2026, if nothing else happens:")).to_be_visible()
     expect(page.locator("h2 ~ ul", has_text="BLK-2").last).to_contain_text("late payment")
+    page.close()
+
+
+@pytest.mark.parametrize("patience", [60.0, 0.02], ids=["at-once", "after-a-moment"])
+def test_what_is_typed_while_the_answer_is_made_stays(opened: Desk, monkeypatch: pytest.MonkeyPatch,
+                                                      patience: float) -> None:
+    going_on, real = threading.Event(), opened.ledger.dry_run
+    monkeypatch.setattr(opened.ledger, "dry_run", lambda *asked: going_on.wait(60) and real(*asked))
+    page = opened_at(opened, "/students/S-DEMO-15/record?on=2026-03-20", True)
+    fill(page, **PAID)
+    asked = list[Route]()
+    page.route("**/record?*", lambda route: asked.append(route), times=1)
+    with page.expect_request("**/record?*"):
+        page.get_by_role("button", name="Check").click()
+    fill(page, **{"data.note": "by transfer", "data.amount": "40,00"})
+    monkeypatch.setattr(opened.console.waiting, "patience", patience)
+    asked[0].continue_()
+    if patience < 1.0:
+        expect(page.get_by_role("progressbar")).to_be_visible()
+    going_on.set()
+    expect(page.get_by_role("heading", name="The rules allow it")).to_be_visible()
+    for name, value in (("data.amount", "40,00"), ("data.note", "by transfer"), ("data.charge", PAID["data.charge"])):
+        expect(page.locator(f'[name="{name}"]')).to_have_value(value)
+    if patience > 1.0:
+        expect(page.locator("[name='data.amount']")).to_be_focused()
     page.close()
 
 

@@ -34,6 +34,10 @@ def test_everybody_is_looked_at_when_asked(opened: Desk, language: str) -> None:
     assert lines[0].startswith("rule,severity,student")
     assert len(lines) == rules.count() + 1
     assert all(line.startswith("BLK-1,") for line in lines[1:])
+    about = page.locator("table").last.locator("a[href*='/events/']").first
+    on = about.locator("xpath=..").inner_text().partition(", ")[2]
+    about.click()
+    expect(page.locator("dl.facts")).to_contain_text(on)
     page.close()
 
 

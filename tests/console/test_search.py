@@ -42,7 +42,7 @@ def test_name_and_tax_code_are_looked_up_with_a_purpose_and_stand_in_no_address(
     page.on("request", lambda one: asked.append(one.url))
     page.goto(f"{opened.site}/?{ON}")
     page.locator("details.look > summary").click()
-    page.get_by_label("Che cosa si conosce").select_option(by)
+    page.get_by_label("Cerca per").select_option(by)
     page.get_by_label("Nome o codice fiscale").fill(value)
     send = page.locator("details.look button")
     send.click()

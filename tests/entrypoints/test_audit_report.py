@@ -84,7 +84,7 @@ def test_page_says_what_was_found_and_can_be_read_aloud(broken: Callable[..., An
     found = [json.loads(row) for row in broken("audit", "--on", "2026-03-20", "--json").stdout.splitlines()]
     for one in found:
         assert one["rule"] in outline.text
-    assert {"it": "10\u00a0febbraio 2026", "en": "10\u00a0February 2026"}[language] in outline.text
+    assert {"it": "10\u00a0febbraio\u00a02026", "en": "10\u00a0February\u00a02026"}[language] in outline.text
     assert {one["event"]: one["effective_on"] for one in found}["p2"] == "2026-02-10"
 
 

@@ -123,6 +123,14 @@ def test_catalogue_has_exactly_the_messages_of_the_code(language: Language) -> N
     assert {one for one in ids(language) if not one.startswith(NAMES)} == used().keys()
 
 
+def test_italian_is_that_of_an_office() -> None:
+    """It asks nobody to do a thing as a friend would, has no books of rules, and calls no id a number of enrolment."""
+    friendly = r"[;:.,] (?:correggi|scrivi|riscrivi|togli|aggiungi|controlla|ricontrolla|usa)(?:l[oaie])?\b"
+    said = [one for name in ("it.toml", "help.it.toml") for one in (ROOT / "words" / name).read_text().splitlines()]
+    assert [one for one in said if re.search(
+        rf"libr[oi] (?:di|delle) regole|matricola \{{student\}}|\"Il\"$|{friendly}", one)] == []
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_sentence_uses_no_value_that_the_code_does_not_give(language: Language) -> None:
     for one, (given, _) in used().items():

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from ledger.audit.totals import SEVERITIES, Totals
 from ledger.bootstrap import Answer, HowToAudit, Ledger
+from ledger.domain.events import Event
 from ledger.domain.phrases import says
 from ledger.edges.log import Note
 from ledger.edges.program import fault, say
@@ -107,7 +108,16 @@ def shown(looks: LooksAtAll, asked: Visit, rulebooks: Path | None) -> dict[str, 
         "by_rule": sorted(look.totals.by("rule"), key=lambda one: [-one[name] for name in SEVERITIES]),
         "says": says_of(looks.ledger.books, asked.language, rulebooks),
         "count": len(rows), "rows": told(rows[start:start + ROWS], asked.language),
+        "events": _events(looks.ledger, rows[start:start + ROWS]),
         "start": start, "following": start + ROWS if start + ROWS < len(rows) else None}
+
+
+def _events(ledger: Ledger, rows: list[Answer]) -> dict[tuple[str, str], Event]:
+    """Those that the rows are about, by student and id."""
+    wanted = {(row["student"], row["event"]) for row in rows if row.get("student") and row.get("event")}
+    streams = ledger.log.streams({student for student, _ in wanted}, aside=lambda _: None)
+    return {(student, one.id): one for student, events in streams.items() for one in events
+            if (student, one.id) in wanted}
 
 
 def as_csv(looks: LooksAtAll, asked: Visit, language: Language) -> bytes:
