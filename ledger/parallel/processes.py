@@ -12,7 +12,7 @@ import signal
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context, parent_process, util
 from multiprocessing.connection import wait
 from multiprocessing.context import BaseContext
 from pathlib import Path
@@ -78,6 +78,12 @@ class Pool(ProcessPoolExecutor):
 def pool(start: Callable[..., None] | None = None, *arguments: Any) -> Pool:
     """A process that first calls `start`, a function of a module, with the arguments."""
     return Pool(get_context("spawn"), _start, (start, *arguments))
+
+
+def give_back() -> None:
+    """For who ends without an ending of the interpreter: what the pools of this process have of the system, which a
+    helper of the library gives back too, but only with a warning on standard error."""
+    util._run_finalizers(0)  # noqa: SLF001
 
 
 def _start(start: Callable[..., None] | None, *arguments: Any) -> None:

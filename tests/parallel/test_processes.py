@@ -148,3 +148,20 @@ def test_no_two_loans_are_the_same() -> None:
     assert found[0][0].path == found[1][0].path
     assert found[0][0] != found[1][0]
     assert [value for _, value in found] == ["one law", "another"]
+
+
+ENDS_AT_ONCE = """
+import os
+from ledger.parallel.processes import give_back, pool
+
+if __name__ == "__main__":
+    kept = pool()
+    assert kept.submit(os.getpid).result(60)
+    give_back()
+    os._exit(0)
+"""
+
+
+def test_who_ends_at_once_says_nothing_of_what_its_pool_had() -> None:
+    done = subprocess.run([sys.executable, "-c", ENDS_AT_ONCE], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stderr == ""

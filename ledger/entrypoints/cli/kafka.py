@@ -99,6 +99,7 @@ def publish(brokers: str | None, partitions: int, replicas: int | None, once: bo
 
 
 def _publish(brokers: str, partitions: int, replicas: int | None, once: bool, watch: "Watch") -> None:
+    from ledger.parallel.processes import give_back
     from ledger.relay import Restart
     from ledger.store import StoreUnavailable
 
@@ -116,6 +117,7 @@ def _publish(brokers: str, partitions: int, replicas: int | None, once: bool, wa
                 raise
             if stop.is_set():
                 break
+            give_back()
             _begin_again(str(error))
         except StoreUnavailable as error:
             if once:
@@ -127,6 +129,7 @@ def _publish(brokers: str, partitions: int, replicas: int | None, once: bool, wa
             stop.wait(PAUSE_SECONDS)
     sys.stdout.flush()
     sys.stderr.flush()
+    give_back()
     os._exit(0)  # a lane whose last messages Kafka does not acknowledge would be waited for
 
 
