@@ -83,7 +83,7 @@ def pool(start: Callable[..., None] | None = None, *arguments: Any) -> Pool:
 def give_back() -> None:
     """For who ends without an ending of the interpreter: what the pools of this process have of the system, which a
     helper of the library gives back too, but only with a warning on standard error."""
-    util._run_finalizers(0)  # noqa: SLF001
+    util._run_finalizers(0)  # type: ignore[attr-defined]  # noqa: SLF001 - no other gives back at once
 
 
 def _start(start: Callable[..., None] | None, *arguments: Any) -> None:

@@ -104,6 +104,7 @@ SCREENS = {
     "no-student": Screen("GET /students/{student}", "/students/NOBODY", "NOBODY", status=404),
     "form-from-elsewhere": Screen("", "/reports", "an old one|vecchia", LEAVER, _forges, 403),
     "signed-out": Screen("", "/reports", "The session has ended|La sessione è finita", LEAVER, _is_signed_out, 401),
+    "api": Screen("", "/v1", "/v1/students/{student}/fees", NOBODY),
     "no-page": Screen("", "/nowhere", "page at this address|nessuna pagina", status=404),
 }
 """By its name."""

@@ -48,7 +48,8 @@ from .asked import (
 )
 from .everybody import REPORTS, Everybody, path_of
 from .feed import Feed
-from .openapi import LINES, document, page
+from .openapi import LINES, document, kind, operations
+from .pages import html
 from .problems import Misasked, explained, field, rule
 from .replies import Inquiry, told_as, told_in
 from .tickets import Tickets
@@ -440,7 +441,7 @@ def _document(asked: Inquiry) -> Response:
 
 
 def _page(asked: Inquiry) -> Response:
-    return Response(200, page(document(asked.language), asked.language), "text/html; charset=utf-8")
+    return html("api.html", asked.language, 200, operations=operations(document(asked.language)), kind=kind)
 
 
 def _alive(_: Request) -> Response:

@@ -5,7 +5,6 @@ A test compares it with the routes that are served, and real answers with what i
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from html import escape
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel
@@ -218,21 +217,13 @@ def _referred(schema: Any, name: str) -> Any:
             for key, value in schema.items()}
 
 
-def page(found: Schema, language: Language) -> bytes:
-    """The operations of a document, for people: one file that asks for no other."""
-    rows = "".join(
-        f"<h2><code>{method.upper()} {escape(path)}</code></h2><p>{escape(one['summary'])}</p>"
-        f"<p>{escape(', '.join(one.get('x-roles', ())))}</p><ul>"
-        + "".join(f"<li><code>{escape(given['name'])}</code> ({given['in']}{', *' if given['required'] else ''}): "
-                  f"<code>{escape(_kind(given['schema']))}</code></li>" for given in one["parameters"])
-        + "</ul>" for path, methods in found["paths"].items() for method, one in methods.items())
-    name = escape(sentence(says("api/page"), language))
-    return (f'<!doctype html><html lang="{language}"><head><meta charset="utf-8"><title>{name}</title></head>'
-            f'<body><main><h1>{name}</h1><p><a href="/v1/openapi.json">OpenAPI 3.1</a></p>{rows}</main></body></html>'
-            ).encode()
+def operations(found: Schema) -> Iterator[tuple[str, str, Schema]]:
+    """Those of a document, for people: each with its method and path."""
+    return ((method.upper(), path, one) for path, methods in found["paths"].items() for method, one in methods.items())
 
 
-def _kind(schema: Schema) -> str:
+def kind(schema: Schema) -> str:
+    """Of a parameter, in a word."""
     if "enum" in schema:
         return " | ".join(map(str, schema["enum"]))
     return str(schema.get("format") or schema.get("pattern") or schema.get("type", ""))
