@@ -70,12 +70,15 @@ def platform(file: Path) -> Platform:
 
 
 class Admitted(NamedTuple):
+    """`once`: of a token that counts only where it was not used before, its name and when it may be forgotten."""
+
     reader: Asker
     client: str
+    once: tuple[str, datetime] | None
 
 
 class VoucherGate:
-    """Of one platform. `use_once`: whether a token was not used before, remembered until then."""
+    """Of one platform."""
 
     def __init__(self, file: Path, clock: Callable[[], datetime]) -> None:
         """Raises RuleBookError where the file, or one that it names, cannot be used."""
@@ -96,7 +99,7 @@ class VoucherGate:
 
             raise RuleBookError(Misread(str(file), None, "", says("eservices/no-pem"))) from None
 
-    def admitted(self, service: ServiceName, request: Request, use_once: Callable[[str, datetime], bool]) -> Admitted:
+    def admitted(self, service: ServiceName, request: Request) -> Admitted:
         """Raises BadToken, OSError (the platform's keys cannot be had)."""
         now, named = self._clock(), self.platform
         kind, _, token = request.headers.get(b"authorization", b"").decode("latin-1").partition(" ")
@@ -117,10 +120,10 @@ class VoucherGate:
         if "cnf" in claims:  # bound to a key whose possession nobody proves here
             raise BadToken("voucher-bound")
         tracking = self._tracking(claims, request, audience, now)
-        self._message(request, audience, now, use_once)
+        once = self._message(request, audience, now)
         said = {"purposeId": claims["purposeId"], "clientId": claims["client_id"], "jti": claims["jti"]}
         return Admitted(Asker(_short(claims["consumerId"]), tracking.get("userID"), " ".join(
-            f"{name}={_short(value)}" for name, value in (said | tracking).items())), claims["client_id"])
+            f"{name}={_short(value)}" for name, value in (said | tracking).items())), claims["client_id"], once)
 
     def _tracking(self, voucher: Mapping[str, Any], request: Request, audience: str, now: datetime) -> dict[str, str]:
         """What it says of who asks there, by a signature that is believed or by the digest that the voucher binds."""
@@ -142,11 +145,10 @@ class VoucherGate:
         return {name: _short(claims[name]) for name in ("userID", "userLocation", "LoA") if isinstance(
             claims.get(name), str)}
 
-    def _message(self, request: Request, audience: str, now: datetime,
-                 use_once: Callable[[str, datetime], bool]) -> None:
+    def _message(self, request: Request, audience: str, now: datetime) -> tuple[str, datetime] | None:
         patterns = self.platform.patterns
         if not patterns or self._callers is None:
-            return
+            return None
         token = request.headers.get(SIGNATURE, b"").decode("latin-1")
         if not token:
             raise BadToken("no-signature")
@@ -154,10 +156,9 @@ class VoucherGate:
             ("jti",) if "ID_AUTH_REST_02" in patterns else ())), now)
         if "INTEGRITY_REST_01" in patterns:
             _whole(request, claims)
-        if "ID_AUTH_REST_02" in patterns:
-            used = hashlib.sha256(f"{claims.get('iss', '')}\n{claims['jti']}".encode()).hexdigest()
-            if not use_once(used, expires(claims)):
-                raise BadToken("token-replayed")
+        if "ID_AUTH_REST_02" not in patterns:
+            return None
+        return hashlib.sha256(f"{claims.get('iss', '')}\n{claims['jti']}".encode()).hexdigest(), expires(claims)
 
     def signed(self, body: bytes, type: str, client: str) -> tuple[tuple[bytes, bytes], ...]:
         """The headers of an answer."""
