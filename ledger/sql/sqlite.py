@@ -131,8 +131,16 @@ def _length(path: str) -> int:
 
 
 def connect(address: str, timeout: float = LOCK_SECONDS) -> sqlite3.Connection:
-    """Transactions begin and end where it is said, and threads may take turns."""
-    return sqlite3.connect(address, timeout, isolation_level=None, check_same_thread=False, uri=True)
+    """Transactions begin and end where it is said, and threads may take turns. Bytes that are no text, where one should
+    stand, are read as one that is like none of ours: whoever looks at it says what is damaged, where SQLite would fail
+    and repeat all of it."""
+    made = sqlite3.connect(address, timeout, isolation_level=None, check_same_thread=False, uri=True)
+    made.text_factory = _text
+    return made
+
+
+def _text(stored: bytes) -> str:
+    return stored.decode(errors="replace")
 
 
 def statements_of(script: str) -> Iterator[str]:

@@ -186,14 +186,15 @@ class EventStore:
 
     def records(self, after: int = 0, limit: int = PAGE) -> list[tuple[int, StoredRecord | SetAside, str]]:
         """The same as `log` undecoded: position, the event as JSON (as it reads today, position included), and the
-        `digest` of its stored bytes. An event that cannot be read is told by the stream to set aside."""
+        `digest` of its stored bytes. An event that cannot be read is told by the stream to set aside, without one."""
         return [(position, one if isinstance(one, SetAside) else as_record(one, position), digest)
                 for position, one, digest in self.sound(after, limit)]
 
     def sound(self, after: int = 0, limit: int = PAGE) -> list[tuple[int, Sound | SetAside, str]]:
         """The same with the type and the bytes themselves, as they read today, in place of the event as JSON."""
         digest = self._digest
-        return [(position, self._sound(name, state, position), digest(state).hex())
+        return [(position, one := self._sound(name, state, position), "" if isinstance(one, SetAside) else
+                 digest(state).hex())
                 for position, name, state in self._patiently(lambda: self._recorder.log(after, limit))]
 
     def _sound(self, name: str, state: bytes, position: int) -> Sound | SetAside:
@@ -413,9 +414,10 @@ def _in_order(events: list[Event], student: str | None, after: int = 0) -> list[
     return events
 
 
-def _whose(stream: UUID, states: Iterable[bytes]) -> str | None:
+def _whose(stream: UUID, states: Iterable[object]) -> str | None:
     """The student as the bytes name her, also where they cannot be read."""
-    names = (match[1].decode() for state in states for match in re.finditer(_STUDENT, state))
+    names = (match[1].decode() for state in states if isinstance(state, bytes)
+             for match in re.finditer(_STUDENT, state))
     return next((name for name in names if stream_id(name) == stream), None)
 
 

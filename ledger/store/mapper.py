@@ -159,6 +159,12 @@ def _stored_event() -> "type[StoredEvent]":
     return StoredEvent
 
 
+def _check_bytes(state: object) -> None:
+    """Another program can put a text in their place. Raises TypeError."""
+    if not isinstance(state, bytes):
+        raise TypeError("they are no bytes")
+
+
 class Mapper:
     """Encodes and decodes. The tables are arguments so that a test can show a form that does not exist yet."""
 
@@ -180,6 +186,7 @@ class Mapper:
         """Raises UnreadableEvent for a stored name that is not known (a newer program wrote it), and for damaged
         bytes."""
         try:
+            _check_bytes(state)
             kind = self._types.get(name)
             if kind is None:
                 kind, state = self._upcast(name, state, position)
@@ -191,6 +198,7 @@ class Mapper:
     def to_sound(self, name: str, state: bytes, position: int) -> Sound:
         """The type, and the stored bytes as they read today. Raises what `to_event` raises."""
         try:
+            _check_bytes(state)
             kind = self._types.get(name)
             if kind is None:
                 kind, state = self._upcast(name, state, position)

@@ -205,7 +205,7 @@ class SQLiteRecorder:
         """Position and stream of each of these events."""
         rows = self.read("SELECT rowid, originator_id FROM stored_events WHERE rowid > ? ORDER BY rowid LIMIT ?",
                          (after, limit))
-        return [(position, UUID(stream)) for position, stream in rows]
+        return [(position, _stream(position, stream)) for position, stream in rows]
 
     def first_events(self, after: int, limit: int) -> list[LogRow]:
         """The same, of each stream its first event only."""
@@ -222,6 +222,15 @@ class SQLiteRecorder:
                     idle.pop().connection.close()
             if self._writer is not None:
                 self._writer.close()
+
+
+def _stream(position: int, stored: Any) -> UUID:
+    """Raises StoreUnusable."""
+    try:
+        return UUID(stored)
+    except (ValueError, TypeError, AttributeError):
+        raise StoreUnusable(f"the event at position {position} stands in no stream: the file is damaged, and "
+                            "`career-ledger verify` says more") from None
 
 
 def _check(one: _Link) -> None:
