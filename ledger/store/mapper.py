@@ -10,6 +10,7 @@ it and how the record of the old form reads in the new one. Old bytes stay as th
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import cache, lru_cache
@@ -159,6 +160,15 @@ def _stored_event() -> "type[StoredEvent]":
     return StoredEvent
 
 
+_TOLD = re.compile(r"\A(Invalid enum value|Object contains unknown field) .*?( - at `\$[^`]*`)?\Z", re.DOTALL)
+"""What msgspec repeats of a record."""
+
+
+def _untold(error: Exception) -> str:
+    """What is wrong and where, without what stands there: a newer program's word for a reduction, say."""
+    return _TOLD.sub(r"\1\2", str(error))
+
+
 def _check_bytes(state: object) -> None:
     """Another program can put a text in their place. Raises TypeError."""
     if not isinstance(state, bytes):
@@ -193,7 +203,8 @@ class Mapper:
             return reader(kind)(state, position)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise UnreadableEvent(position,
-                                  f"({name}) cannot be read, the stored bytes are damaged: {error}") from error
+                                  f"({name}) cannot be read, the stored bytes are damaged: "
+                                            f"{_untold(error)}") from error
 
     def to_sound(self, name: str, state: bytes, position: int) -> Sound:
         """The type, and the stored bytes as they read today. Raises what `to_event` raises."""
@@ -205,7 +216,8 @@ class Mapper:
             checker(kind)(state)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise UnreadableEvent(position,
-                                  f"({name}) cannot be read, the stored bytes are damaged: {error}") from error
+                                  f"({name}) cannot be read, the stored bytes are damaged: "
+                                            f"{_untold(error)}") from error
         return kind, state
 
     def _upcast(self, name: str, state: bytes, position: int) -> tuple[str, bytes]:

@@ -5,6 +5,7 @@ entry, and an upcast from the old one, which stays here.
 """
 
 import json
+from collections.abc import Iterator
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -143,6 +144,28 @@ def test_reading_refuses_what_was_never_written(damage: Any) -> None:
     Mapper().to_event("study-plan-approved.v1", canonical_json(_plan()), 7)
     with pytest.raises(StoreUnusable, match=r"position 7 .*damaged"):
         Mapper().to_event("study-plan-approved.v1", canonical_json(damage(_plan())), 7)
+
+
+def _changed(whole: Any, value: Any) -> Iterator[Any]:
+    """With a value in the place of each part."""
+    yield value
+    for name in whole if isinstance(whole, dict) else range(len(whole)) if isinstance(whole, list) else ():
+        for part in _changed(whole[name], value):
+            yield whole | {name: part} if isinstance(whole, dict) else [*whole[:name], part, *whole[name + 1:]]
+
+
+@pytest.mark.parametrize("value", ["SECRET7 - at `$.x` of hers", {"SECRET7": 1}, -7777777])
+def test_what_cannot_be_read_is_named_and_never_repeated(value: Any) -> None:
+    """Also where a newer program wrote it: what is said is printed, logged and kept by the relay."""
+    mapper, said = Mapper(), set()
+    for golden in GOLDEN:
+        for record in _changed(json.loads(golden["stored"]), value):
+            try:
+                mapper.to_event(golden["stored_name"], json.dumps(record).encode(), 3)
+            except StoreUnusable as error:
+                said.add(str(error))
+    assert said
+    assert [one for one in said if "SECRET7" in one or "7777777" in one] == []
 
 
 def test_what_was_left_out_stays_out_when_it_is_read() -> None:
