@@ -7,6 +7,7 @@ message is never an older answer than one before it.
 """
 
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +17,7 @@ from ledger.domain.books import LawBooks
 from ledger.store import EventStore, SetAside, SomeSetAside, open_store
 from ledger.store.mapper import stream_id
 from ledger.wire import events
-from ledger.wire.kafka import Made, create_topics, history_of
+from ledger.wire.kafka import Made, create_topics, end_at_once, history_of
 from ledger.wire.message import History, header
 from ledger.wire.topics import EVENTS, STATE
 
@@ -25,6 +26,8 @@ from .prepare import BATCH, EventSource, Preparer, ready, states_of
 from .tails import check_history
 
 PAGE = 10_000
+PATIENCE_SECONDS = 120.0
+"""So long is waited for acknowledgements: whoever gave the command sees that nothing happens."""
 
 
 def publish_from(url: str, books: LawBooks, brokers: str, position: int) -> tuple[int, int]:
@@ -32,9 +35,8 @@ def publish_from(url: str, books: LawBooks, brokers: str, position: int) -> tupl
     states were sent. Raises StoreUnavailable, Undelivered, KafkaUnusable, KafkaError."""
     after = max(0, position - 1)
     topics = create_topics(brokers)
-    producer = producer_for(brokers)
     sent = 0
-    with open_store(url, create=False) as store:
+    with open_store(url, create=False) as store, _producer(brokers) as producer:
         history = _checked(store, brokers, topics)
         last = store.last_position()
         if after < last:
@@ -47,7 +49,7 @@ def publish_from(url: str, books: LawBooks, brokers: str, position: int) -> tupl
                     chunk = preparer.next(1.0)
                     if chunk is not None:
                         check_lengths(EVENTS, chunk.messages)
-                        deliver(producer, made.name, chunk.messages)
+                        deliver(producer, made.name, chunk.messages, PATIENCE_SECONDS)
                         sent, at = sent + chunk.events, chunk.position
             finally:
                 preparer.close()
@@ -64,15 +66,24 @@ def replay(url: str, books: LawBooks, brokers: str, student: str) -> tuple[int, 
         if not found:
             return 0, 0
         history = _checked(store, brokers, topics)
-        producer = producer_for(brokers)
         made = topics[EVENTS]
         messages = [ready(events.message(record, digest, history), made.partitions) for _, record, digest in found
                     if not isinstance(record, SetAside)]
         check_lengths(EVENTS, messages)
-        deliver(producer, made.name, messages)
-        made = topics[STATE]
-        return len(found), _send_states(store, books, history, producer, made.name, made.partitions,
-                                        {stream_id(student)})
+        with _producer(brokers) as producer:
+            deliver(producer, made.name, messages, PATIENCE_SECONDS)
+            made = topics[STATE]
+            return len(found), _send_states(store, books, history, producer, made.name, made.partitions,
+                                            {stream_id(student)})
+
+
+@contextmanager
+def _producer(brokers: str) -> Iterator[KafkaProducer]:
+    made = producer_for(brokers)
+    try:
+        yield made
+    finally:
+        end_at_once(made)
 
 
 def digests(store: EventStore, after: int) -> Iterator[dict[str, Any]]:
@@ -127,7 +138,7 @@ def _send_states(store: EventStore, books: LawBooks, history: History, producer:
         messages = [ready(message, partitions)
                     for _, _, message in states_of(store, books, batch, history, aside.append)]
         check_lengths(STATE, messages)
-        deliver(producer, topic, messages)
+        deliver(producer, topic, messages, PATIENCE_SECONDS)
         sent += len(messages)
         moved = set(_students_above(store, read_at, store.last_position()))
         todo += [stream for stream in batch if stream in moved]

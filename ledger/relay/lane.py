@@ -31,11 +31,12 @@ def producer_for(brokers: str) -> KafkaProducer:
     return KafkaProducer(**connection(brokers), **producer_settings())
 
 
-def deliver(producer: KafkaProducer, topic: str, messages: Iterable[Ready]) -> dict[int, int]:
-    """Sends, waits for the acknowledgements (as long as it takes), and returns per partition the offset after the last
-    message, -1 where the broker did not tell it. Raises Undelivered."""
+def deliver(producer: KafkaProducer, topic: str, messages: Iterable[Ready],
+            seconds: float | None = None) -> dict[int, int]:
+    """Sends, waits for the acknowledgements (None: as long as it takes), and returns per partition the offset after the
+    last message, -1 where the broker did not tell it. Raises Undelivered, KafkaTimeoutError."""
     futures = [producer.send(topic, value, key, headers, partition) for partition, key, value, headers in messages]
-    producer.flush()
+    producer.flush(timeout=seconds)
     following: dict[int, int] = {}
     for future in futures:
         if not future.is_done or future.failed():

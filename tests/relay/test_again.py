@@ -2,12 +2,16 @@
 
 import json
 import threading
+from functools import partial
 from hashlib import sha256
 
-from ledger.relay import status
+import pytest
+from kafka.errors import KafkaTimeoutError
+
+from ledger.relay import again, status
 from ledger.store import EventStore, open_store
 from ledger.wire.topics import EVENTS, STATE
-from tests.projections.populations import a_debtor, append, fill, population
+from tests.projections.populations import BOOKS, a_debtor, append, fill, population
 from tests.sizes import at_a_store, sized
 from tests.waiting import wait_for
 
@@ -59,6 +63,22 @@ def test_publish_from_beside_a_live_relay_leaves_the_newest_state_last(store_url
         wait_for(lambda: published(store_url))
     assert_topic_is_the_log(store, topics, again=3 * len(events))
     assert_states_are_newest(store, topics)
+
+
+def test_brokers_that_acknowledge_nothing_are_not_waited_for_without_end(sqlite_url, topics, monkeypatch) -> None:
+    """Of a command that somebody waits for: it ends, and nothing goes on trying."""
+    with open_store(sqlite_url) as store:
+        append(store, *a_debtor("S01"))
+    publish_once(sqlite_url, topics)
+    monkeypatch.setattr("kafka.producer.sender.Sender._handle_produce_response", lambda *_, **__: None)
+    monkeypatch.setattr(again, "PATIENCE_SECONDS", 0.5)
+    before = {*threading.enumerate()}
+    for ask in (partial(again.replay, student="S01"), partial(again.publish_from, position=1)):
+        with pytest.raises(KafkaTimeoutError):
+            ask(sqlite_url, BOOKS, topics.brokers)
+    for one in {*threading.enumerate()} - before:
+        one.join(20)
+        assert not one.is_alive()
 
 
 def test_replay_sends_one_student_again(store_url, store, topics) -> None:
