@@ -94,7 +94,8 @@ def _meant(claims: dict[str, Any], wanted: Wanted, now: datetime) -> dict[str, A
         raise BadToken("token-audience")
     if wanted.issuer is not None and claims.get("iss") != wanted.issuer:
         raise BadToken("token-issuer")
-    if any(not isinstance(claims.get(name), str) or not claims[name] for name in wanted.claims):
+    if any(not isinstance(claims.get(name), str) or not claims[name] or not claims[name].isprintable()
+           for name in wanted.claims):  # half a surrogate pair is none either
         raise BadToken("token-claims")
     return claims
 

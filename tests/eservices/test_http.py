@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from joserfc import jws
 from joserfc.jwk import OctKey
 
 from ledger.bootstrap import Ledger
@@ -132,6 +133,12 @@ def keyed(platform: Platform) -> dict[str, str]:
     return bearer(platform.voucher("ifs02", {"alg": "HS256"}, OctKey.generate_key(256)))
 
 
+def half_a_pair(platform: Platform) -> dict[str, str]:
+    """JSON can name what no database keeps, and nobody can write again."""
+    claims = json.dumps(platform.claims("ifs02", sub="\ud800", client_id="\ud800"))
+    return bearer(jws.serialize_compact({"alg": "RS256", "typ": "at+jwt", "kid": "k1"}, claims.encode(), platform.key))
+
+
 VOUCHERS: dict[str, Wrong] = {
     "no-voucher": lambda _: {"Authorization": ""},
     "no-token": lambda _: bearer("x.y"),
@@ -146,6 +153,8 @@ VOUCHERS: dict[str, Wrong] = {
     "token-claims ": lambda p: bearer(p.voucher("ifs02", jti=None)),
     "token-claims    ": lambda p: bearer(p.voucher("ifs02", exp=float("inf"))),
     "token-claims     ": lambda p: bearer(p.voucher("ifs02", exp=float("nan"))),
+    "token-claims      ": lambda p: bearer(p.voucher("ifs02", jti="a\0b")),
+    "token-claims       ": half_a_pair,
     "token-claims  ": lambda p: bearer(p.voucher("ifs02", nbf=None)),
     "token-issuer": lambda p: bearer(p.voucher("ifs02", iss="https://elsewhere.test")),
     "token-audience": lambda p: bearer(p.voucher("ifs02", aud=f"{AUDIENCE}/ifs03")),
