@@ -2,7 +2,7 @@
 
 import sqlite3
 
-from ledger.sql.base import NO_NAMES, Replaced, spelling
+from ledger.sql.base import LOCK_SECONDS, NO_NAMES, Replaced, spelling
 from ledger.sql.sqlite import SameFile, connect
 
 from .errors import ReadOnly, StoreUnavailable, StoreUnusable
@@ -16,7 +16,7 @@ REMEMBERED = "SELECT student, id, content, outcome FROM refused_submissions WHER
 
 def link(same: SameFile) -> sqlite3.Connection:
     """A new one. Raises FileNotFoundError where nothing is at the path."""
-    made = same.opening(connect)
+    made = same.opening(lambda address: connect(address, LOCK_SECONDS))
     made.execute("PRAGMA journal_mode=WAL")  # as it is, unless somebody has changed it
     made.execute("PRAGMA synchronous=FULL")
     return made

@@ -158,7 +158,8 @@ class VoucherGate:
             _whole(request, claims)
         if "ID_AUTH_REST_02" not in patterns:
             return None
-        return hashlib.sha256(f"{claims.get('iss', '')}\n{claims['jti']}".encode(errors="replace")).hexdigest(), expires(claims)
+        one = f"{claims.get('iss', '')}\n{claims['jti']}".encode(errors="replace")
+        return hashlib.sha256(one).hexdigest(), expires(claims)
 
     def signed(self, body: bytes, type: str, client: str) -> tuple[tuple[bytes, bytes], ...]:
         """The headers of an answer."""
