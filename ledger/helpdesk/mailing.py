@@ -20,11 +20,11 @@ from ledger.domain.phrases import Phrase, says
 from ledger.domain.values import ROME, format_instant
 from ledger.edges.log import Note
 from ledger.edges.post import Away, Later, LetterRefused, Mails, Post, is_address, pause_seconds
-from ledger.edges.program import say
+from ledger.edges.program import fault, say
 from ledger.privacy.sealer import KeySealer
 from ledger.privacy.tickets import Followed, MailWaiting, TicketIndex
 from ledger.rulebooks.institution import Institution
-from ledger.store import EventStore
+from ledger.store import EventStore, StoreUnavailable, StoreUnusable, StreamSetAside
 from ledger.words import Language, sentence
 
 from .desk import DESK, pair_of, requested, row_of, taken_back
@@ -68,7 +68,7 @@ class Mailing:
     def _follow(self) -> int:
         before = self._index.position()
         position = before if before <= self._store.last_position() else 0  # the ledger has come back from before
-        events = self._store.log(position, PAGE)
+        events = self._store.readable(position, PAGE)
         if not events:
             return 0
         found = Followed([], [], [], [], [], [], [], [])
@@ -94,7 +94,7 @@ class Mailing:
         return len(events)
 
     def _take_back(self, found: Followed, student: str, id: str) -> None:
-        for event in self._store.stream(student):
+        for event in self._store.streams([student], lambda _: None).get(student, ()):
             data = event.data
             if event.id == id and isinstance(data, TicketOpened | TicketClosed | TicketLinked):
                 gone = found.voided if isinstance(data, TicketOpened) else (
@@ -116,7 +116,7 @@ class Mailing:
             for one in waiting:
                 now = self._clock().timestamp()  # a slow server takes longer for a round than a lease lasts
                 if self._index.lease(one, now + LEASE_SECONDS):
-                    sent += self._tell(one, now)
+                    sent += self._told(one, now)
             self._away = 0
         except Away as error:
             self._away_until, self._away = now + pause_seconds(self._away), self._away + 1
@@ -125,6 +125,24 @@ class Mailing:
         finally:
             self._post.close()
         return sent
+
+    def _told(self, one: MailWaiting, now: float) -> int:
+        """As `_tell`; what is wrong with this one is no matter of the others. Raises Away, StoreUnavailable,
+        StoreUnusable."""
+        try:
+            return self._tell(one, now)
+        except StreamSetAside as error:
+            say(Note("desk/set-aside", "{why}; trying again", "warning", why=error), "career-ledger")
+            self._index.later(one, "set aside", now + pause_seconds(one.attempts))
+            return 0
+        except (Away, StoreUnavailable, StoreUnusable):
+            raise
+        except Exception as error:
+            say(Note("desk/fault", "a fault of this program, please report it: {place}; trying again", "error",
+                     place=fault(error)), "career-ledger")
+            self._post.close()  # it may have been in the midst of a conversation
+            self._index.later(one, "fault", now + pause_seconds(one.attempts))
+            return 0
 
     def _tell(self, one: MailWaiting, now: float) -> int:
         """Raises Away; then it waits."""

@@ -6,6 +6,7 @@ holes, and are never used twice.
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cache, cached_property
 from pathlib import Path
 from types import TracebackType
@@ -176,8 +177,16 @@ class EventStore:
         behind a position once read."""
         return self._events(self._patiently(lambda: self._recorder.log(after, limit)))
 
+    def readable(self, after: int = 0, limit: int = PAGE) -> list[Event]:
+        """The same without those that cannot be read."""
+        rows, found = self._patiently(lambda: self._recorder.log(after, limit)), list[Event]()
+        for row in rows:
+            with suppress(UnreadableEvent):
+                found += self._events([row])
+        return found
+
     def rows(self, after: int = 0, limit: int = PAGE) -> list[WholeRow]:
-        """The same undecoded: what the database holds of them, for proofs."""
+        """Those of `log` undecoded: what the database holds of them, for proofs."""
         return self._patiently(lambda: self._recorder.rows(after, limit))
 
     def rows_of(self, student: str) -> list[LogRow]:

@@ -13,9 +13,11 @@ from ledger.edges.post import Mails, MailServer
 from ledger.helpdesk.mailing import FRESH, LEASE_SECONDS, Letterhead, Mailing
 from ledger.privacy.tickets import MailWaiting
 from ledger.rulebooks.institution import packaged
+from ledger.store.mapper import stream_id
 from tests.consumers.notifications_bench import Mailbox, text_of
 from tests.desk import Client
 from tests.eservices.conftest import Clock
+from tests.store.damage import alter
 
 from .conftest import form, record
 from .test_tickets import answered, opened
@@ -280,7 +282,7 @@ def test_fault_of_one_mail_keeps_no_other_and_is_told_by_its_place(
     head = Letterhead(Mails(MailServer("127.0.0.1", mailbox.port), "Desk <desk@office.example>", None), packaged(), "")
     with monkeypatch.context() as patch:
         patch.setattr(Mailing, "_letter", broken)
-        other.send_tickets(head, Times(2))
+        other.send_tickets(head, Times(1))
     assert mailbox.told() == [f"Ticket no. {good} opened"]
     said = capsys.readouterr().err
     assert "KeyError at " in said
@@ -288,6 +290,23 @@ def test_fault_of_one_mail_keeps_no_other_and_is_told_by_its_place(
     clock.now += timedelta(seconds=LEASE_SECONDS + 1)
     other.send_tickets(head, Times(1))
     assert mailbox.told() == [f"Ticket no. {one} opened" for one in (good, bad)]
+
+
+def test_event_that_cannot_be_read_keeps_no_other_mail(client: Client, other: Ledger, url: str, mailbox: Mailbox,
+                                                       clock: Clock) -> None:
+    """A newer program wrote it, say: a ticket, or what else stands in the stream of one."""
+    gone, waits = (opened(client, number=n, language="en") for n in (1, 2))
+    record(other, "enrolled", "B", waits["student"], programme="L-FIL", academic_year="2025-26",
+           course_type="bachelor", access="open", year=1, regime="full-time")
+    alter(url, "UPDATE stored_events SET topic = 'unheard-of.v1' WHERE topic = 'enrolled.v1'",
+          f"UPDATE stored_events SET topic = 'unheard-of.v2' WHERE originator_id = '{stream_id(gone['student']).hex}'")
+    number = opened(client, number=3, language="en")["number"]
+    all_sent(mailing(other, mailbox.port, clock))
+    assert mailbox.told() == [f"Ticket no. {number} opened"]
+    alter(url, "UPDATE stored_events SET topic = 'enrolled.v1' WHERE topic = 'unheard-of.v1'")
+    clock.now += timedelta(hours=1)
+    all_sent(mailing(other, mailbox.port, clock))
+    assert mailbox.told() == [f"Ticket no. {one} opened" for one in (number, waits["number"])]
 
 
 def test_request_that_no_form_wrote_stops_no_mail(client: Client, other: Ledger, mailbox: Mailbox,
