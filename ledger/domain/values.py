@@ -237,6 +237,11 @@ def next_year(year: str) -> str:
     return year_of(year_end(year) + ONE_DAY)
 
 
+def day_or_none(day: date | None) -> str | None:
+    """As JSON and tables have it."""
+    return day.isoformat() if day is not None else None
+
+
 def last_of_february(academic_year: str) -> date:
     """The one that falls in the spring of an academic year."""
     return date(int(academic_year[:4]) + 1, 3, 1) - ONE_DAY

@@ -13,7 +13,7 @@ from ledger.domain.fold import replay
 from ledger.domain.knowledge import in_force
 from ledger.domain.state import Career, Result
 from ledger.domain.timelines import COLUMNS, timelines
-from ledger.domain.values import next_year, year_end, year_of, year_start
+from ledger.domain.values import day_or_none, next_year, year_end, year_of, year_start
 from ledger.rulebooks.institution import Name
 from ledger.rulebooks.reference import DegreeProgramme, ProgrammeType, Reference
 from ledger.words import Language
@@ -223,10 +223,6 @@ class Learning(NamedTuple):
         return (LOWEST, HIGHEST) if self.mark is not None and self.mark[0].isdigit() else (None, None)
 
 
-def _on(day: date | None) -> str | None:
-    return day.isoformat() if day is not None else None
-
-
 def proof_enrollments(student: Student, who: TaxPayer) -> AnswerJson:
     """IFS02.2 (IFS-9)."""
     alive = {one["degree_course_code"] for one in enrolments(student.rows, student.day, student.reference)
@@ -238,15 +234,15 @@ def proof_enrollments(student: Student, who: TaxPayer) -> AnswerJson:
         first = int(career.first_enrolment.academic_year[:4])
         found.append(student.course(programme, year) | {
             "country_of_academic_institution": student.told(student.reference.institute.country),
-            "expected_graduation_date": _on(date(first + programme.years, 12, 31)), "enrollment_date": _on(
-                year_start(year))})
+            "expected_graduation_date": date(first + programme.years, 12, 31).isoformat(),
+            "enrollment_date": year_start(year).isoformat()})
     return _answer(who, "proof_enrollments", found)
 
 
 def proof_courses(student: Student, who: TaxPayer) -> AnswerJson:
     """IFS02.3."""
     found = [student.course(programme, year) | {"learnings": [
-        {"attended_learning_name": one.name, "start_date": _on(one.start), "end_date": _on(one.end),
+        {"attended_learning_name": one.name, "start_date": day_or_none(one.start), "end_date": day_or_none(one.end),
          "grade_value": one.mark, "grading_scale_min": one.scale[0], "grading_scale_max": one.scale[1],
          "ects_credits_received": one.cfu} for one in student.learnings(career)]}
         for career, year, programme in student.careers()]
@@ -263,8 +259,8 @@ def proof_admissions(student: Student, who: TaxPayer) -> AnswerJson:
         found.append(student.course(programme, year) | {
             "degree_course_duration_in_months": programme.years * 12,
             "degree_course_duration_ects_credit": programme.cfu,
-            "start_date_of_academic_year": _on(year_start(first.academic_year)),
-            "end_date_of_academic_year": _on(year_end(first.academic_year))})
+            "start_date_of_academic_year": year_start(first.academic_year).isoformat(),
+            "end_date_of_academic_year": year_end(first.academic_year).isoformat()})
     return _answer(who, "proof_admissions", found)
 
 
@@ -281,8 +277,8 @@ def _degree(career: Career) -> tuple[str | None, str | None, float | None, float
     graduated = career.graduated
     mark = graduated.mark if graduated is not None else None
     if graduated is None or mark is None:
-        return _on(career.ended_on), None, None, None
-    return _on(career.ended_on), f"{mark}L" if graduated.honours else str(mark), 66, 110
+        return day_or_none(career.ended_on), None, None, None
+    return day_or_none(career.ended_on), f"{mark}L" if graduated.honours else str(mark), 66, 110
 
 
 def _qualification(student: Student, career: Career, programme: DegreeProgramme) -> AnswerJson:
@@ -319,7 +315,7 @@ def proof_level(student: Student, who: TaxPayer) -> AnswerJson:
     return _answer(who, "proof_qualifications_level", [{
         "qualification_name": student.told(programme.title), "degree_course_duration_in_months": programme.years * 12,
         "institute_code": institute.code, "institute_name": student.told(institute.name),
-        "academic_qualification_date": _on(career.ended_on), "total_ects": _credits(career, student.day),
+        "academic_qualification_date": day_or_none(career.ended_on), "total_ects": _credits(career, student.day),
         "eqf_level": student.told(student.type_of(programme, year).eqf),
         "nqf_level": student.told(student.type_of(programme, year).nqf), "has_parent_relation": None,
         "degree_course_duration_ects_credit": programme.cfu, "ects_learnings": [
@@ -345,7 +341,7 @@ def proof_supplement(student: Student, who: TaxPayer) -> AnswerJson:
             "nqf_level": student.told(student.type_of(programme, year).nqf), "attended_learnings": [
                 {"learning_cfu": one.cfu, "learning_grade_value": one.mark, "learning_grading_scale_min": one.scale[0],
                  "learning_grading_scale_max": one.scale[1], "learning_name": one.name,
-                 "learning_start_date": _on(one.start), "learning_end_date": _on(one.end)}
+                 "learning_start_date": day_or_none(one.start), "learning_end_date": day_or_none(one.end)}
                 for one in student.learnings(career)]})
     return _answer(who, "proof_qualifications_diploma_supplement", found)
 

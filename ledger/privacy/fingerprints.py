@@ -17,6 +17,7 @@ from datetime import date, datetime, timedelta
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
+from ledger.domain.values import day_or_none
 from ledger.sql.base import Row, Transaction
 
 from .key_store import KeyStore
@@ -117,8 +118,8 @@ class Fingerprints:
                    "listed, value) VALUES (:service, :place, :student, :from_on, :until_on, :since, NULL, :recent_on, "
                    ":listed, :value)", {
                        "service": one.service, "place": one.place, "student": student, "since": version,
-                       "from_on": one.from_on.isoformat(), "until_on": _iso(one.until_on),
-                       "recent_on": _iso(one.recent_on), "listed": int(one.listed),
+                       "from_on": one.from_on.isoformat(), "until_on": day_or_none(one.until_on),
+                       "recent_on": day_or_none(one.recent_on), "listed": int(one.listed),
                        "value": self._masked(one.key + one.hash, one.place, version, one.from_on.isoformat())})
         places = {place for (place,) in tx.ask("SELECT place FROM fingerprint_keys WHERE student = :student", mine)}
         if places != {*known.places}:
@@ -153,7 +154,7 @@ class Fingerprints:
             "until_on > :day) AND (listed = 1 OR :since <> '') AND coalesce(recent_on, '') >= :since "
             "ORDER BY place LIMIT :limit",
             {"service": service, "after": after, "version": version, "day": on.isoformat(), "limit": limit,
-             "since": _iso(since) or ""})
+             "since": day_or_none(since) or ""})
         found, key, number = [], self._masks, int.from_bytes
         for place, made, from_on, value in rows:
             mask = blake2b(f"{place}{made}{from_on}".encode(), key=key).digest()
@@ -206,10 +207,6 @@ def _from(one: Fingerprint, today: date) -> Fingerprint:
 
 def _day(text: str | None) -> date | None:
     return date.fromisoformat(text) if text is not None else None
-
-
-def _iso(day: date | None) -> str | None:
-    return day.isoformat() if day is not None else None
 
 
 def _about(student: str, year: str, course: str) -> bytes:

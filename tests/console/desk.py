@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from infra.chromium import program
@@ -34,6 +35,7 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 WIDE, NARROW = 1280, 320
 JUDGED = sized((NARROW,), (WIDE, NARROW))
 """By axe; that nothing is wider than the window is looked at in both."""
+SCRIPTS = pytest.mark.parametrize("scripts", [True, False], ids=["scripted", "unscripted"])
 STAFF, CLERK, HERSELF, LEAVER, NOBODY = "staff", "clerk", "herself", "leaver", "nobody"
 CALLERS = {STAFF: Caller("tester", PEOPLE), LEAVER: Caller("leaver", PEOPLE),
            CLERK: Caller("clerk", frozenset({REGISTRAR})),

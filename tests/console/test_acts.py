@@ -7,10 +7,9 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from .desk import CLERK, LEAVER, STAFF, Desk
+from .desk import CLERK, LEAVER, SCRIPTS, STAFF, Desk
 
 pytestmark = [pytest.mark.xdist_group("console"), pytest.mark.server]
-SCRIPTS = pytest.mark.parametrize("scripts", [True, False], ids=["scripted", "unscripted"])
 PAID = {"data.charge": "2025-26:instalment-1", "data.amount": "400,00"}
 
 

@@ -25,11 +25,10 @@ from tests.desk import Client
 from tests.helpdesk.conftest import form
 from tests.sizes import Test, sized
 
-from .desk import HERSELF, NOBODY, STAFF, Desk, desk
+from .desk import HERSELF, NOBODY, SCRIPTS, STAFF, Desk, desk
 
 pytestmark = [pytest.mark.xdist_group("console-tickets"), pytest.mark.server]
 NUMBER = re.compile(r"[0-9A-Z]{5}-[0-9A-Z]{5}")
-SCRIPTS = pytest.mark.parametrize("scripts", [True, False], ids=["scripted", "unscripted"])
 LANGUAGES = pytest.mark.parametrize("language", ["en", "it"])
 ADA = "S-DEMO-01"
 

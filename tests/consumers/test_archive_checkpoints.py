@@ -12,8 +12,7 @@ from consumers.archive.package import Damaged, seal
 from consumers.archive.verify import Verification, verify
 from ledger.proofs import signing
 from ledger.store import open_store
-from tests.proofs.conftest import NAME, signing_key
-from tests.proofs.test_commands import run
+from tests.proofs.conftest import NAME, run, signing_key
 from tests.store.examples import events
 
 from .test_archive_package import DAYS, log

@@ -6,27 +6,19 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
-from ledger.entrypoints.cli import cli
 from ledger.proofs import signing
 from ledger.proofs.tables import ProofTables
 from ledger.sql.base import Row
 from ledger.store import open_store, postgres, sqlite
 from ledger.store.epochs import position_given
-from tests.proofs.conftest import NAME, signing_key
+from tests.proofs.conftest import NAME, run, signing_key
 from tests.store.examples import an_event, events
 
-__all__ = ["NAME", "signing_key"]
+__all__ = ["NAME", "run", "signing_key"]
 
 Run = Callable[..., str]
 TABLES = ("log_tiles", "log_checkpoints", "student_heads", "student_tiles", "career_ledger_epochs")
-
-
-def run(url: str, *words: str, code: int = 0) -> str:
-    found = CliRunner().invoke(cli, ["--db", url, *words], prog_name="career-ledger")
-    assert found.exit_code == code, found.output
-    return found.output
 
 
 def backend_of(url: str) -> sqlite.SQLite | postgres.Postgres:

@@ -33,6 +33,7 @@ from ledger.entrypoints.cli import cli
 from ledger.entrypoints.cli.options import FOUND, NOT_FOUND
 from ledger.wire.kafka import COMPRESSION, PREFIX
 from ledger.wire.topics import DEAD_LETTER, EVENTS, OUTCOMES, STATE, SUBMISSIONS
+from tests.consumers.conftest import mailbox
 from tests.consumers.notifications_bench import Mailbox
 from tests.handling.histories import enrolled, lines, payment, submission, void
 from tests.intake.conftest import Topics, answered
@@ -40,6 +41,8 @@ from tests.processes import LEDGER, Program
 from tests.waiting import wait_for
 
 from .sweep import Clean, Server, dump, files, found, segments, spellings, unmistakable, usual, written
+
+__all__ = ["mailbox"]
 
 HERS, OTHERS = "S-HERS", "S-OTHERS"
 MEANT = ("given", "shown")
@@ -218,15 +221,6 @@ class House:
         return [*self._clean.found(everything), *self._clean_service.found(self.databases(service=True)),
                 *(f"{where}: the ground of a reduction" for where, content in everything
                   if re.search(rb"reduction\W{1,6}detention", content))]
-
-
-@pytest.fixture
-def mailbox() -> Iterator[Mailbox]:
-    opened = Mailbox().start()
-    try:
-        yield opened
-    finally:
-        opened.stop()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -1,12 +1,21 @@
-"""Rule books with another interpretation."""
+"""Stored projections, and rule books with another interpretation."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import ledger.rulebooks
 from ledger.domain.books import LawBooks
+from ledger.projections.everybody import ProjectionDatabase, open_database
 from ledger.rulebooks.loader import load_books
+from ledger.store import EventStore
+
+
+@pytest.fixture
+def database(store_url: str, store: EventStore) -> Iterator[ProjectionDatabase]:
+    with open_database(store_url) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Iterator
 from datetime import date
 
 import pytest
@@ -25,12 +24,6 @@ from .workers import SERVER, follow, write
 MANY = sized(450, 3000, 100_000)
 """Events that six writers append while a follower runs."""
 KILLS = sized(6, 50)
-
-
-@pytest.fixture
-def database(store_url: str, store: EventStore) -> Iterator[ProjectionDatabase]:
-    with open_database(store_url) as opened:
-        yield opened
 
 
 def project(store: EventStore, database: ProjectionDatabase, partition: int = 1, partitions: int = 1,

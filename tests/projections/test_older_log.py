@@ -1,7 +1,7 @@
 """An older or another log under stored projections is refused, never passed over in silence."""
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import date
 
 import psycopg
@@ -18,12 +18,6 @@ from tests.relay.conftest import command
 from tests.store.backups import accept
 
 DAY = date(2026, 3, 25)
-
-
-@pytest.fixture
-def database(store_url: str, store: EventStore) -> Iterator[ProjectionDatabase]:
-    with open_database(store_url) as opened:
-        yield opened
 
 
 def project(store: EventStore, database: ProjectionDatabase, partitions: int = 1) -> None:

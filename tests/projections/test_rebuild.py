@@ -4,30 +4,23 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Iterator
 from datetime import date, datetime, timezone
 
 import pytest
 
 from ledger.parallel import How
-from ledger.projections.everybody import Follower, ProjectionDatabase, law_of, open_database, shape
+from ledger.projections.everybody import Follower, law_of, open_database, shape
 from ledger.projections.everybody import rebuild as rebuilding
 from ledger.projections.everybody.rebuild import rebuild
 from ledger.projections.everybody.reports import Reports, status_of
 from ledger.projections.everybody.verify import diff, verify
-from ledger.store import EventStore, StoreUnavailable, StoreUnusable, open_store, workers
+from ledger.store import StoreUnavailable, StoreUnusable, open_store, workers
 from ledger.words import sentence
 
 from .populations import BOOKS, a_debtor, append, fill, population, submission, tables
 from .workers import SERVER, follow, rebuild_and_die, write
 
 DAY = date(2026, 3, 25)
-
-
-@pytest.fixture
-def database(store_url: str, store: EventStore) -> Iterator[ProjectionDatabase]:
-    with open_database(store_url) as opened:
-        yield opened
 
 
 def test_rebuild_gives_the_rows_that_a_follower_gives(store_url, store, database, monkeypatch) -> None:

@@ -5,13 +5,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from click.testing import CliRunner
 
+from ledger.entrypoints.cli import cli
 from ledger.proofs import signing
 from ledger.proofs.auditor import Key, read_key
 from ledger.proofs.sequencer import Sequencer
 from ledger.proofs.signing import Signer
 from ledger.proofs.tables import ProofTables
-from ledger.store import EventStore
+from ledger.store import EventStore, open_store
 from tests.store.examples import events
 
 NAME = "ledger.example.edu/careers"
@@ -34,6 +36,17 @@ class Sealing(NamedTuple):
     def record(self, student: str, first: int, last: int) -> None:
         """Versions of a student."""
         self.store.append(events(student, first, last))
+
+
+def run(url: str, *words: str, code: int = 0, text: str | None = None) -> str:
+    found = CliRunner().invoke(cli, ["--db", url, *words], prog_name="career-ledger", input=text)
+    assert found.exit_code == code, found.output
+    return found.output
+
+
+def record(url: str, student: str, first: int, last: int) -> None:
+    with open_store(url) as store:
+        store.append(events(student, first, last))
 
 
 @pytest.fixture

@@ -3,20 +3,12 @@
 import json
 
 import pytest
-from click.testing import CliRunner
 
-from ledger.entrypoints.cli import cli
 from ledger.proofs.auditor import open_checkpoint, read_key
 from ledger.store import StoreUnusable, open_store
 from tests.store.examples import events
 
-from .conftest import NAME
-
-
-def run(url: str, *words: str, code: int = 0) -> str:
-    found = CliRunner().invoke(cli, ["--db", url, *words], prog_name="career-ledger")
-    assert found.exit_code == code, found.output
-    return found.output
+from .conftest import NAME, run
 
 
 @pytest.fixture

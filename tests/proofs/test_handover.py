@@ -16,8 +16,7 @@ from ledger.proofs.tables import ProofTables
 from ledger.store import StoreUnusable
 from tests.store.backups import backup
 
-from .conftest import NAME, Sealing
-from .test_commands import run
+from .conftest import NAME, Sealing, run
 from .test_restore import accepted, append, reason
 
 __all__ = ["reason"]

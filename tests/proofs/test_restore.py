@@ -5,10 +5,8 @@ import json
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
 from ledger.bootstrap import open_ledger
-from ledger.entrypoints.cli import cli
 from ledger.proofs import signing
 from ledger.proofs.auditor import check_proof, main, read_key
 from ledger.proofs.outside import Behind
@@ -20,15 +18,9 @@ from ledger.wire.kafka import Made
 from tests.store.backups import accept, backup
 from tests.store.examples import events
 
-from .conftest import NAME
+from .conftest import NAME, record, run
 
 TOPIC = Made("career.events.v1", "abc", 6)
-
-
-def run(url: str, *words: str, code: int = 0, text: str | None = None) -> str:
-    found = CliRunner().invoke(cli, ["--db", url, *words], prog_name="career-ledger", input=text)
-    assert found.exit_code == code, found.output
-    return found.output
 
 
 def line(student: str) -> str:
@@ -41,11 +33,6 @@ def line(student: str) -> str:
 
 def append(url: str, student: str, code: int = 0) -> str:
     return run(url, "append", "-", "--mode", "record", code=code, text=line(student))
-
-
-def record(url: str, student: str, first: int, last: int) -> None:
-    with open_store(url) as store:
-        store.append(events(student, first, last))
 
 
 @pytest.fixture

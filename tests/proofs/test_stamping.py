@@ -10,7 +10,7 @@ from ledger.proofs.stamping import is_granted, request
 from ledger.store import open_store
 from tests.store.examples import events
 
-from .test_commands import run
+from .conftest import run
 from .test_witnesses import ForTests, served
 
 CONFIG = """

@@ -28,12 +28,10 @@ from ledger.proofs.auditor import (
     read_key,
 )
 from ledger.relay import checkpoints
-from ledger.store import open_store
 from ledger.wire.kafka import PREFIX, KafkaUnusable
 from ledger.wire.topics import CHECKPOINTS
-from tests.store.examples import events
 
-from .test_commands import run
+from .conftest import record, run
 
 NAME = "witness.example.org/one"
 TIME = 1_790_000_000
@@ -111,11 +109,6 @@ def witness() -> Iterator[tuple[ForTests, str]]:
     found = ForTests()
     with served(found) as url:
         yield found, url
-
-
-def record(url: str, student: str, first: int, last: int) -> None:
-    with open_store(url) as store:
-        store.append(events(student, first, last))
 
 
 def test_witness_signs_what_has_only_grown_and_its_cosignature_comes_into_the_note(store_url, signing_key, witness,

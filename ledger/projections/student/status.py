@@ -11,7 +11,8 @@ from ledger.domain.knowledge import NotFound, in_force
 from ledger.domain.law import forfeiture
 from ledger.domain.phrases import says
 from ledger.domain.state import Career, Person
-from ledger.projections.student.words import block_json, cfu_json, day_or_none, forecast
+from ledger.domain.values import day_or_none
+from ledger.projections.student.words import block_json, cfu_json, forecast
 
 
 def answer(events: Sequence[Event], student: str, on: date, books: LawBooks) -> dict[str, Any]:

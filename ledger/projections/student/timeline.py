@@ -11,9 +11,9 @@ from ledger.domain.events import Event
 from ledger.domain.knowledge import in_force
 from ledger.domain.phrases import Phrase, says
 from ledger.domain.timelines import COLUMNS, Rows, timelines
-from ledger.domain.values import ROME, ZERO
+from ledger.domain.values import ROME, ZERO, day_or_none
 from ledger.projections.student import status
-from ledger.projections.student.words import day_or_none, euro
+from ledger.projections.student.words import euro
 
 LaneItem = dict[str, Any]
 LANES = ("enrolment", "blocks", "money", "exams", "deadlines", "learned")

@@ -16,6 +16,7 @@ from ledger.domain.gaps import gap_json, gap_phrase
 from ledger.domain.phrases import Phrase, Remedy, says
 from ledger.domain.reasons import interpretation_of, source_of
 from ledger.domain.state import Block, Career, Charge, Person
+from ledger.domain.values import day_or_none
 
 T = TypeVar("T")
 _DECIDED = {"late-instance": "AMB-11", "late-instance/recognition": "AMB-31", "late-instance/transfer-out": "AMB-49",
@@ -24,10 +25,6 @@ _DECIDED = {"late-instance": "AMB-11", "late-instance/recognition": "AMB-31", "l
 
 def euro(amount: Decimal) -> str:
     return f"{amount:.2f}"
-
-
-def day_or_none(day: date | None) -> str | None:
-    return day.isoformat() if day is not None else None
 
 
 def block_json(block: Block, books: LawBooks) -> dict[str, Any]:
