@@ -61,7 +61,7 @@ END
 
 # a person looks on; a pipe and a machine do not wait
 if [ -t 1 ] && [ -z "${CI:-}" ]; then
-    say "The console: the same in a browser, until you press Ctrl-C. Open the address and give the code that stands behind it."
+    say "The console: the same in a browser, until you press Ctrl-C. Open the address that ends in /login and give the code that stands behind it."
     career-ledger project --follow >/dev/null 2>&1 &
     trap "kill $! 2>/dev/null || :" EXIT
     trap : INT
