@@ -68,12 +68,14 @@ class Read(NamedTuple):
 
 
 class HowToAudit(msgspec.Struct, frozen=True):
-    """Only what is new since then, how much is let pass, and of everybody: in how many processes, told how far."""
+    """Only what is new since then, how much is let pass, and of everybody: in how many processes, told how far.
+    `by_the_clock`: no day was asked for, so that what was recorded later than it is now is told too."""
 
     since: "Since | None" = None
     limits: "Limits | None" = None
     by: "How | None" = None
     progress: "Progress | None" = None
+    by_the_clock: bool = False
 
 
 class RecordRead(msgspec.Struct, frozen=True):
@@ -423,7 +425,8 @@ class Ledger:
         from ledger.audit.run import Audit, of_everybody, of_some
 
         how, books = how or HowToAudit(), self.books.known_at(known_at)
-        asked = Audit(on or today(), clock(), known_at, known_position, since=how.since,
+        now = clock() if on is None or how.by_the_clock else None
+        asked = Audit(on or today(), now, known_at, known_position, since=how.since,
                       **({"limits": how.limits} if how.limits is not None else {}))
         if not students:
             return of_everybody(self._url, asked, books, how.by, how.progress, self._elsewhere)
@@ -435,7 +438,7 @@ class Ledger:
         page."""
         from ledger.audit.run import Audit, in_order
 
-        return in_order(self._store, Audit(on, clock(), known_at, known_position), self.books.known_at(known_at), after)
+        return in_order(self._store, Audit(on, None, known_at, known_position), self.books.known_at(known_at), after)
 
     def since(self, checkpoint: Path, keys: Sequence[str]) -> "Since":
         """Where a signed checkpoint of this ledger stands. Raises WrongProof for one that it is not, whose signature

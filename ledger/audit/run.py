@@ -34,10 +34,11 @@ class Since:
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """What is asked: on which day, as known when, by which clock. `since`: only what did not hold then."""
+    """What is asked: on which day, as known when. `now`: the clock, where no day is asked for; an answer about a day is
+    the same whenever it is given. `since`: only what did not hold then."""
 
     on: date
-    now: datetime
+    now: datetime | None = None
     known_at: datetime | None = None
     known_position: int | None = None
     limits: Limits = LIMITS
@@ -75,7 +76,8 @@ def _of_one(events: Sequence[Event], asked: Audit, books: LawBooks) -> list[_Fin
 
 
 def _all_of(events: Sequence[Event], on: date, asked: Audit, books: LawBooks) -> list[_Finding]:
-    return [*findings(events, on, books, asked.limits), *ahead_of_the_clock(events, asked.now, books)]
+    found = [*findings(events, on, books, asked.limits)]
+    return [*found, *ahead_of_the_clock(events, asked.now, books)] if asked.now is not None else found
 
 
 def of_some(read: Callable[[str], Sequence[Event]], students: Sequence[str], asked: Audit,

@@ -184,6 +184,11 @@ class LateIsee(Rule):
     until: Day
     amount: Amount
 
+class LastBand(Rule):
+    """`handed_in_until`: the last day on which the student can hand one in, whenever it was issued."""
+
+    handed_in_until: Day | None = None
+
 class IssuedFrom(Rule):
     issued_from: Day
 
@@ -579,7 +584,7 @@ class Law(Checked, rename=_dashed, dict=True):
     RAT_10: Rule | None = None
     ISE_1: Term | None = None
     ISE_2: LateIsee | None = None
-    ISE_3: Rule | None = None
+    ISE_3: LastBand | None = None
     ISE_4: Rule | None = None
     ISE_5: IssuedFrom | None = None
     ISE_6: Rule | None = None

@@ -109,7 +109,7 @@ def answers_of(checkout: Path, url: str) -> dict[str, Any]:
 
 def without_changes(event: Mapping[str, Any]) -> dict[str, Any]:
     """And without what is sealed, which is other bytes each time."""
-    return {name: value for name, value in event.items() if name not in ("changes", "sealed")}
+    return {name: value for name, value in event.items() if name not in ("changes", "unruled_years", "sealed")}
 
 
 def reduced(status: Mapping[str, Any], fees: Mapping[str, Any]) -> dict[str, Any]:

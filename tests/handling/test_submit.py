@@ -138,6 +138,7 @@ def test_student_of_a_clock_that_ran_ahead_goes_on_and_is_audited(store: EventSt
     assert [one["event"] for one in told] == ["S01-enrolled", "S01-p1"]
     said = sentence(told[0]["message"])
     assert "2090" in said
+    assert "FUT" not in {one["rule"] for one in ledger.audit(on=LATER.date())}  # of a day it is the same at any time
     assert f"--known-position {store.stream('S01')[0].position}" in said
     with pytest.raises(NotFound, match=r"missing/student-ahead.*'position': \d+"):
         ledger.status("S01", LATER.date(), known_at=LATER)

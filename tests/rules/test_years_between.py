@@ -16,6 +16,7 @@ from ledger.domain.law.contribution import instalment_amounts
 from ledger.domain.rulebook import UnknownValue
 from ledger.domain.timelines import timelines
 from ledger.entrypoints.text import Page
+from ledger.projections.student import history
 from ledger.relay.states import states
 from ledger.rulebooks.loader import packaged_readings, read_book
 from ledger.wire.career import person_on
@@ -235,6 +236,11 @@ def test_reservation_that_waits_for_a_degree_asks_nothing_of_single_courses() ->
     assert "RIS-6" in found
     assert "RIS-3" not in found
     assert "ESA-5" not in [row["rule"] for row in _against_a_call(ledger)]  # whether it still runs is not known
+
+
+def test_history_names_the_years_without_a_book() -> None:
+    [line] = history.answer(_reserved("2021-22").streams["s"], "s", date(2024, 11, 1), BOOKS)
+    assert line["unruled_years"] == ["2021-22"]
 
 
 def _reserved(year: str) -> MemoryLedger:

@@ -35,6 +35,7 @@ from ..state import (
 )
 from ..values import ONE_DAY, ZERO
 from .chapter import StillOpen, data_of, reads
+from .degree import owed_all_the_same
 from .reservation import reservation_block
 
 # What a fact changes
@@ -237,12 +238,15 @@ def _kept_by_surcharge(surcharges: Sequence[Charge], day: date, books: LawBooks)
 @obeys("BLK-2", "AMB-5", "AMB-33", "AMB-43")
 def _final_exam(career: Career, day: date, books: LawBooks) -> Iterator[Block]:
     """Any overdue charge of the career, from the day after its due date, under the book that a degree on that day
-    follows; a year without one does not lift it."""
+    follows; a year without one does not lift it. For who applied for a degree that makes some of it needless, the
+    rest."""
     found = certain(career, overdue(career, day))
     book = _book_of_the_degree(career, day, books) if found else None
     if book is None or book.rules.BLK_2 is None:
         return
     only_instalments = book.interpretations.AMB_5.decision == "instalments-only"
+    if career.candidacies:
+        found = owed_all_the_same(career.candidacies[-1].academic_year, day, found, books)
     for charge, late in found:
         if only_instalments and not charge.is_instalment:
             continue

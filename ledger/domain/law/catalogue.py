@@ -93,7 +93,7 @@ BY_DEROGATION = career.goes_on_by_derogation
 """What a derogation settles of what cannot be told."""
 
 QUIET = frozenset({"exam-booked", "exam-booking-cancelled", "exam-graded", "study-plan-approved",
-                   "degree-candidacy-declared", "study-plan-submitted", "isee-certified"})
+                   "study-plan-submitted", "isee-certified"})
 """Facts after which no charge, block or term of the career can be another, but for a charge that they raise themselves;
 a result says itself what it touches."""
 
@@ -110,7 +110,7 @@ one on which it becomes overdue. They depend on the charge's year, kind and thes
 them)."""
 
 DAYS_OF_A_CAREER: tuple[Callable[[Career, Sequence[Charge], LawBooks], Iterable[date]], ...] = (
-    lateness.days_of_an_enrolment, blocks.days_of_the_books)
+    lateness.days_of_an_enrolment, blocks.days_of_the_books, degree.days_of_a_candidate)
 """Given the charges that are owed: further days on which an answer changes."""
 
 ON_NEW_LAW: tuple[Callable[[Career, date, LawBooks, LawBooks], None], ...] = (
@@ -184,7 +184,9 @@ PREDICATES: dict[str, Questions[Predicate]] = {
     ),
     "graduated": Questions(
         here(career.career_goes_on, "END"),
-        here(career.has_been_enrolled, "SEQ"),
+        here(career.is_enrolled_now, "SEQ"),
+        here(withdrawal.has_not_filed_a_withdrawal, "RIN"),
+        here(degree.degree_is_of_its_years, "SEQ"),
         here(degree.is_enrolled_for_the_degree, "LAU-4"),
         here(reservation.is_not_under_reservation, "RIS-5"),
         here(degree.fees_are_paid_for_the_degree, "BLK-2"),

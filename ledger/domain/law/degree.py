@@ -1,6 +1,6 @@
 """The degree: candidates, graduates, what a degree makes needless (LAU)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 
 from ..account import AmountByRule, Owed, certain, listed, overdue, owed_facts, raise_charge
@@ -12,6 +12,7 @@ from ..reasons import DONE, Fact, Reason, reason
 from ..registry import obeys
 from ..rulebook import INSTALMENTS, Law, UnknownValue
 from ..state import FINAL_EXAM, Career, Charge, Person
+from ..values import ONE_DAY, next_year, year_of
 from .chapter import Annulment, StillOpen, data_of, end, read_or_leave_open, reads
 from .reservation import meet
 
@@ -88,7 +89,45 @@ def _end_of_the_extraordinary_session(law: Law) -> date | None:
 ANNULMENTS = (Annulment("LAU-1", _needs_no_renewal),)
 
 
+@obeys("LAU-1")
+def owed_all_the_same(degree_year: str, day: date, owed: Owed, books: LawBooks) -> Owed:
+    """But for what a degree of a year, conferred on a day, makes needless. Raises `UnknownValue` where nothing else is
+    owed and nobody can tell."""
+    left, open_ = [], None
+    for charge, late in owed:
+        try:
+            if makes_needless(degree_year, day, charge, books):
+                continue
+            left.append((charge, late))
+        except UnknownValue as unknown:
+            open_ = unknown
+    if not left and open_ is not None:
+        raise open_
+    return left
+
+
+def days_of_a_candidate(career: Career, owing: Sequence[Charge], books: LawBooks) -> Iterator[date]:
+    """From when on the degree that she applied for makes nothing needless any more."""
+    for year in {charge.year for charge in owing} if career.candidacies else ():
+        book = books.of(year)
+        try:
+            last = _end_of_the_extraordinary_session(book.rules) if book is not None else None
+        except UnknownValue:
+            continue
+        if last is not None:
+            yield last + ONE_DAY
+
+
 # What it forbids
+
+
+@obeys("SEQ", "AMB-35")
+def degree_is_of_its_years(case: Case) -> Reason | None:
+    """The sessions of a year lie in it and in the one that follows."""
+    stated, running = case.of(Graduated).academic_year, year_of(case.day)
+    if running in (stated, next_year(stated)):
+        return None
+    return case.no("SEQ/degree-of-another-time", rule="SEQ", academic_year=stated)
 
 
 @obeys("LAU-4", "AMB-18", "AMB-35")
@@ -122,28 +161,12 @@ def fees_are_paid_for_the_degree(case: Case) -> Reason | None:
     owed = certain(case.career, overdue(case.career, case.day))
     if case.book.interpretations.AMB_5.decision == "instalments-only":
         owed = [(c, late) for c, late in owed if c.is_instalment]
-    owed = _owed_all_the_same(case, owed)
+    owed = owed_all_the_same(case.of(Graduated).academic_year, case.day, owed, case.books)
     if not owed:
         case.career.must_know("block", FINAL_EXAM)
     if not owed or case.law.BLK_2 is None:
         return None
     return case.no("BLK-2/degree", DONE, owed_facts(owed), "AMB-5", owed=listed(owed))
-
-
-@obeys("LAU-1")
-def _owed_all_the_same(case: Case, owed: Owed) -> Owed:
-    """But for what the degree makes needless. Raises `UnknownValue` where nothing else is owed and nobody can tell."""
-    year, left, open_ = case.of(Graduated).academic_year, [], None
-    for charge, late in owed:
-        try:
-            if makes_needless(year, case.day, charge, case.books):
-                continue
-            left.append((charge, late))
-        except UnknownValue as unknown:
-            open_ = unknown
-    if not left and open_ is not None:
-        raise open_
-    return left
 
 
 # What is open

@@ -32,9 +32,9 @@ def exam_booking_cancelled(person: Person, career: Career, event: Event, books: 
 @obeys("VRB-1", "VRB-2", "VRB-3", "PRN-5", "AMB-25", "AMB-36")
 def exam_graded(person: Person, career: Career, event: Event, books: LawBooks) -> None:
     """A written result counts from the day after `refuse_by`; oral (also written then oral), or without that day, at
-    once."""
+    once. None counts before it was held."""
     data = data_of(event, ExamGraded)
-    counts = event.effective_on
+    counts = max(event.effective_on, data.held_on)
     if data.mode == "written" and data.refuse_by is not None:
         counts = max(counts, data.refuse_by + ONE_DAY)
     career.results.append(Result(data, event.effective_on, event.id, counts))
@@ -58,10 +58,11 @@ def find_result(career: Career, course: str, held_on: date) -> Result | None:
 
 @obeys("VRB-1", "VRB-2")
 def grade_refused(person: Person, career: Career, event: Event, books: LawBooks) -> None:
-    """Takes a written result back while it does not count yet; later, or for an oral exam, it changes nothing."""
+    """Takes a written result back up to the teacher's day; later, or for an oral exam, it changes nothing."""
     data = data_of(event, GradeRefused)
     result = find_result(career, data.course, data.held_on)
-    if result is not None and result.data.mode == "written" and event.effective_on < result.counts_from:
+    last = result.data.refuse_by if result is not None and result.data.mode == "written" else None
+    if result is not None and last is not None and event.effective_on <= last:
         result.refused = True
         career.take_back(result, event.effective_on)
 

@@ -38,12 +38,26 @@ def isee_certified(person: Person, career: Career, event: Event, books: LawBooks
 
 def _ask_for_the_penalty(career: Career, data: IseeCertified, law: Law, event: Event) -> None:
     year, first = data.academic_year, law.ISE_1
-    if first is None or data.issued_on <= first.until or law.ISE_2 is None or data.issued_on > law.ISE_2.until:
+    if first is None or data.issued_on <= first.until or law.ISE_2 is None \
+            or _last_day_missed(data, event.effective_on, law) is not None:
         return
     if _in_time_by(career, year, law) is not None or _enrols_late_by_scroll(career, year, event.effective_on, law):
         return
     raise_charge(career, year, "isee-penalty", AmountByRule(law.ISE_2.amount, "ISE-2", "AMB-10"),
                  event.effective_on, (Fact(event.id, event.effective_on),))
+
+
+@obeys("ISE-3", "AMB-10")
+def _last_day_missed(data: IseeCertified, handed_in: date, law: Law) -> date | None:
+    """The last day for an attestation, where it was issued after it, or handed in: what was issued by the first term
+    the university fetches by itself, whenever it is recorded."""
+    first, late = law.ISE_1, law.ISE_2
+    if late is not None and data.issued_on > late.until:
+        return late.until
+    if first is None or data.issued_on <= first.until or law.ISE_3 is None:
+        return None
+    last = law.ISE_3.handed_in_until
+    return last if last is not None and handed_in > last else None
 
 
 def _in_time_by(career: Career, year: str, law: Law) -> str | None:
@@ -122,9 +136,10 @@ def attestation_of_no_use(person: Person, career: Career, event: Event, book: Ru
 def attestation_too_late(person: Person, career: Career, event: Event, book: RuleBook | None,
                          books: LawBooks) -> Iterator[Reason]:
     data = data_of(event, IseeCertified)
-    late = book.rules.ISE_2 if book is not None and data.valid_for_university and "ISE-3" in book.asked else None
-    if book is not None and late is not None and data.issued_on > late.until and book.has("ISE-3"):
-        yield reason(book, "ISE-3", says("ISE-3", last_day=late.until))
+    asked = book is not None and data.valid_for_university and "ISE-3" in book.asked
+    last = _last_day_missed(data, event.effective_on, book.rules) if book is not None and asked else None
+    if book is not None and last is not None and book.has("ISE-3"):
+        yield reason(book, "ISE-3", says("ISE-3", last_day=last))
 
 
 @obeys("ISE-3")
@@ -136,8 +151,9 @@ def lowered_by_a_late_attestation(person: Person, career: Career, event: Event, 
     before = career.contributions.get(data.academic_year)
     if book is None or "ISE-3" not in book.asked or not before or data.contribution >= before[-1][2].contribution:
         return
-    issued = [d.issued_on for _, _, d in career.isee.get(data.academic_year, ()) if d.valid_for_university]
-    late = book.rules.ISE_2 if issued else None
-    if late is not None and min(issued) > late.until and book.has("ISE-3"):
-        yield reason(book, "ISE-3", says("ISE-3/lowered", amount=data.contribution, last_day=late.until), facts=(
+    missed = [_last_day_missed(d, on, book.rules) for on, _, d in career.isee.get(data.academic_year, ())
+              if d.valid_for_university]
+    last = missed[0] if None not in missed and missed else None
+    if last is not None and book.has("ISE-3"):
+        yield reason(book, "ISE-3", says("ISE-3/lowered", amount=data.contribution, last_day=last), facts=(
             Fact(before[-1][1], before[-1][0], before[-1][2].contribution),))

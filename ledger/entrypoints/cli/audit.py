@@ -155,7 +155,8 @@ def _how(ledger: "Ledger", told: Callable[[int, int], None] | None, since: Path 
     from ledger.audit.compliance import Limits
     from ledger.bootstrap import HowToAudit
 
-    return HowToAudit(ledger.since(since, keys) if since is not None else None, Limits(days, money), how, told)
+    return HowToAudit(ledger.since(since, keys) if since is not None else None, Limits(days, money), how, told,
+                      by_the_clock=click.get_current_context().params["on"] is None)
 
 
 def _tell(findings: "Iterator[Answer]", counted: "Totals", shown: HowTold) -> None:

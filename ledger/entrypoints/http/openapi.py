@@ -66,7 +66,7 @@ SCHEMAS: dict[str, Schema] = {
     "fees": _object(**_ASKED, charges=_OBJECTS, overdue=_EURO, to_come=_EURO, credit=_EURO, unallocated=_OBJECTS),
     "eligibility": _object(**_ASKED, career=_TEXT, course=_TEXT, held_on=_DAY, eligible=_FLAG, reasons=_OBJECTS),
     "step": _object(id=_TEXT, type=_TEXT, student=_TEXT, effective_on=_DAY, position=_NUMBER, version=_NUMBER,
-                    changes=_OBJECTS),
+                    changes=_OBJECTS, unruled_years=_list(_TEXT)),
     "finding": _object(severity={"enum": ["breach", "derogation", "notice"]}, rule=_TEXT, student=_TEXT, message=_TEXT),
     "what-if": _object(**_ASKED, outcomes=_OBJECTS, changes=_OBJECTS, compared=_list(_object(
         answer=_TEXT, what=_TEXT, changed=_FLAG)), before={"type": "object"}, after={"type": "object"}),

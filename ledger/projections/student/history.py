@@ -46,8 +46,10 @@ def one(events: Sequence[Event], student: str, version: int, books: LawBooks) ->
 def _step(seen: Sequence[Event], event: Event, gone: Container[str], student: str, books: LawBooks) -> dict[str, Any]:
     day = max(e.effective_on for e in (*seen, event))
     before = snapshot(replay(in_force(seen), student, day, books), books) if seen else {}
-    after = snapshot(replay(in_force((*seen, event)), student, day, books), books)
+    person = replay(in_force((*seen, event)), student, day, books)
+    after = snapshot(person, books)
     shown = event.as_json()
     if event.id in gone:
         shown["voided"] = True
-    return {**shown, "changes": changes(before, after), "seen_on": day.isoformat()}
+    return {**shown, "changes": changes(before, after), "seen_on": day.isoformat(),
+            "unruled_years": sorted({year for career in person.careers.values() for year in career.unruled})}
