@@ -210,7 +210,7 @@ def test_remedy_is_told_when_the_rule_says_that_there_is_one() -> None:
 FOLDERS = ("domain", "audit", "handling", "projections", "entrypoints", "relay/states.py")
 FOR_WHO_RUNS_IT = {
     "ledger/entrypoints/cli/kafka.py:explained", "ledger/projections/everybody/database.py:strange_in",
-    "ledger/projections/everybody/shape.py:fault"}
+    "ledger/projections/everybody/shape.py:fault", "ledger/entrypoints/http/eservices.py:_unproved"}
 """What tells who runs the programs that something is out of order; decision 0007 says what stays English. So do errors
 that are raised with a text, and what is said (`say`) while a program runs."""
 TITLES = {"Register of interpretations", "Career ledger, rules.md", "No rule book has this rule"}
@@ -229,7 +229,7 @@ def _sentences(path: Path) -> Iterator[str]:
         if isinstance(node, ast.Raise) or called in HELP | {"say"} or (
                 isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)) or (
                 isinstance(node, ast.keyword) and node.arg == "style") or (
-                isinstance(node, ast.FunctionDef) and f"{name}:{node.name}" in FOR_WHO_RUNS_IT):
+                isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and f"{name}:{node.name}" in FOR_WHO_RUNS_IT):
             free |= set(ast.walk(node))
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in free and (
