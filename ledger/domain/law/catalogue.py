@@ -102,6 +102,8 @@ a result says itself what it touches."""
 
 DEADLINES = (reservation.LAPSES, entry.EXCLUDES, withdrawal.LAPSES)
 """Last days of a career, in the order in which the first that is over is taken."""
+DEADLINES_AFTER_THE_END = (withdrawal.LAPSES,)
+"""Those that go on in a career that has ended: its withdrawal is perfected or lapses as any other (RIN-3)."""
 
 DAYS_OF_A_CHARGE: tuple[OfACharge, ...] = (
     lateness.days_of_a_charge, blocks.day_of_the_booking_block, blocks.day_of_the_administrative_block)

@@ -13,7 +13,7 @@ from ..rulebook import RuleBook, UnknownValue
 from ..state import Career, Charge, Person, Waiver
 from ..values import ONE_DAY, ZERO
 from .blocks import may_be_owed, refresh_blocks
-from .catalogue import ANNULMENTS, DAYS_OF_A_CAREER, DAYS_OF_A_CHARGE, DEADLINES, ON_NEW_LAW
+from .catalogue import ANNULMENTS, DAYS_OF_A_CAREER, DAYS_OF_A_CHARGE, DEADLINES, DEADLINES_AFTER_THE_END, ON_NEW_LAW
 from .chapter import NEVER, Deadline, OfACharge
 from .enrolment import perfect, take_as_perfected
 from .lateness import COSTS, accruing, may_cost_more, on_completion, raise_late_fees
@@ -135,10 +135,8 @@ def _annul(career: Career, charge: Charge, day: date, books: LawBooks) -> None:
 
 
 def time_passes(career: Career, day: date, books: LawBooks) -> None:
-    """What the day brings to a career that goes on: the first deadline that is over."""
-    if career.ended is not None:
-        return
-    for deadline in DEADLINES:
+    """What the day brings: the first deadline that is over."""
+    for deadline in _deadlines(career):
         try:
             last = deadline.last_day(career, books)
         except UnknownValue as unknown:
@@ -146,6 +144,12 @@ def time_passes(career: Career, day: date, books: LawBooks) -> None:
         if last is not None and day > last:
             deadline.then(career, day, books)
             return
+
+
+def _deadlines(career: Career) -> tuple[Deadline, ...]:
+    if career.ended is None:
+        return DEADLINES
+    return () if career.ended == "renounced" else DEADLINES_AFTER_THE_END
 
 
 def _not_known(deadline: Deadline, career: Career, day: date, unknown: UnknownValue) -> date | None:
@@ -198,14 +202,13 @@ def _next_moment(career: Career, day: date, books: LawBooks) -> date | None:
             for one in days(career, owing, books):
                 if day < one < found:
                     found = one
-    if career.ended is None:
-        for deadline in DEADLINES:
-            try:
-                last = deadline.last_day(career, books)
-            except UnknownValue as unknown:
-                last = _not_known(deadline, career, day, unknown)
-            if last is not None and last < found:
-                found = min(found, max(last, day) + ONE_DAY)
+    for deadline in _deadlines(career):
+        try:
+            last = deadline.last_day(career, books)
+        except UnknownValue as unknown:
+            last = _not_known(deadline, career, day, unknown)
+        if last is not None and last < found:
+            found = min(found, max(last, day) + ONE_DAY)
     return found if found != NEVER else None
 
 

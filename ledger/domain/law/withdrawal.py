@@ -126,8 +126,7 @@ LAPSES = Deadline("RIN-3", _last_day, _lapse, _LAPSE_LEFT_OPEN)
 @obeys("RIN-3")
 def perfect_withdrawal(career: Career, day: date) -> None:
     withdrawal = career.withdrawal
-    if (withdrawal is not None and withdrawal.perfected_on is None and withdrawal.stamp is not None
-            and career.ended is None):
+    if withdrawal is not None and withdrawal.perfected_on is None and withdrawal.stamp is not None:
         stamp = career.charges[withdrawal.stamp]
         last_day = withdrawal.lapse.after if withdrawal.lapse is not None else withdrawal.last_day
         if stamp.outstanding == ZERO and (last_day is None or (stamp.paid_on or day) <= last_day):
