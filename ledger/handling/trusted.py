@@ -20,7 +20,7 @@ from ledger.store.mapper import STORED_NAMES, Mapper, canonical_json, stream_id
 
 from .submit import Reply, invalid
 
-SHOWN_ONLY = ("position", "changes", "seen_on", "voided")
+SHOWN_ONLY = ("position", "changes", "seen_on", "unruled_years", "voided")
 """What the export adds to what is stored. Positions are those of the ledger that it is sent to."""
 
 LARGEST = (1 << 31) - 1

@@ -14,6 +14,7 @@ from ledger.domain.submissions import Submission
 from ledger.edges.text import json_text
 from ledger.edges.web import Request, Response, Route
 from ledger.entrypoints import facts, picture
+from ledger.handling.trusted import SHOWN_ONLY
 from ledger.words import Language, sentence, told
 
 from ..api import Api
@@ -150,7 +151,7 @@ class Console:
         version = max(0, whole(asked.request.parts[-1], 9))
         recorded = self.ledger.event(student, version, clock)
         event, raw = told(recorded, language), json_text(
-            {name: value for name, value in recorded.items() if name not in ("changes", "seen_on", "voided")}, indent=2)
+            {name: value for name, value in recorded.items() if name not in SHOWN_ONLY or name == "position"}, indent=2)
         known = self.ledger.head(student)["version"]
         return page(
             asked, "event", student=student, tab=None, event=event, raw=raw, name=event_name(event["type"], language),
