@@ -33,11 +33,14 @@ def warm(store: EventStore) -> None:
 
 
 def at_rest(url: str) -> None:
-    """A server that was sent a whole COMMIT obeys it, whoever listens: until then nobody can tell what it stores."""
-    until = time.monotonic() + 30
+    """A server that was sent a whole COMMIT obeys it, whoever listens: until then nobody can tell what it stores. A
+    session that has not read yet what it was sent looks idle, so that it is looked at for a while."""
+    until, quiet = time.monotonic() + 30, 0
     with psycopg.connect(url, autocommit=True) as admin:
-        while admin.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
-                            "AND pid <> pg_backend_pid() AND state <> 'idle'").fetchone() != (0,):
+        while quiet < 10:
+            resting = admin.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+                                    "AND pid <> pg_backend_pid() AND state <> 'idle'").fetchone() == (0,)
+            quiet = quiet + 1 if resting else 0
             assert time.monotonic() < until, "a session of a link that was cut does not end"
             time.sleep(0.01)
 

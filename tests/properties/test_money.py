@@ -129,7 +129,7 @@ def test_charge_is_in_exactly_one_state_and_totals_are_their_sums(lines: list[Li
     for day in _days(events):
         answer = fees.answer(events, STUDENT, day, BOOKS)
         paid_up = {(c.name, n.charge) for c in state_on(events, day).careers.values()
-                   for n in c.enrolments if n.perfected_on is not None
+                   for n in c.enrolments if n.perfected_on is not None and not n.taken
                    and ("enrolment", n.academic_year) not in c.gaps}  # nobody knows whether the payment perfects it
         sums = dict.fromkeys(("overdue", "to-come"), ZERO)
         for charge in answer["charges"]:
