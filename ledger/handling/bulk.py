@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -215,7 +216,7 @@ class Crew:
         self.epoch = 0
         self.stored = -1
         self._law = processes.Lent(books)
-        arguments = opens, self._law.loan, mode, clock, trusted
+        arguments = opens, self._law.path, mode, clock, trusted
         self._pools = [processes.pool(_start, *arguments) for _ in range(size)]
 
     def import_lines(self, store: EventStore, lines: Iterable[bytes]) -> Iterator[Reply]:
@@ -405,7 +406,7 @@ def _student(form: _Form) -> str:
 _worker: _Worker | None = None
 
 
-def _start(opens: Opens, law: processes.Loan, mode: Mode, clock: Clock, trusted: bool) -> None:
+def _start(opens: Opens, law: Path, mode: Mode, clock: Clock, trusted: bool) -> None:
     global _worker
     _worker = _Worker(opens, processes.read(law), mode, clock, trusted)
 

@@ -19,7 +19,7 @@ SHARE = Path("/sys/fs/cgroup/cpu.max")
 
 def processors() -> int:
     """That this process may use, which a container or `taskset` makes fewer than the machine has."""
-    size = len(os.sched_getaffinity(0))
+    size = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1  # not on macOS
     try:
         used, whole = SHARE.read_text().split()
         return max(1, min(size, -(-int(used) // int(whole))))

@@ -5,7 +5,6 @@ the process dies before it reads it. The same is true of what is submitted, in P
 such as a law, lies in a file (`Lent`).
 """
 
-import itertools
 import os
 import pickle
 import signal
@@ -17,40 +16,30 @@ from multiprocessing.connection import wait
 from multiprocessing.context import BaseContext
 from pathlib import Path
 from threading import Thread
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from ledger.edges.memory import work_through
 
 T = TypeVar("T")
 
 
-class Loan(NamedTuple):
-    """Where a value is read. `number`: no two loans of a process are the same, though the second of them may lie where
-    the first one did."""
-
-    path: Path
-    number: int
-
-
 class Lent:
-    """A value of any length for the processes of this machine, in a file of its owner's alone. It has no name but that
-    of an open file of this process, so nothing of it is left however this process ends."""
-
-    _count = itertools.count()
+    """A value of any length for the processes of this machine: `path` is a file of its owner's alone, until this is
+    closed."""
 
     def __init__(self, value: Any) -> None:
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - until this is closed
+        self._file = tempfile.NamedTemporaryFile(prefix="career-ledger-")  # noqa: SIM115 - until this is closed
         pickle.dump(value, self._file)
         self._file.flush()
-        self.loan = Loan(Path(f"/proc/{os.getpid()}/fd/{self._file.fileno()}"), next(self._count))
+        self.path = Path(self._file.name)
 
     def close(self) -> None:
         self._file.close()
 
 
-def read(loan: Loan) -> Any:
+def read(path: Path) -> Any:
     """What was lent."""
-    return pickle.loads(loan.path.read_bytes())  # noqa: S301 - of our parent, in a file of its own
+    return pickle.loads(path.read_bytes())  # noqa: S301 - of our parent, in a file of its own
 
 
 class Pool(ProcessPoolExecutor):

@@ -9,6 +9,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
+from pathlib import Path
 from threading import Event as Signal
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
@@ -19,7 +20,7 @@ from ledger.domain.books import LawBooks
 from ledger.domain.events import Event
 from ledger.domain.knowledge import is_forgotten
 from ledger.domain.values import format_instant
-from ledger.parallel.processes import Lent, Loan, pool, read
+from ledger.parallel.processes import Lent, pool, read
 from ledger.store import EventStore, SetAside, StoreUnavailable, StoreUnusable, open_store
 from ledger.store.errors import fault
 from ledger.store.mapper import stream_id
@@ -212,7 +213,7 @@ class Preparer:
         lent = Lent((url, make, dict(arguments)))
         self._pool = pool(_undisturbed)
         self._pid = self._pool.submit(os.getpid)
-        self._ready = self._pool.submit(_open, lent.loan)
+        self._ready = self._pool.submit(_open, lent.path)
         self._ready.add_done_callback(lambda _: lent.close())
         self._coming: Future[Chunk] | None = None
         self._news = Signal()
@@ -270,7 +271,7 @@ _sources: list[Source] = []
 """Both until the process ends."""
 
 
-def _open(lent: Loan) -> None:
+def _open(lent: Path) -> None:
     with _told():
         url, make, arguments = read(lent)
         _sources.append(make(_held.enter_context(open_store(url, create=False)), **arguments))

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from pathlib import Path
 from threading import Lock, Timer, get_ident
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -112,7 +113,7 @@ def run_all(tasks: Iterable[Task[R]], source: Divided[Any], how: How | None, eve
             far = partial(_run_far, _Far.of(source))
         elif size > 1:
             law = lent.enter_context(closing(processes.Lent((source.books, source.other))))
-            far = partial(_run_near, _Near(source.url, source.replica, source.beside, law.loan))
+            far = partial(_run_near, _Near(source.url, source.replica, source.beside, law.path))
         yield from in_order(tasks, far, how, size, lambda task: task.call(bench, task.argument))
 
 
@@ -121,12 +122,12 @@ def _run_here(_: Task[Any]) -> Any:
 
 
 class _Near(NamedTuple):
-    """A source for another process of this machine: `law` is where both laws lie."""
+    """A source for another process of this machine: `law` is a file that both laws lie in."""
 
     url: str
     replica: str | None
     beside: Opener[Any]
-    law: processes.Loan
+    law: Path
 
     def opened(self) -> AbstractContextManager[Workbench[Any]]:
         books, other = _lent(self.law)
@@ -155,8 +156,8 @@ class _Far(NamedTuple):
 
 
 @lru_cache(2)
-def _lent(law: processes.Loan) -> Any:
-    return processes.read(law)
+def _lent(path: Path) -> Any:
+    return processes.read(path)
 
 
 @lru_cache(8)
